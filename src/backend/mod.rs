@@ -1,0 +1,206 @@
+//! The stores: one trait, one file per kind.
+//!
+//! A kind reads its own keys of `[backends.NAME]` and `[lookups.NAME]`, connects, and answers one lookup at
+//! a time; everything around that (deadline, limits, injection) is [`crate::guard`]'s. Nothing here knows of
+//! Thrift messages or views. README has the recipe for adding a kind: one file, one line in [`kinds!`], one
+//! `kind = "..."` in a configuration.
+
+use std::sync::Arc;
+
+use tokio::time::Instant;
+
+use crate::config::Section;
+use crate::context::Context;
+use crate::error::Code;
+use crate::timeline::Source;
+use crate::value::Value;
+
+/// One kind of store.
+pub trait Backend: Sized + 'static {
+    /// The keys of `[backends.NAME]`, checked.
+    type Config: Send + Sync + 'static;
+    /// The keys of a `[lookups.NAME]` that uses it, checked and compiled so that a call does no parsing.
+    type Lookup: Send + Sync + 'static;
+
+    /// Reads the keys of `[backends.NAME]`; `kind` is already taken. Problems go to the section; `None` when
+    /// there were any that leave nothing to go on with.
+    fn read_config(section: &mut Section<'_>) -> Option<Self::Config>;
+
+    /// Reads a lookup's own keys; `backend`, `timeout` and the other common ones are already taken.
+    fn read_lookup(
+        config: &Self::Config,
+        section: &mut Section<'_>,
+    ) -> Option<Compiled<Self::Lookup>>;
+
+    /// Makes ready on one loop. Never fails: a store that is down shows in the fates of its lookups, and
+    /// comes back by itself.
+    async fn connect(config: &Self::Config) -> Self;
+
+    /// Asks the store. `Value::Null` in the answer means there is nothing: fate `empty`.
+    ///
+    /// The future may be dropped at any await (deadline, cancelled call); an implementation must not leave a
+    /// connection with an unread answer behind that is then used again.
+    async fn lookup(&self, lookup: &Self::Lookup, ask: Ask<'_>) -> Result<Answer, LookupError>;
+}
+
+/// A lookup as its kind compiled it.
+#[derive(Debug)]
+pub struct Compiled<L> {
+    /// What [`Backend::lookup`] is given.
+    pub lookup: L,
+    /// The names the lookup mentions, each once, in the order in which [`Ask::params`] carries them.
+    pub params: Vec<Arc<str>>,
+    /// What an answer looks like, as far as the configuration tells.
+    pub yields: Yields,
+}
+
+/// What a lookup's answers look like; the check holds it against the IDL type they fill.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Yields {
+    /// Anything: JSON, one SQL value.
+    Any,
+    /// One row or hash with named values.
+    Record,
+    /// A list.
+    List,
+    /// A bool.
+    Bool,
+    /// An integer.
+    Integer,
+    /// A double.
+    Double,
+    /// Text.
+    Text,
+    /// Bytes.
+    Bytes,
+}
+
+/// One question.
+#[derive(Clone, Copy, Debug)]
+pub struct Ask<'a> {
+    /// The parameters' values, in the order of [`Compiled::params`].
+    pub params: &'a [Value],
+    /// The call's context.
+    pub context: &'a Context,
+    /// When the answer is of no use any more; never later than the call's deadline.
+    pub deadline: Instant,
+}
+
+/// What a store said.
+#[derive(Debug)]
+pub struct Answer {
+    /// The value; `Null` when there is nothing.
+    pub value: Value,
+    /// When the first byte of it came, where the kind can tell.
+    pub first_answer: Option<Instant>,
+    /// Where it came from.
+    pub source: Source,
+}
+
+impl Answer {
+    /// An answer from the store itself, with no word on when it began.
+    pub fn new(value: Value) -> Self {
+        Answer {
+            value,
+            first_answer: None,
+            source: Source::Backend,
+        }
+    }
+}
+
+/// Why a lookup has no answer.
+#[derive(Debug, thiserror::Error)]
+#[error("{code}: {detail}")]
+pub struct LookupError {
+    /// The stable code; decides the fate.
+    pub code: Code,
+    /// For the log only: may name addresses, SQL and keys.
+    pub detail: String,
+}
+
+impl LookupError {
+    /// An error with its detail for the log.
+    pub fn new(code: Code, detail: impl Into<String>) -> Self {
+        LookupError {
+            code,
+            detail: detail.into(),
+        }
+    }
+}
+
+macro_rules! kinds {
+    ($($(#[$doc:meta])* $variant:ident $kind:literal $module:ident :: $type:ident;)*) => {
+        $(pub mod $module;)*
+
+        /// Every `kind = "..."`.
+        pub const KINDS: &[&str] = &[$($kind,)*];
+
+        /// `[backends.NAME]` of any kind.
+        pub enum AnyConfig { $($(#[$doc])* $variant(<$module::$type as Backend>::Config),)* }
+
+        /// A compiled lookup of any kind.
+        pub enum AnyLookup { $($(#[$doc])* $variant(<$module::$type as Backend>::Lookup),)* }
+
+        /// A store of any kind.
+        pub enum AnyBackend { $($(#[$doc])* $variant($module::$type),)* }
+
+        impl AnyConfig {
+            /// Reads the keys that `kind` has.
+            pub fn read(kind: &str, section: &mut Section<'_>) -> Option<Self> {
+                match kind {
+                    $($kind => <$module::$type as Backend>::read_config(section).map(AnyConfig::$variant),)*
+                    _ => None,
+                }
+            }
+
+            /// Its `kind`.
+            pub fn kind(&self) -> &'static str {
+                match self { $(AnyConfig::$variant(_) => $kind,)* }
+            }
+
+            /// Reads the keys of a lookup that uses this backend.
+            pub fn read_lookup(&self, section: &mut Section<'_>) -> Option<Compiled<AnyLookup>> {
+                match self {
+                    $(AnyConfig::$variant(config) => {
+                        let compiled = <$module::$type as Backend>::read_lookup(config, section)?;
+                        Some(Compiled {
+                            lookup: AnyLookup::$variant(compiled.lookup),
+                            params: compiled.params,
+                            yields: compiled.yields,
+                        })
+                    })*
+                }
+            }
+
+            /// Makes ready on one loop.
+            pub async fn connect(&self) -> AnyBackend {
+                match self {
+                    $(AnyConfig::$variant(config) =>
+                        AnyBackend::$variant(<$module::$type as Backend>::connect(config).await),)*
+                }
+            }
+        }
+
+        impl AnyBackend {
+            /// Asks the store.
+            pub async fn lookup(&self, lookup: &AnyLookup, ask: Ask<'_>) -> Result<Answer, LookupError> {
+                match (self, lookup) {
+                    $((AnyBackend::$variant(backend), AnyLookup::$variant(lookup)) =>
+                        backend.lookup(lookup, ask).await,)*
+                    _ => Err(LookupError::new(Code::ServerInternal, "a lookup met a backend of another kind")),
+                }
+            }
+        }
+    };
+}
+
+kinds! {
+    /// `kind = "sqlite"`
+    Sqlite "sqlite" sqlite::Sqlite;
+    /// `kind = "file"`
+    File "file" file::FileTable;
+    /// `kind = "http"`
+    Http "http" http::Http;
+    /// `kind = "redis"`
+    Redis "redis" redis::Redis;
+}

@@ -1,0 +1,139 @@
+//! Every stable error code, in one append-only list.
+//!
+//! A code is the log field `code`, the `code` of the standard exceptions and the first word of a
+//! `TApplicationException`'s message. Each knows whose fault it is, whether the same call may succeed
+//! later, and what a *client* may read; backend addresses, SQL and keys belong to the log alone.
+//! README's table is compared with this list by a test: codes are added, never renamed or removed.
+
+use std::fmt;
+
+/// Who has to act when an error is seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// The caller sent something that can't be served.
+    Client,
+    /// A configured store failed or answered wrongly.
+    Backend,
+    /// Tributary itself is full, stopping or wrong.
+    Server,
+    /// The IDL or the configuration is wrong.
+    Operator,
+}
+
+impl Fault {
+    /// The word used in logs and in README.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Fault::Client => "client",
+            Fault::Backend => "backend",
+            Fault::Server => "server",
+            Fault::Operator => "operator",
+        }
+    }
+}
+
+macro_rules! codes {
+    ($($variant:ident $text:literal $fault:ident $retry:literal $meaning:literal;)*) => {
+        /// A stable error code.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum Code {
+            $(#[doc = $meaning] $variant,)*
+        }
+
+        impl Code {
+            /// Every code, in the order of README's table.
+            pub const ALL: &'static [Code] = &[$(Code::$variant,)*];
+
+            /// The code as it is written everywhere.
+            pub fn as_str(self) -> &'static str {
+                match self { $(Code::$variant => $text,)* }
+            }
+
+            /// The code written as `text`.
+            pub fn parse(text: &str) -> Option<Code> {
+                Code::ALL.iter().copied().find(|code| code.as_str() == text)
+            }
+
+            /// Who has to act.
+            pub fn fault(self) -> Fault {
+                match self { $(Code::$variant => Fault::$fault,)* }
+            }
+
+            /// Whether the same call may succeed when it is tried again later.
+            pub fn retryable(self) -> bool {
+                match self { $(Code::$variant => $retry,)* }
+            }
+
+            /// What it means, in words that a client may read.
+            pub fn meaning(self) -> &'static str {
+                match self { $(Code::$variant => $meaning,)* }
+            }
+        }
+    };
+}
+
+codes! {
+    ConfigSyntax "config.syntax" Operator false "the file is not valid TOML";
+    ConfigUnknownKey "config.unknown_key" Operator false "the key does not exist there";
+    ConfigMissingKey "config.missing_key" Operator false "a key that is needed is not there";
+    ConfigBadValue "config.bad_value" Operator false "the value is of the wrong kind or out of range";
+    ConfigUnknownName "config.unknown_name" Operator false "a name refers to nothing: backend, lookup, method, field or parameter";
+    ConfigReference "config.reference" Operator false "a reference can't be followed";
+    ConfigCycle "config.cycle" Operator false "lookups wait for each other";
+    ConfigClash "config.clash" Operator false "two things claim the same place";
+    ConfigType "config.type" Operator false "a type can never fit the place it fills";
+    ConfigFile "config.file" Operator false "a file can't be read";
+    IdlSyntax "idl.syntax" Operator false "the IDL does not parse";
+    IdlInvalid "idl.invalid" Operator false "the IDL parses but makes no sense";
+    WireUnrecognized "wire.unrecognized" Client false "the first bytes are of no known transport and protocol";
+    WireFrameTooLarge "wire.frame_too_large" Client false "the message is larger than the limit";
+    WireTruncated "wire.truncated" Client false "the message ends before its declared end";
+    WireTooDeep "wire.too_deep" Client false "values are nested deeper than the limit";
+    WireInvalid "wire.invalid" Client false "the bytes are not valid in the protocol";
+    WireTimeout "wire.timeout" Client true "the rest of a message did not arrive in time";
+    CallUnknownMethod "call.unknown_method" Client false "the service has no such method";
+    CallMessageType "call.message_type" Client false "the message is neither a call nor a oneway call";
+    CallBadParams "call.bad_params" Client false "the parameters do not fit the method";
+    CallDeadline "call.deadline" Backend true "the call ran out of time";
+    CallRequiredEmpty "call.required_empty" Client false "a required part of the reply does not exist";
+    CallRequiredFailed "call.required_failed" Backend true "a required part of the reply could not be fetched";
+    LookupTimeout "lookup.timeout" Backend true "the lookup took longer than its timeout";
+    LookupTimeoutPool "lookup.timeout_pool" Backend true "no connection became free in time";
+    LookupUnavailable "lookup.unavailable" Backend true "the backend can't be reached";
+    LookupRefused "lookup.refused" Backend false "the backend refused the question";
+    LookupBadAnswer "lookup.bad_answer" Backend false "the backend's answer can't be understood";
+    LookupBadParam "lookup.bad_param" Client false "a parameter can't be carried to its place";
+    LookupTooMany "lookup.too_many" Client false "more elements or rows than the limit";
+    LookupBreakerOpen "lookup.breaker_open" Backend true "the backend failed too often lately and is left alone";
+    LookupShed "lookup.shed" Server true "too many lookups wait for the backend";
+    LookupCancelled "lookup.cancelled" Server true "the call ended before the lookup did";
+    LookupInjected "lookup.injected" Operator true "an error that the configuration injects for testing";
+    LookupFailed "lookup.failed" Backend true "the lookup failed";
+    MergeType "merge.type" Operator false "a stored value does not fit its IDL type exactly";
+    MergeMissingField "merge.missing_field" Operator false "a required field of the reply has no value";
+    ServerInternal "server.internal" Server true "an error of the server itself";
+    ServerDraining "server.draining" Server true "the server is stopping";
+    ServerOverloaded "server.overloaded" Server true "the server has as many calls in flight as it allows";
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_unique_and_spelt_alike() {
+        let mut seen = std::collections::HashSet::new();
+        for code in Code::ALL {
+            assert!(seen.insert(code.as_str()), "{code} stands twice");
+            let (area, name) = code.as_str().split_once('.').expect("area.name");
+            assert!(["config", "idl", "wire", "call", "lookup", "merge", "server"].contains(&area));
+            assert!(name.chars().all(|c| c.is_ascii_lowercase() || c == '_'));
+        }
+    }
+}

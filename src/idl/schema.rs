@@ -1,0 +1,256 @@
+//! The resolved types and methods of an IDL, as the wire, the views and the CLI read them.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::value::{Names, Value};
+
+/// Everything an IDL with its includes declares, names resolved. Plain data: shared by all loops.
+#[derive(Clone, Debug, Default)]
+pub struct Schema {
+    /// Structs, unions and exceptions, and one struct per method for its parameters; by [`StructId`].
+    pub structs: Vec<StructType>,
+    /// Services of the operator's file and its includes; those of the operator's own file come first.
+    pub services: Vec<Service>,
+    /// The types of `tributary.thrift`, when the IDL includes it.
+    pub standard: Standard,
+    /// The files read: the operator's first, then its includes in the order met.
+    pub sources: Vec<SourceFile>,
+}
+
+/// One file that was read.
+#[derive(Clone, Debug)]
+pub struct SourceFile {
+    /// Its name without folders, as an `include` would write it.
+    pub name: String,
+    /// Its text as it stands.
+    pub text: String,
+}
+
+/// Where the standard types stand, if they were included.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Standard {
+    /// `tributary.Context`
+    pub context: Option<StructId>,
+    /// `tributary.Report`
+    pub report: Option<StructId>,
+    /// `tributary.LookupReport`
+    pub lookup_report: Option<StructId>,
+    /// `tributary.InvalidRequest`
+    pub invalid_request: Option<StructId>,
+    /// `tributary.LookupFailed`
+    pub lookup_failed: Option<StructId>,
+    /// `tributary.DeadlineExceeded`
+    pub deadline_exceeded: Option<StructId>,
+    /// `tributary.Overloaded`
+    pub overloaded: Option<StructId>,
+}
+
+/// Index into [`Schema::structs`]; recursion goes through it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct StructId(pub u32);
+
+/// A type as a field, parameter or result has it; typedefs are resolved.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Type {
+    /// `bool`
+    Bool,
+    /// `i8`, `byte`
+    I8,
+    /// `i16`
+    I16,
+    /// `i32`
+    I32,
+    /// `i64`
+    I64,
+    /// `double`
+    Double,
+    /// `string`: UTF-8
+    String,
+    /// `binary`
+    Binary,
+    /// `uuid`
+    Uuid,
+    /// An enum; an `i32` on the wire.
+    Enum(Arc<EnumType>),
+    /// A struct, union or exception.
+    Struct(StructId),
+    /// `list<T>`
+    List(Box<Type>),
+    /// `set<T>`
+    Set(Box<Type>),
+    /// `map<K, V>`
+    Map(Box<Type>, Box<Type>),
+}
+
+/// An enum's names and numbers, in declared order.
+#[derive(Clone, Debug, PartialEq)]
+pub struct EnumType {
+    /// `file.Name`
+    pub name: Arc<str>,
+    /// Name and number.
+    pub values: Vec<(Arc<str>, i32)>,
+}
+
+impl EnumType {
+    /// The number called `name`.
+    pub fn number(&self, name: &str) -> Option<i32> {
+        self.values
+            .iter()
+            .find(|(have, _)| &**have == name)
+            .map(|(_, number)| *number)
+    }
+
+    /// The name of `number`.
+    pub fn name_of(&self, number: i64) -> Option<&Arc<str>> {
+        self.values
+            .iter()
+            .find(|(_, have)| i64::from(*have) == number)
+            .map(|(name, _)| name)
+    }
+}
+
+/// Which of the three struct-like declarations it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// `struct`, or a method's parameters
+    Struct,
+    /// `union`: exactly one field is set
+    Union,
+    /// `exception`
+    Exception,
+}
+
+/// A struct, union or exception.
+#[derive(Clone, Debug)]
+pub struct StructType {
+    /// `file.Name`, for example `flights.Departure`; `file.Service.method params` for parameters.
+    pub name: Arc<str>,
+    /// Struct, union or exception.
+    pub kind: Kind,
+    /// In declared order.
+    pub fields: Vec<Field>,
+    /// The fields' names in the same order: the names of every [`crate::value::Record`] of this type.
+    pub names: Names,
+    /// The IDL's comment before it, if any.
+    pub doc: Option<String>,
+}
+
+impl StructType {
+    /// Where the field with `id` stands in `fields`.
+    pub fn position_of_id(&self, id: i16) -> Option<usize> {
+        // Ids nearly always count up from 1, so the guess is right and the search is rare.
+        let guess = usize::try_from(id.wrapping_sub(1)).unwrap_or(usize::MAX);
+        if self.fields.get(guess).is_some_and(|field| field.id == id) {
+            return Some(guess);
+        }
+        self.fields.iter().position(|field| field.id == id)
+    }
+
+    /// The field called `name` and where it stands.
+    pub fn field(&self, name: &str) -> Option<(usize, &Field)> {
+        let at = self.names.position(name)?;
+        Some((at, &self.fields[at]))
+    }
+}
+
+/// Whether a field must be there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Requiredness {
+    /// `required`: a value without it is an error.
+    Required,
+    /// `optional`: written only when set.
+    Optional,
+    /// Neither word: written when set; readers accept its absence.
+    Default,
+}
+
+/// A field, parameter or thrown exception.
+#[derive(Clone, Debug)]
+pub struct Field {
+    /// Its id on the wire.
+    pub id: i16,
+    /// Its name.
+    pub name: Arc<str>,
+    /// Whether it must be there.
+    pub requiredness: Requiredness,
+    /// Its type.
+    pub ty: Type,
+    /// Its default value, already of type `ty`.
+    pub default: Option<Value>,
+    /// The IDL's comment before it, if any.
+    pub doc: Option<String>,
+}
+
+/// A service with the methods it inherits.
+#[derive(Clone, Debug)]
+pub struct Service {
+    /// As in the IDL, without its file.
+    pub name: Arc<str>,
+    /// The file it stands in, without `.thrift`.
+    pub file: Arc<str>,
+    /// Its own methods in declared order, then those of the services it extends.
+    pub methods: Vec<Method>,
+    /// Where each method stands in `methods`.
+    pub by_name: HashMap<Arc<str>, usize>,
+    /// The IDL's comment before it, if any.
+    pub doc: Option<String>,
+}
+
+impl Service {
+    /// The method called `name`.
+    pub fn method(&self, name: &str) -> Option<&Method> {
+        self.by_name.get(name).map(|&at| &self.methods[at])
+    }
+}
+
+/// A method of a service.
+#[derive(Clone, Debug)]
+pub struct Method {
+    /// As in the IDL.
+    pub name: Arc<str>,
+    /// No reply is ever sent.
+    pub oneway: bool,
+    /// Its parameters, as a struct.
+    pub params: StructId,
+    /// What it returns; `None` is `void`.
+    pub result: Option<Type>,
+    /// What it throws; each field's type is an exception.
+    pub throws: Vec<Field>,
+    /// The IDL's comment before it, if any.
+    pub doc: Option<String>,
+}
+
+impl Schema {
+    /// The struct of `id`.
+    pub fn get(&self, id: StructId) -> &StructType {
+        &self.structs[id.0 as usize]
+    }
+
+    /// The service called `name`.
+    pub fn service(&self, name: &str) -> Option<&Service> {
+        self.services.iter().find(|service| &*service.name == name)
+    }
+
+    /// The type in the IDL's words, for messages: `list<flights.Departure>`.
+    pub fn describe(&self, ty: &Type) -> String {
+        match ty {
+            Type::Bool => "bool".into(),
+            Type::I8 => "i8".into(),
+            Type::I16 => "i16".into(),
+            Type::I32 => "i32".into(),
+            Type::I64 => "i64".into(),
+            Type::Double => "double".into(),
+            Type::String => "string".into(),
+            Type::Binary => "binary".into(),
+            Type::Uuid => "uuid".into(),
+            Type::Enum(of) => of.name.to_string(),
+            Type::Struct(id) => self.get(*id).name.to_string(),
+            Type::List(of) => format!("list<{}>", self.describe(of)),
+            Type::Set(of) => format!("set<{}>", self.describe(of)),
+            Type::Map(key, value) => {
+                format!("map<{}, {}>", self.describe(key), self.describe(value))
+            }
+        }
+    }
+}

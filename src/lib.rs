@@ -1,0 +1,9 @@
+//! Tributary serves a Thrift service straight from its IDL.
+
+pub mod error;
+pub mod value;
+pub mod context;
+pub mod idl;
+pub mod config;
+pub mod backend;
+pub mod timeline;

@@ -1,0 +1,166 @@
+//! What happened when in one call, and the pictures and figures made from it.
+//!
+//! The run fills a [`Timeline`]: pure data, times counted from the call's arrival. From it come the report
+//! in the reply, the terminal waterfall, the critical path and each lookup's slack.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::context::Mode;
+use crate::error::Code;
+
+/// The one final outcome of a planned lookup.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Fate {
+    /// Answered with a value that fits.
+    Ok,
+    /// The store has nothing there.
+    Empty,
+    /// The configured default stands in.
+    Default,
+    /// Its `when` said no.
+    Skipped,
+    /// A lookup it needs has no value.
+    SkippedDependency,
+    /// Took longer than its timeout or the call's deadline.
+    Timeout,
+    /// Never got a connection.
+    TimeoutPool,
+    /// Failed; the code says how.
+    Error,
+    /// Its backend failed too often lately.
+    BreakerOpen,
+    /// Too many wait for its backend.
+    Shed,
+    /// The call ended first.
+    Cancelled,
+}
+
+impl Fate {
+    /// Every fate.
+    pub const ALL: [Fate; 11] = [
+        Fate::Ok,
+        Fate::Empty,
+        Fate::Default,
+        Fate::Skipped,
+        Fate::SkippedDependency,
+        Fate::Timeout,
+        Fate::TimeoutPool,
+        Fate::Error,
+        Fate::BreakerOpen,
+        Fate::Shed,
+        Fate::Cancelled,
+    ];
+
+    /// The word in reports, logs and metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Fate::Ok => "ok",
+            Fate::Empty => "empty",
+            Fate::Default => "default",
+            Fate::Skipped => "skipped",
+            Fate::SkippedDependency => "skipped_dependency",
+            Fate::Timeout => "timeout",
+            Fate::TimeoutPool => "timeout_pool",
+            Fate::Error => "error",
+            Fate::BreakerOpen => "breaker_open",
+            Fate::Shed => "shed",
+            Fate::Cancelled => "cancelled",
+        }
+    }
+
+    /// The fate called `word`.
+    pub fn parse(word: &str) -> Option<Fate> {
+        Fate::ALL.into_iter().find(|fate| fate.as_str() == word)
+    }
+
+    /// Whether there is a value to merge.
+    pub fn has_value(self) -> bool {
+        matches!(self, Fate::Ok | Fate::Default)
+    }
+}
+
+/// Where an answer came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Source {
+    /// Nowhere: there was none.
+    None,
+    /// The store was asked for this call alone.
+    Backend,
+    /// A fresh cached value.
+    Cache,
+    /// A cached value past its time.
+    Stale,
+    /// Another call's question that was already on its way.
+    Coalesced,
+    /// One question for several calls.
+    Batched,
+}
+
+impl Source {
+    /// Every source.
+    pub const ALL: [Source; 6] = [
+        Source::None,
+        Source::Backend,
+        Source::Cache,
+        Source::Stale,
+        Source::Coalesced,
+        Source::Batched,
+    ];
+
+    /// The word in reports, logs and metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Source::None => "none",
+            Source::Backend => "backend",
+            Source::Cache => "cache",
+            Source::Stale => "stale",
+            Source::Coalesced => "coalesced",
+            Source::Batched => "batched",
+        }
+    }
+}
+
+/// One lookup of one call.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Track {
+    /// Its name in the view.
+    pub name: Arc<str>,
+    /// The backend's name.
+    pub backend: Arc<str>,
+    /// The lookups whose values it needed, as indices into [`Timeline::tracks`]; always smaller than its own.
+    pub after: Arc<[usize]>,
+    /// When its inputs were known.
+    pub planned: Duration,
+    /// When it was sent on its way; `None` if it never was.
+    pub started: Option<Duration>,
+    /// When the first byte of its answer came.
+    pub first_answer: Option<Duration>,
+    /// When its fate was known.
+    pub done: Duration,
+    /// What became of it.
+    pub fate: Fate,
+    /// The code, when it has one.
+    pub code: Option<Code>,
+    /// Where its value came from.
+    pub source: Source,
+}
+
+impl Track {
+    /// How long it was on its way; zero if it never was.
+    pub fn run_time(&self) -> Duration {
+        self.started
+            .map_or(Duration::ZERO, |started| self.done.saturating_sub(started))
+    }
+}
+
+/// What happened when in one call. Times count from the call's arrival.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Timeline {
+    /// How lookups were started.
+    pub mode: Mode,
+    /// In plan order: a lookup stands after those it needs.
+    pub tracks: Vec<Track>,
+    /// When the reply was merged.
+    pub elapsed: Duration,
+}

@@ -1,0 +1,214 @@
+//! The one currency between stores, merge and wire: a self-describing value.
+//!
+//! A store's answer, a call's parameters and a merged reply are all [`Value`]s. Text and bytes are
+//! slices of shared buffers ([`Bytes`]), so a value that came in one read goes out without being copied.
+//! A struct of the IDL is a [`Record`] whose names are the struct's own [`Names`], in field order.
+
+use std::fmt;
+use std::ops::Deref;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+/// UTF-8 text in a shared buffer.
+#[derive(Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Text(Bytes);
+
+impl Text {
+    /// Checks that `bytes` are UTF-8; gives them back if they are not.
+    pub fn from_utf8(bytes: Bytes) -> Result<Self, Bytes> {
+        match std::str::from_utf8(&bytes) {
+            Ok(_) => Ok(Text(bytes)),
+            Err(_) => Err(bytes),
+        }
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        // Checked at construction; checking again costs little and keeps this crate free of `unsafe`.
+        std::str::from_utf8(&self.0).expect("checked at construction")
+    }
+
+    /// The text's bytes, without checking them again.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// The buffer.
+    pub fn into_bytes(self) -> Bytes {
+        self.0
+    }
+}
+
+impl From<&str> for Text {
+    fn from(text: &str) -> Self {
+        Text(Bytes::copy_from_slice(text.as_bytes()))
+    }
+}
+
+impl From<String> for Text {
+    fn from(text: String) -> Self {
+        Text(Bytes::from(text))
+    }
+}
+
+impl fmt::Debug for Text {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self.as_str(), f)
+    }
+}
+
+/// The names of a record's values: a row's columns or a struct's fields. Shared by all records of one shape.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Names(Arc<[Arc<str>]>);
+
+impl Names {
+    /// Names in the order of the values.
+    pub fn new<N: Into<Arc<str>>>(names: impl IntoIterator<Item = N>) -> Self {
+        Names(names.into_iter().map(Into::into).collect())
+    }
+
+    /// Where `name` stands.
+    pub fn position(&self, name: &str) -> Option<usize> {
+        self.0.iter().position(|have| &**have == name)
+    }
+
+    /// Whether both are the same table, not merely equal: true for records of one statement or struct.
+    pub fn same(&self, other: &Names) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Deref for Names {
+    type Target = [Arc<str>];
+    fn deref(&self) -> &[Arc<str>] {
+        &self.0
+    }
+}
+
+/// Named values: a row, or a struct of the IDL (then an unset field is [`Value::Null`]).
+#[derive(Clone, Debug, PartialEq)]
+pub struct Record {
+    /// One name per value.
+    pub names: Names,
+    /// In the order of `names`.
+    pub values: Vec<Value>,
+}
+
+impl Record {
+    /// The value called `name`, if there is one.
+    pub fn get(&self, name: &str) -> Option<&Value> {
+        self.values.get(self.names.position(name)?)
+    }
+}
+
+/// A value of any store or of any IDL type.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum Value {
+    /// Nothing: SQL's null, an unset field, a missing key.
+    #[default]
+    Null,
+    /// True or false.
+    Bool(bool),
+    /// Every integer, and an enum's number.
+    I64(i64),
+    /// A binary floating-point number.
+    Double(f64),
+    /// UTF-8 text.
+    Text(Text),
+    /// Bytes of no known meaning.
+    Bytes(Bytes),
+    /// A UUID in network order.
+    Uuid([u8; 16]),
+    /// A list or a set.
+    List(Vec<Value>),
+    /// Pairs in the order they came; a JSON object is a map with text keys.
+    Map(Vec<(Value, Value)>),
+    /// A row or a struct.
+    Record(Record),
+}
+
+impl Value {
+    /// Whether this is [`Value::Null`].
+    pub fn is_null(&self) -> bool {
+        matches!(self, Value::Null)
+    }
+
+    /// The kind in words, for messages: "text", "a list".
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Value::Null => "null",
+            Value::Bool(_) => "a bool",
+            Value::I64(_) => "an integer",
+            Value::Double(_) => "a double",
+            Value::Text(_) => "text",
+            Value::Bytes(_) => "bytes",
+            Value::Uuid(_) => "a uuid",
+            Value::List(_) => "a list",
+            Value::Map(_) => "a map",
+            Value::Record(_) => "a record",
+        }
+    }
+
+    /// The text, if this is text.
+    pub fn as_str(&self) -> Option<&str> {
+        match self {
+            Value::Text(text) => Some(text.as_str()),
+            _ => None,
+        }
+    }
+
+    /// One step into a record or a map with text keys.
+    pub fn get(&self, name: &str) -> Option<&Value> {
+        match self {
+            Value::Record(record) => record.get(name),
+            Value::Map(pairs) => pairs
+                .iter()
+                .find(|(key, _)| matches!(key, Value::Text(text) if text.as_bytes() == name.as_bytes()))
+                .map(|(_, value)| value),
+            _ => None,
+        }
+    }
+}
+
+impl From<&str> for Value {
+    fn from(text: &str) -> Self {
+        Value::Text(text.into())
+    }
+}
+
+impl From<String> for Value {
+    fn from(text: String) -> Self {
+        Value::Text(text.into())
+    }
+}
+
+impl From<i64> for Value {
+    fn from(number: i64) -> Self {
+        Value::I64(number)
+    }
+}
+
+impl From<f64> for Value {
+    fn from(number: f64) -> Self {
+        Value::Double(number)
+    }
+}
+
+impl From<bool> for Value {
+    fn from(bit: bool) -> Self {
+        Value::Bool(bit)
+    }
+}
+
+impl<V: Into<Value>> From<Vec<V>> for Value {
+    fn from(values: Vec<V>) -> Self {
+        Value::List(values.into_iter().map(Into::into).collect())
+    }
+}
+
+impl<V: Into<Value>> From<Option<V>> for Value {
+    fn from(value: Option<V>) -> Self {
+        value.map_or(Value::Null, Into::into)
+    }
+}

@@ -7,3 +7,5 @@ pub mod idl;
 pub mod config;
 pub mod backend;
 pub mod timeline;
+pub mod guard;
+pub mod view;

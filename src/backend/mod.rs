@@ -128,6 +128,8 @@ impl LookupError {
     }
 }
 
+pub mod closure;
+
 macro_rules! kinds {
     ($($(#[$doc:meta])* $variant:ident $kind:literal $module:ident :: $type:ident;)*) => {
         $(pub mod $module;)*

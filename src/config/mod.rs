@@ -2,8 +2,16 @@
 
 mod problem;
 mod section;
+mod file;
+mod server;
+mod views;
+mod check;
 
+pub use check::{Asks, BackendDef, LookupDef, Program, Registry, check, check_document};
+pub use file::{BackendEntry, Config, LookupEntry, open, read};
 pub use problem::{Problem, Problems, Source, nearest};
 pub use section::{Document, Place, Section, integer, list, to_value};
 #[cfg(test)]
 pub(crate) use section::{document, whole};
+pub use server::{LimitsConfig, ServerConfig};
+pub use views::{UseEntry, ViewEntry, WhenEntry, WithEntry};

@@ -1,0 +1,318 @@
+//! Checks everything against everything and yields the [`Program`] that a server runs.
+//!
+//! In: the path of a configuration. Out: a program, or every problem of the file and of its IDL at once. The
+//! command `check` is this function; `serve` and a reload begin with it, before anything is bound or
+//! swapped. No store is asked.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::file::{self, BackendEntry, Config, LookupEntry, suggest};
+use super::problem::Problem;
+use super::section::{Document, Place};
+use super::server::{LimitsConfig, ServerConfig};
+use crate::backend::closure::Closure;
+use crate::backend::{AnyConfig, AnyLookup, Yields};
+use crate::error::Code;
+use crate::guard::Inject;
+use crate::idl::{self, Schema, Service};
+use crate::view::{LookupFacts, Plan, Scope, compile};
+
+/// Everything a loop needs, checked. Plain data, shared by all loops.
+pub struct Program {
+    /// The IDL.
+    pub schema: Arc<Schema>,
+    /// The served service, as an index into the schema's.
+    pub service: usize,
+    /// Where clients connect.
+    pub listen: String,
+    /// Event loops.
+    pub workers: usize,
+    /// How long calls in flight may take to end after SIGTERM.
+    pub drain_timeout: Duration,
+    /// What clients may take up.
+    pub limits: LimitsConfig,
+    /// The stores.
+    pub backends: Vec<BackendDef>,
+    /// What can be asked of them; by [`crate::guard::LookupId`].
+    pub lookups: Vec<LookupDef>,
+    /// One per served method, by its name.
+    pub plans: HashMap<Arc<str>, Plan>,
+}
+
+/// A store to connect.
+pub struct BackendDef {
+    /// Its name.
+    pub name: Arc<str>,
+    /// Its kind's keys.
+    pub config: AnyConfig,
+    /// Lookups on their way at a time, per loop.
+    pub in_flight_max: usize,
+    /// Lookups waiting for their turn, per loop.
+    pub waiting_max: usize,
+}
+
+/// A lookup to ask.
+pub struct LookupDef {
+    /// Its name.
+    pub name: Arc<str>,
+    /// Whom it asks, and what.
+    pub asks: Asks,
+    /// Faults for testing.
+    pub inject: Inject,
+}
+
+/// Whom a lookup asks.
+pub enum Asks {
+    /// A store, as an index into [`Program::backends`].
+    Store(usize, AnyLookup),
+    /// A registered closure.
+    Closure(Closure),
+}
+
+impl Program {
+    /// The served service.
+    pub fn service(&self) -> &Service {
+        &self.schema.services[self.service]
+    }
+}
+
+impl std::fmt::Debug for Program {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Program")
+            .field("service", &self.service().name)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Lookups that a Rust program registers beside those of the configuration, by name.
+pub type Registry = Vec<(Arc<str>, Closure)>;
+
+/// Reads and checks the configuration at `path` and the IDL it names.
+pub fn check(path: &str, registry: &Registry) -> Result<Program, Vec<Problem>> {
+    let document = file::open(path).map_err(|problem| vec![problem])?;
+    check_document(document, registry)
+}
+
+/// As [`check`], for a document that is already in memory; its path places relative paths.
+pub fn check_document(document: Document, registry: &Registry) -> Result<Program, Vec<Problem>> {
+    let config = file::read(&document);
+    unique_names(&document, &config, registry);
+    let (schema, mut idl_problems) = match config.server.idl.as_ref() {
+        Some((path, place)) => load_idl(&document, path, place),
+        None => (None, Vec::new()),
+    };
+    let facts = facts(&config, registry);
+    let checked = schema.and_then(|schema| {
+        let service = pick_service(&document, &config.server, &schema)?;
+        let plans = compile_views(&document, &config, &schema, service, &facts);
+        Some((schema, service, plans))
+    });
+    let mut problems = document.problems.into_vec();
+    problems.append(&mut idl_problems);
+    match checked {
+        Some((schema, service, plans)) if problems.is_empty() => {
+            Ok(assemble(config, registry, schema, service, plans))
+        }
+        _ => Err(problems),
+    }
+}
+
+fn load_idl(document: &Document, path: &PathBuf, place: &Place) -> (Option<Schema>, Vec<Problem>) {
+    if !path.is_file() {
+        document.problem(
+            place,
+            Code::ConfigFile,
+            format!("there is no file `{}`", path.display()),
+            Some("the path is relative to this file's folder".into()),
+        );
+        return (None, Vec::new());
+    }
+    match idl::load(path) {
+        Ok(schema) => (Some(schema), Vec::new()),
+        Err(problems) => (None, problems),
+    }
+}
+
+fn pick_service(document: &Document, server: &ServerConfig, schema: &Schema) -> Option<usize> {
+    let own = schema
+        .sources
+        .first()
+        .map(|source| source.name.trim_end_matches(".thrift"));
+    let names = || schema.services.iter().map(|service| &*service.name);
+    if let Some((wanted, place)) = &server.service {
+        let found = schema
+            .services
+            .iter()
+            .position(|service| &*service.name == wanted);
+        if found.is_none() {
+            let help = suggest(wanted, names(), || "the IDL declares no service".into());
+            let message = format!("the IDL has no service `{wanted}`");
+            document.problem(place, Code::ConfigUnknownName, message, Some(help));
+        }
+        return found;
+    }
+    let of_own_file: Vec<usize> = (0..schema.services.len())
+        .filter(|&at| own.is_some_and(|own| *schema.services[at].file == *own))
+        .collect();
+    if let [only] = of_own_file[..] {
+        return Some(only);
+    }
+    let help = format!(
+        "add `service = \"...\"` to `[server]`; there are {}",
+        super::list(names())
+    );
+    let (message, help) = if of_own_file.is_empty() {
+        (
+            "the IDL declares no service".to_owned(),
+            "add a `service` to the IDL".to_owned(),
+        )
+    } else {
+        (
+            format!("the IDL declares {} services", of_own_file.len()),
+            help,
+        )
+    };
+    document.problem(&server.place, Code::ConfigMissingKey, message, Some(help));
+    None
+}
+
+/// A registered lookup may not share its name with one of the file.
+fn unique_names(document: &Document, config: &Config, registry: &Registry) {
+    for entry in &config.lookups {
+        if registry.iter().any(|(name, _)| *name == entry.name) {
+            let message = format!("a lookup `{}` is registered in code as well", entry.name);
+            let help = Some("rename one of them".into());
+            document.problem(&entry.place, Code::ConfigClash, message, help);
+        }
+    }
+}
+
+fn facts(config: &Config, registry: &Registry) -> Vec<LookupFacts> {
+    let of_file = config.lookups.iter().map(|entry| LookupFacts {
+        name: Arc::clone(&entry.name),
+        backend: entry
+            .backend
+            .map_or_else(|| Arc::from(""), |at| Arc::clone(&config.backends[at].name)),
+        params: entry
+            .compiled
+            .as_ref()
+            .map(|compiled| compiled.params.clone()),
+        yields: entry
+            .compiled
+            .as_ref()
+            .map_or(Yields::Any, |compiled| compiled.yields),
+        timeout: entry.timeout,
+        parse_text: entry.parse_text,
+    });
+    let of_code = registry.iter().map(|(name, closure)| LookupFacts {
+        name: Arc::clone(name),
+        backend: Arc::from("code"),
+        params: Some(closure.params().to_vec()),
+        yields: Yields::Any,
+        timeout: None,
+        parse_text: false,
+    });
+    of_file.chain(of_code).collect()
+}
+
+fn compile_views(
+    document: &Document,
+    config: &Config,
+    schema: &Schema,
+    service: usize,
+    facts: &[LookupFacts],
+) -> HashMap<Arc<str>, Plan> {
+    let service = &schema.services[service];
+    let scope = Scope {
+        document,
+        schema,
+        lookups: facts,
+    };
+    let mut plans = HashMap::new();
+    for view in &config.views {
+        let Some(method) = service.method(&view.name) else {
+            let names = service.methods.iter().map(|method| &*method.name);
+            let message = format!("service `{}` has no method `{}`", service.name, view.name);
+            let help = suggest(&view.name, names, || "the service has no methods".into());
+            document.problem(&view.place, Code::ConfigUnknownName, message, Some(help));
+            continue;
+        };
+        if let Some(plan) = compile(view, method, scope) {
+            plans.insert(Arc::clone(&view.name), plan);
+        }
+    }
+    for method in &service.methods {
+        let unserved = config
+            .server
+            .unserved
+            .iter()
+            .any(|name| **name == *method.name);
+        if !unserved && !config.views.iter().any(|view| view.name == method.name) {
+            document.problem(
+                &config.server.place,
+                Code::ConfigMissingKey,
+                format!(
+                    "method `{}` of service `{}` has no view",
+                    method.name, service.name
+                ),
+                Some(format!(
+                    "add `[views.{0}.lookups]`, or `unserved = [\"{0}\"]` to `[server]`",
+                    method.name
+                )),
+            );
+        }
+    }
+    plans
+}
+
+fn assemble(
+    config: Config,
+    registry: &Registry,
+    schema: Schema,
+    service: usize,
+    plans: HashMap<Arc<str>, Plan>,
+) -> Program {
+    let of_file = config.lookups.into_iter().filter_map(lookup_def);
+    let of_code = registry.iter().map(|(name, closure)| LookupDef {
+        name: Arc::clone(name),
+        asks: Asks::Closure(closure.clone()),
+        inject: Inject::default(),
+    });
+    Program {
+        schema: Arc::new(schema),
+        service,
+        listen: config.server.listen,
+        workers: config.server.workers,
+        drain_timeout: config.server.drain_timeout,
+        limits: config.server.limits,
+        lookups: of_file.chain(of_code).collect(),
+        backends: config
+            .backends
+            .into_iter()
+            .filter_map(backend_def)
+            .collect(),
+        plans,
+    }
+}
+
+// Both are `Some` for every entry of a configuration without problems, so that indices stay right.
+fn lookup_def(entry: LookupEntry) -> Option<LookupDef> {
+    let asks = Asks::Store(entry.backend?, entry.compiled?.lookup);
+    Some(LookupDef {
+        name: entry.name,
+        asks,
+        inject: entry.inject,
+    })
+}
+
+fn backend_def(entry: BackendEntry) -> Option<BackendDef> {
+    Some(BackendDef {
+        name: entry.name,
+        config: entry.config?,
+        in_flight_max: entry.in_flight_max,
+        waiting_max: entry.waiting_max,
+    })
+}

@@ -1,0 +1,253 @@
+//! Reads `tributary.toml` into types that mirror it, with every key checked on its own.
+//!
+//! In: the file's text. Out: a [`Config`] whose names are not yet resolved against each other or the IDL
+//! (that is [`super::check`]'s job); problems go to its document. All defaults stand in this file.
+
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Duration;
+
+use toml::de::DeTable;
+
+use super::problem::{Problem, Problems, Source, nearest};
+use super::section::{Document, Place, Section, list};
+use super::server::{ServerConfig, read_server};
+use super::views::{ViewEntry, read_view};
+use crate::backend::{AnyConfig, AnyLookup, Compiled, KINDS};
+use crate::error::Code;
+use crate::guard::Inject;
+
+/// The whole file.
+#[derive(Debug)]
+pub struct Config {
+    /// `[server]`
+    pub server: ServerConfig,
+    /// `[backends.*]`, in the file's order.
+    pub backends: Vec<BackendEntry>,
+    /// `[lookups.*]`, in the file's order.
+    pub lookups: Vec<LookupEntry>,
+    /// `[views.*]`, in the file's order.
+    pub views: Vec<ViewEntry>,
+}
+
+/// `[backends.NAME]`
+pub struct BackendEntry {
+    /// NAME
+    pub name: Arc<str>,
+    /// The kind's own keys; `None` when they had problems.
+    pub config: Option<AnyConfig>,
+    /// Lookups on their way at a time, per loop. Default 1,024.
+    pub in_flight_max: usize,
+    /// Lookups waiting for their turn, per loop; further ones are shed. Default 4,096.
+    pub waiting_max: usize,
+    /// Where it stands.
+    pub place: Place,
+}
+
+/// `[lookups.NAME]`
+pub struct LookupEntry {
+    /// NAME
+    pub name: Arc<str>,
+    /// The backend, as an index into [`Config::backends`]; `None` when that had problems.
+    pub backend: Option<usize>,
+    /// The kind's own keys, compiled; `None` when they had problems.
+    pub compiled: Option<Compiled<AnyLookup>>,
+    /// How long it may take. Default: as long as the call.
+    pub timeout: Option<Duration>,
+    /// Text may fill numbers and bools. Default false.
+    pub parse_text: bool,
+    /// Faults for testing.
+    pub inject: Inject,
+    /// Where it stands.
+    pub place: Place,
+}
+
+impl std::fmt::Debug for BackendEntry {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("BackendEntry")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Debug for LookupEntry {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("LookupEntry")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The document of `path`, not yet read; `None` with a problem when the file can't be opened.
+pub fn open(path: &str) -> Result<Document, Problem> {
+    match std::fs::read_to_string(path) {
+        Ok(text) => Ok(Document {
+            source: Source {
+                path: Arc::from(path),
+                text: Arc::from(text),
+            },
+            problems: Problems::default(),
+        }),
+        Err(err) => Err(Problem {
+            code: Code::ConfigFile,
+            place: None,
+            key: String::new(),
+            message: format!("can't read `{path}`: {err}"),
+            help: Some("name the configuration file with `-c FILE`".into()),
+        }),
+    }
+}
+
+/// Reads a document. Problems go to it; what could be read is in the result.
+pub fn read(document: &Document) -> Config {
+    let (table, errors) = DeTable::parse_recoverable(&document.source.text);
+    for err in errors {
+        let span: Range<usize> = err.span().unwrap_or(0..0);
+        let place = Place {
+            key: String::new(),
+            span,
+        };
+        document.problem(&place, Code::ConfigSyntax, err.message().trim_end(), None);
+    }
+    let place = Place {
+        key: String::new(),
+        span: 0..0,
+    };
+    let mut root = Section::new(document, place, table.into_inner());
+    let server = read_server(&mut root);
+    let backends = named(&mut root, "backends")
+        .into_iter()
+        .map(read_backend)
+        .collect::<Vec<_>>();
+    let lookups = named(&mut root, "lookups")
+        .into_iter()
+        .map(|(name, section)| read_lookup(&name, section, &backends))
+        .collect();
+    let views = named(&mut root, "views")
+        .into_iter()
+        .map(read_view)
+        .collect();
+    root.finish();
+    Config {
+        server,
+        backends,
+        lookups,
+        views,
+    }
+}
+
+fn named<'d>(root: &mut Section<'d>, key: &'static str) -> Vec<(String, Section<'d>)> {
+    root.section(key).map(Section::sections).unwrap_or_default()
+}
+
+/// A count of at least one.
+pub(super) fn count(
+    section: &mut Section<'_>,
+    key: &'static str,
+    default: usize,
+    max: i64,
+) -> usize {
+    let read = section.integer(key, 1..=max);
+    read.and_then(|number| usize::try_from(number).ok())
+        .unwrap_or(default)
+}
+
+fn read_backend((name, mut section): (String, Section<'_>)) -> BackendEntry {
+    let in_flight_max = count(&mut section, "in_flight_max", 1024, 1_000_000);
+    let waiting_max = count(&mut section, "waiting_max", 4096, 1_000_000);
+    let place = section.place().clone();
+    let kind = if section.has("kind") {
+        section.word("kind", KINDS)
+    } else {
+        let kinds = list(KINDS.iter().copied());
+        section.missing("kind", &format!("kind = \"{}\"", KINDS[0]));
+        tracing::trace!(kinds, "backend without a kind");
+        None
+    };
+    let config = kind.and_then(|(kind, _)| {
+        let config = AnyConfig::read(kind, &mut section);
+        section.finish();
+        config
+    });
+    BackendEntry {
+        name: Arc::from(name),
+        config,
+        in_flight_max,
+        waiting_max,
+        place,
+    }
+}
+
+fn read_lookup(name: &str, mut section: Section<'_>, backends: &[BackendEntry]) -> LookupEntry {
+    let place = section.place().clone();
+    let timeout = section.duration("timeout").map(|(timeout, _)| timeout);
+    let parse_text = section.bool("parse_text").unwrap_or(false);
+    let inject = section
+        .section("inject")
+        .map(read_inject)
+        .unwrap_or_default();
+    let backend = section
+        .required_string(
+            "backend",
+            "backend = \"NAME\"` where `[backends.NAME]` exists, such as `ops",
+        )
+        .and_then(|(wanted, place)| find_backend(&section, backends, &wanted, &place));
+    let config = backend.and_then(|at| backends[at].config.as_ref());
+    let compiled = config.and_then(|config| {
+        let compiled = config.read_lookup(&mut section);
+        section.finish();
+        compiled
+    });
+    LookupEntry {
+        name: Arc::from(name),
+        backend,
+        compiled,
+        timeout,
+        parse_text,
+        inject,
+        place,
+    }
+}
+
+fn find_backend(
+    section: &Section<'_>,
+    backends: &[BackendEntry],
+    wanted: &str,
+    place: &Place,
+) -> Option<usize> {
+    let found = backends.iter().position(|backend| &*backend.name == wanted);
+    if found.is_none() {
+        let names = backends.iter().map(|backend| &*backend.name);
+        section.document().problem(
+            place,
+            Code::ConfigUnknownName,
+            format!("there is no backend `{wanted}`"),
+            Some(suggest(wanted, names, || {
+                format!("add `[backends.{wanted}]`")
+            })),
+        );
+    }
+    found
+}
+
+/// "did you mean", or what there is, or what else to do.
+pub(super) fn suggest<'a>(
+    wanted: &str,
+    names: impl Iterator<Item = &'a str> + Clone,
+    otherwise: impl FnOnce() -> String,
+) -> String {
+    match nearest(wanted, names.clone()) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None if names.clone().count() == 0 => otherwise(),
+        None => format!("there are {}", list(names)),
+    }
+}
+
+fn read_inject(mut section: Section<'_>) -> Inject {
+    let inject = Inject {
+        delay: section.duration("delay").map(|(delay, _)| delay),
+        error_rate: section.number("error_rate", 0.0..=1.0).unwrap_or(0.0),
+    };
+    section.finish();
+    inject
+}

@@ -1,0 +1,134 @@
+//! Reads `[server]` and its limits; all their defaults stand here.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::file::count;
+use super::section::{Place, Section};
+
+/// `[server]`
+#[derive(Debug)]
+pub struct ServerConfig {
+    /// Where clients connect. Default `127.0.0.1:9090`; port 0 takes a free one.
+    pub listen: String,
+    /// The IDL, as a path that can be opened; `None` when the key is missing (a problem).
+    pub idl: Option<(PathBuf, Place)>,
+    /// The service to serve; may be left out when the IDL has one.
+    pub service: Option<(String, Place)>,
+    /// Methods that are answered with `call.unknown_method` although the IDL has them.
+    pub unserved: Vec<String>,
+    /// Event loops, 1 to 64. Default 1.
+    pub workers: usize,
+    /// How long calls in flight may take to end after SIGTERM. Default 10 s.
+    pub drain_timeout: Duration,
+    /// What clients may take up.
+    pub limits: LimitsConfig,
+    /// Where `[server]` stands.
+    pub place: Place,
+}
+
+/// `[server.limits]`: what clients may take up.
+#[derive(Clone, Copy, Debug)]
+pub struct LimitsConfig {
+    /// The largest message taken. Default 16,384,000 bytes, as Apache's.
+    pub frame_bytes_max: usize,
+    /// How deep values may be nested. Default 64.
+    pub depth_max: usize,
+    /// Calls of one connection in flight; further ones wait unread. Default 32.
+    pub pipelined_max: usize,
+    /// Open connections per loop; further ones are closed at once. Default 4,096.
+    pub connections_max: usize,
+    /// Calls in flight per loop; further ones are refused. Default 8,192.
+    pub calls_max: usize,
+    /// How long the rest of a begun message may take. Default 5 s.
+    pub frame_timeout: Duration,
+    /// How long a connection may be silent. Default 10 min.
+    pub idle_timeout: Duration,
+    /// How long a client may take no byte of a reply. Default 10 s.
+    pub write_timeout: Duration,
+}
+
+impl Default for LimitsConfig {
+    fn default() -> Self {
+        LimitsConfig {
+            frame_bytes_max: 16_384_000,
+            depth_max: 64,
+            pipelined_max: 32,
+            connections_max: 4096,
+            calls_max: 8192,
+            frame_timeout: Duration::from_secs(5),
+            idle_timeout: Duration::from_secs(600),
+            write_timeout: Duration::from_secs(10),
+        }
+    }
+}
+
+/// Reads `[server]` from the whole file.
+pub(super) fn read_server(root: &mut Section<'_>) -> ServerConfig {
+    let Some(mut section) = root.section("server") else {
+        root.missing("server", "[server]` with `idl = \"my.thrift\"");
+        return ServerConfig {
+            listen: DEFAULT_LISTEN.into(),
+            idl: None,
+            service: None,
+            unserved: Vec::new(),
+            workers: 1,
+            drain_timeout: DEFAULT_DRAIN,
+            limits: LimitsConfig::default(),
+            place: root.place().clone(),
+        };
+    };
+    let idl = section
+        .required_string("idl", "idl = \"my.thrift\"")
+        .map(|(path, place)| (section.relative(&path), place));
+    let config = ServerConfig {
+        listen: section
+            .string("listen")
+            .map_or_else(|| DEFAULT_LISTEN.into(), |(addr, _)| addr),
+        idl,
+        service: section.string("service"),
+        unserved: section
+            .strings("unserved")
+            .map(|(names, _)| names)
+            .unwrap_or_default(),
+        workers: count(&mut section, "workers", 1, 64),
+        drain_timeout: section
+            .duration("drain_timeout")
+            .map_or(DEFAULT_DRAIN, |(time, _)| time),
+        limits: section
+            .section("limits")
+            .map_or_else(LimitsConfig::default, read_limits),
+        place: section.place().clone(),
+    };
+    section.finish();
+    config
+}
+
+const DEFAULT_LISTEN: &str = "127.0.0.1:9090";
+const DEFAULT_DRAIN: Duration = Duration::from_secs(10);
+
+fn read_limits(mut section: Section<'_>) -> LimitsConfig {
+    let default = LimitsConfig::default();
+    let time = |section: &mut Section<'_>, key, default| {
+        section.duration(key).map_or(default, |(time, _)| time)
+    };
+    let limits = LimitsConfig {
+        frame_bytes_max: section
+            .size("frame_bytes_max")
+            .unwrap_or(default.frame_bytes_max),
+        depth_max: count(&mut section, "depth_max", default.depth_max, 1000),
+        pipelined_max: count(&mut section, "pipelined_max", default.pipelined_max, 10_000),
+        connections_max: count(
+            &mut section,
+            "connections_max",
+            default.connections_max,
+            1_000_000,
+        ),
+        calls_max: count(&mut section, "calls_max", default.calls_max, 1_000_000),
+        frame_timeout: time(&mut section, "frame_timeout", default.frame_timeout),
+        idle_timeout: time(&mut section, "idle_timeout", default.idle_timeout),
+        write_timeout: time(&mut section, "write_timeout", default.write_timeout),
+    };
+    section.finish();
+    limits
+}

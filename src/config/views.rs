@@ -1,0 +1,259 @@
+//! Reads `[views.METHOD]`: what a method's reply is made of, names not yet resolved.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use toml::de::{DeTable, DeValue};
+
+use super::file::count;
+use super::problem::nearest;
+use super::section::{Place, Section, to_value};
+use crate::error::Code;
+use crate::value::Value;
+
+/// `[views.METHOD]`
+#[derive(Debug)]
+pub struct ViewEntry {
+    /// METHOD
+    pub name: Arc<str>,
+    /// How long a call may take. Default 1 s.
+    pub deadline: Duration,
+    /// Fill the report whether or not the caller asked. Default false.
+    pub report: bool,
+    /// `throws = { "call.required_empty" = "notFound" }`: code, or an area and `.*`, to a declared exception.
+    pub throws: Vec<(String, String, Place)>,
+    /// Its lookups, in declared order.
+    pub uses: Vec<UseEntry>,
+    /// Where it stands.
+    pub place: Place,
+}
+
+/// `[views.METHOD.lookups]` `NAME = { ... }`
+#[derive(Debug)]
+pub struct UseEntry {
+    /// NAME: what others refer to, and by default the field of the reply.
+    pub name: Arc<str>,
+    /// The lookup; by default the one called NAME.
+    pub lookup: (String, Place),
+    /// Parameter, and what it is bound to.
+    pub with: Vec<(String, WithEntry, Place)>,
+    /// The call fails if it has no value. Default false.
+    pub required: bool,
+    /// Stands in when it is empty or fails.
+    pub default: Option<(Value, Place)>,
+    /// The default stands in for `empty` only. Default false.
+    pub default_on_empty: bool,
+    /// When it runs at all.
+    pub when: Option<WhenEntry>,
+    /// It goes into the reply. Default true.
+    pub emit: bool,
+    /// Where in the reply; by default the field called NAME.
+    pub into: Option<(String, Place)>,
+    /// A list: one lookup per element.
+    pub foreach: Option<(String, Place)>,
+    /// Elements at most. Default 100.
+    pub foreach_max: usize,
+    /// How long it may take, instead of the lookup's own.
+    pub timeout: Option<Duration>,
+    /// Where it stands.
+    pub place: Place,
+}
+
+/// What a parameter is bound to.
+#[derive(Debug)]
+pub enum WithEntry {
+    /// A reference such as `trip.origin` or `flight.tailnum`.
+    Reference(String),
+    /// `{ value = 5 }`
+    Literal(Value),
+}
+
+/// `when = "details"` or `when = { ref = "kind", equals = "CARGO" }`
+#[derive(Debug)]
+pub struct WhenEntry {
+    /// What is looked at.
+    pub reference: String,
+    /// What it must equal; without it: present and not false.
+    pub equals: Option<Value>,
+    /// Where it stands.
+    pub place: Place,
+}
+
+/// Reads one view.
+pub(super) fn read_view((name, mut section): (String, Section<'_>)) -> ViewEntry {
+    let place = section.place().clone();
+    let deadline = section
+        .duration("deadline")
+        .map_or(DEFAULT_DEADLINE, |(time, _)| time);
+    let report = section.bool("report").unwrap_or(false);
+    let throws = section
+        .section("throws")
+        .map(read_throws)
+        .unwrap_or_default();
+    let mut uses = Vec::new();
+    if section.has("lookups") {
+        if let Some(lookups) = section.section("lookups") {
+            uses = read_uses(lookups);
+        }
+    } else {
+        section.missing("lookups", &format!("[views.{name}.lookups]"));
+    }
+    section.finish();
+    ViewEntry {
+        name: Arc::from(name),
+        deadline,
+        report,
+        throws,
+        uses,
+        place,
+    }
+}
+
+const DEFAULT_DEADLINE: Duration = Duration::from_secs(1);
+
+fn read_throws(mut section: Section<'_>) -> Vec<(String, String, Place)> {
+    let mut throws = Vec::new();
+    for code in section.keys() {
+        let Some((value, place)) = section.take_named(&code) else {
+            continue;
+        };
+        let area = code.strip_suffix(".*");
+        let known = Code::ALL.iter().any(|have| match area {
+            Some(area) => have
+                .as_str()
+                .split_once('.')
+                .is_some_and(|(first, _)| first == area),
+            None => have.as_str() == code,
+        });
+        if !known {
+            let codes = Code::ALL.iter().map(|code| code.as_str());
+            let help = nearest(&code, codes).map(|near| format!("did you mean `\"{near}\"`?"));
+            section.document().problem(
+                &place,
+                Code::ConfigUnknownName,
+                format!("there is no error code `{code}`"),
+                help.or_else(|| {
+                    Some("codes stand in README; `\"lookup.*\"` means a whole area".into())
+                }),
+            );
+        }
+        match value {
+            DeValue::String(field) => throws.push((code, field.into_owned(), place)),
+            other => section.expected(
+                &place,
+                "the name of an exception that the method throws",
+                &other,
+            ),
+        }
+    }
+    throws
+}
+
+fn read_uses(mut section: Section<'_>) -> Vec<UseEntry> {
+    let mut uses = Vec::new();
+    for name in section.keys() {
+        let Some((value, place)) = section.take_named(&name) else {
+            continue;
+        };
+        match value {
+            DeValue::Table(table) => {
+                uses.push(read_use(
+                    &name,
+                    Section::new(section.document(), place, table),
+                ));
+            }
+            // `origin = "airport"` is short for `origin = { use = "airport" }`.
+            DeValue::String(lookup) => {
+                let table = Section::new(section.document(), place.clone(), DeTable::new());
+                let mut entry = read_use(&name, table);
+                entry.lookup = (lookup.into_owned(), place);
+                uses.push(entry);
+            }
+            other => section.expected(&place, "a table such as `{ use = \"airport\" }`", &other),
+        }
+    }
+    uses
+}
+
+fn read_use(name: &str, mut section: Section<'_>) -> UseEntry {
+    let place = section.place().clone();
+    let default_on = section.word("default_on", &["empty", "any"]);
+    let entry = UseEntry {
+        name: Arc::from(name),
+        lookup: section
+            .string("use")
+            .unwrap_or_else(|| (name.to_owned(), place.clone())),
+        with: section.section("with").map(read_with).unwrap_or_default(),
+        required: section.bool("required").unwrap_or(false),
+        default: section.value("default"),
+        default_on_empty: default_on.is_some_and(|(word, _)| word == "empty"),
+        when: read_when(&mut section),
+        emit: section.bool("emit").unwrap_or(true),
+        into: section.string("into"),
+        foreach: section.string("foreach"),
+        foreach_max: count(&mut section, "foreach_max", 100, 100_000),
+        timeout: section.duration("timeout").map(|(timeout, _)| timeout),
+        place,
+    };
+    section.finish();
+    entry
+}
+
+fn read_with(mut section: Section<'_>) -> Vec<(String, WithEntry, Place)> {
+    let mut with = Vec::new();
+    for param in section.keys() {
+        let Some((value, place)) = section.take_named(&param) else {
+            continue;
+        };
+        match value {
+            DeValue::String(reference) => {
+                with.push((param, WithEntry::Reference(reference.into_owned()), place));
+            }
+            DeValue::Table(table) => {
+                let mut literal = Section::new(section.document(), place.clone(), table);
+                match literal.value("value") {
+                    Some((value, _)) => with.push((param, WithEntry::Literal(value), place)),
+                    None => literal.missing("value", "value = 5"),
+                }
+                literal.finish();
+            }
+            other => section.expected(
+                &place,
+                "a reference such as `\"flight.tailnum\"`, or a literal such as `{ value = 5 }`",
+                &other,
+            ),
+        }
+    }
+    with
+}
+
+fn read_when(section: &mut Section<'_>) -> Option<WhenEntry> {
+    let (value, place) = section.take("when")?;
+    match value {
+        DeValue::String(reference) => Some(WhenEntry {
+            reference: reference.into_owned(),
+            equals: None,
+            place,
+        }),
+        DeValue::Table(table) => {
+            let mut when = Section::new(section.document(), place.clone(), table);
+            let reference = when.required_string("ref", "ref = \"kind\"");
+            let equals = when.take("equals").map(|(value, _)| to_value(&value));
+            when.finish();
+            let (reference, _) = reference?;
+            Some(WhenEntry {
+                reference,
+                equals,
+                place,
+            })
+        }
+        other => {
+            section.expected(
+                &place,
+                "a reference or `{ ref = \"kind\", equals = \"CARGO\" }`",
+                &other,
+            );
+            None
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! What stands around every backend, so that no backend file has to.
+//!
+//! Outermost first, and why in this order:
+//! 1. `inject`: a planned fault must look exactly like a real one to everything outside it;
+//! 2. `permit`: waiting for a turn counts against the lookup's time, and is told apart from a slow store;
+//! 3. the backend itself.
+//!
+//! The deadline is enforced by [`crate::view::run`], which drops the future; nothing here retries.
+
+mod inject;
+mod permit;
+
+use std::cell::RefCell;
+use std::sync::Arc;
+
+pub use inject::{Inject, Random};
+use permit::Permits;
+
+use crate::backend::{Answer, AnyBackend, Ask, LookupError};
+use crate::config::{Asks, Program};
+
+/// Blocking closures on the thread pool at a time, per loop.
+pub const BLOCKING_MAX: usize = 16;
+/// Blocking closures waiting for a thread, per loop; further ones are shed.
+const BLOCKING_WAITING_MAX: usize = 1024;
+
+/// Index of a lookup in [`Program::lookups`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct LookupId(pub usize);
+
+/// The backends of one loop, guarded.
+pub struct Guards {
+    program: Arc<Program>,
+    backends: Vec<Guarded>,
+    /// Blocking closures that run or wait: the thread pool is bounded too.
+    blocking: Permits,
+    random: RefCell<Random>,
+}
+
+struct Guarded {
+    backend: AnyBackend,
+    permits: Permits,
+}
+
+impl Guards {
+    /// Makes every backend of `program` ready on this loop. Stores that are down do not fail this.
+    pub async fn connect(program: Arc<Program>, random: Random) -> Self {
+        let mut backends = Vec::with_capacity(program.backends.len());
+        for entry in &program.backends {
+            backends.push(Guarded {
+                backend: entry.config.connect().await,
+                permits: Permits::new(entry.in_flight_max, entry.waiting_max),
+            });
+        }
+        let blocking = Permits::new(BLOCKING_MAX, BLOCKING_WAITING_MAX);
+        Guards {
+            program,
+            backends,
+            blocking,
+            random: RefCell::new(random),
+        }
+    }
+
+    /// Asks the backend of `id` through everything that stands around it.
+    pub async fn ask(&self, id: LookupId, ask: Ask<'_>) -> Result<Answer, LookupError> {
+        let lookup = &self.program.lookups[id.0];
+        if !lookup.inject.is_empty() {
+            let unlucky = self.random.borrow_mut().chance(lookup.inject.error_rate);
+            lookup.inject.apply(unlucky).await?;
+        }
+        match &lookup.asks {
+            Asks::Store(backend, asked) => {
+                let guarded = &self.backends[*backend];
+                let _permit = guarded.permits.acquire(ask.deadline).await?;
+                guarded.backend.lookup(asked, ask).await
+            }
+            Asks::Closure(closure) if closure.is_blocking() => {
+                let _permit = self.blocking.acquire(ask.deadline).await?;
+                closure.lookup(ask).await
+            }
+            Asks::Closure(closure) => closure.lookup(ask).await,
+        }
+    }
+}

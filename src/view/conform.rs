@@ -1,0 +1,344 @@
+//! Fits a stored value to an IDL type: exactly, or with an error that says why not. Pure.
+//!
+//! Conversions: integers widen and narrow within range; an integer is a double if a double holds it
+//! exactly, and a whole double is an integer; 0 and 1 are bools; an enum comes by name or number; text and
+//! bytes are one another where the bytes are UTF-8; text that holds JSON fills structs, lists and maps; a
+//! row of one column fills a plain value. Text fills numbers and bools only with `parse_text`.
+//! Fields that a struct does not have are left out; absent ones take the IDL's default.
+
+use crate::idl::{Kind, Requiredness, Schema, StructId, Type};
+use crate::value::{Record, Text, Value};
+
+/// Fits values to types of one schema.
+#[derive(Clone, Copy, Debug)]
+pub struct Conform<'a> {
+    schema: &'a Schema,
+    parse_text: bool,
+}
+
+impl<'a> Conform<'a> {
+    /// `parse_text`: text may fill numbers and bools.
+    pub fn new(schema: &'a Schema, parse_text: bool) -> Self {
+        Conform { schema, parse_text }
+    }
+
+    /// `value` as `ty`. `Err` says what does not fit and where inside the value.
+    pub fn value(&self, value: Value, ty: &Type) -> Result<Value, String> {
+        match (ty, value) {
+            (Type::Bool, Value::Bool(bit)) => Ok(Value::Bool(bit)),
+            (Type::Bool, Value::I64(bit @ (0 | 1))) => Ok(Value::Bool(bit == 1)),
+            (Type::I64, Value::I64(number)) => Ok(Value::I64(number)),
+            (Type::I8 | Type::I16 | Type::I32 | Type::I64, Value::I64(number)) => {
+                self.integer(number, ty)
+            }
+            (Type::I8 | Type::I16 | Type::I32 | Type::I64, Value::Double(number)) => {
+                match whole(number) {
+                    Some(number) => self.integer(number, ty),
+                    None => Err(format!("{number} is not a whole number")),
+                }
+            }
+            (Type::Double, Value::Double(number)) => Ok(Value::Double(number)),
+            (Type::Double, Value::I64(number)) => exact_double(number).map(Value::Double),
+            (Type::String, text @ Value::Text(_)) => Ok(text),
+            (Type::String, Value::Bytes(bytes)) => match Text::from_utf8(bytes) {
+                Ok(text) => Ok(Value::Text(text)),
+                Err(_) => Err("bytes that are not UTF-8 can't fill string".into()),
+            },
+            (Type::Binary, bytes @ Value::Bytes(_)) => Ok(bytes),
+            (Type::Binary, Value::Text(text)) => Ok(Value::Bytes(text.into_bytes())),
+            (Type::Uuid, uuid @ Value::Uuid(_)) => Ok(uuid),
+            (Type::String, Value::Uuid(uuid)) => Ok(Value::from(uuid_text(&uuid))),
+            (Type::Uuid, Value::Text(text)) => match parse_uuid(text.as_str()) {
+                Some(uuid) => Ok(Value::Uuid(uuid)),
+                None => Err("the text is not a uuid".into()),
+            },
+            (Type::Uuid, Value::Bytes(bytes)) => match <[u8; 16]>::try_from(&*bytes) {
+                Ok(uuid) => Ok(Value::Uuid(uuid)),
+                Err(_) => Err(format!("{} bytes are not a uuid's 16", bytes.len())),
+            },
+            (Type::Enum(of), value) => self.enumerated(of, value),
+            (Type::Struct(id), value) => self.structured(*id, value),
+            (Type::List(of) | Type::Set(of), Value::List(items)) => self.items(items, of),
+            (Type::Map(key, of), Value::Map(pairs)) => self.pairs(pairs, key, of),
+            (Type::Map(key, of), Value::Record(record)) => {
+                let names = record.names.iter().map(|name| Value::from(&**name));
+                let pairs = names
+                    .zip(record.values)
+                    .filter(|(_, value)| !value.is_null());
+                self.pairs(pairs.collect(), key, of)
+            }
+            (Type::List(_) | Type::Set(_) | Type::Map(..), Value::Text(text)) => {
+                self.value(self.json(text.as_bytes(), ty)?, ty)
+            }
+            (Type::List(_) | Type::Set(_) | Type::Map(..), Value::Bytes(bytes)) => {
+                self.value(self.json(&bytes, ty)?, ty)
+            }
+            (_, Value::Record(mut record)) if record.values.len() == 1 => {
+                self.value(record.values.remove(0), ty)
+            }
+            (_, Value::Text(text)) if self.parse_text => self.parsed(text.as_str(), ty),
+            (_, value) => Err(self.mismatch(&value, ty)),
+        }
+    }
+
+    fn mismatch(&self, value: &Value, ty: &Type) -> String {
+        let hint = match (value, ty) {
+            (
+                Value::Text(_),
+                Type::Bool | Type::I8 | Type::I16 | Type::I32 | Type::I64 | Type::Double,
+            ) => " (set `parse_text = true` on the lookup if the text holds one)",
+            _ => "",
+        };
+        format!(
+            "{} can't fill {}{hint}",
+            value.kind(),
+            self.schema.describe(ty)
+        )
+    }
+
+    fn integer(&self, number: i64, ty: &Type) -> Result<Value, String> {
+        let fits = match ty {
+            Type::I8 => i8::try_from(number).is_ok(),
+            Type::I16 => i16::try_from(number).is_ok(),
+            Type::I32 => i32::try_from(number).is_ok(),
+            _ => true,
+        };
+        if fits {
+            Ok(Value::I64(number))
+        } else {
+            Err(format!(
+                "{number} is out of range for {}",
+                self.schema.describe(ty)
+            ))
+        }
+    }
+
+    fn enumerated(&self, of: &crate::idl::EnumType, value: Value) -> Result<Value, String> {
+        match value {
+            Value::I64(number) if of.name_of(number).is_some() => Ok(Value::I64(number)),
+            Value::I64(number) => Err(format!("{} has no value {number}", of.name)),
+            Value::Text(text) => {
+                let name = text.as_str();
+                let by_number = || {
+                    name.parse()
+                        .ok()
+                        .filter(|number| of.name_of(*number).is_some())
+                };
+                match of
+                    .number(name)
+                    .map(i64::from)
+                    .or_else(|| by_number().filter(|_| self.parse_text))
+                {
+                    Some(number) => Ok(Value::I64(number)),
+                    None => Err(format!("{} has no value called `{name}`", of.name)),
+                }
+            }
+            Value::Bytes(bytes) => match Text::from_utf8(bytes) {
+                Ok(text) => self.enumerated(of, Value::Text(text)),
+                Err(_) => Err(format!("bytes that are not UTF-8 can't fill {}", of.name)),
+            },
+            Value::Record(mut record) if record.values.len() == 1 => {
+                self.enumerated(of, record.values.remove(0))
+            }
+            other => Err(format!("{} can't fill {}", other.kind(), of.name)),
+        }
+    }
+
+    fn structured(&self, id: StructId, value: Value) -> Result<Value, String> {
+        let of = self.schema.get(id);
+        let mut values = match value {
+            // Already of this type, or a row whose columns stand like the fields: nothing to look up.
+            Value::Record(record) if record.names.same(&of.names) => record.values,
+            Value::Record(mut record) => {
+                let take = |name: &str| record.names.position(name);
+                let places: Vec<Option<usize>> = of.names.iter().map(|name| take(name)).collect();
+                places
+                    .into_iter()
+                    .map(|at| at.map_or(Value::Null, |at| std::mem::take(&mut record.values[at])))
+                    .collect()
+            }
+            Value::Map(mut pairs) => {
+                let mut take = |name: &str| {
+                    let named = |(key, _): &&mut (Value, Value)| key.as_str() == Some(name);
+                    pairs
+                        .iter_mut()
+                        .find(named)
+                        .map(|(_, value)| std::mem::take(value))
+                };
+                of.names
+                    .iter()
+                    .map(|name| take(name).unwrap_or_default())
+                    .collect()
+            }
+            Value::Text(text) => {
+                return self.structured(id, self.json(text.as_bytes(), &Type::Struct(id))?);
+            }
+            Value::Bytes(bytes) => {
+                return self.structured(id, self.json(&bytes, &Type::Struct(id))?);
+            }
+            other => return Err(format!("{} can't fill {}", other.kind(), of.name)),
+        };
+        for at in 0..values.len() {
+            values[at] = self.field(id, at, std::mem::take(&mut values[at]))?;
+        }
+        if of.kind == Kind::Union && values.iter().filter(|value| !value.is_null()).count() != 1 {
+            return Err(format!(
+                "{} is a union: exactly one field has to be set",
+                of.name
+            ));
+        }
+        Ok(Value::Record(Record {
+            names: of.names.clone(),
+            values,
+        }))
+    }
+
+    /// The value of one field of a struct: fitted, or the IDL's default if there is none.
+    pub fn field(&self, id: StructId, at: usize, value: Value) -> Result<Value, String> {
+        let of = self.schema.get(id);
+        let field = &of.fields[at];
+        if !value.is_null() {
+            return self
+                .value(value, &field.ty)
+                .map_err(|why| format!("field `{}` of {}: {why}", field.name, of.name));
+        }
+        match (&field.default, field.requiredness) {
+            (Some(default), _) if of.kind != Kind::Union => Ok(default.clone()),
+            (_, Requiredness::Required) => Err(format!(
+                "field `{}` of {} is required and has no value",
+                field.name, of.name
+            )),
+            _ => Ok(Value::Null),
+        }
+    }
+
+    fn items(&self, items: Vec<Value>, of: &Type) -> Result<Value, String> {
+        // Items are fitted in place: no second list.
+        let mut items = items;
+        for (at, slot) in items.iter_mut().enumerate() {
+            let item = std::mem::take(slot);
+            if item.is_null() {
+                return Err(format!("element {at} is null"));
+            }
+            *slot = self
+                .value(item, of)
+                .map_err(|why| format!("element {at}: {why}"))?;
+        }
+        Ok(Value::List(items))
+    }
+
+    fn pairs(&self, pairs: Vec<(Value, Value)>, key: &Type, of: &Type) -> Result<Value, String> {
+        let fitted =
+            pairs
+                .into_iter()
+                .filter(|(_, value)| !value.is_null())
+                .map(|(have, value)| {
+                    let have = match (&have, key) {
+                        // A JSON object's keys are text whatever they stand for.
+                        (Value::Text(text), Type::String) => Value::Text(text.clone()),
+                        (Value::Text(text), Type::Enum(_)) => Conform {
+                            parse_text: true,
+                            ..*self
+                        }
+                        .value(Value::Text(text.clone()), key)?,
+                        (Value::Text(text), _) => {
+                            let parse = Conform {
+                                parse_text: true,
+                                ..*self
+                            };
+                            parse.value(Value::Text(text.clone()), key)?
+                        }
+                        _ => self.value(have, key)?,
+                    };
+                    let value = self
+                        .value(value, of)
+                        .map_err(|why| format!("a map's value: {why}"))?;
+                    Ok((have, value))
+                });
+        fitted.collect::<Result<_, String>>().map(Value::Map)
+    }
+
+    fn json(&self, text: &[u8], ty: &Type) -> Result<Value, String> {
+        let of = || self.schema.describe(ty);
+        match Value::from_json(text) {
+            Ok(Value::Text(_) | Value::Null) => Err(format!("a JSON text can't fill {}", of())),
+            Ok(value) => Ok(value),
+            Err(_) => Err(format!("text that is not JSON can't fill {}", of())),
+        }
+    }
+
+    fn parsed(&self, text: &str, ty: &Type) -> Result<Value, String> {
+        let value = match ty {
+            Type::Bool => match text {
+                "true" | "1" => Some(Value::Bool(true)),
+                "false" | "0" => Some(Value::Bool(false)),
+                _ => None,
+            },
+            Type::I8 | Type::I16 | Type::I32 | Type::I64 => text.parse().ok().map(Value::I64),
+            Type::Double => text.parse().ok().map(Value::Double),
+            _ => None,
+        };
+        match value {
+            Some(Value::I64(number)) => self.integer(number, ty),
+            Some(value) => Ok(value),
+            None => Err(format!(
+                "the text can't be read as {}",
+                self.schema.describe(ty)
+            )),
+        }
+    }
+}
+
+/// The integer that a double is exactly.
+fn whole(number: f64) -> Option<i64> {
+    // 2^63 as a double: the first one that no i64 reaches.
+    const LIMIT: f64 = 9_223_372_036_854_775_808.0;
+    if number.fract() != 0.0 || !(-LIMIT..LIMIT).contains(&number) {
+        return None;
+    }
+    #[expect(clippy::cast_possible_truncation, reason = "whole and within range")]
+    Some(number as i64)
+}
+
+fn exact_double(number: i64) -> Result<f64, String> {
+    #[expect(clippy::cast_precision_loss, reason = "checked on the next line")]
+    let double = number as f64;
+    if whole(double) == Some(number) {
+        Ok(double)
+    } else {
+        Err(format!("{number} has more digits than a double holds"))
+    }
+}
+
+/// The 36 characters of a UUID in lower case.
+pub fn uuid_text(uuid: &[u8; 16]) -> String {
+    use std::fmt::Write;
+    let mut text = String::with_capacity(36);
+    for (at, byte) in uuid.iter().enumerate() {
+        if matches!(at, 4 | 6 | 8 | 10) {
+            text.push('-');
+        }
+        // Writing to a String can't fail.
+        let _infallible = write!(text, "{byte:02x}");
+    }
+    text
+}
+
+/// A UUID in its 36 characters, or in 32 without hyphens.
+pub fn parse_uuid(text: &str) -> Option<[u8; 16]> {
+    let hyphens_right = text.len() != 36
+        || [8, 13, 18, 23]
+            .iter()
+            .all(|&at| text.as_bytes()[at] == b'-');
+    let digits: Vec<u8> = text.bytes().filter(|&byte| byte != b'-').collect();
+    if !hyphens_right || !matches!(text.len(), 32 | 36) || digits.len() != 32 {
+        return None;
+    }
+    let mut uuid = [0; 16];
+    for (byte, pair) in uuid.iter_mut().zip(digits.chunks_exact(2)) {
+        let high = char::from(pair[0]).to_digit(16)?;
+        let low = char::from(pair[1]).to_digit(16)?;
+        *byte = u8::try_from(high * 16 + low).ok()?;
+    }
+    Some(uuid)
+}

@@ -1,0 +1,132 @@
+//! Fates and values to one reply, in declared order. Pure: no await, no IO, no clock.
+//!
+//! In: a plan and one outcome per step, whose values were fitted to their targets when they came. Out: the
+//! reply's value, typed. The order of arrival can't matter: it is not known here.
+
+use super::conform::Conform;
+use super::plan::{Plan, ReplyShape, Target};
+use super::run::Outcome;
+use crate::idl::{Schema, StructId, Type};
+use crate::value::{Record, Value};
+
+/// Why there is no reply although every required lookup has a value: `merge.missing_field`, or
+/// `merge.type` for a default that does not fit.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MergeError {
+    /// For the log: which field, and why.
+    pub detail: String,
+}
+
+/// The reply; `Value::Null` for `void` and for a method whose one lookup has no value.
+pub fn merge(plan: &Plan, schema: &Schema, outcomes: &mut [Outcome]) -> Result<Value, MergeError> {
+    match &plan.reply {
+        ReplyShape::Void => Ok(Value::Null),
+        ReplyShape::Whole(_) => {
+            let whole = plan
+                .declared
+                .iter()
+                .copied()
+                .find(|&at| matches!(plan.steps[at].target, Target::Whole(_)));
+            Ok(whole
+                .map(|at| outcomes[at].take_value())
+                .unwrap_or_default())
+        }
+        ReplyShape::Struct(id) => {
+            let mut reply = empty(schema, *id);
+            for &at in &plan.declared {
+                if outcomes[at].has_value() {
+                    let value = outcomes[at].take_value();
+                    place(schema, *id, &mut reply, &plan.steps[at].target, value);
+                }
+            }
+            for step in &plan.steps {
+                if let Target::Field { path, .. } = &step.target {
+                    complete_along(schema, *id, &mut reply, path)?;
+                }
+            }
+            // The report is put in after the merge; it is the only field that may still come.
+            complete(schema, *id, &mut reply, plan.report_field)?;
+            Ok(Value::Record(Record {
+                names: schema.get(*id).names.clone(),
+                values: reply,
+            }))
+        }
+    }
+}
+
+fn empty(schema: &Schema, id: StructId) -> Vec<Value> {
+    vec![Value::Null; schema.get(id).fields.len()]
+}
+
+fn place(schema: &Schema, id: StructId, reply: &mut [Value], target: &Target, value: Value) {
+    match target {
+        Target::Field { path, .. } => place_at(schema, id, reply, path, value),
+        Target::Spread { fields, .. } => {
+            if let Value::Record(record) = value {
+                let mut values = record.values;
+                for &at in fields {
+                    reply[at] = std::mem::take(&mut values[at]);
+                }
+            }
+        }
+        Target::Nothing | Target::Whole(_) => {}
+    }
+}
+
+/// Puts `value` at a path of fields, making the structs on the way.
+fn place_at(schema: &Schema, id: StructId, fields: &mut [Value], path: &[usize], value: Value) {
+    let (&at, rest) = path.split_first().expect("a target's path is never empty");
+    if rest.is_empty() {
+        fields[at] = value;
+        return;
+    }
+    let Type::Struct(inner) = schema.get(id).fields[at].ty else {
+        return;
+    };
+    if fields[at].is_null() {
+        let names = schema.get(inner).names.clone();
+        fields[at] = Value::Record(Record {
+            names,
+            values: empty(schema, inner),
+        });
+    }
+    if let Value::Record(record) = &mut fields[at] {
+        place_at(schema, inner, &mut record.values, rest, value);
+    }
+}
+
+/// Gives unset fields their defaults and refuses a struct without a required one.
+fn complete(
+    schema: &Schema,
+    id: StructId,
+    values: &mut [Value],
+    skip: Option<usize>,
+) -> Result<(), MergeError> {
+    let conform = Conform::new(schema, false);
+    for (at, slot) in values.iter_mut().enumerate() {
+        if slot.is_null() && Some(at) != skip {
+            *slot = conform
+                .field(id, at, Value::Null)
+                .map_err(|detail| MergeError { detail })?;
+        }
+    }
+    Ok(())
+}
+
+/// As [`complete`], for the structs that were made on the way along `path`.
+fn complete_along(
+    schema: &Schema,
+    id: StructId,
+    values: &mut [Value],
+    path: &[usize],
+) -> Result<(), MergeError> {
+    let [at, rest @ ..] = path else { return Ok(()) };
+    let Type::Struct(inner) = schema.get(id).fields[*at].ty else {
+        return Ok(());
+    };
+    let (false, Value::Record(record)) = (rest.is_empty(), &mut values[*at]) else {
+        return Ok(());
+    };
+    complete_along(schema, inner, &mut record.values, rest)?;
+    complete(schema, inner, &mut record.values, None)
+}

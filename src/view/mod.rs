@@ -1,0 +1,21 @@
+//! A method's view: what it asks, in which order, and how the answers become one reply.
+//!
+//! `compile` makes a [`Plan`] from configuration and schema, once; `run` asks everything a plan says under
+//! one deadline and gives every lookup one fate; `merge` makes the reply, purely. Nothing here knows of
+//! bytes on a wire or of kinds of stores.
+
+mod plan;
+mod reference;
+mod compile;
+mod target;
+mod conform;
+mod run;
+mod step;
+mod merge;
+
+pub use compile::{LookupFacts, Scope, compile};
+pub use conform::Conform;
+pub use merge::{MergeError, merge};
+pub use plan::{Condition, Foreach, Plan, ReplyShape, Step, Target, Throw};
+pub use reference::{ContextField, Reference, Root};
+pub use run::{Failure, Outcome, Ran, run};

@@ -1,0 +1,225 @@
+//! References of a view: `trip.origin`, `flight.tailnum`, `item`, `context.request_id`.
+//!
+//! Resolved once at start to a root and a path; followed at each call by [`Reference::follow`].
+//!
+//! A bare name is a method parameter if there is one of that name, otherwise a lookup of the view. A dotted
+//! path starts at the parameter only when that has such a field: with a parameter `i32 flight` and a lookup
+//! `flight`, `flight` is the parameter and `flight.tailnum` the lookup's column.
+
+use std::sync::Arc;
+
+use crate::context::Context;
+use crate::idl::{Schema, StructType, Type};
+use crate::value::Value;
+
+/// Where a reference starts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Root {
+    /// A method parameter, by its place in the parameters' struct.
+    Param(usize),
+    /// Another lookup of the view, by its place among the view's uses in declared order; a compiled
+    /// [`super::Plan`] has the place in plan order instead.
+    Lookup(usize),
+    /// The element of a `foreach`.
+    Item,
+    /// The call's context.
+    Context(ContextField),
+}
+
+/// What of the context can be referred to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ContextField {
+    /// `context.request_id`
+    RequestId,
+    /// `context.traceparent`
+    Traceparent,
+    /// `context.baggage.KEY`; the key is the rest of the path.
+    Baggage,
+}
+
+/// A resolved reference.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Reference {
+    /// Where it starts.
+    pub root: Root,
+    /// Steps by name from there.
+    pub path: Vec<Arc<str>>,
+}
+
+/// What names mean within one use of a view.
+pub(super) struct Names<'a> {
+    pub(super) schema: &'a Schema,
+    pub(super) params: &'a StructType,
+    /// The view's uses, in declared order.
+    pub(super) uses: &'a [Arc<str>],
+    /// Whether `item` means something here.
+    pub(super) foreach: bool,
+}
+
+/// Why a reference can't be resolved, and the names that would have been possible.
+pub(super) struct Unresolved {
+    pub(super) message: String,
+    pub(super) known: Vec<String>,
+    pub(super) wanted: String,
+}
+
+impl Names<'_> {
+    /// Resolves `text`; the type is known where it leads into a method parameter.
+    pub(super) fn resolve(&self, text: &str) -> Result<(Reference, Option<Type>), Unresolved> {
+        let mut segments = text.split('.');
+        let first = segments.next().unwrap_or_default();
+        let path: Vec<Arc<str>> = segments.map(Arc::from).collect();
+        if first.is_empty() || path.iter().any(|segment| segment.is_empty()) {
+            return Err(self.unresolved(first, format!("`{text}` is not a reference")));
+        }
+        if first == "item" && self.foreach {
+            return Ok((
+                Reference {
+                    root: Root::Item,
+                    path,
+                },
+                None,
+            ));
+        }
+        let lookup = self.uses.iter().position(|name| &**name == first);
+        if let Some((at, field)) = self.params.field(first) {
+            match self.walk(&field.ty, &path) {
+                Ok(ty) => {
+                    return Ok((
+                        Reference {
+                            root: Root::Param(at),
+                            path,
+                        },
+                        ty,
+                    ));
+                }
+                Err(unresolved) if lookup.is_none() => return Err(unresolved),
+                Err(_) => {}
+            }
+        }
+        if let Some(at) = lookup {
+            return Ok((
+                Reference {
+                    root: Root::Lookup(at),
+                    path,
+                },
+                None,
+            ));
+        }
+        if first == "context" {
+            return self.context(path);
+        }
+        Err(self.unresolved(
+            first,
+            format!("`{first}` is neither a parameter nor a lookup of this view"),
+        ))
+    }
+
+    fn context(&self, mut path: Vec<Arc<str>>) -> Result<(Reference, Option<Type>), Unresolved> {
+        let unknown = |wanted: &str| Unresolved {
+            message: format!("the context has no `{wanted}`"),
+            known: ["request_id", "traceparent", "baggage"]
+                .map(ToOwned::to_owned)
+                .into(),
+            wanted: wanted.to_owned(),
+        };
+        let name = if path.is_empty() {
+            Arc::from("")
+        } else {
+            path.remove(0)
+        };
+        let field = match &*name {
+            "request_id" if path.is_empty() => ContextField::RequestId,
+            "traceparent" if path.is_empty() => ContextField::Traceparent,
+            "baggage" if path.len() == 1 => ContextField::Baggage,
+            _ => return Err(unknown(&name)),
+        };
+        Ok((
+            Reference {
+                root: Root::Context(field),
+                path,
+            },
+            Some(Type::String),
+        ))
+    }
+
+    /// The type at the end of `path` into a value of type `ty`; `None` where it depends on the call.
+    fn walk(&self, ty: &Type, path: &[Arc<str>]) -> Result<Option<Type>, Unresolved> {
+        let mut ty = ty.clone();
+        for segment in path {
+            match &ty {
+                Type::Struct(id) => {
+                    let of = self.schema.get(*id);
+                    match of.field(segment) {
+                        Some((_, field)) => ty = field.ty.clone(),
+                        None => {
+                            return Err(Unresolved {
+                                message: format!("`{}` has no field `{segment}`", of.name),
+                                known: of.names.iter().map(ToString::to_string).collect(),
+                                wanted: segment.to_string(),
+                            });
+                        }
+                    }
+                }
+                Type::Map(key, value) if **key == Type::String => ty = (**value).clone(),
+                other => {
+                    let of = self.schema.describe(other);
+                    return Err(Unresolved {
+                        message: format!("`{segment}` can't be taken of a value of type {of}"),
+                        known: Vec::new(),
+                        wanted: segment.to_string(),
+                    });
+                }
+            }
+        }
+        Ok(Some(ty))
+    }
+
+    fn unresolved(&self, wanted: &str, message: String) -> Unresolved {
+        let params = self.params.names.iter().map(ToString::to_string);
+        let uses = self.uses.iter().map(ToString::to_string);
+        Unresolved {
+            message,
+            known: params.chain(uses).collect(),
+            wanted: wanted.to_owned(),
+        }
+    }
+}
+
+impl Reference {
+    /// The value it leads to; `None` when there is nothing or null on the way.
+    ///
+    /// `lookup` gives the value of a lookup that has one.
+    pub fn follow<'a>(
+        &self,
+        params: &'a [Value],
+        lookup: impl FnOnce(usize) -> Option<&'a Value>,
+        item: Option<&'a Value>,
+        context: &Context,
+    ) -> Option<std::borrow::Cow<'a, Value>> {
+        use std::borrow::Cow;
+        let start = match self.root {
+            Root::Param(at) => params.get(at)?,
+            Root::Lookup(at) => lookup(at)?,
+            Root::Item => item?,
+            Root::Context(field) => return self.of_context(field, context).map(Cow::Owned),
+        };
+        let end = self
+            .path
+            .iter()
+            .try_fold(start, |value, name| value.get(name))?;
+        (!end.is_null()).then_some(Cow::Borrowed(end))
+    }
+
+    fn of_context(&self, field: ContextField, context: &Context) -> Option<Value> {
+        match field {
+            ContextField::RequestId => Some(Value::from(&*context.request_id)),
+            ContextField::Traceparent => context.traceparent.as_deref().map(Value::from),
+            ContextField::Baggage => {
+                let key = self.path.first()?;
+                let pair = context.baggage.iter().find(|(have, _)| have == key)?;
+                Some(Value::from(&*pair.1))
+            }
+        }
+    }
+}

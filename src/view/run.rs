@@ -1,0 +1,395 @@
+//! Runs the lookups of one call at the same time, under one deadline.
+//!
+//! In: a [`Plan`], the method's parameters and the call's context. Out: one outcome per step, in plan order,
+//! and the timeline. All lookups live in the call's own task: nothing is spawned, so dropping the future
+//! cancels them. Each time the task wakes, one pass in plan order polls what is on its way and starts what has
+//! become ready; since a step stands after those it needs, a dependent starts in the very pass in which
+//! its last input arrives. One timer serves the whole call.
+
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context as TaskContext, Poll};
+use std::time::Duration;
+
+use tokio::time::{Instant, Sleep, sleep_until};
+use tracing::{Span, debug, debug_span};
+
+use super::plan::{Plan, Step};
+use super::step::{Asking, Sight, Start};
+use crate::backend::{Answer, LookupError};
+use crate::context::{Context, Mode};
+use crate::error::Code;
+use crate::guard::Guards;
+use crate::idl::Schema;
+use crate::timeline::{Fate, Source, Timeline, Track};
+use crate::value::Value;
+
+/// What became of one step.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Outcome {
+    /// Its fate.
+    pub fate: Fate,
+    /// The code, when it has one.
+    pub code: Option<Code>,
+    /// The value, fitted to its target; there if the fate says so.
+    value: Value,
+}
+
+impl Outcome {
+    /// Whether there is a value to merge.
+    pub fn has_value(&self) -> bool {
+        self.fate.has_value()
+    }
+
+    /// The value, leaving null behind.
+    pub fn take_value(&mut self) -> Value {
+        std::mem::take(&mut self.value)
+    }
+}
+
+/// The required step that has no value.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Failure {
+    /// Its place in the plan.
+    pub step: usize,
+    /// What became of it.
+    pub fate: Fate,
+    /// Its code, when it has one.
+    pub code: Option<Code>,
+    /// The call's own deadline, not the lookup's timeout, ended it.
+    pub out_of_time: bool,
+}
+
+/// A plan that was run.
+#[derive(Debug)]
+pub struct Ran {
+    /// One per step, in plan order.
+    pub outcomes: Vec<Outcome>,
+    /// What happened when. `elapsed` is when the last fate was known.
+    pub timeline: Timeline,
+    /// Why the call fails, if it does.
+    pub failure: Option<Failure>,
+}
+
+/// Runs every step of `plan` to its fate.
+pub async fn run(
+    plan: &Plan,
+    schema: &Schema,
+    guards: &Guards,
+    params: &[Value],
+    context: &Context,
+) -> Ran {
+    let sight = Sight {
+        schema,
+        guards,
+        params,
+        context,
+    };
+    let mut running = Running::new(plan, sight);
+    poll_fn(|cx| running.poll(cx)).await;
+    running.finish()
+}
+
+enum State<'a> {
+    /// Waits for the steps it needs, or for its turn.
+    Waiting,
+    /// On its way until `deadline`.
+    Asking {
+        asking: Asking<'a>,
+        deadline: Instant,
+        span: Span,
+    },
+    /// Has its fate.
+    Settled,
+}
+
+struct Running<'a> {
+    plan: &'a Plan,
+    sight: Sight<'a>,
+    /// The call's span, so that lookups are its children whatever task polls them.
+    span: Span,
+    states: Vec<State<'a>>,
+    outcomes: Vec<Outcome>,
+    tracks: Vec<Track>,
+    /// What later steps refer to.
+    values: Vec<Option<Value>>,
+    open: usize,
+    failure: Option<Failure>,
+    timer: Option<Pin<Box<Sleep>>>,
+}
+
+impl<'a> Running<'a> {
+    fn new(plan: &'a Plan, sight: Sight<'a>) -> Self {
+        let arrived = sight.context.arrived;
+        let planned = arrived.elapsed();
+        let steps = plan.steps.len();
+        let track = |step: &Step| Track {
+            name: Arc::clone(&step.name),
+            backend: Arc::clone(&step.backend),
+            after: Arc::clone(&step.after),
+            planned,
+            started: None,
+            first_answer: None,
+            done: Duration::ZERO,
+            fate: Fate::Cancelled,
+            code: None,
+            source: Source::None,
+        };
+        Running {
+            plan,
+            sight,
+            span: Span::current(),
+            states: (0..steps).map(|_| State::Waiting).collect(),
+            outcomes: vec![
+                Outcome {
+                    fate: Fate::Cancelled,
+                    code: None,
+                    value: Value::Null
+                };
+                steps
+            ],
+            tracks: plan.steps.iter().map(track).collect(),
+            values: vec![None; steps],
+            open: steps,
+            failure: None,
+            timer: None,
+        }
+    }
+
+    fn poll(&mut self, cx: &mut TaskContext<'_>) -> Poll<()> {
+        loop {
+            for at in 0..self.states.len() {
+                self.advance(at, cx);
+                if self.failure.is_some() {
+                    self.cancel_rest();
+                }
+            }
+            if self.open == 0 {
+                return Poll::Ready(());
+            }
+            if self.poll_timer(cx).is_pending() {
+                return Poll::Pending;
+            }
+            self.time_out();
+        }
+    }
+
+    /// Starts or polls one step.
+    fn advance(&mut self, at: usize, cx: &mut TaskContext<'_>) {
+        if matches!(self.states[at], State::Waiting) && self.may_start(at) {
+            self.start(at);
+        }
+        if let State::Asking { asking, span, .. } = &mut self.states[at] {
+            let polled = span.in_scope(|| asking.as_mut().poll(cx));
+            if let Poll::Ready(answer) = polled {
+                self.answered(at, answer);
+            }
+        }
+    }
+
+    fn may_start(&self, at: usize) -> bool {
+        let settled = |need: &usize| matches!(self.states[*need], State::Settled);
+        let ready = self.plan.steps[at].after.iter().all(settled);
+        // One at a time: everything before it in the plan has its fate.
+        ready
+            && (self.sight.context.mode == Mode::Evented || (0..at).all(|before| settled(&before)))
+    }
+
+    fn start(&mut self, at: usize) {
+        let step = &self.plan.steps[at];
+        let now = Instant::now();
+        let since = now.saturating_duration_since(self.sight.context.arrived);
+        if !step.after.is_empty() {
+            let inputs = step.after.iter().map(|&need| self.tracks[need].done).max();
+            self.tracks[at].planned = inputs.unwrap_or(since);
+        }
+        if now >= self.sight.context.deadline {
+            return self.no_value(at, Fate::Timeout, Some(Code::CallDeadline));
+        }
+        let call_deadline = self.sight.context.deadline;
+        let own = step.timeout.and_then(|timeout| now.checked_add(timeout));
+        let deadline = own.map_or(call_deadline, |own| own.min(call_deadline));
+        match step.start(self.sight, &self.values, deadline) {
+            Start::Settled(fate) => self.no_value(at, fate, None),
+            Start::Failed(err) => self.failed(at, &err),
+            Start::Ask(asking) => {
+                self.tracks[at].started = Some(since);
+                let span = debug_span!(
+                    parent: &self.span, "lookup",
+                    lookup = &*step.name, backend = &*step.backend,
+                );
+                self.states[at] = State::Asking {
+                    asking,
+                    deadline,
+                    span,
+                };
+            }
+        }
+    }
+
+    fn answered(&mut self, at: usize, answer: Result<Answer, LookupError>) {
+        let step = &self.plan.steps[at];
+        let answer = match answer {
+            Ok(answer) => answer,
+            Err(err) => return self.failed(at, &err),
+        };
+        let arrived = self.sight.context.arrived;
+        let first = answer
+            .first_answer
+            .map(|first| first.saturating_duration_since(arrived));
+        self.tracks[at].first_answer = first;
+        self.tracks[at].source = answer.source;
+        if answer.value.is_null() {
+            return self.no_value(at, Fate::Empty, None);
+        }
+        let kept = step.referred.then(|| answer.value.clone());
+        match step.fit(self.sight.schema, answer.value) {
+            Ok(value) => self.has_value(at, Fate::Ok, value, kept, None),
+            Err(why) => self.failed(at, &LookupError::new(Code::MergeType, why)),
+        }
+    }
+
+    fn failed(&mut self, at: usize, err: &LookupError) {
+        let step = &self.plan.steps[at];
+        let fate = match err.code {
+            Code::LookupTimeout | Code::CallDeadline => Fate::Timeout,
+            Code::LookupTimeoutPool => Fate::TimeoutPool,
+            Code::LookupBreakerOpen => Fate::BreakerOpen,
+            Code::LookupShed => Fate::Shed,
+            _ => Fate::Error,
+        };
+        debug!(
+            parent: &self.span, code = %err.code, lookup = &*step.name, backend = &*step.backend,
+            detail = err.detail, "lookup failed"
+        );
+        self.no_value(at, fate, Some(err.code));
+    }
+
+    /// Lets the default stand in if there is one for this fate; otherwise the fate stands.
+    fn no_value(&mut self, at: usize, fate: Fate, code: Option<Code>) {
+        let step = &self.plan.steps[at];
+        let covered = match fate {
+            Fate::Empty => true,
+            // A lookup that its `when` left out is not wanted, so neither is its default.
+            Fate::Skipped | Fate::Cancelled => false,
+            _ => !step.default_on_empty,
+        };
+        let default = step
+            .default
+            .clone()
+            .filter(|_| covered && step.foreach.is_none());
+        let Some(default) = default else {
+            return self.settle(at, fate, code);
+        };
+        let kept = step.referred.then(|| default.clone());
+        match step.fit(self.sight.schema, default) {
+            Ok(value) => self.has_value(at, Fate::Default, value, kept, code),
+            Err(_) => self.settle(at, Fate::Error, Some(Code::MergeType)),
+        }
+    }
+
+    fn has_value(
+        &mut self,
+        at: usize,
+        fate: Fate,
+        value: Value,
+        kept: Option<Value>,
+        code: Option<Code>,
+    ) {
+        self.outcomes[at].value = value;
+        self.values[at] = kept;
+        self.settle(at, fate, code);
+    }
+
+    /// Gives the step its one fate.
+    fn settle(&mut self, at: usize, fate: Fate, code: Option<Code>) {
+        debug_assert!(
+            !matches!(self.states[at], State::Settled),
+            "a step has one fate"
+        );
+        let done = self.sight.context.arrived.elapsed();
+        self.states[at] = State::Settled;
+        self.open -= 1;
+        self.outcomes[at].fate = fate;
+        self.outcomes[at].code = code;
+        let track = &mut self.tracks[at];
+        (track.done, track.fate, track.code) = (done, fate, code);
+        if track.started.is_none() {
+            track.planned = track.planned.min(done);
+        }
+        // A required lookup that `when` leaves out is not missed.
+        let missed = !matches!(
+            fate,
+            Fate::Ok | Fate::Default | Fate::Skipped | Fate::Cancelled
+        );
+        if self.plan.steps[at].required && missed && self.failure.is_none() {
+            let out_of_time = code == Some(Code::CallDeadline);
+            self.failure = Some(Failure {
+                step: at,
+                fate,
+                code,
+                out_of_time,
+            });
+        }
+    }
+
+    fn cancel_rest(&mut self) {
+        for at in 0..self.states.len() {
+            if !matches!(self.states[at], State::Settled) {
+                self.settle(at, Fate::Cancelled, Some(Code::LookupCancelled));
+            }
+        }
+    }
+
+    /// Ready when the earliest deadline of what is on its way has passed.
+    fn poll_timer(&mut self, cx: &mut TaskContext<'_>) -> Poll<()> {
+        let asking = self.states.iter().filter_map(|state| match state {
+            State::Asking { deadline, .. } => Some(*deadline),
+            _ => None,
+        });
+        let earliest = asking.min().unwrap_or(self.sight.context.deadline);
+        let timer = self
+            .timer
+            .get_or_insert_with(|| Box::pin(sleep_until(earliest)));
+        if timer.deadline() != earliest {
+            timer.as_mut().reset(earliest);
+        }
+        timer.as_mut().poll(cx)
+    }
+
+    fn time_out(&mut self) {
+        let now = Instant::now();
+        for at in 0..self.states.len() {
+            let State::Asking { deadline, .. } = &self.states[at] else {
+                continue;
+            };
+            if *deadline > now {
+                continue;
+            }
+            let code = if *deadline >= self.sight.context.deadline {
+                Code::CallDeadline
+            } else {
+                Code::LookupTimeout
+            };
+            self.no_value(at, Fate::Timeout, Some(code));
+        }
+        if self.failure.is_some() {
+            self.cancel_rest();
+        }
+    }
+
+    fn finish(self) -> Ran {
+        let elapsed = self.sight.context.arrived.elapsed();
+        let timeline = Timeline {
+            mode: self.sight.context.mode,
+            tracks: self.tracks,
+            elapsed,
+        };
+        Ran {
+            outcomes: self.outcomes,
+            timeline,
+            failure: self.failure,
+        }
+    }
+}

@@ -1,0 +1,247 @@
+//! One step of one call: whether it runs, with which inputs, and what its answer becomes.
+//!
+//! Everything here but [`Step::question`]'s future is synchronous and pure; [`super::run`] decides when.
+
+use std::future::Future;
+use std::pin::Pin;
+
+use futures_util::future::join_all;
+use tokio::time::Instant;
+
+use super::conform::Conform;
+use super::plan::{Binding, Foreach, Step, Target};
+use super::reference::{Reference, Root};
+use crate::backend::{Answer, Ask, LookupError};
+use crate::context::Context;
+use crate::error::Code;
+use crate::guard::Guards;
+use crate::idl::{Schema, Type};
+use crate::timeline::{Fate, Source};
+use crate::value::{Record, Value};
+
+/// What every step of a call can see.
+#[derive(Clone, Copy)]
+pub(super) struct Sight<'a> {
+    pub(super) schema: &'a Schema,
+    pub(super) guards: &'a Guards,
+    /// The method's parameters, in field order.
+    pub(super) params: &'a [Value],
+    pub(super) context: &'a Context,
+}
+
+/// A lookup on its way.
+pub(super) type Asking<'a> = Pin<Box<dyn Future<Output = Result<Answer, LookupError>> + 'a>>;
+
+/// What to do with a step whose needs are settled.
+pub(super) enum Start<'a> {
+    /// It has its fate already.
+    Settled(Fate),
+    /// It has inputs that can't be used.
+    Failed(LookupError),
+    /// It is to be asked.
+    Ask(Asking<'a>),
+}
+
+/// The values of the steps that have one, as later steps refer to them.
+pub(super) type Values = [Option<Value>];
+
+impl Step {
+    /// Decides whether the step runs, binds its inputs and makes its question.
+    pub(super) fn start<'a>(
+        &'a self,
+        sight: Sight<'a>,
+        values: &Values,
+        deadline: Instant,
+    ) -> Start<'a> {
+        let needs_missing = self.bindings.iter().any(|binding| match binding {
+            Binding::To(reference) => {
+                reference.is_lookup() && sight.get(reference, values, None).is_none()
+            }
+            Binding::Literal(_) => false,
+        });
+        if let Some(when) = &self.when {
+            let seen = sight.get(&when.reference, values, None);
+            let holds = match (&seen, &when.equals) {
+                (Some(value), Some(equals)) => equal(value, equals),
+                (Some(value), None) => **value != Value::Bool(false),
+                (None, _) => false,
+            };
+            if !holds {
+                return Start::Settled(Fate::Skipped);
+            }
+        }
+        if needs_missing {
+            return Start::Settled(Fate::SkippedDependency);
+        }
+        match &self.foreach {
+            None => {
+                let params = self.bind(sight, values, None);
+                Start::Ask(Box::pin(self.ask(sight, params, deadline)))
+            }
+            Some(foreach) => self.start_each(foreach, sight, values, deadline),
+        }
+    }
+
+    fn start_each<'a>(
+        &'a self,
+        foreach: &Foreach,
+        sight: Sight<'a>,
+        values: &Values,
+        deadline: Instant,
+    ) -> Start<'a> {
+        let Some(over) = sight.get(&foreach.over, values, None) else {
+            return Start::Settled(Fate::SkippedDependency);
+        };
+        let Value::List(items) = &*over else {
+            let detail = format!("`foreach` over {}", over.kind());
+            return Start::Failed(LookupError::new(Code::LookupBadParam, detail));
+        };
+        if items.len() > foreach.max {
+            let detail = format!("{} elements, `foreach_max` is {}", items.len(), foreach.max);
+            return Start::Failed(LookupError::new(Code::LookupTooMany, detail));
+        }
+        let asks: Vec<_> = items
+            .iter()
+            .map(|item| self.ask(sight, self.bind(sight, values, Some(item)), deadline))
+            .collect();
+        let keys = matches!(self.target.ty(), Some(Type::Map(..))).then(|| items.clone());
+        Start::Ask(Box::pin(
+            async move { self.gather(join_all(asks).await, keys) },
+        ))
+    }
+
+    async fn ask<'a>(
+        &'a self,
+        sight: Sight<'a>,
+        params: Vec<Value>,
+        deadline: Instant,
+    ) -> Result<Answer, LookupError> {
+        let ask = Ask {
+            params: &params,
+            context: sight.context,
+            deadline,
+        };
+        sight.guards.ask(self.lookup, ask).await
+    }
+
+    fn bind(&self, sight: Sight<'_>, values: &Values, item: Option<&Value>) -> Vec<Value> {
+        let bind = |binding: &Binding| match binding {
+            Binding::To(reference) => sight
+                .get(reference, values, item)
+                .map(std::borrow::Cow::into_owned)
+                .unwrap_or_default(),
+            Binding::Literal(value) => value.clone(),
+        };
+        self.bindings.iter().map(bind).collect()
+    }
+
+    /// One answer of the elements' answers, in the elements' order: a list, or a map by element. An element
+    /// that is empty takes the default or is left out; one that failed takes it or fails the whole.
+    fn gather(
+        &self,
+        answers: Vec<Result<Answer, LookupError>>,
+        keys: Option<Vec<Value>>,
+    ) -> Result<Answer, LookupError> {
+        let mut keys = keys.map(Vec::into_iter);
+        let mut items = Vec::with_capacity(answers.len());
+        let mut pairs = Vec::new();
+        let mut first_answer: Option<Instant> = None;
+        let mut source = Source::Backend;
+        for answer in answers {
+            let key = keys.as_mut().and_then(Iterator::next);
+            let value = match (answer, &self.default) {
+                (Ok(answer), default) => {
+                    first_answer = match (first_answer, answer.first_answer) {
+                        (Some(a), Some(b)) => Some(a.min(b)),
+                        (a, b) => a.or(b),
+                    };
+                    source = answer.source;
+                    if answer.value.is_null() {
+                        default.clone().unwrap_or_default()
+                    } else {
+                        answer.value
+                    }
+                }
+                (Err(_), Some(default)) if !self.default_on_empty => default.clone(),
+                (Err(err), _) => return Err(err),
+            };
+            match key {
+                _ if value.is_null() => {}
+                Some(key) => pairs.push((key, value)),
+                None => items.push(value),
+            }
+        }
+        let value = if keys.is_some() {
+            Value::Map(pairs)
+        } else {
+            Value::List(items)
+        };
+        Ok(Answer {
+            value,
+            first_answer,
+            source,
+        })
+    }
+
+    /// The answer as its target has it; nothing for a step that is not emitted. `Err` says what does not fit.
+    pub(super) fn fit(&self, schema: &Schema, value: Value) -> Result<Value, String> {
+        let conform = Conform::new(schema, self.parse_text);
+        match &self.target {
+            Target::Nothing => Ok(Value::Null),
+            Target::Field { ty, .. } | Target::Whole(ty) => conform.value(value, ty),
+            Target::Spread { of, fields } => {
+                let of_type = schema.get(*of);
+                let mut values = vec![Value::Null; of_type.fields.len()];
+                for &at in fields {
+                    let name = &of_type.fields[at].name;
+                    if let Some(column) = value.get(name) {
+                        values[at] = match column {
+                            Value::Null => Value::Null,
+                            column => conform.field(*of, at, column.clone())?,
+                        };
+                    } else if !matches!(value, Value::Record(_) | Value::Map(_)) {
+                        return Err(format!("{} has no columns to spread", value.kind()));
+                    }
+                }
+                Ok(Value::Record(Record {
+                    names: of_type.names.clone(),
+                    values,
+                }))
+            }
+        }
+    }
+}
+
+impl Reference {
+    fn is_lookup(&self) -> bool {
+        matches!(self.root, Root::Lookup(_))
+    }
+}
+
+impl<'a> Sight<'a> {
+    /// The value that a reference leads to in this call.
+    fn get<'v>(
+        &self,
+        reference: &Reference,
+        values: &'v Values,
+        item: Option<&'v Value>,
+    ) -> Option<std::borrow::Cow<'v, Value>>
+    where
+        'a: 'v,
+    {
+        reference.follow(self.params, |at| values[at].as_ref(), item, self.context)
+    }
+}
+
+/// Whether `value` is what `when` asks for: text and bytes, and numbers of both kinds, are compared by content.
+fn equal(value: &Value, equals: &Value) -> bool {
+    match (value, equals) {
+        (Value::Bytes(bytes), Value::Text(text)) => **bytes == *text.as_bytes(),
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "a configured number to compare with is small"
+        )]
+        (Value::Double(a), Value::I64(b)) | (Value::I64(b), Value::Double(a)) => *a == *b as f64,
+        (value, equals) => value == equals,
+    }
+}

@@ -7,12 +7,14 @@
 //!
 //! The deadline is enforced by [`crate::view::run`], which drops the future; nothing here retries.
 
+mod health;
 mod inject;
 mod permit;
 
 use std::cell::RefCell;
 use std::sync::Arc;
 
+use health::Health;
 pub use inject::{Inject, Random};
 use permit::Permits;
 
@@ -40,6 +42,7 @@ pub struct Guards {
 struct Guarded {
     backend: AnyBackend,
     permits: Permits,
+    health: Health,
 }
 
 impl Guards {
@@ -50,6 +53,7 @@ impl Guards {
             backends.push(Guarded {
                 backend: entry.config.connect().await,
                 permits: Permits::new(entry.in_flight_max, entry.waiting_max),
+                health: Health::default(),
             });
         }
         let blocking = Permits::new(BLOCKING_MAX, BLOCKING_WAITING_MAX);
@@ -72,7 +76,11 @@ impl Guards {
             Asks::Store(backend, asked) => {
                 let guarded = &self.backends[*backend];
                 let _permit = guarded.permits.acquire(ask.deadline).await?;
-                guarded.backend.lookup(asked, ask).await
+                let answer = guarded.backend.lookup(asked, ask).await;
+                guarded
+                    .health
+                    .saw(&self.program.backends[*backend].name, &lookup.name, &answer);
+                answer
             }
             Asks::Closure(closure) if closure.is_blocking() => {
                 let _permit = self.blocking.acquire(ask.deadline).await?;

@@ -16,6 +16,6 @@ mod merge;
 pub use compile::{LookupFacts, Scope, compile};
 pub use conform::Conform;
 pub use merge::{MergeError, merge};
-pub use plan::{Condition, Foreach, Plan, ReplyShape, Step, Target, Throw};
+pub use plan::{Binding, Condition, Foreach, Plan, ReplyShape, Step, Target, Throw, ThrowOn};
 pub use reference::{ContextField, Reference, Root};
 pub use run::{Failure, Outcome, Ran, run};

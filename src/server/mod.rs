@@ -1,0 +1,129 @@
+//! Sockets: accepts connections, starts one loop per worker, drains and reloads.
+//!
+//! In: a checked [`Program`]. Each worker thread has its own single-threaded runtime, its own listening socket
+//! on the shared port and its own backends; they share the program and the stop signal. What a message
+//! means is [`crate::service`]'s business.
+
+mod connection;
+mod listener;
+mod signals;
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use tokio::runtime::{Builder, LocalOptions, LocalRuntime};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use crate::config::Program;
+use crate::guard::{BLOCKING_MAX, Random};
+use crate::service::{Current, Service};
+
+/// Checks the configuration again; `None` when it has problems, which the closure reports itself.
+pub type Reload = Box<dyn Fn() -> Option<Arc<Program>> + Send>;
+
+/// How a server is run, beside its program.
+pub struct Options {
+    /// Ends the server: new connections are refused, calls in flight are finished.
+    pub shutdown: CancellationToken,
+    /// Stop on SIGTERM and SIGINT (a second one exits at once); reload on SIGHUP.
+    pub signals: bool,
+    /// What SIGHUP does.
+    pub reload: Option<Reload>,
+    /// Is told each bound address.
+    pub bound: Box<dyn Fn(SocketAddr) + Send>,
+}
+
+/// Serves until the shutdown, then drains. Fails when the address can't be bound.
+pub fn run(program: &Arc<Program>, options: Options) -> io::Result<()> {
+    let sockets = listener::bind(&program.listen, program.workers)?;
+    let addr = sockets[0].local_addr()?;
+    let (sender, programs) = watch::channel(Arc::clone(program));
+    let workers: Vec<_> = sockets
+        .into_iter()
+        .map(|socket| Worker {
+            socket,
+            programs: programs.clone(),
+            shutdown: options.shutdown.clone(),
+        })
+        .collect();
+    drop(programs);
+    // Told before the loops turn: the socket is bound, so that a client's connection is held from here on.
+    (options.bound)(addr);
+    std::thread::scope(|scope| {
+        let mut workers = workers.into_iter().enumerate();
+        let first = workers.next();
+        for (at, worker) in workers {
+            let name = format!("worker-{at}");
+            std::thread::Builder::new().name(name).spawn_scoped(scope, move || worker.run(None))?;
+        }
+        match first {
+            Some((_, worker)) => worker.run(Some((options, sender))),
+            None => Ok(()),
+        }
+    })
+}
+
+/// One loop.
+struct Worker {
+    socket: std::net::TcpListener,
+    programs: watch::Receiver<Arc<Program>>,
+    shutdown: CancellationToken,
+}
+
+impl Worker {
+    /// Runs the loop; the first worker's also watches the signals.
+    fn run(self, signals: Option<(Options, watch::Sender<Arc<Program>>)>) -> io::Result<()> {
+        let runtime = runtime()?;
+        let result = runtime.block_on(async move {
+            let watching = signals.map(|(options, sender)| {
+                tokio::task::spawn_local(signals::watch(options, sender))
+            });
+            let result = self.serve().await;
+            if let Some(watching) = watching {
+                watching.abort();
+            }
+            result
+        });
+        // Blocking lookups that nobody waits for any more must not hold the process up.
+        runtime.shutdown_background();
+        result
+    }
+
+    async fn serve(mut self) -> io::Result<()> {
+        let program = Arc::clone(&self.programs.borrow_and_update());
+        let drain_timeout = program.drain_timeout;
+        let limits = program.limits;
+        let service = Service::open(program, Random::from_process()).await;
+        let current = Current::new(service);
+        let reloading = tokio::task::spawn_local({
+            let current = std::rc::Rc::clone(&current);
+            async move {
+                while self.programs.changed().await.is_ok() {
+                    let program = Arc::clone(&self.programs.borrow_and_update());
+                    current.replace(Service::open(program, Random::from_process()).await);
+                    info!("serving the reloaded configuration");
+                }
+            }
+        });
+        let listener = tokio::net::TcpListener::from_std(self.socket)?;
+        let connections = listener::accept(listener, current, limits, &self.shutdown).await;
+        reloading.abort();
+        info!(open = connections.len(), "draining");
+        connections.close();
+        if tokio::time::timeout(drain_timeout, connections.wait()).await.is_err() {
+            warn!(open = connections.len(), "drain timed out");
+        }
+        Ok(())
+    }
+}
+
+fn runtime() -> io::Result<LocalRuntime> {
+    Builder::new_current_thread()
+        .enable_all()
+        // Blocking closures and name resolution.
+        .max_blocking_threads(BLOCKING_MAX + 4)
+        .build_local(LocalOptions::default())
+}

@@ -1,0 +1,130 @@
+//! Why a call has no reply, and how its client is told.
+//!
+//! A method's own exception is thrown when the configuration binds one to the code; a standard one when the
+//! method declares it; otherwise a `TApplicationException` whose message begins with the code. What a client
+//! reads never holds SQL, keys or addresses.
+
+use std::sync::Arc;
+
+use thrift::ApplicationErrorKind;
+
+use crate::error::Code;
+use crate::idl::{Schema, StructId};
+use crate::thrift::WireError;
+use crate::timeline::Fate;
+use crate::value::Value;
+use crate::view::{Conform, Failure, MergeError, Plan, ThrowOn};
+
+/// Why a call has no reply.
+#[derive(Clone, Debug)]
+pub(super) struct CallError {
+    /// The call's code.
+    pub(super) code: Code,
+    /// The code of the lookup that failed, when one did.
+    pub(super) cause: Option<Code>,
+    /// The lookup that failed, and its fate.
+    pub(super) lookup: Option<(Arc<str>, Fate)>,
+    /// What the client may read beyond the code's meaning.
+    pub(super) about: Option<String>,
+    /// What only the log may say.
+    pub(super) detail: Option<String>,
+}
+
+impl CallError {
+    pub(super) fn new(code: Code) -> Self {
+        CallError { code, cause: None, lookup: None, about: None, detail: None }
+    }
+
+    /// The wire's word on what is wrong with the parameters is about the client's own bytes.
+    pub(super) fn bad_params(err: &WireError) -> Self {
+        CallError {
+            cause: Some(err.code),
+            about: Some(err.detail.clone()),
+            ..CallError::new(Code::CallBadParams)
+        }
+    }
+
+    pub(super) fn of_failure(plan: &Plan, failure: &Failure) -> Self {
+        let code = match failure.fate {
+            _ if failure.out_of_time => Code::CallDeadline,
+            Fate::Empty => Code::CallRequiredEmpty,
+            _ => Code::CallRequiredFailed,
+        };
+        let name = Arc::clone(&plan.steps[failure.step].name);
+        CallError {
+            cause: failure.code,
+            about: Some(format!("lookup `{name}`")),
+            lookup: Some((name, failure.fate)),
+            ..CallError::new(code)
+        }
+    }
+
+    pub(super) fn of_merge(err: MergeError) -> Self {
+        CallError { detail: Some(err.detail), ..CallError::new(Code::MergeMissingField) }
+    }
+
+    /// `code: meaning (about)`
+    pub(super) fn message(&self) -> String {
+        match &self.about {
+            Some(about) => format!("{}: {} ({about})", self.code, self.code.meaning()),
+            None => format!("{}: {}", self.code, self.code.meaning()),
+        }
+    }
+
+    /// The kind of `TApplicationException`.
+    pub(super) fn kind(&self) -> ApplicationErrorKind {
+        match self.code {
+            Code::CallUnknownMethod => ApplicationErrorKind::UnknownMethod,
+            Code::CallMessageType => ApplicationErrorKind::InvalidMessageType,
+            Code::CallBadParams => ApplicationErrorKind::ProtocolError,
+            _ => ApplicationErrorKind::InternalError,
+        }
+    }
+
+    /// The method's exception for it: field id, type and value. `None` when it declares none.
+    pub(super) fn declared(&self, plan: &Plan, schema: &Schema) -> Option<(i16, StructId, Value)> {
+        let bound = plan.throws.iter().find(|throw| match &throw.on {
+            ThrowOn::Codes(codes) => {
+                codes.contains(&self.code) || self.cause.is_some_and(|cause| codes.contains(&cause))
+            }
+            ThrowOn::Standard | ThrowOn::Never => false,
+        });
+        let standard = self.standard(schema);
+        let throw = bound.or_else(|| {
+            plan.throws
+                .iter()
+                .find(|throw| throw.on == ThrowOn::Standard && Some(throw.of) == standard)
+        })?;
+        Some((throw.id, throw.of, self.value(schema, throw.of)?))
+    }
+
+    fn standard(&self, schema: &Schema) -> Option<StructId> {
+        let standard = &schema.standard;
+        match self.code {
+            Code::CallBadParams => standard.invalid_request,
+            Code::CallRequiredEmpty | Code::CallRequiredFailed => standard.lookup_failed,
+            Code::CallDeadline => standard.deadline_exceeded,
+            Code::ServerOverloaded | Code::ServerDraining => standard.overloaded,
+            _ => None,
+        }
+    }
+
+    /// An exception's value: whichever of the fields `code`, `message`, `lookup`, `fate` and `retryable` it
+    /// has. `None` when it needs others.
+    fn value(&self, schema: &Schema, of: StructId) -> Option<Value> {
+        let retryable = self.cause.unwrap_or(self.code).retryable();
+        let lookup = self.lookup.as_ref();
+        let fields = [
+            ("code", Some(Value::from(self.code.as_str()))),
+            ("message", Some(Value::from(self.message()))),
+            ("lookup", lookup.map(|(name, _)| Value::from(&**name))),
+            ("fate", lookup.map(|(_, fate)| Value::from(fate.as_str()))),
+            ("retryable", Some(Value::Bool(retryable))),
+        ];
+        let pairs = fields
+            .into_iter()
+            .filter_map(|(name, value)| Some((Value::from(name), value?)))
+            .collect();
+        Conform::new(schema, false).value(Value::Map(pairs), &crate::idl::Type::Struct(of)).ok()
+    }
+}

@@ -1,0 +1,283 @@
+//! A call to its view to a reply or an exception: the only room that sees both the wire and the views.
+//!
+//! In: one whole message and the shape it came in. Out: the bytes of one reply, or none for a oneway call.
+//! [`Service::admit`] decides at once what needs no lookup (unknown methods, wrong message types, a full
+//! server); [`Service::serve`] runs the view of an admitted call.
+
+mod context;
+mod exception;
+mod log;
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use thrift::ApplicationErrorKind;
+use thrift::protocol::TMessageType;
+use tokio::time::Instant;
+use tracing::{Instrument, debug_span};
+
+use crate::config::Program;
+use crate::error::Code;
+use crate::guard::{Guards, Random};
+use crate::idl::{StructId, Type};
+use crate::thrift::{
+    Body, Head, HeadOut, Limits, Shape, WireError, decode_struct, read_head, write_message,
+};
+use crate::timeline::report;
+use crate::value::{Text, Value};
+use crate::view::{Plan, ReplyShape, merge, run};
+
+use exception::CallError;
+
+/// A program with its backends, on one loop.
+pub struct Service {
+    program: Arc<Program>,
+    guards: Guards,
+    limits: Limits,
+    in_flight: Cell<usize>,
+}
+
+/// The service that new calls go to; a reload puts another in its place.
+pub struct Current(RefCell<Rc<Service>>);
+
+impl Current {
+    /// Starts with `service`.
+    pub fn new(service: Service) -> Rc<Self> {
+        Rc::new(Current(RefCell::new(Rc::new(service))))
+    }
+
+    /// The service of now. A call keeps the one it began with.
+    pub fn get(&self) -> Rc<Service> {
+        Rc::clone(&self.0.borrow())
+    }
+
+    /// Sends new calls to `service`; the old one ends with its last call.
+    pub fn replace(&self, service: Service) {
+        self.0.replace(Rc::new(service));
+    }
+}
+
+/// What becomes of a message.
+pub enum Admission {
+    /// It has its answer already.
+    Reply(Bytes),
+    /// Nothing may be answered: a oneway call that can't be served.
+    Nothing,
+    /// It is to be served.
+    Call(Call),
+}
+
+/// A call whose method is known and whose parameters are not read yet.
+pub struct Call {
+    shape: Shape,
+    method: Text,
+    sequence: i32,
+    body: Bytes,
+    arrived: Instant,
+    oneway: bool,
+    /// Gives the place back when the call ends, however it ends.
+    _slot: Slot,
+}
+
+impl Call {
+    /// No reply is sent.
+    pub fn is_oneway(&self) -> bool {
+        self.oneway
+    }
+}
+
+/// One of the calls in flight.
+struct Slot(Rc<Service>);
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.0.in_flight.set(self.0.in_flight.get() - 1);
+    }
+}
+
+impl Service {
+    /// Makes `program` ready on this loop.
+    pub async fn open(program: Arc<Program>, random: Random) -> Self {
+        let limits = Limits {
+            frame_bytes_max: program.limits.frame_bytes_max,
+            depth_max: program.limits.depth_max,
+            ..Limits::default()
+        };
+        let guards = Guards::connect(Arc::clone(&program), random).await;
+        Service { program, guards, limits, in_flight: Cell::new(0) }
+    }
+
+    /// The wire limits, for cutting messages out of a stream.
+    pub fn limits(&self) -> Limits {
+        self.limits
+    }
+
+    /// Reads a message's head and decides what becomes of it. `Err`: the head can't be read, so there is
+    /// nobody to answer and the connection has to be closed.
+    pub fn admit(
+        self: &Rc<Self>,
+        shape: Shape,
+        message: &Bytes,
+        arrived: Instant,
+    ) -> Result<Admission, WireError> {
+        let (head, body) = read_head(shape.protocol, message)?;
+        let method = self.method_of(&head);
+        let oneway = match head.kind {
+            TMessageType::Call => method.and_then(|name| self.program.plans.get(name)).is_some_and(|plan| plan.oneway),
+            TMessageType::OneWay => true,
+            TMessageType::Reply | TMessageType::Exception => {
+                let error = CallError::new(Code::CallMessageType);
+                return Ok(Admission::Reply(self.refuse(shape, &head, &error)));
+            }
+        };
+        let known = method.filter(|name| self.program.plans.contains_key(*name));
+        let refusal = match known {
+            None => Some(CallError::new(Code::CallUnknownMethod)),
+            Some(_) if self.in_flight.get() >= self.program.limits.calls_max => {
+                Some(CallError::new(Code::ServerOverloaded))
+            }
+            Some(_) => None,
+        };
+        if let Some(error) = refusal {
+            log::refused(&head, &error);
+            return Ok(if oneway {
+                Admission::Nothing
+            } else {
+                Admission::Reply(self.refuse(shape, &head, &error))
+            });
+        }
+        self.in_flight.set(self.in_flight.get() + 1);
+        Ok(Admission::Call(Call {
+            shape,
+            method: head.name,
+            sequence: head.sequence,
+            body,
+            arrived,
+            oneway,
+            _slot: Slot(Rc::clone(self)),
+        }))
+    }
+
+    /// The method's name without a multiplexed service's; `None` when that service is not served.
+    fn method_of<'a>(&self, head: &'a Head) -> Option<&'a str> {
+        bare(head.name.as_str(), &self.program.service().name)
+    }
+
+    /// The bytes of an exception for a call that has no view to declare one.
+    fn refuse(&self, shape: Shape, head: &Head, error: &CallError) -> Bytes {
+        let plan = self.method_of(head).and_then(|name| self.program.plans.get(name));
+        let name = head.name.as_str();
+        let name = name.split_once(':').map_or(name, |(_, method)| method);
+        self.write_exception(shape, HeadOut { name, kind: TMessageType::Reply, sequence: head.sequence }, plan, error)
+    }
+
+    /// Runs the view of an admitted call. `None` for a oneway call.
+    pub async fn serve(self: Rc<Self>, call: Call) -> Option<Bytes> {
+        let name = bare(call.method.as_str(), &self.program.service().name)?;
+        let plan = self.program.plans.get(name)?;
+        let span = debug_span!("call", method = name, request_id = tracing::field::Empty);
+        let answer = self.answer(plan, &call).instrument(span).await;
+        if call.oneway {
+            return None;
+        }
+        let head = HeadOut { name, kind: TMessageType::Reply, sequence: call.sequence };
+        Some(match answer {
+            Ok(value) => self.write_reply(call.shape, head, plan, &value),
+            Err(error) => self.write_exception(call.shape, head, Some(plan), &error),
+        })
+    }
+
+    /// The reply's value, report included.
+    async fn answer(&self, plan: &Plan, call: &Call) -> Result<Value, CallError> {
+        let schema = &self.program.schema;
+        let params = decode_struct(schema, plan.params, call.shape.protocol, &call.body, &self.limits)
+            .map_err(|err| CallError::bad_params(&err))?;
+        let Value::Record(params) = params else {
+            return Err(CallError::new(Code::ServerInternal));
+        };
+        let context = context::of_call(plan, &params.values, call.arrived);
+        tracing::Span::current().record("request_id", &*context.request_id);
+        let mut ran = run(plan, schema, &self.guards, &params.values, &context).await;
+        let merged = match &ran.failure {
+            Some(failure) => Err(CallError::of_failure(plan, failure)),
+            None => merge(plan, schema, &mut ran.outcomes).map_err(CallError::of_merge),
+        };
+        ran.timeline.elapsed = call.arrived.elapsed();
+        log::ended(plan, &context, &ran.timeline, merged.as_ref().err());
+        let mut reply = merged?;
+        if let (Some(at), true) = (plan.report_field, plan.report_always || context.want_report)
+            && let (Value::Record(record), Some(value)) =
+                (&mut reply, report::to_value(&ran.timeline, schema))
+        {
+            record.values[at] = value;
+        }
+        Ok(reply)
+    }
+
+    fn write_reply(&self, shape: Shape, head: HeadOut<'_>, plan: &Plan, value: &Value) -> Bytes {
+        let schema = &self.program.schema;
+        let mut out = BytesMut::new();
+        let written = match &plan.reply {
+            ReplyShape::Void => write_message(&mut out, shape, head, Body::Fields { schema, fields: &[] }),
+            _ if value.is_null() => {
+                let error = CallError::new(Code::MergeMissingField);
+                return self.write_exception(shape, head, Some(plan), &error);
+            }
+            ReplyShape::Whole(ty) => {
+                write_message(&mut out, shape, head, Body::Fields { schema, fields: &[(0, ty, value)] })
+            }
+            ReplyShape::Struct(id) => {
+                let ty = Type::Struct(*id);
+                write_message(&mut out, shape, head, Body::Fields { schema, fields: &[(0, &ty, value)] })
+            }
+        };
+        match written {
+            Ok(()) => out.freeze(),
+            Err(err) => {
+                tracing::error!(code = %Code::ServerInternal, method = head.name, detail = err.detail, "reply can't be written");
+                self.write_exception(shape, head, None, &CallError::new(Code::ServerInternal))
+            }
+        }
+    }
+
+    /// A declared exception where the method has one for it, otherwise a `TApplicationException`.
+    fn write_exception(
+        &self,
+        shape: Shape,
+        head: HeadOut<'_>,
+        plan: Option<&Plan>,
+        error: &CallError,
+    ) -> Bytes {
+        let schema = &self.program.schema;
+        let mut out = BytesMut::new();
+        if let Some((id, of, value)) = plan.and_then(|plan| error.declared(plan, schema)) {
+            let ty = Type::Struct(of);
+            let body = Body::Fields { schema, fields: &[(id, &ty, &value)] };
+            if write_message(&mut out, shape, head, body).is_ok() {
+                return out.freeze();
+            }
+        }
+        let head = HeadOut { kind: TMessageType::Exception, ..head };
+        let body = Body::ApplicationError { kind: error.kind(), message: &error.message() };
+        write_message(&mut out, shape, head, body)
+            .expect("an exception with a name that was read can be written");
+        out.freeze()
+    }
+
+    /// The reply to a call whose task panicked.
+    pub fn panicked(&self, shape: Shape, sequence: i32, method: &str) -> Bytes {
+        let name = method.split_once(':').map_or(method, |(_, method)| method);
+        let head = HeadOut { name, kind: TMessageType::Exception, sequence };
+        self.write_exception(shape, head, None, &CallError::new(Code::ServerInternal))
+    }
+}
+
+/// `method`, or `Service:method` when that is the served service.
+fn bare<'a>(name: &'a str, service: &str) -> Option<&'a str> {
+    match name.split_once(':') {
+        None => Some(name),
+        Some((prefix, method)) => (prefix == service).then_some(method),
+    }
+}

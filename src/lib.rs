@@ -3,9 +3,13 @@
 pub mod error;
 pub mod value;
 pub mod context;
+pub mod server;
+pub mod thrift;
 pub mod idl;
-pub mod config;
-pub mod backend;
-pub mod timeline;
-pub mod guard;
+pub mod service;
 pub mod view;
+pub mod guard;
+pub mod backend;
+pub mod config;
+pub mod timeline;
+pub mod cli;

@@ -3,11 +3,20 @@
 //! The run fills a [`Timeline`]: pure data, times counted from the call's arrival. From it come the report
 //! in the reply, the terminal waterfall, the critical path and each lookup's slack.
 
+mod analysis;
+mod report;
+mod waterfall;
+#[cfg(test)]
+mod sample;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::context::Mode;
 use crate::error::Code;
+
+pub use analysis::Analysis;
+pub use waterfall::{Look, render, render_together};
 
 /// The one final outcome of a planned lookup.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -118,6 +127,13 @@ impl Source {
             Source::Coalesced => "coalesced",
             Source::Batched => "batched",
         }
+    }
+
+    /// The source called `word`.
+    pub fn parse(word: &str) -> Option<Source> {
+        Source::ALL
+            .into_iter()
+            .find(|source| source.as_str() == word)
     }
 }
 

@@ -1,0 +1,311 @@
+//! Works out what decided how long a call took, and what could not have helped.
+//!
+//! In: a [`Timeline`]. Out: one [`Analysis`], in one pass forwards and one backwards over lookups and their
+//! dependencies; no clock, no I/O. A lookup only ever depends on earlier ones ([`Track::after`]), so plan
+//! order is an order of dependencies and nothing has to be sorted. Entries that break the rule (a timeline
+//! may come from another program's report) are passed over.
+
+use std::time::Duration;
+
+use super::{Fate, Timeline, Track};
+use crate::context::Mode;
+
+/// What a timeline amounts to.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Analysis {
+    /// The lookups that decided the end, first to last, as indices into [`Timeline::tracks`]: each began
+    /// because the one before it ended. One at a time, that is every lookup that ran.
+    pub critical_path: Vec<usize>,
+    /// Per lookup, how much later it could have ended without the last one ending later. Zero for a lookup
+    /// that never ran.
+    pub slack: Vec<Duration>,
+    /// What the same lookups cost one after the other: the sum of their run times.
+    pub serial: Duration,
+    /// The largest sum of run times along dependencies: no order of starting beats it.
+    pub longest_chain: Duration,
+    /// The most that starting lookups together can gain: `serial` over `longest_chain`; 1 when nothing ran.
+    pub bound: f64,
+    /// What it did gain: `serial` over the call's elapsed time; 1 when nothing ran.
+    pub ratio: f64,
+}
+
+impl Analysis {
+    /// Analyses `timeline`.
+    pub fn of(timeline: &Timeline) -> Self {
+        let serial = timeline
+            .tracks
+            .iter()
+            .map(Track::run_time)
+            .fold(Duration::ZERO, Duration::saturating_add);
+        let longest_chain = longest_chain(&timeline.tracks);
+        let (critical_path, slack) = match timeline.mode {
+            Mode::Evented => evented(&timeline.tracks),
+            Mode::Serial => serially(&timeline.tracks),
+        };
+        Analysis {
+            critical_path,
+            slack,
+            serial,
+            longest_chain,
+            bound: quotient(serial, longest_chain),
+            ratio: quotient(serial, timeline.elapsed),
+        }
+    }
+}
+
+impl Timeline {
+    /// Whether the reply lacks nothing for want of an answer: every store that was asked gave one, and none
+    /// had to be replaced by a default.
+    pub fn complete(&self) -> bool {
+        self.tracks.iter().all(|track| match track.fate {
+            // A lookup without its dependency's value adds nothing: if that value failed, its own fate says so.
+            Fate::Ok | Fate::Empty | Fate::Skipped | Fate::SkippedDependency => true,
+            Fate::Default
+            | Fate::Timeout
+            | Fate::TimeoutPool
+            | Fate::Error
+            | Fate::BreakerOpen
+            | Fate::Shed
+            | Fate::Cancelled => false,
+        })
+    }
+
+    /// When the last lookup that ran had its fate.
+    pub fn last_done(&self) -> Duration {
+        self.tracks
+            .iter()
+            .filter(|track| track.started.is_some())
+            .map(|track| track.done)
+            .max()
+            .unwrap_or_default()
+    }
+
+    /// The dependency of the lookup at `at` that ended last: the one it really waited for.
+    pub fn decider(&self, at: usize) -> Option<usize> {
+        decider(&self.tracks, at)
+    }
+}
+
+/// The dependencies of the track at `at` that can be told apart from nonsense.
+fn needs(tracks: &[Track], at: usize) -> impl Iterator<Item = usize> {
+    tracks[at]
+        .after
+        .iter()
+        .copied()
+        .filter(move |&need| need < at)
+}
+
+fn decider(tracks: &[Track], at: usize) -> Option<usize> {
+    latest(tracks, needs(tracks, at))
+}
+
+/// The one that ended last; the first of several that ended together.
+fn latest(tracks: &[Track], among: impl Iterator<Item = usize>) -> Option<usize> {
+    among.reduce(|best, next| {
+        if tracks[next].done > tracks[best].done {
+            next
+        } else {
+            best
+        }
+    })
+}
+
+fn longest_chain(tracks: &[Track]) -> Duration {
+    let mut chains: Vec<Duration> = Vec::with_capacity(tracks.len());
+    for (at, track) in tracks.iter().enumerate() {
+        let before = needs(tracks, at).map(|need| chains[need]).max();
+        chains.push(before.unwrap_or_default().saturating_add(track.run_time()));
+    }
+    chains.into_iter().max().unwrap_or_default()
+}
+
+fn evented(tracks: &[Track]) -> (Vec<usize>, Vec<Duration>) {
+    let Some(last) = last(tracks) else {
+        return (Vec::new(), vec![Duration::ZERO; tracks.len()]);
+    };
+    let mut path = Vec::new();
+    let mut step = Some(last);
+    while let Some(at) = step {
+        if tracks[at].started.is_some() {
+            path.push(at);
+        }
+        step = decider(tracks, at);
+    }
+    path.reverse();
+    (path, slack(tracks, tracks[last].done))
+}
+
+/// The lookup whose end was the end: cancelled ones ended because the call did, so they only count when
+/// there is nothing else.
+fn last(tracks: &[Track]) -> Option<usize> {
+    let ran = || (0..tracks.len()).filter(|&at| tracks[at].started.is_some());
+    latest(
+        tracks,
+        ran().filter(|&at| tracks[at].fate != Fate::Cancelled),
+    )
+    .or_else(|| latest(tracks, ran()))
+}
+
+/// The latest harmless end of each lookup, from the last backwards: a dependent has to be ready early enough
+/// for its own waiting and running, which are taken to be as long as they were.
+fn slack(tracks: &[Track], end: Duration) -> Vec<Duration> {
+    let mut latest_end = vec![end; tracks.len()];
+    for at in (0..tracks.len()).rev() {
+        let track = &tracks[at];
+        let own = match track.started {
+            Some(_) => track.done.saturating_sub(track.planned),
+            None => Duration::ZERO,
+        };
+        let ready = latest_end[at].saturating_sub(own);
+        for need in needs(tracks, at) {
+            latest_end[need] = latest_end[need].min(ready);
+        }
+    }
+    tracks
+        .iter()
+        .zip(latest_end)
+        .map(|(track, latest)| match track.started {
+            Some(_) => latest.saturating_sub(track.done),
+            None => Duration::ZERO,
+        })
+        .collect()
+}
+
+/// One at a time, whatever runs holds up all that follows: all of it is critical, none of it has slack.
+fn serially(tracks: &[Track]) -> (Vec<usize>, Vec<Duration>) {
+    let path = (0..tracks.len())
+        .filter(|&at| tracks[at].started.is_some())
+        .collect();
+    (path, vec![Duration::ZERO; tracks.len()])
+}
+
+fn quotient(part: Duration, whole: Duration) -> f64 {
+    if part.is_zero() || whole.is_zero() {
+        return 1.0;
+    }
+    part.as_secs_f64() / whole.as_secs_f64()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::sample::{Sample, evented, ms, serial, timeline};
+    use super::*;
+    use crate::error::Code;
+
+    #[track_caller]
+    fn check(timeline: &Timeline, path: &str, slack: &[u64]) -> Analysis {
+        let analysis = Analysis::of(timeline);
+        let names: Vec<&str> = analysis
+            .critical_path
+            .iter()
+            .map(|&at| &*timeline.tracks[at].name)
+            .collect();
+        assert_eq!(names.join(" "), path);
+        let have: Vec<u128> = analysis.slack.iter().map(Duration::as_millis).collect();
+        let want: Vec<u128> = slack.iter().map(|&slack| u128::from(slack)).collect();
+        assert_eq!(have, want, "slack");
+        analysis
+    }
+
+    #[test]
+    fn the_path_walks_back_from_the_last_end() {
+        let slack = [0, 0, 461, 441, 441, 340, 411, 410];
+        let analysis = check(&evented(), "flight plane", &slack);
+        assert_eq!(analysis.serial, ms(1010));
+        assert_eq!(analysis.longest_chain, ms(502));
+        assert!((analysis.bound - 1010.0 / 502.0).abs() < 1e-9);
+        assert!((analysis.ratio - 1010.0 / 503.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn one_at_a_time_everything_that_ran_is_critical() {
+        let path = "flight plane airline origin destination weather punctuality alternatives";
+        let analysis = check(&serial(), path, &[0; 8]);
+        // The bound is a property of the plan, not of the order it was run in.
+        assert_eq!(analysis.longest_chain, ms(502));
+    }
+
+    #[test]
+    fn a_diamond_waits_for_its_slower_side() {
+        let tracks = vec![
+            Sample::new("root").ran(0, 10),
+            Sample::new("quick").after(&[0]).ran(10, 20),
+            Sample::new("slow").after(&[0]).ran(10, 50),
+            Sample::new("tip").after(&[1, 2]).planned(50).ran(50, 60),
+            Sample::new("loner").ran(0, 25),
+        ];
+        let analysis = check(
+            &timeline(Mode::Evented, tracks, 60),
+            "root slow tip",
+            &[0, 30, 0, 0, 35],
+        );
+        assert_eq!(analysis.longest_chain, ms(60));
+    }
+
+    #[test]
+    fn waiting_for_a_connection_is_part_of_a_dependents_time() {
+        let tracks = vec![
+            Sample::new("root").ran(0, 10),
+            Sample::new("queued").after(&[0]).ran(40, 60).planned(10),
+            Sample::new("last").ran(0, 70),
+        ];
+        check(&timeline(Mode::Evented, tracks, 70), "last", &[10, 10, 0]);
+    }
+
+    #[test]
+    fn what_never_ran_is_no_step_but_can_be_walked_through() {
+        let tracks = vec![
+            Sample::new("kind").ran(0, 30),
+            Sample::new("skipped").after(&[0]).ended(30, Fate::Skipped),
+            Sample::new("tip").after(&[1]).ran(30, 40),
+            Sample::new("dropped").ended(90, Fate::Shed),
+        ];
+        check(
+            &timeline(Mode::Evented, tracks, 41),
+            "kind tip",
+            &[0, 0, 0, 0],
+        );
+    }
+
+    #[test]
+    fn a_cancelled_lookup_did_not_decide_the_end() {
+        let failed = Some(Code::LookupFailed);
+        let tracks = vec![
+            Sample::new("required").ran(0, 30).fate(Fate::Error, failed),
+            Sample::new("other").ran(0, 31).fate(Fate::Cancelled, None),
+        ];
+        check(&timeline(Mode::Evented, tracks, 31), "required", &[0, 0]);
+    }
+
+    #[test]
+    fn nothing_at_all_is_bound_by_one() {
+        let analysis = check(&timeline(Mode::Evented, Vec::new(), 0), "", &[]);
+        assert_eq!((analysis.bound, analysis.ratio), (1.0, 1.0));
+        let idle = vec![Sample::new("skipped")];
+        check(&timeline(Mode::Serial, idle, 5), "", &[0]);
+    }
+
+    #[test]
+    fn nonsense_from_a_foreign_report_does_no_harm() {
+        let tracks = vec![
+            Sample::new("self").after(&[0, 1, 99]).ran(0, u64::MAX),
+            Sample::new("back").after(&[1]).ran(50, 20),
+        ];
+        check(
+            &timeline(Mode::Evented, tracks, 0),
+            "self",
+            &[0, u64::MAX - 20],
+        );
+    }
+
+    #[test]
+    fn complete_means_every_store_answered() {
+        let complete = |fate| {
+            let lookup = Sample::new("a").ran(0, 1).fate(fate, None);
+            timeline(Mode::Evented, vec![lookup], 1).complete()
+        };
+        let fates = Fate::ALL.into_iter().filter(|&fate| complete(fate));
+        let words: Vec<&str> = fates.map(Fate::as_str).collect();
+        assert_eq!(words, ["ok", "empty", "skipped", "skipped_dependency"]);
+    }
+}

@@ -1,0 +1,127 @@
+//! Timelines for tests, written as one reads them: `Sample::new("plane").after(&[0]).ran(281, 502)`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{Fate, Source, Timeline, Track};
+use crate::context::Mode;
+use crate::error::Code;
+
+pub(super) fn ms(milliseconds: u64) -> Duration {
+    Duration::from_millis(milliseconds)
+}
+
+/// A track in the making.
+pub(super) struct Sample(Track);
+
+impl Sample {
+    /// A lookup that was never started.
+    pub(super) fn new(name: &str) -> Self {
+        Sample(Track {
+            name: Arc::from(name),
+            backend: Arc::from("ops"),
+            after: Arc::from([]),
+            planned: Duration::ZERO,
+            started: None,
+            first_answer: None,
+            done: Duration::ZERO,
+            fate: Fate::Skipped,
+            code: None,
+            source: Source::None,
+        })
+    }
+
+    pub(super) fn after(mut self, needs: &[usize]) -> Self {
+        self.0.after = Arc::from(needs);
+        self
+    }
+
+    /// Ran from one millisecond to another, and went well.
+    pub(super) fn ran(mut self, from: u64, to: u64) -> Self {
+        self.0.planned = ms(from);
+        self.0.started = Some(ms(from));
+        self.0.done = ms(to);
+        self.0.fate = Fate::Ok;
+        self.0.source = Source::Backend;
+        self
+    }
+
+    /// Its inputs were known before it was started.
+    pub(super) fn planned(mut self, at: u64) -> Self {
+        self.0.planned = ms(at);
+        self
+    }
+
+    pub(super) fn first_answer(mut self, at: u64) -> Self {
+        self.0.first_answer = Some(ms(at));
+        self
+    }
+
+    pub(super) fn fate(mut self, fate: Fate, code: Option<Code>) -> Self {
+        self.0.fate = fate;
+        self.0.code = code;
+        if !fate.has_value() {
+            self.0.source = Source::None;
+        }
+        self
+    }
+
+    pub(super) fn source(mut self, source: Source) -> Self {
+        self.0.source = source;
+        self
+    }
+
+    /// The lookup ended at `at` without having been started.
+    pub(super) fn ended(mut self, at: u64, fate: Fate) -> Self {
+        self.0.planned = ms(at);
+        self.0.done = ms(at);
+        self.0.fate = fate;
+        self
+    }
+}
+
+pub(super) fn timeline(mode: Mode, samples: Vec<Sample>, elapsed: u64) -> Timeline {
+    Timeline {
+        mode,
+        tracks: samples.into_iter().map(|sample| sample.0).collect(),
+        elapsed: ms(elapsed),
+    }
+}
+
+/// The demo's call, everything started as soon as it could be.
+pub(super) fn evented() -> Timeline {
+    let tracks = vec![
+        Sample::new("flight").ran(0, 281).first_answer(281),
+        Sample::new("plane").after(&[0]).ran(281, 502),
+        Sample::new("airline").ran(0, 41),
+        Sample::new("origin").ran(0, 61),
+        Sample::new("destination").ran(0, 61).source(Source::Cache),
+        Sample::new("weather").ran(0, 162).first_answer(110),
+        Sample::new("punctuality").ran(0, 91),
+        Sample::new("alternatives").ran(0, 92),
+    ];
+    timeline(Mode::Evented, tracks, 503)
+}
+
+/// The same call one lookup at a time.
+pub(super) fn serial() -> Timeline {
+    let mut at = 0;
+    let tracks = evented()
+        .tracks
+        .into_iter()
+        .map(|mut track| {
+            let run: u64 = track.run_time().as_millis().try_into().unwrap();
+            track.planned = if track.after.is_empty() {
+                ms(0)
+            } else {
+                ms(at)
+            };
+            track.started = Some(ms(at));
+            track.first_answer = None;
+            at += run;
+            track.done = ms(at);
+            Sample(track)
+        })
+        .collect();
+    timeline(Mode::Serial, tracks, 1012)
+}

@@ -1,0 +1,111 @@
+//! Shares the columns of a waterfall out between names, bars, times and notes.
+//!
+//! Pictures that are drawn together share one [`Layout`], so that equal lengths are equal times in all of them.
+
+use super::Look;
+use super::axis::Axis;
+use super::ink::Alphabet;
+use crate::error::Code;
+use crate::timeline::{Fate, Source, Timeline, Track};
+
+/// Below this there is no room for a bar beside a name.
+const WIDTH_MIN: usize = 56;
+/// A bar with fewer columns shows nothing.
+const BAR_MIN: usize = 10;
+/// Deeper branches would push the names out of sight.
+const DEPTH_MAX: usize = 4;
+
+/// Who gets how many columns.
+pub(super) struct Layout {
+    pub(super) width: usize,
+    pub(super) label: usize,
+    pub(super) time: usize,
+    pub(super) note: usize,
+    pub(super) axis: Axis,
+}
+
+/// The words of one row.
+pub(super) struct Words {
+    /// The name, with the branch that leads to it.
+    pub(super) label: String,
+    /// What is out of the ordinary.
+    pub(super) note: String,
+}
+
+impl Layout {
+    /// The layout that fits each of `timelines` with its words.
+    pub(super) fn new(timelines: &[(&Timeline, &[Words])], look: &Look) -> Self {
+        let width = look.width.max(WIDTH_MIN);
+        let end = look.axis.unwrap_or_else(|| {
+            let ends = timelines.iter();
+            let ends = ends.map(|(timeline, _)| timeline.elapsed.max(timeline.last_done()));
+            ends.max().unwrap_or_default()
+        });
+        let words = || timelines.iter().flat_map(|(_, words)| words.iter());
+        let label = widest(words().map(|words| count(&words.label))).min(width / 4);
+        let note = widest(words().map(|words| count(&words.note))).min(width / 3);
+        let tracks = timelines.iter().flat_map(|(timeline, _)| &timeline.tracks);
+        let precision = Axis::new(end, 1);
+        let time = widest(tracks.map(|track| count(&precision.time(track.run_time()))));
+        // Two columns for the mark, one after the name, one before the time, two before the note.
+        let note_room = if note == 0 { 0 } else { note + 2 };
+        let taken = 2 + label + 1 + 1 + time + note_room;
+        Layout {
+            width,
+            label,
+            time,
+            note,
+            axis: Axis::new(end, width.saturating_sub(taken).max(BAR_MIN)),
+        }
+    }
+}
+
+fn widest(widths: impl Iterator<Item = usize>) -> usize {
+    widths.max().unwrap_or(0)
+}
+
+/// Each row's words. A lookup drawn below the one it waited for hangs from it by a branch; where other rows
+/// stand between, and where it waited for several, its note says so.
+pub(super) fn words(timeline: &Timeline, alphabet: &Alphabet) -> Vec<Words> {
+    let mut above: Vec<usize> = Vec::new();
+    let mut rows = Vec::with_capacity(timeline.tracks.len());
+    for (at, track) in timeline.tracks.iter().enumerate() {
+        let parent = timeline.decider(at);
+        let hangs = parent.and_then(|parent| above.iter().position(|&up| up == parent));
+        above.truncate(hangs.map_or(0, |position| position + 1));
+        let depth = above.len().max(usize::from(parent.is_some()));
+        let label = match depth.min(DEPTH_MAX) {
+            0 => track.name.to_string(),
+            depth => "  ".repeat(depth - 1) + alphabet.branch + &track.name,
+        };
+        above.push(at);
+        let untold = (parent.is_some() && hangs.is_none()) || track.after.len() > 1;
+        let note = note(timeline, track, untold);
+        rows.push(Words { label, note });
+    }
+    rows
+}
+
+fn note(timeline: &Timeline, track: &Track, after: bool) -> String {
+    let mut words = Vec::new();
+    match (track.fate, track.code.map(Code::as_str)) {
+        (Fate::Ok, _) => {}
+        // The code says all that the fate does, and more.
+        (Fate::Error, Some(code)) => words.push(code.to_owned()),
+        (fate, _) => words.push(fate.as_str().to_owned()),
+    }
+    if !matches!(track.source, Source::Backend | Source::None) {
+        words.push(track.source.as_str().to_owned());
+    }
+    if after {
+        let needs = track.after.iter().filter_map(|&at| timeline.tracks.get(at));
+        let names: Vec<&str> = needs.map(|need| &*need.name).collect();
+        words.push(format!("after {}", names.join(", ")));
+    }
+    words.join(", ")
+}
+
+/// Columns that `text` takes.
+pub(super) fn count(text: &str) -> usize {
+    text.chars().count()
+}

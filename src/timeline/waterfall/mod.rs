@@ -1,0 +1,13 @@
+//! Draws a timeline as text for a terminal: one row per lookup, its bar where it ran.
+//!
+//! [`draw`] puts the picture together, [`layout`] shares the columns out, [`axis`] says which time stands in which column, [`ink`] knows the
+//! characters and colours. All of it is pure: a [`super::Timeline`] and a [`Look`] in, a `String` out.
+
+mod draw;
+mod layout;
+mod axis;
+mod ink;
+#[cfg(test)]
+mod tests;
+
+pub use draw::{Look, render, render_together};

@@ -1,0 +1,3 @@
+//! The command line: one file or folder per command.
+
+pub mod demo;

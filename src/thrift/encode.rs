@@ -1,0 +1,180 @@
+//! Writes values as the types of the IDL say.
+//!
+//! In: values that were made to fit their types before. Out: the bytes of a message's body, appended. A value
+//! that does not fit is a programmer's error and ends in `server.internal`; nothing is converted here.
+
+use super::error::internal;
+use super::{DEPTH_CEILING, Output, WireError, wire_type};
+use crate::idl::{Field, Kind, Requiredness, Schema, StructId, Type};
+use crate::value::{Record, Value};
+
+/// Writes values of one schema to one message.
+pub(crate) struct Encoder<'s, O> {
+    schema: &'s Schema,
+    output: O,
+    /// How many levels deeper values may go.
+    depth: usize,
+}
+
+impl<'s, O: Output> Encoder<'s, O> {
+    pub(crate) fn new(schema: &'s Schema, output: O) -> Self {
+        Encoder {
+            schema,
+            output,
+            depth: DEPTH_CEILING,
+        }
+    }
+
+    /// A struct of the fields that are set.
+    pub(crate) fn fields(mut self, fields: &[(i16, &Type, &Value)]) -> Result<(), WireError> {
+        let mut last = 0;
+        for &(id, ty, value) in fields {
+            if !value.is_null() {
+                self.field(&mut last, id, ty, value)?;
+            }
+        }
+        self.output.stop();
+        Ok(())
+    }
+
+    /// A struct that is a message's whole body.
+    pub(crate) fn whole(mut self, id: StructId, value: &Value) -> Result<(), WireError> {
+        self.value(&Type::Struct(id), value)
+    }
+
+    fn record(&mut self, id: StructId, record: &Record) -> Result<(), WireError> {
+        let of = self.schema.get(id);
+        if record.values.len() != of.fields.len() {
+            return Err(internal(format!(
+                "a record of {} values stands for `{}`, which has {} fields",
+                record.values.len(),
+                of.name,
+                of.fields.len()
+            )));
+        }
+        let mut last = 0;
+        let mut set = 0;
+        for (field, value) in of.fields.iter().zip(&record.values) {
+            if value.is_null() {
+                if field.requiredness == Requiredness::Required {
+                    return Err(internal(format!(
+                        "required field `{}` of `{}` is not set",
+                        field.name, of.name
+                    )));
+                }
+                continue;
+            }
+            set += 1;
+            self.named_field(&mut last, field, value)?;
+        }
+        if of.kind == Kind::Union && set != 1 {
+            return Err(internal(format!(
+                "{set} fields of union `{}` are set",
+                of.name
+            )));
+        }
+        self.output.stop();
+        Ok(())
+    }
+
+    #[inline]
+    fn named_field(
+        &mut self,
+        last: &mut i16,
+        field: &Field,
+        value: &Value,
+    ) -> Result<(), WireError> {
+        self.field(last, field.id, &field.ty, value)
+            .map_err(|err| err.inside(&field.name))
+    }
+
+    #[inline]
+    fn field(
+        &mut self,
+        last: &mut i16,
+        id: i16,
+        ty: &Type,
+        value: &Value,
+    ) -> Result<(), WireError> {
+        if let (Type::Bool, Value::Bool(bit)) = (ty, value) {
+            self.output.bool_field(*last, id, *bit);
+        } else {
+            self.output.field(wire_type(ty), *last, id);
+            self.value(ty, value)?;
+        }
+        *last = id;
+        Ok(())
+    }
+
+    fn value(&mut self, ty: &Type, value: &Value) -> Result<(), WireError> {
+        match (ty, value) {
+            (Type::Bool, Value::Bool(bit)) => self.output.bool(*bit),
+            (Type::I8, Value::I64(number)) => self.output.i8(narrow(*number)?),
+            (Type::I16, Value::I64(number)) => self.output.i16(narrow(*number)?),
+            (Type::I32 | Type::Enum(_), Value::I64(number)) => self.output.i32(narrow(*number)?),
+            (Type::I64, Value::I64(number)) => self.output.i64(*number),
+            (Type::Double, Value::Double(number)) => self.output.double(*number),
+            (Type::String | Type::Binary, Value::Text(text)) => {
+                let bytes = text.as_bytes();
+                self.output.bytes(bytes, length_of(bytes.len())?);
+            }
+            (Type::String | Type::Binary, Value::Bytes(bytes)) => {
+                self.output.bytes(bytes, length_of(bytes.len())?);
+            }
+            (Type::Uuid, Value::Uuid(uuid)) => self.output.uuid(uuid),
+            _ => return self.nested(ty, value),
+        }
+        Ok(())
+    }
+
+    /// A value that holds others.
+    fn nested(&mut self, ty: &Type, value: &Value) -> Result<(), WireError> {
+        let Some(depth) = self.depth.checked_sub(1) else {
+            return Err(internal(format!(
+                "values are nested deeper than {DEPTH_CEILING}"
+            )));
+        };
+        self.depth = depth;
+        match (ty, value) {
+            (Type::Struct(id), Value::Record(record)) => self.record(*id, record)?,
+            (Type::List(of) | Type::Set(of), Value::List(values)) => {
+                self.output.list(wire_type(of), length_of(values.len())?);
+                for value in values {
+                    self.value(of, value)?;
+                }
+            }
+            (Type::Map(key_type, value_type), Value::Map(pairs)) => {
+                let count = length_of(pairs.len())?;
+                self.output
+                    .map(wire_type(key_type), wire_type(value_type), count);
+                for (key, value) in pairs {
+                    self.value(key_type, key)?;
+                    self.value(value_type, value)?;
+                }
+            }
+            _ => {
+                return Err(internal(format!(
+                    "{} stands where {} belongs",
+                    value.kind(),
+                    self.schema.describe(ty)
+                )));
+            }
+        }
+        self.depth += 1;
+        Ok(())
+    }
+}
+
+/// A length or count as the wire can declare it.
+#[inline]
+pub(crate) fn length_of(length: usize) -> Result<u32, WireError> {
+    match i32::try_from(length) {
+        Ok(length) => Ok(length.cast_unsigned()),
+        Err(_) => Err(internal(format!("a size of {length} can't be declared"))),
+    }
+}
+
+#[inline]
+fn narrow<N: TryFrom<i64>>(number: i64) -> Result<N, WireError> {
+    N::try_from(number).map_err(|_| internal(format!("{number} does not fit its type")))
+}

@@ -1,0 +1,134 @@
+//! What can be wrong with bytes, as the one error type of the wire.
+//!
+//! Codes are those of [`crate::error`]; the detail is for the log and, where the client is at fault, for
+//! the client as well: it never holds more of the message than numbers and the IDL's own names.
+
+use thrift::{ProtocolError, ProtocolErrorKind};
+
+use crate::error::Code;
+
+/// Bytes that can't be read, or a value that can't be written.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{detail}")]
+pub struct WireError {
+    /// A `wire.*` code, or `server.internal` for what could not be written.
+    pub code: Code,
+    /// What is wrong and where.
+    pub detail: String,
+}
+
+impl WireError {
+    /// An error of `code`.
+    #[cold]
+    pub fn new(code: Code, detail: impl Into<String>) -> Self {
+        WireError {
+            code,
+            detail: detail.into(),
+        }
+    }
+
+    /// The same, saying in which field it happened.
+    #[cold]
+    pub(crate) fn inside(self, field: &str) -> Self {
+        WireError {
+            code: self.code,
+            detail: format!("field `{field}`: {}", self.detail),
+        }
+    }
+}
+
+/// The message ends where more should come.
+#[cold]
+pub(crate) fn truncated() -> WireError {
+    WireError::new(
+        Code::WireTruncated,
+        "the message ends in the middle of a value",
+    )
+}
+
+/// A declared size is more than what is left of the message.
+#[cold]
+pub(crate) fn overlong(declared: usize, left: usize) -> WireError {
+    WireError::new(
+        Code::WireTruncated,
+        format!("a size of {declared} is declared where {left} bytes are left"),
+    )
+}
+
+/// Bytes that mean nothing.
+#[cold]
+pub(crate) fn invalid(detail: impl Into<String>) -> WireError {
+    WireError::new(Code::WireInvalid, detail)
+}
+
+/// A length or count below zero.
+#[cold]
+pub(crate) fn negative(size: i32) -> WireError {
+    invalid(format!("a size of {size} is declared"))
+}
+
+/// A number that stands for no type.
+#[cold]
+pub(crate) fn unknown_type(number: u8) -> WireError {
+    invalid(format!("type {number} does not exist in the protocol"))
+}
+
+/// Nested deeper than the limit.
+#[cold]
+pub(crate) fn too_deep() -> WireError {
+    WireError::new(Code::WireTooDeep, "values are nested deeper than the limit")
+}
+
+/// A message larger than the limit.
+#[cold]
+pub(crate) fn too_large(bytes_max: usize) -> WireError {
+    WireError::new(
+        Code::WireFrameTooLarge,
+        format!("the message is larger than {bytes_max} bytes"),
+    )
+}
+
+/// More values than the limit.
+#[cold]
+pub(crate) fn too_many_values() -> WireError {
+    WireError::new(
+        Code::WireFrameTooLarge,
+        "the message holds more values than the limit",
+    )
+}
+
+/// A value that was not made to fit its type first.
+#[cold]
+pub(crate) fn internal(detail: impl Into<String>) -> WireError {
+    WireError::new(Code::ServerInternal, detail)
+}
+
+impl From<WireError> for thrift::Error {
+    fn from(err: WireError) -> Self {
+        let kind = match err.code {
+            Code::WireFrameTooLarge => ProtocolErrorKind::SizeLimit,
+            Code::WireTooDeep => ProtocolErrorKind::DepthLimit,
+            Code::WireUnrecognized => ProtocolErrorKind::BadVersion,
+            Code::ServerInternal => ProtocolErrorKind::Unknown,
+            _ => ProtocolErrorKind::InvalidData,
+        };
+        thrift::Error::Protocol(ProtocolError::new(kind, err.detail))
+    }
+}
+
+impl From<thrift::Error> for WireError {
+    fn from(err: thrift::Error) -> Self {
+        // thrift's own `Display` prints the kind and leaves the message out.
+        let (code, detail) = match err {
+            thrift::Error::Transport(err) => (Code::WireTruncated, err.message),
+            thrift::Error::Protocol(err) => match err.kind {
+                ProtocolErrorKind::SizeLimit => (Code::WireFrameTooLarge, err.message),
+                ProtocolErrorKind::DepthLimit => (Code::WireTooDeep, err.message),
+                _ => (Code::WireInvalid, err.message),
+            },
+            thrift::Error::Application(err) => (Code::WireInvalid, err.message),
+            thrift::Error::User(err) => (Code::WireInvalid, err.to_string()),
+        };
+        WireError { code, detail }
+    }
+}

@@ -1,0 +1,117 @@
+//! Cuts whole messages out of one connection's stream.
+//!
+//! In: the connection's read buffer, each time bytes were added. Out: messages, without their frame's length, as
+//! slices of that buffer. Nothing is reserved for a declared length: the buffer grows with what has come.
+//! An error means that the stream is out of step for good: the connection is to be closed.
+
+use bytes::{Buf, Bytes, BytesMut};
+
+use super::detect::detect;
+use super::error::{invalid, negative};
+use super::skip::Skipper;
+use super::{Limits, Protocol, Shape, Transport, WireError};
+use crate::error::Code;
+
+/// One connection's place in its stream.
+#[derive(Debug)]
+pub struct Framer {
+    limits: Limits,
+    /// `None` until the first bytes tell.
+    shape: Option<Shape>,
+    /// How far the message at the front has been read, if it is unframed and not wholly there.
+    partial: Option<Skipper>,
+}
+
+impl Framer {
+    /// For a connection whose first bytes will tell what its client speaks.
+    pub fn new(limits: Limits) -> Self {
+        Framer {
+            limits,
+            shape: None,
+            partial: None,
+        }
+    }
+
+    /// For a connection that speaks `shape`.
+    pub fn with_shape(shape: Shape, limits: Limits) -> Self {
+        Framer {
+            limits,
+            shape: Some(shape),
+            partial: None,
+        }
+    }
+
+    /// What the client speaks, once that is known.
+    pub fn shape(&self) -> Option<Shape> {
+        self.shape
+    }
+
+    /// The next message, if it is wholly in `buffer`; it is then no longer there. On `None`, call again when bytes
+    /// have been added; the buffer must not be changed otherwise.
+    pub fn next(&mut self, buffer: &mut BytesMut) -> Result<Option<Bytes>, WireError> {
+        let Some(shape) = self.known_shape(buffer)? else {
+            return Ok(None);
+        };
+        match shape.transport {
+            Transport::Framed => self.next_framed(buffer),
+            Transport::Unframed => self.next_unframed(shape.protocol, buffer),
+        }
+    }
+
+    /// Whether a message has begun to come and is not whole, so that its rest may be waited for only so long.
+    /// To be asked after [`Framer::next`] has said `None`.
+    pub fn is_mid_message(&self, buffer: &BytesMut) -> bool {
+        !buffer.is_empty()
+    }
+
+    fn known_shape(&mut self, buffer: &BytesMut) -> Result<Option<Shape>, WireError> {
+        if self.shape.is_none() {
+            self.shape = detect(buffer, &self.limits)?;
+        }
+        Ok(self.shape)
+    }
+
+    fn next_framed(&self, buffer: &mut BytesMut) -> Result<Option<Bytes>, WireError> {
+        let Some(length) = buffer.first_chunk::<4>() else {
+            return Ok(None);
+        };
+        let declared = i32::from_be_bytes(*length);
+        let length = usize::try_from(declared).map_err(|_| negative(declared))?;
+        if length == 0 {
+            return Err(invalid("a frame of no bytes"));
+        }
+        if length > self.limits.frame_bytes_max {
+            return Err(WireError::new(
+                Code::WireFrameTooLarge,
+                format!(
+                    "a frame of {length} bytes is declared, more than {}",
+                    self.limits.frame_bytes_max
+                ),
+            ));
+        }
+        if buffer.len() - 4 < length {
+            return Ok(None);
+        }
+        buffer.advance(4);
+        Ok(Some(buffer.split_to(length).freeze()))
+    }
+
+    fn next_unframed(
+        &mut self,
+        protocol: Protocol,
+        buffer: &mut BytesMut,
+    ) -> Result<Option<Bytes>, WireError> {
+        if buffer.is_empty() {
+            return Ok(None);
+        }
+        let limits = &self.limits;
+        let skipper = self
+            .partial
+            .get_or_insert_with(|| Skipper::message(protocol, limits));
+        let Some(length) = skipper.run(buffer)? else {
+            return Ok(None);
+        };
+        self.partial = None;
+        Ok(Some(buffer.split_to(length).freeze()))
+    }
+}

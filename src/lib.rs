@@ -1,4 +1,60 @@
 //! Tributary serves a Thrift service straight from its IDL.
+//!
+//! The life of a call, and the rooms it passes in this order:
+//!
+//! 1. [`server`] reads bytes from a client's socket;
+//! 2. [`thrift`] learns the client's transport and protocol and cuts a message out;
+//! 3. [`service`] finds the method's plan, decodes the parameters by the types of the [`idl`], and makes the
+//!    [`context`];
+//! 4. [`view`] starts every lookup whose inputs are known, dependents as theirs arrive, gives each one fate;
+//! 5. [`guard`] stands around each lookup, and [`backend`] asks the store;
+//! 6. [`view`] merges the values in declared order, [`timeline`] says what happened when;
+//! 7. [`service`] encodes the reply or the exception, and [`server`] writes it in the order of the calls.
+//!
+//! [`config`] makes the plans at start; [`cli`] is the command line. The words are defined in README.
+//!
+//! # As a library
+//!
+//! A Rust program can serve a configuration and add lookups of its own, which stand beside those of the
+//! file: the same bindings, deadlines, fates and reports.
+//!
+//! ```
+//! use tributary::server::Server;
+//! use tributary::value::Value;
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let dir = tempfile::tempdir()?;
+//! # let at = |name: &str| dir.path().join(name);
+//! std::fs::write(at("greet.thrift"), "
+//!     struct Greeting { 1: string text, 2: i32 luck }
+//!     service Greeter { Greeting greet(1: string name) }
+//! ")?;
+//! std::fs::write(at("greet.toml"), r#"
+//!     [server]
+//!     idl = "greet.thrift"
+//!     listen = "127.0.0.1:0"
+//!     [views.greet.lookups]
+//!     text = "greeting"
+//!     luck = { use = "luck", with = { seed = "name" } }
+//! "#)?;
+//!
+//! let server = Server::new(at("greet.toml"))
+//!     // Runs on the loop, in the call's own task: it must not block.
+//!     .lookup("greeting", &["name"], async |input| {
+//!         Ok(Value::from(format!("hello, {}", input.get("name").as_str().unwrap_or("you"))))
+//!     })
+//!     // Runs on a bounded pool of threads: it may block or compute.
+//!     .blocking_lookup("luck", &["seed"], |input| {
+//!         Ok(Value::from(input.get("seed").as_str().map_or(0, |seed| seed.len() as i64)))
+//!     })
+//!     .spawn()?;
+//!
+//! let reply = server.call("greet", r#"{"name": "Ann"}"#)?;
+//! assert_eq!(reply, r#"{"text":"hello, Ann","luck":3}"#);
+//! server.stop()?;
+//! # Ok(())
+//! # }
+//! ```
 
 pub mod error;
 pub mod value;

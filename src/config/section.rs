@@ -6,10 +6,8 @@
 
 use std::borrow::Cow;
 use std::ops::Range;
-use std::sync::Arc;
 use std::time::Duration;
 
-use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::problem::{Problem, Problems, Source, nearest};
@@ -469,8 +467,8 @@ fn article(value: &DeValue<'_>) -> String {
 pub(crate) fn document(text: &str) -> Document {
     Document {
         source: Source {
-            path: Arc::from("test.toml"),
-            text: Arc::from(text),
+            path: std::sync::Arc::from("test.toml"),
+            text: std::sync::Arc::from(text),
         },
         problems: Problems::default(),
     }
@@ -482,7 +480,7 @@ pub(crate) fn whole(document: &Document) -> Section<'_> {
     let table = DeTable::parse(&document.source.text).expect("valid TOML");
     let place = Place {
         key: String::new(),
-        span: Spanned::span(&table),
+        span: table.span(),
     };
     Section::new(document, place, table.into_inner())
 }

@@ -7,18 +7,16 @@
 use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
 use std::io;
-use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::Poll;
 
 use bytes::{Bytes, BytesMut};
-use futures_util::FutureExt;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, error, info};
+use tracing::{debug, info};
 
 use crate::config::LimitsConfig;
 use crate::error::Code;
@@ -55,7 +53,9 @@ pub(super) async fn serve(
     match connection.run(shutdown).await {
         Ok(()) => debug!("connection closed"),
         Err(End::Io(err)) => debug!(error = %err, "connection lost"),
-        Err(End::Wire(err)) => info!(code = %err.code, detail = err.detail, "connection closed: bad bytes"),
+        Err(End::Wire(err)) => {
+            info!(code = %err.code, detail = err.detail, "connection closed: bad bytes")
+        }
         Err(End::Silent) => debug!("connection closed: idle"),
         Err(End::Slow(code)) => info!(%code, "connection closed: too slow"),
     }
@@ -135,20 +135,27 @@ impl Connection {
     /// Starts the calls whose messages are whole.
     fn admit(&mut self) -> Result<(), End> {
         while self.calls.len() < self.limits.pipelined_max && !self.hung_up {
-            let Some(message) = self.framer.next(&mut self.input).map_err(End::Wire)? else { break };
+            let Some(message) = self.framer.next(&mut self.input).map_err(End::Wire)? else {
+                break;
+            };
             self.message_began = None;
             let arrived = Instant::now();
-            let Some(shape) = self.framer.shape() else { break };
+            let Some(shape) = self.framer.shape() else {
+                break;
+            };
             let service = self.current.get();
             match service.admit(shape, &message, arrived).map_err(End::Wire)? {
                 Admission::Nothing => {}
                 Admission::Reply(reply) => {
                     let state = PendingState::Done(Some(reply));
-                    self.calls.push_back(Pending { oneway: false, state });
+                    self.calls.push_back(Pending {
+                        oneway: false,
+                        state,
+                    });
                 }
                 Admission::Call(call) => {
                     let oneway = call.is_oneway();
-                    let state = PendingState::Running(Box::pin(service.serve_caught(call)));
+                    let state = PendingState::Running(Box::pin(service.serve(call)));
                     self.calls.push_back(Pending { oneway, state });
                 }
             }
@@ -163,26 +170,36 @@ impl Connection {
 
     /// Writes the replies that are next in order.
     async fn settle(&mut self) -> Result<(), End> {
-        poll_fn(|cx| {
-            poll_calls(&mut self.calls, cx);
-            Poll::Ready(())
-        })
-        .await;
-        while let Some(Pending { state: PendingState::Done(_), .. }) = self.calls.front() {
-            if let Some(Pending { state: PendingState::Done(Some(reply)), .. }) = self.calls.pop_front() {
+        while let Some(Pending {
+            state: PendingState::Done(_),
+            ..
+        }) = self.calls.front()
+        {
+            if let Some(Pending {
+                state: PendingState::Done(Some(reply)),
+                ..
+            }) = self.calls.pop_front()
+            {
                 self.output.extend_from_slice(&reply);
             }
             if self.output.len() >= WRITE_BYTES {
                 self.write().await?;
             }
         }
-        if self.output.is_empty() { Ok(()) } else { self.write().await }
+        if self.output.is_empty() {
+            Ok(())
+        } else {
+            self.write().await
+        }
     }
 
     async fn write(&mut self) -> Result<(), End> {
         // Progress is what counts: a slow client that takes bytes is served.
         while !self.output.is_empty() {
-            let written = timeout(self.limits.write_timeout, self.stream.write_buf(&mut self.output));
+            let written = timeout(
+                self.limits.write_timeout,
+                self.stream.write_buf(&mut self.output),
+            );
             match written.await {
                 Ok(Ok(0)) => return Err(End::Io(io::ErrorKind::WriteZero.into())),
                 Ok(Ok(_)) => {}
@@ -190,7 +207,10 @@ impl Connection {
                 Err(_elapsed) => return Err(End::Slow(Code::WireTimeout)),
             }
         }
-        self.last_heard = Instant::now();
+        let now = Instant::now();
+        self.last_heard = now;
+        // While replies were due we may not have read, so the rest of a message gets its time anew.
+        self.message_began = self.message_began.map(|_| now);
         Ok(())
     }
 
@@ -208,7 +228,10 @@ impl Connection {
         let now = Instant::now();
         // A client whose calls are on their way, or whose messages we do not read, is not the silent one.
         if self.calls.is_empty() {
-            if self.message_began.is_some_and(|began| began + self.limits.frame_timeout <= now) {
+            if self
+                .message_began
+                .is_some_and(|began| began + self.limits.frame_timeout <= now)
+            {
                 return Err(End::Slow(Code::WireTimeout));
             }
             if self.last_heard + self.limits.idle_timeout <= now {
@@ -226,7 +249,10 @@ async fn progress(calls: &mut VecDeque<Pending>) {
     poll_fn(|cx| {
         poll_calls(calls, cx);
         match calls.front() {
-            Some(Pending { state: PendingState::Running(_), .. }) => Poll::Pending,
+            Some(Pending {
+                state: PendingState::Running(_),
+                ..
+            }) => Poll::Pending,
             _ => Poll::Ready(()),
         }
     })

@@ -25,7 +25,8 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// One listening socket per worker, all on one port: the kernel spreads connections among them.
 pub(super) fn bind(listen: &str, workers: usize) -> io::Result<Vec<std::net::TcpListener>> {
-    let cannot = |err: io::Error| io::Error::new(err.kind(), format!("can't listen on `{listen}`: {err}"));
+    let cannot =
+        |err: io::Error| io::Error::new(err.kind(), format!("can't listen on `{listen}`: {err}"));
     let mut addr = listen
         .to_socket_addrs()
         .map_err(cannot)?

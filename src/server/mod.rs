@@ -5,6 +5,7 @@
 //! means is [`crate::service`]'s business.
 
 mod connection;
+mod embed;
 mod listener;
 mod signals;
 
@@ -20,6 +21,8 @@ use tracing::{info, warn};
 use crate::config::Program;
 use crate::guard::{BLOCKING_MAX, Random};
 use crate::service::{Current, Service};
+
+pub use embed::{Running, Server, StartError};
 
 /// Checks the configuration again; `None` when it has problems, which the closure reports itself.
 pub type Reload = Box<dyn Fn() -> Option<Arc<Program>> + Send>;
@@ -57,7 +60,9 @@ pub fn run(program: &Arc<Program>, options: Options) -> io::Result<()> {
         let first = workers.next();
         for (at, worker) in workers {
             let name = format!("worker-{at}");
-            std::thread::Builder::new().name(name).spawn_scoped(scope, move || worker.run(None))?;
+            std::thread::Builder::new()
+                .name(name)
+                .spawn_scoped(scope, move || worker.run(None))?;
         }
         match first {
             Some((_, worker)) => worker.run(Some((options, sender))),
@@ -78,9 +83,8 @@ impl Worker {
     fn run(self, signals: Option<(Options, watch::Sender<Arc<Program>>)>) -> io::Result<()> {
         let runtime = runtime()?;
         let result = runtime.block_on(async move {
-            let watching = signals.map(|(options, sender)| {
-                tokio::task::spawn_local(signals::watch(options, sender))
-            });
+            let watching = signals
+                .map(|(options, sender)| tokio::task::spawn_local(signals::watch(options, sender)));
             let result = self.serve().await;
             if let Some(watching) = watching {
                 watching.abort();
@@ -113,7 +117,10 @@ impl Worker {
         reloading.abort();
         info!(open = connections.len(), "draining");
         connections.close();
-        if tokio::time::timeout(drain_timeout, connections.wait()).await.is_err() {
+        if tokio::time::timeout(drain_timeout, connections.wait())
+            .await
+            .is_err()
+        {
             warn!(open = connections.len(), "drain timed out");
         }
         Ok(())

@@ -52,7 +52,9 @@ fn stop(options: &Options, name: &str) {
 }
 
 fn reload(options: &Options, programs: &watch::Sender<Arc<Program>>) {
-    let Some(reload) = &options.reload else { return };
+    let Some(reload) = &options.reload else {
+        return;
+    };
     match reload() {
         Some(program) => {
             let now = programs.borrow();

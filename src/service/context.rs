@@ -18,7 +18,10 @@ const BAGGAGE_MAX: usize = 64;
 pub(super) fn of_call(plan: &Plan, params: &[Value], arrived: Instant) -> Context {
     let deadline = arrived + plan.deadline;
     let mut context = Context::new(arrived, deadline);
-    let Some(given) = plan.context_param.and_then(|at| params.get(at)).filter(|given| !given.is_null())
+    let Some(given) = plan
+        .context_param
+        .and_then(|at| params.get(at))
+        .filter(|given| !given.is_null())
     else {
         return context;
     };
@@ -28,7 +31,9 @@ pub(super) fn of_call(plan: &Plan, params: &[Value], arrived: Instant) -> Contex
     context.traceparent = text(given, "traceparent");
     if let Some(Value::I64(budget)) = given.get("budget_ms") {
         let budget = Duration::from_millis(u64::try_from(*budget).unwrap_or(0));
-        context.deadline = arrived.checked_add(budget).map_or(deadline, |own| own.min(deadline));
+        context.deadline = arrived
+            .checked_add(budget)
+            .map_or(deadline, |own| own.min(deadline));
     }
     if given.get("mode") == Some(&Value::I64(1)) {
         context.mode = Mode::Serial;
@@ -45,6 +50,8 @@ pub(super) fn of_call(plan: &Plan, params: &[Value], arrived: Instant) -> Contex
 
 fn text(given: &Value, field: &str) -> Option<Arc<str>> {
     let text = given.get(field)?.as_str()?;
-    let end = (0..=TEXT_MAX.min(text.len())).rev().find(|&end| text.is_char_boundary(end))?;
+    let end = (0..=TEXT_MAX.min(text.len()))
+        .rev()
+        .find(|&end| text.is_char_boundary(end))?;
     Some(Arc::from(&text[..end]))
 }

@@ -32,7 +32,13 @@ pub(super) struct CallError {
 
 impl CallError {
     pub(super) fn new(code: Code) -> Self {
-        CallError { code, cause: None, lookup: None, about: None, detail: None }
+        CallError {
+            code,
+            cause: None,
+            lookup: None,
+            about: None,
+            detail: None,
+        }
     }
 
     /// The wire's word on what is wrong with the parameters is about the client's own bytes.
@@ -60,7 +66,10 @@ impl CallError {
     }
 
     pub(super) fn of_merge(err: MergeError) -> Self {
-        CallError { detail: Some(err.detail), ..CallError::new(Code::MergeMissingField) }
+        CallError {
+            detail: Some(err.detail),
+            ..CallError::new(Code::MergeMissingField)
+        }
     }
 
     /// `code: meaning (about)`
@@ -125,6 +134,8 @@ impl CallError {
             .into_iter()
             .filter_map(|(name, value)| Some((Value::from(name), value?)))
             .collect();
-        Conform::new(schema, false).value(Value::Map(pairs), &crate::idl::Type::Struct(of)).ok()
+        Conform::new(schema, false)
+            .value(Value::Map(pairs), &crate::idl::Type::Struct(of))
+            .ok()
     }
 }

@@ -15,8 +15,16 @@ pub(super) fn refused(head: &Head, error: &CallError) {
 }
 
 /// A call that has its reply or its exception.
-#[expect(clippy::cast_possible_truncation, reason = "a call takes less than 500,000 years")]
-pub(super) fn ended(plan: &Plan, context: &Context, timeline: &Timeline, error: Option<&CallError>) {
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "a call takes less than 500,000 years"
+)]
+pub(super) fn ended(
+    plan: &Plan,
+    context: &Context,
+    timeline: &Timeline,
+    error: Option<&CallError>,
+) {
     let elapsed_us = timeline.elapsed.as_micros() as u64;
     let request_id = &*context.request_id;
     let method = &*plan.method;
@@ -24,16 +32,25 @@ pub(super) fn ended(plan: &Plan, context: &Context, timeline: &Timeline, error: 
         debug!(method, request_id, elapsed_us, "call served");
         return;
     };
-    let (code, cause) = (error.code.as_str(), error.cause.map(crate::error::Code::as_str));
+    let (code, cause) = (
+        error.code.as_str(),
+        error.cause.map(crate::error::Code::as_str),
+    );
     let lookup = error.lookup.as_ref().map(|(name, _)| &**name);
     let detail = error.detail.as_deref();
     // A client's mistake, and a store that is down, are no news per call: the guards report stores.
     match error.code.fault() {
         Fault::Client | Fault::Backend => {
-            debug!(code, cause, lookup, detail, method, request_id, elapsed_us, "call failed");
+            debug!(
+                code,
+                cause, lookup, detail, method, request_id, elapsed_us, "call failed"
+            );
         }
         Fault::Server | Fault::Operator => {
-            warn!(code, cause, lookup, detail, method, request_id, elapsed_us, "call failed");
+            warn!(
+                code,
+                cause, lookup, detail, method, request_id, elapsed_us, "call failed"
+            );
         }
     }
 }

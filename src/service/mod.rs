@@ -9,11 +9,12 @@ mod exception;
 mod log;
 
 use std::cell::{Cell, RefCell};
+use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use thrift::ApplicationErrorKind;
+use futures_util::FutureExt;
 use thrift::protocol::TMessageType;
 use tokio::time::Instant;
 use tracing::{Instrument, debug_span};
@@ -21,11 +22,11 @@ use tracing::{Instrument, debug_span};
 use crate::config::Program;
 use crate::error::Code;
 use crate::guard::{Guards, Random};
-use crate::idl::{StructId, Type};
+use crate::idl::Type;
 use crate::thrift::{
     Body, Head, HeadOut, Limits, Shape, WireError, decode_struct, read_head, write_message,
 };
-use crate::timeline::report;
+use crate::timeline::Analysis;
 use crate::value::{Text, Value};
 use crate::view::{Plan, ReplyShape, merge, run};
 
@@ -106,7 +107,12 @@ impl Service {
             ..Limits::default()
         };
         let guards = Guards::connect(Arc::clone(&program), random).await;
-        Service { program, guards, limits, in_flight: Cell::new(0) }
+        Service {
+            program,
+            guards,
+            limits,
+            in_flight: Cell::new(0),
+        }
     }
 
     /// The wire limits, for cutting messages out of a stream.
@@ -123,24 +129,19 @@ impl Service {
         arrived: Instant,
     ) -> Result<Admission, WireError> {
         let (head, body) = read_head(shape.protocol, message)?;
-        let method = self.method_of(&head);
-        let oneway = match head.kind {
-            TMessageType::Call => method.and_then(|name| self.program.plans.get(name)).is_some_and(|plan| plan.oneway),
-            TMessageType::OneWay => true,
-            TMessageType::Reply | TMessageType::Exception => {
-                let error = CallError::new(Code::CallMessageType);
-                return Ok(Admission::Reply(self.refuse(shape, &head, &error)));
+        let plan = self.plan_of(&head.name).map(|(_, plan)| plan);
+        // Some languages' clients send an ordinary call for a method that the IDL calls oneway.
+        let oneway = head.kind == TMessageType::OneWay || plan.is_some_and(|plan| plan.oneway);
+        let refusal = match (head.kind, plan) {
+            (TMessageType::Reply | TMessageType::Exception, _) => Some(Code::CallMessageType),
+            (_, None) => Some(Code::CallUnknownMethod),
+            _ if self.in_flight.get() >= self.program.limits.calls_max => {
+                Some(Code::ServerOverloaded)
             }
+            _ => None,
         };
-        let known = method.filter(|name| self.program.plans.contains_key(*name));
-        let refusal = match known {
-            None => Some(CallError::new(Code::CallUnknownMethod)),
-            Some(_) if self.in_flight.get() >= self.program.limits.calls_max => {
-                Some(CallError::new(Code::ServerOverloaded))
-            }
-            Some(_) => None,
-        };
-        if let Some(error) = refusal {
+        if let Some(code) = refusal {
+            let error = CallError::new(code);
             log::refused(&head, &error);
             return Ok(if oneway {
                 Admission::Nothing
@@ -160,40 +161,63 @@ impl Service {
         }))
     }
 
-    /// The method's name without a multiplexed service's; `None` when that service is not served.
-    fn method_of<'a>(&self, head: &'a Head) -> Option<&'a str> {
-        bare(head.name.as_str(), &self.program.service().name)
-    }
-
     /// The bytes of an exception for a call that has no view to declare one.
     fn refuse(&self, shape: Shape, head: &Head, error: &CallError) -> Bytes {
-        let plan = self.method_of(head).and_then(|name| self.program.plans.get(name));
+        let plan = self.plan_of(&head.name).map(|(_, plan)| plan);
         let name = head.name.as_str();
         let name = name.split_once(':').map_or(name, |(_, method)| method);
-        self.write_exception(shape, HeadOut { name, kind: TMessageType::Reply, sequence: head.sequence }, plan, error)
+        let head = HeadOut {
+            name,
+            kind: TMessageType::Reply,
+            sequence: head.sequence,
+        };
+        self.write_exception(shape, head, plan, error)
     }
 
-    /// Runs the view of an admitted call. `None` for a oneway call.
+    /// Runs the view of an admitted call. `None` for a oneway call. A panic ends in this call's own
+    /// `server.internal`, nobody else's.
     pub async fn serve(self: Rc<Self>, call: Call) -> Option<Bytes> {
-        let name = bare(call.method.as_str(), &self.program.service().name)?;
-        let plan = self.program.plans.get(name)?;
-        let span = debug_span!("call", method = name, request_id = tracing::field::Empty);
-        let answer = self.answer(plan, &call).instrument(span).await;
+        let answer = AssertUnwindSafe(self.answer(&call)).catch_unwind().await;
+        let answer = answer.unwrap_or_else(|_panic| Err(CallError::new(Code::ServerInternal)));
         if call.oneway {
             return None;
         }
-        let head = HeadOut { name, kind: TMessageType::Reply, sequence: call.sequence };
+        let (name, plan) = self.plan_of(&call.method)?;
+        let head = HeadOut {
+            name,
+            kind: TMessageType::Reply,
+            sequence: call.sequence,
+        };
         Some(match answer {
             Ok(value) => self.write_reply(call.shape, head, plan, &value),
             Err(error) => self.write_exception(call.shape, head, Some(plan), &error),
         })
     }
 
+    /// The bare name of a served method, and its plan.
+    fn plan_of<'a>(&'a self, name: &'a Text) -> Option<(&'a str, &'a Plan)> {
+        let name = bare(name.as_str(), &self.program.service().name)?;
+        Some((name, self.program.plans.get(name)?))
+    }
+
     /// The reply's value, report included.
-    async fn answer(&self, plan: &Plan, call: &Call) -> Result<Value, CallError> {
+    async fn answer(&self, call: &Call) -> Result<Value, CallError> {
+        let unknown = || CallError::new(Code::CallUnknownMethod);
+        let (name, plan) = self.plan_of(&call.method).ok_or_else(unknown)?;
+        let span = debug_span!("call", method = name, request_id = tracing::field::Empty);
+        self.run_view(plan, call).instrument(span).await
+    }
+
+    async fn run_view(&self, plan: &Plan, call: &Call) -> Result<Value, CallError> {
         let schema = &self.program.schema;
-        let params = decode_struct(schema, plan.params, call.shape.protocol, &call.body, &self.limits)
-            .map_err(|err| CallError::bad_params(&err))?;
+        let params = decode_struct(
+            schema,
+            plan.params,
+            call.shape.protocol,
+            &call.body,
+            &self.limits,
+        )
+        .map_err(|err| CallError::bad_params(&err))?;
         let Value::Record(params) = params else {
             return Err(CallError::new(Code::ServerInternal));
         };
@@ -208,10 +232,13 @@ impl Service {
         log::ended(plan, &context, &ran.timeline, merged.as_ref().err());
         let mut reply = merged?;
         if let (Some(at), true) = (plan.report_field, plan.report_always || context.want_report)
-            && let (Value::Record(record), Some(value)) =
-                (&mut reply, report::to_value(&ran.timeline, schema))
+            && let Value::Record(record) = &mut reply
         {
-            record.values[at] = value;
+            let analysis = Analysis::of(&ran.timeline);
+            record.values[at] = ran
+                .timeline
+                .to_report(&analysis, schema)
+                .unwrap_or_default();
         }
         Ok(reply)
     }
@@ -220,17 +247,39 @@ impl Service {
         let schema = &self.program.schema;
         let mut out = BytesMut::new();
         let written = match &plan.reply {
-            ReplyShape::Void => write_message(&mut out, shape, head, Body::Fields { schema, fields: &[] }),
+            ReplyShape::Void => write_message(
+                &mut out,
+                shape,
+                head,
+                Body::Fields {
+                    schema,
+                    fields: &[],
+                },
+            ),
             _ if value.is_null() => {
                 let error = CallError::new(Code::MergeMissingField);
                 return self.write_exception(shape, head, Some(plan), &error);
             }
-            ReplyShape::Whole(ty) => {
-                write_message(&mut out, shape, head, Body::Fields { schema, fields: &[(0, ty, value)] })
-            }
+            ReplyShape::Whole(ty) => write_message(
+                &mut out,
+                shape,
+                head,
+                Body::Fields {
+                    schema,
+                    fields: &[(0, ty, value)],
+                },
+            ),
             ReplyShape::Struct(id) => {
                 let ty = Type::Struct(*id);
-                write_message(&mut out, shape, head, Body::Fields { schema, fields: &[(0, &ty, value)] })
+                write_message(
+                    &mut out,
+                    shape,
+                    head,
+                    Body::Fields {
+                        schema,
+                        fields: &[(0, &ty, value)],
+                    },
+                )
             }
         };
         match written {
@@ -254,23 +303,25 @@ impl Service {
         let mut out = BytesMut::new();
         if let Some((id, of, value)) = plan.and_then(|plan| error.declared(plan, schema)) {
             let ty = Type::Struct(of);
-            let body = Body::Fields { schema, fields: &[(id, &ty, &value)] };
+            let body = Body::Fields {
+                schema,
+                fields: &[(id, &ty, &value)],
+            };
             if write_message(&mut out, shape, head, body).is_ok() {
                 return out.freeze();
             }
         }
-        let head = HeadOut { kind: TMessageType::Exception, ..head };
-        let body = Body::ApplicationError { kind: error.kind(), message: &error.message() };
+        let head = HeadOut {
+            kind: TMessageType::Exception,
+            ..head
+        };
+        let body = Body::ApplicationError {
+            kind: error.kind(),
+            message: &error.message(),
+        };
         write_message(&mut out, shape, head, body)
             .expect("an exception with a name that was read can be written");
         out.freeze()
-    }
-
-    /// The reply to a call whose task panicked.
-    pub fn panicked(&self, shape: Shape, sequence: i32, method: &str) -> Bytes {
-        let name = method.split_once(':').map_or(method, |(_, method)| method);
-        let head = HeadOut { name, kind: TMessageType::Exception, sequence };
-        self.write_exception(shape, head, None, &CallError::new(Code::ServerInternal))
     }
 }
 

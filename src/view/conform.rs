@@ -27,7 +27,6 @@ impl<'a> Conform<'a> {
         match (ty, value) {
             (Type::Bool, Value::Bool(bit)) => Ok(Value::Bool(bit)),
             (Type::Bool, Value::I64(bit @ (0 | 1))) => Ok(Value::Bool(bit == 1)),
-            (Type::I64, Value::I64(number)) => Ok(Value::I64(number)),
             (Type::I8 | Type::I16 | Type::I32 | Type::I64, Value::I64(number)) => {
                 self.integer(number, ty)
             }
@@ -311,7 +310,7 @@ fn exact_double(number: i64) -> Result<f64, String> {
 }
 
 /// The 36 characters of a UUID in lower case.
-pub fn uuid_text(uuid: &[u8; 16]) -> String {
+fn uuid_text(uuid: &[u8; 16]) -> String {
     use std::fmt::Write;
     let mut text = String::with_capacity(36);
     for (at, byte) in uuid.iter().enumerate() {
@@ -325,7 +324,7 @@ pub fn uuid_text(uuid: &[u8; 16]) -> String {
 }
 
 /// A UUID in its 36 characters, or in 32 without hyphens.
-pub fn parse_uuid(text: &str) -> Option<[u8; 16]> {
+fn parse_uuid(text: &str) -> Option<[u8; 16]> {
     let hyphens_right = text.len() != 36
         || [8, 13, 18, 23]
             .iter()

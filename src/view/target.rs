@@ -1,111 +1,198 @@
-//! Where in the reply a lookup's value goes, and whether what it yields can ever fit there.
+//! Where in the reply each lookup's value goes: checks the places, their types, and that no two collide.
 
+use super::compile::Compiler;
+use super::conform::Conform;
+use super::fit::{can_fit, element_of, field_at, unfilled};
+use super::plan::{ReplyShape, Target};
 use crate::backend::Yields;
-use crate::idl::{Kind, Schema, StructId, Type};
+use crate::config::{Place, UseEntry, list, nearest};
+use crate::error::Code;
+use crate::idl::{StructId, Type};
 
-/// The field at the end of a dotted path: places from the outside in, and its type.
-///
-/// `Err` carries what is wrong, the name that was not found and the names there are.
-pub(super) fn field_at(
-    schema: &Schema,
-    reply: StructId,
-    dotted: &str,
-) -> Result<(Vec<usize>, Type), (String, Option<(String, Vec<String>)>)> {
-    let mut path = Vec::new();
-    let mut ty = Type::Struct(reply);
-    for name in dotted.split('.') {
-        let Type::Struct(id) = ty else {
-            let of = schema.describe(&ty);
-            return Err((
-                format!("`{name}` can't be a field of a value of type {of}"),
+impl Compiler<'_> {
+    pub(super) fn targets(&self) -> Vec<Target> {
+        let mut targets: Vec<Target> = self
+            .view
+            .uses
+            .iter()
+            .map(|entry| self.target(entry))
+            .collect();
+        match &self.reply {
+            ReplyShape::Struct(id) => self.settle_fields(*id, &mut targets),
+            ReplyShape::Whole(_) => {
+                let emitted = self.view.uses.iter().filter(|entry| entry.emit).count();
+                if emitted != 1 {
+                    self.problem(
+                        &self.view.place,
+                        Code::ConfigClash,
+                        format!("the method returns one value, and {emitted} lookups give one"),
+                        Some("mark all others `emit = false`".into()),
+                    );
+                }
+            }
+            ReplyShape::Void => {}
+        }
+        targets
+    }
+
+    fn target(&self, entry: &UseEntry) -> Target {
+        if !entry.emit {
+            return Target::Nothing;
+        }
+        let target = match (&self.reply, entry.into.as_ref()) {
+            (ReplyShape::Void, None) => Target::Nothing,
+            (ReplyShape::Void, Some((_, place))) => {
+                self.problem(
+                    place,
+                    Code::ConfigReference,
+                    "the method returns nothing".into(),
+                    None,
+                );
+                Target::Nothing
+            }
+            (ReplyShape::Whole(ty), None) => Target::Whole(ty.clone()),
+            (ReplyShape::Whole(ty), Some((into, place))) => {
+                if into != "." {
+                    let of = self.scope.schema.describe(ty);
+                    let help = Some("use `into = \".\"`, or leave it out".into());
+                    let message = format!("the method returns {of}, which has no field `{into}`");
+                    self.problem(place, Code::ConfigReference, message, help);
+                }
+                Target::Whole(ty.clone())
+            }
+            (ReplyShape::Struct(id), Some((into, _))) if into == "." => Target::Spread {
+                of: *id,
+                fields: Vec::new(),
+            },
+            (ReplyShape::Struct(id), into) => self.field_target(*id, entry, into),
+        };
+        self.check_fit(entry, &target);
+        target
+    }
+
+    fn field_target(
+        &self,
+        id: StructId,
+        entry: &UseEntry,
+        into: Option<&(String, Place)>,
+    ) -> Target {
+        let (dotted, place) =
+            into.map_or((&*entry.name, &entry.place), |(text, place)| (text, place));
+        match field_at(self.scope.schema, id, dotted) {
+            Ok((path, ty)) => Target::Field { path, ty },
+            Err((message, names)) => {
+                let near = names
+                    .as_ref()
+                    .and_then(|(wanted, known)| nearest(wanted, known.iter().map(String::as_str)));
+                let help = match (near, &names) {
+                    (Some(near), _) => format!("did you mean `{near}`?"),
+                    (None, Some((_, known))) => format!(
+                        "name one of {} with `into`, or set `emit = false`",
+                        list(known.iter().map(String::as_str))
+                    ),
+                    (None, None) => "name a field with `into`".into(),
+                };
+                self.problem(place, Code::ConfigUnknownName, message, Some(help));
+                Target::Nothing
+            }
+        }
+    }
+
+    fn check_fit(&self, entry: &UseEntry, target: &Target) {
+        let (wanted, _) = &entry.lookup;
+        let Some(ty) = target.ty() else { return };
+        if let (Some((default, place)), None) = (&entry.default, &entry.foreach)
+            && let Err(why) = Conform::new(self.scope.schema, false).value(default.clone(), ty)
+        {
+            self.problem(
+                place,
+                Code::ConfigType,
+                format!("the default does not fit: {why}"),
                 None,
-            ));
+            );
+        }
+        let Some(lookup) = self
+            .scope
+            .lookups
+            .iter()
+            .find(|lookup| &*lookup.name == wanted)
+        else {
+            return;
         };
-        let of = schema.get(id);
-        let Some((at, field)) = of.field(name) else {
-            let known = of.names.iter().map(ToString::to_string).collect();
-            return Err((
-                format!("`{}` has no field `{name}`", of.name),
-                Some((name.to_owned(), known)),
-            ));
+        if lookup.params.is_none() || (lookup.parse_text && lookup.yields == Yields::Text) {
+            return;
+        }
+        let fits = match (&entry.foreach, element_of(ty)) {
+            (Some(_), Some(element)) => can_fit(self.scope.schema, lookup.yields, element),
+            (Some(_), None) => {
+                let of = self.scope.schema.describe(ty);
+                Err(format!("a `foreach` gives a list, which can't fill {of}"))
+            }
+            (None, _) => can_fit(self.scope.schema, lookup.yields, ty),
         };
-        path.push(at);
-        ty = field.ty.clone();
+        if let Err(why) = fits {
+            let help = match lookup.yields {
+                Yields::List => Some("use `rows = \"one\"`, or return a list".into()),
+                Yields::Record => Some("use `rows = \"many\"` for a list".into()),
+                _ => None,
+            };
+            self.problem(&entry.place, Code::ConfigType, why, help);
+        }
     }
-    Ok((path, ty))
-}
 
-/// Whether a lookup that yields `yields` can fill a value of type `ty`; `Err` says why it never can.
-pub(super) fn can_fit(schema: &Schema, yields: Yields, ty: &Type) -> Result<(), String> {
-    let fits = match yields {
-        Yields::Any => true,
-        Yields::Record => match ty {
-            Type::Struct(_) | Type::Map(..) => true,
-            // A row of one column fits a plain value.
-            Type::List(_) | Type::Set(_) => false,
-            _ => true,
-        },
-        Yields::List => matches!(ty, Type::List(_) | Type::Set(_)),
-        Yields::Bool => matches!(ty, Type::Bool),
-        Yields::Integer => is_number(ty) || matches!(ty, Type::Enum(_)),
-        Yields::Double => is_number(ty),
-        // Text may hold JSON.
-        Yields::Text => !matches!(ty, Type::Bool) && !is_number(ty),
-        Yields::Bytes => matches!(ty, Type::Binary | Type::String | Type::Uuid),
-    };
-    if fits {
-        Ok(())
-    } else {
-        Err(format!(
-            "{} can't fill {}",
-            words(yields),
-            schema.describe(ty)
-        ))
+    /// Finds clashes, gives the spread lookup the fields that are left, and required fields nobody fills.
+    fn settle_fields(&self, id: StructId, targets: &mut [Target]) {
+        let mut paths: Vec<(&[usize], usize)> = Vec::new();
+        for (at, target) in targets.iter().enumerate() {
+            let Target::Field { path, .. } = target else {
+                continue;
+            };
+            if let Some((_, other)) = paths
+                .iter()
+                .find(|(have, _)| have.starts_with(path) || path.starts_with(have))
+            {
+                let message = format!(
+                    "`{}` and `{}` fill the same field",
+                    self.uses[*other], self.uses[at]
+                );
+                let help = Some("give one of them another `into`, or `emit = false`".into());
+                self.problem(&self.view.uses[at].place, Code::ConfigClash, message, help);
+            }
+            paths.push((path, at));
+        }
+        let mut filled: Vec<usize> = paths.iter().map(|(path, _)| path[0]).collect();
+        filled.extend(self.report_field(id));
+        let spreads: Vec<usize> = (0..targets.len())
+            .filter(|&at| matches!(targets[at], Target::Spread { .. }))
+            .collect();
+        if let [_, second, ..] = spreads[..] {
+            let message = "two lookups have `into = \".\"`".to_owned();
+            let help = Some("name the fields of all but one".into());
+            self.problem(
+                &self.view.uses[second].place,
+                Code::ConfigClash,
+                message,
+                help,
+            );
+        }
+        if let Some(&first) = spreads.first() {
+            let all = 0..self.scope.schema.get(id).fields.len();
+            let fields = all.filter(|at| !filled.contains(at)).collect();
+            targets[first] = Target::Spread { of: id, fields };
+            return;
+        }
+        for name in unfilled(self.scope.schema, id, &filled) {
+            let message = format!("no lookup fills the required field `{name}` of the reply");
+            let help = Some(format!("add `{name} = {{ use = \"...\" }}` to its lookups"));
+            self.problem(&self.view.place, Code::ConfigMissingKey, message, help);
+        }
     }
-}
 
-fn is_number(ty: &Type) -> bool {
-    matches!(
-        ty,
-        Type::I8 | Type::I16 | Type::I32 | Type::I64 | Type::Double
-    )
-}
-
-fn words(yields: Yields) -> &'static str {
-    match yields {
-        Yields::Any => "a value",
-        Yields::Record => "one row",
-        Yields::List => "a list",
-        Yields::Bool => "a bool",
-        Yields::Integer => "an integer",
-        Yields::Double => "a double",
-        Yields::Text => "text",
-        Yields::Bytes => "bytes",
+    pub(super) fn report_field(&self, id: StructId) -> Option<usize> {
+        let report = self.scope.schema.standard.report?;
+        let fields = &self.scope.schema.get(id).fields;
+        fields
+            .iter()
+            .position(|field| field.ty == Type::Struct(report))
     }
-}
-
-/// The element type that a `foreach` fills: of a list, a set or a map's values.
-pub(super) fn element_of(ty: &Type) -> Option<&Type> {
-    match ty {
-        Type::List(of) | Type::Set(of) | Type::Map(_, of) => Some(of),
-        _ => None,
-    }
-}
-
-/// The fields of `reply` that have to be set and that nothing sets: the first steps of `paths` do.
-pub(super) fn unfilled(schema: &Schema, reply: StructId, filled: &[usize]) -> Vec<String> {
-    let of = schema.get(reply);
-    if of.kind == Kind::Union {
-        return Vec::new();
-    }
-    of.fields
-        .iter()
-        .enumerate()
-        .filter(|(at, field)| {
-            field.requiredness == crate::idl::Requiredness::Required
-                && field.default.is_none()
-                && !filled.contains(at)
-        })
-        .map(|(_, field)| field.name.to_string())
-        .collect()
 }

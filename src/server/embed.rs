@@ -1,0 +1,151 @@
+//! The library door: a server as part of a Rust program, with closures among its lookups.
+
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::mpsc;
+use std::thread::JoinHandle;
+
+use tokio_util::sync::CancellationToken;
+
+use super::{Options, run};
+use crate::backend::LookupError;
+use crate::backend::closure::{Closure, Input};
+use crate::config::{Problem, Program, Registry, check};
+use crate::value::Value;
+
+/// A configuration to serve, and the lookups that code adds to it.
+pub struct Server {
+    config: PathBuf,
+    registry: Registry,
+}
+
+/// Why a server did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The configuration or the IDL has problems.
+    #[error("{}", rendered(.0))]
+    Problems(Vec<Problem>),
+    /// The address can't be bound, or a thread can't be started.
+    #[error("can't start")]
+    Io(#[from] io::Error),
+}
+
+fn rendered(problems: &[Problem]) -> String {
+    let texts: Vec<String> = problems
+        .iter()
+        .map(|problem| problem.render(false))
+        .collect();
+    texts.join("\n\n")
+}
+
+impl Server {
+    /// Serves the configuration at `config`.
+    pub fn new(config: impl Into<PathBuf>) -> Self {
+        Server {
+            config: config.into(),
+            registry: Registry::new(),
+        }
+    }
+
+    /// Adds a lookup that answers on the loop, in the call's own task. It must not block. `params` are the
+    /// names that a view's `with` binds. `Value::Null` means there is nothing: fate `empty`.
+    #[must_use]
+    pub fn lookup<F, R>(mut self, name: &str, params: &[&str], call: F) -> Self
+    where
+        F: Fn(Input) -> R + Send + Sync + 'static,
+        R: Future<Output = Result<Value, LookupError>> + 'static,
+    {
+        self.registry
+            .push((Arc::from(name), Closure::new(params, call)));
+        self
+    }
+
+    /// As [`Server::lookup`] for a closure that blocks or computes: it runs on a bounded pool of threads.
+    #[must_use]
+    pub fn blocking_lookup<F>(mut self, name: &str, params: &[&str], call: F) -> Self
+    where
+        F: Fn(Input) -> Result<Value, LookupError> + Send + Sync + 'static,
+    {
+        self.registry
+            .push((Arc::from(name), Closure::blocking(params, call)));
+        self
+    }
+
+    /// The checked program, or every problem of configuration and IDL.
+    pub fn check(&self) -> Result<Program, Vec<Problem>> {
+        check(&self.config.to_string_lossy(), &self.registry)
+    }
+
+    /// Serves on this thread until SIGTERM or SIGINT; SIGHUP reloads. Calls in flight are finished.
+    pub fn run(self) -> Result<(), StartError> {
+        let program = Arc::new(self.check().map_err(StartError::Problems)?);
+        let options = Options {
+            shutdown: CancellationToken::new(),
+            signals: true,
+            reload: Some(Box::new(move || self.check().ok().map(Arc::new))),
+            bound: Box::new(|addr| tracing::info!(%addr, "listening")),
+        };
+        Ok(run(&program, options)?)
+    }
+
+    /// Serves on a thread of its own until [`Running::stop`].
+    pub fn spawn(self) -> Result<Running, StartError> {
+        let program = Arc::new(self.check().map_err(StartError::Problems)?);
+        let shutdown = CancellationToken::new();
+        let (bound, addrs) = mpsc::channel();
+        let options = Options {
+            shutdown: shutdown.clone(),
+            signals: false,
+            reload: None,
+            // Nobody waits any more if `spawn` has failed by then.
+            bound: Box::new(move |addr| bound.send(addr).unwrap_or_default()),
+        };
+        let serving = Arc::clone(&program);
+        let thread = std::thread::Builder::new()
+            .name("tributary".into())
+            .spawn(move || run(&serving, options))?;
+        match addrs.recv() {
+            Ok(addr) => Ok(Running {
+                addr,
+                program,
+                shutdown,
+                thread,
+            }),
+            Err(_ended) => match thread.join() {
+                Ok(Err(err)) => Err(StartError::Io(err)),
+                Ok(Ok(())) | Err(_) => Err(StartError::Io(io::ErrorKind::Other.into())),
+            },
+        }
+    }
+}
+
+/// A server on a thread of its own. Dropping it does not stop it.
+pub struct Running {
+    addr: SocketAddr,
+    program: Arc<Program>,
+    shutdown: CancellationToken,
+    thread: JoinHandle<io::Result<()>>,
+}
+
+impl Running {
+    /// Where clients connect.
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// What is served.
+    pub fn program(&self) -> &Arc<Program> {
+        &self.program
+    }
+
+    /// Finishes the calls in flight and ends.
+    pub fn stop(self) -> io::Result<()> {
+        self.shutdown.cancel();
+        self.thread
+            .join()
+            .unwrap_or_else(|_panic| Err(io::ErrorKind::Other.into()))
+    }
+}

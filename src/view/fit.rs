@@ -1,0 +1,111 @@
+//! Whether what a lookup yields can ever fill a type, and which fields of a reply there are to fill. Pure.
+
+use crate::backend::Yields;
+use crate::idl::{Kind, Schema, StructId, Type};
+
+/// The field at the end of a dotted path: places from the outside in, and its type.
+///
+/// `Err` carries what is wrong, the name that was not found and the names there are.
+pub(super) fn field_at(
+    schema: &Schema,
+    reply: StructId,
+    dotted: &str,
+) -> Result<(Vec<usize>, Type), (String, Option<(String, Vec<String>)>)> {
+    let mut path = Vec::new();
+    let mut ty = Type::Struct(reply);
+    for name in dotted.split('.') {
+        let Type::Struct(id) = ty else {
+            let of = schema.describe(&ty);
+            return Err((
+                format!("`{name}` can't be a field of a value of type {of}"),
+                None,
+            ));
+        };
+        let of = schema.get(id);
+        let Some((at, field)) = of.field(name) else {
+            let known = of.names.iter().map(ToString::to_string).collect();
+            return Err((
+                format!("`{}` has no field `{name}`", of.name),
+                Some((name.to_owned(), known)),
+            ));
+        };
+        path.push(at);
+        ty = field.ty.clone();
+    }
+    Ok((path, ty))
+}
+
+/// Whether a lookup that yields `yields` can fill a value of type `ty`; `Err` says why it never can.
+pub(super) fn can_fit(schema: &Schema, yields: Yields, ty: &Type) -> Result<(), String> {
+    let fits = match yields {
+        Yields::Any => true,
+        Yields::Record => match ty {
+            Type::Struct(_) | Type::Map(..) => true,
+            // A row of one column fits a plain value.
+            Type::List(_) | Type::Set(_) => false,
+            _ => true,
+        },
+        Yields::List => matches!(ty, Type::List(_) | Type::Set(_)),
+        Yields::Bool => matches!(ty, Type::Bool),
+        Yields::Integer => is_number(ty) || matches!(ty, Type::Enum(_)),
+        Yields::Double => is_number(ty),
+        // Text may hold JSON.
+        Yields::Text => !matches!(ty, Type::Bool) && !is_number(ty),
+        Yields::Bytes => matches!(ty, Type::Binary | Type::String | Type::Uuid),
+    };
+    if fits {
+        Ok(())
+    } else {
+        Err(format!(
+            "{} can't fill {}",
+            words(yields),
+            schema.describe(ty)
+        ))
+    }
+}
+
+fn is_number(ty: &Type) -> bool {
+    matches!(
+        ty,
+        Type::I8 | Type::I16 | Type::I32 | Type::I64 | Type::Double
+    )
+}
+
+fn words(yields: Yields) -> &'static str {
+    match yields {
+        Yields::Any => "a value",
+        Yields::Record => "one row",
+        Yields::List => "a list",
+        Yields::Bool => "a bool",
+        Yields::Integer => "an integer",
+        Yields::Double => "a double",
+        Yields::Text => "text",
+        Yields::Bytes => "bytes",
+    }
+}
+
+/// The element type that a `foreach` fills: of a list, a set or a map's values.
+pub(super) fn element_of(ty: &Type) -> Option<&Type> {
+    match ty {
+        Type::List(of) | Type::Set(of) | Type::Map(_, of) => Some(of),
+        _ => None,
+    }
+}
+
+/// The fields of `reply` that have to be set and that nothing sets: the first steps of `paths` do.
+pub(super) fn unfilled(schema: &Schema, reply: StructId, filled: &[usize]) -> Vec<String> {
+    let of = schema.get(reply);
+    if of.kind == Kind::Union {
+        return Vec::new();
+    }
+    of.fields
+        .iter()
+        .enumerate()
+        .filter(|(at, field)| {
+            field.requiredness == crate::idl::Requiredness::Required
+                && field.default.is_none()
+                && !filled.contains(at)
+        })
+        .map(|(_, field)| field.name.to_string())
+        .collect()
+}

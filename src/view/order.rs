@@ -1,0 +1,156 @@
+//! Brings a view's uses into plan order and puts the plan together.
+
+use std::sync::Arc;
+
+use super::compile::{Compiler, Draft};
+use super::plan::{Binding, Condition, Foreach, Plan, ReplyShape, Step, Target, Throw};
+use super::reference::{Reference, Root};
+use crate::config::UseEntry;
+use crate::error::Code;
+use crate::guard::LookupId;
+use crate::idl::Type;
+
+impl Compiler<'_> {
+    /// The uses in an order in which each stands after those it needs; among equals, declared order.
+    pub(super) fn order(&self, drafts: &[Draft]) -> Option<Vec<usize>> {
+        let mut order: Vec<usize> = Vec::with_capacity(drafts.len());
+        while order.len() < drafts.len() {
+            let next = (0..drafts.len()).find(|at| {
+                !order.contains(at) && drafts[*at].needs.iter().all(|need| order.contains(need))
+            });
+            if let Some(next) = next {
+                order.push(next);
+                continue;
+            }
+            let cycle = cycle(drafts, &order);
+            let names: Vec<&str> = cycle.iter().map(|&at| &*self.uses[at]).collect();
+            self.problem(
+                &self.view.uses[cycle[0]].place,
+                Code::ConfigCycle,
+                format!("lookups wait for each other: {}", names.join(" -> ")),
+                Some("let one of them take its input from a parameter of the method".into()),
+            );
+            return None;
+        }
+        Some(order)
+    }
+
+    pub(super) fn assemble(
+        self,
+        drafts: Vec<Draft>,
+        order: Vec<usize>,
+        targets: Vec<Target>,
+        throws: Vec<Throw>,
+    ) -> Plan {
+        // Where each use, by declared order, stands in plan order.
+        let mut place_of = vec![0; order.len()];
+        for (place, &declared) in order.iter().enumerate() {
+            place_of[declared] = place;
+        }
+        let mut referred = vec![false; order.len()];
+        for need in drafts.iter().flat_map(|draft| &draft.needs) {
+            referred[*need] = true;
+        }
+        let mut parts: Vec<Option<(Draft, Target)>> =
+            drafts.into_iter().zip(targets).map(Some).collect();
+        let steps = order
+            .iter()
+            .filter_map(|&declared| {
+                let (draft, target) = parts[declared].take()?;
+                let mut step = self.step(&self.view.uses[declared], draft, target, &place_of)?;
+                step.referred = referred[declared];
+                Some(step)
+            })
+            .collect();
+        let report_field = match self.reply {
+            ReplyShape::Struct(id) => self.report_field(id),
+            _ => None,
+        };
+        let context = self.scope.schema.standard.context;
+        let context_param = context.and_then(|context| {
+            self.params
+                .fields
+                .iter()
+                .position(|field| field.ty == Type::Struct(context))
+        });
+        Plan {
+            method: Arc::clone(&self.method.name),
+            oneway: self.method.oneway,
+            params: self.method.params,
+            context_param,
+            deadline: self.view.deadline,
+            steps,
+            declared: place_of,
+            reply: self.reply,
+            report_field,
+            report_always: self.view.report,
+            throws,
+        }
+    }
+
+    fn step(
+        &self,
+        entry: &UseEntry,
+        draft: Draft,
+        target: Target,
+        place_of: &[usize],
+    ) -> Option<Step> {
+        let at = draft.lookup?;
+        let facts = &self.scope.lookups[at];
+        let moved = |mut reference: Reference| {
+            if let Root::Lookup(declared) = reference.root {
+                reference.root = Root::Lookup(place_of[declared]);
+            }
+            reference
+        };
+        let mut after: Vec<usize> = draft.needs.iter().map(|&need| place_of[need]).collect();
+        after.sort_unstable();
+        let bindings = draft.bindings.into_iter().map(|binding| match binding {
+            Binding::To(reference) => Binding::To(moved(reference)),
+            literal @ Binding::Literal(_) => literal,
+        });
+        Some(Step {
+            name: Arc::clone(&entry.name),
+            backend: Arc::clone(&facts.backend),
+            lookup: LookupId(at),
+            bindings: bindings.collect(),
+            after: after.into(),
+            referred: false,
+            required: entry.required,
+            default: entry.default.as_ref().map(|(value, _)| value.clone()),
+            default_on_empty: entry.default_on_empty,
+            when: draft.when.map(|when| Condition {
+                reference: moved(when.reference),
+                ..when
+            }),
+            foreach: draft.foreach.map(|each| Foreach {
+                over: moved(each.over),
+                ..each
+            }),
+            timeout: entry.timeout.or(facts.timeout),
+            parse_text: facts.parse_text,
+            target,
+        })
+    }
+}
+
+/// One cycle among the uses that are not in `ordered`, each once.
+fn cycle(drafts: &[Draft], ordered: &[usize]) -> Vec<usize> {
+    let stuck = |at: &usize| !ordered.contains(at);
+    let mut path: Vec<usize> = (0..drafts.len()).find(stuck).into_iter().collect();
+    loop {
+        let Some(&last) = path.last() else {
+            return path;
+        };
+        // Every stuck use needs another stuck one, so the walk comes back to itself.
+        let Some(next) = drafts[last].needs.iter().copied().find(stuck) else {
+            return path;
+        };
+        if let Some(start) = path.iter().position(|&at| at == next) {
+            path.drain(..start);
+            path.push(next);
+            return path;
+        }
+        path.push(next);
+    }
+}

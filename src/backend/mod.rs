@@ -5,6 +5,11 @@
 //! Thrift messages or views. README has the recipe for adding a kind: one file, one line in [`kinds!`], one
 //! `kind = "..."` in a configuration.
 
+pub mod rows;
+pub mod sql;
+#[cfg(test)]
+pub(crate) mod testing;
+
 use std::sync::Arc;
 
 use tokio::time::Instant;

@@ -1,0 +1,148 @@
+//! Reads the keys `rows` and `rows_max` of a lookup and shapes a store's rows into one value.
+//!
+//! `one`: the first row as a record, or nothing; further rows are not read. `many`: a list of records,
+//! empty when there are no rows. `value`: the first column of the first row, or nothing.
+
+use super::{LookupError, Yields};
+use crate::config::Section;
+use crate::error::Code;
+use crate::value::{Record, Value};
+
+/// How many rows `rows = "many"` gives at most, unless `rows_max` says otherwise.
+pub const ROWS_MAX: usize = 10_000;
+
+/// What a lookup makes of a store's rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rows {
+    /// The first row.
+    One,
+    /// All rows.
+    Many {
+        /// With more rows than this the lookup fails; nothing is cut short in silence.
+        rows_max: usize,
+    },
+    /// The first column of the first row.
+    Value,
+}
+
+impl Rows {
+    /// Takes `rows` and `rows_max`; without them, many rows and [`ROWS_MAX`] of them.
+    pub fn read(section: &mut Section<'_>) -> Rows {
+        let rows = match section.word("rows", &["one", "many", "value"]) {
+            Some(("one", _)) => Rows::One,
+            Some(("value", _)) => Rows::Value,
+            _ => {
+                let max = section.integer("rows_max", 1..=i64::from(u32::MAX));
+                let rows_max = max.and_then(|max| usize::try_from(max).ok());
+                return Rows::Many {
+                    rows_max: rows_max.unwrap_or(ROWS_MAX),
+                };
+            }
+        };
+        if let Some((_, place)) = section.take("rows_max") {
+            let help = Some("it bounds `rows = \"many\"`; leave it out".into());
+            section.bad(&place, "only the first row is read", help);
+        }
+        rows
+    }
+
+    /// What the answers look like.
+    pub fn yields(self) -> Yields {
+        match self {
+            Rows::One => Yields::Record,
+            Rows::Many { .. } => Yields::List,
+            Rows::Value => Yields::Any,
+        }
+    }
+
+    /// One value of the rows, reading no more of them than it needs.
+    pub fn shape(
+        self,
+        mut rows: impl Iterator<Item = Result<Record, LookupError>>,
+    ) -> Result<Value, LookupError> {
+        match self {
+            Rows::One => Ok(rows.next().transpose()?.map_or(Value::Null, Value::Record)),
+            Rows::Value => {
+                let first = rows.next().transpose()?;
+                Ok(first
+                    .and_then(|record| record.values.into_iter().next())
+                    .unwrap_or_default())
+            }
+            Rows::Many { rows_max } => {
+                let mut list = Vec::new();
+                for row in rows {
+                    if list.len() == rows_max {
+                        let detail = format!("more than {rows_max} rows (`rows_max`)");
+                        return Err(LookupError::new(Code::LookupTooMany, detail));
+                    }
+                    list.push(Value::Record(row?));
+                }
+                Ok(Value::List(list))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{document, whole};
+    use crate::value::Names;
+
+    fn record(number: i64) -> Record {
+        Record {
+            names: Names::new(["n", "other"]),
+            values: vec![number.into(), "x".into()],
+        }
+    }
+
+    fn shape(rows: Rows, numbers: &[i64]) -> Result<Value, LookupError> {
+        rows.shape(numbers.iter().map(|number| Ok(record(*number))))
+    }
+
+    fn read(text: &str) -> (Rows, Vec<String>) {
+        let document = document(text);
+        let mut section = whole(&document);
+        let rows = Rows::read(&mut section);
+        section.finish();
+        let problems = document.problems.into_vec();
+        (rows, problems.into_iter().map(|p| p.message).collect())
+    }
+
+    #[test]
+    fn shapes() {
+        let many = Rows::Many { rows_max: 2 };
+        assert_eq!(shape(Rows::One, &[]).unwrap(), Value::Null);
+        assert_eq!(shape(Rows::One, &[1, 2]).unwrap(), Value::Record(record(1)));
+        assert_eq!(shape(Rows::Value, &[]).unwrap(), Value::Null);
+        assert_eq!(shape(Rows::Value, &[7, 8]).unwrap(), Value::I64(7));
+        assert_eq!(shape(many, &[]).unwrap(), Value::List(vec![]));
+        let both = vec![Value::Record(record(1)), Value::Record(record(2))];
+        assert_eq!(shape(many, &[1, 2]).unwrap(), Value::List(both));
+        assert_eq!(
+            shape(many, &[1, 2, 3]).unwrap_err().code,
+            Code::LookupTooMany
+        );
+    }
+
+    #[test]
+    fn rows_after_the_first_are_not_read() {
+        let rows = [
+            Ok(record(1)),
+            Err(LookupError::new(Code::LookupFailed, "read on")),
+        ];
+        assert!(Rows::One.shape(rows.into_iter()).is_ok());
+    }
+
+    #[test]
+    fn keys() {
+        assert_eq!(read(""), (Rows::Many { rows_max: ROWS_MAX }, vec![]));
+        assert_eq!(read("rows_max = 5"), (Rows::Many { rows_max: 5 }, vec![]));
+        assert_eq!(read("rows = \"one\""), (Rows::One, vec![]));
+        assert_eq!(read("rows = \"value\""), (Rows::Value, vec![]));
+        assert_eq!(read("rows = \"all\"").1, ["`all` is not known here"]);
+        let both = "rows = \"one\"\nrows_max = 5";
+        assert_eq!(read(both).1, ["only the first row is read"]);
+        assert_eq!(read("rows_max = 0").1, ["0 is out of range"]);
+    }
+}

@@ -1,0 +1,110 @@
+//! Writes a list, map or record as JSON text, the form in which SQL takes them: `json_each(:ids)`.
+//!
+//! What JSON cannot carry exactly (bytes, a double that is no number, a map key that is no plain text) is
+//! refused rather than bent.
+
+use serde_json::{Map, Number, Value as Json};
+
+use crate::backend::LookupError;
+use crate::error::Code;
+use crate::value::Value;
+
+/// `value` as JSON text.
+pub fn json_text(value: &Value) -> Result<String, LookupError> {
+    to_json(value).map(|json| json.to_string())
+}
+
+fn to_json(value: &Value) -> Result<Json, LookupError> {
+    Ok(match value {
+        Value::Null => Json::Null,
+        Value::Bool(bit) => Json::Bool(*bit),
+        Value::I64(number) => Json::from(*number),
+        Value::Double(number) => Number::from_f64(*number)
+            .map(Json::Number)
+            .ok_or_else(|| cannot("a double that is no number"))?,
+        Value::Text(text) => Json::from(text.as_str()),
+        Value::Bytes(_) => return Err(cannot("bytes")),
+        Value::Uuid(uuid) => Json::String(uuid_text(uuid)),
+        Value::List(items) => Json::Array(items.iter().map(to_json).collect::<Result<_, _>>()?),
+        Value::Map(pairs) => {
+            let mut map = Map::with_capacity(pairs.len());
+            for (key, value) in pairs {
+                map.insert(key_text(key)?, to_json(value)?);
+            }
+            Json::Object(map)
+        }
+        Value::Record(record) => {
+            let mut map = Map::with_capacity(record.values.len());
+            for (name, value) in record.names.iter().zip(&record.values) {
+                map.insert(name.to_string(), to_json(value)?);
+            }
+            Json::Object(map)
+        }
+    })
+}
+
+fn key_text(key: &Value) -> Result<String, LookupError> {
+    match key {
+        Value::Text(text) => Ok(text.as_str().to_owned()),
+        Value::I64(number) => Ok(number.to_string()),
+        Value::Bool(bit) => Ok(bit.to_string()),
+        Value::Uuid(uuid) => Ok(uuid_text(uuid)),
+        other => Err(cannot(&format!("{} as a key", other.kind()))),
+    }
+}
+
+fn cannot(what: &str) -> LookupError {
+    LookupError::new(
+        Code::LookupBadParam,
+        format!("a list or map parameter is bound as JSON, which can't carry {what}"),
+    )
+}
+
+/// The usual 36 characters of a UUID.
+pub(in crate::backend) fn uuid_text(uuid: &[u8; 16]) -> String {
+    let hex = format!("{:032x}", u128::from_be_bytes(*uuid));
+    let parts = [
+        &hex[..8],
+        &hex[8..12],
+        &hex[12..16],
+        &hex[16..20],
+        &hex[20..],
+    ];
+    parts.join("-")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_and_maps_become_json() {
+        let map = Value::Map(vec![
+            (Value::I64(7), Value::from(1.5)),
+            ("é".into(), Value::Null),
+        ]);
+        let value = Value::List(vec![
+            Value::from("a\"b"),
+            true.into(),
+            map,
+            Value::Uuid([0x1f; 16]),
+        ]);
+        assert_eq!(
+            json_text(&value).unwrap(),
+            r#"["a\"b",true,{"7":1.5,"é":null},"1f1f1f1f-1f1f-1f1f-1f1f-1f1f1f1f1f1f"]"#
+        );
+    }
+
+    #[test]
+    fn what_json_cannot_carry_is_refused() {
+        let key = (Value::List(vec![]), Value::Null);
+        for value in [
+            Value::Bytes(vec![1].into()),
+            Value::from(f64::NAN),
+            Value::Map(vec![key]),
+        ] {
+            let err = json_text(&Value::List(vec![value])).unwrap_err();
+            assert_eq!(err.code, Code::LookupBadParam);
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! Reads the `sql` key of a lookup: finds its `:name` parameters and rewrites them for a driver.
+//!
+//! In: SQL as the operator wrote it. Out: a [`Statement`] whose parameters are bound by position, and the
+//! names in order of first mention. Nothing is ever spliced into SQL. The text is not parsed: whether it means
+//! anything is for the store to say.
+
+mod json;
+mod scan;
+
+use std::sync::Arc;
+
+use crate::config::Section;
+use crate::error::Code;
+
+pub use json::json_text;
+pub(in crate::backend) use json::uuid_text;
+pub use scan::scan;
+
+/// How a driver spells a bound parameter, and with it the dialect's quotes and comments.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Style {
+    /// `?1`: SQLite.
+    Numbered,
+    /// `$1`: PostgreSQL.
+    Dollar,
+    /// `?`, once per mention: MySQL.
+    Question,
+}
+
+/// One SQL statement with its parameters found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Statement {
+    /// The text for the driver.
+    pub text: String,
+    /// The parameters' names, each once, in order of first mention.
+    pub params: Vec<Arc<str>>,
+    /// For each place of the text that takes a value, which of `params` it is.
+    pub slots: Vec<usize>,
+}
+
+/// What is wrong with an SQL text before any store has seen it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mistake {
+    /// What is wrong.
+    pub message: String,
+    /// What would be right.
+    pub help: Option<String>,
+}
+
+impl Mistake {
+    fn new(message: impl Into<String>, help: &str) -> Self {
+        Mistake {
+            message: message.into(),
+            help: Some(help.into()),
+        }
+    }
+}
+
+/// Takes the key `sql` of a lookup; everything wrong with it is reported there.
+pub fn read(section: &mut Section<'_>, style: Style) -> Option<(Statement, crate::config::Place)> {
+    let example = "sql = \"select * from users where id = :id\"";
+    let (text, place) = section.required_string("sql", example)?;
+    match scan(&text, style) {
+        Ok(statement) => Some((statement, place)),
+        Err(mistakes) => {
+            for mistake in mistakes {
+                let document = section.document();
+                document.problem(&place, Code::ConfigBadValue, mistake.message, mistake.help);
+            }
+            None
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! One thread's side of a SQLite file: opens it, reopens it, runs one query at a time.
+//!
+//! A file that could not be opened is tried again by the next lookup. Once a second at most, before a lookup,
+//! the path is looked at: if another file stands there now (device and inode; renaming a new database over
+//! the old one is the way to replace it), or none, the connection is given up. Memory-mapped reading is
+//! left off, because a file cut short under it would end the process.
+
+use std::os::unix::fs::MetadataExt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use rusqlite::limits::Limit;
+use rusqlite::{Connection, OpenFlags};
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+use super::Config;
+use super::answer;
+use super::queue::Queue;
+use crate::backend::rows::Rows;
+use crate::backend::{Answer, LookupError};
+use crate::error::Code;
+use crate::value::{Names, Value};
+
+/// How long the file at the path is taken to be the same.
+const FILE_CHECK_EVERY: Duration = Duration::from_secs(1);
+
+/// How many of SQLite's instructions pass between two looks at the deadline: some tens of microseconds.
+const INSTRUCTIONS_PER_CHECK: i32 = 1000;
+
+/// One lookup on its way through a thread.
+#[derive(Debug)]
+pub(super) struct Job {
+    pub(super) statement: usize,
+    pub(super) sql: Arc<str>,
+    pub(super) rows: Rows,
+    pub(super) params: Vec<Value>,
+    pub(super) deadline: Instant,
+    /// Dead once nobody waits for the answer.
+    pub(super) asker: Weak<()>,
+    pub(super) answer: oneshot::Sender<Result<Answer, LookupError>>,
+}
+
+/// One thread's connection, and how to get it back.
+#[derive(Debug)]
+pub(super) struct Store {
+    path: PathBuf,
+    busy_timeout: Duration,
+    value_bytes_max: usize,
+    open: Option<Open>,
+    /// Per statement, the column names of its last rows: shared by all rows while they stay the same.
+    names: Vec<Option<Names>>,
+}
+
+#[derive(Debug)]
+struct Open {
+    connection: Connection,
+    file: FileId,
+    checked: Instant,
+}
+
+/// Device and inode; `None` when nothing is there.
+type FileId = Option<(u64, u64)>;
+
+impl Store {
+    /// Not opened yet: the first lookup does that.
+    pub(super) fn new(config: &Config) -> Self {
+        Store {
+            path: config.path.clone(),
+            busy_timeout: config.busy_timeout,
+            value_bytes_max: config.value_bytes_max,
+            open: None,
+            names: vec![None; config.statements.load(Ordering::Relaxed)],
+        }
+    }
+
+    /// Runs jobs until the queue is closed.
+    pub(super) fn serve(mut self, queue: &Queue<Job>) {
+        while let Some(job) = queue.pop() {
+            if job.asker.strong_count() == 0 {
+                continue;
+            }
+            let outcome = catch_unwind(AssertUnwindSafe(|| self.run(&job)));
+            let outcome = outcome.unwrap_or_else(|_| {
+                let detail = "the thread of the SQLite file panicked";
+                Err(LookupError::new(Code::ServerInternal, detail))
+            });
+            // Comes back when the asker has gone meanwhile: then nobody misses the answer.
+            drop(job.answer.send(outcome));
+        }
+    }
+
+    fn run(&mut self, job: &Job) -> Result<Answer, LookupError> {
+        let now = Instant::now();
+        if now >= job.deadline {
+            let detail = "no thread became free before the deadline";
+            return Err(LookupError::new(Code::LookupTimeoutPool, detail));
+        }
+        // Taken out, so that a panic leaves no half-used connection behind.
+        let mut open = self.take_open(now).map_err(|err| answer::error(&err))?;
+        open.watch(job, self.busy_timeout.min(job.deadline - now))
+            .map_err(|err| answer::error(&err))?;
+        if self.names.len() <= job.statement {
+            self.names.resize(job.statement + 1, None);
+        }
+        let names = &mut self.names[job.statement];
+        let outcome = answer::ask(&open.connection, job, names);
+        let lost = outcome
+            .as_ref()
+            .is_err_and(|err| matches!(err.code, Code::LookupUnavailable | Code::LookupBadAnswer));
+        if !lost {
+            self.open = Some(open);
+        }
+        outcome
+    }
+
+    /// The connection, opened again if there is none or the file is another one now.
+    fn take_open(&mut self, now: Instant) -> rusqlite::Result<Open> {
+        if let Some(mut open) = self.open.take() {
+            if now < open.checked + FILE_CHECK_EVERY {
+                return Ok(open);
+            }
+            if open.file == file_id(&self.path) {
+                open.checked = now;
+                return Ok(open);
+            }
+        }
+        // Looked at before it is opened: if it is replaced in between, the next check will notice.
+        let file = file_id(&self.path);
+        let connection = connect(&self.path, self.value_bytes_max)?;
+        connection.set_prepared_statement_cache_capacity(self.names.len());
+        Ok(Open {
+            connection,
+            file,
+            checked: now,
+        })
+    }
+}
+
+impl Open {
+    /// Lets the next query run until its deadline and while somebody waits for it, and wait for locks no longer
+    /// than `patience`.
+    fn watch(&mut self, job: &Job, patience: Duration) -> rusqlite::Result<()> {
+        self.connection.busy_timeout(patience)?;
+        let (deadline, asker) = (job.deadline, Weak::clone(&job.asker));
+        let stop = move || asker.strong_count() == 0 || Instant::now() >= deadline;
+        self.connection
+            .progress_handler(INSTRUCTIONS_PER_CHECK, Some(stop))
+    }
+}
+
+/// Opens a file for reading only.
+pub(super) fn connect(path: &Path, value_bytes_max: usize) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    let length = i32::try_from(value_bytes_max).unwrap_or(i32::MAX);
+    connection.set_limit(Limit::SQLITE_LIMIT_LENGTH, length)?;
+    // One file is what the configuration says; `attach` would open others.
+    connection.set_limit(Limit::SQLITE_LIMIT_ATTACHED, 0)?;
+    connection.pragma_update(None, "query_only", true)?;
+    Ok(connection)
+}
+
+fn file_id(path: &Path) -> FileId {
+    let metadata = std::fs::metadata(path).ok()?;
+    Some((metadata.dev(), metadata.ino()))
+}
+
+#[cfg(test)]
+mod tests;

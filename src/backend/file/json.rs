@@ -1,0 +1,127 @@
+//! A JSON file as a table: an array of objects, or an object of objects whose names become the column `key`.
+//!
+//! The columns are all names of all objects, in order of first appearance; what an object lacks is null. Nested
+//! arrays and objects stay lists and maps.
+
+use std::collections::HashMap;
+
+use serde_json::{Map, Value as Json};
+
+use super::table::Table;
+use crate::value::{Names, Value};
+
+/// The column that holds an outer object's names.
+const KEY: &str = "key";
+
+/// Reads the whole file.
+pub(super) fn read(bytes: &[u8]) -> Result<Table, String> {
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    let json = serde_json::from_slice(bytes)
+        .map_err(|err| format!("line {}: it is not valid JSON: {err}", err.line()))?;
+    let mut columns = Columns::default();
+    match json {
+        Json::Array(items) => {
+            for (at, item) in items.into_iter().enumerate() {
+                let what = || format!("element {}", at + 1);
+                columns.add(item, None, &what)?;
+            }
+        }
+        Json::Object(pairs) => {
+            columns.position(KEY);
+            for (key, item) in pairs {
+                let what = || format!("element `{key}`");
+                columns.add(item, Some(&key), &what)?;
+            }
+        }
+        _ => return Err("line 1: expected an array of objects, or an object of objects".into()),
+    }
+    columns.table()
+}
+
+#[derive(Default)]
+struct Columns {
+    names: Vec<String>,
+    positions: HashMap<String, usize>,
+    rows: Vec<Vec<Value>>,
+}
+
+impl Columns {
+    fn position(&mut self, name: &str) -> usize {
+        if let Some(at) = self.positions.get(name) {
+            return *at;
+        }
+        let at = self.names.len();
+        self.names.push(name.to_owned());
+        self.positions.insert(name.to_owned(), at);
+        at
+    }
+
+    fn add(
+        &mut self,
+        item: Json,
+        key: Option<&str>,
+        what: &dyn Fn() -> String,
+    ) -> Result<(), String> {
+        let Json::Object(fields) = item else {
+            return Err(format!("{} is not an object", what()));
+        };
+        if key.is_some() && fields.contains_key(KEY) {
+            let what = what();
+            return Err(format!(
+                "{what} has a field `{KEY}`, which is what the outer names are called"
+            ));
+        }
+        let mut row = vec![Value::Null; self.names.len()];
+        if let Some(key) = key {
+            row[0] = Value::from(key);
+        }
+        for (name, field) in fields {
+            let value = to_value(field).map_err(|err| format!("{}: `{name}`: {err}", what()))?;
+            let at = self.position(&name);
+            if at >= row.len() {
+                row.resize(at + 1, Value::Null);
+            }
+            row[at] = value;
+        }
+        self.rows.push(row);
+        Ok(())
+    }
+
+    fn table(mut self) -> Result<Table, String> {
+        if self.names.is_empty() {
+            return Err("line 1: there are no columns: no object has a field".into());
+        }
+        // Rows from before a column first appeared are shorter.
+        for row in &mut self.rows {
+            row.resize(self.names.len(), Value::Null);
+        }
+        Ok(Table {
+            names: Names::new(self.names),
+            rows: self.rows,
+        })
+    }
+}
+
+fn to_value(json: Json) -> Result<Value, String> {
+    Ok(match json {
+        Json::Null => Value::Null,
+        Json::Bool(bit) => Value::Bool(bit),
+        Json::Number(number) => match (number.as_i64(), number.as_f64()) {
+            (Some(integer), _) => Value::I64(integer),
+            (None, Some(double)) if !number.is_u64() => Value::Double(double),
+            _ => return Err(format!("{number} is too large for an integer")),
+        },
+        Json::String(text) => Value::from(text),
+        Json::Array(items) => {
+            Value::List(items.into_iter().map(to_value).collect::<Result<_, _>>()?)
+        }
+        Json::Object(pairs) => Value::Map(to_pairs(pairs)?),
+    })
+}
+
+fn to_pairs(pairs: Map<String, Json>) -> Result<Vec<(Value, Value)>, String> {
+    pairs
+        .into_iter()
+        .map(|(key, value)| Ok((Value::from(key), to_value(value)?)))
+        .collect()
+}

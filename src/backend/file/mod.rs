@@ -1,0 +1,56 @@
+//! `kind = "file"`: lookups in a CSV or JSON file that is read once, when the configuration is.
+//!
+//! In: values for some columns. Out: the rows that have them, shaped. `key` is indexed, `where` looks at
+//! every row (on the loop: for small tables), neither gives all rows. All loops share one copy in memory, and a
+//! lookup answers at once. The file is not watched: a reload of the configuration reads it again.
+
+mod csv;
+mod find;
+mod json;
+mod load;
+mod table;
+mod terms;
+
+use std::sync::Arc;
+
+use super::{Answer, Ask, Backend, Compiled, LookupError};
+use crate::config::Section;
+
+pub use find::Find;
+pub use table::Table;
+
+/// A table as one loop sees it: its lookups carry all they need.
+#[derive(Debug)]
+pub struct FileTable;
+
+/// `[backends.NAME]` of `kind = "file"`: `path`, `null`, `types` and `bytes_max` are in the table already.
+#[derive(Debug)]
+pub struct Config {
+    /// The file's rows.
+    pub table: Arc<Table>,
+}
+
+impl Backend for FileTable {
+    type Config = Config;
+    type Lookup = Find;
+
+    fn read_config(section: &mut Section<'_>) -> Option<Config> {
+        let table = Arc::new(load::read(section)?);
+        Some(Config { table })
+    }
+
+    fn read_lookup(config: &Config, section: &mut Section<'_>) -> Option<Compiled<Find>> {
+        terms::read(&config.table, section)
+    }
+
+    async fn connect(_: &Config) -> Self {
+        FileTable
+    }
+
+    async fn lookup(&self, lookup: &Find, ask: Ask<'_>) -> Result<Answer, LookupError> {
+        lookup.answer(ask.params).map(Answer::new)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,89 @@
+//! Rows in memory, and what it means for a cell to equal a value.
+//!
+//! Text equals the same text; an integer, double or bool equals the text that spells it plainly (`5` is `"5"` and
+//! `5.0`, but not `"05"`), because untyped CSV cells are text. Null, lists and maps equal nothing.
+
+use std::io::Write as _;
+
+use crate::backend::sql::uuid_text;
+use crate::value::{Names, Value};
+
+/// Named columns and their rows.
+#[derive(Debug)]
+pub struct Table {
+    /// The columns.
+    pub names: Names,
+    /// Each with one value per column.
+    pub rows: Vec<Vec<Value>>,
+}
+
+/// The text by which `value` is compared, added to `key`; false if it equals nothing.
+pub(super) fn write_key(value: &Value, key: &mut Vec<u8>) -> bool {
+    match value {
+        Value::Text(text) => key.extend_from_slice(text.as_bytes()),
+        Value::Bytes(bytes) => key.extend_from_slice(bytes),
+        Value::Bool(bit) => key.extend_from_slice(if *bit { b"true" } else { b"false" }),
+        Value::I64(number) => print(key, format_args!("{number}")),
+        Value::Double(number) => match as_integer(*number) {
+            Some(integer) => print(key, format_args!("{integer}")),
+            None => print(key, format_args!("{number}")),
+        },
+        Value::Uuid(uuid) => key.extend_from_slice(uuid_text(uuid).as_bytes()),
+        Value::Null | Value::List(_) | Value::Map(_) | Value::Record(_) => return false,
+    }
+    true
+}
+
+/// Whether `cell` equals the value whose key is `key`; `scratch` is for reuse.
+pub(super) fn equals(cell: &Value, key: &[u8], scratch: &mut Vec<u8>) -> bool {
+    if let Value::Text(text) = cell {
+        return text.as_bytes() == key;
+    }
+    scratch.clear();
+    write_key(cell, scratch) && scratch == key
+}
+
+fn print(key: &mut Vec<u8>, number: std::fmt::Arguments<'_>) {
+    key.write_fmt(number).expect("a Vec takes any bytes");
+}
+
+/// The integer that `number` is exactly, if it is one.
+fn as_integer(number: f64) -> Option<i64> {
+    // 2^63: the first double that is too large.
+    let fits = number.fract() == 0.0
+        && (-9_223_372_036_854_775_808.0..9_223_372_036_854_775_808.0).contains(&number);
+    #[expect(clippy::cast_possible_truncation, reason = "whole and within range")]
+    fits.then_some(number as i64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(cell: impl Into<Value>, value: impl Into<Value>, expected: bool) {
+        let mut key = Vec::new();
+        let (cell, value) = (cell.into(), value.into());
+        let same = write_key(&value, &mut key) && equals(&cell, &key, &mut Vec::new());
+        assert_eq!(same, expected, "{cell:?} {value:?}");
+    }
+
+    #[test]
+    fn equality_is_exact_across_kinds() {
+        check("JFK", "JFK", true);
+        check("JFK", "jfk", false);
+        check("5", 5, true);
+        check("05", 5, false);
+        check(5, "5", true);
+        check(5.0, 5, true);
+        check(-0.0, 0, true);
+        check(1.5, "1.5", true);
+        check(i64::MAX, 9_223_372_036_854_775_807.0, false);
+        check(1_i64 << 60, 1_152_921_504_606_846_976.0, true);
+        check(true, "true", true);
+        check(Value::Null, "", false);
+        check("", Value::Null, false);
+        check(Value::List(vec![]), "", false);
+        check(f64::INFINITY, "inf", true);
+    }
+}

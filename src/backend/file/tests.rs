@@ -1,0 +1,359 @@
+//! Files through the same four calls as in production.
+
+use std::fmt::Write as _;
+
+use super::*;
+use crate::backend::testing::{self, ask, config_problems, lookup_problems};
+use crate::error::Code;
+use crate::value::Value;
+
+const AIRPORTS: &str = "\
+code,name,city,lat,alt\n\
+JFK,John F Kennedy,New York,40.64,13\n\
+LGA,\"La Guardia, \"\"LGA\"\"\",New York,40.77,22\n\
+EWR,Newark,Newark,,18\n";
+
+/// A file of the given name and text, with more keys of `[backends.NAME]`.
+fn backend(name: &str, text: impl AsRef<[u8]>, more: &str) -> (tempfile::TempDir, String) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join(name);
+    std::fs::write(&path, text).unwrap();
+    let toml = format!("path = {:?}\n{more}", path.to_str().unwrap());
+    (folder, toml)
+}
+
+fn config(name: &str, text: &str, more: &str) -> Config {
+    let (_folder, toml) = backend(name, text, more);
+    testing::config::<FileTable>(&toml).unwrap()
+}
+
+fn airports() -> Config {
+    config(
+        "a.csv",
+        AIRPORTS,
+        "types = { lat = \"double\", alt = \"i64\" }",
+    )
+}
+
+async fn find(config: &Config, toml: &str, params: &[(&str, Value)]) -> Result<Value, LookupError> {
+    let lookup = testing::lookup::<FileTable>(config, toml).unwrap();
+    ask(&FileTable::connect(config).await, &lookup, params).await
+}
+
+fn record(pairs: &[(&str, Value)]) -> Value {
+    let (names, values): (Vec<&str>, Vec<Value>) = pairs.iter().cloned().unzip();
+    let names = crate::value::Names::new(names);
+    Value::Record(crate::value::Record { names, values })
+}
+
+/// What is wrong with the file, without the path and place.
+#[track_caller]
+fn mistakes(name: &str, text: impl AsRef<[u8]>, more: &str) -> Vec<String> {
+    let (folder, toml) = backend(name, text, more);
+    let path = folder.path().join(name);
+    let known = format!("`{}`", path.display());
+    let problems = config_problems::<FileTable>(&toml);
+    problems
+        .iter()
+        .map(|line| line.replace(&known, "FILE"))
+        .collect()
+}
+
+#[tokio::test(flavor = "local")]
+async fn a_row_is_found_by_its_key() {
+    let toml = "key = { code = \"{airport}\" }\nrows = \"one\"";
+    let found = find(&airports(), toml, &[("airport", "LGA".into())])
+        .await
+        .unwrap();
+    let expected = record(&[
+        ("code", "LGA".into()),
+        ("name", "La Guardia, \"LGA\"".into()),
+        ("city", "New York".into()),
+        ("lat", 40.77.into()),
+        ("alt", 22.into()),
+    ]);
+    assert_eq!(found, expected);
+    for missing in ["lga".into(), Value::Null] {
+        let found = find(&airports(), toml, &[("airport", missing)])
+            .await
+            .unwrap();
+        assert_eq!(found, Value::Null);
+    }
+    let list = find(&airports(), toml, &[("airport", vec!["LGA"].into())]).await;
+    assert_eq!(list.unwrap_err().code, Code::LookupBadParam);
+}
+
+#[tokio::test(flavor = "local")]
+async fn key_and_where_find_the_same_rows() {
+    for word in ["key", "where"] {
+        for (terms, expected) in [
+            ("city = \"New York\", alt = \"{alt}\"", &["LGA"][..]),
+            ("alt = \"{alt}\"", &["LGA"]),
+            ("alt = 22, lat = 40.77", &["LGA"]),
+            ("city = \"{city}\"", &["JFK", "LGA"]),
+            ("city = \"{city}\", alt = 14", &[]),
+            ("lat = \"{null}\"", &[]),
+        ] {
+            let toml = format!("{word} = {{ {terms} }}\ncolumns = [\"code\"]");
+            let params = [
+                ("alt", 22.into()),
+                ("city", "New York".into()),
+                ("null", Value::Null),
+            ];
+            let found = find(&airports(), &toml, &params).await.unwrap();
+            let expected = expected
+                .iter()
+                .map(|code| record(&[("code", (*code).into())]));
+            assert_eq!(found, Value::List(expected.collect()), "{toml}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "local")]
+async fn all_rows_one_value_and_a_limit() {
+    let Value::List(rows) = find(&airports(), "", &[]).await.unwrap() else {
+        panic!("a list")
+    };
+    assert_eq!(rows.len(), 3);
+    assert_eq!(
+        rows[2].get("lat"),
+        Some(&Value::Null),
+        "an empty cell is null"
+    );
+    let toml = "where = { code = \"EWR\" }\nrows = \"value\"\ncolumns = [\"alt\", \"code\"]";
+    assert_eq!(find(&airports(), toml, &[]).await.unwrap(), 18.into());
+    let err = find(&airports(), "rows_max = 2", &[]).await.unwrap_err();
+    assert_eq!(err.code, Code::LookupTooMany);
+}
+
+#[tokio::test(flavor = "local")]
+async fn csv_cells_are_what_their_types_say() {
+    let text = "\u{feff}a,b,c,d\r\n05,true,NA,\r\n-7,0,1e3,x\r\n";
+    let types = "null = \"NA\"\ntypes = { a = \"i64\", b = \"bool\", c = \"double\" }";
+    let Value::List(rows) = find(&config("t.csv", text, types), "", &[]).await.unwrap() else {
+        panic!("a list")
+    };
+    let row = |a: i64, b: bool, c: Value, d: &str| {
+        record(&[("a", a.into()), ("b", b.into()), ("c", c), ("d", d.into())])
+    };
+    let expected = [
+        row(5, true, Value::Null, ""),
+        row(-7, false, 1000.0.into(), "x"),
+    ];
+    assert_eq!(rows, expected);
+}
+
+#[tokio::test(flavor = "local")]
+async fn json_keeps_its_types_and_nesting() {
+    let array = r#"[{"id": 1, "tags": ["x", {"y": null}]}, {"id": 2, "price": 1.5, "ok": true}]"#;
+    let config = config("t.json", array, "");
+    let toml = "key = { id = \"{id}\" }\nrows = \"one\"";
+    let nested = Value::Map(vec![("y".into(), Value::Null)]);
+    let expected = record(&[
+        ("id", 1.into()),
+        ("tags", Value::List(vec!["x".into(), nested])),
+        ("price", Value::Null),
+        ("ok", Value::Null),
+    ]);
+    assert_eq!(
+        find(&config, toml, &[("id", 1.into())]).await.unwrap(),
+        expected
+    );
+    let found = find(&config, toml, &[("id", "2".into())]).await.unwrap();
+    assert_eq!(found.get("price"), Some(&1.5.into()));
+}
+
+#[tokio::test(flavor = "local")]
+async fn an_object_of_objects_has_its_names_as_keys() {
+    let text = r#"{"UA": {"name": "United"}, "AA": {"name": "American"}}"#;
+    let config = config("t.json", text, "");
+    let toml = "key = { key = \"{carrier}\" }\nrows = \"one\"";
+    let found = find(&config, toml, &[("carrier", "AA".into())])
+        .await
+        .unwrap();
+    let expected = record(&[("key", "AA".into()), ("name", "American".into())]);
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn parameters_come_once_in_order_of_mention() {
+    let toml = "where = { code = \"{b}\", city = \"{a}\", name = \"{b}\" }\nrows = \"one\"";
+    let lookup = testing::lookup::<FileTable>(&airports(), toml).unwrap();
+    let params: Vec<&str> = lookup.params.iter().map(|name| &**name).collect();
+    assert_eq!(params, ["b", "a"]);
+    assert_eq!(lookup.yields, crate::backend::Yields::Record);
+}
+
+#[test]
+fn lookup_mistakes_are_named() {
+    let check = |toml: &str, expected: &str| {
+        assert_eq!(lookup_problems::<FileTable>(&airports(), toml), [expected]);
+    };
+    check(
+        "key = { cod = \"{c}\" }",
+        "config.unknown_name key.cod: there is no column `cod` (did you mean `code`?)",
+    );
+    check(
+        "columns = [\"elevation\"]",
+        "config.unknown_name columns: there is no column `elevation` \
+         (the file has `code`, `name`, `city`, `lat`, `alt`)",
+    );
+    check(
+        "where = { code = \"a{c}\" }",
+        "config.bad_value where.code: `a{c}` is neither a parameter nor a plain value \
+         (a parameter is the whole value: `\"{name}\"`)",
+    );
+    check(
+        "where = { code = [1] }",
+        "config.bad_value where.code: a column can't equal a list \
+         (a parameter, `\"{name}\"`, or one value)",
+    );
+    check(
+        "key = {}",
+        "config.bad_value key: no column is named here (for example `code = \"{param}\"`)",
+    );
+    check(
+        "key = { code = 1 }\nwhere = { code = 1 }",
+        "config.clash : both `key` and `where` are given \
+         (`key` is indexed, `where` looks at every row; keep one)",
+    );
+    check(
+        "rows = \"value\"",
+        "config.missing_key : `columns` is missing (add `columns = [\"code\"]`)",
+    );
+    check(
+        "columns = [\"code\", \"code\"]",
+        "config.clash columns: the column `code` stands twice",
+    );
+}
+
+#[test]
+fn csv_mistakes_have_their_line() {
+    let check = |text: &[u8], more: &str, expected: &str| {
+        assert_eq!(mistakes("t.csv", text, more), [expected]);
+    };
+    let types = "types = { lat = \"double\" }";
+    check(
+        b"a,lat\nx,1\ny,\nz,north\n",
+        types,
+        "config.file path: FILE, line 4: column `lat`: `north` is not of type `double`",
+    );
+    check(
+        b"a,b\n1,2\n3\n",
+        "",
+        "config.file path: FILE, line 3: 1 cells where there are 2 columns",
+    );
+    check(
+        b"a,b\n1,\xff\n",
+        "",
+        "config.file path: FILE, line 2: column `b`: not UTF-8",
+    );
+    check(b"\xff,b\n", "", "config.file path: FILE, line 1: not UTF-8");
+    check(
+        b"a,a\n",
+        "",
+        "config.file path: FILE, line 1: two columns are called `a`",
+    );
+    check(
+        b"a,\n",
+        "",
+        "config.file path: FILE, line 1: column 2 has no name",
+    );
+    check(
+        b"",
+        "",
+        "config.file path: FILE, line 1: the column names are missing",
+    );
+    check(
+        b"long,lat\n1,2\n",
+        "types = { lot = \"double\" }",
+        "config.unknown_name types.lot: there is no column `lot` (did you mean `lat`?)",
+    );
+    check(
+        b"a\n1\n",
+        "types = { a = \"int\" }",
+        "config.bad_value types.a: this is no type of a column \
+         (one of `text`, `i64`, `double`, `bool`)",
+    );
+}
+
+#[test]
+fn many_bad_cells_are_summed_up() {
+    let mut text = "n\n".to_owned();
+    for _ in 0..20 {
+        writeln!(text, "x").unwrap();
+    }
+    let mistakes = mistakes("t.csv", text, "types = { n = \"i64\" }");
+    assert_eq!(mistakes.len(), 6);
+    assert_eq!(
+        mistakes[5],
+        "config.file path: FILE: 15 more cells are wrong"
+    );
+}
+
+#[test]
+fn json_mistakes_have_their_place() {
+    let check = |text: &str, expected: &str| {
+        assert_eq!(
+            mistakes("t.json", text, ""),
+            [format!("config.file path: FILE, {expected}")]
+        );
+    };
+    check(
+        "[\n{\"a\": }]",
+        "line 2: it is not valid JSON: expected value at line 2 column 7",
+    );
+    check(
+        "3",
+        "line 1: expected an array of objects, or an object of objects",
+    );
+    check("[{\"a\": 1}, 2]", "element 2 is not an object");
+    check("{\"x\": 2}", "element `x` is not an object");
+    check(
+        "{\"x\": {\"key\": 2}}",
+        "element `x` has a field `key`, which is what the outer names are called",
+    );
+    check(
+        "[{\"a\": 18446744073709551615}]",
+        "element 1: `a`: 18446744073709551615 is too large for an integer",
+    );
+    check("[]", "line 1: there are no columns: no object has a field");
+    let deep = "[".repeat(100_000);
+    assert!(mistakes("t.json", deep, "")[0].contains("recursion limit"));
+}
+
+#[test]
+fn backend_mistakes_are_named() {
+    let missing = config_problems::<FileTable>("path = \"/nowhere/t.csv\"");
+    assert!(missing[0].starts_with("config.file path: can't read `/nowhere/t.csv`: No such file"));
+    assert_eq!(
+        config_problems::<FileTable>("path = \"t.xls\""),
+        [
+            "config.bad_value path: `t.xls` is of no known format (a path ending in `.csv` or `.json`)"
+        ]
+    );
+    assert_eq!(
+        config_problems::<FileTable>("paht = \"t.csv\""),
+        [
+            "config.missing_key : `path` is missing (add `path = \"airports.csv\"`)",
+            "config.unknown_key paht: unknown key (did you mean `path`?)",
+        ]
+    );
+    let large = mistakes("t.csv", "a\n1\n", "bytes_max = \"3B\"");
+    assert_eq!(
+        large,
+        ["config.file path: can't read FILE: it has more than 3 bytes (`bytes_max`)"]
+    );
+    let json = mistakes(
+        "t.json",
+        "[{\"a\": 1}]",
+        "null = \"\"\ntypes = { a = \"i64\" }",
+    );
+    assert_eq!(
+        json,
+        [
+            "config.bad_value null: JSON has a null of its own (leave it out)",
+            "config.bad_value types.a: JSON has types of its own (leave `types` out)",
+        ]
+    );
+}

@@ -64,7 +64,7 @@ pub(crate) async fn ask<B: Backend>(
     compiled: &Compiled<B::Lookup>,
     params: &[(&str, Value)],
 ) -> Result<Value, LookupError> {
-    ask_within(backend, compiled, params, Duration::from_secs(60)).await
+    ask_within(backend, compiled, params, Duration::from_mins(1)).await
 }
 
 /// Asks with parameters by name; only the store itself keeps the deadline.

@@ -3,6 +3,7 @@
 //! A file that is missing, too large or malformed is a problem of the configuration, with the line of the
 //! file where it can be told.
 
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
@@ -31,7 +32,7 @@ pub(super) fn read(section: &mut Section<'_>) -> Option<Table> {
     let types = read_types(section);
     let (path, place) = path?;
     let full = section.relative(&path);
-    let extension = full.extension().map(|ext| ext.to_ascii_lowercase());
+    let extension = full.extension().map(OsStr::to_ascii_lowercase);
     let csv = match extension.as_ref().and_then(|ext| ext.to_str()) {
         Some("csv") => true,
         Some("json") => false,
@@ -103,13 +104,11 @@ fn read_types(section: &mut Section<'_>) -> Types {
         let Some((value, place)) = section.take_named(&column) else {
             continue;
         };
-        match value.as_str().and_then(Kind::parse) {
-            Some(kind) => types.push((column, kind, place)),
-            None => {
-                let known = Kind::ALL.map(Kind::as_str);
-                let help = format!("one of {}", list(known));
-                section.bad(&place, "this is no type of a column", Some(help));
-            }
+        if let Some(kind) = value.as_str().and_then(Kind::parse) {
+            types.push((column, kind, place));
+        } else {
+            let help = format!("one of {}", list(Kind::ALL.map(Kind::as_str)));
+            section.bad(&place, "this is no type of a column", Some(help));
         }
     }
     types

@@ -25,6 +25,9 @@ use crate::error::Code;
 use queue::{Full, Queue};
 use store::{Job, Store};
 
+/// The longest that a query may be made to wait for a lock.
+const BUSY_TIMEOUT_MAX: Duration = Duration::from_mins(1);
+
 /// A SQLite file as one loop sees it.
 pub struct Sqlite {
     queue: Arc<Queue<Job>>,
@@ -65,13 +68,13 @@ impl Backend for Sqlite {
     fn read_config(section: &mut Section<'_>) -> Option<Config> {
         let path = section.required_string("path", "path = \"data.db\"");
         let threads = section.integer("threads", 1..=4).unwrap_or(1);
-        let busy_timeout = section.duration("busy_timeout");
+        let busy_timeout = read_busy_timeout(section);
         let queue = section.integer("queue", 1..=1_000_000).unwrap_or(1024);
         let value_bytes_max = section.size("value_bytes_max").unwrap_or(64 << 20);
         Some(Config {
             path: section.relative(&path?.0),
             threads: usize::try_from(threads).ok()?,
-            busy_timeout: busy_timeout.map_or(Duration::from_millis(100), |(time, _)| time),
+            busy_timeout,
             queue: usize::try_from(queue).ok()?,
             value_bytes_max,
             statements: AtomicUsize::new(0),
@@ -139,6 +142,17 @@ impl Backend for Sqlite {
             Err(LookupError::new(Code::ServerInternal, detail))
         })
     }
+}
+
+fn read_busy_timeout(section: &mut Section<'_>) -> Duration {
+    let Some((time, place)) = section.duration("busy_timeout") else {
+        return Duration::from_millis(100);
+    };
+    if time > BUSY_TIMEOUT_MAX {
+        let help = "at most a minute: the thread answers nobody else meanwhile";
+        section.bad(&place, "a long time to wait for a lock", Some(help.into()));
+    }
+    time.min(BUSY_TIMEOUT_MAX)
 }
 
 impl Drop for Sqlite {

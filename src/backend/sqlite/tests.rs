@@ -277,6 +277,17 @@ fn configuration_mistakes_are_named() {
 }
 
 #[test]
+fn a_lock_is_not_waited_for_all_day() {
+    assert_eq!(
+        config_problems::<Sqlite>("path = 'a.db'\nbusy_timeout = '1day'"),
+        [
+            "config.bad_value busy_timeout: a long time to wait for a lock \
+             (at most a minute: the thread answers nobody else meanwhile)"
+        ]
+    );
+}
+
+#[test]
 fn statements_are_prepared_where_the_file_is_there() {
     let folder = Folder::new();
     drop(folder.database("a.db", "create table t(a, b)"));

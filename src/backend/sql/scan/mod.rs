@@ -184,17 +184,13 @@ impl Scanner<'_> {
             return self.foreign();
         }
         let body = tag.len();
-        match rest[body..].find(tag) {
-            Some(len) => {
-                self.check_quoted(body, body + len);
-                self.keep(body + len + body);
-            }
-            None => {
-                let message =
-                    format!("quoted text that never ends: the closing `{tag}` is missing");
-                self.mistake(message, "close it with the tag that opened it");
-                self.at = self.sql.len();
-            }
+        if let Some(len) = rest[body..].find(tag) {
+            self.check_quoted(body, body + len);
+            self.keep(body + len + body);
+        } else {
+            let message = format!("quoted text that never ends: the closing `{tag}` is missing");
+            self.mistake(message, "close it with the tag that opened it");
+            self.at = self.sql.len();
         }
     }
 
@@ -226,18 +222,17 @@ impl Scanner<'_> {
             return self.keep(1);
         }
         let (name, len) = (Arc::<str>::from(name), name.len() + 1);
-        let slot = match self.params.iter().position(|have| *have == name) {
-            Some(slot) => slot,
-            None => {
-                self.params.push(name);
-                self.params.len() - 1
-            }
-        };
-        match self.style {
-            Style::Question => self.text.push('?'),
-            Style::Numbered => self.text.push_str(&format!("?{}", slot + 1)),
-            Style::Dollar => self.text.push_str(&format!("${}", slot + 1)),
+        let known = self.params.iter().position(|have| *have == name);
+        let slot = known.unwrap_or(self.params.len());
+        if known.is_none() {
+            self.params.push(name);
         }
+        let spelt = match self.style {
+            Style::Question => "?".to_owned(),
+            Style::Numbered => format!("?{}", slot + 1),
+            Style::Dollar => format!("${}", slot + 1),
+        };
+        self.text.push_str(&spelt);
         if self.style == Style::Question || !self.slots.contains(&slot) {
             self.slots.push(slot);
         }

@@ -131,7 +131,7 @@ impl Store {
         // Looked at before it is opened: if it is replaced in between, the next check will notice.
         let file = file_id(&self.path);
         let connection = connect(&self.path, self.value_bytes_max)?;
-        connection.set_prepared_statement_cache_capacity(self.names.len());
+        connection.set_prepared_statement_cache_capacity(self.names.len().max(1));
         Ok(Open {
             connection,
             file,

@@ -11,7 +11,7 @@ fn job(sql: &str) -> (Job, Arc<()>, oneshot::Receiver<Result<Answer, LookupError
         sql: sql.into(),
         rows: Rows::Value,
         params: Vec::new(),
-        deadline: Instant::now() + Duration::from_secs(60),
+        deadline: Instant::now() + Duration::from_mins(1),
         asker: Arc::downgrade(&asker),
         answer,
     };

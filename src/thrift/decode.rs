@@ -7,7 +7,8 @@
 use bytes::Bytes;
 
 use super::error::invalid;
-use super::{BinaryInput, Budget, CompactInput, Input, Limits, Protocol, WireError, wire_type};
+use super::limits::Budget;
+use super::{BinaryInput, CompactInput, Input, Limits, Protocol, WireError, wire_type};
 use crate::idl::{Kind, Requiredness, Schema, StructId, StructType, Type};
 use crate::value::{Record, Text, Value};
 

@@ -4,7 +4,8 @@
 //! waited for where fewer tell. What is certainly no Thrift is refused with a word on what it looks like.
 //! Only the first message is looked at: a client keeps to its shape.
 
-use super::{Limits, NAME_BYTES_MAX, Protocol, Shape, Transport, WireError};
+use super::message::NAME_BYTES_MAX;
+use super::{Limits, Protocol, Shape, Transport, WireError};
 use crate::error::Code;
 
 /// No length begins with a higher byte, whatever the limit: what follows up to 0x7f is text.

@@ -29,11 +29,12 @@ impl WireError {
 
     /// The same, saying in which field it happened.
     #[cold]
-    pub(crate) fn inside(self, field: &str) -> Self {
-        WireError {
-            code: self.code,
-            detail: format!("field `{field}`: {}", self.detail),
+    pub(crate) fn inside(mut self, field: &str) -> Self {
+        // The innermost few fields tell the place; a message may be nested far deeper.
+        if self.detail.len() < 200 {
+            self.detail.insert_str(0, &format!("field `{field}`: "));
         }
+        self
     }
 }
 

@@ -9,13 +9,16 @@ use thrift::ApplicationErrorKind;
 use thrift::protocol::{TMessageType, TType};
 
 use super::encode::{Encoder, length_of};
-use super::error::internal;
+use super::error::{internal, invalid};
 use super::{
-    BinaryInput, BinaryOutput, CompactInput, CompactOutput, Input, NAME_BYTES_MAX, Output,
-    Protocol, Shape, Transport, WireError,
+    BinaryInput, BinaryOutput, CompactInput, CompactOutput, Input, Output, Protocol, Shape,
+    Transport, WireError,
 };
 use crate::idl::{Schema, StructId, Type};
 use crate::value::{Text, Value};
+
+/// A method's name, its service's name before the colon included, is no longer than this.
+pub(super) const NAME_BYTES_MAX: usize = 256;
 
 /// What a message is about.
 #[derive(Clone, Debug, PartialEq)]
@@ -135,4 +138,26 @@ fn write<O: Output>(mut output: O, head: &HeadOut<'_>, body: &Body<'_>) -> Resul
             Ok(())
         }
     }
+}
+
+/// A message's kind as a number of its head.
+pub(super) fn message_kind(number: u8) -> Result<TMessageType, WireError> {
+    match number {
+        1 => Ok(TMessageType::Call),
+        2 => Ok(TMessageType::Reply),
+        3 => Ok(TMessageType::Exception),
+        4 => Ok(TMessageType::OneWay),
+        _ => Err(invalid(format!("message type {number} does not exist"))),
+    }
+}
+
+/// A method's name.
+pub(super) fn method_name(bytes: Bytes) -> Result<Text, WireError> {
+    if bytes.len() > NAME_BYTES_MAX {
+        return Err(invalid(format!(
+            "the method's name has {} bytes, more than {NAME_BYTES_MAX}",
+            bytes.len()
+        )));
+    }
+    Text::from_utf8(bytes).map_err(|_| invalid("the method's name is not UTF-8"))
 }

@@ -15,6 +15,7 @@ mod detect;
 mod encode;
 mod error;
 mod frame;
+mod limits;
 mod message;
 mod skip;
 
@@ -24,10 +25,10 @@ mod tests;
 use std::fmt;
 
 use bytes::Bytes;
-use thrift::protocol::{TMessageType, TType};
+use thrift::protocol::TType;
 
 use crate::idl::Type;
-use crate::value::Text;
+use limits::Budget;
 
 pub use apache::{StubInput, StubOutput, read_stub, write_stub};
 pub use binary::{BinaryInput, BinaryOutput};
@@ -35,36 +36,8 @@ pub use compact::{CompactInput, CompactOutput};
 pub use decode::{decode_application_error, decode_result, decode_struct};
 pub use error::WireError;
 pub use frame::Framer;
+pub use limits::{DEPTH_CEILING, Limits};
 pub use message::{Body, Head, HeadOut, read_head, write_message};
-
-/// What one message may cost.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// The largest message: a frame without its length, or a whole unframed message.
-    pub frame_bytes_max: usize,
-    /// How deep structs and containers may be nested; the parameters themselves are the first level.
-    /// More than [`DEPTH_CEILING`] counts as that.
-    pub depth_max: usize,
-    /// How many values one message may hold, fields that are not set and values that are stepped over
-    /// included: a value is up to fifty times as large in memory as on the wire.
-    pub values_max: usize,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Limits {
-            frame_bytes_max: 16_384_000,
-            depth_max: 64,
-            values_max: 1_000_000,
-        }
-    }
-}
-
-/// No deeper nesting is ever read or written, so that recursion fits on any thread's stack.
-pub const DEPTH_CEILING: usize = 256;
-
-/// A method's name, its service's name before the colon included, is no longer than this.
-const NAME_BYTES_MAX: usize = 256;
 
 /// How values become bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -175,51 +148,6 @@ pub(crate) trait Output {
     fn map(&mut self, key: TType, value: TType, count: u32);
 }
 
-/// What reading the rest of a message may still cost.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Budget {
-    depth: usize,
-    values: usize,
-}
-
-impl Budget {
-    fn new(limits: &Limits) -> Self {
-        Budget {
-            depth: limits.depth_max.min(DEPTH_CEILING),
-            values: limits.values_max,
-        }
-    }
-
-    /// Pays for `count` values.
-    #[inline]
-    fn spend(&mut self, count: usize) -> Result<(), WireError> {
-        match self.values.checked_sub(count) {
-            Some(left) => {
-                self.values = left;
-                Ok(())
-            }
-            None => Err(error::too_many_values()),
-        }
-    }
-
-    /// One level down; the caller comes up again with [`Budget::leave`] unless it fails.
-    #[inline]
-    fn enter(&mut self) -> Result<(), WireError> {
-        match self.depth.checked_sub(1) {
-            Some(left) => {
-                self.depth = left;
-                Ok(())
-            }
-            None => Err(error::too_deep()),
-        }
-    }
-
-    #[inline]
-    fn leave(&mut self) {
-        self.depth += 1;
-    }
-}
-
 /// How a type of the IDL is called on the wire.
 #[inline]
 fn wire_type(ty: &Type) -> TType {
@@ -237,28 +165,4 @@ fn wire_type(ty: &Type) -> TType {
         Type::Set(_) => TType::Set,
         Type::Map(..) => TType::Map,
     }
-}
-
-/// A message's kind as a number of its head.
-fn message_kind(number: u8) -> Result<TMessageType, WireError> {
-    match number {
-        1 => Ok(TMessageType::Call),
-        2 => Ok(TMessageType::Reply),
-        3 => Ok(TMessageType::Exception),
-        4 => Ok(TMessageType::OneWay),
-        _ => Err(error::invalid(format!(
-            "message type {number} does not exist"
-        ))),
-    }
-}
-
-/// A method's name.
-fn method_name(bytes: Bytes) -> Result<Text, WireError> {
-    if bytes.len() > NAME_BYTES_MAX {
-        return Err(error::invalid(format!(
-            "the method's name has {} bytes, more than {NAME_BYTES_MAX}",
-            bytes.len()
-        )));
-    }
-    Text::from_utf8(bytes).map_err(|_| error::invalid("the method's name is not UTF-8"))
 }

@@ -11,7 +11,9 @@ use thrift::protocol::TType;
 
 use super::cursor::size;
 use super::error::{self, invalid, too_deep, truncated, unknown_type};
-use super::{Budget, DEPTH_CEILING, Limits, NAME_BYTES_MAX, Protocol, WireError, binary, compact};
+use super::limits::Budget;
+use super::message::NAME_BYTES_MAX;
+use super::{DEPTH_CEILING, Limits, Protocol, WireError, binary, compact};
 use crate::error::Code;
 
 use token::{Stop, Token};

@@ -1,0 +1,196 @@
+//! Apache's trait for reading, answered by this codec's readers.
+//!
+//! In: a message that is wholly there. Out: one token per call, owned as the trait wants it. Each struct and
+//! container costs a level of depth until its end is read.
+
+use bytes::Bytes;
+use thrift::protocol::{
+    TFieldIdentifier, TInputProtocol, TListIdentifier, TMapIdentifier, TMessageIdentifier,
+    TSetIdentifier, TStructIdentifier, TType,
+};
+use uuid::Uuid;
+
+use crate::thrift::encode::length_of;
+use crate::thrift::limits::Budget;
+use crate::thrift::{BinaryInput, CompactInput, Input, Limits, WireError};
+
+/// Apache's [`TInputProtocol`] over [`BinaryInput`] or [`CompactInput`]; one per message.
+#[derive(Debug)]
+pub struct StubInput<I> {
+    input: I,
+    /// The id of the last field read in the innermost struct.
+    last: i16,
+    /// The same of the structs around it.
+    outer: Vec<i16>,
+    budget: Budget,
+}
+
+impl<'a> StubInput<BinaryInput<'a>> {
+    /// Reads binary; `strict` says which head a message has.
+    pub fn binary(message: &'a Bytes, strict: bool, limits: &Limits) -> Self {
+        StubInput::new(BinaryInput::new(message, strict), limits)
+    }
+}
+
+impl<'a> StubInput<CompactInput<'a>> {
+    /// Reads compact.
+    pub fn compact(message: &'a Bytes, limits: &Limits) -> Self {
+        StubInput::new(CompactInput::new(message), limits)
+    }
+}
+
+impl<I> StubInput<I> {
+    fn new(input: I, limits: &Limits) -> Self {
+        StubInput {
+            input,
+            last: 0,
+            outer: Vec::new(),
+            budget: Budget::new(limits),
+        }
+    }
+
+    /// How many bytes are left.
+    pub(super) fn remaining(&self) -> usize
+    where
+        I: Input,
+    {
+        self.input.remaining()
+    }
+
+    fn leave(&mut self) -> thrift::Result<()> {
+        self.budget.leave();
+        Ok(())
+    }
+}
+
+impl<I: Input> TInputProtocol for StubInput<I> {
+    fn read_message_begin(&mut self) -> thrift::Result<TMessageIdentifier> {
+        let head = self.input.head()?;
+        Ok(TMessageIdentifier::new(
+            head.name.as_str(),
+            head.kind,
+            head.sequence,
+        ))
+    }
+
+    fn read_message_end(&mut self) -> thrift::Result<()> {
+        Ok(())
+    }
+
+    fn read_struct_begin(&mut self) -> thrift::Result<Option<TStructIdentifier>> {
+        self.budget.enter()?;
+        self.outer.push(std::mem::take(&mut self.last));
+        Ok(None)
+    }
+
+    fn read_struct_end(&mut self) -> thrift::Result<()> {
+        self.last = self.outer.pop().unwrap_or_default();
+        self.leave()
+    }
+
+    fn read_field_begin(&mut self) -> thrift::Result<TFieldIdentifier> {
+        let Some((field_type, id)) = self.input.field(self.last)? else {
+            return Ok(TFieldIdentifier {
+                name: None,
+                field_type: TType::Stop,
+                id: None,
+            });
+        };
+        self.last = id;
+        Ok(TFieldIdentifier {
+            name: None,
+            field_type,
+            id: Some(id),
+        })
+    }
+
+    fn read_field_end(&mut self) -> thrift::Result<()> {
+        Ok(())
+    }
+
+    fn read_bool(&mut self) -> thrift::Result<bool> {
+        Ok(self.input.bool()?)
+    }
+
+    fn read_bytes(&mut self) -> thrift::Result<Vec<u8>> {
+        Ok(self.input.bytes()?.to_vec())
+    }
+
+    fn read_i8(&mut self) -> thrift::Result<i8> {
+        Ok(self.input.i8()?)
+    }
+
+    fn read_i16(&mut self) -> thrift::Result<i16> {
+        Ok(self.input.i16()?)
+    }
+
+    fn read_i32(&mut self) -> thrift::Result<i32> {
+        Ok(self.input.i32()?)
+    }
+
+    fn read_i64(&mut self) -> thrift::Result<i64> {
+        Ok(self.input.i64()?)
+    }
+
+    fn read_double(&mut self) -> thrift::Result<f64> {
+        Ok(self.input.double()?)
+    }
+
+    fn read_uuid(&mut self) -> thrift::Result<Uuid> {
+        Ok(Uuid::from_bytes(self.input.uuid()?))
+    }
+
+    fn read_string(&mut self) -> thrift::Result<String> {
+        Ok(String::from_utf8(self.input.bytes()?.to_vec())?)
+    }
+
+    fn read_list_begin(&mut self) -> thrift::Result<TListIdentifier> {
+        let (ty, count) = elements(&mut self.input, &mut self.budget)?;
+        Ok(TListIdentifier::new(ty, count))
+    }
+
+    fn read_list_end(&mut self) -> thrift::Result<()> {
+        self.leave()
+    }
+
+    fn read_set_begin(&mut self) -> thrift::Result<TSetIdentifier> {
+        let (ty, count) = elements(&mut self.input, &mut self.budget)?;
+        Ok(TSetIdentifier::new(ty, count))
+    }
+
+    fn read_set_end(&mut self) -> thrift::Result<()> {
+        self.leave()
+    }
+
+    fn read_map_begin(&mut self) -> thrift::Result<TMapIdentifier> {
+        let (key, value, count) = self.input.map()?;
+        self.budget.enter()?;
+        self.budget.spend(count.saturating_mul(2))?;
+        Ok(TMapIdentifier::new(
+            key,
+            value,
+            length_of(count)?.cast_signed(),
+        ))
+    }
+
+    fn read_map_end(&mut self) -> thrift::Result<()> {
+        self.leave()
+    }
+
+    fn skip_till_depth(&mut self, field_type: TType, _depth: i8) -> thrift::Result<()> {
+        // The message's own limit on depth holds for what is skipped, too.
+        Ok(self.input.skip(field_type, &mut self.budget)?)
+    }
+
+    fn read_byte(&mut self) -> thrift::Result<u8> {
+        Ok(self.input.i8()?.cast_unsigned())
+    }
+}
+
+/// A list's or set's head.
+fn elements(input: &mut impl Input, budget: &mut Budget) -> Result<(TType, i32), WireError> {
+    let (ty, count) = input.list()?;
+    budget.enter()?;
+    budget.spend(count)?;
+    Ok((ty, length_of(count)?.cast_signed()))
+}

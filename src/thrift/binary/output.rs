@@ -1,0 +1,110 @@
+//! Appends binary tokens to a buffer.
+
+use bytes::{BufMut, BytesMut};
+use thrift::protocol::TType;
+
+use super::{VERSION, number_of};
+use crate::thrift::{HeadOut, Output};
+
+/// Appends binary to a buffer.
+#[derive(Debug)]
+pub struct BinaryOutput<'a> {
+    out: &'a mut BytesMut,
+    strict: bool,
+}
+
+impl<'a> BinaryOutput<'a> {
+    /// Appends to `out`; `strict` says which head a message gets.
+    #[inline]
+    pub fn new(out: &'a mut BytesMut, strict: bool) -> Self {
+        BinaryOutput { out, strict }
+    }
+}
+
+impl Output for BinaryOutput<'_> {
+    fn head(&mut self, head: &HeadOut<'_>, name_length: u32) {
+        let kind = u8::from(head.kind);
+        if self.strict {
+            self.out.put_u32(VERSION | u32::from(kind));
+            self.bytes(head.name.as_bytes(), name_length);
+        } else {
+            self.bytes(head.name.as_bytes(), name_length);
+            self.out.put_u8(kind);
+        }
+        self.i32(head.sequence);
+    }
+
+    #[inline]
+    fn field(&mut self, ty: TType, _last: i16, id: i16) {
+        let [high, low] = id.to_be_bytes();
+        self.out.put_slice(&[number_of(ty), high, low]);
+    }
+
+    #[inline]
+    fn bool_field(&mut self, _last: i16, id: i16, value: bool) {
+        let [high, low] = id.to_be_bytes();
+        self.out
+            .put_slice(&[number_of(TType::Bool), high, low, u8::from(value)]);
+    }
+
+    #[inline]
+    fn stop(&mut self) {
+        self.out.put_u8(0);
+    }
+
+    #[inline]
+    fn bool(&mut self, value: bool) {
+        self.out.put_u8(u8::from(value));
+    }
+
+    #[inline]
+    fn i8(&mut self, value: i8) {
+        self.out.put_i8(value);
+    }
+
+    #[inline]
+    fn i16(&mut self, value: i16) {
+        self.out.put_i16(value);
+    }
+
+    #[inline]
+    fn i32(&mut self, value: i32) {
+        self.out.put_i32(value);
+    }
+
+    #[inline]
+    fn i64(&mut self, value: i64) {
+        self.out.put_i64(value);
+    }
+
+    #[inline]
+    fn double(&mut self, value: f64) {
+        self.out.put_f64(value);
+    }
+
+    #[inline]
+    fn uuid(&mut self, value: &[u8; 16]) {
+        self.out.put_slice(value);
+    }
+
+    #[inline]
+    fn bytes(&mut self, value: &[u8], length: u32) {
+        // One growth check for both.
+        self.out.reserve(4 + value.len());
+        self.out.put_u32(length);
+        self.out.put_slice(value);
+    }
+
+    #[inline]
+    fn list(&mut self, ty: TType, count: u32) {
+        let [a, b, c, d] = count.to_be_bytes();
+        self.out.put_slice(&[number_of(ty), a, b, c, d]);
+    }
+
+    #[inline]
+    fn map(&mut self, key: TType, value: TType, count: u32) {
+        let [a, b, c, d] = count.to_be_bytes();
+        self.out
+            .put_slice(&[number_of(key), number_of(value), a, b, c, d]);
+    }
+}

@@ -1,0 +1,84 @@
+//! The compact protocol: zigzag numbers of variable length, field ids as steps, bools inside field heads.
+//!
+//! In: one message that is wholly there, or a buffer to append to. Out: values, or bytes. Doubles are little
+//! endian, as every implementation has them. Spec: `doc/specs/thrift-compact-protocol.md` of Apache Thrift.
+
+mod input;
+mod output;
+
+use thrift::protocol::TType;
+
+use super::WireError;
+use super::error::unknown_type;
+
+pub use input::CompactInput;
+pub use output::CompactOutput;
+
+/// A message's first byte.
+pub(super) const PROTOCOL_ID: u8 = 0x82;
+/// The low five bits of its second.
+pub(super) const VERSION: u8 = 1;
+pub(super) const TRUE: u8 = 1;
+pub(super) const FALSE: u8 = 2;
+
+/// The type that `number` stands for. Both numbers of a bool are met as element types.
+#[inline]
+pub(crate) fn type_of(number: u8) -> Option<TType> {
+    Some(match number {
+        1 | 2 => TType::Bool,
+        3 => TType::I08,
+        4 => TType::I16,
+        5 => TType::I32,
+        6 => TType::I64,
+        7 => TType::Double,
+        8 => TType::String,
+        9 => TType::List,
+        10 => TType::Set,
+        11 => TType::Map,
+        12 => TType::Struct,
+        13 => TType::Uuid,
+        _ => return None,
+    })
+}
+
+/// The same for elements; an empty container's type may be anything.
+#[inline]
+pub(crate) fn element_type(number: u8, count: usize) -> Result<TType, WireError> {
+    match type_of(number) {
+        Some(ty) => Ok(ty),
+        None if count == 0 => Ok(TType::Stop),
+        None => Err(unknown_type(number)),
+    }
+}
+
+/// The fewest bytes a value of `ty` takes as an element.
+#[inline]
+pub(crate) fn bytes_min(ty: TType) -> usize {
+    match ty {
+        TType::Double => 8,
+        TType::Uuid => 16,
+        _ => 1,
+    }
+}
+
+/// The number that `ty` is written as.
+#[inline]
+pub(super) fn number_of(ty: TType) -> u8 {
+    match ty {
+        // For elements; a field's number is its value.
+        TType::Bool => TRUE,
+        TType::I08 => 3,
+        TType::I16 => 4,
+        TType::I32 => 5,
+        TType::I64 => 6,
+        TType::Double => 7,
+        TType::String => 8,
+        TType::List => 9,
+        TType::Set => 10,
+        TType::Map => 11,
+        TType::Struct => 12,
+        TType::Uuid => 13,
+        // Never asked for: `wire_type` yields none of these.
+        TType::Stop | TType::Void | TType::Utf7 => 0,
+    }
+}

@@ -1,0 +1,143 @@
+//! Schemas and values made from a string of random bytes, so that a failing one shrinks to a short string.
+
+use bytes::Bytes;
+
+use super::sample::{field, list, map, set, struct_type};
+use crate::idl::{Kind, Requiredness, Schema, StructId, Type};
+use crate::value::{Record, Value};
+
+/// Random bytes, then zeros for ever.
+pub(super) struct Entropy<'a>(pub(super) &'a [u8]);
+
+impl Entropy<'_> {
+    fn byte(&mut self) -> u8 {
+        let Some((&byte, rest)) = self.0.split_first() else {
+            return 0;
+        };
+        self.0 = rest;
+        byte
+    }
+
+    fn below(&mut self, end: u8) -> u8 {
+        self.byte() % end
+    }
+
+    fn number(&mut self) -> i64 {
+        let bytes = [(); 8].map(|()| self.byte());
+        // Small and large numbers of both signs alike.
+        i64::from_be_bytes(bytes) >> (8 * self.below(8))
+    }
+
+    fn text(&mut self) -> String {
+        (0..self.below(20))
+            .map(|_| char::from(self.byte()))
+            .collect()
+    }
+
+    /// A struct as the last of a new schema.
+    pub(super) fn schema(&mut self) -> (Schema, StructId) {
+        let mut schema = Schema::default();
+        let id = self.struct_type(&mut schema, 4);
+        (schema, id)
+    }
+
+    fn struct_type(&mut self, schema: &mut Schema, depth: u8) -> StructId {
+        let kind = if self.below(4) == 1 {
+            Kind::Union
+        } else {
+            Kind::Struct
+        };
+        let mut id = 0_i16;
+        let few = self.below(6).max(u8::from(kind == Kind::Union));
+        let mut fields = Vec::new();
+        for _ in 0..few {
+            id += match self.below(8) {
+                // Apache's Rust library writes a step of 15 in the long form, others in the short.
+                7 => 16 + i16::from(self.byte()),
+                step => 1 + i16::from(step),
+            };
+            let mut field = field(id, &format!("field{id}"), self.ty(schema, depth));
+            if kind == Kind::Struct && self.below(3) == 1 {
+                field.requiredness = Requiredness::Required;
+            }
+            fields.push(field);
+        }
+        schema
+            .structs
+            .push(struct_type("random.Struct", kind, fields));
+        StructId(u32::try_from(schema.structs.len() - 1).expect("few structs"))
+    }
+
+    fn ty(&mut self, schema: &mut Schema, depth: u8) -> Type {
+        match self.below(if depth == 0 { 9 } else { 13 }) {
+            0 => Type::Bool,
+            1 => Type::I8,
+            2 => Type::I16,
+            3 => Type::I32,
+            4 => Type::I64,
+            5 => Type::Double,
+            6 => Type::String,
+            7 => Type::Binary,
+            8 => Type::Uuid,
+            9 => list(self.ty(schema, depth - 1)),
+            10 => set(self.ty(schema, depth - 1)),
+            11 => map(self.ty(schema, depth - 1), self.ty(schema, depth - 1)),
+            _ => Type::Struct(self.struct_type(schema, depth - 1)),
+        }
+    }
+
+    /// A value of `ty`.
+    pub(super) fn value(&mut self, schema: &Schema, ty: &Type) -> Value {
+        match ty {
+            Type::Bool => Value::Bool(self.below(2) == 1),
+            Type::I8 => Value::I64(self.number() >> 56),
+            Type::I16 => Value::I64(self.number() >> 48),
+            Type::I32 | Type::Enum(_) => Value::I64(self.number() >> 32),
+            Type::I64 => Value::I64(self.number()),
+            // Halves of integers: exact, and equal to themselves.
+            #[expect(clippy::cast_precision_loss, reason = "any double will do")]
+            Type::Double => Value::Double(self.number() as f64 / 2.0),
+            Type::String => self.text().into(),
+            Type::Binary => Value::Bytes(Bytes::from(self.text().into_bytes())),
+            Type::Uuid => Value::Uuid([(); 16].map(|()| self.byte())),
+            Type::Struct(id) => self.record(schema, *id),
+            Type::List(of) | Type::Set(of) => {
+                let count = self.count();
+                Value::List((0..count).map(|_| self.value(schema, of)).collect())
+            }
+            Type::Map(key, value) => {
+                let count = self.count();
+                let pair = |_| (self.value(schema, key), self.value(schema, value));
+                Value::Map((0..count).map(pair).collect())
+            }
+        }
+    }
+
+    /// Rarely more than compact's short form has room for.
+    fn count(&mut self) -> u8 {
+        match self.below(16) {
+            15 => 10 + self.below(10),
+            few => few % 4,
+        }
+    }
+
+    /// A record of `id`.
+    pub(super) fn record(&mut self, schema: &Schema, id: StructId) -> Value {
+        let of = schema.get(id);
+        let mut values = vec![Value::Null; of.fields.len()];
+        let chosen = usize::from(self.byte());
+        for (at, field) in of.fields.iter().enumerate() {
+            let set = match of.kind {
+                Kind::Union => at == chosen % of.fields.len(),
+                _ => field.requiredness == Requiredness::Required || self.below(4) > 0,
+            };
+            if set {
+                values[at] = self.value(schema, &field.ty);
+            }
+        }
+        Value::Record(Record {
+            names: of.names.clone(),
+            values,
+        })
+    }
+}

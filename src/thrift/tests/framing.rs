@@ -1,0 +1,198 @@
+//! Shapes found from the first bytes, and messages cut out of streams however they trickle in.
+
+use bytes::{Bytes, BytesMut};
+
+use super::sample::{self, ECHO, record};
+use super::{Framer, Limits, Protocol, SHAPES, Shape, Transport, call, first, hex, shape};
+use crate::error::Code;
+use crate::thrift::detect::detect;
+
+fn shape_of(digits: &str) -> Result<Option<Shape>, (Code, String)> {
+    detect(&hex(digits), &Limits::default()).map_err(|err| (err.code, err.detail))
+}
+
+#[test]
+fn shapes_are_known_from_as_few_bytes_as_tell() {
+    let expected = [
+        ("8001", shape(Transport::Unframed, Protocol::Binary)),
+        ("8221", shape(Transport::Unframed, Protocol::Compact)),
+        ("8281", shape(Transport::Unframed, Protocol::Compact)),
+        (
+            "00000008 74",
+            shape(Transport::Unframed, Protocol::BinaryOld),
+        ),
+        ("00000015 8001", shape(Transport::Framed, Protocol::Binary)),
+        ("00000015 8241", shape(Transport::Framed, Protocol::Compact)),
+        (
+            "00000015 00000004",
+            shape(Transport::Framed, Protocol::BinaryOld),
+        ),
+    ];
+    for (digits, shape) in expected {
+        assert_eq!(shape_of(digits), Ok(Some(shape)), "{digits}");
+        let bytes = hex(digits);
+        for end in 0..bytes.len() {
+            assert_eq!(
+                detect(&bytes[..end], &Limits::default()),
+                Ok(None),
+                "{end} of {digits}"
+            );
+        }
+    }
+}
+
+#[test]
+fn what_is_no_thrift_is_refused_with_what_it_looks_like() {
+    let looks = [
+        ("1603", "a TLS handshake"),
+        ("47", "HTTP"),
+        ("50", "HTTP"),
+        ("48", "HTTP"),
+        ("5b", "the JSON protocol"),
+        ("78", "the zlib transport"),
+        ("01000000", "a SASL handshake"),
+        ("00000023 0f", "THeader"),
+        ("00000023 10", "TTHeader"),
+        ("00000023 5b", "the framed JSON protocol"),
+        ("ff", "no known transport and protocol: ff"),
+        ("8002", "no known"),
+        ("8222", "no known"),
+        ("00000000", "no known"),
+        ("00000015 8101", "no known"),
+        ("00000015 8002", "no known"),
+        ("00000015 00000015", "no known"),
+        ("00000215 74", "no known"),
+    ];
+    for (digits, words) in looks {
+        let (code, detail) = shape_of(digits).expect_err(digits);
+        assert_eq!(code, Code::WireUnrecognized, "{digits}");
+        assert!(detail.contains(words), "{digits}: {detail}");
+    }
+}
+
+#[test]
+fn a_frame_larger_than_the_limit_is_refused_by_its_length() {
+    let (code, _) = shape_of("00fa0001").expect_err("one more than 16 384 000");
+    assert_eq!(code, Code::WireFrameTooLarge);
+    assert_eq!(
+        shape_of("00fa0000 8001"),
+        Ok(Some(shape(Transport::Framed, Protocol::Binary)))
+    );
+
+    let mut framer = Framer::with_shape(SHAPES[0], Limits::default());
+    let err = framer
+        .next(&mut BytesMut::from(&hex("7fffffff")[..]))
+        .expect_err("too large");
+    assert_eq!(err.code, Code::WireFrameTooLarge);
+    for length in ["00000000", "ffffffff"] {
+        let mut framer = Framer::with_shape(SHAPES[0], Limits::default());
+        let err = framer
+            .next(&mut BytesMut::from(&hex(length)[..]))
+            .expect_err("no length");
+        assert_eq!(err.code, Code::WireInvalid);
+    }
+}
+
+fn messages(shape: Shape) -> Vec<Bytes> {
+    let schema = sample::schema(false);
+    let all = sample::all(&schema);
+    let params = [
+        record(&schema, ECHO, &[]),
+        record(&schema, ECHO, &[("all", all), ("n", 42.into())]),
+        record(&schema, ECHO, &[("n", (-1).into())]),
+    ];
+    params
+        .iter()
+        .map(|params| call(&schema, ECHO, params, shape))
+        .collect()
+}
+
+/// A message as the framer hands it out.
+fn without_length(shape: Shape, message: &Bytes) -> Bytes {
+    match shape.transport {
+        Transport::Framed => message.slice(4..),
+        Transport::Unframed => message.clone(),
+    }
+}
+
+#[test]
+fn one_byte_at_a_time() {
+    for shape in SHAPES {
+        let messages = messages(shape);
+        let mut framer = Framer::new(Limits::default());
+        let mut buffer = BytesMut::new();
+        for message in &messages {
+            for (at, byte) in message.iter().enumerate() {
+                buffer.extend_from_slice(&[*byte]);
+                let got = framer.next(&mut buffer).expect("in shape");
+                if at + 1 < message.len() {
+                    assert_eq!(got, None, "{shape}, byte {at}");
+                    assert!(framer.is_mid_message(&buffer));
+                } else {
+                    assert_eq!(got, Some(without_length(shape, message)), "{shape}");
+                    assert!(!framer.is_mid_message(&buffer));
+                }
+            }
+        }
+        assert_eq!(framer.shape(), Some(shape));
+    }
+}
+
+#[test]
+fn many_messages_at_once() {
+    for shape in SHAPES {
+        let messages = messages(shape);
+        let mut framer = Framer::new(Limits::default());
+        let mut buffer: BytesMut = messages.concat().as_slice().into();
+        for message in &messages {
+            let got = framer.next(&mut buffer).expect("in shape");
+            assert_eq!(got, Some(without_length(shape, message)), "{shape}");
+        }
+        assert_eq!(framer.next(&mut buffer), Ok(None));
+        assert!(!framer.is_mid_message(&buffer));
+    }
+}
+
+#[test]
+fn an_unframed_message_has_the_same_limit() {
+    for protocol in [Protocol::Binary, Protocol::BinaryOld, Protocol::Compact] {
+        let shape = shape(Transport::Unframed, protocol);
+        let message = &messages(shape)[1];
+        for (bytes_max, fits) in [(message.len(), true), (message.len() - 1, false)] {
+            let limits = Limits {
+                frame_bytes_max: bytes_max,
+                ..Limits::default()
+            };
+            // At once, and byte by byte: the answer is the same.
+            let at_once = Framer::with_shape(shape, limits).next(&mut BytesMut::from(&message[..]));
+            let mut framer = Framer::with_shape(shape, limits);
+            let mut buffer = BytesMut::new();
+            let trickled = message.iter().find_map(|byte| {
+                buffer.extend_from_slice(&[*byte]);
+                framer.next(&mut buffer).transpose()
+            });
+            for got in [at_once.transpose(), trickled] {
+                match got.expect("an answer") {
+                    Ok(got) => assert!(fits && got == *message, "{shape}"),
+                    Err(err) => {
+                        assert!(!fits, "{shape}: {err}");
+                        assert_eq!(err.code, Code::WireFrameTooLarge);
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn declared_sizes_reserve_nothing() {
+    let mut buffer = BytesMut::from(&hex("00f00000 8001")[..]);
+    let before = buffer.capacity();
+    let mut framer = Framer::new(Limits::default());
+    assert_eq!(framer.next(&mut buffer), Ok(None));
+    assert_eq!(buffer.capacity(), before);
+    assert_eq!(
+        first(&hex("80010001 00000001 74 00000000 0b0001 00f00000")),
+        Ok(None)
+    );
+}

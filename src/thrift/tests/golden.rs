@@ -1,0 +1,357 @@
+//! Messages written out byte by byte from the protocols' specifications.
+
+use bytes::{Bytes, BytesMut};
+use thrift::ApplicationErrorKind;
+use thrift::protocol::TMessageType;
+
+use super::sample::{self, CHOICE, ECHO, ONE_OF_EACH, POINT, record};
+use super::{Protocol, SHAPES, Shape, Transport, call, hex, receive, shape};
+use crate::error::Code;
+use crate::idl::{Schema, StructId, Type};
+use crate::thrift::{
+    Body, HeadOut, Limits, decode_application_error, decode_result, decode_struct, read_head,
+    write_message,
+};
+use crate::value::Value;
+
+#[track_caller]
+fn check(shape: Shape, id: StructId, values: &[(&str, Value)], expected: &str) {
+    let schema = sample::schema(false);
+    let record = record(&schema, id, values);
+    let expected = hex(expected);
+    assert_eq!(call(&schema, id, &record, shape), expected);
+    let (head, value) = receive(&schema, id, shape, &expected).expect("readable");
+    assert_eq!(
+        (head.name.as_str(), head.kind, head.sequence),
+        ("echo", TMessageType::Call, 7)
+    );
+    assert_eq!(value, record);
+}
+
+#[test]
+fn point_in_every_shape() {
+    let point = [("x", 1.into()), ("y", (-2).into())];
+    let binary = "08 0001 00000001  08 0002 fffffffe  00";
+    let compact = "15 02  15 03  00";
+    let strict = format!("80010001 00000004 6563686f 00000007 {binary}");
+    let old = format!("00000004 6563686f 01 00000007 {binary}");
+    let compact = format!("82 21 07 04 6563686f {compact}");
+    check(
+        shape(Transport::Unframed, Protocol::Binary),
+        POINT,
+        &point,
+        &strict,
+    );
+    check(
+        shape(Transport::Unframed, Protocol::BinaryOld),
+        POINT,
+        &point,
+        &old,
+    );
+    check(
+        shape(Transport::Unframed, Protocol::Compact),
+        POINT,
+        &point,
+        &compact,
+    );
+    check(
+        shape(Transport::Framed, Protocol::Binary),
+        POINT,
+        &point,
+        &format!("0000001f {strict}"),
+    );
+    check(
+        shape(Transport::Framed, Protocol::BinaryOld),
+        POINT,
+        &point,
+        &format!("0000001c {old}"),
+    );
+    check(
+        shape(Transport::Framed, Protocol::Compact),
+        POINT,
+        &point,
+        &format!("0000000d {compact}"),
+    );
+}
+
+#[test]
+fn one_of_each() {
+    let schema = sample::schema(false);
+    let values = [
+        ("number", (-1).into()),
+        ("hue", "red".into()),
+        ("uuid", Value::Uuid(*b"0123456789abcdef")),
+        (
+            "empties",
+            Value::List(vec![record(&schema, sample::EMPTY, &[]); 2]),
+        ),
+        ("counts", Value::Map(vec![])),
+        ("bit", true.into()),
+        ("choice", record(&schema, CHOICE, &[("text", "t".into())])),
+        ("short_", 64.into()),
+    ];
+    check(
+        shape(Transport::Unframed, Protocol::Binary),
+        ONE_OF_EACH,
+        &values,
+        "80010001 00000004 6563686f 00000007
+         08 0001 ffffffff
+         0b 0002 00000003 726564
+         10 0003 30313233343536373839616263646566
+         0f 0004 0c 00000002 00 00
+         0d 0006 0b 0a 00000000
+         02 0007 01
+         0c 0008 0b 0001 00000001 74 00
+         06 0009 0040
+         00",
+    );
+    check(
+        shape(Transport::Unframed, Protocol::Compact),
+        ONE_OF_EACH,
+        &values,
+        "82 21 07 04 6563686f
+         15 01
+         18 03 726564
+         1d 30313233343536373839616263646566
+         19 2c 00 00
+         2b 00
+         11
+         1c 18 01 74 00
+         14 8001
+         00",
+    );
+}
+
+/// Reads the body of a compact `OneOfEach`.
+fn compact(body: &str) -> Result<Value, crate::thrift::WireError> {
+    let schema = sample::schema(false);
+    decode_struct(
+        &schema,
+        ONE_OF_EACH,
+        Protocol::Compact,
+        &hex(body),
+        &Limits::default(),
+    )
+}
+
+#[test]
+fn compact_field_ids_in_both_forms() {
+    // The same field 3 as a step of three and written out.
+    let uuid = "30313233343536373839616263646566";
+    let short = compact(&format!("3d {uuid} 00")).expect("readable");
+    let long = compact(&format!("0d 06 {uuid} 00")).expect("readable");
+    assert_eq!(short, long);
+    assert_eq!(short.get("uuid"), Some(&Value::Uuid(*b"0123456789abcdef")));
+    // Ids may go backwards, and below zero, which the IDL does not know.
+    let value = compact("1502 00").expect("readable");
+    assert_eq!(compact("05 01 04  05 02 02 00").expect("readable"), value);
+}
+
+#[test]
+fn compact_bools_inside_containers_in_all_spellings() {
+    let mut schema = sample::schema(false);
+    schema.structs[5] = sample::struct_type(
+        "golden.Bits",
+        crate::idl::Kind::Struct,
+        vec![sample::field(1, "bits", sample::list(Type::Bool))],
+    );
+    let expected = Value::from(vec![true, false]);
+    for body in ["19 21 01 02 00", "19 22 01 02 00", "19 21 01 00 00"] {
+        let value = decode_struct(
+            &schema,
+            sample::EMPTY,
+            Protocol::Compact,
+            &hex(body),
+            &Limits::default(),
+        );
+        assert_eq!(
+            value.expect("readable").get("bits"),
+            Some(&expected),
+            "{body}"
+        );
+    }
+}
+
+#[test]
+fn unset_fields_take_their_default_or_are_null() {
+    let value = compact("00").expect("readable");
+    assert_eq!(value.get("hue"), Some(&"blue".into()));
+    assert_eq!(value.get("number"), Some(&Value::Null));
+}
+
+#[test]
+fn unknown_fields_and_wrong_types_are_stepped_over() {
+    // number: 1; field 2 as i64; field 20: true; field 21: map<i8, list<double>>; bit: true
+    let value =
+        compact("15 02  16 02  05 28 00  01 2a  0b 2c 01 39 03 17 000000000000f83f  01 0e  00")
+            .expect("readable");
+    assert_eq!(value.get("number"), Some(&1.into()));
+    assert_eq!(value.get("hue"), Some(&"blue".into()));
+    assert_eq!(value.get("bit"), Some(&true.into()));
+}
+
+#[test]
+fn strings_are_slices_of_the_message() {
+    let schema = sample::schema(false);
+    let body = hex("0b 0002 00000003 726564 00");
+    let value = decode_struct(
+        &schema,
+        ONE_OF_EACH,
+        Protocol::Binary,
+        &body,
+        &Limits::default(),
+    );
+    let Ok(Value::Record(record)) = value else {
+        panic!("a record");
+    };
+    let Some(Value::Text(text)) = record.get("hue") else {
+        panic!("text");
+    };
+    assert_eq!(text.as_bytes().as_ptr(), body[7..].as_ptr());
+}
+
+fn reply(shape: Shape, schema: &Schema, fields: &[(i16, &Type, &Value)]) -> Bytes {
+    let mut out = BytesMut::new();
+    let head = HeadOut {
+        name: "echo",
+        kind: TMessageType::Reply,
+        sequence: -1,
+    };
+    write_message(&mut out, shape, head, Body::Fields { schema, fields }).expect("values that fit");
+    out.freeze()
+}
+
+#[test]
+fn replies_carry_success_or_an_exception_or_nothing() {
+    let schema = sample::schema(false);
+    let point = record(&schema, POINT, &[("x", 3.into())]);
+    let (success, thrown) = (Type::Bool, Type::Struct(POINT));
+    let types = [(0, &success), (1, &thrown)];
+    for shape in SHAPES {
+        for expected in [
+            Some((0, Value::Bool(false))),
+            Some((1, point.clone())),
+            None,
+        ] {
+            let null = Value::Null;
+            let value = |id| match &expected {
+                Some((have, value)) if *have == id => value,
+                _ => &null,
+            };
+            let bytes = reply(
+                shape,
+                &schema,
+                &[(0, &success, value(0)), (1, &thrown, value(1))],
+            );
+            let message = super::first(&bytes).expect("in shape").expect("whole");
+            let (head, body) = read_head(shape.protocol, &message).expect("a head");
+            assert_eq!((head.kind, head.sequence), (TMessageType::Reply, -1));
+            let result = decode_result(&schema, &types, shape.protocol, &body, &Limits::default());
+            assert_eq!(result.expect("readable"), expected);
+        }
+    }
+}
+
+#[test]
+fn compact_success_bool_is_field_zero_written_out() {
+    let schema = sample::schema(false);
+    let bytes = reply(
+        shape(Transport::Unframed, Protocol::Compact),
+        &schema,
+        &[(0, &Type::Bool, &true.into())],
+    );
+    assert_eq!(bytes, hex("82 41 ffffffff0f 04 6563686f  01 00  00"));
+}
+
+#[test]
+fn application_errors() {
+    for shape in SHAPES {
+        let mut out = BytesMut::from(&b"before"[..]);
+        let head = HeadOut {
+            name: "",
+            kind: TMessageType::Exception,
+            sequence: 0,
+        };
+        let body = Body::ApplicationError {
+            kind: ApplicationErrorKind::ProtocolError,
+            message: "call.bad_params: no",
+        };
+        write_message(&mut out, shape, head, body).expect("writable");
+        let written = out.split_off(6);
+        assert_eq!(&out[..], b"before");
+        let message = super::Framer::with_shape(shape, Limits::default())
+            .next(&mut BytesMut::from(&written[..]))
+            .expect("in shape")
+            .expect("whole");
+        let (head, body) = read_head(shape.protocol, &message).expect("a head");
+        assert_eq!(
+            (head.kind, head.name.as_str()),
+            (TMessageType::Exception, "")
+        );
+        let (kind, message) =
+            decode_application_error(shape.protocol, &body, &Limits::default()).expect("readable");
+        assert_eq!((kind, message.as_str()), (7, "call.bad_params: no"));
+    }
+}
+
+#[test]
+fn values_that_do_not_fit_leave_no_byte_behind() {
+    let schema = sample::schema(false);
+    let wrong = [
+        record(&schema, POINT, &[]),
+        record(&schema, POINT, &[("x", "one".into())]),
+        record(&schema, POINT, &[("x", (1_i64 << 31).into())]),
+        record(&schema, ECHO, &[("n", 1.into())])
+            .get("n")
+            .cloned()
+            .expect("there"),
+        Value::Null,
+    ];
+    for shape in SHAPES {
+        for record in &wrong {
+            let mut out = BytesMut::from(&b"before"[..]);
+            let head = HeadOut {
+                name: "echo",
+                kind: TMessageType::Call,
+                sequence: 1,
+            };
+            let body = Body::Params {
+                schema: &schema,
+                id: POINT,
+                record,
+            };
+            let err = write_message(&mut out, shape, head, body).expect_err("must not be written");
+            assert_eq!(err.code, Code::ServerInternal);
+            assert_eq!(&out[..], b"before");
+        }
+    }
+}
+
+#[test]
+fn unions_have_exactly_one_field() {
+    let schema = sample::schema(false);
+    for body in ["00", "18 01 74 16 02 00", "68 01 74 00"] {
+        let err = decode_struct(
+            &schema,
+            CHOICE,
+            Protocol::Compact,
+            &hex(body),
+            &Limits::default(),
+        )
+        .expect_err("none, two, one unknown");
+        assert_eq!(err.code, Code::WireInvalid, "{body}");
+    }
+    let record = record(&schema, CHOICE, &[]);
+    let mut out = BytesMut::new();
+    let head = HeadOut {
+        name: "echo",
+        kind: TMessageType::Call,
+        sequence: 1,
+    };
+    let body = Body::Params {
+        schema: &schema,
+        id: CHOICE,
+        record: &record,
+    };
+    write_message(&mut out, SHAPES[0], head, body).expect_err("an empty union");
+}

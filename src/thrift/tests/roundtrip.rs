@@ -1,0 +1,111 @@
+//! What is written is read again, in every shape; what is damaged is refused or read, and never worse.
+
+use bytes::{Bytes, BytesMut};
+use proptest::prelude::*;
+
+use super::entropy::Entropy;
+use super::{Framer, Limits, SHAPES, call, first, receive};
+use crate::thrift::{
+    decode_application_error, decode_result, decode_struct, read_head, tests::sample,
+};
+
+fn entropy() -> impl Strategy<Value = Vec<u8>> {
+    prop::collection::vec(any::<u8>(), 0..400)
+}
+
+proptest! {
+    #[test]
+    fn written_is_read_again(bytes in entropy()) {
+        let mut entropy = Entropy(&bytes);
+        let (schema, id) = entropy.schema();
+        let record = entropy.record(&schema, id);
+        for shape in SHAPES {
+            let message = call(&schema, id, &record, shape);
+            let (head, value) = receive(&schema, id, shape, &message).expect("as written");
+            prop_assert_eq!(head.name.as_str(), "echo");
+            prop_assert_eq!(&value, &record);
+        }
+    }
+
+    #[test]
+    fn cut_anywhere_is_refused_or_waited_for(bytes in entropy()) {
+        let mut entropy = Entropy(&bytes);
+        let (schema, id) = entropy.schema();
+        let record = entropy.record(&schema, id);
+        for shape in SHAPES {
+            let message = call(&schema, id, &record, shape);
+            for end in 0..message.len() {
+                prop_assert_eq!(first(&message[..end]), Ok(None));
+            }
+            let whole = first(&message).expect("in shape").expect("whole");
+            let (_, body) = read_head(shape.protocol, &whole).expect("a head");
+            for end in 0..body.len() {
+                let cut = body.slice(..end);
+                prop_assert!(decode_struct(&schema, id, shape.protocol, &cut, &Limits::default()).is_err());
+            }
+        }
+    }
+
+    #[test]
+    fn changed_anywhere_is_refused_or_read(
+        bytes in entropy(),
+        changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..8),
+    ) {
+        let mut entropy = Entropy(&bytes);
+        let (schema, id) = entropy.schema();
+        let record = entropy.record(&schema, id);
+        for shape in SHAPES {
+            let mut message = call(&schema, id, &record, shape).to_vec();
+            for (at, byte) in &changes {
+                let at = at.index(message.len());
+                message[at] = *byte;
+            }
+            read_all(&message, &schema, id);
+        }
+    }
+
+    #[test]
+    fn random_bytes_are_refused_or_read(bytes in entropy(), magic in 0..SHAPES.len()) {
+        let (schema, id) = Entropy(&bytes).schema();
+        read_all(&bytes, &schema, id);
+        // The same behind a good head, so that more than the head is looked at.
+        let empty = sample::schema(false);
+        let none = sample::record(&empty, sample::EMPTY, &[]);
+        let mut message = call(&empty, sample::EMPTY, &none, SHAPES[magic]).to_vec();
+        message.extend_from_slice(&bytes);
+        read_all(&message, &schema, id);
+    }
+}
+
+/// Reads `bytes` as everything that they could be.
+fn read_all(bytes: &[u8], schema: &crate::idl::Schema, id: crate::idl::StructId) {
+    let limits = Limits::default();
+    let mut framers = vec![Framer::new(limits)];
+    framers.extend(SHAPES.map(|shape| Framer::with_shape(shape, limits)));
+    for mut framer in framers {
+        let mut buffer = BytesMut::from(bytes);
+        while let Ok(Some(message)) = framer.next(&mut buffer) {
+            let protocol = framer.shape().expect("known by now").protocol;
+            if let Ok((_, body)) = read_head(protocol, &message) {
+                read_body(&body, schema, id);
+            }
+        }
+    }
+    read_body(&Bytes::copy_from_slice(bytes), schema, id);
+}
+
+fn read_body(body: &Bytes, schema: &crate::idl::Schema, id: crate::idl::StructId) {
+    let limits = Limits::default();
+    for shape in SHAPES {
+        // Only that it comes back is of interest.
+        drop(decode_struct(schema, id, shape.protocol, body, &limits));
+        drop(decode_result(
+            schema,
+            &[(0, &crate::idl::Type::Struct(id))],
+            shape.protocol,
+            body,
+            &limits,
+        ));
+        drop(decode_application_error(shape.protocol, body, &limits));
+    }
+}

@@ -2,13 +2,19 @@
 //!
 //! A kind reads its own keys of `[backends.NAME]` and `[lookups.NAME]`, connects, and answers one lookup at
 //! a time; everything around that (deadline, limits, injection) is [`crate::guard`]'s. Nothing here knows of
-//! Thrift messages or views. README has the recipe for adding a kind: one file, one line in [`kinds!`], one
+//! Thrift messages or views. README has the recipe for adding a kind: one file, one line in `kinds!`, one
 //! `kind = "..."` in a configuration.
 
 pub mod rows;
 pub mod sql;
 #[cfg(test)]
 pub(crate) mod testing;
+
+pub mod closure;
+pub mod file;
+pub mod http;
+pub mod redis;
+pub mod sqlite;
 
 use std::sync::Arc;
 
@@ -133,12 +139,8 @@ impl LookupError {
     }
 }
 
-pub mod closure;
-
 macro_rules! kinds {
     ($($(#[$doc:meta])* $variant:ident $kind:literal $module:ident :: $type:ident;)*) => {
-        $(pub mod $module;)*
-
         /// Every `kind = "..."`.
         pub const KINDS: &[&str] = &[$($kind,)*];
 

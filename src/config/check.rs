@@ -5,7 +5,7 @@
 //! swapped. No store is asked.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -92,7 +92,7 @@ pub type Registry = Vec<(Arc<str>, Closure)>;
 
 /// Reads and checks the configuration at `path` and the IDL it names.
 pub fn check(path: &str, registry: &Registry) -> Result<Program, Vec<Problem>> {
-    let document = file::open(path).map_err(|problem| vec![problem])?;
+    let document = file::open(path).map_err(|problem| vec![*problem])?;
     check_document(document, registry)
 }
 
@@ -120,7 +120,7 @@ pub fn check_document(document: Document, registry: &Registry) -> Result<Program
     }
 }
 
-fn load_idl(document: &Document, path: &PathBuf, place: &Place) -> (Option<Schema>, Vec<Problem>) {
+fn load_idl(document: &Document, path: &Path, place: &Place) -> (Option<Schema>, Vec<Problem>) {
     if !path.is_file() {
         document.problem(
             place,

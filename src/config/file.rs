@@ -79,7 +79,7 @@ impl std::fmt::Debug for LookupEntry {
 }
 
 /// The document of `path`, not yet read; `None` with a problem when the file can't be opened.
-pub fn open(path: &str) -> Result<Document, Problem> {
+pub fn open(path: &str) -> Result<Document, Box<Problem>> {
     match std::fs::read_to_string(path) {
         Ok(text) => Ok(Document {
             source: Source {
@@ -88,13 +88,13 @@ pub fn open(path: &str) -> Result<Document, Problem> {
             },
             problems: Problems::default(),
         }),
-        Err(err) => Err(Problem {
+        Err(err) => Err(Box::new(Problem {
             code: Code::ConfigFile,
             place: None,
             key: String::new(),
             message: format!("can't read `{path}`: {err}"),
             help: Some("name the configuration file with `-c FILE`".into()),
-        }),
+        })),
     }
 }
 

@@ -57,7 +57,7 @@ impl Default for LimitsConfig {
             connections_max: 4096,
             calls_max: 8192,
             frame_timeout: Duration::from_secs(5),
-            idle_timeout: Duration::from_secs(600),
+            idle_timeout: Duration::from_mins(10),
             write_timeout: Duration::from_secs(10),
         }
     }

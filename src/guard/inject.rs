@@ -35,7 +35,7 @@ impl Inject {
     }
 }
 
-/// A small seeded generator (SplitMix64), so that a test can repeat a run.
+/// A small seeded generator (`SplitMix64`), so that a test can repeat a run.
 #[derive(Clone, Debug)]
 pub struct Random(u64);
 
@@ -52,7 +52,7 @@ impl Random {
     }
 
     /// The next 64 bits. Constants: Steele, Lea and Flood, "Fast splittable pseudorandom number generators".
-    pub fn next(&mut self) -> u64 {
+    pub fn draw(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -66,7 +66,7 @@ impl Random {
             clippy::cast_precision_loss,
             reason = "53 random bits fit a double exactly"
         )]
-        let unit = (self.next() >> 11) as f64 / (1_u64 << 53) as f64;
+        let unit = (self.draw() >> 11) as f64 / (1_u64 << 53) as f64;
         unit < share
     }
 }

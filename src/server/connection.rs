@@ -54,7 +54,7 @@ pub(super) async fn serve(
         Ok(()) => debug!("connection closed"),
         Err(End::Io(err)) => debug!(error = %err, "connection lost"),
         Err(End::Wire(err)) => {
-            info!(code = %err.code, detail = err.detail, "connection closed: bad bytes")
+            info!(code = %err.code, detail = err.detail, "connection closed: bad bytes");
         }
         Err(End::Silent) => debug!("connection closed: idle"),
         Err(End::Slow(code)) => info!(%code, "connection closed: too slow"),

@@ -55,17 +55,16 @@ fn reload(options: &Options, programs: &watch::Sender<Arc<Program>>) {
     let Some(reload) = &options.reload else {
         return;
     };
-    match reload() {
-        Some(program) => {
-            let now = programs.borrow();
-            let listener_changed = program.listen != now.listen || program.workers != now.workers;
-            drop(now);
-            if listener_changed {
-                warn!("`server.listen` and `server.workers` take effect at the next start only");
-            }
-            // Workers that ended already do not mind.
-            programs.send_replace(program);
-        }
-        None => warn!("the configuration has problems: still serving the old one"),
+    let Some(program) = reload() else {
+        warn!("the configuration has problems: still serving the old one");
+        return;
+    };
+    let now = programs.borrow();
+    let listener_changed = program.listen != now.listen || program.workers != now.workers;
+    drop(now);
+    if listener_changed {
+        warn!("`server.listen` and `server.workers` take effect at the next start only");
     }
+    // Workers that ended already do not mind.
+    programs.send_replace(program);
 }

@@ -70,7 +70,7 @@ pub fn compile(view: &ViewEntry, method: &Method, scope: Scope<'_>) -> Option<Pl
     if scope.document.problems.len() > before {
         return None;
     }
-    Some(compiler.assemble(drafts, order?, targets, throws))
+    Some(compiler.assemble(drafts, &order?, targets, throws))
 }
 
 fn reply_shape(schema: &Schema, method: &Method) -> ReplyShape {

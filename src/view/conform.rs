@@ -177,8 +177,8 @@ impl<'a> Conform<'a> {
             }
             other => return Err(format!("{} can't fill {}", other.kind(), of.name)),
         };
-        for at in 0..values.len() {
-            values[at] = self.field(id, at, std::mem::take(&mut values[at]))?;
+        for (at, slot) in values.iter_mut().enumerate() {
+            *slot = self.field(id, at, std::mem::take(slot))?;
         }
         if of.kind == Kind::Union && values.iter().filter(|value| !value.is_null()).count() != 1 {
             return Err(format!(

@@ -1,33 +1,33 @@
 //! Whether what a lookup yields can ever fill a type, and which fields of a reply there are to fill. Pure.
 
+use super::reference::Unresolved;
 use crate::backend::Yields;
 use crate::idl::{Kind, Schema, StructId, Type};
 
 /// The field at the end of a dotted path: places from the outside in, and its type.
-///
-/// `Err` carries what is wrong, the name that was not found and the names there are.
 pub(super) fn field_at(
     schema: &Schema,
     reply: StructId,
     dotted: &str,
-) -> Result<(Vec<usize>, Type), (String, Option<(String, Vec<String>)>)> {
+) -> Result<(Vec<usize>, Type), Unresolved> {
     let mut path = Vec::new();
     let mut ty = Type::Struct(reply);
     for name in dotted.split('.') {
         let Type::Struct(id) = ty else {
             let of = schema.describe(&ty);
-            return Err((
-                format!("`{name}` can't be a field of a value of type {of}"),
-                None,
-            ));
+            return Err(Unresolved {
+                message: format!("`{name}` can't be a field of a value of type {of}"),
+                known: Vec::new(),
+                wanted: name.to_owned(),
+            });
         };
         let of = schema.get(id);
         let Some((at, field)) = of.field(name) else {
-            let known = of.names.iter().map(ToString::to_string).collect();
-            return Err((
-                format!("`{}` has no field `{name}`", of.name),
-                Some((name.to_owned(), known)),
-            ));
+            return Err(Unresolved {
+                message: format!("`{}` has no field `{name}`", of.name),
+                known: of.names.iter().map(ToString::to_string).collect(),
+                wanted: name.to_owned(),
+            });
         };
         path.push(at);
         ty = field.ty.clone();
@@ -40,9 +40,8 @@ pub(super) fn can_fit(schema: &Schema, yields: Yields, ty: &Type) -> Result<(), 
     let fits = match yields {
         Yields::Any => true,
         Yields::Record => match ty {
-            Type::Struct(_) | Type::Map(..) => true,
-            // A row of one column fits a plain value.
             Type::List(_) | Type::Set(_) => false,
+            // A row of one column fits a plain value too.
             _ => true,
         },
         Yields::List => matches!(ty, Type::List(_) | Type::Set(_)),

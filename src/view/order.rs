@@ -38,7 +38,7 @@ impl Compiler<'_> {
     pub(super) fn assemble(
         self,
         drafts: Vec<Draft>,
-        order: Vec<usize>,
+        order: &[usize],
         targets: Vec<Target>,
         throws: Vec<Throw>,
     ) -> Plan {

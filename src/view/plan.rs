@@ -50,6 +50,7 @@ pub enum ReplyShape {
 }
 
 /// One lookup of a view.
+#[expect(clippy::struct_excessive_bools, reason = "each is a key of the configuration")]
 #[derive(Clone, Debug)]
 pub struct Step {
     /// Its name in the view.

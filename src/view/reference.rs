@@ -107,7 +107,7 @@ impl Names<'_> {
             ));
         }
         if first == "context" {
-            return self.context(path);
+            return Self::context(path);
         }
         Err(self.unresolved(
             first,
@@ -115,7 +115,7 @@ impl Names<'_> {
         ))
     }
 
-    fn context(&self, mut path: Vec<Arc<str>>) -> Result<(Reference, Option<Type>), Unresolved> {
+    fn context(mut path: Vec<Arc<str>>) -> Result<(Reference, Option<Type>), Unresolved> {
         let unknown = |wanted: &str| Unresolved {
             message: format!("the context has no `{wanted}`"),
             known: ["request_id", "traceparent", "baggage"]

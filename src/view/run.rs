@@ -245,7 +245,11 @@ impl<'a> Running<'a> {
         }
         let kept = step.referred.then(|| answer.value.clone());
         match step.fit(self.sight.schema, answer.value) {
-            Ok(value) => self.has_value(at, Fate::Ok, value, kept, None),
+            Ok(value) => {
+                self.outcomes[at].value = value;
+                self.values[at] = kept;
+                self.settle(at, Fate::Ok, None);
+            }
             Err(why) => self.failed(at, &LookupError::new(Code::MergeType, why)),
         }
     }
@@ -284,22 +288,13 @@ impl<'a> Running<'a> {
         };
         let kept = step.referred.then(|| default.clone());
         match step.fit(self.sight.schema, default) {
-            Ok(value) => self.has_value(at, Fate::Default, value, kept, code),
+            Ok(value) => {
+                self.outcomes[at].value = value;
+                self.values[at] = kept;
+                self.settle(at, Fate::Default, code);
+            }
             Err(_) => self.settle(at, Fate::Error, Some(Code::MergeType)),
         }
-    }
-
-    fn has_value(
-        &mut self,
-        at: usize,
-        fate: Fate,
-        value: Value,
-        kept: Option<Value>,
-        code: Option<Code>,
-    ) {
-        self.outcomes[at].value = value;
-        self.values[at] = kept;
-        self.settle(at, fate, code);
     }
 
     /// Gives the step its one fate.

@@ -239,7 +239,8 @@ fn equal(value: &Value, equals: &Value) -> bool {
         (Value::Bytes(bytes), Value::Text(text)) => **bytes == *text.as_bytes(),
         #[expect(
             clippy::cast_precision_loss,
-            reason = "a configured number to compare with is small"
+            clippy::float_cmp,
+            reason = "equality is what is asked for"
         )]
         (Value::Double(a), Value::I64(b)) | (Value::I64(b), Value::Double(a)) => *a == *b as f64,
         (value, equals) => value == equals,

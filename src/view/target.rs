@@ -4,6 +4,7 @@ use super::compile::Compiler;
 use super::conform::Conform;
 use super::fit::{can_fit, element_of, field_at, unfilled};
 use super::plan::{ReplyShape, Target};
+use super::reference::Unresolved;
 use crate::backend::Yields;
 use crate::config::{Place, UseEntry, list, nearest};
 use crate::error::Code;
@@ -80,17 +81,18 @@ impl Compiler<'_> {
             into.map_or((&*entry.name, &entry.place), |(text, place)| (text, place));
         match field_at(self.scope.schema, id, dotted) {
             Ok((path, ty)) => Target::Field { path, ty },
-            Err((message, names)) => {
-                let near = names
-                    .as_ref()
-                    .and_then(|(wanted, known)| nearest(wanted, known.iter().map(String::as_str)));
-                let help = match (near, &names) {
-                    (Some(near), _) => format!("did you mean `{near}`?"),
-                    (None, Some((_, known))) => format!(
-                        "name one of {} with `into`, or set `emit = false`",
-                        list(known.iter().map(String::as_str))
+            Err(Unresolved {
+                message,
+                known,
+                wanted,
+            }) => {
+                let known = || known.iter().map(String::as_str);
+                let help = match nearest(&wanted, known()) {
+                    Some(near) => format!("did you mean `{near}`?"),
+                    None => format!(
+                        "name a field with `into` ({}), or set `emit = false`",
+                        list(known())
                     ),
-                    (None, None) => "name a field with `into`".into(),
                 };
                 self.problem(place, Code::ConfigUnknownName, message, Some(help));
                 Target::Nothing

@@ -4,11 +4,15 @@
 //! slices of shared buffers ([`Bytes`]), so a value that came in one read goes out without being copied.
 //! A struct of the IDL is a [`Record`] whose names are the struct's own [`Names`], in field order.
 
+mod json;
+
 use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
 
 use bytes::Bytes;
+
+pub use json::{BadPointer, Pointer, to_json, uuid_text};
 
 /// UTF-8 text in a shared buffer.
 #[derive(Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]

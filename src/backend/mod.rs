@@ -5,16 +5,20 @@
 //! Thrift messages or views. README has the recipe for adding a kind: one file, one line in `kinds!`, one
 //! `kind = "..."` in a configuration.
 
-pub mod rows;
-pub mod sql;
-#[cfg(test)]
-pub(crate) mod testing;
-
+// The kinds.
 pub mod closure;
 pub mod file;
 pub mod http;
 pub mod redis;
 pub mod sqlite;
+
+// What several kinds share.
+pub mod format;
+pub mod rows;
+pub mod sql;
+pub mod template;
+#[cfg(test)]
+pub(crate) mod testing;
 
 use std::sync::Arc;
 

@@ -1,0 +1,135 @@
+//! What the bytes of an answer stand for: `format = "json"`.
+//!
+//! Shared by the stores that hold bytes of no declared type. Decoding is exact: what does not read as the
+//! format is `lookup.bad_answer`, never a guess.
+
+use bytes::Bytes;
+
+use super::{LookupError, Yields};
+use crate::config::Section;
+use crate::error::Code;
+use crate::value::{Text, Value};
+
+/// How stored bytes are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// JSON text; `null` in it means there is nothing.
+    Json,
+    /// UTF-8.
+    Text,
+    /// As they are.
+    Bytes,
+    /// A decimal integer.
+    I64,
+    /// A decimal number.
+    Double,
+}
+
+impl Format {
+    /// Takes `format`, one of `words`; `default` when it is not there.
+    pub fn read(
+        section: &mut Section<'_>,
+        words: &[&'static str],
+        default: Format,
+    ) -> Option<Self> {
+        if !section.has("format") {
+            // Asked for all the same, so that a misspelt key is told of it.
+            section.take("format");
+            return Some(default);
+        }
+        Some(match section.word("format", words)?.0 {
+            "json" => Format::Json,
+            "bytes" => Format::Bytes,
+            "i64" => Format::I64,
+            "double" => Format::Double,
+            _ => Format::Text,
+        })
+    }
+
+    /// What a decoded value looks like.
+    pub fn yields(self) -> Yields {
+        match self {
+            Format::Json => Yields::Any,
+            Format::Text => Yields::Text,
+            Format::Bytes => Yields::Bytes,
+            Format::I64 => Yields::Integer,
+            Format::Double => Yields::Double,
+        }
+    }
+
+    /// The value that `bytes` stand for. Text and bytes keep the buffer.
+    pub fn decode(self, bytes: Bytes) -> Result<Value, LookupError> {
+        match self {
+            Format::Json => Value::from_json(&bytes)
+                .map_err(|err| bad_answer(format!("the answer is not JSON: {err}"))),
+            Format::Text => text(bytes).map(Value::Text),
+            Format::Bytes => Ok(Value::Bytes(bytes)),
+            Format::I64 => number(&bytes, "an integer").map(Value::I64),
+            Format::Double => number(&bytes, "a number").map(Value::Double),
+        }
+    }
+}
+
+/// `bytes` as text.
+pub fn text(bytes: Bytes) -> Result<Text, LookupError> {
+    Text::from_utf8(bytes).map_err(|_| bad_answer("the answer is not UTF-8"))
+}
+
+/// An answer that can't be understood.
+pub fn bad_answer(detail: impl Into<String>) -> LookupError {
+    LookupError::new(Code::LookupBadAnswer, detail)
+}
+
+fn number<N: std::str::FromStr>(bytes: &[u8], kind: &str) -> Result<N, LookupError> {
+    let parsed = std::str::from_utf8(bytes)
+        .ok()
+        .and_then(|text| text.parse().ok());
+    parsed.ok_or_else(|| bad_answer(format!("the answer is not {kind}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_format_reads_its_own_and_refuses_the_rest() {
+        let decode =
+            |format: Format, bytes: &'static [u8]| format.decode(Bytes::from_static(bytes));
+        let code = |format, bytes| decode(format, bytes).expect_err("refused").code;
+        assert_eq!(decode(Format::Json, b"[1]").unwrap(), Value::from(vec![1]));
+        assert_eq!(
+            decode(Format::Text, "é".as_bytes()).unwrap(),
+            Value::from("é")
+        );
+        assert_eq!(decode(Format::Bytes, b"\xff").unwrap().kind(), "bytes");
+        assert_eq!(decode(Format::I64, b"-12").unwrap(), Value::I64(-12));
+        assert_eq!(
+            decode(Format::Double, b"1e3").unwrap(),
+            Value::Double(1000.0)
+        );
+        for (format, bad) in [
+            (Format::Json, &b"{"[..]),
+            (Format::Text, b"\xff"),
+            (Format::I64, b"1.5"),
+            (Format::I64, b""),
+            (Format::I64, b"9223372036854775808"),
+            (Format::Double, b"one"),
+        ] {
+            assert_eq!(
+                code(format, bad),
+                Code::LookupBadAnswer,
+                "{format:?} {bad:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn text_keeps_its_buffer() {
+        let bytes = Bytes::from("some text that was read once".to_owned());
+        let at = bytes.as_ptr();
+        let Ok(Value::Text(text)) = Format::Text.decode(bytes) else {
+            panic!("text")
+        };
+        assert_eq!(text.as_bytes().as_ptr(), at);
+    }
+}

@@ -1,0 +1,245 @@
+//! The commands a lookup can be, and the configuration keys of each.
+//!
+//! The table is the allow-list: reads only, each the name of its configuration key. Exactly one of them stands
+//! in a lookup; what else it needs stands beside it.
+
+use std::sync::Arc;
+
+use super::answer::Gives;
+use super::command::{Command, Extra};
+use crate::backend::Compiled;
+use crate::backend::format::Format;
+use crate::backend::template::Template;
+use crate::config::{Section, list, nearest};
+use crate::error::Code;
+use crate::value::Names;
+
+/// One command of the table.
+#[derive(Debug)]
+struct Kind {
+    /// The configuration key.
+    key: &'static str,
+    /// What goes over the wire.
+    wire: &'static str,
+    needs: Needs,
+    gives: Gives,
+}
+
+/// What a command needs besides its key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Needs {
+    Nothing,
+    Keys,
+    Field,
+    Fields,
+    Member,
+    Range,
+    SortedRange,
+}
+
+const fn kind(key: &'static str, wire: &'static str, needs: Needs, gives: Gives) -> Kind {
+    Kind {
+        key,
+        wire,
+        needs,
+        gives,
+    }
+}
+
+const KINDS: &[Kind] = &[
+    kind("get", "GET", Needs::Nothing, Gives::One),
+    kind("mget", "MGET", Needs::Keys, Gives::Many),
+    kind("hget", "HGET", Needs::Field, Gives::One),
+    kind("hmget", "HMGET", Needs::Fields, Gives::Fields),
+    kind("hgetall", "HGETALL", Needs::Nothing, Gives::Hash),
+    kind("lrange", "LRANGE", Needs::Range, Gives::Many),
+    kind("smembers", "SMEMBERS", Needs::Nothing, Gives::Many),
+    kind("sismember", "SISMEMBER", Needs::Member, Gives::Flag),
+    kind("zrange", "ZRANGE", Needs::SortedRange, Gives::Many),
+    kind("zscore", "ZSCORE", Needs::Member, Gives::Score),
+    kind("exists", "EXISTS", Needs::Nothing, Gives::Flag),
+    kind("strlen", "STRLEN", Needs::Nothing, Gives::Count),
+    kind("hlen", "HLEN", Needs::Nothing, Gives::Count),
+    kind("llen", "LLEN", Needs::Nothing, Gives::Count),
+    kind("scard", "SCARD", Needs::Nothing, Gives::Count),
+    kind("zcard", "ZCARD", Needs::Nothing, Gives::Count),
+    kind("ttl", "TTL", Needs::Nothing, Gives::Ttl),
+];
+
+/// Keys that go with commands; none of them is a slip of a command's name.
+const COMPANIONS: &[&str] = &[
+    "field",
+    "fields",
+    "member",
+    "start",
+    "stop",
+    "reverse",
+    "with_scores",
+    "format",
+];
+
+impl Command {
+    /// Reads a lookup's keys.
+    pub(super) fn read(section: &mut Section<'_>) -> Option<Compiled<Self>> {
+        let kind = choose(section)?;
+        let mut params = Vec::new();
+        let key = Template::read(section, kind.key, &mut params);
+        let mut command = Command {
+            wire: kind.wire,
+            key: key.clone().unwrap_or_default(),
+            extra: Extra::Nothing,
+            gives: kind.gives,
+            format: Format::Text,
+            names: None,
+        };
+        let complete = command.read_extra(kind, section, &mut params);
+        if kind.gives.has_format() {
+            let words = ["json", "text", "bytes", "i64", "double"];
+            command.format = Format::read(section, &words, Format::Text)?;
+        }
+        if kind.needs == Needs::Keys && key.is_some() && params.is_empty() {
+            let (place, help) = (
+                section.place(),
+                "`mget = \"airport:{codes}\"`, where `codes` is a list",
+            );
+            section.bad(
+                place,
+                "`mget` needs a parameter that is a list",
+                Some(help.into()),
+            );
+            return None;
+        }
+        (key.is_some() && complete).then(|| Compiled {
+            yields: command.yields(),
+            lookup: command,
+            params,
+        })
+    }
+
+    /// Reads what stands beside the command; false if something is missing or wrong.
+    fn read_extra(
+        &mut self,
+        kind: &Kind,
+        section: &mut Section<'_>,
+        params: &mut Vec<Arc<str>>,
+    ) -> bool {
+        let before = section.document().problems.len();
+        match kind.needs {
+            Needs::Nothing => {}
+            Needs::Keys => self.extra = Extra::Keys,
+            Needs::Field => self.read_one(section, "field", "field = \"name\"", params),
+            Needs::Member => self.read_one(section, "member", "member = \"{id}\"", params),
+            Needs::Fields => {
+                self.extra = Extra::Fields;
+                self.names = read_fields(section);
+            }
+            Needs::Range | Needs::SortedRange => {
+                let sorted = kind.needs == Needs::SortedRange;
+                let start = section.integer("start", i64::MIN..=i64::MAX).unwrap_or(0);
+                let stop = section.integer("stop", i64::MIN..=i64::MAX).unwrap_or(-1);
+                if sorted && section.bool("reverse").unwrap_or(false) {
+                    // Older than `ZRANGE .. REV`, and every server has it.
+                    self.wire = "ZREVRANGE";
+                }
+                let with_scores = sorted && section.bool("with_scores").unwrap_or(false);
+                if with_scores {
+                    self.gives = Gives::Scored;
+                    self.names = Some(Names::new(["member", "score"]));
+                }
+                self.extra = Extra::Range {
+                    start,
+                    stop,
+                    with_scores,
+                };
+            }
+        }
+        section.document().problems.len() == before
+    }
+
+    fn read_one(
+        &mut self,
+        section: &mut Section<'_>,
+        key: &'static str,
+        example: &str,
+        params: &mut Vec<Arc<str>>,
+    ) {
+        if !section.has(key) {
+            section.missing(key, example);
+        }
+        if let Some(template) = Template::read(section, key, params) {
+            self.extra = Extra::One(template);
+        }
+    }
+}
+
+fn read_fields(section: &mut Section<'_>) -> Option<Names> {
+    if !section.has("fields") {
+        section.missing("fields", "fields = [\"name\", \"city\"]");
+    }
+    let (fields, place) = section.strings("fields")?;
+    let twice = (1..fields.len()).find(|&at| fields[..at].contains(&fields[at]));
+    if let Some(at) = twice {
+        section.bad(&place, format!("`{}` stands twice", fields[at]), None);
+    }
+    if fields.is_empty() {
+        section.bad(
+            &place,
+            "no fields to ask for",
+            Some("for all of them use `hgetall`".into()),
+        );
+    }
+    Some(Names::new(fields))
+}
+
+/// The one command among the section's keys.
+fn choose(section: &mut Section<'_>) -> Option<&'static Kind> {
+    let found: Vec<&'static Kind> = KINDS.iter().filter(|kind| section.has(kind.key)).collect();
+    match found[..] {
+        [kind] => return Some(kind),
+        [] => unknown(section),
+        [first, ..] => {
+            for second in &found[1..] {
+                if let Some((_, place)) = section.take(second.key) {
+                    let message = format!("`{}` stands beside `{}`", second.key, first.key);
+                    let help = Some("one lookup asks one command: keep one of them".into());
+                    section
+                        .document()
+                        .problem(&place, Code::ConfigClash, message, help);
+                }
+            }
+            section.take(first.key);
+        }
+    }
+    // What belongs to the command can't be told without it, so nothing about it is said either.
+    for key in COMPANIONS {
+        section.take(key);
+    }
+    None
+}
+
+/// Reports that there is no command, at its misspelling if one is seen.
+fn unknown(section: &mut Section<'_>) {
+    let commands = || KINDS.iter().map(|kind| kind.key);
+    let slip = section.keys().into_iter().find_map(|key| {
+        let near = nearest(&key, commands())?;
+        (!COMPANIONS.contains(&key.as_str())).then_some((key, near))
+    });
+    if let Some((key, near)) = slip
+        && let Some((_, place)) = section.take_named(&key)
+    {
+        let help = Some(format!("did you mean `{near}`?"));
+        let message = "no Redis command of that name can be asked";
+        section
+            .document()
+            .problem(&place, Code::ConfigUnknownKey, message, help);
+        return;
+    }
+    let help = format!(
+        "one of {}, such as `get = \"airport:{{code}}\"`",
+        list(commands())
+    );
+    let message = "no command says what to ask";
+    section
+        .document()
+        .problem(section.place(), Code::ConfigMissingKey, message, Some(help));
+}

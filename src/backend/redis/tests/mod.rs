@@ -1,0 +1,138 @@
+//! Tests against a real `redis-server`, started by the test on a free port.
+
+mod commands;
+mod config;
+mod outages;
+
+use std::io::{BufRead as _, BufReader};
+use std::net::TcpListener;
+use std::process::{Child, Command as Process, Stdio};
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::{Instant, timeout};
+
+use super::connection::Link;
+use super::*;
+use crate::config::{document, whole};
+use crate::context::Context;
+use crate::error::Code;
+
+/// A server of the test's own; killed when it goes out of scope.
+struct Server {
+    child: Child,
+    port: u16,
+    _folder: tempfile::TempDir,
+}
+
+impl Server {
+    /// Starts one on any free port.
+    fn start() -> Self {
+        // The port may be taken by another test between finding it and binding it.
+        (0..10)
+            .find_map(|_| Server::start_on(free_port()))
+            .expect("redis-server does not start")
+    }
+
+    /// Starts one on `port` and waits until it says that it is ready; `None` if it ends instead.
+    fn start_on(port: u16) -> Option<Self> {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let mut child = Process::new("redis-server")
+            .args(["--port", &port.to_string(), "--bind", "127.0.0.1"])
+            .args(["--save", "", "--appendonly", "no", "--dir"])
+            .arg(folder.path())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("install redis-server");
+        let output = BufReader::new(child.stdout.take().expect("piped"));
+        let ready = output
+            .lines()
+            .map_while(Result::ok)
+            .any(|line| line.contains("Ready to accept"));
+        let server = Server {
+            child,
+            port,
+            _folder: folder,
+        };
+        ready.then_some(server)
+    }
+
+    fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}/0", self.port)
+    }
+
+    /// Runs a command past the backend.
+    async fn run(&self, words: &[&str]) -> redis::Value {
+        let client = Client::open(self.url()).expect("a URL");
+        let mut connection = client
+            .get_multiplexed_async_connection()
+            .await
+            .expect("connects");
+        let mut command = redis::cmd(words[0]);
+        command.arg(&words[1..]);
+        command.query_async(&mut connection).await.expect("runs")
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.child.kill().expect("kill redis-server");
+        self.child.wait().expect("wait for redis-server");
+    }
+}
+
+fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    listener.local_addr().expect("bound").port()
+}
+
+/// A backend of one connection to `url`.
+async fn backend(url: &str) -> Redis {
+    let document = document(&format!("url = \"{url}\""));
+    let config = Redis::read_config(&mut whole(&document)).expect("a valid configuration");
+    Redis::connect(&config).await
+}
+
+/// A lookup with these keys.
+fn compiled(keys: &str) -> Compiled<Command> {
+    let document = document(keys);
+    let mut section = whole(&document);
+    let compiled = Command::read(&mut section);
+    section.finish();
+    let problems: Vec<String> = document
+        .problems
+        .into_vec()
+        .iter()
+        .map(|problem| problem.render(false))
+        .collect();
+    assert!(problems.is_empty(), "{}", problems.join("\n"));
+    compiled.expect("a lookup")
+}
+
+/// Asks with these parameters, in the order in which the lookup mentions them.
+async fn ask(redis: &Redis, keys: &str, params: &[Value]) -> Result<Value, Code> {
+    ask_compiled(redis, &compiled(keys).lookup, params).await
+}
+
+async fn ask_compiled(redis: &Redis, command: &Command, params: &[Value]) -> Result<Value, Code> {
+    let now = Instant::now();
+    let deadline = now + Duration::from_secs(5);
+    let context = Context::new(now, deadline);
+    let ask = Ask {
+        params,
+        context: &context,
+        deadline,
+    };
+    let answer = timeout(Duration::from_secs(10), redis.lookup(command, ask)).await;
+    answer
+        .expect("a lookup ends")
+        .map(|answer| answer.value)
+        .map_err(|err| err.code)
+}
+
+/// Waits until the first connection is as `wanted`.
+async fn until(redis: &Redis, wanted: impl FnMut(&Link) -> bool) {
+    let mut changes: watch::Receiver<Link> = redis.connections[0].watch();
+    let reached = timeout(Duration::from_secs(20), changes.wait_for(wanted)).await;
+    reached.expect("in time").expect("the keeper lives");
+}

@@ -1,0 +1,93 @@
+//! A response as a value: what its status means, and its body within the limit.
+//!
+//! The body is counted as it arrives, so a server that sends without end costs at most `body_bytes_max`.
+
+use bytes::{Bytes, BytesMut};
+use http_body_util::BodyExt as _;
+use hyper::body::{Body as _, Incoming};
+use hyper::{Response, StatusCode};
+
+use super::lookup::Get;
+use crate::backend::LookupError;
+use crate::backend::format::{Format, bad_answer};
+use crate::error::Code;
+use crate::value::{Pointer, Value};
+
+/// The value of a response whose head has come.
+pub(super) async fn read(
+    get: &Get,
+    response: Response<Incoming>,
+    body_bytes_max: usize,
+) -> Result<Value, LookupError> {
+    let status = response.status();
+    if get.empty_on.contains(&status.as_u16()) {
+        // hyper reads what is left of a short body by itself and keeps the connection.
+        return Ok(Value::Null);
+    }
+    if !status.is_success() {
+        return Err(refused(status));
+    }
+    let body = collect(response.into_body(), body_bytes_max).await?;
+    if status == StatusCode::NO_CONTENT {
+        return Ok(Value::Null);
+    }
+    if get.format == Format::Json && get.pointer != Pointer::default() {
+        let picked = get.pointer.pick(&body);
+        return picked.map_err(|err| bad_answer(format!("the answer is not JSON: {err}")));
+    }
+    get.format.decode(body)
+}
+
+/// What a status that is no answer means.
+fn refused(status: StatusCode) -> LookupError {
+    let (code, detail) = match status {
+        StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => (
+            Code::LookupUnavailable,
+            format!("the server is too busy: {status}"),
+        ),
+        _ if status.is_server_error() => {
+            (Code::LookupFailed, format!("the server failed: {status}"))
+        }
+        _ if status.is_redirection() => (
+            Code::LookupRefused,
+            format!("redirects are not followed: {status}"),
+        ),
+        _ => (Code::LookupRefused, format!("the server refused: {status}")),
+    };
+    LookupError::new(code, detail)
+}
+
+/// The whole body; the common body of one piece is not copied.
+async fn collect(mut body: Incoming, bytes_max: usize) -> Result<Bytes, LookupError> {
+    let too_long = || {
+        let detail = format!("the body is longer than `body_bytes_max`, {bytes_max} bytes");
+        LookupError::new(Code::LookupTooMany, detail)
+    };
+    if body.size_hint().lower() > bytes_max as u64 {
+        return Err(too_long());
+    }
+    let mut first = Bytes::new();
+    let mut whole = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|err| bad_answer(format!("the body broke off: {err}")))?;
+        let Ok(piece) = frame.into_data() else {
+            continue;
+        };
+        if first.len() + whole.len() + piece.len() > bytes_max {
+            return Err(too_long());
+        }
+        if first.is_empty() && whole.is_empty() {
+            first = piece;
+            continue;
+        }
+        if whole.is_empty() {
+            whole.extend_from_slice(&std::mem::take(&mut first));
+        }
+        whole.extend_from_slice(&piece);
+    }
+    Ok(if whole.is_empty() {
+        first
+    } else {
+        whole.freeze()
+    })
+}

@@ -1,0 +1,177 @@
+//! The keys of `[backends.NAME]`: where the server is and what every request to it carries.
+
+use std::time::Duration;
+
+use hyper::Uri;
+use hyper::header::{ACCEPT, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
+use hyper::http::uri::{Authority, Scheme};
+
+use crate::config::{Place, Section};
+
+/// How long a connection may stay unused; shorter than servers and balancers usually allow.
+pub(super) const CONNECTION_IDLE_MAX: Duration = Duration::from_secs(30);
+/// How long sent bytes may stay unacknowledged before the kernel gives a connection up.
+pub(super) const UNACKNOWLEDGED_MAX: Duration = Duration::from_secs(5);
+
+const URL_EXAMPLE: &str = "url = \"http://127.0.0.1:8080/v1\"";
+
+/// Headers that belong to the connection or frame the message: HTTP itself writes them.
+const RESERVED: &[&str] = &[
+    "connection",
+    "content-length",
+    "host",
+    "keep-alive",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
+
+/// An HTTP server as `[backends.NAME]` describes it.
+#[derive(Debug)]
+pub struct Config {
+    pub(super) base: Base,
+    /// Unused connections each loop keeps.
+    pub(super) connections: usize,
+    pub(super) connect_timeout: Duration,
+    /// Sent with every request.
+    pub(super) headers: HeaderMap,
+    /// A longer body is `lookup.too_many`.
+    pub(super) body_bytes_max: usize,
+}
+
+/// The fixed beginning of every URL.
+#[derive(Clone, Debug)]
+pub(super) struct Base {
+    pub(super) scheme: Scheme,
+    pub(super) authority: Authority,
+    /// Without a slash at its end.
+    pub(super) path: String,
+}
+
+impl Config {
+    /// Reads the keys.
+    pub(super) fn read(section: &mut Section<'_>) -> Option<Self> {
+        let url = section.secret("url", URL_EXAMPLE);
+        let connections = section.integer("connections", 1..=4096).unwrap_or(64);
+        let timeout = section
+            .duration("connect_timeout")
+            .map(|(timeout, _)| timeout);
+        let body_bytes_max = section.size("body_bytes_max").unwrap_or(16 << 20);
+        let headers = read_headers(section);
+        let (url, place) = url?;
+        Some(Config {
+            base: base(section, &url, &place)?,
+            connections: usize::try_from(connections).unwrap_or(64),
+            connect_timeout: timeout.unwrap_or(Duration::from_secs(1)),
+            headers: headers?,
+            body_bytes_max,
+        })
+    }
+}
+
+/// Parses and checks the URL. Problems never show it: it may come from a secret.
+fn base(section: &Section<'_>, url: &str, place: &Place) -> Option<Base> {
+    let bad = |message: &str, help: &str| {
+        section.bad(place, message, Some(help.into()));
+        None
+    };
+    let example = format!("as in `{URL_EXAMPLE}`");
+    if url.starts_with("https:") {
+        return bad(
+            "`https:` is not built in",
+            "use `http://` to a server or a TLS tunnel on a trusted network",
+        );
+    }
+    let (Some(uri), false) = (url.parse::<Uri>().ok(), url.contains('#')) else {
+        return bad("not a URL", &example);
+    };
+    let parts = uri.into_parts();
+    let (Some(scheme), Some(authority)) = (parts.scheme, parts.authority) else {
+        return bad("not a whole URL: it needs scheme and host", &example);
+    };
+    if scheme != Scheme::HTTP {
+        return bad("only `http:` is spoken here", &example);
+    }
+    if authority.as_str().contains('@') {
+        let help = "add `headers = { authorization = \"env:NAME\" }` instead";
+        return bad("user and password don't belong in the URL", help);
+    }
+    let path = parts
+        .path_and_query
+        .unwrap_or_else(|| hyper::http::uri::PathAndQuery::from_static("/"));
+    if path.query().is_some() {
+        return bad(
+            "a query can't be fixed here",
+            "write it in each lookup's `get`",
+        );
+    }
+    let path = path.path().trim_end_matches('/').to_owned();
+    Some(Base {
+        scheme,
+        authority,
+        path,
+    })
+}
+
+/// The fixed headers, beside those every request has. `None` when one of them can't be sent.
+fn read_headers(section: &mut Section<'_>) -> Option<HeaderMap> {
+    let mut headers = HeaderMap::new();
+    headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+    headers.insert(
+        USER_AGENT,
+        HeaderValue::from_static(concat!("tributary/", env!("CARGO_PKG_VERSION"))),
+    );
+    let configured = read_header_texts(section)?;
+    let mut complete = true;
+    for (name, text, place) in configured {
+        let Some(text) = section.resolve_secret(text, &place) else {
+            complete = false;
+            continue;
+        };
+        if let Ok(mut value) = HeaderValue::from_str(&text) {
+            value.set_sensitive(true);
+            headers.insert(name, value);
+        } else {
+            let message = "a header can't carry line ends and other controls";
+            section.bad(&place, message, None);
+            complete = false;
+        }
+    }
+    complete.then_some(headers)
+}
+
+/// The `headers` table with its names checked. `None` when it has problems.
+pub(super) fn read_header_texts(
+    section: &mut Section<'_>,
+) -> Option<Vec<(HeaderName, String, Place)>> {
+    if !section.has("headers") {
+        section.take("headers");
+        return Some(Vec::new());
+    }
+    let mut table = section.section("headers")?;
+    let before = table.document().problems.len();
+    let mut headers = Vec::new();
+    for key in table.keys() {
+        let Some((value, place)) = table.take_named(&key) else {
+            continue;
+        };
+        let Some(text) = value.as_str() else {
+            table.expected(&place, "a string", &value);
+            continue;
+        };
+        match HeaderName::from_bytes(key.as_bytes()) {
+            Ok(name) if RESERVED.contains(&name.as_str()) => {
+                table.bad(
+                    &place,
+                    "HTTP itself writes this header",
+                    Some("leave it out".into()),
+                );
+            }
+            Ok(name) => headers.push((name, text.to_owned(), place)),
+            Err(_) => table.bad(&place, format!("`{key}` is not a header's name"), None),
+        }
+    }
+    (table.document().problems.len() == before).then_some(headers)
+}

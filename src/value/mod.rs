@@ -216,10 +216,3 @@ impl<V: Into<Value>> From<Option<V>> for Value {
         value.map_or(Value::Null, Into::into)
     }
 }
-
-impl Value {
-    /// stub
-    pub fn from_json(_: &[u8]) -> Result<Value, serde_json::Error> {
-        Ok(Value::Null)
-    }
-}

@@ -50,7 +50,10 @@ pub enum ReplyShape {
 }
 
 /// One lookup of a view.
-#[expect(clippy::struct_excessive_bools, reason = "each is a key of the configuration")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a key of the configuration"
+)]
 #[derive(Clone, Debug)]
 pub struct Step {
     /// Its name in the view.

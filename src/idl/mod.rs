@@ -5,13 +5,50 @@
 //! bytes on a wire or of backends.
 
 mod schema;
+mod syntax; // what a file says
+mod literal; // numbers, strings, doc comments
+mod lexer; // text -> tokens
+mod parse; // tokens -> syntax
+mod read; // where files are
+mod load; // a file and its includes
+mod report; // problems, collected
+mod resolve; // syntax -> schema
+#[cfg(test)]
+mod tests;
+
+use std::path::Path;
+
+use crate::config::Problem;
+use read::{Disk, Memory, Read};
+use report::Report;
 
 pub use schema::{
     EnumType, Field, Kind, Method, Requiredness, Schema, Service, SourceFile, Standard, StructId,
     StructType, Type,
 };
 
-/// stub
-pub fn load(_: &std::path::Path) -> Result<Schema, Vec<crate::config::Problem>> {
-    Err(vec![])
+/// Reads the IDL at `path` with its includes, which are found relative to the file they stand in.
+///
+/// The standard include `tributary.thrift` comes from the program itself where no such file is found.
+pub fn load(path: &Path) -> Result<Schema, Vec<Problem>> {
+    load_with(&path.display().to_string(), &Disk)
+}
+
+/// As [`load`], from memory: `read` gives the text of the file with a name, for example of an IDL that a
+/// server sent. An included path that `read` does not know is tried without its folders.
+pub fn load_from(
+    name: &str,
+    read: &dyn Fn(&str) -> Option<String>,
+) -> Result<Schema, Vec<Problem>> {
+    load_with(name, &Memory { read })
+}
+
+fn load_with(name: &str, read: &dyn Read) -> Result<Schema, Vec<Problem>> {
+    let mut report = Report::default();
+    let files = load::load(name, read, &mut report);
+    if !report.is_empty() {
+        // What did not parse is missing everywhere it is used: looking names up now would mislead.
+        return Err(report.into_problems());
+    }
+    resolve::resolve(&files, report)
 }

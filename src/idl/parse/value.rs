@@ -1,0 +1,156 @@
+//! Parses the small parts: types, constant values, annotations.
+
+use super::super::syntax::{Constant, ConstantKind, Shape, Span, TypeRef};
+use super::{Parsed, Parser, Tok};
+
+impl Parser<'_> {
+    /// A type with its annotations.
+    pub(super) fn type_ref(&mut self) -> Parsed<TypeRef> {
+        let start = self.token.span;
+        let Tok::Word(word) = self.token.tok else {
+            return Err(self.unexpected("a type"));
+        };
+        let shape = match word {
+            "list" => {
+                self.advance();
+                let [of] = self.elements()?;
+                self.cpp_type()?;
+                Shape::List(of)
+            }
+            "set" => {
+                self.advance();
+                let [of] = self.elements()?;
+                Shape::Set(of)
+            }
+            "map" => {
+                self.advance();
+                let [key, value] = self.elements()?;
+                Shape::Map(key, value)
+            }
+            "void" => {
+                self.advance();
+                Shape::Void
+            }
+            "bool" | "byte" | "i8" | "i16" | "i32" | "i64" | "double" | "string" | "binary" => {
+                self.advance();
+                Shape::Named(word.into())
+            }
+            _ => Shape::Named(self.reference("a type")?.text),
+        };
+        // Up to the token at hand would take blanks in; containers end at `>`, the rest is one word.
+        let span = match shape {
+            Shape::List(_) | Shape::Set(_) | Shape::Map(..) => start.to(self.closed),
+            _ => start,
+        };
+        self.annotations()?;
+        Ok(TypeRef { span, shape })
+    }
+
+    /// `<T>` or `<K, V>`, with the C++ type that may stand before it.
+    fn elements<const N: usize>(&mut self) -> Parsed<[Box<TypeRef>; N]> {
+        self.cpp_type()?;
+        self.expect('<')?;
+        let mut elements = Vec::with_capacity(N);
+        for at in 0..N {
+            if at > 0 {
+                self.expect(',')?;
+            }
+            elements.push(Box::new(self.nested(Self::type_ref)?));
+        }
+        self.closed = self.expect('>')?;
+        match elements.try_into() {
+            Ok(elements) => Ok(elements),
+            Err(_) => Err(self.unexpected("a type")),
+        }
+    }
+
+    fn cpp_type(&mut self) -> Parsed<()> {
+        if self.eat_word("cpp_type") {
+            self.text("a C++ type in quotes")?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn integer(&mut self, expected: &str) -> Parsed<i64> {
+        let number = match self.token.tok {
+            Tok::Integer(number) => number,
+            Tok::Word("true") => 1,
+            Tok::Word("false") => 0,
+            _ => return Err(self.unexpected(expected)),
+        };
+        self.advance();
+        Ok(number)
+    }
+
+    /// A constant value.
+    pub(super) fn constant(&mut self) -> Parsed<Constant> {
+        let start = self.token.span;
+        let mut end = start;
+        let kind = match &mut self.token.tok {
+            Tok::Integer(number) => ConstantKind::Integer(*number),
+            Tok::Double(number) => ConstantKind::Double(*number),
+            Tok::Text(text) => ConstantKind::Text(std::mem::take(text)),
+            Tok::Word("true") => ConstantKind::Bool(true),
+            Tok::Word("false") => ConstantKind::Bool(false),
+            Tok::Word(_) => {
+                let kind = ConstantKind::Named(self.reference("a value")?.text);
+                return Ok(Constant { span: start, kind });
+            }
+            Tok::Sign('[') => {
+                let (items, close) = self.nested(Self::items)?;
+                end = close;
+                ConstantKind::List(items)
+            }
+            Tok::Sign('{') => {
+                let (pairs, close) = self.nested(Self::pairs)?;
+                end = close;
+                ConstantKind::Map(pairs)
+            }
+            _ => return Err(self.unexpected("a value")),
+        };
+        if !matches!(kind, ConstantKind::List(_) | ConstantKind::Map(_)) {
+            self.advance();
+        }
+        let span = start.to(end);
+        Ok(Constant { span, kind })
+    }
+
+    /// What stands between `[` and `]`, and where the latter is.
+    fn items(&mut self) -> Parsed<(Vec<Constant>, Span)> {
+        self.expect('[')?;
+        let mut items = Vec::new();
+        while !self.at(']') {
+            items.push(self.constant()?);
+            self.separator();
+        }
+        Ok((items, self.expect(']')?))
+    }
+
+    /// What stands between `{` and `}`, and where the latter is.
+    fn pairs(&mut self) -> Parsed<(Vec<(Constant, Constant)>, Span)> {
+        self.expect('{')?;
+        let mut pairs = Vec::new();
+        while !self.at('}') {
+            let key = self.constant()?;
+            self.expect(':')?;
+            pairs.push((key, self.constant()?));
+            self.separator();
+        }
+        Ok((pairs, self.expect('}')?))
+    }
+
+    /// `(name = "text", name)`, or nothing. Annotations steer generators of code: they are stepped over.
+    pub(super) fn annotations(&mut self) -> Parsed<()> {
+        if !self.eat('(') {
+            return Ok(());
+        }
+        while !self.eat(')') {
+            self.word("an annotation's name or `)`")?;
+            if self.eat('=') {
+                self.text("an annotation's value in quotes")?;
+            }
+            self.separator();
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,152 @@
+//! Finds the text of a `.thrift` file: on disk or in memory.
+//!
+//! Both look relative to the including file, and both know the standard include `tributary.thrift`, so that
+//! it need not be copied beside the operator's own.
+
+use std::fs::File;
+use std::io::Read as _;
+use std::path::Path;
+
+/// The standard include, as it ships.
+pub(crate) const STANDARD: (&str, &str) = (
+    "tributary.thrift",
+    include_str!("../../idl/tributary.thrift"),
+);
+
+/// The longest file that is read.
+const FILE_BYTES_MAX: u64 = 16 * 1024 * 1024;
+
+/// A file that was found.
+pub(crate) struct Found {
+    /// The same for every way to write its path.
+    pub(crate) id: String,
+    /// The path as people know it.
+    pub(crate) shown: String,
+    pub(crate) text: String,
+}
+
+/// Why a file was not read.
+pub(crate) enum Miss {
+    /// There is no such file at the path tried.
+    Absent { tried: String },
+    /// There is something, but its text can't be had.
+    Unreadable(String),
+}
+
+/// A place where files are.
+pub(crate) trait Read {
+    /// The file that `written` means in the file at `from`.
+    fn read(&self, from: Option<&str>, written: &str) -> Result<Found, Miss>;
+}
+
+/// Files on disk.
+pub(crate) struct Disk;
+
+impl Read for Disk {
+    fn read(&self, from: Option<&str>, written: &str) -> Result<Found, Miss> {
+        let folder = from.and_then(|from| Path::new(from).parent());
+        let path = folder.unwrap_or(Path::new("")).join(written);
+        let shown = path.display().to_string();
+        if !path.exists() {
+            return standard(written).ok_or(Miss::Absent { tried: shown });
+        }
+        let text = text_of(&path).map_err(Miss::Unreadable)?;
+        let id = path.canonicalize().unwrap_or(path).display().to_string();
+        Ok(Found { id, shown, text })
+    }
+}
+
+fn text_of(path: &Path) -> Result<String, String> {
+    let kind = path.metadata().map_err(|err| err.to_string())?;
+    // A pipe or a device might never end.
+    if !kind.is_file() {
+        return Err("it is not a file".into());
+    }
+    let mut bytes = Vec::new();
+    File::open(path)
+        .and_then(|file| file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes))
+        .map_err(|err| err.to_string())?;
+    if bytes.len() as u64 > FILE_BYTES_MAX {
+        return Err(too_large());
+    }
+    String::from_utf8(bytes).map_err(|err| {
+        let before = &err.as_bytes()[..err.utf8_error().valid_up_to()];
+        let line = before.iter().filter(|&&byte| byte == b'\n').count() + 1;
+        format!("line {line} is not UTF-8; save the file as UTF-8")
+    })
+}
+
+fn too_large() -> String {
+    "it is larger than 16 MiB".into()
+}
+
+/// Files that `read` has by name, as those fetched from a server.
+pub(crate) struct Memory<'r> {
+    pub(crate) read: &'r dyn Fn(&str) -> Option<String>,
+}
+
+impl Read for Memory<'_> {
+    fn read(&self, from: Option<&str>, written: &str) -> Result<Found, Miss> {
+        let path = normal(from.unwrap_or_default(), written);
+        let bare = base_name(written);
+        // A server hands its files out without folders, so the bare name is tried as well.
+        for name in [path.as_str(), bare] {
+            if let Some(text) = (self.read)(name) {
+                if text.len() as u64 > FILE_BYTES_MAX {
+                    return Err(Miss::Unreadable(too_large()));
+                }
+                return Ok(Found {
+                    id: name.to_owned(),
+                    shown: name.to_owned(),
+                    text,
+                });
+            }
+        }
+        standard(written).ok_or(Miss::Absent { tried: path })
+    }
+}
+
+/// The embedded copy, if that is what `written` asks for.
+fn standard(written: &str) -> Option<Found> {
+    let (name, text) = STANDARD;
+    (base_name(written) == name).then(|| Found {
+        id: format!("embedded:{name}"),
+        shown: name.to_owned(),
+        text: text.to_owned(),
+    })
+}
+
+fn base_name(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or(path)
+}
+
+/// `written` seen from the folder of `from`, without `.` and `..`.
+fn normal(from: &str, written: &str) -> String {
+    let folder = from.rsplit_once('/').map_or("", |(folder, _)| folder);
+    let folder = if written.starts_with('/') { "" } else { folder };
+    let mut parts: Vec<&str> = Vec::new();
+    for part in folder.split('/').chain(written.split('/')) {
+        match part {
+            "" | "." => {}
+            ".." if parts.last().is_some_and(|last| *last != "..") => {
+                parts.pop();
+            }
+            part => parts.push(part),
+        }
+    }
+    parts.join("/")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_seen_from_the_including_file() {
+        assert_eq!(normal("", "a.thrift"), "a.thrift");
+        assert_eq!(normal("x/y.thrift", "./a.thrift"), "x/a.thrift");
+        assert_eq!(normal("x/y.thrift", "../b/a.thrift"), "b/a.thrift");
+        assert_eq!(normal("y.thrift", "../a.thrift"), "../a.thrift");
+        assert_eq!(normal("x/y.thrift", "/a.thrift"), "a.thrift");
+    }
+}

@@ -1,0 +1,334 @@
+//! Evaluates constants and default values to values of their types.
+//!
+//! A constant is worked out when it is first needed, so it may stand behind its use. A struct constant takes
+//! the default values of the fields it does not set, as generated code does; what then is unset is null.
+//! Constants that use others twice would double line by line: the values made are counted.
+
+use super::super::schema::{Kind, Requiredness, StructId, Type};
+use super::super::syntax::{Body, Constant, ConstantKind, NESTING_MAX, Span};
+use super::fit::{self, Given, Misfit};
+use super::scope::At;
+use super::{Progress, Resolver, definitions};
+use crate::value::{Record, Value};
+
+/// Of how many values all constants and default values of an IDL may be made.
+pub(super) const VALUES_MAX: usize = 1_000_000;
+
+impl<'f> Resolver<'f> {
+    /// Evaluates every constant and every default value, used or not.
+    pub(super) fn constants(&mut self) {
+        for (at, definition) in definitions(self.files) {
+            if let Body::Const(..) = definition.body {
+                self.constant(at, (at.file, definition.name.span), 0);
+            }
+        }
+        for struct_index in 0..self.origins.len() {
+            for field in 0..self.origins[struct_index].fields.len() {
+                let default = self.default(super::struct_id(struct_index), field, 0);
+                self.schema.structs[struct_index].fields[field].default = default;
+            }
+        }
+    }
+
+    /// Type and value of the constant at `at`, needed at `from`.
+    pub(super) fn constant(
+        &mut self,
+        at: At,
+        from: (usize, Span),
+        depth: usize,
+    ) -> Option<(Type, Value)> {
+        match self.constants.get(&at) {
+            Some(Progress::Done(done)) => {
+                let nodes = done.as_ref().map(|(_, value)| measure(value));
+                let (nodes, inner) = nodes?;
+                self.spend(nodes, depth + inner, from)?;
+                let Some(Progress::Done(done)) = self.constants.get(&at) else {
+                    return None;
+                };
+                return done.clone();
+            }
+            Some(Progress::Started) => {
+                let name = &self.scope.definition(at).name.text;
+                self.report.invalid(&self.files[from.0], from.1, || {
+                    let message = format!("the constant `{name}` leads back to itself");
+                    (message, "end the cycle with a value".into())
+                });
+                return None;
+            }
+            None => {}
+        }
+        let Body::Const(ty, written) = &self.scope.definition(at).body else {
+            return None;
+        };
+        self.constants.insert(at, Progress::Started);
+        let done = self.type_of(at.file, ty).and_then(|ty| {
+            let value = self.evaluate(at.file, written, &ty, depth)?;
+            Some((ty, value))
+        });
+        self.constants.insert(at, Progress::Done(done.clone()));
+        done
+    }
+
+    /// The default value of a field; `None` if it has none, or a wrong one.
+    fn default(&mut self, id: StructId, field: usize, depth: usize) -> Option<Value> {
+        let origin = &self.origins[id.0 as usize];
+        let (file, written) = (origin.file, origin.fields[field]);
+        let constant = written.default.as_ref()?;
+        match self.defaults.get(&(id, field)) {
+            Some(Progress::Done(done)) => {
+                let (nodes, inner) = measure(done.as_ref()?);
+                self.spend(nodes, depth + inner, (file, constant.span))?;
+                let Some(Progress::Done(done)) = self.defaults.get(&(id, field)) else {
+                    return None;
+                };
+                return done.clone();
+            }
+            Some(Progress::Started) => {
+                let name = &written.name;
+                self.report.invalid(&self.files[file], constant.span, || {
+                    let message = format!("the default value of `{}` contains itself", name.text);
+                    (message, "remove it, or set that field in it".into())
+                });
+                return None;
+            }
+            None => {}
+        }
+        self.defaults.insert((id, field), Progress::Started);
+        let ty = self.schema.structs[id.0 as usize].fields[field].ty.clone();
+        let done = self.evaluate(file, constant, &ty, depth);
+        self.defaults
+            .insert((id, field), Progress::Done(done.clone()));
+        done
+    }
+
+    /// `constant` as a value of type `ty`; `None` if what is wrong is reported.
+    pub(super) fn evaluate(
+        &mut self,
+        file: usize,
+        constant: &'f Constant,
+        ty: &Type,
+        depth: usize,
+    ) -> Option<Value> {
+        self.spend(1, depth, (file, constant.span))?;
+        match (&constant.kind, ty) {
+            (ConstantKind::Named(name), _) => self.named(file, constant.span, name, (ty, depth)),
+            (ConstantKind::List(items), Type::List(of) | Type::Set(of)) => {
+                let values: Vec<Option<Value>> = items
+                    .iter()
+                    .map(|item| self.evaluate(file, item, of, depth + 1))
+                    .collect();
+                values.into_iter().collect::<Option<_>>().map(Value::List)
+            }
+            (ConstantKind::Map(pairs), Type::Map(key, value)) => {
+                let pairs: Vec<Option<(Value, Value)>> = pairs
+                    .iter()
+                    .map(|(k, v)| {
+                        let k = self.evaluate(file, k, key, depth + 1);
+                        let v = self.evaluate(file, v, value, depth + 1);
+                        k.zip(v)
+                    })
+                    .collect();
+                pairs.into_iter().collect::<Option<_>>().map(Value::Map)
+            }
+            // Apache's compiler takes the empty braces and brackets for each other.
+            (ConstantKind::Map(pairs), Type::List(_) | Type::Set(_)) if pairs.is_empty() => {
+                Some(Value::List(Vec::new()))
+            }
+            (ConstantKind::List(items), Type::Map(..)) if items.is_empty() => {
+                Some(Value::Map(Vec::new()))
+            }
+            (ConstantKind::Map(pairs), Type::Struct(id)) => {
+                self.record((file, constant.span), pairs, *id, depth)
+            }
+            (kind, _) => {
+                let given = Given::written(kind)?;
+                self.fit(file, constant.span, given, ty)
+            }
+        }
+    }
+
+    /// `given` as a value of type `ty`; a misfit is reported.
+    pub(super) fn fit(
+        &mut self,
+        file: usize,
+        span: Span,
+        given: Given<'_>,
+        ty: &Type,
+    ) -> Option<Value> {
+        let known = match ty {
+            Type::Enum(of) => self.numbers.get(&std::sync::Arc::as_ptr(of)),
+            _ => None,
+        };
+        match fit::scalar(given, ty, known.map(|numbers| &numbers.known)) {
+            Ok(value) => Some(value),
+            Err(misfit) => {
+                let schema = &self.schema;
+                self.report.invalid(&self.files[file], span, || {
+                    let (found, ty_name) = (given.describe(), schema.describe(ty));
+                    match misfit {
+                        Misfit::Kind => {
+                            let message = format!("{found} is not of type `{ty_name}`");
+                            (message, super::expected::expected(schema, ty))
+                        }
+                        Misfit::Range(help) => {
+                            (format!("{found} is out of range for `{ty_name}`"), help)
+                        }
+                    }
+                });
+                None
+            }
+        }
+    }
+
+    /// A struct constant: a map from field names to values.
+    fn record(
+        &mut self,
+        from: (usize, Span),
+        pairs: &'f [(Constant, Constant)],
+        id: StructId,
+        depth: usize,
+    ) -> Option<Value> {
+        let index = id.0 as usize;
+        let mut set = vec![false; self.schema.structs[index].fields.len()];
+        self.spend(set.len(), depth, from)?;
+        let mut values = vec![Value::Null; set.len()];
+        let mut right = true;
+        for (key, value) in pairs {
+            let Some(field) = self.record_field(from.0, key, id) else {
+                right = false;
+                continue;
+            };
+            if std::mem::replace(&mut set[field], true) {
+                let name = &self.origins[index].fields[field].name.text;
+                self.report.invalid(&self.files[from.0], key.span, || {
+                    let message = format!("the field `{name}` is set twice");
+                    (message, "remove one of them".into())
+                });
+            }
+            let ty = self.schema.structs[index].fields[field].ty.clone();
+            match self.evaluate(from.0, value, &ty, depth + 1) {
+                Some(value) => values[field] = value,
+                None => right = false,
+            }
+        }
+        right &= match self.schema.structs[index].kind {
+            Kind::Union => self.check_one(from, id, &set),
+            Kind::Struct | Kind::Exception => self.fill(from, id, (&set, &mut values), depth),
+        };
+        let names = self.schema.structs[index].names.clone();
+        right.then_some(Value::Record(Record { names, values }))
+    }
+
+    /// Which field the key of a struct constant means.
+    fn record_field(&mut self, file: usize, key: &'f Constant, id: StructId) -> Option<usize> {
+        let origin = &self.origins[id.0 as usize];
+        let name = match &key.kind {
+            ConstantKind::Text(text) => text.as_str(),
+            _ => "",
+        };
+        let found = origin.positions.get(name).copied();
+        // A field that was left out for being wrong is reported already.
+        if found.is_none() && (origin.whole || name.is_empty()) {
+            let structure = &self.schema.structs[id.0 as usize];
+            self.report.invalid(&self.files[file], key.span, || {
+                let known = structure.names.iter().map(|name| &**name);
+                let near = crate::config::nearest(name, known.clone().take(2000));
+                let help = match near {
+                    _ if name.is_empty() => "write the field's name in quotes".to_owned(),
+                    Some(near) => format!("did you mean `{near}`?"),
+                    None => format!("known here: {}", crate::config::list(known.take(20))),
+                };
+                (format!("`{}` has no such field", structure.name), help)
+            });
+        }
+        found
+    }
+
+    /// A union's constant sets one field.
+    fn check_one(&mut self, (file, span): (usize, Span), id: StructId, set: &[bool]) -> bool {
+        let count = set.iter().filter(|set| **set).count();
+        if count != 1 {
+            let name = &self.schema.structs[id.0 as usize].name;
+            self.report.invalid(&self.files[file], span, || {
+                let message = format!("{count} fields of the union `{name}` are set");
+                (message, "set exactly one".into())
+            });
+        }
+        count == 1
+    }
+
+    /// Gives the unset fields of a struct constant their default values.
+    fn fill(
+        &mut self,
+        (file, span): (usize, Span),
+        id: StructId,
+        (set, values): (&[bool], &mut [Value]),
+        depth: usize,
+    ) -> bool {
+        let index = id.0 as usize;
+        let mut right = true;
+        for field in (0..set.len()).filter(|&field| !set[field]) {
+            let origin = self.origins[index].fields[field];
+            if origin.default.is_some() {
+                match self.default(id, field, depth + 1) {
+                    Some(value) => values[field] = value,
+                    None => right = false,
+                }
+            } else if origin.requiredness == Requiredness::Required {
+                right = false;
+                let name = &self.schema.structs[index].name;
+                self.report.invalid(&self.files[file], span, || {
+                    let field = &origin.name.text;
+                    let message = format!("the required field `{field}` of `{name}` is not set");
+                    (message, format!("add `\"{field}\": ...`"))
+                });
+            }
+        }
+        right
+    }
+
+    /// Counts values that are about to be made at `depth`.
+    pub(super) fn spend(&mut self, values: usize, depth: usize, from: (usize, Span)) -> Option<()> {
+        let file = &self.files[from.0];
+        if depth > NESTING_MAX {
+            self.report.invalid(file, from.1, || {
+                let message = format!("the value nests deeper than {NESTING_MAX} levels");
+                (
+                    message,
+                    "make it flatter; constants may also be declared before their use".into(),
+                )
+            });
+            return None;
+        }
+        if values > self.values_left {
+            // Reported once: from here on, everything is too large.
+            if self.values_left > 0 {
+                self.report.invalid(file, from.1, || {
+                    let message = format!("constants add up to more than {VALUES_MAX} values");
+                    (message, "keep large data in a store, not in the IDL".into())
+                });
+            }
+            self.values_left = 0;
+            return None;
+        }
+        self.values_left -= values;
+        Some(())
+    }
+}
+
+/// Of how many values `value` is made, and how deep they nest.
+fn measure(value: &Value) -> (usize, usize) {
+    let inner = |values: &mut dyn Iterator<Item = &Value>| {
+        values
+            .map(measure)
+            .fold((1, 1), |(nodes, depth), (more, deep)| {
+                (nodes + more, depth.max(deep + 1))
+            })
+    };
+    match value {
+        Value::List(items) => inner(&mut items.iter()),
+        Value::Map(pairs) => inner(&mut pairs.iter().flat_map(|(key, value)| [key, value])),
+        Value::Record(record) => inner(&mut record.values.iter()),
+        _ => (1, 0),
+    }
+}

@@ -1,0 +1,146 @@
+//! Resolves fields, wherever they stand: in structs, parameters and `throws`.
+//!
+//! Default values are left out here: they are evaluated once every struct is known.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::super::load::File;
+use super::super::schema::{Field, Kind, Requiredness};
+use super::super::syntax::{self, Span};
+use super::{Resolver, repeated};
+
+/// The fields that make sense.
+pub(super) struct Resolved<'f> {
+    pub(super) fields: Vec<Field>,
+    /// What each was made of.
+    pub(super) origins: Vec<&'f syntax::Field>,
+    /// Whether those are all.
+    pub(super) whole: bool,
+}
+
+impl<'f> Resolver<'f> {
+    /// Resolves `written`; `kind` is `None` for parameters and `throws`.
+    pub(super) fn fields(
+        &mut self,
+        file: usize,
+        written: &'f [syntax::Field],
+        kind: Option<Kind>,
+    ) -> Resolved<'f> {
+        let parsed = &self.files[file];
+        for name in repeated(written.iter().map(|field| &field.name)) {
+            self.report.invalid(parsed, name.span, || {
+                let message = format!("there is a field `{}` already", name.text);
+                (message, "rename or remove one of them".into())
+            });
+        }
+        if kind == Some(Kind::Union) {
+            self.check_union(parsed, written);
+        }
+        let mut resolved = Resolved {
+            fields: Vec::with_capacity(written.len()),
+            origins: Vec::with_capacity(written.len()),
+            whole: true,
+        };
+        let ids = self.ids(parsed, written);
+        for (field, id) in written.iter().zip(ids) {
+            let (Some(ty), Some(id)) = (self.type_of(file, &field.ty), id) else {
+                resolved.whole = false;
+                continue;
+            };
+            resolved.origins.push(field);
+            resolved.fields.push(Field {
+                id,
+                name: Arc::clone(&field.name.text),
+                requiredness: match kind {
+                    Some(Kind::Union) => Requiredness::Optional,
+                    _ => field.requiredness,
+                },
+                ty,
+                default: None,
+                doc: field.doc.clone(),
+            });
+        }
+        resolved
+    }
+
+    /// The id of each field; `None` where it is wrong.
+    ///
+    /// A field without one gets -1, the next such field -2: Apache's compiler numbers them so. It renumbers
+    /// written negative ids as well, so these are accepted only where both agree.
+    fn ids(&mut self, file: &File, written: &[syntax::Field]) -> Vec<Option<i16>> {
+        let mut taken: HashMap<i16, &syntax::Field> = HashMap::new();
+        let mut implicit = 0;
+        let mut ids = Vec::with_capacity(written.len());
+        for field in written {
+            if field.id.is_none_or(|(id, _)| id <= 0) {
+                implicit -= 1;
+            }
+            let (id, span) = field.id.unwrap_or((implicit, field.name.span));
+            let right = if id > 0 { id } else { implicit };
+            let id = i16::try_from(id).ok().filter(|_| id == right);
+            match id {
+                None => self.bad_id(file, field, span, implicit),
+                Some(id) => {
+                    if let Some(first) = taken.insert(id, field) {
+                        self.report.invalid(file, span, || {
+                            let message = format!("the id {id} is taken by `{}`", first.name.text);
+                            (message, "give each field an id of its own".into())
+                        });
+                    }
+                }
+            }
+            ids.push(id);
+        }
+        ids
+    }
+
+    fn bad_id(&mut self, file: &File, field: &syntax::Field, span: Span, implicit: i64) {
+        self.report.invalid(file, span, || {
+            let name = &field.name.text;
+            match field.id {
+                Some((id, _)) if id < 0 => (
+                    format!("the id {id} of `{name}` is negative"),
+                    format!(
+                        "use an id from 1 to 32767; Apache's compiler would make it {implicit}"
+                    ),
+                ),
+                Some((id, _)) => (
+                    format!("the id {id} of `{name}` is out of range"),
+                    "ids run from 1 to 32767".into(),
+                ),
+                None => (
+                    format!("the id of `{name}` is out of range: too many fields without one"),
+                    "give the fields ids from 1 to 32767".into(),
+                ),
+            }
+        });
+    }
+
+    fn check_union(&mut self, file: &File, written: &[syntax::Field]) {
+        for field in written {
+            if let Some(span) = field.required_at {
+                self.report.invalid(file, span, || {
+                    let name = &field.name.text;
+                    let message =
+                        format!("`{name}` is required, but a union sets one field of many");
+                    (
+                        message,
+                        "remove `required`, or make the union a struct".into(),
+                    )
+                });
+            }
+        }
+        let mut defaults = written.iter().filter(|field| field.default.is_some());
+        if let (Some(first), Some(second)) = (defaults.next(), defaults.next()) {
+            self.report.invalid(file, second.name.span, || {
+                let (first, second) = (&first.name.text, &second.name.text);
+                let message = format!("both `{first}` and `{second}` have a default value");
+                (
+                    message,
+                    "a union sets one field: keep one default value at most".into(),
+                )
+            });
+        }
+    }
+}

@@ -1,0 +1,204 @@
+//! Looks every name up and checks that an IDL makes sense.
+//!
+//! In: the parsed files. Out: the [`Schema`], or every problem. The order of the steps matters: names, then
+//! enums and typedefs, then fields, then methods, then constants (whose values need the fields), last the
+//! search for structs that can never be built. Sizes are bounded, not only depths: ten lines of typedefs or
+//! constants can stand for a value larger than memory.
+
+mod constant;
+mod enums;
+mod expected;
+mod fields;
+mod finite;
+mod fit;
+mod named;
+mod scope;
+mod service;
+mod types;
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use super::load::File;
+use super::read::STANDARD;
+use super::report::Report;
+use super::schema::{EnumType, Schema, SourceFile, Standard, StructId, StructType, Type};
+use super::syntax::{Body, Definition, Field, Name};
+use crate::config::Problem;
+use crate::value::{Names, Value};
+use scope::{At, Scope};
+
+/// Resolves `files`, the operator's own first.
+pub(crate) fn resolve(files: &[File], mut report: Report) -> Result<Schema, Vec<Problem>> {
+    let scope = Scope::new(files, &mut report);
+    let mut resolver = Resolver::new(files, scope, report);
+    resolver.enums();
+    resolver.typedefs();
+    resolver.structs();
+    resolver.services();
+    resolver.constants();
+    resolver.finite();
+    resolver.finish()
+}
+
+/// A definition that is worked out when it is first needed.
+enum Progress<T> {
+    /// Being worked out: meeting it again is a cycle.
+    Started,
+    /// Worked out; `None` when it is wrong, which is reported already.
+    Done(Option<T>),
+}
+
+/// What became of the fields of a struct, by [`StructId`].
+struct Origin<'f> {
+    /// The file it stands in.
+    file: usize,
+    /// In the order of [`StructType::fields`].
+    fields: Vec<&'f Field>,
+    /// Whether no field was left out for being wrong.
+    whole: bool,
+    /// Where each field stands, by name.
+    positions: HashMap<Arc<str>, usize>,
+}
+
+struct Resolver<'f> {
+    files: &'f [File],
+    scope: Scope<'f>,
+    report: Report,
+    schema: Schema,
+    enums: HashMap<At, Arc<EnumType>>,
+    /// The numbers of each enum, found by the enum's address.
+    numbers: HashMap<*const EnumType, enums::Numbers>,
+    typedefs: HashMap<At, Progress<(Type, types::Size)>>,
+    struct_ids: HashMap<At, StructId>,
+    origins: Vec<Origin<'f>>,
+    constants: HashMap<At, Progress<(Type, Value)>>,
+    /// Fields whose default value is worked out, or being so.
+    defaults: HashMap<(StructId, usize), Progress<Value>>,
+    /// How many more values constants may be made of.
+    values_left: usize,
+}
+
+impl<'f> Resolver<'f> {
+    fn new(files: &'f [File], scope: Scope<'f>, report: Report) -> Self {
+        let mut struct_ids = HashMap::new();
+        for (at, definition) in definitions(files) {
+            if matches!(definition.body, Body::Struct(..)) {
+                struct_ids.insert(at, struct_id(struct_ids.len()));
+            }
+        }
+        Resolver {
+            files,
+            scope,
+            report,
+            schema: Schema::default(),
+            enums: HashMap::new(),
+            numbers: HashMap::new(),
+            typedefs: HashMap::new(),
+            struct_ids,
+            origins: Vec::new(),
+            constants: HashMap::new(),
+            defaults: HashMap::new(),
+            values_left: constant::VALUES_MAX,
+        }
+    }
+
+    fn structs(&mut self) {
+        for (at, definition) in definitions(self.files) {
+            if let Body::Struct(kind, fields) = &definition.body {
+                let name = self.full_name(at, &definition.name);
+                let fields = self.fields(at.file, fields, Some(*kind));
+                self.push_struct(at.file, fields, |fields, names| StructType {
+                    name,
+                    kind: *kind,
+                    fields,
+                    names,
+                    doc: definition.doc.clone(),
+                });
+            }
+        }
+    }
+
+    /// Adds a struct: `build` gets its fields and their names.
+    fn push_struct(
+        &mut self,
+        file: usize,
+        resolved: fields::Resolved<'f>,
+        build: impl FnOnce(Vec<super::schema::Field>, Names) -> StructType,
+    ) -> StructId {
+        let id = struct_id(self.schema.structs.len());
+        let names: Vec<Arc<str>> = resolved
+            .fields
+            .iter()
+            .map(|field| Arc::clone(&field.name))
+            .collect();
+        self.origins.push(Origin {
+            file,
+            fields: resolved.origins,
+            whole: resolved.whole,
+            positions: names.iter().cloned().zip(0..).collect(),
+        });
+        let built = build(resolved.fields, Names::new(names));
+        self.schema.structs.push(built);
+        id
+    }
+
+    /// `file.Name`
+    fn full_name(&self, at: At, name: &Name) -> Arc<str> {
+        format!("{}.{}", self.files[at.file].stem, name.text).into()
+    }
+
+    fn finish(mut self) -> Result<Schema, Vec<Problem>> {
+        if !self.report.is_empty() {
+            return Err(self.report.into_problems());
+        }
+        self.schema.standard = self.standard();
+        self.schema.sources = self
+            .files
+            .iter()
+            .map(|file| SourceFile {
+                name: file.name.clone(),
+                text: file.source.text.to_string(),
+            })
+            .collect();
+        Ok(self.schema)
+    }
+
+    fn standard(&self) -> Standard {
+        let file = self.files.iter().position(|file| file.name == STANDARD.0);
+        let find = |name: &str| {
+            let index = self.scope.own_type(file?, name)?;
+            self.struct_ids.get(&index).copied()
+        };
+        Standard {
+            context: find("Context"),
+            report: find("Report"),
+            lookup_report: find("LookupReport"),
+            invalid_request: find("InvalidRequest"),
+            lookup_failed: find("LookupFailed"),
+            deadline_exceeded: find("DeadlineExceeded"),
+            overloaded: find("Overloaded"),
+        }
+    }
+}
+
+/// Every definition of every file.
+fn definitions(files: &[File]) -> impl Iterator<Item = (At, &Definition)> {
+    files.iter().enumerate().flat_map(|(file, parsed)| {
+        let definitions = parsed.program.definitions.iter().enumerate();
+        definitions.map(move |(index, definition)| (At { file, index }, definition))
+    })
+}
+
+fn struct_id(index: usize) -> StructId {
+    StructId(u32::try_from(index).expect("files of 16 MiB hold fewer structs than 2^32"))
+}
+
+/// The names in `names` that stand there already.
+fn repeated<'n>(names: impl IntoIterator<Item = &'n Name>) -> Vec<&'n Name> {
+    let mut seen = HashSet::new();
+    names
+        .into_iter()
+        .filter(|name| !seen.insert(&name.text))
+        .collect()
+}

@@ -1,0 +1,161 @@
+//! Which names a file can see: its own, and those of its includes behind the include's name and a dot.
+//!
+//! Types and services share one space of names, constants have their own, as in Apache's compiler. Includes
+//! of includes can't be seen.
+
+use std::collections::HashMap;
+
+use super::super::load::File;
+use super::super::report::Report;
+use super::super::syntax::{Body, Definition, Name};
+use crate::config::nearest;
+
+/// Among how many names the nearest one is searched for.
+const CANDIDATES_MAX: usize = 2000;
+
+/// A definition: which file, and which of its definitions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct At {
+    pub(super) file: usize,
+    pub(super) index: usize,
+}
+
+/// The two spaces of names.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Space {
+    Types,
+    Constants,
+}
+
+/// The names of all files.
+pub(super) struct Scope<'f> {
+    files: &'f [File],
+    types: Vec<HashMap<&'f str, usize>>,
+    constants: Vec<HashMap<&'f str, usize>>,
+}
+
+impl<'f> Scope<'f> {
+    /// Collects the names of `files` and reports those declared twice.
+    pub(super) fn new(files: &'f [File], report: &mut Report) -> Self {
+        let mut scope = Scope {
+            files,
+            types: Vec::new(),
+            constants: Vec::new(),
+        };
+        for file in files {
+            let (mut types, mut constants) = (HashMap::new(), HashMap::new());
+            for (index, definition) in file.program.definitions.iter().enumerate() {
+                let space = match definition.body {
+                    Body::Const(..) => &mut constants,
+                    _ => &mut types,
+                };
+                let name = &definition.name;
+                if let Some(&first) = space.get(&*name.text) {
+                    report_duplicate(file, first, name, report);
+                } else {
+                    space.insert(&*name.text, index);
+                }
+            }
+            scope.types.push(types);
+            scope.constants.push(constants);
+        }
+        scope
+    }
+
+    /// The definition itself.
+    pub(super) fn definition(&self, at: At) -> &'f Definition {
+        &self.files[at.file].program.definitions[at.index]
+    }
+
+    /// What `name` means in `file`.
+    pub(super) fn find(&self, space: Space, file: usize, name: &str) -> Option<At> {
+        self.own(space, file, name).or_else(|| {
+            let includes = self.files[file].includes.iter();
+            includes
+                .filter_map(|(stem, _, target)| {
+                    let rest = name.strip_prefix(&**stem)?.strip_prefix('.')?;
+                    self.own(space, *target, rest)
+                })
+                .next()
+        })
+    }
+
+    /// The type called `name` that `file` itself declares.
+    pub(super) fn own_type(&self, file: usize, name: &str) -> Option<At> {
+        self.own(Space::Types, file, name)
+    }
+
+    fn own(&self, space: Space, file: usize, name: &str) -> Option<At> {
+        let names = match space {
+            Space::Types => &self.types[file],
+            Space::Constants => &self.constants[file],
+        };
+        names.get(name).map(|&index| At { file, index })
+    }
+
+    /// What to do about `name`, which means nothing in `file`: `wanted` says which definitions would do, `more`
+    /// what else would.
+    pub(super) fn remedy(
+        &self,
+        (space, file): (Space, usize),
+        name: &str,
+        more: &[&str],
+        wanted: impl Fn(&Body) -> bool,
+    ) -> String {
+        let candidates = self.visible(space, file, &wanted);
+        // Perhaps only the prefix is missing.
+        let behind = |full: &&String| full.rsplit_once('.').is_some_and(|(_, bare)| bare == name);
+        if let Some(full) = candidates.iter().find(behind) {
+            return format!("write `{full}`");
+        }
+        let known = candidates.iter().map(String::as_str);
+        if let Some(near) = nearest(name, known.chain(more.iter().copied())) {
+            return format!("did you mean `{near}`?");
+        }
+        let Some((prefix, bare)) = name.split_once('.') else {
+            return format!("declare `{name}`, or include the file that does");
+        };
+        let stems = self.files[file].includes.iter().map(|(stem, ..)| &**stem);
+        if stems.clone().any(|stem| stem == prefix) {
+            return format!("`{prefix}.thrift` declares no `{bare}`");
+        }
+        match nearest(prefix, stems) {
+            Some(near) => format!("no include is called `{prefix}`; did you mean `{near}`?"),
+            None => format!("add `include \"{prefix}.thrift\"` at the top of the file"),
+        }
+    }
+
+    /// The names that `file` can use, as it would write them.
+    fn visible(&self, space: Space, file: usize, wanted: &impl Fn(&Body) -> bool) -> Vec<String> {
+        let own = std::iter::once((None, file));
+        let included = self.files[file]
+            .includes
+            .iter()
+            .map(|(stem, _, target)| (Some(stem), *target));
+        own.chain(included)
+            .flat_map(|(stem, file)| {
+                let definitions = self.files[file].program.definitions.iter();
+                definitions.map(move |definition| (stem, definition))
+            })
+            .filter(|(_, definition)| {
+                let constant = matches!(definition.body, Body::Const(..));
+                constant == (space == Space::Constants) && wanted(&definition.body)
+            })
+            .take(CANDIDATES_MAX)
+            .map(|(stem, definition)| match stem {
+                Some(stem) => format!("{stem}.{}", definition.name.text),
+                None => definition.name.text.to_string(),
+            })
+            .collect()
+    }
+}
+
+fn report_duplicate(file: &File, first: usize, name: &Name, report: &mut Report) {
+    report.invalid(file, name.span, || {
+        let line = file.line(file.program.definitions[first].name.span);
+        (
+            format!("`{}` is declared twice", name.text),
+            format!("the first stands in line {line}; rename or remove one"),
+        )
+    });
+}

@@ -1,0 +1,231 @@
+//! Resolves services: their methods, and those they inherit.
+//!
+//! Parameters become a struct per method. Methods are flattened, a service's own first, then those of the
+//! service it extends, and so on; the number of all of them together is bounded.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use super::super::schema::{Field, Kind, Method, Service, StructType, Type};
+use super::super::syntax::{self, Body, NESTING_MAX, Name, Shape};
+use super::scope::{At, Space};
+use super::{Resolver, definitions, repeated};
+
+/// How many methods all services may have together, inherited ones counted each time.
+const METHODS_MAX: usize = 200_000;
+
+/// Each service's own methods.
+type Own = HashMap<At, Vec<Method>>;
+
+impl<'f> Resolver<'f> {
+    pub(super) fn services(&mut self) {
+        let mut own = Own::new();
+        for (at, definition) in definitions(self.files) {
+            if let Body::Service(_, methods) = &definition.body {
+                let resolved = self.methods(at, &definition.name, methods);
+                own.insert(at, resolved);
+            }
+        }
+        let mut left = METHODS_MAX;
+        for (at, definition) in definitions(self.files) {
+            if let Body::Service(..) = definition.body {
+                let methods = self.flatten(at, &own, &mut left);
+                let by_name = methods
+                    .iter()
+                    .map(|method| Arc::clone(&method.name))
+                    .zip(0..);
+                self.schema.services.push(Service {
+                    name: Arc::clone(&definition.name.text),
+                    file: Arc::clone(&self.files[at.file].stem),
+                    by_name: by_name.collect(),
+                    methods,
+                    doc: definition.doc.clone(),
+                });
+            }
+        }
+    }
+
+    fn methods(&mut self, at: At, service: &Name, written: &'f [syntax::Method]) -> Vec<Method> {
+        let file = &self.files[at.file];
+        for name in repeated(written.iter().map(|method| &method.name)) {
+            self.report.invalid(file, name.span, || {
+                let message = format!("the service has a method `{}` already", name.text);
+                (message, "rename or remove one of them".into())
+            });
+        }
+        let prefix = self.full_name(at, service);
+        let methods = written.iter();
+        methods
+            .filter_map(|method| self.method(at.file, &prefix, method))
+            .collect()
+    }
+
+    fn method(&mut self, file: usize, prefix: &str, written: &'f syntax::Method) -> Option<Method> {
+        let name = &written.name.text;
+        if written.oneway {
+            self.check_oneway(file, written);
+        }
+        let result = match written.result.shape {
+            Shape::Void => Some(None),
+            _ => self.type_of(file, &written.result).map(Some),
+        };
+        let params = self.fields(file, &written.params, None);
+        let params = self.push_struct(file, params, |fields, names| StructType {
+            name: format!("{prefix}.{name} params").into(),
+            kind: Kind::Struct,
+            fields,
+            names,
+            doc: None,
+        });
+        let throws = self.fields(file, &written.throws, None);
+        self.check_throws(file, &throws.fields, &throws.origins);
+        Some(Method {
+            name: Arc::clone(name),
+            oneway: written.oneway,
+            params,
+            result: result?,
+            throws: throws.fields,
+            doc: written.doc.clone(),
+        })
+    }
+
+    fn check_oneway(&mut self, file: usize, method: &syntax::Method) {
+        let file = &self.files[file];
+        let name = &method.name.text;
+        if !matches!(method.result.shape, Shape::Void) {
+            self.report.invalid(file, method.result.span, || {
+                let message = format!("`{name}` is oneway, but has a result");
+                (message, "return `void`, or remove `oneway`".into())
+            });
+        }
+        if let Some(thrown) = method.throws.first() {
+            self.report.invalid(file, thrown.name.span, || {
+                let message = format!("`{name}` is oneway, but throws");
+                (message, "remove `throws`, or `oneway`".into())
+            });
+        }
+    }
+
+    fn check_throws(&mut self, file: usize, fields: &[Field], origins: &[&syntax::Field]) {
+        for (field, origin) in fields.iter().zip(origins) {
+            let exception = match field.ty {
+                Type::Struct(id) => self.is_exception(id.0 as usize),
+                _ => false,
+            };
+            if !exception {
+                let name = self.schema.describe(&field.ty);
+                self.report.invalid(&self.files[file], origin.ty.span, || {
+                    let message = format!("`{name}` can't be thrown: it is not an exception");
+                    (
+                        message,
+                        "declare it as `exception` instead of `struct`".into(),
+                    )
+                });
+            }
+        }
+    }
+
+    fn is_exception(&self, id: usize) -> bool {
+        let found = self.schema.structs.get(id);
+        found.is_some_and(|found| found.kind == Kind::Exception)
+    }
+
+    /// The methods of the service at `start` and of those it extends.
+    fn flatten(&mut self, start: At, own: &Own, left: &mut usize) -> Vec<Method> {
+        let mut methods = own.get(&start).cloned().unwrap_or_default();
+        let mut way = vec![start];
+        let mut at = start;
+        while let Body::Service(Some(parent), _) = &self.scope.definition(at).body {
+            let Some(next) = self.parent(at, parent, at == start) else {
+                break;
+            };
+            if way.contains(&next) || way.len() > NESTING_MAX {
+                self.check_chain(start, next, way.len());
+                break;
+            }
+            let inherited = own.get(&next).map_or(&[][..], Vec::as_slice);
+            self.check_inherited(start, next, inherited);
+            if inherited.len() > *left {
+                let name = &self.scope.definition(start).name;
+                self.report.invalid(&self.files[start.file], name.span, || {
+                    let message =
+                        format!("more than {METHODS_MAX} methods with the inherited ones");
+                    (message, "let fewer services extend large ones".into())
+                });
+                break;
+            }
+            *left -= inherited.len();
+            methods.extend_from_slice(inherited);
+            way.push(next);
+            at = next;
+        }
+        methods
+    }
+
+    /// The service that the one at `at` extends. Reports only if `report`: each service is looked at for
+    /// itself and again for each that extends it.
+    fn parent(&mut self, at: At, parent: &Name, report: bool) -> Option<At> {
+        let found = self.scope.find(Space::Types, at.file, &parent.text);
+        let is_service = |body: &Body| matches!(body, Body::Service(..));
+        let service = found.filter(|&found| is_service(&self.scope.definition(found).body));
+        if service.is_none() && report {
+            let scope = &self.scope;
+            self.report.invalid(&self.files[at.file], parent.span, || {
+                let name = &parent.text;
+                match found {
+                    Some(_) => (
+                        format!("`{name}` is not a service"),
+                        "only services can be extended".into(),
+                    ),
+                    None => (
+                        format!("unknown service `{name}`"),
+                        scope.remedy((Space::Types, at.file), name, &[], is_service),
+                    ),
+                }
+            });
+        }
+        service
+    }
+
+    /// The services that `start` extends lead to one met before, or never end.
+    fn check_chain(&mut self, start: At, next: At, length: usize) {
+        let name = &self.scope.definition(start).name;
+        if next == start {
+            self.report.invalid(&self.files[start.file], name.span, || {
+                let message = format!("the service `{}` extends itself", name.text);
+                (message, "remove one `extends` of the cycle".into())
+            });
+        } else if length > NESTING_MAX {
+            self.report.invalid(&self.files[start.file], name.span, || {
+                let message = format!("`{}` extends more than {NESTING_MAX} services", name.text);
+                (message, "put services together".into())
+            });
+        }
+    }
+
+    /// Reports the methods of the service at `start` that it inherits as well.
+    fn check_inherited(&mut self, start: At, parent: At, inherited: &[Method]) {
+        let Body::Service(_, methods) = &self.scope.definition(start).body else {
+            return;
+        };
+        if methods.is_empty() || inherited.is_empty() {
+            return;
+        }
+        let names: HashSet<&Arc<str>> = inherited.iter().map(|method| &method.name).collect();
+        let parent = &self.scope.definition(parent).name.text;
+        for method in methods
+            .iter()
+            .filter(|method| names.contains(&method.name.text))
+        {
+            self.report
+                .invalid(&self.files[start.file], method.name.span, || {
+                    let message =
+                        format!("`{}` is a method of `{parent}` already", method.name.text);
+                    (
+                        message,
+                        "inherited methods can't be replaced; rename or remove this one".into(),
+                    )
+                });
+        }
+    }
+}

@@ -1,0 +1,205 @@
+//! Turns written types into resolved ones, through typedefs and includes.
+//!
+//! A typedef is worked out when it is first needed, so it may stand behind its use. A resolved type is a tree:
+//! typedefs that use each other twice would double it line by line, so its size is bounded.
+
+use std::sync::Arc;
+
+use super::super::schema::Type;
+use super::super::syntax::{Body, NESTING_MAX, Shape, Span, TypeRef};
+use super::scope::{At, Space};
+use super::{Progress, Resolver, definitions};
+
+/// Of how many types one type may be made.
+const PARTS_MAX: usize = 1024;
+
+/// How large a resolved type is.
+#[derive(Clone, Copy)]
+pub(super) struct Size {
+    parts: usize,
+    depth: usize,
+}
+
+impl Size {
+    const ONE: Size = Size { parts: 1, depth: 1 };
+
+    /// A container of things of these sizes.
+    fn around(self, other: Option<Size>) -> Size {
+        let other = other.unwrap_or(Size { parts: 0, depth: 0 });
+        Size {
+            parts: self.parts + other.parts + 1,
+            depth: self.depth.max(other.depth) + 1,
+        }
+    }
+}
+
+impl Resolver<'_> {
+    /// Works every typedef out, used or not. Included files first: what they declare is then ready.
+    pub(super) fn typedefs(&mut self) {
+        let all: Vec<At> = definitions(self.files)
+            .filter(|(_, definition)| matches!(definition.body, Body::Typedef(_)))
+            .map(|(at, _)| at)
+            .collect();
+        for file in (0..self.files.len()).rev() {
+            for &at in all.iter().filter(|at| at.file == file) {
+                let span = self.scope.definition(at).name.span;
+                self.typedef(at, (file, span), 0);
+            }
+        }
+    }
+
+    /// The type that `ty` means in `file`; `None` if that is reported.
+    pub(super) fn type_of(&mut self, file: usize, ty: &TypeRef) -> Option<Type> {
+        self.sized(file, ty, 0).map(|(ty, _)| ty)
+    }
+
+    fn sized(&mut self, file: usize, ty: &TypeRef, depth: usize) -> Option<(Type, Size)> {
+        if depth > NESTING_MAX {
+            return self.too_large(file, ty.span);
+        }
+        let (made, size) = match &ty.shape {
+            Shape::Void => {
+                self.report.invalid(&self.files[file], ty.span, || {
+                    let help = "only a method's result may be void; give a type, or remove it";
+                    ("`void` is not a type".into(), help.into())
+                });
+                return None;
+            }
+            Shape::Named(name) => return self.named_type(file, name, ty.span, depth),
+            Shape::List(of) => {
+                let (of, size) = self.sized(file, of, depth + 1)?;
+                (Type::List(Box::new(of)), size.around(None))
+            }
+            Shape::Set(of) => {
+                let (of, size) = self.sized(file, of, depth + 1)?;
+                (Type::Set(Box::new(of)), size.around(None))
+            }
+            Shape::Map(key, value) => {
+                // Both are looked at, so that both are reported.
+                let key = self.sized(file, key, depth + 1);
+                let (value, value_size) = self.sized(file, value, depth + 1)?;
+                let (key, key_size) = key?;
+                let size = key_size.around(Some(value_size));
+                (Type::Map(Box::new(key), Box::new(value)), size)
+            }
+        };
+        if size.parts > PARTS_MAX || size.depth > NESTING_MAX {
+            return self.too_large(file, ty.span);
+        }
+        Some((made, size))
+    }
+
+    fn named_type(
+        &mut self,
+        file: usize,
+        name: &str,
+        span: Span,
+        depth: usize,
+    ) -> Option<(Type, Size)> {
+        // `uuid` and `slist` came and went with versions of Thrift: a declared type of that name wins.
+        let Some(at) = self.scope.find(Space::Types, file, name) else {
+            return match base(name) {
+                Some(ty) => Some((ty, Size::ONE)),
+                None => self.unknown_type(file, name, span),
+            };
+        };
+        match &self.scope.definition(at).body {
+            Body::Typedef(_) => self.typedef(at, (file, span), depth + 1),
+            Body::Enum(_) => Some((Type::Enum(Arc::clone(self.enums.get(&at)?)), Size::ONE)),
+            Body::Struct(..) => Some((Type::Struct(*self.struct_ids.get(&at)?), Size::ONE)),
+            Body::Service(..) | Body::Const(..) => {
+                self.report.invalid(&self.files[file], span, || {
+                    let message = format!("`{name}` is a service, not a type");
+                    (
+                        message,
+                        "name a struct, an enum, a typedef or a base type".into(),
+                    )
+                });
+                None
+            }
+        }
+    }
+
+    /// The type that the typedef at `at` stands for, needed at `from`.
+    fn typedef(&mut self, at: At, from: (usize, Span), depth: usize) -> Option<(Type, Size)> {
+        match self.typedefs.get(&at) {
+            Some(Progress::Done(done)) => return done.clone(),
+            Some(Progress::Started) => {
+                let name = &self.scope.definition(at).name.text;
+                self.report.invalid(&self.files[from.0], from.1, || {
+                    let message = format!("the typedef `{name}` leads back to itself");
+                    (message, "end the cycle with a base type or a struct".into())
+                });
+                return None;
+            }
+            None => {}
+        }
+        let Body::Typedef(ty) = &self.scope.definition(at).body else {
+            return None;
+        };
+        self.typedefs.insert(at, Progress::Started);
+        let done = self.sized(at.file, ty, depth);
+        self.typedefs.insert(at, Progress::Done(done.clone()));
+        done
+    }
+
+    fn unknown_type<T>(&mut self, file: usize, name: &str, span: Span) -> Option<T> {
+        let scope = &self.scope;
+        self.report.invalid(&self.files[file], span, || {
+            let is_type = |body: &Body| !matches!(body, Body::Service(..));
+            let other = OTHER_WORDS.iter().find(|(word, _)| *word == name);
+            let help = match other {
+                Some((_, word)) => format!("did you mean `{word}`?"),
+                None => {
+                    let bases = BASES.map(|(word, _)| word);
+                    scope.remedy((Space::Types, file), name, &bases, is_type)
+                }
+            };
+            (format!("unknown type `{name}`"), help)
+        });
+        None
+    }
+
+    fn too_large<T>(&mut self, file: usize, span: Span) -> Option<T> {
+        self.report.invalid(&self.files[file], span, || {
+            let message = format!(
+                "the type is too large: more than {PARTS_MAX} parts, or nested deeper than {NESTING_MAX} levels"
+            );
+            (message, "put a struct in between".into())
+        });
+        None
+    }
+}
+
+/// The base types by their words.
+const BASES: [(&str, Type); 11] = [
+    ("bool", Type::Bool),
+    ("byte", Type::I8),
+    ("i8", Type::I8),
+    ("i16", Type::I16),
+    ("i32", Type::I32),
+    ("i64", Type::I64),
+    ("double", Type::Double),
+    ("string", Type::String),
+    ("binary", Type::Binary),
+    ("uuid", Type::Uuid),
+    ("slist", Type::String),
+];
+
+/// What other languages call the base types.
+const OTHER_WORDS: [(&str, &str); 9] = [
+    ("boolean", "bool"),
+    ("char", "i8"),
+    ("short", "i16"),
+    ("int", "i32"),
+    ("integer", "i32"),
+    ("long", "i64"),
+    ("float", "double"),
+    ("str", "string"),
+    ("bytes", "binary"),
+];
+
+fn base(name: &str) -> Option<Type> {
+    let found = BASES.iter().find(|(word, _)| *word == name);
+    found.map(|(_, ty)| ty.clone())
+}

@@ -1,0 +1,3 @@
+// 3: write `Color.RED`
+enum Color { RED, GREEN }
+const Color A = RED

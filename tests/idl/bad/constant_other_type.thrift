@@ -1,0 +1,3 @@
+// 3: text is not of type `i32`
+const string TEXT = "t"
+const i32 A = TEXT

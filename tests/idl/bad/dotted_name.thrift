@@ -1,0 +1,2 @@
+// 2: the name `a.b` has a dot; write `a_b`
+struct a.b {}

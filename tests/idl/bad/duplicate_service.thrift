@@ -1,0 +1,3 @@
+// 3: `S` is declared twice
+struct S {}
+service S {}

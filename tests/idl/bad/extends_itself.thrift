@@ -1,0 +1,2 @@
+// 2: the service `S` extends itself
+service S extends S {}

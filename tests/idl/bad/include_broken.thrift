@@ -1,0 +1,2 @@
+// broken.thrift 3: expected the field's name, found `}`
+include "parts/broken.thrift"

@@ -1,0 +1,2 @@
+// 2: can't be read: it is not a file
+include "parts"

@@ -1,0 +1,6 @@
+// 5: add `include "inner.thrift"`
+include "parts/parts.thrift"
+
+struct S {
+  1: inner.Hidden at
+}

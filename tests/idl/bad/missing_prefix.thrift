@@ -1,0 +1,6 @@
+// 5: write `parts.Thing`
+include "parts/parts.thrift"
+
+struct S {
+  1: Thing at
+}

@@ -1,0 +1,4 @@
+// 3: did you mean `string`?
+struct S {
+  1: String count
+}

@@ -1,0 +1,2 @@
+// 2: expected `:`, found `i32`
+struct S { 1 i32 a }

@@ -1,0 +1,2 @@
+// 2: expected `=`, found `5`
+const i32 A 5

@@ -1,0 +1,2 @@
+// 2: `ł` has no meaning here
+struct ł {}

@@ -1,0 +1,3 @@
+// 3: `m` is oneway, but throws
+exception E {}
+service S { oneway void m() throws (1: E e) }

@@ -1,0 +1,2 @@
+// 2: found the reserved word `list`
+struct S { 1: string list }

@@ -1,0 +1,2 @@
+// 2: use `enum`
+senum S { "a", "b" }

@@ -1,0 +1,3 @@
+// 3: `S` is a service, not a type
+service S {}
+struct T { 1: S s }

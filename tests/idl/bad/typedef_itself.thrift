@@ -1,0 +1,2 @@
+// 2: the typedef `A` leads back to itself
+typedef A A

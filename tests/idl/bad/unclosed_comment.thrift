@@ -1,0 +1,3 @@
+// 3: this comment never ends
+struct S {}
+/* and so on

@@ -1,0 +1,6 @@
+// 5: `parts.thrift` declares no `Elephant`
+include "parts/parts.thrift"
+
+struct S {
+  1: parts.Elephant at
+}

@@ -1,0 +1,4 @@
+// 3: add `include "shapes.thrift"`
+struct S {
+  1: shapes.Point at
+}

@@ -1,0 +1,2 @@
+// 2: `void` is not a type
+service S { list<void> all() }

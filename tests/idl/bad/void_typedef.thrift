@@ -1,0 +1,2 @@
+// 2: `void` is not a type
+typedef void Nothing

@@ -1,0 +1,2 @@
+// 2: `$` has no meaning here
+struct S$ {}

@@ -1,0 +1,2 @@
+// 2: `\x` is not an escape
+const string A = "\x41"

@@ -1,0 +1,6 @@
+typedef double Real
+const Real ZERO = 0
+
+service Root {
+  void ping()
+}

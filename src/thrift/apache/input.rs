@@ -56,11 +56,6 @@ impl<I> StubInput<I> {
     {
         self.input.remaining()
     }
-
-    fn leave(&mut self) -> thrift::Result<()> {
-        self.budget.leave();
-        Ok(())
-    }
 }
 
 impl<I: Input> TInputProtocol for StubInput<I> {
@@ -85,7 +80,8 @@ impl<I: Input> TInputProtocol for StubInput<I> {
 
     fn read_struct_end(&mut self) -> thrift::Result<()> {
         self.last = self.outer.pop().unwrap_or_default();
-        self.leave()
+        self.budget.leave();
+        Ok(())
     }
 
     fn read_field_begin(&mut self) -> thrift::Result<TFieldIdentifier> {
@@ -150,7 +146,8 @@ impl<I: Input> TInputProtocol for StubInput<I> {
     }
 
     fn read_list_end(&mut self) -> thrift::Result<()> {
-        self.leave()
+        self.budget.leave();
+        Ok(())
     }
 
     fn read_set_begin(&mut self) -> thrift::Result<TSetIdentifier> {
@@ -159,7 +156,8 @@ impl<I: Input> TInputProtocol for StubInput<I> {
     }
 
     fn read_set_end(&mut self) -> thrift::Result<()> {
-        self.leave()
+        self.budget.leave();
+        Ok(())
     }
 
     fn read_map_begin(&mut self) -> thrift::Result<TMapIdentifier> {
@@ -174,7 +172,8 @@ impl<I: Input> TInputProtocol for StubInput<I> {
     }
 
     fn read_map_end(&mut self) -> thrift::Result<()> {
-        self.leave()
+        self.budget.leave();
+        Ok(())
     }
 
     fn skip_till_depth(&mut self, field_type: TType, _depth: i8) -> thrift::Result<()> {

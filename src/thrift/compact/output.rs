@@ -37,12 +37,11 @@ impl<'a> CompactOutput<'a> {
 
     #[inline]
     fn field_head(&mut self, number: u8, last: i16, id: i16) {
-        match u8::try_from(i32::from(id) - i32::from(last)) {
-            Ok(step @ 1..=15) => self.out.put_u8(step << 4 | number),
-            _ => {
-                self.out.put_u8(number);
-                self.i16(id);
-            }
+        if let Ok(step @ 1..=15) = u8::try_from(i32::from(id) - i32::from(last)) {
+            self.out.put_u8(step << 4 | number);
+        } else {
+            self.out.put_u8(number);
+            self.i16(id);
         }
     }
 }
@@ -114,12 +113,11 @@ impl Output for CompactOutput<'_> {
 
     #[inline]
     fn list(&mut self, ty: TType, count: u32) {
-        match u8::try_from(count) {
-            Ok(few @ 0..=14) => self.out.put_u8(few << 4 | number_of(ty)),
-            _ => {
-                self.out.put_u8(0xf0 | number_of(ty));
-                self.varint(u64::from(count));
-            }
+        if let Ok(few @ 0..=14) = u8::try_from(count) {
+            self.out.put_u8(few << 4 | number_of(ty));
+        } else {
+            self.out.put_u8(0xf0 | number_of(ty));
+            self.varint(u64::from(count));
         }
     }
 

@@ -1,6 +1,6 @@
 //! Messages that clients of other languages wrote, from the IDL of [`super::sample`].
 //!
-//! Written by Apache's Python library (PyPI `thrift` 0.25.0, stubs of compiler 0.17) and by `thriftpy2` 0.7.1; the
+//! Written by Apache's Python library (`thrift` 0.25.0 on pip, stubs of compiler 0.17) and by `thriftpy2` 0.7.1; the
 //! framed ones are those below after their length, which was checked when they were made. The two differ in the
 //! order of fields: Apache's stubs write them by id, `thriftpy2` as declared, and so do we.
 

@@ -221,6 +221,14 @@ fn read_message(mut input: impl TInputProtocol, schema: &Schema, id: StructId) -
     value
 }
 
+/// Apache's Rust library alone writes a step of 15 from field to field in the long form. All read both.
+fn steps_by_fifteen(schema: &Schema) -> bool {
+    schema.structs.iter().any(|of| {
+        let ids: Vec<i16> = of.fields.iter().map(|field| field.id).chain([0]).collect();
+        ids.iter().any(|id| ids.contains(&(id + 15)))
+    })
+}
+
 proptest! {
     #[test]
     fn apache_s_bytes_are_ours(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
@@ -229,22 +237,23 @@ proptest! {
         let record = entropy.record(&schema, id);
         for protocol in PROTOCOLS {
             let ours = call(&schema, id, &record, shape(Transport::Unframed, protocol));
-            prop_assert_eq!(&written_by_apache(protocol, &schema, id, &record)[..], &ours[..]);
+            if protocol != Protocol::Compact || !steps_by_fifteen(&schema) {
+                prop_assert_eq!(&written_by_apache(protocol, &schema, id, &record)[..], &ours[..]);
+            }
             prop_assert_eq!(&written_by_stub(protocol, &schema, id, &record)[..], &ours[..]);
 
             let limits = Limits::default();
-            let (theirs, stub) = match protocol {
-                Protocol::Compact => (
+            let strict = protocol == Protocol::Binary;
+            let (theirs, stub) = if protocol == Protocol::Compact {
+                (
                     read_message(TCompactInputProtocol::new(&ours[..]), &schema, id),
                     read_message(StubInput::compact(&ours, &limits), &schema, id),
-                ),
-                _ => {
-                    let strict = protocol == Protocol::Binary;
-                    (
-                        read_message(TBinaryInputProtocol::new(&ours[..], strict), &schema, id),
-                        read_message(StubInput::binary(&ours, strict, &limits), &schema, id),
-                    )
-                }
+                )
+            } else {
+                (
+                    read_message(TBinaryInputProtocol::new(&ours[..], strict), &schema, id),
+                    read_message(StubInput::binary(&ours, strict, &limits), &schema, id),
+                )
             };
             prop_assert_eq!(theirs, stub);
         }

@@ -52,7 +52,6 @@ impl Entropy<'_> {
         let mut fields = Vec::new();
         for _ in 0..few {
             id += match self.below(8) {
-                // Apache's Rust library writes a step of 15 in the long form, others in the short.
                 7 => 16 + i16::from(self.byte()),
                 step => 1 + i16::from(step),
             };

@@ -115,8 +115,7 @@ impl<I: Input> Decoder<'_, I> {
             match of.position_of_id(id) {
                 Some(at) if wire_type(&of.fields[at].ty) == wire => {
                     let field = &of.fields[at];
-                    values[at] = self
-                        .value(&field.ty)
+                    self.value(&field.ty, &mut values[at])
                         .map_err(|err| err.inside(&field.name))?;
                 }
                 _ => self.input.skip(wire, &mut self.budget)?,
@@ -130,9 +129,10 @@ impl<I: Input> Decoder<'_, I> {
         }))
     }
 
+    /// Reads a value into its place: one that is handed up by value is copied at every level.
     #[inline]
-    fn value(&mut self, ty: &Type) -> Result<Value, WireError> {
-        Ok(match ty {
+    fn value(&mut self, ty: &Type, place: &mut Value) -> Result<(), WireError> {
+        *place = match ty {
             Type::Bool => Value::Bool(self.input.bool()?),
             Type::I8 => Value::I64(self.input.i8()?.into()),
             Type::I16 => Value::I64(self.input.i16()?.into()),
@@ -142,10 +142,11 @@ impl<I: Input> Decoder<'_, I> {
             Type::String => Value::Text(text(self.input.bytes()?)?),
             Type::Binary => Value::Bytes(self.input.bytes()?),
             Type::Uuid => Value::Uuid(self.input.uuid()?),
-            Type::Struct(id) => return self.record(*id),
-            Type::List(of) | Type::Set(of) => return self.list(of),
-            Type::Map(key, value) => return self.map(key, value),
-        })
+            Type::Struct(id) => self.record(*id)?,
+            Type::List(of) | Type::Set(of) => self.list(of)?,
+            Type::Map(key, value) => self.map(key, value)?,
+        };
+        Ok(())
     }
 
     fn list(&mut self, of: &Type) -> Result<Value, WireError> {
@@ -157,7 +158,7 @@ impl<I: Input> Decoder<'_, I> {
         self.budget.spend(count)?;
         let mut values = Vec::with_capacity(count.min(RESERVED_MAX));
         for _ in 0..count {
-            values.push(self.value(of)?);
+            self.value(of, values.push_mut(Value::Null))?;
         }
         self.budget.leave();
         Ok(Value::List(values))
@@ -175,7 +176,9 @@ impl<I: Input> Decoder<'_, I> {
         self.budget.spend(count.saturating_mul(2))?;
         let mut pairs = Vec::with_capacity(count.min(RESERVED_MAX));
         for _ in 0..count {
-            pairs.push((self.value(key)?, self.value(value)?));
+            let (key_place, value_place) = pairs.push_mut((Value::Null, Value::Null));
+            self.value(key, key_place)?;
+            self.value(value, value_place)?;
         }
         self.budget.leave();
         Ok(Value::Map(pairs))
@@ -189,7 +192,8 @@ impl<I: Input> Decoder<'_, I> {
             last = id;
             match fields.iter().find(|(have, _)| *have == id) {
                 Some((_, ty)) if wire_type(ty) == wire && found.is_none() => {
-                    found = Some((id, self.value(ty)?));
+                    let (_, place) = found.insert((id, Value::Null));
+                    self.value(ty, place)?;
                 }
                 _ => self.input.skip(wire, &mut self.budget)?,
             }

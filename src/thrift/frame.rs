@@ -18,8 +18,8 @@ pub struct Framer {
     limits: Limits,
     /// `None` until the first bytes tell.
     shape: Option<Shape>,
-    /// How far the message at the front has been read, if it is unframed and not wholly there.
-    partial: Option<Skipper>,
+    /// How far the message at the front has been read, where messages are unframed.
+    skipper: Option<Skipper>,
 }
 
 impl Framer {
@@ -28,7 +28,7 @@ impl Framer {
         Framer {
             limits,
             shape: None,
-            partial: None,
+            skipper: None,
         }
     }
 
@@ -37,7 +37,7 @@ impl Framer {
         Framer {
             limits,
             shape: Some(shape),
-            partial: None,
+            skipper: None,
         }
     }
 
@@ -106,12 +106,12 @@ impl Framer {
         }
         let limits = &self.limits;
         let skipper = self
-            .partial
+            .skipper
             .get_or_insert_with(|| Skipper::message(protocol, limits));
         let Some(length) = skipper.run(buffer)? else {
             return Ok(None);
         };
-        self.partial = None;
+        skipper.restart();
         Ok(Some(buffer.split_to(length).freeze()))
     }
 }

@@ -1,4 +1,7 @@
 //! Reads binary tokens off the front of one message.
+//!
+//! In: a message that is wholly there. Out: numbers, counts that the rest of the message can hold, and slices of
+//! it. Nothing is checked against a schema here.
 
 use bytes::Bytes;
 use thrift::protocol::TType;

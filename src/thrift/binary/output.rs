@@ -1,4 +1,6 @@
 //! Appends binary tokens to a buffer.
+//!
+//! In: values whose lengths and counts were checked to fit. Out: bytes. Nothing here can fail.
 
 use bytes::{BufMut, BytesMut};
 use thrift::protocol::TType;

@@ -33,8 +33,8 @@ pub(crate) struct Skipper {
     bytes_max: usize,
     /// What it is called when something does.
     past: Code,
-    /// How many tokens may still be stepped over.
-    tokens: usize,
+    /// How many values may still be stepped over.
+    values: usize,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -62,9 +62,8 @@ pub(crate) fn value(
         depth_max: budget.depth,
         bytes_max: bytes.len(),
         past: Code::WireTruncated,
-        tokens: budget.values,
+        values: budget.values,
     };
-    skipper.spend()?;
     let mut token = Token { bytes, at: 0 };
     match skipper.value(&mut token, ty, false) {
         Ok(()) => skipper.at = token.at,
@@ -72,24 +71,35 @@ pub(crate) fn value(
         Err(Stop::Wrong(err)) => return Err(err),
     }
     let end = skipper.run(bytes)?;
-    budget.values = skipper.tokens;
+    budget.values = skipper.values;
     end.ok_or_else(truncated)
 }
 
 impl Skipper {
     /// At the start of a message.
     pub(crate) fn message(protocol: Protocol, limits: &Limits) -> Self {
-        Skipper {
+        let mut skipper = Skipper {
             protocol,
             at: 0,
             owed: 0,
-            open: vec![Open::Fields, Open::Head],
+            open: Vec::new(),
             depth_max: limits.depth_max.min(DEPTH_CEILING),
             bytes_max: limits.frame_bytes_max,
             past: Code::WireFrameTooLarge,
-            // A stream's tokens are paid for by the bytes that carry them.
-            tokens: usize::MAX,
-        }
+            // A stream's values are paid for by the bytes that carry them.
+            values: usize::MAX,
+        };
+        skipper.restart();
+        skipper
+    }
+
+    /// At the start of the next message.
+    pub(crate) fn restart(&mut self) {
+        self.at = 0;
+        self.owed = 0;
+        self.values = usize::MAX;
+        self.open.clear();
+        self.open.extend([Open::Fields, Open::Head]);
     }
 
     /// Goes on in `bytes`, which begin where the message began. The message's length, once its end is there.
@@ -104,7 +114,6 @@ impl Skipper {
             let Some(open) = self.open.last().copied() else {
                 return Ok(Some(self.at));
             };
-            self.spend()?;
             let mut token = Token { bytes, at: self.at };
             match self.step(open, &mut token) {
                 Ok(()) => self.at = token.at,
@@ -116,14 +125,6 @@ impl Skipper {
                 return Err(self.past_the_end(self.owed));
             }
         }
-    }
-
-    fn spend(&mut self) -> Result<(), WireError> {
-        self.tokens = self
-            .tokens
-            .checked_sub(1)
-            .ok_or_else(error::too_many_values)?;
-        Ok(())
     }
 
     /// One token. Whatever this changes besides `token` comes after the last look for bytes.
@@ -202,6 +203,11 @@ impl Skipper {
 
     #[inline]
     fn value(&mut self, token: &mut Token<'_>, ty: TType, in_field: bool) -> Result<(), Stop> {
+        // A token that is looked at again because it was cut is paid for again: only messages are cut.
+        self.values = self
+            .values
+            .checked_sub(1)
+            .ok_or_else(error::too_many_values)?;
         if let Some(width) = self.width(ty, in_field) {
             self.owed = width;
             return Ok(());

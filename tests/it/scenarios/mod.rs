@@ -1,0 +1,113 @@
+//! Plays the pages of `tests/scenarios`: an IDL, a view, scripted lookups, one call, and what comes of it.
+//!
+//! Time is paused, so a lookup that takes 30 ms takes exactly 30 ms and none of the tester's. Every page is
+//! played evented and serially; the reply must be the same unless the page has a block of its own for
+//! `serial`. `SCENARIO=part-of-a-name` plays only the pages whose names contain it.
+
+mod page;
+mod script;
+mod story;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tributary::config::{Document, Problems, Program, Source, check_document};
+use tributary::context::{Context, Mode};
+use tributary::guard::{Guards, Random};
+use tributary::idl::Type;
+use tributary::value::Value;
+use tributary::view::{Conform, merge, run};
+
+use page::{Call, Page};
+use story::Story;
+
+#[tokio::test(flavor = "local", start_paused = true)]
+async fn every_page_goes_as_written() {
+    let mut pages = page::read_all(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scenarios"));
+    if let Ok(part) = std::env::var("SCENARIO") {
+        pages.retain(|page| page.name.contains(&part));
+    }
+    let mut wrong = Vec::new();
+    for page in &pages {
+        wrong.extend(differences(page).await);
+    }
+    let count = pages.len();
+    assert!(count > 0, "no page to play");
+    assert!(
+        wrong.is_empty(),
+        "{} of {count} pages went otherwise:\n\n{}",
+        wrong.len(),
+        wrong.join("\n\n")
+    );
+}
+
+/// What a page expects and did not get, ready to be read and, if it is right, pasted into the page.
+async fn differences(page: &Page) -> Vec<String> {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let program = match load(page, folder.path()) {
+        Ok(program) => Arc::new(program),
+        Err(refused) => return page.compare("expect", &page.expect, &refused),
+    };
+    let evented = play(page, &program, Mode::Evented).await;
+    let serial = play(page, &program, Mode::Serial).await;
+    let mut wrong = page.compare("expect", &page.expect, &evented);
+    match &page.serial {
+        Some(expected) => wrong.extend(page.compare("serial", expected, &serial)),
+        None => wrong.extend(page.compare("reply when serial", &evented.result(), &serial.result())),
+    }
+    wrong
+}
+
+fn load(page: &Page, folder: &Path) -> Result<Program, Story> {
+    std::fs::write(folder.join("scenario.thrift"), &page.idl).expect("the folder is ours");
+    let path = folder.join("tributary.toml").display().to_string();
+    let source = Source {
+        path: Arc::from(path),
+        text: Arc::from(page.toml.as_str()),
+    };
+    let document = Document {
+        source,
+        problems: Problems::default(),
+    };
+    check_document(document, &script::registry(page)).map_err(|problems| Story::refused(&problems))
+}
+
+/// One call from its parameters to the merged reply.
+async fn play(page: &Page, program: &Arc<Program>, mode: Mode) -> Story {
+    let call = page.call.as_ref().unwrap_or_else(|| panic!("{}: no call", page.name));
+    let Some(plan) = program.plans.get(call.method.as_str()) else {
+        panic!("{}: no view `{}`", page.name, call.method);
+    };
+    let schema = &program.schema;
+    let guards = Guards::connect(Arc::clone(program), Random::seeded(1)).await;
+    let params = Conform::new(schema, false)
+        .value(call.params.clone(), &Type::Struct(plan.params))
+        .unwrap_or_else(|why| panic!("{}: the call: {why}", page.name));
+    let Value::Record(params) = params else {
+        panic!("{}: parameters are a JSON object", page.name);
+    };
+    let context = context(call, plan.deadline, mode);
+    let mut ran = run(plan, schema, &guards, &params.values, &context).await;
+
+    assert_eq!(ran.timeline.tracks.len(), plan.steps.len(), "{}: one fate per lookup", page.name);
+    for (track, outcome) in ran.timeline.tracks.iter().zip(&ran.outcomes) {
+        assert_eq!((track.fate, track.code), (outcome.fate, outcome.code), "{}: {}", page.name, track.name);
+    }
+    let merged = match &ran.failure {
+        Some(_) => None,
+        None => Some(merge(plan, schema, &mut ran.outcomes)),
+    };
+    Story::of(program, plan, &ran, merged)
+}
+
+fn context(call: &Call, deadline: Duration, mode: Mode) -> Context {
+    let arrived = Instant::now();
+    let budget = call.deadline.map_or(deadline, |budget| budget.min(deadline));
+    let mut context = Context::new(arrived, arrived + budget);
+    context.mode = mode;
+    context.request_id = Arc::from(call.request_id.as_str());
+    context.baggage.clone_from(&call.baggage);
+    context
+}

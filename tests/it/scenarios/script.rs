@@ -92,7 +92,8 @@ fn answer(page: &Page, text: &str) -> Answer {
 
 fn closure(params: Vec<String>, behaviour: Behaviour) -> Closure {
     let names: Vec<String> = params.into_iter().filter(|param| !param.is_empty()).collect();
-    let declared: Vec<&str> = names.iter().map(String::as_str).collect();
+    let declared = names.clone();
+    let declared: Vec<&str> = declared.iter().map(String::as_str).collect();
     let echoed = Names::new(declared.iter().copied());
     Closure::new(&declared, move |input| {
         let answer = behaviour.choose(&input);

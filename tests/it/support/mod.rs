@@ -1,0 +1,13 @@
+//! The program and the servers it needs, each as a process on a free port, gone when dropped.
+//!
+//! No waiting by the clock: a server is ready when it says so in its own words, and a test reads with a
+//! time limit that only a failure ever reaches.
+
+mod process;
+mod redis;
+mod tributary;
+mod wire;
+
+pub(crate) use redis::Redis;
+pub(crate) use tributary::Tributary;
+pub(crate) use wire::Wire;

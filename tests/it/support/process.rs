@@ -1,0 +1,93 @@
+//! A child process whose words are read line by line and that ends with its owner.
+
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::io::{BufRead as _, BufReader, Read};
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
+use std::time::Duration;
+
+/// Only a failure ever waits this long.
+pub(super) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A running program.
+pub(super) struct Process {
+    child: Child,
+    /// What it writes, stdout and stderr alike, as it comes.
+    lines: Receiver<String>,
+    /// Lines already looked at.
+    seen: Vec<String>,
+}
+
+impl Process {
+    /// Starts `command`. `package` is what has to be installed when there is no such program.
+    pub(super) fn start(command: &mut Command, package: &str) -> Self {
+        let program = command.get_program().to_string_lossy().into_owned();
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command
+            .spawn()
+            .unwrap_or_else(|err| panic!("can't start `{program}` ({err}): install {package}"));
+        let (sender, lines) = channel();
+        let streams: [Option<Box<dyn Read + Send>>; 2] = [
+            child.stdout.take().map(|stream| Box::new(stream) as _),
+            child.stderr.take().map(|stream| Box::new(stream) as _),
+        ];
+        for stream in streams.into_iter().flatten() {
+            let sender = sender.clone();
+            // Read to the end whether or not anyone listens, so that the child never blocks on a full pipe.
+            thread::spawn(move || {
+                for line in BufReader::new(stream).lines().map_while(Result::ok) {
+                    drop(sender.send(line));
+                }
+            });
+        }
+        Process { child, lines, seen: Vec::new() }
+    }
+
+    /// The next line that `wanted` takes; `None` if the program ends, or is silent too long, before.
+    pub(super) fn wait_for<T>(&mut self, wanted: impl Fn(&str) -> Option<T>) -> Option<T> {
+        loop {
+            let line = self.lines.recv_timeout(PATIENCE).ok()?;
+            let found = wanted(&line);
+            self.seen.push(line);
+            if found.is_some() {
+                return found;
+            }
+        }
+    }
+
+    /// Everything it wrote so far.
+    pub(super) fn written(&mut self) -> String {
+        self.seen.extend(self.lines.try_iter());
+        self.seen.join("\n")
+    }
+
+    /// Sends a signal by its name, such as `TERM`.
+    pub(super) fn signal(&self, name: &str) {
+        let status = Command::new("kill")
+            .args([&format!("-{name}"), &self.child.id().to_string()])
+            .status()
+            .expect("`kill` is part of every system");
+        assert!(status.success(), "the process is still there");
+    }
+
+    /// Waits for its end, which has to come by itself.
+    pub(super) fn end(mut self) -> (ExitStatus, String) {
+        // Its streams close when it ends; then nobody sends lines any more.
+        while let Ok(line) = self.lines.recv_timeout(PATIENCE) {
+            self.seen.push(line);
+        }
+        let ended = self.child.try_wait().expect("it is our child");
+        let status = match ended {
+            Some(status) => status,
+            None => self.child.wait().expect("it is our child"),
+        };
+        (status, self.seen.join("\n"))
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}

@@ -1,0 +1,57 @@
+//! A real Redis server that keeps nothing.
+
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::process::Command;
+
+use tempfile::TempDir;
+
+use super::process::Process;
+use super::wire::Wire;
+
+/// A running `redis-server`.
+pub(crate) struct Redis {
+    /// Where it listens.
+    pub(crate) addr: SocketAddr,
+    _process: Process,
+    _folder: TempDir,
+}
+
+impl Redis {
+    /// Starts one on a free port.
+    pub(crate) fn start() -> Self {
+        // Another process may take the port between its choice and its use: then another is tried.
+        (0..5).find_map(|_| Redis::start_on(free_port())).expect("one of five free ports is still free")
+    }
+
+    /// Starts one on `port`; `None` when that is taken.
+    pub(crate) fn start_on(port: u16) -> Option<Self> {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let mut command = Command::new("redis-server");
+        command.args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--port", &port.to_string()]);
+        command.arg("--dir").arg(folder.path());
+        let mut process = Process::start(&mut command, "the Debian package `redis-server`");
+        process.wait_for(|line| line.contains("Ready to accept connections").then_some(()))?;
+        let addr = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        Some(Redis { addr, _process: process, _folder: folder })
+    }
+
+    /// What `[backends.NAME]` calls it.
+    pub(crate) fn url(&self) -> String {
+        format!("redis://{}/0", self.addr)
+    }
+
+    /// Runs one command, its words in Redis's inline form, and expects its first line of reply not to be an
+    /// error.
+    pub(crate) fn run(&self, command: &str) {
+        let mut wire = Wire::connect(self.addr);
+        wire.send(format!("{command}\r\n").as_bytes());
+        let line = wire.read_line();
+        assert!(!line.starts_with('-'), "{command}: {line}");
+    }
+}
+
+/// A port that was free a moment ago.
+pub(crate) fn free_port() -> u16 {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+    listener.local_addr().expect("it is bound").port()
+}

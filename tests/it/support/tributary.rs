@@ -1,0 +1,82 @@
+//! The real binary, serving a configuration from a folder of its own.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Command, ExitStatus};
+
+use tempfile::TempDir;
+
+use super::process::Process;
+use super::wire::Wire;
+
+/// A serving `tributary serve`.
+pub(crate) struct Tributary {
+    /// Where it listens.
+    pub(crate) addr: SocketAddr,
+    process: Process,
+    folder: TempDir,
+}
+
+impl Tributary {
+    /// Serves `config` with `files` beside it. A `listen` of the configuration is overruled by a free port.
+    pub(crate) fn start(config: &str, files: &[(&str, &str)]) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        for (name, text) in files {
+            std::fs::write(folder.path().join(name), text).expect("the folder is ours");
+        }
+        std::fs::write(folder.path().join("tributary.toml"), config).expect("the folder is ours");
+        Tributary::serve(folder, &[])
+    }
+
+    /// Serves the `tributary.toml` of `folder` with `env` set.
+    pub(crate) fn serve(folder: TempDir, env: &[(&str, &str)]) -> Self {
+        let config = folder.path().join("tributary.toml");
+        on_a_free_port(&config);
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tributary"));
+        command.arg("serve").arg("-c").arg(&config).envs(env.iter().copied());
+        let mut process = Process::start(&mut command, "the program itself with `cargo build`");
+        let Some(addr) = process.wait_for(bound) else {
+            panic!("`tributary serve` never said `listening`:\n{}", process.written());
+        };
+        Tributary { addr, process, folder }
+    }
+
+    /// A new connection.
+    pub(crate) fn connect(&self) -> Wire {
+        Wire::connect(self.addr)
+    }
+
+    /// Where its configuration stands.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Asks it to stop with a signal by its name, and waits for its end: the status and what it logged.
+    pub(crate) fn stop(self, signal: &str) -> (ExitStatus, String) {
+        self.process.signal(signal);
+        self.process.end()
+    }
+}
+
+/// The address on a line such as `listening addr=127.0.0.1:41234`.
+fn bound(line: &str) -> Option<SocketAddr> {
+    if !line.contains("listening") {
+        return None;
+    }
+    let (_, tail) = line.rsplit_once("127.0.0.1:")?;
+    let port: String = tail.chars().take_while(char::is_ascii_digit).collect();
+    format!("127.0.0.1:{port}").parse().ok()
+}
+
+/// Rewrites `listen`, or adds it to `[server]`.
+fn on_a_free_port(config: &Path) {
+    let text = std::fs::read_to_string(config).expect("a configuration");
+    let kept = text.lines().filter(|line| !line.starts_with("listen"));
+    let lines: Vec<&str> = kept
+        .flat_map(|line| match line {
+            "[server]" => vec![line, "listen = \"127.0.0.1:0\""],
+            _ => vec![line],
+        })
+        .collect();
+    std::fs::write(config, lines.join("\n")).expect("the folder is ours");
+}

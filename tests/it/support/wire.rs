@@ -1,0 +1,82 @@
+//! A bare socket: bytes out, bytes in, by hand.
+
+use std::io::{ErrorKind, Read as _, Write as _};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+
+use super::process::PATIENCE;
+
+/// One connection.
+pub(crate) struct Wire(TcpStream);
+
+impl Wire {
+    pub(crate) fn connect(addr: SocketAddr) -> Self {
+        let stream = TcpStream::connect(addr).unwrap_or_else(|err| panic!("{addr}: {err}"));
+        stream.set_read_timeout(Some(PATIENCE)).expect("not zero");
+        stream.set_nodelay(true).expect("a TCP socket");
+        Wire(stream)
+    }
+
+    /// Sends bytes as they are.
+    pub(crate) fn send(&mut self, bytes: &[u8]) {
+        self.0.write_all(bytes).expect("the server takes bytes");
+    }
+
+    /// Sends a message with its length before it.
+    pub(crate) fn send_frame(&mut self, message: &[u8]) {
+        let len = u32::try_from(message.len()).expect("a small message");
+        self.send(&[&len.to_be_bytes(), message].concat());
+    }
+
+    /// The next `len` bytes.
+    pub(crate) fn read(&mut self, len: usize) -> Vec<u8> {
+        let mut bytes = vec![0; len];
+        self.0.read_exact(&mut bytes).expect("the server answers");
+        bytes
+    }
+
+    /// The next message that has its length before it, without the length.
+    pub(crate) fn read_frame(&mut self) -> Vec<u8> {
+        let len: [u8; 4] = self.read(4).try_into().expect("four bytes");
+        self.read(u32::from_be_bytes(len) as usize)
+    }
+
+    /// The next line, without its end.
+    pub(crate) fn read_line(&mut self) -> String {
+        let mut line = Vec::new();
+        while !line.ends_with(b"\r\n") {
+            line.extend(self.read(1));
+        }
+        String::from_utf8_lossy(&line).trim_end().to_owned()
+    }
+
+    /// Says that nothing more will be sent.
+    pub(crate) fn finish(&self) {
+        self.0.shutdown(Shutdown::Write).expect("still connected");
+    }
+
+    /// Everything up to the end of the connection, which has to come.
+    pub(crate) fn read_to_end(&mut self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        match self.0.read_to_end(&mut bytes) {
+            Ok(_) => bytes,
+            // A server that closes with bytes unread resets the connection; that is an end too.
+            Err(err) if err.kind() == ErrorKind::ConnectionReset => bytes,
+            Err(err) => panic!("the server did not close: {err}"),
+        }
+    }
+}
+
+/// The bytes of text such as `80 01 00 01`; `'getAirport'` stands for its letters.
+pub(crate) fn bytes(text: &str) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for (at, part) in text.split('\'').enumerate() {
+        if at % 2 == 1 {
+            bytes.extend(part.as_bytes());
+            continue;
+        }
+        for pair in part.split_whitespace() {
+            bytes.push(u8::from_str_radix(pair, 16).unwrap_or_else(|_| panic!("`{pair}` is no byte")));
+        }
+    }
+    bytes
+}

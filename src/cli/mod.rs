@@ -1,3 +1,124 @@
 //! The command line: one file or folder per command.
+//!
+//! In: the words typed. Out: data on stdout, everything else on stderr, and how the process ends. Each
+//! command is a struct of its options and a function `run(options, &mut Output)`.
 
+mod exit;
+mod output;
+mod logs; // tracing to stderr
+mod method; // which method of which IDL
+mod params; // `name=value` to typed parameters
+mod client; // one connection to a server
+mod connect; // how to reach it
+mod reply; // a reply as text
+mod serve;
+mod check;
+mod explain;
+mod call;
+mod compare;
 pub mod demo;
+mod completions;
+
+use std::ffi::OsString;
+
+use clap::{Parser, Subcommand};
+
+pub use client::{Call, Client, ClientError, Reply};
+pub use exit::{ExitStatus, Failure, Reason};
+pub use output::{Color, Output};
+
+/// Serves a Thrift service straight from its IDL: every method is a set of lookups, run at the same time and
+/// merged into one typed reply
+#[derive(Debug, Parser)]
+#[command(
+    name = "tributary",
+    bin_name = "tributary",
+    version,
+    arg_required_else_help = true,
+    after_help = EXAMPLES
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    /// Where to use colour
+    #[arg(long, global = true, value_enum, default_value_t, value_name = "WHEN")]
+    color: Color,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  tributary demo --once                     see what it does, on real data
+  tributary check -c tributary.toml         everything that is wrong with a configuration
+  tributary serve -c tributary.toml         serve it
+  tributary call getAirport code=JFK        call a method
+
+Exit codes: 0 done, 1 the thing asked for failed, 2 bad usage or configuration";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Demo(demo::Demo),
+    Serve(serve::Serve),
+    Check(check::Check),
+    Explain(explain::Explain),
+    Call(Box<call::CallCommand>),
+    Compare(Box<compare::Compare>),
+    Completions(completions::Completions),
+}
+
+/// Runs the command that `args`, the program's name first, asks for.
+pub fn main<A: Into<OsString> + Clone>(args: impl IntoIterator<Item = A>) -> ExitStatus {
+    let mut out = Output::stdio();
+    let status = main_with(args, &mut out);
+    out.finish(status)
+}
+
+fn main_with<A: Into<OsString> + Clone>(
+    args: impl IntoIterator<Item = A>,
+    out: &mut Output,
+) -> ExitStatus {
+    let cli = match Cli::try_parse_from(args) {
+        Ok(cli) => cli,
+        Err(err) => return usage(&err, out),
+    };
+    out.set_color(cli.color);
+    run(cli.command, out).unwrap_or_else(|failure| {
+        failure.tell(out);
+        failure.status
+    })
+}
+
+fn run(command: Command, out: &mut Output) -> Result<ExitStatus, Failure> {
+    match command {
+        Command::Demo(options) => demo::run(&options, out),
+        Command::Serve(options) => serve::run(&options, out),
+        Command::Check(options) => check::run(&options, out),
+        Command::Explain(options) => explain::run(&options, out),
+        Command::Call(options) => call::run(&options, out),
+        Command::Compare(options) => compare::run(&options, out),
+        Command::Completions(options) => Ok(completions::run(&options, out)),
+    }
+}
+
+/// What clap has to say: help and version are data that was asked for, everything else is misuse.
+fn usage(err: &clap::Error, out: &mut Output) -> ExitStatus {
+    let text = |color| {
+        let text = err.render();
+        if color {
+            text.ansi().to_string()
+        } else {
+            text.to_string()
+        }
+    };
+    if err.use_stderr() {
+        out.note(&text(out.note_color()));
+        ExitStatus::Misuse
+    } else {
+        out.data(&text(out.data_color()));
+        ExitStatus::Done
+    }
+}
+
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;

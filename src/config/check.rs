@@ -60,6 +60,8 @@ pub struct LookupDef {
     pub name: Arc<str>,
     /// Whom it asks, and what.
     pub asks: Asks,
+    /// The names of its parameters, in the order in which a step binds them.
+    pub params: Vec<Arc<str>>,
     /// Faults for testing.
     pub inject: Inject,
 }
@@ -279,6 +281,7 @@ fn assemble(
     let of_code = registry.iter().map(|(name, closure)| LookupDef {
         name: Arc::clone(name),
         asks: Asks::Closure(closure.clone()),
+        params: closure.params().to_vec(),
         inject: Inject::default(),
     });
     Program {
@@ -300,10 +303,11 @@ fn assemble(
 
 // Both are `Some` for every entry of a configuration without problems, so that indices stay right.
 fn lookup_def(entry: LookupEntry) -> Option<LookupDef> {
-    let asks = Asks::Store(entry.backend?, entry.compiled?.lookup);
+    let compiled = entry.compiled?;
     Some(LookupDef {
         name: entry.name,
-        asks,
+        asks: Asks::Store(entry.backend?, compiled.lookup),
+        params: compiled.params,
         inject: entry.inject,
     })
 }

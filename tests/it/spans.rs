@@ -45,7 +45,8 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Paths {
         let mut find = Find(None);
         attributes.record(&mut find);
         let span = context.span(id).expect("just made");
-        span.extensions_mut().insert(Word(find.0.unwrap_or_default()));
+        span.extensions_mut()
+            .insert(Word(find.0.unwrap_or_default()));
     }
 
     fn on_record(&self, id: &Id, values: &Record<'_>, context: Context<'_, S>) {
@@ -59,7 +60,9 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Paths {
     fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
         let mut find = Find(None);
         event.record(&mut find);
-        let (Some(asked), Some(scope)) = (find.0, context.event_scope(event)) else { return };
+        let (Some(asked), Some(scope)) = (find.0, context.event_scope(event)) else {
+            return;
+        };
         if event.metadata().target() != "spans" {
             return;
         }
@@ -69,7 +72,10 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Paths {
             format!("{}:{word}", span.name())
         });
         let path: Vec<String> = names.collect();
-        self.0.lock().expect("one thread").push(format!("{} {asked}", path.join(" > ")));
+        self.0
+            .lock()
+            .expect("one thread")
+            .push(format!("{} {asked}", path.join(" > ")));
     }
 }
 
@@ -124,7 +130,10 @@ async fn lookups_of_interleaved_calls_are_under_their_own_call() {
     let _guard = tracing::subscriber::set_default(subscriber);
 
     let method = program.service().method("page").unwrap();
-    let shape = Shape { transport: Transport::Framed, protocol: Protocol::Binary };
+    let shape = Shape {
+        transport: Transport::Framed,
+        protocol: Protocol::Binary,
+    };
     let calls = RefCell::new(Vec::new());
     for id in ["one", "two"] {
         let json = format!(r#"{{"key": "k", "context": {{"request_id": "{id}"}}}}"#);
@@ -132,8 +141,16 @@ async fn lookups_of_interleaved_calls_are_under_their_own_call() {
         let conform = Conform::new(&program.schema, false);
         let record = conform.value(params, &Type::Struct(method.params)).unwrap();
         let mut message = BytesMut::new();
-        let head = HeadOut { name: "page", kind: TMessageType::Call, sequence: 1 };
-        let body = Body::Params { schema: &program.schema, id: method.params, record: &record };
+        let head = HeadOut {
+            name: "page",
+            kind: TMessageType::Call,
+            sequence: 1,
+        };
+        let body = Body::Params {
+            schema: &program.schema,
+            id: method.params,
+            record: &record,
+        };
         write_message(&mut message, shape, head, body).unwrap();
         let message = message.freeze().slice(4..);
         match service.admit(shape, &message, Instant::now()).unwrap() {

@@ -1,4 +1,221 @@
 //! `tributary demo`: the server on real data, without anything to install or configure.
+//!
+//! Lays the embedded data out in a temporary folder, starts the weather service and a server over them, makes
+//! one call both ways through the socket as any client would, draws both, and goes on serving. What it serves is
+//! `docker/demo/tributary.toml` with the addresses, and with `--even` the delays, put in.
 
 pub mod data;
 pub mod weather;
+
+use std::io;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use clap::Args;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::client::{Call, Client};
+use super::compare::{Measured, measure};
+use super::connect::on_loop;
+use super::exit::{ExitStatus, Failure};
+use super::method::Found;
+use super::output::Output;
+use super::params::Params;
+use super::reply;
+use crate::server::{Running, Server, StartError};
+use crate::thrift::{Limits, Protocol, Shape, Transport};
+use crate::value::Value;
+
+/// Show what it does, on real data: flights from New York in 2013
+///
+/// Starts the server over SQLite, CSV files and a local HTTP service, with stated delays that stand for network
+/// distance. Runs one call one lookup at a time and all at once, prints both waterfalls, the ratio and the
+/// critical path, then serves until Ctrl-C.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Demo {
+    /// End after the comparison instead of serving
+    #[arg(long)]
+    once: bool,
+    /// Give every lookup the same delay: the most that starting them together can gain
+    #[arg(long)]
+    even: bool,
+    /// The port to serve on; 0 takes a free one [default: 9090, or a free one if that is taken]
+    #[arg(long, value_name = "PORT")]
+    port: Option<u16>,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  tributary demo --once
+  tributary demo --once --even
+  tributary demo --port 0";
+
+const METHOD: &str = "getDeparture";
+/// A flight with everything: a registered plane, both airports, weather, alternatives.
+const PARAMS: &str = "carrier=UA flight=1545 day=2013-01-01 origin=EWR dest=IAH hour=5";
+const DEFAULT_PORT: u16 = 9090;
+/// What each lookup waits with `--even`.
+const EVEN_DELAY: &str = "140ms";
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+pub(super) fn run(options: &Demo, out: &mut Output) -> Result<ExitStatus, Failure> {
+    on_loop(show(options, out))?
+}
+
+async fn show(options: &Demo, out: &mut Output) -> Result<ExitStatus, Failure> {
+    let dir = tempfile::tempdir().context("can't make a temporary folder")?;
+    data::unpack(dir.path())?;
+    let weather = weather::serve(data::WEATHER)
+        .await
+        .context("can't start the weather service")?;
+    let config = data::CONFIG.replace("env:WEATHER_URL", &format!("http://{}", weather.addr));
+    let config = if options.even {
+        evened(&config)
+    } else {
+        config
+    };
+    let server = start(dir.path(), &config, options.port)?;
+
+    let program = server.program();
+    let found = Found::of(&program.schema, program.service, METHOD)
+        .ok_or_else(|| Failure::failed("the demo's IDL has no such method"))?;
+    let shown = compare(&found, &server, out).await?;
+    if options.once {
+        server.stop().context("can't stop the server")?;
+        return Ok(shown);
+    }
+    out.data(&next_steps(dir.path(), &server));
+    until_interrupted()
+        .await
+        .context("can't wait for signals")?;
+    server.stop().context("can't stop the server")?;
+    Ok(shown)
+}
+
+/// Serves `config` from `dir`, on the wanted port or, if nobody wanted one, on a free one.
+fn start(dir: &Path, config: &str, port: Option<u16>) -> Result<Running, Failure> {
+    let path = dir.join("tributary.toml");
+    let serve = |port: u16| {
+        let listen = format!("127.0.0.1:{port}");
+        let config = config.replace("127.0.0.1:9090", &listen);
+        std::fs::write(&path, config).map_err(StartError::Io)?;
+        Server::new(&path).spawn()
+    };
+    let served = match (serve(port.unwrap_or(DEFAULT_PORT)), port) {
+        (Err(StartError::Io(err)), None) if err.kind() == io::ErrorKind::AddrInUse => serve(0),
+        (served, _) => served,
+    };
+    served.map_err(|err| match err {
+        StartError::Problems(problems) => problems.into(),
+        StartError::Io(err) => Failure::failed(format_args!("can't serve: {err}")),
+    })
+}
+
+/// The configuration with one delay for every lookup; none for the plane, which waits for the flight.
+fn evened(config: &str) -> String {
+    let mut lookup = "";
+    let mut lines = Vec::new();
+    for line in config.lines() {
+        if let Some(name) = line.strip_prefix("[lookups.") {
+            lookup = name;
+        }
+        let delay = if lookup == "plane]" {
+            "0ms"
+        } else {
+            EVEN_DELAY
+        };
+        if line.starts_with("inject = { delay = ") {
+            lines.push(format!("inject = {{ delay = \"{delay}\" }}"));
+        } else {
+            lines.push(line.to_owned());
+        }
+    }
+    lines.join("\n")
+}
+
+/// Calls both ways, draws and says what came of it.
+async fn compare(found: &Found, server: &Running, out: &mut Output) -> Result<ExitStatus, Failure> {
+    let shape = Shape {
+        transport: Transport::Framed,
+        protocol: Protocol::Binary,
+    };
+    let addr = server.addr().to_string();
+    let mut client = Client::connect(&addr, shape, Limits::default(), TIMEOUT).await?;
+    let params = [params(found, "SERIAL")?, params(found, "EVENTED")?];
+    out.data(&format!(
+        "Flights that left New York in January 2013: one call, eight lookups.\n\
+         {METHOD} {PARAMS}\n\
+         Delays stand for the network; they stand in the demo's configuration.\n"
+    ));
+    // The first call opens the database and the connections, which is not what is compared.
+    let warm_up = Call {
+        schema: &found.schema,
+        method: found.method(),
+        params: &params[1],
+        timeout: TIMEOUT,
+    };
+    client.call(&warm_up).await?;
+    match measure(&mut client, found, &params, (1, TIMEOUT)).await? {
+        Measured::Both(comparison) => Ok(comparison.show(METHOD, out)),
+        Measured::Threw(reply) => Ok(reply::show(found, &reply, out)),
+    }
+}
+
+fn params(found: &Found, mode: &str) -> Result<Value, Failure> {
+    let mut params = Params::new(&found.schema, found.method());
+    for word in PARAMS.split(' ') {
+        params.word(word)?;
+    }
+    params.word(&format!("context.mode={mode}"))?;
+    params.word("context.want_report=true")?;
+    params.finish()
+}
+
+/// What to type next, in another terminal.
+fn next_steps(dir: &Path, server: &Running) -> String {
+    let program = std::env::current_exe().ok();
+    let program = program
+        .as_deref()
+        .map_or_else(|| "tributary".into(), |path| path.display().to_string());
+    let idl = dir.join("flights.thrift");
+    let idl = idl.display();
+    let (addr, port) = (server.addr(), server.addr().port());
+    format!(
+        "\nServing on {addr} until Ctrl-C. In another terminal:\n\n  \
+         {program} call --addr {addr} --idl {idl} --report {METHOD} {PARAMS}\n  \
+         {program} compare --addr {addr} --idl {idl} {METHOD} {PARAMS}\n\n\
+         or from Python, after `pip install thriftpy2`:\n\n  \
+         import thriftpy2, thriftpy2.rpc\n  \
+         flights = thriftpy2.load(\"{idl}\", module_name=\"flights_thrift\")\n  \
+         client = thriftpy2.rpc.make_client(flights.Flights, \"127.0.0.1\", {port})\n  \
+         departure = client.getDeparture(\"UA\", 1545, \"2013-01-01\", \"EWR\", \"IAH\", 5)\n  \
+         print(departure.airline.name, \"to\", departure.destination.name)\n"
+    )
+}
+
+async fn until_interrupted() -> io::Result<()> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn even_delays_are_all_the_same_but_the_planes() {
+        let even = evened(data::CONFIG);
+        let delays = even.lines().filter(|line| line.starts_with("inject"));
+        let (none, same): (Vec<&str>, Vec<&str>) =
+            delays.partition(|line| line.contains("\"0ms\""));
+        assert_eq!((none.len(), same.len()), (1, 6));
+        assert!(same.iter().all(|line| line.contains(EVEN_DELAY)));
+    }
+}

@@ -55,7 +55,9 @@ async fn differences(page: &Page) -> Vec<String> {
     let mut wrong = page.compare("expect", &page.expect, &evented);
     match &page.serial {
         Some(expected) => wrong.extend(page.compare("serial", expected, &serial)),
-        None => wrong.extend(page.compare("reply when serial", &evented.result(), &serial.result())),
+        None => {
+            wrong.extend(page.compare("reply when serial", &evented.result(), &serial.result()))
+        }
     }
     wrong
 }
@@ -76,7 +78,10 @@ fn load(page: &Page, folder: &Path) -> Result<Program, Story> {
 
 /// One call from its parameters to the merged reply.
 async fn play(page: &Page, program: &Arc<Program>, mode: Mode) -> Story {
-    let call = page.call.as_ref().unwrap_or_else(|| panic!("{}: no call", page.name));
+    let call = page
+        .call
+        .as_ref()
+        .unwrap_or_else(|| panic!("{}: no call", page.name));
     let Some(plan) = program.plans.get(call.method.as_str()) else {
         panic!("{}: no view `{}`", page.name, call.method);
     };
@@ -91,9 +96,20 @@ async fn play(page: &Page, program: &Arc<Program>, mode: Mode) -> Story {
     let context = context(call, plan.deadline, mode);
     let mut ran = run(plan, schema, &guards, &params.values, &context).await;
 
-    assert_eq!(ran.timeline.tracks.len(), plan.steps.len(), "{}: one fate per lookup", page.name);
+    assert_eq!(
+        ran.timeline.tracks.len(),
+        plan.steps.len(),
+        "{}: one fate per lookup",
+        page.name
+    );
     for (track, outcome) in ran.timeline.tracks.iter().zip(&ran.outcomes) {
-        assert_eq!((track.fate, track.code), (outcome.fate, outcome.code), "{}: {}", page.name, track.name);
+        assert_eq!(
+            (track.fate, track.code),
+            (outcome.fate, outcome.code),
+            "{}: {}",
+            page.name,
+            track.name
+        );
     }
     let merged = match &ran.failure {
         Some(_) => None,
@@ -104,7 +120,9 @@ async fn play(page: &Page, program: &Arc<Program>, mode: Mode) -> Story {
 
 fn context(call: &Call, deadline: Duration, mode: Mode) -> Context {
     let arrived = Instant::now();
-    let budget = call.deadline.map_or(deadline, |budget| budget.min(deadline));
+    let budget = call
+        .deadline
+        .map_or(deadline, |budget| budget.min(deadline));
     let mut context = Context::new(arrived, arrived + budget);
     context.mode = mode;
     context.request_id = Arc::from(call.request_id.as_str());

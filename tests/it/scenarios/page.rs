@@ -39,13 +39,19 @@ pub(super) struct Call {
 /// All pages of `folder`, by name.
 pub(super) fn read_all(folder: &Path) -> Vec<Page> {
     let entries = std::fs::read_dir(folder).expect("tests/scenarios exists");
-    let mut paths: Vec<_> = entries.map(|entry| entry.expect("readable").path()).collect();
+    let mut paths: Vec<_> = entries
+        .map(|entry| entry.expect("readable").path())
+        .collect();
     paths.sort();
     paths.iter().map(|path| read(path)).collect()
 }
 
 fn read(path: &Path) -> Page {
-    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let name = path
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned();
     let text = std::fs::read_to_string(path).unwrap_or_else(|err| panic!("{name}: {err}"));
     assert!(text.starts_with("# "), "{name}: a page begins with a title");
     let block = |kind: &str| block(&text, kind);
@@ -68,12 +74,18 @@ fn read(path: &Path) -> Page {
 /// The text between "```kind" and the next fence.
 fn block(text: &str, kind: &str) -> Option<String> {
     let (_, rest) = text.split_once(&format!("\n```{kind}\n"))?;
-    let end = if rest.starts_with("```") { 0 } else { rest.find("\n```")? + 1 };
+    let end = if rest.starts_with("```") {
+        0
+    } else {
+        rest.find("\n```")? + 1
+    };
     Some(rest[..end].to_owned())
 }
 
 fn read_call(name: &str, text: &str) -> Call {
-    let (method, rest) = text.split_once(' ').unwrap_or_else(|| panic!("{name}: `method {{..}}`"));
+    let (method, rest) = text
+        .split_once(' ')
+        .unwrap_or_else(|| panic!("{name}: `method {{..}}`"));
     let (params, rest) = split_json(name, rest);
     let mut call = Call {
         method: method.to_owned(),
@@ -83,7 +95,9 @@ fn read_call(name: &str, text: &str) -> Call {
         baggage: Vec::new(),
     };
     for line in rest.lines().filter(|line| !line.trim().is_empty()) {
-        let (key, value) = line.split_once(" = ").unwrap_or_else(|| panic!("{name}: `{line}`"));
+        let (key, value) = line
+            .split_once(" = ")
+            .unwrap_or_else(|| panic!("{name}: `{line}`"));
         match key.split_once('.') {
             None if key == "deadline" => call.deadline = Some(duration(name, value)),
             None if key == "request_id" => value.clone_into(&mut call.request_id),

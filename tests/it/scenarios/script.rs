@@ -46,20 +46,32 @@ enum Behaviour {
 /// The page's lookups, ready to be registered.
 pub(super) fn registry(page: &Page) -> Registry {
     let mut registry = Registry::new();
-    let mut lines = page.script.lines().filter(|line| !line.trim().is_empty()).peekable();
+    let mut lines = page
+        .script
+        .lines()
+        .filter(|line| !line.trim().is_empty())
+        .peekable();
     while let Some(line) = lines.next() {
-        let (head, said) = line.split_once(" = ").unwrap_or_else(|| panic!("{}: `{line}`", page.name));
+        let (head, said) = line
+            .split_once(" = ")
+            .unwrap_or_else(|| panic!("{}: `{line}`", page.name));
         let (name, params) = head
             .strip_suffix(')')
             .and_then(|head| head.split_once('('))
             .unwrap_or_else(|| panic!("{}: `{head}` is not `name(params)`", page.name));
-        let params: Vec<String> = params.split(',').map(|param| param.trim().to_owned()).collect();
+        let params: Vec<String> = params
+            .split(',')
+            .map(|param| param.trim().to_owned())
+            .collect();
         let behaviour = match said.strip_prefix("by ") {
             None => Behaviour::Always(answer(page, said)),
             Some(param) => {
                 let mut answers = Vec::new();
                 while let Some(line) = lines.next_if(|line| line.starts_with(' ')) {
-                    let (key, said) = line.trim().split_once(" = ").unwrap_or_else(|| panic!("{}: `{line}`", page.name));
+                    let (key, said) = line
+                        .trim()
+                        .split_once(" = ")
+                        .unwrap_or_else(|| panic!("{}: `{line}`", page.name));
                     answers.push((key.to_owned(), answer(page, said)));
                 }
                 Behaviour::By(param.to_owned(), answers)
@@ -83,7 +95,9 @@ fn answer(page: &Page, text: &str) -> Answer {
         "never" => Said::Never,
         "echo" => Said::Echo,
         _ => match rest.strip_prefix("error ") {
-            Some(code) => Said::Error(Code::parse(code).unwrap_or_else(|| panic!("{}: no code `{code}`", page.name))),
+            Some(code) => Said::Error(
+                Code::parse(code).unwrap_or_else(|| panic!("{}: no code `{code}`", page.name)),
+            ),
             None => Said::Value(json_value(&split_json(&page.name, rest).0)),
         },
     };
@@ -91,14 +105,20 @@ fn answer(page: &Page, text: &str) -> Answer {
 }
 
 fn closure(params: Vec<String>, behaviour: Behaviour) -> Closure {
-    let names: Vec<String> = params.into_iter().filter(|param| !param.is_empty()).collect();
+    let names: Vec<String> = params
+        .into_iter()
+        .filter(|param| !param.is_empty())
+        .collect();
     let declared = names.clone();
     let declared: Vec<&str> = declared.iter().map(String::as_str).collect();
     let echoed = Names::new(declared.iter().copied());
     Closure::new(&declared, move |input| {
         let answer = behaviour.choose(&input);
         let values = names.iter().map(|name| input.get(name).clone()).collect();
-        let echo = Record { names: echoed.clone(), values };
+        let echo = Record {
+            names: echoed.clone(),
+            values,
+        };
         async move {
             tokio::time::sleep(answer.after).await;
             match answer.said {

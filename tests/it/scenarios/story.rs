@@ -31,15 +31,21 @@ pub(super) struct Story {
 impl Story {
     /// Reads a block of a page.
     pub(super) fn parse(name: &str, text: &str) -> Self {
-        let begins_json = text.starts_with(['{', '[', '"', '-']) || text.starts_with(|c: char| c.is_ascii_digit());
-        let word = ["true\n", "false\n", "null\n"].iter().any(|word| text.starts_with(word));
+        let begins_json = text.starts_with(['{', '[', '"', '-'])
+            || text.starts_with(|c: char| c.is_ascii_digit());
+        let word = ["true\n", "false\n", "null\n"]
+            .iter()
+            .any(|word| text.starts_with(word));
         let (reply, rest) = if begins_json || word {
             let (json, rest) = split_json(name, text);
             (Some(json), rest)
         } else {
             (None, text)
         };
-        let lines = rest.lines().map(str::trim_end).filter(|line| !line.is_empty());
+        let lines = rest
+            .lines()
+            .map(str::trim_end)
+            .filter(|line| !line.is_empty());
         Story {
             reply,
             lines: lines.map(ToOwned::to_owned).collect(),
@@ -48,7 +54,12 @@ impl Story {
 
     /// A configuration that does not start.
     pub(super) fn refused(problems: &[Problem]) -> Self {
-        let line = |problem: &Problem| format!("refused: {} {}: {}", problem.code, problem.key, problem.message);
+        let line = |problem: &Problem| {
+            format!(
+                "refused: {} {}: {}",
+                problem.code, problem.key, problem.message
+            )
+        };
         Story {
             reply: None,
             lines: problems.iter().map(line).collect(),
@@ -56,13 +67,27 @@ impl Story {
     }
 
     /// A call that was run, and its reply if no required lookup failed.
-    pub(super) fn of(program: &Program, plan: &Plan, ran: &Ran, merged: Option<Result<Value, MergeError>>) -> Self {
+    pub(super) fn of(
+        program: &Program,
+        plan: &Plan,
+        ran: &Ran,
+        merged: Option<Result<Value, MergeError>>,
+    ) -> Self {
         let mut story = Story::default();
         if let Some(failure) = &ran.failure {
             let name = &plan.steps[failure.step].name;
-            let code = failure.code.map_or_else(String::new, |code| format!(" {code}"));
-            let out_of_time = if failure.out_of_time { ", out of time" } else { "" };
-            story.lines.push(format!("failed: {name} {}{code}{out_of_time}", failure.fate.as_str()));
+            let code = failure
+                .code
+                .map_or_else(String::new, |code| format!(" {code}"));
+            let out_of_time = if failure.out_of_time {
+                ", out of time"
+            } else {
+                ""
+            };
+            story.lines.push(format!(
+                "failed: {name} {}{code}{out_of_time}",
+                failure.fate.as_str()
+            ));
         }
         match merged {
             Some(Ok(reply)) => story.reply = Some(reply_json(program, plan, &reply)),
@@ -75,7 +100,8 @@ impl Story {
 
     /// The part that does not depend on when things happened.
     pub(super) fn result(&self) -> Story {
-        let failed = |line: &&String| line.starts_with("failed: ") || line.starts_with("not merged: ");
+        let failed =
+            |line: &&String| line.starts_with("failed: ") || line.starts_with("not merged: ");
         Story {
             reply: self.reply.clone(),
             lines: self.lines.iter().filter(failed).cloned().collect(),
@@ -86,7 +112,11 @@ impl Story {
         let mut text = String::new();
         if let Some(reply) = &self.reply {
             let short = reply.to_string();
-            let json = if short.len() <= 110 { short } else { format!("{reply:#}") };
+            let json = if short.len() <= 110 {
+                short
+            } else {
+                format!("{reply:#}")
+            };
             writeln!(text, "{json}").expect("a String takes everything");
         }
         for line in &self.lines {
@@ -103,7 +133,10 @@ impl Page {
             return Vec::new();
         }
         let (expected, got) = (expected.text(), got.text());
-        vec![format!("{}: {block}\n{expected}--- but got\n{got}", self.name)]
+        vec![format!(
+            "{}: {block}\n{expected}--- but got\n{got}",
+            self.name
+        )]
     }
 }
 

@@ -1,0 +1,205 @@
+//! `tributary call`: one call, its reply as JSON.
+
+use std::io::Read as _;
+
+use clap::Args;
+
+use super::client::{Call, ClientError, Reply};
+use super::connect::{ConnectArgs, on_loop};
+use super::exit::{ExitStatus, Failure};
+use super::method::{Found, IdlArgs, find};
+use super::output::Output;
+use super::params::Params;
+use super::reply;
+use crate::context::Mode;
+use crate::timeline::{Look, render};
+use crate::value::Value;
+
+/// Call a method of a server and print its reply as JSON
+///
+/// Parameters are read by the IDL's types: numbers and bools as such, enums by name, strings as they are, and
+/// structs, lists and maps as JSON. A dotted name sets one field of a struct.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct CallCommand {
+    #[command(flatten)]
+    call: CallArgs,
+    /// Ask for the reply's `tributary.Report`, and draw it as a waterfall on stderr
+    #[arg(long)]
+    report: bool,
+    /// Run the lookups one at a time, in plan order
+    #[arg(long)]
+    serial: bool,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  tributary call getAirport code=JFK
+  tributary call getAirports codes='[\"JFK\", \"LGA\"]'
+  tributary call --report getDeparture carrier=UA flight=1545 day=2013-01-01 origin=EWR dest=IAH hour=5
+  tributary call --addr db1:9090 --idl flights.thrift getAirport context.request_id=42 code=JFK
+  echo '{\"code\": \"JFK\"}' | tributary call getAirport --json -
+
+Exit codes: 0 it returned, 1 it threw or there was no reply, 2 bad usage";
+
+/// A method, its parameters and where to send them.
+#[derive(Clone, Debug, Args)]
+pub(super) struct CallArgs {
+    #[command(flatten)]
+    pub(super) connect: ConnectArgs,
+    #[command(flatten)]
+    idl: IdlArgs,
+    /// Names the call in the server's logs; needs a `tributary.Context` parameter
+    #[arg(long, value_name = "ID")]
+    request_id: Option<String>,
+    /// All parameters as one JSON object; `-` reads it from stdin
+    #[arg(long, value_name = "JSON", conflicts_with = "params")]
+    json: Option<String>,
+    /// The method, as the IDL calls it
+    #[arg(value_name = "METHOD")]
+    method: String,
+    /// Parameters
+    #[arg(value_name = "NAME=VALUE")]
+    params: Vec<String>,
+}
+
+/// What a call asks of its context besides what was typed.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Asked {
+    /// Fill the report.
+    pub(super) report: bool,
+    /// Run the lookups in this way.
+    pub(super) mode: Option<Mode>,
+}
+
+impl CallArgs {
+    /// The method.
+    pub(super) fn find(&self) -> Result<Found, Failure> {
+        find(&self.idl, &self.method)
+    }
+
+    /// What was typed, with stdin read if it is to be.
+    pub(super) fn read_stdin(&mut self) -> Result<(), Failure> {
+        if self.json.as_deref() == Some("-") {
+            let mut text = String::new();
+            std::io::stdin()
+                .read_to_string(&mut text)
+                .map_err(|err| Failure::failed(format_args!("can't read stdin: {err}")))?;
+            self.json = Some(text);
+        }
+        Ok(())
+    }
+
+    /// The parameters, with what is asked of the context.
+    pub(super) fn params(&self, found: &Found, asked: Asked) -> Result<Value, Failure> {
+        let mut params = Params::new(&found.schema, found.method());
+        if let Some(text) = &self.json {
+            params.json(text)?;
+        }
+        for word in &self.params {
+            params.word(word)?;
+        }
+        let request_id = self.request_id.as_deref().map(Value::from);
+        let fields = [
+            (
+                "want_report",
+                "--report",
+                asked.report.then_some(Value::Bool(true)),
+            ),
+            (
+                "mode",
+                "--serial",
+                asked.mode.map(|mode| Value::from(mode.as_str())),
+            ),
+            ("request_id", "--request-id", request_id),
+        ];
+        for (field, option, value) in fields {
+            if let Some(value) = value {
+                let context = context_of(found, option)?;
+                params.set(&format!("{context}.{field}"), value)?;
+            }
+        }
+        params.finish()
+    }
+
+    /// Calls once, on a connection of its own.
+    async fn call(&self, found: &Found, params: &Value) -> Result<Reply, ClientError> {
+        let mut client = self.connect.connect().await?;
+        let call = Call {
+            schema: &found.schema,
+            method: found.method(),
+            params,
+            timeout: self.connect.timeout,
+        };
+        client.call(&call).await
+    }
+}
+
+fn context_of<'a>(found: &'a Found, option: &str) -> Result<&'a str, Failure> {
+    found.context_param().ok_or_else(|| {
+        Failure::misuse(format_args!(
+            "`{option}`: method `{}` has no parameter of type `tributary.Context`",
+            found.method().name
+        ))
+        .help("include \"tributary.thrift\" in the IDL and give the method such a parameter")
+    })
+}
+
+/// That the method can be asked for a report and has a place to put it.
+pub(super) fn can_report(found: &Found, option: &str) -> Result<(), Failure> {
+    context_of(found, option)?;
+    match found.report_field() {
+        Some(_) => Ok(()),
+        None => Err(Failure::misuse(format_args!(
+            "`{option}`: the reply of `{}` has no field of type `tributary.Report`",
+            found.method().name
+        ))
+        .help("include \"tributary.thrift\" in the IDL and give the reply's struct such a field")),
+    }
+}
+
+pub(super) fn run(options: &CallCommand, out: &mut Output) -> Result<ExitStatus, Failure> {
+    let mut args = options.call.clone();
+    let found = args.find()?;
+    if options.report {
+        can_report(&found, "--report")?;
+    }
+    args.read_stdin()?;
+    let asked = Asked {
+        report: options.report,
+        mode: options.serial.then_some(Mode::Serial),
+    };
+    let params = args.params(&found, asked)?;
+    let reply = on_loop(args.call(&found, &params))?.map_err(|err| at_service(&found, err))?;
+    if options.report {
+        draw(&found, &reply, out);
+    }
+    Ok(reply::show(&found, &reply, out))
+}
+
+/// What the service itself said goes by its name.
+pub(super) fn at_service(found: &Found, err: ClientError) -> Failure {
+    match err {
+        ClientError::Application { .. } => {
+            Failure::failed(format_args!("{}: {err}", found.service().name))
+        }
+        other => other.into(),
+    }
+}
+
+fn draw(found: &Found, reply: &Reply, out: &mut Output) {
+    match reply::timeline(found, reply) {
+        Some(timeline) => {
+            let look = Look {
+                title: reply::title(&found.method().name, timeline.mode),
+                width: out.width(),
+                color: out.note_color(),
+                ..Look::default()
+            };
+            let picture = render(&timeline, &look);
+            out.note(&picture);
+        }
+        None if matches!(reply, Reply::Returned(_)) => out.note("the server filled no report"),
+        None => {}
+    }
+}

@@ -1,0 +1,257 @@
+//! One connection to a server: sends a call, waits for its reply, one at a time.
+//!
+//! In: a method of an IDL and its parameters as a value. Out: what it returned or threw, as a value, or why
+//! there is no reply. Sequence ids and names are compared with the call's. A connection that may still hold
+//! an answer nobody read (a timeout, a dropped call) is never used again. Retrying is the caller's business.
+
+use std::io;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use thrift::protocol::TMessageType;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use crate::idl::{Method, Schema, StructId, Type};
+use crate::thrift::{
+    Body, Framer, HeadOut, Limits, Shape, WireError, decode_application_error, decode_result,
+    read_head, write_message,
+};
+use crate::value::Value;
+
+/// How much room is made for each read.
+const READ_BYTES: usize = 16 * 1024;
+
+/// A call to make.
+#[derive(Clone, Copy, Debug)]
+pub struct Call<'a> {
+    /// What the method's types refer to.
+    pub schema: &'a Schema,
+    /// The method.
+    pub method: &'a Method,
+    /// Its parameters, a record that fits [`Method::params`].
+    pub params: &'a Value,
+    /// How long to wait for the reply.
+    pub timeout: Duration,
+}
+
+/// What a server says to a call.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Reply {
+    /// The method's result; null for `void`.
+    Returned(Value),
+    /// An exception that the method declares.
+    Threw {
+        /// Its type.
+        of: StructId,
+        /// Its fields.
+        value: Value,
+    },
+    /// Nothing: the method is oneway and was sent.
+    Sent,
+}
+
+/// Why there is no reply.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// No connection.
+    #[error("can't connect to `{addr}`: {source}")]
+    Connect {
+        /// As it was given.
+        addr: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// The connection broke.
+    #[error("the connection broke: {0}")]
+    Io(#[from] io::Error),
+    /// The server closed the connection before it replied.
+    #[error("the server closed the connection without a reply")]
+    Closed,
+    /// Too long.
+    #[error("no reply within {}", humantime::format_duration(*.0))]
+    Timeout(Duration),
+    /// The reply is no Thrift, or no result of this method.
+    #[error("the reply can't be read: {0}")]
+    Wire(#[from] WireError),
+    /// The reply is another call's.
+    #[error("the reply is another call's: {0}")]
+    OutOfStep(String),
+    /// A `TApplicationException`.
+    #[error("TApplicationException ({}): {message}", application_kind(*.kind))]
+    Application {
+        /// Its number in the protocol.
+        kind: i32,
+        /// The server's words.
+        message: String,
+    },
+}
+
+/// A connection.
+#[derive(Debug)]
+pub struct Client {
+    stream: TcpStream,
+    framer: Framer,
+    shape: Shape,
+    limits: Limits,
+    /// Received and not yet read.
+    received: BytesMut,
+    /// To send; kept for its room.
+    sending: BytesMut,
+    sequence: i32,
+    /// No answer is on its way.
+    settled: bool,
+}
+
+impl Client {
+    /// Connects to `addr`, a host and port, within `within`.
+    pub async fn connect(
+        addr: &str,
+        shape: Shape,
+        limits: Limits,
+        within: Duration,
+    ) -> Result<Self, ClientError> {
+        let failed = |source| ClientError::Connect {
+            addr: addr.to_owned(),
+            source,
+        };
+        let stream = match timeout(within, TcpStream::connect(addr)).await {
+            Ok(connected) => connected.map_err(failed)?,
+            Err(_elapsed) => {
+                let words = format!(
+                    "nothing answers within {}",
+                    humantime::format_duration(within)
+                );
+                return Err(failed(io::Error::new(io::ErrorKind::TimedOut, words)));
+            }
+        };
+        // A call is written at once and waited for: there is nothing to gather.
+        stream.set_nodelay(true).map_err(failed)?;
+        Ok(Client {
+            stream,
+            framer: Framer::with_shape(shape, limits),
+            shape,
+            limits,
+            received: BytesMut::new(),
+            sending: BytesMut::new(),
+            sequence: 0,
+            settled: true,
+        })
+    }
+
+    /// Makes a call. After an error other than a `TApplicationException` the connection is of no use.
+    pub async fn call(&mut self, call: &Call<'_>) -> Result<Reply, ClientError> {
+        if !self.settled {
+            return Err(ClientError::Closed);
+        }
+        self.encode(call)?;
+        self.settled = false;
+        let message = match timeout(call.timeout, self.exchange(call.method.oneway)).await {
+            Ok(message) => message?,
+            Err(_elapsed) => return Err(ClientError::Timeout(call.timeout)),
+        };
+        let Some(message) = message else {
+            self.settled = true;
+            return Ok(Reply::Sent);
+        };
+        self.decode(call, &message)
+    }
+
+    fn encode(&mut self, call: &Call<'_>) -> Result<(), ClientError> {
+        self.sequence = self.sequence.wrapping_add(1);
+        let head = HeadOut {
+            name: &call.method.name,
+            kind: if call.method.oneway {
+                TMessageType::OneWay
+            } else {
+                TMessageType::Call
+            },
+            sequence: self.sequence,
+        };
+        let body = Body::Params {
+            schema: call.schema,
+            id: call.method.params,
+            record: call.params,
+        };
+        self.sending.clear();
+        Ok(write_message(&mut self.sending, self.shape, head, body)?)
+    }
+
+    /// Sends what is encoded and receives one message, unless none will come.
+    async fn exchange(&mut self, oneway: bool) -> Result<Option<Bytes>, ClientError> {
+        self.stream.write_all(&self.sending).await?;
+        if oneway {
+            return Ok(None);
+        }
+        loop {
+            if let Some(message) = self.framer.next(&mut self.received)? {
+                return Ok(Some(message));
+            }
+            self.received.reserve(READ_BYTES);
+            if self.stream.read_buf(&mut self.received).await? == 0 {
+                return Err(ClientError::Closed);
+            }
+        }
+    }
+
+    fn decode(&mut self, call: &Call<'_>, message: &Bytes) -> Result<Reply, ClientError> {
+        let protocol = self.shape.protocol;
+        let (head, body) = read_head(protocol, message)?;
+        // A server that can't read a call may not know its name or number, and says so all the same.
+        if head.kind == TMessageType::Exception {
+            let (kind, text) = decode_application_error(protocol, &body, &self.limits)?;
+            self.settled = head.sequence == self.sequence;
+            let message = text.as_str().to_owned();
+            return Err(ClientError::Application { kind, message });
+        }
+        if head.sequence != self.sequence || head.name.as_str() != &*call.method.name {
+            return Err(ClientError::OutOfStep(format!(
+                "`{}` with sequence id {}, expected `{}` with {}",
+                head.name.as_str(),
+                head.sequence,
+                call.method.name,
+                self.sequence
+            )));
+        }
+        if head.kind != TMessageType::Reply {
+            return Err(ClientError::OutOfStep("it is a call".into()));
+        }
+        self.settled = true;
+        let throws = call.method.throws.iter();
+        let fields: Vec<(i16, &Type)> = (call.method.result.iter().map(|ty| (0, ty)))
+            .chain(throws.map(|throw| (throw.id, &throw.ty)))
+            .collect();
+        match decode_result(call.schema, &fields, protocol, &body, &self.limits)? {
+            Some((0, value)) => Ok(Reply::Returned(value)),
+            None if call.method.result.is_none() => Ok(Reply::Returned(Value::Null)),
+            None => Err(ClientError::OutOfStep("it holds no result".into())),
+            Some((id, value)) => match fields.iter().find(|(have, _)| *have == id) {
+                Some((_, Type::Struct(of))) => Ok(Reply::Threw { of: *of, value }),
+                _ => Err(ClientError::OutOfStep(format!(
+                    "no exception has the id {id}"
+                ))),
+            },
+        }
+    }
+}
+
+/// The kinds of Thrift's application errors, in the words of Apache's libraries.
+fn application_kind(kind: i32) -> &'static str {
+    match kind {
+        1 => "unknown method",
+        2 => "invalid message type",
+        3 => "wrong method name",
+        4 => "bad sequence id",
+        5 => "missing result",
+        6 => "internal error",
+        7 => "protocol error",
+        8 => "invalid transform",
+        9 => "invalid protocol",
+        10 => "unsupported client type",
+        _ => "unknown",
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,309 @@
+//! One connection against servers that behave, and servers that do not.
+
+use std::future::Future;
+
+use thrift::ApplicationErrorKind;
+use tokio::net::TcpListener;
+
+use super::*;
+use crate::cli::testing::schema;
+use crate::thrift::{Protocol, Transport, decode_struct};
+
+const IDL: &str = "
+exception NotFound { 1: string message }
+service Echo {
+  string say(1: string text) throws (1: NotFound missing)
+  void hush(1: string text)
+  oneway void forget(1: string text)
+}";
+
+const SHAPES: [(Transport, Protocol); 4] = [
+    (Transport::Framed, Protocol::Binary),
+    (Transport::Framed, Protocol::Compact),
+    (Transport::Unframed, Protocol::Binary),
+    (Transport::Unframed, Protocol::Compact),
+];
+/// Never waited for, unless a test fails.
+const LONG: Duration = Duration::from_secs(30);
+
+/// What the server of a test answers: the name and sequence id of its head, then its body.
+struct Answer {
+    kind: TMessageType,
+    name: &'static str,
+    later: i32,
+    body: Option<(i16, Value)>,
+}
+
+impl Answer {
+    fn returning(text: &str) -> Self {
+        Answer {
+            kind: TMessageType::Reply,
+            name: "say",
+            later: 0,
+            body: Some((0, Value::from(text))),
+        }
+    }
+}
+
+/// Serves one connection: each call in turn gets the next answer; then the connection is closed.
+async fn serve(listener: TcpListener, shape: Shape, schema: &Schema, answers: Vec<Answer>) {
+    let (mut stream, _) = listener.accept().await.expect("the client connects");
+    let mut framer = Framer::with_shape(shape, Limits::default());
+    let mut received = BytesMut::new();
+    let method = schema.services[0].method("say").expect("in the IDL");
+    for answer in answers {
+        let message = loop {
+            if let Some(message) = framer.next(&mut received).expect("a message") {
+                break message;
+            }
+            assert_ne!(stream.read_buf(&mut received).await.expect("bytes"), 0);
+        };
+        let (head, body) = read_head(shape.protocol, &message).expect("a head");
+        let limits = Limits::default();
+        decode_struct(schema, method.params, shape.protocol, &body, &limits).expect("parameters");
+        let ty = match answer.body {
+            Some((1, _)) => &method.throws[0].ty,
+            _ => method.result.as_ref().expect("a string"),
+        };
+        let fields: Vec<_> = answer
+            .body
+            .iter()
+            .map(|(id, value)| (*id, ty, value))
+            .collect();
+        let body = match answer.kind {
+            TMessageType::Exception => Body::ApplicationError {
+                kind: ApplicationErrorKind::UnknownMethod,
+                message: "call.unknown_method: no such method",
+            },
+            _ => Body::Fields {
+                schema,
+                fields: &fields,
+            },
+        };
+        let head = HeadOut {
+            name: answer.name,
+            kind: answer.kind,
+            sequence: head.sequence.wrapping_add(answer.later),
+        };
+        let mut out = BytesMut::new();
+        write_message(&mut out, shape, head, body).expect("written");
+        stream.write_all(&out).await.expect("sent");
+    }
+}
+
+/// Runs a server with `answers` and `client` beside each other.
+async fn beside<T>(
+    shape: Shape,
+    schema: &Schema,
+    answers: Vec<Answer>,
+    client: impl AsyncFnOnce(Client) -> T,
+) -> T {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let addr = listener.local_addr().expect("bound").to_string();
+    let client = async {
+        let connected = Client::connect(&addr, shape, Limits::default(), LONG).await;
+        client(connected.expect("it listens")).await
+    };
+    let (done, ()) = futures_util::join!(client, serve(listener, shape, schema, answers));
+    done
+}
+
+fn framed() -> Shape {
+    Shape {
+        transport: Transport::Framed,
+        protocol: Protocol::Binary,
+    }
+}
+
+fn params(schema: &Schema, method: &Method) -> Value {
+    Value::Record(crate::value::Record {
+        names: schema.get(method.params).names.clone(),
+        values: vec![Value::from("hello")],
+    })
+}
+
+/// Calls `method` twice against a server with `answers`.
+async fn calls(
+    shape: Shape,
+    method: &str,
+    answers: Vec<Answer>,
+) -> [Result<Reply, ClientError>; 2] {
+    let schema = schema(IDL);
+    let method = schema.services[0].method(method).expect("in the IDL");
+    let params = params(&schema, method);
+    let call = Call {
+        schema: &schema,
+        method,
+        params: &params,
+        timeout: LONG,
+    };
+    let both = async |mut client: Client| [client.call(&call).await, client.call(&call).await];
+    beside(shape, &schema, answers, both).await
+}
+
+fn run<T>(work: impl Future<Output = T>) -> T {
+    super::super::connect::on_loop(work).expect("a loop")
+}
+
+#[test]
+fn results_come_back_in_every_shape() {
+    for (transport, protocol) in SHAPES {
+        let shape = Shape {
+            transport,
+            protocol,
+        };
+        let answers = vec![Answer::returning("one"), Answer::returning("two")];
+        let [first, second] = run(calls(shape, "say", answers));
+        assert_eq!(
+            first.expect("a reply"),
+            Reply::Returned("one".into()),
+            "{shape}"
+        );
+        assert_eq!(
+            second.expect("a reply"),
+            Reply::Returned("two".into()),
+            "{shape}"
+        );
+    }
+}
+
+#[test]
+fn declared_exceptions_are_replies() {
+    let schema = schema(IDL);
+    let method = schema.services[0].method("say").expect("in the IDL");
+    let Type::Struct(of) = method.throws[0].ty else {
+        panic!("an exception")
+    };
+    let value = Value::Record(crate::value::Record {
+        names: schema.get(of).names.clone(),
+        values: vec!["nothing there".into()],
+    });
+    let threw = Answer {
+        body: Some((1, value.clone())),
+        ..Answer::returning("")
+    };
+    let [first, second] = run(calls(
+        framed(),
+        "say",
+        vec![threw, Answer::returning("two")],
+    ));
+    assert_eq!(first.expect("a reply"), Reply::Threw { of, value });
+    assert_eq!(second.expect("a reply"), Reply::Returned("two".into()));
+}
+
+#[test]
+fn an_application_error_leaves_the_connection_in_use() {
+    let exception = Answer {
+        kind: TMessageType::Exception,
+        ..Answer::returning("")
+    };
+    let answers = vec![exception, Answer::returning("two")];
+    let [first, second] = run(calls(framed(), "say", answers));
+    assert_eq!(
+        first.expect_err("an exception").to_string(),
+        "TApplicationException (unknown method): call.unknown_method: no such method"
+    );
+    assert_eq!(second.expect("a reply"), Reply::Returned("two".into()));
+}
+
+#[test]
+fn another_calls_reply_is_refused_and_ends_the_connection() {
+    let wrong_number = Answer {
+        later: 7,
+        ..Answer::returning("not yours")
+    };
+    let wrong_name = Answer {
+        name: "shout",
+        ..Answer::returning("not yours")
+    };
+    for (wrong, says) in [
+        (
+            wrong_number,
+            "`say` with sequence id 8, expected `say` with 1",
+        ),
+        (
+            wrong_name,
+            "`shout` with sequence id 1, expected `say` with 1",
+        ),
+    ] {
+        let [first, second] = run(calls(framed(), "say", vec![wrong]));
+        let first = first.expect_err("out of step").to_string();
+        assert_eq!(first, format!("the reply is another call's: {says}"));
+        assert!(matches!(second, Err(ClientError::Closed)), "{second:?}");
+    }
+}
+
+#[test]
+fn a_result_that_is_not_there_is_an_error() {
+    let empty = Answer {
+        body: None,
+        ..Answer::returning("")
+    };
+    let [first, _] = run(calls(framed(), "say", vec![empty]));
+    assert!(matches!(first, Err(ClientError::OutOfStep(_))), "{first:?}");
+}
+
+#[test]
+fn a_server_that_hangs_up_is_an_error() {
+    let [first, second] = run(calls(framed(), "say", Vec::new()));
+    assert!(
+        matches!(first, Err(ClientError::Closed | ClientError::Io(_))),
+        "{first:?}"
+    );
+    assert!(matches!(second, Err(ClientError::Closed)), "{second:?}");
+}
+
+#[test]
+fn void_and_oneway_return_nothing() {
+    let quiet = Answer {
+        name: "hush",
+        body: None,
+        ..Answer::returning("")
+    };
+    let [first, _] = run(calls(framed(), "hush", vec![quiet]));
+    assert_eq!(first.expect("a reply"), Reply::Returned(Value::Null));
+    let [first, second] = run(calls(framed(), "forget", Vec::new()));
+    assert_eq!(first.expect("sent"), Reply::Sent);
+    drop(second); // The server may have hung up by then.
+}
+
+#[test]
+fn a_late_reply_is_never_taken_for_another_calls() {
+    let schema = schema(IDL);
+    let method = schema.services[0].method("say").expect("in the IDL");
+    let params = params(&schema, method);
+    let call = |timeout| Call {
+        schema: &schema,
+        method,
+        params: &params,
+        timeout,
+    };
+    let (first, second) = run(async {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let addr = listener.local_addr().expect("bound").to_string();
+        let connected = Client::connect(&addr, framed(), Limits::default(), LONG).await;
+        let mut client = connected.expect("it listens");
+        // Nobody ever answers.
+        (
+            client.call(&call(Duration::from_millis(1))).await,
+            client.call(&call(LONG)).await,
+        )
+    });
+    assert!(matches!(first, Err(ClientError::Timeout(_))), "{first:?}");
+    assert!(matches!(second, Err(ClientError::Closed)), "{second:?}");
+}
+
+#[test]
+fn nobody_listening_is_an_error_with_the_address() {
+    let err = run(async {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let addr = listener.local_addr().expect("bound").to_string();
+        drop(listener);
+        let connected = Client::connect(&addr, framed(), Limits::default(), LONG).await;
+        (connected.expect_err("nobody listens"), addr)
+    });
+    assert!(
+        matches!(&err.0, ClientError::Connect { addr, .. } if *addr == err.1),
+        "{err:?}"
+    );
+}

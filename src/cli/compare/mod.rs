@@ -1,0 +1,232 @@
+//! `tributary compare`: the same call one lookup at a time and all at once, as two pictures on one scale.
+//!
+//! Calls take turns on one connection, so that both ways meet the same caches and the same load.
+//! Everything but the report has to be equal in all replies.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use clap::Args;
+use tokio::time::Instant;
+
+use super::call::{Asked, CallArgs, at_service, can_report};
+use super::client::{Call, Client, Reply};
+use super::connect::on_loop;
+use super::exit::{ExitStatus, Failure};
+use super::method::Found;
+use super::output::{Output, count};
+use super::reply;
+use crate::context::Mode;
+use crate::timeline::{Analysis, Look, Timeline, render_together};
+use crate::value::Value;
+
+/// Compare a call one lookup at a time with the same call all at once
+///
+/// The method needs a `tributary.Context` parameter and a `tributary.Report` in its reply. Draws the median call
+/// of each way, and says how much faster one was, how much is possible, and whether the replies are equal.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Compare {
+    #[command(flatten)]
+    call: CallArgs,
+    /// Calls of each way
+    #[arg(short = 'n', long = "calls", value_name = "N", default_value_t = 5,
+          value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    calls: u32,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  tributary compare getDeparture carrier=UA flight=1545 day=2013-01-01 origin=EWR dest=IAH hour=5
+  tributary compare -n 20 --addr db1:9090 --idl flights.thrift getDeparture --json -
+
+Exit codes: 0 all replies are equal, 1 they differ or a call failed, 2 bad usage";
+
+pub(super) fn run(options: &Compare, out: &mut Output) -> Result<ExitStatus, Failure> {
+    let mut args = options.call.clone();
+    let found = args.find()?;
+    can_report(&found, "compare")?;
+    args.read_stdin()?;
+    let params = |mode| {
+        let asked = Asked {
+            report: true,
+            mode: Some(mode),
+        };
+        args.params(&found, asked)
+    };
+    let params = [params(Mode::Serial)?, params(Mode::Evented)?];
+    let comparison = on_loop(async {
+        let mut client = args.connect.connect().await?;
+        measure(
+            &mut client,
+            &found,
+            &params,
+            (options.calls, args.connect.timeout),
+        )
+        .await
+    })??;
+    Ok(match comparison {
+        Measured::Threw(reply) => reply::show(&found, &reply, out),
+        Measured::Both(comparison) => comparison.show(&found.method().name, out),
+    })
+}
+
+/// What the calls came to.
+pub(super) enum Measured {
+    /// One of them threw this: there is nothing to compare.
+    Threw(Reply),
+    /// All returned.
+    Both(Comparison),
+}
+
+/// Both ways, measured.
+#[derive(Debug)]
+pub(super) struct Comparison {
+    /// One lookup at a time.
+    serial: Runs,
+    /// All at once.
+    evented: Runs,
+    /// The names of what differs between the first reply and any other.
+    differing: Vec<String>,
+}
+
+/// The calls of one way: how long each took here, and what the server says happened. Never empty once measured.
+#[derive(Debug, Default)]
+struct Runs(Vec<(Duration, Timeline)>);
+
+/// Makes the calls in turns. `params` are those of the serial and of the evented call.
+pub(super) async fn measure(
+    client: &mut Client,
+    found: &Found,
+    params: &[Value; 2],
+    (calls, timeout): (u32, Duration),
+) -> Result<Measured, Failure> {
+    let mut runs = [Runs::default(), Runs::default()];
+    let mut first = None;
+    let mut differing = Vec::new();
+    for _ in 0..calls {
+        for (params, runs) in params.iter().zip(&mut runs) {
+            let call = Call {
+                schema: &found.schema,
+                method: found.method(),
+                params,
+                timeout,
+            };
+            let begun = Instant::now();
+            let reply = client.call(&call).await;
+            let wall = begun.elapsed();
+            let reply = reply.map_err(|err| at_service(found, err))?;
+            let Reply::Returned(value) = &reply else {
+                return Ok(Measured::Threw(reply));
+            };
+            let Some(timeline) = reply::timeline(found, &reply) else {
+                return Err(Failure::failed("the server filled no report"));
+            };
+            runs.0.push((wall, timeline));
+            // Compared as JSON, where a NaN equals a NaN.
+            let plain = without_report(found, value);
+            differences(
+                first.get_or_insert_with(|| plain.clone()),
+                &plain,
+                &mut differing,
+            );
+        }
+    }
+    let [mut serial, mut evented] = runs;
+    serial.0.sort_by_key(|(wall, _)| *wall);
+    evented.0.sort_by_key(|(wall, _)| *wall);
+    Ok(Measured::Both(Comparison {
+        serial,
+        evented,
+        differing,
+    }))
+}
+
+fn without_report(found: &Found, value: &Value) -> serde_json::Value {
+    let mut json = reply::result_json(found, value);
+    if let (Some(fields), Some(report)) = (json.as_object_mut(), found.report_field()) {
+        fields.shift_remove(report);
+    }
+    json
+}
+
+/// Adds the names of the fields in which `a` and `b` differ.
+fn differences(a: &serde_json::Value, b: &serde_json::Value, into: &mut Vec<String>) {
+    let (Some(a), Some(b)) = (a.as_object(), b.as_object()) else {
+        return;
+    };
+    for name in a.keys().chain(b.keys()) {
+        if a.get(name) != b.get(name) && !into.contains(name) {
+            into.push(name.clone());
+        }
+    }
+}
+
+impl Runs {
+    /// Of an even number, the slower of the two in the middle, so that it is a call that was made.
+    fn median(&self) -> &(Duration, Timeline) {
+        &self.0[self.0.len() / 2]
+    }
+
+    fn line(&self, way: &str) -> String {
+        let wall = |at: usize| ms(self.0[at].0);
+        format!(
+            "{way:<22} median {} ms, {} to {} ms in {}",
+            ms(self.median().0),
+            wall(0),
+            wall(self.0.len() - 1),
+            count(self.0.len(), "call")
+        )
+    }
+}
+
+impl Comparison {
+    /// Draws and says everything.
+    pub(super) fn show(&self, method: &str, out: &mut Output) -> ExitStatus {
+        let (serial, evented) = (self.serial.median(), self.evented.median());
+        let titles = [Mode::Serial, Mode::Evented].map(|mode| reply::title(method, mode));
+        let look = Look {
+            width: out.width(),
+            color: out.data_color(),
+            ..Look::default()
+        };
+        let pictures = [
+            (titles[0].as_str(), &serial.1),
+            (titles[1].as_str(), &evented.1),
+        ];
+        out.data(&render_together(&pictures, &look));
+        out.data(&format!("\n{}", self.words()));
+        if self.differing.is_empty() {
+            out.data("the replies are equal");
+            ExitStatus::Done
+        } else {
+            out.error(
+                &format!("the replies differ in `{}`", self.differing.join("`, `")),
+                Some("does a store change, or answer differently each time?"),
+            );
+            ExitStatus::Failed
+        }
+    }
+
+    fn words(&self) -> String {
+        let (serial, evented) = (self.serial.median(), self.evented.median());
+        let ratio = serial.0.as_secs_f64() / evented.0.as_secs_f64().max(f64::MIN_POSITIVE);
+        // The lookups of the serial call had the stores to themselves: they show best what is possible.
+        let bound = Analysis::of(&serial.1).bound;
+        let mut text = self.serial.line("one lookup at a time:");
+        // Writing to a String can't fail.
+        let _infallible = write!(
+            text,
+            "\n{}\nratio {ratio:.1}x; starting lookups together can gain {bound:.1}x at most",
+            self.evented.line("all at once:")
+        );
+        text
+    }
+}
+
+fn ms(time: Duration) -> String {
+    format!("{:.1}", time.as_secs_f64() * 1000.0)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,169 @@
+//! Views in words.
+
+use super::explain;
+use crate::cli::testing::program;
+
+const IDL: &str = r#"
+include "tributary.thrift"
+
+struct Flight { 1: string tailnum, 2: string dest, 3: list<string> stops }
+struct Airport { 1: string code, 2: string name }
+struct Departure {
+  1: Flight flight
+  2: Airport origin
+  3: string model
+  4: list<Airport> stops
+  5: optional string note
+  6: optional string remark
+}
+
+service Flights {
+  Departure getDeparture(1: string carrier, 2: string origin, 3: bool details, 4: tributary.Context context)
+  list<Airport> getAirports(1: list<string> codes)
+  oneway void forget(1: string carrier)
+}
+"#;
+
+const TOML: &str = r#"
+[server]
+idl = "test.thrift"
+
+[backends.ops]
+kind = "sqlite"
+path = "ops.sqlite"
+in_flight_max = 8
+waiting_max = 16
+
+[lookups.flight]
+backend = "ops"
+sql = "select * from flights where carrier = :carrier"
+rows = "one"
+timeout = "200ms"
+
+[lookups.airport]
+backend = "ops"
+sql = "select * from airports where code = :code"
+rows = "one"
+timeout = "100ms"
+inject = { delay = "60ms", error_rate = 0.5 }
+
+[lookups.plane]
+backend = "ops"
+sql = "select model from planes where tailnum = :tailnum limit :most"
+rows = "value"
+
+[lookups.notes]
+backend = "ops"
+sql = "select note, remark from notes where id = :id"
+rows = "one"
+timeout = "50ms"
+
+[lookups.forget]
+backend = "ops"
+sql = "select 1 where :carrier = ''"
+rows = "value"
+timeout = "2s"
+
+[views.getDeparture]
+deadline = "800ms"
+
+[views.getDeparture.lookups]
+flight = { use = "flight", required = true }
+origin = { use = "airport", with = { code = "origin" } }
+model = { use = "plane", with = { tailnum = "flight.tailnum", most = { value = 1 } }, when = "details" }
+stops = { use = "airport", foreach = "flight.stops", with = { code = "item" }, default = [] }
+notes = { use = "notes", with = { id = "context.request_id" }, into = "." }
+spare = { use = "airport", with = { code = "flight.dest" }, emit = false }
+
+[views.getAirports]
+deadline = "500ms"
+
+[views.getAirports.lookups]
+airports = { use = "airport", foreach = "codes", foreach_max = 20, with = { code = "item" } }
+
+[views.forget.lookups]
+forget = "forget"
+"#;
+
+fn explained(method: &str) -> String {
+    let program = program(IDL, TOML);
+    explain(&program, &program.plans[method])
+}
+
+#[test]
+fn stages_references_and_places_are_told_by_name() {
+    insta::assert_snapshot!(explained("getDeparture"), @r#"
+    getDeparture(carrier, origin, details, context) returns test.Departure
+    6 lookups in 2 stages, deadline 800ms
+
+    stage 1: as the call arrives
+      flight: asks ops (sqlite)
+        required, timeout 200ms
+        carrier <- carrier
+        -> flight
+      origin: asks ops (sqlite) for airport
+        timeout 100ms, injected delay 60ms, injected error rate 0.5
+        code <- origin
+        -> origin
+      notes: asks ops (sqlite)
+        timeout 50ms
+        id <- context.request_id
+        -> the reply's own fields: note, remark
+
+    stage 2: each as soon as it has what it waits for
+      model: asks ops (sqlite) for plane, after flight
+        when details
+        tailnum <- flight.tailnum
+        most    <- 1
+        -> model
+      stops: asks ops (sqlite) for airport, after flight
+        for each of flight.stops, at most 100, default [], timeout 100ms, injected delay 60ms, injected error rate 0.5
+        code <- item
+        -> stops
+      spare: asks ops (sqlite) for airport, after flight
+        timeout 100ms, injected delay 60ms, injected error rate 0.5
+        code <- flight.dest
+        -> not in the reply
+
+    longest chain: flight -> model
+    worst case: 800ms, the deadline: model has no timeout and can take what is left of it
+    warning: one call may ask `ops` 100 times for stops (`foreach_max`); more than may run and wait there: `in_flight_max` is 8, `waiting_max` 16
+    warning: spare feeds nothing: it is not in the reply, and no lookup refers to it
+    "#);
+}
+
+#[test]
+fn a_wide_foreach_is_warned_of() {
+    insta::assert_snapshot!(explained("getAirports"), @r#"
+    getAirports(codes) returns list<test.Airport>
+    1 lookup in 1 stage, deadline 500ms
+
+    stage 1: as the call arrives
+      airports: asks ops (sqlite) for airport
+        for each of codes, at most 20, timeout 100ms, injected delay 60ms, injected error rate 0.5
+        code <- item
+        -> the whole reply
+
+    longest chain: airports
+    worst case: 100ms of the deadline's 500ms: airports 100ms
+    warning: one call may ask `ops` 20 times for airports (`foreach_max`); the rest waits for its turn (`in_flight_max` is 8)
+    "#);
+}
+
+#[test]
+fn a_timeout_beyond_the_deadline_is_warned_of() {
+    insta::assert_snapshot!(explained("forget"), @r#"
+    forget(carrier) is oneway
+    1 lookup in 1 stage, deadline 1s
+
+    stage 1: as the call arrives
+      forget: asks ops (sqlite)
+        timeout 2s
+        carrier <- carrier
+        -> not in the reply
+
+    longest chain: forget
+    worst case: 1s, the deadline; forget 2s would take longer
+    warning: the timeout of forget, 2s, may never be reached: the deadline of 1s comes first
+    "#);
+}

@@ -1,0 +1,242 @@
+//! Turns a plan's places back into the names that the configuration and the IDL have for them.
+
+use std::time::Duration;
+
+use super::chain::Chains;
+use crate::config::{Asks, BackendDef, LookupDef, Program};
+use crate::idl::{StructId, Type};
+use crate::value::Value;
+use crate::view::{Binding, ContextField, Plan, Reference, ReplyShape, Root, Step, Target};
+
+/// A plan and what its places refer to.
+#[derive(Clone, Copy)]
+pub(super) struct Words<'a> {
+    pub(super) program: &'a Program,
+    pub(super) plan: &'a Plan,
+}
+
+impl Words<'_> {
+    /// `getAirport(code, context) returns flights.Airport`
+    pub(super) fn signature(&self) -> String {
+        let schema = &self.program.schema;
+        let names = &schema.get(self.plan.params).names;
+        let names: Vec<&str> = names.iter().map(|name| &**name).collect();
+        let returns = match &self.plan.reply {
+            ReplyShape::Void if self.plan.oneway => "is oneway".to_owned(),
+            ReplyShape::Void => "returns nothing".to_owned(),
+            ReplyShape::Struct(id) => format!("returns {}", schema.get(*id).name),
+            ReplyShape::Whole(ty) => format!("returns {}", schema.describe(ty)),
+        };
+        format!("{}({}) {returns}", self.plan.method, names.join(", "))
+    }
+
+    /// Whom a step asks, for what, and what it waits for.
+    pub(super) fn asks(&self, step: &Step) -> String {
+        let kind = self.backend(step);
+        let kind = kind.map_or("closure", |backend| backend.config.kind());
+        let mut text = format!("asks {} ({kind})", step.backend);
+        let lookup = &self.lookup(step).name;
+        if **lookup != *step.name {
+            text = format!("{text} for {lookup}");
+        }
+        if !step.after.is_empty() {
+            let names: Vec<&str> = step.after.iter().map(|&at| self.name(at)).collect();
+            text = format!("{text}, after {}", names.join(" and "));
+        }
+        text
+    }
+
+    /// Under what conditions it runs, and what comes of it when it fails.
+    pub(super) fn facts(&self, step: &Step) -> Vec<String> {
+        let mut facts = Vec::new();
+        if let Some(when) = &step.when {
+            let reference = self.reference(&when.reference);
+            facts.push(match &when.equals {
+                Some(value) => format!("when {reference} is {}", literal(value)),
+                None => format!("when {reference}"),
+            });
+        }
+        if let Some(foreach) = &step.foreach {
+            let over = self.reference(&foreach.over);
+            facts.push(format!("for each of {over}, at most {}", foreach.max));
+        }
+        if step.required {
+            facts.push("required".into());
+        }
+        if let Some(default) = &step.default {
+            let when = if step.default_on_empty {
+                " when empty"
+            } else {
+                ""
+            };
+            facts.push(format!("default {}{when}", literal(default)));
+        }
+        facts.extend(
+            step.timeout
+                .map(|timeout| format!("timeout {}", time(timeout))),
+        );
+        let inject = &self.lookup(step).inject;
+        if let Some(delay) = inject.delay {
+            facts.push(format!("injected delay {}", time(delay)));
+        }
+        if inject.error_rate > 0.0 {
+            facts.push(format!("injected error rate {}", inject.error_rate));
+        }
+        facts
+    }
+
+    /// Each parameter of a step's lookup and what it is bound to.
+    pub(super) fn bindings(&self, step: &Step) -> Vec<(String, String)> {
+        let names = self.lookup(step).params.iter();
+        let bound = names.zip(&step.bindings).map(|(name, binding)| {
+            let to = match binding {
+                Binding::To(reference) => self.reference(reference),
+                Binding::Literal(value) => literal(value),
+            };
+            (name.to_string(), to)
+        });
+        bound.collect()
+    }
+
+    /// Where a step's value goes.
+    pub(super) fn target(&self, step: &Step) -> String {
+        let schema = &self.program.schema;
+        match &step.target {
+            Target::Nothing => "not in the reply".into(),
+            Target::Field { path, .. } => match &self.plan.reply {
+                ReplyShape::Struct(id) => self.path(*id, path),
+                ReplyShape::Void | ReplyShape::Whole(_) => "the reply".into(),
+            },
+            Target::Spread { of, fields } => {
+                let of = schema.get(*of);
+                let names: Vec<&str> = fields.iter().map(|&at| &*of.fields[at].name).collect();
+                format!("the reply's own fields: {}", names.join(", "))
+            }
+            Target::Whole(_) => "the whole reply".into(),
+        }
+    }
+
+    /// `flight -> plane`
+    pub(super) fn chain(&self, steps: &[usize]) -> String {
+        let names: Vec<&str> = steps.iter().map(|&at| self.name(at)).collect();
+        if names.is_empty() {
+            return "none".into();
+        }
+        names.join(" -> ")
+    }
+
+    /// How long a call can take, and why.
+    pub(super) fn worst(&self, chains: &Chains<'_>) -> String {
+        let deadline = self.plan.deadline;
+        if self.plan.steps.is_empty() {
+            return "there is nothing to wait for".into();
+        }
+        let open = chains.without_timeout();
+        if !open.is_empty() {
+            let what = if open.len() == self.plan.steps.len() {
+                "no lookup has a timeout, and each can take all of it".to_owned()
+            } else {
+                let names: Vec<&str> = open.iter().map(|&at| self.name(at)).collect();
+                let verb = if names.len() == 1 { "has" } else { "have" };
+                format!(
+                    "{} {verb} no timeout and can take what is left of it",
+                    names.join(", ")
+                )
+            };
+            return format!("{}, the deadline: {what}", time(deadline));
+        }
+        let (slowest, sum) = chains.slowest();
+        let terms: Vec<String> = slowest
+            .iter()
+            .map(|&at| {
+                let step = &self.plan.steps[at];
+                format!("{} {}", step.name, time(step.timeout.unwrap_or(deadline)))
+            })
+            .collect();
+        let terms = terms.join(" -> ");
+        if sum > deadline {
+            format!(
+                "{}, the deadline; {terms} would take longer",
+                time(deadline)
+            )
+        } else {
+            format!(
+                "{} of the deadline's {}: {terms}",
+                time(sum),
+                time(deadline)
+            )
+        }
+    }
+
+    /// The store that a step asks; `None` for a closure.
+    pub(super) fn backend(&self, step: &Step) -> Option<&BackendDef> {
+        match self.lookup(step).asks {
+            Asks::Store(at, _) => Some(&self.program.backends[at]),
+            Asks::Closure(_) => None,
+        }
+    }
+
+    fn lookup(&self, step: &Step) -> &LookupDef {
+        &self.program.lookups[step.lookup.0]
+    }
+
+    fn name(&self, at: usize) -> &str {
+        &self.plan.steps[at].name
+    }
+
+    fn reference(&self, reference: &Reference) -> String {
+        let mut words = vec![match reference.root {
+            Root::Param(at) => &*self.program.schema.get(self.plan.params).fields[at].name,
+            Root::Lookup(at) => self.name(at),
+            Root::Item => "item",
+            Root::Context(ContextField::RequestId) => "context.request_id",
+            Root::Context(ContextField::Traceparent) => "context.traceparent",
+            Root::Context(ContextField::Baggage) => "context.baggage",
+        }];
+        words.extend(reference.path.iter().map(|segment| &**segment));
+        words.join(".")
+    }
+
+    fn path(&self, mut id: StructId, path: &[usize]) -> String {
+        let mut names = Vec::new();
+        for &at in path {
+            let field = &self.program.schema.get(id).fields[at];
+            names.push(&*field.name);
+            match &field.ty {
+                Type::Struct(inner) => id = *inner,
+                _ => break,
+            }
+        }
+        names.join(".")
+    }
+}
+
+/// `1m 30s`, `800ms`
+pub(super) fn time(time: Duration) -> humantime::FormattedDuration {
+    humantime::format_duration(time)
+}
+
+/// A value of the configuration, much as it stands there.
+fn literal(value: &Value) -> String {
+    match value {
+        Value::Null => "null".into(),
+        Value::Bool(bit) => bit.to_string(),
+        Value::I64(number) => number.to_string(),
+        Value::Double(number) => format!("{number:?}"),
+        Value::Text(text) => format!("{:?}", text.as_str()),
+        Value::List(items) => {
+            let items: Vec<String> = items.iter().map(literal).collect();
+            format!("[{}]", items.join(", "))
+        }
+        Value::Map(pairs) if pairs.is_empty() => "{}".into(),
+        Value::Map(pairs) => {
+            let pairs = pairs.iter().map(|(key, value)| {
+                let key = key.as_str().unwrap_or_default();
+                format!("{key} = {}", literal(value))
+            });
+            let pairs: Vec<String> = pairs.collect();
+            format!("{{ {} }}", pairs.join(", "))
+        }
+        other => other.kind().into(),
+    }
+}

@@ -1,0 +1,222 @@
+//! Makes a method's parameters of what was typed: `carrier=UA hour=5 context.mode=SERIAL`, or JSON.
+//!
+//! In: words, and the types of the IDL. Out: a record that fits them exactly, or what does not and what
+//! would. Text becomes what its parameter's type says: numbers and bools are read, enums go by name or number,
+//! structs, lists and maps are JSON. A dotted name sets one field within a struct, or one key of a map.
+
+use crate::config::nearest;
+use crate::idl::{Method, Schema, StructId, Type};
+use crate::value::Value;
+use crate::view::Conform;
+
+use super::exit::Failure;
+use super::method::suggestion;
+
+/// A method's parameters while they are put together. Fitted by [`Params::finish`].
+#[derive(Debug)]
+pub(super) struct Params<'a> {
+    schema: &'a Schema,
+    method: &'a Method,
+    /// Nested maps with text keys, as JSON would have them.
+    tree: Value,
+    /// The dotted names that were given, to catch one that is given twice.
+    given: Vec<String>,
+}
+
+impl<'a> Params<'a> {
+    /// No parameters yet.
+    pub(super) fn new(schema: &'a Schema, method: &'a Method) -> Self {
+        Params {
+            schema,
+            method,
+            tree: Value::Map(Vec::new()),
+            given: Vec::new(),
+        }
+    }
+
+    /// Takes all of them from the text of a JSON object.
+    pub(super) fn json(&mut self, text: &str) -> Result<(), Failure> {
+        let tree = Value::from_json(text.as_bytes())
+            .map_err(|err| Failure::misuse(format_args!("`--json`: not JSON: {err}")))?;
+        if !matches!(tree, Value::Map(_)) {
+            let message = format!("`--json`: expected an object, found {}", tree.kind());
+            return Err(Failure::misuse(message)
+                .help("one object of all parameters: `--json '{\"code\": \"JFK\"}'`"));
+        }
+        known_names(self.schema, &Type::Struct(self.method.params), &tree, "")?;
+        self.tree = tree;
+        Ok(())
+    }
+
+    /// Takes one `name=value`.
+    pub(super) fn word(&mut self, word: &str) -> Result<(), Failure> {
+        let Some((name, text)) = word.split_once('=') else {
+            return Err(
+                Failure::misuse(format_args!("`{word}` is not `name=value`"))
+                    .help("parameters are given as `carrier=UA`, or all at once with `--json`"),
+            );
+        };
+        if self.given.iter().any(|have| have == name) {
+            return Err(Failure::misuse(format_args!("`{name}` is given twice")));
+        }
+        let ty = self.type_of(name)?;
+        let value = leaf(self.schema, &ty, text)
+            .map_err(|(message, help)| failure(&format!("`{name}`: {message}"), help))?;
+        if let (Type::Struct(_), value) = (&ty, &value) {
+            known_names(self.schema, &ty, value, name)?;
+        }
+        self.given.push(name.to_owned());
+        self.set(name, value)
+    }
+
+    /// Puts `value` at a dotted name, over whatever is there.
+    pub(super) fn set(&mut self, name: &str, value: Value) -> Result<(), Failure> {
+        let mut slot = &mut self.tree;
+        for segment in name.split('.') {
+            if slot.is_null() {
+                *slot = Value::Map(Vec::new());
+            }
+            let Value::Map(pairs) = slot else {
+                return Err(Failure::misuse(format_args!(
+                    "`{name}`: there is {} already",
+                    slot.kind()
+                )));
+            };
+            let at = pairs
+                .iter()
+                .position(|(key, _)| key.as_str() == Some(segment))
+                .unwrap_or_else(|| {
+                    pairs.push((Value::from(segment), Value::Null));
+                    pairs.len() - 1
+                });
+            slot = &mut pairs[at].1;
+        }
+        *slot = value;
+        Ok(())
+    }
+
+    /// The parameters as the IDL has them.
+    pub(super) fn finish(self) -> Result<Value, Failure> {
+        let params = Type::Struct(self.method.params);
+        Conform::new(self.schema, false)
+            .value(self.tree, &params)
+            .map_err(|why| Failure::misuse(format_args!("the parameters do not fit: {why}")))
+    }
+
+    /// The type at a dotted name.
+    fn type_of(&self, name: &str) -> Result<Type, Failure> {
+        let mut ty = Type::Struct(self.method.params);
+        let mut walked = String::new();
+        for segment in name.split('.') {
+            ty = match &ty {
+                Type::Struct(id) => field_type(self.schema, *id, segment, &walked)?,
+                Type::Map(key, value) if **key == Type::String => (**value).clone(),
+                other => {
+                    let of = self.schema.describe(other);
+                    return Err(Failure::misuse(format_args!(
+                        "`{walked}` is of type {of} and has no `{segment}`"
+                    )));
+                }
+            };
+            if !walked.is_empty() {
+                walked.push('.');
+            }
+            walked.push_str(segment);
+        }
+        Ok(ty)
+    }
+}
+
+fn field_type(schema: &Schema, id: StructId, name: &str, walked: &str) -> Result<Type, Failure> {
+    let of = schema.get(id);
+    match of.field(name) {
+        Some((_, field)) => Ok(field.ty.clone()),
+        None => {
+            let message = if walked.is_empty() {
+                format!("the method has no parameter `{name}`")
+            } else {
+                format!("`{walked}` ({}) has no field `{name}`", of.name)
+            };
+            let names = of.names.iter().map(|name| &**name);
+            Err(Failure::misuse(message).help(suggestion(name, names)))
+        }
+    }
+}
+
+/// `text` as a value for `ty`; `Err` says what is wrong, and what would be right where that can be told.
+fn leaf(schema: &Schema, ty: &Type, text: &str) -> Result<Value, (String, Option<String>)> {
+    match ty {
+        Type::Struct(_) | Type::List(_) | Type::Set(_) | Type::Map(..) => {
+            Value::from_json(text.as_bytes()).map_err(|err| {
+                let of = schema.describe(ty);
+                let example = match ty {
+                    Type::List(_) | Type::Set(_) => "'[...]'",
+                    _ => "'{...}'",
+                };
+                (
+                    format!("not JSON: {err}"),
+                    Some(format!("{of} is given as JSON: `{example}`")),
+                )
+            })
+        }
+        Type::Enum(of) => Conform::new(schema, true)
+            .value(Value::from(text), ty)
+            .map_err(|why| {
+                let names = of.values.iter().map(|(name, _)| &**name);
+                let upper = text.to_uppercase();
+                let near = nearest(text, names.clone()).or_else(|| nearest(&upper, names.clone()));
+                let help = near.map(|near| format!("did you mean `{near}`?"));
+                (why, help.or_else(|| Some(suggestion(text, names))))
+            }),
+        _ => Conform::new(schema, true)
+            .value(Value::from(text), ty)
+            .map_err(|_| (format!("`{text}` is not {}", article(schema, ty)), None)),
+    }
+}
+
+/// Every name of a JSON object that stands for a struct is one of its fields, all the way down.
+fn known_names(schema: &Schema, ty: &Type, value: &Value, walked: &str) -> Result<(), Failure> {
+    match (ty, value) {
+        (Type::Struct(id), Value::Map(pairs)) => {
+            for (key, value) in pairs {
+                let name = key.as_str().unwrap_or_default();
+                let ty = field_type(schema, *id, name, walked)?;
+                let walked = if walked.is_empty() {
+                    name.to_owned()
+                } else {
+                    format!("{walked}.{name}")
+                };
+                known_names(schema, &ty, value, &walked)?;
+            }
+            Ok(())
+        }
+        (Type::List(of) | Type::Set(of), Value::List(items)) => items
+            .iter()
+            .try_for_each(|item| known_names(schema, of, item, walked)),
+        (Type::Map(_, of), Value::Map(pairs)) => pairs
+            .iter()
+            .try_for_each(|(_, value)| known_names(schema, of, value, walked)),
+        _ => Ok(()),
+    }
+}
+
+/// `an i32`, `a bool: true or false`
+fn article(schema: &Schema, ty: &Type) -> String {
+    let of = schema.describe(ty);
+    match ty {
+        Type::Bool => "a bool: `true` or `false`".into(),
+        Type::I8 | Type::I16 | Type::I32 | Type::I64 => format!("an {of}"),
+        _ => format!("a {of}"),
+    }
+}
+
+fn failure(message: &str, help: Option<String>) -> Failure {
+    let failure = Failure::misuse(message);
+    match help {
+        Some(help) => failure.help(help),
+        None => failure,
+    }
+}
+
+#[cfg(test)]
+mod tests;

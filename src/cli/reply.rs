@@ -1,0 +1,70 @@
+//! A reply as text: results and exceptions as JSON by the IDL's types, reports as waterfalls.
+
+use super::client::Reply;
+use super::exit::ExitStatus;
+use super::method::Found;
+use super::output::Output;
+use crate::context::Mode;
+use crate::idl::{StructId, Type};
+use crate::timeline::Timeline;
+use crate::value::{Value, to_json};
+
+/// Prints a reply; one that is an exception is a call that failed.
+pub(super) fn show(found: &Found, reply: &Reply, out: &mut Output) -> ExitStatus {
+    match reply {
+        Reply::Returned(value) => {
+            let json = result_json(found, value);
+            out.data(&format!("{json:#}"));
+            ExitStatus::Done
+        }
+        Reply::Threw { of, value } => {
+            out.error(&exception_line(found, *of, value), None);
+            let json = to_json(&found.schema, &Type::Struct(*of), value);
+            out.data(&format!("{json:#}"));
+            ExitStatus::Failed
+        }
+        Reply::Sent => {
+            out.note("sent; the method is oneway, so there is no reply");
+            ExitStatus::Done
+        }
+    }
+}
+
+/// A result as JSON; null for `void`.
+pub(super) fn result_json(found: &Found, value: &Value) -> serde_json::Value {
+    match &found.method().result {
+        Some(ty) => to_json(&found.schema, ty, value),
+        None => serde_json::Value::Null,
+    }
+}
+
+/// `Flights: LookupFailed (call.required_empty): a required part of the reply does not exist`
+fn exception_line(found: &Found, of: StructId, value: &Value) -> String {
+    let name = &found.schema.get(of).name;
+    let name = name.rsplit('.').next().unwrap_or(name);
+    let field = |name: &str| value.get(name).and_then(Value::as_str);
+    let mut line = format!("{}: {name}", found.service().name);
+    if let Some(code) = field("code") {
+        line = format!("{line} ({code})");
+    }
+    if let Some(message) = field("message") {
+        line = format!("{line}: {message}");
+    }
+    line
+}
+
+/// What happened when, if the reply says so.
+pub(super) fn timeline(found: &Found, reply: &Reply) -> Option<Timeline> {
+    let Reply::Returned(value) = reply else {
+        return None;
+    };
+    Timeline::from_report(value.get(found.report_field()?)?)
+}
+
+/// The line above a waterfall.
+pub(super) fn title(method: &str, mode: Mode) -> String {
+    match mode {
+        Mode::Evented => format!("{method}, all at once"),
+        Mode::Serial => format!("{method}, one lookup at a time"),
+    }
+}

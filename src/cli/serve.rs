@@ -1,0 +1,73 @@
+//! `tributary serve`: checks the configuration, then serves it until told to stop.
+
+use std::sync::Arc;
+
+use clap::Args;
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info};
+
+use super::check::ConfigArg;
+use super::exit::{ExitStatus, Failure};
+use super::logs::{self, LogArgs};
+use super::output::Output;
+use crate::config::{self, Program};
+use crate::server;
+
+/// Serve the configured service
+///
+/// Prints every bound address. SIGTERM or SIGINT end it: calls in flight are finished first (`drain_timeout`), a
+/// second signal ends it at once. SIGHUP reads the configuration and the IDL again.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Serve {
+    #[command(flatten)]
+    config: ConfigArg,
+    #[command(flatten)]
+    logs: LogArgs,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  tributary serve
+  tributary serve -c /etc/tributary.toml --log-format json
+  tributary serve --log debug";
+
+pub(super) fn run(options: &Serve, out: &mut Output) -> Result<ExitStatus, Failure> {
+    logs::start(&options.logs, out)?;
+    let path = options.config.path.clone();
+    let program = Arc::new(config::check(&path, &Vec::new())?);
+    let options = server::Options {
+        shutdown: CancellationToken::new(),
+        signals: true,
+        reload: Some(Box::new(move || reload(&path))),
+        bound: Box::new(|addr| info!(%addr, "listening")),
+    };
+    server::run(&program, options).map_err(|err| {
+        let message = format!("can't serve on `{}`: {err}", program.listen);
+        Failure::failed(message)
+    })?;
+    Ok(ExitStatus::Done)
+}
+
+/// The configuration as it is now; its problems go to the log, and what is served stays as it was.
+fn reload(path: &str) -> Option<Arc<Program>> {
+    let problems = match config::check(path, &Vec::new()) {
+        Ok(program) => return Some(Arc::new(program)),
+        Err(problems) => problems,
+    };
+    for problem in &problems {
+        error!(
+            code = problem.code.as_str(),
+            file = problem.place.as_ref().map(|(source, _)| &*source.path),
+            line = problem.line(),
+            key = problem.key,
+            what = problem.message,
+            "the configuration has a problem"
+        );
+    }
+    error!(
+        problems = problems.len(),
+        "not reloaded: still serving the old configuration"
+    );
+    None
+}

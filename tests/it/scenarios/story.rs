@@ -3,7 +3,7 @@
 //! ```text
 //! {"flight": {"number": 1}}                  the reply; or one of the lines
 //! failed: plane timeout call.deadline, out of time
-//! not merged: `t.Reply` has no value for its required field `plane`
+//! not merged: field `plane` of t.Reply is required and has no value
 //! refused: config.cycle views.get.lookups.a: lookups wait for each other: a -> b -> a
 //! flight ok 0..30                            then one line per lookup, in plan order: start and end in ms
 //! plane timeout 30..80 lookup.timeout        a code, when it has one

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::file::{self, BackendEntry, Config, LookupEntry, suggest};
-use super::problem::Problem;
+use super::problem::{Problem, nearest};
 use super::section::{Document, Place};
 use super::server::{LimitsConfig, ServerConfig};
 use crate::backend::closure::Closure;
@@ -236,23 +236,48 @@ fn compile_views(
     let mut plans = HashMap::new();
     for view in &config.views {
         let Some(method) = service.method(&view.name) else {
-            let names = service.methods.iter().map(|method| &*method.name);
-            let message = format!("service `{}` has no method `{}`", service.name, view.name);
-            let help = suggest(&view.name, names, || "the service has no methods".into());
-            document.problem(&view.place, Code::ConfigUnknownName, message, Some(help));
+            unknown_method(document, service, &view.name, &view.place);
             continue;
         };
         if let Some(plan) = compile(view, method, scope) {
             plans.insert(Arc::clone(&view.name), plan);
         }
     }
+    missing_views(document, config, service);
+    plans
+}
+
+fn unknown_method(document: &Document, service: &Service, name: &str, place: &Place) {
+    let names = service.methods.iter().map(|method| &*method.name);
+    let message = format!("service `{}` has no method `{name}`", service.name);
+    let help = suggest(name, names, || "the service has no methods".into());
+    document.problem(place, Code::ConfigUnknownName, message, Some(help));
+}
+
+/// Each method has a view, or is said to have none.
+fn missing_views(document: &Document, config: &Config, service: &Service) {
+    let unserved = config.server.unserved.as_ref();
+    for (name, place) in unserved
+        .iter()
+        .flat_map(|(names, place)| names.iter().map(move |name| (name, place)))
+    {
+        if service.method(name).is_none() {
+            unknown_method(document, service, name, place);
+        }
+    }
+    // A method whose view is there misspelt has a view: one mistake is one problem.
+    let names = || service.methods.iter().map(|method| &*method.name);
+    let misspelt: Vec<&str> = config
+        .views
+        .iter()
+        .filter(|view| service.method(&view.name).is_none())
+        .filter_map(|view| nearest(&view.name, names()))
+        .collect();
     for method in &service.methods {
-        let unserved = config
-            .server
-            .unserved
-            .iter()
-            .any(|name| **name == *method.name);
-        if !unserved && !config.views.iter().any(|view| view.name == method.name) {
+        let unserved =
+            unserved.is_some_and(|(names, _)| names.iter().any(|name| **name == *method.name));
+        let viewed = config.views.iter().any(|view| view.name == method.name);
+        if !unserved && !viewed && !misspelt.contains(&&*method.name) {
             document.problem(
                 &config.server.place,
                 Code::ConfigMissingKey,
@@ -267,7 +292,6 @@ fn compile_views(
             );
         }
     }
-    plans
 }
 
 fn assemble(

@@ -107,7 +107,8 @@ pub fn read(document: &Document) -> Config {
             key: String::new(),
             span,
         };
-        document.problem(&place, Code::ConfigSyntax, err.message().trim_end(), None);
+        let help = unquoted(&document.source.text[place.span.clone()]);
+        document.problem(&place, Code::ConfigSyntax, err.message().trim_end(), help);
     }
     let place = Place {
         key: String::new(),
@@ -136,6 +137,13 @@ pub fn read(document: &Document) -> Config {
     }
 }
 
+/// The usual slip: text without its quotes.
+fn unquoted(text: &str) -> Option<String> {
+    let word = |c: char| c.is_alphanumeric() || "_-./:".contains(c);
+    let is_word = !text.is_empty() && text.chars().all(word);
+    is_word.then(|| format!("if this is text, it stands in quotes: `\"{text}\"`"))
+}
+
 fn named<'d>(root: &mut Section<'d>, key: &'static str) -> Vec<(String, Section<'d>)> {
     root.section(key).map(Section::sections).unwrap_or_default()
 }
@@ -160,8 +168,10 @@ fn read_backend((name, mut section): (String, Section<'_>)) -> BackendEntry {
         section.word("kind", KINDS)
     } else {
         let kinds = list(KINDS.iter().copied());
-        section.missing("kind", &format!("kind = \"{}\"", KINDS[0]));
-        tracing::trace!(kinds, "backend without a kind");
+        let help = Some(format!("add `kind = \"...\"`, one of {kinds}"));
+        section
+            .document()
+            .problem(&place, Code::ConfigMissingKey, "`kind` is missing", help);
         None
     };
     let config = kind.and_then(|(kind, _)| {
@@ -180,21 +190,23 @@ fn read_backend((name, mut section): (String, Section<'_>)) -> BackendEntry {
 
 fn read_lookup(name: &str, mut section: Section<'_>, backends: &[BackendEntry]) -> LookupEntry {
     let place = section.place().clone();
+    let document = section.document();
     let timeout = section.duration("timeout").map(|(timeout, _)| timeout);
     let parse_text = section.bool("parse_text").unwrap_or(false);
     let inject = section
         .section("inject")
         .map(read_inject)
         .unwrap_or_default();
+    let example = backends.first().map_or("ops", |backend| &*backend.name);
     let backend = section
-        .required_string(
-            "backend",
-            "backend = \"NAME\"` where `[backends.NAME]` exists, such as `ops",
-        )
+        .required_string("backend", &format!("backend = \"{example}\""))
         .and_then(|(wanted, place)| find_backend(&section, backends, &wanted, &place));
     let config = backend.and_then(|at| backends[at].config.as_ref());
     let compiled = config.and_then(|config| {
+        let before = document.problems.len();
         let compiled = config.read_lookup(&mut section);
+        // With a mistake in it, a lookup says nothing on what it needs and what it yields.
+        let compiled = compiled.filter(|_| document.problems.len() == before);
         section.finish();
         compiled
     });

@@ -93,9 +93,24 @@ impl Problems {
         self.0.borrow().is_empty()
     }
 
+    /// Takes back what turned out to be a part of another problem.
+    pub(super) fn retract(&self, gone: impl Fn(&Problem) -> bool) {
+        self.0.borrow_mut().retain(|problem| !gone(problem));
+    }
+
     /// All of them, in the order of the file.
     pub fn into_vec(self) -> Vec<Problem> {
         let mut problems = self.0.into_inner();
+        // What does not parse is read on as something else, and what is wrong with that is no news.
+        let broken: Vec<Range<usize>> = problems
+            .iter()
+            .filter(|problem| problem.code == Code::ConfigSyntax)
+            .filter_map(|problem| problem.place.as_ref().map(|(_, span)| span.clone()))
+            .collect();
+        problems.retain(|problem| {
+            let span = problem.place.as_ref().map(|(_, span)| span);
+            problem.code == Code::ConfigSyntax || !span.is_some_and(|span| broken.contains(span))
+        });
         problems.sort_by_key(|problem| {
             problem
                 .place

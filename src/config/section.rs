@@ -133,9 +133,16 @@ impl<'d> Section<'d> {
         self.document.problem(
             &self.place,
             Code::ConfigMissingKey,
-            format!("`{key}` is missing"),
+            missing(key),
             Some(format!("add `{example}`")),
         );
+    }
+
+    /// One mistake is one problem: a key that stands there misspelt is not missing as well.
+    fn found_misspelt(&self, key: &str) {
+        let message = missing(key);
+        let problems = &self.document.problems;
+        problems.retract(|problem| problem.key == self.place.key && problem.message == message);
     }
 
     /// A string.
@@ -391,7 +398,10 @@ impl<'d> Section<'d> {
                 span: key.span(),
             };
             let help = match nearest(name, self.asked.iter().copied()) {
-                Some(near) => format!("did you mean `{near}`?"),
+                Some(near) => {
+                    self.found_misspelt(near);
+                    format!("did you mean `{near}`?")
+                }
                 None if self.asked.is_empty() => "no keys belong here".into(),
                 None => format!("known here: {}", list(self.asked.iter().copied())),
             };
@@ -435,6 +445,10 @@ pub fn integer(value: &DeValue<'_>) -> Option<i64> {
 pub fn list<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
     let quoted: Vec<String> = words.into_iter().map(|word| format!("`{word}`")).collect();
     quoted.join(", ")
+}
+
+fn missing(key: &str) -> String {
+    format!("`{key}` is missing")
 }
 
 fn parse_size(text: &str) -> Option<usize> {

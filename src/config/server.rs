@@ -16,7 +16,7 @@ pub struct ServerConfig {
     /// The service to serve; may be left out when the IDL has one.
     pub service: Option<(String, Place)>,
     /// Methods that are answered with `call.unknown_method` although the IDL has them.
-    pub unserved: Vec<String>,
+    pub unserved: Option<(Vec<String>, Place)>,
     /// Event loops, 1 to 64. Default 1.
     pub workers: usize,
     /// How long calls in flight may take to end after SIGTERM. Default 10 s.
@@ -71,7 +71,7 @@ pub(super) fn read_server(root: &mut Section<'_>) -> ServerConfig {
             listen: DEFAULT_LISTEN.into(),
             idl: None,
             service: None,
-            unserved: Vec::new(),
+            unserved: None,
             workers: 1,
             drain_timeout: DEFAULT_DRAIN,
             limits: LimitsConfig::default(),
@@ -82,15 +82,10 @@ pub(super) fn read_server(root: &mut Section<'_>) -> ServerConfig {
         .required_string("idl", "idl = \"my.thrift\"")
         .map(|(path, place)| (section.relative(&path), place));
     let config = ServerConfig {
-        listen: section
-            .string("listen")
-            .map_or_else(|| DEFAULT_LISTEN.into(), |(addr, _)| addr),
+        listen: read_listen(&mut section),
         idl,
         service: section.string("service"),
-        unserved: section
-            .strings("unserved")
-            .map(|(names, _)| names)
-            .unwrap_or_default(),
+        unserved: section.strings("unserved"),
         workers: count(&mut section, "workers", 1, 64),
         drain_timeout: section
             .duration("drain_timeout")
@@ -106,6 +101,23 @@ pub(super) fn read_server(root: &mut Section<'_>) -> ServerConfig {
 
 const DEFAULT_LISTEN: &str = "127.0.0.1:9090";
 const DEFAULT_DRAIN: Duration = Duration::from_secs(10);
+
+/// A host and a port; whether the host is one of this machine's shows when it is bound.
+fn read_listen(section: &mut Section<'_>) -> String {
+    let Some((addr, place)) = section.string("listen") else {
+        return DEFAULT_LISTEN.into();
+    };
+    let port = addr.rsplit_once(':').filter(|(host, _)| !host.is_empty());
+    if !port.is_some_and(|(_, port)| port.parse::<u16>().is_ok()) {
+        let help = "a host and a port, such as `\"127.0.0.1:9090\"` or `\"[::]:9090\"`";
+        section.bad(
+            &place,
+            format!("`{addr}` is not an address"),
+            Some(help.into()),
+        );
+    }
+    addr
+}
 
 fn read_limits(mut section: Section<'_>) -> LimitsConfig {
     let default = LimitsConfig::default();

@@ -211,17 +211,22 @@ fn read_with(mut section: Section<'_>) -> Vec<(String, WithEntry, Place)> {
             }
             DeValue::Table(table) => {
                 let mut literal = Section::new(section.document(), place.clone(), table);
-                match literal.value("value") {
-                    Some((value, _)) => with.push((param, WithEntry::Literal(value), place)),
-                    None => literal.missing("value", "value = 5"),
+                let value = literal.value("value").map(|(value, _)| value);
+                if value.is_none() {
+                    literal.missing("value", "value = 5");
                 }
                 literal.finish();
+                with.push((param, WithEntry::Literal(value.unwrap_or_default()), place));
             }
-            other => section.expected(
-                &place,
-                "a reference such as `\"flight.tailnum\"`, or a literal such as `{ value = 5 }`",
-                &other,
-            ),
+            other => {
+                section.expected(
+                    &place,
+                    "a reference such as `\"flight.tailnum\"`, or a literal such as `{ value = 5 }`",
+                    &other,
+                );
+                // The parameter is bound, if to something wrong.
+                with.push((param, WithEntry::Literal(Value::Null), place));
+            }
         }
     }
     with

@@ -201,6 +201,11 @@ impl Compiler<'_> {
     fn bindings(&self, entry: &UseEntry, lookup: usize, needs: &mut Vec<usize>) -> Vec<Binding> {
         let facts = &self.scope.lookups[lookup];
         let Some(params) = &facts.params else {
+            for (_, bound, place) in &entry.with {
+                if let WithEntry::Reference(text) = bound {
+                    self.resolve(text, place, entry.foreach.is_some(), needs);
+                }
+            }
             return Vec::new();
         };
         for (name, _, place) in &entry.with {

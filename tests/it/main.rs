@@ -2,5 +2,5 @@
 //!
 //! A missing server or tool fails a test with the name of the package to install; nothing is skipped quietly.
 
+mod config; // each way for a configuration to be wrong, and what its operator reads
 mod scenarios; // plan, run and merge with scripted lookups and paused time; data in tests/scenarios
-mod spans; // every lookup under its own call, whatever runs at the same time

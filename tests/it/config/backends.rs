@@ -1,0 +1,184 @@
+//! Mistakes in `[backends.*]`.
+
+use super::after;
+
+#[test]
+fn an_unknown_kind() {
+    insta::assert_snapshot!(after(
+        r#"kind = "sqlite""#,
+        r#"kind = "sqlite3""#,
+    ), @r#"
+    error[config.bad_value]: `backends.ops.kind`: `sqlite3` is not known here
+     --> tributary.toml:5:8
+      |
+    5 | kind = "sqlite3"
+      |        ^^^^^^^^^
+      |
+      = help: did you mean `"sqlite"`?
+    "#);
+}
+
+#[test]
+fn no_kind() {
+    insta::assert_snapshot!(after(
+        r#"kind = "redis"
+"#,
+        "",
+    ), @r#"
+    error[config.missing_key]: `backends.cache`: `kind` is missing
+     --> tributary.toml:8:1
+      |
+    8 | [backends.cache]
+      | ^^^^^^^^^^^^^^^^
+      |
+      = help: add `kind = "..."`, one of `sqlite`, `file`, `http`, `redis`
+    "#);
+}
+
+#[test]
+fn a_kind_that_is_no_text() {
+    insta::assert_snapshot!(after(
+        r#"kind = "redis""#,
+        "kind = 7",
+    ), @r"
+    error[config.bad_value]: `backends.cache.kind`: expected a string, found an integer
+     --> tributary.toml:9:8
+      |
+    9 | kind = 7
+      |        ^
+    ");
+}
+
+#[test]
+fn a_missing_path() {
+    insta::assert_snapshot!(after(
+        r#"path = "ops.sqlite"
+"#,
+        "",
+    ), @r#"
+    error[config.missing_key]: `backends.ops`: `path` is missing
+     --> tributary.toml:4:1
+      |
+    4 | [backends.ops]
+      | ^^^^^^^^^^^^^^
+      |
+      = help: add `path = "data.db"`
+    "#);
+}
+
+#[test]
+fn a_key_of_another_kind() {
+    insta::assert_snapshot!(after(
+        r#"path = "ops.sqlite""#,
+        r#"path = "ops.sqlite"
+url = "sqlite:ops""#,
+    ), @r#"
+    error[config.unknown_key]: `backends.ops.url`: unknown key
+     --> tributary.toml:7:1
+      |
+    7 | url = "sqlite:ops"
+      | ^^^
+      |
+      = help: known here: `in_flight_max`, `waiting_max`, `kind`, `path`, `threads`, `busy_timeout`, `queue`, `value_bytes_max`
+    "#);
+}
+
+#[test]
+fn a_table_that_is_not_there() {
+    insta::assert_snapshot!(after(
+        r#"path = "airlines.csv""#,
+        r#"path = "airline.csv""#,
+    ), @r#"
+    error[config.file]: `backends.tables.path`: can't read `airline.csv`: No such file or directory (os error 2)
+      --> tributary.toml:14:8
+       |
+    14 | path = "airline.csv"
+       |        ^^^^^^^^^^^^^
+    "#);
+}
+
+#[test]
+fn a_secret_whose_variable_is_not_set() {
+    insta::assert_snapshot!(after(
+        r#"url = "redis://127.0.0.1:6379/0""#,
+        r#"url = "env:TRIBUTARY_TEST_UNSET""#,
+    ), @r#"
+    error[config.bad_value]: `backends.cache.url`: the environment variable `TRIBUTARY_TEST_UNSET` is not set
+      --> tributary.toml:10:7
+       |
+    10 | url = "env:TRIBUTARY_TEST_UNSET"
+       |       ^^^^^^^^^^^^^^^^^^^^^^^^^^
+       |
+       = help: set `TRIBUTARY_TEST_UNSET` in the server's environment
+    "#);
+}
+
+#[test]
+fn a_secret_whose_file_is_not_there() {
+    insta::assert_snapshot!(after(
+        r#"url = "redis://127.0.0.1:6379/0""#,
+        r#"url = "file:secrets/redis""#,
+    ), @r#"
+    error[config.file]: `backends.cache.url`: can't read `secrets/redis`: No such file or directory (os error 2)
+      --> tributary.toml:10:7
+       |
+    10 | url = "file:secrets/redis"
+       |       ^^^^^^^^^^^^^^^^^^^^
+    "#);
+}
+
+#[test]
+fn a_url_of_another_scheme() {
+    insta::assert_snapshot!(after(
+        r#"url = "redis://127.0.0.1:6379/0""#,
+        r#"url = "postgres://127.0.0.1/ops""#,
+    ), @r#"
+    error[config.bad_value]: `backends.cache.url`: not the URL of a Redis server: redis url did not parse
+      --> tributary.toml:10:7
+       |
+    10 | url = "postgres://127.0.0.1/ops"
+       |       ^^^^^^^^^^^^^^^^^^^^^^^^^^
+       |
+       = help: `redis://[user:password@]host[:port][/db]` or `unix:///path/to/socket`
+    "#);
+}
+
+#[test]
+fn an_http_url_that_is_none() {
+    insta::assert_snapshot!(after(
+        r#"url = "http://127.0.0.1:8080""#,
+        r#"url = "weather.local""#,
+    ), @r#"
+    error[config.bad_value]: `backends.weather.url`: not a whole URL: it needs scheme and host
+      --> tributary.toml:18:7
+       |
+    18 | url = "weather.local"
+       |       ^^^^^^^^^^^^^^^
+       |
+       = help: as in `url = "http://127.0.0.1:8080/v1"`
+    "#);
+}
+
+#[test]
+fn limits_out_of_range() {
+    insta::assert_snapshot!(after(
+        r#"kind = "http""#,
+        r#"kind = "http"
+in_flight_max = 0
+waiting_max = "many""#,
+    ), @r#"
+    error[config.bad_value]: `backends.weather.in_flight_max`: 0 is out of range
+      --> tributary.toml:18:17
+       |
+    18 | in_flight_max = 0
+       |                 ^
+       |
+       = help: 1 to 1000000
+
+    error[config.bad_value]: `backends.weather.waiting_max`: expected an integer, found a string
+      --> tributary.toml:19:15
+       |
+    19 | waiting_max = "many"
+       |               ^^^^^^
+    "#);
+}

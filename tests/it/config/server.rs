@@ -1,0 +1,346 @@
+//! Mistakes in the file itself, in `[server]` and in the IDL it names.
+
+use super::{CONFIG, IDL, after, problems_of};
+
+#[test]
+fn toml_that_does_not_parse() {
+    insta::assert_snapshot!(after(
+        r#"idl = "flights.thrift""#,
+        "idl = flights.thrift",
+    ), @r#"
+    error[config.syntax]: invalid boolean, expected `false`
+     --> tributary.toml:2:7
+      |
+    2 | idl = flights.thrift
+      |       ^^^^^^^^^^^^^^
+      |
+      = help: if this is text, it stands in quotes: `"flights.thrift"`
+    "#);
+}
+
+#[test]
+fn a_duration_without_its_quotes() {
+    insta::assert_snapshot!(after(
+        r#"timeout = "200ms""#,
+        "timeout = 200ms",
+    ), @r#"
+    error[config.syntax]: string values must be quoted, expected literal string
+      --> tributary.toml:24:11
+       |
+    24 | timeout = 200ms
+       |           ^^^^^
+       |
+       = help: if this is text, it stands in quotes: `"200ms"`
+    "#);
+}
+
+#[test]
+fn a_misspelt_server() {
+    insta::assert_snapshot!(after(
+        "[server]",
+        "[sever]",
+    ), @r"
+    error[config.unknown_key]: `sever`: unknown key
+     --> tributary.toml:1:2
+      |
+    1 | [sever]
+      |  ^^^^^
+      |
+      = help: did you mean `server`?
+    ");
+}
+
+#[test]
+fn an_unclosed_table_header() {
+    insta::assert_snapshot!(after(
+        "[backends.ops]",
+        "[backends.ops",
+    ), @r#"
+    error[config.syntax]: unclosed table, expected `]`
+     --> tributary.toml:4:14
+      |
+    4 | [backends.ops
+      |              ^
+
+    error[config.unknown_name]: `lookups.flight.backend`: there is no backend `ops`
+      --> tributary.toml:21:11
+       |
+    21 | backend = "ops"
+       |           ^^^^^
+       |
+       = help: there are `cache`, `tables`, `weather`
+
+    error[config.unknown_name]: `lookups.board.backend`: there is no backend `ops`
+      --> tributary.toml:27:11
+       |
+    27 | backend = "ops"
+       |           ^^^^^
+       |
+       = help: there are `cache`, `tables`, `weather`
+    "#);
+}
+
+#[test]
+fn a_section_that_does_not_exist() {
+    insta::assert_snapshot!(after(
+        "[backends.ops]",
+        "[backend.ops]",
+    ), @r#"
+    error[config.unknown_key]: `backend`: unknown key
+     --> tributary.toml:4:2
+      |
+    4 | [backend.ops]
+      |  ^^^^^^^
+      |
+      = help: did you mean `backends`?
+
+    error[config.unknown_name]: `lookups.flight.backend`: there is no backend `ops`
+      --> tributary.toml:21:11
+       |
+    21 | backend = "ops"
+       |           ^^^^^
+       |
+       = help: there are `cache`, `tables`, `weather`
+
+    error[config.unknown_name]: `lookups.board.backend`: there is no backend `ops`
+      --> tributary.toml:27:11
+       |
+    27 | backend = "ops"
+       |           ^^^^^
+       |
+       = help: there are `cache`, `tables`, `weather`
+    "#);
+}
+
+#[test]
+fn no_server() {
+    insta::assert_snapshot!(after(
+        r#"[server]
+idl = "flights.thrift"
+"#,
+        "",
+    ), @r#"
+    error[config.missing_key]: `server` is missing
+     --> tributary.toml:1:1
+      |
+    1 |
+      | ^
+      |
+      = help: add `[server]` with `idl = "my.thrift"`
+    "#);
+}
+
+#[test]
+fn no_idl() {
+    insta::assert_snapshot!(after(
+        r#"idl = "flights.thrift"
+"#,
+        r#"listen = "127.0.0.1:9090"
+"#,
+    ), @r#"
+    error[config.missing_key]: `server`: `idl` is missing
+     --> tributary.toml:1:1
+      |
+    1 | [server]
+      | ^^^^^^^^
+      |
+      = help: add `idl = "my.thrift"`
+    "#);
+}
+
+#[test]
+fn an_idl_that_is_not_there() {
+    insta::assert_snapshot!(after(
+        r#"idl = "flights.thrift""#,
+        r#"idl = "flight.thrift""#,
+    ), @r#"
+    error[config.file]: `server.idl`: there is no file `flight.thrift`
+     --> tributary.toml:2:7
+      |
+    2 | idl = "flight.thrift"
+      |       ^^^^^^^^^^^^^^^
+      |
+      = help: the path is relative to this file's folder
+    "#);
+}
+
+#[test]
+fn an_idl_that_does_not_parse() {
+    insta::assert_snapshot!(problems_of(CONFIG, &IDL.replace("3: i32 seats", "3: i32")), @r"
+    error[idl.syntax]: expected the field's name, found `}`
+     --> flights.thrift:3:79
+      |
+    3 | struct Flight { 1: required string origin, 2: optional string tailnum, 3: i32 }
+      |                                                                               ^
+      |
+      = help: the field's name belongs here
+    ");
+}
+
+#[test]
+fn an_idl_with_unknown_types_and_ids_used_twice() {
+    insta::assert_snapshot!(problems_of(CONFIG, &IDL.replace("3: i32 seats", "2: Seat seats")), @r"
+    error[idl.invalid]: the id 2 is taken by `tailnum`
+     --> flights.thrift:3:72
+      |
+    3 | struct Flight { 1: required string origin, 2: optional string tailnum, 2: Seat seats }
+      |                                                                        ^
+      |
+      = help: give each field an id of its own
+
+    error[idl.invalid]: unknown type `Seat`
+     --> flights.thrift:3:75
+      |
+    3 | struct Flight { 1: required string origin, 2: optional string tailnum, 2: Seat seats }
+      |                                                                           ^^^^
+      |
+      = help: declare `Seat`, or include the file that does
+    ");
+}
+
+#[test]
+fn a_service_that_does_not_exist() {
+    insta::assert_snapshot!(after(
+        r#"idl = "flights.thrift""#,
+        r#"idl = "flights.thrift"
+service = "Flight""#,
+    ), @r#"
+    error[config.unknown_name]: `server.service`: the IDL has no service `Flight`
+     --> tributary.toml:3:11
+      |
+    3 | service = "Flight"
+      |           ^^^^^^^^
+      |
+      = help: did you mean `Flights`?
+    "#);
+}
+
+#[test]
+fn several_services_and_none_chosen() {
+    insta::assert_snapshot!(problems_of(CONFIG, &format!("{IDL}\nservice Other {{ void touch() }}")), @r#"
+    error[config.missing_key]: `server`: the IDL declares 2 services
+     --> tributary.toml:1:1
+      |
+    1 | [server]
+      | ^^^^^^^^
+      |
+      = help: add `service = "..."` to `[server]`; there are `Flights`, `Other`
+    "#);
+}
+
+#[test]
+fn an_unknown_key() {
+    insta::assert_snapshot!(after(
+        r#"idl = "flights.thrift""#,
+        r#"idl = "flights.thrift"
+listne = "127.0.0.1:9090""#,
+    ), @r#"
+    error[config.unknown_key]: `server.listne`: unknown key
+     --> tributary.toml:3:1
+      |
+    3 | listne = "127.0.0.1:9090"
+      | ^^^^^^
+      |
+      = help: did you mean `listen`?
+    "#);
+}
+
+#[test]
+fn an_address_that_is_none() {
+    insta::assert_snapshot!(after(
+        r#"idl = "flights.thrift""#,
+        r#"idl = "flights.thrift"
+listen = "9090""#,
+    ), @r#"
+    error[config.bad_value]: `server.listen`: `9090` is not an address
+     --> tributary.toml:3:10
+      |
+    3 | listen = "9090"
+      |          ^^^^^^
+      |
+      = help: a host and a port, such as `"127.0.0.1:9090"` or `"[::]:9090"`
+    "#);
+}
+
+#[test]
+fn no_workers() {
+    insta::assert_snapshot!(after(
+        r#"idl = "flights.thrift""#,
+        r#"idl = "flights.thrift"
+workers = 0"#,
+    ), @r"
+    error[config.bad_value]: `server.workers`: 0 is out of range
+     --> tributary.toml:3:11
+      |
+    3 | workers = 0
+      |           ^
+      |
+      = help: 1 to 64
+    ");
+}
+
+#[test]
+fn a_size_without_a_unit() {
+    insta::assert_snapshot!(after(
+        r#"idl = "flights.thrift""#,
+        r#"idl = "flights.thrift"
+limits = { frame_bytes_max = 1000 }"#,
+    ), @r#"
+    error[config.bad_value]: `server.limits.frame_bytes_max`: expected a size such as `"16MiB"`, found an integer
+     --> tributary.toml:3:30
+      |
+    3 | limits = { frame_bytes_max = 1000 }
+      |                              ^^^^
+    "#);
+}
+
+#[test]
+fn a_size_with_an_unknown_unit() {
+    insta::assert_snapshot!(after(
+        r#"idl = "flights.thrift""#,
+        r#"idl = "flights.thrift"
+limits = { frame_bytes_max = "16MB" }"#,
+    ), @r#"
+    error[config.bad_value]: `server.limits.frame_bytes_max`: `16MB` is not a size
+     --> tributary.toml:3:30
+      |
+    3 | limits = { frame_bytes_max = "16MB" }
+      |                              ^^^^^^
+      |
+      = help: a whole number with `B`, `KiB`, `MiB` or `GiB`, such as `"16MiB"`
+    "#);
+}
+
+#[test]
+fn a_duration_without_a_unit() {
+    insta::assert_snapshot!(after(
+        r#"idl = "flights.thrift""#,
+        r#"idl = "flights.thrift"
+drain_timeout = 10"#,
+    ), @r#"
+    error[config.bad_value]: `server.drain_timeout`: expected a duration, found an integer
+     --> tributary.toml:3:17
+      |
+    3 | drain_timeout = 10
+      |                 ^^
+      |
+      = help: a number with a unit in quotes, such as `"250ms"`
+    "#);
+}
+
+#[test]
+fn an_unserved_method_that_does_not_exist() {
+    insta::assert_snapshot!(after(
+        r#"idl = "flights.thrift""#,
+        r#"idl = "flights.thrift"
+unserved = ["getArrival"]"#,
+    ), @r#"
+    error[config.unknown_name]: `server.unserved`: service `Flights` has no method `getArrival`
+     --> tributary.toml:3:12
+      |
+    3 | unserved = ["getArrival"]
+      |            ^^^^^^^^^^^^^^
+      |
+      = help: there are `getDeparture`, `getAirport`
+    "#);
+}

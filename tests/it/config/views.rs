@@ -1,0 +1,503 @@
+//! Mistakes in `[views.*]`: names, references, types and places that can never fit.
+
+use super::after;
+
+#[test]
+fn a_method_that_does_not_exist() {
+    insta::assert_snapshot!(after(
+        "[views.getAirport.lookups]",
+        "[views.getAirprt.lookups]",
+    ), @r"
+    error[config.unknown_name]: `views.getAirprt`: service `Flights` has no method `getAirprt`
+      --> tributary.toml:53:8
+       |
+    53 | [views.getAirprt.lookups]
+       |        ^^^^^^^^^
+       |
+       = help: did you mean `getAirport`?
+    ");
+}
+
+#[test]
+fn a_method_without_a_view() {
+    insta::assert_snapshot!(after(
+        r#"[views.getAirport.lookups]
+airport = { use = "airport", into = ".", required = true }
+"#,
+        "",
+    ), @r#"
+    error[config.missing_key]: `server`: method `getAirport` of service `Flights` has no view
+     --> tributary.toml:1:1
+      |
+    1 | [server]
+      | ^^^^^^^^
+      |
+      = help: add `[views.getAirport.lookups]`, or `unserved = ["getAirport"]` to `[server]`
+    "#);
+}
+
+#[test]
+fn a_view_without_lookups() {
+    insta::assert_snapshot!(after(
+        r#"[views.getAirport.lookups]
+airport = { use = "airport", into = ".", required = true }"#,
+        r#"[views.getAirport]
+deadline = "1s""#,
+    ), @r#"
+    error[config.missing_key]: `views.getAirport`: `lookups` is missing
+      --> tributary.toml:53:1
+       |
+    53 | [views.getAirport]
+       | ^^^^^^^^^^^^^^^^^^
+       |
+       = help: add `[views.getAirport.lookups]`
+
+    error[config.missing_key]: `views.getAirport`: no lookup fills the required field `name` of the reply
+      --> tributary.toml:53:1
+       |
+    53 | [views.getAirport]
+       | ^^^^^^^^^^^^^^^^^^
+       |
+       = help: add `name = { use = "..." }` to its lookups
+    "#);
+}
+
+#[test]
+fn a_lookup_that_does_not_exist() {
+    insta::assert_snapshot!(after(
+        r#"airline = "airline""#,
+        r#"airline = "airlines""#,
+    ), @r#"
+    error[config.unknown_name]: `views.getDeparture.lookups.airline`: there is no lookup `airlines`
+      --> tributary.toml:47:11
+       |
+    47 | airline = "airlines"
+       |           ^^^^^^^^^^
+       |
+       = help: did you mean `airline`?
+    "#);
+}
+
+#[test]
+fn a_field_that_does_not_exist() {
+    insta::assert_snapshot!(after(
+        r#"airline = "airline""#,
+        r#"carrier = "airline""#,
+    ), @r#"
+    error[config.unknown_name]: `views.getDeparture.lookups.carrier`: `flights.Departure` has no field `carrier`
+      --> tributary.toml:47:11
+       |
+    47 | carrier = "airline"
+       |           ^^^^^^^^^
+       |
+       = help: name a field with `into` (`flight`, `airline`, `origin`, `weather`, `board`, `stops`, `count`), or set `emit = false`
+    "#);
+}
+
+#[test]
+fn a_field_inside_that_does_not_exist() {
+    insta::assert_snapshot!(after(
+        r#"airline = "airline""#,
+        r#"airline = { use = "airline", into = "flight.carrier" }"#,
+    ), @r#"
+    error[config.unknown_name]: `views.getDeparture.lookups.airline.into`: `flights.Flight` has no field `carrier`
+      --> tributary.toml:47:37
+       |
+    47 | airline = { use = "airline", into = "flight.carrier" }
+       |                                     ^^^^^^^^^^^^^^^^
+       |
+       = help: name a field with `into` (`origin`, `tailnum`, `seats`), or set `emit = false`
+    "#);
+}
+
+#[test]
+fn an_unknown_key_of_a_use() {
+    insta::assert_snapshot!(after(
+        r#"airline = "airline""#,
+        r#"airline = { use = "airline", require = true }"#,
+    ), @r#"
+    error[config.unknown_key]: `views.getDeparture.lookups.airline.require`: unknown key
+      --> tributary.toml:47:30
+       |
+    47 | airline = { use = "airline", require = true }
+       |                              ^^^^^^^
+       |
+       = help: did you mean `required`?
+    "#);
+}
+
+#[test]
+fn a_use_that_is_a_number() {
+    insta::assert_snapshot!(after(
+        r#"airline = "airline""#,
+        "airline = 7",
+    ), @r#"
+    error[config.bad_value]: `views.getDeparture.lookups.airline`: expected a table such as `{ use = "airport" }`, found an integer
+      --> tributary.toml:47:11
+       |
+    47 | airline = 7
+       |           ^
+    "#);
+}
+
+#[test]
+fn a_parameter_bound_to_nothing() {
+    insta::assert_snapshot!(after(
+        r#"origin = { use = "airport", with = { code = "flight.origin" } }"#,
+        r#"origin = "airport""#,
+    ), @r#"
+    error[config.reference]: `views.getDeparture.lookups.origin`: parameter `code` of lookup `airport` is bound to nothing
+      --> tributary.toml:48:10
+       |
+    48 | origin = "airport"
+       |          ^^^^^^^^^
+       |
+       = help: add `with = { code = "..." }`; the method's parameters are `carrier`, `number`, `detail`, `codes`
+    "#);
+}
+
+#[test]
+fn a_parameter_that_the_lookup_does_not_have() {
+    insta::assert_snapshot!(after(
+        r#"with = { code = "flight.origin" }"#,
+        r#"with = { code = "flight.origin", cod = "carrier" }"#,
+    ), @r#"
+    error[config.unknown_name]: `views.getDeparture.lookups.origin.with.cod`: lookup `airport` has no parameter `cod`
+      --> tributary.toml:48:68
+       |
+    48 | origin = { use = "airport", with = { code = "flight.origin", cod = "carrier" } }
+       |                                                                    ^^^^^^^^^
+       |
+       = help: did you mean `code`?
+    "#);
+}
+
+#[test]
+fn a_reference_to_nothing() {
+    insta::assert_snapshot!(after(
+        r#"with = { code = "flight.origin" }"#,
+        r#"with = { code = "fligth.origin" }"#,
+    ), @r#"
+    error[config.reference]: `views.getDeparture.lookups.origin.with.code`: `fligth` is neither a parameter nor a lookup of this view
+      --> tributary.toml:48:45
+       |
+    48 | origin = { use = "airport", with = { code = "fligth.origin" } }
+       |                                             ^^^^^^^^^^^^^^^
+       |
+       = help: did you mean `flight`?
+    "#);
+}
+
+#[test]
+fn a_reference_into_a_plain_value() {
+    insta::assert_snapshot!(after(
+        r#"with = { code = "flight.origin" }"#,
+        r#"with = { code = "carrier.code" }"#,
+    ), @r#"
+    error[config.reference]: `views.getDeparture.lookups.origin.with.code`: `code` can't be taken of a value of type string
+      --> tributary.toml:48:45
+       |
+    48 | origin = { use = "airport", with = { code = "carrier.code" } }
+       |                                             ^^^^^^^^^^^^^^
+    "#);
+}
+
+#[test]
+fn a_reference_to_an_unknown_part_of_the_context() {
+    insta::assert_snapshot!(after(
+        r#"with = { code = "flight.origin" }"#,
+        r#"with = { code = "context.user" }"#,
+    ), @r#"
+    error[config.reference]: `views.getDeparture.lookups.origin.with.code`: the context has no `user`
+      --> tributary.toml:48:45
+       |
+    48 | origin = { use = "airport", with = { code = "context.user" } }
+       |                                             ^^^^^^^^^^^^^^
+       |
+       = help: there are `request_id`, `traceparent`, `baggage`
+    "#);
+}
+
+#[test]
+fn item_without_a_foreach() {
+    insta::assert_snapshot!(after(
+        r#"with = { code = "flight.origin" }"#,
+        r#"with = { code = "item" }"#,
+    ), @r#"
+    error[config.reference]: `views.getDeparture.lookups.origin.with.code`: `item` is neither a parameter nor a lookup of this view
+      --> tributary.toml:48:45
+       |
+    48 | origin = { use = "airport", with = { code = "item" } }
+       |                                             ^^^^^^
+       |
+       = help: there are `carrier`, `number`, `detail`, `codes`, `flight`, `airline`, `origin`, `weather`, `board`, `stops`
+    "#);
+}
+
+#[test]
+fn a_reference_that_is_a_number() {
+    insta::assert_snapshot!(after(
+        r#"with = { code = "flight.origin" }"#,
+        "with = { code = 5 }",
+    ), @r#"
+    error[config.bad_value]: `views.getDeparture.lookups.origin.with.code`: expected a reference such as `"flight.tailnum"`, or a literal such as `{ value = 5 }`, found an integer
+      --> tributary.toml:48:45
+       |
+    48 | origin = { use = "airport", with = { code = 5 } }
+       |                                             ^
+    "#);
+}
+
+#[test]
+fn a_literal_without_its_value() {
+    insta::assert_snapshot!(after(
+        r#"with = { code = "flight.origin" }"#,
+        "with = { code = { val = 5 } }",
+    ), @r#"
+    error[config.unknown_key]: `views.getDeparture.lookups.origin.with.code.val`: unknown key
+      --> tributary.toml:48:47
+       |
+    48 | origin = { use = "airport", with = { code = { val = 5 } } }
+       |                                               ^^^
+       |
+       = help: did you mean `value`?
+    "#);
+}
+
+#[test]
+fn lookups_that_wait_for_each_other() {
+    insta::assert_snapshot!(after(
+        r#"flight = { use = "flight", required = true }"#,
+        r#"flight = { use = "flight", required = true, when = "origin" }"#,
+    ), @r#"
+    error[config.cycle]: `views.getDeparture.lookups.flight`: lookups wait for each other: flight -> origin -> flight
+      --> tributary.toml:46:10
+       |
+    46 | flight = { use = "flight", required = true, when = "origin" }
+       |          ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+       |
+       = help: let one of them take its input from a parameter of the method
+    "#);
+}
+
+#[test]
+fn two_lookups_for_one_field() {
+    insta::assert_snapshot!(after(
+        r#"airline = "airline""#,
+        r#"airline = "airline"
+second = { use = "airline", into = "airline" }"#,
+    ), @r#"
+    error[config.clash]: `views.getDeparture.lookups.second`: `airline` and `second` fill the same field
+      --> tributary.toml:48:10
+       |
+    48 | second = { use = "airline", into = "airline" }
+       |          ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+       |
+       = help: give one of them another `into`, or `emit = false`
+    "#);
+}
+
+#[test]
+fn two_spread_lookups() {
+    insta::assert_snapshot!(after(
+        r#"airport = { use = "airport", into = ".", required = true }"#,
+        r#"airport = { use = "airport", into = "." }
+other = { use = "airport", into = "." }"#,
+    ), @r#"
+    error[config.clash]: `views.getAirport.lookups.other`: two lookups have `into = "."`
+      --> tributary.toml:55:9
+       |
+    55 | other = { use = "airport", into = "." }
+       |         ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+       |
+       = help: name the fields of all but one
+    "#);
+}
+
+#[test]
+fn rows_that_are_many_for_a_struct() {
+    insta::assert_snapshot!(after(
+        r#"airline = "airline""#,
+        r#"airline = { use = "board", with = { origin = "carrier" } }"#,
+    ), @r#"
+    error[config.type]: `views.getDeparture.lookups.airline`: a list can't fill flights.Airline
+      --> tributary.toml:47:11
+       |
+    47 | airline = { use = "board", with = { origin = "carrier" } }
+       |           ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+       |
+       = help: use `rows = "one"`, or return a list
+    "#);
+}
+
+#[test]
+fn one_row_for_a_list() {
+    insta::assert_snapshot!(after(
+        r#"board = { use = "board", with = { origin = "flight.origin" } }"#,
+        r#"board = "flight""#,
+    ), @r#"
+    error[config.type]: `views.getDeparture.lookups.board`: one row can't fill list<flights.Flight>
+      --> tributary.toml:50:9
+       |
+    50 | board = "flight"
+       |         ^^^^^^^^
+       |
+       = help: use `rows = "many"` for a list
+    "#);
+}
+
+#[test]
+fn a_foreach_for_a_field_that_is_no_list() {
+    insta::assert_snapshot!(after(
+        r#"stops = { use = "airport", foreach"#,
+        r#"count = { use = "airport", foreach"#,
+    ), @r#"
+    error[config.type]: `views.getDeparture.lookups.count`: a `foreach` gives a list, which can't fill i32
+      --> tributary.toml:51:9
+       |
+    51 | count = { use = "airport", foreach = "codes", with = { code = "item" } }
+       |         ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+    "#);
+}
+
+#[test]
+fn a_foreach_over_a_plain_value() {
+    insta::assert_snapshot!(after(
+        r#"foreach = "codes""#,
+        r#"foreach = "carrier""#,
+    ), @r#"
+    error[config.type]: `views.getDeparture.lookups.stops.foreach`: `carrier` is string, not a list
+      --> tributary.toml:51:38
+       |
+    51 | stops = { use = "airport", foreach = "carrier", with = { code = "item" } }
+       |                                      ^^^^^^^^^
+    "#);
+}
+
+#[test]
+fn a_default_that_does_not_fit() {
+    insta::assert_snapshot!(after(
+        r#"default = "fair""#,
+        "default = 5",
+    ), @r#"
+    error[config.type]: `views.getDeparture.lookups.weather.default`: the default does not fit: an integer can't fill string
+      --> tributary.toml:49:77
+       |
+    49 | weather = { use = "weather", with = { origin = "flight.origin" }, default = 5 }
+       |                                                                             ^
+    "#);
+}
+
+#[test]
+fn a_default_without_a_required_field() {
+    insta::assert_snapshot!(after(
+        r#"airline = "airline""#,
+        r#"airline = { use = "airline", default = {} }"#,
+    ), @r#"
+    error[config.type]: `views.getDeparture.lookups.airline.default`: the default does not fit: field `name` of flights.Airline is required and has no value
+      --> tributary.toml:47:40
+       |
+    47 | airline = { use = "airline", default = {} }
+       |                                        ^^
+    "#);
+}
+
+#[test]
+fn a_condition_that_can_never_hold() {
+    insta::assert_snapshot!(after(
+        r#"airline = "airline""#,
+        r#"airline = { use = "airline", when = { ref = "detail", equals = "SOME" } }"#,
+    ), @r#"
+    error[config.type]: `views.getDeparture.lookups.airline.when`: `equals` can never hold: flights.Detail has no value called `SOME`
+      --> tributary.toml:47:37
+       |
+    47 | airline = { use = "airline", when = { ref = "detail", equals = "SOME" } }
+       |                                     ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+    "#);
+}
+
+#[test]
+fn a_required_field_that_nothing_fills() {
+    insta::assert_snapshot!(after(
+        r#"flight = { use = "flight", required = true }"#,
+        r#"flight = { use = "flight", emit = false }"#,
+    ), @r#"
+    error[config.missing_key]: `views.getDeparture`: no lookup fills the required field `flight` of the reply
+      --> tributary.toml:45:8
+       |
+    45 | [views.getDeparture.lookups]
+       |        ^^^^^^^^^^^^
+       |
+       = help: add `flight = { use = "..." }` to its lookups
+    "#);
+}
+
+#[test]
+fn an_exception_that_the_method_does_not_throw() {
+    insta::assert_snapshot!(after(
+        "[views.getDeparture.lookups]",
+        r#"[views.getDeparture]
+throws = { "call.required_empty" = "notfound" }
+
+[views.getDeparture.lookups]"#,
+    ), @r#"
+    error[config.unknown_name]: `views.getDeparture.throws.call.required_empty`: the method does not throw `notfound`
+      --> tributary.toml:46:36
+       |
+    46 | throws = { "call.required_empty" = "notfound" }
+       |                                    ^^^^^^^^^^
+       |
+       = help: did you mean `notFound`?
+    "#);
+}
+
+#[test]
+fn an_error_code_that_does_not_exist() {
+    insta::assert_snapshot!(after(
+        "[views.getDeparture.lookups]",
+        r#"[views.getDeparture]
+throws = { "call.required" = "notFound" }
+
+[views.getDeparture.lookups]"#,
+    ), @r#"
+    error[config.unknown_name]: `views.getDeparture.throws.call.required`: there is no error code `call.required`
+      --> tributary.toml:46:30
+       |
+    46 | throws = { "call.required" = "notFound" }
+       |                              ^^^^^^^^^^
+       |
+       = help: codes stand in README; `"lookup.*"` means a whole area
+    "#);
+}
+
+#[test]
+fn a_deadline_without_a_unit() {
+    insta::assert_snapshot!(after(
+        "[views.getDeparture.lookups]",
+        "[views.getDeparture]\ndeadline = 800\n\n[views.getDeparture.lookups]",
+    ), @r#"
+    error[config.bad_value]: `views.getDeparture.deadline`: expected a duration, found an integer
+      --> tributary.toml:46:12
+       |
+    46 | deadline = 800
+       |            ^^^
+       |
+       = help: a number with a unit in quotes, such as `"250ms"`
+    "#);
+}
+
+#[test]
+fn default_on_of_an_unknown_word() {
+    insta::assert_snapshot!(after(
+        r#"default = "fair""#,
+        r#"default = "fair", default_on = "failure""#,
+    ), @r#"
+    error[config.bad_value]: `views.getDeparture.lookups.weather.default_on`: `failure` is not known here
+      --> tributary.toml:49:98
+       |
+    49 | weather = { use = "weather", with = { origin = "flight.origin" }, default = "fair", default_on = "failure" }
+       |                                                                                                  ^^^^^^^^^
+       |
+       = help: one of `empty`, `any`
+    "#);
+}

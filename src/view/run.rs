@@ -204,15 +204,15 @@ impl<'a> Running<'a> {
             let inputs = step.after.iter().map(|&need| self.tracks[need].done).max();
             self.tracks[at].planned = inputs.unwrap_or(since);
         }
+        if now >= self.sight.context.deadline {
+            return self.no_value(at, Fate::Timeout, Some(Code::CallDeadline));
+        }
         let call_deadline = self.sight.context.deadline;
         let own = step.timeout.and_then(|timeout| now.checked_add(timeout));
         let deadline = own.map_or(call_deadline, |own| own.min(call_deadline));
         match step.start(self.sight, &self.values, deadline) {
             Start::Settled(fate) => self.no_value(at, fate, None),
             Start::Failed(err) => self.failed(at, &err),
-            Start::Ask(_) if now >= call_deadline => {
-                self.no_value(at, Fate::Timeout, Some(Code::CallDeadline));
-            }
             Start::Ask(asking) => {
                 self.tracks[at].started = Some(since);
                 let span = debug_span!(

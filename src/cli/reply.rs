@@ -44,10 +44,15 @@ fn exception_line(found: &Found, of: StructId, value: &Value) -> String {
     let name = name.rsplit('.').next().unwrap_or(name);
     let field = |name: &str| value.get(name).and_then(Value::as_str);
     let mut line = format!("{}: {name}", found.service().name);
-    if let Some(code) = field("code") {
+    let code = field("code").unwrap_or_default();
+    if !code.is_empty() {
         line = format!("{line} ({code})");
     }
     if let Some(message) = field("message") {
+        // The standard exceptions' messages begin with the code, for clients that show nothing else.
+        let message = message
+            .strip_prefix(code)
+            .map_or(message, |rest| rest.strip_prefix(": ").unwrap_or(message));
         line = format!("{line}: {message}");
     }
     line

@@ -221,7 +221,7 @@ fn exceptions_fail_with_their_words_on_stderr() {
     let (status, data, rest) = greeter.typed("call", &["greet", "name=nobody"]);
     assert_eq!(status, ExitStatus::Failed);
     assert!(
-        rest.starts_with("error: Greeter: LookupFailed (call.required_empty): "),
+        rest.starts_with("error: Greeter: LookupFailed (call.required_empty): a required part"),
         "{rest}"
     );
     let json: serde_json::Value = serde_json::from_str(&data).expect("JSON");

@@ -19,6 +19,7 @@
 //! file: the same bindings, deadlines, fates and reports.
 //!
 //! ```
+//! use tributary::cli::call_json;
 //! use tributary::server::Server;
 //! use tributary::value::Value;
 //!
@@ -49,7 +50,8 @@
 //!     })
 //!     .spawn()?;
 //!
-//! let reply = server.call("greet", r#"{"name": "Ann"}"#)?;
+//! // Any Thrift client may call `server.addr()`; this is one.
+//! let reply = call_json(server.addr(), server.program(), "greet", r#"{"name": "Ann"}"#)?;
 //! assert_eq!(reply, r#"{"text":"hello, Ann","luck":3}"#);
 //! server.stop()?;
 //! # Ok(())

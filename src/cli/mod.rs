@@ -11,6 +11,7 @@ mod params; // `name=value` to typed parameters
 mod client; // one connection to a server
 mod connect; // how to reach it
 mod reply; // a reply as text
+mod call_json; // a call for embedders
 mod serve;
 mod check;
 mod explain;
@@ -23,6 +24,7 @@ use std::ffi::OsString;
 
 use clap::{Parser, Subcommand};
 
+pub use call_json::call_json;
 pub use client::{Call, Client, ClientError, Reply};
 pub use exit::{ExitStatus, Failure, Reason};
 pub use output::{Color, Output};

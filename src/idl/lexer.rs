@@ -102,8 +102,8 @@ impl<'t> Lexer<'t> {
             let (start, rest) = (self.at, self.rest());
             if rest.starts_with('#') || rest.starts_with("//") {
                 self.at += rest.find('\n').unwrap_or(rest.len());
-            } else if rest.starts_with("/*") {
-                let Some(len) = rest[2..].find("*/") else {
+            } else if let Some(inside) = rest.strip_prefix("/*") {
+                let Some(len) = inside.find("*/") else {
                     self.at = self.text.len();
                     let span = Span::new(start, start + 2);
                     return (
@@ -117,7 +117,7 @@ impl<'t> Lexer<'t> {
                 };
                 self.at += len + 4;
                 // `/**/` is an empty comment, not the start of a doc comment.
-                if rest.starts_with("/**") && len > 0 {
+                if inside.starts_with('*') && len > 0 {
                     doc = Some(Span::new(start, self.at));
                 }
             } else {

@@ -61,21 +61,18 @@ pub(crate) fn number(text: &str) -> Result<Number, (String, &'static str)> {
             )
         });
     }
-    if radix == 10
-        && digits
-            .bytes()
-            .all(|byte| b"0123456789.eE+-".contains(&byte))
-    {
-        if let Ok(number) = text.parse::<f64>() {
-            return if number.is_finite() {
-                Ok(Number::Double(number))
-            } else {
-                Err((
-                    format!("`{text}` does not fit into a double"),
-                    "doubles run to about 1.8e308",
-                ))
-            };
+    let double = digits
+        .bytes()
+        .all(|byte| b"0123456789.eE+-".contains(&byte));
+    match text.parse::<f64>() {
+        Ok(number) if double && number.is_finite() => return Ok(Number::Double(number)),
+        Ok(_) if double => {
+            return Err((
+                format!("`{text}` does not fit into a double"),
+                "doubles run to about 1.8e308",
+            ));
         }
+        _ => {}
     }
     Err((
         format!("`{text}` is not a number"),

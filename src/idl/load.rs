@@ -3,18 +3,21 @@
 //! In: a file and a way to read others. Out: the parsed files, the operator's first, each knowing which
 //! file each of its includes is. A file included twice is read once; an include cycle is a problem.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::parse;
-use super::read::{Miss, Read};
+use super::read::{Found, Read};
 use super::report::Report;
-use super::syntax::{Program, Span};
+use super::syntax::{Name, Program, Span};
 use crate::config::Source;
 use crate::error::Code;
 
 /// How many files one IDL may consist of.
 const FILES_MAX: usize = 1024;
+
+/// How many bytes of text all of them may hold together.
+const TEXT_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// One file, parsed.
 pub(crate) struct File {
@@ -44,69 +47,98 @@ impl File {
 
 /// Reads `name` and its includes; what can't be read or parsed is in `report`.
 pub(crate) fn load(name: &str, read: &dyn Read, report: &mut Report) -> Vec<File> {
-    let mut files = Vec::new();
-    let mut known = HashMap::new();
+    let mut loader = Loader {
+        read,
+        report,
+        files: Vec::new(),
+        by_id: HashMap::new(),
+        by_path: HashMap::new(),
+        bytes_left: TEXT_BYTES_MAX,
+        full: false,
+    };
     match read.read(None, name) {
         Ok(found) => {
-            known.insert(found.id, 0);
-            files.push(file(found.shown, found.text, report));
+            loader.add(found);
         }
-        Err(miss) => report.no_file(name, &miss),
+        Err(miss) => loader.report.no_file(name, &miss),
     }
     let mut at = 0;
-    while at < files.len() {
-        for include in std::mem::take(&mut files[at].program.includes) {
-            if let Some(target) = find(&files, at, (&include.text, include.span), read, report) {
-                let index = match known.get(&target.id) {
-                    Some(&index) => index,
-                    None => {
-                        known.insert(target.id, files.len());
-                        files.push(file(target.shown, target.text, report));
-                        files.len() - 1
-                    }
-                };
-                let stem = Arc::clone(&files[index].stem);
-                files[at].includes.push((stem, include.span, index));
-            }
-        }
+    while at < loader.files.len() {
+        loader.includes(at);
         at += 1;
     }
+    let files = loader.files;
     report_cycles(&files, report);
     files
 }
 
-fn find(
-    files: &[File],
-    at: usize,
-    (path, span): (&str, Span),
-    read: &dyn Read,
-    report: &mut Report,
-) -> Option<super::read::Found> {
-    let from = &files[at].source;
-    if files.len() >= FILES_MAX {
-        report.problem(from, span, Code::IdlInvalid, || {
-            (
-                format!("more than {FILES_MAX} files"),
-                "put them together into fewer".into(),
-            )
-        });
-        return None;
-    }
-    match read.read(Some(&from.path), path) {
-        Ok(found) => Some(found),
-        Err(miss) => {
-            report.problem(from, span, Code::ConfigFile, || match miss {
-                Miss::Absent { tried } => (
-                    format!("the included file `{path}` does not exist"),
-                    format!("looked for `{tried}`: includes are found relative to the file they stand in"),
-                ),
-                Miss::Unreadable(why) => (
-                    format!("the included file `{path}` can't be read: {why}"),
-                    "let the server's user read it".into(),
-                ),
-            });
-            None
+struct Loader<'r> {
+    read: &'r dyn Read,
+    report: &'r mut Report,
+    files: Vec<File>,
+    by_id: HashMap<String, usize>,
+    /// By folder of the including file and path written there, to read each file once.
+    by_path: HashMap<(String, Arc<str>), usize>,
+    bytes_left: usize,
+    /// A limit was met, which is reported: no more files are read.
+    full: bool,
+}
+
+impl Loader<'_> {
+    /// Finds the includes of the file at `at`; new files are added behind those known.
+    fn includes(&mut self, at: usize) {
+        let from = self.files[at].source.clone();
+        let folder = from.path.rsplit_once('/').map_or("", |(folder, _)| folder);
+        let mut seen = HashSet::new();
+        for include in std::mem::take(&mut self.files[at].program.includes) {
+            let key = (folder.to_owned(), Arc::clone(&include.text));
+            let known = self.by_path.get(&key).copied();
+            let Some(index) = known.or_else(|| self.include(&from, &include)) else {
+                continue;
+            };
+            self.by_path.insert(key, index);
+            if seen.insert(index) {
+                let stem = Arc::clone(&self.files[index].stem);
+                self.files[at].includes.push((stem, include.span, index));
+            }
         }
+    }
+
+    /// The file that `include` means in `from`, read unless it is known under another path.
+    fn include(&mut self, from: &Source, include: &Name) -> Option<usize> {
+        let path = &include.text;
+        if self.full {
+            return None;
+        }
+        let (code, (message, help)) = match self.read.read(Some(&from.path), path) {
+            Ok(found) => match self.by_id.get(&found.id) {
+                Some(&index) => return Some(index),
+                None if self.files.len() < FILES_MAX && found.text.len() <= self.bytes_left => {
+                    return Some(self.add(found));
+                }
+                None => {
+                    self.full = true;
+                    (
+                        Code::IdlInvalid,
+                        (
+                            format!("`{path}` is too much: more than {FILES_MAX} files or 64 MiB"),
+                            "include only what is needed".into(),
+                        ),
+                    )
+                }
+            },
+            Err(miss) => (Code::ConfigFile, miss.words(path)),
+        };
+        self.report
+            .problem(from, include.span, code, || (message, help));
+        None
+    }
+
+    fn add(&mut self, found: Found) -> usize {
+        self.bytes_left = self.bytes_left.saturating_sub(found.text.len());
+        self.by_id.insert(found.id, self.files.len());
+        self.files.push(file(found.shown, found.text, self.report));
+        self.files.len() - 1
     }
 }
 

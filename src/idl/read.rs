@@ -33,6 +33,24 @@ pub(crate) enum Miss {
     Unreadable(String),
 }
 
+impl Miss {
+    /// Message and remedy, when the file was to be included as `path`.
+    pub(crate) fn words(self, path: &str) -> (String, String) {
+        match self {
+            Miss::Absent { tried } => (
+                format!("the included file `{path}` does not exist"),
+                format!(
+                    "looked for `{tried}`: includes are found relative to the file they stand in"
+                ),
+            ),
+            Miss::Unreadable(why) => (
+                format!("the included file `{path}` can't be read: {why}"),
+                "name a `.thrift` file that the server's user may read".into(),
+            ),
+        }
+    }
+}
+
 /// A place where files are.
 pub(crate) trait Read {
     /// The file that `written` means in the file at `from`.
@@ -70,8 +88,8 @@ fn text_of(path: &Path) -> Result<String, String> {
         return Err(too_large());
     }
     String::from_utf8(bytes).map_err(|err| {
-        let before = &err.as_bytes()[..err.utf8_error().valid_up_to()];
-        let line = before.iter().filter(|&&byte| byte == b'\n').count() + 1;
+        let before = String::from_utf8_lossy(&err.as_bytes()[..err.utf8_error().valid_up_to()]);
+        let line = before.matches('\n').count() + 1;
         format!("line {line} is not UTF-8; save the file as UTF-8")
     })
 }

@@ -5,16 +5,17 @@
 //! search for structs that can never be built. Sizes are bounded, not only depths: ten lines of typedefs or
 //! constants can stand for a value larger than memory.
 
-mod constant;
-mod enums;
-mod expected;
-mod fields;
-mod finite;
-mod fit;
-mod named;
-mod scope;
-mod service;
-mod types;
+mod scope; // which names a file can see
+mod enums; // numbers of values
+mod types; // typedefs and containers
+mod fields; // of structs, parameters and throws
+mod service; // methods, own and inherited
+mod constant; // constants and default values
+mod record; // struct constants
+mod named; // names that stand for values
+mod fit; // whether a constant fits a type
+mod expected; // how a value of a type is written
+mod finite; // structs that can never be built
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;

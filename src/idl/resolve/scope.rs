@@ -70,13 +70,11 @@ impl<'f> Scope<'f> {
     /// What `name` means in `file`.
     pub(super) fn find(&self, space: Space, file: usize, name: &str) -> Option<At> {
         self.own(space, file, name).or_else(|| {
-            let includes = self.files[file].includes.iter();
-            includes
-                .filter_map(|(stem, _, target)| {
-                    let rest = name.strip_prefix(&**stem)?.strip_prefix('.')?;
-                    self.own(space, *target, rest)
-                })
-                .next()
+            let mut includes = self.files[file].includes.iter();
+            includes.find_map(|(stem, _, target)| {
+                let rest = name.strip_prefix(&**stem)?.strip_prefix('.')?;
+                self.own(space, *target, rest)
+            })
         })
     }
 

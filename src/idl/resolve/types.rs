@@ -147,13 +147,11 @@ impl Resolver<'_> {
         let scope = &self.scope;
         self.report.invalid(&self.files[file], span, || {
             let is_type = |body: &Body| !matches!(body, Body::Service(..));
-            let other = OTHER_WORDS.iter().find(|(word, _)| *word == name);
-            let help = match other {
-                Some((_, word)) => format!("did you mean `{word}`?"),
-                None => {
-                    let bases = BASES.map(|(word, _)| word);
-                    scope.remedy((Space::Types, file), name, &bases, is_type)
-                }
+            let help = if let Some((_, word)) = OTHER_WORDS.iter().find(|(word, _)| *word == name) {
+                format!("did you mean `{word}`?")
+            } else {
+                let bases = BASES.map(|(word, _)| word);
+                scope.remedy((Space::Types, file), name, &bases, is_type)
             };
             (format!("unknown type `{name}`"), help)
         });

@@ -1,0 +1,118 @@
+//! Evaluates struct constants: maps from field names to values.
+//!
+//! A struct constant takes the default values of the fields it does not set, as generated code does; what then
+//! is unset is null. A union's constant sets exactly one field and takes nothing.
+
+use super::super::schema::{Kind, Requiredness, StructId};
+use super::super::syntax::{Constant, ConstantKind, Span};
+use super::Resolver;
+use crate::value::{Record, Value};
+
+impl<'f> Resolver<'f> {
+    /// A struct constant: a map from field names to values.
+    pub(super) fn record(
+        &mut self,
+        from: (usize, Span),
+        pairs: &'f [(Constant, Constant)],
+        id: StructId,
+        depth: usize,
+    ) -> Option<Value> {
+        let index = id.0 as usize;
+        let mut set = vec![false; self.schema.structs[index].fields.len()];
+        self.spend(set.len(), depth, from)?;
+        let mut values = vec![Value::Null; set.len()];
+        let mut right = true;
+        for (key, value) in pairs {
+            let Some(field) = self.record_field(from.0, key, id) else {
+                right = false;
+                continue;
+            };
+            if std::mem::replace(&mut set[field], true) {
+                let name = &self.origins[index].fields[field].name.text;
+                self.report.invalid(&self.files[from.0], key.span, || {
+                    let message = format!("the field `{name}` is set twice");
+                    (message, "remove one of them".into())
+                });
+            }
+            let ty = self.schema.structs[index].fields[field].ty.clone();
+            match self.evaluate(from.0, value, &ty, depth + 1) {
+                Some(value) => values[field] = value,
+                None => right = false,
+            }
+        }
+        right &= match self.schema.structs[index].kind {
+            Kind::Union => self.check_one(from, id, &set),
+            Kind::Struct | Kind::Exception => self.fill(from, id, (&set, &mut values), depth),
+        };
+        let names = self.schema.structs[index].names.clone();
+        right.then_some(Value::Record(Record { names, values }))
+    }
+
+    /// Which field the key of a struct constant means.
+    fn record_field(&mut self, file: usize, key: &'f Constant, id: StructId) -> Option<usize> {
+        let origin = &self.origins[id.0 as usize];
+        let name = match &key.kind {
+            ConstantKind::Text(text) => text.as_str(),
+            _ => "",
+        };
+        let found = origin.positions.get(name).copied();
+        // A field that was left out for being wrong is reported already.
+        if found.is_none() && (origin.whole || name.is_empty()) {
+            let structure = &self.schema.structs[id.0 as usize];
+            self.report.invalid(&self.files[file], key.span, || {
+                let known = structure.names.iter().map(|name| &**name);
+                let near = crate::config::nearest(name, known.clone().take(2000));
+                let help = match near {
+                    _ if name.is_empty() => "write the field's name in quotes".to_owned(),
+                    Some(near) => format!("did you mean `{near}`?"),
+                    None => format!("known here: {}", crate::config::list(known.take(20))),
+                };
+                (format!("`{}` has no such field", structure.name), help)
+            });
+        }
+        found
+    }
+
+    /// A union's constant sets one field.
+    fn check_one(&mut self, (file, span): (usize, Span), id: StructId, set: &[bool]) -> bool {
+        let count = set.iter().filter(|set| **set).count();
+        if count != 1 {
+            let name = &self.schema.structs[id.0 as usize].name;
+            self.report.invalid(&self.files[file], span, || {
+                let message = format!("{count} fields of the union `{name}` are set");
+                (message, "set exactly one".into())
+            });
+        }
+        count == 1
+    }
+
+    /// Gives the unset fields of a struct constant their default values.
+    fn fill(
+        &mut self,
+        (file, span): (usize, Span),
+        id: StructId,
+        (set, values): (&[bool], &mut [Value]),
+        depth: usize,
+    ) -> bool {
+        let index = id.0 as usize;
+        let mut right = true;
+        for field in (0..set.len()).filter(|&field| !set[field]) {
+            let origin = self.origins[index].fields[field];
+            if origin.default.is_some() {
+                match self.default(id, field, depth + 1) {
+                    Some(value) => values[field] = value,
+                    None => right = false,
+                }
+            } else if origin.requiredness == Requiredness::Required {
+                right = false;
+                let name = &self.schema.structs[index].name;
+                self.report.invalid(&self.files[file], span, || {
+                    let field = &origin.name.text;
+                    let message = format!("the required field `{field}` of `{name}` is not set");
+                    (message, format!("add `\"{field}\": ...`"))
+                });
+            }
+        }
+        right
+    }
+}

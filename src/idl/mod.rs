@@ -34,7 +34,7 @@ pub fn load(path: &Path) -> Result<Schema, Vec<Problem>> {
     load_with(&path.display().to_string(), &Disk)
 }
 
-/// As [`load`], from memory: `read` gives the text of the file with a name, for example of an IDL that a
+/// As [`load()`], from memory: `read` gives the text of the file with a name, for example of an IDL that a
 /// server sent. An included path that `read` does not know is tried without its folders.
 pub fn load_from(
     name: &str,

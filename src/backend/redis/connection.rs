@@ -69,7 +69,12 @@ impl Connection {
     pub(super) async fn ask(&self, command: &Cmd) -> Result<redis::Value, LookupError> {
         let mut tried = false;
         loop {
-            let (number, mut connection) = self.up().await?;
+            let now = self.now();
+            let (number, mut connection) = match now {
+                Some(up) => up?,
+                // Rare, and boxed to keep every lookup's future small.
+                None => Box::pin(self.up()).await?,
+            };
             let reply = connection.send_packed_command(command).await;
             match reply.and_then(redis::Value::extract_error) {
                 Ok(value) => return Ok(value),
@@ -87,16 +92,13 @@ impl Connection {
         }
     }
 
+    /// The connection, or that there is none; `None` while that is not known.
+    fn now(&self) -> Option<Result<Up, LookupError>> {
+        known(&self.link.borrow())
+    }
+
     /// The connection, once it is known whether there is one.
-    async fn up(&self) -> Result<(u64, MultiplexedConnection), LookupError> {
-        let known = |link: &Link| match link {
-            Link::Connecting => None,
-            Link::Up(number, connection) => Some(Ok((*number, connection.clone()))),
-            Link::Down(code, why) => Some(Err(LookupError::new(*code, &**why))),
-        };
-        if let Some(known) = known(&self.link.borrow()) {
-            return known;
-        }
+    async fn up(&self) -> Result<Up, LookupError> {
         let mut changes = self.link.subscribe();
         let settled = changes.wait_for(|link| known(link).is_some());
         match timeout(self.connect_timeout, settled).await {
@@ -120,6 +122,17 @@ impl Connection {
     #[cfg(test)]
     pub(super) fn watch(&self) -> watch::Receiver<Link> {
         self.link.subscribe()
+    }
+}
+
+/// A connection and its number.
+type Up = (u64, MultiplexedConnection);
+
+fn known(link: &Link) -> Option<Result<Up, LookupError>> {
+    match link {
+        Link::Connecting => None,
+        Link::Up(number, connection) => Some(Ok((*number, connection.clone()))),
+        Link::Down(code, why) => Some(Err(LookupError::new(*code, &**why))),
     }
 }
 

@@ -2,5 +2,8 @@
 //!
 //! A missing server or tool fails a test with the name of the package to install; nothing is skipped quietly.
 
+mod support; // the program and real servers as processes, and a bare socket
 mod config; // each way for a configuration to be wrong, and what its operator reads
 mod scenarios; // plan, run and merge with scripted lookups and paused time; data in tests/scenarios
+mod spans; // a lookup's span is under its own call's, however calls interleave
+mod clients; // real Python clients against the real binary; scripts in tests/clients

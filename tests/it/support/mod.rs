@@ -3,11 +3,14 @@
 //! No waiting by the clock: a server is ready when it says so in its own words, and a test reads with a
 //! time limit that only a failure ever reaches.
 
+mod flights;
 mod process;
 mod redis;
 mod tributary;
 mod wire;
 
-pub(crate) use redis::Redis;
+pub(crate) use flights::Flights;
+pub(crate) use process::run;
+pub(crate) use redis::{Redis, free_port};
 pub(crate) use tributary::Tributary;
-pub(crate) use wire::Wire;
+pub(crate) use wire::{Wire, bytes};

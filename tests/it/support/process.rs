@@ -91,3 +91,16 @@ impl Drop for Process {
         drop(self.child.wait());
     }
 }
+
+/// Runs a program to its end and gives what it wrote on stdout; panics with all it wrote if it fails.
+pub(crate) fn run(command: &mut Command, package: &str) -> String {
+    let program = command.get_program().to_string_lossy().into_owned();
+    let output = command
+        .stdin(Stdio::null())
+        .output()
+        .unwrap_or_else(|err| panic!("can't start `{program}` ({err}): install {package}"));
+    let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{command:?}: {}\n{stdout}{stderr}", output.status);
+    stdout
+}

@@ -1,0 +1,118 @@
+//! Real clients of other languages against the real binary, on the demo's data.
+//!
+//! The clients are in `tests/clients`; each compares every field of every reply with the CSV files it reads
+//! itself. Here they are only started: one test per client, transport and protocol.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::support::{Flights, run};
+
+#[test]
+fn apache_framed_binary() {
+    apache("framed", "binary");
+}
+
+#[test]
+fn apache_framed_old_binary() {
+    apache("framed", "old-binary");
+}
+
+#[test]
+fn apache_framed_compact() {
+    apache("framed", "compact");
+}
+
+#[test]
+fn apache_unframed_binary() {
+    apache("unframed", "binary");
+}
+
+#[test]
+fn apache_unframed_old_binary() {
+    apache("unframed", "old-binary");
+}
+
+#[test]
+fn apache_unframed_compact() {
+    apache("unframed", "compact");
+}
+
+#[test]
+fn thriftpy2_framed_binary() {
+    thriftpy2("framed", "binary");
+}
+
+#[test]
+fn thriftpy2_framed_compact() {
+    thriftpy2("framed", "compact");
+}
+
+#[test]
+fn thriftpy2_framed_cython() {
+    thriftpy2("framed", "cython");
+}
+
+#[test]
+fn thriftpy2_unframed_binary() {
+    thriftpy2("unframed", "binary");
+}
+
+#[test]
+fn thriftpy2_unframed_compact() {
+    thriftpy2("unframed", "compact");
+}
+
+#[test]
+fn thriftpy2_unframed_cython() {
+    thriftpy2("unframed", "cython");
+}
+
+#[test]
+fn a_store_that_is_down_costs_its_own_field_only() {
+    let mut flights = Flights::start();
+    flights.stop_weather();
+    let stubs = stubs();
+    client(&flights, "apache.py", ["framed", "binary", "down"], stubs.path());
+    client(&flights, "thriftpy.py", ["unframed", "compact", "down"], stubs.path());
+}
+
+fn apache(transport: &str, protocol: &str) {
+    let stubs = stubs();
+    client(&Flights::start(), "apache.py", [transport, protocol, "up"], stubs.path());
+}
+
+fn thriftpy2(transport: &str, protocol: &str) {
+    client(&Flights::start(), "thriftpy.py", [transport, protocol, "up"], Path::new(""));
+}
+
+fn client(flights: &Flights, script: &str, options: [&str; 3], python_path: &Path) {
+    let mut command = Command::new(python());
+    command.arg(repository().join("tests/clients").join(script));
+    command.arg(flights.server.addr.port().to_string()).args(options);
+    command.env("PYTHONPATH", python_path).env("PYTHONDONTWRITEBYTECODE", "1");
+    let said = run(&mut command, "the Python clients with `tests/run --prepare`");
+    // "42 departures, 12000 fields compared"
+    let fields = said.split(' ').nth(2).and_then(|number| number.parse::<usize>().ok());
+    assert!(fields.is_some_and(|fields| fields > 1000), "it compared little: {said}");
+}
+
+/// The stubs that Apache's compiler makes of the service, as a folder for `PYTHONPATH`.
+fn stubs() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let mut command = Command::new("thrift");
+    command.args(["-r", "--gen", "py", "-out"]).arg(folder.path());
+    command.arg(repository().join("idl/flights.thrift"));
+    run(&mut command, "the Debian package `thrift-compiler`");
+    folder
+}
+
+/// The interpreter of the environment that `tests/run` makes: it has the clients' packages.
+fn python() -> PathBuf {
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("target/tmp has a parent");
+    target.join("venv/bin/python")
+}
+
+fn repository() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}

@@ -73,35 +73,70 @@ fn a_store_that_is_down_costs_its_own_field_only() {
     let mut flights = Flights::start();
     flights.stop_weather();
     let stubs = stubs();
-    client(&flights, "apache.py", ["framed", "binary", "down"], stubs.path());
-    client(&flights, "thriftpy.py", ["unframed", "compact", "down"], stubs.path());
+    client(
+        &flights,
+        "apache.py",
+        ["framed", "binary", "down"],
+        stubs.path(),
+    );
+    client(
+        &flights,
+        "thriftpy.py",
+        ["unframed", "compact", "down"],
+        stubs.path(),
+    );
 }
 
 fn apache(transport: &str, protocol: &str) {
     let stubs = stubs();
-    client(&Flights::start(), "apache.py", [transport, protocol, "up"], stubs.path());
+    client(
+        &Flights::start(),
+        "apache.py",
+        [transport, protocol, "up"],
+        stubs.path(),
+    );
 }
 
 fn thriftpy2(transport: &str, protocol: &str) {
-    client(&Flights::start(), "thriftpy.py", [transport, protocol, "up"], Path::new(""));
+    client(
+        &Flights::start(),
+        "thriftpy.py",
+        [transport, protocol, "up"],
+        Path::new(""),
+    );
 }
 
 fn client(flights: &Flights, script: &str, options: [&str; 3], python_path: &Path) {
     let mut command = Command::new(python());
     command.arg(repository().join("tests/clients").join(script));
-    command.arg(flights.server.addr.port().to_string()).args(options);
-    command.env("PYTHONPATH", python_path).env("PYTHONDONTWRITEBYTECODE", "1");
-    let said = run(&mut command, "the Python clients with `tests/run --prepare`");
+    command
+        .arg(flights.server.addr.port().to_string())
+        .args(options);
+    command
+        .env("PYTHONPATH", python_path)
+        .env("PYTHONDONTWRITEBYTECODE", "1");
+    let said = run(
+        &mut command,
+        "the Python clients with `tests/run --prepare`",
+    );
     // "42 departures, 12000 fields compared"
-    let fields = said.split(' ').nth(2).and_then(|number| number.parse::<usize>().ok());
-    assert!(fields.is_some_and(|fields| fields > 1000), "it compared little: {said}");
+    let fields = said
+        .split(' ')
+        .nth(2)
+        .and_then(|number| number.parse::<usize>().ok());
+    assert!(
+        fields.is_some_and(|fields| fields > 1000),
+        "it compared little: {said}"
+    );
 }
 
 /// The stubs that Apache's compiler makes of the service, as a folder for `PYTHONPATH`.
 fn stubs() -> tempfile::TempDir {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let mut command = Command::new("thrift");
-    command.args(["-r", "--gen", "py", "-out"]).arg(folder.path());
+    command
+        .args(["-r", "--gen", "py", "-out"])
+        .arg(folder.path());
     command.arg(repository().join("idl/flights.thrift"));
     run(&mut command, "the Debian package `thrift-compiler`");
     folder
@@ -109,7 +144,9 @@ fn stubs() -> tempfile::TempDir {
 
 /// The interpreter of the environment that `tests/run` makes: it has the clients' packages.
 fn python() -> PathBuf {
-    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("target/tmp has a parent");
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR"))
+        .parent()
+        .expect("target/tmp has a parent");
     target.join("venv/bin/python")
 }
 

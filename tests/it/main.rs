@@ -7,3 +7,4 @@ mod config; // each way for a configuration to be wrong, and what its operator r
 mod scenarios; // plan, run and merge with scripted lookups and paused time; data in tests/scenarios
 mod spans; // a lookup's span is under its own call's, however calls interleave
 mod clients; // real Python clients against the real binary; scripts in tests/clients
+mod docker; // the container image, built and run where an engine answers

@@ -8,6 +8,7 @@ mod backends;
 mod lookups;
 mod views;
 mod many;
+mod sample;
 
 use std::fs;
 use std::sync::Arc;

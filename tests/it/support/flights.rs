@@ -22,10 +22,17 @@ impl Flights {
     pub(crate) fn start() -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         data::unpack(folder.path()).expect("the folder is ours");
-        let config: Vec<&str> = data::CONFIG.lines().filter(|line| !line.starts_with("inject")).collect();
-        std::fs::write(folder.path().join("tributary.toml"), config.join("\n")).expect("the folder is ours");
+        let config: Vec<&str> = data::CONFIG
+            .lines()
+            .filter(|line| !line.starts_with("inject"))
+            .collect();
+        std::fs::write(folder.path().join("tributary.toml"), config.join("\n"))
+            .expect("the folder is ours");
         let weather = Weather::start();
-        let server = Tributary::serve(folder, &[("WEATHER_URL", &format!("http://{}", weather.addr))]);
+        let server = Tributary::serve(
+            folder,
+            &[("WEATHER_URL", &format!("http://{}", weather.addr))],
+        );
         Flights { server, weather }
     }
 

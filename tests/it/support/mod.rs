@@ -10,7 +10,7 @@ mod tributary;
 mod wire;
 
 pub(crate) use flights::Flights;
-pub(crate) use process::run;
+pub(crate) use process::{run, wait_for_line};
 pub(crate) use redis::{Redis, free_port};
 pub(crate) use tributary::Tributary;
 pub(crate) use wire::{Wire, bytes};

@@ -1,7 +1,7 @@
 //! A child process whose words are read line by line and that ends with its owner.
 
-use std::process::{Child, Command, ExitStatus, Stdio};
 use std::io::{BufRead as _, BufReader, Read};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::Duration;
@@ -22,7 +22,10 @@ impl Process {
     /// Starts `command`. `package` is what has to be installed when there is no such program.
     pub(super) fn start(command: &mut Command, package: &str) -> Self {
         let program = command.get_program().to_string_lossy().into_owned();
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
         let mut child = command
             .spawn()
             .unwrap_or_else(|err| panic!("can't start `{program}` ({err}): install {package}"));
@@ -40,7 +43,11 @@ impl Process {
                 }
             });
         }
-        Process { child, lines, seen: Vec::new() }
+        Process {
+            child,
+            lines,
+            seen: Vec::new(),
+        }
     }
 
     /// The next line that `wanted` takes; `None` if the program ends, or is silent too long, before.
@@ -101,6 +108,21 @@ pub(crate) fn run(command: &mut Command, package: &str) -> String {
         .unwrap_or_else(|err| panic!("can't start `{program}` ({err}): install {package}"));
     let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
     let stderr = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{command:?}: {}\n{stdout}{stderr}", output.status);
+    assert!(
+        output.status.success(),
+        "{command:?}: {}\n{stdout}{stderr}",
+        output.status
+    );
     stdout
+}
+
+/// Starts a program that goes on, and ends it when it has written a line with `word`.
+pub(crate) fn wait_for_line(command: &mut Command, word: &str) {
+    let mut process = Process::start(command, "it");
+    let found = process.wait_for(|line| line.contains(word).then_some(()));
+    assert!(
+        found.is_some(),
+        "{command:?} never said `{word}`:\n{}",
+        process.written()
+    );
 }

@@ -20,19 +20,34 @@ impl Redis {
     /// Starts one on a free port.
     pub(crate) fn start() -> Self {
         // Another process may take the port between its choice and its use: then another is tried.
-        (0..5).find_map(|_| Redis::start_on(free_port())).expect("one of five free ports is still free")
+        (0..5)
+            .find_map(|_| Redis::start_on(free_port()))
+            .expect("one of five free ports is still free")
     }
 
     /// Starts one on `port`; `None` when that is taken.
     pub(crate) fn start_on(port: u16) -> Option<Self> {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let mut command = Command::new("redis-server");
-        command.args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--port", &port.to_string()]);
+        command.args([
+            "--bind",
+            "127.0.0.1",
+            "--save",
+            "",
+            "--appendonly",
+            "no",
+            "--port",
+            &port.to_string(),
+        ]);
         command.arg("--dir").arg(folder.path());
         let mut process = Process::start(&mut command, "the Debian package `redis-server`");
         process.wait_for(|line| line.contains("Ready to accept connections").then_some(()))?;
         let addr = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-        Some(Redis { addr, _process: process, _folder: folder })
+        Some(Redis {
+            addr,
+            _process: process,
+            _folder: folder,
+        })
     }
 
     /// What `[backends.NAME]` calls it.

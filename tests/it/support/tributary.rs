@@ -33,12 +33,23 @@ impl Tributary {
         let config = folder.path().join("tributary.toml");
         on_a_free_port(&config);
         let mut command = Command::new(env!("CARGO_BIN_EXE_tributary"));
-        command.arg("serve").arg("-c").arg(&config).envs(env.iter().copied());
+        command
+            .arg("serve")
+            .arg("-c")
+            .arg(&config)
+            .envs(env.iter().copied());
         let mut process = Process::start(&mut command, "the program itself with `cargo build`");
         let Some(addr) = process.wait_for(bound) else {
-            panic!("`tributary serve` never said `listening`:\n{}", process.written());
+            panic!(
+                "`tributary serve` never said `listening`:\n{}",
+                process.written()
+            );
         };
-        Tributary { addr, process, folder }
+        Tributary {
+            addr,
+            process,
+            folder,
+        }
     }
 
     /// A new connection.

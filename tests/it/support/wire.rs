@@ -75,7 +75,9 @@ pub(crate) fn bytes(text: &str) -> Vec<u8> {
             continue;
         }
         for pair in part.split_whitespace() {
-            bytes.push(u8::from_str_radix(pair, 16).unwrap_or_else(|_| panic!("`{pair}` is no byte")));
+            bytes.push(
+                u8::from_str_radix(pair, 16).unwrap_or_else(|_| panic!("`{pair}` is no byte")),
+            );
         }
     }
     bytes

@@ -1,0 +1,104 @@
+//! `docker/tributary.toml`, the configuration with every key: it is right, and the defaults it shows are.
+
+use std::fs;
+use std::path::Path;
+
+use tributary::config::{Program, check};
+
+/// As it stands, and with every key that is commented out.
+#[test]
+fn the_sample_is_right_with_and_without_its_optional_keys() {
+    let text = sample();
+    let plain = program(&text);
+    assert_eq!(plain.plans.len(), 2);
+    let full = program(&uncommented(&text));
+    assert_eq!(full.plans.len(), 3);
+    let shown = |program: &Program| {
+        let backend = &program.backends[0];
+        format!(
+            "{:?} {} {:?} {} {}",
+            program.limits,
+            program.workers,
+            program.drain_timeout,
+            backend.in_flight_max,
+            backend.waiting_max
+        )
+    };
+    assert_eq!(
+        shown(&full),
+        shown(&plain),
+        "the sample shows defaults that are not"
+    );
+}
+
+/// Every key that README's tables list stands in the sample.
+#[test]
+fn the_sample_has_every_key_of_the_readme() {
+    let readme = fs::read_to_string(repository().join("README.md")).expect("README");
+    let (_, configuration) = readme
+        .split_once("\n## Configuration\n")
+        .expect("its section");
+    let (configuration, _) = configuration
+        .split_once("\n### From stored values")
+        .expect("its end");
+    let text = uncommented(&sample());
+    let missing: Vec<&str> = configuration
+        .lines()
+        .filter(|line| line.starts_with("| "))
+        // The key is the first cell in backticks that stands alone: `| key | ..` or `| kind | key | ..`.
+        .filter_map(|row| {
+            let cells: Vec<&str> = row.split('|').map(str::trim).collect();
+            let key =
+                |cell: &&str| cell.starts_with('`') && cell.ends_with('`') && !cell.contains(' ');
+            let kinds = ["`sqlite`", "`file`", "`redis`", "`http`"];
+            cells
+                .into_iter()
+                .take(3)
+                .filter(key)
+                .find(|cell| !kinds.contains(cell))
+        })
+        .map(|cell| cell.trim_matches('`'))
+        .filter(|key| !text.contains(&format!("{key} = ")))
+        .collect();
+    assert_eq!(missing, Vec::<&str>::new());
+}
+
+fn sample() -> String {
+    fs::read_to_string(repository().join("docker/tributary.toml")).expect("the sample")
+}
+
+/// With every line that begins with `#` and no blank made a key.
+fn uncommented(text: &str) -> String {
+    let lines = text.lines().map(|line| match line.strip_prefix('#') {
+        Some(key) if !key.starts_with(' ') => key,
+        _ => line,
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// Checked beside the files that the image puts beside it.
+fn program(text: &str) -> Program {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    for file in [
+        "idl/flights.thrift",
+        "idl/tributary.thrift",
+        "docker/demo/airports.csv",
+    ] {
+        let name = Path::new(file).file_name().expect("a file's name");
+        fs::copy(repository().join(file), folder.path().join(name))
+            .expect("it is in the repository");
+    }
+    let path = folder.path().join("tributary.toml");
+    fs::write(&path, text).expect("the folder is ours");
+    check(&path.display().to_string(), &Vec::new()).unwrap_or_else(|problems| {
+        let texts: Vec<String> = problems
+            .iter()
+            .map(|problem| problem.render(false))
+            .collect();
+        panic!("{}", texts.join("\n\n"))
+    })
+}
+
+fn repository() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}

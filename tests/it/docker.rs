@@ -1,0 +1,216 @@
+//! The container image: its runtime stage, built around a static binary of this source, and run.
+//!
+//! Needs an engine but no registry: the stage is `docker/Dockerfile`'s own, with the binary copied from here
+//! and not from its build stage. Where no engine answers, the test says so and passes: this one thing a machine may lack.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::support::{Redis, Wire, bytes, free_port, run, wait_for_line};
+
+/// `getAirport("JFK")`, strict binary.
+const GET_JFK: &str =
+    "80 01 00 01 00 00 00 0a 'getAirport' 00 00 00 07 0b 00 01 00 00 00 03 'JFK' 00";
+
+#[test]
+fn the_image_serves_drains_and_resolves_names() {
+    if !Command::new("docker")
+        .arg("info")
+        .output()
+        .is_ok_and(|output| output.status.success())
+    {
+        eprintln!("no container engine answers (`docker info`): the image was not built");
+        return;
+    }
+    let binary = static_binary();
+    let image = build_image(&binary);
+
+    let container = Container::run(&["-p", "127.0.0.1::9090", &image.0]);
+    let addr: SocketAddr = docker(&["port", &container.0, "9090/tcp"])
+        .parse()
+        .expect("an address");
+    let reply = call_jfk(addr);
+    assert!(reply.contains("John F Kennedy Intl"), "{reply}");
+    assert_eq!(
+        docker(&["inspect", "-f", "{{.Config.User}}", &container.0]),
+        "65532:65532"
+    );
+    docker(&["stop", "-t", "20", &container.0]);
+    assert_eq!(
+        docker(&["inspect", "-f", "{{.State.ExitCode}}", &container.0]),
+        "0",
+        "SIGTERM drains"
+    );
+
+    // A static glibc resolves names without the libraries that a dynamic one would load for it.
+    let redis = Redis::start();
+    redis.run(r#"set airport:JFK "{\"code\":\"JFK\",\"name\":\"by name\",\"latitude\":0,\"longitude\":0}""#);
+    let port = free_port();
+    let named = build_named(&image, &redis, port);
+    let _container = Container::run(&["--network", "host", &named.0]);
+    let reply = call_jfk(SocketAddr::from(([127, 0, 0, 1], port)));
+    assert!(reply.contains("by name"), "{reply}");
+}
+
+/// This source as a static program, in a target folder of its own.
+fn static_binary() -> PathBuf {
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR"))
+        .parent()
+        .expect("target/tmp has a parent")
+        .join("static");
+    let host = run(Command::new("rustc").args(["-vV"]), "Rust");
+    let host = host
+        .lines()
+        .find_map(|line| line.strip_prefix("host: "))
+        .expect("rustc says its host");
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo
+        .args([
+            "build",
+            "--quiet",
+            "--locked",
+            "--bin",
+            "tributary",
+            "--target",
+            host,
+            "--target-dir",
+        ])
+        .arg(&target);
+    cargo
+        .current_dir(repository())
+        .env("RUSTFLAGS", "-C target-feature=+crt-static");
+    run(&mut cargo, "Rust");
+    let binary = target.join(host).join("debug/tributary");
+    let ldd = run(
+        Command::new("ldd").arg(&binary),
+        "the Debian package `libc-bin`",
+    );
+    assert!(ldd.contains("statically linked"), "{ldd}");
+    binary
+}
+
+/// The runtime stage of `docker/Dockerfile` around `binary`.
+fn build_image(binary: &Path) -> Image {
+    let context = tempfile::tempdir().expect("a temporary folder");
+    let dockerfile =
+        fs::read_to_string(repository().join("docker/Dockerfile")).expect("docker/Dockerfile");
+    let (_, runtime) = dockerfile
+        .split_once("FROM scratch AS runtime\n")
+        .expect("a runtime stage");
+    let runtime = runtime.replace("COPY --from=build /out/tributary ", "COPY tributary ");
+    fs::write(
+        context.path().join("Dockerfile"),
+        format!("FROM scratch\n{runtime}"),
+    )
+    .expect("the folder is ours");
+    fs::copy(binary, context.path().join("tributary")).expect("the binary was built");
+    for file in [
+        "docker/tributary.toml",
+        "docker/demo/airports.csv",
+        "idl/flights.thrift",
+        "idl/tributary.thrift",
+    ] {
+        let to = context.path().join(file);
+        fs::create_dir_all(to.parent().expect("it has a folder")).expect("the folder is ours");
+        fs::copy(repository().join(file), to).expect("it is in the repository");
+    }
+    Image::build(context.path())
+}
+
+/// `image` with a configuration that reaches a store by its name.
+fn build_named(image: &Image, redis: &Redis, port: u16) -> Image {
+    let context = tempfile::tempdir().expect("a temporary folder");
+    let config = format!(
+        r#"
+        [server]
+        idl = "flights.thrift"
+        listen = "127.0.0.1:{port}"
+        unserved = ["getDeparture", "getBoard", "getAirports"]
+        [backends.cache]
+        kind = "redis"
+        url = "redis://localhost:{}/0"
+        [lookups.airport]
+        backend = "cache"
+        get = "airport:{{code}}"
+        format = "json"
+        [views.getAirport.lookups]
+        airport = {{ use = "airport", into = ".", required = true }}
+        "#,
+        redis.addr.port()
+    );
+    fs::write(context.path().join("tributary.toml"), config).expect("the folder is ours");
+    let dockerfile = format!(
+        "FROM {}\nCOPY tributary.toml /etc/tributary/tributary.toml\n",
+        image.0
+    );
+    fs::write(context.path().join("Dockerfile"), dockerfile).expect("the folder is ours");
+    Image::build(context.path())
+}
+
+fn call_jfk(addr: SocketAddr) -> String {
+    let mut wire = Wire::connect(addr);
+    wire.send_frame(&bytes(GET_JFK));
+    String::from_utf8_lossy(&wire.read_frame()).into_owned()
+}
+
+fn docker(arguments: &[&str]) -> String {
+    run(Command::new("docker").args(arguments), "a container engine")
+        .trim()
+        .to_owned()
+}
+
+fn repository() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// An image by its id, removed when dropped.
+struct Image(String);
+
+impl Image {
+    fn build(context: &Path) -> Self {
+        let mut command = Command::new("docker");
+        // The classic builder is the one that every engine has.
+        command
+            .env("DOCKER_BUILDKIT", "0")
+            .args(["build", "--quiet", "--rm"])
+            .arg(context);
+        Image(run(&mut command, "a container engine").trim().to_owned())
+    }
+}
+
+impl Drop for Image {
+    fn drop(&mut self) {
+        drop(
+            Command::new("docker")
+                .args(["rmi", "--force", &self.0])
+                .output(),
+        );
+    }
+}
+
+/// A running container by its id, removed when dropped.
+struct Container(String);
+
+impl Container {
+    /// Starts one and waits until it listens.
+    fn run(arguments: &[&str]) -> Self {
+        let id = docker(&[&["run", "--detach"], arguments].concat());
+        let container = Container(id);
+        let mut logs = Command::new("docker");
+        logs.args(["logs", "--follow", &container.0]);
+        wait_for_line(&mut logs, "listening");
+        container
+    }
+}
+
+impl Drop for Container {
+    fn drop(&mut self) {
+        drop(
+            Command::new("docker")
+                .args(["rm", "--force", &self.0])
+                .output(),
+        );
+    }
+}

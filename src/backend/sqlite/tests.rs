@@ -266,7 +266,6 @@ fn configuration_mistakes_are_named() {
     assert_eq!(
         config_problems::<Sqlite>("threads = 9\nqueue = 0\nbusy_timeout = 100\npth = 'a.db'"),
         [
-            "config.missing_key : `path` is missing (add `path = \"data.db\"`)",
             "config.bad_value threads: 9 is out of range (1 to 4)",
             "config.bad_value queue: 0 is out of range (1 to 1000000)",
             "config.bad_value busy_timeout: expected a duration, found an integer \

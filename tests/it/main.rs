@@ -8,3 +8,4 @@ mod scenarios; // plan, run and merge with scripted lookups and paused time; dat
 mod spans; // a lookup's span is under its own call's, however calls interleave
 mod clients; // real Python clients against the real binary; scripts in tests/clients
 mod docker; // the container image, built and run where an engine answers
+mod readme; // its tables, its example and its commands

@@ -21,6 +21,7 @@ use tracing::{info, warn};
 use crate::config::Program;
 use crate::guard::{BLOCKING_MAX, Random};
 use crate::service::{Current, Service};
+use signals::Signals;
 
 pub use embed::{Running, Server, StartError};
 
@@ -53,8 +54,6 @@ pub fn run(program: &Arc<Program>, options: Options) -> io::Result<()> {
         })
         .collect();
     drop(programs);
-    // Told before the loops turn: the socket is bound, so that a client's connection is held from here on.
-    (options.bound)(addr);
     std::thread::scope(|scope| {
         let mut workers = workers.into_iter().enumerate();
         let first = workers.next();
@@ -65,7 +64,11 @@ pub fn run(program: &Arc<Program>, options: Options) -> io::Result<()> {
                 .spawn_scoped(scope, move || worker.run(None))?;
         }
         match first {
-            Some((_, worker)) => worker.run(Some((options, sender))),
+            Some((_, worker)) => worker.run(Some(Signals {
+                options,
+                programs: sender,
+                addr,
+            })),
             None => Ok(()),
         }
     })
@@ -80,11 +83,10 @@ struct Worker {
 
 impl Worker {
     /// Runs the loop; the first worker's also watches the signals.
-    fn run(self, signals: Option<(Options, watch::Sender<Arc<Program>>)>) -> io::Result<()> {
+    fn run(self, signals: Option<Signals>) -> io::Result<()> {
         let runtime = runtime()?;
         let result = runtime.block_on(async move {
-            let watching = signals
-                .map(|(options, sender)| tokio::task::spawn_local(signals::watch(options, sender)));
+            let watching = signals.map(|signals| tokio::task::spawn_local(signals.watch()));
             let result = self.serve().await;
             if let Some(watching) = watching {
                 watching.abort();

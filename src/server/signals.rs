@@ -1,5 +1,6 @@
 //! SIGTERM and SIGINT drain, a second one exits at once; SIGHUP reloads.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -9,26 +10,46 @@ use tracing::{error, info, warn};
 use super::Options;
 use crate::config::Program;
 
-/// Watches for as long as it is polled. A program that a reload yields goes to all workers.
-pub(super) async fn watch(options: Options, programs: watch::Sender<Arc<Program>>) {
-    if !options.signals {
-        // The sender has to live as long as the server: its end would look like the end of reloads.
-        std::future::pending::<()>().await;
-    }
-    let (Some(mut term), Some(mut int), Some(mut hup)) = (
-        open(SignalKind::terminate()),
-        open(SignalKind::interrupt()),
-        open(SignalKind::hangup()),
-    ) else {
-        return std::future::pending().await;
-    };
-    loop {
-        tokio::select! {
-            _ = term.recv() => stop(&options, "SIGTERM"),
-            _ = int.recv() => stop(&options, "SIGINT"),
-            _ = hup.recv() => reload(&options, &programs),
+/// What signals act on.
+pub(super) struct Signals {
+    pub(super) options: Options,
+    /// Takes a reloaded program to all workers.
+    pub(super) programs: watch::Sender<Arc<Program>>,
+    /// Where the server listens.
+    pub(super) addr: SocketAddr,
+}
+
+impl Signals {
+    /// Tells the address, and watches for as long as it is polled.
+    pub(super) async fn watch(self) {
+        let signals = if self.options.signals {
+            open_all()
+        } else {
+            None
+        };
+        // Not before the signals are heeded: who reads the address may send one at once. The socket is bound
+        // all the while, so that a client's connection is held.
+        (self.options.bound)(self.addr);
+        let Some([mut term, mut int, mut hup]) = signals else {
+            // The sender has to live as long as the server: its end would look like the end of reloads.
+            return std::future::pending().await;
+        };
+        loop {
+            tokio::select! {
+                _ = term.recv() => stop(&self.options, "SIGTERM"),
+                _ = int.recv() => stop(&self.options, "SIGINT"),
+                _ = hup.recv() => reload(&self.options, &self.programs),
+            }
         }
     }
+}
+
+fn open_all() -> Option<[Signal; 3]> {
+    Some([
+        open(SignalKind::terminate())?,
+        open(SignalKind::interrupt())?,
+        open(SignalKind::hangup())?,
+    ])
 }
 
 fn open(kind: SignalKind) -> Option<Signal> {

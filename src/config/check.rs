@@ -67,6 +67,10 @@ pub struct LookupDef {
 }
 
 /// Whom a lookup asks.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one per configured lookup: boxing would save nothing and cost a step per call"
+)]
 pub enum Asks {
     /// A store, as an index into [`Program::backends`].
     Store(usize, AnyLookup),

@@ -108,7 +108,7 @@ fn read_listen(section: &mut Section<'_>) -> String {
         return DEFAULT_LISTEN.into();
     };
     let port = addr.rsplit_once(':').filter(|(host, _)| !host.is_empty());
-    if !port.is_some_and(|(_, port)| port.parse::<u16>().is_ok()) {
+    if port.is_none_or(|(_, port)| port.parse::<u16>().is_err()) {
         let help = "a host and a port, such as `\"127.0.0.1:9090\"` or `\"[::]:9090\"`";
         section.bad(
             &place,

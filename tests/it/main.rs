@@ -2,10 +2,18 @@
 //!
 //! A missing server or tool fails a test with the name of the package to install; nothing is skipped quietly.
 
+#![expect(
+    clippy::panic,
+    reason = "the support code panics with what went wrong, as tests do"
+)]
+
 mod support; // the program and real servers as processes, and a bare socket
 mod config; // each way for a configuration to be wrong, and what its operator reads
 mod scenarios; // plan, run and merge with scripted lookups and paused time; data in tests/scenarios
 mod spans; // a lookup's span is under its own call's, however calls interleave
+mod calls; // calls byte by byte over a real socket
+mod shutdown; // signals: drain and reload
+mod stores; // real stores that come and go
 mod clients; // real Python clients against the real binary; scripts in tests/clients
 mod docker; // the container image, built and run where an engine answers
 mod readme; // its tables, its example and its commands

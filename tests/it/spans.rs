@@ -1,4 +1,8 @@
 //! Spans have the right parents across concurrent branches: two interleaved calls, each lookup under its own.
+#![expect(
+    clippy::disallowed_types,
+    reason = "a subscriber has to be Send and Sync"
+)]
 
 use std::cell::RefCell;
 use std::rc::Rc;

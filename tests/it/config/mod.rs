@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use tributary::config::{Document, Problem, Problems, Source, check_document};
 
-const IDL: &str = r#"
+const IDL: &str = r"
 enum Detail { NONE = 0, ALL = 1 }
 struct Flight { 1: required string origin, 2: optional string tailnum, 3: i32 seats }
 struct Airport { 1: required string name }
@@ -34,7 +34,7 @@ service Flights {
   Departure getDeparture(1: string carrier, 2: i32 number, 3: Detail detail, 4: list<string> codes) throws (1: NotFound notFound)
   Airport getAirport(1: string code)
 }
-"#;
+";
 
 const CONFIG: &str = r#"[server]
 idl = "flights.thrift"

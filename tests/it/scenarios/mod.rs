@@ -56,7 +56,7 @@ async fn differences(page: &Page) -> Vec<String> {
     match &page.serial {
         Some(expected) => wrong.extend(page.compare("serial", expected, &serial)),
         None => {
-            wrong.extend(page.compare("reply when serial", &evented.result(), &serial.result()))
+            wrong.extend(page.compare("reply when serial", &evented.result(), &serial.result()));
         }
     }
     wrong

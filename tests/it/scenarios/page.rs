@@ -71,7 +71,7 @@ fn read(path: &Path) -> Page {
     }
 }
 
-/// The text between "```kind" and the next fence.
+/// The text of the fenced block of that kind.
 fn block(text: &str, kind: &str) -> Option<String> {
     let (_, rest) = text.split_once(&format!("\n```{kind}\n"))?;
     let end = if rest.starts_with("```") {

@@ -163,7 +163,7 @@ fn fate(track: &Track) -> String {
 
 /// Whole milliseconds as such, so that a stray microsecond shows.
 fn millis(time: Duration) -> String {
-    if time.subsec_micros() % 1000 == 0 {
+    if time.subsec_micros().is_multiple_of(1000) {
         time.as_millis().to_string()
     } else {
         format!("{time:?}")

@@ -50,11 +50,6 @@ impl Redis {
         })
     }
 
-    /// What `[backends.NAME]` calls it.
-    pub(crate) fn url(&self) -> String {
-        format!("redis://{}/0", self.addr)
-    }
-
     /// Runs one command, its words in Redis's inline form, and expects its first line of reply not to be an
     /// error.
     pub(crate) fn run(&self, command: &str) {

@@ -62,6 +62,19 @@ impl Tributary {
         self.folder.path()
     }
 
+    /// Asks it to read its configuration again, and waits for a line of the log with `word`.
+    pub(crate) fn reload(&mut self, word: &str) {
+        self.process.signal("HUP");
+        let found = self
+            .process
+            .wait_for(|line| line.contains(word).then_some(()));
+        assert!(
+            found.is_some(),
+            "never said `{word}`:\n{}",
+            self.process.written()
+        );
+    }
+
     /// Asks it to stop with a signal by its name, and waits for its end: the status and what it logged.
     pub(crate) fn stop(self, signal: &str) -> (ExitStatus, String) {
         self.process.signal(signal);

@@ -1,7 +1,7 @@
 //! A bare socket: bytes out, bytes in, by hand.
 
 use std::io::{ErrorKind, Read as _, Write as _};
-use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 
 use super::process::PATIENCE;
 
@@ -47,11 +47,6 @@ impl Wire {
             line.extend(self.read(1));
         }
         String::from_utf8_lossy(&line).trim_end().to_owned()
-    }
-
-    /// Says that nothing more will be sent.
-    pub(crate) fn finish(&self) {
-        self.0.shutdown(Shutdown::Write).expect("still connected");
     }
 
     /// Everything up to the end of the connection, which has to come.

@@ -1,0 +1,62 @@
+//! Signals: SIGTERM finishes what is in flight, SIGHUP reads the configuration again.
+
+use std::fs;
+
+use crate::calls::{airports, message};
+
+#[test]
+fn sigterm_lets_calls_in_flight_end() {
+    let server = airports();
+    let mut wire = server.connect();
+    wire.send_frame(&message(1, "slow", 1, "JFK"));
+    // Its reply shows that the server has read the slow call, which came before it, as well.
+    let mut other = server.connect();
+    other.send_frame(&message(1, "get", 2, "JFK"));
+    other.read_frame();
+    let (status, log) = server.stop("TERM");
+    assert!(String::from_utf8_lossy(&wire.read_frame()).contains("Kennedy"));
+    assert_eq!(wire.read_to_end(), b"");
+    assert_eq!(status.code(), Some(0), "{log}");
+}
+
+#[test]
+fn sigint_of_an_idle_server_ends_it_at_once() {
+    let server = airports();
+    let mut idle = server.connect();
+    let (status, log) = server.stop("INT");
+    assert_eq!(status.code(), Some(0), "{log}");
+    assert_eq!(idle.read_to_end(), b"");
+}
+
+#[test]
+fn sighup_takes_a_new_configuration_and_keeps_the_old_one_if_that_is_wrong() {
+    let mut server = airports();
+    let mut wire = server.connect();
+    let mut name = |code: &str| {
+        wire.send_frame(&message(1, "get", 1, code));
+        String::from_utf8_lossy(&wire.read_frame()).into_owned()
+    };
+    assert!(name("JFK").contains("Kennedy"));
+
+    fs::write(
+        server.folder().join("airports.csv"),
+        "code,name\nJFK,Idlewild\n",
+    )
+    .expect("the folder is ours");
+    server.reload("reloaded");
+    assert!(
+        name("JFK").contains("Idlewild"),
+        "the same connection sees the new table"
+    );
+
+    fs::write(server.folder().join("airports.csv"), "code\nJFK\n").expect("the folder is ours");
+    let config = server.folder().join("tributary.toml");
+    let text = fs::read_to_string(&config).expect("it is there");
+    fs::write(
+        &config,
+        text.replace("[views.get.lookups]", "[views.got.lookups]"),
+    )
+    .expect("the folder is ours");
+    server.reload("not reloaded");
+    assert!(name("JFK").contains("Idlewild"), "the old one goes on");
+}

@@ -39,7 +39,7 @@ pub struct Scope<'a> {
     pub document: &'a Document,
     /// The IDL.
     pub schema: &'a Schema,
-    /// All lookups; a step's [`LookupId`] is the index here.
+    /// All lookups; a step's [`crate::guard::LookupId`] is the index here.
     pub lookups: &'a [LookupFacts],
 }
 

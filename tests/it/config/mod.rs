@@ -7,6 +7,7 @@ mod server;
 mod backends;
 mod lookups;
 mod views;
+mod fits;
 mod many;
 mod sample;
 

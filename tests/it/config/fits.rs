@@ -1,0 +1,171 @@
+//! Mistakes in `[views.*]` that only the whole shows: cycles, clashes, types that can never fit.
+
+use super::after;
+
+#[test]
+fn lookups_that_wait_for_each_other() {
+    insta::assert_snapshot!(after(
+        r#"flight = { use = "flight", required = true }"#,
+        r#"flight = { use = "flight", required = true, when = "origin" }"#,
+    ), @r#"
+    error[config.cycle]: `views.getDeparture.lookups.flight`: lookups wait for each other: flight -> origin -> flight
+      --> tributary.toml:46:10
+       |
+    46 | flight = { use = "flight", required = true, when = "origin" }
+       |          ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+       |
+       = help: let one of them take its input from a parameter of the method
+    "#);
+}
+
+#[test]
+fn two_lookups_for_one_field() {
+    insta::assert_snapshot!(after(
+        r#"airline = "airline""#,
+        r#"airline = "airline"
+second = { use = "airline", into = "airline" }"#,
+    ), @r#"
+    error[config.clash]: `views.getDeparture.lookups.second`: `airline` and `second` fill the same field
+      --> tributary.toml:48:10
+       |
+    48 | second = { use = "airline", into = "airline" }
+       |          ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+       |
+       = help: give one of them another `into`, or `emit = false`
+    "#);
+}
+
+#[test]
+fn two_spread_lookups() {
+    insta::assert_snapshot!(after(
+        r#"airport = { use = "airport", into = ".", required = true }"#,
+        r#"airport = { use = "airport", into = "." }
+other = { use = "airport", into = "." }"#,
+    ), @r#"
+    error[config.clash]: `views.getAirport.lookups.other`: two lookups have `into = "."`
+      --> tributary.toml:55:9
+       |
+    55 | other = { use = "airport", into = "." }
+       |         ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+       |
+       = help: name the fields of all but one
+    "#);
+}
+
+#[test]
+fn rows_that_are_many_for_a_struct() {
+    insta::assert_snapshot!(after(
+        r#"airline = "airline""#,
+        r#"airline = { use = "board", with = { origin = "carrier" } }"#,
+    ), @r#"
+    error[config.type]: `views.getDeparture.lookups.airline`: a list can't fill flights.Airline
+      --> tributary.toml:47:11
+       |
+    47 | airline = { use = "board", with = { origin = "carrier" } }
+       |           ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+       |
+       = help: use `rows = "one"`, or return a list
+    "#);
+}
+
+#[test]
+fn one_row_for_a_list() {
+    insta::assert_snapshot!(after(
+        r#"board = { use = "board", with = { origin = "flight.origin" } }"#,
+        r#"board = "flight""#,
+    ), @r#"
+    error[config.type]: `views.getDeparture.lookups.board`: one row can't fill list<flights.Flight>
+      --> tributary.toml:50:9
+       |
+    50 | board = "flight"
+       |         ^^^^^^^^
+       |
+       = help: use `rows = "many"` for a list
+    "#);
+}
+
+#[test]
+fn a_foreach_for_a_field_that_is_no_list() {
+    insta::assert_snapshot!(after(
+        r#"stops = { use = "airport", foreach"#,
+        r#"count = { use = "airport", foreach"#,
+    ), @r#"
+    error[config.type]: `views.getDeparture.lookups.count`: a `foreach` gives a list, which can't fill i32
+      --> tributary.toml:51:9
+       |
+    51 | count = { use = "airport", foreach = "codes", with = { code = "item" } }
+       |         ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+    "#);
+}
+
+#[test]
+fn a_foreach_over_a_plain_value() {
+    insta::assert_snapshot!(after(
+        r#"foreach = "codes""#,
+        r#"foreach = "carrier""#,
+    ), @r#"
+    error[config.type]: `views.getDeparture.lookups.stops.foreach`: `carrier` is string, not a list
+      --> tributary.toml:51:38
+       |
+    51 | stops = { use = "airport", foreach = "carrier", with = { code = "item" } }
+       |                                      ^^^^^^^^^
+    "#);
+}
+
+#[test]
+fn a_default_that_does_not_fit() {
+    insta::assert_snapshot!(after(
+        r#"default = "fair""#,
+        "default = 5",
+    ), @r#"
+    error[config.type]: `views.getDeparture.lookups.weather.default`: the default does not fit: an integer can't fill string
+      --> tributary.toml:49:77
+       |
+    49 | weather = { use = "weather", with = { origin = "flight.origin" }, default = 5 }
+       |                                                                             ^
+    "#);
+}
+
+#[test]
+fn a_default_without_a_required_field() {
+    insta::assert_snapshot!(after(
+        r#"airline = "airline""#,
+        r#"airline = { use = "airline", default = {} }"#,
+    ), @r#"
+    error[config.type]: `views.getDeparture.lookups.airline.default`: the default does not fit: field `name` of flights.Airline is required and has no value
+      --> tributary.toml:47:40
+       |
+    47 | airline = { use = "airline", default = {} }
+       |                                        ^^
+    "#);
+}
+
+#[test]
+fn a_condition_that_can_never_hold() {
+    insta::assert_snapshot!(after(
+        r#"airline = "airline""#,
+        r#"airline = { use = "airline", when = { ref = "detail", equals = "SOME" } }"#,
+    ), @r#"
+    error[config.type]: `views.getDeparture.lookups.airline.when`: `equals` can never hold: flights.Detail has no value called `SOME`
+      --> tributary.toml:47:37
+       |
+    47 | airline = { use = "airline", when = { ref = "detail", equals = "SOME" } }
+       |                                     ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+    "#);
+}
+
+#[test]
+fn a_required_field_that_nothing_fills() {
+    insta::assert_snapshot!(after(
+        r#"flight = { use = "flight", required = true }"#,
+        r#"flight = { use = "flight", emit = false }"#,
+    ), @r#"
+    error[config.missing_key]: `views.getDeparture`: no lookup fills the required field `flight` of the reply
+      --> tributary.toml:45:8
+       |
+    45 | [views.getDeparture.lookups]
+       |        ^^^^^^^^^^^^
+       |
+       = help: add `flight = { use = "..." }` to its lookups
+    "#);
+}

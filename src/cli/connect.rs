@@ -74,7 +74,9 @@ impl From<ClientError> for Failure {
                 _ => None,
             },
             ClientError::Timeout(_) => Some("`--timeout` waits longer"),
-            ClientError::Closed => Some("does it speak this `--protocol` and `--transport`?"),
+            ClientError::Closed => Some(
+                "does it speak this `--protocol` and `--transport`, and does it take messages of this size?",
+            ),
             _ => None,
         };
         let failure = Failure::failed(&err);

@@ -57,7 +57,7 @@ fn reload(path: &str) -> Option<Arc<Program>> {
     };
     for problem in &problems {
         error!(
-            code = problem.code.as_str(),
+            code = %problem.code,
             file = problem.place.as_ref().map(|(source, _)| &*source.path),
             line = problem.line(),
             key = problem.key,

@@ -281,6 +281,11 @@ fn missing_views(document: &Document, config: &Config, service: &Service) {
         let unserved =
             unserved.is_some_and(|(names, _)| names.iter().any(|name| **name == *method.name));
         let viewed = config.views.iter().any(|view| view.name == method.name);
+        if unserved && viewed {
+            let message = format!("method `{}` is `unserved` and has a view", method.name);
+            let help = Some("remove one of the two".into());
+            document.problem(&config.server.place, Code::ConfigClash, message, help);
+        }
         if !unserved && !viewed && !misspelt.contains(&&*method.name) {
             document.problem(
                 &config.server.place,

@@ -107,8 +107,13 @@ pub fn read(document: &Document) -> Config {
             key: String::new(),
             span,
         };
-        let help = unquoted(&document.source.text[place.span.clone()]);
-        document.problem(&place, Code::ConfigSyntax, err.message().trim_end(), help);
+        let message = err.message().trim_end();
+        let help = if message.contains("duplicate") {
+            Some("remove one of them".to_owned())
+        } else {
+            unquoted(&document.source.text[place.span.clone()])
+        };
+        document.problem(&place, Code::ConfigSyntax, message, help);
     }
     let place = Place {
         key: String::new(),
@@ -191,7 +196,7 @@ fn read_backend((name, mut section): (String, Section<'_>)) -> BackendEntry {
 fn read_lookup(name: &str, mut section: Section<'_>, backends: &[BackendEntry]) -> LookupEntry {
     let place = section.place().clone();
     let document = section.document();
-    let timeout = section.duration("timeout").map(|(timeout, _)| timeout);
+    let timeout = section.timeout("timeout");
     let parse_text = section.bool("parse_text").unwrap_or(false);
     let inject = section
         .section("inject")

@@ -2,6 +2,8 @@
 
 mod problem;
 mod section;
+mod typed; // durations, sizes, words, numbers
+mod secret; // `env:` and `file:`
 mod file;
 mod server;
 mod views;
@@ -10,8 +12,9 @@ mod check;
 pub use check::{Asks, BackendDef, LookupDef, Program, Registry, check, check_document};
 pub use file::{BackendEntry, Config, LookupEntry, open, read};
 pub use problem::{Problem, Problems, Source, nearest};
-pub use section::{Document, Place, Section, integer, list, to_value};
+pub use section::{Document, Place, Section, list};
 #[cfg(test)]
 pub(crate) use section::{document, whole};
 pub use server::{LimitsConfig, ServerConfig};
+pub use typed::{integer, to_value};
 pub use views::{UseEntry, ViewEntry, WhenEntry, WithEntry};

@@ -6,11 +6,11 @@
 
 use std::borrow::Cow;
 use std::ops::Range;
-use std::time::Duration;
 
 use toml::de::{DeTable, DeValue};
 
 use super::problem::{Problem, Problems, Source, nearest};
+use super::typed::to_value;
 use crate::error::Code;
 use crate::value::Value;
 
@@ -167,192 +167,10 @@ impl<'d> Section<'d> {
         self.string(key)
     }
 
-    /// A string that may be a secret by reference: `env:NAME` or `file:PATH` (trailing line ends are cut).
-    pub fn secret(&mut self, key: &'static str, example: &str) -> Option<(String, Place)> {
-        let (text, place) = self.required_string(key, example)?;
-        let secret = self.resolve_secret(text, &place)?;
-        Some((secret, place))
-    }
-
-    /// What `text` at `place` refers to when it is `env:NAME` or `file:PATH`; otherwise `text` itself.
-    pub fn resolve_secret(&self, text: String, place: &Place) -> Option<String> {
-        if let Some(name) = text.strip_prefix("env:") {
-            return match std::env::var(name) {
-                Ok(secret) => Some(secret),
-                Err(_) => {
-                    self.bad(
-                        place,
-                        format!("the environment variable `{name}` is not set"),
-                        Some(format!("set `{name}` in the server's environment")),
-                    );
-                    None
-                }
-            };
-        }
-        if let Some(path) = text.strip_prefix("file:") {
-            let full = self.relative(path);
-            return match std::fs::read_to_string(&full) {
-                Ok(secret) => Some(secret.trim_end_matches(['\r', '\n']).to_owned()),
-                Err(err) => {
-                    self.document.problem(
-                        place,
-                        Code::ConfigFile,
-                        format!("can't read `{}`: {err}", full.display()),
-                        None,
-                    );
-                    None
-                }
-            };
-        }
-        Some(text)
-    }
-
     /// `path` as seen from the folder of the configuration file.
     pub fn relative(&self, path: &str) -> std::path::PathBuf {
         let file = std::path::Path::new(&*self.document.source.path);
         file.parent().unwrap_or(std::path::Path::new("")).join(path)
-    }
-
-    /// One of a fixed set of words.
-    pub fn word(
-        &mut self,
-        key: &'static str,
-        words: &[&'static str],
-    ) -> Option<(&'static str, Place)> {
-        let (text, place) = self.string(key)?;
-        if let Some(word) = words.iter().find(|word| **word == text) {
-            return Some((word, place));
-        }
-        let help = match nearest(&text, words.iter().copied()) {
-            Some(near) => format!("did you mean `\"{near}\"`?"),
-            None => format!("one of {}", list(words.iter().copied())),
-        };
-        self.bad(&place, format!("`{text}` is not known here"), Some(help));
-        None
-    }
-
-    /// A bool.
-    pub fn bool(&mut self, key: &'static str) -> Option<bool> {
-        let (value, place) = self.take(key)?;
-        match value {
-            DeValue::Boolean(bit) => Some(bit),
-            other => {
-                self.expected(&place, "`true` or `false`", &other);
-                None
-            }
-        }
-    }
-
-    /// An integer within `range`.
-    pub fn integer(
-        &mut self,
-        key: &'static str,
-        range: std::ops::RangeInclusive<i64>,
-    ) -> Option<i64> {
-        let (value, place) = self.take(key)?;
-        let Some(number) = integer(&value) else {
-            self.expected(&place, "an integer", &value);
-            return None;
-        };
-        if !range.contains(&number) {
-            let (low, high) = range.into_inner();
-            self.bad(
-                &place,
-                format!("{number} is out of range"),
-                Some(format!("{low} to {high}")),
-            );
-            return None;
-        }
-        Some(number)
-    }
-
-    /// A number within `range`; integers are numbers.
-    pub fn number(
-        &mut self,
-        key: &'static str,
-        range: std::ops::RangeInclusive<f64>,
-    ) -> Option<f64> {
-        let (value, place) = self.take(key)?;
-        let number = match &value {
-            DeValue::Float(float) => float.as_str().replace('_', "").parse().ok(),
-            #[expect(clippy::cast_precision_loss, reason = "configured numbers are small")]
-            _ => integer(&value).map(|number| number as f64),
-        };
-        let Some(number) = number else {
-            self.expected(&place, "a number", &value);
-            return None;
-        };
-        if !range.contains(&number) {
-            let (low, high) = range.into_inner();
-            self.bad(
-                &place,
-                format!("{number} is out of range"),
-                Some(format!("{low} to {high}")),
-            );
-            return None;
-        }
-        Some(number)
-    }
-
-    /// A length of time with a unit: `"250ms"`, `"5m"`.
-    pub fn duration(&mut self, key: &'static str) -> Option<(Duration, Place)> {
-        let (value, place) = self.take(key)?;
-        let DeValue::String(text) = &value else {
-            self.document.problem(
-                &place,
-                Code::ConfigBadValue,
-                format!("expected a duration, found {}", article(&value)),
-                Some("a number with a unit in quotes, such as `\"250ms\"`".into()),
-            );
-            return None;
-        };
-        match humantime::parse_duration(text) {
-            Ok(duration) => Some((duration, place)),
-            Err(err) => {
-                self.bad(
-                    &place,
-                    format!("`{text}` is not a duration: {err}"),
-                    Some("a number with a unit in quotes, such as `\"250ms\"`".into()),
-                );
-                None
-            }
-        }
-    }
-
-    /// A size in bytes: `"16MiB"`, `"64KiB"`, `"512B"`.
-    pub fn size(&mut self, key: &'static str) -> Option<usize> {
-        let (value, place) = self.take(key)?;
-        let DeValue::String(text) = &value else {
-            self.expected(&place, "a size such as `\"16MiB\"`", &value);
-            return None;
-        };
-        let size = parse_size(text);
-        if size.is_none() {
-            self.bad(
-                &place,
-                format!("`{text}` is not a size"),
-                Some("a whole number with `B`, `KiB`, `MiB` or `GiB`, such as `\"16MiB\"`".into()),
-            );
-        }
-        size
-    }
-
-    /// An array of strings.
-    pub fn strings(&mut self, key: &'static str) -> Option<(Vec<String>, Place)> {
-        let (value, place) = self.take(key)?;
-        let texts = value.as_array().and_then(|array| {
-            array
-                .iter()
-                .map(|item| item.get_ref().as_str().map(ToOwned::to_owned))
-                .collect()
-        });
-        match texts {
-            Some(texts) => Some((texts, place)),
-            None => {
-                self.expected(&place, "an array of strings", &value);
-                None
-            }
-        }
     }
 
     /// A table of its own.
@@ -411,36 +229,6 @@ impl<'d> Section<'d> {
     }
 }
 
-/// A TOML value as a [`Value`]; dates become text.
-pub fn to_value(value: &DeValue<'_>) -> Value {
-    match value {
-        DeValue::String(text) => Value::from(&**text),
-        DeValue::Integer(_) => integer(value).map_or(Value::Null, Value::I64),
-        DeValue::Float(float) => float
-            .as_str()
-            .replace('_', "")
-            .parse()
-            .map_or(Value::Null, Value::Double),
-        DeValue::Boolean(bit) => Value::Bool(*bit),
-        DeValue::Datetime(when) => Value::from(when.to_string()),
-        DeValue::Array(items) => {
-            Value::List(items.iter().map(|item| to_value(item.get_ref())).collect())
-        }
-        DeValue::Table(table) => Value::Map(
-            table
-                .iter()
-                .map(|(key, item)| (Value::from(&**key.get_ref()), to_value(item.get_ref())))
-                .collect(),
-        ),
-    }
-}
-
-/// The integer of a TOML value, whatever its radix.
-pub fn integer(value: &DeValue<'_>) -> Option<i64> {
-    let integer = value.as_integer()?;
-    i64::from_str_radix(&integer.as_str().replace('_', ""), integer.radix()).ok()
-}
-
 /// `a`, `b` and `c`, each in backticks.
 pub fn list<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
     let quoted: Vec<String> = words.into_iter().map(|word| format!("`{word}`")).collect();
@@ -451,19 +239,6 @@ fn missing(key: &str) -> String {
     format!("`{key}` is missing")
 }
 
-fn parse_size(text: &str) -> Option<usize> {
-    let digits = text.find(|c: char| !c.is_ascii_digit())?;
-    let number: usize = text[..digits].parse().ok()?;
-    let unit = match text[digits..].trim() {
-        "B" => 1,
-        "KiB" => 1 << 10,
-        "MiB" => 1 << 20,
-        "GiB" => 1 << 30,
-        _ => return None,
-    };
-    number.checked_mul(unit)
-}
-
 fn join(path: &str, key: &str) -> String {
     if path.is_empty() {
         key.to_owned()
@@ -472,7 +247,7 @@ fn join(path: &str, key: &str) -> String {
     }
 }
 
-fn article(value: &DeValue<'_>) -> String {
+pub(super) fn article(value: &DeValue<'_>) -> String {
     let kind = value.type_str();
     let article = if kind.starts_with(['a', 'i']) {
         "an"

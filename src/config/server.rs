@@ -28,7 +28,7 @@ pub struct ServerConfig {
 }
 
 /// `[server.limits]`: what clients may take up.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LimitsConfig {
     /// The largest message taken. Default 16,384,000 bytes, as Apache's.
     pub frame_bytes_max: usize,
@@ -121,9 +121,7 @@ fn read_listen(section: &mut Section<'_>) -> String {
 
 fn read_limits(mut section: Section<'_>) -> LimitsConfig {
     let default = LimitsConfig::default();
-    let time = |section: &mut Section<'_>, key, default| {
-        section.duration(key).map_or(default, |(time, _)| time)
-    };
+    let time = |section: &mut Section<'_>, key, default| section.timeout(key).unwrap_or(default);
     let limits = LimitsConfig {
         frame_bytes_max: section
             .size("frame_bytes_max")

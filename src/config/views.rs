@@ -7,7 +7,8 @@ use toml::de::{DeTable, DeValue};
 
 use super::file::count;
 use super::problem::nearest;
-use super::section::{Place, Section, to_value};
+use super::section::{Place, Section};
+use super::typed::to_value;
 use crate::error::Code;
 use crate::value::Value;
 
@@ -82,9 +83,7 @@ pub struct WhenEntry {
 /// Reads one view.
 pub(super) fn read_view((name, mut section): (String, Section<'_>)) -> ViewEntry {
     let place = section.place().clone();
-    let deadline = section
-        .duration("deadline")
-        .map_or(DEFAULT_DEADLINE, |(time, _)| time);
+    let deadline = section.timeout("deadline").unwrap_or(DEFAULT_DEADLINE);
     let report = section.bool("report").unwrap_or(false);
     let throws = section
         .section("throws")
@@ -192,7 +191,7 @@ fn read_use(name: &str, mut section: Section<'_>) -> UseEntry {
         into: section.string("into"),
         foreach: section.string("foreach"),
         foreach_max: count(&mut section, "foreach_max", 100, 100_000),
-        timeout: section.duration("timeout").map(|(timeout, _)| timeout),
+        timeout: section.timeout("timeout"),
         place,
     };
     section.finish();

@@ -5,7 +5,8 @@
 //! 2. `permit`: waiting for a turn counts against the lookup's time, and is told apart from a slow store;
 //! 3. the backend itself.
 //!
-//! The deadline is enforced by [`crate::view::run`], which drops the future; nothing here retries.
+//! The deadline is enforced by [`crate::view::run`], which drops the future; nothing here retries. What becomes
+//! of lookups is reported back ([`Guards::saw`]), so that the log tells of stores that fail and come back.
 
 mod health;
 mod inject;
@@ -14,7 +15,7 @@ mod permit;
 use std::cell::RefCell;
 use std::sync::Arc;
 
-use health::Health;
+use health::{BackendHealth, LookupHealth};
 pub use inject::{Inject, Random};
 use permit::Permits;
 
@@ -37,12 +38,14 @@ pub struct Guards {
     /// Blocking closures that run or wait: the thread pool is bounded too.
     blocking: Permits,
     random: RefCell<Random>,
+    /// By [`LookupId`].
+    health: Vec<LookupHealth>,
 }
 
 struct Guarded {
     backend: AnyBackend,
     permits: Permits,
-    health: Health,
+    health: BackendHealth,
 }
 
 impl Guards {
@@ -53,15 +56,35 @@ impl Guards {
             backends.push(Guarded {
                 backend: entry.config.connect().await,
                 permits: Permits::new(entry.in_flight_max, entry.waiting_max),
-                health: Health::default(),
+                health: BackendHealth::default(),
             });
         }
+        let health = program.lookups.iter().map(|_| LookupHealth::default());
+        let health = health.collect();
         let blocking = Permits::new(BLOCKING_MAX, BLOCKING_WAITING_MAX);
         Guards {
             program,
             backends,
             blocking,
             random: RefCell::new(random),
+            health,
+        }
+    }
+
+    /// Takes note of what became of a lookup, and logs it where that is news.
+    pub fn saw(&self, id: LookupId, answer: Result<(), &LookupError>) {
+        let lookup = &self.program.lookups[id.0];
+        let (name, health) = match lookup.asks {
+            Asks::Store(at, _) => (
+                &*self.program.backends[at].name,
+                Some(&self.backends[at].health),
+            ),
+            Asks::Closure(_) => ("code", None),
+        };
+        match (answer, health) {
+            (Ok(()), Some(health)) => health.answered(name),
+            (Ok(()), None) => {}
+            (Err(err), health) => self.health[id.0].failed(&lookup.name, (name, health), err),
         }
     }
 
@@ -76,11 +99,7 @@ impl Guards {
             Asks::Store(backend, asked) => {
                 let guarded = &self.backends[*backend];
                 let _permit = guarded.permits.acquire(ask.deadline).await?;
-                let answer = guarded.backend.lookup(asked, ask).await;
-                guarded
-                    .health
-                    .saw(&self.program.backends[*backend].name, &lookup.name, &answer);
-                answer
+                guarded.backend.lookup(asked, ask).await
             }
             Asks::Closure(closure) if closure.is_blocking() => {
                 let _permit = self.blocking.acquire(ask.deadline).await?;

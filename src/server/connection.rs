@@ -10,11 +10,12 @@ use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::Poll;
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::time::{Instant, Sleep, sleep_until, timeout};
+use tokio::time::{Instant, Sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info};
 
@@ -25,8 +26,10 @@ use crate::thrift::{Framer, WireError};
 
 /// How much is read at a time.
 const READ_BYTES: usize = 16 * 1024;
-/// Replies that may gather before they are written.
+/// Replies that may gather before they are written; with more, no further call of the connection is taken.
 const WRITE_BYTES: usize = 256 * 1024;
+/// How often a client that may be too slow is looked at.
+const TIMER_STEP: Duration = Duration::from_millis(100);
 
 /// Serves one connection to its end.
 pub(super) async fn serve(
@@ -39,7 +42,6 @@ pub(super) async fn serve(
     let _best_effort = stream.set_nodelay(true);
     let framer = Framer::new(current.get().limits());
     let connection = Connection {
-        stream,
         current,
         limits,
         framer,
@@ -48,9 +50,10 @@ pub(super) async fn serve(
         calls: VecDeque::new(),
         hung_up: false,
         message_began: None,
+        last_taken: Instant::now(),
         last_heard: Instant::now(),
     };
-    match connection.run(shutdown).await {
+    match connection.run(stream, shutdown).await {
         Ok(()) => debug!("connection closed"),
         Err(End::Io(err)) => debug!(error = %err, "connection lost"),
         Err(End::Wire(err)) => {
@@ -88,7 +91,6 @@ enum PendingState {
 }
 
 struct Connection {
-    stream: TcpStream,
     current: Rc<Current>,
     limits: LimitsConfig,
     framer: Framer,
@@ -99,29 +101,47 @@ struct Connection {
     hung_up: bool,
     /// When the first byte of a message came that is not whole yet.
     message_began: Option<Instant>,
+    /// When the client last took a byte of what is to be written.
+    last_taken: Instant,
     last_heard: Instant,
 }
 
 impl Connection {
-    async fn run(mut self, shutdown: CancellationToken) -> Result<(), End> {
-        let mut timer = Box::pin(sleep_until(self.silence_ends()));
+    async fn run(mut self, mut stream: TcpStream, shutdown: CancellationToken) -> Result<(), End> {
+        let (mut reader, mut writer) = stream.split();
+        let mut timer = Box::pin(sleep_until(self.looks_again()));
         let mut draining = shutdown.is_cancelled();
         loop {
+            // Answers make room for further calls, some of which have their answer at once.
             self.admit()?;
-            self.settle().await?;
-            if self.calls.is_empty() && (draining || self.hung_up) {
+            while self.settle() {
+                self.admit()?;
+            }
+            let idle = self.calls.is_empty() && self.output.is_empty();
+            if idle && (draining || self.hung_up) {
                 return Ok(());
             }
-            let reads = !self.hung_up && !draining && self.calls.len() < self.limits.pipelined_max;
+            let reads = !self.hung_up && !draining && self.has_room();
             self.input.reserve(if reads { READ_BYTES } else { 0 });
+            let answerable = self.output.len() < WRITE_BYTES;
+            // Each arm only ever finishes its own; a client that takes no replies stops neither its calls nor,
+            // with them, anybody else's.
             tokio::select! {
                 biased;
-                () = progress(&mut self.calls), if !self.calls.is_empty() => {}
-                read = self.stream.read_buf(&mut self.input), if reads => self.heard(read?),
+                written = writer.write_buf(&mut self.output), if !self.output.is_empty() => {
+                    self.wrote(written?)?;
+                }
+                () = progress(&mut self.calls, answerable), if !self.calls.is_empty() => {}
+                read = reader.read_buf(&mut self.input), if reads => self.heard(read?),
                 () = shutdown.cancelled(), if !draining => draining = true,
                 () = timer.as_mut() => self.check_time(timer.as_mut())?,
             }
         }
+    }
+
+    /// Whether a further call may be taken.
+    fn has_room(&self) -> bool {
+        self.calls.len() < self.limits.pipelined_max && self.output.len() < WRITE_BYTES
     }
 
     fn heard(&mut self, bytes: usize) {
@@ -132,9 +152,22 @@ impl Connection {
         }
     }
 
+    fn wrote(&mut self, bytes: usize) -> Result<(), End> {
+        if bytes == 0 {
+            return Err(End::Io(io::ErrorKind::WriteZero.into()));
+        }
+        // Progress is what counts: a slow client that takes bytes is served.
+        let now = Instant::now();
+        self.last_taken = now;
+        self.last_heard = now;
+        // While replies were due we may not have read, so the rest of a message gets its time anew.
+        self.message_began = self.message_began.map(|_| now);
+        Ok(())
+    }
+
     /// Starts the calls whose messages are whole.
     fn admit(&mut self) -> Result<(), End> {
-        while self.calls.len() < self.limits.pipelined_max && !self.hung_up {
+        while self.has_room() && !self.hung_up {
             let Some(message) = self.framer.next(&mut self.input).map_err(End::Wire)? else {
                 break;
             };
@@ -168,57 +201,35 @@ impl Connection {
         Ok(())
     }
 
-    /// Writes the replies that are next in order.
-    async fn settle(&mut self) -> Result<(), End> {
-        while let Some(Pending {
-            state: PendingState::Done(_),
-            ..
-        }) = self.calls.front()
+    /// Puts the replies that are next in order to what is to be written; whether there were any.
+    fn settle(&mut self) -> bool {
+        let mut any = false;
+        while self.output.len() < WRITE_BYTES
+            && let Some(PendingState::Done(reply)) =
+                self.calls.front_mut().map(|call| &mut call.state)
         {
-            if let Some(Pending {
-                state: PendingState::Done(Some(reply)),
-                ..
-            }) = self.calls.pop_front()
-            {
+            if let Some(reply) = reply.take() {
+                if self.output.is_empty() {
+                    self.last_taken = Instant::now();
+                }
                 self.output.extend_from_slice(&reply);
             }
-            if self.output.len() >= WRITE_BYTES {
-                self.write().await?;
-            }
+            self.calls.pop_front();
+            any = true;
         }
-        if self.output.is_empty() {
-            Ok(())
-        } else {
-            self.write().await
-        }
+        any
     }
 
-    async fn write(&mut self) -> Result<(), End> {
-        // Progress is what counts: a slow client that takes bytes is served.
-        while !self.output.is_empty() {
-            let written = timeout(
-                self.limits.write_timeout,
-                self.stream.write_buf(&mut self.output),
-            );
-            match written.await {
-                Ok(Ok(0)) => return Err(End::Io(io::ErrorKind::WriteZero.into())),
-                Ok(Ok(_)) => {}
-                Ok(Err(err)) => return Err(End::Io(err)),
-                Err(_elapsed) => return Err(End::Slow(Code::WireTimeout)),
-            }
-        }
-        let now = Instant::now();
-        self.last_heard = now;
-        // While replies were due we may not have read, so the rest of a message gets its time anew.
-        self.message_began = self.message_began.map(|_| now);
-        Ok(())
-    }
-
-    /// When the client will have been silent for too long, as far as is known now.
-    fn silence_ends(&self) -> Instant {
+    /// The soonest instant at which a client can have been too slow, as far as is known now.
+    fn looks_again(&self) -> Instant {
+        let limits = &self.limits;
+        let soonest = limits
+            .idle_timeout
+            .min(limits.frame_timeout)
+            .min(limits.write_timeout);
         match self.message_began {
-            Some(began) => began + self.limits.frame_timeout,
-            None => self.last_heard + self.limits.idle_timeout.min(self.limits.frame_timeout),
+            Some(began) => began + limits.frame_timeout.min(limits.write_timeout),
+            None => self.last_heard + soonest,
         }
     }
 
@@ -226,8 +237,11 @@ impl Connection {
     /// busy connection need not touch it.
     fn check_time(&mut self, timer: Pin<&mut Sleep>) -> Result<(), End> {
         let now = Instant::now();
+        if !self.output.is_empty() && self.last_taken + self.limits.write_timeout <= now {
+            return Err(End::Slow(Code::WireTimeout));
+        }
         // A client whose calls are on their way, or whose messages we do not read, is not the silent one.
-        if self.calls.is_empty() {
+        if self.calls.is_empty() && self.output.is_empty() {
             if self
                 .message_began
                 .is_some_and(|began| began + self.limits.frame_timeout <= now)
@@ -238,33 +252,28 @@ impl Connection {
                 return Err(End::Silent);
             }
         }
-        let soon = now + std::time::Duration::from_millis(100);
-        timer.reset(self.silence_ends().max(soon));
+        timer.reset(self.looks_again().max(now + TIMER_STEP));
         Ok(())
     }
 }
 
-/// Ready when the call whose reply is next has ended.
-async fn progress(calls: &mut VecDeque<Pending>) {
+/// Runs the calls; ready when the one whose reply is next has ended and its reply can be taken.
+async fn progress(calls: &mut VecDeque<Pending>, answerable: bool) {
     poll_fn(|cx| {
-        poll_calls(calls, cx);
+        for call in &mut *calls {
+            if let PendingState::Running(running) = &mut call.state
+                && let Poll::Ready(reply) = running.as_mut().poll(cx)
+            {
+                call.state = PendingState::Done(reply);
+            }
+        }
         match calls.front() {
             Some(Pending {
-                state: PendingState::Running(_),
+                state: PendingState::Done(_),
                 ..
-            }) => Poll::Pending,
-            _ => Poll::Ready(()),
+            }) if answerable => Poll::Ready(()),
+            _ => Poll::Pending,
         }
     })
     .await;
-}
-
-fn poll_calls(calls: &mut VecDeque<Pending>, cx: &mut std::task::Context<'_>) {
-    for call in calls {
-        if let PendingState::Running(running) = &mut call.state
-            && let Poll::Ready(reply) = running.as_mut().poll(cx)
-        {
-            call.state = PendingState::Done(reply);
-        }
-    }
 }

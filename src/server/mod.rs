@@ -67,6 +67,7 @@ pub fn run(program: &Arc<Program>, options: Options) -> io::Result<()> {
             Some((_, worker)) => worker.run(Some(Signals {
                 options,
                 programs: sender,
+                started: Arc::clone(program),
                 addr,
             })),
             None => Ok(()),
@@ -102,14 +103,15 @@ impl Worker {
         let program = Arc::clone(&self.programs.borrow_and_update());
         let drain_timeout = program.drain_timeout;
         let limits = program.limits;
-        let service = Service::open(program, Random::from_process()).await;
+        let service = Service::open(program, limits, Random::from_process()).await;
         let current = Current::new(service);
         let reloading = tokio::task::spawn_local({
             let current = std::rc::Rc::clone(&current);
             async move {
                 while self.programs.changed().await.is_ok() {
                     let program = Arc::clone(&self.programs.borrow_and_update());
-                    current.replace(Service::open(program, Random::from_process()).await);
+                    let service = Service::open(program, limits, Random::from_process()).await;
+                    current.replace(service);
                     info!("serving the reloaded configuration");
                 }
             }

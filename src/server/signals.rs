@@ -15,6 +15,8 @@ pub(super) struct Signals {
     pub(super) options: Options,
     /// Takes a reloaded program to all workers.
     pub(super) programs: watch::Sender<Arc<Program>>,
+    /// What the server was started with; what a reload can't change stays as it says.
+    pub(super) started: Arc<Program>,
     /// Where the server listens.
     pub(super) addr: SocketAddr,
 }
@@ -38,9 +40,26 @@ impl Signals {
             tokio::select! {
                 _ = term.recv() => stop(&self.options, "SIGTERM"),
                 _ = int.recv() => stop(&self.options, "SIGINT"),
-                _ = hup.recv() => reload(&self.options, &self.programs),
+                _ = hup.recv() => self.reload(),
             }
         }
+    }
+
+    fn reload(&self) {
+        let Some(reload) = &self.options.reload else {
+            return;
+        };
+        // Its problems were told by whoever checked it.
+        let Some(program) = reload() else { return };
+        let started = &self.started;
+        let listener = program.listen != started.listen || program.workers != started.workers;
+        if listener || program.limits != started.limits {
+            warn!(
+                "`server.listen`, `server.workers` and `server.limits` take effect at the next start only"
+            );
+        }
+        // Workers that ended already do not mind.
+        self.programs.send_replace(program);
     }
 }
 
@@ -70,22 +89,4 @@ fn stop(options: &Options, name: &str) {
     }
     info!(signal = name, "stopping");
     options.shutdown.cancel();
-}
-
-fn reload(options: &Options, programs: &watch::Sender<Arc<Program>>) {
-    let Some(reload) = &options.reload else {
-        return;
-    };
-    let Some(program) = reload() else {
-        warn!("the configuration has problems: still serving the old one");
-        return;
-    };
-    let now = programs.borrow();
-    let listener_changed = program.listen != now.listen || program.workers != now.workers;
-    drop(now);
-    if listener_changed {
-        warn!("`server.listen` and `server.workers` take effect at the next start only");
-    }
-    // Workers that ended already do not mind.
-    programs.send_replace(program);
 }

@@ -45,7 +45,7 @@ impl CallError {
     pub(super) fn bad_params(err: &WireError) -> Self {
         CallError {
             cause: Some(err.code),
-            about: Some(err.detail.clone()),
+            about: Some(innermost(&err.detail)),
             ..CallError::new(Code::CallBadParams)
         }
     }
@@ -137,5 +137,15 @@ impl CallError {
         Conform::new(schema, false)
             .value(Value::Map(pairs), &crate::idl::Type::Struct(of))
             .ok()
+    }
+}
+
+/// The last parts of a wire error's path: of a value nested deep in itself the rest says nothing new.
+fn innermost(detail: &str) -> String {
+    const PARTS: usize = 6;
+    let parts: Vec<&str> = detail.split(": ").collect();
+    match parts.len().checked_sub(PARTS) {
+        None | Some(0) => detail.to_owned(),
+        Some(skip) => format!("...: {}", parts[skip..].join(": ")),
     }
 }

@@ -32,23 +32,20 @@ pub(super) fn ended(
         debug!(method, request_id, elapsed_us, "call served");
         return;
     };
-    let (code, cause) = (
-        error.code.as_str(),
-        error.cause.map(crate::error::Code::as_str),
-    );
+    let (code, cause) = (error.code, error.cause.map(tracing::field::display));
     let lookup = error.lookup.as_ref().map(|(name, _)| &**name);
     let detail = error.detail.as_deref();
     // A client's mistake, and a store that is down, are no news per call: the guards report stores.
     match error.code.fault() {
         Fault::Client | Fault::Backend => {
             debug!(
-                code,
+                %code,
                 cause, lookup, detail, method, request_id, elapsed_us, "call failed"
             );
         }
         Fault::Server | Fault::Operator => {
             warn!(
-                code,
+                %code,
                 cause, lookup, detail, method, request_id, elapsed_us, "call failed"
             );
         }

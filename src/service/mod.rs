@@ -19,7 +19,7 @@ use thrift::protocol::TMessageType;
 use tokio::time::Instant;
 use tracing::{Instrument, debug_span};
 
-use crate::config::Program;
+use crate::config::{LimitsConfig, Program};
 use crate::error::Code;
 use crate::guard::{Guards, Random};
 use crate::idl::Type;
@@ -37,6 +37,7 @@ pub struct Service {
     program: Arc<Program>,
     guards: Guards,
     limits: Limits,
+    calls_max: usize,
     in_flight: Cell<usize>,
 }
 
@@ -99,11 +100,13 @@ impl Drop for Slot {
 }
 
 impl Service {
-    /// Makes `program` ready on this loop.
-    pub async fn open(program: Arc<Program>, random: Random) -> Self {
+    /// Makes `program` ready on this loop, within `limits`: those that the server was started with, whatever
+    /// a reloaded program says.
+    pub async fn open(program: Arc<Program>, limits: LimitsConfig, random: Random) -> Self {
+        let calls_max = limits.calls_max;
         let limits = Limits {
-            frame_bytes_max: program.limits.frame_bytes_max,
-            depth_max: program.limits.depth_max,
+            frame_bytes_max: limits.frame_bytes_max,
+            depth_max: limits.depth_max,
             ..Limits::default()
         };
         let guards = Guards::connect(Arc::clone(&program), random).await;
@@ -111,6 +114,7 @@ impl Service {
             program,
             guards,
             limits,
+            calls_max,
             in_flight: Cell::new(0),
         }
     }
@@ -135,9 +139,7 @@ impl Service {
         let refusal = match (head.kind, plan) {
             (TMessageType::Reply | TMessageType::Exception, _) => Some(Code::CallMessageType),
             (_, None) => Some(Code::CallUnknownMethod),
-            _ if self.in_flight.get() >= self.program.limits.calls_max => {
-                Some(Code::ServerOverloaded)
-            }
+            _ if self.in_flight.get() >= self.calls_max => Some(Code::ServerOverloaded),
             _ => None,
         };
         if let Some(code) = refusal {
@@ -256,10 +258,6 @@ impl Service {
                     fields: &[],
                 },
             ),
-            _ if value.is_null() => {
-                let error = CallError::new(Code::MergeMissingField);
-                return self.write_exception(shape, head, Some(plan), &error);
-            }
             ReplyShape::Whole(ty) => write_message(
                 &mut out,
                 shape,

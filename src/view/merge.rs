@@ -17,19 +17,20 @@ pub struct MergeError {
     pub detail: String,
 }
 
-/// The reply; `Value::Null` for `void` and for a method whose one lookup has no value.
+/// The reply; `Value::Null` for `void`.
 pub fn merge(plan: &Plan, schema: &Schema, outcomes: &mut [Outcome]) -> Result<Value, MergeError> {
     match &plan.reply {
         ReplyShape::Void => Ok(Value::Null),
         ReplyShape::Whole(_) => {
-            let whole = plan
-                .declared
-                .iter()
-                .copied()
-                .find(|&at| matches!(plan.steps[at].target, Target::Whole(_)));
-            Ok(whole
-                .map(|at| outcomes[at].take_value())
-                .unwrap_or_default())
+            let is_whole = |at: &usize| matches!(plan.steps[*at].target, Target::Whole(_));
+            let whole = plan.declared.iter().copied().find(is_whole);
+            match whole {
+                Some(at) if outcomes[at].has_value() => Ok(outcomes[at].take_value()),
+                // It is required, so only its `when` can have left it out.
+                _ => Err(MergeError {
+                    detail: "the method returns one value, whose `when` did not hold".into(),
+                }),
+            }
         }
         ReplyShape::Struct(id) => {
             let mut reply = empty(schema, *id);

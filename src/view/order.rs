@@ -116,7 +116,8 @@ impl Compiler<'_> {
             bindings: bindings.collect(),
             after: after.into(),
             referred: false,
-            required: entry.required,
+            // A result that is one value can't be without it.
+            required: entry.required || matches!(target, Target::Whole(_)),
             default: entry.default.as_ref().map(|(value, _)| value.clone()),
             default_on_empty: entry.default_on_empty,
             when: draft.when.map(|when| Condition {

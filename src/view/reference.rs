@@ -72,6 +72,15 @@ impl Names<'_> {
         if first.is_empty() || path.iter().any(|segment| segment.is_empty()) {
             return Err(self.unresolved(first, format!("`{text}` is not a reference")));
         }
+        if first == "item" && !self.foreach && self.params.field("item").is_none() {
+            let message =
+                "`item` is the element of a `foreach`, and has a meaning in its `with` only";
+            return Err(Unresolved {
+                message: message.into(),
+                known: Vec::new(),
+                wanted: String::new(),
+            });
+        }
         if first == "item" && self.foreach {
             return Ok((
                 Reference {

@@ -13,7 +13,7 @@ use std::task::{Context as TaskContext, Poll};
 use std::time::Duration;
 
 use tokio::time::{Instant, Sleep, sleep_until};
-use tracing::{Span, debug, debug_span};
+use tracing::{Span, debug_span};
 
 use super::plan::{Plan, Step};
 use super::step::{Asking, Sight, Start};
@@ -234,6 +234,7 @@ impl<'a> Running<'a> {
             Ok(answer) => answer,
             Err(err) => return self.failed(at, &err),
         };
+        self.sight.guards.saw(step.lookup, Ok(()));
         let arrived = self.sight.context.arrived;
         let first = answer
             .first_answer
@@ -263,10 +264,7 @@ impl<'a> Running<'a> {
             Code::LookupShed => Fate::Shed,
             _ => Fate::Error,
         };
-        debug!(
-            parent: &self.span, code = %err.code, lookup = &*step.name, backend = &*step.backend,
-            detail = err.detail, "lookup failed"
-        );
+        self.sight.guards.saw(step.lookup, Err(err));
         self.no_value(at, fate, Some(err.code));
     }
 
@@ -367,7 +365,8 @@ impl<'a> Running<'a> {
             } else {
                 Code::LookupTimeout
             };
-            self.no_value(at, Fate::Timeout, Some(code));
+            let late = LookupError::new(code, "no answer in time");
+            self.failed(at, &late);
         }
         if self.failure.is_some() {
             self.cancel_rest();

@@ -105,9 +105,10 @@ impl Step {
             .map(|item| self.ask(sight, self.bind(sight, values, Some(item)), deadline))
             .collect();
         let keys = matches!(self.target.ty(), Some(Type::Map(..))).then(|| items.clone());
-        Start::Ask(Box::pin(
-            async move { self.gather(join_all(asks).await, keys) },
-        ))
+        Start::Ask(Box::pin(async move {
+            let answers = join_all(asks).await;
+            self.gather(sight, answers, keys)
+        }))
     }
 
     async fn ask<'a>(
@@ -139,6 +140,7 @@ impl Step {
     /// that is empty takes the default or is left out; one that failed takes it or fails the whole.
     fn gather(
         &self,
+        sight: Sight<'_>,
         answers: Vec<Result<Answer, LookupError>>,
         keys: Option<Vec<Value>>,
     ) -> Result<Answer, LookupError> {
@@ -162,7 +164,10 @@ impl Step {
                         answer.value
                     }
                 }
-                (Err(_), Some(default)) if !self.default_on_empty => default.clone(),
+                (Err(err), Some(default)) if !self.default_on_empty => {
+                    sight.guards.saw(self.lookup, Err(&err));
+                    default.clone()
+                }
                 (Err(err), _) => return Err(err),
             };
             match key {

@@ -127,7 +127,8 @@ async fn lookups_of_interleaved_calls_are_under_their_own_call() {
     let gate = Arc::new(Barrier::new(4));
     let registry: Registry = ["a", "b", "c"].map(|name| lookup(name, &gate)).into();
     let program = Arc::new(check(config.to_str().unwrap(), &registry).unwrap());
-    let service = Rc::new(Service::open(Arc::clone(&program), Random::seeded(1)).await);
+    let service =
+        Rc::new(Service::open(Arc::clone(&program), program.limits, Random::seeded(1)).await);
 
     let paths = Paths::default();
     let subscriber = tracing_subscriber::registry().with(paths.clone());

@@ -55,9 +55,7 @@ impl Config {
     pub(super) fn read(section: &mut Section<'_>) -> Option<Self> {
         let url = section.secret("url", URL_EXAMPLE);
         let connections = section.integer("connections", 1..=4096).unwrap_or(64);
-        let timeout = section
-            .duration("connect_timeout")
-            .map(|(timeout, _)| timeout);
+        let timeout = section.timeout("connect_timeout");
         let body_bytes_max = section.size("body_bytes_max").unwrap_or(16 << 20);
         let headers = read_headers(section);
         let (url, place) = url?;

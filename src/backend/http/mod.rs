@@ -102,7 +102,14 @@ fn pass_context_on(request: &mut Request<Empty<Bytes>>, ask: &Ask<'_>) {
 
 /// Why there is no response at all.
 fn no_answer(err: &hyper_util::client::legacy::Error) -> LookupError {
-    let cause = err.source().map(ToString::to_string).unwrap_or_default();
+    // The innermost cause is the operating system's word.
+    let mut causes = Vec::new();
+    let mut next = err.source();
+    while let Some(cause) = next {
+        causes.push(cause.to_string());
+        next = cause.source();
+    }
+    let cause = causes.join(": ");
     let from_hyper = err
         .source()
         .and_then(|source| source.downcast_ref::<hyper::Error>());

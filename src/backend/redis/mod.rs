@@ -47,9 +47,7 @@ impl Backend for Redis {
     fn read_config(section: &mut Section<'_>) -> Option<Config> {
         let url = section.secret("url", "url = \"redis://127.0.0.1:6379/0\"");
         let connections = section.integer("connections", 1..=16).unwrap_or(1);
-        let timeout = section
-            .duration("connect_timeout")
-            .map(|(timeout, _)| timeout);
+        let timeout = section.timeout("connect_timeout");
         let (url, place) = url?;
         Some(Config {
             client: client(section, &url, &place)?,

@@ -217,7 +217,7 @@ impl Comparison {
         // Writing to a String can't fail.
         let _infallible = write!(
             text,
-            "\n{}\nratio {ratio:.1}x; starting lookups together can gain {bound:.1}x at most",
+            "\n{}\nratio {ratio:.1}x; starting lookups together can gain about {bound:.1}x",
             self.evented.line("all at once:")
         );
         text

@@ -65,7 +65,7 @@ fn both_ways_are_drawn_and_told() {
 
     one lookup at a time:  median 41.0 ms, 40.0 to 50.0 ms in 3 calls
     all at once:           median 21.0 ms, 20.0 to 22.0 ms in 3 calls
-    ratio 2.0x; starting lookups together can gain 2.0x at most
+    ratio 2.0x; starting lookups together can gain about 2.0x
     the replies are equal
     "#);
 }

@@ -108,7 +108,7 @@ fn stages_references_and_places_are_told_by_name() {
       notes: asks ops (sqlite)
         timeout 50ms
         id <- context.request_id
-        -> the reply's own fields: note, remark
+        -> the reply's own fields, where it has them: note, remark
 
     stage 2: each as soon as it has what it waits for
       model: asks ops (sqlite) for plane, after flight

@@ -110,7 +110,10 @@ impl Words<'_> {
             Target::Spread { of, fields } => {
                 let of = schema.get(*of);
                 let names: Vec<&str> = fields.iter().map(|&at| &*of.fields[at].name).collect();
-                format!("the reply's own fields: {}", names.join(", "))
+                format!(
+                    "the reply's own fields, where it has them: {}",
+                    names.join(", ")
+                )
             }
             Target::Whole(_) => "the whole reply".into(),
         }

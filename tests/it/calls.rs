@@ -3,6 +3,10 @@
 //! All in strict binary, written out by hand, so that no codec of ours vouches for itself; the Python clients
 //! ([`crate::clients`]) cover the other protocols.
 
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::TcpListener;
+use std::sync::mpsc::Sender;
+
 use crate::support::{Tributary, Wire, bytes};
 
 const IDL: &str = r"
@@ -246,6 +250,109 @@ fn pipelined_calls_are_answered_in_their_order() {
             wire.read_frame(),
             airport("get", seqid + 1, "JFK", "Kennedy")
         );
+    }
+}
+
+/// More whole messages than a connection may have in flight, answered as soon as they are looked at: the rest
+/// used to stay unread until the client was taken for a slow one.
+#[test]
+fn a_pipeline_longer_than_the_limit_is_answered_whole() {
+    let server = airports();
+    let mut wire = server.connect();
+    let mut sent = Vec::new();
+    for seqid in 0..100 {
+        let method = if seqid % 2 == 0 { "nosuch" } else { "get" };
+        let call = message(CALL, method, seqid, "JFK");
+        sent.extend(u32::try_from(call.len()).expect("short").to_be_bytes());
+        sent.extend(call);
+    }
+    wire.send(&sent);
+    for seqid in 0..100 {
+        let reply = wire.read_frame();
+        if seqid % 2 == 0 {
+            assert_exception(&reply, "nosuch", seqid, 1, "call.unknown_method");
+        } else {
+            assert_eq!(reply, airport("get", seqid, "JFK", "Kennedy"));
+        }
+    }
+}
+
+/// A client that takes no replies used to stop its own calls in the middle, with their turns at a backend.
+#[test]
+fn a_client_that_does_not_read_holds_nobody_up() {
+    let http = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let url = format!("http://{}", http.local_addr().expect("bound"));
+    let (asked, asks) = std::sync::mpsc::channel();
+    std::thread::spawn(move || answer_all(&http, &asked));
+    let config = format!(
+        r#"{CONFIG}
+[backends.large]
+kind = "file"
+path = "large.json"
+[backends.one_by_one]
+kind = "http"
+url = "{url}"
+in_flight_max = 1
+[lookups.large]
+backend = "large"
+rows = "one"
+[lookups.turn]
+backend = "one_by_one"
+get = "/{{code}}"
+"#
+    );
+    let config = config
+        .replace(
+            "airport = { use = \"airport\",",
+            "airport = { use = \"large\",",
+        )
+        .replace("airport = { use = \"far\",", "airport = { use = \"turn\",");
+    // More than any socket buffer holds.
+    let name = "x".repeat(16 << 20);
+    let large = format!(r#"[{{"code": "BIG", "name": "{name}"}}]"#);
+    let files = [
+        ("airports.thrift", IDL),
+        ("airports.csv", "code,name\n"),
+        ("large.json", &*large),
+    ];
+    let server = Tributary::start(&config, &files);
+    let mut greedy = server.connect();
+    greedy.send_frame(&message(CALL, "get", 1, "BIG"));
+    greedy.send_frame(&message(CALL, "slow", 2, "ONE"));
+    asks.recv().expect("its second call has the turn");
+    let mut other = server.connect();
+    other.send_frame(&message(CALL, "slow", 3, "TWO"));
+    assert_eq!(other.read_frame(), airport("slow", 3, "TWO", "of HTTP"));
+}
+
+/// Answers each request of each connection at once, with an airport called by its path; says when it is asked.
+fn answer_all(http: &TcpListener, asked: &Sender<()>) {
+    for stream in http.incoming() {
+        let mut stream = stream.expect("a connection");
+        let mut reader = BufReader::new(stream.try_clone().expect("a descriptor"));
+        let asked = asked.clone();
+        std::thread::spawn(move || {
+            let mut path = String::new();
+            let mut line = String::new();
+            while reader.read_line(&mut line).is_ok_and(|read| read > 0) {
+                if let Some(rest) = line.strip_prefix("GET /") {
+                    rest.split(' ')
+                        .next()
+                        .unwrap_or_default()
+                        .clone_into(&mut path);
+                }
+                if line == "\r\n" {
+                    let body = format!(r#"{{"code": "{path}", "name": "of HTTP"}}"#);
+                    let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", body.len());
+                    // Whoever waits may have ended by now.
+                    let _gone = asked.send(());
+                    if stream.write_all((head + &body).as_bytes()).is_err() {
+                        return;
+                    }
+                }
+                line.clear();
+            }
+        });
     }
 }
 

@@ -140,7 +140,7 @@ fn a_wide_foreach_is_warned_of() {
 
     stage 1: as the call arrives
       airports: asks ops (sqlite) for airport
-        for each of codes, at most 20, timeout 100ms, injected delay 60ms, injected error rate 0.5
+        for each of codes, at most 20, required, timeout 100ms, injected delay 60ms, injected error rate 0.5
         code <- item
         -> the whole reply
 

@@ -124,6 +124,8 @@ fn a_secret_whose_file_is_not_there() {
        |
     10 | url = "file:secrets/redis"
        |       ^^^^^^^^^^^^^^^^^^^^
+       |
+       = help: the path is relative to this file's folder
     "#);
 }
 
@@ -175,7 +177,7 @@ waiting_max = "many""#,
        |
        = help: 1 to 1000000
 
-    error[config.bad_value]: `backends.weather.waiting_max`: expected an integer, found a string
+    error[config.bad_value]: `backends.weather.waiting_max`: expected an integer (without quotes), found a string
       --> tributary.toml:19:15
        |
     19 | waiting_max = "many"

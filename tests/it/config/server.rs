@@ -344,3 +344,20 @@ unserved = ["getArrival"]"#,
       = help: there are `getDeparture`, `getAirport`
     "#);
 }
+
+#[test]
+fn times_that_are_too_short_or_too_long() {
+    let long = after(
+        r#"idl = "flights.thrift""#,
+        "idl = \"flights.thrift\"\ndrain_timeout = \"400y\"",
+    );
+    assert!(
+        long.contains("400y is out of range") && long.contains("at most a year"),
+        "{long}"
+    );
+    let none = after(
+        r#"idl = "flights.thrift""#,
+        "idl = \"flights.thrift\"\nlimits = { idle_timeout = \"0s\" }",
+    );
+    assert!(none.contains("nothing can be done in no time"), "{none}");
+}

@@ -224,13 +224,11 @@ fn item_without_a_foreach() {
         r#"with = { code = "flight.origin" }"#,
         r#"with = { code = "item" }"#,
     ), @r#"
-    error[config.reference]: `views.getDeparture.lookups.origin.with.code`: `item` is neither a parameter nor a lookup of this view
+    error[config.reference]: `views.getDeparture.lookups.origin.with.code`: `item` is the element of a `foreach`, and has a meaning in its `with` only
       --> tributary.toml:48:45
        |
     48 | origin = { use = "airport", with = { code = "item" } }
        |                                             ^^^^^^
-       |
-       = help: there are `carrier`, `number`, `detail`, `codes`, `flight`, `airline`, `origin`, `weather`, `board`, `stops`
     "#);
 }
 

@@ -6,6 +6,7 @@
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpListener;
 use std::sync::mpsc::Sender;
+use std::time::Duration;
 
 use crate::support::{Tributary, Wire, bytes};
 
@@ -319,7 +320,8 @@ get = "/{{code}}"
     let mut greedy = server.connect();
     greedy.send_frame(&message(CALL, "get", 1, "BIG"));
     greedy.send_frame(&message(CALL, "slow", 2, "ONE"));
-    asks.recv().expect("its second call has the turn");
+    asks.recv_timeout(Duration::from_secs(30))
+        .expect("its second call has the turn");
     let mut other = server.connect();
     other.send_frame(&message(CALL, "slow", 3, "TWO"));
     assert_eq!(other.read_frame(), airport("slow", 3, "TWO", "of HTTP"));

@@ -56,6 +56,26 @@ pub trait Backend: Sized + 'static {
     /// The future may be dropped at any await (deadline, cancelled call); an implementation must not leave a
     /// connection with an unread answer behind that is then used again.
     async fn lookup(&self, lookup: &Self::Lookup, ask: Ask<'_>) -> Result<Answer, LookupError>;
+
+    /// Whether [`Backend::lookup_many`] carries several of these for about the price of one.
+    fn batches(_lookup: &Self::Lookup) -> bool {
+        false
+    }
+
+    /// Asks several questions as one, whatever calls they are of: one answer each, in their order, each with
+    /// its own error. Equal questions are to be asked once. Called only for lookups that batch.
+    async fn lookup_many(
+        &self,
+        asked: &[Asked<'_, Self::Lookup>],
+    ) -> Vec<Result<Answer, LookupError>> {
+        let never = |_| {
+            Err(LookupError::new(
+                Code::ServerInternal,
+                "this kind does not batch",
+            ))
+        };
+        asked.iter().map(never).collect()
+    }
 }
 
 /// A lookup as its kind compiled it.
@@ -101,8 +121,17 @@ pub struct Ask<'a> {
     pub deadline: Instant,
 }
 
-/// What a store said.
+/// One question of a batch.
 #[derive(Debug)]
+pub struct Asked<'a, L> {
+    /// The lookup.
+    pub lookup: &'a L,
+    /// Its parameters' values, in the order of [`Compiled::params`].
+    pub params: &'a [Value],
+}
+
+/// What a store said.
+#[derive(Clone, Debug)]
 pub struct Answer {
     /// The value; `Null` when there is nothing.
     pub value: Value,
@@ -124,7 +153,7 @@ impl Answer {
 }
 
 /// Why a lookup has no answer.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 #[error("{code}: {detail}")]
 pub struct LookupError {
     /// The stable code; decides the fate.
@@ -194,7 +223,35 @@ macro_rules! kinds {
             }
         }
 
+        impl AnyLookup {
+            /// Whether it may travel with others.
+            pub fn batches(&self) -> bool {
+                match self {
+                    $(AnyLookup::$variant(lookup) => <$module::$type as Backend>::batches(lookup),)*
+                }
+            }
+        }
+
         impl AnyBackend {
+            /// Asks several questions as one.
+            pub async fn lookup_many(
+                &self,
+                asked: &[(&AnyLookup, &[Value])],
+            ) -> Vec<Result<Answer, LookupError>> {
+                match self {
+                    $(AnyBackend::$variant(backend) => {
+                        let asked: Vec<_> = asked
+                            .iter()
+                            .filter_map(|(lookup, params)| match lookup {
+                                AnyLookup::$variant(lookup) => Some(Asked { lookup, params }),
+                                _ => None,
+                            })
+                            .collect();
+                        backend.lookup_many(&asked).await
+                    })*
+                }
+            }
+
             /// Asks the store.
             pub async fn lookup(&self, lookup: &AnyLookup, ask: Ask<'_>) -> Result<Answer, LookupError> {
                 match (self, lookup) {

@@ -2,25 +2,34 @@
 //!
 //! Outermost first, and why in this order:
 //! 1. `inject`: a planned fault must look exactly like a real one to everything outside it;
-//! 2. `permit`: waiting for a turn counts against the lookup's time, and is told apart from a slow store;
-//! 3. the backend itself.
+//! 2. `batch`, for lookups that can: those of one turn of the loop travel together, as many as have their turn;
+//! 3. `permit`, for the others: waiting for a turn counts against the lookup's time, and is told apart from a slow
+//!    store;
+//! 4. the backend itself.
 //!
 //! The deadline is enforced by [`crate::view::run`], which drops the future; nothing here retries. What becomes
 //! of lookups is reported back ([`Guards::saw`]), so that the log tells of stores that fail and come back.
 
+mod batch;
 mod health;
 mod inject;
 mod permit;
 
 use std::cell::RefCell;
+use std::rc::Rc;
 use std::sync::Arc;
 
+use tokio::time::Instant;
+
+use crate::backend::{Answer, AnyBackend, AnyLookup, Ask, LookupError};
+use crate::config::{Asks, Program};
+use crate::context::Context;
+use crate::value::Value;
+
+use batch::Batcher;
 use health::{BackendHealth, LookupHealth};
 pub use inject::{Inject, Random};
 use permit::Permits;
-
-use crate::backend::{Answer, AnyBackend, Ask, LookupError};
-use crate::config::{Asks, Program};
 
 /// Blocking closures on the thread pool at a time, per loop.
 pub const BLOCKING_MAX: usize = 16;
@@ -43,9 +52,18 @@ pub struct Guards {
 }
 
 struct Guarded {
-    backend: AnyBackend,
+    backend: Rc<AnyBackend>,
+    batcher: Batcher,
     permits: Permits,
     health: BackendHealth,
+}
+
+impl Guarded {
+    /// One lookup on its own, in its turn.
+    async fn ask(&self, lookup: &AnyLookup, ask: Ask<'_>) -> Result<Answer, LookupError> {
+        let _permit = self.permits.acquire(ask.deadline).await?;
+        self.backend.lookup(lookup, ask).await
+    }
 }
 
 impl Guards {
@@ -53,8 +71,10 @@ impl Guards {
     pub async fn connect(program: Arc<Program>, random: Random) -> Self {
         let mut backends = Vec::with_capacity(program.backends.len());
         for entry in &program.backends {
+            let backend = Rc::new(entry.config.connect().await);
             backends.push(Guarded {
-                backend: entry.config.connect().await,
+                batcher: Batcher::start(&program, &backend, entry),
+                backend,
                 permits: Permits::new(entry.in_flight_max, entry.waiting_max),
                 health: BackendHealth::default(),
             });
@@ -88,8 +108,14 @@ impl Guards {
         }
     }
 
-    /// Asks the backend of `id` through everything that stands around it.
-    pub async fn ask(&self, id: LookupId, ask: Ask<'_>) -> Result<Answer, LookupError> {
+    /// Asks the backend of `id` through everything that stands around it, until `deadline`.
+    pub async fn ask(
+        &self,
+        id: LookupId,
+        params: Vec<Value>,
+        context: &Context,
+        deadline: Instant,
+    ) -> Result<Answer, LookupError> {
         let lookup = &self.program.lookups[id.0];
         if !lookup.inject.is_empty() {
             let unlucky = self.random.borrow_mut().chance(lookup.inject.error_rate);
@@ -98,14 +124,31 @@ impl Guards {
         match &lookup.asks {
             Asks::Store(backend, asked) => {
                 let guarded = &self.backends[*backend];
-                let _permit = guarded.permits.acquire(ask.deadline).await?;
-                guarded.backend.lookup(asked, ask).await
+                if asked.batches() {
+                    guarded.batcher.ask(id, params, deadline).await
+                } else {
+                    let ask = Ask {
+                        params: &params,
+                        context,
+                        deadline,
+                    };
+                    // Boxed: the largest kind's future would otherwise be copied with every batched lookup.
+                    Box::pin(guarded.ask(asked, ask)).await
+                }
             }
-            Asks::Closure(closure) if closure.is_blocking() => {
-                let _permit = self.blocking.acquire(ask.deadline).await?;
+            Asks::Closure(closure) => {
+                let ask = Ask {
+                    params: &params,
+                    context,
+                    deadline,
+                };
+                let _permit = if closure.is_blocking() {
+                    Some(self.blocking.acquire(deadline).await?)
+                } else {
+                    None
+                };
                 closure.lookup(ask).await
             }
-            Asks::Closure(closure) => closure.lookup(ask).await,
         }
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! Everything here but [`Step::question`]'s future is synchronous and pure; [`super::run`] decides when.
 
+use std::collections::HashSet;
 use std::future::Future;
 use std::pin::Pin;
 
@@ -11,7 +12,7 @@ use tokio::time::Instant;
 use super::conform::Conform;
 use super::plan::{Binding, Foreach, Step, Target};
 use super::reference::{Reference, Root};
-use crate::backend::{Answer, Ask, LookupError};
+use crate::backend::{Answer, LookupError};
 use crate::context::Context;
 use crate::error::Code;
 use crate::guard::Guards;
@@ -100,11 +101,18 @@ impl Step {
             let detail = format!("{} elements, `foreach_max` is {}", items.len(), foreach.max);
             return Start::Failed(LookupError::new(Code::LookupTooMany, detail));
         }
+        let is_map = matches!(self.target.ty(), Some(Type::Map(..)));
+        // A map has each key once, so an element that comes again is not asked again.
+        let mut seen = HashSet::new();
+        let items = items
+            .iter()
+            .filter(|item| !is_map || seen.insert(format!("{item:?}")));
+        let items: Vec<&Value> = items.collect();
         let asks: Vec<_> = items
             .iter()
             .map(|item| self.ask(sight, self.bind(sight, values, Some(item)), deadline))
             .collect();
-        let keys = matches!(self.target.ty(), Some(Type::Map(..))).then(|| items.clone());
+        let keys = is_map.then(|| items.into_iter().cloned().collect());
         Start::Ask(Box::pin(async move {
             let answers = join_all(asks).await;
             self.gather(sight, answers, keys)
@@ -117,12 +125,10 @@ impl Step {
         params: Vec<Value>,
         deadline: Instant,
     ) -> Result<Answer, LookupError> {
-        let ask = Ask {
-            params: &params,
-            context: sight.context,
-            deadline,
-        };
-        sight.guards.ask(self.lookup, ask).await
+        sight
+            .guards
+            .ask(self.lookup, params, sight.context, deadline)
+            .await
     }
 
     fn bind(&self, sight: Sight<'_>, values: &Values, item: Option<&Value>) -> Vec<Value> {

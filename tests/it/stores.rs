@@ -1,5 +1,7 @@
 //! Real stores that come and go: a server outlives them and finds them again by itself.
 
+use std::process::Command;
+
 use crate::support::{Redis, Tributary, Wire, bytes, free_port};
 
 const IDL: &str = "struct Reply { 1: required string who, 2: optional string note } service S { Reply get(1: string who) }";
@@ -75,4 +77,61 @@ fn redis_down_at_start_and_gone_in_between() {
             "it sees that Redis is gone"
         );
     }
+}
+
+const MANY_IDL: &str = "service S { list<string> notes(1: list<string> keys) }";
+
+/// One question for all that is asked in a turn of the loop, and one for keys that are equal.
+#[test]
+fn lookups_of_one_turn_travel_together_and_equal_ones_once() {
+    let redis = Redis::start();
+    for key in 0..300 {
+        redis.run(&format!("set note:{key} value-of-{key}"));
+    }
+    // Fewer turns than lookups, so that several batches follow one another.
+    let config = format!(
+        r#"
+[server]
+idl = "s.thrift"
+[backends.cache]
+kind = "redis"
+url = "redis://{}/0"
+in_flight_max = 50
+[lookups.note]
+backend = "cache"
+get = "note:{{key}}"
+[views.notes.lookups]
+notes = {{ use = "note", foreach = "keys", foreach_max = 1000, with = {{ key = "item" }} }}
+"#,
+        redis.addr
+    );
+    let server = Tributary::start(&config, &[("s.thrift", MANY_IDL)]);
+    redis.run("config resetstat");
+    let keys: Vec<String> = (0..600).map(|at| (at / 2).to_string()).collect();
+    let json = format!("keys=[\"{}\"]", keys.join("\",\""));
+    let idl = server.folder().join("s.thrift");
+    let output = Command::new(env!("CARGO_BIN_EXE_tributary"))
+        .args([
+            "call",
+            "notes",
+            &json,
+            "--addr",
+            &server.addr.to_string(),
+            "--idl",
+        ])
+        .arg(idl)
+        .output()
+        .expect("the program itself");
+    let notes: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let expected: Vec<String> = keys.iter().map(|key| format!("value-of-{key}")).collect();
+    assert_eq!(
+        notes,
+        serde_json::json!(expected),
+        "each key has its own value"
+    );
+    let asked = redis.asked("get");
+    assert!(
+        asked < 600,
+        "equal keys of a batch are asked once, not {asked} times"
+    );
 }

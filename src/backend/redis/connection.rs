@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, Client, Cmd, ErrorKind, RedisError, ServerErrorKind};
+use redis::{AsyncConnectionConfig, Client, Cmd, ErrorKind, Pipeline, RedisError, ServerErrorKind};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::task::AbortOnDropHandle;
@@ -67,16 +67,46 @@ impl Connection {
     /// Sends one command. A connection that turns out broken is tried once more after it came back: all
     /// commands are reads, so asking twice does no harm.
     pub(super) async fn ask(&self, command: &Cmd) -> Result<redis::Value, LookupError> {
+        let send = async |mut connection: MultiplexedConnection| {
+            let reply = connection.send_packed_command(command).await;
+            reply.and_then(redis::Value::extract_error)
+        };
+        self.twice(send).await
+    }
+
+    /// Sends several commands at once: one reply or error each, in their order.
+    pub(super) async fn ask_many(
+        &self,
+        pipeline: &Pipeline,
+    ) -> Result<Vec<Result<redis::Value, LookupError>>, LookupError> {
+        let count = pipeline.len();
+        let send = async |mut connection: MultiplexedConnection| {
+            connection.send_packed_commands(pipeline, 0, count).await
+        };
+        let replies = self.twice(send).await?;
+        if replies.len() != count {
+            return Err(LookupError::new(
+                Code::LookupBadAnswer,
+                "as many replies as commands were due",
+            ));
+        }
+        let reply = |reply: redis::Value| reply.extract_error().map_err(|err| lookup_error(&err));
+        Ok(replies.into_iter().map(reply).collect())
+    }
+
+    async fn twice<T>(
+        &self,
+        send: impl AsyncFn(MultiplexedConnection) -> Result<T, RedisError>,
+    ) -> Result<T, LookupError> {
         let mut tried = false;
         loop {
             let now = self.now();
-            let (number, mut connection) = match now {
+            let (number, connection) = match now {
                 Some(up) => up?,
                 // Rare, and boxed to keep every lookup's future small.
                 None => Box::pin(self.up()).await?,
             };
-            let reply = connection.send_packed_command(command).await;
-            match reply.and_then(redis::Value::extract_error) {
+            match send(connection).await {
                 Ok(value) => return Ok(value),
                 Err(err) => {
                     let broken = err.is_io_error();
@@ -84,7 +114,7 @@ impl Connection {
                         self.lost(number);
                     }
                     if !broken || tried {
-                        return Err(LookupError::new(code(&err), err.to_string()));
+                        return Err(lookup_error(&err));
                     }
                     tried = true;
                 }
@@ -123,6 +153,10 @@ impl Connection {
     pub(super) fn watch(&self) -> watch::Receiver<Link> {
         self.link.subscribe()
     }
+}
+
+fn lookup_error(err: &RedisError) -> LookupError {
+    LookupError::new(code(err), err.to_string())
 }
 
 /// A connection and its number.

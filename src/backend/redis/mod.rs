@@ -7,6 +7,7 @@
 //! the connection's own task: no other lookup ever sees it.
 
 mod answer;
+mod batch;
 mod command;
 mod connection;
 mod keys;
@@ -16,9 +17,10 @@ use std::time::Duration;
 
 use redis::{Client, ConnectionAddr, IntoConnectionInfo};
 
+use self::batch::Batch;
 use self::command::Command;
 use self::connection::Connection;
-use super::{Answer, Ask, Backend, Compiled, LookupError};
+use super::{Answer, Ask, Asked, Backend, Compiled, LookupError};
 use crate::config::{Place, Section};
 use crate::value::Value;
 
@@ -79,6 +81,24 @@ impl Backend for Redis {
         };
         let reply = self.next().ask(&packed).await?;
         Ok(Answer::new(command.answer(reply)?))
+    }
+
+    fn batches(_command: &Command) -> bool {
+        true
+    }
+
+    /// One pipeline of the different commands: each has its own reply, and its own error.
+    async fn lookup_many(&self, asked: &[Asked<'_, Command>]) -> Vec<Result<Answer, LookupError>> {
+        let mut batch = Batch::new(asked.len(), self.scratch.take());
+        let places: Vec<_> = asked.iter().map(|ask| batch.place(ask)).collect();
+        let (pipeline, scratch) = batch.into_parts();
+        self.scratch.set(scratch);
+        let replies = if pipeline.is_empty() {
+            Ok(Vec::new())
+        } else {
+            self.next().ask_many(&pipeline).await
+        };
+        batch::answers(asked, &places, replies)
     }
 }
 

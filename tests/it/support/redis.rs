@@ -58,6 +58,20 @@ impl Redis {
         let line = wire.read_line();
         assert!(!line.starts_with('-'), "{command}: {line}");
     }
+
+    /// How often a command was run since its counters were last reset.
+    pub(crate) fn asked(&self, command: &str) -> u64 {
+        let mut wire = Wire::connect(self.addr);
+        wire.send(b"info commandstats\r\n");
+        let length = wire.read_line();
+        let length = length.trim_start_matches('$').parse().expect("a length");
+        let stats = String::from_utf8(wire.read(length)).expect("text");
+        let prefix = format!("cmdstat_{command}:calls=");
+        let calls = stats
+            .lines()
+            .find_map(|line| line.strip_prefix(&*prefix)?.split(',').next());
+        calls.map_or(0, |calls| calls.parse().expect("a number"))
+    }
 }
 
 /// A port that was free a moment ago.

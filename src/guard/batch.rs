@@ -1,0 +1,280 @@
+//! Lookups of different calls that meet in one turn of the loop travel as one question.
+//!
+//! A lookup puts itself into its backend's queue and waits in a slot. A few workers per backend empty the queue:
+//! the first lookup of a turn wakes one, which runs after every call of that turn has queued its own; while all
+//! workers are on their way, the queue gathers the next batch. Nobody ever waits for a batch to fill.
+//! Workers are never dropped half-way: a lookup that is abandoned (deadline, cancelled call) leaves its slot,
+//! never a connection, and one that was not sent yet is not sent at all.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::panic::AssertUnwindSafe;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Poll, Waker};
+
+use futures_util::FutureExt;
+use tokio::time::{Instant, timeout_at};
+use tokio_util::task::AbortOnDropHandle;
+
+use super::LookupId;
+use crate::backend::{Answer, AnyBackend, LookupError};
+use crate::config::{Asks, BackendDef, Program};
+use crate::error::Code;
+use crate::timeline::Source;
+use crate::value::Value;
+
+/// Batches of one backend on their way at a time.
+const WORKERS: usize = 4;
+/// Lookups in one batch.
+const BATCH_MAX: usize = 128;
+
+/// One backend's queue and its workers.
+pub(super) struct Batcher {
+    queue: Rc<Queue>,
+    _workers: Vec<AbortOnDropHandle<()>>,
+}
+
+struct Queue {
+    entries: RefCell<VecDeque<Entry>>,
+    /// One place per worker: filled while it has nothing to do.
+    idle: RefCell<[Option<Waker>; WORKERS]>,
+    /// A worker was woken and has not looked at the queue yet.
+    woken: Cell<bool>,
+    /// Lookups that workers have taken and not answered.
+    in_flight: Cell<usize>,
+    in_flight_max: usize,
+    waiting_max: usize,
+}
+
+struct Entry {
+    id: LookupId,
+    params: Vec<Value>,
+    slot: Rc<Slot>,
+}
+
+/// Where one lookup waits for its answer.
+struct Slot {
+    state: Cell<SlotState>,
+    /// A worker has taken it.
+    sent: Cell<bool>,
+    deadline: Instant,
+}
+
+enum SlotState {
+    /// Not answered; who waits for it, once it was polled.
+    Waiting(Option<Waker>),
+    Answered(Result<Answer, LookupError>),
+    /// Nobody waits any more.
+    Abandoned,
+}
+
+impl Batcher {
+    /// Starts the workers on this loop.
+    pub(super) fn start(
+        program: &Arc<Program>,
+        backend: &Rc<AnyBackend>,
+        limits: &BackendDef,
+    ) -> Self {
+        let queue = Rc::new(Queue {
+            entries: RefCell::default(),
+            idle: RefCell::default(),
+            woken: Cell::new(false),
+            in_flight: Cell::new(0),
+            in_flight_max: limits.in_flight_max,
+            waiting_max: limits.waiting_max,
+        });
+        let work = |at| {
+            let worker = work(
+                at,
+                Rc::clone(&queue),
+                Arc::clone(program),
+                Rc::clone(backend),
+            );
+            AbortOnDropHandle::new(tokio::task::spawn_local(worker))
+        };
+        let workers = (0..WORKERS).map(work).collect();
+        Batcher {
+            queue,
+            _workers: workers,
+        }
+    }
+
+    /// Asks with whoever else asks in this turn.
+    pub(super) async fn ask(
+        &self,
+        id: LookupId,
+        params: Vec<Value>,
+        deadline: Instant,
+    ) -> Result<Answer, LookupError> {
+        let slot = Rc::new(Slot {
+            state: Cell::new(SlotState::Waiting(None)),
+            sent: Cell::new(false),
+            deadline,
+        });
+        self.queue.push(Entry {
+            id,
+            params,
+            slot: Rc::clone(&slot),
+        })?;
+        let seat = Seat(slot);
+        poll_fn(|cx| seat.0.poll(cx.waker())).await
+    }
+}
+
+impl Queue {
+    fn push(&self, entry: Entry) -> Result<(), LookupError> {
+        let mut entries = self.entries.borrow_mut();
+        if entries.len() >= self.waiting_max {
+            return Err(LookupError::new(Code::LookupShed, "`waiting_max` reached"));
+        }
+        entries.push_back(entry);
+        drop(entries);
+        self.wake_one();
+        Ok(())
+    }
+
+    /// One worker is enough until it has taken what is there.
+    fn wake_one(&self) {
+        if self.woken.get() {
+            return;
+        }
+        if let Some(worker) = self.idle.borrow_mut().iter_mut().find_map(Option::take) {
+            self.woken.set(true);
+            worker.wake();
+        }
+    }
+
+    /// The next batch for the worker at `at`; waits until there is one.
+    async fn next(&self, at: usize) -> Vec<Entry> {
+        poll_fn(|cx| {
+            self.woken.set(false);
+            let batch = self.take();
+            if batch.is_empty() {
+                self.idle.borrow_mut()[at] = Some(cx.waker().clone());
+                return Poll::Pending;
+            }
+            self.idle.borrow_mut()[at] = None;
+            if !self.entries.borrow().is_empty() {
+                self.wake_one();
+            }
+            Poll::Ready(batch)
+        })
+        .await
+    }
+
+    /// What waits, up to one batch and as many as have their turn, without those that nobody waits for any more.
+    fn take(&self) -> Vec<Entry> {
+        let mut entries = self.entries.borrow_mut();
+        let turns = self.in_flight_max.saturating_sub(self.in_flight.get());
+        let most = turns.min(BATCH_MAX);
+        let mut batch = Vec::with_capacity(entries.len().min(most));
+        while batch.len() < most
+            && let Some(entry) = entries.pop_front()
+        {
+            if !entry.slot.is_abandoned() {
+                entry.slot.sent.set(true);
+                batch.push(entry);
+            }
+        }
+        self.in_flight.set(self.in_flight.get() + batch.len());
+        batch
+    }
+
+    /// Gives the turns of a batch back.
+    fn answered(&self, count: usize) {
+        self.in_flight.set(self.in_flight.get() - count);
+        if !self.entries.borrow().is_empty() {
+            self.wake_one();
+        }
+    }
+}
+
+async fn work(at: usize, queue: Rc<Queue>, program: Arc<Program>, backend: Rc<AnyBackend>) {
+    loop {
+        let batch = queue.next(at).await;
+        let mut asks = Vec::with_capacity(batch.len());
+        for entry in &batch {
+            if let Asks::Store(_, lookup) = &program.lookups[entry.id.0].asks {
+                asks.push((lookup, &entry.params[..]));
+            }
+        }
+        let last = batch.iter().map(|entry| entry.slot.deadline).max();
+        let last = last.unwrap_or_else(Instant::now);
+        let asking = AssertUnwindSafe(backend.lookup_many(&asks)).catch_unwind();
+        let answers = timeout_at(last, asking).await;
+        queue.answered(batch.len());
+        let answers = match answers {
+            Ok(Ok(answers)) => answers,
+            // A panic ends in its own lookups, not in those that come after.
+            Ok(Err(_panic)) => Vec::new(),
+            // Too late for the last of them: every asker has given up by now.
+            Err(_elapsed) => continue,
+        };
+        let shared = batch.len() > 1;
+        let mut answers = answers.into_iter();
+        for entry in batch {
+            let none = || {
+                Err(LookupError::new(
+                    Code::ServerInternal,
+                    "a batch without an answer",
+                ))
+            };
+            let mut answer = answers.next().unwrap_or_else(none);
+            if let (Ok(answer), true) = (&mut answer, shared) {
+                answer.source = Source::Batched;
+            }
+            entry.slot.fill(answer);
+        }
+    }
+}
+
+/// A waiting lookup: what is dropped with it is its seat, and nothing else.
+struct Seat(Rc<Slot>);
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.0.state.set(SlotState::Abandoned);
+    }
+}
+
+impl Slot {
+    fn poll(&self, waker: &Waker) -> Poll<Result<Answer, LookupError>> {
+        match self.state.replace(SlotState::Abandoned) {
+            SlotState::Answered(answer) => Poll::Ready(answer),
+            // Looked at for the last time: it never had its turn, which is another failing than a slow store.
+            SlotState::Waiting(Some(_)) if !self.sent.get() && self.deadline <= Instant::now() => {
+                let detail = "`in_flight_max` reached all the time";
+                Poll::Ready(Err(LookupError::new(Code::LookupTimeoutPool, detail)))
+            }
+            SlotState::Waiting(Some(have)) if have.will_wake(waker) => {
+                self.state.set(SlotState::Waiting(Some(have)));
+                Poll::Pending
+            }
+            SlotState::Waiting(_) | SlotState::Abandoned => {
+                self.state.set(SlotState::Waiting(Some(waker.clone())));
+                Poll::Pending
+            }
+        }
+    }
+
+    fn fill(&self, answer: Result<Answer, LookupError>) {
+        match self.state.replace(SlotState::Abandoned) {
+            SlotState::Waiting(waker) => {
+                self.state.set(SlotState::Answered(answer));
+                if let Some(waker) = waker {
+                    waker.wake();
+                }
+            }
+            SlotState::Abandoned | SlotState::Answered(_) => {}
+        }
+    }
+
+    fn is_abandoned(&self) -> bool {
+        let state = self.state.replace(SlotState::Abandoned);
+        let abandoned = matches!(state, SlotState::Abandoned);
+        self.state.set(state);
+        abandoned
+    }
+}

@@ -153,21 +153,9 @@ fn named<'d>(root: &mut Section<'d>, key: &'static str) -> Vec<(String, Section<
     root.section(key).map(Section::sections).unwrap_or_default()
 }
 
-/// A count of at least one.
-pub(super) fn count(
-    section: &mut Section<'_>,
-    key: &'static str,
-    default: usize,
-    max: i64,
-) -> usize {
-    let read = section.integer(key, 1..=max);
-    read.and_then(|number| usize::try_from(number).ok())
-        .unwrap_or(default)
-}
-
 fn read_backend((name, mut section): (String, Section<'_>)) -> BackendEntry {
-    let in_flight_max = count(&mut section, "in_flight_max", 1024, 1_000_000);
-    let waiting_max = count(&mut section, "waiting_max", 4096, 1_000_000);
+    let in_flight_max = section.count("in_flight_max", 1024, 1_000_000);
+    let waiting_max = section.count("waiting_max", 4096, 1_000_000);
     let place = section.place().clone();
     let kind = if section.has("kind") {
         section.word("kind", KINDS)

@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::file::count;
 use super::section::{Place, Section};
 
 /// `[server]`
@@ -86,7 +85,7 @@ pub(super) fn read_server(root: &mut Section<'_>) -> ServerConfig {
         idl,
         service: section.string("service"),
         unserved: section.strings("unserved"),
-        workers: count(&mut section, "workers", 1, 64),
+        workers: section.count("workers", 1, 64),
         drain_timeout: section
             .duration("drain_timeout")
             .map_or(DEFAULT_DRAIN, |(time, _)| time),
@@ -126,15 +125,10 @@ fn read_limits(mut section: Section<'_>) -> LimitsConfig {
         frame_bytes_max: section
             .size("frame_bytes_max")
             .unwrap_or(default.frame_bytes_max),
-        depth_max: count(&mut section, "depth_max", default.depth_max, 1000),
-        pipelined_max: count(&mut section, "pipelined_max", default.pipelined_max, 10_000),
-        connections_max: count(
-            &mut section,
-            "connections_max",
-            default.connections_max,
-            1_000_000,
-        ),
-        calls_max: count(&mut section, "calls_max", default.calls_max, 1_000_000),
+        depth_max: section.count("depth_max", default.depth_max, 1000),
+        pipelined_max: section.count("pipelined_max", default.pipelined_max, 10_000),
+        connections_max: section.count("connections_max", default.connections_max, 1_000_000),
+        calls_max: section.count("calls_max", default.calls_max, 1_000_000),
         frame_timeout: time(&mut section, "frame_timeout", default.frame_timeout),
         idle_timeout: time(&mut section, "idle_timeout", default.idle_timeout),
         write_timeout: time(&mut section, "write_timeout", default.write_timeout),

@@ -65,6 +65,13 @@ impl Section<'_> {
         Some(number)
     }
 
+    /// A count of at least one and at most `max`; `default` without the key.
+    pub fn count(&mut self, key: &'static str, default: usize, max: i64) -> usize {
+        let read = self.integer(key, 1..=max);
+        read.and_then(|number| usize::try_from(number).ok())
+            .unwrap_or(default)
+    }
+
     /// A number within `range`; integers are numbers.
     pub fn number(
         &mut self,

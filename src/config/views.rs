@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use toml::de::{DeTable, DeValue};
 
-use super::file::count;
 use super::problem::nearest;
 use super::section::{Place, Section};
 use super::typed::to_value;
@@ -190,7 +189,7 @@ fn read_use(name: &str, mut section: Section<'_>) -> UseEntry {
         emit: section.bool("emit").unwrap_or(true),
         into: section.string("into"),
         foreach: section.string("foreach"),
-        foreach_max: count(&mut section, "foreach_max", 100, 100_000),
+        foreach_max: section.count("foreach_max", 100, 100_000),
         timeout: section.timeout("timeout"),
         place,
     };

@@ -7,13 +7,14 @@
 mod context;
 mod exception;
 mod log;
+mod reply;
 
 use std::cell::{Cell, RefCell};
 use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use futures_util::FutureExt;
 use thrift::protocol::TMessageType;
 use tokio::time::Instant;
@@ -22,13 +23,10 @@ use tracing::{Instrument, debug_span};
 use crate::config::{LimitsConfig, Program};
 use crate::error::Code;
 use crate::guard::{Guards, Random};
-use crate::idl::Type;
-use crate::thrift::{
-    Body, Head, HeadOut, Limits, Shape, WireError, decode_struct, read_head, write_message,
-};
+use crate::thrift::{Head, HeadOut, Limits, Shape, WireError, decode_struct, read_head};
 use crate::timeline::Analysis;
 use crate::value::{Text, Value};
-use crate::view::{Plan, ReplyShape, merge, run};
+use crate::view::{Plan, merge, run};
 
 use exception::CallError;
 
@@ -243,83 +241,6 @@ impl Service {
                 .unwrap_or_default();
         }
         Ok(reply)
-    }
-
-    fn write_reply(&self, shape: Shape, head: HeadOut<'_>, plan: &Plan, value: &Value) -> Bytes {
-        let schema = &self.program.schema;
-        let mut out = BytesMut::new();
-        let written = match &plan.reply {
-            ReplyShape::Void => write_message(
-                &mut out,
-                shape,
-                head,
-                Body::Fields {
-                    schema,
-                    fields: &[],
-                },
-            ),
-            ReplyShape::Whole(ty) => write_message(
-                &mut out,
-                shape,
-                head,
-                Body::Fields {
-                    schema,
-                    fields: &[(0, ty, value)],
-                },
-            ),
-            ReplyShape::Struct(id) => {
-                let ty = Type::Struct(*id);
-                write_message(
-                    &mut out,
-                    shape,
-                    head,
-                    Body::Fields {
-                        schema,
-                        fields: &[(0, &ty, value)],
-                    },
-                )
-            }
-        };
-        match written {
-            Ok(()) => out.freeze(),
-            Err(err) => {
-                tracing::error!(code = %Code::ServerInternal, method = head.name, detail = err.detail, "reply can't be written");
-                self.write_exception(shape, head, None, &CallError::new(Code::ServerInternal))
-            }
-        }
-    }
-
-    /// A declared exception where the method has one for it, otherwise a `TApplicationException`.
-    fn write_exception(
-        &self,
-        shape: Shape,
-        head: HeadOut<'_>,
-        plan: Option<&Plan>,
-        error: &CallError,
-    ) -> Bytes {
-        let schema = &self.program.schema;
-        let mut out = BytesMut::new();
-        if let Some((id, of, value)) = plan.and_then(|plan| error.declared(plan, schema)) {
-            let ty = Type::Struct(of);
-            let body = Body::Fields {
-                schema,
-                fields: &[(id, &ty, &value)],
-            };
-            if write_message(&mut out, shape, head, body).is_ok() {
-                return out.freeze();
-            }
-        }
-        let head = HeadOut {
-            kind: TMessageType::Exception,
-            ..head
-        };
-        let body = Body::ApplicationError {
-            kind: error.kind(),
-            message: &error.message(),
-        };
-        write_message(&mut out, shape, head, body)
-            .expect("an exception with a name that was read can be written");
-        out.freeze()
     }
 }
 

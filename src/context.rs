@@ -18,6 +18,14 @@ pub enum Mode {
 }
 
 impl Mode {
+    /// The number in `tributary.Mode`.
+    pub fn number(self) -> i64 {
+        match self {
+            Mode::Evented => 0,
+            Mode::Serial => 1,
+        }
+    }
+
     /// The word in reports, logs and headers.
     pub fn as_str(self) -> &'static str {
         match self {

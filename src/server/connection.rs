@@ -12,7 +12,7 @@ use std::rc::Rc;
 use std::task::Poll;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep_until};
@@ -24,7 +24,9 @@ use crate::error::Code;
 use crate::service::{Admission, Current};
 use crate::thrift::{Framer, WireError};
 
-/// How much is read at a time.
+/// How much is read at a time: little while nothing is begun, since most calls are short and many connections
+/// wait for one; more once a message shows that it is longer.
+const READ_BYTES_FIRST: usize = 4 * 1024;
 const READ_BYTES: usize = 16 * 1024;
 /// Replies that may gather before they are written; with more, no further call of the connection is taken.
 const WRITE_BYTES: usize = 256 * 1024;
@@ -85,9 +87,9 @@ struct Pending {
 }
 
 enum PendingState {
-    Running(Pin<Box<dyn Future<Output = Option<Bytes>>>>),
+    Running(Pin<Box<dyn Future<Output = Option<BytesMut>>>>),
     /// Its reply waits for those before it.
-    Done(Option<Bytes>),
+    Done(Option<BytesMut>),
 }
 
 struct Connection {
@@ -122,7 +124,11 @@ impl Connection {
                 return Ok(());
             }
             let reads = !self.hung_up && !draining && self.has_room();
-            self.input.reserve(if reads { READ_BYTES } else { 0 });
+            self.input.reserve(match (reads, self.input.is_empty()) {
+                (false, _) => 0,
+                (true, true) => READ_BYTES_FIRST,
+                (true, false) => READ_BYTES,
+            });
             let answerable = self.output.len() < WRITE_BYTES;
             // Each arm only ever finishes its own; a client that takes no replies stops neither its calls nor,
             // with them, anybody else's.
@@ -211,8 +217,10 @@ impl Connection {
             if let Some(reply) = reply.take() {
                 if self.output.is_empty() {
                     self.last_taken = Instant::now();
+                    self.output = reply;
+                } else {
+                    self.output.extend_from_slice(&reply);
                 }
-                self.output.extend_from_slice(&reply);
             }
             self.calls.pop_front();
             any = true;

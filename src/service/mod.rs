@@ -8,13 +8,14 @@ mod context;
 mod exception;
 mod log;
 mod reply;
+mod report;
 
 use std::cell::{Cell, RefCell};
 use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use futures_util::FutureExt;
 use thrift::protocol::TMessageType;
 use tokio::time::Instant;
@@ -24,11 +25,11 @@ use crate::config::{LimitsConfig, Program};
 use crate::error::Code;
 use crate::guard::{Guards, Random};
 use crate::thrift::{Head, HeadOut, Limits, Shape, WireError, decode_struct, read_head};
-use crate::timeline::Analysis;
 use crate::value::{Text, Value};
 use crate::view::{Plan, merge, run};
 
 use exception::CallError;
+use report::ReportLayout;
 
 /// A program with its backends, on one loop.
 pub struct Service {
@@ -37,6 +38,10 @@ pub struct Service {
     limits: Limits,
     calls_max: usize,
     in_flight: Cell<usize>,
+    /// How a report is written, if the IDL has one.
+    report: Option<ReportLayout>,
+    /// The room that a reply is given: what the last one took.
+    reply_bytes: Cell<usize>,
 }
 
 /// The service that new calls go to; a reload puts another in its place.
@@ -62,7 +67,7 @@ impl Current {
 /// What becomes of a message.
 pub enum Admission {
     /// It has its answer already.
-    Reply(Bytes),
+    Reply(BytesMut),
     /// Nothing may be answered: a oneway call that can't be served.
     Nothing,
     /// It is to be served.
@@ -88,6 +93,13 @@ impl Call {
     }
 }
 
+/// What a call is answered with.
+struct Answer {
+    value: Value,
+    /// The report's bytes, in the call's protocol.
+    report: Option<BytesMut>,
+}
+
 /// One of the calls in flight.
 struct Slot(Rc<Service>);
 
@@ -107,6 +119,7 @@ impl Service {
             depth_max: limits.depth_max,
             ..Limits::default()
         };
+        let report = ReportLayout::of(&program.schema);
         let guards = Guards::connect(Arc::clone(&program), random).await;
         Service {
             program,
@@ -114,6 +127,8 @@ impl Service {
             limits,
             calls_max,
             in_flight: Cell::new(0),
+            report,
+            reply_bytes: Cell::new(0),
         }
     }
 
@@ -162,7 +177,7 @@ impl Service {
     }
 
     /// The bytes of an exception for a call that has no view to declare one.
-    fn refuse(&self, shape: Shape, head: &Head, error: &CallError) -> Bytes {
+    fn refuse(&self, shape: Shape, head: &Head, error: &CallError) -> BytesMut {
         let plan = self.plan_of(&head.name).map(|(_, plan)| plan);
         let name = head.name.as_str();
         let name = name.split_once(':').map_or(name, |(_, method)| method);
@@ -176,7 +191,7 @@ impl Service {
 
     /// Runs the view of an admitted call. `None` for a oneway call. A panic ends in this call's own
     /// `server.internal`, nobody else's.
-    pub async fn serve(self: Rc<Self>, call: Call) -> Option<Bytes> {
+    pub async fn serve(self: Rc<Self>, call: Call) -> Option<BytesMut> {
         let answer = AssertUnwindSafe(self.answer(&call)).catch_unwind().await;
         let answer = answer.unwrap_or_else(|_panic| Err(CallError::new(Code::ServerInternal)));
         if call.oneway {
@@ -189,7 +204,7 @@ impl Service {
             sequence: call.sequence,
         };
         Some(match answer {
-            Ok(value) => self.write_reply(call.shape, head, plan, &value),
+            Ok(answer) => self.write_reply(call.shape, head, plan, &answer),
             Err(error) => self.write_exception(call.shape, head, Some(plan), &error),
         })
     }
@@ -201,14 +216,14 @@ impl Service {
     }
 
     /// The reply's value, report included.
-    async fn answer(&self, call: &Call) -> Result<Value, CallError> {
+    async fn answer(&self, call: &Call) -> Result<Answer, CallError> {
         let unknown = || CallError::new(Code::CallUnknownMethod);
         let (name, plan) = self.plan_of(&call.method).ok_or_else(unknown)?;
         let span = debug_span!("call", method = name, request_id = tracing::field::Empty);
         self.run_view(plan, call).instrument(span).await
     }
 
-    async fn run_view(&self, plan: &Plan, call: &Call) -> Result<Value, CallError> {
+    async fn run_view(&self, plan: &Plan, call: &Call) -> Result<Answer, CallError> {
         let schema = &self.program.schema;
         let params = decode_struct(
             schema,
@@ -230,17 +245,15 @@ impl Service {
         };
         ran.timeline.elapsed = call.arrived.elapsed();
         log::ended(plan, &context, &ran.timeline, merged.as_ref().err());
-        let mut reply = merged?;
-        if let (Some(at), true) = (plan.report_field, plan.report_always || context.want_report)
-            && let Value::Record(record) = &mut reply
-        {
-            let analysis = Analysis::of(&ran.timeline);
-            record.values[at] = ran
-                .timeline
-                .to_report(&analysis, schema)
-                .unwrap_or_default();
-        }
-        Ok(reply)
+        let value = merged?;
+        let wanted = plan.report_always || context.want_report;
+        let report = match (&self.report, plan.report_field) {
+            (Some(layout), Some(_)) if wanted => {
+                Some(layout.write(call.shape.protocol, &ran.timeline))
+            }
+            _ => None,
+        };
+        Ok(Answer { value, report })
     }
 }
 

@@ -1,16 +1,18 @@
 //! Answers as bytes: a result, a declared exception, or a `TApplicationException`.
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use thrift::protocol::TMessageType;
 use tracing::error;
 
-use super::Service;
 use super::exception::CallError;
+use super::{Answer, Service};
 use crate::error::Code;
 use crate::idl::Type;
 use crate::thrift::{Body, HeadOut, Shape, write_message};
-use crate::value::Value;
 use crate::view::{Plan, ReplyShape};
+
+/// No reply is given more room than this before it needs it.
+const REPLY_BYTES_KEPT: usize = 64 * 1024;
 
 impl Service {
     /// The bytes of a reply; `server.internal` if the value can't be written after all.
@@ -19,25 +21,38 @@ impl Service {
         shape: Shape,
         head: HeadOut<'_>,
         plan: &Plan,
-        value: &Value,
-    ) -> Bytes {
+        answer: &Answer,
+    ) -> BytesMut {
         let schema = &self.program.schema;
-        let mut out = BytesMut::new();
-        let ty;
-        let field = match &plan.reply {
-            ReplyShape::Void => None,
-            ReplyShape::Whole(whole) => Some((0, whole, value)),
+        let field;
+        let body = match &plan.reply {
+            ReplyShape::Void => Body::Fields {
+                schema,
+                fields: &[],
+            },
+            ReplyShape::Whole(ty) => {
+                field = [(0, ty, &answer.value)];
+                Body::Fields {
+                    schema,
+                    fields: &field,
+                }
+            }
             ReplyShape::Struct(id) => {
-                ty = Type::Struct(*id);
-                Some((0, &ty, value))
+                let report_id = plan.report_field.map(|at| schema.get(*id).fields[at].id);
+                Body::Struct {
+                    schema,
+                    id: *id,
+                    record: &answer.value,
+                    last: report_id.zip(answer.report.as_deref()),
+                }
             }
         };
-        let body = Body::Fields {
-            schema,
-            fields: field.as_slice(),
-        };
+        let mut out = BytesMut::with_capacity(self.reply_bytes.get().min(REPLY_BYTES_KEPT));
         match write_message(&mut out, shape, head, body) {
-            Ok(()) => out.freeze(),
+            Ok(()) => {
+                self.reply_bytes.set(out.len());
+                out
+            }
             Err(err) => {
                 let (code, detail) = (Code::ServerInternal, err.detail);
                 error!(%code, method = head.name, detail, "reply can't be written");
@@ -53,7 +68,7 @@ impl Service {
         head: HeadOut<'_>,
         plan: Option<&Plan>,
         error: &CallError,
-    ) -> Bytes {
+    ) -> BytesMut {
         let schema = &self.program.schema;
         let mut out = BytesMut::new();
         if let Some((id, of, value)) = plan.and_then(|plan| error.declared(plan, schema)) {
@@ -63,7 +78,7 @@ impl Service {
                 fields: &[(id, &ty, &value)],
             };
             if write_message(&mut out, shape, head, body).is_ok() {
-                return out.freeze();
+                return out;
             }
         }
         let head = HeadOut {
@@ -76,6 +91,6 @@ impl Service {
         };
         write_message(&mut out, shape, head, body)
             .expect("an exception with a name that was read can be written");
-        out.freeze()
+        out
     }
 }

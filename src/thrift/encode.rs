@@ -3,6 +3,8 @@
 //! In: values that were made to fit their types before. Out: the bytes of a message's body, appended. A value
 //! that does not fit is a programmer's error and ends in `server.internal`; nothing is converted here.
 
+use thrift::protocol::TType;
+
 use super::error::internal;
 use super::{DEPTH_CEILING, Output, WireError, wire_type};
 use crate::idl::{Field, Kind, Requiredness, Schema, StructId, Type};
@@ -37,12 +39,36 @@ impl<'s, O: Output> Encoder<'s, O> {
         Ok(())
     }
 
+    /// A result whose one field is a struct, with one more field of it as it was written before.
+    pub(crate) fn result(
+        mut self,
+        id: StructId,
+        value: &Value,
+        last: Option<(i16, &[u8])>,
+    ) -> Result<(), WireError> {
+        let Value::Record(record) = value else {
+            return Err(internal(format!(
+                "{} stands where a record belongs",
+                value.kind()
+            )));
+        };
+        self.output.field(TType::Struct, 0, 0);
+        self.record(id, record, last)?;
+        self.output.stop();
+        Ok(())
+    }
+
     /// A struct that is a message's whole body.
     pub(crate) fn whole(mut self, id: StructId, value: &Value) -> Result<(), WireError> {
         self.value(&Type::Struct(id), value)
     }
 
-    fn record(&mut self, id: StructId, record: &Record) -> Result<(), WireError> {
+    fn record(
+        &mut self,
+        id: StructId,
+        record: &Record,
+        extra: Option<(i16, &[u8])>,
+    ) -> Result<(), WireError> {
         let of = self.schema.get(id);
         if record.values.len() != of.fields.len() {
             return Err(internal(format!(
@@ -56,7 +82,8 @@ impl<'s, O: Output> Encoder<'s, O> {
         let mut set = 0;
         for (field, value) in of.fields.iter().zip(&record.values) {
             if value.is_null() {
-                if field.requiredness == Requiredness::Required {
+                let comes = extra.is_some_and(|(id, _)| id == field.id);
+                if field.requiredness == Requiredness::Required && !comes {
                     return Err(internal(format!(
                         "required field `{}` of `{}` is not set",
                         field.name, of.name
@@ -72,6 +99,10 @@ impl<'s, O: Output> Encoder<'s, O> {
                 "{set} fields of union `{}` are set",
                 of.name
             )));
+        }
+        if let Some((id, bytes)) = extra {
+            self.output.field(TType::Struct, last, id);
+            self.output.raw(bytes);
         }
         self.output.stop();
         Ok(())
@@ -136,7 +167,7 @@ impl<'s, O: Output> Encoder<'s, O> {
         };
         self.depth = depth;
         match (ty, value) {
-            (Type::Struct(id), Value::Record(record)) => self.record(*id, record)?,
+            (Type::Struct(id), Value::Record(record)) => self.record(*id, record, None)?,
             (Type::List(of) | Type::Set(of), Value::List(values)) => {
                 self.output.list(wire_type(of), length_of(values.len())?);
                 for value in values {

@@ -52,6 +52,18 @@ pub enum Body<'a> {
         /// Id, type and value; a null is not written.
         fields: &'a [(i16, &'a Type, &'a Value)],
     },
+    /// A result that is a struct.
+    Struct {
+        /// What `id` refers to.
+        schema: &'a Schema,
+        /// The struct.
+        id: StructId,
+        /// A record in the order of the struct's fields.
+        record: &'a Value,
+        /// The id of one more field, and its value: a struct whose bytes were written in this protocol before.
+        /// It goes last; its place in `record` is null.
+        last: Option<(i16, &'a [u8])>,
+    },
     /// A call's parameters.
     Params {
         /// What `id` refers to.
@@ -128,6 +140,12 @@ fn write<O: Output>(mut output: O, head: &HeadOut<'_>, body: &Body<'_>) -> Resul
     output.head(head, length_of(head.name.len())?);
     match *body {
         Body::Fields { schema, fields } => Encoder::new(schema, output).fields(fields),
+        Body::Struct {
+            schema,
+            id,
+            record,
+            last,
+        } => Encoder::new(schema, output).result(id, record, last),
         Body::Params { schema, id, record } => Encoder::new(schema, output).whole(id, record),
         Body::ApplicationError { kind, message } => {
             output.field(TType::String, 0, 1);

@@ -118,6 +118,8 @@ pub(crate) trait Input {
 
 /// Writes one protocol. Counts and lengths were checked to fit an `i32`.
 pub(crate) trait Output {
+    /// Bytes that were written in this protocol before.
+    fn raw(&mut self, bytes: &[u8]);
     /// A message's head.
     fn head(&mut self, head: &HeadOut<'_>, name_length: u32);
     /// The head of a field that is no bool; `last` is the id of the field before, 0 at first.

@@ -7,7 +7,7 @@ mod analysis;
 mod report;
 mod waterfall;
 #[cfg(test)]
-mod sample;
+pub(crate) mod sample;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -7,16 +7,16 @@ use super::{Fate, Source, Timeline, Track};
 use crate::context::Mode;
 use crate::error::Code;
 
-pub(super) fn ms(milliseconds: u64) -> Duration {
+pub(crate) fn ms(milliseconds: u64) -> Duration {
     Duration::from_millis(milliseconds)
 }
 
 /// A track in the making.
-pub(super) struct Sample(Track);
+pub(crate) struct Sample(Track);
 
 impl Sample {
     /// A lookup that was never started.
-    pub(super) fn new(name: &str) -> Self {
+    pub(crate) fn new(name: &str) -> Self {
         Sample(Track {
             name: Arc::from(name),
             backend: Arc::from("ops"),
@@ -31,13 +31,13 @@ impl Sample {
         })
     }
 
-    pub(super) fn after(mut self, needs: &[usize]) -> Self {
+    pub(crate) fn after(mut self, needs: &[usize]) -> Self {
         self.0.after = Arc::from(needs);
         self
     }
 
     /// Ran from one millisecond to another, and went well.
-    pub(super) fn ran(mut self, from: u64, to: u64) -> Self {
+    pub(crate) fn ran(mut self, from: u64, to: u64) -> Self {
         self.0.planned = ms(from);
         self.0.started = Some(ms(from));
         self.0.done = ms(to);
@@ -47,17 +47,17 @@ impl Sample {
     }
 
     /// Its inputs were known before it was started.
-    pub(super) fn planned(mut self, at: u64) -> Self {
+    pub(crate) fn planned(mut self, at: u64) -> Self {
         self.0.planned = ms(at);
         self
     }
 
-    pub(super) fn first_answer(mut self, at: u64) -> Self {
+    pub(crate) fn first_answer(mut self, at: u64) -> Self {
         self.0.first_answer = Some(ms(at));
         self
     }
 
-    pub(super) fn fate(mut self, fate: Fate, code: Option<Code>) -> Self {
+    pub(crate) fn fate(mut self, fate: Fate, code: Option<Code>) -> Self {
         self.0.fate = fate;
         self.0.code = code;
         if !fate.has_value() {
@@ -66,13 +66,13 @@ impl Sample {
         self
     }
 
-    pub(super) fn source(mut self, source: Source) -> Self {
+    pub(crate) fn source(mut self, source: Source) -> Self {
         self.0.source = source;
         self
     }
 
     /// The lookup ended at `at` without having been started.
-    pub(super) fn ended(mut self, at: u64, fate: Fate) -> Self {
+    pub(crate) fn ended(mut self, at: u64, fate: Fate) -> Self {
         self.0.planned = ms(at);
         self.0.done = ms(at);
         self.0.fate = fate;
@@ -80,7 +80,7 @@ impl Sample {
     }
 }
 
-pub(super) fn timeline(mode: Mode, samples: Vec<Sample>, elapsed: u64) -> Timeline {
+pub(crate) fn timeline(mode: Mode, samples: Vec<Sample>, elapsed: u64) -> Timeline {
     Timeline {
         mode,
         tracks: samples.into_iter().map(|sample| sample.0).collect(),
@@ -89,7 +89,7 @@ pub(super) fn timeline(mode: Mode, samples: Vec<Sample>, elapsed: u64) -> Timeli
 }
 
 /// The demo's call, everything started as soon as it could be.
-pub(super) fn evented() -> Timeline {
+pub(crate) fn evented() -> Timeline {
     let tracks = vec![
         Sample::new("flight").ran(0, 281).first_answer(281),
         Sample::new("plane").after(&[0]).ran(281, 502),
@@ -104,7 +104,7 @@ pub(super) fn evented() -> Timeline {
 }
 
 /// The same call one lookup at a time.
-pub(super) fn serial() -> Timeline {
+pub(crate) fn serial() -> Timeline {
     let mut at = 0;
     let tracks = evented()
         .tracks

@@ -24,6 +24,11 @@ impl<'a> BinaryOutput<'a> {
 }
 
 impl Output for BinaryOutput<'_> {
+    #[inline]
+    fn raw(&mut self, bytes: &[u8]) {
+        self.out.put_slice(bytes);
+    }
+
     fn head(&mut self, head: &HeadOut<'_>, name_length: u32) {
         let kind = u8::from(head.kind);
         if self.strict {

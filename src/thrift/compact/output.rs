@@ -49,6 +49,11 @@ impl<'a> CompactOutput<'a> {
 }
 
 impl Output for CompactOutput<'_> {
+    #[inline]
+    fn raw(&mut self, bytes: &[u8]) {
+        self.out.put_slice(bytes);
+    }
+
     fn head(&mut self, head: &HeadOut<'_>, name_length: u32) {
         self.out
             .put_slice(&[PROTOCOL_ID, u8::from(head.kind) << 5 | VERSION]);

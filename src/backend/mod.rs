@@ -9,6 +9,7 @@
 pub mod closure;
 pub mod file;
 pub mod http;
+pub mod memcached;
 pub mod redis;
 pub mod sqlite;
 
@@ -273,4 +274,6 @@ kinds! {
     Http "http" http::Http;
     /// `kind = "redis"`
     Redis "redis" redis::Redis;
+    /// `kind = "memcached"`
+    Memcached "memcached" memcached::Memcached;
 }

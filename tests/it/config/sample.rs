@@ -52,7 +52,7 @@ fn the_sample_has_every_key_of_the_readme() {
             let cells: Vec<&str> = row.split('|').map(str::trim).collect();
             let key =
                 |cell: &&str| cell.starts_with('`') && cell.ends_with('`') && !cell.contains(' ');
-            let kinds = ["`sqlite`", "`file`", "`redis`", "`http`"];
+            let kinds = ["`sqlite`", "`file`", "`redis`", "`memcached`", "`http`"];
             cells
                 .into_iter()
                 .take(3)

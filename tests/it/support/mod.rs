@@ -4,12 +4,14 @@
 //! time limit that only a failure ever reaches.
 
 mod flights;
+mod memcached;
 mod process;
 mod redis;
 mod tributary;
 mod wire;
 
 pub(crate) use flights::Flights;
+pub(crate) use memcached::Memcached;
 pub(crate) use process::{run, wait_for_line};
 pub(crate) use redis::{Redis, free_port};
 pub(crate) use tributary::Tributary;

@@ -1,0 +1,49 @@
+//! A real memcached server.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::process::Command;
+
+use super::process::Process;
+use super::redis::free_port;
+use super::wire::Wire;
+
+/// A running `memcached`.
+pub(crate) struct Memcached {
+    /// Where it listens.
+    pub(crate) addr: SocketAddr,
+    _process: Process,
+}
+
+impl Memcached {
+    /// Starts one on a free port.
+    pub(crate) fn start() -> Self {
+        // Another process may take the port between its choice and its use: then another is tried.
+        (0..5)
+            .find_map(|_| Memcached::start_on(free_port()))
+            .expect("one of five free ports is still free")
+    }
+
+    /// Starts one on `port`; `None` when that is taken.
+    pub(crate) fn start_on(port: u16) -> Option<Self> {
+        let mut command = Command::new("memcached");
+        // It says that it listens only when it says everything.
+        command.args(["-l", "127.0.0.1", "-U", "0", "-u", "root", "-t", "1", "-vv"]);
+        command.args(["-p", &port.to_string()]);
+        let mut process = Process::start(&mut command, "the Debian package `memcached`");
+        process.wait_for(|line| line.contains("server listening").then_some(()))?;
+        let addr = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        Some(Memcached {
+            addr,
+            _process: process,
+        })
+    }
+
+    /// Stores values.
+    pub(crate) fn set<'a>(&self, pairs: impl IntoIterator<Item = (&'a str, &'a str)>) {
+        let mut wire = Wire::connect(self.addr);
+        for (key, value) in pairs {
+            wire.send(format!("set {key} 0 0 {}\r\n{value}\r\n", value.len()).as_bytes());
+            assert_eq!(wire.read_line(), "STORED", "{key}");
+        }
+    }
+}

@@ -9,7 +9,7 @@ use super::*;
 
 const GET: &str = "get = 'k:{n}'";
 /// Gives an answer up early; for servers that never give one.
-const IMPATIENT: &str = "connections = 1\nanswer_timeout = '50ms'\nconnect_timeout = '20s'";
+const IMPATIENT: &str = "connections = 1\nanswer_timeout = '1s'\nconnect_timeout = '20s'";
 /// Waits as long as a busy machine may need.
 const PATIENT: &str = "connections = 1\nanswer_timeout = '20s'\nconnect_timeout = '20s'";
 

@@ -10,6 +10,7 @@ pub mod closure;
 pub mod file;
 pub mod http;
 pub mod memcached;
+pub mod postgres;
 pub mod redis;
 pub mod sqlite;
 
@@ -276,4 +277,6 @@ kinds! {
     Redis "redis" redis::Redis;
     /// `kind = "memcached"`
     Memcached "memcached" memcached::Memcached;
+    /// `kind = "postgres"`
+    Postgres "postgres" postgres::Postgres;
 }

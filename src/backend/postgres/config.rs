@@ -1,0 +1,180 @@
+//! Reads the keys of `[backends.NAME]` and `[lookups.NAME]` of `kind = "postgres"`.
+//!
+//! Problems never show the URL: it may carry a password. What the server thinks of a statement is found out
+//! when the statement is first used, since the server may be down while the configuration is read.
+
+use std::error::Error as _;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use tokio_postgres::config::SslMode;
+
+use crate::backend::Compiled;
+use crate::backend::rows::{ROWS_MAX, Rows};
+use crate::backend::sql::{self, Style};
+use crate::config::{Place, Section};
+
+/// How long sent bytes may stay unacknowledged before the kernel gives a connection up.
+const UNACKNOWLEDGED_MAX: Duration = Duration::from_secs(5);
+
+/// A PostgreSQL server as `[backends.NAME]` describes it.
+pub struct Config {
+    /// What each connection needs to know.
+    pub(super) settings: Settings,
+    /// How many connections each loop holds.
+    pub(super) connections: usize,
+    /// Numbers the statements.
+    statements: AtomicUsize,
+}
+
+/// How to connect.
+#[derive(Clone)]
+pub(super) struct Settings {
+    /// Hosts, user and database.
+    pub(super) client: tokio_postgres::Config,
+    /// What one attempt may take, and how long a lookup waits for a connection.
+    pub(super) connect_timeout: Duration,
+    /// How long the server runs a statement before it gives it up.
+    pub(super) statement_timeout: Duration,
+}
+
+/// One SQL lookup, compiled.
+#[derive(Debug)]
+pub struct Lookup {
+    /// Where a connection keeps what it knows of the statement.
+    pub(super) id: usize,
+    /// With `$1` for the first parameter.
+    pub(super) sql: Arc<str>,
+    /// What is made of the rows.
+    pub(super) rows: Rows,
+    /// Whether and how it travels with others.
+    pub(super) batch: Option<Batch>,
+}
+
+/// `batch = { key = "code", max = 128 }`
+#[derive(Debug)]
+pub(super) struct Batch {
+    /// The column that holds what was asked for.
+    pub(super) key: String,
+    /// Different keys in one question.
+    pub(super) max: usize,
+}
+
+impl Config {
+    pub(super) fn read(section: &mut Section<'_>) -> Option<Config> {
+        let example = "url = \"postgresql://user@127.0.0.1/database\"";
+        let url = section.secret("url", example);
+        let connections = section.integer("connections", 1..=8).unwrap_or(2);
+        let connect_timeout = section.timeout("connect_timeout");
+        let statement_timeout = section.timeout("statement_timeout");
+        let (url, place) = url?;
+        let connect_timeout = connect_timeout.unwrap_or(Duration::from_secs(1));
+        let mut client = client(section, &url, &place)?;
+        client
+            .ssl_mode(SslMode::Disable)
+            .connect_timeout(connect_timeout)
+            .tcp_user_timeout(UNACKNOWLEDGED_MAX);
+        if client.get_application_name().is_none() {
+            client.application_name("tributary");
+        }
+        Some(Config {
+            settings: Settings {
+                client,
+                connect_timeout,
+                statement_timeout: statement_timeout.unwrap_or(Duration::from_secs(30)),
+            },
+            connections: usize::try_from(connections).unwrap_or(1),
+            statements: AtomicUsize::new(0),
+        })
+    }
+}
+
+fn client(section: &Section<'_>, url: &str, place: &Place) -> Option<tokio_postgres::Config> {
+    const HELP: &str =
+        "`postgresql://user[:password]@host[:port][,host..]/database[?target_session_attrs=..]`";
+    let refuse = |message: String, help: &str| {
+        section.bad(place, message, Some(help.into()));
+        None
+    };
+    let secured = ["sslmode=require", "sslmode=verify"];
+    if secured.iter().any(|mode| url.contains(mode)) {
+        let help = "leave `sslmode` out and use a server or a TLS tunnel on a trusted network";
+        return refuse("TLS to PostgreSQL is not built in".into(), help);
+    }
+    match url.parse::<tokio_postgres::Config>() {
+        Ok(config) if config.get_hosts().is_empty() && config.get_hostaddrs().is_empty() => {
+            refuse("the URL names no host".into(), HELP)
+        }
+        Ok(config) => Some(config),
+        Err(err) => {
+            let why = err.source().map(|why| format!(": {why}"));
+            let why = why.unwrap_or_default();
+            refuse(format!("not the URL of a PostgreSQL server{why}"), HELP)
+        }
+    }
+}
+
+impl Lookup {
+    pub(super) fn read(config: &Config, section: &mut Section<'_>) -> Option<Compiled<Lookup>> {
+        let statement = sql::read(section, Style::Dollar);
+        let rows = Rows::read(section);
+        let batched = section.has("batch");
+        let batch = section.section("batch").and_then(read_batch);
+        let (statement, place) = statement?;
+        if batched {
+            batch.as_ref()?;
+            let help = || Some("as in `select .. where code = any(:codes)`".to_owned());
+            if statement.params.len() != 1 {
+                let message = "with `batch` a statement has one parameter, an array of keys";
+                section.bad(&place, message, help());
+                return None;
+            }
+            if rows == Rows::Value {
+                let message = "`rows = \"value\"` does not go with `batch`";
+                section.bad(
+                    section.place(),
+                    message,
+                    Some("use `rows = \"one\"`".into()),
+                );
+                return None;
+            }
+        }
+        Some(Compiled {
+            lookup: Lookup {
+                id: config.statements.fetch_add(1, Ordering::Relaxed),
+                sql: statement.text.into(),
+                rows,
+                batch,
+            },
+            params: statement.params,
+            yields: rows.yields(),
+        })
+    }
+
+    /// How many rows have to be read before it is known what they make.
+    pub(super) fn rows_read(&self) -> usize {
+        match self.rows {
+            Rows::One | Rows::Value => 1,
+            Rows::Many { rows_max } => rows_max.saturating_add(1),
+        }
+    }
+
+    /// The most rows that a question for `keys` keys may have.
+    pub(super) fn batch_rows_max(&self, keys: usize) -> usize {
+        match self.rows {
+            Rows::One | Rows::Value => ROWS_MAX.max(keys),
+            Rows::Many { rows_max } => rows_max.saturating_mul(keys),
+        }
+    }
+}
+
+fn read_batch(mut section: Section<'_>) -> Option<Batch> {
+    let key = section.required_string("key", "key = \"code\"");
+    let max = section.integer("max", 1..=10_000).unwrap_or(128);
+    section.finish();
+    Some(Batch {
+        key: key?.0,
+        max: usize::try_from(max).ok()?,
+    })
+}

@@ -1,0 +1,260 @@
+//! Writes a parameter in the text form of the type that the server inferred for it.
+//!
+//! What can be told here (ranges, shapes) is `lookup.bad_param` before anything is sent; what only the server
+//! can tell (dates, enums, types of extensions) it reads itself. Values are bound, never spliced into SQL.
+
+use std::borrow::Cow;
+use std::error::Error;
+use std::fmt::Write as _;
+
+use bytes::BytesMut;
+use serde::de::IgnoredAny;
+use tokio_postgres::types::{Format, IsNull, Kind, ToSql, Type, to_sql_checked};
+
+use crate::backend::LookupError;
+use crate::backend::sql::json_text;
+use crate::error::Code;
+use crate::value::{Value, uuid_text};
+
+/// One parameter in text form; `None` is null.
+#[derive(Debug)]
+pub(super) struct Param(pub(super) Option<String>);
+
+impl ToSql for Param {
+    fn to_sql(&self, _: &Type, out: &mut BytesMut) -> Result<IsNull, Box<dyn Error + Sync + Send>> {
+        Ok(match &self.0 {
+            None => IsNull::Yes,
+            Some(text) => {
+                out.extend_from_slice(text.as_bytes());
+                IsNull::No
+            }
+        })
+    }
+
+    fn accepts(_: &Type) -> bool {
+        true
+    }
+
+    fn encode_format(&self, _: &Type) -> Format {
+        Format::Text
+    }
+
+    to_sql_checked!();
+}
+
+/// `value` as `ty` reads it.
+pub(super) fn text(value: &Value, ty: &Type) -> Result<Option<String>, LookupError> {
+    if value.is_null() {
+        return Ok(None);
+    }
+    match ty.kind() {
+        Kind::Domain(base) => return text(value, base),
+        Kind::Array(element) => return list(value, element).map(Some),
+        _ => {}
+    }
+    let text = scalar(value, ty).ok_or_else(|| {
+        let detail = format!("{} can't be bound as `{ty}`", value.kind());
+        LookupError::new(Code::LookupBadParam, detail)
+    })?;
+    if text.contains('\0') {
+        let detail = "text with a zero byte, which PostgreSQL can't hold";
+        return Err(LookupError::new(Code::LookupBadParam, detail));
+    }
+    Ok(Some(text))
+}
+
+fn scalar(value: &Value, ty: &Type) -> Option<String> {
+    match *ty {
+        Type::BOOL => bool(value).map(|bit| bit.to_string()),
+        Type::INT2 => integer(value, i64::from(i16::MIN)..=i64::from(i16::MAX)),
+        Type::INT4 => integer(value, i64::from(i32::MIN)..=i64::from(i32::MAX)),
+        Type::INT8 => integer(value, i64::MIN..=i64::MAX),
+        Type::OID => integer(value, 0..=i64::from(u32::MAX)),
+        Type::FLOAT4 | Type::FLOAT8 => double(value),
+        Type::NUMERIC => numeric(value),
+        Type::BYTEA => bytes(value).map(hex),
+        Type::UUID => uuid(value),
+        Type::JSON | Type::JSONB => json(value),
+        _ => plain(value),
+    }
+}
+
+fn bool(value: &Value) -> Option<bool> {
+    match value {
+        Value::Bool(bit) => Some(*bit),
+        Value::I64(0) => Some(false),
+        Value::I64(1) => Some(true),
+        Value::Text(text) => text.as_str().parse().ok(),
+        _ => None,
+    }
+}
+
+fn integer(value: &Value, range: std::ops::RangeInclusive<i64>) -> Option<String> {
+    let number = match value {
+        Value::I64(number) => *number,
+        Value::Text(text) => text.as_str().parse().ok()?,
+        Value::Double(number) => whole(*number)?,
+        _ => return None,
+    };
+    range.contains(&number).then(|| number.to_string())
+}
+
+/// A double without a fraction, small enough to have been meant exactly.
+fn whole(number: f64) -> Option<i64> {
+    let text = format!("{number:.0}");
+    let fits = number.fract() == 0.0 && number.abs() <= EXACT_MAX;
+    fits.then(|| text.parse().ok()).flatten()
+}
+
+/// Doubles hold all integers up to here.
+const EXACT_MAX: f64 = 9_007_199_254_740_992.0;
+
+fn double(value: &Value) -> Option<String> {
+    match value {
+        Value::Double(number) => Some(format!("{number:?}")),
+        Value::I64(number) => (number.unsigned_abs() <= 1 << 53).then(|| number.to_string()),
+        Value::Text(text) => {
+            let number: f64 = text.as_str().parse().ok()?;
+            Some(format!("{number:?}"))
+        }
+        _ => None,
+    }
+}
+
+fn numeric(value: &Value) -> Option<String> {
+    match value {
+        Value::I64(number) => Some(number.to_string()),
+        Value::Double(number) => Some(format!("{number:?}")),
+        Value::Text(text) => {
+            let text = text.as_str();
+            let digits = |c: char| c.is_ascii_digit() || "+-.eE".contains(c);
+            (text.chars().all(digits) && text.parse::<f64>().is_ok()).then(|| text.to_owned())
+        }
+        _ => None,
+    }
+}
+
+fn bytes(value: &Value) -> Option<&[u8]> {
+    match value {
+        Value::Bytes(bytes) => Some(bytes),
+        Value::Text(text) => Some(text.as_bytes()),
+        _ => None,
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(2 + bytes.len() * 2);
+    text.push_str("\\x");
+    for byte in bytes {
+        write!(text, "{byte:02x}").expect("text has room");
+    }
+    text
+}
+
+fn uuid(value: &Value) -> Option<String> {
+    match value {
+        Value::Uuid(uuid) => Some(uuid_text(uuid)),
+        Value::Bytes(bytes) => Some(uuid_text(&<[u8; 16]>::try_from(&bytes[..]).ok()?)),
+        Value::Text(text) => {
+            let uuid = uuid::Uuid::try_parse(text.as_str()).ok()?;
+            Some(uuid_text(uuid.as_bytes()))
+        }
+        _ => None,
+    }
+}
+
+/// Text is taken as JSON text, everything else becomes it.
+fn json(value: &Value) -> Option<String> {
+    match value {
+        Value::Text(text) => {
+            let text = text.as_str();
+            serde_json::from_str::<IgnoredAny>(text).ok()?;
+            Some(text.to_owned())
+        }
+        other => json_text(other).ok(),
+    }
+}
+
+/// What text types, and types that only the server can read, are given.
+fn plain(value: &Value) -> Option<String> {
+    match value {
+        Value::Text(text) => Some(text.as_str().to_owned()),
+        Value::Bytes(bytes) => std::str::from_utf8(bytes).ok().map(str::to_owned),
+        Value::I64(number) => Some(number.to_string()),
+        Value::Uuid(uuid) => Some(uuid_text(uuid)),
+        _ => None,
+    }
+}
+
+fn list(value: &Value, element: &Type) -> Result<String, LookupError> {
+    let Value::List(items) = value else {
+        let detail = format!("{} can't be bound as an array of `{element}`", value.kind());
+        return Err(LookupError::new(Code::LookupBadParam, detail));
+    };
+    let items = items.iter().map(|item| text(item, element));
+    let items: Vec<Option<String>> = items.collect::<Result<_, _>>()?;
+    Ok(array(items.iter().map(Option::as_deref)))
+}
+
+/// The text form of an array.
+pub(super) fn array<'a>(items: impl Iterator<Item = Option<&'a str>>) -> String {
+    let mut text = String::from("{");
+    for (at, item) in items.enumerate() {
+        if at > 0 {
+            text.push(',');
+        }
+        let Some(item) = item else {
+            text.push_str("NULL");
+            continue;
+        };
+        text.push('"');
+        for c in item.chars() {
+            if c == '"' || c == '\\' {
+                text.push('\\');
+            }
+            text.push(c);
+        }
+        text.push('"');
+    }
+    text.push('}');
+    text
+}
+
+/// Whether equal values of `ty` have one text form, by which rows find who asked for them.
+pub(super) fn is_exact_key(ty: &Type) -> bool {
+    match ty.kind() {
+        Kind::Enum(_) => true,
+        Kind::Domain(base) => is_exact_key(base),
+        _ => matches!(
+            *ty,
+            Type::INT2
+                | Type::INT4
+                | Type::INT8
+                | Type::OID
+                | Type::TEXT
+                | Type::VARCHAR
+                | Type::BPCHAR
+                | Type::NAME
+                | Type::UUID
+        ),
+    }
+}
+
+/// What a key is compared by: its text, without the blanks that a `char(n)` is filled up with.
+pub(super) fn key<'t>(text: &'t str, ty: &Type) -> &'t str {
+    if *ty == Type::BPCHAR {
+        text.trim_end_matches(' ')
+    } else {
+        text
+    }
+}
+
+/// A stored key's text.
+pub(super) fn stored_key(value: &Value) -> Option<Cow<'_, str>> {
+    match value {
+        Value::Text(text) => Some(Cow::Borrowed(text.as_str())),
+        Value::I64(number) => Some(Cow::Owned(number.to_string())),
+        Value::Uuid(uuid) => Some(Cow::Owned(uuid_text(uuid))),
+        _ => None,
+    }
+}

@@ -1,0 +1,84 @@
+//! Says what an error of PostgreSQL's means to a lookup, and what may cure it.
+
+use std::error::Error as _;
+
+use tokio_postgres::Error;
+use tokio_postgres::error::{DbError, SqlState};
+
+use crate::backend::LookupError;
+use crate::error::Code;
+
+/// Why a question has no answer.
+#[derive(Clone, Debug)]
+pub(super) struct Failure {
+    /// For the call.
+    pub(super) error: LookupError,
+    /// What may help.
+    pub(super) cure: Cure,
+}
+
+/// What makes asking again worth while.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Cure {
+    /// Nothing.
+    None,
+    /// A statement prepared anew: tables may have changed since.
+    Prepare,
+    /// Another connection.
+    Connect,
+}
+
+impl From<LookupError> for Failure {
+    fn from(error: LookupError) -> Self {
+        Failure {
+            error,
+            cure: Cure::None,
+        }
+    }
+}
+
+impl From<&Error> for Failure {
+    fn from(err: &Error) -> Self {
+        let (code, cure) = match err.as_db_error() {
+            Some(said) => meaning(said),
+            // The connection is closed, or what came over it can't be understood.
+            None => (Code::LookupUnavailable, Cure::Connect),
+        };
+        Failure {
+            error: LookupError::new(code, words(err)),
+            cure,
+        }
+    }
+}
+
+/// What the server says, or else what the client does.
+fn words(err: &Error) -> String {
+    match (err.as_db_error(), err.source()) {
+        (Some(said), _) => format!("{} ({})", said.message(), said.code().code()),
+        (None, Some(why)) => format!("{err}: {why}"),
+        (None, None) => err.to_string(),
+    }
+}
+
+fn meaning(said: &DbError) -> (Code, Cure) {
+    let state = said.code();
+    let class = state.code().get(..2).unwrap_or_default();
+    // The routine is the one part of the message that no language setting translates.
+    let stale = said.routine() == Some("RevalidateCachedQuery");
+    if stale || *state == SqlState::INVALID_SQL_STATEMENT_NAME {
+        return (Code::LookupUnavailable, Cure::Prepare);
+    }
+    // The place of a value that can't be read: `unnamed portal parameter $1`, in the server's language.
+    let of_param = said.where_().is_some_and(|place| place.contains('$'));
+    match class {
+        _ if *state == SqlState::QUERY_CANCELED => (Code::LookupTimeout, Cure::None),
+        "22" if of_param => (Code::LookupBadParam, Cure::None),
+        // The session is at its end: ended by an operator or by the server's shutdown.
+        "57" | "08" => (Code::LookupUnavailable, Cure::Connect),
+        // Out of something, or in conflict with a standby's recovery.
+        "53" | "40" => (Code::LookupUnavailable, Cure::None),
+        // Types, columns or tables are not what they were when the statement was prepared.
+        "42" if *state != SqlState::INSUFFICIENT_PRIVILEGE => (Code::LookupRefused, Cure::Prepare),
+        _ => (Code::LookupRefused, Cure::None),
+    }
+}

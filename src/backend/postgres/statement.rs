@@ -1,0 +1,171 @@
+//! One statement prepared on one connection: how its parameters are written and its columns read.
+
+use std::pin::pin;
+
+use futures_util::TryStreamExt as _;
+use tokio::time::Instant;
+use tokio_postgres::types::{Kind, Type};
+use tokio_postgres::{Client, Column, Row, Statement};
+
+use super::decode::{Cell, Decoder};
+use super::encode::{self, Param};
+use super::failure::{Cure, Failure};
+use crate::backend::LookupError;
+use crate::backend::format::bad_answer;
+use crate::backend::rows::Rows;
+use crate::error::Code;
+use crate::value::{Names, Record, Value};
+
+/// A prepared statement and what is known of its types.
+pub(super) struct Prepared {
+    statement: Statement,
+    names: Names,
+    decoders: Vec<Decoder>,
+    /// Of a statement that batches.
+    pub(super) key: Option<Key>,
+}
+
+/// What a batch is matched by.
+pub(super) struct Key {
+    /// The type of one key.
+    pub(super) element: Type,
+    /// The column that holds it.
+    pub(super) column: usize,
+}
+
+/// What a statement found.
+pub(super) struct Found {
+    /// No more than were to be read.
+    pub(super) records: Vec<Record>,
+    /// When the first row came.
+    pub(super) first: Option<Instant>,
+}
+
+impl Prepared {
+    /// Prepares `sql`; `key` is the column of a batch.
+    pub(super) async fn new(
+        client: &Client,
+        sql: &str,
+        rows: Rows,
+        key: Option<&str>,
+    ) -> Result<Self, Failure> {
+        let statement = client.prepare(sql).await.map_err(|err| {
+            let failure = Failure::from(&err);
+            // It was prepared just now: doing it again would help nobody.
+            let cure = Some(failure.cure).filter(|cure| *cure == Cure::Connect);
+            Failure {
+                cure: cure.unwrap_or(Cure::None),
+                ..failure
+            }
+        })?;
+        let columns = statement.columns();
+        check_names(columns, rows)?;
+        let names = Names::new(columns.iter().map(Column::name));
+        let decoders = columns.iter().map(decoder).collect::<Result<_, _>>()?;
+        let key = key
+            .map(|key| find_key(key, &statement, &names))
+            .transpose()?;
+        Ok(Prepared {
+            names,
+            decoders,
+            key,
+            statement,
+        })
+    }
+
+    /// The parameters as the statement's types want them.
+    pub(super) fn encode(&self, values: &[Value]) -> Result<Vec<Param>, LookupError> {
+        let types = self.statement.params();
+        let encoded = values.iter().zip(types);
+        encoded
+            .map(|(value, ty)| encode::text(value, ty).map(Param))
+            .collect()
+    }
+
+    /// Asks, and reads at most `rows_read` rows. Nothing else is waited for while rows come: the whole
+    /// connection would wait with it.
+    pub(super) async fn query(
+        &self,
+        client: &Client,
+        params: Vec<Param>,
+        rows_read: usize,
+    ) -> Result<Found, Failure> {
+        let failed = |err| Failure::from(&err);
+        let rows = client.query_raw(&self.statement, params).await;
+        let mut rows = pin!(rows.map_err(failed)?);
+        let mut found = Found {
+            records: Vec::new(),
+            first: None,
+        };
+        while found.records.len() < rows_read
+            && let Some(row) = rows.try_next().await.map_err(failed)?
+        {
+            found.first.get_or_insert_with(Instant::now);
+            found.records.push(self.record(&row)?);
+        }
+        Ok(found)
+    }
+
+    fn record(&self, row: &Row) -> Result<Record, LookupError> {
+        let values = self.decoders.iter().enumerate().map(|(at, decoder)| {
+            let cell = row.try_get::<_, Cell<'_>>(at);
+            let Cell(bytes) = cell.map_err(|err| bad_answer(err.to_string()))?;
+            let Some(bytes) = bytes else {
+                return Ok(Value::Null);
+            };
+            let column = &self.names[at];
+            let wrong = |err: &str| bad_answer(format!("column `{column}`: {err}"));
+            decoder.decode(bytes).map_err(|err| wrong(&err))
+        });
+        Ok(Record {
+            names: self.names.clone(),
+            values: values.collect::<Result<_, _>>()?,
+        })
+    }
+}
+
+fn check_names(columns: &[Column], rows: Rows) -> Result<(), LookupError> {
+    let refuse = |why: String| Err(LookupError::new(Code::LookupRefused, why));
+    if columns.is_empty() {
+        return refuse("the statement returns no columns: a lookup is one `select`".into());
+    }
+    let mut names = columns.iter().map(Column::name).enumerate();
+    let twice = names.find(|(at, name)| columns[..*at].iter().any(|have| have.name() == *name));
+    match twice {
+        Some((_, name)) if rows != Rows::Value => refuse(format!(
+            "two columns are called `{name}`: name one of them with `as`"
+        )),
+        _ => Ok(()),
+    }
+}
+
+fn decoder(column: &Column) -> Result<Decoder, LookupError> {
+    let (name, ty) = (column.name(), column.type_());
+    Decoder::of(ty).ok_or_else(|| {
+        bad_answer(format!(
+            "column `{name}` is of the type `{ty}`, which is not understood: select `{name}::text`"
+        ))
+    })
+}
+
+/// Checks that a statement can batch: a wrong match would give a lookup another one's rows, or none.
+fn find_key(key: &str, statement: &Statement, names: &Names) -> Result<Key, LookupError> {
+    let refuse = |why: String| LookupError::new(Code::LookupRefused, why);
+    let Some(column) = names.position(key) else {
+        return Err(refuse(format!("no column is called `{key}` (`batch.key`)")));
+    };
+    let ty = &statement.params()[0];
+    let Kind::Array(element) = ty.kind() else {
+        let why = format!("`batch` needs an array, as in `= any(:keys)`, not `{ty}`");
+        return Err(refuse(why));
+    };
+    if !encode::is_exact_key(element) {
+        let why =
+            format!("`batch` works with integers, text, uuid and enums, not with `{element}`");
+        return Err(refuse(why));
+    }
+    Ok(Key {
+        element: element.clone(),
+        column,
+    })
+}

@@ -15,6 +15,7 @@ mod calls; // calls byte by byte over a real socket
 mod shutdown; // signals: drain and reload
 mod stores; // real stores that come and go
 mod memcached; // memcached servers under one ring, some of which go away
+mod postgres; // every type, batches, limits and outages of a real PostgreSQL
 mod clients; // real Python clients against the real binary; scripts in tests/clients
 mod docker; // the container image, built and run where an engine answers
 mod readme; // its tables, its example and its commands

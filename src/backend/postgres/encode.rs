@@ -128,7 +128,8 @@ fn numeric(value: &Value) -> Option<String> {
         Value::Text(text) => {
             let text = text.as_str();
             let digits = |c: char| c.is_ascii_digit() || "+-.eE".contains(c);
-            (text.chars().all(digits) && text.parse::<f64>().is_ok()).then(|| text.to_owned())
+            let decimal = text.chars().all(digits) && text.parse::<f64>().is_ok();
+            (decimal || text == "NaN").then(|| text.to_owned())
         }
         _ => None,
     }

@@ -86,8 +86,8 @@ impl Backend for Postgres {
 }
 
 impl Postgres {
-    /// Asks; once more when the connection or the prepared statement turns out stale. All statements are
-    /// reads, so asking twice does no harm.
+    /// Asks; again when the connection or the prepared statement turns out stale. All statements are reads, so
+    /// asking twice does no harm.
     async fn ask(
         &self,
         lookup: &Lookup,
@@ -105,34 +105,39 @@ impl Postgres {
             }
             found
         };
-        self.twice(send).await
+        self.again(send).await
     }
 
     /// The lookup's statement, prepared on some connection.
     async fn prepared(&self, lookup: &Lookup) -> Result<Rc<Prepared>, LookupError> {
         let prepare = async |session: &Rc<Session>| session.prepared(lookup).await;
-        self.twice(prepare).await
+        self.again(prepare).await
     }
 
-    async fn twice<T>(
+    async fn again<T>(
         &self,
         send: impl AsyncFn(&Rc<Session>) -> Result<T, Failure>,
     ) -> Result<T, LookupError> {
-        let mut tried = false;
+        let mut prepared_again = false;
+        // What broke one connection may have broken all of them.
+        let mut connections_left = self.connections.len();
         loop {
             let connection = self.next();
             let session = connection.session().await?;
-            match send(&session).await {
+            let failure = match send(&session).await {
                 Ok(value) => return Ok(value),
-                Err(failure) => {
-                    if failure.cure == Cure::Connect {
-                        connection.lost(&session);
-                    }
-                    if failure.cure == Cure::None || tried {
+                Err(failure) => failure,
+            };
+            match failure.cure {
+                Cure::Connect => {
+                    connection.lost(&session);
+                    if connections_left == 0 {
                         return Err(failure.error);
                     }
-                    tried = true;
+                    connections_left -= 1;
                 }
+                Cure::Prepare if !prepared_again => prepared_again = true,
+                Cure::Prepare | Cure::None => return Err(failure.error),
             }
         }
     }

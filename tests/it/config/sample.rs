@@ -53,6 +53,7 @@ fn the_sample_has_every_key_of_the_readme() {
             let key =
                 |cell: &&str| cell.starts_with('`') && cell.ends_with('`') && !cell.contains(' ');
             let kinds = ["`sqlite`", "`file`", "`redis`", "`memcached`", "`http`"];
+            let kinds = ["`sqlite`", "`file`", "`redis`", "`postgres`", "`http`"];
             cells
                 .into_iter()
                 .take(3)

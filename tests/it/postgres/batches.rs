@@ -1,0 +1,133 @@
+//! Keys that travel as one array, and each lookup's own rows.
+
+use serde_json::json as expected;
+use tributary::error::Code;
+use tributary::value::Value;
+
+use super::{Store, json, run};
+use crate::support::Postgres;
+
+const TABLE: &str = "create table legs (code text, n int8, day date); \
+     insert into legs values ('a', 1, '2013-01-01'), ('a', 2, null), ('b', 3, null), (null, 4, null)";
+
+const ROWS: &str = "select code, n from legs where code = any(:codes) order by n";
+
+#[tokio::test(flavor = "local")]
+async fn rows_find_their_askers_by_key() {
+    let server = Postgres::shared();
+    run(&server.url(), TABLE).await;
+    let store = Store::new(&server.url(), "").await;
+    let texts = ["b", "missing", "a", "b"].map(Value::from);
+    let keys = [
+        &texts[..],
+        &[Value::Null, Value::List(vec![]), Value::from("a\"\\{")],
+    ]
+    .concat();
+    for max in [1, 2, 128] {
+        let many = store.lookup(ROWS, &format!("batch = {{ key = \"code\", max = {max} }}"));
+        let mut answers = store.ask_many(&many, &keys).await;
+        let wrong = answers.remove(5).expect_err("no list is a key");
+        assert_eq!(wrong.code, Code::LookupBadParam);
+        let answers: Vec<_> = answers
+            .into_iter()
+            .map(|answer| json(&answer.expect("rows")))
+            .collect();
+        let (a1, a2) = (
+            expected!({"code": "a", "n": 1}),
+            expected!({"code": "a", "n": 2}),
+        );
+        let b = expected!({"code": "b", "n": 3});
+        assert_eq!(
+            expected!(answers),
+            expected!([[b], [], [a1, a2], [b], [], []])
+        );
+
+        let one = store.lookup(
+            ROWS,
+            &format!("rows = \"one\"\nbatch = {{ key = \"code\", max = {max} }}"),
+        );
+        let answers = store.ask_many(&one, &texts).await;
+        let answers: Vec<_> = answers
+            .into_iter()
+            .map(|answer| json(&answer.expect("a row")))
+            .collect();
+        assert_eq!(expected!(answers), expected!([b, null, a1, b]));
+        let alone = store.ask(&one, &["a".into()]).await.expect("a row");
+        assert_eq!(json(&alone), a1);
+    }
+}
+
+#[tokio::test(flavor = "local")]
+async fn a_key_spoils_its_own_lookup_only() {
+    let server = Postgres::shared();
+    let store = Store::new(&server.url(), "").await;
+    run(&server.url(), "create type grade as enum ('low', 'high')").await;
+    let graded = store.lookup(
+        "select g, g::text as t from unnest(enum_range(null::grade)) g where g = any(:g)",
+        "rows = \"one\"\nbatch = { key = \"g\" }",
+    );
+    let answers = store
+        .ask_many(&graded, &["high", "higher", "low"].map(Value::from))
+        .await;
+    assert_eq!(
+        json(answers[0].as_ref().expect("a row")),
+        expected!({"g": "high", "t": "high"})
+    );
+    assert_eq!(
+        answers[1].as_ref().expect_err("no grade").code,
+        Code::LookupBadParam
+    );
+    assert_eq!(
+        json(answers[2].as_ref().expect("a row")),
+        expected!({"g": "low", "t": "low"})
+    );
+
+    let series = store.lookup(
+        "select k, n from unnest(:k::int4[]) k, generate_series(1, k) n",
+        "rows_max = 3\nbatch = { key = \"k\" }",
+    );
+    let keys = [
+        Value::I64(3),
+        Value::I64(50),
+        Value::from("1"),
+        Value::I64(1 << 40),
+    ];
+    let answers = store.ask_many(&series, &keys).await;
+    let length = |at: usize| match &answers[at] {
+        Ok(Value::List(rows)) => Ok(rows.len()),
+        Ok(other) => panic!("{other:?}"),
+        Err(err) => Err(err.code),
+    };
+    assert_eq!(length(0), Ok(3));
+    assert_eq!(length(1), Err(Code::LookupTooMany));
+    assert_eq!(length(2), Ok(1));
+    assert_eq!(length(3), Err(Code::LookupBadParam));
+}
+
+#[tokio::test(flavor = "local")]
+async fn statements_that_cannot_batch_say_so() {
+    let server = Postgres::shared();
+    let store = Store::new(&server.url(), "").await;
+    for (sql, word) in [
+        ("select 1 as k where 1 = :k::int", "any(:keys)"),
+        ("select 1 as other where 1 = any(:k)", "called `k`"),
+        (
+            "select now()::date as k where now()::date = any(:k)",
+            "`date`",
+        ),
+    ] {
+        let lookup = store.lookup(sql, "batch = { key = \"k\" }");
+        let err = store.ask(&lookup, &[Value::I64(1)]).await.expect_err(sql);
+        assert_eq!(err.code, Code::LookupRefused, "{err}");
+        assert!(err.detail.contains(word), "{err}");
+    }
+    let changed = store.lookup(
+        "select 'X' || k as k from unnest(:k::text[]) k",
+        "batch = { key = \"k\" }",
+    );
+    let err = store
+        .ask(&changed, &["a".into()])
+        .await
+        .expect_err("an unknown key");
+    assert_eq!(err.code, Code::LookupBadAnswer);
+}

@@ -1,0 +1,128 @@
+//! `kind = "postgres"` against a real server: one `Store` per test, asked as the guard asks.
+
+mod batches;
+mod outages;
+mod types;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tributary::backend::{Answer, Ask, Asked, Backend, Compiled, LookupError, postgres};
+use tributary::config::{Document, Place, Problems, Section, Source};
+use tributary::context::Context;
+use tributary::error::Code;
+use tributary::value::Value;
+
+/// A backend and its configuration.
+struct Store {
+    config: postgres::Config,
+    backend: postgres::Postgres,
+}
+
+type Lookup = Compiled<postgres::Lookup>;
+
+impl Store {
+    async fn new(url: &str, keys: &str) -> Self {
+        let keys = format!("url = \"{url}\"\nconnect_timeout = \"20s\"\n{keys}");
+        let config = read(&keys, postgres::Postgres::read_config);
+        let backend = postgres::Postgres::connect(&config).await;
+        Store { config, backend }
+    }
+
+    /// A lookup; in `keys` its SQL comes first and further keys follow on lines of their own.
+    fn lookup(&self, sql: &str, keys: &str) -> Lookup {
+        let keys = format!("sql = '''{sql}'''\n{keys}");
+        read(&keys, |section| {
+            postgres::Postgres::read_lookup(&self.config, section)
+        })
+    }
+
+    /// Asks with parameters in the order of their first mention.
+    async fn ask(&self, lookup: &Lookup, params: &[Value]) -> Result<Value, LookupError> {
+        let deadline = Instant::now() + Duration::from_mins(1);
+        let context = Context::new(Instant::now(), deadline);
+        let ask = Ask {
+            params,
+            context: &context,
+            deadline,
+        };
+        let answer = self.backend.lookup(&lookup.lookup, ask).await;
+        answer.map(|answer| answer.value)
+    }
+
+    /// The code of an error that has to come.
+    async fn code(&self, lookup: &Lookup, params: &[Value]) -> Code {
+        let answer = self.ask(lookup, params).await;
+        answer.expect_err("an error").code
+    }
+
+    /// Asks for several keys at once.
+    async fn ask_many(&self, lookup: &Lookup, keys: &[Value]) -> Vec<Result<Value, LookupError>> {
+        let asked = keys.iter().map(|key| Asked {
+            lookup: &lookup.lookup,
+            params: std::slice::from_ref(key),
+        });
+        let asked: Vec<_> = asked.collect();
+        let answers = self.backend.lookup_many(&asked).await;
+        let value = |answer: Result<Answer, LookupError>| answer.map(|answer| answer.value);
+        answers.into_iter().map(value).collect()
+    }
+}
+
+fn read<T>(text: &str, read: impl FnOnce(&mut Section<'_>) -> Option<T>) -> T {
+    let document = Document {
+        source: Source {
+            path: Arc::from("test.toml"),
+            text: Arc::from(text),
+        },
+        problems: Problems::default(),
+    };
+    let table = toml::de::DeTable::parse(text).expect("TOML");
+    let place = Place {
+        key: String::new(),
+        span: table.span(),
+    };
+    let mut section = Section::new(&document, place, table.into_inner());
+    let read = read(&mut section);
+    section.finish();
+    let problems = document.problems.into_vec();
+    let messages: Vec<_> = problems.iter().map(|problem| &problem.message).collect();
+    assert!(messages.is_empty(), "{messages:?}");
+    read.expect("there are no problems")
+}
+
+/// Runs SQL past the backend.
+async fn run(url: &str, sql: &str) {
+    let (client, connection) = tokio_postgres::connect(url, tokio_postgres::NoTls)
+        .await
+        .expect("it runs");
+    let driver = tokio::task::spawn_local(connection);
+    client.batch_execute(sql).await.expect("good SQL");
+    drop(client);
+    driver.await.expect("no panic").expect("ends well");
+}
+
+/// JSON of a value, for short comparisons.
+fn json(value: &Value) -> serde_json::Value {
+    match value {
+        Value::Null => serde_json::Value::Null,
+        Value::Bool(bit) => (*bit).into(),
+        Value::I64(number) => (*number).into(),
+        Value::Double(number) => (*number).into(),
+        Value::Text(text) => text.as_str().into(),
+        Value::Bytes(bytes) => format!("bytes {:02x?}", &bytes[..]).into(),
+        Value::Uuid(uuid) => format!("uuid {}", tributary::value::uuid_text(uuid)).into(),
+        Value::List(items) => items.iter().map(json).collect(),
+        Value::Map(pairs) => {
+            let key = |key: &Value| key.as_str().expect("text").to_owned();
+            let pairs = pairs.iter().map(|(name, value)| (key(name), json(value)));
+            serde_json::Value::Object(pairs.collect())
+        }
+        Value::Record(record) => {
+            let pairs = record.names.iter().zip(&record.values);
+            let pairs = pairs.map(|(name, value)| (name.to_string(), json(value)));
+            serde_json::Value::Object(pairs.collect())
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! Connections, statements and servers that go away, and lookups that nobody waits for.
+
+use std::future::Future as _;
+use std::pin::pin;
+use std::task::{Context, Waker};
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use tokio::time::{Instant, sleep};
+use tributary::error::Code;
+use tributary::value::Value;
+
+use super::{Lookup, Store, run};
+use crate::support::Postgres;
+
+const ECHO: &str = "select :n::int8 as n";
+
+fn echo(store: &Store) -> Lookup {
+    store.lookup(ECHO, "rows = \"value\"")
+}
+
+#[tokio::test(flavor = "local")]
+async fn every_answer_is_its_own_when_half_of_the_lookups_are_dropped() {
+    let server = Postgres::shared();
+    let store = Store::new(&server.url(), "connections = 3").await;
+    let lookup = echo(&store);
+    let mut answered = 0;
+    for round in 0..20 {
+        let numbers = (0..200)
+            .map(|n| Value::I64(round * 1000 + n))
+            .collect::<Vec<_>>();
+        let asks = numbers.iter().enumerate().map(async |(at, number)| {
+            let ask = async { store.ask(&lookup, std::slice::from_ref(number)).await };
+            let mut ask = pin!(ask);
+            if at % 2 == 1 {
+                // Sent, and then nobody waits for it; some have their answer at a later look.
+                for _ in 0..at % 7 {
+                    let mut cx = Context::from_waker(Waker::noop());
+                    if ask.as_mut().poll(&mut cx).is_ready() {
+                        break;
+                    }
+                    tokio::task::yield_now().await;
+                }
+                return 0;
+            }
+            assert_eq!(ask.await.expect("an answer"), *number);
+            1
+        });
+        answered += join_all(asks).await.into_iter().sum::<i32>();
+    }
+    assert_eq!(answered, 2000);
+}
+
+#[tokio::test(flavor = "local")]
+async fn a_killed_connection_costs_no_lookup() {
+    let server = Postgres::shared();
+    let url = server.url();
+    let named = format!("{url}?application_name=killed");
+    let store = Store::new(&named, "connections = 2").await;
+    let lookup = echo(&store);
+    for n in 0..5 {
+        assert_eq!(
+            store.ask(&lookup, &[Value::I64(n)]).await.expect("up"),
+            Value::I64(n)
+        );
+        run(
+            &url,
+            "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'killed'",
+        )
+        .await;
+    }
+}
+
+#[tokio::test(flavor = "local")]
+async fn a_statement_is_prepared_again_when_its_table_changes() {
+    let server = Postgres::shared();
+    let url = server.url();
+    run(
+        &url,
+        "create table shifting (n int4); insert into shifting values (7)",
+    )
+    .await;
+    let store = Store::new(&url, "connections = 1").await;
+    let lookup = store.lookup("select * from shifting where n = :n", "rows = \"one\"");
+    let ask = async || store.ask(&lookup, &[Value::I64(7)]).await.expect("a row");
+    assert_eq!(ask().await.get("n"), Some(&Value::I64(7)));
+    run(
+        &url,
+        "alter table shifting add column more text default 'x'",
+    )
+    .await;
+    assert_eq!(ask().await.get("more"), Some(&Value::from("x")));
+    run(&url, "alter table shifting alter column n type text").await;
+    assert_eq!(ask().await.get("n"), Some(&Value::from("7")));
+    run(&url, "drop table shifting").await;
+    assert_eq!(
+        store.code(&lookup, &[Value::I64(7)]).await,
+        Code::LookupRefused
+    );
+    run(
+        &url,
+        "create table shifting (n int4); insert into shifting values (7)",
+    )
+    .await;
+    assert_eq!(ask().await.get("n"), Some(&Value::I64(7)));
+}
+
+#[tokio::test(flavor = "local")]
+async fn down_at_start_and_restarted_in_between() {
+    let server = Postgres::create();
+    let store = Store::new(&server.url(), "").await;
+    let lookup = echo(&store);
+    let ask = async |n: i64| store.ask(&lookup, &[Value::I64(n)]).await;
+    assert_eq!(
+        ask(0).await.expect_err("down").code,
+        Code::LookupUnavailable
+    );
+    for round in 1..3 {
+        server.start();
+        let since = Instant::now();
+        // Every answer meanwhile is the right one or says that the server is away.
+        let mut n = round * 10_000;
+        loop {
+            n += 1;
+            match ask(n).await {
+                Ok(value) => break assert_eq!(value, Value::I64(n)),
+                Err(err) => assert_eq!(err.code, Code::LookupUnavailable, "{err}"),
+            }
+            assert!(
+                since.elapsed() < Duration::from_secs(25),
+                "it never comes back"
+            );
+            sleep(Duration::from_millis(5)).await;
+        }
+        let before = ask(n).await.expect("up");
+        assert_eq!(before, Value::I64(n));
+        server.stop();
+        let gone = ask(n).await.expect_err("stopped");
+        assert_eq!(gone.code, Code::LookupUnavailable, "{gone}");
+    }
+}
+
+#[tokio::test(flavor = "local")]
+async fn several_hosts_and_a_wrong_database() {
+    let server = Postgres::shared();
+    let dead = crate::support::free_port();
+    let hosts = format!(
+        "postgresql://postgres@127.0.0.1:{dead},127.0.0.1:{}/postgres?target_session_attrs=read-write",
+        server.port
+    );
+    let store = Store::new(&hosts, "").await;
+    let answer = store.ask(&echo(&store), &[Value::I64(1)]).await;
+    assert_eq!(answer.expect("the second host"), Value::I64(1));
+    let nowhere = server
+        .url()
+        .replace("/postgres", "/nowhere")
+        .replace("//postgres", "//nobody");
+    let store = Store::new(&nowhere, "").await;
+    assert_eq!(
+        store.code(&echo(&store), &[Value::I64(1)]).await,
+        Code::LookupRefused
+    );
+}

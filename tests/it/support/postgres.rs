@@ -1,0 +1,131 @@
+//! A real PostgreSQL server with a database of its own, on a free port.
+
+use std::os::unix::fs::MetadataExt as _;
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use tempfile::TempDir;
+
+use super::process::{Process, run};
+use super::redis::free_port;
+
+const PACKAGE: &str = "the Debian package `postgresql`";
+
+/// A database cluster, running or not.
+pub(crate) struct Postgres {
+    /// Where it listens.
+    pub(crate) port: u16,
+    process: Mutex<Option<Process>>,
+    folder: TempDir,
+}
+
+impl Postgres {
+    /// One that is running, shared by the tests that run at the same time and stop nothing.
+    pub(crate) fn shared() -> Arc<Self> {
+        static SHARED: Mutex<Weak<Postgres>> = Mutex::new(Weak::new());
+        let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
+        shared.upgrade().unwrap_or_else(|| {
+            let started = Arc::new(Postgres::create());
+            started.start();
+            *shared = Arc::downgrade(&started);
+            started
+        })
+    }
+
+    /// An empty one that is not running.
+    pub(crate) fn create() -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        if is_root() {
+            run(
+                Command::new("chown").arg("postgres").arg(folder.path()),
+                PACKAGE,
+            );
+        }
+        let mut initdb = command("initdb");
+        initdb.args([
+            "-U",
+            "postgres",
+            "-A",
+            "trust",
+            "-E",
+            "UTF8",
+            "--locale=C",
+            "--no-sync",
+            "-D",
+        ]);
+        run(initdb.arg(folder.path()).current_dir("/"), PACKAGE);
+        Postgres {
+            port: free_port(),
+            process: Mutex::new(None),
+            folder,
+        }
+    }
+
+    /// Starts it and waits until it takes connections.
+    pub(crate) fn start(&self) {
+        let mut postgres = command("postgres");
+        postgres.arg("-D").arg(self.folder.path()).current_dir("/");
+        postgres.args(["-p", &self.port.to_string()]);
+        for setting in [
+            "listen_addresses=127.0.0.1",
+            "unix_socket_directories=",
+            "fsync=off",
+            "max_connections=60",
+        ] {
+            postgres.args(["-c", setting]);
+        }
+        let mut process = Process::start(&mut postgres, PACKAGE);
+        let ready = "ready to accept connections";
+        let found = process.wait_for(|line| line.contains(ready).then_some(()));
+        assert!(
+            found.is_some(),
+            "postgres never said `{ready}`:\n{}",
+            process.written()
+        );
+        *self.process.lock().unwrap_or_else(PoisonError::into_inner) = Some(process);
+    }
+
+    /// Stops it at once, breaking all connections.
+    pub(crate) fn stop(&self) {
+        let mut process = self.process.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(process) = process.take() {
+            process.signal("QUIT");
+            process.end();
+        }
+    }
+
+    /// For the configuration.
+    pub(crate) fn url(&self) -> String {
+        format!("postgresql://postgres@127.0.0.1:{}/postgres", self.port)
+    }
+}
+
+impl Drop for Postgres {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// A program of the newest version there is, run by a user that it agrees to be run by: not root.
+fn command(name: &str) -> Command {
+    let versions = std::fs::read_dir("/usr/lib/postgresql")
+        .into_iter()
+        .flatten();
+    let found = versions
+        .filter_map(Result::ok)
+        .map(|version| version.path().join("bin").join(name));
+    let found = found.filter(|path| path.exists()).max();
+    let program = found.unwrap_or_else(|| PathBuf::from(name));
+    if !is_root() {
+        return Command::new(program);
+    }
+    let mut command = Command::new("setpriv");
+    command.args(["--reuid=postgres", "--regid=postgres", "--clear-groups"]);
+    command.arg(program);
+    command
+}
+
+fn is_root() -> bool {
+    std::fs::metadata("/proc/self").is_ok_and(|me| me.uid() == 0)
+}

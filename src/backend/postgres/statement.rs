@@ -66,10 +66,10 @@ impl Prepared {
             .map(|key| find_key(key, &statement, &names))
             .transpose()?;
         Ok(Prepared {
+            statement,
             names,
             decoders,
             key,
-            statement,
         })
     }
 

@@ -9,7 +9,11 @@ use crate::value::Value;
 const URL: &str = "url = \"postgresql://reader:hush@127.0.0.1:5432/app\"\n";
 
 fn good() -> Config {
-    config::<Postgres>(URL).unwrap_or_else(|problems| panic!("{problems:?}"))
+    config_of(URL)
+}
+
+fn config_of(keys: &str) -> Config {
+    config::<Postgres>(keys).unwrap_or_else(|problems| panic!("{problems:?}"))
 }
 
 #[test]
@@ -20,9 +24,7 @@ fn backend_keys() {
         "{}connections = 8\nconnect_timeout = \"2s\"\nstatement_timeout = \"5s\"",
         URL.replace("/app", ",other:5433/app?target_session_attrs=read-write")
     );
-    let config = super::tests::config::<Postgres>(&all)
-        .ok()
-        .expect("no problems");
+    let config = config_of(&all);
     assert_eq!(config.settings.client.get_hosts().len(), 2);
     assert_eq!(config.settings.statement_timeout.as_secs(), 5);
 }

@@ -1,11 +1,13 @@
 //! Keys that travel as one array, and each lookup's own rows.
 
+use std::process::Command;
+
 use serde_json::json as expected;
 use tributary::error::Code;
 use tributary::value::Value;
 
 use super::{Store, json, run};
-use crate::support::Postgres;
+use crate::support::{Postgres, Tributary};
 
 const TABLE: &str = "create table legs (code text, n int8, day date); \
      insert into legs values ('a', 1, '2013-01-01'), ('a', 2, null), ('b', 3, null), (null, 4, null)";
@@ -130,4 +132,55 @@ async fn statements_that_cannot_batch_say_so() {
         .await
         .expect_err("an unknown key");
     assert_eq!(err.code, Code::LookupBadAnswer);
+}
+
+const IDL: &str = "struct Leg { 1: string code, 2: string miles } \
+     service S { list<Leg> legs(1: list<string> codes) }";
+
+/// Through the program: a `foreach` over several batches' worth of keys, each of them twice.
+#[tokio::test(flavor = "local")]
+async fn the_elements_of_a_foreach_travel_together() {
+    let server = Postgres::shared();
+    run(
+        &server.url(),
+        "create table miles as select 'leg-' || n as code, n * 1.25 as miles from generate_series(0, 299) n",
+    )
+    .await;
+    let config = format!(
+        r#"
+[server]
+idl = "s.thrift"
+[backends.fleet]
+kind = "postgres"
+url = "{}"
+connect_timeout = "20s"
+[lookups.leg]
+backend = "fleet"
+sql = "select code, miles from miles where code = any(:codes)"
+rows = "one"
+batch = {{ key = "code", max = 50 }}
+[views.legs]
+deadline = "20s"
+[views.legs.lookups]
+legs = {{ use = "leg", foreach = "codes", foreach_max = 1000, with = {{ codes = "item" }} }}
+"#,
+        server.url()
+    );
+    let program = Tributary::start(&config, &[("s.thrift", IDL)]);
+    let codes: Vec<String> = (0..600).map(|at| format!("leg-{}", at / 2)).collect();
+    let output = Command::new(env!("CARGO_BIN_EXE_tributary"))
+        .args(["call", "legs", &format!("codes={}", expected!(codes))])
+        .args(["--addr", &program.addr.to_string(), "--idl"])
+        .arg(program.folder().join("s.thrift"))
+        .output()
+        .expect("the program itself");
+    let legs: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let miles = |at: u32| {
+        let hundredths = at / 2 * 125;
+        format!("{}.{:02}", hundredths / 100, hundredths % 100)
+    };
+    let expected: Vec<_> = (0..600)
+        .map(|at| expected!({"code": format!("leg-{}", at / 2), "miles": miles(at)}))
+        .collect();
+    assert_eq!(legs, expected!(expected), "each key has its own row");
 }

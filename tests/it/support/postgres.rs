@@ -1,5 +1,10 @@
 //! A real PostgreSQL server with a database of its own, on a free port.
 
+#![expect(
+    clippy::disallowed_types,
+    reason = "tests run on threads of their own and share a server"
+)]
+
 use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 use std::process::Command;

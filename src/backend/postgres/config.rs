@@ -171,7 +171,7 @@ impl Lookup {
 
 fn read_batch(mut section: Section<'_>) -> Option<Batch> {
     let key = section.required_string("key", "key = \"code\"");
-    let max = section.integer("max", 1..=10_000).unwrap_or(128);
+    let max = section.integer("max", 1..=1000).unwrap_or(128);
     section.finish();
     Some(Batch {
         key: key?.0,

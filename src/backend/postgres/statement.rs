@@ -76,6 +76,10 @@ impl Prepared {
     /// The parameters as the statement's types want them.
     pub(super) fn encode(&self, values: &[Value]) -> Result<Vec<Param>, LookupError> {
         let types = self.statement.params();
+        if types.len() != values.len() {
+            let detail = format!("the statement has {} parameters", types.len());
+            return Err(LookupError::new(Code::LookupRefused, detail));
+        }
         let encoded = values.iter().zip(types);
         encoded
             .map(|(value, ty)| encode::text(value, ty).map(Param))
@@ -154,10 +158,10 @@ fn find_key(key: &str, statement: &Statement, names: &Names) -> Result<Key, Look
     let Some(column) = names.position(key) else {
         return Err(refuse(format!("no column is called `{key}` (`batch.key`)")));
     };
-    let ty = &statement.params()[0];
-    let Kind::Array(element) = ty.kind() else {
-        let why = format!("`batch` needs an array, as in `= any(:keys)`, not `{ty}`");
-        return Err(refuse(why));
+    let of_param = statement.params().first().map(Type::kind);
+    let Some(Kind::Array(element)) = of_param else {
+        let why = "`batch` needs an array as the parameter, as in `= any(:keys)`";
+        return Err(refuse(why.into()));
     };
     if !encode::is_exact_key(element) {
         let why =

@@ -52,8 +52,14 @@ fn the_sample_has_every_key_of_the_readme() {
             let cells: Vec<&str> = row.split('|').map(str::trim).collect();
             let key =
                 |cell: &&str| cell.starts_with('`') && cell.ends_with('`') && !cell.contains(' ');
-            let kinds = ["`sqlite`", "`file`", "`redis`", "`memcached`", "`http`"];
-            let kinds = ["`sqlite`", "`file`", "`redis`", "`postgres`", "`http`"];
+            let kinds = [
+                "`sqlite`",
+                "`file`",
+                "`redis`",
+                "`memcached`",
+                "`postgres`",
+                "`http`",
+            ];
             cells
                 .into_iter()
                 .take(3)

@@ -47,7 +47,12 @@ enum TransportArg {
 impl ConnectArgs {
     /// Connects.
     pub(super) async fn connect(&self) -> Result<Client, ClientError> {
-        let shape = Shape {
+        Client::connect(&self.addr, self.shape(), Limits::default(), self.timeout).await
+    }
+
+    /// What is spoken.
+    pub(super) fn shape(&self) -> Shape {
+        Shape {
             transport: match self.transport {
                 TransportArg::Framed => Transport::Framed,
                 TransportArg::Unframed => Transport::Unframed,
@@ -56,8 +61,7 @@ impl ConnectArgs {
                 ProtocolArg::Binary => Protocol::Binary,
                 ProtocolArg::Compact => Protocol::Compact,
             },
-        };
-        Client::connect(&self.addr, shape, Limits::default(), self.timeout).await
+        }
     }
 }
 

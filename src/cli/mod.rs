@@ -17,6 +17,7 @@ mod check;
 mod explain;
 mod call;
 mod compare;
+mod bench;
 pub mod demo;
 mod completions;
 
@@ -64,6 +65,7 @@ enum Command {
     Explain(explain::Explain),
     Call(Box<call::CallCommand>),
     Compare(Box<compare::Compare>),
+    Bench(Box<bench::Bench>),
     Completions(completions::Completions),
 }
 
@@ -97,6 +99,7 @@ fn run(command: Command, out: &mut Output) -> Result<ExitStatus, Failure> {
         Command::Explain(options) => explain::run(&options, out),
         Command::Call(options) => call::run(&options, out),
         Command::Compare(options) => compare::run(&options, out),
+        Command::Bench(options) => bench::run(&options, out),
         Command::Completions(options) => Ok(completions::run(&options, out)),
     }
 }

@@ -1,0 +1,120 @@
+//! Encodes the calls of a run once, before it begins.
+//!
+//! In: the parameters. Out: messages with different sequence ids, each with the bytes that its reply begins
+//! with: to check a reply's head is then one comparison.
+
+use std::fs::File;
+use std::io::{BufRead as _, BufReader};
+use std::path::Path;
+
+use bytes::{Bytes, BytesMut};
+use thrift::protocol::TMessageType;
+
+use crate::cli::exit::{Failure, Reason};
+use crate::cli::method::Found;
+use crate::cli::params::Params;
+use crate::thrift::{Body, HeadOut, Shape, Transport, WireError, write_message};
+use crate::value::Value;
+
+/// At least so many calls of one connection follow each other before a sequence id comes again.
+const SEQUENCES: usize = 1024;
+/// Lines of a file of parameters.
+const LINES_MAX: usize = 1_000_000;
+
+/// A call as bytes.
+#[derive(Debug)]
+pub(super) struct Encoded {
+    /// The whole message.
+    pub(super) bytes: Bytes,
+    /// What a reply begins with, the frame's length left out.
+    pub(super) reply_head: Bytes,
+    /// Which of the parameters it carries.
+    pub(super) params: usize,
+}
+
+/// The calls, used in turn.
+#[derive(Debug)]
+pub(super) struct Calls(Vec<Encoded>);
+
+impl Calls {
+    /// Encodes calls of `params`, which are not empty.
+    pub(super) fn encode(found: &Found, shape: Shape, params: &[Value]) -> Result<Self, Failure> {
+        let count = SEQUENCES.next_multiple_of(params.len()).max(params.len());
+        let list = (0..count).map(|at| encode(found, shape, params, at));
+        list.collect::<Result<_, WireError>>()
+            .map(Calls)
+            .map_err(|err| Failure::failed(format_args!("the call can't be encoded: {err}")))
+    }
+
+    /// The call that stands at `at`, counted on from the beginning after the last.
+    pub(super) fn get(&self, at: usize) -> &Encoded {
+        &self.0[at % self.0.len()]
+    }
+}
+
+fn encode(found: &Found, shape: Shape, params: &[Value], at: usize) -> Result<Encoded, WireError> {
+    let method = found.method();
+    let head = |kind| HeadOut {
+        name: &method.name,
+        kind,
+        sequence: i32::try_from(at + 1).unwrap_or(i32::MAX),
+    };
+    let body = Body::Params {
+        schema: &found.schema,
+        id: method.params,
+        record: &params[at % params.len()],
+    };
+    let mut call = BytesMut::new();
+    write_message(&mut call, shape, head(TMessageType::Call), body)?;
+    let mut reply = BytesMut::new();
+    let bare = Shape {
+        transport: Transport::Unframed,
+        ..shape
+    };
+    let nothing = Body::Fields {
+        schema: &found.schema,
+        fields: &[],
+    };
+    write_message(&mut reply, bare, head(TMessageType::Reply), nothing)?;
+    // An empty result is its end alone, one byte.
+    reply.truncate(reply.len() - 1);
+    Ok(Encoded {
+        bytes: call.freeze(),
+        reply_head: reply.freeze(),
+        params: at % params.len(),
+    })
+}
+
+/// The parameters that stand in a file, one JSON object per line; empty lines are left out.
+pub(super) fn read_lines(found: &Found, path: &Path) -> Result<Vec<Value>, Failure> {
+    let unreadable =
+        |err| Failure::misuse(format_args!("`--json-lines`: {}: {err}", path.display()));
+    let file = File::open(path).map_err(unreadable)?;
+    let mut all = Vec::new();
+    for (at, line) in BufReader::new(file).lines().enumerate() {
+        let line = line.map_err(unreadable)?;
+        if line.trim().is_empty() {
+            continue;
+        }
+        if all.len() == LINES_MAX {
+            let message = format!("`--json-lines`: more than {LINES_MAX} lines");
+            return Err(Failure::misuse(message));
+        }
+        let mut params = Params::new(&found.schema, found.method());
+        let fitted = params.json(&line).and_then(|()| params.finish());
+        all.push(fitted.map_err(|failure| at_line(failure, path, at + 1))?);
+    }
+    if all.is_empty() {
+        let message = format!("`--json-lines`: {} has no lines", path.display());
+        return Err(Failure::misuse(message));
+    }
+    Ok(all)
+}
+
+fn at_line(mut failure: Failure, path: &Path, line: usize) -> Failure {
+    if let Reason::One { message, .. } = &mut failure.reason {
+        let said = message.strip_prefix("`--json`: ").unwrap_or(message);
+        *message = format!("{}, line {line}: {said}", path.display());
+    }
+    failure
+}

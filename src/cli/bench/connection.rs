@@ -1,0 +1,247 @@
+//! Drives one connection: sends the calls that are due, receives replies, has them checked.
+//!
+//! Replies are expected in the order of the calls. A connection that breaks, or that is too long without a
+//! reply, fails the calls that were on their way and is made anew: no stray reply is ever taken for another's.
+
+use std::collections::VecDeque;
+use std::io;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::time::Duration;
+
+use bytes::BytesMut;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::task::yield_now;
+use tokio::time::{Instant, Sleep, sleep, sleep_until, timeout};
+
+use super::Load;
+use super::check::Wrong;
+use crate::thrift::{Framer, Limits, Shape};
+
+/// How much room is made for each read.
+const READ_BYTES: usize = 16 * 1024;
+/// The timer is exact to a millisecond; what is nearer is waited for awake.
+const AWAKE: Duration = Duration::from_millis(2);
+/// Between two attempts to connect.
+const RETRY: Duration = Duration::from_millis(100);
+
+/// Whom to call, and how.
+#[derive(Debug)]
+pub(super) struct Target {
+    /// Host and port.
+    pub(super) addr: String,
+    /// What it speaks.
+    pub(super) shape: Shape,
+    /// How long to wait for a connection, and for each reply.
+    pub(super) timeout: Duration,
+    /// Calls of one connection on their way at a time.
+    pub(super) pipeline: usize,
+}
+
+impl Target {
+    /// A new connection.
+    pub(super) async fn connect(&self) -> io::Result<TcpStream> {
+        let connected = timeout(self.timeout, TcpStream::connect(&self.addr)).await;
+        let stream = connected.unwrap_or_else(|_elapsed| Err(io::ErrorKind::TimedOut.into()))?;
+        stream.set_nodelay(true)?;
+        Ok(stream)
+    }
+}
+
+/// One connection and its calls on their way.
+pub(super) struct Connection {
+    load: Rc<Load>,
+    stream: TcpStream,
+    framer: Framer,
+    received: BytesMut,
+    sending: BytesMut,
+    /// When each call was due, and which it is; the oldest first.
+    in_flight: VecDeque<(Instant, usize)>,
+    /// The next call to make.
+    next: usize,
+    /// When that is due, if it is known and not yet.
+    due: Option<Instant>,
+    /// The schedule has no more calls.
+    over: bool,
+    /// The clock, read when something has happened.
+    now: Instant,
+    /// Fires no earlier than the oldest call is too old. Set anew only then, not with each call.
+    overdue: Pin<Box<Sleep>>,
+}
+
+impl Connection {
+    /// The `at`th connection; each begins elsewhere in the list of calls.
+    pub(super) fn new(load: Rc<Load>, stream: TcpStream, at: usize) -> Self {
+        Connection {
+            stream,
+            framer: Framer::with_shape(load.target.shape, Limits::default()),
+            received: BytesMut::new(),
+            sending: BytesMut::new(),
+            in_flight: VecDeque::new(),
+            next: at * 7919,
+            due: None,
+            over: false,
+            now: Instant::now(),
+            overdue: Box::pin(sleep(load.target.timeout)),
+            load,
+        }
+    }
+
+    /// Makes calls until there are no more.
+    pub(super) async fn run(mut self) {
+        while let Err(kind) = self.make_calls().await {
+            for _ in 0..self.in_flight.len().max(1) {
+                self.load.tally.failed(&kind);
+            }
+            if !self.reconnect().await {
+                return;
+            }
+        }
+    }
+
+    /// `Err` is the kind of error that ended the connection.
+    async fn make_calls(&mut self) -> Result<(), String> {
+        loop {
+            self.fill();
+            self.send().await?;
+            match (self.in_flight.is_empty(), self.due) {
+                (true, Some(due)) => wait_until(due).await,
+                (true, None) => return Ok(()),
+                (false, due) => self.receive(due).await?,
+            }
+            self.now = Instant::now();
+        }
+    }
+
+    /// Takes as many calls as are due and have a place.
+    fn fill(&mut self) {
+        while self.in_flight.len() < self.load.target.pipeline && !self.over {
+            let due = self
+                .due
+                .take()
+                .or_else(|| self.load.schedule.next(self.now));
+            let Some(due) = due else {
+                self.over = true;
+                return;
+            };
+            if due > self.now {
+                self.due = Some(due);
+                return;
+            }
+            let call = self.load.calls.get(self.next);
+            self.sending.extend_from_slice(&call.bytes);
+            self.in_flight.push_back((due, self.next));
+            self.next = self.next.wrapping_add(1);
+        }
+    }
+
+    async fn send(&mut self) -> Result<(), String> {
+        if self.sending.is_empty() {
+            return Ok(());
+        }
+        let writing = self.stream.write_all(&self.sending);
+        match timeout(self.load.target.timeout, writing).await {
+            Ok(written) => written.map_err(|err| broken(&err))?,
+            Err(_elapsed) => return Err("the server takes no more calls".into()),
+        }
+        self.load.tally.sent(self.sending.len());
+        self.sending.clear();
+        Ok(())
+    }
+
+    /// Receives what is there and checks it; returns early when the next call is due.
+    async fn receive(&mut self, due: Option<Instant>) -> Result<(), String> {
+        self.received.reserve(READ_BYTES);
+        tokio::select! {
+            biased;
+            read = self.stream.read_buf(&mut self.received) => match read {
+                Ok(0) => return Err("the server closed the connection".into()),
+                Ok(bytes) => self.load.tally.received(bytes),
+                Err(err) => return Err(broken(&err)),
+            },
+            () = wait_until(due.unwrap_or(self.now)), if due.is_some() => return Ok(()),
+            () = self.overdue.as_mut() => return self.look_at_oldest(),
+        }
+        let now = Instant::now();
+        while let Some(message) = self
+            .framer
+            .next(&mut self.received)
+            .map_err(|err| format!("the reply can't be read ({})", err.code))?
+        {
+            let Some((due, at)) = self.in_flight.pop_front() else {
+                return Err("a reply that nobody asked for".into());
+            };
+            let load = &self.load;
+            match load.checker.check(load.calls.get(at), &message) {
+                Ok(()) => {
+                    let measured = due >= load.schedule.measured_from();
+                    load.tally.answered(measured.then(|| now - due));
+                }
+                Err(Wrong::Answer(kind)) => load.tally.failed(&kind),
+                Err(Wrong::Stray(kind)) => return Err(kind),
+            }
+        }
+        Ok(())
+    }
+
+    fn look_at_oldest(&mut self) -> Result<(), String> {
+        let limit = self.load.target.timeout;
+        let oldest = self.in_flight.front().map_or(self.now, |(due, _)| *due);
+        // A call that was sent late has waited for its connection, not for a reply.
+        let fires = oldest.max(self.now) + limit;
+        if fires <= Instant::now() {
+            return Err(format!(
+                "no reply within {}",
+                humantime::format_duration(limit)
+            ));
+        }
+        self.overdue.as_mut().reset(fires);
+        Ok(())
+    }
+
+    /// Makes the connection anew. Each failed attempt costs one call; `false` when there are no more.
+    async fn reconnect(&mut self) -> bool {
+        self.in_flight.clear();
+        self.received.clear();
+        self.sending.clear();
+        self.framer = Framer::with_shape(self.load.target.shape, Limits::default());
+        loop {
+            match self.load.target.connect().await {
+                Ok(stream) => self.stream = stream,
+                Err(err) => {
+                    self.load
+                        .tally
+                        .failed(&format!("can't connect ({})", err.kind()));
+                    let now = Instant::now();
+                    let call = self.due.take().or_else(|| self.load.schedule.next(now));
+                    if self.over || call.is_none() {
+                        return false;
+                    }
+                    sleep(RETRY).await;
+                    continue;
+                }
+            }
+            self.now = Instant::now();
+            self.overdue
+                .as_mut()
+                .reset(self.now + self.load.target.timeout);
+            return true;
+        }
+    }
+}
+
+fn broken(err: &io::Error) -> String {
+    format!("the connection broke ({})", err.kind())
+}
+
+async fn wait_until(due: Instant) {
+    if let Some(early) = due.checked_sub(AWAKE)
+        && early > Instant::now()
+    {
+        sleep_until(early).await;
+    }
+    while Instant::now() < due {
+        yield_now().await;
+    }
+}

@@ -1,0 +1,231 @@
+//! `tributary bench`: puts a server under load and says what it took.
+//!
+//! In: a method, its parameters and a schedule. Out: calls per second, latencies, errors by kind, and the
+//! server's CPU per call where it runs on this machine. One loop makes all calls, so that the load takes one core
+//! at most. What is measured lies between two snapshots: at the end of the warm-up and at the end.
+
+mod calls; // calls as bytes, encoded once
+mod schedule; // when which call is due
+mod connection; // one connection: sends what is due, receives, checks
+mod check; // whether a reply is what was asked for
+mod tally; // latencies, errors and totals
+mod usage; // CPU and memory of a process
+mod result; // two snapshots as text and JSON
+
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep_until};
+
+use self::calls::Calls;
+use self::check::Checker;
+use self::connection::{Connection, Target};
+use self::result::Measured;
+use self::schedule::Schedule;
+use self::tally::{Snapshot, Tally};
+use self::usage::Process;
+use super::call::{Asked, CallArgs};
+use super::client::ClientError;
+use super::connect::on_loop;
+use super::exit::{ExitStatus, Failure};
+use super::method::Found;
+use super::output::Output;
+
+/// Put a server under load: calls per second, latencies, errors, CPU per call
+///
+/// Without `--rate` every connection makes its next call when a reply comes (closed loop). With `--rate` calls are
+/// due on a schedule, and their latency counts from then, whether or not a connection was free to send them
+/// (open loop). Each reply's message type, name and sequence id are checked. Ctrl-C ends early and prints what there is.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES, mut_arg("config", |arg| arg.short(None)))]
+pub(super) struct Bench {
+    #[command(flatten)]
+    call: CallArgs,
+    /// Connections
+    #[arg(short = 'c', long, value_name = "CONNS", default_value_t = 16,
+          value_parser = clap::value_parser!(u32).range(1..=20_000))]
+    connections: u32,
+    /// Calls of one connection that may be on their way at a time
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=128))]
+    pipeline: u32,
+    /// How long to measure, after the warm-up [default: 10s, or as long as `--requests` takes]
+    #[arg(short, long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    duration: Option<Duration>,
+    /// How long to make calls before that are not measured
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = humantime::parse_duration)]
+    warmup: Duration,
+    /// Calls per second, over all connections
+    #[arg(long, value_name = "R", value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
+    rate: Option<u32>,
+    /// How many calls to measure
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    requests: Option<u64>,
+    /// The server's process on this machine, to say its CPU per call and its memory
+    #[arg(long, value_name = "P")]
+    pid: Option<u32>,
+    /// Decode every reply and compare it with the first one of the same parameters, reports left out
+    #[arg(long)]
+    verify: bool,
+    /// Parameters from a file, one JSON object per line, used in turn
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["json", "params", "request_id"])]
+    json_lines: Option<PathBuf>,
+    /// How to print what was measured
+    #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
+    format: Format,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// For people
+    #[default]
+    Text,
+    /// One JSON object
+    Json,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  tributary bench getAirport code=JFK
+  tributary bench -c 64 -d 30s --pid $(pidof tributary) getAirport --json-lines codes.jsonl
+  tributary bench -c 100 --rate 5000 --format json getAirport code=JFK
+
+Exit codes: 0 every call was answered, 1 there were errors, 2 bad usage";
+
+const DURATION: Duration = Duration::from_secs(10);
+
+/// What all connections of a run share.
+struct Load {
+    target: Target,
+    calls: Calls,
+    schedule: Schedule,
+    checker: Checker,
+    tally: Tally,
+    server: Option<Process>,
+}
+
+pub(super) fn run(options: &Bench, out: &mut Output) -> Result<ExitStatus, Failure> {
+    let mut args = options.call.clone();
+    let found = args.find()?;
+    if found.method().oneway {
+        let name = &found.method().name;
+        let message = format!("`{name}` is oneway: there is no reply to measure");
+        return Err(Failure::misuse(message).help("name a method that returns"));
+    }
+    let params = match &options.json_lines {
+        Some(path) => calls::read_lines(&found, path)?,
+        None => {
+            args.read_stdin()?;
+            vec![args.params(&found, Asked::default())?]
+        }
+    };
+    let calls = Calls::encode(&found, args.connect.shape(), &params)?;
+    let server = options.pid.map(Process::find).transpose()?;
+    let title = options.title(&found);
+    let measured = on_loop(options.measure(found, calls, server))??;
+    match options.format {
+        Format::Text => out.data(&measured.text(&title)),
+        Format::Json => out.data(&format!("{:#}", measured.json(&title))),
+    }
+    Ok(measured.tell_errors(out))
+}
+
+impl Bench {
+    /// `getAirport at 127.0.0.1:9090, 64 connections, closed loop`
+    fn title(&self, found: &Found) -> String {
+        let method = &found.method().name;
+        let addr = &self.call.connect.addr;
+        let connections = super::output::count(self.connections as usize, "connection");
+        let pipeline = match self.pipeline {
+            1 => String::new(),
+            calls => format!(" of {calls} calls"),
+        };
+        let way = match self.rate {
+            Some(rate) => format!("{rate} calls per second"),
+            None => "closed loop".into(),
+        };
+        format!("{method} at {addr}, {connections}{pipeline}, {way}")
+    }
+
+    /// Connects everybody, then makes the calls.
+    async fn measure(
+        &self,
+        found: Found,
+        calls: Calls,
+        server: Option<Process>,
+    ) -> Result<Measured, Failure> {
+        let target = Target {
+            addr: self.call.connect.addr.clone(),
+            shape: self.call.connect.shape(),
+            timeout: self.call.connect.timeout,
+            pipeline: self.pipeline as usize,
+        };
+        let mut streams = Vec::new();
+        for _ in 0..self.connections {
+            let connected = target.connect().await;
+            streams.push(connected.map_err(|source| ClientError::Connect {
+                addr: target.addr.clone(),
+                source,
+            })?);
+        }
+        let duration = match (self.duration, self.requests) {
+            (None, None) => Some(DURATION),
+            (duration, _) => duration,
+        };
+        let measured_from = Instant::now() + self.warmup;
+        let load = Rc::new(Load {
+            checker: Checker::new(found, target.shape.protocol, self.verify),
+            target,
+            calls,
+            schedule: Schedule::new(measured_from - self.warmup, measured_from)
+                .until(duration.map(|duration| measured_from + duration))
+                .at_rate(self.rate)
+                .limit(self.requests),
+            tally: Tally::default(),
+            server,
+        });
+        let mut running = JoinSet::new();
+        for (at, stream) in streams.into_iter().enumerate() {
+            running.spawn_local(Connection::new(Rc::clone(&load), stream, at).run());
+        }
+        let (first, last) = watch(&load, running).await?;
+        Ok(Measured::new(first, last, load.tally.take()))
+    }
+}
+
+/// Takes a snapshot when the warm-up ends and one when the time is over; returns when the last reply is there.
+async fn watch(load: &Load, mut running: JoinSet<()>) -> Result<(Snapshot, Snapshot), Failure> {
+    let interrupt = tokio::signal::ctrl_c();
+    tokio::pin!(interrupt);
+    let mut first = None;
+    let mut last = None;
+    let end = load.schedule.end();
+    loop {
+        tokio::select! {
+            () = sleep_until(load.schedule.measured_from()), if first.is_none() => first = Some(load.snapshot()),
+            () = sleep_until(end.unwrap_or_else(Instant::now)), if end.is_some() && last.is_none() => {
+                last = Some(load.snapshot());
+            }
+            joined = running.join_next() => match joined {
+                Some(joined) => joined.map_err(|err| Failure::failed(format_args!("a connection's task ended: {err}")))?,
+                None => break,
+            },
+            _interrupted = &mut interrupt => break,
+        }
+    }
+    let last = last.unwrap_or_else(|| load.snapshot());
+    // Ended during the warm-up: nothing was measured.
+    Ok((first.unwrap_or_else(|| last.clone()), last))
+}
+
+impl Load {
+    fn snapshot(&self) -> Snapshot {
+        let server = self.server.as_ref().and_then(Process::usage);
+        self.tally.snapshot(server)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,186 @@
+//! What a run came to, as text and as JSON.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use serde_json::{Map, Value as Json, json};
+
+use super::tally::{Snapshot, Tallied};
+use super::usage::Usage;
+use crate::cli::exit::ExitStatus;
+use crate::cli::output::{Output, count};
+
+/// The percentiles that are told.
+const PERCENTILES: [(&str, f64); 4] =
+    [("p50", 50.0), ("p90", 90.0), ("p99", 99.0), ("p99.9", 99.9)];
+const HELP: &str = "`--requests`, `--duration` and `--warmup` say what is measured";
+
+/// What lies between two snapshots.
+#[derive(Debug)]
+pub(super) struct Measured {
+    elapsed: Duration,
+    answered: u64,
+    sent: u64,
+    received: u64,
+    server: Option<Usage>,
+    own: Option<Usage>,
+    tallied: Tallied,
+}
+
+impl Measured {
+    /// From the first snapshot to the last.
+    pub(super) fn new(first: Snapshot, last: Snapshot, tallied: Tallied) -> Self {
+        Measured {
+            elapsed: last.at - first.at,
+            answered: last.answered - first.answered,
+            sent: last.sent - first.sent,
+            received: last.received - first.received,
+            server: used(first.server, last.server),
+            own: used(first.own, last.own),
+            tallied,
+        }
+    }
+
+    /// Says how many calls failed; nothing measured is a failure too.
+    pub(super) fn tell_errors(&self, out: &mut Output) -> ExitStatus {
+        let errors: u64 = self.tallied.errors.values().sum();
+        if errors > 0 {
+            let calls = count(usize::try_from(errors).unwrap_or(usize::MAX), "call");
+            out.error(&format!("{calls} failed"), None);
+            return ExitStatus::Failed;
+        }
+        if self.answered == 0 {
+            out.error("no call was measured", Some(HELP));
+            return ExitStatus::Failed;
+        }
+        ExitStatus::Done
+    }
+
+    /// For people.
+    pub(super) fn text(&self, title: &str) -> String {
+        let mut text = format!("{title}\n");
+        let mut line = |name: &str, words: String| {
+            // Writing to a String can't fail.
+            let _infallible = writeln!(text, "{name:<9} {words}");
+        };
+        let seconds = self.elapsed.as_secs_f64();
+        let rate = self.rate();
+        line(
+            "calls",
+            format!("{} in {seconds:.2} s, {rate:.0} per second", self.answered),
+        );
+        line("latency", self.latency_words());
+        line(
+            "bytes",
+            format!("{} sent, {} received", mib(self.sent), mib(self.received)),
+        );
+        if let Some(used) = &self.server {
+            let [all, user, system] =
+                [used.cpu, used.user, used.system].map(|time| self.each(time));
+            let resident = mib(used.resident_bytes);
+            line(
+                "server",
+                format!(
+                    "{all:.1} us CPU per call (user {user:.1}, system {system:.1}), {resident} resident"
+                ),
+            );
+        }
+        if let Some(used) = &self.own {
+            let share = 100.0 * used.cpu.as_secs_f64() / seconds.max(f64::MIN_POSITIVE);
+            let each = self.each(used.cpu);
+            line(
+                "this side",
+                format!("{each:.1} us CPU per call, {share:.0} % of a core"),
+            );
+        }
+        for (kind, times) in &self.tallied.errors {
+            line("error", format!("{times} x {kind}"));
+        }
+        text
+    }
+
+    /// For programs.
+    pub(super) fn json(&self, title: &str) -> Json {
+        let mut latency = Map::new();
+        if let Some(latencies) = &self.tallied.latencies {
+            for (name, percentile) in PERCENTILES {
+                latency.insert(name.into(), us(latencies.value_at_percentile(percentile)));
+            }
+            latency.insert("max".into(), us(latencies.max()));
+            latency.insert("mean".into(), json!(latencies.mean() / 1000.0));
+        }
+        let usage = |used: &Usage| {
+            json!({
+                "cpu_us_per_call": self.each(used.cpu),
+                "user_us_per_call": self.each(used.user),
+                "system_us_per_call": self.each(used.system),
+                "cpu_seconds": used.cpu.as_secs_f64(),
+                "resident_bytes": used.resident_bytes,
+            })
+        };
+        json!({
+            "what": title,
+            "calls": self.answered,
+            "seconds": self.elapsed.as_secs_f64(),
+            "calls_per_second": self.rate(),
+            "latency_us": latency,
+            "errors": self.tallied.errors,
+            "bytes_sent": self.sent,
+            "bytes_received": self.received,
+            "server": self.server.as_ref().map(usage),
+            "load": self.own.as_ref().map(usage),
+        })
+    }
+
+    fn latency_words(&self) -> String {
+        let Some(latencies) = &self.tallied.latencies else {
+            return "none was measured".into();
+        };
+        let mut words = String::new();
+        for (name, percentile) in PERCENTILES {
+            let value = latencies.value_at_percentile(percentile);
+            // Writing to a String can't fail.
+            let _infallible = write!(words, "{name} {}  ", ms(value));
+        }
+        words + &format!("max {}", ms(latencies.max()))
+    }
+
+    fn rate(&self) -> f64 {
+        number(self.answered) / self.elapsed.as_secs_f64().max(f64::MIN_POSITIVE)
+    }
+
+    /// Microseconds per call.
+    fn each(&self, time: Duration) -> f64 {
+        time.as_secs_f64() * 1e6 / number(self.answered.max(1))
+    }
+}
+
+fn used(first: Option<Usage>, last: Option<Usage>) -> Option<Usage> {
+    let (first, last) = (first?, last?);
+    Some(Usage {
+        cpu: last.cpu.saturating_sub(first.cpu),
+        user: last.user.saturating_sub(first.user),
+        system: last.system.saturating_sub(first.system),
+        resident_bytes: last.resident_bytes,
+    })
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "printed with few digits; no run makes 2^53 calls"
+)]
+fn number(count: u64) -> f64 {
+    count as f64
+}
+
+fn us(nanos: u64) -> Json {
+    json!(number(nanos) / 1000.0)
+}
+
+fn ms(nanos: u64) -> String {
+    format!("{:.3} ms", number(nanos) / 1e6)
+}
+
+fn mib(bytes: u64) -> String {
+    format!("{:.1} MiB", number(bytes) / 1_048_576.0)
+}

@@ -1,0 +1,124 @@
+//! Counts what became of the calls.
+//!
+//! Totals only grow; what happened in a stretch of time is the difference of two snapshots.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use hdrhistogram::Histogram;
+use tokio::time::Instant;
+
+use super::usage::{Process, Usage};
+
+/// Kinds of errors that are told apart; further ones are "other".
+const KINDS_MAX: usize = 32;
+/// Latencies in nanoseconds, exact to 0.1 percent.
+const DIGITS: u8 = 3;
+
+/// The counters of a run.
+#[derive(Debug, Default)]
+pub(super) struct Tally {
+    answered: Cell<u64>,
+    sent: Cell<u64>,
+    received: Cell<u64>,
+    latencies: RefCell<Option<Histogram<u64>>>,
+    errors: RefCell<BTreeMap<String, u64>>,
+}
+
+/// The totals at an instant.
+#[derive(Clone, Debug)]
+pub(super) struct Snapshot {
+    /// When.
+    pub(super) at: Instant,
+    /// Calls that were answered as they should be.
+    pub(super) answered: u64,
+    /// Bytes sent.
+    pub(super) sent: u64,
+    /// Bytes received.
+    pub(super) received: u64,
+    /// What the server has used, if it can be known.
+    pub(super) server: Option<Usage>,
+    /// What this process has used.
+    pub(super) own: Option<Usage>,
+}
+
+/// What the calls came to.
+#[derive(Debug)]
+pub(super) struct Tallied {
+    /// Of the calls that were due after the warm-up and were answered as they should be.
+    pub(super) latencies: Option<Histogram<u64>>,
+    /// By kind.
+    pub(super) errors: BTreeMap<String, u64>,
+}
+
+impl Tally {
+    /// A call was answered; its latency is `None` in the warm-up.
+    pub(super) fn answered(&self, latency: Option<Duration>) {
+        self.answered.set(self.answered.get() + 1);
+        let Some(latency) = latency else { return };
+        let mut latencies = self.latencies.borrow_mut();
+        if latencies.is_none() {
+            // Grows with the largest latency, so no bound has to be guessed.
+            *latencies = Histogram::new(DIGITS).ok();
+        }
+        if let Some(latencies) = latencies.as_mut() {
+            latencies.saturating_record(u64::try_from(latency.as_nanos()).unwrap_or(u64::MAX));
+        }
+    }
+
+    /// A call failed.
+    pub(super) fn failed(&self, kind: &str) {
+        let mut errors = self.errors.borrow_mut();
+        let room = errors.len() < KINDS_MAX || errors.contains_key(kind);
+        let kind = if room { kind } else { "other" };
+        *errors.entry(kind.to_owned()).or_default() += 1;
+    }
+
+    /// Bytes went out.
+    pub(super) fn sent(&self, bytes: usize) {
+        self.sent.set(self.sent.get() + bytes as u64);
+    }
+
+    /// Bytes came in.
+    pub(super) fn received(&self, bytes: usize) {
+        self.received.set(self.received.get() + bytes as u64);
+    }
+
+    /// The totals now.
+    pub(super) fn snapshot(&self, server: Option<Usage>) -> Snapshot {
+        Snapshot {
+            at: Instant::now(),
+            answered: self.answered.get(),
+            sent: self.sent.get(),
+            received: self.received.get(),
+            server,
+            own: Process::own().usage(),
+        }
+    }
+
+    /// Latencies and errors, which are then no longer here.
+    pub(super) fn take(&self) -> Tallied {
+        Tallied {
+            latencies: self.latencies.take(),
+            errors: self.errors.take(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kinds_of_errors_are_bounded() {
+        let tally = Tally::default();
+        for kind in 0..100 {
+            tally.failed(&format!("kind {kind}"));
+        }
+        tally.failed("kind 0");
+        let errors = tally.take().errors;
+        assert_eq!(errors.len(), KINDS_MAX + 1);
+        assert_eq!((errors["kind 0"], errors["other"]), (2, 68));
+    }
+}

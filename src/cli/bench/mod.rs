@@ -191,7 +191,11 @@ impl Bench {
             running.spawn_local(Connection::new(Rc::clone(&load), stream, at).run());
         }
         let (first, last) = watch(&load, running).await?;
-        Ok(Measured::new(first, last, load.tally.take()))
+        let measured = Measured::new(first, last, load.tally.take());
+        Ok(match self.requests {
+            Some(_) => measured.by_count(),
+            None => measured,
+        })
     }
 }
 
@@ -199,12 +203,14 @@ impl Bench {
 async fn watch(load: &Load, mut running: JoinSet<()>) -> Result<(Snapshot, Snapshot), Failure> {
     let interrupt = tokio::signal::ctrl_c();
     tokio::pin!(interrupt);
-    let mut first = None;
+    // Without a warm-up at once: a timer may be late by a millisecond of calls.
+    let measured_from = load.schedule.measured_from();
+    let mut first = (measured_from <= Instant::now()).then(|| load.snapshot());
     let mut last = None;
     let end = load.schedule.end();
     loop {
         tokio::select! {
-            () = sleep_until(load.schedule.measured_from()), if first.is_none() => first = Some(load.snapshot()),
+            () = sleep_until(measured_from), if first.is_none() => first = Some(load.snapshot()),
             () = sleep_until(end.unwrap_or_else(Instant::now)), if end.is_some() && last.is_none() => {
                 last = Some(load.snapshot());
             }

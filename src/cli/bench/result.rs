@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use hdrhistogram::Histogram;
 use serde_json::{Map, Value as Json, json};
 
 use super::tally::{Snapshot, Tallied};
@@ -19,7 +20,10 @@ const HELP: &str = "`--requests`, `--duration` and `--warmup` say what is measur
 #[derive(Debug)]
 pub(super) struct Measured {
     elapsed: Duration,
+    /// Calls answered in this time, whenever they were due; rates and costs are per these.
     answered: u64,
+    /// What is told as the number of calls.
+    calls: u64,
     sent: u64,
     received: u64,
     server: Option<Usage>,
@@ -33,12 +37,19 @@ impl Measured {
         Measured {
             elapsed: last.at - first.at,
             answered: last.answered - first.answered,
+            calls: last.answered - first.answered,
             sent: last.sent - first.sent,
             received: last.received - first.received,
             server: used(first.server, last.server),
             own: used(first.own, last.own),
             tallied,
         }
+    }
+
+    /// The same for a run that was to make so many calls: tells how many of those were answered.
+    pub(super) fn by_count(mut self) -> Self {
+        self.calls = self.tallied.latencies.as_ref().map_or(0, Histogram::len);
+        self
     }
 
     /// Says how many calls failed; nothing measured is a failure too.
@@ -49,7 +60,7 @@ impl Measured {
             out.error(&format!("{calls} failed"), None);
             return ExitStatus::Failed;
         }
-        if self.answered == 0 {
+        if self.calls == 0 {
             out.error("no call was measured", Some(HELP));
             return ExitStatus::Failed;
         }
@@ -67,7 +78,7 @@ impl Measured {
         let rate = self.rate();
         line(
             "calls",
-            format!("{} in {seconds:.2} s, {rate:.0} per second", self.answered),
+            format!("{} in {seconds:.2} s, {rate:.0} per second", self.calls),
         );
         line("latency", self.latency_words());
         line(
@@ -120,7 +131,7 @@ impl Measured {
         };
         json!({
             "what": title,
-            "calls": self.answered,
+            "calls": self.calls,
             "seconds": self.elapsed.as_secs_f64(),
             "calls_per_second": self.rate(),
             "latency_us": latency,

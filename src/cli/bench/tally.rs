@@ -13,8 +13,10 @@ use super::usage::{Process, Usage};
 
 /// Kinds of errors that are told apart; further ones are "other".
 const KINDS_MAX: usize = 32;
-/// Latencies in nanoseconds, exact to 0.1 percent.
+/// Latencies are kept exact to 0.1 percent,
 const DIGITS: u8 = 3;
+/// in nanoseconds; longer ones than an hour count as one.
+const LONGEST: u64 = 3_600_000_000_000;
 
 /// The counters of a run.
 #[derive(Debug, Default)]
@@ -59,8 +61,7 @@ impl Tally {
         let Some(latency) = latency else { return };
         let mut latencies = self.latencies.borrow_mut();
         if latencies.is_none() {
-            // Grows with the largest latency, so no bound has to be guessed.
-            *latencies = Histogram::new(DIGITS).ok();
+            *latencies = Histogram::new_with_max(LONGEST, DIGITS).ok();
         }
         if let Some(latencies) = latencies.as_mut() {
             latencies.saturating_record(u64::try_from(latency.as_nanos()).unwrap_or(u64::MAX));
@@ -109,6 +110,20 @@ impl Tally {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn latencies_are_kept_by_percentile() {
+        let tally = Tally::default();
+        tally.answered(None);
+        for ms in 1..=100 {
+            tally.answered(Some(Duration::from_millis(ms)));
+        }
+        assert_eq!(tally.snapshot(None).answered, 101);
+        let latencies = tally.take().latencies.expect("some were measured");
+        assert_eq!(latencies.len(), 100);
+        let p99 = latencies.value_at_percentile(99.0);
+        assert!((98_900_000..=99_100_000).contains(&p99), "{p99}");
+    }
 
     #[test]
     fn kinds_of_errors_are_bounded() {

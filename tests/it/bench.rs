@@ -1,0 +1,201 @@
+//! `tributary bench` against the real server, and against one that answers as scripted.
+
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::process::{Child, Command, Output, Stdio};
+
+use serde_json::Value as Json;
+
+use crate::calls::airports;
+use crate::support::{Tributary, bytes};
+
+fn bench(addr: &str, idl: &std::path::Path, words: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tributary"));
+    command
+        .args([
+            "bench", "--warmup", "0s", "--format", "json", "--addr", addr,
+        ])
+        .arg("--idl")
+        .arg(idl)
+        .args(words);
+    command
+}
+
+fn of(server: &Tributary, words: &[&str]) -> Output {
+    let idl = server.folder().join("airports.thrift");
+    let run = bench(&server.addr.to_string(), &idl, words).output();
+    run.expect("the program runs")
+}
+
+#[track_caller]
+fn json(output: &Output) -> Json {
+    serde_json::from_slice(&output.stdout)
+        .unwrap_or_else(|err| panic!("{err}: {}", String::from_utf8_lossy(&output.stderr)))
+}
+
+#[test]
+fn every_way_of_making_calls_makes_them_all() {
+    let server = airports();
+    let lines = server.folder().join("codes.jsonl");
+    std::fs::write(&lines, "{\"code\": \"JFK\"}\n{\"code\": \"LAX\"}\n").unwrap();
+    let lines = lines.to_string_lossy();
+    for words in [
+        &["get", "code=JFK"][..],
+        &["-c", "3", "--pipeline", "4", "get", "--json-lines", &lines],
+        &["--rate", "4000", "--verify", "get", "--json-lines", &lines],
+        &["--protocol", "compact", "get", "code=JFK"],
+        &[
+            "--transport",
+            "unframed",
+            "--pipeline",
+            "8",
+            "get",
+            "code=JFK",
+        ],
+    ] {
+        let words = [&["--requests", "300"], words].concat();
+        let output = of(&server, &words);
+        let told = json(&output);
+        assert!(output.status.success(), "{words:?}: {told}");
+        assert_eq!(told["calls"], 300, "{words:?}: {told}");
+        assert!(told["latency_us"]["p50"].as_f64() > Some(0.0), "{told}");
+        assert!(told["bytes_received"].as_u64() > Some(300 * 20), "{told}");
+    }
+}
+
+#[test]
+fn errors_are_counted_by_kind_and_fail_the_command() {
+    let server = airports();
+    let output = of(&server, &["--requests", "50", "-c", "2", "get", "code=XXX"]);
+    assert_eq!(output.status.code(), Some(1));
+    let kind = "TApplicationException (internal error): call.required_empty";
+    assert_eq!(json(&output)["errors"], serde_json::json!({ kind: 50 }));
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("50 calls failed"), "{said}");
+}
+
+#[test]
+fn what_can_not_be_measured_is_said() {
+    let server = airports();
+    for (words, says) in [
+        (&["touch", "code=JFK"][..], "`touch` is oneway"),
+        (
+            &["--pid", "4294967295", "get", "code=JFK"],
+            "no process 4294967295",
+        ),
+        (
+            &["-c", "0", "get", "code=JFK"],
+            "invalid value '0' for '--connections",
+        ),
+        (&["get", "--json-lines", "/nowhere.jsonl"], "/nowhere.jsonl"),
+    ] {
+        let output = of(&server, words);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{said}");
+        assert!(said.contains(says), "{said}");
+    }
+}
+
+/// A server of one method whose connections are served by the test, and the bench that calls it.
+struct Scripted {
+    listener: TcpListener,
+    bench: Child,
+    _folder: tempfile::TempDir,
+}
+
+impl Scripted {
+    fn start(words: &[&str]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let idl = folder.path().join("s.thrift");
+        std::fs::write(&idl, "service S { string get() }").unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let addr = listener.local_addr().unwrap().to_string();
+        let words = [words, &["-c", "1", "get"]].concat();
+        let bench = bench(&addr, &idl, &words)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the program runs");
+        Scripted {
+            listener,
+            bench,
+            _folder: folder,
+        }
+    }
+
+    fn accept(&self) -> TcpStream {
+        self.listener.accept().expect("the bench connects").0
+    }
+
+    fn end(self) -> Output {
+        self.bench.wait_with_output().expect("it ends")
+    }
+}
+
+/// Takes one call and gives its sequence id.
+fn take_call(stream: &mut TcpStream) -> i32 {
+    // Length, head, `get`, sequence id, and the end of no parameters.
+    let mut call = [0; 4 + 4 + 4 + 3 + 4 + 1];
+    stream.read_exact(&mut call).expect("a call");
+    i32::from_be_bytes([call[15], call[16], call[17], call[18]])
+}
+
+fn reply(stream: &mut TcpStream, sequence: i32, text: &str) {
+    let body = [
+        &bytes("80 01 00 02 00 00 00 03 'get'")[..],
+        &sequence.to_be_bytes(),
+        &bytes("0b 00 00 00 00 00"),
+        &[u8::try_from(text.len()).unwrap()],
+        text.as_bytes(),
+        &[0],
+    ]
+    .concat();
+    let length = u32::try_from(body.len()).unwrap();
+    stream
+        .write_all(&[&length.to_be_bytes(), &body[..]].concat())
+        .expect("the bench reads");
+}
+
+#[test]
+fn an_interrupt_ends_early_and_prints_what_there_is() {
+    let scripted = Scripted::start(&["-d", "1h"]);
+    let mut stream = scripted.accept();
+    for _ in 0..10 {
+        let sequence = take_call(&mut stream);
+        reply(&mut stream, sequence, "x");
+    }
+    // The eleventh is asked for only when the tenth reply has been read.
+    take_call(&mut stream);
+    let status = Command::new("sh")
+        .args(["-c", &format!("kill -INT {}", scripted.bench.id())])
+        .status();
+    assert!(status.unwrap().success());
+    let output = scripted.end();
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(json(&output)["calls"], 10);
+}
+
+#[test]
+fn replies_of_other_calls_and_lost_connections_are_errors_and_the_run_goes_on() {
+    let scripted = Scripted::start(&["--requests", "4", "--verify"]);
+    let mut stream = scripted.accept();
+    let sequence = take_call(&mut stream);
+    reply(&mut stream, sequence, "first");
+    let sequence = take_call(&mut stream);
+    reply(&mut stream, sequence + 1, "first");
+    let mut stream = scripted.accept();
+    let sequence = take_call(&mut stream);
+    reply(&mut stream, sequence, "second");
+    take_call(&mut stream);
+    drop(stream);
+    let output = scripted.end();
+    assert_eq!(output.status.code(), Some(1));
+    let told = json(&output);
+    assert_eq!(told["calls"], 1, "{told}");
+    let expected = serde_json::json!({
+        "a reply with another sequence id": 1,
+        "the reply differs from the first of the same parameters": 1,
+        "the server closed the connection": 1,
+    });
+    assert_eq!(told["errors"], expected);
+}

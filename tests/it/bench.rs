@@ -105,11 +105,11 @@ struct Scripted {
 
 impl Scripted {
     fn start(words: &[&str]) -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = tempfile::tempdir().expect("a folder");
         let idl = folder.path().join("s.thrift");
-        std::fs::write(&idl, "service S { string get() }").unwrap();
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let addr = listener.local_addr().unwrap().to_string();
+        std::fs::write(&idl, "service S { string get() }").expect("written");
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let addr = listener.local_addr().expect("it is bound").to_string();
         let words = [words, &["-c", "1", "get"]].concat();
         let bench = bench(&addr, &idl, &words)
             .stdout(Stdio::piped())
@@ -145,12 +145,12 @@ fn reply(stream: &mut TcpStream, sequence: i32, text: &str) {
         &bytes("80 01 00 02 00 00 00 03 'get'")[..],
         &sequence.to_be_bytes(),
         &bytes("0b 00 00 00 00 00"),
-        &[u8::try_from(text.len()).unwrap()],
+        &[u8::try_from(text.len()).expect("a short text")],
         text.as_bytes(),
         &[0],
     ]
     .concat();
-    let length = u32::try_from(body.len()).unwrap();
+    let length = u32::try_from(body.len()).expect("a short body");
     stream
         .write_all(&[&length.to_be_bytes(), &body[..]].concat())
         .expect("the bench reads");

@@ -54,13 +54,15 @@ impl Checker {
     pub(super) fn check(&self, call: &Encoded, message: &Bytes) -> Result<(), Wrong> {
         let length = call.reply_head.len();
         if !message.starts_with(&call.reply_head) {
-            return Err(self.explain(call, message).unwrap_or_else(unreadable));
+            return Err(self
+                .explain(call, message)
+                .unwrap_or_else(|err| unreadable(&err)));
         }
         if self.firsts.is_none() && self.holds_result(&message[length..]) {
             return Ok(());
         }
         self.look_inside(call, &message.slice(length..))
-            .unwrap_or_else(|err| Err(unreadable(err)))
+            .unwrap_or_else(|err| Err(unreadable(&err)))
     }
 
     /// Whether a body begins with the field 0, or is empty where the method returns nothing.
@@ -102,13 +104,13 @@ impl Checker {
                 Some((0, value)) => self.compare(call, value),
                 None if method.result.is_none() => Ok(()),
                 None => Err(Wrong::Answer("the reply holds no result".into())),
-                Some((id, value)) => Err(Wrong::Answer(self.thrown(id, value))),
+                Some((id, value)) => Err(Wrong::Answer(self.thrown(id, &value))),
             },
         )
     }
 
     /// `LookupFailed (call.required_empty)`
-    fn thrown(&self, id: i16, value: Value) -> String {
+    fn thrown(&self, id: i16, value: &Value) -> String {
         let mut throws = self.found.method().throws.iter();
         let name = match throws.find(|throw| throw.id == id).map(|throw| &throw.ty) {
             Some(Type::Struct(of)) => self.found.schema.get(*of).name.to_string(),
@@ -152,6 +154,6 @@ fn stray(head: &Head, asked: &Head) -> String {
     }
 }
 
-fn unreadable(err: WireError) -> Wrong {
+fn unreadable(err: &WireError) -> Wrong {
     Wrong::Stray(format!("the reply can't be read ({})", err.code))
 }

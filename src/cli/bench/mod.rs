@@ -191,7 +191,7 @@ impl Bench {
             running.spawn_local(Connection::new(Rc::clone(&load), stream, at).run());
         }
         let (first, last) = watch(&load, running).await?;
-        let measured = Measured::new(first, last, load.tally.take());
+        let measured = Measured::new(&first, &last, load.tally.take());
         Ok(match self.requests {
             Some(_) => measured.by_count(),
             None => measured,

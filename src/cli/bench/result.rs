@@ -33,7 +33,7 @@ pub(super) struct Measured {
 
 impl Measured {
     /// From the first snapshot to the last.
-    pub(super) fn new(first: Snapshot, last: Snapshot, tallied: Tallied) -> Self {
+    pub(super) fn new(first: &Snapshot, last: &Snapshot, tallied: Tallied) -> Self {
         Measured {
             elapsed: last.at - first.at,
             answered: last.answered - first.answered,

@@ -84,7 +84,12 @@ fn message(protocol: Protocol, head: HeadOut<'_>, body: Body<'_>) -> Result<Byte
 }
 
 /// What the checker says to a reply of `get` with the one field `(id, value)`.
-fn checked(protocol: Protocol, verify: bool, field: (i16, Value), shift: i32) -> Result<(), Wrong> {
+fn checked(
+    protocol: Protocol,
+    verify: bool,
+    field: &(i16, Value),
+    shift: i32,
+) -> Result<(), Wrong> {
     let found = found("get");
     let calls = calls(&found, protocol);
     let checker = Checker::new(
@@ -115,7 +120,10 @@ fn results_are_right_in_every_protocol() {
     let found = found("get");
     for protocol in PROTOCOLS {
         for verify in [false, true] {
-            assert_eq!(checked(protocol, verify, (0, page(&found, "x")), 0), Ok(()));
+            assert_eq!(
+                checked(protocol, verify, &(0, page(&found, "x")), 0),
+                Ok(())
+            );
         }
     }
 }
@@ -130,7 +138,7 @@ fn an_exception_goes_by_its_name_and_code() {
     values[1] = Value::from("something");
     let thrown = Value::Record(Record { names, values });
     for protocol in PROTOCOLS {
-        let Err(Wrong::Answer(kind)) = checked(protocol, false, (1, thrown.clone()), 0) else {
+        let Err(Wrong::Answer(kind)) = checked(protocol, false, &(1, thrown.clone()), 0) else {
             panic!("an exception is no result")
         };
         assert_eq!(kind, "tributary.LookupFailed (call.required_empty)");
@@ -167,7 +175,7 @@ fn an_application_exception_goes_by_its_code_alone() {
 fn another_calls_reply_is_a_stray() {
     let found = found("get");
     for protocol in PROTOCOLS {
-        let said = checked(protocol, false, (0, page(&found, "x")), 1);
+        let said = checked(protocol, false, &(0, page(&found, "x")), 1);
         let kind = "a reply with another sequence id";
         assert_eq!(said, Err(Wrong::Stray(kind.into())));
     }

@@ -1,0 +1,181 @@
+//! What each stage of a call costs by itself: decode, run, merge, report, encode, and all of it together.
+//!
+//! The page of `tests/bench/page.thrift`, its seven lookups answered at once by closures: what is left is the program's own
+//! share, without sockets and stores. `cargo bench` prints the table.
+
+#![expect(clippy::print_stdout, reason = "the table is what it is for")]
+
+use std::error::Error;
+use std::fmt::Write as _;
+use std::future::Future;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use thrift::protocol::TMessageType;
+use tokio::runtime::{Builder, LocalOptions};
+use tokio::time::Instant;
+use tributary::config::{LimitsConfig, Program};
+use tributary::context::Context;
+use tributary::guard::{Guards, Random};
+use tributary::idl::Type;
+use tributary::server::Server;
+use tributary::service::{Admission, Service};
+use tributary::thrift::{
+    Body, HeadOut, Limits, Protocol, Shape, Transport, decode_struct, read_head, write_message,
+};
+use tributary::timeline::Analysis;
+use tributary::value::Value;
+use tributary::view::{Plan, merge, run};
+
+const PARTS: [&str; 7] = [
+    "summary", "details", "prices", "stock", "reviews", "images", "related",
+];
+const VALUE_BYTES: usize = 200;
+const CALLS: u32 = 20_000;
+/// The fastest of so many is told: what is slower was disturbed.
+const ROUNDS: usize = 7;
+const SHAPE: Shape = Shape {
+    transport: Transport::Framed,
+    protocol: Protocol::Binary,
+};
+const FRAME_LENGTH: usize = 4;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let folder = tempfile::tempdir()?;
+    let idl = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/bench/page.thrift");
+    let mut config = format!("[server]\nidl = \"{idl}\"\n[views.getPage]\nreport = true\n");
+    config += "deadline = \"60s\"\n[views.getPage.lookups]\n";
+    for part in PARTS {
+        writeln!(config, "{part} = \"{part}\"")?;
+    }
+    let path = folder.path().join("page.toml");
+    std::fs::write(&path, config)?;
+    let value = Bytes::from(vec![b'x'; VALUE_BYTES]);
+    let server = PARTS.iter().fold(Server::new(path), |server, part| {
+        let value = value.clone();
+        server.lookup(part, &["id"], move |_| {
+            let value = value.clone();
+            async move { Ok(Value::Bytes(value)) }
+        })
+    });
+    let program = server
+        .check()
+        .map_err(|problems| format!("{} problems", problems.len()))?;
+    let runtime = Builder::new_current_thread()
+        .enable_all()
+        .build_local(LocalOptions::default())?;
+    let stages = runtime.block_on(stages(Arc::new(program)))?;
+    let (_, whole) = stages.last().ok_or("no stages")?;
+    for (name, time) in &stages {
+        let share = 100.0 * time.as_secs_f64() / whole.as_secs_f64();
+        println!(
+            "{name:<28} {:>7.2} us  {share:>4.0} %",
+            time.as_secs_f64() * 1e6
+        );
+    }
+    Ok(())
+}
+
+async fn stages(program: Arc<Program>) -> Result<Vec<(&'static str, Duration)>, Box<dyn Error>> {
+    let schema = &program.schema;
+    let plan = &program.plans["getPage"];
+    let message = call(&program, plan)?;
+    let limits = Limits::default();
+    let guards = Guards::connect(Arc::clone(&program), Random::seeded(1)).await;
+    let decode = || {
+        let (_, body) = read_head(SHAPE.protocol, &message)?;
+        decode_struct(schema, plan.params, SHAPE.protocol, &body, &limits)
+    };
+    let Value::Record(params) = decode()? else {
+        return Err("parameters are a record".into());
+    };
+    let context = Context::new(Instant::now(), Instant::now() + Duration::from_hours(1));
+    let ran = run(plan, schema, &guards, &params.values, &context).await;
+    let merged = merge(plan, schema, &mut ran.outcomes.clone()).map_err(|err| err.detail)?;
+    let report = || ran.timeline.to_report(&Analysis::of(&ran.timeline), schema);
+    let mut reply = merged;
+    if let (Some(at), Value::Record(record)) = (plan.report_field, &mut reply) {
+        record.values[at] = report().ok_or("the IDL has a report")?;
+    }
+    let ty = plan_result(&program)?;
+    let encode = || {
+        let head = HeadOut {
+            name: "getPage",
+            kind: TMessageType::Reply,
+            sequence: 1,
+        };
+        let fields = &[(0, &ty, &reply)];
+        let mut out = BytesMut::new();
+        write_message(&mut out, SHAPE, head, Body::Fields { schema, fields }).map(|()| out)
+    };
+    let copy = time(async || ran.outcomes.clone()).await;
+    let merging = time(async || merge(plan, schema, &mut ran.outcomes.clone())).await;
+    let mut stages = vec![
+        ("decode", time(async || decode()).await),
+        (
+            "run, with instant closures",
+            time(async || run(plan, schema, &guards, &params.values, &context).await).await,
+        ),
+        // Merging empties the outcomes, so they are copied for each; the copy is not its share.
+        ("merge", merging.saturating_sub(copy)),
+        ("report", time(async || report()).await),
+        ("encode", time(async || encode()).await),
+    ];
+    let service = Rc::new(
+        Service::open(
+            Arc::clone(&program),
+            LimitsConfig::default(),
+            Random::seeded(1),
+        )
+        .await,
+    );
+    let whole = time(
+        async || match service.admit(SHAPE, &message, Instant::now()) {
+            Ok(Admission::Call(call)) => Rc::clone(&service).serve(call).await,
+            _ => None,
+        },
+    );
+    stages.push(("a call, bytes to bytes", whole.await));
+    Ok(stages)
+}
+
+/// The message of `getPage("4711")`, without its frame's length.
+fn call(program: &Program, plan: &Plan) -> Result<Bytes, Box<dyn Error>> {
+    let head = HeadOut {
+        name: "getPage",
+        kind: TMessageType::Call,
+        sequence: 1,
+    };
+    let record = Value::Record(tributary::value::Record {
+        names: program.schema.get(plan.params).names.clone(),
+        values: vec![Value::from("4711")],
+    });
+    let body = Body::Params {
+        schema: &program.schema,
+        id: plan.params,
+        record: &record,
+    };
+    let mut out = BytesMut::new();
+    write_message(&mut out, SHAPE, head, body).map_err(|err| err.detail)?;
+    Ok(out.freeze().slice(FRAME_LENGTH..))
+}
+
+fn plan_result(program: &Program) -> Result<Type, Box<dyn Error>> {
+    let method = program.service().method("getPage").ok_or("getPage")?;
+    Ok(method.result.clone().ok_or("it returns")?)
+}
+
+/// How long one `work` takes.
+async fn time<T, F: Future<Output = T>>(work: impl Fn() -> F) -> Duration {
+    let mut fastest = Duration::MAX;
+    for _ in 0..ROUNDS {
+        let begun = Instant::now();
+        for _ in 0..CALLS {
+            std::hint::black_box(work().await);
+        }
+        fastest = fastest.min(begun.elapsed() / CALLS);
+    }
+    fastest
+}

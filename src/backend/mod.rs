@@ -11,6 +11,7 @@ pub mod file;
 pub mod http;
 pub mod memcached;
 pub mod postgres;
+pub mod mysql;
 pub mod redis;
 pub mod sqlite;
 
@@ -279,4 +280,6 @@ kinds! {
     Memcached "memcached" memcached::Memcached;
     /// `kind = "postgres"`
     Postgres "postgres" postgres::Postgres;
+    /// `kind = "mysql"`
+    Mysql "mysql" mysql::Mysql;
 }

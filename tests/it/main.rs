@@ -16,6 +16,7 @@ mod shutdown; // signals: drain and reload
 mod stores; // real stores that come and go
 mod memcached; // memcached servers under one ring, some of which go away
 mod postgres; // every type, batches, limits and outages of a real PostgreSQL
+mod mysql; // MariaDB, down at start and restarted
 mod clients; // real Python clients against the real binary; scripts in tests/clients
 mod bench; // `tributary bench` against the real server and a scripted one
 mod docker; // the container image, built and run where an engine answers

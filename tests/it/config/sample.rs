@@ -60,6 +60,7 @@ fn the_sample_has_every_key_of_the_readme() {
                 "`postgres`",
                 "`http`",
             ];
+            let kinds = ["`sqlite`", "`mysql`", "`file`", "`redis`", "`http`"];
             cells
                 .into_iter()
                 .take(3)

@@ -6,6 +6,7 @@
 mod flights;
 mod memcached;
 mod postgres;
+mod mysql;
 mod process;
 mod redis;
 mod tributary;
@@ -14,6 +15,7 @@ mod wire;
 pub(crate) use flights::Flights;
 pub(crate) use memcached::Memcached;
 pub(crate) use postgres::Postgres;
+pub(crate) use mysql::Mysql;
 pub(crate) use process::{run, wait_for_line};
 pub(crate) use redis::{Redis, free_port};
 pub(crate) use tributary::Tributary;

@@ -1,0 +1,226 @@
+//! Asks one question on a connection and sorts the rows of its answer: to one lookup, or by a key to many.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use futures_util::TryStreamExt as _;
+use mysql_async::prelude::Queryable as _;
+use mysql_async::{Column, Conn, Error, Params, Row, Value as Stored};
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+use super::value::value;
+use crate::backend::LookupError;
+use crate::backend::format::bad_answer;
+use crate::backend::rows::Rows;
+use crate::error::Code;
+use crate::value::{Names, Record, Value};
+
+/// Rows that nobody wants and that are read away to keep the connection; with more, it is closed instead.
+const UNWANTED_MAX: usize = 1000;
+
+/// One question, and whom to answer.
+pub(super) struct Job {
+    /// The lookup's number: where a connection keeps the names of its columns.
+    pub(super) statement: usize,
+    pub(super) sql: Arc<str>,
+    pub(super) params: Vec<Stored>,
+    pub(super) rows: Rows,
+    pub(super) sorting: Sorting,
+    pub(super) answer: oneshot::Sender<Result<Reply, LookupError>>,
+}
+
+impl Job {
+    /// Answers; a lookup that was dropped does not hear it.
+    pub(super) fn answer(self, answer: Result<Reply, LookupError>) {
+        drop(self.answer.send(answer));
+    }
+}
+
+/// Whose rows are whose.
+pub(super) enum Sorting {
+    /// All rows are the one lookup's.
+    None,
+    /// A row belongs to the lookup whose key stands in this column.
+    ByKey { column: Arc<str>, keys: Vec<Key> },
+}
+
+/// A value in the form in which it is compared with a key column: text and integers as text, bytes as they are.
+pub(super) type Key = Vec<u8>;
+
+/// The key that `value` is; `None` where a list or a row can't be one, and null never equals anything.
+pub(super) fn key(value: &Value) -> Option<Key> {
+    match value {
+        Value::Text(text) => Some(text.as_bytes().to_vec()),
+        Value::Bytes(bytes) => Some(bytes.to_vec()),
+        Value::I64(number) => Some(number.to_string().into_bytes()),
+        Value::Bool(bit) => Some(u8::from(*bit).to_string().into_bytes()),
+        Value::Double(number) => Some(number.to_string().into_bytes()),
+        Value::Uuid(uuid) => Some(crate::backend::sql::uuid_text(uuid).into_bytes()),
+        Value::Null | Value::List(_) | Value::Map(_) | Value::Record(_) => None,
+    }
+}
+
+/// The answers to a question.
+pub(super) struct Reply {
+    /// One value, or one per key.
+    pub(super) values: Vec<Result<Value, LookupError>>,
+    /// When the first row came.
+    pub(super) first_answer: Option<Instant>,
+}
+
+/// The reply, and whether it was read to its end: if not, the connection can't be used again.
+pub(super) async fn ask(
+    connection: &mut Conn,
+    job: &Job,
+    names: &mut HashMap<usize, Names>,
+) -> Result<(Reply, bool), Error> {
+    let params = match &job.params[..] {
+        [] => Params::Empty,
+        params => Params::Positional(params.to_vec()),
+    };
+    let result = connection.exec_iter(Arc::clone(&job.sql), params).await?;
+    let rows = result.stream_and_drop::<Row>().await?;
+    let Some(mut rows) = rows.filter(|rows| !rows.columns_ref().is_empty()) else {
+        let refused = LookupError::new(Code::LookupRefused, "the statement returns no columns");
+        return Ok((Reply::of(job, &refused), true));
+    };
+    let mut sorter = match Sorter::new(job, rows.columns_ref(), names) {
+        Ok(sorter) => sorter,
+        Err(err) => return Ok((Reply::of(job, &err), false)),
+    };
+    let mut unwanted = 0;
+    while let Some(row) = rows.try_next().await? {
+        if !sorter.is_full() {
+            sorter.add(row);
+        } else if unwanted == UNWANTED_MAX {
+            return Ok((sorter.reply(), false));
+        } else {
+            unwanted += 1;
+        }
+    }
+    Ok((sorter.reply(), true))
+}
+
+impl Reply {
+    /// The same error for all.
+    fn of(job: &Job, err: &LookupError) -> Self {
+        let values = vec![Err(err.clone()); job.sorting.count()];
+        Reply {
+            values,
+            first_answer: None,
+        }
+    }
+}
+
+impl Sorting {
+    fn count(&self) -> usize {
+        match self {
+            Sorting::None => 1,
+            Sorting::ByKey { keys, .. } => keys.len(),
+        }
+    }
+}
+
+/// Rows as they come, each with whom they belong to.
+struct Sorter<'j> {
+    rows: Rows,
+    names: Names,
+    /// Where the key stands, and the place of each.
+    keys: Option<(usize, HashMap<&'j [u8], usize>)>,
+    found: Vec<Vec<Result<Record, LookupError>>>,
+    first_answer: Option<Instant>,
+}
+
+impl<'j> Sorter<'j> {
+    fn new(
+        job: &'j Job,
+        columns: &[Column],
+        names: &mut HashMap<usize, Names>,
+    ) -> Result<Self, LookupError> {
+        let names = names_of(columns, job.statement, names);
+        let keys = match &job.sorting {
+            Sorting::None => None,
+            Sorting::ByKey { column, keys } => {
+                let at = names.position(column).ok_or_else(|| {
+                    bad_answer(format!(
+                        "no column `{column}`, which is the `key` of `batch`"
+                    ))
+                })?;
+                let places = keys.iter().enumerate().map(|(place, key)| (&**key, place));
+                Some((at, places.collect()))
+            }
+        };
+        Ok(Sorter {
+            rows: job.rows,
+            names,
+            keys,
+            found: vec![Vec::new(); job.sorting.count()],
+            first_answer: None,
+        })
+    }
+
+    /// How many rows of one lookup are looked at: one more than `rows_max` tells that there are too many.
+    fn most(&self) -> usize {
+        match self.rows {
+            Rows::One | Rows::Value => 1,
+            Rows::Many { rows_max } => rows_max.saturating_add(1),
+        }
+    }
+
+    /// Whether no row can change the reply any more.
+    fn is_full(&self) -> bool {
+        self.keys.is_none() && self.found[0].len() >= self.most()
+    }
+
+    fn add(&mut self, row: Row) {
+        self.first_answer.get_or_insert_with(Instant::now);
+        let columns = row.columns();
+        let mut stored = row.unwrap();
+        let place = match &self.keys {
+            None => Some(0),
+            Some((at, places)) => {
+                let own = value(&columns[*at], stored[*at].clone()).ok();
+                own.and_then(|own| places.get(&key(&own)?[..]).copied())
+            }
+        };
+        let Some(place) = place.filter(|place| self.found[*place].len() < self.most()) else {
+            return;
+        };
+        let values = columns.iter().zip(stored.drain(..));
+        let values: Result<_, _> = values
+            .map(|(column, stored)| value(column, stored))
+            .collect();
+        self.found[place].push(values.map(|values| Record {
+            names: self.names.clone(),
+            values,
+        }));
+    }
+
+    fn reply(self) -> Reply {
+        let rows = self.rows;
+        let found = self.found.into_iter();
+        Reply {
+            values: found
+                .map(|records| rows.shape(records.into_iter()))
+                .collect(),
+            first_answer: self.first_answer,
+        }
+    }
+}
+
+/// The names of the columns: those of the statement's last rows, unless its table has changed since.
+fn names_of(columns: &[Column], statement: usize, known: &mut HashMap<usize, Names>) -> Names {
+    if let Some(names) = known.get(&statement)
+        && names.len() == columns.len()
+        && names
+            .iter()
+            .zip(columns)
+            .all(|(name, column)| name.as_bytes() == column.name_ref())
+    {
+        return names.clone();
+    }
+    let names = Names::new(columns.iter().map(|column| column.name_str().into_owned()));
+    known.insert(statement, names.clone());
+    names
+}

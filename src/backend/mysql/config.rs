@@ -1,0 +1,121 @@
+//! Reads `[backends.NAME]` of `kind = "mysql"` and makes the client's options of it.
+//!
+//! Every session is read-only and in UTC, commits each question by itself (one snapshot per question, whatever the
+//! server's default is), and has the server end what takes too long. Problems never show the URL: it may carry a password.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use mysql_async::{Opts, OptsBuilder, UrlError};
+
+use crate::config::{Place, Section};
+
+/// What a URL may say after its `?`. Everything else is a key of its own, or is not built in.
+const URL_KEYS: &[&str] = &["socket", "compression"];
+const HELP: &str = "`mysql://[user:password@]host[:port]/database`";
+/// Statements that a connection keeps prepared at least.
+const STATEMENTS_MIN: usize = 32;
+
+/// `[backends.NAME]` of `kind = "mysql"`.
+pub struct Config {
+    opts: Opts,
+    /// How many connections each loop holds.
+    pub(super) connections: usize,
+    /// What making a connection may take.
+    pub(super) connect_timeout: Duration,
+    /// How long a statement may run before the server ends it.
+    pub(super) statement_timeout: Duration,
+    /// How many lookups there are, and with it the number of the next one.
+    lookups: AtomicUsize,
+    /// How many statements they have: what a connection keeps prepared.
+    statements: AtomicUsize,
+}
+
+impl Config {
+    pub(super) fn read(section: &mut Section<'_>) -> Option<Config> {
+        let url = section.secret("url", "url = \"mysql://user@127.0.0.1:3306/database\"");
+        let connections = section.integer("connections", 1..=32).unwrap_or(4);
+        let connect_timeout = section.timeout("connect_timeout");
+        let statement_timeout = section.timeout("statement_timeout");
+        let (url, place) = url?;
+        Some(Config {
+            opts: opts(section, &url, &place)?,
+            connections: usize::try_from(connections).ok()?,
+            connect_timeout: connect_timeout.unwrap_or(Duration::from_secs(1)),
+            statement_timeout: statement_timeout.unwrap_or(Duration::from_secs(30)),
+            lookups: AtomicUsize::new(0),
+            statements: AtomicUsize::new(0),
+        })
+    }
+
+    /// The number of one more lookup, which has so many statements.
+    pub(super) fn count(&self, statements: usize) -> usize {
+        self.statements.fetch_add(statements, Ordering::Relaxed);
+        self.lookups.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// What a connection is made with.
+    pub(super) fn opts(&self) -> Opts {
+        let statements = self.statements.load(Ordering::Relaxed);
+        OptsBuilder::from_opts(self.opts.clone())
+            .prefer_socket(false)
+            .tcp_nodelay(true)
+            .stmt_cache_size(statements.max(STATEMENTS_MIN))
+            .init(session(self.statement_timeout))
+            .into()
+    }
+}
+
+/// The statements that begin a session. Comments that begin `/*M!` are read by MariaDB alone, and those that begin
+/// `/*!50708` by MySQL from 5.7.8 on alone: each calls the same limit differently.
+fn session(statement_timeout: Duration) -> Vec<String> {
+    let seconds = statement_timeout.as_secs_f64();
+    let millis = statement_timeout.as_millis().max(1);
+    vec![
+        format!(
+            "set /*M!100101 max_statement_time = {seconds:.3}, */ \
+             /*!50708 max_execution_time = {millis}, */ \
+             time_zone = '+00:00', autocommit = 1"
+        ),
+        "set session transaction read only".to_owned(),
+    ]
+}
+
+fn opts(section: &Section<'_>, url: &str, place: &Place) -> Option<Opts> {
+    let query = url.split_once('?').map_or("", |(_, query)| query);
+    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+        let key = pair.split('=').next().unwrap_or_default();
+        if ["ssl", "tls", "require", "verify", "built_in"]
+            .iter()
+            .any(|word| key.starts_with(word))
+        {
+            let message = format!("`{key}`: TLS to MySQL is not built in");
+            let help = "connect over a trusted network, a TLS tunnel or `?socket=/path`";
+            section.bad(place, message, Some(help.into()));
+            return None;
+        }
+        if !URL_KEYS.contains(&key) {
+            let known = crate::config::list(URL_KEYS.iter().copied());
+            let help = format!("a URL may carry {known}; the rest are keys beside `url`");
+            section.bad(
+                place,
+                format!("`{key}` in the URL is not known here"),
+                Some(help),
+            );
+            return None;
+        }
+    }
+    let why = match Opts::from_url(url) {
+        Ok(opts) => return Some(opts),
+        Err(UrlError::UnsupportedScheme { .. }) => "it does not begin with `mysql://`".to_owned(),
+        Err(UrlError::InvalidParamValue { param, .. }) => format!("`{param}` has no such value"),
+        Err(UrlError::Parse(why)) => why.to_string(),
+        Err(_) => "it is incomplete".to_owned(),
+    };
+    section.bad(
+        place,
+        format!("not the URL of a MySQL server: {why}"),
+        Some(HELP.into()),
+    );
+    None
+}

@@ -1,0 +1,216 @@
+//! Keeps the connections of one loop: each has a task that owns it, and all take questions from one queue.
+//!
+//! A task connects, and connects again with growing pauses for as long as the server is away. When no task has or
+//! expects a connection, lookups end at once in `lookup.unavailable`; while one connects for the first time or
+//! after a break they wait for that, which takes `connect_timeout` at most. A question whose connection turns out
+//! broken is asked once more on the next one: all are reads. The queue is as long as the guard lets lookups be on
+//! their way (`in_flight_max`).
+
+use std::cell::RefCell;
+use std::collections::{HashMap, VecDeque};
+use std::panic::AssertUnwindSafe;
+use std::rc::Rc;
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+use mysql_async::{Conn, Opts};
+use tokio::sync::Notify;
+use tokio::time::{Instant, sleep, timeout};
+use tokio_util::task::AbortOnDropHandle;
+
+use super::ask::{Job, ask};
+use super::config::Config;
+use super::error;
+use crate::backend::LookupError;
+use crate::error::Code;
+
+/// The pause after the first failed attempt; it doubles from there.
+const RETRY_DELAY_MIN: Duration = Duration::from_millis(50);
+/// The longest pause between attempts.
+const RETRY_DELAY_MAX: Duration = Duration::from_secs(1);
+/// What the server may take beyond `statement_timeout` before its connection is given up.
+const SLACK: Duration = Duration::from_secs(1);
+/// For saying goodbye to a server.
+const CLOSE_MAX: Duration = Duration::from_millis(100);
+
+/// One loop's connections.
+pub(super) struct Lanes {
+    shared: Rc<Shared>,
+    _tasks: Vec<AbortOnDropHandle<()>>,
+}
+
+#[derive(Default)]
+struct Shared {
+    jobs: RefCell<VecDeque<Job>>,
+    pushed: Notify,
+    /// By connection: why it can't be made, unless it is there or expected.
+    down: RefCell<Vec<Option<LookupError>>>,
+}
+
+/// What a task makes its connections with.
+struct Settings {
+    opts: Opts,
+    connect_timeout: Duration,
+    statement_timeout: Duration,
+}
+
+impl Lanes {
+    /// Starts to connect in the background, on this loop.
+    pub(super) fn start(config: &Config) -> Self {
+        let shared = Rc::new(Shared::default());
+        shared.down.borrow_mut().resize(config.connections, None);
+        let task = |at| {
+            let settings = Settings {
+                opts: config.opts(),
+                connect_timeout: config.connect_timeout,
+                statement_timeout: config.statement_timeout,
+            };
+            let keep = keep(at, settings, Rc::clone(&shared));
+            AbortOnDropHandle::new(tokio::task::spawn_local(keep))
+        };
+        let tasks = (0..config.connections).map(task).collect();
+        Lanes {
+            shared,
+            _tasks: tasks,
+        }
+    }
+
+    /// Queues a question, unless there is nobody to ask it.
+    pub(super) fn push(&self, job: Job) -> Result<(), LookupError> {
+        if let Some(why) = self.shared.all_down() {
+            return Err(why);
+        }
+        self.shared.jobs.borrow_mut().push_back(job);
+        self.shared.pushed.notify_one();
+        Ok(())
+    }
+}
+
+impl Shared {
+    /// Why there is no connection, if there is none and none is expected.
+    fn all_down(&self) -> Option<LookupError> {
+        let down = self.down.borrow();
+        if down.iter().any(Option::is_none) {
+            return None;
+        }
+        down.iter().flatten().next().cloned()
+    }
+
+    fn set(&self, at: usize, down: Option<LookupError>) {
+        self.down.borrow_mut()[at] = down;
+        if let Some(why) = self.all_down() {
+            let jobs = std::mem::take(&mut *self.jobs.borrow_mut());
+            jobs.into_iter()
+                .for_each(|job| job.answer(Err(why.clone())));
+        }
+    }
+
+    /// The next question that somebody still waits for.
+    async fn next(&self) -> Job {
+        loop {
+            let job = self.jobs.borrow_mut().pop_front();
+            match job {
+                Some(job) if job.answer.is_closed() => {}
+                Some(job) => return job,
+                None => self.pushed.notified().await,
+            }
+        }
+    }
+}
+
+/// Why a connection is not used any more.
+enum End {
+    /// We closed it: what was still to come on it is nobody's.
+    Closed,
+    /// It broke, perhaps with a question that is worth another try.
+    Broken(Option<Job>),
+}
+
+/// Connects for as long as the backend lives.
+async fn keep(at: usize, settings: Settings, shared: Rc<Shared>) {
+    let mut again: Option<Job> = None;
+    let mut delay = RETRY_DELAY_MIN;
+    loop {
+        match connect(&settings).await {
+            Ok(mut connection) => {
+                let since = Instant::now();
+                shared.set(at, None);
+                let end = serve(&mut connection, &settings, &shared, again.take()).await;
+                // Not merely dropped: the client would then read what is still to come to its end.
+                drop(timeout(CLOSE_MAX, connection.disconnect()).await);
+                match end {
+                    End::Closed => continue,
+                    End::Broken(job) => again = job,
+                }
+                if since.elapsed() >= RETRY_DELAY_MAX {
+                    delay = RETRY_DELAY_MIN;
+                    continue;
+                }
+                // Accepted and dropped soon after: not to be asked again without a pause.
+            }
+            Err(err) => {
+                if let Some(job) = again.take() {
+                    job.answer(Err(err.clone()));
+                }
+                shared.set(at, Some(err));
+            }
+        }
+        sleep(delay).await;
+        delay = (delay * 2).min(RETRY_DELAY_MAX);
+    }
+}
+
+async fn connect(settings: &Settings) -> Result<Conn, LookupError> {
+    match timeout(settings.connect_timeout, Conn::new(settings.opts.clone())).await {
+        Ok(Ok(connection)) => Ok(connection),
+        Ok(Err(err)) => Err(error::lookup_error(&err)),
+        Err(_elapsed) => {
+            let detail = "no connection within `connect_timeout`";
+            Err(LookupError::new(Code::LookupUnavailable, detail))
+        }
+    }
+}
+
+/// Asks question after question, `again` first, until the connection is of no use any more.
+async fn serve(
+    connection: &mut Conn,
+    settings: &Settings,
+    shared: &Shared,
+    mut again: Option<Job>,
+) -> End {
+    let mut names = HashMap::new();
+    let limit = settings.statement_timeout.saturating_add(SLACK);
+    loop {
+        let (job, tried) = match again.take() {
+            Some(job) => (job, true),
+            None => (shared.next().await, false),
+        };
+        // The client panics on types that it does not know; that ends in this question.
+        let asking = AssertUnwindSafe(ask(connection, &job, &mut names)).catch_unwind();
+        match timeout(limit, asking).await {
+            Ok(Ok(Ok((reply, whole)))) => {
+                job.answer(Ok(reply));
+                if !whole {
+                    return End::Closed;
+                }
+            }
+            Ok(Ok(Err(err))) if error::is_gone(&err) && !tried => return End::Broken(Some(job)),
+            Ok(Ok(Err(err))) => {
+                job.answer(Err(error::lookup_error(&err)));
+                if error::ends_session(&err) {
+                    return End::Broken(None);
+                }
+            }
+            Ok(Err(_panic)) => {
+                let detail = "a value of a type that is not known here";
+                job.answer(Err(LookupError::new(Code::LookupBadAnswer, detail)));
+                return End::Closed;
+            }
+            Err(_elapsed) => {
+                let detail = "the server kept neither `statement_timeout` nor its answer coming";
+                job.answer(Err(LookupError::new(Code::LookupTimeout, detail)));
+                return End::Closed;
+            }
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! Compiles a lookup's keys: its statement, and with `batch` the statements of every size of a batch.
+//!
+//! A batched statement has one parameter, alone in brackets after `in`. There is one statement per power of two of
+//! values, the last value repeated to fill it, so that a server holds a handful of prepared statements per lookup and
+//! not one per number of values.
+
+use std::sync::Arc;
+
+use super::config::Config;
+use super::value;
+use crate::backend::rows::Rows;
+use crate::backend::sql::{self, Statement, Style};
+use crate::backend::{Compiled, LookupError};
+use crate::config::{Place, Section};
+use crate::value::Value;
+
+/// The largest batch: as many lookups as ever travel together.
+const BATCH_MAX: i64 = 128;
+
+/// A SQL lookup, compiled.
+pub struct Lookup {
+    /// Numbers the lookups of one backend.
+    pub(super) id: usize,
+    /// The statement for one question.
+    pub(super) sql: Arc<str>,
+    /// For each `?` of the statement, which parameter it is.
+    slots: Vec<usize>,
+    pub(super) rows: Rows,
+    pub(super) batch: Option<BatchKeys>,
+}
+
+/// `batch = { key = "column", max = 128 }`
+pub(super) struct BatchKeys {
+    /// The column that says whose a row is.
+    pub(super) key: Arc<str>,
+    /// How many values one statement carries at most.
+    pub(super) max: usize,
+    /// The statement for 1, 2, 4, ... values.
+    texts: Vec<Arc<str>>,
+}
+
+impl BatchKeys {
+    /// The statement that carries `count` values, and how many it has room for.
+    pub(super) fn text(&self, count: usize) -> (&Arc<str>, usize) {
+        let room = count.next_power_of_two();
+        let size = room.trailing_zeros() as usize;
+        (&self.texts[size.min(self.texts.len() - 1)], room)
+    }
+}
+
+impl Lookup {
+    pub(super) fn read(config: &Config, section: &mut Section<'_>) -> Option<Compiled<Lookup>> {
+        let statement = sql::read(section, Style::Question);
+        let rows = Rows::read(section);
+        let keys = match section.section("batch") {
+            Some(batch) => Some(read_batch(batch)),
+            None => None,
+        };
+        let (statement, place) = statement?;
+        let batch = match keys {
+            Some(keys) => {
+                let (key, max) = keys?;
+                Some(BatchKeys {
+                    texts: texts(&statement, max, &place, section)?,
+                    key: key.into(),
+                    max,
+                })
+            }
+            None => None,
+        };
+        let statements = batch.as_ref().map_or(1, |batch| batch.texts.len());
+        Some(Compiled {
+            lookup: Lookup {
+                id: config.count(statements),
+                sql: statement.text.into(),
+                slots: statement.slots,
+                rows,
+                batch,
+            },
+            params: statement.params,
+            yields: rows.yields(),
+        })
+    }
+
+    /// The values of the statement's places.
+    pub(super) fn bind(&self, params: &[Value]) -> Result<Vec<mysql_async::Value>, LookupError> {
+        let slots = self.slots.iter();
+        slots.map(|slot| value::param(&params[*slot])).collect()
+    }
+}
+
+fn read_batch(mut section: Section<'_>) -> Option<(String, usize)> {
+    let key = section.required_string("key", "key = \"id\"");
+    let max = section.integer("max", 1..=BATCH_MAX).unwrap_or(BATCH_MAX);
+    section.finish();
+    Some((key?.0, usize::try_from(max).ok()?))
+}
+
+/// The statement for each size up to `max`, if it has its parameter where a list can stand.
+fn texts(
+    statement: &Statement,
+    max: usize,
+    place: &Place,
+    section: &Section<'_>,
+) -> Option<Vec<Arc<str>>> {
+    let Some(at) = place_of_list(statement) else {
+        let help = "such as `select * from airports where code in (:code)`";
+        section.bad(
+            place,
+            "with `batch`, the statement's only parameter stands alone in brackets after `in`",
+            Some(help.into()),
+        );
+        return None;
+    };
+    let (head, tail) = (&statement.text[..at], &statement.text[at..]);
+    let sizes = 0..=max.next_power_of_two().trailing_zeros();
+    let text = |size| format!("{head}{}{tail}", "?, ".repeat((1_usize << size) - 1));
+    Some(sizes.map(|size| text(size).into()).collect())
+}
+
+/// Where the statement's only `?` stands, if it stands in `in (?)`.
+fn place_of_list(statement: &Statement) -> Option<usize> {
+    if statement.slots.len() != 1 {
+        return None;
+    }
+    let text = &statement.text;
+    // A `?` inside quotes or a comment is none: put in its place, a parameter would not be found.
+    let is_code = |at: usize| {
+        sql::scan(&format!("{}:p", &text[..at]), Style::Question)
+            .is_ok_and(|prefix| prefix.slots.len() == 1)
+    };
+    let (at, _) = text.match_indices('?').find(|(at, _)| is_code(*at))?;
+    let before = text[..at].trim_end().strip_suffix('(')?.trim_end();
+    let word = before.rsplit(|c: char| !c.is_alphanumeric() && c != '_');
+    let stands = word.take(1).any(|word| word.eq_ignore_ascii_case("in"))
+        && text[at + 1..].trim_start().starts_with(')');
+    stands.then_some(at)
+}

@@ -1,0 +1,111 @@
+//! `kind = "mysql"`: SQL lookups in MySQL or MariaDB, over a few connections that tasks of their own keep.
+//!
+//! In: a lookup's statement and parameters. Out: its rows, shaped. Statements are prepared and parameters bound,
+//! never spliced; sessions are read-only. With `batch`, lookups that meet in one turn of the loop travel as one
+//! `in (?, ?, ...)` (`batch.rs`). A lookup hands its question to a connection's task (`lane.rs`) and waits: when it
+//! is dropped, the task still reads the answer to its end, so no other lookup ever sees it.
+
+mod ask;
+mod batch;
+mod config;
+mod error;
+mod lane;
+mod lookup;
+mod value;
+
+use std::sync::Arc;
+
+use tokio::sync::oneshot;
+
+use self::ask::{Job, Reply, Sorting};
+use self::batch::Batch;
+pub use self::config::Config;
+use self::lane::Lanes;
+pub use self::lookup::Lookup;
+use super::{Answer, Ask, Asked, Backend, Compiled, LookupError};
+use crate::config::Section;
+use crate::error::Code;
+
+/// One loop's connections to a MySQL or MariaDB server.
+pub struct Mysql {
+    lanes: Lanes,
+}
+
+impl Backend for Mysql {
+    type Config = Config;
+    type Lookup = Lookup;
+
+    fn read_config(section: &mut Section<'_>) -> Option<Config> {
+        Config::read(section)
+    }
+
+    fn read_lookup(config: &Config, section: &mut Section<'_>) -> Option<Compiled<Lookup>> {
+        Lookup::read(config, section)
+    }
+
+    async fn connect(config: &Config) -> Self {
+        Mysql {
+            lanes: Lanes::start(config),
+        }
+    }
+
+    async fn lookup(&self, lookup: &Lookup, ask: Ask<'_>) -> Result<Answer, LookupError> {
+        if lookup.batch.is_some() {
+            let params = ask.params;
+            let mut answers = self.lookup_many(&[Asked { lookup, params }]).await;
+            return answers.pop().unwrap_or_else(|| Err(no_answer()));
+        }
+        let job = |answer| {
+            Ok(Job {
+                statement: lookup.id,
+                sql: Arc::clone(&lookup.sql),
+                params: lookup.bind(ask.params)?,
+                rows: lookup.rows,
+                sorting: Sorting::None,
+                answer,
+            })
+        };
+        let mut reply = self.run(job).await?;
+        Ok(Answer {
+            first_answer: reply.first_answer,
+            ..Answer::new(reply.values.pop().ok_or_else(no_answer)??)
+        })
+    }
+
+    fn batches(lookup: &Lookup) -> bool {
+        lookup.batch.is_some()
+    }
+
+    /// One question per lookup and `max` of its different values, all at the same time.
+    async fn lookup_many(&self, asked: &[Asked<'_, Lookup>]) -> Vec<Result<Answer, LookupError>> {
+        let mut batch = Batch::default();
+        let places: Vec<_> = asked.iter().map(|ask| batch.place(ask)).collect();
+        let questions = batch.into_questions();
+        let replies = questions.into_iter().map(async |question| {
+            let elements = question.elements.clone();
+            let reply = self.run(|answer| Ok(question.into_job(answer))).await;
+            (elements, reply)
+        });
+        let replies = futures_util::future::join_all(replies).await;
+        batch::answers(asked, &places, replies)
+    }
+}
+
+impl Mysql {
+    /// Has one of the connections ask, and waits for the reply.
+    async fn run(
+        &self,
+        job: impl FnOnce(oneshot::Sender<Result<Reply, LookupError>>) -> Result<Job, LookupError>,
+    ) -> Result<Reply, LookupError> {
+        let (sender, receiver) = oneshot::channel();
+        self.lanes.push(job(sender)?)?;
+        receiver.await.unwrap_or_else(|_| Err(no_answer()))
+    }
+}
+
+fn no_answer() -> LookupError {
+    LookupError::new(Code::ServerInternal, "the connection's task gave no answer")
+}
+
+#[cfg(test)]
+mod tests;

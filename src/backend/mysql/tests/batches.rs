@@ -1,0 +1,147 @@
+//! Lookups that travel together, each with its own answer.
+
+use super::*;
+
+/// Asks values of one lookup as one batch.
+async fn many(
+    mysql: &Mysql,
+    lookup: &Compiled<Lookup>,
+    values: &[Value],
+) -> Vec<Result<Value, Code>> {
+    let asked: Vec<_> = values
+        .iter()
+        .map(|value| Asked {
+            lookup: &lookup.lookup,
+            params: std::slice::from_ref(value),
+        })
+        .collect();
+    let answers = timeout(Duration::from_secs(60), mysql.lookup_many(&asked)).await;
+    let answers = answers.expect("a batch ends").into_iter();
+    answers
+        .map(|answer| answer.map(|answer| answer.value).map_err(|err| err.code))
+        .collect()
+}
+
+const TABLE: &str =
+    "create table t (code varchar(10) collate utf8mb4_general_ci, at int, note varchar(20))";
+
+#[tokio::test(flavor = "local")]
+async fn duplicates_missing_ones_and_nulls() {
+    let server = Server::start();
+    let rows = "insert into t values ('JFK', 1, 'Kennedy'), ('LGA', 2, 'La Guardia'), ('JFK', 3, 'again'), ('7', 4, 'seven')";
+    server.run(&[TABLE, rows]).await;
+    let sql =
+        "from t where code in (:code) order by at\"\nbatch = { key = \"code\", max = 4 }\nrows = ";
+    let (mysql, [one, every, value, strange]) = backend(
+        &format!("url = '{}'", server.url()),
+        [
+            &format!("sql = \"select note, code {sql}'one'"),
+            &format!("sql = \"select at, code {sql}'many'\nrows_max = 2"),
+            &format!("sql = \"select note, code {sql}'value'"),
+            &format!("sql = \"select note {sql}'value'"),
+        ],
+    )
+    .await;
+    let codes = ["JFK", "nix", "LGA", "JFK", "a", "b", "c"].map(Value::from);
+    let mut asked = codes.to_vec();
+    asked.extend([
+        Value::Null,
+        Value::I64(7),
+        "7".into(),
+        Value::List(vec![]),
+        "jfk".into(),
+    ]);
+    let answers = many(&mysql, &value, &asked).await;
+    let text = |text: &str| Ok(Value::from(text));
+    let empty = || Ok(Value::Null);
+    let expected = [
+        text("Kennedy"),
+        empty(),
+        text("La Guardia"),
+        text("Kennedy"),
+        empty(),
+        empty(),
+        empty(),
+        empty(),
+        text("seven"),
+        text("seven"),
+        Err(Code::LookupBadParam),
+        empty(),
+    ];
+    assert_eq!(answers, expected);
+    // Alone as in company.
+    for (value_of, expected) in asked.iter().zip(&expected) {
+        let alone = ask(&mysql, &value, &[("code", value_of.clone())]).await;
+        assert_eq!(alone, *expected, "{value_of:?}");
+    }
+    let lists = many(&mysql, &every, &codes[..3]).await;
+    let lengths = lists.iter().map(|list| match list {
+        Ok(Value::List(items)) => items.len(),
+        other => panic!("a list, not {other:?}"),
+    });
+    assert_eq!(lengths.collect::<Vec<_>>(), [2, 0, 1]);
+    let Ok(Value::Record(record)) = &many(&mysql, &one, &codes[..1]).await[0] else {
+        panic!("a row")
+    };
+    assert_eq!(
+        pairs(record),
+        [("note", "Kennedy".into()), ("code", "JFK".into())]
+    );
+    assert_eq!(
+        many(&mysql, &strange, &codes[..2]).await,
+        [Err(Code::LookupBadAnswer), Err(Code::LookupBadAnswer)]
+    );
+    server
+        .run(&["insert into t values ('LGA', 5, 'x'), ('LGA', 6, 'y')"])
+        .await;
+    let lists = many(&mysql, &every, &codes[..3]).await;
+    assert_eq!(lists[2], Err(Code::LookupTooMany));
+    assert!(
+        lists[0].is_ok(),
+        "too many rows of one are no trouble of another"
+    );
+}
+
+/// Lookups of several statements in one batch, more of them than one question carries.
+#[tokio::test(flavor = "local")]
+async fn several_statements_and_many_values() {
+    let server = Server::start();
+    let fill = "insert into t select seq, seq, concat('note ', seq) from seq_1_to_500";
+    server.run(&[TABLE, fill]).await;
+    let (mysql, [by_code, by_number]) = backend(
+        &format!("url = '{}'", server.url()),
+        [
+            "sql = 'select note, code from t where code in (:code)'\nbatch = { key = 'code', max = 100 }\nrows = 'value'",
+            "sql = 'select note, at from t where at in (:at)'\nbatch = { key = 'at' }\nrows = 'value'",
+        ],
+    )
+    .await;
+    let values: Vec<Value> = (1..=600).map(Value::I64).collect();
+    let asked: Vec<_> = values
+        .iter()
+        .flat_map(|value| {
+            [&by_code, &by_number].map(|lookup| Asked {
+                lookup: &lookup.lookup,
+                params: std::slice::from_ref(value),
+            })
+        })
+        .collect();
+    let answers = mysql.lookup_many(&asked).await;
+    assert_eq!(answers.len(), 1200);
+    for (at, answer) in answers.into_iter().enumerate() {
+        let number = at / 2 + 1;
+        let expected = if number <= 500 {
+            Value::from(format!("note {number}"))
+        } else {
+            Value::Null
+        };
+        assert_eq!(answer.expect("an answer").value, expected);
+    }
+    // 100 values make statements of 128 places, the rest smaller ones: few are ever prepared.
+    let count = "select variable_value + 0 from information_schema.global_status where variable_name = 'prepared_stmt_count'";
+    let keys = format!("sql = \"{count}\"\nrows = 'value'");
+    let Ok(Value::Double(prepared)) = ask_sql(&server, &keys, &[]).await else {
+        panic!("a number")
+    };
+    assert!(prepared < 17.0, "{prepared} statements");
+}

@@ -1,0 +1,190 @@
+//! Values of MySQL's to our own, exactly, and parameters the other way.
+//!
+//! Decimals are text as they stand; dates and times ISO 8601 text (a `timestamp` with `Z`: sessions are in UTC); `bit`
+//! an integer; text of the character set `binary` bytes. MySQL's `json` is parsed; MariaDB's is text to its clients
+//! and stays so. An unsigned integer beyond `i64` is an error, not another number.
+
+use std::fmt::Write as _;
+
+use bytes::Bytes;
+use mysql_async::consts::ColumnType;
+use mysql_async::{Column, Value as Stored};
+
+use crate::backend::LookupError;
+use crate::backend::format::bad_answer;
+use crate::backend::sql::{json_text, uuid_text};
+use crate::error::Code;
+use crate::value::{Text, Value};
+
+/// The number of the character set `binary`.
+const BINARY: u16 = 63;
+
+/// One value of a row.
+pub(super) fn value(column: &Column, stored: Stored) -> Result<Value, LookupError> {
+    match stored {
+        Stored::NULL => Ok(Value::Null),
+        Stored::Int(number) => Ok(Value::I64(number)),
+        Stored::UInt(number) => integer(column, number),
+        Stored::Float(number) => Ok(Value::Double(f64::from(number))),
+        Stored::Double(number) => Ok(Value::Double(number)),
+        Stored::Bytes(bytes) => from_bytes(column, bytes),
+        Stored::Date(..) => Ok(date(column, &stored).into()),
+        Stored::Time(..) => Ok(time(&stored).into()),
+    }
+}
+
+/// The value of one parameter.
+pub(super) fn param(value: &Value) -> Result<Stored, LookupError> {
+    Ok(match value {
+        Value::Null => Stored::NULL,
+        Value::Bool(bit) => Stored::Int(i64::from(*bit)),
+        Value::I64(number) => Stored::Int(*number),
+        Value::Double(number) if !number.is_finite() => {
+            let detail = "a double that is no finite number can't be bound";
+            return Err(LookupError::new(Code::LookupBadParam, detail));
+        }
+        Value::Double(number) => Stored::Double(*number),
+        Value::Text(text) => Stored::Bytes(text.as_bytes().to_vec()),
+        Value::Bytes(bytes) => Stored::Bytes(bytes.to_vec()),
+        Value::Uuid(uuid) => Stored::Bytes(uuid_text(uuid).into_bytes()),
+        Value::List(_) | Value::Map(_) | Value::Record(_) => {
+            Stored::Bytes(json_text(value)?.into_bytes())
+        }
+    })
+}
+
+fn integer(column: &Column, number: u64) -> Result<Value, LookupError> {
+    i64::try_from(number).map(Value::I64).map_err(|_| {
+        bad_answer(format!(
+            "{number} in the column `{}` is larger than any i64",
+            column.name_str()
+        ))
+    })
+}
+
+fn from_bytes(column: &Column, bytes: Vec<u8>) -> Result<Value, LookupError> {
+    let text =
+        |bytes: Vec<u8>| Text::from_utf8(Bytes::from(bytes)).map_or_else(Value::Bytes, Value::Text);
+    match column.column_type() {
+        ColumnType::MYSQL_TYPE_DECIMAL | ColumnType::MYSQL_TYPE_NEWDECIMAL => Ok(text(bytes)),
+        ColumnType::MYSQL_TYPE_BIT if bytes.len() <= 8 => {
+            let number = bytes
+                .iter()
+                .fold(0, |sum, byte| sum << 8 | u64::from(*byte));
+            integer(column, number)
+        }
+        ColumnType::MYSQL_TYPE_JSON => Value::from_json(&bytes).map_err(|err| {
+            bad_answer(format!(
+                "not JSON in the column `{}`: {err}",
+                column.name_str()
+            ))
+        }),
+        ColumnType::MYSQL_TYPE_VARCHAR
+        | ColumnType::MYSQL_TYPE_VAR_STRING
+        | ColumnType::MYSQL_TYPE_STRING
+        | ColumnType::MYSQL_TYPE_ENUM
+        | ColumnType::MYSQL_TYPE_SET
+        | ColumnType::MYSQL_TYPE_TINY_BLOB
+        | ColumnType::MYSQL_TYPE_BLOB
+        | ColumnType::MYSQL_TYPE_MEDIUM_BLOB
+        | ColumnType::MYSQL_TYPE_LONG_BLOB
+            if column.character_set() != BINARY =>
+        {
+            Ok(text(bytes))
+        }
+        ColumnType::MYSQL_TYPE_VARCHAR
+        | ColumnType::MYSQL_TYPE_VAR_STRING
+        | ColumnType::MYSQL_TYPE_STRING
+        | ColumnType::MYSQL_TYPE_TINY_BLOB
+        | ColumnType::MYSQL_TYPE_BLOB
+        | ColumnType::MYSQL_TYPE_MEDIUM_BLOB
+        | ColumnType::MYSQL_TYPE_LONG_BLOB
+        | ColumnType::MYSQL_TYPE_GEOMETRY
+        | ColumnType::MYSQL_TYPE_VECTOR => Ok(Value::Bytes(bytes.into())),
+        other => Err(bad_answer(format!(
+            "the column `{}` is of the type {other:?}, which is not known here",
+            column.name_str()
+        ))),
+    }
+}
+
+/// `2013-01-01`, `2013-01-01T05:15:00.25`, and with `Z` from a `timestamp`.
+fn date(column: &Column, stored: &Stored) -> String {
+    let Stored::Date(year, month, day, hour, minute, second, micros) = *stored else {
+        return String::new();
+    };
+    let mut text = format!("{year:04}-{month:02}-{day:02}");
+    let kind = column.column_type();
+    if matches!(
+        kind,
+        ColumnType::MYSQL_TYPE_DATE | ColumnType::MYSQL_TYPE_NEWDATE
+    ) {
+        return text;
+    }
+    text += &format!("T{hour:02}:{minute:02}:{second:02}");
+    fraction(&mut text, micros);
+    if kind == ColumnType::MYSQL_TYPE_TIMESTAMP {
+        text.push('Z');
+    }
+    text
+}
+
+/// `05:15:00`, `-838:59:59`: hours go on beyond a day.
+fn time(stored: &Stored) -> String {
+    let Stored::Time(negative, days, hours, minutes, seconds, micros) = *stored else {
+        return String::new();
+    };
+    let sign = if negative { "-" } else { "" };
+    let hours = u64::from(days) * 24 + u64::from(hours);
+    let mut text = format!("{sign}{hours:02}:{minutes:02}:{seconds:02}");
+    fraction(&mut text, micros);
+    text
+}
+
+/// Six digits where there is a fraction at all.
+fn fraction(text: &mut String, micros: u32) {
+    if micros != 0 {
+        write!(text, ".{micros:06}").expect("text takes everything");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(kind: ColumnType, bytes: &[u8]) -> Result<Value, Code> {
+        value(&Column::new(kind), Stored::Bytes(bytes.to_vec())).map_err(|err| err.code)
+    }
+
+    #[test]
+    fn json_is_parsed_and_bits_are_integers() {
+        let json = of(ColumnType::MYSQL_TYPE_JSON, b"[1, null]");
+        assert_eq!(json, Ok(Value::List(vec![1.into(), Value::Null])));
+        let broken = of(ColumnType::MYSQL_TYPE_JSON, b"[1,");
+        assert_eq!(broken, Err(Code::LookupBadAnswer));
+        let bits = of(ColumnType::MYSQL_TYPE_BIT, &[1, 2]);
+        assert_eq!(bits, Ok(Value::I64(258)));
+        for bad in [&[0xff; 8][..], &[0; 9]] {
+            let bits = of(ColumnType::MYSQL_TYPE_BIT, bad);
+            assert_eq!(bits, Err(Code::LookupBadAnswer));
+        }
+    }
+
+    #[test]
+    fn what_has_no_known_type_is_a_bad_answer() {
+        for kind in [
+            ColumnType::MYSQL_TYPE_TYPED_ARRAY,
+            ColumnType::MYSQL_TYPE_UNKNOWN,
+        ] {
+            assert_eq!(of(kind, b"x"), Err(Code::LookupBadAnswer), "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn doubles_that_are_no_numbers_are_not_bound() {
+        for number in [f64::NAN, f64::INFINITY] {
+            let err = param(&number.into()).unwrap_err();
+            assert_eq!(err.code, Code::LookupBadParam);
+        }
+    }
+}

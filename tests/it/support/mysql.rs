@@ -1,0 +1,66 @@
+//! A real MariaDB server with a database of its own.
+
+use std::process::Command;
+
+use tempfile::TempDir;
+
+use super::process::{Process, run};
+
+const PACKAGE: &str = "the Debian package `mariadb-server`";
+
+/// A running `mariadbd`.
+pub(crate) struct Mysql {
+    _process: Process,
+    folder: TempDir,
+}
+
+impl Mysql {
+    /// Makes a database `test` with the tables of `sql`, its statements parted by semicolons.
+    pub(crate) fn data(sql: &str) -> TempDir {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = folder.path().display();
+        let mut install = Command::new("mariadb-install-db");
+        install.args(["--no-defaults", "--user=root", "--skip-test-db"]);
+        install.arg("--auth-root-authentication-method=normal");
+        install.arg(format!("--datadir={path}/data"));
+        install.env("TMPDIR", folder.path());
+        run(&mut install, PACKAGE);
+        // Run by the server each time that it starts.
+        let once = format!("create database if not exists test;\nuse test;\n{sql}");
+        let lines = once
+            .replace(";\n", ";")
+            .replace('\n', " ")
+            .replace(';', ";\n");
+        std::fs::write(folder.path().join("init.sql"), lines).expect("the folder is ours");
+        folder
+    }
+
+    /// Starts one on `port` over these data, which come back when the port is taken.
+    pub(crate) fn start_on(port: u16, folder: TempDir) -> Result<Self, TempDir> {
+        let path = folder.path().display();
+        let mut command = Command::new("mariadbd");
+        command.args(["--no-defaults", "--user=root", "--bind-address=127.0.0.1"]);
+        command.args([format!("--port={port}"), format!("--datadir={path}/data")]);
+        command.args([
+            format!("--socket={path}/socket"),
+            format!("--pid-file={path}/pid"),
+        ]);
+        command.arg(format!("--init-file={path}/init.sql"));
+        command.arg("--innodb-buffer-pool-size=16M");
+        command.env("TMPDIR", folder.path());
+        let mut process = Process::start(&mut command, PACKAGE);
+        let ready = |line: &str| line.contains("ready for connections").then_some(());
+        if process.wait_for(ready).is_none() {
+            return Err(folder);
+        }
+        Ok(Mysql {
+            _process: process,
+            folder,
+        })
+    }
+
+    /// Kills it and gives its data back.
+    pub(crate) fn stop(self) -> TempDir {
+        self.folder
+    }
+}

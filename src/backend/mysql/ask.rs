@@ -1,6 +1,7 @@
 //! Asks one question on a connection and sorts the rows of its answer: to one lookup, or by a key to many.
 
 use std::collections::HashMap;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use futures_util::TryStreamExt as _;
@@ -19,14 +20,32 @@ use crate::value::{Names, Record, Value};
 /// Rows that nobody wants and that are read away to keep the connection; with more, it is closed instead.
 const UNWANTED_MAX: usize = 1000;
 
-/// One question, and whom to answer.
-pub(super) struct Job {
+/// One statement with its values.
+pub(super) struct Question {
     /// The lookup's number: where a connection keeps the names of its columns.
     pub(super) statement: usize,
     pub(super) sql: Arc<str>,
     pub(super) params: Vec<Stored>,
     pub(super) rows: Rows,
     pub(super) sorting: Sorting,
+}
+
+impl Question {
+    /// How long the message that carries its values can be at most.
+    pub(super) fn bytes_most(&self) -> usize {
+        let bytes = |stored: &Stored| match stored {
+            Stored::Bytes(bytes) => bytes.len(),
+            _ => 0,
+        };
+        // Beside the values themselves: a head, and for each value its type, its length and a bit for null.
+        let overhead = 64 + self.params.len() * 16;
+        self.params.iter().map(bytes).sum::<usize>() + overhead
+    }
+}
+
+/// One question, and whom to answer.
+pub(super) struct Job {
+    pub(super) question: Rc<Question>,
     pub(super) answer: oneshot::Sender<Result<Reply, LookupError>>,
 }
 
@@ -42,7 +61,12 @@ pub(super) enum Sorting {
     /// All rows are the one lookup's.
     None,
     /// A row belongs to the lookup whose key stands in this column.
-    ByKey { column: Arc<str>, keys: Vec<Key> },
+    ByKey {
+        column: Arc<str>,
+        keys: Vec<Key>,
+        /// The statement that asks for a single key.
+        alone: Arc<str>,
+    },
 }
 
 /// A value in the form in which it is compared with a key column: text and integers as text, bytes as they are.
@@ -72,22 +96,24 @@ pub(super) struct Reply {
 /// The reply, and whether it was read to its end: if not, the connection can't be used again.
 pub(super) async fn ask(
     connection: &mut Conn,
-    job: &Job,
+    question: &Question,
     names: &mut HashMap<usize, Names>,
 ) -> Result<(Reply, bool), Error> {
-    let params = match &job.params[..] {
+    let params = match &question.params[..] {
         [] => Params::Empty,
         params => Params::Positional(params.to_vec()),
     };
-    let result = connection.exec_iter(Arc::clone(&job.sql), params).await?;
+    let result = connection
+        .exec_iter(Arc::clone(&question.sql), params)
+        .await?;
     let rows = result.stream_and_drop::<Row>().await?;
     let Some(mut rows) = rows.filter(|rows| !rows.columns_ref().is_empty()) else {
         let refused = LookupError::new(Code::LookupRefused, "the statement returns no columns");
-        return Ok((Reply::of(job, &refused), true));
+        return Ok((Reply::of(question, &refused), true));
     };
-    let mut sorter = match Sorter::new(job, rows.columns_ref(), names) {
+    let mut sorter = match Sorter::new(question, rows.columns_ref(), names) {
         Ok(sorter) => sorter,
-        Err(err) => return Ok((Reply::of(job, &err), false)),
+        Err(err) => return Ok((Reply::of(question, &err), false)),
     };
     let mut unwanted = 0;
     while let Some(row) = rows.try_next().await? {
@@ -104,8 +130,8 @@ pub(super) async fn ask(
 
 impl Reply {
     /// The same error for all.
-    fn of(job: &Job, err: &LookupError) -> Self {
-        let values = vec![Err(err.clone()); job.sorting.count()];
+    fn of(question: &Question, err: &LookupError) -> Self {
+        let values = vec![Err(err.clone()); question.sorting.count()];
         Reply {
             values,
             first_answer: None,
@@ -123,25 +149,25 @@ impl Sorting {
 }
 
 /// Rows as they come, each with whom they belong to.
-struct Sorter<'j> {
+struct Sorter<'q> {
     rows: Rows,
     names: Names,
     /// Where the key stands, and the place of each.
-    keys: Option<(usize, HashMap<&'j [u8], usize>)>,
+    keys: Option<(usize, HashMap<&'q [u8], usize>)>,
     found: Vec<Vec<Result<Record, LookupError>>>,
     first_answer: Option<Instant>,
 }
 
-impl<'j> Sorter<'j> {
+impl<'q> Sorter<'q> {
     fn new(
-        job: &'j Job,
+        question: &'q Question,
         columns: &[Column],
         names: &mut HashMap<usize, Names>,
     ) -> Result<Self, LookupError> {
-        let names = names_of(columns, job.statement, names);
-        let keys = match &job.sorting {
+        let names = names_of(columns, question.statement, names);
+        let keys = match &question.sorting {
             Sorting::None => None,
-            Sorting::ByKey { column, keys } => {
+            Sorting::ByKey { column, keys, .. } => {
                 let at = names.position(column).ok_or_else(|| {
                     bad_answer(format!(
                         "no column `{column}`, which is the `key` of `batch`"
@@ -152,10 +178,10 @@ impl<'j> Sorter<'j> {
             }
         };
         Ok(Sorter {
-            rows: job.rows,
+            rows: question.rows,
             names,
             keys,
-            found: vec![Vec::new(); job.sorting.count()],
+            found: vec![Vec::new(); question.sorting.count()],
             first_answer: None,
         })
     }

@@ -5,12 +5,10 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use mysql_async::Value as Stored;
-use tokio::sync::oneshot;
 
-use super::ask::{Job, Key, Reply, Sorting, key};
+use super::ask::{Key, Question, Reply, Sorting, key};
 use super::lookup::{BatchKeys, Lookup};
 use super::value;
-use crate::backend::rows::Rows;
 use crate::backend::{Answer, Asked, LookupError};
 use crate::error::Code;
 use crate::value::Value;
@@ -66,14 +64,14 @@ impl<'a> Batch<'a> {
         Ok(Some((at, element)))
     }
 
-    /// What is to be asked.
-    pub(super) fn into_questions(self) -> Vec<Question> {
+    /// What is to be asked, and for which elements.
+    pub(super) fn into_questions(self) -> Vec<(Elements, Question)> {
         let mut questions = Vec::new();
         for (at, group) in self.groups.into_iter().enumerate() {
             let mut from = 0;
             for elements in group.elements.chunks(group.batch.max) {
                 let to = from + elements.len();
-                questions.push(Question::new(&group, elements, (at, from..to)));
+                questions.push(((at, from..to), group.question(elements)));
                 from = to;
             }
         }
@@ -81,54 +79,67 @@ impl<'a> Batch<'a> {
     }
 }
 
-/// One statement with its values.
-pub(super) struct Question {
-    /// The group, and which of its elements.
-    pub(super) elements: (usize, Range<usize>),
-    statement: usize,
-    sql: Arc<str>,
-    params: Vec<Stored>,
-    rows: Rows,
-    sorting: Sorting,
-}
-
-impl Question {
-    fn new(group: &Group<'_>, elements: &[(Key, Stored)], place: (usize, Range<usize>)) -> Self {
-        let (sql, room) = group.batch.text(elements.len());
+impl Group<'_> {
+    fn question(&self, elements: &[(Key, Stored)]) -> Question {
+        let (sql, room) = self.batch.text(elements.len());
         let mut params: Vec<Stored> = elements.iter().map(|(_, stored)| stored.clone()).collect();
-        // What is repeated adds no rows.
-        let last = params.last().cloned().unwrap_or(Stored::NULL);
-        params.resize(room, last);
+        // What is repeated adds no rows; the shortest adds the fewest bytes.
+        let shortest = elements.iter().min_by_key(|(key, _)| key.len());
+        let shortest = shortest.map_or(Stored::NULL, |(_, stored)| stored.clone());
+        params.resize(room, shortest);
         Question {
-            elements: place,
-            statement: group.lookup.id,
+            statement: self.lookup.id,
             sql: Arc::clone(sql),
             params,
-            rows: group.lookup.rows,
+            rows: self.lookup.rows,
             sorting: Sorting::ByKey {
-                column: Arc::clone(&group.batch.key),
+                column: Arc::clone(&self.batch.key),
                 keys: elements.iter().map(|(key, _)| key.clone()).collect(),
+                alone: Arc::clone(&self.lookup.sql),
             },
         }
     }
-
-    pub(super) fn into_job(self, answer: oneshot::Sender<Result<Reply, LookupError>>) -> Job {
-        Job {
-            statement: self.statement,
-            sql: self.sql,
-            params: self.params,
-            rows: self.rows,
-            sorting: self.sorting,
-            answer,
-        }
-    }
 }
+
+/// One question per element, if there are several. What is wrong with one value (too long together with the others,
+/// no text in the session's character set) is then the trouble of its own lookup.
+pub(super) fn parts(question: &Question) -> Vec<Question> {
+    let Sorting::ByKey {
+        column,
+        keys,
+        alone,
+    } = &question.sorting
+    else {
+        return Vec::new();
+    };
+    if keys.len() < 2 {
+        return Vec::new();
+    }
+    let part = |(key, stored): (&Key, &Stored)| Question {
+        statement: question.statement,
+        sql: Arc::clone(alone),
+        params: vec![stored.clone()],
+        rows: question.rows,
+        sorting: Sorting::ByKey {
+            column: Arc::clone(column),
+            keys: vec![key.clone()],
+            alone: Arc::clone(alone),
+        },
+    };
+    keys.iter().zip(&question.params).map(part).collect()
+}
+
+/// A group, and some of its elements.
+pub(super) type Elements = (usize, Range<usize>);
+
+/// The elements that were asked together, and what came of it.
+pub(super) type Replied = (Elements, Result<Reply, LookupError>);
 
 /// Each lookup's answer from the replies to the questions.
 pub(super) fn answers(
     asked: &[Asked<'_, Lookup>],
     places: &[Place],
-    replies: Vec<((usize, Range<usize>), Result<Reply, LookupError>)>,
+    replies: Vec<Replied>,
 ) -> Vec<Result<Answer, LookupError>> {
     let mut found = HashMap::new();
     for ((group, elements), reply) in replies {

@@ -3,16 +3,17 @@
 //! A task connects, and connects again with growing pauses for as long as the server is away. When no task has or
 //! expects a connection, lookups end at once in `lookup.unavailable`; while one connects for the first time or
 //! after a break they wait for that, which takes `connect_timeout` at most. A question whose connection turns out
-//! broken is asked once more on the next one: all are reads. The queue is as long as the guard lets lookups be on
-//! their way (`in_flight_max`).
+//! broken is asked once more on the next one: all are reads. The queue holds what the guard lets be on its way
+//! (`in_flight_max`) and at most about as many that were dropped.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, VecDeque};
 use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
+use mysql_async::prelude::Queryable as _;
 use mysql_async::{Conn, Opts};
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, timeout};
@@ -30,6 +31,8 @@ const RETRY_DELAY_MIN: Duration = Duration::from_millis(50);
 const RETRY_DELAY_MAX: Duration = Duration::from_secs(1);
 /// What the server may take beyond `statement_timeout` before its connection is given up.
 const SLACK: Duration = Duration::from_secs(1);
+/// With fewer questions waiting, nobody looks for those that were dropped.
+const SWEEP_MIN: usize = 1024;
 /// For saying goodbye to a server.
 const CLOSE_MAX: Duration = Duration::from_millis(100);
 
@@ -42,6 +45,8 @@ pub(super) struct Lanes {
 #[derive(Default)]
 struct Shared {
     jobs: RefCell<VecDeque<Job>>,
+    /// With how many questions waiting those are taken out that nobody waits for any more.
+    swept_at: Cell<usize>,
     pushed: Notify,
     /// By connection: why it can't be made, unless it is there or expected.
     down: RefCell<Vec<Option<LookupError>>>,
@@ -80,13 +85,23 @@ impl Lanes {
         if let Some(why) = self.shared.all_down() {
             return Err(why);
         }
-        self.shared.jobs.borrow_mut().push_back(job);
+        self.shared.add(job);
         self.shared.pushed.notify_one();
         Ok(())
     }
 }
 
 impl Shared {
+    /// Queues; once in a while without those that were dropped, so that they never outnumber the others for long.
+    fn add(&self, job: Job) {
+        let mut jobs = self.jobs.borrow_mut();
+        if jobs.len() >= self.swept_at.get().max(SWEEP_MIN) {
+            jobs.retain(|job| !job.answer.is_closed());
+            self.swept_at.set(jobs.len() * 2);
+        }
+        jobs.push_back(job);
+    }
+
     /// Why there is no connection, if there is none and none is expected.
     fn all_down(&self) -> Option<LookupError> {
         let down = self.down.borrow();
@@ -100,8 +115,9 @@ impl Shared {
         self.down.borrow_mut()[at] = down;
         if let Some(why) = self.all_down() {
             let jobs = std::mem::take(&mut *self.jobs.borrow_mut());
-            jobs.into_iter()
-                .for_each(|job| job.answer(Err(why.clone())));
+            for job in jobs {
+                job.answer(Err(why.clone()));
+            }
         }
     }
 
@@ -128,14 +144,15 @@ enum End {
 
 /// Connects for as long as the backend lives.
 async fn keep(at: usize, settings: Settings, shared: Rc<Shared>) {
+    let limit = settings.statement_timeout.saturating_add(SLACK);
     let mut again: Option<Job> = None;
     let mut delay = RETRY_DELAY_MIN;
     loop {
         match connect(&settings).await {
-            Ok(mut connection) => {
+            Ok((mut connection, bytes_max)) => {
                 let since = Instant::now();
                 shared.set(at, None);
-                let end = serve(&mut connection, &settings, &shared, again.take()).await;
+                let end = serve((&mut connection, bytes_max), limit, &shared, again.take()).await;
                 // Not merely dropped: the client would then read what is still to come to its end.
                 drop(timeout(CLOSE_MAX, connection.disconnect()).await);
                 match end {
@@ -160,9 +177,17 @@ async fn keep(at: usize, settings: Settings, shared: Rc<Shared>) {
     }
 }
 
-async fn connect(settings: &Settings) -> Result<Conn, LookupError> {
-    match timeout(settings.connect_timeout, Conn::new(settings.opts.clone())).await {
-        Ok(Ok(connection)) => Ok(connection),
+/// A connection, and the longest message that its server takes.
+async fn connect(settings: &Settings) -> Result<(Conn, usize), LookupError> {
+    let connecting = async {
+        let mut connection = Conn::new(settings.opts.clone()).await?;
+        let bytes_max = connection
+            .query_first("select @@max_allowed_packet")
+            .await?;
+        Ok((connection, bytes_max.unwrap_or(usize::MAX)))
+    };
+    match timeout(settings.connect_timeout, connecting).await {
+        Ok(Ok(connected)) => Ok(connected),
         Ok(Err(err)) => Err(error::lookup_error(&err)),
         Err(_elapsed) => {
             let detail = "no connection within `connect_timeout`";
@@ -173,20 +198,25 @@ async fn connect(settings: &Settings) -> Result<Conn, LookupError> {
 
 /// Asks question after question, `again` first, until the connection is of no use any more.
 async fn serve(
-    connection: &mut Conn,
-    settings: &Settings,
+    (connection, bytes_max): (&mut Conn, usize),
+    limit: Duration,
     shared: &Shared,
     mut again: Option<Job>,
 ) -> End {
     let mut names = HashMap::new();
-    let limit = settings.statement_timeout.saturating_add(SLACK);
     loop {
         let (job, tried) = match again.take() {
             Some(job) => (job, true),
             None => (shared.next().await, false),
         };
+        // The server would not say what is wrong, but hang up.
+        if job.question.bytes_most() > bytes_max {
+            let detail = "longer than the server's `max_allowed_packet`";
+            job.answer(Err(LookupError::new(Code::LookupBadParam, detail)));
+            continue;
+        }
         // The client panics on types that it does not know; that ends in this question.
-        let asking = AssertUnwindSafe(ask(connection, &job, &mut names)).catch_unwind();
+        let asking = AssertUnwindSafe(ask(connection, &job.question, &mut names)).catch_unwind();
         match timeout(limit, asking).await {
             Ok(Ok(Ok((reply, whole)))) => {
                 job.answer(Ok(reply));

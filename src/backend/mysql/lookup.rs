@@ -1,7 +1,7 @@
 //! Compiles a lookup's keys: its statement, and with `batch` the statements of every size of a batch.
 //!
 //! A batched statement has one parameter, alone in brackets after `in`. There is one statement per power of two of
-//! values, the last value repeated to fill it, so that a server holds a handful of prepared statements per lookup and
+//! values, one of them repeated to fill it, so that a server holds a handful of prepared statements per lookup and
 //! not one per number of values.
 
 use std::sync::Arc;
@@ -52,10 +52,7 @@ impl Lookup {
     pub(super) fn read(config: &Config, section: &mut Section<'_>) -> Option<Compiled<Lookup>> {
         let statement = sql::read(section, Style::Question);
         let rows = Rows::read(section);
-        let keys = match section.section("batch") {
-            Some(batch) => Some(read_batch(batch)),
-            None => None,
-        };
+        let keys = section.section("batch").map(read_batch);
         let (statement, place) = statement?;
         let batch = match keys {
             Some(keys) => {

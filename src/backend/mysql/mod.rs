@@ -13,11 +13,13 @@ mod lane;
 mod lookup;
 mod value;
 
+use std::rc::Rc;
 use std::sync::Arc;
 
+use futures_util::future::join_all;
 use tokio::sync::oneshot;
 
-use self::ask::{Job, Reply, Sorting};
+use self::ask::{Job, Question, Reply, Sorting};
 use self::batch::Batch;
 pub use self::config::Config;
 use self::lane::Lanes;
@@ -55,17 +57,14 @@ impl Backend for Mysql {
             let mut answers = self.lookup_many(&[Asked { lookup, params }]).await;
             return answers.pop().unwrap_or_else(|| Err(no_answer()));
         }
-        let job = |answer| {
-            Ok(Job {
-                statement: lookup.id,
-                sql: Arc::clone(&lookup.sql),
-                params: lookup.bind(ask.params)?,
-                rows: lookup.rows,
-                sorting: Sorting::None,
-                answer,
-            })
+        let question = Question {
+            statement: lookup.id,
+            sql: Arc::clone(&lookup.sql),
+            params: lookup.bind(ask.params)?,
+            rows: lookup.rows,
+            sorting: Sorting::None,
         };
-        let mut reply = self.run(job).await?;
+        let mut reply = self.ask(Rc::new(question)).await?;
         Ok(Answer {
             first_answer: reply.first_answer,
             ..Answer::new(reply.values.pop().ok_or_else(no_answer)??)
@@ -80,26 +79,41 @@ impl Backend for Mysql {
     async fn lookup_many(&self, asked: &[Asked<'_, Lookup>]) -> Vec<Result<Answer, LookupError>> {
         let mut batch = Batch::default();
         let places: Vec<_> = asked.iter().map(|ask| batch.place(ask)).collect();
-        let questions = batch.into_questions();
-        let replies = questions.into_iter().map(async |question| {
-            let elements = question.elements.clone();
-            let reply = self.run(|answer| Ok(question.into_job(answer))).await;
+        let questions = batch.into_questions().into_iter();
+        let replies = questions.map(async |(elements, question)| {
+            let reply = self.ask_by_key(Rc::new(question)).await;
             (elements, reply)
         });
-        let replies = futures_util::future::join_all(replies).await;
+        let replies = join_all(replies).await;
         batch::answers(asked, &places, replies)
     }
 }
 
 impl Mysql {
     /// Has one of the connections ask, and waits for the reply.
-    async fn run(
-        &self,
-        job: impl FnOnce(oneshot::Sender<Result<Reply, LookupError>>) -> Result<Job, LookupError>,
-    ) -> Result<Reply, LookupError> {
-        let (sender, receiver) = oneshot::channel();
-        self.lanes.push(job(sender)?)?;
+    async fn ask(&self, question: Rc<Question>) -> Result<Reply, LookupError> {
+        let (answer, receiver) = oneshot::channel();
+        self.lanes.push(Job { question, answer })?;
         receiver.await.unwrap_or_else(|_| Err(no_answer()))
+    }
+
+    /// Asks for several keys, and for each alone when they can't be asked together.
+    async fn ask_by_key(&self, question: Rc<Question>) -> Result<Reply, LookupError> {
+        let err = match self.ask(Rc::clone(&question)).await {
+            Err(err) if matches!(err.code, Code::LookupBadParam | Code::LookupBadAnswer) => err,
+            reply => return reply,
+        };
+        let parts = batch::parts(&question);
+        if parts.is_empty() {
+            return Err(err);
+        }
+        let replies = join_all(parts.into_iter().map(|part| self.ask(Rc::new(part)))).await;
+        let value =
+            |reply: Result<Reply, LookupError>| reply?.values.pop().ok_or_else(no_answer)?;
+        Ok(Reply {
+            values: replies.into_iter().map(value).collect(),
+            first_answer: None,
+        })
     }
 }
 

@@ -121,7 +121,7 @@ fn date(column: &Column, stored: &Stored) -> String {
     ) {
         return text;
     }
-    text += &format!("T{hour:02}:{minute:02}:{second:02}");
+    write!(text, "T{hour:02}:{minute:02}:{second:02}").expect("text takes everything");
     fraction(&mut text, micros);
     if kind == ColumnType::MYSQL_TYPE_TIMESTAMP {
         text.push('Z');

@@ -15,7 +15,7 @@ async fn many(
             params: std::slice::from_ref(value),
         })
         .collect();
-    let answers = timeout(Duration::from_secs(60), mysql.lookup_many(&asked)).await;
+    let answers = timeout(Duration::from_mins(1), mysql.lookup_many(&asked)).await;
     let answers = answers.expect("a batch ends").into_iter();
     answers
         .map(|answer| answer.map(|answer| answer.value).map_err(|err| err.code))
@@ -50,6 +50,7 @@ async fn duplicates_missing_ones_and_nulls() {
         "7".into(),
         Value::List(vec![]),
         "jfk".into(),
+        Value::Bytes(vec![0xff].into()),
     ]);
     let answers = many(&mysql, &value, &asked).await;
     let text = |text: &str| Ok(Value::from(text));
@@ -66,6 +67,7 @@ async fn duplicates_missing_ones_and_nulls() {
         text("seven"),
         text("seven"),
         Err(Code::LookupBadParam),
+        empty(),
         empty(),
     ];
     assert_eq!(answers, expected);
@@ -144,4 +146,32 @@ async fn several_statements_and_many_values() {
         panic!("a number")
     };
     assert!(prepared < 17.0, "{prepared} statements");
+}
+
+/// Together they are more than the server takes at a time; none of them alone is.
+#[tokio::test(flavor = "local")]
+async fn values_that_are_too_long_together_are_asked_alone() {
+    let server = Server::start();
+    server
+        .run(&[TABLE, "insert into t values ('JFK', 1, 'Kennedy')"])
+        .await;
+    let (mysql, [lookup]) = backend(
+        &format!("url = '{}'", server.url()),
+        ["sql = 'select note, code from t where code in (:code)'\nbatch = { key = 'code' }\nrows = 'value'"],
+    )
+    .await;
+    let long = |letter: &str| Value::from(letter.repeat(7 << 20));
+    let huge = Value::from("x".repeat(17 << 20));
+    let asked = [long("a"), "JFK".into(), long("b"), long("c"), huge];
+    let answers = many(&mysql, &lookup, &asked).await;
+    assert_eq!(
+        answers[..4],
+        [
+            Ok(Value::Null),
+            Ok("Kennedy".into()),
+            Ok(Value::Null),
+            Ok(Value::Null)
+        ]
+    );
+    assert_eq!(answers[4], Err(Code::LookupBadParam), "too long alone");
 }

@@ -157,7 +157,7 @@ async fn ask(
     params: &[(&str, Value)],
 ) -> Result<Value, Code> {
     let answer = testing::ask(mysql, lookup, params);
-    let answer = timeout(Duration::from_secs(60), answer).await;
+    let answer = timeout(Duration::from_mins(1), answer).await;
     answer.expect("a lookup ends").map_err(|err| err.code)
 }
 

@@ -139,16 +139,17 @@ async fn refusals_and_limits_have_their_codes() {
         .run(&[
             "create table t (n bigint unsigned)",
             "insert into t values (18446744073709551615)",
-            "create table private (n int)",
+            "create database other",
+            "create table other.private (n int)",
             "create user guest@'%' identified by 'guest'",
-            "grant select on test.t to guest@'%'",
+            "grant select on test.* to guest@'%'",
         ])
         .await;
     let url = server.url().replace("root@", "guest:guest@");
     let config = format!("url = '{url}'\nstatement_timeout = '100ms'\nconnections = 1");
     let keys = [
         ("insert into t values (1)", Code::LookupRefused),
-        ("select * from private", Code::LookupRefused),
+        ("select * from other.private", Code::LookupRefused),
         ("select * from missing", Code::LookupRefused),
         ("select from where", Code::LookupRefused),
         ("set @a = 1", Code::LookupRefused),

@@ -32,6 +32,7 @@ fn no_kind() {
       | ^^^^^^^^^^^^^^^^
       |
       = help: add `kind = "..."`, one of `sqlite`, `file`, `http`, `redis`, `memcached`, `postgres`
+      = help: add `kind = "..."`, one of `sqlite`, `file`, `http`, `redis`, `mysql`
     "#);
 }
 

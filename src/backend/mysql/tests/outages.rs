@@ -9,8 +9,8 @@ use super::*;
 
 const ONE: &str = "sql = 'select :n + 0'\nrows = 'value'";
 
-/// Asks until the answer is `wanted`; how long that took. Only a failure lasts half a minute.
-async fn until(mysql: &Mysql, lookup: &Compiled<Lookup>, wanted: &Result<Value, Code>) -> Duration {
+/// Asks until the answer is `wanted`. Only a failure lasts half a minute.
+async fn until(mysql: &Mysql, lookup: &Compiled<Lookup>, wanted: &Result<Value, Code>) {
     let since = Instant::now();
     while ask(mysql, lookup, &[("n", 1.into())]).await != *wanted {
         assert!(
@@ -19,7 +19,6 @@ async fn until(mysql: &Mysql, lookup: &Compiled<Lookup>, wanted: &Result<Value, 
         );
         tokio::task::yield_now().await;
     }
-    since.elapsed()
 }
 
 #[tokio::test(flavor = "local")]
@@ -38,8 +37,7 @@ async fn down_at_start_killed_and_back() {
         let Ok(server) = Server::start_on(port, data) else {
             panic!("starts again")
         };
-        let took = until(&mysql, &lookup, &up).await;
-        assert!(took < Duration::from_secs(10), "{took:?}");
+        until(&mysql, &lookup, &up).await;
         folder = Some(server.stop());
         until(&mysql, &lookup, &down).await;
     }

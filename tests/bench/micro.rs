@@ -1,4 +1,4 @@
-//! What each stage of a call costs by itself: decode, run, merge, report, encode, and all of it together.
+//! What each stage of a call costs by itself: decode, run, merge, encode, and all of it together with the report.
 //!
 //! The page of `tests/bench/page.thrift`, its seven lookups answered at once by closures: what is left is the program's own
 //! share, without sockets and stores. `cargo bench` prints the table.
@@ -25,7 +25,6 @@ use tributary::service::{Admission, Service};
 use tributary::thrift::{
     Body, HeadOut, Limits, Protocol, Shape, Transport, decode_struct, read_head, write_message,
 };
-use tributary::timeline::Analysis;
 use tributary::value::Value;
 use tributary::view::{Plan, merge, run};
 
@@ -94,11 +93,7 @@ async fn stages(program: Arc<Program>) -> Result<Vec<(&'static str, Duration)>, 
     let context = Context::new(Instant::now(), Instant::now() + Duration::from_hours(1));
     let ran = run(plan, schema, &guards, &params.values, &context).await;
     let merged = merge(plan, schema, &mut ran.outcomes.clone()).map_err(|err| err.detail)?;
-    let report = || ran.timeline.to_report(&Analysis::of(&ran.timeline), schema);
-    let mut reply = merged;
-    if let (Some(at), Value::Record(record)) = (plan.report_field, &mut reply) {
-        record.values[at] = report().ok_or("the IDL has a report")?;
-    }
+    let reply = merged;
     let ty = plan_result(&program)?;
     let encode = || {
         let head = HeadOut {
@@ -120,7 +115,6 @@ async fn stages(program: Arc<Program>) -> Result<Vec<(&'static str, Duration)>, 
         ),
         // Merging empties the outcomes, so they are copied for each; the copy is not its share.
         ("merge", merging.saturating_sub(copy)),
-        ("report", time(async || report()).await),
         ("encode", time(async || encode()).await),
     ];
     let service = Rc::new(
@@ -137,7 +131,7 @@ async fn stages(program: Arc<Program>) -> Result<Vec<(&'static str, Duration)>, 
             _ => None,
         },
     );
-    stages.push(("a call, bytes to bytes", whole.await));
+    stages.push(("a call with its report, bytes to bytes", whole.await));
     Ok(stages)
 }
 

@@ -58,9 +58,9 @@ fn the_sample_has_every_key_of_the_readme() {
                 "`redis`",
                 "`memcached`",
                 "`postgres`",
+                "`mysql`",
                 "`http`",
             ];
-            let kinds = ["`sqlite`", "`mysql`", "`file`", "`redis`", "`http`"];
             cells
                 .into_iter()
                 .take(3)

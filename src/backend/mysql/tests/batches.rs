@@ -24,10 +24,6 @@ async fn many(
 
 const EMPTY: Result<Value, Code> = Ok(Value::Null);
 
-fn text(text: &str) -> Result<Value, Code> {
-    Ok(text.into())
-}
-
 const TABLE: &str =
     "create table t (code varchar(10) collate utf8mb4_general_ci, at int, note varchar(20))";
 
@@ -48,6 +44,7 @@ async fn duplicates_missing_ones_and_nulls() {
         ],
     )
     .await;
+    let text = |text: &str| Ok(Value::from(text));
     let pairs_of = [
         ("JFK".into(), text("Kennedy")),
         ("nix".into(), EMPTY),

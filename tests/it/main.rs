@@ -13,6 +13,7 @@ mod scenarios; // plan, run and merge with scripted lookups and paused time; dat
 mod spans; // a lookup's span is under its own call's, however calls interleave
 mod calls; // calls byte by byte over a real socket
 mod shutdown; // signals: drain and reload
+mod admin; // the admin port: a scrape's counts, probes, requests that nobody means well with
 mod stores; // real stores that come and go
 mod clients; // real Python clients against the real binary; scripts in tests/clients
 mod docker; // the container image, built and run where an engine answers

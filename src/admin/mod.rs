@@ -2,7 +2,7 @@
 //!
 //! - `GET /livez`: 200 while every loop's last heartbeat is younger than ten seconds, otherwise 503; a line per loop
 //! - `GET /readyz`: 200 once every loop takes calls, until the server is asked to stop; otherwise 503
-//! - `GET /metrics`: all counts, in the text format of OpenMetrics
+//! - `GET /metrics`: all counts, in the text format of `OpenMetrics`
 //! - `GET /`: this list
 //!
 //! HEAD as GET; every other method is 405, every other path 404. One request per connection, few connections, all

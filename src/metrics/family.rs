@@ -281,8 +281,7 @@ fn histogram(
         return Ok(());
     };
     let bounds = bounds.iter().map(|&bound| shown(bound));
-    // The library's way to write the last bucket, `+Inf`.
-    let bounds = bounds.chain([f64::MAX]);
+    let bounds = bounds.chain([f64::INFINITY]);
     let buckets: Vec<_> = bounds.zip(counts.iter().copied()).collect();
     let count = counts.iter().sum();
     metric.encode_histogram::<NoLabels>(shown(*sum), count, &buckets, None)

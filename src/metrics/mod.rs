@@ -6,7 +6,8 @@
 //! is compared with a scrape by a test.
 
 mod family;
-mod handles;
+mod of_loop;
+mod of_program;
 mod health;
 
 use std::collections::BTreeMap;
@@ -24,10 +25,9 @@ use crate::timeline::{Fate, Source};
 use family::{Family, Kind};
 
 pub use family::{Counts, Gauge, Histogram};
-pub use handles::{
-    BackendMetrics, Closed, LoopMetrics, ProgramMetrics, Reloaded, StepMetrics, Turns, ViewMetrics,
-};
 pub use health::{Health, Heart, LIVE_WITHIN};
+pub use of_loop::{Closed, LoopMetrics, Reloaded};
+pub use of_program::{BackendMetrics, ProgramMetrics, StepMetrics, Turns, ViewMetrics};
 
 /// Bounds of calls and lookups, in nanoseconds: 250 microseconds to 5 seconds.
 const TIMES: &[u64] = &[
@@ -190,7 +190,7 @@ impl Metrics {
         &self.health
     }
 
-    /// Everything, in the text format of OpenMetrics 1.0.
+    /// Everything, in the text format of `OpenMetrics` 1.0.
     pub fn scrape(self: &Arc<Self>) -> String {
         let mut registry = Registry::default();
         registry.register_collector(Box::new(Scraped(Arc::clone(self))));

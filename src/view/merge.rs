@@ -4,8 +4,8 @@
 //! reply's value, typed. The order of arrival can't matter: it is not known here.
 
 use super::conform::Conform;
+use super::outcome::Outcome;
 use super::plan::{Plan, ReplyShape, Target};
-use super::run::Outcome;
 use crate::idl::{Schema, StructId, Type};
 use crate::value::{Record, Value};
 

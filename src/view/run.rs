@@ -15,6 +15,7 @@ use std::time::Duration;
 use tokio::time::{Instant, Sleep, sleep_until};
 use tracing::{Span, debug_span};
 
+use super::outcome::{Failure, Outcome, Ran};
 use super::plan::{Plan, Step};
 use super::step::{Asking, Sight, Start};
 use crate::backend::{Answer, LookupError};
@@ -25,53 +26,6 @@ use crate::idl::Schema;
 use crate::metrics::ViewMetrics;
 use crate::timeline::{Fate, Source, Timeline, Track};
 use crate::value::Value;
-
-/// What became of one step.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Outcome {
-    /// Its fate.
-    pub fate: Fate,
-    /// The code, when it has one.
-    pub code: Option<Code>,
-    /// The value, fitted to its target; there if the fate says so.
-    value: Value,
-}
-
-impl Outcome {
-    /// Whether there is a value to merge.
-    pub fn has_value(&self) -> bool {
-        self.fate.has_value()
-    }
-
-    /// The value, leaving null behind.
-    pub fn take_value(&mut self) -> Value {
-        std::mem::take(&mut self.value)
-    }
-}
-
-/// The required step that has no value.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Failure {
-    /// Its place in the plan.
-    pub step: usize,
-    /// What became of it.
-    pub fate: Fate,
-    /// Its code, when it has one.
-    pub code: Option<Code>,
-    /// The call's own deadline, not the lookup's timeout, ended it.
-    pub out_of_time: bool,
-}
-
-/// A plan that was run.
-#[derive(Debug)]
-pub struct Ran {
-    /// One per step, in plan order.
-    pub outcomes: Vec<Outcome>,
-    /// What happened when. `elapsed` is when the last fate was known.
-    pub timeline: Timeline,
-    /// Why the call fails, if it does.
-    pub failure: Option<Failure>,
-}
 
 /// Runs every step of `plan` to its fate.
 pub async fn run(

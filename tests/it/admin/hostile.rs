@@ -3,7 +3,7 @@
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 
-use super::{PATIENCE, Served, ask, get, status, status_of};
+use super::{PATIENCE, Served, ask, get, patiently, status, status_of};
 use crate::support::bytes;
 
 #[test]
@@ -27,7 +27,7 @@ fn only_get_and_head_of_known_pages() {
     }
     let (head, body) = asked("HEAD /metrics");
     assert_eq!((status_of(&head), body.as_str()), (200, ""));
-    let (head, body) = get(served.admin, "/?x=<script>");
+    let (head, body) = get(served.admin, "/?x=script");
     assert_eq!(status_of(&head), 200);
     assert!(
         body.contains("/readyz") && !body.contains("script"),
@@ -39,7 +39,7 @@ fn only_get_and_head_of_known_pages() {
 #[test]
 fn what_is_no_request_is_refused_and_the_next_one_is_answered() {
     let served = Served::start();
-    let many: String = (0..100).map(|at| format!("x-{at}: y\r\n")).collect();
+    let many = "x: y\r\n".repeat(100);
     let long = "a".repeat(100_000);
     for request in [
         "\r\n\r\n\r\nnonsense\r\n\r\n".to_owned(),
@@ -56,8 +56,7 @@ fn what_is_no_request_is_refused_and_the_next_one_is_answered() {
         // Some are refused with a status, some by the end of the connection; none is served.
         assert!(
             head.is_empty() || (400..500).contains(&status_of(&head)),
-            "{:.60}: {head}",
-            request
+            "{request:.60}: {head}"
         );
     }
     // A Thrift client that has the wrong port.
@@ -97,7 +96,7 @@ fn a_connection_has_one_answer_and_a_request_without_end_makes_room() {
     assert_eq!(head, "", "a seventeenth is closed at once");
     drop(held);
     // Room is made as soon as the server hears of their ends.
-    while get(served.admin, "/livez").0.is_empty() {}
+    patiently(|| !get(served.admin, "/livez").0.is_empty());
     assert_eq!(status(served.admin, "/livez"), 200);
     served.server.stop().expect("it ends well");
 }

@@ -1,12 +1,15 @@
-//! The text of a scrape, read by a reader of our own that takes nothing but what OpenMetrics allows.
+//! The text of a scrape, read by a reader of our own that takes nothing but what `OpenMetrics` allows.
 
 use std::collections::BTreeMap;
 
 /// Samples by name and labels, and the kinds of metrics by name.
 pub(super) struct Scrape {
-    samples: BTreeMap<String, Vec<(Vec<(String, String)>, f64)>>,
+    samples: BTreeMap<String, Vec<Sample>>,
     kinds: Vec<(String, String)>,
 }
+
+/// Labels, each with its value, and the number as it is written.
+type Sample = (Vec<(String, String)>, String);
 
 impl Scrape {
     /// Reads all of it, up to its end mark.
@@ -29,9 +32,8 @@ impl Scrape {
 
     fn sample(&mut self, line: &str) {
         let (series, value) = line.rsplit_once(' ').expect("a value");
-        let value = value
-            .parse()
-            .unwrap_or_else(|_| panic!("no number: {line}"));
+        let number = value.parse::<f64>();
+        assert!(number.is_ok_and(f64::is_finite), "no number: {line}");
         let (name, labels) = match series.split_once('{') {
             Some((name, labels)) => (name, labels.strip_suffix('}').expect("a brace")),
             None => (series, ""),
@@ -47,18 +49,32 @@ impl Scrape {
         self.samples
             .entry(name.to_owned())
             .or_default()
-            .push((labels, value));
+            .push((labels, value.to_owned()));
     }
 
-    /// The sum of all samples called `name` that have these labels.
+    /// The sum of all counts called `name` that have these labels.
     #[track_caller]
-    pub(super) fn sum(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
-        self.having(name, labels).iter().sum()
+    pub(super) fn sum(&self, name: &str, labels: &[(&str, &str)]) -> usize {
+        let counts = self.having(name, labels).into_iter();
+        counts
+            .map(|count| count.parse::<usize>().expect("a whole number"))
+            .sum()
     }
 
-    /// The one sample called `name` that has these labels.
+    /// The one count called `name` that has these labels.
+    #[track_caller]
+    pub(super) fn count(&self, name: &str, labels: &[(&str, &str)]) -> usize {
+        self.one(name, labels).parse().expect("a whole number")
+    }
+
+    /// The one number called `name` that has these labels.
     #[track_caller]
     pub(super) fn number(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
+        self.one(name, labels).parse().expect("a number")
+    }
+
+    #[track_caller]
+    fn one(&self, name: &str, labels: &[(&str, &str)]) -> &str {
         match self.having(name, labels)[..] {
             [one] => one,
             ref other => panic!("{name} {labels:?}: {other:?}"),
@@ -66,7 +82,7 @@ impl Scrape {
     }
 
     #[track_caller]
-    fn having(&self, name: &str, wanted: &[(&str, &str)]) -> Vec<f64> {
+    fn having(&self, name: &str, wanted: &[(&str, &str)]) -> Vec<&str> {
         let samples = self.samples.get(name);
         let samples = samples.unwrap_or_else(|| panic!("no `{name}`"));
         let has = |labels: &[(String, String)]| {
@@ -76,7 +92,7 @@ impl Scrape {
             wanted.iter().all(one)
         };
         let found = samples.iter().filter(|(labels, _)| has(labels));
-        found.map(|(_, value)| *value).collect()
+        found.map(|(_, value)| value.as_str()).collect()
     }
 
     /// The names of all metrics, as queries use them.

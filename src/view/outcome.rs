@@ -1,0 +1,52 @@
+//! What a run leaves: an outcome per step, the timeline, and why the call fails if it does.
+
+use crate::error::Code;
+use crate::timeline::{Fate, Timeline};
+use crate::value::Value;
+
+/// What became of one step.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Outcome {
+    /// Its fate.
+    pub fate: Fate,
+    /// The code, when it has one.
+    pub code: Option<Code>,
+    /// The value, fitted to its target; there if the fate says so.
+    pub(super) value: Value,
+}
+
+impl Outcome {
+    /// Whether there is a value to merge.
+    pub fn has_value(&self) -> bool {
+        self.fate.has_value()
+    }
+
+    /// The value, leaving null behind.
+    pub fn take_value(&mut self) -> Value {
+        std::mem::take(&mut self.value)
+    }
+}
+
+/// The required step that has no value.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Failure {
+    /// Its place in the plan.
+    pub step: usize,
+    /// What became of it.
+    pub fate: Fate,
+    /// Its code, when it has one.
+    pub code: Option<Code>,
+    /// The call's own deadline, not the lookup's timeout, ended it.
+    pub out_of_time: bool,
+}
+
+/// A plan that was run.
+#[derive(Debug)]
+pub struct Ran {
+    /// One per step, in plan order.
+    pub outcomes: Vec<Outcome>,
+    /// What happened when. `elapsed` is when the last fate was known.
+    pub timeline: Timeline,
+    /// Why the call fails, if it does.
+    pub failure: Option<Failure>,
+}

@@ -81,8 +81,8 @@ pub(super) async fn serve(
             Closed::TooSlow
         }
     };
-    metrics.connections_open.down();
     metrics.closed(why);
+    metrics.connections_open.down();
 }
 
 /// Why a connection ended other than by its client or by a drain.

@@ -11,6 +11,7 @@
 //! 6. [`view`] merges the values in declared order, [`timeline`] says what happened when;
 //! 7. [`service`] encodes the reply or the exception, and [`server`] writes it in the order of the calls.
 //!
+//! What happens is counted in [`metrics`], which [`admin`] shows to operators on a port and a thread of its own.
 //! [`config`] makes the plans at start; [`cli`] is the command line. The words are defined in README.
 //!
 //! # As a library
@@ -70,4 +71,6 @@ pub mod guard;
 pub mod backend;
 pub mod config;
 pub mod timeline;
+pub mod metrics;
+pub mod admin;
 pub mod cli;

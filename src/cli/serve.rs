@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use clap::Args;
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info};
+use tracing::error;
 
 use super::check::ConfigArg;
 use super::exit::{ExitStatus, Failure};
@@ -40,7 +40,7 @@ pub(super) fn run(options: &Serve, out: &mut Output) -> Result<ExitStatus, Failu
         shutdown: CancellationToken::new(),
         signals: true,
         reload: Some(Box::new(move || reload(&path))),
-        bound: Box::new(|addr| info!(%addr, "listening")),
+        bound: Box::new(server::Bound::tell),
     };
     server::run(&program, options).map_err(|err| {
         let message = format!("can't serve on `{}`: {err}", program.listen);

@@ -9,6 +9,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::admin::AdminConfig;
 use super::file::{self, BackendEntry, Config, LookupEntry, suggest};
 use super::problem::{Problem, nearest};
 use super::section::{Document, Place};
@@ -34,6 +35,8 @@ pub struct Program {
     pub drain_timeout: Duration,
     /// What clients may take up.
     pub limits: LimitsConfig,
+    /// Where operators ask how it is; nowhere if `None`.
+    pub admin: Option<AdminConfig>,
     /// The stores.
     pub backends: Vec<BackendDef>,
     /// What can be asked of them; by [`crate::guard::LookupId`].
@@ -243,7 +246,8 @@ fn compile_views(
             unknown_method(document, service, &view.name, &view.place);
             continue;
         };
-        if let Some(plan) = compile(view, method, scope) {
+        if let Some(mut plan) = compile(view, method, scope) {
+            plan.index = plans.len();
             plans.insert(Arc::clone(&view.name), plan);
         }
     }
@@ -324,6 +328,7 @@ fn assemble(
         workers: config.server.workers,
         drain_timeout: config.server.drain_timeout,
         limits: config.server.limits,
+        admin: config.admin,
         lookups: of_file.chain(of_code).collect(),
         backends: config
             .backends

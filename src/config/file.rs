@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use toml::de::DeTable;
 
+use super::admin::{AdminConfig, read_admin};
 use super::problem::{Problem, Problems, Source, nearest};
 use super::section::{Document, Place, Section, list};
 use super::server::{ServerConfig, read_server};
@@ -22,6 +23,8 @@ use crate::guard::Inject;
 pub struct Config {
     /// `[server]`
     pub server: ServerConfig,
+    /// `[admin]`, if it is there.
+    pub admin: Option<AdminConfig>,
     /// `[backends.*]`, in the file's order.
     pub backends: Vec<BackendEntry>,
     /// `[lookups.*]`, in the file's order.
@@ -121,6 +124,7 @@ pub fn read(document: &Document) -> Config {
     };
     let mut root = Section::new(document, place, table.into_inner());
     let server = read_server(&mut root);
+    let admin = read_admin(&mut root);
     let backends = named(&mut root, "backends")
         .into_iter()
         .map(read_backend)
@@ -136,6 +140,7 @@ pub fn read(document: &Document) -> Config {
     root.finish();
     Config {
         server,
+        admin,
         backends,
         lookups,
         views,

@@ -6,9 +6,11 @@ mod typed; // durations, sizes, words, numbers
 mod secret; // `env:` and `file:`
 mod file;
 mod server;
+mod admin;
 mod views;
 mod check;
 
+pub use admin::AdminConfig;
 pub use check::{Asks, BackendDef, LookupDef, Program, Registry, check, check_document};
 pub use file::{BackendEntry, Config, LookupEntry, open, read};
 pub use problem::{Problem, Problems, Source, nearest};

@@ -81,7 +81,7 @@ pub(super) fn read_server(root: &mut Section<'_>) -> ServerConfig {
         .required_string("idl", "idl = \"my.thrift\"")
         .map(|(path, place)| (section.relative(&path), place));
     let config = ServerConfig {
-        listen: read_listen(&mut section),
+        listen: read_listen(&mut section).unwrap_or_else(|| DEFAULT_LISTEN.into()),
         idl,
         service: section.string("service"),
         unserved: section.strings("unserved"),
@@ -102,10 +102,8 @@ const DEFAULT_LISTEN: &str = "127.0.0.1:9090";
 const DEFAULT_DRAIN: Duration = Duration::from_secs(10);
 
 /// A host and a port; whether the host is one of this machine's shows when it is bound.
-fn read_listen(section: &mut Section<'_>) -> String {
-    let Some((addr, place)) = section.string("listen") else {
-        return DEFAULT_LISTEN.into();
-    };
+pub(super) fn read_listen(section: &mut Section<'_>) -> Option<String> {
+    let (addr, place) = section.string("listen")?;
     let port = addr.rsplit_once(':').filter(|(host, _)| !host.is_empty());
     if port.is_none_or(|(_, port)| port.parse::<u16>().is_err()) {
         let help = "a host and a port, such as `\"127.0.0.1:9090\"` or `\"[::]:9090\"`";
@@ -115,7 +113,7 @@ fn read_listen(section: &mut Section<'_>) -> String {
             Some(help.into()),
         );
     }
-    addr
+    Some(addr)
 }
 
 fn read_limits(mut section: Section<'_>) -> LimitsConfig {

@@ -22,6 +22,7 @@ use super::LookupId;
 use crate::backend::{Answer, AnyBackend, LookupError};
 use crate::config::{Asks, BackendDef, Program};
 use crate::error::Code;
+use crate::metrics::{BackendMetrics, Histogram, Turns};
 use crate::timeline::Source;
 use crate::value::Value;
 
@@ -42,8 +43,9 @@ struct Queue {
     idle: RefCell<[Option<Waker>; WORKERS]>,
     /// A worker was woken and has not looked at the queue yet.
     woken: Cell<bool>,
-    /// Lookups that workers have taken and not answered.
-    in_flight: Cell<usize>,
+    /// Lookups that workers have taken and not answered, and those that are queued.
+    turns: Turns,
+    sizes: Histogram,
     in_flight_max: usize,
     waiting_max: usize,
 }
@@ -76,12 +78,14 @@ impl Batcher {
         program: &Arc<Program>,
         backend: &Rc<AnyBackend>,
         limits: &BackendDef,
+        metrics: &BackendMetrics,
     ) -> Self {
         let queue = Rc::new(Queue {
             entries: RefCell::default(),
             idle: RefCell::default(),
             woken: Cell::new(false),
-            in_flight: Cell::new(0),
+            turns: metrics.batched.clone(),
+            sizes: metrics.batches.clone(),
             in_flight_max: limits.in_flight_max,
             waiting_max: limits.waiting_max,
         });
@@ -130,6 +134,7 @@ impl Queue {
             return Err(LookupError::new(Code::LookupShed, "`waiting_max` reached"));
         }
         entries.push_back(entry);
+        self.turns.waiting.set(entries.len());
         drop(entries);
         self.wake_one();
         Ok(())
@@ -167,7 +172,9 @@ impl Queue {
     /// What waits, up to one batch and as many as have their turn, without those that nobody waits for any more.
     fn take(&self) -> Vec<Entry> {
         let mut entries = self.entries.borrow_mut();
-        let turns = self.in_flight_max.saturating_sub(self.in_flight.get());
+        let turns = self
+            .in_flight_max
+            .saturating_sub(self.turns.in_flight.get());
         let most = turns.min(BATCH_MAX);
         let mut batch = Vec::with_capacity(entries.len().min(most));
         while batch.len() < most
@@ -178,13 +185,16 @@ impl Queue {
                 batch.push(entry);
             }
         }
-        self.in_flight.set(self.in_flight.get() + batch.len());
+        self.turns.waiting.set(entries.len());
+        let in_flight = &self.turns.in_flight;
+        in_flight.set(in_flight.get() + batch.len());
         batch
     }
 
     /// Gives the turns of a batch back.
     fn answered(&self, count: usize) {
-        self.in_flight.set(self.in_flight.get() - count);
+        let in_flight = &self.turns.in_flight;
+        in_flight.set(in_flight.get() - count);
         if !self.entries.borrow().is_empty() {
             self.wake_one();
         }
@@ -194,6 +204,7 @@ impl Queue {
 async fn work(at: usize, queue: Rc<Queue>, program: Arc<Program>, backend: Rc<AnyBackend>) {
     loop {
         let batch = queue.next(at).await;
+        queue.sizes.observe(batch.len() as u64);
         let mut asks = Vec::with_capacity(batch.len());
         for entry in &batch {
             if let Asks::Store(_, lookup) = &program.lookups[entry.id.0].asks {

@@ -24,6 +24,7 @@ use tokio::time::Instant;
 use crate::backend::{Answer, AnyBackend, AnyLookup, Ask, LookupError};
 use crate::config::{Asks, Program};
 use crate::context::Context;
+use crate::metrics::ProgramMetrics;
 use crate::value::Value;
 
 use batch::Batcher;
@@ -47,6 +48,7 @@ pub struct Guards {
     /// Blocking closures that run or wait: the thread pool is bounded too.
     blocking: Permits,
     random: RefCell<Random>,
+    metrics: Rc<ProgramMetrics>,
     /// By [`LookupId`].
     health: Vec<LookupHealth>,
 }
@@ -68,27 +70,42 @@ impl Guarded {
 
 impl Guards {
     /// Makes every backend of `program` ready on this loop. Stores that are down do not fail this.
-    pub async fn connect(program: Arc<Program>, random: Random) -> Self {
+    pub async fn connect(
+        program: Arc<Program>,
+        random: Random,
+        metrics: Rc<ProgramMetrics>,
+    ) -> Self {
         let mut backends = Vec::with_capacity(program.backends.len());
-        for entry in &program.backends {
+        for (entry, metrics) in program.backends.iter().zip(&metrics.backends) {
             let backend = Rc::new(entry.config.connect().await);
             backends.push(Guarded {
-                batcher: Batcher::start(&program, &backend, entry),
+                batcher: Batcher::start(&program, &backend, entry, metrics),
                 backend,
-                permits: Permits::new(entry.in_flight_max, entry.waiting_max),
+                permits: Permits::new(
+                    entry.in_flight_max,
+                    entry.waiting_max,
+                    metrics.single.clone(),
+                ),
                 health: BackendHealth::default(),
             });
         }
         let health = program.lookups.iter().map(|_| LookupHealth::default());
         let health = health.collect();
-        let blocking = Permits::new(BLOCKING_MAX, BLOCKING_WAITING_MAX);
+        let turns = metrics.blocking.clone();
+        let blocking = Permits::new(BLOCKING_MAX, BLOCKING_WAITING_MAX, turns);
         Guards {
             program,
             backends,
             blocking,
             random: RefCell::new(random),
+            metrics,
             health,
         }
+    }
+
+    /// What its loop counts.
+    pub fn metrics(&self) -> &Rc<ProgramMetrics> {
+        &self.metrics
     }
 
     /// Takes note of what became of a lookup, and logs it where that is news.

@@ -21,6 +21,7 @@ use tracing::{debug, info};
 
 use crate::config::LimitsConfig;
 use crate::error::Code;
+use crate::metrics::{Closed, LoopMetrics};
 use crate::service::{Admission, Current};
 use crate::thrift::{Framer, WireError};
 
@@ -39,6 +40,7 @@ pub(super) async fn serve(
     current: Rc<Current>,
     limits: LimitsConfig,
     shutdown: CancellationToken,
+    metrics: Rc<LoopMetrics>,
 ) {
     // Replies are written whole; waiting to fill a packet would only delay them.
     let _best_effort = stream.set_nodelay(true);
@@ -50,20 +52,39 @@ pub(super) async fn serve(
         input: BytesMut::new(),
         output: BytesMut::new(),
         calls: VecDeque::new(),
+        metrics: Rc::clone(&metrics),
         hung_up: false,
         message_began: None,
         last_taken: Instant::now(),
         last_heard: Instant::now(),
     };
-    match connection.run(stream, shutdown).await {
-        Ok(()) => debug!("connection closed"),
-        Err(End::Io(err)) => debug!(error = %err, "connection lost"),
+    metrics.connections_open.up();
+    let why = match connection.run(stream, shutdown).await {
+        Ok(why) => {
+            debug!("connection closed");
+            why
+        }
+        Err(End::Io(err)) => {
+            debug!(error = %err, "connection lost");
+            Closed::Lost
+        }
         Err(End::Wire(err)) => {
             info!(code = %err.code, detail = err.detail, "connection closed: bad bytes");
+            metrics.wire_error(err.code);
+            Closed::BadBytes
         }
-        Err(End::Silent) => debug!("connection closed: idle"),
-        Err(End::Slow(code)) => info!(%code, "connection closed: too slow"),
-    }
+        Err(End::Silent) => {
+            debug!("connection closed: idle");
+            Closed::Idle
+        }
+        Err(End::Slow(code)) => {
+            info!(%code, "connection closed: too slow");
+            metrics.wire_error(code);
+            Closed::TooSlow
+        }
+    };
+    metrics.closed(why);
+    metrics.connections_open.down();
 }
 
 /// Why a connection ended other than by its client or by a drain.
@@ -100,6 +121,7 @@ struct Connection {
     output: BytesMut,
     /// In the order in which the calls came: the order of their replies.
     calls: VecDeque<Pending>,
+    metrics: Rc<LoopMetrics>,
     hung_up: bool,
     /// When the first byte of a message came that is not whole yet.
     message_began: Option<Instant>,
@@ -109,7 +131,11 @@ struct Connection {
 }
 
 impl Connection {
-    async fn run(mut self, mut stream: TcpStream, shutdown: CancellationToken) -> Result<(), End> {
+    async fn run(
+        mut self,
+        mut stream: TcpStream,
+        shutdown: CancellationToken,
+    ) -> Result<Closed, End> {
         let (mut reader, mut writer) = stream.split();
         let mut timer = Box::pin(sleep_until(self.looks_again()));
         let mut draining = shutdown.is_cancelled();
@@ -121,7 +147,11 @@ impl Connection {
             }
             let idle = self.calls.is_empty() && self.output.is_empty();
             if idle && (draining || self.hung_up) {
-                return Ok(());
+                return Ok(if self.hung_up {
+                    Closed::HungUp
+                } else {
+                    Closed::Drained
+                });
             }
             let reads = !self.hung_up && !draining && self.has_room();
             self.input.reserve(match (reads, self.input.is_empty()) {
@@ -152,6 +182,7 @@ impl Connection {
 
     fn heard(&mut self, bytes: usize) {
         self.last_heard = Instant::now();
+        self.metrics.received.add(0, bytes);
         if bytes == 0 {
             self.hung_up = true;
             self.calls.retain(|call| call.oneway);
@@ -162,6 +193,7 @@ impl Connection {
         if bytes == 0 {
             return Err(End::Io(io::ErrorKind::WriteZero.into()));
         }
+        self.metrics.sent.add(0, bytes);
         // Progress is what counts: a slow client that takes bytes is served.
         let now = Instant::now();
         self.last_taken = now;

@@ -10,7 +10,7 @@ use std::thread::JoinHandle;
 
 use tokio_util::sync::CancellationToken;
 
-use super::{Options, run};
+use super::{Bound, Options, run};
 use crate::backend::LookupError;
 use crate::backend::closure::{Closure, Input};
 use crate::config::{Problem, Program, Registry, check};
@@ -86,7 +86,7 @@ impl Server {
             shutdown: CancellationToken::new(),
             signals: true,
             reload: Some(Box::new(move || self.check().ok().map(Arc::new))),
-            bound: Box::new(|addr| tracing::info!(%addr, "listening")),
+            bound: Box::new(Bound::tell),
         };
         Ok(run(&program, options)?)
     }
@@ -101,15 +101,15 @@ impl Server {
             signals: false,
             reload: None,
             // Nobody waits any more if `spawn` has failed by then.
-            bound: Box::new(move |addr| bound.send(addr).unwrap_or_default()),
+            bound: Box::new(move |addrs| bound.send(addrs).unwrap_or_default()),
         };
         let serving = Arc::clone(&program);
         let thread = std::thread::Builder::new()
             .name("tributary".into())
             .spawn(move || run(&serving, options))?;
         match addrs.recv() {
-            Ok(addr) => Ok(Running {
-                addr,
+            Ok(bound) => Ok(Running {
+                bound,
                 program,
                 shutdown,
                 thread,
@@ -124,7 +124,7 @@ impl Server {
 
 /// A server on a thread of its own. Dropping it does not stop it.
 pub struct Running {
-    addr: SocketAddr,
+    bound: Bound,
     program: Arc<Program>,
     shutdown: CancellationToken,
     thread: JoinHandle<io::Result<()>>,
@@ -133,7 +133,17 @@ pub struct Running {
 impl Running {
     /// Where clients connect.
     pub fn addr(&self) -> SocketAddr {
-        self.addr
+        self.bound.addr
+    }
+
+    /// Where operators ask, if the configuration has an admin port.
+    pub fn admin_addr(&self) -> Option<SocketAddr> {
+        self.bound.admin
+    }
+
+    /// What `stop` begins: from now on no call is taken, and calls in flight are finished.
+    pub fn drain(&self) {
+        self.shutdown.cancel();
     }
 
     /// What is served.

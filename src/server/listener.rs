@@ -16,12 +16,19 @@ use tracing::{Instrument, debug_span, warn};
 
 use super::connection;
 use crate::config::LimitsConfig;
+use crate::metrics::{Closed, LoopMetrics};
 use crate::service::Current;
 
 /// Connections that the kernel may hold for us.
 const BACKLOG: i32 = 1024;
 /// How long to wait after a failed accept.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// A socket of its own, which nobody else listens on.
+pub(super) fn bind_one(listen: &str) -> io::Result<std::net::TcpListener> {
+    let mut sockets = bind(listen, 1)?;
+    sockets.pop().ok_or_else(|| io::ErrorKind::Other.into())
+}
 
 /// One listening socket per worker, all on one port: the kernel spreads connections among them.
 pub(super) fn bind(listen: &str, workers: usize) -> io::Result<Vec<std::net::TcpListener>> {
@@ -60,6 +67,7 @@ pub(super) async fn accept(
     current: Rc<Current>,
     limits: LimitsConfig,
     shutdown: &CancellationToken,
+    metrics: &Rc<LoopMetrics>,
 ) -> TaskTracker {
     let connections = TaskTracker::new();
     while let Some(accepted) = shutdown.run_until_cancelled(listener.accept()).await {
@@ -67,15 +75,24 @@ pub(super) async fn accept(
             Ok(accepted) => accepted,
             Err(err) => {
                 warn!(error = %err, "can't accept a connection");
+                metrics.accept_errors.count(0);
                 tokio::time::sleep(ACCEPT_PAUSE).await;
                 continue;
             }
         };
+        metrics.connections_accepted.count(0);
         if connections.len() >= limits.connections_max {
             warn!(%peer, limit = limits.connections_max, "too many connections: closed a new one");
+            metrics.closed(Closed::Refused);
             continue;
         }
-        let serving = connection::serve(stream, Rc::clone(&current), limits, shutdown.clone());
+        let serving = connection::serve(
+            stream,
+            Rc::clone(&current),
+            limits,
+            shutdown.clone(),
+            Rc::clone(metrics),
+        );
         connections.spawn_local(serving.instrument(debug_span!("connection", %peer)));
     }
     connections

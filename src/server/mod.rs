@@ -11,15 +11,19 @@ mod signals;
 
 use std::io;
 use std::net::SocketAddr;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use tokio::runtime::{Builder, LocalOptions, LocalRuntime};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 use tracing::{info, warn};
 
+use crate::admin::Admin;
 use crate::config::Program;
 use crate::guard::{BLOCKING_MAX, Random};
+use crate::metrics::{LoopMetrics, Metrics};
 use crate::service::{Current, Service};
 use signals::Signals;
 
@@ -36,18 +40,53 @@ pub struct Options {
     pub signals: bool,
     /// What SIGHUP does.
     pub reload: Option<Reload>,
-    /// Is told each bound address.
-    pub bound: Box<dyn Fn(SocketAddr) + Send>,
+    /// Is told what is bound.
+    pub bound: Box<dyn Fn(Bound) + Send>,
 }
 
-/// Serves until the shutdown, then drains. Fails when the address can't be bound.
+/// The addresses of a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bound {
+    /// Where clients connect.
+    pub addr: SocketAddr,
+    /// Where operators ask, if they may.
+    pub admin: Option<SocketAddr>,
+}
+
+impl Bound {
+    /// Says both in the log.
+    pub fn tell(self) {
+        info!(addr = %self.addr, "listening");
+        if let Some(admin) = self.admin {
+            info!(addr = %admin, port = "admin", "listening");
+        }
+    }
+}
+
+/// Serves until the shutdown, then drains. Fails when an address can't be bound. The admin port answers from
+/// before the first call to after the last.
 pub fn run(program: &Arc<Program>, options: Options) -> io::Result<()> {
     let sockets = listener::bind(&program.listen, program.workers)?;
     let addr = sockets[0].local_addr()?;
+    let metrics = Metrics::new(program.workers, options.shutdown.clone());
+    let admin = match &program.admin {
+        Some(config) => {
+            let socket = listener::bind_one(&config.listen)?;
+            Some(Admin::start(socket, Arc::clone(&metrics))?)
+        }
+        None => None,
+    };
+    let bound = Bound {
+        addr,
+        admin: admin.as_ref().map(Admin::addr),
+    };
     let (sender, programs) = watch::channel(Arc::clone(program));
     let workers: Vec<_> = sockets
         .into_iter()
-        .map(|socket| Worker {
+        .enumerate()
+        .map(|(at, socket)| Worker {
+            at,
+            metrics: Arc::clone(&metrics),
             socket,
             programs: programs.clone(),
             shutdown: options.shutdown.clone(),
@@ -68,7 +107,8 @@ pub fn run(program: &Arc<Program>, options: Options) -> io::Result<()> {
                 options,
                 programs: sender,
                 started: Arc::clone(program),
-                addr,
+                bound,
+                metrics,
             })),
             None => Ok(()),
         }
@@ -77,6 +117,8 @@ pub fn run(program: &Arc<Program>, options: Options) -> io::Result<()> {
 
 /// One loop.
 struct Worker {
+    at: usize,
+    metrics: Arc<Metrics>,
     socket: std::net::TcpListener,
     programs: watch::Receiver<Arc<Program>>,
     shutdown: CancellationToken,
@@ -103,21 +145,27 @@ impl Worker {
         let program = Arc::clone(&self.programs.borrow_and_update());
         let drain_timeout = program.drain_timeout;
         let limits = program.limits;
-        let service = Service::open(program, limits, Random::from_process()).await;
+        let metrics = LoopMetrics::new(&self.metrics, self.at);
+        let _pulse = AbortOnDropHandle::new(tokio::task::spawn_local(Rc::clone(&metrics).pulse()));
+        let service = Service::open(program, limits, Random::from_process(), &metrics).await;
         let current = Current::new(service);
         let reloading = tokio::task::spawn_local({
-            let current = std::rc::Rc::clone(&current);
+            let current = Rc::clone(&current);
+            let metrics = Rc::clone(&metrics);
             async move {
                 while self.programs.changed().await.is_ok() {
                     let program = Arc::clone(&self.programs.borrow_and_update());
-                    let service = Service::open(program, limits, Random::from_process()).await;
+                    let service =
+                        Service::open(program, limits, Random::from_process(), &metrics).await;
                     current.replace(service);
                     info!("serving the reloaded configuration");
                 }
             }
         });
         let listener = tokio::net::TcpListener::from_std(self.socket)?;
-        let connections = listener::accept(listener, current, limits, &self.shutdown).await;
+        metrics.heart.accepts();
+        let connections =
+            listener::accept(listener, current, limits, &self.shutdown, &metrics).await;
         reloading.abort();
         info!(open = connections.len(), "draining");
         connections.close();

@@ -1,14 +1,14 @@
 //! SIGTERM and SIGINT drain, a second one exits at once; SIGHUP reloads.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tracing::{error, info, warn};
 
-use super::Options;
+use super::{Bound, Options};
 use crate::config::Program;
+use crate::metrics::{Counts, Metrics, Reloaded};
 
 /// What signals act on.
 pub(super) struct Signals {
@@ -18,7 +18,8 @@ pub(super) struct Signals {
     /// What the server was started with; what a reload can't change stays as it says.
     pub(super) started: Arc<Program>,
     /// Where the server listens.
-    pub(super) addr: SocketAddr,
+    pub(super) bound: Bound,
+    pub(super) metrics: Arc<Metrics>,
 }
 
 impl Signals {
@@ -31,7 +32,8 @@ impl Signals {
         };
         // Not before the signals are heeded: who reads the address may send one at once. The socket is bound
         // all the while, so that a client's connection is held.
-        (self.options.bound)(self.addr);
+        (self.options.bound)(self.bound);
+        let reloads = self.metrics.reloads();
         let Some([mut term, mut int, mut hup]) = signals else {
             // The sender has to live as long as the server: its end would look like the end of reloads.
             return std::future::pending().await;
@@ -40,22 +42,27 @@ impl Signals {
             tokio::select! {
                 _ = term.recv() => stop(&self.options, "SIGTERM"),
                 _ = int.recv() => stop(&self.options, "SIGINT"),
-                _ = hup.recv() => self.reload(),
+                _ = hup.recv() => self.reload(&reloads),
             }
         }
     }
 
-    fn reload(&self) {
+    fn reload(&self, reloads: &Counts) {
         let Some(reload) = &self.options.reload else {
             return;
         };
         // Its problems were told by whoever checked it.
-        let Some(program) = reload() else { return };
+        let Some(program) = reload() else {
+            return reloads.count(Reloaded::Refused as usize);
+        };
+        reloads.count(Reloaded::Ok as usize);
         let started = &self.started;
-        let listener = program.listen != started.listen || program.workers != started.workers;
+        let listener = program.listen != started.listen
+            || program.workers != started.workers
+            || program.admin != started.admin;
         if listener || program.limits != started.limits {
             warn!(
-                "`server.listen`, `server.workers` and `server.limits` take effect at the next start only"
+                "`server.listen`, `server.workers`, `server.limits` and `admin` take effect at the next start only"
             );
         }
         // Workers that ended already do not mind.

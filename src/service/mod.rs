@@ -24,6 +24,7 @@ use tracing::{Instrument, debug_span};
 use crate::config::{LimitsConfig, Program};
 use crate::error::Code;
 use crate::guard::{Guards, Random};
+use crate::metrics::{LoopMetrics, ProgramMetrics};
 use crate::thrift::{Head, HeadOut, Limits, Shape, WireError, decode_struct, read_head};
 use crate::value::{Text, Value};
 use crate::view::{Plan, merge, run};
@@ -42,6 +43,7 @@ pub struct Service {
     report: Option<ReportLayout>,
     /// The room that a reply is given: what the last one took.
     reply_bytes: Cell<usize>,
+    metrics: Rc<ProgramMetrics>,
 }
 
 /// The service that new calls go to; a reload puts another in its place.
@@ -83,7 +85,7 @@ pub struct Call {
     arrived: Instant,
     oneway: bool,
     /// Gives the place back when the call ends, however it ends.
-    _slot: Slot,
+    slot: Slot,
 }
 
 impl Call {
@@ -101,18 +103,52 @@ struct Answer {
 }
 
 /// One of the calls in flight.
-struct Slot(Rc<Service>);
+struct Slot {
+    service: Rc<Service>,
+    /// Its view, as an index into the metrics'.
+    view: usize,
+    /// It came to its end, rather than be dropped.
+    ended: Cell<bool>,
+}
+
+impl Slot {
+    fn take(service: &Rc<Service>, view: usize) -> Self {
+        service.in_flight.set(service.in_flight.get() + 1);
+        service.metrics.of_loop.calls_in_flight.up();
+        Slot {
+            service: Rc::clone(service),
+            view,
+            ended: Cell::new(false),
+        }
+    }
+
+    fn ended(&self, ended: Result<(), Code>, arrived: Instant) {
+        self.ended.set(true);
+        let view = self.service.metrics.view(self.view);
+        view.ended(ended, arrived.elapsed());
+    }
+}
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        self.0.in_flight.set(self.0.in_flight.get() - 1);
+        let service = &self.service;
+        service.in_flight.set(service.in_flight.get() - 1);
+        service.metrics.of_loop.calls_in_flight.down();
+        if !self.ended.get() {
+            service.metrics.view(self.view).hung_up();
+        }
     }
 }
 
 impl Service {
     /// Makes `program` ready on this loop, within `limits`: those that the server was started with, whatever
     /// a reloaded program says.
-    pub async fn open(program: Arc<Program>, limits: LimitsConfig, random: Random) -> Self {
+    pub async fn open(
+        program: Arc<Program>,
+        limits: LimitsConfig,
+        random: Random,
+        metrics: &Rc<LoopMetrics>,
+    ) -> Self {
         let calls_max = limits.calls_max;
         let limits = Limits {
             frame_bytes_max: limits.frame_bytes_max,
@@ -120,7 +156,8 @@ impl Service {
             ..Limits::default()
         };
         let report = ReportLayout::of(&program.schema);
-        let guards = Guards::connect(Arc::clone(&program), random).await;
+        let metrics = ProgramMetrics::new(metrics, &program);
+        let guards = Guards::connect(Arc::clone(&program), random, Rc::clone(&metrics)).await;
         Service {
             program,
             guards,
@@ -129,6 +166,7 @@ impl Service {
             in_flight: Cell::new(0),
             report,
             reply_bytes: Cell::new(0),
+            metrics,
         }
     }
 
@@ -149,6 +187,7 @@ impl Service {
         let plan = self.plan_of(&head.name).map(|(_, plan)| plan);
         // Some languages' clients send an ordinary call for a method that the IDL calls oneway.
         let oneway = head.kind == TMessageType::OneWay || plan.is_some_and(|plan| plan.oneway);
+        let view = plan.map(|plan| plan.index);
         let refusal = match (head.kind, plan) {
             (TMessageType::Reply | TMessageType::Exception, _) => Some(Code::CallMessageType),
             (_, None) => Some(Code::CallUnknownMethod),
@@ -158,13 +197,13 @@ impl Service {
         if let Some(code) = refusal {
             let error = CallError::new(code);
             log::refused(&head, &error);
+            self.metrics.refused(view, code);
             return Ok(if oneway {
                 Admission::Nothing
             } else {
                 Admission::Reply(self.refuse(shape, &head, &error))
             });
         }
-        self.in_flight.set(self.in_flight.get() + 1);
         Ok(Admission::Call(Call {
             shape,
             method: head.name,
@@ -172,7 +211,7 @@ impl Service {
             body,
             arrived,
             oneway,
-            _slot: Slot(Rc::clone(self)),
+            slot: Slot::take(self, view.unwrap_or_default()),
         }))
     }
 
@@ -194,6 +233,8 @@ impl Service {
     pub async fn serve(self: Rc<Self>, call: Call) -> Option<BytesMut> {
         let answer = AssertUnwindSafe(self.answer(&call)).catch_unwind().await;
         let answer = answer.unwrap_or_else(|_panic| Err(CallError::new(Code::ServerInternal)));
+        let ended = answer.as_ref().map(|_| ()).map_err(|err| err.code);
+        call.slot.ended(ended, call.arrived);
         if call.oneway {
             return None;
         }

@@ -74,6 +74,7 @@ impl Compiler<'_> {
                 .position(|field| field.ty == Type::Struct(context))
         });
         Plan {
+            index: 0,
             method: Arc::clone(&self.method.name),
             oneway: self.method.oneway,
             params: self.method.params,

@@ -14,6 +14,8 @@ use crate::value::Value;
 /// One method's view.
 #[derive(Clone, Debug)]
 pub struct Plan {
+    /// Its place among the program's plans.
+    pub index: usize,
     /// The method.
     pub method: Arc<str>,
     /// No reply is sent.

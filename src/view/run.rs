@@ -23,6 +23,7 @@ use crate::context::{Context, Mode};
 use crate::error::Code;
 use crate::guard::Guards;
 use crate::idl::Schema;
+use crate::metrics::ViewMetrics;
 use crate::timeline::{Fate, Source, Timeline, Track};
 use crate::value::Value;
 
@@ -61,6 +62,7 @@ enum State<'a> {
 struct Running<'a> {
     plan: &'a Plan,
     sight: Sight<'a>,
+    metrics: &'a ViewMetrics,
     /// The call's span, so that lookups are its children whatever task polls them.
     span: Span,
     states: Vec<State<'a>>,
@@ -78,6 +80,8 @@ impl<'a> Running<'a> {
         let arrived = sight.context.arrived;
         let planned = arrived.elapsed();
         let steps = plan.steps.len();
+        let metrics = sight.guards.metrics().view(plan.index);
+        metrics.planned();
         let track = |step: &Step| Track {
             name: Arc::clone(&step.name),
             backend: Arc::clone(&step.backend),
@@ -93,6 +97,7 @@ impl<'a> Running<'a> {
         Running {
             plan,
             sight,
+            metrics,
             span: Span::current(),
             states: (0..steps).map(|_| State::Waiting).collect(),
             outcomes: vec![
@@ -265,6 +270,8 @@ impl<'a> Running<'a> {
         if track.started.is_none() {
             track.planned = track.planned.min(done);
         }
+        let ran = track.started.map(|started| done.saturating_sub(started));
+        self.metrics.settled(at, fate, track.source, ran);
         // A required lookup that `when` leaves out is not missed.
         let missed = !matches!(
             fate,
@@ -327,17 +334,29 @@ impl<'a> Running<'a> {
         }
     }
 
-    fn finish(self) -> Ran {
+    fn finish(mut self) -> Ran {
         let elapsed = self.sight.context.arrived.elapsed();
         let timeline = Timeline {
             mode: self.sight.context.mode,
-            tracks: self.tracks,
+            tracks: std::mem::take(&mut self.tracks),
             elapsed,
         };
         Ran {
-            outcomes: self.outcomes,
+            outcomes: std::mem::take(&mut self.outcomes),
             timeline,
-            failure: self.failure,
+            failure: self.failure.take(),
+        }
+    }
+}
+
+impl Drop for Running<'_> {
+    /// A call that is dropped half-way, as when its client hangs up, has cancelled what was open.
+    fn drop(&mut self) {
+        for (at, state) in self.states.iter().enumerate() {
+            if !matches!(state, State::Settled) {
+                self.metrics
+                    .settled(at, Fate::Cancelled, Source::None, None);
+            }
         }
     }
 }

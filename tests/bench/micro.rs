@@ -20,6 +20,7 @@ use tributary::config::{LimitsConfig, Program};
 use tributary::context::Context;
 use tributary::guard::{Guards, Random};
 use tributary::idl::Type;
+use tributary::metrics::{LoopMetrics, ProgramMetrics};
 use tributary::server::Server;
 use tributary::service::{Admission, Service};
 use tributary::thrift::{
@@ -82,7 +83,9 @@ async fn stages(program: Arc<Program>) -> Result<Vec<(&'static str, Duration)>, 
     let plan = &program.plans["getPage"];
     let message = call(&program, plan)?;
     let limits = Limits::default();
-    let guards = Guards::connect(Arc::clone(&program), Random::seeded(1)).await;
+    let counting = LoopMetrics::unscraped();
+    let metrics = ProgramMetrics::new(&counting, &program);
+    let guards = Guards::connect(Arc::clone(&program), Random::seeded(1), metrics).await;
     let decode = || {
         let (_, body) = read_head(SHAPE.protocol, &message)?;
         decode_struct(schema, plan.params, SHAPE.protocol, &body, &limits)
@@ -122,6 +125,7 @@ async fn stages(program: Arc<Program>) -> Result<Vec<(&'static str, Duration)>, 
             Arc::clone(&program),
             LimitsConfig::default(),
             Random::seeded(1),
+            &counting,
         )
         .await,
     );

@@ -13,6 +13,7 @@ mod scenarios; // plan, run and merge with scripted lookups and paused time; dat
 mod spans; // a lookup's span is under its own call's, however calls interleave
 mod calls; // calls byte by byte over a real socket
 mod shutdown; // signals: drain and reload
+mod admin; // the admin port: a scrape's counts, probes, requests that nobody means well with
 mod stores; // real stores that come and go
 mod memcached; // memcached servers under one ring, some of which go away
 mod postgres; // every type, batches, limits and outages of a real PostgreSQL

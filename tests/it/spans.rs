@@ -22,6 +22,7 @@ use tributary::backend::closure::{Closure, Input};
 use tributary::config::{Registry, check};
 use tributary::guard::Random;
 use tributary::idl::Type;
+use tributary::metrics::LoopMetrics;
 use tributary::service::{Admission, Service};
 use tributary::thrift::{Body, HeadOut, Protocol, Shape, Transport, write_message};
 use tributary::value::Value;
@@ -127,8 +128,14 @@ async fn lookups_of_interleaved_calls_are_under_their_own_call() {
     let gate = Arc::new(Barrier::new(4));
     let registry: Registry = ["a", "b", "c"].map(|name| lookup(name, &gate)).into();
     let program = Arc::new(check(config.to_str().unwrap(), &registry).unwrap());
-    let service =
-        Rc::new(Service::open(Arc::clone(&program), program.limits, Random::seeded(1)).await);
+    let metrics = LoopMetrics::unscraped();
+    let opened = Service::open(
+        Arc::clone(&program),
+        program.limits,
+        Random::seeded(1),
+        &metrics,
+    );
+    let service = Rc::new(opened.await);
 
     let paths = Paths::default();
     let subscriber = tracing_subscriber::registry().with(paths.clone());

@@ -17,6 +17,7 @@ use tributary::config::{Document, Problems, Program, Source, check_document};
 use tributary::context::{Context, Mode};
 use tributary::guard::{Guards, Random};
 use tributary::idl::Type;
+use tributary::metrics::{LoopMetrics, ProgramMetrics};
 use tributary::value::Value;
 use tributary::view::{Conform, merge, run};
 
@@ -86,7 +87,8 @@ async fn play(page: &Page, program: &Arc<Program>, mode: Mode) -> Story {
         panic!("{}: no view `{}`", page.name, call.method);
     };
     let schema = &program.schema;
-    let guards = Guards::connect(Arc::clone(program), Random::seeded(1)).await;
+    let metrics = ProgramMetrics::new(&LoopMetrics::unscraped(), program);
+    let guards = Guards::connect(Arc::clone(program), Random::seeded(1), metrics).await;
     let params = Conform::new(schema, false)
         .value(call.params.clone(), &Type::Struct(plan.params))
         .unwrap_or_else(|why| panic!("{}: the call: {why}", page.name));

@@ -57,6 +57,14 @@ impl Tributary {
         Wire::connect(self.addr)
     }
 
+    /// Where its admin port listens, which it says after its first address.
+    pub(crate) fn admin(&mut self) -> SocketAddr {
+        let said = self
+            .process
+            .wait_for(|line| bound(line).filter(|_| line.contains("admin")));
+        said.unwrap_or_else(|| panic!("no admin port:\n{}", self.process.written()))
+    }
+
     /// Where its configuration stands.
     pub(crate) fn folder(&self) -> &Path {
         self.folder.path()

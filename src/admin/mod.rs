@@ -1,0 +1,129 @@
+//! Answers operators over HTTP, from a thread of its own, so that it does while a loop is busy.
+//!
+//! - `GET /livez`: 200 while every loop's last heartbeat is younger than ten seconds, otherwise 503; a line per loop
+//! - `GET /readyz`: 200 once every loop takes calls, until the server is asked to stop; otherwise 503
+//! - `GET /metrics`: all counts, in the text format of `OpenMetrics`
+//! - `GET /`: this list
+//!
+//! HEAD as GET; every other method is 405, every other path 404. One request per connection, few connections, all
+//! over in seconds: whoever talks to this port can't take much of the machine.
+
+mod routes;
+
+use std::convert::Infallible;
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::{Request, service::service_fn};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+use tokio::runtime::{Builder, LocalOptions};
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::{debug, warn};
+
+use crate::metrics::Metrics;
+
+/// Further connections are closed at once.
+const CONNECTIONS_MAX: usize = 16;
+/// How long a connection may take from its first byte to its last.
+const CONNECTION_TIMEOUT: Duration = Duration::from_secs(5);
+/// A request's line and headers; the least that the library allows.
+const HEAD_BYTES_MAX: usize = 8 * 1024;
+/// Headers of a request.
+const HEADERS_MAX: usize = 32;
+/// How long to wait after a failed accept.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// The admin port. Dropping it closes the port and ends its thread.
+#[derive(Debug)]
+pub struct Admin {
+    addr: SocketAddr,
+    stop: CancellationToken,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Admin {
+    /// Answers on `socket`, which is not blocking, from now on.
+    pub fn start(socket: TcpListener, metrics: Arc<Metrics>) -> io::Result<Self> {
+        let addr = socket.local_addr()?;
+        let stop = CancellationToken::new();
+        let stopped = stop.clone();
+        let thread = std::thread::Builder::new()
+            .name("admin".into())
+            .spawn(move || {
+                let served = Builder::new_current_thread()
+                    .enable_all()
+                    .build_local(LocalOptions::default())
+                    .and_then(|runtime| runtime.block_on(serve(socket, metrics, stopped)));
+                if let Err(err) = served {
+                    warn!(error = %err, "the admin port does not answer");
+                }
+            })?;
+        Ok(Admin {
+            addr,
+            stop,
+            thread: Some(thread),
+        })
+    }
+
+    /// Where it listens.
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+}
+
+impl Drop for Admin {
+    fn drop(&mut self) {
+        self.stop.cancel();
+        if let Some(Err(_panic)) = self.thread.take().map(JoinHandle::join) {
+            warn!("the admin port's thread panicked");
+        }
+    }
+}
+
+async fn serve(
+    socket: TcpListener,
+    metrics: Arc<Metrics>,
+    stop: CancellationToken,
+) -> io::Result<()> {
+    let listener = tokio::net::TcpListener::from_std(socket)?;
+    let connections = TaskTracker::new();
+    while let Some(accepted) = stop.run_until_cancelled(listener.accept()).await {
+        match accepted {
+            Ok((stream, _)) if connections.len() < CONNECTIONS_MAX => {
+                connections.spawn_local(answer(stream, Arc::clone(&metrics)));
+            }
+            Ok((_, peer)) => debug!(%peer, "too many connections to the admin port"),
+            Err(err) => {
+                debug!(error = %err, "can't accept a connection to the admin port");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// One request, one answer.
+async fn answer(stream: TcpStream, metrics: Arc<Metrics>) {
+    let service = service_fn(|request: Request<Incoming>| {
+        let response = routes::answer(request.method(), request.uri().path(), &metrics);
+        async { Ok::<_, Infallible>(response) }
+    });
+    let connection = http1::Builder::new()
+        .keep_alive(false)
+        .max_buf_size(HEAD_BYTES_MAX)
+        .max_headers(HEADERS_MAX)
+        .serve_connection(TokioIo::new(stream), service);
+    match timeout(CONNECTION_TIMEOUT, connection).await {
+        Ok(Ok(())) => {}
+        Ok(Err(err)) => debug!(error = %err, "a connection to the admin port failed"),
+        Err(_elapsed) => debug!("a connection to the admin port took too long"),
+    }
+}

@@ -1,0 +1,56 @@
+//! Reads `[admin]`: the port for operators, which is not there unless it is asked for.
+
+use super::section::Section;
+use super::server::read_listen;
+
+/// `[admin]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AdminConfig {
+    /// Where operators' probes and scrapes connect; port 0 takes a free one. It has no default: nobody is to
+    /// find it open without knowing.
+    pub listen: String,
+}
+
+/// Reads `[admin]` from the whole file.
+pub(super) fn read_admin(root: &mut Section<'_>) -> Option<AdminConfig> {
+    let mut section = root.section("admin")?;
+    let listen = if section.has("listen") {
+        read_listen(&mut section)
+    } else {
+        section
+            .required_string("listen", "listen = \"127.0.0.1:9091\"")
+            .map(|(listen, _)| listen)
+    };
+    section.finish();
+    listen.map(|listen| AdminConfig { listen })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{document, whole};
+
+    /// What is read, and the messages of its problems.
+    fn read(text: &str) -> (Option<String>, Vec<String>) {
+        let document = document(text);
+        let read = read_admin(&mut whole(&document)).map(|admin| admin.listen);
+        let problems = document.problems.into_vec();
+        let messages = problems.into_iter().map(|problem| problem.message);
+        (read, messages.collect())
+    }
+
+    #[test]
+    fn there_is_a_port_only_where_one_is_named() {
+        assert_eq!(read(""), (None, vec![]));
+        let (listen, problems) = read("[admin]\nlisten = \"[::1]:0\"");
+        assert_eq!(listen.as_deref(), Some("[::1]:0"));
+        assert!(problems.is_empty(), "{problems:?}");
+        assert_eq!(read("[admin]").1, ["`listen` is missing"]);
+        assert_eq!(read("admin = true").1.len(), 1);
+        assert_eq!(
+            read("[admin]\nlisten = \"9091\"").1,
+            ["`9091` is not an address"]
+        );
+        assert_eq!(read("[admin]\nport = 9091").1.len(), 2);
+    }
+}

@@ -1,0 +1,323 @@
+//! Counts that a loop writes without locks and a scrape adds up.
+//!
+//! A [`Family`] is one metric: a series per set of label values, and per series one group of numbers for each
+//! loop that counts. A group has one writer, so that counting is a plain load and store: no locked
+//! instruction, and no cache line that loops fight over. Reading is left to the scrape, on another thread. The
+//! numbers of a group that nobody writes any more (a reloaded configuration) are kept.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::marker::PhantomData;
+use std::rc::Rc;
+#[expect(
+    clippy::disallowed_types,
+    reason = "taken at start and by scrapes, never by a call"
+)]
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder};
+use prometheus_client::metrics::MetricType;
+
+/// What the numbers of a series mean.
+#[derive(Clone, Debug)]
+pub(super) enum Kind {
+    /// One count.
+    Counter,
+    /// One count per word of a closed set, which is the last label. Words with `false` show once they are seen.
+    CounterOf(Vec<(&'static str, bool)>),
+    /// A signed number.
+    Gauge,
+    /// A length of time, kept in nanoseconds, shown in seconds.
+    GaugeOfTime,
+    /// How many values were at most each bound.
+    Histogram(&'static [u64]),
+    /// The same for lengths of time.
+    HistogramOfTime(&'static [u64]),
+}
+
+/// One number per slot: a count per word, or per bucket and then the sum.
+type Slots = Arc<[AtomicU64]>;
+
+/// One metric.
+#[derive(Debug)]
+pub(super) struct Family {
+    pub(super) name: &'static str,
+    pub(super) help: &'static str,
+    pub(super) labels: &'static [&'static str],
+    pub(super) kind: Kind,
+    #[expect(
+        clippy::disallowed_types,
+        reason = "taken at start and by scrapes, never by a call"
+    )]
+    pub(super) series: Mutex<BTreeMap<Vec<String>, Series>>,
+}
+
+/// The numbers of one set of label values.
+#[derive(Debug, Default)]
+pub(super) struct Series {
+    /// What groups counted that are gone.
+    retired: Vec<u64>,
+    live: Vec<Slots>,
+}
+
+/// A handle on counts; one per word, or one only. It stays on its loop, which alone writes it.
+#[derive(Clone, Debug)]
+pub struct Counts(Slots, OneThread);
+
+/// A handle on a number that goes up and down.
+#[derive(Clone, Debug)]
+pub struct Gauge(Slots, OneThread);
+
+/// A handle on a histogram.
+#[derive(Clone, Debug)]
+pub struct Histogram(Slots, &'static [u64], OneThread);
+
+/// Makes a handle neither `Send` nor `Sync`.
+type OneThread = PhantomData<Rc<()>>;
+
+/// With one writer nothing is lost between the load and the store.
+fn bump(slot: &AtomicU64, by: u64) {
+    let now = slot.load(Ordering::Relaxed);
+    slot.store(now.wrapping_add(by), Ordering::Relaxed);
+}
+
+impl Counts {
+    /// One more of the word at `at`.
+    pub fn count(&self, at: usize) {
+        self.add(at, 1);
+    }
+
+    /// So many more of the word at `at`.
+    pub fn add(&self, at: usize, by: usize) {
+        bump(&self.0[at], by as u64);
+    }
+}
+
+impl Gauge {
+    /// The number of now.
+    pub fn set(&self, now: usize) {
+        self.0[0].store(now as u64, Ordering::Relaxed);
+    }
+
+    /// What was set.
+    #[expect(clippy::cast_possible_truncation, reason = "a `usize` was set")]
+    pub fn get(&self) -> usize {
+        self.0[0].load(Ordering::Relaxed) as usize
+    }
+
+    /// One more.
+    pub fn up(&self) {
+        bump(&self.0[0], 1);
+    }
+
+    /// One less.
+    pub fn down(&self) {
+        bump(&self.0[0], 1_u64.wrapping_neg());
+    }
+
+    /// A length of time.
+    pub fn set_time(&self, time: Duration) {
+        self.0[0].store(nanoseconds(time), Ordering::Relaxed);
+    }
+}
+
+impl Histogram {
+    /// One more value.
+    pub fn observe(&self, value: u64) {
+        let bounds = self.1;
+        let bucket = bounds.iter().position(|bound| value <= *bound);
+        bump(&self.0[bucket.unwrap_or(bounds.len())], 1);
+        bump(&self.0[bounds.len() + 1], value);
+    }
+
+    /// One more length of time.
+    pub fn observe_time(&self, time: Duration) {
+        self.observe(nanoseconds(time));
+    }
+}
+
+fn nanoseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "what is shown need not be exact to the nanosecond"
+)]
+fn seconds(nanoseconds: u64) -> f64 {
+    nanoseconds as f64 / 1e9
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "so many lookups are never counted"
+)]
+fn plain(number: u64) -> f64 {
+    number as f64
+}
+
+impl Family {
+    /// A group of numbers for the series with these label values. Not for the path of a call.
+    fn slots(&self, values: &[&str]) -> Slots {
+        let len = match &self.kind {
+            Kind::CounterOf(words) => words.len(),
+            Kind::Histogram(bounds) | Kind::HistogramOfTime(bounds) => bounds.len() + 2,
+            Kind::Counter | Kind::Gauge | Kind::GaugeOfTime => 1,
+        };
+        let slots: Slots = (0..len).map(|_| AtomicU64::new(0)).collect();
+        let key = values.iter().map(|&value| value.to_owned()).collect();
+        let mut series = self.series.lock().unwrap_or_else(PoisonError::into_inner);
+        series.entry(key).or_default().live.push(Arc::clone(&slots));
+        slots
+    }
+
+    /// Counts of the series with these label values.
+    pub(super) fn counts(&self, values: &[&str]) -> Counts {
+        Counts(self.slots(values), PhantomData)
+    }
+
+    /// The gauge with these label values; a scrape shows the sum of all loops'.
+    pub(super) fn gauge(&self, values: &[&str]) -> Gauge {
+        Gauge(self.slots(values), PhantomData)
+    }
+
+    /// The histogram with these label values.
+    pub(super) fn histogram(&self, values: &[&str]) -> Histogram {
+        let bounds = match self.kind {
+            Kind::Histogram(bounds) | Kind::HistogramOfTime(bounds) => bounds,
+            _ => &[],
+        };
+        Histogram(self.slots(values), bounds, PhantomData)
+    }
+
+    /// Writes every series.
+    pub(super) fn encode(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        // The text form adds `_total` by itself.
+        let name = self.name.strip_suffix("_total").unwrap_or(self.name);
+        let kind = match self.kind {
+            Kind::Counter | Kind::CounterOf(_) => MetricType::Counter,
+            Kind::Gauge | Kind::GaugeOfTime => MetricType::Gauge,
+            Kind::Histogram(_) | Kind::HistogramOfTime(_) => MetricType::Histogram,
+        };
+        let mut metric = encoder.encode_descriptor(name, self.help, None, kind)?;
+        let mut series = self.series.lock().unwrap_or_else(PoisonError::into_inner);
+        for (values, series) in &mut *series {
+            let values = values.iter().map(String::as_str);
+            let labels: Vec<_> = self.labels.iter().copied().zip(values).collect();
+            self.encode_series(&mut metric, labels, &series.sum(self.kind.lasts()))?;
+        }
+        Ok(())
+    }
+
+    #[expect(
+        clippy::cast_possible_wrap,
+        reason = "numbers that went below zero wrapped"
+    )]
+    fn encode_series(
+        &self,
+        metric: &mut MetricEncoder<'_>,
+        mut labels: Vec<(&str, &str)>,
+        sums: &[u64],
+    ) -> fmt::Result {
+        let number = |at: usize| sums.get(at).copied().unwrap_or(0);
+        match &self.kind {
+            Kind::CounterOf(words) => {
+                let label = self.labels.last().copied().unwrap_or_default();
+                for (at, (word, always)) in words.iter().enumerate() {
+                    if *always || number(at) > 0 {
+                        labels.push((label, *word));
+                        labelled(metric, &labels, |metric| counter(metric, number(at)))?;
+                        labels.pop();
+                    }
+                }
+                Ok(())
+            }
+            Kind::Counter => labelled(metric, &labels, |metric| counter(metric, number(0))),
+            Kind::Gauge => labelled(metric, &labels, |metric| {
+                metric.encode_gauge(&(number(0) as i64))
+            }),
+            Kind::GaugeOfTime => labelled(metric, &labels, |metric| {
+                metric.encode_gauge(&seconds(number(0)))
+            }),
+            Kind::Histogram(bounds) => labelled(metric, &labels, |metric| {
+                histogram(metric, bounds, sums, plain)
+            }),
+            Kind::HistogramOfTime(bounds) => labelled(metric, &labels, |metric| {
+                histogram(metric, bounds, sums, seconds)
+            }),
+        }
+    }
+}
+
+/// Without labels there are no braces.
+fn labelled(
+    metric: &mut MetricEncoder<'_>,
+    labels: &Vec<(&str, &str)>,
+    encode: impl FnOnce(&mut MetricEncoder<'_>) -> fmt::Result,
+) -> fmt::Result {
+    if labels.is_empty() {
+        encode(metric)
+    } else {
+        encode(&mut metric.encode_family(labels)?)
+    }
+}
+
+type NoLabels = prometheus_client::encoding::NoLabelSet;
+
+fn counter(metric: &mut MetricEncoder<'_>, value: u64) -> fmt::Result {
+    metric.encode_counter::<NoLabels, u64, u64>(&value, None)
+}
+
+fn histogram(
+    metric: &mut MetricEncoder<'_>,
+    bounds: &[u64],
+    sums: &[u64],
+    shown: fn(u64) -> f64,
+) -> fmt::Result {
+    let (Some(counts), Some(sum)) = (sums.get(..=bounds.len()), sums.last()) else {
+        return Ok(());
+    };
+    let bounds = bounds.iter().map(|&bound| shown(bound));
+    let bounds = bounds.chain([f64::INFINITY]);
+    let buckets: Vec<_> = bounds.zip(counts.iter().copied()).collect();
+    let count = counts.iter().sum();
+    metric.encode_histogram::<NoLabels>(shown(*sum), count, &buckets, None)
+}
+
+impl Kind {
+    /// Whether what was counted stays when who counted is gone.
+    fn lasts(&self) -> bool {
+        !matches!(self, Kind::Gauge | Kind::GaugeOfTime)
+    }
+}
+
+impl Series {
+    /// The numbers of all groups together. Those of groups without a writer are put by.
+    fn sum(&mut self, lasts: bool) -> Vec<u64> {
+        let retired = &mut self.retired;
+        self.live.retain_mut(|slots| match Arc::get_mut(slots) {
+            Some(slots) => {
+                if lasts {
+                    add(retired, slots);
+                }
+                false
+            }
+            None => true,
+        });
+        let mut sums = self.retired.clone();
+        for slots in &self.live {
+            add(&mut sums, slots);
+        }
+        sums
+    }
+}
+
+fn add(sums: &mut Vec<u64>, slots: &[AtomicU64]) {
+    sums.resize(slots.len().max(sums.len()), 0);
+    for (sum, slot) in sums.iter_mut().zip(slots) {
+        *sum = sum.wrapping_add(slot.load(Ordering::Relaxed));
+    }
+}

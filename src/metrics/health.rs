@@ -1,0 +1,147 @@
+//! Whether the loops are alive and take calls, as a probe on another thread sees it.
+//!
+//! Each loop notes the time now and then ([`Heart::beat`]); a loop that is stuck stops doing so, which is how
+//! it shows. A loop that has ended is not asked for any more.
+
+#[expect(
+    clippy::disallowed_types,
+    reason = "taken at start and by probes, never by a call"
+)]
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+/// A loop whose last heartbeat is older is stuck.
+pub const LIVE_WITHIN: Duration = Duration::from_secs(10);
+
+/// All loops of a process.
+#[derive(Debug)]
+pub struct Health {
+    started: Instant,
+    loops: usize,
+    shutdown: CancellationToken,
+    #[expect(
+        clippy::disallowed_types,
+        reason = "taken at start and by probes, never by a call"
+    )]
+    hearts: Mutex<Vec<Arc<Beat>>>,
+}
+
+/// One loop's.
+#[derive(Debug)]
+struct Beat {
+    at: usize,
+    /// Milliseconds since [`Health::started`].
+    last: AtomicU64,
+    accepts: AtomicBool,
+}
+
+/// A loop's hold on its own; dropped when the loop ends.
+#[derive(Debug)]
+pub struct Heart {
+    beat: Arc<Beat>,
+    started: Instant,
+}
+
+impl Health {
+    pub(super) fn new(loops: usize, shutdown: CancellationToken) -> Self {
+        Health {
+            started: Instant::now(),
+            loops,
+            shutdown,
+            hearts: Vec::new().into(),
+        }
+    }
+
+    /// The heart of the loop at `at`, which begins to beat now.
+    pub fn heart(&self, at: usize) -> Heart {
+        let heart = Heart {
+            beat: Arc::new(Beat {
+                at,
+                last: AtomicU64::new(0),
+                accepts: AtomicBool::new(false),
+            }),
+            started: self.started,
+        };
+        heart.beat();
+        let mut hearts = self.hearts.lock().unwrap_or_else(PoisonError::into_inner);
+        hearts.push(Arc::clone(&heart.beat));
+        hearts.sort_by_key(|beat| beat.at);
+        heart
+    }
+
+    /// Each loop that runs, with the time since its last heartbeat.
+    pub fn ages(&self) -> Vec<(usize, Duration)> {
+        let now = self.started.elapsed();
+        let age = |beat: &Arc<Beat>| {
+            let last = Duration::from_millis(beat.last.load(Ordering::Relaxed));
+            (beat.at, now.saturating_sub(last))
+        };
+        self.running().iter().map(age).collect()
+    }
+
+    /// Whether every loop takes calls and none is asked to stop.
+    pub fn is_ready(&self) -> bool {
+        let running = self.running();
+        let accepting = |beat: &&Arc<Beat>| beat.accepts.load(Ordering::Relaxed);
+        !self.is_draining() && running.iter().filter(accepting).count() == self.loops
+    }
+
+    /// Whether the server was asked to stop.
+    pub fn is_draining(&self) -> bool {
+        self.shutdown.is_cancelled()
+    }
+
+    fn running(&self) -> Vec<Arc<Beat>> {
+        let mut hearts = self.hearts.lock().unwrap_or_else(PoisonError::into_inner);
+        hearts.retain_mut(|beat| Arc::get_mut(beat).is_none());
+        hearts.clone()
+    }
+}
+
+impl Heart {
+    /// The loop is alive.
+    pub fn beat(&self) {
+        let now = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.beat.last.store(now, Ordering::Relaxed);
+    }
+
+    /// The loop takes calls.
+    pub fn accepts(&self) {
+        self.beat.accepts.store(true, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_loop_that_is_stuck_shows_and_one_that_ended_does_not() {
+        let health = Health::new(2, CancellationToken::new());
+        let (first, second) = (health.heart(0), health.heart(1));
+        tokio::time::advance(LIVE_WITHIN).await;
+        second.beat();
+        assert_eq!(health.ages(), [(0, LIVE_WITHIN), (1, Duration::ZERO)]);
+        drop(first);
+        assert_eq!(health.ages(), [(1, Duration::ZERO)]);
+    }
+
+    #[test]
+    fn ready_is_when_all_loops_accept_and_none_is_to_stop() {
+        let shutdown = CancellationToken::new();
+        let health = Health::new(2, shutdown.clone());
+        let hearts = [health.heart(0), health.heart(1)];
+        assert!(!health.is_ready());
+        hearts[0].accepts();
+        assert!(!health.is_ready());
+        hearts[1].accepts();
+        assert!(health.is_ready());
+        shutdown.cancel();
+        assert!(!health.is_ready());
+    }
+}

@@ -1,0 +1,181 @@
+//! The handles of one configuration on one loop: its methods, their lookups, its backends.
+//!
+//! Resolved when the configuration is loaded, by the places that plans use, so that a call looks nothing up by
+//! label. Two configurations that name the same things count into the same series.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use super::{Counts, Gauge, Histogram, LoopMetrics, Metrics};
+use crate::config::{Asks, Program};
+use crate::error::Code;
+use crate::timeline::{Fate, Source};
+use crate::view::{Plan, Step};
+
+/// The backend of lookups that a program registers.
+const CODE: &str = "code";
+
+/// What one loop counts for one configuration.
+#[derive(Debug)]
+pub struct ProgramMetrics {
+    /// The loop's.
+    pub of_loop: Rc<LoopMetrics>,
+    /// By the place of the backend in the configuration.
+    pub backends: Vec<BackendMetrics>,
+    /// Of blocking closures.
+    pub blocking: Turns,
+    /// By [`Plan::index`].
+    views: Vec<ViewMetrics>,
+}
+
+/// One method's.
+#[derive(Debug)]
+pub struct ViewMetrics {
+    calls: Counts,
+    duration: Histogram,
+    planned: Counts,
+    steps: Vec<StepMetrics>,
+}
+
+/// One lookup's of a view.
+#[derive(Debug)]
+pub struct StepMetrics {
+    fates: Counts,
+    sources: Counts,
+    duration: Histogram,
+}
+
+/// One backend's.
+#[derive(Debug)]
+pub struct BackendMetrics {
+    /// Lookups per batch.
+    pub batches: Histogram,
+    /// Of lookups that travel in batches.
+    pub batched: Turns,
+    /// Of lookups that travel alone.
+    pub single: Turns,
+}
+
+/// Lookups that have their turn, and those that wait for it.
+#[derive(Clone, Debug)]
+pub struct Turns {
+    /// On their way.
+    pub in_flight: Gauge,
+    /// Not yet.
+    pub waiting: Gauge,
+}
+
+impl Turns {
+    fn new(metrics: &Metrics, backend: &str) -> Self {
+        Turns {
+            in_flight: metrics.families.backend_in_flight.gauge(&[backend]),
+            waiting: metrics.families.backend_waiting.gauge(&[backend]),
+        }
+    }
+
+    /// Those that nobody scrapes.
+    pub fn unscraped() -> Self {
+        Turns::new(&LoopMetrics::unscraped().metrics, CODE)
+    }
+}
+
+impl ProgramMetrics {
+    /// Those of `program` on the loop that `of_loop` belongs to.
+    pub fn new(of_loop: &Rc<LoopMetrics>, program: &Program) -> Rc<Self> {
+        let metrics = &*of_loop.metrics;
+        let backends = program.backends.iter().map(|backend| BackendMetrics {
+            batches: metrics.families.batches.histogram(&[&backend.name]),
+            batched: Turns::new(metrics, &backend.name),
+            single: Turns::new(metrics, &backend.name),
+        });
+        let mut plans: Vec<_> = program.plans.values().collect();
+        plans.sort_by_key(|plan| plan.index);
+        let names = program.backends.iter().map(|backend| &*backend.name);
+        let sources: Vec<Counts> = names
+            .chain([CODE])
+            .map(|backend| metrics.families.answers.counts(&[backend]))
+            .collect();
+        let durations: Vec<Histogram> = program
+            .lookups
+            .iter()
+            .map(|lookup| {
+                let backend = match &lookup.asks {
+                    Asks::Store(at, _) => &*program.backends[*at].name,
+                    Asks::Closure(_) => CODE,
+                };
+                let of = &metrics.families.lookup_duration;
+                of.histogram(&[backend, &lookup.name])
+            })
+            .collect();
+        let step = |method: &str, step: &Step| StepMetrics {
+            fates: metrics.families.lookups.counts(&[method, &step.name]),
+            sources: match program.lookups[step.lookup.0].asks {
+                Asks::Store(at, _) => sources[at].clone(),
+                Asks::Closure(_) => sources[program.backends.len()].clone(),
+            },
+            duration: durations[step.lookup.0].clone(),
+        };
+        let view = |plan: &Plan| ViewMetrics {
+            calls: metrics.families.calls.counts(&[&plan.method]),
+            duration: metrics.families.call_duration.histogram(&[&plan.method]),
+            planned: metrics.families.planned.counts(&[&plan.method]),
+            steps: plan.steps.iter().map(|of| step(&plan.method, of)).collect(),
+        };
+        Rc::new(ProgramMetrics {
+            backends: backends.collect(),
+            blocking: Turns::new(metrics, CODE),
+            views: plans.into_iter().map(view).collect(),
+            of_loop: Rc::clone(of_loop),
+        })
+    }
+
+    /// Those of the plan at `index`.
+    pub fn view(&self, index: usize) -> &ViewMetrics {
+        &self.views[index]
+    }
+
+    /// A call that was refused before its view, if it has one, ran.
+    pub fn refused(&self, index: Option<usize>, code: Code) {
+        let calls = index.map_or(&self.of_loop.unknown, |index| &self.views[index].calls);
+        calls.count(outcome(Err(code)));
+    }
+}
+
+/// The places of `outcome`'s words.
+fn outcome(ended: Result<(), Code>) -> usize {
+    match ended {
+        Ok(()) => 0,
+        Err(code) => code as usize + 2,
+    }
+}
+
+/// After `ok`.
+const HUNG_UP: usize = 1;
+
+impl ViewMetrics {
+    /// A call has its reply or its exception.
+    pub fn ended(&self, ended: Result<(), Code>, elapsed: Duration) {
+        self.calls.count(outcome(ended));
+        self.duration.observe_time(elapsed);
+    }
+
+    /// A call's client did not wait for its end.
+    pub fn hung_up(&self) {
+        self.calls.count(HUNG_UP);
+    }
+
+    /// A call begins all its lookups.
+    pub fn planned(&self) {
+        self.planned.add(0, self.steps.len());
+    }
+
+    /// The lookup at `step` has its fate, after `ran` on its way.
+    pub fn settled(&self, step: usize, fate: Fate, source: Source, ran: Option<Duration>) {
+        let step = &self.steps[step];
+        step.fates.count(fate as usize);
+        step.sources.count(source as usize);
+        if let Some(ran) = ran {
+            step.duration.observe_time(ran);
+        }
+    }
+}

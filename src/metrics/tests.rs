@@ -1,0 +1,112 @@
+//! What a scrape shows of what was counted, and what counting costs in correctness: nothing, across reloads.
+
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use super::*;
+
+fn metrics() -> Arc<Metrics> {
+    Metrics::new(1, CancellationToken::new())
+}
+
+#[track_caller]
+fn assert_shows(metrics: &Arc<Metrics>, line: &str) {
+    let text = metrics.scrape();
+    assert!(text.lines().any(|shown| shown == line), "{line}\n{text}");
+}
+
+#[test]
+fn words_stand_where_their_numbers_say() {
+    for (at, fate) in Fate::ALL.into_iter().enumerate() {
+        assert_eq!(fate as usize, at);
+    }
+    for (at, source) in Source::ALL.into_iter().enumerate() {
+        assert_eq!(source as usize, at);
+    }
+    for (at, code) in Code::ALL.iter().enumerate() {
+        assert_eq!(*code as usize, at);
+        assert_eq!(outcomes()[at + 2].0, code.as_str());
+    }
+}
+
+#[test]
+fn loops_add_up_and_what_a_reload_left_stays() {
+    let metrics = metrics();
+    let counts = || metrics.families.planned.counts(&["get"]);
+    let (one, two) = (counts(), counts());
+    one.add(0, 3);
+    two.add(0, 4);
+    assert_shows(
+        &metrics,
+        r#"tributary_lookups_planned_total{method="get"} 7"#,
+    );
+    drop(one);
+    assert_shows(
+        &metrics,
+        r#"tributary_lookups_planned_total{method="get"} 7"#,
+    );
+    counts().count(0);
+    assert_shows(
+        &metrics,
+        r#"tributary_lookups_planned_total{method="get"} 8"#,
+    );
+}
+
+#[test]
+fn a_gauge_ends_with_its_owner_and_may_be_negative_in_between() {
+    let metrics = metrics();
+    let gauge = metrics.families.calls_in_flight.gauge(&[]);
+    gauge.down();
+    assert_shows(&metrics, "tributary_calls_in_flight -1");
+    gauge.set(5);
+    gauge.up();
+    assert_eq!(gauge.get(), 6);
+    assert_shows(&metrics, "tributary_calls_in_flight 6");
+    drop(gauge);
+    assert_shows(&metrics, "tributary_calls_in_flight 0");
+}
+
+#[test]
+fn a_bound_belongs_to_its_bucket_and_the_last_has_no_end() {
+    let metrics = metrics();
+    let histogram = metrics.families.call_duration.histogram(&["get"]);
+    for micros in [250, 251, 60_000_000] {
+        histogram.observe_time(Duration::from_micros(micros));
+    }
+    let line = |text: &str| format!("tributary_call_duration_seconds_{text}");
+    for text in [
+        r#"bucket{le="0.00025",method="get"} 1"#,
+        r#"bucket{le="0.0005",method="get"} 2"#,
+        r#"bucket{le="5.0",method="get"} 2"#,
+        r#"bucket{le="+Inf",method="get"} 3"#,
+        r#"count{method="get"} 3"#,
+        r#"sum{method="get"} 60.000501"#,
+    ] {
+        assert_shows(&metrics, &line(text));
+    }
+}
+
+#[test]
+fn a_name_from_the_configuration_can_not_break_a_line() {
+    let metrics = metrics();
+    let _counts = metrics.families.planned.counts(&["a\"} 1\nb"]);
+    let line = r#"tributary_lookups_planned_total{method="a\"} 1\nb"} 0"#;
+    assert_shows(&metrics, line);
+}
+
+#[test]
+fn codes_of_other_areas_show_only_if_they_happen() {
+    let metrics = metrics();
+    let counts = metrics.families.wire_errors.counts(&[]);
+    assert_shows(
+        &metrics,
+        r#"tributary_wire_errors_total{code="wire.invalid"} 0"#,
+    );
+    assert!(!metrics.scrape().contains("code=\"call.deadline\""));
+    counts.count(Code::CallDeadline as usize);
+    assert_shows(
+        &metrics,
+        r#"tributary_wire_errors_total{code="call.deadline"} 1"#,
+    );
+}

@@ -1,0 +1,201 @@
+//! The admin port: what a scrape shows after a scripted load, probes while a loop is stuck and while the server
+//! drains, and requests that nobody means well with.
+
+mod counts;
+mod hostile;
+mod probes;
+mod scrape; // the reader they share
+
+use std::fs;
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
+#[expect(
+    clippy::disallowed_types,
+    reason = "a closure of the library has to be `Sync`"
+)]
+use std::sync::Mutex;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread;
+use std::time::Duration;
+
+use tempfile::TempDir;
+use tributary::backend::LookupError;
+use tributary::cli::call_json;
+use tributary::error::Code;
+use tributary::server::{Running, Server};
+use tributary::value::Value;
+
+use scrape::Scrape;
+
+const IDL: &str = r"
+struct Page { 1: string a, 2: string b, 3: string c, 4: string d }
+struct Box { 1: required string code }
+service Pages {
+  Page page(1: string code)
+  Box box(1: string code)
+  Page slow(1: string code)
+  string wait()
+}
+";
+
+const CONFIG: &str = r#"
+[server]
+idl = "pages.thrift"
+listen = "127.0.0.1:0"
+[admin]
+listen = "127.0.0.1:0"
+
+[backends.airports]
+kind = "file"
+path = "airports.csv"
+
+[lookups.name]
+backend = "airports"
+key = { code = "{code}" }
+rows = "one"
+columns = ["name"]
+
+[lookups.never]
+backend = "airports"
+rows = "one"
+inject = { delay = "1h" }
+
+[views.slow]
+deadline = "1h"
+[views.slow.lookups]
+a = { use = "name" }
+b = { use = "never" }
+
+[views.page.lookups]
+a = { use = "name" }
+b = { use = "name", default = "none" }
+c = { use = "fails" }
+d = { use = "name", with = { code = "c" } }
+
+[views.box.lookups]
+code = { use = "name", required = true }
+
+[views.wait.lookups]
+it = "blocks"
+"#;
+
+/// A server in this process, and the folder it reads.
+struct Served {
+    server: Running,
+    admin: SocketAddr,
+    /// Ends the call of `wait` that is on the loop.
+    release: Sender<()>,
+    /// Tells that the loop is stuck.
+    stuck: Receiver<()>,
+    _folder: TempDir,
+}
+
+impl Served {
+    fn start() -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let write = |name: &str, text: &str| {
+            fs::write(folder.path().join(name), text).expect("the folder is ours");
+        };
+        write("pages.thrift", IDL);
+        write("tributary.toml", CONFIG);
+        write("airports.csv", "code,name\nJFK,Kennedy\nLAX,Los Angeles\n");
+        let (release, released) = channel();
+        let (sticks, stuck) = channel();
+        #[expect(
+            clippy::disallowed_types,
+            reason = "a closure of the library has to be `Sync`"
+        )]
+        let channels = Arc::new(Mutex::new((sticks, released)));
+        let server = Server::new(folder.path().join("tributary.toml"))
+            .lookup("fails", &[], async |_| {
+                Err(LookupError::new(Code::LookupRefused, "always"))
+            })
+            .lookup("blocks", &[], move |_| {
+                let (sticks, released) = &*channels.lock().expect("nobody panics with it");
+                sticks.send(()).expect("the test listens");
+                // What a closure on the loop must not do.
+                released.recv().expect("the test lets go");
+                async { Ok(Value::from("done")) }
+            })
+            .spawn()
+            .expect("it starts");
+        let admin = server.admin_addr().expect("an admin port");
+        Served {
+            server,
+            admin,
+            release,
+            stuck,
+            _folder: folder,
+        }
+    }
+
+    /// Calls with a JSON object, on a connection of its own.
+    fn call(&self, method: &str, params: &str) -> Result<String, String> {
+        call_json(self.server.addr(), self.server.program(), method, params)
+            .map_err(|err| err.to_string())
+    }
+
+    /// Calls `wait` on a thread of its own; when this returns, the loop is stuck.
+    fn get_stuck(&self) -> thread::JoinHandle<Result<String, String>> {
+        let (addr, program) = (self.server.addr(), Arc::clone(self.server.program()));
+        let calling = thread::spawn(move || {
+            call_json(addr, &program, "wait", "{}").map_err(|err| err.to_string())
+        });
+        self.stuck
+            .recv_timeout(PATIENCE)
+            .expect("the loop runs the closure");
+        calling
+    }
+
+    fn scrape(&self) -> Scrape {
+        let (head, body) = get(self.admin, "/metrics");
+        assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
+        assert!(
+            head.contains("application/openmetrics-text; version=1.0.0"),
+            "{head}"
+        );
+        Scrape::read(&body)
+    }
+}
+
+/// Only a failure ever waits this long.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Asks again and again until the answer is yes.
+#[track_caller]
+fn patiently(done: impl Fn() -> bool) {
+    let begun = tokio::time::Instant::now();
+    while !done() {
+        assert!(begun.elapsed() < PATIENCE, "it never came to that");
+    }
+}
+
+/// The head and the body of the answer to a GET.
+fn get(addr: SocketAddr, path: &str) -> (String, String) {
+    ask(addr, &format!("GET {path} HTTP/1.1\r\nhost: x\r\n\r\n"))
+}
+
+fn status(addr: SocketAddr, path: &str) -> u16 {
+    status_of(&get(addr, path).0)
+}
+
+#[track_caller]
+fn status_of(head: &str) -> u16 {
+    let word = head.split(' ').nth(1).unwrap_or_default();
+    word.parse()
+        .unwrap_or_else(|_| panic!("no status: {head:?}"))
+}
+
+/// Sends these bytes and reads to the end, which the server makes after one answer.
+fn ask(addr: SocketAddr, request: &str) -> (String, String) {
+    let mut stream = TcpStream::connect(addr).expect("the port is open");
+    stream.set_read_timeout(Some(PATIENCE)).expect("not zero");
+    // A server that refuses early may close before it has read all.
+    let _sent = stream.write_all(request.as_bytes());
+    let mut answer = Vec::new();
+    let _end = stream.read_to_end(&mut answer);
+    let answer = String::from_utf8_lossy(&answer).into_owned();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
+    (head.to_owned(), body.to_owned())
+}

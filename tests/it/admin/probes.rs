@@ -1,0 +1,57 @@
+//! Probes while a loop is stuck and while the server drains.
+
+use std::net::TcpStream;
+
+use super::{Served, get, patiently, status, status_of};
+
+#[test]
+fn the_port_answers_while_the_loop_is_stuck() {
+    let served = Served::start();
+    assert_eq!(status(served.admin, "/livez"), 200);
+    let stuck = served.get_stuck();
+    let scrape = served.scrape();
+    assert_eq!(scrape.count("tributary_calls_in_flight", &[]), 1);
+    // A stuck loop's heartbeat only grows older.
+    let loop_0 = [("loop", "0")];
+    patiently(|| {
+        served
+            .scrape()
+            .number("tributary_loop_heartbeat_age_seconds", &loop_0)
+            >= 0.2
+    });
+    let (head, body) = get(served.admin, "/livez");
+    assert_eq!(status_of(&head), 200, "ten seconds are not over");
+    let age = body
+        .strip_prefix("loop 0: ok, last heartbeat ")
+        .and_then(|rest| rest.strip_suffix(" ms ago\n")?.parse::<u64>().ok());
+    assert!(age.is_some_and(|age| age >= 200), "{body}");
+    served.release.send(()).expect("the closure waits");
+    assert_eq!(stuck.join().expect("no panic").as_deref(), Ok("\"done\""));
+    // The loop noted how late it was, once its timer had its turn.
+    patiently(|| {
+        served
+            .scrape()
+            .number("tributary_loop_lag_max_seconds", &loop_0)
+            >= 0.1
+    });
+    served.server.stop().expect("it ends well");
+}
+
+#[test]
+fn who_drains_is_not_ready_at_once_and_finishes_what_is_in_flight() {
+    let served = Served::start();
+    assert_eq!(status(served.admin, "/readyz"), 200);
+    let stuck = served.get_stuck();
+    served.server.drain();
+    let (head, body) = get(served.admin, "/readyz");
+    assert_eq!((status_of(&head), body.as_str()), (503, "draining\n"));
+    assert_eq!(served.scrape().count("tributary_draining", &[]), 1);
+    served.release.send(()).expect("the closure waits");
+    assert_eq!(stuck.join().expect("no panic").as_deref(), Ok("\"done\""));
+    let admin = served.admin;
+    served.server.stop().expect("it ends well");
+    assert!(
+        TcpStream::connect(admin).is_err(),
+        "the port ends with the server"
+    );
+}

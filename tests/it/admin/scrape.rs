@@ -1,0 +1,106 @@
+//! The text of a scrape, read by a reader of our own that takes nothing but what `OpenMetrics` allows.
+
+use std::collections::BTreeMap;
+
+/// Samples by name and labels, and the kinds of metrics by name.
+pub(super) struct Scrape {
+    samples: BTreeMap<String, Vec<Sample>>,
+    kinds: Vec<(String, String)>,
+}
+
+/// Labels, each with its value, and the number as it is written.
+type Sample = (Vec<(String, String)>, String);
+
+impl Scrape {
+    /// Reads all of it, up to its end mark.
+    pub(super) fn read(text: &str) -> Self {
+        let text = text.strip_suffix("# EOF\n").expect("the end mark");
+        let mut scrape = Scrape {
+            samples: BTreeMap::new(),
+            kinds: Vec::new(),
+        };
+        for line in text.lines() {
+            if let Some(kind) = line.strip_prefix("# TYPE ") {
+                let (name, kind) = kind.split_once(' ').expect("a name and a kind");
+                scrape.kinds.push((name.to_owned(), kind.to_owned()));
+            } else if !line.starts_with("# HELP ") {
+                scrape.sample(line);
+            }
+        }
+        scrape
+    }
+
+    fn sample(&mut self, line: &str) {
+        let (series, value) = line.rsplit_once(' ').expect("a value");
+        let number = value.parse::<f64>();
+        assert!(number.is_ok_and(f64::is_finite), "no number: {line}");
+        let (name, labels) = match series.split_once('{') {
+            Some((name, labels)) => (name, labels.strip_suffix('}').expect("a brace")),
+            None => (series, ""),
+        };
+        // No name in these tests has a comma or a quote.
+        let labels = labels.split(',').filter(|label| !label.is_empty());
+        let labels = labels
+            .map(|label| {
+                let (label, value) = label.split_once('=').expect("a label's value");
+                (label.to_owned(), value.trim_matches('"').to_owned())
+            })
+            .collect();
+        self.samples
+            .entry(name.to_owned())
+            .or_default()
+            .push((labels, value.to_owned()));
+    }
+
+    /// The sum of all counts called `name` that have these labels.
+    #[track_caller]
+    pub(super) fn sum(&self, name: &str, labels: &[(&str, &str)]) -> usize {
+        let counts = self.having(name, labels).into_iter();
+        counts
+            .map(|count| count.parse::<usize>().expect("a whole number"))
+            .sum()
+    }
+
+    /// The one count called `name` that has these labels.
+    #[track_caller]
+    pub(super) fn count(&self, name: &str, labels: &[(&str, &str)]) -> usize {
+        self.one(name, labels).parse().expect("a whole number")
+    }
+
+    /// The one number called `name` that has these labels.
+    #[track_caller]
+    pub(super) fn number(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
+        self.one(name, labels).parse().expect("a number")
+    }
+
+    #[track_caller]
+    fn one(&self, name: &str, labels: &[(&str, &str)]) -> &str {
+        match self.having(name, labels)[..] {
+            [one] => one,
+            ref other => panic!("{name} {labels:?}: {other:?}"),
+        }
+    }
+
+    #[track_caller]
+    fn having(&self, name: &str, wanted: &[(&str, &str)]) -> Vec<&str> {
+        let samples = self.samples.get(name);
+        let samples = samples.unwrap_or_else(|| panic!("no `{name}`"));
+        let has = |labels: &[(String, String)]| {
+            let one = |(name, value): &(&str, &str)| {
+                labels.iter().any(|(have, of)| have == name && of == value)
+            };
+            wanted.iter().all(one)
+        };
+        let found = samples.iter().filter(|(labels, _)| has(labels));
+        found.map(|(_, value)| value.as_str()).collect()
+    }
+
+    /// The names of all metrics, as queries use them.
+    pub(super) fn names(&self) -> Vec<String> {
+        let name = |(name, kind): &(String, String)| match kind.as_str() {
+            "counter" => format!("{name}_total"),
+            _ => name.clone(),
+        };
+        self.kinds.iter().map(name).collect()
+    }
+}

@@ -318,8 +318,17 @@ get = "/{{code}}"
     ];
     let server = Tributary::start(&config, &files);
     let mut greedy = server.connect();
-    greedy.send_frame(&message(CALL, "get", 1, "BIG"));
-    greedy.send_frame(&message(CALL, "slow", 2, "ONE"));
+    // In one write: a call that comes after a reply this large began to wait is not taken at all.
+    let calls = [
+        message(CALL, "get", 1, "BIG"),
+        message(CALL, "slow", 2, "ONE"),
+    ];
+    greedy.send(
+        &calls
+            .iter()
+            .flat_map(|call| sized(call))
+            .collect::<Vec<u8>>(),
+    );
     asks.recv_timeout(Duration::from_secs(30))
         .expect("its second call has the turn");
     let mut other = server.connect();

@@ -223,6 +223,7 @@ async fn work(at: usize, queue: Rc<Queue>, program: Arc<Program>, backend: Rc<An
             // Too late for the last of them: every asker has given up by now.
             Err(_elapsed) => continue,
         };
+        let came = Instant::now();
         let shared = batch.len() > 1;
         let mut answers = answers.into_iter();
         for entry in batch {
@@ -233,8 +234,11 @@ async fn work(at: usize, queue: Rc<Queue>, program: Arc<Program>, backend: Rc<An
                 ))
             };
             let mut answer = answers.next().unwrap_or_else(none);
-            if let (Ok(answer), true) = (&mut answer, shared) {
-                answer.source = Source::Batched;
+            if let Ok(answer) = &mut answer {
+                answer.first_answer.get_or_insert(came);
+                if shared {
+                    answer.source = Source::Batched;
+                }
             }
             entry.slot.fill(answer);
         }

@@ -35,6 +35,8 @@ pub(super) fn start(args: &LogArgs, out: &Output) -> Result<(), Failure> {
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(io::stderr)
+        // Nobody may read stderr any more, and complaining of that there would be a panic.
+        .log_internal_errors(false)
         .with_ansi(out.note_color());
     let started = match args.log_format {
         Format::Text => builder.try_init(),

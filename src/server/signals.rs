@@ -94,6 +94,6 @@ fn stop(options: &Options, name: &str) {
         #[expect(clippy::exit, reason = "asked for: calls in flight are given up")]
         std::process::exit(1);
     }
-    info!(signal = name, "stopping");
     options.shutdown.cancel();
+    info!(signal = name, "stopping");
 }

@@ -1,8 +1,12 @@
 //! Signals: SIGTERM finishes what is in flight, SIGHUP reads the configuration again.
 
 use std::fs;
+use std::io::{BufRead as _, BufReader};
+use std::process::{Command, Stdio};
+use std::sync::mpsc::channel;
 
 use crate::calls::{airports, message};
+use crate::support::{PATIENCE, send_signal};
 
 #[test]
 fn sigterm_lets_calls_in_flight_end() {
@@ -59,4 +63,57 @@ fn sighup_takes_a_new_configuration_and_keeps_the_old_one_if_that_is_wrong() {
     .expect("the folder is ours");
     server.reload("not reloaded");
     assert!(name("JFK").contains("Idlewild"), "the old one goes on");
+}
+
+/// Complaining that stderr is gone used to panic in the task that heeds signals, and the server went on for good.
+#[test]
+fn a_server_whose_log_nobody_reads_still_stops() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let file = |name: &str, text: &str| {
+        std::fs::write(folder.path().join(name), text).expect("the folder is ours");
+    };
+    file("s.thrift", "service S { string get(1: string who) }");
+    file("who.csv", "who\nann\n");
+    file(
+        "tributary.toml",
+        r#"
+[server]
+idl = "s.thrift"
+listen = "127.0.0.1:0"
+[backends.table]
+kind = "file"
+path = "who.csv"
+[lookups.who]
+backend = "table"
+key = { who = "{who}" }
+rows = "value"
+[views.get.lookups]
+who = "who"
+"#,
+    );
+    let mut server = Command::new(env!("CARGO_BIN_EXE_tributary"))
+        .arg("serve")
+        .arg("-c")
+        .arg(folder.path().join("tributary.toml"))
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the program itself");
+    let mut log = BufReader::new(server.stderr.take().expect("piped"));
+    let mut line = String::new();
+    log.read_line(&mut line).expect("its first line");
+    assert!(line.contains("listening"), "{line}");
+    drop(log);
+    send_signal(server.id(), "TERM");
+    let (ended, end) = channel();
+    let id = server.id();
+    std::thread::spawn(move || ended.send(server.wait()));
+    match end.recv_timeout(PATIENCE) {
+        Ok(status) => assert!(status.expect("our child").success()),
+        Err(_) => {
+            send_signal(id, "KILL");
+            panic!("it still runs");
+        }
+    }
 }

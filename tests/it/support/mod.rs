@@ -16,7 +16,7 @@ pub(crate) use flights::Flights;
 pub(crate) use memcached::Memcached;
 pub(crate) use mysql::Mysql;
 pub(crate) use postgres::Postgres;
-pub(crate) use process::{run, wait_for_line};
+pub(crate) use process::{PATIENCE, run, send_signal, wait_for_line};
 pub(crate) use redis::{Redis, free_port};
 pub(crate) use tributary::Tributary;
 pub(crate) use wire::{Wire, bytes};

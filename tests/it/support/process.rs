@@ -7,7 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 /// Only a failure ever waits this long.
-pub(super) const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A running program.
 pub(super) struct Process {
@@ -70,12 +70,7 @@ impl Process {
 
     /// Sends a signal by its name, such as `TERM`.
     pub(super) fn signal(&self, name: &str) {
-        // The shell's own `kill`: the program of that name is not on every system.
-        let status = Command::new("sh")
-            .args(["-c", &format!("kill -{name} {}", self.child.id())])
-            .status()
-            .expect("every system has a shell");
-        assert!(status.success(), "the process is still there");
+        send_signal(self.child.id(), name);
     }
 
     /// Waits for its end, which has to come by itself.
@@ -91,6 +86,16 @@ impl Process {
         };
         (status, self.seen.join("\n"))
     }
+}
+
+/// Sends a signal by its name to a process of ours.
+pub(crate) fn send_signal(process: u32, name: &str) {
+    // The shell's own `kill`: the program of that name is not on every system.
+    let status = Command::new("sh")
+        .args(["-c", &format!("kill -{name} {process}")])
+        .status()
+        .expect("every system has a shell");
+    assert!(status.success(), "the process is still there");
 }
 
 impl Drop for Process {

@@ -2,8 +2,8 @@
 //!
 //! A kind reads its own keys of `[backends.NAME]` and `[lookups.NAME]`, connects, and answers one lookup at
 //! a time; everything around that (deadline, limits, injection) is [`crate::guard`]'s. Nothing here knows of
-//! Thrift messages or views. README has the recipe for adding a kind: one file, one line in `kinds!`, one
-//! `kind = "..."` in a configuration.
+//! Thrift messages or views. README has the recipe for adding a kind: one file, its module and its line
+//! in `kinds!` here, one `kind = "..."` in a configuration.
 
 // The kinds.
 pub mod closure;

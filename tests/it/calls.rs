@@ -3,12 +3,10 @@
 //! All in strict binary, written out by hand, so that no codec of ours vouches for itself; the Python clients
 //! ([`crate::clients`]) cover the other protocols.
 
-use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpListener;
-use std::sync::mpsc::Sender;
 use std::time::Duration;
 
-use crate::support::{Tributary, Wire, bytes};
+use crate::support::{Tributary, Wire, answer_airports, bytes};
 
 const IDL: &str = r"
 struct Airport { 1: required string code, 2: required string name }
@@ -284,7 +282,7 @@ fn a_client_that_does_not_read_holds_nobody_up() {
     let http = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let url = format!("http://{}", http.local_addr().expect("bound"));
     let (asked, asks) = std::sync::mpsc::channel();
-    std::thread::spawn(move || answer_all(&http, &asked));
+    std::thread::spawn(move || answer_airports(&http, &asked));
     let config = format!(
         r#"{CONFIG}
 [backends.large]
@@ -334,37 +332,6 @@ get = "/{{code}}"
     let mut other = server.connect();
     other.send_frame(&message(CALL, "slow", 3, "TWO"));
     assert_eq!(other.read_frame(), airport("slow", 3, "TWO", "of HTTP"));
-}
-
-/// Answers each request of each connection at once, with an airport called by its path; says when it is asked.
-fn answer_all(http: &TcpListener, asked: &Sender<()>) {
-    for stream in http.incoming() {
-        let mut stream = stream.expect("a connection");
-        let mut reader = BufReader::new(stream.try_clone().expect("a descriptor"));
-        let asked = asked.clone();
-        std::thread::spawn(move || {
-            let mut path = String::new();
-            let mut line = String::new();
-            while reader.read_line(&mut line).is_ok_and(|read| read > 0) {
-                if let Some(rest) = line.strip_prefix("GET /") {
-                    rest.split(' ')
-                        .next()
-                        .unwrap_or_default()
-                        .clone_into(&mut path);
-                }
-                if line == "\r\n" {
-                    let body = format!(r#"{{"code": "{path}", "name": "of HTTP"}}"#);
-                    let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", body.len());
-                    // Whoever waits may have ended by now.
-                    let _gone = asked.send(());
-                    if stream.write_all((head + &body).as_bytes()).is_err() {
-                        return;
-                    }
-                }
-                line.clear();
-            }
-        });
-    }
 }
 
 #[test]

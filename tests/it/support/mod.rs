@@ -4,6 +4,7 @@
 //! time limit that only a failure ever reaches.
 
 mod flights;
+mod http;
 mod memcached;
 mod postgres;
 mod mysql;
@@ -13,6 +14,7 @@ mod tributary;
 mod wire;
 
 pub(crate) use flights::Flights;
+pub(crate) use http::answer_airports;
 pub(crate) use memcached::Memcached;
 pub(crate) use mysql::Mysql;
 pub(crate) use postgres::Postgres;

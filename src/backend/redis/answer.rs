@@ -1,16 +1,16 @@
 //! Replies as values.
 //!
-//! Strings keep the buffer that redis-rs read them into. A reply of another shape than the command gives, or
+//! Strings keep their bytes. A reply of another shape than the command gives, or
 //! of bytes that are not of the lookup's format, is `lookup.bad_answer`. Both protocols are understood: the
 //! URL may say `?protocol=resp3`.
 
-use bytes::Bytes;
-use redis::Value as Reply;
-
 use super::command::Command;
+use super::connection::refused;
+use super::resp::Reply;
 use crate::backend::LookupError;
 use crate::backend::format::{bad_answer, text};
 use crate::value::{Record, Value};
+use bytes::Bytes;
 
 /// What a command's reply is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +48,9 @@ impl Gives {
 impl Command {
     /// The reply as a value.
     pub(super) fn answer(&self, reply: Reply) -> Result<Value, LookupError> {
+        if let Reply::Error(words) = &reply {
+            return Err(refused(words));
+        }
         match self.gives {
             Gives::One => self.stored(reply),
             Gives::Many => {
@@ -62,7 +65,7 @@ impl Command {
             Gives::Hash => self.hash(reply),
             Gives::Flag => match reply {
                 Reply::Int(bit @ (0 | 1)) => Ok(Value::Bool(bit == 1)),
-                Reply::Boolean(bit) => Ok(Value::Bool(bit)),
+                Reply::Bool(bit) => Ok(Value::Bool(bit)),
                 other => Err(unexpected(&other)),
             },
             Gives::Count => integer(&reply).map(Value::I64),
@@ -138,16 +141,14 @@ impl Command {
 /// The bytes of a string reply, without copying them.
 fn string(reply: Reply) -> Result<Bytes, LookupError> {
     match reply {
-        Reply::BulkString(bytes) => Ok(Bytes::from(bytes)),
-        Reply::SimpleString(text) | Reply::VerbatimString { text, .. } => Ok(Bytes::from(text)),
-        Reply::Okay => Ok(Bytes::from_static(b"OK")),
+        Reply::String(bytes) => Ok(bytes),
         other => Err(unexpected(&other)),
     }
 }
 
 fn items(reply: Reply) -> Result<Vec<Reply>, LookupError> {
     match reply {
-        Reply::Array(items) | Reply::Set(items) => Ok(items),
+        Reply::Array(items) => Ok(items),
         other => Err(unexpected(&other)),
     }
 }
@@ -193,8 +194,8 @@ fn unexpected(reply: &Reply) -> LookupError {
     let kind = match reply {
         Reply::Nil => "nil",
         Reply::Int(_) => "an integer",
-        Reply::BulkString(_) | Reply::SimpleString(_) | Reply::Okay => "a string",
-        Reply::Array(_) | Reply::Set(_) => "an array",
+        Reply::String(_) => "a string",
+        Reply::Array(_) => "an array",
         Reply::Map(_) => "a map",
         _ => "something else",
     };

@@ -4,19 +4,18 @@ use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::ops::Range;
 
-use redis::Pipeline;
-
 use super::command::Command;
+use super::resp::Reply;
 use crate::backend::{Answer, Asked, LookupError};
 use crate::value::Value;
 
-/// One pipeline as it grows.
+/// One pipeline as it grows, and what it is made with: kept from batch to batch for its room.
+#[derive(Default)]
 pub(super) struct Batch {
-    pipeline: Pipeline,
     scratch: Vec<u8>,
     /// The different commands as they go over the wire, one after the other.
     packed: Vec<u8>,
-    /// Where each stands in `packed`, in the order of the pipeline.
+    /// Where each stands in `packed`, in order.
     spans: Vec<Range<usize>>,
     /// A command's place by its hash. Commands that share a hash and differ are each sent, so that nothing
     /// hangs on the hash being a good one.
@@ -27,23 +26,16 @@ pub(super) struct Batch {
 pub(super) type Place = Result<Option<usize>, LookupError>;
 
 impl Batch {
-    pub(super) fn new(count: usize, scratch: Vec<u8>) -> Self {
-        Batch {
-            pipeline: Pipeline::with_capacity(count),
-            scratch,
-            packed: Vec::with_capacity(count * 32),
-            spans: Vec::with_capacity(count),
-            known: HashMap::with_capacity_and_hasher(count, BuildHasherDefault::default()),
-        }
-    }
-
     /// Adds the command of one lookup, unless it is there already.
     pub(super) fn place(&mut self, asked: &Asked<'_, Command>) -> Place {
-        let Some(command) = asked.lookup.pack(asked.params, &mut self.scratch)? else {
-            return Ok(None);
-        };
         let start = self.packed.len();
-        command.write_packed_command(&mut self.packed);
+        let added = asked
+            .lookup
+            .pack(asked.params, &mut self.scratch, &mut self.packed);
+        if !matches!(added, Ok(true)) {
+            self.packed.truncate(start);
+            return added.map(|_nothing| None);
+        }
         let hash = hash(&self.packed[start..]);
         if let Some(&at) = self.known.get(&hash)
             && self.packed[self.spans[at].clone()] == self.packed[start..]
@@ -54,14 +46,27 @@ impl Batch {
         let at = self.spans.len();
         self.spans.push(start..self.packed.len());
         self.known.insert(hash, at);
-        self.pipeline.add_command(command);
         Ok(Some(at))
     }
 
-    pub(super) fn into_parts(self) -> (Pipeline, Vec<u8>) {
-        (self.pipeline, self.scratch)
+    /// The commands one after the other, and how many there are.
+    pub(super) fn commands(&self) -> (&[u8], usize) {
+        (&self.packed, self.spans.len())
+    }
+
+    /// Leaves the room and nothing else.
+    pub(super) fn clear(&mut self) {
+        self.packed.clear();
+        self.spans.clear();
+        self.known.clear();
+        // A batch of very long keys need not be remembered.
+        self.packed.shrink_to(ROOM_KEPT);
+        self.scratch.shrink_to(ROOM_KEPT);
     }
 }
+
+/// Bytes of room that a batch leaves to the next.
+const ROOM_KEPT: usize = 64 * 1024;
 
 /// FNV-1a over words of eight bytes: quick, and only ever compared within one batch.
 fn hash(bytes: &[u8]) -> u64 {
@@ -99,32 +104,25 @@ impl Hasher for Hashed {
 /// Each lookup's answer from the replies to a pipeline.
 pub(super) fn answers(
     asked: &[Asked<'_, Command>],
-    places: &[Place],
-    replies: Result<Vec<Result<redis::Value, LookupError>>, LookupError>,
+    places: Vec<Place>,
+    replies: Result<Vec<Reply>, LookupError>,
 ) -> Vec<Result<Answer, LookupError>> {
     let mut replies = match replies {
         Ok(replies) => replies,
         Err(err) => return asked.iter().map(|_| Err(err.clone())).collect(),
     };
-    // The last to use a reply takes it, the others copy it.
-    let mut users = vec![0_usize; replies.len()];
-    for at in places
-        .iter()
-        .filter_map(|place| place.as_ref().ok().copied().flatten())
-    {
-        users[at] += 1;
-    }
-    let nil = || Ok(redis::Value::Nil);
-    let mut answer = |(ask, place): (&Asked<'_, Command>, &Place)| {
-        let Some(at) = place.clone()? else {
+    // Where each command was asked once, as is common, each reply has one taker.
+    let shared = places.len() > replies.len();
+    let mut answer = |(ask, place): (&Asked<'_, Command>, Place)| {
+        let Some(at) = place? else {
             return Ok(Answer::new(Value::List(Vec::new())));
         };
-        users[at] -= 1;
-        let reply = match users[at] {
-            0 => std::mem::replace(&mut replies[at], nil()),
-            _ => replies[at].clone(),
+        let reply = if shared {
+            replies[at].clone()
+        } else {
+            std::mem::replace(&mut replies[at], Reply::Nil)
         };
-        Ok(Answer::new(ask.lookup.answer(reply?)?))
+        Ok(Answer::new(ask.lookup.answer(reply)?))
     };
     asked.iter().zip(places).map(&mut answer).collect()
 }

@@ -2,9 +2,8 @@
 //!
 //! `mget` makes one key per element of its one list parameter; all others put scalars in their places.
 
-use redis::Cmd;
-
 use super::answer::Gives;
+use super::resp::{put_argument, put_head};
 use crate::backend::format::Format;
 use crate::backend::template::{AsIs, Template};
 use crate::backend::{LookupError, Yields};
@@ -55,24 +54,26 @@ impl Command {
         }
     }
 
-    /// The command with its arguments; `None` when there is nothing to ask (an `mget` of no keys).
+    /// Appends the command with its arguments to `out`; false when there is nothing to ask (an `mget` of no keys).
+    /// After an error `out` may hold a part of it.
     pub(super) fn pack(
         &self,
         params: &[Value],
         scratch: &mut Vec<u8>,
-    ) -> Result<Option<Cmd>, LookupError> {
-        let mut packed = redis::cmd(self.wire);
+        out: &mut Vec<u8>,
+    ) -> Result<bool, LookupError> {
         if let Extra::Keys = self.extra {
-            let any = self.pack_keys(&mut packed, params, scratch)?;
-            return Ok(any.then_some(packed));
+            return self.pack_keys(params, scratch, out);
         }
-        argument(&mut packed, &self.key, params, scratch)?;
+        put_head(out, 2 + self.extra_arguments());
+        put_argument(out, self.wire.as_bytes());
+        argument(out, &self.key, params, scratch)?;
         match &self.extra {
             Extra::Nothing | Extra::Keys => {}
-            Extra::One(template) => argument(&mut packed, template, params, scratch)?,
+            Extra::One(template) => argument(out, template, params, scratch)?,
             Extra::Fields => {
                 for name in self.names.iter().flat_map(|names| names.iter()) {
-                    packed.arg(name.as_bytes());
+                    put_argument(out, name.as_bytes());
                 }
             }
             Extra::Range {
@@ -80,21 +81,32 @@ impl Command {
                 stop,
                 with_scores,
             } => {
-                packed.arg(start).arg(stop);
+                put_argument(out, start.to_string().as_bytes());
+                put_argument(out, stop.to_string().as_bytes());
                 if *with_scores {
-                    packed.arg("WITHSCORES");
+                    put_argument(out, b"WITHSCORES");
                 }
             }
         }
-        Ok(Some(packed))
+        Ok(true)
+    }
+
+    /// How many arguments go after the key.
+    fn extra_arguments(&self) -> usize {
+        match &self.extra {
+            Extra::Nothing | Extra::Keys => 0,
+            Extra::One(_) => 1,
+            Extra::Fields => self.names.as_ref().map_or(0, |names| names.len()),
+            Extra::Range { with_scores, .. } => 2 + usize::from(*with_scores),
+        }
     }
 
     /// One key per element of the list parameter; false if it has none.
     fn pack_keys(
         &self,
-        packed: &mut Cmd,
         params: &[Value],
         scratch: &mut Vec<u8>,
+        out: &mut Vec<u8>,
     ) -> Result<bool, LookupError> {
         let is_list = |at: &usize| matches!(params.get(*at), Some(Value::List(_)));
         let mut lists: Vec<usize> = self.key.positions().filter(is_list).collect();
@@ -116,6 +128,8 @@ impl Command {
             );
             return Err(LookupError::new(Code::LookupTooMany, why));
         }
+        put_head(out, 1 + items.len());
+        put_argument(out, self.wire.as_bytes());
         for item in items {
             scratch.clear();
             let value_of = |at| {
@@ -126,21 +140,21 @@ impl Command {
                 }
             };
             self.key.render_with(value_of, &AsIs, scratch)?;
-            packed.arg(&scratch[..]);
+            put_argument(out, scratch);
         }
         Ok(!items.is_empty())
     }
 }
 
-/// Renders `template` and adds it as one argument.
+/// Renders `template` and appends it as one argument.
 fn argument(
-    packed: &mut Cmd,
+    out: &mut Vec<u8>,
     template: &Template,
     params: &[Value],
     scratch: &mut Vec<u8>,
 ) -> Result<(), LookupError> {
     scratch.clear();
     template.render(params, &AsIs, scratch)?;
-    packed.arg(&scratch[..]);
+    put_argument(out, scratch);
     Ok(())
 }

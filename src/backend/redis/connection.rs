@@ -1,21 +1,23 @@
 //! One pipelined connection to a Redis server that comes back by itself.
 //!
-//! A task of its own connects, and connects again with growing pauses for as long as the server is away.
-//! Meanwhile lookups end at once in `lookup.unavailable`; only while an attempt that may well succeed is under
-//! way (the first, and the one after a connection broke) do they wait for it, never longer than
-//! `connect_timeout`. redis-rs's `ConnectionManager` is not used: it keeps an error that is not of the network
-//! (a server still loading its data, a refused password) for good, and makes every lookup wait for each retry.
+//! A task of its own connects, drives the [`Pipe`], and connects again with growing pauses for as long as the
+//! server is away. Meanwhile lookups end at once in `lookup.unavailable`; only while an attempt that may well
+//! succeed is under way (the first, and the one after a connection broke) do they wait for it, never longer than
+//! `connect_timeout`. A client library is not used: its parser, its command objects and its channels took a third
+//! of the instructions of a whole call when several hundred lookups travelled as one pipeline.
 
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, Client, Cmd, ErrorKind, Pipeline, RedisError, ServerErrorKind};
+use tokio::net::UnixStream;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::task::AbortOnDropHandle;
 
+use super::pipe::{Broken, Pipe, drive};
+use super::resp::Reply;
+use super::server::{Address, Server, connect_tcp};
 use crate::backend::LookupError;
 use crate::error::Code;
 
@@ -23,11 +25,6 @@ use crate::error::Code;
 const RETRY_DELAY_MIN: Duration = Duration::from_millis(50);
 /// The longest pause between attempts.
 const RETRY_DELAY_MAX: Duration = Duration::from_secs(1);
-/// Lookups handed to a connection and not written yet; more of them wait their turn.
-const QUEUE_MAX: usize = 4096;
-/// How long sent bytes may stay unacknowledged before the kernel gives a connection up. Without it, lookups
-/// would time out one by one for a quarter of an hour when the server's machine is gone.
-pub(super) const UNACKNOWLEDGED_MAX: Duration = Duration::from_secs(5);
 
 /// A connection and the task that keeps it.
 pub(super) struct Connection {
@@ -41,17 +38,17 @@ pub(super) struct Connection {
 pub(super) enum Link {
     /// An attempt is under way and worth waiting for.
     Connecting,
-    /// Connected. The number tells connections apart, so that a late error of an old one ends no new one.
-    Up(u64, MultiplexedConnection),
+    /// Connected.
+    Up(Rc<Pipe>),
     /// The server can't be reached or refuses the connection: the code and what it said.
     Down(Code, Arc<str>),
 }
 
 impl Connection {
     /// Starts to connect in the background, on this loop.
-    pub(super) fn start(client: Client, connect_timeout: Duration) -> Self {
+    pub(super) fn start(server: Server, connect_timeout: Duration) -> Self {
         let link = Rc::new(watch::Sender::new(Link::Connecting));
-        let keeper = tokio::task::spawn_local(keep(client, connect_timeout, Rc::clone(&link)));
+        let keeper = tokio::task::spawn_local(keep(server, connect_timeout, Rc::clone(&link)));
         Connection {
             link,
             connect_timeout,
@@ -61,91 +58,53 @@ impl Connection {
 
     /// Whether a lookup could be sent now.
     pub(super) fn is_up(&self) -> bool {
-        matches!(*self.link.borrow(), Link::Up(..))
+        matches!(*self.link.borrow(), Link::Up(_))
     }
 
-    /// Sends one command. A connection that turns out broken is tried once more after it came back: all
-    /// commands are reads, so asking twice does no harm.
-    pub(super) async fn ask(&self, command: &Cmd) -> Result<redis::Value, LookupError> {
-        let send = async |mut connection: MultiplexedConnection| {
-            let reply = connection.send_packed_command(command).await;
-            reply.and_then(redis::Value::extract_error)
-        };
-        self.twice(send).await
-    }
-
-    /// Sends several commands at once: one reply or error each, in their order.
-    pub(super) async fn ask_many(
-        &self,
-        pipeline: &Pipeline,
-    ) -> Result<Vec<Result<redis::Value, LookupError>>, LookupError> {
-        let count = pipeline.len();
-        let send = async |mut connection: MultiplexedConnection| {
-            connection.send_packed_commands(pipeline, 0, count).await
-        };
-        let replies = self.twice(send).await?;
-        if replies.len() != count {
-            return Err(LookupError::new(
-                Code::LookupBadAnswer,
-                "as many replies as commands were due",
-            ));
-        }
-        let reply = |reply: redis::Value| reply.extract_error().map_err(|err| lookup_error(&err));
-        Ok(replies.into_iter().map(reply).collect())
-    }
-
-    async fn twice<T>(
-        &self,
-        send: impl AsyncFn(MultiplexedConnection) -> Result<T, RedisError>,
-    ) -> Result<T, LookupError> {
+    /// Sends `count` commands, packed one after the other: one reply each, in their order. A connection that turns
+    /// out lost is tried once more after it came back: all commands are reads, so asking twice does no harm.
+    pub(super) async fn ask(&self, packed: &[u8], count: usize) -> Result<Vec<Reply>, LookupError> {
         let mut tried = false;
         loop {
-            let now = self.now();
-            let (number, connection) = match now {
+            let now = known(&self.link.borrow());
+            let pipe = match now {
                 Some(up) => up?,
-                // Rare, and boxed to keep every lookup's future small.
+                // Rare, and boxed to keep every batch's future small.
                 None => Box::pin(self.up()).await?,
             };
-            match send(connection).await {
-                Ok(value) => return Ok(value),
-                Err(err) => {
-                    let broken = err.is_io_error();
-                    if broken || err.is_unrecoverable_error() {
-                        self.lost(number);
-                    }
-                    if !broken || tried {
-                        return Err(lookup_error(&err));
-                    }
-                    tried = true;
+            match pipe.ask(packed, count).await {
+                Ok(Some(replies)) => return Ok(replies),
+                Ok(None) => {
+                    let why = "Redis does not answer: too many replies are due";
+                    return Err(LookupError::new(Code::LookupUnavailable, why));
                 }
+                Err(Broken::Lost(_)) if !tried => {
+                    tried = true;
+                    // The keeper has ended this pipe and is about to say so.
+                    self.while_up(&pipe).await;
+                }
+                Err(broken) => return Err(broken.into()),
             }
         }
     }
 
-    /// The connection, or that there is none; `None` while that is not known.
-    fn now(&self) -> Option<Result<Up, LookupError>> {
-        known(&self.link.borrow())
+    /// Waits until `pipe` is not the one to use any more.
+    async fn while_up(&self, pipe: &Rc<Pipe>) {
+        let is_it = |link: &Link| matches!(link, Link::Up(current) if Rc::ptr_eq(current, pipe));
+        let mut changes = self.link.subscribe();
+        // It can't fail while the sender is held here.
+        let _changed = changes.wait_for(|link| !is_it(link)).await;
     }
 
     /// The connection, once it is known whether there is one.
-    async fn up(&self) -> Result<Up, LookupError> {
+    async fn up(&self) -> Result<Rc<Pipe>, LookupError> {
+        let not_yet = || LookupError::new(Code::LookupUnavailable, "not connected to Redis yet");
         let mut changes = self.link.subscribe();
         let settled = changes.wait_for(|link| known(link).is_some());
         match timeout(self.connect_timeout, settled).await {
-            Ok(Ok(link)) => known(&link).unwrap_or_else(|| Err(not_connected())),
-            _ => Err(not_connected()),
+            Ok(Ok(link)) => known(&link).unwrap_or_else(|| Err(not_yet())),
+            _ => Err(not_yet()),
         }
-    }
-
-    /// Has the keeper connect again, unless it did so already.
-    fn lost(&self, broken: u64) {
-        self.link.send_if_modified(|link| {
-            let current = matches!(link, Link::Up(number, _) if *number == broken);
-            if current {
-                *link = Link::Connecting;
-            }
-            current
-        });
     }
 
     /// The state and its changes, for tests to wait on.
@@ -155,54 +114,30 @@ impl Connection {
     }
 }
 
-fn lookup_error(err: &RedisError) -> LookupError {
-    LookupError::new(code(err), err.to_string())
-}
-
-/// A connection and its number.
-type Up = (u64, MultiplexedConnection);
-
-fn known(link: &Link) -> Option<Result<Up, LookupError>> {
+fn known(link: &Link) -> Option<Result<Rc<Pipe>, LookupError>> {
     match link {
         Link::Connecting => None,
-        Link::Up(number, connection) => Some(Ok((*number, connection.clone()))),
+        Link::Up(pipe) => Some(Ok(Rc::clone(pipe))),
         Link::Down(code, why) => Some(Err(LookupError::new(*code, &**why))),
     }
 }
 
-/// Connects for as long as the backend lives. The sender is held by both sides, so no send can fail.
-async fn keep(client: Client, connect_timeout: Duration, link: Rc<watch::Sender<Link>>) {
-    let config = AsyncConnectionConfig::new()
-        .set_connection_timeout(Some(connect_timeout))
-        .set_response_timeout(None)
-        .set_pipeline_buffer_size(QUEUE_MAX);
-    let mut changes = link.subscribe();
+/// Connects for as long as the backend lives.
+async fn keep(server: Server, connect_timeout: Duration, link: Rc<watch::Sender<Link>>) {
     let mut delay = RETRY_DELAY_MIN;
-    let mut number = 0;
     loop {
-        match client
-            .get_multiplexed_async_connection_with_config(&config)
-            .await
-        {
-            Ok(connection) => {
-                number += 1;
-                let since = Instant::now();
-                link.send_replace(Link::Up(number, connection));
-                if changes
-                    .wait_for(|link| !matches!(link, Link::Up(..)))
-                    .await
-                    .is_err()
-                {
-                    return;
-                }
-                if since.elapsed() >= RETRY_DELAY_MAX {
-                    delay = RETRY_DELAY_MIN;
-                    continue;
-                }
-                // Accepted and dropped soon after: not to be asked again without a pause.
+        let since = Instant::now();
+        let ended = once(&server, connect_timeout, &link).await;
+        match ended {
+            // It lived: worth another attempt at once, and worth waiting for.
+            Ok(()) if since.elapsed() >= RETRY_DELAY_MAX => {
+                delay = RETRY_DELAY_MIN;
+                continue;
             }
+            // Accepted and dropped soon after: not to be asked again without a pause.
+            Ok(()) => {}
             Err(err) => {
-                link.send_replace(Link::Down(connect_code(&err), err.to_string().into()));
+                link.send_replace(Link::Down(err.code, err.detail.into()));
             }
         }
         sleep(delay).await;
@@ -210,35 +145,88 @@ async fn keep(client: Client, connect_timeout: Duration, link: Rc<watch::Sender<
     }
 }
 
-fn not_connected() -> LookupError {
-    LookupError::new(Code::LookupUnavailable, "not connected to Redis yet")
-}
-
-/// What failing to connect means: a server that is not ready or not there, or one that refuses us.
-fn connect_code(err: &RedisError) -> Code {
-    match err.kind() {
-        ErrorKind::AuthenticationFailed => Code::LookupRefused,
-        ErrorKind::Parse => Code::LookupUnavailable,
-        _ => code(err),
+/// One connection from its beginning to its end; an error if it never came up.
+async fn once(
+    server: &Server,
+    connect_timeout: Duration,
+    link: &watch::Sender<Link>,
+) -> Result<(), LookupError> {
+    let unavailable = |why: String| LookupError::new(Code::LookupUnavailable, why);
+    let late = || unavailable(format!("no connection to Redis within {connect_timeout:?}"));
+    let until = Instant::now() + connect_timeout;
+    let pipe = Rc::new(Pipe::default());
+    match &server.address {
+        Address::Tcp(host, port) => {
+            let connecting = timeout(connect_timeout, connect_tcp(host, *port)).await;
+            let stream = connecting.map_err(|_elapsed| late())?;
+            let stream = stream.map_err(|err| unavailable(err.to_string()))?;
+            live(drive(stream, &pipe), server, &pipe, (until, link)).await
+        }
+        Address::Unix(path) => {
+            let connecting = timeout(connect_timeout, UnixStream::connect(path)).await;
+            let stream = connecting.map_err(|_elapsed| late())?;
+            let stream = stream.map_err(|err| unavailable(err.to_string()))?;
+            live(drive(stream, &pipe), server, &pipe, (until, link)).await
+        }
     }
 }
 
-/// What an error means to a lookup.
-fn code(err: &RedisError) -> Code {
-    match err.kind() {
-        ErrorKind::Io
-        | ErrorKind::Server(
-            ServerErrorKind::BusyLoading
-            | ServerErrorKind::TryAgain
-            | ServerErrorKind::ClusterDown
-            | ServerErrorKind::MasterDown
-            | ServerErrorKind::ReadOnly,
-        ) => Code::LookupUnavailable,
-        ErrorKind::Extension if err.code() == Some("BUSY") => Code::LookupUnavailable,
-        ErrorKind::Parse | ErrorKind::UnexpectedReturnType => Code::LookupBadAnswer,
-        ErrorKind::Client | ErrorKind::InvalidClientConfig => Code::LookupFailed,
+/// Greets the server and lends the pipe out for as long as it is driven.
+async fn live(
+    driving: impl Future<Output = Broken>,
+    server: &Server,
+    pipe: &Rc<Pipe>,
+    (until, link): (Instant, &watch::Sender<Link>),
+) -> Result<(), LookupError> {
+    let mut driving = std::pin::pin!(driving);
+    let greeting = tokio::time::timeout_at(until, greet(server, pipe));
+    tokio::select! {
+        broken = driving.as_mut() => return Err(broken.into()),
+        greeted = greeting => {
+            let silent = |_| LookupError::new(Code::LookupUnavailable, "Redis says nothing");
+            greeted.map_err(silent)??;
+        }
+    }
+    link.send_replace(Link::Up(Rc::clone(pipe)));
+    driving.await;
+    link.send_replace(Link::Connecting);
+    Ok(())
+}
+
+/// Says who we are, and hears whether the server is ready for us.
+async fn greet(server: &Server, pipe: &Pipe) -> Result<(), LookupError> {
+    let (greeting, count) = server.greeting();
+    let replies = pipe.ask(&greeting, count).await?;
+    for reply in replies.into_iter().flatten() {
+        if let Reply::Error(words) = reply
+            // Who may not even ping may still be allowed to read.
+            && !words.starts_with("NOPERM")
+        {
+            return Err(refused(&words));
+        }
+    }
+    Ok(())
+}
+
+impl From<Broken> for LookupError {
+    fn from(broken: Broken) -> Self {
+        match broken {
+            Broken::Lost(why) => LookupError::new(Code::LookupUnavailable, &*why),
+            Broken::BadBytes(why) => LookupError::new(Code::LookupBadAnswer, &*why),
+        }
+    }
+}
+
+/// What an error reply means to a lookup: a server that is not ready, or one that refuses what is asked.
+pub(super) fn refused(words: &str) -> LookupError {
+    let kind = words.split(' ').next().unwrap_or_default();
+    let code = match kind {
+        "LOADING" | "BUSY" | "TRYAGAIN" | "CLUSTERDOWN" | "MASTERDOWN" | "READONLY" => {
+            Code::LookupUnavailable
+        }
         _ => Code::LookupRefused,
-    }
+    };
+    LookupError::new(code, words)
 }
 
 #[cfg(test)]
@@ -247,29 +235,25 @@ mod tests {
 
     #[test]
     fn errors_of_the_server_have_their_codes() {
-        let of = |line: &str| {
-            let reply =
-                redis::parse_redis_value(line.as_bytes()).and_then(redis::Value::extract_error);
-            code(&reply.expect_err("an error reply"))
-        };
+        let of = |words: &str| refused(words).code;
         for refused in [
-            "-WRONGTYPE x\r\n",
-            "-NOAUTH x\r\n",
-            "-NOPERM x\r\n",
-            "-ERR unknown command\r\n",
+            "WRONGTYPE x",
+            "NOAUTH x",
+            "NOPERM x",
+            "WRONGPASS x",
+            "ERR unknown command",
         ] {
             assert_eq!(of(refused), Code::LookupRefused, "{refused}");
         }
         for away in [
-            "-LOADING x\r\n",
-            "-BUSY x\r\n",
-            "-READONLY x\r\n",
-            "-TRYAGAIN x\r\n",
-            "-MASTERDOWN x\r\n",
-            "-CLUSTERDOWN x\r\n",
+            "LOADING x",
+            "BUSY x",
+            "READONLY x",
+            "TRYAGAIN x",
+            "MASTERDOWN x",
+            "CLUSTERDOWN x",
         ] {
             assert_eq!(of(away), Code::LookupUnavailable, "{away}");
         }
-        assert_eq!(of("?what\r\n"), Code::LookupBadAnswer);
     }
 }

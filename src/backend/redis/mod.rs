@@ -11,22 +11,24 @@ mod batch;
 mod command;
 mod connection;
 mod keys;
+mod pipe;
+mod resp;
+mod server;
 
 use std::cell::Cell;
 use std::time::Duration;
 
-use redis::{Client, ConnectionAddr, IntoConnectionInfo};
-
 use self::batch::Batch;
 use self::command::Command;
 use self::connection::Connection;
+use self::server::Server;
 use super::{Answer, Ask, Asked, Backend, Compiled, LookupError};
 use crate::config::{Place, Section};
-use crate::value::Value;
+use crate::error::Code;
 
 /// A Redis server as `[backends.NAME]` describes it.
 pub struct Config {
-    client: Client,
+    server: Server,
     /// How many connections each loop holds.
     connections: usize,
     /// What making a connection may take, and how long a lookup waits for one.
@@ -38,8 +40,8 @@ pub struct Redis {
     connections: Vec<Connection>,
     /// The connection whose turn it is.
     turn: Cell<usize>,
-    /// Rendered keys; kept so that a lookup need not allocate it.
-    scratch: Cell<Vec<u8>>,
+    /// The room of the batch before.
+    batch: Cell<Batch>,
 }
 
 impl Backend for Redis {
@@ -52,7 +54,7 @@ impl Backend for Redis {
         let timeout = section.timeout("connect_timeout");
         let (url, place) = url?;
         Some(Config {
-            client: client(section, &url, &place)?,
+            server: server(section, &url, &place)?,
             connections: usize::try_from(connections).unwrap_or(1),
             connect_timeout: timeout.unwrap_or(Duration::from_secs(1)),
         })
@@ -63,24 +65,24 @@ impl Backend for Redis {
     }
 
     async fn connect(config: &Config) -> Self {
-        let connect = || Connection::start(config.client.clone(), config.connect_timeout);
+        let connect = || Connection::start(config.server.clone(), config.connect_timeout);
         Redis {
             connections: (0..config.connections).map(|_| connect()).collect(),
             turn: Cell::new(0),
-            scratch: Cell::default(),
+            batch: Cell::default(),
         }
     }
 
     async fn lookup(&self, command: &Command, ask: Ask<'_>) -> Result<Answer, LookupError> {
-        let mut scratch = self.scratch.take();
-        let packed = command.pack(ask.params, &mut scratch);
-        self.scratch.set(scratch);
-        let Some(packed) = packed? else {
-            // An `mget` of no keys, which Redis would refuse.
-            return Ok(Answer::new(Value::List(Vec::new())));
+        let asked = Asked {
+            lookup: command,
+            params: ask.params,
         };
-        let reply = self.next().ask(&packed).await?;
-        Ok(Answer::new(command.answer(reply)?))
+        let answers = self.lookup_many(&[asked]).await;
+        answers.into_iter().next().unwrap_or_else(|| {
+            let why = "a question without an answer";
+            Err(LookupError::new(Code::ServerInternal, why))
+        })
     }
 
     fn batches(_command: &Command) -> bool {
@@ -89,16 +91,16 @@ impl Backend for Redis {
 
     /// One pipeline of the different commands: each has its own reply, and its own error.
     async fn lookup_many(&self, asked: &[Asked<'_, Command>]) -> Vec<Result<Answer, LookupError>> {
-        let mut batch = Batch::new(asked.len(), self.scratch.take());
+        let mut batch = self.batch.take();
         let places: Vec<_> = asked.iter().map(|ask| batch.place(ask)).collect();
-        let (pipeline, scratch) = batch.into_parts();
-        self.scratch.set(scratch);
-        let replies = if pipeline.is_empty() {
-            Ok(Vec::new())
-        } else {
-            self.next().ask_many(&pipeline).await
+        let (packed, count) = batch.commands();
+        let replies = match count {
+            0 => Ok(Vec::new()),
+            _ => self.next().ask(packed, count).await,
         };
-        batch::answers(asked, &places, replies)
+        batch.clear();
+        self.batch.set(batch);
+        batch::answers(asked, places, replies)
     }
 }
 
@@ -115,8 +117,8 @@ impl Redis {
     }
 }
 
-/// The client of a URL. Problems never show the URL: it may carry a password.
-fn client(section: &Section<'_>, url: &str, place: &Place) -> Option<Client> {
+/// The server of a URL. Problems never show the URL: it may carry a password.
+fn server(section: &Section<'_>, url: &str, place: &Place) -> Option<Server> {
     const HELP: &str = "`redis://[user:password@]host[:port][/db]` or `unix:///path/to/socket`";
     let scheme = url.split(':').next().unwrap_or_default();
     if scheme == "rediss" || scheme == "valkeys" {
@@ -125,24 +127,11 @@ fn client(section: &Section<'_>, url: &str, place: &Place) -> Option<Client> {
         section.bad(place, message, Some(help.into()));
         return None;
     }
-    let opened = url.into_connection_info().and_then(|info| {
-        let settings = info.tcp_settings().clone().set_nodelay(true);
-        let settings = settings.set_user_timeout(connection::UNACKNOWLEDGED_MAX);
-        match info.addr() {
-            ConnectionAddr::Unix(_) => Client::open(info),
-            _ => Client::open(info.set_tcp_settings(settings)),
-        }
-    });
-    match opened {
-        Ok(client) => Some(client),
-        Err(err) => {
-            let why = err.to_string();
-            let why = why.split(" - ").next().unwrap_or_default().to_lowercase();
-            section.bad(
-                place,
-                format!("not the URL of a Redis server: {why}"),
-                Some(HELP.into()),
-            );
+    match Server::parse(url) {
+        Ok(server) => Some(server),
+        Err(why) => {
+            let message = format!("not the URL of a Redis server: {why}");
+            section.bad(place, message, Some(HELP.into()));
             None
         }
     }

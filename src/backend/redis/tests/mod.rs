@@ -13,10 +13,12 @@ use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 
 use super::connection::Link;
+use super::resp::{Reply, put_command};
 use super::*;
 use crate::config::{document, whole};
 use crate::context::Context;
 use crate::error::Code;
+use crate::value::Value;
 
 /// A server of the test's own; killed when it goes out of scope.
 struct Server {
@@ -62,16 +64,20 @@ impl Server {
     }
 
     /// Runs a command past the backend.
-    async fn run(&self, words: &[&str]) -> redis::Value {
-        let client = Client::open(self.url()).expect("a URL");
-        let mut connection = client
-            .get_multiplexed_async_connection()
-            .await
-            .expect("connects");
-        let mut command = redis::cmd(words[0]);
-        command.arg(&words[1..]);
-        command.query_async(&mut connection).await.expect("runs")
+    async fn run(&self, words: &[&str]) -> Reply {
+        let server = server::Server::parse(&self.url()).expect("a URL");
+        let connection = Connection::start(server, Duration::from_secs(10));
+        command(&connection, words).await
     }
+}
+
+/// The reply to one command.
+async fn command(connection: &Connection, words: &[&str]) -> Reply {
+    let words: Vec<&[u8]> = words.iter().map(|word| word.as_bytes()).collect();
+    let mut packed = Vec::new();
+    put_command(&mut packed, &words);
+    let mut replies = connection.ask(&packed, 1).await.expect("runs");
+    replies.remove(0)
 }
 
 impl Drop for Server {

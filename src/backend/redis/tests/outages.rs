@@ -54,7 +54,7 @@ async fn killed_connections_go_unnoticed() {
     for _ in 0..3 {
         assert_eq!(ask(&redis, GET, &[1.into()]).await, Ok("one".into()));
         let killed = server.run(&["CLIENT", "KILL", "TYPE", "normal"]).await;
-        assert!(matches!(killed, redis::Value::Int(1..)), "{killed:?}");
+        assert!(matches!(killed, Reply::Int(1..)), "{killed:?}");
     }
     assert_eq!(ask(&redis, GET, &[1.into()]).await, Ok("one".into()));
 }
@@ -80,16 +80,7 @@ async fn refusals_say_so_and_last_only_as_long_as_the_cause() {
     assert_eq!(ask(&right, GET, &[1.into()]).await, Ok(Value::Null));
     let command = compiled("get = 'config'").lookup;
     let reset = ["CONFIG", "SET", "requirepass", "wrong"];
-    let mut admin = right.connections[0].watch();
-    let Link::Up(_, mut connection) = admin.borrow_and_update().clone() else {
-        panic!("connected")
-    };
-    let mut words = redis::cmd(reset[0]);
-    let _: redis::Value = words
-        .arg(&reset[1..])
-        .query_async(&mut connection)
-        .await
-        .expect("runs");
+    super::command(&right.connections[0], &reset).await;
     until(&wrong, is_up).await;
     assert_eq!(ask_compiled(&wrong, &command, &[]).await, Ok(Value::Null));
 }
@@ -150,10 +141,10 @@ async fn several_connections_take_turns() {
     for n in 0..9 {
         assert_eq!(ask(&redis, GET, &[n.into()]).await, Ok(Value::Null));
     }
-    let redis::Value::BulkString(list) = server.run(&["CLIENT", "LIST"]).await else {
+    let Reply::String(list) = server.run(&["CLIENT", "LIST"]).await else {
         panic!("text")
     };
-    let list = String::from_utf8(list).expect("text");
+    let list = String::from_utf8(list.to_vec()).expect("text");
     assert_eq!(list.matches("cmd=get").count(), 3, "{list}");
 }
 

@@ -1,0 +1,420 @@
+//! RESP, the protocol of Redis: commands as bytes, and replies from bytes as they arrive.
+//!
+//! Both versions are read; commands are the same in both. A [`Parser`] keeps what it has of a reply that is not
+//! whole yet, so that no byte is looked at twice, however large the reply and however small the reads. Counts and
+//! lengths are believed only as far as bytes come: nothing is allocated from them. Source of the format:
+//! redis.io, "RESP protocol description".
+
+use bytes::{Buf as _, Bytes, BytesMut};
+
+/// Strings longer than this keep the buffer that they were read into; shorter ones are copied out of it, so
+/// that the buffer can be used again and a small value never holds a large one.
+const COPIED_MAX: usize = 4 * 1024;
+/// The longest string: Redis itself allows no longer one.
+const STRING_BYTES_MAX: usize = 512 * 1024 * 1024;
+/// The longest line: a number, an error or a status.
+const LINE_BYTES_MAX: usize = 64 * 1024;
+/// How deep arrays may stand in arrays. The commands that are asked answer with two levels.
+const DEPTH_MAX: usize = 8;
+/// Room made for an array before its items come.
+const ITEMS_FIRST: usize = 64;
+
+/// One reply.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Reply {
+    /// Nothing there.
+    Nil,
+    Int(i64),
+    Double(f64),
+    Bool(bool),
+    /// A string, a status, a big number or a verbatim text.
+    String(Bytes),
+    /// The server's words; the first is the kind of error.
+    Error(String),
+    /// An array or a set.
+    Array(Vec<Reply>),
+    /// A map of RESP3.
+    Map(Vec<(Reply, Reply)>),
+}
+
+/// Bytes that are no RESP, or more than is allowed.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the server's bytes are no reply: {0}")]
+pub(super) struct BadReply(pub(super) &'static str);
+
+/// Reads replies.
+#[derive(Debug, Default)]
+pub(super) struct Parser {
+    /// The arrays that are not whole yet, from the outside in.
+    open: Vec<Open>,
+    /// How far the line at the front was searched for its end.
+    searched: usize,
+}
+
+/// An array or map that waits for items.
+#[derive(Debug)]
+struct Open {
+    missing: usize,
+    items: Vec<Reply>,
+    as_what: As,
+}
+
+/// What gathered items become.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum As {
+    Array,
+    Map,
+    /// An attribute or a push: not the answer to anything that was asked.
+    Nothing,
+}
+
+impl Parser {
+    /// The next reply of `input`, whose bytes are taken; `None` when it is not whole yet.
+    pub(super) fn next(&mut self, input: &mut BytesMut) -> Result<Option<Reply>, BadReply> {
+        while let Some(token) = self.token(input)? {
+            let mut whole = match token {
+                Token::Value(reply) => Some(reply),
+                Token::Open(open) if open.missing == 0 => open.close(),
+                Token::Open(_) if self.open.len() == DEPTH_MAX => {
+                    return Err(BadReply("arrays are nested too deep"));
+                }
+                Token::Open(open) => {
+                    self.open.push(open);
+                    continue;
+                }
+            };
+            while let Some(reply) = whole.take() {
+                let Some(outer) = self.open.last_mut() else {
+                    return Ok(Some(reply));
+                };
+                outer.items.push(reply);
+                outer.missing -= 1;
+                if outer.missing == 0 {
+                    whole = self.open.pop().and_then(Open::close);
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    fn token(&mut self, input: &mut BytesMut) -> Result<Option<Token>, BadReply> {
+        let Some(end) = self.line(input)? else {
+            return Ok(None);
+        };
+        let line = &input[1..end];
+        let value = match input[0] {
+            b'$' | b'=' | b'!' => return string(input, end, &mut self.searched),
+            b'*' | b'~' => return Ok(open(input, end, As::Array, 1)?.map(|token| self.took(token))),
+            b'%' => return Ok(open(input, end, As::Map, 2)?.map(|token| self.took(token))),
+            b'>' => return Ok(open(input, end, As::Nothing, 1)?.map(|token| self.took(token))),
+            b'|' => return Ok(open(input, end, As::Nothing, 2)?.map(|token| self.took(token))),
+            b':' => Reply::Int(number(line).ok_or(BadReply("an integer that is none"))?),
+            b'+' | b'(' => Reply::String(Bytes::copy_from_slice(line)),
+            b'-' => Reply::Error(String::from_utf8_lossy(line).into_owned()),
+            b'_' => Reply::Nil,
+            b'#' => match line {
+                b"t" => Reply::Bool(true),
+                b"f" => Reply::Bool(false),
+                _ => return Err(BadReply("a boolean that is none")),
+            },
+            b',' => {
+                let text = std::str::from_utf8(line).unwrap_or_default();
+                Reply::Double(
+                    text.parse()
+                        .map_err(|_| BadReply("a double that is none"))?,
+                )
+            }
+            _ => return Err(BadReply("an unknown type")),
+        };
+        input.advance(end + 2);
+        Ok(Some(self.took(Token::Value(value))))
+    }
+
+    /// Where the line at the front ends, if its end is there.
+    fn line(&mut self, input: &BytesMut) -> Result<Option<usize>, BadReply> {
+        let from = self.searched.max(1);
+        let Some(rest) = input.get(from..) else {
+            return Ok(None);
+        };
+        let end = rest.iter().position(|&byte| byte == b'\r');
+        match end.map(|end| from + end) {
+            Some(end) if input.len() > end + 1 => match input[end + 1] {
+                b'\n' => Ok(Some(end)),
+                _ => Err(BadReply("a line that does not end")),
+            },
+            end => {
+                self.searched = end.unwrap_or(input.len());
+                if self.searched > LINE_BYTES_MAX {
+                    return Err(BadReply("a line that is too long"));
+                }
+                Ok(None)
+            }
+        }
+    }
+
+    fn took(&mut self, token: Token) -> Token {
+        self.searched = 0;
+        token
+    }
+}
+
+enum Token {
+    Value(Reply),
+    Open(Open),
+}
+
+impl Open {
+    /// The reply that its items are; `None` for what nobody asked.
+    fn close(self) -> Option<Reply> {
+        match self.as_what {
+            As::Array => Some(Reply::Array(self.items)),
+            As::Nothing => None,
+            As::Map => {
+                let mut items = self.items.into_iter();
+                let pairs = std::iter::from_fn(|| Some((items.next()?, items.next()?)));
+                Some(Reply::Map(pairs.collect()))
+            }
+        }
+    }
+}
+
+/// An array whose count stands in the line that ends at `end`, or a nil.
+fn open(
+    input: &mut BytesMut,
+    end: usize,
+    as_what: As,
+    per_item: usize,
+) -> Result<Option<Token>, BadReply> {
+    let count = number(&input[1..end]).ok_or(BadReply("a count that is none"))?;
+    input.advance(end + 2);
+    if count == -1 {
+        return Ok(Some(Token::Value(Reply::Nil)));
+    }
+    let count = i32::try_from(count)
+        .ok()
+        .and_then(|count| usize::try_from(count).ok());
+    let missing = count.ok_or(BadReply("a count that is none"))? * per_item;
+    Ok(Some(Token::Open(Open {
+        missing,
+        items: Vec::with_capacity(missing.min(ITEMS_FIRST)),
+        as_what,
+    })))
+}
+
+/// A string whose length stands in the line that ends at `end`. The line stays until the string is whole.
+fn string(
+    input: &mut BytesMut,
+    end: usize,
+    searched: &mut usize,
+) -> Result<Option<Token>, BadReply> {
+    let length = number(&input[1..end]).ok_or(BadReply("a length that is none"))?;
+    if length == -1 {
+        input.advance(end + 2);
+        *searched = 0;
+        return Ok(Some(Token::Value(Reply::Nil)));
+    }
+    let length = usize::try_from(length).ok();
+    let length = length
+        .filter(|&length| length <= STRING_BYTES_MAX)
+        .ok_or(BadReply("a length that is none"))?;
+    let start = end + 2;
+    if input.len() < start + length + 2 {
+        // Found again at once when more bytes came.
+        *searched = end;
+        return Ok(None);
+    }
+    if input[start + length..start + length + 2] != *b"\r\n" {
+        return Err(BadReply("a string that does not end"));
+    }
+    let kind = input[0];
+    let bytes = if length <= COPIED_MAX {
+        let bytes = Bytes::copy_from_slice(&input[start..start + length]);
+        input.advance(start + length + 2);
+        bytes
+    } else {
+        input.advance(start);
+        let bytes = input.split_to(length).freeze();
+        input.advance(2);
+        bytes
+    };
+    *searched = 0;
+    Ok(Some(Token::Value(match kind {
+        b'!' => Reply::Error(String::from_utf8_lossy(&bytes).into_owned()),
+        // Three letters and a colon say what kind of text it is.
+        b'=' if bytes.len() >= 4 => Reply::String(bytes.slice(4..)),
+        b'=' => return Err(BadReply("a verbatim text without its kind")),
+        _ => Reply::String(bytes),
+    })))
+}
+
+/// A decimal number. Written out since it stands before every reply, and the standard one goes through text.
+fn number(digits: &[u8]) -> Option<i64> {
+    let (negative, digits) = match digits {
+        [b'-', rest @ ..] => (true, rest),
+        [b'+', rest @ ..] => (false, rest),
+        all => (false, all),
+    };
+    if digits.is_empty() {
+        return None;
+    }
+    let add = |sum: i64, digit: &u8| {
+        let digit = i64::from(digit.checked_sub(b'0').filter(|digit| *digit <= 9)?);
+        // Downwards, since the smallest has no positive counterpart.
+        sum.checked_mul(10)?.checked_sub(digit)
+    };
+    let sum = digits.iter().try_fold(0_i64, add)?;
+    if negative {
+        Some(sum)
+    } else {
+        sum.checked_neg()
+    }
+}
+
+/// Appends the head of a command of so many arguments, its name included.
+pub(super) fn put_head(out: &mut Vec<u8>, arguments: usize) {
+    put_length(out, b'*', arguments);
+}
+
+/// Appends one argument.
+pub(super) fn put_argument(out: &mut Vec<u8>, argument: &[u8]) {
+    put_length(out, b'$', argument.len());
+    out.extend_from_slice(argument);
+    out.extend_from_slice(b"\r\n");
+}
+
+/// Appends a whole command.
+pub(super) fn put_command(out: &mut Vec<u8>, words: &[&[u8]]) {
+    put_head(out, words.len());
+    for word in words {
+        put_argument(out, word);
+    }
+}
+
+fn put_length(out: &mut Vec<u8>, kind: u8, length: usize) {
+    // Twenty digits at most, the kind before them and the line's end after.
+    let mut line = [0; 23];
+    let mut at = line.len() - 2;
+    line[at..].copy_from_slice(b"\r\n");
+    let mut rest = length;
+    loop {
+        at -= 1;
+        line[at] = b'0' + u8::try_from(rest % 10).unwrap_or_default();
+        rest /= 10;
+        if rest == 0 {
+            break;
+        }
+    }
+    line[at - 1] = kind;
+    out.extend_from_slice(&line[at - 1..]);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn all(bytes: &[u8], step: usize) -> Result<Vec<Reply>, BadReply> {
+        let mut parser = Parser::default();
+        let mut input = BytesMut::new();
+        let mut replies = Vec::new();
+        for some in bytes.chunks(step) {
+            input.extend_from_slice(some);
+            while let Some(reply) = parser.next(&mut input)? {
+                replies.push(reply);
+            }
+        }
+        assert!(
+            input.is_empty() && parser.open.is_empty(),
+            "nothing is left over"
+        );
+        Ok(replies)
+    }
+
+    fn text(text: &str) -> Reply {
+        Reply::String(Bytes::copy_from_slice(text.as_bytes()))
+    }
+
+    #[test]
+    fn every_type_however_it_arrives() {
+        let long = "x".repeat(COPIED_MAX + 1);
+        let bytes = format!(
+            "$5\r\nhe\r\nl\r\n$0\r\n\r\n$-1\r\n*-1\r\n:-42\r\n+OK\r\n-ERR no\r\n*3\r\n:1\r\n*1\r\n$1\r\na\r\n*0\r\n\
+             %1\r\n+k\r\n:2\r\n~1\r\n#t\r\n#f\r\n_\r\n,2.5\r\n,inf\r\n(123\r\n=6\r\ntxt:ab\r\n!6\r\nBUSY x\r\n\
+             >2\r\n+message\r\n+x\r\n|1\r\n+ttl\r\n:3\r\n:7\r\n*1\r\n|1\r\n+a\r\n+b\r\n:8\r\n${}\r\n{long}\r\n",
+            long.len()
+        );
+        let want = vec![
+            text("he\r\nl"),
+            text(""),
+            Reply::Nil,
+            Reply::Nil,
+            Reply::Int(-42),
+            text("OK"),
+            Reply::Error("ERR no".into()),
+            Reply::Array(vec![
+                Reply::Int(1),
+                Reply::Array(vec![text("a")]),
+                Reply::Array(vec![]),
+            ]),
+            Reply::Map(vec![(text("k"), Reply::Int(2))]),
+            Reply::Array(vec![Reply::Bool(true)]),
+            Reply::Bool(false),
+            Reply::Nil,
+            Reply::Double(2.5),
+            Reply::Double(f64::INFINITY),
+            text("123"),
+            text("ab"),
+            Reply::Error("BUSY x".into()),
+            Reply::Int(7),
+            Reply::Array(vec![Reply::Int(8)]),
+            text(&long),
+        ];
+        for step in [1, 2, 3, 7, 64, bytes.len()] {
+            assert_eq!(all(bytes.as_bytes(), step).as_ref(), Ok(&want), "{step}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_reply_is_refused_and_costs_nothing() {
+        for bad in [
+            "hello\r\n",
+            "$x\r\n",
+            "$-2\r\n",
+            "$536870913\r\n",
+            "$1\r\nabc\r\n",
+            "*-2\r\n",
+            "*9223372036854775808\r\n",
+            "%9223372036854775807\r\n",
+            ":\r\n",
+            ":1x\r\n",
+            "#y\r\n",
+            ",x\r\n",
+            "=3\r\nabc\r\n",
+            "+a\rb",
+        ] {
+            let mut input = BytesMut::from(bad);
+            assert!(Parser::default().next(&mut input).is_err(), "{bad:?}");
+        }
+        let deep = "*1\r\n".repeat(DEPTH_MAX + 1);
+        assert!(Parser::default().next(&mut BytesMut::from(&*deep)).is_err());
+        let endless = format!("+{}", "x".repeat(LINE_BYTES_MAX));
+        assert!(
+            Parser::default()
+                .next(&mut BytesMut::from(&*endless))
+                .is_err()
+        );
+        let mut parser = Parser::default();
+        let promised = parser.next(&mut BytesMut::from("*2147483647\r\n"));
+        assert_eq!(promised, Ok(None));
+        assert!(parser.open[0].items.capacity() <= ITEMS_FIRST);
+    }
+
+    #[test]
+    fn commands_carry_lengths() {
+        let mut out = Vec::new();
+        put_command(&mut out, &[b"GET", b"a\r\nb", b""]);
+        assert_eq!(out, b"*3\r\n$3\r\nGET\r\n$4\r\na\r\nb\r\n$0\r\n\r\n");
+        let mut long = Vec::new();
+        put_length(&mut long, b'$', usize::MAX);
+        assert_eq!(long, format!("${}\r\n", usize::MAX).as_bytes());
+    }
+}

@@ -1,0 +1,245 @@
+//! Where a Redis server is and who we are there: `redis://user:password@host:6379/0`.
+//!
+//! In: a URL as the ecosystem writes it. Out: a [`Server`] to connect to. Problems never show the URL: it may carry
+//! a password.
+
+use std::fmt;
+use std::io;
+use std::time::Duration;
+
+use percent_encoding::percent_decode_str;
+use socket2::{SockRef, TcpKeepalive};
+use tokio::net::TcpStream;
+
+use super::resp::put_command;
+
+/// The port that a URL without one means.
+const PORT: u16 = 6379;
+/// How long sent bytes may stay unacknowledged before the kernel gives a connection up. Without it, lookups
+/// would time out one by one for a quarter of an hour when the server's machine is gone.
+const UNACKNOWLEDGED_MAX: Duration = Duration::from_secs(5);
+/// How long a silent connection may be before the kernel asks whether its other end is still there.
+const KEEPALIVE: Duration = Duration::from_mins(1);
+
+/// A server, and how to begin with it.
+#[derive(Clone, PartialEq, Eq)]
+pub(super) struct Server {
+    pub(super) address: Address,
+    user: Option<String>,
+    password: Option<String>,
+    database: u32,
+    /// Replies come as RESP3.
+    resp3: bool,
+}
+
+/// Where a server listens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Address {
+    /// A name or an address, and a port.
+    Tcp(String, u16),
+    /// The path of a socket.
+    Unix(String),
+}
+
+/// Without what nobody may read.
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Server")
+            .field("address", &self.address)
+            .field("database", &self.database)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Server {
+    /// The server of a URL, or what is wrong with it.
+    pub(super) fn parse(url: &str) -> Result<Self, &'static str> {
+        let (scheme, rest) = url.split_once("://").ok_or("it has no scheme")?;
+        let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
+        let mut server = match scheme {
+            "redis" | "valkey" => Server::tcp(rest)?,
+            "unix" | "redis+unix" | "valkey+unix" => Server::at(Address::Unix(text(rest)?)),
+            _ => return Err("its scheme is neither `redis` nor `unix`"),
+        };
+        if matches!(&server.address, Address::Unix(path) if !path.starts_with('/')) {
+            return Err("its path does not begin with `/`");
+        }
+        for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+            let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+            match (key, value) {
+                ("protocol", "resp3") => server.resp3 = true,
+                ("protocol", "resp2") => server.resp3 = false,
+                ("protocol", _) => return Err("its protocol is neither `resp2` nor `resp3`"),
+                ("db", number) => server.database = database(number)?,
+                ("user", user) => server.user = Some(text(user)?),
+                ("pass", password) => server.password = Some(text(password)?),
+                _ => return Err("it has an unknown parameter"),
+            }
+        }
+        Ok(server)
+    }
+
+    fn at(address: Address) -> Self {
+        Server {
+            address,
+            user: None,
+            password: None,
+            database: 0,
+            resp3: false,
+        }
+    }
+
+    /// `user:password@host:port/database`
+    fn tcp(rest: &str) -> Result<Self, &'static str> {
+        // A password may hold an `@` of its own.
+        let (who, place) = match rest.rsplit_once('@') {
+            Some((who, place)) => (Some(who), place),
+            None => (None, rest),
+        };
+        let (place, path) = place.split_once('/').unwrap_or((place, ""));
+        let mut server = Server::at(host_and_port(place)?);
+        if !path.is_empty() {
+            server.database = database(path)?;
+        }
+        if let Some(who) = who {
+            let (user, password) = who.split_once(':').unwrap_or((who, ""));
+            server.user = Some(text(user)?).filter(|user| !user.is_empty());
+            server.password = Some(text(password)?).filter(|password| !password.is_empty());
+        }
+        Ok(server)
+    }
+
+    /// What is said first on each connection, and how many replies it gets.
+    pub(super) fn greeting(&self) -> (Vec<u8>, usize) {
+        let mut out = Vec::new();
+        let mut count = 0;
+        let mut say = |words: &[&[u8]]| {
+            put_command(&mut out, words);
+            count += 1;
+        };
+        match (&self.user, &self.password) {
+            (Some(user), Some(password)) => say(&[b"AUTH", user.as_bytes(), password.as_bytes()]),
+            (None, Some(password)) => say(&[b"AUTH", password.as_bytes()]),
+            (_, None) => {}
+        }
+        if self.resp3 {
+            say(&[b"HELLO", b"3"]);
+        }
+        if self.database != 0 {
+            say(&[b"SELECT", self.database.to_string().as_bytes()]);
+        }
+        // Shows whether the server takes us at all: one that loads its data, or wants a password, says so now.
+        say(&[b"PING"]);
+        (out, count)
+    }
+}
+
+/// A socket to `host`, fit for a connection that lives long.
+pub(super) async fn connect_tcp(host: &str, port: u16) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect((host, port)).await?;
+    stream.set_nodelay(true)?;
+    let socket = SockRef::from(&stream);
+    socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE))?;
+    #[cfg(target_os = "linux")]
+    socket.set_tcp_user_timeout(Some(UNACKNOWLEDGED_MAX))?;
+    Ok(stream)
+}
+
+/// `host`, `host:port` or `[address]:port`.
+fn host_and_port(place: &str) -> Result<Address, &'static str> {
+    let (host, port) = match place.strip_prefix('[') {
+        Some(rest) => {
+            let (host, port) = rest.split_once(']').ok_or("its address is never closed")?;
+            match port {
+                "" => (host, None),
+                port => (
+                    host,
+                    Some(port.strip_prefix(':').ok_or("its port is none")?),
+                ),
+            }
+        }
+        None => match place.split_once(':') {
+            Some((host, port)) => (host, Some(port)),
+            None => (place, None),
+        },
+    };
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b".-_:%".contains(&byte);
+    if !host.bytes().all(is_plain) {
+        return Err("its host is none");
+    }
+    let port = port.map_or(Ok(PORT), str::parse);
+    let port = port.map_err(|_| "its port is none")?;
+    let host = if host.is_empty() { "127.0.0.1" } else { host };
+    Ok(Address::Tcp(host.to_owned(), port))
+}
+
+fn database(number: &str) -> Result<u32, &'static str> {
+    number.parse().map_err(|_| "its database is not a number")
+}
+
+fn text(encoded: &str) -> Result<String, &'static str> {
+    let decoded = percent_decode_str(encoded).decode_utf8();
+    Ok(decoded.map_err(|_| "it is not UTF-8")?.into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn urls_say_where_and_who() {
+        let server = Server::parse("redis://ann:p%40ss@cache-1:7000/3?protocol=resp3");
+        let server = server.expect("a URL");
+        assert_eq!(server.address, Address::Tcp("cache-1".into(), 7000));
+        assert_eq!(
+            (server.user.as_deref(), server.password.as_deref()),
+            (Some("ann"), Some("p@ss"))
+        );
+        assert_eq!((server.database, server.resp3), (3, true));
+        let (greeting, count) = server.greeting();
+        let greeting = String::from_utf8(greeting).expect("text");
+        assert_eq!(count, 4);
+        assert!(
+            greeting
+                .starts_with("*3\r\n$4\r\nAUTH\r\n$3\r\nann\r\n$4\r\np@ss\r\n*2\r\n$5\r\nHELLO"),
+            "{greeting}"
+        );
+        assert!(!format!("{server:?}").contains("p@ss"));
+        let address = |url| Server::parse(url).map(|server| server.address);
+        assert_eq!(address("redis://h"), Ok(Address::Tcp("h".into(), 6379)));
+        assert_eq!(
+            address("redis://[::1]:7"),
+            Ok(Address::Tcp("::1".into(), 7))
+        );
+        assert_eq!(address("redis://:a@b@h:7"), Ok(Address::Tcp("h".into(), 7)));
+        assert_eq!(
+            address("unix:///run/a%20b.sock"),
+            Ok(Address::Unix("/run/a b.sock".into()))
+        );
+        let socket = Server::parse("unix:///run/x?db=2&user=u&pass=p").expect("a URL");
+        assert_eq!(
+            (socket.database, socket.password.as_deref()),
+            (2, Some("p"))
+        );
+    }
+
+    #[test]
+    fn what_is_no_url_is_refused() {
+        for bad in [
+            "",
+            "h:1",
+            "http://h",
+            "redis://h:x",
+            "redis://h/x",
+            "redis://h:99999",
+            "redis://[::1",
+            "redis://[::1]7",
+            "redis://h?protocol=4",
+            "redis://h?what=1",
+            "redis://h h",
+            "unix://run",
+        ] {
+            assert!(Server::parse(bad).is_err(), "{bad}");
+        }
+    }
+}

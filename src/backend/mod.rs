@@ -20,6 +20,7 @@ pub mod format;
 pub mod rows;
 pub mod sql;
 pub mod template;
+pub mod tls;
 #[cfg(test)]
 pub(crate) mod testing;
 

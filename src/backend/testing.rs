@@ -45,11 +45,12 @@ fn read<T>(toml: &str, read: impl FnOnce(&mut Section<'_>) -> Option<T>) -> Resu
     let problems = document.problems.into_vec();
     match read {
         Some(read) if problems.is_empty() => Ok(read),
-        _ => Err(problems.iter().map(line).collect()),
+        _ => Err(problems.iter().map(problem_line).collect()),
     }
 }
 
-fn line(problem: &Problem) -> String {
+/// `code key: message (help)`
+pub(crate) fn problem_line(problem: &Problem) -> String {
     let help = problem.help.as_ref().map(|help| format!(" ({help})"));
     let help = help.unwrap_or_default();
     format!(

@@ -4,6 +4,7 @@ mod problem;
 mod section;
 mod typed; // durations, sizes, words, numbers
 mod secret; // `env:` and `file:`
+mod pem; // certificates and keys
 mod file;
 mod server;
 mod admin;
@@ -13,10 +14,11 @@ mod check;
 pub use admin::AdminConfig;
 pub use check::{Asks, BackendDef, LookupDef, Program, Registry, check, check_document};
 pub use file::{BackendEntry, Config, LookupEntry, open, read};
+pub use pem::{Certificates, PrivateKey};
 pub use problem::{Problem, Problems, Source, nearest};
 pub use section::{Document, Place, Section, list};
 #[cfg(test)]
-pub(crate) use section::{document, whole};
+pub(crate) use section::{document, document_at, whole};
 pub use server::{LimitsConfig, ServerConfig};
 pub use typed::{integer, to_value};
 pub use views::{UseEntry, ViewEntry, WhenEntry, WithEntry};

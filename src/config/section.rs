@@ -260,9 +260,15 @@ pub(super) fn article(value: &DeValue<'_>) -> String {
 /// A document made of `text`, for tests of things that read sections.
 #[cfg(test)]
 pub(crate) fn document(text: &str) -> Document {
+    document_at("test.toml", text)
+}
+
+/// As [`document`], for tests of things that read further files beside `path`.
+#[cfg(test)]
+pub(crate) fn document_at(path: &str, text: &str) -> Document {
     Document {
         source: Source {
-            path: std::sync::Arc::from("test.toml"),
+            path: std::sync::Arc::from(path),
             text: std::sync::Arc::from(text),
         },
         problems: Problems::default(),

@@ -1,0 +1,95 @@
+//! Certificates and private keys in PEM files, whose paths are relative to the configuration file.
+//!
+//! Read once, with the configuration. Problems never show what a file holds.
+
+use std::path::PathBuf;
+
+use rustls::pki_types::pem::{Error, PemObject as _};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+
+use super::section::{Place, Section};
+use crate::error::Code;
+
+/// What a file of certificates holds: at least one.
+#[derive(Clone, Debug)]
+pub struct Certificates {
+    /// In the file's order.
+    pub der: Vec<CertificateDer<'static>>,
+    /// The file itself.
+    pub pem: Vec<u8>,
+    /// Where the configuration names it.
+    pub place: Place,
+}
+
+/// What a file with a private key holds.
+pub struct PrivateKey {
+    /// Its first key.
+    pub der: PrivateKeyDer<'static>,
+    /// The file itself.
+    pub pem: Vec<u8>,
+    /// Where the configuration names it.
+    pub place: Place,
+}
+
+impl std::fmt::Debug for PrivateKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PrivateKey").finish_non_exhaustive()
+    }
+}
+
+impl Section<'_> {
+    /// The certificates in the file that `key` names.
+    pub fn certificates(&mut self, key: &'static str) -> Option<Certificates> {
+        let (path, pem, place) = self.pem_file(key)?;
+        let read: Result<Vec<_>, Error> = CertificateDer::pem_slice_iter(&pem).collect();
+        let why = match read {
+            Ok(der) if !der.is_empty() => return Some(Certificates { der, pem, place }),
+            Ok(_none) => format!("`{}` holds no certificate", path.display()),
+            Err(err) => format!("`{}` is not PEM: {err}", path.display()),
+        };
+        let help = "the file has a part that begins with `-----BEGIN CERTIFICATE-----`";
+        self.bad(&place, why, Some(help.into()));
+        None
+    }
+
+    /// The private key in the file that `key` names.
+    pub fn private_key(&mut self, key: &'static str) -> Option<PrivateKey> {
+        let (path, pem, place) = self.pem_file(key)?;
+        let why = match PrivateKeyDer::from_pem_slice(&pem) {
+            Ok(der) => return Some(PrivateKey { der, pem, place }),
+            Err(Error::NoItemsFound) if is_encrypted(&pem) => {
+                let message = format!("the key in `{}` is encrypted", path.display());
+                let help = "decrypt it with `openssl pkey -in FILE -out FILE`";
+                self.bad(&place, message, Some(help.into()));
+                return None;
+            }
+            Err(Error::NoItemsFound) => format!("`{}` holds no private key", path.display()),
+            Err(err) => format!("`{}` is not PEM: {err}", path.display()),
+        };
+        let help = "the file has a part that begins with `-----BEGIN PRIVATE KEY-----`";
+        self.bad(&place, why, Some(help.into()));
+        None
+    }
+
+    fn pem_file(&mut self, key: &'static str) -> Option<(PathBuf, Vec<u8>, Place)> {
+        let (path, place) = self.string(key)?;
+        let full = self.relative(&path);
+        match std::fs::read(&full) {
+            Ok(pem) => Some((full, pem, place)),
+            Err(err) => {
+                self.document().problem(
+                    &place,
+                    Code::ConfigFile,
+                    format!("can't read `{}`: {err}", full.display()),
+                    Some("the path is relative to this file's folder".into()),
+                );
+                None
+            }
+        }
+    }
+}
+
+fn is_encrypted(pem: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(pem);
+    text.contains("ENCRYPTED PRIVATE KEY") || text.contains("Proc-Type: 4,ENCRYPTED")
+}

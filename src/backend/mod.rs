@@ -16,6 +16,7 @@ pub mod redis;
 pub mod sqlite;
 
 // What several kinds share.
+pub mod examine;
 pub mod format;
 pub mod rows;
 pub mod sql;
@@ -25,6 +26,7 @@ pub mod tls;
 pub(crate) mod testing;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::time::Instant;
 
@@ -33,6 +35,8 @@ use crate::context::Context;
 use crate::error::Code;
 use crate::timeline::Source;
 use crate::value::Value;
+
+pub use examine::Examination;
 
 /// One kind of store.
 pub trait Backend: Sized + 'static {
@@ -51,9 +55,15 @@ pub trait Backend: Sized + 'static {
         section: &mut Section<'_>,
     ) -> Option<Compiled<Self::Lookup>>;
 
-    /// Makes ready on one loop. Never fails: a store that is down shows in the fates of its lookups, and
-    /// comes back by itself.
-    async fn connect(config: &Self::Config) -> Self;
+    /// Makes ready on one loop, for what is going to be asked. Never fails: a store that is down shows in the
+    /// fates of its lookups, and comes back by itself; a lookup that can't be made ready costs itself only.
+    async fn connect(config: &Self::Config, planned: &[Planned<'_, Self::Lookup>]) -> Self;
+
+    /// Reaches the store, for `check --connect`, and has it say what it knows of each lookup. Runs none of
+    /// them and changes nothing.
+    async fn examine(_config: &Self::Config, planned: &[Planned<'_, Self::Lookup>]) -> Examination {
+        Examination::nothing("not reached: this kind has nothing to ask", planned.len())
+    }
 
     /// Asks the store. `Value::Null` in the answer means there is nothing: fate `empty`.
     ///
@@ -91,6 +101,17 @@ pub struct Compiled<L> {
     pub params: Vec<Arc<str>>,
     /// What an answer looks like, as far as the configuration tells.
     pub yields: Yields,
+}
+
+/// A lookup that is going to be asked.
+#[derive(Debug)]
+pub struct Planned<'a, L> {
+    /// Its name, for the log.
+    pub name: &'a Arc<str>,
+    /// As its kind compiled it.
+    pub lookup: &'a L,
+    /// The longest that any view gives it: nobody waits for an answer for longer.
+    pub budget: Duration,
 }
 
 /// What a lookup's answers look like; the check holds it against the IDL type they fill.
@@ -219,15 +240,40 @@ macro_rules! kinds {
             }
 
             /// Makes ready on one loop.
-            pub async fn connect(&self) -> AnyBackend {
+            pub async fn connect(&self, planned: &[Planned<'_, AnyLookup>]) -> AnyBackend {
                 match self {
-                    $(AnyConfig::$variant(config) =>
-                        AnyBackend::$variant(<$module::$type as Backend>::connect(config).await),)*
+                    $(AnyConfig::$variant(config) => {
+                        let planned: Vec<_> = planned.iter().filter_map(AnyLookup::$module).collect();
+                        let backend = <$module::$type as Backend>::connect(config, &planned).await;
+                        AnyBackend::$variant(backend)
+                    })*
+                }
+            }
+
+            /// Has the store say what it knows of each lookup; all of them are this backend's.
+            pub async fn examine(&self, planned: &[Planned<'_, AnyLookup>]) -> Examination {
+                match self {
+                    $(AnyConfig::$variant(config) => {
+                        let planned: Vec<_> = planned.iter().filter_map(AnyLookup::$module).collect();
+                        <$module::$type as Backend>::examine(config, &planned).await
+                    })*
                 }
             }
         }
 
         impl AnyLookup {
+            $(
+                fn $module<'a>(
+                    planned: &Planned<'a, AnyLookup>,
+                ) -> Option<Planned<'a, <$module::$type as Backend>::Lookup>> {
+                    let Planned { name, budget, .. } = *planned;
+                    match planned.lookup {
+                        AnyLookup::$variant(lookup) => Some(Planned { name, lookup, budget }),
+                        _ => None,
+                    }
+                }
+            )*
+
             /// Whether it may travel with others.
             pub fn batches(&self) -> bool {
                 match self {

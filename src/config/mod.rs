@@ -10,6 +10,7 @@ mod server;
 mod admin;
 mod views;
 mod check;
+mod planned;
 
 pub use admin::AdminConfig;
 pub use check::{Asks, BackendDef, LookupDef, Program, Registry, check, check_document};

@@ -77,7 +77,8 @@ impl Guards {
     ) -> Self {
         let mut backends = Vec::with_capacity(program.backends.len());
         for (entry, metrics) in program.backends.iter().zip(&metrics.backends) {
-            let backend = Rc::new(entry.config.connect().await);
+            let planned = program.planned(backends.len());
+            let backend = Rc::new(entry.config.connect(&planned).await);
             backends.push(Guarded {
                 batcher: Batcher::start(&program, &backend, entry, metrics),
                 backend,

@@ -17,6 +17,7 @@ mod admin; // the admin port: a scrape's counts, probes, requests that nobody me
 mod stores; // real stores that come and go
 mod memcached; // memcached servers under one ring, some of which go away
 mod postgres; // every type, batches, limits and outages of a real PostgreSQL
+mod prepared; // statements that are ready before they are asked
 mod mysql; // MariaDB, down at start and restarted
 mod clients; // real Python clients against the real binary; scripts in tests/clients
 mod bench; // `tributary bench` against the real server and a scripted one

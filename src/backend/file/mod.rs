@@ -13,7 +13,7 @@ mod terms;
 
 use std::sync::Arc;
 
-use super::{Answer, Ask, Backend, Compiled, LookupError};
+use super::{Answer, Ask, Backend, Compiled, LookupError, Planned};
 use crate::config::Section;
 
 pub use find::Find;
@@ -43,7 +43,7 @@ impl Backend for FileTable {
         terms::read(&config.table, section)
     }
 
-    async fn connect(_: &Config) -> Self {
+    async fn connect(_: &Config, _: &[Planned<'_, Find>]) -> Self {
         FileTable
     }
 

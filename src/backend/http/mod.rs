@@ -24,7 +24,7 @@ use tokio::time::Instant;
 use self::config::{CONNECTION_IDLE_MAX, Config, UNACKNOWLEDGED_MAX};
 use self::lookup::Get;
 use super::format::bad_answer;
-use super::{Answer, Ask, Backend, Compiled, LookupError};
+use super::{Answer, Ask, Backend, Compiled, LookupError, Planned};
 use crate::config::Section;
 use crate::error::Code;
 use crate::timeline::Source;
@@ -47,7 +47,7 @@ impl Backend for Http {
         Get::read(config, section)
     }
 
-    async fn connect(config: &Config) -> Self {
+    async fn connect(config: &Config, _: &[Planned<'_, Get>]) -> Self {
         let mut connector = HttpConnector::new();
         connector.set_connect_timeout(Some(config.connect_timeout));
         connector.set_nodelay(true);

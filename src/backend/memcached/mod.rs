@@ -26,7 +26,7 @@ use self::connection::keep;
 use self::key::Get;
 use self::queue::Queue;
 use self::ring::Ring;
-use super::{Answer, Ask, Asked, Backend, Compiled, LookupError};
+use super::{Answer, Ask, Asked, Backend, Compiled, LookupError, Planned};
 use crate::config::Section;
 use crate::error::Code;
 
@@ -79,7 +79,7 @@ impl Backend for Memcached {
         Get::read(section)
     }
 
-    async fn connect(config: &Config) -> Self {
+    async fn connect(config: &Config, _: &[Planned<'_, Get>]) -> Self {
         let servers = config.servers.iter();
         Memcached {
             ring: Arc::clone(&config.ring),

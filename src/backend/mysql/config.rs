@@ -54,14 +54,14 @@ impl Config {
         self.lookups.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// What a connection is made with.
-    pub(super) fn opts(&self) -> Opts {
+    /// What a connection is made with, and lets the server run a statement for so long.
+    pub(super) fn opts(&self, statement_timeout: Duration) -> Opts {
         let statements = self.statements.load(Ordering::Relaxed);
         OptsBuilder::from_opts(self.opts.clone())
             .prefer_socket(false)
             .tcp_nodelay(true)
             .stmt_cache_size(statements.max(STATEMENTS_MIN))
-            .init(session(self.statement_timeout))
+            .init(session(statement_timeout))
             .into()
     }
 }
@@ -69,11 +69,12 @@ impl Config {
 /// The statements that begin a session. Comments that begin `/*M!` are read by MariaDB alone, and those that begin
 /// `/*!50708` by MySQL from 5.7.8 on alone: each calls the same limit differently.
 fn session(statement_timeout: Duration) -> Vec<String> {
-    let seconds = statement_timeout.as_secs_f64();
+    // 0 would mean no limit at all.
     let millis = statement_timeout.as_millis().max(1);
+    let seconds = format!("{}.{:03}", millis / 1000, millis % 1000);
     vec![
         format!(
-            "set /*M!100101 max_statement_time = {seconds:.3}, */ \
+            "set /*M!100101 max_statement_time = {seconds}, */ \
              /*!50708 max_execution_time = {millis}, */ \
              time_zone = '+00:00', autocommit = 1"
         ),

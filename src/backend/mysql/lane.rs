@@ -4,12 +4,14 @@
 //! expects a connection, lookups end at once in `lookup.unavailable`; while one connects for the first time or
 //! after a break they wait for that, which takes `connect_timeout` at most. A question whose connection turns out
 //! broken is asked once more on the next one: all are reads. The queue holds what the guard lets be on its way
-//! (`in_flight_max`) and at most about as many that were dropped.
+//! (`in_flight_max`) and at most about as many that were dropped. Between questions, a new connection prepares what is
+//! going to be asked.
 
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, VecDeque};
 use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
@@ -22,7 +24,9 @@ use tokio_util::task::AbortOnDropHandle;
 use super::ask::{Job, ask};
 use super::config::Config;
 use super::error;
-use crate::backend::LookupError;
+use super::lookup::Lookup;
+use crate::backend::sql::{self, Warned};
+use crate::backend::{LookupError, Planned};
 use crate::error::Code;
 
 /// The pause after the first failed attempt; it doubles from there.
@@ -57,18 +61,29 @@ struct Settings {
     opts: Opts,
     connect_timeout: Duration,
     statement_timeout: Duration,
+    ready: Rc<[Ready]>,
+}
+
+/// A statement to prepare before it is asked.
+struct Ready {
+    lookup: Arc<str>,
+    sql: Arc<str>,
+    warned: Warned,
 }
 
 impl Lanes {
     /// Starts to connect in the background, on this loop.
-    pub(super) fn start(config: &Config) -> Self {
+    pub(super) fn start(config: &Config, planned: &[Planned<'_, Lookup>]) -> Self {
         let shared = Rc::new(Shared::default());
         shared.down.borrow_mut().resize(config.connections, None);
+        let statement_timeout = sql::statement_timeout(config.statement_timeout, planned);
+        let ready: Rc<[Ready]> = planned.iter().flat_map(Ready::all).collect();
         let task = |at| {
             let settings = Settings {
-                opts: config.opts(),
+                opts: config.opts(statement_timeout),
                 connect_timeout: config.connect_timeout,
-                statement_timeout: config.statement_timeout,
+                statement_timeout,
+                ready: Rc::clone(&ready),
             };
             let keep = keep(at, settings, Rc::clone(&shared));
             AbortOnDropHandle::new(tokio::task::spawn_local(keep))
@@ -88,6 +103,19 @@ impl Lanes {
         self.shared.add(job);
         self.shared.pushed.notify_one();
         Ok(())
+    }
+}
+
+impl Ready {
+    /// The statements of one lookup.
+    fn all(planned: &Planned<'_, Lookup>) -> Vec<Ready> {
+        let texts = planned.lookup.texts().iter();
+        let ready = texts.map(|sql| Ready {
+            lookup: Arc::clone(planned.name),
+            sql: Arc::clone(sql),
+            warned: planned.lookup.warned.clone(),
+        });
+        ready.collect()
     }
 }
 
@@ -124,11 +152,20 @@ impl Shared {
     /// The next question that somebody still waits for.
     async fn next(&self) -> Job {
         loop {
-            let job = self.jobs.borrow_mut().pop_front();
-            match job {
-                Some(job) if job.answer.is_closed() => {}
+            match self.waiting() {
                 Some(job) => return job,
                 None => self.pushed.notified().await,
+            }
+        }
+    }
+
+    /// The same, if there is one.
+    fn waiting(&self) -> Option<Job> {
+        let mut jobs = self.jobs.borrow_mut();
+        loop {
+            let job = jobs.pop_front()?;
+            if !job.answer.is_closed() {
+                return Some(job);
             }
         }
     }
@@ -144,7 +181,6 @@ enum End {
 
 /// Connects for as long as the backend lives.
 async fn keep(at: usize, settings: Settings, shared: Rc<Shared>) {
-    let limit = settings.statement_timeout.saturating_add(SLACK);
     let mut again: Option<Job> = None;
     let mut delay = RETRY_DELAY_MIN;
     loop {
@@ -152,7 +188,13 @@ async fn keep(at: usize, settings: Settings, shared: Rc<Shared>) {
             Ok((mut connection, bytes_max)) => {
                 let since = Instant::now();
                 shared.set(at, None);
-                let end = serve((&mut connection, bytes_max), limit, &shared, again.take()).await;
+                let end = serve(
+                    (&mut connection, bytes_max),
+                    &settings,
+                    &shared,
+                    again.take(),
+                )
+                .await;
                 // Not merely dropped: the client would then read what is still to come to its end.
                 drop(timeout(CLOSE_MAX, connection.disconnect()).await);
                 match end {
@@ -199,15 +241,26 @@ async fn connect(settings: &Settings) -> Result<(Conn, usize), LookupError> {
 /// Asks question after question, `again` first, until the connection is of no use any more.
 async fn serve(
     (connection, bytes_max): (&mut Conn, usize),
-    limit: Duration,
+    settings: &Settings,
     shared: &Shared,
     mut again: Option<Job>,
 ) -> End {
+    let limit = settings.statement_timeout.saturating_add(SLACK);
     let mut names = HashMap::new();
+    let mut ready = settings.ready.iter();
     loop {
         let (job, tried) = match again.take() {
             Some(job) => (job, true),
-            None => (shared.next().await, false),
+            None => match shared.waiting() {
+                Some(job) => (job, false),
+                None if let Some(next) = ready.next() => {
+                    if let Err(end) = prepare(connection, next, limit).await {
+                        return end;
+                    }
+                    continue;
+                }
+                None => (shared.next().await, false),
+            },
         };
         // The server would not say what is wrong, but hang up.
         if job.question.bytes_most() > bytes_max {
@@ -242,5 +295,23 @@ async fn serve(
                 return End::Closed;
             }
         }
+    }
+}
+
+/// Has the server prepare a statement; the client keeps it. What is wrong with it costs its own lookup only.
+async fn prepare(connection: &mut Conn, ready: &Ready, limit: Duration) -> Result<(), End> {
+    match timeout(limit, connection.prep(&*ready.sql)).await {
+        Ok(Ok(_)) => {
+            ready.warned.prepared();
+            Ok(())
+        }
+        Ok(Err(err)) if error::ends_session(&err) => Err(End::Broken(None)),
+        Ok(Err(err)) => {
+            ready
+                .warned
+                .refused(&ready.lookup, &error::lookup_error(&err));
+            Ok(())
+        }
+        Err(_elapsed) => Err(End::Closed),
     }
 }

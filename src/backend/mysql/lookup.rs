@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::config::Config;
 use super::value;
 use crate::backend::rows::Rows;
-use crate::backend::sql::{self, Statement, Style};
+use crate::backend::sql::{self, Statement, Style, Warned};
 use crate::backend::{Compiled, LookupError};
 use crate::config::{Place, Section};
 use crate::value::Value;
@@ -27,6 +27,7 @@ pub struct Lookup {
     slots: Vec<usize>,
     pub(super) rows: Rows,
     pub(super) batch: Option<BatchKeys>,
+    pub(super) warned: Warned,
 }
 
 /// `batch = { key = "column", max = 128 }`
@@ -73,10 +74,17 @@ impl Lookup {
                 slots: statement.slots,
                 rows,
                 batch,
+                warned: Warned::default(),
             },
             params: statement.params,
             yields: rows.yields(),
         })
+    }
+
+    /// All texts that it is ever asked with.
+    pub(super) fn texts(&self) -> &[Arc<str>] {
+        let one = std::slice::from_ref(&self.sql);
+        self.batch.as_ref().map_or(one, |batch| &batch.texts)
     }
 
     /// The values of the statement's places.

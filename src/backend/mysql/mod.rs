@@ -24,7 +24,7 @@ use self::batch::Batch;
 pub use self::config::Config;
 use self::lane::Lanes;
 pub use self::lookup::Lookup;
-use super::{Answer, Ask, Asked, Backend, Compiled, LookupError};
+use super::{Answer, Ask, Asked, Backend, Compiled, LookupError, Planned};
 use crate::config::Section;
 use crate::error::Code;
 
@@ -45,9 +45,9 @@ impl Backend for Mysql {
         Lookup::read(config, section)
     }
 
-    async fn connect(config: &Config) -> Self {
+    async fn connect(config: &Config, planned: &[Planned<'_, Lookup>]) -> Self {
         Mysql {
-            lanes: Lanes::start(config),
+            lanes: Lanes::start(config, planned),
         }
     }
 

@@ -12,7 +12,7 @@ use tokio_postgres::config::SslMode;
 
 use crate::backend::Compiled;
 use crate::backend::rows::{ROWS_MAX, Rows};
-use crate::backend::sql::{self, Style};
+use crate::backend::sql::{self, Style, Warned};
 use crate::config::{Place, Section};
 
 /// How long sent bytes may stay unacknowledged before the kernel gives a connection up.
@@ -40,7 +40,7 @@ pub(super) struct Settings {
 }
 
 /// One SQL lookup, compiled.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Lookup {
     /// Where a connection keeps what it knows of the statement.
     pub(super) id: usize,
@@ -50,10 +50,11 @@ pub struct Lookup {
     pub(super) rows: Rows,
     /// Whether and how it travels with others.
     pub(super) batch: Option<Batch>,
+    pub(super) warned: Warned,
 }
 
 /// `batch = { key = "code", max = 128 }`
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Batch {
     /// The column that holds what was asked for.
     pub(super) key: String,
@@ -146,6 +147,7 @@ impl Lookup {
                 sql: statement.text.into(),
                 rows,
                 batch,
+                warned: Warned::default(),
             },
             params: statement.params,
             yields: rows.yields(),

@@ -9,9 +9,10 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::{FutureExt as _, LocalBoxFuture, Shared};
+use futures_util::future::{FutureExt as _, LocalBoxFuture, Shared, join, join_all};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_postgres::{Client, NoTls, Socket};
@@ -28,10 +29,17 @@ const RETRY_DELAY_MIN: Duration = Duration::from_millis(50);
 /// The longest pause between attempts.
 const RETRY_DELAY_MAX: Duration = Duration::from_secs(1);
 
+/// What all connections of a loop have in common.
+pub(super) struct Settled {
+    pub(super) settings: Settings,
+    /// The lookups that are going to be asked, with their names.
+    pub(super) planned: Vec<(Arc<str>, Lookup)>,
+}
+
 /// A connection and the task that keeps it.
 pub(super) struct Connection {
     link: Rc<watch::Sender<Link>>,
-    settings: Rc<Settings>,
+    connect_timeout: Duration,
     _keeper: AbortOnDropHandle<()>,
 }
 
@@ -60,12 +68,13 @@ type Driver = Pin<Box<tokio_postgres::Connection<Socket, tokio_postgres::tls::No
 
 impl Connection {
     /// Starts to connect in the background, on this loop.
-    pub(super) fn start(settings: Rc<Settings>) -> Self {
+    pub(super) fn start(settled: Rc<Settled>) -> Self {
         let link = Rc::new(watch::Sender::new(Link::Connecting));
-        let keeper = keep(Rc::clone(&settings), Rc::clone(&link));
+        let connect_timeout = settled.settings.connect_timeout;
+        let keeper = keep(settled, Rc::clone(&link));
         Connection {
             link,
-            settings,
+            connect_timeout,
             _keeper: AbortOnDropHandle::new(tokio::task::spawn_local(keeper)),
         }
     }
@@ -93,7 +102,7 @@ impl Connection {
     async fn settled(&self) -> Result<Rc<Session>, LookupError> {
         let mut changes = self.link.subscribe();
         let settled = changes.wait_for(|link| known(link).is_some());
-        match timeout(self.settings.connect_timeout, settled).await {
+        match timeout(self.connect_timeout, settled).await {
             Ok(Ok(link)) => known(&link).unwrap_or_else(|| Err(not_connected())),
             _ => Err(not_connected()),
         }
@@ -124,7 +133,20 @@ fn not_connected() -> LookupError {
 }
 
 impl Session {
-    /// The lookup's statement, prepared on first use. It is prepared in a task of its own: a dropped asker
+    /// Prepares what is going to be asked, all of it in one go. A lookup that comes meanwhile waits for its own
+    /// statement only; one whose statement is refused has it tried again when it is asked.
+    async fn prepare_all(self: Rc<Self>, planned: &[(Arc<str>, Lookup)]) {
+        let prepare = async |(name, lookup): &(Arc<str>, Lookup)| match self.prepared(lookup).await
+        {
+            Ok(_) => lookup.warned.prepared(),
+            // The connection's end is no word on the statement.
+            Err(failure) if failure.cure == Cure::Connect => {}
+            Err(failure) => lookup.warned.refused(name, &failure.error),
+        };
+        join_all(planned.iter().map(prepare)).await;
+    }
+
+    /// The lookup's statement, prepared on first use if it is not yet. It is prepared in a task of its own: a dropped asker
     /// must neither leave a half-prepared statement behind nor an answer that nobody reads, for which all
     /// others on the connection would wait.
     pub(super) async fn prepared(
@@ -181,19 +203,21 @@ impl Session {
 }
 
 /// Keeps the connection for as long as anyone may ask.
-async fn keep(settings: Rc<Settings>, link: Rc<watch::Sender<Link>>) {
+async fn keep(settled: Rc<Settled>, link: Rc<watch::Sender<Link>>) {
     let mut changes = link.subscribe();
     let mut delay = RETRY_DELAY_MIN;
     loop {
-        match open(&settings).await {
+        match open(&settled.settings).await {
             Ok((client, driver)) => {
                 let since = Instant::now();
-                link.send_replace(Link::Up(Rc::new(Session {
+                let session = Rc::new(Session {
                     client,
                     statements: RefCell::default(),
-                })));
+                });
+                link.send_replace(Link::Up(Rc::clone(&session)));
+                let served = async { join(driver, session.prepare_all(&settled.planned)).await.0 };
                 tokio::select! {
-                    _ended = driver => {}
+                    _ended = served => {}
                     _lost = changes.wait_for(|link| !matches!(link, Link::Up(_))) => {}
                 }
                 link.send_replace(Link::Connecting);

@@ -19,11 +19,11 @@ use std::rc::Rc;
 use futures_util::future::join_all;
 
 pub use self::config::{Config, Lookup};
-use self::connection::{Connection, Session};
+use self::connection::{Connection, Session, Settled};
 use self::encode::Param;
 use self::failure::{Cure, Failure};
 use self::statement::{Found, Prepared};
-use super::{Answer, Ask, Asked, Backend, Compiled, LookupError};
+use super::{Answer, Ask, Asked, Backend, Compiled, LookupError, Planned, sql};
 use crate::config::Section;
 use crate::error::Code;
 
@@ -46,9 +46,15 @@ impl Backend for Postgres {
         Lookup::read(config, section)
     }
 
-    async fn connect(config: &Config) -> Self {
-        let settings = Rc::new(config.settings.clone());
-        let connect = |_| Connection::start(Rc::clone(&settings));
+    async fn connect(config: &Config, planned: &[Planned<'_, Lookup>]) -> Self {
+        let mut settings = config.settings.clone();
+        settings.statement_timeout = sql::statement_timeout(settings.statement_timeout, planned);
+        let named = |planned: &Planned<'_, Lookup>| (planned.name.clone(), planned.lookup.clone());
+        let settled = Rc::new(Settled {
+            settings,
+            planned: planned.iter().map(named).collect(),
+        });
+        let connect = |_| Connection::start(Rc::clone(&settled));
         Postgres {
             connections: (0..config.connections).map(connect).collect(),
             turn: Cell::new(0),

@@ -22,7 +22,7 @@ use self::batch::Batch;
 use self::command::Command;
 use self::connection::Connection;
 use self::server::Server;
-use super::{Answer, Ask, Asked, Backend, Compiled, LookupError};
+use super::{Answer, Ask, Asked, Backend, Compiled, LookupError, Planned};
 use crate::config::{Place, Section};
 use crate::error::Code;
 
@@ -64,7 +64,7 @@ impl Backend for Redis {
         Command::read(section)
     }
 
-    async fn connect(config: &Config) -> Self {
+    async fn connect(config: &Config, _: &[Planned<'_, Command>]) -> Self {
         let connect = || Connection::start(config.server.clone(), config.connect_timeout);
         Redis {
             connections: (0..config.connections).map(|_| connect()).collect(),

@@ -8,7 +8,12 @@ mod json;
 mod scan;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
+use tracing::warn;
+
+use super::{LookupError, Planned};
 use crate::config::Section;
 use crate::error::Code;
 
@@ -69,5 +74,33 @@ pub fn read(section: &mut Section<'_>, style: Style) -> Option<(Statement, crate
             }
             None
         }
+    }
+}
+
+/// How long a server may run a statement of these lookups: for as long as anybody waits for any of them, and in no case
+/// longer than is configured.
+pub(in crate::backend) fn statement_timeout<L>(
+    configured: Duration,
+    planned: &[Planned<'_, L>],
+) -> Duration {
+    let longest = planned.iter().map(|planned| planned.budget).max();
+    longest.map_or(configured, |longest| longest.min(configured))
+}
+
+/// Whether it was said that a statement can't be prepared: once for all connections of all loops.
+#[derive(Clone, Debug, Default)]
+pub(in crate::backend) struct Warned(Arc<AtomicBool>);
+
+impl Warned {
+    /// Logs what the server says of `lookup`'s statement, unless that is known.
+    pub(in crate::backend) fn refused(&self, lookup: &str, err: &LookupError) {
+        if !self.0.swap(true, Ordering::Relaxed) {
+            warn!(lookup, code = %err.code, detail = err.detail, "a lookup's statement can't be prepared");
+        }
+    }
+
+    /// The statement is prepared: the next refusal is news.
+    pub(in crate::backend) fn prepared(&self) {
+        self.0.store(false, Ordering::Relaxed);
     }
 }

@@ -19,7 +19,7 @@ use tokio::sync::oneshot;
 
 use super::rows::Rows;
 use super::sql::{self, Style};
-use super::{Answer, Ask, Backend, Compiled, LookupError};
+use super::{Answer, Ask, Backend, Compiled, LookupError, Planned};
 use crate::config::Section;
 use crate::error::Code;
 use queue::{Full, Queue};
@@ -97,7 +97,7 @@ impl Backend for Sqlite {
         })
     }
 
-    async fn connect(config: &Config) -> Self {
+    async fn connect(config: &Config, _: &[Planned<'_, Lookup>]) -> Self {
         let queue = Arc::new(Queue::new(config.queue));
         let mut stillborn = None;
         let mut started = 0;

@@ -73,6 +73,11 @@ impl Tributary {
     /// Asks it to read its configuration again, and waits for a line of the log with `word`.
     pub(crate) fn reload(&mut self, word: &str) {
         self.process.signal("HUP");
+        self.wait_for_line(word);
+    }
+
+    /// Waits for a line of the log with `word`.
+    pub(crate) fn wait_for_line(&mut self, word: &str) {
         let found = self
             .process
             .wait_for(|line| line.contains(word).then_some(()));

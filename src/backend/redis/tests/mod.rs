@@ -96,7 +96,7 @@ fn free_port() -> u16 {
 async fn backend(url: &str) -> Redis {
     let document = document(&format!("url = \"{url}\""));
     let config = Redis::read_config(&mut whole(&document)).expect("a valid configuration");
-    Redis::connect(&config).await
+    Redis::connect(&config, &[]).await
 }
 
 /// A lookup with these keys.

@@ -130,7 +130,7 @@ async fn several_connections_take_turns() {
     let server = Server::start();
     let document = document(&format!("url = \"{}\"\nconnections = 3", server.url()));
     let config = Redis::read_config(&mut whole(&document)).expect("valid");
-    let redis = Redis::connect(&config).await;
+    let redis = Redis::connect(&config, &[]).await;
     for connection in &redis.connections {
         let mut changes = connection.watch();
         timeout(Duration::from_secs(20), changes.wait_for(is_up))
@@ -156,7 +156,7 @@ async fn a_server_that_says_nothing_is_given_up() {
         "url = 'redis://127.0.0.1:{port}'\nconnect_timeout = '50ms'"
     ));
     let config = Redis::read_config(&mut whole(&document)).expect("valid");
-    let redis = Redis::connect(&config).await;
+    let redis = Redis::connect(&config, &[]).await;
     assert_eq!(
         ask(&redis, GET, &[1.into()]).await,
         Err(Code::LookupUnavailable)

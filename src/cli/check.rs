@@ -78,7 +78,7 @@ pub(super) fn run(options: &Check, out: &mut Output) -> Result<ExitStatus, Failu
 /// The plans of the methods that are served, in the IDL's order.
 pub(super) fn plans(program: &Program) -> impl Iterator<Item = &Plan> {
     let methods = program.service().methods.iter();
-    methods.filter_map(|method| program.plans.get(&method.name))
+    methods.filter_map(|method| program.plans.get(&method.name).map(|plan| &**plan))
 }
 
 /// `getDeparture: 8 lookups in 2 stages, deadline 800ms`

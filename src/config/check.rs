@@ -42,7 +42,7 @@ pub struct Program {
     /// What can be asked of them; by [`crate::guard::LookupId`].
     pub lookups: Vec<LookupDef>,
     /// One per served method, by its name.
-    pub plans: HashMap<Arc<str>, Plan>,
+    pub plans: HashMap<Arc<str>, Arc<Plan>>,
 }
 
 /// A store to connect.
@@ -53,6 +53,8 @@ pub struct BackendDef {
     pub config: AnyConfig,
     /// Lookups on their way at a time, per loop.
     pub in_flight_max: usize,
+    /// Lookups that travel as one question, at most; with 1, each goes alone.
+    pub batch_max: usize,
     /// Lookups waiting for their turn, per loop.
     pub waiting_max: usize,
 }
@@ -233,7 +235,7 @@ fn compile_views(
     schema: &Schema,
     service: usize,
     facts: &[LookupFacts],
-) -> HashMap<Arc<str>, Plan> {
+) -> HashMap<Arc<str>, Arc<Plan>> {
     let service = &schema.services[service];
     let scope = Scope {
         document,
@@ -248,7 +250,7 @@ fn compile_views(
         };
         if let Some(mut plan) = compile(view, method, scope) {
             plan.index = plans.len();
-            plans.insert(Arc::clone(&view.name), plan);
+            plans.insert(Arc::clone(&view.name), Arc::new(plan));
         }
     }
     missing_views(document, config, service);
@@ -312,7 +314,7 @@ fn assemble(
     registry: &Registry,
     schema: Schema,
     service: usize,
-    plans: HashMap<Arc<str>, Plan>,
+    plans: HashMap<Arc<str>, Arc<Plan>>,
 ) -> Program {
     let of_file = config.lookups.into_iter().filter_map(lookup_def);
     let of_code = registry.iter().map(|(name, closure)| LookupDef {
@@ -356,5 +358,6 @@ fn backend_def(entry: BackendEntry) -> Option<BackendDef> {
         config: entry.config?,
         in_flight_max: entry.in_flight_max,
         waiting_max: entry.waiting_max,
+        batch_max: entry.batch_max,
     })
 }

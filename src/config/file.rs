@@ -41,6 +41,8 @@ pub struct BackendEntry {
     pub config: Option<AnyConfig>,
     /// Lookups on their way at a time, per loop. Default 1,024.
     pub in_flight_max: usize,
+    /// Lookups that travel as one question, at most.
+    pub batch_max: usize,
     /// Lookups waiting for their turn, per loop; further ones are shed. Default 4,096.
     pub waiting_max: usize,
     /// Where it stands.
@@ -161,6 +163,7 @@ fn named<'d>(root: &mut Section<'d>, key: &'static str) -> Vec<(String, Section<
 fn read_backend((name, mut section): (String, Section<'_>)) -> BackendEntry {
     let in_flight_max = section.count("in_flight_max", 1024, 1_000_000);
     let waiting_max = section.count("waiting_max", 4096, 1_000_000);
+    let batch_max = section.count("batch_max", 128, 4096);
     let place = section.place().clone();
     let kind = if section.has("kind") {
         section.word("kind", KINDS)
@@ -182,6 +185,7 @@ fn read_backend((name, mut section): (String, Section<'_>)) -> BackendEntry {
         config,
         in_flight_max,
         waiting_max,
+        batch_max,
         place,
     }
 }

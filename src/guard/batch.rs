@@ -1,9 +1,9 @@
 //! Lookups of different calls that meet in one turn of the loop travel as one question.
 //!
-//! A lookup puts itself into its backend's queue and waits in a slot. A few workers per backend empty the queue:
-//! the first lookup of a turn wakes one, which runs after every call of that turn has queued its own; while all
-//! workers are on their way, the queue gathers the next batch. Nobody ever waits for a batch to fill.
-//! Workers are never dropped half-way: a lookup that is abandoned (deadline, cancelled call) leaves its slot,
+//! A lookup puts itself into its backend's queue and waits in a [`Seat`]. A few workers per backend empty the
+//! queue: the first lookup of a turn wakes one, which runs after every call of that turn has queued its own; while
+//! all workers are on their way, the queue gathers the next batch. Nobody ever waits for a batch to fill.
+//! Workers are never dropped half-way: a lookup that is abandoned (deadline, cancelled call) leaves its seat,
 //! never a connection, and one that was not sent yet is not sent at all.
 
 use std::cell::{Cell, RefCell};
@@ -19,7 +19,8 @@ use tokio::time::{Instant, timeout_at};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::LookupId;
-use crate::backend::{Answer, AnyBackend, LookupError};
+use super::seat::{Place, Seat, Seats};
+use crate::backend::{AnyBackend, LookupError};
 use crate::config::{Asks, BackendDef, Program};
 use crate::error::Code;
 use crate::metrics::{BackendMetrics, Histogram, Turns};
@@ -28,8 +29,6 @@ use crate::value::Value;
 
 /// Batches of one backend on their way at a time.
 const WORKERS: usize = 4;
-/// Lookups in one batch.
-const BATCH_MAX: usize = 128;
 
 /// One backend's queue and its workers.
 pub(super) struct Batcher {
@@ -46,6 +45,7 @@ struct Queue {
     /// Lookups that workers have taken and not answered, and those that are queued.
     turns: Turns,
     sizes: Histogram,
+    batch_max: usize,
     in_flight_max: usize,
     waiting_max: usize,
 }
@@ -53,23 +53,8 @@ struct Queue {
 struct Entry {
     id: LookupId,
     params: Vec<Value>,
-    slot: Rc<Slot>,
-}
-
-/// Where one lookup waits for its answer.
-struct Slot {
-    state: Cell<SlotState>,
-    /// A worker has taken it.
-    sent: Cell<bool>,
+    place: Place,
     deadline: Instant,
-}
-
-enum SlotState {
-    /// Not answered; who waits for it, once it was polled.
-    Waiting(Option<Waker>),
-    Answered(Result<Answer, LookupError>),
-    /// Nobody waits any more.
-    Abandoned,
 }
 
 impl Batcher {
@@ -86,6 +71,7 @@ impl Batcher {
             woken: Cell::new(false),
             turns: metrics.batched.clone(),
             sizes: metrics.batches.clone(),
+            batch_max: limits.batch_max,
             in_flight_max: limits.in_flight_max,
             waiting_max: limits.waiting_max,
         });
@@ -105,25 +91,22 @@ impl Batcher {
         }
     }
 
-    /// Asks with whoever else asks in this turn.
-    pub(super) async fn ask(
+    /// Asks with whoever else asks in this turn; the answer will come to the next free seat of `seats`.
+    pub(super) fn ask(
         &self,
         id: LookupId,
         params: Vec<Value>,
+        seats: &Rc<Seats>,
         deadline: Instant,
-    ) -> Result<Answer, LookupError> {
-        let slot = Rc::new(Slot {
-            state: Cell::new(SlotState::Waiting(None)),
-            sent: Cell::new(false),
-            deadline,
-        });
+    ) -> Result<Seat, LookupError> {
+        let (seat, place) = seats.take(deadline);
         self.queue.push(Entry {
             id,
             params,
-            slot: Rc::clone(&slot),
+            place,
+            deadline,
         })?;
-        let seat = Seat(slot);
-        poll_fn(|cx| seat.0.poll(cx.waker())).await
+        Ok(seat)
     }
 }
 
@@ -175,13 +158,12 @@ impl Queue {
         let turns = self
             .in_flight_max
             .saturating_sub(self.turns.in_flight.get());
-        let most = turns.min(BATCH_MAX);
+        let most = turns.min(self.batch_max);
         let mut batch = Vec::with_capacity(entries.len().min(most));
         while batch.len() < most
             && let Some(entry) = entries.pop_front()
         {
-            if !entry.slot.is_abandoned() {
-                entry.slot.sent.set(true);
+            if entry.place.send() {
                 batch.push(entry);
             }
         }
@@ -211,7 +193,7 @@ async fn work(at: usize, queue: Rc<Queue>, program: Arc<Program>, backend: Rc<An
                 asks.push((lookup, &entry.params[..]));
             }
         }
-        let last = batch.iter().map(|entry| entry.slot.deadline).max();
+        let last = batch.iter().map(|entry| entry.deadline).max();
         let last = last.unwrap_or_else(Instant::now);
         let asking = AssertUnwindSafe(backend.lookup_many(&asks)).catch_unwind();
         let answers = timeout_at(last, asking).await;
@@ -240,56 +222,7 @@ async fn work(at: usize, queue: Rc<Queue>, program: Arc<Program>, backend: Rc<An
                     answer.source = Source::Batched;
                 }
             }
-            entry.slot.fill(answer);
+            entry.place.fill(answer);
         }
-    }
-}
-
-/// A waiting lookup: what is dropped with it is its seat, and nothing else.
-struct Seat(Rc<Slot>);
-
-impl Drop for Seat {
-    fn drop(&mut self) {
-        self.0.state.set(SlotState::Abandoned);
-    }
-}
-
-impl Slot {
-    fn poll(&self, waker: &Waker) -> Poll<Result<Answer, LookupError>> {
-        match self.state.replace(SlotState::Abandoned) {
-            SlotState::Answered(answer) => Poll::Ready(answer),
-            // Looked at for the last time: it never had its turn, which is another failing than a slow store.
-            SlotState::Waiting(Some(_)) if !self.sent.get() && self.deadline <= Instant::now() => {
-                let detail = "`in_flight_max` reached all the time";
-                Poll::Ready(Err(LookupError::new(Code::LookupTimeoutPool, detail)))
-            }
-            SlotState::Waiting(Some(have)) if have.will_wake(waker) => {
-                self.state.set(SlotState::Waiting(Some(have)));
-                Poll::Pending
-            }
-            SlotState::Waiting(_) | SlotState::Abandoned => {
-                self.state.set(SlotState::Waiting(Some(waker.clone())));
-                Poll::Pending
-            }
-        }
-    }
-
-    fn fill(&self, answer: Result<Answer, LookupError>) {
-        match self.state.replace(SlotState::Abandoned) {
-            SlotState::Waiting(waker) => {
-                self.state.set(SlotState::Answered(answer));
-                if let Some(waker) = waker {
-                    waker.wake();
-                }
-            }
-            SlotState::Abandoned | SlotState::Answered(_) => {}
-        }
-    }
-
-    fn is_abandoned(&self) -> bool {
-        let state = self.state.replace(SlotState::Abandoned);
-        let abandoned = matches!(state, SlotState::Abandoned);
-        self.state.set(state);
-        abandoned
     }
 }

@@ -14,10 +14,13 @@ mod batch;
 mod health;
 mod inject;
 mod permit;
+mod seat;
 
 use std::cell::RefCell;
+use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::task::{Context as TaskContext, Poll};
 
 use tokio::time::Instant;
 
@@ -31,6 +34,7 @@ use batch::Batcher;
 use health::{BackendHealth, LookupHealth};
 pub use inject::{Inject, Random};
 use permit::Permits;
+pub use seat::{Seat, Seats, no_turn};
 
 /// Blocking closures on the thread pool at a time, per loop.
 pub const BLOCKING_MAX: usize = 16;
@@ -55,6 +59,8 @@ pub struct Guards {
 
 struct Guarded {
     backend: Rc<AnyBackend>,
+    /// Whether lookups travel together where their kind can.
+    batches: bool,
     batcher: Batcher,
     permits: Permits,
     health: BackendHealth,
@@ -81,6 +87,7 @@ impl Guards {
             let backend = Rc::new(entry.config.connect(&planned).await);
             backends.push(Guarded {
                 batcher: Batcher::start(&program, &backend, entry, metrics),
+                batches: entry.batch_max > 1,
                 backend,
                 permits: Permits::new(
                     entry.in_flight_max,
@@ -126,13 +133,35 @@ impl Guards {
         }
     }
 
-    /// Asks the backend of `id` through everything that stands around it, until `deadline`.
-    pub async fn ask(
+    /// Asks the backend of `id` through everything that stands around it, until `deadline`. What can travel with
+    /// others takes one of `seats`.
+    pub fn ask<'a>(
+        &'a self,
+        id: LookupId,
+        params: Vec<Value>,
+        (context, deadline): (&'a Context, Instant),
+        seats: &Rc<Seats>,
+    ) -> Result<Asking<'a>, LookupError> {
+        let lookup = &self.program.lookups[id.0];
+        if let Asks::Store(backend, asked) = &lookup.asks
+            && lookup.inject.is_empty()
+        {
+            let guarded = &self.backends[*backend];
+            if guarded.batches && asked.batches() {
+                let seat = guarded.batcher.ask(id, params, seats, deadline)?;
+                return Ok(Asking::Batched(seat));
+            }
+        }
+        let alone = self.ask_alone(id, params, (context, deadline));
+        Ok(Asking::Alone(Box::pin(alone)))
+    }
+
+    /// As [`Guards::ask`], in a future of its own.
+    async fn ask_alone(
         &self,
         id: LookupId,
         params: Vec<Value>,
-        context: &Context,
-        deadline: Instant,
+        (context, deadline): (&Context, Instant),
     ) -> Result<Answer, LookupError> {
         let lookup = &self.program.lookups[id.0];
         if !lookup.inject.is_empty() {
@@ -142,17 +171,17 @@ impl Guards {
         match &lookup.asks {
             Asks::Store(backend, asked) => {
                 let guarded = &self.backends[*backend];
-                if asked.batches() {
-                    guarded.batcher.ask(id, params, deadline).await
-                } else {
-                    let ask = Ask {
-                        params: &params,
-                        context,
-                        deadline,
-                    };
-                    // Boxed: the largest kind's future would otherwise be copied with every batched lookup.
-                    Box::pin(guarded.ask(asked, ask)).await
+                if guarded.batches && asked.batches() {
+                    let seats = Seats::with_room(1);
+                    return guarded.batcher.ask(id, params, &seats, deadline)?.await;
                 }
+                let ask = Ask {
+                    params: &params,
+                    context,
+                    deadline,
+                };
+                // Boxed: the largest kind's future would otherwise be copied with every delayed lookup.
+                Box::pin(guarded.ask(asked, ask)).await
             }
             Asks::Closure(closure) => {
                 let ask = Ask {
@@ -167,6 +196,43 @@ impl Guards {
                 };
                 closure.lookup(ask).await
             }
+        }
+    }
+}
+
+/// A lookup on its way.
+pub enum Asking<'a> {
+    /// With others: all there is of it is a seat.
+    Batched(Seat),
+    /// By itself.
+    Alone(Pin<Box<dyn Future<Output = Result<Answer, LookupError>> + 'a>>),
+}
+
+impl Asking<'_> {
+    /// The answer if it is there.
+    pub fn poll_answer(&mut self, cx: &mut TaskContext<'_>) -> Poll<Result<Answer, LookupError>> {
+        match self {
+            Asking::Batched(seat) => seat.poll_answer(cx),
+            Asking::Alone(asking) => asking.as_mut().poll(cx),
+        }
+    }
+
+    /// Whether it is queued and never had its turn.
+    pub fn is_waiting(&self) -> bool {
+        match self {
+            Asking::Batched(seat) => seat.is_waiting(),
+            Asking::Alone(_) => false,
+        }
+    }
+}
+
+impl Future for Asking<'_> {
+    type Output = Result<Answer, LookupError>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Self::Output> {
+        match self.get_mut() {
+            Asking::Batched(seat) => Pin::new(seat).poll(cx),
+            Asking::Alone(asking) => asking.as_mut().poll(cx),
         }
     }
 }

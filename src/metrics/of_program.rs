@@ -4,6 +4,7 @@
 //! label. Two configurations that name the same things count into the same series.
 
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Counts, Gauge, Histogram, LoopMetrics, Metrics};
@@ -115,7 +116,7 @@ impl ProgramMetrics {
             },
             duration: durations[step.lookup.0].clone(),
         };
-        let view = |plan: &Plan| ViewMetrics {
+        let view = |plan: &Arc<Plan>| ViewMetrics {
             calls: metrics.families.calls.counts(&[&plan.method]),
             duration: metrics.families.call_duration.histogram(&[&plan.method]),
             planned: metrics.families.planned.counts(&[&plan.method]),

@@ -79,7 +79,7 @@ pub enum Admission {
 /// A call whose method is known and whose parameters are not read yet.
 pub struct Call {
     shape: Shape,
-    method: Text,
+    plan: Arc<Plan>,
     sequence: i32,
     body: Bytes,
     arrived: Instant,
@@ -184,40 +184,42 @@ impl Service {
         arrived: Instant,
     ) -> Result<Admission, WireError> {
         let (head, body) = read_head(shape.protocol, message)?;
-        let plan = self.plan_of(&head.name).map(|(_, plan)| plan);
+        let plan = self.plan_of(&head.name);
         // Some languages' clients send an ordinary call for a method that the IDL calls oneway.
         let oneway = head.kind == TMessageType::OneWay || plan.is_some_and(|plan| plan.oneway);
-        let view = plan.map(|plan| plan.index);
-        let refusal = match (head.kind, plan) {
-            (TMessageType::Reply | TMessageType::Exception, _) => Some(Code::CallMessageType),
-            (_, None) => Some(Code::CallUnknownMethod),
-            _ if self.in_flight.get() >= self.calls_max => Some(Code::ServerOverloaded),
-            _ => None,
+        let admitted = match (head.kind, plan) {
+            (TMessageType::Reply | TMessageType::Exception, _) => Err(Code::CallMessageType),
+            (_, None) => Err(Code::CallUnknownMethod),
+            _ if self.in_flight.get() >= self.calls_max => Err(Code::ServerOverloaded),
+            (_, Some(plan)) => Ok(plan),
         };
-        if let Some(code) = refusal {
-            let error = CallError::new(code);
-            log::refused(&head, &error);
-            self.metrics.refused(view, code);
-            return Ok(if oneway {
-                Admission::Nothing
-            } else {
-                Admission::Reply(self.refuse(shape, &head, &error))
-            });
-        }
+        let plan = match admitted {
+            Ok(plan) => plan,
+            Err(code) => {
+                let error = CallError::new(code);
+                log::refused(&head, &error);
+                self.metrics.refused(plan.map(|plan| plan.index), code);
+                return Ok(if oneway {
+                    Admission::Nothing
+                } else {
+                    Admission::Reply(self.refuse(shape, &head, &error))
+                });
+            }
+        };
         Ok(Admission::Call(Call {
             shape,
-            method: head.name,
+            plan: Arc::clone(plan),
             sequence: head.sequence,
             body,
             arrived,
             oneway,
-            slot: Slot::take(self, view.unwrap_or_default()),
+            slot: Slot::take(self, plan.index),
         }))
     }
 
     /// The bytes of an exception for a call that has no view to declare one.
     fn refuse(&self, shape: Shape, head: &Head, error: &CallError) -> BytesMut {
-        let plan = self.plan_of(&head.name).map(|(_, plan)| plan);
+        let plan = self.plan_of(&head.name).map(|plan| &**plan);
         let name = head.name.as_str();
         let name = name.split_once(':').map_or(name, |(_, method)| method);
         let head = HeadOut {
@@ -238,9 +240,9 @@ impl Service {
         if call.oneway {
             return None;
         }
-        let (name, plan) = self.plan_of(&call.method)?;
+        let plan = &*call.plan;
         let head = HeadOut {
-            name,
+            name: &plan.method,
             kind: TMessageType::Reply,
             sequence: call.sequence,
         };
@@ -250,22 +252,21 @@ impl Service {
         })
     }
 
-    /// The bare name of a served method, and its plan.
-    fn plan_of<'a>(&'a self, name: &'a Text) -> Option<(&'a str, &'a Plan)> {
+    /// The plan of a served method.
+    fn plan_of(&self, name: &Text) -> Option<&Arc<Plan>> {
         let name = bare(name.as_str(), &self.program.service().name)?;
-        Some((name, self.program.plans.get(name)?))
+        self.program.plans.get(name)
     }
 
     /// The reply's value, report included.
     async fn answer(&self, call: &Call) -> Result<Answer, CallError> {
-        let unknown = || CallError::new(Code::CallUnknownMethod);
-        let (name, plan) = self.plan_of(&call.method).ok_or_else(unknown)?;
-        let span = debug_span!("call", method = name, request_id = tracing::field::Empty);
-        self.run_view(plan, call).instrument(span).await
+        let method = &*call.plan.method;
+        let span = debug_span!("call", method, request_id = tracing::field::Empty);
+        self.run_view(call).instrument(span).await
     }
 
-    async fn run_view(&self, plan: &Plan, call: &Call) -> Result<Answer, CallError> {
-        let schema = &self.program.schema;
+    async fn run_view(&self, call: &Call) -> Result<Answer, CallError> {
+        let (schema, plan) = (&self.program.schema, &*call.plan);
         let params = decode_struct(
             schema,
             plan.params,

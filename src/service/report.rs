@@ -175,12 +175,12 @@ impl Writing<'_> {
     }
 
     fn lookup<O: Output>(&self, out: &mut O, at: usize) {
-        let track = &self.timeline.tracks[at];
+        let (track, lane) = (&self.timeline.tracks[at], &self.timeline.lanes[at]);
         let mut last = 0;
         for &(part, id) in &self.layout.lookup {
             match part {
-                Part::Name => text(out, last, id, &track.name),
-                Part::Backend => text(out, last, id, &track.backend),
+                Part::Name => text(out, last, id, &lane.name),
+                Part::Backend => text(out, last, id, &lane.backend),
                 Part::Fate => text(out, last, id, track.fate.as_str()),
                 Part::Source => text(out, last, id, track.source.as_str()),
                 Part::Code => match track.code {
@@ -200,7 +200,7 @@ impl Writing<'_> {
                 },
                 Part::After => {
                     out.field(TType::List, last, id);
-                    self.names(out, &track.after);
+                    self.names(out, &lane.after);
                 }
                 _ => continue,
             }
@@ -212,20 +212,22 @@ impl Writing<'_> {
     fn names<O: Output>(&self, out: &mut O, tracks: &[usize]) {
         out.list(TType::String, count(tracks.len()));
         for &at in tracks {
-            let name = &self.timeline.tracks[at].name;
+            let name = &self.timeline.lanes[at].name;
             out.bytes(name.as_bytes(), count(name.len()));
         }
     }
 }
 
 fn text<O: Output>(out: &mut O, last: i16, id: i16, text: &str) {
-    out.field(TType::String, last, id);
-    out.bytes(text.as_bytes(), count(text.len()));
+    out.bytes_field(last, id, text.as_bytes(), count(text.len()));
 }
 
 fn micros<O: Output>(out: &mut O, last: i16, id: i16, time: Duration) {
-    out.field(TType::I64, last, id);
-    out.i64(i64::try_from(time.as_micros()).unwrap_or(i64::MAX));
+    out.i64_field(
+        last,
+        id,
+        i64::try_from(time.as_micros()).unwrap_or(i64::MAX),
+    );
 }
 
 /// Names come from a configuration and lookups from a plan: neither is anywhere near the limit.

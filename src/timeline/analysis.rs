@@ -1,7 +1,7 @@
 //! Works out what decided how long a call took, and what could not have helped.
 //!
 //! In: a [`Timeline`]. Out: one [`Analysis`], in one pass forwards and one backwards over lookups and their
-//! dependencies; no clock, no I/O. A lookup only ever depends on earlier ones ([`Track::after`]), so plan
+//! dependencies; no clock, no I/O. A lookup only ever depends on earlier ones ([`Lane::after`](super::Lane::after)), so plan
 //! order is an order of dependencies and nothing has to be sorted. Entries that break the rule (a timeline
 //! may come from another program's report) are passed over.
 
@@ -37,9 +37,9 @@ impl Analysis {
             .iter()
             .map(Track::run_time)
             .fold(Duration::ZERO, Duration::saturating_add);
-        let longest_chain = longest_chain(&timeline.tracks);
+        let longest_chain = longest_chain(timeline);
         let (critical_path, slack) = match timeline.mode {
-            Mode::Evented => evented(&timeline.tracks),
+            Mode::Evented => evented(timeline),
             Mode::Serial => serially(&timeline.tracks),
         };
         Analysis {
@@ -82,21 +82,17 @@ impl Timeline {
 
     /// The dependency of the lookup at `at` that ended last: the one it really waited for.
     pub fn decider(&self, at: usize) -> Option<usize> {
-        decider(&self.tracks, at)
+        latest(&self.tracks, needs(self, at))
     }
 }
 
 /// The dependencies of the track at `at` that can be told apart from nonsense.
-fn needs(tracks: &[Track], at: usize) -> impl Iterator<Item = usize> {
-    tracks[at]
+fn needs(timeline: &Timeline, at: usize) -> impl Iterator<Item = usize> {
+    timeline.lanes[at]
         .after
         .iter()
         .copied()
         .filter(move |&need| need < at)
-}
-
-fn decider(tracks: &[Track], at: usize) -> Option<usize> {
-    latest(tracks, needs(tracks, at))
 }
 
 /// The one that ended last; the first of several that ended together.
@@ -110,16 +106,18 @@ fn latest(tracks: &[Track], among: impl Iterator<Item = usize>) -> Option<usize>
     })
 }
 
-fn longest_chain(tracks: &[Track]) -> Duration {
+fn longest_chain(timeline: &Timeline) -> Duration {
+    let tracks = &timeline.tracks;
     let mut chains: Vec<Duration> = Vec::with_capacity(tracks.len());
     for (at, track) in tracks.iter().enumerate() {
-        let before = needs(tracks, at).map(|need| chains[need]).max();
+        let before = needs(timeline, at).map(|need| chains[need]).max();
         chains.push(before.unwrap_or_default().saturating_add(track.run_time()));
     }
     chains.into_iter().max().unwrap_or_default()
 }
 
-fn evented(tracks: &[Track]) -> (Vec<usize>, Vec<Duration>) {
+fn evented(timeline: &Timeline) -> (Vec<usize>, Vec<Duration>) {
+    let tracks = &timeline.tracks;
     let Some(last) = last(tracks) else {
         return (Vec::new(), vec![Duration::ZERO; tracks.len()]);
     };
@@ -129,10 +127,10 @@ fn evented(tracks: &[Track]) -> (Vec<usize>, Vec<Duration>) {
         if tracks[at].started.is_some() {
             path.push(at);
         }
-        step = decider(tracks, at);
+        step = timeline.decider(at);
     }
     path.reverse();
-    (path, slack(tracks, tracks[last].done))
+    (path, slack(timeline, tracks[last].done))
 }
 
 /// The lookup whose end was the end: cancelled ones ended because the call did, so they only count when
@@ -148,7 +146,8 @@ fn last(tracks: &[Track]) -> Option<usize> {
 
 /// The latest harmless end of each lookup, from the last backwards: a dependent has to be ready early enough
 /// for its own waiting and running, which are taken to be as long as they were.
-fn slack(tracks: &[Track], end: Duration) -> Vec<Duration> {
+fn slack(timeline: &Timeline, end: Duration) -> Vec<Duration> {
+    let tracks = &timeline.tracks;
     let mut latest_end = vec![end; tracks.len()];
     for at in (0..tracks.len()).rev() {
         let track = &tracks[at];
@@ -157,7 +156,7 @@ fn slack(tracks: &[Track], end: Duration) -> Vec<Duration> {
             None => Duration::ZERO,
         };
         let ready = latest_end[at].saturating_sub(own);
-        for need in needs(tracks, at) {
+        for need in needs(timeline, at) {
             latest_end[need] = latest_end[need].min(ready);
         }
     }
@@ -198,7 +197,7 @@ mod tests {
         let names: Vec<&str> = analysis
             .critical_path
             .iter()
-            .map(|&at| &*timeline.tracks[at].name)
+            .map(|&at| &*timeline.lanes[at].name)
             .collect();
         assert_eq!(names.join(" "), path);
         let have: Vec<u128> = analysis.slack.iter().map(Duration::as_millis).collect();

@@ -137,15 +137,20 @@ impl Source {
     }
 }
 
-/// One lookup of one call.
+/// What of a lookup is known before any call.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Track {
+pub struct Lane {
     /// Its name in the view.
     pub name: Arc<str>,
     /// The backend's name.
     pub backend: Arc<str>,
-    /// The lookups whose values it needed, as indices into [`Timeline::tracks`]; always smaller than its own.
-    pub after: Arc<[usize]>,
+    /// The lookups whose values it needs, as indices into [`Timeline::tracks`]; always smaller than its own.
+    pub after: Vec<usize>,
+}
+
+/// One lookup of one call.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Track {
     /// When its inputs were known.
     pub planned: Duration,
     /// When it was sent on its way; `None` if it never was.
@@ -175,6 +180,8 @@ impl Track {
 pub struct Timeline {
     /// How lookups were started.
     pub mode: Mode,
+    /// One per track. All calls of a plan share them.
+    pub lanes: Arc<[Lane]>,
     /// In plan order: a lookup stands after those it needs.
     pub tracks: Vec<Track>,
     /// When the reply was merged.

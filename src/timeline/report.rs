@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Fate, Source, Timeline, Track};
+use super::{Fate, Lane, Source, Timeline, Track};
 use crate::context::Mode;
 use crate::error::Code;
 use crate::value::Value;
@@ -19,35 +19,45 @@ impl Timeline {
         let Value::List(lookups) = report.get("lookups")? else {
             return None;
         };
+        let mut lanes = Vec::with_capacity(lookups.len());
         let mut tracks = Vec::with_capacity(lookups.len());
         let mut known: HashMap<&str, usize> = HashMap::with_capacity(lookups.len());
         for (at, lookup) in lookups.iter().enumerate() {
-            tracks.push(track(lookup, &known)?);
+            lanes.push(lane(lookup, &known)?);
+            tracks.push(track(lookup)?);
             known.insert(lookup.get("name")?.as_str()?, at);
         }
         Some(Timeline {
             mode: mode(report.get("mode")?)?,
+            lanes: lanes.into(),
             tracks,
             elapsed: duration(report.get("elapsed_us")?)?,
         })
     }
 }
 
-/// One `LookupReport`; `known` holds the lookups before it, the only ones it can have waited for.
-fn track(lookup: &Value, known: &HashMap<&str, usize>) -> Option<Track> {
+/// What a `LookupReport` is about; `known` holds the lookups before it, the only ones it can have waited for.
+fn lane(lookup: &Value, known: &HashMap<&str, usize>) -> Option<Lane> {
     let text = |field| lookup.get(field).and_then(Value::as_str);
-    let time = |field| lookup.get(field).and_then(duration);
     let after = match lookup.get("after") {
         Some(Value::List(names)) => names
             .iter()
             .filter_map(|name| known.get(name.as_str()?).copied())
             .collect(),
-        _ => Arc::from([]),
+        _ => Vec::new(),
     };
-    Some(Track {
+    Some(Lane {
         name: Arc::from(text("name")?),
         backend: Arc::from(text("backend").unwrap_or_default()),
         after,
+    })
+}
+
+/// What a `LookupReport` says happened.
+fn track(lookup: &Value) -> Option<Track> {
+    let text = |field| lookup.get(field).and_then(Value::as_str);
+    let time = |field| lookup.get(field).and_then(duration);
+    Some(Track {
         planned: time("planned_us").unwrap_or_default(),
         started: time("started_us"),
         first_answer: time("first_answer_us"),
@@ -102,7 +112,7 @@ mod tests {
         let back = Timeline::from_report(&report).expect("a report");
         assert_eq!((back.mode, back.elapsed), (Mode::Serial, ms(4)));
         assert_eq!(back.tracks[0].started, None);
-        assert!(back.tracks[0].after.is_empty());
+        assert!(back.lanes[0].after.is_empty());
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Fate, Source, Timeline, Track};
+use super::{Fate, Lane, Source, Timeline, Track};
 use crate::context::Mode;
 use crate::error::Code;
 
@@ -12,15 +12,12 @@ pub(crate) fn ms(milliseconds: u64) -> Duration {
 }
 
 /// A track in the making.
-pub(crate) struct Sample(Track);
+pub(crate) struct Sample(Track, Lane);
 
 impl Sample {
     /// A lookup that was never started.
     pub(crate) fn new(name: &str) -> Self {
-        Sample(Track {
-            name: Arc::from(name),
-            backend: Arc::from("ops"),
-            after: Arc::from([]),
+        let track = Track {
             planned: Duration::ZERO,
             started: None,
             first_answer: None,
@@ -28,11 +25,17 @@ impl Sample {
             fate: Fate::Skipped,
             code: None,
             source: Source::None,
-        })
+        };
+        let lane = Lane {
+            name: Arc::from(name),
+            backend: Arc::from("ops"),
+            after: Vec::new(),
+        };
+        Sample(track, lane)
     }
 
     pub(crate) fn after(mut self, needs: &[usize]) -> Self {
-        self.0.after = Arc::from(needs);
+        self.1.after = needs.to_vec();
         self
     }
 
@@ -83,6 +86,7 @@ impl Sample {
 pub(crate) fn timeline(mode: Mode, samples: Vec<Sample>, elapsed: u64) -> Timeline {
     Timeline {
         mode,
+        lanes: samples.iter().map(|sample| sample.1.clone()).collect(),
         tracks: samples.into_iter().map(|sample| sample.0).collect(),
         elapsed: ms(elapsed),
     }
@@ -106,21 +110,19 @@ pub(crate) fn evented() -> Timeline {
 /// The same call one lookup at a time.
 pub(crate) fn serial() -> Timeline {
     let mut at = 0;
-    let tracks = evented()
+    let evented = evented();
+    let tracks = evented
         .tracks
         .into_iter()
-        .map(|mut track| {
+        .zip(&*evented.lanes)
+        .map(|(mut track, lane)| {
             let run: u64 = track.run_time().as_millis().try_into().unwrap();
-            track.planned = if track.after.is_empty() {
-                ms(0)
-            } else {
-                ms(at)
-            };
+            track.planned = if lane.after.is_empty() { ms(0) } else { ms(at) };
             track.started = Some(ms(at));
             track.first_answer = None;
             at += run;
             track.done = ms(at);
-            Sample(track)
+            Sample(track, lane.clone())
         })
         .collect();
     timeline(Mode::Serial, tracks, 1012)

@@ -122,10 +122,13 @@ fn complete_along(
     path: &[usize],
 ) -> Result<(), MergeError> {
     let [at, rest @ ..] = path else { return Ok(()) };
+    if rest.is_empty() {
+        return Ok(());
+    }
     let Type::Struct(inner) = schema.get(id).fields[*at].ty else {
         return Ok(());
     };
-    let (false, Value::Record(record)) = (rest.is_empty(), &mut values[*at]) else {
+    let Value::Record(record) = &mut values[*at] else {
         return Ok(());
     };
     complete_along(schema, inner, &mut record.values, rest)?;

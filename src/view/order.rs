@@ -53,7 +53,7 @@ impl Compiler<'_> {
         }
         let mut parts: Vec<Option<(Draft, Target)>> =
             drafts.into_iter().zip(targets).map(Some).collect();
-        let steps = order
+        let steps: Vec<Step> = order
             .iter()
             .filter_map(|&declared| {
                 let (draft, target) = parts[declared].take()?;
@@ -80,6 +80,7 @@ impl Compiler<'_> {
             params: self.method.params,
             context_param,
             deadline: self.view.deadline,
+            lanes: steps.iter().map(Step::lane).collect(),
             steps,
             declared: place_of,
             reply: self.reply,

@@ -9,6 +9,7 @@ use super::reference::Reference;
 use crate::error::Code;
 use crate::guard::LookupId;
 use crate::idl::{StructId, Type};
+use crate::timeline::Lane;
 use crate::value::Value;
 
 /// One method's view.
@@ -28,6 +29,8 @@ pub struct Plan {
     pub deadline: Duration,
     /// Its lookups; each stands after those it needs.
     pub steps: Vec<Step>,
+    /// The steps as timelines name them.
+    pub lanes: Arc<[Lane]>,
     /// The steps' places in the order in which the configuration declares them: the order of merging.
     pub declared: Vec<usize>,
     /// What the reply is.
@@ -168,6 +171,17 @@ pub enum ThrowOn {
     Codes(Vec<Code>),
     /// Declared in the IDL but never thrown.
     Never,
+}
+
+impl Step {
+    /// The step as timelines name it.
+    pub(super) fn lane(&self) -> Lane {
+        Lane {
+            name: Arc::clone(&self.name),
+            backend: Arc::clone(&self.backend),
+            after: self.after.to_vec(),
+        }
+    }
 }
 
 impl Plan {

@@ -8,6 +8,7 @@
 
 use std::future::poll_fn;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
 use std::time::Duration;
@@ -16,12 +17,12 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use tracing::{Span, debug_span};
 
 use super::outcome::{Failure, Outcome, Ran};
-use super::plan::{Plan, Step};
-use super::step::{Asking, Sight, Start};
+use super::plan::Plan;
+use super::step::{Sight, Start};
 use crate::backend::{Answer, LookupError};
 use crate::context::{Context, Mode};
 use crate::error::Code;
-use crate::guard::Guards;
+use crate::guard::{Asking, Guards, Seats, no_turn};
 use crate::idl::Schema;
 use crate::metrics::ViewMetrics;
 use crate::timeline::{Fate, Source, Timeline, Track};
@@ -66,6 +67,8 @@ struct Running<'a> {
     /// The call's span, so that lookups are its children whatever task polls them.
     span: Span,
     states: Vec<State<'a>>,
+    /// Where lookups wait that travel with those of other calls.
+    seats: Rc<Seats>,
     outcomes: Vec<Outcome>,
     tracks: Vec<Track>,
     /// What later steps refer to.
@@ -73,19 +76,19 @@ struct Running<'a> {
     open: usize,
     failure: Option<Failure>,
     timer: Option<Pin<Box<Sleep>>>,
+    /// The clock, as of this pass or of what last took time in it: it is not read for each step.
+    now: Instant,
 }
 
 impl<'a> Running<'a> {
     fn new(plan: &'a Plan, sight: Sight<'a>) -> Self {
         let arrived = sight.context.arrived;
-        let planned = arrived.elapsed();
+        let now = Instant::now();
+        let planned = now.saturating_duration_since(arrived);
         let steps = plan.steps.len();
         let metrics = sight.guards.metrics().view(plan.index);
         metrics.planned();
-        let track = |step: &Step| Track {
-            name: Arc::clone(&step.name),
-            backend: Arc::clone(&step.backend),
-            after: Arc::clone(&step.after),
+        let track = Track {
             planned,
             started: None,
             first_answer: None,
@@ -100,6 +103,7 @@ impl<'a> Running<'a> {
             metrics,
             span: Span::current(),
             states: (0..steps).map(|_| State::Waiting).collect(),
+            seats: Seats::with_room(steps),
             outcomes: vec![
                 Outcome {
                     fate: Fate::Cancelled,
@@ -108,15 +112,17 @@ impl<'a> Running<'a> {
                 };
                 steps
             ],
-            tracks: plan.steps.iter().map(track).collect(),
+            tracks: vec![track; steps],
             values: vec![None; steps],
             open: steps,
             failure: None,
             timer: None,
+            now,
         }
     }
 
     fn poll(&mut self, cx: &mut TaskContext<'_>) -> Poll<()> {
+        self.now = Instant::now();
         loop {
             for at in 0..self.states.len() {
                 self.advance(at, cx);
@@ -140,7 +146,12 @@ impl<'a> Running<'a> {
             self.start(at);
         }
         if let State::Asking { asking, span, .. } = &mut self.states[at] {
-            let polled = span.in_scope(|| asking.as_mut().poll(cx));
+            let alone = matches!(asking, Asking::Alone(_));
+            let polled = span.in_scope(|| asking.poll_answer(cx));
+            if alone {
+                // It may have computed its answer just now.
+                self.now = Instant::now();
+            }
             if let Poll::Ready(answer) = polled {
                 self.answered(at, answer);
             }
@@ -157,7 +168,7 @@ impl<'a> Running<'a> {
 
     fn start(&mut self, at: usize) {
         let step = &self.plan.steps[at];
-        let now = Instant::now();
+        let now = self.now;
         let since = now.saturating_duration_since(self.sight.context.arrived);
         if !step.after.is_empty() {
             let inputs = step.after.iter().map(|&need| self.tracks[need].done).max();
@@ -169,7 +180,7 @@ impl<'a> Running<'a> {
         let call_deadline = self.sight.context.deadline;
         let own = step.timeout.and_then(|timeout| now.checked_add(timeout));
         let deadline = own.map_or(call_deadline, |own| own.min(call_deadline));
-        match step.start(self.sight, &self.values, deadline) {
+        match step.start(self.sight, &self.values, deadline, &self.seats) {
             Start::Settled(fate) => self.no_value(at, fate, None),
             Start::Failed(err) => self.failed(at, &err),
             Start::Ask(asking) => {
@@ -260,7 +271,9 @@ impl<'a> Running<'a> {
             !matches!(self.states[at], State::Settled),
             "a step has one fate"
         );
-        let done = self.sight.context.arrived.elapsed();
+        let done = self
+            .now
+            .saturating_duration_since(self.sight.context.arrived);
         self.states[at] = State::Settled;
         self.open -= 1;
         self.outcomes[at].fate = fate;
@@ -313,20 +326,25 @@ impl<'a> Running<'a> {
     }
 
     fn time_out(&mut self) {
-        let now = Instant::now();
+        self.now = Instant::now();
         for at in 0..self.states.len() {
-            let State::Asking { deadline, .. } = &self.states[at] else {
+            let State::Asking {
+                deadline, asking, ..
+            } = &self.states[at]
+            else {
                 continue;
             };
-            if *deadline > now {
+            if *deadline > self.now {
                 continue;
             }
-            let code = if *deadline >= self.sight.context.deadline {
-                Code::CallDeadline
+            let late = |code| LookupError::new(code, "no answer in time");
+            let late = if asking.is_waiting() {
+                no_turn()
+            } else if *deadline >= self.sight.context.deadline {
+                late(Code::CallDeadline)
             } else {
-                Code::LookupTimeout
+                late(Code::LookupTimeout)
             };
-            let late = LookupError::new(code, "no answer in time");
             self.failed(at, &late);
         }
         if self.failure.is_some() {
@@ -335,9 +353,12 @@ impl<'a> Running<'a> {
     }
 
     fn finish(mut self) -> Ran {
-        let elapsed = self.sight.context.arrived.elapsed();
+        let elapsed = self
+            .now
+            .saturating_duration_since(self.sight.context.arrived);
         let timeline = Timeline {
             mode: self.sight.context.mode,
+            lanes: Arc::clone(&self.plan.lanes),
             tracks: std::mem::take(&mut self.tracks),
             elapsed,
         };

@@ -1,12 +1,14 @@
 //! One step of one call: whether it runs, with which inputs, and what its answer becomes.
 //!
-//! Everything here but [`Step::question`]'s future is synchronous and pure; [`super::run`] decides when.
+//! Everything here but what becomes of a `foreach` is synchronous; [`super::run`] decides when.
 
 use std::collections::HashSet;
-use std::future::Future;
+use std::future::poll_fn;
 use std::pin::Pin;
+use std::rc::Rc;
+use std::task::Poll;
 
-use futures_util::future::join_all;
+use futures_util::future::{MaybeDone, join_all};
 use tokio::time::Instant;
 
 use super::conform::Conform;
@@ -15,7 +17,7 @@ use super::reference::{Reference, Root};
 use crate::backend::{Answer, LookupError};
 use crate::context::Context;
 use crate::error::Code;
-use crate::guard::Guards;
+use crate::guard::{Asking, Guards, Seats};
 use crate::idl::{Schema, Type};
 use crate::timeline::{Fate, Source};
 use crate::value::{Record, Value};
@@ -29,9 +31,6 @@ pub(super) struct Sight<'a> {
     pub(super) params: &'a [Value],
     pub(super) context: &'a Context,
 }
-
-/// A lookup on its way.
-pub(super) type Asking<'a> = Pin<Box<dyn Future<Output = Result<Answer, LookupError>> + 'a>>;
 
 /// What to do with a step whose needs are settled.
 pub(super) enum Start<'a> {
@@ -47,12 +46,14 @@ pub(super) enum Start<'a> {
 pub(super) type Values = [Option<Value>];
 
 impl Step {
-    /// Decides whether the step runs, binds its inputs and makes its question.
+    /// Decides whether the step runs, binds its inputs and asks its question until `deadline`, from one of `seats`
+    /// if it can travel with others.
     pub(super) fn start<'a>(
         &'a self,
         sight: Sight<'a>,
         values: &Values,
         deadline: Instant,
+        seats: &Rc<Seats>,
     ) -> Start<'a> {
         let needs_missing = self.bindings.iter().any(|binding| match binding {
             Binding::To(reference) => {
@@ -77,7 +78,13 @@ impl Step {
         match &self.foreach {
             None => {
                 let params = self.bind(sight, values, None);
-                Start::Ask(Box::pin(self.ask(sight, params, deadline)))
+                match sight
+                    .guards
+                    .ask(self.lookup, params, (sight.context, deadline), seats)
+                {
+                    Ok(asking) => Start::Ask(asking),
+                    Err(err) => Start::Failed(err),
+                }
             }
             Some(foreach) => self.start_each(foreach, sight, values, deadline),
         }
@@ -108,27 +115,18 @@ impl Step {
             .iter()
             .filter(|item| !is_map || seen.insert(format!("{item:?}")));
         let items: Vec<&Value> = items.collect();
-        let asks: Vec<_> = items
-            .iter()
-            .map(|item| self.ask(sight, self.bind(sight, values, Some(item)), deadline))
-            .collect();
+        let seats = Seats::with_room(items.len());
+        let ask = |item: &&Value| {
+            let params = self.bind(sight, values, Some(item));
+            let until = (sight.context, deadline);
+            sight.guards.ask(self.lookup, params, until, &seats)
+        };
+        let asks: Vec<_> = items.iter().map(ask).collect();
         let keys = is_map.then(|| items.into_iter().cloned().collect());
-        Start::Ask(Box::pin(async move {
-            let answers = join_all(asks).await;
+        Start::Ask(Asking::Alone(Box::pin(async move {
+            let answers = all(asks).await;
             self.gather(sight, answers, keys)
-        }))
-    }
-
-    async fn ask<'a>(
-        &'a self,
-        sight: Sight<'a>,
-        params: Vec<Value>,
-        deadline: Instant,
-    ) -> Result<Answer, LookupError> {
-        sight
-            .guards
-            .ask(self.lookup, params, sight.context, deadline)
-            .await
+        })))
     }
 
     fn bind(&self, sight: Sight<'_>, values: &Values, item: Option<&Value>) -> Vec<Value> {
@@ -242,6 +240,40 @@ impl<'a> Sight<'a> {
     {
         reference.follow(self.params, |at| values[at].as_ref(), item, self.context)
     }
+}
+
+/// Every answer, in the order of what was asked. Those that share seats share a waker too, so they are looked at
+/// together; others are only looked at when they are woken.
+async fn all(asked: Vec<Result<Asking<'_>, LookupError>>) -> Vec<Result<Answer, LookupError>> {
+    if asked
+        .iter()
+        .any(|asked| matches!(asked, Ok(Asking::Alone(_))))
+    {
+        let answers = asked.into_iter().map(|asked| async { asked?.await });
+        return join_all(answers).await;
+    }
+    let mut lookups: Vec<_> = asked
+        .into_iter()
+        .map(|asked| match asked {
+            Ok(asking) => MaybeDone::Future(asking),
+            Err(err) => MaybeDone::Done(Err(err)),
+        })
+        .collect();
+    poll_fn(|cx| {
+        let mut pending = false;
+        for lookup in &mut lookups {
+            pending |= Pin::new(lookup).poll(cx).is_pending();
+        }
+        if pending {
+            return Poll::Pending;
+        }
+        Poll::Ready(())
+    })
+    .await;
+    let answers = lookups.iter_mut();
+    answers
+        .filter_map(|lookup| Pin::new(lookup).take_output())
+        .collect()
 }
 
 /// Whether `value` is what `when` asks for: text and bytes, and numbers of both kinds, are compared by content.

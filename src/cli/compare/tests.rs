@@ -6,15 +6,17 @@ use serde_json::json;
 
 use super::*;
 use crate::cli::output::testing::captured;
-use crate::timeline::{Fate, Source, Track};
+use crate::timeline::{Fate, Lane, Source, Track};
 
 fn run(mode: Mode, wall: u64) -> (Duration, Timeline) {
     let ms = Duration::from_millis;
     let serial = mode == Mode::Serial;
-    let track = |name: &str, start, end| Track {
+    let lane = |name: &str| Lane {
         name: Arc::from(name),
         backend: Arc::from("ops"),
-        after: Arc::from([]),
+        after: Vec::new(),
+    };
+    let track = |start, end| Track {
         planned: Duration::ZERO,
         started: Some(ms(start)),
         first_answer: None,
@@ -26,7 +28,8 @@ fn run(mode: Mode, wall: u64) -> (Duration, Timeline) {
     let second = if serial { (20, 40) } else { (0, 20) };
     let timeline = Timeline {
         mode,
-        tracks: vec![track("origin", 0, 20), track("weather", second.0, second.1)],
+        lanes: [lane("origin"), lane("weather")].into(),
+        tracks: vec![track(0, 20), track(second.0, second.1)],
         elapsed: ms(second.1),
     };
     (ms(wall), timeline)

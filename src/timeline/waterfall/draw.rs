@@ -231,7 +231,7 @@ impl Picture<'_> {
             Mode::Serial => "every lookup that ran, one after the other".to_owned(),
             Mode::Evented => {
                 let steps = self.analysis.critical_path.iter();
-                let names: Vec<&str> = steps.map(|&at| &*self.timeline.tracks[at].name).collect();
+                let names: Vec<&str> = steps.map(|&at| &*self.timeline.lanes[at].name).collect();
                 names.join(self.alphabet.arrow)
             }
         };

@@ -69,24 +69,25 @@ fn widest(widths: impl Iterator<Item = usize>) -> usize {
 pub(super) fn words(timeline: &Timeline, alphabet: &Alphabet) -> Vec<Words> {
     let mut above: Vec<usize> = Vec::new();
     let mut rows = Vec::with_capacity(timeline.tracks.len());
-    for (at, track) in timeline.tracks.iter().enumerate() {
+    for (at, (track, lane)) in timeline.tracks.iter().zip(&*timeline.lanes).enumerate() {
         let parent = timeline.decider(at);
         let hangs = parent.and_then(|parent| above.iter().position(|&up| up == parent));
         above.truncate(hangs.map_or(0, |position| position + 1));
         let depth = above.len().max(usize::from(parent.is_some()));
         let label = match depth.min(DEPTH_MAX) {
-            0 => track.name.to_string(),
-            depth => "  ".repeat(depth - 1) + alphabet.branch + &track.name,
+            0 => lane.name.to_string(),
+            depth => "  ".repeat(depth - 1) + alphabet.branch + &lane.name,
         };
         above.push(at);
-        let untold = (parent.is_some() && hangs.is_none()) || track.after.len() > 1;
-        let note = note(timeline, track, untold);
+        let untold = (parent.is_some() && hangs.is_none()) || lane.after.len() > 1;
+        let after = untold.then(|| &lane.after[..]);
+        let note = note(timeline, track, after.unwrap_or_default());
         rows.push(Words { label, note });
     }
     rows
 }
 
-fn note(timeline: &Timeline, track: &Track, after: bool) -> String {
+fn note(timeline: &Timeline, track: &Track, after: &[usize]) -> String {
     let mut words = Vec::new();
     match (track.fate, track.code.map(Code::as_str)) {
         (Fate::Ok, _) => {}
@@ -97,8 +98,8 @@ fn note(timeline: &Timeline, track: &Track, after: bool) -> String {
     if !matches!(track.source, Source::Backend | Source::None) {
         words.push(track.source.as_str().to_owned());
     }
-    if after {
-        let needs = track.after.iter().filter_map(|&at| timeline.tracks.get(at));
+    if !after.is_empty() {
+        let needs = after.iter().filter_map(|&at| timeline.lanes.get(at));
         let names: Vec<&str> = needs.map(|need| &*need.name).collect();
         words.push(format!("after {}", names.join(", ")));
     }

@@ -79,7 +79,7 @@ url = "sqlite:ops""#,
     7 | url = "sqlite:ops"
       | ^^^
       |
-      = help: known here: `in_flight_max`, `waiting_max`, `kind`, `path`, `threads`, `busy_timeout`, `queue`, `value_bytes_max`
+      = help: known here: `in_flight_max`, `waiting_max`, `batch_max`, `kind`, `path`, `threads`, `busy_timeout`, `queue`, `value_bytes_max`
     "#);
 }
 
@@ -135,7 +135,7 @@ fn a_url_of_another_scheme() {
         r#"url = "redis://127.0.0.1:6379/0""#,
         r#"url = "postgres://127.0.0.1/ops""#,
     ), @r#"
-    error[config.bad_value]: `backends.cache.url`: not the URL of a Redis server: redis url did not parse
+    error[config.bad_value]: `backends.cache.url`: not the URL of a Redis server: its scheme is neither `redis` nor `unix`
       --> tributary.toml:10:7
        |
     10 | url = "postgres://127.0.0.1/ops"

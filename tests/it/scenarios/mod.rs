@@ -104,13 +104,14 @@ async fn play(page: &Page, program: &Arc<Program>, mode: Mode) -> Story {
         "{}: one fate per lookup",
         page.name
     );
-    for (track, outcome) in ran.timeline.tracks.iter().zip(&ran.outcomes) {
+    let tracks = ran.timeline.tracks.iter().zip(&*ran.timeline.lanes);
+    for ((track, lane), outcome) in tracks.zip(&ran.outcomes) {
         assert_eq!(
             (track.fate, track.code),
             (outcome.fate, outcome.code),
             "{}: {}",
             page.name,
-            track.name
+            lane.name
         );
     }
     let merged = match &ran.failure {

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use tributary::config::{Problem, Program};
 use tributary::idl::Type;
-use tributary::timeline::Track;
+use tributary::timeline::{Lane, Track};
 use tributary::value::{Value, to_json};
 use tributary::view::{MergeError, Plan, Ran, ReplyShape};
 
@@ -94,7 +94,13 @@ impl Story {
             Some(Err(err)) => story.lines.push(format!("not merged: {}", err.detail)),
             None => {}
         }
-        story.lines.extend(ran.timeline.tracks.iter().map(fate));
+        story.lines.extend(
+            ran.timeline
+                .tracks
+                .iter()
+                .zip(&*ran.timeline.lanes)
+                .map(fate),
+        );
         story
     }
 
@@ -148,8 +154,8 @@ fn reply_json(program: &Program, plan: &Plan, reply: &Value) -> serde_json::Valu
     }
 }
 
-fn fate(track: &Track) -> String {
-    let mut line = format!("{} {} ", track.name, track.fate.as_str());
+fn fate((track, lane): (&Track, &Lane)) -> String {
+    let mut line = format!("{} {} ", lane.name, track.fate.as_str());
     match track.started {
         Some(started) => write!(line, "{}..{}", millis(started), millis(track.done)),
         None => write!(line, "@{}", millis(track.done)),

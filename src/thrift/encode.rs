@@ -127,11 +127,22 @@ impl<'s, O: Output> Encoder<'s, O> {
         ty: &Type,
         value: &Value,
     ) -> Result<(), WireError> {
-        if let (Type::Bool, Value::Bool(bit)) = (ty, value) {
-            self.output.bool_field(*last, id, *bit);
-        } else {
-            self.output.field(wire_type(ty), *last, id);
-            self.value(ty, value)?;
+        match (ty, value) {
+            (Type::Bool, Value::Bool(bit)) => self.output.bool_field(*last, id, *bit),
+            (Type::I64, Value::I64(number)) => self.output.i64_field(*last, id, *number),
+            (Type::String | Type::Binary, Value::Text(text)) => {
+                let bytes = text.as_bytes();
+                let length = length_of(bytes.len())?;
+                self.output.bytes_field(*last, id, bytes, length);
+            }
+            (Type::String | Type::Binary, Value::Bytes(bytes)) => {
+                let length = length_of(bytes.len())?;
+                self.output.bytes_field(*last, id, bytes, length);
+            }
+            _ => {
+                self.output.field(wire_type(ty), *last, id);
+                self.value(ty, value)?;
+            }
         }
         *last = id;
         Ok(())

@@ -126,6 +126,18 @@ pub(crate) trait Output {
     fn field(&mut self, ty: TType, last: i16, id: i16);
     /// A whole field that is a bool.
     fn bool_field(&mut self, last: i16, id: i16, value: bool);
+    /// A whole field that is an `i64`.
+    #[inline]
+    fn i64_field(&mut self, last: i16, id: i16, value: i64) {
+        self.field(TType::I64, last, id);
+        self.i64(value);
+    }
+    /// A whole field that is a `string` or `binary` of `length` bytes.
+    #[inline]
+    fn bytes_field(&mut self, last: i16, id: i16, value: &[u8], length: u32) {
+        self.field(TType::String, last, id);
+        self.bytes(value, length);
+    }
     /// The end of a struct.
     fn stop(&mut self);
     /// A bool that is an element.

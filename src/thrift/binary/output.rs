@@ -54,6 +54,23 @@ impl Output for BinaryOutput<'_> {
             .put_slice(&[number_of(TType::Bool), high, low, u8::from(value)]);
     }
 
+    // Each of these is one growth check less than its parts.
+    #[inline]
+    fn i64_field(&mut self, _last: i16, id: i16, value: i64) {
+        let ([high, low], [a, b, c, d, e, f, g, h]) = (id.to_be_bytes(), value.to_be_bytes());
+        self.out
+            .put_slice(&[number_of(TType::I64), high, low, a, b, c, d, e, f, g, h]);
+    }
+
+    #[inline]
+    fn bytes_field(&mut self, _last: i16, id: i16, value: &[u8], length: u32) {
+        let ([high, low], [a, b, c, d]) = (id.to_be_bytes(), length.to_be_bytes());
+        self.out.reserve(7 + value.len());
+        self.out
+            .put_slice(&[number_of(TType::String), high, low, a, b, c, d]);
+        self.out.put_slice(value);
+    }
+
     #[inline]
     fn stop(&mut self) {
         self.out.put_u8(0);

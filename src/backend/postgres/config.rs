@@ -8,11 +8,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use tokio_postgres::config::SslMode;
-
+use super::tls;
 use crate::backend::Compiled;
 use crate::backend::rows::{ROWS_MAX, Rows};
 use crate::backend::sql::{self, Style, Warned};
+use crate::backend::tls::Tls;
 use crate::config::{Place, Section};
 
 /// How long sent bytes may stay unacknowledged before the kernel gives a connection up.
@@ -33,6 +33,8 @@ pub struct Config {
 pub(super) struct Settings {
     /// Hosts, user and database.
     pub(super) client: tokio_postgres::Config,
+    /// How TLS is spoken, if it is.
+    pub(super) tls: Option<tls::Secure>,
     /// What one attempt may take, and how long a lookup waits for a connection.
     pub(super) connect_timeout: Duration,
     /// How long the server runs a statement before it gives it up.
@@ -69,11 +71,13 @@ impl Config {
         let connections = section.integer("connections", 1..=8).unwrap_or(2);
         let connect_timeout = section.timeout("connect_timeout");
         let statement_timeout = section.timeout("statement_timeout");
+        let table = Tls::read(section);
         let (url, place) = url?;
         let connect_timeout = connect_timeout.unwrap_or(Duration::from_secs(1));
-        let mut client = client(section, &url, &place)?;
+        let mode = tls::Mode::read(section, &url, &place)?;
+        let mut client = client(section, &mode.known(&url), &place)?;
+        let chosen = mode.choose(section, (&mut client, &place), table.ok()?);
         client
-            .ssl_mode(SslMode::Disable)
             .connect_timeout(connect_timeout)
             .tcp_user_timeout(UNACKNOWLEDGED_MAX);
         if client.get_application_name().is_none() {
@@ -82,6 +86,7 @@ impl Config {
         Some(Config {
             settings: Settings {
                 client,
+                tls: chosen.ok()?,
                 connect_timeout,
                 statement_timeout: statement_timeout.unwrap_or(Duration::from_secs(30)),
             },
@@ -98,11 +103,6 @@ fn client(section: &Section<'_>, url: &str, place: &Place) -> Option<tokio_postg
         section.bad(place, message, Some(help.into()));
         None
     };
-    let secured = ["sslmode=require", "sslmode=verify"];
-    if secured.iter().any(|mode| url.contains(mode)) {
-        let help = "leave `sslmode` out and use a server or a TLS tunnel on a trusted network";
-        return refuse("TLS to PostgreSQL is not built in".into(), help);
-    }
     match url.parse::<tokio_postgres::Config>() {
         Ok(config) if config.get_hosts().is_empty() && config.get_hostaddrs().is_empty() => {
             refuse("the URL names no host".into(), HELP)

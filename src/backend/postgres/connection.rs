@@ -7,7 +7,6 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +14,7 @@ use std::time::Duration;
 use futures_util::future::{FutureExt as _, LocalBoxFuture, Shared, join, join_all};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
-use tokio_postgres::{Client, NoTls, Socket};
+use tokio_postgres::{Client, NoTls};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::config::{Lookup, Settings};
@@ -64,7 +63,7 @@ pub(super) struct Session {
 type Preparing = Shared<LocalBoxFuture<'static, Result<Rc<Prepared>, Failure>>>;
 
 /// What moves bytes.
-type Driver = Pin<Box<tokio_postgres::Connection<Socket, tokio_postgres::tls::NoTlsStream>>>;
+type Driver = LocalBoxFuture<'static, Result<(), tokio_postgres::Error>>;
 
 impl Connection {
     /// Starts to connect in the background, on this loop.
@@ -236,12 +235,21 @@ async fn keep(settled: Rc<Settled>, link: Rc<watch::Sender<Link>>) {
     }
 }
 
+/// Connects, with TLS where the settings say so.
+async fn dial(settings: &Settings) -> Result<(Client, Driver), tokio_postgres::Error> {
+    if let Some(tls) = &settings.tls {
+        let (client, connection) = settings.client.connect(tls.clone()).await?;
+        return Ok((client, connection.boxed_local()));
+    }
+    let (client, connection) = settings.client.connect(NoTls).await?;
+    Ok((client, connection.boxed_local()))
+}
+
 /// Connects and makes the session read-only. That is not said in the start-up options, since a server would
 /// then look like one that takes no writes to `target_session_attrs`.
 async fn open(settings: &Settings) -> Result<(Client, Driver), LookupError> {
     let opening = async {
-        let (client, connection) = settings.client.connect(NoTls).await?;
-        let mut driver: Driver = Box::pin(connection);
+        let (client, mut driver) = dial(settings).await?;
         let settle = format!(
             "set default_transaction_read_only = on; set statement_timeout = {}",
             settings

@@ -12,6 +12,7 @@ mod decode;
 mod encode;
 mod failure;
 mod statement;
+mod tls;
 
 use std::cell::Cell;
 use std::rc::Rc;

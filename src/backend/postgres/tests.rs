@@ -1,5 +1,6 @@
 //! Keys, parameters and the order of answers; what needs a server is tested in `tests/it/postgres`.
 
+use tokio_postgres::config::SslMode;
 use tokio_postgres::types::Type;
 
 use super::*;
@@ -35,10 +36,6 @@ fn bad_backend_keys_are_told_without_the_password() {
         ("", "`url` is missing"),
         ("url = \"postgresql:///app\"", "the URL names no host"),
         (
-            "url = \"postgresql://u:hush@h/app?sslmode=require\"",
-            "TLS to PostgreSQL is not built in",
-        ),
-        (
             "url = \"postgresql://u:hush@h:port/app\"",
             "not the URL of a PostgreSQL server",
         ),
@@ -48,6 +45,73 @@ fn bad_backend_keys_are_told_without_the_password() {
         ),
     ] {
         let problems = config_problems::<Postgres>(keys);
+        assert_eq!(problems.len(), 1, "{problems:?}");
+        assert!(problems[0].contains(expected), "{problems:?}");
+        assert!(!problems[0].contains("hush"), "{problems:?}");
+    }
+}
+
+#[test]
+fn tls_is_spoken_when_it_is_asked_for() {
+    for (mode, keys, expected) in [
+        ("", "", SslMode::Disable),
+        ("?sslmode=disable", "", SslMode::Disable),
+        ("?sslmode=prefer", "", SslMode::Prefer),
+        ("?sslmode=require", "", SslMode::Require),
+        (
+            "?connect_timeout=1&sslmode=verify-full",
+            "",
+            SslMode::Require,
+        ),
+        ("", "tls = {}", SslMode::Require),
+        (
+            "?sslmode=require",
+            "tls = { verify = 'none' }",
+            SslMode::Require,
+        ),
+    ] {
+        let url = format!("url = 'postgresql://u:hush@a,b/app{mode}'\n{keys}");
+        let settings = config_of(&url).settings;
+        assert_eq!(settings.client.get_ssl_mode(), expected, "{url}");
+        assert_eq!(
+            settings.tls.is_some(),
+            expected != SslMode::Disable,
+            "{url}"
+        );
+    }
+    for (url, keys, expected) in [
+        ("h/app?sslmode=verify-ca", "", "use `verify-full`"),
+        ("h/app?sslmode=hush", "", "`sslmode` has no such value"),
+        ("h/app?sslrootcert=ca.pem", "", "add `tls = { ca ="),
+        (
+            "h/app?sslmode=prefer",
+            "tls = {}",
+            "nothing is sent without TLS",
+        ),
+        (
+            "h/app?sslmode=disable",
+            "tls = {}",
+            "nothing is sent without TLS",
+        ),
+        (
+            "h/app?sslmode=verify-full",
+            "tls = { verify = 'none' }",
+            "leave out one",
+        ),
+        (
+            "%2Frun%2Fpg/app?sslmode=require",
+            "",
+            "no TLS over a Unix socket",
+        ),
+        (
+            "/app?hostaddr=127.0.0.1",
+            "tls = {}",
+            "TLS needs a host's name",
+        ),
+        ("h/app", "tls = { ca = 'none.pem' }", "can't read"),
+    ] {
+        let keys = format!("url = 'postgresql://u:hush@{url}'\n{keys}");
+        let problems = config_problems::<Postgres>(&keys);
         assert_eq!(problems.len(), 1, "{problems:?}");
         assert!(problems[0].contains(expected), "{problems:?}");
         assert!(!problems[0].contains("hush"), "{problems:?}");

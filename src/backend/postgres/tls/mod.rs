@@ -1,0 +1,119 @@
+//! TLS to PostgreSQL: when it is spoken, and how.
+//!
+//! `sslmode` of the URL has libpq's words, but not its indulgence: `require` verifies as `verify-full` does, unless
+//! `tls = { verify = "none" }` says otherwise. `prefer` verifies nothing, as in libpq: whoever could pose as the
+//! server could as well have it say that it has no TLS. Passwords are bound to the server's certificate
+//! (`tls-server-end-point`) where the server can do that.
+
+mod stream;
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use tokio_postgres::config::{Host, SslMode};
+
+pub(super) use self::stream::Secure;
+use crate::backend::tls::{Reported, Tls};
+use crate::config::{Place, Section};
+
+/// What the URL says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Mode {
+    /// Nothing: TLS with the key `tls`, otherwise none.
+    Silent,
+    Disable,
+    Prefer,
+    Require,
+    VerifyFull,
+}
+
+/// Files that libpq takes in the URL, and the keys that name them here.
+const FILES: &[(&str, &str)] = &[
+    ("sslrootcert", "ca"),
+    ("sslcert", "certificate"),
+    ("sslkey", "key"),
+];
+
+impl Mode {
+    pub(super) fn read(section: &Section<'_>, url: &str, place: &Place) -> Option<Self> {
+        let options = || url.split(['?', '&', ' ']);
+        for (option, key) in FILES {
+            let named = |it: &str| it.split_once('=').is_some_and(|(name, _)| name == *option);
+            if options().any(named) {
+                let message = format!("`{option}` in the URL is not known here");
+                let help = format!("add `tls = {{ {key} = \"..\" }}` beside `url`");
+                section.bad(place, message, Some(help));
+                return None;
+            }
+        }
+        let mode = options().filter_map(|option| option.strip_prefix("sslmode="));
+        let (message, help) = match mode.last() {
+            None => return Some(Mode::Silent),
+            Some("disable") => return Some(Mode::Disable),
+            Some("prefer") => return Some(Mode::Prefer),
+            Some("require") => return Some(Mode::Require),
+            Some("verify-full") => return Some(Mode::VerifyFull),
+            Some("verify-ca") => (
+                "`sslmode=verify-ca` is not known here",
+                "use `verify-full`; `tls = { server_name = \"..\" }` is for a certificate with another name",
+            ),
+            Some(_) => (
+                "`sslmode` has no such value here",
+                "`disable`, `prefer`, `require` or `verify-full`",
+            ),
+        };
+        section.bad(place, message, Some(help.into()));
+        None
+    }
+
+    /// The URL in the words that the client knows.
+    pub(super) fn known<'u>(&self, url: &'u str) -> Cow<'u, str> {
+        match self {
+            Mode::VerifyFull => url.replace("sslmode=verify-full", "sslmode=require").into(),
+            _ => url.into(),
+        }
+    }
+
+    /// Sets what `client` does about TLS, of this and of the key `tls`.
+    pub(super) fn choose(
+        self,
+        section: &Section<'_>,
+        (client, place): (&mut tokio_postgres::Config, &Place),
+        tls: Option<Tls>,
+    ) -> Result<Option<Secure>, Reported> {
+        let refuse = |message: &str, help: &str| {
+            section.bad(place, message, Some(help.into()));
+            Err(Reported)
+        };
+        let (mode, tls) = match (self, tls) {
+            (Mode::Silent | Mode::Disable, None) => {
+                client.ssl_mode(SslMode::Disable);
+                return Ok(None);
+            }
+            (Mode::Prefer, None) => (SslMode::Prefer, Tls::unverified()),
+            (Mode::Disable | Mode::Prefer, Some(_)) => {
+                let help = "leave `sslmode` out of the URL, or `tls`";
+                return refuse("with `tls` nothing is sent without TLS", help);
+            }
+            (Mode::VerifyFull, Some(tls)) if !tls.verifies() => {
+                let help = "leave out one of them";
+                return refuse("`sslmode=verify-full` and `verify = \"none\"`", help);
+            }
+            (Mode::Require | Mode::VerifyFull, None) => (SslMode::Require, Tls::verified()),
+            (_, Some(tls)) => (SslMode::Require, tls),
+        };
+        let socket = |host: &Host| matches!(host, Host::Unix(_));
+        if mode == SslMode::Require {
+            if client.get_hosts().iter().any(socket) {
+                let help = "leave `sslmode` and `tls` out";
+                return refuse("there is no TLS over a Unix socket", help);
+            }
+            if client.get_hosts().is_empty() {
+                let help = "add `host`, which is what is verified, to `hostaddr`";
+                return refuse("TLS needs a host's name", help);
+            }
+        }
+        client.ssl_mode(mode);
+        Ok(Some(Secure::new(Arc::new(tls))))
+    }
+}

@@ -8,10 +8,12 @@ use std::time::Duration;
 
 use mysql_async::{Opts, OptsBuilder, UrlError};
 
+use super::tls;
+use crate::backend::tls::Tls;
 use crate::config::{Place, Section};
 
 /// What a URL may say after its `?`. Everything else is a key of its own, or is not built in.
-const URL_KEYS: &[&str] = &["socket", "compression"];
+const URL_KEYS: &[&str] = &["socket", "compression", "ssl-mode"];
 const HELP: &str = "`mysql://[user:password@]host[:port]/database`";
 /// Statements that a connection keeps prepared at least.
 const STATEMENTS_MIN: usize = 32;
@@ -37,9 +39,12 @@ impl Config {
         let connections = section.integer("connections", 1..=32).unwrap_or(4);
         let connect_timeout = section.timeout("connect_timeout");
         let statement_timeout = section.timeout("statement_timeout");
+        let table = Tls::read(section);
         let (url, place) = url?;
+        let (url, mode) = tls::Mode::take(section, &url, &place)?;
+        let opts = opts(section, &url, &place)?;
         Some(Config {
-            opts: opts(section, &url, &place)?,
+            opts: mode.secure(section, (opts, &place), table.ok()?)?,
             connections: usize::try_from(connections).ok()?,
             connect_timeout: connect_timeout.unwrap_or(Duration::from_secs(1)),
             statement_timeout: statement_timeout.unwrap_or(Duration::from_secs(30)),
@@ -86,15 +91,6 @@ fn opts(section: &Section<'_>, url: &str, place: &Place) -> Option<Opts> {
     let query = url.split_once('?').map_or("", |(_, query)| query);
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
         let key = pair.split('=').next().unwrap_or_default();
-        if ["ssl", "tls", "require", "verify", "built_in"]
-            .iter()
-            .any(|word| key.starts_with(word))
-        {
-            let message = format!("`{key}`: TLS to MySQL is not built in");
-            let help = "connect over a trusted network, a TLS tunnel or `?socket=/path`";
-            section.bad(place, message, Some(help.into()));
-            return None;
-        }
         if !URL_KEYS.contains(&key) {
             let known = crate::config::list(URL_KEYS.iter().copied());
             let help = format!("a URL may carry {known}; the rest are keys beside `url`");

@@ -45,7 +45,11 @@ pub(super) fn is_gone(err: &Error) -> bool {
 
 fn code(err: &Error) -> Code {
     match err {
-        Error::Io(_) | Error::Driver(DriverError::ConnectionClosed) => Code::LookupUnavailable,
+        Error::Io(_) => Code::LookupUnavailable,
+        // The second: TLS is asked for, and the server has none.
+        Error::Driver(DriverError::ConnectionClosed | DriverError::NoClientSslFlagFromServer) => {
+            Code::LookupUnavailable
+        }
         Error::Server(err) => server_code(err.code),
         Error::Driver(
             DriverError::PacketOutOfOrder

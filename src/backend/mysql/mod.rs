@@ -12,6 +12,7 @@ mod error;
 mod lane;
 mod lookup;
 mod value;
+mod tls;
 
 use std::rc::Rc;
 use std::sync::Arc;

@@ -20,11 +20,23 @@ fn problems_of_a_backend_never_show_the_url() {
     for (url, expected) in [
         (
             "mysql://u:geheim@h/db?require_ssl=true",
-            "TLS to MySQL is not built in",
+            "`require_ssl` in the URL is not known here",
         ),
         (
-            "mysql://u:geheim@h/db?ssl-mode=REQUIRED",
-            "TLS to MySQL is not built in",
+            "mysql://u:geheim@h/db?ssl-mode=PREFERRED",
+            "`ssl-mode=PREFERRED` would do without TLS",
+        ),
+        (
+            "mysql://u:geheim@h/db?ssl-mode=VERIFY_CA",
+            "use `VERIFY_IDENTITY`",
+        ),
+        (
+            "mysql://u:geheim@h/db?ssl-mode=geheim",
+            "`ssl-mode` has no such value",
+        ),
+        (
+            "mysql://u:geheim@h/db?socket=/run/s&ssl-mode=REQUIRED",
+            "no TLS over a Unix socket",
         ),
         (
             "mysql://u:geheim@h/db?pool_min=3",
@@ -57,6 +69,51 @@ fn problems_of_a_backend_never_show_the_url() {
     ] {
         let problems = testing::config_problems::<Mysql>(toml);
         assert!(problems[0].contains(expected), "{toml}: {problems:?}");
+    }
+}
+
+#[test]
+fn tls_is_spoken_when_it_is_asked_for() {
+    for (query, keys, verifies) in [
+        ("", "", None),
+        ("?ssl-mode=DISABLED", "", None),
+        ("?ssl-mode=REQUIRED&compression=fast", "", Some(true)),
+        ("?compression=fast&ssl-mode=verify_identity", "", Some(true)),
+        ("", "tls = {}", Some(true)),
+        (
+            "?ssl-mode=REQUIRED",
+            "tls = { verify = 'none', server_name = 'db' }",
+            Some(false),
+        ),
+    ] {
+        let keys = format!("url = 'mysql://h/db{query}'\n{keys}");
+        let config = testing::config::<Mysql>(&keys).expect("no problems");
+        let opts = config.opts();
+        let ssl = opts.ssl_opts();
+        assert_eq!(
+            ssl.map(|ssl| !ssl.accept_invalid_certs()),
+            verifies,
+            "{keys}"
+        );
+        assert_eq!(opts.compression().is_some(), query.contains("compression"));
+    }
+    for (query, keys, expected) in [
+        (
+            "?ssl-mode=DISABLED",
+            "tls = {}",
+            "nothing is sent without TLS",
+        ),
+        (
+            "?ssl-mode=VERIFY_IDENTITY",
+            "tls = { verify = 'none' }",
+            "leave out one",
+        ),
+        ("", "tls = { ca = 'none.pem' }", "can't read"),
+    ] {
+        let keys = format!("url = 'mysql://h/db{query}'\n{keys}");
+        let problems = testing::config_problems::<Mysql>(&keys);
+        assert_eq!(problems.len(), 1, "{problems:?}");
+        assert!(problems[0].contains(expected), "{keys}: {problems:?}");
     }
 }
 

@@ -1,0 +1,116 @@
+//! TLS to MySQL and MariaDB: when it is spoken, and with what.
+//!
+//! `ssl-mode` of the URL has MySQL's words. `REQUIRED` verifies as `VERIFY_IDENTITY` does, unless
+//! `tls = { verify = "none" }` says otherwise; what may end in plain text is refused. The client makes its rustls
+//! configuration itself, with each connection, from the same PEM.
+
+use mysql_async::{ClientIdentity, Opts, OptsBuilder, SslOpts};
+
+use crate::backend::tls::Tls;
+use crate::config::{Place, Section};
+
+/// What the URL says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Mode {
+    /// Nothing: TLS with the key `tls`, otherwise none.
+    Silent,
+    Disabled,
+    Required,
+    VerifyIdentity,
+}
+
+impl Mode {
+    /// The URL without its `ssl-mode`, which the client does not know, and what that said.
+    pub(super) fn take(section: &Section<'_>, url: &str, place: &Place) -> Option<(String, Self)> {
+        let (base, query) = url.split_once('?').unwrap_or((url, ""));
+        let (modes, rest): (Vec<&str>, Vec<&str>) = query
+            .split('&')
+            .filter(|pair| !pair.is_empty())
+            .partition(|pair| pair.starts_with("ssl-mode="));
+        let mode = match modes.last() {
+            None => Mode::Silent,
+            Some(pair) => Self::read(section, pair, place)?,
+        };
+        let mark = if rest.is_empty() { "" } else { "?" };
+        Some((format!("{base}{mark}{}", rest.join("&")), mode))
+    }
+
+    fn read(section: &Section<'_>, pair: &str, place: &Place) -> Option<Self> {
+        let word = pair.trim_start_matches("ssl-mode=").to_ascii_uppercase();
+        let (message, help) = match &*word {
+            "DISABLED" => return Some(Mode::Disabled),
+            "REQUIRED" => return Some(Mode::Required),
+            "VERIFY_IDENTITY" => return Some(Mode::VerifyIdentity),
+            "PREFERRED" => (
+                "`ssl-mode=PREFERRED` would do without TLS where it has to",
+                "use `REQUIRED` or `DISABLED`",
+            ),
+            "VERIFY_CA" => (
+                "`ssl-mode=VERIFY_CA` is not known here",
+                "use `VERIFY_IDENTITY`; `tls = { server_name = \"..\" }` is for a certificate with another name",
+            ),
+            _ => (
+                "`ssl-mode` has no such value here",
+                "`DISABLED`, `REQUIRED` or `VERIFY_IDENTITY`",
+            ),
+        };
+        section.bad(place, message, Some(help.into()));
+        None
+    }
+
+    /// The options with what this and the key `tls` say.
+    pub(super) fn secure(
+        self,
+        section: &Section<'_>,
+        (opts, place): (Opts, &Place),
+        tls: Option<Tls>,
+    ) -> Option<Opts> {
+        let refuse = |message: &str, help: &str| {
+            section.bad(place, message, Some(help.into()));
+            None
+        };
+        let tls = match (self, tls) {
+            (Mode::Silent | Mode::Disabled, None) => return Some(opts),
+            (Mode::Disabled, Some(_)) => {
+                let help = "leave `ssl-mode` out of the URL, or `tls`";
+                return refuse("with `tls` nothing is sent without TLS", help);
+            }
+            (Mode::VerifyIdentity, Some(tls)) if !tls.verifies() => {
+                let help = "leave out one of them";
+                return refuse("`ssl-mode=VERIFY_IDENTITY` and `verify = \"none\"`", help);
+            }
+            (Mode::Required | Mode::VerifyIdentity, None) => Tls::verified(),
+            (_, Some(tls)) => tls,
+        };
+        // The client would not say so, but do without.
+        if opts.socket().is_some() {
+            let help = "leave `ssl-mode` and `tls` out";
+            return refuse("there is no TLS over a Unix socket", help);
+        }
+        let Ok(name) = tls.name(opts.ip_or_hostname()) else {
+            let help = "add `tls = { server_name = \"..\" }` beside `url`";
+            return refuse(
+                "the URL's host is no name that a certificate could have",
+                help,
+            );
+        };
+        let options = options(&tls, &name.to_str());
+        Some(OptsBuilder::from_opts(opts).ssl_opts(options).into())
+    }
+}
+
+fn options(tls: &Tls, name: &str) -> SslOpts {
+    let identity = tls.identity_pem().map(|(certificates, key)| {
+        ClientIdentity::new(certificates.to_vec().into(), key.to_vec().into())
+    });
+    let mut options = SslOpts::default()
+        .with_client_identity(identity)
+        .with_danger_tls_hostname_override(Some(name.to_owned()))
+        .with_danger_accept_invalid_certs(!tls.verifies());
+    if let Some(ca) = tls.ca_pem() {
+        options = options
+            .with_disable_built_in_roots(true)
+            .with_root_certs(vec![ca.to_vec().into()]);
+    }
+    options
+}

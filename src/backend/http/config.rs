@@ -1,11 +1,15 @@
 //! The keys of `[backends.NAME]`: where the server is and what every request to it carries.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::Uri;
 use hyper::header::{ACCEPT, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
 use hyper::http::uri::{Authority, Scheme};
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
 
+use crate::backend::tls::{Reported, Tls};
 use crate::config::{Place, Section};
 
 /// How long a connection may stay unused; shorter than servers and balancers usually allow.
@@ -35,10 +39,22 @@ pub struct Config {
     /// Unused connections each loop keeps.
     pub(super) connections: usize,
     pub(super) connect_timeout: Duration,
+    /// How TLS is spoken, if the URL says that it is.
+    pub(super) tls: Option<Secure>,
+    /// What is spoken; without it HTTP/1.1, or over TLS what the server chooses.
+    pub(super) http2: Option<bool>,
     /// Sent with every request.
     pub(super) headers: HeaderMap,
     /// A longer body is `lookup.too_many`.
     pub(super) body_bytes_max: usize,
+}
+
+/// TLS to the server.
+#[derive(Clone, Debug)]
+pub(super) struct Secure {
+    pub(super) client: Arc<ClientConfig>,
+    /// What its certificate has to be for.
+    pub(super) name: ServerName<'static>,
 }
 
 /// The fixed beginning of every URL.
@@ -57,10 +73,16 @@ impl Config {
         let connections = section.integer("connections", 1..=4096).unwrap_or(64);
         let timeout = section.timeout("connect_timeout");
         let body_bytes_max = section.size("body_bytes_max").unwrap_or(16 << 20);
+        let http2 = section.bool("http2");
         let headers = read_headers(section);
+        let tls = Tls::read(section);
         let (url, place) = url?;
+        let base = base(section, &url, &place)?;
+        let tls = secure(section, (&base, &place), tls.ok()?, http2);
         Some(Config {
-            base: base(section, &url, &place)?,
+            base,
+            tls: tls.ok()?,
+            http2,
             connections: usize::try_from(connections).unwrap_or(64),
             connect_timeout: timeout.unwrap_or(Duration::from_secs(1)),
             headers: headers?,
@@ -76,12 +98,6 @@ fn base(section: &Section<'_>, url: &str, place: &Place) -> Option<Base> {
         None
     };
     let example = format!("as in `{URL_EXAMPLE}`");
-    if url.starts_with("https:") {
-        return bad(
-            "`https:` is not built in",
-            "use `http://` to a server or a TLS tunnel on a trusted network",
-        );
-    }
     let (Some(uri), false) = (url.parse::<Uri>().ok(), url.contains('#')) else {
         return bad("not a URL", &example);
     };
@@ -89,8 +105,8 @@ fn base(section: &Section<'_>, url: &str, place: &Place) -> Option<Base> {
     let (Some(scheme), Some(authority)) = (parts.scheme, parts.authority) else {
         return bad("not a whole URL: it needs scheme and host", &example);
     };
-    if scheme != Scheme::HTTP {
-        return bad("only `http:` is spoken here", &example);
+    if scheme != Scheme::HTTP && scheme != Scheme::HTTPS {
+        return bad("only `http:` and `https:` are spoken here", &example);
     }
     if authority.as_str().contains('@') {
         let help = "add `headers = { authorization = \"env:NAME\" }` instead";
@@ -111,6 +127,40 @@ fn base(section: &Section<'_>, url: &str, place: &Place) -> Option<Base> {
         authority,
         path,
     })
+}
+
+/// TLS as the URL and the key `tls` say.
+fn secure(
+    section: &Section<'_>,
+    (base, place): (&Base, &Place),
+    tls: Option<Tls>,
+    http2: Option<bool>,
+) -> Result<Option<Secure>, Reported> {
+    let bad = |message: &str, help: &str| {
+        section.bad(place, message, Some(help.into()));
+        Err(Reported)
+    };
+    if base.scheme == Scheme::HTTP {
+        return match tls {
+            None => Ok(None),
+            Some(_) => bad(
+                "with `tls` the URL begins with `https:`",
+                "or leave out `tls`",
+            ),
+        };
+    }
+    let tls = tls.unwrap_or_else(Tls::verified);
+    let Ok(name) = tls.name(base.authority.host()) else {
+        let help = "add `tls = { server_name = \"..\" }` beside `url`";
+        return bad("the host is no name that a certificate could have", help);
+    };
+    let alpn: &[&[u8]] = match http2 {
+        None => &[b"h2", b"http/1.1"],
+        Some(true) => &[b"h2"],
+        Some(false) => &[b"http/1.1"],
+    };
+    let client = tls.client(alpn);
+    Ok(Some(Secure { client, name }))
 }
 
 /// The fixed headers, beside those every request has. `None` when one of them can't be sent.

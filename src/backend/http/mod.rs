@@ -1,37 +1,46 @@
-//! `kind = "http"`: a lookup is one HTTP/1.1 GET.
+//! `kind = "http"`: a lookup is one GET, over HTTP/1.1 or HTTP/2, with or without TLS.
 //!
 //! `get = "/airports/{code}?units={units}"` becomes a GET below the backend's `url`, whose scheme, host, port and
 //! base path no parameter can change. Sent along: `traceparent`, `request-id`, and `deadline-budget`, the
 //! milliseconds that are left. Redirects are not followed and no proxy is taken from the environment. A dropped
-//! lookup drops its connection unless the answer was read to its end; no answer is ever left for another lookup.
+//! lookup drops its connection unless the answer was read to its end, or over HTTP/2 ends its stream; no answer is
+//! ever left for another lookup.
 
 mod answer;
 mod config;
+mod connect; // resolve, TCP, TLS
+mod failure;
 mod lookup;
 mod place;
 
-use std::error::Error as _;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::Empty;
-use hyper::Request;
+use hyper::body::Incoming;
 use hyper::header::HeaderValue;
+use hyper::{Request, Response};
 use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio::time::Instant;
 
-use self::config::{CONNECTION_IDLE_MAX, Config, UNACKNOWLEDGED_MAX};
+use self::config::{CONNECTION_IDLE_MAX, Config};
+use self::connect::Connector;
 use self::lookup::Get;
-use super::format::bad_answer;
 use super::{Answer, Ask, Backend, Compiled, LookupError, Planned};
 use crate::config::Section;
-use crate::error::Code;
 use crate::timeline::Source;
+
+/// How often a server is asked whether it is still there: less often than connections are given up as unused.
+const PING_INTERVAL: Duration = Duration::from_secs(10);
+/// How long it may take to say so.
+const PING_TIMEOUT: Duration = Duration::from_secs(5);
+/// Streams that were given up and whose late frames are still told from an error of the server's.
+const STREAMS_ENDED_MAX: usize = 4096;
 
 /// One loop's connections to an HTTP server.
 pub struct Http {
-    client: Client<HttpConnector, Empty<Bytes>>,
+    client: Client<Connector, Empty<Bytes>>,
     body_bytes_max: usize,
 }
 
@@ -48,15 +57,20 @@ impl Backend for Http {
     }
 
     async fn connect(config: &Config, _: &[Planned<'_, Get>]) -> Self {
-        let mut connector = HttpConnector::new();
-        connector.set_connect_timeout(Some(config.connect_timeout));
-        connector.set_nodelay(true);
-        connector.set_tcp_user_timeout(Some(UNACKNOWLEDGED_MAX));
         let client = Client::builder(TokioExecutor::new())
+            .timer(TokioTimer::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(CONNECTION_IDLE_MAX)
             .pool_max_idle_per_host(config.connections)
-            .build(connector);
+            .http2_only(config.http2 == Some(true))
+            .http2_keep_alive_interval(PING_INTERVAL)
+            .http2_keep_alive_timeout(PING_TIMEOUT)
+            // Also between lookups: those that gave up on a dead server would otherwise hide that it is dead.
+            .http2_keep_alive_while_idle(true)
+            .http2_max_concurrent_reset_streams(STREAMS_ENDED_MAX)
+            // However many lookups were dropped, a late frame for one of them is no reason to hang up.
+            .http2_max_local_error_reset_streams(None)
+            .build(Connector::new(config));
         Http {
             client,
             body_bytes_max: config.body_bytes_max,
@@ -64,21 +78,31 @@ impl Backend for Http {
     }
 
     async fn lookup(&self, get: &Get, ask: Ask<'_>) -> Result<Answer, LookupError> {
-        let mut request = Request::new(Empty::new());
-        *request.uri_mut() = get.uri(ask.params)?;
-        *request.headers_mut() = get.headers(ask.params)?;
-        pass_context_on(&mut request, &ask);
-        let response = self
-            .client
-            .request(request)
-            .await
-            .map_err(|err| no_answer(&err))?;
+        let response = self.response(get, &ask).await?;
         let first_answer = Instant::now();
         Ok(Answer {
             value: answer::read(get, response, self.body_bytes_max).await?,
             first_answer: Some(first_answer),
             source: Source::Backend,
         })
+    }
+}
+
+impl Http {
+    /// Asks; once more when the server says, or it is plain, that it never looked at the question.
+    async fn response(&self, get: &Get, ask: &Ask<'_>) -> Result<Response<Incoming>, LookupError> {
+        let mut again = true;
+        loop {
+            let mut request = Request::new(Empty::new());
+            *request.uri_mut() = get.uri(ask.params)?;
+            *request.headers_mut() = get.headers(ask.params)?;
+            pass_context_on(&mut request, ask);
+            match self.client.request(request).await {
+                Ok(response) => return Ok(response),
+                Err(err) if again && failure::was_not_looked_at(&err) => again = false,
+                Err(err) => return Err(failure::no_answer(&err)),
+            }
+        }
     }
 }
 
@@ -98,26 +122,6 @@ fn pass_context_on(request: &mut Request<Empty<Bytes>>, ask: &Ask<'_>) {
         .as_millis();
     let budget = u64::try_from(budget).unwrap_or(u64::MAX);
     headers.insert("deadline-budget", HeaderValue::from(budget));
-}
-
-/// Why there is no response at all.
-fn no_answer(err: &hyper_util::client::legacy::Error) -> LookupError {
-    // The innermost cause is the operating system's word.
-    let mut causes = Vec::new();
-    let mut next = err.source();
-    while let Some(cause) = next {
-        causes.push(cause.to_string());
-        next = cause.source();
-    }
-    let cause = causes.join(": ");
-    let from_hyper = err
-        .source()
-        .and_then(|source| source.downcast_ref::<hyper::Error>());
-    if from_hyper.is_some_and(hyper::Error::is_parse) {
-        return bad_answer(format!("the response is not HTTP: {cause}"));
-    }
-    // Not connected, or the connection was closed before the response: the server is not there.
-    LookupError::new(Code::LookupUnavailable, format!("{err}: {cause}"))
 }
 
 #[cfg(test)]

@@ -40,12 +40,15 @@ fn backends() {
         "http://h:1",
         "http://h/v1/",
         "http://[::1]:80/a/b",
+        "https://h/v1",
+        "https://[::1]:443",
+        "https://10.0.0.1",
     ] {
         assert_eq!(backend_problem(&format!("url = '{good}'")), "", "{good}");
     }
     for (bad, why) in [
-        ("https://h", "`https:` is not built in"),
-        ("ftp://h", "only `http:`"),
+        ("https://a_b..c", "no name that a certificate could have"),
+        ("ftp://h", "only `http:` and `https:`"),
         ("/just/a/path", "needs scheme and host"),
         ("not a url", "not a URL"),
         ("http://h/a?b=c", "a query can't be fixed"),
@@ -57,6 +60,9 @@ fn backends() {
     }
     assert!(backend_problem("").contains("`url` is missing"));
     let of = |keys: &str| backend_problem(&format!("url = 'http://h'\n{keys}"));
+    assert!(of("tls = {}").contains("begins with `https:`"));
+    assert!(of("tls = { ca = 'no.pem' }").contains("can't read"));
+    assert!(of("http2 = 'yes'").contains("expected `true` or `false`"));
     assert!(of_size("1 parsec").contains("is not a size"));
     assert!(of("headers = { 'a b' = 'x' }").contains("not a header's name"));
     assert!(of("headers = { Host = 'x' }").contains("HTTP itself writes"));

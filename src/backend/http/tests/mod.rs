@@ -21,6 +21,7 @@ use tokio::time::timeout;
 use super::*;
 use crate::config::{document, whole};
 use crate::context::Context;
+use crate::error::Code;
 use crate::value::Value;
 
 type Body = UnsyncBoxBody<Bytes, std::io::Error>;

@@ -1,0 +1,50 @@
+//! Says what it means that there is no response at all.
+
+use std::error::Error as _;
+use std::io;
+
+use hyper_util::client::legacy::Error;
+
+use crate::backend::LookupError;
+use crate::backend::format::bad_answer;
+use crate::error::Code;
+
+/// Why there is no response at all.
+pub(super) fn no_answer(err: &Error) -> LookupError {
+    // The innermost cause is the operating system's word.
+    let mut causes: Vec<String> = Vec::new();
+    for cause in chain(err) {
+        let cause = cause.to_string();
+        // Some print what is below them.
+        if !causes.last().is_some_and(|above| above.contains(&cause)) {
+            causes.push(cause);
+        }
+    }
+    let cause = causes.join(": ");
+    let from_hyper = find::<hyper::Error>(err);
+    if from_hyper.is_some_and(hyper::Error::is_parse) {
+        return bad_answer(format!("the response is not HTTP: {cause}"));
+    }
+    // Not connected, or the connection was closed before the response: the server is not there.
+    LookupError::new(Code::LookupUnavailable, format!("{err}: {cause}"))
+}
+
+/// Whether the question never came as far as somebody who could answer it.
+pub(super) fn was_not_looked_at(err: &Error) -> bool {
+    if let Some(err) = find::<h2::Error>(err) {
+        // More streams than the server allows; or it is about to close the connection, and names the streams
+        // that it still answers.
+        let refused = err.reason() == Some(h2::Reason::REFUSED_STREAM);
+        return err.is_remote() && (refused || err.is_go_away());
+    }
+    // Another lookup was to make the connection for this one as well, and was dropped meanwhile.
+    err.is_connect() && find::<io::Error>(err).is_none() && find::<hyper::Error>(err).is_none()
+}
+
+fn chain(err: &Error) -> impl Iterator<Item = &(dyn std::error::Error + 'static)> {
+    std::iter::successors(err.source(), |&cause| cause.source())
+}
+
+fn find<E: std::error::Error + 'static>(err: &Error) -> Option<&E> {
+    chain(err).find_map(|cause| cause.downcast_ref())
+}

@@ -93,7 +93,7 @@ fn read<T>(text: &str, read: impl FnOnce(&mut Section<'_>) -> Option<T>) -> T {
 }
 
 /// Runs SQL past the backend.
-async fn run(url: &str, sql: &str) {
+pub(crate) async fn run(url: &str, sql: &str) {
     let (client, connection) = tokio_postgres::connect(url, tokio_postgres::NoTls)
         .await
         .expect("it runs");

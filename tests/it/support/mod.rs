@@ -3,6 +3,7 @@
 //! No waiting by the clock: a server is ready when it says so in its own words, and a test reads with a
 //! time limit that only a failure ever reaches.
 
+mod certificates;
 mod flights;
 mod http;
 mod memcached;
@@ -13,6 +14,7 @@ mod redis;
 mod tributary;
 mod wire;
 
+pub(crate) use certificates::Certificates;
 pub(crate) use flights::Flights;
 pub(crate) use http::answer_airports;
 pub(crate) use memcached::Memcached;

@@ -4,6 +4,7 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
+use super::certificates::Certificates;
 use super::process::{Process, run};
 
 const PACKAGE: &str = "the Debian package `mariadb-server`";
@@ -37,6 +38,26 @@ impl Mysql {
 
     /// Starts one on `port` over these data, which come back when the port is taken.
     pub(crate) fn start_on(port: u16, folder: TempDir) -> Result<Self, TempDir> {
+        Self::start_with(port, folder, &[])
+    }
+
+    /// As [`Mysql::start_on`], with TLS and the certificate `name`.
+    pub(crate) fn start_secured(
+        port: u16,
+        folder: TempDir,
+        certificates: &Certificates,
+        name: &str,
+    ) -> Result<Self, TempDir> {
+        let option = |option, file| format!("--{option}={}", certificates.path(file).display());
+        let options = [
+            option("ssl-ca", "ca.pem"),
+            option("ssl-cert", name),
+            option("ssl-key", "server.key"),
+        ];
+        Self::start_with(port, folder, &options)
+    }
+
+    fn start_with(port: u16, folder: TempDir, options: &[String]) -> Result<Self, TempDir> {
         let path = folder.path().display();
         let mut command = Command::new("mariadbd");
         command.args(["--no-defaults", "--user=root", "--bind-address=127.0.0.1"]);
@@ -47,6 +68,7 @@ impl Mysql {
         ]);
         command.arg(format!("--init-file={path}/init.sql"));
         command.arg("--innodb-buffer-pool-size=16M");
+        command.args(options);
         command.env("TMPDIR", folder.path());
         let mut process = Process::start(&mut command, PACKAGE);
         let ready = |line: &str| line.contains("ready for connections").then_some(());

@@ -5,13 +5,15 @@
     reason = "tests run on threads of their own and share a server"
 )]
 
-use std::os::unix::fs::MetadataExt as _;
+use std::fs::Permissions;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use tempfile::TempDir;
 
+use super::certificates::Certificates;
 use super::process::{Process, run};
 use super::redis::free_port;
 
@@ -64,6 +66,33 @@ impl Postgres {
             port: free_port(),
             process: Mutex::new(None),
             folder,
+        }
+    }
+
+    /// Has it speak TLS from its next start on, and let in whom `rules` (`pg_hba.conf`) do.
+    pub(crate) fn secure(&self, rules: &str) {
+        let path = |name: &str| self.folder.path().join(name);
+        let mut settings =
+            std::fs::read_to_string(path("postgresql.conf")).expect("initdb made it");
+        settings.push_str("\nssl = on\nssl_ca_file = 'ca.pem'\n");
+        std::fs::write(path("postgresql.conf"), settings).expect("the folder is ours");
+        std::fs::write(path("pg_hba.conf"), rules).expect("the folder is ours");
+    }
+
+    /// The certificate to show from its next start on.
+    pub(crate) fn present(&self, certificates: &Certificates, name: &str) {
+        for (from, to) in [
+            ("ca.pem", "ca.pem"),
+            (name, "server.crt"),
+            ("server.key", "server.key"),
+        ] {
+            let to = self.folder.path().join(to);
+            std::fs::copy(certificates.path(from), &to).expect("the folder is ours");
+            // A key that others may read is refused.
+            std::fs::set_permissions(&to, Permissions::from_mode(0o600)).expect("it is ours");
+            if is_root() {
+                run(Command::new("chown").arg("postgres").arg(to), PACKAGE);
+            }
         }
     }
 

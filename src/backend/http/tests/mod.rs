@@ -2,6 +2,7 @@
 
 mod answers;
 mod config;
+mod http2;
 
 use std::cell::{Cell, RefCell};
 use std::convert::Infallible;

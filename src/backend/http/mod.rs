@@ -40,7 +40,7 @@ const STREAMS_ENDED_MAX: usize = 4096;
 
 /// One loop's connections to an HTTP server.
 pub struct Http {
-    client: Client<Connector, Empty<Bytes>>,
+    client: Box<Client<Connector, Empty<Bytes>>>,
     body_bytes_max: usize,
 }
 
@@ -72,7 +72,7 @@ impl Backend for Http {
             .http2_max_local_error_reset_streams(None)
             .build(Connector::new(config));
         Http {
-            client,
+            client: Box::new(client),
             body_bytes_max: config.body_bytes_max,
         }
     }

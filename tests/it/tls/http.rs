@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http_body_util::Full;
+use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper::{Response, Version};
@@ -66,8 +67,7 @@ async fn serve(acceptor: TlsAcceptor, stream: TcpStream) {
         return;
     };
     let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
-    let service = service_fn(async |request: hyper::Request<_>| {
-        let _: &hyper::body::Incoming = request.body();
+    let service = service_fn(async |request: hyper::Request<Incoming>| {
         let version = if request.version() == Version::HTTP_2 {
             "2"
         } else {
@@ -243,7 +243,7 @@ async fn a_server_without_tls_is_not_asked_in_plain_text() {
     let url = format!("https://{}", listener.local_addr().expect("bound"));
     let plain = tokio::task::spawn_local(async move {
         let (stream, _) = listener.accept().await.expect("accepts");
-        let never = service_fn(async |_: hyper::Request<hyper::body::Incoming>| {
+        let never = service_fn(async |_: hyper::Request<Incoming>| {
             panic!("asked in plain text");
             #[expect(unreachable_code, reason = "says what the type is")]
             Ok::<_, Infallible>(Response::new(Full::<Bytes>::default()))

@@ -88,7 +88,7 @@ fn tls_is_spoken_when_it_is_asked_for() {
     ] {
         let keys = format!("url = 'mysql://h/db{query}'\n{keys}");
         let config = testing::config::<Mysql>(&keys).expect("no problems");
-        let opts = config.opts();
+        let opts = config.opts(config.statement_timeout);
         let ssl = opts.ssl_opts();
         assert_eq!(
             ssl.map(|ssl| !ssl.accept_invalid_certs()),

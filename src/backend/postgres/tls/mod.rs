@@ -46,8 +46,8 @@ impl Mode {
                 return None;
             }
         }
-        let mode = options().filter_map(|option| option.strip_prefix("sslmode="));
-        let (message, help) = match mode.last() {
+        let mut modes = options().filter_map(|option| option.strip_prefix("sslmode="));
+        let (message, help) = match modes.next_back() {
             None => return Some(Mode::Silent),
             Some("disable") => return Some(Mode::Disable),
             Some("prefer") => return Some(Mode::Prefer),
@@ -67,7 +67,7 @@ impl Mode {
     }
 
     /// The URL in the words that the client knows.
-    pub(super) fn known<'u>(&self, url: &'u str) -> Cow<'u, str> {
+    pub(super) fn known(self, url: &str) -> Cow<'_, str> {
         match self {
             Mode::VerifyFull => url.replace("sslmode=verify-full", "sslmode=require").into(),
             _ => url.into(),

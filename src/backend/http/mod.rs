@@ -23,6 +23,7 @@ use hyper::{Request, Response};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio::time::Instant;
+use tokio_util::task::AbortOnDropHandle;
 
 use self::config::{CONNECTION_IDLE_MAX, Config};
 use self::connect::Connector;
@@ -41,6 +42,8 @@ const STREAMS_ENDED_MAX: usize = 4096;
 /// One loop's connections to an HTTP server.
 pub struct Http {
     client: Box<Client<Connector, Empty<Bytes>>>,
+    /// Makes connections for as long as anyone may ask.
+    _connecting: AbortOnDropHandle<()>,
     body_bytes_max: usize,
 }
 
@@ -57,6 +60,7 @@ impl Backend for Http {
     }
 
     async fn connect(config: &Config, _: &[Planned<'_, Get>]) -> Self {
+        let (connector, connecting) = Connector::start(config);
         let client = Client::builder(TokioExecutor::new())
             .timer(TokioTimer::new())
             .pool_timer(TokioTimer::new())
@@ -70,9 +74,10 @@ impl Backend for Http {
             .http2_max_concurrent_reset_streams(STREAMS_ENDED_MAX)
             // However many lookups were dropped, a late frame for one of them is no reason to hang up.
             .http2_max_local_error_reset_streams(None)
-            .build(Connector::new(config));
+            .build(connector);
         Http {
             client: Box::new(client),
+            _connecting: connecting,
             body_bytes_max: config.body_bytes_max,
         }
     }

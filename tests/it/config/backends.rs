@@ -162,6 +162,47 @@ fn an_http_url_that_is_none() {
 }
 
 #[test]
+fn tls_with_files_that_are_not_there() {
+    insta::assert_snapshot!(after(
+        r#"url = "http://127.0.0.1:8080""#,
+        r#"url = "https://weather.internal"
+tls = { ca = "ca.pem", key = "client.key", verify = "ful" }"#,
+    ), @r#"
+    error[config.missing_key]: `backends.weather.tls`: `certificate` is missing
+      --> tributary.toml:19:7
+       |
+    19 | tls = { ca = "ca.pem", key = "client.key", verify = "ful" }
+       |       ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+       |
+       = help: add `certificate = "client.pem"`
+
+    error[config.file]: `backends.weather.tls.ca`: can't read `ca.pem`: No such file or directory (os error 2)
+      --> tributary.toml:19:14
+       |
+    19 | tls = { ca = "ca.pem", key = "client.key", verify = "ful" }
+       |              ^^^^^^^^
+       |
+       = help: the path is relative to this file's folder
+
+    error[config.file]: `backends.weather.tls.key`: can't read `client.key`: No such file or directory (os error 2)
+      --> tributary.toml:19:30
+       |
+    19 | tls = { ca = "ca.pem", key = "client.key", verify = "ful" }
+       |                              ^^^^^^^^^^^^
+       |
+       = help: the path is relative to this file's folder
+
+    error[config.bad_value]: `backends.weather.tls.verify`: `ful` is not known here
+      --> tributary.toml:19:53
+       |
+    19 | tls = { ca = "ca.pem", key = "client.key", verify = "ful" }
+       |                                                     ^^^^^
+       |
+       = help: did you mean `"full"`?
+    "#);
+}
+
+#[test]
 fn limits_out_of_range() {
     insta::assert_snapshot!(after(
         r#"kind = "http""#,

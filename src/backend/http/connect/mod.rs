@@ -1,58 +1,58 @@
-//! Makes a connection to an HTTP server: the name resolved, TCP, and TLS where the URL says so.
+//! Makes the connections to an HTTP server: the name resolved, TCP, and TLS where the URL says so.
 //!
-//! All of it within `connect_timeout`. A name that resolves to a link-local address, where clouds have the services
-//! that hand out credentials, is refused: whoever can change a name shall not thereby read those. An operator who
-//! wants such a server writes its address.
+//! All of it within `connect_timeout`, in a task of its own: a lookup that gives up leaves the connection that it
+//! waited for to the next one, so that one is made however short the lookups' time. A name that resolves to a
+//! link-local address, where clouds have the services that hand out credentials, is refused: whoever can change a
+//! name shall not thereby read those. An operator who wants such a server writes its address.
 
+mod make;
 mod resolve;
 mod stream;
 
-use std::error::Error;
+use std::collections::VecDeque;
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
 use hyper::Uri;
-use hyper_util::client::legacy::connect::HttpConnector;
-use tokio::net::TcpStream;
-use tokio::time::timeout;
-use tokio_rustls::TlsConnector;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
+use tokio_util::task::AbortOnDropHandle;
 use tower_service::Service;
 
-use self::resolve::Resolver;
+use self::make::{Failure, Maker};
 pub(super) use self::stream::Stream;
-use super::config::{Config, Secure, UNACKNOWLEDGED_MAX};
+use super::config::Config;
 
-/// Makes the connections of one backend.
+/// How long a connection that nobody waited for any more is kept for the next lookup.
+const SPARE_AGE_MAX: Duration = Duration::from_secs(5);
+
+/// Asks for connections; hyper's client has it.
 #[derive(Clone)]
 pub(super) struct Connector {
-    tcp: HttpConnector<Resolver>,
-    tls: Option<Secure>,
-    /// Nothing else will do.
-    http2: bool,
-    timeout: Duration,
+    /// Without a limit of its own: there is at most one of these per lookup on its way, of which `in_flight_max` is
+    /// the limit.
+    wanted: mpsc::UnboundedSender<Wanted>,
+}
+
+struct Wanted {
+    url: Uri,
+    by: oneshot::Sender<Result<Stream, Failure>>,
 }
 
 impl Connector {
-    pub(super) fn new(config: &Config) -> Self {
-        let mut tcp = HttpConnector::new_with_resolver(Resolver::new());
-        // It is the URL of the configuration, which has been checked.
-        tcp.enforce_http(false);
-        tcp.set_connect_timeout(Some(config.connect_timeout));
-        tcp.set_nodelay(true);
-        tcp.set_tcp_user_timeout(Some(UNACKNOWLEDGED_MAX));
-        Connector {
-            tcp,
-            tls: config.tls.clone(),
-            http2: config.http2 == Some(true),
-            timeout: config.connect_timeout,
-        }
+    /// With the task that makes the connections.
+    pub(super) fn start(config: &Config) -> (Self, AbortOnDropHandle<()>) {
+        let (wanted, wants) = mpsc::unbounded_channel();
+        let making = make_wanted(Maker::new(config), wants);
+        let task = AbortOnDropHandle::new(tokio::task::spawn_local(making));
+        (Connector { wanted }, task)
     }
 }
-
-type Failure = Box<dyn Error + Send + Sync>;
 
 impl Service<Uri> for Connector {
     type Response = Stream;
@@ -64,30 +64,53 @@ impl Service<Uri> for Connector {
     }
 
     fn call(&mut self, url: Uri) -> Self::Future {
-        let (tls, http2, limit) = (self.tls.clone(), self.http2, self.timeout);
-        let connecting = self.tcp.call(url);
+        let (by, made) = oneshot::channel();
+        let sent = self.wanted.send(Wanted { url, by });
         Box::pin(async move {
-            let connecting = async {
-                let tcp = connecting.await?.into_inner();
-                match tls {
-                    None => Ok(Stream::plain(tcp)),
-                    Some(tls) => secure(tls, tcp, http2).await,
-                }
-            };
-            let too_slow =
-                |_elapsed| io::Error::new(io::ErrorKind::TimedOut, "no connection in time");
-            timeout(limit, connecting).await.map_err(too_slow)?
+            let ended = || io::Error::other("the backend is at its end");
+            sent.map_err(|_| ended())?;
+            made.await.map_err(|_| ended())?
         })
     }
 }
 
-async fn secure(tls: Secure, tcp: TcpStream, http2: bool) -> Result<Stream, Failure> {
-    let stream = TlsConnector::from(tls.client)
-        .connect(tls.name, tcp)
-        .await?;
-    let chosen = stream.get_ref().1.alpn_protocol();
-    if http2 && chosen != Some(b"h2") {
-        return Err(io::Error::other("the server does not speak HTTP/2").into());
+/// Makes as many connections at a time as are waited for, and gives each to who has waited longest.
+async fn make_wanted(mut maker: Maker, mut wants: mpsc::UnboundedReceiver<Wanted>) {
+    let mut making = FuturesUnordered::new();
+    let mut waiting: VecDeque<Wanted> = VecDeque::new();
+    let mut spare: Option<(Stream, Instant)> = None;
+    loop {
+        tokio::select! {
+            wanted = wants.recv() => {
+                let Some(wanted) = wanted else { return };
+                let url = wanted.url.clone();
+                waiting.retain(|other| !other.by.is_closed());
+                waiting.push_back(wanted);
+                match spare.take() {
+                    Some((stream, since)) if since.elapsed() < SPARE_AGE_MAX => {
+                        spare = give(Ok(stream), &mut waiting);
+                    }
+                    _ if making.len() < waiting.len() => making.push(maker.make(url)),
+                    _ => {}
+                }
+            }
+            Some(made) = making.next(), if !making.is_empty() => {
+                spare = give(made, &mut waiting).or(spare);
+            }
+        }
     }
-    Ok(Stream::tls(stream))
+}
+
+/// Gives what was made to the first who still waits; a connection that nobody wants comes back.
+fn give(
+    mut made: Result<Stream, Failure>,
+    waiting: &mut VecDeque<Wanted>,
+) -> Option<(Stream, Instant)> {
+    while let Some(wanted) = waiting.pop_front() {
+        match wanted.by.send(made) {
+            Ok(()) => return None,
+            Err(back) => made = back,
+        }
+    }
+    Some((made.ok()?, Instant::now()))
 }

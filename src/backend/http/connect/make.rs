@@ -1,0 +1,78 @@
+//! Makes one connection.
+
+use std::error::Error;
+use std::future::Future;
+use std::io;
+use std::time::Duration;
+
+use hyper::Uri;
+use hyper_util::client::legacy::connect::HttpConnector;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+use tower_service::Service as _;
+
+use super::resolve::Resolver;
+use super::stream::Stream;
+use crate::backend::http::config::{Config, Secure, UNACKNOWLEDGED_MAX};
+
+/// Why there is no connection.
+pub(super) type Failure = Box<dyn Error + Send + Sync>;
+
+/// What connections are made with.
+pub(super) struct Maker {
+    tcp: HttpConnector<Resolver>,
+    tls: Option<Secure>,
+    /// Nothing else will do.
+    http2: bool,
+    timeout: Duration,
+}
+
+impl Maker {
+    pub(super) fn new(config: &Config) -> Self {
+        let mut tcp = HttpConnector::new_with_resolver(Resolver::new());
+        // It is the URL of the configuration, which has been checked.
+        tcp.enforce_http(false);
+        tcp.set_connect_timeout(Some(config.connect_timeout));
+        tcp.set_nodelay(true);
+        tcp.set_tcp_user_timeout(Some(UNACKNOWLEDGED_MAX));
+        Maker {
+            tcp,
+            tls: config.tls.clone(),
+            http2: config.http2 == Some(true),
+            timeout: config.connect_timeout,
+        }
+    }
+
+    pub(super) fn make(
+        &mut self,
+        url: Uri,
+    ) -> impl Future<Output = Result<Stream, Failure>> + use<> {
+        let (tls, http2, limit) = (self.tls.clone(), self.http2, self.timeout);
+        let connecting = self.tcp.call(url);
+        async move {
+            let connecting = async {
+                let tcp = connecting.await?.into_inner();
+                match tls {
+                    None => Ok(Stream::plain(tcp)),
+                    Some(tls) => secure(tls, tcp, http2).await,
+                }
+            };
+            let too_slow = |_elapsed| {
+                let message = "no connection within `connect_timeout`";
+                io::Error::new(io::ErrorKind::TimedOut, message)
+            };
+            timeout(limit, connecting).await.map_err(too_slow)?
+        }
+    }
+}
+
+async fn secure(tls: Secure, tcp: TcpStream, http2: bool) -> Result<Stream, Failure> {
+    let connector = TlsConnector::from(tls.client);
+    let stream = connector.connect(tls.name, tcp).await?;
+    let chosen = stream.get_ref().1.alpn_protocol();
+    if http2 && chosen != Some(b"h2") {
+        return Err(io::Error::other("the server does not speak HTTP/2").into());
+    }
+    Ok(Stream::tls(stream))
+}

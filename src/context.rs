@@ -1,7 +1,7 @@
 //! The context of one call: an explicit value that every lookup is handed.
 //!
 //! Nothing about a call is ambient (no task-local, no global), so no lookup can lose it or see another
-//! call's. It is filled from the method's `tributary.Context` parameter and from transport headers.
+//! call's. It is filled from the method's `tributary.Context` parameter and from the headers of its frame.
 
 use std::sync::Arc;
 
@@ -42,6 +42,8 @@ pub struct Context {
     pub request_id: Arc<str>,
     /// W3C trace context, passed on to backends that can carry it.
     pub traceparent: Option<Arc<str>>,
+    /// What the tracers on the way added to it.
+    pub tracestate: Option<Arc<str>>,
     /// When the whole frame had arrived; every time in a report counts from here.
     pub arrived: Instant,
     /// When the reply must be on its way.
@@ -60,6 +62,7 @@ impl Context {
         Context {
             request_id: Arc::from(""),
             traceparent: None,
+            tracestate: None,
             arrived,
             deadline,
             mode: Mode::Evented,

@@ -114,6 +114,8 @@ codes! {
     ServerInternal "server.internal" Server true "an error of the server itself";
     ServerDraining "server.draining" Server true "the server is stopping";
     ServerOverloaded "server.overloaded" Server true "the server has as many calls in flight as it allows";
+    WireUnknownTransform "wire.unknown_transform" Client false "the frame is transformed in a way that is not taken here";
+    WireUnknownProtocol "wire.unknown_protocol" Client false "the frame holds a protocol that is not taken here";
 }
 
 impl fmt::Display for Code {

@@ -31,6 +31,8 @@ pub struct ServerConfig {
 pub struct LimitsConfig {
     /// The largest message taken. Default 16,384,000 bytes, as Apache's.
     pub frame_bytes_max: usize,
+    /// The largest message that a compressed THeader frame may hold. Default 0: such frames are refused.
+    pub inflated_bytes_max: usize,
     /// How deep values may be nested. Default 64.
     pub depth_max: usize,
     /// Calls of one connection in flight; further ones wait unread. Default 32.
@@ -51,6 +53,7 @@ impl Default for LimitsConfig {
     fn default() -> Self {
         LimitsConfig {
             frame_bytes_max: 16_384_000,
+            inflated_bytes_max: 0,
             depth_max: 64,
             pipelined_max: 32,
             connections_max: 4096,
@@ -123,6 +126,9 @@ fn read_limits(mut section: Section<'_>) -> LimitsConfig {
         frame_bytes_max: section
             .size("frame_bytes_max")
             .unwrap_or(default.frame_bytes_max),
+        inflated_bytes_max: section
+            .size("inflated_bytes_max")
+            .unwrap_or(default.inflated_bytes_max),
         depth_max: section.count("depth_max", default.depth_max, 1000),
         pipelined_max: section.count("pipelined_max", default.pipelined_max, 10_000),
         connections_max: section.count("connections_max", default.connections_max, 1_000_000),

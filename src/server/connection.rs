@@ -206,16 +206,21 @@ impl Connection {
     /// Starts the calls whose messages are whole.
     fn admit(&mut self) -> Result<(), End> {
         while self.has_room() && !self.hung_up {
-            let Some(message) = self.framer.next(&mut self.input).map_err(End::Wire)? else {
+            let Some(received) = self.framer.next(&mut self.input).transpose() else {
                 break;
+            };
+            let Some(shape) = self.framer.shape() else {
+                return received.map(drop).map_err(End::Wire);
             };
             self.message_began = None;
             let arrived = Instant::now();
-            let Some(shape) = self.framer.shape() else {
-                break;
-            };
             let service = self.current.get();
-            match service.admit(shape, &message, arrived).map_err(End::Wire)? {
+            let header = self.framer.header();
+            let admission = match received {
+                Ok(message) => service.admit(shape, header, &message, arrived),
+                Err(err) => service.refuse_frame(shape, header, err),
+            };
+            match admission.map_err(End::Wire)? {
                 Admission::Nothing => {}
                 Admission::Reply(reply) => {
                     let state = PendingState::Done(Some(reply));

@@ -1,10 +1,14 @@
-//! The context of a call, from its `tributary.Context` parameter.
+//! The context of a call, from its `tributary.Context` parameter and the headers of its frame.
+//!
+//! The parameter wins where both say something, since it was written by the caller itself and not by something on
+//! the way; of two deadlines the sooner holds, and a report is made if either asks for one.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::headers::Given;
 use crate::context::{Context, Mode};
 use crate::value::Value;
 use crate::view::Plan;
@@ -15,43 +19,77 @@ const TEXT_MAX: usize = 256;
 const BAGGAGE_MAX: usize = 64;
 
 /// What the call carries; the view's deadline holds unless the caller's budget ends sooner.
-pub(super) fn of_call(plan: &Plan, params: &[Value], arrived: Instant) -> Context {
-    let deadline = arrived + plan.deadline;
-    let mut context = Context::new(arrived, deadline);
-    let Some(given) = plan
-        .context_param
-        .and_then(|at| params.get(at))
-        .filter(|given| !given.is_null())
-    else {
-        return context;
-    };
+pub(super) fn of_call(
+    plan: &Plan,
+    params: &[Value],
+    arrived: Instant,
+    headers: Option<&Given>,
+) -> Context {
+    let mut context = Context::new(arrived, arrived + plan.deadline);
+    if let Some(headers) = headers {
+        fill_from_headers(&mut context, headers);
+    }
+    let param = plan.context_param.and_then(|at| params.get(at));
+    if let Some(param) = param.filter(|param| !param.is_null()) {
+        fill_from_param(&mut context, param);
+    }
+    context
+}
+
+fn fill_from_headers(context: &mut Context, given: &Given) {
+    if let Some(id) = &given.request_id {
+        context.request_id = Arc::clone(id);
+    }
+    context.traceparent.clone_from(&given.traceparent);
+    context.tracestate.clone_from(&given.tracestate);
+    if let Some(budget) = given.budget {
+        shorten(context, budget);
+    }
+    context.mode = given.mode.unwrap_or_default();
+    context.want_report = given.want_report;
+}
+
+fn fill_from_param(context: &mut Context, given: &Value) {
     if let Some(id) = text(given, "request_id") {
         context.request_id = id;
     }
-    context.traceparent = text(given, "traceparent");
+    if let Some(traceparent) = text(given, "traceparent") {
+        // A tracestate belongs to the traceparent that it came with.
+        context.tracestate = None;
+        context.traceparent = Some(traceparent);
+    }
     if let Some(Value::I64(budget)) = given.get("budget_ms") {
-        let budget = Duration::from_millis(u64::try_from(*budget).unwrap_or(0));
-        context.deadline = arrived
-            .checked_add(budget)
-            .map_or(deadline, |own| own.min(deadline));
+        shorten(
+            context,
+            Duration::from_millis(u64::try_from(*budget).unwrap_or(0)),
+        );
     }
-    if given.get("mode") == Some(&Value::I64(1)) {
-        context.mode = Mode::Serial;
+    match given.get("mode") {
+        Some(&Value::I64(0)) => context.mode = Mode::Evented,
+        Some(&Value::I64(1)) => context.mode = Mode::Serial,
+        _ => {}
     }
-    context.want_report = given.get("want_report") == Some(&Value::Bool(true));
+    context.want_report |= given.get("want_report") == Some(&Value::Bool(true));
     if let Some(Value::Map(pairs)) = given.get("baggage") {
         let pairs = pairs.iter().take(BAGGAGE_MAX);
         context.baggage = pairs
             .filter_map(|(key, value)| Some((Arc::from(key.as_str()?), Arc::from(value.as_str()?))))
             .collect();
     }
-    context
+}
+
+/// A budget too long for the clock is none.
+fn shorten(context: &mut Context, budget: Duration) {
+    if let Some(own) = context.arrived.checked_add(budget) {
+        context.deadline = context.deadline.min(own);
+    }
 }
 
 fn text(given: &Value, field: &str) -> Option<Arc<str>> {
-    let text = given.get(field)?.as_str()?;
-    let end = (0..=TEXT_MAX.min(text.len()))
-        .rev()
-        .find(|&end| text.is_char_boundary(end))?;
-    Some(Arc::from(&text[..end]))
+    Some(Arc::from(short(given.get(field)?.as_str()?)))
+}
+
+/// As much of `text` as is taken.
+pub(super) fn short(text: &str) -> &str {
+    &text[..text.floor_char_boundary(TEXT_MAX)]
 }

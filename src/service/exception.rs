@@ -86,6 +86,8 @@ impl CallError {
             Code::CallUnknownMethod => ApplicationErrorKind::UnknownMethod,
             Code::CallMessageType => ApplicationErrorKind::InvalidMessageType,
             Code::CallBadParams => ApplicationErrorKind::ProtocolError,
+            Code::WireUnknownTransform => ApplicationErrorKind::InvalidTransform,
+            Code::WireUnknownProtocol => ApplicationErrorKind::InvalidProtocol,
             _ => ApplicationErrorKind::InternalError,
         }
     }

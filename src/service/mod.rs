@@ -1,11 +1,12 @@
 //! A call to its view to a reply or an exception: the only room that sees both the wire and the views.
 //!
-//! In: one whole message and the shape it came in. Out: the bytes of one reply, or none for a oneway call.
+//! In: one whole message, the shape it came in and what its frame said beside it. Out: the bytes of one reply, or none for a oneway call.
 //! [`Service::admit`] decides at once what needs no lookup (unknown methods, wrong message types, a full
 //! server); [`Service::serve`] runs the view of an admitted call.
 
 mod context;
 mod exception;
+mod headers;
 mod log;
 mod reply;
 mod report;
@@ -25,11 +26,13 @@ use crate::config::{LimitsConfig, Program};
 use crate::error::Code;
 use crate::guard::{Guards, Random};
 use crate::metrics::{LoopMetrics, ProgramMetrics};
-use crate::thrift::{Head, HeadOut, Limits, Shape, WireError, decode_struct, read_head};
+use crate::thrift::{Head, HeadOut, Header, Limits, Shape, WireError, decode_struct, read_head};
 use crate::value::{Text, Value};
 use crate::view::{Plan, merge, run};
 
 use exception::CallError;
+use headers::Given;
+use reply::ReplyTo;
 use report::ReportLayout;
 
 /// A program with its backends, on one loop.
@@ -78,7 +81,9 @@ pub enum Admission {
 
 /// A call whose method is known and whose parameters are not read yet.
 pub struct Call {
-    shape: Shape,
+    to: ReplyTo,
+    /// What its frame said, if it could.
+    headers: Option<Box<Given>>,
     plan: Arc<Plan>,
     sequence: i32,
     body: Bytes,
@@ -153,6 +158,7 @@ impl Service {
         let limits = Limits {
             frame_bytes_max: limits.frame_bytes_max,
             depth_max: limits.depth_max,
+            inflated_bytes_max: limits.inflated_bytes_max,
             ..Limits::default()
         };
         let report = ReportLayout::of(&program.schema);
@@ -180,9 +186,11 @@ impl Service {
     pub fn admit(
         self: &Rc<Self>,
         shape: Shape,
+        header: Option<&Header>,
         message: &Bytes,
         arrived: Instant,
     ) -> Result<Admission, WireError> {
+        let to = ReplyTo::new(shape, header);
         let (head, body) = read_head(shape.protocol, message)?;
         let plan = self.plan_of(&head.name);
         // Some languages' clients send an ordinary call for a method that the IDL calls oneway.
@@ -202,12 +210,13 @@ impl Service {
                 return Ok(if oneway {
                     Admission::Nothing
                 } else {
-                    Admission::Reply(self.refuse(shape, &head, &error))
+                    Admission::Reply(self.refuse(to, &head, &error))
                 });
             }
         };
         Ok(Admission::Call(Call {
-            shape,
+            to,
+            headers: header.map(|header| Box::new(Given::read(header))),
             plan: Arc::clone(plan),
             sequence: head.sequence,
             body,
@@ -218,7 +227,7 @@ impl Service {
     }
 
     /// The bytes of an exception for a call that has no view to declare one.
-    fn refuse(&self, shape: Shape, head: &Head, error: &CallError) -> BytesMut {
+    fn refuse(&self, to: ReplyTo, head: &Head, error: &CallError) -> BytesMut {
         let plan = self.plan_of(&head.name).map(|plan| &**plan);
         let name = head.name.as_str();
         let name = name.split_once(':').map_or(name, |(_, method)| method);
@@ -227,7 +236,34 @@ impl Service {
             kind: TMessageType::Reply,
             sequence: head.sequence,
         };
-        self.write_exception(shape, head, plan, error)
+        self.write_exception(to, head, plan, error)
+    }
+
+    /// What becomes of bytes that can't be cut into messages. Where only one frame's message can't be had, its
+    /// header says enough for an answer; otherwise there is nobody to answer.
+    pub fn refuse_frame(
+        &self,
+        shape: Shape,
+        header: Option<&Header>,
+        err: WireError,
+    ) -> Result<Admission, WireError> {
+        let Some(header) = header.filter(|_| err.is_of_frame()) else {
+            return Err(err);
+        };
+        let code = err.code;
+        let error = CallError {
+            about: Some(err.detail),
+            ..CallError::new(code)
+        };
+        let head = HeadOut {
+            name: "",
+            kind: TMessageType::Exception,
+            sequence: header.sequence(),
+        };
+        self.metrics.refused(None, code);
+        let to = ReplyTo::new(shape, Some(header));
+        let reply = self.write_exception(to, head, None, &error);
+        Ok(Admission::Reply(reply))
     }
 
     /// Runs the view of an admitted call. `None` for a oneway call. A panic ends in this call's own
@@ -247,8 +283,8 @@ impl Service {
             sequence: call.sequence,
         };
         Some(match answer {
-            Ok(answer) => self.write_reply(call.shape, head, plan, &answer),
-            Err(error) => self.write_exception(call.shape, head, Some(plan), &error),
+            Ok(answer) => self.write_reply(call.to, head, plan, &answer),
+            Err(error) => self.write_exception(call.to, head, Some(plan), &error),
         })
     }
 
@@ -270,7 +306,7 @@ impl Service {
         let params = decode_struct(
             schema,
             plan.params,
-            call.shape.protocol,
+            call.to.shape.protocol,
             &call.body,
             &self.limits,
         )
@@ -278,7 +314,7 @@ impl Service {
         let Value::Record(params) = params else {
             return Err(CallError::new(Code::ServerInternal));
         };
-        let context = context::of_call(plan, &params.values, call.arrived);
+        let context = context::of_call(plan, &params.values, call.arrived, call.headers.as_deref());
         tracing::Span::current().record("request_id", &*context.request_id);
         let mut ran = run(plan, schema, &self.guards, &params.values, &context).await;
         let merged = match &ran.failure {
@@ -291,7 +327,7 @@ impl Service {
         let wanted = plan.report_always || context.want_report;
         let report = match (&self.report, plan.report_field) {
             (Some(layout), Some(_)) if wanted => {
-                Some(layout.write(call.shape.protocol, &ran.timeline))
+                Some(layout.write(call.to.shape.protocol, &ran.timeline))
             }
             _ => None,
         };

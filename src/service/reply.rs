@@ -8,17 +8,42 @@ use super::exception::CallError;
 use super::{Answer, Service};
 use crate::error::Code;
 use crate::idl::Type;
-use crate::thrift::{Body, HeadOut, Shape, write_message};
+use crate::thrift::{Body, HeadOut, Header, HeaderOut, Shape, WireError, write_message_with};
 use crate::view::{Plan, ReplyShape};
 
 /// No reply is given more room than this before it needs it.
 const REPLY_BYTES_KEPT: usize = 64 * 1024;
 
+/// How a reply goes back: as its call came.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ReplyTo {
+    pub(super) shape: Shape,
+    /// The sequence id of the call's frame, where frames have one beside their message's.
+    frame_sequence: i32,
+}
+
+impl ReplyTo {
+    pub(super) fn new(shape: Shape, header: Option<&Header>) -> Self {
+        ReplyTo {
+            shape,
+            frame_sequence: header.map_or(0, Header::sequence),
+        }
+    }
+
+    fn write(self, out: &mut BytesMut, head: HeadOut<'_>, body: Body<'_>) -> Result<(), WireError> {
+        let header = HeaderOut {
+            sequence: self.frame_sequence,
+            pairs: &[],
+        };
+        write_message_with(out, self.shape, head, body, header)
+    }
+}
+
 impl Service {
     /// The bytes of a reply; `server.internal` if the value can't be written after all.
     pub(super) fn write_reply(
         &self,
-        shape: Shape,
+        to: ReplyTo,
         head: HeadOut<'_>,
         plan: &Plan,
         answer: &Answer,
@@ -48,7 +73,7 @@ impl Service {
             }
         };
         let mut out = BytesMut::with_capacity(self.reply_bytes.get().min(REPLY_BYTES_KEPT));
-        match write_message(&mut out, shape, head, body) {
+        match to.write(&mut out, head, body) {
             Ok(()) => {
                 self.reply_bytes.set(out.len());
                 out
@@ -56,7 +81,7 @@ impl Service {
             Err(err) => {
                 let (code, detail) = (Code::ServerInternal, err.detail);
                 error!(%code, method = head.name, detail, "reply can't be written");
-                self.write_exception(shape, head, None, &CallError::new(Code::ServerInternal))
+                self.write_exception(to, head, None, &CallError::new(Code::ServerInternal))
             }
         }
     }
@@ -64,7 +89,7 @@ impl Service {
     /// A declared exception where the method has one for it, otherwise a `TApplicationException`.
     pub(super) fn write_exception(
         &self,
-        shape: Shape,
+        to: ReplyTo,
         head: HeadOut<'_>,
         plan: Option<&Plan>,
         error: &CallError,
@@ -77,7 +102,7 @@ impl Service {
                 schema,
                 fields: &[(id, &ty, &value)],
             };
-            if write_message(&mut out, shape, head, body).is_ok() {
+            if to.write(&mut out, head, body).is_ok() {
                 return out;
             }
         }
@@ -89,7 +114,7 @@ impl Service {
             kind: error.kind(),
             message: &error.message(),
         };
-        write_message(&mut out, shape, head, body)
+        to.write(&mut out, head, body)
             .expect("an exception with a name that was read can be written");
         out
     }

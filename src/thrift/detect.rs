@@ -11,6 +11,11 @@ use crate::error::Code;
 /// No length begins with a higher byte, whatever the limit: what follows up to 0x7f is text.
 const LENGTH_BYTE_MAX: u8 = 0x3f;
 
+/// What a connection without a Thrift client may look like, and what its operator may do.
+const HTTP: &str =
+    "HTTP: use framed, unframed or THeader; health and metrics are on the `admin` port";
+const JSON: &str = "the JSON protocol: use binary or compact";
+
 /// The shape of the connection that begins with `bytes`; `None` while more are needed.
 pub(crate) fn detect(bytes: &[u8], limits: &Limits) -> Result<Option<Shape>, WireError> {
     let Some((&first, rest)) = bytes.split_first() else {
@@ -21,13 +26,17 @@ pub(crate) fn detect(bytes: &[u8], limits: &Limits) -> Result<Option<Shape>, Wir
         // 0x16 could begin a length, but one of 369 million.
         0x16 if limits.frame_bytes_max < 0x1600_0000 => match rest.first() {
             None => Ok(None),
-            Some(0x03) => Err(looks_like("a TLS handshake on a port without TLS")),
+            Some(0x03) => Err(looks_like(
+                "a TLS handshake, but this port has no TLS: connect without it",
+            )),
             Some(_) => Err(unknown(bytes)),
         },
         0..=LENGTH_BYTE_MAX => length_first(bytes, limits),
-        b'G' | b'P' | b'H' | b'D' | b'O' | b'C' | b'T' => Err(looks_like("HTTP")),
-        b'[' | b'{' => Err(looks_like("the JSON protocol")),
-        0x78 => Err(looks_like("the zlib transport")),
+        b'G' | b'P' | b'H' | b'D' | b'O' | b'C' | b'T' => Err(looks_like(HTTP)),
+        b'[' | b'{' => Err(looks_like(JSON)),
+        0x78 => Err(looks_like(
+            "the zlib transport: use framed, unframed or THeader",
+        )),
         _ => Err(unknown(bytes)),
     }
 }
@@ -47,9 +56,14 @@ fn length_first(bytes: &[u8], limits: &Limits) -> Result<Option<Shape>, WireErro
     match rest.first() {
         None => Ok(None),
         Some(0x80 | 0x82) => Ok(magic(rest)?.map(|protocol| shape(Transport::Framed, protocol))),
-        Some(0x0f) => Err(looks_like("THeader")),
-        Some(0x10) => Err(looks_like("TTHeader")),
-        Some(b'[' | b'{') => Err(looks_like("the framed JSON protocol")),
+        Some(0x0f) => match rest.get(1) {
+            None => Ok(None),
+            // Each frame tells its protocol; this is a guess until the first one does.
+            Some(0xff) => Ok(Some(shape(Transport::Header, Protocol::Binary))),
+            Some(_) => Err(unknown(bytes)),
+        },
+        Some(0x10) => Err(looks_like("TTHeader: use framed, unframed or THeader")),
+        Some(b'[' | b'{') => Err(looks_like(JSON)),
         Some(0) => old_framed(length, bytes, rest),
         Some(letter)
             if length <= NAME_BYTES_MAX && (letter.is_ascii_alphabetic() || *letter == b'_') =>
@@ -93,7 +107,7 @@ fn shape(transport: Transport, protocol: Protocol) -> Shape {
 
 fn too_long(length: usize, limits: &Limits) -> WireError {
     if length == 0x0100_0000 {
-        return looks_like("a SASL handshake");
+        return looks_like("a SASL handshake: connect without SASL");
     }
     WireError::new(
         Code::WireFrameTooLarge,

@@ -27,6 +27,15 @@ impl WireError {
         }
     }
 
+    /// Whether it is about a THeader frame that ends where it says: the stream goes on behind it, and the frame's
+    /// sequence id can be answered.
+    pub fn is_of_frame(&self) -> bool {
+        matches!(
+            self.code,
+            Code::WireUnknownTransform | Code::WireUnknownProtocol
+        )
+    }
+
     /// The same, saying in which field it happened.
     #[cold]
     pub(crate) fn inside(mut self, field: &str) -> Self {
@@ -86,6 +95,15 @@ pub(crate) fn too_large(bytes_max: usize) -> WireError {
     WireError::new(
         Code::WireFrameTooLarge,
         format!("the message is larger than {bytes_max} bytes"),
+    )
+}
+
+/// More pairs beside the message than the limit.
+#[cold]
+pub(crate) fn too_many_headers(pairs_max: usize) -> WireError {
+    WireError::new(
+        Code::WireFrameTooLarge,
+        format!("the frame has more than {pairs_max} headers"),
     )
 }
 

@@ -1,15 +1,16 @@
 //! Cuts whole messages out of one connection's stream.
 //!
 //! In: the connection's read buffer, each time bytes were added. Out: messages, without their frame's length, as
-//! slices of that buffer. Nothing is reserved for a declared length: the buffer grows with what has come.
-//! An error means that the stream is out of step for good: the connection is to be closed.
+//! slices of that buffer (a copy, if it was compressed). Nothing is reserved for a declared length: the buffer grows with what has come.
+//! An error means that the stream is out of step for good and the connection is to be closed, unless it is
+//! one of [`WireError::is_of_frame`].
 
 use bytes::{Buf, Bytes, BytesMut};
 
 use super::detect::detect;
 use super::error::{invalid, negative};
 use super::skip::Skipper;
-use super::{Limits, Protocol, Shape, Transport, WireError};
+use super::{Header, Limits, Protocol, Shape, Transport, WireError};
 use crate::error::Code;
 
 /// One connection's place in its stream.
@@ -20,6 +21,8 @@ pub struct Framer {
     shape: Option<Shape>,
     /// How far the message at the front has been read, where messages are unframed.
     skipper: Option<Skipper>,
+    /// What frames said beside their messages, where they have a header.
+    header: Option<Box<Header>>,
 }
 
 impl Framer {
@@ -29,6 +32,7 @@ impl Framer {
             limits,
             shape: None,
             skipper: None,
+            header: None,
         }
     }
 
@@ -38,12 +42,20 @@ impl Framer {
             limits,
             shape: Some(shape),
             skipper: None,
+            header: None,
         }
     }
 
-    /// What the client speaks, once that is known.
+    /// What the client speaks, once that is known. Frames with a header may change their protocol: this is the
+    /// last message's.
     pub fn shape(&self) -> Option<Shape> {
         self.shape
+    }
+
+    /// What the frame of the last message said beside it, until [`Framer::next`] is called again; `None` where
+    /// frames have no header.
+    pub fn header(&self) -> Option<&Header> {
+        self.header.as_deref()
     }
 
     /// The next message, if it is wholly in `buffer`; it is then no longer there. On `None`, call again when bytes
@@ -55,6 +67,7 @@ impl Framer {
         match shape.transport {
             Transport::Framed => self.next_framed(buffer),
             Transport::Unframed => self.next_unframed(shape.protocol, buffer),
+            Transport::Header => self.next_in_header(buffer),
         }
     }
 
@@ -94,6 +107,24 @@ impl Framer {
         }
         buffer.advance(4);
         Ok(Some(buffer.split_to(length).freeze()))
+    }
+
+    /// A message in a frame with a header.
+    fn next_in_header(&mut self, buffer: &mut BytesMut) -> Result<Option<Bytes>, WireError> {
+        if let Some(header) = &mut self.header {
+            // Slices of the last frame would keep all of it alive while the client is idle.
+            header.forget();
+        }
+        let Some(frame) = self.next_framed(buffer)? else {
+            return Ok(None);
+        };
+        let header = self.header.get_or_insert_default();
+        let message = header.open(&frame, &self.limits);
+        self.shape = Some(Shape {
+            transport: Transport::Header,
+            protocol: header.protocol(),
+        });
+        message.map(Some)
     }
 
     fn next_unframed(

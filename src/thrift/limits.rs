@@ -17,6 +17,8 @@ pub struct Limits {
     /// How many values one message may hold, fields that are not set and values that are stepped over
     /// included: a value is up to fifty times as large in memory as on the wire.
     pub values_max: usize,
+    /// The largest message that a compressed frame may hold; 0 takes no compressed frames.
+    pub inflated_bytes_max: usize,
 }
 
 impl Default for Limits {
@@ -25,6 +27,7 @@ impl Default for Limits {
             frame_bytes_max: 16_384_000,
             depth_max: 64,
             values_max: 1_000_000,
+            inflated_bytes_max: 0,
         }
     }
 }

@@ -10,9 +10,10 @@ use thrift::protocol::{TMessageType, TType};
 
 use super::encode::{Encoder, length_of};
 use super::error::{internal, invalid};
+use super::header::write_head;
 use super::{
-    BinaryInput, BinaryOutput, CompactInput, CompactOutput, Input, Output, Protocol, Shape,
-    Transport, WireError,
+    BinaryInput, BinaryOutput, CompactInput, CompactOutput, HeaderOut, Input, Output, Protocol,
+    Shape, Transport, WireError,
 };
 use crate::idl::{Schema, StructId, Type};
 use crate::value::{Text, Value};
@@ -95,15 +96,31 @@ pub fn read_head(protocol: Protocol, message: &Bytes) -> Result<(Head, Bytes), W
     }
 }
 
-/// Appends one whole message to `out`. An error is the server's own fault and leaves `out` as it was.
+/// Appends one whole message to `out`. An error is the server's own fault and leaves `out` as it was. Where
+/// the transport has headers, the frame has the message's sequence id and no pairs.
 pub fn write_message(
     out: &mut BytesMut,
     shape: Shape,
     head: HeadOut<'_>,
     body: Body<'_>,
 ) -> Result<(), WireError> {
+    let header = HeaderOut {
+        sequence: head.sequence,
+        pairs: &[],
+    };
+    write_message_with(out, shape, head, body, header)
+}
+
+/// As [`write_message`], saying beside the message what `header` says if the transport has headers.
+pub fn write_message_with(
+    out: &mut BytesMut,
+    shape: Shape,
+    head: HeadOut<'_>,
+    body: Body<'_>,
+    header: HeaderOut<'_>,
+) -> Result<(), WireError> {
     let start = out.len();
-    let written = write_at_end(out, shape, &head, &body);
+    let written = write_at_end(out, shape, &head, &body, &header);
     if written.is_err() {
         out.truncate(start);
     }
@@ -115,18 +132,20 @@ fn write_at_end(
     shape: Shape,
     head: &HeadOut<'_>,
     body: &Body<'_>,
+    header: &HeaderOut<'_>,
 ) -> Result<(), WireError> {
-    let framed = shape.transport == Transport::Framed;
     let start = out.len();
-    if framed {
-        out.put_u32(0);
+    match shape.transport {
+        Transport::Framed => out.put_u32(0),
+        Transport::Unframed => {}
+        Transport::Header => write_head(out, shape.protocol, header)?,
     }
     match shape.protocol {
         Protocol::Binary => write(BinaryOutput::new(out, true), head, body)?,
         Protocol::BinaryOld => write(BinaryOutput::new(out, false), head, body)?,
         Protocol::Compact => write(CompactOutput::new(out), head, body)?,
     }
-    if framed {
+    if shape.transport != Transport::Unframed {
         let length = length_of(out.len() - start - 4)?;
         out[start..start + 4].copy_from_slice(&length.to_be_bytes());
     }

@@ -1,7 +1,8 @@
 //! Bytes to messages and back: the Thrift wire, without sockets.
 //!
 //! In: bytes as they arrive, and a [`Schema`](crate::idl::Schema). Out: one [`Value`](crate::value::Value) per
-//! struct, and whole messages to send. The way of a call: [`Framer`] learns the [`Shape`] and cuts a message out,
+//! struct, and whole messages to send. The way of a call: [`Framer`] learns the [`Shape`] and cuts a message out
+//! (of a frame with a [`Header`], if that is its client's transport),
 //! [`read_head`] opens it, [`decode_struct`] reads its parameters; [`write_message`] writes the reply.
 //! Every declared size is compared with the bytes that are really there, and nothing here recurses
 //! or allocates further than [`Limits`] says. Nothing here knows of views or backends.
@@ -15,6 +16,7 @@ mod detect;
 mod encode;
 mod error;
 mod frame;
+mod header;
 mod limits;
 mod message;
 mod skip;
@@ -36,8 +38,9 @@ pub use compact::{CompactInput, CompactOutput};
 pub use decode::{decode_application_error, decode_result, decode_struct};
 pub use error::WireError;
 pub use frame::Framer;
+pub use header::{Header, HeaderOut, Headers};
 pub use limits::{DEPTH_CEILING, Limits};
-pub use message::{Body, Head, HeadOut, read_head, write_message};
+pub use message::{Body, Head, HeadOut, read_head, write_message, write_message_with};
 
 /// How values become bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -57,6 +60,8 @@ pub enum Transport {
     Framed,
     /// Messages follow each other; only reading one tells where it ends.
     Unframed,
+    /// Framed, with a header before each message: THeader. Each frame says its protocol.
+    Header,
 }
 
 /// What a client speaks. A reply goes out in the shape its call came in.
@@ -73,6 +78,7 @@ impl fmt::Display for Shape {
         let transport = match self.transport {
             Transport::Framed => "framed",
             Transport::Unframed => "unframed",
+            Transport::Header => "THeader",
         };
         let protocol = match self.protocol {
             Protocol::Binary => "binary",

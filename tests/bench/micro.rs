@@ -130,7 +130,7 @@ async fn stages(program: Arc<Program>) -> Result<Vec<(&'static str, Duration)>, 
         .await,
     );
     let whole = time(
-        async || match service.admit(SHAPE, &message, Instant::now()) {
+        async || match service.admit(SHAPE, None, &message, Instant::now()) {
             Ok(Admission::Call(call)) => Rc::clone(&service).serve(call).await,
             _ => None,
         },

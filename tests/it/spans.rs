@@ -165,7 +165,8 @@ async fn lookups_of_interleaved_calls_are_under_their_own_call() {
         };
         write_message(&mut message, shape, head, body).unwrap();
         let message = message.freeze().slice(4..);
-        match service.admit(shape, &message, Instant::now()).unwrap() {
+        let admitted = service.admit(shape, None, &message, Instant::now());
+        match admitted.unwrap() {
             Admission::Call(call) => calls.borrow_mut().push(Rc::clone(&service).serve(call)),
             Admission::Reply(_) | Admission::Nothing => panic!("the call is served"),
         }

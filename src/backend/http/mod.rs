@@ -1,7 +1,7 @@
 //! `kind = "http"`: a lookup is one GET, over HTTP/1.1 or HTTP/2, with or without TLS.
 //!
 //! `get = "/airports/{code}?units={units}"` becomes a GET below the backend's `url`, whose scheme, host, port and
-//! base path no parameter can change. Sent along: `traceparent`, `request-id`, and `deadline-budget`, the
+//! base path no parameter can change. Sent along: `traceparent`, `tracestate`, `request-id`, and `deadline-budget`, the
 //! milliseconds that are left. Redirects are not followed and no proxy is taken from the environment. A dropped
 //! lookup drops its connection unless the answer was read to its end, or over HTTP/2 ends its stream; no answer is
 //! ever left for another lookup.
@@ -116,7 +116,12 @@ fn pass_context_on(request: &mut Request<Empty<Bytes>>, ask: &Ask<'_>) {
     let headers = request.headers_mut();
     let traceparent = ask.context.traceparent.as_deref();
     let id = Some(&*ask.context.request_id).filter(|id| !id.is_empty());
-    for (name, value) in [("traceparent", traceparent), ("request-id", id)] {
+    let sent = [
+        ("traceparent", traceparent),
+        ("tracestate", ask.context.tracestate.as_deref()),
+        ("request-id", id),
+    ];
+    for (name, value) in sent {
         if let Some(Ok(value)) = value.map(HeaderValue::from_str) {
             headers.insert(name, value);
         }

@@ -99,7 +99,7 @@ fn in_both(protocol: Protocol, unframed: &str) -> impl Iterator<Item = (Shape, B
     let message = hex(unframed);
     SHAPES
         .into_iter()
-        .filter(move |shape| shape.protocol == protocol)
+        .filter(move |shape| shape.protocol == protocol && shape.transport != Transport::Header)
         .map(move |shape| {
             let mut bytes = BytesMut::new();
             if shape.transport == Transport::Framed {

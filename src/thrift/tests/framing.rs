@@ -23,6 +23,7 @@ fn shapes_are_known_from_as_few_bytes_as_tell() {
         ),
         ("00000015 8001", shape(Transport::Framed, Protocol::Binary)),
         ("00000015 8241", shape(Transport::Framed, Protocol::Compact)),
+        ("00000023 0fff", shape(Transport::Header, Protocol::Binary)),
         (
             "00000015 00000004",
             shape(Transport::Framed, Protocol::BinaryOld),
@@ -51,9 +52,9 @@ fn what_is_no_thrift_is_refused_with_what_it_looks_like() {
         ("5b", "the JSON protocol"),
         ("78", "the zlib transport"),
         ("01000000", "a SASL handshake"),
-        ("00000023 0f", "THeader"),
+        ("00000023 0ffe", "no known"),
         ("00000023 10", "TTHeader"),
-        ("00000023 5b", "the framed JSON protocol"),
+        ("00000023 5b", "the JSON protocol"),
         ("ff", "no known transport and protocol: ff"),
         ("8002", "no known"),
         ("8222", "no known"),
@@ -112,6 +113,7 @@ fn without_length(shape: Shape, message: &Bytes) -> Bytes {
     match shape.transport {
         Transport::Framed => message.slice(4..),
         Transport::Unframed => message.clone(),
+        Transport::Header => message.slice(18..),
     }
 }
 

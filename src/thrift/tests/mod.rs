@@ -5,6 +5,7 @@ mod crosscheck;
 mod entropy;
 mod framing;
 mod golden;
+mod header;
 mod hostile;
 mod roundtrip;
 mod sample;
@@ -20,13 +21,16 @@ use crate::idl::{Schema, StructId};
 use crate::value::Value;
 
 /// Every shape there is.
-const SHAPES: [Shape; 6] = [
+const SHAPES: [Shape; 9] = [
     shape(Transport::Framed, Protocol::Binary),
     shape(Transport::Framed, Protocol::BinaryOld),
     shape(Transport::Framed, Protocol::Compact),
     shape(Transport::Unframed, Protocol::Binary),
     shape(Transport::Unframed, Protocol::BinaryOld),
     shape(Transport::Unframed, Protocol::Compact),
+    shape(Transport::Header, Protocol::Binary),
+    shape(Transport::Header, Protocol::BinaryOld),
+    shape(Transport::Header, Protocol::Compact),
 ];
 
 const fn shape(transport: Transport, protocol: Protocol) -> Shape {

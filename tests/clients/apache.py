@@ -7,17 +7,33 @@ import sys
 
 import expected
 from flights import Flights
-from thrift.protocol import TBinaryProtocol, TCompactProtocol, TMultiplexedProtocol
+from thrift.protocol import TBinaryProtocol, TCompactProtocol, THeaderProtocol, TMultiplexedProtocol
 from thrift.Thrift import TApplicationException, TMessageType, TType
-from thrift.transport import TSocket, TTransport
-from tributary.ttypes import Context, LookupFailed
+from thrift.transport import THeaderTransport, TSocket, TTransport
+from tributary.ttypes import Context, DeadlineExceeded, LookupFailed, Mode
 
-TRANSPORTS = {"framed": TTransport.TFramedTransport, "unframed": TTransport.TBufferedTransport}
+TRANSPORTS = {
+    "framed": TTransport.TFramedTransport,
+    "unframed": TTransport.TBufferedTransport,
+    # Its frames are made by the protocol.
+    "header": TTransport.TBufferedTransport,
+}
 PROTOCOLS = {
     "binary": TBinaryProtocol.TBinaryProtocol,
     "old-binary": lambda transport: TBinaryProtocol.TBinaryProtocol(transport, strictWrite=False),
     "compact": TCompactProtocol.TCompactProtocol,
 }
+SUBPROTOCOLS = {
+    "binary": THeaderTransport.THeaderSubprotocolID.BINARY,
+    "compact": THeaderTransport.THeaderSubprotocolID.COMPACT,
+}
+
+
+def protocol_of(transport, name, protocol):
+    if name != "header":
+        return PROTOCOLS[protocol](transport)
+    only_headers = [THeaderTransport.THeaderClientType.HEADERS]
+    return THeaderProtocol.THeaderProtocol(transport, only_headers, SUBPROTOCOLS[protocol])
 
 
 def plain(value):
@@ -72,17 +88,41 @@ def check_unknown_method(client):
     assert client.getAirport("LAX", None).code == "LAX"
 
 
+def check_headers(client, protocol):
+    """What the IDL's Context can say, headers can say as well; and a frame that can't be opened is answered."""
+    ticket = expected.ticket(expected.chosen()[-1])
+    protocol.set_header(b"tributary-report", b"1")
+    protocol.set_header(b"tributary-mode", b"SERIAL")
+    report = client.getDeparture(*ticket, None).report
+    assert report.mode == Mode.SERIAL and report.lookups, report
+    # Headers are of one call.
+    assert client.getDeparture(*ticket, None).report is None
+    protocol.set_header(b"Deadline-Budget", b"0")
+    error = raised(DeadlineExceeded, client.getDeparture, *ticket, None)
+    assert error.code == "call.deadline", error
+    protocol.set_header(b"Deadline-Budget", b"soon")
+    assert client.getDeparture(*ticket, None).flight
+    protocol.add_transform(THeaderTransport.THeaderTransformID.ZLIB)
+    error = raised(TApplicationException, client.getAirport, "LGA", None)
+    assert error.type == TApplicationException.INVALID_TRANSFORM, error
+    assert error.message.startswith("wire.unknown_transform"), error
+    protocol.trans._write_transforms.clear()
+    assert client.getAirport("LGA", None).code == "LGA"
+
+
 def main():
     port, transport, protocol, weather = sys.argv[1:]
     socket = TSocket.TSocket("127.0.0.1", int(port))
     socket.setTimeout(30_000)
-    transport = TRANSPORTS[transport](socket)
+    name, transport = transport, TRANSPORTS[transport](socket)
     transport.open()
-    protocol = PROTOCOLS[protocol](transport)
+    protocol = protocol_of(transport, name, protocol)
     client = Flights.Client(protocol)
     expected.check(client, plain, Context, weather == "up")
     check_failures(client)
     check_unknown_method(client)
+    if name == "header":
+        check_headers(client, protocol)
     multiplexed = Flights.Client(TMultiplexedProtocol.TMultiplexedProtocol(protocol, "Flights"))
     # Servers answer with the bare name, so a reply is read without the service's.
     multiplexed._iprot = protocol

@@ -39,6 +39,16 @@ fn apache_unframed_compact() {
 }
 
 #[test]
+fn apache_header_binary() {
+    apache("header", "binary");
+}
+
+#[test]
+fn apache_header_compact() {
+    apache("header", "compact");
+}
+
+#[test]
 fn thriftpy2_framed_binary() {
     thriftpy2("framed", "binary");
 }

@@ -12,6 +12,7 @@ mod config; // each way for a configuration to be wrong, and what its operator r
 mod scenarios; // plan, run and merge with scripted lookups and paused time; data in tests/scenarios
 mod spans; // a lookup's span is under its own call's, however calls interleave
 mod calls; // calls byte by byte over a real socket
+mod header; // THeader frames by hand, and what connects without being a Thrift client
 mod shutdown; // signals: drain and reload
 mod admin; // the admin port: a scrape's counts, probes, requests that nobody means well with
 mod stores; // real stores that come and go

@@ -1,0 +1,170 @@
+//! THeader frames byte by byte over a real socket, and what connects without being a Thrift client.
+//!
+//! The Python clients ([`crate::clients`]) cover headers that clients write.
+
+use crate::calls::{airports, message};
+use crate::support::{Wire, bytes};
+
+const CALL: u8 = 1;
+
+/// A frame of that sequence id, with the header's bytes and the message.
+fn frame(sequence: u8, header: &str, message: &[u8]) -> Vec<u8> {
+    let mut header = bytes(header);
+    header.resize(header.len().next_multiple_of(4), 0);
+    let words = u8::try_from(header.len() / 4).expect("a short header");
+    let fixed = [
+        &[0x0f, 0xff, 0, 0, 0, 0, 0, sequence, 0, words][..],
+        &header,
+    ]
+    .concat();
+    let len = u32::try_from(fixed.len() + message.len()).expect("a short frame");
+    [&len.to_be_bytes()[..], &fixed, message].concat()
+}
+
+/// What a frame of that sequence id holds that is in binary and says nothing beside its message.
+#[track_caller]
+fn read_message(wire: &mut Wire, sequence: u8) -> Vec<u8> {
+    let reply = wire.read_frame();
+    let head = [0x0f, 0xff, 0, 0, 0, 0, 0, sequence, 0, 1, 0, 0, 0, 0];
+    assert_eq!(reply[..head.len()], head, "{reply:02x?}");
+    reply[head.len()..].to_vec()
+}
+
+#[track_caller]
+fn assert_says(reply: &[u8], words: &str) {
+    let text = String::from_utf8_lossy(reply);
+    assert!(text.contains(words), "expected {words}: {text}");
+}
+
+#[test]
+fn a_reply_repeats_the_sequence_id_of_its_frame_and_that_of_its_message() {
+    let server = airports();
+    let mut wire = server.connect();
+    for (in_frame, in_message) in [(3, 4), (5, 5)] {
+        let call = message(CALL, "get", in_message, "JFK");
+        wire.send(&frame(in_frame, "00 00 01 01 03 'any' 04 'pair'", &call));
+        let reply = read_message(&mut wire, in_frame);
+        let head = [
+            &bytes("80 01 00 02 00 00 00 03 'get'")[..],
+            &in_message.to_be_bytes(),
+        ]
+        .concat();
+        assert_eq!(reply[..head.len()], head, "{reply:02x?}");
+        assert_says(&reply, "Kennedy");
+    }
+    // The next frame may hold another protocol; its reply does as well.
+    wire.send(&frame(
+        6,
+        "02 00",
+        &bytes("82 21 01 03 'get' 18 03 'LAX' 00"),
+    ));
+    let reply = wire.read_frame();
+    let head = bytes("0f ff 00 00 00 00 00 06 00 01 02 00 00 00 82 41 01 03 'get'");
+    assert_eq!(reply[..head.len()], head, "{reply:02x?}");
+    assert_says(&reply, "Los Angeles");
+}
+
+#[test]
+fn the_callers_budget_comes_in_a_header() {
+    let server = airports();
+    let mut wire = server.connect();
+    let slow = message(CALL, "slow", 1, "JFK");
+    wire.send(&frame(1, "00 00 01 01 0f 'deadline-budget' 01 '1'", &slow));
+    assert_says(&read_message(&mut wire, 1), "call.deadline");
+    wire.send(&frame(2, "00 00 01 01 0f 'Deadline-Budget' 01 '-'", &slow));
+    assert_says(&read_message(&mut wire, 2), "Kennedy");
+    // One that holds for the rest of the connection, and one frame's own.
+    wire.send(&frame(3, "00 00 02 01 0f 'deadline-budget' 01 '1'", &slow));
+    assert_says(&read_message(&mut wire, 3), "call.deadline");
+    wire.send(&frame(4, "00 00", &slow));
+    assert_says(&read_message(&mut wire, 4), "call.deadline");
+    wire.send(&frame(
+        5,
+        "00 00 01 01 0f 'deadline-budget' 05 '90000'",
+        &slow,
+    ));
+    assert_says(&read_message(&mut wire, 5), "Kennedy");
+}
+
+#[test]
+fn a_frame_that_cannot_be_opened_is_answered_and_the_connection_goes_on() {
+    let server = airports();
+    let mut wire = server.connect();
+    let get = message(CALL, "get", 1, "JFK");
+    wire.send(&frame(1, "00 01 01", b"zlib data, or not"));
+    let reply = read_message(&mut wire, 1);
+    assert_says(&reply, "wire.unknown_transform");
+    assert!(
+        reply.ends_with(&bytes("08 00 02 00 00 00 08 00")),
+        "{reply:02x?}"
+    );
+    wire.send(&frame(2, "01 00", b"[1,\"get\",1,0,{}]"));
+    let reply = read_message(&mut wire, 2);
+    assert_says(&reply, "wire.unknown_protocol");
+    assert!(
+        reply.ends_with(&bytes("08 00 02 00 00 00 09 00")),
+        "{reply:02x?}"
+    );
+    wire.send(&frame(3, "00 00", &get));
+    assert_says(&read_message(&mut wire, 3), "Kennedy");
+    // A header that lies about its size ends the connection.
+    wire.send(&bytes("00 00 00 0a 0f ff 00 00 00 00 00 04 ff ff"));
+    assert_eq!(wire.read_to_end(), b"");
+}
+
+#[test]
+fn finagle_asks_for_its_own_tracing_and_goes_on_without() {
+    let server = airports();
+    let mut wire = server.connect();
+    let name = "__can__finagle__trace__v3__";
+    let ask = [
+        &bytes("80 01 00 01 00 00 00 1b")[..],
+        name.as_bytes(),
+        &bytes("00 00 00 00 00"),
+    ]
+    .concat();
+    wire.send_frame(&ask);
+    let reply = wire.read_frame();
+    let head = [&bytes("80 01 00 03 00 00 00 1b")[..], name.as_bytes()].concat();
+    assert_eq!(reply[..head.len()], head, "{reply:02x?}");
+    assert!(
+        reply.ends_with(&bytes("08 00 02 00 00 00 01 00")),
+        "{reply:02x?}"
+    );
+    wire.send_frame(&message(CALL, "get", 1, "JFK"));
+    assert_says(&wire.read_frame(), "Kennedy");
+}
+
+#[test]
+fn what_is_no_thrift_client_is_told_apart_in_the_log() {
+    let server = airports();
+    let strangers = [
+        (
+            &b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"[..],
+            "a TLS handshake",
+            "no TLS",
+        ),
+        (b"GET / HTTP/1.1\r\n\r\n", "HTTP", "`admin` port"),
+        (b"POST / HTTP/1.1\r\n\r\n", "HTTP", "`admin` port"),
+        (b"[1,\"get\",1,0,{}]", "the JSON protocol", "use binary"),
+        (b"\x78\x9c\x01\x02", "the zlib transport", "use framed"),
+        (
+            b"\x01\x00\x00\x00\x05PLAIN",
+            "a SASL handshake",
+            "without SASL",
+        ),
+    ];
+    for (bytes, _, _) in strangers {
+        let mut wire = server.connect();
+        wire.send(bytes);
+        assert_eq!(wire.read_to_end(), b"");
+    }
+    let (_, log) = server.stop("TERM");
+    let mut lines = log.lines().filter(|line| line.contains("bad bytes"));
+    for (_, what, remedy) in strangers {
+        let line = lines.next().expect("a line each");
+        assert!(line.contains(what) && line.contains(remedy), "{line}");
+        assert!(line.contains("wire.unrecognized"), "{line}");
+    }
+    assert_eq!(lines.next(), None);
+}

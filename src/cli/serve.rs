@@ -42,10 +42,8 @@ pub(super) fn run(options: &Serve, out: &mut Output) -> Result<ExitStatus, Failu
         reload: Some(Box::new(move || reload(&path))),
         bound: Box::new(server::Bound::tell),
     };
-    server::run(&program, options).map_err(|err| {
-        let message = format!("can't serve on `{}`: {err}", program.listen);
-        Failure::failed(message)
-    })?;
+    server::run(&program, options)
+        .map_err(|err| Failure::failed(format_args!("can't serve: {err}")))?;
     Ok(ExitStatus::Done)
 }
 

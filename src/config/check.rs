@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use super::admin::AdminConfig;
 use super::file::{self, BackendEntry, Config, LookupEntry, suggest};
+use super::listener::ListenerConfig;
 use super::problem::{Problem, nearest};
 use super::section::{Document, Place};
 use super::server::{LimitsConfig, ServerConfig};
@@ -28,7 +29,7 @@ pub struct Program {
     /// The served service, as an index into the schema's.
     pub service: usize,
     /// Where clients connect.
-    pub listen: String,
+    pub listeners: Vec<ListenerConfig>,
     /// Event loops.
     pub workers: usize,
     /// How long calls in flight may take to end after SIGTERM.
@@ -326,7 +327,7 @@ fn assemble(
     Program {
         schema: Arc::new(schema),
         service,
-        listen: config.server.listen,
+        listeners: config.server.listeners,
         workers: config.server.workers,
         drain_timeout: config.server.drain_timeout,
         limits: config.server.limits,

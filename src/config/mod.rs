@@ -6,6 +6,7 @@ mod typed; // durations, sizes, words, numbers
 mod secret; // `env:` and `file:`
 mod pem; // certificates and keys
 mod file;
+mod listener;
 mod server;
 mod admin;
 mod views;
@@ -15,6 +16,7 @@ mod planned;
 pub use admin::AdminConfig;
 pub use check::{Asks, BackendDef, LookupDef, Program, Registry, check, check_document};
 pub use file::{BackendEntry, Config, LookupEntry, open, read};
+pub use listener::{Endpoint, ListenerConfig};
 pub use pem::{Certificates, PrivateKey};
 pub use problem::{Problem, Problems, Source, nearest};
 pub use section::{Document, Place, Section, list};

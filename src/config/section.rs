@@ -179,6 +179,33 @@ impl<'d> Section<'d> {
         self.as_section(taken)
     }
 
+    /// The tables of an array, such as `[[server.listeners]]`, at most `max`; none when it is not there.
+    pub fn tables(&mut self, key: &'static str, max: usize) -> Vec<Section<'d>> {
+        let Some((value, place)) = self.take(key) else {
+            return Vec::new();
+        };
+        let items = match value {
+            DeValue::Array(items) if items.len() <= max => items,
+            DeValue::Array(items) => {
+                let message = format!("{} tables are more than {max}", items.len());
+                self.bad(&place, message, None);
+                return Vec::new();
+            }
+            other => {
+                self.expected(&place, "an array of tables", &other);
+                return Vec::new();
+            }
+        };
+        let items = items.into_iter().enumerate().filter_map(|(at, item)| {
+            let place = Place {
+                key: format!("{}[{at}]", place.key),
+                span: item.span(),
+            };
+            self.as_section((item.into_inner(), place))
+        });
+        items.collect()
+    }
+
     /// The tables under operator-chosen names, in the file's order: `[backends.*]`.
     pub fn sections(mut self) -> Vec<(String, Section<'d>)> {
         let names = self.keys();

@@ -3,13 +3,14 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::listener::{ListenerConfig, is_address, read_listeners};
 use super::section::{Place, Section};
 
 /// `[server]`
 #[derive(Debug)]
 pub struct ServerConfig {
-    /// Where clients connect. Default `127.0.0.1:9090`; port 0 takes a free one.
-    pub listen: String,
+    /// Where clients connect. Default `127.0.0.1:9090`.
+    pub listeners: Vec<ListenerConfig>,
     /// The IDL, as a path that can be opened; `None` when the key is missing (a problem).
     pub idl: Option<(PathBuf, Place)>,
     /// The service to serve; may be left out when the IDL has one.
@@ -70,7 +71,7 @@ pub(super) fn read_server(root: &mut Section<'_>) -> ServerConfig {
     let Some(mut section) = root.section("server") else {
         root.missing("server", "[server]` with `idl = \"my.thrift\"");
         return ServerConfig {
-            listen: DEFAULT_LISTEN.into(),
+            listeners: Vec::new(),
             idl: None,
             service: None,
             unserved: None,
@@ -83,8 +84,11 @@ pub(super) fn read_server(root: &mut Section<'_>) -> ServerConfig {
     let idl = section
         .required_string("idl", "idl = \"my.thrift\"")
         .map(|(path, place)| (section.relative(&path), place));
+    let limits = section
+        .section("limits")
+        .map_or_else(LimitsConfig::default, read_limits);
     let config = ServerConfig {
-        listen: read_listen(&mut section).unwrap_or_else(|| DEFAULT_LISTEN.into()),
+        listeners: read_listeners(&mut section, &limits),
         idl,
         service: section.string("service"),
         unserved: section.strings("unserved"),
@@ -92,30 +96,19 @@ pub(super) fn read_server(root: &mut Section<'_>) -> ServerConfig {
         drain_timeout: section
             .duration("drain_timeout")
             .map_or(DEFAULT_DRAIN, |(time, _)| time),
-        limits: section
-            .section("limits")
-            .map_or_else(LimitsConfig::default, read_limits),
+        limits,
         place: section.place().clone(),
     };
     section.finish();
     config
 }
 
-const DEFAULT_LISTEN: &str = "127.0.0.1:9090";
 const DEFAULT_DRAIN: Duration = Duration::from_secs(10);
 
-/// A host and a port; whether the host is one of this machine's shows when it is bound.
+/// The address `listen`, right or not.
 pub(super) fn read_listen(section: &mut Section<'_>) -> Option<String> {
     let (addr, place) = section.string("listen")?;
-    let port = addr.rsplit_once(':').filter(|(host, _)| !host.is_empty());
-    if port.is_none_or(|(_, port)| port.parse::<u16>().is_err()) {
-        let help = "a host and a port, such as `\"127.0.0.1:9090\"` or `\"[::]:9090\"`";
-        section.bad(
-            &place,
-            format!("`{addr}` is not an address"),
-            Some(help.into()),
-        );
-    }
+    is_address(section, &addr, &place);
     Some(addr)
 }
 

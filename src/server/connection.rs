@@ -13,8 +13,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use bytes::BytesMut;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::{Instant, Sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info};
@@ -23,7 +22,7 @@ use crate::config::LimitsConfig;
 use crate::error::Code;
 use crate::metrics::{Closed, LoopMetrics};
 use crate::service::{Admission, Current};
-use crate::thrift::{Framer, WireError};
+use crate::thrift::{Framer, Limits, Shapes, WireError};
 
 /// How much is read at a time: little while nothing is begun, since most calls are short and many connections
 /// wait for one; more once a message shows that it is longer.
@@ -34,20 +33,36 @@ const WRITE_BYTES: usize = 256 * 1024;
 /// How often a client that may be too slow is looked at.
 const TIMER_STEP: Duration = Duration::from_millis(100);
 
-/// Serves one connection to its end.
-pub(super) async fn serve(
-    stream: TcpStream,
-    current: Rc<Current>,
-    limits: LimitsConfig,
-    shutdown: CancellationToken,
-    metrics: Rc<LoopMetrics>,
-) {
-    // Replies are written whole; waiting to fill a packet would only delay them.
-    let _best_effort = stream.set_nodelay(true);
-    let framer = Framer::new(current.get().limits());
+/// What all connections of a loop share.
+pub(super) struct OfLoop {
+    pub(super) current: Rc<Current>,
+    pub(super) shutdown: CancellationToken,
+    pub(super) metrics: Rc<LoopMetrics>,
+    /// Of all its listeners together.
+    pub(super) connections_max: usize,
+}
+
+/// What a listener's connections may do.
+pub(super) struct Terms {
+    pub(super) limits: LimitsConfig,
+    pub(super) shapes: Shapes,
+}
+
+/// Serves one connection, given as its two halves, to its end.
+pub(super) async fn serve<R, W>((reader, writer): (R, W), terms: &Terms, of_loop: &OfLoop)
+where
+    R: AsyncRead + Unpin,
+    W: AsyncWrite + Unpin,
+{
+    let current = Rc::clone(&of_loop.current);
+    let metrics = Rc::clone(&of_loop.metrics);
+    let framer = Framer::new(Limits {
+        shapes: terms.shapes,
+        ..current.get().limits()
+    });
     let connection = Connection {
         current,
-        limits,
+        limits: terms.limits,
         framer,
         input: BytesMut::new(),
         output: BytesMut::new(),
@@ -59,7 +74,7 @@ pub(super) async fn serve(
         last_heard: Instant::now(),
     };
     metrics.connections_open.up();
-    let why = match connection.run(stream, shutdown).await {
+    let why = match connection.run(reader, writer, &of_loop.shutdown).await {
         Ok(why) => {
             debug!("connection closed");
             why
@@ -131,12 +146,16 @@ struct Connection {
 }
 
 impl Connection {
-    async fn run(
+    async fn run<R, W>(
         mut self,
-        mut stream: TcpStream,
-        shutdown: CancellationToken,
-    ) -> Result<Closed, End> {
-        let (mut reader, mut writer) = stream.split();
+        mut reader: R,
+        mut writer: W,
+        shutdown: &CancellationToken,
+    ) -> Result<Closed, End>
+    where
+        R: AsyncRead + Unpin,
+        W: AsyncWrite + Unpin,
+    {
         let mut timer = Box::pin(sleep_until(self.looks_again()));
         let mut draining = shutdown.is_cancelled();
         loop {

@@ -10,7 +10,7 @@ use std::thread::JoinHandle;
 
 use tokio_util::sync::CancellationToken;
 
-use super::{Bound, Options, run};
+use super::{Address, Bound, Options, run};
 use crate::backend::LookupError;
 use crate::backend::closure::{Closure, Input};
 use crate::config::{Problem, Program, Registry, check};
@@ -131,9 +131,16 @@ pub struct Running {
 }
 
 impl Running {
-    /// Where clients connect.
+    /// Where clients connect: the first port. The configuration has to have one; without it
+    /// [`Running::listeners`] says where the Unix sockets are.
     pub fn addr(&self) -> SocketAddr {
-        self.bound.addr
+        let addr = self.bound.addr();
+        addr.expect("the configuration listens on a port")
+    }
+
+    /// Everywhere that clients connect, in the configuration's order.
+    pub fn listeners(&self) -> &[Address] {
+        &self.bound.listeners
     }
 
     /// Where operators ask, if the configuration has an admin port.

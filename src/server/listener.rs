@@ -1,99 +1,162 @@
-//! Binds the port and accepts connections; owns what all connections of a loop share.
+//! Accepts connections from a loop's listeners; owns what all connections of a listener share.
 //!
 //! A full loop closes further connections at once rather than let them hang; an accept that fails for lack of
 //! descriptors or memory waits before the next, since trying again at once would spin.
 
 use std::io;
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
-use socket2::{Domain, Protocol, Socket, Type};
-use tokio::net::TcpListener;
-use tokio_util::sync::CancellationToken;
+use futures_util::future::join_all;
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio_util::task::TaskTracker;
 use tracing::{Instrument, debug_span, warn};
 
-use super::connection;
-use crate::config::LimitsConfig;
-use crate::metrics::{Closed, LoopMetrics};
-use crate::service::Current;
+use super::connection::{self, OfLoop, Terms};
+use super::socket::ListeningSocket;
+use crate::config::{LimitsConfig, ListenerConfig};
+use crate::metrics::Closed;
 
-/// Connections that the kernel may hold for us.
-const BACKLOG: i32 = 1024;
 /// How long to wait after a failed accept.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// A socket of its own, which nobody else listens on.
-pub(super) fn bind_one(listen: &str) -> io::Result<std::net::TcpListener> {
-    let mut sockets = bind(listen, 1)?;
-    sockets.pop().ok_or_else(|| io::ErrorKind::Other.into())
+/// One listener of a loop.
+pub(super) struct Listener {
+    socket: Socket,
+    terms: Rc<Terms>,
 }
 
-/// One listening socket per worker, all on one port: the kernel spreads connections among them.
-pub(super) fn bind(listen: &str, workers: usize) -> io::Result<Vec<std::net::TcpListener>> {
-    let cannot =
-        |err: io::Error| io::Error::new(err.kind(), format!("can't listen on `{listen}`: {err}"));
-    let mut addr = listen
-        .to_socket_addrs()
-        .map_err(cannot)?
-        .next()
-        .ok_or_else(|| cannot(io::ErrorKind::AddrNotAvailable.into()))?;
-    let mut sockets = Vec::with_capacity(workers);
-    for _ in 0..workers {
-        let socket = listen_on(addr, workers > 1).map_err(cannot)?;
-        // Port 0 was a question; the others take the port that the first one got.
-        addr = socket.local_addr()?;
-        sockets.push(socket);
-    }
-    Ok(sockets)
+/// The connections of a loop, by listener: what it has open, and what a drain waits for.
+pub(super) struct Connections(Vec<TaskTracker>);
+
+enum Socket {
+    Tcp(TcpListener),
+    Unix(UnixListener),
 }
 
-fn listen_on(addr: SocketAddr, shared: bool) -> io::Result<std::net::TcpListener> {
-    let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
-    socket.set_reuse_address(true)?;
-    if shared {
-        socket.set_reuse_port(true)?;
-    }
-    socket.set_nonblocking(true)?;
-    socket.bind(&addr.into())?;
-    socket.listen(BACKLOG)?;
-    Ok(socket.into())
+enum Stream {
+    Tcp(TcpStream, SocketAddr),
+    Unix(UnixStream),
 }
 
-/// Accepts until the shutdown; gives back the connections that are still open.
-pub(super) async fn accept(
-    listener: TcpListener,
-    current: Rc<Current>,
-    limits: LimitsConfig,
-    shutdown: &CancellationToken,
-    metrics: &Rc<LoopMetrics>,
-) -> TaskTracker {
-    let connections = TaskTracker::new();
-    while let Some(accepted) = shutdown.run_until_cancelled(listener.accept()).await {
-        let (stream, peer) = match accepted {
-            Ok(accepted) => accepted,
-            Err(err) => {
-                warn!(error = %err, "can't accept a connection");
-                metrics.accept_errors.count(0);
-                tokio::time::sleep(ACCEPT_PAUSE).await;
-                continue;
+impl Listener {
+    /// Listens on `socket` as `config` says; `limits` are those of the loop.
+    pub(super) fn new(
+        socket: ListeningSocket,
+        config: &ListenerConfig,
+        limits: LimitsConfig,
+    ) -> io::Result<Self> {
+        let socket = match socket {
+            ListeningSocket::Tcp(socket) => Socket::Tcp(TcpListener::from_std(socket)?),
+            ListeningSocket::Unix(socket) => {
+                socket.set_nonblocking(true)?;
+                Socket::Unix(UnixListener::from_std(socket)?)
             }
         };
-        metrics.connections_accepted.count(0);
-        if connections.len() >= limits.connections_max {
-            warn!(%peer, limit = limits.connections_max, "too many connections: closed a new one");
-            metrics.closed(Closed::Refused);
-            continue;
-        }
-        let serving = connection::serve(
-            stream,
-            Rc::clone(&current),
-            limits,
-            shutdown.clone(),
-            Rc::clone(metrics),
-        );
-        connections.spawn_local(serving.instrument(debug_span!("connection", %peer)));
+        let terms = Terms {
+            limits: LimitsConfig {
+                connections_max: config.connections_max,
+                idle_timeout: config.idle_timeout,
+                ..limits
+            },
+            shapes: config.shapes,
+        };
+        Ok(Listener {
+            socket,
+            terms: Rc::new(terms),
+        })
     }
+
+    /// Accepts until the shutdown, and then listens no longer. The loop's listeners, of which it is the `at`th,
+    /// share its limit.
+    async fn accept(self, at: usize, all: &Connections, of_loop: &Rc<OfLoop>) {
+        let own = &all.0[at];
+        let shutdown = &of_loop.shutdown;
+        let metrics = &of_loop.metrics;
+        while let Some(accepted) = shutdown.run_until_cancelled(self.socket.accept()).await {
+            let stream = match accepted {
+                Ok(stream) => stream,
+                Err(err) => {
+                    warn!(error = %err, "can't accept a connection");
+                    metrics.accept_errors.count(0);
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                    continue;
+                }
+            };
+            metrics.connections_accepted.count(0);
+            let limits = [of_loop.connections_max, self.terms.limits.connections_max];
+            if all.len() >= limits[0] || own.len() >= limits[1] {
+                let peer = stream.peer();
+                let limit = limits[0].min(limits[1]);
+                warn!(%peer, limit, "too many connections: closed a new one");
+                metrics.closed(Closed::Refused);
+                continue;
+            }
+            self.serve(stream, own, of_loop);
+        }
+    }
+
+    fn serve(&self, stream: Stream, connections: &TaskTracker, of_loop: &Rc<OfLoop>) {
+        let span = debug_span!("connection", peer = %stream.peer());
+        let (terms, of_loop) = (Rc::clone(&self.terms), Rc::clone(of_loop));
+        let serving = async move {
+            match stream {
+                Stream::Tcp(mut stream, _) => {
+                    // Replies are written whole; waiting to fill a packet would only delay them.
+                    let _best_effort = stream.set_nodelay(true);
+                    connection::serve(stream.split(), &terms, &of_loop).await;
+                }
+                Stream::Unix(mut stream) => {
+                    connection::serve(stream.split(), &terms, &of_loop).await;
+                }
+            }
+        };
+        connections.spawn_local(serving.instrument(span));
+    }
+}
+
+impl Socket {
+    async fn accept(&self) -> io::Result<Stream> {
+        match self {
+            Socket::Tcp(socket) => {
+                let (stream, peer) = socket.accept().await?;
+                Ok(Stream::Tcp(stream, peer))
+            }
+            Socket::Unix(socket) => Ok(Stream::Unix(socket.accept().await?.0)),
+        }
+    }
+}
+
+impl Stream {
+    /// Who connected, for the log.
+    fn peer(&self) -> String {
+        match self {
+            Stream::Tcp(_, peer) => peer.to_string(),
+            Stream::Unix(_) => "unix".to_owned(),
+        }
+    }
+}
+
+/// Accepts from all listeners of a loop until the shutdown; gives back the connections that are still open.
+pub(super) async fn accept(listeners: Vec<Listener>, of_loop: &Rc<OfLoop>) -> Connections {
+    let connections = Connections(listeners.iter().map(|_| TaskTracker::new()).collect());
+    let each = listeners.into_iter().enumerate();
+    join_all(each.map(|(at, listener)| listener.accept(at, &connections, of_loop))).await;
     connections
+}
+
+impl Connections {
+    /// How many are open.
+    pub(super) fn len(&self) -> usize {
+        self.0.iter().map(TaskTracker::len).sum()
+    }
+
+    /// Waits for the last one to end.
+    pub(super) async fn wait(&self) {
+        for connections in &self.0 {
+            connections.close();
+            connections.wait().await;
+        }
+    }
 }

@@ -1,13 +1,14 @@
 //! Sockets: accepts connections, starts one loop per worker, drains and reloads.
 //!
-//! In: a checked [`Program`]. Each worker thread has its own single-threaded runtime, its own listening socket
-//! on the shared port and its own backends; they share the program and the stop signal. What a message
+//! In: a checked [`Program`]. Each worker thread has its own single-threaded runtime, its own socket of each
+//! listener and its own backends; they share the program and the stop signal. What a message
 //! means is [`crate::service`]'s business.
 
 mod connection;
 mod embed;
 mod listener;
 mod signals;
+mod socket;
 
 use std::io;
 use std::net::SocketAddr;
@@ -21,13 +22,17 @@ use tokio_util::task::AbortOnDropHandle;
 use tracing::{info, warn};
 
 use crate::admin::Admin;
-use crate::config::Program;
+use crate::config::{LimitsConfig, ListenerConfig, Program};
 use crate::guard::{BLOCKING_MAX, Random};
 use crate::metrics::{LoopMetrics, Metrics};
 use crate::service::{Current, Service};
+use connection::OfLoop;
+use listener::Listener;
 use signals::Signals;
+use socket::ListeningSocket;
 
 pub use embed::{Running, Server, StartError};
+pub use socket::Address;
 
 /// Checks the configuration again; `None` when it has problems, which the closure reports itself.
 pub type Reload = Box<dyn Fn() -> Option<Arc<Program>> + Send>;
@@ -45,18 +50,28 @@ pub struct Options {
 }
 
 /// The addresses of a server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Bound {
-    /// Where clients connect.
-    pub addr: SocketAddr,
+    /// Where clients connect, in the configuration's order.
+    pub listeners: Vec<Address>,
     /// Where operators ask, if they may.
     pub admin: Option<SocketAddr>,
 }
 
 impl Bound {
-    /// Says both in the log.
+    /// The first port that clients connect to, if there is one.
+    pub fn addr(&self) -> Option<SocketAddr> {
+        self.listeners.iter().find_map(|address| match address {
+            Address::Tcp(addr) => Some(*addr),
+            Address::Unix(_) => None,
+        })
+    }
+
+    /// Says all of it in the log.
     pub fn tell(self) {
-        info!(addr = %self.addr, "listening");
+        for addr in &self.listeners {
+            info!(%addr, "listening");
+        }
         if let Some(admin) = self.admin {
             info!(addr = %admin, port = "admin", "listening");
         }
@@ -66,28 +81,32 @@ impl Bound {
 /// Serves until the shutdown, then drains. Fails when an address can't be bound. The admin port answers from
 /// before the first call to after the last.
 pub fn run(program: &Arc<Program>, options: Options) -> io::Result<()> {
-    let sockets = listener::bind(&program.listen, program.workers)?;
-    let addr = sockets[0].local_addr()?;
+    let opened: io::Result<Vec<_>> = (program.listeners.iter())
+        .map(|listener| socket::open(&listener.endpoint, program.workers))
+        .collect();
+    // Held to the end, with the files of Unix sockets.
+    let mut opened = opened?;
     let metrics = Metrics::new(program.workers, options.shutdown.clone());
     let admin = match &program.admin {
         Some(config) => {
-            let socket = listener::bind_one(&config.listen)?;
+            let socket = socket::open_port(&config.listen)?;
             Some(Admin::start(socket, Arc::clone(&metrics))?)
         }
         None => None,
     };
     let bound = Bound {
-        addr,
+        listeners: opened.iter().map(|opened| opened.address.clone()).collect(),
         admin: admin.as_ref().map(Admin::addr),
     };
     let (sender, programs) = watch::channel(Arc::clone(program));
-    let workers: Vec<_> = sockets
-        .into_iter()
-        .enumerate()
-        .map(|(at, socket)| Worker {
+    let workers: Vec<_> = (0..program.workers)
+        .map(|at| Worker {
             at,
             metrics: Arc::clone(&metrics),
-            socket,
+            sockets: opened
+                .iter_mut()
+                .filter_map(|opened| opened.sockets.pop())
+                .collect(),
             programs: programs.clone(),
             shutdown: options.shutdown.clone(),
         })
@@ -119,7 +138,8 @@ pub fn run(program: &Arc<Program>, options: Options) -> io::Result<()> {
 struct Worker {
     at: usize,
     metrics: Arc<Metrics>,
-    socket: std::net::TcpListener,
+    /// One of each listener, in their order.
+    sockets: Vec<ListeningSocket>,
     programs: watch::Receiver<Arc<Program>>,
     shutdown: CancellationToken,
 }
@@ -147,8 +167,15 @@ impl Worker {
         let limits = program.limits;
         let metrics = LoopMetrics::new(&self.metrics, self.at);
         let _pulse = AbortOnDropHandle::new(tokio::task::spawn_local(Rc::clone(&metrics).pulse()));
-        let service = Service::open(program, limits, Random::from_process(), &metrics).await;
+        let service = Service::open(
+            Arc::clone(&program),
+            limits,
+            Random::from_process(),
+            &metrics,
+        )
+        .await;
         let current = Current::new(service);
+        let listeners = listeners(self.sockets, &program.listeners, limits)?;
         let reloading = tokio::task::spawn_local({
             let current = Rc::clone(&current);
             let metrics = Rc::clone(&metrics);
@@ -162,21 +189,33 @@ impl Worker {
                 }
             }
         });
-        let listener = tokio::net::TcpListener::from_std(self.socket)?;
         metrics.heart.accepts();
-        let connections =
-            listener::accept(listener, current, limits, &self.shutdown, &metrics).await;
+        let of_loop = Rc::new(OfLoop {
+            current,
+            shutdown: self.shutdown,
+            metrics,
+            connections_max: limits.connections_max,
+        });
+        let connections = listener::accept(listeners, &of_loop).await;
         reloading.abort();
         info!(open = connections.len(), "draining");
-        connections.close();
-        if tokio::time::timeout(drain_timeout, connections.wait())
-            .await
-            .is_err()
-        {
+        let drained = tokio::time::timeout(drain_timeout, connections.wait());
+        if drained.await.is_err() {
             warn!(open = connections.len(), "drain timed out");
         }
         Ok(())
     }
+}
+
+fn listeners(
+    sockets: Vec<ListeningSocket>,
+    configs: &[ListenerConfig],
+    limits: LimitsConfig,
+) -> io::Result<Vec<Listener>> {
+    let pairs = sockets.into_iter().zip(configs);
+    pairs
+        .map(|(socket, config)| Listener::new(socket, config, limits))
+        .collect()
 }
 
 fn runtime() -> io::Result<LocalRuntime> {

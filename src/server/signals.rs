@@ -32,7 +32,7 @@ impl Signals {
         };
         // Not before the signals are heeded: who reads the address may send one at once. The socket is bound
         // all the while, so that a client's connection is held.
-        (self.options.bound)(self.bound);
+        (self.options.bound)(self.bound.clone());
         let reloads = self.metrics.reloads();
         let Some([mut term, mut int, mut hup]) = signals else {
             // The sender has to live as long as the server: its end would look like the end of reloads.
@@ -57,12 +57,12 @@ impl Signals {
         };
         reloads.count(Reloaded::Ok as usize);
         let started = &self.started;
-        let listener = program.listen != started.listen
+        let listener = program.listeners != started.listeners
             || program.workers != started.workers
             || program.admin != started.admin;
         if listener || program.limits != started.limits {
             warn!(
-                "`server.listen`, `server.workers`, `server.limits` and `admin` take effect at the next start only"
+                "`server.listen`, `server.listeners`, `server.workers`, `server.limits` and `admin` take effect at the next start only"
             );
         }
         // Workers that ended already do not mind.

@@ -78,8 +78,18 @@ impl Framer {
     }
 
     fn known_shape(&mut self, buffer: &BytesMut) -> Result<Option<Shape>, WireError> {
-        if self.shape.is_none() {
-            self.shape = detect(buffer, &self.limits)?;
+        if self.shape.is_none()
+            && let Some(shape) = detect(buffer, &self.limits)?
+        {
+            let taken = match shape.transport {
+                // Each frame is looked at.
+                Transport::Header => self.limits.shapes.has_transport(shape.transport),
+                Transport::Framed | Transport::Unframed => self.limits.shapes.has(shape),
+            };
+            if !taken {
+                return Err(not_taken(Code::WireUnrecognized, shape));
+            }
+            self.shape = Some(shape);
         }
         Ok(self.shape)
     }
@@ -120,11 +130,16 @@ impl Framer {
         };
         let header = self.header.get_or_insert_default();
         let message = header.open(&frame, &self.limits);
-        self.shape = Some(Shape {
+        let shape = Shape {
             transport: Transport::Header,
             protocol: header.protocol(),
-        });
-        message.map(Some)
+        };
+        self.shape = Some(shape);
+        let message = message?;
+        if !self.limits.shapes.has(shape) {
+            return Err(not_taken(Code::WireUnknownProtocol, shape));
+        }
+        Ok(Some(message))
     }
 
     fn next_unframed(
@@ -145,4 +160,9 @@ impl Framer {
         skipper.restart();
         Ok(Some(buffer.split_to(length).freeze()))
     }
+}
+
+#[cold]
+fn not_taken(code: Code, shape: Shape) -> WireError {
+    WireError::new(code, format!("{shape} is not taken on this listener"))
 }

@@ -3,8 +3,8 @@
 //! In: the operator's limits. Out: a budget per message, spent while it is read. What is declared is paid for before
 //! anything is reserved for it.
 
-use super::WireError;
 use super::error::{too_deep, too_many_values};
+use super::{Shapes, WireError};
 
 /// What one message may cost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,6 +19,8 @@ pub struct Limits {
     pub values_max: usize,
     /// The largest message that a compressed frame may hold; 0 takes no compressed frames.
     pub inflated_bytes_max: usize,
+    /// The shapes that a client may speak; by default all.
+    pub shapes: Shapes,
 }
 
 impl Default for Limits {
@@ -28,6 +30,7 @@ impl Default for Limits {
             depth_max: 64,
             values_max: 1_000_000,
             inflated_bytes_max: 0,
+            shapes: Shapes::default(),
         }
     }
 }

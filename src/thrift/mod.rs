@@ -19,6 +19,7 @@ mod frame;
 mod header;
 mod limits;
 mod message;
+mod shapes;
 mod skip;
 
 #[cfg(test)]
@@ -41,6 +42,7 @@ pub use frame::Framer;
 pub use header::{Header, HeaderOut, Headers};
 pub use limits::{DEPTH_CEILING, Limits};
 pub use message::{Body, Head, HeadOut, read_head, write_message, write_message_with};
+pub use shapes::Shapes;
 
 /// How values become bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

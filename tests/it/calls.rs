@@ -17,7 +17,7 @@ service Airports {
 }
 ";
 
-const CONFIG: &str = r#"
+pub(crate) const CONFIG: &str = r#"
 [server]
 idl = "airports.thrift"
 limits = { frame_bytes_max = "4KiB" }
@@ -47,9 +47,14 @@ airport = { use = "far", into = ".", required = true }
 airport = "far"
 "#;
 
+/// What stands beside the configuration.
+pub(crate) const FILES: [(&str, &str); 2] = [
+    ("airports.thrift", IDL),
+    ("airports.csv", "code,name\nJFK,Kennedy\nLAX,Los Angeles\n"),
+];
+
 pub(crate) fn airports() -> Tributary {
-    let csv = "code,name\nJFK,Kennedy\nLAX,Los Angeles\n";
-    Tributary::start(CONFIG, &[("airports.thrift", IDL), ("airports.csv", csv)])
+    Tributary::start(CONFIG, &FILES)
 }
 
 const CALL: u8 = 1;

@@ -4,6 +4,7 @@
 //! other. Files are by the section in which the mistake stands.
 
 mod server;
+mod listeners;
 mod backends;
 mod lookups;
 mod views;

@@ -65,6 +65,12 @@ impl Tributary {
         said.unwrap_or_else(|| panic!("no admin port:\n{}", self.process.written()))
     }
 
+    /// Where its next listener listens, which it says after its first address.
+    pub(crate) fn next_port(&mut self) -> SocketAddr {
+        let said = self.process.wait_for(bound);
+        said.unwrap_or_else(|| panic!("no further port:\n{}", self.process.written()))
+    }
+
     /// Where its configuration stands.
     pub(crate) fn folder(&self) -> &Path {
         self.folder.path()
@@ -88,6 +94,20 @@ impl Tributary {
         );
     }
 
+    /// Ends it at once, without a chance to clean up; gives its folder.
+    pub(crate) fn kill(self) -> TempDir {
+        self.process.signal("KILL");
+        self.process.end();
+        self.folder
+    }
+
+    /// As [`Tributary::stop`], for who looks at its folder afterwards.
+    pub(crate) fn stop_in(self, signal: &str) -> (ExitStatus, String, TempDir) {
+        self.process.signal(signal);
+        let (status, log) = self.process.end();
+        (status, log, self.folder)
+    }
+
     /// Asks it to stop with a signal by its name, and waits for its end: the status and what it logged.
     pub(crate) fn stop(self, signal: &str) -> (ExitStatus, String) {
         self.process.signal(signal);
@@ -108,7 +128,7 @@ fn bound(line: &str) -> Option<SocketAddr> {
 /// Rewrites `listen`, or adds it to `[server]`.
 fn on_a_free_port(config: &Path) {
     let text = std::fs::read_to_string(config).expect("a configuration");
-    let kept = text.lines().filter(|line| !line.starts_with("listen"));
+    let kept = text.lines().filter(|line| !line.starts_with("listen "));
     let lines: Vec<&str> = kept
         .flat_map(|line| match line {
             "[server]" => vec![line, "listen = \"127.0.0.1:0\""],

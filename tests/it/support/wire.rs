@@ -1,12 +1,14 @@
 //! A bare socket: bytes out, bytes in, by hand.
 
-use std::io::{ErrorKind, Read as _, Write as _};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
 
 use super::process::PATIENCE;
 
 /// One connection.
-pub(crate) struct Wire(TcpStream);
+pub(crate) struct Wire<S = TcpStream>(S);
 
 impl Wire {
     pub(crate) fn connect(addr: SocketAddr) -> Self {
@@ -15,7 +17,18 @@ impl Wire {
         stream.set_nodelay(true).expect("a TCP socket");
         Wire(stream)
     }
+}
 
+impl Wire<UnixStream> {
+    pub(crate) fn connect_unix(path: &Path) -> Self {
+        let stream = UnixStream::connect(path);
+        let stream = stream.unwrap_or_else(|err| panic!("{}: {err}", path.display()));
+        stream.set_read_timeout(Some(PATIENCE)).expect("not zero");
+        Wire(stream)
+    }
+}
+
+impl<S: Read + Write> Wire<S> {
     /// Sends bytes as they are.
     pub(crate) fn send(&mut self, bytes: &[u8]) {
         self.0.write_all(bytes).expect("the server takes bytes");

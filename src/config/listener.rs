@@ -1,0 +1,211 @@
+//! Reads where clients connect: `server.listen` and `[[server.listeners]]`.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::section::{Place, Section, list};
+use super::server::LimitsConfig;
+use crate::thrift::{Protocol, Shapes, Transport};
+
+/// The longest path of a Unix socket that all systems take.
+const PATH_BYTES_MAX: usize = 100;
+/// Listeners that a server may have.
+const LISTENERS_MAX: usize = 32;
+
+/// Where clients connect, and what they may do there.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ListenerConfig {
+    /// The address or path.
+    pub endpoint: Endpoint,
+    /// Open connections per loop; further ones are closed at once. Default that of `[server.limits]`, which
+    /// holds for all listeners together.
+    pub connections_max: usize,
+    /// How long a connection may be silent. Default that of `[server.limits]`.
+    pub idle_timeout: Duration,
+    /// What clients may speak. Default everything.
+    pub shapes: Shapes,
+}
+
+/// An address or a path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Endpoint {
+    /// A host and a port; port 0 takes a free one.
+    Tcp(String),
+    /// A Unix socket.
+    Unix {
+        /// Its path, as it can be opened.
+        path: PathBuf,
+        /// Its permissions. Default 0600: this user only.
+        mode: u32,
+    },
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Endpoint::Tcp(addr) => f.write_str(addr),
+            Endpoint::Unix { path, .. } => write!(f, "unix://{}", path.display()),
+        }
+    }
+}
+
+const DEFAULT_LISTEN: &str = "127.0.0.1:9090";
+const DEFAULT_MODE: u32 = 0o600;
+
+/// What `[server]` says of listeners; `limits` are what they have unless they say otherwise.
+pub(super) fn read_listeners(
+    section: &mut Section<'_>,
+    limits: &LimitsConfig,
+) -> Vec<ListenerConfig> {
+    let simple = read_endpoint(section);
+    let further = section.tables("listeners", LISTENERS_MAX);
+    let default = simple.is_none() && further.is_empty();
+    let first = simple.or(default.then(|| Endpoint::Tcp(DEFAULT_LISTEN.into())));
+    let first = first.map(|endpoint| ListenerConfig {
+        endpoint,
+        connections_max: limits.connections_max,
+        idle_timeout: limits.idle_timeout,
+        shapes: Shapes::default(),
+    });
+    let further = further
+        .into_iter()
+        .filter_map(|section| read_listener(section, limits));
+    first.into_iter().chain(further).collect()
+}
+
+fn read_listener(mut section: Section<'_>, limits: &LimitsConfig) -> Option<ListenerConfig> {
+    if !section.has("listen") {
+        section.missing("listen", "listen = \"127.0.0.1:9090\"");
+    }
+    let endpoint = read_endpoint(&mut section);
+    let mode = read_mode(&mut section);
+    let listener = ListenerConfig {
+        endpoint: Endpoint::Tcp(String::new()),
+        connections_max: section.count("connections_max", limits.connections_max, 1_000_000),
+        idle_timeout: section
+            .timeout("idle_timeout")
+            .unwrap_or(limits.idle_timeout),
+        shapes: read_shapes(&mut section),
+    };
+    let endpoint = match (endpoint, mode) {
+        (Some(Endpoint::Unix { path, .. }), Some((mode, _))) => Some(Endpoint::Unix { path, mode }),
+        (Some(Endpoint::Tcp(_)), Some((_, place))) => {
+            let help = "`mode` is for `listen = \"unix:///path\"`";
+            section.bad(
+                &place,
+                "only a Unix socket has permissions",
+                Some(help.into()),
+            );
+            None
+        }
+        (endpoint, _) => endpoint,
+    };
+    section.finish();
+    Some(ListenerConfig {
+        endpoint: endpoint?,
+        ..listener
+    })
+}
+
+/// `listen`, if it is there and right.
+fn read_endpoint(section: &mut Section<'_>) -> Option<Endpoint> {
+    let (text, place) = section.string("listen")?;
+    let Some(path) = text.strip_prefix("unix://") else {
+        return is_address(section, &text, &place).then_some(Endpoint::Tcp(text));
+    };
+    let path = section.relative(path);
+    let length = path.as_os_str().len();
+    if text.ends_with('/') || length > PATH_BYTES_MAX {
+        let message = if length > PATH_BYTES_MAX {
+            format!(
+                "a Unix socket's path has at most {PATH_BYTES_MAX} bytes, this one has {length}"
+            )
+        } else {
+            format!("`{text}` names no file")
+        };
+        let help = "a path, such as `\"unix:///run/tributary.sock\"`";
+        section.bad(&place, message, Some(help.into()));
+        return None;
+    }
+    Some(Endpoint::Unix {
+        path,
+        mode: DEFAULT_MODE,
+    })
+}
+
+/// A host and a port; whether the host is one of this machine's shows when it is bound.
+pub(super) fn is_address(section: &Section<'_>, addr: &str, place: &Place) -> bool {
+    let port = addr.rsplit_once(':').filter(|(host, _)| !host.is_empty());
+    let good = port.is_some_and(|(_, port)| port.parse::<u16>().is_ok());
+    if !good {
+        let help = "a host and a port, such as `\"127.0.0.1:9090\"` or `\"[::]:9090\"`";
+        let message = format!("`{addr}` is not an address");
+        section.bad(place, message, Some(help.into()));
+    }
+    good
+}
+
+fn read_mode(section: &mut Section<'_>) -> Option<(u32, Place)> {
+    let (text, place) = section.string("mode")?;
+    let mode = u32::from_str_radix(&text, 8).ok();
+    let Some(mode) = mode.filter(|mode| *mode <= 0o777 && text.len() >= 3) else {
+        let help = "three octal digits, such as `\"0660\"`";
+        section.bad(
+            &place,
+            format!("`{text}` is no permission"),
+            Some(help.into()),
+        );
+        return None;
+    };
+    Some((mode, place))
+}
+
+const TRANSPORTS: [(&str, Transport); 3] = [
+    ("framed", Transport::Framed),
+    ("unframed", Transport::Unframed),
+    ("header", Transport::Header),
+];
+const PROTOCOLS: [(&str, Protocol); 3] = [
+    ("binary", Protocol::Binary),
+    ("old_binary", Protocol::BinaryOld),
+    ("compact", Protocol::Compact),
+];
+
+fn read_shapes(section: &mut Section<'_>) -> Shapes {
+    let transports = read_words(section, "transports", &TRANSPORTS);
+    let protocols = read_words(section, "protocols", &PROTOCOLS);
+    Shapes::of(&transports, &protocols)
+}
+
+/// What the words of `key` stand for; all of them when it is not there.
+fn read_words<T: Copy>(
+    section: &mut Section<'_>,
+    key: &'static str,
+    known: &[(&'static str, T)],
+) -> Vec<T> {
+    let all = known.iter().map(|(_, meaning)| *meaning);
+    let Some((words, place)) = section.strings(key) else {
+        return all.collect();
+    };
+    let words_known = || list(known.iter().map(|(word, _)| *word));
+    if words.is_empty() {
+        section.bad(
+            &place,
+            "nothing would be taken",
+            Some(format!("some of {}", words_known())),
+        );
+    }
+    let mut meanings = Vec::new();
+    for word in &words {
+        match known.iter().find(|(known, _)| known == word) {
+            Some((_, meaning)) => meanings.push(*meaning),
+            None => section.bad(
+                &place,
+                format!("`{word}` is not known here"),
+                Some(format!("one of {}", words_known())),
+            ),
+        }
+    }
+    meanings
+}

@@ -1,0 +1,225 @@
+//! Opens listening sockets: TCP ports, and Unix sockets with their files.
+//!
+//! Each loop gets a socket of each listener. A file that a server left behind is removed when nobody answers on it, and
+//! ours is removed with its [`Opened`], unless somebody has put another in its place.
+
+use std::fmt;
+use std::fs;
+use std::io;
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+
+use socket2::{Domain, Protocol, SockAddr, Socket, Type};
+use tracing::warn;
+
+use crate::config::Endpoint;
+
+/// Connections that the kernel may hold for us.
+const BACKLOG: i32 = 1024;
+
+/// Where a listener listens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Address {
+    /// A port.
+    Tcp(SocketAddr),
+    /// A file.
+    Unix(PathBuf),
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Address::Tcp(addr) => addr.fmt(f),
+            Address::Unix(path) => write!(f, "unix://{}", path.display()),
+        }
+    }
+}
+
+/// One listening socket.
+pub(super) enum ListeningSocket {
+    Tcp(std::net::TcpListener),
+    Unix(UnixListener),
+}
+
+/// A listener's sockets, one per loop.
+pub(super) struct Opened {
+    pub(super) address: Address,
+    pub(super) sockets: Vec<ListeningSocket>,
+    /// Removes the file, if there is one.
+    _file: Option<SocketFile>,
+}
+
+/// Opens `endpoint` for that many loops.
+pub(super) fn open(endpoint: &Endpoint, loops: usize) -> io::Result<Opened> {
+    let opened = match endpoint {
+        Endpoint::Tcp(listen) => open_tcp(listen, loops),
+        Endpoint::Unix { path, mode } => open_unix(path, *mode, loops),
+    };
+    opened.map_err(|err| io::Error::new(err.kind(), format!("can't listen on `{endpoint}`: {err}")))
+}
+
+/// A port of its own, which nobody else listens on.
+pub(super) fn open_port(listen: &str) -> io::Result<std::net::TcpListener> {
+    let opened = open(&Endpoint::Tcp(listen.to_owned()), 1)?;
+    match opened.sockets.into_iter().next() {
+        Some(ListeningSocket::Tcp(socket)) => Ok(socket),
+        _ => Err(io::ErrorKind::Other.into()),
+    }
+}
+
+/// One listening socket per loop, all on one port: the kernel spreads connections among them.
+fn open_tcp(listen: &str, loops: usize) -> io::Result<Opened> {
+    let mut addr = listen
+        .to_socket_addrs()?
+        .next()
+        .ok_or(io::ErrorKind::AddrNotAvailable)?;
+    let mut sockets = Vec::with_capacity(loops);
+    for _ in 0..loops {
+        let socket = listen_on(addr, loops > 1)?;
+        // Port 0 was a question; the others take the port that the first one got.
+        addr = socket.local_addr()?;
+        sockets.push(ListeningSocket::Tcp(socket));
+    }
+    Ok(Opened {
+        address: Address::Tcp(addr),
+        sockets,
+        _file: None,
+    })
+}
+
+fn listen_on(addr: SocketAddr, shared: bool) -> io::Result<std::net::TcpListener> {
+    let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    if shared {
+        socket.set_reuse_port(true)?;
+    }
+    socket.set_nonblocking(true)?;
+    socket.bind(&addr.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
+/// One listening socket whose connections the loops take in turns.
+fn open_unix(path: &Path, mode: u32, loops: usize) -> io::Result<Opened> {
+    remove_stale(path)?;
+    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&SockAddr::unix(path)?)?;
+    let file = SocketFile::new(path)?;
+    // Nobody can connect before the socket listens, so nobody finds it with other permissions.
+    fs::set_permissions(path, fs::Permissions::from_mode(mode))?;
+    socket.listen(BACKLOG)?;
+    let first = UnixListener::from(OwnedFd::from(socket));
+    let mut sockets = Vec::with_capacity(loops);
+    for _ in 1..loops {
+        sockets.push(ListeningSocket::Unix(first.try_clone()?));
+    }
+    sockets.push(ListeningSocket::Unix(first));
+    Ok(Opened {
+        address: Address::Unix(path.to_owned()),
+        sockets,
+        _file: Some(file),
+    })
+}
+
+/// Removes a socket's file that nobody listens on. What is no socket is left, and so is one that answers.
+fn remove_stale(path: &Path) -> io::Result<()> {
+    let found = match fs::symlink_metadata(path) {
+        Ok(found) => found,
+        Err(err) if err.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(err) => return Err(err),
+    };
+    if !found.file_type().is_socket() {
+        let message = "there is a file of that name, which is no socket";
+        return Err(io::Error::new(io::ErrorKind::AddrInUse, message));
+    }
+    match UnixStream::connect(path) {
+        Err(err) if err.kind() == io::ErrorKind::ConnectionRefused => fs::remove_file(path),
+        Ok(_) => Err(io::Error::new(
+            io::ErrorKind::AddrInUse,
+            "another server answers there",
+        )),
+        Err(err) => Err(err),
+    }
+}
+
+/// The file of a socket of ours.
+struct SocketFile {
+    path: PathBuf,
+    /// Device and number: what tells it from another of that name.
+    identity: (u64, u64),
+}
+
+impl SocketFile {
+    fn new(path: &Path) -> io::Result<Self> {
+        Ok(SocketFile {
+            path: path.to_owned(),
+            identity: identity(path)?,
+        })
+    }
+}
+
+fn identity(path: &Path) -> io::Result<(u64, u64)> {
+    let found = fs::symlink_metadata(path)?;
+    Ok((found.dev(), found.ino()))
+}
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        if identity(&self.path).is_ok_and(|now| now == self.identity)
+            && let Err(err) = fs::remove_file(&self.path)
+        {
+            warn!(path = %self.path.display(), error = %err, "can't remove the socket's file");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn unix(path: &Path) -> Endpoint {
+        Endpoint::Unix {
+            path: path.to_owned(),
+            mode: 0o640,
+        }
+    }
+
+    #[test]
+    fn a_sockets_file_has_its_mode_and_goes_with_it() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = folder.path().join("socket");
+        let opened = open(&unix(&path), 2).expect("a free path");
+        assert_eq!(opened.sockets.len(), 2);
+        let mode = fs::metadata(&path)
+            .expect("it is there")
+            .permissions()
+            .mode();
+        assert_eq!(mode & 0o777, 0o640);
+        drop(UnixStream::connect(&path).expect("it listens"));
+        let err = open(&unix(&path), 1).map(drop).expect_err("it is taken");
+        assert!(err.to_string().contains("another server answers"), "{err}");
+        drop(opened);
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn a_file_left_behind_is_replaced_and_any_other_is_not() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = folder.path().join("socket");
+        // The library's listener leaves its file.
+        drop(UnixListener::bind(&path).expect("a free path"));
+        assert!(path.exists());
+        let opened = open(&unix(&path), 1).expect("nobody answers");
+        // Somebody else's file of that name is not ours to remove.
+        fs::remove_file(&path).expect("it is there");
+        fs::write(&path, "text").expect("the folder is ours");
+        drop(opened);
+        assert_eq!(fs::read_to_string(&path).expect("it is there"), "text");
+        let err = open(&unix(&path), 1).map(drop).expect_err("a file");
+        assert!(err.to_string().contains("no socket"), "{err}");
+    }
+}

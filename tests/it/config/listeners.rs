@@ -1,0 +1,84 @@
+//! Mistakes in `server.listen` and `[[server.listeners]]`.
+
+use super::after;
+
+/// What an operator reads of one listener with these keys.
+#[track_caller]
+fn of_listener(keys: &str) -> String {
+    after(
+        "[backends.ops]",
+        &format!("[[server.listeners]]\n{keys}\n\n[backends.ops]"),
+    )
+}
+
+#[test]
+fn a_socket_without_a_name() {
+    insta::assert_snapshot!(of_listener(r#"listen = "unix://""#), @r#"
+    error[config.bad_value]: `server.listeners[0].listen`: `unix://` names no file
+     --> tributary.toml:5:10
+      |
+    5 | listen = "unix://"
+      |          ^^^^^^^^^
+      |
+      = help: a path, such as `"unix:///run/tributary.sock"`
+    "#);
+}
+
+#[test]
+fn a_word_that_is_no_transport() {
+    insta::assert_snapshot!(of_listener("listen = \":::9090\"\ntransports = [\"theader\"]"), @r#"
+    error[config.bad_value]: `server.listeners[0].transports`: `theader` is not known here
+     --> tributary.toml:6:14
+      |
+    6 | transports = ["theader"]
+      |              ^^^^^^^^^^^
+      |
+      = help: one of `framed`, `unframed`, `header`
+    "#);
+}
+
+#[test]
+fn other_mistakes() {
+    let long = format!(r#"listen = "unix:///{}""#, "x".repeat(120));
+    for (keys, says) in [
+        ("", "`listen` is missing"),
+        (&*long, "a Unix socket's path has at most 100 bytes"),
+        (r#"listen = "9090""#, "`9090` is not an address"),
+        (
+            "listen = \":::1\"\nmode = \"0600\"",
+            "only a Unix socket has permissions",
+        ),
+        (
+            "listen = \"unix:///s\"\nmode = \"660u\"",
+            "`660u` is no permission",
+        ),
+        (
+            "listen = \"unix:///s\"\nmode = \"1777\"",
+            "`1777` is no permission",
+        ),
+        (
+            "listen = \"unix:///s\"\nmode = 660",
+            "expected a string, found an integer",
+        ),
+        (
+            "listen = \":::1\"\nprotocols = []",
+            "nothing would be taken",
+        ),
+        (
+            "listen = \":::1\"\nidle_timeuot = \"1s\"",
+            "did you mean `idle_timeout`",
+        ),
+    ] {
+        let problems = of_listener(keys);
+        assert!(problems.contains(says), "{keys}: {problems}");
+        assert_eq!(problems.matches("error[").count(), 1, "{problems}");
+    }
+    let server = |keys: &str| after("[server]", &format!("[server]\n{keys}"));
+    let one = server("listeners = { listen = \":::1\" }");
+    assert!(one.contains("expected an array of tables"), "{one}");
+    let number = server("listeners = [9090]");
+    assert!(
+        number.contains("`server.listeners[0]`: expected a table"),
+        "{number}"
+    );
+}

@@ -1,0 +1,141 @@
+//! Several listeners of one server, each with its own terms, and Unix sockets.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::os::unix::fs::PermissionsExt as _;
+
+use crate::calls::{CONFIG, FILES, message};
+use crate::support::{Tributary, Wire, bytes};
+
+const CALL: u8 = 1;
+
+/// The airports' server with further keys in `[server]`.
+fn serve(keys: &str) -> Tributary {
+    let config = CONFIG.replace("[server]", &format!("[server]\n{keys}"));
+    Tributary::start(&config, &FILES)
+}
+
+#[track_caller]
+fn assert_serves<S: Read + Write>(wire: &mut Wire<S>) {
+    wire.send_frame(&message(CALL, "get", 1, "JFK"));
+    let reply = wire.read_frame();
+    let text = String::from_utf8_lossy(&reply);
+    assert!(text.contains("Kennedy"), "{text}");
+}
+
+#[test]
+fn a_port_and_a_unix_socket_serve_the_same() {
+    let server = serve(r#"listeners = [{ listen = "unix://socket", mode = "0640" }]"#);
+    let path = server.folder().join("socket");
+    assert_serves(&mut server.connect());
+    let mut wire = Wire::connect_unix(&path);
+    assert_serves(&mut wire);
+    let mode = fs::metadata(&path)
+        .expect("it is there")
+        .permissions()
+        .mode();
+    assert_eq!(mode & 0o777, 0o640);
+    // A call that is on its way is answered; then the connection ends, and with it the file.
+    wire.send_frame(&message(CALL, "slow", 2, "LAX"));
+    let (status, log, folder) = server.stop_in("TERM");
+    assert!(status.success(), "{log}");
+    assert!(
+        log.contains(&format!("addr=unix://{}", path.display())),
+        "{log}"
+    );
+    let reply = wire.read_frame();
+    assert!(String::from_utf8_lossy(&reply).contains("Los Angeles"));
+    assert!(folder.path().exists() && !path.exists());
+}
+
+#[test]
+fn several_loops_share_a_unix_socket() {
+    let server = serve("workers = 3\nlisteners = [{ listen = \"unix://socket\" }]");
+    let path = server.folder().join("socket");
+    let mut wires: Vec<_> = (0..20).map(|_| Wire::connect_unix(&path)).collect();
+    for wire in &mut wires {
+        assert_serves(wire);
+    }
+}
+
+#[test]
+fn a_listener_takes_only_the_shapes_it_says() {
+    let mut server = serve(
+        r#"listeners = [
+            { listen = "127.0.0.1:0", transports = ["framed"] },
+            { listen = "127.0.0.1:0", transports = ["header"], protocols = ["compact"] },
+        ]"#,
+    );
+    let (framed, header) = (server.next_port(), server.next_port());
+    let get = message(CALL, "get", 1, "JFK");
+    assert_serves(&mut server.connect());
+    assert_serves(&mut Wire::connect(framed));
+    let mut unframed = Wire::connect(framed);
+    unframed.send(&get);
+    assert_eq!(unframed.read_to_end(), b"");
+    let mut plain = Wire::connect(header);
+    plain.send_frame(&get);
+    assert_eq!(plain.read_to_end(), b"");
+    // A frame of the wrong protocol is answered, since its header says whom.
+    let mut wire = Wire::connect(header);
+    wire.send_frame(
+        &[
+            &bytes("0f ff 00 00 00 00 00 01 00 01 00 00 00 00")[..],
+            &get,
+        ]
+        .concat(),
+    );
+    let reply = wire.read_frame();
+    let text = String::from_utf8_lossy(&reply);
+    assert!(text.contains("wire.unknown_protocol"), "{text}");
+    let compact =
+        bytes("0f ff 00 00 00 00 00 02 00 01 02 00 00 00 82 21 01 03 'get' 18 03 'LAX' 00");
+    wire.send_frame(&compact);
+    let reply = wire.read_frame();
+    assert!(String::from_utf8_lossy(&reply).contains("Los Angeles"));
+    let (_, log) = server.stop("TERM");
+    assert!(
+        log.contains("unframed binary is not taken on this listener"),
+        "{log}"
+    );
+    assert!(
+        log.contains("framed binary is not taken on this listener"),
+        "{log}"
+    );
+}
+
+#[test]
+fn a_full_listener_leaves_room_on_the_others() {
+    let server = serve(r#"listeners = [{ listen = "unix://socket", connections_max = 1 }]"#);
+    let path = server.folder().join("socket");
+    let mut first = Wire::connect_unix(&path);
+    assert_serves(&mut first);
+    assert_eq!(Wire::connect_unix(&path).read_to_end(), b"");
+    assert_serves(&mut server.connect());
+    assert_serves(&mut first);
+}
+
+#[test]
+fn the_limit_of_the_loop_holds_for_all_listeners_together() {
+    let config = CONFIG.replace("limits = { ", "limits = { connections_max = 2, ");
+    let config = config.replace(
+        "[server]",
+        "[server]\nlisteners = [{ listen = \"unix://socket\" }]",
+    );
+    let server = Tributary::start(&config, &FILES);
+    let path = server.folder().join("socket");
+    let (mut one, mut two) = (server.connect(), Wire::connect_unix(&path));
+    assert_serves(&mut one);
+    assert_serves(&mut two);
+    assert_eq!(Wire::connect_unix(&path).read_to_end(), b"");
+    assert_eq!(server.connect().read_to_end(), b"");
+}
+
+#[test]
+fn a_server_that_ended_at_once_leaves_a_file_that_the_next_one_replaces() {
+    let first = serve(r#"listeners = [{ listen = "unix://socket" }]"#);
+    let folder = first.kill();
+    assert!(folder.path().join("socket").exists());
+    let second = Tributary::serve(folder, &[]);
+    assert_serves(&mut Wire::connect_unix(&second.folder().join("socket")));
+}

@@ -116,6 +116,7 @@ codes! {
     ServerOverloaded "server.overloaded" Server true "the server has as many calls in flight as it allows";
     WireUnknownTransform "wire.unknown_transform" Client false "the frame is transformed in a way that is not taken here";
     WireUnknownProtocol "wire.unknown_protocol" Client false "the frame holds a protocol that is not taken here";
+    WireHandshake "wire.handshake" Client false "the TLS handshake failed";
 }
 
 impl fmt::Display for Code {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::section::{Place, Section, list};
 use super::server::LimitsConfig;
+use super::tls::{ListenerTls, read_tls};
 use crate::thrift::{Protocol, Shapes, Transport};
 
 /// The longest path of a Unix socket that all systems take.
@@ -14,7 +15,7 @@ const PATH_BYTES_MAX: usize = 100;
 const LISTENERS_MAX: usize = 32;
 
 /// Where clients connect, and what they may do there.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct ListenerConfig {
     /// The address or path.
     pub endpoint: Endpoint,
@@ -25,6 +26,18 @@ pub struct ListenerConfig {
     pub idle_timeout: Duration,
     /// What clients may speak. Default everything.
     pub shapes: Shapes,
+    /// Only for a port. Default: none.
+    pub tls: Option<ListenerTls>,
+}
+
+impl ListenerConfig {
+    /// Whether a reload can go from one to the other: only what `tls` says may differ.
+    pub fn is_like(&self, other: &Self) -> bool {
+        let parts = |config: &Self| (config.connections_max, config.idle_timeout, config.shapes);
+        self.endpoint == other.endpoint
+            && parts(self) == parts(other)
+            && self.tls.is_some() == other.tls.is_some()
+    }
 }
 
 /// An address or a path.
@@ -67,6 +80,7 @@ pub(super) fn read_listeners(
         connections_max: limits.connections_max,
         idle_timeout: limits.idle_timeout,
         shapes: Shapes::default(),
+        tls: None,
     });
     let further = further
         .into_iter()
@@ -87,7 +101,14 @@ fn read_listener(mut section: Section<'_>, limits: &LimitsConfig) -> Option<List
             .timeout("idle_timeout")
             .unwrap_or(limits.idle_timeout),
         shapes: read_shapes(&mut section),
+        tls: None,
     };
+    let tls_place = section.place_of("tls");
+    let tls = read_tls(&mut section);
+    if let (Some(Endpoint::Unix { .. }), Some(place)) = (&endpoint, tls_place) {
+        let help = "who may connect to a Unix socket is for `mode` to say";
+        section.bad(&place, "a Unix socket has no TLS", Some(help.into()));
+    }
     let endpoint = match (endpoint, mode) {
         (Some(Endpoint::Unix { path, .. }), Some((mode, _))) => Some(Endpoint::Unix { path, mode }),
         (Some(Endpoint::Tcp(_)), Some((_, place))) => {
@@ -104,6 +125,7 @@ fn read_listener(mut section: Section<'_>, limits: &LimitsConfig) -> Option<List
     section.finish();
     Some(ListenerConfig {
         endpoint: endpoint?,
+        tls,
         ..listener
     })
 }

@@ -6,6 +6,7 @@ mod typed; // durations, sizes, words, numbers
 mod secret; // `env:` and `file:`
 mod pem; // certificates and keys
 mod file;
+mod tls;
 mod listener;
 mod server;
 mod admin;
@@ -23,5 +24,6 @@ pub use section::{Document, Place, Section, list};
 #[cfg(test)]
 pub(crate) use section::{document, document_at, whole};
 pub use server::{LimitsConfig, ServerConfig};
+pub use tls::ListenerTls;
 pub use typed::{integer, to_value};
 pub use views::{UseEntry, ViewEntry, WhenEntry, WithEntry};

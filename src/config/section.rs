@@ -94,6 +94,15 @@ impl<'d> Section<'d> {
             .collect()
     }
 
+    /// Where the value of `key` stands, if it is there and was not taken yet.
+    pub fn place_of(&self, key: &str) -> Option<Place> {
+        let value = self.table.get(key)?;
+        Some(Place {
+            key: join(&self.place.key, key),
+            span: value.span(),
+        })
+    }
+
     /// Takes the raw value of `key` and its place.
     pub fn take(&mut self, key: &'static str) -> Option<(DeValue<'d>, Place)> {
         if !self.asked.contains(&key) {

@@ -44,6 +44,10 @@ pub struct LimitsConfig {
     pub calls_max: usize,
     /// How long the rest of a begun message may take. Default 5 s.
     pub frame_timeout: Duration,
+    /// TLS handshakes at a time, per loop; further ones wait for their turn. Default 64.
+    pub handshakes_max: usize,
+    /// How long a TLS handshake may take, its turn included. Default 5 s.
+    pub handshake_timeout: Duration,
     /// How long a connection may be silent. Default 10 min.
     pub idle_timeout: Duration,
     /// How long a client may take no byte of a reply. Default 10 s.
@@ -60,6 +64,8 @@ impl Default for LimitsConfig {
             connections_max: 4096,
             calls_max: 8192,
             frame_timeout: Duration::from_secs(5),
+            handshakes_max: 64,
+            handshake_timeout: Duration::from_secs(5),
             idle_timeout: Duration::from_mins(10),
             write_timeout: Duration::from_secs(10),
         }
@@ -127,6 +133,8 @@ fn read_limits(mut section: Section<'_>) -> LimitsConfig {
         connections_max: section.count("connections_max", default.connections_max, 1_000_000),
         calls_max: section.count("calls_max", default.calls_max, 1_000_000),
         frame_timeout: time(&mut section, "frame_timeout", default.frame_timeout),
+        handshakes_max: section.count("handshakes_max", default.handshakes_max, 10_000),
+        handshake_timeout: time(&mut section, "handshake_timeout", default.handshake_timeout),
         idle_timeout: time(&mut section, "idle_timeout", default.idle_timeout),
         write_timeout: time(&mut section, "write_timeout", default.write_timeout),
     };

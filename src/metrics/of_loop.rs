@@ -48,6 +48,8 @@ words! {
         Idle "idle",
         /// Its client did not send or take bytes in time.
         TooSlow "too_slow",
+        /// Its client did not get through the TLS handshake.
+        Handshake "handshake",
         /// `connections_max` were open.
         Refused "refused",
     }

@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::sync::Semaphore;
 use tokio::time::{Instant, Sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info};
@@ -40,6 +41,8 @@ pub(super) struct OfLoop {
     pub(super) metrics: Rc<LoopMetrics>,
     /// Of all its listeners together.
     pub(super) connections_max: usize,
+    /// Turns of TLS handshakes.
+    pub(super) handshakes: Semaphore,
 }
 
 /// What a listener's connections may do.

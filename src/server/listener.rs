@@ -15,6 +15,7 @@ use tracing::{Instrument, debug_span, warn};
 
 use super::connection::{self, OfLoop, Terms};
 use super::socket::ListeningSocket;
+use super::tls::Tls;
 use crate::config::{LimitsConfig, ListenerConfig};
 use crate::metrics::Closed;
 
@@ -25,6 +26,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 pub(super) struct Listener {
     socket: Socket,
     terms: Rc<Terms>,
+    tls: Option<Rc<Tls>>,
 }
 
 /// The connections of a loop, by listener: what it has open, and what a drain waits for.
@@ -65,7 +67,13 @@ impl Listener {
         Ok(Listener {
             socket,
             terms: Rc::new(terms),
+            tls: config.tls.as_ref().map(|tls| Rc::new(Tls::new(tls))),
         })
+    }
+
+    /// What its `tls` says, for a reload to replace.
+    pub(super) fn tls(&self) -> Option<Rc<Tls>> {
+        self.tls.clone()
     }
 
     /// Accepts until the shutdown, and then listens no longer. The loop's listeners, of which it is the `at`th,
@@ -100,20 +108,42 @@ impl Listener {
     fn serve(&self, stream: Stream, connections: &TaskTracker, of_loop: &Rc<OfLoop>) {
         let span = debug_span!("connection", peer = %stream.peer());
         let (terms, of_loop) = (Rc::clone(&self.terms), Rc::clone(of_loop));
+        let tls = self.tls.clone();
         let serving = async move {
-            match stream {
-                Stream::Tcp(mut stream, _) => {
+            match (stream, tls) {
+                // Apart, so that the connections without TLS need no room for its state.
+                (Stream::Tcp(stream, _), Some(tls)) => {
+                    Box::pin(serve_encrypted(stream, &tls, &terms, &of_loop)).await;
+                }
+                (Stream::Tcp(mut stream, _), None) => {
                     // Replies are written whole; waiting to fill a packet would only delay them.
                     let _best_effort = stream.set_nodelay(true);
                     connection::serve(stream.split(), &terms, &of_loop).await;
                 }
-                Stream::Unix(mut stream) => {
+                (Stream::Unix(mut stream), _) => {
                     connection::serve(stream.split(), &terms, &of_loop).await;
                 }
             }
         };
         connections.spawn_local(serving.instrument(span));
     }
+}
+
+async fn serve_encrypted(stream: TcpStream, tls: &Tls, terms: &Terms, of_loop: &OfLoop) {
+    let _best_effort = stream.set_nodelay(true);
+    let within = terms.limits.handshake_timeout;
+    let accepted = tls.accept(stream, &of_loop.handshakes, within, &of_loop.metrics);
+    // A client that is still shaking hands has made no call: a drain need not wait for it.
+    let accepted = of_loop.shutdown.run_until_cancelled(accepted).await;
+    let Some(stream) = accepted else {
+        return of_loop.metrics.closed(Closed::Drained);
+    };
+    let Some(stream) = stream else {
+        return;
+    };
+    let (mut reader, mut writer) = tokio::io::split(stream);
+    connection::serve((&mut reader, &mut writer), terms, of_loop).await;
+    reader.unsplit(writer).say_goodbye().await;
 }
 
 impl Socket {

@@ -9,6 +9,7 @@ mod embed;
 mod listener;
 mod signals;
 mod socket;
+mod tls;
 
 use std::io;
 use std::net::SocketAddr;
@@ -16,13 +17,13 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use tokio::runtime::{Builder, LocalOptions, LocalRuntime};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::{info, warn};
 
 use crate::admin::Admin;
-use crate::config::{LimitsConfig, ListenerConfig, Program};
+use crate::config::{Endpoint, LimitsConfig, ListenerConfig, Program};
 use crate::guard::{BLOCKING_MAX, Random};
 use crate::metrics::{LoopMetrics, Metrics};
 use crate::service::{Current, Service};
@@ -30,6 +31,7 @@ use connection::OfLoop;
 use listener::Listener;
 use signals::Signals;
 use socket::ListeningSocket;
+use tls::Tls;
 
 pub use embed::{Running, Server, StartError};
 pub use socket::Address;
@@ -176,15 +178,18 @@ impl Worker {
         .await;
         let current = Current::new(service);
         let listeners = listeners(self.sockets, &program.listeners, limits)?;
+        let renewing = renewing(&listeners, &program.listeners);
         let reloading = tokio::task::spawn_local({
             let current = Rc::clone(&current);
             let metrics = Rc::clone(&metrics);
             async move {
                 while self.programs.changed().await.is_ok() {
                     let program = Arc::clone(&self.programs.borrow_and_update());
+                    let renewed = Arc::clone(&program);
                     let service =
                         Service::open(program, limits, Random::from_process(), &metrics).await;
                     current.replace(service);
+                    renew(&renewing, &renewed.listeners);
                     info!("serving the reloaded configuration");
                 }
             }
@@ -195,6 +200,7 @@ impl Worker {
             shutdown: self.shutdown,
             metrics,
             connections_max: limits.connections_max,
+            handshakes: Semaphore::new(limits.handshakes_max),
         });
         let connections = listener::accept(listeners, &of_loop).await;
         reloading.abort();
@@ -204,6 +210,24 @@ impl Worker {
             warn!(open = connections.len(), "drain timed out");
         }
         Ok(())
+    }
+}
+
+/// What a reload may replace: the `tls` of listeners that have it.
+fn renewing(listeners: &[Listener], configs: &[ListenerConfig]) -> Vec<(Endpoint, Rc<Tls>)> {
+    let pairs = listeners.iter().zip(configs);
+    pairs
+        .filter_map(|(listener, config)| Some((config.endpoint.clone(), listener.tls()?)))
+        .collect()
+}
+
+fn renew(renewing: &[(Endpoint, Rc<Tls>)], configs: &[ListenerConfig]) {
+    for (endpoint, tls) in renewing {
+        // Whether there is TLS at all takes effect at the next start, as does where a listener listens.
+        let mut same = configs.iter().filter(|config| config.endpoint == *endpoint);
+        if let Some(now) = same.find_map(|config| config.tls.as_ref()) {
+            tls.replace(now);
+        }
     }
 }
 

@@ -57,7 +57,9 @@ impl Signals {
         };
         reloads.count(Reloaded::Ok as usize);
         let started = &self.started;
-        let listener = program.listeners != started.listeners
+        let pairs = program.listeners.iter().zip(&started.listeners);
+        let listener = program.listeners.len() != started.listeners.len()
+            || pairs.into_iter().any(|(now, then)| !now.is_like(then))
             || program.workers != started.workers
             || program.admin != started.admin;
         if listener || program.limits != started.limits {

@@ -5,6 +5,7 @@
 
 mod server;
 mod listeners;
+mod tls;
 mod backends;
 mod lookups;
 mod views;

@@ -11,6 +11,7 @@ mod postgres;
 mod mysql;
 mod process;
 mod redis;
+mod tls;
 mod tributary;
 mod wire;
 
@@ -22,5 +23,6 @@ pub(crate) use mysql::Mysql;
 pub(crate) use postgres::Postgres;
 pub(crate) use process::{PATIENCE, run, send_signal, wait_for_line};
 pub(crate) use redis::{Redis, free_port};
+pub(crate) use tls::{Authority, Identity, TlsClient, TlsWire};
 pub(crate) use tributary::Tributary;
 pub(crate) use wire::{Wire, bytes};

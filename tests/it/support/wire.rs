@@ -29,6 +29,27 @@ impl Wire<UnixStream> {
 }
 
 impl<S: Read + Write> Wire<S> {
+    /// Over a stream that is connected.
+    pub(crate) fn over(stream: S) -> Self {
+        Wire(stream)
+    }
+
+    /// As [`Wire::send_frame`], where the server may not take it.
+    pub(crate) fn try_send_frame(&mut self, message: &[u8]) -> std::io::Result<()> {
+        let len = u32::try_from(message.len()).expect("a small message");
+        self.0.write_all(&[&len.to_be_bytes(), message].concat())?;
+        self.0.flush()
+    }
+
+    /// As [`Wire::read_frame`], where the server may not answer.
+    pub(crate) fn try_read_frame(&mut self) -> std::io::Result<Vec<u8>> {
+        let mut len = [0; 4];
+        self.0.read_exact(&mut len)?;
+        let mut message = vec![0; u32::from_be_bytes(len) as usize];
+        self.0.read_exact(&mut message)?;
+        Ok(message)
+    }
+
     /// Sends bytes as they are.
     pub(crate) fn send(&mut self, bytes: &[u8]) {
         self.0.write_all(bytes).expect("the server takes bytes");

@@ -1,0 +1,150 @@
+//! Reads `tls = { .. }` of a listener: what its clients see, and what they have to show.
+//!
+//! The files are read with the configuration, at each reload again.
+
+use std::fmt;
+use std::sync::Arc;
+
+use rustls::crypto::{CryptoProvider, ring};
+use rustls::server::WebPkiClientVerifier;
+use rustls::server::danger::ClientCertVerifier;
+use rustls::{RootCertStore, ServerConfig, SupportedProtocolVersion, version};
+
+use super::section::{Section, list};
+use crate::error::Code;
+
+/// TLS of a listener.
+#[derive(Clone)]
+pub struct ListenerTls {
+    /// As rustls wants it.
+    pub server: Arc<ServerConfig>,
+    /// Clients may or must show certificates.
+    pub knows_clients: bool,
+}
+
+impl fmt::Debug for ListenerTls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ListenerTls")
+            .field("knows_clients", &self.knows_clients)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Which clients show a certificate.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Client {
+    Off,
+    Optional,
+    Required,
+}
+
+/// Takes the key `tls`, which has its problems reported; `Some` when it is there and right.
+pub(super) fn read_tls(section: &mut Section<'_>) -> Option<ListenerTls> {
+    let mut table = section.section("tls")?;
+    for (key, example) in [
+        ("certificate", "certificate = \"server.pem\""),
+        ("key", "key = \"server.key\""),
+    ] {
+        if !table.has(key) {
+            table.missing(key, example);
+        }
+    }
+    let certificates = table.certificates("certificate");
+    let key = table.private_key("key");
+    let clients = read_clients(&mut table);
+    let versions = read_versions(&mut table);
+    let server = certificates.zip(key).and_then(|(certificates, key)| {
+        let (verifier, knows_clients) = clients?;
+        let server = ServerConfig::builder_with_provider(provider())
+            .with_protocol_versions(&versions)
+            .expect("ring speaks TLS 1.2 and 1.3")
+            .with_client_cert_verifier(verifier)
+            .with_single_cert(certificates.der, key.der.clone_key());
+        match server {
+            Ok(server) => Some(ListenerTls {
+                server: Arc::new(server),
+                knows_clients,
+            }),
+            Err(err) => {
+                let message = format!("the key does not go with the certificate: {err}");
+                table.bad(&key.place, message, None);
+                None
+            }
+        }
+    });
+    table.finish();
+    server
+}
+
+fn provider() -> Arc<CryptoProvider> {
+    Arc::new(ring::default_provider())
+}
+
+/// What verifies clients, and whether it lets them say who they are; `None` with problems.
+fn read_clients(table: &mut Section<'_>) -> Option<(Arc<dyn ClientCertVerifier>, bool)> {
+    let has_ca = table.has("client_ca");
+    let ca = table.certificates("client_ca");
+    let client = match table.word("client", &["required", "optional", "off"]) {
+        Some(("required", _)) => Client::Required,
+        Some(("optional", _)) => Client::Optional,
+        Some((_, place)) => {
+            if has_ca {
+                let help = "leave out one of `client_ca` and `client = \"off\"`";
+                table.bad(
+                    &place,
+                    "nobody is verified with `client_ca`",
+                    Some(help.into()),
+                );
+                return None;
+            }
+            Client::Off
+        }
+        None if has_ca => Client::Required,
+        None => Client::Off,
+    };
+    if client == Client::Off {
+        return Some((WebPkiClientVerifier::no_client_auth(), false));
+    }
+    if !has_ca {
+        table.missing("client_ca", "client_ca = \"clients.pem\"");
+    }
+    let ca = ca?;
+    let mut roots = RootCertStore::empty();
+    for certificate in &ca.der {
+        if let Err(err) = roots.add(certificate.clone()) {
+            table.bad(&ca.place, format!("not a usable certificate: {err}"), None);
+            return None;
+        }
+    }
+    let builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider());
+    let builder = match client {
+        Client::Optional => builder.allow_unauthenticated(),
+        Client::Required | Client::Off => builder,
+    };
+    match builder.build() {
+        Ok(verifier) => Some((verifier, true)),
+        Err(err) => {
+            table.bad(&ca.place, format!("no client can be verified: {err}"), None);
+            None
+        }
+    }
+}
+
+const VERSIONS: [(&str, &SupportedProtocolVersion); 2] =
+    [("1.3", &version::TLS13), ("1.2", &version::TLS12)];
+
+/// TLS 1.3 unless the key says otherwise.
+fn read_versions(table: &mut Section<'_>) -> Vec<&'static SupportedProtocolVersion> {
+    let Some((words, place)) = table.strings("versions") else {
+        return vec![&version::TLS13];
+    };
+    let wanted = |word: &String| VERSIONS.iter().find(|(known, _)| known == word);
+    if words.is_empty() || words.iter().any(|word| wanted(word).is_none()) {
+        let help = format!("some of {}", list(VERSIONS.map(|(word, _)| word)));
+        let message = "not a list of versions of TLS";
+        (table.document()).problem(&place, Code::ConfigBadValue, message, Some(help));
+        return vec![&version::TLS13];
+    }
+    let known = words.iter().filter_map(wanted);
+    known.map(|(_, version)| *version).collect()
+}

@@ -1,0 +1,161 @@
+//! TLS on a listener: handshakes, whose number and time are bounded, and the stream behind them.
+//!
+//! In: an accepted socket and what the listener's `tls` says. Out: a stream that is as good as a socket's. Who does not get through is named in the log once.
+
+use std::cell::RefCell;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use rustls::{AlertDescription, Error as TlsError, ServerConfig};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+use tracing::info;
+
+use crate::config::ListenerTls;
+use crate::error::Code;
+use crate::metrics::{Closed, LoopMetrics};
+
+/// What may be encrypted and not yet taken by the client: so much has to be taken in `write_timeout`.
+const UNSENT_BYTES: usize = 16 * 1024;
+/// How long saying goodbye may take.
+const GOODBYE: Duration = Duration::from_secs(1);
+
+/// What a listener's `tls` says now; a reload may change it for those who connect later.
+pub(super) struct Tls(RefCell<Arc<ServerConfig>>);
+
+impl Tls {
+    pub(super) fn new(tls: &ListenerTls) -> Self {
+        Tls(RefCell::new(Arc::clone(&tls.server)))
+    }
+
+    pub(super) fn replace(&self, tls: &ListenerTls) {
+        self.0.replace(Arc::clone(&tls.server));
+    }
+
+    /// Shakes hands within `within`, waiting for a turn among the loop's handshakes included. `None`: the client did
+    /// not get through, which is logged and counted.
+    pub(super) async fn accept(
+        &self,
+        stream: TcpStream,
+        turns: &Semaphore,
+        within: Duration,
+        metrics: &LoopMetrics,
+    ) -> Option<Encrypted> {
+        let acceptor = TlsAcceptor::from(Arc::clone(&self.0.borrow()));
+        let shaken = timeout(within, async {
+            let _turn = turns.acquire().await;
+            acceptor.accept(stream).await
+        });
+        let (code, detail) = match shaken.await {
+            Ok(Ok(mut stream)) => {
+                stream.get_mut().1.set_buffer_limit(Some(UNSENT_BYTES));
+                return Some(Encrypted {
+                    stream,
+                    accepted: None,
+                });
+            }
+            Ok(Err(err)) => refusal(&err),
+            Err(_elapsed) => (Code::WireTimeout, "it took too long".to_owned()),
+        };
+        info!(%code, detail, "connection closed: no TLS handshake");
+        metrics.wire_error(code);
+        metrics.closed(Closed::Handshake);
+        None
+    }
+}
+
+/// What to say of a client that did not get through.
+fn refusal(err: &io::Error) -> (Code, String) {
+    let cause = err.get_ref().and_then(|err| err.downcast_ref::<TlsError>());
+    match cause {
+        Some(TlsError::InvalidMessage(_)) => {
+            let words =
+                "what came is not TLS, and this listener takes nothing else: connect with TLS";
+            (Code::WireUnrecognized, words.to_owned())
+        }
+        Some(TlsError::NoCertificatesPresented) => {
+            let words = "the client showed no certificate, which this listener's `client` requires";
+            (Code::WireHandshake, words.to_owned())
+        }
+        Some(TlsError::AlertReceived(alert)) if is_of_certificate(*alert) => {
+            let words =
+                format!("the client does not take this listener's `certificate`: {alert:?}");
+            (Code::WireHandshake, words)
+        }
+        _ => (Code::WireHandshake, err.to_string()),
+    }
+}
+
+fn is_of_certificate(alert: AlertDescription) -> bool {
+    use AlertDescription as Alert;
+    matches!(
+        alert,
+        Alert::UnknownCA
+            | Alert::BadCertificate
+            | Alert::UnsupportedCertificate
+            | Alert::CertificateExpired
+            | Alert::CertificateRevoked
+            | Alert::CertificateUnknown
+            | Alert::DecryptError
+    )
+}
+
+/// A stream whose writes count once their bytes are with the kernel.
+///
+/// The library takes bytes, encrypts them, and may keep them until it is flushed. A connection waits for its socket only
+/// while it has something to write; so here a write is not done before it is flushed. As anywhere, a
+/// write that is not done has to be asked for again with the same bytes.
+pub(super) struct Encrypted {
+    stream: TlsStream<TcpStream>,
+    /// Bytes of the write that is not done, once they are encrypted.
+    accepted: Option<usize>,
+}
+
+impl Encrypted {
+    /// Tells the client that this is the end, so that it need not think that it was cut off.
+    pub(super) async fn say_goodbye(&mut self) {
+        let _best_effort = timeout(GOODBYE, self.stream.shutdown()).await;
+    }
+}
+
+impl AsyncRead for Encrypted {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(cx, buffer)
+    }
+}
+
+impl AsyncWrite for Encrypted {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let accepted = match self.accepted {
+            Some(accepted) => accepted,
+            None => ready!(Pin::new(&mut self.stream).poll_write(cx, bytes))?,
+        };
+        self.accepted = Some(accepted);
+        ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
+        self.accepted = None;
+        Poll::Ready(Ok(accepted))
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}

@@ -1,0 +1,122 @@
+//! Certificates made on the spot, and connections with TLS.
+
+use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
+use std::sync::Arc;
+
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, SanType};
+use rustls::crypto::ring;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::{
+    ClientConfig, ClientConnection, RootCertStore, StreamOwned, SupportedProtocolVersion,
+};
+
+use super::process::PATIENCE;
+use super::wire::Wire;
+
+/// Somebody who signs certificates.
+pub(crate) struct Authority {
+    issuer: Issuer<'static, KeyPair>,
+    /// Its own certificate.
+    pub(crate) pem: String,
+}
+
+/// A certificate and its key, as files hold them.
+#[derive(Clone)]
+pub(crate) struct Identity {
+    pub(crate) certificate: String,
+    pub(crate) key: String,
+}
+
+impl Authority {
+    pub(crate) fn new() -> Self {
+        let key = KeyPair::generate().expect("a key");
+        let mut params = CertificateParams::new(Vec::new()).expect("no names");
+        // A name of its own, as authorities have.
+        let name = key
+            .public_key_raw()
+            .iter()
+            .map(|byte| format!("{byte:02x}"));
+        let name: String = name.take(16).collect();
+        params.distinguished_name.push(DnType::CommonName, name);
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let pem = params.self_signed(&key).expect("signed").pem();
+        Authority {
+            issuer: Issuer::new(params, key),
+            pem,
+        }
+    }
+
+    /// A certificate for a name: a URI if it has `://` in it, otherwise a host's.
+    pub(crate) fn issue(&self, name: &str) -> Identity {
+        let key = KeyPair::generate().expect("a key");
+        let mut params = CertificateParams::new(Vec::new()).expect("no names");
+        let text = name.try_into().expect("ASCII");
+        params.subject_alt_names = vec![if name.contains("://") {
+            SanType::URI(text)
+        } else {
+            SanType::DnsName(text)
+        }];
+        let signed = params.signed_by(&key, &self.issuer).expect("signed");
+        Identity {
+            certificate: signed.pem(),
+            key: key.serialize_pem(),
+        }
+    }
+}
+
+impl Identity {
+    /// Writes both files, named `name.pem` and `name.key`.
+    pub(crate) fn write(&self, folder: &Path, name: &str) {
+        let write = |ending: &str, text: &str| {
+            let path = folder.join(format!("{name}.{ending}"));
+            std::fs::write(path, text).expect("the folder is ours");
+        };
+        write("pem", &self.certificate);
+        write("key", &self.key);
+    }
+}
+
+/// A connection with TLS.
+pub(crate) type TlsWire = Wire<StreamOwned<ClientConnection, TcpStream>>;
+
+/// How a client does TLS: whom it trusts, who it is, and which versions it speaks.
+pub(crate) struct TlsClient(Arc<ClientConfig>);
+
+impl TlsClient {
+    /// Trusts that authority.
+    pub(crate) fn new(
+        trusted: &Authority,
+        identity: Option<&Identity>,
+        version: &'static SupportedProtocolVersion,
+    ) -> Self {
+        let mut roots = RootCertStore::empty();
+        let ca = CertificateDer::from_pem_slice(trusted.pem.as_bytes()).expect("PEM");
+        roots.add(ca).expect("a certificate");
+        let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_protocol_versions(&[version])
+            .expect("it is known")
+            .with_root_certificates(roots);
+        let config = match identity {
+            None => builder.with_no_client_auth(),
+            Some(identity) => {
+                let certificate = CertificateDer::from_pem_slice(identity.certificate.as_bytes());
+                let key = PrivateKeyDer::from_pem_slice(identity.key.as_bytes());
+                builder
+                    .with_client_auth_cert(vec![certificate.expect("PEM")], key.expect("PEM"))
+                    .expect("they go together")
+            }
+        };
+        TlsClient(Arc::new(config))
+    }
+
+    /// Connects to the host `server.test`; what fails in the handshake shows when something is read.
+    pub(crate) fn connect(&self, addr: SocketAddr) -> TlsWire {
+        let stream = TcpStream::connect(addr).unwrap_or_else(|err| panic!("{addr}: {err}"));
+        stream.set_read_timeout(Some(PATIENCE)).expect("not zero");
+        let name = ServerName::try_from("server.test").expect("a name");
+        let client = ClientConnection::new(Arc::clone(&self.0), name).expect("a configuration");
+        Wire::over(StreamOwned::new(client, stream))
+    }
+}

@@ -1,0 +1,230 @@
+//! Listeners with TLS, with certificates made here: who gets through, who does not, and what a reload changes.
+
+use std::net::SocketAddr;
+
+use rustls::version::{TLS12, TLS13};
+
+use crate::calls::{CONFIG, FILES, message};
+use crate::support::{Authority, Identity, TlsClient, TlsWire, Tributary, Wire};
+
+const CALL: u8 = 1;
+
+/// A server whose further listener has TLS with these keys, its authority, and where that listens.
+struct Secured {
+    server: Tributary,
+    authority: Authority,
+    addr: SocketAddr,
+}
+
+impl Secured {
+    fn start(keys: &str) -> Self {
+        Secured::start_with(keys, "")
+    }
+
+    /// With further keys for the limits.
+    fn start_with(keys: &str, limits: &str) -> Self {
+        let listener = format!(
+            r#"listeners = [{{ listen = "127.0.0.1:0", tls = {{ certificate = "server.pem", key = "server.key" {keys} }} }}]"#
+        );
+        let config = CONFIG
+            .replace("[server]", &format!("[server]\n{listener}"))
+            .replace("limits = { ", &format!("limits = {{ {limits}"));
+        let authority = Authority::new();
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let write = |name: &str, text: &str| {
+            std::fs::write(folder.path().join(name), text).expect("the folder is ours");
+        };
+        for (name, text) in FILES {
+            write(name, text);
+        }
+        write("tributary.toml", &config);
+        write("clients.pem", &authority.pem);
+        authority
+            .issue("server.test")
+            .write(folder.path(), "server");
+        let mut server = Tributary::serve(folder, &[]);
+        let addr = server.next_port();
+        Secured {
+            server,
+            authority,
+            addr,
+        }
+    }
+
+    /// A client that trusts the server's authority.
+    fn client(&self, identity: Option<&Identity>) -> TlsClient {
+        TlsClient::new(&self.authority, identity, &TLS13)
+    }
+
+    /// Who is let in, or not.
+    fn gets_in(&self, identity: Option<&Identity>) -> bool {
+        calls(self.client(identity).connect(self.addr)).is_ok()
+    }
+}
+
+/// Makes a call; the error is the handshake's.
+fn calls(mut wire: TlsWire) -> std::io::Result<()> {
+    wire.try_send_frame(&message(CALL, "get", 1, "JFK"))?;
+    let reply = wire.try_read_frame()?;
+    assert!(String::from_utf8_lossy(&reply).contains("Kennedy"));
+    Ok(())
+}
+
+#[test]
+fn a_call_over_tls() {
+    let secured = Secured::start("");
+    let client = secured.client(None);
+    let mut wire = client.connect(secured.addr);
+    // More than one record, and more than one call.
+    for seqid in 0..50 {
+        wire.send_frame(&message(CALL, "get", seqid, "JFK"));
+    }
+    for _ in 0..50 {
+        let reply = wire.read_frame();
+        assert!(String::from_utf8_lossy(&reply).contains("Kennedy"));
+    }
+    // The port beside it has none.
+    let mut plain = secured.server.connect();
+    plain.send_frame(&message(CALL, "get", 1, "JFK"));
+    assert!(String::from_utf8_lossy(&plain.read_frame()).contains("Kennedy"));
+    // A drain ends with a goodbye: without one, reading to the end would fail.
+    let (status, log) = secured.server.stop("TERM");
+    assert!(status.success(), "{log}");
+    assert_eq!(wire.read_to_end(), b"");
+}
+
+#[test]
+fn a_large_reply_over_tls_to_a_client_that_reads_late() {
+    let name = "x".repeat(8 << 20);
+    let csv = format!("code,name\nBIG,{name}\nJFK,Kennedy\n");
+    let secured = Secured::start("");
+    std::fs::write(secured.server.folder().join("airports.csv"), csv).expect("it is ours");
+    let mut server = secured.server;
+    server.reload("serving the reloaded configuration");
+    let client = TlsClient::new(&secured.authority, None, &TLS13);
+    let mut wire = client.connect(secured.addr);
+    let calls = [
+        message(CALL, "get", 1, "BIG"),
+        message(CALL, "get", 2, "JFK"),
+    ];
+    for call in &calls {
+        wire.send_frame(call);
+    }
+    // The small reply of another connection comes while the large one waits for its reader.
+    let mut other = client.connect(secured.addr);
+    other.send_frame(&calls[1]);
+    assert!(String::from_utf8_lossy(&other.read_frame()).contains("Kennedy"));
+    let reply = wire.read_frame();
+    assert!(reply.len() > name.len(), "{}", reply.len());
+    assert!(String::from_utf8_lossy(&wire.read_frame()).contains("Kennedy"));
+}
+
+#[test]
+fn tls_1_2_is_for_those_who_ask_for_it() {
+    for (keys, old) in [("", false), (", versions = [\"1.2\", \"1.3\"]", true)] {
+        let secured = Secured::start(keys);
+        assert!(secured.gets_in(None));
+        let client = TlsClient::new(&secured.authority, None, &TLS12);
+        assert_eq!(calls(client.connect(secured.addr)).is_ok(), old, "{keys}");
+    }
+}
+
+#[test]
+fn clients_without_the_right_certificate_stay_outside() {
+    let secured = Secured::start(", client_ca = \"clients.pem\"");
+    let known = secured.authority.issue("spiffe://test/web");
+    let stranger = Authority::new().issue("spiffe://test/web");
+    assert!(secured.gets_in(Some(&known)));
+    assert!(!secured.gets_in(Some(&stranger)));
+    assert!(!secured.gets_in(None));
+    // One who does not trust the server.
+    let distrusting = TlsClient::new(&Authority::new(), Some(&known), &TLS13);
+    assert!(calls(distrusting.connect(secured.addr)).is_err());
+    let (_, log) = secured.server.stop("TERM");
+    let lines: Vec<&str> = log
+        .lines()
+        .filter(|line| line.contains("no TLS handshake"))
+        .collect();
+    assert_eq!(lines.len(), 3, "{log}");
+    assert!(
+        lines.iter().all(|line| line.contains("wire.handshake")),
+        "{log}"
+    );
+    assert!(lines[1].contains("showed no certificate"), "{log}");
+    assert!(lines[2].contains("does not take"), "{log}");
+}
+
+#[test]
+fn an_optional_certificate_is_verified_all_the_same() {
+    let secured = Secured::start(", client_ca = \"clients.pem\", client = \"optional\"");
+    let known = secured.authority.issue("web.test");
+    let stranger = Authority::new().issue("web.test");
+    assert!(secured.gets_in(Some(&known)));
+    assert!(!secured.gets_in(Some(&stranger)));
+    assert!(secured.gets_in(None));
+}
+
+#[test]
+fn plain_bytes_on_a_port_with_tls() {
+    let secured = Secured::start("");
+    for bytes in [
+        &message(CALL, "get", 1, "JFK")[..],
+        b"GET / HTTP/1.1\r\n\r\n",
+    ] {
+        let mut wire = Wire::connect(secured.addr);
+        wire.send(bytes);
+        // The alert that says why is TLS.
+        let alert = wire.read_to_end();
+        assert!(alert.is_empty() || alert[0] == 0x15, "{alert:02x?}");
+    }
+    let (_, log) = secured.server.stop("TERM");
+    let lines = log
+        .lines()
+        .filter(|line| line.contains("what came is not TLS"));
+    assert_eq!(lines.count(), 2, "{log}");
+}
+
+#[test]
+fn a_handshake_that_is_not_done_in_time_ends_and_frees_its_turn() {
+    let limits = "handshakes_max = 1, handshake_timeout = \"150ms\", ";
+    let secured = Secured::start_with("", limits);
+    let mut silent = Wire::connect(secured.addr);
+    assert_eq!(silent.read_to_end(), b"");
+    assert!(secured.gets_in(None));
+    let (_, log) = secured.server.stop("TERM");
+    assert!(log.contains("it took too long"), "{log}");
+}
+
+#[test]
+fn a_reload_shows_the_new_certificate_and_keeps_the_old_when_the_new_is_broken() {
+    let mut secured = Secured::start(", client_ca = \"clients.pem\"");
+    let folder = secured.server.folder().to_owned();
+    let known = secured.authority.issue("spiffe://test/web");
+    let mut old = secured.client(Some(&known)).connect(secured.addr);
+    old.send_frame(&message(CALL, "get", 1, "JFK"));
+    old.read_frame();
+
+    let next = Authority::new();
+    next.issue("server.test").write(&folder, "server");
+    // The certificate of one, the key of another.
+    let key = std::fs::read(folder.join("server.key")).expect("it is there");
+    secured
+        .authority
+        .issue("server.test")
+        .write(&folder, "server");
+    std::fs::write(folder.join("server.key"), key).expect("the folder is ours");
+    secured.server.reload("not reloaded");
+    assert!(secured.gets_in(Some(&known)));
+
+    next.issue("server.test").write(&folder, "server");
+    std::fs::write(folder.join("clients.pem"), &next.pem).expect("the folder is ours");
+    secured.server.reload("serving the reloaded configuration");
+    // Who is inside stays inside; who comes now needs the new authority on both sides.
+    old.send_frame(&message(CALL, "get", 2, "JFK"));
+    old.read_frame();
+    assert!(!secured.gets_in(Some(&known)));
+    secured.authority = next;
+    assert!(!secured.gets_in(Some(&known)));
+    let renewed = secured.authority.issue("spiffe://test/web");
+    assert!(secured.gets_in(Some(&renewed)));
+}

@@ -117,6 +117,8 @@ codes! {
     WireUnknownTransform "wire.unknown_transform" Client false "the frame is transformed in a way that is not taken here";
     WireUnknownProtocol "wire.unknown_protocol" Client false "the frame holds a protocol that is not taken here";
     WireHandshake "wire.handshake" Client false "the TLS handshake failed";
+    CallUnauthenticated "call.unauthenticated" Client false "the caller does not say who it is, as it has to for this method";
+    CallForbidden "call.forbidden" Client false "the caller may not call this method";
 }
 
 impl fmt::Display for Code {

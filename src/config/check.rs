@@ -9,6 +9,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::access::{Tokens, check_access};
 use super::admin::AdminConfig;
 use super::file::{self, BackendEntry, Config, LookupEntry, suggest};
 use super::listener::ListenerConfig;
@@ -36,6 +37,8 @@ pub struct Program {
     pub drain_timeout: Duration,
     /// What clients may take up.
     pub limits: LimitsConfig,
+    /// What some callers show to say who they are.
+    pub tokens: Tokens,
     /// Where operators ask how it is; nowhere if `None`.
     pub admin: Option<AdminConfig>,
     /// The stores.
@@ -122,6 +125,9 @@ pub fn check_document(document: Document, registry: &Registry) -> Result<Program
         let plans = compile_views(&document, &config, &schema, service, &facts);
         Some((schema, service, plans))
     });
+    if document.problems.is_empty() {
+        check_access(&document, &config);
+    }
     let mut problems = document.problems.into_vec();
     problems.append(&mut idl_problems);
     match checked {
@@ -331,6 +337,7 @@ fn assemble(
         workers: config.server.workers,
         drain_timeout: config.server.drain_timeout,
         limits: config.server.limits,
+        tokens: config.server.tokens,
         admin: config.admin,
         lookups: of_file.chain(of_code).collect(),
         backends: config

@@ -28,15 +28,26 @@ pub struct ListenerConfig {
     pub shapes: Shapes,
     /// Only for a port. Default: none.
     pub tls: Option<ListenerTls>,
+    /// Tokens are taken although others may read them on the way. Default false.
+    pub plain_tokens: bool,
 }
 
 impl ListenerConfig {
     /// Whether a reload can go from one to the other: only what `tls` says may differ.
     pub fn is_like(&self, other: &Self) -> bool {
-        let parts = |config: &Self| (config.connections_max, config.idle_timeout, config.shapes);
+        let parts = |config: &Self| {
+            let limits = (config.connections_max, config.idle_timeout);
+            (limits, config.shapes, config.plain_tokens)
+        };
         self.endpoint == other.endpoint
             && parts(self) == parts(other)
             && self.tls.is_some() == other.tls.is_some()
+    }
+
+    /// Whether callers may show tokens here.
+    pub fn takes_tokens(&self) -> bool {
+        let private = self.tls.is_some() || matches!(self.endpoint, Endpoint::Unix { .. });
+        private || self.plain_tokens
     }
 }
 
@@ -81,6 +92,7 @@ pub(super) fn read_listeners(
         idle_timeout: limits.idle_timeout,
         shapes: Shapes::default(),
         tls: None,
+        plain_tokens: false,
     });
     let further = further
         .into_iter()
@@ -102,6 +114,7 @@ fn read_listener(mut section: Section<'_>, limits: &LimitsConfig) -> Option<List
             .unwrap_or(limits.idle_timeout),
         shapes: read_shapes(&mut section),
         tls: None,
+        plain_tokens: section.bool("plain_tokens").unwrap_or(false),
     };
     let tls_place = section.place_of("tls");
     let tls = read_tls(&mut section);

@@ -7,6 +7,7 @@ mod secret; // `env:` and `file:`
 mod pem; // certificates and keys
 mod file;
 mod tls;
+mod access; // who may call what
 mod listener;
 mod server;
 mod admin;
@@ -14,6 +15,7 @@ mod views;
 mod check;
 mod planned;
 
+pub use access::{Allow, Tokens};
 pub use admin::AdminConfig;
 pub use check::{Asks, BackendDef, LookupDef, Program, Registry, check, check_document};
 pub use file::{BackendEntry, Config, LookupEntry, open, read};

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::access::{Tokens, read_tokens};
 use super::listener::{ListenerConfig, is_address, read_listeners};
 use super::section::{Place, Section};
 
@@ -23,6 +24,8 @@ pub struct ServerConfig {
     pub drain_timeout: Duration,
     /// What clients may take up.
     pub limits: LimitsConfig,
+    /// What some callers show to say who they are.
+    pub tokens: Tokens,
     /// Where `[server]` stands.
     pub place: Place,
 }
@@ -84,6 +87,7 @@ pub(super) fn read_server(root: &mut Section<'_>) -> ServerConfig {
             workers: 1,
             drain_timeout: DEFAULT_DRAIN,
             limits: LimitsConfig::default(),
+            tokens: Tokens::default(),
             place: root.place().clone(),
         };
     };
@@ -103,6 +107,7 @@ pub(super) fn read_server(root: &mut Section<'_>) -> ServerConfig {
             .duration("drain_timeout")
             .map_or(DEFAULT_DRAIN, |(time, _)| time),
         limits,
+        tokens: read_tokens(&mut section),
         place: section.place().clone(),
     };
     section.finish();

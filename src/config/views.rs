@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use toml::de::{DeTable, DeValue};
 
+use super::access::{Allow, read_allow};
 use super::problem::nearest;
 use super::section::{Place, Section};
 use super::typed::to_value;
@@ -22,6 +23,8 @@ pub struct ViewEntry {
     pub report: bool,
     /// `throws = { "call.required_empty" = "notFound" }`: code, or an area and `.*`, to a declared exception.
     pub throws: Vec<(String, String, Place)>,
+    /// Who may call it, and where that is said. Default: everybody.
+    pub allow: Option<(Allow, Place)>,
     /// Its lookups, in declared order.
     pub uses: Vec<UseEntry>,
     /// Where it stands.
@@ -88,6 +91,7 @@ pub(super) fn read_view((name, mut section): (String, Section<'_>)) -> ViewEntry
         .section("throws")
         .map(read_throws)
         .unwrap_or_default();
+    let allow = read_allow(&mut section);
     let mut uses = Vec::new();
     if section.has("lookups") {
         if let Some(lookups) = section.section("lookups") {
@@ -102,6 +106,7 @@ pub(super) fn read_view((name, mut section): (String, Section<'_>)) -> ViewEntry
         deadline,
         report,
         throws,
+        allow,
         uses,
         place,
     }

@@ -22,7 +22,7 @@ use tracing::{debug, info};
 use crate::config::LimitsConfig;
 use crate::error::Code;
 use crate::metrics::{Closed, LoopMetrics};
-use crate::service::{Admission, Current};
+use crate::service::{Admission, Arrival, Current, Peer};
 use crate::thrift::{Framer, Limits, Shapes, WireError};
 
 /// How much is read at a time: little while nothing is begun, since most calls are short and many connections
@@ -49,11 +49,16 @@ pub(super) struct OfLoop {
 pub(super) struct Terms {
     pub(super) limits: LimitsConfig,
     pub(super) shapes: Shapes,
+    pub(super) takes_tokens: bool,
 }
 
-/// Serves one connection, given as its two halves, to its end.
-pub(super) async fn serve<R, W>((reader, writer): (R, W), terms: &Terms, of_loop: &OfLoop)
-where
+/// Serves one connection, given as its two halves and the names in its client's certificate, to its end.
+pub(super) async fn serve<R, W>(
+    (reader, writer): (R, W),
+    names: Vec<String>,
+    terms: &Terms,
+    of_loop: &OfLoop,
+) where
     R: AsyncRead + Unpin,
     W: AsyncWrite + Unpin,
 {
@@ -65,6 +70,10 @@ where
     });
     let connection = Connection {
         current,
+        peer: Peer {
+            names,
+            takes_tokens: terms.takes_tokens,
+        },
         limits: terms.limits,
         framer,
         input: BytesMut::new(),
@@ -133,6 +142,7 @@ enum PendingState {
 
 struct Connection {
     current: Rc<Current>,
+    peer: Peer,
     limits: LimitsConfig,
     framer: Framer,
     input: BytesMut,
@@ -235,12 +245,16 @@ impl Connection {
                 return received.map(drop).map_err(End::Wire);
             };
             self.message_began = None;
-            let arrived = Instant::now();
+            let arrival = Arrival {
+                shape,
+                header: self.framer.header(),
+                peer: &self.peer,
+                at: Instant::now(),
+            };
             let service = self.current.get();
-            let header = self.framer.header();
             let admission = match received {
-                Ok(message) => service.admit(shape, header, &message, arrived),
-                Err(err) => service.refuse_frame(shape, header, err),
+                Ok(message) => service.admit(arrival, &message),
+                Err(err) => service.refuse_frame(arrival, err),
             };
             match admission.map_err(End::Wire)? {
                 Admission::Nothing => {}

@@ -63,6 +63,7 @@ impl Listener {
                 ..limits
             },
             shapes: config.shapes,
+            takes_tokens: config.takes_tokens(),
         };
         Ok(Listener {
             socket,
@@ -118,10 +119,10 @@ impl Listener {
                 (Stream::Tcp(mut stream, _), None) => {
                     // Replies are written whole; waiting to fill a packet would only delay them.
                     let _best_effort = stream.set_nodelay(true);
-                    connection::serve(stream.split(), &terms, &of_loop).await;
+                    connection::serve(stream.split(), Vec::new(), &terms, &of_loop).await;
                 }
                 (Stream::Unix(mut stream), _) => {
-                    connection::serve(stream.split(), &terms, &of_loop).await;
+                    connection::serve(stream.split(), Vec::new(), &terms, &of_loop).await;
                 }
             }
         };
@@ -141,8 +142,9 @@ async fn serve_encrypted(stream: TcpStream, tls: &Tls, terms: &Terms, of_loop: &
     let Some(stream) = stream else {
         return;
     };
+    let names = stream.names();
     let (mut reader, mut writer) = tokio::io::split(stream);
-    connection::serve((&mut reader, &mut writer), terms, of_loop).await;
+    connection::serve((&mut reader, &mut writer), names, terms, of_loop).await;
     reader.unsplit(writer).say_goodbye().await;
 }
 

@@ -1,6 +1,7 @@
 //! TLS on a listener: handshakes, whose number and time are bounded, and the stream behind them.
 //!
-//! In: an accepted socket and what the listener's `tls` says. Out: a stream that is as good as a socket's. Who does not get through is named in the log once.
+//! In: an accepted socket and what the listener's `tls` says. Out: a stream that is as good as a socket's, and the names
+//! in the certificate that the client showed. Who does not get through is named in the log once.
 
 use std::cell::RefCell;
 use std::io;
@@ -9,6 +10,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use rustls::pki_types::CertificateDer;
 use rustls::{AlertDescription, Error as TlsError, ServerConfig};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
@@ -17,6 +19,7 @@ use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tracing::info;
+use webpki::EndEntityCert;
 
 use crate::config::ListenerTls;
 use crate::error::Code;
@@ -119,6 +122,22 @@ pub(super) struct Encrypted {
 }
 
 impl Encrypted {
+    /// The names in the client's certificate: URIs and hosts. It was verified.
+    pub(super) fn names(&self) -> Vec<String> {
+        let Some(Ok(certificate)) = self.certificate().map(EndEntityCert::try_from) else {
+            return Vec::new();
+        };
+        // A name with an asterisk is nobody's own.
+        let hosts = certificate.valid_dns_names();
+        let hosts = hosts.filter(|host| !host.starts_with('*'));
+        let names = certificate.valid_uri_names().chain(hosts);
+        names.map(ToOwned::to_owned).collect()
+    }
+
+    fn certificate(&self) -> Option<&CertificateDer<'static>> {
+        self.stream.get_ref().1.peer_certificates()?.first()
+    }
+
     /// Tells the client that this is the end, so that it need not think that it was cut off.
     pub(super) async fn say_goodbye(&mut self) {
         let _best_effort = timeout(GOODBYE, self.stream.shutdown()).await;

@@ -4,6 +4,7 @@
 //! [`Service::admit`] decides at once what needs no lookup (unknown methods, wrong message types, a full
 //! server); [`Service::serve`] runs the view of an admitted call.
 
+mod caller;
 mod context;
 mod exception;
 mod headers;
@@ -30,6 +31,7 @@ use crate::thrift::{Head, HeadOut, Header, Limits, Shape, WireError, decode_stru
 use crate::value::{Text, Value};
 use crate::view::{Plan, merge, run};
 
+pub use caller::Peer;
 use exception::CallError;
 use headers::Given;
 use reply::ReplyTo;
@@ -67,6 +69,19 @@ impl Current {
     pub fn replace(&self, service: Service) {
         self.0.replace(Rc::new(service));
     }
+}
+
+/// What is known of a message beside its bytes.
+#[derive(Clone, Copy, Debug)]
+pub struct Arrival<'a> {
+    /// The shape it came in.
+    pub shape: Shape,
+    /// What its frame said beside it, where frames can.
+    pub header: Option<&'a Header>,
+    /// Whom it came from.
+    pub peer: &'a Peer,
+    /// When it was whole.
+    pub at: Instant,
 }
 
 /// What becomes of a message.
@@ -185,26 +200,26 @@ impl Service {
     /// nobody to answer and the connection has to be closed.
     pub fn admit(
         self: &Rc<Self>,
-        shape: Shape,
-        header: Option<&Header>,
+        arrival: Arrival<'_>,
         message: &Bytes,
-        arrived: Instant,
     ) -> Result<Admission, WireError> {
-        let to = ReplyTo::new(shape, header);
-        let (head, body) = read_head(shape.protocol, message)?;
+        let to = ReplyTo::new(arrival.shape, arrival.header);
+        let (head, body) = read_head(arrival.shape.protocol, message)?;
         let plan = self.plan_of(&head.name);
         // Some languages' clients send an ordinary call for a method that the IDL calls oneway.
         let oneway = head.kind == TMessageType::OneWay || plan.is_some_and(|plan| plan.oneway);
         let admitted = match (head.kind, plan) {
             (TMessageType::Reply | TMessageType::Exception, _) => Err(Code::CallMessageType),
             (_, None) => Err(Code::CallUnknownMethod),
-            _ if self.in_flight.get() >= self.calls_max => Err(Code::ServerOverloaded),
-            (_, Some(plan)) => Ok(plan),
+            (_, Some(plan)) => self.refusal(plan, &arrival).map_or(Ok(plan), Err),
         };
         let plan = match admitted {
             Ok(plan) => plan,
             Err(code) => {
-                let error = CallError::new(code);
+                let error = CallError {
+                    about: caller::hint(code, &arrival),
+                    ..CallError::new(code)
+                };
                 log::refused(&head, &error);
                 self.metrics.refused(plan.map(|plan| plan.index), code);
                 return Ok(if oneway {
@@ -216,14 +231,24 @@ impl Service {
         };
         Ok(Admission::Call(Call {
             to,
-            headers: header.map(|header| Box::new(Given::read(header))),
+            headers: arrival.header.map(|header| Box::new(Given::read(header))),
             plan: Arc::clone(plan),
             sequence: head.sequence,
             body,
-            arrived,
+            arrived: arrival.at,
             oneway,
             slot: Slot::take(self, plan.index),
         }))
+    }
+
+    /// Why a call of `plan` is not begun, if it is not.
+    fn refusal(&self, plan: &Plan, arrival: &Arrival<'_>) -> Option<Code> {
+        let tokens = &self.program.tokens;
+        let allow = plan.allow.as_deref();
+        if let Some(code) = allow.and_then(|allow| caller::denial(allow, tokens, arrival)) {
+            return Some(code);
+        }
+        (self.in_flight.get() >= self.calls_max).then_some(Code::ServerOverloaded)
     }
 
     /// The bytes of an exception for a call that has no view to declare one.
@@ -243,11 +268,10 @@ impl Service {
     /// header says enough for an answer; otherwise there is nobody to answer.
     pub fn refuse_frame(
         &self,
-        shape: Shape,
-        header: Option<&Header>,
+        arrival: Arrival<'_>,
         err: WireError,
     ) -> Result<Admission, WireError> {
-        let Some(header) = header.filter(|_| err.is_of_frame()) else {
+        let Some(header) = arrival.header.filter(|_| err.is_of_frame()) else {
             return Err(err);
         };
         let code = err.code;
@@ -261,7 +285,7 @@ impl Service {
             sequence: header.sequence(),
         };
         self.metrics.refused(None, code);
-        let to = ReplyTo::new(shape, Some(header));
+        let to = ReplyTo::new(arrival.shape, Some(header));
         let reply = self.write_exception(to, head, None, &error);
         Ok(Admission::Reply(reply))
     }

@@ -86,6 +86,7 @@ impl Compiler<'_> {
             reply: self.reply,
             report_field,
             report_always: self.view.report,
+            allow: (self.view.allow.as_ref()).map(|(allow, _)| Arc::new(allow.clone())),
             throws,
         }
     }

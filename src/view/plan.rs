@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::reference::Reference;
+use crate::config::Allow;
 use crate::error::Code;
 use crate::guard::LookupId;
 use crate::idl::{StructId, Type};
@@ -39,6 +40,8 @@ pub struct Plan {
     pub report_field: Option<usize>,
     /// The report is filled even when the caller did not ask.
     pub report_always: bool,
+    /// Who may call it; everybody if `None`.
+    pub allow: Option<Arc<Allow>>,
     /// The exceptions that the method throws and what they are thrown for.
     pub throws: Vec<Throw>,
 }

@@ -22,7 +22,7 @@ use tributary::guard::{Guards, Random};
 use tributary::idl::Type;
 use tributary::metrics::{LoopMetrics, ProgramMetrics};
 use tributary::server::Server;
-use tributary::service::{Admission, Service};
+use tributary::service::{Admission, Arrival, Service};
 use tributary::thrift::{
     Body, HeadOut, Limits, Protocol, Shape, Transport, decode_struct, read_head, write_message,
 };
@@ -130,7 +130,7 @@ async fn stages(program: Arc<Program>) -> Result<Vec<(&'static str, Duration)>, 
         .await,
     );
     let whole = time(
-        async || match service.admit(SHAPE, None, &message, Instant::now()) {
+        async || match service.admit(Arrival::from_anybody(SHAPE), &message) {
             Ok(Admission::Call(call)) => Rc::clone(&service).serve(call).await,
             _ => None,
         },

@@ -14,7 +14,8 @@ mod spans; // a lookup's span is under its own call's, however calls interleave
 mod calls; // calls byte by byte over a real socket
 mod header; // THeader frames by hand, and what connects without being a Thrift client
 mod listeners; // several ports and Unix sockets, each with its own terms
-mod tls; // listeners with TLS: certificates, handshakes, reload
+mod secure; // listeners with TLS: certificates, handshakes, reload
+mod access; // who may call what: names in certificates, and tokens
 mod shutdown; // signals: drain and reload
 mod admin; // the admin port: a scrape's counts, probes, requests that nobody means well with
 mod stores; // real stores that come and go

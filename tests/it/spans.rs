@@ -10,7 +10,6 @@ use std::sync::{Arc, Mutex};
 
 use bytes::BytesMut;
 use tokio::sync::Barrier;
-use tokio::time::Instant;
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Subscriber};
@@ -23,7 +22,7 @@ use tributary::config::{Registry, check};
 use tributary::guard::Random;
 use tributary::idl::Type;
 use tributary::metrics::LoopMetrics;
-use tributary::service::{Admission, Service};
+use tributary::service::{Admission, Arrival, Service};
 use tributary::thrift::{Body, HeadOut, Protocol, Shape, Transport, write_message};
 use tributary::value::Value;
 use tributary::view::Conform;
@@ -165,7 +164,7 @@ async fn lookups_of_interleaved_calls_are_under_their_own_call() {
         };
         write_message(&mut message, shape, head, body).unwrap();
         let message = message.freeze().slice(4..);
-        let admitted = service.admit(shape, None, &message, Instant::now());
+        let admitted = service.admit(Arrival::from_anybody(shape), &message);
         match admitted.unwrap() {
             Admission::Call(call) => calls.borrow_mut().push(Rc::clone(&service).serve(call)),
             Admission::Reply(_) | Admission::Nothing => panic!("the call is served"),

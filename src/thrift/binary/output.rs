@@ -57,9 +57,10 @@ impl Output for BinaryOutput<'_> {
     // Each of these is one growth check less than its parts.
     #[inline]
     fn i64_field(&mut self, _last: i16, id: i16, value: i64) {
-        let ([high, low], [a, b, c, d, e, f, g, h]) = (id.to_be_bytes(), value.to_be_bytes());
-        self.out
-            .put_slice(&[number_of(TType::I64), high, low, a, b, c, d, e, f, g, h]);
+        let mut field = [number_of(TType::I64), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+        field[1..3].copy_from_slice(&id.to_be_bytes());
+        field[3..].copy_from_slice(&value.to_be_bytes());
+        self.out.put_slice(&field);
     }
 
     #[inline]

@@ -6,6 +6,7 @@
 mod server;
 mod listeners;
 mod tls;
+mod access;
 mod backends;
 mod lookups;
 mod views;

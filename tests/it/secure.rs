@@ -10,10 +10,10 @@ use crate::support::{Authority, Identity, TlsClient, TlsWire, Tributary, Wire};
 const CALL: u8 = 1;
 
 /// A server whose further listener has TLS with these keys, its authority, and where that listens.
-struct Secured {
-    server: Tributary,
-    authority: Authority,
-    addr: SocketAddr,
+pub(crate) struct Secured {
+    pub(crate) server: Tributary,
+    pub(crate) authority: Authority,
+    pub(crate) addr: SocketAddr,
 }
 
 impl Secured {
@@ -23,12 +23,16 @@ impl Secured {
 
     /// With further keys for the limits.
     fn start_with(keys: &str, limits: &str) -> Self {
+        let config = CONFIG.replace("limits = { ", &format!("limits = {{ {limits}"));
+        Secured::serve(&config, keys)
+    }
+
+    /// Serves `config` with such a listener beside its own port.
+    pub(crate) fn serve(config: &str, keys: &str) -> Self {
         let listener = format!(
             r#"listeners = [{{ listen = "127.0.0.1:0", tls = {{ certificate = "server.pem", key = "server.key" {keys} }} }}]"#
         );
-        let config = CONFIG
-            .replace("[server]", &format!("[server]\n{listener}"))
-            .replace("limits = { ", &format!("limits = {{ {limits}"));
+        let config = config.replace("[server]", &format!("[server]\n{listener}"));
         let authority = Authority::new();
         let folder = tempfile::tempdir().expect("a temporary folder");
         let write = |name: &str, text: &str| {
@@ -52,7 +56,7 @@ impl Secured {
     }
 
     /// A client that trusts the server's authority.
-    fn client(&self, identity: Option<&Identity>) -> TlsClient {
+    pub(crate) fn client(&self, identity: Option<&Identity>) -> TlsClient {
         TlsClient::new(&self.authority, identity, &TLS13)
     }
 

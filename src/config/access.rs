@@ -1,0 +1,227 @@
+//! Who may call what: `allow` of views, and the tokens that some callers show.
+//!
+//! Names are those in clients' certificates, which listeners verify. A token stands for its name in
+//! `[server.tokens]`; the token itself is a secret, read with the configuration.
+
+use std::fmt;
+use std::sync::Arc;
+
+use subtle::ConstantTimeEq as _;
+
+use super::file::Config;
+use super::file::suggest;
+use super::section::{Document, Place, Section};
+use crate::error::Code;
+
+/// A shorter token could be guessed.
+const TOKEN_BYTES_MIN: usize = 16;
+
+/// Who may call a method.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Allow(Vec<Entry>);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Entry {
+    /// `token:NAME`
+    Token(String),
+    /// A name in a certificate.
+    Name(String),
+    /// `spiffe://prod/*`: all names that begin so.
+    Below(String),
+}
+
+impl Allow {
+    /// Whether one of these names of a certificate is allowed.
+    pub fn has_name(&self, names: &[String]) -> bool {
+        let allowed = |name: &String| {
+            self.0.iter().any(|entry| match entry {
+                Entry::Name(allowed) => allowed == name,
+                Entry::Below(start) => name.starts_with(start),
+                Entry::Token(_) => false,
+            })
+        };
+        names.iter().any(allowed)
+    }
+
+    /// Whether the holder of that token is allowed.
+    pub fn has_token(&self, holder: &str) -> bool {
+        self.tokens().any(|allowed| allowed == holder)
+    }
+
+    fn tokens(&self) -> impl Iterator<Item = &str> + Clone {
+        self.0.iter().filter_map(|entry| match entry {
+            Entry::Token(name) => Some(&**name),
+            Entry::Name(_) | Entry::Below(_) => None,
+        })
+    }
+}
+
+/// Takes the key `allow` of a view.
+pub(super) fn read_allow(section: &mut Section<'_>) -> Option<(Allow, Place)> {
+    let (words, place) = section.strings("allow")?;
+    if words.is_empty() {
+        let help =
+            "leave `allow` out for everybody; for nobody, name the method in `server.unserved`";
+        section.bad(&place, "nobody could call the method", Some(help.into()));
+    }
+    let entries = words.into_iter().map(|word| {
+        if let Some(name) = word.strip_prefix("token:") {
+            return Entry::Token(name.to_owned());
+        }
+        let wrong = word.is_empty() || word.trim_end_matches("/*").contains('*');
+        if wrong || word == "/*" {
+            let help = "a name as certificates have it, all names below one (`\"spiffe://prod/*\"`), or `\"token:NAME\"`";
+            section.bad(&place, format!("`{word}` names nobody"), Some(help.into()));
+        }
+        match word.strip_suffix('*') {
+            Some(start) => Entry::Below(start.to_owned()),
+            None => Entry::Name(word),
+        }
+    });
+    let allow = Allow(entries.collect());
+    Some((allow, place))
+}
+
+/// Tokens and their holders.
+#[derive(Clone, Default)]
+pub struct Tokens(Vec<(Arc<str>, Box<[u8]>)>);
+
+impl fmt::Debug for Tokens {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.names()).finish()
+    }
+}
+
+impl Tokens {
+    /// Whose token it is. It takes as long whichever token it resembles.
+    pub fn holder(&self, token: &[u8]) -> Option<&str> {
+        let mut found = None;
+        for (name, secret) in &self.0 {
+            if bool::from(secret.ct_eq(token)) {
+                found = Some(&**name);
+            }
+        }
+        found
+    }
+
+    fn names(&self) -> impl Iterator<Item = &str> + Clone {
+        self.0.iter().map(|(name, _)| &**name)
+    }
+}
+
+/// Takes the key `tokens` of `[server]`.
+pub(super) fn read_tokens(section: &mut Section<'_>) -> Tokens {
+    let Some(mut table) = section.section("tokens") else {
+        return Tokens::default();
+    };
+    let mut tokens = Vec::new();
+    for name in table.keys() {
+        let Some((value, place)) = table.take_named(&name) else {
+            continue;
+        };
+        let Some(text) = value.as_str() else {
+            table.expected(&place, "a reference such as `\"env:TOKEN\"`", &value);
+            continue;
+        };
+        if !text.starts_with("env:") && !text.starts_with("file:") {
+            let help = "write `\"env:NAME\"` or `\"file:PATH\"`";
+            let message = "a token does not stand in the file itself";
+            table.bad(&place, message, Some(help.into()));
+            continue;
+        }
+        let Some(secret) = table.resolve_secret(text.to_owned(), &place) else {
+            continue;
+        };
+        if secret.len() < TOKEN_BYTES_MIN {
+            let message = format!("the token has fewer than {TOKEN_BYTES_MIN} bytes");
+            let help = "make one with `openssl rand -hex 32`";
+            table.bad(&place, message, Some(help.into()));
+        }
+        tokens.push((Arc::from(name), secret.into_bytes().into()));
+    }
+    table.finish();
+    Tokens(tokens)
+}
+
+/// Somebody can be whom each `allow` names. Asked when there are no other problems: one mistake is one problem.
+pub(super) fn check_access(document: &Document, config: &Config) {
+    let listeners = &config.server.listeners;
+    let knows = |listener: &super::ListenerConfig| {
+        let tls = listener.tls.as_ref();
+        tls.is_some_and(|tls| tls.knows_clients)
+    };
+    let knows_clients = listeners.iter().any(knows);
+    let takes_tokens = listeners.iter().any(super::ListenerConfig::takes_tokens);
+    let tokens = &config.server.tokens;
+    for (allow, place) in config.views.iter().filter_map(|view| view.allow.as_ref()) {
+        for name in allow.tokens() {
+            if !tokens.names().any(|known| known == name) {
+                let message = format!("there is no token `{name}`");
+                let help = suggest(name, tokens.names(), || {
+                    format!("add `tokens = {{ {name} = \"env:TOKEN\" }}` to `[server]`")
+                });
+                document.problem(place, Code::ConfigUnknownName, message, Some(help));
+            }
+        }
+        let has_names = allow.tokens().count() < allow.0.len();
+        let missing = if has_names && !knows_clients {
+            Some((
+                "no listener asks its clients for certificates",
+                "add `client_ca` to the `tls` of a listener",
+            ))
+        } else if !has_names && !takes_tokens {
+            Some((
+                "no listener takes tokens",
+                "listeners with `tls` and Unix sockets do; a plain port does with `plain_tokens = true`",
+            ))
+        } else {
+            None
+        };
+        if let Some((message, help)) = missing {
+            document.problem(place, Code::ConfigReference, message, Some(help.into()));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_exact_or_below_a_place() {
+        let allow = Allow(vec![
+            Entry::Name("web.test".into()),
+            Entry::Below("spiffe://prod/".into()),
+            Entry::Token("batch".into()),
+        ]);
+        let has = |name: &str| allow.has_name(&[name.to_owned()]);
+        assert!(has("web.test") && has("spiffe://prod/web") && has("spiffe://prod/a/b"));
+        for stranger in [
+            "Web.test",
+            "web.test.evil",
+            "spiffe://prod",
+            "spiffe://prod2/web",
+        ] {
+            assert!(!has(stranger), "{stranger}");
+        }
+        // What a certificate calls itself is no token.
+        assert!(!has("batch") && !has("token:batch"));
+        assert!(allow.has_token("batch") && !allow.has_token("web.test"));
+        assert!(!allow.has_name(&[]));
+        assert!(allow.has_name(&["other".into(), "web.test".into()]));
+    }
+
+    #[test]
+    fn tokens_are_whole() {
+        let tokens = Tokens(vec![
+            ("one".into(), (*b"0123456789abcdef").into()),
+            ("two".into(), (*b"0123456789abcdeg").into()),
+        ]);
+        assert_eq!(tokens.holder(b"0123456789abcdef"), Some("one"));
+        assert_eq!(tokens.holder(b"0123456789abcdeg"), Some("two"));
+        for wrong in [&b""[..], b"0123456789abcde", b"0123456789abcdef0"] {
+            assert_eq!(tokens.holder(wrong), None);
+        }
+        assert_eq!(format!("{tokens:?}"), r#"["one", "two"]"#);
+    }
+}

@@ -13,7 +13,7 @@ use super::*;
 
 /// What a server does, and what it saw.
 #[derive(Default)]
-struct State {
+pub(super) struct State {
     /// Streams at a time, of each connection.
     streams_max: Option<u32>,
     /// A connection goes away after so many requests.
@@ -56,7 +56,7 @@ impl Server2 {
     }
 }
 
-async fn serve(stream: TcpStream, state: Rc<State>) {
+pub(super) async fn serve(stream: TcpStream, state: Rc<State>) {
     let left = Rc::new(Cell::new(state.goes_away_after));
     let enough = Rc::new(Notify::new());
     let service = {
@@ -138,9 +138,9 @@ impl<F: Future<Output: 'static> + 'static> hyper::rt::Executor<F> for LocalExecu
     }
 }
 
-const HTTP2: &str = "http2 = true";
+pub(super) const HTTP2: &str = "http2 = true";
 
-async fn ask_for(backend: &(Http, Config), n: i64) -> Result<Value, Code> {
+pub(super) async fn ask_for(backend: &(Http, Config), n: i64) -> Result<Value, Code> {
     ask(backend, "get = '/{n}'", &[n.into()]).await
 }
 

@@ -3,6 +3,7 @@
 mod answers;
 mod config;
 mod http2;
+mod unseen;
 
 use std::cell::{Cell, RefCell};
 use std::convert::Infallible;

@@ -12,9 +12,10 @@ use std::time::Duration;
 
 use tokio::net::UnixStream;
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tokio_util::task::AbortOnDropHandle;
 
+use super::door::Door;
 use super::pipe::{Broken, Pipe, drive};
 use super::resp::Reply;
 use super::server::{Address, Server, connect_tcp};
@@ -46,9 +47,9 @@ pub(super) enum Link {
 
 impl Connection {
     /// Starts to connect in the background, on this loop.
-    pub(super) fn start(server: Server, connect_timeout: Duration) -> Self {
+    pub(super) fn start(door: Door, connect_timeout: Duration) -> Self {
         let link = Rc::new(watch::Sender::new(Link::Connecting));
-        let keeper = tokio::task::spawn_local(keep(server, connect_timeout, Rc::clone(&link)));
+        let keeper = tokio::task::spawn_local(keep(door, connect_timeout, Rc::clone(&link)));
         Connection {
             link,
             connect_timeout,
@@ -123,11 +124,11 @@ fn known(link: &Link) -> Option<Result<Rc<Pipe>, LookupError>> {
 }
 
 /// Connects for as long as the backend lives.
-async fn keep(server: Server, connect_timeout: Duration, link: Rc<watch::Sender<Link>>) {
+async fn keep(door: Door, connect_timeout: Duration, link: Rc<watch::Sender<Link>>) {
     let mut delay = RETRY_DELAY_MIN;
     loop {
         let since = Instant::now();
-        let ended = once(&server, connect_timeout, &link).await;
+        let ended = once(&door, connect_timeout, &link).await;
         match ended {
             // It lived: worth another attempt at once, and worth waiting for.
             Ok(()) if since.elapsed() >= RETRY_DELAY_MAX => {
@@ -147,65 +148,89 @@ async fn keep(server: Server, connect_timeout: Duration, link: Rc<watch::Sender<
 
 /// One connection from its beginning to its end; an error if it never came up.
 async fn once(
-    server: &Server,
+    door: &Door,
     connect_timeout: Duration,
     link: &watch::Sender<Link>,
 ) -> Result<(), LookupError> {
     let unavailable = |why: String| LookupError::new(Code::LookupUnavailable, why);
     let late = || unavailable(format!("no connection to Redis within {connect_timeout:?}"));
-    let until = Instant::now() + connect_timeout;
-    let pipe = Rc::new(Pipe::default());
-    match &server.address {
-        Address::Tcp(host, port) => {
+    let server = door.server().await?;
+    let attempt = Attempt {
+        door,
+        server: &server,
+        pipe: Rc::default(),
+        until: Instant::now() + connect_timeout,
+        link,
+    };
+    let pipe = &attempt.pipe;
+    match (&server.address, &server.secure) {
+        (Address::Tcp(host, port), None) => {
             let connecting = timeout(connect_timeout, connect_tcp(host, *port)).await;
             let stream = connecting.map_err(|_elapsed| late())?;
             let stream = stream.map_err(|err| unavailable(err.to_string()))?;
-            live(drive(stream, &pipe), server, &pipe, (until, link)).await
+            attempt.live(drive(stream, pipe)).await
         }
-        Address::Unix(path) => {
+        (Address::Tcp(host, port), Some(secure)) => {
+            let connecting = timeout(connect_timeout, secure.connect(host, *port)).await;
+            let stream = connecting.map_err(|_elapsed| late())?;
+            let stream = stream.map_err(|err| unavailable(err.to_string()))?;
+            attempt.live(drive(stream, pipe)).await
+        }
+        (Address::Unix(path), _) => {
             let connecting = timeout(connect_timeout, UnixStream::connect(path)).await;
             let stream = connecting.map_err(|_elapsed| late())?;
             let stream = stream.map_err(|err| unavailable(err.to_string()))?;
-            live(drive(stream, &pipe), server, &pipe, (until, link)).await
+            attempt.live(drive(stream, pipe)).await
         }
     }
 }
 
-/// Greets the server and lends the pipe out for as long as it is driven.
-async fn live(
-    driving: impl Future<Output = Broken>,
-    server: &Server,
-    pipe: &Rc<Pipe>,
-    (until, link): (Instant, &watch::Sender<Link>),
-) -> Result<(), LookupError> {
-    let mut driving = std::pin::pin!(driving);
-    let greeting = tokio::time::timeout_at(until, greet(server, pipe));
-    tokio::select! {
-        broken = driving.as_mut() => return Err(broken.into()),
-        greeted = greeting => {
-            let silent = |_| LookupError::new(Code::LookupUnavailable, "Redis says nothing");
-            greeted.map_err(silent)??;
-        }
-    }
-    link.send_replace(Link::Up(Rc::clone(pipe)));
-    driving.await;
-    link.send_replace(Link::Connecting);
-    Ok(())
+/// A connection that is not up yet, or no more.
+struct Attempt<'a> {
+    door: &'a Door,
+    server: &'a Server,
+    pipe: Rc<Pipe>,
+    /// When it has to be up.
+    until: Instant,
+    link: &'a watch::Sender<Link>,
 }
 
-/// Says who we are, and hears whether the server is ready for us.
-async fn greet(server: &Server, pipe: &Pipe) -> Result<(), LookupError> {
-    let (greeting, count) = server.greeting();
-    let replies = pipe.ask(&greeting, count).await?;
-    for reply in replies.into_iter().flatten() {
-        if let Reply::Error(words) = reply
-            // Who may not even ping may still be allowed to read.
-            && !words.starts_with("NOPERM")
-        {
-            return Err(refused(&words));
+impl Attempt<'_> {
+    /// Greets the server and lends the pipe out for as long as it is driven and the server is the right one.
+    async fn live(&self, driving: impl Future<Output = Broken>) -> Result<(), LookupError> {
+        let mut driving = std::pin::pin!(driving);
+        tokio::select! {
+            broken = driving.as_mut() => return Err(broken.into()),
+            greeted = timeout_at(self.until, self.greet()) => {
+                let silent = |_| LookupError::new(Code::LookupUnavailable, "Redis says nothing");
+                greeted.map_err(silent)??;
+            }
         }
+        self.link.send_replace(Link::Up(Rc::clone(&self.pipe)));
+        tokio::select! {
+            biased;
+            _broken = driving => {}
+            // What is still due ends with the drive, and is asked again where the door leads then.
+            () = self.door.until_outdated(self.server, &self.pipe) => {}
+        }
+        self.link.send_replace(Link::Connecting);
+        Ok(())
     }
-    Ok(())
+
+    /// Says who we are, and hears whether the server is ready for us.
+    async fn greet(&self) -> Result<(), LookupError> {
+        let (greeting, count) = self.server.greeting();
+        let replies = self.pipe.ask(&greeting, count).await?;
+        for reply in replies.into_iter().flatten() {
+            if let Reply::Error(words) = reply
+                // Who may not even ping may still be allowed to read.
+                && !words.starts_with("NOPERM")
+            {
+                return Err(refused(&words));
+            }
+        }
+        self.door.check(self.server, &self.pipe).await
+    }
 }
 
 impl From<Broken> for LookupError {
@@ -214,6 +239,18 @@ impl From<Broken> for LookupError {
             Broken::Lost(why) => LookupError::new(Code::LookupUnavailable, &*why),
             Broken::BadBytes(why) => LookupError::new(Code::LookupBadAnswer, &*why),
         }
+    }
+}
+
+/// The reply to a single command.
+pub(super) fn one(replies: Vec<Reply>) -> Result<Reply, LookupError> {
+    match replies.into_iter().next() {
+        Some(Reply::Error(words)) => Err(refused(&words)),
+        Some(reply) => Ok(reply),
+        None => Err(LookupError::new(
+            Code::LookupUnavailable,
+            "too many replies are due",
+        )),
     }
 }
 

@@ -6,36 +6,38 @@
 //! only read what is meant to be read is the remedy. A dropped lookup leaves its answer to be thrown away by
 //! the connection's own task: no other lookup ever sees it.
 
-mod answer;
-mod batch;
-mod command;
-mod connection;
+// A lookup: its keys, its command, a batch of them, its answer.
+mod config;
 mod keys;
-mod pipe;
+mod command;
+mod batch;
+mod answer;
+
+// A connection: its bytes, its socket, who keeps it, where it leads.
 mod resp;
+mod pipe;
+mod connection;
 mod server;
+mod secure;
+mod door;
+mod sentinel;
 
 use std::cell::Cell;
-use std::time::Duration;
+use std::rc::Rc;
 
 use self::batch::Batch;
 use self::command::Command;
+use self::config::Servers;
 use self::connection::Connection;
-use self::server::Server;
+use self::door::Door;
+use self::sentinel::Finder;
 use super::{Answer, Ask, Asked, Backend, Compiled, LookupError, Planned};
-use crate::config::{Place, Section};
+use crate::config::Section;
 use crate::error::Code;
 
-/// A Redis server as `[backends.NAME]` describes it.
-pub struct Config {
-    server: Server,
-    /// How many connections each loop holds.
-    connections: usize,
-    /// What making a connection may take, and how long a lookup waits for one.
-    connect_timeout: Duration,
-}
+pub use self::config::Config;
 
-/// One loop's connections to a Redis server.
+/// One loop's connections to a Redis.
 pub struct Redis {
     connections: Vec<Connection>,
     /// The connection whose turn it is.
@@ -49,15 +51,7 @@ impl Backend for Redis {
     type Lookup = Command;
 
     fn read_config(section: &mut Section<'_>) -> Option<Config> {
-        let url = section.secret("url", "url = \"redis://127.0.0.1:6379/0\"");
-        let connections = section.integer("connections", 1..=16).unwrap_or(1);
-        let timeout = section.timeout("connect_timeout");
-        let (url, place) = url?;
-        Some(Config {
-            server: server(section, &url, &place)?,
-            connections: usize::try_from(connections).unwrap_or(1),
-            connect_timeout: timeout.unwrap_or(Duration::from_secs(1)),
-        })
+        Config::read(section)
     }
 
     fn read_lookup(_: &Config, section: &mut Section<'_>) -> Option<Compiled<Command>> {
@@ -65,12 +59,26 @@ impl Backend for Redis {
     }
 
     async fn connect(config: &Config, _: &[Planned<'_, Command>]) -> Self {
-        let connect = || Connection::start(config.server.clone(), config.connect_timeout);
-        Redis {
-            connections: (0..config.connections).map(|_| connect()).collect(),
+        let mut redis = Redis {
+            connections: Vec::new(),
             turn: Cell::new(0),
             batch: Cell::default(),
+        };
+        let timeout = config.connect_timeout;
+        let connect = |door: Door| Connection::start(door, timeout);
+        let turns = 0..config.connections;
+        match &config.servers {
+            Servers::One(server) => {
+                let connections = turns.map(|_| connect(Door::Server(server.clone())));
+                redis.connections.extend(connections);
+            }
+            Servers::Master(sentinels) => {
+                let finder = Rc::new(Finder::start(sentinels, timeout));
+                let connections = turns.map(|_| connect(Door::Master(Rc::clone(&finder))));
+                redis.connections.extend(connections);
+            }
         }
+        redis
     }
 
     async fn lookup(&self, command: &Command, ask: Ask<'_>) -> Result<Answer, LookupError> {
@@ -114,26 +122,6 @@ impl Redis {
         from_turn
             .find(|connection| connection.is_up())
             .unwrap_or(&self.connections[turn])
-    }
-}
-
-/// The server of a URL. Problems never show the URL: it may carry a password.
-fn server(section: &Section<'_>, url: &str, place: &Place) -> Option<Server> {
-    const HELP: &str = "`redis://[user:password@]host[:port][/db]` or `unix:///path/to/socket`";
-    let scheme = url.split(':').next().unwrap_or_default();
-    if scheme == "rediss" || scheme == "valkeys" {
-        let message = format!("`{scheme}:` (TLS to Redis) is not built in");
-        let help = "use `redis://` to a server or a TLS tunnel on a trusted network";
-        section.bad(place, message, Some(help.into()));
-        return None;
-    }
-    match Server::parse(url) {
-        Ok(server) => Some(server),
-        Err(why) => {
-            let message = format!("not the URL of a Redis server: {why}");
-            section.bad(place, message, Some(HELP.into()));
-            None
-        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Where a Redis server is and who we are there: `redis://user:password@host:6379/0`.
 //!
 //! In: a URL as the ecosystem writes it. Out: a [`Server`] to connect to. Problems never show the URL: it may carry
-//! a password.
+//! a password. `rediss:` and `valkeys:` want TLS; what is verified stands in the configuration, not in the URL.
 
 use std::fmt;
 use std::io;
@@ -12,9 +12,10 @@ use socket2::{SockRef, TcpKeepalive};
 use tokio::net::TcpStream;
 
 use super::resp::put_command;
+use super::secure::Secure;
 
 /// The port that a URL without one means.
-const PORT: u16 = 6379;
+pub(super) const PORT: u16 = 6379;
 /// How long sent bytes may stay unacknowledged before the kernel gives a connection up. Without it, lookups
 /// would time out one by one for a quarter of an hour when the server's machine is gone.
 const UNACKNOWLEDGED_MAX: Duration = Duration::from_secs(5);
@@ -22,14 +23,18 @@ const UNACKNOWLEDGED_MAX: Duration = Duration::from_secs(5);
 const KEEPALIVE: Duration = Duration::from_mins(1);
 
 /// A server, and how to begin with it.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub(super) struct Server {
     pub(super) address: Address,
-    user: Option<String>,
-    password: Option<String>,
-    database: u32,
+    /// The URL wants TLS.
+    pub(super) is_tls: bool,
+    /// Set from the configuration where the URL wants it.
+    pub(super) secure: Option<Secure>,
+    pub(super) user: Option<String>,
+    pub(super) password: Option<String>,
+    pub(super) database: u32,
     /// Replies come as RESP3.
-    resp3: bool,
+    pub(super) resp3: bool,
 }
 
 /// Where a server listens.
@@ -58,8 +63,12 @@ impl Server {
         let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
         let mut server = match scheme {
             "redis" | "valkey" => Server::tcp(rest)?,
-            "unix" | "redis+unix" | "valkey+unix" => Server::at(Address::Unix(text(rest)?)),
-            _ => return Err("its scheme is neither `redis` nor `unix`"),
+            "rediss" | "valkeys" => Server {
+                is_tls: true,
+                ..Server::tcp(rest)?
+            },
+            "unix" | "redis+unix" | "valkey+unix" => Server::new(Address::Unix(text(rest)?)),
+            _ => return Err("its scheme is none of `redis`, `rediss` and `unix`"),
         };
         if matches!(&server.address, Address::Unix(path) if !path.starts_with('/')) {
             return Err("its path does not begin with `/`");
@@ -79,9 +88,19 @@ impl Server {
         Ok(server)
     }
 
-    fn at(address: Address) -> Self {
+    /// The same, elsewhere.
+    pub(super) fn at(&self, address: Address) -> Self {
         Server {
             address,
+            ..self.clone()
+        }
+    }
+
+    fn new(address: Address) -> Self {
+        Server {
+            address,
+            is_tls: false,
+            secure: None,
             user: None,
             password: None,
             database: 0,
@@ -97,7 +116,7 @@ impl Server {
             None => (None, rest),
         };
         let (place, path) = place.split_once('/').unwrap_or((place, ""));
-        let mut server = Server::at(host_and_port(place)?);
+        let mut server = Server::new(host_and_port(place)?);
         if !path.is_empty() {
             server.database = database(path)?;
         }
@@ -216,6 +235,13 @@ mod tests {
             address("unix:///run/a%20b.sock"),
             Ok(Address::Unix("/run/a b.sock".into()))
         );
+        for (url, is_tls) in [
+            ("redis://h", false),
+            ("rediss://h", true),
+            ("valkeys://h", true),
+        ] {
+            assert_eq!(Server::parse(url).expect("a URL").is_tls, is_tls, "{url}");
+        }
         let socket = Server::parse("unix:///run/x?db=2&user=u&pass=p").expect("a URL");
         assert_eq!(
             (socket.database, socket.password.as_deref()),
@@ -238,6 +264,7 @@ mod tests {
             "redis://h?what=1",
             "redis://h h",
             "unix://run",
+            "redisss://h",
         ] {
             assert!(Server::parse(bad).is_err(), "{bad}");
         }

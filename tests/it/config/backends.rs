@@ -135,13 +135,63 @@ fn a_url_of_another_scheme() {
         r#"url = "redis://127.0.0.1:6379/0""#,
         r#"url = "postgres://127.0.0.1/ops""#,
     ), @r#"
-    error[config.bad_value]: `backends.cache.url`: not the URL of a Redis server: its scheme is neither `redis` nor `unix`
+    error[config.bad_value]: `backends.cache.url`: not the URL of a Redis server: its scheme is none of `redis`, `rediss` and `unix`
       --> tributary.toml:10:7
        |
     10 | url = "postgres://127.0.0.1/ops"
        |       ^^^^^^^^^^^^^^^^^^^^^^^^^^
        |
-       = help: `redis://[user:password@]host[:port][/db]` or `unix:///path/to/socket`
+       = help: `redis://[user:password@]host[:port][/db]`, `rediss://..` for TLS, or `unix:///path/to/socket`
+    "#);
+}
+
+#[test]
+fn sentinels_without_a_master() {
+    insta::assert_snapshot!(after(
+        r#"url = "redis://127.0.0.1:6379/0""#,
+        r#"sentinels = ["127.0.0.1:26379"]"#,
+    ), @r#"
+    error[config.missing_key]: `backends.cache`: `master` is missing
+     --> tributary.toml:8:1
+      |
+    8 | [backends.cache]
+      | ^^^^^^^^^^^^^^^^
+      |
+      = help: add `master = "mymaster"`
+    "#);
+}
+
+#[test]
+fn a_master_without_sentinels() {
+    insta::assert_snapshot!(after(
+        r#"url = "redis://127.0.0.1:6379/0""#,
+        r#"url = "redis://127.0.0.1:6379/0"
+master = "mymaster""#,
+    ), @r#"
+    error[config.clash]: `backends.cache.master`: `master` says nothing without `sentinels`
+      --> tributary.toml:11:10
+       |
+    11 | master = "mymaster"
+       |          ^^^^^^^^^^
+       |
+       = help: leave it out, or name servers with `sentinels`
+    "#);
+}
+
+#[test]
+fn tls_for_a_server_in_the_clear() {
+    insta::assert_snapshot!(after(
+        r#"url = "redis://127.0.0.1:6379/0""#,
+        r#"url = "redis://127.0.0.1:6379/0"
+tls = {}"#,
+    ), @r#"
+    error[config.clash]: `backends.cache.url`: `tls` says nothing of a server that is spoken to in the clear
+      --> tributary.toml:10:7
+       |
+    10 | url = "redis://127.0.0.1:6379/0"
+       |       ^^^^^^^^^^^^^^^^^^^^^^^^^^
+       |
+       = help: with `tls` the URL begins with `rediss:`, or leave out `tls`
     "#);
 }
 

@@ -111,16 +111,62 @@ fn urls_are_checked_and_never_shown() {
         "redis://u:p@h:1/2",
         "unix:///run/redis.sock",
         "redis://[::1]:6379",
+        "rediss://h",
+        "valkeys://h:1",
     ] {
         assert_eq!(backend_problem(&format!("url = '{good}'")), "", "{good}");
     }
     assert!(backend_problem("").contains("`url` is missing"));
     assert!(backend_problem("url = 'redis://h'\nconnections = 17").contains("1 to 16"));
-    let tls = backend_problem("url = 'rediss://h'");
-    assert!(tls.contains("not built in"), "{tls}");
     unsafe_to_show("http://u:canary@h");
     unsafe_to_show("redis://u:canary@h/x");
-    unsafe_to_show("rediss://u:canary@h");
+    unsafe_to_show("rediss://u:canary@h/x");
+}
+
+#[test]
+fn exactly_one_way_to_name_servers() {
+    let sentinels = "sentinels = ['a:1', 'b']\nmaster = 'm'";
+    for good in [
+        sentinels.to_owned(),
+        format!(
+            "{sentinels}\nuser = 'u'\npassword = 'p'\ndb = 3\nsentinel_password = 'q'\nconnections = 2"
+        ),
+        "sentinels = ['rediss://a:1']\nmaster = 'm'".to_owned(),
+    ] {
+        assert_eq!(backend_problem(&good), "", "{good}");
+    }
+    for (keys, problem) in [
+        (
+            format!("{sentinels}\nurl = 'redis://h'"),
+            "`sentinels` stands beside `url`",
+        ),
+        (
+            "url = 'redis://a'\nmaster = 'm'".into(),
+            "`master` says nothing without `sentinels`",
+        ),
+        (
+            "url = 'redis://a'\ntls = {}".into(),
+            "begins with `rediss:`",
+        ),
+        ("sentinels = ['a:1']".into(), "add `master = \"mymaster\"`"),
+        (
+            "sentinels = ['redis://:p@a']\nmaster = 'm'".into(),
+            "a sentinel is a host and a port",
+        ),
+        (
+            "sentinels = ['a', 'rediss://b']\nmaster = 'm'".into(),
+            "or for none",
+        ),
+        (
+            format!("{sentinels}\nuser = 'u'"),
+            "`user` without `password`",
+        ),
+        ("sentinel = ['a']".into(), "did you mean `sentinels`?"),
+    ] {
+        let found = backend_problem(&keys);
+        assert!(found.contains(problem), "{keys}: {found}");
+        assert_eq!(found.matches("error[").count(), 1, "{keys}: {found}");
+    }
 }
 
 /// A URL from the environment that is wrong: the problem's text may show the line, but not the URL.

@@ -3,6 +3,8 @@
 mod commands;
 mod config;
 mod outages;
+mod sentinel;
+mod tls;
 
 use std::io::{BufRead as _, BufReader};
 use std::net::TcpListener;
@@ -39,18 +41,20 @@ impl Server {
     /// Starts one on `port` and waits until it says that it is ready; `None` if it ends instead.
     fn start_on(port: u16) -> Option<Self> {
         let folder = tempfile::tempdir().expect("a temporary folder");
+        Server::start_in(folder, port, &[])
+    }
+
+    /// As [`Server::start_on`], with a folder and more options.
+    fn start_in(folder: tempfile::TempDir, port: u16, options: &[&str]) -> Option<Self> {
         let mut child = Process::new("redis-server")
             .args(["--port", &port.to_string(), "--bind", "127.0.0.1"])
             .args(["--save", "", "--appendonly", "no", "--dir"])
             .arg(folder.path())
+            .args(options)
             .stdout(Stdio::piped())
             .spawn()
             .expect("install redis-server");
-        let output = BufReader::new(child.stdout.take().expect("piped"));
-        let ready = output
-            .lines()
-            .map_while(Result::ok)
-            .any(|line| line.contains("Ready to accept"));
+        let ready = says(&mut child, "Ready to accept");
         let server = Server {
             child,
             port,
@@ -65,9 +69,24 @@ impl Server {
 
     /// Runs a command past the backend.
     async fn run(&self, words: &[&str]) -> Reply {
+        let reply = self.try_run(words).await;
+        assert!(!matches!(reply, Reply::Error(_)), "{words:?}: {reply:?}");
+        reply
+    }
+
+    /// As [`Server::run`], for a command that may be refused.
+    async fn try_run(&self, words: &[&str]) -> Reply {
         let server = server::Server::parse(&self.url()).expect("a URL");
-        let connection = Connection::start(server, Duration::from_secs(10));
+        let connection = Connection::start(Door::Server(server), Duration::from_secs(10));
         command(&connection, words).await
+    }
+
+    /// As [`Server::run`], for a command that is answered with text.
+    async fn text(&self, words: &[&str]) -> String {
+        let Reply::String(text) = self.run(words).await else {
+            panic!("{words:?} is answered with text")
+        };
+        String::from_utf8(text.to_vec()).expect("text")
     }
 }
 
@@ -87,6 +106,15 @@ impl Drop for Server {
     }
 }
 
+/// Waits until a process says `word`; false if it ends before. What it says later is thrown away.
+fn says(child: &mut Child, word: &str) -> bool {
+    let output = BufReader::new(child.stdout.take().expect("piped"));
+    let mut lines = output.lines().map_while(Result::ok);
+    let found = lines.any(|line| line.contains(word));
+    std::thread::spawn(move || lines.for_each(drop));
+    found
+}
+
 fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     listener.local_addr().expect("bound").port()
@@ -94,7 +122,12 @@ fn free_port() -> u16 {
 
 /// A backend of one connection to `url`.
 async fn backend(url: &str) -> Redis {
-    let document = document(&format!("url = \"{url}\""));
+    configured(&format!("url = \"{url}\"")).await
+}
+
+/// A backend with these keys.
+async fn configured(keys: &str) -> Redis {
+    let document = document(keys);
     let config = Redis::read_config(&mut whole(&document)).expect("a valid configuration");
     Redis::connect(&config, &[]).await
 }
@@ -134,6 +167,32 @@ async fn ask_compiled(redis: &Redis, command: &Command, params: &[Value]) -> Res
         .expect("a lookup ends")
         .map(|answer| answer.value)
         .map_err(|err| err.code)
+}
+
+/// Asks several as one batch.
+async fn ask_all(redis: &Redis, command: &Command, all: &[Value]) -> Vec<Result<Value, Code>> {
+    let asked: Vec<_> = all
+        .iter()
+        .map(|param| Asked {
+            lookup: command,
+            params: std::slice::from_ref(param),
+        })
+        .collect();
+    let answers = timeout(Duration::from_secs(10), redis.lookup_many(&asked)).await;
+    let answers = answers.expect("a batch ends").into_iter();
+    answers
+        .map(|answer| answer.map(|answer| answer.value).map_err(|err| err.code))
+        .collect()
+}
+
+/// Waits until `done`; only a failure waits for long.
+async fn eventually(what: &str, mut done: impl AsyncFnMut() -> bool) {
+    let waited = timeout(Duration::from_secs(30), async {
+        while !done().await {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    });
+    waited.await.unwrap_or_else(|_| panic!("never: {what}"));
 }
 
 /// Waits until the first connection is as `wanted`.

@@ -95,6 +95,7 @@ async fn dropped_lookups_never_mix_answers() {
         .run(&words.iter().map(String::as_str).collect::<Vec<_>>())
         .await;
     let redis = backend(&server.url()).await;
+    until(&redis, is_up).await;
     let command = compiled(GET).lookup;
     let one = async |n: i64| {
         let params = [Value::I64(n % keys)];

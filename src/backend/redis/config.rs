@@ -1,0 +1,191 @@
+//! `[backends.NAME]` of a Redis: one server, or the master that sentinels name.
+//!
+//! One of `url` and `sentinels` says which. Problems never show a URL: it may carry a password.
+
+use std::time::Duration;
+
+use super::secure::Secure;
+use super::sentinel::Sentinels;
+use super::server::Server;
+use crate::backend::tls::Tls;
+use crate::config::{Place, Section, nearest};
+use crate::error::Code;
+
+/// What making a connection may take, and how long a lookup waits for one.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+/// Addresses that one list may name.
+const ADDRESSES_MAX: usize = 100;
+
+/// The keys of which exactly one is there.
+const WAYS: [&str; 2] = ["url", "sentinels"];
+/// Keys that say something only beside `sentinels`.
+const WITH_SENTINELS: [&str; 6] = [
+    "master",
+    "user",
+    "password",
+    "db",
+    "sentinel_user",
+    "sentinel_password",
+];
+
+/// A Redis as `[backends.NAME]` describes it.
+pub struct Config {
+    pub(super) servers: Servers,
+    /// How many connections each loop holds.
+    pub(super) connections: usize,
+    /// What making a connection may take, and how long a lookup waits for one.
+    pub(super) connect_timeout: Duration,
+}
+
+/// Who is asked.
+pub(super) enum Servers {
+    One(Server),
+    Master(Sentinels),
+}
+
+impl Config {
+    /// Reads the keys of `[backends.NAME]`.
+    pub(super) fn read(section: &mut Section<'_>) -> Option<Self> {
+        let way = one_way(section);
+        let connect_timeout = section.timeout("connect_timeout");
+        let connect_timeout = connect_timeout.unwrap_or(CONNECT_TIMEOUT);
+        match way {
+            Some("sentinels") => {}
+            Some(_) => misplaced(section, &WITH_SENTINELS, "sentinels"),
+            // What belongs to which can't be told, so nothing is said about it either.
+            None => take_all(section, &WITH_SENTINELS),
+        }
+        let connections = section.integer("connections", 1..=16).unwrap_or(1);
+        let tls = Tls::read(section).ok();
+        let servers = match way? {
+            "url" => {
+                let (url, place) = section.secret("url", URL_EXAMPLE)?;
+                let server = server(section, &url, &place, URL_HELP)?;
+                Servers::One(secured(section, server, &place, tls?)?)
+            }
+            _ => Servers::Master(Sentinels::read(section, tls)?),
+        };
+        Some(Config {
+            servers,
+            connections: usize::try_from(connections).unwrap_or(1),
+            connect_timeout,
+        })
+    }
+}
+
+const URL_EXAMPLE: &str = "url = \"redis://127.0.0.1:6379/0\"";
+const URL_HELP: &str = "`redis://[user:password@]host[:port][/db]`, `rediss://..` for TLS, or `unix:///path/to/socket`";
+
+/// Which of the ways to name servers is there. The others are problems, and so is none.
+fn one_way(section: &mut Section<'_>) -> Option<&'static str> {
+    let mut found = WAYS.into_iter().filter(|way| section.has(way));
+    let Some(first) = found.next() else {
+        let example = if section.has("master") {
+            ("sentinels", "sentinels = [\"10.0.0.1:26379\"]")
+        } else {
+            // A slip is told at its place, and nothing else is then.
+            let keys = section.keys();
+            let slip = keys.iter().find_map(|key| nearest(key, WAYS));
+            (slip.unwrap_or("url"), URL_EXAMPLE)
+        };
+        section.missing(example.0, example.1);
+        take_all(section, &WAYS);
+        return None;
+    };
+    let others: Vec<_> = found.collect();
+    if others.is_empty() {
+        return Some(first);
+    }
+    for other in others {
+        if let Some((_, place)) = section.take(other) {
+            let message = format!("`{other}` stands beside `{first}`");
+            let help = "one server is `url`, and `sentinels` name a `master`: keep one of them";
+            clash(section, &place, &message, help);
+        }
+    }
+    take_all(section, &[first]);
+    None
+}
+
+/// Takes keys of which nothing is to be said.
+fn take_all(section: &mut Section<'_>, keys: &[&'static str]) {
+    for key in keys {
+        section.take(key);
+    }
+}
+
+/// Reports those of `keys` that are there: they belong beside `way`.
+fn misplaced(section: &mut Section<'_>, keys: &[&'static str], way: &str) {
+    for key in keys {
+        if !section.has(key) {
+            continue;
+        }
+        if let Some((_, place)) = section.take(key) {
+            let message = format!("`{key}` says nothing without `{way}`");
+            let help = format!("leave it out, or name servers with `{way}`");
+            clash(section, &place, &message, &help);
+        }
+    }
+}
+
+fn clash(section: &Section<'_>, place: &Place, message: &str, help: &str) {
+    let document = section.document();
+    document.problem(place, Code::ConfigClash, message, Some(help.to_owned()));
+}
+
+/// The key `tls`, or that it is wrong and was reported.
+pub(super) type TlsRead = Option<Option<Tls>>;
+
+/// A list of addresses that has to have at least one.
+pub(super) fn addresses(
+    section: &mut Section<'_>,
+    key: &'static str,
+    example: &str,
+) -> Option<(Vec<String>, Place)> {
+    let (texts, place) = section.strings(key)?;
+    if texts.is_empty() || texts.len() > ADDRESSES_MAX {
+        let message = format!("1 to {ADDRESSES_MAX} addresses are to stand here");
+        section.bad(&place, message, Some(format!("such as `{example}`")));
+        return None;
+    }
+    Some((texts, place))
+}
+
+/// The server with what it needs for TLS, if its URL wants that.
+pub(super) fn secured(
+    section: &Section<'_>,
+    server: Server,
+    place: &Place,
+    tls: Option<Tls>,
+) -> Option<Server> {
+    if !server.is_tls {
+        if tls.is_some() {
+            let message = "`tls` says nothing of a server that is spoken to in the clear";
+            let help = "with `tls` the URL begins with `rediss:`, or leave out `tls`";
+            clash(section, place, message, help);
+            return None;
+        }
+        return Some(server);
+    }
+    Some(Server {
+        secure: Some(Secure::new(tls.unwrap_or_else(Tls::verified))),
+        ..server
+    })
+}
+
+/// The server of a URL.
+pub(super) fn server(
+    section: &Section<'_>,
+    url: &str,
+    place: &Place,
+    help: &str,
+) -> Option<Server> {
+    match Server::parse(url) {
+        Ok(server) => Some(server),
+        Err(why) => {
+            let message = format!("not the URL of a Redis server: {why}");
+            section.bad(place, message, Some(help.into()));
+            None
+        }
+    }
+}

@@ -54,6 +54,11 @@ impl Command {
         }
     }
 
+    /// Whether all its arguments are keys, and not just the first.
+    pub(super) fn has_keys(&self) -> bool {
+        matches!(self.extra, Extra::Keys)
+    }
+
     /// Appends the command with its arguments to `out`; false when there is nothing to ask (an `mget` of no keys).
     /// After an error `out` may hold a part of it.
     pub(super) fn pack(

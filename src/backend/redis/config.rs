@@ -1,9 +1,10 @@
-//! `[backends.NAME]` of a Redis: one server, or the master that sentinels name.
+//! `[backends.NAME]` of a Redis: one server, a cluster, or the master that sentinels name.
 //!
-//! One of `url` and `sentinels` says which. Problems never show a URL: it may carry a password.
+//! Exactly one of `url`, `urls` and `sentinels` says which. Problems never show a URL: it may carry a password.
 
 use std::time::Duration;
 
+use super::cluster::Seeds;
 use super::secure::Secure;
 use super::sentinel::Sentinels;
 use super::server::Server;
@@ -17,7 +18,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 const ADDRESSES_MAX: usize = 100;
 
 /// The keys of which exactly one is there.
-const WAYS: [&str; 2] = ["url", "sentinels"];
+const WAYS: [&str; 3] = ["url", "urls", "sentinels"];
 /// Keys that say something only beside `sentinels`.
 const WITH_SENTINELS: [&str; 6] = [
     "master",
@@ -27,6 +28,8 @@ const WITH_SENTINELS: [&str; 6] = [
     "sentinel_user",
     "sentinel_password",
 ];
+/// Keys that say something only beside `urls`.
+const WITH_URLS: [&str; 1] = ["answer_timeout"];
 
 /// A Redis as `[backends.NAME]` describes it.
 pub struct Config {
@@ -40,6 +43,7 @@ pub struct Config {
 /// Who is asked.
 pub(super) enum Servers {
     One(Server),
+    Cluster(Seeds),
     Master(Sentinels),
 }
 
@@ -49,11 +53,19 @@ impl Config {
         let way = one_way(section);
         let connect_timeout = section.timeout("connect_timeout");
         let connect_timeout = connect_timeout.unwrap_or(CONNECT_TIMEOUT);
-        match way {
-            Some("sentinels") => {}
-            Some(_) => misplaced(section, &WITH_SENTINELS, "sentinels"),
-            // What belongs to which can't be told, so nothing is said about it either.
-            None => take_all(section, &WITH_SENTINELS),
+        for (keys, with) in [(&WITH_URLS[..], "urls"), (&WITH_SENTINELS, "sentinels")] {
+            match way {
+                Some(way) if way == with => {}
+                Some(_) => misplaced(section, keys, with),
+                // What belongs to which can't be told, so nothing is said about it either.
+                None => take_all(section, keys),
+            }
+        }
+        if way == Some("urls")
+            && let Some((_, place)) = section.take("connections")
+        {
+            let help = "a loop has one connection to each node of a cluster";
+            clash(section, &place, "`connections` stands beside `urls`", help);
         }
         let connections = section.integer("connections", 1..=16).unwrap_or(1);
         let tls = Tls::read(section).ok();
@@ -63,6 +75,7 @@ impl Config {
                 let server = server(section, &url, &place, URL_HELP)?;
                 Servers::One(secured(section, server, &place, tls?)?)
             }
+            "urls" => Servers::Cluster(Seeds::read(section, connect_timeout, tls)?),
             _ => Servers::Master(Sentinels::read(section, tls)?),
         };
         Some(Config {
@@ -99,7 +112,7 @@ fn one_way(section: &mut Section<'_>) -> Option<&'static str> {
     for other in others {
         if let Some((_, place)) = section.take(other) {
             let message = format!("`{other}` stands beside `{first}`");
-            let help = "one server is `url`, and `sentinels` name a `master`: keep one of them";
+            let help = "one server is `url`, a cluster is `urls`, and `sentinels` name a `master`: keep one of them";
             clash(section, &place, &message, help);
         }
     }

@@ -20,12 +20,16 @@ mod connection;
 mod server;
 mod secure;
 mod door;
+
+// Servers that change their roles.
 mod sentinel;
+mod cluster;
 
 use std::cell::Cell;
 use std::rc::Rc;
 
 use self::batch::Batch;
+use self::cluster::Cluster;
 use self::command::Command;
 use self::config::Servers;
 use self::connection::Connection;
@@ -39,9 +43,11 @@ pub use self::config::Config;
 
 /// One loop's connections to a Redis.
 pub struct Redis {
+    /// To one server, or to the master; none to a cluster, which has its own.
     connections: Vec<Connection>,
     /// The connection whose turn it is.
     turn: Cell<usize>,
+    cluster: Option<Cluster>,
     /// The room of the batch before.
     batch: Cell<Batch>,
 }
@@ -62,6 +68,7 @@ impl Backend for Redis {
         let mut redis = Redis {
             connections: Vec::new(),
             turn: Cell::new(0),
+            cluster: None,
             batch: Cell::default(),
         };
         let timeout = config.connect_timeout;
@@ -77,6 +84,7 @@ impl Backend for Redis {
                 let connections = turns.map(|_| connect(Door::Master(Rc::clone(&finder))));
                 redis.connections.extend(connections);
             }
+            Servers::Cluster(seeds) => redis.cluster = Some(Cluster::start(seeds.clone())),
         }
         redis
     }
@@ -99,6 +107,9 @@ impl Backend for Redis {
 
     /// One pipeline of the different commands: each has its own reply, and its own error.
     async fn lookup_many(&self, asked: &[Asked<'_, Command>]) -> Vec<Result<Answer, LookupError>> {
+        if let Some(cluster) = &self.cluster {
+            return Box::pin(cluster.lookup_many(asked)).await;
+        }
         let mut batch = self.batch.take();
         let places: Vec<_> = asked.iter().map(|ask| batch.place(ask)).collect();
         let (packed, count) = batch.commands();

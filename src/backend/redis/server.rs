@@ -96,6 +96,13 @@ impl Server {
         }
     }
 
+    /// Whether both are reached in the same way, wherever they are.
+    pub(super) fn is_like(&self, other: &Self) -> bool {
+        let way = |server: &Self| (server.is_tls, server.database, server.resp3);
+        let who = |server: &Self| (server.user.clone(), server.password.clone());
+        way(self) == way(other) && who(self) == who(other)
+    }
+
     fn new(address: Address) -> Self {
         Server {
             address,

@@ -146,6 +146,39 @@ fn a_url_of_another_scheme() {
 }
 
 #[test]
+fn one_server_and_a_cluster_at_once() {
+    insta::assert_snapshot!(after(
+        r#"url = "redis://127.0.0.1:6379/0""#,
+        r#"url = "redis://127.0.0.1:6379/0"
+urls = ["redis://127.0.0.1:7000"]"#,
+    ), @r#"
+    error[config.clash]: `backends.cache.urls`: `urls` stands beside `url`
+      --> tributary.toml:11:8
+       |
+    11 | urls = ["redis://127.0.0.1:7000"]
+       |        ^^^^^^^^^^^^^^^^^^^^^^^^^^
+       |
+       = help: one server is `url`, a cluster is `urls`, and `sentinels` name a `master`: keep one of them
+    "#);
+}
+
+#[test]
+fn nodes_of_a_cluster_that_are_reached_in_different_ways() {
+    insta::assert_snapshot!(after(
+        r#"url = "redis://127.0.0.1:6379/0""#,
+        r#"urls = ["redis://127.0.0.1:7000", "rediss://127.0.0.1:7001"]"#,
+    ), @r#"
+    error[config.bad_value]: `backends.cache.urls`: the nodes of a cluster are reached in one way, and these URLs differ
+      --> tributary.toml:10:8
+       |
+    10 | urls = ["redis://127.0.0.1:7000", "rediss://127.0.0.1:7001"]
+       |        ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+       |
+       = help: give all of them the same scheme, user, password and parameters
+    "#);
+}
+
+#[test]
 fn sentinels_without_a_master() {
     insta::assert_snapshot!(after(
         r#"url = "redis://127.0.0.1:6379/0""#,

@@ -125,8 +125,11 @@ fn urls_are_checked_and_never_shown() {
 
 #[test]
 fn exactly_one_way_to_name_servers() {
+    let cluster = "urls = ['redis://a:1', 'redis://b']";
     let sentinels = "sentinels = ['a:1', 'b']\nmaster = 'm'";
     for good in [
+        cluster.to_owned(),
+        format!("{cluster}\nanswer_timeout = '100ms'"),
         sentinels.to_owned(),
         format!(
             "{sentinels}\nuser = 'u'\npassword = 'p'\ndb = 3\nsentinel_password = 'q'\nconnections = 2"
@@ -137,13 +140,37 @@ fn exactly_one_way_to_name_servers() {
     }
     for (keys, problem) in [
         (
-            format!("{sentinels}\nurl = 'redis://h'"),
-            "`sentinels` stands beside `url`",
+            format!("{cluster}\nurl = 'redis://h'"),
+            "`urls` stands beside `url`",
         ),
         (
-            "url = 'redis://a'\nmaster = 'm'".into(),
+            format!("{cluster}\n{sentinels}"),
+            "`sentinels` stands beside `urls`",
+        ),
+        (
+            format!("{cluster}\nmaster = 'm'"),
             "`master` says nothing without `sentinels`",
         ),
+        (
+            format!("{cluster}\nconnections = 2"),
+            "`connections` stands beside `urls`",
+        ),
+        (
+            format!("{sentinels}\nanswer_timeout = '1s'"),
+            "`answer_timeout` says nothing without `urls`",
+        ),
+        ("urls = []".into(), "1 to 100 addresses"),
+        ("urls = ['redis://a/1']".into(), "database 0 only"),
+        (
+            "urls = ['redis://a', 'rediss://b']".into(),
+            "these URLs differ",
+        ),
+        (
+            "urls = ['redis://:p@a', 'redis://b']".into(),
+            "these URLs differ",
+        ),
+        ("urls = ['unix:///a']".into(), "by host and port"),
+        ("urls = ['a:1']".into(), "not the URL"),
         (
             "url = 'redis://a'\ntls = {}".into(),
             "begins with `rediss:`",
@@ -161,7 +188,7 @@ fn exactly_one_way_to_name_servers() {
             format!("{sentinels}\nuser = 'u'"),
             "`user` without `password`",
         ),
-        ("sentinel = ['a']".into(), "did you mean `sentinels`?"),
+        ("ulrs = ['redis://a']".into(), "did you mean `urls`?"),
     ] {
         let found = backend_problem(&keys);
         assert!(found.contains(problem), "{keys}: {found}");

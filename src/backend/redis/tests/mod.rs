@@ -1,5 +1,6 @@
 //! Tests against a real `redis-server`, started by the test on a free port.
 
+mod cluster;
 mod commands;
 mod config;
 mod outages;
@@ -26,7 +27,7 @@ use crate::value::Value;
 struct Server {
     child: Child,
     port: u16,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 impl Server {
@@ -58,7 +59,7 @@ impl Server {
         let server = Server {
             child,
             port,
-            _folder: folder,
+            folder,
         };
         ready.then_some(server)
     }
@@ -115,6 +116,13 @@ fn says(child: &mut Child, word: &str) -> bool {
     found
 }
 
+/// Sends a signal by its name to a process of the test's own.
+fn signal(process: &Child, name: &str) {
+    let kill = format!("kill -{name} {}", process.id());
+    let status = Process::new("sh").args(["-c", &kill]).status();
+    assert!(status.expect("every system has a shell").success());
+}
+
 fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     listener.local_addr().expect("bound").port()
@@ -133,7 +141,7 @@ async fn configured(keys: &str) -> Redis {
 }
 
 /// A lookup with these keys.
-fn compiled(keys: &str) -> Compiled<Command> {
+pub(super) fn compiled(keys: &str) -> Compiled<Command> {
     let document = document(keys);
     let mut section = whole(&document);
     let compiled = Command::read(&mut section);

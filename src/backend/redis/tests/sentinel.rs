@@ -80,7 +80,7 @@ pub(super) fn start_sentinel(master: u16, more: &str) -> Server {
         let server = Server {
             child,
             port,
-            _folder: folder,
+            folder,
         };
         ready.then_some(server)
     };

@@ -1,4 +1,4 @@
-//! TLS in all ways to reach a server, with certificates made here.
+//! TLS in all three ways to reach a server, with certificates made here.
 
 use std::path::Path;
 
@@ -124,6 +124,36 @@ async fn a_server_that_is_who_it_should_be() {
             "{bad}"
         );
     }
+}
+
+#[tokio::test(flavor = "local")]
+async fn the_nodes_of_a_cluster() {
+    let folder = certificates();
+    let folder = folder.path();
+    let bus = free_port().to_string();
+    let cluster = [
+        "--cluster-enabled",
+        "yes",
+        "--tls-cluster",
+        "yes",
+        "--cluster-port",
+        &bus,
+    ];
+    let (server, port) = start(folder, &cluster);
+    server
+        .run(&["CLUSTER", "ADDSLOTSRANGE", "0", "16383"])
+        .await;
+    eventually("it serves all slots", async || {
+        server
+            .text(&["CLUSTER", "INFO"])
+            .await
+            .contains("cluster_state:ok")
+    })
+    .await;
+    server.run(&["SET", "k", "v"]).await;
+    let tls = tls(folder, &ca(folder));
+    let redis = configured(&format!("urls = ['rediss://127.0.0.1:{port}']\n{tls}")).await;
+    assert_eq!(ask(&redis, "get = 'k'", &[]).await, Ok("v".into()));
 }
 
 #[tokio::test(flavor = "local")]

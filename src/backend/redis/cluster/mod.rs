@@ -1,0 +1,168 @@
+//! A cluster: each command goes to the node that serves its key, those of one batch and node as one pipeline.
+//!
+//! A command that is redirected is sent once more, to where it was told, and a second redirection is
+//! `lookup.unavailable`; so is a slot whose node is away or that nobody serves. Other slots are not touched by
+//! that. An `mget` of keys of several slots is taken apart and joined again.
+
+mod config; // the keys of a cluster
+pub(super) mod slot; // from a key to its slot
+mod parts; // from lookups to commands of one slot, and from replies to answers
+mod topology; // from slots to nodes
+mod node; // one node and its connection
+mod members; // all nodes, and the map as it changes
+
+use std::rc::Rc;
+
+use futures_util::future::join_all;
+use tokio_util::task::AbortOnDropHandle;
+
+pub(super) use self::config::Seeds;
+use self::members::Members;
+use self::node::{Node, Said};
+use self::parts::{Part, Parts};
+use super::command::Command;
+use super::connection::refused;
+use super::resp::Reply;
+use crate::backend::{Answer, Asked, LookupError};
+use crate::error::Code;
+
+/// One loop's view of a cluster.
+pub(super) struct Cluster {
+    members: Rc<Members>,
+    _keeper: AbortOnDropHandle<()>,
+}
+
+/// Commands for one node.
+struct Errand {
+    node: Rc<Node>,
+    asking: bool,
+    /// Their places among the parts.
+    at: Vec<usize>,
+}
+
+impl Cluster {
+    /// Starts to look for the nodes, on this loop.
+    pub(super) fn start(seeds: Seeds) -> Self {
+        let members = Rc::new(Members::new(seeds));
+        let keeper = tokio::task::spawn_local(members::keep(Rc::clone(&members)));
+        Cluster {
+            members,
+            _keeper: AbortOnDropHandle::new(keeper),
+        }
+    }
+
+    /// One pipeline per node, of the different commands that are for it.
+    pub(super) async fn lookup_many(
+        &self,
+        asked: &[Asked<'_, Command>],
+    ) -> Vec<Result<Answer, LookupError>> {
+        let parts = Parts::of(asked);
+        let replies = self.ask(parts.parts()).await;
+        parts.answers(asked, replies)
+    }
+
+    /// Sends every part to its node: one reply or failure each, in their order.
+    async fn ask(&self, parts: &[Part]) -> Vec<Result<Reply, LookupError>> {
+        if parts.is_empty() {
+            return Vec::new();
+        }
+        if let Err(err) = self.members.found().await {
+            return parts.iter().map(|_| Err(err.clone())).collect();
+        }
+        let mut replies: Vec<_> = parts
+            .iter()
+            .map(|part| Err(members::unserved(part.slot)))
+            .collect();
+        let again = self.round(parts, self.errands(parts), &mut replies).await;
+        if !again.is_empty() {
+            let more = self.round(parts, again, &mut replies).await;
+            for at in more.into_iter().flat_map(|errand| errand.at) {
+                let why = "redirected twice: the cluster is changing";
+                replies[at] = Err(LookupError::new(Code::LookupUnavailable, why));
+            }
+        }
+        replies
+    }
+
+    /// Runs errands at the same time. Gives those that the redirected commands make.
+    async fn round(
+        &self,
+        parts: &[Part],
+        errands: Vec<Errand>,
+        replies: &mut [Result<Reply, LookupError>],
+    ) -> Vec<Errand> {
+        let run = async |errand: &Errand| {
+            let commands: Vec<&[u8]> = errand.at.iter().map(|&at| &*parts[at].command).collect();
+            errand.node.send(&commands, errand.asking).await
+        };
+        let said = join_all(errands.iter().map(run)).await;
+        let mut again = Vec::new();
+        for (errand, said) in errands.into_iter().zip(said) {
+            let said = match said {
+                Ok(said) => said,
+                Err(err) => {
+                    self.members.look_again();
+                    for at in errand.at {
+                        replies[at] = Err(err.clone());
+                    }
+                    continue;
+                }
+            };
+            for (at, said) in errand.at.into_iter().zip(said) {
+                match said {
+                    Said::Reply(reply) => replies[at] = self.heard(reply),
+                    Said::Moved(to) => {
+                        if let Some(node) = self.members.moved(parts[at].slot, to) {
+                            add(&mut again, node, false, at);
+                        }
+                    }
+                    Said::Ask(to) => {
+                        if let Some(node) = self.members.node(&to) {
+                            add(&mut again, node, true, at);
+                        }
+                    }
+                }
+            }
+        }
+        again
+    }
+
+    /// A reply, unless it says that the cluster is changing or in trouble.
+    fn heard(&self, reply: Reply) -> Result<Reply, LookupError> {
+        match reply {
+            Reply::Error(words) => {
+                let err = refused(&words);
+                if err.code == Code::LookupUnavailable {
+                    self.members.look_again();
+                }
+                Err(err)
+            }
+            reply => Ok(reply),
+        }
+    }
+
+    /// Which commands go where, by the map. Those of a slot that nobody serves stay behind.
+    fn errands(&self, parts: &[Part]) -> Vec<Errand> {
+        let mut errands = Vec::new();
+        for (at, part) in parts.iter().enumerate() {
+            match self.members.owner(part.slot) {
+                Some(node) => add(&mut errands, node, false, at),
+                None => self.members.look_again(),
+            }
+        }
+        errands
+    }
+}
+
+/// Adds a command to what goes to `node`.
+fn add(errands: &mut Vec<Errand>, node: Rc<Node>, asking: bool, at: usize) {
+    let same = |errand: &&mut Errand| errand.asking == asking && Rc::ptr_eq(&errand.node, &node);
+    match errands.iter_mut().find(same) {
+        Some(errand) => errand.at.push(at),
+        None => errands.push(Errand {
+            node,
+            asking,
+            at: vec![at],
+        }),
+    }
+}

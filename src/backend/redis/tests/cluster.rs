@@ -1,0 +1,348 @@
+//! A real cluster of three masters: slots that move, nodes that go away, come back, or hang.
+
+use std::cell::Cell;
+use std::collections::HashSet;
+
+use futures_util::future::join;
+
+use super::*;
+use crate::backend::redis::cluster::slot;
+
+/// Three masters with a third of the slots each.
+struct Cluster {
+    nodes: Vec<Server>,
+}
+
+/// The last slot of each third.
+const ENDS: [u16; 3] = [5460, 10_922, 16_383];
+
+fn options(bus: u16) -> Vec<String> {
+    let options = format!(
+        "--cluster-enabled yes --cluster-config-file nodes.conf --cluster-node-timeout 1000 --cluster-port {bus} \
+         --cluster-require-full-coverage no"
+    );
+    options.split(' ').map(ToOwned::to_owned).collect()
+}
+
+fn start_node(folder: tempfile::TempDir, port: u16, bus: u16) -> Option<Server> {
+    let options = options(bus);
+    let options: Vec<&str> = options.iter().map(String::as_str).collect();
+    Server::start_in(folder, port, &options)
+}
+
+impl Cluster {
+    async fn start() -> Self {
+        let mut nodes = Vec::new();
+        let mut buses = Vec::new();
+        for (at, end) in ENDS.iter().enumerate() {
+            let (node, bus) = (0..10)
+                .find_map(|_| {
+                    let (folder, bus) = (tempfile::tempdir().expect("a folder"), free_port());
+                    Some((start_node(folder, free_port(), bus)?, bus))
+                })
+                .expect("redis-server does not start");
+            let first = if at == 0 { 0 } else { ENDS[at - 1] + 1 };
+            let (first, end) = (first.to_string(), end.to_string());
+            node.run(&["CLUSTER", "ADDSLOTSRANGE", &first, &end]).await;
+            let epoch = (at + 1).to_string();
+            node.run(&["CLUSTER", "SET-CONFIG-EPOCH", &epoch]).await;
+            nodes.push(node);
+            buses.push(bus);
+        }
+        for (node, bus) in nodes.iter().zip(&buses).skip(1) {
+            let (port, bus) = (node.port.to_string(), bus.to_string());
+            nodes[0]
+                .run(&["CLUSTER", "MEET", "127.0.0.1", &port, &bus])
+                .await;
+        }
+        let cluster = Cluster { nodes };
+        for node in &cluster.nodes {
+            eventually("all nodes know each other", async || {
+                let info = node.text(&["CLUSTER", "INFO"]).await;
+                info.contains("cluster_state:ok") && info.contains("cluster_slots_ok:16384")
+            })
+            .await;
+        }
+        cluster
+    }
+
+    /// The node that is given `key`'s slot at the start.
+    fn owner(key: &str) -> usize {
+        let slot = slot::of(key.as_bytes());
+        ENDS.iter().position(|end| slot <= *end).expect("a slot")
+    }
+
+    /// Stores `k:N` for each of `range`, its value telling its key.
+    async fn fill(&self, count: i64) {
+        for key in 0..count {
+            let key = format!("k:{key}");
+            let value = format!("value of {key}");
+            self.nodes[Cluster::owner(&key)]
+                .run(&["SET", &key, &value])
+                .await;
+        }
+    }
+
+    fn keys(&self, more: &str) -> String {
+        let urls: Vec<_> = self
+            .nodes
+            .iter()
+            .map(|node| format!("'redis://127.0.0.1:{}'", node.port))
+            .collect();
+        format!("urls = [{}]\n{more}", urls.join(", "))
+    }
+
+    async fn backend(&self, more: &str) -> Redis {
+        configured(&self.keys(more)).await
+    }
+}
+
+/// How often a server answered with an error of this kind.
+async fn errors(server: &Server, kind: &str) -> u64 {
+    let stats = server.text(&["INFO", "errorstats"]).await;
+    let prefix = format!("errorstat_{kind}:count=");
+    let count = stats.lines().find_map(|line| line.strip_prefix(&*prefix));
+    count.map_or(0, |count| count.trim().parse().expect("a number"))
+}
+
+fn numbers(count: i64) -> Vec<Value> {
+    (0..count).map(Value::I64).collect()
+}
+
+fn value(key: i64) -> Value {
+    format!("value of k:{key}").into()
+}
+
+#[tokio::test(flavor = "local")]
+async fn each_lookup_goes_to_the_node_of_its_key() {
+    let cluster = Cluster::start().await;
+    cluster.fill(120).await;
+    let redis = cluster.backend("").await;
+    let get = compiled("get = 'k:{id}'").lookup;
+    assert_eq!(ask_compiled(&redis, &get, &[7.into()]).await, Ok(value(7)));
+    let reads = async || {
+        let mut reads = Vec::new();
+        for node in &cluster.nodes {
+            let stats = node.text(&["INFO", "stats"]).await;
+            let line = stats
+                .lines()
+                .find_map(|line| line.strip_prefix("total_reads_processed:"));
+            reads.push(
+                line.expect("there")
+                    .trim()
+                    .parse::<u64>()
+                    .expect("a number"),
+            );
+        }
+        reads
+    };
+    let before = reads().await;
+    let answers = ask_all(&redis, &get, &numbers(121)).await;
+    for (before, after) in before.into_iter().zip(reads().await) {
+        // A pipeline of forty commands; the rest is the test's own connection and the cluster's talk.
+        assert!(
+            after - before < 20,
+            "one pipeline per node, not {}",
+            after - before
+        );
+    }
+    for (key, answer) in (0..120).zip(&answers) {
+        assert_eq!(*answer, Ok(value(key)));
+    }
+    assert_eq!(answers[120], Ok(Value::Null));
+    for node in &cluster.nodes {
+        assert_eq!(
+            errors(node, "MOVED").await,
+            0,
+            "the map is right from the start"
+        );
+    }
+
+    let mget = compiled("mget = 'k:{ids}'").lookup;
+    let ids = [5, 3, 1000, 5, 77, 0];
+    let want = ids.map(|id| if id < 120 { value(id) } else { Value::Null });
+    let ids: Value = ids.to_vec().into();
+    let answers = ask_all(&redis, &mget, &[ids.clone(), vec![1].into(), ids]).await;
+    assert_eq!(answers[0], Ok(Value::List(want.to_vec())));
+    assert_eq!(answers[1], Ok(Value::List(vec![value(1)])));
+    assert_eq!(answers[2], answers[0]);
+    let wrong = ask(&redis, "hgetall = 'k:1'", &[]).await;
+    assert_eq!(wrong, Err(Code::LookupRefused), "WRONGTYPE");
+}
+
+/// Keys of one slot travel from one node to another while they are asked for without a pause.
+#[tokio::test(flavor = "local")]
+async fn a_slot_moves_while_lookups_go_on() {
+    let cluster = Cluster::start().await;
+    let owner = Cluster::owner("{t}");
+    let (from, to) = (&cluster.nodes[owner], &cluster.nodes[(owner + 1) % 3]);
+    let count = 60;
+    for key in 0..count {
+        let value = format!("value of k:{key}");
+        from.run(&["SET", &format!("{{t}}:{key}"), &value]).await;
+    }
+    let redis = cluster.backend("").await;
+    let get = compiled("get = '{{t}}:{id}'").lookup;
+    let done = Cell::new(false);
+    let rounds = Cell::new(0_u32);
+    let asking = async {
+        while !done.get() {
+            let answers = ask_all(&redis, &get, &numbers(count + 1)).await;
+            for (key, answer) in (0..count).zip(&answers) {
+                assert_eq!(*answer, Ok(value(key)));
+            }
+            assert_eq!(answers.last(), Some(&Ok(Value::Null)));
+            rounds.set(rounds.get() + 1);
+        }
+    };
+    let a_round = async || {
+        let seen = rounds.get();
+        eventually("a round of lookups", async || rounds.get() > seen + 1).await;
+    };
+    let moving = async {
+        let slot = slot::of(b"{t}").to_string();
+        let from_id = from.text(&["CLUSTER", "MYID"]).await;
+        let to_id = to.text(&["CLUSTER", "MYID"]).await;
+        a_round().await;
+        to.run(&["CLUSTER", "SETSLOT", &slot, "IMPORTING", &from_id])
+            .await;
+        from.run(&["CLUSTER", "SETSLOT", &slot, "MIGRATING", &to_id])
+            .await;
+        for key in 0..count {
+            let (port, key) = (to.port.to_string(), format!("{{t}}:{key}"));
+            from.run(&["MIGRATE", "127.0.0.1", &port, &key, "0", "1000"])
+                .await;
+            if key.ends_with('0') {
+                a_round().await;
+            }
+        }
+        for node in [to, from] {
+            node.run(&["CLUSTER", "SETSLOT", &slot, "NODE", &to_id])
+                .await;
+            a_round().await;
+        }
+        done.set(true);
+    };
+    join(asking, moving).await;
+    assert!(errors(from, "ASK").await > 0, "redirected for a key");
+    let moved = errors(from, "MOVED").await;
+    assert!(moved > 0, "redirected for the slot");
+    for answer in ask_all(&redis, &get, &numbers(count)).await {
+        assert!(answer.is_ok());
+    }
+    assert_eq!(
+        errors(from, "MOVED").await,
+        moved,
+        "the map has learnt of it"
+    );
+}
+
+/// Asks for `k:0` to `k:119`, and gives the nodes of those that failed. Whatever is answered has to be right.
+async fn failing(redis: &Redis, get: &Command) -> HashSet<usize> {
+    let answers = ask_all(redis, get, &numbers(120)).await;
+    let failed = (0..120).zip(answers).filter_map(|(key, answer)| {
+        if let Ok(got) = &answer {
+            assert_eq!(*got, value(key));
+        } else {
+            assert_eq!(answer, Err(Code::LookupUnavailable));
+        }
+        answer.is_err().then(|| Cluster::owner(&format!("k:{key}")))
+    });
+    failed.collect()
+}
+
+#[tokio::test(flavor = "local")]
+async fn a_node_that_is_gone_costs_its_own_slots_only() {
+    let mut cluster = Cluster::start().await;
+    cluster.fill(120).await;
+    let redis = cluster.backend("").await;
+    let get = compiled("get = 'k:{id}'").lookup;
+    assert_eq!(failing(&redis, &get).await, HashSet::new());
+
+    let lost = cluster.nodes.remove(1);
+    let port = lost.port;
+    let Reply::Array(bus) = lost.run(&["CONFIG", "GET", "cluster-port"]).await else {
+        panic!("a pair")
+    };
+    let [_, Reply::String(bus)] = &bus[..] else {
+        panic!("a pair")
+    };
+    let bus = std::str::from_utf8(bus)
+        .expect("text")
+        .parse()
+        .expect("a port");
+    let kept = tempfile::tempdir().expect("a folder");
+    std::fs::copy(
+        lost.folder.path().join("nodes.conf"),
+        kept.path().join("nodes.conf"),
+    )
+    .expect("copied");
+    drop(lost);
+    for _ in 0..100 {
+        assert_eq!(failing(&redis, &get).await, HashSet::from([1]));
+    }
+
+    let back = start_node(kept, port, bus).expect("the port is still free");
+    cluster.nodes.insert(1, back);
+    // It comes back empty; nothing may be read from it that was not there.
+    eventually("it takes commands again", async || {
+        let info = cluster.nodes[1].text(&["CLUSTER", "INFO"]).await;
+        info.contains("cluster_state:ok")
+    })
+    .await;
+    cluster.fill(120).await;
+    eventually("all are answered again", async || {
+        failing(&redis, &get).await.is_empty()
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "local")]
+async fn a_node_that_hangs_costs_its_own_slots_only() {
+    let cluster = Cluster::start().await;
+    cluster.fill(120).await;
+    let redis = cluster
+        .backend("answer_timeout = '400ms'\nconnect_timeout = '400ms'")
+        .await;
+    let get = compiled("get = 'k:{id}'").lookup;
+    assert_eq!(failing(&redis, &get).await, HashSet::new());
+    signal(&cluster.nodes[2].child, "STOP");
+    for _ in 0..3 {
+        assert_eq!(failing(&redis, &get).await, HashSet::from([2]));
+    }
+    // By now nobody waits for it any more.
+    let fast = async {
+        for _ in 0..50 {
+            assert_eq!(failing(&redis, &get).await, HashSet::from([2]));
+        }
+    };
+    timeout(Duration::from_secs(4), fast)
+        .await
+        .expect("no lookup waits for a node that hangs");
+    signal(&cluster.nodes[2].child, "CONT");
+    eventually("all are answered again", async || {
+        failing(&redis, &get).await.is_empty()
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "local")]
+async fn nodes_that_are_no_cluster_or_not_there() {
+    let single = Server::start();
+    let urls = |first: u16| {
+        format!(
+            "urls = ['redis://127.0.0.1:{first}', 'redis://127.0.0.1:{}']",
+            single.port
+        )
+    };
+    let none = configured(&urls(single.port)).await;
+    let answer = ask(&none, "get = 'k'", &[]).await;
+    assert_eq!(
+        answer,
+        Err(Code::LookupRefused),
+        "cluster support is disabled"
+    );
+    let away = configured(&format!("urls = ['redis://127.0.0.1:{}']", free_port())).await;
+    let answer = ask(&away, "get = 'k'", &[]).await;
+    assert_eq!(answer, Err(Code::LookupUnavailable));
+}

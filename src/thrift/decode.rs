@@ -47,7 +47,8 @@ pub fn decode_struct(
     }
 }
 
-/// The one of `fields` that the result in `body` has set; `None` is what a `void` method returns.
+/// The one of `fields` that the result in `body` has set; `None` is what a `void` method returns. One that has only
+/// a field that is none of these, or of another type, is an error: it may be an exception of a newer IDL.
 pub fn decode_result(
     schema: &Schema,
     fields: &[(i16, &Type)],
@@ -186,7 +187,7 @@ impl<I: Input> Decoder<'_, I> {
 
     fn result(mut self, fields: &[(i16, &Type)]) -> Result<Option<(i16, Value)>, WireError> {
         self.budget.enter()?;
-        let mut found = None;
+        let (mut found, mut strange) = (None, None);
         let mut last = 0;
         while let Some((wire, id)) = self.input.field(last)? {
             last = id;
@@ -195,11 +196,19 @@ impl<I: Input> Decoder<'_, I> {
                     let (_, place) = found.insert((id, Value::Null));
                     self.value(ty, place)?;
                 }
-                _ => self.input.skip(wire, &mut self.budget)?,
+                _ => {
+                    strange = Some((id, wire));
+                    self.input.skip(wire, &mut self.budget)?;
+                }
             }
         }
         self.end()?;
-        Ok(found)
+        match (found, strange) {
+            (None, Some((id, wire))) => Err(invalid(format!(
+                "the result is field {id} of type {wire}, which the IDL does not have"
+            ))),
+            (found, _) => Ok(found),
+        }
     }
 
     fn application_error(mut self) -> Result<(i32, Text), WireError> {

@@ -9,6 +9,7 @@
 
 mod apache;
 mod binary;
+mod client;
 mod compact;
 mod cursor;
 mod decode;
@@ -35,6 +36,7 @@ use limits::Budget;
 
 pub use apache::{StubInput, StubOutput, read_stub, write_stub};
 pub use binary::{BinaryInput, BinaryOutput};
+pub use client::{Outgoing, ReplyError, Said, application_kind};
 pub use compact::{CompactInput, CompactOutput};
 pub use decode::{decode_application_error, decode_result, decode_struct};
 pub use error::WireError;

@@ -8,15 +8,13 @@ use std::io;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use thrift::protocol::TMessageType;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use crate::idl::{Method, Schema, StructId, Type};
+use crate::idl::{Method, Schema, StructId};
 use crate::thrift::{
-    Body, Framer, HeadOut, Limits, Shape, WireError, decode_application_error, decode_result,
-    read_head, write_message,
+    Framer, Limits, Outgoing, ReplyError, Said, Shape, WireError, application_kind,
 };
 use crate::value::Value;
 
@@ -160,22 +158,9 @@ impl Client {
 
     fn encode(&mut self, call: &Call<'_>) -> Result<(), ClientError> {
         self.sequence = self.sequence.wrapping_add(1);
-        let head = HeadOut {
-            name: &call.method.name,
-            kind: if call.method.oneway {
-                TMessageType::OneWay
-            } else {
-                TMessageType::Call
-            },
-            sequence: self.sequence,
-        };
-        let body = Body::Params {
-            schema: call.schema,
-            id: call.method.params,
-            record: call.params,
-        };
         self.sending.clear();
-        Ok(write_message(&mut self.sending, self.shape, head, body)?)
+        let outgoing = self.outgoing(call);
+        Ok(outgoing.write(&mut self.sending, self.shape, call.params)?)
     }
 
     /// Sends what is encoded and receives one message, unless none will come.
@@ -196,60 +181,41 @@ impl Client {
     }
 
     fn decode(&mut self, call: &Call<'_>, message: &Bytes) -> Result<Reply, ClientError> {
-        let protocol = self.shape.protocol;
-        let (head, body) = read_head(protocol, message)?;
-        // A server that can't read a call may not know its name or number, and says so all the same.
-        if head.kind == TMessageType::Exception {
-            let (kind, text) = decode_application_error(protocol, &body, &self.limits)?;
-            self.settled = head.sequence == self.sequence;
-            let message = text.as_str().to_owned();
-            return Err(ClientError::Application { kind, message });
+        let said = self
+            .outgoing(call)
+            .read(self.shape.protocol, message, &self.limits);
+        self.settled = match &said {
+            Ok(_) => true,
+            Err(ReplyError::Application { in_step, .. }) => *in_step,
+            Err(_) => false,
+        };
+        match said? {
+            Said::Returned(value) => Ok(Reply::Returned(value)),
+            Said::Threw { of, value } => Ok(Reply::Threw { of, value }),
+            Said::Nothing => Err(ClientError::OutOfStep("it holds no result".into())),
         }
-        if head.sequence != self.sequence || head.name.as_str() != &*call.method.name {
-            return Err(ClientError::OutOfStep(format!(
-                "`{}` with sequence id {}, expected `{}` with {}",
-                head.name.as_str(),
-                head.sequence,
-                call.method.name,
-                self.sequence
-            )));
-        }
-        if head.kind != TMessageType::Reply {
-            return Err(ClientError::OutOfStep("it is a call".into()));
-        }
-        self.settled = true;
-        let throws = call.method.throws.iter();
-        let fields: Vec<(i16, &Type)> = (call.method.result.iter().map(|ty| (0, ty)))
-            .chain(throws.map(|throw| (throw.id, &throw.ty)))
-            .collect();
-        match decode_result(call.schema, &fields, protocol, &body, &self.limits)? {
-            Some((0, value)) => Ok(Reply::Returned(value)),
-            None if call.method.result.is_none() => Ok(Reply::Returned(Value::Null)),
-            None => Err(ClientError::OutOfStep("it holds no result".into())),
-            Some((id, value)) => match fields.iter().find(|(have, _)| *have == id) {
-                Some((_, Type::Struct(of))) => Ok(Reply::Threw { of: *of, value }),
-                _ => Err(ClientError::OutOfStep(format!(
-                    "no exception has the id {id}"
-                ))),
-            },
+    }
+
+    fn outgoing<'a>(&self, call: &Call<'a>) -> Outgoing<'a> {
+        Outgoing {
+            schema: call.schema,
+            method: call.method,
+            name: &call.method.name,
+            sequence: self.sequence,
         }
     }
 }
 
-/// The kinds of Thrift's application errors, in the words of Apache's libraries.
-fn application_kind(kind: i32) -> &'static str {
-    match kind {
-        1 => "unknown method",
-        2 => "invalid message type",
-        3 => "wrong method name",
-        4 => "bad sequence id",
-        5 => "missing result",
-        6 => "internal error",
-        7 => "protocol error",
-        8 => "invalid transform",
-        9 => "invalid protocol",
-        10 => "unsupported client type",
-        _ => "unknown",
+impl From<ReplyError> for ClientError {
+    fn from(err: ReplyError) -> Self {
+        match err {
+            ReplyError::Wire(err) => ClientError::Wire(err),
+            ReplyError::OutOfStep(why) => ClientError::OutOfStep(why),
+            ReplyError::Application { kind, message, .. } => ClientError::Application {
+                kind,
+                message: message.as_str().to_owned(),
+            },
+        }
     }
 }
 

@@ -3,11 +3,13 @@
 use std::future::Future;
 
 use thrift::ApplicationErrorKind;
+use thrift::protocol::TMessageType;
 use tokio::net::TcpListener;
 
 use super::*;
 use crate::cli::testing::schema;
-use crate::thrift::{Protocol, Transport, decode_struct};
+use crate::idl::Type;
+use crate::thrift::{Body, HeadOut, Protocol, Transport, decode_struct, read_head, write_message};
 
 const IDL: &str = "
 exception NotFound { 1: string message }

@@ -5,22 +5,22 @@
 //! swapped. No store is asked.
 
 use std::collections::HashMap;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::access::{Tokens, check_access};
 use super::admin::AdminConfig;
-use super::file::{self, BackendEntry, Config, LookupEntry, suggest};
+use super::file::{self, BackendEntry, Config, LookupEntry};
 use super::listener::ListenerConfig;
 use super::problem::{Problem, nearest};
-use super::section::{Document, Place};
-use super::server::{LimitsConfig, ServerConfig};
+use super::section::Document;
+use super::server::LimitsConfig;
+use super::service::{pick_service, read_idl, unknown_method};
 use crate::backend::closure::Closure;
 use crate::backend::{AnyConfig, AnyLookup, Yields};
 use crate::error::Code;
 use crate::guard::Inject;
-use crate::idl::{self, Schema, Service};
+use crate::idl::{Schema, Service};
 use crate::view::{LookupFacts, Plan, Scope, compile};
 
 /// Everything a loop needs, checked. Plain data, shared by all loops.
@@ -116,12 +116,13 @@ pub fn check_document(document: Document, registry: &Registry) -> Result<Program
     let config = file::read(&document);
     unique_names(&document, &config, registry);
     let (schema, mut idl_problems) = match config.server.idl.as_ref() {
-        Some((path, place)) => load_idl(&document, path, place),
+        Some((path, place)) => read_idl(&document, path, place),
         None => (None, Vec::new()),
     };
     let facts = facts(&config, registry);
     let checked = schema.and_then(|schema| {
-        let service = pick_service(&document, &config.server, &schema)?;
+        let server = &config.server;
+        let service = pick_service(&document, &schema, server.service.as_ref(), &server.place)?;
         let plans = compile_views(&document, &config, &schema, service, &facts);
         Some((schema, service, plans))
     });
@@ -136,65 +137,6 @@ pub fn check_document(document: Document, registry: &Registry) -> Result<Program
         }
         _ => Err(problems),
     }
-}
-
-fn load_idl(document: &Document, path: &Path, place: &Place) -> (Option<Schema>, Vec<Problem>) {
-    if !path.is_file() {
-        document.problem(
-            place,
-            Code::ConfigFile,
-            format!("there is no file `{}`", path.display()),
-            Some("the path is relative to this file's folder".into()),
-        );
-        return (None, Vec::new());
-    }
-    match idl::load(path) {
-        Ok(schema) => (Some(schema), Vec::new()),
-        Err(problems) => (None, problems),
-    }
-}
-
-fn pick_service(document: &Document, server: &ServerConfig, schema: &Schema) -> Option<usize> {
-    let own = schema
-        .sources
-        .first()
-        .map(|source| source.name.trim_end_matches(".thrift"));
-    let names = || schema.services.iter().map(|service| &*service.name);
-    if let Some((wanted, place)) = &server.service {
-        let found = schema
-            .services
-            .iter()
-            .position(|service| &*service.name == wanted);
-        if found.is_none() {
-            let help = suggest(wanted, names(), || "the IDL declares no service".into());
-            let message = format!("the IDL has no service `{wanted}`");
-            document.problem(place, Code::ConfigUnknownName, message, Some(help));
-        }
-        return found;
-    }
-    let of_own_file: Vec<usize> = (0..schema.services.len())
-        .filter(|&at| own.is_some_and(|own| *schema.services[at].file == *own))
-        .collect();
-    if let [only] = of_own_file[..] {
-        return Some(only);
-    }
-    let help = format!(
-        "add `service = \"...\"` to `[server]`; there are {}",
-        super::list(names())
-    );
-    let (message, help) = if of_own_file.is_empty() {
-        (
-            "the IDL declares no service".to_owned(),
-            "add a `service` to the IDL".to_owned(),
-        )
-    } else {
-        (
-            format!("the IDL declares {} services", of_own_file.len()),
-            help,
-        )
-    };
-    document.problem(&server.place, Code::ConfigMissingKey, message, Some(help));
-    None
 }
 
 /// A registered lookup may not share its name with one of the file.
@@ -262,13 +204,6 @@ fn compile_views(
     }
     missing_views(document, config, service);
     plans
-}
-
-fn unknown_method(document: &Document, service: &Service, name: &str, place: &Place) {
-    let names = service.methods.iter().map(|method| &*method.name);
-    let message = format!("service `{}` has no method `{name}`", service.name);
-    let help = suggest(name, names, || "the service has no methods".into());
-    document.problem(place, Code::ConfigUnknownName, message, Some(help));
 }
 
 /// Each method has a view, or is said to have none.

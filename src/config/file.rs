@@ -245,7 +245,7 @@ fn find_backend(
 }
 
 /// "did you mean", or what there is, or what else to do.
-pub(super) fn suggest<'a>(
+pub(crate) fn suggest<'a>(
     wanted: &str,
     names: impl Iterator<Item = &'a str> + Clone,
     otherwise: impl FnOnce() -> String,

@@ -10,6 +10,7 @@ mod tls;
 mod access; // who may call what
 mod listener;
 mod server;
+mod service; // an IDL, one of its services, a method of that
 mod admin;
 mod views;
 mod check;
@@ -18,6 +19,7 @@ mod planned;
 pub use access::{Allow, Tokens};
 pub use admin::AdminConfig;
 pub use check::{Asks, BackendDef, LookupDef, Program, Registry, check, check_document};
+pub(crate) use file::suggest;
 pub use file::{BackendEntry, Config, LookupEntry, open, read};
 pub use listener::{Endpoint, ListenerConfig};
 pub use pem::{Certificates, PrivateKey};
@@ -26,6 +28,7 @@ pub use section::{Document, Place, Section, list};
 #[cfg(test)]
 pub(crate) use section::{document, document_at, whole};
 pub use server::{LimitsConfig, ServerConfig};
+pub(crate) use service::{pick_service, read_idl, unknown_method};
 pub use tls::ListenerTls;
 pub use typed::{integer, to_value};
 pub use views::{UseEntry, ViewEntry, WhenEntry, WithEntry};

@@ -1,0 +1,87 @@
+//! What the configuration says of an IDL: its path, one of its services, a method of that.
+//!
+//! Both the server's own IDL and those of Thrift backends are found here; what is wrong is reported at the key
+//! that says it, and the IDL's own problems come back as they are.
+
+use std::path::Path;
+
+use super::file::suggest;
+use super::problem::Problem;
+use super::section::{Document, Place, list};
+use crate::error::Code;
+use crate::idl::{self, Schema, Service};
+
+/// The IDL at `path`, which the key at `place` names; else the problems that it has itself.
+pub(crate) fn read_idl(
+    document: &Document,
+    path: &Path,
+    place: &Place,
+) -> (Option<Schema>, Vec<Problem>) {
+    if !path.is_file() {
+        document.problem(
+            place,
+            Code::ConfigFile,
+            format!("there is no file `{}`", path.display()),
+            Some("the path is relative to this file's folder".into()),
+        );
+        return (None, Vec::new());
+    }
+    match idl::load(path) {
+        Ok(schema) => (Some(schema), Vec::new()),
+        Err(problems) => (None, problems),
+    }
+}
+
+/// The service that the key `service` of the table at `table` names, or the only one of the IDL's own file.
+pub(crate) fn pick_service(
+    document: &Document,
+    schema: &Schema,
+    wanted: Option<&(String, Place)>,
+    table: &Place,
+) -> Option<usize> {
+    let names = || schema.services.iter().map(|service| &*service.name);
+    if let Some((wanted, place)) = wanted {
+        let found = names().position(|name| name == wanted);
+        if found.is_none() {
+            let help = suggest(wanted, names(), || "the IDL declares no service".into());
+            let message = format!("the IDL has no service `{wanted}`");
+            document.problem(place, Code::ConfigUnknownName, message, Some(help));
+        }
+        return found;
+    }
+    let own = schema
+        .sources
+        .first()
+        .map(|source| source.name.trim_end_matches(".thrift"));
+    let of_own_file: Vec<usize> = (0..schema.services.len())
+        .filter(|&at| own.is_some_and(|own| *schema.services[at].file == *own))
+        .collect();
+    if let [only] = of_own_file[..] {
+        return Some(only);
+    }
+    let (message, help) = if of_own_file.is_empty() {
+        (
+            "the IDL declares no service".to_owned(),
+            "add a `service` to the IDL".to_owned(),
+        )
+    } else {
+        (
+            format!("the IDL declares {} services", of_own_file.len()),
+            format!(
+                "add `service = \"...\"` to `[{}]`; there are {}",
+                table.key,
+                list(names())
+            ),
+        )
+    };
+    document.problem(table, Code::ConfigMissingKey, message, Some(help));
+    None
+}
+
+/// Reports that `service` has no method `name`.
+pub(crate) fn unknown_method(document: &Document, service: &Service, name: &str, place: &Place) {
+    let names = service.methods.iter().map(|method| &*method.name);
+    let message = format!("service `{}` has no method `{name}`", service.name);
+    let help = suggest(name, names, || "the service has no methods".into());
+    document.problem(place, Code::ConfigUnknownName, message, Some(help));
+}

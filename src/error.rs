@@ -119,6 +119,7 @@ codes! {
     WireHandshake "wire.handshake" Client false "the TLS handshake failed";
     CallUnauthenticated "call.unauthenticated" Client false "the caller does not say who it is, as it has to for this method";
     CallForbidden "call.forbidden" Client false "the caller may not call this method";
+    LookupThrew "lookup.threw" Backend false "the backend threw an exception that its IDL declares";
 }
 
 impl fmt::Display for Code {

@@ -2,7 +2,7 @@
 //!
 //! A kind reads its own keys of `[backends.NAME]` and `[lookups.NAME]`, connects, and answers one lookup at
 //! a time; everything around that (deadline, limits, injection) is [`crate::guard`]'s. Nothing here knows of
-//! Thrift messages or views. README has the recipe for adding a kind: one file, its module and its line
+//! views, and nothing but [`thrift`], which is a client, of Thrift messages. README has the recipe for adding a kind: one file, its module and its line
 //! in `kinds!` here, one `kind = "..."` in a configuration.
 
 // The kinds.
@@ -14,6 +14,7 @@ pub mod postgres;
 pub mod mysql;
 pub mod redis;
 pub mod sqlite;
+pub mod thrift;
 
 // What several kinds share.
 pub mod examine;
@@ -329,4 +330,6 @@ kinds! {
     Postgres "postgres" postgres::Postgres;
     /// `kind = "mysql"`
     Mysql "mysql" mysql::Mysql;
+    /// `kind = "thrift"`
+    Thrift "thrift" thrift::Thrift;
 }

@@ -1,0 +1,149 @@
+//! What a service said, as a lookup's answer or error.
+//!
+//! Results go on as the service's IDL reads them: structs and unions as records, enums as their numbers. Exceptions
+//! become codes: those of a Tributary by the code they carry, others by what they are.
+
+use super::call::{Call, EmptyOn};
+use crate::backend::LookupError;
+use crate::error::{Code, Fault};
+use crate::idl::StructId;
+use crate::thrift::{ReplyError, Said, application_kind};
+use crate::value::Value;
+
+/// How much of an exception's own words goes to the log.
+const WORDS_MAX: usize = 200;
+
+impl Call {
+    /// The value that was returned; null where there is nothing.
+    pub(super) fn answer(&self, said: Said) -> Result<Value, LookupError> {
+        match said {
+            Said::Returned(value) => Ok(value),
+            Said::Nothing => Ok(Value::Null),
+            Said::Threw { of, value } => self.thrown(of, &value),
+        }
+    }
+
+    /// What it means that there is no reply.
+    pub(super) fn refusal(&self, err: &ReplyError) -> Result<Value, LookupError> {
+        let code = match err {
+            // It may be another call's: it says nothing of this one.
+            ReplyError::Application { in_step: false, .. } => Code::LookupBadAnswer,
+            ReplyError::Application { kind, message, .. } => {
+                let said = message.as_str().split(':').next().and_then(Code::parse);
+                if said.is_some_and(|said| self.is_empty(EmptyOn::Code(said))) {
+                    return Ok(Value::Null);
+                }
+                said.map_or_else(|| application_code(*kind), theirs)
+            }
+            ReplyError::Wire(err) if err.code == Code::WireFrameTooLarge => Code::LookupTooMany,
+            ReplyError::Wire(_) | ReplyError::OutOfStep(_) => Code::LookupBadAnswer,
+        };
+        let detail = match err {
+            ReplyError::Application { kind, message, .. } => format!(
+                "TApplicationException ({}): {}",
+                application_kind(*kind),
+                cut(message.as_str())
+            ),
+            other => other.to_string(),
+        };
+        Err(LookupError::new(
+            code,
+            format!("`{}`: {detail}", self.method.name),
+        ))
+    }
+
+    fn thrown(&self, of: StructId, value: &Value) -> Result<Value, LookupError> {
+        let field = |name: &str| value.get(name).and_then(Value::as_str);
+        let standard = self.remote.schema.standard;
+        let is = |standard: Option<StructId>| standard == Some(of);
+        // Only Tributary's own exceptions have codes of ours.
+        let said = if is(standard.lookup_failed)
+            || is(standard.invalid_request)
+            || is(standard.deadline_exceeded)
+            || is(standard.overloaded)
+        {
+            field("code").and_then(Code::parse)
+        } else {
+            None
+        };
+        if self.is_empty(EmptyOn::Exception(of))
+            || said.is_some_and(|said| self.is_empty(EmptyOn::Code(said)))
+        {
+            return Ok(Value::Null);
+        }
+        let mut detail = format!(
+            "`{}` threw `{}`",
+            self.method.name,
+            self.remote.schema.get(of).name
+        );
+        if let Some(message) = field("message") {
+            detail = format!("{detail}: {}", cut(message));
+        }
+        Err(LookupError::new(
+            said.map_or(Code::LookupThrew, theirs),
+            detail,
+        ))
+    }
+
+    fn is_empty(&self, what: EmptyOn) -> bool {
+        self.empty_on.contains(&what)
+    }
+}
+
+/// What a code that another Tributary says means here: its call is our lookup.
+fn theirs(code: Code) -> Code {
+    match code {
+        Code::ServerOverloaded | Code::ServerDraining => Code::LookupUnavailable,
+        Code::CallDeadline => Code::LookupTimeout,
+        code if matches!(code.fault(), Fault::Client | Fault::Operator) => Code::LookupRefused,
+        _ => Code::LookupFailed,
+    }
+}
+
+/// What a `TApplicationException` means by its number.
+fn application_code(kind: i32) -> Code {
+    match kind {
+        // The method, the parameters or the protocol are not what the server knows.
+        1..=3 | 7..=10 => Code::LookupRefused,
+        4 => Code::LookupBadAnswer,
+        11 => Code::LookupUnavailable,
+        12 => Code::LookupTimeout,
+        _ => Code::LookupFailed,
+    }
+}
+
+fn cut(words: &str) -> &str {
+    let ends = (0..=WORDS_MAX.min(words.len())).rev();
+    let end = ends.into_iter().find(|&end| words.is_char_boundary(end));
+    &words[..end.unwrap_or(0)]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_of_another_tributary_and_of_application_errors() {
+        for (said, here) in [
+            (Code::ServerOverloaded, Code::LookupUnavailable),
+            (Code::ServerDraining, Code::LookupUnavailable),
+            (Code::CallDeadline, Code::LookupTimeout),
+            (Code::CallUnknownMethod, Code::LookupRefused),
+            (Code::CallBadParams, Code::LookupRefused),
+            (Code::CallRequiredEmpty, Code::LookupRefused),
+            (Code::CallRequiredFailed, Code::LookupFailed),
+            (Code::ServerInternal, Code::LookupFailed),
+        ] {
+            assert_eq!(theirs(said), here, "{said}");
+        }
+        assert_eq!(application_code(1), Code::LookupRefused);
+        assert_eq!(application_code(6), Code::LookupFailed);
+        assert_eq!(application_code(11), Code::LookupUnavailable);
+    }
+
+    #[test]
+    fn long_words_are_cut_between_letters() {
+        assert_eq!(cut("short"), "short");
+        assert_eq!(cut(&"ä".repeat(150)).len(), WORDS_MAX);
+    }
+}

@@ -1,0 +1,210 @@
+//! The keys of a `[lookups.NAME]`, compiled: one method of the service and what its parameters come from.
+//!
+//! Parameters are made to fit the service's IDL exactly, as values of stores are made to fit the operator's own:
+//! what does not fit is `lookup.bad_param` and never sent. A parameter of type `tributary.Context` is filled from
+//! the call's own context, so that a Tributary behind this one knows the deadline and the trace.
+
+use std::sync::Arc;
+
+use tokio::time::Instant;
+
+use super::config::Remote;
+use crate::backend::{Ask, Compiled, LookupError, Yields};
+use crate::config::{Section, suggest, unknown_method};
+use crate::context::Context;
+use crate::error::Code;
+use crate::idl::{Field, Method, Requiredness, StructId, Type};
+use crate::thrift::Outgoing;
+use crate::value::{Record, Value};
+use crate::view::Conform;
+
+/// A method to call.
+#[derive(Debug)]
+pub struct Call {
+    pub(super) remote: Arc<Remote>,
+    pub(super) method: Method,
+    /// The method's name on the wire.
+    name: String,
+    /// What means that there is nothing.
+    pub(super) empty_on: Vec<EmptyOn>,
+}
+
+/// A failure that means that there is nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum EmptyOn {
+    /// An exception of this type.
+    Exception(StructId),
+    /// A stable code, which a Tributary says in whatever it throws.
+    Code(Code),
+}
+
+impl Call {
+    /// Reads the keys.
+    pub(super) fn read(
+        remote: &Arc<Remote>,
+        section: &mut Section<'_>,
+    ) -> Option<Compiled<Arc<Call>>> {
+        let call = section.required_string("call", "call = \"method\"");
+        let empty_on = section.strings("empty_on");
+        let (name, place) = call?;
+        let service = remote.service();
+        let Some(method) = service.method(&name) else {
+            unknown_method(section.document(), service, &name, &place);
+            return None;
+        };
+        if method.oneway {
+            let message = format!("method `{name}` is oneway: it answers nothing");
+            section.bad(&place, message, Some("name a method that returns".into()));
+            return None;
+        }
+        let call = Arc::new(Call {
+            remote: Arc::clone(remote),
+            method: method.clone(),
+            name: remote.name_of(&name),
+            empty_on: read_empty_on(remote, method, section, empty_on)?,
+        });
+        Some(Compiled {
+            params: call.bound().map(|field| Arc::clone(&field.name)).collect(),
+            yields: yields(method.result.as_ref()),
+            lookup: call,
+        })
+    }
+
+    /// The call with its number.
+    pub(super) fn outgoing(&self, sequence: i32) -> Outgoing<'_> {
+        Outgoing {
+            schema: &self.remote.schema,
+            method: &self.method,
+            name: &self.name,
+            sequence,
+        }
+    }
+
+    /// The parameters as the service takes them.
+    pub(super) fn params(&self, ask: &Ask<'_>) -> Result<Value, LookupError> {
+        let schema = &self.remote.schema;
+        let of = schema.get(self.method.params);
+        let conform = Conform::new(schema, false);
+        let mut given = ask.params.iter();
+        let mut values = Vec::with_capacity(of.fields.len());
+        for (at, field) in of.fields.iter().enumerate() {
+            let value = if self.is_context(field) {
+                self.context(ask.context, ask.deadline)
+            } else {
+                given.next().cloned().unwrap_or_default()
+            };
+            if value.is_null() && !may_be_left_out(field) {
+                // Some libraries would take a zero for it, and answer for that.
+                return Err(bad_param(
+                    &field.name,
+                    "is null and not `optional` in the IDL",
+                ));
+            }
+            let fitted = conform.field(self.method.params, at, value);
+            values.push(fitted.map_err(|why| bad_param(&field.name, &why))?);
+        }
+        Ok(Value::Record(Record {
+            names: of.names.clone(),
+            values,
+        }))
+    }
+
+    /// The parameters that a view binds.
+    fn bound(&self) -> impl Iterator<Item = &Field> {
+        let fields = &self.remote.schema.get(self.method.params).fields;
+        fields.iter().filter(|field| !self.is_context(field))
+    }
+
+    fn is_context(&self, field: &Field) -> bool {
+        let context = self.remote.schema.standard.context;
+        context.is_some_and(|id| field.ty == Type::Struct(id))
+    }
+
+    /// The call's context as a `tributary.Context`.
+    fn context(&self, context: &Context, deadline: Instant) -> Value {
+        let Some(id) = self.remote.schema.standard.context else {
+            return Value::Null;
+        };
+        let left = deadline.saturating_duration_since(Instant::now());
+        let pairs = context.baggage.iter();
+        let pairs: Vec<_> = pairs
+            .map(|(key, value)| (Value::from(&**key), Value::from(&**value)))
+            .collect();
+        let names = &self.remote.schema.get(id).names;
+        let value = |name: &Arc<str>| match &**name {
+            "request_id" if !context.request_id.is_empty() => Value::from(&*context.request_id),
+            "traceparent" => Value::from(context.traceparent.as_deref()),
+            "budget_ms" => Value::I64(i64::try_from(left.as_millis()).unwrap_or(i64::MAX)),
+            "baggage" if !pairs.is_empty() => Value::Map(pairs.clone()),
+            _ => Value::Null,
+        };
+        Value::Record(Record {
+            names: names.clone(),
+            values: names.iter().map(value).collect(),
+        })
+    }
+}
+
+fn may_be_left_out(field: &Field) -> bool {
+    field.requiredness == Requiredness::Optional || field.default.is_some()
+}
+
+fn bad_param(name: &str, why: &str) -> LookupError {
+    LookupError::new(
+        Code::LookupBadParam,
+        format!("parameter `{name}` of the Thrift call: {why}"),
+    )
+}
+
+/// What `empty_on` names: exceptions that the method declares, or codes.
+fn read_empty_on(
+    remote: &Remote,
+    method: &Method,
+    section: &Section<'_>,
+    given: Option<(Vec<String>, crate::config::Place)>,
+) -> Option<Vec<EmptyOn>> {
+    let Some((names, place)) = given else {
+        return Some(Vec::new());
+    };
+    let declared = || {
+        method.throws.iter().filter_map(|throw| match &throw.ty {
+            Type::Struct(id) => Some((*id, &*remote.schema.get(*id).name)),
+            _ => None,
+        })
+    };
+    let mut found = Vec::with_capacity(names.len());
+    for name in &names {
+        let exception = declared().find(|(_, full)| *full == name || last_part(full) == name);
+        match (exception, Code::parse(name)) {
+            (Some((id, _)), _) => found.push(EmptyOn::Exception(id)),
+            (None, Some(code)) => found.push(EmptyOn::Code(code)),
+            (None, None) => {
+                let message = format!("method `{}` does not throw `{name}`", method.name);
+                let known = declared().map(|(_, full)| last_part(full));
+                let help = suggest(name, known, || "the method declares no exceptions".into());
+                let document = section.document();
+                document.problem(&place, Code::ConfigUnknownName, message, Some(help));
+            }
+        }
+    }
+    (found.len() == names.len()).then_some(found)
+}
+
+/// `NotFound` of `users.NotFound`.
+fn last_part(name: &str) -> &str {
+    name.rsplit('.').next().unwrap_or(name)
+}
+
+/// What answers look like.
+fn yields(result: Option<&Type>) -> Yields {
+    match result {
+        Some(Type::Bool) => Yields::Bool,
+        Some(Type::I8 | Type::I16 | Type::I32 | Type::I64 | Type::Enum(_)) => Yields::Integer,
+        Some(Type::Double) => Yields::Double,
+        Some(Type::String) => Yields::Text,
+        Some(Type::Binary) => Yields::Bytes,
+        Some(Type::Struct(_)) => Yields::Record,
+        Some(Type::List(_) | Type::Set(_)) => Yields::List,
+        Some(Type::Uuid | Type::Map(..)) | None => Yields::Any,
+    }
+}

@@ -1,0 +1,63 @@
+//! `kind = "thrift"`: a lookup is one call of another Thrift service.
+//!
+//! `call = "getUser"` becomes that call, with the method's own parameters, encoded and decoded by the service's
+//! own IDL through the same codec that serves clients. Lookups put calls into a queue; tasks that own the
+//! connections make them (`exchange.rs`), one at a time on each or, with `pipelined_max`, several.
+
+mod answer;
+mod call;
+mod config;
+mod connection;
+mod exchange;
+mod queue;
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use tokio_util::task::AbortOnDropHandle;
+
+use self::call::Call;
+use self::config::Config;
+use self::connection::Keeper;
+use self::queue::Queue;
+use super::{Answer, Ask, Backend, Compiled, LookupError};
+use crate::config::Section;
+
+/// One loop's connections to a Thrift service.
+pub struct Thrift {
+    queue: Rc<Queue>,
+    _connections: Vec<AbortOnDropHandle<()>>,
+}
+
+impl Backend for Thrift {
+    type Config = Config;
+    type Lookup = Arc<Call>;
+
+    fn read_config(section: &mut Section<'_>) -> Option<Config> {
+        Config::read(section)
+    }
+
+    fn read_lookup(config: &Config, section: &mut Section<'_>) -> Option<Compiled<Arc<Call>>> {
+        Call::read(&config.remote, section)
+    }
+
+    async fn connect(config: &Config) -> Self {
+        let queue = Rc::new(Queue::new(config.connections));
+        let connection = |at| {
+            let keeper = Keeper::new(config, at, &queue);
+            AbortOnDropHandle::new(tokio::task::spawn_local(keeper.keep()))
+        };
+        Thrift {
+            _connections: (0..config.connections).map(connection).collect(),
+            queue,
+        }
+    }
+
+    async fn lookup(&self, call: &Arc<Call>, ask: Ask<'_>) -> Result<Answer, LookupError> {
+        let params = call.params(&ask)?;
+        self.queue.ask(Arc::clone(call), params).await
+    }
+}
+
+#[cfg(test)]
+mod tests;

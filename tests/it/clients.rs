@@ -3,10 +3,9 @@
 //! The clients are in `tests/clients`; each compares every field of every reply with the CSV files it reads
 //! itself. Here they are only started: one test per client, transport and protocol.
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 
-use crate::support::{Flights, run};
+use crate::support::{Flights, PYTHON, python, run, stubs};
 
 #[test]
 fn apache_framed_binary() {
@@ -82,7 +81,7 @@ fn thriftpy2_unframed_cython() {
 fn a_store_that_is_down_costs_its_own_field_only() {
     let mut flights = Flights::start();
     flights.stop_weather();
-    let stubs = stubs();
+    let stubs = stubs("idl/flights.thrift");
     client(
         &flights,
         "apache.py",
@@ -98,7 +97,7 @@ fn a_store_that_is_down_costs_its_own_field_only() {
 }
 
 fn apache(transport: &str, protocol: &str) {
-    let stubs = stubs();
+    let stubs = stubs("idl/flights.thrift");
     client(
         &Flights::start(),
         "apache.py",
@@ -117,18 +116,11 @@ fn thriftpy2(transport: &str, protocol: &str) {
 }
 
 fn client(flights: &Flights, script: &str, options: [&str; 3], python_path: &Path) {
-    let mut command = Command::new(python());
-    command.arg(repository().join("tests/clients").join(script));
+    let mut command = python(script, python_path);
     command
         .arg(flights.server.addr.port().to_string())
         .args(options);
-    command
-        .env("PYTHONPATH", python_path)
-        .env("PYTHONDONTWRITEBYTECODE", "1");
-    let said = run(
-        &mut command,
-        "the Python clients with `tests/run --prepare`",
-    );
+    let said = run(&mut command, PYTHON);
     // "42 departures, 12000 fields compared"
     let fields = said
         .split(' ')
@@ -138,28 +130,4 @@ fn client(flights: &Flights, script: &str, options: [&str; 3], python_path: &Pat
         fields.is_some_and(|fields| fields > 1000),
         "it compared little: {said}"
     );
-}
-
-/// The stubs that Apache's compiler makes of the service, as a folder for `PYTHONPATH`.
-fn stubs() -> tempfile::TempDir {
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    let mut command = Command::new("thrift");
-    command
-        .args(["-r", "--gen", "py", "-out"])
-        .arg(folder.path());
-    command.arg(repository().join("idl/flights.thrift"));
-    run(&mut command, "the Debian package `thrift-compiler`");
-    folder
-}
-
-/// The interpreter of the environment that `tests/run` makes: it has the clients' packages.
-fn python() -> PathBuf {
-    let target = Path::new(env!("CARGO_TARGET_TMPDIR"))
-        .parent()
-        .expect("target/tmp has a parent");
-    target.join("venv/bin/python")
-}
-
-fn repository() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
 }

@@ -24,6 +24,7 @@ mod postgres; // every type, batches, limits and outages of a real PostgreSQL
 mod prepared; // statements that are ready before they are asked
 mod mysql; // MariaDB, down at start and restarted
 mod tls; // TLS to real servers, with certificates that are right and wrong
+mod thrift; // Thrift services as stores: Apache's Python server, and another Tributary
 mod clients; // real Python clients against the real binary; scripts in tests/clients
 mod bench; // `tributary bench` against the real server and a scripted one
 mod docker; // the container image, built and run where an engine answers

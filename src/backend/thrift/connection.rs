@@ -11,7 +11,7 @@ use socket2::SockRef;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::config::Config;
+use super::config::{Config, Host};
 use super::exchange::Exchange;
 use super::queue::{Link, Queue};
 use crate::backend::LookupError;
@@ -50,7 +50,8 @@ impl Keeper {
         // Hosts in a row that were no good.
         let mut failed = 0;
         loop {
-            let why = match self.connect().await {
+            let host = &self.config.hosts[self.next];
+            let why = match dial(host, self.config.connect_timeout).await {
                 Ok(stream) => {
                     self.queue.moved(&mut link, Link::Up);
                     let good = self.make_calls(stream, &mut link).await;
@@ -87,23 +88,23 @@ impl Keeper {
         ended.give_back(&self.queue);
         good
     }
+}
 
-    async fn connect(&self) -> Result<TcpStream, LookupError> {
-        let host = &self.config.hosts[self.next];
-        let failed = |why: &str| {
-            let detail = format!("can't connect to the Thrift service at {host}: {why}");
-            LookupError::new(Code::LookupUnavailable, detail)
-        };
-        let connecting = TcpStream::connect((&*host.name, host.port));
-        let stream = match timeout(self.config.connect_timeout, connecting).await {
-            Ok(stream) => stream.map_err(|err| failed(&err.to_string()))?,
-            Err(_) => return Err(failed("nothing answers within `connect_timeout`")),
-        };
-        // What is to be gathered is gathered before it is written.
-        let options = stream
-            .set_nodelay(true)
-            .and_then(|()| SockRef::from(&stream).set_tcp_user_timeout(Some(UNACKNOWLEDGED_MAX)));
-        options.map_err(|err| failed(&err.to_string()))?;
-        Ok(stream)
-    }
+/// A new connection to `host`.
+pub(super) async fn dial(host: &Host, connect_timeout: Duration) -> Result<TcpStream, LookupError> {
+    let failed = |why: &str| {
+        let detail = format!("can't connect to the Thrift service at {host}: {why}");
+        LookupError::new(Code::LookupUnavailable, detail)
+    };
+    let connecting = TcpStream::connect((&*host.name, host.port));
+    let stream = match timeout(connect_timeout, connecting).await {
+        Ok(stream) => stream.map_err(|err| failed(&err.to_string()))?,
+        Err(_) => return Err(failed("nothing answers within `connect_timeout`")),
+    };
+    // What is to be gathered is gathered before it is written.
+    let options = stream
+        .set_nodelay(true)
+        .and_then(|()| SockRef::from(&stream).set_tcp_user_timeout(Some(UNACKNOWLEDGED_MAX)));
+    options.map_err(|err| failed(&err.to_string()))?;
+    Ok(stream)
 }

@@ -18,9 +18,9 @@ use tokio_util::task::AbortOnDropHandle;
 
 use self::call::Call;
 use self::config::Config;
-use self::connection::Keeper;
+use self::connection::{Keeper, dial};
 use self::queue::Queue;
-use super::{Answer, Ask, Backend, Compiled, LookupError};
+use super::{Answer, Ask, Backend, Compiled, Examination, LookupError, Planned};
 use crate::config::Section;
 
 /// One loop's connections to a Thrift service.
@@ -41,7 +41,7 @@ impl Backend for Thrift {
         Call::read(&config.remote, section)
     }
 
-    async fn connect(config: &Config) -> Self {
+    async fn connect(config: &Config, _planned: &[Planned<'_, Arc<Call>>]) -> Self {
         let queue = Rc::new(Queue::new(config.connections));
         let connection = |at| {
             let keeper = Keeper::new(config, at, &queue);
@@ -51,6 +51,17 @@ impl Backend for Thrift {
             _connections: (0..config.connections).map(connection).collect(),
             queue,
         }
+    }
+
+    /// Connects to each host. A service says nothing of itself without being called.
+    async fn examine(config: &Config, planned: &[Planned<'_, Arc<Call>>]) -> Examination {
+        let mut examination = Examination::nothing("connected; no call was made", planned.len());
+        for host in config.hosts.iter() {
+            if let Err(why) = dial(host, config.connect_timeout).await {
+                examination.unreachable.push(why.detail);
+            }
+        }
+        examination
     }
 
     async fn lookup(&self, call: &Arc<Call>, ask: Ask<'_>) -> Result<Answer, LookupError> {

@@ -31,7 +31,7 @@ fn no_kind() {
     8 | [backends.cache]
       | ^^^^^^^^^^^^^^^^
       |
-      = help: add `kind = "..."`, one of `sqlite`, `file`, `http`, `redis`, `memcached`, `postgres`, `mysql`
+      = help: add `kind = "..."`, one of `sqlite`, `file`, `http`, `redis`, `memcached`, `postgres`, `mysql`, `thrift`
     "#);
 }
 

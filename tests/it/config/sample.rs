@@ -5,6 +5,11 @@ use std::path::Path;
 
 use tributary::config::{Program, check};
 
+/// The IDL of the service that the sample asks.
+const CREWS: &str = "
+exception NotFound { 1: string message }
+service Crews { list<string> getCrew(1: i32 flight) throws (1: NotFound missing) }";
+
 /// As it stands, and with every key that is commented out.
 #[test]
 fn the_sample_is_right_with_and_without_its_optional_keys() {
@@ -60,6 +65,7 @@ fn the_sample_has_every_key_of_the_readme() {
                 "`postgres`",
                 "`mysql`",
                 "`http`",
+                "`thrift`",
             ];
             cells
                 .into_iter()
@@ -98,6 +104,7 @@ fn program(text: &str) -> Program {
         fs::copy(repository().join(file), folder.path().join(name))
             .expect("it is in the repository");
     }
+    fs::write(folder.path().join("crews.thrift"), CREWS).expect("the folder is ours");
     let path = folder.path().join("tributary.toml");
     fs::write(&path, text).expect("the folder is ours");
     check(&path.display().to_string(), &Vec::new()).unwrap_or_else(|problems| {

@@ -1,0 +1,84 @@
+"""A service on Apache's Python library: `stock_server.py PORT TRANSPORT PROTOCOL PLAIN`.
+
+Its stubs, generated from stock.thrift, are on PYTHONPATH. PLAIN is `plain` or `multiplexed`.
+"""
+
+import sys
+
+from stock import Stock
+from stock.ttypes import Book, Closed, NotFound, Size, State
+from thrift.protocol import TBinaryProtocol, TCompactProtocol
+from thrift.server import TServer
+from thrift.TMultiplexedProcessor import TMultiplexedProcessor
+from thrift.transport import TSocket, TTransport
+
+TRANSPORTS = {
+    "framed": TTransport.TFramedTransportFactory,
+    "unframed": TTransport.TBufferedTransportFactory,
+}
+PROTOCOLS = {
+    "binary": TBinaryProtocol.TBinaryProtocolFactory,
+    "compact": TCompactProtocol.TCompactProtocolFactory,
+}
+
+
+def book(title):
+    return Book(
+        title=title,
+        year=1815,
+        state=State.USED,
+        price=12.5,
+        size=Size(words=f"{len(title)} letters"),
+        tags=["novel", title],
+        sold={"London": 3, title: 4},
+    )
+
+
+class Handler:
+    def find(self, title):
+        if title.startswith("no "):
+            raise NotFound(title=title)
+        if title.startswith("closed "):
+            raise Closed(until="noon")
+        return book(title)
+
+    def all(self, state, limit):
+        return [Book(title=f"{State._VALUES_TO_NAMES[state]} {n}") for n in range(limit)]
+
+    def count(self, state):
+        return 2**40 + state
+
+    def cover(self, title):
+        return None if title.startswith(" ") else f"cover of {title}"
+
+    def touch(self, title):
+        pass
+
+    def fail(self, title):
+        raise ValueError(title)
+
+
+class Listening(TSocket.TServerSocket):
+    def listen(self):
+        super().listen()
+        print("listening", flush=True)
+
+
+def main():
+    port, transport, protocol, plain = sys.argv[1:]
+    processor = Stock.Processor(Handler())
+    if plain == "multiplexed":
+        of_several, processor = processor, TMultiplexedProcessor()
+        processor.registerProcessor("Stock", of_several)
+    server = TServer.TThreadedServer(
+        processor,
+        Listening("127.0.0.1", int(port)),
+        TRANSPORTS[transport](),
+        PROTOCOLS[protocol](),
+        daemon=True,
+    )
+    server.serve()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,38 @@
+//! Thrift services as stores: what they return, what they throw, and what becomes of calls when they go away.
+
+mod apache;
+mod outages;
+mod tributary;
+
+use std::process::Command;
+
+use serde_json::Value as Json;
+
+use crate::support::{Tributary, run};
+
+/// What a method called with these words returns, as the command line's client reads it.
+fn call(server: &Tributary, words: &[&str]) -> Json {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tributary"));
+    command
+        .args(["call", "--addr", &server.addr.to_string(), "--idl"])
+        .arg(server.folder().join("front.thrift"))
+        .args(words);
+    let said = run(&mut command, "the program itself with `cargo build`");
+    serde_json::from_str(&said).unwrap_or_else(|err| panic!("{err}: {said}"))
+}
+
+/// The fate and the code of each lookup of a page's report, by the lookup's name.
+fn fates(page: &Json) -> Vec<(String, String, String)> {
+    let text = |value: &Json| value.as_str().unwrap_or("-").to_owned();
+    let lookups = page["report"]["lookups"].as_array().expect("a report");
+    lookups
+        .iter()
+        .map(|lookup| {
+            (
+                text(&lookup["name"]),
+                text(&lookup["fate"]),
+                text(&lookup["code"]),
+            )
+        })
+        .collect()
+}

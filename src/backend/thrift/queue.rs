@@ -15,7 +15,7 @@ use crate::error::Code;
 use crate::value::Value;
 
 /// Calls that wait for a connection; further ones are shed.
-const CALLS_MAX: usize = 4096;
+pub(super) const CALLS_MAX: usize = 4096;
 
 /// One call and whom its answer is for.
 pub(super) struct Question {

@@ -1,8 +1,7 @@
 //! A service that is killed and started again under calls: typed errors, then answers again, never a wrong one.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
-use std::time::{Duration, Instant};
 
 use super::apache::STOCK;
 use crate::support::{PATIENCE, Stock, Tributary, Wire, bytes, free_port, stubs};
@@ -43,20 +42,17 @@ cover = "cover"
     )
 }
 
-/// What came of all calls so far.
-#[derive(Default)]
-struct Tally {
-    whole: AtomicUsize,
-    without: AtomicUsize,
-    stop: AtomicBool,
+/// What a call had of the service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Cover {
+    Its,
+    None,
 }
 
-/// Calls without a pause, eight at a time on one connection, and compares each reply with its call.
-fn calls(mut wire: Wire, tally: &Tally) {
+/// Calls without a pause, eight at a time on one connection, and compares each reply with its call; until nobody
+/// listens any more.
+fn calls(mut wire: Wire, outcomes: &Sender<Cover>) {
     for round in (0..10).cycle() {
-        if tally.stop.load(Ordering::Relaxed) {
-            return;
-        }
         let titles = (0..8).map(|n| format!("t{round}{n}"));
         for title in titles.clone() {
             wire.send_frame(&get(&title));
@@ -65,14 +61,19 @@ fn calls(mut wire: Wire, tally: &Tally) {
             let reply = wire.read_frame();
             let reply = String::from_utf8_lossy(&reply);
             assert!(reply.contains(&title), "another call's: {reply:?}");
-            let count = if reply.contains("cover of") {
-                let own = format!("cover of {title}");
-                assert!(reply.contains(&own), "another lookup's: {reply:?}");
-                &tally.whole
+            let own = format!("cover of {title}");
+            let outcome = if reply.contains("cover of") {
+                Cover::Its
             } else {
-                &tally.without
+                Cover::None
             };
-            count.fetch_add(1, Ordering::Relaxed);
+            assert!(
+                outcome == Cover::None || reply.contains(&own),
+                "another lookup's: {reply:?}"
+            );
+            if outcomes.send(outcome).is_err() {
+                return;
+            }
         }
     }
 }
@@ -83,12 +84,11 @@ fn get(title: &str) -> Vec<u8> {
     ))
 }
 
-/// Waits until `count` has grown by so much.
-fn grows(count: &AtomicUsize, by: usize) {
-    let (start, since) = (count.load(Ordering::Relaxed), Instant::now());
-    while count.load(Ordering::Relaxed) < start + by {
-        assert!(since.elapsed() < PATIENCE, "it stands still");
-        thread::sleep(Duration::from_millis(1));
+/// Waits for so many calls with this outcome.
+fn wait_for(outcomes: &Receiver<Cover>, wanted: Cover, mut count: usize) {
+    while count > 0 {
+        let outcome = outcomes.recv_timeout(PATIENCE).expect("calls go on");
+        count -= usize::from(outcome == wanted);
     }
 }
 
@@ -115,32 +115,21 @@ fn killed_and_started_again(keys: &str) {
     ];
     // Down at first.
     let server = Tributary::start(&config(port, keys), &files);
-    let tally = Tally::default();
-    thread::scope(|scope| {
-        let callers: Vec<_> = (0..2)
-            .map(|_| server.connect())
-            .map(|wire| scope.spawn(|| calls(wire, &tally)))
-            .collect();
-        let stop = Stop(&tally);
-        grows(&tally.without, 50);
-        for _ in 0..3 {
-            let stock = start();
-            grows(&tally.whole, 200);
-            drop(stock);
-            grows(&tally.without, 50);
-        }
-        drop(stop);
-        for caller in callers {
-            caller.join().expect("every reply is its call's");
-        }
-    });
-}
-
-/// Has the callers stop, also when a test fails.
-struct Stop<'t>(&'t Tally);
-
-impl Drop for Stop<'_> {
-    fn drop(&mut self) {
-        self.0.stop.store(true, Ordering::Relaxed);
+    let (sender, outcomes) = channel();
+    let callers: Vec<_> = (0..2)
+        .map(|_| (server.connect(), sender.clone()))
+        .map(|(wire, sender)| thread::spawn(move || calls(wire, &sender)))
+        .collect();
+    drop(sender);
+    wait_for(&outcomes, Cover::None, 50);
+    for _ in 0..3 {
+        let stock = start();
+        wait_for(&outcomes, Cover::Its, 200);
+        drop(stock);
+        wait_for(&outcomes, Cover::None, 50);
+    }
+    drop(outcomes);
+    for caller in callers {
+        caller.join().expect("every reply is its call's");
     }
 }

@@ -118,3 +118,28 @@ async fn every_shape_carries_calls_and_replies() {
         }
     }
 }
+
+#[tokio::test(flavor = "local")]
+async fn more_calls_than_may_wait_are_shed() {
+    let service = Scripted::start(vec![Act::Silence]).await;
+    let backend = service.backend("").await;
+    let call = compiled("call = 'say'").lookup;
+    let one = [Value::I64(1)];
+    let now = tokio::time::Instant::now();
+    let context = crate::context::Context::new(now, now + PATIENCE);
+    let ask = || {
+        let ask = Ask {
+            params: &one,
+            context: &context,
+            deadline: now + PATIENCE,
+        };
+        backend.lookup(&call, ask)
+    };
+    dropped_when(ask(), service.sees(|seen| seen.len() == 1)).await;
+    let waiting = join_all((0..super::super::queue::CALLS_MAX).map(|_| ask()));
+    let one_more = async {
+        let err = ask().await.expect_err("no room");
+        assert_eq!(err.code, Code::LookupShed);
+    };
+    dropped_when(waiting, one_more).await;
+}

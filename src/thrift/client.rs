@@ -8,8 +8,8 @@ use bytes::{Bytes, BytesMut};
 use thrift::protocol::TMessageType;
 
 use super::{
-    Body, Head, HeadOut, Limits, Protocol, Shape, WireError, decode_application_error,
-    decode_result, read_head, write_message,
+    Body, Head, HeadOut, HeaderOut, Limits, Protocol, Shape, WireError, decode_application_error,
+    decode_result, read_head, write_message_with,
 };
 use crate::idl::{Method, Schema, StructId, Type};
 use crate::value::{Text, Value};
@@ -65,8 +65,15 @@ pub enum ReplyError {
 }
 
 impl Outgoing<'_> {
-    /// Appends the call to `out`, which is left as it was on an error.
-    pub fn write(&self, out: &mut BytesMut, shape: Shape, params: &Value) -> Result<(), WireError> {
+    /// Appends the call to `out`, which is left as it was on an error. `pairs` go beside it if the transport has
+    /// headers.
+    pub fn write(
+        &self,
+        out: &mut BytesMut,
+        shape: Shape,
+        params: &Value,
+        pairs: &[(&str, &[u8])],
+    ) -> Result<(), WireError> {
         let head = HeadOut {
             name: self.name,
             kind: if self.method.oneway {
@@ -81,7 +88,11 @@ impl Outgoing<'_> {
             id: self.method.params,
             record: params,
         };
-        write_message(out, shape, head, body)
+        let header = HeaderOut {
+            sequence: self.sequence,
+            pairs,
+        };
+        write_message_with(out, shape, head, body, header)
     }
 
     /// What `message` says to this call.

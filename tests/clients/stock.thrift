@@ -19,6 +19,8 @@ service Stock {
   /** Null for titles that begin with a blank. */
   string cover(1: string title)
   void touch(1: string title)
+  /** What came beside the call under this name, where the transport has headers. */
+  string header(1: string name)
   /** An error that the IDL does not declare. */
   string fail(1: string title)
 }

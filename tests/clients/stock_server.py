@@ -4,22 +4,29 @@ Its stubs, generated from stock.thrift, are on PYTHONPATH. PLAIN is `plain` or `
 """
 
 import sys
+import threading
 
 from stock import Stock
 from stock.ttypes import Book, Closed, NotFound, Size, State
-from thrift.protocol import TBinaryProtocol, TCompactProtocol
+from thrift.protocol import TBinaryProtocol, TCompactProtocol, THeaderProtocol
 from thrift.server import TServer
 from thrift.TMultiplexedProcessor import TMultiplexedProcessor
 from thrift.transport import TSocket, TTransport
+from thrift.transport.THeaderTransport import THeaderClientType, THeaderSubprotocolID
 
 TRANSPORTS = {
     "framed": TTransport.TFramedTransportFactory,
     "unframed": TTransport.TBufferedTransportFactory,
+    # The protocol's factory makes the transport as well.
+    "header": TTransport.TTransportFactoryBase,
 }
 PROTOCOLS = {
     "binary": TBinaryProtocol.TBinaryProtocolFactory,
     "compact": TCompactProtocol.TCompactProtocolFactory,
 }
+SUBPROTOCOLS = {"binary": THeaderSubprotocolID.BINARY, "compact": THeaderSubprotocolID.COMPACT}
+# The headers of the call that a thread serves.
+CALL = threading.local()
 
 
 def book(title):
@@ -54,8 +61,25 @@ class Handler:
     def touch(self, title):
         pass
 
+    def header(self, name):
+        value = CALL.protocol.get_headers().get(name.encode())
+        return value and value.decode()
+
     def fail(self, title):
         raise ValueError(title)
+
+
+class Processor(Stock.Processor):
+    def process(self, iprot, oprot):
+        CALL.protocol = iprot
+        return super().process(iprot, oprot)
+
+
+def protocols(transport, protocol):
+    if transport == "header":
+        only = (THeaderClientType.HEADERS,)
+        return THeaderProtocol.THeaderProtocolFactory(only, SUBPROTOCOLS[protocol])
+    return PROTOCOLS[protocol]()
 
 
 class Listening(TSocket.TServerSocket):
@@ -66,7 +90,7 @@ class Listening(TSocket.TServerSocket):
 
 def main():
     port, transport, protocol, plain = sys.argv[1:]
-    processor = Stock.Processor(Handler())
+    processor = Processor(Handler())
     if plain == "multiplexed":
         of_several, processor = processor, TMultiplexedProcessor()
         processor.registerProcessor("Stock", of_several)
@@ -74,7 +98,7 @@ def main():
         processor,
         Listening("127.0.0.1", int(port)),
         TRANSPORTS[transport](),
-        PROTOCOLS[protocol](),
+        protocols(transport, protocol),
         daemon=True,
     )
     server.serve()

@@ -6,15 +6,15 @@
 
 use std::sync::Arc;
 
-use tokio::time::Instant;
+use bytes::BytesMut;
 
+use super::carried::{Carried, context_value};
 use super::config::Remote;
 use crate::backend::{Ask, Compiled, LookupError, Yields};
 use crate::config::{Section, suggest, unknown_method};
-use crate::context::Context;
 use crate::error::Code;
 use crate::idl::{Field, Method, Requiredness, StructId, Type};
-use crate::thrift::Outgoing;
+use crate::thrift::{Outgoing, Transport, WireError};
 use crate::value::{Record, Value};
 use crate::view::Conform;
 
@@ -25,6 +25,8 @@ pub struct Call {
     pub(super) method: Method,
     /// The method's name on the wire.
     name: String,
+    /// Which of the parameters is the call's context.
+    context_at: Option<usize>,
     /// What means that there is nothing.
     pub(super) empty_on: Vec<EmptyOn>,
 }
@@ -57,7 +59,9 @@ impl Call {
             section.bad(&place, message, Some("name a method that returns".into()));
             return None;
         }
+        let params = &remote.schema.get(method.params).fields;
         let call = Arc::new(Call {
+            context_at: params.iter().position(|param| is_context(remote, param)),
             remote: Arc::clone(remote),
             method: method.clone(),
             name: remote.name_of(&name),
@@ -88,10 +92,11 @@ impl Call {
         let mut given = ask.params.iter();
         let mut values = Vec::with_capacity(of.fields.len());
         for (at, field) in of.fields.iter().enumerate() {
-            let value = if self.is_context(field) {
-                self.context(ask.context, ask.deadline)
-            } else {
-                given.next().cloned().unwrap_or_default()
+            let value = match &field.ty {
+                Type::Struct(id) if self.is_context(field) => {
+                    context_value(ask.context, &schema.get(*id).names)
+                }
+                _ => given.next().cloned().unwrap_or_default(),
             };
             if value.is_null() && !may_be_left_out(field) {
                 // Some libraries would take a zero for it, and answer for that.
@@ -109,6 +114,26 @@ impl Call {
         }))
     }
 
+    /// Writes the call with its number, and what goes along with it as it is now.
+    pub(super) fn write(
+        &self,
+        sequence: i32,
+        params: &mut Value,
+        carried: &Carried,
+        out: &mut BytesMut,
+    ) -> Result<(), WireError> {
+        if let Some(at) = self.context_at {
+            carried.renew(params, at);
+        }
+        let (outgoing, shape) = (self.outgoing(sequence), self.remote.shape);
+        match shape.transport {
+            Transport::Header => {
+                carried.with_pairs(|pairs| outgoing.write(out, shape, params, pairs))
+            }
+            Transport::Framed | Transport::Unframed => outgoing.write(out, shape, params, &[]),
+        }
+    }
+
     /// The parameters that a view binds.
     fn bound(&self) -> impl Iterator<Item = &Field> {
         let fields = &self.remote.schema.get(self.method.params).fields;
@@ -116,33 +141,14 @@ impl Call {
     }
 
     fn is_context(&self, field: &Field) -> bool {
-        let context = self.remote.schema.standard.context;
-        context.is_some_and(|id| field.ty == Type::Struct(id))
+        is_context(&self.remote, field)
     }
+}
 
-    /// The call's context as a `tributary.Context`.
-    fn context(&self, context: &Context, deadline: Instant) -> Value {
-        let Some(id) = self.remote.schema.standard.context else {
-            return Value::Null;
-        };
-        let left = deadline.saturating_duration_since(Instant::now());
-        let pairs = context.baggage.iter();
-        let pairs: Vec<_> = pairs
-            .map(|(key, value)| (Value::from(&**key), Value::from(&**value)))
-            .collect();
-        let names = &self.remote.schema.get(id).names;
-        let value = |name: &Arc<str>| match &**name {
-            "request_id" if !context.request_id.is_empty() => Value::from(&*context.request_id),
-            "traceparent" => Value::from(context.traceparent.as_deref()),
-            "budget_ms" => Value::I64(i64::try_from(left.as_millis()).unwrap_or(i64::MAX)),
-            "baggage" if !pairs.is_empty() => Value::Map(pairs.clone()),
-            _ => Value::Null,
-        };
-        Value::Record(Record {
-            names: names.clone(),
-            values: names.iter().map(value).collect(),
-        })
-    }
+/// Whether the parameter is the call's context, which no view binds.
+fn is_context(remote: &Remote, param: &Field) -> bool {
+    let context = remote.schema.standard.context;
+    context.is_some_and(|id| param.ty == Type::Struct(id))
 }
 
 fn may_be_left_out(field: &Field) -> bool {

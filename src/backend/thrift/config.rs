@@ -14,6 +14,7 @@ use crate::idl::{Schema, Service};
 use crate::thrift::{Limits, Protocol, Shape, Transport};
 
 const URL_EXAMPLE: &str = "url = \"thrift://127.0.0.1:9090\"";
+const TRANSPORTS: &[&str] = &["framed", "unframed", "header"];
 /// How long a reply that nobody waits for any more may still take: dropped lookups are common, and most replies
 /// come within it.
 const ABANDONED_MAX: Duration = Duration::from_millis(100);
@@ -124,12 +125,10 @@ impl fmt::Display for Host {
 
 fn shape(section: &mut Section<'_>) -> Option<Shape> {
     let transport = section.has("transport");
-    let transport = match (
-        transport,
-        section.word("transport", &["framed", "unframed"]),
-    ) {
+    let transport = match (transport, section.word("transport", TRANSPORTS)) {
         (true, None) => None,
         (_, Some(("unframed", _))) => Some(Transport::Unframed),
+        (_, Some(("header", _))) => Some(Transport::Header),
         _ => Some(Transport::Framed),
     };
     let protocol = section.has("protocol");

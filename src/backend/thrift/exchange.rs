@@ -138,13 +138,18 @@ impl Exchange {
     /// Takes as many calls as have room; another connection may take the others.
     fn take(&mut self, queue: &Queue) {
         while self.has_room() {
-            let Some(question) = queue.take() else {
+            let Some(mut question) = queue.take() else {
                 return;
             };
             let sequence = self.sequence.wrapping_add(1);
-            let outgoing = question.call.outgoing(sequence);
-            let written = outgoing.write(&mut self.sending, self.remote.shape, &question.params);
-            if let Err(err) = written {
+            let out = &mut self.sending;
+            let Question {
+                call,
+                params,
+                carried,
+                ..
+            } = &mut question;
+            if let Err(err) = call.write(sequence, params, carried, out) {
                 question.answer(Err(LookupError::new(err.code, err.detail)));
                 continue;
             }
@@ -204,7 +209,9 @@ impl Exchange {
         let first = self.began.take();
         self.began = (!self.received.is_empty()).then_some(now);
         let outgoing = question.call.outgoing(sequence);
-        let protocol = self.remote.shape.protocol;
+        // A frame with a header says itself what its message is written in.
+        let shape = self.framer.shape().unwrap_or(self.remote.shape);
+        let protocol = shape.protocol;
         if question.is_given_up() {
             let fits = outgoing.answered_by(protocol, message);
             self.answered |= fits.is_ok();

@@ -6,6 +6,7 @@
 
 mod answer;
 mod call;
+mod carried;
 mod config;
 mod connection;
 mod exchange;
@@ -17,6 +18,7 @@ use std::sync::Arc;
 use tokio_util::task::AbortOnDropHandle;
 
 use self::call::Call;
+use self::carried::Carried;
 use self::config::Config;
 use self::connection::{Keeper, dial};
 use self::queue::Queue;
@@ -66,7 +68,8 @@ impl Backend for Thrift {
 
     async fn lookup(&self, call: &Arc<Call>, ask: Ask<'_>) -> Result<Answer, LookupError> {
         let params = call.params(&ask)?;
-        self.queue.ask(Arc::clone(call), params).await
+        let carried = Carried::new(&call.remote, &ask);
+        self.queue.ask(Arc::clone(call), params, carried).await
     }
 }
 

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use tokio::sync::{Notify, oneshot, watch};
 
 use super::call::Call;
+use super::carried::Carried;
 use crate::backend::{Answer, LookupError};
 use crate::error::Code;
 use crate::value::Value;
@@ -22,6 +23,8 @@ pub(super) struct Question {
     pub(super) call: Arc<Call>,
     /// A record that fits the method's parameters.
     pub(super) params: Value,
+    /// What goes along with it.
+    pub(super) carried: Carried,
     /// A connection broke under it already.
     tried: bool,
     answer: oneshot::Sender<Result<Answer, LookupError>>,
@@ -86,11 +89,17 @@ impl Queue {
     }
 
     /// Calls, and waits for the answer.
-    pub(super) async fn ask(&self, call: Arc<Call>, params: Value) -> Result<Answer, LookupError> {
+    pub(super) async fn ask(
+        &self,
+        call: Arc<Call>,
+        params: Value,
+        carried: Carried,
+    ) -> Result<Answer, LookupError> {
         let (answer, answered) = oneshot::channel();
         self.push(Question {
             call,
             params,
+            carried,
             tried: false,
             answer,
         })?;

@@ -160,7 +160,7 @@ impl Client {
         self.sequence = self.sequence.wrapping_add(1);
         self.sending.clear();
         let outgoing = self.outgoing(call);
-        Ok(outgoing.write(&mut self.sending, self.shape, call.params)?)
+        Ok(outgoing.write(&mut self.sending, self.shape, call.params, &[])?)
     }
 
     /// Sends what is encoded and receives one message, unless none will come.

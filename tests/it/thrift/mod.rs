@@ -1,6 +1,7 @@
 //! Thrift services as stores: what they return, what they throw, and what becomes of calls when they go away.
 
 mod apache;
+mod header;
 mod outages;
 mod tributary;
 

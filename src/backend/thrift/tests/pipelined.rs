@@ -122,7 +122,7 @@ async fn every_shape_carries_calls_and_replies() {
 #[tokio::test(flavor = "local")]
 async fn more_calls_than_may_wait_are_shed() {
     let service = Scripted::start(vec![Act::Silence]).await;
-    let backend = service.backend("").await;
+    let backend = service.patient_backend("").await;
     let call = compiled("call = 'say'").lookup;
     let one = [Value::I64(1)];
     let now = tokio::time::Instant::now();

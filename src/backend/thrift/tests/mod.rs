@@ -307,6 +307,7 @@ async fn until(backend: &Thrift, wanted: impl FnMut(&Links) -> bool) {
 /// Drives a future until something else has happened, and drops it then.
 async fn dropped_when(asked: impl Future, happened: impl Future<Output = ()>) {
     tokio::select! {
+        biased;
         _ = asked => unreachable!("it was to be dropped first"),
         () = happened => {}
     }

@@ -1,34 +1,216 @@
 //! What a store says of its lookups before any of them is asked: the words between a kind and `check --connect`.
 //!
-//! A kind fills an [`Examination`] in its own `examine`; what it means for the IDL is found elsewhere, once for all
-//! kinds.
+//! A kind reaches its store and fills an [`Examination`] in its own `examine`. What that means for the IDL is found
+//! once for all kinds, in [`crate::config`]; nothing here knows of types of the IDL.
+
+use std::fmt;
+use std::ops::RangeInclusive;
+
+use super::LookupError;
+use super::rows::Rows;
+use crate::error::Code;
+use crate::value::Value;
 
 /// What came of reaching a store.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Examination {
-    /// What was done, in a few words for the operator: `connected; no request was made`.
+    /// What was done, in a few words for the operator: `connected, no request was made`.
     pub did: String,
-    /// Why it can't be reached, or a part of it; empty when it can.
-    pub unreachable: Vec<String>,
+    /// Why the store, or a part of it, can't be reached; empty when it can.
+    pub failures: Vec<LookupError>,
     /// What is known of each lookup, in their order.
     pub lookups: Vec<Finding>,
 }
 
 /// What a store says of one lookup.
+#[derive(Debug, Default)]
+pub struct Finding {
+    /// Why it will never answer.
+    pub refusals: Vec<Refusal>,
+    /// What goes into it and what comes out, where the store tells.
+    pub statement: Option<Statement>,
+}
+
+/// Something that a store will not do.
 #[derive(Debug)]
-pub enum Finding {
-    /// Nothing.
-    Unknown,
+pub struct Refusal {
+    /// The key of the lookup that has to change.
+    pub key: String,
+    /// The stable code.
+    pub code: Code,
+    /// The store's words.
+    pub message: String,
+    /// What would be right, if anybody knows.
+    pub help: Option<String>,
+}
+
+/// A prepared statement.
+#[derive(Debug)]
+pub struct Statement {
+    /// The parameters in the order of the lookup's own; `None` where the store does not tell.
+    pub params: Option<Vec<Param>>,
+    /// The columns in their order.
+    pub columns: Vec<Column>,
+    /// What the lookup makes of the rows.
+    pub rows: Rows,
+}
+
+/// A parameter as the store reads it.
+pub struct Param {
+    /// The store's name of its type.
+    pub ty: String,
+    /// Whether a value can be bound to it.
+    pub takes: Box<dyn Fn(&Value) -> bool + Send>,
+}
+
+/// A column of the rows.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Column {
+    /// Its name.
+    pub name: String,
+    /// The store's name of its type; empty when it has none.
+    pub ty: String,
+    /// What its values become here.
+    pub holds: Holds,
+    /// Whether the store keeps to the type: if not, a misfit is likely, but not certain.
+    pub strict: bool,
+    /// Whether it may be null; `None` when the store does not tell.
+    pub nullable: Option<bool>,
+}
+
+/// What values of a type become here, apart from null.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Holds {
+    /// Nobody knows.
+    Anything,
+    /// Bools.
+    Bool,
+    /// Integers, and which.
+    Integer(RangeInclusive<i64>),
+    /// Doubles.
+    Double,
+    /// Text.
+    Text,
+    /// Text of decimals, dates and times: no name, and no JSON but numbers.
+    Figures,
+    /// Bytes.
+    Bytes,
+    /// UUIDs.
+    Uuid,
+    /// What JSON holds.
+    Json,
+    /// Lists of these.
+    List(Box<Holds>),
 }
 
 impl Examination {
+    /// The store has prepared the statements of all lookups.
+    pub(super) fn prepared(did: &str, lookups: Vec<Finding>) -> Self {
+        let plural = if lookups.len() == 1 { "" } else { "s" };
+        Examination {
+            did: format!("{did}, {} statement{plural} prepared", lookups.len()),
+            failures: Vec::new(),
+            lookups,
+        }
+    }
+
     /// Nothing is known of any of `lookups` lookups.
     pub fn nothing(did: impl Into<String>, lookups: usize) -> Self {
-        let unknown = std::iter::repeat_with(|| Finding::Unknown);
         Examination {
             did: did.into(),
-            unreachable: Vec::new(),
-            lookups: unknown.take(lookups).collect(),
+            failures: Vec::new(),
+            lookups: std::iter::repeat_with(Finding::default)
+                .take(lookups)
+                .collect(),
         }
+    }
+
+    /// The store can't be reached, or refuses the connection.
+    pub fn failed(err: LookupError, lookups: usize) -> Self {
+        Examination {
+            failures: vec![err],
+            ..Examination::nothing("", lookups)
+        }
+    }
+}
+
+impl Finding {
+    /// The store refuses the lookup's SQL.
+    pub(super) fn refused(message: impl Into<String>, help: Option<String>) -> Self {
+        Finding {
+            refusals: vec![Refusal {
+                key: "sql".into(),
+                code: Code::ConfigBadValue,
+                message: message.into(),
+                help,
+            }],
+            statement: None,
+        }
+    }
+}
+
+impl From<Statement> for Finding {
+    fn from(statement: Statement) -> Self {
+        Finding {
+            refusals: Vec::new(),
+            statement: Some(statement),
+        }
+    }
+}
+
+impl Statement {
+    /// Whose columns can't be told apart or that has none: what every kind of SQL refuses when it is asked.
+    pub(super) fn check(&self) -> Option<Refusal> {
+        let refusal = |code, message: String, help: String| {
+            Some(Refusal {
+                key: "sql".into(),
+                code,
+                message,
+                help: Some(help),
+            })
+        };
+        if self.columns.is_empty() {
+            let help = "a lookup is one `select` statement".to_owned();
+            return refusal(
+                Code::ConfigBadValue,
+                "the statement returns no columns".into(),
+                help,
+            );
+        }
+        let twice = self.columns.iter().enumerate().find(|(at, column)| {
+            let before = &self.columns[..*at];
+            before.iter().any(|have| have.name == column.name)
+        });
+        match twice {
+            Some((_, Column { name, .. })) if self.rows != Rows::Value => {
+                let help = format!("name one of them with `as`: `t.{name} as t_{name}`");
+                refusal(
+                    Code::ConfigClash,
+                    format!("two columns are called `{name}`"),
+                    help,
+                )
+            }
+            _ => None,
+        }
+    }
+
+    /// That a batch finds whom its rows belong to.
+    pub(super) fn check_key(&self, key: &str) -> Option<Refusal> {
+        let found = self.columns.iter().any(|column| column.name == key);
+        let names = self.columns.iter().map(|column| &*column.name);
+        (!found).then(|| Refusal {
+            key: "batch".into(),
+            code: Code::ConfigUnknownName,
+            message: format!("no column is called `{key}` (`batch.key`)"),
+            help: Some(format!("there are {}", crate::config::list(names))),
+        })
+    }
+}
+
+impl fmt::Debug for Param {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Param")
+            .field("ty", &self.ty)
+            .finish_non_exhaustive()
     }
 }

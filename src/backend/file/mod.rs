@@ -13,7 +13,7 @@ mod terms;
 
 use std::sync::Arc;
 
-use super::{Answer, Ask, Backend, Compiled, LookupError, Planned};
+use super::{Answer, Ask, Backend, Compiled, Examination, LookupError, Planned};
 use crate::config::Section;
 
 pub use find::Find;
@@ -45,6 +45,10 @@ impl Backend for FileTable {
 
     async fn connect(_: &Config, _: &[Planned<'_, Find>]) -> Self {
         FileTable
+    }
+
+    async fn examine(_: &Config, planned: &[Planned<'_, Self::Lookup>]) -> Examination {
+        Examination::nothing("read with the configuration", planned.len())
     }
 
     async fn lookup(&self, lookup: &Find, ask: Ask<'_>) -> Result<Answer, LookupError> {

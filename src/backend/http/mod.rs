@@ -10,6 +10,7 @@ mod answer;
 mod config;
 mod connect; // resolve, TCP, TLS
 mod failure;
+mod examine;
 mod lookup;
 mod place;
 
@@ -28,7 +29,7 @@ use tokio_util::task::AbortOnDropHandle;
 use self::config::{CONNECTION_IDLE_MAX, Config};
 use self::connect::Connector;
 use self::lookup::Get;
-use super::{Answer, Ask, Backend, Compiled, LookupError, Planned};
+use super::{Answer, Ask, Backend, Compiled, Examination, LookupError, Planned};
 use crate::config::Section;
 use crate::timeline::Source;
 
@@ -80,6 +81,10 @@ impl Backend for Http {
             _connecting: connecting,
             body_bytes_max: config.body_bytes_max,
         }
+    }
+
+    async fn examine(config: &Config, planned: &[Planned<'_, Get>]) -> Examination {
+        examine::examine(config, planned.len()).await
     }
 
     async fn lookup(&self, get: &Get, ask: Ask<'_>) -> Result<Answer, LookupError> {

@@ -58,7 +58,7 @@ pub(super) async fn keep(dsn: String, connect_timeout: Duration, queue: Rc<Queue
 }
 
 /// A connection over which the server has answered.
-async fn connect(dsn: &str, connect_timeout: Duration) -> Result<Client, LookupError> {
+pub(super) async fn connect(dsn: &str, connect_timeout: Duration) -> Result<Client, LookupError> {
     let attempt = async {
         let mut client = Client::new(dsn).await?;
         client.get(FIRST_KEY).await?;

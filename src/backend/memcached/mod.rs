@@ -7,6 +7,7 @@
 
 mod address;
 mod connection;
+mod examine;
 mod key;
 mod queue;
 mod ring;
@@ -26,7 +27,7 @@ use self::connection::keep;
 use self::key::Get;
 use self::queue::Queue;
 use self::ring::Ring;
-use super::{Answer, Ask, Asked, Backend, Compiled, LookupError, Planned};
+use super::{Answer, Ask, Asked, Backend, Compiled, Examination, LookupError, Planned};
 use crate::config::Section;
 use crate::error::Code;
 
@@ -89,6 +90,10 @@ impl Backend for Memcached {
             answer_timeout: config.answer_timeout,
             scratch: Cell::default(),
         }
+    }
+
+    async fn examine(config: &Config, planned: &[Planned<'_, Get>]) -> Examination {
+        examine::examine(config, planned.len()).await
     }
 
     async fn lookup(&self, get: &Get, ask: Ask<'_>) -> Result<Answer, LookupError> {

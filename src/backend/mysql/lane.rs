@@ -57,11 +57,11 @@ struct Shared {
 }
 
 /// What a task makes its connections with.
-struct Settings {
+pub(super) struct Settings {
     opts: Opts,
     connect_timeout: Duration,
     statement_timeout: Duration,
-    ready: Rc<[Ready]>,
+    ready: Vec<Ready>,
 }
 
 /// A statement to prepare before it is asked.
@@ -76,16 +76,9 @@ impl Lanes {
     pub(super) fn start(config: &Config, planned: &[Planned<'_, Lookup>]) -> Self {
         let shared = Rc::new(Shared::default());
         shared.down.borrow_mut().resize(config.connections, None);
-        let statement_timeout = sql::statement_timeout(config.statement_timeout, planned);
-        let ready: Rc<[Ready]> = planned.iter().flat_map(Ready::all).collect();
+        let settings = Rc::new(Settings::new(config, planned));
         let task = |at| {
-            let settings = Settings {
-                opts: config.opts(statement_timeout),
-                connect_timeout: config.connect_timeout,
-                statement_timeout,
-                ready: Rc::clone(&ready),
-            };
-            let keep = keep(at, settings, Rc::clone(&shared));
+            let keep = keep(at, Rc::clone(&settings), Rc::clone(&shared));
             AbortOnDropHandle::new(tokio::task::spawn_local(keep))
         };
         let tasks = (0..config.connections).map(task).collect();
@@ -103,6 +96,18 @@ impl Lanes {
         self.shared.add(job);
         self.shared.pushed.notify_one();
         Ok(())
+    }
+}
+
+impl Settings {
+    pub(super) fn new(config: &Config, planned: &[Planned<'_, Lookup>]) -> Self {
+        let statement_timeout = sql::statement_timeout(config.statement_timeout, planned);
+        Settings {
+            opts: config.opts(statement_timeout),
+            connect_timeout: config.connect_timeout,
+            statement_timeout,
+            ready: planned.iter().flat_map(Ready::all).collect(),
+        }
     }
 }
 
@@ -180,7 +185,7 @@ enum End {
 }
 
 /// Connects for as long as the backend lives.
-async fn keep(at: usize, settings: Settings, shared: Rc<Shared>) {
+async fn keep(at: usize, settings: Rc<Settings>, shared: Rc<Shared>) {
     let mut again: Option<Job> = None;
     let mut delay = RETRY_DELAY_MIN;
     loop {
@@ -220,7 +225,7 @@ async fn keep(at: usize, settings: Settings, shared: Rc<Shared>) {
 }
 
 /// A connection, and the longest message that its server takes.
-async fn connect(settings: &Settings) -> Result<(Conn, usize), LookupError> {
+pub(super) async fn connect(settings: &Settings) -> Result<(Conn, usize), LookupError> {
     let connecting = async {
         let mut connection = Conn::new(settings.opts.clone()).await?;
         let bytes_max = connection

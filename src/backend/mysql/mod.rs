@@ -9,6 +9,7 @@ mod ask;
 mod batch;
 mod config;
 mod error;
+mod examine;
 mod lane;
 mod lookup;
 mod value;
@@ -25,7 +26,7 @@ use self::batch::Batch;
 pub use self::config::Config;
 use self::lane::Lanes;
 pub use self::lookup::Lookup;
-use super::{Answer, Ask, Asked, Backend, Compiled, LookupError, Planned};
+use super::{Answer, Ask, Asked, Backend, Compiled, Examination, LookupError, Planned};
 use crate::config::Section;
 use crate::error::Code;
 
@@ -50,6 +51,10 @@ impl Backend for Mysql {
         Mysql {
             lanes: Lanes::start(config, planned),
         }
+    }
+
+    async fn examine(config: &Config, planned: &[Planned<'_, Lookup>]) -> Examination {
+        examine::examine(config, planned).await
     }
 
     async fn lookup(&self, lookup: &Lookup, ask: Ask<'_>) -> Result<Answer, LookupError> {

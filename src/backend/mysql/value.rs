@@ -17,7 +17,7 @@ use crate::error::Code;
 use crate::value::{Text, Value};
 
 /// The number of the character set `binary`.
-const BINARY: u16 = 63;
+pub(super) const BINARY: u16 = 63;
 
 /// One value of a row.
 pub(super) fn value(column: &Column, stored: Stored) -> Result<Value, LookupError> {

@@ -1,7 +1,7 @@
 //! Reads the keys of `[backends.NAME]` and `[lookups.NAME]` of `kind = "postgres"`.
 //!
-//! Problems never show the URL: it may carry a password. What the server thinks of a statement is found out
-//! when the statement is first used, since the server may be down while the configuration is read.
+//! Problems never show the URL: it may carry a password. What the server thinks of a statement is found out when it
+//! is prepared, or by `check --connect`, since the server may be down while the configuration is read.
 
 use std::error::Error as _;
 use std::sync::Arc;

@@ -63,7 +63,7 @@ pub(super) struct Session {
 type Preparing = Shared<LocalBoxFuture<'static, Result<Rc<Prepared>, Failure>>>;
 
 /// What moves bytes.
-type Driver = LocalBoxFuture<'static, Result<(), tokio_postgres::Error>>;
+pub(super) type Driver = LocalBoxFuture<'static, Result<(), tokio_postgres::Error>>;
 
 impl Connection {
     /// Starts to connect in the background, on this loop.
@@ -247,7 +247,7 @@ async fn dial(settings: &Settings) -> Result<(Client, Driver), tokio_postgres::E
 
 /// Connects and makes the session read-only. That is not said in the start-up options, since a server would
 /// then look like one that takes no writes to `target_session_attrs`.
-async fn open(settings: &Settings) -> Result<(Client, Driver), LookupError> {
+pub(super) async fn open(settings: &Settings) -> Result<(Client, Driver), LookupError> {
     let opening = async {
         let (client, mut driver) = dial(settings).await?;
         let settle = format!(

@@ -10,6 +10,7 @@ mod config;
 mod connection;
 mod decode;
 mod encode;
+mod examine;
 mod failure;
 mod statement;
 mod tls;
@@ -24,7 +25,7 @@ use self::connection::{Connection, Session, Settled};
 use self::encode::Param;
 use self::failure::{Cure, Failure};
 use self::statement::{Found, Prepared};
-use super::{Answer, Ask, Asked, Backend, Compiled, LookupError, Planned, sql};
+use super::{Answer, Ask, Asked, Backend, Compiled, Examination, LookupError, Planned, sql};
 use crate::config::Section;
 use crate::error::Code;
 
@@ -60,6 +61,10 @@ impl Backend for Postgres {
             connections: (0..config.connections).map(connect).collect(),
             turn: Cell::new(0),
         }
+    }
+
+    async fn examine(config: &Config, planned: &[Planned<'_, Lookup>]) -> Examination {
+        examine::examine(config, planned).await
     }
 
     async fn lookup(&self, lookup: &Lookup, ask: Ask<'_>) -> Result<Answer, LookupError> {

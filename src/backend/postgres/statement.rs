@@ -143,7 +143,7 @@ fn check_names(columns: &[Column], rows: Rows) -> Result<(), LookupError> {
     }
 }
 
-fn decoder(column: &Column) -> Result<Decoder, LookupError> {
+pub(super) fn decoder(column: &Column) -> Result<Decoder, LookupError> {
     let (name, ty) = (column.name(), column.type_());
     Decoder::of(ty).ok_or_else(|| {
         bad_answer(format!(
@@ -153,7 +153,11 @@ fn decoder(column: &Column) -> Result<Decoder, LookupError> {
 }
 
 /// Checks that a statement can batch: a wrong match would give a lookup another one's rows, or none.
-fn find_key(key: &str, statement: &Statement, names: &Names) -> Result<Key, LookupError> {
+pub(super) fn find_key(
+    key: &str,
+    statement: &Statement,
+    names: &Names,
+) -> Result<Key, LookupError> {
     let refuse = |why: String| LookupError::new(Code::LookupRefused, why);
     let Some(column) = names.position(key) else {
         return Err(refuse(format!("no column is called `{key}` (`batch.key`)")));

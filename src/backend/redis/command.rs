@@ -96,6 +96,16 @@ impl Command {
         Ok(true)
     }
 
+    /// How many parameters it has.
+    pub(super) fn params(&self) -> usize {
+        let of_extra = match &self.extra {
+            Extra::One(template) => template.positions().max(),
+            _ => None,
+        };
+        let last = self.key.positions().max().max(of_extra);
+        last.map_or(0, |last| last + 1)
+    }
+
     /// How many arguments go after the key.
     fn extra_arguments(&self) -> usize {
         match &self.extra {

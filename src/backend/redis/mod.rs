@@ -25,6 +25,8 @@ mod door;
 mod sentinel;
 mod cluster;
 
+mod examine; // what `check --connect` asks
+
 use std::cell::Cell;
 use std::rc::Rc;
 
@@ -35,7 +37,7 @@ use self::config::Servers;
 use self::connection::Connection;
 use self::door::Door;
 use self::sentinel::Finder;
-use super::{Answer, Ask, Asked, Backend, Compiled, LookupError, Planned};
+use super::{Answer, Ask, Asked, Backend, Compiled, Examination, LookupError, Planned};
 use crate::config::Section;
 use crate::error::Code;
 
@@ -87,6 +89,10 @@ impl Backend for Redis {
             Servers::Cluster(seeds) => redis.cluster = Some(Cluster::start(seeds.clone())),
         }
         redis
+    }
+
+    async fn examine(config: &Config, planned: &[Planned<'_, Command>]) -> Examination {
+        examine::examine(config, planned).await
     }
 
     async fn lookup(&self, command: &Command, ask: Ask<'_>) -> Result<Answer, LookupError> {

@@ -7,6 +7,7 @@
 
 mod answer;
 mod check;
+mod examine;
 mod queue;
 mod store;
 
@@ -19,7 +20,7 @@ use tokio::sync::oneshot;
 
 use super::rows::Rows;
 use super::sql::{self, Style};
-use super::{Answer, Ask, Backend, Compiled, LookupError, Planned};
+use super::{Answer, Ask, Backend, Compiled, Examination, LookupError, Planned};
 use crate::config::Section;
 use crate::error::Code;
 use queue::{Full, Queue};
@@ -53,7 +54,7 @@ pub struct Config {
 }
 
 /// A SQL lookup, compiled.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Lookup {
     /// Numbers the statements of one backend: where a thread keeps what it knows of each.
     id: usize,
@@ -113,6 +114,10 @@ impl Backend for Sqlite {
         // With fewer threads than asked for the queue is served all the same.
         let stillborn = stillborn.filter(|_| started == 0);
         Sqlite { queue, stillborn }
+    }
+
+    async fn examine(config: &Config, planned: &[Planned<'_, Lookup>]) -> Examination {
+        examine::examine(config, planned).await
     }
 
     async fn lookup(&self, lookup: &Lookup, ask: Ask<'_>) -> Result<Answer, LookupError> {

@@ -60,7 +60,7 @@ impl Backend for Thrift {
         let mut examination = Examination::nothing("connected; no call was made", planned.len());
         for host in config.hosts.iter() {
             if let Err(why) = dial(host, config.connect_timeout).await {
-                examination.unreachable.push(why.detail);
+                examination.failures.push(why);
             }
         }
         examination

@@ -21,6 +21,12 @@ pub(in crate::backend::redis) struct Seeds {
 }
 
 impl Seeds {
+    /// Each of the nodes to begin with, as a server.
+    pub(in crate::backend::redis) fn servers(&self) -> impl Iterator<Item = Server> {
+        let server = |address: &Address| self.common.server.at(address.clone());
+        self.addresses.iter().map(server)
+    }
+
     /// Reads the nodes to begin with, and what all of them have in common.
     pub(in crate::backend::redis) fn read(
         section: &mut Section<'_>,

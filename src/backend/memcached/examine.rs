@@ -1,0 +1,28 @@
+//! Reaches each memcached server and hears an answer, to a key that need not be there.
+
+use futures_util::future::join_all;
+
+use super::Config;
+use super::connection::connect;
+use crate::backend::{Examination, LookupError};
+
+pub(super) async fn examine(config: &Config, lookups: usize) -> Examination {
+    let servers = config.servers.iter();
+    let reached = servers.map(async |server| {
+        let dsn = server.dsn();
+        let connected = connect(&dsn, config.connect_timeout).await;
+        connected.map(drop).map_err(|err| {
+            let detail = format!("{dsn}: {}", err.detail);
+            LookupError::new(err.code, detail)
+        })
+    });
+    let reached = join_all(reached).await;
+    let did = match reached.len() {
+        1 => "the server answered".to_owned(),
+        count => format!("{count} servers answered"),
+    };
+    Examination {
+        failures: reached.into_iter().filter_map(Result::err).collect(),
+        ..Examination::nothing(did, lookups)
+    }
+}

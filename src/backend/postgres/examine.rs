@@ -1,0 +1,181 @@
+//! What a PostgreSQL server says of the statements: types of parameters and columns, and what may be null.
+//!
+//! Statements are prepared, which runs nothing; the catalogue is asked once for the columns' `not null`. That is told
+//! of columns of tables only: a view's columns and what is computed may be null or not.
+
+use std::collections::HashMap;
+
+use futures_util::future::join_all;
+use tokio_postgres::error::{DbError, ErrorPosition};
+use tokio_postgres::types::{Kind, Type};
+use tokio_postgres::{Client, Column as Stored, Statement as Prepared};
+
+use super::config::{Batch, Config, Lookup};
+use super::connection::open;
+use super::decode::Decoder;
+use super::failure::Failure;
+use super::{encode, statement};
+use crate::backend::examine::{Column, Examination, Finding, Holds, Param, Refusal, Statement};
+use crate::backend::{LookupError, Planned};
+use crate::error::Code;
+use crate::value::Names;
+
+/// Characters of a statement that are shown from where it is wrong.
+const EXCERPT_CHARS: usize = 30;
+
+/// Whether a column may be null, by its table and place in it.
+const NULLABLE: &str = "select a.attrelid, a.attnum, not (a.attnotnull or t.typnotnull) \
+    from pg_attribute a join pg_class c on c.oid = a.attrelid join pg_type t on t.oid = a.atttypid \
+    where c.relkind in ('r', 'p') and a.attrelid = any($1)";
+
+pub(super) async fn examine(config: &Config, planned: &[Planned<'_, Lookup>]) -> Examination {
+    let (client, driver) = match open(&config.settings).await {
+        Ok(opened) => opened,
+        Err(err) => return Examination::failed(err, planned.len()),
+    };
+    let asked = tokio::select! {
+        asked = ask(&client, planned) => asked,
+        ended = driver => Err(match ended {
+            Err(err) => Failure::from(&err).error,
+            Ok(()) => LookupError::new(Code::LookupUnavailable, "the server closed the connection"),
+        }),
+    };
+    match asked {
+        Ok(lookups) => Examination::prepared("connected", lookups),
+        Err(err) => Examination::failed(err, planned.len()),
+    }
+}
+
+async fn ask(
+    client: &Client,
+    planned: &[Planned<'_, Lookup>],
+) -> Result<Vec<Finding>, LookupError> {
+    let prepare = planned
+        .iter()
+        .map(|planned| client.prepare(&planned.lookup.sql));
+    let prepared = join_all(prepare).await;
+    let columns = prepared.iter().flatten().flat_map(Prepared::columns);
+    let nullable = nullable(client, columns).await?;
+    let pairs = planned.iter().zip(prepared);
+    let findings = pairs.map(|(planned, prepared)| match prepared {
+        Ok(prepared) => Ok(finding(planned.lookup, &prepared, &nullable)),
+        Err(err) => match err.as_db_error() {
+            Some(said) => Ok(refused(said, &planned.lookup.sql)),
+            None => Err(Failure::from(&err).error),
+        },
+    });
+    findings.collect()
+}
+
+type Nullable = HashMap<(u32, i16), bool>;
+
+async fn nullable(
+    client: &Client,
+    columns: impl Iterator<Item = &Stored>,
+) -> Result<Nullable, LookupError> {
+    let tables: Vec<u32> = columns.filter_map(Stored::table_oid).collect();
+    let rows = client.query(NULLABLE, &[&tables]).await;
+    let rows = rows.map_err(|err| Failure::from(&err).error)?;
+    let pairs = rows
+        .iter()
+        .map(|row| ((row.get(0), row.get(1)), row.get(2)));
+    Ok(pairs.collect())
+}
+
+/// What the server says, and where in the statement it says it.
+fn refused(said: &DbError, sql: &str) -> Finding {
+    let mut message = format!("PostgreSQL: {} ({})", said.message(), said.code().code());
+    if let Some(ErrorPosition::Original(at)) = said.position() {
+        let skipped = usize::try_from(at.saturating_sub(1)).unwrap_or_default();
+        let excerpt: String = sql.chars().skip(skipped).take(EXCERPT_CHARS).collect();
+        if !excerpt.is_empty() {
+            message = format!("{message}, at character {at}: `{}`", excerpt.trim_end());
+        }
+    }
+    Finding::refused(message, said.hint().map(ToOwned::to_owned))
+}
+
+fn finding(lookup: &Lookup, prepared: &Prepared, nullable: &Nullable) -> Finding {
+    let mut refusals = Vec::new();
+    let columns = prepared.columns().iter().map(|stored| {
+        let decoder = statement::decoder(stored).map_err(|err| {
+            refusals.push(Refusal {
+                key: "sql".into(),
+                code: Code::ConfigType,
+                message: err.detail,
+                help: None,
+            });
+        });
+        let place = stored.table_oid().zip(stored.column_id());
+        Column {
+            name: stored.name().to_owned(),
+            ty: stored.type_().to_string(),
+            holds: decoder.map_or(Holds::Anything, |decoder| holds(&decoder)),
+            strict: true,
+            nullable: place.and_then(|place| nullable.get(&place).copied()),
+        }
+    });
+    let statement = Statement {
+        columns: columns.collect(),
+        params: Some(params(lookup, prepared)),
+        rows: lookup.rows,
+    };
+    refusals.extend(statement.check());
+    if let Some(batch) = &lookup.batch {
+        refusals.extend(unbatched(batch, prepared, &statement));
+    }
+    Finding {
+        refusals,
+        statement: Some(statement),
+    }
+}
+
+/// Why a statement does not batch.
+fn unbatched(batch: &Batch, prepared: &Prepared, statement: &Statement) -> Option<Refusal> {
+    let names = Names::new(prepared.columns().iter().map(Stored::name));
+    statement.check_key(&batch.key).or_else(|| {
+        let err = statement::find_key(&batch.key, prepared, &names).err()?;
+        Some(Refusal {
+            key: "batch".into(),
+            code: Code::ConfigType,
+            message: err.detail,
+            help: None,
+        })
+    })
+}
+
+/// What a lookup's parameters are bound to; of a batch, one element of the array.
+fn params(lookup: &Lookup, prepared: &Prepared) -> Vec<Param> {
+    let types = prepared.params().iter().map(|ty| match ty.kind() {
+        Kind::Array(element) if lookup.batch.is_some() => element.clone(),
+        _ => ty.clone(),
+    });
+    let param = |ty: Type| Param {
+        ty: ty.to_string(),
+        takes: Box::new(move |value| encode::text(value, &ty).is_ok()),
+    };
+    types.map(param).collect()
+}
+
+fn holds(decoder: &Decoder) -> Holds {
+    match decoder {
+        Decoder::Bool => Holds::Bool,
+        Decoder::Int2 => Holds::Integer(i16::MIN.into()..=i16::MAX.into()),
+        Decoder::Int4 => Holds::Integer(i32::MIN.into()..=i32::MAX.into()),
+        Decoder::Int8 => Holds::Integer(i64::MIN..=i64::MAX),
+        Decoder::Oid => Holds::Integer(0..=u32::MAX.into()),
+        Decoder::Float4 | Decoder::Float8 => Holds::Double,
+        Decoder::Text | Decoder::Char => Holds::Text,
+        Decoder::Numeric
+        | Decoder::Date
+        | Decoder::Time
+        | Decoder::TimeZoned
+        | Decoder::Timestamp
+        | Decoder::TimestampZoned
+        | Decoder::Interval => Holds::Figures,
+        Decoder::Bytes => Holds::Bytes,
+        Decoder::Uuid => Holds::Uuid,
+        Decoder::Json | Decoder::Jsonb => Holds::Json,
+        Decoder::Array(of) => Holds::List(holds(of).into()),
+    }
+}

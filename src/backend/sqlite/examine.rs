@@ -1,0 +1,99 @@
+//! What a SQLite file says of the statements: names of columns, and the types that their declarations mean.
+//!
+//! What SQLite thinks of a statement itself is told when the configuration is read. A declared type is a wish: only
+//! what is declared as text is sure to hold text (or bytes), so that all else is taken as likely.
+
+use rusqlite::Connection;
+
+use super::{Config, Lookup, answer, store};
+use crate::backend::examine::{Column, Examination, Finding, Holds, Statement};
+use crate::backend::{LookupError, Planned};
+use crate::error::Code;
+
+pub(super) async fn examine(config: &Config, planned: &[Planned<'_, Lookup>]) -> Examination {
+    let lookups = planned.iter().map(|planned| planned.lookup.clone());
+    let lookups: Vec<Lookup> = lookups.collect();
+    let (path, value_bytes_max) = (config.path.clone(), config.value_bytes_max);
+    // It blocks.
+    let prepared = tokio::task::spawn_blocking(move || {
+        let connection = store::connect(&path, value_bytes_max)?;
+        lookups
+            .iter()
+            .map(|lookup| finding(&connection, lookup))
+            .collect()
+    });
+    let prepared: Result<Vec<Finding>, LookupError> = match prepared.await {
+        Ok(Ok(findings)) => Ok(findings),
+        Ok(Err(err)) => Err(answer::error(&err)),
+        Err(_ended) => Err(LookupError::new(
+            Code::ServerInternal,
+            "the thread panicked",
+        )),
+    };
+    match prepared {
+        Ok(lookups) => Examination::prepared("opened", lookups),
+        Err(err) => {
+            let detail = format!("{}: {}", config.path.display(), err.detail);
+            Examination::failed(LookupError::new(err.code, detail), planned.len())
+        }
+    }
+}
+
+fn finding(connection: &Connection, lookup: &Lookup) -> rusqlite::Result<Finding> {
+    let prepared = match connection.prepare(&lookup.sql) {
+        Ok(prepared) => prepared,
+        Err(err) if answer::error(&err).code == Code::LookupRefused => {
+            let message = format!("SQLite: {}", answer::message(&err));
+            return Ok(Finding::refused(message, None));
+        }
+        Err(err) => return Err(err),
+    };
+    let columns = prepared.columns().map(|stored| {
+        let declared = stored.decl_type().unwrap_or_default();
+        let (holds, strict) = holds(declared);
+        Column {
+            name: stored.name().to_owned(),
+            ty: declared.to_owned(),
+            holds,
+            strict,
+            nullable: None,
+        }
+    });
+    let statement = Statement {
+        params: None,
+        columns: columns.collect(),
+        rows: lookup.rows,
+    };
+    Ok(statement.into())
+}
+
+/// What a declared type means by SQLite's rules, and whether the file keeps to it.
+fn holds(declared: &str) -> (Holds, bool) {
+    let declared = declared.to_ascii_lowercase();
+    let has = |word: &str| declared.contains(word);
+    if has("int") {
+        // Of which size nobody knows: warnings for each would help nobody.
+        (Holds::Integer(0..=1), false)
+    } else if has("char") || has("clob") || has("text") {
+        (Holds::Text, true)
+    } else if has("real") || has("floa") || has("doub") {
+        (Holds::Double, false)
+    } else {
+        (Holds::Anything, false)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn declared_types_go_by_their_words() {
+        assert_eq!(holds("BIGINT UNSIGNED"), (Holds::Integer(0..=1), false));
+        assert_eq!(holds("varchar(3)"), (Holds::Text, true));
+        assert_eq!(holds("double precision"), (Holds::Double, false));
+        for unsure in ["", "date", "numeric(10, 2)", "blob", "boolean"] {
+            assert_eq!(holds(unsure), (Holds::Anything, false));
+        }
+    }
+}

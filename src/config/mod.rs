@@ -15,6 +15,7 @@ mod admin;
 mod views;
 mod check;
 mod planned;
+mod stores;
 
 pub use access::{Allow, Tokens};
 pub use admin::AdminConfig;
@@ -29,6 +30,7 @@ pub use section::{Document, Place, Section, list};
 pub(crate) use section::{document, document_at, whole};
 pub use server::{LimitsConfig, ServerConfig};
 pub(crate) use service::{pick_service, read_idl, unknown_method};
+pub use stores::{Examined, examine};
 pub use tls::ListenerTls;
 pub use typed::{integer, to_value};
 pub use views::{UseEntry, ViewEntry, WhenEntry, WithEntry};

@@ -2,19 +2,35 @@
 
 use std::time::Duration;
 
-use super::check::{Asks, LookupDef, Program};
+use super::check::{Asks, Program};
 use crate::backend::{AnyLookup, Planned};
 use crate::guard::LookupId;
 
 impl Program {
     /// The lookups of the backend at `backend` that any view uses.
     pub fn planned(&self, backend: usize) -> Vec<Planned<'_, AnyLookup>> {
+        let used = self.of_backend(backend);
+        let used = used.filter(|(id, _)| self.budget(*id).is_some());
+        used.map(|(_, planned)| planned).collect()
+    }
+
+    /// All lookups of the backend at `backend`; one that no view uses has no time at all.
+    pub fn of_backend(
+        &self,
+        backend: usize,
+    ) -> impl Iterator<Item = (LookupId, Planned<'_, AnyLookup>)> {
         let lookups = self.lookups.iter().enumerate();
-        let planned = lookups.filter_map(|(at, def)| {
-            let budget = self.budget(LookupId(at))?;
-            planned(def, backend, budget)
-        });
-        planned.collect()
+        lookups.filter_map(move |(at, def)| match &def.asks {
+            Asks::Store(of, lookup) if *of == backend => {
+                let planned = Planned {
+                    name: &def.name,
+                    lookup,
+                    budget: self.budget(LookupId(at)).unwrap_or_default(),
+                };
+                Some((LookupId(at), planned))
+            }
+            _ => None,
+        })
     }
 
     /// The longest time that any view gives a lookup; `None` for one that no view uses.
@@ -27,16 +43,5 @@ impl Program {
             })
         });
         budgets.max()
-    }
-}
-
-fn planned(def: &LookupDef, backend: usize, budget: Duration) -> Option<Planned<'_, AnyLookup>> {
-    match &def.asks {
-        Asks::Store(at, lookup) if *at == backend => Some(Planned {
-            name: &def.name,
-            lookup,
-            budget,
-        }),
-        _ => None,
     }
 }

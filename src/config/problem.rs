@@ -44,19 +44,29 @@ impl Problem {
 
     /// The problem as several lines of text: code, message, file and line, the line itself, remedy.
     pub fn render(&self, color: bool) -> String {
+        self.render_as(Level::ERROR, color)
+    }
+
+    /// The same, of something that works and may not always.
+    pub fn render_warning(&self, color: bool) -> String {
+        self.render_as(Level::WARNING, color)
+    }
+
+    fn render_as(&self, level: Level<'_>, color: bool) -> String {
         let title = if self.key.is_empty() {
             self.message.clone()
         } else {
             format!("`{}`: {}", self.key, self.message)
         };
-        let mut group = Level::ERROR
-            .primary_title(title)
-            .id(self.code.as_str())
-            .elements(self.place.iter().map(|(source, span)| {
-                Snippet::source(&*source.text)
-                    .path(&*source.path)
-                    .annotation(AnnotationKind::Primary.span(clamp(span, source.text.len())))
-            }));
+        let mut group =
+            level
+                .primary_title(title)
+                .id(self.code.as_str())
+                .elements(self.place.iter().map(|(source, span)| {
+                    Snippet::source(&*source.text)
+                        .path(&*source.path)
+                        .annotation(AnnotationKind::Primary.span(clamp(span, source.text.len())))
+                }));
         if let Some(help) = &self.help {
             group = group.element(Level::HELP.message(help));
         }

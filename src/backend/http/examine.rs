@@ -1,5 +1,6 @@
 //! Reaches an HTTP server without asking it anything: what a request would do there is not known here.
 
+use hyper::http::uri::Scheme;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
@@ -20,5 +21,10 @@ async fn connect(base: &Base) -> std::io::Result<TcpStream> {
     let authority = &base.authority;
     // An IPv6 address stands in brackets there.
     let host = authority.host().trim_matches(['[', ']']);
-    TcpStream::connect((host, authority.port_u16().unwrap_or(80))).await
+    let standard = if base.scheme == Scheme::HTTPS {
+        443
+    } else {
+        80
+    };
+    TcpStream::connect((host, authority.port_u16().unwrap_or(standard))).await
 }

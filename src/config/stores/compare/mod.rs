@@ -1,0 +1,366 @@
+//! What stores say of statements, held against the views that ask them and the IDL types they fill. Pure.
+//!
+//! An error is what can never work; a warning what works for some values only. The conversions are those of
+//! [`crate::view::Conform`]: what it takes at run time is never an error here.
+
+use std::sync::Arc;
+
+use super::remark::{Level, Remark};
+use super::sample;
+use crate::backend::examine::{Column, Finding, Param, Statement};
+use crate::backend::rows::Rows;
+use crate::config::{list, nearest};
+use crate::error::Code;
+use crate::idl::{Kind, Requiredness, Schema, StructId, Type};
+use crate::value::Value;
+use crate::view::{
+    Binding, Fit, Fitting, Foreach, Nowhere, Plan, Reference, Root, Shape, Shapes, Step, Target,
+};
+
+/// A lookup and what its store says of it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Known<'a> {
+    pub(super) name: &'a str,
+    pub(super) params: &'a [Arc<str>],
+    /// `None` for a closure.
+    pub(super) finding: Option<&'a Finding>,
+}
+
+impl<'a> Known<'a> {
+    fn statement(&self) -> Option<&'a Statement> {
+        self.finding.and_then(|finding| finding.statement.as_ref())
+    }
+}
+
+/// What is wrong with a lookup, whoever asks it.
+pub(super) fn lookup(known: &Known<'_>) -> Vec<Remark> {
+    let refusals = known.finding.iter().flat_map(|finding| &finding.refusals);
+    let mut remarks: Vec<Remark> = refusals
+        .map(|refusal| Remark {
+            help: refusal.help.clone(),
+            ..Remark::error(
+                ["lookups", known.name, &refusal.key],
+                refusal.code,
+                &*refusal.message,
+            )
+        })
+        .collect();
+    let Some(statement) = known.statement() else {
+        return remarks;
+    };
+    let sql = ["lookups", known.name, "sql"];
+    if let Some(params) = &statement.params
+        && params.len() != known.params.len()
+    {
+        let message = format!(
+            "the statement has {} parameters where the lookup has {}",
+            params.len(),
+            known.params.len()
+        );
+        let help = "write each parameter as `:name`";
+        remarks.push(Remark::error(sql, Code::ConfigBadValue, message).help(help));
+    }
+    if statement.rows == Rows::Value && statement.columns.len() > 1 {
+        let first = &statement.columns[0].name;
+        let message = format!(
+            "`rows = \"value\"` reads the first of {} columns, `{first}`",
+            statement.columns.len()
+        );
+        let help = "select that one only, or use `rows = \"one\"`";
+        remarks.push(Remark::warning(sql, Code::ConfigBadValue, message).help(help));
+    }
+    remarks
+}
+
+/// What is wrong with a view. `lookups` are the program's, in order.
+pub(super) fn compare(schema: &Schema, plan: &Plan, lookups: &[Known<'_>]) -> Vec<Remark> {
+    let statements = plan
+        .steps
+        .iter()
+        .map(|step| lookups[step.lookup.0].statement());
+    let statements: Vec<_> = statements.collect();
+    let shapes = Shapes {
+        schema,
+        plan,
+        statements: &statements,
+    };
+    let mut remarks = Vec::new();
+    for (at, step) in plan.steps.iter().enumerate() {
+        let mut view = View {
+            shapes,
+            step,
+            known: lookups[step.lookup.0],
+            remarks: &mut remarks,
+        };
+        view.references();
+        view.answer(at);
+    }
+    remarks
+}
+
+/// One step of a view.
+struct View<'a, 'r> {
+    shapes: Shapes<'a>,
+    step: &'a Step,
+    known: Known<'a>,
+    remarks: &'r mut Vec<Remark>,
+}
+
+impl<'a> View<'a, '_> {
+    /// Everything that the step takes from elsewhere.
+    fn references(&mut self) {
+        let step = self.step;
+        if let Some(foreach) = &step.foreach {
+            self.reference(&foreach.over, None, &["foreach"]);
+        }
+        if let Some(when) = &step.when {
+            self.reference(&when.reference, None, &["when"]);
+        }
+        let params = self
+            .known
+            .statement()
+            .and_then(|statement| statement.params.as_deref());
+        for (at, binding) in step.bindings.iter().enumerate() {
+            let Some(name) = self.known.params.get(at) else {
+                continue;
+            };
+            let param = params.and_then(|params| params.get(at));
+            self.binding(name, binding, param);
+        }
+    }
+
+    fn binding(&mut self, name: &str, binding: &'a Binding, param: Option<&Param>) {
+        let key = ["with", name];
+        let (samples, words) = match binding {
+            Binding::Literal(value) => (vec![value.clone()], value.kind().to_owned()),
+            Binding::To(reference) => {
+                let Some(shape) = self.reference(reference, self.step.foreach.as_ref(), &key)
+                else {
+                    return;
+                };
+                let words = sample::words(self.shapes.schema, &shape);
+                (sample::of_shape(&shape), words)
+            }
+        };
+        let Some(param) = param else {
+            return;
+        };
+        let takes = |value: &Value| value.is_null() || (param.takes)(value);
+        if !samples.is_empty() && !samples.iter().any(takes) {
+            let message = format!(
+                "parameter `{name}` of lookup `{}` is of the type `{}`, which {words} can't be",
+                self.known.name, param.ty
+            );
+            let help = "bind something else, or cast the parameter in the SQL";
+            self.say(&key, Code::ConfigType, message, Some(help.into()));
+        }
+    }
+
+    fn reference(
+        &mut self,
+        reference: &'a Reference,
+        foreach: Option<&'a Foreach>,
+        key: &[&str],
+    ) -> Option<Shape<'a>> {
+        match self.shapes.reference(reference, foreach) {
+            Ok(shape) => Some(shape),
+            // The default has it, if nothing else does.
+            Err(_) if self.in_default(reference) => None,
+            Err(Nowhere { name, columns: [] }) => {
+                let message = format!("`{name}` can't be taken of a value that has no names");
+                let help =
+                    "refer to one row (`rows = \"one\"`), or go through a list with `foreach`";
+                self.say(key, Code::ConfigReference, message, Some(help.into()));
+                None
+            }
+            Err(Nowhere { name, columns }) => {
+                let message = format!("no column is called `{name}`");
+                self.say(
+                    key,
+                    Code::ConfigReference,
+                    message,
+                    Some(suggest(name, columns)),
+                );
+                None
+            }
+        }
+    }
+
+    /// Whether a reference to another step leads somewhere when that step's default stands in.
+    fn in_default(&self, reference: &Reference) -> bool {
+        let Root::Lookup(step) = reference.root else {
+            return false;
+        };
+        let default = self.shapes.plan.steps[step].default.as_ref();
+        let name = reference.path.first();
+        name.is_some_and(|name| default.and_then(|value| value.get(name)).is_some())
+    }
+
+    /// An error at a key of this use.
+    fn say(&mut self, key: &[&str], code: Code, message: String, help: Option<String>) {
+        let path = [
+            "views",
+            &self.shapes.plan.method,
+            "lookups",
+            &self.step.name,
+        ];
+        let mut remark = Remark::error(path, code, message);
+        remark.path.extend(key.iter().map(ToString::to_string));
+        remark.help = help;
+        self.remarks.push(remark);
+    }
+
+    /// What becomes of an answer.
+    fn answer(&mut self, at: usize) {
+        let answer = self.shapes.answer(at);
+        match (&self.step.target, answer) {
+            (Target::Spread { of, fields }, Shape::Row(columns)) => {
+                for field in fields {
+                    self.field(*of, *field, columns);
+                }
+            }
+            (_, answer) => {
+                if let Some(ty) = self.shapes.wanted(at) {
+                    self.value(&answer, ty);
+                }
+            }
+        }
+    }
+
+    fn value(&mut self, shape: &Shape<'_>, ty: &Type) {
+        match (shape, ty) {
+            (Shape::List(of), Type::List(ty) | Type::Set(ty)) => self.value(of, ty),
+            (Shape::Row(columns), Type::Struct(id)) => {
+                for at in 0..self.shapes.schema.get(*id).fields.len() {
+                    self.field(*id, at, columns);
+                }
+            }
+            (Shape::Row(columns), Type::Map(_, ty)) => {
+                for column in *columns {
+                    self.column(column, ty, &self.place(ty));
+                }
+            }
+            (Shape::Row([column]), ty) => self.column(column, ty, &self.place(ty)),
+            (Shape::Row(columns), ty) => {
+                let message = format!(
+                    "a row of {} columns can't fill {}: only one of a single column can",
+                    columns.len(),
+                    self.place(ty)
+                );
+                let remark = Remark::error(self.sql(), Code::ConfigType, message);
+                self.remarks.push(remark.help("select one column"));
+            }
+            (Shape::Held(_), ty) => {
+                // `rows = "value"`: the first column.
+                if let Some(column) = self
+                    .known
+                    .statement()
+                    .and_then(|statement| statement.columns.first())
+                {
+                    self.column(column, ty, &self.place(ty));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// `i32 (view `get`)`
+    fn place(&self, ty: &Type) -> String {
+        let of = self.shapes.schema.describe(ty);
+        format!("{of} in view `{}`", self.shapes.plan.method)
+    }
+
+    fn sql(&self) -> [&'a str; 3] {
+        ["lookups", self.known.name, "sql"]
+    }
+
+    /// What fills one field of a struct.
+    fn field(&mut self, id: StructId, at: usize, columns: &[Column]) {
+        let of = self.shapes.schema.get(id);
+        let field = &of.fields[at];
+        let needed = of.kind != Kind::Union
+            && field.requiredness == Requiredness::Required
+            && field.default.is_none();
+        let place = format!("field `{}` of {}", field.name, of.name);
+        let found = columns.iter().find(|column| column.name == *field.name);
+        let Some(column) = found else {
+            if needed {
+                let message = format!(
+                    "no column is called `{}`, and {place} is required",
+                    field.name
+                );
+                let remark = Remark::error(self.sql(), Code::ConfigType, message);
+                self.remarks
+                    .push(remark.help(suggest_as(&field.name, columns)));
+            }
+            return;
+        };
+        let ty = format!("{place}, {}", self.shapes.schema.describe(&field.ty));
+        self.column(column, &field.ty, &ty);
+        if needed && column.nullable == Some(true) {
+            let message = format!(
+                "column `{}` may be null, and {place} is required",
+                column.name
+            );
+            let help = "use `coalesce` in the SQL, give the field a default, or make it optional";
+            let remark = Remark::warning(self.sql(), Code::ConfigType, message);
+            self.remarks.push(remark.help(help));
+        }
+    }
+
+    fn column(&mut self, column: &Column, ty: &Type, place: &str) {
+        let fitting = Fitting {
+            schema: self.shapes.schema,
+            parse_text: self.step.parse_text,
+        };
+        let name = &column.name;
+        let of = &column.ty;
+        let sql = self.sql();
+        let remark = match fitting.of(&column.holds, ty) {
+            Fit::Fits => return,
+            Fit::InRange(what) => {
+                let message =
+                    format!("column `{name}` is of the type `{of}`, which {what} ({place})");
+                let help =
+                    "such a row is `merge.type` when it comes; widen the field or cast the column";
+                Remark::warning(sql, Code::ConfigType, message).help(help)
+            }
+            Fit::Never(help) => {
+                let message =
+                    format!("column `{name}` is of the type `{of}`, which can't fill {place}");
+                Remark {
+                    level: if column.strict {
+                        Level::Error
+                    } else {
+                        Level::Warning
+                    },
+                    help: help.map(ToOwned::to_owned),
+                    ..Remark::error(sql, Code::ConfigType, message)
+                }
+            }
+        };
+        self.remarks.push(remark);
+    }
+}
+
+fn suggest(name: &str, columns: &[Column]) -> String {
+    let names = || columns.iter().map(|column| &*column.name);
+    match nearest(name, names()) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => format!("there are {}", list(names())),
+    }
+}
+
+fn suggest_as(name: &str, columns: &[Column]) -> String {
+    let names = || columns.iter().map(|column| &*column.name);
+    match nearest(name, names()) {
+        Some(near) => format!("select `{near} as {name}`"),
+        None => format!(
+            "select one, or make the field optional; there are {}",
+            list(names())
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,114 @@
+//! Values to try a parameter with: if a store takes none of them, it takes no value of that shape.
+
+use crate::backend::examine::Holds;
+use crate::idl::{Schema, Type};
+use crate::value::Value;
+use crate::view::Shape;
+
+/// Text may hold anything: numbers, bools, JSON, a UUID, a date.
+const TEXTS: &[&str] = &[
+    "a",
+    "1",
+    "0.5",
+    "true",
+    "{}",
+    "2f1d1c3e-7a0b-4b1e-9c8d-0123456789ab",
+    "2013-01-01",
+];
+
+/// Some values of a shape; none where nothing is known of it.
+pub(super) fn of_shape(shape: &Shape<'_>) -> Vec<Value> {
+    match shape {
+        Shape::Unknown => Vec::new(),
+        Shape::Typed(ty) => of_type(ty),
+        Shape::Held(holds) => of_column(holds),
+        Shape::Text => texts().collect(),
+        Shape::Row(_) => vec![Value::Map(Vec::new())],
+        Shape::List(of) => lists(of_shape(of)),
+    }
+}
+
+fn of_type(ty: &Type) -> Vec<Value> {
+    match ty {
+        Type::Bool => vec![true.into(), false.into()],
+        Type::I8 | Type::I16 | Type::I32 | Type::I64 => integers(i64::MIN, i64::MAX),
+        // By its number.
+        Type::Enum(of) => of
+            .values
+            .iter()
+            .map(|(_, number)| i64::from(*number).into())
+            .collect(),
+        Type::Double => vec![0.5.into(), 1.0.into()],
+        Type::String => texts().collect(),
+        Type::Binary => bytes(),
+        Type::Uuid => vec![Value::Uuid([7; 16])],
+        Type::Struct(_) | Type::Map(..) => vec![Value::Map(Vec::new())],
+        Type::List(of) | Type::Set(of) => lists(of_type(of)),
+    }
+}
+
+fn of_column(holds: &Holds) -> Vec<Value> {
+    match holds {
+        Holds::Anything | Holds::Json => Vec::new(),
+        Holds::Bool => vec![true.into(), false.into()],
+        Holds::Integer(range) => integers(*range.start(), *range.end()),
+        Holds::Double => vec![0.5.into(), 1.0.into()],
+        Holds::Text => texts().collect(),
+        Holds::Figures => ["1", "0.5", "2013-01-01"].map(Value::from).into(),
+        Holds::Bytes => bytes(),
+        Holds::Uuid => vec![Value::Uuid([7; 16])],
+        Holds::List(of) => lists(of_column(of)),
+    }
+}
+
+fn integers(min: i64, max: i64) -> Vec<Value> {
+    let some = [0, 1, 7]
+        .into_iter()
+        .filter(|number| (min..=max).contains(number));
+    some.map(Value::from).collect()
+}
+
+fn texts() -> impl Iterator<Item = Value> {
+    TEXTS.iter().map(|text| Value::from(*text))
+}
+
+fn bytes() -> Vec<Value> {
+    let texts = TEXTS
+        .iter()
+        .map(|text| Value::Bytes(text.as_bytes().into()));
+    texts.chain([Value::Bytes([7; 16][..].into())]).collect()
+}
+
+fn lists(items: Vec<Value>) -> Vec<Value> {
+    items
+        .into_iter()
+        .map(|item| Value::List(vec![item]))
+        .collect()
+}
+
+/// What a shape is called.
+pub(super) fn words(schema: &Schema, shape: &Shape<'_>) -> String {
+    let word = match shape {
+        Shape::Unknown => "anything",
+        Shape::Typed(ty) => return schema.describe(ty),
+        Shape::Held(holds) => of_holds(holds),
+        Shape::Text => "text",
+        Shape::Row(_) => "a row",
+        Shape::List(_) => "a list",
+    };
+    word.into()
+}
+
+fn of_holds(holds: &Holds) -> &'static str {
+    match holds {
+        Holds::Anything => "anything",
+        Holds::Bool => "a bool",
+        Holds::Integer(_) => "an integer",
+        Holds::Double => "a double",
+        Holds::Text | Holds::Figures => "text",
+        Holds::Bytes => "bytes",
+        Holds::Uuid => "a uuid",
+        Holds::Json => "JSON",
+        Holds::List(_) => "a list",
+    }
+}

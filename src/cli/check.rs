@@ -3,9 +3,10 @@
 use clap::{Args, ValueEnum};
 use serde_json::json;
 
-use super::exit::{ExitStatus, Failure};
+use super::connect::on_loop;
+use super::exit::{ExitStatus, Failure, Reason};
 use super::output::{Output, count};
-use crate::config::{self, Problem, Program};
+use crate::config::{self, Examined, Problem, Program, Source};
 use crate::view::Plan;
 
 /// Where the configuration is.
@@ -23,12 +24,19 @@ pub(super) struct ConfigArg {
 
 /// Say everything that is wrong with a configuration and its IDL
 ///
-/// Nothing is bound and no store is asked. When all is well, prints one line per method.
+/// Nothing is bound and, without `--connect`, no store is asked. When all is well, prints one line per method.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Check {
     #[command(flatten)]
     config: ConfigArg,
+    /// Reach every store as well, and hold what it says of the lookups against the IDL
+    ///
+    /// Stores are asked read-only questions: SQL is prepared and never run, no key and no URL is asked for. Statements
+    /// that a store refuses, columns that can't fill their fields and parameters that can't be bound are problems;
+    /// what fits for some values only is a warning.
+    #[arg(long)]
+    connect: bool,
     /// How problems are told
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
     format: Format,
@@ -37,41 +45,65 @@ pub(super) struct Check {
 const EXAMPLES: &str = "\
 Examples:
   tributary check
-  tributary check -c staging.toml
+  tributary check -c staging.toml --connect
   tributary check --format json | jq '.[].key'
 
-Exit codes: 0 nothing is wrong, 2 something is";
+Exit codes: 0 nothing is wrong, 2 something is; 1 that is only that a store can't be reached";
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 enum Format {
     /// As compilers tell theirs, on stderr
     #[default]
     Text,
-    /// An array of {code, file, line, key, message, help}, on stdout
+    /// An array of {level, code, file, line, key, message, help}, on stdout
     Json,
 }
 
 pub(super) fn run(options: &Check, out: &mut Output) -> Result<ExitStatus, Failure> {
-    match (
-        config::check(&options.config.path, &Vec::new()),
-        options.format,
-    ) {
-        (Ok(program), Format::Text) => {
-            for plan in plans(&program) {
+    let read = read(&options.config.path);
+    let examined = match &read {
+        Ok((program, source)) if options.connect => on_loop(config::examine(program, source))?,
+        Ok(_) => Examined::default(),
+        Err(problems) => Examined {
+            problems: problems.clone(),
+            ..Examined::default()
+        },
+    };
+    let status = status(&examined);
+    match options.format {
+        Format::Json => out.data(&format!("{:#}", to_json(&examined))),
+        Format::Text => {
+            out.warnings(&examined.warnings);
+            if status != ExitStatus::Done {
+                let reason = Reason::Problems(examined.problems);
+                return Err(Failure { status, reason });
+            }
+            for done in &examined.done {
+                out.data(done);
+            }
+            for plan in read.iter().flat_map(|(program, _)| plans(program)) {
                 out.data(&summary(plan));
             }
-            Ok(ExitStatus::Done)
         }
-        (Ok(_), Format::Json) => {
-            out.data("[]");
-            Ok(ExitStatus::Done)
-        }
-        (Err(problems), Format::Text) => Err(problems.into()),
-        (Err(problems), Format::Json) => {
-            let all: serde_json::Value = problems.iter().map(to_json).collect();
-            out.data(&format!("{all:#}"));
-            Ok(ExitStatus::Misuse)
-        }
+    }
+    Ok(status)
+}
+
+/// The program, or what is wrong before any store is asked.
+fn read(path: &str) -> Result<(Program, Source), Vec<Problem>> {
+    let document = config::open(path).map_err(|problem| vec![*problem])?;
+    let source = document.source.clone();
+    let program = config::check_document(document, &Vec::new())?;
+    Ok((program, source))
+}
+
+fn status(examined: &Examined) -> ExitStatus {
+    if examined.is_misconfigured() {
+        ExitStatus::Misuse
+    } else if examined.problems.is_empty() {
+        ExitStatus::Done
+    } else {
+        ExitStatus::Failed
     }
 }
 
@@ -96,14 +128,21 @@ pub(super) fn size(plan: &Plan) -> String {
     )
 }
 
-fn to_json(problem: &Problem) -> serde_json::Value {
-    let key = (!problem.key.is_empty()).then_some(&problem.key);
-    json!({
-        "code": problem.code.as_str(),
-        "file": problem.place.as_ref().map(|(source, _)| &*source.path),
-        "line": problem.line(),
-        "key": key,
-        "message": problem.message,
-        "help": problem.help,
+fn to_json(examined: &Examined) -> serde_json::Value {
+    let errors = examined.problems.iter().map(|problem| ("error", problem));
+    let warnings = examined.warnings.iter();
+    let all = errors.chain(warnings.map(|warning| ("warning", warning)));
+    all.map(|(level, problem)| {
+        let key = (!problem.key.is_empty()).then_some(&problem.key);
+        json!({
+            "level": level,
+            "code": problem.code.as_str(),
+            "file": problem.place.as_ref().map(|(source, _)| &*source.path),
+            "line": problem.line(),
+            "key": key,
+            "message": problem.message,
+            "help": problem.help,
+        })
     })
+    .collect()
 }

@@ -21,6 +21,7 @@ mod admin; // the admin port: a scrape's counts, probes, requests that nobody me
 mod stores; // real stores that come and go
 mod memcached; // memcached servers under one ring, some of which go away
 mod postgres; // every type, batches, limits and outages of a real PostgreSQL
+mod connect; // `check --connect`: what only a store can tell of a configuration
 mod prepared; // statements that are ready before they are asked
 mod mysql; // MariaDB, down at start and restarted
 mod tls; // TLS to real servers, with certificates that are right and wrong

@@ -118,6 +118,18 @@ impl Output {
         self.note(&count(problems.len(), "problem"));
     }
 
+    /// Says what may become wrong.
+    pub fn warnings(&mut self, warnings: &[Problem]) {
+        for warning in warnings {
+            let text = warning.render_warning(self.rest.color);
+            self.note(text.trim_end());
+            self.note("\n");
+        }
+        if !warnings.is_empty() {
+            self.note(&count(warnings.len(), "warning"));
+        }
+    }
+
     /// Hands over what is still buffered. Data that could not be written makes a command fail that was done.
     pub fn finish(mut self, status: ExitStatus) -> ExitStatus {
         self.data.flush();

@@ -1,0 +1,75 @@
+//! `tributary check --connect` against real stores: what an operator reads of mistakes that only a store can tell.
+
+mod postgres;
+mod mysql;
+mod others;
+
+use std::process::Command;
+
+use tempfile::TempDir;
+
+/// How a check ended.
+struct Checked {
+    code: i32,
+    /// What it wrote, without folders and ports.
+    stdout: String,
+    stderr: String,
+}
+
+/// A folder with a configuration, its IDL and `files`.
+fn folder(config: &str, idl: &str, files: &[(&str, &str)]) -> TempDir {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    for (name, text) in [("tributary.toml", config), ("s.thrift", idl)]
+        .iter()
+        .chain(files)
+    {
+        std::fs::write(folder.path().join(name), text).expect("the folder is ours");
+    }
+    folder
+}
+
+/// Checks the configuration in `folder`; `port` does not show in what comes back.
+fn check(folder: &TempDir, port: u16, args: &[&str]) -> Checked {
+    let output = Command::new(env!("CARGO_BIN_EXE_tributary"))
+        .args(["check", "--connect", "-c", "tributary.toml"])
+        .args(args)
+        .current_dir(folder.path())
+        .output()
+        .expect("the program itself");
+    let text = |bytes: &[u8]| {
+        let text = String::from_utf8_lossy(bytes);
+        text.replace(&port.to_string(), "PORT")
+    };
+    Checked {
+        code: output.status.code().expect("it ends by itself"),
+        stdout: text(&output.stdout),
+        stderr: text(&output.stderr),
+    }
+}
+
+impl Checked {
+    /// Of `--format json`: one line for each problem and warning, then the exit code.
+    fn lines(&self) -> String {
+        let all: Vec<serde_json::Value> = serde_json::from_str(&self.stdout).expect("JSON");
+        let line = |found: &serde_json::Value| {
+            let text = |key: &str| found[key].as_str().unwrap_or_default().to_owned();
+            assert_eq!(text("file"), "tributary.toml");
+            let help = text("help");
+            let help = if help.is_empty() {
+                help
+            } else {
+                format!("\n    ({help})")
+            };
+            format!(
+                "{} {} {} {}\n  {}{help}\n",
+                found["line"],
+                text("level"),
+                text("code"),
+                text("key"),
+                text("message")
+            )
+        };
+        let lines: String = all.iter().map(line).collect();
+        format!("{lines}exit {}", self.code)
+    }
+}

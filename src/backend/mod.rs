@@ -77,6 +77,11 @@ pub trait Backend: Sized + 'static {
         false
     }
 
+    /// How they travel together, in words for the operator. Called only for lookups that batch.
+    fn batching(_lookup: &Self::Lookup) -> String {
+        "one question per turn of the loop".into()
+    }
+
     /// Asks several questions as one, whatever calls they are of: one answer each, in their order, each with
     /// its own error. Equal questions are to be asked once. Called only for lookups that batch.
     async fn lookup_many(
@@ -274,6 +279,14 @@ macro_rules! kinds {
                     }
                 }
             )*
+
+            /// How it travels with others, in words, if it does.
+            pub fn batching(&self) -> Option<String> {
+                let words = match self {
+                    $(AnyLookup::$variant(lookup) => <$module::$type as Backend>::batching(lookup),)*
+                };
+                self.batches().then_some(words)
+            }
 
             /// Whether it may travel with others.
             pub fn batches(&self) -> bool {

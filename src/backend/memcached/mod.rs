@@ -114,6 +114,10 @@ impl Backend for Memcached {
         true
     }
 
+    fn batching(_get: &Get) -> String {
+        "one multi-get per server and turn of the loop, equal keys once".into()
+    }
+
     async fn lookup_many(&self, asked: &[Asked<'_, Get>]) -> Vec<Result<Answer, LookupError>> {
         let mut scratch = self.scratch.take();
         let keys: Vec<_> = asked

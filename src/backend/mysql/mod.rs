@@ -26,7 +26,7 @@ use self::batch::Batch;
 pub use self::config::Config;
 use self::lane::Lanes;
 pub use self::lookup::Lookup;
-use super::{Answer, Ask, Asked, Backend, Compiled, Examination, LookupError, Planned};
+use super::{Answer, Ask, Asked, Backend, Compiled, Examination, LookupError, Planned, sql};
 use crate::config::Section;
 use crate::error::Code;
 
@@ -79,6 +79,11 @@ impl Backend for Mysql {
 
     fn batches(lookup: &Lookup) -> bool {
         lookup.batch.is_some()
+    }
+
+    fn batching(lookup: &Lookup) -> String {
+        let batch = lookup.batch.as_ref();
+        batch.map_or_else(String::new, |batch| sql::batching(batch.max, &batch.key))
     }
 
     /// One question per lookup and `max` of its different values, all at the same time.

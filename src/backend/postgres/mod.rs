@@ -88,6 +88,11 @@ impl Backend for Postgres {
         lookup.batch.is_some()
     }
 
+    fn batching(lookup: &Lookup) -> String {
+        let batch = lookup.batch.as_ref();
+        batch.map_or_else(String::new, |batch| sql::batching(batch.max, &batch.key))
+    }
+
     /// One array per statement and `batch.max` different keys.
     async fn lookup_many(&self, asked: &[Asked<'_, Lookup>]) -> Vec<Result<Answer, LookupError>> {
         let groups = batch::by_statement(asked);

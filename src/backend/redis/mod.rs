@@ -111,6 +111,10 @@ impl Backend for Redis {
         true
     }
 
+    fn batching(_command: &Command) -> String {
+        "one pipeline per turn of the loop, equal commands once".into()
+    }
+
     /// One pipeline of the different commands: each has its own reply, and its own error.
     async fn lookup_many(&self, asked: &[Asked<'_, Command>]) -> Vec<Result<Answer, LookupError>> {
         if let Some(cluster) = &self.cluster {

@@ -87,6 +87,13 @@ pub(in crate::backend) fn statement_timeout<L>(
     longest.map_or(configured, |longest| longest.min(configured))
 }
 
+/// How lookups of one statement travel together, in words.
+pub(in crate::backend) fn batching(max: usize, key: &str) -> String {
+    format!(
+        "one question per turn of the loop, at most {max} values, answers matched by column `{key}`"
+    )
+}
+
 /// Whether it was said that a statement can't be prepared: once for all connections of all loops.
 #[derive(Clone, Debug, Default)]
 pub(in crate::backend) struct Warned(Arc<AtomicBool>);

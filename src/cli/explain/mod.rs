@@ -99,6 +99,9 @@ fn lookup(text: &mut String, words: Words<'_>, step: &Step) {
     if !facts.is_empty() {
         push(text, &format!("    {facts}"));
     }
+    if let Some(batching) = words.batching(step) {
+        push(text, &format!("    {batching}"));
+    }
     let bindings = words.bindings(step);
     let width = bindings.iter().map(|(name, _)| name.len()).max();
     for (name, to) in &bindings {

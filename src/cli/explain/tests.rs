@@ -118,6 +118,7 @@ fn stages_references_and_places_are_told_by_name() {
         -> model
       stops: asks ops (sqlite) for airport, after flight
         for each of flight.stops, at most 100, default [], timeout 100ms, injected delay 60ms, injected error rate 0.5
+        not batched: each element is a question of its own
         code <- item
         -> stops
       spare: asks ops (sqlite) for airport, after flight
@@ -141,6 +142,7 @@ fn a_wide_foreach_is_warned_of() {
     stage 1: as the call arrives
       airports: asks ops (sqlite) for airport
         for each of codes, at most 20, required, timeout 100ms, injected delay 60ms, injected error rate 0.5
+        not batched: each element is a question of its own
         code <- item
         -> the whole reply
 
@@ -166,4 +168,59 @@ fn a_timeout_beyond_the_deadline_is_warned_of() {
     worst case: 1s, the deadline; forget 2s would take longer
     warning: the timeout of forget, 2s, may never be reached: the deadline of 1s comes first
     "#);
+}
+
+const BATCHED: &str = r#"
+[server]
+idl = "test.thrift"
+unserved = ["getDeparture", "forget"]
+
+[backends.ops]
+kind = "KIND"
+URL
+
+[lookups.airport]
+backend = "ops"
+LOOKUP
+
+[views.getAirports.lookups]
+one = { use = "airport", with = { code = { value = "JFK" } }, emit = false }
+airports = { use = "airport", foreach = "codes", with = { code = "item" } }
+"#;
+
+/// The lines on batching of a single lookup and of a `foreach`.
+fn batching(kind: &str, url: &str, lookup: &str) -> String {
+    let toml = BATCHED.replace("KIND", kind);
+    let toml = toml.replace("URL", url).replace("LOOKUP", lookup);
+    let program = program(IDL, &toml);
+    let text = explain(&program, &program.plans["getAirports"]);
+    let lines = text.lines().filter(|line| line.contains("batched"));
+    lines.map(str::trim).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn what_travels_together_is_told() {
+    let batch = "rows = 'one'\nbatch = { key = 'code', max = 64 }";
+    let postgres = "url = 'postgresql://h/d'";
+    let sql = format!("sql = 'select * from airports where code = any(:code)'\n{batch}");
+    insta::assert_snapshot!(batching("postgres", postgres, &sql), @r"
+    batched: one question per turn of the loop, at most 64 values, answers matched by column `code`
+    batched, all elements together: one question per turn of the loop, at most 64 values, answers matched by column `code`
+    ");
+    let sql = format!("sql = 'select * from airports where code in (:code)'\n{batch}");
+    insta::assert_snapshot!(batching("mysql", "url = 'mysql://h/d'", &sql), @r"
+    batched: one question per turn of the loop, at most 64 values, answers matched by column `code`
+    batched, all elements together: one question per turn of the loop, at most 64 values, answers matched by column `code`
+    ");
+    let sql = "sql = 'select * from airports where code = :code'\nrows = 'one'";
+    insta::assert_snapshot!(batching("postgres", postgres, sql), @"not batched: each element is a question of its own");
+    let get = "get = 'airport:{code}'\nformat = 'json'";
+    insta::assert_snapshot!(batching("redis", "url = 'redis://h'", get), @r"
+    batched: one pipeline per turn of the loop, equal commands once
+    batched, all elements together: one pipeline per turn of the loop, equal commands once
+    ");
+    insta::assert_snapshot!(batching("memcached", "servers = ['h:1']", get), @r"
+    batched: one multi-get per server and turn of the loop, equal keys once
+    batched, all elements together: one multi-get per server and turn of the loop, equal keys once
+    ");
 }

@@ -85,6 +85,19 @@ impl Words<'_> {
         facts
     }
 
+    /// What it shares with others that are asked at the same time; nothing where there is nothing to share.
+    pub(super) fn batching(&self, step: &Step) -> Option<String> {
+        let Asks::Store(_, lookup) = &self.lookup(step).asks else {
+            return None;
+        };
+        match (lookup.batching(), &step.foreach) {
+            (Some(how), None) => Some(format!("batched: {how}")),
+            (Some(how), Some(_)) => Some(format!("batched, all elements together: {how}")),
+            (None, Some(_)) => Some("not batched: each element is a question of its own".into()),
+            (None, None) => None,
+        }
+    }
+
     /// Each parameter of a step's lookup and what it is bound to.
     pub(super) fn bindings(&self, step: &Step) -> Vec<(String, String)> {
         let names = self.lookup(step).params.iter();

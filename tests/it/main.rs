@@ -18,12 +18,12 @@ mod secure; // listeners with TLS: certificates, handshakes, reload
 mod access; // who may call what: names in certificates, and tokens
 mod shutdown; // signals: drain and reload
 mod admin; // the admin port: a scrape's counts, probes, requests that nobody means well with
-mod stores; // real stores that come and go
+mod outages; // every store killed, hung and restarted under load
+mod stores; // what travels to a real store together
 mod memcached; // memcached servers under one ring, some of which go away
 mod postgres; // every type, batches, limits and outages of a real PostgreSQL
 mod connect; // `check --connect`: what only a store can tell of a configuration
 mod prepared; // statements that are ready before they are asked
-mod mysql; // MariaDB, down at start and restarted
 mod tls; // TLS to real servers, with certificates that are right and wrong
 mod thrift; // Thrift services as stores: Apache's Python server, and another Tributary
 mod clients; // real Python clients against the real binary; scripts in tests/clients

@@ -3,18 +3,13 @@
 use std::future::Future as _;
 use std::pin::pin;
 use std::task::{Context, Waker};
-use std::time::Duration;
 
 use futures_util::future::join_all;
-use tokio::time::timeout;
 use tributary::error::Code;
 use tributary::value::Value;
 
 use super::{Lookup, Store, run};
 use crate::support::Postgres;
-
-/// Only a failure ever waits this long.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 const ECHO: &str = "select :n::int8 as n";
 
@@ -106,36 +101,6 @@ async fn a_statement_is_prepared_again_when_its_table_changes() {
     )
     .await;
     assert_eq!(ask().await.get("n"), Some(&Value::I64(7)));
-}
-
-#[tokio::test(flavor = "local")]
-async fn down_at_start_and_restarted_in_between() {
-    let server = Postgres::create();
-    let store = Store::new(&server.url(), "").await;
-    let lookup = echo(&store);
-    let ask = async |n: i64| store.ask(&lookup, &[Value::I64(n)]).await;
-    assert_eq!(
-        ask(0).await.expect_err("down").code,
-        Code::LookupUnavailable
-    );
-    for round in 1..3 {
-        server.start();
-        // Every answer meanwhile is the right one or says that the server is away.
-        let back = async {
-            for n in round * 1_000_000.. {
-                match ask(n).await {
-                    Ok(value) => return assert_eq!(value, Value::I64(n)),
-                    Err(err) => assert_eq!(err.code, Code::LookupUnavailable, "{err}"),
-                }
-                tokio::task::yield_now().await;
-            }
-        };
-        timeout(PATIENCE, back).await.expect("it comes back");
-        assert_eq!(ask(round).await.expect("up"), Value::I64(round));
-        server.stop();
-        let gone = ask(round).await.expect_err("stopped");
-        assert_eq!(gone.code, Code::LookupUnavailable, "{gone}");
-    }
 }
 
 #[tokio::test(flavor = "local")]

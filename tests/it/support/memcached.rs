@@ -3,15 +3,15 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::process::Command;
 
+use super::port::free_port;
 use super::process::Process;
-use super::redis::free_port;
 use super::wire::Wire;
 
 /// A running `memcached`.
 pub(crate) struct Memcached {
     /// Where it listens.
     pub(crate) addr: SocketAddr,
-    _process: Process,
+    process: Process,
 }
 
 impl Memcached {
@@ -32,10 +32,12 @@ impl Memcached {
         let mut process = Process::start(&mut command, "the Debian package `memcached`");
         process.wait_for(|line| line.contains("server listening").then_some(()))?;
         let addr = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-        Some(Memcached {
-            addr,
-            _process: process,
-        })
+        Some(Memcached { addr, process })
+    }
+
+    /// Sends it a signal by its name.
+    pub(crate) fn signal(&self, name: &str) {
+        self.process.signal(name);
     }
 
     /// Stores values.

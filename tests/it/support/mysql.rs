@@ -11,7 +11,7 @@ const PACKAGE: &str = "the Debian package `mariadb-server`";
 
 /// A running `mariadbd`.
 pub(crate) struct Mysql {
-    _process: Process,
+    process: Process,
     folder: TempDir,
 }
 
@@ -26,14 +26,18 @@ impl Mysql {
         install.arg(format!("--datadir={path}/data"));
         install.env("TMPDIR", folder.path());
         run(&mut install, PACKAGE);
-        // Run by the server each time that it starts.
+        Mysql::renew(&folder, sql);
+        folder
+    }
+
+    /// Has a server run these statements over its data from the next start on, before it takes connections.
+    pub(crate) fn renew(folder: &TempDir, sql: &str) {
         let once = format!("create database if not exists test;\nuse test;\n{sql}");
         let lines = once
             .replace(";\n", ";")
             .replace('\n', " ")
             .replace(';', ";\n");
         std::fs::write(folder.path().join("init.sql"), lines).expect("the folder is ours");
-        folder
     }
 
     /// Starts one on `port` over these data, which come back when the port is taken.
@@ -76,9 +80,14 @@ impl Mysql {
             return Err(folder);
         }
         Ok(Mysql {
-            _process: process,
+            process,
             folder,
         })
+    }
+
+    /// Sends it a signal by its name.
+    pub(crate) fn signal(&self, name: &str) {
+        self.process.signal(name);
     }
 
     /// Kills it and gives its data back.

@@ -14,8 +14,8 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use tempfile::TempDir;
 
 use super::certificates::Certificates;
+use super::port::free_port;
 use super::process::{Process, run};
-use super::redis::free_port;
 
 const PACKAGE: &str = "the Debian package `postgresql`";
 
@@ -122,11 +122,33 @@ impl Postgres {
 
     /// Stops it at once, breaking all connections.
     pub(crate) fn stop(&self) {
+        self.end("QUIT");
+    }
+
+    /// Kills it. When this returns, the processes of its connections have noticed and are gone too.
+    pub(crate) fn kill(&self) {
+        self.end("KILL");
+    }
+
+    fn end(&self, signal: &str) {
         let mut process = self.process.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(process) = process.take() {
-            process.signal("QUIT");
+            process.signal(signal);
             process.end();
         }
+    }
+
+    /// Sends a signal by its name to it and to the processes of its connections.
+    pub(crate) fn signal(&self, name: &str) {
+        let process = self.process.lock().unwrap_or_else(PoisonError::into_inner);
+        process.as_ref().expect("it runs").signal_family(name);
+    }
+
+    /// Runs statements in one transaction.
+    pub(crate) fn run(&self, sql: &str) {
+        let mut psql = command("psql");
+        psql.args(["-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", &self.url()]);
+        run(psql.args(["-c", sql]).current_dir("/"), PACKAGE);
     }
 
     /// For the configuration.

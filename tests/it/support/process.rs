@@ -10,7 +10,7 @@ use std::time::Duration;
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A running program.
-pub(super) struct Process {
+pub(crate) struct Process {
     child: Child,
     /// What it writes, stdout and stderr alike, as it comes.
     lines: Receiver<String>,
@@ -20,7 +20,7 @@ pub(super) struct Process {
 
 impl Process {
     /// Starts `command`. `package` is what has to be installed when there is no such program.
-    pub(super) fn start(command: &mut Command, package: &str) -> Self {
+    pub(crate) fn start(command: &mut Command, package: &str) -> Self {
         let program = command.get_program().to_string_lossy().into_owned();
         command
             .stdin(Stdio::null())
@@ -51,7 +51,7 @@ impl Process {
     }
 
     /// The next line that `wanted` takes; `None` if the program ends, or is silent too long, before.
-    pub(super) fn wait_for<T>(&mut self, wanted: impl Fn(&str) -> Option<T>) -> Option<T> {
+    pub(crate) fn wait_for<T>(&mut self, wanted: impl Fn(&str) -> Option<T>) -> Option<T> {
         loop {
             let line = self.lines.recv_timeout(PATIENCE).ok()?;
             let found = wanted(&line);
@@ -69,8 +69,19 @@ impl Process {
     }
 
     /// Sends a signal by its name, such as `TERM`.
-    pub(super) fn signal(&self, name: &str) {
+    pub(crate) fn signal(&self, name: &str) {
         send_signal(self.child.id(), name);
+    }
+
+    /// Sends a signal by its name to it and to its children.
+    pub(super) fn signal_family(&self, name: &str) {
+        let id = self.child.id();
+        let children = std::fs::read_to_string(format!("/proc/{id}/task/{id}/children"));
+        self.signal(name);
+        for child in children.expect("it runs").split_whitespace() {
+            // A child may end of its own accord.
+            try_signal(child.parse().expect("a process id"), name);
+        }
     }
 
     /// Waits for its end, which has to come by itself.
@@ -90,12 +101,18 @@ impl Process {
 
 /// Sends a signal by its name to a process of ours.
 pub(crate) fn send_signal(process: u32, name: &str) {
+    assert!(try_signal(process, name), "the process is still there");
+}
+
+/// Whether there was such a process.
+fn try_signal(process: u32, name: &str) -> bool {
     // The shell's own `kill`: the program of that name is not on every system.
     let status = Command::new("sh")
         .args(["-c", &format!("kill -{name} {process}")])
+        .stderr(Stdio::null())
         .status()
         .expect("every system has a shell");
-    assert!(status.success(), "the process is still there");
+    status.success()
 }
 
 impl Drop for Process {

@@ -1,10 +1,11 @@
 //! A real Redis server that keeps nothing.
 
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::process::Command;
 
 use tempfile::TempDir;
 
+use super::port::free_port;
 use super::process::Process;
 use super::wire::Wire;
 
@@ -12,7 +13,7 @@ use super::wire::Wire;
 pub(crate) struct Redis {
     /// Where it listens.
     pub(crate) addr: SocketAddr,
-    _process: Process,
+    process: Process,
     _folder: TempDir,
 }
 
@@ -45,7 +46,7 @@ impl Redis {
         let addr = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         Some(Redis {
             addr,
-            _process: process,
+            process,
             _folder: folder,
         })
     }
@@ -57,6 +58,11 @@ impl Redis {
         wire.send(format!("{command}\r\n").as_bytes());
         let line = wire.read_line();
         assert!(!line.starts_with('-'), "{command}: {line}");
+    }
+
+    /// Sends it a signal by its name.
+    pub(crate) fn signal(&self, name: &str) {
+        self.process.signal(name);
     }
 
     /// How often a command was run since its counters were last reset.
@@ -72,10 +78,4 @@ impl Redis {
             .find_map(|line| line.strip_prefix(&*prefix)?.split(',').next());
         calls.map_or(0, |calls| calls.parse().expect("a number"))
     }
-}
-
-/// A port that was free a moment ago.
-pub(crate) fn free_port() -> u16 {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
-    listener.local_addr().expect("it is bound").port()
 }

@@ -1,0 +1,138 @@
+//! Servers that keep nothing when they end: Redis, memcached and one that speaks HTTP, each one process on one port.
+
+use std::path::Path;
+use std::process::Command;
+
+use super::{Store, pairs};
+use crate::support::{Memcached, Process, Redis, free_port};
+
+/// Such a server.
+pub(super) trait Server: Sized {
+    const NAME: &'static str;
+    const FORGETS: bool;
+    fn config(port: u16) -> (String, String);
+    /// Starts it with values; `None` when the port is taken.
+    fn start_with(port: u16, generation: usize) -> Option<Self>;
+    fn signal(&self, name: &str);
+}
+
+pub(super) struct OnPort<S> {
+    port: u16,
+    running: Option<S>,
+}
+
+impl<S> OnPort<S> {
+    pub(super) fn new() -> Self {
+        OnPort {
+            port: free_port(),
+            running: None,
+        }
+    }
+}
+
+impl<S: Server> Store for OnPort<S> {
+    fn name(&self) -> &'static str {
+        S::NAME
+    }
+
+    fn config(&self) -> (String, String) {
+        S::config(self.port)
+    }
+
+    fn start(&mut self, generation: usize) {
+        let running = S::start_with(self.port, generation);
+        self.running = Some(running.expect("the port is still free"));
+    }
+
+    fn kill(&mut self) {
+        self.running = None;
+    }
+
+    fn hang(&mut self) {
+        self.running.as_ref().expect("it runs").signal("STOP");
+    }
+
+    fn resume(&mut self) {
+        self.running.as_ref().expect("it runs").signal("CONT");
+    }
+
+    fn forgets(&self) -> bool {
+        S::FORGETS
+    }
+}
+
+impl Server for Redis {
+    const NAME: &'static str = "redis";
+    const FORGETS: bool = true;
+
+    fn config(port: u16) -> (String, String) {
+        (
+            format!("kind = \"redis\"\nurl = \"redis://127.0.0.1:{port}\""),
+            "get = \"{key}\"".into(),
+        )
+    }
+
+    fn start_with(port: u16, generation: usize) -> Option<Self> {
+        let redis = Redis::start_on(port)?;
+        let words = pairs(Self::NAME, generation)
+            .into_iter()
+            .map(|(key, value)| format!(" {key} {value}"));
+        redis.run(&format!("mset{}", words.collect::<String>()));
+        Some(redis)
+    }
+
+    fn signal(&self, name: &str) {
+        self.signal(name);
+    }
+}
+
+impl Server for Memcached {
+    const NAME: &'static str = "memcached";
+    const FORGETS: bool = true;
+
+    fn config(port: u16) -> (String, String) {
+        (
+            format!("kind = \"memcached\"\nservers = [\"127.0.0.1:{port}\"]"),
+            "get = \"{key}\"".into(),
+        )
+    }
+
+    fn start_with(port: u16, generation: usize) -> Option<Self> {
+        let memcached = Memcached::start_on(port)?;
+        let pairs = pairs(Self::NAME, generation);
+        memcached.set(pairs.iter().map(|(key, value)| (&**key, &**value)));
+        Some(memcached)
+    }
+
+    fn signal(&self, name: &str) {
+        self.signal(name);
+    }
+}
+
+/// `http_store.py`
+pub(super) struct Http(Process);
+
+impl Server for Http {
+    const NAME: &'static str = "http";
+    const FORGETS: bool = false;
+
+    fn config(port: u16) -> (String, String) {
+        let backend = format!("kind = \"http\"\nurl = \"http://127.0.0.1:{port}\"");
+        (backend, "get = \"/{key}\"\nformat = \"text\"".into())
+    }
+
+    fn start_with(port: u16, generation: usize) -> Option<Self> {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/outages/http_store.py");
+        let mut python = Command::new("python3");
+        python
+            .arg(script)
+            .args([port.to_string(), generation.to_string()]);
+        let mut process = Process::start(&mut python, "the Debian package `python3`");
+        process.wait_for(|line| (line == "ready").then_some(()))?;
+        Some(Http(process))
+    }
+
+    fn signal(&self, name: &str) {
+        self.0.signal(name);
+    }
+}

@@ -1,6 +1,6 @@
 //! What each stage of a call costs by itself: decode, run, merge, encode, and all of it together with the report.
 //!
-//! The page of `tests/bench/page.thrift`, its seven lookups answered at once by closures: what is left is the program's own
+//! The page of `tests/bench/pages/redis.thrift`, its seven lookups answered at once by closures: what is left is the program's own
 //! share, without sockets and stores. `cargo bench` prints the table.
 
 #![expect(clippy::print_stdout, reason = "the table is what it is for")]
@@ -44,7 +44,7 @@ const FRAME_LENGTH: usize = 4;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let folder = tempfile::tempdir()?;
-    let idl = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/bench/page.thrift");
+    let idl = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/bench/pages/redis.thrift");
     let mut config = format!("[server]\nidl = \"{idl}\"\n[views.getPage]\nreport = true\n");
     config += "deadline = \"60s\"\n[views.getPage.lookups]\n";
     for part in PARTS {

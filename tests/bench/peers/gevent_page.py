@@ -1,19 +1,19 @@
 #!/usr/bin/env python3
-"""The benchmark's page on gevent, thriftpy2 and redis-py: the lookups of a call one after the other, or a greenlet each.
+"""A page of the benchmark on gevent and thriftpy2: the lookups of a call one after the other, or a greenlet each.
 
-It answers as Tributary does, with the same IDL: seven values and a report whose times are really taken. It is set up as
-its libraries recommend for load: Cython protocols, the hiredis parser, a pool of connections that makes greenlets wait.
+It answers as Tributary does, with the same IDL: seven parts and a report whose times are really taken. It is set up as
+its libraries recommend for load: Cython protocols, the hiredis parser, pools of connections that make greenlets wait.
 """
 from gevent import monkey
 
 monkey.patch_all()
 
 import argparse
+import json
 import socket
 from time import monotonic
 
 import gevent
-import redis
 import thriftpy2
 from gevent.server import StreamServer
 from thriftpy2.protocol.cybin import TCyBinaryProtocol
@@ -21,7 +21,8 @@ from thriftpy2.thrift import TProcessor
 from thriftpy2.transport import TSocket, TTransportException
 from thriftpy2.transport.framed import TCyFramedTransport
 
-PARTS = ("summary", "details", "prices", "stock", "reviews", "images", "related")
+from gevent_stores import KINDS
+
 SLOW_MS = (30, 50, 80, 120, 60, 90, 70)
 
 
@@ -32,12 +33,14 @@ def micros(since, until):
 class Pages:
     """The service: `way` runs the seven lookups of a call."""
 
-    def __init__(self, idl, store, concurrent, slow):
+    def __init__(self, idl, parts, stores, concurrent, slow):
         self.page_type = idl.Page
+        self.row_type = getattr(idl, "Row", None)
         self.lookup_report = idl.tributary.LookupReport
         self.report_type = idl.tributary.Report
-        self.store = store
-        self.delays = [ms / 1000 for ms in SLOW_MS] if slow else [0] * len(PARTS)
+        # Each lookup's part, the name of its store, and the store.
+        self.lookups = [(part, name, stores[name]) for part, name in parts.items()]
+        self.delays = [ms / 1000 for ms in SLOW_MS] if slow else [0] * len(parts)
         self.way = self.concurrently if concurrent else self.serially
         self.mode = 0 if concurrent else 1
 
@@ -45,33 +48,36 @@ class Pages:
         arrived = monotonic()
         found = self.way(id, arrived)
         page = self.page_type()
-        for part, (value, _) in zip(PARTS, found):
+        for (part, _, _), (value, _) in zip(self.lookups, found):
             setattr(page, part, value)
         page.report = self.report([report for _, report in found], arrived)
         return page
 
     def serially(self, id, arrived):
-        return [self.lookup(at, id, arrived) for at in range(len(PARTS))]
+        return [self.lookup(at, id, arrived) for at in range(len(self.lookups))]
 
     def concurrently(self, id, arrived):
-        lookups = [gevent.spawn(self.lookup, at, id, arrived) for at in range(len(PARTS))]
+        lookups = [gevent.spawn(self.lookup, at, id, arrived) for at in range(len(self.lookups))]
         gevent.joinall(lookups)
         return [lookup.value for lookup in lookups]
 
     def lookup(self, at, id, arrived):
         started = monotonic()
+        part, name, store = self.lookups[at]
         code = value = None
         try:
             if self.delays[at]:
                 gevent.sleep(self.delays[at])
-            value = self.store.get(f"{PARTS[at]}:{id}")
+            value = store.get(part, id)
+            if isinstance(value, tuple):
+                value = self.row_type(*value)
             fate = "empty" if value is None else "ok"
-        except redis.RedisError:
+        except store.errors:
             fate, code = "error", "lookup.failed"
         begun = micros(arrived, started)
         done = micros(arrived, monotonic())
         report = self.lookup_report(
-            name=PARTS[at], backend="pages", fate=fate, code=code, source="backend", planned_us=begun,
+            name=part, backend=name, fate=fate, code=code, source="backend", planned_us=begun,
             started_us=begun, first_answer_us=done, done_us=done, after=[], slack_us=0)
         return value, report
 
@@ -90,15 +96,16 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--idl", required=True)
     parser.add_argument("--port", type=int, required=True)
-    parser.add_argument("--redis-port", type=int, required=True)
+    parser.add_argument("--parts", type=json.loads, required=True, help="the store of each part, as JSON")
+    parser.add_argument("--places", type=json.loads, required=True, help="each store's port or path, as JSON")
     parser.add_argument("--serial", action="store_true")
     parser.add_argument("--slow", action="store_true")
     options = parser.parse_args()
 
     idl = thriftpy2.load(options.idl, module_name="page_thrift")
-    pool = redis.BlockingConnectionPool(
-        host="127.0.0.1", port=options.redis_port, max_connections=128, timeout=30, protocol=2)
-    processor = TProcessor(idl.Pages, Pages(idl, redis.Redis(connection_pool=pool), not options.serial, options.slow))
+    stores = {name: KINDS[name](place) for name, place in options.places.items()}
+    pages = Pages(idl, options.parts, stores, not options.serial, options.slow)
+    processor = TProcessor(idl.Pages, pages)
 
     def serve(connection, _address):
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

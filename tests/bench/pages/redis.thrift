@@ -1,4 +1,4 @@
-/** The benchmark's page: seven parts of one key, and what happened when. */
+/** The page of the benchmark: seven parts of one key, and what happened when. */
 include "tributary.thrift"
 
 namespace py page

@@ -44,7 +44,10 @@ const FRAME_LENGTH: usize = 4;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let folder = tempfile::tempdir()?;
-    let idl = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/bench/pages/redis.thrift");
+    let idl = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/tests/bench/pages/redis.thrift"
+    );
     let mut config = format!("[server]\nidl = \"{idl}\"\n[views.getPage]\nreport = true\n");
     config += "deadline = \"60s\"\n[views.getPage.lookups]\n";
     for part in PARTS {

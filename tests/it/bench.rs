@@ -3,6 +3,7 @@
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Output, Stdio};
+use std::time::Duration;
 
 use serde_json::Value as Json;
 
@@ -61,6 +62,40 @@ fn every_way_of_making_calls_makes_them_all() {
         assert!(told["latency_us"]["p50"].as_f64() > Some(0.0), "{told}");
         assert!(told["bytes_received"].as_u64() > Some(300 * 20), "{told}");
     }
+}
+
+#[test]
+fn the_servers_cpu_and_what_was_asked_are_told() {
+    let server = airports();
+    let id = server.id().to_string();
+    let words = [
+        "--requests",
+        "500",
+        "-c",
+        "2",
+        "--pid",
+        &id,
+        "get",
+        "code=JFK",
+    ];
+    let told = json(&of(&server, &words));
+    assert!(
+        told["server"]["cpu_us_per_call"].as_f64() > Some(1.0),
+        "{told}"
+    );
+    assert!(
+        told["server"]["resident_bytes"].as_u64() > Some(1 << 20),
+        "{told}"
+    );
+    let asked = serde_json::json!({
+        "loop": "closed",
+        "connections": 2,
+        "pipeline": 1,
+        "rate": null,
+        "warmup_seconds": 0.0,
+        "verified": false,
+    });
+    assert_eq!(told["asked"], asked);
 }
 
 #[test]
@@ -173,6 +208,32 @@ fn an_interrupt_ends_early_and_prints_what_there_is() {
     let output = scripted.end();
     assert!(output.status.success(), "{output:?}");
     assert_eq!(json(&output)["calls"], 10);
+}
+
+/// The call that a server does not answer for a while costs all that are due meanwhile: none is left out because
+/// nobody was free to make it.
+#[test]
+fn a_stall_counts_for_every_call_that_was_due_in_it() {
+    let stall = Duration::from_millis(400);
+    for (rate, stalled) in [(&["--rate", "100"][..], true), (&[], false)] {
+        let scripted = Scripted::start(&[rate, &["--requests", "20"]].concat());
+        let mut stream = scripted.accept();
+        let first = take_call(&mut stream);
+        stream.set_read_timeout(Some(stall)).expect("not zero");
+        let early = stream.read(&mut [0]);
+        assert!(early.is_err(), "one call at a time: {early:?}");
+        stream.set_read_timeout(None).expect("a socket");
+        reply(&mut stream, first, "x");
+        for _ in 1..20 {
+            let sequence = take_call(&mut stream);
+            reply(&mut stream, sequence, "x");
+        }
+        let told = json(&scripted.end());
+        assert_eq!(told["calls"], 20, "{told}");
+        // Half of them were due within 100 ms, when the stall had 300 ms to go.
+        let p50 = told["latency_us"]["p50"].as_f64();
+        assert_eq!(p50 > Some(250_000.0), stalled, "{told}");
+    }
 }
 
 #[test]

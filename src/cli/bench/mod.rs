@@ -17,6 +17,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
+use serde_json::{Value as Json, json};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
@@ -127,7 +128,7 @@ pub(super) fn run(options: &Bench, out: &mut Output) -> Result<ExitStatus, Failu
     let measured = on_loop(options.measure(found, calls, server))??;
     match options.format {
         Format::Text => out.data(&measured.text(&title)),
-        Format::Json => out.data(&format!("{:#}", measured.json(&title))),
+        Format::Json => out.data(&format!("{:#}", measured.json(&title, &options.asked()))),
     }
     Ok(measured.tell_errors(out))
 }
@@ -147,6 +148,18 @@ impl Bench {
             None => "closed loop".into(),
         };
         format!("{method} at {addr}, {connections}{pipeline}, {way}")
+    }
+
+    /// The load as it was asked for, for programs.
+    fn asked(&self) -> Json {
+        json!({
+            "loop": if self.rate.is_some() { "open" } else { "closed" },
+            "connections": self.connections,
+            "pipeline": self.pipeline,
+            "rate": self.rate,
+            "warmup_seconds": self.warmup.as_secs_f64(),
+            "verified": self.verify,
+        })
     }
 
     /// Connects everybody, then makes the calls.

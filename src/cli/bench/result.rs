@@ -110,8 +110,8 @@ impl Measured {
         text
     }
 
-    /// For programs.
-    pub(super) fn json(&self, title: &str) -> Json {
+    /// For programs; `asked` is the load that was.
+    pub(super) fn json(&self, title: &str, asked: &Json) -> Json {
         let mut latency = Map::new();
         if let Some(latencies) = &self.tallied.latencies {
             for (name, percentile) in PERCENTILES {
@@ -131,6 +131,7 @@ impl Measured {
         };
         json!({
             "what": title,
+            "asked": asked,
             "calls": self.calls,
             "seconds": self.elapsed.as_secs_f64(),
             "calls_per_second": self.rate(),
@@ -194,4 +195,67 @@ fn ms(nanos: u64) -> String {
 
 fn mib(bytes: u64) -> String {
     format!("{:.1} MiB", number(bytes) / 1_048_576.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::Instant;
+
+    use super::super::tally::Tally;
+    use super::*;
+
+    /// Two seconds in which four calls were answered, after one of the warm-up.
+    fn measured() -> Measured {
+        let tally = Tally::default();
+        let snapshot = |at: Instant, cpu_ms: u64| Snapshot {
+            at,
+            server: Some(Usage {
+                cpu: Duration::from_millis(cpu_ms),
+                user: Duration::from_millis(cpu_ms / 2),
+                system: Duration::from_millis(cpu_ms / 2),
+                resident_bytes: 3 << 20,
+            }),
+            own: None,
+            ..tally.snapshot(None)
+        };
+        tally.answered(None);
+        let begin = Instant::now();
+        let first = snapshot(begin, 100);
+        tally.sent(1 << 20);
+        for ms in [1, 2, 3, 400] {
+            tally.answered(Some(Duration::from_millis(ms)));
+        }
+        tally.failed("the connection broke (reset)");
+        let last = snapshot(begin + Duration::from_secs(2), 110);
+        Measured::new(&first, &last, tally.take())
+    }
+
+    #[test]
+    fn people_read_rates_percentiles_and_costs() {
+        let text = measured().text("get at a");
+        let expected = "\
+get at a
+calls     4 in 2.00 s, 2 per second
+latency   p50 2.001 ms  p90 400.032 ms  p99 400.032 ms  p99.9 400.032 ms  max 400.032 ms
+bytes     1.0 MiB sent, 0.0 MiB received
+server    2500.0 us CPU per call (user 1250.0, system 1250.0), 3.0 MiB resident
+error     1 x the connection broke (reset)
+";
+        assert_eq!(text, expected);
+    }
+
+    #[test]
+    fn programs_read_the_same() {
+        let told = measured().json("get at a", &json!({ "loop": "closed" }));
+        assert_eq!(told["asked"]["loop"], "closed");
+        assert_eq!(
+            (&told["calls"], &told["calls_per_second"]),
+            (&json!(4), &json!(2.0))
+        );
+        assert_eq!(told["server"]["cpu_us_per_call"], 2500.0);
+        assert_eq!(told["load"], Json::Null);
+        assert_eq!(told["errors"], json!({ "the connection broke (reset)": 1 }));
+        let p50 = told["latency_us"]["p50"].as_f64().expect("a number");
+        assert!((1999.0..2005.0).contains(&p50), "{p50}");
+    }
 }

@@ -68,6 +68,11 @@ impl Process {
         self.seen.join("\n")
     }
 
+    /// Its number.
+    pub(super) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Sends a signal by its name, such as `TERM`.
     pub(crate) fn signal(&self, name: &str) {
         send_signal(self.child.id(), name);

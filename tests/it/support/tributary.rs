@@ -71,6 +71,11 @@ impl Tributary {
         said.unwrap_or_else(|| panic!("no further port:\n{}", self.process.written()))
     }
 
+    /// The number of its process.
+    pub(crate) fn id(&self) -> u32 {
+        self.process.id()
+    }
+
     /// Where its configuration stands.
     pub(crate) fn folder(&self) -> &Path {
         self.folder.path()

@@ -79,10 +79,7 @@ impl Mysql {
         if process.wait_for(ready).is_none() {
             return Err(folder);
         }
-        Ok(Mysql {
-            process,
-            folder,
-        })
+        Ok(Mysql { process, folder })
     }
 
     /// Sends it a signal by its name.

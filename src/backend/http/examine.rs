@@ -1,30 +1,31 @@
 //! Reaches an HTTP server without asking it anything: what a request would do there is not known here.
 
-use hyper::http::uri::Scheme;
-use tokio::net::TcpStream;
-use tokio::time::timeout;
+use hyper::Uri;
+use tower_service::Service as _;
 
 use super::config::{Base, Config};
+use super::connect::Connector;
+use super::failure;
 use crate::backend::{Examination, LookupError};
 use crate::error::Code;
 
 pub(super) async fn examine(config: &Config, lookups: usize) -> Examination {
-    let why = match timeout(config.connect_timeout, connect(&config.base)).await {
-        Ok(Ok(_)) => return Examination::nothing("connected, no request was made", lookups),
-        Ok(Err(err)) => err.to_string(),
-        Err(_elapsed) => "no connection within `connect_timeout`".to_owned(),
+    let why = match url(&config.base) {
+        Ok(url) => {
+            let (mut connector, _connecting) = Connector::start(config);
+            match connector.call(url).await {
+                Ok(_) => return Examination::nothing("connected, no request was made", lookups),
+                Err(err) => failure::words(Some(&*err)),
+            }
+        }
+        Err(err) => err.to_string(),
     };
     Examination::failed(LookupError::new(Code::LookupUnavailable, why), lookups)
 }
 
-async fn connect(base: &Base) -> std::io::Result<TcpStream> {
-    let authority = &base.authority;
-    // An IPv6 address stands in brackets there.
-    let host = authority.host().trim_matches(['[', ']']);
-    let standard = if base.scheme == Scheme::HTTPS {
-        443
-    } else {
-        80
-    };
-    TcpStream::connect((host, authority.port_u16().unwrap_or(standard))).await
+fn url(base: &Base) -> Result<Uri, hyper::http::Error> {
+    let url = Uri::builder()
+        .scheme(base.scheme.clone())
+        .authority(base.authority.clone());
+    url.path_and_query("/").build()
 }

@@ -9,18 +9,11 @@ use crate::backend::LookupError;
 use crate::backend::format::bad_answer;
 use crate::error::Code;
 
+type Cause = dyn std::error::Error + 'static;
+
 /// Why there is no response at all.
 pub(super) fn no_answer(err: &Error) -> LookupError {
-    // The innermost cause is the operating system's word.
-    let mut causes: Vec<String> = Vec::new();
-    for cause in chain(err) {
-        let cause = cause.to_string();
-        // Some print what is below them.
-        if !causes.last().is_some_and(|above| above.contains(&cause)) {
-            causes.push(cause);
-        }
-    }
-    let cause = causes.join(": ");
+    let cause = words(err.source());
     let from_hyper = find::<hyper::Error>(err);
     if from_hyper.is_some_and(hyper::Error::is_parse) {
         return bad_answer(format!("the response is not HTTP: {cause}"));
@@ -41,7 +34,20 @@ pub(super) fn was_not_looked_at(err: &Error) -> bool {
     err.is_connect() && find::<io::Error>(err).is_none() && find::<hyper::Error>(err).is_none()
 }
 
-fn chain(err: &Error) -> impl Iterator<Item = &(dyn std::error::Error + 'static)> {
+/// An error with its causes; the innermost one is the operating system's word.
+pub(super) fn words(err: Option<&Cause>) -> String {
+    let mut causes: Vec<String> = Vec::new();
+    for cause in std::iter::successors(err, |&cause| cause.source()) {
+        let cause = cause.to_string();
+        // Some print what is below them.
+        if !causes.last().is_some_and(|above| above.contains(&cause)) {
+            causes.push(cause);
+        }
+    }
+    causes.join(": ")
+}
+
+fn chain(err: &Error) -> impl Iterator<Item = &Cause> {
     std::iter::successors(err.source(), |&cause| cause.source())
 }
 

@@ -177,7 +177,7 @@ fn stores_without_statements_are_reached_and_asked_nothing() {
       the store can't be reached: tcp://127.0.0.1:PORT: memcached: connect: Connection refused (os error 111)
         (see that it runs, and that its address is right)
     10 error lookup.unavailable backends.pages
-      the store can't be reached: Connection refused (os error 111)
+      the store can't be reached: tcp connect error: Connection refused (os error 111)
         (see that it runs, and that its address is right)
     exit 1
     "##);

@@ -346,3 +346,35 @@ async fn nodes_that_are_no_cluster_or_not_there() {
     let answer = ask(&away, "get = 'k'", &[]).await;
     assert_eq!(answer, Err(Code::LookupUnavailable));
 }
+
+/// What `check --connect` hears of these keys and this lookup: why there is nobody, and what is refused.
+async fn examined(keys: &str, lookup: &str) -> (Vec<Code>, Vec<String>) {
+    let config = crate::backend::testing::config::<Redis>(keys).expect("no problems");
+    let compiled = compiled(lookup);
+    let planned = Planned {
+        name: &"k".into(),
+        lookup: &compiled.lookup,
+        budget: Duration::from_secs(1),
+    };
+    let heard = Redis::examine(&config, &[planned]).await;
+    let failures = heard.failures.iter().map(|err| err.code);
+    let refusals = heard.lookups.iter().flat_map(|lookup| &lookup.refusals);
+    let refusals = refusals.map(|refusal| refusal.message.clone());
+    (failures.collect(), refusals.collect())
+}
+
+#[tokio::test(flavor = "local")]
+async fn a_node_tells_what_may_be_run() {
+    let cluster = Cluster::start().await;
+    let keys = cluster.keys("");
+    let fine = (Vec::new(), Vec::new());
+    assert_eq!(examined(&keys, "get = 'k:{id}'").await, fine);
+    for node in &cluster.nodes {
+        node.run(&["ACL", "SETUSER", "default", "-hgetall"]).await;
+    }
+    let (_, refused) = examined(&keys, "hgetall = 'k:{id}'").await;
+    assert!(refused[0].contains("'hgetall'"), "{refused:?}");
+    let away = format!("urls = ['redis://127.0.0.1:{}']", free_port());
+    let (failures, _) = examined(&away, "mget = 'k:{ids}'").await;
+    assert_eq!(failures, [Code::LookupUnavailable]);
+}

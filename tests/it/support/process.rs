@@ -63,7 +63,7 @@ impl Process {
     }
 
     /// Everything it wrote so far.
-    pub(super) fn written(&mut self) -> String {
+    pub(crate) fn written(&mut self) -> String {
         self.seen.extend(self.lines.try_iter());
         self.seen.join("\n")
     }

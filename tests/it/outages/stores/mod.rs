@@ -5,7 +5,7 @@
 mod on_port;
 mod sql;
 
-use self::on_port::{Http, OnPort};
+use self::on_port::{Http, OnPort, Thrift};
 use self::sql::{MariaDb, Sqlite, postgres};
 use super::history::value;
 use crate::support::{Memcached, Redis};
@@ -46,6 +46,7 @@ pub(super) fn all() -> Vec<Box<dyn Store>> {
         Box::new(OnPort::<Memcached>::new()),
         Box::new(Sqlite::new()),
         Box::new(OnPort::<Http>::new()),
+        Box::new(OnPort::<Thrift>::new()),
     ]
 }
 

@@ -1,10 +1,10 @@
-//! Servers that keep nothing when they end: Redis, memcached and one that speaks HTTP, each one process on one port.
+//! Servers that keep nothing when they end: Redis, memcached, one that speaks HTTP and one that speaks Thrift, each one
+//! process on one port.
 
 use std::path::Path;
-use std::process::Command;
 
 use super::{Store, pairs};
-use crate::support::{Memcached, Process, Redis, free_port};
+use crate::support::{Memcached, PYTHON, Process, Redis, free_port, python};
 
 /// Such a server.
 pub(super) trait Server: Sized {
@@ -122,17 +122,43 @@ impl Server for Http {
     }
 
     fn start_with(port: u16, generation: usize) -> Option<Self> {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/outages/http_store.py");
-        let mut python = Command::new("python3");
-        python
-            .arg(script)
-            .args([port.to_string(), generation.to_string()]);
-        let mut process = Process::start(&mut python, "the Debian package `python3`");
-        process.wait_for(|line| (line == "ready").then_some(()))?;
-        Some(Http(process))
+        Some(Http(script("http_store.py", port, generation)))
     }
 
     fn signal(&self, name: &str) {
         self.0.signal(name);
     }
+}
+
+/// `thrift_store.py`
+pub(super) struct Thrift(Process);
+
+impl Server for Thrift {
+    const NAME: &'static str = "thrift";
+    const FORGETS: bool = false;
+
+    fn config(port: u16) -> (String, String) {
+        let idl = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/outages/store.thrift");
+        let backend =
+            format!("kind = \"thrift\"\nurl = \"thrift://127.0.0.1:{port}\"\nidl = \"{idl}\"");
+        (backend, "call = \"get\"".into())
+    }
+
+    fn start_with(port: u16, generation: usize) -> Option<Self> {
+        Some(Thrift(script("thrift_store.py", port, generation)))
+    }
+
+    fn signal(&self, name: &str) {
+        self.0.signal(name);
+    }
+}
+
+/// A Python program of this folder that is a store.
+fn script(name: &str, port: u16, generation: usize) -> Process {
+    let mut command = python(&format!("../it/outages/{name}"), Path::new(""));
+    command.args([port.to_string(), generation.to_string()]);
+    let mut process = Process::start(&mut command, PYTHON);
+    let ready = process.wait_for(|line| (line == "ready").then_some(()));
+    assert!(ready.is_some(), "{name}:\n{}", process.written());
+    process
 }

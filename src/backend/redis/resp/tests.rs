@@ -1,0 +1,109 @@
+//! Replies of every type however they arrive, and bytes that are none.
+
+use super::*;
+
+fn all(bytes: &[u8], step: usize) -> Result<Vec<Reply>, BadReply> {
+    let mut parser = Parser::default();
+    let mut input = BytesMut::new();
+    let mut replies = Vec::new();
+    for some in bytes.chunks(step) {
+        input.extend_from_slice(some);
+        while let Some(reply) = parser.next(&mut input)? {
+            replies.push(reply);
+        }
+    }
+    assert!(
+        input.is_empty() && parser.open.is_empty(),
+        "nothing is left over"
+    );
+    Ok(replies)
+}
+
+fn text(text: &str) -> Reply {
+    Reply::String(Bytes::copy_from_slice(text.as_bytes()))
+}
+
+#[test]
+fn every_type_however_it_arrives() {
+    let long = "x".repeat(COPIED_MAX + 1);
+    let bytes = format!(
+        "$5\r\nhe\r\nl\r\n$0\r\n\r\n$-1\r\n*-1\r\n:-42\r\n+OK\r\n-ERR no\r\n*3\r\n:1\r\n*1\r\n$1\r\na\r\n*0\r\n\
+         %1\r\n+k\r\n:2\r\n~1\r\n#t\r\n#f\r\n_\r\n,2.5\r\n,inf\r\n(123\r\n=6\r\ntxt:ab\r\n!6\r\nBUSY x\r\n\
+         >2\r\n+message\r\n+x\r\n|1\r\n+ttl\r\n:3\r\n:7\r\n*1\r\n|1\r\n+a\r\n+b\r\n:8\r\n${}\r\n{long}\r\n",
+        long.len()
+    );
+    let want = vec![
+        text("he\r\nl"),
+        text(""),
+        Reply::Nil,
+        Reply::Nil,
+        Reply::Int(-42),
+        text("OK"),
+        Reply::Error("ERR no".into()),
+        Reply::Array(vec![
+            Reply::Int(1),
+            Reply::Array(vec![text("a")]),
+            Reply::Array(vec![]),
+        ]),
+        Reply::Map(vec![(text("k"), Reply::Int(2))]),
+        Reply::Array(vec![Reply::Bool(true)]),
+        Reply::Bool(false),
+        Reply::Nil,
+        Reply::Double(2.5),
+        Reply::Double(f64::INFINITY),
+        text("123"),
+        text("ab"),
+        Reply::Error("BUSY x".into()),
+        Reply::Int(7),
+        Reply::Array(vec![Reply::Int(8)]),
+        text(&long),
+    ];
+    for step in [1, 2, 3, 7, 64, bytes.len()] {
+        assert_eq!(all(bytes.as_bytes(), step).as_ref(), Ok(&want), "{step}");
+    }
+}
+
+#[test]
+fn what_is_no_reply_is_refused_and_costs_nothing() {
+    for bad in [
+        "hello\r\n",
+        "$x\r\n",
+        "$-2\r\n",
+        "$536870913\r\n",
+        "$1\r\nabc\r\n",
+        "*-2\r\n",
+        "*9223372036854775808\r\n",
+        "%9223372036854775807\r\n",
+        ":\r\n",
+        ":1x\r\n",
+        "#y\r\n",
+        ",x\r\n",
+        "=3\r\nabc\r\n",
+        "+a\rb",
+    ] {
+        let mut input = BytesMut::from(bad);
+        assert!(Parser::default().next(&mut input).is_err(), "{bad:?}");
+    }
+    let deep = "*1\r\n".repeat(DEPTH_MAX + 1);
+    assert!(Parser::default().next(&mut BytesMut::from(&*deep)).is_err());
+    let endless = format!("+{}", "x".repeat(LINE_BYTES_MAX));
+    assert!(
+        Parser::default()
+            .next(&mut BytesMut::from(&*endless))
+            .is_err()
+    );
+    let mut parser = Parser::default();
+    let promised = parser.next(&mut BytesMut::from("*2147483647\r\n"));
+    assert_eq!(promised, Ok(None));
+    assert!(parser.open[0].items.capacity() <= ITEMS_FIRST);
+}
+
+#[test]
+fn commands_carry_lengths() {
+    let mut out = Vec::new();
+    put_command(&mut out, &[b"GET", b"a\r\nb", b""]);
+    assert_eq!(out, b"*3\r\n$3\r\nGET\r\n$4\r\na\r\nb\r\n$0\r\n\r\n");
+    let mut long = Vec::new();
+    put_length(&mut long, b'$', usize::MAX);
+    assert_eq!(long, format!("${}\r\n", usize::MAX).as_bytes());
+}

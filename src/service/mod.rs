@@ -1,9 +1,11 @@
 //! A call to its view to a reply or an exception: the only room that sees both the wire and the views.
 //!
 //! In: one whole message, the shape it came in and what its frame said beside it. Out: the bytes of one reply, or none for a oneway call.
-//! [`Service::admit`] decides at once what needs no lookup (unknown methods, wrong message types, a full
+//! [`Service::admit`] (`admit.rs`) decides at once what needs no lookup (unknown methods, wrong message types, a full
 //! server); [`Service::serve`] runs the view of an admitted call.
 
+mod admit;
+mod call;
 mod caller;
 mod context;
 mod exception;
@@ -17,24 +19,23 @@ use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use futures_util::FutureExt;
 use thrift::protocol::TMessageType;
-use tokio::time::Instant;
 use tracing::{Instrument, debug_span};
 
 use crate::config::{LimitsConfig, Program};
 use crate::error::Code;
 use crate::guard::{Guards, Random};
 use crate::metrics::{LoopMetrics, ProgramMetrics};
-use crate::thrift::{Head, HeadOut, Header, Limits, Shape, WireError, decode_struct, read_head};
-use crate::value::{Text, Value};
-use crate::view::{Plan, merge, run};
+use crate::thrift::{HeadOut, Limits, decode_struct};
+use crate::value::Value;
+use crate::view::{merge, run};
 
+pub use admit::{Admission, Arrival};
+pub use call::Call;
 pub use caller::Peer;
 use exception::CallError;
-use headers::Given;
-use reply::ReplyTo;
 use report::ReportLayout;
 
 /// A program with its backends, on one loop.
@@ -71,93 +72,11 @@ impl Current {
     }
 }
 
-/// What is known of a message beside its bytes.
-#[derive(Clone, Copy, Debug)]
-pub struct Arrival<'a> {
-    /// The shape it came in.
-    pub shape: Shape,
-    /// What its frame said beside it, where frames can.
-    pub header: Option<&'a Header>,
-    /// Whom it came from.
-    pub peer: &'a Peer,
-    /// When it was whole.
-    pub at: Instant,
-}
-
-/// What becomes of a message.
-pub enum Admission {
-    /// It has its answer already.
-    Reply(BytesMut),
-    /// Nothing may be answered: a oneway call that can't be served.
-    Nothing,
-    /// It is to be served.
-    Call(Call),
-}
-
-/// A call whose method is known and whose parameters are not read yet.
-pub struct Call {
-    to: ReplyTo,
-    /// What its frame said, if it could.
-    headers: Option<Box<Given>>,
-    plan: Arc<Plan>,
-    sequence: i32,
-    body: Bytes,
-    arrived: Instant,
-    oneway: bool,
-    /// Gives the place back when the call ends, however it ends.
-    slot: Slot,
-}
-
-impl Call {
-    /// No reply is sent.
-    pub fn is_oneway(&self) -> bool {
-        self.oneway
-    }
-}
-
 /// What a call is answered with.
 struct Answer {
     value: Value,
     /// The report's bytes, in the call's protocol.
     report: Option<BytesMut>,
-}
-
-/// One of the calls in flight.
-struct Slot {
-    service: Rc<Service>,
-    /// Its view, as an index into the metrics'.
-    view: usize,
-    /// It came to its end, rather than be dropped.
-    ended: Cell<bool>,
-}
-
-impl Slot {
-    fn take(service: &Rc<Service>, view: usize) -> Self {
-        service.in_flight.set(service.in_flight.get() + 1);
-        service.metrics.of_loop.calls_in_flight.up();
-        Slot {
-            service: Rc::clone(service),
-            view,
-            ended: Cell::new(false),
-        }
-    }
-
-    fn ended(&self, ended: Result<(), Code>, arrived: Instant) {
-        self.ended.set(true);
-        let view = self.service.metrics.view(self.view);
-        view.ended(ended, arrived.elapsed());
-    }
-}
-
-impl Drop for Slot {
-    fn drop(&mut self) {
-        let service = &self.service;
-        service.in_flight.set(service.in_flight.get() - 1);
-        service.metrics.of_loop.calls_in_flight.down();
-        if !self.ended.get() {
-            service.metrics.view(self.view).hung_up();
-        }
-    }
 }
 
 impl Service {
@@ -196,100 +115,6 @@ impl Service {
         self.limits
     }
 
-    /// Reads a message's head and decides what becomes of it. `Err`: the head can't be read, so there is
-    /// nobody to answer and the connection has to be closed.
-    pub fn admit(
-        self: &Rc<Self>,
-        arrival: Arrival<'_>,
-        message: &Bytes,
-    ) -> Result<Admission, WireError> {
-        let to = ReplyTo::new(arrival.shape, arrival.header);
-        let (head, body) = read_head(arrival.shape.protocol, message)?;
-        let plan = self.plan_of(&head.name);
-        // Some languages' clients send an ordinary call for a method that the IDL calls oneway.
-        let oneway = head.kind == TMessageType::OneWay || plan.is_some_and(|plan| plan.oneway);
-        let admitted = match (head.kind, plan) {
-            (TMessageType::Reply | TMessageType::Exception, _) => Err(Code::CallMessageType),
-            (_, None) => Err(Code::CallUnknownMethod),
-            (_, Some(plan)) => self.refusal(plan, &arrival).map_or(Ok(plan), Err),
-        };
-        let plan = match admitted {
-            Ok(plan) => plan,
-            Err(code) => {
-                let error = CallError {
-                    about: caller::hint(code, &arrival),
-                    ..CallError::new(code)
-                };
-                log::refused(&head, &error);
-                self.metrics.refused(plan.map(|plan| plan.index), code);
-                return Ok(if oneway {
-                    Admission::Nothing
-                } else {
-                    Admission::Reply(self.refuse(to, &head, &error))
-                });
-            }
-        };
-        Ok(Admission::Call(Call {
-            to,
-            headers: arrival.header.map(|header| Box::new(Given::read(header))),
-            plan: Arc::clone(plan),
-            sequence: head.sequence,
-            body,
-            arrived: arrival.at,
-            oneway,
-            slot: Slot::take(self, plan.index),
-        }))
-    }
-
-    /// Why a call of `plan` is not begun, if it is not.
-    fn refusal(&self, plan: &Plan, arrival: &Arrival<'_>) -> Option<Code> {
-        let tokens = &self.program.tokens;
-        let allow = plan.allow.as_deref();
-        if let Some(code) = allow.and_then(|allow| caller::denial(allow, tokens, arrival)) {
-            return Some(code);
-        }
-        (self.in_flight.get() >= self.calls_max).then_some(Code::ServerOverloaded)
-    }
-
-    /// The bytes of an exception for a call that has no view to declare one.
-    fn refuse(&self, to: ReplyTo, head: &Head, error: &CallError) -> BytesMut {
-        let plan = self.plan_of(&head.name).map(|plan| &**plan);
-        let name = head.name.as_str();
-        let name = name.split_once(':').map_or(name, |(_, method)| method);
-        let head = HeadOut {
-            name,
-            kind: TMessageType::Reply,
-            sequence: head.sequence,
-        };
-        self.write_exception(to, head, plan, error)
-    }
-
-    /// What becomes of bytes that can't be cut into messages. Where only one frame's message can't be had, its
-    /// header says enough for an answer; otherwise there is nobody to answer.
-    pub fn refuse_frame(
-        &self,
-        arrival: Arrival<'_>,
-        err: WireError,
-    ) -> Result<Admission, WireError> {
-        let Some(header) = arrival.header.filter(|_| err.is_of_frame()) else {
-            return Err(err);
-        };
-        let code = err.code;
-        let error = CallError {
-            about: Some(err.detail),
-            ..CallError::new(code)
-        };
-        let head = HeadOut {
-            name: "",
-            kind: TMessageType::Exception,
-            sequence: header.sequence(),
-        };
-        self.metrics.refused(None, code);
-        let to = ReplyTo::new(arrival.shape, Some(header));
-        let reply = self.write_exception(to, head, None, &error);
-        Ok(Admission::Reply(reply))
-    }
-
     /// Runs the view of an admitted call. `None` for a oneway call. A panic ends in this call's own
     /// `server.internal`, nobody else's.
     pub async fn serve(self: Rc<Self>, call: Call) -> Option<BytesMut> {
@@ -310,12 +135,6 @@ impl Service {
             Ok(answer) => self.write_reply(call.to, head, plan, &answer),
             Err(error) => self.write_exception(call.to, head, Some(plan), &error),
         })
-    }
-
-    /// The plan of a served method.
-    fn plan_of(&self, name: &Text) -> Option<&Arc<Plan>> {
-        let name = bare(name.as_str(), &self.program.service().name)?;
-        self.program.plans.get(name)
     }
 
     /// The reply's value, report included.
@@ -356,13 +175,5 @@ impl Service {
             _ => None,
         };
         Ok(Answer { value, report })
-    }
-}
-
-/// `method`, or `Service:method` when that is the served service.
-fn bare<'a>(name: &'a str, service: &str) -> Option<&'a str> {
-    match name.split_once(':') {
-        None => Some(name),
-        Some((prefix, method)) => (prefix == service).then_some(method),
     }
 }

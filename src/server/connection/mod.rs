@@ -1,0 +1,95 @@
+//! One client's connection, from the accepted socket to its end, which is logged and counted.
+//!
+//! What goes over it is [`exchange`]'s business; its unanswered calls are in `calls.rs`, its times in `clock.rs`.
+
+mod calls;
+mod clock;
+mod exchange;
+
+use std::io;
+use std::rc::Rc;
+
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, info};
+
+use crate::config::LimitsConfig;
+use crate::error::Code;
+use crate::metrics::{Closed, LoopMetrics};
+use crate::service::Current;
+use crate::thrift::{Shapes, WireError};
+use exchange::Exchange;
+
+/// What all connections of a loop share.
+pub(super) struct OfLoop {
+    pub(super) current: Rc<Current>,
+    pub(super) shutdown: CancellationToken,
+    pub(super) metrics: Rc<LoopMetrics>,
+    /// Of all its listeners together.
+    pub(super) connections_max: usize,
+    /// Turns of TLS handshakes.
+    pub(super) handshakes: Semaphore,
+}
+
+/// What a listener's connections may do.
+pub(super) struct Terms {
+    pub(super) limits: LimitsConfig,
+    pub(super) shapes: Shapes,
+    pub(super) takes_tokens: bool,
+}
+
+/// Why a connection ended other than by its client or by a drain.
+enum End {
+    Io(io::Error),
+    Wire(WireError),
+    Silent,
+    Slow(Code),
+}
+
+impl From<io::Error> for End {
+    fn from(err: io::Error) -> Self {
+        End::Io(err)
+    }
+}
+
+/// Serves one connection, given as its two halves and the names in its client's certificate, to its end.
+pub(super) async fn serve<R, W>(
+    (reader, writer): (R, W),
+    names: Vec<String>,
+    terms: &Terms,
+    of_loop: &OfLoop,
+) where
+    R: AsyncRead + Unpin,
+    W: AsyncWrite + Unpin,
+{
+    let metrics = &of_loop.metrics;
+    let exchange = Exchange::new(names, terms, of_loop);
+    metrics.connections_open.up();
+    let why = match exchange.run(reader, writer, &of_loop.shutdown).await {
+        Ok(why) => {
+            debug!("connection closed");
+            why
+        }
+        Err(End::Io(err)) => {
+            debug!(error = %err, "connection lost");
+            Closed::Lost
+        }
+        Err(End::Wire(err)) => {
+            info!(code = %err.code, detail = err.detail, "connection closed: bad bytes");
+            metrics.wire_error(err.code);
+            Closed::BadBytes
+        }
+        Err(End::Silent) => {
+            debug!("connection closed: idle");
+            Closed::Idle
+        }
+        Err(End::Slow(code)) => {
+            info!(%code, "connection closed: too slow");
+            metrics.wire_error(code);
+            Closed::TooSlow
+        }
+    };
+    metrics.closed(why);
+    metrics.connections_open.down();
+}

@@ -1,0 +1,156 @@
+//! A message to what becomes of it, at once and without a lookup: a call to be served, or an answer.
+//!
+//! In: one whole message and what is known beside it. Out: an [`Admission`]. Refused are unknown methods, wrong message
+//! types, callers who may not, calls beyond the limits, and frames that can't be opened. Parameters are
+//! not read here.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use thrift::protocol::TMessageType;
+use tokio::time::Instant;
+
+use super::call::{Call, Slot};
+use super::caller::{self, Peer};
+use super::exception::CallError;
+use super::headers::Given;
+use super::reply::ReplyTo;
+use super::{Service, log};
+use crate::error::Code;
+use crate::thrift::{Head, HeadOut, Header, Shape, WireError, read_head};
+use crate::value::Text;
+use crate::view::Plan;
+
+/// What is known of a message beside its bytes.
+#[derive(Clone, Copy, Debug)]
+pub struct Arrival<'a> {
+    /// The shape it came in.
+    pub shape: Shape,
+    /// What its frame said beside it, where frames can.
+    pub header: Option<&'a Header>,
+    /// Whom it came from.
+    pub peer: &'a Peer,
+    /// When it was whole.
+    pub at: Instant,
+}
+
+/// What becomes of a message.
+pub enum Admission {
+    /// It has its answer already.
+    Reply(BytesMut),
+    /// Nothing may be answered: a oneway call that can't be served.
+    Nothing,
+    /// It is to be served.
+    Call(Call),
+}
+
+impl Service {
+    /// Reads a message's head and decides what becomes of it. `Err`: the head can't be read, so there is
+    /// nobody to answer and the connection has to be closed.
+    pub fn admit(
+        self: &Rc<Self>,
+        arrival: Arrival<'_>,
+        message: &Bytes,
+    ) -> Result<Admission, WireError> {
+        let to = ReplyTo::new(arrival.shape, arrival.header);
+        let (head, body) = read_head(arrival.shape.protocol, message)?;
+        let plan = self.plan_of(&head.name);
+        // Some languages' clients send an ordinary call for a method that the IDL calls oneway.
+        let oneway = head.kind == TMessageType::OneWay || plan.is_some_and(|plan| plan.oneway);
+        let admitted = match (head.kind, plan) {
+            (TMessageType::Reply | TMessageType::Exception, _) => Err(Code::CallMessageType),
+            (_, None) => Err(Code::CallUnknownMethod),
+            (_, Some(plan)) => self.refusal(plan, &arrival).map_or(Ok(plan), Err),
+        };
+        let plan = match admitted {
+            Ok(plan) => plan,
+            Err(code) => {
+                let error = CallError {
+                    about: caller::hint(code, &arrival),
+                    ..CallError::new(code)
+                };
+                log::refused(&head, &error);
+                self.metrics.refused(plan.map(|plan| plan.index), code);
+                return Ok(if oneway {
+                    Admission::Nothing
+                } else {
+                    Admission::Reply(self.refuse(to, &head, &error))
+                });
+            }
+        };
+        Ok(Admission::Call(Call {
+            to,
+            headers: arrival.header.map(|header| Box::new(Given::read(header))),
+            plan: Arc::clone(plan),
+            sequence: head.sequence,
+            body,
+            arrived: arrival.at,
+            oneway,
+            slot: Slot::take(self, plan.index),
+        }))
+    }
+
+    /// Why a call of `plan` is not begun, if it is not.
+    fn refusal(&self, plan: &Plan, arrival: &Arrival<'_>) -> Option<Code> {
+        let tokens = &self.program.tokens;
+        let allow = plan.allow.as_deref();
+        if let Some(code) = allow.and_then(|allow| caller::denial(allow, tokens, arrival)) {
+            return Some(code);
+        }
+        (self.in_flight.get() >= self.calls_max).then_some(Code::ServerOverloaded)
+    }
+
+    /// The bytes of an exception for a call that has no view to declare one.
+    fn refuse(&self, to: ReplyTo, head: &Head, error: &CallError) -> BytesMut {
+        let plan = self.plan_of(&head.name).map(|plan| &**plan);
+        let name = head.name.as_str();
+        let name = name.split_once(':').map_or(name, |(_, method)| method);
+        let head = HeadOut {
+            name,
+            kind: TMessageType::Reply,
+            sequence: head.sequence,
+        };
+        self.write_exception(to, head, plan, error)
+    }
+
+    /// What becomes of bytes that can't be cut into messages. Where only one frame's message can't be had, its
+    /// header says enough for an answer; otherwise there is nobody to answer.
+    pub fn refuse_frame(
+        &self,
+        arrival: Arrival<'_>,
+        err: WireError,
+    ) -> Result<Admission, WireError> {
+        let Some(header) = arrival.header.filter(|_| err.is_of_frame()) else {
+            return Err(err);
+        };
+        let code = err.code;
+        let error = CallError {
+            about: Some(err.detail),
+            ..CallError::new(code)
+        };
+        let head = HeadOut {
+            name: "",
+            kind: TMessageType::Exception,
+            sequence: header.sequence(),
+        };
+        self.metrics.refused(None, code);
+        let to = ReplyTo::new(arrival.shape, Some(header));
+        let reply = self.write_exception(to, head, None, &error);
+        Ok(Admission::Reply(reply))
+    }
+
+    /// The plan of a served method.
+    fn plan_of(&self, name: &Text) -> Option<&Arc<Plan>> {
+        let name = bare(name.as_str(), &self.program.service().name)?;
+        self.program.plans.get(name)
+    }
+}
+
+/// `method`, or `Service:method` when that is the served service.
+fn bare<'a>(name: &'a str, service: &str) -> Option<&'a str> {
+    match name.split_once(':') {
+        None => Some(name),
+        Some((prefix, method)) => (prefix == service).then_some(method),
+    }
+}

@@ -11,6 +11,7 @@
 //! of lookups is reported back ([`Guards::saw`]), so that the log tells of stores that fail and come back.
 
 mod batch;
+mod deadlines;
 mod health;
 mod inject;
 mod permit;
@@ -31,6 +32,7 @@ use crate::metrics::ProgramMetrics;
 use crate::value::Value;
 
 use batch::Batcher;
+pub use deadlines::{Alarm, Deadlines};
 use health::{BackendHealth, LookupHealth};
 pub use inject::{Inject, Random};
 use permit::Permits;
@@ -52,6 +54,7 @@ pub struct Guards {
     /// Blocking closures that run or wait: the thread pool is bounded too.
     blocking: Permits,
     random: RefCell<Random>,
+    deadlines: Deadlines,
     metrics: Rc<ProgramMetrics>,
     /// By [`LookupId`].
     health: Vec<LookupHealth>,
@@ -106,6 +109,7 @@ impl Guards {
             backends,
             blocking,
             random: RefCell::new(random),
+            deadlines: Deadlines::start(),
             metrics,
             health,
         }
@@ -114,6 +118,11 @@ impl Guards {
     /// What its loop counts.
     pub fn metrics(&self) -> &Rc<ProgramMetrics> {
         &self.metrics
+    }
+
+    /// The deadlines of its loop's calls.
+    pub fn deadlines(&self) -> &Deadlines {
+        &self.deadlines
     }
 
     /// Takes note of what became of a lookup, and logs it where that is news.

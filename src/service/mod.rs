@@ -29,6 +29,7 @@ use crate::error::Code;
 use crate::guard::{Guards, Random};
 use crate::metrics::{LoopMetrics, ProgramMetrics};
 use crate::thrift::{HeadOut, Limits, decode_struct};
+use crate::timeline::Timeline;
 use crate::value::Value;
 use crate::view::{merge, run};
 
@@ -36,7 +37,7 @@ pub use admit::{Admission, Arrival};
 pub use call::Call;
 pub use caller::Peer;
 use exception::CallError;
-use report::ReportLayout;
+use report::{ReportLayout, Stencil};
 
 /// A program with its backends, on one loop.
 pub struct Service {
@@ -45,8 +46,8 @@ pub struct Service {
     limits: Limits,
     calls_max: usize,
     in_flight: Cell<usize>,
-    /// How a report is written, if the IDL has one.
-    report: Option<ReportLayout>,
+    /// How a report is written, if the IDL has one, and what the reports of a plan share, by the plan's index.
+    report: Option<(ReportLayout, Vec<Vec<Stencil>>)>,
     /// The room that a reply is given: what the last one took.
     reply_bytes: Cell<usize>,
     metrics: Rc<ProgramMetrics>,
@@ -75,8 +76,8 @@ impl Current {
 /// What a call is answered with.
 struct Answer {
     value: Value,
-    /// The report's bytes, in the call's protocol.
-    report: Option<BytesMut>,
+    /// What its report tells, if it has one.
+    reported: Option<Timeline>,
 }
 
 impl Service {
@@ -95,7 +96,10 @@ impl Service {
             inflated_bytes_max: limits.inflated_bytes_max,
             ..Limits::default()
         };
-        let report = ReportLayout::of(&program.schema);
+        let report = ReportLayout::of(&program.schema).map(|layout| {
+            let stencils = layout.stencils(program.plans.values());
+            (layout, stencils)
+        });
         let metrics = ProgramMetrics::new(metrics, &program);
         let guards = Guards::connect(Arc::clone(&program), random, Rc::clone(&metrics)).await;
         Service {
@@ -168,12 +172,10 @@ impl Service {
         log::ended(plan, &context, &ran.timeline, merged.as_ref().err());
         let value = merged?;
         let wanted = plan.report_always || context.want_report;
-        let report = match (&self.report, plan.report_field) {
-            (Some(layout), Some(_)) if wanted => {
-                Some(layout.write(call.to.shape.protocol, &ran.timeline))
-            }
-            _ => None,
-        };
-        Ok(Answer { value, report })
+        let reported = wanted && plan.report_field.is_some();
+        Ok(Answer {
+            value,
+            reported: reported.then_some(ran.timeline),
+        })
     }
 }

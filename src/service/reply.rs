@@ -5,10 +5,13 @@ use thrift::protocol::TMessageType;
 use tracing::error;
 
 use super::exception::CallError;
+use super::report::Report;
 use super::{Answer, Service};
 use crate::error::Code;
 use crate::idl::Type;
-use crate::thrift::{Body, HeadOut, Header, HeaderOut, Shape, WireError, write_message_with};
+use crate::thrift::{
+    Appendix, Body, HeadOut, Header, HeaderOut, Protocol, Shape, WireError, write_message_with,
+};
 use crate::view::{Plan, ReplyShape};
 
 /// No reply is given more room than this before it needs it.
@@ -49,7 +52,7 @@ impl Service {
         answer: &Answer,
     ) -> BytesMut {
         let schema = &self.program.schema;
-        let field;
+        let (field, report);
         let body = match &plan.reply {
             ReplyShape::Void => Body::Fields {
                 schema,
@@ -64,11 +67,13 @@ impl Service {
             }
             ReplyShape::Struct(id) => {
                 let report_id = plan.report_field.map(|at| schema.get(*id).fields[at].id);
+                report = self.report_of(plan, to.shape.protocol, answer);
+                let report = report.as_ref().map(|report| report as &dyn Appendix);
                 Body::Struct {
                     schema,
                     id: *id,
                     record: &answer.value,
-                    last: report_id.zip(answer.report.as_deref()),
+                    last: report_id.zip(report),
                 }
             }
         };
@@ -84,6 +89,21 @@ impl Service {
                 self.write_exception(to, head, None, &CallError::new(Code::ServerInternal))
             }
         }
+    }
+
+    fn report_of<'a>(
+        &'a self,
+        plan: &Plan,
+        protocol: Protocol,
+        answer: &'a Answer,
+    ) -> Option<Report<'a>> {
+        let (layout, stencils) = self.report.as_ref()?;
+        Some(Report {
+            layout,
+            stencils: &stencils[plan.index],
+            protocol,
+            timeline: answer.reported.as_ref()?,
+        })
     }
 
     /// A declared exception where the method has one for it, otherwise a `TApplicationException`.

@@ -6,7 +6,7 @@
 use thrift::protocol::TType;
 
 use super::error::internal;
-use super::{DEPTH_CEILING, Output, WireError, wire_type};
+use super::{Appendix, DEPTH_CEILING, Output, WireError, wire_type};
 use crate::idl::{Field, Kind, Requiredness, Schema, StructId, Type};
 use crate::value::{Record, Value};
 
@@ -39,12 +39,12 @@ impl<'s, O: Output> Encoder<'s, O> {
         Ok(())
     }
 
-    /// A result whose one field is a struct, with one more field of it as it was written before.
+    /// A result whose one field is a struct, with one more field of it that writes itself.
     pub(crate) fn result(
         mut self,
         id: StructId,
         value: &Value,
-        last: Option<(i16, &[u8])>,
+        last: Option<(i16, &dyn Appendix)>,
     ) -> Result<(), WireError> {
         let Value::Record(record) = value else {
             return Err(internal(format!(
@@ -67,7 +67,7 @@ impl<'s, O: Output> Encoder<'s, O> {
         &mut self,
         id: StructId,
         record: &Record,
-        extra: Option<(i16, &[u8])>,
+        extra: Option<(i16, &dyn Appendix)>,
     ) -> Result<(), WireError> {
         let of = self.schema.get(id);
         if record.values.len() != of.fields.len() {
@@ -100,9 +100,9 @@ impl<'s, O: Output> Encoder<'s, O> {
                 of.name
             )));
         }
-        if let Some((id, bytes)) = extra {
+        if let Some((id, appendix)) = extra {
             self.output.field(TType::Struct, last, id);
-            self.output.raw(bytes);
+            self.output.appendix(appendix);
         }
         self.output.stop();
         Ok(())

@@ -4,6 +4,8 @@
 //! or bytes appended to a connection's write buffer, the frame's length included where there is one.
 //! A message that can't be written leaves no byte behind.
 
+use std::fmt;
+
 use bytes::{BufMut, Bytes, BytesMut};
 use thrift::ApplicationErrorKind;
 use thrift::protocol::{TMessageType, TType};
@@ -61,9 +63,9 @@ pub enum Body<'a> {
         id: StructId,
         /// A record in the order of the struct's fields.
         record: &'a Value,
-        /// The id of one more field, and its value: a struct whose bytes were written in this protocol before.
-        /// It goes last; its place in `record` is null.
-        last: Option<(i16, &'a [u8])>,
+        /// The id of one more field, and its value: a struct that writes itself. It goes last; its place in
+        /// `record` is null.
+        last: Option<(i16, &'a dyn Appendix)>,
     },
     /// A call's parameters.
     Params {
@@ -81,6 +83,12 @@ pub enum Body<'a> {
         /// What went wrong, for people.
         message: &'a str,
     },
+}
+
+/// A struct that knows how it is written, in the protocol of the message that it is for.
+pub trait Appendix: fmt::Debug {
+    /// Appends the whole struct.
+    fn append(&self, out: &mut BytesMut);
 }
 
 /// The head of `message` and the bytes after it.

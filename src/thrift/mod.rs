@@ -43,7 +43,7 @@ pub use error::WireError;
 pub use frame::Framer;
 pub use header::{Header, HeaderOut, Headers};
 pub use limits::{DEPTH_CEILING, Limits};
-pub use message::{Body, Head, HeadOut, read_head, write_message, write_message_with};
+pub use message::{Appendix, Body, Head, HeadOut, read_head, write_message, write_message_with};
 pub use shapes::Shapes;
 
 /// How values become bytes.
@@ -128,8 +128,8 @@ pub(crate) trait Input {
 
 /// Writes one protocol. Counts and lengths were checked to fit an `i32`.
 pub(crate) trait Output {
-    /// Bytes that were written in this protocol before.
-    fn raw(&mut self, bytes: &[u8]);
+    /// A struct that writes itself.
+    fn appendix(&mut self, appendix: &dyn Appendix);
     /// A message's head.
     fn head(&mut self, head: &HeadOut<'_>, name_length: u32);
     /// The head of a field that is no bool; `last` is the id of the field before, 0 at first.

@@ -15,6 +15,7 @@ mod throws;
 mod order;
 mod conform;
 mod outcome;
+mod clock;
 mod run;
 mod step;
 mod merge;

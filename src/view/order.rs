@@ -80,6 +80,7 @@ impl Compiler<'_> {
             params: self.method.params,
             context_param,
             deadline: self.view.deadline,
+            referred: steps.iter().any(|step| step.referred),
             lanes: steps.iter().map(Step::lane).collect(),
             steps,
             declared: place_of,

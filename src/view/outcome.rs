@@ -16,6 +16,15 @@ pub struct Outcome {
 }
 
 impl Outcome {
+    /// Of a step that has no fate yet.
+    pub(super) fn open() -> Self {
+        Outcome {
+            fate: Fate::Cancelled,
+            code: None,
+            value: Value::Null,
+        }
+    }
+
     /// Whether there is a value to merge.
     pub fn has_value(&self) -> bool {
         self.fate.has_value()

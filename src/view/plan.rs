@@ -30,6 +30,8 @@ pub struct Plan {
     pub deadline: Duration,
     /// Its lookups; each stands after those it needs.
     pub steps: Vec<Step>,
+    /// Whether any step refers to another's value.
+    pub referred: bool,
     /// The steps as timelines name them.
     pub lanes: Arc<[Lane]>,
     /// The steps' places in the order in which the configuration declares them: the order of merging.

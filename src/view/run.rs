@@ -4,25 +4,25 @@
 //! and the timeline. All lookups live in the call's own task: nothing is spawned, so dropping the future
 //! cancels them. Each time the task wakes, one pass in plan order polls what is on its way and starts what has
 //! become ready; since a step stands after those it needs, a dependent starts in the very pass in which
-//! its last input arrives. One timer serves the whole call.
+//! its last input arrives. The call has one deadline at a time, the earliest of what is on its way.
 
 use std::future::poll_fn;
-use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
 use std::time::Duration;
 
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::Instant;
 use tracing::{Span, debug_span};
 
+use super::clock::Clock;
 use super::outcome::{Failure, Outcome, Ran};
 use super::plan::Plan;
 use super::step::{Sight, Start};
 use crate::backend::{Answer, LookupError};
 use crate::context::{Context, Mode};
 use crate::error::Code;
-use crate::guard::{Asking, Guards, Seats, no_turn};
+use crate::guard::{Alarm, Asking, Guards, Seats, no_turn};
 use crate::idl::Schema;
 use crate::metrics::ViewMetrics;
 use crate::timeline::{Fate, Source, Timeline, Track};
@@ -75,21 +75,18 @@ struct Running<'a> {
     values: Vec<Option<Value>>,
     open: usize,
     failure: Option<Failure>,
-    timer: Option<Pin<Box<Sleep>>>,
-    /// The clock, as of this pass or of what last took time in it: it is not read for each step.
-    now: Instant,
+    alarm: Option<Alarm>,
+    clock: Clock,
 }
 
 impl<'a> Running<'a> {
     fn new(plan: &'a Plan, sight: Sight<'a>) -> Self {
-        let arrived = sight.context.arrived;
-        let now = Instant::now();
-        let planned = now.saturating_duration_since(arrived);
+        let clock = Clock::new(sight.context.arrived);
         let steps = plan.steps.len();
         let metrics = sight.guards.metrics().view(plan.index);
         metrics.planned();
         let track = Track {
-            planned,
+            planned: clock.since,
             started: None,
             first_answer: None,
             done: Duration::ZERO,
@@ -104,25 +101,18 @@ impl<'a> Running<'a> {
             span: Span::current(),
             states: (0..steps).map(|_| State::Waiting).collect(),
             seats: Seats::with_room(steps),
-            outcomes: vec![
-                Outcome {
-                    fate: Fate::Cancelled,
-                    code: None,
-                    value: Value::Null
-                };
-                steps
-            ],
+            outcomes: (0..steps).map(|_| Outcome::open()).collect(),
             tracks: vec![track; steps],
-            values: vec![None; steps],
+            values: plan.referred.then(|| vec![None; steps]).unwrap_or_default(),
             open: steps,
             failure: None,
-            timer: None,
-            now,
+            alarm: None,
+            clock,
         }
     }
 
     fn poll(&mut self, cx: &mut TaskContext<'_>) -> Poll<()> {
-        self.now = Instant::now();
+        self.clock.read();
         loop {
             for at in 0..self.states.len() {
                 self.advance(at, cx);
@@ -133,7 +123,7 @@ impl<'a> Running<'a> {
             if self.open == 0 {
                 return Poll::Ready(());
             }
-            if self.poll_timer(cx).is_pending() {
+            if self.wait(cx).is_pending() {
                 return Poll::Pending;
             }
             self.time_out();
@@ -150,7 +140,7 @@ impl<'a> Running<'a> {
             let polled = span.in_scope(|| asking.poll_answer(cx));
             if alone {
                 // It may have computed its answer just now.
-                self.now = Instant::now();
+                self.clock.read();
             }
             if let Poll::Ready(answer) = polled {
                 self.answered(at, answer);
@@ -168,8 +158,7 @@ impl<'a> Running<'a> {
 
     fn start(&mut self, at: usize) {
         let step = &self.plan.steps[at];
-        let now = self.now;
-        let since = now.saturating_duration_since(self.sight.context.arrived);
+        let (now, since) = (self.clock.now, self.clock.since);
         if !step.after.is_empty() {
             let inputs = step.after.iter().map(|&need| self.tracks[need].done).max();
             self.tracks[at].planned = inputs.unwrap_or(since);
@@ -205,10 +194,7 @@ impl<'a> Running<'a> {
             Err(err) => return self.failed(at, &err),
         };
         self.sight.guards.saw(step.lookup, Ok(()));
-        let arrived = self.sight.context.arrived;
-        let first = answer
-            .first_answer
-            .map(|first| first.saturating_duration_since(arrived));
+        let first = answer.first_answer.map(|first| self.clock.since(first));
         self.tracks[at].first_answer = first;
         self.tracks[at].source = answer.source;
         if answer.value.is_null() {
@@ -217,8 +203,7 @@ impl<'a> Running<'a> {
         let kept = step.referred.then(|| answer.value.clone());
         match step.fit(self.sight.schema, answer.value) {
             Ok(value) => {
-                self.outcomes[at].value = value;
-                self.values[at] = kept;
+                self.keep(at, value, kept);
                 self.settle(at, Fate::Ok, None);
             }
             Err(why) => self.failed(at, &LookupError::new(Code::MergeType, why)),
@@ -257,11 +242,18 @@ impl<'a> Running<'a> {
         let kept = step.referred.then(|| default.clone());
         match step.fit(self.sight.schema, default) {
             Ok(value) => {
-                self.outcomes[at].value = value;
-                self.values[at] = kept;
+                self.keep(at, value, kept);
                 self.settle(at, Fate::Default, code);
             }
             Err(_) => self.settle(at, Fate::Error, Some(Code::MergeType)),
+        }
+    }
+
+    /// Keeps a step's value for the merge, and as it came for the steps that refer to it.
+    fn keep(&mut self, at: usize, value: Value, as_it_came: Option<Value>) {
+        self.outcomes[at].value = value;
+        if as_it_came.is_some() {
+            self.values[at] = as_it_came;
         }
     }
 
@@ -271,9 +263,7 @@ impl<'a> Running<'a> {
             !matches!(self.states[at], State::Settled),
             "a step has one fate"
         );
-        let done = self
-            .now
-            .saturating_duration_since(self.sight.context.arrived);
+        let done = self.clock.since;
         self.states[at] = State::Settled;
         self.open -= 1;
         self.outcomes[at].fate = fate;
@@ -309,24 +299,25 @@ impl<'a> Running<'a> {
         }
     }
 
-    /// Ready when the earliest deadline of what is on its way has passed.
-    fn poll_timer(&mut self, cx: &mut TaskContext<'_>) -> Poll<()> {
+    /// Ready when the earliest deadline of what is on its way has passed; otherwise wakes the call then.
+    fn wait(&mut self, cx: &TaskContext<'_>) -> Poll<()> {
         let asking = self.states.iter().filter_map(|state| match state {
             State::Asking { deadline, .. } => Some(*deadline),
             _ => None,
         });
         let earliest = asking.min().unwrap_or(self.sight.context.deadline);
-        let timer = self
-            .timer
-            .get_or_insert_with(|| Box::pin(sleep_until(earliest)));
-        if timer.deadline() != earliest {
-            timer.as_mut().reset(earliest);
+        if earliest <= self.clock.now {
+            return Poll::Ready(());
         }
-        timer.as_mut().poll(cx)
+        match &self.alarm {
+            Some(alarm) => alarm.reset(earliest, cx),
+            None => self.alarm = Some(self.sight.guards.deadlines().set(earliest, cx)),
+        }
+        Poll::Pending
     }
 
     fn time_out(&mut self) {
-        self.now = Instant::now();
+        self.clock.read();
         for at in 0..self.states.len() {
             let State::Asking {
                 deadline, asking, ..
@@ -334,7 +325,7 @@ impl<'a> Running<'a> {
             else {
                 continue;
             };
-            if *deadline > self.now {
+            if *deadline > self.clock.now {
                 continue;
             }
             let late = |code| LookupError::new(code, "no answer in time");
@@ -353,14 +344,11 @@ impl<'a> Running<'a> {
     }
 
     fn finish(mut self) -> Ran {
-        let elapsed = self
-            .now
-            .saturating_duration_since(self.sight.context.arrived);
         let timeline = Timeline {
             mode: self.sight.context.mode,
             lanes: Arc::clone(&self.plan.lanes),
             tracks: std::mem::take(&mut self.tracks),
-            elapsed,
+            elapsed: self.clock.since,
         };
         Ran {
             outcomes: std::mem::take(&mut self.outcomes),

@@ -1,67 +1,73 @@
 //! Several lookups as one pipeline, each different command once.
 
-use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
-use std::ops::Range;
-
 use super::command::Command;
 use super::resp::Reply;
 use crate::backend::{Answer, Asked, LookupError};
 use crate::value::Value;
 
-/// One pipeline as it grows, and what it is made with: kept from batch to batch for its room.
+/// One pipeline as it grows: kept from batch to batch for its room.
 #[derive(Default)]
 pub(super) struct Batch {
-    scratch: Vec<u8>,
     /// The different commands as they go over the wire, one after the other.
     packed: Vec<u8>,
-    /// Where each stands in `packed`, in order.
-    spans: Vec<Range<usize>>,
-    /// A command's place by its hash. Commands that share a hash and differ are each sent, so that nothing
-    /// hangs on the hash being a good one.
-    known: HashMap<u64, usize, BuildHasherDefault<Hashed>>,
+    /// Where each ends in `packed`, in order.
+    ends: Vec<usize>,
+    /// A command's place, one more than it, near where its hash says; 0 where there is none. Twice as long at least as
+    /// there are commands, and a power of two. Commands are compared as they are, so that nothing hangs on the
+    /// hash being a good one.
+    known: Vec<u32>,
 }
 
 /// Where a lookup's reply will stand; `None` when there is nothing to ask, as for an `mget` of no keys.
 pub(super) type Place = Result<Option<usize>, LookupError>;
 
 impl Batch {
+    /// Makes room to know so many lookups' commands again. To be called first.
+    pub(super) fn expect(&mut self, lookups: usize) {
+        self.known.resize((2 * lookups).next_power_of_two(), 0);
+    }
+
     /// Adds the command of one lookup, unless it is there already.
     pub(super) fn place(&mut self, asked: &Asked<'_, Command>) -> Place {
         let start = self.packed.len();
-        let added = asked
-            .lookup
-            .pack(asked.params, &mut self.scratch, &mut self.packed);
+        let added = asked.lookup.pack(asked.params, &mut self.packed);
         if !matches!(added, Ok(true)) {
             self.packed.truncate(start);
             return added.map(|_nothing| None);
         }
-        let hash = hash(&self.packed[start..]);
-        if let Some(&at) = self.known.get(&hash)
-            && self.packed[self.spans[at].clone()] == self.packed[start..]
-        {
-            self.packed.truncate(start);
-            return Ok(Some(at));
+        let command = &self.packed[start..];
+        let mask = self.known.len() - 1;
+        let mut near = hash(command) & mask;
+        while let Some(at) = (self.known[near] as usize).checked_sub(1) {
+            if self.command(at) == command {
+                self.packed.truncate(start);
+                return Ok(Some(at));
+            }
+            near = (near + 1) & mask;
         }
-        let at = self.spans.len();
-        self.spans.push(start..self.packed.len());
-        self.known.insert(hash, at);
-        Ok(Some(at))
+        self.ends.push(self.packed.len());
+        let place = self.ends.len();
+        self.known[near] = u32::try_from(place).unwrap_or_default();
+        Ok(Some(place - 1))
+    }
+
+    fn command(&self, at: usize) -> &[u8] {
+        let start = at.checked_sub(1).map_or(0, |before| self.ends[before]);
+        &self.packed[start..self.ends[at]]
     }
 
     /// The commands one after the other, and how many there are.
     pub(super) fn commands(&self) -> (&[u8], usize) {
-        (&self.packed, self.spans.len())
+        (&self.packed, self.ends.len())
     }
 
     /// Leaves the room and nothing else.
     pub(super) fn clear(&mut self) {
         self.packed.clear();
-        self.spans.clear();
+        self.ends.clear();
         self.known.clear();
         // A batch of very long keys need not be remembered.
         self.packed.shrink_to(ROOM_KEPT);
-        self.scratch.shrink_to(ROOM_KEPT);
     }
 }
 
@@ -69,7 +75,11 @@ impl Batch {
 const ROOM_KEPT: usize = 64 * 1024;
 
 /// FNV-1a over words of eight bytes: quick, and only ever compared within one batch.
-fn hash(bytes: &[u8]) -> u64 {
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "some of its bits are enough"
+)]
+fn hash(bytes: &[u8]) -> usize {
     const PRIME: u64 = 0x0000_0100_0000_01b3;
     let mut chunks = bytes.chunks_exact(8);
     let mut hash = 0xcbf2_9ce4_8422_2325_u64 ^ bytes.len() as u64;
@@ -80,25 +90,8 @@ fn hash(bytes: &[u8]) -> u64 {
     for &byte in chunks.remainder() {
         hash = (hash ^ u64::from(byte)).wrapping_mul(PRIME);
     }
-    hash
-}
-
-/// A hasher for what is a hash already.
-#[derive(Default)]
-struct Hashed(u64);
-
-impl Hasher for Hashed {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        self.0 = hash(bytes);
-    }
-
-    fn write_u64(&mut self, number: u64) {
-        self.0 = number;
-    }
+    // The low bits of a product hang on low bits only.
+    (hash >> 32) as usize
 }
 
 /// Each lookup's answer from the replies to a pipeline.

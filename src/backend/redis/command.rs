@@ -3,7 +3,7 @@
 //! `mget` makes one key per element of its one list parameter; all others put scalars in their places.
 
 use super::answer::Gives;
-use super::resp::{put_argument, put_head};
+use super::resp::{put_argument, put_head, put_written};
 use crate::backend::format::Format;
 use crate::backend::template::{AsIs, Template};
 use crate::backend::{LookupError, Yields};
@@ -23,6 +23,8 @@ pub struct Command {
     pub(super) format: Format,
     /// The names of what the answer gives, where it gives a record or records.
     pub(super) names: Option<Names>,
+    /// What it begins with on the wire whatever is asked, `*2 $3 GET`; empty where the number of arguments differs.
+    pub(super) opening: Box<[u8]>,
 }
 
 /// What goes after the key.
@@ -61,21 +63,18 @@ impl Command {
 
     /// Appends the command with its arguments to `out`; false when there is nothing to ask (an `mget` of no keys).
     /// After an error `out` may hold a part of it.
-    pub(super) fn pack(
-        &self,
-        params: &[Value],
-        scratch: &mut Vec<u8>,
-        out: &mut Vec<u8>,
-    ) -> Result<bool, LookupError> {
+    pub(super) fn pack(&self, params: &[Value], out: &mut Vec<u8>) -> Result<bool, LookupError> {
         if let Extra::Keys = self.extra {
-            return self.pack_keys(params, scratch, out);
+            return self.pack_keys(params, out);
         }
-        put_head(out, 2 + self.extra_arguments());
-        put_argument(out, self.wire.as_bytes());
-        argument(out, &self.key, params, scratch)?;
+        let argument = |template: &Template, out: &mut Vec<u8>| {
+            put_written(out, |out| template.render(params, &AsIs, out))
+        };
+        out.extend_from_slice(&self.opening);
+        argument(&self.key, out)?;
         match &self.extra {
             Extra::Nothing | Extra::Keys => {}
-            Extra::One(template) => argument(out, template, params, scratch)?,
+            Extra::One(template) => argument(template, out)?,
             Extra::Fields => {
                 for name in self.names.iter().flat_map(|names| names.iter()) {
                     put_argument(out, name.as_bytes());
@@ -94,6 +93,17 @@ impl Command {
             }
         }
         Ok(true)
+    }
+
+    /// Settles what it begins with, once all else is.
+    pub(super) fn open(&mut self) {
+        if self.has_keys() {
+            return;
+        }
+        let mut opening = Vec::new();
+        put_head(&mut opening, 2 + self.extra_arguments());
+        put_argument(&mut opening, self.wire.as_bytes());
+        self.opening = opening.into();
     }
 
     /// How many parameters it has.
@@ -117,12 +127,7 @@ impl Command {
     }
 
     /// One key per element of the list parameter; false if it has none.
-    fn pack_keys(
-        &self,
-        params: &[Value],
-        scratch: &mut Vec<u8>,
-        out: &mut Vec<u8>,
-    ) -> Result<bool, LookupError> {
+    fn pack_keys(&self, params: &[Value], out: &mut Vec<u8>) -> Result<bool, LookupError> {
         let is_list = |at: &usize| matches!(params.get(*at), Some(Value::List(_)));
         let mut lists: Vec<usize> = self.key.positions().filter(is_list).collect();
         lists.dedup();
@@ -146,7 +151,6 @@ impl Command {
         put_head(out, 1 + items.len());
         put_argument(out, self.wire.as_bytes());
         for item in items {
-            scratch.clear();
             let value_of = |at| {
                 if at == list_at {
                     Some(item)
@@ -154,22 +158,8 @@ impl Command {
                     params.get(at)
                 }
             };
-            self.key.render_with(value_of, &AsIs, scratch)?;
-            put_argument(out, scratch);
+            put_written(out, |out| self.key.render_with(value_of, &AsIs, out))?;
         }
         Ok(!items.is_empty())
     }
-}
-
-/// Renders `template` and appends it as one argument.
-fn argument(
-    out: &mut Vec<u8>,
-    template: &Template,
-    params: &[Value],
-    scratch: &mut Vec<u8>,
-) -> Result<(), LookupError> {
-    scratch.clear();
-    template.render(params, &AsIs, scratch)?;
-    put_argument(out, scratch);
-    Ok(())
 }

@@ -112,8 +112,8 @@ fn dry_run(command: &Command, user: &[u8]) -> Option<Vec<u8>> {
     if let (true, Some(list)) = (is_list, command.key.positions().next()) {
         params[list] = Value::List(vec![text()]);
     }
-    let (mut scratch, mut packed) = (Vec::new(), Vec::new());
-    command.pack(&params, &mut scratch, &mut packed).ok()?;
+    let mut packed = Vec::new();
+    command.pack(&params, &mut packed).ok()?;
     // `*2`, and the arguments after it.
     let head = packed.windows(2).position(|pair| pair == b"\r\n")?;
     let count: usize = std::str::from_utf8(&packed[1..head]).ok()?.parse().ok()?;

@@ -91,6 +91,7 @@ impl Command {
             gives: kind.gives,
             format: Format::Text,
             names: None,
+            opening: Box::default(),
         };
         let complete = command.read_extra(kind, section, &mut params);
         if kind.gives.has_format() {
@@ -109,6 +110,7 @@ impl Command {
             );
             return None;
         }
+        command.open();
         (key.is_some() && complete).then(|| Compiled {
             yields: command.yields(),
             lookup: command,

@@ -121,6 +121,7 @@ impl Backend for Redis {
             return Box::pin(cluster.lookup_many(asked)).await;
         }
         let mut batch = self.batch.take();
+        batch.expect(asked.len());
         let places: Vec<_> = asked.iter().map(|ask| batch.place(ask)).collect();
         let (packed, count) = batch.commands();
         let replies = match count {

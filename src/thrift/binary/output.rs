@@ -6,7 +6,7 @@ use bytes::{BufMut, BytesMut};
 use thrift::protocol::TType;
 
 use super::{VERSION, number_of};
-use crate::thrift::{HeadOut, Output};
+use crate::thrift::{Appendix, HeadOut, Output};
 
 /// Appends binary to a buffer.
 #[derive(Debug)]
@@ -21,12 +21,18 @@ impl<'a> BinaryOutput<'a> {
     pub fn new(out: &'a mut BytesMut, strict: bool) -> Self {
         BinaryOutput { out, strict }
     }
+
+    /// What is appended to, for what was encoded before.
+    #[inline]
+    pub(crate) fn buffer(&mut self) -> &mut BytesMut {
+        self.out
+    }
 }
 
 impl Output for BinaryOutput<'_> {
     #[inline]
-    fn raw(&mut self, bytes: &[u8]) {
-        self.out.put_slice(bytes);
+    fn appendix(&mut self, appendix: &dyn Appendix) {
+        appendix.append(self.out);
     }
 
     fn head(&mut self, head: &HeadOut<'_>, name_length: u32) {

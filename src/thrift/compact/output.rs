@@ -6,7 +6,7 @@ use bytes::{BufMut, BytesMut};
 use thrift::protocol::TType;
 
 use super::{FALSE, PROTOCOL_ID, TRUE, VERSION, number_of};
-use crate::thrift::{HeadOut, Output};
+use crate::thrift::{Appendix, HeadOut, Output};
 
 /// Appends compact to a buffer.
 #[derive(Debug)]
@@ -50,8 +50,8 @@ impl<'a> CompactOutput<'a> {
 
 impl Output for CompactOutput<'_> {
     #[inline]
-    fn raw(&mut self, bytes: &[u8]) {
-        self.out.put_slice(bytes);
+    fn appendix(&mut self, appendix: &dyn Appendix) {
+        appendix.append(self.out);
     }
 
     fn head(&mut self, head: &HeadOut<'_>, name_length: u32) {

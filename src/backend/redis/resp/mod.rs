@@ -282,6 +282,29 @@ pub(super) fn put_argument(out: &mut Vec<u8>, argument: &[u8]) {
     out.extend_from_slice(b"\r\n");
 }
 
+/// Appends one argument that `write` appends, whose length is only known then. After an error `out` may hold
+/// a part of it.
+pub(super) fn put_written<E>(
+    out: &mut Vec<u8>,
+    write: impl FnOnce(&mut Vec<u8>) -> Result<(), E>,
+) -> Result<(), E> {
+    // Room for a length of two digits, as that of nearly every key.
+    const ROOM: usize = 5;
+    let start = out.len();
+    out.extend_from_slice(b"$00\r\n");
+    write(out)?;
+    let length = out.len() - start - ROOM;
+    if let (10..=99, Ok(length)) = (length, u8::try_from(length)) {
+        out[start + 1] = b'0' + length / 10;
+        out[start + 2] = b'0' + length % 10;
+    } else {
+        let (line, from) = length_line(b'$', length);
+        out.splice(start..start + ROOM, line[from..].iter().copied());
+    }
+    out.extend_from_slice(b"\r\n");
+    Ok(())
+}
+
 /// Appends a whole command.
 pub(super) fn put_command(out: &mut Vec<u8>, words: &[&[u8]]) {
     put_head(out, words.len());
@@ -291,9 +314,17 @@ pub(super) fn put_command(out: &mut Vec<u8>, words: &[&[u8]]) {
 }
 
 fn put_length(out: &mut Vec<u8>, kind: u8, length: usize) {
-    // Twenty digits at most, the kind before them and the line's end after.
-    let mut line = [0; 23];
-    let mut at = line.len() - 2;
+    let (line, from) = length_line(kind, length);
+    out.extend_from_slice(&line[from..]);
+}
+
+/// Twenty digits at most, the kind before them and the line's end after.
+const LINE_BYTES: usize = 23;
+
+/// The line that says a length or a count, and where in the array it begins.
+fn length_line(kind: u8, length: usize) -> ([u8; LINE_BYTES], usize) {
+    let mut line = [0; LINE_BYTES];
+    let mut at = LINE_BYTES - 2;
     line[at..].copy_from_slice(b"\r\n");
     let mut rest = length;
     loop {
@@ -305,7 +336,7 @@ fn put_length(out: &mut Vec<u8>, kind: u8, length: usize) {
         }
     }
     line[at - 1] = kind;
-    out.extend_from_slice(&line[at - 1..]);
+    (line, at - 1)
 }
 
 #[cfg(test)]

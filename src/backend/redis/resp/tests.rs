@@ -107,3 +107,18 @@ fn commands_carry_lengths() {
     put_length(&mut long, b'$', usize::MAX);
     assert_eq!(long, format!("${}\r\n", usize::MAX).as_bytes());
 }
+
+#[test]
+fn an_argument_written_in_place_is_as_one_whose_length_was_known() {
+    for length in [0, 1, 9, 10, 42, 99, 100, 12_345] {
+        let argument = vec![b'x'; length];
+        let (mut known, mut written) = (b"before".to_vec(), b"before".to_vec());
+        put_argument(&mut known, &argument);
+        put_written(&mut written, |out| {
+            out.extend_from_slice(&argument);
+            Ok::<_, ()>(())
+        })
+        .expect("written");
+        assert_eq!(written, known, "{length}");
+    }
+}

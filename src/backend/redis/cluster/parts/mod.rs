@@ -49,10 +49,10 @@ impl Parts {
             known: HashMap::with_capacity(asked.len()),
             places: Vec::with_capacity(asked.len()),
         };
-        let (mut packed, mut scratch) = (Vec::new(), Vec::new());
+        let mut packed = Vec::new();
         for ask in asked {
             packed.clear();
-            let any = ask.lookup.pack(ask.params, &mut scratch, &mut packed);
+            let any = ask.lookup.pack(ask.params, &mut packed);
             let place = any.map(|any| {
                 if any {
                     parts.place(&packed, ask.lookup.has_keys())

@@ -1,0 +1,190 @@
+//! One timer for the deadlines of all calls of a loop.
+//!
+//! Nearly every call ends long before its deadline, so setting one and taking it back has to cost next to nothing:
+//! it is a line in a table. The loop's one timer is set to an instant that is never later than the earliest of
+//! them; when it fires, who is due is woken and the table is read for the next instant. A deadline that is taken
+//! back leaves the timer alone, which then fires once for nothing. Tokio's timers count in milliseconds, so the
+//! table is read a thousand times a second at most.
+
+use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker, ready};
+
+use slab::Slab;
+use tokio::time::{Instant, sleep_until};
+use tokio_util::task::AbortOnDropHandle;
+
+/// The deadlines of one loop.
+pub struct Deadlines {
+    table: Rc<Table>,
+    _keeper: AbortOnDropHandle<()>,
+}
+
+#[derive(Default)]
+struct Table {
+    entries: RefCell<Slab<Entry>>,
+    /// When the table is read next; `None` while nothing is in it.
+    next: Cell<Option<Instant>>,
+    keeper: Cell<Option<Waker>>,
+}
+
+struct Entry {
+    at: Instant,
+    waker: Waker,
+}
+
+/// One deadline; dropped, it is taken back.
+pub struct Alarm {
+    table: Rc<Table>,
+    key: usize,
+}
+
+impl Deadlines {
+    /// Starts the timer on this loop.
+    pub(super) fn start() -> Self {
+        let table = Rc::new(Table::default());
+        let keeper = tokio::task::spawn_local(keep(Rc::clone(&table)));
+        Deadlines {
+            table,
+            _keeper: AbortOnDropHandle::new(keeper),
+        }
+    }
+
+    /// Wakes the task of `cx` at `at`.
+    pub fn set(&self, at: Instant, cx: &Context<'_>) -> Alarm {
+        let waker = cx.waker().clone();
+        let key = self.table.entries.borrow_mut().insert(Entry { at, waker });
+        self.table.expect(at);
+        Alarm {
+            table: Rc::clone(&self.table),
+            key,
+        }
+    }
+}
+
+impl Alarm {
+    /// Wakes the task of `cx`, at `at` rather than at whatever was said before.
+    pub fn reset(&self, at: Instant, cx: &Context<'_>) {
+        let entry = &mut self.table.entries.borrow_mut()[self.key];
+        entry.waker.clone_from(cx.waker());
+        if entry.at != at {
+            entry.at = at;
+            self.table.expect(at);
+        }
+    }
+}
+
+impl Drop for Alarm {
+    fn drop(&mut self) {
+        self.table.entries.borrow_mut().remove(self.key);
+    }
+}
+
+impl Table {
+    /// Lets the timer fire at `at` or sooner.
+    fn expect(&self, at: Instant) {
+        if self.next.get().is_none_or(|next| at < next) {
+            self.next.set(Some(at));
+            if let Some(keeper) = self.keeper.take() {
+                keeper.wake();
+            }
+        }
+    }
+
+    /// Wakes who is due and finds the next instant.
+    fn read(&self, now: Instant) {
+        let mut next: Option<Instant> = None;
+        for (_, entry) in &*self.entries.borrow() {
+            if entry.at <= now {
+                entry.waker.wake_by_ref();
+            } else {
+                next = Some(next.map_or(entry.at, |next| next.min(entry.at)));
+            }
+        }
+        self.next.set(next);
+    }
+}
+
+async fn keep(table: Rc<Table>) {
+    let mut timer = Box::pin(sleep_until(Instant::now()));
+    poll_fn(|cx| {
+        loop {
+            table.keeper.set(Some(cx.waker().clone()));
+            let Some(next) = table.next.get() else {
+                return Poll::Pending;
+            };
+            if timer.deadline() != next {
+                timer.as_mut().reset(next);
+            }
+            ready!(timer.as_mut().poll(cx));
+            table.read(Instant::now());
+        }
+    })
+    .await
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    async fn until(deadlines: &Deadlines, at: Instant) -> Instant {
+        let mut alarm = None;
+        poll_fn(|cx| {
+            if Instant::now() >= at {
+                return Poll::Ready(());
+            }
+            alarm
+                .get_or_insert_with(|| deadlines.set(at, cx))
+                .reset(at, cx);
+            Poll::Pending
+        })
+        .await;
+        Instant::now()
+    }
+
+    #[tokio::test(flavor = "local", start_paused = true)]
+    async fn each_is_woken_at_its_own_time_whatever_the_order() {
+        let deadlines = Deadlines::start();
+        let start = Instant::now();
+        let after = |ms| start + Duration::from_millis(ms);
+        let woken = tokio::join!(
+            until(&deadlines, after(30)),
+            until(&deadlines, after(10)),
+            until(&deadlines, after(20)),
+            until(&deadlines, after(10)),
+        );
+        assert_eq!(woken, (after(30), after(10), after(20), after(10)));
+        assert!(deadlines.table.entries.borrow().is_empty());
+        assert_eq!(deadlines.table.next.get(), None);
+    }
+
+    #[tokio::test(flavor = "local", start_paused = true)]
+    async fn one_taken_back_wakes_nobody_and_one_reset_holds_as_reset() {
+        let deadlines = Deadlines::start();
+        let start = Instant::now();
+        let after = |ms| start + Duration::from_millis(ms);
+        let mut polls = 0;
+        let mut alarm = None;
+        poll_fn(|cx| {
+            polls += 1;
+            match polls {
+                1 => {
+                    drop(deadlines.set(after(5), cx));
+                    let set = deadlines.set(after(500), cx);
+                    set.reset(after(50), cx);
+                    alarm = Some(set);
+                    Poll::Pending
+                }
+                _ => Poll::Ready(()),
+            }
+        })
+        .await;
+        assert_eq!(Instant::now(), after(50));
+        drop(alarm);
+        // The timer is left alone; a sooner deadline moves it.
+        assert_eq!(until(&deadlines, after(60)).await, after(60));
+    }
+}

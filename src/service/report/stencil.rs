@@ -1,0 +1,107 @@
+//! The binary bytes of a lookup that went well, with holes where its times go.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::BytesMut;
+
+use super::writing::{Writing, micros};
+use super::{Part, ReportLayout};
+use crate::context::Mode;
+use crate::thrift::BinaryOutput;
+use crate::timeline::{Analysis, Fate, Lane, Source, Timeline, Track};
+
+/// How many bytes an `i64` takes in binary.
+const I64_BYTES: usize = 8;
+/// Where the answers of such lookups come from, nearly always.
+const SOURCES: [Source; 2] = [Source::Backend, Source::Batched];
+
+/// One lookup's, for each of [`SOURCES`].
+#[derive(Debug)]
+pub(in crate::service) struct Stencil([Filled; SOURCES.len()]);
+
+#[derive(Debug)]
+struct Filled {
+    bytes: Box<[u8]>,
+    /// Where each time goes.
+    holes: Vec<(usize, Part)>,
+}
+
+impl Stencil {
+    /// The stencil of the lookup at `at`.
+    pub(super) fn new(layout: &ReportLayout, lanes: &Arc<[Lane]>, at: usize) -> Self {
+        Stencil(SOURCES.map(|source| Filled::new(layout, lanes, at, source)))
+    }
+
+    /// Appends the lookup's struct; false if it did not go as the stencil has it, and nothing was written.
+    #[inline]
+    pub(super) fn fill(&self, out: &mut BytesMut, track: &Track, slack: Duration) -> bool {
+        let source = SOURCES.iter().position(|source| *source == track.source);
+        let (Fate::Ok, None, Some(_), Some(_), Some(source)) = (
+            track.fate,
+            track.code,
+            track.started,
+            track.first_answer,
+            source,
+        ) else {
+            return false;
+        };
+        let filled = &self.0[source];
+        let start = out.len();
+        out.extend_from_slice(&filled.bytes);
+        let written = &mut out[start..];
+        for &(hole, part) in &filled.holes {
+            let time = micros(part.time(track, slack).unwrap_or_default());
+            written[hole..hole + I64_BYTES].copy_from_slice(&time.to_be_bytes());
+        }
+        true
+    }
+}
+
+impl Filled {
+    /// Writes the lookup with one field more each time: where that ends in a time is a hole.
+    fn new(layout: &ReportLayout, lanes: &Arc<[Lane]>, at: usize, source: Source) -> Self {
+        let track = Track {
+            planned: Duration::ZERO,
+            started: Some(Duration::ZERO),
+            first_answer: Some(Duration::ZERO),
+            done: Duration::ZERO,
+            fate: Fate::Ok,
+            code: None,
+            source,
+        };
+        let timeline = Timeline {
+            mode: Mode::Evented,
+            lanes: Arc::clone(lanes),
+            tracks: vec![track; lanes.len()],
+            elapsed: Duration::ZERO,
+        };
+        let analysis = Analysis::of(&timeline);
+        let mut bytes = BytesMut::new();
+        let mut holes = Vec::new();
+        for until in 0..=layout.lookup.len() {
+            let fields = &layout.lookup[..until];
+            let begun = ReportLayout {
+                report: Vec::new(),
+                lookup: fields.to_vec(),
+            };
+            let writing = Writing {
+                layout: &begun,
+                timeline: &timeline,
+                analysis: &analysis,
+            };
+            bytes.clear();
+            writing.lookup(&mut BinaryOutput::new(&mut bytes, true), at);
+            if let Some(&(part, _)) = fields.last()
+                && part.time(&timeline.tracks[at], Duration::ZERO).is_some()
+            {
+                // The number stands last, before the byte that ends the struct.
+                holes.push((bytes.len() - 1 - I64_BYTES, part));
+            }
+        }
+        Filled {
+            bytes: bytes[..].into(),
+            holes,
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! Reports of timelines, read back.
+
+use bytes::Bytes;
+
+use super::*;
+use crate::context::Mode;
+use crate::error::Code;
+use crate::idl;
+use crate::thrift::{Limits, decode_struct};
+use crate::timeline::sample::{Sample, evented, serial, timeline};
+use crate::timeline::{Fate, Source};
+use crate::value::Value;
+
+fn standard() -> Schema {
+    let text = |_: &str| Some(include_str!("../../../idl/tributary.thrift").to_owned());
+    idl::load_from("tributary.thrift", &text).expect("the standard include")
+}
+
+fn bytes(
+    layout: &ReportLayout,
+    stencils: &[Stencil],
+    protocol: Protocol,
+    timeline: &Timeline,
+) -> Bytes {
+    let report = Report {
+        layout,
+        stencils,
+        protocol,
+        timeline,
+    };
+    let mut out = BytesMut::new();
+    report.append(&mut out);
+    let bytes = out.freeze();
+    if !stencils.is_empty() {
+        let plainly = self::bytes(layout, &[], protocol, timeline);
+        assert_eq!(bytes, plainly, "with stencils and without");
+    }
+    bytes
+}
+
+fn read(schema: &Schema, protocol: Protocol, timeline: &Timeline) -> Value {
+    let layout = ReportLayout::of(schema).expect("the standard types");
+    let stencils: Vec<_> = (0..timeline.lanes.len())
+        .map(|at| Stencil::new(&layout, &timeline.lanes, at))
+        .collect();
+    let bytes = bytes(&layout, &stencils, protocol, timeline);
+    let report = schema.standard.report.expect("the standard types");
+    decode_struct(schema, report, protocol, &bytes, &Limits::default()).expect("a report")
+}
+
+#[test]
+fn every_field_of_the_standard_include_is_known() {
+    let schema = standard();
+    let layout = ReportLayout::of(&schema).expect("the standard types");
+    assert_eq!(
+        (layout.report.len(), layout.lookup.len()),
+        (REPORT.len(), LOOKUP.len())
+    );
+    assert_eq!(layout.report[2], (Part::Lookups, 3));
+    assert_eq!(layout.lookup[10], (Part::Slack, 11));
+}
+
+#[test]
+fn a_timeline_survives_the_trip() {
+    let failed = timeline(
+        Mode::Serial,
+        vec![
+            Sample::new("a").ran(0, 7).first_answer(5),
+            Sample::new("b")
+                .ran(7, 9)
+                .fate(Fate::Error, Some(Code::LookupFailed)),
+            Sample::new("c")
+                .after(&[0, 1])
+                .ended(9, Fate::SkippedDependency),
+        ],
+        10,
+    );
+    // As stencils have it, the second in a batch.
+    let mut well = timeline(
+        Mode::Evented,
+        vec![
+            Sample::new("a").ran(0, 7).first_answer(5),
+            Sample::new("b").after(&[0]).ran(7, 9).first_answer(9),
+        ],
+        10,
+    );
+    well.tracks[1].source = Source::Batched;
+    let schema = standard();
+    for timeline in [evented(), serial(), failed, well] {
+        for protocol in [Protocol::Binary, Protocol::Compact] {
+            let report = read(&schema, protocol, &timeline);
+            assert_eq!(Timeline::from_report(&report).as_ref(), Some(&timeline));
+        }
+    }
+}
+
+#[test]
+fn a_report_has_the_calls_figures() {
+    let report = read(&standard(), Protocol::Compact, &evented());
+    assert_eq!(report.get("complete"), Some(&Value::Bool(true)));
+    assert_eq!(report.get("elapsed_us"), Some(&Value::I64(503_000)));
+    assert_eq!(report.get("serial_us"), Some(&Value::I64(1_010_000)));
+    let path = Value::from(vec!["flight", "plane"]);
+    assert_eq!(report.get("critical_path"), Some(&path));
+    let Some(Value::List(lookups)) = report.get("lookups") else {
+        panic!("lookups")
+    };
+    assert_eq!(lookups[1].get("started_us"), Some(&Value::I64(281_000)));
+    assert_eq!(lookups[1].get("code"), Some(&Value::Null));
+    assert_eq!(lookups[2].get("slack_us"), Some(&Value::I64(461_000)));
+}
+
+#[test]
+fn an_own_copy_of_the_include_gets_what_it_declares() {
+    let text = |_: &str| {
+        Some(
+            "struct LookupReport { 3: string fate, 1: i64 done_us, 2: string done }
+             struct Report { 9: list<LookupReport> lookups, 1: string bound }"
+                .to_owned(),
+        )
+    };
+    let schema = idl::load_from("tributary.thrift", &text).expect("an own copy");
+    let report = read(&schema, Protocol::Compact, &evented());
+    let Some(Value::List(lookups)) = report.get("lookups") else {
+        panic!("lookups")
+    };
+    assert_eq!(lookups[0].get("fate"), Some(&Value::from("ok")));
+    assert_eq!(report.get("bound"), Some(&Value::Null));
+}

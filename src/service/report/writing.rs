@@ -1,0 +1,105 @@
+//! Field after field of a report, in any protocol.
+
+use std::time::Duration;
+
+use thrift::protocol::TType;
+
+use super::{Part, ReportLayout};
+use crate::error::Code;
+use crate::thrift::Output;
+use crate::timeline::{Analysis, Timeline};
+
+pub(super) struct Writing<'a> {
+    pub(super) layout: &'a ReportLayout,
+    pub(super) timeline: &'a Timeline,
+    pub(super) analysis: &'a Analysis,
+}
+
+impl Writing<'_> {
+    /// The whole report; `lookup` writes the struct of one lookup.
+    pub(super) fn report<O: Output>(&self, out: &mut O, lookup: impl Fn(&mut O, usize)) {
+        let mut last = 0;
+        for &(part, id) in &self.layout.report {
+            match part {
+                Part::Complete => out.bool_field(last, id, self.timeline.complete()),
+                Part::Mode => {
+                    out.field(TType::I32, last, id);
+                    out.i32(i32::try_from(self.timeline.mode.number()).unwrap_or_default());
+                }
+                Part::Lookups => {
+                    out.field(TType::List, last, id);
+                    out.list(TType::Struct, count(self.timeline.tracks.len()));
+                    for at in 0..self.timeline.tracks.len() {
+                        lookup(out, at);
+                    }
+                }
+                Part::CriticalPath => {
+                    out.field(TType::List, last, id);
+                    self.names(out, &self.analysis.critical_path);
+                }
+                Part::Elapsed => out.i64_field(last, id, micros(self.timeline.elapsed)),
+                Part::Serial => out.i64_field(last, id, micros(self.analysis.serial)),
+                Part::Bound => {
+                    out.field(TType::Double, last, id);
+                    out.double(self.analysis.bound);
+                }
+                _ => continue,
+            }
+            last = id;
+        }
+        out.stop();
+    }
+
+    /// One lookup's struct.
+    pub(super) fn lookup<O: Output>(&self, out: &mut O, at: usize) {
+        let (track, lane) = (&self.timeline.tracks[at], &self.timeline.lanes[at]);
+        let mut last = 0;
+        for &(part, id) in &self.layout.lookup {
+            match part {
+                Part::Name => text(out, last, id, &lane.name),
+                Part::Backend => text(out, last, id, &lane.backend),
+                Part::Fate => text(out, last, id, track.fate.as_str()),
+                Part::Source => text(out, last, id, track.source.as_str()),
+                Part::Code => match track.code {
+                    Some(code) => text(out, last, id, Code::as_str(code)),
+                    None => continue,
+                },
+                Part::After => {
+                    out.field(TType::List, last, id);
+                    self.names(out, &lane.after);
+                }
+                part => match part.time(track, self.analysis.slack[at]) {
+                    Some(time) => out.i64_field(last, id, micros(time)),
+                    None => continue,
+                },
+            }
+            last = id;
+        }
+        out.stop();
+    }
+
+    fn names<O: Output>(&self, out: &mut O, tracks: &[usize]) {
+        out.list(TType::String, count(tracks.len()));
+        for &at in tracks {
+            let name = &self.timeline.lanes[at].name;
+            out.bytes(name.as_bytes(), count(name.len()));
+        }
+    }
+}
+
+fn text<O: Output>(out: &mut O, last: i16, id: i16, text: &str) {
+    out.bytes_field(last, id, text.as_bytes(), count(text.len()));
+}
+
+/// A time as the report has it.
+#[inline]
+pub(super) fn micros(time: Duration) -> i64 {
+    let micros = time.as_secs().saturating_mul(1_000_000);
+    let micros = micros.saturating_add(u64::from(time.subsec_micros()));
+    i64::try_from(micros).unwrap_or(i64::MAX)
+}
+
+/// Names come from a configuration and lookups from a plan: neither is anywhere near the limit.
+fn count(length: usize) -> u32 {
+    u32::try_from(length).unwrap_or_default()
+}

@@ -19,13 +19,13 @@ use tokio::time::{Instant, timeout_at};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::LookupId;
+use super::params::Params;
 use super::seat::{Place, Seat, Seats};
 use crate::backend::{AnyBackend, LookupError};
 use crate::config::{Asks, BackendDef, Program};
 use crate::error::Code;
 use crate::metrics::{BackendMetrics, Histogram, Turns};
 use crate::timeline::Source;
-use crate::value::Value;
 
 /// Batches of one backend on their way at a time.
 const WORKERS: usize = 4;
@@ -52,7 +52,7 @@ struct Queue {
 
 struct Entry {
     id: LookupId,
-    params: Vec<Value>,
+    params: Params,
     place: Place,
     deadline: Instant,
 }
@@ -95,7 +95,7 @@ impl Batcher {
     pub(super) fn ask(
         &self,
         id: LookupId,
-        params: Vec<Value>,
+        params: Params,
         seats: &Rc<Seats>,
         deadline: Instant,
     ) -> Result<Seat, LookupError> {

@@ -14,6 +14,7 @@ mod batch;
 mod deadlines;
 mod health;
 mod inject;
+mod params;
 mod permit;
 mod seat;
 
@@ -29,12 +30,12 @@ use crate::backend::{Answer, AnyBackend, AnyLookup, Ask, LookupError};
 use crate::config::{Asks, Program};
 use crate::context::Context;
 use crate::metrics::ProgramMetrics;
-use crate::value::Value;
 
 use batch::Batcher;
 pub use deadlines::{Alarm, Deadlines};
 use health::{BackendHealth, LookupHealth};
 pub use inject::{Inject, Random};
+pub use params::Params;
 use permit::Permits;
 pub use seat::{Seat, Seats, no_turn};
 
@@ -147,7 +148,7 @@ impl Guards {
     pub fn ask<'a>(
         &'a self,
         id: LookupId,
-        params: Vec<Value>,
+        params: Params,
         (context, deadline): (&'a Context, Instant),
         seats: &Rc<Seats>,
     ) -> Result<Asking<'a>, LookupError> {
@@ -169,7 +170,7 @@ impl Guards {
     async fn ask_alone(
         &self,
         id: LookupId,
-        params: Vec<Value>,
+        params: Params,
         (context, deadline): (&Context, Instant),
     ) -> Result<Answer, LookupError> {
         let lookup = &self.program.lookups[id.0];

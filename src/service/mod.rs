@@ -161,9 +161,10 @@ impl Service {
         let Value::Record(params) = params else {
             return Err(CallError::new(Code::ServerInternal));
         };
-        let context = context::of_call(plan, &params.values, call.arrived, call.headers.as_deref());
+        let params = Rc::from(params.values);
+        let context = context::of_call(plan, &params, call.arrived, call.headers.as_deref());
         tracing::Span::current().record("request_id", &*context.request_id);
-        let mut ran = run(plan, schema, &self.guards, &params.values, &context).await;
+        let mut ran = run(plan, schema, &self.guards, &params, &context).await;
         let merged = match &ran.failure {
             Some(failure) => Err(CallError::of_failure(plan, failure)),
             None => merge(plan, schema, &mut ran.outcomes).map_err(CallError::of_merge),

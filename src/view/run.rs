@@ -33,7 +33,7 @@ pub async fn run(
     plan: &Plan,
     schema: &Schema,
     guards: &Guards,
-    params: &[Value],
+    params: &Rc<[Value]>,
     context: &Context,
 ) -> Ran {
     let sight = Sight {

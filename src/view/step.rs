@@ -17,7 +17,7 @@ use super::reference::{Reference, Root};
 use crate::backend::{Answer, LookupError};
 use crate::context::Context;
 use crate::error::Code;
-use crate::guard::{Asking, Guards, Seats};
+use crate::guard::{Asking, Guards, Params, Seats};
 use crate::idl::{Schema, Type};
 use crate::timeline::{Fate, Source};
 use crate::value::{Record, Value};
@@ -28,7 +28,7 @@ pub(super) struct Sight<'a> {
     pub(super) schema: &'a Schema,
     pub(super) guards: &'a Guards,
     /// The method's parameters, in field order.
-    pub(super) params: &'a [Value],
+    pub(super) params: &'a Rc<[Value]>,
     pub(super) context: &'a Context,
 }
 
@@ -129,7 +129,13 @@ impl Step {
         })))
     }
 
-    fn bind(&self, sight: Sight<'_>, values: &Values, item: Option<&Value>) -> Vec<Value> {
+    fn bind(&self, sight: Sight<'_>, values: &Values, item: Option<&Value>) -> Params {
+        if let [Binding::To(reference)] = &self.bindings[..]
+            && let Root::Param(at) = reference.root
+            && reference.path.is_empty()
+        {
+            return Params::OfCall(Rc::clone(sight.params), at);
+        }
         let bind = |binding: &Binding| match binding {
             Binding::To(reference) => sight
                 .get(reference, values, item)
@@ -137,7 +143,7 @@ impl Step {
                 .unwrap_or_default(),
             Binding::Literal(value) => value.clone(),
         };
-        self.bindings.iter().map(bind).collect()
+        Params::Own(self.bindings.iter().map(bind).collect())
     }
 
     /// One answer of the elements' answers, in the elements' order: a list, or a map by element. An element

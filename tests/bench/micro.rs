@@ -97,7 +97,8 @@ async fn stages(program: Arc<Program>) -> Result<Vec<(&'static str, Duration)>, 
         return Err("parameters are a record".into());
     };
     let context = Context::new(Instant::now(), Instant::now() + Duration::from_hours(1));
-    let ran = run(plan, schema, &guards, &params.values, &context).await;
+    let params = params.values.into();
+    let ran = run(plan, schema, &guards, &params, &context).await;
     let merged = merge(plan, schema, &mut ran.outcomes.clone()).map_err(|err| err.detail)?;
     let reply = merged;
     let ty = plan_result(&program)?;
@@ -117,7 +118,7 @@ async fn stages(program: Arc<Program>) -> Result<Vec<(&'static str, Duration)>, 
         ("decode", time(async || decode()).await),
         (
             "run, with instant closures",
-            time(async || run(plan, schema, &guards, &params.values, &context).await).await,
+            time(async || run(plan, schema, &guards, &params, &context).await).await,
         ),
         // Merging empties the outcomes, so they are copied for each; the copy is not its share.
         ("merge", merging.saturating_sub(copy)),

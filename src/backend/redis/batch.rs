@@ -1,5 +1,7 @@
 //! Several lookups as one pipeline, each different command once.
 
+use std::num::NonZeroU32;
+
 use super::command::Command;
 use super::resp::Reply;
 use crate::backend::{Answer, Asked, LookupError};
@@ -12,10 +14,15 @@ pub(super) struct Batch {
     packed: Vec<u8>,
     /// Where each ends in `packed`, in order.
     ends: Vec<usize>,
-    /// A command's place, one more than it, near where its hash says; 0 where there is none. Twice as long at least as
-    /// there are commands, and a power of two. Commands are compared as they are, so that nothing hangs on the
-    /// hash being a good one.
-    known: Vec<u32>,
+    /// A command's hash and its place, near where the hash says. Twice as long at least as there are commands, and
+    /// a power of two. Commands of one hash are compared as they are, so that nothing hangs on its being a good one.
+    known: Vec<Option<Known>>,
+}
+
+#[derive(Clone, Copy)]
+struct Known {
+    hash: u32,
+    place: NonZeroU32,
 }
 
 /// Where a lookup's reply will stand; `None` when there is nothing to ask, as for an `mget` of no keys.
@@ -24,7 +31,7 @@ pub(super) type Place = Result<Option<usize>, LookupError>;
 impl Batch {
     /// Makes room to know so many lookups' commands again. To be called first.
     pub(super) fn expect(&mut self, lookups: usize) {
-        self.known.resize((2 * lookups).next_power_of_two(), 0);
+        self.known.resize((2 * lookups).next_power_of_two(), None);
     }
 
     /// Adds the command of one lookup, unless it is there already.
@@ -35,20 +42,22 @@ impl Batch {
             self.packed.truncate(start);
             return added.map(|_nothing| None);
         }
-        let command = &self.packed[start..];
+        let hash = hash(&self.packed[start..]);
         let mask = self.known.len() - 1;
-        let mut near = hash(command) & mask;
-        while let Some(at) = (self.known[near] as usize).checked_sub(1) {
-            if self.command(at) == command {
+        let mut near = hash as usize & mask;
+        while let Some(known) = self.known[near] {
+            let at = known.place.get() as usize - 1;
+            if known.hash == hash && self.command(at) == &self.packed[start..] {
                 self.packed.truncate(start);
                 return Ok(Some(at));
             }
             near = (near + 1) & mask;
         }
         self.ends.push(self.packed.len());
-        let place = self.ends.len();
-        self.known[near] = u32::try_from(place).unwrap_or_default();
-        Ok(Some(place - 1))
+        let at = self.ends.len() - 1;
+        let place = u32::try_from(at + 1).ok().and_then(NonZeroU32::new);
+        self.known[near] = place.map(|place| Known { hash, place });
+        Ok(Some(at))
     }
 
     fn command(&self, at: usize) -> &[u8] {
@@ -74,24 +83,27 @@ impl Batch {
 /// Bytes of room that a batch leaves to the next.
 const ROOM_KEPT: usize = 64 * 1024;
 
-/// FNV-1a over words of eight bytes: quick, and only ever compared within one batch.
-#[expect(
-    clippy::cast_possible_truncation,
-    reason = "some of its bits are enough"
-)]
-fn hash(bytes: &[u8]) -> usize {
-    const PRIME: u64 = 0x0000_0100_0000_01b3;
+/// Multiplies in one word of eight bytes after the other: quick, and only ever compared within one batch.
+fn hash(bytes: &[u8]) -> u32 {
+    // The golden ratio's: its product's upper bits hang on every bit.
+    const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
+    let mix = |hash: u64, word: u64| {
+        let product = (hash ^ word).wrapping_mul(FACTOR);
+        product ^ (product >> 32)
+    };
     let mut chunks = bytes.chunks_exact(8);
-    let mut hash = 0xcbf2_9ce4_8422_2325_u64 ^ bytes.len() as u64;
+    let mut hash = bytes.len() as u64;
     for chunk in &mut chunks {
-        let word = u64::from_le_bytes(chunk.try_into().unwrap_or_default());
-        hash = (hash ^ word).wrapping_mul(PRIME).rotate_left(23);
+        hash = mix(
+            hash,
+            u64::from_le_bytes(chunk.try_into().unwrap_or_default()),
+        );
     }
-    for &byte in chunks.remainder() {
-        hash = (hash ^ u64::from(byte)).wrapping_mul(PRIME);
-    }
-    // The low bits of a product hang on low bits only.
-    (hash >> 32) as usize
+    let mut last = [0; 8];
+    let rest = chunks.remainder();
+    last[..rest.len()].copy_from_slice(rest);
+    let [a, b, c, d, ..] = mix(hash, u64::from_le_bytes(last)).to_le_bytes();
+    u32::from_le_bytes([a, b, c, d])
 }
 
 /// Each lookup's answer from the replies to a pipeline.

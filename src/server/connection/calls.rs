@@ -65,13 +65,12 @@ impl Calls {
 
     /// Takes the call whose reply is next, if it has ended.
     pub(super) fn pop_ended(&mut self) -> Option<Ended> {
-        let next = self.0.pop_front()?;
-        match next.state {
+        if !matches!(self.0.front()?.state, PendingState::Done(_)) {
+            return None;
+        }
+        match self.0.pop_front()?.state {
             PendingState::Done(ended) => Some(ended),
-            PendingState::Running(_) => {
-                self.0.push_front(next);
-                None
-            }
+            PendingState::Running(_) => None,
         }
     }
 

@@ -5,6 +5,7 @@
 //! drains, nothing more is read, and the connection ends with the reply to its last call.
 
 use std::io;
+use std::pin::pin;
 use std::rc::Rc;
 
 use bytes::BytesMut;
@@ -22,6 +23,7 @@ use crate::thrift::{Framer, Limits};
 /// How much is read at a time: little while nothing is begun, since most calls are short and many connections
 /// wait for one; more once a message shows that it is longer.
 const READ_BYTES_FIRST: usize = 4 * 1024;
+const READ_BYTES_LEAST: usize = 1024;
 const READ_BYTES: usize = 16 * 1024;
 /// Replies that may gather before they are written; with more, no further call of the connection is taken.
 const WRITE_BYTES: usize = 256 * 1024;
@@ -76,6 +78,7 @@ impl Exchange {
     {
         let mut timer = Box::pin(sleep_until(self.clock.looks_again()));
         let mut draining = shutdown.is_cancelled();
+        let mut drains = pin!(shutdown.cancelled());
         loop {
             // Answers make room for further calls, some of which have their answer at once.
             self.admit()?;
@@ -91,11 +94,9 @@ impl Exchange {
                 });
             }
             let reads = !self.hung_up && !draining && self.has_room();
-            self.input.reserve(match (reads, self.input.is_empty()) {
-                (false, _) => 0,
-                (true, true) => READ_BYTES_FIRST,
-                (true, false) => READ_BYTES,
-            });
+            if reads {
+                self.make_room();
+            }
             let answerable = self.output.len() < WRITE_BYTES;
             // Each arm only ever finishes its own; a client that takes no replies stops neither its calls nor,
             // with them, anybody else's.
@@ -106,9 +107,19 @@ impl Exchange {
                 }
                 () = self.calls.progress(answerable), if !self.calls.is_empty() => {}
                 read = reader.read_buf(&mut self.input), if reads => self.heard(read?),
-                () = shutdown.cancelled(), if !draining => draining = true,
+                () = drains.as_mut(), if !draining => draining = true,
                 () = timer.as_mut() => self.clock.check(timer.as_mut(), self.doing())?,
             }
+        }
+    }
+
+    /// Room for what is read next. What the messages before have left of their buffer is used up first, unless
+    /// it would make reads small.
+    fn make_room(&mut self) {
+        if !self.input.is_empty() {
+            self.input.reserve(READ_BYTES);
+        } else if self.input.capacity() < READ_BYTES_LEAST {
+            self.input.reserve(READ_BYTES_FIRST);
         }
     }
 

@@ -96,7 +96,8 @@ async fn play(page: &Page, program: &Arc<Program>, mode: Mode) -> Story {
         panic!("{}: parameters are a JSON object", page.name);
     };
     let context = context(call, plan.deadline, mode);
-    let mut ran = run(plan, schema, &guards, &params.values, &context).await;
+    let params = params.values.into();
+    let mut ran = run(plan, schema, &guards, &params, &context).await;
 
     assert_eq!(
         ran.timeline.tracks.len(),

@@ -5,11 +5,17 @@
 //! lengths are believed only as far as bytes come: nothing is allocated from them. Source of the format:
 //! redis.io, "RESP protocol description".
 
+mod pack;
+
 use bytes::{Buf as _, Bytes, BytesMut};
+
+pub(super) use pack::{put_argument, put_command, put_head, put_written};
 
 /// Strings longer than this keep the buffer that they were read into; shorter ones are copied out of it, so
 /// that the buffer can be used again and a small value never holds a large one.
 const COPIED_MAX: usize = 4 * 1024;
+/// How many digits their lengths have.
+const DIGITS_SHORT: usize = 4;
 /// The longest string: Redis itself allows no longer one.
 const STRING_BYTES_MAX: usize = 512 * 1024 * 1024;
 /// The longest line: a number, an error or a status.
@@ -71,6 +77,12 @@ enum As {
 impl Parser {
     /// The next reply of `input`, whose bytes are taken; `None` when it is not whole yet.
     pub(super) fn next(&mut self, input: &mut BytesMut) -> Result<Option<Reply>, BadReply> {
+        if self.open.is_empty()
+            && let Some(string) = short_string(input)
+        {
+            self.searched = 0;
+            return Ok(Some(Reply::String(string)));
+        }
         while let Some(token) = self.token(input)? {
             let mut whole = match token {
                 Token::Value(reply) => Some(reply),
@@ -201,6 +213,28 @@ fn open(
     })))
 }
 
+/// The most common of all replies, a short string that is whole, found in one look; everything else is `None` here.
+#[inline]
+fn short_string(input: &mut BytesMut) -> Option<Bytes> {
+    let mut length = 0;
+    for at in 1..=DIGITS_SHORT + 1 {
+        match *input.get(at)? {
+            digit @ b'0'..=b'9' => length = 10 * length + usize::from(digit - b'0'),
+            b'\r' if at > 1 && input[0] == b'$' && length <= COPIED_MAX => {
+                let (start, end) = (at + 2, at + 2 + length);
+                if input.get(end..end + 2)? != b"\r\n" || input[at + 1] != b'\n' {
+                    return None;
+                }
+                let string = Bytes::copy_from_slice(&input[start..end]);
+                input.advance(end + 2);
+                return Some(string);
+            }
+            _ => return None,
+        }
+    }
+    None
+}
+
 /// A string whose length stands in the line that ends at `end`. The line stays until the string is whole.
 fn string(
     input: &mut BytesMut,
@@ -268,75 +302,6 @@ fn number(digits: &[u8]) -> Option<i64> {
     } else {
         sum.checked_neg()
     }
-}
-
-/// Appends the head of a command of so many arguments, its name included.
-pub(super) fn put_head(out: &mut Vec<u8>, arguments: usize) {
-    put_length(out, b'*', arguments);
-}
-
-/// Appends one argument.
-pub(super) fn put_argument(out: &mut Vec<u8>, argument: &[u8]) {
-    put_length(out, b'$', argument.len());
-    out.extend_from_slice(argument);
-    out.extend_from_slice(b"\r\n");
-}
-
-/// Appends one argument that `write` appends, whose length is only known then. After an error `out` may hold
-/// a part of it.
-pub(super) fn put_written<E>(
-    out: &mut Vec<u8>,
-    write: impl FnOnce(&mut Vec<u8>) -> Result<(), E>,
-) -> Result<(), E> {
-    // Room for a length of two digits, as that of nearly every key.
-    const ROOM: usize = 5;
-    let start = out.len();
-    out.extend_from_slice(b"$00\r\n");
-    write(out)?;
-    let length = out.len() - start - ROOM;
-    if let (10..=99, Ok(length)) = (length, u8::try_from(length)) {
-        out[start + 1] = b'0' + length / 10;
-        out[start + 2] = b'0' + length % 10;
-    } else {
-        let (line, from) = length_line(b'$', length);
-        out.splice(start..start + ROOM, line[from..].iter().copied());
-    }
-    out.extend_from_slice(b"\r\n");
-    Ok(())
-}
-
-/// Appends a whole command.
-pub(super) fn put_command(out: &mut Vec<u8>, words: &[&[u8]]) {
-    put_head(out, words.len());
-    for word in words {
-        put_argument(out, word);
-    }
-}
-
-fn put_length(out: &mut Vec<u8>, kind: u8, length: usize) {
-    let (line, from) = length_line(kind, length);
-    out.extend_from_slice(&line[from..]);
-}
-
-/// Twenty digits at most, the kind before them and the line's end after.
-const LINE_BYTES: usize = 23;
-
-/// The line that says a length or a count, and where in the array it begins.
-fn length_line(kind: u8, length: usize) -> ([u8; LINE_BYTES], usize) {
-    let mut line = [0; LINE_BYTES];
-    let mut at = LINE_BYTES - 2;
-    line[at..].copy_from_slice(b"\r\n");
-    let mut rest = length;
-    loop {
-        at -= 1;
-        line[at] = b'0' + u8::try_from(rest % 10).unwrap_or_default();
-        rest /= 10;
-        if rest == 0 {
-            break;
-        }
-    }
-    line[at - 1] = kind;
-    (line, at - 1)
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! Replies of every type however they arrive, and bytes that are none.
 
+use super::pack::put_length;
 use super::*;
 
 fn all(bytes: &[u8], step: usize) -> Result<Vec<Reply>, BadReply> {

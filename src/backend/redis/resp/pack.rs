@@ -1,0 +1,70 @@
+//! Commands as bytes: an array of strings, each after its length.
+
+/// Appends the head of a command of so many arguments, its name included.
+pub(in crate::backend::redis) fn put_head(out: &mut Vec<u8>, arguments: usize) {
+    put_length(out, b'*', arguments);
+}
+
+/// Appends one argument.
+pub(in crate::backend::redis) fn put_argument(out: &mut Vec<u8>, argument: &[u8]) {
+    put_length(out, b'$', argument.len());
+    out.extend_from_slice(argument);
+    out.extend_from_slice(b"\r\n");
+}
+
+/// Appends one argument that `write` appends, whose length is only known then. After an error `out` may hold
+/// a part of it.
+pub(in crate::backend::redis) fn put_written<E>(
+    out: &mut Vec<u8>,
+    write: impl FnOnce(&mut Vec<u8>) -> Result<(), E>,
+) -> Result<(), E> {
+    // Room for a length of two digits, as that of nearly every key.
+    const ROOM: usize = 5;
+    let start = out.len();
+    out.extend_from_slice(b"$00\r\n");
+    write(out)?;
+    let length = out.len() - start - ROOM;
+    if let (10..=99, Ok(length)) = (length, u8::try_from(length)) {
+        out[start + 1] = b'0' + length / 10;
+        out[start + 2] = b'0' + length % 10;
+    } else {
+        let (line, from) = length_line(b'$', length);
+        out.splice(start..start + ROOM, line[from..].iter().copied());
+    }
+    out.extend_from_slice(b"\r\n");
+    Ok(())
+}
+
+/// Appends a whole command.
+pub(in crate::backend::redis) fn put_command(out: &mut Vec<u8>, words: &[&[u8]]) {
+    put_head(out, words.len());
+    for word in words {
+        put_argument(out, word);
+    }
+}
+
+pub(super) fn put_length(out: &mut Vec<u8>, kind: u8, length: usize) {
+    let (line, from) = length_line(kind, length);
+    out.extend_from_slice(&line[from..]);
+}
+
+/// Twenty digits at most, the kind before them and the line's end after.
+const LINE_BYTES: usize = 23;
+
+/// The line that says a length or a count, and where in the array it begins.
+fn length_line(kind: u8, length: usize) -> ([u8; LINE_BYTES], usize) {
+    let mut line = [0; LINE_BYTES];
+    let mut at = LINE_BYTES - 2;
+    line[at..].copy_from_slice(b"\r\n");
+    let mut rest = length;
+    loop {
+        at -= 1;
+        line[at] = b'0' + u8::try_from(rest % 10).unwrap_or_default();
+        rest /= 10;
+        if rest == 0 {
+            break;
+        }
+    }
+    line[at - 1] = kind;
+    (line, at - 1)
+}

@@ -60,7 +60,7 @@ impl Context {
     /// A context with nothing from the caller.
     pub fn new(arrived: Instant, deadline: Instant) -> Self {
         Context {
-            request_id: Arc::from(""),
+            request_id: Arc::default(),
             traceparent: None,
             tracestate: None,
             arrived,

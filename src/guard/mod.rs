@@ -219,10 +219,10 @@ pub enum Asking<'a> {
 }
 
 impl Asking<'_> {
-    /// The answer if it is there.
+    /// The answer if it is there. Who asks for several [watches](Seats::watch) the seats of those that are batched.
     pub fn poll_answer(&mut self, cx: &mut TaskContext<'_>) -> Poll<Result<Answer, LookupError>> {
         match self {
-            Asking::Batched(seat) => seat.poll_answer(cx),
+            Asking::Batched(seat) => seat.take_answer().map_or(Poll::Pending, Poll::Ready),
             Asking::Alone(asking) => asking.as_mut().poll(cx),
         }
     }

@@ -55,6 +55,15 @@ impl Seats {
         })
     }
 
+    /// Wakes the task of `cx` when an answer comes to any of them.
+    pub fn watch(&self, cx: &Context<'_>) {
+        let waker = match self.waker.take() {
+            Some(waker) if waker.will_wake(cx.waker()) => waker,
+            _ => cx.waker().clone(),
+        };
+        self.waker.set(Some(waker));
+    }
+
     /// One more seat, of a lookup that waits until `deadline`.
     pub(super) fn take(self: &Rc<Self>, deadline: Instant) -> (Seat, Place) {
         let mut seats = self.seats.borrow_mut();
@@ -74,26 +83,16 @@ impl Seats {
 }
 
 impl Seat {
-    /// The answer if it is there; otherwise `cx` is woken when one comes to any seat of the set.
-    pub fn poll_answer(&self, cx: &mut Context<'_>) -> Poll<Result<Answer, LookupError>> {
+    /// The answer if it is there, once. Who wants to know when one comes [watches](Seats::watch) the set.
+    pub fn take_answer(&self) -> Option<Result<Answer, LookupError>> {
         let state = &mut self.seats.seats.borrow_mut()[self.at];
         if let State::Waiting | State::Sent = state {
-            self.wait(cx);
-            return Poll::Pending;
+            return None;
         }
         match std::mem::replace(state, State::Abandoned) {
-            State::Answered(answer) => Poll::Ready(answer),
-            // Asked again after its answer was taken: there will be no other.
-            _ => Poll::Pending,
+            State::Answered(answer) => Some(answer),
+            _ => None,
         }
-    }
-
-    fn wait(&self, cx: &Context<'_>) {
-        let waker = match self.seats.waker.take() {
-            Some(waker) if waker.will_wake(cx.waker()) => waker,
-            _ => cx.waker().clone(),
-        };
-        self.seats.waker.set(Some(waker));
     }
 
     /// Whether it never had its turn: another failing than a slow store.
@@ -102,16 +101,20 @@ impl Seat {
     }
 }
 
-/// As [`Seat::poll_answer`], for those whose deadline nobody else looks at while they have not had their turn.
+/// For those who wait for one seat, or for some among others, and whose deadline nobody else looks at while they have not had their turn.
 impl Future for Seat {
     type Output = Result<Answer, LookupError>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        match self.poll_answer(cx) {
-            Poll::Pending if self.is_waiting() && self.deadline <= Instant::now() => {
+        match self.take_answer() {
+            Some(answer) => Poll::Ready(answer),
+            None if self.is_waiting() && self.deadline <= Instant::now() => {
                 Poll::Ready(Err(no_turn()))
             }
-            polled => polled,
+            None => {
+                self.seats.watch(cx);
+                Poll::Pending
+            }
         }
     }
 }
@@ -178,9 +181,8 @@ mod tests {
         let [(a, to_a), (b, to_b), (c, to_c)] = [(); 3].map(|()| seats.take(deadline));
         let woken = Arc::new(Woken::default());
         let waker = Waker::from(Arc::clone(&woken));
-        let mut cx = Context::from_waker(&waker);
-        assert!(a.poll_answer(&mut cx).is_pending());
-        assert!(b.poll_answer(&mut cx).is_pending());
+        seats.watch(&Context::from_waker(&waker));
+        assert!(a.take_answer().is_none() && b.take_answer().is_none());
         drop(c);
         assert!(to_a.send() && to_b.send() && !to_c.send());
         assert!(!a.is_waiting());
@@ -188,12 +190,13 @@ mod tests {
         to_a.fill(Ok(Answer::new(Value::I64(1))));
         to_c.fill(Ok(Answer::new(Value::I64(3))));
         assert_eq!(woken.0.load(Ordering::Relaxed), 1);
-        let value = |seat: &Seat, cx: &mut Context<'_>| match seat.poll_answer(cx) {
-            Poll::Ready(Ok(answer)) => answer.value,
+        let value = |seat: &Seat| match seat.take_answer() {
+            Some(Ok(answer)) => answer.value,
             other => panic!("{other:?}"),
         };
-        assert_eq!(value(&a, &mut cx), Value::I64(1));
-        assert_eq!(value(&b, &mut cx), Value::I64(2));
+        assert_eq!(value(&a), Value::I64(1));
+        assert_eq!(value(&b), Value::I64(2));
+        assert!(a.take_answer().is_none(), "there is no other");
     }
 
     #[tokio::test(flavor = "local", start_paused = true)]

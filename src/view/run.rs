@@ -134,6 +134,16 @@ impl<'a> Running<'a> {
     fn advance(&mut self, at: usize, cx: &mut TaskContext<'_>) {
         if matches!(self.states[at], State::Waiting) && self.may_start(at) {
             self.start(at);
+            if matches!(
+                &self.states[at],
+                State::Asking {
+                    asking: Asking::Batched(_),
+                    ..
+                }
+            ) {
+                // It goes on its way after this turn.
+                return;
+            }
         }
         if let State::Asking { asking, span, .. } = &mut self.states[at] {
             let alone = matches!(asking, Asking::Alone(_));
@@ -299,7 +309,8 @@ impl<'a> Running<'a> {
         }
     }
 
-    /// Ready when the earliest deadline of what is on its way has passed; otherwise wakes the call then.
+    /// Ready when the earliest deadline of what is on its way has passed; otherwise wakes the call then, or when an answer
+    /// comes.
     fn wait(&mut self, cx: &TaskContext<'_>) -> Poll<()> {
         let asking = self.states.iter().filter_map(|state| match state {
             State::Asking { deadline, .. } => Some(*deadline),
@@ -309,6 +320,7 @@ impl<'a> Running<'a> {
         if earliest <= self.clock.now {
             return Poll::Ready(());
         }
+        self.seats.watch(cx);
         match &self.alarm {
             Some(alarm) => alarm.reset(earliest, cx),
             None => self.alarm = Some(self.sight.guards.deadlines().set(earliest, cx)),

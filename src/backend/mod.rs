@@ -191,6 +191,17 @@ pub struct LookupError {
     pub code: Code,
     /// For the log only: may name addresses, SQL and keys.
     pub detail: String,
+    /// The method's own exception, where a closure throws one.
+    pub thrown: Option<Box<Thrown>>,
+}
+
+/// An exception that the IDL declares, thrown by a closure.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Thrown {
+    /// Its type's name in the IDL, `Name` or `file.Name`.
+    pub exception: String,
+    /// Its fields: a record or a map by their names.
+    pub value: Value,
 }
 
 impl LookupError {
@@ -199,6 +210,20 @@ impl LookupError {
         LookupError {
             code,
             detail: detail.into(),
+            thrown: None,
+        }
+    }
+
+    /// An exception of the method, by the name of its type: where the lookup is required and the method declares
+    /// it, this is what the call throws. Anywhere else it is an error like any other, `lookup.threw`.
+    pub fn thrown(exception: &str, value: impl Into<Value>) -> Self {
+        let thrown = Thrown {
+            exception: exception.to_owned(),
+            value: value.into(),
+        };
+        LookupError {
+            thrown: Some(Box::new(thrown)),
+            ..LookupError::new(Code::LookupThrew, format!("threw `{exception}`"))
         }
     }
 }

@@ -45,7 +45,8 @@ impl LookupHealth {
         err: &LookupError,
     ) {
         let (code, detail) = (err.code, &*err.detail);
-        if code.fault() == Fault::Client || code == Code::LookupInjected {
+        let expected = code == Code::LookupInjected || err.thrown.is_some();
+        if code.fault() == Fault::Client || expected {
             debug!(%code, backend, lookup, detail, "lookup failed");
         } else if code == Code::LookupUnavailable {
             if health.is_none_or(BackendHealth::unavailable) {

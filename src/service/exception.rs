@@ -1,15 +1,17 @@
 //! Why a call has no reply, and how its client is told.
 //!
-//! A method's own exception is thrown when the configuration binds one to the code; a standard one when the
-//! method declares it; otherwise a `TApplicationException` whose message begins with the code. What a client
+//! A method's own exception is thrown when a closure says so or the configuration binds one to the code; a standard
+//! one when the method declares it; otherwise a `TApplicationException` whose message begins with the code. What a client
 //! reads never holds SQL, keys or addresses.
 
 use std::sync::Arc;
 
 use thrift::ApplicationErrorKind;
+use tracing::warn;
 
+use crate::backend::Thrown;
 use crate::error::Code;
-use crate::idl::{Schema, StructId};
+use crate::idl::{Schema, StructId, Type};
 use crate::thrift::WireError;
 use crate::timeline::Fate;
 use crate::value::Value;
@@ -28,6 +30,8 @@ pub(super) struct CallError {
     pub(super) about: Option<String>,
     /// What only the log may say.
     pub(super) detail: Option<String>,
+    /// The exception that a closure threw, by name.
+    pub(super) thrown: Option<Box<Thrown>>,
 }
 
 impl CallError {
@@ -38,6 +42,7 @@ impl CallError {
             lookup: None,
             about: None,
             detail: None,
+            thrown: None,
         }
     }
 
@@ -61,6 +66,7 @@ impl CallError {
             cause: failure.code,
             about: Some(format!("lookup `{name}`")),
             lookup: Some((name, failure.fate)),
+            thrown: failure.thrown.clone(),
             ..CallError::new(code)
         }
     }
@@ -94,6 +100,9 @@ impl CallError {
 
     /// The method's exception for it: field id, type and value. `None` when it declares none.
     pub(super) fn declared(&self, plan: &Plan, schema: &Schema) -> Option<(i16, StructId, Value)> {
+        if let Some(declared) = self.of_closure(plan, schema) {
+            return Some(declared);
+        }
         let bound = plan.throws.iter().find(|throw| match &throw.on {
             ThrowOn::Codes(codes) => {
                 codes.contains(&self.code) || self.cause.is_some_and(|cause| codes.contains(&cause))
@@ -107,6 +116,25 @@ impl CallError {
                 .find(|throw| throw.on == ThrowOn::Standard && Some(throw.of) == standard)
         })?;
         Some((throw.id, throw.of, self.value(schema, throw.of)?))
+    }
+
+    /// What a closure threw, if the method declares it and its fields fit.
+    fn of_closure(&self, plan: &Plan, schema: &Schema) -> Option<(i16, StructId, Value)> {
+        let thrown = self.thrown.as_ref()?;
+        let named = |of: StructId| {
+            let name = &*schema.get(of).name;
+            let bare = name.rsplit_once('.').map_or(name, |(_, bare)| bare);
+            [name, bare].contains(&&*thrown.exception)
+        };
+        let throw = plan.throws.iter().find(|throw| named(throw.of))?;
+        let value = thrown.value.clone();
+        match Conform::new(schema, false).value(value, &Type::Struct(throw.of)) {
+            Ok(value) => Some((throw.id, throw.of, value)),
+            Err(why) => {
+                warn!(code = %Code::MergeType, exception = thrown.exception, why, "exception does not fit");
+                None
+            }
+        }
     }
 
     fn standard(&self, schema: &Schema) -> Option<StructId> {
@@ -137,7 +165,7 @@ impl CallError {
             .filter_map(|(name, value)| Some((Value::from(name), value?)))
             .collect();
         Conform::new(schema, false)
-            .value(Value::Map(pairs), &crate::idl::Type::Struct(of))
+            .value(Value::Map(pairs), &Type::Struct(of))
             .ok()
     }
 }

@@ -1,5 +1,6 @@
 //! What a run leaves behind: one outcome per step, the timeline, and why the call fails if it does.
 
+use crate::backend::Thrown;
 use crate::error::Code;
 use crate::timeline::{Fate, Timeline};
 use crate::value::Value;
@@ -47,6 +48,8 @@ pub struct Failure {
     pub code: Option<Code>,
     /// The call's own deadline, not the lookup's timeout, ended it.
     pub out_of_time: bool,
+    /// The exception that it threw, when a closure threw one.
+    pub thrown: Option<Box<Thrown>>,
 }
 
 /// A plan that was run.

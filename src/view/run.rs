@@ -231,6 +231,11 @@ impl<'a> Running<'a> {
         };
         self.sight.guards.saw(step.lookup, Err(err));
         self.no_value(at, fate, Some(err.code));
+        if let (Some(_), Some(failure)) = (&err.thrown, &mut self.failure)
+            && failure.step == at
+        {
+            failure.thrown.clone_from(&err.thrown);
+        }
     }
 
     /// Lets the default stand in if there is one for this fate; otherwise the fate stands.
@@ -297,6 +302,7 @@ impl<'a> Running<'a> {
                 fate,
                 code,
                 out_of_time,
+                thrown: None,
             });
         }
     }

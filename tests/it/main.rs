@@ -27,6 +27,7 @@ mod prepared; // statements that are ready before they are asked
 mod tls; // TLS to real servers, with certificates that are right and wrong
 mod thrift; // Thrift services as stores: Apache's Python server, and another Tributary
 mod clients; // real Python clients against the real binary; scripts in tests/clients
+mod echo; // conformance: every client that there is, pipelined calls, a nonce in every value
 mod bench; // `tributary bench` against the real server and a scripted one
 mod docker; // the container image, built and run where an engine answers
 mod readme; // its tables, its example and its commands

@@ -25,7 +25,7 @@ pub(crate) use mysql::Mysql;
 pub(crate) use port::free_port;
 pub(crate) use postgres::Postgres;
 pub(crate) use process::{PATIENCE, Process, run, send_signal, wait_for_line};
-pub(crate) use python::{PYTHON, Stock, python, stubs};
+pub(crate) use python::{PYTHON, Stock, interpreter, python, stubs};
 pub(crate) use redis::Redis;
 pub(crate) use tls::{Authority, Identity, TlsClient, TlsWire};
 pub(crate) use tributary::Tributary;

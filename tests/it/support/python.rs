@@ -52,7 +52,7 @@ impl Stock {
 }
 
 /// The interpreter of the environment that `tests/run` makes: it has the clients' packages.
-fn interpreter() -> PathBuf {
+pub(crate) fn interpreter() -> PathBuf {
     let target = Path::new(env!("CARGO_TARGET_TMPDIR"))
         .parent()
         .expect("target/tmp has a parent");

@@ -1,0 +1,211 @@
+//! Runs each client in each shape that it has, over each kind of connection, and prints what came of it.
+//!
+//! The Python clients run in every run of the tests. `ECHO_CLIENTS` names others, with commas between them, or `all`;
+//! `tests/run --all-clients` installs what they need and runs all.
+
+use std::fmt::Write as _;
+use std::path::Path;
+use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+use crate::support::{interpreter, run};
+
+use super::clients::{CLIENTS, Client, ORDINARY};
+use super::server::{Echo, idl};
+
+/// Fewer calls than this are not all methods.
+const CALLS_MIN: usize = 100;
+
+/// One run of a client's program.
+struct Row {
+    place: &'static str,
+    transport: &'static str,
+    protocol: &'static str,
+    names: &'static str,
+}
+
+/// What came of a client: its rows, and what each that failed said.
+struct Ran {
+    client: &'static Client,
+    rows: Vec<(Row, Result<(), String>)>,
+}
+
+#[test]
+fn every_client_is_served_in_every_shape_that_it_has() {
+    let chosen = chosen();
+    let echo = Echo::start();
+    let next = AtomicUsize::new(0);
+    let work = || {
+        let mut ran = Vec::new();
+        while let Some(client) = chosen.get(next.fetch_add(1, Ordering::Relaxed)) {
+            ran.push(run_client(client, &echo));
+        }
+        ran
+    };
+    let workers = thread::available_parallelism().map_or(1, usize::from);
+    let mut all: Vec<Ran> = thread::scope(|scope| {
+        let workers: Vec<_> = (0..workers).map(|_| scope.spawn(work)).collect();
+        let ran = workers.into_iter().map(|worker| worker.join());
+        ran.flat_map(|ran| ran.expect("a worker's own panics are failures"))
+            .collect()
+    });
+    echo.stop();
+    let place = |ran: &Ran| {
+        CLIENTS
+            .iter()
+            .position(|client| client.name == ran.client.name)
+    };
+    all.sort_by_key(place);
+    println!("{}", table(&all));
+    let failures: Vec<String> = all.iter().flat_map(Ran::failures).collect();
+    let rows: usize = all.iter().map(|ran| ran.rows.len()).sum();
+    println!("{rows} rows, {} failed", failures.len());
+    assert!(failures.is_empty(), "{}", failures.join("\n\n"));
+}
+
+/// The clients to run.
+fn chosen() -> Vec<&'static Client> {
+    let Ok(names) = std::env::var("ECHO_CLIENTS") else {
+        return CLIENTS[..ORDINARY].iter().collect();
+    };
+    if names == "all" {
+        return CLIENTS.iter().collect();
+    }
+    let named = |name: &str| {
+        let found = CLIENTS.iter().find(|client| client.name == name);
+        found.unwrap_or_else(|| panic!("there is no client `{name}`"))
+    };
+    names.split(',').map(named).collect()
+}
+
+fn run_client(client: &'static Client, echo: &Echo) -> Ran {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let mut make = Command::new(idl(client.folder).join("make"));
+    make.arg(folder.path()).env("ECHO_PYTHON", interpreter());
+    run(&mut make, "what `tests/run --all-clients` installs");
+    let rows = rows(client).into_iter().map(|row| {
+        let ended = row.run(client, folder.path(), echo);
+        let word = if ended.is_ok() { "works" } else { "FAILED" };
+        println!("{}: {} {word}", client.name, row.describe());
+        (row, ended)
+    });
+    Ran {
+        client,
+        rows: rows.collect(),
+    }
+}
+
+/// Each shape on a port, with bare names and with the service's before them; elsewhere one shape of each transport.
+fn rows(client: &Client) -> Vec<Row> {
+    let mut rows = Vec::new();
+    for (transport, protocols) in client.ways {
+        for (at, protocol) in protocols.iter().enumerate() {
+            let mut row = |place, names| {
+                rows.push(Row {
+                    place,
+                    transport,
+                    protocol,
+                    names,
+                });
+            };
+            row("tcp", "bare");
+            if client.multiplexed {
+                row("tcp", "multiplexed");
+            }
+            if at == 0 {
+                client.places.iter().for_each(|place| row(place, "bare"));
+            }
+        }
+    }
+    rows
+}
+
+impl Row {
+    fn describe(&self) -> String {
+        let Row {
+            place,
+            transport,
+            protocol,
+            names,
+        } = self;
+        format!("{transport} {protocol}, {names} names, {place}")
+    }
+
+    fn run(&self, client: &Client, made: &Path, echo: &Echo) -> Result<(), String> {
+        let mut command = Command::new(made.join("client"));
+        command
+            .arg(echo.place(self.place))
+            .arg(self.transport)
+            .arg(format!("{}{}", self.protocol, client.suffix))
+            .arg(self.names)
+            .env("ECHO_PYTHON", interpreter())
+            .env("ECHO_CA", echo.authority());
+        let output = command
+            .output()
+            .map_err(|err| format!("it does not start: {err}"))?;
+        let said = String::from_utf8_lossy(&output.stdout);
+        // "123 calls"
+        let calls = said.trim().strip_suffix(" calls");
+        let calls = calls.and_then(|calls| calls.parse::<usize>().ok());
+        if output.status.success() && calls.is_some_and(|calls| calls >= CALLS_MIN) {
+            return Ok(());
+        }
+        let complaint = String::from_utf8_lossy(&output.stderr);
+        Err(format!("{}: {said}{complaint}", output.status))
+    }
+}
+
+impl Ran {
+    fn failures(&self) -> Vec<String> {
+        let failed = self.rows.iter().filter_map(|(row, ended)| {
+            let words = ended.as_ref().err()?;
+            Some(format!("{}: {}: {words}", self.client.name, row.describe()))
+        });
+        failed.collect()
+    }
+
+    /// What came of the rows that `belongs` takes, in a word.
+    fn cell(&self, belongs: impl Fn(&Row) -> bool) -> &'static str {
+        let mut ended = self.rows.iter().filter(|(row, _)| belongs(row)).peekable();
+        if ended.peek().is_none() {
+            return "–";
+        }
+        if ended.all(|(_, ended)| ended.is_ok()) {
+            "works"
+        } else {
+            "FAILED"
+        }
+    }
+}
+
+/// As README shows it: what works, and what a client does not have.
+fn table(all: &[Ran]) -> String {
+    let mut table = String::from(HEAD);
+    for ran in all {
+        let shape = |transport, protocol| {
+            ran.cell(|row| (row.transport, row.protocol) == (transport, protocol))
+        };
+        let cells = [
+            shape("framed", "binary"),
+            shape("framed", "old-binary"),
+            shape("framed", "compact"),
+            shape("unframed", "binary"),
+            shape("unframed", "old-binary"),
+            shape("unframed", "compact"),
+            shape("header", "binary"),
+            shape("header", "compact"),
+            ran.cell(|row| row.names == "multiplexed"),
+            ran.cell(|row| row.place == "unix"),
+            ran.cell(|row| row.place == "tls"),
+        ];
+        let line = format!("| {} | {} |", ran.client.title, cells.join(" | "));
+        writeln!(table, "{line}").expect("a string takes all");
+    }
+    table
+}
+
+const HEAD: &str = "\
+| client | framed binary | framed old binary | framed compact | unframed binary | unframed old binary | unframed compact | THeader binary | THeader compact | multiplexed | Unix socket | TLS |
+|---|---|---|---|---|---|---|---|---|---|---|---|
+";

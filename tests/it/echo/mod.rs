@@ -6,3 +6,4 @@
 mod server; // the service, made of closures
 mod clients; // which clients there are, what each can speak, how it is built
 mod matrix; // runs each client in each shape and prints the table
+mod nonces; // a nonce in every value, many calls at once

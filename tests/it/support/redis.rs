@@ -67,15 +67,24 @@ impl Redis {
 
     /// How often a command was run since its counters were last reset.
     pub(crate) fn asked(&self, command: &str) -> u64 {
+        self.info("commandstats", &format!("cmdstat_{command}:calls="))
+    }
+
+    /// How often it has read from a socket.
+    pub(crate) fn reads(&self) -> u64 {
+        self.info("stats", "total_reads_processed:")
+    }
+
+    /// The number after `prefix` in a section of what it says of itself; 0 if it does not say that.
+    fn info(&self, section: &str, prefix: &str) -> u64 {
         let mut wire = Wire::connect(self.addr);
-        wire.send(b"info commandstats\r\n");
+        wire.send(format!("info {section}\r\n").as_bytes());
         let length = wire.read_line();
         let length = length.trim_start_matches('$').parse().expect("a length");
         let stats = String::from_utf8(wire.read(length)).expect("text");
-        let prefix = format!("cmdstat_{command}:calls=");
-        let calls = stats
+        let said = stats
             .lines()
-            .find_map(|line| line.strip_prefix(&*prefix)?.split(',').next());
-        calls.map_or(0, |calls| calls.parse().expect("a number"))
+            .find_map(|line| line.strip_prefix(prefix)?.split(',').next());
+        said.map_or(0, |number| number.parse().expect("a number"))
     }
 }

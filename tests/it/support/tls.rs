@@ -111,6 +111,11 @@ impl TlsClient {
         TlsClient(Arc::new(config))
     }
 
+    /// For a connection of another kind.
+    pub(crate) fn config(&self) -> Arc<ClientConfig> {
+        Arc::clone(&self.0)
+    }
+
     /// Connects to the host `server.test`; what fails in the handshake shows when something is read.
     pub(crate) fn connect(&self, addr: SocketAddr) -> TlsWire {
         let stream = TcpStream::connect(addr).unwrap_or_else(|err| panic!("{addr}: {err}"));

@@ -43,7 +43,7 @@ const fn ways(
 pub(super) const ORDINARY: usize = 5;
 
 /// All clients.
-pub(super) const CLIENTS: [Client; 8] = [
+pub(super) const CLIENTS: [Client; 13] = [
     Client {
         name: "python",
         title: "Python, Apache's 0.25",
@@ -114,6 +114,51 @@ pub(super) const CLIENTS: [Client; 8] = [
         ways: ways(ALL, ALL, NONE),
         multiplexed: true,
         places: &["tls"],
+        suffix: "",
+    },
+    Client {
+        name: "ruby",
+        title: "Ruby, Apache's 0.14",
+        folder: "ruby",
+        ways: ways(ALL, ALL, NONE),
+        multiplexed: true,
+        places: &["unix", "tls"],
+        suffix: "",
+    },
+    Client {
+        name: "ruby-c",
+        title: "Ruby, Apache's 0.14, accelerated",
+        folder: "ruby",
+        ways: ways(BINARY, BINARY, NONE),
+        multiplexed: true,
+        places: &["unix", "tls"],
+        suffix: "-c",
+    },
+    Client {
+        name: "php",
+        title: "PHP, Apache's 0.17",
+        folder: "php",
+        ways: ways(ALL, ALL, NONE),
+        multiplexed: true,
+        places: &[],
+        suffix: "",
+    },
+    Client {
+        name: "php-c",
+        title: "PHP, Apache's 0.17, accelerated",
+        folder: "php",
+        ways: ways(BINARY, BINARY, NONE),
+        multiplexed: true,
+        places: &[],
+        suffix: "-c",
+    },
+    Client {
+        name: "perl",
+        title: "Perl, Apache's 0.17",
+        folder: "perl",
+        ways: ways(BINARY, BINARY, NONE),
+        multiplexed: true,
+        places: &["unix", "tls"],
         suffix: "",
     },
 ];

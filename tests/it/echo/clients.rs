@@ -43,7 +43,7 @@ const fn ways(
 pub(super) const ORDINARY: usize = 5;
 
 /// All clients.
-pub(super) const CLIENTS: [Client; 13] = [
+pub(super) const CLIENTS: [Client; 14] = [
     Client {
         name: "python",
         title: "Python, Apache's 0.25",
@@ -94,6 +94,15 @@ pub(super) const CLIENTS: [Client; 13] = [
         title: "C++, Apache's 0.17",
         folder: "cpp",
         ways: ways(ALL, ALL, NEW),
+        multiplexed: true,
+        places: &["unix", "tls"],
+        suffix: "",
+    },
+    Client {
+        name: "c",
+        title: "C over GLib, Apache's 0.17",
+        folder: "c",
+        ways: ways(NEW, NEW, NONE),
         multiplexed: true,
         places: &["unix", "tls"],
         suffix: "",

@@ -115,7 +115,7 @@ async fn read(
         let said = with_outgoing(&call, schema, |outgoing| {
             outgoing.read(call.protocol, &message, &limits)
         });
-        check(&call, said)?;
+        check(&call, &said)?;
         sent.answered += 1;
     }
     Ok((sent, buffer))
@@ -134,8 +134,8 @@ async fn receive(
 }
 
 /// The codec's own look at names and sequence ids comes first; then the values.
-fn check(call: &Call, said: Result<Said, ReplyError>) -> Result<(), String> {
-    let right = match (call.expected(), &said) {
+fn check(call: &Call, said: &Result<Said, ReplyError>) -> Result<(), String> {
+    let right = match (call.expected(), said) {
         (Expected::Returned(expected), Ok(Said::Returned(got)))
         | (Expected::Threw(expected), Ok(Said::Threw { value: got, .. })) => equal(&expected, got),
         (Expected::Unknown, Err(ReplyError::Application { kind, in_step, .. })) => {

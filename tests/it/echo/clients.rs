@@ -43,7 +43,7 @@ const fn ways(
 pub(super) const ORDINARY: usize = 5;
 
 /// All clients.
-pub(super) const CLIENTS: [Client; 14] = [
+pub(super) const CLIENTS: [Client; 15] = [
     Client {
         name: "python",
         title: "Python, Apache's 0.25",
@@ -112,6 +112,15 @@ pub(super) const CLIENTS: [Client; 14] = [
         title: "Go, Apache's 0.17",
         folder: "go",
         ways: ways(ALL, ALL, NEW),
+        multiplexed: true,
+        places: &["unix", "tls"],
+        suffix: "",
+    },
+    Client {
+        name: "rust",
+        title: "Rust, Apache's 0.25",
+        folder: "rust",
+        ways: ways(ALL, ALL, NONE),
         multiplexed: true,
         places: &["unix", "tls"],
         suffix: "",

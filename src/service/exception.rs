@@ -118,7 +118,7 @@ impl CallError {
         Some((throw.id, throw.of, self.value(schema, throw.of)?))
     }
 
-    /// What a closure threw, if the method declares it and its fields fit.
+    /// What a closure threw, if the method declares it and its fields fit; otherwise the log says why not.
     fn of_closure(&self, plan: &Plan, schema: &Schema) -> Option<(i16, StructId, Value)> {
         let thrown = self.thrown.as_ref()?;
         let named = |of: StructId| {
@@ -126,15 +126,20 @@ impl CallError {
             let bare = name.rsplit_once('.').map_or(name, |(_, bare)| bare);
             [name, bare].contains(&&*thrown.exception)
         };
-        let throw = plan.throws.iter().find(|throw| named(throw.of))?;
-        let value = thrown.value.clone();
-        match Conform::new(schema, false).value(value, &Type::Struct(throw.of)) {
-            Ok(value) => Some((throw.id, throw.of, value)),
-            Err(why) => {
-                warn!(code = %Code::MergeType, exception = thrown.exception, why, "exception does not fit");
-                None
-            }
-        }
+        let conform =
+            |of| Conform::new(schema, false).value(thrown.value.clone(), &Type::Struct(of));
+        let found = plan.throws.iter().find(|throw| named(throw.of));
+        let declared = match found.map(|throw| (throw, conform(throw.of))) {
+            Some((throw, Ok(value))) => Ok((throw.id, throw.of, value)),
+            Some((_, Err(why))) => Err(why),
+            None => Err("the method does not declare it".to_owned()),
+        };
+        let (method, exception) = (&*plan.method, &*thrown.exception);
+        declared
+            .inspect_err(|why| {
+                warn!(code = %Code::LookupThrew, method, exception, why, "exception can't be thrown");
+            })
+            .ok()
     }
 
     fn standard(&self, schema: &Schema) -> Option<StructId> {

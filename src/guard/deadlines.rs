@@ -7,6 +7,7 @@
 //! table is read a thousand times a second at most.
 
 use std::cell::{Cell, RefCell};
+use std::convert::Infallible;
 use std::future::poll_fn;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker, ready};
@@ -18,7 +19,7 @@ use tokio_util::task::AbortOnDropHandle;
 /// The deadlines of one loop.
 pub struct Deadlines {
     table: Rc<Table>,
-    _keeper: AbortOnDropHandle<()>,
+    _keeper: AbortOnDropHandle<Infallible>,
 }
 
 #[derive(Default)]
@@ -106,7 +107,7 @@ impl Table {
     }
 }
 
-async fn keep(table: Rc<Table>) {
+async fn keep(table: Rc<Table>) -> Infallible {
     let mut timer = Box::pin(sleep_until(Instant::now()));
     poll_fn(|cx| {
         loop {

@@ -103,7 +103,7 @@ impl<'a> Running<'a> {
             seats: Seats::with_room(steps),
             outcomes: (0..steps).map(|_| Outcome::open()).collect(),
             tracks: vec![track; steps],
-            values: plan.referred.then(|| vec![None; steps]).unwrap_or_default(),
+            values: vec![None; if plan.referred { steps } else { 0 }],
             open: steps,
             failure: None,
             alarm: None,

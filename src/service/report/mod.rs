@@ -120,7 +120,7 @@ impl Appendix for Report<'_> {
         match self.protocol {
             Protocol::Compact => {
                 writing.report(&mut CompactOutput::new(out), |out, at| {
-                    writing.lookup(out, at)
+                    writing.lookup(out, at);
                 });
             }
             Protocol::Binary | Protocol::BinaryOld => {

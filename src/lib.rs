@@ -12,7 +12,7 @@
 //! 7. [`service`] encodes the reply or the exception, and [`server`] writes it in the order of the calls.
 //!
 //! What happens is counted in [`metrics`], which [`admin`] shows to operators on a port and a thread of its own.
-//! [`config`] makes the plans at start; [`cli`] is the command line. The words are defined in README.
+//! [`config`] makes the plans at start, [`explain`] puts them into words; [`cli`] is the command line. The words are defined in README.
 //!
 //! # As a library
 //!
@@ -70,6 +70,7 @@ pub mod view;
 pub mod guard;
 pub mod backend;
 pub mod config;
+pub mod explain;
 pub mod timeline;
 pub mod metrics;
 pub mod admin;

@@ -5,8 +5,9 @@ use serde_json::json;
 
 use super::connect::on_loop;
 use super::exit::{ExitStatus, Failure, Reason};
-use super::output::{Output, count};
+use super::output::Output;
 use crate::config::{self, Examined, Problem, Program, Source};
+use crate::explain::size;
 use crate::view::Plan;
 
 /// Where the configuration is.
@@ -116,16 +117,6 @@ pub(super) fn plans(program: &Program) -> impl Iterator<Item = &Plan> {
 /// `getDeparture: 8 lookups in 2 stages, deadline 800ms`
 fn summary(plan: &Plan) -> String {
     format!("{}: {}", plan.method, size(plan))
-}
-
-/// `8 lookups in 2 stages, deadline 800ms`
-pub(super) fn size(plan: &Plan) -> String {
-    format!(
-        "{} in {}, deadline {}",
-        count(plan.steps.len(), "lookup"),
-        count(plan.stages().len(), "stage"),
-        humantime::format_duration(plan.deadline)
-    )
 }
 
 fn to_json(examined: &Examined) -> serde_json::Value {

@@ -124,6 +124,6 @@ fn usage(err: &clap::Error, out: &mut Output) -> ExitStatus {
 }
 
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 #[cfg(test)]
 mod tests;

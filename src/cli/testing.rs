@@ -7,7 +7,7 @@ use crate::idl::{self, Schema};
 
 /// The schema of an IDL that may include `tributary.thrift`.
 #[track_caller]
-pub(super) fn schema(text: &str) -> Schema {
+pub(crate) fn schema(text: &str) -> Schema {
     let folder = tempfile::tempdir().expect("a folder for the test");
     let path = folder.path().join("test.thrift");
     fs::write(&path, text).expect("the test's IDL is written");
@@ -19,7 +19,7 @@ pub(super) fn schema(text: &str) -> Schema {
 
 /// The program of a configuration whose `idl` is `test.thrift`.
 #[track_caller]
-pub(super) fn program(idl: &str, toml: &str) -> Program {
+pub(crate) fn program(idl: &str, toml: &str) -> Program {
     let folder = tempfile::tempdir().expect("a folder for the test");
     let path = folder.path().join("tributary.toml");
     fs::write(folder.path().join("test.thrift"), idl).expect("the test's IDL is written");

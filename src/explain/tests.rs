@@ -1,7 +1,13 @@
 //! Views in words.
 
-use super::explain;
+use super::Explanation;
 use crate::cli::testing::program;
+use crate::config::Program;
+use crate::view::Plan;
+
+fn explain(program: &Program, plan: &Plan) -> String {
+    Explanation::of(program, plan).to_string()
+}
 
 const IDL: &str = r#"
 include "tributary.thrift"

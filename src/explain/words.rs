@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::LookupExplanation;
 use super::chain::Chains;
 use crate::config::{Asks, BackendDef, LookupDef, Program};
 use crate::idl::{StructId, Type};
@@ -30,24 +31,29 @@ impl Words<'_> {
         format!("{}({}) {returns}", self.plan.method, names.join(", "))
     }
 
-    /// Whom a step asks, for what, and what it waits for.
-    pub(super) fn asks(&self, step: &Step) -> String {
-        let kind = self.backend(step);
-        let kind = kind.map_or("closure", |backend| backend.config.kind());
-        let mut text = format!("asks {} ({kind})", step.backend);
-        let lookup = &self.lookup(step).name;
-        if **lookup != *step.name {
-            text = format!("{text} for {lookup}");
+    /// Everything about one step.
+    pub(super) fn lookup_of(&self, step: &Step) -> LookupExplanation {
+        LookupExplanation {
+            name: step.name.to_string(),
+            backend: step.backend.to_string(),
+            kind: self.kind(step).into(),
+            lookup: self.lookup(step).name.to_string(),
+            after: self.names(&step.after),
+            facts: self.facts(step),
+            batching: self.batching(step),
+            bindings: self.bindings(step),
+            fills: self.target(step),
         }
-        if !step.after.is_empty() {
-            let names: Vec<&str> = step.after.iter().map(|&at| self.name(at)).collect();
-            text = format!("{text}, after {}", names.join(" and "));
-        }
-        text
+    }
+
+    /// The kind of store that a step asks.
+    fn kind(&self, step: &Step) -> &'static str {
+        let backend = self.backend(step);
+        backend.map_or("closure", |backend| backend.config.kind())
     }
 
     /// Under what conditions it runs, and what comes of it when it fails.
-    pub(super) fn facts(&self, step: &Step) -> Vec<String> {
+    fn facts(&self, step: &Step) -> Vec<String> {
         let mut facts = Vec::new();
         if let Some(when) = &step.when {
             let reference = self.reference(&when.reference);
@@ -86,7 +92,7 @@ impl Words<'_> {
     }
 
     /// What it shares with others that are asked at the same time; nothing where there is nothing to share.
-    pub(super) fn batching(&self, step: &Step) -> Option<String> {
+    fn batching(&self, step: &Step) -> Option<String> {
         let Asks::Store(_, lookup) = &self.lookup(step).asks else {
             return None;
         };
@@ -99,7 +105,7 @@ impl Words<'_> {
     }
 
     /// Each parameter of a step's lookup and what it is bound to.
-    pub(super) fn bindings(&self, step: &Step) -> Vec<(String, String)> {
+    fn bindings(&self, step: &Step) -> Vec<(String, String)> {
         let names = self.lookup(step).params.iter();
         let bound = names.zip(&step.bindings).map(|(name, binding)| {
             let to = match binding {
@@ -112,7 +118,7 @@ impl Words<'_> {
     }
 
     /// Where a step's value goes.
-    pub(super) fn target(&self, step: &Step) -> String {
+    fn target(&self, step: &Step) -> String {
         let schema = &self.program.schema;
         match &step.target {
             Target::Nothing => "not in the reply".into(),
@@ -134,11 +140,12 @@ impl Words<'_> {
 
     /// `flight -> plane`
     pub(super) fn chain(&self, steps: &[usize]) -> String {
-        let names: Vec<&str> = steps.iter().map(|&at| self.name(at)).collect();
-        if names.is_empty() {
-            return "none".into();
-        }
-        names.join(" -> ")
+        self.names(steps).join(" -> ")
+    }
+
+    /// The names of steps.
+    pub(super) fn names(&self, steps: &[usize]) -> Vec<String> {
+        steps.iter().map(|&at| self.name(at).to_owned()).collect()
     }
 
     /// How long a call can take, and why.

@@ -1,0 +1,56 @@
+//! `tributary explain`: a view in words: what starts when, with what, and how long it can take.
+
+use clap::Args;
+
+use super::check::{ConfigArg, plans};
+use super::exit::{ExitStatus, Failure};
+use super::method::suggestion;
+use super::output::Output;
+use crate::config::{self, Program};
+use crate::explain::Explanation;
+use crate::view::Plan;
+
+/// Explain how a method's reply is made
+///
+/// For each lookup: its backend, what it waits for, where each parameter comes from and where the value goes. For
+/// the whole: the stages, the longest chain, and how long a call can take by the configured timeouts.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Explain {
+    #[command(flatten)]
+    config: ConfigArg,
+    /// The method [default: all]
+    #[arg(value_name = "METHOD")]
+    method: Option<String>,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  tributary explain
+  tributary explain -c staging.toml getDeparture";
+
+pub(super) fn run(options: &Explain, out: &mut Output) -> Result<ExitStatus, Failure> {
+    let program = config::check(&options.config.path, &Vec::new())?;
+    let explain = |plan| Explanation::of(&program, plan).to_string();
+    let texts = match &options.method {
+        Some(method) => vec![explain(plan(&program, method)?)],
+        None => plans(&program).map(explain).collect(),
+    };
+    out.data(&texts.join("\n"));
+    Ok(ExitStatus::Done)
+}
+
+fn plan<'a>(program: &'a Program, method: &str) -> Result<&'a Plan, Failure> {
+    if let Some(plan) = program.plans.get(method) {
+        return Ok(plan);
+    }
+    let service = program.service();
+    if service.method(method).is_some() {
+        let message = format!("method `{method}` has no view");
+        return Err(Failure::misuse(message));
+    }
+    let message = format!("service `{}` has no method `{method}`", service.name);
+    let served = plans(program).map(|plan| &*plan.method);
+    let served: Vec<&str> = served.collect();
+    Err(Failure::misuse(message).help(suggestion(method, served.into_iter())))
+}

@@ -1,6 +1,7 @@
 /**
- * The standard include: the context a call may carry, the report a reply may carry, and the exceptions a
- * method may declare. All of it is optional. Include this file in your own IDL and use the types you want:
+ * The standard include: the context a call may carry, the report a reply may carry, the exceptions a
+ * method may declare, and the service by which a server tells of itself. All of it is optional. Include this file
+ * in your own IDL and use the types you want:
  *
  *     include "tributary.thrift"
  *
@@ -104,4 +105,195 @@ exception DeadlineExceeded {
 exception Overloaded {
   1: required string code
   2: required string message
+}
+
+/** Null, as a Value has it: a union of which nothing is set can't be told from a mistake. */
+struct Null {
+}
+
+/**
+ * A value of any type, for callers without the service's IDL. Exactly one field is set.
+ *
+ * Integers of every size are i64_value; an enum is its name, or its number where the IDL has no name for it; a uuid
+ * is its 36 characters. Lists and sets are list_value. Structs, unions and exceptions are map_value by the names of
+ * their fields, without those that are not set. A map whose keys are strings is map_value as well; any other is a
+ * list_value of map_values, each with `key` and `value`.
+ */
+union Value {
+  1: Null null_value
+  2: bool bool_value
+  3: i64 i64_value
+  4: double double_value
+  5: string string_value
+  6: binary binary_value
+  7: list<Value> list_value
+  8: map<string, Value> map_value
+}
+
+/** A parameter, a field, or an exception that a method throws. */
+struct FieldDescription {
+  1: required i32 id
+  2: required string name
+  /** As the IDL writes it, named types with their file: `list<flights.Airport>`. */
+  3: required string type
+  /** required, optional or default */
+  4: required string requiredness
+  5: optional string doc
+}
+
+/** One lookup of a method's view. */
+struct LookupDescription {
+  1: required string name
+  /** Whom it asks, and what kind of store that is. */
+  2: required string backend
+  3: required string kind
+  /** The call fails without it. */
+  4: required bool is_required
+  /** The lookups it waits for. */
+  5: required list<string> after
+}
+
+/** A method that is served. */
+struct MethodDescription {
+  1: required string name
+  2: required list<FieldDescription> params
+  /** As the IDL writes it; `void` if it returns nothing. */
+  3: required string result
+  4: required list<FieldDescription> exceptions
+  5: required bool is_oneway
+  /** How long a call may take, in milliseconds. */
+  6: required i64 deadline_ms
+  7: required list<LookupDescription> lookups
+  /** The names of the lookups that may start together, stage after stage. */
+  8: required list<list<string>> stages
+  9: optional string doc
+}
+
+/** A struct, union, exception or enum that some method needs. */
+struct TypeDescription {
+  /** With its file: `flights.Airport`. */
+  1: required string name
+  /** struct, union, exception or enum */
+  2: required string kind
+  /** Empty for an enum. */
+  3: required list<FieldDescription> fields
+  /** An enum's names and their numbers; empty for others. */
+  4: required map<string, i32> numbers
+  5: optional string doc
+}
+
+/** What is served. */
+struct Description {
+  /** The service's name. */
+  1: required string service_name
+  /** In the IDL's order. */
+  2: required list<MethodDescription> methods
+  /** The types that the methods name, and those that these name. */
+  3: required list<TypeDescription> types
+  4: optional string doc
+}
+
+/** The IDL, file by file. */
+struct Idl {
+  /** The file that declares the service, as `files` has it. */
+  1: required string root
+  /** Texts by path, as seen from the folder of `root`. */
+  2: required map<string, string> files
+  /** The service that is served. */
+  3: required string service_name
+}
+
+/** What a parameter of a lookup is bound to. */
+struct BindingExplanation {
+  1: required string param
+  2: required string bound_to
+}
+
+/** How one lookup of a view is made. */
+struct LookupExplanation {
+  1: required string name
+  2: required string backend
+  /** The kind of store, or `closure`. */
+  3: required string kind
+  /** What it asks there, by its name in the configuration. */
+  4: required string lookup
+  /** The lookups it waits for. */
+  5: required list<string> after
+  /** When it runs, how often and how long, and what comes of it when it fails. */
+  6: required list<string> facts
+  /** What it shares with lookups of the same turn, if that is anything. */
+  7: optional string batching
+  8: required list<BindingExplanation> bindings
+  /** Where its value goes. */
+  9: required string fills
+}
+
+/** How a method's reply is made. */
+struct Explanation {
+  /** `getAirport(code, context) returns flights.Airport` */
+  1: required string signature
+  2: required i64 deadline_ms
+  3: required list<list<LookupExplanation>> stages
+  /** The lookups of the longest chain. */
+  4: required list<string> longest_chain
+  /** How long a call can take, and why. */
+  5: required string worst_case
+  6: required list<string> warnings
+  /** All of it as `tributary explain` prints it. */
+  7: required string text
+}
+
+/** Whether a server takes calls. */
+enum ServerState {
+  STARTING = 0
+  SERVING = 1
+  /** It was asked to stop, and finishes the calls that it has. */
+  DRAINING = 2
+}
+
+/** A store as the loop that answers sees it. */
+struct BackendHealth {
+  1: required string name
+  2: required string kind
+  /** False from a lookup that could not reach it to the next one that it answers. */
+  3: required bool is_answering
+}
+
+/** How a server is. */
+struct Health {
+  1: required ServerState state
+  2: required string version
+  3: required list<BackendHealth> backends
+  /** How late the last timer of the loop that answers was, and the most of the last half minute or so: microseconds. */
+  4: required i64 loop_lag_us
+  5: required i64 loop_lag_max_us
+}
+
+/**
+ * What a server tells of itself. It is there under the multiplexed name `Tributary`, beside the operator's own
+ * service, and without that name where the operator's service extends it.
+ */
+service Tributary {
+  /** What is served. */
+  Description describe()
+
+  /** The IDL of what is served. */
+  Idl idl()
+
+  /** How a method's reply is made. */
+  Explanation explain(1: string method) throws (1: InvalidRequest invalid)
+
+  /** How the server is. */
+  Health health()
+
+  /**
+   * Calls a method without its IDL: parameters by name, and the result, as Values. What the method's caller needs to
+   * be allowed holds here too. The context stands for the parameter of that type, where the method has one.
+   */
+  Value fetch(1: string view, 2: map<string, Value> params, 3: Context context) throws (
+    1: InvalidRequest invalid
+    2: LookupFailed failed
+    3: DeadlineExceeded late
+    4: Overloaded overloaded
+  )
 }

@@ -70,7 +70,7 @@ pub(crate) fn pick_service(
             format!(
                 "add `service = \"...\"` to `[{}]`; there are {}",
                 table.key,
-                list(names())
+                list(of_own_file.iter().map(|&at| &*schema.services[at].name))
             ),
         )
     };

@@ -7,7 +7,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::parse;
-use super::read::{Found, Read};
+use super::read::{Found, Read, base_name, normal};
 use super::report::Report;
 use super::syntax::{Name, Program, Span};
 use crate::config::Source;
@@ -25,6 +25,8 @@ pub(crate) struct File {
     pub(crate) source: Source,
     /// Its name without folders.
     pub(crate) name: String,
+    /// Its paths as seen from the folder of the operator's own file: one for each way to it.
+    pub(crate) paths: Vec<String>,
     /// Its name without `.thrift`: the prefix of its names.
     pub(crate) stem: Arc<str>,
     /// What it declares.
@@ -58,7 +60,8 @@ pub(crate) fn load(name: &str, read: &dyn Read, report: &mut Report) -> Vec<File
     };
     match read.read(None, name) {
         Ok(found) => {
-            loader.add(found);
+            let path = base_name(name).to_owned();
+            loader.add(found, path);
         }
         Err(miss) => loader.report.no_file(name, &miss),
     }
@@ -93,7 +96,7 @@ impl Loader<'_> {
         for include in std::mem::take(&mut self.files[at].program.includes) {
             let key = (folder.to_owned(), Arc::clone(&include.text));
             let known = self.by_path.get(&key).copied();
-            let Some(index) = known.or_else(|| self.include(&from, &include)) else {
+            let Some(index) = known.or_else(|| self.include(at, &from, &include)) else {
                 continue;
             };
             self.by_path.insert(key, index);
@@ -104,17 +107,25 @@ impl Loader<'_> {
         }
     }
 
-    /// The file that `include` means in `from`, read unless it is known under another path.
-    fn include(&mut self, from: &Source, include: &Name) -> Option<usize> {
+    /// The file that `include` means in `from`, the file at `at`; read unless it is known under another path.
+    fn include(&mut self, at: usize, from: &Source, include: &Name) -> Option<usize> {
         let path = &include.text;
         if self.full {
             return None;
         }
         let (code, (message, help)) = match self.read.read(Some(&from.path), path) {
             Ok(found) => match self.by_id.get(&found.id) {
-                Some(&index) => return Some(index),
+                Some(&index) => {
+                    let path = normal(&self.files[at].paths[0], path);
+                    let paths = &mut self.files[index].paths;
+                    if !paths.contains(&path) {
+                        paths.push(path);
+                    }
+                    return Some(index);
+                }
                 None if self.files.len() < FILES_MAX && found.text.len() <= self.bytes_left => {
-                    return Some(self.add(found));
+                    let path = normal(&self.files[at].paths[0], path);
+                    return Some(self.add(found, path));
                 }
                 None => {
                     self.full = true;
@@ -134,25 +145,21 @@ impl Loader<'_> {
         None
     }
 
-    fn add(&mut self, found: Found) -> usize {
+    fn add(&mut self, found: Found, path: String) -> usize {
         self.bytes_left = self.bytes_left.saturating_sub(found.text.len());
-        self.by_id.insert(found.id, self.files.len());
-        self.files.push(file(found.shown, found.text, self.report));
+        self.by_id.insert(found.id.clone(), self.files.len());
+        self.files.push(file(found, path, self.report));
         self.files.len() - 1
     }
 }
 
 /// Parses one file. What does not parse is reported and left out.
-fn file(shown: String, text: String, report: &mut Report) -> File {
-    let name = shown
-        .rsplit(['/', '\\'])
-        .next()
-        .unwrap_or(&shown)
-        .to_owned();
+fn file(found: Found, path: String, report: &mut Report) -> File {
+    let name = base_name(&found.shown).to_owned();
     let stem = name.strip_suffix(".thrift").unwrap_or(&name).into();
     let source = Source {
-        path: shown.into(),
-        text: text.into(),
+        path: found.shown.into(),
+        text: found.text.into(),
     };
     let (program, faults) = parse::parse(&source.text);
     for fault in faults {
@@ -163,6 +170,7 @@ fn file(shown: String, text: String, report: &mut Report) -> File {
     File {
         source,
         name,
+        paths: vec![path],
         stem,
         program,
         includes: Vec::new(),

@@ -17,6 +17,7 @@ mod resolve; // syntax -> schema
 mod tests;
 
 use std::path::Path;
+use std::sync::LazyLock;
 
 use crate::config::Problem;
 use read::{Disk, Memory, Read};
@@ -41,6 +42,16 @@ pub fn load_from(
     read: &dyn Fn(&str) -> Option<String>,
 ) -> Result<Schema, Vec<Problem>> {
     load_with(name, &Memory { read })
+}
+
+/// The standard include by itself, as the program carries it.
+pub fn standard() -> &'static Schema {
+    static STANDARD: LazyLock<Schema> = LazyLock::new(|| {
+        let (name, text) = read::STANDARD;
+        let loaded = load_from(name, &|_| Some(text.to_owned()));
+        loaded.expect("the program's own copy was tried by its tests")
+    });
+    &STANDARD
 }
 
 fn load_with(name: &str, read: &dyn Read) -> Result<Schema, Vec<Problem>> {

@@ -134,12 +134,13 @@ fn standard(written: &str) -> Option<Found> {
     })
 }
 
-fn base_name(path: &str) -> &str {
-    path.rsplit('/').next().unwrap_or(path)
+/// A path's last part.
+pub(crate) fn base_name(path: &str) -> &str {
+    path.rsplit(['/', '\\']).next().unwrap_or(path)
 }
 
 /// `written` seen from the folder of `from`, without `.` and `..`.
-fn normal(from: &str, written: &str) -> String {
+pub(crate) fn normal(from: &str, written: &str) -> String {
     let folder = from.rsplit_once('/').map_or("", |(folder, _)| folder);
     let folder = if written.starts_with('/') { "" } else { folder };
     let mut parts: Vec<&str> = Vec::new();

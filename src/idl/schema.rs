@@ -23,6 +23,8 @@ pub struct Schema {
 pub struct SourceFile {
     /// Its name without folders, as an `include` would write it.
     pub name: String,
+    /// Its paths as seen from the folder of the operator's own file: one for each way to it.
+    pub paths: Vec<String>,
     /// Its text as it stands.
     pub text: String,
 }
@@ -81,6 +83,8 @@ pub enum Type {
     Set(Box<Type>),
     /// `map<K, V>`
     Map(Box<Type>, Box<Type>),
+    /// `tributary.Value`: a value of any type, which says itself what it is.
+    Any,
 }
 
 /// An enum's names and numbers, in declared order.
@@ -251,6 +255,7 @@ impl Schema {
             Type::Map(key, value) => {
                 format!("map<{}, {}>", self.describe(key), self.describe(value))
             }
+            Type::Any => "tributary.Value".into(),
         }
     }
 }

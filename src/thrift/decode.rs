@@ -13,7 +13,7 @@ use crate::idl::{Kind, Requiredness, Schema, StructId, StructType, Type};
 use crate::value::{Record, Text, Value};
 
 /// No more elements are reserved before they are read: what is declared is not yet there.
-const RESERVED_MAX: usize = 256;
+pub(super) const RESERVED_MAX: usize = 256;
 
 /// The struct `id` that `body` holds and nothing after it, as a record.
 pub fn decode_struct(
@@ -73,6 +73,33 @@ pub fn decode_result(
     }
 }
 
+/// The field `id` of the struct that `body` holds, if it is set and of type `ty`, which refers to no struct. What stands
+/// before it is stepped over, what comes after is not looked at.
+pub fn decode_field(
+    id: i16,
+    ty: &Type,
+    protocol: Protocol,
+    body: &Bytes,
+    limits: &Limits,
+) -> Result<Option<Value>, WireError> {
+    let schema = &Schema::default();
+    let budget = Budget::new(limits);
+    match protocol {
+        Protocol::Compact => Decoder {
+            schema,
+            input: CompactInput::new(body),
+            budget,
+        }
+        .only(id, ty),
+        Protocol::Binary | Protocol::BinaryOld => Decoder {
+            schema,
+            input: BinaryInput::new(body, true),
+            budget,
+        }
+        .only(id, ty),
+    }
+}
+
 /// The kind and the message of the application error in `body`.
 pub fn decode_application_error(
     protocol: Protocol,
@@ -97,10 +124,11 @@ pub fn decode_application_error(
     }
 }
 
-struct Decoder<'s, I> {
+/// Reads values of one schema from one message.
+pub(super) struct Decoder<'s, I> {
     schema: &'s Schema,
-    input: I,
-    budget: Budget,
+    pub(super) input: I,
+    pub(super) budget: Budget,
 }
 
 impl<I: Input> Decoder<'_, I> {
@@ -146,6 +174,7 @@ impl<I: Input> Decoder<'_, I> {
             Type::Struct(id) => self.record(*id)?,
             Type::List(of) | Type::Set(of) => self.list(of)?,
             Type::Map(key, value) => self.map(key, value)?,
+            Type::Any => self.any()?,
         };
         Ok(())
     }
@@ -166,6 +195,9 @@ impl<I: Input> Decoder<'_, I> {
     }
 
     fn map(&mut self, key: &Type, value: &Type) -> Result<Value, WireError> {
+        if (key, value) == (&Type::String, &Type::Any) {
+            return self.any_map();
+        }
         let (key_wire, value_wire, count) = self.input.map()?;
         if count > 0 && key_wire != wire_type(key) {
             return Err(self.wrong_element(key));
@@ -209,6 +241,21 @@ impl<I: Input> Decoder<'_, I> {
             ))),
             (found, _) => Ok(found),
         }
+    }
+
+    fn only(mut self, wanted: i16, ty: &Type) -> Result<Option<Value>, WireError> {
+        self.budget.enter()?;
+        let mut last = 0;
+        while let Some((wire, id)) = self.input.field(last)? {
+            last = id;
+            if id == wanted && wire == wire_type(ty) {
+                let mut value = Value::Null;
+                self.value(ty, &mut value)?;
+                return Ok(Some(value));
+            }
+            self.input.skip(wire, &mut self.budget)?;
+        }
+        Ok(None)
     }
 
     fn application_error(mut self) -> Result<(i32, Text), WireError> {
@@ -284,6 +331,6 @@ fn complete(of: &StructType, values: &mut [Value]) -> Result<(), WireError> {
 }
 
 #[inline]
-fn text(bytes: Bytes) -> Result<Text, WireError> {
+pub(super) fn text(bytes: Bytes) -> Result<Text, WireError> {
     Text::from_utf8(bytes).map_err(|_| invalid("text is not UTF-8"))
 }

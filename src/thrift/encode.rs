@@ -13,7 +13,7 @@ use crate::value::{Record, Value};
 /// Writes values of one schema to one message.
 pub(crate) struct Encoder<'s, O> {
     schema: &'s Schema,
-    output: O,
+    pub(super) output: O,
     /// How many levels deeper values may go.
     depth: usize,
 }
@@ -31,7 +31,8 @@ impl<'s, O: Output> Encoder<'s, O> {
     pub(crate) fn fields(mut self, fields: &[(i16, &Type, &Value)]) -> Result<(), WireError> {
         let mut last = 0;
         for &(id, ty, value) in fields {
-            if !value.is_null() {
+            // A null of any type is one that is written.
+            if !value.is_null() || *ty == Type::Any {
                 self.field(&mut last, id, ty, value)?;
             }
         }
@@ -170,7 +171,7 @@ impl<'s, O: Output> Encoder<'s, O> {
     }
 
     /// A value that holds others.
-    fn nested(&mut self, ty: &Type, value: &Value) -> Result<(), WireError> {
+    pub(super) fn nested(&mut self, ty: &Type, value: &Value) -> Result<(), WireError> {
         let Some(depth) = self.depth.checked_sub(1) else {
             return Err(internal(format!(
                 "values are nested deeper than {DEPTH_CEILING}"
@@ -179,6 +180,7 @@ impl<'s, O: Output> Encoder<'s, O> {
         self.depth = depth;
         match (ty, value) {
             (Type::Struct(id), Value::Record(record)) => self.record(*id, record, None)?,
+            (Type::Any, value) => self.any(value)?,
             (Type::List(of) | Type::Set(of), Value::List(values)) => {
                 self.output.list(wire_type(of), length_of(values.len())?);
                 for value in values {

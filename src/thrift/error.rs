@@ -38,10 +38,16 @@ impl WireError {
 
     /// The same, saying in which field it happened.
     #[cold]
-    pub(crate) fn inside(mut self, field: &str) -> Self {
-        // The innermost few fields tell the place; a message may be nested far deeper.
+    pub(crate) fn inside(self, field: &str) -> Self {
+        self.within(&format!("field `{field}`"))
+    }
+
+    /// The same, saying at which place it happened.
+    #[cold]
+    pub(crate) fn within(mut self, place: &str) -> Self {
+        // The innermost few places tell enough; a message may be nested far deeper.
         if self.detail.len() < 200 {
-            self.detail.insert_str(0, &format!("field `{field}`: "));
+            self.detail.insert_str(0, &format!("{place}: "));
         }
         self
     }

@@ -7,6 +7,7 @@
 //! Every declared size is compared with the bytes that are really there, and nothing here recurses
 //! or allocates further than [`Limits`] says. Nothing here knows of views or backends.
 
+mod any;
 mod apache;
 mod binary;
 mod client;
@@ -38,7 +39,7 @@ pub use apache::{StubInput, StubOutput, read_stub, write_stub};
 pub use binary::{BinaryInput, BinaryOutput};
 pub use client::{Outgoing, ReplyError, Said, application_kind};
 pub use compact::{CompactInput, CompactOutput};
-pub use decode::{decode_application_error, decode_result, decode_struct};
+pub use decode::{decode_application_error, decode_field, decode_result, decode_struct};
 pub use error::WireError;
 pub use frame::Framer;
 pub use header::{Header, HeaderOut, Headers};
@@ -184,7 +185,7 @@ fn wire_type(ty: &Type) -> TType {
         Type::Double => TType::Double,
         Type::String | Type::Binary => TType::String,
         Type::Uuid => TType::Uuid,
-        Type::Struct(_) => TType::Struct,
+        Type::Struct(_) | Type::Any => TType::Struct,
         Type::List(_) => TType::List,
         Type::Set(_) => TType::Set,
         Type::Map(..) => TType::Map,

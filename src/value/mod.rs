@@ -154,6 +154,12 @@ impl Value {
         }
     }
 
+    /// The pairs of a map as a list of maps of `key` and `value`: how a map goes where keys have to be text.
+    pub fn entries(pairs: Vec<(Value, Value)>) -> Value {
+        let entry = |(key, value)| Value::Map(vec![("key".into(), key), ("value".into(), value)]);
+        Value::List(pairs.into_iter().map(entry).collect())
+    }
+
     /// The text, if this is text.
     pub fn as_str(&self) -> Option<&str> {
         match self {

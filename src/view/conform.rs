@@ -25,6 +25,7 @@ impl<'a> Conform<'a> {
     /// `value` as `ty`. `Err` says what does not fit and where inside the value.
     pub fn value(&self, value: Value, ty: &Type) -> Result<Value, String> {
         match (ty, value) {
+            (Type::Any, value) => Ok(value),
             (Type::Bool, Value::Bool(bit)) => Ok(Value::Bool(bit)),
             (Type::Bool, Value::I64(bit @ (0 | 1))) => Ok(Value::Bool(bit == 1)),
             (Type::I8 | Type::I16 | Type::I32 | Type::I64, Value::I64(number)) => {
@@ -216,7 +217,7 @@ impl<'a> Conform<'a> {
         let mut items = items;
         for (at, slot) in items.iter_mut().enumerate() {
             let item = std::mem::take(slot);
-            if item.is_null() {
+            if item.is_null() && *of != Type::Any {
                 return Err(format!("element {at} is null"));
             }
             *slot = self

@@ -39,6 +39,7 @@ pub(super) fn field_at(
 pub(super) fn can_fit(schema: &Schema, yields: Yields, ty: &Type) -> Result<(), String> {
     let fits = match yields {
         Yields::Any => true,
+        _ if *ty == Type::Any => true,
         Yields::Record => match ty {
             Type::List(_) | Type::Set(_) => false,
             // A row of one column fits a plain value too.

@@ -35,6 +35,7 @@ impl Fitting<'_> {
     pub fn of(self, holds: &Holds, ty: &Type) -> Fit {
         let fits = match (ty, holds) {
             (_, Holds::Anything | Holds::Json)
+            | (Type::Any, _)
             | (Type::Bool, Holds::Bool)
             | (Type::I8 | Type::I16 | Type::I32 | Type::I64 | Type::Double, Holds::Double)
             | (Type::Uuid, Holds::Uuid) => true,

@@ -171,6 +171,7 @@ impl Names<'_> {
                     }
                 }
                 Type::Map(key, value) if **key == Type::String => ty = (**value).clone(),
+                Type::Any => return Ok(None),
                 other => {
                     let of = self.schema.describe(other);
                     return Err(Unresolved {

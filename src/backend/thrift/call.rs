@@ -211,6 +211,6 @@ fn yields(result: Option<&Type>) -> Yields {
         Some(Type::Binary) => Yields::Bytes,
         Some(Type::Struct(_)) => Yields::Record,
         Some(Type::List(_) | Type::Set(_)) => Yields::List,
-        Some(Type::Uuid | Type::Map(..)) | None => Yields::Any,
+        Some(Type::Uuid | Type::Map(..) | Type::Any) | None => Yields::Any,
     }
 }

@@ -42,6 +42,7 @@ fn of_type(ty: &Type) -> Vec<Value> {
         Type::String => texts().collect(),
         Type::Binary => bytes(),
         Type::Uuid => vec![Value::Uuid([7; 16])],
+        Type::Any => [of_type(&Type::I64), of_type(&Type::String)].concat(),
         Type::Struct(_) | Type::Map(..) => vec![Value::Map(Vec::new())],
         Type::List(of) | Type::Set(of) => lists(of_type(of)),
     }

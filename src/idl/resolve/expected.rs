@@ -21,6 +21,7 @@ pub(super) fn expected(schema: &Schema, ty: &Type) -> String {
         }
         Type::List(_) | Type::Set(_) => "write its elements as `[value, ...]`".into(),
         Type::Map(..) => "write its pairs as `{key: value, ...}`".into(),
+        Type::Any => "there are no constants of this type".into(),
         Type::Struct(id) => match schema.get(*id).names.first() {
             Some(name) => format!("write its fields as `{{\"{name}\": value, ...}}`"),
             None => "write `{}`: it has no fields".into(),

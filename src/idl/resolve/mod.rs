@@ -159,6 +159,7 @@ impl<'f> Resolver<'f> {
             .iter()
             .map(|file| SourceFile {
                 name: file.name.clone(),
+                paths: file.paths.clone(),
                 text: file.source.text.to_string(),
             })
             .collect();

@@ -5,10 +5,23 @@
 
 use std::sync::Arc;
 
-use super::super::schema::Type;
+use super::super::read::STANDARD;
+use super::super::schema::{Kind, Type};
 use super::super::syntax::{Body, NESTING_MAX, Shape, Span, TypeRef};
 use super::scope::{At, Space};
 use super::{Progress, Resolver, definitions};
+
+/// The fields of the standard include's `Value`, with ids from 1; the wire knows their types.
+const ANY_FIELDS: [&str; 8] = [
+    "null_value",
+    "bool_value",
+    "i64_value",
+    "double_value",
+    "string_value",
+    "binary_value",
+    "list_value",
+    "map_value",
+];
 
 /// Of how many types one type may be made.
 const PARTS_MAX: usize = 1024;
@@ -106,6 +119,7 @@ impl Resolver<'_> {
         match &self.scope.definition(at).body {
             Body::Typedef(_) => self.typedef(at, (file, span), depth + 1),
             Body::Enum(_) => Some((Type::Enum(Arc::clone(self.enums.get(&at)?)), Size::ONE)),
+            Body::Struct(..) if self.is_any(at) => Some((Type::Any, Size::ONE)),
             Body::Struct(..) => Some((Type::Struct(*self.struct_ids.get(&at)?), Size::ONE)),
             Body::Service(..) | Body::Const(..) => {
                 self.report.invalid(&self.files[file], span, || {
@@ -118,6 +132,23 @@ impl Resolver<'_> {
                 None
             }
         }
+    }
+
+    /// Whether it is the standard include's `Value`. An own copy of the include may have another one, which is then
+    /// a union as any.
+    fn is_any(&self, at: At) -> bool {
+        let definition = self.scope.definition(at);
+        let Body::Struct(Kind::Union, fields) = &definition.body else {
+            return false;
+        };
+        let pairs = fields.iter().zip(1..).zip(ANY_FIELDS);
+        let mut same = pairs.map(|((field, id), name)| {
+            *field.name.text == *name && field.id.is_some_and(|(have, _)| have == id)
+        });
+        self.files[at.file].name == STANDARD.0
+            && *definition.name.text == *"Value"
+            && fields.len() == ANY_FIELDS.len()
+            && same.all(|same| same)
     }
 
     /// The type that the typedef at `at` stands for, needed at `from`.

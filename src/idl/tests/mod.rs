@@ -59,7 +59,7 @@ fn outline(schema: &Schema) -> String {
             line(format!("  {}", field_line(schema, field)));
         }
     }
-    for service in &schema.services {
+    for service in schema.services.iter().filter(|of| *of.file != *"tributary") {
         line(format!(
             "service {}.{} {}",
             service.file,
@@ -268,4 +268,42 @@ fn what_a_server_sends_loads_without_its_folders() {
         source.map(|source| source.text.clone())
     });
     assert_eq!(outline(&there.expect("it loads")), outline(&here));
+}
+
+/// A server gives its files by these paths, and a client finds each by the paths that the others include.
+#[test]
+fn files_are_known_by_every_path_that_leads_to_them() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let write = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::create_dir_all(path.parent().expect("a folder")).expect("the folder is ours");
+        std::fs::write(path, text).expect("the folder is ours");
+    };
+    write(
+        "main/s.thrift",
+        "include '../common/a.thrift' include './sub/b.thrift' include '../other/a.thrift'
+         service S { a.T get(1: b.U u) }",
+    );
+    write(
+        "common/a.thrift",
+        "include '../main/sub/b.thrift' struct T { 1: b.U u }",
+    );
+    write("main/sub/b.thrift", "struct U { 1: i32 n }");
+    std::os::unix::fs::symlink(folder.path().join("common"), folder.path().join("other"))
+        .expect("the folder is ours");
+    let here = load(&folder.path().join("main/s.thrift")).expect("it loads");
+    let paths: Vec<&[String]> = here.sources.iter().map(|source| &*source.paths).collect();
+    let expected: [&[&str]; 3] = [
+        &["s.thrift"],
+        &["../common/a.thrift", "../other/a.thrift"],
+        &["sub/b.thrift", "../main/sub/b.thrift"],
+    ];
+    assert_eq!(paths, expected);
+    let read = |name: &str| {
+        let mut sources = here.sources.iter();
+        let source = sources.find(|source| source.paths.iter().any(|path| path == name));
+        source.map(|source| source.text.clone())
+    };
+    let there = load_from("s.thrift", &read).expect("it loads");
+    assert_eq!(there.services[0].methods.len(), 1);
 }

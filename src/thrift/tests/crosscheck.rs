@@ -67,8 +67,51 @@ fn write(
             }
             out.write_map_end()
         }
+        (Type::Any, value) => write_any(out, schema, value),
         (ty, value) => panic!("{} for {ty:?}", value.kind()),
     }
+}
+
+/// The fields of `tributary.Value` by their ids, from 1; the first is an empty struct.
+fn any_fields() -> [Option<Type>; 8] {
+    [
+        None,
+        Some(Type::Bool),
+        Some(Type::I64),
+        Some(Type::Double),
+        Some(Type::String),
+        Some(Type::Binary),
+        Some(Type::List(Type::Any.into())),
+        Some(Type::Map(Type::String.into(), Type::Any.into())),
+    ]
+}
+
+fn write_any(out: &mut dyn TOutputProtocol, schema: &Schema, value: &Value) -> thrift::Result<()> {
+    let at: u8 = match value {
+        Value::Null => 0,
+        Value::Bool(_) => 1,
+        Value::I64(_) => 2,
+        Value::Double(_) => 3,
+        Value::Text(_) => 4,
+        Value::Bytes(_) => 5,
+        Value::List(_) => 6,
+        _ => 7,
+    };
+    let ty = &any_fields()[usize::from(at)];
+    let wire = ty.as_ref().map_or(TType::Struct, wire_type);
+    out.write_struct_begin(&TStructIdentifier::new("ignored"))?;
+    out.write_field_begin(&TFieldIdentifier::new("ignored", wire, i16::from(at) + 1))?;
+    match ty {
+        Some(ty) => write(out, schema, ty, value)?,
+        None => {
+            out.write_struct_begin(&TStructIdentifier::new("ignored"))?;
+            out.write_field_stop()?;
+            out.write_struct_end()?;
+        }
+    }
+    out.write_field_end()?;
+    out.write_field_stop()?;
+    out.write_struct_end()
 }
 
 fn write_struct(
@@ -128,7 +171,25 @@ fn read(input: &mut dyn TInputProtocol, schema: &Schema, ty: &Type) -> thrift::R
             input.read_map_end()?;
             Value::Map(pairs)
         }
+        Type::Any => read_any(input, schema)?,
     })
+}
+
+fn read_any(input: &mut dyn TInputProtocol, schema: &Schema) -> thrift::Result<Value> {
+    input.read_struct_begin()?;
+    let field = input.read_field_begin()?;
+    let at = usize::try_from(field.id.expect("a field is set") - 1).expect("a known field");
+    let value = match &any_fields()[at] {
+        Some(ty) => read(input, schema, ty)?,
+        None => {
+            input.skip(field.field_type)?;
+            Value::Null
+        }
+    };
+    input.read_field_end()?;
+    assert_eq!(input.read_field_begin()?.field_type, TType::Stop);
+    input.read_struct_end()?;
+    Ok(value)
 }
 
 fn read_struct(

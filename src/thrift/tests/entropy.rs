@@ -68,7 +68,7 @@ impl Entropy<'_> {
     }
 
     fn ty(&mut self, schema: &mut Schema, depth: u8) -> Type {
-        match self.below(if depth == 0 { 9 } else { 13 }) {
+        match self.below(if depth == 0 { 9 } else { 14 }) {
             0 => Type::Bool,
             1 => Type::I8,
             2 => Type::I16,
@@ -81,6 +81,7 @@ impl Entropy<'_> {
             9 => list(self.ty(schema, depth - 1)),
             10 => set(self.ty(schema, depth - 1)),
             11 => map(self.ty(schema, depth - 1), self.ty(schema, depth - 1)),
+            12 => Type::Any,
             _ => Type::Struct(self.struct_type(schema, depth - 1)),
         }
     }
@@ -109,6 +110,39 @@ impl Entropy<'_> {
                 let pair = |_| (self.value(schema, key), self.value(schema, value));
                 Value::Map((0..count).map(pair).collect())
             }
+            Type::Any => self.any(schema, 3),
+        }
+    }
+
+    /// A value of any type that says itself what it is; not null.
+    fn any(&mut self, schema: &Schema, depth: u8) -> Value {
+        let ty = match self.below(if depth == 0 { 5 } else { 7 }) {
+            0 => Type::Bool,
+            1 => Type::I64,
+            2 => Type::Double,
+            3 => Type::String,
+            4 => Type::Binary,
+            5 => {
+                let count = self.count();
+                let items = (0..count).map(|_| self.any_or_null(schema, depth - 1));
+                return Value::List(items.collect());
+            }
+            _ => {
+                let count = self.count();
+                let pairs = (0..count).map(|_| {
+                    let key = self.text();
+                    (key.into(), self.any_or_null(schema, depth - 1))
+                });
+                return Value::Map(pairs.collect());
+            }
+        };
+        self.value(schema, &ty)
+    }
+
+    fn any_or_null(&mut self, schema: &Schema, depth: u8) -> Value {
+        match self.below(5) {
+            4 => Value::Null,
+            _ => self.any(schema, depth),
         }
     }
 

@@ -229,6 +229,7 @@ impl<'a> View<'a, '_> {
 
     fn value(&mut self, shape: &Shape<'_>, ty: &Type) {
         match (shape, ty) {
+            (_, Type::Any) => {}
             (Shape::List(of), Type::List(ty) | Type::Set(ty)) => self.value(of, ty),
             (Shape::Row(columns), Type::Struct(id)) => {
                 for at in 0..self.shapes.schema.get(*id).fields.len() {

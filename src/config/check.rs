@@ -12,6 +12,7 @@ use super::access::{Tokens, check_access};
 use super::admin::AdminConfig;
 use super::file::{self, BackendEntry, Config, LookupEntry};
 use super::listener::ListenerConfig;
+use super::meta::{Meta, check_meta, is_meta};
 use super::problem::{Problem, nearest};
 use super::section::Document;
 use super::server::LimitsConfig;
@@ -47,6 +48,8 @@ pub struct Program {
     pub lookups: Vec<LookupDef>,
     /// One per served method, by its name.
     pub plans: HashMap<Arc<str>, Arc<Plan>>,
+    /// The names under which the `Tributary` service is called.
+    pub meta: Meta,
 }
 
 /// A store to connect.
@@ -124,6 +127,7 @@ pub fn check_document(document: Document, registry: &Registry) -> Result<Program
         let server = &config.server;
         let service = pick_service(&document, &schema, server.service.as_ref(), &server.place)?;
         let plans = compile_views(&document, &config, &schema, service, &facts);
+        check_meta(&document, &schema, &schema.services[service], &server.place);
         Some((schema, service, plans))
     });
     if document.problems.is_empty() {
@@ -197,17 +201,23 @@ fn compile_views(
             unknown_method(document, service, &view.name, &view.place);
             continue;
         };
+        if is_meta(schema, method) {
+            let message = format!("method `{}` is the server's own", view.name);
+            let help = Some("remove the view: the server answers it by itself".into());
+            document.problem(&view.place, Code::ConfigClash, message, help);
+            continue;
+        }
         if let Some(mut plan) = compile(view, method, scope) {
             plan.index = plans.len();
             plans.insert(Arc::clone(&view.name), Arc::new(plan));
         }
     }
-    missing_views(document, config, service);
+    missing_views(document, config, schema, service);
     plans
 }
 
 /// Each method has a view, or is said to have none.
-fn missing_views(document: &Document, config: &Config, service: &Service) {
+fn missing_views(document: &Document, config: &Config, schema: &Schema, service: &Service) {
     let unserved = config.server.unserved.as_ref();
     for (name, place) in unserved
         .iter()
@@ -225,7 +235,8 @@ fn missing_views(document: &Document, config: &Config, service: &Service) {
         .filter(|view| service.method(&view.name).is_none())
         .filter_map(|view| nearest(&view.name, names()))
         .collect();
-    for method in &service.methods {
+    let own = service.methods.iter();
+    for method in own.filter(|method| !is_meta(schema, method)) {
         let unserved =
             unserved.is_some_and(|(names, _)| names.iter().any(|name| **name == *method.name));
         let viewed = config.views.iter().any(|view| view.name == method.name);
@@ -266,6 +277,11 @@ fn assemble(
         inject: Inject::default(),
     });
     Program {
+        meta: Meta::of(
+            &schema,
+            &schema.services[service],
+            config.server.unserved.as_ref().map(|(names, _)| &**names),
+        ),
         schema: Arc::new(schema),
         service,
         listeners: config.server.listeners,

@@ -30,6 +30,8 @@ pub struct ListenerConfig {
     pub tls: Option<ListenerTls>,
     /// Tokens are taken although others may read them on the way. Default false.
     pub plain_tokens: bool,
+    /// The `Tributary` service is served here. Default that of `[server]`, whose default is true.
+    pub meta: bool,
 }
 
 impl ListenerConfig {
@@ -37,7 +39,7 @@ impl ListenerConfig {
     pub fn is_like(&self, other: &Self) -> bool {
         let parts = |config: &Self| {
             let limits = (config.connections_max, config.idle_timeout);
-            (limits, config.shapes, config.plain_tokens)
+            (limits, config.shapes, config.plain_tokens, config.meta)
         };
         self.endpoint == other.endpoint
             && parts(self) == parts(other)
@@ -83,6 +85,7 @@ pub(super) fn read_listeners(
     limits: &LimitsConfig,
 ) -> Vec<ListenerConfig> {
     let simple = read_endpoint(section);
+    let meta = section.bool("meta").unwrap_or(true);
     let further = section.tables("listeners", LISTENERS_MAX);
     let default = simple.is_none() && further.is_empty();
     let first = simple.or(default.then(|| Endpoint::Tcp(DEFAULT_LISTEN.into())));
@@ -93,14 +96,19 @@ pub(super) fn read_listeners(
         shapes: Shapes::default(),
         tls: None,
         plain_tokens: false,
+        meta,
     });
     let further = further
         .into_iter()
-        .filter_map(|section| read_listener(section, limits));
+        .filter_map(|section| read_listener(section, limits, meta));
     first.into_iter().chain(further).collect()
 }
 
-fn read_listener(mut section: Section<'_>, limits: &LimitsConfig) -> Option<ListenerConfig> {
+fn read_listener(
+    mut section: Section<'_>,
+    limits: &LimitsConfig,
+    meta: bool,
+) -> Option<ListenerConfig> {
     if !section.has("listen") {
         section.missing("listen", "listen = \"127.0.0.1:9090\"");
     }
@@ -115,6 +123,7 @@ fn read_listener(mut section: Section<'_>, limits: &LimitsConfig) -> Option<List
         shapes: read_shapes(&mut section),
         tls: None,
         plain_tokens: section.bool("plain_tokens").unwrap_or(false),
+        meta: section.bool("meta").unwrap_or(meta),
     };
     let tls_place = section.place_of("tls");
     let tls = read_tls(&mut section);

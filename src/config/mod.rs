@@ -12,6 +12,7 @@ mod listener;
 mod server;
 mod service; // an IDL, one of its services, a method of that
 mod admin;
+mod meta; // the service that a server has of its own
 mod views;
 mod check;
 mod planned;
@@ -23,6 +24,7 @@ pub use check::{Asks, BackendDef, LookupDef, Program, Registry, check, check_doc
 pub(crate) use file::suggest;
 pub use file::{BackendEntry, Config, LookupEntry, open, read};
 pub use listener::{Endpoint, ListenerConfig};
+pub use meta::Meta;
 pub use pem::{Certificates, PrivateKey};
 pub use problem::{Problem, Problems, Source, nearest};
 pub use section::{Document, Place, Section, list};

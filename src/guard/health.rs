@@ -25,6 +25,11 @@ pub(super) struct LookupHealth {
 }
 
 impl BackendHealth {
+    /// Whether it could not be reached when it was last asked.
+    pub(super) fn is_failing(&self) -> bool {
+        self.failing.get()
+    }
+
     pub(super) fn answered(&self, backend: &str) {
         if self.failing.replace(false) {
             info!(backend, "backend answers again");

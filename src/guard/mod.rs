@@ -126,6 +126,16 @@ impl Guards {
         &self.deadlines
     }
 
+    /// Each backend's name and kind, and whether it answers: from a lookup that could not reach it to the next that
+    /// it answers, it does not.
+    pub fn health(&self) -> impl Iterator<Item = (&str, &'static str, bool)> {
+        let backends = self.program.backends.iter().zip(&self.backends);
+        backends.map(|(entry, guarded)| {
+            let answers = !guarded.health.is_failing();
+            (&*entry.name, entry.config.kind(), answers)
+        })
+    }
+
     /// Takes note of what became of a lookup, and logs it where that is news.
     pub fn saw(&self, id: LookupId, answer: Result<(), &LookupError>) {
         let lookup = &self.program.lookups[id.0];

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use super::{Counts, Gauge, Heart, Histogram, Metrics};
+use super::{Counts, Gauge, Health, Heart, Histogram, Metrics};
 use crate::error::Code;
 
 /// How often a loop looks at its timers.
@@ -18,6 +18,8 @@ const PULSE: Duration = Duration::from_millis(50);
 const MOST_FOR: Duration = Duration::from_secs(30);
 /// Methods that the service does not have: their names come from clients, so they are no label.
 const NO_METHOD: &str = "_OTHER";
+/// Methods of the `Tributary` service, which the operator's may have namesakes of.
+const META: &str = "_TRIBUTARY";
 
 macro_rules! words {
     ($(#[$doc:meta])* $name:ident { $($(#[$of:meta])* $variant:ident $word:literal,)* }) => {
@@ -86,6 +88,8 @@ pub struct LoopMetrics {
     wire_errors: Counts,
     /// Calls of methods that there are not.
     pub(super) unknown: Counts,
+    /// Calls of the `Tributary` service.
+    pub(super) meta: Counts,
     lag: Histogram,
     lag_last: Gauge,
     lag_max: Gauge,
@@ -108,6 +112,7 @@ impl LoopMetrics {
             connections_closed: of.connections_closed.counts(&[]),
             wire_errors: of.wire_errors.counts(&[]),
             unknown: of.calls.counts(&[NO_METHOD]),
+            meta: of.calls.counts(&[META]),
             lag: of.loop_lag.histogram(&[&name]),
             lag_last: of.loop_lag_last.gauge(&[&name]),
             lag_max: of.loop_lag_max.gauge(&[&name]),
@@ -128,6 +133,16 @@ impl LoopMetrics {
     /// A client's bytes, or their absence, ended its connection.
     pub fn wire_error(&self, code: Code) {
         self.wire_errors.count(code as usize);
+    }
+
+    /// How the loops are.
+    pub fn health(&self) -> &Health {
+        self.metrics.health()
+    }
+
+    /// How late the loop's last timer was, and the most of the last half minute or so.
+    pub fn lag(&self) -> [Duration; 2] {
+        [&self.lag_last, &self.lag_max].map(|lag| Duration::from_nanos(lag.get() as u64))
     }
 
     /// Beats, and notes how late each beat is, for as long as it is polled.

@@ -135,6 +135,11 @@ impl ProgramMetrics {
         &self.views[index]
     }
 
+    /// A call of the `Tributary` service that has its answer.
+    pub fn meta(&self, ended: Result<(), Code>) {
+        self.of_loop.meta.count(outcome(ended));
+    }
+
     /// A call that was refused before its view, if it has one, ran.
     pub fn refused(&self, index: Option<usize>, code: Code) {
         let calls = index.map_or(&self.of_loop.unknown, |index| &self.views[index].calls);

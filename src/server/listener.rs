@@ -64,6 +64,7 @@ impl Listener {
             },
             shapes: config.shapes,
             takes_tokens: config.takes_tokens(),
+            meta: config.meta,
         };
         Ok(Listener {
             socket,

@@ -64,7 +64,7 @@ impl Signals {
             || program.admin != started.admin;
         if listener || program.limits != started.limits {
             warn!(
-                "`server.listen`, `server.listeners`, `server.workers`, `server.limits` and `admin` take effect at the next start only"
+                "`server.listen`, `server.meta`, `server.listeners`, `server.workers`, `server.limits` and `admin` take effect at the next start only"
             );
         }
         // Workers that ended already do not mind.

@@ -11,7 +11,7 @@ use bytes::{Bytes, BytesMut};
 use thrift::protocol::TMessageType;
 use tokio::time::Instant;
 
-use super::call::{Call, Slot};
+use super::call::{Call, Door, Slot};
 use super::caller::{self, Peer};
 use super::exception::CallError;
 use super::headers::Given;
@@ -56,6 +56,11 @@ impl Service {
         let to = ReplyTo::new(arrival.shape, arrival.header);
         let (head, body) = read_head(arrival.shape.protocol, message)?;
         let plan = self.plan_of(&head.name);
+        if plan.is_none()
+            && let Some(admission) = self.admit_meta(&arrival, &head, &body)
+        {
+            return Ok(admission);
+        }
         // Some languages' clients send an ordinary call for a method that the IDL calls oneway.
         let oneway = head.kind == TMessageType::OneWay || plan.is_some_and(|plan| plan.oneway);
         let admitted = match (head.kind, plan) {
@@ -87,12 +92,13 @@ impl Service {
             body,
             arrived: arrival.at,
             oneway,
+            door: Door::Typed,
             slot: Slot::take(self, plan.index),
         }))
     }
 
     /// Why a call of `plan` is not begun, if it is not.
-    fn refusal(&self, plan: &Plan, arrival: &Arrival<'_>) -> Option<Code> {
+    pub(super) fn refusal(&self, plan: &Plan, arrival: &Arrival<'_>) -> Option<Code> {
         let tokens = &self.program.tokens;
         let allow = plan.allow.as_deref();
         if let Some(code) = allow.and_then(|allow| caller::denial(allow, tokens, arrival)) {

@@ -23,6 +23,7 @@ pub struct Call {
     pub(super) body: Bytes,
     pub(super) arrived: Instant,
     pub(super) oneway: bool,
+    pub(super) door: Door,
     /// Gives the place back when the call ends, however it ends.
     pub(super) slot: Slot,
 }
@@ -32,6 +33,15 @@ impl Call {
     pub fn is_oneway(&self) -> bool {
         self.oneway
     }
+}
+
+/// How a call came to its view.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Door {
+    /// By the method's own name and types.
+    Typed,
+    /// By `fetch` of the `Tributary` service.
+    Untyped,
 }
 
 /// One of the calls in flight.

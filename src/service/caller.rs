@@ -14,12 +14,15 @@ pub struct Peer {
     pub names: Vec<String>,
     /// Nobody on the way can read the tokens that it shows, or the operator does not mind.
     pub takes_tokens: bool,
+    /// It may call the `Tributary` service where it connected.
+    pub meta: bool,
 }
 
 /// Nobody in particular.
 static ANYBODY: Peer = Peer {
     names: Vec::new(),
     takes_tokens: false,
+    meta: false,
 };
 
 impl Arrival<'static> {

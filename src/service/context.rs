@@ -18,10 +18,10 @@ const TEXT_MAX: usize = 256;
 /// The most baggage pairs taken.
 const BAGGAGE_MAX: usize = 64;
 
-/// What the call carries; the view's deadline holds unless the caller's budget ends sooner.
+/// What the call carries; `param` is its `tributary.Context`. The view's deadline holds unless the caller's budget ends sooner.
 pub(super) fn of_call(
     plan: &Plan,
-    params: &[Value],
+    param: Option<&Value>,
     arrived: Instant,
     headers: Option<&Given>,
 ) -> Context {
@@ -29,7 +29,6 @@ pub(super) fn of_call(
     if let Some(headers) = headers {
         fill_from_headers(&mut context, headers);
     }
-    let param = plan.context_param.and_then(|at| params.get(at));
     if let Some(param) = param.filter(|param| !param.is_null()) {
         fill_from_param(&mut context, param);
     }

@@ -14,6 +14,11 @@ pub(super) fn refused(head: &Head, error: &CallError) {
     debug!(code = %error.code, method = head.name.as_str(), "call refused");
 }
 
+/// A call of the `Tributary` service that has no other answer.
+pub(super) fn refused_meta(method: &str, error: &CallError) {
+    debug!(code = %error.code, method, service = "Tributary", "call refused");
+}
+
 /// A call that has its reply or its exception.
 #[expect(
     clippy::cast_possible_truncation,

@@ -11,6 +11,7 @@ mod context;
 mod exception;
 mod headers;
 mod log;
+mod meta; // the `Tributary` service
 mod reply;
 mod report;
 
@@ -25,6 +26,7 @@ use thrift::protocol::TMessageType;
 use tracing::{Instrument, debug_span};
 
 use crate::config::{LimitsConfig, Program};
+use crate::context::Context;
 use crate::error::Code;
 use crate::guard::{Guards, Random};
 use crate::metrics::{LoopMetrics, ProgramMetrics};
@@ -35,6 +37,7 @@ use crate::view::{merge, run};
 
 pub use admit::{Admission, Arrival};
 pub use call::Call;
+use call::Door;
 pub use caller::Peer;
 use exception::CallError;
 use report::{ReportLayout, Stencil};
@@ -96,6 +99,7 @@ impl Service {
             inflated_bytes_max: limits.inflated_bytes_max,
             ..Limits::default()
         };
+        meta::prepare();
         let report = ReportLayout::of(&program.schema).map(|layout| {
             let stencils = layout.stencils(program.plans.values());
             (layout, stencils)
@@ -129,6 +133,9 @@ impl Service {
         if call.oneway {
             return None;
         }
+        if call.door == Door::Untyped {
+            return Some(self.write_fetched(&call, answer));
+        }
         let plan = &*call.plan;
         let head = HeadOut {
             name: &plan.method,
@@ -150,19 +157,11 @@ impl Service {
 
     async fn run_view(&self, call: &Call) -> Result<Answer, CallError> {
         let (schema, plan) = (&self.program.schema, &*call.plan);
-        let params = decode_struct(
-            schema,
-            plan.params,
-            call.to.shape.protocol,
-            &call.body,
-            &self.limits,
-        )
-        .map_err(|err| CallError::bad_params(&err))?;
-        let Value::Record(params) = params else {
-            return Err(CallError::new(Code::ServerInternal));
+        let (params, context) = match call.door {
+            Door::Typed => self.params(call)?,
+            Door::Untyped => self.fetch_params(call)?,
         };
-        let params = Rc::from(params.values);
-        let context = context::of_call(plan, &params, call.arrived, call.headers.as_deref());
+        let params = Rc::from(params);
         tracing::Span::current().record("request_id", &*context.request_id);
         let mut ran = run(plan, schema, &self.guards, &params, &context).await;
         let merged = match &ran.failure {
@@ -178,5 +177,19 @@ impl Service {
             value,
             reported: reported.then_some(ran.timeline),
         })
+    }
+
+    /// The parameters of a call by its method's own types, in field order, and its context.
+    fn params(&self, call: &Call) -> Result<(Vec<Value>, Context), CallError> {
+        let (plan, protocol) = (&*call.plan, call.to.shape.protocol);
+        let (schema, limits) = (&self.program.schema, &self.limits);
+        let params = decode_struct(schema, plan.params, protocol, &call.body, limits);
+        let params = match params.map_err(|err| CallError::bad_params(&err))? {
+            Value::Record(record) => record.values,
+            _ => return Err(CallError::new(Code::ServerInternal)),
+        };
+        let param = plan.context_param.and_then(|at| params.get(at));
+        let context = context::of_call(plan, param, call.arrived, call.headers.as_deref());
+        Ok((params, context))
     }
 }

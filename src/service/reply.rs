@@ -33,7 +33,12 @@ impl ReplyTo {
         }
     }
 
-    fn write(self, out: &mut BytesMut, head: HeadOut<'_>, body: Body<'_>) -> Result<(), WireError> {
+    pub(super) fn write(
+        self,
+        out: &mut BytesMut,
+        head: HeadOut<'_>,
+        body: Body<'_>,
+    ) -> Result<(), WireError> {
         let header = HeaderOut {
             sequence: self.frame_sequence,
             pairs: &[],
@@ -91,7 +96,7 @@ impl Service {
         }
     }
 
-    fn report_of<'a>(
+    pub(super) fn report_of<'a>(
         &'a self,
         plan: &Plan,
         protocol: Protocol,

@@ -16,6 +16,7 @@ mod header; // THeader frames by hand, and what connects without being a Thrift 
 mod listeners; // several ports and Unix sockets, each with its own terms
 mod secure; // listeners with TLS: certificates, handshakes, reload
 mod access; // who may call what: names in certificates, and tokens
+mod meta; // the `Tributary` service: what it tells, and the untyped door
 mod shutdown; // signals: drain and reload
 mod admin; // the admin port: a scrape's counts, probes, requests that nobody means well with
 mod outages; // every store killed, hung and restarted under load

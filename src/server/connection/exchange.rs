@@ -54,6 +54,7 @@ impl Exchange {
             peer: Peer {
                 names,
                 takes_tokens: terms.takes_tokens,
+                meta: terms.meta,
             },
             pipelined_max: terms.limits.pipelined_max,
             framer,

@@ -37,6 +37,8 @@ pub(super) struct Terms {
     pub(super) limits: LimitsConfig,
     pub(super) shapes: Shapes,
     pub(super) takes_tokens: bool,
+    /// The `Tributary` service is served.
+    pub(super) meta: bool,
 }
 
 /// Why a connection ended other than by its client or by a drain.

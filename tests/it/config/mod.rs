@@ -7,6 +7,7 @@ mod server;
 mod listeners;
 mod tls;
 mod access;
+mod meta;
 mod backends;
 mod lookups;
 mod views;

@@ -1,0 +1,174 @@
+//! The `Tributary` service beside the operator's own: under which names it is called. Pure.
+//!
+//! The service stands in the standard include. Its methods need no views: the server answers them by itself, and
+//! by the program's own copy of the include, whatever stands beside the operator's IDL.
+
+use std::sync::Arc;
+
+use super::section::{Document, Place};
+use crate::error::Code;
+use crate::idl::{self, Method, Schema, Service};
+
+/// The service's name, as multiplexed clients have it.
+const NAME: &str = "Tributary";
+/// What the name of its methods' parameters begins with.
+const PARAMS: &str = "tributary.Tributary.";
+
+/// The names under which the `Tributary` service is called.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Meta {
+    /// As `Tributary:METHOD`, beside the operator's own service.
+    multiplexed: bool,
+    /// As methods of the operator's service, which extends it.
+    inherited: Vec<Arc<str>>,
+    /// Methods that the operator does not want.
+    unserved: Vec<String>,
+}
+
+impl Meta {
+    /// What is called how where `service` is served, but for the methods that are `unserved`.
+    pub(super) fn of(schema: &Schema, service: &Service, unserved: Option<&[String]>) -> Self {
+        let own = service.methods.iter();
+        let inherited = own.filter(|method| is_meta(schema, method));
+        let inherited: Vec<Arc<str>> = inherited.map(|method| Arc::clone(&method.name)).collect();
+        Meta {
+            // An operator's own service of that name is the one that is meant.
+            multiplexed: &*service.name != NAME || !inherited.is_empty(),
+            inherited,
+            unserved: unserved.unwrap_or_default().to_vec(),
+        }
+    }
+
+    /// The method that a call of `name` means, where `service` is the operator's; `None` if it is none of these.
+    pub fn method<'a>(&self, name: &'a str, service: &str) -> Option<&'a str> {
+        let inherits = |method: &str| self.inherited.iter().any(|have| **have == *method);
+        let (means, method) = match name.split_once(':') {
+            Some((NAME, method)) if self.multiplexed => (true, method),
+            Some((prefix, method)) => (prefix == service && inherits(method), method),
+            None => (inherits(name), name),
+        };
+        (means && !self.is_unserved(method)).then_some(method)
+    }
+
+    /// A namesake is none of ours unless the operator's service inherits ours.
+    fn is_unserved(&self, method: &str) -> bool {
+        let inherited = self.inherited.iter().any(|have| **have == *method);
+        inherited && self.unserved.iter().any(|name| name == method)
+    }
+}
+
+/// Whether it is a method of the standard include's service.
+pub(super) fn is_meta(schema: &Schema, method: &Method) -> bool {
+    schema.get(method.params).name.starts_with(PARAMS)
+}
+
+/// Reports methods that `service` inherits from a copy of the standard include which is not the program's.
+pub(super) fn check_meta(document: &Document, schema: &Schema, service: &Service, place: &Place) {
+    let known = idl::standard();
+    let known_service = known.service(NAME);
+    for method in &service.methods {
+        if !is_meta(schema, method) {
+            continue;
+        }
+        let same = known_service
+            .and_then(|service| service.method(&method.name))
+            .is_some_and(|ours| signature(known, ours) == signature(schema, method));
+        if !same {
+            let message = format!(
+                "`Tributary.{}` of the `tributary.thrift` beside the IDL is not what this program serves",
+                method.name
+            );
+            let help =
+                "remove that copy: the program has one, which the server's `idl` gives to clients";
+            document.problem(place, Code::IdlInvalid, message, Some(help.into()));
+        }
+    }
+}
+
+/// What a client has to know to call it, in words.
+fn signature(schema: &Schema, method: &Method) -> (Vec<(i16, String)>, Option<String>) {
+    let fields = schema.get(method.params).fields.iter();
+    let params = fields.map(|field| (field.id, schema.describe(&field.ty)));
+    let result = method.result.as_ref().map(|ty| schema.describe(ty));
+    (params.collect(), result)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is said of an IDL whose service extends what `standard` declares.
+    fn copied(standard: &str) -> Vec<String> {
+        let own = "include 'tributary.thrift' service S extends tributary.Tributary {}";
+        let read = |name: &str| {
+            let text = if name == "s.thrift" { own } else { standard };
+            Some(text.to_owned())
+        };
+        let schema = idl::load_from("s.thrift", &read).expect("it loads");
+        let document = crate::config::document("");
+        let place = crate::config::whole(&document).place().clone();
+        check_meta(&document, &schema, &schema.services[0], &place);
+        let problems = document.problems.into_vec();
+        problems
+            .into_iter()
+            .map(|problem| problem.message)
+            .collect()
+    }
+
+    #[test]
+    fn an_own_copy_of_the_include_may_be_older_but_not_another() {
+        let current = &idl::standard().sources[0].text;
+        assert_eq!(copied(current), Vec::<String>::new());
+        let older = "struct Health { 1: i32 state } service Tributary { Health health() }";
+        assert_eq!(copied(older), Vec::<String>::new());
+        for other in [
+            "struct Health {} service Tributary { Health health(1: i32 deep) }",
+            "service Tributary { string health() }",
+            "service Tributary { void health() }",
+            "service Tributary { void stop() }",
+        ] {
+            let problems = copied(other);
+            assert_eq!(problems.len(), 1, "{other}");
+            assert!(
+                problems[0].contains("is not what this program serves"),
+                "{problems:?}"
+            );
+        }
+    }
+
+    fn meta(idl: &str, unserved: &[&str]) -> Meta {
+        let schema = crate::cli::testing::schema(idl);
+        let unserved: Vec<String> = unserved.iter().map(|name| (*name).into()).collect();
+        Meta::of(&schema, &schema.services[0], Some(&unserved))
+    }
+
+    #[test]
+    fn beside_the_operators_service_it_has_a_prefix() {
+        let meta = meta("service S { void describe() }", &["describe"]);
+        assert_eq!(meta.method("Tributary:describe", "S"), Some("describe"));
+        for other in ["describe", "S:describe", "tributary:describe", "T:describe"] {
+            assert_eq!(meta.method(other, "S"), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn a_service_that_extends_it_has_its_methods() {
+        let idl = "include 'tributary.thrift'
+            service S extends tributary.Tributary { void own() }";
+        let meta = meta(idl, &["fetch"]);
+        for name in ["idl", "S:idl", "Tributary:idl"] {
+            assert_eq!(meta.method(name, "S"), Some("idl"), "{name}");
+        }
+        // What is unserved is so under every name.
+        for name in ["fetch", "S:fetch", "Tributary:fetch", "own", "S:own"] {
+            assert_eq!(meta.method(name, "S"), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn an_operators_own_service_of_that_name_is_the_one_that_is_meant() {
+        let meta = meta("service Tributary { void own() }", &[]);
+        assert_eq!(meta.method("Tributary:describe", "Tributary"), None);
+        assert_eq!(meta.method("describe", "Tributary"), None);
+    }
+}

@@ -1,0 +1,139 @@
+//! `describe()`: the methods that are served, with their lookups, and the types that they need.
+//!
+//! Types are told by name; of those that are no words of the IDL itself each is described once, in the order in
+//! which they are met.
+
+use std::collections::{HashSet, VecDeque};
+
+use super::{list_of, of_fields};
+use crate::config::{Asks, Program};
+use crate::idl::{EnumType, Field, Kind, Method, Requiredness, Schema, StructType, Type};
+use crate::value::Value;
+use crate::view::{Plan, Step};
+
+pub(super) fn describe(program: &Program) -> Value {
+    let service = program.service();
+    let served = || {
+        let methods = service.methods.iter();
+        methods.filter_map(|method| Some((method, program.plans.get(&method.name)?)))
+    };
+    let roots = served().flat_map(|(method, _)| {
+        let params = &program.schema.get(method.params).fields;
+        let fields = params.iter().chain(&method.throws).map(|field| &field.ty);
+        fields.chain(&method.result)
+    });
+    let methods = served().map(|(method, plan)| of_method(program, method, plan));
+    of_fields([
+        ("service_name", (&*service.name).into()),
+        ("methods", Value::List(methods.collect())),
+        ("types", types(&program.schema, roots)),
+        ("doc", service.doc.as_deref().into()),
+    ])
+}
+
+fn of_method(program: &Program, method: &Method, plan: &Plan) -> Value {
+    let schema = &program.schema;
+    let result = method.result.as_ref();
+    let result = result.map_or("void".into(), |ty| schema.describe(ty));
+    let deadline = i64::try_from(plan.deadline.as_millis());
+    let name = |at: &usize| Value::from(&*plan.steps[*at].name);
+    let stages = list_of(plan.stages(), |stage| list_of(&stage, name));
+    of_fields([
+        ("name", (&*method.name).into()),
+        ("params", fields(schema, &schema.get(method.params).fields)),
+        ("result", result.into()),
+        ("exceptions", fields(schema, &method.throws)),
+        ("is_oneway", method.oneway.into()),
+        ("deadline_ms", deadline.unwrap_or(i64::MAX).into()),
+        (
+            "lookups",
+            list_of(&plan.steps, |step| of_step(program, plan, step)),
+        ),
+        ("stages", stages),
+        ("doc", method.doc.as_deref().into()),
+    ])
+}
+
+fn of_step(program: &Program, plan: &Plan, step: &Step) -> Value {
+    let kind = match &program.lookups[step.lookup.0].asks {
+        Asks::Store(at, _) => program.backends[*at].config.kind(),
+        Asks::Closure(_) => "closure",
+    };
+    let after = step.after.iter();
+    let after = after.map(|&at| Value::from(&*plan.steps[at].name));
+    of_fields([
+        ("name", (&*step.name).into()),
+        ("backend", (&*step.backend).into()),
+        ("kind", kind.into()),
+        ("is_required", step.required.into()),
+        ("after", Value::List(after.collect())),
+    ])
+}
+
+fn fields(schema: &Schema, fields: &[Field]) -> Value {
+    list_of(fields, |field| {
+        let requiredness = match field.requiredness {
+            Requiredness::Required => "required",
+            Requiredness::Optional => "optional",
+            Requiredness::Default => "default",
+        };
+        of_fields([
+            ("id", i64::from(field.id).into()),
+            ("name", (&*field.name).into()),
+            ("type", schema.describe(&field.ty).into()),
+            ("requiredness", requiredness.into()),
+            ("doc", field.doc.as_deref().into()),
+        ])
+    })
+}
+
+/// The types that `roots` are made of, each once, in the order in which they are met.
+fn types<'a>(schema: &'a Schema, roots: impl Iterator<Item = &'a Type>) -> Value {
+    // As many as the IDL has, however they hold each other: they wait in a queue.
+    let mut waiting: VecDeque<&Type> = roots.collect();
+    let mut seen: HashSet<&str> = HashSet::new();
+    let mut told = Vec::new();
+    while let Some(ty) = waiting.pop_front() {
+        match ty {
+            Type::List(of) | Type::Set(of) => waiting.push_back(of),
+            Type::Map(key, of) => waiting.extend([&**key, of]),
+            Type::Enum(of) if seen.insert(&of.name) => told.push(of_enum(of)),
+            Type::Struct(id) => {
+                let of = schema.get(*id);
+                if seen.insert(&of.name) {
+                    told.push(of_struct(schema, of));
+                    waiting.extend(of.fields.iter().map(|field| &field.ty));
+                }
+            }
+            _ => {}
+        }
+    }
+    Value::List(told)
+}
+
+fn of_struct(schema: &Schema, of: &StructType) -> Value {
+    let kind = match of.kind {
+        Kind::Struct => "struct",
+        Kind::Union => "union",
+        Kind::Exception => "exception",
+    };
+    of_fields([
+        ("name", (&*of.name).into()),
+        ("kind", kind.into()),
+        ("fields", fields(schema, &of.fields)),
+        ("numbers", Value::Map(Vec::new())),
+        ("doc", of.doc.as_deref().into()),
+    ])
+}
+
+fn of_enum(of: &EnumType) -> Value {
+    let numbers = of.values.iter();
+    let numbers = numbers.map(|(name, number)| ((&**name).into(), i64::from(*number).into()));
+    of_fields([
+        ("name", (&*of.name).into()),
+        ("kind", "enum".into()),
+        ("fields", Value::List(Vec::new())),
+        ("numbers", Value::Map(numbers.collect())),
+        ("doc", Value::Null),
+    ])
+}

@@ -1,0 +1,44 @@
+//! `explain(method)`: what `tributary explain` prints, taken apart and as text.
+
+use super::{list_of, of_fields};
+use crate::config::Program;
+use crate::explain::{Explanation, LookupExplanation};
+use crate::service::exception::CallError;
+use crate::value::Value;
+
+pub(super) fn explain(program: &Program, params: &Value) -> Result<Value, CallError> {
+    let method = params.get("method").and_then(Value::as_str);
+    let method = method.unwrap_or_default();
+    let plan = program.plans.get(method);
+    let plan = plan.ok_or_else(|| super::fetch::no_view(program, method))?;
+    let explanation = Explanation::of(program, plan);
+    let deadline = i64::try_from(explanation.deadline.as_millis());
+    let text = explanation.to_string();
+    let stages = list_of(explanation.stages, |stage| list_of(stage, lookup));
+    Ok(of_fields([
+        ("signature", explanation.signature.into()),
+        ("deadline_ms", deadline.unwrap_or(i64::MAX).into()),
+        ("stages", stages),
+        ("longest_chain", explanation.longest_chain.into()),
+        ("worst_case", explanation.worst_case.into()),
+        ("warnings", explanation.warnings.into()),
+        ("text", text.into()),
+    ]))
+}
+
+fn lookup(lookup: LookupExplanation) -> Value {
+    let bindings = list_of(lookup.bindings, |(param, bound_to)| {
+        of_fields([("param", param.into()), ("bound_to", bound_to.into())])
+    });
+    of_fields([
+        ("name", lookup.name.into()),
+        ("backend", lookup.backend.into()),
+        ("kind", lookup.kind.into()),
+        ("lookup", lookup.lookup.into()),
+        ("after", lookup.after.into()),
+        ("facts", lookup.facts.into()),
+        ("batching", lookup.batching.into()),
+        ("bindings", bindings),
+        ("fills", lookup.fills.into()),
+    ])
+}

@@ -1,0 +1,36 @@
+//! `health()`: how the server is, as the loop that answers sees it.
+
+use super::{list_of, of_fields};
+use crate::guard::Guards;
+use crate::metrics::LoopMetrics;
+use crate::value::Value;
+
+pub(super) fn health(guards: &Guards, of_loop: &LoopMetrics) -> Value {
+    let health = of_loop.health();
+    let state = if health.is_draining() {
+        "DRAINING"
+    } else if health.is_ready() {
+        "SERVING"
+    } else {
+        "STARTING"
+    };
+    let backends = list_of(guards.health(), |(name, kind, answers)| {
+        of_fields([
+            ("name", name.into()),
+            ("kind", kind.into()),
+            ("is_answering", answers.into()),
+        ])
+    });
+    let micros = |time: std::time::Duration| {
+        let micros = i64::try_from(time.as_micros());
+        Value::I64(micros.unwrap_or(i64::MAX))
+    };
+    let [lag, lag_max] = of_loop.lag();
+    of_fields([
+        ("state", state.into()),
+        ("version", env!("CARGO_PKG_VERSION").into()),
+        ("backends", backends),
+        ("loop_lag_us", micros(lag)),
+        ("loop_lag_max_us", micros(lag_max)),
+    ])
+}

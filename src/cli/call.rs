@@ -17,7 +17,7 @@ use crate::value::Value;
 
 /// Call a method of a server and print its reply as JSON
 ///
-/// Parameters are read by the IDL's types: numbers and bools as such, enums by name, strings as they are, and
+/// The server says its IDL, unless it is named here. Parameters are read by the IDL's types: numbers and bools as such, enums by name, strings as they are, and
 /// structs, lists and maps as JSON. A dotted name sets one field of a struct.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
@@ -37,7 +37,8 @@ Examples:
   tributary call getAirport code=JFK
   tributary call getAirports codes='[\"JFK\", \"LGA\"]'
   tributary call --report getDeparture carrier=UA flight=1545 day=2013-01-01 origin=EWR dest=IAH hour=5
-  tributary call --addr db1:9090 --idl flights.thrift getAirport context.request_id=42 code=JFK
+  tributary call --addr db1:9090 getAirport context.request_id=42 code=JFK
+  tributary call --service Tributary health
   echo '{\"code\": \"JFK\"}' | tributary call getAirport --json -
 
 Exit codes: 0 it returned, 1 it threw or there was no reply, 2 bad usage";
@@ -75,7 +76,7 @@ pub(super) struct Asked {
 impl CallArgs {
     /// The method.
     pub(super) fn find(&self) -> Result<Found, Failure> {
-        find(&self.idl, &self.method)
+        find(&self.idl, &self.connect, &self.method)
     }
 
     /// What was typed, with stdin read if it is to be.
@@ -128,6 +129,7 @@ impl CallArgs {
         let call = Call {
             schema: &found.schema,
             method: found.method(),
+            service: found.prefix(),
             params,
             timeout: self.connect.timeout,
         };

@@ -6,11 +6,12 @@ use std::time::Duration;
 use anyhow::{Context as _, anyhow};
 
 use super::client::{Call, Client, Reply};
-use super::connect::on_loop;
+use super::connect::{ConnectArgs, on_loop};
 use super::exit::{Failure, Reason};
 use super::method::Found;
 use super::params::Params;
 use super::reply::result_json;
+use super::server_idl::{ServerIdl, server_idl};
 use crate::config::Program;
 use crate::thrift::{Limits, Protocol, Shape, Transport};
 
@@ -24,8 +25,28 @@ pub fn call_json(
     method: &str,
     params: &str,
 ) -> anyhow::Result<String> {
-    let found = Found::of(&program.schema, program.service, method)
-        .with_context(|| format!("there is no method `{method}`"))?;
+    let found = Found::of(&program.schema, program.service, method);
+    call_found(addr, found, (method, params))
+}
+
+/// As [`call_json`], for a server whose program is not at hand: it is asked for its IDL, which it has to give.
+pub fn call_json_at(addr: SocketAddr, method: &str, params: &str) -> anyhow::Result<String> {
+    let connect = ConnectArgs::to(addr, TIMEOUT);
+    let ServerIdl { schema, service } = on_loop(server_idl(&connect))
+        .and_then(|said| said)
+        .map_err(told)?;
+    let names = schema.services.iter();
+    let service = names.map(|of| &*of.name).position(|name| name == service);
+    let found = service.and_then(|at| Found::of(&schema, at, method));
+    call_found(addr, found, (method, params))
+}
+
+fn call_found(
+    addr: SocketAddr,
+    found: Option<Found>,
+    (method, params): (&str, &str),
+) -> anyhow::Result<String> {
+    let found = found.with_context(|| format!("there is no method `{method}`"))?;
     let mut read = Params::new(&found.schema, found.method());
     read.json(params).map_err(told)?;
     let params = read.finish().map_err(told)?;
@@ -39,6 +60,7 @@ pub fn call_json(
         let call = Call {
             schema: &found.schema,
             method: found.method(),
+            service: found.prefix(),
             params: &params,
             timeout: TIMEOUT,
         };

@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::io::ErrorKind;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
@@ -45,6 +46,16 @@ enum TransportArg {
 }
 
 impl ConnectArgs {
+    /// Framed binary to a server at `addr`.
+    pub(super) fn to(addr: SocketAddr, timeout: Duration) -> Self {
+        ConnectArgs {
+            addr: addr.to_string(),
+            timeout,
+            protocol: ProtocolArg::default(),
+            transport: TransportArg::default(),
+        }
+    }
+
     /// Connects.
     pub(super) async fn connect(&self) -> Result<Client, ClientError> {
         Client::connect(&self.addr, self.shape(), Limits::default(), self.timeout).await

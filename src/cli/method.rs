@@ -1,4 +1,5 @@
-//! Finds the method that `call` and `compare` name, in an IDL or in the IDL of a configuration.
+//! Finds the method that `call`, `compare` and `bench` name: in the server's own IDL, in a file, or in the IDL of a
+//! configuration.
 //!
 //! Of a configuration only `[server]` is used: calling a server does not need its secrets or its stores.
 
@@ -6,25 +7,28 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
+use super::connect::{ConnectArgs, on_loop};
 use super::exit::Failure;
+use super::server_idl::{ServerIdl, server_idl};
 use crate::config::{self, list, nearest};
 use crate::idl::{self, Method, Schema, Service, Type};
 
 /// Where the IDL is.
 #[derive(Clone, Debug, Args)]
 pub(super) struct IdlArgs {
-    /// The IDL [default: the configuration's]
+    /// The IDL [default: the server is asked for its own]
     #[arg(long, value_name = "FILE", conflicts_with = "config")]
     idl: Option<PathBuf>,
-    /// The configuration that names the IDL [default: tributary.toml]
+    /// A configuration that names the IDL
     #[arg(short, long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// The service [default: the configuration's, or the only one of the IDL]
+    /// The service [default: the one that is served, or the only one of the IDL]; `Tributary` is the server's own
     #[arg(long, value_name = "NAME")]
     service: Option<String>,
 }
 
-const DEFAULT_CONFIG: &str = "tributary.toml";
+/// The service that every server has beside the one that it serves.
+pub(super) const META: &str = "Tributary";
 
 /// A method with everything its types refer to.
 #[derive(Debug)]
@@ -44,6 +48,13 @@ impl Found {
             service,
             method,
         })
+    }
+
+    /// The service's name where the method is called with it: that of a server's own service.
+    pub(super) fn prefix(&self) -> Option<&str> {
+        let service = self.service();
+        let is_meta = &*service.name == META && *service.file == *"tributary";
+        is_meta.then_some(META)
     }
 
     /// The service it is a method of.
@@ -75,12 +86,30 @@ impl Found {
     }
 }
 
-/// Loads the IDL and finds the method called `name`.
-pub(super) fn find(args: &IdlArgs, name: &str) -> Result<Found, Failure> {
-    let (path, configured) = idl_path(args)?;
-    let schema = idl::load(&path)?;
-    let wanted = args.service.as_deref().or(configured.as_deref());
-    let service = pick_service(&schema, &path, wanted)?;
+/// Finds the method called `name`; of a server that has to say its IDL itself, by asking it.
+pub(super) fn find(args: &IdlArgs, connect: &ConnectArgs, name: &str) -> Result<Found, Failure> {
+    let wanted = args.service.as_deref();
+    if let Some((path, configured)) = idl_path(args)? {
+        let schema = idl::load(&path)?;
+        let path = path.display().to_string();
+        return find_in(schema, &path, wanted.or(configured.as_deref()), name);
+    }
+    if wanted == Some(META) {
+        return find_in(idl::standard().clone(), "tributary.thrift", wanted, name);
+    }
+    let ServerIdl { schema, service } = on_loop(server_idl(connect))??;
+    let from = format!("the IDL of {}", connect.addr);
+    find_in(schema, &from, wanted.or(Some(&service)), name)
+}
+
+/// Finds the method called `name` in `schema`, which comes from `path`.
+fn find_in(
+    schema: Schema,
+    path: &str,
+    service: Option<&str>,
+    name: &str,
+) -> Result<Found, Failure> {
+    let service = pick_service(&schema, path, service)?;
     let methods = &schema.services[service];
     let Some(&method) = methods.by_name.get(name) else {
         let names = methods.methods.iter().map(|method| &*method.name);
@@ -94,51 +123,46 @@ pub(super) fn find(args: &IdlArgs, name: &str) -> Result<Found, Failure> {
     })
 }
 
-/// The IDL, and the service that the configuration serves.
-fn idl_path(args: &IdlArgs) -> Result<(PathBuf, Option<String>), Failure> {
+/// The IDL that was named, and the service that the configuration serves, if it was that.
+fn idl_path(args: &IdlArgs) -> Result<Option<(PathBuf, Option<String>)>, Failure> {
     if let Some(idl) = &args.idl {
-        return Ok((idl.clone(), None));
+        return Ok(Some((idl.clone(), None)));
     }
-    let path = match &args.config {
-        Some(path) => path.as_path(),
-        None if Path::new(DEFAULT_CONFIG).is_file() => Path::new(DEFAULT_CONFIG),
-        None => {
-            let message = format!("no IDL: there is no `{DEFAULT_CONFIG}` here");
-            return Err(Failure::misuse(message)
-                .help("name the IDL with `--idl FILE`, or a configuration with `-c FILE`"));
-        }
+    let Some(path) = &args.config else {
+        return Ok(None);
     };
     let document = config::open(&path.to_string_lossy()).map_err(|problem| vec![*problem])?;
     let server = config::read(&document).server;
     match server.idl {
-        Some((idl, _)) => Ok((idl, server.service.map(|(name, _)| name))),
+        Some((idl, _)) => Ok(Some((idl, server.service.map(|(name, _)| name)))),
         // What is wrong with the rest of it does not matter here, but this may be why there is no `idl`.
         None => Err(document.problems.into_vec().into()),
     }
 }
 
-fn pick_service(schema: &Schema, path: &Path, wanted: Option<&str>) -> Result<usize, Failure> {
+fn pick_service(schema: &Schema, path: &str, wanted: Option<&str>) -> Result<usize, Failure> {
     let services = &schema.services;
     let names = || services.iter().map(|service| &*service.name);
     if let Some(wanted) = wanted {
         let found = services.iter().position(|service| &*service.name == wanted);
         return found.ok_or_else(|| {
-            let message = format!("`{}` has no service `{wanted}`", path.display());
+            let message = format!("`{path}` has no service `{wanted}`");
             Failure::misuse(message).help(suggestion(wanted, names()))
         });
     }
-    let own_file = path.file_stem().map(|stem| stem.to_string_lossy());
+    let own_file = Path::new(path)
+        .file_stem()
+        .map(|stem| stem.to_string_lossy());
     let own: Vec<usize> = (0..services.len())
         .filter(|&at| own_file.as_deref() == Some(&*services[at].file))
         .collect();
     match own[..] {
         [only] => Ok(only),
         [] => Err(Failure::misuse(format_args!(
-            "`{}` declares no service",
-            path.display()
+            "`{path}` declares no service"
         ))),
         _ => {
-            let message = format!("`{}` declares {} services", path.display(), own.len());
+            let message = format!("`{path}` declares {} services", own.len());
             let own = own.iter().map(|&at| &*services[at].name);
             Err(Failure::misuse(message).help(format!("name one with `--service`: {}", list(own))))
         }

@@ -10,6 +10,7 @@ mod method; // which method of which IDL
 mod params; // `name=value` to typed parameters
 mod client; // one connection to a server
 mod connect; // how to reach it
+mod server_idl; // the IDL that a server says itself
 mod reply; // a reply as text
 mod call_json; // a call for embedders
 mod serve;
@@ -25,7 +26,7 @@ use std::ffi::OsString;
 
 use clap::{Parser, Subcommand};
 
-pub use call_json::call_json;
+pub use call_json::{call_json, call_json_at};
 pub use client::{Call, Client, ClientError, Reply};
 pub use exit::{ExitStatus, Failure, Reason};
 pub use output::{Color, Output};

@@ -215,6 +215,42 @@ fn the_idl_and_the_service_come_from_a_configuration_too() {
     greeter.stop();
 }
 
+/// Closures or not: a server in a Rust program says its IDL, tells of itself and is fetched from as any.
+#[test]
+fn a_server_in_a_program_says_its_idl() {
+    let greeter = Greeter::start(false);
+    let addr = greeter.running.addr();
+    let reply = call_json_at(addr, "plain", r#"{"name": "Bob"}"#);
+    assert_eq!(reply.expect("a reply"), r#""hello, Bob""#);
+    let unknown = call_json_at(addr, "plein", "{}").expect_err("no method");
+    assert_eq!(unknown.to_string(), "there is no method `plein`");
+    let addr = addr.to_string();
+    let (status, data, rest) = typed(&["call", "--addr", &addr, "plain", "name=Bob"]);
+    assert_eq!(
+        (status, data.as_str(), rest.as_str()),
+        (ExitStatus::Done, "\"hello, Bob\"\n", "")
+    );
+    let (status, data, _) = typed(&["compare", "--addr", &addr, "greet", "name=Ann"]);
+    assert_eq!(status, ExitStatus::Done);
+    assert!(data.contains("the replies are equal"), "{data}");
+    let own = ["call", "--addr", &addr, "--service", "Tributary"];
+    let fetch = [
+        "fetch",
+        "view=greet",
+        "params.name=Ann",
+        "params.size=LARGE",
+    ];
+    let (status, data, _) = typed(&[&own[..], &fetch].concat());
+    assert_eq!(status, ExitStatus::Done);
+    let reply: serde_json::Value = serde_json::from_str(&data).expect("JSON");
+    let expected = serde_json::json!({"text": "hello, Ann", "luck": 7, "size": "LARGE"});
+    assert_eq!(reply, expected);
+    let (_, data, _) = typed(&[&own[..], &["describe"]].concat());
+    let told: serde_json::Value = serde_json::from_str(&data).expect("JSON");
+    assert_eq!(told["methods"][0]["lookups"][0]["kind"], "closure");
+    greeter.stop();
+}
+
 #[test]
 fn exceptions_fail_with_their_words_on_stderr() {
     let greeter = Greeter::start(false);

@@ -54,8 +54,16 @@ impl Calls {
 
 fn encode(found: &Found, shape: Shape, params: &[Value], at: usize) -> Result<Encoded, WireError> {
     let method = found.method();
+    // Replies come with the method's bare name.
+    let called = match found.prefix() {
+        None => method.name.to_string(),
+        Some(service) => format!("{service}:{}", method.name),
+    };
     let head = |kind| HeadOut {
-        name: &method.name,
+        name: match kind {
+            TMessageType::Call => &called,
+            _ => &method.name,
+        },
         kind,
         sequence: i32::try_from(at + 1).unwrap_or(i32::MAX),
     };

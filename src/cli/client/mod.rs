@@ -4,6 +4,7 @@
 //! there is no reply. Sequence ids and names are compared with the call's. A connection that may still hold
 //! an answer nobody read (a timeout, a dropped call) is never used again. Retrying is the caller's business.
 
+use std::borrow::Cow;
 use std::io;
 use std::time::Duration;
 
@@ -28,10 +29,22 @@ pub struct Call<'a> {
     pub schema: &'a Schema,
     /// The method.
     pub method: &'a Method,
+    /// Its service's name, where several share the port: the method is called as `service:method`.
+    pub service: Option<&'a str>,
     /// Its parameters, a record that fits [`Method::params`].
     pub params: &'a Value,
     /// How long to wait for the reply.
     pub timeout: Duration,
+}
+
+impl<'a> Call<'a> {
+    /// The method's name on the wire.
+    fn name(&self) -> Cow<'a, str> {
+        match self.service {
+            None => Cow::Borrowed(&self.method.name),
+            Some(service) => format!("{service}:{}", self.method.name).into(),
+        }
+    }
 }
 
 /// What a server says to a call.
@@ -159,7 +172,8 @@ impl Client {
     fn encode(&mut self, call: &Call<'_>) -> Result<(), ClientError> {
         self.sequence = self.sequence.wrapping_add(1);
         self.sending.clear();
-        let outgoing = self.outgoing(call);
+        let name = call.name();
+        let outgoing = self.outgoing(call, &name);
         Ok(outgoing.write(&mut self.sending, self.shape, call.params, &[])?)
     }
 
@@ -181,9 +195,9 @@ impl Client {
     }
 
     fn decode(&mut self, call: &Call<'_>, message: &Bytes) -> Result<Reply, ClientError> {
-        let said = self
-            .outgoing(call)
-            .read(self.shape.protocol, message, &self.limits);
+        let name = call.name();
+        let outgoing = self.outgoing(call, &name);
+        let said = outgoing.read(self.shape.protocol, message, &self.limits);
         self.settled = match &said {
             Ok(_) => true,
             Err(ReplyError::Application { in_step, .. }) => *in_step,
@@ -196,11 +210,11 @@ impl Client {
         }
     }
 
-    fn outgoing<'a>(&self, call: &Call<'a>) -> Outgoing<'a> {
+    fn outgoing<'a>(&self, call: &Call<'a>, name: &'a str) -> Outgoing<'a> {
         Outgoing {
             schema: call.schema,
             method: call.method,
-            name: &call.method.name,
+            name,
             sequence: self.sequence,
         }
     }

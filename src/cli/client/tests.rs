@@ -136,6 +136,7 @@ async fn calls(
     let call = Call {
         schema: &schema,
         method,
+        service: None,
         params: &params,
         timeout: LONG,
     };
@@ -277,6 +278,7 @@ fn a_late_reply_is_never_taken_for_another_calls() {
     let call = |timeout| Call {
         schema: &schema,
         method,
+        service: None,
         params: &params,
         timeout,
     };

@@ -38,7 +38,7 @@ pub(super) struct Compare {
 const EXAMPLES: &str = "\
 Examples:
   tributary compare getDeparture carrier=UA flight=1545 day=2013-01-01 origin=EWR dest=IAH hour=5
-  tributary compare -n 20 --addr db1:9090 --idl flights.thrift getDeparture --json -
+  tributary compare -n 20 --addr db1:9090 getDeparture --json -
 
 Exit codes: 0 all replies are equal, 1 they differ or a call failed, 2 bad usage";
 
@@ -109,6 +109,7 @@ pub(super) async fn measure(
             let call = Call {
                 schema: &found.schema,
                 method: found.method(),
+                service: found.prefix(),
                 params,
                 timeout,
             };

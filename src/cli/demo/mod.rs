@@ -153,6 +153,7 @@ async fn compare(found: &Found, server: &Running, out: &mut Output) -> Result<Ex
     let warm_up = Call {
         schema: &found.schema,
         method: found.method(),
+        service: found.prefix(),
         params: &params[1],
         timeout: TIMEOUT,
     };
@@ -184,8 +185,8 @@ fn next_steps(dir: &Path, server: &Running) -> String {
     let (addr, port) = (server.addr(), server.addr().port());
     format!(
         "\nServing on {addr} until Ctrl-C. In another terminal:\n\n  \
-         {program} call --addr {addr} --idl {idl} --report {METHOD} {PARAMS}\n  \
-         {program} compare --addr {addr} --idl {idl} {METHOD} {PARAMS}\n\n\
+         {program} call --addr {addr} --report {METHOD} {PARAMS}\n  \
+         {program} compare --addr {addr} {METHOD} {PARAMS}\n\n\
          or from Python, after `pip install thriftpy2`:\n\n  \
          import thriftpy2, thriftpy2.rpc\n  \
          flights = thriftpy2.load(\"{idl}\", module_name=\"flights_thrift\")\n  \

@@ -159,6 +159,8 @@ fn leaf(schema: &Schema, ty: &Type, text: &str) -> Result<Value, (String, Option
                 )
             })
         }
+        // JSON where it is some, otherwise text.
+        Type::Any => Ok(Value::from_json(text.as_bytes()).unwrap_or_else(|_| Value::from(text))),
         Type::Enum(of) => Conform::new(schema, true)
             .value(Value::from(text), ty)
             .map_err(|why| {

@@ -149,6 +149,7 @@ impl Caller {
         let call = ThriftCall {
             schema: &self.schema,
             method,
+            service: None,
             params: &params,
             timeout: PATIENCE,
         };

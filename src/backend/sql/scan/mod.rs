@@ -173,10 +173,11 @@ impl Scanner<'_> {
     /// `$tag$ text $tag$`, or a parameter of the operator's own, which would clash with ours.
     fn dollar(&mut self) {
         let rest = self.rest();
-        let tag = rest[1..]
+        let after = &rest[1..];
+        let tag = after
             .find(|c: char| !is_word(c))
-            .map(|len| &rest[..len + 2])
-            .filter(|tag| tag.ends_with('$'));
+            .filter(|&end| after[end..].starts_with('$'))
+            .map(|end| &rest[..end + 2]);
         let Some(tag) = tag else {
             return self.foreign();
         };

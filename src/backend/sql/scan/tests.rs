@@ -22,6 +22,20 @@ fn refuse(style: Style, sql: &str, words: &str) {
 }
 
 #[test]
+fn a_dollar_before_a_wide_character_is_no_tag() {
+    refuse(
+        Style::Dollar,
+        "select $a\u{20ac}",
+        "`$a` is not a parameter here",
+    );
+    refuse(
+        Style::Dollar,
+        "select $\u{20ac}",
+        "`$` is not a parameter here",
+    );
+}
+
+#[test]
 fn each_driver_gets_its_own_spelling() {
     let sql = "select * from f where a = :a and b = :b or c = :a;";
     check(

@@ -150,6 +150,8 @@ impl Parser {
         };
         let end = rest.iter().position(|&byte| byte == b'\r');
         match end.map(|end| from + end) {
+            // The same whether it came in one read or in many.
+            Some(end) if end > LINE_BYTES_MAX => Err(BadReply("a line that is too long")),
             Some(end) if input.len() > end + 1 => match input[end + 1] {
                 b'\n' => Ok(Some(end)),
                 _ => Err(BadReply("a line that does not end")),

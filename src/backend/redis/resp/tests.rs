@@ -93,6 +93,10 @@ fn what_is_no_reply_is_refused_and_costs_nothing() {
             .next(&mut BytesMut::from(&*endless))
             .is_err()
     );
+    let endless = format!("+{}\r\n", "x".repeat(LINE_BYTES_MAX));
+    let in_one = Parser::default().next(&mut BytesMut::from(&*endless));
+    assert_eq!(in_one, all(endless.as_bytes(), 1000).map(|_| None));
+    assert!(in_one.is_err(), "too long however it comes");
     let mut parser = Parser::default();
     let promised = parser.next(&mut BytesMut::from("*2147483647\r\n"));
     assert_eq!(promised, Ok(None));

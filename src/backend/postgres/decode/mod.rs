@@ -149,9 +149,15 @@ fn json(bytes: &[u8]) -> Result<Value, String> {
     Value::from_json(bytes).map_err(|err| format!("json that can't be read: {err}"))
 }
 
+/// PostgreSQL's own limit, `MAXDIM`: lists would be nested as deep as a server says.
+const DIMENSIONS_MAX: i32 = 6;
+
 /// An array: dimensions, a flag, the element's type, length and lower bound of each dimension, elements.
 fn array(element: &Decoder, from: &mut Reader<'_>) -> Result<Value, String> {
     let dimensions = from.i32()?;
+    if dimensions > DIMENSIONS_MAX {
+        return Err("an array of too many dimensions".into());
+    }
     let _has_nulls = from.i32()?;
     let _element_type = from.i32()?;
     let mut lengths = Vec::new();

@@ -109,6 +109,17 @@ fn arrays_and_arrays_of_arrays() {
     ] {
         assert!(decoder.decode(&array_of(lengths, &four)).is_err());
     }
+    assert_eq!(
+        json(&array_of(&[1, 1, 1, 1, 1, 1], &[Some(1)])),
+        of("[[[[[[1]]]]]]")
+    );
+}
+
+#[test]
+fn an_array_of_a_hundred_thousand_dimensions_is_refused() {
+    let decoder = Decoder::Array(Decoder::Int4.into());
+    let bytes = array_of(&vec![1; 100_000], &[Some(1)]);
+    assert!(decoder.decode(&bytes).is_err());
 }
 
 #[test]

@@ -150,7 +150,7 @@ impl<I: Input> Decoder<'_, I> {
                 _ => self.input.skip(wire, &mut self.budget)?,
             }
         }
-        complete(of, &mut values)?;
+        complete(of, &mut values, &mut self.budget)?;
         self.budget.leave();
         Ok(Value::Record(Record {
             names: of.names.clone(),
@@ -304,7 +304,7 @@ impl<I: Input> Decoder<'_, I> {
 
 /// Puts defaults where nothing was set, and checks that what must be set is.
 #[inline]
-fn complete(of: &StructType, values: &mut [Value]) -> Result<(), WireError> {
+fn complete(of: &StructType, values: &mut [Value], budget: &mut Budget) -> Result<(), WireError> {
     if of.kind == Kind::Union {
         return match values.iter().filter(|value| !value.is_null()).count() {
             1 => Ok(()),
@@ -323,11 +323,27 @@ fn complete(of: &StructType, values: &mut [Value]) -> Result<(), WireError> {
                 )));
             }
             if let Some(default) = &field.default {
+                // The default itself was paid for with its field, what it holds was not.
+                budget.spend(held(default))?;
                 *value = default.clone();
             }
         }
     }
     Ok(())
+}
+
+/// How many values `value` holds.
+fn held(value: &Value) -> usize {
+    let each = |value: &Value| 1 + held(value);
+    match value {
+        Value::List(items) => items.iter().map(each).sum(),
+        Value::Record(record) => record.values.iter().map(each).sum(),
+        Value::Map(pairs) => pairs
+            .iter()
+            .map(|(key, value)| each(key) + each(value))
+            .sum(),
+        _ => 0,
+    }
 }
 
 #[inline]

@@ -5,7 +5,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use super::sample::{self, EMPTY, NODE, ONE_OF_EACH};
 use super::{Framer, Limits, Protocol, SHAPES, Transport, hex};
 use crate::error::Code;
-use crate::idl::StructId;
+use crate::idl::{Kind, Schema, StructId, Type};
 use crate::thrift::{DEPTH_CEILING, WireError, decode_struct, read_head};
 use crate::value::Value;
 
@@ -320,6 +320,38 @@ fn a_million_empty_structs_cost_no_gigabytes() {
     }
     // Cutting it out of a stream costs nothing but time in proportion to the bytes.
     assert!(stream(Protocol::Binary, &body).expect("in shape").is_some());
+}
+
+#[test]
+fn defaults_that_hold_many_values_are_paid_for() {
+    let mut schema = sample::schema(false);
+    let id = |schema: &Schema| StructId(u32::try_from(schema.structs.len() - 1).expect("few"));
+    let mut words = sample::field(1, "words", sample::list(Type::String));
+    words.default = Some(vec!["a"; 100].into());
+    let dear = sample::struct_type("golden.Dear", Kind::Struct, vec![words]);
+    schema.structs.push(dear);
+    let all = sample::list(Type::Struct(id(&schema)));
+    let all = sample::field(1, "all", all);
+    let many = sample::struct_type("golden.Many", Kind::Struct, vec![all]);
+    schema.structs.push(many);
+    // One byte each, and a hundred words where that byte says that there are none.
+    for (count, fits) in [(5_000_u16, true), (20_000, false)] {
+        let mut body = BytesMut::from(&hex("0f 0001 0c 0000")[..]);
+        body.put_u16(count);
+        body.put_bytes(0, usize::from(count) + 1);
+        let limits = Limits::default();
+        let decoded = decode_struct(
+            &schema,
+            id(&schema),
+            Protocol::Binary,
+            &body.freeze(),
+            &limits,
+        );
+        match decoded {
+            Ok(_) => assert!(fits),
+            Err(err) => assert_eq!((err.code, fits), (Code::WireFrameTooLarge, false)),
+        }
+    }
 }
 
 #[test]

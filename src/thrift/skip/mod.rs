@@ -104,6 +104,8 @@ impl Skipper {
 
     /// Goes on in `bytes`, which begin where the message began. The message's length, once its end is there.
     pub(crate) fn run(&mut self, bytes: &[u8]) -> Result<Option<usize>, WireError> {
+        // What stands past the limit is not looked at: that it has come already makes no difference.
+        let bytes = &bytes[..bytes.len().min(self.bytes_max)];
         loop {
             let here = bytes.len().saturating_sub(self.at).min(self.owed);
             self.at += here;

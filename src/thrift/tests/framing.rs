@@ -187,6 +187,21 @@ fn an_unframed_message_has_the_same_limit() {
 }
 
 #[test]
+fn what_stands_past_the_limit_makes_no_difference() {
+    // The number of a field of the first message would end, badly, behind the limit.
+    let stream = hex("82 21 00 01 74 15 ffff ffffffff");
+    let limits = Limits {
+        frame_bytes_max: 8,
+        ..Limits::default()
+    };
+    let mut framer = Framer::with_shape(shape(Transport::Unframed, Protocol::Compact), limits);
+    let err = framer
+        .next(&mut BytesMut::from(&stream[..]))
+        .expect_err("too large");
+    assert_eq!(err.code, Code::WireFrameTooLarge);
+}
+
+#[test]
 fn declared_sizes_reserve_nothing() {
     let mut buffer = BytesMut::from(&hex("00f00000 8001")[..]);
     let before = buffer.capacity();

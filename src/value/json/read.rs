@@ -8,7 +8,8 @@
 use std::fmt;
 
 use serde::de::{
-    Deserialize, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor,
+    Deserialize, DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess,
+    Visitor,
 };
 
 use crate::value::{Text, Value};
@@ -52,7 +53,9 @@ impl Pointer {
     /// The value it names in the JSON text `bytes`, or [`Value::Null`] when there is nothing. The rest is
     /// checked to be JSON, but not kept.
     pub fn pick(&self, bytes: &[u8]) -> Result<Value, serde_json::Error> {
-        let mut reader = serde_json::Deserializer::from_slice(bytes);
+        // What is stepped over is not looked at for that.
+        let text = std::str::from_utf8(bytes).map_err(serde_json::Error::custom)?;
+        let mut reader = serde_json::Deserializer::from_str(text);
         let picked = Step(&self.0).deserialize(&mut reader)?;
         reader.end()?;
         Ok(picked.unwrap_or_default())
@@ -285,6 +288,12 @@ mod tests {
             assert_eq!(pick(nothing), Value::Null, "{nothing}");
         }
         assert_eq!(pick(""), Value::from_json(text).unwrap());
+    }
+
+    #[test]
+    fn a_part_is_not_picked_beside_bytes_that_are_not_utf_8() {
+        let bytes = b"{\"a\": 1, \"b\": \"\xb7\"}";
+        assert!(Pointer::parse("/a").unwrap().pick(bytes).is_err());
     }
 
     #[test]

@@ -4,12 +4,14 @@
 //! (that is [`super::check`]'s job); problems go to its document. All defaults stand in this file.
 
 use std::ops::Range;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use toml::de::DeTable;
 
 use super::admin::{AdminConfig, read_admin};
+use super::bytes::text_of;
 use super::problem::{Problem, Problems, Source, nearest};
 use super::section::{Document, Place, Section, list};
 use super::server::{ServerConfig, read_server};
@@ -85,7 +87,7 @@ impl std::fmt::Debug for LookupEntry {
 
 /// The document of `path`, not yet read; `None` with a problem when the file can't be opened.
 pub fn open(path: &str) -> Result<Document, Box<Problem>> {
-    match std::fs::read_to_string(path) {
+    match text_of(Path::new(path)) {
         Ok(text) => Ok(Document {
             source: Source {
                 path: Arc::from(path),

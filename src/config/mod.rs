@@ -3,6 +3,7 @@
 mod problem;
 mod section;
 mod typed; // durations, sizes, words, numbers
+mod bytes; // files, whole
 mod secret; // `env:` and `file:`
 mod pem; // certificates and keys
 mod file;

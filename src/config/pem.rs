@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use rustls::pki_types::pem::{Error, PemObject as _};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
+use super::bytes::bytes_of;
 use super::section::{Place, Section};
 use crate::error::Code;
 
@@ -74,7 +75,7 @@ impl Section<'_> {
     fn pem_file(&mut self, key: &'static str) -> Option<(PathBuf, Vec<u8>, Place)> {
         let (path, place) = self.string(key)?;
         let full = self.relative(&path);
-        match std::fs::read(&full) {
+        match bytes_of(&full) {
             Ok(pem) => Some((full, pem, place)),
             Err(err) => {
                 self.document().problem(

@@ -1,5 +1,6 @@
 //! Secrets stay out of the file: `env:NAME` and `file:PATH` stand for them.
 
+use super::bytes::text_of;
 use super::section::{Place, Section};
 use crate::error::Code;
 
@@ -28,7 +29,7 @@ impl Section<'_> {
         }
         if let Some(path) = text.strip_prefix("file:") {
             let full = self.relative(path);
-            return match std::fs::read_to_string(&full) {
+            return match text_of(&full) {
                 Ok(secret) => Some(secret.trim_end_matches(['\r', '\n']).to_owned()),
                 Err(err) => {
                     self.document().problem(

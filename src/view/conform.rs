@@ -9,17 +9,27 @@
 use crate::idl::{Kind, Requiredness, Schema, StructId, Type};
 use crate::value::{Record, Text, Value};
 
+/// How often text that holds JSON may stand within text that holds JSON. Each may be nested as deep as the reader of
+/// JSON goes, and all of it together has to fit on the stack.
+const TEXTS_MAX: u8 = 2;
+
 /// Fits values to types of one schema.
 #[derive(Clone, Copy, Debug)]
 pub struct Conform<'a> {
     schema: &'a Schema,
     parse_text: bool,
+    /// Texts that may still be opened.
+    texts: u8,
 }
 
 impl<'a> Conform<'a> {
     /// `parse_text`: text may fill numbers and bools.
     pub fn new(schema: &'a Schema, parse_text: bool) -> Self {
-        Conform { schema, parse_text }
+        Conform {
+            schema,
+            parse_text,
+            texts: TEXTS_MAX,
+        }
     }
 
     /// `value` as `ty`. `Err` says what does not fit and where inside the value.
@@ -68,10 +78,10 @@ impl<'a> Conform<'a> {
                 self.pairs(pairs.collect(), key, of)
             }
             (Type::List(_) | Type::Set(_) | Type::Map(..), Value::Text(text)) => {
-                self.value(self.json(text.as_bytes(), ty)?, ty)
+                self.json(text.as_bytes(), ty)
             }
             (Type::List(_) | Type::Set(_) | Type::Map(..), Value::Bytes(bytes)) => {
-                self.value(self.json(&bytes, ty)?, ty)
+                self.json(&bytes, ty)
             }
             (_, Value::Record(mut record)) if record.values.len() == 1 => {
                 self.value(record.values.remove(0), ty)
@@ -171,10 +181,10 @@ impl<'a> Conform<'a> {
                     .collect()
             }
             Value::Text(text) => {
-                return self.structured(id, self.json(text.as_bytes(), &Type::Struct(id))?);
+                return self.json(text.as_bytes(), &Type::Struct(id));
             }
             Value::Bytes(bytes) => {
-                return self.structured(id, self.json(&bytes, &Type::Struct(id))?);
+                return self.json(&bytes, &Type::Struct(id));
             }
             other => return Err(format!("{} can't fill {}", other.kind(), of.name)),
         };
@@ -258,11 +268,15 @@ impl<'a> Conform<'a> {
         fitted.collect::<Result<_, String>>().map(Value::Map)
     }
 
+    /// What the JSON `text` holds as `ty`.
     fn json(&self, text: &[u8], ty: &Type) -> Result<Value, String> {
         let of = || self.schema.describe(ty);
+        let Some(texts) = self.texts.checked_sub(1) else {
+            return Err(format!("text within text within text can't fill {}", of()));
+        };
         match Value::from_json(text) {
             Ok(Value::Text(_) | Value::Null) => Err(format!("a JSON text can't fill {}", of())),
-            Ok(value) => Ok(value),
+            Ok(value) => Conform { texts, ..*self }.value(value, ty),
             Err(_) => Err(format!("text that is not JSON can't fill {}", of())),
         }
     }
@@ -341,4 +355,37 @@ fn parse_uuid(text: &str) -> Option<[u8; 16]> {
         *byte = u8::try_from(high * 16 + low).ok()?;
     }
     Some(uuid)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::idl::load_from;
+
+    /// `levels` texts in each other, each with structs nested as deep as JSON may be.
+    fn texts(levels: usize) -> String {
+        let mut inner = "{}".to_owned();
+        for level in 0..levels {
+            let last = if level == 0 {
+                inner
+            } else {
+                serde_json::to_string(&inner).expect("text")
+            };
+            inner = format!("{}{last}{}", "{\"next\":".repeat(120), "}".repeat(120));
+        }
+        inner
+    }
+
+    #[test]
+    fn text_within_text_within_text_does_not_end_the_stack() {
+        let idl = "struct Node { 1: optional Node next } service S { Node get() }";
+        let schema = load_from("a.thrift", &|_| Some(idl.to_owned())).expect("an IDL");
+        let node = Type::Struct(StructId(0));
+        let fit = |levels| Conform::new(&schema, false).value(Value::from(texts(levels)), &node);
+        assert!(fit(1).is_ok() && fit(2).is_ok());
+        for levels in [3, 12] {
+            let why = fit(levels).expect_err("too deep");
+            assert!(why.ends_with("text within text within text can't fill a.Node"));
+        }
+    }
 }

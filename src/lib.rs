@@ -75,3 +75,6 @@ pub mod timeline;
 pub mod metrics;
 pub mod admin;
 pub mod cli;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing; // what fuzz targets do with an input; not in the program

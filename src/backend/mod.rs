@@ -23,6 +23,8 @@ pub mod rows;
 pub mod sql;
 pub mod template;
 pub mod tls;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 #[cfg(test)]
 pub(crate) mod testing;
 

@@ -18,6 +18,8 @@ mod views;
 mod check;
 mod planned;
 mod stores;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 
 pub use access::{Allow, Tokens};
 pub use admin::AdminConfig;
@@ -29,7 +31,7 @@ pub use meta::Meta;
 pub use pem::{Certificates, PrivateKey};
 pub use problem::{Problem, Problems, Source, nearest};
 pub use section::{Document, Place, Section, list};
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
 pub(crate) use section::{document, document_at, whole};
 pub use server::{LimitsConfig, ServerConfig};
 pub(crate) use service::{pick_service, read_idl, unknown_method};

@@ -294,13 +294,13 @@ pub(super) fn article(value: &DeValue<'_>) -> String {
 }
 
 /// A document made of `text`, for tests of things that read sections.
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
 pub(crate) fn document(text: &str) -> Document {
     document_at("test.toml", text)
 }
 
 /// As [`document`], for tests of things that read further files beside `path`.
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
 pub(crate) fn document_at(path: &str, text: &str) -> Document {
     Document {
         source: Source {
@@ -312,7 +312,7 @@ pub(crate) fn document_at(path: &str, text: &str) -> Document {
 }
 
 /// The whole of `document` as one section, for tests.
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
 pub(crate) fn whole(document: &Document) -> Section<'_> {
     let table = DeTable::parse(&document.source.text).expect("valid TOML");
     let place = Place {

@@ -13,6 +13,8 @@ mod read; // where files are
 mod load; // a file and its includes
 mod report; // problems, collected
 mod resolve; // syntax -> schema
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 #[cfg(test)]
 mod tests;
 

@@ -14,6 +14,8 @@ mod log;
 mod meta; // the `Tributary` service
 mod reply;
 mod report;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 
 use std::cell::{Cell, RefCell};
 use std::panic::AssertUnwindSafe;

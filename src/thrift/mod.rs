@@ -24,6 +24,8 @@ mod message;
 mod shapes;
 mod skip;
 
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 #[cfg(test)]
 mod tests;
 

@@ -8,11 +8,14 @@ pub struct Shapes(u16);
 
 impl Default for Shapes {
     fn default() -> Self {
-        Shapes(u16::MAX)
+        Shapes::ALL
     }
 }
 
 impl Shapes {
+    /// Every shape there is.
+    pub const ALL: Shapes = Shapes(u16::MAX);
+
     /// Each of these transports with each of these protocols.
     pub fn of(transports: &[Transport], protocols: &[Protocol]) -> Self {
         let mut bits = 0;

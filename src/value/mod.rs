@@ -5,6 +5,8 @@
 //! A struct of the IDL is a [`Record`] whose names are the struct's own [`Names`], in field order.
 
 mod json;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 
 use std::fmt;
 use std::ops::Deref;

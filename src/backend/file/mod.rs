@@ -56,5 +56,7 @@ impl Backend for FileTable {
     }
 }
 
+#[cfg(any(test, fuzzing))]
+pub(super) mod fuzz;
 #[cfg(test)]
 mod tests;

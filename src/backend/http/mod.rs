@@ -139,5 +139,7 @@ fn pass_context_on(request: &mut Request<Empty<Bytes>>, ask: &Ask<'_>) {
     headers.insert("deadline-budget", HeaderValue::from(budget));
 }
 
+#[cfg(any(test, fuzzing))]
+pub(super) mod fuzz;
 #[cfg(test)]
 mod tests;

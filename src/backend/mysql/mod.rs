@@ -132,5 +132,7 @@ fn no_answer() -> LookupError {
     LookupError::new(Code::ServerInternal, "the connection's task gave no answer")
 }
 
+#[cfg(any(test, fuzzing))]
+pub(super) mod fuzz;
 #[cfg(test)]
 mod tests;

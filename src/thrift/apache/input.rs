@@ -50,7 +50,7 @@ impl<I> StubInput<I> {
     }
 
     /// How many bytes are left.
-    pub(super) fn remaining(&self) -> usize
+    pub(in crate::thrift) fn remaining(&self) -> usize
     where
         I: Input,
     {

@@ -136,6 +136,14 @@ impl Header {
         self.info.0.clear();
     }
 
+    /// The most pairs of one kind, and how many bytes those hold that are kept for the connection.
+    #[cfg(any(test, fuzzing))]
+    pub(crate) fn kept(&self) -> (usize, usize) {
+        let kept = self.persistent.iter();
+        let bytes = kept.map(|(key, value)| key.len() + value.len()).sum();
+        (self.info.0.len().max(self.persistent.0.len()), bytes)
+    }
+
     /// As [`Header::get`], if it is UTF-8.
     pub fn text(&self, name: &str) -> Option<&str> {
         std::str::from_utf8(self.get(name)?).ok()

@@ -93,6 +93,12 @@ impl Skipper {
         skipper
     }
 
+    /// Bytes stepped over so far.
+    #[cfg(any(test, fuzzing))]
+    pub(super) fn at(&self) -> usize {
+        self.at
+    }
+
     /// At the start of the next message.
     pub(crate) fn restart(&mut self) {
         self.at = 0;

@@ -7,7 +7,7 @@
 mod config; // the keys of a cluster
 pub(super) mod slot; // from a key to its slot
 mod parts; // from lookups to commands of one slot, and from replies to answers
-mod topology; // from slots to nodes
+pub(super) mod topology; // from slots to nodes
 mod node; // one node and its connection
 mod members; // all nodes, and the map as it changes
 

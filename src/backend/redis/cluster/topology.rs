@@ -15,7 +15,7 @@ const NODES_MAX: usize = 1000;
 const NOBODY: u16 = u16::MAX;
 
 /// `host:port` as the node at `from` names another: an IPv6 address stands there without brackets.
-pub(super) fn named(text: &str, from: &Address) -> Option<Address> {
+pub(in crate::backend::redis) fn named(text: &str, from: &Address) -> Option<Address> {
     let (host, port) = text.rsplit_once(':')?;
     Some(at(host, port.parse().ok()?, from))
 }
@@ -29,14 +29,14 @@ fn at(host: &str, port: u16, from: &Address) -> Address {
 
 /// Slots in a row and the master that serves them.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Range {
-    pub(super) first: u16,
-    pub(super) last: u16,
+pub(in crate::backend::redis) struct Range {
+    pub(in crate::backend::redis) first: u16,
+    pub(in crate::backend::redis) last: u16,
     pub(super) master: Address,
 }
 
 /// The ranges that a node at `from` names; `None` if the reply is of another shape.
-pub(super) fn ranges(reply: &Reply, from: &Address) -> Option<Vec<Range>> {
+pub(in crate::backend::redis) fn ranges(reply: &Reply, from: &Address) -> Option<Vec<Range>> {
     let Reply::Array(rows) = reply else {
         return None;
     };

@@ -1,0 +1,43 @@
+//! Any bytes as a file: a table whose rows are as long as its columns are many, or what is wrong.
+
+use super::csv::{CsvFile, Kind};
+use super::json;
+use super::table::Table;
+use crate::fuzzing::{Input, hold};
+
+/// As JSON.
+pub(in crate::backend) fn json_file(input: &Input<'_>) {
+    hold_table(json::read(input.0).map_err(|mistake| vec![mistake]));
+}
+
+/// As CSV; the first byte chooses what its columns are.
+pub(in crate::backend) fn csv_file(input: &mut Input<'_>) {
+    let choice = usize::from(input.byte());
+    let table = match CsvFile::open(input.0) {
+        Ok(file) => {
+            let kinds = (0..file.names.len()).map(|at| Kind::ALL[(choice + at) % Kind::ALL.len()]);
+            let kinds: Vec<Kind> = kinds.collect();
+            file.rows(&kinds, "NA")
+        }
+        Err(mistake) => Err(vec![mistake]),
+    };
+    hold_table(table);
+}
+
+fn hold_table(table: Result<Table, Vec<String>>) {
+    match table {
+        Ok(table) => {
+            let long = |row: &Vec<_>| row.len() == table.names.len();
+            hold(
+                table.rows.iter().all(long),
+                "rows are as long as columns are many",
+                &table.names,
+            );
+        }
+        Err(mistakes) => hold(
+            !mistakes.is_empty(),
+            "what is no table has a reason",
+            mistakes,
+        ),
+    }
+}

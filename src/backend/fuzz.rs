@@ -1,0 +1,97 @@
+//! What stores answer and what is asked of them, as far as it is read and written here.
+
+use std::sync::Arc;
+
+use super::format::Format;
+use super::sql::{Style, scan};
+use super::template::{AsIs, Template};
+use super::{file, http, memcached, mysql, postgres};
+use crate::fuzzing::{Input, hold};
+use crate::value::Value;
+
+/// Columns, values and files: the first byte says of what.
+pub(crate) fn stored(bytes: &[u8]) {
+    let mut input = Input(bytes);
+    match input.byte() % 6 {
+        0 | 1 => postgres::fuzz::column(&mut input),
+        2 => mysql::fuzz::column(&mut input),
+        3 => file::fuzz::csv_file(&mut input),
+        4 => file::fuzz::json_file(&input),
+        _ => {
+            let formats = [Format::Json, Format::Text, Format::I64, Format::Double];
+            // Only that it comes back is of interest.
+            drop(
+                input
+                    .choose(&formats)
+                    .decode(bytes::Bytes::copy_from_slice(input.0)),
+            );
+        }
+    }
+}
+
+/// Templates, SQL, URLs, keys and addresses: the first byte says which.
+pub(crate) fn asked(bytes: &[u8]) {
+    let mut input = Input(bytes);
+    match input.byte() % 8 {
+        0 => template(&mut input),
+        1 => sql(&input, Style::Numbered),
+        2 => sql(&input, Style::Dollar),
+        3 => sql(&input, Style::Question),
+        4 | 5 => http::fuzz::target(&mut input),
+        6 => memcached::fuzz::key(&input),
+        _ => memcached::fuzz::address(&input),
+    }
+}
+
+/// A template with its length before it, then what stands in all its places.
+fn template(input: &mut Input<'_>) {
+    let text = String::from_utf8_lossy(input.part()).into_owned();
+    let mut params: Vec<Arc<str>> = Vec::new();
+    let Ok(template) = Template::parse(&text, &mut params) else {
+        return;
+    };
+    let value = String::from_utf8_lossy(input.0).into_owned();
+    let values: Vec<Value> = params.iter().map(|_| Value::from(&*value)).collect();
+    let mut out = Vec::new();
+    let rendered = template.render(&values, &AsIs, &mut out);
+    hold(rendered.is_ok(), "text can stand in every place", &text);
+    let literals: usize = template.literals().map(str::len).sum();
+    let places = template.positions().count();
+    hold(
+        out.len() == literals + places * value.len(),
+        "nothing else is there",
+        (text, out),
+    );
+    hold(
+        template.params() == params,
+        "all its parameters are known",
+        params,
+    );
+}
+
+fn sql(input: &Input<'_>, style: Style) {
+    let text = String::from_utf8_lossy(input.0);
+    match scan(&text, style) {
+        Ok(statement) => {
+            let known = |slot: &usize| *slot < statement.params.len();
+            hold(
+                statement.slots.iter().all(known),
+                "each place has a parameter",
+                &statement,
+            );
+            let used = |at: &usize| statement.slots.contains(at);
+            let all = (0..statement.params.len()).collect::<Vec<_>>();
+            hold(
+                all.iter().all(used),
+                "each parameter has a place",
+                &statement,
+            );
+            hold(!statement.text.is_empty(), "there is a statement", &text);
+        }
+        Err(mistakes) => hold(
+            !mistakes.is_empty(),
+            "what is no statement has a reason",
+            text,
+        ),
+    }
+}

@@ -1,0 +1,241 @@
+//! Calls of a client, from bytes to bytes: each gets exactly one reply that its client can read, a oneway call none.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use thrift::protocol::TMessageType;
+use tokio::runtime::{Builder, LocalOptions, LocalRuntime};
+use tokio::time::Instant;
+
+use super::headers::Given;
+use super::{Admission, Arrival, Peer, Service};
+use crate::backend::closure::{Closure, Input as Asked};
+use crate::config::{LimitsConfig, Registry, check};
+use crate::fuzzing::{Input, hold};
+use crate::guard::Random;
+use crate::metrics::LoopMetrics;
+use crate::thrift::{
+    Framer, Head, Header, Limits, Outgoing, Protocol, ReplyError, Shape, Transport, read_head,
+};
+use crate::value::Value;
+
+const CONFIG: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fuzz/zoo.toml");
+/// No more messages of one input are served.
+const MESSAGES_MAX: usize = 8;
+/// A header's texts are no longer than this.
+const TEXT_BYTES_MAX: usize = 8 * 1024;
+
+thread_local! {
+    static LOOP: Loop = Loop::start();
+}
+
+struct Loop {
+    runtime: LocalRuntime,
+    service: Rc<Service>,
+}
+
+impl Loop {
+    fn start() -> Self {
+        let echo = |asked: Asked| async move { Ok(asked.get("value").clone()) };
+        let repeat = |asked: Asked| async move {
+            let times = match asked.get("times") {
+                Value::I64(times) => (*times).clamp(0, 4),
+                _ => 0,
+            };
+            Ok(Value::List(
+                (0..times).map(|_| asked.get("value").clone()).collect(),
+            ))
+        };
+        let registry: Registry = vec![
+            (Arc::from("echo"), Closure::new(&["value"], echo)),
+            (
+                Arc::from("repeat"),
+                Closure::new(&["times", "value"], repeat),
+            ),
+        ];
+        let program = check(CONFIG, &registry).expect("a configuration without problems");
+        let limits = program.limits;
+        let runtime = Builder::new_current_thread()
+            .enable_time()
+            .build_local(LocalOptions::default())
+            .expect("a runtime");
+        let open = open(Arc::new(program), limits);
+        let service = Rc::new(runtime.block_on(open));
+        Loop { runtime, service }
+    }
+}
+
+async fn open(program: Arc<crate::config::Program>, limits: LimitsConfig) -> Service {
+    Service::open(
+        program,
+        limits,
+        Random::seeded(1),
+        &LoopMetrics::unscraped(),
+    )
+    .await
+}
+
+/// The first byte chooses a shape; the rest is what a client sends.
+pub(crate) fn call(bytes: &[u8]) {
+    let mut input = Input(bytes);
+    let transport = input.choose(&[Transport::Unframed, Transport::Header, Transport::Framed]);
+    let protocol = input.choose(&[Protocol::Binary, Protocol::Compact, Protocol::BinaryOld]);
+    let shape = Shape {
+        transport,
+        protocol,
+    };
+    LOOP.with(|own| {
+        let mut framer = Framer::with_shape(shape, own.service.limits());
+        let mut buffer = BytesMut::from(input.0);
+        for _ in 0..MESSAGES_MAX {
+            match framer.next(&mut buffer) {
+                Ok(None) => return,
+                Ok(Some(message)) => one(own, &framer, &message),
+                Err(err) => {
+                    let arrival = arrival(&framer);
+                    let of_frame = err.is_of_frame();
+                    let refused = own.service.refuse_frame(arrival, err);
+                    hold(refused.is_ok() == of_frame, "a frame is answered", of_frame);
+                    let Ok(Admission::Reply(reply)) = refused else {
+                        return;
+                    };
+                    let head = head_of(arrival.shape, &reply);
+                    hold(head.kind == TMessageType::Exception, "it is refused", head);
+                }
+            }
+        }
+    });
+}
+
+const PEER: &Peer = &Peer {
+    names: Vec::new(),
+    takes_tokens: true,
+    meta: true,
+};
+
+fn arrival(framer: &Framer) -> Arrival<'_> {
+    Arrival {
+        shape: framer.shape().expect("it was given"),
+        header: framer.header(),
+        peer: PEER,
+        at: Instant::now(),
+    }
+}
+
+/// One message and its answer.
+fn one(own: &Loop, framer: &Framer, message: &Bytes) {
+    let arrival = arrival(framer);
+    framer.header().iter().for_each(|header| hold_given(header));
+    let head = read_head(arrival.shape.protocol, message);
+    let admitted = own.service.admit(arrival, message);
+    hold(
+        admitted.is_ok() == head.is_ok(),
+        "what has a head is answered",
+        message,
+    );
+    let (Ok(admitted), Ok((head, _))) = (admitted, head) else {
+        return;
+    };
+    let reply = match admitted {
+        Admission::Reply(reply) => Some(reply),
+        Admission::Nothing => None,
+        Admission::Call(call) => {
+            let serving = Rc::clone(&own.service).serve(call);
+            own.runtime.block_on(serving)
+        }
+    };
+    hold(
+        own.service.in_flight.get() == 0,
+        "a call that ended is not in flight",
+        &head,
+    );
+    let name = head.name.as_str();
+    let name = name.strip_prefix("Zoo:").unwrap_or(name);
+    let schema = &own.service.program.schema;
+    let method = own.service.program.service().method(name);
+    let oneway = head.kind == TMessageType::OneWay || method.is_some_and(|method| method.oneway);
+    hold(
+        reply.is_none() == oneway,
+        "each call gets a reply, a oneway call none",
+        &head,
+    );
+    let Some(reply) = reply else { return };
+    let answer = head_of(arrival.shape, &reply);
+    hold(
+        answer.sequence == head.sequence,
+        "a reply has its call's number",
+        answer,
+    );
+    if let Some(method) = method.filter(|_| head.kind == TMessageType::Call) {
+        let call = Outgoing {
+            schema,
+            method,
+            name: head.name.as_str(),
+            sequence: head.sequence,
+        };
+        let read = call.read(arrival.shape.protocol, &whole(arrival.shape, &reply), &WIDE);
+        let readable = matches!(
+            read,
+            Ok(_) | Err(ReplyError::Application { in_step: true, .. })
+        );
+        hold(readable, "a client can read its reply", read);
+    }
+}
+
+/// A reply may hold what its call did, and as deep.
+const WIDE: Limits = Limits {
+    frame_bytes_max: 64 << 20,
+    depth_max: crate::thrift::DEPTH_CEILING,
+    values_max: 10_000_000,
+    inflated_bytes_max: 0,
+    shapes: crate::thrift::Shapes::ALL,
+};
+
+/// The one message that a reply's bytes are.
+fn whole(shape: Shape, reply: &[u8]) -> Bytes {
+    let mut buffer = BytesMut::from(reply);
+    let mut framer = Framer::with_shape(shape, WIDE);
+    let message = framer.next(&mut buffer);
+    hold(
+        buffer.is_empty(),
+        "a reply is one message",
+        (&message, &buffer),
+    );
+    let shape_of = framer.shape();
+    hold(
+        shape_of == Some(shape),
+        "a reply has its call's shape",
+        shape_of,
+    );
+    message.ok().flatten().expect("a reply is a message")
+}
+
+fn head_of(shape: Shape, reply: &[u8]) -> Head {
+    let (head, _) = read_head(shape.protocol, &whole(shape, reply)).expect("a reply has a head");
+    head
+}
+
+/// What headers say is fit for logs and for the headers of other protocols.
+fn hold_given(header: &Header) {
+    let given = Given::read(header);
+    let texts = [&given.request_id, &given.traceparent, &given.tracestate];
+    for text in texts.into_iter().flatten() {
+        let plain = !text.is_empty() && !text.chars().any(char::is_control);
+        hold(
+            plain && text.len() <= TEXT_BYTES_MAX,
+            "a header's text is plain",
+            text,
+        );
+    }
+    if let Some(parent) = &given.traceparent {
+        let hex = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f' | b'-');
+        hold(
+            parent.len() >= 55 && parent[..55].bytes().all(hex),
+            "a traceparent is one",
+            parent,
+        );
+    }
+    let belongs = given.tracestate.is_none() || given.traceparent.is_some();
+    hold(belongs, "a tracestate has a traceparent", given);
+}

@@ -1,0 +1,51 @@
+//! Any text as JSON, and what it says as the types of an IDL.
+
+use crate::fuzzing::{Input, hold, hold_type, same, zoo, zoo_struct};
+use crate::idl::Type;
+use crate::value::{Pointer, Value, to_json};
+use crate::view::Conform;
+
+/// The first byte chooses a type, then comes a JSON pointer with its length; the rest is JSON.
+pub(crate) fn json(bytes: &[u8]) {
+    let mut input = Input(bytes);
+    let choice = input.byte();
+    let pointer = String::from_utf8_lossy(input.part()).into_owned();
+    let read = Value::from_json(input.0);
+    let known = serde_json::from_slice::<serde_json::Value>(input.0);
+    hold(
+        read.is_ok() == known.is_ok(),
+        "JSON is what others take for it",
+        (&read, known),
+    );
+    if let Ok(pointer) = Pointer::parse(&pointer) {
+        let picked = pointer.pick(input.0);
+        // Numbers out of range stand only where nobody looks.
+        hold(
+            picked.is_ok() || read.is_err(),
+            "a part is there or not, of JSON",
+            &picked,
+        );
+        let text = std::str::from_utf8(input.0);
+        hold(
+            picked.is_err() || text.is_ok(),
+            "a part is of text",
+            &picked,
+        );
+        let whole = pointer == Pointer::default();
+        if let (true, Ok(picked), Ok(read)) = (whole, &picked, &read) {
+            hold(same(picked, read), "the empty pointer is all of it", picked);
+        }
+    }
+    let Ok(value) = read else { return };
+    let structs = ["All", "Node", "Choice", "Answer"];
+    let ty = Type::Struct(zoo_struct(structs[usize::from(choice) % structs.len()]));
+    let conform = Conform::new(zoo(), choice & 0x80 != 0);
+    to_json(zoo(), &ty, &value);
+    if let Ok(fitted) = conform.value(value, &ty) {
+        hold_type(zoo(), &ty, &fitted);
+        to_json(zoo(), &ty, &fitted);
+        let again = conform.value(fitted.clone(), &ty);
+        let settled = again.as_ref().is_ok_and(|again| same(again, &fitted));
+        hold(settled, "what fits fits as it is", (fitted, again));
+    }
+}

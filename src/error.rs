@@ -113,13 +113,14 @@ codes! {
     MergeMissingField "merge.missing_field" Operator false "a required field of the reply has no value";
     ServerInternal "server.internal" Server true "an error of the server itself";
     ServerDraining "server.draining" Server true "the server is stopping";
-    ServerOverloaded "server.overloaded" Server true "the server has as many calls in flight as it allows";
+    ServerOverloaded "server.overloaded" Server true "the server has as many calls in flight, or as many bytes of them, as it allows";
     WireUnknownTransform "wire.unknown_transform" Client false "the frame is transformed in a way that is not taken here";
     WireUnknownProtocol "wire.unknown_protocol" Client false "the frame holds a protocol that is not taken here";
     WireHandshake "wire.handshake" Client false "the TLS handshake failed";
     CallUnauthenticated "call.unauthenticated" Client false "the caller does not say who it is, as it has to for this method";
     CallForbidden "call.forbidden" Client false "the caller may not call this method";
     LookupThrew "lookup.threw" Backend false "the backend threw an exception that its IDL declares";
+    CallReplyTooLarge "call.reply_too_large" Client false "the reply is larger than the limit";
 }
 
 impl fmt::Display for Code {

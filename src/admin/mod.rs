@@ -6,13 +6,16 @@
 //! - `GET /`: this list
 //!
 //! HEAD as GET; every other method is 405, every other path 404. One request per connection, few connections, all
-//! over in seconds: whoever talks to this port can't take much of the machine.
+//! over in seconds: whoever talks to this port can't take much of the machine. Some descriptors are kept for it, so that
+//! it answers when there are no others.
 
 mod routes;
+mod spares;
 
 use std::convert::Infallible;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -29,6 +32,7 @@ use tokio_util::task::TaskTracker;
 use tracing::{debug, warn};
 
 use crate::metrics::Metrics;
+use spares::Spares;
 
 /// Further connections are closed at once.
 const CONNECTIONS_MAX: usize = 16;
@@ -95,15 +99,26 @@ async fn serve(
 ) -> io::Result<()> {
     let listener = tokio::net::TcpListener::from_std(socket)?;
     let connections = TaskTracker::new();
+    let spares = Rc::new(Spares::default());
+    spares.refill();
     while let Some(accepted) = stop.run_until_cancelled(listener.accept()).await {
         match accepted {
             Ok((stream, _)) if connections.len() < CONNECTIONS_MAX => {
-                connections.spawn_local(answer(stream, Arc::clone(&metrics)));
+                let answered = answer(stream, Arc::clone(&metrics));
+                let spares = Rc::clone(&spares);
+                connections.spawn_local(async move {
+                    answered.await;
+                    // Before anybody else takes the descriptor that is free now.
+                    spares.refill();
+                });
             }
             Ok((_, peer)) => debug!(%peer, "too many connections to the admin port"),
+            // The next attempt gets it.
+            Err(_) if spares.give() => {}
             Err(err) => {
                 debug!(error = %err, "can't accept a connection to the admin port");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
+                spares.refill();
             }
         }
     }

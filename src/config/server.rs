@@ -39,9 +39,18 @@ pub struct LimitsConfig {
     pub inflated_bytes_max: usize,
     /// How deep values may be nested. Default 64.
     pub depth_max: usize,
+    /// How many values one message may hold, unset fields included. Default 100,000, which take some milliseconds.
+    pub values_max: usize,
+    /// The largest reply; a larger one becomes an exception. Default 16,384,000 bytes, what Apache's clients take.
+    pub reply_bytes_max: usize,
+    /// What one connection may take up in unread calls and unwritten replies; with more it is not read. Default 32 MiB.
+    pub connection_bytes_max: usize,
+    /// What all connections of a loop may take up together; with more, those with the most wait. Default 128 MiB.
+    pub buffered_bytes_max: usize,
     /// Calls of one connection in flight; further ones wait unread. Default 32.
     pub pipelined_max: usize,
-    /// Open connections per loop; further ones are closed at once. Default 4,096.
+    /// Open connections per loop; further ones are closed at once. Default 4,096; fewer where the system lets the process
+    /// have few open files.
     pub connections_max: usize,
     /// Calls in flight per loop; further ones are refused. Default 8,192.
     pub calls_max: usize,
@@ -63,6 +72,10 @@ impl Default for LimitsConfig {
             frame_bytes_max: 16_384_000,
             inflated_bytes_max: 0,
             depth_max: 64,
+            values_max: 100_000,
+            reply_bytes_max: 16_384_000,
+            connection_bytes_max: 32 * 1024 * 1024,
+            buffered_bytes_max: 128 * 1024 * 1024,
             pipelined_max: 32,
             connections_max: 4096,
             calls_max: 8192,
@@ -126,14 +139,27 @@ pub(super) fn read_listen(section: &mut Section<'_>) -> Option<String> {
 fn read_limits(mut section: Section<'_>) -> LimitsConfig {
     let default = LimitsConfig::default();
     let time = |section: &mut Section<'_>, key, default| section.timeout(key).unwrap_or(default);
+    let size = |section: &mut Section<'_>, key, default| section.size(key).unwrap_or(default);
     let limits = LimitsConfig {
-        frame_bytes_max: section
-            .size("frame_bytes_max")
-            .unwrap_or(default.frame_bytes_max),
-        inflated_bytes_max: section
-            .size("inflated_bytes_max")
-            .unwrap_or(default.inflated_bytes_max),
+        frame_bytes_max: size(&mut section, "frame_bytes_max", default.frame_bytes_max),
+        inflated_bytes_max: size(
+            &mut section,
+            "inflated_bytes_max",
+            default.inflated_bytes_max,
+        ),
         depth_max: section.count("depth_max", default.depth_max, 1000),
+        values_max: section.count("values_max", default.values_max, 100_000_000),
+        reply_bytes_max: size(&mut section, "reply_bytes_max", default.reply_bytes_max),
+        connection_bytes_max: size(
+            &mut section,
+            "connection_bytes_max",
+            default.connection_bytes_max,
+        ),
+        buffered_bytes_max: size(
+            &mut section,
+            "buffered_bytes_max",
+            default.buffered_bytes_max,
+        ),
         pipelined_max: section.count("pipelined_max", default.pipelined_max, 10_000),
         connections_max: section.count("connections_max", default.connections_max, 1_000_000),
         calls_max: section.count("calls_max", default.calls_max, 1_000_000),

@@ -118,6 +118,16 @@ impl Gauge {
         bump(&self.0[0], 1_u64.wrapping_neg());
     }
 
+    /// So many more.
+    pub fn more(&self, by: usize) {
+        bump(&self.0[0], by as u64);
+    }
+
+    /// So many less.
+    pub fn less(&self, by: usize) {
+        bump(&self.0[0], (by as u64).wrapping_neg());
+    }
+
     /// A length of time.
     pub fn set_time(&self, time: Duration) {
         self.0[0].store(nanoseconds(time), Ordering::Relaxed);

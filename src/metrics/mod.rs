@@ -110,6 +110,10 @@ families! {
         "Lookups that wait for their turn";
     connections_open Kind::Gauge, "tributary_connections_open" []
         "Connections of clients";
+    buffered_bytes Kind::Gauge, "tributary_buffered_bytes" []
+        "What clients take up: bytes read, parameters, and replies that wait to be taken";
+    reads_held Kind::Counter, "tributary_reads_held_total" []
+        "Times a connection was not read because clients took up too much";
     connections_accepted Kind::Counter, "tributary_connections_accepted_total" []
         "Connections taken from the port";
     connections_closed Kind::CounterOf(Closed::words()), "tributary_connections_closed_total" ["reason"]

@@ -54,6 +54,8 @@ words! {
         Handshake "handshake",
         /// `connections_max` were open.
         Refused "refused",
+        /// There was no room for the rest of its message.
+        Overloaded "overloaded",
     }
 }
 
@@ -74,6 +76,10 @@ pub struct LoopMetrics {
     pub calls_in_flight: Gauge,
     /// Connections of clients.
     pub connections_open: Gauge,
+    /// Bytes that clients take up.
+    pub buffered_bytes: Gauge,
+    /// Connections that are not read until there is room.
+    pub reads_held: Counts,
     /// Connections taken from the port.
     pub connections_accepted: Counts,
     /// Bytes read.
@@ -104,6 +110,8 @@ impl LoopMetrics {
         Rc::new(LoopMetrics {
             calls_in_flight: of.calls_in_flight.gauge(&[]),
             connections_open: of.connections_open.gauge(&[]),
+            buffered_bytes: of.buffered_bytes.gauge(&[]),
+            reads_held: of.reads_held.counts(&[]),
             connections_accepted: of.connections_accepted.counts(&[]),
             received: of.received.counts(&[]),
             sent: of.sent.counts(&[]),

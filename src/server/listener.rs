@@ -1,26 +1,22 @@
 //! Accepts connections from a loop's listeners; owns what all connections of a listener share.
 //!
-//! A full loop closes further connections at once rather than let them hang; an accept that fails for lack of
-//! descriptors or memory waits before the next, since trying again at once would spin.
+//! A full loop closes further connections at once rather than let them hang.
 
 use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
-use std::time::Duration;
 
 use futures_util::future::join_all;
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio_util::task::TaskTracker;
-use tracing::{Instrument, debug_span, warn};
+use tracing::{Instrument, debug_span};
 
+use super::accepting::Accepting;
 use super::connection::{self, OfLoop, Terms};
 use super::socket::ListeningSocket;
 use super::tls::Tls;
 use crate::config::{LimitsConfig, ListenerConfig};
 use crate::metrics::Closed;
-
-/// How long to wait after a failed accept.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// One listener of a loop.
 pub(super) struct Listener {
@@ -84,26 +80,26 @@ impl Listener {
         let own = &all.0[at];
         let shutdown = &of_loop.shutdown;
         let metrics = &of_loop.metrics;
+        let mut accepting = Accepting::default();
         while let Some(accepted) = shutdown.run_until_cancelled(self.socket.accept()).await {
             let stream = match accepted {
                 Ok(stream) => stream,
                 Err(err) => {
-                    warn!(error = %err, "can't accept a connection");
                     metrics.accept_errors.count(0);
-                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                    shutdown.run_until_cancelled(accepting.failed(&err)).await;
                     continue;
                 }
             };
             metrics.connections_accepted.count(0);
             let limits = [of_loop.connections_max, self.terms.limits.connections_max];
             if all.len() >= limits[0] || own.len() >= limits[1] {
-                let peer = stream.peer();
-                let limit = limits[0].min(limits[1]);
-                warn!(%peer, limit, "too many connections: closed a new one");
+                accepting.refused(&stream.peer(), limits[0].min(limits[1]));
                 metrics.closed(Closed::Refused);
-                continue;
+                drop(stream);
+            } else {
+                self.serve(stream, own, of_loop);
             }
-            self.serve(stream, own, of_loop);
+            accepting.accepted().await;
         }
     }
 
@@ -118,8 +114,6 @@ impl Listener {
                     Box::pin(serve_encrypted(stream, &tls, &terms, &of_loop)).await;
                 }
                 (Stream::Tcp(mut stream, _), None) => {
-                    // Replies are written whole; waiting to fill a packet would only delay them.
-                    let _best_effort = stream.set_nodelay(true);
                     connection::serve(stream.split(), Vec::new(), &terms, &of_loop).await;
                 }
                 (Stream::Unix(mut stream), _) => {
@@ -132,7 +126,6 @@ impl Listener {
 }
 
 async fn serve_encrypted(stream: TcpStream, tls: &Tls, terms: &Terms, of_loop: &OfLoop) {
-    let _best_effort = stream.set_nodelay(true);
     let within = terms.limits.handshake_timeout;
     let accepted = tls.accept(stream, &of_loop.handshakes, within, &of_loop.metrics);
     // A client that is still shaking hands has made no call: a drain need not wait for it.

@@ -4,7 +4,9 @@
 //! listener and its own backends; they share the program and the stop signal. What a message
 //! means is [`crate::service`]'s business.
 
+mod accepting;
 mod connection;
+mod descriptors;
 mod embed;
 mod listener;
 mod signals;
@@ -26,8 +28,8 @@ use crate::admin::Admin;
 use crate::config::{Endpoint, LimitsConfig, ListenerConfig, Program};
 use crate::guard::{BLOCKING_MAX, Random};
 use crate::metrics::{LoopMetrics, Metrics};
-use crate::service::{Current, Service};
-use connection::OfLoop;
+use crate::service::{Current, Room, Service};
+use connection::{OfLoop, Pace};
 use listener::Listener;
 use signals::Signals;
 use socket::ListeningSocket;
@@ -83,8 +85,15 @@ impl Bound {
 /// Serves until the shutdown, then drains. Fails when an address can't be bound. The admin port answers from
 /// before the first call to after the last.
 pub fn run(program: &Arc<Program>, options: Options) -> io::Result<()> {
+    if options.signals {
+        // The process is the server's own.
+        descriptors::raise();
+    }
     let opened: io::Result<Vec<_>> = (program.listeners.iter())
-        .map(|listener| socket::open(&listener.endpoint, program.workers))
+        .map(|listener| {
+            let silence = program.limits.write_timeout;
+            socket::open(&listener.endpoint, program.workers, silence)
+        })
         .collect();
     // Held to the end, with the files of Unix sockets.
     let mut opened = opened?;
@@ -169,6 +178,11 @@ impl Worker {
         let limits = program.limits;
         let metrics = LoopMetrics::new(&self.metrics, self.at);
         let _pulse = AbortOnDropHandle::new(tokio::task::spawn_local(Rc::clone(&metrics).pulse()));
+        let pace = Rc::new(Pace::new());
+        let ticking = Rc::clone(&pace);
+        let _ticks = AbortOnDropHandle::new(tokio::task::spawn_local(async move {
+            ticking.tick().await;
+        }));
         let service = Service::open(
             Arc::clone(&program),
             limits,
@@ -198,8 +212,10 @@ impl Worker {
         let of_loop = Rc::new(OfLoop {
             current,
             shutdown: self.shutdown,
+            room: Room::new(&limits, &metrics),
+            pace,
             metrics,
-            connections_max: limits.connections_max,
+            connections_max: descriptors::connections_max(limits.connections_max, program.workers),
             handshakes: Semaphore::new(limits.handshakes_max),
         });
         let connections = listener::accept(listeners, &of_loop).await;

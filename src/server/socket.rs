@@ -1,6 +1,6 @@
 //! Opens listening sockets: TCP ports, and Unix sockets with their files.
 //!
-//! Each loop gets a socket of each listener. A file that a server left behind is removed when nobody answers on it, and
+//! What is set on a listening socket holds for the connections that it takes. Each loop gets a socket of each listener. A file that a server left behind is removed when nobody answers on it, and
 //! ours is removed with its [`Opened`], unless somebody has put another in its place.
 
 use std::fmt;
@@ -11,14 +11,22 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use socket2::{Domain, Protocol, SockAddr, Socket, Type};
+use socket2::{Domain, Protocol, SockAddr, Socket, TcpKeepalive, Type};
 use tracing::warn;
 
 use crate::config::Endpoint;
 
 /// Connections that the kernel may hold for us.
 const BACKLOG: i32 = 1024;
+/// A client that is silent for so long is asked whether it is still there, again and again for a while.
+const KEEPALIVE: TcpKeepalive = TcpKeepalive::new()
+    .with_time(Duration::from_mins(1))
+    .with_interval(Duration::from_secs(10))
+    .with_retries(3);
+/// A client that acknowledges nothing for so long is gone.
+const SILENCE: Duration = Duration::from_secs(20);
 
 /// Where a listener listens.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,10 +60,10 @@ pub(super) struct Opened {
     _file: Option<SocketFile>,
 }
 
-/// Opens `endpoint` for that many loops.
-pub(super) fn open(endpoint: &Endpoint, loops: usize) -> io::Result<Opened> {
+/// Opens `endpoint` for that many loops. Clients may be silent for `silence` at least before they are taken for gone.
+pub(super) fn open(endpoint: &Endpoint, loops: usize, silence: Duration) -> io::Result<Opened> {
     let opened = match endpoint {
-        Endpoint::Tcp(listen) => open_tcp(listen, loops),
+        Endpoint::Tcp(listen) => open_tcp(listen, loops, silence.max(SILENCE)),
         Endpoint::Unix { path, mode } => open_unix(path, *mode, loops),
     };
     opened.map_err(|err| io::Error::new(err.kind(), format!("can't listen on `{endpoint}`: {err}")))
@@ -63,7 +71,7 @@ pub(super) fn open(endpoint: &Endpoint, loops: usize) -> io::Result<Opened> {
 
 /// A port of its own, which nobody else listens on.
 pub(super) fn open_port(listen: &str) -> io::Result<std::net::TcpListener> {
-    let opened = open(&Endpoint::Tcp(listen.to_owned()), 1)?;
+    let opened = open(&Endpoint::Tcp(listen.to_owned()), 1, SILENCE)?;
     match opened.sockets.into_iter().next() {
         Some(ListeningSocket::Tcp(socket)) => Ok(socket),
         _ => Err(io::ErrorKind::Other.into()),
@@ -71,14 +79,14 @@ pub(super) fn open_port(listen: &str) -> io::Result<std::net::TcpListener> {
 }
 
 /// One listening socket per loop, all on one port: the kernel spreads connections among them.
-fn open_tcp(listen: &str, loops: usize) -> io::Result<Opened> {
+fn open_tcp(listen: &str, loops: usize, silence: Duration) -> io::Result<Opened> {
     let mut addr = listen
         .to_socket_addrs()?
         .next()
         .ok_or(io::ErrorKind::AddrNotAvailable)?;
     let mut sockets = Vec::with_capacity(loops);
     for _ in 0..loops {
-        let socket = listen_on(addr, loops > 1)?;
+        let socket = listen_on(addr, loops > 1, silence)?;
         // Port 0 was a question; the others take the port that the first one got.
         addr = socket.local_addr()?;
         sockets.push(ListeningSocket::Tcp(socket));
@@ -90,12 +98,20 @@ fn open_tcp(listen: &str, loops: usize) -> io::Result<Opened> {
     })
 }
 
-fn listen_on(addr: SocketAddr, shared: bool) -> io::Result<std::net::TcpListener> {
+fn listen_on(
+    addr: SocketAddr,
+    shared: bool,
+    silence: Duration,
+) -> io::Result<std::net::TcpListener> {
     let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_reuse_address(true)?;
     if shared {
         socket.set_reuse_port(true)?;
     }
+    // Replies are written whole; waiting to fill a packet would only delay them.
+    socket.set_tcp_nodelay(true)?;
+    socket.set_tcp_keepalive(&KEEPALIVE)?;
+    socket.set_tcp_user_timeout(Some(silence))?;
     socket.set_nonblocking(true)?;
     socket.bind(&addr.into())?;
     socket.listen(BACKLOG)?;
@@ -179,6 +195,8 @@ impl Drop for SocketFile {
 
 #[cfg(test)]
 mod tests {
+    use socket2::SockRef;
+
     use super::*;
 
     fn unix(path: &Path) -> Endpoint {
@@ -189,10 +207,40 @@ mod tests {
     }
 
     #[test]
+    fn connections_are_told_apart_from_clients_that_are_gone() {
+        let endpoint = Endpoint::Tcp("127.0.0.1:0".into());
+        let longer = Duration::from_secs(45);
+        for (silence, expected) in [(Duration::from_secs(10), SILENCE), (longer, longer)] {
+            let mut opened = open(&endpoint, 1, silence).expect("a free port");
+            let (Some(ListeningSocket::Tcp(socket)), Address::Tcp(addr)) =
+                (opened.sockets.pop(), opened.address)
+            else {
+                panic!("it is a port");
+            };
+            let client = std::net::TcpStream::connect(addr).expect("it listens");
+            socket.set_nonblocking(false).expect("a socket");
+            let (connection, _) = socket.accept().expect("one waits");
+            let connection = SockRef::from(&connection);
+            assert!(connection.keepalive().expect("a socket"));
+            assert!(connection.tcp_nodelay().expect("a socket"));
+            let times = [
+                connection.tcp_keepalive_time(),
+                connection.tcp_keepalive_interval(),
+            ];
+            let times = times.map(|time| time.expect("a socket").as_secs());
+            assert_eq!(times, [60, 10]);
+            assert_eq!(connection.tcp_keepalive_retries().expect("a socket"), 3);
+            let silence = connection.tcp_user_timeout().expect("a socket");
+            assert_eq!(silence, Some(expected));
+            drop(client);
+        }
+    }
+
+    #[test]
     fn a_sockets_file_has_its_mode_and_goes_with_it() {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let path = folder.path().join("socket");
-        let opened = open(&unix(&path), 2).expect("a free path");
+        let opened = open(&unix(&path), 2, SILENCE).expect("a free path");
         assert_eq!(opened.sockets.len(), 2);
         let mode = fs::metadata(&path)
             .expect("it is there")
@@ -200,7 +248,9 @@ mod tests {
             .mode();
         assert_eq!(mode & 0o777, 0o640);
         drop(UnixStream::connect(&path).expect("it listens"));
-        let err = open(&unix(&path), 1).map(drop).expect_err("it is taken");
+        let err = open(&unix(&path), 1, SILENCE)
+            .map(drop)
+            .expect_err("it is taken");
         assert!(err.to_string().contains("another server answers"), "{err}");
         drop(opened);
         assert!(!path.exists());
@@ -213,13 +263,15 @@ mod tests {
         // The library's listener leaves its file.
         drop(UnixListener::bind(&path).expect("a free path"));
         assert!(path.exists());
-        let opened = open(&unix(&path), 1).expect("nobody answers");
+        let opened = open(&unix(&path), 1, SILENCE).expect("nobody answers");
         // Somebody else's file of that name is not ours to remove.
         fs::remove_file(&path).expect("it is there");
         fs::write(&path, "text").expect("the folder is ours");
         drop(opened);
         assert_eq!(fs::read_to_string(&path).expect("it is there"), "text");
-        let err = open(&unix(&path), 1).map(drop).expect_err("a file");
+        let err = open(&unix(&path), 1, SILENCE)
+            .map(drop)
+            .expect_err("a file");
         assert!(err.to_string().contains("no socket"), "{err}");
     }
 }

@@ -16,11 +16,15 @@ use super::caller::{self, Peer};
 use super::exception::CallError;
 use super::headers::Given;
 use super::reply::ReplyTo;
+use super::room::{Account, Charge};
 use super::{Service, log};
 use crate::error::Code;
 use crate::thrift::{Head, HeadOut, Header, Shape, WireError, read_head};
 use crate::value::Text;
 use crate::view::Plan;
+
+/// Room for any head: a name, which is bounded, and a few numbers.
+const HEAD_BYTES_MAX: usize = 512;
 
 /// What is known of a message beside its bytes.
 #[derive(Clone, Copy, Debug)]
@@ -31,8 +35,17 @@ pub struct Arrival<'a> {
     pub header: Option<&'a Header>,
     /// Whom it came from.
     pub peer: &'a Peer,
+    /// Where its bytes are counted, if they are.
+    pub account: Option<&'a Rc<Account>>,
     /// When it was whole.
     pub at: Instant,
+}
+
+impl Arrival<'_> {
+    /// For so many bytes that are kept of it.
+    pub(super) fn charge(&self, bytes: usize) -> Option<Charge> {
+        self.account.map(|account| Charge::new(account, bytes))
+    }
 }
 
 /// What becomes of a message.
@@ -84,6 +97,7 @@ impl Service {
                 });
             }
         };
+        let charge = arrival.charge(message.len());
         Ok(Admission::Call(Call {
             to,
             headers: arrival.header.map(|header| Box::new(Given::read(header))),
@@ -93,7 +107,7 @@ impl Service {
             arrived: arrival.at,
             oneway,
             door: Door::Typed,
-            slot: Slot::take(self, plan.index),
+            slot: Slot::take(self, plan.index, charge),
         }))
     }
 
@@ -118,6 +132,29 @@ impl Service {
             sequence: head.sequence,
         };
         self.write_exception(to, head, plan, error)
+    }
+
+    /// An answer to a message that is not read to its end, from what has come of it. `None`: that does not say whom to
+    /// answer, or nobody waits for an answer.
+    pub fn refuse_start(
+        &self,
+        arrival: Arrival<'_>,
+        start: &[u8],
+        err: &WireError,
+    ) -> Option<BytesMut> {
+        let start = Bytes::copy_from_slice(&start[..start.len().min(HEAD_BYTES_MAX)]);
+        let (head, _) = read_head(arrival.shape.protocol, &start).ok()?;
+        let plan = self.plan_of(&head.name);
+        if head.kind != TMessageType::Call || plan.is_some_and(|plan| plan.oneway) {
+            return None;
+        }
+        let error = CallError {
+            about: Some(err.detail.clone()),
+            ..CallError::new(err.code)
+        };
+        log::refused(&head, &error);
+        self.metrics.refused(plan.map(|plan| plan.index), err.code);
+        Some(self.refuse(ReplyTo::new(arrival.shape, None), &head, &error))
     }
 
     /// What becomes of bytes that can't be cut into messages. Where only one frame's message can't be had, its

@@ -8,10 +8,20 @@ use bytes::Bytes;
 use tokio::time::Instant;
 
 use super::Service;
+use super::exception::CallError;
 use super::headers::Given;
 use super::reply::ReplyTo;
+use super::room::Charge;
 use crate::error::Code;
+use crate::idl::{Schema, StructId};
+use crate::thrift::{DEPTH_CEILING, Limits, decode_struct_counted};
+use crate::value::{Record, Value};
 use crate::view::Plan;
+
+/// What a value takes in memory at least.
+const VALUE_BYTES: usize = size_of::<Value>();
+/// How deep a value is looked into.
+const NESTED_MAX: usize = DEPTH_CEILING;
 
 /// A call whose method is known and whose parameters are not read yet.
 pub struct Call {
@@ -33,6 +43,80 @@ impl Call {
     pub fn is_oneway(&self) -> bool {
         self.oneway
     }
+
+    /// Reads the parameters as the struct `of`, as far as there is room for them.
+    pub(super) fn decode(
+        &self,
+        schema: &Schema,
+        of: StructId,
+        limits: &Limits,
+    ) -> Result<Record, CallError> {
+        let charge = self.slot.charge.as_ref();
+        let room = charge.map_or(limits.values_max, |charge| {
+            charge.account().left() / VALUE_BYTES
+        });
+        let within = Limits {
+            values_max: limits.values_max.min(room),
+            ..*limits
+        };
+        match decode_struct_counted(schema, of, self.to.shape.protocol, &self.body, &within) {
+            Ok((Value::Record(params), count)) => {
+                if let Some(charge) = charge {
+                    charge.set(charge.bytes() + count * VALUE_BYTES);
+                }
+                Ok(params)
+            }
+            Ok(_) => Err(CallError::new(Code::ServerInternal)),
+            Err(err) if err.code == Code::WireFrameTooLarge && room < limits.values_max => {
+                Err(CallError::new(Code::ServerOverloaded))
+            }
+            Err(err) => Err(CallError::bad_params(&err)),
+        }
+    }
+
+    /// Whether there is certainly no room for a reply of this value, so that it need not be written to be forgotten.
+    pub(super) fn lacks_room(&self, value: &Value, bytes_max: usize) -> bool {
+        let Some(charge) = &self.slot.charge else {
+            return false;
+        };
+        let left = charge.account().left();
+        // With room for any reply nothing has to be added up.
+        left < bytes_max && !fits(value, &mut { left }, NESTED_MAX)
+    }
+
+    /// Why a reply of so many bytes can't be sent, if it can't.
+    pub(super) fn refusal_of_reply(&self, bytes: usize, bytes_max: usize) -> Option<Code> {
+        if bytes > bytes_max {
+            return Some(Code::CallReplyTooLarge);
+        }
+        let charge = self.slot.charge.as_ref()?;
+        let fits = charge.account().takes_reply(bytes, charge.bytes());
+        (!fits).then_some(Code::ServerOverloaded)
+    }
+}
+
+/// Whether a value's text and bytes, which are all of a long one, fit into `left`, of which they are taken.
+fn fits(value: &Value, left: &mut usize, nested_max: usize) -> bool {
+    let own = match value {
+        Value::Text(text) => text.as_bytes().len(),
+        Value::Bytes(bytes) => bytes.len(),
+        _ => 1,
+    };
+    let Some(rest) = left.checked_sub(own) else {
+        return false;
+    };
+    *left = rest;
+    // What is nested deeper can't be written anyway.
+    let Some(nested_max) = nested_max.checked_sub(1) else {
+        return true;
+    };
+    match value {
+        Value::List(values) => values.iter().all(|value| fits(value, left, nested_max)),
+        Value::Record(record) => (record.values.iter()).all(|value| fits(value, left, nested_max)),
+        Value::Map(pairs) => (pairs.iter())
+            .all(|(key, value)| fits(key, left, nested_max) && fits(value, left, nested_max)),
+        _ => true,
+    }
 }
 
 /// How a call came to its view.
@@ -51,16 +135,19 @@ pub(super) struct Slot {
     view: usize,
     /// It came to its end, rather than be dropped.
     ended: Cell<bool>,
+    /// Its message and its parameters.
+    charge: Option<Charge>,
 }
 
 impl Slot {
-    pub(super) fn take(service: &Rc<Service>, view: usize) -> Self {
+    pub(super) fn take(service: &Rc<Service>, view: usize, charge: Option<Charge>) -> Self {
         service.in_flight.set(service.in_flight.get() + 1);
         service.metrics.of_loop.calls_in_flight.up();
         Slot {
             service: Rc::clone(service),
             view,
             ended: Cell::new(false),
+            charge,
         }
     }
 
@@ -79,5 +166,30 @@ impl Drop for Slot {
         if !self.ended.get() {
             service.metrics.view(self.view).hung_up();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_value_takes_is_added_up_only_as_far_as_it_matters() {
+        let text = |len| Value::from("x".repeat(len).as_str());
+        let fits = |value: &Value, left| super::fits(value, &mut { left }, NESTED_MAX);
+        assert!(fits(&text(10), 10) && !fits(&text(11), 10));
+        let list = Value::List(vec![text(4), text(4)]);
+        assert!(fits(&list, 9) && !fits(&list, 8));
+        let map = Value::Map(vec![(text(3), list.clone())]);
+        assert!(fits(&map, 13) && !fits(&map, 12));
+        let mut deep = Value::Null;
+        for _ in 0..1000 {
+            deep = Value::List(vec![deep]);
+        }
+        assert!(!fits(&deep, 100), "each level counts");
+        assert!(
+            fits(&deep, NESTED_MAX + 1),
+            "and below a certain depth none does"
+        );
     }
 }

@@ -32,6 +32,7 @@ impl Arrival<'static> {
             shape,
             header: None,
             peer: &ANYBODY,
+            account: None,
             at: Instant::now(),
         }
     }

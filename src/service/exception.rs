@@ -91,7 +91,9 @@ impl CallError {
         match self.code {
             Code::CallUnknownMethod => ApplicationErrorKind::UnknownMethod,
             Code::CallMessageType => ApplicationErrorKind::InvalidMessageType,
-            Code::CallBadParams => ApplicationErrorKind::ProtocolError,
+            Code::CallBadParams | Code::CallReplyTooLarge | Code::WireFrameTooLarge => {
+                ApplicationErrorKind::ProtocolError
+            }
             Code::WireUnknownTransform => ApplicationErrorKind::InvalidTransform,
             Code::WireUnknownProtocol => ApplicationErrorKind::InvalidProtocol,
             _ => ApplicationErrorKind::InternalError,

@@ -14,6 +14,7 @@ mod log;
 mod meta; // the `Tributary` service
 mod reply;
 mod report;
+mod room;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
 
@@ -32,7 +33,7 @@ use crate::context::Context;
 use crate::error::Code;
 use crate::guard::{Guards, Random};
 use crate::metrics::{LoopMetrics, ProgramMetrics};
-use crate::thrift::{HeadOut, Limits, decode_struct};
+use crate::thrift::{HeadOut, Limits};
 use crate::timeline::Timeline;
 use crate::value::Value;
 use crate::view::{merge, run};
@@ -43,6 +44,7 @@ use call::Door;
 pub use caller::Peer;
 use exception::CallError;
 use report::{ReportLayout, Stencil};
+pub use room::{Account, Charge, Room};
 
 /// A program with its backends, on one loop.
 pub struct Service {
@@ -50,6 +52,7 @@ pub struct Service {
     guards: Guards,
     limits: Limits,
     calls_max: usize,
+    reply_bytes_max: usize,
     in_flight: Cell<usize>,
     /// How a report is written, if the IDL has one, and what the reports of a plan share, by the plan's index.
     report: Option<(ReportLayout, Vec<Vec<Stencil>>)>,
@@ -94,10 +97,11 @@ impl Service {
         random: Random,
         metrics: &Rc<LoopMetrics>,
     ) -> Self {
-        let calls_max = limits.calls_max;
+        let (calls_max, reply_bytes_max) = (limits.calls_max, limits.reply_bytes_max);
         let limits = Limits {
             frame_bytes_max: limits.frame_bytes_max,
             depth_max: limits.depth_max,
+            values_max: limits.values_max,
             inflated_bytes_max: limits.inflated_bytes_max,
             ..Limits::default()
         };
@@ -113,6 +117,7 @@ impl Service {
             guards,
             limits,
             calls_max,
+            reply_bytes_max,
             in_flight: Cell::new(0),
             report,
             reply_bytes: Cell::new(0),
@@ -130,13 +135,30 @@ impl Service {
     pub async fn serve(self: Rc<Self>, call: Call) -> Option<BytesMut> {
         let answer = AssertUnwindSafe(self.answer(&call)).catch_unwind().await;
         let answer = answer.unwrap_or_else(|_panic| Err(CallError::new(Code::ServerInternal)));
-        let ended = answer.as_ref().map(|_| ()).map_err(|err| err.code);
-        call.slot.ended(ended, call.arrived);
+        let answer = match answer {
+            Ok(answer) if call.lacks_room(&answer.value, self.reply_bytes_max) => {
+                Err(CallError::new(Code::ServerOverloaded))
+            }
+            answer => answer,
+        };
+        let mut ended = answer.as_ref().map(|_| ()).map_err(|err| err.code);
         if call.oneway {
+            call.slot.ended(ended, call.arrived);
             return None;
         }
+        let mut reply = self.reply(&call, answer);
+        if let Some(code) = call.refusal_of_reply(reply.len(), self.reply_bytes_max) {
+            ended = Err(code);
+            reply = self.reply(&call, Err(CallError::new(code)));
+        }
+        call.slot.ended(ended, call.arrived);
+        Some(reply)
+    }
+
+    /// The bytes of the answer to `call`.
+    fn reply(&self, call: &Call, answer: Result<Answer, CallError>) -> BytesMut {
         if call.door == Door::Untyped {
-            return Some(self.write_fetched(&call, answer));
+            return self.write_fetched(call, answer);
         }
         let plan = &*call.plan;
         let head = HeadOut {
@@ -144,10 +166,10 @@ impl Service {
             kind: TMessageType::Reply,
             sequence: call.sequence,
         };
-        Some(match answer {
+        match answer {
             Ok(answer) => self.write_reply(call.to, head, plan, &answer),
             Err(error) => self.write_exception(call.to, head, Some(plan), &error),
-        })
+        }
     }
 
     /// The reply's value, report included.
@@ -183,13 +205,9 @@ impl Service {
 
     /// The parameters of a call by its method's own types, in field order, and its context.
     fn params(&self, call: &Call) -> Result<(Vec<Value>, Context), CallError> {
-        let (plan, protocol) = (&*call.plan, call.to.shape.protocol);
-        let (schema, limits) = (&self.program.schema, &self.limits);
-        let params = decode_struct(schema, plan.params, protocol, &call.body, limits);
-        let params = match params.map_err(|err| CallError::bad_params(&err))? {
-            Value::Record(record) => record.values,
-            _ => return Err(CallError::new(Code::ServerInternal)),
-        };
+        let plan = &*call.plan;
+        let params = call.decode(&self.program.schema, plan.params, &self.limits)?;
+        let params = params.values;
         let param = plan.context_param.and_then(|at| params.get(at));
         let context = context::of_call(plan, param, call.arrived, call.headers.as_deref());
         Ok((params, context))

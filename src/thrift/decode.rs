@@ -23,12 +23,23 @@ pub fn decode_struct(
     body: &Bytes,
     limits: &Limits,
 ) -> Result<Value, WireError> {
+    decode_struct_counted(schema, id, protocol, body, limits).map(|(value, _)| value)
+}
+
+/// As [`decode_struct`]; says also how many values the message had, as `values_max` counts them.
+pub fn decode_struct_counted(
+    schema: &Schema,
+    id: StructId,
+    protocol: Protocol,
+    body: &Bytes,
+    limits: &Limits,
+) -> Result<(Value, usize), WireError> {
     fn read(
         input: impl Input,
         schema: &Schema,
         id: StructId,
         limits: &Limits,
-    ) -> Result<Value, WireError> {
+    ) -> Result<(Value, usize), WireError> {
         let mut decoder = Decoder {
             schema,
             input,
@@ -36,7 +47,7 @@ pub fn decode_struct(
         };
         let value = decoder.record(id)?;
         decoder.end()?;
-        Ok(value)
+        Ok((value, limits.values_max - decoder.budget.values))
     }
     match protocol {
         Protocol::Compact => read(CompactInput::new(body), schema, id, limits),

@@ -51,7 +51,13 @@ fn length_first(bytes: &[u8], limits: &Limits) -> Result<Option<Shape>, WireErro
         return Err(unknown(bytes));
     }
     if length > limits.frame_bytes_max {
-        return Err(too_long(length, limits));
+        // Of a Thrift client the shape is known all the same: the framer refuses what comes in it.
+        return match rest {
+            [0x80, 0x01, ..] | [0x82, _, ..] => {
+                Ok(magic(rest)?.map(|protocol| shape(Transport::Framed, protocol)))
+            }
+            _ => Err(too_long(length, limits)),
+        };
     }
     match rest.first() {
         None => Ok(None),

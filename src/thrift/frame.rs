@@ -77,6 +77,16 @@ impl Framer {
         !buffer.is_empty()
     }
 
+    /// What has come of a message that is not whole, if it can be read before it is.
+    pub fn start<'a>(&self, buffer: &'a [u8]) -> Option<&'a [u8]> {
+        match self.shape?.transport {
+            Transport::Framed => buffer.get(4..),
+            Transport::Unframed => Some(buffer),
+            // What the frame says beside it comes first.
+            Transport::Header => None,
+        }
+    }
+
     fn known_shape(&mut self, buffer: &BytesMut) -> Result<Option<Shape>, WireError> {
         if self.shape.is_none()
             && let Some(shape) = detect(buffer, &self.limits)?

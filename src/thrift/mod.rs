@@ -41,7 +41,9 @@ pub use apache::{StubInput, StubOutput, read_stub, write_stub};
 pub use binary::{BinaryInput, BinaryOutput};
 pub use client::{Outgoing, ReplyError, Said, application_kind};
 pub use compact::{CompactInput, CompactOutput};
-pub use decode::{decode_application_error, decode_field, decode_result, decode_struct};
+pub use decode::{
+    decode_application_error, decode_field, decode_result, decode_struct, decode_struct_counted,
+};
 pub use error::WireError;
 pub use frame::Framer;
 pub use header::{Header, HeaderOut, Headers};

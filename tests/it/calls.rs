@@ -68,7 +68,7 @@ pub(crate) fn message(kind: u8, name: &str, seqid: i32, code: &str) -> Vec<u8> {
     with_body(kind, name, seqid, &param)
 }
 
-fn with_body(kind: u8, name: &str, seqid: i32, body: &[u8]) -> Vec<u8> {
+pub(crate) fn with_body(kind: u8, name: &str, seqid: i32, body: &[u8]) -> Vec<u8> {
     [
         &[0x80, 1, 0, kind][..],
         &sized(name.as_bytes()),
@@ -78,7 +78,7 @@ fn with_body(kind: u8, name: &str, seqid: i32, body: &[u8]) -> Vec<u8> {
     .concat()
 }
 
-fn sized(bytes: &[u8]) -> Vec<u8> {
+pub(crate) fn sized(bytes: &[u8]) -> Vec<u8> {
     let len = u32::try_from(bytes.len()).expect("a small text");
     [&len.to_be_bytes(), bytes].concat()
 }
@@ -101,7 +101,7 @@ fn airport(name: &str, seqid: i32, code: &str, full: &str) -> Vec<u8> {
 
 /// Expects a `TApplicationException` of that type whose message begins with `code`.
 #[track_caller]
-fn assert_exception(reply: &[u8], name: &str, seqid: i32, kind: u8, code: &str) {
+pub(crate) fn assert_exception(reply: &[u8], name: &str, seqid: i32, kind: u8, code: &str) {
     let head = with_body(EXCEPTION, name, seqid, &bytes("0b 00 01"));
     let text = String::from_utf8_lossy(reply).into_owned();
     assert_eq!(reply[..head.len()], head, "{text}");
@@ -312,7 +312,7 @@ get = "/{{code}}"
         )
         .replace("airport = { use = \"far\",", "airport = { use = \"turn\",");
     // More than any socket buffer holds.
-    let name = "x".repeat(16 << 20);
+    let name = "x".repeat(15 << 20);
     let large = format!(r#"[{{"code": "BIG", "name": "{name}"}}]"#);
     let files = [
         ("airports.thrift", IDL),

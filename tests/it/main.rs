@@ -19,6 +19,7 @@ mod access; // who may call what: names in certificates, and tokens
 mod meta; // the `Tributary` service: what it tells, and the untyped door
 mod shutdown; // signals: drain and reload
 mod admin; // the admin port: a scrape's counts, probes, requests that nobody means well with
+mod hostile; // clients that nobody means well with: memory, frames, descriptors, silence
 mod outages; // every store killed, hung and restarted under load
 mod stores; // what travels to a real store together
 mod memcached; // memcached servers under one ring, some of which go away

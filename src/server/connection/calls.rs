@@ -3,13 +3,19 @@
 use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
+use std::rc::Rc;
 use std::task::Poll;
 
 use bytes::BytesMut;
 
-/// In the order in which the calls came: the order of their replies.
-#[derive(Default)]
-pub(super) struct Calls(VecDeque<Pending>);
+use crate::service::{Account, Charge};
+
+pub(super) struct Calls {
+    /// In the order in which the calls came: the order of their replies.
+    pending: VecDeque<Pending>,
+    /// Where replies that wait are counted.
+    account: Rc<Account>,
+}
 
 /// A call that is not yet answered on the wire.
 struct Pending {
@@ -27,22 +33,40 @@ enum PendingState {
 pub(super) struct Ended {
     /// `None` of a oneway call.
     pub(super) reply: Option<BytesMut>,
+    _charge: Option<Charge>,
+}
+
+impl Ended {
+    fn new(reply: Option<BytesMut>, account: &Rc<Account>) -> Self {
+        let bytes = reply.as_ref().map(BytesMut::capacity);
+        Ended {
+            reply,
+            _charge: bytes.map(|bytes| Charge::new(account, bytes)),
+        }
+    }
 }
 
 impl Calls {
+    pub(super) fn new(account: &Rc<Account>) -> Self {
+        Calls {
+            pending: VecDeque::new(),
+            account: Rc::clone(account),
+        }
+    }
+
     pub(super) fn len(&self) -> usize {
-        self.0.len()
+        self.pending.len()
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.pending.is_empty()
     }
 
     /// A call that has its reply already.
     pub(super) fn push_reply(&mut self, reply: BytesMut) {
-        self.0.push_back(Pending {
+        self.pending.push_back(Pending {
             oneway: false,
-            state: PendingState::Done(Ended { reply: Some(reply) }),
+            state: PendingState::Done(Ended::new(Some(reply), &self.account)),
         });
     }
 
@@ -52,7 +76,7 @@ impl Calls {
         oneway: bool,
         call: impl Future<Output = Option<BytesMut>> + 'static,
     ) {
-        self.0.push_back(Pending {
+        self.pending.push_back(Pending {
             oneway,
             state: PendingState::Running(Box::pin(call)),
         });
@@ -60,15 +84,15 @@ impl Calls {
 
     /// Drops those whose replies nobody waits for; oneway calls are finished.
     pub(super) fn hang_up(&mut self) {
-        self.0.retain(|call| call.oneway);
+        self.pending.retain(|call| call.oneway);
     }
 
     /// Takes the call whose reply is next, if it has ended.
     pub(super) fn pop_ended(&mut self) -> Option<Ended> {
-        if !matches!(self.0.front()?.state, PendingState::Done(_)) {
+        if !matches!(self.pending.front()?.state, PendingState::Done(_)) {
             return None;
         }
-        match self.0.pop_front()?.state {
+        match self.pending.pop_front()?.state {
             PendingState::Done(ended) => Some(ended),
             PendingState::Running(_) => None,
         }
@@ -77,14 +101,14 @@ impl Calls {
     /// Runs the calls; ready when the one whose reply is next has ended and its reply can be taken.
     pub(super) async fn progress(&mut self, answerable: bool) {
         poll_fn(|cx| {
-            for call in &mut self.0 {
+            for call in &mut self.pending {
                 if let PendingState::Running(running) = &mut call.state
                     && let Poll::Ready(reply) = running.as_mut().poll(cx)
                 {
-                    call.state = PendingState::Done(Ended { reply });
+                    call.state = PendingState::Done(Ended::new(reply, &self.account));
                 }
             }
-            match self.0.front() {
+            match self.pending.front() {
                 Some(Pending {
                     state: PendingState::Done(_),
                     ..

@@ -111,3 +111,84 @@ impl Clock {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::{advance, sleep_until};
+
+    use super::*;
+
+    const IDLE: Doing = Doing {
+        calls: false,
+        writes: false,
+    };
+
+    fn seconds(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    /// The end that a clock sees, of a connection that does that.
+    fn end(clock: &Clock, doing: Doing) -> Option<&'static str> {
+        let mut timer = Box::pin(sleep_until(Instant::now()));
+        match clock.check(timer.as_mut(), doing) {
+            Ok(()) => None,
+            Err(End::Silent) => Some("silent"),
+            Err(End::Slow(_)) => Some("slow"),
+            Err(_) => Some("another"),
+        }
+    }
+
+    #[tokio::test(flavor = "local", start_paused = true)]
+    async fn the_rest_of_a_message_may_take_five_seconds_whatever_comes_of_it() {
+        let mut clock = Clock::new(LimitsConfig::default());
+        clock.has_part_of_message(true);
+        for _ in 0..4 {
+            advance(seconds(1)).await;
+            clock.heard();
+            clock.has_part_of_message(true);
+        }
+        assert_eq!(end(&clock, IDLE), None);
+        advance(seconds(1)).await;
+        assert_eq!(end(&clock, IDLE), Some("slow"));
+        // While it is not read because of its calls, the time is not its own.
+        let calls = Doing {
+            calls: true,
+            ..IDLE
+        };
+        assert_eq!(end(&clock, calls), None);
+        clock.message_is_whole();
+        clock.has_part_of_message(true);
+        assert_eq!(end(&clock, IDLE), None, "the next message");
+    }
+
+    #[tokio::test(flavor = "local", start_paused = true)]
+    async fn a_reply_may_wait_ten_seconds_from_the_last_byte_that_was_taken() {
+        let mut clock = Clock::new(LimitsConfig::default());
+        let writes = Doing {
+            writes: true,
+            ..IDLE
+        };
+        advance(seconds(100)).await;
+        clock.offers();
+        assert_eq!(end(&clock, writes), None);
+        for _ in 0..5 {
+            advance(seconds(9)).await;
+            assert_eq!(end(&clock, writes), None);
+            clock.took();
+        }
+        advance(seconds(10)).await;
+        assert_eq!(end(&clock, writes), Some("slow"));
+    }
+
+    #[tokio::test(flavor = "local", start_paused = true)]
+    async fn silence_may_last_ten_minutes() {
+        let mut clock = Clock::new(LimitsConfig::default());
+        advance(seconds(599)).await;
+        assert_eq!(end(&clock, IDLE), None);
+        clock.heard();
+        advance(seconds(599)).await;
+        assert_eq!(end(&clock, IDLE), None);
+        advance(seconds(1)).await;
+        assert_eq!(end(&clock, IDLE), Some("silent"));
+    }
+}

@@ -2,7 +2,8 @@
 //!
 //! All calls of a connection live in its one task. When the client hangs up, the calls in flight are dropped,
 //! which cancels their lookups; oneway calls are finished, since nobody waits for them anyway. When the server
-//! drains, nothing more is read, and the connection ends with the reply to its last call.
+//! drains, nothing more is read, and the connection ends with the reply to its last call. What it keeps is counted
+//! ([`Account`]); a client that takes up too much is not read until there is room.
 
 use std::io;
 use std::pin::pin;
@@ -15,36 +16,52 @@ use tokio_util::sync::CancellationToken;
 
 use super::calls::Calls;
 use super::clock::{Clock, Doing};
+use super::pace::Pace;
 use super::{End, OfLoop, Terms};
+use crate::error::Code;
 use crate::metrics::{Closed, LoopMetrics};
-use crate::service::{Admission, Arrival, Current, Peer};
+use crate::service::{Account, Admission, Arrival, Charge, Current, Peer};
 use crate::thrift::{Framer, Limits};
 
 /// How much is read at a time: little while nothing is begun, since most calls are short and many connections
 /// wait for one; more once a message shows that it is longer.
-const READ_BYTES_FIRST: usize = 4 * 1024;
-const READ_BYTES_LEAST: usize = 1024;
+pub(super) const READ_BYTES_FIRST: usize = 4 * 1024;
 const READ_BYTES: usize = 16 * 1024;
+/// Less is not worth a read.
+const READ_BYTES_LEAST: usize = 1024;
 /// Replies that may gather before they are written; with more, no further call of the connection is taken.
 const WRITE_BYTES: usize = 256 * 1024;
 
 pub(super) struct Exchange {
-    current: Rc<Current>,
-    peer: Peer,
+    pub(super) current: Rc<Current>,
+    pub(super) peer: Peer,
     pipelined_max: usize,
-    framer: Framer,
-    input: BytesMut,
+    pub(super) framer: Framer,
+    pub(super) input: BytesMut,
+    /// `input` has more room than a connection begins with.
+    grown: bool,
     output: BytesMut,
-    calls: Calls,
+    /// What was given to `output` since it was empty, which is kept until it is empty again.
+    output_bytes: usize,
+    pub(super) calls: Calls,
+    account: Rc<Account>,
+    pace: Rc<Pace>,
+    /// For `input` and `output`.
+    buffers: Charge,
     clock: Clock,
-    metrics: Rc<LoopMetrics>,
+    pub(super) metrics: Rc<LoopMetrics>,
     hung_up: bool,
+    /// It is not read until there is room.
+    held: bool,
+    /// No further message is taken: the connection ends so when what it owes is written.
+    pub(super) ending: Option<End>,
 }
 
 impl Exchange {
     /// With a client in whose certificate are these names.
     pub(super) fn new(names: Vec<String>, terms: &Terms, of_loop: &OfLoop) -> Self {
         let current = Rc::clone(&of_loop.current);
+        let account = of_loop.room.account();
         let framer = Framer::new(Limits {
             shapes: terms.shapes,
             ..current.get().limits()
@@ -59,11 +76,18 @@ impl Exchange {
             pipelined_max: terms.limits.pipelined_max,
             framer,
             input: BytesMut::new(),
+            grown: false,
             output: BytesMut::new(),
-            calls: Calls::default(),
+            output_bytes: 0,
+            calls: Calls::new(&account),
+            buffers: Charge::new(&account, 0),
+            account,
+            pace: Rc::clone(&of_loop.pace),
             clock: Clock::new(terms.limits),
             metrics: Rc::clone(&of_loop.metrics),
             hung_up: false,
+            held: false,
+            ending: None,
         }
     }
 
@@ -87,6 +111,10 @@ impl Exchange {
                 self.admit()?;
             }
             let idle = self.calls.is_empty() && self.output.is_empty();
+            if idle && let Some(end) = self.ending.take() {
+                self.linger(reader, writer).await;
+                return Err(end);
+            }
             if idle && (draining || self.hung_up) {
                 return Ok(if self.hung_up {
                     Closed::HungUp
@@ -94,10 +122,15 @@ impl Exchange {
                     Closed::Drained
                 });
             }
-            let reads = !self.hung_up && !draining && self.has_room();
+            let wants = !self.hung_up && !draining && self.ending.is_none() && self.has_room();
+            let reads = wants && self.account.may_read();
             if reads {
                 self.make_room();
+            } else if wants && !self.held {
+                self.metrics.reads_held.count(0);
             }
+            self.held = wants && !reads;
+            self.count();
             let answerable = self.output.len() < WRITE_BYTES;
             // Each arm only ever finishes its own; a client that takes no replies stops neither its calls nor,
             // with them, anybody else's.
@@ -107,26 +140,42 @@ impl Exchange {
                     self.wrote(written?)?;
                 }
                 () = self.calls.progress(answerable), if !self.calls.is_empty() => {}
-                read = reader.read_buf(&mut self.input), if reads => self.heard(read?),
+                read = read(&mut reader, &mut self.input, &self.pace), if reads => self.heard(read?),
                 () = drains.as_mut(), if !draining => draining = true,
-                () = timer.as_mut() => self.clock.check(timer.as_mut(), self.doing())?,
+                () = self.account.room().eased(), if self.held => {}
+                () = timer.as_mut() => match self.clock.check(timer.as_mut(), self.doing()) {
+                    // It was not for its client to send the rest.
+                    Err(End::Slow(_)) if self.held => self.refuse_rest()?,
+                    checked => checked?,
+                },
             }
         }
     }
 
     /// Room for what is read next. What the messages before have left of their buffer is used up first, unless
-    /// it would make reads small.
+    /// it would make reads small. No declared length counts, only what has come.
     fn make_room(&mut self) {
-        if !self.input.is_empty() {
-            self.input.reserve(READ_BYTES);
-        } else if self.input.capacity() < READ_BYTES_LEAST {
-            self.input.reserve(READ_BYTES_FIRST);
-        }
+        let len = self.input.len();
+        let room = match len {
+            0 if self.input.capacity() >= READ_BYTES_LEAST => return,
+            0 => READ_BYTES_FIRST,
+            _ if len < READ_BYTES_FIRST => (READ_BYTES_FIRST - len).max(READ_BYTES_LEAST),
+            _ if self.account.room().is_pressed() => READ_BYTES_FIRST,
+            _ => READ_BYTES,
+        };
+        self.grown |= len >= READ_BYTES_FIRST;
+        self.input.reserve(room);
     }
 
     /// Whether a further call may be taken.
     fn has_room(&self) -> bool {
-        self.calls.len() < self.pipelined_max && self.output.len() < WRITE_BYTES
+        // One message always is, whatever its connection may take up.
+        let full = self.account.is_full() && !(self.calls.is_empty() && self.output.is_empty());
+        !full && self.calls.len() < self.pipelined_max && self.output.len() < WRITE_BYTES
+    }
+
+    pub(super) fn count(&self) {
+        self.buffers.set(self.input.capacity() + self.output_bytes);
     }
 
     fn doing(&self) -> Doing {
@@ -151,23 +200,37 @@ impl Exchange {
         }
         self.metrics.sent.add(0, bytes);
         self.clock.took();
+        if self.output.is_empty() {
+            // What is idle keeps no buffer.
+            self.output = BytesMut::new();
+            self.output_bytes = 0;
+        }
         Ok(())
     }
 
     /// Starts the calls whose messages are whole.
     fn admit(&mut self) -> Result<(), End> {
-        while self.has_room() && !self.hung_up {
+        while self.has_room() && !self.hung_up && self.ending.is_none() {
             let Some(received) = self.framer.next(&mut self.input).transpose() else {
                 break;
             };
             let Some(shape) = self.framer.shape() else {
                 return received.map(drop).map_err(End::Wire);
             };
+            if let Err(err) = &received
+                && err.code == Code::WireFrameTooLarge
+                && self.answer_start(err)
+            {
+                self.ending = received.err().map(End::Wire);
+                break;
+            }
             self.clock.message_is_whole();
+            self.count();
             let arrival = Arrival {
                 shape,
                 header: self.framer.header(),
                 peer: &self.peer,
+                account: Some(&self.account),
                 at: Instant::now(),
             };
             let service = self.current.get();
@@ -182,7 +245,17 @@ impl Exchange {
             }
         }
         self.clock.has_part_of_message(!self.input.is_empty());
+        self.shrink();
         Ok(())
+    }
+
+    /// Long messages leave a long buffer behind, which most connections never fill again. Who kept it would count as
+    /// one of those that have much.
+    fn shrink(&mut self) {
+        if self.grown && self.input.len() < READ_BYTES_FIRST {
+            self.input = BytesMut::from(&self.input[..]);
+            self.grown = false;
+        }
     }
 
     /// Puts the replies that are next in order to what is to be written; whether there were any.
@@ -198,9 +271,22 @@ impl Exchange {
                 } else {
                     self.output.extend_from_slice(&reply);
                 }
+                self.output_bytes = self.output_bytes.max(self.output.capacity());
             }
             any = true;
         }
         any
     }
+}
+
+/// Reads some bytes; more of a message that is long already when it is its turn.
+async fn read<R: AsyncRead + Unpin>(
+    reader: &mut R,
+    input: &mut BytesMut,
+    pace: &Pace,
+) -> io::Result<usize> {
+    if input.len() >= READ_BYTES_FIRST {
+        pace.turn().await;
+    }
+    reader.read_buf(input).await
 }

@@ -1,10 +1,13 @@
 //! One client's connection, from the accepted socket to its end, which is logged and counted.
 //!
-//! What goes over it is [`exchange`]'s business; its unanswered calls are in `calls.rs`, its times in `clock.rs`.
+//! What goes over it is [`exchange`]'s business; its unanswered calls are in `calls.rs`, its times in `clock.rs`, and how
+//! it ends when its client goes too far in `last.rs`.
 
 mod calls;
 mod clock;
 mod exchange;
+mod last;
+mod pace;
 
 use std::io;
 use std::rc::Rc;
@@ -17,15 +20,20 @@ use tracing::{debug, info};
 use crate::config::LimitsConfig;
 use crate::error::Code;
 use crate::metrics::{Closed, LoopMetrics};
-use crate::service::Current;
+use crate::service::{Current, Room};
 use crate::thrift::{Shapes, WireError};
 use exchange::Exchange;
+pub(super) use pace::Pace;
 
 /// What all connections of a loop share.
 pub(super) struct OfLoop {
     pub(super) current: Rc<Current>,
     pub(super) shutdown: CancellationToken,
     pub(super) metrics: Rc<LoopMetrics>,
+    /// What its connections may take up together.
+    pub(super) room: Rc<Room>,
+    /// How fast their long messages are read.
+    pub(super) pace: Rc<Pace>,
     /// Of all its listeners together.
     pub(super) connections_max: usize,
     /// Turns of TLS handshakes.
@@ -47,6 +55,8 @@ enum End {
     Wire(WireError),
     Silent,
     Slow(Code),
+    /// There was no room for the rest of a message.
+    Overloaded,
 }
 
 impl From<io::Error> for End {
@@ -90,6 +100,12 @@ pub(super) async fn serve<R, W>(
             info!(%code, "connection closed: too slow");
             metrics.wire_error(code);
             Closed::TooSlow
+        }
+        Err(End::Overloaded) => {
+            let code = Code::ServerOverloaded;
+            info!(%code, "connection closed: no room for its message");
+            metrics.wire_error(code);
+            Closed::Overloaded
         }
     };
     metrics.closed(why);

@@ -60,6 +60,7 @@ impl Service {
                 };
             }
         };
+        let charge = arrival.charge(asked.body.len());
         Admission::Call(Call {
             to: asked.to,
             headers: arrival.header.map(|header| Box::new(Given::read(header))),
@@ -69,7 +70,7 @@ impl Service {
             arrived: arrival.at,
             oneway: asked.oneway,
             door: Door::Untyped,
-            slot: Slot::take(self, plan.index),
+            slot: Slot::take(self, plan.index, charge),
         })
     }
 
@@ -78,13 +79,8 @@ impl Service {
         &self,
         call: &Call,
     ) -> Result<(Vec<Value>, Context), CallError> {
-        let protocol = call.to.shape.protocol;
         let params = Method::Fetch.plan().params;
-        let given = decode_struct(schema(), params, protocol, &call.body, &self.limits);
-        let given = given.map_err(|err| CallError::bad_params(&err))?;
-        let Value::Record(mut given) = given else {
-            return Err(CallError::new(Code::ServerInternal));
-        };
+        let mut given = call.decode(schema(), params, &self.limits)?;
         let mut take = |name: &str| {
             let at = given.names.position(name);
             at.map_or(Value::Null, |at| std::mem::take(&mut given.values[at]))

@@ -4,7 +4,7 @@
 mod counts;
 mod hostile;
 mod probes;
-mod scrape; // the reader they share
+pub(crate) mod scrape; // the reader they share
 
 use std::fs;
 use std::io::{Read as _, Write as _};
@@ -149,14 +149,20 @@ impl Served {
     }
 
     fn scrape(&self) -> Scrape {
-        let (head, body) = get(self.admin, "/metrics");
-        assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
-        assert!(
-            head.contains("application/openmetrics-text; version=1.0.0"),
-            "{head}"
-        );
-        Scrape::read(&body)
+        scrape(self.admin)
     }
+}
+
+/// All counts of the server whose admin port that is.
+#[track_caller]
+pub(crate) fn scrape(admin: SocketAddr) -> Scrape {
+    let (head, body) = get(admin, "/metrics");
+    assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
+    assert!(
+        head.contains("application/openmetrics-text; version=1.0.0"),
+        "{head}"
+    );
+    Scrape::read(&body)
 }
 
 /// Only a failure ever waits this long.
@@ -164,7 +170,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Asks again and again until the answer is yes.
 #[track_caller]
-fn patiently(done: impl Fn() -> bool) {
+pub(crate) fn patiently(done: impl Fn() -> bool) {
     let begun = tokio::time::Instant::now();
     while !done() {
         assert!(begun.elapsed() < PATIENCE, "it never came to that");

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 /// Samples by name and labels, and the kinds of metrics by name.
-pub(super) struct Scrape {
+pub(crate) struct Scrape {
     samples: BTreeMap<String, Vec<Sample>>,
     kinds: Vec<(String, String)>,
 }
@@ -54,7 +54,7 @@ impl Scrape {
 
     /// The sum of all counts called `name` that have these labels.
     #[track_caller]
-    pub(super) fn sum(&self, name: &str, labels: &[(&str, &str)]) -> usize {
+    pub(crate) fn sum(&self, name: &str, labels: &[(&str, &str)]) -> usize {
         let counts = self.having(name, labels).into_iter();
         counts
             .map(|count| count.parse::<usize>().expect("a whole number"))
@@ -63,7 +63,7 @@ impl Scrape {
 
     /// The one count called `name` that has these labels.
     #[track_caller]
-    pub(super) fn count(&self, name: &str, labels: &[(&str, &str)]) -> usize {
+    pub(crate) fn count(&self, name: &str, labels: &[(&str, &str)]) -> usize {
         self.one(name, labels).parse().expect("a whole number")
     }
 

@@ -20,12 +20,7 @@ pub(crate) struct Tributary {
 impl Tributary {
     /// Serves `config` with `files` beside it. A `listen` of the configuration is overruled by a free port.
     pub(crate) fn start(config: &str, files: &[(&str, &str)]) -> Self {
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        for (name, text) in files {
-            std::fs::write(folder.path().join(name), text).expect("the folder is ours");
-        }
-        std::fs::write(folder.path().join("tributary.toml"), config).expect("the folder is ours");
-        Tributary::serve(folder, &[])
+        Tributary::serve(laid_out(config, files), &[])
     }
 
     /// Serves the `tributary.toml` of `folder` with `env` set.
@@ -33,11 +28,31 @@ impl Tributary {
         let config = folder.path().join("tributary.toml");
         on_a_free_port(&config);
         let mut command = Command::new(env!("CARGO_BIN_EXE_tributary"));
-        command
-            .arg("serve")
-            .arg("-c")
-            .arg(&config)
-            .envs(env.iter().copied());
+        command.envs(env.iter().copied());
+        Tributary::run(command, folder)
+    }
+
+    /// As [`Tributary::start`], in a process that may have so many files open.
+    pub(crate) fn start_with_open_files(
+        open_files: usize,
+        config: &str,
+        files: &[(&str, &str)],
+    ) -> Self {
+        let folder = laid_out(config, files);
+        on_a_free_port(&folder.path().join("tributary.toml"));
+        let mut command = Command::new("sh");
+        let program = env!("CARGO_BIN_EXE_tributary");
+        command.args([
+            "-c",
+            &format!("ulimit -n {open_files}; exec \"$0\" \"$@\""),
+            program,
+        ]);
+        Tributary::run(command, folder)
+    }
+
+    fn run(mut command: Command, folder: TempDir) -> Self {
+        let config = folder.path().join("tributary.toml");
+        command.arg("serve").arg("-c").arg(&config);
         let mut process = Process::start(&mut command, "the program itself with `cargo build`");
         let Some(addr) = process.wait_for(bound) else {
             panic!(
@@ -118,6 +133,16 @@ impl Tributary {
         self.process.signal(signal);
         self.process.end()
     }
+}
+
+/// A folder with `config` and `files`.
+fn laid_out(config: &str, files: &[(&str, &str)]) -> TempDir {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    for (name, text) in files {
+        std::fs::write(folder.path().join(name), text).expect("the folder is ours");
+    }
+    std::fs::write(folder.path().join("tributary.toml"), config).expect("the folder is ours");
+    folder
 }
 
 /// The address on a line such as `listening addr=127.0.0.1:41234`.

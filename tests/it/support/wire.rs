@@ -34,6 +34,11 @@ impl<S: Read + Write> Wire<S> {
         Wire(stream)
     }
 
+    /// The stream.
+    pub(crate) fn into_inner(self) -> S {
+        self.0
+    }
+
     /// As [`Wire::send_frame`], where the server may not take it.
     pub(crate) fn try_send_frame(&mut self, message: &[u8]) -> std::io::Result<()> {
         let len = u32::try_from(message.len()).expect("a small message");

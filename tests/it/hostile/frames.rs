@@ -1,0 +1,99 @@
+//! Lengths that are too large, negative, or no lengths, first thing and after a call.
+
+use super::{CALL, LARGE, Victim, assert_serves, beginning, long_call, message};
+use crate::calls::assert_exception;
+use crate::support::bytes;
+
+const MIB: usize = 1 << 20;
+
+#[test]
+fn a_message_over_the_limit_is_told_so_and_its_connection_ends() {
+    let victim = Victim::start(r#"frame_bytes_max = "1MiB""#);
+    let mut wire = victim.connect();
+    wire.send_frame(&long_call(1, MIB));
+    assert!(
+        !wire.read_frame().is_empty(),
+        "the limit itself is none too many"
+    );
+    let over = beginning(MIB + 1, &long_call(2, MIB + 1));
+    wire.send(&over);
+    assert_exception(&wire.read_frame(), "get", 2, 7, "wire.frame_too_large");
+    assert_eq!(wire.read_to_end(), b"");
+    // The first message of a connection as well, and of a connection without frames.
+    let mut wire = victim.connect();
+    wire.send(&over);
+    assert_exception(&wire.read_frame(), "get", 2, 7, "wire.frame_too_large");
+    assert_eq!(wire.read_to_end(), b"");
+    let mut wire = victim.connect();
+    wire.send(&long_call(3, MIB + 1));
+    let expected = message(3, "get", 3, "")[..15].to_vec();
+    let reply = wire.read_to_end();
+    assert_eq!(reply[..15], expected);
+    assert!(String::from_utf8_lossy(&reply).contains("wire.frame_too_large"));
+    victim.assert_serves();
+}
+
+#[test]
+fn calls_before_a_message_over_the_limit_are_answered_first() {
+    let victim = Victim::start(r#"frame_bytes_max = "4KiB""#);
+    let mut wire = victim.connect();
+    let get = message(CALL, "get", 1, "JFK");
+    let sent = [
+        beginning(get.len(), &get),
+        beginning(5000, &long_call(2, 5000)),
+        // Nobody looks at what comes then.
+        beginning(get.len(), &get),
+    ];
+    wire.send(&sent.concat());
+    assert!(String::from_utf8_lossy(&wire.read_frame()).contains("Kennedy"));
+    assert_exception(&wire.read_frame(), "get", 2, 7, "wire.frame_too_large");
+    assert_eq!(wire.read_to_end(), b"");
+}
+
+#[test]
+fn a_oneway_message_over_the_limit_gets_no_answer() {
+    let victim = Victim::start(r#"frame_bytes_max = "4KiB""#);
+    let mut wire = victim.connect();
+    let mut call = long_call(2, 5000);
+    call[3] = 4;
+    wire.send(&beginning(5000, &call));
+    assert_eq!(wire.read_to_end(), b"");
+}
+
+#[test]
+fn what_is_no_length_ends_the_connection() {
+    let victim = Victim::start("");
+    let after = &message(CALL, "get", 1, "JFK")[..12];
+    for length in [
+        "7f ff ff ff",
+        "ff ff ff ff",
+        "80 00 00 00",
+        "'GET '",
+        "00 00 00 00",
+    ] {
+        let sent = [&bytes(length)[..], after].concat();
+        let mut first = victim.connect();
+        first.send(&sent);
+        assert_eq!(first.read_to_end(), b"", "{length}, first thing");
+        let mut wire = victim.connect();
+        assert_serves(&mut wire);
+        wire.send(&sent);
+        assert_eq!(wire.read_to_end(), b"", "{length}, after a call");
+    }
+    victim.assert_serves();
+}
+
+#[test]
+fn a_reply_over_the_limit_is_an_exception() {
+    let victim = Victim::start(r#"reply_bytes_max = "1MiB""#);
+    let mut wire = victim.connect();
+    wire.send_frame(&message(CALL, "large", 1, "BIG"));
+    assert_exception(&wire.read_frame(), "large", 1, 7, "call.reply_too_large");
+    assert_serves(&mut wire);
+    let outcome = [("method", "large"), ("outcome", "call.reply_too_large")];
+    assert_eq!(victim.scrape().count("tributary_calls_total", &outcome), 1);
+    let roomy = Victim::start("");
+    let mut wire = roomy.connect();
+    wire.send_frame(&message(CALL, "large", 2, "BIG"));
+    assert!(wire.read_frame().len() > LARGE);
+}

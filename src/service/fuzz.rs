@@ -116,6 +116,7 @@ const PEER: &Peer = &Peer {
 
 fn arrival(framer: &Framer) -> Arrival<'_> {
     Arrival {
+        account: None,
         shape: framer.shape().expect("it was given"),
         header: framer.header(),
         peer: PEER,

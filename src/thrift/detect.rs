@@ -51,11 +51,14 @@ fn length_first(bytes: &[u8], limits: &Limits) -> Result<Option<Shape>, WireErro
         return Err(unknown(bytes));
     }
     if length > limits.frame_bytes_max {
-        // Of a Thrift client the shape is known all the same: the framer refuses what comes in it.
+        // Of a Thrift client the shape is known all the same, once the first bytes of its message are there: the framer
+        // refuses what comes in it.
         return match rest {
-            [0x80, 0x01, ..] | [0x82, _, ..] => {
-                Ok(magic(rest)?.map(|protocol| shape(Transport::Framed, protocol)))
-            }
+            [] | [0x80] => Ok(None),
+            [0x80, 0x01, ..] | [0x82, ..] => match magic(rest) {
+                Ok(protocol) => Ok(protocol.map(|protocol| shape(Transport::Framed, protocol))),
+                Err(_) => Err(too_long(length, limits)),
+            },
             _ => Err(too_long(length, limits)),
         };
     }

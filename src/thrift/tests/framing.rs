@@ -51,7 +51,7 @@ fn what_is_no_thrift_is_refused_with_what_it_looks_like() {
         ("48", "HTTP"),
         ("5b", "the JSON protocol"),
         ("78", "the zlib transport"),
-        ("01000000", "a SASL handshake"),
+        ("01000000 05", "a SASL handshake"),
         ("00000023 0ffe", "no known"),
         ("00000023 10", "TTHeader"),
         ("00000023 5b", "the JSON protocol"),
@@ -73,8 +73,17 @@ fn what_is_no_thrift_is_refused_with_what_it_looks_like() {
 
 #[test]
 fn a_frame_larger_than_the_limit_is_refused_by_its_length() {
-    let (code, _) = shape_of("00fa0001").expect_err("one more than 16 384 000");
-    assert_eq!(code, Code::WireFrameTooLarge);
+    // Whose it is, and so who can be answered, says the next byte or two.
+    assert_eq!(shape_of("00fa0001"), Ok(None), "one more than 16 384 000");
+    assert_eq!(shape_of("00fa0001 80"), Ok(None));
+    for client in ["00fa0001 8001", "0fffffff 8001"] {
+        let framed = Ok(Some(shape(Transport::Framed, Protocol::Binary)));
+        assert_eq!(shape_of(client), framed, "{client}");
+    }
+    for nobody in ["00fa0001 00", "00fa0001 8002", "00fa0001 829c"] {
+        let (code, _) = shape_of(nobody).expect_err(nobody);
+        assert_eq!(code, Code::WireFrameTooLarge, "{nobody}");
+    }
     assert_eq!(
         shape_of("00fa0000 8001"),
         Ok(Some(shape(Transport::Framed, Protocol::Binary)))

@@ -65,8 +65,11 @@ fn livez(health: &Health) -> Response<Full<Bytes>> {
 }
 
 fn readyz(health: &Health) -> Response<Full<Bytes>> {
+    let stuck = health.ages().iter().any(|(_, age)| *age >= LIVE_WITHIN);
     let (status, word) = if health.is_draining() {
         (StatusCode::SERVICE_UNAVAILABLE, "draining\n")
+    } else if stuck {
+        (StatusCode::SERVICE_UNAVAILABLE, "stuck\n")
     } else if health.is_ready() {
         (StatusCode::OK, "ready\n")
     } else {
@@ -110,7 +113,9 @@ mod tests {
         assert_eq!(status("/livez", &metrics), 200);
         tokio::time::advance(LIVE_WITHIN).await;
         assert_eq!(status("/livez", &metrics), 503);
+        assert_eq!(status("/readyz", &metrics), 503);
         heart.beat();
+        assert_eq!(status("/readyz", &metrics), 200);
         assert_eq!(status("/livez", &metrics), 200);
         shutdown.cancel();
         assert_eq!(status("/readyz", &metrics), 503);

@@ -24,6 +24,7 @@ use tokio::sync::{Notify, Semaphore};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::task::AbortOnDropHandle;
 use tributary::backend::http::Http as Backend;
+use tributary::error::Code;
 use tributary::value::Value;
 
 use crate::support::Certificates;
@@ -249,6 +250,25 @@ async fn a_server_that_may_be_another_is_not_asked() {
         let store = store(&certificates, &url, keys).await;
         assert_eq!(store.ask().await.expect("an answer"), Value::I64(2));
     }
+}
+
+#[tokio::test(flavor = "local")]
+async fn examining_a_server_tells_the_right_one_from_another() {
+    let certificates = Certificates::new();
+    let server = config(&certificates, "server.pem", false, BOTH);
+    let server = Server::start("127.0.0.1:0", server).await;
+    let keys = |ca: &str| format!("url = 'https://{}'\ntls = {{ ca = '{ca}' }}", server.addr);
+    let examine =
+        async |ca: &str| super::examine::<Backend>(certificates.folder(), &keys(ca)).await;
+    let right = examine("ca.pem").await;
+    assert!(right.failures.is_empty(), "{:?}", right.failures);
+    assert_eq!(right.did, "connected, no request was made");
+    let another = examine("other-ca.pem").await;
+    let [err] = &another.failures[..] else {
+        panic!("{:?}", another.failures);
+    };
+    assert_eq!(err.code, Code::LookupUnavailable, "{err}");
+    assert!(err.detail.contains("UnknownIssuer"), "{err}");
 }
 
 #[tokio::test(flavor = "local")]

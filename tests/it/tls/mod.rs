@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::{Instant, timeout};
-use tributary::backend::{Ask, Backend, LookupError};
+use tributary::backend::{Ask, Backend, Examination, LookupError};
 use tributary::config::{Document, Place, Problems, Section, Source};
 use tributary::context::Context;
 use tributary::error::Code;
@@ -68,6 +68,12 @@ impl<B: Backend> Store<B> {
         };
         timeout(PATIENCE, asking).await.expect("it comes back")
     }
+}
+
+/// What `check --connect` is told of a store without lookups.
+async fn examine<B: Backend>(folder: &Path, keys: &str) -> Examination {
+    let config = read(folder, keys, |section| B::read_config(section));
+    B::examine(&config, &[]).await
 }
 
 fn read<T>(folder: &Path, text: &str, read: impl FnOnce(&mut Section<'_>) -> Option<T>) -> T {

@@ -45,7 +45,7 @@ pub struct LimitsConfig {
     pub reply_bytes_max: usize,
     /// What one connection may take up in unread calls and unwritten replies; with more it is not read. Default 32 MiB.
     pub connection_bytes_max: usize,
-    /// What all connections of a loop may take up together; with more, those with the most wait. Default 128 MiB.
+    /// What all connections of a loop may take up together; with more, those with the most wait. Default 96 MiB: the process stays under 256.
     pub buffered_bytes_max: usize,
     /// Calls of one connection in flight; further ones wait unread. Default 32.
     pub pipelined_max: usize,
@@ -75,7 +75,7 @@ impl Default for LimitsConfig {
             values_max: 100_000,
             reply_bytes_max: 16_384_000,
             connection_bytes_max: 32 * 1024 * 1024,
-            buffered_bytes_max: 128 * 1024 * 1024,
+            buffered_bytes_max: 96 * 1024 * 1024,
             pipelined_max: 32,
             connections_max: 4096,
             calls_max: 8192,

@@ -5,6 +5,9 @@ use std::time::Duration;
 use crate::backend::LookupError;
 use crate::error::Code;
 
+/// Tokio's timers count in milliseconds and round up: with half of one less a delay is right on the average.
+const HALF_TICK: Duration = Duration::from_micros(500);
+
 /// `inject = { delay = "120ms", error_rate = 0.1 }`
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Inject {
@@ -23,7 +26,7 @@ impl Inject {
     /// Waits and, if this lookup is `unlucky`, fails: after the delay, as a slow failure would.
     pub async fn apply(&self, unlucky: bool) -> Result<(), LookupError> {
         if let Some(delay) = self.delay {
-            tokio::time::sleep(delay).await;
+            tokio::time::sleep(delay.saturating_sub(HALF_TICK)).await;
         }
         if unlucky {
             return Err(LookupError::new(

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::conform::Conform;
 use super::plan::{Binding, Condition, Foreach, Plan, ReplyShape};
-use super::reference::{Names, Reference, Root, Unresolved};
+use super::reference::{Item, Names, Reference, Root, Unresolved};
 use crate::backend::Yields;
 use crate::config::{Document, Place, UseEntry, ViewEntry, WithEntry, list, nearest};
 use crate::error::Code;
@@ -110,7 +110,8 @@ impl Compiler<'_> {
     fn draft(&self, entry: &UseEntry) -> Draft {
         let mut needs = Vec::new();
         let when = entry.when.as_ref().and_then(|when| {
-            let (reference, ty) = self.resolve(&when.reference, &when.place, false, &mut needs)?;
+            let (reference, ty) =
+                self.resolve(&when.reference, &when.place, &Item::Absent, &mut needs)?;
             if let (Some(equals), Some(ty)) = (&when.equals, &ty)
                 && let Err(why) = Conform::new(self.scope.schema, false).value(equals.clone(), ty)
             {
@@ -126,27 +127,10 @@ impl Compiler<'_> {
                 equals: self.typed_equals(when.equals.clone(), ty.as_ref()),
             })
         });
-        let foreach = entry.foreach.as_ref().and_then(|(over, place)| {
-            let (reference, ty) = self.resolve(over, place, false, &mut needs)?;
-            if let Some(ty) = ty
-                && !matches!(ty, Type::List(_) | Type::Set(_))
-            {
-                let of = self.scope.schema.describe(&ty);
-                self.problem(
-                    place,
-                    Code::ConfigType,
-                    format!("`{over}` is {of}, not a list"),
-                    None,
-                );
-            }
-            Some(Foreach {
-                over: reference,
-                max: entry.foreach_max,
-            })
-        });
+        let (foreach, item) = self.foreach(entry, &mut needs);
         let lookup = self.find_lookup(entry);
         let bindings = lookup
-            .map(|at| self.bindings(entry, at, &mut needs))
+            .map(|at| self.bindings(entry, at, &item, &mut needs))
             .unwrap_or_default();
         needs.sort_unstable();
         needs.dedup();
@@ -198,12 +182,18 @@ impl Compiler<'_> {
         found
     }
 
-    fn bindings(&self, entry: &UseEntry, lookup: usize, needs: &mut Vec<usize>) -> Vec<Binding> {
+    fn bindings(
+        &self,
+        entry: &UseEntry,
+        lookup: usize,
+        item: &Item,
+        needs: &mut Vec<usize>,
+    ) -> Vec<Binding> {
         let facts = &self.scope.lookups[lookup];
         let Some(params) = &facts.params else {
             for (_, bound, place) in &entry.with {
                 if let WithEntry::Reference(text) = bound {
-                    self.resolve(text, place, entry.foreach.is_some(), needs);
+                    self.resolve(text, place, item, needs);
                 }
             }
             return Vec::new();
@@ -225,17 +215,22 @@ impl Compiler<'_> {
         }
         params
             .iter()
-            .filter_map(|param| self.binding(entry, param, needs))
+            .filter_map(|param| self.binding(entry, param, item, needs))
             .collect()
     }
 
-    fn binding(&self, entry: &UseEntry, param: &str, needs: &mut Vec<usize>) -> Option<Binding> {
+    fn binding(
+        &self,
+        entry: &UseEntry,
+        param: &str,
+        item: &Item,
+        needs: &mut Vec<usize>,
+    ) -> Option<Binding> {
         let given = entry.with.iter().find(|(name, ..)| name == param);
         match given {
             Some((_, WithEntry::Literal(value), _)) => Some(Binding::Literal(value.clone())),
             Some((_, WithEntry::Reference(text), place)) => {
-                let foreach = entry.foreach.is_some();
-                Some(Binding::To(self.resolve(text, place, foreach, needs)?.0))
+                Some(Binding::To(self.resolve(text, place, item, needs)?.0))
             }
             None => match self.params.field(param) {
                 Some((at, _)) => Some(Binding::To(Reference {
@@ -262,20 +257,21 @@ impl Compiler<'_> {
         &self,
         text: &str,
         place: &Place,
-        foreach: bool,
+        item: &Item,
         needs: &mut Vec<usize>,
     ) -> Option<(Reference, Option<Type>)> {
         let names = Names {
             schema: self.scope.schema,
             params: self.params,
             uses: self.uses,
-            foreach,
+            item,
         };
         match names.resolve(text) {
             Ok((reference, ty)) => {
                 if let Root::Lookup(at) = reference.root {
                     needs.push(at);
                 }
+                self.leads(&reference, place);
                 Some((reference, ty))
             }
             Err(Unresolved {

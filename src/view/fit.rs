@@ -71,7 +71,8 @@ fn is_number(ty: &Type) -> bool {
     )
 }
 
-fn words(yields: Yields) -> &'static str {
+/// What a lookup yields, in words.
+pub(super) fn words(yields: Yields) -> &'static str {
     match yields {
         Yields::Any => "a value",
         Yields::Record => "one row",

@@ -6,6 +6,7 @@
 
 mod plan;
 mod reference;
+mod leads;
 mod compile;
 mod target;
 mod fit;

@@ -52,8 +52,18 @@ pub(super) struct Names<'a> {
     pub(super) params: &'a StructType,
     /// The view's uses, in declared order.
     pub(super) uses: &'a [Arc<str>],
-    /// Whether `item` means something here.
-    pub(super) foreach: bool,
+    /// What `item` means here.
+    pub(super) item: &'a Item,
+}
+
+/// What `item` means.
+pub(super) enum Item {
+    /// Nothing: there is no `foreach`.
+    Absent,
+    /// An element of what only a call tells.
+    Unknown,
+    /// An element of this type.
+    Typed(Type),
 }
 
 /// Why a reference can't be resolved, and the names that would have been possible.
@@ -72,7 +82,10 @@ impl Names<'_> {
         if first.is_empty() || path.iter().any(|segment| segment.is_empty()) {
             return Err(self.unresolved(first, format!("`{text}` is not a reference")));
         }
-        if first == "item" && !self.foreach && self.params.field("item").is_none() {
+        if first == "item"
+            && matches!(self.item, Item::Absent)
+            && self.params.field("item").is_none()
+        {
             let message =
                 "`item` is the element of a `foreach`, and has a meaning in its `with` only";
             return Err(Unresolved {
@@ -81,14 +94,13 @@ impl Names<'_> {
                 wanted: String::new(),
             });
         }
-        if first == "item" && self.foreach {
-            return Ok((
-                Reference {
-                    root: Root::Item,
-                    path,
-                },
-                None,
-            ));
+        if first == "item" && !matches!(self.item, Item::Absent) {
+            let ty = match self.item {
+                Item::Typed(ty) => self.walk(ty, &path)?,
+                Item::Unknown | Item::Absent => None,
+            };
+            let root = Root::Item;
+            return Ok((Reference { root, path }, ty));
         }
         let lookup = self.uses.iter().position(|name| &**name == first);
         if let Some((at, field)) = self.params.field(first) {

@@ -1,6 +1,6 @@
 //! Mistakes in `[views.*]` that only the whole shows: cycles, clashes, types that can never fit.
 
-use super::after;
+use super::{CONFIG, IDL, after, problems_of};
 
 #[test]
 fn lookups_that_wait_for_each_other() {
@@ -167,5 +167,47 @@ fn a_required_field_that_nothing_fills() {
        |        ^^^^^^^^^^^^
        |
        = help: add `flight = { use = "..." }` to its lookups
+    "#);
+}
+
+#[test]
+fn a_foreach_over_one_row() {
+    insta::assert_snapshot!(after(
+        r#"foreach = "codes""#,
+        r#"foreach = "flight""#,
+    ), @r#"
+    error[config.type]: `views.getDeparture.lookups.stops.foreach`: `flight` is one row, not a list
+      --> tributary.toml:51:38
+       |
+    51 | stops = { use = "airport", foreach = "flight", with = { code = "item" } }
+       |                                      ^^^^^^^^
+       |
+       = help: use `rows = "many"` for a list
+    "#);
+}
+
+#[test]
+fn a_foreach_that_makes_structs_the_keys_of_a_map() {
+    let idl = IDL
+        .replace(
+            "4: list<string> codes",
+            "4: list<string> codes, 5: list<Flight> flights",
+        )
+        .replace(
+            "7: optional i32 count",
+            "7: optional map<string, Airport> places",
+        );
+    let config = CONFIG.replace(
+        r#"stops = { use = "airport", foreach = "codes", with = { code = "item" } }"#,
+        r#"places = { use = "airport", foreach = "flights", with = { code = "item.origin" } }"#,
+    );
+    insta::assert_snapshot!(problems_of(&config, &idl), @r#"
+    error[config.type]: `views.getDeparture.lookups.places.foreach`: the elements are the map's keys, and flights.Flight can't fill string
+      --> tributary.toml:51:39
+       |
+    51 | places = { use = "airport", foreach = "flights", with = { code = "item.origin" } }
+       |                                       ^^^^^^^^^
+       |
+       = help: go over plain values, or fill a list
     "#);
 }

@@ -112,6 +112,7 @@ impl<'a> View<'a, '_> {
         let step = self.step;
         if let Some(foreach) = &step.foreach {
             self.reference(&foreach.over, None, &["foreach"]);
+            self.keys(foreach);
         }
         if let Some(when) = &step.when {
             self.reference(&when.reference, None, &["when"]);
@@ -126,6 +127,27 @@ impl<'a> View<'a, '_> {
             };
             let param = params.and_then(|params| params.get(at));
             self.binding(name, binding, param);
+        }
+    }
+
+    /// The elements of a `foreach` that fills a map are its keys.
+    fn keys(&mut self, foreach: &'a Foreach) {
+        let over = self.shapes.reference(&foreach.over, None);
+        let (Ok(Shape::List(row)), Some(Type::Map(key, _))) = (over, self.step.target.ty()) else {
+            return;
+        };
+        let Shape::Row(columns @ [_, _, ..]) = *row else {
+            return;
+        };
+        let takes_rows = matches!(**key, Type::Struct(_) | Type::Map(..) | Type::Any);
+        if !takes_rows {
+            let message = format!(
+                "the elements are the map's keys, and a row of {} columns can't fill {}",
+                columns.len(),
+                self.shapes.schema.describe(key)
+            );
+            let help = "go over rows of one column, or fill a list";
+            self.say(&["foreach"], Code::ConfigType, message, Some(help.into()));
         }
     }
 

@@ -36,7 +36,7 @@ count = { use = "count", with = { year = "bird.years" } }
 tags = { use = "bird", with = { id = { value = 7 } } }
 title = { use = "bird", into = ".", with = { id = "like.id" }, required = true }
 either = { use = "bird" }
-other = { use = "bird", when = "flock.name" }
+other = { use = "bird", when = "count.name" }
 "#;
 
 fn program(toml: &str) -> Program {
@@ -142,7 +142,7 @@ fn check(change: impl FnOnce(&mut [Finding; 3]), expected: &[&str]) {
     assert_eq!(with(change), expected);
 }
 
-/// `flock` is a list, and has no names: that much is wrong in the view that all tests use.
+/// `count` is a number, and has no names: that much is wrong in the view that all tests use.
 const WHEN: &str =
     "! views.get.lookups.other.when: `name` can't be taken of a value that has no names";
 
@@ -302,4 +302,18 @@ fn statements_with_other_parameters_than_their_lookup() {
 #[test]
 fn nothing_is_said_of_what_nobody_knows() {
     assert!(said(&[Finding::default(), Finding::default(), Finding::default()]).is_empty());
+}
+
+#[test]
+fn rows_that_are_the_keys_of_a_map() {
+    let tags = r#"tags = { use = "bird", with = { id = { value = 7 } } }"#;
+    let each = r#"tags = { use = "count", foreach = "flock", with = { year = "item.id" } }"#;
+    let toml = TOML.replace(tags, each);
+    let keys = "! views.get.lookups.tags.foreach: the elements are the map's keys, and a row of 5 columns can't fill string";
+    let mut findings = fitting();
+    columns(&mut findings[2])[0].holds = Holds::Integer(0..=9);
+    assert_eq!(said_of(&program(&toml), &findings), [keys, WHEN]);
+    // A row of one column is that column.
+    columns(&mut findings[1]).truncate(1);
+    assert_eq!(said_of(&program(&toml), &findings), [WHEN]);
 }

@@ -64,7 +64,7 @@ pub(super) fn run(options: &Check, out: &mut Output) -> Result<ExitStatus, Failu
     let read = read(&options.config.path);
     let examined = match &read {
         Ok((program, source)) if options.connect => on_loop(config::examine(program, source))?,
-        Ok(_) => Examined::default(),
+        Ok((program, source)) => config::remarks(program, source),
         Err(problems) => Examined {
             problems: problems.clone(),
             ..Examined::default()

@@ -63,6 +63,32 @@ fn check_tells_problems_as_json() {
 }
 
 #[test]
+fn check_warns_of_a_required_field_that_may_have_no_value() {
+    let folder = tempfile::tempdir().expect("a folder for the test");
+    let idl = "service S { R get(1: string code) } struct R { 1: required string name }";
+    let toml = "[server]\nidl = 's.thrift'\n[backends.db]\nkind = 'sqlite'\npath = 'x'\n\
+        [lookups.get]\nbackend = 'db'\nsql = 'select :code'\nrows = 'one'\n\
+        [views.get.lookups]\nname = { use = 'get' }\n";
+    let path = folder.path().join("tributary.toml");
+    std::fs::write(folder.path().join("s.thrift"), idl).expect("the folder is ours");
+    std::fs::write(&path, toml).expect("the folder is ours");
+    let path = path.to_string_lossy();
+    let (status, data, rest) = typed(&["check", "-c", &path]);
+    assert_eq!(status, ExitStatus::Done, "{rest}");
+    assert!(data.starts_with("get: 1 lookup in 1 stage"), "{data}");
+    assert!(
+        rest.starts_with("warning[merge.missing_field]: `views.get.lookups.name`: "),
+        "{rest}"
+    );
+    let (_, json, _) = typed(&["check", "--format", "json", "-c", &path]);
+    let remarks: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+    assert_eq!(
+        (&remarks[0]["level"], &remarks[0]["line"]),
+        (&"warning".into(), &11.into())
+    );
+}
+
+#[test]
 fn completions_are_data() {
     let (status, script, _) = typed(&["completions", "bash"]);
     assert_eq!(status, ExitStatus::Done);

@@ -35,7 +35,7 @@ pub use section::{Document, Place, Section, list};
 pub(crate) use section::{document, document_at, whole};
 pub use server::{LimitsConfig, ServerConfig};
 pub(crate) use service::{pick_service, read_idl, unknown_method};
-pub use stores::{Examined, examine};
+pub use stores::{Examined, examine, remarks};
 pub use tls::ListenerTls;
 pub use typed::{integer, to_value};
 pub use views::{UseEntry, ViewEntry, WhenEntry, WithEntry};

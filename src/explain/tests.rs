@@ -230,3 +230,27 @@ fn what_travels_together_is_told() {
     batched, all elements together: one multi-get per server and turn of the loop, equal keys once
     ");
 }
+
+#[test]
+fn a_required_field_that_may_have_no_value_is_warned_of() {
+    const NEEDED: &str = "service S { R get(1: string code) }
+        struct R { 1: required string name, 2: required string city = \"\", 3: optional string note }";
+    let warnings = |options: &str| {
+        let toml = format!(
+            "[server]\nidl = 'test.thrift'\n[backends.ops]\nkind = 'sqlite'\npath = 'ops.sqlite'\n\
+             [lookups.get]\nbackend = 'ops'\nsql = 'select name from a where code = :code'\nrows = 'one'\n\
+             [views.get.lookups]\nname = {{ use = 'get'{options} }}\n"
+        );
+        let program = program(NEEDED, &toml);
+        Explanation::of(&program, &program.plans["get"])
+            .warnings
+            .join("\n")
+    };
+    insta::assert_snapshot!(warnings(""), @"required field `name` of the reply has no value whenever name has none, and the call fails: mark name `required`, give it a `default`, or make the field optional");
+    insta::assert_snapshot!(warnings(", required = true, when = 'code'"), @"required field `name` of the reply has no value whenever name has none, and the call fails: drop the `when` of name and mark it `required`, or make the field optional");
+    insta::assert_snapshot!(warnings(", default = 'x', default_on = 'empty'"), @"required field `name` of the reply has no value whenever name has none, and the call fails: mark name `required`, or make the field optional");
+    insta::assert_snapshot!(warnings(", into = '.'"), @"required field `name` of the reply has no value whenever name has none, and the call fails: mark name `required`, give it a `default`, or make the field optional");
+    assert_eq!(warnings(", required = true"), "");
+    assert_eq!(warnings(", default = 'x'"), "");
+    assert_eq!(warnings(", required = true, into = '.'"), "");
+}

@@ -1,13 +1,20 @@
-//! What is allowed but hardly meant: timeouts that the deadline cuts off, lookups for nothing, wide `foreach`es.
+//! What is allowed but hardly meant: timeouts that the deadline cuts off, lookups for nothing, wide `foreach`es,
+//! required fields that may stay empty.
 
 use super::chain::Chains;
 use super::words::{Words, time};
-use crate::view::{ReplyShape, Step, Target};
+use crate::view::{ReplyShape, Step, Target, unsure};
 
 /// The warnings for one view, each one line.
 pub(super) fn of(words: Words<'_>, chains: &Chains<'_>) -> Vec<String> {
     let mut warnings = Vec::new();
     warnings.extend(beyond_deadline(words, chains));
+    let unsure = unsure(&words.program.schema, words.plan);
+    warnings.extend(
+        unsure
+            .iter()
+            .map(|unsure| format!("{}: {}", unsure.message(), unsure.help())),
+    );
     for step in &words.plan.steps {
         warnings.extend(for_nothing(words, step));
         warnings.extend(too_wide(words, step));

@@ -20,6 +20,7 @@ mod clock;
 mod run;
 mod step;
 mod merge;
+mod unsure;
 
 pub use compile::{LookupFacts, Scope, compile};
 pub use conform::Conform;
@@ -30,3 +31,4 @@ pub use plan::{Binding, Condition, Foreach, Plan, ReplyShape, Step, Target, Thro
 pub use reference::{ContextField, Reference, Root};
 pub use run::run;
 pub use shape::{Nowhere, Shape, Shapes};
+pub use unsure::{Unsure, unsure};

@@ -23,6 +23,7 @@ use crate::backend::examine::{Examination, Finding};
 use crate::backend::{AnyLookup, LookupError, Planned};
 use crate::error::Code;
 use crate::guard::LookupId;
+use crate::view::unsure;
 
 /// How long one store may take to say all it knows.
 const EXAMINE_MAX: Duration = Duration::from_secs(30);
@@ -46,6 +47,11 @@ impl Examined {
     }
 }
 
+/// What works and may not always, as far as the file tells: no store is asked.
+pub fn remarks(program: &Program, source: &Source) -> Examined {
+    place(source, unsure_fields(program), Vec::new())
+}
+
 /// Reaches every store of `program`, which was read from `source`.
 pub async fn examine(program: &Program, source: &Source) -> Examined {
     let stores = program.backends.iter().enumerate();
@@ -67,6 +73,7 @@ pub async fn examine(program: &Program, source: &Source) -> Examined {
             findings[at] = Some(finding);
         }
     }
+    remarks.extend(unsure_fields(program));
     remarks.extend(compare_all(program, &findings));
     place(source, remarks, done)
 }
@@ -119,6 +126,18 @@ fn compare_all(program: &Program, findings: &[Option<Finding>]) -> Vec<Remark> {
         if let Some(plan) = program.plans.get(&method.name) {
             remarks.extend(compare(&program.schema, plan, &known));
         }
+    }
+    remarks
+}
+
+/// The required fields that a call may leave without a value.
+fn unsure_fields(program: &Program) -> Vec<Remark> {
+    let mut remarks = Vec::new();
+    for plan in program.plans.values() {
+        remarks.extend(unsure(&program.schema, plan).iter().map(|unsure| {
+            let path = ["views", &plan.method, "lookups", &unsure.step.name];
+            Remark::warning(path, Code::MergeMissingField, unsure.message()).help(unsure.help())
+        }));
     }
     remarks
 }

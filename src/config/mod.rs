@@ -37,5 +37,5 @@ pub use server::{LimitsConfig, ServerConfig};
 pub(crate) use service::{pick_service, read_idl, unknown_method};
 pub use stores::{Examined, examine, remarks};
 pub use tls::ListenerTls;
-pub use typed::{integer, to_value};
+pub use typed::integer;
 pub use views::{UseEntry, ViewEntry, WhenEntry, WithEntry};

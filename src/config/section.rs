@@ -10,7 +10,6 @@ use std::ops::Range;
 use toml::de::{DeTable, DeValue};
 
 use super::problem::{Problem, Problems, Source, nearest};
-use super::typed::to_value;
 use crate::error::Code;
 use crate::value::Value;
 
@@ -237,10 +236,10 @@ impl<'d> Section<'d> {
         }
     }
 
-    /// Any value, as the stores and the wire know it.
+    /// Any value, as the stores and the wire know it; see [`Section::to_value`].
     pub fn value(&mut self, key: &'static str) -> Option<(Value, Place)> {
         let (value, place) = self.take(key)?;
-        Some((to_value(&value), place))
+        Some((self.to_value(&value, &place)?, place))
     }
 
     /// Reports every key that nobody took.

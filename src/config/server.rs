@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::access::{Tokens, read_tokens};
 use super::listener::{ListenerConfig, is_address, read_listeners};
 use super::section::{Place, Section};
+use crate::thrift::DEPTH_CEILING;
 
 /// `[server]`
 #[derive(Debug)]
@@ -129,6 +130,11 @@ pub(super) fn read_server(root: &mut Section<'_>) -> ServerConfig {
 
 const DEFAULT_DRAIN: Duration = Duration::from_secs(10);
 
+/// The deepest `depth_max`.
+const DEPTH_MAX: i64 = 256;
+
+const _: () = assert!(DEPTH_CEILING == 256, "nothing deeper is read or written");
+
 /// The address `listen`, right or not.
 pub(super) fn read_listen(section: &mut Section<'_>) -> Option<String> {
     let (addr, place) = section.string("listen")?;
@@ -147,7 +153,7 @@ fn read_limits(mut section: Section<'_>) -> LimitsConfig {
             "inflated_bytes_max",
             default.inflated_bytes_max,
         ),
-        depth_max: section.count("depth_max", default.depth_max, 1000),
+        depth_max: section.count("depth_max", default.depth_max, DEPTH_MAX),
         values_max: section.count("values_max", default.values_max, 100_000_000),
         reply_bytes_max: size(&mut section, "reply_bytes_max", default.reply_bytes_max),
         connection_bytes_max: size(

@@ -11,6 +11,12 @@ use crate::value::Value;
 /// No length of time is longer, so that adding one to now never overflows.
 const DURATION_MAX: Duration = Duration::from_hours(365 * 24);
 
+/// What integers hold, in words.
+const I64_RANGE: (&str, &str) = ("-9223372036854775808", "9223372036854775807");
+
+/// What floating-point numbers hold, in words.
+const F64_RANGE: (&str, &str) = ("-1.7976931348623157e308", "1.7976931348623157e308");
+
 impl Section<'_> {
     /// One of a fixed set of words.
     pub fn word(
@@ -49,20 +55,21 @@ impl Section<'_> {
         range: std::ops::RangeInclusive<i64>,
     ) -> Option<i64> {
         let (value, place) = self.take(key)?;
-        let Some(number) = integer(&value) else {
+        if !matches!(value, DeValue::Integer(_)) {
             self.expected(&place, "an integer (without quotes)", &value);
             return None;
-        };
-        if !range.contains(&number) {
+        }
+        let number = integer(&value);
+        if !number.is_some_and(|number| range.contains(&number)) {
             let (low, high) = range.into_inner();
             self.bad(
                 &place,
-                format!("{number} is out of range"),
+                format!("{} is out of range", written(&value)),
                 Some(format!("{low} to {high}")),
             );
             return None;
         }
-        Some(number)
+        number
     }
 
     /// A count of at least one and at most `max`; `default` without the key.
@@ -79,25 +86,25 @@ impl Section<'_> {
         range: std::ops::RangeInclusive<f64>,
     ) -> Option<f64> {
         let (value, place) = self.take(key)?;
+        if !matches!(value, DeValue::Float(_) | DeValue::Integer(_)) {
+            self.expected(&place, "a number", &value);
+            return None;
+        }
         let number = match &value {
-            DeValue::Float(float) => float.as_str().replace('_', "").parse().ok(),
+            DeValue::Float(_) => float(&value),
             #[expect(clippy::cast_precision_loss, reason = "configured numbers are small")]
             _ => integer(&value).map(|number| number as f64),
         };
-        let Some(number) = number else {
-            self.expected(&place, "a number", &value);
-            return None;
-        };
-        if !range.contains(&number) {
+        if !number.is_some_and(|number| range.contains(&number)) {
             let (low, high) = range.into_inner();
             self.bad(
                 &place,
-                format!("{number} is out of range"),
+                format!("{} is out of range", written(&value)),
                 Some(format!("{low} to {high}")),
             );
             return None;
         }
-        Some(number)
+        number
     }
 
     /// A length of time with a unit, at most a year: `"250ms"`, `"5m"`.
@@ -176,29 +183,58 @@ impl Section<'_> {
             }
         }
     }
-}
 
-/// A TOML value as a [`Value`]; dates become text.
-pub fn to_value(value: &DeValue<'_>) -> Value {
-    match value {
-        DeValue::String(text) => Value::from(&**text),
-        DeValue::Integer(_) => integer(value).map_or(Value::Null, Value::I64),
-        DeValue::Float(float) => float
-            .as_str()
-            .replace('_', "")
-            .parse()
-            .map_or(Value::Null, Value::Double),
-        DeValue::Boolean(bit) => Value::Bool(*bit),
-        DeValue::Datetime(when) => Value::from(when.to_string()),
-        DeValue::Array(items) => {
-            Value::List(items.iter().map(|item| to_value(item.get_ref())).collect())
-        }
-        DeValue::Table(table) => Value::Map(
-            table
-                .iter()
-                .map(|(key, item)| (Value::from(&**key.get_ref()), to_value(item.get_ref())))
-                .collect(),
-        ),
+    /// The TOML value at `place` as a [`Value`]; dates become text. `None` where it holds a number that no IDL type
+    /// does, which is reported.
+    pub fn to_value(&self, value: &DeValue<'_>, place: &Place) -> Option<Value> {
+        Some(match value {
+            DeValue::String(text) => Value::from(&**text),
+            DeValue::Integer(_) => {
+                Value::I64(integer(value).or_else(|| self.beyond(value, place, I64_RANGE))?)
+            }
+            DeValue::Float(_) => {
+                Value::Double(float(value).or_else(|| self.beyond(value, place, F64_RANGE))?)
+            }
+            DeValue::Boolean(bit) => Value::Bool(*bit),
+            DeValue::Datetime(when) => Value::from(when.to_string()),
+            DeValue::Array(items) => {
+                let items = items.iter().enumerate().map(|(at, item)| {
+                    let key = format!("{}[{at}]", place.key);
+                    let span = item.span();
+                    self.to_value(item.get_ref(), &Place { key, span })
+                });
+                // All of them are read, so that all that are wrong are reported.
+                let items: Vec<Option<Value>> = items.collect();
+                Value::List(items.into_iter().collect::<Option<_>>()?)
+            }
+            DeValue::Table(table) => {
+                let pairs = table.iter().map(|(name, item)| {
+                    let key = format!("{}.{}", place.key, name.get_ref());
+                    let span = item.span();
+                    let value = self.to_value(item.get_ref(), &Place { key, span })?;
+                    Some((Value::from(&**name.get_ref()), value))
+                });
+                let pairs: Vec<Option<(Value, Value)>> = pairs.collect();
+                Value::Map(pairs.into_iter().collect::<Option<_>>()?)
+            }
+        })
+    }
+
+    fn beyond<T>(
+        &self,
+        value: &DeValue<'_>,
+        place: &Place,
+        (low, high): (&str, &str),
+    ) -> Option<T> {
+        let number = written(value);
+        let bound = if number.starts_with('-') {
+            format!("smaller than {low}")
+        } else {
+            format!("larger than {high}")
+        };
+        let help = "a string in quotes holds any number of digits";
+        self.bad(place, format!("{number} is {bound}"), Some(help.into()));
+        None
     }
 }
 
@@ -206,6 +242,22 @@ pub fn to_value(value: &DeValue<'_>) -> Value {
 pub fn integer(value: &DeValue<'_>) -> Option<i64> {
     let integer = value.as_integer()?;
     i64::from_str_radix(&integer.as_str().replace('_', ""), integer.radix()).ok()
+}
+
+/// The double of a TOML value; `None` for a number that is larger than any.
+fn float(value: &DeValue<'_>) -> Option<f64> {
+    let text = value.as_float()?.as_str();
+    let number: f64 = text.replace('_', "").parse().ok()?;
+    (number.is_finite() || !text.contains(|c: char| c.is_ascii_digit())).then_some(number)
+}
+
+/// A number as it stands in the file, but for its radix.
+fn written(value: &DeValue<'_>) -> String {
+    match value {
+        DeValue::Integer(integer) => integer.to_string(),
+        DeValue::Float(float) => float.to_string(),
+        other => article(other),
+    }
 }
 
 fn parse_size(text: &str) -> Option<usize> {

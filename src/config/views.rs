@@ -8,7 +8,6 @@ use toml::de::{DeTable, DeValue};
 use super::access::{Allow, read_allow};
 use super::problem::nearest;
 use super::section::{Place, Section};
-use super::typed::to_value;
 use crate::error::Code;
 use crate::value::Value;
 
@@ -180,6 +179,16 @@ fn read_uses(mut section: Section<'_>) -> Vec<UseEntry> {
 
 fn read_use(name: &str, mut section: Section<'_>) -> UseEntry {
     let place = section.place().clone();
+    for (key, of) in [("default_on", "default"), ("foreach_max", "foreach")] {
+        if !section.has(of)
+            && let Some(place) = section.place_of(key)
+        {
+            let message = format!("it says something only beside `{of}`");
+            let help = Some(format!("add `{of}`, or leave `{key}` out"));
+            let document = section.document();
+            document.problem(&place, Code::ConfigClash, message, help);
+        }
+    }
     let default_on = section.word("default_on", &["empty", "any"]);
     let entry = UseEntry {
         name: Arc::from(name),
@@ -214,10 +223,10 @@ fn read_with(mut section: Section<'_>) -> Vec<(String, WithEntry, Place)> {
             }
             DeValue::Table(table) => {
                 let mut literal = Section::new(section.document(), place.clone(), table);
-                let value = literal.value("value").map(|(value, _)| value);
-                if value.is_none() {
+                if !literal.has("value") {
                     literal.missing("value", "value = 5");
                 }
+                let value = literal.value("value").map(|(value, _)| value);
                 literal.finish();
                 with.push((param, WithEntry::Literal(value.unwrap_or_default()), place));
             }
@@ -246,7 +255,7 @@ fn read_when(section: &mut Section<'_>) -> Option<WhenEntry> {
         DeValue::Table(table) => {
             let mut when = Section::new(section.document(), place.clone(), table);
             let reference = when.required_string("ref", "ref = \"kind\"");
-            let equals = when.take("equals").map(|(value, _)| to_value(&value));
+            let equals = when.value("equals").map(|(value, _)| value);
             when.finish();
             let (reference, _) = reference?;
             Some(WhenEntry {

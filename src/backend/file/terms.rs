@@ -9,7 +9,7 @@ use super::find::{Columns, Find, Term, Want};
 use super::table::{Table, write_key};
 use crate::backend::Compiled;
 use crate::backend::rows::Rows;
-use crate::config::{Place, Section, list, nearest, to_value};
+use crate::config::{Place, Section, list, nearest};
 use crate::error::Code;
 use crate::value::{Names, Value};
 
@@ -61,13 +61,14 @@ fn read_terms(table: &Table, mut section: Section<'_>, params: &mut Vec<Arc<str>
             continue;
         };
         let column = column(table, &name, &place, &section);
-        let value = to_value(&value);
+        let value = section.to_value(&value, &place);
         let want = match &value {
-            Value::Text(text) if text.as_str().contains(['{', '}']) => {
+            None => None,
+            Some(Value::Text(text)) if text.as_str().contains(['{', '}']) => {
                 param(text.as_str(), &place, &section, params)
             }
-            value if write_key(value, &mut Vec::new()) => Some(Want::Literal(value.clone())),
-            other => {
+            Some(value) if write_key(value, &mut Vec::new()) => Some(Want::Literal(value.clone())),
+            Some(other) => {
                 let message = format!("a column can't equal {}", other.kind());
                 let help = Some("a parameter, `\"{name}\"`, or one value".into());
                 section.bad(&place, message, help);

@@ -331,3 +331,165 @@ fn default_on_of_an_unknown_word() {
        = help: one of `empty`, `any`
     "#);
 }
+
+#[test]
+fn an_integer_that_no_type_holds() {
+    insta::assert_snapshot!(after(
+        r#"with = { code = "flight.origin" }"#,
+        "with = { code = { value = 99999999999999999999 } }",
+    ), @r#"
+    error[config.bad_value]: `views.getDeparture.lookups.origin.with.code.value`: 99999999999999999999 is larger than 9223372036854775807
+      --> tributary.toml:48:55
+       |
+    48 | origin = { use = "airport", with = { code = { value = 99999999999999999999 } } }
+       |                                                       ^^^^^^^^^^^^^^^^^^^^
+       |
+       = help: a string in quotes holds any number of digits
+    "#);
+}
+
+#[test]
+fn a_negative_integer_and_a_number_that_no_type_holds() {
+    insta::assert_snapshot!(after(
+        r#"default = "fair""#,
+        "default = { low = [-99999999999999999999], high = 1e400 }",
+    ), @r#"
+    error[config.bad_value]: `views.getDeparture.lookups.weather.default.low[0]`: -99999999999999999999 is smaller than -9223372036854775808
+      --> tributary.toml:49:86
+       |
+    49 | weather = { use = "weather", with = { origin = "flight.origin" }, default = { low = [-99999999999999999999], high = 1e400 } }
+       |                                                                                      ^^^^^^^^^^^^^^^^^^^^^
+       |
+       = help: a string in quotes holds any number of digits
+
+    error[config.bad_value]: `views.getDeparture.lookups.weather.default.high`: 1e400 is larger than 1.7976931348623157e308
+      --> tributary.toml:49:117
+       |
+    49 | weather = { use = "weather", with = { origin = "flight.origin" }, default = { low = [-99999999999999999999], high = 1e400 } }
+       |                                                                                                                     ^^^^^
+       |
+       = help: a string in quotes holds any number of digits
+    "#);
+}
+
+#[test]
+fn a_condition_on_an_integer_that_no_type_holds() {
+    insta::assert_snapshot!(after(
+        r#"airline = "airline""#,
+        r#"airline = { use = "airline", when = { ref = "number", equals = 0x8000000000000000 } }"#,
+    ), @r#"
+    error[config.bad_value]: `views.getDeparture.lookups.airline.when.equals`: 0x8000000000000000 is larger than 9223372036854775807
+      --> tributary.toml:47:64
+       |
+    47 | airline = { use = "airline", when = { ref = "number", equals = 0x8000000000000000 } }
+       |                                                                ^^^^^^^^^^^^^^^^^^
+       |
+       = help: a string in quotes holds any number of digits
+    "#);
+}
+
+#[test]
+fn a_default_on_without_a_default() {
+    insta::assert_snapshot!(after(
+        r#", default = "fair""#,
+        r#", default_on = "empty""#,
+    ), @r#"
+    error[config.clash]: `views.getDeparture.lookups.weather.default_on`: it says something only beside `default`
+      --> tributary.toml:49:80
+       |
+    49 | weather = { use = "weather", with = { origin = "flight.origin" }, default_on = "empty" }
+       |                                                                                ^^^^^^^
+       |
+       = help: add `default`, or leave `default_on` out
+    "#);
+}
+
+#[test]
+fn a_foreach_max_without_a_foreach() {
+    insta::assert_snapshot!(after(
+        r#"airline = "airline""#,
+        r#"airline = { use = "airline", foreach_max = 7 }"#,
+    ), @r#"
+    error[config.clash]: `views.getDeparture.lookups.airline.foreach_max`: it says something only beside `foreach`
+      --> tributary.toml:47:44
+       |
+    47 | airline = { use = "airline", foreach_max = 7 }
+       |                                            ^
+       |
+       = help: add `foreach`, or leave `foreach_max` out
+    "#);
+}
+
+#[test]
+fn a_reference_into_many_rows() {
+    insta::assert_snapshot!(after(
+        r#"airline = "airline""#,
+        r#"airline = { use = "airline", with = { carrier = "board.origin" } }"#,
+    ), @r#"
+    error[config.reference]: `views.getDeparture.lookups.airline.with.carrier`: `board` is a list, which has no field `origin`
+      --> tributary.toml:47:49
+       |
+    47 | airline = { use = "airline", with = { carrier = "board.origin" } }
+       |                                                 ^^^^^^^^^^^^^^
+       |
+       = help: use `rows = "one"` in lookup `board`, or `foreach = "board"` with `item.origin`
+    "#);
+}
+
+#[test]
+fn a_foreach_into_many_rows() {
+    insta::assert_snapshot!(after(
+        r#"foreach = "codes""#,
+        r#"foreach = "board.origin""#,
+    ), @r#"
+    error[config.reference]: `views.getDeparture.lookups.stops.foreach`: `board` is a list, which has no field `origin`
+      --> tributary.toml:51:38
+       |
+    51 | stops = { use = "airport", foreach = "board.origin", with = { code = "item" } }
+       |                                      ^^^^^^^^^^^^^^
+       |
+       = help: use `rows = "one"` in lookup `board`, or `foreach = "board"` with `item.origin`
+    "#);
+}
+
+#[test]
+fn a_reference_into_the_answers_of_a_foreach() {
+    insta::assert_snapshot!(after(
+        r#"airline = "airline""#,
+        r#"airline = { use = "airline", when = "stops.name" }"#,
+    ), @r#"
+    error[config.reference]: `views.getDeparture.lookups.airline.when`: `stops` is a list, which has no field `name`
+      --> tributary.toml:47:37
+       |
+    47 | airline = { use = "airline", when = "stops.name" }
+       |                                     ^^^^^^^^^^^^
+       |
+       = help: use `foreach = "stops"` with `item.name`
+    "#);
+}
+
+#[test]
+fn a_reference_into_many_rows_whose_default_has_the_field() {
+    assert_eq!(
+        after(
+            r#"board = { use = "board", with = { origin = "flight.origin" } }"#,
+            r#"all = { use = "board", with = { origin = "flight.origin" }, default = { origin = "" }, emit = false }
+board = { use = "board", with = { origin = "all.origin" } }"#,
+        ),
+        ""
+    );
+}
+
+#[test]
+fn a_field_of_an_element_that_has_none() {
+    insta::assert_snapshot!(after(
+        r#"with = { code = "item" }"#,
+        r#"with = { code = "item.code" }"#,
+    ), @r#"
+    error[config.reference]: `views.getDeparture.lookups.stops.with.code`: `code` can't be taken of a value of type string
+      --> tributary.toml:51:63
+       |
+    51 | stops = { use = "airport", foreach = "codes", with = { code = "item.code" } }
+       |                                                               ^^^^^^^^^^^
+    "#);
+}

@@ -3,6 +3,7 @@
 //! In: the file's text. Out: a [`Config`] whose names are not yet resolved against each other or the IDL
 //! (that is [`super::check`]'s job); problems go to its document. All defaults stand in this file.
 
+use std::io::ErrorKind;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
@@ -100,8 +101,19 @@ pub fn open(path: &str) -> Result<Document, Box<Problem>> {
             place: None,
             key: String::new(),
             message: format!("can't read `{path}`: {err}"),
-            help: Some("name the configuration file with `-c FILE`".into()),
+            help: unreadable(err.kind()).map(Into::into),
         })),
+    }
+}
+
+/// What to do about a configuration that can't be read.
+fn unreadable(why: ErrorKind) -> Option<&'static str> {
+    match why {
+        ErrorKind::NotFound => Some("name the configuration file with `-c FILE`"),
+        ErrorKind::IsADirectory => Some("name the file in it: `-c DIRECTORY/tributary.toml`"),
+        ErrorKind::PermissionDenied => Some("let the user that runs this read the file"),
+        ErrorKind::InvalidData => Some("save the file as UTF-8"),
+        _ => None,
     }
 }
 

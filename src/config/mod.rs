@@ -1,6 +1,7 @@
 //! The operator's TOML, as types; and the check of everything against everything.
 
 mod problem;
+mod blank; // passwords in shown lines
 mod section;
 mod typed; // durations, sizes, words, numbers
 mod bytes; // files, whole

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 
+use super::blank::blank;
 use crate::error::Code;
 
 /// A file's name and text, for showing the line a problem stands on.
@@ -63,7 +64,7 @@ impl Problem {
                 .primary_title(title)
                 .id(self.code.as_str())
                 .elements(self.place.iter().map(|(source, span)| {
-                    Snippet::source(&*source.text)
+                    Snippet::source(blank(&source.text))
                         .path(&*source.path)
                         .annotation(AnnotationKind::Primary.span(clamp(span, source.text.len())))
                 }));
@@ -112,6 +113,7 @@ impl Problems {
     pub fn into_vec(self) -> Vec<Problem> {
         let mut problems = self.0.into_inner();
         // What does not parse is read on as something else, and what is wrong with that is no news.
+        // Nor is what is missing: it may stand in what did not parse.
         let broken: Vec<Range<usize>> = problems
             .iter()
             .filter(|problem| problem.code == Code::ConfigSyntax)
@@ -119,7 +121,12 @@ impl Problems {
             .collect();
         problems.retain(|problem| {
             let span = problem.place.as_ref().map(|(_, span)| span);
-            problem.code == Code::ConfigSyntax || !span.is_some_and(|span| broken.contains(span))
+            let follows = match problem.code {
+                Code::ConfigSyntax => false,
+                Code::ConfigMissingKey | Code::ConfigUnknownName => !broken.is_empty(),
+                _ => span.is_some_and(|span| broken.contains(span)),
+            };
+            !follows
         });
         problems.sort_by_key(|problem| {
             problem

@@ -308,3 +308,19 @@ waiting_max = "many""#,
        |               ^^^^^^
     "#);
 }
+
+#[test]
+fn a_malformed_url_is_shown_without_its_password() {
+    insta::assert_snapshot!(after(
+        "redis://127.0.0.1:6379/0",
+        "redis//:hunter2@127.0.0.1:6379/0",
+    ), @r#"
+    error[config.bad_value]: `backends.cache.url`: not the URL of a Redis server: it has no scheme
+      --> tributary.toml:10:7
+       |
+    10 | url = "redis//:*******@127.0.0.1:6379/0"
+       |       ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+       |
+       = help: `redis://[user:password@]host[:port][/db]`, `rediss://..` for TLS, or `unix:///path/to/socket`
+    "#);
+}

@@ -55,29 +55,13 @@ fn an_unclosed_table_header() {
     insta::assert_snapshot!(after(
         "[backends.ops]",
         "[backends.ops",
-    ), @r#"
+    ), @r"
     error[config.syntax]: unclosed table, expected `]`
      --> tributary.toml:4:14
       |
     4 | [backends.ops
       |              ^
-
-    error[config.unknown_name]: `lookups.flight.backend`: there is no backend `ops`
-      --> tributary.toml:21:11
-       |
-    21 | backend = "ops"
-       |           ^^^^^
-       |
-       = help: there are `cache`, `tables`, `weather`
-
-    error[config.unknown_name]: `lookups.board.backend`: there is no backend `ops`
-      --> tributary.toml:27:11
-       |
-    27 | backend = "ops"
-       |           ^^^^^
-       |
-       = help: there are `cache`, `tables`, `weather`
-    "#);
+    ");
 }
 
 #[test]
@@ -360,4 +344,76 @@ fn times_that_are_too_short_or_too_long() {
         "idl = \"flights.thrift\"\nlimits = { idle_timeout = \"0s\" }",
     );
     assert!(none.contains("nothing can be done in no time"), "{none}");
+}
+
+#[test]
+fn a_depth_that_nothing_reads() {
+    insta::assert_snapshot!(after(
+        r#"idl = "flights.thrift""#,
+        "idl = \"flights.thrift\"\nlimits = { depth_max = 257 }",
+    ), @r"
+    error[config.bad_value]: `server.limits.depth_max`: 257 is out of range
+     --> tributary.toml:3:24
+      |
+    3 | limits = { depth_max = 257 }
+      |                        ^^^
+      |
+      = help: 1 to 256
+    ");
+}
+
+#[test]
+fn an_integer_beyond_all_ranges() {
+    insta::assert_snapshot!(after(
+        r#"idl = "flights.thrift""#,
+        "idl = \"flights.thrift\"\nworkers = 99999999999999999999",
+    ), @r"
+    error[config.bad_value]: `server.workers`: 99999999999999999999 is out of range
+     --> tributary.toml:3:11
+      |
+    3 | workers = 99999999999999999999
+      |           ^^^^^^^^^^^^^^^^^^^^
+      |
+      = help: 1 to 64
+    ");
+}
+
+#[test]
+fn an_unclosed_server() {
+    insta::assert_snapshot!(after("[server]", "[server"), @r"
+    error[config.syntax]: unclosed table, expected `]`
+     --> tributary.toml:1:8
+      |
+    1 | [server
+      |        ^
+    ");
+}
+
+#[test]
+fn configurations_that_cannot_be_read() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let latin = folder.path().join("latin.toml");
+    std::fs::write(&latin, b"# caf\xe9\n").expect("the folder is ours");
+    let shown = |path: &std::path::Path| {
+        let path = path.display().to_string();
+        let problem = tributary::config::open(&path).expect_err("it can't be read");
+        problem
+            .render(false)
+            .replace(&folder.path().display().to_string(), "FOLDER")
+    };
+    insta::assert_snapshot!(shown(&latin), @r"
+    error[config.file]: can't read `FOLDER/latin.toml`: it is not UTF-8
+     |
+     = help: save the file as UTF-8
+    ");
+    insta::assert_snapshot!(shown(folder.path()), @r"
+    error[config.file]: can't read `FOLDER`: Is a directory (os error 21)
+     |
+     = help: name the file in it: `-c DIRECTORY/tributary.toml`
+    ");
+    insta::assert_snapshot!(shown(&folder.path().join("none.toml")), @r"
+    error[config.file]: can't read `FOLDER/none.toml`: No such file or directory (os error 2)
+     |
+     = help: name the configuration file with `-c FILE`
+    ");
 }

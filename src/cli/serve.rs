@@ -33,7 +33,8 @@ Examples:
   tributary serve --log debug";
 
 pub(super) fn run(options: &Serve, out: &mut Output) -> Result<ExitStatus, Failure> {
-    logs::start(&options.logs, out)?;
+    // Dropped before anything else is said: the log's last lines come first.
+    let _flush = logs::start(&options.logs, out)?;
     let path = options.config.path.clone();
     let program = Arc::new(config::check(&path, &Vec::new())?);
     let options = server::Options {

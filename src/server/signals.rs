@@ -92,7 +92,7 @@ fn open(kind: SignalKind) -> Option<Signal> {
 
 fn stop(options: &Options, name: &str) {
     if options.shutdown.is_cancelled() {
-        warn!(signal = name, "second signal: exiting at once");
+        // Not even a line of the log is waited for.
         #[expect(clippy::exit, reason = "asked for: calls in flight are given up")]
         std::process::exit(1);
     }

@@ -18,6 +18,7 @@ mod secure; // listeners with TLS: certificates, handshakes, reload
 mod access; // who may call what: names in certificates, and tokens
 mod meta; // the `Tributary` service: what it tells, and the untyped door
 mod shutdown; // signals: drain and reload
+mod log; // what is logged, and a log that nobody reads
 mod admin; // the admin port: a scrape's counts, probes, requests that nobody means well with
 mod hostile; // clients that nobody means well with: memory, frames, descriptors, silence
 mod outages; // every store killed, hung and restarted under load

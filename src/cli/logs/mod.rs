@@ -1,0 +1,146 @@
+//! Sends the program's logs to stderr, without ever waiting for who reads them.
+
+mod writer; // a thread of its own, and what is dropped when it can't go on
+
+use std::backtrace::{Backtrace, BacktraceStatus};
+use std::io;
+use std::panic::{self, PanicHookInfo};
+use std::thread;
+
+use clap::{Args, ValueEnum};
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::time::{FormatTime as _, SystemTime};
+
+use super::exit::Failure;
+use super::output::Output;
+pub(super) use writer::Flush;
+use writer::LogWriter;
+
+/// What is logged, and how it looks.
+#[derive(Clone, Debug, Args)]
+pub(super) struct LogArgs {
+    /// How a line looks
+    #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
+    log_format: Format,
+    /// What is logged: error, warn, info, debug or trace, or per module as in `info,tributary::view=trace`
+    /// [default: the environment variable `RUST_LOG`, or info]
+    #[arg(long, value_name = "LEVEL")]
+    log: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// For people
+    #[default]
+    Text,
+    /// One JSON object per line
+    Json,
+}
+
+/// Starts logging, for the rest of the process. The last lines are written when the returned value is dropped.
+pub(super) fn start(args: &LogArgs, out: &Output) -> Result<Flush, Failure> {
+    let filter = filter(args.log.as_deref())?;
+    let format = args.log_format;
+    let cant =
+        |err: &dyn std::fmt::Display| Failure::failed(format_args!("can't start logging: {err}"));
+    let notice = move |dropped| own_line(format, " WARN", &lines_dropped(dropped));
+    let (writer, flush) = LogWriter::start(io::stderr(), notice).map_err(|err| cant(&err))?;
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(writer.clone())
+        // Nobody may read stderr any more, and complaining of that there would be a panic.
+        .log_internal_errors(false)
+        .with_ansi(out.note_color());
+    let started = match format {
+        Format::Text => builder.try_init(),
+        Format::Json => builder.json().try_init(),
+    };
+    started.map_err(|err| cant(&err))?;
+    // The one that comes with Rust writes to stderr itself, and would wait for who reads it.
+    panic::set_hook(Box::new(move |panicked| {
+        let line = own_line(format, "ERROR", &told(panicked));
+        writer.take(line.as_bytes());
+    }));
+    Ok(flush)
+}
+
+fn lines_dropped(dropped: u64) -> String {
+    match dropped {
+        1 => "1 line of the log was dropped".to_owned(),
+        _ => format!("{dropped} lines of the log were dropped"),
+    }
+}
+
+/// What is logged whatever the filter says: it is no event.
+fn own_line(format: Format, level: &str, message: &str) -> String {
+    let mut now = String::new();
+    // Writing to a String can't fail.
+    let _infallible = SystemTime.format_time(&mut Writer::new(&mut now));
+    let target = module_path!();
+    match format {
+        Format::Text => format!("{now} {level} {target}: {message}\n"),
+        Format::Json => {
+            let line = serde_json::json!({
+                "timestamp": now,
+                "level": level.trim_start(),
+                "fields": { "message": message },
+                "target": target,
+            });
+            format!("{line}\n")
+        }
+    }
+}
+
+fn told(panicked: &PanicHookInfo<'_>) -> String {
+    let thread = thread::current();
+    let name = thread.name().unwrap_or("without a name");
+    let backtrace = Backtrace::capture();
+    match backtrace.status() {
+        BacktraceStatus::Captured => format!("thread {name} {panicked}\n{backtrace}"),
+        _ => format!("thread {name} {panicked}"),
+    }
+}
+
+fn filter(option: Option<&str>) -> Result<EnvFilter, Failure> {
+    let variable = std::env::var("RUST_LOG").ok();
+    let (name, text) = match (option, &variable) {
+        (Some(text), _) => ("--log", text),
+        (None, Some(text)) if !text.is_empty() => ("RUST_LOG", text.as_str()),
+        _ => ("--log", "info"),
+    };
+    EnvFilter::try_new(text).map_err(|err| {
+        Failure::misuse(format_args!("`{name}`: `{text}` says no levels: {err}"))
+            .help("for example `info`, or `warn,tributary::view=trace`")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::ExitStatus;
+
+    #[test]
+    fn a_filter_is_checked() {
+        let filter_text = filter(Some("warn,tributary::view=trace")).expect("two directives");
+        assert!(filter_text.to_string().contains("tributary::view=trace"));
+        let failure = filter(Some("tributary=loud")).expect_err("no such level");
+        assert_eq!(failure.status, ExitStatus::Misuse);
+    }
+
+    #[test]
+    fn a_line_of_our_own_looks_like_any_other() {
+        let text = own_line(Format::Text, " WARN", &lines_dropped(5));
+        let (time, rest) = text.split_once(' ').expect("a time");
+        assert!(time.ends_with('Z'), "{text}");
+        assert_eq!(
+            rest,
+            " WARN tributary::cli::logs: 5 lines of the log were dropped\n"
+        );
+        let json = own_line(Format::Json, " WARN", "two\nlines");
+        assert_eq!(json.lines().count(), 1, "{json}");
+        let json: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+        assert_eq!(json["level"], "WARN");
+        assert_eq!(json["fields"]["message"], "two\nlines");
+    }
+}

@@ -1,0 +1,161 @@
+//! A log that is piped to somebody who does not read it, while strangers give it plenty to say.
+
+use std::io::{BufRead as _, BufReader};
+use std::net::{SocketAddr, TcpStream};
+use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
+use std::sync::mpsc::channel;
+
+use tempfile::TempDir;
+
+use crate::admin::patiently;
+use crate::calls::{CONFIG, FILES, message};
+use crate::support::{PATIENCE, Wire, send_signal};
+
+/// More than a pipe and the program's own queue have room for.
+const STRANGERS: usize = 2500;
+const CALL: u8 = 1;
+
+/// A server that logs every connection into a pipe, which is read when the test says so.
+struct Unread {
+    addr: SocketAddr,
+    server: Option<Child>,
+    log: BufReader<ChildStderr>,
+    _folder: TempDir,
+}
+
+impl Unread {
+    fn start() -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let config = CONFIG
+            .replace(
+                "[server]",
+                "[server]\nworkers = 1\nlisten = \"127.0.0.1:0\"",
+            )
+            .replace("60ms", "1h")
+            .replace(
+                "[views.slow.lookups]",
+                "[views.slow]\ndeadline = \"1h\"\n[views.slow.lookups]",
+            );
+        for (name, text) in FILES.into_iter().chain([("tributary.toml", &*config)]) {
+            std::fs::write(folder.path().join(name), text).expect("the folder is ours");
+        }
+        let mut server = Command::new(env!("CARGO_BIN_EXE_tributary"))
+            .args(["serve", "--log", "debug", "-c"])
+            .arg(folder.path().join("tributary.toml"))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the program itself");
+        let log = BufReader::new(server.stderr.take().expect("piped"));
+        let mut unread = Unread {
+            addr: SocketAddr::from(([127, 0, 0, 1], 0)),
+            server: Some(server),
+            log,
+            _folder: folder,
+        };
+        let line = unread.line_with("listening");
+        let (_, addr) = line.trim_end().rsplit_once("addr=").expect("an address");
+        unread.addr = addr.parse().expect("an address");
+        unread
+    }
+
+    fn line_with(&mut self, word: &str) -> String {
+        loop {
+            let mut line = String::new();
+            let read = self.log.read_line(&mut line).expect("it is text");
+            assert!(read > 0, "the log ends without `{word}`");
+            if line.contains(word) {
+                return line;
+            }
+        }
+    }
+
+    /// Strangers come one after the other, and each is sent away.
+    fn bother(&self) {
+        for _ in 0..STRANGERS {
+            let mut wire = Wire::connect(self.addr);
+            wire.send(b"GET / HTTP/1.1\r\n\r\n");
+            assert_eq!(wire.read_to_end(), b"");
+        }
+    }
+
+    fn assert_serves(&self) {
+        let mut wire = Wire::connect(self.addr);
+        wire.send_frame(&message(CALL, "get", 1, "JFK"));
+        assert!(String::from_utf8_lossy(&wire.read_frame()).contains("Kennedy"));
+    }
+
+    fn signal(&self, name: &str) {
+        let server = self.server.as_ref().expect("it runs");
+        send_signal(server.id(), name);
+    }
+
+    /// Waits for the end of the program.
+    fn end(&mut self) -> ExitStatus {
+        let mut server = self.server.take().expect("it runs");
+        let id = server.id();
+        let (ended, end) = channel();
+        std::thread::spawn(move || ended.send(server.wait()));
+        let Ok(status) = end.recv_timeout(PATIENCE) else {
+            send_signal(id, "KILL");
+            panic!("it still runs");
+        };
+        status.expect("our child")
+    }
+}
+
+impl Drop for Unread {
+    fn drop(&mut self) {
+        if let Some(mut server) = self.server.take() {
+            drop(server.kill());
+            drop(server.wait());
+        }
+    }
+}
+
+/// Each line was written by the loop itself, which waited for the reader, and did not even see SIGTERM.
+#[test]
+fn a_server_whose_log_is_full_serves_and_stops() {
+    let mut server = Unread::start();
+    server.bother();
+    server.assert_serves();
+    server.signal("TERM");
+    assert_eq!(server.end().code(), Some(0));
+}
+
+#[test]
+fn what_a_full_log_has_no_room_for_is_told_when_it_is_read_again() {
+    let mut server = Unread::start();
+    server.bother();
+    let line = server.line_with("of the log were dropped");
+    let (count, _) = line.split_once(" lines of the log").expect("a number");
+    let count = count.rsplit(' ').next().expect("a word");
+    let count: usize = count.parse().expect("a number");
+    assert!((1..STRANGERS * 3).contains(&count), "{line}");
+    server.assert_serves();
+    server.line_with("call served");
+    server.signal("TERM");
+    server.line_with("stopping");
+    server.line_with("draining");
+    assert_eq!(server.end().code(), Some(0));
+}
+
+#[test]
+fn a_second_signal_ends_a_server_at_once() {
+    let mut server = Unread::start();
+    server.bother();
+    let mut wire = Wire::connect(server.addr);
+    let frame = |name| {
+        let call = message(CALL, name, 1, "JFK");
+        let len = u32::try_from(call.len()).expect("a small message");
+        [&len.to_be_bytes()[..], &call].concat()
+    };
+    // In one piece: with the reply to the first, the server has the second.
+    wire.send(&[frame("get"), frame("slow")].concat());
+    wire.read_frame();
+    server.signal("TERM");
+    patiently(|| TcpStream::connect(server.addr).is_err());
+    server.signal("TERM");
+    assert_eq!(server.end().code(), Some(1));
+}

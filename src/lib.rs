@@ -62,6 +62,7 @@
 pub mod error;
 pub mod value;
 pub mod context;
+mod seldom; // what is in the log now and then only
 pub mod server;
 pub mod thrift;
 pub mod idl;

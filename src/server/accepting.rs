@@ -11,6 +11,8 @@ use rustix::io::Errno;
 use tokio::time::{Instant, sleep};
 use tracing::{info, warn};
 
+use super::closing::Remote;
+
 /// Connections taken in one go; then it is everybody else's turn.
 const BATCH: usize = 64;
 /// How long to wait after the first failed accept; each further one doubles it.
@@ -66,14 +68,14 @@ impl Accepting {
         }
     }
 
-    /// A connection was closed because `limit` were open.
-    pub(super) fn refused(&mut self, peer: &str, limit: usize) {
+    /// A connection to `listener` was closed because `limit` were open.
+    pub(super) fn refused(&mut self, (peer, listener): (Remote, &str), limit: usize) {
         self.refused += 1;
         let now = Instant::now();
         if self.told.is_none_or(|told| told + TELL_EVERY <= now) {
             let closed = std::mem::take(&mut self.refused);
             self.told = Some(now);
-            warn!(%peer, limit, closed, "too many connections: closed new ones");
+            warn!(%peer, listener, limit, closed, "too many connections: closed new ones");
         }
     }
 }

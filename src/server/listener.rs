@@ -12,6 +12,7 @@ use tokio_util::task::TaskTracker;
 use tracing::{Instrument, debug_span};
 
 use super::accepting::Accepting;
+use super::closing::Remote;
 use super::connection::{self, OfLoop, Terms};
 use super::socket::ListeningSocket;
 use super::tls::Tls;
@@ -45,14 +46,22 @@ impl Listener {
         config: &ListenerConfig,
         limits: LimitsConfig,
     ) -> io::Result<Self> {
-        let socket = match socket {
-            ListeningSocket::Tcp(socket) => Socket::Tcp(TcpListener::from_std(socket)?),
+        let (socket, listener) = match socket {
+            ListeningSocket::Tcp(socket) => {
+                let addr = socket.local_addr()?;
+                (
+                    Socket::Tcp(TcpListener::from_std(socket)?),
+                    addr.to_string(),
+                )
+            }
             ListeningSocket::Unix(socket) => {
                 socket.set_nonblocking(true)?;
-                Socket::Unix(UnixListener::from_std(socket)?)
+                let socket = UnixListener::from_std(socket)?;
+                (Socket::Unix(socket), config.endpoint.to_string())
             }
         };
         let terms = Terms {
+            listener,
             limits: LimitsConfig {
                 connections_max: config.connections_max,
                 idle_timeout: config.idle_timeout,
@@ -93,7 +102,8 @@ impl Listener {
             metrics.connections_accepted.count(0);
             let limits = [of_loop.connections_max, self.terms.limits.connections_max];
             if all.len() >= limits[0] || own.len() >= limits[1] {
-                accepting.refused(&stream.peer(), limits[0].min(limits[1]));
+                let limit = limits[0].min(limits[1]);
+                accepting.refused((stream.remote(), &self.terms.listener), limit);
                 metrics.closed(Closed::Refused);
                 drop(stream);
             } else {
@@ -104,20 +114,21 @@ impl Listener {
     }
 
     fn serve(&self, stream: Stream, connections: &TaskTracker, of_loop: &Rc<OfLoop>) {
-        let span = debug_span!("connection", peer = %stream.peer());
+        let remote = stream.remote();
+        let span = debug_span!("connection", peer = %remote);
         let (terms, of_loop) = (Rc::clone(&self.terms), Rc::clone(of_loop));
         let tls = self.tls.clone();
         let serving = async move {
             match (stream, tls) {
                 // Apart, so that the connections without TLS need no room for its state.
                 (Stream::Tcp(stream, _), Some(tls)) => {
-                    Box::pin(serve_encrypted(stream, &tls, &terms, &of_loop)).await;
+                    Box::pin(serve_encrypted(stream, &tls, remote, &terms, &of_loop)).await;
                 }
                 (Stream::Tcp(mut stream, _), None) => {
-                    connection::serve(stream.split(), Vec::new(), &terms, &of_loop).await;
+                    connection::serve(stream.split(), Vec::new(), remote, &terms, &of_loop).await;
                 }
                 (Stream::Unix(mut stream), _) => {
-                    connection::serve(stream.split(), Vec::new(), &terms, &of_loop).await;
+                    connection::serve(stream.split(), Vec::new(), remote, &terms, &of_loop).await;
                 }
             }
         };
@@ -125,9 +136,14 @@ impl Listener {
     }
 }
 
-async fn serve_encrypted(stream: TcpStream, tls: &Tls, terms: &Terms, of_loop: &OfLoop) {
-    let within = terms.limits.handshake_timeout;
-    let accepted = tls.accept(stream, &of_loop.handshakes, within, &of_loop.metrics);
+async fn serve_encrypted(
+    stream: TcpStream,
+    tls: &Tls,
+    remote: Remote,
+    terms: &Terms,
+    of_loop: &OfLoop,
+) {
+    let accepted = tls.accept(stream, remote, terms, of_loop);
     // A client that is still shaking hands has made no call: a drain need not wait for it.
     let accepted = of_loop.shutdown.run_until_cancelled(accepted).await;
     let Some(stream) = accepted else {
@@ -138,7 +154,7 @@ async fn serve_encrypted(stream: TcpStream, tls: &Tls, terms: &Terms, of_loop: &
     };
     let names = stream.names();
     let (mut reader, mut writer) = tokio::io::split(stream);
-    connection::serve((&mut reader, &mut writer), names, terms, of_loop).await;
+    connection::serve((&mut reader, &mut writer), names, remote, terms, of_loop).await;
     reader.unsplit(writer).say_goodbye().await;
 }
 
@@ -155,11 +171,10 @@ impl Socket {
 }
 
 impl Stream {
-    /// Who connected, for the log.
-    fn peer(&self) -> String {
+    fn remote(&self) -> Remote {
         match self {
-            Stream::Tcp(_, peer) => peer.to_string(),
-            Stream::Unix(_) => "unix".to_owned(),
+            Stream::Tcp(_, peer) => Remote::Tcp(*peer),
+            Stream::Unix(_) => Remote::Unix,
         }
     }
 }

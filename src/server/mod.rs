@@ -5,6 +5,7 @@
 //! means is [`crate::service`]'s business.
 
 mod accepting;
+mod closing;
 mod connection;
 mod descriptors;
 mod embed;
@@ -29,6 +30,7 @@ use crate::config::{Endpoint, LimitsConfig, ListenerConfig, Program};
 use crate::guard::{BLOCKING_MAX, Random};
 use crate::metrics::{LoopMetrics, Metrics};
 use crate::service::{Current, Room, Service};
+use closing::Closing;
 use connection::{OfLoop, Pace};
 use listener::Listener;
 use signals::Signals;
@@ -217,6 +219,7 @@ impl Worker {
             metrics,
             connections_max: descriptors::connections_max(limits.connections_max, program.workers),
             handshakes: Semaphore::new(limits.handshakes_max),
+            closing: Closing::default(),
         });
         let connections = listener::accept(listeners, &of_loop).await;
         reloading.abort();

@@ -1,7 +1,7 @@
 //! TLS on a listener: handshakes, whose number and time are bounded, and the stream behind them.
 //!
 //! In: an accepted socket and what the listener's `tls` says. Out: a stream that is as good as a socket's, and the names
-//! in the certificate that the client showed. Who does not get through is named in the log once.
+//! in the certificate that the client showed. Who does not get through is told in the log.
 
 use std::cell::RefCell;
 use std::io;
@@ -14,16 +14,16 @@ use rustls::pki_types::CertificateDer;
 use rustls::{AlertDescription, Error as TlsError, ServerConfig};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
-use tracing::info;
 use webpki::EndEntityCert;
 
+use super::closing::Remote;
+use super::connection::{OfLoop, Terms};
 use crate::config::ListenerTls;
 use crate::error::Code;
-use crate::metrics::{Closed, LoopMetrics};
+use crate::metrics::Closed;
 
 /// What may be encrypted and not yet taken by the client: so much has to be taken in `write_timeout`.
 const UNSENT_BYTES: usize = 16 * 1024;
@@ -42,18 +42,18 @@ impl Tls {
         self.0.replace(Arc::clone(&tls.server));
     }
 
-    /// Shakes hands within `within`, waiting for a turn among the loop's handshakes included. `None`: the client did
+    /// Shakes hands within `handshake_timeout`, waiting for a turn among the loop's handshakes included. `None`: the client did
     /// not get through, which is logged and counted.
     pub(super) async fn accept(
         &self,
         stream: TcpStream,
-        turns: &Semaphore,
-        within: Duration,
-        metrics: &LoopMetrics,
+        remote: Remote,
+        terms: &Terms,
+        of_loop: &OfLoop,
     ) -> Option<Encrypted> {
         let acceptor = TlsAcceptor::from(Arc::clone(&self.0.borrow()));
-        let shaken = timeout(within, async {
-            let _turn = turns.acquire().await;
+        let shaken = timeout(terms.limits.handshake_timeout, async {
+            let _turn = of_loop.handshakes.acquire().await;
             acceptor.accept(stream).await
         });
         let (code, detail) = match shaken.await {
@@ -67,9 +67,11 @@ impl Tls {
             Ok(Err(err)) => refusal(&err),
             Err(_elapsed) => (Code::WireTimeout, "it took too long".to_owned()),
         };
-        info!(%code, detail, "connection closed: no TLS handshake");
-        metrics.wire_error(code);
-        metrics.closed(Closed::Handshake);
+        let whose = (remote, &*terms.listener);
+        let detail = Some(&*detail);
+        (of_loop.closing).tell(whose, code, "no TLS handshake", detail);
+        of_loop.metrics.wire_error(code);
+        of_loop.metrics.closed(Closed::Handshake);
         None
     }
 }

@@ -7,9 +7,9 @@ use std::sync::mpsc::channel;
 
 use tempfile::TempDir;
 
-use crate::admin::patiently;
+use crate::admin::{patiently, scrape};
 use crate::calls::{CONFIG, FILES, message};
-use crate::support::{PATIENCE, Wire, send_signal};
+use crate::support::{PATIENCE, Tributary, Wire, send_signal};
 
 /// More than a pipe and the program's own queue have room for.
 const STRANGERS: usize = 2500;
@@ -158,4 +158,31 @@ fn a_second_signal_ends_a_server_at_once() {
     patiently(|| TcpStream::connect(server.addr).is_err());
     server.signal("TERM");
     assert_eq!(server.end().code(), Some(1));
+}
+
+#[test]
+fn one_of_many_strangers_is_in_the_log_and_all_are_counted() {
+    let head = "admin = { listen = \"127.0.0.1:0\" }\n[server]\nworkers = 1";
+    let mut server = Tributary::start(&CONFIG.replace("[server]", head), &FILES);
+    let admin = server.admin();
+    let mut peers = Vec::new();
+    for _ in 0..100 {
+        let stream = TcpStream::connect(server.addr).expect("it listens");
+        peers.push(stream.local_addr().expect("it is connected"));
+        let mut wire = Wire::over(stream);
+        wire.send(b"GET / HTTP/1.1\r\n\r\n");
+        assert_eq!(wire.read_to_end(), b"");
+    }
+    let closed = "tributary_connections_closed_total";
+    patiently(|| scrape(admin).count(closed, &[("reason", "bad_bytes")]) == peers.len());
+    let listener = server.addr;
+    let (_, log) = server.stop("TERM");
+    let lines: Vec<&str> = log
+        .lines()
+        .filter(|line| line.contains("bad bytes"))
+        .collect();
+    let told = format!("peer={} listener=\"{listener}\" left_out=0", peers[0]);
+    assert!(lines[0].ends_with(&told), "{log}");
+    // One in ten seconds.
+    assert!(lines.len() < peers.len(), "{log}");
 }

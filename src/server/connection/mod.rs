@@ -15,8 +15,9 @@ use std::rc::Rc;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, info};
+use tracing::debug;
 
+use super::closing::{Closing, Remote};
 use crate::config::LimitsConfig;
 use crate::error::Code;
 use crate::metrics::{Closed, LoopMetrics};
@@ -38,10 +39,13 @@ pub(super) struct OfLoop {
     pub(super) connections_max: usize,
     /// Turns of TLS handshakes.
     pub(super) handshakes: Semaphore,
+    pub(super) closing: Closing,
 }
 
 /// What a listener's connections may do.
 pub(super) struct Terms {
+    /// Its address, for the log.
+    pub(super) listener: String,
     pub(super) limits: LimitsConfig,
     pub(super) shapes: Shapes,
     pub(super) takes_tokens: bool,
@@ -65,10 +69,11 @@ impl From<io::Error> for End {
     }
 }
 
-/// Serves one connection, given as its two halves and the names in its client's certificate, to its end.
+/// Serves one connection, given as its two halves, to its end. `names` are those in its client's certificate.
 pub(super) async fn serve<R, W>(
     (reader, writer): (R, W),
     names: Vec<String>,
+    remote: Remote,
     terms: &Terms,
     of_loop: &OfLoop,
 ) where
@@ -76,6 +81,11 @@ pub(super) async fn serve<R, W>(
     W: AsyncWrite + Unpin,
 {
     let metrics = &of_loop.metrics;
+    let tell = |code, why, detail| {
+        let whose = (remote, &*terms.listener);
+        of_loop.closing.tell(whose, code, why, detail);
+        metrics.wire_error(code);
+    };
     let exchange = Exchange::new(names, terms, of_loop);
     metrics.connections_open.up();
     let why = match exchange.run(reader, writer, &of_loop.shutdown).await {
@@ -88,8 +98,7 @@ pub(super) async fn serve<R, W>(
             Closed::Lost
         }
         Err(End::Wire(err)) => {
-            info!(code = %err.code, detail = err.detail, "connection closed: bad bytes");
-            metrics.wire_error(err.code);
+            tell(err.code, "bad bytes", Some(&err.detail));
             Closed::BadBytes
         }
         Err(End::Silent) => {
@@ -97,14 +106,11 @@ pub(super) async fn serve<R, W>(
             Closed::Idle
         }
         Err(End::Slow(code)) => {
-            info!(%code, "connection closed: too slow");
-            metrics.wire_error(code);
+            tell(code, "too slow", None);
             Closed::TooSlow
         }
         Err(End::Overloaded) => {
-            let code = Code::ServerOverloaded;
-            info!(%code, "connection closed: no room for its message");
-            metrics.wire_error(code);
+            tell(Code::ServerOverloaded, "no room for its message", None);
             Closed::Overloaded
         }
     };

@@ -14,13 +14,14 @@ mod signals;
 mod socket;
 mod tls;
 
+use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
 use tokio::runtime::{Builder, LocalOptions, LocalRuntime};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::{info, warn};
@@ -112,6 +113,7 @@ pub fn run(program: &Arc<Program>, options: Options) -> io::Result<()> {
         admin: admin.as_ref().map(Admin::addr),
     };
     let (sender, programs) = watch::channel(Arc::clone(program));
+    let (running, all_ended) = mpsc::channel(1);
     let workers: Vec<_> = (0..program.workers)
         .map(|at| Worker {
             at,
@@ -122,9 +124,10 @@ pub fn run(program: &Arc<Program>, options: Options) -> io::Result<()> {
                 .collect(),
             programs: programs.clone(),
             shutdown: options.shutdown.clone(),
+            _running: running.clone(),
         })
         .collect();
-    drop(programs);
+    drop((programs, running));
     std::thread::scope(|scope| {
         let mut workers = workers.into_iter().enumerate();
         let first = workers.next();
@@ -135,13 +138,16 @@ pub fn run(program: &Arc<Program>, options: Options) -> io::Result<()> {
                 .spawn_scoped(scope, move || worker.run(None))?;
         }
         match first {
-            Some((_, worker)) => worker.run(Some(Signals {
-                options,
-                programs: sender,
-                started: Arc::clone(program),
-                bound,
-                metrics,
-            })),
+            Some((_, worker)) => {
+                let signals = Signals {
+                    options,
+                    programs: sender,
+                    started: Arc::clone(program),
+                    bound,
+                    metrics,
+                };
+                worker.run(Some((signals, all_ended)))
+            }
             None => Ok(()),
         }
     })
@@ -155,16 +161,23 @@ struct Worker {
     sockets: Vec<ListeningSocket>,
     programs: watch::Receiver<Arc<Program>>,
     shutdown: CancellationToken,
+    /// Nothing is sent: it tells by its end that the loop has ended.
+    _running: mpsc::Sender<Infallible>,
 }
 
 impl Worker {
-    /// Runs the loop; the first worker's also watches the signals.
-    fn run(self, signals: Option<Signals>) -> io::Result<()> {
+    /// Runs the loop; the first worker's also watches the signals, until all loops have ended.
+    fn run(self, signals: Option<(Signals, mpsc::Receiver<Infallible>)>) -> io::Result<()> {
         let runtime = runtime()?;
         let result = runtime.block_on(async move {
-            let watching = signals.map(|signals| tokio::task::spawn_local(signals.watch()));
+            let watching = signals.map(|(signals, all_ended)| {
+                let watching = tokio::task::spawn_local(signals.watch());
+                (watching, all_ended)
+            });
             let result = self.serve().await;
-            if let Some(watching) = watching {
+            if let Some((watching, mut all_ended)) = watching {
+                // A second signal gives up the calls of all of them.
+                let _ended = all_ended.recv().await;
                 watching.abort();
             }
             result

@@ -15,8 +15,8 @@ use crate::thrift::{Limits, Protocol, Shape, Transport};
 /// Where the server is and what it speaks.
 #[derive(Clone, Debug, Args)]
 pub(super) struct ConnectArgs {
-    /// The server
-    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:9090")]
+    /// The server: a listener without TLS, by host and port
+    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:9090", value_parser = address)]
     pub(super) addr: String,
     /// How long to wait for the connection, and then for each reply: a number with a unit, ms, s or min
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = humantime::parse_duration)]
@@ -89,6 +89,9 @@ impl From<ClientError> for Failure {
                 _ => None,
             },
             ClientError::Timeout(_) => Some("`--timeout` waits longer"),
+            ClientError::Tls => {
+                Some("this command speaks plain TCP only: name a listener without `tls`")
+            }
             ClientError::Closed => Some(
                 "does it speak this `--protocol` and `--transport`, and does it take messages of this size?",
             ),
@@ -100,6 +103,16 @@ impl From<ClientError> for Failure {
             None => failure,
         }
     }
+}
+
+/// A host and a port, which are looked at when they are connected to.
+fn address(text: &str) -> Result<String, String> {
+    if text.starts_with("unix:") || text.starts_with('/') {
+        return Err(
+            "this command speaks plain TCP only, no Unix sockets: name a listener with a host and a port".into(),
+        );
+    }
+    Ok(text.to_owned())
 }
 
 /// Runs `work` to its end on a loop of its own.

@@ -345,6 +345,16 @@ fn compare_draws_both_ways_and_compares_the_replies() {
 }
 
 #[test]
+fn a_unix_socket_is_no_address() {
+    for command in ["call", "compare", "bench"] {
+        let (status, data, rest) = typed(&[command, "--addr", "unix://shop.sock", "greet"]);
+        assert_eq!((status, data.as_str()), (ExitStatus::Misuse, ""));
+        let says = "no Unix sockets: name a listener with a host and a port";
+        assert!(rest.contains(says), "{rest}");
+    }
+}
+
+#[test]
 fn calls_that_can_not_be_made_say_why() {
     let greeter = Greeter::start(false);
     for (words, status, says) in [

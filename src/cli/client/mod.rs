@@ -80,6 +80,9 @@ pub enum ClientError {
     /// The server closed the connection before it replied.
     #[error("the server closed the connection without a reply")]
     Closed,
+    /// The server speaks TLS where it was called without.
+    #[error("the server speaks TLS on this port")]
+    Tls,
     /// Too long.
     #[error("no reply within {}", humantime::format_duration(*.0))]
     Timeout(Duration),
@@ -184,6 +187,9 @@ impl Client {
             return Ok(None);
         }
         loop {
+            if is_tls_alert(&self.received) {
+                return Err(ClientError::Tls);
+            }
             if let Some(message) = self.framer.next(&mut self.received)? {
                 return Ok(Some(message));
             }
@@ -218,6 +224,12 @@ impl Client {
             sequence: self.sequence,
         }
     }
+}
+
+/// Whether a TLS server says that it was sent no TLS: an alert and the version's major byte. No reply begins so: as a
+/// frame's length it would be 352 MB.
+pub(super) fn is_tls_alert(received: &[u8]) -> bool {
+    received.starts_with(&[0x15, 0x03])
 }
 
 impl From<ReplyError> for ClientError {

@@ -311,3 +311,29 @@ fn nobody_listening_is_an_error_with_the_address() {
         "{err:?}"
     );
 }
+
+#[test]
+fn a_server_that_speaks_tls_is_told_as_one() {
+    let schema = schema(IDL);
+    let method = schema.services[0].method("say").expect("in the IDL");
+    let params = params(&schema, method);
+    let call = Call {
+        schema: &schema,
+        method,
+        service: None,
+        params: &params,
+        timeout: LONG,
+    };
+    let said = run(async {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let addr = listener.local_addr().expect("bound").to_string();
+        let connected = Client::connect(&addr, framed(), Limits::default(), LONG).await;
+        let mut client = connected.expect("it listens");
+        let (mut stream, _) = listener.accept().await.expect("it has connected");
+        let alert = b"\x15\x03\x03\x00\x02\x02\x32";
+        stream.write_all(alert).await.expect("it is read");
+        client.call(&call).await
+    });
+    let err = said.expect_err("no reply");
+    assert_eq!(err.to_string(), "the server speaks TLS on this port");
+}

@@ -17,6 +17,7 @@ use tokio::time::{Instant, Sleep, sleep, sleep_until, timeout};
 
 use super::Load;
 use super::check::Wrong;
+use crate::cli::client::is_tls_alert;
 use crate::thrift::{Framer, Limits, Shape};
 
 /// How much room is made for each read.
@@ -163,6 +164,9 @@ impl Connection {
             () = wait_until(due.unwrap_or(self.now)), if due.is_some() => return Ok(()),
             () = self.overdue.as_mut() => return self.look_at_oldest(),
         }
+        if is_tls_alert(&self.received) {
+            return Err("the server speaks TLS on this port".into());
+        }
         let now = Instant::now();
         while let Some(message) = self
             .framer
@@ -178,7 +182,7 @@ impl Connection {
                     let measured = due >= load.schedule.measured_from();
                     load.tally.answered(measured.then(|| now - due));
                 }
-                Err(Wrong::Answer(kind)) => load.tally.failed(&kind),
+                Err(Wrong::Answer(kind)) => load.tally.refused(&kind),
                 Err(Wrong::Stray(kind)) => return Err(kind),
             }
         }

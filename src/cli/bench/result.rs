@@ -20,8 +20,10 @@ const HELP: &str = "`--requests`, `--duration` and `--warmup` say what is measur
 #[derive(Debug)]
 pub(super) struct Measured {
     elapsed: Duration,
-    /// Calls answered in this time, whenever they were due; rates and costs are per these.
+    /// Calls answered as they should be in this time, whenever they were due; the rate is of these.
     answered: u64,
+    /// All that were answered: what costs are divided by.
+    replied: u64,
     /// What is told as the number of calls.
     calls: u64,
     sent: u64,
@@ -37,6 +39,7 @@ impl Measured {
         Measured {
             elapsed: last.at - first.at,
             answered: last.answered - first.answered,
+            replied: (last.answered - first.answered) + (last.refused - first.refused),
             calls: last.answered - first.answered,
             sent: last.sent - first.sent,
             received: last.received - first.received,
@@ -87,21 +90,21 @@ impl Measured {
         );
         if let Some(used) = &self.server {
             let [all, user, system] =
-                [used.cpu, used.user, used.system].map(|time| self.each(time));
+                [used.cpu, used.user, used.system].map(|time| self.each_words(time));
             let resident = mib(used.resident_bytes);
             line(
                 "server",
                 format!(
-                    "{all:.1} us CPU per call (user {user:.1}, system {system:.1}), {resident} resident"
+                    "{all} us CPU per call (user {user}, system {system}), {resident} resident"
                 ),
             );
         }
         if let Some(used) = &self.own {
             let share = 100.0 * used.cpu.as_secs_f64() / seconds.max(f64::MIN_POSITIVE);
-            let each = self.each(used.cpu);
+            let each = self.each_words(used.cpu);
             line(
                 "this side",
-                format!("{each:.1} us CPU per call, {share:.0} % of a core"),
+                format!("{each} us CPU per call, {share:.0} % of a core"),
             );
         }
         for (kind, times) in &self.tallied.errors {
@@ -161,9 +164,14 @@ impl Measured {
         number(self.answered) / self.elapsed.as_secs_f64().max(f64::MIN_POSITIVE)
     }
 
-    /// Microseconds per call.
-    fn each(&self, time: Duration) -> f64 {
-        time.as_secs_f64() * 1e6 / number(self.answered.max(1))
+    /// Microseconds per call that was answered, if one was.
+    fn each(&self, time: Duration) -> Option<f64> {
+        (self.replied > 0).then(|| time.as_secs_f64() * 1e6 / number(self.replied))
+    }
+
+    fn each_words(&self, time: Duration) -> String {
+        self.each(time)
+            .map_or_else(|| "-".into(), |each| format!("{each:.1}"))
     }
 }
 
@@ -242,6 +250,37 @@ server    2500.0 us CPU per call (user 1250.0, system 1250.0), 3.0 MiB resident
 error     1 x the connection broke (reset)
 ";
         assert_eq!(text, expected);
+    }
+
+    #[test]
+    fn a_failed_call_that_was_answered_has_its_share_of_the_costs() {
+        let (begin, used) = (Instant::now(), Duration::from_millis(8));
+        let usage = |cpu| Usage {
+            cpu,
+            user: cpu,
+            system: Duration::ZERO,
+            resident_bytes: 0,
+        };
+        let cost = |tally: &Tally| {
+            let first = Snapshot {
+                at: begin,
+                server: Some(usage(Duration::ZERO)),
+                ..Tally::default().snapshot(None)
+            };
+            let last = Snapshot {
+                at: begin + Duration::from_secs(1),
+                ..tally.snapshot(Some(usage(used)))
+            };
+            let told = Measured::new(&first, &last, tally.take()).json("get at a", &Json::Null);
+            told["server"]["cpu_us_per_call"].clone()
+        };
+        let tally = Tally::default();
+        tally.failed("the connection broke (reset)");
+        assert_eq!(cost(&tally), Json::Null, "no call was answered");
+        let tally = Tally::default();
+        tally.answered(None);
+        (0..3).for_each(|_| tally.refused("call.required_failed"));
+        assert_eq!(cost(&tally), json!(2000.0));
     }
 
     #[test]

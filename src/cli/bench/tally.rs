@@ -22,6 +22,7 @@ const LONGEST: u64 = 3_600_000_000_000;
 #[derive(Debug, Default)]
 pub(super) struct Tally {
     answered: Cell<u64>,
+    refused: Cell<u64>,
     sent: Cell<u64>,
     received: Cell<u64>,
     latencies: RefCell<Option<Histogram<u64>>>,
@@ -35,6 +36,8 @@ pub(super) struct Snapshot {
     pub(super) at: Instant,
     /// Calls that were answered as they should be.
     pub(super) answered: u64,
+    /// Calls that were answered otherwise.
+    pub(super) refused: u64,
     /// Bytes sent.
     pub(super) sent: u64,
     /// Bytes received.
@@ -68,6 +71,12 @@ impl Tally {
         }
     }
 
+    /// A call was answered, but not as it should be.
+    pub(super) fn refused(&self, kind: &str) {
+        self.refused.set(self.refused.get() + 1);
+        self.failed(kind);
+    }
+
     /// A call failed.
     pub(super) fn failed(&self, kind: &str) {
         let mut errors = self.errors.borrow_mut();
@@ -91,6 +100,7 @@ impl Tally {
         Snapshot {
             at: Instant::now(),
             answered: self.answered.get(),
+            refused: self.refused.get(),
             sent: self.sent.get(),
             received: self.received.get(),
             server,

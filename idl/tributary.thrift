@@ -65,7 +65,10 @@ struct LookupReport {
 
 /** What happened when in one call. Use it as a field of a method's return struct. */
 struct Report {
-  /** Every lookup that the reply is made of was ok. */
+  /**
+   * Nothing is missing for want of an answer: every lookup is ok, empty, skipped or skipped_dependency. False as soon
+   * as one failed, a default stands in for one, or the call ended before it.
+   */
   1: required bool complete
   2: required Mode mode
   3: required list<LookupReport> lookups

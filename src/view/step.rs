@@ -158,7 +158,8 @@ impl Step {
         let mut items = Vec::with_capacity(answers.len());
         let mut pairs = Vec::new();
         let mut first_answer: Option<Instant> = None;
-        let mut source = Source::Backend;
+        // Of no elements, or none that was answered, nothing was learnt anywhere.
+        let mut source = Source::None;
         for answer in answers {
             let key = keys.as_mut().and_then(Iterator::next);
             let value = match (answer, &self.default) {

@@ -46,8 +46,12 @@ impl LookupHealth {
     ) {
         let (code, detail) = (err.code, &*err.detail);
         let expected = code == Code::LookupInjected || err.thrown.is_some();
-        if code.fault() == Fault::Client || expected {
+        if expected {
             debug!(%code, backend, lookup, detail, "lookup failed");
+        } else if code.fault() == Fault::Client {
+            if self.is_due(code) {
+                info!(%code, backend, lookup, detail, "lookup failed");
+            }
         } else if code == Code::LookupUnavailable {
             if health.is_none_or(BackendHealth::unavailable) {
                 warn!(%code, backend, lookup, detail, "backend fails");

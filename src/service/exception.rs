@@ -55,17 +55,20 @@ impl CallError {
         }
     }
 
+    /// A call fails as its cause does: by a mistake of the caller's, by a store, or because there is nothing.
     pub(super) fn of_failure(plan: &Plan, failure: &Failure) -> Self {
-        let code = match failure.fate {
+        let code = match failure.code {
             _ if failure.out_of_time => Code::CallDeadline,
-            Fate::Empty => Code::CallRequiredEmpty,
-            _ => Code::CallRequiredFailed,
+            _ if failure.of_caller => Code::CallBadParams,
+            Some(_) => Code::CallRequiredFailed,
+            None => Code::CallRequiredEmpty,
         };
-        let name = Arc::clone(&plan.steps[failure.step].name);
+        let about = why(plan, failure);
         CallError {
             cause: failure.code,
-            about: Some(format!("lookup `{name}`")),
-            lookup: Some((name, failure.fate)),
+            detail: Some(failure.detail.clone().unwrap_or_else(|| about.clone())),
+            about: Some(about),
+            lookup: Some((Arc::clone(&plan.steps[failure.step].name), failure.fate)),
             thrown: failure.thrown.clone(),
             ..CallError::new(code)
         }
@@ -111,12 +114,21 @@ impl CallError {
             }
             ThrowOn::Standard | ThrowOn::Never => false,
         });
-        let standard = self.standard(schema);
-        let throw = bound.or_else(|| {
-            plan.throws
-                .iter()
-                .find(|throw| throw.on == ThrowOn::Standard && Some(throw.of) == standard)
-        })?;
+        let declares = |standard: Option<StructId>| {
+            let mut throws = plan.throws.iter();
+            throws.find(|throw| throw.on == ThrowOn::Standard && Some(throw.of) == standard)
+        };
+        // Whoever does not tell the caller's mistakes apart has them as failures of their lookup.
+        let of_lookup = || {
+            let failed = schema.standard.lookup_failed;
+            self.lookup
+                .as_ref()
+                .filter(|_| self.code == Code::CallBadParams)
+                .and_then(|_| declares(failed))
+        };
+        let throw = bound
+            .or_else(|| declares(self.standard(schema)))
+            .or_else(of_lookup)?;
         Some((throw.id, throw.of, self.value(schema, throw.of)?))
     }
 
@@ -175,6 +187,36 @@ impl CallError {
             .value(Value::Map(pairs), &Type::Struct(of))
             .ok()
     }
+}
+
+/// Which lookup a call lacks and what from: `lookup `plane` needs `flight`: lookup.timeout`.
+fn why(plan: &Plan, failure: &Failure) -> String {
+    let name = |at: usize| &plan.steps[at].name;
+    let lacking = name(failure.step);
+    let mut words = if failure.root == failure.step {
+        format!("lookup `{lacking}`")
+    } else {
+        format!("lookup `{lacking}` needs `{}`", name(failure.root))
+    };
+    let mut say = |word: &str| {
+        words += ": ";
+        words += word;
+    };
+    if let Some(code) = failure.code {
+        say(code.as_str());
+    }
+    match (&failure.unsent, failure.root_fate) {
+        (Some(unsent), _) => say(&format!("`{unsent}` was not sent")),
+        (None, Fate::SkippedDependency) => say("an input has no value"),
+        (None, Fate::Skipped) => say("its `when` left it out"),
+        (None, Fate::Empty) if failure.root != failure.step => say("there is nothing"),
+        (None, _) => {}
+    }
+    // How many elements there were is the caller's own to know; other details may name what a store holds.
+    if failure.of_caller && failure.code == Some(Code::LookupTooMany) {
+        failure.detail.iter().for_each(|detail| say(detail));
+    }
+    words
 }
 
 /// The last parts of a wire error's path: of a value nested deep in itself the rest says nothing new.

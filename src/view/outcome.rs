@@ -1,6 +1,6 @@
 //! What a run leaves behind: one outcome per step, the timeline, and why the call fails if it does.
 
-use crate::backend::Thrown;
+use super::failure::Failure;
 use crate::error::Code;
 use crate::timeline::{Fate, Timeline};
 use crate::value::Value;
@@ -35,21 +35,6 @@ impl Outcome {
     pub fn take_value(&mut self) -> Value {
         std::mem::take(&mut self.value)
     }
-}
-
-/// The required step that has no value.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Failure {
-    /// Its place in the plan.
-    pub step: usize,
-    /// What became of it.
-    pub fate: Fate,
-    /// Its code, when it has one.
-    pub code: Option<Code>,
-    /// The call's own deadline, not the lookup's timeout, ended it.
-    pub out_of_time: bool,
-    /// The exception that it threw, when a closure threw one.
-    pub thrown: Option<Box<Thrown>>,
 }
 
 /// A plan that was run.

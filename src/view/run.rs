@@ -16,7 +16,8 @@ use tokio::time::Instant;
 use tracing::{Span, debug_span};
 
 use super::clock::Clock;
-use super::outcome::{Failure, Outcome, Ran};
+use super::failure::Failure;
+use super::outcome::{Outcome, Ran};
 use super::plan::Plan;
 use super::step::{Sight, Start};
 use crate::backend::{Answer, LookupError};
@@ -231,10 +232,8 @@ impl<'a> Running<'a> {
         };
         self.sight.guards.saw(step.lookup, Err(err));
         self.no_value(at, fate, Some(err.code));
-        if let (Some(_), Some(failure)) = (&err.thrown, &mut self.failure)
-            && failure.step == at
-        {
-            failure.thrown.clone_from(&err.thrown);
+        if let Some(failure) = &mut self.failure {
+            failure.hear(at, err);
         }
     }
 
@@ -296,14 +295,8 @@ impl<'a> Running<'a> {
             Fate::Ok | Fate::Default | Fate::Skipped | Fate::Cancelled
         );
         if self.plan.steps[at].required && missed && self.failure.is_none() {
-            let out_of_time = code == Some(Code::CallDeadline);
-            self.failure = Some(Failure {
-                step: at,
-                fate,
-                code,
-                out_of_time,
-                thrown: None,
-            });
+            let (of, params) = ((self.plan, self.sight.schema), self.sight.params);
+            self.failure = Some(Failure::of(of, &self.tracks, params, at));
         }
     }
 

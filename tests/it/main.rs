@@ -12,6 +12,7 @@ mod config; // each way for a configuration to be wrong, and what its operator r
 mod scenarios; // plan, run and merge with scripted lookups and paused time; data in tests/scenarios
 mod spans; // a lookup's span is under its own call's, however calls interleave
 mod calls; // calls byte by byte over a real socket
+mod failures; // why a call fails, as its caller and its operator read it
 mod header; // THeader frames by hand, and what connects without being a Thrift client
 mod listeners; // several ports and Unix sockets, each with its own terms
 mod secure; // listeners with TLS: certificates, handshakes, reload

@@ -2,10 +2,10 @@
 //!
 //! The life of a call, and the rooms it passes in this order:
 //!
-//! 1. [`server`] reads bytes from a client's socket;
-//! 2. [`thrift`] learns the client's transport and protocol and cuts a message out;
-//! 3. [`service`] finds the method's plan, decodes the parameters by the types of the [`idl`], and makes the
-//!    [`context`];
+//! 1. [`server`] reads bytes from a client's socket; [`thrift`] learns the client's transport and protocol and cuts a
+//!    message out;
+//! 2. [`service`] finds the method's plan, and answers at once what needs no lookup;
+//! 3. it decodes the parameters by the types of the [`idl`], and makes the [`context`];
 //! 4. [`view`] starts every lookup whose inputs are known, dependents as theirs arrive, gives each one fate;
 //! 5. [`guard`] stands around each lookup, and [`backend`] asks the store;
 //! 6. [`view`] merges the values in declared order, [`timeline`] says what happened when;

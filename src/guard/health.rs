@@ -49,8 +49,8 @@ impl LookupHealth {
         if expected {
             debug!(%code, backend, lookup, detail, "lookup failed");
         } else if code.fault() == Fault::Client {
-            if self.is_due(code) {
-                info!(%code, backend, lookup, detail, "lookup failed");
+            if let Some(left_out) = self.0.due(code) {
+                info!(%code, backend, lookup, detail, left_out, "lookup failed");
             }
         } else if code == Code::LookupUnavailable {
             if health.is_none_or(BackendHealth::unavailable) {

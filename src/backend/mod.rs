@@ -19,6 +19,7 @@ pub mod thrift;
 // What several kinds share.
 pub mod examine;
 pub mod format;
+mod links;
 pub mod rows;
 pub mod sql;
 pub mod template;

@@ -13,8 +13,9 @@ use async_memcached::{AsciiProtocol as _, Client, Error, ErrorKind, Status, Valu
 use bytes::Bytes;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::queue::{Found, Link, Question, Queue};
+use super::queue::{Found, Question, Queue};
 use crate::backend::LookupError;
+use crate::backend::links::Link;
 use crate::error::Code;
 
 /// The pause after the first failed attempt; it doubles from there.
@@ -36,9 +37,9 @@ pub(super) async fn keep(dsn: String, connect_timeout: Duration, queue: Rc<Queue
         match connect(&dsn, connect_timeout).await {
             Ok(client) => {
                 let since = Instant::now();
-                queue.moved(&mut link, Link::Up);
+                queue.links.moved(&mut link, Link::Up);
                 again = serve(client, again.take(), &queue).await;
-                queue.moved(&mut link, Link::Hopeful);
+                queue.links.moved(&mut link, Link::Hopeful);
                 if since.elapsed() >= RETRY_DELAY_MAX {
                     delay = RETRY_DELAY_MIN;
                     continue;

@@ -10,10 +10,11 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::sync::{Notify, oneshot, watch};
+use tokio::sync::{Notify, oneshot};
 use tokio::time::timeout;
 
 use crate::backend::LookupError;
+use crate::backend::links::{Link, Links};
 use crate::error::Code;
 
 /// Questions that wait for a connection to one server; further ones are shed.
@@ -38,27 +39,9 @@ pub(super) struct Question {
 pub(super) struct Queue {
     waiting: RefCell<VecDeque<Question>>,
     arrived: Notify,
-    links: watch::Sender<Links>,
+    pub(super) links: Links,
     /// The bytes of a value, lately.
     value_bytes: Cell<usize>,
-}
-
-/// How the connections to one server are.
-#[derive(Debug)]
-pub(super) struct Links {
-    pub(super) up: usize,
-    /// Being made, and worth waiting for: the first time, and after one broke.
-    pub(super) hopeful: usize,
-    /// Why there is none.
-    why: LookupError,
-}
-
-/// How one connection is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Link {
-    Hopeful,
-    Up,
-    Down,
 }
 
 impl Question {
@@ -81,11 +64,7 @@ impl Queue {
         Queue {
             waiting: RefCell::default(),
             arrived: Notify::new(),
-            links: watch::Sender::new(Links {
-                up: 0,
-                hopeful: connections,
-                why,
-            }),
+            links: Links::new(connections, why),
             value_bytes: Cell::new(0),
         }
     }
@@ -123,11 +102,9 @@ impl Queue {
     }
 
     fn push(&self, question: Question) -> Result<(), LookupError> {
-        let links = self.links.borrow();
-        if links.up + links.hopeful == 0 {
-            return Err(links.why.clone());
+        if let Some(why) = self.links.hopeless() {
+            return Err(why);
         }
-        drop(links);
         let mut waiting = self.waiting.borrow_mut();
         if waiting.len() >= QUESTIONS_MAX {
             waiting.retain(|question| !question.answer.is_closed());
@@ -163,38 +140,12 @@ impl Queue {
         None
     }
 
-    /// A connection is another now than it was.
-    pub(super) fn moved(&self, was: &mut Link, is: Link) {
-        self.links.send_modify(|links| {
-            for (link, change) in [(*was, -1), (is, 1)] {
-                let count = match link {
-                    Link::Hopeful => &mut links.hopeful,
-                    Link::Up => &mut links.up,
-                    Link::Down => continue,
-                };
-                *count = count.saturating_add_signed(change);
-            }
-        });
-        *was = is;
-    }
-
     /// A connection can't be made. When none is left to hope for, what waits is answered with the reason.
     pub(super) fn failed(&self, was: &mut Link, why: &LookupError) {
-        self.links.send_modify(|links| links.why = why.clone());
-        self.moved(was, Link::Down);
-        let links = self.links.borrow();
-        if links.up + links.hopeful > 0 {
-            return;
+        if self.links.failed(was, why) {
+            for question in self.waiting.take() {
+                question.answer(Err(why.clone()));
+            }
         }
-        drop(links);
-        for question in self.waiting.take() {
-            question.answer(Err(why.clone()));
-        }
-    }
-
-    /// The connections' states and their changes, for tests to wait on.
-    #[cfg(test)]
-    pub(super) fn watch(&self) -> watch::Receiver<Links> {
-        self.links.subscribe()
     }
 }

@@ -13,8 +13,9 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::config::{Config, Host};
 use super::exchange::Exchange;
-use super::queue::{Link, Queue};
+use super::queue::Queue;
 use crate::backend::LookupError;
+use crate::backend::links::Link;
 use crate::error::Code;
 
 /// The pause after the first failed round of attempts; it doubles from there.
@@ -53,7 +54,7 @@ impl Keeper {
             let host = &self.config.hosts[self.next];
             let why = match dial(host, self.config.connect_timeout).await {
                 Ok(stream) => {
-                    self.queue.moved(&mut link, Link::Up);
+                    self.queue.links.moved(&mut link, Link::Up);
                     let good = self.make_calls(stream, &mut link).await;
                     if good {
                         (delay, failed) = (RETRY_DELAY_MIN, 0);
@@ -83,7 +84,7 @@ impl Keeper {
         let since = Instant::now();
         let exchange = Exchange::new(stream, &self.config);
         let ended = exchange.run(&self.queue).await;
-        self.queue.moved(link, Link::Hopeful);
+        self.queue.links.moved(link, Link::Hopeful);
         let good = ended.answered || since.elapsed() >= RETRY_DELAY_MAX;
         ended.give_back(&self.queue);
         good

@@ -11,8 +11,8 @@ use std::process::{Child, Command as Process, Stdio};
 
 use tokio::time::timeout;
 
-use super::queue::Links;
 use super::*;
+use crate::backend::links::States;
 use crate::backend::testing;
 use crate::value::Value;
 
@@ -145,13 +145,13 @@ async fn ask_range(memcached: &Memcached, count: i64) -> Vec<Result<Value, Code>
 }
 
 /// Waits until the connections to the server at `at` are as `wanted`.
-async fn until(memcached: &Memcached, at: usize, wanted: impl FnMut(&Links) -> bool) {
-    let mut changes = memcached.servers[at].queue.watch();
+async fn until(memcached: &Memcached, at: usize, wanted: impl FnMut(&States) -> bool) {
+    let mut changes = memcached.servers[at].queue.links.watch();
     let reached = timeout(Duration::from_mins(1), changes.wait_for(wanted)).await;
     drop(reached.expect("in time").expect("the queue lives"));
 }
 
-fn is_down(links: &Links) -> bool {
+fn is_down(links: &States) -> bool {
     links.up + links.hopeful == 0
 }
 

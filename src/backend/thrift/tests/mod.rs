@@ -19,8 +19,8 @@ use tokio::sync::Notify;
 use tokio::time::timeout;
 
 use super::config::Remote;
-use super::queue::Links;
 use super::*;
+use crate::backend::links::States;
 use crate::backend::testing;
 use crate::error::Code;
 use crate::idl::{Schema, Type};
@@ -298,8 +298,8 @@ async fn said(backend: &Thrift, n: i64) -> Result<Value, Code> {
 }
 
 /// Waits until the connections are as wanted.
-async fn until(backend: &Thrift, wanted: impl FnMut(&Links) -> bool) {
-    let mut links = backend.queue.watch();
+async fn until(backend: &Thrift, wanted: impl FnMut(&States) -> bool) {
+    let mut links = backend.queue.links.watch();
     let reached = timeout(PATIENCE, links.wait_for(wanted)).await;
     reached.expect("in time").expect("the backend lives");
 }

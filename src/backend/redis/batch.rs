@@ -91,18 +91,14 @@ fn hash(bytes: &[u8]) -> u32 {
         let product = (hash ^ word).wrapping_mul(FACTOR);
         product ^ (product >> 32)
     };
-    let mut chunks = bytes.chunks_exact(8);
-    let mut hash = bytes.len() as u64;
-    for chunk in &mut chunks {
-        hash = mix(
-            hash,
-            u64::from_le_bytes(chunk.try_into().unwrap_or_default()),
-        );
-    }
-    let mut last = [0; 8];
-    let rest = chunks.remainder();
-    last[..rest.len()].copy_from_slice(rest);
-    let [a, b, c, d, ..] = mix(hash, u64::from_le_bytes(last)).to_le_bytes();
+    // No command is shorter than a word, so the last one may overlap with that before it.
+    let (words, _) = bytes.as_chunks::<8>();
+    let last = bytes.last_chunk::<8>().into_iter();
+    let hash = words
+        .iter()
+        .chain(last)
+        .fold(0, |hash, word| mix(hash, u64::from_le_bytes(*word)));
+    let [a, b, c, d, ..] = hash.to_le_bytes();
     u32::from_le_bytes([a, b, c, d])
 }
 

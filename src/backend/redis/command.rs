@@ -3,7 +3,7 @@
 //! `mget` makes one key per element of its one list parameter; all others put scalars in their places.
 
 use super::answer::Gives;
-use super::resp::{put_argument, put_head, put_written};
+use super::resp::{put_argument, put_head, put_known, put_written};
 use crate::backend::format::Format;
 use crate::backend::template::{AsIs, Template};
 use crate::backend::{LookupError, Yields};
@@ -68,7 +68,11 @@ impl Command {
             return self.pack_keys(params, out);
         }
         let argument = |template: &Template, out: &mut Vec<u8>| {
-            put_written(out, |out| template.render(params, &AsIs, out))
+            let write = |out: &mut Vec<u8>| template.render(params, &AsIs, out);
+            match template.length(params) {
+                Some(length) => put_known(out, length, write),
+                None => put_written(out, write),
+            }
         };
         out.extend_from_slice(&self.opening);
         argument(&self.key, out)?;

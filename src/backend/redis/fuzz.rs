@@ -79,12 +79,12 @@ fn replies(pieces: &[&[u8]]) -> Said {
     let mut replies = Vec::new();
     for piece in pieces {
         buffer.extend_from_slice(piece);
-        loop {
-            match parser.next(&mut buffer) {
-                Ok(Some(reply)) => replies.push(reply),
-                Ok(None) => break,
-                Err(err) => return (replies, Some(err), 0),
-            }
+        let said = parser.each(&mut buffer, |reply| {
+            replies.push(reply);
+            Ok(())
+        });
+        if let Err(err) = said {
+            return (replies, Some(err), 0);
         }
     }
     (replies, None, buffer.len())

@@ -110,21 +110,23 @@ impl Pipe {
         }
     }
 
-    /// Hands one reply to whom it is due.
-    fn deal(&self, reply: Reply) -> Result<(), BadReply> {
+    /// Hands the whole replies of `input` to those to whom they are due.
+    fn deal(&self, parser: &mut Parser, input: &mut BytesMut) -> Result<(), BadReply> {
         let mut dues = self.dues.borrow_mut();
-        let due = dues.front().ok_or(BadReply("more replies than commands"))?;
-        self.due.set(self.due.get() - 1);
-        if !due.abandoned.get() {
-            due.replies.borrow_mut().push(reply);
-        }
-        due.missing.set(due.missing.get() - 1);
-        if due.missing.get() == 0
-            && let Some(whole) = dues.pop_front()
-        {
-            whole.wake();
-        }
-        Ok(())
+        parser.each(input, |reply| {
+            let due = dues.front().ok_or(BadReply("more replies than commands"))?;
+            self.due.set(self.due.get() - 1);
+            if !due.abandoned.get() {
+                due.replies.borrow_mut().push(reply);
+            }
+            due.missing.set(due.missing.get() - 1);
+            if due.missing.get() == 0
+                && let Some(whole) = dues.pop_front()
+            {
+                whole.wake();
+            }
+            Ok(())
+        })
     }
 }
 
@@ -240,15 +242,8 @@ impl Driver {
                 Poll::Ready(Ok(_)) => {}
                 Poll::Ready(Err(err)) => return Poll::Ready(lost(&err)),
             }
-            loop {
-                let dealt = match self.parser.next(&mut self.input) {
-                    Ok(Some(reply)) => pipe.deal(reply),
-                    Ok(None) => break,
-                    Err(err) => Err(err),
-                };
-                if let Err(err) = dealt {
-                    return Poll::Ready(Broken::BadBytes(err.to_string().into()));
-                }
+            if let Err(err) = pipe.deal(&mut self.parser, &mut self.input) {
+                return Poll::Ready(Broken::BadBytes(err.to_string().into()));
             }
         }
     }

@@ -166,6 +166,21 @@ impl Template {
         })
     }
 
+    /// How many bytes it becomes as it is, where that shows without writing it: text and bytes stand in its places.
+    pub fn length(&self, params: &[Value]) -> Option<usize> {
+        self.0.iter().try_fold(0, |sum, part| {
+            let length = match part {
+                Part::Text(text) => text.len(),
+                Part::Param { at, .. } => match params.get(*at)? {
+                    Value::Text(text) => text.as_bytes().len(),
+                    Value::Bytes(bytes) => bytes.len(),
+                    _ => return None,
+                },
+            };
+            Some(sum + length)
+        })
+    }
+
     /// Appends the text with the lookup's parameters in their places.
     pub fn render<E: Encode>(
         &self,

@@ -9,7 +9,7 @@ mod pack;
 
 use bytes::{Buf as _, Bytes, BytesMut};
 
-pub(super) use pack::{put_argument, put_command, put_head, put_written};
+pub(super) use pack::{put_argument, put_command, put_head, put_known, put_written};
 
 /// Strings longer than this keep the buffer that they were read into; shorter ones are copied out of it, so
 /// that the buffer can be used again and a small value never holds a large one.
@@ -75,14 +75,33 @@ enum As {
 }
 
 impl Parser {
+    /// Hands every whole reply of `input`, whose bytes are taken, to `deal`.
+    pub(super) fn each(
+        &mut self,
+        input: &mut BytesMut,
+        mut deal: impl FnMut(Reply) -> Result<(), BadReply>,
+    ) -> Result<(), BadReply> {
+        loop {
+            if self.open.is_empty() {
+                let mut taken = 0;
+                while let Some((string, length)) = short_string(&input[taken..]) {
+                    deal(Reply::String(string))?;
+                    taken += length;
+                }
+                if taken > 0 {
+                    input.advance(taken);
+                    self.searched = 0;
+                }
+            }
+            let Some(reply) = self.next(input)? else {
+                return Ok(());
+            };
+            deal(reply)?;
+        }
+    }
+
     /// The next reply of `input`, whose bytes are taken; `None` when it is not whole yet.
     pub(super) fn next(&mut self, input: &mut BytesMut) -> Result<Option<Reply>, BadReply> {
-        if self.open.is_empty()
-            && let Some(string) = short_string(input)
-        {
-            self.searched = 0;
-            return Ok(Some(Reply::String(string)));
-        }
         while let Some(token) = self.token(input)? {
             let mut whole = match token {
                 Token::Value(reply) => Some(reply),
@@ -215,9 +234,10 @@ fn open(
     })))
 }
 
-/// The most common of all replies, a short string that is whole, found in one look; everything else is `None` here.
+/// The most common of all replies, a short string that is whole, found in one look, and how many bytes of `input` it
+/// takes; everything else is `None` here.
 #[inline]
-fn short_string(input: &mut BytesMut) -> Option<Bytes> {
+fn short_string(input: &[u8]) -> Option<(Bytes, usize)> {
     let mut length = 0;
     for at in 1..=DIGITS_SHORT + 1 {
         match *input.get(at)? {
@@ -227,9 +247,7 @@ fn short_string(input: &mut BytesMut) -> Option<Bytes> {
                 if input.get(end..end + 2)? != b"\r\n" || input[at + 1] != b'\n' {
                     return None;
                 }
-                let string = Bytes::copy_from_slice(&input[start..end]);
-                input.advance(end + 2);
-                return Some(string);
+                return Some((Bytes::copy_from_slice(&input[start..end]), end + 2));
             }
             _ => return None,
         }

@@ -12,6 +12,18 @@ pub(in crate::backend::redis) fn put_argument(out: &mut Vec<u8>, argument: &[u8]
     out.extend_from_slice(b"\r\n");
 }
 
+/// Appends one argument of `length` bytes, which `write` appends. After an error `out` may hold a part of it.
+pub(in crate::backend::redis) fn put_known<E>(
+    out: &mut Vec<u8>,
+    length: usize,
+    write: impl FnOnce(&mut Vec<u8>) -> Result<(), E>,
+) -> Result<(), E> {
+    put_length(out, b'$', length);
+    write(out)?;
+    out.extend_from_slice(b"\r\n");
+    Ok(())
+}
+
 /// Appends one argument that `write` appends, whose length is only known then. After an error `out` may hold
 /// a part of it.
 pub(in crate::backend::redis) fn put_written<E>(
@@ -44,8 +56,17 @@ pub(in crate::backend::redis) fn put_command(out: &mut Vec<u8>, words: &[&[u8]])
 }
 
 pub(super) fn put_length(out: &mut Vec<u8>, kind: u8, length: usize) {
-    let (line, from) = length_line(kind, length);
-    out.extend_from_slice(&line[from..]);
+    match u8::try_from(length) {
+        Ok(ones @ 0..=9) => out.extend_from_slice(&[kind, b'0' + ones, b'\r', b'\n']),
+        Ok(length @ 10..=99) => {
+            let (tens, ones) = (b'0' + length / 10, b'0' + length % 10);
+            out.extend_from_slice(&[kind, tens, ones, b'\r', b'\n']);
+        }
+        _ => {
+            let (line, from) = length_line(kind, length);
+            out.extend_from_slice(&line[from..]);
+        }
+    }
 }
 
 /// Twenty digits at most, the kind before them and the line's end after.

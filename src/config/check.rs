@@ -4,7 +4,7 @@
 //! command `check` is this function; `serve` and a reload begin with it, before anything is bound or
 //! swapped. No store is asked.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -47,7 +47,7 @@ pub struct Program {
     /// What can be asked of them; by [`crate::guard::LookupId`].
     pub lookups: Vec<LookupDef>,
     /// One per served method, by its name.
-    pub plans: HashMap<Arc<str>, Arc<Plan>>,
+    pub plans: BTreeMap<Arc<str>, Arc<Plan>>,
     /// The names under which the `Tributary` service is called.
     pub meta: Meta,
 }
@@ -188,14 +188,14 @@ fn compile_views(
     schema: &Schema,
     service: usize,
     facts: &[LookupFacts],
-) -> HashMap<Arc<str>, Arc<Plan>> {
+) -> BTreeMap<Arc<str>, Arc<Plan>> {
     let service = &schema.services[service];
     let scope = Scope {
         document,
         schema,
         lookups: facts,
     };
-    let mut plans = HashMap::new();
+    let mut plans = BTreeMap::new();
     for view in &config.views {
         let Some(method) = service.method(&view.name) else {
             unknown_method(document, service, &view.name, &view.place);
@@ -267,7 +267,7 @@ fn assemble(
     registry: &Registry,
     schema: Schema,
     service: usize,
-    plans: HashMap<Arc<str>, Arc<Plan>>,
+    plans: BTreeMap<Arc<str>, Arc<Plan>>,
 ) -> Program {
     let of_file = config.lookups.into_iter().filter_map(lookup_def);
     let of_code = registry.iter().map(|(name, closure)| LookupDef {

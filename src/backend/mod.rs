@@ -326,20 +326,19 @@ macro_rules! kinds {
 
         impl AnyBackend {
             /// Asks several questions as one.
-            pub async fn lookup_many(
+            pub async fn lookup_many<'a>(
                 &self,
-                asked: &[(&AnyLookup, &[Value])],
+                asked: impl Iterator<Item = (&'a AnyLookup, &'a [Value])>,
             ) -> Vec<Result<Answer, LookupError>> {
                 match self {
                     $(AnyBackend::$variant(backend) => {
-                        let asked: Vec<_> = asked
-                            .iter()
-                            .filter_map(|(lookup, params)| match lookup {
-                                AnyLookup::$variant(lookup) => Some(Asked { lookup, params }),
-                                _ => None,
-                            })
-                            .collect();
-                        backend.lookup_many(&asked).await
+                        let (_, most) = asked.size_hint();
+                        let mut of_kind = Vec::with_capacity(most.unwrap_or_default());
+                        of_kind.extend(asked.filter_map(|(lookup, params)| match lookup {
+                            AnyLookup::$variant(lookup) => Some(Asked { lookup, params }),
+                            _ => None,
+                        }));
+                        backend.lookup_many(&of_kind).await
                     })*
                 }
             }

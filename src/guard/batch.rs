@@ -96,10 +96,10 @@ impl Batcher {
         &self,
         id: LookupId,
         params: Params,
-        seats: &Rc<Seats>,
+        seats: &Seats,
         deadline: Instant,
     ) -> Result<Seat, LookupError> {
-        let (seat, place) = seats.take(deadline);
+        let (seat, place) = seats.take();
         self.queue.push(Entry {
             id,
             params,
@@ -187,15 +187,15 @@ async fn work(at: usize, queue: Rc<Queue>, program: Arc<Program>, backend: Rc<An
     loop {
         let batch = queue.next(at).await;
         queue.sizes.observe(batch.len() as u64);
-        let mut asks = Vec::with_capacity(batch.len());
-        for entry in &batch {
-            if let Asks::Store(_, lookup) = &program.lookups[entry.id.0].asks {
-                asks.push((lookup, &entry.params[..]));
-            }
-        }
+        let asks = batch.iter().filter_map(|entry| {
+            let Asks::Store(_, lookup) = &program.lookups[entry.id.0].asks else {
+                return None;
+            };
+            Some((lookup, &entry.params[..]))
+        });
         let last = batch.iter().map(|entry| entry.deadline).max();
         let last = last.unwrap_or_else(Instant::now);
-        let asking = AssertUnwindSafe(backend.lookup_many(&asks)).catch_unwind();
+        let asking = AssertUnwindSafe(backend.lookup_many(asks)).catch_unwind();
         let answers = timeout_at(last, asking).await;
         queue.answered(batch.len());
         let answers = match answers {

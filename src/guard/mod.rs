@@ -8,7 +8,7 @@
 //! 4. the backend itself.
 //!
 //! The deadline is enforced by [`crate::view::run`], which drops the future; nothing here retries. What becomes
-//! of lookups is reported back ([`Guards::saw`]), so that the log tells of stores that fail and come back.
+//! of lookups is reported back ([`Guards::answered`], [`Guards::failed`]), so that the log tells of stores that fail and come back.
 
 mod batch;
 mod deadlines;
@@ -18,11 +18,11 @@ mod params;
 mod permit;
 mod seat;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::{Context as TaskContext, Poll};
 
 use tokio::time::Instant;
 
@@ -59,6 +59,8 @@ pub struct Guards {
     metrics: Rc<ProgramMetrics>,
     /// By [`LookupId`].
     health: Vec<LookupHealth>,
+    /// Some backend does.
+    failing: Cell<bool>,
 }
 
 struct Guarded {
@@ -113,6 +115,7 @@ impl Guards {
             deadlines: Deadlines::start(),
             metrics,
             health,
+            failing: Cell::new(false),
         }
     }
 
@@ -136,8 +139,28 @@ impl Guards {
         })
     }
 
-    /// Takes note of what became of a lookup, and logs it where that is news.
-    pub fn saw(&self, id: LookupId, answer: Result<(), &LookupError>) {
+    /// Takes note of a lookup that was answered, and logs it where that is news.
+    #[inline]
+    pub fn answered(&self, id: LookupId) {
+        if self.failing.get() {
+            self.answered_again(id);
+        }
+    }
+
+    #[cold]
+    fn answered_again(&self, id: LookupId) {
+        if let Asks::Store(at, _) = self.program.lookups[id.0].asks {
+            self.backends[at]
+                .health
+                .answered(&self.program.backends[at].name);
+            let mut backends = self.backends.iter();
+            self.failing
+                .set(backends.any(|backend| backend.health.is_failing()));
+        }
+    }
+
+    /// Takes note of a lookup that failed, and logs it where that is news.
+    pub fn failed(&self, id: LookupId, err: &LookupError) {
         let lookup = &self.program.lookups[id.0];
         let (name, health) = match lookup.asks {
             Asks::Store(at, _) => (
@@ -146,10 +169,9 @@ impl Guards {
             ),
             Asks::Closure(_) => ("code", None),
         };
-        match (answer, health) {
-            (Ok(()), Some(health)) => health.answered(name),
-            (Ok(()), None) => {}
-            (Err(err), health) => self.health[id.0].failed(&lookup.name, (name, health), err),
+        self.health[id.0].failed(&lookup.name, (name, health), err);
+        if health.is_some_and(BackendHealth::is_failing) {
+            self.failing.set(true);
         }
     }
 
@@ -160,7 +182,7 @@ impl Guards {
         id: LookupId,
         params: Params,
         (context, deadline): (&'a Context, Instant),
-        seats: &Rc<Seats>,
+        seats: &Seats,
     ) -> Result<Asking<'a>, LookupError> {
         let lookup = &self.program.lookups[id.0];
         if let Asks::Store(backend, asked) = &lookup.asks
@@ -193,7 +215,8 @@ impl Guards {
                 let guarded = &self.backends[*backend];
                 if guarded.batches && asked.batches() {
                     let seats = Seats::with_room(1);
-                    return guarded.batcher.ask(id, params, &seats, deadline)?.await;
+                    let seat = guarded.batcher.ask(id, params, &seats, deadline)?;
+                    return poll_fn(|cx| seats.poll(seat, deadline, cx)).await;
                 }
                 let ask = Ask {
                     params: &params,
@@ -222,37 +245,8 @@ impl Guards {
 
 /// A lookup on its way.
 pub enum Asking<'a> {
-    /// With others: all there is of it is a seat.
+    /// With others: its answer comes to this seat.
     Batched(Seat),
     /// By itself.
     Alone(Pin<Box<dyn Future<Output = Result<Answer, LookupError>> + 'a>>),
-}
-
-impl Asking<'_> {
-    /// The answer if it is there. Who asks for several [watches](Seats::watch) the seats of those that are batched.
-    pub fn poll_answer(&mut self, cx: &mut TaskContext<'_>) -> Poll<Result<Answer, LookupError>> {
-        match self {
-            Asking::Batched(seat) => seat.take_answer().map_or(Poll::Pending, Poll::Ready),
-            Asking::Alone(asking) => asking.as_mut().poll(cx),
-        }
-    }
-
-    /// Whether it is queued and never had its turn.
-    pub fn is_waiting(&self) -> bool {
-        match self {
-            Asking::Batched(seat) => seat.is_waiting(),
-            Asking::Alone(_) => false,
-        }
-    }
-}
-
-impl Future for Asking<'_> {
-    type Output = Result<Answer, LookupError>;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Self::Output> {
-        match self.get_mut() {
-            Asking::Batched(seat) => Pin::new(seat).poll(cx),
-            Asking::Alone(asking) => asking.as_mut().poll(cx),
-        }
-    }
 }

@@ -1,12 +1,10 @@
 //! Where the lookups of a call wait for answers that come in batches.
 //!
-//! A call has one set of [`Seats`] for all its lookups: one allocation, and one waker, which is used once however
-//! many answers come in a turn. Who asks holds a [`Seat`], who answers the [`Place`] that belongs to it. A
-//! dropped seat is abandoned: what comes for it is thrown away.
+//! A call has one set of [`Seats`] for all its lookups, and one waker, which is used once however many answers
+//! come in a turn. Who asks keeps the set and the number of each [`Seat`]; who answers has the [`Place`] that belongs
+//! to it. A seat that is left, or whose set is dropped, is abandoned: what comes for it is thrown away.
 
 use std::cell::{Cell, RefCell};
-use std::future::Future;
-use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
@@ -16,8 +14,11 @@ use crate::backend::{Answer, LookupError};
 use crate::error::Code;
 
 /// The seats of one call, or of one `foreach`.
+pub struct Seats(Rc<Set>);
+
 #[derive(Default)]
-pub struct Seats {
+struct Set {
+    /// None any more once the asker has gone.
     seats: RefCell<Vec<State>>,
     /// Who waits for the answers.
     waker: Cell<Option<Waker>>,
@@ -33,59 +34,46 @@ enum State {
     Abandoned,
 }
 
-/// The asker's end.
-pub struct Seat {
-    seats: Rc<Seats>,
-    at: usize,
-    deadline: Instant,
-}
+/// The number of a seat in its set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Seat(usize);
 
 /// The answerer's end.
 pub(super) struct Place {
-    seats: Rc<Seats>,
+    set: Rc<Set>,
     at: usize,
 }
 
 impl Seats {
     /// Room for `count` seats.
-    pub fn with_room(count: usize) -> Rc<Self> {
-        Rc::new(Seats {
+    pub fn with_room(count: usize) -> Self {
+        Seats(Rc::new(Set {
             seats: RefCell::new(Vec::with_capacity(count)),
             waker: Cell::default(),
-        })
+        }))
     }
 
     /// Wakes the task of `cx` when an answer comes to any of them.
     pub fn watch(&self, cx: &Context<'_>) {
-        let waker = match self.waker.take() {
+        let waker = match self.0.waker.take() {
             Some(waker) if waker.will_wake(cx.waker()) => waker,
             _ => cx.waker().clone(),
         };
-        self.waker.set(Some(waker));
+        self.0.waker.set(Some(waker));
     }
 
-    /// One more seat, of a lookup that waits until `deadline`.
-    pub(super) fn take(self: &Rc<Self>, deadline: Instant) -> (Seat, Place) {
-        let mut seats = self.seats.borrow_mut();
+    /// One more seat.
+    pub(super) fn take(&self) -> (Seat, Place) {
+        let mut seats = self.0.seats.borrow_mut();
         let at = seats.len();
         seats.push(State::Waiting);
-        let seat = Seat {
-            seats: Rc::clone(self),
-            at,
-            deadline,
-        };
-        let place = Place {
-            seats: Rc::clone(self),
-            at,
-        };
-        (seat, place)
+        let set = Rc::clone(&self.0);
+        (Seat(at), Place { set, at })
     }
-}
 
-impl Seat {
     /// The answer if it is there, once. Who wants to know when one comes [watches](Seats::watch) the set.
-    pub fn take_answer(&self) -> Option<Result<Answer, LookupError>> {
-        let state = &mut self.seats.seats.borrow_mut()[self.at];
+    pub fn take_answer(&self, seat: Seat) -> Option<Result<Answer, LookupError>> {
+        let state = &mut self.0.seats.borrow_mut()[seat.0];
         if let State::Waiting | State::Sent = state {
             return None;
         }
@@ -96,23 +84,30 @@ impl Seat {
     }
 
     /// Whether it never had its turn: another failing than a slow store.
-    pub fn is_waiting(&self) -> bool {
-        matches!(self.seats.seats.borrow()[self.at], State::Waiting)
+    pub fn is_waiting(&self, seat: Seat) -> bool {
+        matches!(self.0.seats.borrow()[seat.0], State::Waiting)
     }
-}
 
-/// For those who wait for one seat, or for some among others, and whose deadline nobody else looks at while they have not had their turn.
-impl Future for Seat {
-    type Output = Result<Answer, LookupError>;
+    /// Gives it up: nobody waits for its answer any more.
+    pub fn leave(&self, seat: Seat) {
+        self.0.seats.borrow_mut()[seat.0] = State::Abandoned;
+    }
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        match self.take_answer() {
+    /// The answer, for those whose `deadline` nobody else looks at while they have not had their turn.
+    pub fn poll(
+        &self,
+        seat: Seat,
+        deadline: Instant,
+        cx: &Context<'_>,
+    ) -> Poll<Result<Answer, LookupError>> {
+        match self.take_answer(seat) {
             Some(answer) => Poll::Ready(answer),
-            None if self.is_waiting() && self.deadline <= Instant::now() => {
+            None if self.is_waiting(seat) && deadline <= Instant::now() => {
+                self.leave(seat);
                 Poll::Ready(Err(no_turn()))
             }
             None => {
-                self.seats.watch(cx);
+                self.watch(cx);
                 Poll::Pending
             }
         }
@@ -127,29 +122,31 @@ pub fn no_turn() -> LookupError {
     )
 }
 
-impl Drop for Seat {
+impl Drop for Seats {
     fn drop(&mut self) {
-        self.seats.seats.borrow_mut()[self.at] = State::Abandoned;
+        self.0.seats.take();
     }
 }
 
 impl Place {
     /// Notes that the lookup is on its way; false if nobody waits for it any more.
     pub(super) fn send(&self) -> bool {
-        let state = &mut self.seats.seats.borrow_mut()[self.at];
-        let waiting = matches!(state, State::Waiting);
-        if waiting {
-            *state = State::Sent;
+        match self.set.seats.borrow_mut().get_mut(self.at) {
+            Some(state @ State::Waiting) => {
+                *state = State::Sent;
+                true
+            }
+            _ => false,
         }
-        waiting
     }
 
     /// Brings the answer, unless nobody waits for it any more.
     pub(super) fn fill(self, answer: Result<Answer, LookupError>) {
-        let state = &mut self.seats.seats.borrow_mut()[self.at];
-        if let State::Waiting | State::Sent = state {
+        if let Some(state @ (State::Waiting | State::Sent)) =
+            self.set.seats.borrow_mut().get_mut(self.at)
+        {
             *state = State::Answered(answer);
-            if let Some(waker) = self.seats.waker.take() {
+            if let Some(waker) = self.set.waker.take() {
                 waker.wake();
             }
         }
@@ -158,6 +155,7 @@ impl Place {
 
 #[cfg(test)]
 mod tests {
+    use std::future::poll_fn;
     use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::task::Wake;
@@ -174,37 +172,53 @@ mod tests {
         }
     }
 
-    #[tokio::test(flavor = "local", start_paused = true)]
-    async fn answers_of_one_turn_wake_once_and_the_abandoned_is_not_sent() {
+    fn number(number: i64) -> Result<Answer, LookupError> {
+        Ok(Answer::new(Value::I64(number)))
+    }
+
+    #[test]
+    fn answers_of_one_turn_wake_once_and_what_is_left_is_not_sent() {
         let seats = Seats::with_room(3);
-        let deadline = Instant::now() + std::time::Duration::from_millis(5);
-        let [(a, to_a), (b, to_b), (c, to_c)] = [(); 3].map(|()| seats.take(deadline));
+        let [(a, to_a), (b, to_b), (c, to_c)] = [(); 3].map(|()| seats.take());
         let woken = Arc::new(Woken::default());
         let waker = Waker::from(Arc::clone(&woken));
         seats.watch(&Context::from_waker(&waker));
-        assert!(a.take_answer().is_none() && b.take_answer().is_none());
-        drop(c);
+        assert!(seats.take_answer(a).is_none() && seats.take_answer(b).is_none());
+        seats.leave(c);
         assert!(to_a.send() && to_b.send() && !to_c.send());
-        assert!(!a.is_waiting());
-        to_b.fill(Ok(Answer::new(Value::I64(2))));
-        to_a.fill(Ok(Answer::new(Value::I64(1))));
-        to_c.fill(Ok(Answer::new(Value::I64(3))));
+        assert!(!seats.is_waiting(a));
+        to_b.fill(number(2));
+        to_a.fill(number(1));
+        to_c.fill(number(3));
         assert_eq!(woken.0.load(Ordering::Relaxed), 1);
-        let value = |seat: &Seat| match seat.take_answer() {
+        let value = |seat| match seats.take_answer(seat) {
             Some(Ok(answer)) => answer.value,
             other => panic!("{other:?}"),
         };
-        assert_eq!(value(&a), Value::I64(1));
-        assert_eq!(value(&b), Value::I64(2));
-        assert!(a.take_answer().is_none(), "there is no other");
+        assert_eq!(value(a), Value::I64(1));
+        assert_eq!(value(b), Value::I64(2));
+        assert!(seats.take_answer(a).is_none(), "there is no other");
+        assert!(seats.take_answer(c).is_none());
+    }
+
+    #[test]
+    fn nobody_waits_in_a_set_that_is_gone() {
+        let seats = Seats::with_room(2);
+        let [(_, sent), (_, queued)] = [(); 2].map(|()| seats.take());
+        assert!(sent.send());
+        drop(seats);
+        assert!(!queued.send());
+        sent.fill(number(1));
     }
 
     #[tokio::test(flavor = "local", start_paused = true)]
     async fn a_seat_that_never_had_its_turn_says_so() {
         let seats = Seats::with_room(1);
         let deadline = Instant::now() + std::time::Duration::from_millis(5);
-        let (seat, _place) = seats.take(deadline);
+        let (seat, place) = seats.take();
         tokio::time::advance(std::time::Duration::from_millis(5)).await;
-        assert_eq!(seat.await.unwrap_err().code, Code::LookupTimeoutPool);
+        let answer = poll_fn(|cx| seats.poll(seat, deadline, cx)).await;
+        assert_eq!(answer.unwrap_err().code, Code::LookupTimeoutPool);
+        assert!(!place.send(), "it is not sent afterwards");
     }
 }

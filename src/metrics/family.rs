@@ -21,6 +21,8 @@ use std::time::Duration;
 use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder};
 use prometheus_client::metrics::MetricType;
 
+use crate::timeline::Micros;
+
 /// What the numbers of a series mean.
 #[derive(Clone, Debug)]
 pub(super) enum Kind {
@@ -138,9 +140,14 @@ impl Histogram {
     /// One more value.
     pub fn observe(&self, value: u64) {
         let bounds = self.1;
-        let bucket = bounds.iter().position(|bound| value <= *bound);
-        bump(&self.0[bucket.unwrap_or(bounds.len())], 1);
+        let bucket = bounds.partition_point(|bound| *bound < value);
+        bump(&self.0[bucket], 1);
         bump(&self.0[bounds.len() + 1], value);
+    }
+
+    /// One more length of time.
+    pub fn observe_micros(&self, time: Micros) {
+        self.observe(time.get().saturating_mul(1000));
     }
 
     /// One more length of time.

@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::{Counts, Gauge, Histogram, LoopMetrics, Metrics};
 use crate::config::{Asks, Program};
 use crate::error::Code;
-use crate::timeline::{Fate, Source};
+use crate::timeline::{Fate, Micros, Source};
 use crate::view::{Plan, Step};
 
 /// The backend of lookups that a program registers.
@@ -176,12 +176,12 @@ impl ViewMetrics {
     }
 
     /// The lookup at `step` has its fate, after `ran` on its way.
-    pub fn settled(&self, step: usize, fate: Fate, source: Source, ran: Option<Duration>) {
+    pub fn settled(&self, step: usize, fate: Fate, source: Source, ran: Option<Micros>) {
         let step = &self.steps[step];
         step.fates.count(fate as usize);
         step.sources.count(source as usize);
         if let Some(ran) = ran {
-            step.duration.observe_time(ran);
+            step.duration.observe_micros(ran);
         }
     }
 }

@@ -20,17 +20,13 @@ pub(super) fn refused_meta(method: &str, error: &CallError) {
 }
 
 /// A call that has its reply or its exception.
-#[expect(
-    clippy::cast_possible_truncation,
-    reason = "a call takes less than 500,000 years"
-)]
 pub(super) fn ended(
     plan: &Plan,
     context: &Context,
     timeline: &Timeline,
     error: Option<&CallError>,
 ) {
-    let elapsed_us = timeline.elapsed.as_micros() as u64;
+    let elapsed_us = timeline.elapsed.get();
     let request_id = &*context.request_id;
     let method = &*plan.method;
     let Some(error) = error else {

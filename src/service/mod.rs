@@ -58,6 +58,8 @@ pub struct Service {
     report: Option<(ReportLayout, Vec<Vec<Stencil>>)>,
     /// The room that a reply is given: what the last one took.
     reply_bytes: Cell<usize>,
+    /// The buffer of a reply that is on its way, for the next one.
+    spare: Cell<BytesMut>,
     metrics: Rc<ProgramMetrics>,
 }
 
@@ -73,6 +75,11 @@ impl Current {
     /// The service of now. A call keeps the one it began with.
     pub fn get(&self) -> Rc<Service> {
         Rc::clone(&self.0.borrow())
+    }
+
+    /// The buffer of a reply that was sent.
+    pub fn take_back(&self, buffer: BytesMut) {
+        self.0.borrow().take_back(buffer);
     }
 
     /// Sends new calls to `service`; the old one ends with its last call.
@@ -121,6 +128,7 @@ impl Service {
             in_flight: Cell::new(0),
             report,
             reply_bytes: Cell::new(0),
+            spare: Cell::default(),
             metrics,
         }
     }
@@ -190,9 +198,9 @@ impl Service {
         let mut ran = run(plan, schema, &self.guards, &params, &context).await;
         let merged = match &ran.failure {
             Some(failure) => Err(CallError::of_failure(plan, failure)),
-            None => merge(plan, schema, &mut ran.outcomes).map_err(CallError::of_merge),
+            None => merge(plan, schema, ran.values).map_err(CallError::of_merge),
         };
-        ran.timeline.elapsed = call.arrived.elapsed();
+        ran.timeline.elapsed = call.arrived.elapsed().into();
         log::ended(plan, &context, &ran.timeline, merged.as_ref().err());
         let value = merged?;
         let wanted = plan.report_always || context.want_report;

@@ -82,7 +82,8 @@ impl Service {
                 }
             }
         };
-        let mut out = BytesMut::with_capacity(self.reply_bytes.get().min(REPLY_BYTES_KEPT));
+        let mut out = self.spare.take();
+        out.reserve(self.reply_bytes.get().min(REPLY_BYTES_KEPT));
         match to.write(&mut out, head, body) {
             Ok(()) => {
                 self.reply_bytes.set(out.len());
@@ -93,6 +94,15 @@ impl Service {
                 error!(%code, method = head.name, detail, "reply can't be written");
                 self.write_exception(to, head, None, &CallError::new(Code::ServerInternal))
             }
+        }
+    }
+
+    /// Keeps the buffer of a reply that was sent for the next one, unless it is a long one.
+    pub(super) fn take_back(&self, mut buffer: BytesMut) {
+        buffer.clear();
+        // What was written of it counts again.
+        if buffer.try_reclaim(self.reply_bytes.get()) && buffer.capacity() <= REPLY_BYTES_KEPT {
+            self.spare.set(buffer);
         }
     }
 

@@ -5,9 +5,7 @@
 //! order is an order of dependencies and nothing has to be sorted. Entries that break the rule (a timeline
 //! may come from another program's report) are passed over.
 
-use std::time::Duration;
-
-use super::{Fate, Timeline, Track};
+use super::{Fate, Micros, Timeline, Track};
 use crate::context::Mode;
 
 /// What a timeline amounts to.
@@ -18,11 +16,11 @@ pub struct Analysis {
     pub critical_path: Vec<usize>,
     /// Per lookup, how much later it could have ended without the last one ending later. Zero for a lookup
     /// that never ran.
-    pub slack: Vec<Duration>,
+    pub slack: Vec<Micros>,
     /// What the same lookups cost one after the other: the sum of their run times.
-    pub serial: Duration,
+    pub serial: Micros,
     /// The largest sum of run times along dependencies: no order of starting beats it.
-    pub longest_chain: Duration,
+    pub longest_chain: Micros,
     /// The most that starting lookups together can gain: `serial` over `longest_chain`; 1 when nothing ran.
     pub bound: f64,
     /// What it did gain: `serial` over the call's elapsed time; 1 when nothing ran.
@@ -40,7 +38,7 @@ impl Analysis {
             .tracks
             .iter()
             .map(Track::run_time)
-            .fold(Duration::ZERO, Duration::saturating_add);
+            .fold(Micros::ZERO, Micros::plus);
         let longest_chain = longest_chain(timeline);
         let (critical_path, slack) = match timeline.mode {
             Mode::Evented => evented(timeline),
@@ -51,8 +49,8 @@ impl Analysis {
             slack,
             serial,
             longest_chain,
-            bound: quotient(serial, longest_chain),
-            ratio: quotient(serial, timeline.elapsed),
+            bound: serial.over(longest_chain),
+            ratio: serial.over(timeline.elapsed),
         }
     }
 }
@@ -75,7 +73,7 @@ impl Timeline {
     }
 
     /// When the last lookup that ran had its fate.
-    pub fn last_done(&self) -> Duration {
+    pub fn last_done(&self) -> Micros {
         self.tracks
             .iter()
             .filter(|track| track.started.is_some())
@@ -114,16 +112,16 @@ fn latest(tracks: &[Track], among: impl Iterator<Item = usize>) -> Option<usize>
 fn independent(timeline: &Timeline) -> Analysis {
     let tracks = &timeline.tracks;
     let last = last(tracks);
-    let end = last.map_or(Duration::ZERO, |last| tracks[last].done);
-    let (mut serial, mut longest) = (Duration::ZERO, Duration::ZERO);
+    let end = last.map_or(Micros::ZERO, |last| tracks[last].done);
+    let (mut serial, mut longest) = (Micros::ZERO, Micros::ZERO);
     let mut slack = Vec::with_capacity(tracks.len());
     for track in tracks {
         let run_time = track.run_time();
-        serial = serial.saturating_add(run_time);
+        serial = serial.plus(run_time);
         longest = longest.max(run_time);
         slack.push(match track.started {
-            Some(_) => end.saturating_sub(track.done),
-            None => Duration::ZERO,
+            Some(_) => end.minus(track.done),
+            None => Micros::ZERO,
         });
     }
     Analysis {
@@ -131,25 +129,25 @@ fn independent(timeline: &Timeline) -> Analysis {
         slack,
         serial,
         longest_chain: longest,
-        bound: quotient(serial, longest),
-        ratio: quotient(serial, timeline.elapsed),
+        bound: serial.over(longest),
+        ratio: serial.over(timeline.elapsed),
     }
 }
 
-fn longest_chain(timeline: &Timeline) -> Duration {
+fn longest_chain(timeline: &Timeline) -> Micros {
     let tracks = &timeline.tracks;
-    let mut chains: Vec<Duration> = Vec::with_capacity(tracks.len());
+    let mut chains: Vec<Micros> = Vec::with_capacity(tracks.len());
     for (at, track) in tracks.iter().enumerate() {
         let before = needs(timeline, at).map(|need| chains[need]).max();
-        chains.push(before.unwrap_or_default().saturating_add(track.run_time()));
+        chains.push(before.unwrap_or_default().plus(track.run_time()));
     }
     chains.into_iter().max().unwrap_or_default()
 }
 
-fn evented(timeline: &Timeline) -> (Vec<usize>, Vec<Duration>) {
+fn evented(timeline: &Timeline) -> (Vec<usize>, Vec<Micros>) {
     let tracks = &timeline.tracks;
     let Some(last) = last(tracks) else {
-        return (Vec::new(), vec![Duration::ZERO; tracks.len()]);
+        return (Vec::new(), vec![Micros::ZERO; tracks.len()]);
     };
     let mut path = Vec::new();
     let mut step = Some(last);
@@ -176,16 +174,16 @@ fn last(tracks: &[Track]) -> Option<usize> {
 
 /// The latest harmless end of each lookup, from the last backwards: a dependent has to be ready early enough
 /// for its own waiting and running, which are taken to be as long as they were.
-fn slack(timeline: &Timeline, end: Duration) -> Vec<Duration> {
+fn slack(timeline: &Timeline, end: Micros) -> Vec<Micros> {
     let tracks = &timeline.tracks;
     let mut latest_end = vec![end; tracks.len()];
     for at in (0..tracks.len()).rev() {
         let track = &tracks[at];
         let own = match track.started {
-            Some(_) => track.done.saturating_sub(track.planned),
-            None => Duration::ZERO,
+            Some(_) => track.done.minus(track.planned),
+            None => Micros::ZERO,
         };
-        let ready = latest_end[at].saturating_sub(own);
+        let ready = latest_end[at].minus(own);
         for need in needs(timeline, at) {
             latest_end[need] = latest_end[need].min(ready);
         }
@@ -194,25 +192,18 @@ fn slack(timeline: &Timeline, end: Duration) -> Vec<Duration> {
         .iter()
         .zip(latest_end)
         .map(|(track, latest)| match track.started {
-            Some(_) => latest.saturating_sub(track.done),
-            None => Duration::ZERO,
+            Some(_) => latest.minus(track.done),
+            None => Micros::ZERO,
         })
         .collect()
 }
 
 /// One at a time, whatever runs holds up all that follows: all of it is critical, none of it has slack.
-fn serially(tracks: &[Track]) -> (Vec<usize>, Vec<Duration>) {
+fn serially(tracks: &[Track]) -> (Vec<usize>, Vec<Micros>) {
     let path = (0..tracks.len())
         .filter(|&at| tracks[at].started.is_some())
         .collect();
-    (path, vec![Duration::ZERO; tracks.len()])
-}
-
-fn quotient(part: Duration, whole: Duration) -> f64 {
-    if part.is_zero() || whole.is_zero() {
-        return 1.0;
-    }
-    part.as_secs_f64() / whole.as_secs_f64()
+    (path, vec![Micros::ZERO; tracks.len()])
 }
 
 #[cfg(test)]
@@ -230,9 +221,12 @@ mod tests {
             .map(|&at| &*timeline.lanes[at].name)
             .collect();
         assert_eq!(names.join(" "), path);
-        let have: Vec<u128> = analysis.slack.iter().map(Duration::as_millis).collect();
-        let want: Vec<u128> = slack.iter().map(|&slack| u128::from(slack)).collect();
-        assert_eq!(have, want, "slack");
+        let have: Vec<u64> = analysis
+            .slack
+            .iter()
+            .map(|slack| slack.get() / 1000)
+            .collect();
+        assert_eq!(have, slack, "slack");
         analysis
     }
 
@@ -344,7 +338,7 @@ mod tests {
         check(
             &timeline(Mode::Evented, tracks, 0),
             "self",
-            &[0, u64::MAX - 20],
+            &[0, u64::MAX / 1000 - 20],
         );
     }
 

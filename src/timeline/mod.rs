@@ -4,18 +4,19 @@
 //! in the reply, the terminal waterfall, the critical path and each lookup's slack.
 
 mod analysis;
+mod micros;
 mod report;
 mod waterfall;
 #[cfg(test)]
 pub(crate) mod sample;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use crate::context::Mode;
 use crate::error::Code;
 
 pub use analysis::Analysis;
+pub use micros::Micros;
 pub use waterfall::{Look, render, render_together};
 
 /// The one final outcome of a planned lookup.
@@ -149,16 +150,16 @@ pub struct Lane {
 }
 
 /// One lookup of one call.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Track {
     /// When its inputs were known.
-    pub planned: Duration,
+    pub planned: Micros,
     /// When it was sent on its way; `None` if it never was.
-    pub started: Option<Duration>,
+    pub started: Option<Micros>,
     /// When the first byte of its answer came.
-    pub first_answer: Option<Duration>,
+    pub first_answer: Option<Micros>,
     /// When its fate was known.
-    pub done: Duration,
+    pub done: Micros,
     /// What became of it.
     pub fate: Fate,
     /// The code, when it has one.
@@ -169,9 +170,9 @@ pub struct Track {
 
 impl Track {
     /// How long it was on its way; zero if it never was.
-    pub fn run_time(&self) -> Duration {
+    pub fn run_time(&self) -> Micros {
         self.started
-            .map_or(Duration::ZERO, |started| self.done.saturating_sub(started))
+            .map_or(Micros::ZERO, |started| self.done.minus(started))
     }
 }
 
@@ -185,5 +186,5 @@ pub struct Timeline {
     /// In plan order: a lookup stands after those it needs.
     pub tracks: Vec<Track>,
     /// When the reply was merged.
-    pub elapsed: Duration,
+    pub elapsed: Micros,
 }

@@ -5,9 +5,8 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
 
-use super::{Fate, Lane, Source, Timeline, Track};
+use super::{Fate, Lane, Micros, Source, Timeline, Track};
 use crate::context::Mode;
 use crate::error::Code;
 use crate::value::Value;
@@ -31,7 +30,7 @@ impl Timeline {
             mode: mode(report.get("mode")?)?,
             lanes: lanes.into(),
             tracks,
-            elapsed: duration(report.get("elapsed_us")?)?,
+            elapsed: micros(report.get("elapsed_us")?)?,
         })
     }
 }
@@ -56,7 +55,7 @@ fn lane(lookup: &Value, known: &HashMap<&str, usize>) -> Option<Lane> {
 /// What a `LookupReport` says happened.
 fn track(lookup: &Value) -> Option<Track> {
     let text = |field| lookup.get(field).and_then(Value::as_str);
-    let time = |field| lookup.get(field).and_then(duration);
+    let time = |field| lookup.get(field).and_then(micros);
     Some(Track {
         planned: time("planned_us").unwrap_or_default(),
         started: time("started_us"),
@@ -80,9 +79,9 @@ fn mode(value: &Value) -> Option<Mode> {
         })
 }
 
-fn duration(value: &Value) -> Option<Duration> {
+fn micros(value: &Value) -> Option<Micros> {
     match value {
-        Value::I64(number) => u64::try_from(*number).ok().map(Duration::from_micros),
+        Value::I64(number) => u64::try_from(*number).ok().map(Micros::new),
         _ => None,
     }
 }

@@ -1,14 +1,13 @@
 //! Timelines for tests, written as one reads them: `Sample::new("plane").after(&[0]).ran(281, 502)`.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use super::{Fate, Lane, Source, Timeline, Track};
+use super::{Fate, Lane, Micros, Source, Timeline, Track};
 use crate::context::Mode;
 use crate::error::Code;
 
-pub(crate) fn ms(milliseconds: u64) -> Duration {
-    Duration::from_millis(milliseconds)
+pub(crate) fn ms(milliseconds: u64) -> Micros {
+    Micros::new(milliseconds.saturating_mul(1000))
 }
 
 /// A track in the making.
@@ -18,10 +17,10 @@ impl Sample {
     /// A lookup that was never started.
     pub(crate) fn new(name: &str) -> Self {
         let track = Track {
-            planned: Duration::ZERO,
+            planned: Micros::ZERO,
             started: None,
             first_answer: None,
-            done: Duration::ZERO,
+            done: Micros::ZERO,
             fate: Fate::Skipped,
             code: None,
             source: Source::None,
@@ -116,7 +115,7 @@ pub(crate) fn serial() -> Timeline {
         .into_iter()
         .zip(&*evented.lanes)
         .map(|(mut track, lane)| {
-            let run: u64 = track.run_time().as_millis().try_into().unwrap();
+            let run: u64 = track.run_time().get() / 1000;
             track.planned = if lane.after.is_empty() { ms(0) } else { ms(at) };
             track.started = Some(ms(at));
             track.first_answer = None;

@@ -1,18 +1,18 @@
 //! What time it is in a call.
 
-use std::time::Duration;
-
 use tokio::time::Instant;
+
+use crate::timeline::Micros;
 
 /// The clock, as of this pass or of what last took time in it: it is not read for each step.
 pub(super) struct Clock {
     arrived: Instant,
     pub(super) now: Instant,
     /// How long after the call's arrival that is.
-    pub(super) since: Duration,
+    pub(super) since: Micros,
     /// The last instant that was asked for, and how long after the call's arrival it is: answers that travelled
     /// together came at one.
-    asked: (Instant, Duration),
+    asked: (Instant, Micros),
 }
 
 impl Clock {
@@ -21,8 +21,8 @@ impl Clock {
         let mut clock = Clock {
             arrived,
             now: arrived,
-            since: Duration::ZERO,
-            asked: (arrived, Duration::ZERO),
+            since: Micros::ZERO,
+            asked: (arrived, Micros::ZERO),
         };
         clock.read();
         clock
@@ -31,13 +31,14 @@ impl Clock {
     /// Reads it.
     pub(super) fn read(&mut self) {
         self.now = Instant::now();
-        self.since = self.now.saturating_duration_since(self.arrived);
+        self.since = self.now.saturating_duration_since(self.arrived).into();
     }
 
     /// How long after the call's arrival `at` is.
-    pub(super) fn since(&mut self, at: Instant) -> Duration {
+    pub(super) fn since(&mut self, at: Instant) -> Micros {
         if at != self.asked.0 {
-            self.asked = (at, at.saturating_duration_since(self.arrived));
+            let since = at.saturating_duration_since(self.arrived);
+            self.asked = (at, since.into());
         }
         self.asked.1
     }

@@ -13,6 +13,19 @@ use crate::value::{Record, Text, Value};
 /// JSON goes, and all of it together has to fit on the stack.
 const TEXTS_MAX: u8 = 2;
 
+/// Whether a value of a plain type fits as it is; [`Conform::value`] would give it back unchanged.
+#[inline]
+pub(super) fn is_of(value: &Value, ty: &Type) -> bool {
+    matches!(
+        (ty, value),
+        (Type::Binary, Value::Bytes(_))
+            | (Type::String, Value::Text(_))
+            | (Type::I64, Value::I64(_))
+            | (Type::Double, Value::Double(_))
+            | (Type::Bool, Value::Bool(_))
+    )
+}
+
 /// Fits values to types of one schema.
 #[derive(Clone, Copy, Debug)]
 pub struct Conform<'a> {

@@ -1,10 +1,9 @@
-//! Fates and values to one reply, in declared order. Pure: no await, no IO, no clock.
+//! Values to one reply, in declared order. Pure: no await, no IO, no clock.
 //!
-//! In: a plan and one outcome per step, whose values were fitted to their targets when they came. Out: the
+//! In: a plan and one value per step, fitted to its target when it came, null where there is none. Out: the
 //! reply's value, typed. The order of arrival can't matter: it is not known here.
 
 use super::conform::Conform;
-use super::outcome::Outcome;
 use super::plan::{Plan, ReplyShape, Target};
 use crate::idl::{Schema, StructId, Type};
 use crate::value::{Record, Value};
@@ -18,30 +17,33 @@ pub struct MergeError {
 }
 
 /// The reply; `Value::Null` for `void`.
-pub fn merge(plan: &Plan, schema: &Schema, outcomes: &mut [Outcome]) -> Result<Value, MergeError> {
+pub fn merge(plan: &Plan, schema: &Schema, mut values: Vec<Value>) -> Result<Value, MergeError> {
+    let mut take = |at: usize| std::mem::take(&mut values[at]);
     match &plan.reply {
         ReplyShape::Void => Ok(Value::Null),
         ReplyShape::Whole(_) => {
             let is_whole = |at: &usize| matches!(plan.steps[*at].target, Target::Whole(_));
             let whole = plan.declared.iter().copied().find(is_whole);
-            match whole {
-                Some(at) if outcomes[at].has_value() => Ok(outcomes[at].take_value()),
+            match whole.map(take) {
                 // It is required, so only its `when` can have left it out.
-                _ => Err(MergeError {
+                None | Some(Value::Null) => Err(MergeError {
                     detail: "the method returns one value, whose `when` did not hold".into(),
                 }),
+                Some(value) => Ok(value),
             }
         }
         ReplyShape::Struct(id) => {
             let mut reply = empty(schema, *id);
             for &at in &plan.declared {
-                if outcomes[at].has_value() {
-                    let value = outcomes[at].take_value();
+                let value = take(at);
+                if !value.is_null() {
                     place(schema, *id, &mut reply, &plan.steps[at].target, value);
                 }
             }
             for step in &plan.steps {
-                if let Target::Field { path, .. } = &step.target {
+                if let Target::Field { path, .. } = &step.target
+                    && path.len() > 1
+                {
                     complete_along(schema, *id, &mut reply, path)?;
                 }
             }
@@ -56,7 +58,8 @@ pub fn merge(plan: &Plan, schema: &Schema, outcomes: &mut [Outcome]) -> Result<V
 }
 
 fn empty(schema: &Schema, id: StructId) -> Vec<Value> {
-    vec![Value::Null; schema.get(id).fields.len()]
+    let count = schema.get(id).fields.len();
+    std::iter::repeat_with(Value::default).take(count).collect()
 }
 
 fn place(schema: &Schema, id: StructId, reply: &mut [Value], target: &Target, value: Value) {
@@ -78,7 +81,7 @@ fn place(schema: &Schema, id: StructId, reply: &mut [Value], target: &Target, va
 fn place_at(schema: &Schema, id: StructId, fields: &mut [Value], path: &[usize], value: Value) {
     let (&at, rest) = path.split_first().expect("a target's path is never empty");
     if rest.is_empty() {
-        fields[at] = value;
+        fields[at].fill(value);
         return;
     }
     let Type::Struct(inner) = schema.get(id).fields[at].ty else {

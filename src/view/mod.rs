@@ -28,7 +28,7 @@ pub use conform::Conform;
 pub use failure::Failure;
 pub use holds::{Fit, Fitting};
 pub use merge::{MergeError, merge};
-pub use outcome::{Outcome, Ran};
+pub use outcome::Ran;
 pub use plan::{Binding, Condition, Foreach, Plan, ReplyShape, Step, Target, Throw, ThrowOn};
 pub use reference::{ContextField, Reference, Root};
 pub use run::run;

@@ -1,6 +1,6 @@
 //! Runs the lookups of one call at the same time, under one deadline.
 //!
-//! In: a [`Plan`], the method's parameters and the call's context. Out: one outcome per step, in plan order,
+//! In: a [`Plan`], the method's parameters and the call's context. Out: one value per step, in plan order,
 //! and the timeline. All lookups live in the call's own task: nothing is spawned, so dropping the future
 //! cancels them. Each time the task wakes, one pass in plan order polls what is on its way and starts what has
 //! become ready; since a step stands after those it needs, a dependent starts in the very pass in which
@@ -10,14 +10,13 @@ use std::future::poll_fn;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
-use std::time::Duration;
 
 use tokio::time::Instant;
 use tracing::{Span, debug_span};
 
 use super::clock::Clock;
 use super::failure::Failure;
-use super::outcome::{Outcome, Ran};
+use super::outcome::Ran;
 use super::plan::Plan;
 use super::step::{Sight, Start};
 use crate::backend::{Answer, LookupError};
@@ -26,7 +25,7 @@ use crate::error::Code;
 use crate::guard::{Alarm, Asking, Guards, Seats, no_turn};
 use crate::idl::Schema;
 use crate::metrics::ViewMetrics;
-use crate::timeline::{Fate, Source, Timeline, Track};
+use crate::timeline::{Fate, Micros, Source, Timeline, Track};
 use crate::value::Value;
 
 /// Runs every step of `plan` to its fate.
@@ -55,7 +54,8 @@ enum State<'a> {
     Asking {
         asking: Asking<'a>,
         deadline: Instant,
-        span: Span,
+        /// If anybody looks at it.
+        span: Option<Box<Span>>,
     },
     /// Has its fate.
     Settled,
@@ -69,11 +69,12 @@ struct Running<'a> {
     span: Span,
     states: Vec<State<'a>>,
     /// Where lookups wait that travel with those of other calls.
-    seats: Rc<Seats>,
-    outcomes: Vec<Outcome>,
+    seats: Seats,
+    /// What the merge gets: fitted, null where there is none.
+    values: Vec<Value>,
     tracks: Vec<Track>,
-    /// What later steps refer to.
-    values: Vec<Option<Value>>,
+    /// As they came, for the steps that refer to them.
+    kept: Vec<Option<Value>>,
     open: usize,
     failure: Option<Failure>,
     alarm: Option<Alarm>,
@@ -90,7 +91,7 @@ impl<'a> Running<'a> {
             planned: clock.since,
             started: None,
             first_answer: None,
-            done: Duration::ZERO,
+            done: Micros::ZERO,
             fate: Fate::Cancelled,
             code: None,
             source: Source::None,
@@ -102,9 +103,9 @@ impl<'a> Running<'a> {
             span: Span::current(),
             states: (0..steps).map(|_| State::Waiting).collect(),
             seats: Seats::with_room(steps),
-            outcomes: (0..steps).map(|_| Outcome::open()).collect(),
-            tracks: vec![track; steps],
-            values: vec![None; if plan.referred { steps } else { 0 }],
+            values: (0..steps).map(|_| Value::Null).collect(),
+            tracks: (0..steps).map(|_| track).collect(),
+            kept: vec![None; if plan.referred { steps } else { 0 }],
             open: steps,
             failure: None,
             alarm: None,
@@ -146,16 +147,25 @@ impl<'a> Running<'a> {
                 return;
             }
         }
-        if let State::Asking { asking, span, .. } = &mut self.states[at] {
-            let alone = matches!(asking, Asking::Alone(_));
-            let polled = span.in_scope(|| asking.poll_answer(cx));
-            if alone {
+        let State::Asking { asking, span, .. } = &mut self.states[at] else {
+            return;
+        };
+        let answer = match asking {
+            Asking::Batched(seat) => self.seats.take_answer(*seat),
+            Asking::Alone(asking) => {
+                let entered = span.as_ref().map(|span| span.enter());
+                let polled = asking.as_mut().poll(cx);
+                drop(entered);
                 // It may have computed its answer just now.
                 self.clock.read();
+                match polled {
+                    Poll::Ready(answer) => Some(answer),
+                    Poll::Pending => None,
+                }
             }
-            if let Poll::Ready(answer) = polled {
-                self.answered(at, answer);
-            }
+        };
+        if let Some(answer) = answer {
+            self.answered(at, answer);
         }
     }
 
@@ -180,7 +190,7 @@ impl<'a> Running<'a> {
         let call_deadline = self.sight.context.deadline;
         let own = step.timeout.and_then(|timeout| now.checked_add(timeout));
         let deadline = own.map_or(call_deadline, |own| own.min(call_deadline));
-        match step.start(self.sight, &self.values, deadline, &self.seats) {
+        match step.start(self.sight, &self.kept, deadline, &self.seats) {
             Start::Settled(fate) => self.no_value(at, fate, None),
             Start::Failed(err) => self.failed(at, &err),
             Start::Ask(asking) => {
@@ -192,7 +202,7 @@ impl<'a> Running<'a> {
                 self.states[at] = State::Asking {
                     asking,
                     deadline,
-                    span,
+                    span: (!span.is_disabled()).then(|| Box::new(span)),
                 };
             }
         }
@@ -204,20 +214,30 @@ impl<'a> Running<'a> {
             Ok(answer) => answer,
             Err(err) => return self.failed(at, &err),
         };
-        self.sight.guards.saw(step.lookup, Ok(()));
+        self.sight.guards.answered(step.lookup);
         let first = answer.first_answer.map(|first| self.clock.since(first));
         self.tracks[at].first_answer = first;
         self.tracks[at].source = answer.source;
         if answer.value.is_null() {
             return self.no_value(at, Fate::Empty, None);
         }
-        let kept = step.referred.then(|| answer.value.clone());
-        match step.fit(self.sight.schema, answer.value) {
+        let value = answer.value;
+        if step.referred {
+            self.kept[at] = Some(value.clone());
+        }
+        if step.takes(&value) {
+            self.values[at].fill(value);
+            return self.settle(at, Fate::Ok, None);
+        }
+        match step.fit(self.sight.schema, value) {
             Ok(value) => {
-                self.keep(at, value, kept);
+                self.values[at] = value;
                 self.settle(at, Fate::Ok, None);
             }
-            Err(why) => self.failed(at, &LookupError::new(Code::MergeType, why)),
+            Err(why) => {
+                self.forget(at);
+                self.failed(at, &LookupError::new(Code::MergeType, why));
+            }
         }
     }
 
@@ -230,7 +250,7 @@ impl<'a> Running<'a> {
             Code::LookupShed => Fate::Shed,
             _ => Fate::Error,
         };
-        self.sight.guards.saw(step.lookup, Err(err));
+        self.sight.guards.failed(step.lookup, err);
         self.no_value(at, fate, Some(err.code));
         if let Some(failure) = &mut self.failure {
             failure.hear(at, err);
@@ -253,21 +273,25 @@ impl<'a> Running<'a> {
         let Some(default) = default else {
             return self.settle(at, fate, code);
         };
-        let kept = step.referred.then(|| default.clone());
+        if step.referred {
+            self.kept[at] = Some(default.clone());
+        }
         match step.fit(self.sight.schema, default) {
             Ok(value) => {
-                self.keep(at, value, kept);
+                self.values[at] = value;
                 self.settle(at, Fate::Default, code);
             }
-            Err(_) => self.settle(at, Fate::Error, Some(Code::MergeType)),
+            Err(_) => {
+                self.forget(at);
+                self.settle(at, Fate::Error, Some(Code::MergeType));
+            }
         }
     }
 
-    /// Keeps a step's value for the merge, and as it came for the steps that refer to it.
-    fn keep(&mut self, at: usize, value: Value, as_it_came: Option<Value>) {
-        self.outcomes[at].value = value;
-        if as_it_came.is_some() {
-            self.values[at] = as_it_came;
+    /// A value that does not fit is none, for other steps too.
+    fn forget(&mut self, at: usize) {
+        if let Some(kept) = self.kept.get_mut(at) {
+            *kept = None;
         }
     }
 
@@ -278,16 +302,23 @@ impl<'a> Running<'a> {
             "a step has one fate"
         );
         let done = self.clock.since;
-        self.states[at] = State::Settled;
+        let before = std::mem::replace(&mut self.states[at], State::Settled);
+        if let State::Asking {
+            asking: Asking::Batched(_),
+            span: None,
+            ..
+        } = before
+        {
+            // There is nothing in it to drop, and this is what most are.
+            std::mem::forget(before);
+        }
         self.open -= 1;
-        self.outcomes[at].fate = fate;
-        self.outcomes[at].code = code;
         let track = &mut self.tracks[at];
         (track.done, track.fate, track.code) = (done, fate, code);
         if track.started.is_none() {
             track.planned = track.planned.min(done);
         }
-        let ran = track.started.map(|started| done.saturating_sub(started));
+        let ran = track.started.map(|started| done.minus(started));
         self.metrics.settled(at, fate, track.source, ran);
         // A required lookup that `when` leaves out is not missed.
         let missed = !matches!(
@@ -303,6 +334,7 @@ impl<'a> Running<'a> {
     fn cancel_rest(&mut self) {
         for at in 0..self.states.len() {
             if !matches!(self.states[at], State::Settled) {
+                self.leave(at);
                 self.settle(at, Fate::Cancelled, Some(Code::LookupCancelled));
             }
         }
@@ -340,17 +372,33 @@ impl<'a> Running<'a> {
                 continue;
             }
             let late = |code| LookupError::new(code, "no answer in time");
-            let late = if asking.is_waiting() {
+            let waiting = match asking {
+                Asking::Batched(seat) => self.seats.is_waiting(*seat),
+                Asking::Alone(_) => false,
+            };
+            let late = if waiting {
                 no_turn()
             } else if *deadline >= self.sight.context.deadline {
                 late(Code::CallDeadline)
             } else {
                 late(Code::LookupTimeout)
             };
+            self.leave(at);
             self.failed(at, &late);
         }
         if self.failure.is_some() {
             self.cancel_rest();
+        }
+    }
+
+    /// Waits no longer for a lookup that may be queued with others.
+    fn leave(&mut self, at: usize) {
+        if let State::Asking {
+            asking: Asking::Batched(seat),
+            ..
+        } = &self.states[at]
+        {
+            self.seats.leave(*seat);
         }
     }
 
@@ -362,7 +410,7 @@ impl<'a> Running<'a> {
             elapsed: self.clock.since,
         };
         Ran {
-            outcomes: std::mem::take(&mut self.outcomes),
+            values: std::mem::take(&mut self.values),
             timeline,
             failure: self.failure.take(),
         }

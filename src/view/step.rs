@@ -4,14 +4,13 @@
 
 use std::collections::HashSet;
 use std::future::poll_fn;
-use std::pin::Pin;
 use std::rc::Rc;
 use std::task::Poll;
 
-use futures_util::future::{MaybeDone, join_all};
+use futures_util::future::join_all;
 use tokio::time::Instant;
 
-use super::conform::Conform;
+use super::conform::{Conform, is_of};
 use super::plan::{Binding, Foreach, Step, Target};
 use super::reference::{Reference, Root};
 use crate::backend::{Answer, LookupError};
@@ -53,7 +52,7 @@ impl Step {
         sight: Sight<'a>,
         values: &Values,
         deadline: Instant,
-        seats: &Rc<Seats>,
+        seats: &Seats,
     ) -> Start<'a> {
         let needs_missing = self.bindings.iter().any(|binding| match binding {
             Binding::To(reference) => {
@@ -124,7 +123,7 @@ impl Step {
         let asks: Vec<_> = items.iter().map(ask).collect();
         let keys = is_map.then(|| items.into_iter().cloned().collect());
         Start::Ask(Asking::Alone(Box::pin(async move {
-            let answers = all(asks).await;
+            let answers = all(asks, &seats, deadline).await;
             self.gather(sight, answers, keys)
         })))
     }
@@ -176,7 +175,7 @@ impl Step {
                     }
                 }
                 (Err(err), Some(default)) if !self.default_on_empty => {
-                    sight.guards.saw(self.lookup, Err(&err));
+                    sight.guards.failed(self.lookup, &err);
                     default.clone()
                 }
                 (Err(err), _) => return Err(err),
@@ -197,6 +196,11 @@ impl Step {
             first_answer,
             source,
         })
+    }
+
+    /// Whether a value can go to its target as it is, as most answers can.
+    pub(super) fn takes(&self, value: &Value) -> bool {
+        self.target.ty().is_some_and(|ty| is_of(value, ty))
     }
 
     /// The answer as its target has it; nothing for a step that is not emitted. `Err` says what does not fit.
@@ -249,38 +253,43 @@ impl<'a> Sight<'a> {
     }
 }
 
-/// Every answer, in the order of what was asked. Those that share seats share a waker too, so they are looked at
+/// Every answer, in the order of what was asked. Those that wait in `seats` share a waker, so they are looked at
 /// together; others are only looked at when they are woken.
-async fn all(asked: Vec<Result<Asking<'_>, LookupError>>) -> Vec<Result<Answer, LookupError>> {
-    if asked
-        .iter()
-        .any(|asked| matches!(asked, Ok(Asking::Alone(_))))
-    {
-        let answers = asked.into_iter().map(|asked| async { asked?.await });
-        return join_all(answers).await;
+async fn all(
+    asked: Vec<Result<Asking<'_>, LookupError>>,
+    seats: &Seats,
+    deadline: Instant,
+) -> Vec<Result<Answer, LookupError>> {
+    let mut waiting = Vec::new();
+    let mut alone = Vec::new();
+    let mut answers: Vec<Option<Result<Answer, LookupError>>> = Vec::new();
+    for (at, asked) in asked.into_iter().enumerate() {
+        answers.push(None);
+        match asked {
+            Ok(Asking::Batched(seat)) => waiting.push((at, seat)),
+            Ok(Asking::Alone(asking)) => alone.push(async move { (at, asking.await) }),
+            Err(err) => answers[at] = Some(Err(err)),
+        }
     }
-    let mut lookups: Vec<_> = asked
-        .into_iter()
-        .map(|asked| match asked {
-            Ok(asking) => MaybeDone::Future(asking),
-            Err(err) => MaybeDone::Done(Err(err)),
-        })
-        .collect();
-    poll_fn(|cx| {
-        let mut pending = false;
-        for lookup in &mut lookups {
-            pending |= Pin::new(lookup).poll(cx).is_pending();
+    let batched = poll_fn(|cx| {
+        waiting.retain(|&(at, seat)| match seats.poll(seat, deadline, cx) {
+            Poll::Ready(answer) => {
+                answers[at] = Some(answer);
+                false
+            }
+            Poll::Pending => true,
+        });
+        if waiting.is_empty() {
+            Poll::Ready(())
+        } else {
+            Poll::Pending
         }
-        if pending {
-            return Poll::Pending;
-        }
-        Poll::Ready(())
-    })
-    .await;
-    let answers = lookups.iter_mut();
-    answers
-        .filter_map(|lookup| Pin::new(lookup).take_output())
-        .collect()
+    });
+    let ((), alone) = tokio::join!(batched, join_all(alone));
+    for (at, answer) in alone {
+        answers[at] = Some(answer);
+    }
+    answers.into_iter().flatten().collect()
 }
 
 /// Whether `value` is what `when` asks for: text and bytes, and numbers of both kinds, are compared by content.

@@ -6,10 +6,10 @@ use serde_json::json;
 
 use super::*;
 use crate::cli::output::testing::captured;
-use crate::timeline::{Fate, Lane, Source, Track};
+use crate::timeline::{Fate, Lane, Micros, Source, Track};
 
 fn run(mode: Mode, wall: u64) -> (Duration, Timeline) {
-    let ms = Duration::from_millis;
+    let ms = |milliseconds: u64| Micros::new(1000 * milliseconds);
     let serial = mode == Mode::Serial;
     let lane = |name: &str| Lane {
         name: Arc::from(name),
@@ -17,7 +17,7 @@ fn run(mode: Mode, wall: u64) -> (Duration, Timeline) {
         after: Vec::new(),
     };
     let track = |start, end| Track {
-        planned: Duration::ZERO,
+        planned: Micros::ZERO,
         started: Some(ms(start)),
         first_answer: None,
         done: ms(end),
@@ -32,7 +32,7 @@ fn run(mode: Mode, wall: u64) -> (Duration, Timeline) {
         tracks: vec![track(0, 20), track(second.0, second.1)],
         elapsed: ms(second.1),
     };
-    (ms(wall), timeline)
+    (Duration::from_millis(wall), timeline)
 }
 
 fn comparison(differing: Vec<String>) -> Comparison {

@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use super::calls::Calls;
 use super::clock::{Clock, Doing};
 use super::pace::Pace;
+use super::woken::WhenWoken;
 use super::{End, OfLoop, Terms};
 use crate::error::Code;
 use crate::metrics::{Closed, LoopMetrics};
@@ -101,9 +102,10 @@ impl Exchange {
         R: AsyncRead + Unpin,
         W: AsyncWrite + Unpin,
     {
-        let mut timer = Box::pin(sleep_until(self.clock.looks_again()));
+        let mut timer = WhenWoken::new(Box::pin(sleep_until(self.clock.looks_again())));
         let mut draining = shutdown.is_cancelled();
-        let mut drains = pin!(shutdown.cancelled());
+        let cancelled = pin!(shutdown.cancelled());
+        let mut drains = WhenWoken::new(cancelled);
         loop {
             // Answers make room for further calls, some of which have their answer at once.
             self.admit()?;
@@ -141,9 +143,9 @@ impl Exchange {
                 }
                 () = self.calls.progress(answerable), if !self.calls.is_empty() => {}
                 read = read(&mut reader, &mut self.input, &self.pace), if reads => self.heard(read?),
-                () = drains.as_mut(), if !draining => draining = true,
+                () = &mut drains, if !draining => draining = true,
                 () = self.account.room().eased(), if self.held => {}
-                () = timer.as_mut() => match self.clock.check(timer.as_mut(), self.doing()) {
+                () = &mut timer => match self.clock.check(timer.change().as_mut(), self.doing()) {
                     // It was not for its client to send the rest.
                     Err(End::Slow(_)) if self.held => self.refuse_rest()?,
                     checked => checked?,
@@ -202,7 +204,7 @@ impl Exchange {
         self.clock.took();
         if self.output.is_empty() {
             // What is idle keeps no buffer.
-            self.output = BytesMut::new();
+            self.current.take_back(std::mem::take(&mut self.output));
             self.output_bytes = 0;
         }
         Ok(())

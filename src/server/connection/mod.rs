@@ -8,6 +8,7 @@ mod clock;
 mod exchange;
 mod last;
 mod pace;
+mod woken;
 
 use std::io;
 use std::rc::Rc;

@@ -11,13 +11,12 @@ mod writing;
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::BytesMut;
 
 use crate::idl::{Field, Schema, StructId, Type};
 use crate::thrift::{Appendix, BinaryOutput, CompactOutput, Protocol};
-use crate::timeline::{Analysis, Timeline, Track};
+use crate::timeline::{Analysis, Micros, Timeline, Track};
 use crate::view::Plan;
 pub(super) use stencil::Stencil;
 use writing::Writing;
@@ -159,7 +158,7 @@ fn fields(
 
 impl Part {
     /// What it tells of a lookup, if that is a time and there is one.
-    fn time(self, track: &Track, slack: Duration) -> Option<Duration> {
+    fn time(self, track: &Track, slack: Micros) -> Option<Micros> {
         match self {
             Part::Planned => Some(track.planned),
             Part::Started => track.started,

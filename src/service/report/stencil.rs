@@ -1,20 +1,28 @@
 //! The binary bytes of a lookup that went well, with holes where its times go.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::BytesMut;
 
-use super::writing::{Writing, micros};
+use super::writing::Writing;
 use super::{Part, ReportLayout};
 use crate::context::Mode;
 use crate::thrift::BinaryOutput;
-use crate::timeline::{Analysis, Fate, Lane, Source, Timeline, Track};
+use crate::timeline::{Analysis, Fate, Lane, Micros, Source, Timeline, Track};
 
 /// How many bytes an `i64` takes in binary.
 const I64_BYTES: usize = 8;
 /// Where the answers of such lookups come from, nearly always.
 const SOURCES: [Source; 2] = [Source::Backend, Source::Batched];
+
+/// The times of a lookup.
+const TIMES: [Part; 5] = [
+    Part::Planned,
+    Part::Started,
+    Part::FirstAnswer,
+    Part::Done,
+    Part::Slack,
+];
 
 /// One lookup's, for each of [`SOURCES`].
 #[derive(Debug)]
@@ -23,8 +31,8 @@ pub(in crate::service) struct Stencil([Filled; SOURCES.len()]);
 #[derive(Debug)]
 struct Filled {
     bytes: Box<[u8]>,
-    /// Where each time goes.
-    holes: Vec<(usize, Part)>,
+    /// Where each time goes, and which of [`TIMES`] it is.
+    holes: Vec<(usize, usize)>,
 }
 
 impl Stencil {
@@ -35,9 +43,9 @@ impl Stencil {
 
     /// Appends the lookup's struct; false if it did not go as the stencil has it, and nothing was written.
     #[inline]
-    pub(super) fn fill(&self, out: &mut BytesMut, track: &Track, slack: Duration) -> bool {
+    pub(super) fn fill(&self, out: &mut BytesMut, track: &Track, slack: Micros) -> bool {
         let source = SOURCES.iter().position(|source| *source == track.source);
-        let (Fate::Ok, None, Some(_), Some(_), Some(source)) = (
+        let (Fate::Ok, None, Some(started), Some(first_answer), Some(source)) = (
             track.fate,
             track.code,
             track.started,
@@ -46,13 +54,15 @@ impl Stencil {
         ) else {
             return false;
         };
+        // In the order of `TIMES`.
+        let times = [track.planned, started, first_answer, track.done, slack];
         let filled = &self.0[source];
         let start = out.len();
         out.extend_from_slice(&filled.bytes);
         let written = &mut out[start..];
-        for &(hole, part) in &filled.holes {
-            let time = micros(part.time(track, slack).unwrap_or_default());
-            written[hole..hole + I64_BYTES].copy_from_slice(&time.to_be_bytes());
+        for &(hole, which) in &filled.holes {
+            let time = times[which].to_i64().to_be_bytes();
+            written[hole..hole + I64_BYTES].copy_from_slice(&time);
         }
         true
     }
@@ -62,10 +72,10 @@ impl Filled {
     /// Writes the lookup with one field more each time: where that ends in a time is a hole.
     fn new(layout: &ReportLayout, lanes: &Arc<[Lane]>, at: usize, source: Source) -> Self {
         let track = Track {
-            planned: Duration::ZERO,
-            started: Some(Duration::ZERO),
-            first_answer: Some(Duration::ZERO),
-            done: Duration::ZERO,
+            planned: Micros::ZERO,
+            started: Some(Micros::ZERO),
+            first_answer: Some(Micros::ZERO),
+            done: Micros::ZERO,
             fate: Fate::Ok,
             code: None,
             source,
@@ -74,7 +84,7 @@ impl Filled {
             mode: Mode::Evented,
             lanes: Arc::clone(lanes),
             tracks: vec![track; lanes.len()],
-            elapsed: Duration::ZERO,
+            elapsed: Micros::ZERO,
         };
         let analysis = Analysis::of(&timeline);
         let mut bytes = BytesMut::new();
@@ -92,11 +102,10 @@ impl Filled {
             };
             bytes.clear();
             writing.lookup(&mut BinaryOutput::new(&mut bytes, true), at);
-            if let Some(&(part, _)) = fields.last()
-                && part.time(&timeline.tracks[at], Duration::ZERO).is_some()
-            {
+            let last = fields.last().map(|(part, _)| part);
+            if let Some(which) = TIMES.iter().position(|time| Some(time) == last) {
                 // The number stands last, before the byte that ends the struct.
-                holes.push((bytes.len() - 1 - I64_BYTES, part));
+                holes.push((bytes.len() - 1 - I64_BYTES, which));
             }
         }
         Filled {

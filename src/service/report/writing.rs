@@ -1,7 +1,5 @@
 //! Field after field of a report, in any protocol.
 
-use std::time::Duration;
-
 use thrift::protocol::TType;
 
 use super::{Part, ReportLayout};
@@ -37,8 +35,8 @@ impl Writing<'_> {
                     out.field(TType::List, last, id);
                     self.names(out, &self.analysis.critical_path);
                 }
-                Part::Elapsed => out.i64_field(last, id, micros(self.timeline.elapsed)),
-                Part::Serial => out.i64_field(last, id, micros(self.analysis.serial)),
+                Part::Elapsed => out.i64_field(last, id, self.timeline.elapsed.to_i64()),
+                Part::Serial => out.i64_field(last, id, self.analysis.serial.to_i64()),
                 Part::Bound => {
                     out.field(TType::Double, last, id);
                     out.double(self.analysis.bound);
@@ -69,7 +67,7 @@ impl Writing<'_> {
                     self.names(out, &lane.after);
                 }
                 part => match part.time(track, self.analysis.slack[at]) {
-                    Some(time) => out.i64_field(last, id, micros(time)),
+                    Some(time) => out.i64_field(last, id, time.to_i64()),
                     None => continue,
                 },
             }
@@ -89,14 +87,6 @@ impl Writing<'_> {
 
 fn text<O: Output>(out: &mut O, last: i16, id: i16, text: &str) {
     out.bytes_field(last, id, text.as_bytes(), count(text.len()));
-}
-
-/// A time as the report has it.
-#[inline]
-pub(super) fn micros(time: Duration) -> i64 {
-    let micros = time.as_secs().saturating_mul(1_000_000);
-    let micros = micros.saturating_add(u64::from(time.subsec_micros()));
-    i64::try_from(micros).unwrap_or(i64::MAX)
 }
 
 /// Names come from a configuration and lookups from a plan: neither is anywhere near the limit.

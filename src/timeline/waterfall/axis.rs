@@ -4,7 +4,8 @@
 //! column where that one stopped.
 
 use std::ops::Range;
-use std::time::Duration;
+
+use crate::timeline::Micros;
 
 /// A time axis `columns` wide, from zero to `end`.
 pub(super) struct Axis {
@@ -20,10 +21,10 @@ pub(super) struct Tick {
 }
 
 impl Axis {
-    pub(super) fn new(end: Duration, columns: usize) -> Self {
+    pub(super) fn new(end: Micros, columns: usize) -> Self {
         Axis {
             // An empty axis would divide by zero; a microsecond is as good as any.
-            end: millis(end.max(Duration::from_micros(1))),
+            end: millis(end.max(Micros::new(1))),
             columns: columns.max(1),
         }
     }
@@ -33,13 +34,17 @@ impl Axis {
     }
 
     /// The columns from one time to another, cut at the axis's end. Empty if they round to nothing.
-    pub(super) fn span(&self, from: Duration, to: Duration) -> Range<usize> {
-        let start = self.column(from);
-        start..self.column(to).max(start)
+    pub(super) fn span(&self, from: Micros, to: Micros) -> Range<usize> {
+        let start = self.column(millis(from));
+        start..self.column(millis(to)).max(start)
     }
 
     /// The column that `at` falls in, the last one for all that is later.
-    pub(super) fn point(&self, at: Duration) -> usize {
+    pub(super) fn point(&self, at: Micros) -> usize {
+        self.within(millis(at))
+    }
+
+    fn within(&self, at: f64) -> usize {
         self.column(at).min(self.columns - 1)
     }
 
@@ -49,8 +54,9 @@ impl Axis {
         clippy::cast_precision_loss,
         reason = "a column between zero and a terminal's width, after clamping"
     )]
-    fn column(&self, at: Duration) -> usize {
-        let column = millis(at) / self.end * self.columns as f64;
+    /// Of a time in milliseconds.
+    fn column(&self, at: f64) -> usize {
+        let column = at / self.end * self.columns as f64;
         column.round().clamp(0.0, self.columns as f64) as usize
     }
 
@@ -64,11 +70,8 @@ impl Axis {
             if at > self.end * (1.0 + 1e-9) {
                 break;
             }
-            let Ok(time) = Duration::try_from_secs_f64(at / 1e3) else {
-                break;
-            };
             ticks.push(Tick {
-                column: self.point(time),
+                column: self.within(at),
                 label: tick_label(at, step),
             });
         }
@@ -95,7 +98,7 @@ impl Axis {
     }
 
     /// A length of time in the precision of this axis.
-    pub(super) fn time(&self, time: Duration) -> String {
+    pub(super) fn time(&self, time: Micros) -> String {
         let decimals = match self.end {
             end if end < 10.0 => 3,
             end if end < 10_000.0 => 1,
@@ -121,17 +124,15 @@ fn tick_label(at: f64, step: f64) -> String {
     format!("{at:.decimals$} ms")
 }
 
-fn millis(time: Duration) -> f64 {
-    time.as_secs_f64() * 1e3
+#[expect(clippy::cast_precision_loss, reason = "a column, or a few digits")]
+fn millis(time: Micros) -> f64 {
+    time.get() as f64 / 1e3
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn ms(milliseconds: u64) -> Duration {
-        Duration::from_millis(milliseconds)
-    }
+    use crate::timeline::sample::ms;
 
     #[test]
     fn neighbours_meet() {
@@ -142,12 +143,12 @@ mod tests {
             assert_eq!(before.end, behind.start, "at {at} ms");
         }
         assert_eq!(axis.span(ms(900), ms(5000)), 55..61);
-        assert_eq!(axis.point(Duration::MAX), 60);
+        assert_eq!(axis.point(Micros::MAX), 60);
     }
 
     #[test]
     fn ticks_are_round_and_apart() {
-        for end in [1, 7, 50, 99, 100, 503, 1000, 86_400_000, u64::MAX] {
+        for end in [1, 7, 50, 99, 100, 503, 1000, 86_400_000, u64::MAX / 1000] {
             for columns in [1, 10, 40, 61, 200] {
                 let ticks = Axis::new(ms(end), columns).ticks();
                 assert!(!ticks.is_empty() && ticks[0].column == 0);
@@ -162,9 +163,8 @@ mod tests {
     #[test]
     fn times_are_written_in_the_axis_precision() {
         assert_eq!(Axis::new(ms(500), 60).time(ms(41)), "41.0 ms");
-        let micros = Duration::from_micros;
-        assert_eq!(Axis::new(ms(5), 60).time(micros(41)), "0.041 ms");
+        assert_eq!(Axis::new(ms(5), 60).time(Micros::new(41)), "0.041 ms");
         assert_eq!(Axis::new(ms(50_000), 60).time(ms(41)), "41 ms");
-        assert_eq!(Axis::new(ms(0), 60).time(Duration::MAX), "1.84e22 ms");
+        assert_eq!(Axis::new(ms(0), 60).time(Micros::MAX), "1.84e16 ms");
     }
 }

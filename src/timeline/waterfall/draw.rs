@@ -3,12 +3,10 @@
 //! Keeps to [`Look::width`] by cutting names and notes; draws any timeline, also
 //! one of another program's making, without panicking. Control characters never reach the terminal.
 
-use std::time::Duration;
-
 use super::ink::{Alphabet, Ink, Tint};
 use super::layout::{Layout, Words, count, words};
 use crate::context::Mode;
-use crate::timeline::{Analysis, Fate, Source, Timeline, Track};
+use crate::timeline::{Analysis, Fate, Micros, Source, Timeline, Track};
 
 /// How a waterfall is drawn.
 #[derive(Clone, Debug)]
@@ -22,7 +20,7 @@ pub struct Look {
     /// Whether to keep to ASCII.
     pub ascii: bool,
     /// The time at the right end, so that two pictures can be compared; the call's own length if `None`.
-    pub axis: Option<Duration>,
+    pub axis: Option<Micros>,
 }
 
 impl Default for Look {
@@ -184,7 +182,7 @@ impl Picture<'_> {
         let mut inks = vec![Ink::Blank; axis.columns()];
         // An answer counts as having begun once its beginning shows: two columns before the end.
         let mut fill = |from, to, ink| inks[axis.span(from, to)].fill(ink);
-        fill(Duration::ZERO, track.planned, Ink::Waiting);
+        fill(Micros::ZERO, track.planned, Ink::Waiting);
         let Some(started) = track.started else {
             inks[axis.point(track.done)] = Ink::Never;
             return inks;

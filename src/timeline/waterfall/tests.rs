@@ -1,9 +1,7 @@
 //! Pictures as a person reads them.
 
-use std::time::Duration;
-
 use super::super::sample::{Sample, evented, ms, serial, timeline};
-use super::super::{Fate, Timeline};
+use super::super::{Fate, Micros, Timeline};
 use super::{Look, render, render_together};
 use crate::context::Mode;
 use crate::error::Code;
@@ -166,12 +164,12 @@ fn extreme_times_can_be_drawn() {
         timeline(Mode::Serial, vec![Sample::new("a").ran(0, 0)], 0),
         timeline(Mode::Evented, nonsense, u64::MAX),
         Timeline {
-            elapsed: Duration::MAX,
+            elapsed: Micros::MAX,
             ..troubled()
         },
     ];
     for timeline in timelines {
-        for axis in [None, Some(Duration::ZERO), Some(ms(1)), Some(Duration::MAX)] {
+        for axis in [None, Some(Micros::ZERO), Some(ms(1)), Some(Micros::MAX)] {
             for width in [0, 1, 56, 100, 1000] {
                 let look = Look {
                     axis,

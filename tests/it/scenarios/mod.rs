@@ -8,6 +8,7 @@ mod page;
 mod script;
 mod story;
 
+use std::mem::take;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -106,10 +107,9 @@ async fn play(page: &Page, program: &Arc<Program>, mode: Mode) -> Story {
         page.name
     );
     let tracks = ran.timeline.tracks.iter().zip(&*ran.timeline.lanes);
-    for ((track, lane), outcome) in tracks.zip(&ran.outcomes) {
-        assert_eq!(
-            (track.fate, track.code),
-            (outcome.fate, outcome.code),
+    for ((track, lane), value) in tracks.zip(&ran.values) {
+        assert!(
+            track.fate.has_value() || value.is_null(),
             "{}: {}",
             page.name,
             lane.name
@@ -117,7 +117,7 @@ async fn play(page: &Page, program: &Arc<Program>, mode: Mode) -> Story {
     }
     let merged = match &ran.failure {
         Some(_) => None,
-        None => Some(merge(plan, schema, &mut ran.outcomes)),
+        None => Some(merge(plan, schema, take(&mut ran.values))),
     };
     Story::of(program, plan, &ran, merged)
 }

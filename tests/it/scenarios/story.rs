@@ -11,11 +11,10 @@
 //! ```
 
 use std::fmt::Write as _;
-use std::time::Duration;
 
 use tributary::config::{Problem, Program};
 use tributary::idl::Type;
-use tributary::timeline::{Lane, Track};
+use tributary::timeline::{Lane, Micros, Track};
 use tributary::value::{Value, to_json};
 use tributary::view::{MergeError, Plan, Ran, ReplyShape};
 
@@ -168,10 +167,10 @@ fn fate((track, lane): (&Track, &Lane)) -> String {
 }
 
 /// Whole milliseconds as such, so that a stray microsecond shows.
-fn millis(time: Duration) -> String {
-    if time.subsec_micros().is_multiple_of(1000) {
-        time.as_millis().to_string()
+fn millis(time: Micros) -> String {
+    if time.get().is_multiple_of(1000) {
+        (time.get() / 1000).to_string()
     } else {
-        format!("{time:?}")
+        format!("{} us", time.get())
     }
 }

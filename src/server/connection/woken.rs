@@ -1,0 +1,115 @@
+//! A future among others of one task that is polled when it was woken itself, and not whenever the task is.
+//!
+//! A connection's task is woken a few times per call; its timer and the drain of its server have nothing to say
+//! then, nearly always, and asking them costs as much as reading a short message.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
+
+/// `F`, polled when it was woken.
+pub(super) struct WhenWoken<F> {
+    future: F,
+    /// `None` until it is polled for the first time since it was changed.
+    woken: Option<(Arc<Woken>, Waker)>,
+}
+
+struct Woken {
+    it_was: AtomicBool,
+    task: Waker,
+}
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.it_was.store(true, Ordering::Release);
+        self.task.wake_by_ref();
+    }
+}
+
+impl<F> WhenWoken<F> {
+    pub(super) fn new(future: F) -> Self {
+        WhenWoken {
+            future,
+            woken: None,
+        }
+    }
+
+    /// To be changed: it is polled next time.
+    pub(super) fn change(&mut self) -> &mut F {
+        self.woken = None;
+        &mut self.future
+    }
+}
+
+impl<F: Future + Unpin> Future for WhenWoken<F> {
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        let this = self.get_mut();
+        match &this.woken {
+            Some((woken, _)) if woken.task.will_wake(cx.waker()) => {
+                // A look first: exchanging is dear, and nearly always for nothing.
+                let it_was = &woken.it_was;
+                if !(it_was.load(Ordering::Relaxed) && it_was.swap(false, Ordering::AcqRel)) {
+                    return Poll::Pending;
+                }
+            }
+            _ => {
+                let woken = Arc::new(Woken {
+                    it_was: AtomicBool::new(false),
+                    task: cx.waker().clone(),
+                });
+                this.woken = Some((Arc::clone(&woken), Waker::from(woken)));
+            }
+        }
+        let Some((_, waker)) = &this.woken else {
+            return Poll::Pending;
+        };
+        Pin::new(&mut this.future).poll(&mut Context::from_waker(waker))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+    use std::future::poll_fn;
+    use std::time::Duration;
+
+    use tokio::time::{Instant, sleep};
+
+    use super::*;
+
+    #[tokio::test(flavor = "local", start_paused = true)]
+    async fn it_is_polled_at_first_when_woken_and_when_changed() {
+        let polls = Cell::new(0);
+        let mut timer = Box::pin(sleep(Duration::from_millis(5)));
+        let counted = poll_fn(|cx| {
+            polls.set(polls.get() + 1);
+            timer.as_mut().poll(cx)
+        });
+        let mut counted = WhenWoken::new(counted);
+        let begun = Instant::now();
+        // Other things that happen in the task.
+        for _ in 0..3 {
+            let mut others = Box::pin(sleep(Duration::from_millis(1)));
+            tokio::select! {
+                biased;
+                () = &mut counted => panic!("too early"),
+                () = others.as_mut() => {}
+            }
+        }
+        assert_eq!(polls.get(), 1);
+        let _changed = counted.change();
+        (&mut counted).await;
+        assert_eq!(
+            (polls.get(), begun.elapsed()),
+            (3, Duration::from_millis(5))
+        );
+    }
+}

@@ -134,11 +134,11 @@ impl Queue {
         }
     }
 
-    /// The next batch for the worker at `at`; waits until there is one.
-    async fn next(&self, at: usize) -> Vec<Entry> {
+    /// Puts the next batch for the worker at `at` into `batch`, which is empty; waits until there is one.
+    async fn next(&self, at: usize, batch: &mut VecDeque<Entry>) {
         poll_fn(|cx| {
             self.woken.set(false);
-            let batch = self.take();
+            self.take(batch);
             if batch.is_empty() {
                 self.idle.borrow_mut()[at] = Some(cx.waker().clone());
                 return Poll::Pending;
@@ -147,30 +147,34 @@ impl Queue {
             if !self.entries.borrow().is_empty() {
                 self.wake_one();
             }
-            Poll::Ready(batch)
+            Poll::Ready(())
         })
-        .await
+        .await;
     }
 
     /// What waits, up to one batch and as many as have their turn, without those that nobody waits for any more.
-    fn take(&self) -> Vec<Entry> {
+    fn take(&self, batch: &mut VecDeque<Entry>) {
         let mut entries = self.entries.borrow_mut();
         let turns = self
             .in_flight_max
             .saturating_sub(self.turns.in_flight.get());
         let most = turns.min(self.batch_max);
-        let mut batch = Vec::with_capacity(entries.len().min(most));
-        while batch.len() < most
-            && let Some(entry) = entries.pop_front()
-        {
-            if entry.place.send() {
-                batch.push(entry);
+        if entries.len() <= most {
+            // All of them, as nearly always: the two take turns, so that none is moved.
+            std::mem::swap(batch, &mut *entries);
+            batch.retain(|entry| entry.place.send());
+        } else {
+            while batch.len() < most
+                && let Some(entry) = entries.pop_front()
+            {
+                if entry.place.send() {
+                    batch.push_back(entry);
+                }
             }
         }
         self.turns.waiting.set(entries.len());
         let in_flight = &self.turns.in_flight;
         in_flight.set(in_flight.get() + batch.len());
-        batch
     }
 
     /// Gives the turns of a batch back.
@@ -184,8 +188,10 @@ impl Queue {
 }
 
 async fn work(at: usize, queue: Rc<Queue>, program: Arc<Program>, backend: Rc<AnyBackend>) {
+    let mut batch = VecDeque::new();
     loop {
-        let batch = queue.next(at).await;
+        batch.clear();
+        queue.next(at, &mut batch).await;
         queue.sizes.observe(batch.len() as u64);
         let asks = batch.iter().filter_map(|entry| {
             let Asks::Store(_, lookup) = &program.lookups[entry.id.0].asks else {
@@ -208,7 +214,7 @@ async fn work(at: usize, queue: Rc<Queue>, program: Arc<Program>, backend: Rc<An
         let came = Instant::now();
         let shared = batch.len() > 1;
         let mut answers = answers.into_iter();
-        for entry in batch {
+        for entry in batch.drain(..) {
             let none = || {
                 Err(LookupError::new(
                     Code::ServerInternal,

@@ -13,19 +13,29 @@ pub(super) struct Clock {
     /// The last instant that was asked for, and how long after the call's arrival it is: answers that travelled
     /// together came at one.
     asked: (Instant, Micros),
+    /// It was read for the first pass already.
+    is_new: bool,
 }
 
 impl Clock {
-    /// Of a call that came at `arrived`.
+    /// Of a call that came at `arrived`, and whose first pass begins.
     pub(super) fn new(arrived: Instant) -> Self {
         let mut clock = Clock {
             arrived,
             now: arrived,
             since: Micros::ZERO,
             asked: (arrived, Micros::ZERO),
+            is_new: true,
         };
         clock.read();
         clock
+    }
+
+    /// Reads it for one more pass.
+    pub(super) fn pass(&mut self) {
+        if !std::mem::take(&mut self.is_new) {
+            self.read();
+        }
     }
 
     /// Reads it.

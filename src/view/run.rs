@@ -114,7 +114,7 @@ impl<'a> Running<'a> {
     }
 
     fn poll(&mut self, cx: &mut TaskContext<'_>) -> Poll<()> {
-        self.clock.read();
+        self.clock.pass();
         loop {
             for at in 0..self.states.len() {
                 self.advance(at, cx);

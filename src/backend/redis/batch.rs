@@ -17,6 +17,8 @@ pub(super) struct Batch {
     /// A command's hash and its place, near where the hash says. Twice as long at least as there are commands, and
     /// a power of two. Commands of one hash are compared as they are, so that nothing hangs on its being a good one.
     known: Vec<Option<Known>>,
+    /// Per lookup.
+    places: Vec<Place>,
 }
 
 #[derive(Clone, Copy)]
@@ -25,22 +27,27 @@ struct Known {
     place: NonZeroU32,
 }
 
-/// Where a lookup's reply will stand; `None` when there is nothing to ask, as for an `mget` of no keys.
-pub(super) type Place = Result<Option<usize>, LookupError>;
+/// Where a lookup's reply will stand; `None` when there is nothing to ask, as for an `mget` of no keys. Errors are rare,
+/// and boxed to keep it small.
+type Place = Result<Option<usize>, Box<LookupError>>;
 
 impl Batch {
-    /// Makes room to know so many lookups' commands again. To be called first.
-    pub(super) fn expect(&mut self, lookups: usize) {
-        self.known.resize((2 * lookups).next_power_of_two(), None);
+    /// Adds the commands of these lookups, each unless it is there already. It is empty before.
+    pub(super) fn add(&mut self, asked: &[Asked<'_, Command>]) {
+        self.known
+            .resize((2 * asked.len()).next_power_of_two(), None);
+        for ask in asked {
+            let place = self.place(ask);
+            self.places.push(place);
+        }
     }
 
-    /// Adds the command of one lookup, unless it is there already.
-    pub(super) fn place(&mut self, asked: &Asked<'_, Command>) -> Place {
+    fn place(&mut self, asked: &Asked<'_, Command>) -> Place {
         let start = self.packed.len();
         let added = asked.lookup.pack(asked.params, &mut self.packed);
         if !matches!(added, Ok(true)) {
             self.packed.truncate(start);
-            return added.map(|_nothing| None);
+            return added.map(|_nothing| None).map_err(Box::new);
         }
         let hash = hash(&self.packed[start..]);
         let mask = self.known.len() - 1;
@@ -70,11 +77,42 @@ impl Batch {
         (&self.packed, self.ends.len())
     }
 
+    /// Each lookup's answer from the replies to the commands. The lookups are those that were added.
+    pub(super) fn answers(
+        &mut self,
+        asked: &[Asked<'_, Command>],
+        replies: Result<Vec<Reply>, LookupError>,
+    ) -> Vec<Result<Answer, LookupError>> {
+        let mut replies = match replies {
+            Ok(replies) => replies,
+            Err(err) => return asked.iter().map(|_| Err(err.clone())).collect(),
+        };
+        // Where each command was asked once, as is common, each reply has one taker.
+        let shared = self.places.len() > replies.len();
+        let answer = |(ask, place): (&Asked<'_, Command>, Place)| {
+            let Some(at) = place.map_err(|err| *err)? else {
+                return Ok(Answer::new(Value::List(Vec::new())));
+            };
+            let reply = if shared {
+                replies[at].clone()
+            } else {
+                std::mem::replace(&mut replies[at], Reply::Nil)
+            };
+            Ok(Answer::new(ask.lookup.answer(reply)?))
+        };
+        asked
+            .iter()
+            .zip(self.places.drain(..))
+            .map(answer)
+            .collect()
+    }
+
     /// Leaves the room and nothing else.
     pub(super) fn clear(&mut self) {
         self.packed.clear();
         self.ends.clear();
         self.known.clear();
+        self.places.clear();
         // A batch of very long keys need not be remembered.
         self.packed.shrink_to(ROOM_KEPT);
     }
@@ -100,30 +138,4 @@ fn hash(bytes: &[u8]) -> u32 {
         .fold(0, |hash, word| mix(hash, u64::from_le_bytes(*word)));
     let [a, b, c, d, ..] = hash.to_le_bytes();
     u32::from_le_bytes([a, b, c, d])
-}
-
-/// Each lookup's answer from the replies to a pipeline.
-pub(super) fn answers(
-    asked: &[Asked<'_, Command>],
-    places: Vec<Place>,
-    replies: Result<Vec<Reply>, LookupError>,
-) -> Vec<Result<Answer, LookupError>> {
-    let mut replies = match replies {
-        Ok(replies) => replies,
-        Err(err) => return asked.iter().map(|_| Err(err.clone())).collect(),
-    };
-    // Where each command was asked once, as is common, each reply has one taker.
-    let shared = places.len() > replies.len();
-    let mut answer = |(ask, place): (&Asked<'_, Command>, Place)| {
-        let Some(at) = place? else {
-            return Ok(Answer::new(Value::List(Vec::new())));
-        };
-        let reply = if shared {
-            replies[at].clone()
-        } else {
-            std::mem::replace(&mut replies[at], Reply::Nil)
-        };
-        Ok(Answer::new(ask.lookup.answer(reply)?))
-    };
-    asked.iter().zip(places).map(&mut answer).collect()
 }

@@ -121,16 +121,16 @@ impl Backend for Redis {
             return Box::pin(cluster.lookup_many(asked)).await;
         }
         let mut batch = self.batch.take();
-        batch.expect(asked.len());
-        let places: Vec<_> = asked.iter().map(|ask| batch.place(ask)).collect();
+        batch.add(asked);
         let (packed, count) = batch.commands();
         let replies = match count {
             0 => Ok(Vec::new()),
             _ => self.next().ask(packed, count).await,
         };
+        let answers = batch.answers(asked, replies);
         batch.clear();
         self.batch.set(batch);
-        batch::answers(asked, places, replies)
+        answers
     }
 }
 

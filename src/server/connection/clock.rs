@@ -42,9 +42,17 @@ impl Clock {
         }
     }
 
-    /// Bytes came.
-    pub(super) fn heard(&mut self) {
-        self.last_heard = Instant::now();
+    /// Bytes came at `now`.
+    pub(super) fn heard(&mut self, now: Instant) {
+        self.last_heard = now;
+    }
+
+    /// The client took all that there was, as it nearly always does at once: then it was offered just now.
+    pub(super) fn took_all(&mut self) {
+        if self.message_began.is_some() {
+            return self.took();
+        }
+        self.last_heard = self.last_heard.max(self.last_taken);
     }
 
     /// The client took bytes. Progress is what counts: a slow client that takes bytes is served.
@@ -144,7 +152,7 @@ mod tests {
         clock.has_part_of_message(true);
         for _ in 0..4 {
             advance(seconds(1)).await;
-            clock.heard();
+            clock.heard(Instant::now());
             clock.has_part_of_message(true);
         }
         assert_eq!(end(&clock, IDLE), None);
@@ -185,7 +193,7 @@ mod tests {
         let mut clock = Clock::new(LimitsConfig::default());
         advance(seconds(599)).await;
         assert_eq!(end(&clock, IDLE), None);
-        clock.heard();
+        clock.heard(Instant::now());
         advance(seconds(599)).await;
         assert_eq!(end(&clock, IDLE), None);
         advance(seconds(1)).await;

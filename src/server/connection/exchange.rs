@@ -9,7 +9,7 @@ use std::io;
 use std::pin::pin;
 use std::rc::Rc;
 
-use bytes::BytesMut;
+use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
@@ -41,6 +41,8 @@ pub(super) struct Exchange {
     pub(super) input: BytesMut,
     /// `input` has more room than a connection begins with.
     grown: bool,
+    /// When what `input` ends with was read, if that was just now.
+    heard_at: Option<Instant>,
     output: BytesMut,
     /// What was given to `output` since it was empty, which is kept until it is empty again.
     output_bytes: usize,
@@ -78,6 +80,7 @@ impl Exchange {
             framer,
             input: BytesMut::new(),
             grown: false,
+            heard_at: None,
             output: BytesMut::new(),
             output_bytes: 0,
             calls: Calls::new(&account),
@@ -133,12 +136,14 @@ impl Exchange {
             }
             self.held = wants && !reads;
             self.count();
+            self.heard_at = None;
             let answerable = self.output.len() < WRITE_BYTES;
             // Each arm only ever finishes its own; a client that takes no replies stops neither its calls nor,
             // with them, anybody else's.
             tokio::select! {
                 biased;
-                written = writer.write_buf(&mut self.output), if !self.output.is_empty() => {
+                // Not `write_buf`, which makes ready for many buffers and asks the kernel to.
+                written = writer.write(&self.output), if !self.output.is_empty() => {
                     self.wrote(written?)?;
                 }
                 () = self.calls.progress(answerable), if !self.calls.is_empty() => {}
@@ -188,7 +193,9 @@ impl Exchange {
     }
 
     fn heard(&mut self, bytes: usize) {
-        self.clock.heard();
+        let now = Instant::now();
+        self.clock.heard(now);
+        self.heard_at = Some(now);
         self.metrics.received.add(0, bytes);
         if bytes == 0 {
             self.hung_up = true;
@@ -200,9 +207,12 @@ impl Exchange {
         if bytes == 0 {
             return Err(End::Io(io::ErrorKind::WriteZero.into()));
         }
+        self.output.advance(bytes);
         self.metrics.sent.add(0, bytes);
-        self.clock.took();
-        if self.output.is_empty() {
+        if !self.output.is_empty() {
+            self.clock.took();
+        } else {
+            self.clock.took_all();
             // What is idle keeps no buffer.
             self.current.take_back(std::mem::take(&mut self.output));
             self.output_bytes = 0;
@@ -233,7 +243,7 @@ impl Exchange {
                 header: self.framer.header(),
                 peer: &self.peer,
                 account: Some(&self.account),
-                at: Instant::now(),
+                at: self.heard_at.unwrap_or_else(Instant::now),
             };
             let service = self.current.get();
             let admission = match received {

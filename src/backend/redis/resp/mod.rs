@@ -7,12 +7,14 @@
 
 mod pack;
 
+use std::ops::Range;
+
 use bytes::{Buf as _, Bytes, BytesMut};
 
 pub(super) use pack::{put_argument, put_command, put_head, put_known, put_written};
 
-/// Strings longer than this keep the buffer that they were read into; shorter ones are copied out of it, so
-/// that the buffer can be used again and a small value never holds a large one.
+/// Strings longer than this keep the buffer that they were read into; shorter ones are copied out of it, those that
+/// stand together up to as many bytes at a time. So the buffer can be used again, and a small value never holds more.
 const COPIED_MAX: usize = 4 * 1024;
 /// How many digits their lengths have.
 const DIGITS_SHORT: usize = 4;
@@ -55,6 +57,8 @@ pub(super) struct Parser {
     open: Vec<Open>,
     /// How far the line at the front was searched for its end.
     searched: usize,
+    /// Where short strings stand that are copied together: kept for its room.
+    strings: Vec<Range<usize>>,
 }
 
 /// An array or map that waits for items.
@@ -84,9 +88,12 @@ impl Parser {
         loop {
             if self.open.is_empty() {
                 let mut taken = 0;
-                while let Some((string, length)) = short_string(&input[taken..]) {
-                    deal(Reply::String(string))?;
+                while let Some(length) = self.find_strings(&input[taken..]) {
+                    let copy = Bytes::copy_from_slice(&input[taken..taken + length]);
                     taken += length;
+                    for string in &self.strings {
+                        deal(Reply::String(copy.slice(string.clone())))?;
+                    }
                 }
                 if taken > 0 {
                     input.advance(taken);
@@ -98,6 +105,21 @@ impl Parser {
             };
             deal(reply)?;
         }
+    }
+
+    /// Finds the short strings at the front of `input` that may be copied together, and how many bytes they take.
+    fn find_strings(&mut self, input: &[u8]) -> Option<usize> {
+        self.strings.clear();
+        let mut taken = 0;
+        while let Some(string) = short_string(&input[taken..]) {
+            let end = taken + string.end + 2;
+            if end > COPIED_MAX && taken > 0 {
+                break;
+            }
+            self.strings.push(taken + string.start..taken + string.end);
+            taken = end;
+        }
+        (taken > 0).then_some(taken)
     }
 
     /// The next reply of `input`, whose bytes are taken; `None` when it is not whole yet.
@@ -234,10 +256,10 @@ fn open(
     })))
 }
 
-/// The most common of all replies, a short string that is whole, found in one look, and how many bytes of `input` it
-/// takes; everything else is `None` here.
+/// Where the most common of all replies stands, a short string that is whole, found in one look; everything else is
+/// `None` here. The line's end comes after it.
 #[inline]
-fn short_string(input: &[u8]) -> Option<(Bytes, usize)> {
+fn short_string(input: &[u8]) -> Option<Range<usize>> {
     let mut length = 0;
     for at in 1..=DIGITS_SHORT + 1 {
         match *input.get(at)? {
@@ -247,7 +269,7 @@ fn short_string(input: &[u8]) -> Option<(Bytes, usize)> {
                 if input.get(end..end + 2)? != b"\r\n" || input[at + 1] != b'\n' {
                     return None;
                 }
-                return Some((Bytes::copy_from_slice(&input[start..end]), end + 2));
+                return Some(start..end);
             }
             _ => return None,
         }

@@ -1,5 +1,7 @@
 //! Brings a view's uses into plan order and puts the plan together.
 
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
 use std::sync::Arc;
 
 use super::compile::{Compiler, Draft};
@@ -13,26 +15,38 @@ use crate::idl::Type;
 impl Compiler<'_> {
     /// The uses in an order in which each stands after those it needs; among equals, declared order.
     pub(super) fn order(&self, drafts: &[Draft]) -> Option<Vec<usize>> {
-        let mut order: Vec<usize> = Vec::with_capacity(drafts.len());
-        while order.len() < drafts.len() {
-            let next = (0..drafts.len()).find(|at| {
-                !order.contains(at) && drafts[*at].needs.iter().all(|need| order.contains(need))
-            });
-            if let Some(next) = next {
-                order.push(next);
-                continue;
+        let mut missing: Vec<usize> = drafts.iter().map(|draft| draft.needs.len()).collect();
+        let mut needed_by = vec![Vec::new(); drafts.len()];
+        for (at, draft) in drafts.iter().enumerate() {
+            for &need in &draft.needs {
+                needed_by[need].push(at);
             }
-            let cycle = cycle(drafts, &order);
-            let names: Vec<&str> = cycle.iter().map(|&at| &*self.uses[at]).collect();
-            self.problem(
-                &self.view.uses[cycle[0]].place,
-                Code::ConfigCycle,
-                format!("lookups wait for each other: {}", names.join(" -> ")),
-                Some("let one of them take its input from a parameter of the method".into()),
-            );
-            return None;
         }
-        Some(order)
+        // Those that miss nothing any more, the first declared on top.
+        let ready = (0..drafts.len()).filter(|&at| missing[at] == 0);
+        let mut ready: BinaryHeap<Reverse<usize>> = ready.map(Reverse).collect();
+        let mut order: Vec<usize> = Vec::with_capacity(drafts.len());
+        while let Some(Reverse(next)) = ready.pop() {
+            order.push(next);
+            for &at in &needed_by[next] {
+                missing[at] -= 1;
+                if missing[at] == 0 {
+                    ready.push(Reverse(at));
+                }
+            }
+        }
+        if order.len() == drafts.len() {
+            return Some(order);
+        }
+        let cycle = cycle(drafts, &missing);
+        let names: Vec<&str> = cycle.iter().map(|&at| &*self.uses[at]).collect();
+        self.problem(
+            &self.view.uses[cycle[0]].place,
+            Code::ConfigCycle,
+            format!("lookups wait for each other: {}", names.join(" -> ")),
+            Some("let one of them take its input from a parameter of the method".into()),
+        );
+        None
     }
 
     pub(super) fn assemble(
@@ -139,9 +153,9 @@ impl Compiler<'_> {
     }
 }
 
-/// One cycle among the uses that are not in `ordered`, each once.
-fn cycle(drafts: &[Draft], ordered: &[usize]) -> Vec<usize> {
-    let stuck = |at: &usize| !ordered.contains(at);
+/// One cycle among the uses that still miss others, each once.
+fn cycle(drafts: &[Draft], missing: &[usize]) -> Vec<usize> {
+    let stuck = |at: &usize| missing[*at] > 0;
     let mut path: Vec<usize> = (0..drafts.len()).find(stuck).into_iter().collect();
     loop {
         let Some(&last) = path.last() else {

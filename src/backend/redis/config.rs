@@ -5,10 +5,9 @@
 use std::time::Duration;
 
 use super::cluster::Seeds;
-use super::secure::Secure;
 use super::sentinel::Sentinels;
 use super::server::Server;
-use crate::backend::tls::Tls;
+use crate::backend::tls::{Secure, Tls};
 use crate::config::{Place, Section, nearest};
 use crate::error::Code;
 

@@ -171,7 +171,8 @@ async fn once(
             attempt.live(drive(stream, pipe)).await
         }
         (Address::Tcp(host, port), Some(secure)) => {
-            let connecting = timeout(connect_timeout, secure.connect(host, *port)).await;
+            let connecting = async { secure.over(host, connect_tcp(host, *port).await?).await };
+            let connecting = timeout(connect_timeout, connecting).await;
             let stream = connecting.map_err(|_elapsed| late())?;
             let stream = stream.map_err(|err| unavailable(err.to_string()))?;
             attempt.live(drive(stream, pipe)).await

@@ -18,7 +18,6 @@ mod resp;
 mod pipe;
 mod connection;
 mod server;
-mod secure;
 mod door;
 
 // Servers that change their roles.

@@ -12,7 +12,7 @@ use socket2::{SockRef, TcpKeepalive};
 use tokio::net::TcpStream;
 
 use super::resp::put_command;
-use super::secure::Secure;
+use crate::backend::tls::Secure;
 
 /// The port that a URL without one means.
 pub(super) const PORT: u16 = 6379;

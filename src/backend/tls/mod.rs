@@ -5,6 +5,8 @@
 //! Without `ca` the roots are Mozilla's, compiled in: the same on every machine, and in a container that has
 //! no store of roots. Whether TLS is spoken at all is for each kind to say.
 
+mod secure; // a socket that encrypts
+
 use std::sync::Arc;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -13,6 +15,7 @@ use rustls::pki_types::{CertificateDer, InvalidDnsNameError, ServerName, UnixTim
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 use tracing::warn;
 
+pub use self::secure::Secure;
 use crate::config::{Certificates, PrivateKey, Section};
 
 /// TLS to one store.

@@ -1,4 +1,4 @@
-//! TLS to Redis: a socket that encrypts, verified as the key `tls` says.
+//! TLS over a socket to a store, for kinds that open their sockets themselves.
 
 use std::io;
 use std::sync::Arc;
@@ -8,28 +8,27 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use super::server::connect_tcp;
-use crate::backend::tls::Tls;
+use super::Tls;
 
 /// TLS to all servers of one backend.
 #[derive(Clone)]
-pub(super) struct Secure {
+pub struct Secure {
     tls: Arc<Tls>,
     client: Arc<ClientConfig>,
 }
 
 impl Secure {
-    pub(super) fn new(tls: Tls) -> Self {
+    /// As the key `tls` says.
+    pub fn new(tls: Tls) -> Self {
         Secure {
             client: tls.client(&[]),
             tls: Arc::new(tls),
         }
     }
 
-    /// A socket to `host`, whose certificate is as it should be.
-    pub(super) async fn connect(&self, host: &str, port: u16) -> io::Result<TlsStream<TcpStream>> {
+    /// Encrypts `stream`, which leads to `host`: its certificate is as it should be when this is done.
+    pub async fn over(&self, host: &str, stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
         let name = self.tls.name(host).map_err(io::Error::other)?;
-        let stream = connect_tcp(host, port).await?;
         let connector = TlsConnector::from(Arc::clone(&self.client));
         connector.connect(name, stream).await
     }

@@ -21,6 +21,8 @@ service Stock {
   void touch(1: string title)
   /** What came beside the call under this name, where the transport has headers. */
   string header(1: string name)
+  /** Whom the certificate of the caller is for, where there is TLS. */
+  string caller()
   /** An error that the IDL does not declare. */
   string fail(1: string title)
 }

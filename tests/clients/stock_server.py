@@ -1,8 +1,10 @@
-"""A service on Apache's Python library: `stock_server.py PORT TRANSPORT PROTOCOL PLAIN`.
+"""A service on Apache's Python library: `stock_server.py PORT TRANSPORT PROTOCOL PLAIN [CERTIFICATE ROOTS]`.
 
-Its stubs, generated from stock.thrift, are on PYTHONPATH. PLAIN is `plain` or `multiplexed`.
+Its stubs, generated from stock.thrift, are on PYTHONPATH. PLAIN is `plain` or `multiplexed`. With CERTIFICATE, a file with
+a key as well, it speaks TLS, to clients whose certificate one of ROOTS signed.
 """
 
+import ssl
 import sys
 import threading
 
@@ -11,7 +13,7 @@ from stock.ttypes import Book, Closed, NotFound, Size, State
 from thrift.protocol import TBinaryProtocol, TCompactProtocol, THeaderProtocol
 from thrift.server import TServer
 from thrift.TMultiplexedProcessor import TMultiplexedProcessor
-from thrift.transport import TSocket, TTransport
+from thrift.transport import TSocket, TSSLSocket, TTransport
 from thrift.transport.THeaderTransport import THeaderClientType, THeaderSubprotocolID
 
 TRANSPORTS = {
@@ -25,7 +27,7 @@ PROTOCOLS = {
     "compact": TCompactProtocol.TCompactProtocolFactory,
 }
 SUBPROTOCOLS = {"binary": THeaderSubprotocolID.BINARY, "compact": THeaderSubprotocolID.COMPACT}
-# The headers of the call that a thread serves.
+# The call that a thread serves: its protocol, and the socket that it came over.
 CALL = threading.local()
 
 
@@ -65,6 +67,9 @@ class Handler:
         value = CALL.protocol.get_headers().get(name.encode())
         return value and value.decode()
 
+    def caller(self):
+        return dict(pair for (pair,) in CALL.socket.handle.getpeercert()["subject"])["commonName"]
+
     def fail(self, title):
         raise ValueError(title)
 
@@ -82,22 +87,46 @@ def protocols(transport, protocol):
     return PROTOCOLS[protocol]()
 
 
+class Remembering:
+    """A factory of transports that keeps the socket below at hand."""
+
+    def __init__(self, factory):
+        self.factory = factory
+
+    def getTransport(self, socket):
+        CALL.socket = socket
+        return self.factory.getTransport(socket)
+
+
 class Listening(TSocket.TServerSocket):
     def listen(self):
         super().listen()
         print("listening", flush=True)
 
 
+class ListeningSecured(Listening, TSSLSocket.TSSLServerSocket):
+    pass
+
+
+def listening(port, certificate, roots):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.load_cert_chain(certificate)
+    context.load_verify_locations(roots)
+    any_name = {"validate_callback": lambda certificate, address: None}
+    return ListeningSecured("127.0.0.1", port, ssl_context=context, **any_name)
+
+
 def main():
-    port, transport, protocol, plain = sys.argv[1:]
+    port, transport, protocol, plain, *tls = sys.argv[1:]
     processor = Processor(Handler())
     if plain == "multiplexed":
         of_several, processor = processor, TMultiplexedProcessor()
         processor.registerProcessor("Stock", of_several)
     server = TServer.TThreadedServer(
         processor,
-        Listening("127.0.0.1", int(port)),
-        TRANSPORTS[transport](),
+        listening(int(port), *tls) if tls else Listening("127.0.0.1", int(port)),
+        Remembering(TRANSPORTS[transport]()),
         protocols(transport, protocol),
         daemon=True,
     )

@@ -1,35 +1,29 @@
-//! The keys of `[backends.NAME]`: where the service is, what it is, and how it is spoken to.
+//! The keys of `[backends.NAME]`: what the service is, and how it is spoken to.
 //!
-//! The service's IDL is read here, once; what is wrong with it is reported where it stands in the IDL. Problems never
-//! show a URL: it may come from a secret.
+//! The service's IDL is read here, once; what is wrong with it is reported where it stands in the IDL.
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use toml::de::DeValue;
-
-use crate::config::{Place, Section, pick_service, read_idl};
+use super::hosts::Hosts;
+use crate::config::{Section, pick_service, read_idl};
 use crate::idl::{Schema, Service};
 use crate::thrift::{Limits, Protocol, Shape, Transport};
 
-const URL_EXAMPLE: &str = "url = \"thrift://127.0.0.1:9090\"";
 const TRANSPORTS: &[&str] = &["framed", "unframed", "header"];
 /// How long a reply that nobody waits for any more may still take: dropped lookups are common, and most replies
 /// come within it.
 const ABANDONED_MAX: Duration = Duration::from_millis(100);
-/// The longest name that DNS can carry.
-const HOST_BYTES_MAX: usize = 253;
 
 /// A Thrift service as `[backends.NAME]` describes it.
 #[derive(Clone)]
 pub struct Config {
     pub(super) remote: Arc<Remote>,
     /// Where it is: each connection begins at another one.
-    pub(super) hosts: Arc<[Host]>,
+    pub(super) hosts: Hosts,
     /// How many connections each loop holds.
     pub(super) connections: usize,
-    /// What one attempt to connect may take.
+    /// What one attempt to connect may take, TLS included.
     pub(super) connect_timeout: Duration,
     /// Calls of one connection on their way at a time.
     pub(super) pipelined_max: usize,
@@ -50,17 +44,10 @@ pub(super) struct Remote {
     multiplexed: bool,
 }
 
-/// A name or an address, and a port.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Host {
-    pub(super) name: String,
-    pub(super) port: u16,
-}
-
 impl Config {
     /// Reads the keys.
     pub(super) fn read(section: &mut Section<'_>) -> Option<Self> {
-        let hosts = hosts(section);
+        let hosts = Hosts::read(section);
         let idl = section.required_string("idl", "idl = \"service.thrift\"");
         let wanted = section.string("service");
         let shape = shape(section);
@@ -88,7 +75,7 @@ impl Config {
                 limits,
                 multiplexed,
             }),
-            hosts: hosts?.into(),
+            hosts: hosts?,
             connections,
             connect_timeout: connect_timeout.unwrap_or(Duration::from_secs(1)),
             pipelined_max,
@@ -113,16 +100,6 @@ impl Remote {
     }
 }
 
-impl fmt::Display for Host {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.name.contains(':') {
-            write!(f, "[{}]:{}", self.name, self.port)
-        } else {
-            write!(f, "{}:{}", self.name, self.port)
-        }
-    }
-}
-
 fn shape(section: &mut Section<'_>) -> Option<Shape> {
     let transport = section.has("transport");
     let transport = match (transport, section.word("transport", TRANSPORTS)) {
@@ -141,117 +118,4 @@ fn shape(section: &mut Section<'_>) -> Option<Shape> {
         transport: transport?,
         protocol: protocol?,
     })
-}
-
-/// One `url`, or several `urls`.
-fn hosts(section: &mut Section<'_>) -> Option<Vec<Host>> {
-    if !section.has("urls") {
-        section.take("urls"); // known, for whoever misspells it
-        let (url, place) = section.secret("url", URL_EXAMPLE)?;
-        return Some(vec![host(section, &url, &place)?]);
-    }
-    let urls = section.take("urls");
-    if let Some((_, place)) = section.take("url") {
-        let help = Some("keep `urls` for several, `url` for one".into());
-        section.bad(&place, "`url` and `urls` both say where it is", help);
-        return None;
-    }
-    let (urls, place) = urls?;
-    let DeValue::Array(urls) = &urls else {
-        section.expected(&place, "an array of strings", &urls);
-        return None;
-    };
-    let mut hosts = Vec::with_capacity(urls.len());
-    let mut complete = true;
-    for url in urls {
-        let place = Place {
-            key: place.key.clone(),
-            span: url.span(),
-        };
-        let Some(text) = url.get_ref().as_str() else {
-            section.expected(&place, "a string", url.get_ref());
-            complete = false;
-            continue;
-        };
-        let text = section.resolve_secret(text.to_owned(), &place);
-        match text.and_then(|text| host(section, &text, &place)) {
-            Some(host) if hosts.contains(&host) => {
-                section.bad(&place, "the same host and port stand twice", None);
-                complete = false;
-            }
-            Some(host) => hosts.push(host),
-            None => complete = false,
-        }
-    }
-    if urls.is_empty() {
-        let help = Some("such as `urls = [\"thrift://a:9090\", \"thrift://b:9090\"]`".into());
-        section.bad(&place, "no host is named", help);
-        complete = false;
-    }
-    complete.then_some(hosts)
-}
-
-fn host(section: &Section<'_>, url: &str, place: &Place) -> Option<Host> {
-    let host = parse_host(url);
-    if host.is_none() {
-        let help = format!("`thrift://host:port`, as in `{URL_EXAMPLE}`");
-        section.bad(place, "not the URL of a Thrift service", Some(help));
-    }
-    host
-}
-
-fn parse_host(url: &str) -> Option<Host> {
-    let rest = url.strip_prefix("thrift://")?;
-    let (name, port) = rest.strip_suffix('/').unwrap_or(rest).rsplit_once(':')?;
-    let name = match name.strip_prefix('[') {
-        Some(address) => {
-            let address = address.strip_suffix(']')?;
-            address.parse::<std::net::Ipv6Addr>().ok()?;
-            address
-        }
-        None => {
-            let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
-            let fits = !name.is_empty() && name.len() <= HOST_BYTES_MAX;
-            (fits && name.bytes().all(plain)).then_some(name)?
-        }
-    };
-    let digits = port.bytes().all(|byte| byte.is_ascii_digit());
-    let port = port.parse().ok().filter(|port| digits && *port != 0)?;
-    Some(Host {
-        name: name.to_owned(),
-        port,
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn hosts_have_a_name_and_a_port() {
-        let shown = |url| parse_host(url).map(|host| host.to_string());
-        for (url, host) in [
-            ("thrift://127.0.0.1:9090", "127.0.0.1:9090"),
-            ("thrift://users.internal:1/", "users.internal:1"),
-            ("thrift://[::1]:65535", "[::1]:65535"),
-        ] {
-            assert_eq!(shown(url).as_deref(), Some(host));
-        }
-        for url in [
-            "127.0.0.1:9090",
-            "thrift://",
-            "thrift://users",
-            "thrift://:9090",
-            "thrift://users:0",
-            "thrift://users:+1",
-            "thrift://users:65536",
-            "thrift://user@users:9090",
-            "thrift://users:9090/path",
-            "thrift://::1:9090",
-            "thrift://[users]:9090",
-            "http://users:9090",
-        ] {
-            assert_eq!(shown(url), None, "{url}");
-        }
-    }
 }

@@ -7,13 +7,13 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use socket2::SockRef;
-use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::config::{Config, Host};
+use super::config::Config;
 use super::exchange::Exchange;
+use super::hosts::Host;
 use super::queue::Queue;
+use super::wire::Wire;
 use crate::backend::LookupError;
 use crate::backend::links::Link;
 use crate::error::Code;
@@ -22,9 +22,6 @@ use crate::error::Code;
 const RETRY_DELAY_MIN: Duration = Duration::from_millis(50);
 /// The longest pause between attempts.
 const RETRY_DELAY_MAX: Duration = Duration::from_secs(1);
-/// How long sent bytes may stay unacknowledged before the kernel gives a connection up. Without it, lookups
-/// would time out one by one for a quarter of an hour when the service's machine is gone.
-const UNACKNOWLEDGED_MAX: Duration = Duration::from_secs(5);
 
 /// What a connection's task needs.
 pub(super) struct Keeper {
@@ -39,7 +36,7 @@ impl Keeper {
     pub(super) fn new(config: &Config, at: usize, queue: &Rc<Queue>) -> Self {
         Keeper {
             config: config.clone(),
-            next: at % config.hosts.len(),
+            next: at % config.hosts.hosts.len(),
             queue: Rc::clone(queue),
         }
     }
@@ -51,22 +48,23 @@ impl Keeper {
         // Hosts in a row that were no good.
         let mut failed = 0;
         loop {
-            let host = &self.config.hosts[self.next];
-            let why = match dial(host, self.config.connect_timeout).await {
-                Ok(stream) => {
+            let host = &self.config.hosts.hosts[self.next];
+            let why = match dial(host, &self.config).await {
+                Ok(wire) => {
                     self.queue.links.moved(&mut link, Link::Up);
-                    let good = self.make_calls(stream, &mut link).await;
-                    if good {
-                        (delay, failed) = (RETRY_DELAY_MIN, 0);
-                        continue;
+                    match self.make_calls(wire, &mut link).await {
+                        Ok(()) => {
+                            (delay, failed) = (RETRY_DELAY_MIN, 0);
+                            continue;
+                        }
+                        Err(why) => why.map(|why| unreachable(host, &why.detail)),
                     }
-                    None
                 }
                 Err(why) => Some(why),
             };
-            self.next = (self.next + 1) % self.config.hosts.len();
+            self.next = (self.next + 1) % self.config.hosts.hosts.len();
             failed += 1;
-            if failed < self.config.hosts.len() {
+            if failed < self.config.hosts.hosts.len() {
                 continue;
             }
             failed = 0;
@@ -78,34 +76,34 @@ impl Keeper {
         }
     }
 
-    /// Uses a connection until it breaks, and says whether it ever was of use: one that was accepted and dropped
-    /// soon after is not to be made again without a pause.
-    async fn make_calls(&self, stream: TcpStream, link: &mut Link) -> bool {
+    /// Uses a connection until it breaks. An error if it never was of use, with the reason if the service turned us
+    /// down: one that was accepted and dropped soon after is not to be made again without a pause.
+    async fn make_calls(&self, wire: Wire, link: &mut Link) -> Result<(), Option<LookupError>> {
         let since = Instant::now();
-        let exchange = Exchange::new(stream, &self.config);
+        let exchange = Exchange::new(wire, &self.config);
         let ended = exchange.run(&self.queue).await;
         self.queue.links.moved(link, Link::Hopeful);
         let good = ended.answered || since.elapsed() >= RETRY_DELAY_MAX;
+        let why = ended.is_turned_down.then(|| ended.why.clone());
         ended.give_back(&self.queue);
-        good
+        if good { Ok(()) } else { Err(why) }
     }
 }
 
 /// A new connection to `host`.
-pub(super) async fn dial(host: &Host, connect_timeout: Duration) -> Result<TcpStream, LookupError> {
-    let failed = |why: &str| {
-        let detail = format!("can't connect to the Thrift service at {host}: {why}");
-        LookupError::new(Code::LookupUnavailable, detail)
-    };
-    let connecting = TcpStream::connect((&*host.name, host.port));
-    let stream = match timeout(connect_timeout, connecting).await {
-        Ok(stream) => stream.map_err(|err| failed(&err.to_string()))?,
-        Err(_) => return Err(failed("nothing answers within `connect_timeout`")),
-    };
-    // What is to be gathered is gathered before it is written.
-    let options = stream
-        .set_nodelay(true)
-        .and_then(|()| SockRef::from(&stream).set_tcp_user_timeout(Some(UNACKNOWLEDGED_MAX)));
-    options.map_err(|err| failed(&err.to_string()))?;
-    Ok(stream)
+pub(super) async fn dial(host: &Host, config: &Config) -> Result<Wire, LookupError> {
+    let connecting = Wire::connect(host, config.hosts.secure.as_ref());
+    match timeout(config.connect_timeout, connecting).await {
+        Ok(wire) => wire.map_err(|err| unreachable(host, &err.to_string())),
+        Err(_) => Err(unreachable(
+            host,
+            "nothing answers within `connect_timeout`",
+        )),
+    }
+}
+
+/// Why `host` is of no use.
+pub(super) fn unreachable(host: &Host, why: &str) -> LookupError {
+    let detail = format!("can't connect to the Thrift service at {host}: {why}");
+    LookupError::new(Code::LookupUnavailable, detail)
 }

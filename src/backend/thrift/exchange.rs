@@ -7,37 +7,31 @@
 //! on their way go back to the queue, to be asked once more.
 
 use std::collections::VecDeque;
-use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::{Buf as _, Bytes, BytesMut};
-use tokio::io::Interest;
-use tokio::net::TcpStream;
+use bytes::Bytes;
 use tokio::time::{Instant, sleep_until};
 
 use super::config::{Config, Remote};
 use super::queue::{Question, Queue};
+use super::wire::Wire;
 use crate::backend::{Answer, LookupError};
 use crate::error::Code;
 use crate::thrift::{Framer, ReplyError};
 use crate::timeline::Source;
 
-/// How much room is made for each read.
-const READ_BYTES: usize = 16 * 1024;
 /// No further call is taken while more than this is not written yet.
 const UNWRITTEN_BYTES_MAX: usize = 256 * 1024;
 
 /// One connection and its calls on their way.
 pub(super) struct Exchange {
-    stream: TcpStream,
+    wire: Wire,
     remote: Arc<Remote>,
     pipelined_max: usize,
     /// How long a reply that nobody waits for may still take.
     abandoned_max: Duration,
     framer: Framer,
-    received: BytesMut,
-    sending: BytesMut,
     /// The oldest first.
     pending: VecDeque<Pending>,
     /// The number of the last call.
@@ -58,9 +52,11 @@ struct Pending {
 /// A connection that is no good any more.
 pub(super) struct Ended {
     /// As the calls that were on their way may learn.
-    why: LookupError,
+    pub(super) why: LookupError,
     /// Whether it ever brought a reply.
     pub(super) answered: bool,
+    /// Whether the service never meant to take calls from us.
+    pub(super) is_turned_down: bool,
     pending: VecDeque<Pending>,
 }
 
@@ -75,16 +71,14 @@ impl Ended {
 
 impl Exchange {
     /// Over a new connection.
-    pub(super) fn new(stream: TcpStream, config: &Config) -> Self {
+    pub(super) fn new(wire: Wire, config: &Config) -> Self {
         let remote = Arc::clone(&config.remote);
         Exchange {
-            stream,
+            wire,
             framer: Framer::with_shape(remote.shape, remote.limits),
             remote,
             pipelined_max: config.pipelined_max,
             abandoned_max: config.abandoned_max,
-            received: BytesMut::new(),
-            sending: BytesMut::new(),
             pending: VecDeque::new(),
             sequence: 0,
             began: None,
@@ -102,6 +96,7 @@ impl Exchange {
         Ended {
             why: LookupError::new(Code::LookupUnavailable, why),
             answered: self.answered,
+            is_turned_down: self.wire.is_turned_down(),
             pending: self.pending,
         }
     }
@@ -109,21 +104,12 @@ impl Exchange {
     /// Sends what is there and waits for whatever comes next. `Err` says why the connection is no good any more.
     async fn turn(&mut self, queue: &Queue) -> Result<(), String> {
         self.take(queue);
-        self.send()?;
-        let interest = if self.sending.is_empty() {
-            Interest::READABLE
-        } else {
-            Interest::READABLE | Interest::WRITABLE
-        };
         let room = self.has_room();
         let oldest = self.pending.front_mut();
         let waits = oldest.is_some();
         tokio::select! {
             biased;
-            ready = self.stream.ready(interest) => {
-                ready.map_err(|err| broke(&err))?;
-                self.receive()
-            }
+            moved = self.wire.moved() => if moved? { self.receive() } else { Ok(()) },
             () = queue.arrived(), if room => Ok(()),
             () = overdue(oldest, self.abandoned_max), if waits => {
                 Err("the reply to a call that was given up did not come".into())
@@ -132,7 +118,7 @@ impl Exchange {
     }
 
     fn has_room(&self) -> bool {
-        self.pending.len() < self.pipelined_max && self.sending.len() < UNWRITTEN_BYTES_MAX
+        self.pending.len() < self.pipelined_max && self.wire.sending.len() < UNWRITTEN_BYTES_MAX
     }
 
     /// Takes as many calls as have room; another connection may take the others.
@@ -142,7 +128,7 @@ impl Exchange {
                 return;
             };
             let sequence = self.sequence.wrapping_add(1);
-            let out = &mut self.sending;
+            let out = &mut self.wire.sending;
             let Question {
                 call,
                 params,
@@ -163,33 +149,14 @@ impl Exchange {
         queue.pass_on();
     }
 
-    fn send(&mut self) -> Result<(), String> {
-        while !self.sending.is_empty() {
-            match self.stream.try_write(&self.sending) {
-                Ok(0) => return Err("the service takes no more bytes".into()),
-                Ok(bytes) => self.sending.advance(bytes),
-                Err(err) if err.kind() == io::ErrorKind::WouldBlock => return Ok(()),
-                Err(err) => return Err(broke(&err)),
-            }
-        }
-        Ok(())
-    }
-
-    /// Reads once: the next turn reads on.
+    /// Bytes came.
     fn receive(&mut self) -> Result<(), String> {
-        self.received.reserve(READ_BYTES);
-        match self.stream.try_read_buf(&mut self.received) {
-            Ok(0) => return Err("the service closed the connection".into()),
-            Ok(_) => {}
-            Err(err) if err.kind() == io::ErrorKind::WouldBlock => return Ok(()),
-            Err(err) => return Err(broke(&err)),
-        }
         let now = Instant::now();
         self.began.get_or_insert(now);
         loop {
-            match self.framer.next(&mut self.received) {
+            match self.framer.next(&mut self.wire.received) {
                 Ok(Some(message)) => self.answer(&message, now)?,
-                Ok(None) if self.pending.is_empty() && !self.received.is_empty() => {
+                Ok(None) if self.pending.is_empty() && !self.wire.received.is_empty() => {
                     return Err("bytes that nobody asked for".into());
                 }
                 Ok(None) => return Ok(()),
@@ -207,7 +174,7 @@ impl Exchange {
             return Err("a reply that nobody asked for".into());
         };
         let first = self.began.take();
-        self.began = (!self.received.is_empty()).then_some(now);
+        self.began = (!self.wire.received.is_empty()).then_some(now);
         let outgoing = question.call.outgoing(sequence);
         // A frame with a header says itself what its message is written in.
         let shape = self.framer.shape().unwrap_or(self.remote.shape);
@@ -261,8 +228,4 @@ async fn overdue(oldest: Option<&mut Pending>, abandoned_max: Duration) {
         }
     };
     sleep_until(since + abandoned_max).await;
-}
-
-fn broke(err: &io::Error) -> String {
-    format!("the connection broke: {err}")
 }

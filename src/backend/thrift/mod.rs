@@ -10,7 +10,9 @@ mod carried;
 mod config;
 mod connection;
 mod exchange;
+mod hosts;
 mod queue;
+mod wire;
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -20,7 +22,7 @@ use tokio_util::task::AbortOnDropHandle;
 use self::call::Call;
 use self::carried::Carried;
 use self::config::Config;
-use self::connection::{Keeper, dial};
+use self::connection::{Keeper, dial, unreachable};
 use self::queue::Queue;
 use super::{Answer, Ask, Backend, Compiled, Examination, LookupError, Planned};
 use crate::config::Section;
@@ -55,13 +57,18 @@ impl Backend for Thrift {
         }
     }
 
-    /// Connects to each host. A service says nothing of itself without being called.
+    /// Connects to each host. A service says nothing of itself without being called, but for its word on our certificate.
     async fn examine(config: &Config, planned: &[Planned<'_, Arc<Call>>]) -> Examination {
         let mut examination = Examination::nothing("connected; no call was made", planned.len());
-        for host in config.hosts.iter() {
-            if let Err(why) = dial(host, config.connect_timeout).await {
-                examination.failures.push(why);
-            }
+        for host in config.hosts.hosts.iter() {
+            let reached = match dial(host, config).await {
+                Ok(mut wire) => {
+                    let taken = wire.is_taken(config.connect_timeout).await;
+                    taken.map_err(|err| unreachable(host, &err.to_string()))
+                }
+                Err(why) => Err(why),
+            };
+            examination.failures.extend(reached.err());
         }
         examination
     }

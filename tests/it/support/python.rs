@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use super::certificates::Certificates;
 use super::process::{Process, run};
 
 /// A command that runs `tests/clients/SCRIPT` with the stubs in `stubs` at hand.
@@ -38,8 +39,27 @@ pub(crate) struct Stock {
 impl Stock {
     /// Starts one on `port`.
     pub(crate) fn start(port: u16, options: [&str; 3], stubs: &Path) -> Self {
+        Self::listening(port, options, stubs, &[])
+    }
+
+    /// Starts one that speaks TLS with the certificate `name`, to those who show one.
+    pub(crate) fn start_secured(
+        port: u16,
+        stubs: &Path,
+        certificates: &Certificates,
+        name: &str,
+    ) -> Self {
+        let read = |name: &str| std::fs::read(certificates.path(name)).expect("it is there");
+        let own = certificates.path("stock.pem");
+        std::fs::write(&own, [read(name), read("server.key")].concat())
+            .expect("the folder is ours");
+        let options = ["framed", "binary", "plain"];
+        Self::listening(port, options, stubs, &[own, certificates.path("ca.pem")])
+    }
+
+    fn listening(port: u16, options: [&str; 3], stubs: &Path, tls: &[PathBuf]) -> Self {
         let mut command = python("stock_server.py", stubs);
-        command.arg(port.to_string()).args(options);
+        command.arg(port.to_string()).args(options).args(tls);
         let mut process = Process::start(&mut command, PYTHON);
         let listens = process.wait_for(|line| line.contains("listening").then_some(()));
         assert!(

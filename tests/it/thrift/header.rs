@@ -90,7 +90,7 @@ fn through_another_tributary() {
     let middle = "
 [server]
 idl = 'stock.thrift'
-unserved = ['find', 'all', 'count', 'touch', 'fail']
+unserved = ['find', 'all', 'count', 'touch', 'caller', 'fail']
 
 [views.header]
 deadline = '20s'

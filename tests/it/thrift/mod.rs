@@ -12,7 +12,7 @@ use serde_json::Value as Json;
 use crate::support::{Tributary, run};
 
 /// What a method called with these words returns, as the command line's client reads it.
-fn call(server: &Tributary, words: &[&str]) -> Json {
+pub(crate) fn call(server: &Tributary, words: &[&str]) -> Json {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tributary"));
     command
         .args(["call", "--addr", &server.addr.to_string(), "--idl"])

@@ -3,6 +3,7 @@
 mod http;
 mod mysql;
 mod postgres;
+mod thrift;
 
 use std::path::Path;
 use std::sync::Arc;

@@ -41,8 +41,26 @@ fn backends_say_what_would_be_right() {
         ),
         (
             &format!("{users}url = 'http://a:1'"),
-            "config.bad_value url: not the URL of a Thrift service (`thrift://host:port`, as in `url = \
-             \"thrift://127.0.0.1:9090\"`)",
+            "config.bad_value url: not the URL of a Thrift service (`thrift://host:port`, or `thrifts://..` for TLS, as in \
+             `url = \"thrift://127.0.0.1:9090\"`)",
+        ),
+        (
+            &format!("{users}url = 'thrift://a:1'\ntls = {{ verify = 'none' }}"),
+            "config.bad_value url: with `tls` the URL begins with `thrifts:` (or leave out `tls`)",
+        ),
+        (
+            &format!("{users}urls = ['thrifts://a:1', 'thrift://b:1']"),
+            "config.bad_value urls: some of the URLs want TLS and some do not (begin all of them with `thrifts:`, or all \
+             with `thrift:`)",
+        ),
+        (
+            &format!("{users}url = 'thrifts://a..b:1'"),
+            "config.bad_value url: the host is no name that a certificate could have (add `tls = {{ server_name = \
+             \"..\" }}` beside it)",
+        ),
+        (
+            &format!("{users}url = 'thrifts://a:1'\ntls = {{ verfy = 'none' }}"),
+            "config.unknown_key tls.verfy: unknown key (did you mean `verify`?)",
         ),
         (
             &format!("{users}url = 'thrift://a:1'\nurls = ['thrift://b:1']"),

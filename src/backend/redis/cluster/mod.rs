@@ -2,7 +2,8 @@
 //!
 //! A command that is redirected is sent once more, to where it was told, and a second redirection is
 //! `lookup.unavailable`; so is a slot whose node is away or that nobody serves. Other slots are not touched by
-//! that. An `mget` of keys of several slots is taken apart and joined again.
+//! that. An `mget` of keys of several slots is taken apart and joined again; one of a slot that is on its way to
+//! another node is asked key by key where no node can answer it whole.
 
 mod config; // the keys of a cluster
 pub(super) mod slot; // from a key to its slot
@@ -19,7 +20,7 @@ use tokio_util::task::AbortOnDropHandle;
 pub(super) use self::config::Seeds;
 use self::members::Members;
 use self::node::{Node, Said};
-use self::parts::{Part, Parts};
+use self::parts::{ByKey, Part, Parts, is_torn};
 use super::command::Command;
 use super::connection::refused;
 use super::resp::Reply;
@@ -57,7 +58,11 @@ impl Cluster {
         asked: &[Asked<'_, Command>],
     ) -> Vec<Result<Answer, LookupError>> {
         let parts = Parts::of(asked);
-        let replies = self.ask(parts.parts()).await;
+        let mut replies = self.ask(parts.parts()).await;
+        if let Some(by_key) = ByKey::of(parts.parts(), &replies) {
+            let singles = self.ask(by_key.parts()).await;
+            by_key.join(singles, &mut replies);
+        }
         parts.answers(asked, replies)
     }
 
@@ -129,15 +134,15 @@ impl Cluster {
 
     /// A reply, unless it says that the cluster is changing or in trouble.
     fn heard(&self, reply: Reply) -> Result<Reply, LookupError> {
-        match reply {
-            Reply::Error(words) => {
-                let err = refused(&words);
+        match &reply {
+            Reply::Error(words) if !is_torn(&reply) => {
+                let err = refused(words);
                 if err.code == Code::LookupUnavailable {
                     self.members.look_again();
                 }
                 Err(err)
             }
-            reply => Ok(reply),
+            _ => Ok(reply),
         }
     }
 

@@ -5,6 +5,7 @@ mod commands;
 mod config;
 mod outages;
 mod sentinel;
+mod slots;
 mod tls;
 
 use std::io::{BufRead as _, BufReader};

@@ -3,9 +3,12 @@
 //! Equal commands stand here once, whoever asks. An `mget` becomes one command per slot of its keys, and its
 //! answer is joined again in the order of the keys; if one of them fails, it fails.
 
+mod by_key; // commands of several keys that no node has all of
+
 use std::collections::HashMap;
 use std::rc::Rc;
 
+pub(super) use self::by_key::{ByKey, is_torn};
 use super::slot;
 use crate::backend::format::bad_answer;
 use crate::backend::redis::command::Command;

@@ -29,6 +29,8 @@ const WITH_SENTINELS: [&str; 6] = [
 ];
 /// Keys that say something only beside `urls`.
 const WITH_URLS: [&str; 1] = ["answer_timeout"];
+/// Keys that say something only where there are several servers.
+const WITH_SEVERAL: [&str; 1] = ["read_from"];
 
 /// A Redis as `[backends.NAME]` describes it.
 pub struct Config {
@@ -52,9 +54,13 @@ impl Config {
         let way = one_way(section);
         let connect_timeout = section.timeout("connect_timeout");
         let connect_timeout = connect_timeout.unwrap_or(CONNECT_TIMEOUT);
-        for (keys, with) in [(&WITH_URLS[..], "urls"), (&WITH_SENTINELS, "sentinels")] {
+        for (keys, with) in [
+            (&WITH_URLS[..], &["urls"][..]),
+            (&WITH_SENTINELS, &["sentinels"]),
+            (&WITH_SEVERAL, &["urls", "sentinels"]),
+        ] {
             match way {
-                Some(way) if way == with => {}
+                Some(way) if with.contains(&way) => {}
                 Some(_) => misplaced(section, keys, with),
                 // What belongs to which can't be told, so nothing is said about it either.
                 None => take_all(section, keys),
@@ -126,15 +132,16 @@ fn take_all(section: &mut Section<'_>, keys: &[&'static str]) {
     }
 }
 
-/// Reports those of `keys` that are there: they belong beside `way`.
-fn misplaced(section: &mut Section<'_>, keys: &[&'static str], way: &str) {
+/// Reports those of `keys` that are there: they belong beside one of `ways`.
+fn misplaced(section: &mut Section<'_>, keys: &[&'static str], ways: &[&str]) {
+    let ways = format!("`{}`", ways.join("` or `"));
     for key in keys {
         if !section.has(key) {
             continue;
         }
         if let Some((_, place)) = section.take(key) {
-            let message = format!("`{key}` says nothing without `{way}`");
-            let help = format!("leave it out, or name servers with `{way}`");
+            let message = format!("`{key}` says nothing without {ways}");
+            let help = format!("leave it out, or name servers with {ways}");
             clash(section, &place, &message, &help);
         }
     }
@@ -143,6 +150,12 @@ fn misplaced(section: &mut Section<'_>, keys: &[&'static str], way: &str) {
 fn clash(section: &Section<'_>, place: &Place, message: &str, help: &str) {
     let document = section.document();
     document.problem(place, Code::ConfigClash, message, Some(help.to_owned()));
+}
+
+/// The key `read_from`: whether replicas are read.
+pub(super) fn reads_replicas(section: &mut Section<'_>) -> bool {
+    let from = section.word("read_from", &["master", "replica"]);
+    from.is_some_and(|(word, _)| word == "replica")
 }
 
 /// The key `tls`, or that it is wrong and was reported.

@@ -89,6 +89,12 @@ impl Connection {
         }
     }
 
+    /// As [`Connection::ask`], without waiting for a connection: `None` if there is none, or it breaks.
+    pub(super) async fn ask_if_up(&self, packed: &[u8], count: usize) -> Option<Vec<Reply>> {
+        let pipe = known(&self.link.borrow())?.ok()?;
+        pipe.ask(packed, count).await.ok()?
+    }
+
     /// Waits until `pipe` is not the one to use any more.
     async fn while_up(&self, pipe: &Rc<Pipe>) {
         let is_it = |link: &Link| matches!(link, Link::Up(current) if Rc::ptr_eq(current, pipe));
@@ -230,7 +236,7 @@ impl Attempt<'_> {
                 return Err(refused(&words));
             }
         }
-        self.door.check(self.server, &self.pipe).await
+        self.door.check(&self.pipe).await
     }
 }
 

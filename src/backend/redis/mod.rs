@@ -19,6 +19,7 @@ mod pipe;
 mod connection;
 mod server;
 mod door;
+mod role;
 
 // Servers that change their roles.
 mod sentinel;
@@ -35,7 +36,7 @@ use self::command::Command;
 use self::config::Servers;
 use self::connection::Connection;
 use self::door::Door;
-use self::sentinel::Finder;
+use self::sentinel::{Finder, Replicas};
 use super::{Answer, Ask, Asked, Backend, Compiled, Examination, LookupError, Planned};
 use crate::config::Section;
 use crate::error::Code;
@@ -48,6 +49,8 @@ pub struct Redis {
     connections: Vec<Connection>,
     /// The connection whose turn it is.
     turn: Cell<usize>,
+    /// Asked before the master, where that is wanted.
+    replicas: Option<Replicas>,
     cluster: Option<Cluster>,
     /// The room of the batch before.
     batch: Cell<Batch>,
@@ -69,6 +72,7 @@ impl Backend for Redis {
         let mut redis = Redis {
             connections: Vec::new(),
             turn: Cell::new(0),
+            replicas: None,
             cluster: None,
             batch: Cell::default(),
         };
@@ -84,6 +88,8 @@ impl Backend for Redis {
                 let finder = Rc::new(Finder::start(sentinels, timeout));
                 let connections = turns.map(|_| connect(Door::Master(Rc::clone(&finder))));
                 redis.connections.extend(connections);
+                redis.replicas = (sentinels.reads_replicas)
+                    .then(|| Replicas::start(&finder, config.connections, timeout));
             }
             Servers::Cluster(seeds) => redis.cluster = Some(Cluster::start(seeds.clone())),
         }
@@ -124,7 +130,13 @@ impl Backend for Redis {
         let (packed, count) = batch.commands();
         let replies = match count {
             0 => Ok(Vec::new()),
-            _ => self.next().ask(packed, count).await,
+            _ => match &self.replicas {
+                None => self.next().ask(packed, count).await,
+                Some(replicas) => match Box::pin(replicas.ask(packed, count)).await {
+                    Some(replies) => Ok(replies),
+                    None => self.next().ask(packed, count).await,
+                },
+            },
         };
         let answers = batch.answers(asked, replies);
         batch.clear();

@@ -35,6 +35,8 @@ pub(super) struct Server {
     pub(super) database: u32,
     /// Replies come as RESP3.
     pub(super) resp3: bool,
+    /// A node of a cluster that is to be read from as a replica, if that is what it is.
+    pub(super) reads_replica: bool,
 }
 
 /// Where a server listens.
@@ -112,6 +114,7 @@ impl Server {
             password: None,
             database: 0,
             resp3: false,
+            reads_replica: false,
         }
     }
 
@@ -153,6 +156,9 @@ impl Server {
         }
         if self.database != 0 {
             say(&[b"SELECT", self.database.to_string().as_bytes()]);
+        }
+        if self.reads_replica {
+            say(&[b"READONLY"]);
         }
         // Shows whether the server takes us at all: one that loads its data, or wants a password, says so now.
         say(&[b"PING"]);

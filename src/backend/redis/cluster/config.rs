@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::node::Common;
-use crate::backend::redis::config::{TlsRead, addresses, secured, server};
+use crate::backend::redis::config::{TlsRead, addresses, reads_replicas, secured, server};
 use crate::backend::redis::server::{Address, Server};
 use crate::config::Section;
 
@@ -34,6 +34,7 @@ impl Seeds {
         tls: TlsRead,
     ) -> Option<Self> {
         let answer_timeout = section.timeout("answer_timeout").unwrap_or(ANSWER_TIMEOUT);
+        let reads_replica = reads_replicas(section);
         let (urls, place) = addresses(section, "urls", "urls = [\"redis://10.0.0.1:6379\"]")?;
         let mut seeds: Vec<Server> = Vec::with_capacity(urls.len());
         for url in urls {
@@ -67,7 +68,10 @@ impl Seeds {
         Some(Seeds {
             addresses: seeds.into_iter().map(|seed| seed.address).collect(),
             common: Common {
-                server: secured(section, first, &place, tls?)?,
+                server: Server {
+                    reads_replica,
+                    ..secured(section, first, &place, tls?)?
+                },
                 connect_timeout,
                 answer_timeout,
             },

@@ -84,6 +84,14 @@ impl Members {
         self.map.borrow().owner(slot).cloned()
     }
 
+    /// A replica of that node that is up and in sync: one of them for a whole batch, the next one for the next.
+    pub(super) fn replica(&self, slot: u16, batch: usize) -> Option<Rc<Node>> {
+        let map = self.map.borrow();
+        let mut up = map.replicas(slot).filter(|node| node.is_up());
+        let count = up.clone().count();
+        up.nth(batch.checked_rem(count)?).cloned()
+    }
+
     /// Has the cluster looked at soon.
     pub(super) fn look_again(&self) {
         self.wanted.notify_one();
@@ -113,7 +121,15 @@ impl Members {
         let mut failure = unserved(0);
         for node in self.candidates() {
             match timeout(self.seeds.common.connect_timeout, node.ranges()).await {
-                Ok(Ok(ranges)) if !ranges.is_empty() => return Ok(ranges),
+                Ok(Ok(mut ranges)) if !ranges.is_empty() => {
+                    if !self.seeds.common.server.reads_replica {
+                        // Nothing is to be connected to them.
+                        for range in &mut ranges {
+                            range.replicas.clear();
+                        }
+                    }
+                    return Ok(ranges);
+                }
                 Ok(Ok(_none)) => {}
                 Ok(Err(err)) => failure = err,
                 Err(_elapsed) => {

@@ -3,7 +3,8 @@
 //! A command that is redirected is sent once more, to where it was told, and a second redirection is
 //! `lookup.unavailable`; so is a slot whose node is away or that nobody serves. Other slots are not touched by
 //! that. An `mget` of keys of several slots is taken apart and joined again; one of a slot that is on its way to
-//! another node is asked key by key where no node can answer it whole.
+//! another node is asked key by key where no node can answer it whole. Where replicas are read, a slot's master is
+//! asked for what none of them answers.
 
 mod config; // the keys of a cluster
 pub(super) mod slot; // from a key to its slot
@@ -12,6 +13,7 @@ pub(super) mod topology; // from slots to nodes
 mod node; // one node and its connection
 mod members; // all nodes, and the map as it changes
 
+use std::cell::Cell;
 use std::rc::Rc;
 
 use futures_util::future::join_all;
@@ -30,15 +32,27 @@ use crate::error::Code;
 /// One loop's view of a cluster.
 pub(super) struct Cluster {
     members: Rc<Members>,
+    /// Batches that were sent: which of several replicas is asked.
+    batches: Cell<usize>,
     _keeper: AbortOnDropHandle<()>,
 }
 
 /// Commands for one node.
 struct Errand {
     node: Rc<Node>,
-    asking: bool,
+    way: Way,
     /// Their places among the parts.
     at: Vec<usize>,
+}
+
+/// How commands go to a node.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Way {
+    Plain,
+    /// To where the slot is on its way.
+    Asking,
+    /// To a replica; if it fails, to its master.
+    Replica,
 }
 
 impl Cluster {
@@ -48,6 +62,7 @@ impl Cluster {
         let keeper = tokio::task::spawn_local(members::keep(Rc::clone(&members)));
         Cluster {
             members,
+            batches: Cell::new(0),
             _keeper: AbortOnDropHandle::new(keeper),
         }
     }
@@ -66,7 +81,7 @@ impl Cluster {
         parts.answers(asked, replies)
     }
 
-    /// Sends every part to its node: one reply or failure each, in their order.
+    /// Sends every part to a node of its slot: one reply or failure each, in their order.
     async fn ask(&self, parts: &[Part]) -> Vec<Result<Reply, LookupError>> {
         if parts.is_empty() {
             return Vec::new();
@@ -78,18 +93,23 @@ impl Cluster {
             .iter()
             .map(|part| Err(members::unserved(part.slot)))
             .collect();
-        let again = self.round(parts, self.errands(parts), &mut replies).await;
-        if !again.is_empty() {
-            let more = self.round(parts, again, &mut replies).await;
-            for at in more.into_iter().flat_map(|errand| errand.at) {
-                let why = "redirected twice: the cluster is changing";
-                replies[at] = Err(LookupError::new(Code::LookupUnavailable, why));
+        let mut errands = self.errands(parts);
+        // To a node and once where it redirects to; before that perhaps to a replica that fails.
+        let rounds = 2 + usize::from(errands.iter().any(|errand| errand.way == Way::Replica));
+        for _ in 0..rounds {
+            if errands.is_empty() {
+                break;
             }
+            errands = self.round(parts, errands, &mut replies).await;
+        }
+        for at in errands.into_iter().flat_map(|errand| errand.at) {
+            let why = "redirected twice: the cluster is changing";
+            replies[at] = Err(LookupError::new(Code::LookupUnavailable, why));
         }
         replies
     }
 
-    /// Runs errands at the same time. Gives those that the redirected commands make.
+    /// Runs errands at the same time. Gives those that redirected commands make, and those that a replica failed.
     async fn round(
         &self,
         parts: &[Part],
@@ -98,7 +118,7 @@ impl Cluster {
     ) -> Vec<Errand> {
         let run = async |errand: &Errand| {
             let commands: Vec<&[u8]> = errand.at.iter().map(|&at| &*parts[at].command).collect();
-            errand.node.send(&commands, errand.asking).await
+            errand.node.send(&commands, errand.way == Way::Asking).await
         };
         let said = join_all(errands.iter().map(run)).await;
         let mut again = Vec::new();
@@ -109,27 +129,41 @@ impl Cluster {
                     self.members.look_again();
                     for at in errand.at {
                         replies[at] = Err(err.clone());
+                        if errand.way == Way::Replica {
+                            self.add_to_master(&mut again, parts, at);
+                        }
                     }
                     continue;
                 }
             };
             for (at, said) in errand.at.into_iter().zip(said) {
                 match said {
-                    Said::Reply(reply) => replies[at] = self.heard(reply),
+                    Said::Reply(reply) => {
+                        replies[at] = self.heard(reply);
+                        if errand.way == Way::Replica && is_unavailable(&replies[at]) {
+                            self.add_to_master(&mut again, parts, at);
+                        }
+                    }
                     Said::Moved(to) => {
                         if let Some(node) = self.members.moved(parts[at].slot, to) {
-                            add(&mut again, node, false, at);
+                            add(&mut again, node, Way::Plain, at);
                         }
                     }
                     Said::Ask(to) => {
                         if let Some(node) = self.members.node(&to) {
-                            add(&mut again, node, true, at);
+                            add(&mut again, node, Way::Asking, at);
                         }
                     }
                 }
             }
         }
         again
+    }
+
+    fn add_to_master(&self, errands: &mut Vec<Errand>, parts: &[Part], at: usize) {
+        if let Some(node) = self.members.owner(parts[at].slot) {
+            add(errands, node, Way::Plain, at);
+        }
     }
 
     /// A reply, unless it says that the cluster is changing or in trouble.
@@ -149,9 +183,15 @@ impl Cluster {
     /// Which commands go where, by the map. Those of a slot that nobody serves stay behind.
     fn errands(&self, parts: &[Part]) -> Vec<Errand> {
         let mut errands = Vec::new();
+        let batch = self.batches.get();
+        self.batches.set(batch.wrapping_add(1));
         for (at, part) in parts.iter().enumerate() {
+            if let Some(node) = self.members.replica(part.slot, batch) {
+                add(&mut errands, node, Way::Replica, at);
+                continue;
+            }
             match self.members.owner(part.slot) {
-                Some(node) => add(&mut errands, node, false, at),
+                Some(node) => add(&mut errands, node, Way::Plain, at),
                 None => self.members.look_again(),
             }
         }
@@ -159,14 +199,18 @@ impl Cluster {
     }
 }
 
+fn is_unavailable(reply: &Result<Reply, LookupError>) -> bool {
+    matches!(reply, Err(err) if err.code == Code::LookupUnavailable)
+}
+
 /// Adds a command to what goes to `node`.
-fn add(errands: &mut Vec<Errand>, node: Rc<Node>, asking: bool, at: usize) {
-    let same = |errand: &&mut Errand| errand.asking == asking && Rc::ptr_eq(&errand.node, &node);
+fn add(errands: &mut Vec<Errand>, node: Rc<Node>, way: Way, at: usize) {
+    let same = |errand: &&mut Errand| errand.way == way && Rc::ptr_eq(&errand.node, &node);
     match errands.iter_mut().find(same) {
         Some(errand) => errand.at.push(at),
         None => errands.push(Errand {
             node,
-            asking,
+            way,
             at: vec![at],
         }),
     }

@@ -74,6 +74,11 @@ impl Node {
         self.address == *address
     }
 
+    /// Whether commands could be sent now.
+    pub(super) fn is_up(&self) -> bool {
+        self.connection.is_up()
+    }
+
     /// Sends packed commands: what is said to each, in their order. `asking` makes a node take commands for a slot
     /// that is on its way to it.
     pub(super) async fn send(

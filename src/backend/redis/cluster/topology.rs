@@ -2,6 +2,7 @@
 //!
 //! Addresses come from the cluster itself. One without a host, or with `?` for it, is on the host that said so.
 
+use std::collections::HashMap;
 use std::rc::Rc;
 
 use super::node::Node;
@@ -27,12 +28,13 @@ fn at(host: &str, port: u16, from: &Address) -> Address {
     }
 }
 
-/// Slots in a row and the master that serves them.
+/// Slots in a row, the master that serves them, and its replicas.
 #[derive(Debug, PartialEq, Eq)]
 pub(in crate::backend::redis) struct Range {
     pub(in crate::backend::redis) first: u16,
     pub(in crate::backend::redis) last: u16,
     pub(super) master: Address,
+    pub(super) replicas: Vec<Address>,
 }
 
 /// The ranges that a node at `from` names; `None` if the reply is of another shape.
@@ -46,13 +48,25 @@ pub(in crate::backend::redis) fn ranges(reply: &Reply, from: &Address) -> Option
 /// One range: its first and last slot, its master, its replicas.
 fn range(row: &Reply, from: &Address) -> Option<Range> {
     let Reply::Array(row) = row else { return None };
-    let [first, last, Reply::Array(master), ..] = &row[..] else {
+    let [first, last, master, replicas @ ..] = &row[..] else {
         return None;
     };
-    let (Some(first), Some(last)) = (slot(first), slot(last)) else {
+    let (first, last) = (slot(first)?, slot(last)?);
+    let replicas = replicas.iter().filter_map(|replica| node(replica, from));
+    (first <= last).then_some(Range {
+        first,
+        last,
+        master: node(master, from)?,
+        replicas: replicas.collect(),
+    })
+}
+
+/// The address of a node, before its name and whatever else is said of it.
+fn node(told: &Reply, from: &Address) -> Option<Address> {
+    let Reply::Array(told) = told else {
         return None;
     };
-    let [host, Reply::Int(port), ..] = &master[..] else {
+    let [host, Reply::Int(port), ..] = &told[..] else {
         return None;
     };
     let host = match host {
@@ -60,12 +74,7 @@ fn range(row: &Reply, from: &Address) -> Option<Range> {
         Reply::Nil => "",
         _ => return None,
     };
-    let master = at(host, u16::try_from(*port).ok()?, from);
-    (first <= last).then_some(Range {
-        first,
-        last,
-        master,
-    })
+    Some(at(host, u16::try_from(*port).ok()?, from))
 }
 
 fn slot(reply: &Reply) -> Option<u16> {
@@ -82,6 +91,8 @@ pub(super) struct SlotMap {
     nodes: Vec<Rc<Node>>,
     /// Per slot the place of its node in `nodes`.
     owners: Vec<u16>,
+    /// The places of a node's replicas, by its own.
+    replicas: HashMap<u16, Vec<u16>>,
 }
 
 impl SlotMap {
@@ -90,6 +101,7 @@ impl SlotMap {
         SlotMap {
             nodes: Vec::new(),
             owners: vec![NOBODY; SLOTS],
+            replicas: HashMap::new(),
         }
     }
 
@@ -97,6 +109,14 @@ impl SlotMap {
     pub(super) fn owner(&self, slot: u16) -> Option<&Rc<Node>> {
         let owner = self.owners.get(usize::from(slot))?;
         self.nodes.get(usize::from(*owner))
+    }
+
+    /// The replicas of the node that serves `slot`.
+    pub(super) fn replicas(&self, slot: u16) -> impl Iterator<Item = &Rc<Node>> + Clone {
+        let owner = self.owners.get(usize::from(slot));
+        let replicas = owner.and_then(|owner| self.replicas.get(owner));
+        let places = replicas.into_iter().flatten();
+        places.filter_map(|at| self.nodes.get(usize::from(*at)))
     }
 
     /// Every node.
@@ -134,13 +154,18 @@ impl SlotMap {
     ) -> bool {
         let mut next = SlotMap::new();
         for range in ranges {
-            let known = self.nodes.iter().find(|node| node.is_at(&range.master));
-            let known = known.cloned();
-            let place = next.place(&range.master, || {
-                known.unwrap_or_else(|| open(&range.master))
-            });
+            let mut place = |address| {
+                let known = self.nodes.iter().find(|node| node.is_at(address));
+                next.place(address, || known.cloned().unwrap_or_else(|| open(address)))
+            };
+            let master = place(&range.master).unwrap_or(NOBODY);
+            let replicas: Vec<u16> = range.replicas.iter().filter_map(place).collect();
+            if !replicas.is_empty() {
+                // The same for each of its ranges.
+                next.replicas.insert(master, replicas);
+            }
             let slots = usize::from(range.first)..=usize::from(range.last);
-            next.owners[slots].fill(place.unwrap_or(NOBODY));
+            next.owners[slots].fill(master);
         }
         let owner = |map: &SlotMap, slot: usize| {
             let node = map.nodes.get(usize::from(map.owners[slot]));
@@ -205,11 +230,13 @@ mod tests {
                 first: 0,
                 last: 100,
                 master: address("10.0.0.1", 6379),
+                replicas: vec![address("10.0.0.2", 6379)],
             },
             Range {
                 first: 101,
                 last: 16_383,
                 master: address("10.0.0.9", 6380),
+                replicas: vec![],
             },
         ];
         assert_eq!(parse(two).as_deref(), Some(&want[..]));

@@ -1,6 +1,6 @@
 //! The keys of sentinels: where they are, whom they name, and how that server is connected to.
 
-use crate::backend::redis::config::{TlsRead, addresses, secured, server};
+use crate::backend::redis::config::{TlsRead, addresses, reads_replicas, secured, server};
 use crate::backend::redis::server::{Address, PORT as STANDARD_PORT, Server};
 use crate::config::{Place, Section};
 
@@ -16,6 +16,8 @@ pub(in crate::backend::redis) struct Sentinels {
     pub(super) master: Box<str>,
     /// How the master is connected to; its address is to be found.
     pub(super) master_server: Server,
+    /// Replicas are asked first.
+    pub(in crate::backend::redis) reads_replicas: bool,
 }
 
 impl Sentinels {
@@ -26,6 +28,7 @@ impl Sentinels {
         let of_servers = credentials(section, "user", "password");
         let of_sentinels = credentials(section, "sentinel_user", "sentinel_password");
         let database = section.integer("db", 0..=i64::from(u16::MAX)).unwrap_or(0);
+        let reads_replicas = reads_replicas(section);
         let ((named, place), (master, _)) = (named?, master?);
         let mut servers: Vec<Server> = Vec::with_capacity(named.len());
         for text in named {
@@ -57,6 +60,7 @@ impl Sentinels {
                 database: u32::try_from(database).unwrap_or_default(),
                 ..first
             },
+            reads_replicas,
         })
     }
 }

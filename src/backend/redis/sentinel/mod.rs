@@ -6,6 +6,7 @@
 //! long as no sentinel can be reached, the master stays.
 
 mod config; // the keys of sentinels and their master
+mod replicas; // the master's replicas, to read from
 
 use std::cell::Cell;
 use std::time::Duration;
@@ -13,61 +14,76 @@ use std::time::Duration;
 use tokio::time::{sleep, timeout};
 
 pub(super) use self::config::Sentinels;
+pub(super) use self::replicas::Replicas;
 use super::connection::{Connection, one};
 use super::door::Door;
 use super::pipe::Pipe;
 use super::resp::{Reply, put_command};
+use super::role::Role;
 use super::server::{Address, Server};
 use crate::backend::LookupError;
 use crate::backend::format::bad_answer;
 use crate::error::Code;
 
-/// How often it is asked whether the master is still the master.
-const CHECK_EVERY: Duration = Duration::from_millis(250);
+/// How often it is asked whether a server still is what it was.
+pub(super) const CHECK_EVERY: Duration = Duration::from_millis(250);
 
 /// Finds the master, on one loop.
 pub(super) struct Finder {
     sentinels: Vec<Connection>,
-    /// What a sentinel is asked.
+    /// What a sentinel is asked for the master, and for its replicas.
     question: Vec<u8>,
+    replicas_question: Vec<u8>,
     master: Box<str>,
     server: Server,
     /// What each question may take.
     step_timeout: Duration,
     /// The sentinel that answered last.
     turn: Cell<usize>,
+    /// The replica whose turn it is.
+    replica_turn: Cell<usize>,
 }
 
 impl Finder {
     /// Starts to connect to the sentinels, on this loop.
     pub(super) fn start(config: &Sentinels, step_timeout: Duration) -> Self {
         let start = |server: &Server| Connection::start(Door::Server(server.clone()), step_timeout);
-        let mut question = Vec::new();
-        let name = config.master.as_bytes();
-        put_command(
-            &mut question,
-            &[b"SENTINEL", b"get-master-addr-by-name", name],
-        );
+        let question = |what: &[u8]| {
+            let mut packed = Vec::new();
+            put_command(&mut packed, &[b"SENTINEL", what, config.master.as_bytes()]);
+            packed
+        };
         Finder {
             sentinels: config.servers.iter().map(start).collect(),
-            question,
+            question: question(b"get-master-addr-by-name"),
+            replicas_question: question(b"replicas"),
             master: config.master.clone(),
             server: config.master_server.clone(),
             step_timeout,
             turn: Cell::new(0),
+            replica_turn: Cell::new(0),
         }
     }
 
     /// The master, as the first sentinel names it that knows.
     pub(super) async fn find(&self) -> Result<Server, LookupError> {
+        let named = self.first_to_say(async |sentinel| self.named_by(sentinel).await);
+        Ok(self.server.at(named.await?))
+    }
+
+    /// What the first sentinel says that answers in time.
+    async fn first_to_say<T>(
+        &self,
+        asking: impl AsyncFn(&Connection) -> Result<T, LookupError>,
+    ) -> Result<T, LookupError> {
         let count = self.sentinels.len();
         let first = self.turn.get();
         let mut failure = None;
         for at in (first..first + count).map(|at| at % count) {
-            match self.within(self.named_by(&self.sentinels[at])).await {
-                Ok(address) => {
+            match self.within(asking(&self.sentinels[at])).await {
+                Ok(said) => {
                     self.turn.set(at);
-                    return Ok(self.server.at(address));
+                    return Ok(said);
                 }
                 Err(err) => failure = Some(err),
             }
@@ -75,18 +91,12 @@ impl Finder {
         Err(failure.unwrap_or_else(|| bad_answer("there are no sentinels")))
     }
 
-    /// Whether `server` itself says that it is the master.
-    pub(super) async fn check(&self, server: &Server, pipe: &Pipe) -> Result<(), LookupError> {
-        let role = self.within(role(pipe)).await?;
-        if role == b"master" {
-            return Ok(());
+    /// Whether the server itself says that it is the master.
+    pub(super) async fn check(&self, pipe: &Pipe) -> Result<(), LookupError> {
+        match self.within(Role::ask(pipe)).await? {
+            Role::Master => Ok(()),
+            role => Err(role.is_not("the master")),
         }
-        let role = String::from_utf8_lossy(&role);
-        let why = format!(
-            "{:?} is named as the master and says it is a {role}",
-            server.address
-        );
-        Err(LookupError::new(Code::LookupUnavailable, why))
     }
 
     /// Waits until `server` is no longer the master.
@@ -98,8 +108,8 @@ impl Finder {
                 return;
             }
             // No answer is no word against it: a connection that breaks ends by itself.
-            let role = self.within(role(pipe)).await;
-            if role.is_ok_and(|role| role != b"master") {
+            let role = self.within(Role::ask(pipe)).await;
+            if role.is_ok_and(|role| role != Role::Master) {
                 return;
             }
         }
@@ -138,19 +148,5 @@ impl Finder {
             let why = "no answer while looking for the master";
             Err(LookupError::new(Code::LookupUnavailable, why))
         })
-    }
-}
-
-/// What the server at the other end says it is.
-async fn role(pipe: &Pipe) -> Result<Vec<u8>, LookupError> {
-    let mut packed = Vec::new();
-    put_command(&mut packed, &[b"ROLE"]);
-    let replies = pipe.ask(&packed, 1).await?.unwrap_or_default();
-    match one(replies)? {
-        Reply::Array(words) => match words.first() {
-            Some(Reply::String(role)) => Ok(role.to_vec()),
-            _ => Err(bad_answer("`ROLE` of no role")),
-        },
-        _ => Err(bad_answer("`ROLE` is answered with something else")),
     }
 }

@@ -80,7 +80,7 @@ impl Cluster {
         }
     }
 
-    fn keys(&self, more: &str) -> String {
+    pub(super) fn keys(&self, more: &str) -> String {
         let urls: Vec<_> = self
             .nodes
             .iter()

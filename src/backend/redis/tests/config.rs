@@ -196,6 +196,23 @@ fn exactly_one_way_to_name_servers() {
     }
 }
 
+#[test]
+fn replicas_are_read_where_there_may_be_some() {
+    let cluster = "urls = ['redis://a:1']";
+    let sentinels = "sentinels = ['a:1']\nmaster = 'm'";
+    for several in [cluster, sentinels] {
+        for from in ["master", "replica"] {
+            let keys = format!("{several}\nread_from = '{from}'");
+            assert_eq!(backend_problem(&keys), "", "{keys}");
+        }
+        let found = backend_problem(&format!("{several}\nread_from = 'slave'"));
+        assert!(found.contains("one of `master`, `replica`"), "{found}");
+    }
+    let one = backend_problem("url = 'redis://h'\nread_from = 'replica'");
+    let says = "`read_from` says nothing without `urls` or `sentinels`";
+    assert!(one.contains(says), "{one}");
+}
+
 /// A URL from the environment that is wrong: the problem's text may show the line, but not the URL.
 #[track_caller]
 fn unsafe_to_show(url: &str) {

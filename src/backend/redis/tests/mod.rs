@@ -4,6 +4,7 @@ mod cluster;
 mod commands;
 mod config;
 mod outages;
+mod replicas;
 mod sentinel;
 mod slots;
 mod tls;

@@ -8,13 +8,14 @@ use futures_util::future::join;
 use super::*;
 
 /// A master, its replica, and a sentinel that decides alone.
-struct Servers {
-    sentinel: Server,
-    data: Vec<Server>,
+pub(super) struct Servers {
+    pub(super) sentinel: Server,
+    /// The master first.
+    pub(super) data: Vec<Server>,
 }
 
 impl Servers {
-    async fn start() -> Self {
+    pub(super) async fn start() -> Self {
         let start = |more: &[&str]| {
             // Without it a master waits for five seconds, lest other replicas come.
             let options = [&["--repl-diskless-sync-delay", "0"], more].concat();
@@ -50,7 +51,7 @@ impl Servers {
         servers
     }
 
-    fn keys(&self) -> String {
+    pub(super) fn keys(&self) -> String {
         // Nobody is at the first of them.
         let none = free_port();
         format!(
@@ -89,7 +90,7 @@ pub(super) fn start_sentinel(master: u16, more: &str) -> Server {
         .expect("the sentinel starts")
 }
 
-async fn info(server: &Server, part: &str) -> String {
+pub(super) async fn info(server: &Server, part: &str) -> String {
     server.text(&["INFO", part]).await
 }
 

@@ -1,0 +1,175 @@
+//! Replicas that sentinels name, to read from as long as there is one that is in sync.
+//!
+//! A connection leads to a replica that no sentinel thinks is down and that itself says it follows its master; each
+//! begins at another one. When it does not any more, the connection is given up as one to a demoted master is.
+//! Nobody waits for a replica: where none is connected or one breaks under a question, the master is asked.
+
+use std::cell::Cell;
+use std::rc::Rc;
+use std::time::Duration;
+
+use tokio::time::sleep;
+
+use super::{CHECK_EVERY, Finder};
+use crate::backend::LookupError;
+use crate::backend::format::bad_answer;
+use crate::backend::redis::connection::{Connection, one, refused};
+use crate::backend::redis::door::Door;
+use crate::backend::redis::pipe::Pipe;
+use crate::backend::redis::resp::Reply;
+use crate::backend::redis::role::Role;
+use crate::backend::redis::server::{Address, Server};
+use crate::error::Code;
+
+/// One loop's connections to replicas.
+pub(in crate::backend::redis) struct Replicas {
+    connections: Vec<Connection>,
+    /// The connection whose turn it is.
+    turn: Cell<usize>,
+}
+
+impl Replicas {
+    /// Starts to look for replicas, on this loop.
+    pub(in crate::backend::redis) fn start(
+        finder: &Rc<Finder>,
+        connections: usize,
+        connect_timeout: Duration,
+    ) -> Self {
+        let start = |_| Connection::start(Door::Replica(Rc::clone(finder)), connect_timeout);
+        Replicas {
+            connections: (0..connections).map(start).collect(),
+            turn: Cell::new(0),
+        }
+    }
+
+    /// As [`Connection::ask`]; `None` when no replica answers all of it.
+    pub(in crate::backend::redis) async fn ask(
+        &self,
+        packed: &[u8],
+        count: usize,
+    ) -> Option<Vec<Reply>> {
+        let turn = self.turn.get() % self.connections.len();
+        self.turn.set(turn + 1);
+        let (before, from_turn) = self.connections.split_at(turn);
+        let mut in_turn = from_turn.iter().chain(before);
+        let connection = in_turn.find(|connection| connection.is_up())?;
+        let replies = connection.ask_if_up(packed, count).await?;
+        let is_away = |reply: &Reply| matches!(reply, Reply::Error(words) if refused(words).code == Code::LookupUnavailable);
+        (!replies.iter().any(is_away)).then_some(replies)
+    }
+}
+
+impl Finder {
+    /// A replica, the next one each time.
+    pub(in crate::backend::redis) async fn find_replica(&self) -> Result<Server, LookupError> {
+        let named = self.replicas().await?;
+        let turn = self.replica_turn.get();
+        self.replica_turn.set(turn.wrapping_add(1));
+        match named.get(turn % named.len().max(1)) {
+            Some(address) => Ok(self.server.at(address.clone())),
+            None => {
+                let why = "the sentinels name no replica that is up";
+                Err(LookupError::new(Code::LookupUnavailable, why))
+            }
+        }
+    }
+
+    /// Whether the server itself says that it is a replica in sync.
+    pub(in crate::backend::redis) async fn check_replica(
+        &self,
+        pipe: &Pipe,
+    ) -> Result<(), LookupError> {
+        match self.within(Role::ask(pipe)).await? {
+            Role::Replica => Ok(()),
+            role => Err(role.is_not("a replica")),
+        }
+    }
+
+    /// Waits until `server` is no longer a replica in sync, or hangs.
+    pub(in crate::backend::redis) async fn until_late(&self, server: &Server, pipe: &Pipe) {
+        loop {
+            sleep(CHECK_EVERY).await;
+            let named = self.replicas().await;
+            if named.is_ok_and(|named| !named.contains(&server.address)) {
+                return;
+            }
+            // One that does not answer in time is no good either: there is somebody else to ask.
+            if self.check_replica(pipe).await.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// The replicas that are up, as the first sentinel names them that knows.
+    async fn replicas(&self) -> Result<Vec<Address>, LookupError> {
+        self.first_to_say(async |sentinel| {
+            match one(sentinel.ask(&self.replicas_question, 1).await?)? {
+                Reply::Array(replicas) => Ok(replicas.iter().filter_map(replica).collect()),
+                _ => Err(bad_answer("a sentinel names no list of replicas")),
+            }
+        })
+        .await
+    }
+}
+
+/// The address of a replica, unless it is down.
+fn replica(told: &Reply) -> Option<Address> {
+    let value = |wanted: &[u8]| match told {
+        Reply::Array(words) => {
+            let mut pairs = words.chunks_exact(2);
+            pairs.find_map(|pair| is_of(wanted, &pair[0], &pair[1]))
+        }
+        Reply::Map(pairs) => {
+            let mut pairs = pairs.iter();
+            pairs.find_map(|(key, value)| is_of(wanted, key, value))
+        }
+        _ => None,
+    };
+    let mut flags = value(b"flags")?.split(',');
+    if flags.any(|flag| matches!(flag, "s_down" | "o_down" | "disconnected")) {
+        return None;
+    }
+    let port = value(b"port")?.parse().ok()?;
+    Some(Address::Tcp(value(b"ip")?.to_owned(), port))
+}
+
+/// The text `value`, if `key` is the wanted one.
+fn is_of<'a>(wanted: &[u8], key: &Reply, value: &'a Reply) -> Option<&'a str> {
+    match (key, value) {
+        (Reply::String(key), Reply::String(value)) if **key == *wanted => {
+            std::str::from_utf8(value).ok()
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn replicas_that_are_up() {
+        let text = |text: &'static str| Reply::String(text.into());
+        let told = |flags| {
+            let pairs = [
+                ("name", "n"),
+                ("ip", "10.0.0.1"),
+                ("port", "7"),
+                ("flags", flags),
+            ];
+            let words = pairs
+                .iter()
+                .flat_map(|(key, value)| [text(key), text(value)]);
+            let map = pairs.iter().map(|(key, value)| (text(key), text(value)));
+            [Reply::Array(words.collect()), Reply::Map(map.collect())]
+        };
+        for up in told("slave").iter().chain(&told("slave,reconf_done")) {
+            assert_eq!(replica(up), Some(Address::Tcp("10.0.0.1".into(), 7)));
+        }
+        for down in ["s_down,slave", "slave,disconnected", "o_down,s_down,slave"] {
+            assert_eq!(told(down).each_ref().map(replica), [None, None]);
+        }
+        assert_eq!(replica(&Reply::Array(vec![text("ip")])), None);
+        assert_eq!(replica(&Reply::Nil), None);
+    }
+}

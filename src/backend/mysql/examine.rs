@@ -3,7 +3,7 @@
 //! Statements are prepared, which runs nothing. The server does not tell the types of parameters: it takes what comes.
 //! `not null` is told of columns of tables only.
 
-use mysql_async::consts::{ColumnFlags, ColumnType};
+use mysql_async::consts::ColumnFlags;
 use mysql_async::prelude::Queryable as _;
 use mysql_async::{Column as Stored, Conn};
 
@@ -11,7 +11,7 @@ use super::config::Config;
 use super::error;
 use super::lane;
 use super::lookup::Lookup;
-use super::value::BINARY;
+use super::types::{Kind, type_of};
 use crate::backend::examine::{Column, Examination, Finding, Holds, Statement};
 use crate::backend::{LookupError, Planned};
 
@@ -69,95 +69,36 @@ fn column(stored: &Stored) -> Column {
 
 /// `bigint unsigned`, much as SQL has it.
 fn name_of(stored: &Stored) -> String {
-    let binary = stored.character_set() == BINARY;
-    let name = match stored.column_type() {
-        ColumnType::MYSQL_TYPE_TINY => "tinyint",
-        ColumnType::MYSQL_TYPE_SHORT => "smallint",
-        ColumnType::MYSQL_TYPE_INT24 => "mediumint",
-        ColumnType::MYSQL_TYPE_LONG => "int",
-        ColumnType::MYSQL_TYPE_LONGLONG => "bigint",
-        ColumnType::MYSQL_TYPE_DECIMAL | ColumnType::MYSQL_TYPE_NEWDECIMAL => "decimal",
-        ColumnType::MYSQL_TYPE_STRING if binary => "binary",
-        ColumnType::MYSQL_TYPE_STRING => "char",
-        ColumnType::MYSQL_TYPE_VARCHAR | ColumnType::MYSQL_TYPE_VAR_STRING if binary => "varbinary",
-        ColumnType::MYSQL_TYPE_VARCHAR | ColumnType::MYSQL_TYPE_VAR_STRING => "varchar",
-        ColumnType::MYSQL_TYPE_TINY_BLOB
-        | ColumnType::MYSQL_TYPE_BLOB
-        | ColumnType::MYSQL_TYPE_MEDIUM_BLOB
-        | ColumnType::MYSQL_TYPE_LONG_BLOB => {
-            if binary {
-                "blob"
-            } else {
-                "text"
-            }
-        }
-        other => {
-            let name = format!("{other:?}").to_lowercase();
-            return name.trim_start_matches("mysql_type_").to_owned();
-        }
-    };
-    let unsigned = stored.flags().contains(ColumnFlags::UNSIGNED_FLAG) && is_integer(stored);
+    let (name, kind) = type_of(stored);
+    let unsigned = matches!(kind, Kind::Integer(_)) && is_unsigned(stored);
     format!("{name}{}", if unsigned { " unsigned" } else { "" })
 }
 
-fn is_integer(stored: &Stored) -> bool {
-    matches!(holds(stored), Holds::Integer(_))
+fn is_unsigned(stored: &Stored) -> bool {
+    stored.flags().contains(ColumnFlags::UNSIGNED_FLAG)
 }
 
 fn holds(stored: &Stored) -> Holds {
-    let unsigned = stored.flags().contains(ColumnFlags::UNSIGNED_FLAG);
-    let integer = |bits: u32| {
-        // What is beyond an i64 is refused as such, whatever it fills.
-        let max = i64::MAX >> (64 - bits);
-        Holds::Integer(match (unsigned, bits) {
-            (true, 64) => 0..=i64::MAX,
-            (true, _) => 0..=max * 2 + 1,
-            (false, _) => -max - 1..=max,
-        })
-    };
-    match stored.column_type() {
-        ColumnType::MYSQL_TYPE_TINY => integer(8),
-        ColumnType::MYSQL_TYPE_SHORT => integer(16),
-        ColumnType::MYSQL_TYPE_INT24 => integer(24),
-        ColumnType::MYSQL_TYPE_LONG => integer(32),
-        ColumnType::MYSQL_TYPE_LONGLONG => integer(64),
-        ColumnType::MYSQL_TYPE_YEAR => Holds::Integer(0..=9999),
-        ColumnType::MYSQL_TYPE_BIT => Holds::Integer(match stored.column_length() {
+    match type_of(stored).1 {
+        Kind::Integer(bits) => {
+            // What is beyond an i64 is refused as such, whatever it fills.
+            let max = i64::MAX >> (64 - bits);
+            Holds::Integer(match (is_unsigned(stored), bits) {
+                (true, 64) => 0..=i64::MAX,
+                (true, _) => 0..=max * 2 + 1,
+                (false, _) => -max - 1..=max,
+            })
+        }
+        Kind::Year => Holds::Integer(0..=9999),
+        Kind::Bit => Holds::Integer(match stored.column_length() {
             bits @ 1..=62 => 0..=(1_i64 << bits) - 1,
             _ => 0..=i64::MAX,
         }),
-        ColumnType::MYSQL_TYPE_FLOAT | ColumnType::MYSQL_TYPE_DOUBLE => Holds::Double,
-        ColumnType::MYSQL_TYPE_JSON => Holds::Json,
-        ColumnType::MYSQL_TYPE_DECIMAL
-        | ColumnType::MYSQL_TYPE_NEWDECIMAL
-        | ColumnType::MYSQL_TYPE_DATE
-        | ColumnType::MYSQL_TYPE_NEWDATE
-        | ColumnType::MYSQL_TYPE_DATETIME
-        | ColumnType::MYSQL_TYPE_TIMESTAMP
-        | ColumnType::MYSQL_TYPE_TIME => Holds::Figures,
-        ColumnType::MYSQL_TYPE_VARCHAR
-        | ColumnType::MYSQL_TYPE_VAR_STRING
-        | ColumnType::MYSQL_TYPE_STRING
-        | ColumnType::MYSQL_TYPE_ENUM
-        | ColumnType::MYSQL_TYPE_SET
-        | ColumnType::MYSQL_TYPE_TINY_BLOB
-        | ColumnType::MYSQL_TYPE_BLOB
-        | ColumnType::MYSQL_TYPE_MEDIUM_BLOB
-        | ColumnType::MYSQL_TYPE_LONG_BLOB
-            if stored.character_set() != BINARY =>
-        {
-            Holds::Text
-        }
-        ColumnType::MYSQL_TYPE_VARCHAR
-        | ColumnType::MYSQL_TYPE_VAR_STRING
-        | ColumnType::MYSQL_TYPE_STRING
-        | ColumnType::MYSQL_TYPE_TINY_BLOB
-        | ColumnType::MYSQL_TYPE_BLOB
-        | ColumnType::MYSQL_TYPE_MEDIUM_BLOB
-        | ColumnType::MYSQL_TYPE_LONG_BLOB
-        | ColumnType::MYSQL_TYPE_GEOMETRY
-        | ColumnType::MYSQL_TYPE_VECTOR => Holds::Bytes,
-        // Of null, of a parameter, or not known here.
-        _ => Holds::Anything,
+        Kind::Double => Holds::Double,
+        Kind::Json => Holds::Json,
+        Kind::Decimal | Kind::Time => Holds::Figures,
+        Kind::Text => Holds::Text,
+        Kind::Bytes => Holds::Bytes,
+        Kind::Unknown => Holds::Anything,
     }
 }

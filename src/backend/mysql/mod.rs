@@ -12,6 +12,7 @@ mod error;
 mod examine;
 mod lane;
 mod lookup;
+mod types;
 mod value;
 mod tls;
 

@@ -10,14 +10,12 @@ use bytes::Bytes;
 use mysql_async::consts::ColumnType;
 use mysql_async::{Column, Value as Stored};
 
+use super::types::{Kind, type_of};
 use crate::backend::LookupError;
 use crate::backend::format::bad_answer;
 use crate::backend::sql::{json_text, uuid_text};
 use crate::error::Code;
 use crate::value::{Text, Value};
-
-/// The number of the character set `binary`.
-pub(super) const BINARY: u16 = 63;
 
 /// One value of a row.
 pub(super) fn value(column: &Column, stored: Stored) -> Result<Value, LookupError> {
@@ -65,44 +63,23 @@ fn integer(column: &Column, number: u64) -> Result<Value, LookupError> {
 fn from_bytes(column: &Column, bytes: Vec<u8>) -> Result<Value, LookupError> {
     let text =
         |bytes: Vec<u8>| Text::from_utf8(Bytes::from(bytes)).map_or_else(Value::Bytes, Value::Text);
-    match column.column_type() {
-        ColumnType::MYSQL_TYPE_DECIMAL | ColumnType::MYSQL_TYPE_NEWDECIMAL => Ok(text(bytes)),
-        ColumnType::MYSQL_TYPE_BIT if bytes.len() <= 8 => {
+    match type_of(column) {
+        (_, Kind::Decimal | Kind::Text) => Ok(text(bytes)),
+        (_, Kind::Bit) if bytes.len() <= 8 => {
             let number = bytes
                 .iter()
                 .fold(0, |sum, byte| sum << 8 | u64::from(*byte));
             integer(column, number)
         }
-        ColumnType::MYSQL_TYPE_JSON => Value::from_json(&bytes).map_err(|err| {
+        (_, Kind::Json) => Value::from_json(&bytes).map_err(|err| {
             bad_answer(format!(
                 "not JSON in the column `{}`: {err}",
                 column.name_str()
             ))
         }),
-        ColumnType::MYSQL_TYPE_VARCHAR
-        | ColumnType::MYSQL_TYPE_VAR_STRING
-        | ColumnType::MYSQL_TYPE_STRING
-        | ColumnType::MYSQL_TYPE_ENUM
-        | ColumnType::MYSQL_TYPE_SET
-        | ColumnType::MYSQL_TYPE_TINY_BLOB
-        | ColumnType::MYSQL_TYPE_BLOB
-        | ColumnType::MYSQL_TYPE_MEDIUM_BLOB
-        | ColumnType::MYSQL_TYPE_LONG_BLOB
-            if column.character_set() != BINARY =>
-        {
-            Ok(text(bytes))
-        }
-        ColumnType::MYSQL_TYPE_VARCHAR
-        | ColumnType::MYSQL_TYPE_VAR_STRING
-        | ColumnType::MYSQL_TYPE_STRING
-        | ColumnType::MYSQL_TYPE_TINY_BLOB
-        | ColumnType::MYSQL_TYPE_BLOB
-        | ColumnType::MYSQL_TYPE_MEDIUM_BLOB
-        | ColumnType::MYSQL_TYPE_LONG_BLOB
-        | ColumnType::MYSQL_TYPE_GEOMETRY
-        | ColumnType::MYSQL_TYPE_VECTOR => Ok(Value::Bytes(bytes.into())),
-        other => Err(bad_answer(format!(
-            "the column `{}` is of the type {other:?}, which is not known here",
+        (_, Kind::Bytes) => Ok(Value::Bytes(bytes.into())),
+        (name, _) => Err(bad_answer(format!(
+            "the column `{}` of the type {name} holds what is not known here",
             column.name_str()
         ))),
     }

@@ -3,6 +3,7 @@
 //! A test makes one edit to a configuration that is right, so what it shows is that edit's problem and no
 //! other. Files are by the section in which the mistake stands.
 
+mod file;
 mod server;
 mod listeners;
 mod tls;
@@ -11,6 +12,8 @@ mod meta;
 mod backends;
 mod lookups;
 mod views;
+mod uses;
+mod references;
 mod fits;
 mod many;
 mod sample;

@@ -1,0 +1,137 @@
+//! Mistakes in the keys of a lookup of a view, and in the values that stand there.
+
+use super::after;
+
+#[test]
+fn an_unknown_key_of_a_use() {
+    insta::assert_snapshot!(after(
+        r#"airline = "airline""#,
+        r#"airline = { use = "airline", require = true }"#,
+    ), @r#"
+    error[config.unknown_key]: `views.getDeparture.lookups.airline.require`: unknown key
+      --> tributary.toml:47:30
+       |
+    47 | airline = { use = "airline", require = true }
+       |                              ^^^^^^^
+       |
+       = help: did you mean `required`?
+    "#);
+}
+
+#[test]
+fn a_use_that_is_a_number() {
+    insta::assert_snapshot!(after(
+        r#"airline = "airline""#,
+        "airline = 7",
+    ), @r#"
+    error[config.bad_value]: `views.getDeparture.lookups.airline`: expected a table such as `{ use = "airport" }`, found an integer
+      --> tributary.toml:47:11
+       |
+    47 | airline = 7
+       |           ^
+    "#);
+}
+
+#[test]
+fn default_on_of_an_unknown_word() {
+    insta::assert_snapshot!(after(
+        r#"default = "fair""#,
+        r#"default = "fair", default_on = "failure""#,
+    ), @r#"
+    error[config.bad_value]: `views.getDeparture.lookups.weather.default_on`: `failure` is not known here
+      --> tributary.toml:49:98
+       |
+    49 | weather = { use = "weather", with = { origin = "flight.origin" }, default = "fair", default_on = "failure" }
+       |                                                                                                  ^^^^^^^^^
+       |
+       = help: one of `empty`, `any`
+    "#);
+}
+
+#[test]
+fn an_integer_that_no_type_holds() {
+    insta::assert_snapshot!(after(
+        r#"with = { code = "flight.origin" }"#,
+        "with = { code = { value = 99999999999999999999 } }",
+    ), @r#"
+    error[config.bad_value]: `views.getDeparture.lookups.origin.with.code.value`: 99999999999999999999 is larger than 9223372036854775807
+      --> tributary.toml:48:55
+       |
+    48 | origin = { use = "airport", with = { code = { value = 99999999999999999999 } } }
+       |                                                       ^^^^^^^^^^^^^^^^^^^^
+       |
+       = help: a string in quotes holds any number of digits
+    "#);
+}
+
+#[test]
+fn a_negative_integer_and_a_number_that_no_type_holds() {
+    insta::assert_snapshot!(after(
+        r#"default = "fair""#,
+        "default = { low = [-99999999999999999999], high = 1e400 }",
+    ), @r#"
+    error[config.bad_value]: `views.getDeparture.lookups.weather.default.low[0]`: -99999999999999999999 is smaller than -9223372036854775808
+      --> tributary.toml:49:86
+       |
+    49 | weather = { use = "weather", with = { origin = "flight.origin" }, default = { low = [-99999999999999999999], high = 1e400 } }
+       |                                                                                      ^^^^^^^^^^^^^^^^^^^^^
+       |
+       = help: a string in quotes holds any number of digits
+
+    error[config.bad_value]: `views.getDeparture.lookups.weather.default.high`: 1e400 is larger than 1.7976931348623157e308
+      --> tributary.toml:49:117
+       |
+    49 | weather = { use = "weather", with = { origin = "flight.origin" }, default = { low = [-99999999999999999999], high = 1e400 } }
+       |                                                                                                                     ^^^^^
+       |
+       = help: a string in quotes holds any number of digits
+    "#);
+}
+
+#[test]
+fn a_condition_on_an_integer_that_no_type_holds() {
+    insta::assert_snapshot!(after(
+        r#"airline = "airline""#,
+        r#"airline = { use = "airline", when = { ref = "number", equals = 0x8000000000000000 } }"#,
+    ), @r#"
+    error[config.bad_value]: `views.getDeparture.lookups.airline.when.equals`: 0x8000000000000000 is larger than 9223372036854775807
+      --> tributary.toml:47:64
+       |
+    47 | airline = { use = "airline", when = { ref = "number", equals = 0x8000000000000000 } }
+       |                                                                ^^^^^^^^^^^^^^^^^^
+       |
+       = help: a string in quotes holds any number of digits
+    "#);
+}
+
+#[test]
+fn a_default_on_without_a_default() {
+    insta::assert_snapshot!(after(
+        r#", default = "fair""#,
+        r#", default_on = "empty""#,
+    ), @r#"
+    error[config.clash]: `views.getDeparture.lookups.weather.default_on`: it says something only beside `default`
+      --> tributary.toml:49:80
+       |
+    49 | weather = { use = "weather", with = { origin = "flight.origin" }, default_on = "empty" }
+       |                                                                                ^^^^^^^
+       |
+       = help: add `default`, or leave `default_on` out
+    "#);
+}
+
+#[test]
+fn a_foreach_max_without_a_foreach() {
+    insta::assert_snapshot!(after(
+        r#"airline = "airline""#,
+        r#"airline = { use = "airline", foreach_max = 7 }"#,
+    ), @r#"
+    error[config.clash]: `views.getDeparture.lookups.airline.foreach_max`: it says something only beside `foreach`
+      --> tributary.toml:47:44
+       |
+    47 | airline = { use = "airline", foreach_max = 7 }
+       |                                            ^
+       |
+       = help: add `foreach`, or leave `foreach_max` out
+    "#);
+}

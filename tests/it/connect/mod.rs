@@ -28,6 +28,26 @@ fn folder(config: &str, idl: &str, files: &[(&str, &str)]) -> TempDir {
     folder
 }
 
+/// A service over one database, `db`, of that kind; the `rest` are its lookups and views.
+fn over(kind: &str, url: &str, rest: &str) -> String {
+    format!(
+        r#"
+[server]
+idl = "s.thrift"
+
+[backends.db]
+kind = "{kind}"
+url = "{url}"
+{rest}"#
+    )
+}
+
+/// What is told of a configuration, a line for each problem.
+fn told(config: &str, idl: &str, port: u16) -> String {
+    let checked = check(&folder(config, idl, &[]), port, &["--format", "json"]);
+    checked.lines()
+}
+
 /// Checks the configuration in `folder`; `port` does not show in what comes back.
 fn check(folder: &TempDir, port: u16, args: &[&str]) -> Checked {
     let output = Command::new(env!("CARGO_BIN_EXE_tributary"))

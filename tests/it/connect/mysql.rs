@@ -1,6 +1,6 @@
 //! What MariaDB tells of statements and columns; it does not tell what parameters are.
 
-use super::{check, folder};
+use super::{over, told};
 use crate::support::{Mysql, free_port};
 
 const IDL: &str = "
@@ -20,15 +20,10 @@ const TABLES: &str = "create or replace table birds (id int unsigned primary key
  tame tinyint(1), weight decimal(6,2), hatched datetime, song blob, tags json);";
 
 fn config(port: u16, rest: &str) -> String {
-    format!(
-        r#"
-[server]
-idl = "s.thrift"
-
-[backends.db]
-kind = "mysql"
-url = "mysql://root@127.0.0.1:{port}/test"
-{rest}"#
+    over(
+        "mysql",
+        &format!("mysql://root@127.0.0.1:{port}/test"),
+        rest,
     )
 }
 
@@ -138,14 +133,11 @@ fn every_mistake_is_told_at_its_line_and_a_good_file_is_good() {
     let Ok(server) = Mysql::start_on(port, Mysql::data(TABLES)) else {
         panic!("the port is still free")
     };
-    let wrong = folder(&config(port, WRONG), IDL, &[]);
-    let checked = check(&wrong, port, &["--format", "json"]);
-    assert_eq!(checked.lines(), TOLD);
+    assert_eq!(told(&config(port, WRONG), IDL, port), TOLD);
 
     // What fits for some values only is no reason to fail.
-    let good = folder(&config(port, GOOD), IDL, &[]);
-    let checked = check(&good, port, &["--format", "json"]);
-    insta::assert_snapshot!(checked.lines(), @r##"
+    let good = config(port, GOOD);
+    insta::assert_snapshot!(told(&good, IDL, port), @r##"
     11 warning config.type lookups.bird.sql
       column `id` is of the type `int`, which holds numbers that i16 does not (field `id` of s.Bird, i16)
         (such a row is `merge.type` when it comes; widen the field or cast the column)
@@ -158,18 +150,15 @@ fn every_mistake_is_told_at_its_line_and_a_good_file_is_good() {
     exit 0
     "##);
 
-    let nobody = config(port, GOOD).replace("root@", "nobody:secret@");
-    let refused = check(&folder(&nobody, IDL, &[]), port, &["--format", "json"]);
-    assert!(!refused.stdout.contains("secret"));
-    insta::assert_snapshot!(refused.lines(), @r##"
+    let nobody = good.replace("root@", "nobody:secret@");
+    insta::assert_snapshot!(told(&nobody, IDL, port), @r##"
     5 error config.bad_value backends.db
       the store refuses the connection: Server error: `ERROR 1045 (28000): Access denied for user 'nobody'@'localhost' (using password: YES)'
         (see that account and database are right, and that the store lets them in)
     exit 2
     "##);
     drop(server);
-    let away = check(&good, port, &["--format", "json"]);
-    insta::assert_snapshot!(away.lines(), @r##"
+    insta::assert_snapshot!(told(&good, IDL, port), @r##"
     5 error lookup.unavailable backends.db
       the store can't be reached: Input/output error: Input/output error: Connection refused (os error 111)
         (see that it runs, and that its address is right)

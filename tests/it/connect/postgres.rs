@@ -1,6 +1,6 @@
 //! What PostgreSQL tells of statements, parameters and columns.
 
-use super::{check, folder};
+use super::{check, folder, over, told};
 use crate::support::Postgres;
 
 const IDL: &str = "
@@ -33,16 +33,8 @@ create type shape as (a int, b int);
 ";
 
 fn config(port: u16, rest: &str) -> String {
-    format!(
-        r#"
-[server]
-idl = "s.thrift"
-
-[backends.db]
-kind = "postgres"
-url = "postgresql://connect_tests@127.0.0.1:{port}/postgres"
-{rest}"#
-    )
+    let url = format!("postgresql://connect_tests@127.0.0.1:{port}/postgres");
+    over("postgres", &url, rest)
 }
 
 /// Every mistake in one file.
@@ -242,9 +234,8 @@ async fn every_mistake_is_told_at_its_line() {
     let server = Postgres::create();
     server.start();
     tables(&server.url()).await;
-    let wrong = folder(&config(server.port, WRONG), IDL, &[]);
-    let checked = check(&wrong, server.port, &["--format", "json"]);
-    assert_eq!(checked.lines(), TOLD);
+    let wrong = config(server.port, WRONG);
+    assert_eq!(told(&wrong, IDL, server.port), TOLD);
 }
 
 #[tokio::test(flavor = "local")]
@@ -262,12 +253,7 @@ async fn a_good_file_is_good_and_a_server_that_is_away_is_no_mistake() {
     "##);
 
     let nobody = config(server.port, GOOD).replace("connect_tests@", "nobody@");
-    let refused = check(
-        &folder(&nobody, IDL, &[]),
-        server.port,
-        &["--format", "json"],
-    );
-    insta::assert_snapshot!(refused.lines(), @r##"
+    insta::assert_snapshot!(told(&nobody, IDL, server.port), @r##"
     5 error config.bad_value backends.db
       the store refuses the connection: role "nobody" does not exist (28000)
         (see that account and database are right, and that the store lets them in)

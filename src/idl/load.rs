@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::parse;
 use super::read::{Found, Read, base_name, normal};
 use super::report::Report;
-use super::syntax::{Name, Program, Span};
+use super::syntax::{NESTING_MAX, Name, Program, Span};
 use crate::config::Source;
 use crate::error::Code;
 
@@ -33,6 +33,8 @@ pub(crate) struct File {
     pub(crate) program: Program,
     /// The prefix of each include, where its line stands, and which file it is.
     pub(crate) includes: Vec<(Arc<str>, Span, usize)>,
+    /// Through how many files it is included, on the shortest way.
+    depth: usize,
 }
 
 impl File {
@@ -61,7 +63,7 @@ pub(crate) fn load(name: &str, read: &dyn Read, report: &mut Report) -> Vec<File
     match read.read(None, name) {
         Ok(found) => {
             let path = base_name(name).to_owned();
-            loader.add(found, path);
+            loader.add(found, path, 0);
         }
         Err(miss) => loader.report.no_file(name, &miss),
     }
@@ -123,9 +125,18 @@ impl Loader<'_> {
                     }
                     return Some(index);
                 }
+                // With each folder on the way the paths below grow: without an end, a file that includes itself from
+                // another folder would cost the square of how often it does.
+                None if self.files[at].depth >= NESTING_MAX => (
+                    Code::IdlInvalid,
+                    (
+                        format!("`{path}` is included through more than {NESTING_MAX} files"),
+                        "include it nearer to the first file".into(),
+                    ),
+                ),
                 None if self.files.len() < FILES_MAX && found.text.len() <= self.bytes_left => {
                     let path = normal(&self.files[at].paths[0], path);
-                    return Some(self.add(found, path));
+                    return Some(self.add(found, path, self.files[at].depth + 1));
                 }
                 None => {
                     self.full = true;
@@ -145,10 +156,11 @@ impl Loader<'_> {
         None
     }
 
-    fn add(&mut self, found: Found, path: String) -> usize {
+    fn add(&mut self, found: Found, path: String, depth: usize) -> usize {
         self.bytes_left = self.bytes_left.saturating_sub(found.text.len());
         self.by_id.insert(found.id.clone(), self.files.len());
-        self.files.push(file(found, path, self.report));
+        let file = file(found, path, self.report);
+        self.files.push(File { depth, ..file });
         self.files.len() - 1
     }
 }
@@ -174,6 +186,7 @@ fn file(found: Found, path: String, report: &mut Report) -> File {
         stem,
         program,
         includes: Vec::new(),
+        depth: 0,
     }
 }
 
@@ -186,15 +199,21 @@ fn report_cycles(files: &[File], report: &mut Report) {
     } else {
         vec![(0, 0)]
     };
+    // Where on that way each file stands.
+    let mut place: Vec<Option<usize>> = vec![None; files.len()];
+    if let Some(first) = place.first_mut() {
+        *first = Some(0);
+    }
     while let Some((at, next)) = way.last_mut() {
         let at = *at;
         let Some((_, span, target)) = files[at].includes.get(*next) else {
             done[at] = true;
+            place[at] = None;
             way.pop();
             continue;
         };
         *next += 1;
-        if let Some(start) = way.iter().position(|(on, _)| on == target) {
+        if let Some(start) = place[*target] {
             report.problem(&files[at].source, *span, Code::IdlInvalid, || {
                 let names = way[start..].iter().map(|&(on, _)| &*files[on].name);
                 let names: Vec<&str> = names.chain([&*files[*target].name]).collect();
@@ -204,6 +223,7 @@ fn report_cycles(files: &[File], report: &mut Report) {
                 )
             });
         } else if !done[*target] {
+            place[*target] = Some(way.len());
             way.push((*target, 0));
         }
     }

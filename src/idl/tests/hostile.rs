@@ -44,6 +44,23 @@ fn hostile_nesting_is_a_problem_not_a_crash() {
     );
 }
 
+/// Paths grow with each folder on the way, so that a thousand files would cost a million parts of paths.
+#[test]
+fn a_file_that_includes_itself_from_ever_deeper_folders_is_told_early() {
+    let text = "include 'parts/one.thrift'\ninclude 'parts/two.thrift'";
+    let mut problems = Vec::new();
+    let cost = allocation_counter::measure(|| {
+        let read = |_: &str| Some(text.to_owned());
+        problems = load_from("t.thrift", &read).expect_err("it has no end");
+    });
+    let told = &problems[0].message;
+    assert!(
+        told.contains("`parts/one.thrift` is included through more than 64 files"),
+        "{told}"
+    );
+    assert!(cost.bytes_total < 4 << 20, "{} bytes", cost.bytes_total);
+}
+
 /// `count` definitions made by `each`, in an order where each needs the one behind it.
 fn chain(count: usize, each: impl Fn(usize) -> String) -> String {
     (0..count).map(each).collect()

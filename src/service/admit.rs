@@ -11,10 +11,10 @@ use bytes::{Bytes, BytesMut};
 use thrift::protocol::TMessageType;
 use tokio::time::Instant;
 
+use super::beside::Beside;
 use super::call::{Call, Door, Slot};
 use super::caller::{self, Peer};
 use super::exception::CallError;
-use super::headers::Given;
 use super::reply::ReplyTo;
 use super::room::{Account, Charge};
 use super::{Service, log};
@@ -66,11 +66,11 @@ impl Service {
         arrival: Arrival<'_>,
         message: &Bytes,
     ) -> Result<Admission, WireError> {
-        let to = ReplyTo::new(arrival.shape, arrival.header);
         let (head, body) = read_head(arrival.shape.protocol, message)?;
+        let mut beside = self.beside(&arrival);
         let plan = self.plan_of(&head.name);
         if plan.is_none()
-            && let Some(admission) = self.admit_meta(&arrival, &head, &body)
+            && let Some(admission) = self.admit_meta(&arrival, &head, &body, &mut beside)
         {
             return Ok(admission);
         }
@@ -88,8 +88,10 @@ impl Service {
                     about: caller::hint(code, &arrival),
                     ..CallError::new(code)
                 };
-                log::refused(&head, &error);
+                let id = beside.as_deref().and_then(Beside::request_id);
+                log::refused(&head, &error, id);
                 self.metrics.refused(plan.map(|plan| plan.index), code);
+                let to = ReplyTo::new(arrival.shape, beside.as_deref());
                 return Ok(if oneway {
                     Admission::Nothing
                 } else {
@@ -99,8 +101,8 @@ impl Service {
         };
         let charge = arrival.charge(message.len());
         Ok(Admission::Call(Call {
-            to,
-            headers: arrival.header.map(|header| Box::new(Given::read(header))),
+            shape: arrival.shape,
+            beside,
             plan: Arc::clone(plan),
             sequence: head.sequence,
             body,
@@ -122,7 +124,7 @@ impl Service {
     }
 
     /// The bytes of an exception for a call that has no view to declare one.
-    fn refuse(&self, to: ReplyTo, head: &Head, error: &CallError) -> BytesMut {
+    fn refuse(&self, to: ReplyTo<'_>, head: &Head, error: &CallError) -> BytesMut {
         let plan = self.plan_of(&head.name).map(|plan| &**plan);
         let name = head.name.as_str();
         let name = name.split_once(':').map_or(name, |(_, method)| method);
@@ -152,7 +154,7 @@ impl Service {
             about: Some(err.detail.clone()),
             ..CallError::new(err.code)
         };
-        log::refused(&head, &error);
+        log::refused(&head, &error, None);
         self.metrics.refused(plan.map(|plan| plan.index), err.code);
         Some(self.refuse(ReplyTo::new(arrival.shape, None), &head, &error))
     }
@@ -178,9 +180,16 @@ impl Service {
             sequence: header.sequence(),
         };
         self.metrics.refused(None, code);
-        let to = ReplyTo::new(arrival.shape, Some(header));
+        let beside = self.beside(&arrival);
+        let to = ReplyTo::new(arrival.shape, beside.as_deref());
         let reply = self.write_exception(to, head, None, &error);
         Ok(Admission::Reply(reply))
+    }
+
+    /// What the message's frame said and its reply's will, if frames can.
+    fn beside(&self, arrival: &Arrival<'_>) -> Option<Box<Beside>> {
+        let of = |header| Beside::of(header, &self.random);
+        arrival.header.map(of)
     }
 
     /// The plan of a served method.

@@ -8,13 +8,14 @@ use bytes::Bytes;
 use tokio::time::Instant;
 
 use super::Service;
+use super::beside::Beside;
 use super::exception::CallError;
 use super::headers::Given;
 use super::reply::ReplyTo;
 use super::room::Charge;
 use crate::error::Code;
 use crate::idl::{Schema, StructId};
-use crate::thrift::{DEPTH_CEILING, Limits, decode_struct_counted};
+use crate::thrift::{DEPTH_CEILING, Limits, Shape, decode_struct_counted};
 use crate::value::{Record, Value};
 use crate::view::Plan;
 
@@ -25,9 +26,9 @@ const NESTED_MAX: usize = DEPTH_CEILING;
 
 /// A call whose method is known and whose parameters are not read yet.
 pub struct Call {
-    pub(super) to: ReplyTo,
-    /// What its frame said, if it could.
-    pub(super) headers: Option<Box<Given>>,
+    pub(super) shape: Shape,
+    /// What its frame said and its reply's will, if frames can.
+    pub(super) beside: Option<Box<Beside>>,
     pub(super) plan: Arc<Plan>,
     pub(super) sequence: i32,
     pub(super) body: Bytes,
@@ -42,6 +43,16 @@ impl Call {
     /// No reply is sent.
     pub fn is_oneway(&self) -> bool {
         self.oneway
+    }
+
+    /// Where its reply goes.
+    pub(super) fn to(&self) -> ReplyTo<'_> {
+        ReplyTo::new(self.shape, self.beside.as_deref())
+    }
+
+    /// What its frame said for its context.
+    pub(super) fn given(&self) -> Option<&Given> {
+        self.beside.as_deref().map(|beside| &beside.given)
     }
 
     /// Reads the parameters as the struct `of`, as far as there is room for them.
@@ -59,7 +70,7 @@ impl Call {
             values_max: limits.values_max.min(room),
             ..*limits
         };
-        match decode_struct_counted(schema, of, self.to.shape.protocol, &self.body, &within) {
+        match decode_struct_counted(schema, of, self.shape.protocol, &self.body, &within) {
             Ok((Value::Record(params), count)) => {
                 if let Some(charge) = charge {
                     charge.set(charge.bytes() + count * VALUE_BYTES);

@@ -34,7 +34,22 @@ pub(super) struct CallError {
     pub(super) thrown: Option<Box<Thrown>>,
 }
 
+/// What programs are told of it, in the same words wherever they look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Failed {
+    pub(super) code: Code,
+    /// Where it is another.
+    pub(super) cause: Option<Code>,
+}
+
 impl CallError {
+    pub(super) fn failed(&self) -> Failed {
+        Failed {
+            code: self.code,
+            cause: self.cause.filter(|cause| *cause != self.code),
+        }
+    }
+
     pub(super) fn new(code: Code) -> Self {
         CallError {
             code,

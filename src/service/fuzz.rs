@@ -12,6 +12,7 @@ use super::headers::Given;
 use super::{Admission, Arrival, Peer, Service};
 use crate::backend::closure::{Closure, Input as Asked};
 use crate::config::{LimitsConfig, Registry, check};
+use crate::error::Code;
 use crate::fuzzing::{Input, hold};
 use crate::guard::Random;
 use crate::metrics::LoopMetrics;
@@ -209,12 +210,28 @@ fn whole(shape: Shape, reply: &[u8]) -> Bytes {
         "a reply has its call's shape",
         shape_of,
     );
+    framer.header().into_iter().for_each(hold_told);
     message.ok().flatten().expect("a reply is a message")
 }
 
 fn head_of(shape: Shape, reply: &[u8]) -> Head {
     let (head, _) = read_head(shape.protocol, &whole(shape, reply)).expect("a reply has a head");
     head
+}
+
+/// What a reply's header says is short and fit for other protocols, whatever its call's said.
+fn hold_told(header: &Header) {
+    for (name, value) in header.headers().iter() {
+        let text = std::str::from_utf8(value).unwrap_or_default();
+        let plain = !text.is_empty() && !text.chars().any(char::is_control);
+        let short = value.len() <= 256 || name == b"tributary-report";
+        hold(plain && short, "what is told is plain and short", header);
+    }
+    let id = header.text("request-id");
+    hold(id.is_some(), "a call has a request id", header);
+    let code = header.text("tributary-code");
+    let known = code.is_none_or(|code| Code::parse(code).is_some());
+    hold(known, "a code is one", code);
 }
 
 /// What headers say is fit for logs and for the headers of other protocols.

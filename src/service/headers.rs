@@ -45,13 +45,13 @@ impl Given {
 }
 
 /// Fit for logs and for the headers of other protocols.
-fn is_plain(text: &str) -> bool {
+pub(super) fn is_plain(text: &str) -> bool {
     (1..=VALUE_BYTES_MAX).contains(&text.len()) && !text.chars().any(char::is_control)
 }
 
 /// As W3C's Trace Context has it: `00-<32 hex digits>-<16>-<2>`, neither id all zeros. Later versions may go on
 /// after a dash.
-fn is_traceparent(text: &str) -> bool {
+pub(super) fn is_traceparent(text: &str) -> bool {
     let bytes = text.as_bytes();
     let Some((known, rest)) = bytes.split_at_checked(55) else {
         return false;

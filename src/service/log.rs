@@ -10,13 +10,13 @@ use crate::timeline::Timeline;
 use crate::view::Plan;
 
 /// A message that became no call.
-pub(super) fn refused(head: &Head, error: &CallError) {
-    debug!(code = %error.code, method = head.name.as_str(), "call refused");
+pub(super) fn refused(head: &Head, error: &CallError, request_id: Option<&str>) {
+    debug!(code = %error.code, method = head.name.as_str(), request_id, "call refused");
 }
 
 /// A call of the `Tributary` service that has no other answer.
-pub(super) fn refused_meta(method: &str, error: &CallError) {
-    debug!(code = %error.code, method, service = "Tributary", "call refused");
+pub(super) fn refused_meta(method: &str, error: &CallError, request_id: Option<&str>) {
+    debug!(code = %error.code, method, request_id, service = "Tributary", "call refused");
 }
 
 /// A call that has its reply or its exception.

@@ -5,6 +5,7 @@
 //! server); [`Service::serve`] runs the view of an admitted call.
 
 mod admit;
+mod beside;
 mod call;
 mod caller;
 mod context;
@@ -54,6 +55,8 @@ pub struct Service {
     calls_max: usize,
     reply_bytes_max: usize,
     in_flight: Cell<usize>,
+    /// For the request ids of calls whose clients could give one and did not.
+    random: RefCell<Random>,
     /// How a report is written, if the IDL has one, and what the reports of a plan share, by the plan's index.
     report: Option<(ReportLayout, Vec<Vec<Stencil>>)>,
     /// The room that a reply is given: what the last one took.
@@ -118,6 +121,7 @@ impl Service {
             (layout, stencils)
         });
         let metrics = ProgramMetrics::new(metrics, &program);
+        let ids = Random::seeded(random.clone().draw());
         let guards = Guards::connect(Arc::clone(&program), random, Rc::clone(&metrics)).await;
         Service {
             program,
@@ -126,6 +130,7 @@ impl Service {
             calls_max,
             reply_bytes_max,
             in_flight: Cell::new(0),
+            random: RefCell::new(ids),
             report,
             reply_bytes: Cell::new(0),
             spare: Cell::default(),
@@ -175,8 +180,8 @@ impl Service {
             sequence: call.sequence,
         };
         match answer {
-            Ok(answer) => self.write_reply(call.to, head, plan, &answer),
-            Err(error) => self.write_exception(call.to, head, Some(plan), &error),
+            Ok(answer) => self.write_reply(call.to(), head, plan, &answer),
+            Err(error) => self.write_exception(call.to(), head, Some(plan), &error),
         }
     }
 
@@ -193,6 +198,9 @@ impl Service {
             Door::Typed => self.params(call)?,
             Door::Untyped => self.fetch_params(call)?,
         };
+        if let Some(beside) = &call.beside {
+            beside.goes_by(&context);
+        }
         let params = Rc::from(params);
         tracing::Span::current().record("request_id", &*context.request_id);
         let mut ran = run(plan, schema, &self.guards, &params, &context).await;
@@ -202,6 +210,10 @@ impl Service {
         };
         ran.timeline.elapsed = call.arrived.elapsed().into();
         log::ended(plan, &context, &ran.timeline, merged.as_ref().err());
+        if let Some(beside) = &call.beside {
+            let has_place = plan.report_field.is_some() && merged.is_ok();
+            beside.ran(&ran.timeline, context.want_report && !has_place);
+        }
         let value = merged?;
         let wanted = plan.report_always || context.want_report;
         let reported = wanted && plan.report_field.is_some();
@@ -217,7 +229,7 @@ impl Service {
         let params = call.decode(&self.program.schema, plan.params, &self.limits)?;
         let params = params.values;
         let param = plan.context_param.and_then(|at| params.get(at));
-        let context = context::of_call(plan, param, call.arrived, call.headers.as_deref());
+        let context = context::of_call(plan, param, call.arrived, call.given());
         Ok((params, context))
     }
 }

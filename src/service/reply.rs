@@ -4,13 +4,14 @@ use bytes::BytesMut;
 use thrift::protocol::TMessageType;
 use tracing::error;
 
-use super::exception::CallError;
+use super::beside::Beside;
+use super::exception::{CallError, Failed};
 use super::report::Report;
 use super::{Answer, Service};
 use crate::error::Code;
 use crate::idl::Type;
 use crate::thrift::{
-    Appendix, Body, HeadOut, Header, HeaderOut, Protocol, Shape, WireError, write_message_with,
+    Appendix, Body, HeadOut, HeaderOut, Protocol, Shape, WireError, write_message_with,
 };
 use crate::view::{Plan, ReplyShape};
 
@@ -18,18 +19,29 @@ use crate::view::{Plan, ReplyShape};
 const REPLY_BYTES_KEPT: usize = 64 * 1024;
 
 /// How a reply goes back: as its call came.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct ReplyTo {
+#[derive(Clone, Copy)]
+pub(super) struct ReplyTo<'a> {
     pub(super) shape: Shape,
-    /// The sequence id of the call's frame, where frames have one beside their message's.
-    frame_sequence: i32,
+    /// What goes beside its message, where frames can say more.
+    beside: Option<&'a Beside>,
+    /// Why there is no result.
+    failed: Option<Failed>,
 }
 
-impl ReplyTo {
-    pub(super) fn new(shape: Shape, header: Option<&Header>) -> Self {
+impl<'a> ReplyTo<'a> {
+    pub(super) fn new(shape: Shape, beside: Option<&'a Beside>) -> Self {
         ReplyTo {
             shape,
-            frame_sequence: header.map_or(0, Header::sequence),
+            beside,
+            failed: None,
+        }
+    }
+
+    /// The same for a call that failed.
+    pub(super) fn failing(self, error: &CallError) -> Self {
+        ReplyTo {
+            failed: Some(error.failed()),
+            ..self
         }
     }
 
@@ -39,9 +51,10 @@ impl ReplyTo {
         head: HeadOut<'_>,
         body: Body<'_>,
     ) -> Result<(), WireError> {
+        let pairs = self.beside.map(|beside| beside.pairs(self.failed));
         let header = HeaderOut {
-            sequence: self.frame_sequence,
-            pairs: &[],
+            sequence: self.beside.map_or(0, |beside| beside.sequence),
+            pairs: pairs.as_deref().unwrap_or_default(),
         };
         write_message_with(out, self.shape, head, body, header)
     }
@@ -51,7 +64,7 @@ impl Service {
     /// The bytes of a reply; `server.internal` if the value can't be written after all.
     pub(super) fn write_reply(
         &self,
-        to: ReplyTo,
+        to: ReplyTo<'_>,
         head: HeadOut<'_>,
         plan: &Plan,
         answer: &Answer,
@@ -124,12 +137,13 @@ impl Service {
     /// A declared exception where the method has one for it, otherwise a `TApplicationException`.
     pub(super) fn write_exception(
         &self,
-        to: ReplyTo,
+        to: ReplyTo<'_>,
         head: HeadOut<'_>,
         plan: Option<&Plan>,
         error: &CallError,
     ) -> BytesMut {
         let schema = &self.program.schema;
+        let to = to.failing(error);
         let mut out = BytesMut::new();
         if let Some((id, of, value)) = plan.and_then(|plan| error.declared(plan, schema)) {
             let ty = Type::Struct(of);

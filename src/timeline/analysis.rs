@@ -59,17 +59,7 @@ impl Timeline {
     /// Whether the reply lacks nothing for want of an answer: every store that was asked gave one, and none
     /// had to be replaced by a default.
     pub fn complete(&self) -> bool {
-        self.tracks.iter().all(|track| match track.fate {
-            // A lookup without its dependency's value adds nothing: if that value failed, its own fate says so.
-            Fate::Ok | Fate::Empty | Fate::Skipped | Fate::SkippedDependency => true,
-            Fate::Default
-            | Fate::Timeout
-            | Fate::TimeoutPool
-            | Fate::Error
-            | Fate::BreakerOpen
-            | Fate::Shed
-            | Fate::Cancelled => false,
-        })
+        self.tracks.iter().all(|track| track.fate.is_complete())
     }
 
     /// When the last lookup that ran had its fate.

@@ -84,6 +84,21 @@ impl Fate {
         Fate::ALL.into_iter().find(|fate| fate.as_str() == word)
     }
 
+    /// Whether the reply lacks nothing for want of its answer.
+    pub fn is_complete(self) -> bool {
+        match self {
+            // A lookup without its dependency's value adds nothing: if that value failed, its own fate says so.
+            Fate::Ok | Fate::Empty | Fate::Skipped | Fate::SkippedDependency => true,
+            Fate::Default
+            | Fate::Timeout
+            | Fate::TimeoutPool
+            | Fate::Error
+            | Fate::BreakerOpen
+            | Fate::Shed
+            | Fate::Cancelled => false,
+        }
+    }
+
     /// Whether there is a value to merge.
     pub fn has_value(self) -> bool {
         matches!(self, Fate::Ok | Fate::Default)

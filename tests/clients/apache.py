@@ -3,6 +3,7 @@
 Its stubs, generated from idl/flights.thrift, are on PYTHONPATH. WEATHER is `up` or `down`.
 """
 
+import json
 import sys
 
 import expected
@@ -110,6 +111,31 @@ def check_headers(client, protocol):
     assert client.getAirport("LGA", None).code == "LGA"
 
 
+def check_headers_of_replies(client, protocol, weather):
+    """What a client whose IDL has no field for it sees in its reply's frame."""
+    ticket = expected.ticket(expected.chosen()[-1])
+    trace = b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    protocol.set_header(b"request-id", b"r-1")
+    protocol.set_header(b"traceparent", trace)
+    assert client.getDeparture(*ticket, None).flight
+    whole = {b"request-id": b"r-1", b"traceparent": trace, b"tributary-complete": b"1"}
+    lacking = {b"tributary-complete": b"0", b"tributary-incomplete": b"weather=error:lookup.unavailable"}
+    said = whole if weather else whole | lacking
+    assert protocol.get_headers() == said, protocol.get_headers()
+    # A method without a field for its report says it there.
+    protocol.set_header(b"tributary-report", b"1")
+    assert client.getAirport("JFK", Context(request_id="r-2")).code == "JFK"
+    said = protocol.get_headers()
+    assert said[b"request-id"] == b"r-2" and b"traceparent" not in said, said
+    report = json.loads(said[b"tributary-report"])
+    assert [lookup["name"] for lookup in report["lookups"]] == ["airport"] and report["complete"], report
+    raised(LookupFailed, client.getAirport, "???", None)
+    said = protocol.get_headers()
+    assert len(said.pop(b"request-id")) == 16, said
+    assert said == {b"tributary-code": b"call.required_empty"}, said
+    check_unknown_method(client)
+
+
 def main():
     port, transport, protocol, weather = sys.argv[1:]
     socket = TSocket.TSocket("127.0.0.1", int(port))
@@ -123,6 +149,7 @@ def main():
     check_unknown_method(client)
     if name == "header":
         check_headers(client, protocol)
+        check_headers_of_replies(client, protocol, weather == "up")
     multiplexed = Flights.Client(TMultiplexedProtocol.TMultiplexedProtocol(protocol, "Flights"))
     # Servers answer with the bare name, so a reply is read without the service's.
     multiplexed._iprot = protocol

@@ -90,6 +90,12 @@ fn a_store_that_is_down_costs_its_own_field_only() {
     );
     client(
         &flights,
+        "apache.py",
+        ["header", "compact", "down"],
+        stubs.path(),
+    );
+    client(
+        &flights,
         "thriftpy.py",
         ["unframed", "compact", "down"],
         stubs.path(),

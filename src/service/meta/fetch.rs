@@ -17,7 +17,6 @@ use crate::error::Code;
 use crate::idl::Type;
 use crate::service::call::{Call, Door, Slot};
 use crate::service::exception::CallError;
-use crate::service::headers::Given;
 use crate::service::{Admission, Answer, Service, caller, context, log};
 use crate::thrift::{Appendix as _, Limits, Protocol, decode_field, decode_struct};
 use crate::value::Value;
@@ -32,7 +31,7 @@ impl Service {
         let arrival = asked.arrival;
         let found = view_of(
             &self.program,
-            asked.to.shape.protocol,
+            arrival.shape.protocol,
             &asked.body,
             &self.limits,
         );
@@ -49,21 +48,21 @@ impl Service {
         let plan = match admitted {
             Ok(plan) => plan,
             Err(err) => {
-                log::refused_meta(Method::Fetch.name(), &err);
+                log::refused_meta(Method::Fetch.name(), &err, asked.request_id());
                 if matches!(err.code, Code::CallBadParams | Code::CallUnknownMethod) {
                     self.metrics.meta(Err(err.code));
                 }
                 return if asked.oneway {
                     Admission::Nothing
                 } else {
-                    Admission::Reply(self.throw((asked.to, asked.sequence), Method::Fetch, &err))
+                    Admission::Reply(self.throw(asked.to(), Method::Fetch, &err))
                 };
             }
         };
         let charge = arrival.charge(asked.body.len());
         Admission::Call(Call {
-            to: asked.to,
-            headers: arrival.header.map(|header| Box::new(Given::read(header))),
+            shape: arrival.shape,
+            beside: asked.beside,
             plan: Arc::clone(plan),
             sequence: asked.sequence,
             body: asked.body,
@@ -105,7 +104,7 @@ impl Service {
         } else {
             Some(&own_context)
         };
-        let context = context::of_call(plan, param, call.arrived, call.headers.as_deref());
+        let context = context::of_call(plan, param, call.arrived, call.given());
         Ok((values, context))
     }
 
@@ -115,7 +114,7 @@ impl Service {
         call: &Call,
         answer: Result<Answer, CallError>,
     ) -> BytesMut {
-        let to = (call.to, call.sequence);
+        let to = (call.to(), call.sequence);
         match answer {
             Ok(answer) => self.write_told(to, Method::Fetch, &self.shown(call, answer)),
             Err(err) => self.throw(to, Method::Fetch, &err),
@@ -124,7 +123,7 @@ impl Service {
 
     /// A result with its report, told without its types.
     fn shown(&self, call: &Call, answer: Answer) -> Value {
-        let (schema, protocol) = (&self.program.schema, call.to.shape.protocol);
+        let (schema, protocol) = (&self.program.schema, call.shape.protocol);
         let report = self.report_of(&call.plan, protocol, &answer).map(|report| {
             let mut bytes = BytesMut::new();
             report.append(&mut bytes);

@@ -20,6 +20,7 @@ use bytes::{Bytes, BytesMut};
 use thrift::protocol::TMessageType;
 use tracing::error;
 
+use super::beside::Beside;
 use super::exception::CallError;
 use super::reply::ReplyTo;
 use super::{Admission, Arrival, Service, log};
@@ -119,10 +120,23 @@ fn plan(schema: &Schema, name: &str) -> Plan {
 struct Asked<'a> {
     method: Method,
     arrival: &'a Arrival<'a>,
-    to: ReplyTo,
+    /// What its frame said and its reply's will, if frames can.
+    beside: Option<Box<Beside>>,
     sequence: i32,
     oneway: bool,
     body: Bytes,
+}
+
+impl Asked<'_> {
+    /// Where its answer goes, and its number.
+    fn to(&self) -> (ReplyTo<'_>, i32) {
+        let to = ReplyTo::new(self.arrival.shape, self.beside.as_deref());
+        (to, self.sequence)
+    }
+
+    fn request_id(&self) -> Option<&str> {
+        self.beside.as_deref()?.request_id()
+    }
 }
 
 impl Service {
@@ -134,6 +148,7 @@ impl Service {
         arrival: &Arrival<'_>,
         head: &Head,
         body: &Bytes,
+        beside: &mut Option<Box<Beside>>,
     ) -> Option<Admission> {
         let is_call = matches!(head.kind, TMessageType::Call | TMessageType::OneWay);
         if !arrival.peer.meta || !is_call {
@@ -144,7 +159,7 @@ impl Service {
         let asked = Asked {
             method,
             arrival,
-            to: ReplyTo::new(arrival.shape, arrival.header),
+            beside: beside.take(),
             sequence: head.sequence,
             oneway: head.kind == TMessageType::OneWay,
             body: body.clone(),
@@ -161,20 +176,20 @@ impl Service {
         self.metrics
             .meta(told.as_ref().map(drop).map_err(|err| err.code));
         if let Err(err) = &told {
-            log::refused_meta(asked.method.name(), err);
+            log::refused_meta(asked.method.name(), err, asked.request_id());
         }
         if asked.oneway {
             return Admission::Nothing;
         }
         Admission::Reply(match told {
-            Ok(value) => self.write_told((asked.to, asked.sequence), asked.method, &value),
-            Err(err) => self.throw((asked.to, asked.sequence), asked.method, &err),
+            Ok(value) => self.write_told(asked.to(), asked.method, &value),
+            Err(err) => self.throw(asked.to(), asked.method, &err),
         })
     }
 
     fn told(&self, asked: &Asked<'_>) -> Result<Value, CallError> {
         let plan = asked.method.plan();
-        let protocol = asked.to.shape.protocol;
+        let protocol = asked.arrival.shape.protocol;
         let params = decode_struct(schema(), plan.params, protocol, &asked.body, &self.limits);
         let params = params.map_err(|err| CallError::bad_params(&err))?;
         let told = match asked.method {
@@ -197,7 +212,7 @@ impl Service {
     /// The bytes of a result.
     fn write_told(
         &self,
-        (to, sequence): (ReplyTo, i32),
+        (to, sequence): (ReplyTo<'_>, i32),
         method: Method,
         value: &Value,
     ) -> BytesMut {
@@ -226,7 +241,13 @@ impl Service {
     }
 
     /// The bytes of an exception: one that the method declares if it has one for it.
-    fn throw(&self, (to, sequence): (ReplyTo, i32), method: Method, err: &CallError) -> BytesMut {
+    fn throw(
+        &self,
+        (to, sequence): (ReplyTo<'_>, i32),
+        method: Method,
+        err: &CallError,
+    ) -> BytesMut {
+        let to = to.failing(err);
         if let Some((id, of, value)) = err.declared(method.plan(), schema()) {
             let ty = Type::Struct(of);
             let body = Body::Fields {

@@ -23,6 +23,11 @@ impl Tributary {
         Tributary::serve(laid_out(config, files), &[])
     }
 
+    /// As [`Tributary::start`], with a line in the log for every call.
+    pub(crate) fn start_telling_all(config: &str, files: &[(&str, &str)]) -> Self {
+        Tributary::serve(laid_out(config, files), &[("RUST_LOG", "tributary=debug")])
+    }
+
     /// Serves the `tributary.toml` of `folder` with `env` set.
     pub(crate) fn serve(folder: TempDir, env: &[(&str, &str)]) -> Self {
         let config = folder.path().join("tributary.toml");

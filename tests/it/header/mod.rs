@@ -2,6 +2,8 @@
 //!
 //! The Python clients ([`crate::clients`]) cover headers that clients write.
 
+mod replies;
+
 use crate::calls::{airports, message};
 use crate::support::{Wire, bytes};
 
@@ -21,13 +23,44 @@ fn frame(sequence: u8, header: &str, message: &[u8]) -> Vec<u8> {
     [&len.to_be_bytes()[..], &fixed, message].concat()
 }
 
-/// What a frame of that sequence id holds that is in binary and says nothing beside its message.
+/// The message of the next frame, which has that sequence id and is in that protocol, and what is said beside it.
+#[track_caller]
+fn read(wire: &mut Wire, sequence: u8, protocol: u8) -> (Vec<u8>, Vec<(String, String)>) {
+    let reply = wire.read_frame();
+    let fixed = [0x0f, 0xff, 0, 0, 0, 0, 0, sequence];
+    assert_eq!(reply[..fixed.len()], fixed, "{reply:02x?}");
+    let words = u16::from_be_bytes([reply[8], reply[9]]);
+    let (header, message) = reply[10..].split_at(usize::from(words) * 4);
+    // The protocol, no transforms, one block of pairs, and no more padding than there has to be.
+    let [of, 0, 1, count, pairs @ ..] = header else {
+        panic!("{header:02x?}");
+    };
+    assert_eq!(*of, protocol, "{header:02x?}");
+    let mut rest = pairs;
+    let mut text = || {
+        let mut len = 0;
+        for shift in [0, 7, 14] {
+            let byte = *rest.split_off_first().expect("a length");
+            len |= usize::from(byte & 0x7f) << shift;
+            if byte < 0x80 {
+                break;
+            }
+        }
+        let text = rest.split_off(..len).expect("as long as it says");
+        String::from_utf8(text.to_vec()).expect("text")
+    };
+    let pairs = (0..*count).map(|_| (text(), text())).collect();
+    assert!(
+        rest.len() < 4 && rest.iter().all(|byte| *byte == 0),
+        "{rest:?}"
+    );
+    (message.to_vec(), pairs)
+}
+
+/// The message of the next frame, which has that sequence id and is in binary.
 #[track_caller]
 fn read_message(wire: &mut Wire, sequence: u8) -> Vec<u8> {
-    let reply = wire.read_frame();
-    let head = [0x0f, 0xff, 0, 0, 0, 0, 0, sequence, 0, 1, 0, 0, 0, 0];
-    assert_eq!(reply[..head.len()], head, "{reply:02x?}");
-    reply[head.len()..].to_vec()
+    read(wire, sequence, 0).0
 }
 
 #[track_caller]
@@ -58,8 +91,8 @@ fn a_reply_repeats_the_sequence_id_of_its_frame_and_that_of_its_message() {
         "02 00",
         &bytes("82 21 01 03 'get' 18 03 'LAX' 00"),
     ));
-    let reply = wire.read_frame();
-    let head = bytes("0f ff 00 00 00 00 00 06 00 01 02 00 00 00 82 41 01 03 'get'");
+    let (reply, _) = read(&mut wire, 6, 2);
+    let head = bytes("82 41 01 03 'get'");
     assert_eq!(reply[..head.len()], head, "{reply:02x?}");
     assert_says(&reply, "Los Angeles");
 }

@@ -1,0 +1,190 @@
+//! What the frames of replies say beside their messages, and what they do not.
+
+use super::{CALL, assert_says, frame, read};
+use crate::calls::{CONFIG, FILES, airports, message};
+use crate::support::{Tributary, Wire, bytes};
+
+const TRACE: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+
+/// A header with these pairs.
+fn pairs(pairs: &[(&str, &str)]) -> String {
+    let text = |text: &str| format!("{:02x} '{text}'", text.len());
+    let pair = |(name, value): &(&str, &str)| format!("{} {}", text(name), text(value));
+    let all: Vec<String> = pairs.iter().map(pair).collect();
+    format!("00 00 01 {:02x} {}", pairs.len(), all.join(" "))
+}
+
+/// What is said beside the answer to a call with `said` beside it; the answer has `words` in it.
+#[track_caller]
+fn told(wire: &mut Wire, call: &[u8], said: &[(&str, &str)], words: &str) -> Vec<(String, String)> {
+    wire.send(&frame(9, &pairs(said), call));
+    let (reply, told) = read(wire, 9, 0);
+    assert_says(&reply, words);
+    told
+}
+
+fn texts(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
+    let pairs = pairs.iter();
+    pairs
+        .map(|(name, value)| (name.to_string(), value.to_string()))
+        .collect()
+}
+
+#[test]
+fn a_reply_says_how_its_call_is_called_and_whether_it_is_complete() {
+    let server = airports();
+    let mut wire = server.connect();
+    let get = message(CALL, "get", 1, "JFK");
+    let both = [("request-id", "r-1"), ("traceparent", TRACE)];
+    let complete = [&both[..], &[("tributary-complete", "1")]].concat();
+    assert_eq!(told(&mut wire, &get, &both, "Kennedy"), texts(&complete));
+    let malformed = [("request-id", "r\u{7f}1"), ("traceparent", &TRACE[1..])];
+    let told = told(&mut wire, &get, &malformed, "Kennedy");
+    let made_up = &told[0].1;
+    assert!(
+        made_up.len() == 16 && made_up.bytes().all(|byte| byte.is_ascii_hexdigit()),
+        "{told:?}"
+    );
+    assert_eq!(told[1..], texts(&[("tributary-complete", "1")]));
+    // Where a frame says nothing, its reply's has no room for it.
+    wire = server.connect();
+    wire.send_frame(&get);
+    assert_eq!(wire.read_frame()[..4], bytes("80 01 00 02"));
+}
+
+#[test]
+fn a_request_id_that_was_made_up_is_that_of_the_log() {
+    let server = Tributary::start_telling_all(CONFIG, &FILES);
+    let mut wire = server.connect();
+    let get = message(CALL, "get", 1, "JFK");
+    let ids: Vec<String> = [&get, &message(CALL, "none", 1, "JFK")]
+        .map(|call| told(&mut wire, call, &[], "").swap_remove(0).1)
+        .into();
+    assert_ne!(ids[0], ids[1]);
+    let (_, log) = server.stop("TERM");
+    for (id, says) in ids.iter().zip(["call served", "call refused"]) {
+        let named = log
+            .lines()
+            .find(|line| line.contains(id) && line.contains(says));
+        assert!(named.is_some(), "{says} {id}:\n{log}");
+    }
+}
+
+#[test]
+fn a_call_without_a_result_says_its_code() {
+    let server = airports();
+    let mut wire = server.connect();
+    let id = ("request-id", "r-1");
+    let with = |pairs: &[(&str, &str)]| texts(&[&[id][..], pairs].concat());
+    for (name, code, pairs) in [
+        (
+            "get",
+            "???",
+            &[("tributary-code", "call.required_empty")][..],
+        ),
+        ("none", "JFK", &[("tributary-code", "call.unknown_method")]),
+    ] {
+        let call = message(CALL, name, 1, code);
+        let told = told(&mut wire, &call, &[id], pairs[0].1);
+        assert_eq!(told, with(pairs));
+    }
+    let budget = ("deadline-budget", "1");
+    let late = told(
+        &mut wire,
+        &message(CALL, "slow", 1, "JFK"),
+        &[id, budget],
+        "call.deadline",
+    );
+    assert_eq!(late, with(&[("tributary-code", "call.deadline")]));
+    // One whose parameters can't be read, one that is no call, and one whose frame can't be opened.
+    let cut = &message(CALL, "get", 1, "JFK")[..20];
+    let told_cut = told(&mut wire, cut, &[id], "call.bad_params");
+    let codes = [
+        ("tributary-code", "call.bad_params"),
+        ("tributary-cause", "wire.truncated"),
+    ];
+    assert_eq!(told_cut, with(&codes));
+    let reply = told(
+        &mut wire,
+        &message(2, "get", 1, "JFK"),
+        &[id],
+        "call.message_type",
+    );
+    assert_eq!(reply, with(&[("tributary-code", "call.message_type")]));
+    wire.send(&frame(9, "00 01 01", b"zlib data, or not"));
+    let (_, unopened) = read(&mut wire, 9, 0);
+    assert_eq!(
+        unopened[1..],
+        texts(&[("tributary-code", "wire.unknown_transform")])
+    );
+}
+
+#[test]
+fn whoever_is_turned_away_is_told_the_code_as_well() {
+    let guarded = CONFIG
+        .replace("limits = {", "limits = { calls_max = 1,")
+        .replace(
+            "[views.get.lookups]",
+            "[views.get]\nallow = [\"token:batch\"]\n[views.get.lookups]",
+        )
+        .replace("60ms", "600ms")
+        .replace(
+            "[server]",
+            "[server]\nlisteners = [{ listen = \"unix://socket\" }]\ntokens = { batch = \"file:batch.token\" }",
+        );
+    let token = [("batch.token", "0123456789abcdef-batch")];
+    let files = [&FILES[..], &token].concat();
+    let server = Tributary::start(&guarded, &files);
+    let mut wire = server.connect();
+    let get = told(
+        &mut wire,
+        &message(CALL, "get", 1, "JFK"),
+        &[],
+        "call.unauthenticated",
+    );
+    assert_eq!(
+        get[1..],
+        texts(&[("tributary-code", "call.unauthenticated")])
+    );
+    // The first of two takes the only place.
+    let slow = frame(1, "00 00", &message(CALL, "slow", 1, "JFK"));
+    wire.send(&[slow.clone(), slow].concat());
+    assert_says(&read(&mut wire, 1, 0).0, "Kennedy");
+    let (_, second) = read(&mut wire, 1, 0);
+    assert_eq!(
+        second[1..],
+        texts(&[("tributary-code", "server.overloaded")])
+    );
+}
+
+#[test]
+fn lookups_that_a_reply_lacks_are_named_and_what_stores_say_is_not() {
+    let config = CONFIG.replace(
+        "[views.slow.lookups]",
+        "[lookups.broken]\nbackend = \"airports\"\nkey = { code = \"{code}\" }\nrows = \"one\"\n\
+         inject = { error_rate = 1 }\n\
+         [views.slow.lookups]\nname = { use = \"broken\", default = \"?\", into = \"name\" }",
+    );
+    let config = config.replace(
+        r#"airport = { use = "far", into = ".", required = true }"#,
+        r#"code = { use = "broken", default = "?" }"#,
+    );
+    let server = Tributary::start(&config, &FILES);
+    let mut wire = server.connect();
+    let slow = message(CALL, "slow", 1, "secret");
+    let lacking = told(&mut wire, &slow, &[("request-id", "r-1")], "?");
+    let lookups = "name=default:lookup.injected,code=default:lookup.injected";
+    let expected = [
+        ("request-id", "r-1"),
+        ("tributary-complete", "0"),
+        ("tributary-incomplete", lookups),
+    ];
+    assert_eq!(lacking, texts(&expected));
+    // The same method has no place for its report.
+    let asked = [("request-id", "r-1"), ("tributary-report", "1")];
+    let report = &told(&mut wire, &slow, &asked, "?")[3];
+    assert_eq!(report.0, "tributary-report");
+    let json: serde_json::Value = serde_json::from_str(&report.1).expect("JSON");
+    assert_eq!(json["lookups"][1]["code"], "lookup.injected");
+    assert!(!report.1.contains("secret"));
+}

@@ -13,9 +13,9 @@ use tracing::{Instrument, debug_span};
 
 use super::accepting::Accepting;
 use super::closing::Remote;
-use super::connection::{self, OfLoop, Terms};
+use super::connection::{self, Client, OfLoop, Terms};
 use super::socket::ListeningSocket;
-use super::tls::Tls;
+use super::tls::{Metered, Tls};
 use crate::config::{LimitsConfig, ListenerConfig};
 use crate::metrics::Closed;
 
@@ -119,16 +119,21 @@ impl Listener {
         let (terms, of_loop) = (Rc::clone(&self.terms), Rc::clone(of_loop));
         let tls = self.tls.clone();
         let serving = async move {
+            let client = Client {
+                names: Vec::new(),
+                account: of_loop.room.account(),
+            };
             match (stream, tls) {
                 // Apart, so that the connections without TLS need no room for its state.
                 (Stream::Tcp(stream, _), Some(tls)) => {
-                    Box::pin(serve_encrypted(stream, &tls, remote, &terms, &of_loop)).await;
+                    let stream = (stream, &*tls);
+                    Box::pin(serve_encrypted(stream, client, remote, &terms, &of_loop)).await;
                 }
                 (Stream::Tcp(mut stream, _), None) => {
-                    connection::serve(stream.split(), Vec::new(), remote, &terms, &of_loop).await;
+                    connection::serve(stream.split(), client, remote, &terms, &of_loop).await;
                 }
                 (Stream::Unix(mut stream), _) => {
-                    connection::serve(stream.split(), Vec::new(), remote, &terms, &of_loop).await;
+                    connection::serve(stream.split(), client, remote, &terms, &of_loop).await;
                 }
             }
         };
@@ -137,12 +142,13 @@ impl Listener {
 }
 
 async fn serve_encrypted(
-    stream: TcpStream,
-    tls: &Tls,
+    (stream, tls): (TcpStream, &Tls),
+    mut client: Client,
     remote: Remote,
     terms: &Terms,
     of_loop: &OfLoop,
 ) {
+    let stream = Metered::new(stream, &client.account);
     let accepted = tls.accept(stream, remote, terms, of_loop);
     // A client that is still shaking hands has made no call: a drain need not wait for it.
     let accepted = of_loop.shutdown.run_until_cancelled(accepted).await;
@@ -152,9 +158,9 @@ async fn serve_encrypted(
     let Some(stream) = stream else {
         return;
     };
-    let names = stream.names();
+    client.names = stream.names();
     let (mut reader, mut writer) = tokio::io::split(stream);
-    connection::serve((&mut reader, &mut writer), names, remote, terms, of_loop).await;
+    connection::serve((&mut reader, &mut writer), client, remote, terms, of_loop).await;
     reader.unsplit(writer).say_goodbye().await;
 }
 

@@ -1,9 +1,12 @@
 //! Listeners with TLS, with certificates made here: who gets through, who does not, and what a reload changes.
 
+use std::io::Write as _;
 use std::net::SocketAddr;
 
+use rustls::StreamOwned;
 use rustls::version::{TLS12, TLS13};
 
+use crate::admin::{patiently, scrape};
 use crate::calls::{CONFIG, FILES, message};
 use crate::support::{Authority, Identity, TlsClient, TlsWire, Tributary, Wire};
 
@@ -124,6 +127,31 @@ fn a_large_reply_over_tls_to_a_client_that_reads_late() {
 }
 
 #[test]
+fn what_tls_keeps_of_a_connection_is_counted() {
+    let config = format!("admin = {{ listen = \"127.0.0.1:0\" }}\n{CONFIG}");
+    let mut secured = Secured::serve(&config, "");
+    let admin = secured.server.admin();
+    let buffered = || scrape(admin).count("tributary_buffered_bytes", &[]);
+    assert_eq!(buffered(), 0);
+    let mut wire = secured.client(None).connect(secured.addr);
+    wire.send_frame(&message(CALL, "get", 1, "JFK"));
+    wire.read_frame();
+    // Its own buffer and that of TLS, with little in them.
+    patiently(|| (8 * 1024..12 * 1024).contains(&buffered()));
+    // A record can't be read before it is whole.
+    let StreamOwned { mut conn, mut sock } = wire.into_inner();
+    conn.writer()
+        .write_all(&[0; 16_000])
+        .expect("there is room");
+    let mut record = Vec::new();
+    conn.write_tls(&mut record).expect("a vector takes all");
+    sock.write_all(&record[..12_000]).expect("the server reads");
+    patiently(|| buffered() >= 8 * 1024 + 12_000);
+    drop(sock);
+    patiently(|| buffered() == 0);
+}
+
+#[test]
 fn tls_1_2_is_for_those_who_ask_for_it() {
     for (keys, old) in [("", false), (", versions = [\"1.2\", \"1.3\"]", true)] {
         let secured = Secured::start(keys);
@@ -135,10 +163,13 @@ fn tls_1_2_is_for_those_who_ask_for_it() {
 
 #[test]
 fn clients_without_the_right_certificate_stay_outside() {
-    assert_refused("", |secured| {
-        let stranger = Authority::new().issue("spiffe://test/web");
-        !secured.gets_in(Some(&stranger))
-    });
+    assert_refused(
+        "signed by nobody in this listener's `client_ca`",
+        |secured| {
+            let stranger = Authority::new().issue("spiffe://test/web");
+            !secured.gets_in(Some(&stranger))
+        },
+    );
     assert_refused("showed no certificate", |secured| !secured.gets_in(None));
     assert_refused("does not take", |secured| {
         let known = secured.authority.issue("spiffe://test/web");

@@ -18,7 +18,7 @@ use super::calls::Calls;
 use super::clock::{Clock, Doing};
 use super::pace::Pace;
 use super::woken::WhenWoken;
-use super::{End, OfLoop, Terms};
+use super::{Client, End, OfLoop, Terms};
 use crate::error::Code;
 use crate::metrics::{Closed, LoopMetrics};
 use crate::service::{Account, Admission, Arrival, Charge, Current, Peer};
@@ -61,10 +61,9 @@ pub(super) struct Exchange {
 }
 
 impl Exchange {
-    /// With a client in whose certificate are these names.
-    pub(super) fn new(names: Vec<String>, terms: &Terms, of_loop: &OfLoop) -> Self {
+    pub(super) fn new(client: Client, terms: &Terms, of_loop: &OfLoop) -> Self {
         let current = Rc::clone(&of_loop.current);
-        let account = of_loop.room.account();
+        let Client { names, account } = client;
         let framer = Framer::new(Limits {
             shapes: terms.shapes,
             ..current.get().limits()

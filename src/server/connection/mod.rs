@@ -22,7 +22,7 @@ use super::closing::{Closing, Remote};
 use crate::config::LimitsConfig;
 use crate::error::Code;
 use crate::metrics::{Closed, LoopMetrics};
-use crate::service::{Current, Room};
+use crate::service::{Account, Current, Room};
 use crate::thrift::{Shapes, WireError};
 use exchange::Exchange;
 pub(super) use pace::Pace;
@@ -54,6 +54,14 @@ pub(super) struct Terms {
     pub(super) meta: bool,
 }
 
+/// Who connected.
+pub(super) struct Client {
+    /// The names in its certificate.
+    pub(super) names: Vec<String>,
+    /// Where what is kept of it is counted.
+    pub(super) account: Rc<Account>,
+}
+
 /// Why a connection ended other than by its client or by a drain.
 enum End {
     Io(io::Error),
@@ -70,10 +78,10 @@ impl From<io::Error> for End {
     }
 }
 
-/// Serves one connection, given as its two halves, to its end. `names` are those in its client's certificate.
+/// Serves one connection, given as its two halves, to its end.
 pub(super) async fn serve<R, W>(
     (reader, writer): (R, W),
-    names: Vec<String>,
+    client: Client,
     remote: Remote,
     terms: &Terms,
     of_loop: &OfLoop,
@@ -87,7 +95,7 @@ pub(super) async fn serve<R, W>(
         of_loop.closing.tell(whose, code, why, detail);
         metrics.wire_error(code);
     };
-    let exchange = Exchange::new(names, terms, of_loop);
+    let exchange = Exchange::new(client, terms, of_loop);
     metrics.connections_open.up();
     let why = match exchange.run(reader, writer, &of_loop.shutdown).await {
         Ok(why) => {

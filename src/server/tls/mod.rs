@@ -3,6 +3,8 @@
 //! In: an accepted socket and what the listener's `tls` says. Out: a stream that is as good as a socket's, and the names
 //! in the certificate that the client showed. Who does not get through is told in the log.
 
+mod metered;
+
 use std::cell::RefCell;
 use std::io;
 use std::pin::Pin;
@@ -11,7 +13,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use rustls::pki_types::CertificateDer;
-use rustls::{AlertDescription, Error as TlsError, ServerConfig};
+use rustls::{AlertDescription, Error as TlsError, ServerConfig, ServerConnection};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -24,6 +26,7 @@ use super::connection::{OfLoop, Terms};
 use crate::config::ListenerTls;
 use crate::error::Code;
 use crate::metrics::Closed;
+pub(super) use metered::Metered;
 
 /// What may be encrypted and not yet taken by the client: so much has to be taken in `write_timeout`.
 const UNSENT_BYTES: usize = 16 * 1024;
@@ -46,7 +49,7 @@ impl Tls {
     /// not get through, which is logged and counted.
     pub(super) async fn accept(
         &self,
-        stream: TcpStream,
+        stream: Metered<TcpStream>,
         remote: Remote,
         terms: &Terms,
         of_loop: &OfLoop,
@@ -54,11 +57,12 @@ impl Tls {
         let acceptor = TlsAcceptor::from(Arc::clone(&self.0.borrow()));
         let shaken = timeout(terms.limits.handshake_timeout, async {
             let _turn = of_loop.handshakes.acquire().await;
-            acceptor.accept(stream).await
+            // Of its own messages the library keeps as many as there are; none is long but its certificates.
+            let bound = |tls: &mut ServerConnection| tls.set_buffer_limit(Some(UNSENT_BYTES));
+            acceptor.accept_with(stream, bound).await
         });
         let (code, detail) = match shaken.await {
-            Ok(Ok(mut stream)) => {
-                stream.get_mut().1.set_buffer_limit(Some(UNSENT_BYTES));
+            Ok(Ok(stream)) => {
                 return Some(Encrypted {
                     stream,
                     accepted: None,
@@ -118,7 +122,7 @@ fn is_of_certificate(alert: AlertDescription) -> bool {
 /// while it has something to write; so here a write is not done before it is flushed. As anywhere, a
 /// write that is not done has to be asked for again with the same bytes.
 pub(super) struct Encrypted {
-    stream: TlsStream<TcpStream>,
+    stream: TlsStream<Metered<TcpStream>>,
     /// Bytes of the write that is not done, once they are encrypted.
     accepted: Option<usize>,
 }
@@ -152,7 +156,15 @@ impl AsyncRead for Encrypted {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, buffer)
+        let before = buffer.filled().len();
+        let polled = Pin::new(&mut self.stream).poll_read(cx, buffer);
+        let given = buffer.filled().len() - before;
+        let metered = self.stream.get_mut().0;
+        match polled {
+            Poll::Pending => metered.gave_all(),
+            Poll::Ready(_) => metered.gave(given),
+        }
+        polled
     }
 }
 
@@ -167,7 +179,9 @@ impl AsyncWrite for Encrypted {
             None => ready!(Pin::new(&mut self.stream).poll_write(cx, bytes))?,
         };
         self.accepted = Some(accepted);
+        self.stream.get_mut().0.unsent(accepted.min(UNSENT_BYTES));
         ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
+        self.stream.get_mut().0.unsent(0);
         self.accepted = None;
         Poll::Ready(Ok(accepted))
     }

@@ -1,0 +1,174 @@
+//! Counts what TLS keeps of a connection, on its account, like everything that is kept of a client.
+//!
+//! The library has three buffers, and tells of none how much is in it:
+//! - encrypted bytes of records and handshake messages that are not whole: 18,437 bytes at most, 65,535 while
+//!   a handshake message comes in parts, which a client may begin at any time; 4 KiB when it is empty
+//!   (rustls `msgs/deframer/buffers.rs`, `prepare_read`);
+//! - what was decrypted and not yet taken: it reads no further while there is some, so that is what one such buffer
+//!   held (`common_state.rs`, `wants_read`);
+//! - what is encrypted and not yet sent, which has a limit that we set.
+//!
+//! So this stands between it and the socket: whatever came in and did not come out again is still there.
+
+use std::io;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use crate::service::{Account, Charge};
+
+/// The room that is made for a read before anything has come.
+const EMPTY_BYTES: usize = 4 * 1024;
+/// More can't be there.
+const KEPT_BYTES_MAX: usize = 0xffff;
+
+/// A socket under TLS.
+pub(in crate::server) struct Metered<S> {
+    stream: S,
+    charge: Charge,
+    /// No fewer bytes came and are still there, decrypted or not.
+    kept: usize,
+    /// The length of the last read: in it ended whatever was decrypted last.
+    last: usize,
+    /// No fewer bytes came after the last that was given on.
+    after: Option<usize>,
+    unsent: usize,
+}
+
+impl<S> Metered<S> {
+    pub(in crate::server) fn new(stream: S, account: &Rc<Account>) -> Self {
+        Metered {
+            stream,
+            charge: Charge::new(account, EMPTY_BYTES),
+            kept: 0,
+            last: 0,
+            after: None,
+            unsent: 0,
+        }
+    }
+
+    fn read(&mut self, bytes: usize) {
+        self.kept = (self.kept + bytes).min(KEPT_BYTES_MAX);
+        self.last = bytes;
+        self.after = self.after.map(|after| after + bytes);
+        self.count();
+    }
+
+    /// So many bytes were decrypted and given on.
+    pub(super) fn gave(&mut self, bytes: usize) {
+        // They were more when they came, by what encryption adds.
+        self.kept = self.kept.saturating_sub(bytes);
+        self.after = Some(self.last);
+        self.count();
+    }
+
+    /// There is nothing more to give on: of what came before the last that was, nothing is left.
+    pub(super) fn gave_all(&mut self) {
+        if let Some(after) = self.after.take() {
+            self.kept = self.kept.min(after);
+            self.count();
+        }
+    }
+
+    /// So many bytes are encrypted and not yet sent.
+    pub(super) fn unsent(&mut self, bytes: usize) {
+        self.unsent = bytes;
+        self.count();
+    }
+
+    fn count(&self) {
+        self.charge.set(EMPTY_BYTES + self.kept + self.unsent);
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Metered<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        let polled = Pin::new(&mut self.stream).poll_read(cx, buffer);
+        let bytes = buffer.filled().len() - before;
+        if bytes > 0 {
+            self.read(bytes);
+        }
+        polled
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Metered<S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(cx, bytes)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::LimitsConfig;
+    use crate::metrics::LoopMetrics;
+    use crate::service::Room;
+
+    #[test]
+    fn what_came_and_did_not_come_out_is_counted() {
+        let metrics = LoopMetrics::unscraped();
+        let account = Room::new(&LimitsConfig::default(), &metrics).account();
+        let mut metered = Metered::new((), &account);
+        let counted = || metrics.buffered_bytes.get() - EMPTY_BYTES;
+        assert_eq!(counted(), 0);
+        // Half a record, the other half with the beginning of the next, of which nothing is known.
+        metered.read(500);
+        metered.gave_all();
+        assert_eq!(counted(), 500);
+        metered.read(700);
+        metered.gave(300);
+        metered.gave(600);
+        assert_eq!(counted(), 300);
+        metered.read(50);
+        metered.gave_all();
+        assert_eq!(counted(), 350, "300 are still there as far as one can know");
+        // What encryption added is forgotten once there is nothing to give on.
+        metered.read(10);
+        metered.gave(5);
+        assert_eq!(counted(), 355);
+        metered.gave_all();
+        assert_eq!(counted(), 10);
+        // Parts of a message that is none of ours are there until it is whole.
+        for _ in 0..20 {
+            metered.read(10_000);
+            metered.gave_all();
+        }
+        assert_eq!(counted(), KEPT_BYTES_MAX);
+        metered.unsent(100);
+        assert_eq!(counted(), KEPT_BYTES_MAX + 100);
+        drop(metered);
+        assert_eq!(metrics.buffered_bytes.get(), 0);
+    }
+}

@@ -158,6 +158,8 @@ fn tls_1_2_is_for_those_who_ask_for_it() {
         assert!(secured.gets_in(None));
         let client = TlsClient::new(&secured.authority, None, &TLS12);
         assert_eq!(calls(client.connect(secured.addr)).is_ok(), old, "{keys}");
+        let (_, log) = secured.server.stop("TERM");
+        assert_eq!(log.contains("the client speaks no version"), !old, "{log}");
     }
 }
 
@@ -171,6 +173,14 @@ fn clients_without_the_right_certificate_stay_outside() {
         },
     );
     assert_refused("showed no certificate", |secured| !secured.gets_in(None));
+    assert_refused("has expired", |secured| {
+        let late = secured.authority.issue_expired("spiffe://test/web");
+        !secured.gets_in(Some(&late))
+    });
+    assert_refused("the client hung up", |secured| {
+        drop(Wire::connect(secured.addr));
+        true
+    });
     assert_refused("does not take", |secured| {
         let known = secured.authority.issue("spiffe://test/web");
         let distrusting = TlsClient::new(&Authority::new(), Some(&known), &TLS13);

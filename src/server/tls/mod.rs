@@ -13,7 +13,10 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use rustls::pki_types::CertificateDer;
-use rustls::{AlertDescription, Error as TlsError, ServerConfig, ServerConnection};
+use rustls::{
+    AlertDescription, CertificateError, Error as TlsError, PeerIncompatible, ServerConfig,
+    ServerConnection,
+};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -98,8 +101,42 @@ fn refusal(err: &io::Error) -> (Code, String) {
                 format!("the client does not take this listener's `certificate`: {alert:?}");
             (Code::WireHandshake, words)
         }
+        Some(TlsError::PeerIncompatible(what)) => (Code::WireHandshake, nothing_in_common(what)),
+        Some(TlsError::AlertReceived(AlertDescription::ProtocolVersion)) => {
+            (Code::WireHandshake, NO_VERSION.to_owned())
+        }
+        Some(TlsError::InvalidCertificate(why)) => (Code::WireHandshake, not_taken(why)),
+        _ if err.kind() == io::ErrorKind::UnexpectedEof => {
+            let words = "the client hung up before it was done: it may not speak TLS";
+            (Code::WireHandshake, words.to_owned())
+        }
         _ => (Code::WireHandshake, err.to_string()),
     }
+}
+
+const NO_VERSION: &str = "the client speaks no version of TLS that this listener's `versions` has";
+
+fn nothing_in_common(what: &PeerIncompatible) -> String {
+    use PeerIncompatible as What;
+    match what {
+        What::SupportedVersionsExtensionRequired
+        | What::Tls12NotOffered
+        | What::Tls12NotOfferedOrEnabled => NO_VERSION.to_owned(),
+        other => format!("the client's TLS has something missing that is needed here: {other:?}"),
+    }
+}
+
+/// Why a client's certificate is none for this listener.
+fn not_taken(why: &CertificateError) -> String {
+    use CertificateError as Why;
+    let words = match why {
+        Why::UnknownIssuer => "is signed by nobody in this listener's `client_ca`",
+        Why::Expired | Why::ExpiredContext { .. } => "has expired",
+        Why::NotValidYet | Why::NotValidYetContext { .. } => "does not hold yet",
+        Why::InvalidPurpose | Why::InvalidPurposeContext { .. } => "is not for clients",
+        other => return format!("the client's certificate can't be verified: {other}"),
+    };
+    format!("the client's certificate {words}")
 }
 
 fn is_of_certificate(alert: AlertDescription) -> bool {

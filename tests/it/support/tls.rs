@@ -4,7 +4,9 @@ use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::sync::Arc;
 
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, SanType};
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, SanType, date_time_ymd,
+};
 use rustls::crypto::ring;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
@@ -50,8 +52,18 @@ impl Authority {
 
     /// A certificate for a name: a URI if it has `://` in it, otherwise a host's.
     pub(crate) fn issue(&self, name: &str) -> Identity {
-        let key = KeyPair::generate().expect("a key");
+        self.sign(name, CertificateParams::new(Vec::new()).expect("no names"))
+    }
+
+    /// One that held until the year 2000.
+    pub(crate) fn issue_expired(&self, name: &str) -> Identity {
         let mut params = CertificateParams::new(Vec::new()).expect("no names");
+        params.not_after = date_time_ymd(2000, 1, 1);
+        self.sign(name, params)
+    }
+
+    fn sign(&self, name: &str, mut params: CertificateParams) -> Identity {
+        let key = KeyPair::generate().expect("a key");
         let text = name.try_into().expect("ASCII");
         params.subject_alt_names = vec![if name.contains("://") {
             SanType::URI(text)

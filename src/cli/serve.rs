@@ -61,6 +61,7 @@ fn reload(path: &str) -> Option<Arc<Program>> {
             line = problem.line(),
             key = problem.key,
             what = problem.message,
+            help = problem.help,
             "the configuration has a problem"
         );
     }

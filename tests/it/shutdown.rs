@@ -63,6 +63,10 @@ fn sighup_takes_a_new_configuration_and_keeps_the_old_one_if_that_is_wrong() {
     .expect("the folder is ours");
     server.reload("not reloaded");
     assert!(name("JFK").contains("Idlewild"), "the old one goes on");
+    let (_, log) = server.stop("TERM");
+    let told = log.lines().find(|line| line.contains("views.got"));
+    let told = told.expect("the problem's key");
+    assert!(told.contains("help=") && told.contains("`get`"), "{told}");
 }
 
 /// Complaining that stderr is gone used to panic in the task that heeds signals, and the server went on for good.

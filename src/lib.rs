@@ -62,6 +62,7 @@
 pub mod error;
 pub mod value;
 pub mod context;
+mod pace; // long work leaves time for short
 mod seldom; // what is in the log now and then only
 pub mod server;
 pub mod thrift;

@@ -32,7 +32,7 @@ use crate::guard::{BLOCKING_MAX, Random};
 use crate::metrics::{LoopMetrics, Metrics};
 use crate::service::{Current, Room, Service};
 use closing::Closing;
-use connection::{OfLoop, Pace};
+use connection::OfLoop;
 use listener::Listener;
 use signals::Signals;
 use socket::ListeningSocket;
@@ -193,10 +193,10 @@ impl Worker {
         let limits = program.limits;
         let metrics = LoopMetrics::new(&self.metrics, self.at);
         let _pulse = AbortOnDropHandle::new(tokio::task::spawn_local(Rc::clone(&metrics).pulse()));
-        let pace = Rc::new(Pace::new());
-        let ticking = Rc::clone(&pace);
+        let room = Room::new(&limits, &metrics);
+        let ticking = Rc::clone(&room);
         let _ticks = AbortOnDropHandle::new(tokio::task::spawn_local(async move {
-            ticking.tick().await;
+            ticking.pace().tick().await;
         }));
         let service = Service::open(
             Arc::clone(&program),
@@ -227,8 +227,7 @@ impl Worker {
         let of_loop = Rc::new(OfLoop {
             current,
             shutdown: self.shutdown,
-            room: Room::new(&limits, &metrics),
-            pace,
+            room,
             metrics,
             connections_max: descriptors::connections_max(limits.connections_max, program.workers),
             handshakes: Semaphore::new(limits.handshakes_max),

@@ -15,12 +15,17 @@ use super::reply::ReplyTo;
 use super::room::Charge;
 use crate::error::Code;
 use crate::idl::{Schema, StructId};
-use crate::thrift::{DEPTH_CEILING, Limits, Shape, decode_struct_counted};
+use crate::pace::Pace;
+use crate::thrift::{
+    DEPTH_CEILING, Limits, Shape, WireError, decode_struct_counted, decode_struct_paced,
+};
 use crate::value::{Record, Value};
 use crate::view::Plan;
 
 /// What a value takes in memory at least.
 const VALUE_BYTES: usize = size_of::<Value>();
+/// A body that is longer may hold so many values that they are read in turns.
+const LONG_BYTES: usize = 4 * 1024;
 /// How deep a value is looked into.
 const NESTED_MAX: usize = DEPTH_CEILING;
 
@@ -56,7 +61,7 @@ impl Call {
     }
 
     /// Reads the parameters as the struct `of`, as far as there is room for them.
-    pub(super) fn decode(
+    pub(super) async fn decode(
         &self,
         schema: &Schema,
         of: StructId,
@@ -70,19 +75,58 @@ impl Call {
             values_max: limits.values_max.min(room),
             ..*limits
         };
-        match decode_struct_counted(schema, of, self.shape.protocol, &self.body, &within) {
-            Ok((Value::Record(params), count)) => {
-                if let Some(charge) = charge {
-                    charge.set(charge.bytes() + count * VALUE_BYTES);
-                }
-                Ok(params)
+        let protocol = self.shape.protocol;
+        let decoded = match charge {
+            // Apart, so that short calls need no room for its state.
+            Some(charge) if self.is_long() => {
+                let reading = self.decode_long((schema, of), &within, charge);
+                let (decoded, lacks_room) = Box::pin(reading).await;
+                return decoded_params(decoded, lacks_room || room < limits.values_max);
             }
-            Ok(_) => Err(CallError::new(Code::ServerInternal)),
-            Err(err) if err.code == Code::WireFrameTooLarge && room < limits.values_max => {
-                Err(CallError::new(Code::ServerOverloaded))
-            }
-            Err(err) => Err(CallError::bad_params(&err)),
+            _ => decode_struct_counted(schema, of, protocol, &self.body, &within),
+        };
+        if let (Ok((_, count)), Some(charge)) = (&decoded, charge) {
+            charge.set(charge.bytes() + count * VALUE_BYTES);
         }
+        decoded_params(decoded, room < limits.values_max)
+    }
+
+    /// The same in turns, and whether there was no room for more. Since others may take room meanwhile, values are
+    /// counted as they are read.
+    async fn decode_long(
+        &self,
+        (schema, of): (&Schema, StructId),
+        limits: &Limits,
+        charge: &Charge,
+    ) -> (Result<(Value, usize), WireError>, bool) {
+        let account = charge.account();
+        let (own, mut lacks_room) = (charge.bytes(), false);
+        let paid = |count: usize| {
+            let bytes = own + count * VALUE_BYTES;
+            lacks_room = bytes.saturating_sub(charge.bytes()) > account.left();
+            if !lacks_room {
+                charge.set(bytes);
+            }
+            !lacks_room
+        };
+        let (protocol, pace) = (self.shape.protocol, account.room().pace());
+        let decoded =
+            decode_struct_paced((schema, of), protocol, &self.body, limits, (pace, paid)).await;
+        if let Ok((_, count)) = &decoded {
+            charge.set(own + count * VALUE_BYTES);
+        }
+        (decoded, lacks_room)
+    }
+
+    /// Its parameters may be many.
+    fn is_long(&self) -> bool {
+        self.body.len() > LONG_BYTES
+    }
+
+    /// Where its parameters are forgotten in turns, if they may be many.
+    pub(super) fn pace(&self) -> Option<&Pace> {
+        let charge = self.slot.charge.as_ref().filter(|_| self.is_long());
+        charge.map(|charge| charge.account().room().pace())
     }
 
     /// Whether there is certainly no room for a reply of this value, so that it need not be written to be forgotten.
@@ -103,6 +147,44 @@ impl Call {
         let charge = self.slot.charge.as_ref()?;
         let fits = charge.account().takes_reply(bytes, charge.bytes());
         (!fits).then_some(Code::ServerOverloaded)
+    }
+}
+
+/// The parameters, or why there are none; `lacks_room` says whether they would have been read had there been more room.
+fn decoded_params(
+    decoded: Result<(Value, usize), WireError>,
+    lacks_room: bool,
+) -> Result<Record, CallError> {
+    match decoded {
+        Ok((Value::Record(params), _)) => Ok(params),
+        Ok(_) => Err(CallError::new(Code::ServerInternal)),
+        Err(err) if err.code == Code::WireFrameTooLarge && lacks_room => {
+            Err(CallError::new(Code::ServerOverloaded))
+        }
+        Err(err) => Err(CallError::bad_params(&err)),
+    }
+}
+
+/// The parameters of a call; those of a long one are forgotten in turns.
+pub(super) struct Params<'c> {
+    pub(super) values: Rc<[Value]>,
+    pace: Option<&'c Pace>,
+}
+
+impl<'c> Params<'c> {
+    pub(super) fn new(call: &'c Call, values: Vec<Value>) -> Self {
+        Params {
+            values: Rc::from(values),
+            pace: call.pace(),
+        }
+    }
+}
+
+impl Drop for Params<'_> {
+    fn drop(&mut self) {
+        if let (Some(pace), Some(values)) = (self.pace, Rc::get_mut(&mut self.values)) {
+            pace.forget(values.iter_mut().map(std::mem::take).collect());
+        }
     }
 }
 

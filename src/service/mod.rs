@@ -41,7 +41,7 @@ use crate::view::{merge, run};
 
 pub use admit::{Admission, Arrival};
 pub use call::Call;
-use call::Door;
+use call::{Door, Params};
 pub use caller::Peer;
 use exception::CallError;
 use report::{ReportLayout, Stencil};
@@ -195,15 +195,15 @@ impl Service {
     async fn run_view(&self, call: &Call) -> Result<Answer, CallError> {
         let (schema, plan) = (&self.program.schema, &*call.plan);
         let (params, context) = match call.door {
-            Door::Typed => self.params(call)?,
-            Door::Untyped => self.fetch_params(call)?,
+            Door::Typed => self.params(call).await?,
+            Door::Untyped => self.fetch_params(call).await?,
         };
         if let Some(beside) = &call.beside {
             beside.goes_by(&context);
         }
-        let params = Rc::from(params);
+        let params = Params::new(call, params);
         tracing::Span::current().record("request_id", &*context.request_id);
-        let mut ran = run(plan, schema, &self.guards, &params, &context).await;
+        let mut ran = run(plan, schema, &self.guards, &params.values, &context).await;
         let merged = match &ran.failure {
             Some(failure) => Err(CallError::of_failure(plan, failure)),
             None => merge(plan, schema, ran.values).map_err(CallError::of_merge),
@@ -224,9 +224,11 @@ impl Service {
     }
 
     /// The parameters of a call by its method's own types, in field order, and its context.
-    fn params(&self, call: &Call) -> Result<(Vec<Value>, Context), CallError> {
+    async fn params(&self, call: &Call) -> Result<(Vec<Value>, Context), CallError> {
         let plan = &*call.plan;
-        let params = call.decode(&self.program.schema, plan.params, &self.limits)?;
+        let params = call
+            .decode(&self.program.schema, plan.params, &self.limits)
+            .await?;
         let params = params.values;
         let param = plan.context_param.and_then(|at| params.get(at));
         let context = context::of_call(plan, param, call.arrived, call.given());

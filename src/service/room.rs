@@ -12,6 +12,7 @@ use tokio::sync::Notify;
 
 use crate::config::LimitsConfig;
 use crate::metrics::LoopMetrics;
+use crate::pace::Pace;
 
 /// What a connection may always have.
 const SMALL_BYTES: usize = 16 * 1024;
@@ -25,6 +26,8 @@ pub struct Room {
     pressed: Cell<bool>,
     /// Tells that the loop is pressed no longer.
     eased: Notify,
+    /// How fast long messages are read.
+    pace: Pace,
 }
 
 /// One connection's.
@@ -50,6 +53,7 @@ impl Room {
             connection_bytes_max: limits.connection_bytes_max,
             pressed: Cell::new(false),
             eased: Notify::new(),
+            pace: Pace::new(),
         })
     }
 
@@ -66,9 +70,18 @@ impl Room {
         self.pressed.get()
     }
 
-    /// Waits until it is pressed no longer.
+    /// Turns of long work.
+    pub(crate) fn pace(&self) -> &Pace {
+        &self.pace
+    }
+
+    /// Waits until it is pressed no longer. One of those that wait wakes the next, as long as there is room: they may
+    /// be thousands, and woken at once they would all be served before anybody else.
     pub async fn eased(&self) {
         self.eased.notified().await;
+        if !self.is_pressed() {
+            self.eased.notify_one();
+        }
     }
 
     fn take(&self, bytes: usize) {
@@ -85,7 +98,7 @@ impl Room {
         // An eighth, so that those who wait, who may be thousands, are woken seldom.
         if self.pressed.get() && gauge.get() <= self.bytes_max - self.bytes_max / 8 {
             self.pressed.set(false);
-            self.eased.notify_waiters();
+            self.eased.notify_one();
         }
     }
 

@@ -137,12 +137,20 @@ pub fn decode_application_error(
 
 /// Reads values of one schema from one message.
 pub(super) struct Decoder<'s, I> {
-    schema: &'s Schema,
+    pub(super) schema: &'s Schema,
     pub(super) input: I,
     pub(super) budget: Budget,
 }
 
-impl<I: Input> Decoder<'_, I> {
+impl<'s, I: Input> Decoder<'s, I> {
+    pub(super) fn new(schema: &'s Schema, input: I, budget: Budget) -> Self {
+        Decoder {
+            schema,
+            input,
+            budget,
+        }
+    }
+
     fn record(&mut self, id: StructId) -> Result<Value, WireError> {
         let schema = self.schema;
         let of = schema.get(id);
@@ -171,7 +179,7 @@ impl<I: Input> Decoder<'_, I> {
 
     /// Reads a value into its place: one that is handed up by value is copied at every level.
     #[inline]
-    fn value(&mut self, ty: &Type, place: &mut Value) -> Result<(), WireError> {
+    pub(super) fn value(&mut self, ty: &Type, place: &mut Value) -> Result<(), WireError> {
         *place = match ty {
             Type::Bool => Value::Bool(self.input.bool()?),
             Type::I8 => Value::I64(self.input.i8()?.into()),
@@ -190,13 +198,20 @@ impl<I: Input> Decoder<'_, I> {
         Ok(())
     }
 
-    fn list(&mut self, of: &Type) -> Result<Value, WireError> {
+    /// The count of a list's or a set's elements, which are paid for.
+    #[inline]
+    pub(super) fn list_head(&mut self, of: &Type) -> Result<usize, WireError> {
         let (wire, count) = self.input.list()?;
         if count > 0 && wire != wire_type(of) {
             return Err(self.wrong_element(of));
         }
         self.budget.enter()?;
         self.budget.spend(count)?;
+        Ok(count)
+    }
+
+    fn list(&mut self, of: &Type) -> Result<Value, WireError> {
+        let count = self.list_head(of)?;
         let mut values = Vec::with_capacity(count.min(RESERVED_MAX));
         for _ in 0..count {
             self.value(of, values.push_mut(Value::Null))?;
@@ -206,9 +221,28 @@ impl<I: Input> Decoder<'_, I> {
     }
 
     fn map(&mut self, key: &Type, value: &Type) -> Result<Value, WireError> {
-        if (key, value) == (&Type::String, &Type::Any) {
+        if Self::is_any_map(key, value) {
             return self.any_map();
         }
+        let count = self.map_head(key, value)?;
+        let mut pairs = Vec::with_capacity(count.min(RESERVED_MAX));
+        for _ in 0..count {
+            let (key_place, value_place) = pairs.push_mut((Value::Null, Value::Null));
+            self.value(key, key_place)?;
+            self.value(value, value_place)?;
+        }
+        self.budget.leave();
+        Ok(Value::Map(pairs))
+    }
+
+    /// It stands on the wire as a list of entries.
+    pub(super) fn is_any_map(key: &Type, value: &Type) -> bool {
+        (key, value) == (&Type::String, &Type::Any)
+    }
+
+    /// The count of a map's pairs, which are paid for.
+    #[inline]
+    pub(super) fn map_head(&mut self, key: &Type, value: &Type) -> Result<usize, WireError> {
         let (key_wire, value_wire, count) = self.input.map()?;
         if count > 0 && key_wire != wire_type(key) {
             return Err(self.wrong_element(key));
@@ -218,14 +252,7 @@ impl<I: Input> Decoder<'_, I> {
         }
         self.budget.enter()?;
         self.budget.spend(count.saturating_mul(2))?;
-        let mut pairs = Vec::with_capacity(count.min(RESERVED_MAX));
-        for _ in 0..count {
-            let (key_place, value_place) = pairs.push_mut((Value::Null, Value::Null));
-            self.value(key, key_place)?;
-            self.value(value, value_place)?;
-        }
-        self.budget.leave();
-        Ok(Value::Map(pairs))
+        Ok(count)
     }
 
     fn result(mut self, fields: &[(i16, &Type)]) -> Result<Option<(i16, Value)>, WireError> {
@@ -295,7 +322,7 @@ impl<I: Input> Decoder<'_, I> {
     }
 
     /// Nothing may come after the struct.
-    fn end(&self) -> Result<(), WireError> {
+    pub(super) fn end(&self) -> Result<(), WireError> {
         match self.input.remaining() {
             0 => Ok(()),
             bytes => Err(invalid(format!(
@@ -315,7 +342,11 @@ impl<I: Input> Decoder<'_, I> {
 
 /// Puts defaults where nothing was set, and checks that what must be set is.
 #[inline]
-fn complete(of: &StructType, values: &mut [Value], budget: &mut Budget) -> Result<(), WireError> {
+pub(super) fn complete(
+    of: &StructType,
+    values: &mut [Value],
+    budget: &mut Budget,
+) -> Result<(), WireError> {
     if of.kind == Kind::Union {
         return match values.iter().filter(|value| !value.is_null()).count() {
             1 => Ok(()),

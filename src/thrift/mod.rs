@@ -14,6 +14,7 @@ mod client;
 mod compact;
 mod cursor;
 mod decode;
+mod pieces; // the same, of many values
 mod detect;
 mod encode;
 mod error;
@@ -49,6 +50,7 @@ pub use frame::Framer;
 pub use header::{Header, HeaderOut, Headers};
 pub use limits::{DEPTH_CEILING, Limits};
 pub use message::{Appendix, Body, Head, HeadOut, read_head, write_message, write_message_with};
+pub(crate) use pieces::decode_struct_paced;
 pub use shapes::Shapes;
 
 /// How values become bytes.

@@ -16,7 +16,6 @@ use tokio_util::sync::CancellationToken;
 
 use super::calls::Calls;
 use super::clock::{Clock, Doing};
-use super::pace::Pace;
 use super::woken::WhenWoken;
 use super::{Client, End, OfLoop, Terms};
 use crate::error::Code;
@@ -47,8 +46,7 @@ pub(super) struct Exchange {
     /// What was given to `output` since it was empty, which is kept until it is empty again.
     output_bytes: usize,
     pub(super) calls: Calls,
-    account: Rc<Account>,
-    pace: Rc<Pace>,
+    pub(super) account: Rc<Account>,
     /// For `input` and `output`.
     buffers: Charge,
     clock: Clock,
@@ -85,7 +83,6 @@ impl Exchange {
             calls: Calls::new(&account),
             buffers: Charge::new(&account, 0),
             account,
-            pace: Rc::clone(&of_loop.pace),
             clock: Clock::new(terms.limits),
             metrics: Rc::clone(&of_loop.metrics),
             hung_up: false,
@@ -146,7 +143,12 @@ impl Exchange {
                     self.wrote(written?)?;
                 }
                 () = self.calls.progress(answerable), if !self.calls.is_empty() => {}
-                read = read(&mut reader, &mut self.input, &self.pace), if reads => self.heard(read?),
+                read = read(&mut reader, &mut self.input, &self.account), if reads => {
+                    // While it waited for its turn others may have taken the room.
+                    if let Some(bytes) = read? {
+                        self.heard(bytes);
+                    }
+                }
                 () = &mut drains, if !draining => draining = true,
                 () = self.account.room().eased(), if self.held => {}
                 () = &mut timer => match self.clock.check(timer.change().as_mut(), self.doing()) {
@@ -290,14 +292,16 @@ impl Exchange {
     }
 }
 
-/// Reads some bytes; more of a message that is long already when it is its turn.
+/// Reads some bytes; more of a message that is long already when it is its turn. `None`: there is no room by then.
 async fn read<R: AsyncRead + Unpin>(
     reader: &mut R,
     input: &mut BytesMut,
-    pace: &Pace,
-) -> io::Result<usize> {
-    if input.len() >= READ_BYTES_FIRST {
-        pace.turn().await;
+    account: &Account,
+) -> io::Result<Option<usize>> {
+    if input.len() < READ_BYTES_FIRST {
+        return reader.read_buf(input).await.map(Some);
     }
-    reader.read_buf(input).await
+    let pace = account.room().pace();
+    let read = pace.in_turns(|| account.may_read(), reader.read_buf(input));
+    read.await.transpose()
 }

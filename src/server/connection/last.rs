@@ -62,12 +62,16 @@ impl Exchange {
         self.input = BytesMut::with_capacity(READ_BYTES_FIRST);
         self.count();
         let reading = async {
-            writer.shutdown().await?;
+            // Whoever is refused is one of thousands, maybe.
+            let pace = self.account.room().pace();
+            let ended = pace.in_turns(|| true, writer.shutdown()).await;
+            ended.transpose()?;
             loop {
                 self.input.clear();
-                match reader.read_buf(&mut self.input).await? {
-                    0 => return io::Result::Ok(()),
-                    bytes => self.metrics.received.add(0, bytes),
+                let read = reader.read_buf(&mut self.input);
+                match pace.in_turns(|| true, read).await.transpose()? {
+                    None | Some(0) => return io::Result::Ok(()),
+                    Some(bytes) => self.metrics.received.add(0, bytes),
                 }
             }
         };

@@ -7,7 +7,6 @@ mod calls;
 mod clock;
 mod exchange;
 mod last;
-mod pace;
 mod woken;
 
 use std::io;
@@ -25,7 +24,6 @@ use crate::metrics::{Closed, LoopMetrics};
 use crate::service::{Account, Current, Room};
 use crate::thrift::{Shapes, WireError};
 use exchange::Exchange;
-pub(super) use pace::Pace;
 
 /// What all connections of a loop share.
 pub(super) struct OfLoop {
@@ -34,8 +32,6 @@ pub(super) struct OfLoop {
     pub(super) metrics: Rc<LoopMetrics>,
     /// What its connections may take up together.
     pub(super) room: Rc<Room>,
-    /// How fast their long messages are read.
-    pub(super) pace: Rc<Pace>,
     /// Of all its listeners together.
     pub(super) connections_max: usize,
     /// Turns of TLS handshakes.

@@ -74,12 +74,12 @@ impl Service {
     }
 
     /// The parameters of the view, by its own types, and the context.
-    pub(in crate::service) fn fetch_params(
+    pub(in crate::service) async fn fetch_params(
         &self,
         call: &Call,
     ) -> Result<(Vec<Value>, Context), CallError> {
         let params = Method::Fetch.plan().params;
-        let mut given = call.decode(schema(), params, &self.limits)?;
+        let mut given = call.decode(schema(), params, &self.limits).await?;
         let mut take = |name: &str| {
             let at = given.names.position(name);
             at.map_or(Value::Null, |at| std::mem::take(&mut given.values[at]))

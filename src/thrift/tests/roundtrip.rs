@@ -5,9 +5,12 @@ use proptest::prelude::*;
 
 use super::entropy::Entropy;
 use super::{Framer, Limits, SHAPES, call, first, receive};
+use crate::pace::Pace;
 use crate::thrift::{
-    decode_application_error, decode_result, decode_struct, read_head, tests::sample,
+    Protocol, WireError, decode_application_error, decode_result, decode_struct,
+    decode_struct_counted, decode_struct_paced, read_head, tests::sample,
 };
+use crate::value::Value;
 
 fn entropy() -> impl Strategy<Value = Vec<u8>> {
     prop::collection::vec(any::<u8>(), 0..400)
@@ -94,11 +97,33 @@ fn read_all(bytes: &[u8], schema: &crate::idl::Schema, id: crate::idl::StructId)
     read_body(&Bytes::copy_from_slice(bytes), schema, id);
 }
 
+/// The same as in one go.
+fn in_pieces(
+    schema: &crate::idl::Schema,
+    id: crate::idl::StructId,
+    protocol: Protocol,
+    body: &Bytes,
+) -> Result<(Value, usize), WireError> {
+    let pace = Pace::new();
+    let limits = Limits::default();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .expect("it needs nothing");
+    runtime.block_on(async {
+        tokio::select! {
+            () = pace.tick() => unreachable!(),
+            decoded = decode_struct_paced((schema, id), protocol, body, &limits, (&pace, |_| true)) => decoded,
+        }
+    })
+}
+
 fn read_body(body: &Bytes, schema: &crate::idl::Schema, id: crate::idl::StructId) {
     let limits = Limits::default();
     for shape in SHAPES {
         // Only that it comes back is of interest.
-        drop(decode_struct(schema, id, shape.protocol, body, &limits));
+        let decoded = decode_struct_counted(schema, id, shape.protocol, body, &limits);
+        assert_eq!(in_pieces(schema, id, shape.protocol, body), decoded);
         drop(decode_result(
             schema,
             &[(0, &crate::idl::Type::Struct(id))],

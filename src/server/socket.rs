@@ -20,10 +20,11 @@ use crate::config::Endpoint;
 
 /// Connections that the kernel may hold for us.
 const BACKLOG: i32 = 1024;
-/// A client that is silent for so long is asked whether it is still there, again and again for a while.
+/// A client that is silent for so long is asked whether it is still there, again and again until it has been silent for
+/// [`SILENCE`]; so half a minute is the longest that one which is gone is taken for there.
 const KEEPALIVE: TcpKeepalive = TcpKeepalive::new()
-    .with_time(Duration::from_mins(1))
-    .with_interval(Duration::from_secs(10))
+    .with_time(Duration::from_secs(15))
+    .with_interval(Duration::from_secs(5))
     .with_retries(3);
 /// A client that acknowledges nothing for so long is gone.
 const SILENCE: Duration = Duration::from_secs(20);
@@ -228,7 +229,7 @@ mod tests {
                 connection.tcp_keepalive_interval(),
             ];
             let times = times.map(|time| time.expect("a socket").as_secs());
-            assert_eq!(times, [60, 10]);
+            assert_eq!(times, [15, 5]);
             assert_eq!(connection.tcp_keepalive_retries().expect("a socket"), 3);
             let silence = connection.tcp_user_timeout().expect("a socket");
             assert_eq!(silence, Some(expected));

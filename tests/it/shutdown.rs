@@ -5,8 +5,8 @@ use std::io::{BufRead as _, BufReader};
 use std::process::{Command, Stdio};
 use std::sync::mpsc::channel;
 
-use crate::calls::{airports, message};
-use crate::support::{PATIENCE, send_signal};
+use crate::calls::{CONFIG, FILES, airports, message};
+use crate::support::{PATIENCE, Tributary, send_signal};
 
 #[test]
 fn sigterm_lets_calls_in_flight_end() {
@@ -19,6 +19,27 @@ fn sigterm_lets_calls_in_flight_end() {
     other.read_frame();
     let (status, log) = server.stop("TERM");
     assert!(String::from_utf8_lossy(&wire.read_frame()).contains("Kennedy"));
+    assert_eq!(wire.read_to_end(), b"");
+    assert_eq!(status.code(), Some(0), "{log}");
+}
+
+#[test]
+fn a_call_that_takes_longer_than_the_drain_may_gets_no_reply() {
+    let config = CONFIG
+        .replace("[server]", "[server]\ndrain_timeout = \"50ms\"")
+        .replace("60ms", "1h")
+        .replace(
+            "[views.slow.lookups]",
+            "[views.slow]\ndeadline = \"1h\"\n[views.slow.lookups]",
+        );
+    let server = Tributary::start(&config, &FILES);
+    let mut wire = server.connect();
+    wire.send_frame(&message(1, "slow", 1, "JFK"));
+    // As above.
+    let mut other = server.connect();
+    other.send_frame(&message(1, "get", 2, "JFK"));
+    other.read_frame();
+    let (status, log) = server.stop("TERM");
     assert_eq!(wire.read_to_end(), b"");
     assert_eq!(status.code(), Some(0), "{log}");
 }

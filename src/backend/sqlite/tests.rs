@@ -141,6 +141,26 @@ async fn rows_share_their_names_and_have_a_limit() {
 }
 
 #[tokio::test(flavor = "local")]
+async fn a_value_longer_than_the_limit_is_refused() {
+    let folder = Folder::new();
+    let _open = folder.database("a.db", "");
+    let config = config_with(&folder, "a.db", "value_bytes_max = '1KiB'");
+    let sqlite = Sqlite::connect(&config, &[]).await;
+    for (sql, bytes, code) in [
+        ("select zeroblob(1000)", 1, None),
+        ("select zeroblob(2000)", 1, Some(Code::LookupRefused)),
+        ("select :b", 1000, None),
+        ("select :b", 2000, Some(Code::LookupBadParam)),
+    ] {
+        let lookup = lookup(&config, &format!("sql = '{sql}'\nrows = 'value'"));
+        let text = "x".repeat(bytes);
+        let answer = ask(&sqlite, &lookup, &[("b", text.as_str().into())]).await;
+        let failed = answer.err().map(|err| err.code);
+        assert_eq!(failed, code, "{sql}, {bytes}");
+    }
+}
+
+#[tokio::test(flavor = "local")]
 async fn a_missing_file_fails_lookups_until_it_appears() {
     let folder = Folder::new();
     let config = config(&folder, "a.db");

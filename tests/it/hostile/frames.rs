@@ -1,10 +1,39 @@
 //! Lengths that are too large, negative, or no lengths, first thing and after a call.
 
+use std::io::Write as _;
+
+use flate2::Compression;
+use flate2::write::ZlibEncoder;
+
 use super::{CALL, LARGE, Victim, assert_serves, beginning, long_call, message};
 use crate::calls::assert_exception;
 use crate::support::bytes;
 
 const MIB: usize = 1 << 20;
+
+#[test]
+fn a_compressed_frame_becomes_no_more_than_the_limit() {
+    let victim = Victim::start(r#"inflated_bytes_max = "100B""#);
+    let mut wire = victim.connect();
+    let mut send = |len| {
+        let code = format!("{:<len$}", "JFK");
+        wire.send_frame(&deflated(&message(CALL, "get", 1, &code)));
+        wire.try_read_frame()
+    };
+    let reply = send(3).expect("it is answered");
+    assert!(String::from_utf8_lossy(&reply).contains("Kennedy"));
+    send(200).expect_err("the connection ends");
+    assert_eq!(victim.closed("bad_bytes"), 1);
+}
+
+/// A THeader frame whose message is compressed.
+fn deflated(message: &[u8]) -> Vec<u8> {
+    let mut encoder = ZlibEncoder::new(Vec::new(), Compression::best());
+    encoder.write_all(message).expect("a vector takes all");
+    let message = encoder.finish().expect("a vector takes all");
+    let head = bytes("0f ff 00 00 00 00 00 01 00 01 00 01 01 00");
+    [&head[..], &message].concat()
+}
 
 #[test]
 fn a_message_over_the_limit_is_told_so_and_its_connection_ends() {

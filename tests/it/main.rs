@@ -18,6 +18,7 @@ mod listeners; // several ports and Unix sockets, each with its own terms
 mod secure; // listeners with TLS: certificates, handshakes, reload
 mod access; // who may call what: names in certificates, and tokens
 mod meta; // the `Tributary` service: what it tells, and the untyped door
+mod limits; // README's table of limits is the code's
 mod shutdown; // signals: drain and reload
 mod log; // what is logged, and a log that nobody reads
 mod admin; // the admin port: a scrape's counts, probes, requests that nobody means well with

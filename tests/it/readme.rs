@@ -7,10 +7,10 @@ use tributary::config::{Registry, check};
 use tributary::error::Code;
 use tributary::timeline::Fate;
 
-const README: &str = include_str!("../../README.md");
+pub(crate) const README: &str = include_str!("../../README.md");
 
 /// The cells of the table rows between two headings.
-fn rows(from: &str, to: &str) -> Vec<Vec<String>> {
+pub(crate) fn rows(from: &str, to: &str) -> Vec<Vec<String>> {
     let start = README
         .find(from)
         .unwrap_or_else(|| panic!("README has a heading `{from}`"));

@@ -1,0 +1,278 @@
+//! README's table of limits is the code's: each is a key with that default, each code and each metric exists. And more
+//! lookups than may wait for a store.
+
+use std::net::TcpListener;
+
+use tributary::backend::AnyConfig;
+use tributary::config::{LimitsConfig, Program, Registry, check};
+use tributary::error::Code;
+use tributary::timeline::Fate;
+
+use crate::admin::{patiently, scrape};
+use crate::calls::{CONFIG as AIRPORTS, FILES as AIRPORT_FILES, message};
+use crate::readme::{README, rows};
+use crate::support::Tributary;
+
+const IDL: &str = "struct Page { 1: optional list<string> names } service Pages { Page page(1: list<string> codes) }";
+
+/// The words in capitals stand for further keys.
+const CONFIG: &str = r#"
+[server]
+idl = "pages.thrift"
+limits = { LIMITS }
+listeners = [{ listen = "127.0.0.1:0" LISTENER }]
+SERVER
+[backends.airports]
+kind = "file"
+path = "airports.csv"
+BACKEND
+[backends.other]
+OTHER
+[lookups.name]
+backend = "airports"
+key = { code = "{code}" }
+columns = ["name"]
+rows = "value"
+LOOKUP
+[lookups.all]
+backend = "airports"
+ALL
+[views.page]
+VIEW
+[views.page.lookups]
+names = { use = "name", foreach = "codes", with = { code = "item" } USE }
+"#;
+
+/// The rest of what a backend of each kind has to have.
+const KINDS: [(&str, &str); 8] = [
+    ("sqlite", "path = \"a.db\""),
+    ("file", "path = \"airports.csv\""),
+    ("redis", "url = \"redis://127.0.0.1:1\""),
+    ("memcached", "servers = [\"127.0.0.1:1\"]"),
+    ("postgres", "url = \"postgresql://u@127.0.0.1:1/d\""),
+    ("mysql", "url = \"mysql://u@127.0.0.1:1/d\""),
+    ("http", "url = \"http://127.0.0.1:1\""),
+    (
+        "thrift",
+        "url = \"thrift://127.0.0.1:1\"\nidl = \"pages.thrift\"",
+    ),
+];
+
+/// The program whose configuration has `key = value` where `path` says.
+#[track_caller]
+fn program(path: &str, value: &str) -> Program {
+    let (place, key) = path.rsplit_once('.').expect("a path");
+    let line = format!("{key} = {value}");
+    let kind = place.strip_prefix("backends.").unwrap_or("sqlite");
+    let kind = if kind == "NAME" { "sqlite" } else { kind };
+    let (_, keys) = KINDS
+        .iter()
+        .find(|(name, _)| *name == kind)
+        .expect("a kind");
+    let mut keys = (*keys).to_owned();
+    if path == "backends.redis.answer_timeout" {
+        keys = "urls = [\"redis://127.0.0.1:1\"]".into();
+    }
+    let slot = match place {
+        "server.limits" => "LIMITS",
+        "server.listeners" => "LISTENER",
+        "server" => "SERVER",
+        "backends.NAME" => "BACKEND",
+        "lookups.NAME" if key == "rows_max" => "ALL",
+        "lookups.NAME" => "LOOKUP",
+        "views.METHOD" => "VIEW",
+        "views.METHOD.lookups.NAME" => "USE",
+        _ => "OTHER",
+    };
+    let comma = if matches!(slot, "LISTENER" | "USE") {
+        ", "
+    } else {
+        ""
+    };
+    let other = format!("kind = \"{kind}\"\n{keys}\nOTHER");
+    let mut config = CONFIG.replace("OTHER", &other);
+    config = config.replace(slot, &format!("{comma}{line}"));
+    for slot in [
+        "LIMITS", "LISTENER", "SERVER", "BACKEND", "LOOKUP", "ALL", "VIEW", "USE", "OTHER",
+    ] {
+        config = config.replace(slot, "");
+    }
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let write = |name: &str, text: &str| {
+        std::fs::write(folder.path().join(name), text).expect("the folder is ours");
+    };
+    write("pages.thrift", IDL);
+    write("airports.csv", "code,name\nJFK,Kennedy\n");
+    write("tributary.toml", &config);
+    let config = folder.path().join("tributary.toml");
+    let problems = match check(config.to_str().expect("UTF-8"), &Registry::new()) {
+        Ok(program) => return program,
+        Err(problems) => problems,
+    };
+    let problems: Vec<String> = problems
+        .iter()
+        .map(|problem| problem.render(false))
+        .collect();
+    panic!("{path} = {value}: {}", problems.join("\n"));
+}
+
+/// All of a program in which a limit may show. The stores whose URLs may hold secrets do not show themselves.
+fn shown(program: &Program) -> String {
+    let backends = program.backends.iter().map(|backend| {
+        let own = match &backend.config {
+            AnyConfig::Sqlite(config) => format!("{config:?}"),
+            AnyConfig::File(config) => format!("{config:?}"),
+            AnyConfig::Http(config) => format!("{config:?}"),
+            _ => String::new(),
+        };
+        let (in_flight, waiting) = (backend.in_flight_max, backend.waiting_max);
+        format!("{own} {in_flight} {waiting} {}", backend.batch_max)
+    });
+    let backends: Vec<String> = backends.collect();
+    let (limits, drain) = (program.limits, program.drain_timeout);
+    let (listeners, plan) = (&program.listeners, &program.plans["page"]);
+    // Folders have names of their own.
+    let text = format!("{limits:?} {drain:?} {listeners:?} {plan:?} {backends:?}");
+    let words = text.split('"').filter(|word| !word.contains("/.tmp"));
+    words.collect()
+}
+
+/// A value that is not the default.
+fn another(default: &str) -> String {
+    match default.parse::<u32>() {
+        Ok(number) => (number + 1).to_string(),
+        Err(_) if default.ends_with("B\"") => "\"33MiB\"".into(),
+        Err(_) => "\"77ms\"".into(),
+    }
+}
+
+#[test]
+fn each_limit_of_the_table_is_a_key_with_that_default() {
+    let table = rows("### Limits", "\n### ");
+    for row in &table {
+        let path = row[0].trim_matches('`');
+        let named = row[1].starts_with('`');
+        let default = row[1].trim_matches('`');
+        let hidden = ["redis", "memcached", "postgres", "mysql", "thrift"]
+            .iter()
+            .any(|kind| path.starts_with(&format!("backends.{kind}.")))
+            // The file is read with the configuration.
+            || ["lookups.NAME.rows_max", "backends.file.bytes_max"].contains(&path);
+        if !named {
+            let value = if path.ends_with("_max") {
+                "7"
+            } else {
+                "\"77ms\""
+            };
+            program(path, value);
+            continue;
+        }
+        let with = shown(&program(path, default));
+        // One of the same kind without the key.
+        let (place, _) = path.rsplit_once('.').expect("a path");
+        let place = if place.starts_with("backends.") {
+            place
+        } else {
+            "backends.NAME"
+        };
+        let without = shown(&program(&format!("{place}.in_flight_max"), "1024"));
+        assert_eq!(with, without, "{path} has another default");
+        let changed = shown(&program(path, &another(default)));
+        assert!(hidden || changed != without, "{path} does not show");
+    }
+    let known = format!("{:?}", LimitsConfig::default());
+    let listed = table
+        .iter()
+        .filter(|row| row[0].starts_with("`server.limits."));
+    assert_eq!(listed.count(), known.matches(": ").count(), "{known}");
+}
+
+#[test]
+fn the_tables_of_keys_have_the_same_defaults() {
+    let (_, section) = README
+        .split_once("\n### `[backends.NAME]`\n")
+        .expect("its section");
+    let (section, _) = section.split_once("\n### ").expect("its end");
+    let mut of = String::new();
+    let mut keys = Vec::new();
+    for line in section.lines().filter(|line| line.starts_with("| ")) {
+        let cells: Vec<&str> = line.trim_matches('|').split('|').map(str::trim).collect();
+        if !cells[0].is_empty() {
+            of = cells[0].trim_matches('`').to_owned();
+        }
+        keys.push((
+            format!("backends.{of}.{}", cells[1].trim_matches('`')),
+            cells[2].to_owned(),
+        ));
+    }
+    let kinds: Vec<String> = KINDS
+        .iter()
+        .map(|(kind, _)| format!("backends.{kind}."))
+        .collect();
+    for row in rows("### Limits", "\n### ") {
+        let path = row[0].trim_matches('`');
+        if kinds.iter().any(|kind| path.starts_with(kind)) {
+            assert!(
+                keys.contains(&(path.to_owned(), row[1].clone())),
+                "{path} {}",
+                row[1]
+            );
+        }
+    }
+}
+
+#[test]
+fn what_the_table_says_is_seen_exists() {
+    let metrics = rows("### Metrics", "\n## ");
+    let names: Vec<&str> = metrics.iter().map(|row| row[0].trim_matches('`')).collect();
+    let reasons = &metrics
+        .iter()
+        .find(|row| row[0].contains("connections_closed"));
+    let reasons = &reasons.expect("a metric")[2];
+    for row in rows("### Limits", "\n### ") {
+        assert!(row[4].contains('`'), "{row:?}");
+        for word in row[3..]
+            .iter()
+            .flat_map(|cell| cell.split('`').skip(1).step_by(2))
+        {
+            let known = names.contains(&word)
+                || Code::parse(word).is_some()
+                || Fate::parse(word).is_some()
+                || reasons.contains(&format!("`{word}`"))
+                || word == "queue";
+            assert!(known, "{word}: {row:?}");
+        }
+    }
+}
+
+#[test]
+fn more_lookups_than_may_wait_are_shed() {
+    // It is connected to, and never answers.
+    let silent = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let store = format!(
+        "[backends.silent]\nkind = \"http\"\nurl = \"http://{}\"\nin_flight_max = 1\nwaiting_max = 1\n\
+         [lookups.far]\nbackend = \"silent\"\nget = \"/{{code}}\"\n[views.slow]\ndeadline = \"1h\"\n",
+        silent.local_addr().expect("bound")
+    );
+    let (before, after) = AIRPORTS.split_once("[lookups.far]").expect("a lookup");
+    let (_, after) = after.split_once("[views.get.lookups]").expect("a view");
+    let config = format!(
+        "admin = {{ listen = \"127.0.0.1:0\" }}\n{before}{store}[views.get.lookups]{after}"
+    );
+    let mut server = Tributary::start(&config, &AIRPORT_FILES);
+    let admin = server.admin();
+    let lookups = |state: &str| {
+        let name = format!("tributary_backend_{state}_lookups");
+        scrape(admin).count(&name, &[("backend", "silent")])
+    };
+    let mut wires = [(); 3].map(|()| server.connect());
+    wires[0].send_frame(&message(1, "slow", 1, "ONE"));
+    patiently(|| lookups("in_flight") == 1);
+    wires[1].send_frame(&message(1, "slow", 2, "TWO"));
+    patiently(|| lookups("waiting") == 1);
+    wires[2].send_frame(&message(1, "slow", 3, "SIX"));
+    let reply = wires[2].read_frame();
+    assert!(String::from_utf8_lossy(&reply).contains("lookup.shed"));
+    let fate = [("method", "slow"), ("lookup", "airport"), ("fate", "shed")];
+    assert_eq!(scrape(admin).count("tributary_lookups_total", &fate), 1);
+}

@@ -55,8 +55,8 @@ fn backends_say_what_would_be_right() {
         ),
         (
             &format!("{users}url = 'thrifts://a..b:1'"),
-            "config.bad_value url: the host is no name that a certificate could have (add `tls = {{ server_name = \
-             \"..\" }}` beside it)",
+            "config.bad_value url: the host is no name that a certificate could have (add `tls = { server_name = \
+             \"..\" }` beside it)",
         ),
         (
             &format!("{users}url = 'thrifts://a:1'\ntls = {{ verfy = 'none' }}"),

@@ -172,8 +172,8 @@ mod tests {
         }
     }
 
-    fn number(number: i64) -> Result<Answer, LookupError> {
-        Ok(Answer::new(Value::I64(number)))
+    fn number(number: i64) -> Answer {
+        Answer::new(Value::I64(number))
     }
 
     #[test]
@@ -187,9 +187,9 @@ mod tests {
         seats.leave(c);
         assert!(to_a.send() && to_b.send() && !to_c.send());
         assert!(!seats.is_waiting(a));
-        to_b.fill(number(2));
-        to_a.fill(number(1));
-        to_c.fill(number(3));
+        to_b.fill(Ok(number(2)));
+        to_a.fill(Ok(number(1)));
+        to_c.fill(Ok(number(3)));
         assert_eq!(woken.0.load(Ordering::Relaxed), 1);
         let value = |seat| match seats.take_answer(seat) {
             Some(Ok(answer)) => answer.value,
@@ -208,7 +208,7 @@ mod tests {
         assert!(sent.send());
         drop(seats);
         assert!(!queued.send());
-        sent.fill(number(1));
+        sent.fill(Ok(number(1)));
     }
 
     #[tokio::test(flavor = "local", start_paused = true)]

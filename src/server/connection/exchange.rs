@@ -210,13 +210,13 @@ impl Exchange {
         }
         self.output.advance(bytes);
         self.metrics.sent.add(0, bytes);
-        if !self.output.is_empty() {
-            self.clock.took();
-        } else {
+        if self.output.is_empty() {
             self.clock.took_all();
             // What is idle keeps no buffer.
             self.current.take_back(std::mem::take(&mut self.output));
             self.output_bytes = 0;
+        } else {
+            self.clock.took();
         }
         Ok(())
     }

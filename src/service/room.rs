@@ -235,6 +235,21 @@ mod tests {
     }
 
     #[test]
+    fn those_that_wait_for_room_wake_each_other_as_long_as_there_is_some() {
+        let (room, _metrics) = room();
+        let large = Charge::new(&room.account(), MAX + 1);
+        let mut waiting: Vec<_> = (0..3).map(|_| Box::pin(room.eased())).collect();
+        let mut wakes = |at: usize| waiting[at].as_mut().now_or_never().is_some();
+        assert!(!wakes(0) && !wakes(1) && !wakes(2));
+        large.set(0);
+        assert!(!wakes(1) && wakes(0) && wakes(1));
+        large.set(MAX + 1);
+        assert!(wakes(2), "it was its turn before");
+        large.set(0);
+        assert!(room.eased().now_or_never().is_some(), "nobody waited");
+    }
+
+    #[test]
     fn a_connection_is_full_by_itself_but_one_reply_always_fits() {
         let (room, _metrics) = room();
         let account = room.account();

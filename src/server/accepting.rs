@@ -17,7 +17,7 @@ use super::closing::Remote;
 const BATCH: usize = 64;
 /// How long to wait after the first failed accept; each further one doubles it.
 const PAUSE_MIN: Duration = Duration::from_millis(10);
-const PAUSE_MAX: Duration = Duration::from_secs(1);
+const PAUSE_MAX: Duration = Duration::from_millis(500);
 /// After a shortage so many descriptors have to be free before another connection takes one: who has connections
 /// already, the stores and the admin port come first.
 const FREE_MIN: usize = 8;
@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[tokio::test(flavor = "local", start_paused = true)]
-    async fn failures_are_waited_out_longer_and_longer_up_to_a_second() {
+    async fn failures_are_waited_out_longer_and_longer_up_to_half_a_second() {
         let mut accepting = Accepting::default();
         let full = io::Error::from(Errno::MFILE);
         let begun = Instant::now();
@@ -124,7 +124,7 @@ mod tests {
             accepting.failed(&full).await;
             pauses.push(before.elapsed().as_millis());
         }
-        assert_eq!(pauses, [10, 20, 40, 80, 160, 320, 640, 1000, 1000]);
+        assert_eq!(pauses, [10, 20, 40, 80, 160, 320, 500, 500, 500]);
         accepting.accepted().await;
         let before = Instant::now();
         accepting.failed(&full).await;

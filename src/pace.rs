@@ -22,12 +22,12 @@ use crate::value::Value;
 /// Turns that are taken between two of somebody else's.
 const TURNS: usize = 2;
 /// What turns may take together before the sockets are looked at.
-const BUDGET: Duration = Duration::from_micros(200);
+const BUDGET: Duration = Duration::from_micros(100);
 const TICK: Duration = Duration::from_millis(1);
 /// So many may wait without being a crowd.
 const CROWD: usize = 8;
-/// Values that a turn is for: about a twentieth of a millisecond's work.
-pub(crate) const VALUES: usize = 512;
+/// Values that a turn is for: about a fortieth of a millisecond's work.
+pub(crate) const VALUES: usize = 256;
 
 /// One loop's.
 #[derive(Debug)]

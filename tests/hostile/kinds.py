@@ -15,6 +15,7 @@ service Airports {
 """
 
 CONFIG = """\
+admin = { listen = "127.0.0.1:ADMIN" }
 [server]
 idl = "airports.thrift"
 listen = "127.0.0.1:PORT"
@@ -49,11 +50,11 @@ LARGE = 8 * MIB
 STRING, I32, STRUCT, MAP, LIST = 11, 8, 12, 13, 15
 
 
-def lay_out(folder, port, connections):
+def lay_out(folder, port, admin, connections):
     (folder / "airports.thrift").write_text(IDL)
     (folder / "airports.csv").write_text("code,name\nJFK,Kennedy\n")
     (folder / "large.json").write_text('[{"code": "BIG", "name": "%s"}]' % ("x" * LARGE))
-    (folder / "tributary.toml").write_text(CONFIG.replace("PORT", str(port)).replace("CONNECTIONS", str(connections + 64)))
+    (folder / "tributary.toml").write_text(CONFIG.replace("PORT", str(port)).replace("ADMIN", str(admin)).replace("CONNECTIONS", str(connections + 64)))
 
 
 def text(value):

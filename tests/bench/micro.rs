@@ -99,7 +99,7 @@ async fn stages(program: Arc<Program>) -> Result<Vec<(&'static str, Duration)>, 
     let context = Context::new(Instant::now(), Instant::now() + Duration::from_hours(1));
     let params = params.values.into();
     let ran = run(plan, schema, &guards, &params, &context).await;
-    let merged = merge(plan, schema, &mut ran.outcomes.clone()).map_err(|err| err.detail)?;
+    let merged = merge(plan, schema, ran.values.clone()).map_err(|err| err.detail)?;
     let reply = merged;
     let ty = plan_result(&program)?;
     let encode = || {
@@ -112,15 +112,15 @@ async fn stages(program: Arc<Program>) -> Result<Vec<(&'static str, Duration)>, 
         let mut out = BytesMut::new();
         write_message(&mut out, SHAPE, head, Body::Fields { schema, fields }).map(|()| out)
     };
-    let copy = time(async || ran.outcomes.clone()).await;
-    let merging = time(async || merge(plan, schema, &mut ran.outcomes.clone())).await;
+    let copy = time(async || ran.values.clone()).await;
+    let merging = time(async || merge(plan, schema, ran.values.clone())).await;
     let mut stages = vec![
         ("decode", time(async || decode()).await),
         (
             "run, with instant closures",
             time(async || run(plan, schema, &guards, &params, &context).await).await,
         ),
-        // Merging empties the outcomes, so they are copied for each; the copy is not its share.
+        // Merging takes the values, so they are copied for each; the copy is not its share.
         ("merge", merging.saturating_sub(copy)),
         ("encode", time(async || encode()).await),
     ];

@@ -26,8 +26,9 @@ fn strings(line: &str) -> Vec<Range<usize>> {
     while let Some(open) = line[at..].find(['"', '\'']) {
         let start = at + open + 1;
         let end = closing(line, start);
-        found.push(start..end);
-        at = (end + 1).min(line.len());
+        // One that is never closed ends with its line, but for the blanks there.
+        found.push(start..end.unwrap_or(line.trim_end().len().max(start)));
+        at = end.map_or(line.len(), |quote| quote + 1);
     }
     if found.is_empty() {
         let value = line.find('=').map_or(0, |equals| equals + 1);
@@ -37,8 +38,8 @@ fn strings(line: &str) -> Vec<Range<usize>> {
     found
 }
 
-/// Where the string ends that the quote before `start` opens: at its like, or with the line.
-fn closing(line: &str, start: usize) -> usize {
+/// Where the like of the quote before `start` stands that ends its string, if it does on this line.
+fn closing(line: &str, start: usize) -> Option<usize> {
     let quote = line.as_bytes()[start - 1];
     let mut bytes = line.bytes().enumerate().skip(start);
     while let Some((at, byte)) = bytes.next() {
@@ -46,11 +47,11 @@ fn closing(line: &str, start: usize) -> usize {
             b'\\' if quote == b'"' => {
                 bytes.next();
             }
-            _ if byte == quote => return at,
+            _ if byte == quote => return Some(at),
             _ => {}
         }
     }
-    line.trim_end().len().max(start)
+    None
 }
 
 /// The passwords of a URL, right or not: `//user:PASSWORD@`, `password=PASSWORD`. Other strings have none.
@@ -123,6 +124,8 @@ mod tests {
             r#"url = "postgresql://user@127.0.0.1:5432/db""#,
             r#"sql = "select a from t where b = :b and c @> 'd' and password=:p""#,
             "get = 'http:/{a}'\n# a: b@c\n[a\n\n\"",
+            "url = \"\u{2000}",
+            "\"a://b:\u{2000}",
             "",
         ];
         for text in plain {

@@ -18,6 +18,9 @@ use crate::view::{Plan, ReplyShape};
 /// No reply is given more room than this before it needs it.
 const REPLY_BYTES_KEPT: usize = 64 * 1024;
 
+/// A buffer with more room is not kept for the next reply: whose reply it is counts as having all of it.
+const SPARE_BYTES_MAX: usize = 8 * 1024;
+
 /// How a reply goes back: as its call came.
 #[derive(Clone, Copy)]
 pub(super) struct ReplyTo<'a> {
@@ -110,11 +113,11 @@ impl Service {
         }
     }
 
-    /// Keeps the buffer of a reply that was sent for the next one, unless it is a long one.
+    /// Keeps the buffer of a reply that was sent for the next one, unless it is long.
     pub(super) fn take_back(&self, mut buffer: BytesMut) {
         buffer.clear();
         // What was written of it counts again.
-        if buffer.try_reclaim(self.reply_bytes.get()) && buffer.capacity() <= REPLY_BYTES_KEPT {
+        if buffer.try_reclaim(self.reply_bytes.get()) && buffer.capacity() <= SPARE_BYTES_MAX {
             self.spare.set(buffer);
         }
     }

@@ -215,6 +215,8 @@ impl Exchange {
             // What is idle keeps no buffer.
             self.current.take_back(std::mem::take(&mut self.output));
             self.output_bytes = 0;
+            // Now: whether more is read hangs on it.
+            self.count();
         } else {
             self.clock.took();
         }

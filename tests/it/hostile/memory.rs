@@ -54,7 +54,11 @@ fn over_the_limit_who_has_most_waits_and_goes_on_when_there_is_room() {
         other.read_frame()
     });
     patiently(|| victim.buffered() > 16 * MIB);
-    victim.assert_serves();
+    // Whatever room a short reply was given after a long one, it is free once the reply is sent.
+    let mut small = victim.connect();
+    for _ in 0..5 {
+        assert_serves(&mut small);
+    }
     assert!(!sends.is_finished());
     assert!(victim.count("tributary_reads_held_total") > 0);
     // Now there is room, and a connection may always have one message, whatever `connection_bytes_max` says.

@@ -1,4 +1,4 @@
-//! Tells the shape of a connection from its first bytes.
+//! Tells the shape of a connection from its first bytes; and, of a server's first bytes, what it is if not Thrift.
 //!
 //! In: what has come so far. Out: the shape as soon as the bytes allow it, which may be after two; eight are never
 //! waited for where fewer tell. What is certainly no Thrift is refused with a word on what it looks like.
@@ -15,6 +15,29 @@ const LENGTH_BYTE_MAX: u8 = 0x3f;
 const HTTP: &str =
     "HTTP: use framed, unframed or THeader; health and metrics are on the `admin` port";
 const JSON: &str = "the JSON protocol: use binary or compact";
+
+/// A server that is none of Thrift.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Foreign {
+    /// It wants TLS first.
+    Tls,
+    /// It speaks HTTP.
+    Http,
+}
+
+impl Foreign {
+    /// What says `received` to a call in the clear, if it is known. No reply begins so: as frames' lengths these are 352
+    /// and 1213 MB.
+    pub(crate) fn of(received: &[u8]) -> Option<Self> {
+        match received {
+            // An alert, and the version's major byte.
+            [0x15, 0x03, ..] => Some(Foreign::Tls),
+            // No more is needed before a frame's length is known.
+            [b'H', b'T', b'T', b'P', ..] => Some(Foreign::Http),
+            _ => None,
+        }
+    }
+}
 
 /// The shape of the connection that begins with `bytes`; `None` while more are needed.
 pub(crate) fn detect(bytes: &[u8], limits: &Limits) -> Result<Option<Shape>, WireError> {

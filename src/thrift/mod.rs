@@ -45,6 +45,7 @@ pub use compact::{CompactInput, CompactOutput};
 pub use decode::{
     decode_application_error, decode_field, decode_result, decode_struct, decode_struct_counted,
 };
+pub(crate) use detect::Foreign;
 pub use error::WireError;
 pub use frame::Framer;
 pub use header::{Header, HeaderOut, Headers};

@@ -18,7 +18,7 @@ use super::queue::{Question, Queue};
 use super::wire::Wire;
 use crate::backend::{Answer, LookupError};
 use crate::error::Code;
-use crate::thrift::{Framer, ReplyError};
+use crate::thrift::{Foreign, Framer, ReplyError};
 use crate::timeline::Source;
 
 /// No further call is taken while more than this is not written yet.
@@ -39,6 +39,8 @@ pub(super) struct Exchange {
     /// When the first byte of the reply at the front came.
     began: Option<Instant>,
     answered: bool,
+    /// The service turned out to be none of Thrift.
+    is_foreign: bool,
 }
 
 /// A call on its way.
@@ -83,6 +85,7 @@ impl Exchange {
             sequence: 0,
             began: None,
             answered: false,
+            is_foreign: false,
         }
     }
 
@@ -96,7 +99,7 @@ impl Exchange {
         Ended {
             why: LookupError::new(Code::LookupUnavailable, why),
             answered: self.answered,
-            is_turned_down: self.wire.is_turned_down(),
+            is_turned_down: self.is_foreign || self.wire.is_turned_down(),
             pending: self.pending,
         }
     }
@@ -160,7 +163,10 @@ impl Exchange {
                     return Err("bytes that nobody asked for".into());
                 }
                 Ok(None) => return Ok(()),
-                Err(err) => return self.refuse_oldest(&ReplyError::Wire(err)),
+                Err(err) => {
+                    self.look_at_service()?;
+                    return self.refuse_oldest(&ReplyError::Wire(err));
+                }
             }
         }
     }
@@ -203,6 +209,20 @@ impl Exchange {
             source: Source::Backend,
         }));
         fits
+    }
+
+    /// Before anything was ever answered, what came may tell that this is no Thrift service at all: none of the calls is
+    /// to blame, and another host may take them.
+    fn look_at_service(&mut self) -> Result<(), String> {
+        let foreign = Foreign::of(&self.wire.received).filter(|_| !self.answered);
+        self.is_foreign = foreign.is_some();
+        match foreign {
+            None => Ok(()),
+            Some(Foreign::Tls) => {
+                Err("the service speaks TLS on this port: write `thrifts://`".into())
+            }
+            Some(Foreign::Http) => Err("this is an HTTP server, not a Thrift service".into()),
+        }
     }
 
     /// What came can't even be cut into messages: the oldest call learns why.

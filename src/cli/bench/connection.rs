@@ -17,8 +17,7 @@ use tokio::time::{Instant, Sleep, sleep, sleep_until, timeout};
 
 use super::Load;
 use super::check::Wrong;
-use crate::cli::client::is_tls_alert;
-use crate::thrift::{Framer, Limits, Shape};
+use crate::thrift::{Foreign, Framer, Limits, Shape};
 
 /// How much room is made for each read.
 const READ_BYTES: usize = 16 * 1024;
@@ -164,7 +163,7 @@ impl Connection {
             () = wait_until(due.unwrap_or(self.now)), if due.is_some() => return Ok(()),
             () = self.overdue.as_mut() => return self.look_at_oldest(),
         }
-        if is_tls_alert(&self.received) {
+        if Foreign::of(&self.received) == Some(Foreign::Tls) {
             return Err("the server speaks TLS on this port".into());
         }
         let now = Instant::now();

@@ -15,7 +15,7 @@ use tokio::time::timeout;
 
 use crate::idl::{Method, Schema, StructId};
 use crate::thrift::{
-    Framer, Limits, Outgoing, ReplyError, Said, Shape, WireError, application_kind,
+    Foreign, Framer, Limits, Outgoing, ReplyError, Said, Shape, WireError, application_kind,
 };
 use crate::value::Value;
 
@@ -187,7 +187,7 @@ impl Client {
             return Ok(None);
         }
         loop {
-            if is_tls_alert(&self.received) {
+            if Foreign::of(&self.received) == Some(Foreign::Tls) {
                 return Err(ClientError::Tls);
             }
             if let Some(message) = self.framer.next(&mut self.received)? {
@@ -224,12 +224,6 @@ impl Client {
             sequence: self.sequence,
         }
     }
-}
-
-/// Whether a TLS server says that it was sent no TLS: an alert and the version's major byte. No reply begins so: as a
-/// frame's length it would be 352 MB.
-pub(super) fn is_tls_alert(received: &[u8]) -> bool {
-    received.starts_with(&[0x15, 0x03])
 }
 
 impl From<ReplyError> for ClientError {

@@ -110,12 +110,61 @@ async fn no_thrift_at_all_is_a_bad_answer_and_a_huge_frame_too_many() {
     let raw = |bytes: &'static [u8]| Act::Write(Box::new(move |_| BytesMut::from(bytes)));
     is_bad(raw(&[0, 0, 0, 2, 0xff, 0xff]), Code::LookupBadAnswer).await;
     is_bad(raw(&[0xff, 0xff, 0xff, 0xff]), Code::LookupBadAnswer).await;
-    is_bad(
-        raw(b"HTTP/1.1 400 Bad Request\r\n\r\n"),
-        Code::LookupTooMany,
-    )
-    .await;
     is_bad(raw(&[0x7f, 0xff, 0xff, 0xff]), Code::LookupTooMany).await;
+}
+
+#[tokio::test(flavor = "local")]
+async fn a_server_of_tls_or_http_is_unavailable_and_its_operator_is_told_why() {
+    let tls: &[u8] = &[0x15, 0x03, 0x03, 0x00, 0x02, 0x02, 0x32];
+    let http: &[u8] = b"HTTP/1.1 400 Bad Request\r\n\r\n";
+    let shape = |transport, protocol| Shape {
+        transport,
+        protocol,
+    };
+    for (keys, shape) in [
+        ("", framed_binary()),
+        (
+            "transport = 'header'",
+            shape(Transport::Header, Protocol::Binary),
+        ),
+        (
+            "transport = 'unframed'",
+            shape(Transport::Unframed, Protocol::Binary),
+        ),
+        (
+            "transport = 'unframed'\nprotocol = 'compact'",
+            shape(Transport::Unframed, Protocol::Compact),
+        ),
+    ] {
+        for (bytes, words) in [
+            (
+                tls,
+                "the service speaks TLS on this port: write `thrifts://`",
+            ),
+            (http, "this is an HTTP server, not a Thrift service"),
+        ] {
+            let act = Act::Write(Box::new(move |_| BytesMut::from(bytes)));
+            let service = Scripted::speaking(shape, vec![act]).await;
+            let urls = std::slice::from_ref(&service.url);
+            let config = config_of(urls, &format!("{ONE}{keys}"));
+            let backend = Thrift::connect(&config, &[]).await;
+            let say = testing::lookup::<Thrift>(&config, "call = 'say'").expect("a lookup");
+            let asked = testing::ask_within(&backend, &say, &[("n", 1.into())], PATIENCE).await;
+            let err = asked.expect_err(words);
+            assert_eq!(err.code, Code::LookupUnavailable, "{keys}: {err}");
+            assert!(err.detail.contains(words), "{keys}: {err}");
+        }
+    }
+}
+
+/// After a reply the service is known for one of Thrift.
+#[tokio::test(flavor = "local")]
+async fn a_later_frame_that_is_too_large_is_no_server_of_something_else() {
+    let http = |_: &Head| BytesMut::from(&b"HTTP"[..]);
+    let acts = vec![say("one"), Act::Write(Box::new(http)), say("three")];
+    let (outcomes, _) = outcomes(acts, &[1, 2, 3]).await;
+    let too_many = Err(Code::LookupTooMany);
+    assert_eq!(outcomes, [Ok("one".into()), too_many, Ok("three".into())]);
 }
 
 #[tokio::test(flavor = "local")]

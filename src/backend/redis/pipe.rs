@@ -19,6 +19,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::io::poll_read_buf;
 
 use super::resp::{BadReply, Parser, Reply};
+use crate::backend::tls::of_stream;
 
 /// How much is read at a time: about what the replies to one batch take.
 const READ_BYTES: usize = 64 * 1024;
@@ -192,7 +193,7 @@ impl Driver {
     ) -> Poll<Broken> {
         pipe.driver.set(Some(cx.waker().clone()));
         if let Err(err) = self.write(stream.as_mut(), pipe, cx) {
-            return Poll::Ready(lost(&err));
+            return Poll::Ready(lost(err));
         }
         self.read(stream, pipe, cx)
     }
@@ -240,7 +241,7 @@ impl Driver {
                     return Poll::Ready(Broken::Lost("the server closed the connection".into()));
                 }
                 Poll::Ready(Ok(_)) => {}
-                Poll::Ready(Err(err)) => return Poll::Ready(lost(&err)),
+                Poll::Ready(Err(err)) => return Poll::Ready(lost(err)),
             }
             if let Err(err) = pipe.deal(&mut self.parser, &mut self.input) {
                 return Poll::Ready(Broken::BadBytes(err.to_string().into()));
@@ -249,8 +250,8 @@ impl Driver {
     }
 }
 
-fn lost(err: &io::Error) -> Broken {
-    Broken::Lost(err.to_string().into())
+fn lost(err: io::Error) -> Broken {
+    Broken::Lost(of_stream(err).to_string().into())
 }
 
 #[cfg(test)]

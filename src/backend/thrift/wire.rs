@@ -19,7 +19,7 @@ use tokio_util::either::Either;
 use tokio_util::io::poll_read_buf;
 
 use super::hosts::Host;
-use crate::backend::tls::Secure;
+use crate::backend::tls::{Secure, of_stream};
 
 /// How much room is made for each read.
 const READ_BYTES: usize = 16 * 1024;
@@ -76,10 +76,10 @@ impl Wire {
                 self.heard = true;
                 Poll::Ready(Ok(true))
             }
-            Poll::Ready(Err(err)) => Poll::Ready(Err(broke(&err))),
+            Poll::Ready(Err(err)) => Poll::Ready(Err(broke(err))),
             // Not before what came is read: it may say why nothing can be written any more.
             read => match sent {
-                Poll::Ready(Err(err)) => Poll::Ready(Err(broke(&err))),
+                Poll::Ready(Err(err)) => Poll::Ready(Err(broke(err))),
                 _ if read.is_ready() => {
                     Poll::Ready(Err("the service closed the connection".into()))
                 }
@@ -125,7 +125,7 @@ impl Wire {
         let mut byte = ReadBuf::new(&mut byte);
         let read = poll_fn(|cx| Poll::Ready(Pin::new(&mut *tls).poll_read(cx, &mut byte))).await;
         match read {
-            Poll::Ready(Err(err)) => Err(err),
+            Poll::Ready(Err(err)) => Err(of_stream(err)),
             Poll::Ready(Ok(())) if byte.filled().is_empty() => {
                 Err(io::ErrorKind::UnexpectedEof.into())
             }
@@ -134,6 +134,6 @@ impl Wire {
     }
 }
 
-fn broke(err: &io::Error) -> String {
-    format!("the connection broke: {err}")
+fn broke(err: io::Error) -> String {
+    format!("the connection broke: {}", of_stream(err))
 }

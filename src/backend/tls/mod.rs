@@ -5,6 +5,7 @@
 //! Without `ca` the roots are Mozilla's, compiled in: the same on every machine, and in a container that has
 //! no store of roots. Whether TLS is spoken at all is for each kind to say.
 
+mod fault; // why there is no TLS with a store
 mod secure; // a socket that encrypts
 
 use std::sync::Arc;
@@ -15,6 +16,7 @@ use rustls::pki_types::{CertificateDer, InvalidDnsNameError, ServerName, UnixTim
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 use tracing::warn;
 
+pub use self::fault::{help, of_handshake, of_stream};
 pub use self::secure::Secure;
 use crate::config::{Certificates, PrivateKey, Section};
 

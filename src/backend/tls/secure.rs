@@ -8,7 +8,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use super::Tls;
+use super::{Tls, of_handshake};
 
 /// TLS to all servers of one backend.
 #[derive(Clone)]
@@ -30,6 +30,7 @@ impl Secure {
     pub async fn over(&self, host: &str, stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
         let name = self.tls.name(host).map_err(io::Error::other)?;
         let connector = TlsConnector::from(Arc::clone(&self.client));
-        connector.connect(name, stream).await
+        let connecting = connector.connect(name, stream);
+        connecting.await.map_err(of_handshake)
     }
 }

@@ -20,7 +20,7 @@ use self::remark::{Level, Remark};
 use super::check::{BackendDef, Program};
 use super::problem::{Problem, Problems, Source};
 use crate::backend::examine::{Examination, Finding};
-use crate::backend::{AnyLookup, LookupError, Planned};
+use crate::backend::{AnyLookup, LookupError, Planned, tls};
 use crate::error::Code;
 use crate::guard::LookupId;
 use crate::view::unsure;
@@ -99,11 +99,9 @@ fn failure(backend: &str, err: &LookupError) -> Remark {
     let away = matches!(err.code, Code::LookupUnavailable | Code::LookupTimeout);
     let (code, message, help) = if away {
         let message = format!("the store can't be reached: {}", err.detail);
-        (
-            Code::LookupUnavailable,
-            message,
-            "see that it runs, and that its address is right",
-        )
+        let help = tls::help(&err.detail);
+        let help = help.unwrap_or("see that it runs, and that its address is right");
+        (Code::LookupUnavailable, message, help)
     } else {
         let message = format!("the store refuses the connection: {}", err.detail);
         let help = "see that account and database are right, and that the store lets them in";

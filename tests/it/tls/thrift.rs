@@ -1,5 +1,7 @@
 //! A service on Apache's Python library, which wants to see its clients' certificates.
 
+use std::process::Command;
+
 use tributary::backend::thrift::Thrift as Backend;
 use tributary::value::Value;
 
@@ -93,7 +95,7 @@ async fn a_service_that_may_be_another_is_not_asked() {
     let plain = "[server]\nidl = 's.thrift'\n[views.get.lookups]";
     let plain = Tributary::start(plain, &[("s.thrift", "service S { void get() }")]);
     let store = store(&certificates, &plain.addr.to_string(), CA).await;
-    Store::assert_unavailable(&store.ask().await, "can't connect");
+    Store::assert_unavailable(&store.ask().await, "not speak TLS");
 }
 
 /// With TLS 1.3 a client is done before the service has seen its certificate.
@@ -121,21 +123,87 @@ async fn examining_a_service_tells_what_is_wrong_on_either_side() {
     let _service = Stock::start_secured(port, stubs.path(), &certificates, "server.pem");
     let insider = shown("client", ", ca = 'ca.pem'");
     let elsewhere = shown("client", ", ca = 'ca.pem', server_name = 'elsewhere.test'");
-    for (more, word) in [
+    for (more, words) in [
         (&*insider, None),
-        (&elsewhere, Some("not valid for name")),
-        (&shown("client", ""), Some("UnknownIssuer")),
-        (CA, Some("CertificateRequired")),
+        (
+            &elsewhere,
+            Some("the store's certificate is for other names than this one (`tls.server_name`)"),
+        ),
+        (
+            &shown("client", ""),
+            Some("the store's certificate is signed by nobody who is trusted here (`tls.ca`)"),
+        ),
+        (
+            CA,
+            Some("the store wants a client's certificate, and is shown none (`tls.certificate`)"),
+        ),
+        (
+            &shown("stranger", ", ca = 'ca.pem'"),
+            Some("the store does not take the client's certificate (`tls.certificate`)"),
+        ),
     ] {
         // Long enough for a busy machine; who is taken says so.
         let more = format!("connect_timeout = '20s'\n{more}");
         let keys = keys(&certificates, &format!("127.0.0.1:{port}"), &more);
         let examined = super::examine::<Backend>(certificates.folder(), &keys).await;
         let details: Vec<_> = examined.failures.iter().map(|err| &err.detail).collect();
-        match word {
+        match words {
             None => assert!(details.is_empty(), "{details:?}"),
-            Some(word) => assert!(details[0].contains(word), "{word}: {details:?}"),
+            Some(words) => assert!(details[0].contains(words), "{words}: {details:?}"),
         }
+    }
+}
+
+#[test]
+fn a_check_says_which_key_mends_it() {
+    let certificates = Certificates::new();
+    let plain = "[server]\nidl = 's.thrift'\n[views.get.lookups]";
+    let plain = Tributary::start(plain, &[("s.thrift", "service S { void get() }")]);
+    let stubs = stubs("tests/clients/stock.thrift");
+    let port = free_port();
+    let _service = Stock::start_secured(port, stubs.path(), &certificates, "server.pem");
+    let idl = "service Front { string caller() }";
+    std::fs::write(certificates.path("front.thrift"), idl).expect("the folder is ours");
+    for (port, tls, help) in [
+        (port, "{ ca = 'other-ca.pem' }", "set `tls.ca` to"),
+        (
+            port,
+            "{ ca = 'ca.pem' }",
+            "set `tls.certificate` and `tls.key`",
+        ),
+        (
+            port,
+            "{ ca = 'ca.pem', server_name = 'elsewhere.test' }",
+            "set `tls.server_name` to",
+        ),
+        (plain.addr.port(), "{}", "drop the `s`"),
+    ] {
+        let config = format!(
+            "[server]
+idl = 'front.thrift'
+[backends.stock]
+kind = 'thrift'
+url = 'thrifts://127.0.0.1:{port}'
+idl = 'front.thrift'
+connect_timeout = '20s'
+tls = {tls}
+[lookups.caller]
+backend = 'stock'
+call = 'caller'
+[views.caller.lookups]
+caller = {{ into = '.' }}"
+        );
+        let path = certificates.path("tributary.toml");
+        std::fs::write(&path, config).expect("the folder is ours");
+        let checked = Command::new(env!("CARGO_BIN_EXE_tributary"))
+            .args(["check", "--connect", "-c"])
+            .arg(&path)
+            .output()
+            .expect("the program itself");
+        let said = [checked.stdout, checked.stderr].concat();
+        let said = String::from_utf8_lossy(&said);
+        assert!(said.contains(help), "{help}: {said}");
+        assert!(!said.contains("see that it runs"), "{said}");
     }
 }
 

@@ -15,6 +15,7 @@ use tower_service::Service as _;
 use super::resolve::Resolver;
 use super::stream::Stream;
 use crate::backend::http::config::{Config, Secure, UNACKNOWLEDGED_MAX};
+use crate::backend::tls::of_handshake;
 
 /// Why there is no connection.
 pub(super) type Failure = Box<dyn Error + Send + Sync>;
@@ -69,7 +70,7 @@ impl Maker {
 
 async fn secure(tls: Secure, tcp: TcpStream, http2: bool) -> Result<Stream, Failure> {
     let connector = TlsConnector::from(tls.client);
-    let stream = connector.connect(tls.name, tcp).await?;
+    let stream = (connector.connect(tls.name, tcp).await).map_err(of_handshake)?;
     let chosen = stream.get_ref().1.alpn_protocol();
     if http2 && chosen != Some(b"h2") {
         return Err(io::Error::other("the server does not speak HTTP/2").into());

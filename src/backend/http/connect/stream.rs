@@ -11,6 +11,8 @@ use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 use tokio_util::either::Either;
 
+use crate::backend::tls::of_stream;
+
 /// Bytes both ways.
 pub(in crate::backend::http) struct Stream(TokioIo<Either<TcpStream, TlsStream<TcpStream>>>);
 
@@ -43,7 +45,8 @@ impl Read for Stream {
         cx: &mut Context<'_>,
         buffer: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_read(cx, buffer)
+        let read = Pin::new(&mut self.0).poll_read(cx, buffer);
+        read.map_err(of_stream)
     }
 }
 

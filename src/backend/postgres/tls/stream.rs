@@ -16,7 +16,7 @@ use tokio_postgres::Socket;
 use tokio_postgres::tls::{ChannelBinding, MakeTlsConnect, TlsConnect, TlsStream};
 use tokio_rustls::TlsConnector;
 
-use crate::backend::tls::Tls;
+use crate::backend::tls::{Tls, of_handshake, of_stream};
 
 /// Makes TLS connections to any of a URL's hosts.
 #[derive(Clone)]
@@ -59,7 +59,7 @@ impl TlsConnect<Socket> for ToHost {
 
     fn connect(self, socket: Socket) -> Self::Future {
         let connect = self.connector.connect(self.name, socket);
-        Box::pin(async { connect.await.map(Stream) })
+        Box::pin(async { connect.await.map(Stream).map_err(of_handshake) })
     }
 }
 
@@ -83,7 +83,8 @@ impl AsyncRead for Stream {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_read(cx, buffer)
+        let read = Pin::new(&mut self.0).poll_read(cx, buffer);
+        read.map_err(of_stream)
     }
 }
 

@@ -1,0 +1,253 @@
+//! Why there is no TLS with a store: whose fault it is and which key mends it, before the library's own words.
+//!
+//! In: what a handshake, or a read soon after it, came to. Out: an error of the same kind that says so. What the store
+//! thinks of our certificate may come late: with TLS 1.3 it looks at it when the handshake is done for us.
+
+use std::{fmt, io};
+
+use rustls::{AlertDescription, CertificateError, Error as TlsError};
+
+/// What may be wrong.
+struct Fault {
+    /// What it is, and the keys that it is about.
+    words: &'static str,
+    /// What would mend it.
+    help: &'static str,
+}
+
+const NO_TLS: Fault = Fault {
+    words: "the store does not speak TLS on this port",
+    help: "drop the `s` of the URL's scheme, or take the port where the store speaks TLS",
+};
+const HUNG_UP: Fault = Fault {
+    words: "the store hung up in the handshake: it may not speak TLS on this port",
+    help: "if it does not speak TLS, drop the `s` of the URL's scheme; if it does, its log says more",
+};
+const TOO_OLD: Fault = Fault {
+    words: "the store's TLS has nothing in common with 1.2 and 1.3, which are spoken here",
+    help: "turn on TLS 1.2 or 1.3 at the store",
+};
+const HANDSHAKE_REFUSED: Fault = Fault {
+    words: "the store refuses the handshake: it may want a client's certificate (`tls.certificate`), or other ciphers",
+    help: "if it wants to know its clients, set `tls.certificate` and `tls.key`; if not, its log says more",
+};
+const WANTS_CERTIFICATE: Fault = Fault {
+    words: "the store wants a client's certificate, and is shown none (`tls.certificate`)",
+    help: "set `tls.certificate` and `tls.key`",
+};
+const OURS_NOT_TAKEN: Fault = Fault {
+    words: "the store does not take the client's certificate (`tls.certificate`)",
+    help: "set `tls.certificate` and `tls.key` to a certificate that the store trusts, and to its key",
+};
+const UNKNOWN_ISSUER: Fault = Fault {
+    words: "the store's certificate is signed by nobody who is trusted here (`tls.ca`)",
+    help: "set `tls.ca` to the certificate of whoever signs the store's",
+};
+const OTHER_NAME: Fault = Fault {
+    words: "the store's certificate is for other names than this one (`tls.server_name`)",
+    help: "set `tls.server_name` to a name in the store's certificate, if that is the right store",
+};
+const UNKNOWN_NAME: Fault = Fault {
+    words: "the store does not go by the name that it is asked for (`tls.server_name`)",
+    help: "set `tls.server_name` to the name that the store goes by",
+};
+const EXPIRED: Fault = Fault {
+    words: "the store's certificate has expired",
+    help: "renew the store's certificate, and see that the clock of this machine is right",
+};
+const NOT_YET: Fault = Fault {
+    words: "the store's certificate does not hold yet",
+    help: "see that the clock of this machine is right, and since when the store's certificate holds",
+};
+const NOT_VERIFIED: Fault = Fault {
+    words: "the store's certificate can't be verified",
+    help: "give the store a certificate for servers that `tls.ca` has signed",
+};
+
+const ALL: [&Fault; 12] = [
+    &NO_TLS,
+    &HUNG_UP,
+    &TOO_OLD,
+    &HANDSHAKE_REFUSED,
+    &WANTS_CERTIFICATE,
+    &OURS_NOT_TAKEN,
+    &UNKNOWN_ISSUER,
+    &OTHER_NAME,
+    &UNKNOWN_NAME,
+    &EXPIRED,
+    &NOT_YET,
+    &NOT_VERIFIED,
+];
+
+/// A fault and the library's words for it.
+#[derive(Debug)]
+struct Explained {
+    words: &'static str,
+    cause: io::Error,
+}
+
+impl fmt::Display for Explained {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The cause is part of what is said, and so no source: it would be said twice.
+        write!(f, "{} ({})", self.words, self.cause)
+    }
+}
+
+impl std::error::Error for Explained {}
+
+/// Says of a failed handshake whose fault it is.
+pub fn of_handshake(err: io::Error) -> io::Error {
+    use io::ErrorKind as Kind;
+    match err.kind() {
+        Kind::UnexpectedEof | Kind::ConnectionReset | Kind::BrokenPipe => said(err, &HUNG_UP),
+        _ => of_stream(err),
+    }
+}
+
+/// Says of a stream that broke whose fault it is, if TLS has to do with it.
+pub fn of_stream(err: io::Error) -> io::Error {
+    let cause = err.get_ref().and_then(|err| err.downcast_ref());
+    match cause.and_then(fault) {
+        Some(fault) => said(err, fault),
+        None => err,
+    }
+}
+
+/// What would mend the fault that an error's text tells of. By the time it is asked for, errors of all kinds of stores
+/// are text.
+pub fn help(detail: &str) -> Option<&'static str> {
+    let told = ALL.iter().find(|fault| detail.contains(fault.words));
+    told.map(|fault| fault.help)
+}
+
+fn said(cause: io::Error, fault: &Fault) -> io::Error {
+    let words = fault.words;
+    io::Error::new(cause.kind(), Explained { words, cause })
+}
+
+fn fault(err: &TlsError) -> Option<&'static Fault> {
+    match err {
+        TlsError::InvalidMessage(_) => Some(&NO_TLS),
+        TlsError::PeerIncompatible(_) => Some(&TOO_OLD),
+        TlsError::InvalidCertificate(why) => Some(of_theirs(why)),
+        TlsError::AlertReceived(alert) => of_alert(*alert),
+        _ => None,
+    }
+}
+
+/// Why the store's certificate is none for us.
+fn of_theirs(why: &CertificateError) -> &'static Fault {
+    use CertificateError as Why;
+    match why {
+        Why::UnknownIssuer => &UNKNOWN_ISSUER,
+        Why::NotValidForName | Why::NotValidForNameContext { .. } => &OTHER_NAME,
+        Why::Expired | Why::ExpiredContext { .. } => &EXPIRED,
+        Why::NotValidYet | Why::NotValidYetContext { .. } => &NOT_YET,
+        _ => &NOT_VERIFIED,
+    }
+}
+
+/// What the store says of us.
+fn of_alert(alert: AlertDescription) -> Option<&'static Fault> {
+    use AlertDescription as Alert;
+    match alert {
+        Alert::CertificateRequired => Some(&WANTS_CERTIFICATE),
+        Alert::UnknownCA
+        | Alert::BadCertificate
+        | Alert::UnsupportedCertificate
+        | Alert::CertificateExpired
+        | Alert::CertificateRevoked
+        | Alert::CertificateUnknown
+        | Alert::DecryptError
+        | Alert::AccessDenied => Some(&OURS_NOT_TAKEN),
+        Alert::HandshakeFailure => Some(&HANDSHAKE_REFUSED),
+        Alert::ProtocolVersion => Some(&TOO_OLD),
+        Alert::UnrecognisedName => Some(&UNKNOWN_NAME),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rustls::{InvalidMessage, PeerIncompatible};
+
+    use super::*;
+
+    fn tls(err: TlsError) -> io::Error {
+        io::Error::new(io::ErrorKind::InvalidData, err)
+    }
+
+    #[test]
+    fn each_failure_names_the_key_that_mends_it() {
+        let alert = |alert| tls(TlsError::AlertReceived(alert));
+        let theirs = |why| tls(TlsError::InvalidCertificate(why));
+        for (err, word, mends) in [
+            (
+                theirs(CertificateError::UnknownIssuer),
+                "UnknownIssuer",
+                "set `tls.ca`",
+            ),
+            (
+                theirs(CertificateError::NotValidForName),
+                "NotValidForName",
+                "set `tls.server_name`",
+            ),
+            (
+                theirs(CertificateError::Expired),
+                "has expired",
+                "renew the store's",
+            ),
+            (
+                alert(AlertDescription::CertificateRequired),
+                "shown none",
+                "set `tls.certificate` and `tls.key`",
+            ),
+            (
+                alert(AlertDescription::UnknownCA),
+                "UnknownCA",
+                "that the store trusts",
+            ),
+            (
+                tls(TlsError::InvalidMessage(InvalidMessage::InvalidContentType)),
+                "does not speak TLS",
+                "drop the `s`",
+            ),
+            (
+                tls(TlsError::PeerIncompatible(
+                    PeerIncompatible::ServerDoesNotSupportTls12Or13,
+                )),
+                "in common",
+                "1.2 or 1.3",
+            ),
+            (
+                io::ErrorKind::UnexpectedEof.into(),
+                "may not speak TLS",
+                "drop the `s`",
+            ),
+        ] {
+            let kind = err.kind();
+            let err = of_handshake(err);
+            assert_eq!(err.kind(), kind);
+            let detail = format!("can't connect to a:1: {err}");
+            assert!(detail.contains(word), "{detail}");
+            let help = help(&detail).expect("a known fault");
+            assert!(help.contains(mends), "{detail}: {help}");
+        }
+    }
+
+    #[test]
+    fn what_has_nothing_to_do_with_tls_is_left_as_it_is() {
+        let refused = || io::Error::from(io::ErrorKind::ConnectionRefused);
+        assert_eq!(of_handshake(refused()).to_string(), refused().to_string());
+        let gone = || io::Error::from(io::ErrorKind::UnexpectedEof);
+        assert_eq!(of_stream(gone()).to_string(), gone().to_string());
+        assert_eq!(help(&refused().to_string()), None);
+    }
+
+    #[test]
+    fn no_fault_s_words_are_part_of_another_s() {
+        for fault in ALL {
+            assert_eq!(help(fault.words), Some(fault.help));
+        }
+    }
+}

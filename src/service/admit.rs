@@ -89,7 +89,7 @@ impl Service {
                     ..CallError::new(code)
                 };
                 let id = beside.as_deref().and_then(Beside::request_id);
-                log::refused(&head, &error, id);
+                log::refused(Some(head.name.as_str()), &error, id);
                 self.metrics.refused(plan.map(|plan| plan.index), code);
                 let to = ReplyTo::new(arrival.shape, beside.as_deref());
                 return Ok(if oneway {
@@ -154,7 +154,7 @@ impl Service {
             about: Some(err.detail.clone()),
             ..CallError::new(err.code)
         };
-        log::refused(&head, &error, None);
+        log::refused(Some(head.name.as_str()), &error, None);
         self.metrics.refused(plan.map(|plan| plan.index), err.code);
         Some(self.refuse(ReplyTo::new(arrival.shape, None), &head, &error))
     }
@@ -181,6 +181,8 @@ impl Service {
         };
         self.metrics.refused(None, code);
         let beside = self.beside(&arrival);
+        let id = beside.as_deref().and_then(Beside::request_id);
+        log::refused(None, &error, id);
         let to = ReplyTo::new(arrival.shape, beside.as_deref());
         let reply = self.write_exception(to, head, None, &error);
         Ok(Admission::Reply(reply))

@@ -37,9 +37,10 @@ use crate::metrics::{LoopMetrics, ProgramMetrics};
 use crate::thrift::{HeadOut, Limits};
 use crate::timeline::Timeline;
 use crate::value::Value;
-use crate::view::{merge, run};
+use crate::view::{Plan, merge, run};
 
 pub use admit::{Admission, Arrival};
+use beside::Beside;
 pub use call::Call;
 use call::{Door, Params};
 pub use caller::Peer;
@@ -91,11 +92,26 @@ impl Current {
     }
 }
 
+/// A call whose view ran, for the log.
+struct Ran {
+    request_id: Arc<str>,
+    elapsed_us: u64,
+}
+
 /// What a call is answered with.
 struct Answer {
     value: Value,
     /// What its report tells, if it has one.
     reported: Option<Timeline>,
+}
+
+impl Ran {
+    fn log(&self, plan: &Plan, ended: Result<(), Code>) {
+        match ended.map_err(CallError::new) {
+            Ok(()) => log::served(plan, &self.request_id, self.elapsed_us),
+            Err(err) => log::failed(plan, Some(&self.request_id), Some(self.elapsed_us), &err),
+        }
+    }
 }
 
 impl Service {
@@ -146,26 +162,34 @@ impl Service {
     /// Runs the view of an admitted call. `None` for a oneway call. A panic ends in this call's own
     /// `server.internal`, nobody else's.
     pub async fn serve(self: Rc<Self>, call: Call) -> Option<BytesMut> {
-        let answer = AssertUnwindSafe(self.answer(&call)).catch_unwind().await;
+        let method = &*call.plan.method;
+        let span = debug_span!("call", method, request_id = tracing::field::Empty);
+        let answer = self.answer(&call).instrument(span.clone());
+        let answer = AssertUnwindSafe(answer).catch_unwind().await;
         let answer = answer.unwrap_or_else(|_panic| Err(CallError::new(Code::ServerInternal)));
-        let answer = match answer {
-            Ok(answer) if call.lacks_room(&answer.value, self.reply_bytes_max) => {
-                Err(CallError::new(Code::ServerOverloaded))
+        let (answer, ran) = match answer {
+            Ok((answer, ran)) if call.lacks_room(&answer.value, self.reply_bytes_max) => {
+                (Err(CallError::new(Code::ServerOverloaded)), Some(ran))
             }
-            answer => answer,
+            Ok((answer, ran)) => (Ok(answer), Some(ran)),
+            Err(err) => (Err(err), None),
         };
         let mut ended = answer.as_ref().map(|_| ()).map_err(|err| err.code);
-        if call.oneway {
-            call.slot.ended(ended, call.arrived);
-            return None;
+        let mut reply = None;
+        if !call.oneway {
+            let mut bytes = self.reply(&call, answer);
+            if let Some(code) = call.refusal_of_reply(bytes.len(), self.reply_bytes_max) {
+                ended = Err(code);
+                bytes = self.reply(&call, Err(CallError::new(code)));
+            }
+            reply = Some(bytes);
         }
-        let mut reply = self.reply(&call, answer);
-        if let Some(code) = call.refusal_of_reply(reply.len(), self.reply_bytes_max) {
-            ended = Err(code);
-            reply = self.reply(&call, Err(CallError::new(code)));
+        // What failed before there was an answer is in the log already.
+        if let Some(ran) = &ran {
+            span.in_scope(|| ran.log(&call.plan, ended));
         }
         call.slot.ended(ended, call.arrived);
-        Some(reply)
+        reply
     }
 
     /// The bytes of the answer to `call`.
@@ -185,19 +209,26 @@ impl Service {
         }
     }
 
-    /// The reply's value, report included.
-    async fn answer(&self, call: &Call) -> Result<Answer, CallError> {
-        let method = &*call.plan.method;
-        let span = debug_span!("call", method, request_id = tracing::field::Empty);
-        self.run_view(call).instrument(span).await
+    /// The reply's value, report included. An error is in the log then.
+    async fn answer(&self, call: &Call) -> Result<(Answer, Ran), CallError> {
+        let params = match call.door {
+            Door::Typed => self.params(call).await,
+            Door::Untyped => self.fetch_params(call).await,
+        };
+        let (params, context) = params.inspect_err(|err| {
+            let id = call.beside.as_deref().and_then(Beside::request_id);
+            log::failed(&call.plan, id, None, err);
+        })?;
+        self.run_view(call, params, context).await
     }
 
-    async fn run_view(&self, call: &Call) -> Result<Answer, CallError> {
+    async fn run_view(
+        &self,
+        call: &Call,
+        params: Vec<Value>,
+        context: Context,
+    ) -> Result<(Answer, Ran), CallError> {
         let (schema, plan) = (&self.program.schema, &*call.plan);
-        let (params, context) = match call.door {
-            Door::Typed => self.params(call).await?,
-            Door::Untyped => self.fetch_params(call).await?,
-        };
         if let Some(beside) = &call.beside {
             beside.goes_by(&context);
         }
@@ -209,7 +240,10 @@ impl Service {
             None => merge(plan, schema, ran.values).map_err(CallError::of_merge),
         };
         ran.timeline.elapsed = call.arrived.elapsed().into();
-        log::ended(plan, &context, &ran.timeline, merged.as_ref().err());
+        let elapsed_us = ran.timeline.elapsed.get();
+        if let Err(err) = &merged {
+            log::failed(plan, Some(&context.request_id), Some(elapsed_us), err);
+        }
         if let Some(beside) = &call.beside {
             let has_place = plan.report_field.is_some() && merged.is_ok();
             beside.ran(&ran.timeline, context.want_report && !has_place);
@@ -217,10 +251,18 @@ impl Service {
         let value = merged?;
         let wanted = plan.report_always || context.want_report;
         let reported = wanted && plan.report_field.is_some();
-        Ok(Answer {
+        let answer = Answer {
             value,
             reported: reported.then_some(ran.timeline),
-        })
+        };
+        let request_id = context.request_id;
+        Ok((
+            answer,
+            Ran {
+                request_id,
+                elapsed_us,
+            },
+        ))
     }
 
     /// The parameters of a call by its method's own types, in field order, and its context.

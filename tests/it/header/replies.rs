@@ -52,22 +52,60 @@ fn a_reply_says_how_its_call_is_called_and_whether_it_is_complete() {
     assert_eq!(wire.read_frame()[..4], bytes("80 01 00 02"));
 }
 
+/// The one line of the log with that id in it that is about a call.
+#[track_caller]
+fn line_of<'a>(log: &'a str, id: &str) -> &'a str {
+    let about = |line: &&str| line.contains(id) && line.contains(" call ");
+    let lines: Vec<&str> = log.lines().filter(about).collect();
+    assert_eq!(lines.len(), 1, "{id}: {lines:?}\n{log}");
+    lines[0]
+}
+
 #[test]
-fn a_request_id_that_was_made_up_is_that_of_the_log() {
+fn each_call_has_one_line_in_the_log_by_the_request_id_that_was_made_up() {
     let server = Tributary::start_telling_all(CONFIG, &FILES);
     let mut wire = server.connect();
     let get = message(CALL, "get", 1, "JFK");
-    let ids: Vec<String> = [&get, &message(CALL, "none", 1, "JFK")]
-        .map(|call| told(&mut wire, call, &[], "").swap_remove(0).1)
-        .into();
-    assert_ne!(ids[0], ids[1]);
+    let calls = [
+        (&get[..], "call served", "method=\"get\""),
+        (
+            &message(CALL, "none", 1, "JFK"),
+            "call refused",
+            "code=call.unknown_method",
+        ),
+        (&get[..20], "call failed", "code=call.bad_params"),
+        (
+            &message(CALL, "get", 1, "???"),
+            "call failed",
+            "code=call.required_empty",
+        ),
+    ];
+    let mut ids = calls
+        .map(|(call, ..)| told(&mut wire, call, &[], "").swap_remove(0).1)
+        .to_vec();
+    wire.send(&frame(9, "00 01 01", b"zlib data, or not"));
+    ids.push(read(&mut wire, 9, 0).1.swap_remove(0).1);
     let (_, log) = server.stop("TERM");
-    for (id, says) in ids.iter().zip(["call served", "call refused"]) {
-        let named = log
-            .lines()
-            .find(|line| line.contains(id) && line.contains(says));
-        assert!(named.is_some(), "{says} {id}:\n{log}");
+    let unopened = (&get[..], "call refused", "code=wire.unknown_transform");
+    for (id, (_, says, more)) in ids.iter().zip(calls.iter().chain([&unopened])) {
+        let line = line_of(&log, id);
+        assert!(line.contains(says) && line.contains(more), "{line}");
     }
+}
+
+#[test]
+fn a_call_whose_reply_is_not_sent_is_not_served_in_the_log() {
+    let config = CONFIG.replace("limits = {", "limits = { reply_bytes_max = \"20B\",");
+    let server = Tributary::start_telling_all(&config, &FILES);
+    let get = message(CALL, "get", 1, "JFK");
+    let id = ("request-id", "r-1");
+    told(&mut server.connect(), &get, &[id], "call.reply_too_large");
+    let (_, log) = server.stop("TERM");
+    let line = line_of(&log, "r-1");
+    assert!(
+        line.contains("call failed") && line.contains("code=call.reply_too_large"),
+        "{line}"
+    );
 }
 
 #[test]

@@ -136,14 +136,17 @@ impl Service {
         self.write_exception(to, head, plan, error)
     }
 
-    /// An answer to a message that is not read to its end, from what has come of it. `None`: that does not say whom to
-    /// answer, or nobody waits for an answer.
+    /// An answer to a message that is not read to its end, from what has come of it, or from its frame's header where
+    /// it has one. `None`: that does not say whom to answer, or nobody waits for an answer.
     pub fn refuse_start(
         &self,
         arrival: Arrival<'_>,
         start: &[u8],
         err: &WireError,
     ) -> Option<BytesMut> {
+        if let Some(header) = arrival.header {
+            return Some(self.refuse_unread(&arrival, header, err));
+        }
         let start = Bytes::copy_from_slice(&start[..start.len().min(HEAD_BYTES_MAX)]);
         let (head, _) = read_head(arrival.shape.protocol, &start).ok()?;
         let plan = self.plan_of(&head.name);
@@ -169,23 +172,26 @@ impl Service {
         let Some(header) = arrival.header.filter(|_| err.is_of_frame()) else {
             return Err(err);
         };
-        let code = err.code;
+        Ok(Admission::Reply(self.refuse_unread(&arrival, header, &err)))
+    }
+
+    /// An answer to a message that is not read, in a frame that is.
+    fn refuse_unread(&self, arrival: &Arrival<'_>, header: &Header, err: &WireError) -> BytesMut {
         let error = CallError {
-            about: Some(err.detail),
-            ..CallError::new(code)
+            about: Some(err.detail.clone()),
+            ..CallError::new(err.code)
         };
         let head = HeadOut {
             name: "",
             kind: TMessageType::Exception,
             sequence: header.sequence(),
         };
-        self.metrics.refused(None, code);
-        let beside = self.beside(&arrival);
+        self.metrics.refused(None, err.code);
+        let beside = self.beside(arrival);
         let id = beside.as_deref().and_then(Beside::request_id);
         log::refused(None, &error, id);
         let to = ReplyTo::new(arrival.shape, beside.as_deref());
-        let reply = self.write_exception(to, head, None, &error);
-        Ok(Admission::Reply(reply))
+        self.write_exception(to, head, None, &error)
     }
 
     /// What the message's frame said and its reply's will, if frames can.

@@ -1,7 +1,7 @@
 //! What the headers of a call's frame say for its context.
 //!
 //! In: a [`Header`] of the wire. Out: a [`Given`], which lives as long as the call. A value that is malformed counts
-//! as not there: no call fails for its headers.
+//! as not there: no call fails for what a header says.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -77,7 +77,8 @@ fn length_first(bytes: &[u8], limits: &Limits) -> Result<Option<Shape>, WireErro
         // Of a Thrift client the shape is known all the same, once the first bytes of its message are there: the framer
         // refuses what comes in it.
         return match rest {
-            [] | [0x80] => Ok(None),
+            [] | [0x80 | 0x0f] => Ok(None),
+            [0x0f, 0xff, ..] => Ok(Some(shape(Transport::Header, Protocol::Binary))),
             [0x80, 0x01, ..] | [0x82, ..] => match magic(rest) {
                 Ok(protocol) => Ok(protocol.map(|protocol| shape(Transport::Framed, protocol))),
                 Err(_) => Err(too_long(length, limits)),

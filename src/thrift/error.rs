@@ -113,6 +113,15 @@ pub(crate) fn too_many_headers(pairs_max: usize) -> WireError {
     )
 }
 
+/// More bytes beside the message, or of what is kept of them, than the limit.
+#[cold]
+pub(crate) fn too_long_headers(bytes_max: usize) -> WireError {
+    WireError::new(
+        Code::WireFrameTooLarge,
+        format!("the headers are longer than {bytes_max} bytes"),
+    )
+}
+
 /// More values than the limit.
 #[cold]
 pub(crate) fn too_many_values() -> WireError {

@@ -77,14 +77,30 @@ impl Framer {
         !buffer.is_empty()
     }
 
-    /// What has come of a message that is not whole, if it can be read before it is.
+    /// What has come of a message that is not whole, if it can be read before it is. In a frame with a header none
+    /// can: its answer needs what [`Framer::begin`] reads.
     pub fn start<'a>(&self, buffer: &'a [u8]) -> Option<&'a [u8]> {
         match self.shape?.transport {
             Transport::Framed => buffer.get(4..),
             Transport::Unframed => Some(buffer),
-            // What the frame says beside it comes first.
             Transport::Header => None,
         }
+    }
+
+    /// Makes [`Framer::header`] that of the frame at the front, which is not whole; whether its sequence id has come.
+    pub fn begin(&mut self, buffer: &[u8]) -> Result<bool, WireError> {
+        let Some(start) = buffer.get(4..) else {
+            return Ok(false);
+        };
+        let header = self.header.get_or_insert_default();
+        if !header.begin(start)? {
+            return Ok(false);
+        }
+        self.shape = Some(Shape {
+            transport: Transport::Header,
+            protocol: header.protocol(),
+        });
+        Ok(true)
     }
 
     fn known_shape(&mut self, buffer: &BytesMut) -> Result<Option<Shape>, WireError> {
@@ -135,8 +151,13 @@ impl Framer {
             // Slices of the last frame would keep all of it alive while the client is idle.
             header.forget();
         }
-        let Some(frame) = self.next_framed(buffer)? else {
-            return Ok(None);
+        let frame = match self.next_framed(buffer) {
+            Ok(Some(frame)) => frame,
+            // Its answer needs what it begins with.
+            Err(err) if err.code == Code::WireFrameTooLarge && !self.begin(buffer)? => {
+                return Ok(None);
+            }
+            other => return other,
         };
         let header = self.header.get_or_insert_default();
         let message = header.open(&frame, &self.limits);

@@ -14,22 +14,23 @@ use super::End;
 use super::exchange::{Exchange, READ_BYTES_FIRST};
 use crate::error::Code;
 use crate::service::Arrival;
-use crate::thrift::WireError;
+use crate::thrift::{Transport, WireError};
 
 /// How long what a client still sends is read and forgotten after its last answer. If it were not read, the end of
 /// the connection could take the answer away from under the client.
 const LINGER: Duration = Duration::from_secs(2);
 
 impl Exchange {
-    /// Answers the message at the front, of which no more is read; whether that could be done.
+    /// Answers the message of which no more is read, the one at the front or that of the frame whose header was read
+    /// last; whether that could be done.
     pub(super) fn answer_start(&mut self, err: &WireError) -> bool {
-        let (Some(shape), Some(start)) = (self.framer.shape(), self.framer.start(&self.input))
-        else {
+        let Some(shape) = self.framer.shape() else {
             return false;
         };
+        let start = self.framer.start(&self.input).unwrap_or_default();
         let arrival = Arrival {
             shape,
-            header: None,
+            header: self.framer.header(),
             peer: &self.peer,
             account: None,
             at: Instant::now(),
@@ -46,7 +47,10 @@ impl Exchange {
     pub(super) fn refuse_rest(&mut self) -> Result<(), End> {
         let detail = "what clients sent takes up all of `buffered_bytes_max`";
         let err = WireError::new(Code::ServerOverloaded, detail);
-        if !self.answer_start(&err) {
+        let framed = self.framer.shape().map(|shape| shape.transport);
+        let begun = framed != Some(Transport::Header)
+            || self.framer.begin(&self.input).map_err(End::Wire)?;
+        if !begun || !self.answer_start(&err) {
             return Err(End::Overloaded);
         }
         self.ending = Some(End::Overloaded);

@@ -12,7 +12,7 @@ mod write;
 
 use bytes::Bytes;
 
-use super::error::too_many_headers;
+use super::error::{too_long_headers, too_many_headers};
 use super::{Protocol, WireError};
 
 pub use write::HeaderOut;
@@ -20,8 +20,10 @@ pub(crate) use write::write_head;
 
 /// Stands where a message without THeader has its version.
 pub(crate) const MAGIC: [u8; 2] = [0x0f, 0xff];
-/// Magic, flags, sequence id and the size of what follows up to the message.
-const FIXED_BYTES: usize = 10;
+/// Magic, flags and sequence id.
+const START_BYTES: usize = 8;
+/// The same and the size of what follows up to the message.
+const FIXED_BYTES: usize = START_BYTES + 2;
 
 /// How protocols are numbered.
 const BINARY: u32 = 0;
@@ -80,7 +82,7 @@ impl Headers {
             .map(|(key, value)| key.len() + value.len())
             .sum();
         if kept + key.len() + value.len() > PERSISTENT_BYTES_MAX {
-            return Err(super::error::too_large(PERSISTENT_BYTES_MAX));
+            return Err(too_long_headers(PERSISTENT_BYTES_MAX));
         }
         self.push(Bytes::copy_from_slice(key), Bytes::copy_from_slice(value))
     }

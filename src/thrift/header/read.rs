@@ -5,30 +5,36 @@ use bytes::Bytes;
 use super::inflate::inflate;
 use super::{
     BINARY, COMPACT, FIXED_BYTES, HEADER_BYTES_MAX, Header, INFO_PAIRS, INFO_PERSISTENT, MAGIC,
-    ZLIB,
+    START_BYTES, ZLIB,
 };
 use crate::error::Code;
 use crate::thrift::cursor::Cursor;
-use crate::thrift::error::{invalid, overlong, too_large};
+use crate::thrift::error::{invalid, overlong, too_long_headers};
 use crate::thrift::{Limits, Protocol, WireError};
 
 impl Header {
-    /// The message of `frame`. After an error of [`WireError::is_of_frame`] the sequence id is the frame's.
+    /// Reads the sequence id of a frame of which `start` has come; whether it is there. What else the frame says is
+    /// not known then.
+    pub(crate) fn begin(&mut self, start: &[u8]) -> Result<bool, WireError> {
+        let Some(start) = start.get(..START_BYTES) else {
+            return Ok(false);
+        };
+        let start = Bytes::copy_from_slice(start);
+        self.read_start(&mut Cursor::new(&start))?;
+        Ok(true)
+    }
+
+    /// The message of `frame`. After an error of [`WireError::is_of_frame`], or of a limit, the sequence id is the
+    /// frame's.
     pub(crate) fn open(&mut self, frame: &Bytes, limits: &Limits) -> Result<Bytes, WireError> {
         let mut cursor = Cursor::new(frame);
-        if cursor.array::<2>()? != MAGIC {
-            return Err(invalid("a frame without THeader's magic number"));
-        }
-        let _flags = cursor.array::<2>()?;
-        self.sequence = i32::from_be_bytes(cursor.array()?);
-        self.protocol = Protocol::Binary;
-        self.forget();
+        self.read_start(&mut cursor)?;
         let size = usize::from(u16::from_be_bytes(cursor.array()?)) * 4;
         let Some(rest) = frame.len().checked_sub(FIXED_BYTES + size) else {
             return Err(overlong(size, frame.len() - FIXED_BYTES));
         };
         if size > HEADER_BYTES_MAX {
-            return Err(too_large(HEADER_BYTES_MAX));
+            return Err(too_long_headers(HEADER_BYTES_MAX));
         }
         let (head, message) = (
             frame.slice(FIXED_BYTES..FIXED_BYTES + size),
@@ -45,6 +51,17 @@ impl Header {
         };
         self.protocol = protocol_of(protocol, &message)?;
         Ok(message)
+    }
+
+    fn read_start(&mut self, cursor: &mut Cursor<'_>) -> Result<(), WireError> {
+        if cursor.array::<2>()? != MAGIC {
+            return Err(invalid("a frame without THeader's magic number"));
+        }
+        let _flags = cursor.array::<2>()?;
+        self.sequence = i32::from_be_bytes(cursor.array()?);
+        self.protocol = Protocol::Binary;
+        self.forget();
+        Ok(())
     }
 
     /// Pairs come in blocks. An unknown block says nothing of its length, so all behind it is stepped over; 0 is

@@ -317,6 +317,40 @@ fn zlib_is_taken_where_it_is_enabled_up_to_its_limit() {
 }
 
 #[test]
+fn a_frame_over_the_limit_is_refused_by_its_sequence_id() {
+    let limits = Limits {
+        frame_bytes_max: 40,
+        ..Limits::default()
+    };
+    let whole = frame("00 00", PING);
+    let mut long = frame("00 00", &"00".repeat(60));
+    long[11] = 7;
+    for before in [&[][..], &whole] {
+        let mut framer = Framer::new(limits);
+        let mut buffer = BytesMut::from(before);
+        if !before.is_empty() {
+            assert_eq!(framer.next(&mut buffer), Ok(Some(hex(PING))));
+        }
+        for byte in &long[..11] {
+            buffer.put_u8(*byte);
+            assert_eq!(framer.next(&mut buffer), Ok(None), "{buffer:02x?}");
+        }
+        buffer.put_u8(long[11]);
+        let err = framer.next(&mut buffer).expect_err("over the limit");
+        assert_eq!(err.code, Code::WireFrameTooLarge);
+        assert_eq!(framer.header().map(Header::sequence), Some(7));
+        assert!(framer.shape() == Some(shape(Transport::Header, Protocol::Binary)));
+    }
+    // What is no such frame is refused as that.
+    let mut framer = Framer::with_shape(shape(Transport::Header, Protocol::Binary), limits);
+    long[5] = 0;
+    let err = framer
+        .next(&mut BytesMut::from(&long[..]))
+        .expect_err("no magic number");
+    assert_eq!(err.code, Code::WireInvalid);
+}
+
+#[test]
 fn a_frame_without_a_header_on_a_connection_with_headers_ends_it() {
     let schema = sample::schema(false);
     let none = record(&schema, EMPTY, &[]);

@@ -6,8 +6,9 @@ use flate2::Compression;
 use flate2::write::ZlibEncoder;
 
 use super::{CALL, LARGE, Victim, assert_serves, beginning, long_call, message};
+use crate::admin::patiently;
 use crate::calls::assert_exception;
-use crate::support::bytes;
+use crate::support::{Wire, bytes};
 
 const MIB: usize = 1 << 20;
 
@@ -22,8 +23,11 @@ fn a_compressed_frame_becomes_no_more_than_the_limit() {
     };
     let reply = send(3).expect("it is answered");
     assert!(String::from_utf8_lossy(&reply).contains("Kennedy"));
-    send(200).expect_err("the connection ends");
-    assert_eq!(victim.closed("bad_bytes"), 1);
+    let reply = send(200).expect("it is answered");
+    assert!(String::from_utf8_lossy(&reply).contains("wire.frame_too_large"));
+    send(3).expect_err("the connection ends");
+    drop(wire);
+    patiently(|| victim.closed("bad_bytes") == 1);
 }
 
 /// A THeader frame whose message is compressed.
@@ -60,6 +64,48 @@ fn a_message_over_the_limit_is_told_so_and_its_connection_ends() {
     assert_eq!(reply[..15], expected);
     assert!(String::from_utf8_lossy(&reply).contains("wire.frame_too_large"));
     victim.assert_serves();
+}
+
+#[test]
+fn a_frame_with_a_header_over_the_limit_is_told_so_by_its_sequence_id() {
+    let victim = Victim::start(r#"frame_bytes_max = "8KiB""#);
+    let head = |sequence: u8| {
+        let fixed = [0x0f, 0xff, 0, 0, 0, 0, 0, sequence, 0, 1];
+        [&fixed[..], &[0, 0, 0, 0]].concat()
+    };
+    let get = [head(4), message(CALL, "get", 1, "JFK")].concat();
+    let over = [head(5), long_call(2, 9000)].concat();
+    let over = beginning(over.len(), &over);
+    let assert_refused = |mut wire: Wire| {
+        let reply = wire.read_frame();
+        assert_eq!(reply[..8], head(5)[..8], "{reply:02x?}");
+        let text = String::from_utf8_lossy(&reply);
+        assert!(
+            text.contains("tributary-code\u{14}wire.frame_too_large"),
+            "{text}"
+        );
+        assert!(text.contains("wire.frame_too_large: "), "{text}");
+        assert_eq!(wire.read_to_end(), b"");
+    };
+    // First thing, after a call, and where its length comes alone.
+    let mut wire = victim.connect();
+    wire.send(&over);
+    assert_refused(wire);
+    let mut wire = victim.connect();
+    wire.send_frame(&get);
+    assert!(String::from_utf8_lossy(&wire.read_frame()).contains("Kennedy"));
+    wire.send(&over[..4]);
+    wire.send(&over[4..]);
+    assert_refused(wire);
+    // More pairs than a frame may have: protocol, transforms, block, 129 pairs of nothing and nothing.
+    let mut wire = victim.connect();
+    let pairs = [&[0, 0, 1, 0x81, 0x01][..], &[0; 2 * 129 + 1]].concat();
+    let many = [&head(5)[..8], &[0, 66], &pairs, &get[14..]].concat();
+    wire.send_frame(&many);
+    assert_refused(wire);
+    let outcome = [("method", "_OTHER"), ("outcome", "wire.frame_too_large")];
+    assert_eq!(victim.scrape().count("tributary_calls_total", &outcome), 3);
+    patiently(|| victim.closed("bad_bytes") == 3);
 }
 
 #[test]

@@ -60,10 +60,15 @@ pub(super) fn denial(allow: &Allow, tokens: &Tokens, arrival: &Arrival<'_>) -> O
 
 /// What to tell a caller that is nobody, beyond that.
 pub(super) fn hint(code: Code, arrival: &Arrival<'_>) -> Option<String> {
-    let unheard = code == Code::CallUnauthenticated
-        && !arrival.peer.takes_tokens
-        && bearer(arrival).is_some();
-    unheard.then(|| "its token came over a connection that others may read".into())
+    if code != Code::CallUnauthenticated {
+        return None;
+    }
+    bearer(arrival)?;
+    Some(if arrival.peer.takes_tokens {
+        "its token is none of those that are known".into()
+    } else {
+        "its token came over a connection that others may read".into()
+    })
 }
 
 /// The token in the header `authorization: Bearer TOKEN`.

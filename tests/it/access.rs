@@ -65,7 +65,7 @@ fn tokens_over_a_unix_socket_and_over_a_plain_port() {
         (format!("Bearer {TOKEN}"), "Kennedy"),
         (format!("bearer  {TOKEN}"), "Kennedy"),
         (format!("Bearer {OTHER}"), "call.forbidden"),
-        (format!("Bearer {TOKEN}x"), "call.unauthenticated"),
+        (format!("Bearer {TOKEN}x"), "none of those that are known"),
         (format!("Basic {TOKEN}"), "call.unauthenticated"),
         ("Bearer".into(), "call.unauthenticated"),
     ] {

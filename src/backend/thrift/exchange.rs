@@ -18,7 +18,7 @@ use super::queue::{Question, Queue};
 use super::wire::Wire;
 use crate::backend::{Answer, LookupError};
 use crate::error::Code;
-use crate::thrift::{Foreign, Framer, ReplyError};
+use crate::thrift::{Foreign, Framer, ReplyError, Transport};
 use crate::timeline::Source;
 
 /// No further call is taken while more than this is not written yet.
@@ -162,7 +162,13 @@ impl Exchange {
                 Ok(None) if self.pending.is_empty() && !self.wire.received.is_empty() => {
                     return Err("bytes that nobody asked for".into());
                 }
-                Ok(None) => return Ok(()),
+                Ok(None) => {
+                    // A frame with a header is not refused before more of it has come, which may be never.
+                    if self.declares_too_much() {
+                        self.look_at_service()?;
+                    }
+                    return Ok(());
+                }
                 Err(err) => {
                     self.look_at_service()?;
                     return self.refuse_oldest(&ReplyError::Wire(err));
@@ -209,6 +215,14 @@ impl Exchange {
             source: Source::Backend,
         }));
         fits
+    }
+
+    /// The frame at the front, if there are frames, is longer than any that is taken.
+    fn declares_too_much(&self) -> bool {
+        let length = self.wire.received.first_chunk::<4>();
+        let declared = length.map_or(0, |length| u32::from_be_bytes(*length) as usize);
+        let limits = &self.remote.limits;
+        self.remote.shape.transport != Transport::Unframed && declared > limits.frame_bytes_max
     }
 
     /// Before anything was ever answered, what came may tell that this is no Thrift service at all: none of the calls is

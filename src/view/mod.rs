@@ -19,6 +19,7 @@ mod failure;
 mod outcome;
 mod clock;
 mod run;
+mod settle;
 mod step;
 mod merge;
 mod unsure;

@@ -19,7 +19,7 @@ use super::failure::Failure;
 use super::outcome::Ran;
 use super::plan::Plan;
 use super::step::{Sight, Start};
-use crate::backend::{Answer, LookupError};
+use crate::backend::LookupError;
 use crate::context::{Context, Mode};
 use crate::error::Code;
 use crate::guard::{Alarm, Asking, Guards, Seats, no_turn};
@@ -47,7 +47,7 @@ pub async fn run(
     running.finish()
 }
 
-enum State<'a> {
+pub(super) enum State<'a> {
     /// Waits for the steps it needs, or for its turn.
     Waiting,
     /// On its way until `deadline`.
@@ -61,24 +61,24 @@ enum State<'a> {
     Settled,
 }
 
-struct Running<'a> {
-    plan: &'a Plan,
-    sight: Sight<'a>,
-    metrics: &'a ViewMetrics,
+pub(super) struct Running<'a> {
+    pub(super) plan: &'a Plan,
+    pub(super) sight: Sight<'a>,
+    pub(super) metrics: &'a ViewMetrics,
     /// The call's span, so that lookups are its children whatever task polls them.
     span: Span,
-    states: Vec<State<'a>>,
+    pub(super) states: Vec<State<'a>>,
     /// Where lookups wait that travel with those of other calls.
-    seats: Seats,
+    pub(super) seats: Seats,
     /// What the merge gets: fitted, null where there is none.
-    values: Vec<Value>,
-    tracks: Vec<Track>,
+    pub(super) values: Vec<Value>,
+    pub(super) tracks: Vec<Track>,
     /// As they came, for the steps that refer to them.
-    kept: Vec<Option<Value>>,
-    open: usize,
-    failure: Option<Failure>,
+    pub(super) kept: Vec<Option<Value>>,
+    pub(super) open: usize,
+    pub(super) failure: Option<Failure>,
     alarm: Option<Alarm>,
-    clock: Clock,
+    pub(super) clock: Clock,
 }
 
 impl<'a> Running<'a> {
@@ -208,138 +208,6 @@ impl<'a> Running<'a> {
         }
     }
 
-    fn answered(&mut self, at: usize, answer: Result<Answer, LookupError>) {
-        let step = &self.plan.steps[at];
-        let answer = match answer {
-            Ok(answer) => answer,
-            Err(err) => return self.failed(at, &err),
-        };
-        self.sight.guards.answered(step.lookup);
-        let first = answer.first_answer.map(|first| self.clock.since(first));
-        self.tracks[at].first_answer = first;
-        self.tracks[at].source = answer.source;
-        if answer.value.is_null() {
-            return self.no_value(at, Fate::Empty, None);
-        }
-        let value = answer.value;
-        if step.referred {
-            self.kept[at] = Some(value.clone());
-        }
-        if step.takes(&value) {
-            self.values[at].fill(value);
-            return self.settle(at, Fate::Ok, None);
-        }
-        match step.fit(self.sight.schema, value) {
-            Ok(value) => {
-                self.values[at] = value;
-                self.settle(at, Fate::Ok, None);
-            }
-            Err(why) => {
-                self.forget(at);
-                self.failed(at, &LookupError::new(Code::MergeType, why));
-            }
-        }
-    }
-
-    fn failed(&mut self, at: usize, err: &LookupError) {
-        let step = &self.plan.steps[at];
-        let fate = match err.code {
-            Code::LookupTimeout | Code::CallDeadline => Fate::Timeout,
-            Code::LookupTimeoutPool => Fate::TimeoutPool,
-            Code::LookupBreakerOpen => Fate::BreakerOpen,
-            Code::LookupShed => Fate::Shed,
-            _ => Fate::Error,
-        };
-        self.sight.guards.failed(step.lookup, err);
-        self.no_value(at, fate, Some(err.code));
-        if let Some(failure) = &mut self.failure {
-            failure.hear(at, err);
-        }
-    }
-
-    /// Lets the default stand in if there is one for this fate; otherwise the fate stands.
-    fn no_value(&mut self, at: usize, fate: Fate, code: Option<Code>) {
-        let step = &self.plan.steps[at];
-        let covered = match fate {
-            Fate::Empty => true,
-            // A lookup that its `when` left out is not wanted, so neither is its default.
-            Fate::Skipped | Fate::Cancelled => false,
-            _ => !step.default_on_empty,
-        };
-        let default = step
-            .default
-            .clone()
-            .filter(|_| covered && step.foreach.is_none());
-        let Some(default) = default else {
-            return self.settle(at, fate, code);
-        };
-        if step.referred {
-            self.kept[at] = Some(default.clone());
-        }
-        match step.fit(self.sight.schema, default) {
-            Ok(value) => {
-                self.values[at] = value;
-                self.settle(at, Fate::Default, code);
-            }
-            Err(_) => {
-                self.forget(at);
-                self.settle(at, Fate::Error, Some(Code::MergeType));
-            }
-        }
-    }
-
-    /// A value that does not fit is none, for other steps too.
-    fn forget(&mut self, at: usize) {
-        if let Some(kept) = self.kept.get_mut(at) {
-            *kept = None;
-        }
-    }
-
-    /// Gives the step its one fate.
-    fn settle(&mut self, at: usize, fate: Fate, code: Option<Code>) {
-        debug_assert!(
-            !matches!(self.states[at], State::Settled),
-            "a step has one fate"
-        );
-        let done = self.clock.since;
-        let before = std::mem::replace(&mut self.states[at], State::Settled);
-        if let State::Asking {
-            asking: Asking::Batched(_),
-            span: None,
-            ..
-        } = before
-        {
-            // There is nothing in it to drop, and this is what most are.
-            std::mem::forget(before);
-        }
-        self.open -= 1;
-        let track = &mut self.tracks[at];
-        (track.done, track.fate, track.code) = (done, fate, code);
-        if track.started.is_none() {
-            track.planned = track.planned.min(done);
-        }
-        let ran = track.started.map(|started| done.minus(started));
-        self.metrics.settled(at, fate, track.source, ran);
-        // A required lookup that `when` leaves out is not missed.
-        let missed = !matches!(
-            fate,
-            Fate::Ok | Fate::Default | Fate::Skipped | Fate::Cancelled
-        );
-        if self.plan.steps[at].required && missed && self.failure.is_none() {
-            let (of, params) = ((self.plan, self.sight.schema), self.sight.params);
-            self.failure = Some(Failure::of(of, &self.tracks, params, at));
-        }
-    }
-
-    fn cancel_rest(&mut self) {
-        for at in 0..self.states.len() {
-            if !matches!(self.states[at], State::Settled) {
-                self.leave(at);
-                self.settle(at, Fate::Cancelled, Some(Code::LookupCancelled));
-            }
-        }
-    }
-
     /// Ready when the earliest deadline of what is on its way has passed; otherwise wakes the call then, or when an answer
     /// comes.
     fn wait(&mut self, cx: &TaskContext<'_>) -> Poll<()> {
@@ -388,17 +256,6 @@ impl<'a> Running<'a> {
         }
         if self.failure.is_some() {
             self.cancel_rest();
-        }
-    }
-
-    /// Waits no longer for a lookup that may be queued with others.
-    fn leave(&mut self, at: usize) {
-        if let State::Asking {
-            asking: Asking::Batched(seat),
-            ..
-        } = &self.states[at]
-        {
-            self.seats.leave(*seat);
         }
     }
 

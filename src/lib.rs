@@ -63,7 +63,7 @@ pub mod error;
 pub mod value;
 pub mod context;
 mod pace; // long work leaves time for short
-mod seldom; // what is in the log now and then only
+mod log_limit; // one log line per code every ten seconds
 pub mod server;
 pub mod thrift;
 pub mod idl;

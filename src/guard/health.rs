@@ -7,7 +7,7 @@ use tracing::{debug, info, warn};
 
 use crate::backend::LookupError;
 use crate::error::{Code, Fault};
-use crate::seldom::Seldom;
+use crate::log_limit::LogLimit;
 
 /// What was last said of one backend on one loop.
 #[derive(Debug, Default)]
@@ -17,7 +17,7 @@ pub(super) struct BackendHealth {
 
 /// What was last said of one lookup on one loop.
 #[derive(Debug, Default)]
-pub(super) struct LookupHealth(Seldom);
+pub(super) struct LookupHealth(LogLimit);
 
 impl BackendHealth {
     /// Whether it could not be reached when it was last asked.
@@ -49,15 +49,15 @@ impl LookupHealth {
         if expected {
             debug!(%code, backend, lookup, detail, "lookup failed");
         } else if code.fault() == Fault::Client {
-            if let Some(left_out) = self.0.due(code) {
-                info!(%code, backend, lookup, detail, left_out, "lookup failed");
+            if let Some(suppressed) = self.0.allow(code) {
+                info!(%code, backend, lookup, detail, suppressed, "lookup failed");
             }
         } else if code == Code::LookupUnavailable {
             if health.is_none_or(BackendHealth::unavailable) {
                 warn!(%code, backend, lookup, detail, "backend fails");
             }
-        } else if let Some(left_out) = self.0.due(code) {
-            warn!(%code, backend, lookup, detail, left_out, "lookup failed");
+        } else if let Some(suppressed) = self.0.allow(code) {
+            warn!(%code, backend, lookup, detail, suppressed, "lookup failed");
         }
     }
 }

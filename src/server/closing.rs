@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use tracing::{debug, info};
 
 use crate::error::Code;
-use crate::seldom::Seldom;
+use crate::log_limit::LogLimit;
 
 /// Who connected.
 #[derive(Clone, Copy, Debug)]
@@ -28,7 +28,7 @@ impl fmt::Display for Remote {
 
 /// What was told of one loop's connections.
 #[derive(Debug, Default)]
-pub(super) struct Closing(Seldom);
+pub(super) struct Closing(LogLimit);
 
 impl Closing {
     /// Says `why` a connection to `listener` is closed: at level info if it is time to, at debug in any case.
@@ -39,9 +39,9 @@ impl Closing {
         why: &'static str,
         detail: Option<&str>,
     ) {
-        match self.0.due(code) {
-            Some(left_out) => {
-                info!(%code, detail, %peer, listener, left_out, "connection closed: {why}");
+        match self.0.allow(code) {
+            Some(suppressed) => {
+                info!(%code, detail, %peer, listener, suppressed, "connection closed: {why}");
             }
             None => debug!(%code, detail, %peer, listener, "connection closed: {why}"),
         }

@@ -181,7 +181,7 @@ fn one_of_many_strangers_is_in_the_log_and_all_are_counted() {
         .lines()
         .filter(|line| line.contains("bad bytes"))
         .collect();
-    let told = format!("peer={} listener=\"{listener}\" left_out=0", peers[0]);
+    let told = format!("peer={} listener=\"{listener}\" suppressed=0", peers[0]);
     assert!(lines[0].ends_with(&told), "{log}");
     // One in ten seconds.
     assert!(lines.len() < peers.len(), "{log}");

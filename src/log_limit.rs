@@ -1,0 +1,65 @@
+//! Limits how often the log repeats itself: one line per code every ten seconds.
+//!
+//! The next line of a code says how many were suppressed since the last one.
+
+use std::cell::RefCell;
+
+use tokio::time::{Duration, Instant};
+
+use crate::error::Code;
+
+/// How often a code may be logged.
+pub(crate) const INTERVAL: Duration = Duration::from_secs(10);
+
+/// When each code was last logged. There are few codes, so a list is searched fastest.
+#[derive(Debug, Default)]
+pub(crate) struct LogLimit(RefCell<Vec<Logged>>);
+
+#[derive(Debug)]
+struct Logged {
+    code: Code,
+    at: Instant,
+    suppressed: u64,
+}
+
+impl LogLimit {
+    /// Whether `code` may be logged now. If so: how many lines were suppressed since the last one.
+    pub(crate) fn allow(&self, code: Code) -> Option<u64> {
+        let now = Instant::now();
+        let mut list = self.0.borrow_mut();
+        let Some(logged) = list.iter_mut().find(|logged| logged.code == code) else {
+            list.push(Logged {
+                code,
+                at: now,
+                suppressed: 0,
+            });
+            return Some(0);
+        };
+        if now.duration_since(logged.at) < INTERVAL {
+            logged.suppressed += 1;
+            return None;
+        }
+        logged.at = now;
+        Some(std::mem::take(&mut logged.suppressed))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn each_code_is_logged_once_per_interval_with_the_number_suppressed() {
+        let limit = LogLimit::default();
+        assert_eq!(limit.allow(Code::LookupTimeout), Some(0));
+        assert_eq!(limit.allow(Code::LookupTimeout), None);
+        assert_eq!(limit.allow(Code::LookupTimeout), None);
+        assert_eq!(limit.allow(Code::MergeType), Some(0), "another code");
+        tokio::time::advance(INTERVAL).await;
+        assert_eq!(limit.allow(Code::LookupTimeout), Some(2));
+        assert_eq!(limit.allow(Code::LookupTimeout), None);
+        tokio::time::advance(INTERVAL).await;
+        assert_eq!(limit.allow(Code::LookupTimeout), Some(1));
+        assert_eq!(limit.allow(Code::MergeType), Some(0));
+    }
+}

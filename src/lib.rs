@@ -72,6 +72,7 @@ pub mod view;
 pub mod guard;
 pub mod backend;
 pub mod config;
+pub mod diagnostic;
 pub mod explain;
 pub mod timeline;
 pub mod metrics;

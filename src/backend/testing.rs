@@ -8,8 +8,9 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::{Ask, Backend, Compiled, LookupError};
-use crate::config::{Problem, Section, document, whole};
+use crate::config::{Section, document, whole};
 use crate::context::Context;
+use crate::diagnostic::Problem;
 use crate::value::Value;
 
 /// The keys of a `[backends.NAME]`.

@@ -6,7 +6,8 @@ use serde_json::json;
 use super::connect::on_loop;
 use super::exit::{ExitStatus, Failure, Reason};
 use super::output::Output;
-use crate::config::{self, Examined, Problem, Program, Source};
+use crate::config::{self, Examined, Program};
+use crate::diagnostic::Source;
 use crate::explain::size;
 use crate::view::Plan;
 

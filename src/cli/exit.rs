@@ -6,7 +6,7 @@ use std::fmt;
 use std::process::ExitCode;
 
 use super::output::Output;
-use crate::config::Problem;
+use crate::diagnostic::{Problem, Problems};
 
 /// What the process tells whoever started it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -10,7 +10,8 @@ use clap::Args;
 use super::connect::{ConnectArgs, on_loop};
 use super::exit::Failure;
 use super::server_idl::{ServerIdl, server_idl};
-use crate::config::{self, list, nearest};
+use crate::config;
+use crate::diagnostic::{list, suggest};
 use crate::idl::{self, Method, Schema, Service, Type};
 
 /// Where the IDL is.
@@ -171,9 +172,5 @@ fn pick_service(schema: &Schema, path: &str, wanted: Option<&str>) -> Result<usi
 
 /// The name that was meant, or all there are.
 pub(super) fn suggestion<'a>(wanted: &str, known: impl Iterator<Item = &'a str> + Clone) -> String {
-    match nearest(wanted, known.clone()) {
-        Some(near) => format!("did you mean `{near}`?"),
-        None if known.clone().next().is_none() => "there are none".into(),
-        None => format!("there are {}", list(known)),
-    }
+    suggest(wanted, known, || "there are none".into())
 }

@@ -3,6 +3,7 @@
 use std::fs;
 
 use crate::config::{self, Program};
+use crate::diagnostic::Problem;
 use crate::idl::{self, Schema};
 
 /// The schema of an IDL that may include `tributary.thrift`.
@@ -30,7 +31,7 @@ pub(crate) fn program(idl: &str, toml: &str) -> Program {
     }
 }
 
-fn rendered(problems: &[config::Problem]) -> String {
+fn rendered(problems: &[Problem]) -> String {
     let texts: Vec<String> = problems
         .iter()
         .map(|problem| problem.render(false))

@@ -9,8 +9,8 @@ use std::sync::Arc;
 use subtle::ConstantTimeEq as _;
 
 use super::file::Config;
-use super::file::suggest;
 use super::section::{Document, Place, Section};
+use crate::diagnostic::suggest;
 use crate::error::Code;
 
 /// A shorter token could be guessed.

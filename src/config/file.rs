@@ -13,11 +13,11 @@ use toml::de::DeTable;
 
 use super::admin::{AdminConfig, read_admin};
 use super::bytes::text_of;
-use super::problem::{Problem, Problems, Source, nearest};
-use super::section::{Document, Place, Section, list};
+use super::section::{Document, Place, Section};
 use super::server::{ServerConfig, read_server};
 use super::views::{ViewEntry, read_view};
 use crate::backend::{AnyConfig, AnyLookup, Compiled, KINDS};
+use crate::diagnostic::{Problem, Problems, Source, list, suggest};
 use crate::error::Code;
 use crate::guard::Inject;
 
@@ -256,19 +256,6 @@ fn find_backend(
         );
     }
     found
-}
-
-/// "did you mean", or what there is, or what else to do.
-pub(crate) fn suggest<'a>(
-    wanted: &str,
-    names: impl Iterator<Item = &'a str> + Clone,
-    otherwise: impl FnOnce() -> String,
-) -> String {
-    match nearest(wanted, names.clone()) {
-        Some(near) => format!("did you mean `{near}`?"),
-        None if names.clone().count() == 0 => otherwise(),
-        None => format!("there are {}", list(names)),
-    }
 }
 
 fn read_inject(mut section: Section<'_>) -> Inject {

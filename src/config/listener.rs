@@ -4,9 +4,10 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::section::{Place, Section, list};
+use super::section::{Place, Section};
 use super::server::LimitsConfig;
 use super::tls::{ListenerTls, read_tls};
+use crate::diagnostic::list;
 use crate::thrift::{Protocol, Shapes, Transport};
 
 /// The longest path of a Unix socket that all systems take.

@@ -1,7 +1,5 @@
 //! The operator's TOML, as types; and the check of everything against everything.
 
-mod problem;
-mod blank; // passwords in shown lines
 mod section;
 mod typed; // durations, sizes, words, numbers
 mod bytes; // files, whole
@@ -25,13 +23,11 @@ pub(crate) mod fuzz;
 pub use access::{Allow, Tokens};
 pub use admin::AdminConfig;
 pub use check::{Asks, BackendDef, LookupDef, Program, Registry, check, check_document};
-pub(crate) use file::suggest;
 pub use file::{BackendEntry, Config, LookupEntry, open, read};
 pub use listener::{Endpoint, ListenerConfig};
 pub use meta::Meta;
 pub use pem::{Certificates, PrivateKey};
-pub use problem::{Problem, Problems, Source, nearest};
-pub use section::{Document, Place, Section, list};
+pub use section::{Document, Place, Section};
 #[cfg(any(test, fuzzing))]
 pub(crate) use section::{document, document_at, whole};
 pub use server::{LimitsConfig, ServerConfig};

@@ -9,7 +9,7 @@ use std::ops::Range;
 
 use toml::de::{DeTable, DeValue};
 
-use super::problem::{Problem, Problems, Source, nearest};
+use crate::diagnostic::{Problem, Problems, Source, list, nearest};
 use crate::error::Code;
 use crate::value::Value;
 
@@ -262,12 +262,6 @@ impl<'d> Section<'d> {
                 .problem(&place, Code::ConfigUnknownKey, "unknown key", Some(help));
         }
     }
-}
-
-/// `a`, `b` and `c`, each in backticks.
-pub fn list<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
-    let quoted: Vec<String> = words.into_iter().map(|word| format!("`{word}`")).collect();
-    quoted.join(", ")
 }
 
 fn missing(key: &str) -> String {

@@ -5,9 +5,10 @@
 
 use std::path::Path;
 
-use super::file::suggest;
-use super::problem::Problem;
-use super::section::{Document, Place, list};
+use super::section::{Document, Place};
+use crate::diagnostic::Problem;
+use crate::diagnostic::list;
+use crate::diagnostic::suggest;
 use crate::error::Code;
 use crate::idl::{self, Schema, Service};
 

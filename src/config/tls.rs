@@ -10,7 +10,8 @@ use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::ClientCertVerifier;
 use rustls::{RootCertStore, ServerConfig, SupportedProtocolVersion, version};
 
-use super::section::{Section, list};
+use super::section::Section;
+use crate::diagnostic::list;
 use crate::error::Code;
 
 /// TLS of a listener.

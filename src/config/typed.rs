@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use toml::de::DeValue;
 
-use super::problem::nearest;
-use super::section::{Place, Section, article, list};
+use super::section::{Place, Section, article};
+use crate::diagnostic::list;
+use crate::diagnostic::nearest;
 use crate::value::Value;
 
 /// No length of time is longer, so that adding one to now never overflows.

@@ -6,8 +6,8 @@ use std::time::Duration;
 use toml::de::{DeTable, DeValue};
 
 use super::access::{Allow, read_allow};
-use super::problem::nearest;
 use super::section::{Place, Section};
+use crate::diagnostic::nearest;
 use crate::error::Code;
 use crate::value::Value;
 

@@ -10,7 +10,7 @@ use super::parse;
 use super::read::{Found, Read, base_name, normal};
 use super::report::Report;
 use super::syntax::{NESTING_MAX, Name, Program, Span};
-use crate::config::Source;
+use crate::diagnostic::Source;
 use crate::error::Code;
 
 /// How many files one IDL may consist of.

@@ -21,7 +21,7 @@ mod tests;
 use std::path::Path;
 use std::sync::LazyLock;
 
-use crate::config::Problem;
+use crate::diagnostic::Problem;
 use read::{Disk, Memory, Read};
 use report::Report;
 

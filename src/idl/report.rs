@@ -6,7 +6,7 @@
 use super::load::File;
 use super::read::Miss;
 use super::syntax::Span;
-use crate::config::{Problem, Source};
+use crate::diagnostic::{Problem, Source};
 use crate::error::Code;
 
 /// More problems than this are not worth reading at once; the rest shows when these are mended.

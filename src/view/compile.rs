@@ -10,7 +10,8 @@ use super::conform::Conform;
 use super::plan::{Binding, Condition, Foreach, Plan, ReplyShape};
 use super::reference::{Item, Names, Reference, Root, Unresolved};
 use crate::backend::Yields;
-use crate::config::{Document, Place, UseEntry, ViewEntry, WithEntry, list, nearest};
+use crate::config::{Document, Place, UseEntry, ViewEntry, WithEntry};
+use crate::diagnostic::{did_you_mean, list, suggest};
 use crate::error::Code;
 use crate::idl::{Method, Schema, StructType, Type};
 use crate::value::Value;
@@ -168,10 +169,9 @@ impl Compiler<'_> {
                 .iter()
                 .map(|lookup| &*lookup.name)
                 .collect();
-            let help = match nearest(wanted, names.iter().copied()) {
-                Some(near) => format!("did you mean `{near}`?"),
-                None => format!("add `[lookups.{wanted}]`, or name another with `use = \"...\"`"),
-            };
+            let help = did_you_mean(wanted, names.iter().copied()).unwrap_or_else(|| {
+                format!("add `[lookups.{wanted}]`, or name another with `use = \"...\"`")
+            });
             self.problem(
                 place,
                 Code::ConfigUnknownName,
@@ -200,11 +200,8 @@ impl Compiler<'_> {
         };
         for (name, _, place) in &entry.with {
             if !params.iter().any(|param| **param == **name) {
-                let help = match nearest(name, params.iter().map(|param| &**param)) {
-                    Some(near) => format!("did you mean `{near}`?"),
-                    None if params.is_empty() => "it has none".into(),
-                    None => format!("it has {}", list(params.iter().map(|param| &**param))),
-                };
+                let known = params.iter().map(|param| &**param);
+                let help = suggest(name, known, || "it has none".into());
                 self.problem(
                     place,
                     Code::ConfigUnknownName,
@@ -279,14 +276,9 @@ impl Compiler<'_> {
                 known,
                 wanted,
             }) => {
-                let help = match nearest(&wanted, known.iter().map(String::as_str)) {
-                    Some(near) => Some(format!("did you mean `{near}`?")),
-                    None if known.is_empty() => None,
-                    None => Some(format!(
-                        "there are {}",
-                        list(known.iter().map(String::as_str))
-                    )),
-                };
+                let known = known.iter().map(String::as_str);
+                let help = suggest(&wanted, known, String::new);
+                let help = Some(help).filter(|help| !help.is_empty());
                 self.problem(place, Code::ConfigReference, message, help);
                 None
             }

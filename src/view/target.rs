@@ -6,7 +6,8 @@ use super::fit::{can_fit, element_of, field_at, unfilled};
 use super::plan::{ReplyShape, Target};
 use super::reference::Unresolved;
 use crate::backend::Yields;
-use crate::config::{Place, UseEntry, list, nearest};
+use crate::config::{Place, UseEntry};
+use crate::diagnostic::{did_you_mean, list};
 use crate::error::Code;
 use crate::idl::{StructId, Type};
 
@@ -87,13 +88,12 @@ impl Compiler<'_> {
                 wanted,
             }) => {
                 let known = || known.iter().map(String::as_str);
-                let help = match nearest(&wanted, known()) {
-                    Some(near) => format!("did you mean `{near}`?"),
-                    None => format!(
+                let help = did_you_mean(&wanted, known()).unwrap_or_else(|| {
+                    format!(
                         "name a field with `into` ({}), or set `emit = false`",
                         list(known())
-                    ),
-                };
+                    )
+                });
                 self.problem(place, Code::ConfigUnknownName, message, Some(help));
                 Target::Nothing
             }

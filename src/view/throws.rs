@@ -2,7 +2,7 @@
 
 use super::compile::Compiler;
 use super::plan::{Throw, ThrowOn};
-use crate::config::{list, nearest};
+use crate::diagnostic::suggest;
 use crate::error::Code;
 use crate::idl::{Field, Type};
 
@@ -22,11 +22,8 @@ impl Compiler<'_> {
                     .map(|throw| &*throw.name)
                     .collect();
                 let message = format!("the method does not throw `{field}`");
-                let help = match nearest(field, names.iter().copied()) {
-                    Some(near) => format!("did you mean `{near}`?"),
-                    None if names.is_empty() => "its IDL has no `throws`".into(),
-                    None => format!("it throws {}", list(names)),
-                };
+                let none = || "its IDL has no `throws`".into();
+                let help = suggest(field, names.iter().copied(), none);
                 self.problem(place, Code::ConfigUnknownName, message, Some(help));
             }
         }

@@ -4,8 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::table::{Table, equals, write_key};
-use crate::backend::LookupError;
-use crate::backend::rows::Rows;
+use crate::backend::{LookupError, rows::Rows};
 use crate::error::Code;
 use crate::value::{Names, Record, Value};
 

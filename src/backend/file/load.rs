@@ -11,7 +11,8 @@ use std::path::Path;
 use super::csv::{CsvFile, Kind};
 use super::table::Table;
 use super::{json, terms};
-use crate::config::{Place, Section, list};
+use crate::config::{Place, Section};
+use crate::diagnostic::list;
 use crate::error::Code;
 
 /// How large a file may be, unless `bytes_max` says otherwise.

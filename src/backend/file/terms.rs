@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 use super::find::{Columns, Find, Term, Want};
 use super::table::{Table, write_key};
-use crate::backend::Compiled;
-use crate::backend::rows::Rows;
-use crate::config::{Place, Section, list, nearest};
+use crate::backend::{Compiled, rows::Rows};
+use crate::config::{Place, Section};
+use crate::diagnostic::{did_you_mean, list};
 use crate::error::Code;
 use crate::value::{Names, Value};
 
@@ -147,10 +147,8 @@ pub(super) fn column(
 /// Reports that there is no column called `name`.
 pub(super) fn unknown_column(names: &Names, name: &str, place: &Place, section: &Section<'_>) {
     let known = || names.iter().map(|name| &**name);
-    let help = match nearest(name, known()) {
-        Some(near) => format!("did you mean `{near}`?"),
-        None => format!("the file has {}", list(known().take(20))),
-    };
+    let help = did_you_mean(name, known())
+        .unwrap_or_else(|| format!("the file has {}", list(known().take(20))));
     section.document().problem(
         place,
         Code::ConfigUnknownName,

@@ -5,8 +5,7 @@ use std::io;
 
 use hyper_util::client::legacy::Error;
 
-use crate::backend::LookupError;
-use crate::backend::format::bad_answer;
+use crate::backend::{LookupError, format::bad_answer};
 use crate::error::Code;
 
 type Cause = dyn std::error::Error + 'static;

@@ -6,9 +6,7 @@ use hyper::http::uri::{Parts, PathAndQuery};
 
 use super::config::{Base, Config, read_header_texts};
 use super::place::{InHeader, Target};
-use crate::backend::format::Format;
-use crate::backend::template::Template;
-use crate::backend::{Compiled, LookupError};
+use crate::backend::{Compiled, LookupError, format::Format, template::Template};
 use crate::config::{Section, integer};
 use crate::error::Code;
 use crate::value::{Pointer, Value};

@@ -14,8 +14,7 @@ use bytes::Bytes;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::queue::{Found, Question, Queue};
-use crate::backend::LookupError;
-use crate::backend::links::Link;
+use crate::backend::{LookupError, links::Link};
 use crate::error::Code;
 
 /// The pause after the first failed attempt; it doubles from there.

@@ -5,9 +5,8 @@
 
 use bytes::Bytes;
 
-use crate::backend::format::Format;
 use crate::backend::template::{Encode, Template};
-use crate::backend::{Compiled, LookupError};
+use crate::backend::{Compiled, LookupError, format::Format};
 use crate::config::Section;
 use crate::error::Code;
 use crate::value::Value;

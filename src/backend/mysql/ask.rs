@@ -11,9 +11,7 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::value::value;
-use crate::backend::LookupError;
-use crate::backend::format::bad_answer;
-use crate::backend::rows::Rows;
+use crate::backend::{LookupError, format::bad_answer, rows::Rows};
 use crate::error::Code;
 use crate::value::{Names, Record, Value};
 

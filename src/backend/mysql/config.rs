@@ -92,7 +92,7 @@ fn opts(section: &Section<'_>, url: &str, place: &Place) -> Option<Opts> {
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
         let key = pair.split('=').next().unwrap_or_default();
         if !URL_KEYS.contains(&key) {
-            let known = crate::config::list(URL_KEYS.iter().copied());
+            let known = crate::diagnostic::list(URL_KEYS.iter().copied());
             let help = format!("a URL may carry {known}; the rest are keys beside `url`");
             section.bad(
                 place,

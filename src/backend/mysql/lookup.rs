@@ -8,9 +8,8 @@ use std::sync::Arc;
 
 use super::config::Config;
 use super::value;
-use crate::backend::rows::Rows;
 use crate::backend::sql::{self, Statement, Style, Warned};
-use crate::backend::{Compiled, LookupError};
+use crate::backend::{Compiled, LookupError, rows::Rows};
 use crate::config::{Place, Section};
 use crate::value::Value;
 

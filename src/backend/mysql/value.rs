@@ -11,9 +11,8 @@ use mysql_async::consts::ColumnType;
 use mysql_async::{Column, Value as Stored};
 
 use super::types::{Kind, type_of};
-use crate::backend::LookupError;
-use crate::backend::format::bad_answer;
 use crate::backend::sql::{json_text, uuid_text};
+use crate::backend::{LookupError, format::bad_answer};
 use crate::error::Code;
 use crate::value::{Text, Value};
 

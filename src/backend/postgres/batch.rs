@@ -14,8 +14,7 @@ use tokio::time::Instant;
 use super::encode::{self, Param};
 use super::statement::Key;
 use super::{Lookup, Postgres};
-use crate::backend::rows::Rows;
-use crate::backend::{Answer, Asked, LookupError};
+use crate::backend::{Answer, Asked, LookupError, rows::Rows};
 use crate::error::Code;
 use crate::value::{Record, Value};
 

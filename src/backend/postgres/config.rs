@@ -9,10 +9,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use super::tls;
-use crate::backend::Compiled;
 use crate::backend::rows::{ROWS_MAX, Rows};
 use crate::backend::sql::{self, Style, Warned};
-use crate::backend::tls::Tls;
+use crate::backend::{Compiled, tls::Tls};
 use crate::config::{Place, Section};
 
 /// How long sent bytes may stay unacknowledged before the kernel gives a connection up.

@@ -11,8 +11,7 @@ use bytes::BytesMut;
 use serde::de::IgnoredAny;
 use tokio_postgres::types::{Format, IsNull, Kind, ToSql, Type, to_sql_checked};
 
-use crate::backend::LookupError;
-use crate::backend::sql::json_text;
+use crate::backend::{LookupError, sql::json_text};
 use crate::error::Code;
 use crate::value::{Value, uuid_text};
 

@@ -10,9 +10,7 @@ use tokio_postgres::{Client, Column, Row, Statement};
 use super::decode::{Cell, Decoder};
 use super::encode::{self, Param};
 use super::failure::{Cure, Failure};
-use crate::backend::LookupError;
-use crate::backend::format::bad_answer;
-use crate::backend::rows::Rows;
+use crate::backend::{LookupError, format::bad_answer, rows::Rows};
 use crate::error::Code;
 use crate::value::{Names, Record, Value};
 

@@ -4,9 +4,8 @@
 
 use super::answer::Gives;
 use super::resp::{put_argument, put_head, put_known, put_written};
-use crate::backend::format::Format;
 use crate::backend::template::{AsIs, Template};
-use crate::backend::{LookupError, Yields};
+use crate::backend::{LookupError, Yields, format::Format};
 use crate::error::Code;
 use crate::value::{Names, Value};
 

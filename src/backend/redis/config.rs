@@ -8,7 +8,8 @@ use super::cluster::Seeds;
 use super::sentinel::Sentinels;
 use super::server::Server;
 use crate::backend::tls::{Secure, Tls};
-use crate::config::{Place, Section, nearest};
+use crate::config::{Place, Section};
+use crate::diagnostic::nearest;
 use crate::error::Code;
 
 /// What making a connection may take, and how long a lookup waits for one.

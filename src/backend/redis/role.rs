@@ -5,8 +5,7 @@ use std::fmt;
 use super::connection::one;
 use super::pipe::Pipe;
 use super::resp::{Reply, put_command};
-use crate::backend::LookupError;
-use crate::backend::format::bad_answer;
+use crate::backend::{LookupError, format::bad_answer};
 use crate::error::Code;
 
 /// A server's part.

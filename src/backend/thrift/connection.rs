@@ -14,8 +14,7 @@ use super::exchange::Exchange;
 use super::hosts::Host;
 use super::queue::Queue;
 use super::wire::Wire;
-use crate::backend::LookupError;
-use crate::backend::links::Link;
+use crate::backend::{LookupError, links::Link};
 use crate::error::Code;
 
 /// The pause after the first failed round of attempts; it doubles from there.

@@ -11,8 +11,7 @@ use bytes::{Bytes, BytesMut};
 use thrift::protocol::TMessageType;
 
 use crate::cli::exit::{Failure, Reason};
-use crate::cli::method::Found;
-use crate::cli::params::Params;
+use crate::cli::{method::Found, params::Params};
 use crate::thrift::{Body, HeadOut, Shape, Transport, WireError, write_message};
 use crate::value::Value;
 

@@ -10,9 +10,7 @@ use bytes::Bytes;
 use thrift::protocol::TMessageType;
 
 use super::calls::Encoded;
-use crate::cli::client::ClientError;
-use crate::cli::method::Found;
-use crate::cli::reply::result_json;
+use crate::cli::{client::ClientError, method::Found, reply::result_json};
 use crate::error::Code;
 use crate::idl::Type;
 use crate::thrift::{

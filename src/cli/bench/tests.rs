@@ -4,9 +4,7 @@ use bytes::Bytes;
 
 use super::calls::{Calls, Encoded, read_lines};
 use super::check::{Checker, Wrong};
-use crate::cli::exit::Reason;
-use crate::cli::method::Found;
-use crate::cli::testing::schema;
+use crate::cli::{exit::Reason, method::Found, testing::schema};
 use crate::thrift::{
     Body, HeadOut, Protocol, Shape, Transport, WireError, read_head, write_message,
 };

@@ -4,7 +4,7 @@
 //! would. Text becomes what its parameter's type says: numbers and bools are read, enums go by name or number,
 //! structs, lists and maps are JSON. A dotted name sets one field within a struct, or one key of a map.
 
-use crate::config::nearest;
+use crate::diagnostic::did_you_mean;
 use crate::idl::{Method, Schema, StructId, Type};
 use crate::value::Value;
 use crate::view::Conform;
@@ -166,8 +166,8 @@ fn leaf(schema: &Schema, ty: &Type, text: &str) -> Result<Value, (String, Option
             .map_err(|why| {
                 let names = of.values.iter().map(|(name, _)| &**name);
                 let upper = text.to_uppercase();
-                let near = nearest(text, names.clone()).or_else(|| nearest(&upper, names.clone()));
-                let help = near.map(|near| format!("did you mean `{near}`?"));
+                let near = did_you_mean(text, names.clone());
+                let help = near.or_else(|| did_you_mean(&upper, names.clone()));
                 (why, help.or_else(|| Some(suggestion(text, names))))
             }),
         _ => Conform::new(schema, true)

@@ -5,7 +5,7 @@ use std::ops::Range;
 use toml::de::{DeTable, DeValue};
 
 use super::remark::Remark;
-use crate::config::{Problem, Source};
+use crate::diagnostic::{Problem, Source};
 
 /// A configuration's keys and their places.
 pub(super) struct Map<'s> {

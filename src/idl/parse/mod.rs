@@ -9,6 +9,7 @@ mod value;
 use super::lexer::{Lexer, Tok, Token};
 use super::literal;
 use super::syntax::{Fault, NESTING_MAX, Name, Program, Span};
+use crate::diagnostic::{did_you_mean, list};
 
 /// After this many places that do not parse, the rest of a file tells nothing new.
 const FAULTS_MAX: usize = 50;
@@ -128,10 +129,10 @@ impl<'t> Parser<'t> {
     /// A word that starts nothing.
     fn no_definition(&self, word: &str) -> Fault {
         let known = || STARTERS.into_iter().chain(HEADERS);
-        let help = match (word, crate::config::nearest(word, known())) {
+        let help = match (word, did_you_mean(word, known())) {
             ("senum", _) => "use `enum`, or a typedef of `string`".to_owned(),
-            (_, Some(near)) => format!("did you mean `{near}`?"),
-            (_, None) => format!("what may stand here: {}", crate::config::list(known())),
+            (_, Some(help)) => help,
+            (_, None) => format!("what may stand here: {}", list(known())),
         };
         let message = format!("`{word}` starts no definition");
         Fault::new(self.token.span, message, help)

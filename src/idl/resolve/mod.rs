@@ -25,7 +25,7 @@ use super::read::STANDARD;
 use super::report::Report;
 use super::schema::{EnumType, Schema, SourceFile, Standard, StructId, StructType, Type};
 use super::syntax::{Body, Definition, Field, Name};
-use crate::config::Problem;
+use crate::diagnostic::Problem;
 use crate::value::{Names, Value};
 use scope::{At, Scope};
 

@@ -9,6 +9,7 @@ use super::super::syntax::{Body, Span};
 use super::Resolver;
 use super::fit::Given;
 use super::scope::Space;
+use crate::diagnostic::{did_you_mean, list};
 use crate::value::Value;
 
 impl Resolver<'_> {
@@ -115,8 +116,6 @@ fn same(a: &Type, b: &Type) -> bool {
 
 fn near_value(of: &EnumType, name: &str) -> String {
     let known = || of.values.iter().map(|(name, _)| &**name);
-    match crate::config::nearest(name, known().take(2000)) {
-        Some(near) => format!("did you mean `{near}`?"),
-        None => format!("known here: {}", crate::config::list(known().take(20))),
-    }
+    did_you_mean(name, known().take(2000))
+        .unwrap_or_else(|| format!("known here: {}", list(known().take(20))))
 }

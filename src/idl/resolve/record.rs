@@ -6,6 +6,7 @@
 use super::super::schema::{Kind, Requiredness, StructId};
 use super::super::syntax::{Constant, ConstantKind, Span};
 use super::Resolver;
+use crate::diagnostic::{did_you_mean, list};
 use crate::value::{Record, Value};
 
 impl<'f> Resolver<'f> {
@@ -61,11 +62,10 @@ impl<'f> Resolver<'f> {
             let structure = &self.schema.structs[id.0 as usize];
             self.report.invalid(&self.files[file], key.span, || {
                 let known = structure.names.iter().map(|name| &**name);
-                let near = crate::config::nearest(name, known.clone().take(2000));
-                let help = match near {
+                let help = match did_you_mean(name, known.clone().take(2000)) {
                     _ if name.is_empty() => "write the field's name in quotes".to_owned(),
-                    Some(near) => format!("did you mean `{near}`?"),
-                    None => format!("known here: {}", crate::config::list(known.take(20))),
+                    Some(help) => help,
+                    None => format!("known here: {}", list(known.take(20))),
                 };
                 (format!("`{}` has no such field", structure.name), help)
             });

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use super::super::load::File;
 use super::super::report::Report;
 use super::super::syntax::{Body, Definition, Name};
-use crate::config::nearest;
+use crate::diagnostic::did_you_mean;
 
 /// Among how many names the nearest one is searched for.
 const CANDIDATES_MAX: usize = 2000;
@@ -107,8 +107,8 @@ impl<'f> Scope<'f> {
             return format!("write `{full}`");
         }
         let known = candidates.iter().map(String::as_str);
-        if let Some(near) = nearest(name, known.chain(more.iter().copied())) {
-            return format!("did you mean `{near}`?");
+        if let Some(help) = did_you_mean(name, known.chain(more.iter().copied())) {
+            return help;
         }
         let Some((prefix, bare)) = name.split_once('.') else {
             return format!("declare `{name}`, or include the file that does");
@@ -117,8 +117,8 @@ impl<'f> Scope<'f> {
         if stems.clone().any(|stem| stem == prefix) {
             return format!("`{prefix}.thrift` declares no `{bare}`");
         }
-        match nearest(prefix, stems) {
-            Some(near) => format!("no include is called `{prefix}`; did you mean `{near}`?"),
+        match did_you_mean(prefix, stems) {
+            Some(help) => format!("no include is called `{prefix}`; {help}"),
             None => format!("add `include \"{prefix}.thrift\"` at the top of the file"),
         }
     }

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use super::{Field, Schema, load, load_from};
-use crate::config::Problem;
+use crate::diagnostic::Problem;
 use crate::value::Value;
 
 /// The `.thrift` files of one folder of the corpus.

@@ -11,13 +11,13 @@ use bytes::{Bytes, BytesMut};
 
 use super::fit::Fitting;
 use super::{Asked, Method, schema, shown};
-use crate::config::{Program, nearest};
+use crate::config::Program;
 use crate::context::Context;
+use crate::diagnostic::nearest;
 use crate::error::Code;
 use crate::idl::Type;
 use crate::service::call::{Call, Door, Slot};
-use crate::service::exception::CallError;
-use crate::service::{Admission, Answer, Service, caller, context, log};
+use crate::service::{Admission, Answer, Service, caller, context, exception::CallError, log};
 use crate::thrift::{Appendix as _, Limits, Protocol, decode_field, decode_struct};
 use crate::value::Value;
 use crate::view::{Conform, Plan, ReplyShape};

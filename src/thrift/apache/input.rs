@@ -10,9 +10,9 @@ use thrift::protocol::{
 };
 use uuid::Uuid;
 
-use crate::thrift::encode::length_of;
-use crate::thrift::limits::Budget;
-use crate::thrift::{BinaryInput, CompactInput, Input, Limits, WireError};
+use crate::thrift::{
+    BinaryInput, CompactInput, Input, Limits, WireError, encode::length_of, limits::Budget,
+};
 
 /// Apache's [`TInputProtocol`] over [`BinaryInput`] or [`CompactInput`]; one per message.
 #[derive(Debug)]

@@ -10,9 +10,8 @@ use thrift::protocol::{
 };
 use uuid::Uuid;
 
-use crate::thrift::encode::length_of;
 use crate::thrift::error::{internal, negative};
-use crate::thrift::{BinaryOutput, CompactOutput, HeadOut, Output, WireError};
+use crate::thrift::{BinaryOutput, CompactOutput, HeadOut, Output, WireError, encode::length_of};
 
 /// Apache's [`TOutputProtocol`] over [`BinaryOutput`] or [`CompactOutput`]; one per message.
 #[derive(Debug)]

@@ -9,9 +9,8 @@ use thrift::protocol::TType;
 use super::{VERSION, bytes_min, element_type, type_of};
 use crate::thrift::cursor::{Cursor, size};
 use crate::thrift::error::{invalid, unknown_type};
-use crate::thrift::limits::Budget;
 use crate::thrift::message::{message_kind, method_name};
-use crate::thrift::{Head, Input, Protocol, WireError, skip};
+use crate::thrift::{Head, Input, Protocol, WireError, limits::Budget, skip};
 
 /// Reads binary from one message.
 #[derive(Debug)]

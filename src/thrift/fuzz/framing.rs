@@ -4,8 +4,7 @@ use bytes::{Bytes, BytesMut};
 
 use crate::error::Code;
 use crate::fuzzing::{Input, agree, hold};
-use crate::thrift::skip::Skipper;
-use crate::thrift::{Framer, Headers, Limits, Protocol, Shape, Shapes, Transport};
+use crate::thrift::{Framer, Headers, Limits, Protocol, Shape, Shapes, Transport, skip::Skipper};
 
 /// What a framer makes of the front of a stream.
 #[derive(Debug, PartialEq)]

@@ -3,8 +3,7 @@
 use bytes::{Bytes, BytesMut};
 
 use crate::fuzzing::{Input, hold};
-use crate::thrift::header::write_head;
-use crate::thrift::{Header, HeaderOut, Limits, Protocol};
+use crate::thrift::{Header, HeaderOut, Limits, Protocol, header::write_head};
 
 const INFLATED_BYTES_MAX: usize = 2000;
 const PAIRS_MAX: usize = 128;

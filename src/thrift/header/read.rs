@@ -8,9 +8,8 @@ use super::{
     START_BYTES, ZLIB,
 };
 use crate::error::Code;
-use crate::thrift::cursor::Cursor;
 use crate::thrift::error::{invalid, overlong, too_long_headers};
-use crate::thrift::{Limits, Protocol, WireError};
+use crate::thrift::{Limits, Protocol, WireError, cursor::Cursor};
 
 impl Header {
     /// Reads the sequence id of a frame of which `start` has come; whether it is there. What else the frame says is

@@ -3,8 +3,7 @@
 use bytes::{BufMut, BytesMut};
 
 use super::{BINARY, COMPACT, INFO_PAIRS, MAGIC};
-use crate::thrift::error::internal;
-use crate::thrift::{Protocol, WireError};
+use crate::thrift::{Protocol, WireError, error::internal};
 
 /// What a THeader frame to send says beside its message. Other transports leave it out.
 #[derive(Clone, Copy, Debug)]

@@ -3,9 +3,8 @@
 //! In: what has come so far and a place in it. Out: the token's numbers, or the word that more must come; the
 //! caller takes the place over only when it has the whole token.
 
-use crate::thrift::WireError;
 use crate::thrift::cursor::{Varint, size, varint};
-use crate::thrift::error::invalid;
+use crate::thrift::{WireError, error::invalid};
 
 /// Why a token was not stepped over.
 pub(super) enum Stop {

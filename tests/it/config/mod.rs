@@ -21,7 +21,8 @@ mod sample;
 use std::fs;
 use std::sync::Arc;
 
-use tributary::config::{Document, Problem, Problems, Source, check_document};
+use tributary::config::{Document, check_document};
+use tributary::diagnostic::{Problem, Problems, Source};
 
 const IDL: &str = r"
 enum Detail { NONE = 0, ALL = 1 }

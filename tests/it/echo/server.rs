@@ -7,8 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tokio::sync::Mutex;
-use tributary::backend::LookupError;
-use tributary::backend::closure::Input;
+use tributary::backend::{LookupError, closure::Input};
 use tributary::error::Code;
 use tributary::server::{Address, Running, Server};
 use tributary::value::Value;

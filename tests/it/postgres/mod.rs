@@ -9,8 +9,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 use tributary::backend::{Answer, Ask, Asked, Backend, Compiled, LookupError, postgres};
-use tributary::config::{Document, Place, Problems, Section, Source};
+use tributary::config::{Document, Place, Section};
 use tributary::context::Context;
+use tributary::diagnostic::{Problems, Source};
 use tributary::error::Code;
 use tributary::value::Value;
 

@@ -14,8 +14,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
-use tributary::config::{Document, Problems, Program, Source, check_document};
+use tributary::config::{Document, Program, check_document};
 use tributary::context::{Context, Mode};
+use tributary::diagnostic::{Problems, Source};
 use tributary::guard::{Guards, Random};
 use tributary::idl::Type;
 use tributary::metrics::{LoopMetrics, ProgramMetrics};

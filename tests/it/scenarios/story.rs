@@ -12,7 +12,8 @@
 
 use std::fmt::Write as _;
 
-use tributary::config::{Problem, Program};
+use tributary::config::Program;
+use tributary::diagnostic::Problem;
 use tributary::idl::Type;
 use tributary::timeline::{Lane, Micros, Track};
 use tributary::value::{Value, to_json};

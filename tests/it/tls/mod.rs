@@ -11,8 +11,9 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout};
 use tributary::backend::{Ask, Backend, Examination, LookupError};
-use tributary::config::{Document, Place, Problems, Section, Source};
+use tributary::config::{Document, Place, Section};
 use tributary::context::Context;
+use tributary::diagnostic::{Problems, Source};
 use tributary::error::Code;
 use tributary::value::Value;
 

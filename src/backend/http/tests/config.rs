@@ -3,7 +3,7 @@
 use super::*;
 use crate::backend::Yields;
 
-fn render(problems: &[crate::config::Problem]) -> String {
+fn render(problems: &[crate::diagnostic::Problem]) -> String {
     problems
         .iter()
         .map(|problem| problem.render(false) + "\n")

@@ -12,8 +12,7 @@ use std::process::{Child, Command as Process, Stdio};
 use tokio::time::timeout;
 
 use super::*;
-use crate::backend::links::States;
-use crate::backend::testing;
+use crate::backend::{links::States, testing};
 use crate::value::Value;
 
 /// A server of the test's own; killed when it goes out of scope.

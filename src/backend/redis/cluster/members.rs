@@ -14,8 +14,7 @@ use tokio::time::{sleep, timeout};
 use super::config::Seeds;
 use super::node::Node;
 use super::topology::{Range, SlotMap};
-use crate::backend::LookupError;
-use crate::backend::redis::server::Address;
+use crate::backend::{LookupError, redis::server::Address};
 use crate::error::Code;
 
 /// The longest that a map is believed without a look at the cluster.

@@ -13,12 +13,10 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, timeout};
 
 use super::topology::{Range, named, ranges};
-use crate::backend::LookupError;
-use crate::backend::format::bad_answer;
 use crate::backend::redis::connection::{Connection, one};
-use crate::backend::redis::door::Door;
 use crate::backend::redis::resp::{Reply, put_command};
 use crate::backend::redis::server::{Address, Server};
+use crate::backend::{LookupError, format::bad_answer, redis::door::Door};
 use crate::error::Code;
 
 /// A node and the connection to it.

@@ -7,8 +7,7 @@ use std::rc::Rc;
 
 use super::node::Node;
 use super::slot::SLOTS;
-use crate::backend::redis::resp::Reply;
-use crate::backend::redis::server::Address;
+use crate::backend::{redis::resp::Reply, redis::server::Address};
 
 /// Nodes that are reached at a time; a cluster has no more than a thousand.
 const NODES_MAX: usize = 1000;

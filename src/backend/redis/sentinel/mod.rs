@@ -21,8 +21,7 @@ use super::pipe::Pipe;
 use super::resp::{Reply, put_command};
 use super::role::Role;
 use super::server::{Address, Server};
-use crate::backend::LookupError;
-use crate::backend::format::bad_answer;
+use crate::backend::{LookupError, format::bad_answer};
 use crate::error::Code;
 
 /// How often it is asked whether a server still is what it was.

@@ -11,14 +11,12 @@ use std::time::Duration;
 use tokio::time::sleep;
 
 use super::{CHECK_EVERY, Finder};
-use crate::backend::LookupError;
-use crate::backend::format::bad_answer;
 use crate::backend::redis::connection::{Connection, one, refused};
-use crate::backend::redis::door::Door;
-use crate::backend::redis::pipe::Pipe;
-use crate::backend::redis::resp::Reply;
-use crate::backend::redis::role::Role;
 use crate::backend::redis::server::{Address, Server};
+use crate::backend::{
+    LookupError, format::bad_answer, redis::door::Door, redis::pipe::Pipe, redis::resp::Reply,
+    redis::role::Role,
+};
 use crate::error::Code;
 
 /// One loop's connections to replicas.

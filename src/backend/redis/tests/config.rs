@@ -11,7 +11,7 @@ fn problems(keys: &str) -> String {
     section.finish();
     let problems = document.problems.into_vec();
     assert!(compiled.is_some() || !problems.is_empty(), "{keys}");
-    let line = |problem: crate::config::Problem| {
+    let line = |problem: crate::diagnostic::Problem| {
         format!(
             "{} {}: {} ({})\n",
             problem.code,

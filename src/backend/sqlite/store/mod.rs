@@ -20,8 +20,7 @@ use tokio::time::Instant;
 use super::Config;
 use super::answer;
 use super::queue::Queue;
-use crate::backend::rows::Rows;
-use crate::backend::{Answer, LookupError};
+use crate::backend::{Answer, LookupError, rows::Rows};
 use crate::error::Code;
 use crate::value::{Names, Value};
 

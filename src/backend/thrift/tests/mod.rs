@@ -20,8 +20,7 @@ use tokio::time::timeout;
 
 use super::config::Remote;
 use super::*;
-use crate::backend::links::States;
-use crate::backend::testing;
+use crate::backend::{links::States, testing};
 use crate::error::Code;
 use crate::idl::{Schema, Type};
 use crate::thrift::{

@@ -9,7 +9,7 @@ use super::remark::{Level, Remark};
 use super::sample;
 use crate::backend::examine::{Column, Finding, Param, Statement};
 use crate::backend::rows::Rows;
-use crate::config::{list, nearest};
+use crate::diagnostic::{list, nearest, suggest};
 use crate::error::Code;
 use crate::idl::{Kind, Requiredness, Schema, StructId, Type};
 use crate::value::Value;
@@ -201,7 +201,7 @@ impl<'a> View<'a, '_> {
                     key,
                     Code::ConfigReference,
                     message,
-                    Some(suggest(name, columns)),
+                    Some(near_column(name, columns)),
                 );
                 None
             }
@@ -366,12 +366,9 @@ impl<'a> View<'a, '_> {
     }
 }
 
-fn suggest(name: &str, columns: &[Column]) -> String {
-    let names = || columns.iter().map(|column| &*column.name);
-    match nearest(name, names()) {
-        Some(near) => format!("did you mean `{near}`?"),
-        None => format!("there are {}", list(names())),
-    }
+fn near_column(name: &str, columns: &[Column]) -> String {
+    let names = columns.iter().map(|column| &*column.name);
+    suggest(name, names, || "it returns no columns".into())
 }
 
 fn suggest_as(name: &str, columns: &[Column]) -> String {

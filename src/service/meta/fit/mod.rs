@@ -4,7 +4,7 @@
 //! out of text or rounded. An integer may stand for a double that holds it exactly, a whole double for an integer;
 //! an enum comes by name or number, a uuid as text or 16 bytes, a map also as a list of pairs. Null is an unset field.
 
-use crate::config::nearest;
+use crate::diagnostic::nearest;
 use crate::idl::{EnumType, Field, Kind, Requiredness, Schema, StructId, Type};
 use crate::value::{Record, Value};
 use crate::view::Conform;

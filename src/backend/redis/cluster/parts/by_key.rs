@@ -6,9 +6,7 @@
 use std::ops::Range;
 
 use super::{Part, keys, mget};
-use crate::backend::LookupError;
-use crate::backend::format::bad_answer;
-use crate::backend::redis::resp::Reply;
+use crate::backend::{LookupError, format::bad_answer, redis::resp::Reply};
 
 /// Commands of one key each, instead of those that no node could answer.
 pub(in crate::backend::redis::cluster) struct ByKey {

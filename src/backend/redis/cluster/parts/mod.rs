@@ -10,10 +10,8 @@ use std::rc::Rc;
 
 pub(super) use self::by_key::{ByKey, is_torn};
 use super::slot;
-use crate::backend::format::bad_answer;
-use crate::backend::redis::command::Command;
 use crate::backend::redis::resp::{Reply, put_argument, put_head};
-use crate::backend::{Answer, Asked, LookupError};
+use crate::backend::{Answer, Asked, LookupError, format::bad_answer, redis::command::Command};
 use crate::value::Value;
 
 /// The commands of a batch.

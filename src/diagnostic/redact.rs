@@ -1,9 +1,9 @@
-//! Blanks passwords in text that is shown: problems show the line they stand on, and URLs may carry a password.
+//! Hides passwords in text that is shown: a problem shows its line of the file, and URLs in it may contain a password.
 
 use std::ops::Range;
 
-/// `text` with `*` for each byte of a URL's password, so that every place in it stays where it is.
-pub(super) fn blank(text: &str) -> String {
+/// Replaces each byte of a URL's password by `*`, so that all byte offsets stay valid.
+pub(super) fn redact(text: &str) -> String {
     let mut bytes = text.as_bytes().to_vec();
     let mut start = 0;
     for line in text.split_inclusive('\n') {
@@ -15,18 +15,18 @@ pub(super) fn blank(text: &str) -> String {
         }
         start += line.len();
     }
-    // Whole characters became asterisks, so this is never lossy.
+    // Only whole characters were replaced, so the text is still valid UTF-8.
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-/// What stands between quotes; in a line without any, what could have been meant to.
+/// The quoted strings of a line; in a line without quotes, the value that may lack them.
 fn strings(line: &str) -> Vec<Range<usize>> {
     let mut found = Vec::new();
     let mut at = 0;
     while let Some(open) = line[at..].find(['"', '\'']) {
         let start = at + open + 1;
         let end = closing(line, start);
-        // One that is never closed ends with its line, but for the blanks there.
+        // An unclosed string ends at the end of its line, before trailing blanks.
         found.push(start..end.unwrap_or(line.trim_end().len().max(start)));
         at = end.map_or(line.len(), |quote| quote + 1);
     }
@@ -38,7 +38,7 @@ fn strings(line: &str) -> Vec<Range<usize>> {
     found
 }
 
-/// Where the like of the quote before `start` stands that ends its string, if it does on this line.
+/// The position of the quote that closes the string opened just before `start`, if it is on this line.
 fn closing(line: &str, start: usize) -> Option<usize> {
     let quote = line.as_bytes()[start - 1];
     let mut bytes = line.bytes().enumerate().skip(start);
@@ -54,7 +54,7 @@ fn closing(line: &str, start: usize) -> Option<usize> {
     None
 }
 
-/// The passwords of a URL, right or not: `//user:PASSWORD@`, `password=PASSWORD`. Other strings have none.
+/// The passwords in a URL, well-formed or not: `//user:PASSWORD@`, `password=PASSWORD`. Other strings have none.
 fn passwords(string: &str) -> Vec<Range<usize>> {
     let scheme = string.find(|c: char| !c.is_ascii_alphanumeric() && !"+-.".contains(c));
     let Some(scheme) = scheme.filter(|&end| end > 0 && string[end..].starts_with([':', '/']))
@@ -62,7 +62,7 @@ fn passwords(string: &str) -> Vec<Range<usize>> {
         return Vec::new();
     };
     let slashes = string[scheme..].find(|c| c != ':' && c != '/');
-    // `redis://:PASSWORD@`: the last colon belongs to the user, who has no name.
+    // `redis://:PASSWORD@`: the user name is empty, so the last colon starts the password.
     let user = slashes.map_or(string.len(), |count| scheme + count);
     let user = if string[..user].ends_with("/:") {
         user - 1
@@ -87,10 +87,10 @@ fn passwords(string: &str) -> Vec<Range<usize>> {
 
 #[cfg(test)]
 mod tests {
-    use super::blank;
+    use super::redact;
 
     #[test]
-    fn passwords_are_blanked_and_nothing_else() {
+    fn passwords_are_hidden_and_nothing_else() {
         let cases = [
             (
                 r#"url = "redis://:pw@h:1/0""#,
@@ -118,7 +118,7 @@ mod tests {
             ),
         ];
         for (text, shown) in cases {
-            assert_eq!(blank(text), shown);
+            assert_eq!(redact(text), shown);
         }
         let plain = [
             r#"url = "postgresql://user@127.0.0.1:5432/db""#,
@@ -129,7 +129,7 @@ mod tests {
             "",
         ];
         for text in plain {
-            assert_eq!(blank(text), text);
+            assert_eq!(redact(text), text);
         }
     }
 }

@@ -1,0 +1,10 @@
+//! Reports what is wrong with a configuration or an IDL: where it is, what it is, and how to fix it.
+//!
+//! The vocabulary of everything that reads what an operator wrote. It knows of no file format.
+
+mod problem;
+mod redact; // passwords in shown lines
+mod suggest; // did you mean
+
+pub use problem::{Problem, Problems, Source};
+pub use suggest::{did_you_mean, list, nearest, suggest};

@@ -62,6 +62,7 @@
 pub mod error;
 pub mod value;
 pub mod context;
+pub mod random;
 mod pace; // long work leaves time for short
 mod log_limit; // one log line per code every ten seconds
 pub mod server;

@@ -6,9 +6,7 @@
 use std::path::Path;
 
 use super::section::{Document, Place};
-use crate::diagnostic::Problem;
-use crate::diagnostic::list;
-use crate::diagnostic::suggest;
+use crate::diagnostic::{Problem, list, suggest};
 use crate::error::Code;
 use crate::idl::{self, Schema, Service};
 

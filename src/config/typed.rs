@@ -5,8 +5,7 @@ use std::time::Duration;
 use toml::de::DeValue;
 
 use super::section::{Place, Section, article};
-use crate::diagnostic::list;
-use crate::diagnostic::nearest;
+use crate::diagnostic::{list, nearest};
 use crate::value::Value;
 
 /// No length of time is longer, so that adding one to now never overflows.

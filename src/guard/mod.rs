@@ -26,6 +26,7 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
+use crate::random::Random;
 use crate::backend::{Answer, AnyBackend, AnyLookup, Ask, LookupError};
 use crate::config::{Asks, Program};
 use crate::context::Context;
@@ -34,7 +35,7 @@ use crate::metrics::ProgramMetrics;
 use batch::Batcher;
 pub use deadlines::{Alarm, Deadlines};
 use health::{BackendHealth, LookupHealth};
-pub use inject::{Inject, Random};
+pub use inject::Inject;
 pub use params::Params;
 use permit::Permits;
 pub use seat::{Seat, Seats, no_turn};

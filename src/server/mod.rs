@@ -28,7 +28,8 @@ use tracing::{info, warn};
 
 use crate::admin::Admin;
 use crate::config::{Endpoint, LimitsConfig, ListenerConfig, Program};
-use crate::guard::{BLOCKING_MAX, Random};
+use crate::guard::BLOCKING_MAX;
+use crate::random::Random;
 use crate::metrics::{LoopMetrics, Metrics};
 use crate::service::{Current, Room, Service};
 use closing::Closing;

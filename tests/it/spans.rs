@@ -19,7 +19,7 @@ use tracing_subscriber::registry::LookupSpan;
 use thrift::protocol::TMessageType;
 use tributary::backend::closure::{Closure, Input};
 use tributary::config::{Registry, check};
-use tributary::guard::Random;
+use tributary::random::Random;
 use tributary::idl::Type;
 use tributary::metrics::LoopMetrics;
 use tributary::service::{Admission, Arrival, Service};

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use super::exception::Failed;
 use super::headers::{Given, is_plain, is_traceparent};
 use crate::context::Context;
-use crate::guard::Random;
+use crate::random::Random;
 use crate::thrift::Header;
 use crate::timeline::Timeline;
 

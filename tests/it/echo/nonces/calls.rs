@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use tributary::guard::Random;
+use tributary::random::Random;
 use tributary::thrift::{Protocol, Shape, Transport};
 use tributary::value::{Names, Record, Value};
 

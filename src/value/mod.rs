@@ -4,6 +4,7 @@
 //! slices of shared buffers ([`Bytes`]), so a value that came in one read goes out without being copied.
 //! A struct of the IDL is a [`Record`] whose names are the struct's own [`Names`], in field order.
 
+mod hex;
 mod json;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
@@ -14,7 +15,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-pub use json::{BadPointer, Pointer, to_json, uuid_text};
+pub use hex::{hex, parse_uuid, uuid_text};
+pub use json::{BadPointer, Pointer, to_json};
 
 /// UTF-8 text in a shared buffer.
 #[derive(Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -7,7 +7,7 @@
 //! Fields that a struct does not have are left out; absent ones take the IDL's default.
 
 use crate::idl::{Kind, Requiredness, Schema, StructId, Type};
-use crate::value::{Record, Text, Value};
+use crate::value::{Record, Text, Value, parse_uuid, uuid_text};
 
 /// How often text that holds JSON may stand within text that holds JSON. Each may be nested as deep as the reader of
 /// JSON goes, and all of it together has to fit on the stack.
@@ -335,39 +335,6 @@ fn exact_double(number: i64) -> Result<f64, String> {
     } else {
         Err(format!("{number} has more digits than a double holds"))
     }
-}
-
-/// The 36 characters of a UUID in lower case.
-fn uuid_text(uuid: &[u8; 16]) -> String {
-    use std::fmt::Write;
-    let mut text = String::with_capacity(36);
-    for (at, byte) in uuid.iter().enumerate() {
-        if matches!(at, 4 | 6 | 8 | 10) {
-            text.push('-');
-        }
-        // Writing to a String can't fail.
-        let _infallible = write!(text, "{byte:02x}");
-    }
-    text
-}
-
-/// A UUID in its 36 characters, or in 32 without hyphens.
-fn parse_uuid(text: &str) -> Option<[u8; 16]> {
-    let hyphens_right = text.len() != 36
-        || [8, 13, 18, 23]
-            .iter()
-            .all(|&at| text.as_bytes()[at] == b'-');
-    let digits: Vec<u8> = text.bytes().filter(|&byte| byte != b'-').collect();
-    if !hyphens_right || !matches!(text.len(), 32 | 36) || digits.len() != 32 {
-        return None;
-    }
-    let mut uuid = [0; 16];
-    for (byte, pair) in uuid.iter_mut().zip(digits.chunks_exact(2)) {
-        let high = char::from(pair[0]).to_digit(16)?;
-        let low = char::from(pair[1]).to_digit(16)?;
-        *byte = u8::try_from(high * 16 + low).ok()?;
-    }
-    Some(uuid)
 }
 
 #[cfg(test)]

@@ -5,8 +5,7 @@
 
 use std::io::Write as _;
 
-use crate::backend::sql::uuid_text;
-use crate::value::{Names, Value};
+use crate::value::{Names, Value, uuid_text};
 
 /// Named columns and their rows.
 #[derive(Debug)]

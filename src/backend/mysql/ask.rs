@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use super::value::value;
 use crate::backend::{LookupError, format::bad_answer, rows::Rows};
 use crate::error::Code;
-use crate::value::{Names, Record, Value};
+use crate::value::{Names, Record, Value, uuid_text};
 
 /// Rows that nobody wants and that are read away to keep the connection; with more, it is closed instead.
 const UNWANTED_MAX: usize = 1000;
@@ -78,7 +78,7 @@ pub(super) fn key(value: &Value) -> Option<Key> {
         Value::I64(number) => Some(number.to_string().into_bytes()),
         Value::Bool(bit) => Some(u8::from(*bit).to_string().into_bytes()),
         Value::Double(number) => Some(number.to_string().into_bytes()),
-        Value::Uuid(uuid) => Some(crate::backend::sql::uuid_text(uuid).into_bytes()),
+        Value::Uuid(uuid) => Some(uuid_text(uuid).into_bytes()),
         Value::Null | Value::List(_) | Value::Map(_) | Value::Record(_) => None,
     }
 }

@@ -11,10 +11,10 @@ use mysql_async::consts::ColumnType;
 use mysql_async::{Column, Value as Stored};
 
 use super::types::{Kind, type_of};
-use crate::backend::sql::{json_text, uuid_text};
+use crate::backend::sql::json_text;
 use crate::backend::{LookupError, format::bad_answer};
 use crate::error::Code;
-use crate::value::{Text, Value};
+use crate::value::{Text, Value, uuid_text};
 
 /// One value of a row.
 pub(super) fn value(column: &Column, stored: Stored) -> Result<Value, LookupError> {

@@ -5,7 +5,6 @@
 
 use std::borrow::Cow;
 use std::error::Error;
-use std::fmt::Write as _;
 
 use bytes::BytesMut;
 use serde::de::IgnoredAny;
@@ -13,7 +12,7 @@ use tokio_postgres::types::{Format, IsNull, Kind, ToSql, Type, to_sql_checked};
 
 use crate::backend::{LookupError, sql::json_text};
 use crate::error::Code;
-use crate::value::{Value, uuid_text};
+use crate::value::{Value, hex, uuid_text};
 
 /// One parameter in text form; `None` is null.
 #[derive(Debug)]
@@ -71,7 +70,7 @@ fn scalar(value: &Value, ty: &Type) -> Option<String> {
         Type::OID => integer(value, 0..=i64::from(u32::MAX)),
         Type::FLOAT4 | Type::FLOAT8 => double(value),
         Type::NUMERIC => numeric(value),
-        Type::BYTEA => bytes(value).map(hex),
+        Type::BYTEA => bytes(value).map(|bytes| format!("\\x{}", hex(bytes))),
         Type::UUID => uuid(value),
         Type::JSON | Type::JSONB => json(value),
         _ => plain(value),
@@ -140,15 +139,6 @@ fn bytes(value: &Value) -> Option<&[u8]> {
         Value::Text(text) => Some(text.as_bytes()),
         _ => None,
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(2 + bytes.len() * 2);
-    text.push_str("\\x");
-    for byte in bytes {
-        write!(text, "{byte:02x}").expect("text has room");
-    }
-    text
 }
 
 fn uuid(value: &Value) -> Option<String> {

@@ -7,7 +7,7 @@ use serde_json::{Map, Number, Value as Json};
 
 use crate::backend::LookupError;
 use crate::error::Code;
-use crate::value::Value;
+use crate::value::{Value, uuid_text};
 
 /// `value` as JSON text.
 pub fn json_text(value: &Value) -> Result<String, LookupError> {
@@ -58,19 +58,6 @@ fn cannot(what: &str) -> LookupError {
         Code::LookupBadParam,
         format!("a list or map parameter is bound as JSON, which can't carry {what}"),
     )
-}
-
-/// The usual 36 characters of a UUID.
-pub(in crate::backend) fn uuid_text(uuid: &[u8; 16]) -> String {
-    let hex = format!("{:032x}", u128::from_be_bytes(*uuid));
-    let parts = [
-        &hex[..8],
-        &hex[8..12],
-        &hex[12..16],
-        &hex[16..20],
-        &hex[20..],
-    ];
-    parts.join("-")
 }
 
 #[cfg(test)]

@@ -18,7 +18,6 @@ use crate::config::Section;
 use crate::error::Code;
 
 pub use json::json_text;
-pub(in crate::backend) use json::uuid_text;
 pub use scan::scan;
 
 /// How a driver spells a bound parameter, and with it the dialect's quotes and comments.

@@ -11,10 +11,10 @@ use rusqlite::{CachedStatement, Connection, ErrorCode, Row};
 use tokio::time::Instant;
 
 use super::store::Job;
-use crate::backend::sql::{json_text, uuid_text};
+use crate::backend::sql::json_text;
 use crate::backend::{Answer, LookupError};
 use crate::error::Code;
-use crate::value::{Names, Record, Text, Value};
+use crate::value::{Names, Record, Text, Value, uuid_text};
 
 /// Asks; `names` are the columns of the statement's last rows, kept for the next ones.
 pub(super) fn ask(

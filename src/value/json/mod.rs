@@ -8,4 +8,4 @@ mod read;
 mod write;
 
 pub use read::{BadPointer, Pointer};
-pub use write::{to_json, uuid_text};
+pub use write::to_json;

@@ -4,12 +4,10 @@
 //! text, integer or enum keys are objects and other maps arrays of `[key, value]`. What JSON can't say is said
 //! in text: `"NaN"`, `"inf"`, a UUID, and `{"hex": ".."}` for bytes that are not UTF-8.
 
-use std::fmt::Write as _;
-
 use serde_json::{Map, Value as Json, json};
 
 use crate::idl::{Schema, StructId, Type};
-use crate::value::{Record, Value};
+use crate::value::{Record, Value, hex, uuid_text};
 
 /// `value`, which is of type `ty`, as JSON. A value of another type is written as what it is.
 pub fn to_json(schema: &Schema, ty: &Type, value: &Value) -> Json {
@@ -42,15 +40,6 @@ pub fn to_json(schema: &Schema, ty: &Type, value: &Value) -> Json {
         }
         (_, value) => untyped(value),
     }
-}
-
-/// The hyphenated form of a UUID.
-pub fn uuid_text(uuid: &[u8; 16]) -> String {
-    let mut text = hex(uuid);
-    for at in [8, 13, 18, 23] {
-        text.insert(at, '-');
-    }
-    text
 }
 
 fn of_struct(schema: &Schema, id: StructId, record: &Record) -> Json {
@@ -125,15 +114,6 @@ fn untyped(value: &Value) -> Json {
             )
         }
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes
-        .iter()
-        .fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-            write!(text, "{byte:02x}").expect("writing to a String can't fail");
-            text
-        })
 }
 
 #[cfg(test)]

@@ -68,6 +68,7 @@ mod log_limit; // one log line per code every ten seconds
 pub mod server;
 pub mod thrift;
 pub mod idl;
+pub mod coerce;
 pub mod service;
 pub mod view;
 pub mod guard;

@@ -71,36 +71,11 @@ pub struct Column {
     /// The store's name of its type; empty when it has none.
     pub ty: String,
     /// What its values become here.
-    pub holds: Holds,
+    pub holds: ColumnValues,
     /// Whether the store keeps to the type: if not, a misfit is likely, but not certain.
     pub strict: bool,
     /// Whether it may be null; `None` when the store does not tell.
     pub nullable: Option<bool>,
-}
-
-/// What values of a type become here, apart from null.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Holds {
-    /// Nobody knows.
-    Anything,
-    /// Bools.
-    Bool,
-    /// Integers, and which.
-    Integer(RangeInclusive<i64>),
-    /// Doubles.
-    Double,
-    /// Text.
-    Text,
-    /// Text of decimals, dates and times: no name, and no JSON but numbers.
-    Figures,
-    /// Bytes.
-    Bytes,
-    /// UUIDs.
-    Uuid,
-    /// What JSON holds.
-    Json,
-    /// Lists of these.
-    List(Box<Holds>),
 }
 
 impl Examination {

@@ -4,10 +4,11 @@ use super::client::Reply;
 use super::exit::ExitStatus;
 use super::method::Found;
 use super::output::Output;
+use crate::coerce::to_json;
 use crate::context::Mode;
 use crate::idl::{StructId, Type};
 use crate::timeline::Timeline;
-use crate::value::{Value, to_json};
+use crate::value::Value;
 
 /// Prints a reply; one that is an exception is a call that failed.
 pub(super) fn show(found: &Found, reply: &Reply, out: &mut Output) -> ExitStatus {

@@ -26,11 +26,11 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use crate::random::Random;
 use crate::backend::{Answer, AnyBackend, AnyLookup, Ask, LookupError};
 use crate::config::{Asks, Program};
 use crate::context::Context;
 use crate::metrics::ProgramMetrics;
+use crate::random::Random;
 
 use batch::Batcher;
 pub use deadlines::{Alarm, Deadlines};

@@ -10,12 +10,13 @@ use thrift::ApplicationErrorKind;
 use tracing::warn;
 
 use crate::backend::Thrown;
+use crate::coerce::Coercion;
 use crate::error::Code;
 use crate::idl::{Schema, StructId, Type};
 use crate::thrift::WireError;
 use crate::timeline::Fate;
 use crate::value::Value;
-use crate::view::{Conform, Failure, MergeError, Plan, ThrowOn};
+use crate::view::{Failure, MergeError, Plan, ThrowOn};
 
 /// Why a call has no reply.
 #[derive(Clone, Debug)]
@@ -155,10 +156,10 @@ impl CallError {
             let bare = name.rsplit_once('.').map_or(name, |(_, bare)| bare);
             [name, bare].contains(&&*thrown.exception)
         };
-        let conform =
-            |of| Conform::new(schema, false).value(thrown.value.clone(), &Type::Struct(of));
+        let fitted =
+            |of| Coercion::new(schema, false).value(thrown.value.clone(), &Type::Struct(of));
         let found = plan.throws.iter().find(|throw| named(throw.of));
-        let declared = match found.map(|throw| (throw, conform(throw.of))) {
+        let declared = match found.map(|throw| (throw, fitted(throw.of))) {
             Some((throw, Ok(value))) => Ok((throw.id, throw.of, value)),
             Some((_, Err(why))) => Err(why),
             None => Err("the method does not declare it".to_owned()),
@@ -198,7 +199,7 @@ impl CallError {
             .into_iter()
             .filter_map(|(name, value)| Some((Value::from(name), value?)))
             .collect();
-        Conform::new(schema, false)
+        Coercion::new(schema, false)
             .value(Value::Map(pairs), &Type::Struct(of))
             .ok()
     }

@@ -14,8 +14,8 @@ use crate::backend::closure::{Closure, Input as Asked};
 use crate::config::{LimitsConfig, Registry, check};
 use crate::error::Code;
 use crate::fuzzing::{Input, hold};
-use crate::random::Random;
 use crate::metrics::LoopMetrics;
+use crate::random::Random;
 use crate::thrift::{
     Framer, Head, Header, Limits, Outgoing, Protocol, ReplyError, Shape, Transport, read_head,
 };

@@ -1,9 +1,9 @@
 //! Any text as JSON, and what it says as the types of an IDL.
 
+use crate::coerce::{Coercion, to_json};
 use crate::fuzzing::{Input, hold, hold_type, same, zoo, zoo_struct};
 use crate::idl::Type;
-use crate::value::{Pointer, Value, to_json};
-use crate::view::Conform;
+use crate::value::{Pointer, Value};
 
 /// The first byte chooses a type, then comes a JSON pointer with its length; the rest is JSON.
 pub(crate) fn json(bytes: &[u8]) {
@@ -39,12 +39,12 @@ pub(crate) fn json(bytes: &[u8]) {
     let Ok(value) = read else { return };
     let structs = ["All", "Node", "Choice", "Answer"];
     let ty = Type::Struct(zoo_struct(structs[usize::from(choice) % structs.len()]));
-    let conform = Conform::new(zoo(), choice & 0x80 != 0);
+    let coercion = Coercion::new(zoo(), choice & 0x80 != 0);
     to_json(zoo(), &ty, &value);
-    if let Ok(fitted) = conform.value(value, &ty) {
+    if let Ok(fitted) = coercion.value(value, &ty) {
         hold_type(zoo(), &ty, &fitted);
         to_json(zoo(), &ty, &fitted);
-        let again = conform.value(fitted.clone(), &ty);
+        let again = coercion.value(fitted.clone(), &ty);
         let settled = again.as_ref().is_ok_and(|again| same(again, &fitted));
         hold(settled, "what fits fits as it is", (fitted, again));
     }

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 pub use hex::{hex, parse_uuid, uuid_text};
-pub use json::{BadPointer, Pointer, to_json};
+pub use json::{BadPointer, Pointer};
 
 /// UTF-8 text in a shared buffer.
 #[derive(Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -6,10 +6,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::conform::Conform;
 use super::plan::{Binding, Condition, Foreach, Plan, ReplyShape};
 use super::reference::{Item, Names, Reference, Root, Unresolved};
 use crate::backend::Yields;
+use crate::coerce::Coercion;
 use crate::config::{Document, Place, UseEntry, ViewEntry, WithEntry};
 use crate::diagnostic::{did_you_mean, list, suggest};
 use crate::error::Code;
@@ -114,7 +114,7 @@ impl Compiler<'_> {
             let (reference, ty) =
                 self.resolve(&when.reference, &when.place, &Item::Absent, &mut needs)?;
             if let (Some(equals), Some(ty)) = (&when.equals, &ty)
-                && let Err(why) = Conform::new(self.scope.schema, false).value(equals.clone(), ty)
+                && let Err(why) = Coercion::new(self.scope.schema, false).value(equals.clone(), ty)
             {
                 self.problem(
                     &when.place,
@@ -148,7 +148,7 @@ impl Compiler<'_> {
     fn typed_equals(&self, equals: Option<Value>, ty: Option<&Type>) -> Option<Value> {
         let equals = equals?;
         match ty {
-            Some(ty) => Conform::new(self.scope.schema, false)
+            Some(ty) => Coercion::new(self.scope.schema, false)
                 .value(equals, ty)
                 .ok(),
             None => Some(equals),

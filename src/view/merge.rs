@@ -3,8 +3,8 @@
 //! In: a plan and one value per step, fitted to its target when it came, null where there is none. Out: the
 //! reply's value, typed. The order of arrival can't matter: it is not known here.
 
-use super::conform::Conform;
 use super::plan::{Plan, ReplyShape, Target};
+use crate::coerce::Coercion;
 use crate::idl::{Schema, StructId, Type};
 use crate::value::{Record, Value};
 
@@ -106,10 +106,10 @@ fn complete(
     values: &mut [Value],
     skip: Option<usize>,
 ) -> Result<(), MergeError> {
-    let conform = Conform::new(schema, false);
+    let coercion = Coercion::new(schema, false);
     for (at, slot) in values.iter_mut().enumerate() {
         if slot.is_null() && Some(at) != skip {
-            *slot = conform
+            *slot = coercion
                 .field(id, at, Value::Null)
                 .map_err(|detail| MergeError { detail })?;
         }

@@ -5,8 +5,9 @@
 
 use super::plan::{Foreach, Plan, Target};
 use super::reference::{Reference, Root};
-use crate::backend::examine::{Column, Holds, Statement};
+use crate::backend::examine::{Column, Statement};
 use crate::backend::rows::Rows;
+use crate::coerce::ColumnValues;
 use crate::idl::{Schema, Type};
 
 /// What a value looks like.
@@ -17,7 +18,7 @@ pub enum Shape<'a> {
     /// Of a type of the IDL.
     Typed(&'a Type),
     /// A column's value.
-    Held(&'a Holds),
+    Held(&'a ColumnValues),
     /// Text of the call's context.
     Text,
     /// A row.
@@ -95,7 +96,7 @@ impl<'a> Shapes<'a> {
         match over {
             Some(Shape::List(of)) => *of,
             Some(Shape::Typed(Type::List(of) | Type::Set(of))) => Shape::Typed(of),
-            Some(Shape::Held(Holds::List(of))) => Shape::Held(of),
+            Some(Shape::Held(ColumnValues::List(of))) => Shape::Held(of),
             _ => Shape::Unknown,
         }
     }
@@ -103,7 +104,9 @@ impl<'a> Shapes<'a> {
     fn get(self, shape: &Shape<'a>, name: &'a str) -> Result<Shape<'a>, Nowhere<'a>> {
         let nowhere = |columns| Err(Nowhere { name, columns });
         match shape {
-            Shape::Unknown | Shape::Held(Holds::Anything | Holds::Json) => Ok(Shape::Unknown),
+            Shape::Unknown | Shape::Held(ColumnValues::Anything | ColumnValues::Json) => {
+                Ok(Shape::Unknown)
+            }
             Shape::Row(columns) => match columns.iter().find(|column| column.name == name) {
                 Some(column) => Ok(Shape::Held(&column.holds)),
                 None => nowhere(columns),

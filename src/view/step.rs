@@ -10,10 +10,10 @@ use std::task::Poll;
 use futures_util::future::join_all;
 use tokio::time::Instant;
 
-use super::conform::{Conform, is_of};
 use super::plan::{Binding, Foreach, Step, Target};
 use super::reference::{Reference, Root};
 use crate::backend::{Answer, LookupError};
+use crate::coerce::{Coercion, fits_unchanged};
 use crate::context::Context;
 use crate::error::Code;
 use crate::guard::{Asking, Guards, Params, Seats};
@@ -200,15 +200,15 @@ impl Step {
 
     /// Whether a value can go to its target as it is, as most answers can.
     pub(super) fn takes(&self, value: &Value) -> bool {
-        self.target.ty().is_some_and(|ty| is_of(value, ty))
+        self.target.ty().is_some_and(|ty| fits_unchanged(value, ty))
     }
 
     /// The answer as its target has it; nothing for a step that is not emitted. `Err` says what does not fit.
     pub(super) fn fit(&self, schema: &Schema, value: Value) -> Result<Value, String> {
-        let conform = Conform::new(schema, self.parse_text);
+        let coercion = Coercion::new(schema, self.parse_text);
         match &self.target {
             Target::Nothing => Ok(Value::Null),
-            Target::Field { ty, .. } | Target::Whole(ty) => conform.value(value, ty),
+            Target::Field { ty, .. } | Target::Whole(ty) => coercion.value(value, ty),
             Target::Spread { of, fields } => {
                 let of_type = schema.get(*of);
                 let mut values = vec![Value::Null; of_type.fields.len()];
@@ -217,7 +217,7 @@ impl Step {
                     if let Some(column) = value.get(name) {
                         values[at] = match column {
                             Value::Null => Value::Null,
-                            column => conform.field(*of, at, column.clone())?,
+                            column => coercion.field(*of, at, column.clone())?,
                         };
                     } else if !matches!(value, Value::Record(_) | Value::Map(_)) {
                         return Err(format!("{} has no columns to spread", value.kind()));

@@ -1,11 +1,11 @@
 //! Where in the reply each lookup's value goes: checks the places, their types, and that no two collide.
 
 use super::compile::Compiler;
-use super::conform::Conform;
 use super::fit::{can_fit, element_of, field_at, unfilled};
 use super::plan::{ReplyShape, Target};
 use super::reference::Unresolved;
 use crate::backend::Yields;
+use crate::coerce::Coercion;
 use crate::config::{Place, UseEntry};
 use crate::diagnostic::{did_you_mean, list};
 use crate::error::Code;
@@ -104,7 +104,7 @@ impl Compiler<'_> {
         let (wanted, _) = &entry.lookup;
         let Some(ty) = target.ty() else { return };
         if let (Some((default, place)), None) = (&entry.default, &entry.foreach)
-            && let Err(why) = Conform::new(self.scope.schema, false).value(default.clone(), ty)
+            && let Err(why) = Coercion::new(self.scope.schema, false).value(default.clone(), ty)
         {
             self.problem(
                 place,

@@ -19,9 +19,9 @@ use tokio::time::Instant;
 use tributary::config::{LimitsConfig, Program};
 use tributary::context::Context;
 use tributary::guard::Guards;
-use tributary::random::Random;
 use tributary::idl::Type;
 use tributary::metrics::{LoopMetrics, ProgramMetrics};
+use tributary::random::Random;
 use tributary::server::Server;
 use tributary::service::{Admission, Arrival, Room, Service};
 use tributary::thrift::{

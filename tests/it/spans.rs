@@ -18,14 +18,14 @@ use tracing_subscriber::registry::LookupSpan;
 
 use thrift::protocol::TMessageType;
 use tributary::backend::closure::{Closure, Input};
+use tributary::coerce::Coercion;
 use tributary::config::{Registry, check};
-use tributary::random::Random;
 use tributary::idl::Type;
 use tributary::metrics::LoopMetrics;
+use tributary::random::Random;
 use tributary::service::{Admission, Arrival, Service};
 use tributary::thrift::{Body, HeadOut, Protocol, Shape, Transport, write_message};
 use tributary::value::Value;
-use tributary::view::Conform;
 
 /// The path of span names and request ids or lookups that each event happened under.
 #[derive(Clone, Default)]
@@ -149,8 +149,10 @@ async fn lookups_of_interleaved_calls_are_under_their_own_call() {
     for id in ["one", "two"] {
         let json = format!(r#"{{"key": "k", "context": {{"request_id": "{id}"}}}}"#);
         let params = Value::from_json(json.as_bytes()).unwrap();
-        let conform = Conform::new(&program.schema, false);
-        let record = conform.value(params, &Type::Struct(method.params)).unwrap();
+        let coercion = Coercion::new(&program.schema, false);
+        let record = coercion
+            .value(params, &Type::Struct(method.params))
+            .unwrap();
         let mut message = BytesMut::new();
         let head = HeadOut {
             name: "page",

@@ -12,8 +12,9 @@ use super::error;
 use super::lane;
 use super::lookup::Lookup;
 use super::types::{Kind, type_of};
-use crate::backend::examine::{Column, Examination, Finding, Holds, Statement};
+use crate::backend::examine::{Column, Examination, Finding, Statement};
 use crate::backend::{LookupError, Planned};
+use crate::coerce::ColumnValues;
 
 pub(super) async fn examine(config: &Config, planned: &[Planned<'_, Lookup>]) -> Examination {
     let asked = async {
@@ -78,27 +79,27 @@ fn is_unsigned(stored: &Stored) -> bool {
     stored.flags().contains(ColumnFlags::UNSIGNED_FLAG)
 }
 
-fn holds(stored: &Stored) -> Holds {
+fn holds(stored: &Stored) -> ColumnValues {
     match type_of(stored).1 {
         Kind::Integer(bits) => {
             // What is beyond an i64 is refused as such, whatever it fills.
             let max = i64::MAX >> (64 - bits);
-            Holds::Integer(match (is_unsigned(stored), bits) {
+            ColumnValues::Integer(match (is_unsigned(stored), bits) {
                 (true, 64) => 0..=i64::MAX,
                 (true, _) => 0..=max * 2 + 1,
                 (false, _) => -max - 1..=max,
             })
         }
-        Kind::Year => Holds::Integer(0..=9999),
-        Kind::Bit => Holds::Integer(match stored.column_length() {
+        Kind::Year => ColumnValues::Integer(0..=9999),
+        Kind::Bit => ColumnValues::Integer(match stored.column_length() {
             bits @ 1..=62 => 0..=(1_i64 << bits) - 1,
             _ => 0..=i64::MAX,
         }),
-        Kind::Double => Holds::Double,
-        Kind::Json => Holds::Json,
-        Kind::Decimal | Kind::Time => Holds::Figures,
-        Kind::Text => Holds::Text,
-        Kind::Bytes => Holds::Bytes,
-        Kind::Unknown => Holds::Anything,
+        Kind::Double => ColumnValues::Double,
+        Kind::Json => ColumnValues::Json,
+        Kind::Decimal | Kind::Time => ColumnValues::Figures,
+        Kind::Text => ColumnValues::Text,
+        Kind::Bytes => ColumnValues::Bytes,
+        Kind::Unknown => ColumnValues::Anything,
     }
 }

@@ -11,8 +11,7 @@ use mysql_async::consts::ColumnType;
 use mysql_async::{Column, Value as Stored};
 
 use super::types::{Kind, type_of};
-use crate::backend::sql::json_text;
-use crate::backend::{LookupError, format::bad_answer};
+use crate::backend::{LookupError, format::bad_answer, sql::json_text};
 use crate::error::Code;
 use crate::value::{Text, Value, uuid_text};
 

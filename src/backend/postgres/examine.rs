@@ -15,8 +15,9 @@ use super::connection::open;
 use super::decode::Decoder;
 use super::failure::Failure;
 use super::{encode, statement};
-use crate::backend::examine::{Column, Examination, Finding, Holds, Param, Refusal, Statement};
+use crate::backend::examine::{Column, Examination, Finding, Param, Refusal, Statement};
 use crate::backend::{LookupError, Planned};
+use crate::coerce::ColumnValues;
 use crate::error::Code;
 use crate::value::Names;
 
@@ -110,7 +111,7 @@ fn finding(lookup: &Lookup, prepared: &Prepared, nullable: &Nullable) -> Finding
         Column {
             name: stored.name().to_owned(),
             ty: stored.type_().to_string(),
-            holds: decoder.map_or(Holds::Anything, |decoder| holds(&decoder)),
+            holds: decoder.map_or(ColumnValues::Anything, |decoder| holds(&decoder)),
             strict: true,
             nullable: place.and_then(|place| nullable.get(&place).copied()),
         }
@@ -157,25 +158,25 @@ fn params(lookup: &Lookup, prepared: &Prepared) -> Vec<Param> {
     types.map(param).collect()
 }
 
-fn holds(decoder: &Decoder) -> Holds {
+fn holds(decoder: &Decoder) -> ColumnValues {
     match decoder {
-        Decoder::Bool => Holds::Bool,
-        Decoder::Int2 => Holds::Integer(i16::MIN.into()..=i16::MAX.into()),
-        Decoder::Int4 => Holds::Integer(i32::MIN.into()..=i32::MAX.into()),
-        Decoder::Int8 => Holds::Integer(i64::MIN..=i64::MAX),
-        Decoder::Oid => Holds::Integer(0..=u32::MAX.into()),
-        Decoder::Float4 | Decoder::Float8 => Holds::Double,
-        Decoder::Text | Decoder::Char => Holds::Text,
+        Decoder::Bool => ColumnValues::Bool,
+        Decoder::Int2 => ColumnValues::Integer(i16::MIN.into()..=i16::MAX.into()),
+        Decoder::Int4 => ColumnValues::Integer(i32::MIN.into()..=i32::MAX.into()),
+        Decoder::Int8 => ColumnValues::Integer(i64::MIN..=i64::MAX),
+        Decoder::Oid => ColumnValues::Integer(0..=u32::MAX.into()),
+        Decoder::Float4 | Decoder::Float8 => ColumnValues::Double,
+        Decoder::Text | Decoder::Char => ColumnValues::Text,
         Decoder::Numeric
         | Decoder::Date
         | Decoder::Time
         | Decoder::TimeZoned
         | Decoder::Timestamp
         | Decoder::TimestampZoned
-        | Decoder::Interval => Holds::Figures,
-        Decoder::Bytes => Holds::Bytes,
-        Decoder::Uuid => Holds::Uuid,
-        Decoder::Json | Decoder::Jsonb => Holds::Json,
-        Decoder::Array(of) => Holds::List(holds(of).into()),
+        | Decoder::Interval => ColumnValues::Figures,
+        Decoder::Bytes => ColumnValues::Bytes,
+        Decoder::Uuid => ColumnValues::Uuid,
+        Decoder::Json | Decoder::Jsonb => ColumnValues::Json,
+        Decoder::Array(of) => ColumnValues::List(holds(of).into()),
     }
 }

@@ -11,8 +11,7 @@ use rusqlite::{CachedStatement, Connection, ErrorCode, Row};
 use tokio::time::Instant;
 
 use super::store::Job;
-use crate::backend::sql::json_text;
-use crate::backend::{Answer, LookupError};
+use crate::backend::{Answer, LookupError, sql::json_text};
 use crate::error::Code;
 use crate::value::{Names, Record, Text, Value, uuid_text};
 

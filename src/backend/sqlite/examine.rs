@@ -6,8 +6,9 @@
 use rusqlite::Connection;
 
 use super::{Config, Lookup, answer, store};
-use crate::backend::examine::{Column, Examination, Finding, Holds, Statement};
+use crate::backend::examine::{Column, Examination, Finding, Statement};
 use crate::backend::{LookupError, Planned};
+use crate::coerce::ColumnValues;
 use crate::error::Code;
 
 pub(super) async fn examine(config: &Config, planned: &[Planned<'_, Lookup>]) -> Examination {
@@ -68,18 +69,18 @@ fn finding(connection: &Connection, lookup: &Lookup) -> rusqlite::Result<Finding
 }
 
 /// What a declared type means by SQLite's rules, and whether the file keeps to it.
-fn holds(declared: &str) -> (Holds, bool) {
+fn holds(declared: &str) -> (ColumnValues, bool) {
     let declared = declared.to_ascii_lowercase();
     let has = |word: &str| declared.contains(word);
     if has("int") {
         // Of which size nobody knows: warnings for each would help nobody.
-        (Holds::Integer(0..=1), false)
+        (ColumnValues::Integer(0..=1), false)
     } else if has("char") || has("clob") || has("text") {
-        (Holds::Text, true)
+        (ColumnValues::Text, true)
     } else if has("real") || has("floa") || has("doub") {
-        (Holds::Double, false)
+        (ColumnValues::Double, false)
     } else {
-        (Holds::Anything, false)
+        (ColumnValues::Anything, false)
     }
 }
 
@@ -89,11 +90,14 @@ mod tests {
 
     #[test]
     fn declared_types_go_by_their_words() {
-        assert_eq!(holds("BIGINT UNSIGNED"), (Holds::Integer(0..=1), false));
-        assert_eq!(holds("varchar(3)"), (Holds::Text, true));
-        assert_eq!(holds("double precision"), (Holds::Double, false));
+        assert_eq!(
+            holds("BIGINT UNSIGNED"),
+            (ColumnValues::Integer(0..=1), false)
+        );
+        assert_eq!(holds("varchar(3)"), (ColumnValues::Text, true));
+        assert_eq!(holds("double precision"), (ColumnValues::Double, false));
         for unsure in ["", "date", "numeric(10, 2)", "blob", "boolean"] {
-            assert_eq!(holds(unsure), (Holds::Anything, false));
+            assert_eq!(holds(unsure), (ColumnValues::Anything, false));
         }
     }
 }

@@ -11,13 +11,13 @@ use bytes::BytesMut;
 use super::carried::{Carried, context_value};
 use super::config::Remote;
 use crate::backend::{Ask, Compiled, LookupError, Yields};
+use crate::coerce::Coercion;
 use crate::config::{Section, unknown_method};
 use crate::diagnostic::suggest;
 use crate::error::Code;
 use crate::idl::{Field, Method, Requiredness, StructId, Type};
 use crate::thrift::{Outgoing, Transport, WireError};
 use crate::value::{Record, Value};
-use crate::view::Conform;
 
 /// A method to call.
 #[derive(Debug)]
@@ -89,7 +89,7 @@ impl Call {
     pub(super) fn params(&self, ask: &Ask<'_>) -> Result<Value, LookupError> {
         let schema = &self.remote.schema;
         let of = schema.get(self.method.params);
-        let conform = Conform::new(schema, false);
+        let coercion = Coercion::new(schema, false);
         let mut given = ask.params.iter();
         let mut values = Vec::with_capacity(of.fields.len());
         for (at, field) in of.fields.iter().enumerate() {
@@ -106,7 +106,7 @@ impl Call {
                     "is null and not `optional` in the IDL",
                 ));
             }
-            let fitted = conform.field(self.method.params, at, value);
+            let fitted = coercion.field(self.method.params, at, value);
             values.push(fitted.map_err(|why| bad_param(&field.name, &why))?);
         }
         Ok(Value::Record(Record {

@@ -4,10 +4,10 @@
 //! would. Text becomes what its parameter's type says: numbers and bools are read, enums go by name or number,
 //! structs, lists and maps are JSON. A dotted name sets one field within a struct, or one key of a map.
 
+use crate::coerce::Coercion;
 use crate::diagnostic::did_you_mean;
 use crate::idl::{Method, Schema, StructId, Type};
 use crate::value::Value;
-use crate::view::Conform;
 
 use super::exit::Failure;
 use super::method::suggestion;
@@ -98,7 +98,7 @@ impl<'a> Params<'a> {
     /// The parameters as the IDL has them.
     pub(super) fn finish(self) -> Result<Value, Failure> {
         let params = Type::Struct(self.method.params);
-        Conform::new(self.schema, false)
+        Coercion::new(self.schema, false)
             .value(self.tree, &params)
             .map_err(|why| Failure::misuse(format_args!("the parameters do not fit: {why}")))
     }
@@ -161,7 +161,7 @@ fn leaf(schema: &Schema, ty: &Type, text: &str) -> Result<Value, (String, Option
         }
         // JSON where it is some, otherwise text.
         Type::Any => Ok(Value::from_json(text.as_bytes()).unwrap_or_else(|_| Value::from(text))),
-        Type::Enum(of) => Conform::new(schema, true)
+        Type::Enum(of) => Coercion::new(schema, true)
             .value(Value::from(text), ty)
             .map_err(|why| {
                 let names = of.values.iter().map(|(name, _)| &**name);
@@ -170,7 +170,7 @@ fn leaf(schema: &Schema, ty: &Type, text: &str) -> Result<Value, (String, Option
                 let help = near.or_else(|| did_you_mean(&upper, names.clone()));
                 (why, help.or_else(|| Some(suggestion(text, names))))
             }),
-        _ => Conform::new(schema, true)
+        _ => Coercion::new(schema, true)
             .value(Value::from(text), ty)
             .map_err(|_| (format!("`{text}` is not {}", article(schema, ty)), None)),
     }

@@ -3,8 +3,8 @@
 use super::super::exit::{Failure, Reason};
 use super::Params;
 use crate::cli::testing::schema;
+use crate::coerce::to_json;
 use crate::idl::Type;
-use crate::value::to_json;
 
 const IDL: &str = r#"
 include "tributary.thrift"

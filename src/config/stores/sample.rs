@@ -1,6 +1,6 @@
 //! Values to try a parameter with: if a store takes none of them, it takes no value of that shape.
 
-use crate::backend::examine::Holds;
+use crate::coerce::ColumnValues;
 use crate::idl::{Schema, Type};
 use crate::value::Value;
 use crate::view::Shape;
@@ -48,17 +48,17 @@ fn of_type(ty: &Type) -> Vec<Value> {
     }
 }
 
-fn of_column(holds: &Holds) -> Vec<Value> {
+fn of_column(holds: &ColumnValues) -> Vec<Value> {
     match holds {
-        Holds::Anything | Holds::Json => Vec::new(),
-        Holds::Bool => vec![true.into(), false.into()],
-        Holds::Integer(range) => integers(*range.start(), *range.end()),
-        Holds::Double => vec![0.5.into(), 1.0.into()],
-        Holds::Text => texts().collect(),
-        Holds::Figures => ["1", "0.5", "2013-01-01"].map(Value::from).into(),
-        Holds::Bytes => bytes(),
-        Holds::Uuid => vec![Value::Uuid([7; 16])],
-        Holds::List(of) => lists(of_column(of)),
+        ColumnValues::Anything | ColumnValues::Json => Vec::new(),
+        ColumnValues::Bool => vec![true.into(), false.into()],
+        ColumnValues::Integer(range) => integers(*range.start(), *range.end()),
+        ColumnValues::Double => vec![0.5.into(), 1.0.into()],
+        ColumnValues::Text => texts().collect(),
+        ColumnValues::Figures => ["1", "0.5", "2013-01-01"].map(Value::from).into(),
+        ColumnValues::Bytes => bytes(),
+        ColumnValues::Uuid => vec![Value::Uuid([7; 16])],
+        ColumnValues::List(of) => lists(of_column(of)),
     }
 }
 
@@ -100,16 +100,16 @@ pub(super) fn words(schema: &Schema, shape: &Shape<'_>) -> String {
     word.into()
 }
 
-fn of_holds(holds: &Holds) -> &'static str {
+fn of_holds(holds: &ColumnValues) -> &'static str {
     match holds {
-        Holds::Anything => "anything",
-        Holds::Bool => "a bool",
-        Holds::Integer(_) => "an integer",
-        Holds::Double => "a double",
-        Holds::Text | Holds::Figures => "text",
-        Holds::Bytes => "bytes",
-        Holds::Uuid => "a uuid",
-        Holds::Json => "JSON",
-        Holds::List(_) => "a list",
+        ColumnValues::Anything => "anything",
+        ColumnValues::Bool => "a bool",
+        ColumnValues::Integer(_) => "an integer",
+        ColumnValues::Double => "a double",
+        ColumnValues::Text | ColumnValues::Figures => "text",
+        ColumnValues::Bytes => "bytes",
+        ColumnValues::Uuid => "a uuid",
+        ColumnValues::Json => "JSON",
+        ColumnValues::List(_) => "a list",
     }
 }

@@ -4,12 +4,12 @@ use std::fmt::Write as _;
 
 use bytes::BytesMut;
 
+use crate::coerce::to_json;
 use crate::error::Code;
 use crate::idl::{self, Type};
 use crate::service::report::{Report, ReportLayout};
 use crate::thrift::{Appendix as _, Limits, Protocol, decode_struct};
 use crate::timeline::{Fate, Timeline, Track};
-use crate::value::to_json;
 
 /// The lookups that are told by name have no more bytes together; of further ones there is the number.
 const LOOKUPS_BYTES_MAX: usize = 1024;

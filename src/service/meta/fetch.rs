@@ -11,6 +11,7 @@ use bytes::{Bytes, BytesMut};
 
 use super::fit::Fitting;
 use super::{Asked, Method, schema, shown};
+use crate::coerce::Coercion;
 use crate::config::Program;
 use crate::context::Context;
 use crate::diagnostic::nearest;
@@ -20,7 +21,7 @@ use crate::service::call::{Call, Door, Slot};
 use crate::service::{Admission, Answer, Service, caller, context, exception::CallError, log};
 use crate::thrift::{Appendix as _, Limits, Protocol, decode_field, decode_struct};
 use crate::value::Value;
-use crate::view::{Conform, Plan, ReplyShape};
+use crate::view::{Plan, ReplyShape};
 
 /// As much of a name that is not known is said again.
 const NAME_SHOWN: usize = 64;
@@ -91,7 +92,7 @@ impl Service {
             Some(at) => {
                 // The operator's IDL may have another version of it.
                 let ty = &schema.get(plan.params).fields[at].ty;
-                let fitted = Conform::new(schema, false).value(own_context.clone(), ty);
+                let fitted = Coercion::new(schema, false).value(own_context.clone(), ty);
                 Some((at, fitted.map_err(|why| bad(format!("context: {why}")))?))
             }
             None => None,

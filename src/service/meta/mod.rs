@@ -24,11 +24,12 @@ use super::beside::Beside;
 use super::exception::CallError;
 use super::reply::ReplyTo;
 use super::{Admission, Arrival, Service, log};
+use crate::coerce::Coercion;
 use crate::error::Code;
 use crate::idl::{Schema, Type};
 use crate::thrift::{Body, Head, HeadOut, WireError, decode_struct};
 use crate::value::Value;
-use crate::view::{Conform, Plan, ReplyShape, Throw, ThrowOn};
+use crate::view::{Plan, ReplyShape, Throw, ThrowOn};
 
 /// A method of the service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -202,7 +203,7 @@ impl Service {
         let ReplyShape::Whole(ty) = &plan.reply else {
             return Err(CallError::new(Code::ServerInternal));
         };
-        let typed = Conform::new(schema(), false).value(told, ty);
+        let typed = Coercion::new(schema(), false).value(told, ty);
         typed.map_err(|why| CallError {
             detail: Some(why),
             ..CallError::new(Code::ServerInternal)

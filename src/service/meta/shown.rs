@@ -46,7 +46,7 @@ pub(super) fn shown(schema: &Schema, ty: &Type, value: Value) -> Value {
 mod tests {
     use super::*;
     use crate::cli::testing::schema;
-    use crate::view::Conform;
+    use crate::coerce::Coercion;
 
     const IDL: &str = r"
 enum Color { RED = 1 }
@@ -69,7 +69,7 @@ service S { All all() }
             .clone()
             .expect("a type");
         let value = Value::from_json(json.as_bytes()).expect("JSON");
-        let typed = Conform::new(&schema, false).value(value, &ty);
+        let typed = Coercion::new(&schema, false).value(value, &ty);
         shown(&schema, &ty, typed.expect("it fits"))
     }
 

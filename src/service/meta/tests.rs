@@ -44,7 +44,7 @@ fn typed(method: Method, value: Value) -> Value {
     let ReplyShape::Whole(ty) = &method.plan().reply else {
         panic!("a result")
     };
-    let typed = Conform::new(schema(), false).value(value, ty);
+    let typed = Coercion::new(schema(), false).value(value, ty);
     typed.expect("it fits its type")
 }
 

@@ -14,15 +14,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
+use tributary::coerce::Coercion;
 use tributary::config::{Document, Program, check_document};
 use tributary::context::{Context, Mode};
 use tributary::diagnostic::{Problems, Source};
 use tributary::guard::Guards;
-use tributary::random::Random;
 use tributary::idl::Type;
 use tributary::metrics::{LoopMetrics, ProgramMetrics};
+use tributary::random::Random;
 use tributary::value::Value;
-use tributary::view::{Conform, merge, run};
+use tributary::view::{merge, run};
 
 use page::{Call, Page};
 use story::Story;
@@ -92,7 +93,7 @@ async fn play(page: &Page, program: &Arc<Program>, mode: Mode) -> Story {
     let schema = &program.schema;
     let metrics = ProgramMetrics::new(&LoopMetrics::unscraped(), program);
     let guards = Guards::connect(Arc::clone(program), Random::seeded(1), metrics).await;
-    let params = Conform::new(schema, false)
+    let params = Coercion::new(schema, false)
         .value(call.params.clone(), &Type::Struct(plan.params))
         .unwrap_or_else(|why| panic!("{}: the call: {why}", page.name));
     let Value::Record(params) = params else {

@@ -12,11 +12,12 @@
 
 use std::fmt::Write as _;
 
+use tributary::coerce::to_json;
 use tributary::config::Program;
 use tributary::diagnostic::Problem;
 use tributary::idl::Type;
 use tributary::timeline::{Lane, Micros, Track};
-use tributary::value::{Value, to_json};
+use tributary::value::Value;
 use tributary::view::{MergeError, Plan, Ran, ReplyShape};
 
 use super::page::{Page, split_json};

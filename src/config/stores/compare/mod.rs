@@ -1,7 +1,7 @@
 //! What stores say of statements, held against the views that ask them and the IDL types they fill. Pure.
 //!
 //! An error is what can never work; a warning what works for some values only. The conversions are those of
-//! [`crate::view::Conform`]: what it takes at run time is never an error here.
+//! [`crate::coerce::Coercion`]: what it takes at run time is never an error here.
 
 use std::sync::Arc;
 
@@ -9,13 +9,12 @@ use super::remark::{Level, Remark};
 use super::sample;
 use crate::backend::examine::{Column, Finding, Param, Statement};
 use crate::backend::rows::Rows;
+use crate::coerce::{ColumnCoercion, ColumnFit};
 use crate::diagnostic::{list, nearest, suggest};
 use crate::error::Code;
 use crate::idl::{Kind, Requiredness, Schema, StructId, Type};
 use crate::value::Value;
-use crate::view::{
-    Binding, Fit, Fitting, Foreach, Nowhere, Plan, Reference, Root, Shape, Shapes, Step, Target,
-};
+use crate::view::{Binding, Foreach, Nowhere, Plan, Reference, Root, Shape, Shapes, Step, Target};
 
 /// A lookup and what its store says of it.
 #[derive(Clone, Copy, Debug)]
@@ -332,23 +331,23 @@ impl<'a> View<'a, '_> {
     }
 
     fn column(&mut self, column: &Column, ty: &Type, place: &str) {
-        let fitting = Fitting {
+        let fitting = ColumnCoercion {
             schema: self.shapes.schema,
             parse_text: self.step.parse_text,
         };
         let name = &column.name;
         let of = &column.ty;
         let sql = self.sql();
-        let remark = match fitting.of(&column.holds, ty) {
-            Fit::Fits => return,
-            Fit::InRange(what) => {
+        let remark = match fitting.fit(&column.holds, ty) {
+            ColumnFit::Fits => return,
+            ColumnFit::InRange(what) => {
                 let message =
                     format!("column `{name}` is of the type `{of}`, which {what} ({place})");
                 let help =
                     "such a row is `merge.type` when it comes; widen the field or cast the column";
                 Remark::warning(sql, Code::ConfigType, message).help(help)
             }
-            Fit::Never(help) => {
+            ColumnFit::Never(help) => {
                 let message =
                     format!("column `{name}` is of the type `{of}`, which can't fill {place}");
                 Remark {

@@ -1,7 +1,7 @@
 //! Statements as stores tell of them, against one view and its IDL. No store is asked.
 
 use super::*;
-use crate::backend::examine::Holds;
+use crate::coerce::ColumnValues;
 use crate::config::{self, Program};
 
 const IDL: &str = r"
@@ -47,7 +47,7 @@ fn program(toml: &str) -> Program {
     config::check(&path.to_string_lossy(), &Vec::new()).expect("no problems")
 }
 
-fn column(name: &str, holds: Holds) -> Column {
+fn column(name: &str, holds: ColumnValues) -> Column {
     Column {
         name: name.into(),
         ty: "t".into(),
@@ -57,8 +57,8 @@ fn column(name: &str, holds: Holds) -> Column {
     }
 }
 
-fn big() -> Holds {
-    Holds::Integer(i64::MIN..=i64::MAX)
+fn big() -> ColumnValues {
+    ColumnValues::Integer(i64::MIN..=i64::MAX)
 }
 
 fn statement(rows: Rows, columns: Vec<Column>) -> Finding {
@@ -72,23 +72,23 @@ fn statement(rows: Rows, columns: Vec<Column>) -> Finding {
 
 /// What fits in every way.
 fn fitting() -> [Finding; 3] {
-    let small = Holds::Integer(0..=9);
-    let years = Holds::List(big().into());
+    let small = ColumnValues::Integer(0..=9);
+    let years = ColumnValues::List(big().into());
     let bird = || {
         vec![
             column("id", small.clone()),
-            column("name", Holds::Text),
-            column("title", Holds::Text),
+            column("name", ColumnValues::Text),
+            column("title", ColumnValues::Text),
         ]
     };
     let mut flock = bird();
     flock.push(column("years", years));
-    flock.push(column("color", Holds::Text));
+    flock.push(column("color", ColumnValues::Text));
     let mut one = bird();
     // The map takes all columns as numbers.
-    one[1].holds = Holds::Anything;
-    one[2].holds = Holds::Json;
-    one.push(column("years", Holds::Anything));
+    one[1].holds = ColumnValues::Anything;
+    one[2].holds = ColumnValues::Json;
+    one.push(column("years", ColumnValues::Anything));
     [
         statement(Rows::One, one),
         statement(Rows::Many { rows_max: 9 }, flock),
@@ -154,28 +154,28 @@ fn what_fits_is_not_remarked_upon() {
 #[test]
 fn columns_that_can_not_fill_their_fields() {
     check(
-        |all| columns(&mut all[1])[0].holds = Holds::Text,
+        |all| columns(&mut all[1])[0].holds = ColumnValues::Text,
         &[
             "! lookups.flock.sql: column `id` is of the type `t`, which can't fill field `id` of s.Bird, i32",
             WHEN,
         ],
     );
     check(
-        |all| columns(&mut all[1])[3].holds = Holds::List(Holds::Text.into()),
+        |all| columns(&mut all[1])[3].holds = ColumnValues::List(ColumnValues::Text.into()),
         &[
             "! lookups.flock.sql: column `years` is of the type `t`, which can't fill field `years` of s.Bird, list<i64>",
             WHEN,
         ],
     );
     check(
-        |all| columns(&mut all[2])[0].holds = Holds::Bool,
+        |all| columns(&mut all[2])[0].holds = ColumnValues::Bool,
         &[
             "! lookups.count.sql: column `n` is of the type `t`, which can't fill i64 in view `get`",
             WHEN,
         ],
     );
     let unsure = |all: &mut [Finding; 3]| {
-        columns(&mut all[1])[0].holds = Holds::Text;
+        columns(&mut all[1])[0].holds = ColumnValues::Text;
         columns(&mut all[1])[0].strict = false;
     };
     assert!(with(unsure)[0].starts_with("lookups.flock.sql: column `id`"));
@@ -241,7 +241,7 @@ fn references_to_columns_that_are_not_there() {
 #[test]
 fn several_columns_for_one_value() {
     check(
-        |all| columns(&mut all[2]).push(column("m", Holds::Text)),
+        |all| columns(&mut all[2]).push(column("m", ColumnValues::Text)),
         &[
             "lookups.count.sql: `rows = \"value\"` reads the first of 2 columns, `n`",
             WHEN,
@@ -311,7 +311,7 @@ fn rows_that_are_the_keys_of_a_map() {
     let toml = TOML.replace(tags, each);
     let keys = "! views.get.lookups.tags.foreach: the elements are the map's keys, and a row of 5 columns can't fill string";
     let mut findings = fitting();
-    columns(&mut findings[2])[0].holds = Holds::Integer(0..=9);
+    columns(&mut findings[2])[0].holds = ColumnValues::Integer(0..=9);
     assert_eq!(said_of(&program(&toml), &findings), [keys, WHEN]);
     // A row of one column is that column.
     columns(&mut findings[1]).truncate(1);

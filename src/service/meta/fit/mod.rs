@@ -4,10 +4,10 @@
 //! out of text or rounded. An integer may stand for a double that holds it exactly, a whole double for an integer;
 //! an enum comes by name or number, a uuid as text or 16 bytes, a map also as a list of pairs. Null is an unset field.
 
+use crate::coerce::Coercion;
 use crate::diagnostic::nearest;
 use crate::idl::{EnumType, Field, Kind, Requiredness, Schema, StructId, Type};
 use crate::value::{Record, Value};
-use crate::view::Conform;
 
 /// Fits values to types of one schema, as many as may be.
 pub(super) struct Fitting<'a> {
@@ -90,8 +90,8 @@ impl<'a> Fitting<'a> {
             }
             (Type::Enum(of), value) => enumerated(of, value),
             (ty, value) if is_plain(ty, &value) => {
-                let conform = Conform::new(self.schema, false);
-                conform.value(value, ty).map_err(Misfit::new)
+                let coercion = Coercion::new(self.schema, false);
+                coercion.value(value, ty).map_err(Misfit::new)
             }
             (ty, value) => {
                 let of = self.schema.describe(ty);

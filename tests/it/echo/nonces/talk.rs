@@ -6,8 +6,8 @@ use bytes::BytesMut;
 use futures_util::future::try_join;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::time::timeout;
-use tributary::random::Random;
 use tributary::idl::{Method, Schema};
+use tributary::random::Random;
 use tributary::thrift::{Framer, Limits, Outgoing, ReplyError, Said, Shape};
 
 use super::Sent;

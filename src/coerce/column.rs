@@ -1,26 +1,50 @@
-//! Whether what a column holds can fill a type of the IDL. Pure.
+//! Decides whether the values of a column can be coerced to an IDL type.
 //!
-//! Says before any value is there what [`super::Conform`] will say of each: `Never` only where it refuses them all.
+//! Predicts what [`super::Coercion`] will say of each value. The answer is `Never` only if every value is refused.
 
 use std::ops::RangeInclusive;
 
-use crate::backend::examine::Holds;
 use crate::idl::{Schema, Type};
 
-/// How values of a column fit a type.
+/// What the values of a column are here, apart from null.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Fit {
-    /// As far as the column's type tells.
+pub enum ColumnValues {
+    /// Unknown until a value comes.
+    Anything,
+    /// Bools.
+    Bool,
+    /// Integers in this range.
+    Integer(RangeInclusive<i64>),
+    /// Doubles.
+    Double,
+    /// Text.
+    Text,
+    /// Text of decimals, dates and times: never a name, and no JSON except numbers.
+    Figures,
+    /// Bytes.
+    Bytes,
+    /// UUIDs.
+    Uuid,
+    /// JSON.
+    Json,
+    /// Lists of these values.
+    List(Box<ColumnValues>),
+}
+
+/// How the values of a column fit an IDL type.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ColumnFit {
+    /// All fit, as far as the column's type tells.
     Fits,
-    /// Those in range do; says what is not.
+    /// Only those in range fit. Says which do not.
     InRange(String),
-    /// None does; says what would be right, where that is easy to say.
+    /// None fits. Says how to fix it, if that is simple.
     Never(Option<&'static str>),
 }
 
-/// Fits columns to types of one schema.
+/// Compares columns with types of one schema.
 #[derive(Clone, Copy, Debug)]
-pub struct Fitting<'a> {
+pub struct ColumnCoercion<'a> {
     /// The IDL.
     pub schema: &'a Schema,
     /// Text may fill numbers and bools.
@@ -30,73 +54,76 @@ pub struct Fitting<'a> {
 const PARSE_TEXT: &str = "set `parse_text = true` on the lookup if the text holds one";
 const CAST: &str = "cast it in the SQL, or change the field's type";
 
-impl Fitting<'_> {
-    /// How `holds` fits `ty`.
-    pub fn of(self, holds: &Holds, ty: &Type) -> Fit {
+impl ColumnCoercion<'_> {
+    /// How the values of a column fit `ty`.
+    pub fn fit(self, holds: &ColumnValues, ty: &Type) -> ColumnFit {
         let fits = match (ty, holds) {
-            (_, Holds::Anything | Holds::Json)
+            (_, ColumnValues::Anything | ColumnValues::Json)
             | (Type::Any, _)
-            | (Type::Bool, Holds::Bool)
-            | (Type::I8 | Type::I16 | Type::I32 | Type::I64 | Type::Double, Holds::Double)
-            | (Type::Uuid, Holds::Uuid) => true,
-            (_, Holds::Integer(range)) => return self.integer(range, ty),
-            (Type::List(wanted) | Type::Set(wanted), Holds::List(of)) => {
-                return self.of(of, wanted);
+            | (Type::Bool, ColumnValues::Bool)
+            | (Type::I8 | Type::I16 | Type::I32 | Type::I64 | Type::Double, ColumnValues::Double)
+            | (Type::Uuid, ColumnValues::Uuid) => true,
+            (_, ColumnValues::Integer(range)) => return self.integer(range, ty),
+            (Type::List(wanted) | Type::Set(wanted), ColumnValues::List(of)) => {
+                return self.fit(of, wanted);
             }
             (Type::Bool | Type::I8 | Type::I16 | Type::I32 | Type::I64 | Type::Double, _) => {
                 return self.text_only(holds);
             }
-            (Type::String, _) => is_text(holds) || *holds == Holds::Uuid,
+            (Type::String, _) => is_text(holds) || *holds == ColumnValues::Uuid,
             (Type::Binary, _) => is_text(holds),
-            (Type::Enum(_), Holds::Figures) => self.parse_text,
-            // Names, UUIDs or JSON.
-            _ => matches!(holds, Holds::Text | Holds::Bytes),
+            (Type::Enum(_), ColumnValues::Figures) => self.parse_text,
+            // The text may be an enum's name, a UUID or JSON.
+            _ => matches!(holds, ColumnValues::Text | ColumnValues::Bytes),
         };
         if fits {
-            Fit::Fits
+            ColumnFit::Fits
         } else {
-            Fit::Never(Some(CAST))
+            ColumnFit::Never(Some(CAST))
         }
     }
 
-    /// What fills a number or a bool only if it is text that is to be read as one.
-    fn text_only(self, holds: &Holds) -> Fit {
+    /// Of the remaining columns, only text can fill a number or a bool, and only with `parse_text`.
+    fn text_only(self, holds: &ColumnValues) -> ColumnFit {
         match holds {
-            Holds::Text | Holds::Figures if self.parse_text => Fit::Fits,
-            Holds::Text | Holds::Figures => Fit::Never(Some(PARSE_TEXT)),
-            _ => Fit::Never(Some(CAST)),
+            ColumnValues::Text | ColumnValues::Figures if self.parse_text => ColumnFit::Fits,
+            ColumnValues::Text | ColumnValues::Figures => ColumnFit::Never(Some(PARSE_TEXT)),
+            _ => ColumnFit::Never(Some(CAST)),
         }
     }
 
-    fn integer(self, range: &RangeInclusive<i64>, ty: &Type) -> Fit {
+    fn integer(self, range: &RangeInclusive<i64>, ty: &Type) -> ColumnFit {
         let fits = match ty {
             Type::I8 => i8::MIN.into()..=i8::MAX.into(),
             Type::I16 => i16::MIN.into()..=i16::MAX.into(),
             Type::I32 => i32::MIN.into()..=i32::MAX.into(),
-            // 0 and 1 are bools: stores without a bool have it so.
-            Type::Bool | Type::I64 | Type::Double => return Fit::Fits,
+            // Stores without a bool type store 0 and 1.
+            Type::Bool | Type::I64 | Type::Double => return ColumnFit::Fits,
             Type::Enum(of) => {
                 let mut numbers = of.values.iter().map(|(_, number)| i64::from(*number));
                 return if numbers.any(|number| range.contains(&number)) {
-                    Fit::Fits
+                    ColumnFit::Fits
                 } else {
-                    Fit::Never(Some(CAST))
+                    ColumnFit::Never(Some(CAST))
                 };
             }
-            _ => return Fit::Never(Some(CAST)),
+            _ => return ColumnFit::Never(Some(CAST)),
         };
         if fits.contains(range.start()) && fits.contains(range.end()) {
-            return Fit::Fits;
+            return ColumnFit::Fits;
         }
-        Fit::InRange(format!(
+        ColumnFit::InRange(format!(
             "holds numbers that {} does not",
             self.schema.describe(ty)
         ))
     }
 }
 
-fn is_text(holds: &Holds) -> bool {
-    matches!(holds, Holds::Text | Holds::Figures | Holds::Bytes)
+fn is_text(holds: &ColumnValues) -> bool {
+    matches!(
+        holds,
+        ColumnValues::Text | ColumnValues::Figures | ColumnValues::Bytes
+    )
 }
 
 #[cfg(test)]
@@ -104,9 +131,9 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
+    use crate::coerce::Coercion;
     use crate::idl::{EnumType, Field, Kind, Requiredness, StructId, StructType};
     use crate::value::{Names, Value};
-    use crate::view::Conform;
 
     /// A struct of one optional number, and an enum.
     fn schema() -> (Schema, Type) {
@@ -159,7 +186,7 @@ mod tests {
     }
 
     /// What a column of that kind may come with, among it what fits each type there is.
-    fn samples(holds: &Holds) -> Vec<Value> {
+    fn samples(holds: &ColumnValues) -> Vec<Value> {
         const UUID: &str = "2f1d1c3e-7a0b-4b1e-9c8d-0123456789ab";
         let texts = [
             "",
@@ -189,18 +216,18 @@ mod tests {
             &uuid_list,
         ];
         match holds {
-            Holds::Bool => vec![true.into(), false.into()],
-            Holds::Integer(range) => {
+            ColumnValues::Bool => vec![true.into(), false.into()],
+            ColumnValues::Integer(range) => {
                 let some = [*range.start(), 0, 1, 70_000, *range.end()];
                 let some = some.into_iter().filter(|number| range.contains(number));
                 some.map(Value::from).collect()
             }
-            Holds::Double => vec![0.5.into(), 1.0.into(), 1e300.into()],
-            Holds::Figures => ["1", "0.5", "2013-01-31", "05:17:00"]
+            ColumnValues::Double => vec![0.5.into(), 1.0.into(), 1e300.into()],
+            ColumnValues::Figures => ["1", "0.5", "2013-01-31", "05:17:00"]
                 .map(Value::from)
                 .into(),
-            Holds::Text => texts.into_iter().chain(maps).map(Value::from).collect(),
-            Holds::Bytes => {
+            ColumnValues::Text => texts.into_iter().chain(maps).map(Value::from).collect(),
+            ColumnValues::Bytes => {
                 let texts = texts.into_iter().chain(maps);
                 let bytes = |text: &str| Value::Bytes(text.as_bytes().to_vec().into());
                 let odd = [
@@ -209,13 +236,13 @@ mod tests {
                 ];
                 texts.map(bytes).chain(odd).collect()
             }
-            Holds::Uuid => vec![Value::Uuid([7; 16])],
-            Holds::List(of) => {
+            ColumnValues::Uuid => vec![Value::Uuid([7; 16])],
+            ColumnValues::List(of) => {
                 let of = samples(of).into_iter();
                 let lists = of.map(|item| Value::List(vec![item]));
                 lists.collect()
             }
-            Holds::Anything | Holds::Json => Vec::new(),
+            ColumnValues::Anything | ColumnValues::Json => Vec::new(),
         }
     }
 
@@ -224,32 +251,32 @@ mod tests {
     fn a_fit_is_never_exactly_where_no_value_ever_fits() {
         let (schema, color) = schema();
         let plain = [
-            Holds::Bool,
-            Holds::Integer(0..=1),
-            Holds::Integer(-128..=127),
-            Holds::Integer(i64::MIN..=i64::MAX),
-            Holds::Integer(0..=i64::MAX),
-            Holds::Double,
-            Holds::Text,
-            Holds::Figures,
-            Holds::Bytes,
-            Holds::Uuid,
+            ColumnValues::Bool,
+            ColumnValues::Integer(0..=1),
+            ColumnValues::Integer(-128..=127),
+            ColumnValues::Integer(i64::MIN..=i64::MAX),
+            ColumnValues::Integer(0..=i64::MAX),
+            ColumnValues::Double,
+            ColumnValues::Text,
+            ColumnValues::Figures,
+            ColumnValues::Bytes,
+            ColumnValues::Uuid,
         ];
-        let lists = plain.clone().map(|of| Holds::List(of.into()));
+        let lists = plain.clone().map(|of| ColumnValues::List(of.into()));
         for holds in plain.iter().chain(&lists) {
             for (ty, parse_text) in types(&color)
                 .iter()
                 .flat_map(|ty| [(ty, false), (ty, true)])
             {
-                let fitting = Fitting {
+                let fitting = ColumnCoercion {
                     schema: &schema,
                     parse_text,
                 };
                 let fit = fitting.of(holds, ty);
-                let conform = Conform::new(&schema, parse_text);
-                let fits = |value: Value| conform.value(value, ty).is_ok();
+                let coercion = Coercion::new(&schema, parse_text);
+                let fits = |value: Value| coercion.value(value, ty).is_ok();
                 let any = samples(holds).into_iter().any(fits);
-                let never = matches!(fit, Fit::Never(_));
+                let never = matches!(fit, ColumnFit::Never(_));
                 assert_eq!(never, !any, "{holds:?} {ty:?} {parse_text}: {fit:?}");
             }
         }
@@ -259,18 +286,21 @@ mod tests {
     fn only_what_is_out_of_range_is_told() {
         let (schema, color) = schema();
         let fit = |range: RangeInclusive<i64>, ty: &Type| {
-            let fitting = Fitting {
+            let fitting = ColumnCoercion {
                 schema: &schema,
                 parse_text: false,
             };
-            fitting.of(&Holds::Integer(range), ty)
+            fitting.of(&ColumnValues::Integer(range), ty)
         };
         let big = i64::MIN..=i64::MAX;
         let words = "holds numbers that i32 does not";
-        assert_eq!(fit(big.clone(), &Type::I32), Fit::InRange(words.into()));
-        assert_eq!(fit(big.clone(), &Type::Bool), Fit::Fits);
-        assert_eq!(fit(big, &color), Fit::Fits);
-        assert_eq!(fit(-32_768..=32_767, &Type::I32), Fit::Fits);
-        assert_eq!(fit(2..=9, &color), Fit::Never(Some(CAST)));
+        assert_eq!(
+            fit(big.clone(), &Type::I32),
+            ColumnFit::InRange(words.into())
+        );
+        assert_eq!(fit(big.clone(), &Type::Bool), ColumnFit::Fits);
+        assert_eq!(fit(big, &color), ColumnFit::Fits);
+        assert_eq!(fit(-32_768..=32_767, &Type::I32), ColumnFit::Fits);
+        assert_eq!(fit(2..=9, &color), ColumnFit::Never(Some(CAST)));
     }
 }

@@ -13,9 +13,9 @@ use crate::value::{Record, Text, Value, parse_uuid, uuid_text};
 /// JSON goes, and all of it together has to fit on the stack.
 const TEXTS_MAX: u8 = 2;
 
-/// Whether a value of a plain type fits as it is; [`Conform::value`] would give it back unchanged.
+/// Whether a value of a plain type fits as it is: [`Coercion::value`] would give it back unchanged.
 #[inline]
-pub(super) fn is_of(value: &Value, ty: &Type) -> bool {
+pub fn fits_unchanged(value: &Value, ty: &Type) -> bool {
     matches!(
         (ty, value),
         (Type::Binary, Value::Bytes(_))
@@ -28,17 +28,17 @@ pub(super) fn is_of(value: &Value, ty: &Type) -> bool {
 
 /// Fits values to types of one schema.
 #[derive(Clone, Copy, Debug)]
-pub struct Conform<'a> {
+pub struct Coercion<'a> {
     schema: &'a Schema,
     parse_text: bool,
     /// Texts that may still be opened.
     texts: u8,
 }
 
-impl<'a> Conform<'a> {
+impl<'a> Coercion<'a> {
     /// `parse_text`: text may fill numbers and bools.
     pub fn new(schema: &'a Schema, parse_text: bool) -> Self {
-        Conform {
+        Coercion {
             schema,
             parse_text,
             texts: TEXTS_MAX,
@@ -259,13 +259,13 @@ impl<'a> Conform<'a> {
                     let have = match (&have, key) {
                         // A JSON object's keys are text whatever they stand for.
                         (Value::Text(text), Type::String) => Value::Text(text.clone()),
-                        (Value::Text(text), Type::Enum(_)) => Conform {
+                        (Value::Text(text), Type::Enum(_)) => Coercion {
                             parse_text: true,
                             ..*self
                         }
                         .value(Value::Text(text.clone()), key)?,
                         (Value::Text(text), _) => {
-                            let parse = Conform {
+                            let parse = Coercion {
                                 parse_text: true,
                                 ..*self
                             };
@@ -289,7 +289,7 @@ impl<'a> Conform<'a> {
         };
         match Value::from_json(text) {
             Ok(Value::Text(_) | Value::Null) => Err(format!("a JSON text can't fill {}", of())),
-            Ok(value) => Conform { texts, ..*self }.value(value, ty),
+            Ok(value) => Coercion { texts, ..*self }.value(value, ty),
             Err(_) => Err(format!("text that is not JSON can't fill {}", of())),
         }
     }
@@ -361,7 +361,7 @@ mod tests {
         let idl = "struct Node { 1: optional Node next } service S { Node get() }";
         let schema = load_from("a.thrift", &|_| Some(idl.to_owned())).expect("an IDL");
         let node = Type::Struct(StructId(0));
-        let fit = |levels| Conform::new(&schema, false).value(Value::from(texts(levels)), &node);
+        let fit = |levels| Coercion::new(&schema, false).value(Value::from(texts(levels)), &node);
         assert!(fit(1).is_ok() && fit(2).is_ok());
         for levels in [3, 12] {
             let why = fit(levels).expect_err("too deep");

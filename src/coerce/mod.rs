@@ -1,0 +1,12 @@
+//! Coerces what stores hold to the types of the IDL.
+//!
+//! [`Coercion`] converts a value, exactly or with an error that says why not. [`ColumnCoercion`] says the same of a
+//! whole column before there is a value. [`to_json`] writes a typed value for people. All of it is pure.
+
+mod column;
+mod json;
+mod value;
+
+pub use column::{ColumnCoercion, ColumnFit, ColumnValues};
+pub use json::to_json;
+pub use value::{Coercion, fits_unchanged};

@@ -70,6 +70,8 @@ pub mod thrift;
 pub mod idl;
 pub mod coerce;
 pub mod service;
+pub mod plan;
+pub mod program;
 pub mod view;
 pub mod guard;
 pub mod backend;

@@ -4,10 +4,10 @@
 //! once for all kinds, in [`crate::config`]; nothing here knows of types of the IDL.
 
 use std::fmt;
-use std::ops::RangeInclusive;
 
 use super::LookupError;
 use super::rows::Rows;
+use crate::coerce::ColumnValues;
 use crate::error::Code;
 use crate::value::Value;
 

@@ -12,7 +12,7 @@ use super::method::Found;
 use super::params::Params;
 use super::reply::result_json;
 use super::server_idl::{ServerIdl, server_idl};
-use crate::config::Program;
+use crate::program::Program;
 use crate::thrift::{Limits, Protocol, Shape, Transport};
 
 const TIMEOUT: Duration = Duration::from_secs(10);

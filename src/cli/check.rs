@@ -6,10 +6,10 @@ use serde_json::json;
 use super::connect::on_loop;
 use super::exit::{ExitStatus, Failure, Reason};
 use super::output::Output;
-use crate::config::{self, Examined, Program};
-use crate::diagnostic::Source;
+use crate::diagnostic::{Problem, Source};
 use crate::explain::size;
-use crate::view::Plan;
+use crate::plan::Plan;
+use crate::program::{self, Examined, Program};
 
 /// Where the configuration is.
 #[derive(Clone, Debug, Args)]
@@ -64,8 +64,8 @@ enum Format {
 pub(super) fn run(options: &Check, out: &mut Output) -> Result<ExitStatus, Failure> {
     let read = read(&options.config.path);
     let examined = match &read {
-        Ok((program, source)) if options.connect => on_loop(config::examine(program, source))?,
-        Ok((program, source)) => config::remarks(program, source),
+        Ok((program, source)) if options.connect => on_loop(program::examine(program, source))?,
+        Ok((program, source)) => program::remarks(program, source),
         Err(problems) => Examined {
             problems: problems.clone(),
             ..Examined::default()
@@ -93,9 +93,9 @@ pub(super) fn run(options: &Check, out: &mut Output) -> Result<ExitStatus, Failu
 
 /// The program, or what is wrong before any store is asked.
 fn read(path: &str) -> Result<(Program, Source), Vec<Problem>> {
-    let document = config::open(path).map_err(|problem| vec![*problem])?;
+    let document = program::open(path).map_err(|problem| vec![*problem])?;
     let source = document.source.clone();
-    let program = config::check_document(document, &Vec::new())?;
+    let program = program::check_document(document, &Vec::new())?;
     Ok((program, source))
 }
 

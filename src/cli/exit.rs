@@ -6,7 +6,7 @@ use std::fmt;
 use std::process::ExitCode;
 
 use super::output::Output;
-use crate::diagnostic::{Problem, Problems};
+use crate::diagnostic::Problem;
 
 /// What the process tells whoever started it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

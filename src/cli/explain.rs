@@ -6,9 +6,9 @@ use super::check::{ConfigArg, plans};
 use super::exit::{ExitStatus, Failure};
 use super::method::suggestion;
 use super::output::Output;
-use crate::config::{self, Program};
 use crate::explain::Explanation;
-use crate::view::Plan;
+use crate::plan::Plan;
+use crate::program::{self, Program};
 
 /// Explain how a method's reply is made
 ///
@@ -30,7 +30,7 @@ Examples:
   tributary explain -c staging.toml getDeparture";
 
 pub(super) fn run(options: &Explain, out: &mut Output) -> Result<ExitStatus, Failure> {
-    let program = config::check(&options.config.path, &Vec::new())?;
+    let program = program::check(&options.config.path, &Vec::new())?;
     let explain = |plan| Explanation::of(&program, plan).to_string();
     let texts = match &options.method {
         Some(method) => vec![explain(plan(&program, method)?)],

@@ -10,9 +10,9 @@ use clap::Args;
 use super::connect::{ConnectArgs, on_loop};
 use super::exit::Failure;
 use super::server_idl::{ServerIdl, server_idl};
-use crate::config;
 use crate::diagnostic::{list, suggest};
 use crate::idl::{self, Method, Schema, Service, Type};
+use crate::program;
 
 /// Where the IDL is.
 #[derive(Clone, Debug, Args)]
@@ -132,8 +132,8 @@ fn idl_path(args: &IdlArgs) -> Result<Option<(PathBuf, Option<String>)>, Failure
     let Some(path) = &args.config else {
         return Ok(None);
     };
-    let document = config::open(&path.to_string_lossy()).map_err(|problem| vec![*problem])?;
-    let server = config::read(&document).server;
+    let document = program::open(&path.to_string_lossy()).map_err(|problem| vec![*problem])?;
+    let server = program::read(&document).server;
     match server.idl {
         Some((idl, _)) => Ok(Some((idl, server.service.map(|(name, _)| name)))),
         // What is wrong with the rest of it does not matter here, but this may be why there is no `idl`.

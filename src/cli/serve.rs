@@ -10,7 +10,7 @@ use super::check::ConfigArg;
 use super::exit::{ExitStatus, Failure};
 use super::logs::{self, LogArgs};
 use super::output::Output;
-use crate::config::{self, Program};
+use crate::program::{self, Program};
 use crate::server;
 
 /// Serve the configured service
@@ -36,7 +36,7 @@ pub(super) fn run(options: &Serve, out: &mut Output) -> Result<ExitStatus, Failu
     // Dropped before anything else is said: the log's last lines come first.
     let _flush = logs::start(&options.logs, out)?;
     let path = options.config.path.clone();
-    let program = Arc::new(config::check(&path, &Vec::new())?);
+    let program = Arc::new(program::check(&path, &Vec::new())?);
     let options = server::Options {
         shutdown: CancellationToken::new(),
         signals: true,
@@ -50,7 +50,7 @@ pub(super) fn run(options: &Serve, out: &mut Output) -> Result<ExitStatus, Failu
 
 /// The configuration as it is now; its problems go to the log, and what is served stays as it was.
 fn reload(path: &str) -> Option<Arc<Program>> {
-    let problems = match config::check(path, &Vec::new()) {
+    let problems = match program::check(path, &Vec::new()) {
         Ok(program) => return Some(Arc::new(program)),
         Err(problems) => problems,
     };

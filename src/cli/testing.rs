@@ -2,9 +2,9 @@
 
 use std::fs;
 
-use crate::config::{self, Program};
 use crate::diagnostic::Problem;
 use crate::idl::{self, Schema};
+use crate::program::{self, Program};
 
 /// The schema of an IDL that may include `tributary.thrift`.
 #[track_caller]
@@ -25,7 +25,7 @@ pub(crate) fn program(idl: &str, toml: &str) -> Program {
     let path = folder.path().join("tributary.toml");
     fs::write(folder.path().join("test.thrift"), idl).expect("the test's IDL is written");
     fs::write(&path, toml).expect("the test's configuration is written");
-    match config::check(&path.to_string_lossy(), &Vec::new()) {
+    match program::check(&path.to_string_lossy(), &Vec::new()) {
         Ok(program) => program,
         Err(problems) => panic!("{}", rendered(&problems)),
     }

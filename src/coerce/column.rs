@@ -268,11 +268,11 @@ mod tests {
                 .iter()
                 .flat_map(|ty| [(ty, false), (ty, true)])
             {
-                let fitting = ColumnCoercion {
+                let coercion = ColumnCoercion {
                     schema: &schema,
                     parse_text,
                 };
-                let fit = fitting.of(holds, ty);
+                let fit = coercion.fit(holds, ty);
                 let coercion = Coercion::new(&schema, parse_text);
                 let fits = |value: Value| coercion.value(value, ty).is_ok();
                 let any = samples(holds).into_iter().any(fits);
@@ -286,11 +286,11 @@ mod tests {
     fn only_what_is_out_of_range_is_told() {
         let (schema, color) = schema();
         let fit = |range: RangeInclusive<i64>, ty: &Type| {
-            let fitting = ColumnCoercion {
+            let coercion = ColumnCoercion {
                 schema: &schema,
                 parse_text: false,
             };
-            fitting.of(&ColumnValues::Integer(range), ty)
+            coercion.fit(&ColumnValues::Integer(range), ty)
         };
         let big = i64::MIN..=i64::MAX;
         let words = "holds numbers that i32 does not";

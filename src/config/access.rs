@@ -8,10 +8,7 @@ use std::sync::Arc;
 
 use subtle::ConstantTimeEq as _;
 
-use super::file::Config;
-use super::section::{Document, Place, Section};
-use crate::diagnostic::suggest;
-use crate::error::Code;
+use super::section::{Place, Section};
 
 /// A shorter token could be guessed.
 const TOKEN_BYTES_MIN: usize = 16;
@@ -48,7 +45,13 @@ impl Allow {
         self.tokens().any(|allowed| allowed == holder)
     }
 
-    fn tokens(&self) -> impl Iterator<Item = &str> + Clone {
+    /// Whether any name of a certificate is allowed.
+    pub(crate) fn names_certificates(&self) -> bool {
+        self.0.iter().any(|entry| !matches!(entry, Entry::Token(_)))
+    }
+
+    /// The holders of tokens that are allowed.
+    pub(crate) fn tokens(&self) -> impl Iterator<Item = &str> + Clone {
         self.0.iter().filter_map(|entry| match entry {
             Entry::Token(name) => Some(&**name),
             Entry::Name(_) | Entry::Below(_) => None,
@@ -104,7 +107,8 @@ impl Tokens {
         found
     }
 
-    fn names(&self) -> impl Iterator<Item = &str> + Clone {
+    /// The holders of all tokens.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> + Clone {
         self.0.iter().map(|(name, _)| &**name)
     }
 }
@@ -141,46 +145,6 @@ pub(super) fn read_tokens(section: &mut Section<'_>) -> Tokens {
     }
     table.finish();
     Tokens(tokens)
-}
-
-/// Somebody can be whom each `allow` names. Asked when there are no other problems: one mistake is one problem.
-pub(super) fn check_access(document: &Document, config: &Config) {
-    let listeners = &config.server.listeners;
-    let knows = |listener: &super::ListenerConfig| {
-        let tls = listener.tls.as_ref();
-        tls.is_some_and(|tls| tls.knows_clients)
-    };
-    let knows_clients = listeners.iter().any(knows);
-    let takes_tokens = listeners.iter().any(super::ListenerConfig::takes_tokens);
-    let tokens = &config.server.tokens;
-    for (allow, place) in config.views.iter().filter_map(|view| view.allow.as_ref()) {
-        for name in allow.tokens() {
-            if !tokens.names().any(|known| known == name) {
-                let message = format!("there is no token `{name}`");
-                let help = suggest(name, tokens.names(), || {
-                    format!("add `tokens = {{ {name} = \"env:TOKEN\" }}` to `[server]`")
-                });
-                document.problem(place, Code::ConfigUnknownName, message, Some(help));
-            }
-        }
-        let has_names = allow.tokens().count() < allow.0.len();
-        let missing = if has_names && !knows_clients {
-            Some((
-                "no listener asks its clients for certificates",
-                "add `client_ca` to the `tls` of a listener",
-            ))
-        } else if !has_names && !takes_tokens {
-            Some((
-                "no listener takes tokens",
-                "listeners with `tls` and Unix sockets do; a plain port does with `plain_tokens = true`",
-            ))
-        } else {
-            None
-        };
-        if let Some((message, help)) = missing {
-            document.problem(place, Code::ConfigReference, message, Some(help.into()));
-        }
-    }
 }
 
 #[cfg(test)]

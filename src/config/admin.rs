@@ -12,7 +12,7 @@ pub struct AdminConfig {
 }
 
 /// Reads `[admin]` from the whole file.
-pub(super) fn read_admin(root: &mut Section<'_>) -> Option<AdminConfig> {
+pub(crate) fn read_admin(root: &mut Section<'_>) -> Option<AdminConfig> {
     let mut section = root.section("admin")?;
     let listen = if section.has("listen") {
         read_listen(&mut section)

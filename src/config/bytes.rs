@@ -20,7 +20,7 @@ pub(super) fn bytes_of(path: &Path) -> io::Result<Vec<u8>> {
 }
 
 /// As [`bytes_of`], of a text.
-pub(super) fn text_of(path: &Path) -> io::Result<String> {
+pub(crate) fn text_of(path: &Path) -> io::Result<String> {
     String::from_utf8(bytes_of(path)?)
         .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "it is not UTF-8"))
 }

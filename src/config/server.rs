@@ -90,7 +90,7 @@ impl Default for LimitsConfig {
 }
 
 /// Reads `[server]` from the whole file.
-pub(super) fn read_server(root: &mut Section<'_>) -> ServerConfig {
+pub(crate) fn read_server(root: &mut Section<'_>) -> ServerConfig {
     let Some(mut section) = root.section("server") else {
         root.missing("server", "[server]` with `idl = \"my.thrift\"");
         return ServerConfig {

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use crate::view::Plan;
+use crate::plan::Plan;
 
 /// The chains of a plan: lookups that wait for one another, first to last.
 pub(super) struct Chains<'a> {

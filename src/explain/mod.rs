@@ -11,8 +11,8 @@ mod words;
 use std::fmt::{self, Write as _};
 use std::time::Duration;
 
-use crate::config::Program;
-use crate::view::Plan;
+use crate::plan::Plan;
+use crate::program::Program;
 
 use chain::Chains;
 use words::Words;

@@ -2,8 +2,8 @@
 
 use super::Explanation;
 use crate::cli::testing::program;
-use crate::config::Program;
-use crate::view::Plan;
+use crate::plan::Plan;
+use crate::program::Program;
 
 fn explain(program: &Program, plan: &Plan) -> String {
     Explanation::of(program, plan).to_string()

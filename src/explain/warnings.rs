@@ -3,7 +3,7 @@
 
 use super::chain::Chains;
 use super::words::{Words, time};
-use crate::view::{ReplyShape, Step, Target, unsure};
+use crate::plan::{ReplyShape, Step, Target, unsure};
 
 /// The warnings for one view, each one line.
 pub(super) fn of(words: Words<'_>, chains: &Chains<'_>) -> Vec<String> {

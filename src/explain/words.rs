@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use super::LookupExplanation;
 use super::chain::Chains;
-use crate::config::{Asks, BackendDef, LookupDef, Program};
 use crate::idl::{StructId, Type};
+use crate::plan::{Binding, ContextField, Plan, Reference, ReplyShape, Root, Step, Target};
+use crate::program::{Asks, BackendDef, LookupDef, Program};
 use crate::value::Value;
-use crate::view::{Binding, ContextField, Plan, Reference, ReplyShape, Root, Step, Target};
 
 /// A plan and what its places refer to.
 #[derive(Clone, Copy)]

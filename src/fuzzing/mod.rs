@@ -34,7 +34,7 @@ pub const TARGETS: &[Target] = &[
     target("call", crate::service::fuzz::call, (2 << 20, 512)),
     // Constants may add up to a million values.
     target("idl", crate::idl::fuzz::idl, (64 << 20, 2048)),
-    target("config", crate::config::fuzz::config, (64 << 10, 2048)),
+    target("config", crate::program::fuzz::config, (64 << 10, 2048)),
     target(
         "redis",
         crate::backend::redis::fuzz::redis,

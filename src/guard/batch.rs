@@ -22,9 +22,9 @@ use super::LookupId;
 use super::params::Params;
 use super::seat::{Place, Seat, Seats};
 use crate::backend::{AnyBackend, LookupError};
-use crate::config::{Asks, BackendDef, Program};
 use crate::error::Code;
 use crate::metrics::{BackendMetrics, Histogram, Turns};
+use crate::program::{Asks, BackendDef, Program};
 use crate::timeline::Source;
 
 /// Batches of one backend on their way at a time.

@@ -27,15 +27,15 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use crate::backend::{Answer, AnyBackend, AnyLookup, Ask, LookupError};
-use crate::config::{Asks, Program};
 use crate::context::Context;
 use crate::metrics::ProgramMetrics;
+use crate::plan::LookupId;
+use crate::program::{Asks, Program};
 use crate::random::Random;
 
 use batch::Batcher;
 pub use deadlines::{Alarm, Deadlines};
 use health::{BackendHealth, LookupHealth};
-pub use inject::Inject;
 pub use params::Params;
 use permit::Permits;
 pub use seat::{Seat, Seats, no_turn};
@@ -44,10 +44,6 @@ pub use seat::{Seat, Seats, no_turn};
 pub const BLOCKING_MAX: usize = 16;
 /// Blocking closures waiting for a thread, per loop; further ones are shed.
 const BLOCKING_WAITING_MAX: usize = 1024;
-
-/// Index of a lookup in [`Program::lookups`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct LookupId(pub usize);
 
 /// The backends of one loop, guarded.
 pub struct Guards {
@@ -209,7 +205,7 @@ impl Guards {
         let lookup = &self.program.lookups[id.0];
         if !lookup.inject.is_empty() {
             let unlucky = self.random.borrow_mut().chance(lookup.inject.error_rate);
-            lookup.inject.apply(unlucky).await?;
+            inject::apply(lookup.inject, unlucky).await?;
         }
         match &lookup.asks {
             Asks::Store(backend, asked) => {

@@ -8,10 +8,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Counts, Gauge, Histogram, LoopMetrics, Metrics};
-use crate::config::{Asks, Program};
 use crate::error::Code;
+use crate::plan::{Plan, Step};
+use crate::program::{Asks, Program};
 use crate::timeline::{Fate, Micros, Source};
-use crate::view::{Plan, Step};
 
 /// The backend of lookups that a program registers.
 const CODE: &str = "code";

@@ -13,8 +13,8 @@ use tokio_util::sync::CancellationToken;
 use super::{Address, Bound, Options, run};
 use crate::backend::LookupError;
 use crate::backend::closure::{Closure, Input};
-use crate::config::{Program, Registry, check};
-use crate::diagnostic::{Problem, Problems};
+use crate::diagnostic::Problem;
+use crate::program::{Program, Registry, check};
 use crate::value::Value;
 
 /// A configuration to serve, and the lookups that code adds to it.

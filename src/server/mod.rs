@@ -27,9 +27,10 @@ use tokio_util::task::AbortOnDropHandle;
 use tracing::{info, warn};
 
 use crate::admin::Admin;
-use crate::config::{Endpoint, LimitsConfig, ListenerConfig, Program};
+use crate::config::{Endpoint, LimitsConfig, ListenerConfig};
 use crate::guard::BLOCKING_MAX;
 use crate::metrics::{LoopMetrics, Metrics};
+use crate::program::Program;
 use crate::random::Random;
 use crate::service::{Current, Room, Service};
 use closing::Closing;

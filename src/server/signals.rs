@@ -7,8 +7,8 @@ use tokio::sync::watch;
 use tracing::{error, info, warn};
 
 use super::{Bound, Options};
-use crate::config::Program;
 use crate::metrics::{Counts, Metrics, Reloaded};
+use crate::program::Program;
 
 /// What signals act on.
 pub(super) struct Signals {

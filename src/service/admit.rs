@@ -19,9 +19,9 @@ use super::reply::ReplyTo;
 use super::room::{Account, Charge};
 use super::{Service, log};
 use crate::error::Code;
+use crate::plan::Plan;
 use crate::thrift::{Head, HeadOut, Header, Shape, WireError, read_head};
 use crate::value::Text;
-use crate::view::Plan;
 
 /// Room for any head: a name, which is bounded, and a few numbers.
 const HEAD_BYTES_MAX: usize = 512;

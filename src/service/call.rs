@@ -16,11 +16,11 @@ use super::room::Charge;
 use crate::error::Code;
 use crate::idl::{Schema, StructId};
 use crate::pace::Pace;
+use crate::plan::Plan;
 use crate::thrift::{
     DEPTH_CEILING, Limits, Shape, WireError, decode_struct_counted, decode_struct_paced,
 };
 use crate::value::{Record, Value};
-use crate::view::Plan;
 
 /// What a value takes in memory at least.
 const VALUE_BYTES: usize = size_of::<Value>();

@@ -10,8 +10,8 @@ use tokio::time::Instant;
 
 use super::headers::Given;
 use crate::context::{Context, Mode};
+use crate::plan::Plan;
 use crate::value::Value;
-use crate::view::Plan;
 
 /// The longest text taken from a context's field; longer ones are cut, so that logs stay readable.
 const TEXT_MAX: usize = 256;

@@ -13,10 +13,11 @@ use crate::backend::Thrown;
 use crate::coerce::Coercion;
 use crate::error::Code;
 use crate::idl::{Schema, StructId, Type};
+use crate::plan::{Plan, ThrowOn};
 use crate::thrift::WireError;
 use crate::timeline::Fate;
 use crate::value::Value;
-use crate::view::{Failure, MergeError, Plan, ThrowOn};
+use crate::view::{Failure, MergeError};
 
 /// Why a call has no reply.
 #[derive(Clone, Debug)]

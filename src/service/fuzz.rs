@@ -11,10 +11,11 @@ use tokio::time::Instant;
 use super::headers::Given;
 use super::{Admission, Arrival, Peer, Service};
 use crate::backend::closure::{Closure, Input as Asked};
-use crate::config::{LimitsConfig, Registry, check};
+use crate::config::LimitsConfig;
 use crate::error::Code;
 use crate::fuzzing::{Input, hold};
 use crate::metrics::LoopMetrics;
+use crate::program::{Registry, check};
 use crate::random::Random;
 use crate::thrift::{
     Framer, Head, Header, Limits, Outgoing, Protocol, ReplyError, Shape, Transport, read_head,
@@ -67,7 +68,7 @@ impl Loop {
     }
 }
 
-async fn open(program: Arc<crate::config::Program>, limits: LimitsConfig) -> Service {
+async fn open(program: Arc<crate::program::Program>, limits: LimitsConfig) -> Service {
     Service::open(
         program,
         limits,

@@ -4,7 +4,7 @@ use tracing::{debug, warn};
 
 use super::exception::CallError;
 use crate::error::{Code, Fault};
-use crate::view::Plan;
+use crate::plan::Plan;
 
 /// A message that became no call; `method` is `None` where that could not be read.
 pub(super) fn refused(method: Option<&str>, error: &CallError, request_id: Option<&str>) {

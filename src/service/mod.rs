@@ -29,16 +29,18 @@ use futures_util::FutureExt;
 use thrift::protocol::TMessageType;
 use tracing::{Instrument, debug_span};
 
-use crate::config::{LimitsConfig, Program};
+use crate::config::LimitsConfig;
 use crate::context::Context;
 use crate::error::Code;
 use crate::guard::Guards;
 use crate::metrics::{LoopMetrics, ProgramMetrics};
+use crate::plan::Plan;
+use crate::program::Program;
 use crate::random::Random;
 use crate::thrift::{HeadOut, Limits};
 use crate::timeline::Timeline;
 use crate::value::Value;
-use crate::view::{Plan, merge, run};
+use crate::view::{merge, run};
 
 pub use admit::{Admission, Arrival};
 use beside::Beside;

@@ -10,10 +10,10 @@ use super::report::Report;
 use super::{Answer, Service};
 use crate::error::Code;
 use crate::idl::Type;
+use crate::plan::{Plan, ReplyShape};
 use crate::thrift::{
     Appendix, Body, HeadOut, HeaderOut, Protocol, Shape, WireError, write_message_with,
 };
-use crate::view::{Plan, ReplyShape};
 
 /// No reply is given more room than this before it needs it.
 const REPLY_BYTES_KEPT: usize = 64 * 1024;

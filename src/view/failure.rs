@@ -3,11 +3,11 @@
 //! A lookup that lacks an input did not fail itself: the cause is looked for among the lookups it takes its inputs
 //! from, and in the parameters of the call. Worked out once a call fails, and never otherwise.
 
-use super::plan::{Binding, Plan, Step};
-use super::reference::{Reference, Root};
 use crate::backend::{LookupError, Thrown};
 use crate::error::Code;
 use crate::idl::Schema;
+use crate::plan::{Binding, Plan, Step};
+use crate::plan::{Reference, Root};
 use crate::timeline::{Fate, Track};
 use crate::value::Value;
 

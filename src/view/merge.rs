@@ -3,9 +3,9 @@
 //! In: a plan and one value per step, fitted to its target when it came, null where there is none. Out: the
 //! reply's value, typed. The order of arrival can't matter: it is not known here.
 
-use super::plan::{Plan, ReplyShape, Target};
 use crate::coerce::Coercion;
 use crate::idl::{Schema, StructId, Type};
+use crate::plan::{Plan, ReplyShape, Target};
 use crate::value::{Record, Value};
 
 /// Why there is no reply although every required lookup has a value: `merge.missing_field`, or

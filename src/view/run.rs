@@ -17,7 +17,6 @@ use tracing::{Span, debug_span};
 use super::clock::Clock;
 use super::failure::Failure;
 use super::outcome::Ran;
-use super::plan::Plan;
 use super::step::{Sight, Start};
 use crate::backend::LookupError;
 use crate::context::{Context, Mode};
@@ -25,6 +24,7 @@ use crate::error::Code;
 use crate::guard::{Alarm, Asking, Guards, Seats, no_turn};
 use crate::idl::Schema;
 use crate::metrics::ViewMetrics;
+use crate::plan::Plan;
 use crate::timeline::{Fate, Micros, Source, Timeline, Track};
 use crate::value::Value;
 

@@ -10,14 +10,14 @@ use std::task::Poll;
 use futures_util::future::join_all;
 use tokio::time::Instant;
 
-use super::plan::{Binding, Foreach, Step, Target};
-use super::reference::{Reference, Root};
 use crate::backend::{Answer, LookupError};
 use crate::coerce::{Coercion, fits_unchanged};
 use crate::context::Context;
 use crate::error::Code;
 use crate::guard::{Asking, Guards, Params, Seats};
 use crate::idl::{Schema, Type};
+use crate::plan::{Binding, Foreach, Step, Target};
+use crate::plan::{Reference, Root};
 use crate::timeline::{Fate, Source};
 use crate::value::{Record, Value};
 

@@ -16,11 +16,13 @@ use bytes::{Bytes, BytesMut};
 use thrift::protocol::TMessageType;
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::time::Instant;
-use tributary::config::{LimitsConfig, Program};
+use tributary::config::LimitsConfig;
 use tributary::context::Context;
 use tributary::guard::Guards;
 use tributary::idl::Type;
 use tributary::metrics::{LoopMetrics, ProgramMetrics};
+use tributary::plan::Plan;
+use tributary::program::Program;
 use tributary::random::Random;
 use tributary::server::Server;
 use tributary::service::{Admission, Arrival, Room, Service};
@@ -28,7 +30,7 @@ use tributary::thrift::{
     Body, HeadOut, Limits, Protocol, Shape, Transport, decode_struct, read_head, write_message,
 };
 use tributary::value::Value;
-use tributary::view::{Plan, merge, run};
+use tributary::view::{merge, run};
 
 const PARTS: [&str; 7] = [
     "summary", "details", "prices", "stock", "reviews", "images", "related",

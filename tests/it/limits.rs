@@ -4,8 +4,9 @@
 use std::net::TcpListener;
 
 use tributary::backend::AnyConfig;
-use tributary::config::{LimitsConfig, Program, Registry, check};
+use tributary::config::LimitsConfig;
 use tributary::error::Code;
+use tributary::program::{Program, Registry, check};
 use tributary::timeline::Fate;
 
 use crate::admin::{patiently, scrape};

@@ -3,8 +3,8 @@
 
 use std::process::Command;
 
-use tributary::config::{Registry, check};
 use tributary::error::Code;
+use tributary::program::{Registry, check};
 use tributary::timeline::Fate;
 
 pub(crate) const README: &str = include_str!("../../README.md");

@@ -19,9 +19,9 @@ use tracing_subscriber::registry::LookupSpan;
 use thrift::protocol::TMessageType;
 use tributary::backend::closure::{Closure, Input};
 use tributary::coerce::Coercion;
-use tributary::config::{Registry, check};
 use tributary::idl::Type;
 use tributary::metrics::LoopMetrics;
+use tributary::program::{Registry, check};
 use tributary::random::Random;
 use tributary::service::{Admission, Arrival, Service};
 use tributary::thrift::{Body, HeadOut, Protocol, Shape, Transport, write_message};
@@ -149,10 +149,8 @@ async fn lookups_of_interleaved_calls_are_under_their_own_call() {
     for id in ["one", "two"] {
         let json = format!(r#"{{"key": "k", "context": {{"request_id": "{id}"}}}}"#);
         let params = Value::from_json(json.as_bytes()).unwrap();
-        let coercion = Coercion::new(&program.schema, false);
-        let record = coercion
-            .value(params, &Type::Struct(method.params))
-            .unwrap();
+        let coerce = Coercion::new(&program.schema, false);
+        let record = coerce.value(params, &Type::Struct(method.params)).unwrap();
         let mut message = BytesMut::new();
         let head = HeadOut {
             name: "page",

@@ -6,10 +6,10 @@
 use std::collections::{HashSet, VecDeque};
 
 use super::{list_of, of_fields};
-use crate::config::{Asks, Program};
 use crate::idl::{EnumType, Field, Kind, Method, Requiredness, Schema, StructType, Type};
+use crate::plan::{Plan, Step};
+use crate::program::{Asks, Program};
 use crate::value::Value;
-use crate::view::{Plan, Step};
 
 pub(super) fn describe(program: &Program) -> Value {
     let service = program.service();

@@ -1,8 +1,8 @@
 //! `explain(method)`: what `tributary explain` prints, taken apart and as text.
 
 use super::{list_of, of_fields};
-use crate::config::Program;
 use crate::explain::{Explanation, LookupExplanation};
+use crate::program::Program;
 use crate::service::exception::CallError;
 use crate::value::Value;
 

@@ -12,16 +12,16 @@ use bytes::{Bytes, BytesMut};
 use super::fit::Fitting;
 use super::{Asked, Method, schema, shown};
 use crate::coerce::Coercion;
-use crate::config::Program;
 use crate::context::Context;
 use crate::diagnostic::nearest;
 use crate::error::Code;
 use crate::idl::Type;
+use crate::plan::{Plan, ReplyShape};
+use crate::program::Program;
 use crate::service::call::{Call, Door, Slot};
 use crate::service::{Admission, Answer, Service, caller, context, exception::CallError, log};
 use crate::thrift::{Appendix as _, Limits, Protocol, decode_field, decode_struct};
 use crate::value::Value;
-use crate::view::{Plan, ReplyShape};
 
 /// As much of a name that is not known is said again.
 const NAME_SHOWN: usize = 64;

@@ -1,7 +1,7 @@
 //! `idl()`: the files that the service is declared in, as their texts stand.
 
 use super::of_fields;
-use crate::config::Program;
+use crate::program::Program;
 use crate::value::Value;
 
 pub(super) fn idl(program: &Program) -> Value {

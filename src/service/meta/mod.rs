@@ -27,9 +27,9 @@ use super::{Admission, Arrival, Service, log};
 use crate::coerce::Coercion;
 use crate::error::Code;
 use crate::idl::{Schema, Type};
+use crate::plan::{Plan, ReplyShape, Throw, ThrowOn};
 use crate::thrift::{Body, Head, HeadOut, WireError, decode_struct};
 use crate::value::Value;
-use crate::view::{Plan, ReplyShape, Throw, ThrowOn};
 
 /// A method of the service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

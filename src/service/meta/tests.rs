@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::cli::testing::program;
-use crate::config::Program;
+use crate::program::Program;
 
 const IDL: &str = r#"
 include "tributary.thrift"

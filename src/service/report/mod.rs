@@ -15,9 +15,9 @@ use std::sync::Arc;
 use bytes::BytesMut;
 
 use crate::idl::{Field, Schema, StructId, Type};
+use crate::plan::Plan;
 use crate::thrift::{Appendix, BinaryOutput, CompactOutput, Protocol};
 use crate::timeline::{Analysis, Micros, Timeline, Track};
-use crate::view::Plan;
 pub(super) use stencil::Stencil;
 use writing::Writing;
 

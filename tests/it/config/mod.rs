@@ -21,8 +21,9 @@ mod sample;
 use std::fs;
 use std::sync::Arc;
 
-use tributary::config::{Document, check_document};
+use tributary::config::Document;
 use tributary::diagnostic::{Problem, Problems, Source};
+use tributary::program::check_document;
 
 const IDL: &str = r"
 enum Detail { NONE = 0, ALL = 1 }

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use tributary::config::{Program, check};
+use tributary::program::{Program, check};
 
 /// The IDL of the service that the sample asks.
 const CREWS: &str = "

@@ -15,12 +15,13 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 use tributary::coerce::Coercion;
-use tributary::config::{Document, Program, check_document};
+use tributary::config::Document;
 use tributary::context::{Context, Mode};
 use tributary::diagnostic::{Problems, Source};
 use tributary::guard::Guards;
 use tributary::idl::Type;
 use tributary::metrics::{LoopMetrics, ProgramMetrics};
+use tributary::program::{Program, check_document};
 use tributary::random::Random;
 use tributary::value::Value;
 use tributary::view::{merge, run};

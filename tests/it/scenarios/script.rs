@@ -16,8 +16,8 @@ use std::time::Duration;
 
 use tributary::backend::LookupError;
 use tributary::backend::closure::{Closure, Input};
-use tributary::config::Registry;
 use tributary::error::Code;
+use tributary::program::Registry;
 use tributary::value::{Names, Record, Value};
 
 use super::page::{Page, duration, json_value, split_json};

@@ -13,12 +13,13 @@
 use std::fmt::Write as _;
 
 use tributary::coerce::to_json;
-use tributary::config::Program;
 use tributary::diagnostic::Problem;
 use tributary::idl::Type;
+use tributary::plan::{Plan, ReplyShape};
+use tributary::program::Program;
 use tributary::timeline::{Lane, Micros, Track};
 use tributary::value::Value;
-use tributary::view::{MergeError, Plan, Ran, ReplyShape};
+use tributary::view::{MergeError, Ran};
 
 use super::page::{Page, split_json};
 

@@ -1,8 +1,8 @@
 //! Where in the reply each lookup's value goes: checks the places, their types, and that no two collide.
 
 use super::compile::Compiler;
+use super::compiled::{ReplyShape, Target};
 use super::fit::{can_fit, element_of, field_at, unfilled};
-use super::plan::{ReplyShape, Target};
 use super::reference::Unresolved;
 use crate::backend::Yields;
 use crate::coerce::Coercion;

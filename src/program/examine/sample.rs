@@ -2,8 +2,8 @@
 
 use crate::coerce::ColumnValues;
 use crate::idl::{Schema, Type};
+use crate::plan::Shape;
 use crate::value::Value;
-use crate::view::Shape;
 
 /// Text may hold anything: numbers, bools, JSON, a UUID, a date.
 const TEXTS: &[&str] = &[

@@ -13,8 +13,8 @@ use crate::coerce::{ColumnCoercion, ColumnFit};
 use crate::diagnostic::{list, nearest, suggest};
 use crate::error::Code;
 use crate::idl::{Kind, Requiredness, Schema, StructId, Type};
+use crate::plan::{Binding, Foreach, Nowhere, Plan, Reference, Root, Shape, Shapes, Step, Target};
 use crate::value::Value;
-use crate::view::{Binding, Foreach, Nowhere, Plan, Reference, Root, Shape, Shapes, Step, Target};
 
 /// A lookup and what its store says of it.
 #[derive(Clone, Copy, Debug)]
@@ -331,14 +331,14 @@ impl<'a> View<'a, '_> {
     }
 
     fn column(&mut self, column: &Column, ty: &Type, place: &str) {
-        let fitting = ColumnCoercion {
+        let coercion = ColumnCoercion {
             schema: self.shapes.schema,
             parse_text: self.step.parse_text,
         };
         let name = &column.name;
         let of = &column.ty;
         let sql = self.sql();
-        let remark = match fitting.fit(&column.holds, ty) {
+        let remark = match coercion.fit(&column.holds, ty) {
             ColumnFit::Fits => return,
             ColumnFit::InRange(what) => {
                 let message =

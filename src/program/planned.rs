@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use super::check::{Asks, Program};
+use super::definition::{Asks, Program};
 use crate::backend::{AnyLookup, Planned};
-use crate::guard::LookupId;
+use crate::plan::LookupId;
 
 impl Program {
     /// The lookups of the backend at `backend` that any view uses.

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use super::{Registry, check_document, document_at};
+use super::{Registry, check_document};
 use crate::backend::closure::Closure;
+use crate::config::document_at;
 use crate::fuzzing::hold;
 use crate::value::Value;
 

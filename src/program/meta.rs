@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use super::section::{Document, Place};
+use crate::config::{Document, Place};
 use crate::error::Code;
 use crate::idl::{self, Method, Schema, Service};
 

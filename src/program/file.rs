@@ -11,15 +11,14 @@ use std::time::Duration;
 
 use toml::de::DeTable;
 
-use super::admin::{AdminConfig, read_admin};
-use super::bytes::text_of;
-use super::section::{Document, Place, Section};
-use super::server::{ServerConfig, read_server};
-use super::views::{ViewEntry, read_view};
+use super::inject::Inject;
 use crate::backend::{AnyConfig, AnyLookup, Compiled, KINDS};
+use crate::config::{
+    AdminConfig, Document, Place, Section, ServerConfig, ViewEntry, read_admin, read_server,
+    read_view, text_of,
+};
 use crate::diagnostic::{Problem, Problems, Source, list, suggest};
 use crate::error::Code;
-use crate::guard::Inject;
 
 /// The whole file.
 #[derive(Debug)]
@@ -211,7 +210,7 @@ fn read_lookup(name: &str, mut section: Section<'_>, backends: &[BackendEntry]) 
     let parse_text = section.bool("parse_text").unwrap_or(false);
     let inject = section
         .section("inject")
-        .map(read_inject)
+        .map(Inject::read)
         .unwrap_or_default();
     let example = backends.first().map_or("ops", |backend| &*backend.name);
     let backend = section
@@ -256,13 +255,4 @@ fn find_backend(
         );
     }
     found
-}
-
-fn read_inject(mut section: Section<'_>) -> Inject {
-    let inject = Inject {
-        delay: section.duration("delay").map(|(delay, _)| delay),
-        error_rate: section.number("error_rate", 0.0..=1.0).unwrap_or(0.0),
-    };
-    section.finish();
-    inject
 }

@@ -5,11 +5,13 @@ use std::collections::BinaryHeap;
 use std::sync::Arc;
 
 use super::compile::{Compiler, Draft};
-use super::plan::{Binding, Condition, Foreach, Plan, ReplyShape, Step, Target, Throw};
+use super::compiled::{
+    Binding, Condition, Foreach, LookupId, Plan, ReplyShape, Step, Target, Throw,
+};
 use super::reference::{Reference, Root};
 use crate::config::UseEntry;
 use crate::error::Code;
-use crate::guard::LookupId;
+
 use crate::idl::Type;
 
 impl Compiler<'_> {

@@ -1,6 +1,6 @@
 //! Which required fields of a reply may stay without a value. Pure.
 
-use super::plan::{Plan, ReplyShape, Step, Target};
+use super::compiled::{Plan, ReplyShape, Step, Target};
 use crate::idl::{Kind, Requiredness, Schema};
 
 /// A required field that no lookup is sure to fill.

@@ -8,10 +8,14 @@ use std::time::Duration;
 use super::reference::Reference;
 use crate::config::Allow;
 use crate::error::Code;
-use crate::guard::LookupId;
+
 use crate::idl::{StructId, Type};
 use crate::timeline::Lane;
 use crate::value::Value;
+
+/// Index of a lookup in [`Scope::lookups`](super::Scope::lookups), and in the program's lookups.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct LookupId(pub usize);
 
 /// One method's view.
 #[derive(Clone, Debug)]

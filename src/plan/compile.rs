@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::plan::{Binding, Condition, Foreach, Plan, ReplyShape};
+use super::compiled::{Binding, Condition, Foreach, Plan, ReplyShape};
 use super::reference::{Item, Names, Reference, Root, Unresolved};
 use crate::backend::Yields;
 use crate::coerce::Coercion;
@@ -40,7 +40,7 @@ pub struct Scope<'a> {
     pub document: &'a Document,
     /// The IDL.
     pub schema: &'a Schema,
-    /// All lookups; a step's [`crate::guard::LookupId`] is the index here.
+    /// All lookups; a step's [`super::LookupId`] is the index here.
     pub lookups: &'a [LookupFacts],
 }
 

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::coerce::ColumnValues;
-use crate::config::{self, Program};
+use crate::program::{self, Program};
 
 const IDL: &str = r"
 enum Color { RED = 1 }
@@ -44,7 +44,7 @@ fn program(toml: &str) -> Program {
     let path = folder.path().join("tributary.toml");
     std::fs::write(folder.path().join("s.thrift"), IDL).expect("the folder is ours");
     std::fs::write(&path, toml).expect("the folder is ours");
-    config::check(&path.to_string_lossy(), &Vec::new()).expect("no problems")
+    program::check(&path.to_string_lossy(), &Vec::new()).expect("no problems")
 }
 
 fn column(name: &str, holds: ColumnValues) -> Column {

@@ -3,8 +3,8 @@
 //! What is refused here has no value at any call; what depends on columns only a store tells (`check --connect`).
 
 use super::compile::Compiler;
+use super::compiled::{Foreach, ReplyShape};
 use super::fit::{field_at, words};
-use super::plan::{Foreach, ReplyShape};
 use super::reference::{Item, Reference, Root};
 use crate::backend::Yields;
 use crate::config::{Place, UseEntry};

@@ -17,13 +17,12 @@ use tokio::time::timeout;
 use self::compare::{Known, compare};
 use self::locate::Map;
 use self::remark::{Level, Remark};
-use super::check::{BackendDef, Program};
+use super::definition::{BackendDef, Program};
 use crate::backend::examine::{Examination, Finding};
 use crate::backend::{AnyLookup, LookupError, Planned, tls};
 use crate::diagnostic::{Problem, Problems, Source};
 use crate::error::Code;
-use crate::guard::LookupId;
-use crate::view::unsure;
+use crate::plan::{LookupId, unsure};
 
 /// How long one store may take to say all it knows.
 const EXAMINE_MAX: Duration = Duration::from_secs(30);

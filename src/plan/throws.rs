@@ -1,7 +1,7 @@
 //! Binds the exceptions that a method declares to what they are thrown for.
 
 use super::compile::Compiler;
-use super::plan::{Throw, ThrowOn};
+use super::compiled::{Throw, ThrowOn};
 use crate::diagnostic::suggest;
 use crate::error::Code;
 use crate::idl::{Field, Type};

@@ -3,7 +3,7 @@
 //! A lookup's statement says what its answer looks like; a reference is followed into that as
 //! [`Reference::follow`] follows it into the answer itself.
 
-use super::plan::{Foreach, Plan, Target};
+use super::compiled::{Foreach, Plan, Target};
 use super::reference::{Reference, Root};
 use crate::backend::examine::{Column, Statement};
 use crate::backend::rows::Rows;

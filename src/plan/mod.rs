@@ -1,0 +1,23 @@
+//! Plans: a view of the configuration, compiled against the IDL at start.
+//!
+//! [`compile`] resolves every name of a view and reports every problem in it. The result is a [`Plan`]: plain data that
+//! calls run without looking up a name. Nothing here knows of bytes on a wire or runs a lookup.
+
+mod compiled; // the plan itself
+mod reference; // `flight.tailnum`, `item`, `context.request_id`
+mod compile;
+mod lookup_reference; // into what another lookup yields
+mod target; // where values go
+mod fit; // whether they ever fit there
+mod throws;
+mod order;
+mod shape; // what values look like before there are any
+mod required; // fields that may stay without a value
+
+pub use compile::{LookupFacts, Scope, compile};
+pub use compiled::{
+    Binding, Condition, Foreach, LookupId, Plan, ReplyShape, Step, Target, Throw, ThrowOn,
+};
+pub use reference::{ContextField, Reference, Root};
+pub use required::{Unsure, unsure};
+pub use shape::{Nowhere, Shape, Shapes};

@@ -1,0 +1,46 @@
+//! Checks `allow` of every view against the listeners and the tokens of the server.
+
+use super::file::Config;
+use crate::config::{Document, ListenerConfig};
+use crate::diagnostic::suggest;
+use crate::error::Code;
+
+/// Somebody can be whom each `allow` names. Asked when there are no other problems: one mistake is one problem.
+pub(super) fn check_access(document: &Document, config: &Config) {
+    let listeners = &config.server.listeners;
+    let knows = |listener: &ListenerConfig| {
+        let tls = listener.tls.as_ref();
+        tls.is_some_and(|tls| tls.knows_clients)
+    };
+    let knows_clients = listeners.iter().any(knows);
+    let takes_tokens = listeners.iter().any(ListenerConfig::takes_tokens);
+    let tokens = &config.server.tokens;
+    for (allow, place) in config.views.iter().filter_map(|view| view.allow.as_ref()) {
+        for name in allow.tokens() {
+            if !tokens.names().any(|known| known == name) {
+                let message = format!("there is no token `{name}`");
+                let help = suggest(name, tokens.names(), || {
+                    format!("add `tokens = {{ {name} = \"env:TOKEN\" }}` to `[server]`")
+                });
+                document.problem(place, Code::ConfigUnknownName, message, Some(help));
+            }
+        }
+        let has_names = allow.names_certificates();
+        let missing = if has_names && !knows_clients {
+            Some((
+                "no listener asks its clients for certificates",
+                "add `client_ca` to the `tls` of a listener",
+            ))
+        } else if !has_names && !takes_tokens {
+            Some((
+                "no listener takes tokens",
+                "listeners with `tls` and Unix sockets do; a plain port does with `plain_tokens = true`",
+            ))
+        } else {
+            None
+        };
+        if let Some((message, help)) = missing {
+            document.problem(place, Code::ConfigReference, message, Some(help.into()));
+        }
+    }
+}

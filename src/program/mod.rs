@@ -1,0 +1,23 @@
+//! The program that a server runs: the configuration, checked against its IDL and against itself.
+//!
+//! [`check`] reads the whole file and yields a [`Program`], or every problem at once. [`examine()`] then compares a
+//! program with what its stores say of themselves, for `check --connect`.
+
+mod inject; // planned faults
+mod file; // the whole file, key by key
+mod meta; // the service that a server has of its own
+mod definition; // the program itself
+mod planned; // what will be asked of a store
+mod access; // whether somebody can call each view
+mod views;
+mod check;
+mod examine;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
+
+pub use check::{check, check_document};
+pub use definition::{Asks, BackendDef, LookupDef, Program, Registry};
+pub use examine::{Examined, examine, remarks};
+pub use file::{BackendEntry, Config, LookupEntry, open, read};
+pub use inject::Inject;
+pub use meta::Meta;

@@ -1,0 +1,93 @@
+//! Compiles the views of a configuration, and checks that every method is served by exactly one.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::file::Config;
+use super::meta::is_meta;
+use crate::config::{Document, unknown_method};
+use crate::diagnostic::nearest;
+use crate::error::Code;
+use crate::idl::{Schema, Service};
+use crate::plan::{LookupFacts, Plan, Scope, compile};
+
+/// The plans of the service's methods, by their names.
+pub(super) fn compile_views(
+    document: &Document,
+    config: &Config,
+    schema: &Schema,
+    service: usize,
+    facts: &[LookupFacts],
+) -> BTreeMap<Arc<str>, Arc<Plan>> {
+    let service = &schema.services[service];
+    let scope = Scope {
+        document,
+        schema,
+        lookups: facts,
+    };
+    let mut plans = BTreeMap::new();
+    for view in &config.views {
+        let Some(method) = service.method(&view.name) else {
+            unknown_method(document, service, &view.name, &view.place);
+            continue;
+        };
+        if is_meta(schema, method) {
+            let message = format!("method `{}` is the server's own", view.name);
+            let help = Some("remove the view: the server answers it by itself".into());
+            document.problem(&view.place, Code::ConfigClash, message, help);
+            continue;
+        }
+        if let Some(mut plan) = compile(view, method, scope) {
+            plan.index = plans.len();
+            plans.insert(Arc::clone(&view.name), Arc::new(plan));
+        }
+    }
+    missing_views(document, config, schema, service);
+    plans
+}
+
+/// Each method has a view, or is said to have none.
+fn missing_views(document: &Document, config: &Config, schema: &Schema, service: &Service) {
+    let unserved = config.server.unserved.as_ref();
+    for (name, place) in unserved
+        .iter()
+        .flat_map(|(names, place)| names.iter().map(move |name| (name, place)))
+    {
+        if service.method(name).is_none() {
+            unknown_method(document, service, name, place);
+        }
+    }
+    // A method whose view is there misspelt has a view: one mistake is one problem.
+    let names = || service.methods.iter().map(|method| &*method.name);
+    let misspelt: Vec<&str> = config
+        .views
+        .iter()
+        .filter(|view| service.method(&view.name).is_none())
+        .filter_map(|view| nearest(&view.name, names()))
+        .collect();
+    let own = service.methods.iter();
+    for method in own.filter(|method| !is_meta(schema, method)) {
+        let unserved =
+            unserved.is_some_and(|(names, _)| names.iter().any(|name| **name == *method.name));
+        let viewed = config.views.iter().any(|view| view.name == method.name);
+        if unserved && viewed {
+            let message = format!("method `{}` is `unserved` and has a view", method.name);
+            let help = Some("remove one of the two".into());
+            document.problem(&config.server.place, Code::ConfigClash, message, help);
+        }
+        if !unserved && !viewed && !misspelt.contains(&&*method.name) {
+            document.problem(
+                &config.server.place,
+                Code::ConfigMissingKey,
+                format!(
+                    "method `{}` of service `{}` has no view",
+                    method.name, service.name
+                ),
+                Some(format!(
+                    "add `[views.{0}.lookups]`, or `unserved = [\"{0}\"]` to `[server]`",
+                    method.name
+                )),
+            );
+        }
+    }
+}

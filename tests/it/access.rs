@@ -2,8 +2,9 @@
 
 use std::io::{Read, Write};
 
-use crate::calls::{CONFIG, FILES, message};
 use crate::secure::Secured;
+use crate::support::airports::{CONFIG, FILES};
+use crate::support::message::message;
 use crate::support::{Tributary, Wire, bytes};
 
 const CALL: u8 = 1;

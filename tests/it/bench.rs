@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::Value as Json;
 
-use crate::calls::airports;
+use crate::support::airports::airports;
 use crate::support::{Tributary, bytes};
 
 fn bench(addr: &str, idl: &std::path::Path, words: &[&str]) -> Command {

@@ -6,112 +6,11 @@
 use std::net::TcpListener;
 use std::time::Duration;
 
+use crate::support::airports::{CONFIG, IDL, airport, airports};
+use crate::support::message::{
+    CALL, EXCEPTION, ONEWAY, REPLY, assert_exception, message, sized, with_body,
+};
 use crate::support::{Tributary, Wire, answer_airports, bytes};
-
-const IDL: &str = r"
-struct Airport { 1: required string code, 2: required string name }
-service Airports {
-  Airport get(1: string code)
-  Airport slow(1: string code)
-  oneway void touch(1: string code)
-}
-";
-
-pub(crate) const CONFIG: &str = r#"
-[server]
-idl = "airports.thrift"
-limits = { frame_bytes_max = "4KiB" }
-
-[backends.airports]
-kind = "file"
-path = "airports.csv"
-
-[lookups.airport]
-backend = "airports"
-key = { code = "{code}" }
-rows = "one"
-
-[lookups.far]
-backend = "airports"
-key = { code = "{code}" }
-rows = "one"
-inject = { delay = "60ms" }
-
-[views.get.lookups]
-airport = { use = "airport", into = ".", required = true }
-
-[views.slow.lookups]
-airport = { use = "far", into = ".", required = true }
-
-[views.touch.lookups]
-airport = "far"
-"#;
-
-/// What stands beside the configuration.
-pub(crate) const FILES: [(&str, &str); 2] = [
-    ("airports.thrift", IDL),
-    ("airports.csv", "code,name\nJFK,Kennedy\nLAX,Los Angeles\n"),
-];
-
-pub(crate) fn airports() -> Tributary {
-    Tributary::start(CONFIG, &FILES)
-}
-
-const CALL: u8 = 1;
-const REPLY: u8 = 2;
-const EXCEPTION: u8 = 3;
-const ONEWAY: u8 = 4;
-
-/// A message with the one parameter `code`.
-pub(crate) fn message(kind: u8, name: &str, seqid: i32, code: &str) -> Vec<u8> {
-    let param = [&bytes("0b 00 01")[..], &sized(code.as_bytes()), &[0]].concat();
-    with_body(kind, name, seqid, &param)
-}
-
-pub(crate) fn with_body(kind: u8, name: &str, seqid: i32, body: &[u8]) -> Vec<u8> {
-    [
-        &[0x80, 1, 0, kind][..],
-        &sized(name.as_bytes()),
-        &seqid.to_be_bytes(),
-        body,
-    ]
-    .concat()
-}
-
-pub(crate) fn sized(bytes: &[u8]) -> Vec<u8> {
-    let len = u32::try_from(bytes.len()).expect("a small text");
-    [&len.to_be_bytes(), bytes].concat()
-}
-
-/// What a `get` of that code is answered with.
-fn airport(name: &str, seqid: i32, code: &str, full: &str) -> Vec<u8> {
-    let fields = [
-        &bytes("0b 00 01")[..],
-        &sized(code.as_bytes()),
-        &bytes("0b 00 02"),
-        &sized(full.as_bytes()),
-    ];
-    with_body(
-        REPLY,
-        name,
-        seqid,
-        &[&bytes("0c 00 00")[..], &fields.concat(), &[0, 0]].concat(),
-    )
-}
-
-/// Expects a `TApplicationException` of that type whose message begins with `code`.
-#[track_caller]
-pub(crate) fn assert_exception(reply: &[u8], name: &str, seqid: i32, kind: u8, code: &str) {
-    let head = with_body(EXCEPTION, name, seqid, &bytes("0b 00 01"));
-    let text = String::from_utf8_lossy(reply).into_owned();
-    assert_eq!(reply[..head.len()], head, "{text}");
-    assert!(
-        reply[head.len() + 4..].starts_with(code.as_bytes()),
-        "expected {code}: {text}"
-    );
-    let tail = [&bytes("08 00 02 00 00 00")[..], &[kind, 0]].concat();
-    assert!(reply.ends_with(&tail), "expected type {kind}: {reply:02x?}");
-}
 
 /// The connection lives on: it answers.
 #[track_caller]

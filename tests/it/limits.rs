@@ -10,9 +10,10 @@ use tributary::program::{Program, Registry, check};
 use tributary::timeline::Fate;
 
 use crate::admin::{patiently, scrape};
-use crate::calls::{CONFIG as AIRPORTS, FILES as AIRPORT_FILES, message};
 use crate::readme::{README, rows};
 use crate::support::Tributary;
+use crate::support::airports::{CONFIG as AIRPORTS, FILES as AIRPORT_FILES};
+use crate::support::message::message;
 
 const IDL: &str = "struct Page { 1: optional list<string> names } service Pages { Page page(1: list<string> codes) }";
 

@@ -4,7 +4,8 @@ use std::fs;
 use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt as _;
 
-use crate::calls::{CONFIG, FILES, message};
+use crate::support::airports::{CONFIG, FILES};
+use crate::support::message::message;
 use crate::support::{Tributary, Wire, bytes};
 
 const CALL: u8 = 1;

@@ -8,7 +8,8 @@ use std::sync::mpsc::channel;
 use tempfile::TempDir;
 
 use crate::admin::{patiently, scrape};
-use crate::calls::{CONFIG, FILES, message};
+use crate::support::airports::{CONFIG, FILES};
+use crate::support::message::message;
 use crate::support::{PATIENCE, Tributary, Wire, send_signal};
 
 /// More than a pipe and the program's own queue have room for.

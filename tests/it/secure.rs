@@ -7,7 +7,8 @@ use rustls::StreamOwned;
 use rustls::version::{TLS12, TLS13};
 
 use crate::admin::{patiently, scrape};
-use crate::calls::{CONFIG, FILES, message};
+use crate::support::airports::{CONFIG, FILES};
+use crate::support::message::message;
 use crate::support::{Authority, Identity, TlsClient, TlsWire, Tributary, Wire};
 
 const CALL: u8 = 1;

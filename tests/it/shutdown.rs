@@ -5,7 +5,8 @@ use std::io::{BufRead as _, BufReader};
 use std::process::{Command, Stdio};
 use std::sync::mpsc::channel;
 
-use crate::calls::{CONFIG, FILES, airports, message};
+use crate::support::airports::{CONFIG, FILES, airports};
+use crate::support::message::message;
 use crate::support::{PATIENCE, Tributary, send_signal};
 
 #[test]

@@ -72,7 +72,7 @@ fn a_scrape_counts_exactly_what_was_called() {
 fn fates_add_up_when_a_client_hangs_up() {
     let served = Served::start();
     let mut wire = TcpStream::connect(served.server.addr()).expect("the port is open");
-    let message = crate::calls::message(1, "slow", 1, "JFK");
+    let message = crate::support::message::message(1, "slow", 1, "JFK");
     let len = u32::try_from(message.len()).expect("a small message");
     wire.write_all(&[&len.to_be_bytes(), &message[..]].concat())
         .expect("it is taken");
@@ -114,7 +114,7 @@ fn counts_last_across_reloads_of_the_program() {
     let admin = server.admin();
     let mut wire = server.connect();
     let mut call = || {
-        wire.send_frame(&crate::calls::message(1, "box", 1, "JFK"));
+        wire.send_frame(&crate::support::message::message(1, "box", 1, "JFK"));
         wire.read_frame()
     };
     let before = call();
@@ -210,7 +210,7 @@ c = {{}}
     let mut server = Tributary::start(&config, &[("pages.thrift", IDL)]);
     let admin = server.admin();
     let mut wire = server.connect();
-    wire.send_frame(&crate::calls::message(1, "page", 1, "JFK"));
+    wire.send_frame(&crate::support::message::message(1, "page", 1, "JFK"));
     wire.read_frame();
 
     let scrape = Scrape::read(&get(admin, "/metrics").1);

@@ -4,7 +4,8 @@
 
 mod replies;
 
-use crate::calls::{airports, message};
+use crate::support::airports::airports;
+use crate::support::message::message;
 use crate::support::{Wire, bytes};
 
 const CALL: u8 = 1;

@@ -1,7 +1,8 @@
 //! What the frames of replies say beside their messages, and what they do not.
 
 use super::{CALL, assert_says, frame, read};
-use crate::calls::{CONFIG, FILES, airports, message};
+use crate::support::airports::{CONFIG, FILES, airports};
+use crate::support::message::message;
 use crate::support::{Tributary, Wire, bytes};
 
 const TRACE: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";

@@ -7,7 +7,7 @@ use flate2::write::ZlibEncoder;
 
 use super::{CALL, LARGE, Victim, assert_serves, beginning, long_call, message};
 use crate::admin::patiently;
-use crate::calls::assert_exception;
+use crate::support::message::assert_exception;
 use crate::support::{Wire, bytes};
 
 const MIB: usize = 1 << 20;

@@ -1,8 +1,8 @@
 //! Everything that is kept of clients is counted; who has most of it waits, who has little does not.
 
 use super::{CALL, LARGE, Victim, assert_serves, beginning, long_call, message, patiently};
-use crate::calls::{assert_exception, sized, with_body};
 use crate::support::bytes;
+use crate::support::message::{assert_exception, sized, with_body};
 
 /// One mebibyte.
 const MIB: usize = 1 << 20;

@@ -10,7 +10,7 @@ mod silence; // clients that stop in the middle, do not read, or are gone
 use std::net::SocketAddr;
 
 use crate::admin::{patiently, scrape, scrape::Scrape};
-use crate::calls::message;
+use crate::support::message::message;
 use crate::support::{Tributary, Wire};
 
 const IDL: &str = r"

@@ -214,8 +214,8 @@ none = { use = "row", with = { id = { value = 3 } } }
 #[test]
 fn a_server_without_the_service_is_told_apart() {
     let help = "name the IDL with `--idl FILE`";
-    let config = crate::calls::CONFIG.replace("[server]", "[server]\nmeta = false");
-    let server = Tributary::start(&config, &crate::calls::FILES);
+    let config = crate::support::airports::CONFIG.replace("[server]", "[server]\nmeta = false");
+    let server = Tributary::start(&config, &crate::support::airports::FILES);
     let addr = server.addr.to_string();
     let error = complained(&["call", "--addr", &addr, "get", "code=JFK"], 1);
     assert!(

@@ -4,8 +4,8 @@ use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 
 use super::doors::{fetch, message};
-use crate::calls::{CONFIG, FILES};
 use crate::support::Tributary;
+use crate::support::airports::{CONFIG, FILES};
 
 fn scrape(admin: SocketAddr) -> String {
     let mut stream = TcpStream::connect(admin).expect("the port is open");

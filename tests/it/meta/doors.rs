@@ -1,6 +1,6 @@
 //! Under which names the service is there, on which listeners, and for whom. Byte by byte, in strict binary.
 
-use crate::calls::{CONFIG, FILES};
+use crate::support::airports::{CONFIG, FILES};
 use crate::support::{Tributary, Wire, bytes};
 
 const CALL: u8 = 1;

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::doors::{fetch, message};
-use crate::calls::{CONFIG, FILES};
+use crate::support::airports::{CONFIG, FILES};
 use crate::support::{Tributary, Wire, bytes};
 
 /// A `fetch` of `get` whose parameter `code` is the union with these bytes.

@@ -3,10 +3,12 @@
 //! No waiting by the clock: a server is ready when it says so in its own words, and a test reads with a
 //! time limit that only a failure ever reaches.
 
+pub(crate) mod airports; // a small service
 mod certificates;
 mod flights;
 mod http;
 mod memcached;
+pub(crate) mod message;
 mod postgres;
 mod mysql;
 mod port;

@@ -6,12 +6,12 @@ use super::format::Format;
 use super::sql::{Style, scan};
 use super::template::{AsIs, Template};
 use super::{file, http, memcached, mysql, postgres};
-use crate::fuzzing::{Input, hold};
+use crate::fuzzing::{FuzzInput, hold};
 use crate::value::Value;
 
 /// Columns, values and files: the first byte says of what.
 pub(crate) fn stored(bytes: &[u8]) {
-    let mut input = Input(bytes);
+    let mut input = FuzzInput(bytes);
     match input.byte() % 6 {
         0 | 1 => postgres::fuzz::column(&mut input),
         2 => mysql::fuzz::column(&mut input),
@@ -31,7 +31,7 @@ pub(crate) fn stored(bytes: &[u8]) {
 
 /// Templates, SQL, URLs, keys and addresses: the first byte says which.
 pub(crate) fn asked(bytes: &[u8]) {
-    let mut input = Input(bytes);
+    let mut input = FuzzInput(bytes);
     match input.byte() % 8 {
         0 => template(&mut input),
         1 => sql(&input, Style::Numbered),
@@ -44,7 +44,7 @@ pub(crate) fn asked(bytes: &[u8]) {
 }
 
 /// A template with its length before it, then what stands in all its places.
-fn template(input: &mut Input<'_>) {
+fn template(input: &mut FuzzInput<'_>) {
     let text = String::from_utf8_lossy(input.part()).into_owned();
     let mut params: Vec<Arc<str>> = Vec::new();
     let Ok(template) = Template::parse(&text, &mut params) else {
@@ -69,7 +69,7 @@ fn template(input: &mut Input<'_>) {
     );
 }
 
-fn sql(input: &Input<'_>, style: Style) {
+fn sql(input: &FuzzInput<'_>, style: Style) {
     let text = String::from_utf8_lossy(input.0);
     match scan(&text, style) {
         Ok(statement) => {

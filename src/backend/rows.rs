@@ -87,11 +87,11 @@ impl Rows {
 mod tests {
     use super::*;
     use crate::config::{document, whole};
-    use crate::value::Names;
+    use crate::value::FieldNames;
 
     fn record(number: i64) -> Record {
         Record {
-            names: Names::new(["n", "other"]),
+            names: FieldNames::new(["n", "other"]),
             values: vec![number.into(), "x".into()],
         }
     }

@@ -13,7 +13,7 @@ use super::params::Params;
 use super::reply::result_json;
 use super::server_idl::{ServerIdl, server_idl};
 use crate::program::Program;
-use crate::thrift::{Limits, Protocol, Shape, Transport};
+use crate::thrift::{Limits, Protocol, Transport, WireFormat};
 
 const TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -50,13 +50,13 @@ fn call_found(
     let mut read = Params::new(&found.schema, found.method());
     read.json(params).map_err(told)?;
     let params = read.finish().map_err(told)?;
-    let shape = Shape {
+    let wire_format = WireFormat {
         transport: Transport::Framed,
         protocol: Protocol::Binary,
     };
     let reply = on_loop(async {
         let mut client =
-            Client::connect(&addr.to_string(), shape, Limits::default(), TIMEOUT).await?;
+            Client::connect(&addr.to_string(), wire_format, Limits::default(), TIMEOUT).await?;
         let call = Call {
             schema: &found.schema,
             method: found.method(),

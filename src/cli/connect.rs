@@ -10,7 +10,7 @@ use tokio::runtime::{Builder, LocalOptions};
 
 use super::client::{Client, ClientError};
 use super::exit::Failure;
-use crate::thrift::{Limits, Protocol, Shape, Transport};
+use crate::thrift::{Limits, Protocol, Transport, WireFormat};
 
 /// Where the server is and what it speaks.
 #[derive(Clone, Debug, Args)]
@@ -58,12 +58,18 @@ impl ConnectArgs {
 
     /// Connects.
     pub(super) async fn connect(&self) -> Result<Client, ClientError> {
-        Client::connect(&self.addr, self.shape(), Limits::default(), self.timeout).await
+        Client::connect(
+            &self.addr,
+            self.wire_format(),
+            Limits::default(),
+            self.timeout,
+        )
+        .await
     }
 
     /// What is spoken.
-    pub(super) fn shape(&self) -> Shape {
-        Shape {
+    pub(super) fn wire_format(&self) -> WireFormat {
+        WireFormat {
             transport: match self.transport {
                 TransportArg::Framed => Transport::Framed,
                 TransportArg::Unframed => Transport::Unframed,

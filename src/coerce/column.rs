@@ -132,8 +132,8 @@ mod tests {
 
     use super::*;
     use crate::coerce::Coercion;
-    use crate::idl::{EnumType, Field, Kind, Requiredness, StructId, StructType};
-    use crate::value::{Names, Value};
+    use crate::idl::{EnumType, Field, Requiredness, StructId, StructKind, StructType};
+    use crate::value::{FieldNames, Value};
 
     /// A struct of one optional number, and an enum.
     fn schema() -> (Schema, Type) {
@@ -148,9 +148,9 @@ mod tests {
         let schema = Schema {
             structs: vec![StructType {
                 name: "t.S".into(),
-                kind: Kind::Struct,
+                kind: StructKind::Struct,
                 fields: vec![field],
-                names: Names::new(["n"]),
+                names: FieldNames::new(["n"]),
                 doc: None,
             }],
             ..Schema::default()

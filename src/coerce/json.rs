@@ -81,8 +81,8 @@ mod tests {
     use bytes::Bytes;
 
     use super::*;
-    use crate::idl::{EnumType, Field, Kind, Requiredness, StructType};
-    use crate::value::Names;
+    use crate::idl::{EnumType, Field, Requiredness, StructKind, StructType};
+    use crate::value::FieldNames;
 
     fn field(id: i16, name: &str, ty: Type) -> Field {
         Field {
@@ -106,13 +106,13 @@ mod tests {
         Schema {
             structs: vec![StructType {
                 name: "t.Thing".into(),
-                kind: Kind::Struct,
+                kind: StructKind::Struct,
                 fields: vec![
                     field(1, "id", Type::I64),
                     field(2, "color", color()),
                     field(3, "raw", Type::Binary),
                 ],
-                names: Names::new(["id", "color", "raw"]),
+                names: FieldNames::new(["id", "color", "raw"]),
                 doc: None,
             }],
             ..Schema::default()

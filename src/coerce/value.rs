@@ -6,7 +6,7 @@
 //! row of one column fills a plain value. Text fills numbers and bools only with `parse_text`.
 //! Fields that a struct does not have are left out; absent ones take the IDL's default.
 
-use crate::idl::{Kind, Requiredness, Schema, StructId, Type};
+use crate::idl::{Requiredness, Schema, StructId, StructKind, Type};
 use crate::value::{Record, Text, Value, parse_uuid, uuid_text};
 
 /// How often text that holds JSON may stand within text that holds JSON. Each may be nested as deep as the reader of
@@ -204,7 +204,9 @@ impl<'a> Coercion<'a> {
         for (at, slot) in values.iter_mut().enumerate() {
             *slot = self.field(id, at, std::mem::take(slot))?;
         }
-        if of.kind == Kind::Union && values.iter().filter(|value| !value.is_null()).count() != 1 {
+        if of.kind == StructKind::Union
+            && values.iter().filter(|value| !value.is_null()).count() != 1
+        {
             return Err(format!(
                 "{} is a union: exactly one field has to be set",
                 of.name
@@ -226,7 +228,7 @@ impl<'a> Coercion<'a> {
                 .map_err(|why| format!("field `{}` of {}: {why}", field.name, of.name));
         }
         match (&field.default, field.requiredness) {
-            (Some(default), _) if of.kind != Kind::Union => Ok(default.clone()),
+            (Some(default), _) if of.kind != StructKind::Union => Ok(default.clone()),
             (_, Requiredness::Required) => Err(format!(
                 "field `{}` of {} is required and has no value",
                 field.name, of.name

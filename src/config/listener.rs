@@ -8,7 +8,7 @@ use super::section::{Place, Section};
 use super::server::LimitsConfig;
 use super::tls::{ListenerTls, read_tls};
 use crate::diagnostic::list;
-use crate::thrift::{Protocol, Shapes, Transport};
+use crate::thrift::{Protocol, Transport, WireFormats};
 
 /// The longest path of a Unix socket that all systems take.
 const PATH_BYTES_MAX: usize = 100;
@@ -26,7 +26,7 @@ pub struct ListenerConfig {
     /// How long a connection may be silent. Default that of `[server.limits]`.
     pub idle_timeout: Duration,
     /// What clients may speak. Default everything.
-    pub shapes: Shapes,
+    pub wire_formats: WireFormats,
     /// Only for a port. Default: none.
     pub tls: Option<ListenerTls>,
     /// Tokens are taken although others may read them on the way. Default false.
@@ -40,7 +40,12 @@ impl ListenerConfig {
     pub fn is_like(&self, other: &Self) -> bool {
         let parts = |config: &Self| {
             let limits = (config.connections_max, config.idle_timeout);
-            (limits, config.shapes, config.plain_tokens, config.meta)
+            (
+                limits,
+                config.wire_formats,
+                config.plain_tokens,
+                config.meta,
+            )
         };
         self.endpoint == other.endpoint
             && parts(self) == parts(other)
@@ -94,7 +99,7 @@ pub(super) fn read_listeners(
         endpoint,
         connections_max: limits.connections_max,
         idle_timeout: limits.idle_timeout,
-        shapes: Shapes::default(),
+        wire_formats: WireFormats::default(),
         tls: None,
         plain_tokens: false,
         meta,
@@ -121,7 +126,7 @@ fn read_listener(
         idle_timeout: section
             .timeout("idle_timeout")
             .unwrap_or(limits.idle_timeout),
-        shapes: read_shapes(&mut section),
+        wire_formats: read_wire_formats(&mut section),
         tls: None,
         plain_tokens: section.bool("plain_tokens").unwrap_or(false),
         meta: section.bool("meta").unwrap_or(meta),
@@ -211,16 +216,13 @@ const TRANSPORTS: [(&str, Transport); 3] = [
     ("unframed", Transport::Unframed),
     ("header", Transport::Header),
 ];
-const PROTOCOLS: [(&str, Protocol); 3] = [
-    ("binary", Protocol::Binary),
-    ("old_binary", Protocol::BinaryOld),
-    ("compact", Protocol::Compact),
-];
 
-fn read_shapes(section: &mut Section<'_>) -> Shapes {
+fn read_wire_formats(section: &mut Section<'_>) -> WireFormats {
     let transports = read_words(section, "transports", &TRANSPORTS);
-    let protocols = read_words(section, "protocols", &PROTOCOLS);
-    Shapes::of(&transports, &protocols)
+    let known = Protocol::ALL.iter();
+    let known: Vec<_> = known.map(|&protocol| (protocol.name(), protocol)).collect();
+    let protocols = read_words(section, "protocols", &known);
+    WireFormats::of(&transports, &protocols)
 }
 
 /// What the words of `key` stand for; all of them when it is not there.

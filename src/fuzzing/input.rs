@@ -4,9 +4,9 @@ use std::fmt::Debug;
 
 /// The bytes of an input, taken from the front.
 #[derive(Clone, Debug)]
-pub(crate) struct Input<'a>(pub(crate) &'a [u8]);
+pub(crate) struct FuzzInput<'a>(pub(crate) &'a [u8]);
 
-impl<'a> Input<'a> {
+impl<'a> FuzzInput<'a> {
     /// The next byte; 0 once there are no more.
     pub(crate) fn byte(&mut self) -> u8 {
         let Some((&byte, rest)) = self.0.split_first() else {

@@ -10,7 +10,7 @@ mod zoo;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use input::{Input, agree, hold};
+pub(crate) use input::{FuzzInput, agree, hold};
 pub(crate) use zoo::{hold_type, same, zoo, zoo_struct};
 
 /// One thing that is tried.

@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use super::hold;
-use crate::idl::{Kind, Requiredness, Schema, StructId, Type, load_from};
+use crate::idl::{Requiredness, Schema, StructId, StructKind, Type, load_from};
 use crate::value::{Record, Value};
 
 /// `tests/fuzz/zoo.thrift`
@@ -61,7 +61,7 @@ fn is_of(schema: &Schema, id: StructId, record: &Record) -> bool {
     record.values.len() == of.fields.len()
         && record.names.same(&of.names)
         && fields.into_iter().all(fit)
-        && (of.kind != Kind::Union || set.count() == 1)
+        && (of.kind != StructKind::Union || set.count() == 1)
 }
 
 /// Whether two values are the same to the last bit: what is no number counts as itself.

@@ -1,14 +1,14 @@
 //! Cuts the text of a `.thrift` file into tokens.
 //!
 //! In: the text. Out: one [`Token`] at a time, with the bytes it stands on and the doc comment before it.
-//! Text that is no token becomes [`Tok::Bad`] and the lexer goes on behind it, so it always comes to the end.
+//! Text that is no token becomes [`TokenKind::Bad`] and the lexer goes on behind it, so it always comes to the end.
 
 use super::literal;
-use super::syntax::{Fault, Span};
+use super::syntax::{Span, SyntaxError};
 
 /// What a token is.
 #[derive(Debug)]
-pub(crate) enum Tok<'t> {
+pub(crate) enum TokenKind<'t> {
     /// A name or a keyword; names may hold dots.
     Word(&'t str),
     /// An integer, decimal or hexadecimal, with its sign.
@@ -20,7 +20,7 @@ pub(crate) enum Tok<'t> {
     /// A character that stands for itself.
     Sign(char),
     /// No token at all: why.
-    Bad(Fault),
+    Bad(SyntaxError),
     /// The end of the file.
     End,
 }
@@ -29,7 +29,7 @@ pub(crate) enum Tok<'t> {
 #[derive(Debug)]
 pub(crate) struct Token<'t> {
     /// What it is.
-    pub(crate) tok: Tok<'t>,
+    pub(crate) kind: TokenKind<'t>,
     /// Its bytes.
     pub(crate) span: Span,
     /// The last doc comment between the token before and this one.
@@ -60,27 +60,27 @@ impl<'t> Lexer<'t> {
         before.is_some_and(|before| before.is_empty() || before.ends_with('\n'))
     }
 
-    /// The next token; [`Tok::End`] for ever once the text is used up.
+    /// The next token; [`TokenKind::End`] for ever once the text is used up.
     pub(crate) fn next(&mut self) -> Token<'t> {
         let (doc, bad) = self.skip_blanks();
-        if let Some(fault) = bad {
-            let span = fault.span;
+        if let Some(error) = bad {
+            let span = error.span;
             return Token {
-                tok: Tok::Bad(fault),
+                kind: TokenKind::Bad(error),
                 span,
                 doc,
             };
         }
         let start = self.at;
-        let tok = match self.peek() {
-            None => Tok::End,
+        let kind = match self.peek() {
+            None => TokenKind::End,
             Some('"' | '\'') => self.string(),
             Some(c) if c.is_ascii_alphabetic() || c == '_' => self.word(),
             Some(c) if self.starts_number(c) => self.number(),
             Some(c) => self.sign(c),
         };
         Token {
-            tok,
+            kind,
             span: Span::new(start, self.at),
             doc,
         }
@@ -95,7 +95,7 @@ impl<'t> Lexer<'t> {
     }
 
     /// Steps over blanks and comments. Out: the last doc comment, and the comment that never ends.
-    fn skip_blanks(&mut self) -> (Option<Span>, Option<Fault>) {
+    fn skip_blanks(&mut self) -> (Option<Span>, Option<SyntaxError>) {
         let mut doc = None;
         loop {
             self.at += self.rest().len() - self.rest().trim_ascii_start().len();
@@ -108,7 +108,7 @@ impl<'t> Lexer<'t> {
                     let span = Span::new(start, start + 2);
                     return (
                         doc,
-                        Some(Fault::new(
+                        Some(SyntaxError::new(
                             span,
                             "this comment never ends",
                             "close it with `*/`",
@@ -127,7 +127,7 @@ impl<'t> Lexer<'t> {
     }
 
     /// A name: dots stand between its parts only, as in `shared.Color.RED`.
-    fn word(&mut self) -> Tok<'t> {
+    fn word(&mut self) -> TokenKind<'t> {
         let bytes = self.rest().as_bytes();
         let in_word = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
         let mut len = 1;
@@ -140,7 +140,7 @@ impl<'t> Lexer<'t> {
         }
         let word = &self.rest()[..len];
         self.at += len;
-        Tok::Word(word)
+        TokenKind::Word(word)
     }
 
     fn starts_number(&self, first: char) -> bool {
@@ -153,40 +153,42 @@ impl<'t> Lexer<'t> {
         }
     }
 
-    fn number(&mut self) -> Tok<'t> {
+    fn number(&mut self) -> TokenKind<'t> {
         let start = self.at;
         let len = literal::number_len(self.rest());
         let text = &self.rest()[..len];
         self.at += len;
         match literal::number(text) {
-            Ok(literal::Number::Integer(number)) => Tok::Integer(number),
-            Ok(literal::Number::Double(number)) => Tok::Double(number),
-            Err((message, help)) => Tok::Bad(Fault::new(Span::new(start, self.at), message, help)),
+            Ok(literal::Number::Integer(number)) => TokenKind::Integer(number),
+            Ok(literal::Number::Double(number)) => TokenKind::Double(number),
+            Err((message, help)) => {
+                TokenKind::Bad(SyntaxError::new(Span::new(start, self.at), message, help))
+            }
         }
     }
 
-    fn string(&mut self) -> Tok<'t> {
+    fn string(&mut self) -> TokenKind<'t> {
         let start = self.at;
         match literal::string(self.rest()) {
             Ok((text, len)) => {
                 self.at += len;
-                Tok::Text(text)
+                TokenKind::Text(text)
             }
             Err(bad) => {
                 self.at += bad.len;
                 let span = Span::new(start + bad.at, start + bad.len.max(bad.at + 1));
-                Tok::Bad(Fault::new(span, bad.message, bad.help))
+                TokenKind::Bad(SyntaxError::new(span, bad.message, bad.help))
             }
         }
     }
 
-    fn sign(&mut self, c: char) -> Tok<'t> {
+    fn sign(&mut self, c: char) -> TokenKind<'t> {
         let start = self.at;
         self.at += c.len_utf8();
         if "{}()[]<>,;:=&*".contains(c) {
-            return Tok::Sign(c);
+            return TokenKind::Sign(c);
         }
-        Tok::Bad(Fault::new(
+        TokenKind::Bad(SyntaxError::new(
             Span::new(start, self.at),
             format!("`{}` has no meaning here", c.escape_debug()),
             "names are made of ASCII letters, digits and `_`; remove it, or put text in quotes",
@@ -204,9 +206,9 @@ mod tests {
         let mut found = Vec::new();
         loop {
             let token = lexer.next();
-            match token.tok {
-                Tok::End => break,
-                Tok::Bad(fault) => found.push(format!("bad {}", fault.message)),
+            match token.kind {
+                TokenKind::End => break,
+                TokenKind::Bad(error) => found.push(format!("bad {}", error.message)),
                 tok => found.push(format!("{tok:?}")),
             }
         }

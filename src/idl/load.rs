@@ -6,10 +6,11 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use super::file::ParsedFile;
 use super::parse;
-use super::read::{Found, Read, base_name, normal};
-use super::report::Report;
-use super::syntax::{NESTING_MAX, Name, Program, Span};
+use super::problems::Problems;
+use super::read::{FileSource, FoundFile, base_name, normal};
+use super::syntax::{NESTING_MAX, Name};
 use crate::diagnostic::Source;
 use crate::error::Code;
 
@@ -19,38 +20,8 @@ const FILES_MAX: usize = 1024;
 /// How many bytes of text all of them may hold together.
 const TEXT_BYTES_MAX: usize = 64 * 1024 * 1024;
 
-/// One file, parsed.
-pub(crate) struct File {
-    /// Its path and text, for problems.
-    pub(crate) source: Source,
-    /// Its name without folders.
-    pub(crate) name: String,
-    /// Its paths as seen from the folder of the operator's own file: one for each way to it.
-    pub(crate) paths: Vec<String>,
-    /// Its name without `.thrift`: the prefix of its names.
-    pub(crate) stem: Arc<str>,
-    /// What it declares.
-    pub(crate) program: Program,
-    /// The prefix of each include, where its line stands, and which file it is.
-    pub(crate) includes: Vec<(Arc<str>, Span, usize)>,
-    /// Through how many files it is included, on the shortest way.
-    depth: usize,
-}
-
-impl File {
-    /// The line that `span` starts in, counted from 1.
-    pub(crate) fn line(&self, span: Span) -> usize {
-        let before = self
-            .source
-            .text
-            .get(..span.range().start)
-            .unwrap_or_default();
-        before.bytes().filter(|&byte| byte == b'\n').count() + 1
-    }
-}
-
 /// Reads `name` and its includes; what can't be read or parsed is in `report`.
-pub(crate) fn load(name: &str, read: &dyn Read, report: &mut Report) -> Vec<File> {
+pub(crate) fn load(name: &str, read: &dyn FileSource, report: &mut Problems) -> Vec<ParsedFile> {
     let mut loader = Loader {
         read,
         report,
@@ -78,9 +49,9 @@ pub(crate) fn load(name: &str, read: &dyn Read, report: &mut Report) -> Vec<File
 }
 
 struct Loader<'r> {
-    read: &'r dyn Read,
-    report: &'r mut Report,
-    files: Vec<File>,
+    read: &'r dyn FileSource,
+    report: &'r mut Problems,
+    files: Vec<ParsedFile>,
     by_id: HashMap<String, usize>,
     /// By folder of the including file and path written there, to read each file once.
     by_path: HashMap<(String, Arc<str>), usize>,
@@ -95,7 +66,7 @@ impl Loader<'_> {
         let from = self.files[at].source.clone();
         let folder = from.path.rsplit_once('/').map_or("", |(folder, _)| folder);
         let mut seen = HashSet::new();
-        for include in std::mem::take(&mut self.files[at].program.includes) {
+        for include in std::mem::take(&mut self.files[at].document.includes) {
             let key = (folder.to_owned(), Arc::clone(&include.text));
             let known = self.by_path.get(&key).copied();
             let Some(index) = known.or_else(|| self.include(at, &from, &include)) else {
@@ -156,42 +127,42 @@ impl Loader<'_> {
         None
     }
 
-    fn add(&mut self, found: Found, path: String, depth: usize) -> usize {
+    fn add(&mut self, found: FoundFile, path: String, depth: usize) -> usize {
         self.bytes_left = self.bytes_left.saturating_sub(found.text.len());
         self.by_id.insert(found.id.clone(), self.files.len());
         let file = file(found, path, self.report);
-        self.files.push(File { depth, ..file });
+        self.files.push(ParsedFile { depth, ..file });
         self.files.len() - 1
     }
 }
 
 /// Parses one file. What does not parse is reported and left out.
-fn file(found: Found, path: String, report: &mut Report) -> File {
+fn file(found: FoundFile, path: String, report: &mut Problems) -> ParsedFile {
     let name = base_name(&found.shown).to_owned();
     let stem = name.strip_suffix(".thrift").unwrap_or(&name).into();
     let source = Source {
         path: found.shown.into(),
         text: found.text.into(),
     };
-    let (program, faults) = parse::parse(&source.text);
-    for fault in faults {
-        report.problem(&source, fault.span, Code::IdlSyntax, || {
-            (fault.message, fault.help)
+    let (document, errors) = parse::parse(&source.text);
+    for error in errors {
+        report.problem(&source, error.span, Code::IdlSyntax, || {
+            (error.message, error.help)
         });
     }
-    File {
+    ParsedFile {
         source,
         name,
         paths: vec![path],
         stem,
-        program,
+        document,
         includes: Vec::new(),
         depth: 0,
     }
 }
 
 /// Walks the includes depth first, without recursion, and reports each that leads back to where it came from.
-fn report_cycles(files: &[File], report: &mut Report) {
+fn report_cycles(files: &[ParsedFile], report: &mut Problems) {
     let mut done = vec![false; files.len()];
     // The files on the way from the operator's file to here, each with the include to follow next.
     let mut way: Vec<(usize, usize)> = if files.is_empty() {

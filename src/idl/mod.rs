@@ -10,8 +10,9 @@ mod literal; // numbers, strings, doc comments
 mod lexer; // text -> tokens
 mod parse; // tokens -> syntax
 mod read; // where files are
+mod file; // one parsed file
 mod load; // a file and its includes
-mod report; // problems, collected
+mod problems; // what is wrong, collected
 mod resolve; // syntax -> schema
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
@@ -22,12 +23,12 @@ use std::path::Path;
 use std::sync::LazyLock;
 
 use crate::diagnostic::Problem;
-use read::{Disk, Memory, Read};
-use report::Report;
+use problems::Problems;
+use read::{Disk, FileSource, Memory};
 
 pub use schema::{
-    EnumType, Field, Kind, Method, Requiredness, Schema, Service, SourceFile, Standard, StructId,
-    StructType, Type,
+    EnumType, Field, Method, Requiredness, Schema, Service, SourceFile, Standard, StructId,
+    StructKind, StructType, Type,
 };
 
 /// Reads the IDL at `path` with its includes, which are found relative to the file they stand in.
@@ -56,8 +57,8 @@ pub fn standard() -> &'static Schema {
     &STANDARD
 }
 
-fn load_with(name: &str, read: &dyn Read) -> Result<Schema, Vec<Problem>> {
-    let mut report = Report::default();
+fn load_with(name: &str, read: &dyn FileSource) -> Result<Schema, Vec<Problem>> {
+    let mut report = Problems::default();
     let files = load::load(name, read, &mut report);
     if !report.is_empty() {
         // What did not parse is missing everywhere it is used: looking names up now would mislead.

@@ -17,7 +17,7 @@ pub(crate) const STANDARD: (&str, &str) = (
 const FILE_BYTES_MAX: u64 = 16 * 1024 * 1024;
 
 /// A file that was found.
-pub(crate) struct Found {
+pub(crate) struct FoundFile {
     /// The same for every way to write its path.
     pub(crate) id: String,
     /// The path as people know it.
@@ -26,24 +26,24 @@ pub(crate) struct Found {
 }
 
 /// Why a file was not read.
-pub(crate) enum Miss {
+pub(crate) enum ReadError {
     /// There is no such file at the path tried.
     Absent { tried: String },
     /// There is something, but its text can't be had.
     Unreadable(String),
 }
 
-impl Miss {
+impl ReadError {
     /// Message and remedy, when the file was to be included as `path`.
     pub(crate) fn words(self, path: &str) -> (String, String) {
         match self {
-            Miss::Absent { tried } => (
+            ReadError::Absent { tried } => (
                 format!("the included file `{path}` does not exist"),
                 format!(
                     "looked for `{tried}`: includes are found relative to the file they stand in"
                 ),
             ),
-            Miss::Unreadable(why) => (
+            ReadError::Unreadable(why) => (
                 format!("the included file `{path}` can't be read: {why}"),
                 "name a `.thrift` file that the server's user may read".into(),
             ),
@@ -52,25 +52,25 @@ impl Miss {
 }
 
 /// A place where files are.
-pub(crate) trait Read {
+pub(crate) trait FileSource {
     /// The file that `written` means in the file at `from`.
-    fn read(&self, from: Option<&str>, written: &str) -> Result<Found, Miss>;
+    fn read(&self, from: Option<&str>, written: &str) -> Result<FoundFile, ReadError>;
 }
 
 /// Files on disk.
 pub(crate) struct Disk;
 
-impl Read for Disk {
-    fn read(&self, from: Option<&str>, written: &str) -> Result<Found, Miss> {
+impl FileSource for Disk {
+    fn read(&self, from: Option<&str>, written: &str) -> Result<FoundFile, ReadError> {
         let folder = from.and_then(|from| Path::new(from).parent());
         let path = folder.unwrap_or(Path::new("")).join(written);
         let shown = path.display().to_string();
         if !path.exists() {
-            return standard(written).ok_or(Miss::Absent { tried: shown });
+            return standard(written).ok_or(ReadError::Absent { tried: shown });
         }
-        let text = text_of(&path).map_err(Miss::Unreadable)?;
+        let text = text_of(&path).map_err(ReadError::Unreadable)?;
         let id = path.canonicalize().unwrap_or(path).display().to_string();
-        Ok(Found { id, shown, text })
+        Ok(FoundFile { id, shown, text })
     }
 }
 
@@ -103,31 +103,31 @@ pub(crate) struct Memory<'r> {
     pub(crate) read: &'r dyn Fn(&str) -> Option<String>,
 }
 
-impl Read for Memory<'_> {
-    fn read(&self, from: Option<&str>, written: &str) -> Result<Found, Miss> {
+impl FileSource for Memory<'_> {
+    fn read(&self, from: Option<&str>, written: &str) -> Result<FoundFile, ReadError> {
         let path = normal(from.unwrap_or_default(), written);
         let bare = base_name(written);
         // A server hands its files out without folders, so the bare name is tried as well.
         for name in [path.as_str(), bare] {
             if let Some(text) = (self.read)(name) {
                 if text.len() as u64 > FILE_BYTES_MAX {
-                    return Err(Miss::Unreadable(too_large()));
+                    return Err(ReadError::Unreadable(too_large()));
                 }
-                return Ok(Found {
+                return Ok(FoundFile {
                     id: name.to_owned(),
                     shown: name.to_owned(),
                     text,
                 });
             }
         }
-        standard(written).ok_or(Miss::Absent { tried: path })
+        standard(written).ok_or(ReadError::Absent { tried: path })
     }
 }
 
 /// The embedded copy, if that is what `written` asks for.
-fn standard(written: &str) -> Option<Found> {
+fn standard(written: &str) -> Option<FoundFile> {
     let (name, text) = STANDARD;
-    (base_name(written) == name).then(|| Found {
+    (base_name(written) == name).then(|| FoundFile {
         id: format!("embedded:{name}"),
         shown: name.to_owned(),
         text: text.to_owned(),

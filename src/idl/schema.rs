@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::value::{Names, Value};
+use crate::value::{FieldNames, Value};
 
 /// Everything an IDL with its includes declares, names resolved. Plain data: shared by all loops.
 #[derive(Clone, Debug, Default)]
@@ -116,7 +116,7 @@ impl EnumType {
 
 /// Which of the three struct-like declarations it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum StructKind {
     /// `struct`, or a method's parameters
     Struct,
     /// `union`: exactly one field is set
@@ -131,11 +131,11 @@ pub struct StructType {
     /// `file.Name`, for example `flights.Departure`; `file.Service.method params` for parameters.
     pub name: Arc<str>,
     /// Struct, union or exception.
-    pub kind: Kind,
+    pub kind: StructKind,
     /// In declared order.
     pub fields: Vec<Field>,
     /// The fields' names in the same order: the names of every [`crate::value::Record`] of this type.
-    pub names: Names,
+    pub names: FieldNames,
     /// The IDL's comment before it, if any.
     pub doc: Option<String>,
 }

@@ -5,7 +5,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::schema::{Kind, Requiredness};
+use super::schema::{Requiredness, StructKind};
 
 /// How deep types, constants and includes may nest.
 pub(crate) const NESTING_MAX: usize = 64;
@@ -43,16 +43,16 @@ impl Span {
 
 /// A place that does not parse: what is wrong there, and what would be right.
 #[derive(Debug)]
-pub(crate) struct Fault {
+pub(crate) struct SyntaxError {
     pub(crate) span: Span,
     pub(crate) message: String,
     pub(crate) help: String,
 }
 
-impl Fault {
-    /// A fault; lower case, no final period.
+impl SyntaxError {
+    /// A error; lower case, no final period.
     pub(crate) fn new(span: Span, message: impl Into<String>, help: impl Into<String>) -> Self {
-        Fault {
+        SyntaxError {
             span,
             message: message.into(),
             help: help.into(),
@@ -69,7 +69,7 @@ pub(crate) struct Name {
 
 /// One file.
 #[derive(Debug, Default)]
-pub(crate) struct Program {
+pub(crate) struct Document {
     /// The paths of its `include` lines.
     pub(crate) includes: Vec<Name>,
     /// In the order of the file.
@@ -81,17 +81,17 @@ pub(crate) struct Program {
 pub(crate) struct Definition {
     pub(crate) name: Name,
     pub(crate) doc: Option<String>,
-    pub(crate) body: Body,
+    pub(crate) body: DefinitionBody,
 }
 
 /// What kind of thing a definition declares.
 #[derive(Debug)]
-pub(crate) enum Body {
+pub(crate) enum DefinitionBody {
     Typedef(TypeRef),
     Const(TypeRef, Constant),
     Enum(Vec<EnumEntry>),
-    Struct(Kind, Vec<Field>),
-    Service(Option<Name>, Vec<Method>),
+    Struct(StructKind, Vec<FieldSyntax>),
+    Service(Option<Name>, Vec<MethodSyntax>),
 }
 
 /// `NAME` or `NAME = number` of an enum.
@@ -103,7 +103,7 @@ pub(crate) struct EnumEntry {
 
 /// A field, a parameter or a thrown exception.
 #[derive(Debug)]
-pub(crate) struct Field {
+pub(crate) struct FieldSyntax {
     pub(crate) id: Option<(i64, Span)>,
     pub(crate) requiredness: Requiredness,
     /// Where `required` stands, if it does.
@@ -116,13 +116,13 @@ pub(crate) struct Field {
 
 /// A method of a service.
 #[derive(Debug)]
-pub(crate) struct Method {
+pub(crate) struct MethodSyntax {
     pub(crate) oneway: bool,
-    /// `void` is [`Shape::Void`].
+    /// `void` is [`TypeRefKind::Void`].
     pub(crate) result: TypeRef,
     pub(crate) name: Name,
-    pub(crate) params: Vec<Field>,
-    pub(crate) throws: Vec<Field>,
+    pub(crate) params: Vec<FieldSyntax>,
+    pub(crate) throws: Vec<FieldSyntax>,
     pub(crate) doc: Option<String>,
 }
 
@@ -130,12 +130,12 @@ pub(crate) struct Method {
 #[derive(Debug)]
 pub(crate) struct TypeRef {
     pub(crate) span: Span,
-    pub(crate) shape: Shape,
+    pub(crate) kind: TypeRefKind,
 }
 
 /// What a written type is made of.
 #[derive(Debug)]
-pub(crate) enum Shape {
+pub(crate) enum TypeRefKind {
     /// Only a method's result may be this; the resolver says so.
     Void,
     /// A base type's word or the name of a declared type.

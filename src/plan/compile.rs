@@ -77,7 +77,7 @@ pub fn compile(view: &ViewEntry, method: &Method, scope: Scope<'_>) -> Option<Pl
 fn reply_shape(schema: &Schema, method: &Method) -> ReplyShape {
     match &method.result {
         None => ReplyShape::Void,
-        Some(Type::Struct(id)) if schema.get(*id).kind == crate::idl::Kind::Struct => {
+        Some(Type::Struct(id)) if schema.get(*id).kind == crate::idl::StructKind::Struct => {
             ReplyShape::Struct(*id)
         }
         Some(ty) => ReplyShape::Whole(ty.clone()),

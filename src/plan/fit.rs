@@ -2,7 +2,7 @@
 
 use super::reference::Unresolved;
 use crate::backend::Yields;
-use crate::idl::{Kind, Schema, StructId, Type};
+use crate::idl::{Schema, StructId, StructKind, Type};
 
 /// The field at the end of a dotted path: places from the outside in, and its type.
 pub(super) fn field_at(
@@ -96,7 +96,7 @@ pub(super) fn element_of(ty: &Type) -> Option<&Type> {
 /// The fields of `reply` that have to be set and that nothing sets: the first steps of `paths` do.
 pub(super) fn unfilled(schema: &Schema, reply: StructId, filled: &[usize]) -> Vec<String> {
     let of = schema.get(reply);
-    if of.kind == Kind::Union {
+    if of.kind == StructKind::Union {
         return Vec::new();
     }
     of.fields

@@ -1,7 +1,7 @@
 //! Which required fields of a reply may stay without a value. Pure.
 
 use super::compiled::{Plan, ReplyShape, Step, Target};
-use crate::idl::{Kind, Requiredness, Schema};
+use crate::idl::{Requiredness, Schema, StructKind};
 
 /// A required field that no lookup is sure to fill.
 #[derive(Clone, Debug)]
@@ -41,7 +41,7 @@ pub fn unsure<'a>(schema: &'a Schema, plan: &'a Plan) -> Vec<Unsure<'a>> {
         return Vec::new();
     };
     let of = schema.get(*id);
-    if of.kind == Kind::Union {
+    if of.kind == StructKind::Union {
         return Vec::new();
     }
     let needed = of.fields.iter().enumerate().filter(|(at, field)| {

@@ -67,7 +67,7 @@ impl Listener {
                 idle_timeout: config.idle_timeout,
                 ..limits
             },
-            shapes: config.shapes,
+            wire_formats: config.wire_formats,
             takes_tokens: config.takes_tokens(),
             meta: config.meta,
         };

@@ -20,7 +20,7 @@ use super::room::{Account, Charge};
 use super::{Service, log};
 use crate::error::Code;
 use crate::plan::Plan;
-use crate::thrift::{Head, HeadOut, Header, Shape, WireError, read_head};
+use crate::thrift::{Head, HeadOut, Header, WireError, WireFormat, read_head};
 use crate::value::Text;
 
 /// Room for any head: a name, which is bounded, and a few numbers.
@@ -29,8 +29,8 @@ const HEAD_BYTES_MAX: usize = 512;
 /// What is known of a message beside its bytes.
 #[derive(Clone, Copy, Debug)]
 pub struct Arrival<'a> {
-    /// The shape it came in.
-    pub shape: Shape,
+    /// The wire format it came in.
+    pub wire_format: WireFormat,
     /// What its frame said beside it, where frames can.
     pub header: Option<&'a Header>,
     /// Whom it came from.
@@ -66,7 +66,7 @@ impl Service {
         arrival: Arrival<'_>,
         message: &Bytes,
     ) -> Result<Admission, WireError> {
-        let (head, body) = read_head(arrival.shape.protocol, message)?;
+        let (head, body) = read_head(arrival.wire_format.protocol, message)?;
         let mut beside = self.beside(&arrival);
         let plan = self.plan_of(&head.name);
         if plan.is_none()
@@ -91,7 +91,7 @@ impl Service {
                 let id = beside.as_deref().and_then(Beside::request_id);
                 log::refused(Some(head.name.as_str()), &error, id);
                 self.metrics.refused(plan.map(|plan| plan.index), code);
-                let to = ReplyTo::new(arrival.shape, beside.as_deref());
+                let to = ReplyTo::new(arrival.wire_format, beside.as_deref());
                 return Ok(if oneway {
                     Admission::Nothing
                 } else {
@@ -101,7 +101,7 @@ impl Service {
         };
         let charge = arrival.charge(message.len());
         Ok(Admission::Call(Call {
-            shape: arrival.shape,
+            wire_format: arrival.wire_format,
             beside,
             plan: Arc::clone(plan),
             sequence: head.sequence,
@@ -148,7 +148,7 @@ impl Service {
             return Some(self.refuse_unread(&arrival, header, err));
         }
         let start = Bytes::copy_from_slice(&start[..start.len().min(HEAD_BYTES_MAX)]);
-        let (head, _) = read_head(arrival.shape.protocol, &start).ok()?;
+        let (head, _) = read_head(arrival.wire_format.protocol, &start).ok()?;
         let plan = self.plan_of(&head.name);
         if head.kind != TMessageType::Call || plan.is_some_and(|plan| plan.oneway) {
             return None;
@@ -159,7 +159,7 @@ impl Service {
         };
         log::refused(Some(head.name.as_str()), &error, None);
         self.metrics.refused(plan.map(|plan| plan.index), err.code);
-        Some(self.refuse(ReplyTo::new(arrival.shape, None), &head, &error))
+        Some(self.refuse(ReplyTo::new(arrival.wire_format, None), &head, &error))
     }
 
     /// What becomes of bytes that can't be cut into messages. Where only one frame's message can't be had, its
@@ -190,7 +190,7 @@ impl Service {
         let beside = self.beside(arrival);
         let id = beside.as_deref().and_then(Beside::request_id);
         log::refused(None, &error, id);
-        let to = ReplyTo::new(arrival.shape, beside.as_deref());
+        let to = ReplyTo::new(arrival.wire_format, beside.as_deref());
         self.write_exception(to, head, None, &error)
     }
 

@@ -18,7 +18,7 @@ use crate::idl::{Schema, StructId};
 use crate::pace::Pace;
 use crate::plan::Plan;
 use crate::thrift::{
-    DEPTH_CEILING, Limits, Shape, WireError, decode_struct_counted, decode_struct_paced,
+    DEPTH_CEILING, Limits, WireError, WireFormat, decode_struct_counted, decode_struct_paced,
 };
 use crate::value::{Record, Value};
 
@@ -31,7 +31,7 @@ const NESTED_MAX: usize = DEPTH_CEILING;
 
 /// A call whose method is known and whose parameters are not read yet.
 pub struct Call {
-    pub(super) shape: Shape,
+    pub(super) wire_format: WireFormat,
     /// What its frame said and its reply's will, if frames can.
     pub(super) beside: Option<Box<Beside>>,
     pub(super) plan: Arc<Plan>,
@@ -52,7 +52,7 @@ impl Call {
 
     /// Where its reply goes.
     pub(super) fn to(&self) -> ReplyTo<'_> {
-        ReplyTo::new(self.shape, self.beside.as_deref())
+        ReplyTo::new(self.wire_format, self.beside.as_deref())
     }
 
     /// What its frame said for its context.
@@ -75,7 +75,7 @@ impl Call {
             values_max: limits.values_max.min(room),
             ..*limits
         };
-        let protocol = self.shape.protocol;
+        let protocol = self.wire_format.protocol;
         let decoded = match charge {
             // Apart, so that short calls need no room for its state.
             Some(charge) if self.is_long() => {
@@ -109,7 +109,7 @@ impl Call {
             }
             !lacks_room
         };
-        let (protocol, pace) = (self.shape.protocol, account.room().pace());
+        let (protocol, pace) = (self.wire_format.protocol, account.room().pace());
         let decoded =
             decode_struct_paced((schema, of), protocol, &self.body, limits, (pace, paid)).await;
         if let Ok((_, count)) = &decoded {

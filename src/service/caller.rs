@@ -5,7 +5,7 @@ use tokio::time::Instant;
 use super::Arrival;
 use crate::config::{Allow, Tokens};
 use crate::error::Code;
-use crate::thrift::Shape;
+use crate::thrift::WireFormat;
 
 /// Who is at the other end of a connection.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -27,9 +27,9 @@ static ANYBODY: Peer = Peer {
 
 impl Arrival<'static> {
     /// A message that came just now, from nobody in particular, with nothing said beside it.
-    pub fn from_anybody(shape: Shape) -> Self {
+    pub fn from_anybody(wire_format: WireFormat) -> Self {
         Arrival {
-            shape,
+            wire_format,
             header: None,
             peer: &ANYBODY,
             account: None,

@@ -13,12 +13,13 @@ use super::{Admission, Arrival, Peer, Service};
 use crate::backend::closure::{Closure, Input as Asked};
 use crate::config::LimitsConfig;
 use crate::error::Code;
-use crate::fuzzing::{Input, hold};
+use crate::fuzzing::{FuzzInput, hold};
 use crate::metrics::LoopMetrics;
 use crate::program::{Registry, check};
 use crate::random::Random;
 use crate::thrift::{
-    Framer, Head, Header, Limits, Outgoing, Protocol, ReplyError, Shape, Transport, read_head,
+    ClientCall, Framer, Head, Header, Limits, Protocol, ReplyError, Transport, WireFormat,
+    read_head,
 };
 use crate::value::Value;
 
@@ -78,17 +79,17 @@ async fn open(program: Arc<crate::program::Program>, limits: LimitsConfig) -> Se
     .await
 }
 
-/// The first byte chooses a shape; the rest is what a client sends.
+/// The first byte chooses a wire format; the rest is what a client sends.
 pub(crate) fn call(bytes: &[u8]) {
-    let mut input = Input(bytes);
+    let mut input = FuzzInput(bytes);
     let transport = input.choose(&[Transport::Unframed, Transport::Header, Transport::Framed]);
     let protocol = input.choose(&[Protocol::Binary, Protocol::Compact, Protocol::BinaryOld]);
-    let shape = Shape {
+    let wire_format = WireFormat {
         transport,
         protocol,
     };
     LOOP.with(|own| {
-        let mut framer = Framer::with_shape(shape, own.service.limits());
+        let mut framer = Framer::with_wire_format(wire_format, own.service.limits());
         let mut buffer = BytesMut::from(input.0);
         for _ in 0..MESSAGES_MAX {
             match framer.next(&mut buffer) {
@@ -102,7 +103,7 @@ pub(crate) fn call(bytes: &[u8]) {
                     let Ok(Admission::Reply(reply)) = refused else {
                         return;
                     };
-                    let head = head_of(arrival.shape, &reply);
+                    let head = head_of(arrival.wire_format, &reply);
                     hold(head.kind == TMessageType::Exception, "it is refused", head);
                 }
             }
@@ -119,7 +120,7 @@ const PEER: &Peer = &Peer {
 fn arrival(framer: &Framer) -> Arrival<'_> {
     Arrival {
         account: None,
-        shape: framer.shape().expect("it was given"),
+        wire_format: framer.wire_format().expect("it was given"),
         header: framer.header(),
         peer: PEER,
         at: Instant::now(),
@@ -130,7 +131,7 @@ fn arrival(framer: &Framer) -> Arrival<'_> {
 fn one(own: &Loop, framer: &Framer, message: &Bytes) {
     let arrival = arrival(framer);
     framer.header().iter().for_each(|header| hold_given(header));
-    let head = read_head(arrival.shape.protocol, message);
+    let head = read_head(arrival.wire_format.protocol, message);
     let admitted = own.service.admit(arrival, message);
     hold(
         admitted.is_ok() == head.is_ok(),
@@ -164,20 +165,24 @@ fn one(own: &Loop, framer: &Framer, message: &Bytes) {
         &head,
     );
     let Some(reply) = reply else { return };
-    let answer = head_of(arrival.shape, &reply);
+    let answer = head_of(arrival.wire_format, &reply);
     hold(
         answer.sequence == head.sequence,
         "a reply has its call's number",
         answer,
     );
     if let Some(method) = method.filter(|_| head.kind == TMessageType::Call) {
-        let call = Outgoing {
+        let call = ClientCall {
             schema,
             method,
             name: head.name.as_str(),
             sequence: head.sequence,
         };
-        let read = call.read(arrival.shape.protocol, &whole(arrival.shape, &reply), &WIDE);
+        let read = call.read(
+            arrival.wire_format.protocol,
+            &whole(arrival.wire_format, &reply),
+            &WIDE,
+        );
         let readable = matches!(
             read,
             Ok(_) | Err(ReplyError::Application { in_step: true, .. })
@@ -192,31 +197,32 @@ const WIDE: Limits = Limits {
     depth_max: crate::thrift::DEPTH_CEILING,
     values_max: 10_000_000,
     inflated_bytes_max: 0,
-    shapes: crate::thrift::Shapes::ALL,
+    wire_formats: crate::thrift::WireFormats::ALL,
 };
 
 /// The one message that a reply's bytes are.
-fn whole(shape: Shape, reply: &[u8]) -> Bytes {
+fn whole(wire_format: WireFormat, reply: &[u8]) -> Bytes {
     let mut buffer = BytesMut::from(reply);
-    let mut framer = Framer::with_shape(shape, WIDE);
+    let mut framer = Framer::with_wire_format(wire_format, WIDE);
     let message = framer.next(&mut buffer);
     hold(
         buffer.is_empty(),
         "a reply is one message",
         (&message, &buffer),
     );
-    let shape_of = framer.shape();
+    let wire_format_of = framer.wire_format();
     hold(
-        shape_of == Some(shape),
-        "a reply has its call's shape",
-        shape_of,
+        wire_format_of == Some(wire_format),
+        "a reply has its call's wire format",
+        wire_format_of,
     );
     framer.header().into_iter().for_each(hold_told);
     message.ok().flatten().expect("a reply is a message")
 }
 
-fn head_of(shape: Shape, reply: &[u8]) -> Head {
-    let (head, _) = read_head(shape.protocol, &whole(shape, reply)).expect("a reply has a head");
+fn head_of(wire_format: WireFormat, reply: &[u8]) -> Head {
+    let (head, _) =
+        read_head(wire_format.protocol, &whole(wire_format, reply)).expect("a reply has a head");
     head
 }
 

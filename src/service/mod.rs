@@ -1,6 +1,6 @@
 //! A call to its view to a reply or an exception: the only room that sees both the wire and the views.
 //!
-//! In: one whole message, the shape it came in and what its frame said beside it. Out: the bytes of one reply, or none for a oneway call.
+//! In: one whole message, the wire format it came in and what its frame said beside it. Out: the bytes of one reply, or none for a oneway call.
 //! [`Service::admit`] (`admit.rs`) decides at once what needs no lookup (unknown methods, wrong message types, a full
 //! server); [`Service::serve`] runs the view of an admitted call.
 

@@ -12,7 +12,7 @@ use crate::error::Code;
 use crate::idl::Type;
 use crate::plan::{Plan, ReplyShape};
 use crate::thrift::{
-    Appendix, Body, HeadOut, HeaderOut, Protocol, Shape, WireError, write_message_with,
+    Appendix, Body, HeadOut, HeaderOut, Protocol, WireError, WireFormat, write_message_with,
 };
 
 /// No reply is given more room than this before it needs it.
@@ -24,7 +24,7 @@ const SPARE_BYTES_MAX: usize = 8 * 1024;
 /// How a reply goes back: as its call came.
 #[derive(Clone, Copy)]
 pub(super) struct ReplyTo<'a> {
-    pub(super) shape: Shape,
+    pub(super) wire_format: WireFormat,
     /// What goes beside its message, where frames can say more.
     beside: Option<&'a Beside>,
     /// Why there is no result.
@@ -32,9 +32,9 @@ pub(super) struct ReplyTo<'a> {
 }
 
 impl<'a> ReplyTo<'a> {
-    pub(super) fn new(shape: Shape, beside: Option<&'a Beside>) -> Self {
+    pub(super) fn new(wire_format: WireFormat, beside: Option<&'a Beside>) -> Self {
         ReplyTo {
-            shape,
+            wire_format,
             beside,
             failed: None,
         }
@@ -59,7 +59,7 @@ impl<'a> ReplyTo<'a> {
             sequence: self.beside.map_or(0, |beside| beside.sequence),
             pairs: pairs.as_deref().unwrap_or_default(),
         };
-        write_message_with(out, self.shape, head, body, header)
+        write_message_with(out, self.wire_format, head, body, header)
     }
 }
 
@@ -88,7 +88,7 @@ impl Service {
             }
             ReplyShape::Struct(id) => {
                 let report_id = plan.report_field.map(|at| schema.get(*id).fields[at].id);
-                report = self.report_of(plan, to.shape.protocol, answer);
+                report = self.report_of(plan, to.wire_format.protocol, answer);
                 let report = report.as_ref().map(|report| report as &dyn Appendix);
                 Body::Struct {
                     schema,

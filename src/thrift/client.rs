@@ -1,35 +1,39 @@
-//! The client's side of one call: writes it, and understands its reply.
+//! The client's side of one call: writes the call and reads its reply.
 //!
-//! In: a method of an IDL and its parameters; later the message that came. Out: bytes to send; then what the method
-//! returned or threw. A message that answers another call, or none, is told apart from an answer that says no:
-//! after the one its connection can't be trusted any more. Sockets and time are the caller's business.
+//! In: a method of an IDL and its parameters; later the message that was received. Out: bytes to send; then what the
+//! method returned or threw. A message that does not belong to this call is reported as
+//! [`ReplyError::OutOfStep`]: its connection can no longer be trusted. Sockets and timeouts are the caller's job.
 
 use bytes::{Bytes, BytesMut};
 use thrift::protocol::TMessageType;
 
-use super::{
-    Body, Head, HeadOut, HeaderOut, Limits, Protocol, Shape, WireError, decode_application_error,
-    decode_result, read_head, write_message_with,
-};
+use super::decode::{decode_application_error, decode_result};
+use super::error::WireError;
+use super::head::{Head, HeadOut};
+use super::header::HeaderOut;
+use super::limits::Limits;
+use super::message::{Body, read_head, write_message_with};
+use super::protocol::Protocol;
+use super::wire_format::WireFormat;
 use crate::idl::{Method, Schema, StructId, Type};
 use crate::value::{Text, Value};
 
-/// A call on its way: what its reply has to fit.
+/// A call of a method, and what its reply must match.
 #[derive(Clone, Copy, Debug)]
-pub struct Outgoing<'a> {
-    /// What the method's types refer to.
+pub struct ClientCall<'a> {
+    /// The schema that the method's types refer to.
     pub schema: &'a Schema,
     /// The method.
     pub method: &'a Method,
-    /// Its name on the wire: with its service's name and a colon before it where several share the port.
+    /// The method's name on the wire. If several services share the port, the service's name and a colon come first.
     pub name: &'a str,
-    /// The call's number.
+    /// The sequence id.
     pub sequence: i32,
 }
 
-/// What a server says to a call.
+/// What a reply holds.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Said {
+pub enum ReplyContent {
     /// The method's result; null for `void`.
     Returned(Value),
     /// An exception that the method declares.
@@ -39,38 +43,38 @@ pub enum Said {
         /// Its fields.
         value: Value,
     },
-    /// No result, from a method that has one: some servers answer so when it is null.
-    Nothing,
+    /// No result, although the method has one: some servers reply like this if the result is null.
+    Missing,
 }
 
-/// Why a message is no reply to a call.
+/// Why a message is not a usable reply to a call.
 #[derive(Debug, thiserror::Error)]
 pub enum ReplyError {
-    /// It is no Thrift, or no result of this method.
-    #[error("the reply can't be read: {0}")]
+    /// It is not a Thrift message, or not a result of this method.
+    #[error("cannot read the reply: {0}")]
     Wire(#[from] WireError),
-    /// It answers another call, or none.
-    #[error("the reply is another call's: {0}")]
+    /// It belongs to a different call, or is not a reply.
+    #[error("the reply belongs to a different call: {0}")]
     OutOfStep(String),
     /// A `TApplicationException`.
     #[error("TApplicationException ({}): {}", application_kind(*.kind), .message.as_str())]
     Application {
-        /// Its number in the protocol.
+        /// The number of its kind.
         kind: i32,
-        /// The server's words.
+        /// The server's message.
         message: Text,
-        /// It carries the call's number and name: the connection is as good as before.
+        /// Whether it has the call's sequence id and name, so that the connection can still be used.
         in_step: bool,
     },
 }
 
-impl Outgoing<'_> {
-    /// Appends the call to `out`, which is left as it was on an error. `pairs` go beside it if the transport has
-    /// headers.
+impl ClientCall<'_> {
+    /// Appends the call to `out`; an error leaves `out` as it was. If the transport is `THeader`, `pairs` go into the
+    /// frame's header.
     pub fn write(
         &self,
         out: &mut BytesMut,
-        shape: Shape,
+        wire_format: WireFormat,
         params: &Value,
         pairs: &[(&str, &[u8])],
     ) -> Result<(), WireError> {
@@ -92,18 +96,18 @@ impl Outgoing<'_> {
             sequence: self.sequence,
             pairs,
         };
-        write_message_with(out, shape, head, body, header)
+        write_message_with(out, wire_format, head, body, header)
     }
 
-    /// What `message` says to this call.
+    /// Reads the reply in `message`.
     pub fn read(
         &self,
         protocol: Protocol,
         message: &Bytes,
         limits: &Limits,
-    ) -> Result<Said, ReplyError> {
+    ) -> Result<ReplyContent, ReplyError> {
         let (head, body) = read_head(protocol, message)?;
-        // A server that can't read a call may not know its name or number, and says so all the same.
+        // A server that cannot read a call may not know its name or sequence id, but it still reports the error.
         if head.kind == TMessageType::Exception {
             let (kind, message) = decode_application_error(protocol, &body, limits)?;
             let in_step = self.compare(&head).is_ok();
@@ -119,19 +123,19 @@ impl Outgoing<'_> {
             .chain(throws.map(|throw| (throw.id, &throw.ty)))
             .collect();
         match decode_result(self.schema, &fields, protocol, &body, limits)? {
-            Some((0, value)) => Ok(Said::Returned(value)),
-            None if self.method.result.is_none() => Ok(Said::Returned(Value::Null)),
-            None => Ok(Said::Nothing),
+            Some((0, value)) => Ok(ReplyContent::Returned(value)),
+            None if self.method.result.is_none() => Ok(ReplyContent::Returned(Value::Null)),
+            None => Ok(ReplyContent::Missing),
             Some((id, value)) => match fields.iter().find(|(have, _)| *have == id) {
-                Some((_, Type::Struct(of))) => Ok(Said::Threw { of: *of, value }),
+                Some((_, Type::Struct(of))) => Ok(ReplyContent::Threw { of: *of, value }),
                 _ => Err(ReplyError::OutOfStep(format!(
-                    "no exception has the id {id}"
+                    "no exception of the method has the id {id}"
                 ))),
             },
         }
     }
 
-    /// Whether `message` is this call's at all, without a look at its result.
+    /// Checks that `message` is the reply to this call, without reading its result.
     pub fn answered_by(&self, protocol: Protocol, message: &Bytes) -> Result<(), ReplyError> {
         let (head, _) = read_head(protocol, message)?;
         self.compare(&head)
@@ -139,7 +143,7 @@ impl Outgoing<'_> {
 
     fn compare(&self, head: &Head) -> Result<(), ReplyError> {
         let name = head.name.as_str();
-        // Servers of several services answer with the method's own name, or with what they were called.
+        // Servers of several services reply with the bare name of the method, or with the name in the call.
         if head.sequence != self.sequence || (name != &*self.method.name && name != self.name) {
             return Err(ReplyError::OutOfStep(format!(
                 "`{name}` with sequence id {}, expected `{}` with {}",
@@ -148,12 +152,12 @@ impl Outgoing<'_> {
         }
         match head.kind {
             TMessageType::Reply | TMessageType::Exception => Ok(()),
-            _ => Err(ReplyError::OutOfStep("it is a call".into())),
+            _ => Err(ReplyError::OutOfStep("it is a call, not a reply".into())),
         }
     }
 }
 
-/// The kinds of Thrift's application errors, in the words of Apache's libraries; the last two are fbthrift's.
+/// What the kind of a `TApplicationException` means, in the words of Apache's libraries. The last two are fbthrift's.
 pub fn application_kind(kind: i32) -> &'static str {
     match kind {
         1 => "unknown method",

@@ -1,19 +1,18 @@
-//! Takes bytes off the front of one message, never past its end.
+//! Takes bytes off the front of one whole message, never past its end.
 //!
-//! In: a message that is wholly there. Out: numbers by value, strings as slices of the message's own
-//! buffer. Both protocols read through it, so this is the one place where a length meets what is left.
+//! Out: numbers by value, strings as slices of the message. All protocols read through it, so this is the one
+//! place where a declared length is compared with the bytes that are left.
 
 use bytes::Bytes;
 
-use super::WireError;
-use super::error::{invalid, negative, overlong, truncated};
+use super::error::{WireError, invalid, negative, overlong, truncated};
 
-/// A place in a message.
+/// A position in a message.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Cursor<'a> {
-    /// What slices are cut from.
+    /// The whole message, from which slices are cut.
     message: &'a Bytes,
-    /// Its end, from the place on.
+    /// The bytes after the position.
     rest: &'a [u8],
 }
 
@@ -55,7 +54,7 @@ impl<'a> Cursor<'a> {
         Ok(self.message.slice_ref(head))
     }
 
-    /// Steps over `length` bytes.
+    /// Skips `length` bytes.
     #[inline]
     pub(crate) fn advance(&mut self, length: usize) -> Result<(), WireError> {
         let Some((_, rest)) = self.rest.split_at_checked(length) else {
@@ -65,7 +64,7 @@ impl<'a> Cursor<'a> {
         Ok(())
     }
 
-    /// Checks that `count` elements of at least `bytes_min` each can still come.
+    /// Checks that the rest can hold `count` elements of at least `bytes_min` bytes each.
     #[inline]
     pub(crate) fn holds(&self, count: usize, bytes_min: usize) -> Result<usize, WireError> {
         match count.checked_mul(bytes_min) {
@@ -74,7 +73,7 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// A number of at most 32 bits, seven per byte, lowest first.
+    /// A number of at most 32 bits, seven bits per byte, lowest first.
     #[inline]
     pub(crate) fn varint32(&mut self) -> Result<u32, WireError> {
         if let Some((&byte, rest)) = self.rest.split_first()
@@ -84,7 +83,7 @@ impl<'a> Cursor<'a> {
             return Ok(u32::from(byte));
         }
         let wide = self.varint(5)?;
-        u32::try_from(wide).map_err(|_| invalid("a number does not fit its 32 bits"))
+        u32::try_from(wide).map_err(|_| invalid("a number does not fit into 32 bits"))
     }
 
     /// A number of at most 64 bits.
@@ -105,13 +104,13 @@ impl<'a> Cursor<'a> {
     }
 }
 
-/// What [`varint`] found.
+/// The outcome of [`varint`].
 pub(crate) enum Varint {
-    /// The number and how many bytes it took.
+    /// The number, and how many bytes it took.
     Whole(u64, usize),
     /// The bytes end before the number does.
     Cut,
-    /// The number does not end in time, or has more than 64 bits.
+    /// The number has too many bytes, or more than 64 bits.
     Overlong,
 }
 
@@ -120,7 +119,7 @@ pub(crate) enum Varint {
 pub(crate) fn varint(bytes: &[u8], bytes_max: usize) -> Varint {
     let mut number = 0;
     for (at, &byte) in bytes.iter().take(bytes_max).enumerate() {
-        // The tenth byte holds the 64th bit and nothing more.
+        // The tenth byte holds only the 64th bit.
         if at == 9 && byte > 1 {
             return Varint::Overlong;
         }
@@ -136,7 +135,7 @@ pub(crate) fn varint(bytes: &[u8], bytes_max: usize) -> Varint {
     }
 }
 
-/// A signed length or count as the wire declares it.
+/// A declared length or count, which must not be negative.
 #[inline]
 pub(crate) fn size(declared: i32) -> Result<usize, WireError> {
     usize::try_from(declared).map_err(|_| negative(declared))

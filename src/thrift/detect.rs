@@ -1,52 +1,57 @@
-//! Tells the shape of a connection from its first bytes; and, of a server's first bytes, what it is if not Thrift.
+//! Detects a connection's wire format from its first bytes.
 //!
-//! In: what has come so far. Out: the shape as soon as the bytes allow it, which may be after two; eight are never
-//! waited for where fewer tell. What is certainly no Thrift is refused with a word on what it looks like.
-//! Only the first message is looked at: a client keeps to its shape.
+//! In: the bytes that have arrived. Out: the wire format as soon as the bytes decide it, which can be after two.
+//! Bytes that are certainly not Thrift are refused, with a guess at what they are. Only the first message is
+//! examined: a client does not change its wire format. [`Foreign`] does the reverse for a server's first bytes.
 
-use super::message::NAME_BYTES_MAX;
-use super::{Limits, Protocol, Shape, Transport, WireError};
+use super::error::{WireError, frame_too_large};
+use super::head::NAME_BYTES_MAX;
+use super::limits::Limits;
+use super::protocol::Protocol;
+use super::wire_format::{Transport, WireFormat};
 use crate::error::Code;
 
-/// No length begins with a higher byte, whatever the limit: what follows up to 0x7f is text.
+/// The highest first byte of a length, whatever the limit is. Bytes above it, up to 0x7f, are text.
 const LENGTH_BYTE_MAX: u8 = 0x3f;
 
-/// What a connection without a Thrift client may look like, and what its operator may do.
+/// What other protocols look like, with advice for the operator.
 const HTTP: &str =
     "HTTP: use framed, unframed or THeader; health and metrics are on the `admin` port";
 const JSON: &str = "the JSON protocol: use binary or compact";
 
-/// A server that is none of Thrift.
+/// A server that does not speak Thrift.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Foreign {
-    /// It wants TLS first.
+    /// It expects a TLS handshake.
     Tls,
     /// It speaks HTTP.
     Http,
 }
 
 impl Foreign {
-    /// What says `received` to a call in the clear, if it is known. No reply begins so: as frames' lengths these are 352
-    /// and 1213 MB.
+    /// The server that answers a plain-text call with `received`, if it is a known one. No reply starts like this:
+    /// as lengths of frames, these bytes would mean 352 and 1213 MB.
     pub(crate) fn of(received: &[u8]) -> Option<Self> {
         match received {
-            // An alert, and the version's major byte.
+            // A TLS alert and the major version.
             [0x15, 0x03, ..] => Some(Foreign::Tls),
-            // No more is needed before a frame's length is known.
+            // Four bytes are enough, because a frame's length is not known before.
             [b'H', b'T', b'T', b'P', ..] => Some(Foreign::Http),
             _ => None,
         }
     }
 }
 
-/// The shape of the connection that begins with `bytes`; `None` while more are needed.
-pub(crate) fn detect(bytes: &[u8], limits: &Limits) -> Result<Option<Shape>, WireError> {
+/// The wire format of a connection that starts with `bytes`; `None` if more bytes are needed.
+pub(crate) fn detect(bytes: &[u8], limits: &Limits) -> Result<Option<WireFormat>, WireError> {
     let Some((&first, rest)) = bytes.split_first() else {
         return Ok(None);
     };
     match first {
-        0x80 | 0x82 => Ok(magic(bytes)?.map(|protocol| shape(Transport::Unframed, protocol))),
-        // 0x16 could begin a length, but one of 369 million.
+        _ if is_magic(first) => {
+            Ok(magic(bytes)?.map(|protocol| wire_format(Transport::Unframed, protocol)))
+        }
+        // As the start of a length, 0x16 would mean 369 million.
         0x16 if limits.frame_bytes_max < 0x1600_0000 => match rest.first() {
             None => Ok(None),
             Some(0x03) => Err(looks_like(
@@ -64,8 +69,8 @@ pub(crate) fn detect(bytes: &[u8], limits: &Limits) -> Result<Option<Shape>, Wir
     }
 }
 
-/// The first four bytes are a length: a frame's, or an old unframed message's name's.
-fn length_first(bytes: &[u8], limits: &Limits) -> Result<Option<Shape>, WireError> {
+/// The first four bytes are a length: of a frame, or of the method's name in an old unframed message.
+fn length_first(bytes: &[u8], limits: &Limits) -> Result<Option<WireFormat>, WireError> {
     let Some((length, rest)) = bytes.split_first_chunk::<4>() else {
         return Ok(None);
     };
@@ -74,13 +79,15 @@ fn length_first(bytes: &[u8], limits: &Limits) -> Result<Option<Shape>, WireErro
         return Err(unknown(bytes));
     }
     if length > limits.frame_bytes_max {
-        // Of a Thrift client the shape is known all the same, once the first bytes of its message are there: the framer
-        // refuses what comes in it.
+        // If the first bytes of the message show a Thrift client, report its wire format all the same: the framer
+        // refuses the frame, and the client gets an answer.
         return match rest {
-            [] | [0x80 | 0x0f] => Ok(None),
-            [0x0f, 0xff, ..] => Ok(Some(shape(Transport::Header, Protocol::Binary))),
-            [0x80, 0x01, ..] | [0x82, ..] => match magic(rest) {
-                Ok(protocol) => Ok(protocol.map(|protocol| shape(Transport::Framed, protocol))),
+            [] | [0x0f] => Ok(None),
+            [0x0f, 0xff, ..] => Ok(Some(wire_format(Transport::Header, Protocol::Binary))),
+            [first, ..] if is_magic(*first) => match magic(rest) {
+                Ok(protocol) => {
+                    Ok(protocol.map(|protocol| wire_format(Transport::Framed, protocol)))
+                }
                 Err(_) => Err(too_long(length, limits)),
             },
             _ => Err(too_long(length, limits)),
@@ -88,11 +95,13 @@ fn length_first(bytes: &[u8], limits: &Limits) -> Result<Option<Shape>, WireErro
     }
     match rest.first() {
         None => Ok(None),
-        Some(0x80 | 0x82) => Ok(magic(rest)?.map(|protocol| shape(Transport::Framed, protocol))),
+        Some(first) if is_magic(*first) => {
+            Ok(magic(rest)?.map(|protocol| wire_format(Transport::Framed, protocol)))
+        }
         Some(0x0f) => match rest.get(1) {
             None => Ok(None),
-            // Each frame tells its protocol; this is a guess until the first one does.
-            Some(0xff) => Ok(Some(shape(Transport::Header, Protocol::Binary))),
+            // Each frame names its protocol; until the first frame does, this is a guess.
+            Some(0xff) => Ok(Some(wire_format(Transport::Header, Protocol::Binary))),
             Some(_) => Err(unknown(bytes)),
         },
         Some(0x10) => Err(looks_like("TTHeader: use framed, unframed or THeader")),
@@ -101,38 +110,45 @@ fn length_first(bytes: &[u8], limits: &Limits) -> Result<Option<Shape>, WireErro
         Some(letter)
             if length <= NAME_BYTES_MAX && (letter.is_ascii_alphabetic() || *letter == b'_') =>
         {
-            Ok(Some(shape(Transport::Unframed, Protocol::BinaryOld)))
+            Ok(Some(wire_format(Transport::Unframed, Protocol::BinaryOld)))
         }
         Some(_) => Err(unknown(bytes)),
     }
 }
 
-/// A frame that begins with a zero can only begin with the length of an old message's name.
-fn old_framed(length: usize, bytes: &[u8], frame: &[u8]) -> Result<Option<Shape>, WireError> {
+/// A frame that starts with a zero can only start with the length of the name in an old message.
+fn old_framed(length: usize, bytes: &[u8], frame: &[u8]) -> Result<Option<WireFormat>, WireError> {
     let Some((name, _)) = frame.split_first_chunk::<4>() else {
         return Ok(None);
     };
     let name = u32::from_be_bytes(*name) as usize;
-    // After the name: its own length, the kind, the sequence id and a struct of at least one byte.
+    // Besides the name: its length, the message type, the sequence id and a struct of at least one byte.
     if name <= NAME_BYTES_MAX && name + 9 < length {
-        Ok(Some(shape(Transport::Framed, Protocol::BinaryOld)))
+        Ok(Some(wire_format(Transport::Framed, Protocol::BinaryOld)))
     } else {
         Err(unknown(bytes))
     }
 }
 
-/// The protocol whose version stands first in a message; `None` while only half of it is there.
+/// Whether messages of some protocol start with `first`, and no length does.
+fn is_magic(first: u8) -> bool {
+    first > LENGTH_BYTE_MAX && (Protocol::ALL.iter()).any(|protocol| protocol.first_byte() == first)
+}
+
+/// The protocol of a message that starts with a version; `None` if only half of the version has arrived.
 fn magic(message: &[u8]) -> Result<Option<Protocol>, WireError> {
-    match message {
-        [0x80 | 0x82] => Ok(None),
-        [0x80, 0x01, ..] => Ok(Some(Protocol::Binary)),
-        [0x82, second, ..] if second & 0x1f == 1 => Ok(Some(Protocol::Compact)),
-        _ => Err(unknown(message)),
+    let &[first, second, ..] = message else {
+        return Ok(None);
+    };
+    let mut protocols = Protocol::ALL.iter().copied();
+    match protocols.find(|protocol| protocol.is_start([first, second])) {
+        Some(protocol) => Ok(Some(protocol)),
+        None => Err(unknown(message)),
     }
 }
 
-fn shape(transport: Transport, protocol: Protocol) -> Shape {
-    Shape {
+fn wire_format(transport: Transport, protocol: Protocol) -> WireFormat {
+    WireFormat {
         transport,
         protocol,
     }
@@ -142,13 +158,7 @@ fn too_long(length: usize, limits: &Limits) -> WireError {
     if length == 0x0100_0000 {
         return looks_like("a SASL handshake: connect without SASL");
     }
-    WireError::new(
-        Code::WireFrameTooLarge,
-        format!(
-            "a frame of {length} bytes is declared, more than {}",
-            limits.frame_bytes_max
-        ),
-    )
+    frame_too_large(length, limits.frame_bytes_max)
 }
 
 fn looks_like(what: &str) -> WireError {
@@ -161,10 +171,9 @@ fn looks_like(what: &str) -> WireError {
 fn unknown(bytes: &[u8]) -> WireError {
     use std::fmt::Write;
 
-    let mut detail = String::from("the first bytes are of no known transport and protocol:");
+    let mut detail = String::from("the first bytes match no known transport and protocol:");
     for byte in bytes.iter().take(8) {
-        // Writing to a string can't fail.
-        write!(detail, " {byte:02x}").expect("a string takes all");
+        write!(detail, " {byte:02x}").expect("writing to a string cannot fail");
     }
     WireError::new(Code::WireUnrecognized, detail)
 }

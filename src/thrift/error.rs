@@ -1,19 +1,17 @@
-//! What can be wrong with bytes, as the one error type of the wire.
+//! The error type of the wire, and the errors that several files report.
 //!
-//! Codes are those of [`crate::error`]; the detail is for the log and, where the client is at fault, for
-//! the client as well: it never holds more of the message than numbers and the IDL's own names.
-
-use thrift::{ProtocolError, ProtocolErrorKind};
+//! Codes are those of [`crate::error`]. The detail goes to the log and, if the client is at fault, to the client:
+//! it contains nothing of the message but numbers and names of the IDL.
 
 use crate::error::Code;
 
-/// Bytes that can't be read, or a value that can't be written.
+/// Bytes that cannot be read, or a value that cannot be written.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{detail}")]
 pub struct WireError {
-    /// A `wire.*` code, or `server.internal` for what could not be written.
+    /// A `wire.*` code, or `server.internal` if a value cannot be written.
     pub code: Code,
-    /// What is wrong and where.
+    /// What is wrong, and where.
     pub detail: String,
 }
 
@@ -27,8 +25,8 @@ impl WireError {
         }
     }
 
-    /// Whether it is about a THeader frame that ends where it says: the stream goes on behind it, and the frame's
-    /// sequence id can be answered.
+    /// Whether it concerns one `THeader` frame only: the frame's length and sequence id are known, so the client gets
+    /// a reply and the stream continues after the frame.
     pub fn is_of_frame(&self) -> bool {
         matches!(
             self.code,
@@ -36,16 +34,16 @@ impl WireError {
         )
     }
 
-    /// The same, saying in which field it happened.
+    /// Adds the field in which it happened.
     #[cold]
     pub(crate) fn inside(self, field: &str) -> Self {
         self.within(&format!("field `{field}`"))
     }
 
-    /// The same, saying at which place it happened.
+    /// Adds the place where it happened.
     #[cold]
     pub(crate) fn within(mut self, place: &str) -> Self {
-        // The innermost few places tell enough; a message may be nested far deeper.
+        // The innermost few places are enough; a message can be nested far deeper.
         if self.detail.len() < 200 {
             self.detail.insert_str(0, &format!("{place}: "));
         }
@@ -53,7 +51,7 @@ impl WireError {
     }
 }
 
-/// The message ends where more should come.
+/// The message ends too early.
 #[cold]
 pub(crate) fn truncated() -> WireError {
     WireError::new(
@@ -62,16 +60,16 @@ pub(crate) fn truncated() -> WireError {
     )
 }
 
-/// A declared size is more than what is left of the message.
+/// A declared size exceeds the rest of the message.
 #[cold]
 pub(crate) fn overlong(declared: usize, left: usize) -> WireError {
     WireError::new(
         Code::WireTruncated,
-        format!("a size of {declared} is declared where {left} bytes are left"),
+        format!("the message declares a size of {declared}, but only {left} bytes are left"),
     )
 }
 
-/// Bytes that mean nothing.
+/// Bytes without a meaning.
 #[cold]
 pub(crate) fn invalid(detail: impl Into<String>) -> WireError {
     WireError::new(Code::WireInvalid, detail)
@@ -80,16 +78,16 @@ pub(crate) fn invalid(detail: impl Into<String>) -> WireError {
 /// A length or count below zero.
 #[cold]
 pub(crate) fn negative(size: i32) -> WireError {
-    invalid(format!("a size of {size} is declared"))
+    invalid(format!("the message declares a negative size: {size}"))
 }
 
-/// A number that stands for no type.
+/// A number that is not the number of a type.
 #[cold]
 pub(crate) fn unknown_type(number: u8) -> WireError {
-    invalid(format!("type {number} does not exist in the protocol"))
+    invalid(format!("the protocol has no type {number}"))
 }
 
-/// Nested deeper than the limit.
+/// Deeper nesting than the limit allows.
 #[cold]
 pub(crate) fn too_deep() -> WireError {
     WireError::new(Code::WireTooDeep, "values are nested deeper than the limit")
@@ -104,7 +102,16 @@ pub(crate) fn too_large(bytes_max: usize) -> WireError {
     )
 }
 
-/// More pairs beside the message than the limit.
+/// A frame larger than the limit.
+#[cold]
+pub(crate) fn frame_too_large(declared: usize, bytes_max: usize) -> WireError {
+    WireError::new(
+        Code::WireFrameTooLarge,
+        format!("the frame declares {declared} bytes; at most {bytes_max} are allowed"),
+    )
+}
+
+/// More pairs in a frame's header than the limit allows.
 #[cold]
 pub(crate) fn too_many_headers(pairs_max: usize) -> WireError {
     WireError::new(
@@ -113,7 +120,7 @@ pub(crate) fn too_many_headers(pairs_max: usize) -> WireError {
     )
 }
 
-/// More bytes beside the message, or of what is kept of them, than the limit.
+/// A longer header, or longer pairs kept for the connection, than the limit allows.
 #[cold]
 pub(crate) fn too_long_headers(bytes_max: usize) -> WireError {
     WireError::new(
@@ -122,7 +129,7 @@ pub(crate) fn too_long_headers(bytes_max: usize) -> WireError {
     )
 }
 
-/// More values than the limit.
+/// More values than the limit allows.
 #[cold]
 pub(crate) fn too_many_values() -> WireError {
     WireError::new(
@@ -131,38 +138,8 @@ pub(crate) fn too_many_values() -> WireError {
     )
 }
 
-/// A value that was not made to fit its type first.
+/// A value that does not fit its type: a bug in the server.
 #[cold]
 pub(crate) fn internal(detail: impl Into<String>) -> WireError {
     WireError::new(Code::ServerInternal, detail)
-}
-
-impl From<WireError> for thrift::Error {
-    fn from(err: WireError) -> Self {
-        let kind = match err.code {
-            Code::WireFrameTooLarge => ProtocolErrorKind::SizeLimit,
-            Code::WireTooDeep => ProtocolErrorKind::DepthLimit,
-            Code::WireUnrecognized => ProtocolErrorKind::BadVersion,
-            Code::ServerInternal => ProtocolErrorKind::Unknown,
-            _ => ProtocolErrorKind::InvalidData,
-        };
-        thrift::Error::Protocol(ProtocolError::new(kind, err.detail))
-    }
-}
-
-impl From<thrift::Error> for WireError {
-    fn from(err: thrift::Error) -> Self {
-        // thrift's own `Display` prints the kind and leaves the message out.
-        let (code, detail) = match err {
-            thrift::Error::Transport(err) => (Code::WireTruncated, err.message),
-            thrift::Error::Protocol(err) => match err.kind {
-                ProtocolErrorKind::SizeLimit => (Code::WireFrameTooLarge, err.message),
-                ProtocolErrorKind::DepthLimit => (Code::WireTooDeep, err.message),
-                _ => (Code::WireInvalid, err.message),
-            },
-            thrift::Error::Application(err) => (Code::WireInvalid, err.message),
-            thrift::Error::User(err) => (Code::WireInvalid, err.to_string()),
-        };
-        WireError { code, detail }
-    }
 }

@@ -1,93 +1,97 @@
 //! Cuts whole messages out of one connection's stream.
 //!
-//! In: the connection's read buffer, each time bytes were added. Out: messages, without their frame's length, as
-//! slices of that buffer (a copy, if it was compressed). Nothing is reserved for a declared length: the buffer grows with what has come.
-//! An error means that the stream is out of step for good and the connection is to be closed, unless it is
-//! one of [`WireError::is_of_frame`].
+//! In: the connection's read buffer, each time bytes were added. Out: messages without their frame's length, as
+//! slices of that buffer (as copies if they were compressed). A declared length reserves no memory: the buffer
+//! grows with the bytes that arrive. After an error the connection must be closed, because the next message
+//! cannot be found; the exceptions are errors of [`WireError::is_of_frame`].
 
 use bytes::{Buf, Bytes, BytesMut};
 
 use super::detect::detect;
-use super::error::{invalid, negative};
+use super::error::{WireError, frame_too_large, invalid, negative};
+use super::header::Header;
+use super::limits::Limits;
+use super::protocol::{Protocol, with_codec};
 use super::skip::Skipper;
-use super::{Header, Limits, Protocol, Shape, Transport, WireError};
+use super::wire_format::{Transport, WireFormat};
 use crate::error::Code;
 
-/// One connection's place in its stream.
+/// Where one connection stands in its stream.
 #[derive(Debug)]
 pub struct Framer {
     limits: Limits,
-    /// `None` until the first bytes tell.
-    shape: Option<Shape>,
-    /// How far the message at the front has been read, where messages are unframed.
+    /// `None` until the first bytes decide it.
+    wire_format: Option<WireFormat>,
+    /// How far the message at the front has been read, if the transport is unframed.
     skipper: Option<Skipper>,
-    /// What frames said beside their messages, where they have a header.
+    /// The header of the last frame, if the transport is `THeader`.
     header: Option<Box<Header>>,
 }
 
 impl Framer {
-    /// For a connection whose first bytes will tell what its client speaks.
+    /// For a connection whose wire format is to be detected.
     pub fn new(limits: Limits) -> Self {
         Framer {
             limits,
-            shape: None,
+            wire_format: None,
             skipper: None,
             header: None,
         }
     }
 
-    /// For a connection that speaks `shape`.
-    pub fn with_shape(shape: Shape, limits: Limits) -> Self {
+    /// For a connection of a known wire format.
+    pub fn with_wire_format(wire_format: WireFormat, limits: Limits) -> Self {
         Framer {
             limits,
-            shape: Some(shape),
+            wire_format: Some(wire_format),
             skipper: None,
             header: None,
         }
     }
 
-    /// What the client speaks, once that is known. Frames with a header may change their protocol: this is the
-    /// last message's.
-    pub fn shape(&self) -> Option<Shape> {
-        self.shape
+    /// The client's wire format, once it is known. `THeader` frames can change the protocol: this is the last
+    /// message's.
+    pub fn wire_format(&self) -> Option<WireFormat> {
+        self.wire_format
     }
 
-    /// What the frame of the last message said beside it, until [`Framer::next`] is called again; `None` where
-    /// frames have no header.
+    /// The header of the last message's frame, until [`Framer::next`] is called again; `None` if the transport is
+    /// not `THeader`.
     pub fn header(&self) -> Option<&Header> {
         self.header.as_deref()
     }
 
-    /// The next message, if it is wholly in `buffer`; it is then no longer there. On `None`, call again when bytes
-    /// have been added; the buffer must not be changed otherwise.
+    /// Takes the next message off `buffer` if all of it has arrived. On `None`, call again after adding bytes; the
+    /// buffer must not change in any other way.
     pub fn next(&mut self, buffer: &mut BytesMut) -> Result<Option<Bytes>, WireError> {
-        let Some(shape) = self.known_shape(buffer)? else {
+        let Some(wire_format) = self.known_wire_format(buffer)? else {
             return Ok(None);
         };
-        match shape.transport {
+        match wire_format.transport {
             Transport::Framed => self.next_framed(buffer),
-            Transport::Unframed => self.next_unframed(shape.protocol, buffer),
+            Transport::Unframed => self.next_unframed(wire_format.protocol, buffer),
             Transport::Header => self.next_in_header(buffer),
         }
     }
 
-    /// Whether a message has begun to come and is not whole, so that its rest may be waited for only so long.
-    /// To be asked after [`Framer::next`] has said `None`.
+    /// Whether part of a message has arrived, so that the timeout for its rest applies. Call this after
+    /// [`Framer::next`] has returned `None`.
     pub fn is_mid_message(&self, buffer: &BytesMut) -> bool {
         !buffer.is_empty()
     }
 
-    /// What has come of a message that is not whole, if it can be read before it is. In a frame with a header none
-    /// can: its answer needs what [`Framer::begin`] reads.
+    /// The bytes that have arrived of an incomplete message, if they can be read already. In a `THeader` frame they
+    /// cannot; a reply to it needs what [`Framer::begin`] reads.
     pub fn start<'a>(&self, buffer: &'a [u8]) -> Option<&'a [u8]> {
-        match self.shape?.transport {
+        match self.wire_format?.transport {
             Transport::Framed => buffer.get(4..),
             Transport::Unframed => Some(buffer),
             Transport::Header => None,
         }
     }
 
-    /// Makes [`Framer::header`] that of the frame at the front, which is not whole; whether its sequence id has come.
+    /// Reads the start of the incomplete `THeader` frame at the front into [`Framer::header`]. Returns whether its
+    /// sequence id has arrived.
     pub fn begin(&mut self, buffer: &[u8]) -> Result<bool, WireError> {
         let Some(start) = buffer.get(4..) else {
             return Ok(false);
@@ -96,28 +100,33 @@ impl Framer {
         if !header.begin(start)? {
             return Ok(false);
         }
-        self.shape = Some(Shape {
+        self.wire_format = Some(WireFormat {
             transport: Transport::Header,
             protocol: header.protocol(),
         });
         Ok(true)
     }
 
-    fn known_shape(&mut self, buffer: &BytesMut) -> Result<Option<Shape>, WireError> {
-        if self.shape.is_none()
-            && let Some(shape) = detect(buffer, &self.limits)?
+    fn known_wire_format(&mut self, buffer: &BytesMut) -> Result<Option<WireFormat>, WireError> {
+        if self.wire_format.is_none()
+            && let Some(wire_format) = detect(buffer, &self.limits)?
         {
-            let taken = match shape.transport {
-                // Each frame is looked at.
-                Transport::Header => self.limits.shapes.has_transport(shape.transport),
-                Transport::Framed | Transport::Unframed => self.limits.shapes.has(shape),
+            let accepted = match wire_format.transport {
+                // The protocol is checked for each frame.
+                Transport::Header => self
+                    .limits
+                    .wire_formats
+                    .has_transport(wire_format.transport),
+                Transport::Framed | Transport::Unframed => {
+                    self.limits.wire_formats.has(wire_format)
+                }
             };
-            if !taken {
-                return Err(not_taken(Code::WireUnrecognized, shape));
+            if !accepted {
+                return Err(not_accepted(Code::WireUnrecognized, wire_format));
             }
-            self.shape = Some(shape);
+            self.wire_format = Some(wire_format);
         }
-        Ok(self.shape)
+        Ok(self.wire_format)
     }
 
     fn next_framed(&self, buffer: &mut BytesMut) -> Result<Option<Bytes>, WireError> {
@@ -127,16 +136,10 @@ impl Framer {
         let declared = i32::from_be_bytes(*length);
         let length = usize::try_from(declared).map_err(|_| negative(declared))?;
         if length == 0 {
-            return Err(invalid("a frame of no bytes"));
+            return Err(invalid("the frame is empty"));
         }
         if length > self.limits.frame_bytes_max {
-            return Err(WireError::new(
-                Code::WireFrameTooLarge,
-                format!(
-                    "a frame of {length} bytes is declared, more than {}",
-                    self.limits.frame_bytes_max
-                ),
-            ));
+            return Err(frame_too_large(length, self.limits.frame_bytes_max));
         }
         if buffer.len() - 4 < length {
             return Ok(None);
@@ -145,15 +148,15 @@ impl Framer {
         Ok(Some(buffer.split_to(length).freeze()))
     }
 
-    /// A message in a frame with a header.
+    /// The message in a `THeader` frame.
     fn next_in_header(&mut self, buffer: &mut BytesMut) -> Result<Option<Bytes>, WireError> {
         if let Some(header) = &mut self.header {
-            // Slices of the last frame would keep all of it alive while the client is idle.
+            // Slices of the last frame would keep its memory alive while the client is idle.
             header.forget();
         }
         let frame = match self.next_framed(buffer) {
             Ok(Some(frame)) => frame,
-            // Its answer needs what it begins with.
+            // The reply needs the start of the frame.
             Err(err) if err.code == Code::WireFrameTooLarge && !self.begin(buffer)? => {
                 return Ok(None);
             }
@@ -161,14 +164,14 @@ impl Framer {
         };
         let header = self.header.get_or_insert_default();
         let message = header.open(&frame, &self.limits);
-        let shape = Shape {
+        let wire_format = WireFormat {
             transport: Transport::Header,
             protocol: header.protocol(),
         };
-        self.shape = Some(shape);
+        self.wire_format = Some(wire_format);
         let message = message?;
-        if !self.limits.shapes.has(shape) {
-            return Err(not_taken(Code::WireUnknownProtocol, shape));
+        if !self.limits.wire_formats.has(wire_format) {
+            return Err(not_accepted(Code::WireUnknownProtocol, wire_format));
         }
         Ok(Some(message))
     }
@@ -184,8 +187,9 @@ impl Framer {
         let limits = &self.limits;
         let skipper = self
             .skipper
-            .get_or_insert_with(|| Skipper::message(protocol, limits));
-        let Some(length) = skipper.run(buffer)? else {
+            .get_or_insert_with(|| Skipper::message(limits.frame_bytes_max, limits.depth_max));
+        let end = with_codec!(protocol, C => skipper.run::<C>(buffer))?;
+        let Some(length) = end else {
             return Ok(None);
         };
         skipper.restart();
@@ -194,6 +198,6 @@ impl Framer {
 }
 
 #[cold]
-fn not_taken(code: Code, shape: Shape) -> WireError {
-    WireError::new(code, format!("{shape} is not taken on this listener"))
+fn not_accepted(code: Code, wire_format: WireFormat) -> WireError {
+    WireError::new(code, format!("this listener does not accept {wire_format}"))
 }

@@ -1,82 +1,55 @@
-//! Whole messages: opens a received one, writes one to send.
+//! Whole messages: opens a received message, writes a message to send.
 //!
-//! In: a message cut out by the framer, or a head and a body's values. Out: its head and the bytes of its body,
-//! or bytes appended to a connection's write buffer, the frame's length included where there is one.
-//! A message that can't be written leaves no byte behind.
-
-use std::fmt;
+//! In: a message that the framer cut out, or a head and the values of a body. Out: the head and the bytes of the
+//! body, or bytes appended to a write buffer, including the frame's length if the transport has frames. A message
+//! that cannot be written leaves the buffer as it was.
 
 use bytes::{BufMut, Bytes, BytesMut};
 use thrift::ApplicationErrorKind;
-use thrift::protocol::{TMessageType, TType};
+use thrift::protocol::TType;
 
+use super::codec::{Appendix, Codec, ProtocolReader, ProtocolWriter};
 use super::encode::{Encoder, length_of};
-use super::error::{internal, invalid};
-use super::header::write_head;
-use super::{
-    BinaryInput, BinaryOutput, CompactInput, CompactOutput, HeaderOut, Input, Output, Protocol,
-    Shape, Transport, WireError,
-};
+use super::error::{WireError, internal};
+use super::head::{Head, HeadOut, NAME_BYTES_MAX};
+use super::header::{HeaderOut, write_head};
+use super::protocol::{Protocol, with_codec};
+use super::wire_format::{Transport, WireFormat};
 use crate::idl::{Schema, StructId, Type};
-use crate::value::{Text, Value};
+use crate::value::Value;
 
-/// A method's name, its service's name before the colon included, is no longer than this.
-pub(super) const NAME_BYTES_MAX: usize = 256;
-
-/// What a message is about.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Head {
-    /// The method's name, after its service's name and a colon where several services share the port.
-    pub name: Text,
-    /// Call, oneway call, reply or exception.
-    pub kind: TMessageType,
-    /// The client's number for the call, which its reply repeats.
-    pub sequence: i32,
-}
-
-/// The head of a message to send.
-#[derive(Clone, Copy, Debug)]
-pub struct HeadOut<'a> {
-    /// The method's name.
-    pub name: &'a str,
-    /// Call, oneway call, reply or exception.
-    pub kind: TMessageType,
-    /// The number of the call.
-    pub sequence: i32,
-}
-
-/// The body of a message to send. Values fit their types already; [`Value::Null`] is an unset field.
+/// The body of a message to send. The values fit their types; [`Value::Null`] is an unset field.
 #[derive(Clone, Copy, Debug)]
 pub enum Body<'a> {
-    /// A result: the fields that are set, of which there is one, or none for `void`.
+    /// A result: the one field that is set, or none for `void`.
     Fields {
-        /// What the types refer to.
+        /// The schema that the types refer to.
         schema: &'a Schema,
-        /// Id, type and value; a null is not written.
+        /// Id, type and value; null fields are left out.
         fields: &'a [(i16, &'a Type, &'a Value)],
     },
     /// A result that is a struct.
     Struct {
-        /// What `id` refers to.
+        /// The schema that `id` refers to.
         schema: &'a Schema,
         /// The struct.
         id: StructId,
         /// A record in the order of the struct's fields.
         record: &'a Value,
-        /// The id of one more field, and its value: a struct that writes itself. It goes last; its place in
-        /// `record` is null.
+        /// The id and value of one more field, a struct that writes itself. It is written last; in `record`
+        /// the field is null.
         last: Option<(i16, &'a dyn Appendix)>,
     },
     /// A call's parameters.
     Params {
-        /// What `id` refers to.
+        /// The schema that `id` refers to.
         schema: &'a Schema,
         /// The method's parameters.
         id: StructId,
         /// A record in the order of the struct's fields.
         record: &'a Value,
     },
-    /// What the client's library raises when the method itself declares nothing better.
+    /// A `TApplicationException`, for an error that the method does not declare as an exception.
     ApplicationError {
         /// What went wrong, for programs.
         kind: ApplicationErrorKind,
@@ -85,30 +58,20 @@ pub enum Body<'a> {
     },
 }
 
-/// A struct that knows how it is written, in the protocol of the message that it is for.
-pub trait Appendix: fmt::Debug {
-    /// Appends the whole struct.
-    fn append(&self, out: &mut BytesMut);
-}
-
 /// The head of `message` and the bytes after it.
 pub fn read_head(protocol: Protocol, message: &Bytes) -> Result<(Head, Bytes), WireError> {
-    fn read(mut input: impl Input, message: &Bytes) -> Result<(Head, Bytes), WireError> {
-        let head = input.head()?;
-        Ok((head, message.slice(message.len() - input.remaining()..)))
+    fn read(mut reader: impl ProtocolReader, message: &Bytes) -> Result<(Head, Bytes), WireError> {
+        let head = reader.head()?;
+        Ok((head, message.slice(message.len() - reader.remaining()..)))
     }
-    match protocol {
-        Protocol::Binary => read(BinaryInput::new(message, true), message),
-        Protocol::BinaryOld => read(BinaryInput::new(message, false), message),
-        Protocol::Compact => read(CompactInput::new(message), message),
-    }
+    with_codec!(protocol, C => read(C::reader(message), message))
 }
 
-/// Appends one whole message to `out`. An error is the server's own fault and leaves `out` as it was. Where
-/// the transport has headers, the frame has the message's sequence id and no pairs.
+/// Appends one whole message to `out`. An error is the server's own fault and leaves `out` as it was. If the
+/// transport is `THeader`, the frame's header has the message's sequence id and no pairs.
 pub fn write_message(
     out: &mut BytesMut,
-    shape: Shape,
+    wire_format: WireFormat,
     head: HeadOut<'_>,
     body: Body<'_>,
 ) -> Result<(), WireError> {
@@ -116,19 +79,19 @@ pub fn write_message(
         sequence: head.sequence,
         pairs: &[],
     };
-    write_message_with(out, shape, head, body, header)
+    write_message_with(out, wire_format, head, body, header)
 }
 
-/// As [`write_message`], saying beside the message what `header` says if the transport has headers.
+/// Like [`write_message`], with this header if the transport is `THeader`.
 pub fn write_message_with(
     out: &mut BytesMut,
-    shape: Shape,
+    wire_format: WireFormat,
     head: HeadOut<'_>,
     body: Body<'_>,
     header: HeaderOut<'_>,
 ) -> Result<(), WireError> {
     let start = out.len();
-    let written = write_at_end(out, shape, &head, &body, &header);
+    let written = write_at_end(out, wire_format, &head, &body, &header);
     if written.is_err() {
         out.truncate(start);
     }
@@ -137,30 +100,30 @@ pub fn write_message_with(
 
 fn write_at_end(
     out: &mut BytesMut,
-    shape: Shape,
+    wire_format: WireFormat,
     head: &HeadOut<'_>,
     body: &Body<'_>,
     header: &HeaderOut<'_>,
 ) -> Result<(), WireError> {
     let start = out.len();
-    match shape.transport {
+    match wire_format.transport {
         Transport::Framed => out.put_u32(0),
         Transport::Unframed => {}
-        Transport::Header => write_head(out, shape.protocol, header)?,
+        Transport::Header => write_head(out, wire_format.protocol, header)?,
     }
-    match shape.protocol {
-        Protocol::Binary => write(BinaryOutput::new(out, true), head, body)?,
-        Protocol::BinaryOld => write(BinaryOutput::new(out, false), head, body)?,
-        Protocol::Compact => write(CompactOutput::new(out), head, body)?,
-    }
-    if shape.transport != Transport::Unframed {
+    with_codec!(wire_format.protocol, C => write(C::writer(out), head, body))?;
+    if wire_format.transport != Transport::Unframed {
         let length = length_of(out.len() - start - 4)?;
         out[start..start + 4].copy_from_slice(&length.to_be_bytes());
     }
     Ok(())
 }
 
-fn write<O: Output>(mut output: O, head: &HeadOut<'_>, body: &Body<'_>) -> Result<(), WireError> {
+fn write<O: ProtocolWriter>(
+    mut output: O,
+    head: &HeadOut<'_>,
+    body: &Body<'_>,
+) -> Result<(), WireError> {
     if head.name.len() > NAME_BYTES_MAX {
         return Err(internal("the method's name is too long"));
     }
@@ -183,26 +146,4 @@ fn write<O: Output>(mut output: O, head: &HeadOut<'_>, body: &Body<'_>) -> Resul
             Ok(())
         }
     }
-}
-
-/// A message's kind as a number of its head.
-pub(super) fn message_kind(number: u8) -> Result<TMessageType, WireError> {
-    match number {
-        1 => Ok(TMessageType::Call),
-        2 => Ok(TMessageType::Reply),
-        3 => Ok(TMessageType::Exception),
-        4 => Ok(TMessageType::OneWay),
-        _ => Err(invalid(format!("message type {number} does not exist"))),
-    }
-}
-
-/// A method's name.
-pub(super) fn method_name(bytes: Bytes) -> Result<Text, WireError> {
-    if bytes.len() > NAME_BYTES_MAX {
-        return Err(invalid(format!(
-            "the method's name has {} bytes, more than {NAME_BYTES_MAX}",
-            bytes.len()
-        )));
-    }
-    Text::from_utf8(bytes).map_err(|_| invalid("the method's name is not UTF-8"))
 }

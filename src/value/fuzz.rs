@@ -1,13 +1,13 @@
 //! Any text as JSON, and what it says as the types of an IDL.
 
 use crate::coerce::{Coercion, to_json};
-use crate::fuzzing::{Input, hold, hold_type, same, zoo, zoo_struct};
+use crate::fuzzing::{FuzzInput, hold, hold_type, same, zoo, zoo_struct};
 use crate::idl::Type;
 use crate::value::{Pointer, Value};
 
 /// The first byte chooses a type, then comes a JSON pointer with its length; the rest is JSON.
 pub(crate) fn json(bytes: &[u8]) {
-    let mut input = Input(bytes);
+    let mut input = FuzzInput(bytes);
     let choice = input.byte();
     let pointer = String::from_utf8_lossy(input.part()).into_owned();
     let read = Value::from_json(input.0);

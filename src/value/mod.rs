@@ -2,7 +2,7 @@
 //!
 //! A store's answer, a call's parameters and a merged reply are all [`Value`]s. Text and bytes are
 //! slices of shared buffers ([`Bytes`]), so a value that came in one read goes out without being copied.
-//! A struct of the IDL is a [`Record`] whose names are the struct's own [`Names`], in field order.
+//! A struct of the IDL is a [`Record`] whose names are the struct's own [`FieldNames`], in field order.
 
 mod hex;
 mod json;
@@ -68,12 +68,12 @@ impl fmt::Debug for Text {
 
 /// The names of a record's values: a row's columns or a struct's fields. Shared by all records of one shape.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Names(Arc<[Arc<str>]>);
+pub struct FieldNames(Arc<[Arc<str>]>);
 
-impl Names {
+impl FieldNames {
     /// Names in the order of the values.
     pub fn new<N: Into<Arc<str>>>(names: impl IntoIterator<Item = N>) -> Self {
-        Names(names.into_iter().map(Into::into).collect())
+        FieldNames(names.into_iter().map(Into::into).collect())
     }
 
     /// Where `name` stands.
@@ -82,12 +82,12 @@ impl Names {
     }
 
     /// Whether both are the same table, not merely equal: true for records of one statement or struct.
-    pub fn same(&self, other: &Names) -> bool {
+    pub fn same(&self, other: &FieldNames) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
     }
 }
 
-impl Deref for Names {
+impl Deref for FieldNames {
     type Target = [Arc<str>];
     fn deref(&self) -> &[Arc<str>] {
         &self.0
@@ -98,7 +98,7 @@ impl Deref for Names {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Record {
     /// One name per value.
-    pub names: Names,
+    pub names: FieldNames,
     /// In the order of `names`.
     pub values: Vec<Value>,
 }

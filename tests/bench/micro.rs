@@ -27,7 +27,7 @@ use tributary::random::Random;
 use tributary::server::Server;
 use tributary::service::{Admission, Arrival, Room, Service};
 use tributary::thrift::{
-    Body, HeadOut, Limits, Protocol, Shape, Transport, decode_struct, read_head, write_message,
+    Body, HeadOut, Limits, Protocol, Transport, WireFormat, decode_struct, read_head, write_message,
 };
 use tributary::value::Value;
 use tributary::view::{merge, run};
@@ -39,7 +39,7 @@ const VALUE_BYTES: usize = 200;
 const CALLS: u32 = 20_000;
 /// The fastest of so many is told: what is slower was disturbed.
 const ROUNDS: usize = 7;
-const SHAPE: Shape = Shape {
+const WIRE_FORMAT: WireFormat = WireFormat {
     transport: Transport::Framed,
     protocol: Protocol::Binary,
 };
@@ -93,8 +93,8 @@ async fn stages(program: Arc<Program>) -> Result<Vec<(&'static str, Duration)>, 
     let metrics = ProgramMetrics::new(&counting, &program);
     let guards = Guards::connect(Arc::clone(&program), Random::seeded(1), metrics).await;
     let decode = || {
-        let (_, body) = read_head(SHAPE.protocol, &message)?;
-        decode_struct(schema, plan.params, SHAPE.protocol, &body, &limits)
+        let (_, body) = read_head(WIRE_FORMAT.protocol, &message)?;
+        decode_struct(schema, plan.params, WIRE_FORMAT.protocol, &body, &limits)
     };
     let Value::Record(params) = decode()? else {
         return Err("parameters are a record".into());
@@ -113,7 +113,7 @@ async fn stages(program: Arc<Program>) -> Result<Vec<(&'static str, Duration)>, 
         };
         let fields = &[(0, &ty, &reply)];
         let mut out = BytesMut::new();
-        write_message(&mut out, SHAPE, head, Body::Fields { schema, fields }).map(|()| out)
+        write_message(&mut out, WIRE_FORMAT, head, Body::Fields { schema, fields }).map(|()| out)
     };
     let copy = time(async || ran.values.clone()).await;
     let merging = time(async || merge(plan, schema, ran.values.clone())).await;
@@ -140,7 +140,7 @@ async fn stages(program: Arc<Program>) -> Result<Vec<(&'static str, Duration)>, 
     let whole = time(async || {
         let arrival = Arrival {
             account: Some(&account),
-            ..Arrival::from_anybody(SHAPE)
+            ..Arrival::from_anybody(WIRE_FORMAT)
         };
         match service.admit(arrival, &message) {
             Ok(Admission::Call(call)) => Rc::clone(&service).serve(call).await,
@@ -168,7 +168,7 @@ fn call(program: &Program, plan: &Plan) -> Result<Bytes, Box<dyn Error>> {
         record: &record,
     };
     let mut out = BytesMut::new();
-    write_message(&mut out, SHAPE, head, body).map_err(|err| err.detail)?;
+    write_message(&mut out, WIRE_FORMAT, head, body).map_err(|err| err.detail)?;
     Ok(out.freeze().slice(FRAME_LENGTH..))
 }
 

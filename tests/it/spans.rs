@@ -24,7 +24,7 @@ use tributary::metrics::LoopMetrics;
 use tributary::program::{Registry, check};
 use tributary::random::Random;
 use tributary::service::{Admission, Arrival, Service};
-use tributary::thrift::{Body, HeadOut, Protocol, Shape, Transport, write_message};
+use tributary::thrift::{Body, HeadOut, Protocol, Transport, WireFormat, write_message};
 use tributary::value::Value;
 
 /// The path of span names and request ids or lookups that each event happened under.
@@ -141,7 +141,7 @@ async fn lookups_of_interleaved_calls_are_under_their_own_call() {
     let _guard = tracing::subscriber::set_default(subscriber);
 
     let method = program.service().method("page").unwrap();
-    let shape = Shape {
+    let wire_format = WireFormat {
         transport: Transport::Framed,
         protocol: Protocol::Binary,
     };
@@ -162,9 +162,9 @@ async fn lookups_of_interleaved_calls_are_under_their_own_call() {
             id: method.params,
             record: &record,
         };
-        write_message(&mut message, shape, head, body).unwrap();
+        write_message(&mut message, wire_format, head, body).unwrap();
         let message = message.freeze().slice(4..);
-        let admitted = service.admit(Arrival::from_anybody(shape), &message);
+        let admitted = service.admit(Arrival::from_anybody(wire_format), &message);
         match admitted.unwrap() {
             Admission::Call(call) => calls.borrow_mut().push(Rc::clone(&service).serve(call)),
             Admission::Reply(_) | Admission::Nothing => panic!("the call is served"),

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use csv::{ByteRecord, Reader};
 
 use super::table::Table;
-use crate::value::{Names, Text, Value};
+use crate::value::{FieldNames, Text, Value};
 
 /// What the cells of a column are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,7 +56,7 @@ impl Kind {
 pub(super) struct CsvFile<'b> {
     reader: Reader<&'b [u8]>,
     /// The columns.
-    pub(super) names: Names,
+    pub(super) names: FieldNames,
 }
 
 impl<'b> CsvFile<'b> {
@@ -76,7 +76,7 @@ impl<'b> CsvFile<'b> {
                 return Err(format!("line 1: two columns are called `{name}`"));
             }
         }
-        let names = Names::new(names);
+        let names = FieldNames::new(names);
         Ok(CsvFile { reader, names })
     }
 

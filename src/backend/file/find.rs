@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::table::{Table, equals, write_key};
 use crate::backend::{LookupError, rows::Rows};
 use crate::error::Code;
-use crate::value::{Names, Record, Value};
+use crate::value::{FieldNames, Record, Value};
 
 /// A compiled lookup with the table it asks.
 #[derive(Debug)]
@@ -38,7 +38,7 @@ pub(super) enum Want {
 /// A choice of columns, in the order of the answer.
 #[derive(Debug)]
 pub(super) struct Columns {
-    pub(super) names: Names,
+    pub(super) names: FieldNames,
     pub(super) positions: Vec<usize>,
 }
 

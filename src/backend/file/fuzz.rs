@@ -3,15 +3,15 @@
 use super::csv::{CsvFile, Kind};
 use super::json;
 use super::table::Table;
-use crate::fuzzing::{Input, hold};
+use crate::fuzzing::{FuzzInput, hold};
 
 /// As JSON.
-pub(in crate::backend) fn json_file(input: &Input<'_>) {
+pub(in crate::backend) fn json_file(input: &FuzzInput<'_>) {
     hold_table(json::read(input.0).map_err(|mistake| vec![mistake]));
 }
 
 /// As CSV; the first byte chooses what its columns are.
-pub(in crate::backend) fn csv_file(input: &mut Input<'_>) {
+pub(in crate::backend) fn csv_file(input: &mut FuzzInput<'_>) {
     let choice = usize::from(input.byte());
     let table = match CsvFile::open(input.0) {
         Ok(file) => {

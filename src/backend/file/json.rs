@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use serde_json::{Map, Value as Json};
 
 use super::table::Table;
-use crate::value::{Names, Value};
+use crate::value::{FieldNames, Value};
 
 /// The column that holds an outer object's names.
 const KEY: &str = "key";
@@ -96,7 +96,7 @@ impl Columns {
             row.resize(self.names.len(), Value::Null);
         }
         Ok(Table {
-            names: Names::new(self.names),
+            names: FieldNames::new(self.names),
             rows: self.rows,
         })
     }

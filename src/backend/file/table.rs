@@ -5,13 +5,13 @@
 
 use std::io::Write as _;
 
-use crate::value::{Names, Value, uuid_text};
+use crate::value::{FieldNames, Value, uuid_text};
 
 /// Named columns and their rows.
 #[derive(Debug)]
 pub struct Table {
     /// The columns.
-    pub names: Names,
+    pub names: FieldNames,
     /// Each with one value per column.
     pub rows: Vec<Vec<Value>>,
 }

@@ -11,7 +11,7 @@ use crate::backend::{Compiled, rows::Rows};
 use crate::config::{Place, Section};
 use crate::diagnostic::{did_you_mean, list};
 use crate::error::Code;
-use crate::value::{Names, Value};
+use crate::value::{FieldNames, Value};
 
 /// Reads and compiles a lookup.
 pub(super) fn read(table: &Arc<Table>, section: &mut Section<'_>) -> Option<Compiled<Find>> {
@@ -126,7 +126,7 @@ fn read_columns(table: &Table, section: &mut Section<'_>) -> Option<Columns> {
         }
         positions.push(at);
     }
-    let names = Names::new(names.iter().map(String::as_str));
+    let names = FieldNames::new(names.iter().map(String::as_str));
     Some(Columns { names, positions })
 }
 
@@ -145,7 +145,7 @@ pub(super) fn column(
 }
 
 /// Reports that there is no column called `name`.
-pub(super) fn unknown_column(names: &Names, name: &str, place: &Place, section: &Section<'_>) {
+pub(super) fn unknown_column(names: &FieldNames, name: &str, place: &Place, section: &Section<'_>) {
     let known = || names.iter().map(|name| &**name);
     let help = did_you_mean(name, known())
         .unwrap_or_else(|| format!("the file has {}", list(known().take(20))));

@@ -42,7 +42,7 @@ async fn find(config: &Config, toml: &str, params: &[(&str, Value)]) -> Result<V
 
 fn record(pairs: &[(&str, Value)]) -> Value {
     let (names, values): (Vec<&str>, Vec<Value>) = pairs.iter().cloned().unzip();
-    let names = crate::value::Names::new(names);
+    let names = crate::value::FieldNames::new(names);
     Value::Record(crate::value::Record { names, values })
 }
 

@@ -3,11 +3,11 @@
 use hyper::Uri;
 
 use super::place::Target;
-use crate::fuzzing::{Input, hold};
+use crate::fuzzing::{FuzzInput, hold};
 use crate::value::Value;
 
 /// A target with its length before it, then a parameter.
-pub(in crate::backend) fn target(input: &mut Input<'_>) {
+pub(in crate::backend) fn target(input: &mut FuzzInput<'_>) {
     let text = String::from_utf8_lossy(input.part()).into_owned();
     let mut params = Vec::new();
     let Ok(target) = Target::parse(&text, &mut params) else {

@@ -3,7 +3,7 @@
 use super::address::Address;
 use super::key::Get;
 use crate::config::{document, whole};
-use crate::fuzzing::{Input, hold};
+use crate::fuzzing::{FuzzInput, hold};
 use crate::value::Value;
 
 thread_local! {
@@ -15,7 +15,7 @@ thread_local! {
 }
 
 /// A parameter of a key.
-pub(in crate::backend) fn key(input: &Input<'_>) {
+pub(in crate::backend) fn key(input: &FuzzInput<'_>) {
     let value = match std::str::from_utf8(input.0) {
         Ok(text) => Value::from(text),
         Err(_) => Value::Bytes(bytes::Bytes::copy_from_slice(input.0)),
@@ -27,7 +27,7 @@ pub(in crate::backend) fn key(input: &Input<'_>) {
 }
 
 /// An address.
-pub(in crate::backend) fn address(input: &Input<'_>) {
+pub(in crate::backend) fn address(input: &FuzzInput<'_>) {
     let text = String::from_utf8_lossy(input.0);
     if let Ok(address) = Address::parse(&text) {
         let dsn = address.dsn();

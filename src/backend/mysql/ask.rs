@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use super::value::value;
 use crate::backend::{LookupError, format::bad_answer, rows::Rows};
 use crate::error::Code;
-use crate::value::{Names, Record, Value, uuid_text};
+use crate::value::{FieldNames, Record, Value, uuid_text};
 
 /// Rows that nobody wants and that are read away to keep the connection; with more, it is closed instead.
 const UNWANTED_MAX: usize = 1000;
@@ -95,7 +95,7 @@ pub(super) struct Reply {
 pub(super) async fn ask(
     connection: &mut Conn,
     question: &Question,
-    names: &mut HashMap<usize, Names>,
+    names: &mut HashMap<usize, FieldNames>,
 ) -> Result<(Reply, bool), Error> {
     let params = match &question.params[..] {
         [] => Params::Empty,
@@ -149,7 +149,7 @@ impl Sorting {
 /// Rows as they come, each with whom they belong to.
 struct Sorter<'q> {
     rows: Rows,
-    names: Names,
+    names: FieldNames,
     /// Where the key stands, and the place of each.
     keys: Option<(usize, HashMap<&'q [u8], usize>)>,
     found: Vec<Vec<Result<Record, LookupError>>>,
@@ -160,7 +160,7 @@ impl<'q> Sorter<'q> {
     fn new(
         question: &'q Question,
         columns: &[Column],
-        names: &mut HashMap<usize, Names>,
+        names: &mut HashMap<usize, FieldNames>,
     ) -> Result<Self, LookupError> {
         let names = names_of(columns, question.statement, names);
         let keys = match &question.sorting {
@@ -234,7 +234,11 @@ impl<'q> Sorter<'q> {
 }
 
 /// The names of the columns: those of the statement's last rows, unless its table has changed since.
-fn names_of(columns: &[Column], statement: usize, known: &mut HashMap<usize, Names>) -> Names {
+fn names_of(
+    columns: &[Column],
+    statement: usize,
+    known: &mut HashMap<usize, FieldNames>,
+) -> FieldNames {
     if let Some(names) = known.get(&statement)
         && names.len() == columns.len()
         && names
@@ -244,7 +248,7 @@ fn names_of(columns: &[Column], statement: usize, known: &mut HashMap<usize, Nam
     {
         return names.clone();
     }
-    let names = Names::new(columns.iter().map(|column| column.name_str().into_owned()));
+    let names = FieldNames::new(columns.iter().map(|column| column.name_str().into_owned()));
     known.insert(statement, names.clone());
     names
 }

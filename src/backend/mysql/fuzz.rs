@@ -5,10 +5,10 @@ use mysql_async::{Column, Value as Stored};
 
 use super::value::{param, value};
 use crate::error::Code;
-use crate::fuzzing::{Input, hold};
+use crate::fuzzing::{FuzzInput, hold};
 
 /// The first bytes choose the type, the character set and how it is stored.
-pub(in crate::backend) fn column(input: &mut Input<'_>) {
+pub(in crate::backend) fn column(input: &mut FuzzInput<'_>) {
     let Ok(kind) = ColumnType::try_from(input.byte()) else {
         return;
     };

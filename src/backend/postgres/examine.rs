@@ -19,7 +19,7 @@ use crate::backend::examine::{Column, Examination, Finding, Param, Refusal, Stat
 use crate::backend::{LookupError, Planned};
 use crate::coerce::ColumnValues;
 use crate::error::Code;
-use crate::value::Names;
+use crate::value::FieldNames;
 
 /// Characters of a statement that are shown from where it is wrong.
 const EXCERPT_CHARS: usize = 30;
@@ -133,7 +133,7 @@ fn finding(lookup: &Lookup, prepared: &Prepared, nullable: &Nullable) -> Finding
 
 /// Why a statement does not batch.
 fn unbatched(batch: &Batch, prepared: &Prepared, statement: &Statement) -> Option<Refusal> {
-    let names = Names::new(prepared.columns().iter().map(Stored::name));
+    let names = FieldNames::new(prepared.columns().iter().map(Stored::name));
     statement.check_key(&batch.key).or_else(|| {
         let err = statement::find_key(&batch.key, prepared, &names).err()?;
         Some(Refusal {

@@ -3,7 +3,7 @@
 use tokio_postgres::types::Type;
 
 use super::decode::Decoder;
-use crate::fuzzing::{Input, hold};
+use crate::fuzzing::{FuzzInput, hold};
 
 const TYPES: [Type; 28] = [
     Type::BOOL,
@@ -37,7 +37,7 @@ const TYPES: [Type; 28] = [
 ];
 
 /// The first byte chooses the type.
-pub(in crate::backend) fn column(input: &mut Input<'_>) {
+pub(in crate::backend) fn column(input: &mut FuzzInput<'_>) {
     let ty = &TYPES[usize::from(input.byte()) % TYPES.len()];
     let decoder = Decoder::of(ty).expect("a type that is known");
     match decoder.decode(input.0) {

@@ -12,12 +12,12 @@ use super::encode::{self, Param};
 use super::failure::{Cure, Failure};
 use crate::backend::{LookupError, format::bad_answer, rows::Rows};
 use crate::error::Code;
-use crate::value::{Names, Record, Value};
+use crate::value::{FieldNames, Record, Value};
 
 /// A prepared statement and what is known of its types.
 pub(super) struct Prepared {
     statement: Statement,
-    names: Names,
+    names: FieldNames,
     decoders: Vec<Decoder>,
     /// Of a statement that batches.
     pub(super) key: Option<Key>,
@@ -58,7 +58,7 @@ impl Prepared {
         })?;
         let columns = statement.columns();
         check_names(columns, rows)?;
-        let names = Names::new(columns.iter().map(Column::name));
+        let names = FieldNames::new(columns.iter().map(Column::name));
         let decoders = columns.iter().map(decoder).collect::<Result<_, _>>()?;
         let key = key
             .map(|key| find_key(key, &statement, &names))
@@ -154,7 +154,7 @@ pub(super) fn decoder(column: &Column) -> Result<Decoder, LookupError> {
 pub(super) fn find_key(
     key: &str,
     statement: &Statement,
-    names: &Names,
+    names: &FieldNames,
 ) -> Result<Key, LookupError> {
     let refuse = |why: String| LookupError::new(Code::LookupRefused, why);
     let Some(column) = names.position(key) else {

@@ -7,7 +7,7 @@ use super::resp::{put_argument, put_head, put_known, put_written};
 use crate::backend::template::{AsIs, Template};
 use crate::backend::{LookupError, Yields, format::Format};
 use crate::error::Code;
-use crate::value::{Names, Value};
+use crate::value::{FieldNames, Value};
 
 /// Keys of one `mget`: a list longer than this is `lookup.too_many`.
 const MGET_KEYS_MAX: usize = 10_000;
@@ -21,7 +21,7 @@ pub struct Command {
     pub(super) gives: Gives,
     pub(super) format: Format,
     /// The names of what the answer gives, where it gives a record or records.
-    pub(super) names: Option<Names>,
+    pub(super) names: Option<FieldNames>,
     /// What it begins with on the wire whatever is asked, `*2 $3 GET`; empty where the number of arguments differs.
     pub(super) opening: Box<[u8]>,
 }

@@ -9,7 +9,7 @@ use super::command::Command;
 use super::resp::{BadReply, Parser, Reply};
 use super::server::Address;
 use crate::config::{document, whole};
-use crate::fuzzing::{Input, agree, hold};
+use crate::fuzzing::{FuzzInput, agree, hold};
 
 /// Every way to read a reply.
 const LOOKUPS: [&str; 12] = [
@@ -39,7 +39,7 @@ fn command(toml: &str) -> Command {
 
 /// The first byte says where the rest is cut, which is replies.
 pub(crate) fn redis(bytes: &[u8]) {
-    let pieces = Input(bytes).pieces();
+    let pieces = FuzzInput(bytes).pieces();
     let stream = pieces.concat();
     let in_one = replies(&[&stream]);
     let in_pieces = replies(&pieces);

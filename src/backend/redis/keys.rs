@@ -11,7 +11,7 @@ use crate::backend::{Compiled, format::Format, template::Template};
 use crate::config::Section;
 use crate::diagnostic::{list, nearest};
 use crate::error::Code;
-use crate::value::Names;
+use crate::value::FieldNames;
 
 /// One command of the table.
 #[derive(Debug)]
@@ -145,7 +145,7 @@ impl Command {
                 let with_scores = sorted && section.bool("with_scores").unwrap_or(false);
                 if with_scores {
                     self.gives = Gives::Scored;
-                    self.names = Some(Names::new(["member", "score"]));
+                    self.names = Some(FieldNames::new(["member", "score"]));
                 }
                 self.extra = Extra::Range {
                     start,
@@ -173,7 +173,7 @@ impl Command {
     }
 }
 
-fn read_fields(section: &mut Section<'_>) -> Option<Names> {
+fn read_fields(section: &mut Section<'_>) -> Option<FieldNames> {
     if !section.has("fields") {
         section.missing("fields", "fields = [\"name\", \"city\"]");
     }
@@ -189,7 +189,7 @@ fn read_fields(section: &mut Section<'_>) -> Option<Names> {
             Some("for all of them use `hgetall`".into()),
         );
     }
-    Some(Names::new(fields))
+    Some(FieldNames::new(fields))
 }
 
 /// The one command among the section's keys.

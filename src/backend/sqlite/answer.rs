@@ -13,13 +13,13 @@ use tokio::time::Instant;
 use super::store::Job;
 use crate::backend::{Answer, LookupError, sql::json_text};
 use crate::error::Code;
-use crate::value::{Names, Record, Text, Value, uuid_text};
+use crate::value::{FieldNames, Record, Text, Value, uuid_text};
 
 /// Asks; `names` are the columns of the statement's last rows, kept for the next ones.
 pub(super) fn ask(
     connection: &Connection,
     job: &Job,
-    names: &mut Option<Names>,
+    names: &mut Option<FieldNames>,
 ) -> Result<Answer, LookupError> {
     let mut statement = connection
         .prepare_cached(&job.sql)
@@ -80,17 +80,17 @@ fn bind(statement: &mut CachedStatement<'_>, at: usize, value: &Value) -> Result
 
 /// Takes the row's column names unless they are those of the last rows: a statement's columns change only
 /// with the schema.
-fn keep_names(row: &Row<'_>, names: &mut Option<Names>) {
+fn keep_names(row: &Row<'_>, names: &mut Option<FieldNames>) {
     let columns = || row.as_ref().column_names();
     let same = names.as_ref().is_some_and(|names| {
         names.len() == columns().len() && columns().zip(names.iter()).all(|(a, b)| a == &**b)
     });
     if !same {
-        *names = Some(Names::new(columns()));
+        *names = Some(FieldNames::new(columns()));
     }
 }
 
-fn record(row: &Row<'_>, names: &Names) -> Result<Record, LookupError> {
+fn record(row: &Row<'_>, names: &FieldNames) -> Result<Record, LookupError> {
     let values = (0..names.len())
         .map(|column| row.get_ref(column).map(value))
         .collect::<Result<_, _>>()

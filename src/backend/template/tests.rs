@@ -52,7 +52,7 @@ fn every_scalar_has_a_text() {
 #[test]
 fn what_is_no_scalar_is_refused() {
     let record = Record {
-        names: crate::value::Names::new(["a"]),
+        names: crate::value::FieldNames::new(["a"]),
         values: vec![1.into()],
     };
     for bad in [

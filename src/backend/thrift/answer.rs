@@ -7,7 +7,7 @@ use super::call::{Call, EmptyOn};
 use crate::backend::LookupError;
 use crate::error::{Code, Fault};
 use crate::idl::StructId;
-use crate::thrift::{ReplyError, Said, application_kind};
+use crate::thrift::{ReplyContent, ReplyError, application_kind};
 use crate::value::Value;
 
 /// How much of an exception's own words goes to the log.
@@ -15,11 +15,11 @@ const WORDS_MAX: usize = 200;
 
 impl Call {
     /// The value that was returned; null where there is nothing.
-    pub(super) fn answer(&self, said: Said) -> Result<Value, LookupError> {
+    pub(super) fn answer(&self, said: ReplyContent) -> Result<Value, LookupError> {
         match said {
-            Said::Returned(value) => Ok(value),
-            Said::Nothing => Ok(Value::Null),
-            Said::Threw { of, value } => self.thrown(of, &value),
+            ReplyContent::Returned(value) => Ok(value),
+            ReplyContent::Missing => Ok(Value::Null),
+            ReplyContent::Threw { of, value } => self.thrown(of, &value),
         }
     }
 

@@ -16,7 +16,7 @@ use crate::config::{Section, unknown_method};
 use crate::diagnostic::suggest;
 use crate::error::Code;
 use crate::idl::{Field, Method, Requiredness, StructId, Type};
-use crate::thrift::{Outgoing, Transport, WireError};
+use crate::thrift::{ClientCall, Transport, WireError};
 use crate::value::{Record, Value};
 
 /// A method to call.
@@ -76,8 +76,8 @@ impl Call {
     }
 
     /// The call with its number.
-    pub(super) fn outgoing(&self, sequence: i32) -> Outgoing<'_> {
-        Outgoing {
+    pub(super) fn outgoing(&self, sequence: i32) -> ClientCall<'_> {
+        ClientCall {
             schema: &self.remote.schema,
             method: &self.method,
             name: &self.name,
@@ -126,12 +126,14 @@ impl Call {
         if let Some(at) = self.context_at {
             carried.renew(params, at);
         }
-        let (outgoing, shape) = (self.outgoing(sequence), self.remote.shape);
-        match shape.transport {
+        let (outgoing, wire_format) = (self.outgoing(sequence), self.remote.wire_format);
+        match wire_format.transport {
             Transport::Header => {
-                carried.with_pairs(|pairs| outgoing.write(out, shape, params, pairs))
+                carried.with_pairs(|pairs| outgoing.write(out, wire_format, params, pairs))
             }
-            Transport::Framed | Transport::Unframed => outgoing.write(out, shape, params, &[]),
+            Transport::Framed | Transport::Unframed => {
+                outgoing.write(out, wire_format, params, &[])
+            }
         }
     }
 

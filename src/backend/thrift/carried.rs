@@ -11,7 +11,7 @@ use super::config::Remote;
 use crate::backend::Ask;
 use crate::context::Context;
 use crate::thrift::Transport;
-use crate::value::{Names, Record, Value};
+use crate::value::{FieldNames, Record, Value};
 
 /// The field of a `tributary.Context` that says what is left of the time.
 const BUDGET: &str = "budget_ms";
@@ -27,7 +27,7 @@ impl Carried {
     /// What a call to `remote` carries for `ask`.
     pub(super) fn new(remote: &Remote, ask: &Ask<'_>) -> Self {
         let mut headers = Vec::new();
-        if remote.shape.transport == Transport::Header {
+        if remote.wire_format.transport == Transport::Header {
             let context = ask.context;
             let id = Some(&context.request_id).filter(|id| !id.is_empty());
             let given = [
@@ -74,7 +74,7 @@ impl Carried {
 }
 
 /// A call's context as a `tributary.Context` with these fields; without its budget.
-pub(super) fn context_value(context: &Context, names: &Names) -> Value {
+pub(super) fn context_value(context: &Context, names: &FieldNames) -> Value {
     let value = |name: &Arc<str>| match &**name {
         "request_id" if !context.request_id.is_empty() => Value::from(&*context.request_id),
         "traceparent" => Value::from(context.traceparent.as_deref()),

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::hosts::Hosts;
 use crate::config::{Section, pick_service, read_idl};
 use crate::idl::{Schema, Service};
-use crate::thrift::{Limits, Protocol, Shape, Transport};
+use crate::thrift::{Limits, Protocol, Transport, WireFormat};
 
 const TRANSPORTS: &[&str] = &["framed", "unframed", "header"];
 /// How long a reply that nobody waits for any more may still take: dropped lookups are common, and most replies
@@ -37,7 +37,7 @@ pub(super) struct Remote {
     pub(super) schema: Schema,
     /// As an index into the schema's.
     service: usize,
-    pub(super) shape: Shape,
+    pub(super) wire_format: WireFormat,
     /// For replies.
     pub(super) limits: Limits,
     /// Whether names carry the service's.
@@ -50,7 +50,7 @@ impl Config {
         let hosts = Hosts::read(section);
         let idl = section.required_string("idl", "idl = \"service.thrift\"");
         let wanted = section.string("service");
-        let shape = shape(section);
+        let wire_format = wire_format(section);
         let multiplexed = section.bool("multiplexed").unwrap_or(false);
         let connections = section.count("connections", 4, 64);
         let connect_timeout = section.timeout("connect_timeout");
@@ -71,7 +71,7 @@ impl Config {
             remote: Arc::new(Remote {
                 schema,
                 service,
-                shape: shape?,
+                wire_format: wire_format?,
                 limits,
                 multiplexed,
             }),
@@ -100,7 +100,7 @@ impl Remote {
     }
 }
 
-fn shape(section: &mut Section<'_>) -> Option<Shape> {
+fn wire_format(section: &mut Section<'_>) -> Option<WireFormat> {
     let transport = section.has("transport");
     let transport = match (transport, section.word("transport", TRANSPORTS)) {
         (true, None) => None,
@@ -114,7 +114,7 @@ fn shape(section: &mut Section<'_>) -> Option<Shape> {
         (_, Some(("compact", _))) => Some(Protocol::Compact),
         _ => Some(Protocol::Binary),
     };
-    Some(Shape {
+    Some(WireFormat {
         transport: transport?,
         protocol: protocol?,
     })

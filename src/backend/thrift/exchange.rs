@@ -77,7 +77,7 @@ impl Exchange {
         let remote = Arc::clone(&config.remote);
         Exchange {
             wire,
-            framer: Framer::with_shape(remote.shape, remote.limits),
+            framer: Framer::with_wire_format(remote.wire_format, remote.limits),
             remote,
             pipelined_max: config.pipelined_max,
             abandoned_max: config.abandoned_max,
@@ -189,8 +189,8 @@ impl Exchange {
         self.began = (!self.wire.received.is_empty()).then_some(now);
         let outgoing = question.call.outgoing(sequence);
         // A frame with a header says itself what its message is written in.
-        let shape = self.framer.shape().unwrap_or(self.remote.shape);
-        let protocol = shape.protocol;
+        let wire_format = self.framer.wire_format().unwrap_or(self.remote.wire_format);
+        let protocol = wire_format.protocol;
         if question.is_given_up() {
             let fits = outgoing.answered_by(protocol, message);
             self.answered |= fits.is_ok();
@@ -222,7 +222,8 @@ impl Exchange {
         let length = self.wire.received.first_chunk::<4>();
         let declared = length.map_or(0, |length| u32::from_be_bytes(*length) as usize);
         let limits = &self.remote.limits;
-        self.remote.shape.transport != Transport::Unframed && declared > limits.frame_bytes_max
+        self.remote.wire_format.transport != Transport::Unframed
+            && declared > limits.frame_bytes_max
     }
 
     /// Before anything was ever answered, what came may tell that this is no Thrift service at all: none of the calls is

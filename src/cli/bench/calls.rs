@@ -12,7 +12,7 @@ use thrift::protocol::TMessageType;
 
 use crate::cli::exit::{Failure, Reason};
 use crate::cli::{method::Found, params::Params};
-use crate::thrift::{Body, HeadOut, Shape, Transport, WireError, write_message};
+use crate::thrift::{Body, HeadOut, Transport, WireError, WireFormat, write_message};
 use crate::value::Value;
 
 /// At least so many calls of one connection follow each other before a sequence id comes again.
@@ -37,9 +37,13 @@ pub(super) struct Calls(Vec<Encoded>);
 
 impl Calls {
     /// Encodes calls of `params`, which are not empty.
-    pub(super) fn encode(found: &Found, shape: Shape, params: &[Value]) -> Result<Self, Failure> {
+    pub(super) fn encode(
+        found: &Found,
+        wire_format: WireFormat,
+        params: &[Value],
+    ) -> Result<Self, Failure> {
         let count = SEQUENCES.next_multiple_of(params.len()).max(params.len());
-        let list = (0..count).map(|at| encode(found, shape, params, at));
+        let list = (0..count).map(|at| encode(found, wire_format, params, at));
         list.collect::<Result<_, WireError>>()
             .map(Calls)
             .map_err(|err| Failure::failed(format_args!("the call can't be encoded: {err}")))
@@ -51,7 +55,12 @@ impl Calls {
     }
 }
 
-fn encode(found: &Found, shape: Shape, params: &[Value], at: usize) -> Result<Encoded, WireError> {
+fn encode(
+    found: &Found,
+    wire_format: WireFormat,
+    params: &[Value],
+    at: usize,
+) -> Result<Encoded, WireError> {
     let method = found.method();
     // Replies come with the method's bare name.
     let called = match found.prefix() {
@@ -72,11 +81,11 @@ fn encode(found: &Found, shape: Shape, params: &[Value], at: usize) -> Result<En
         record: &params[at % params.len()],
     };
     let mut call = BytesMut::new();
-    write_message(&mut call, shape, head(TMessageType::Call), body)?;
+    write_message(&mut call, wire_format, head(TMessageType::Call), body)?;
     let mut reply = BytesMut::new();
-    let bare = Shape {
+    let bare = WireFormat {
         transport: Transport::Unframed,
-        ..shape
+        ..wire_format
     };
     let nothing = Body::Fields {
         schema: &found.schema,

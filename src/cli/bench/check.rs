@@ -15,6 +15,7 @@ use crate::error::Code;
 use crate::idl::Type;
 use crate::thrift::{
     Head, Limits, Protocol, WireError, decode_application_error, decode_result, read_head,
+    starts_with_result,
 };
 use crate::value::Value;
 
@@ -56,22 +57,19 @@ impl Checker {
                 .explain(call, message)
                 .unwrap_or_else(|err| unreadable(&err)));
         }
-        if self.firsts.is_none() && self.holds_result(&message[length..]) {
+        let body = message.slice(length..);
+        if self.firsts.is_none() && self.holds_result(&body) {
             return Ok(());
         }
-        self.look_inside(call, &message.slice(length..))
+        self.look_inside(call, &body)
             .unwrap_or_else(|err| Err(unreadable(&err)))
     }
 
-    /// Whether a body begins with the field 0, or is empty where the method returns nothing.
-    fn holds_result(&self, body: &[u8]) -> bool {
-        match (self.protocol, body) {
-            (_, [0]) => self.found.method().result.is_none(),
-            (_, [0, ..] | []) => false,
-            (Protocol::Binary | Protocol::BinaryOld, [_type, 0, 0, ..]) => true,
-            // No delta fits id 0 after 0, so its id stands by itself.
-            (Protocol::Compact, [short, 0, ..]) => short >> 4 == 0,
-            _ => false,
+    /// Whether the body starts with field 0, or is an empty struct if the method returns nothing.
+    fn holds_result(&self, body: &Bytes) -> bool {
+        match self.found.method().result {
+            Some(_) => starts_with_result(self.protocol, body),
+            None => **body == [0],
         }
     }
 

@@ -17,7 +17,7 @@ use tokio::time::{Instant, Sleep, sleep, sleep_until, timeout};
 
 use super::Load;
 use super::check::Wrong;
-use crate::thrift::{Foreign, Framer, Limits, Shape};
+use crate::thrift::{Foreign, Framer, Limits, WireFormat};
 
 /// How much room is made for each read.
 const READ_BYTES: usize = 16 * 1024;
@@ -32,7 +32,7 @@ pub(super) struct Target {
     /// Host and port.
     pub(super) addr: String,
     /// What it speaks.
-    pub(super) shape: Shape,
+    pub(super) wire_format: WireFormat,
     /// How long to wait for a connection, and for each reply.
     pub(super) timeout: Duration,
     /// Calls of one connection on their way at a time.
@@ -75,7 +75,7 @@ impl Connection {
     pub(super) fn new(load: Rc<Load>, stream: TcpStream, at: usize) -> Self {
         Connection {
             stream,
-            framer: Framer::with_shape(load.target.shape, Limits::default()),
+            framer: Framer::with_wire_format(load.target.wire_format, Limits::default()),
             received: BytesMut::new(),
             sending: BytesMut::new(),
             in_flight: VecDeque::new(),
@@ -208,7 +208,7 @@ impl Connection {
         self.in_flight.clear();
         self.received.clear();
         self.sending.clear();
-        self.framer = Framer::with_shape(self.load.target.shape, Limits::default());
+        self.framer = Framer::with_wire_format(self.load.target.wire_format, Limits::default());
         loop {
             match self.load.target.connect().await {
                 Ok(stream) => self.stream = stream,

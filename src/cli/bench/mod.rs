@@ -122,7 +122,7 @@ pub(super) fn run(options: &Bench, out: &mut Output) -> Result<ExitStatus, Failu
             vec![args.params(&found, Asked::default())?]
         }
     };
-    let calls = Calls::encode(&found, args.connect.shape(), &params)?;
+    let calls = Calls::encode(&found, args.connect.wire_format(), &params)?;
     let server = options.pid.map(Process::find).transpose()?;
     let title = options.title(&found);
     let measured = on_loop(options.measure(found, calls, server))??;
@@ -171,7 +171,7 @@ impl Bench {
     ) -> Result<Measured, Failure> {
         let target = Target {
             addr: self.call.connect.addr.clone(),
-            shape: self.call.connect.shape(),
+            wire_format: self.call.connect.wire_format(),
             timeout: self.call.connect.timeout,
             pipeline: self.pipeline as usize,
         };
@@ -189,7 +189,7 @@ impl Bench {
         };
         let measured_from = Instant::now() + self.warmup;
         let load = Rc::new(Load {
-            checker: Checker::new(found, target.shape.protocol, self.verify),
+            checker: Checker::new(found, target.wire_format.protocol, self.verify),
             target,
             calls,
             schedule: Schedule::new(measured_from - self.warmup, measured_from)

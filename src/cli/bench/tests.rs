@@ -6,9 +6,9 @@ use super::calls::{Calls, Encoded, read_lines};
 use super::check::{Checker, Wrong};
 use crate::cli::{exit::Reason, method::Found, testing::schema};
 use crate::thrift::{
-    Body, HeadOut, Protocol, Shape, Transport, WireError, read_head, write_message,
+    Body, HeadOut, Protocol, Transport, WireError, WireFormat, read_head, write_message,
 };
-use crate::value::{Names, Record, Value};
+use crate::value::{FieldNames, Record, Value};
 use bytes::BytesMut;
 use thrift::ApplicationErrorKind;
 use thrift::protocol::TMessageType;
@@ -22,14 +22,12 @@ service Pages {
 }
 "#;
 
-const PROTOCOLS: [Protocol; 3] = [Protocol::Binary, Protocol::BinaryOld, Protocol::Compact];
-
 fn found(method: &str) -> Found {
     Found::of(&schema(IDL), 0, method).expect("in the IDL")
 }
 
-fn shape(protocol: Protocol) -> Shape {
-    Shape {
+fn wire_format(protocol: Protocol) -> WireFormat {
+    WireFormat {
         transport: Transport::Framed,
         protocol,
     }
@@ -44,12 +42,12 @@ fn params(found: &Found, id: &str) -> Value {
 
 fn calls(found: &Found, protocol: Protocol) -> Calls {
     let params = [params(found, "a"), params(found, "b")];
-    Calls::encode(found, shape(protocol), &params).expect("it encodes")
+    Calls::encode(found, wire_format(protocol), &params).expect("it encodes")
 }
 
 /// A page whose report is `report`, which is none of the IDL's and need not be: it is not encoded.
 fn page(found: &Found, text: &str) -> Value {
-    let names: &Names = &found.schema.get(result_id(found)).names;
+    let names: &FieldNames = &found.schema.get(result_id(found)).names;
     Value::Record(Record {
         names: names.clone(),
         values: vec![Value::from(text), Value::Null],
@@ -73,7 +71,7 @@ fn sequence(protocol: Protocol, call: &Encoded) -> i32 {
 
 fn message(protocol: Protocol, head: HeadOut<'_>, body: Body<'_>) -> Result<Bytes, WireError> {
     let mut out = BytesMut::new();
-    let bare = Shape {
+    let bare = WireFormat {
         transport: Transport::Unframed,
         protocol,
     };
@@ -116,7 +114,7 @@ fn checked(
 #[test]
 fn results_are_right_in_every_protocol() {
     let found = found("get");
-    for protocol in PROTOCOLS {
+    for &protocol in Protocol::ALL {
         for verify in [false, true] {
             assert_eq!(
                 checked(protocol, verify, &(0, page(&found, "x")), 0),
@@ -135,7 +133,7 @@ fn an_exception_goes_by_its_name_and_code() {
     values[0] = Value::from("call.required_empty");
     values[1] = Value::from("something");
     let thrown = Value::Record(Record { names, values });
-    for protocol in PROTOCOLS {
+    for &protocol in Protocol::ALL {
         let Err(Wrong::Answer(kind)) = checked(protocol, false, &(1, thrown.clone()), 0) else {
             panic!("an exception is no result")
         };
@@ -146,7 +144,7 @@ fn an_exception_goes_by_its_name_and_code() {
 #[test]
 fn an_application_exception_goes_by_its_code_alone() {
     let found = found("get");
-    for protocol in PROTOCOLS {
+    for &protocol in Protocol::ALL {
         let calls = calls(&found, protocol);
         let checker = Checker::new(
             Found::of(&found.schema, 0, "get").expect("it"),
@@ -172,7 +170,7 @@ fn an_application_exception_goes_by_its_code_alone() {
 #[test]
 fn another_calls_reply_is_a_stray() {
     let found = found("get");
-    for protocol in PROTOCOLS {
+    for &protocol in Protocol::ALL {
         let said = checked(protocol, false, &(0, page(&found, "x")), 1);
         let kind = "a reply with another sequence id";
         assert_eq!(said, Err(Wrong::Stray(kind.into())));
@@ -182,7 +180,7 @@ fn another_calls_reply_is_a_stray() {
 #[test]
 fn void_methods_return_nothing_and_that_is_right() {
     let found = found("touch");
-    for protocol in PROTOCOLS {
+    for &protocol in Protocol::ALL {
         let calls = calls(&found, protocol);
         let checker = Checker::new(
             Found::of(&found.schema, 0, "touch").expect("it"),

@@ -15,7 +15,8 @@ use tokio::time::timeout;
 
 use crate::idl::{Method, Schema, StructId};
 use crate::thrift::{
-    Foreign, Framer, Limits, Outgoing, ReplyError, Said, Shape, WireError, application_kind,
+    ClientCall, Foreign, Framer, Limits, ReplyContent, ReplyError, WireError, WireFormat,
+    application_kind,
 };
 use crate::value::Value;
 
@@ -107,7 +108,7 @@ pub enum ClientError {
 pub struct Client {
     stream: TcpStream,
     framer: Framer,
-    shape: Shape,
+    wire_format: WireFormat,
     limits: Limits,
     /// Received and not yet read.
     received: BytesMut,
@@ -122,7 +123,7 @@ impl Client {
     /// Connects to `addr`, a host and port, within `within`.
     pub async fn connect(
         addr: &str,
-        shape: Shape,
+        wire_format: WireFormat,
         limits: Limits,
         within: Duration,
     ) -> Result<Self, ClientError> {
@@ -144,8 +145,8 @@ impl Client {
         stream.set_nodelay(true).map_err(failed)?;
         Ok(Client {
             stream,
-            framer: Framer::with_shape(shape, limits),
-            shape,
+            framer: Framer::with_wire_format(wire_format, limits),
+            wire_format,
             limits,
             received: BytesMut::new(),
             sending: BytesMut::new(),
@@ -177,7 +178,7 @@ impl Client {
         self.sending.clear();
         let name = call.name();
         let outgoing = self.outgoing(call, &name);
-        Ok(outgoing.write(&mut self.sending, self.shape, call.params, &[])?)
+        Ok(outgoing.write(&mut self.sending, self.wire_format, call.params, &[])?)
     }
 
     /// Sends what is encoded and receives one message, unless none will come.
@@ -203,21 +204,21 @@ impl Client {
     fn decode(&mut self, call: &Call<'_>, message: &Bytes) -> Result<Reply, ClientError> {
         let name = call.name();
         let outgoing = self.outgoing(call, &name);
-        let said = outgoing.read(self.shape.protocol, message, &self.limits);
+        let said = outgoing.read(self.wire_format.protocol, message, &self.limits);
         self.settled = match &said {
             Ok(_) => true,
             Err(ReplyError::Application { in_step, .. }) => *in_step,
             Err(_) => false,
         };
         match said? {
-            Said::Returned(value) => Ok(Reply::Returned(value)),
-            Said::Threw { of, value } => Ok(Reply::Threw { of, value }),
-            Said::Nothing => Err(ClientError::OutOfStep("it holds no result".into())),
+            ReplyContent::Returned(value) => Ok(Reply::Returned(value)),
+            ReplyContent::Threw { of, value } => Ok(Reply::Threw { of, value }),
+            ReplyContent::Missing => Err(ClientError::OutOfStep("it holds no result".into())),
         }
     }
 
-    fn outgoing<'a>(&self, call: &Call<'a>, name: &'a str) -> Outgoing<'a> {
-        Outgoing {
+    fn outgoing<'a>(&self, call: &Call<'a>, name: &'a str) -> ClientCall<'a> {
+        ClientCall {
             schema: call.schema,
             method: call.method,
             name,

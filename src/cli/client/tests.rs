@@ -19,7 +19,7 @@ service Echo {
   oneway void forget(1: string text)
 }";
 
-const SHAPES: [(Transport, Protocol); 4] = [
+const WIRE_FORMATS: [(Transport, Protocol); 4] = [
     (Transport::Framed, Protocol::Binary),
     (Transport::Framed, Protocol::Compact),
     (Transport::Unframed, Protocol::Binary),
@@ -48,9 +48,14 @@ impl Answer {
 }
 
 /// Serves one connection: each call in turn gets the next answer; then the connection is closed.
-async fn serve(listener: TcpListener, shape: Shape, schema: &Schema, answers: Vec<Answer>) {
+async fn serve(
+    listener: TcpListener,
+    wire_format: WireFormat,
+    schema: &Schema,
+    answers: Vec<Answer>,
+) {
     let (mut stream, _) = listener.accept().await.expect("the client connects");
-    let mut framer = Framer::with_shape(shape, Limits::default());
+    let mut framer = Framer::with_wire_format(wire_format, Limits::default());
     let mut received = BytesMut::new();
     let method = schema.services[0].method("say").expect("in the IDL");
     for answer in answers {
@@ -60,9 +65,10 @@ async fn serve(listener: TcpListener, shape: Shape, schema: &Schema, answers: Ve
             }
             assert_ne!(stream.read_buf(&mut received).await.expect("bytes"), 0);
         };
-        let (head, body) = read_head(shape.protocol, &message).expect("a head");
+        let (head, body) = read_head(wire_format.protocol, &message).expect("a head");
         let limits = Limits::default();
-        decode_struct(schema, method.params, shape.protocol, &body, &limits).expect("parameters");
+        decode_struct(schema, method.params, wire_format.protocol, &body, &limits)
+            .expect("parameters");
         let ty = match answer.body {
             Some((1, _)) => &method.throws[0].ty,
             _ => method.result.as_ref().expect("a string"),
@@ -88,14 +94,14 @@ async fn serve(listener: TcpListener, shape: Shape, schema: &Schema, answers: Ve
             sequence: head.sequence.wrapping_add(answer.later),
         };
         let mut out = BytesMut::new();
-        write_message(&mut out, shape, head, body).expect("written");
+        write_message(&mut out, wire_format, head, body).expect("written");
         stream.write_all(&out).await.expect("sent");
     }
 }
 
 /// Runs a server with `answers` and `client` beside each other.
 async fn beside<T>(
-    shape: Shape,
+    wire_format: WireFormat,
     schema: &Schema,
     answers: Vec<Answer>,
     client: impl AsyncFnOnce(Client) -> T,
@@ -103,15 +109,15 @@ async fn beside<T>(
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let addr = listener.local_addr().expect("bound").to_string();
     let client = async {
-        let connected = Client::connect(&addr, shape, Limits::default(), LONG).await;
+        let connected = Client::connect(&addr, wire_format, Limits::default(), LONG).await;
         client(connected.expect("it listens")).await
     };
-    let (done, ()) = futures_util::join!(client, serve(listener, shape, schema, answers));
+    let (done, ()) = futures_util::join!(client, serve(listener, wire_format, schema, answers));
     done
 }
 
-fn framed() -> Shape {
-    Shape {
+fn framed() -> WireFormat {
+    WireFormat {
         transport: Transport::Framed,
         protocol: Protocol::Binary,
     }
@@ -126,7 +132,7 @@ fn params(schema: &Schema, method: &Method) -> Value {
 
 /// Calls `method` twice against a server with `answers`.
 async fn calls(
-    shape: Shape,
+    wire_format: WireFormat,
     method: &str,
     answers: Vec<Answer>,
 ) -> [Result<Reply, ClientError>; 2] {
@@ -141,7 +147,7 @@ async fn calls(
         timeout: LONG,
     };
     let both = async |mut client: Client| [client.call(&call).await, client.call(&call).await];
-    beside(shape, &schema, answers, both).await
+    beside(wire_format, &schema, answers, both).await
 }
 
 fn run<T>(work: impl Future<Output = T>) -> T {
@@ -149,23 +155,23 @@ fn run<T>(work: impl Future<Output = T>) -> T {
 }
 
 #[test]
-fn results_come_back_in_every_shape() {
-    for (transport, protocol) in SHAPES {
-        let shape = Shape {
+fn results_come_back_in_every_wire_format() {
+    for (transport, protocol) in WIRE_FORMATS {
+        let wire_format = WireFormat {
             transport,
             protocol,
         };
         let answers = vec![Answer::returning("one"), Answer::returning("two")];
-        let [first, second] = run(calls(shape, "say", answers));
+        let [first, second] = run(calls(wire_format, "say", answers));
         assert_eq!(
             first.expect("a reply"),
             Reply::Returned("one".into()),
-            "{shape}"
+            "{wire_format}"
         );
         assert_eq!(
             second.expect("a reply"),
             Reply::Returned("two".into()),
-            "{shape}"
+            "{wire_format}"
         );
     }
 }

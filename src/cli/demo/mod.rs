@@ -24,7 +24,7 @@ use super::output::Output;
 use super::params::Params;
 use super::reply;
 use crate::server::{Running, Server, StartError};
-use crate::thrift::{Limits, Protocol, Shape, Transport};
+use crate::thrift::{Limits, Protocol, Transport, WireFormat};
 use crate::value::Value;
 
 /// Show what it does, on real data: flights from New York in 2013
@@ -137,12 +137,12 @@ fn evened(config: &str) -> String {
 
 /// Calls both ways, draws and says what came of it.
 async fn compare(found: &Found, server: &Running, out: &mut Output) -> Result<ExitStatus, Failure> {
-    let shape = Shape {
+    let wire_format = WireFormat {
         transport: Transport::Framed,
         protocol: Protocol::Binary,
     };
     let addr = server.addr().to_string();
-    let mut client = Client::connect(&addr, shape, Limits::default(), TIMEOUT).await?;
+    let mut client = Client::connect(&addr, wire_format, Limits::default(), TIMEOUT).await?;
     let params = [params(found, "SERIAL")?, params(found, "EVENTED")?];
     out.data(&format!(
         "Flights that left New York in January 2013: one call, eight lookups.\n\

@@ -2,9 +2,11 @@
 //!
 //! Each function starts at the first token of its part and ends behind its last, optional separator included.
 
-use super::super::schema::{Kind, Requiredness};
-use super::super::syntax::{Body, Definition, EnumEntry, Field, Method, Shape, TypeRef};
-use super::{Parsed, Parser, Tok};
+use super::super::schema::{Requiredness, StructKind};
+use super::super::syntax::{
+    Definition, DefinitionBody, EnumEntry, FieldSyntax, MethodSyntax, TypeRef, TypeRefKind,
+};
+use super::{Parsed, Parser, TokenKind};
 
 impl Parser<'_> {
     /// The definition that starts with `word`.
@@ -13,17 +15,20 @@ impl Parser<'_> {
         let (name, body) = match word {
             "typedef" => {
                 let ty = self.type_ref()?;
-                (self.name("the new type's name")?, Body::Typedef(ty))
+                (
+                    self.name("the new type's name")?,
+                    DefinitionBody::Typedef(ty),
+                )
             }
             "const" => {
                 let ty = self.type_ref()?;
                 let name = self.name("the constant's name")?;
                 self.expect('=')?;
-                (name, Body::Const(ty, self.constant()?))
+                (name, DefinitionBody::Const(ty, self.constant()?))
             }
             "enum" => {
                 let name = self.name("the enum's name")?;
-                (name, Body::Enum(self.enum_entries()?))
+                (name, DefinitionBody::Enum(self.enum_entries()?))
             }
             "service" => {
                 let name = self.name("the service's name")?;
@@ -32,17 +37,17 @@ impl Parser<'_> {
                 } else {
                     None
                 };
-                (name, Body::Service(extends, self.methods()?))
+                (name, DefinitionBody::Service(extends, self.methods()?))
             }
             _ => {
                 let kind = match word {
-                    "union" => Kind::Union,
-                    "exception" => Kind::Exception,
-                    _ => Kind::Struct,
+                    "union" => StructKind::Union,
+                    "exception" => StructKind::Exception,
+                    _ => StructKind::Struct,
                 };
                 let name = self.name(&format!("the {word}'s name"))?;
                 self.eat_word("xsd_all");
-                (name, Body::Struct(kind, self.fields('{', '}')?))
+                (name, DefinitionBody::Struct(kind, self.fields('{', '}')?))
             }
         };
         self.annotations()?;
@@ -69,7 +74,7 @@ impl Parser<'_> {
     }
 
     /// Fields between two signs.
-    fn fields(&mut self, open: char, close: char) -> Parsed<Vec<Field>> {
+    fn fields(&mut self, open: char, close: char) -> Parsed<Vec<FieldSyntax>> {
         self.expect(open)?;
         let mut fields = Vec::new();
         while !self.eat(close) {
@@ -78,10 +83,10 @@ impl Parser<'_> {
         Ok(fields)
     }
 
-    fn field(&mut self, close: char) -> Parsed<Field> {
+    fn field(&mut self, close: char) -> Parsed<FieldSyntax> {
         let doc = self.doc();
         let span = self.token.span;
-        let id = if matches!(self.token.tok, Tok::Integer(_)) {
+        let id = if matches!(self.token.kind, TokenKind::Integer(_)) {
             let id = self.integer("a field's number")?;
             self.expect(':')?;
             Some((id, span))
@@ -96,7 +101,7 @@ impl Parser<'_> {
         } else {
             (Requiredness::Default, None)
         };
-        if !matches!(self.token.tok, Tok::Word(_)) {
+        if !matches!(self.token.kind, TokenKind::Word(_)) {
             return Err(match id {
                 Some(_) => self.unexpected("a field's type"),
                 None => self.unexpected(&format!("a field such as `1: i32 name`, or `{close}`")),
@@ -114,7 +119,7 @@ impl Parser<'_> {
         self.xsd()?;
         self.annotations()?;
         self.separator();
-        Ok(Field {
+        Ok(FieldSyntax {
             id,
             requiredness,
             required_at,
@@ -135,7 +140,7 @@ impl Parser<'_> {
         Ok(())
     }
 
-    fn methods(&mut self) -> Parsed<Vec<Method>> {
+    fn methods(&mut self) -> Parsed<Vec<MethodSyntax>> {
         self.expect('{')?;
         let mut methods = Vec::new();
         while !self.eat('}') {
@@ -144,18 +149,18 @@ impl Parser<'_> {
         Ok(methods)
     }
 
-    fn method(&mut self) -> Parsed<Method> {
+    fn method(&mut self) -> Parsed<MethodSyntax> {
         let doc = self.doc();
         // `async` is the old word for `oneway`.
         let oneway = self.eat_word("oneway") || self.eat_word("async");
-        if !matches!(self.token.tok, Tok::Word(_)) {
+        if !matches!(self.token.kind, TokenKind::Word(_)) {
             return Err(self.unexpected("a method such as `void name()`, or `}`"));
         }
         let span = self.token.span;
         let result = if self.eat_word("void") {
             TypeRef {
                 span,
-                shape: Shape::Void,
+                kind: TypeRefKind::Void,
             }
         } else {
             self.type_ref()?
@@ -169,7 +174,7 @@ impl Parser<'_> {
         };
         self.annotations()?;
         self.separator();
-        Ok(Method {
+        Ok(MethodSyntax {
             oneway,
             result,
             name,

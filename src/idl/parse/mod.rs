@@ -1,20 +1,20 @@
 //! Parses one `.thrift` file: recursive descent over the grammar of Apache's compiler.
 //!
-//! In: the text. Out: a [`Program`] and every place that does not parse: after each, parsing goes on at the
+//! In: the text. Out: a [`Document`] and every place that does not parse: after each, parsing goes on at the
 //! next definition. Nesting is counted, so hostile text can't use up the stack.
 
 mod definition;
 mod value;
 
-use super::lexer::{Lexer, Tok, Token};
+use super::lexer::{Lexer, Token, TokenKind};
 use super::literal;
-use super::syntax::{Fault, NESTING_MAX, Name, Program, Span};
+use super::syntax::{Document, NESTING_MAX, Name, Span, SyntaxError};
 use crate::diagnostic::{did_you_mean, list};
 
 /// After this many places that do not parse, the rest of a file tells nothing new.
-const FAULTS_MAX: usize = 50;
+const ERRORS_MAX: usize = 50;
 
-/// Words that start a definition: where parsing goes on after a fault.
+/// Words that start a definition: where parsing goes on after a error.
 const STARTERS: [&str; 7] = [
     "const",
     "typedef",
@@ -35,20 +35,20 @@ const RESERVED: [&str; 19] = [
     "byte", "i8", "i16", "i32", "i64", "double", "string", "binary", "cpp_type",
 ];
 
-type Parsed<T> = Result<T, Fault>;
+type Parsed<T> = Result<T, SyntaxError>;
 
 /// Parses `text`.
-pub(crate) fn parse(text: &str) -> (Program, Vec<Fault>) {
+pub(crate) fn parse(text: &str) -> (Document, Vec<SyntaxError>) {
     let mut parser = Parser::new(text);
-    let mut program = Program::default();
-    let mut faults = Vec::new();
-    while !matches!(parser.token.tok, Tok::End) && faults.len() < FAULTS_MAX {
-        if let Err(fault) = parser.item(&mut program) {
-            faults.push(fault);
+    let mut document = Document::default();
+    let mut errors = Vec::new();
+    while !matches!(parser.token.kind, TokenKind::End) && errors.len() < ERRORS_MAX {
+        if let Err(error) = parser.item(&mut document) {
+            errors.push(error);
             parser.recover();
         }
     }
-    (program, faults)
+    (document, errors)
 }
 
 /// The token at hand and what is needed to get the next.
@@ -73,35 +73,35 @@ impl<'t> Parser<'t> {
     }
 
     /// A line of the header or a definition.
-    fn item(&mut self, program: &mut Program) -> Parsed<()> {
+    fn item(&mut self, document: &mut Document) -> Parsed<()> {
         let doc = self.doc();
-        let Tok::Word(word) = self.token.tok else {
+        let TokenKind::Word(word) = self.token.kind else {
             return Err(self.unexpected("a definition"));
         };
         if HEADERS.contains(&word) {
-            if !program.definitions.is_empty() {
+            if !document.definitions.is_empty() {
                 let help = format!("move `{word}` above the first definition");
                 let message = format!("`{word}` stands after a definition");
-                let fault = Fault::new(self.token.span, message, help);
+                let error = SyntaxError::new(self.token.span, message, help);
                 self.advance();
-                return Err(fault);
+                return Err(error);
             }
-            return self.header(word, program);
+            return self.header(word, document);
         }
         if !STARTERS.contains(&word) {
             return Err(self.no_definition(word));
         }
         let definition = self.definition(word, doc)?;
-        program.definitions.push(definition);
+        document.definitions.push(definition);
         Ok(())
     }
 
-    fn header(&mut self, word: &str, program: &mut Program) -> Parsed<()> {
+    fn header(&mut self, word: &str, document: &mut Document) -> Parsed<()> {
         self.advance();
         match word {
             "include" => {
                 let (text, span) = self.text("the path of a `.thrift` file in quotes")?;
-                program.includes.push(Name {
+                document.includes.push(Name {
                     text: text.into(),
                     span,
                 });
@@ -114,7 +114,7 @@ impl<'t> Parser<'t> {
                     self.word("a language, such as `py`, or `*`")?;
                 }
                 // Some languages' namespaces are written in quotes.
-                if matches!(self.token.tok, Tok::Text(_)) {
+                if matches!(self.token.kind, TokenKind::Text(_)) {
                     self.advance();
                 } else {
                     self.word("a namespace")?;
@@ -127,7 +127,7 @@ impl<'t> Parser<'t> {
     }
 
     /// A word that starts nothing.
-    fn no_definition(&self, word: &str) -> Fault {
+    fn no_definition(&self, word: &str) -> SyntaxError {
         let known = || STARTERS.into_iter().chain(HEADERS);
         let help = match (word, did_you_mean(word, known())) {
             ("senum", _) => "use `enum`, or a typedef of `string`".to_owned(),
@@ -135,7 +135,7 @@ impl<'t> Parser<'t> {
             (_, None) => format!("what may stand here: {}", list(known())),
         };
         let message = format!("`{word}` starts no definition");
-        Fault::new(self.token.span, message, help)
+        SyntaxError::new(self.token.span, message, help)
     }
 
     /// Skips to where a definition may start: at a word that starts one, or at any word at the start of a
@@ -144,10 +144,12 @@ impl<'t> Parser<'t> {
         self.depth = 0;
         let mut closed = false;
         loop {
-            match self.token.tok {
-                Tok::End => return,
-                Tok::Word(word) if STARTERS.contains(&word) || HEADERS.contains(&word) => return,
-                Tok::Word(_) if closed && self.lexer.starts_line(self.token.span) => return,
+            match self.token.kind {
+                TokenKind::End => return,
+                TokenKind::Word(word) if STARTERS.contains(&word) || HEADERS.contains(&word) => {
+                    return;
+                }
+                TokenKind::Word(_) if closed && self.lexer.starts_line(self.token.span) => return,
                 _ => {
                     closed = self.at('}');
                     self.advance();
@@ -166,13 +168,13 @@ impl<'t> Parser<'t> {
     }
 
     /// What is wrong if `expected` should stand here.
-    fn unexpected(&mut self, expected: &str) -> Fault {
-        let found = match &mut self.token.tok {
-            Tok::Bad(fault) => {
-                let again = Fault::new(fault.span, "", "");
-                return std::mem::replace(fault, again);
+    fn unexpected(&mut self, expected: &str) -> SyntaxError {
+        let found = match &mut self.token.kind {
+            TokenKind::Bad(error) => {
+                let again = SyntaxError::new(error.span, "", "");
+                return std::mem::replace(error, again);
             }
-            Tok::End => "the end of the file".to_owned(),
+            TokenKind::End => "the end of the file".to_owned(),
             _ => {
                 let text = self.lexer.slice(self.token.span);
                 let short: String = text.chars().take(40).collect();
@@ -180,7 +182,7 @@ impl<'t> Parser<'t> {
             }
         };
         let help = format!("{expected} belongs here");
-        Fault::new(
+        SyntaxError::new(
             self.token.span,
             format!("expected {expected}, found {found}"),
             help,
@@ -188,7 +190,7 @@ impl<'t> Parser<'t> {
     }
 
     fn at(&self, sign: char) -> bool {
-        matches!(self.token.tok, Tok::Sign(have) if have == sign)
+        matches!(self.token.kind, TokenKind::Sign(have) if have == sign)
     }
 
     fn eat(&mut self, sign: char) -> bool {
@@ -200,7 +202,7 @@ impl<'t> Parser<'t> {
     }
 
     fn eat_word(&mut self, word: &str) -> bool {
-        let there = matches!(self.token.tok, Tok::Word(have) if have == word);
+        let there = matches!(self.token.kind, TokenKind::Word(have) if have == word);
         if there {
             self.advance();
         }
@@ -223,7 +225,7 @@ impl<'t> Parser<'t> {
 
     /// Any word, keywords included.
     fn word(&mut self, expected: &str) -> Parsed<(&'t str, Span)> {
-        let Tok::Word(word) = self.token.tok else {
+        let TokenKind::Word(word) = self.token.kind else {
             return Err(self.unexpected(expected));
         };
         let span = self.token.span;
@@ -233,12 +235,12 @@ impl<'t> Parser<'t> {
 
     /// A name that is looked up: dots are fine, keywords are not.
     fn reference(&mut self, expected: &str) -> Parsed<Name> {
-        if let Tok::Word(word) = self.token.tok
+        if let TokenKind::Word(word) = self.token.kind
             && (STARTERS.contains(&word) || HEADERS.contains(&word) || RESERVED.contains(&word))
         {
             let message = format!("expected {expected}, found the reserved word `{word}`");
             let help = format!("{expected} belongs here; `{word}` can't be a name, `{word}_` can");
-            return Err(Fault::new(self.token.span, message, help));
+            return Err(SyntaxError::new(self.token.span, message, help));
         }
         let (word, span) = self.word(expected)?;
         Ok(Name {
@@ -253,14 +255,14 @@ impl<'t> Parser<'t> {
         if name.text.contains('.') {
             let help = format!("write `{}`", name.text.replace('.', "_"));
             let message = format!("the name `{}` has a dot", name.text);
-            return Err(Fault::new(name.span, message, help));
+            return Err(SyntaxError::new(name.span, message, help));
         }
         Ok(name)
     }
 
     fn text(&mut self, expected: &str) -> Parsed<(String, Span)> {
         let span = self.token.span;
-        let Tok::Text(text) = &mut self.token.tok else {
+        let TokenKind::Text(text) = &mut self.token.kind else {
             return Err(self.unexpected(expected));
         };
         let text = std::mem::take(text);
@@ -272,7 +274,7 @@ impl<'t> Parser<'t> {
     fn nested<T>(&mut self, parse: impl FnOnce(&mut Self) -> Parsed<T>) -> Parsed<T> {
         if self.depth >= NESTING_MAX {
             let message = format!("nested deeper than {NESTING_MAX} levels");
-            return Err(Fault::new(
+            return Err(SyntaxError::new(
                 self.token.span,
                 message,
                 "give the inner part a name of its own",

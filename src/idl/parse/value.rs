@@ -1,49 +1,51 @@
 //! Parses the small parts: types, constant values, annotations.
 
-use super::super::syntax::{Constant, ConstantKind, Shape, Span, TypeRef};
-use super::{Parsed, Parser, Tok};
+use super::super::syntax::{Constant, ConstantKind, Span, TypeRef, TypeRefKind};
+use super::{Parsed, Parser, TokenKind};
 
 impl Parser<'_> {
     /// A type with its annotations.
     pub(super) fn type_ref(&mut self) -> Parsed<TypeRef> {
         let start = self.token.span;
-        let Tok::Word(word) = self.token.tok else {
+        let TokenKind::Word(word) = self.token.kind else {
             return Err(self.unexpected("a type"));
         };
-        let shape = match word {
+        let kind = match word {
             "list" => {
                 self.advance();
                 let [of] = self.elements()?;
                 self.cpp_type()?;
-                Shape::List(of)
+                TypeRefKind::List(of)
             }
             "set" => {
                 self.advance();
                 let [of] = self.elements()?;
-                Shape::Set(of)
+                TypeRefKind::Set(of)
             }
             "map" => {
                 self.advance();
                 let [key, value] = self.elements()?;
-                Shape::Map(key, value)
+                TypeRefKind::Map(key, value)
             }
             "void" => {
                 self.advance();
-                Shape::Void
+                TypeRefKind::Void
             }
             "bool" | "byte" | "i8" | "i16" | "i32" | "i64" | "double" | "string" | "binary" => {
                 self.advance();
-                Shape::Named(word.into())
+                TypeRefKind::Named(word.into())
             }
-            _ => Shape::Named(self.reference("a type")?.text),
+            _ => TypeRefKind::Named(self.reference("a type")?.text),
         };
         // Up to the token at hand would take blanks in; containers end at `>`, the rest is one word.
-        let span = match shape {
-            Shape::List(_) | Shape::Set(_) | Shape::Map(..) => start.to(self.closed),
+        let span = match kind {
+            TypeRefKind::List(_) | TypeRefKind::Set(_) | TypeRefKind::Map(..) => {
+                start.to(self.closed)
+            }
             _ => start,
         };
         self.annotations()?;
-        Ok(TypeRef { span, shape })
+        Ok(TypeRef { span, kind })
     }
 
     /// `<T>` or `<K, V>`, with the C++ type that may stand before it.
@@ -72,10 +74,10 @@ impl Parser<'_> {
     }
 
     pub(super) fn integer(&mut self, expected: &str) -> Parsed<i64> {
-        let number = match self.token.tok {
-            Tok::Integer(number) => number,
-            Tok::Word("true") => 1,
-            Tok::Word("false") => 0,
+        let number = match self.token.kind {
+            TokenKind::Integer(number) => number,
+            TokenKind::Word("true") => 1,
+            TokenKind::Word("false") => 0,
             _ => return Err(self.unexpected(expected)),
         };
         self.advance();
@@ -86,22 +88,22 @@ impl Parser<'_> {
     pub(super) fn constant(&mut self) -> Parsed<Constant> {
         let start = self.token.span;
         let mut end = start;
-        let kind = match &mut self.token.tok {
-            Tok::Integer(number) => ConstantKind::Integer(*number),
-            Tok::Double(number) => ConstantKind::Double(*number),
-            Tok::Text(text) => ConstantKind::Text(std::mem::take(text)),
-            Tok::Word("true") => ConstantKind::Bool(true),
-            Tok::Word("false") => ConstantKind::Bool(false),
-            Tok::Word(_) => {
+        let kind = match &mut self.token.kind {
+            TokenKind::Integer(number) => ConstantKind::Integer(*number),
+            TokenKind::Double(number) => ConstantKind::Double(*number),
+            TokenKind::Text(text) => ConstantKind::Text(std::mem::take(text)),
+            TokenKind::Word("true") => ConstantKind::Bool(true),
+            TokenKind::Word("false") => ConstantKind::Bool(false),
+            TokenKind::Word(_) => {
                 let kind = ConstantKind::Named(self.reference("a value")?.text);
                 return Ok(Constant { span: start, kind });
             }
-            Tok::Sign('[') => {
+            TokenKind::Sign('[') => {
                 let (items, close) = self.nested(Self::items)?;
                 end = close;
                 ConstantKind::List(items)
             }
-            Tok::Sign('{') => {
+            TokenKind::Sign('{') => {
                 let (pairs, close) = self.nested(Self::pairs)?;
                 end = close;
                 ConstantKind::Map(pairs)

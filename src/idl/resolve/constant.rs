@@ -3,9 +3,9 @@
 //! A constant is worked out when it is first needed, so it may stand behind its use. Constants that use others twice would double line by line: the values made are counted.
 
 use super::super::schema::{StructId, Type};
-use super::super::syntax::{Body, Constant, ConstantKind, NESTING_MAX, Span};
-use super::fit::{self, Given, Misfit};
-use super::scope::At;
+use super::super::syntax::{Constant, ConstantKind, DefinitionBody, NESTING_MAX, Span};
+use super::fit::{self, Literal, Misfit};
+use super::scope::DefinitionId;
 use super::{Progress, Resolver, definitions};
 use crate::value::Value;
 
@@ -16,7 +16,7 @@ impl<'f> Resolver<'f> {
     /// Evaluates every constant and every default value, used or not.
     pub(super) fn constants(&mut self) {
         for (at, definition) in definitions(self.files) {
-            if let Body::Const(..) = definition.body {
+            if let DefinitionBody::Const(..) = definition.body {
                 self.constant(at, (at.file, definition.name.span), 0);
             }
         }
@@ -31,7 +31,7 @@ impl<'f> Resolver<'f> {
     /// Type and value of the constant at `at`, needed at `from`.
     pub(super) fn constant(
         &mut self,
-        at: At,
+        at: DefinitionId,
         from: (usize, Span),
         depth: usize,
     ) -> Option<(Type, Value)> {
@@ -55,7 +55,7 @@ impl<'f> Resolver<'f> {
             }
             None => {}
         }
-        let Body::Const(ty, written) = &self.scope.definition(at).body else {
+        let DefinitionBody::Const(ty, written) = &self.scope.definition(at).body else {
             return None;
         };
         self.constants.insert(at, Progress::Started);
@@ -139,7 +139,7 @@ impl<'f> Resolver<'f> {
                 self.record((file, constant.span), pairs, *id, depth)
             }
             (kind, _) => {
-                let given = Given::written(kind)?;
+                let given = Literal::written(kind)?;
                 self.fit(file, constant.span, given, ty)
             }
         }
@@ -150,7 +150,7 @@ impl<'f> Resolver<'f> {
         &mut self,
         file: usize,
         span: Span,
-        given: Given<'_>,
+        given: Literal<'_>,
         ty: &Type,
     ) -> Option<Value> {
         let known = match ty {

@@ -7,12 +7,12 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::super::schema::EnumType;
-use super::super::syntax::{Body, EnumEntry};
+use super::super::syntax::{DefinitionBody, EnumEntry};
 use super::{Resolver, definitions, repeated};
 
 /// An enum's numbers, made for searching: enums may be long.
 #[derive(Default)]
-pub(super) struct Numbers {
+pub(super) struct EnumNumbers {
     pub(super) by_name: HashMap<Arc<str>, i32>,
     pub(super) known: HashSet<i32>,
 }
@@ -20,10 +20,10 @@ pub(super) struct Numbers {
 impl Resolver<'_> {
     pub(super) fn enums(&mut self) {
         for (at, definition) in definitions(self.files) {
-            if let Body::Enum(entries) = &definition.body {
+            if let DefinitionBody::Enum(entries) = &definition.body {
                 let name = self.full_name(at, &definition.name);
                 let values = self.enum_values(at.file, entries);
-                let numbers = Numbers {
+                let numbers = EnumNumbers {
                     by_name: values.iter().cloned().collect(),
                     known: values.iter().map(|(_, number)| *number).collect(),
                 };

@@ -5,16 +5,16 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::super::load::File;
-use super::super::schema::{Field, Kind, Requiredness};
-use super::super::syntax::{self, Span};
+use super::super::file::ParsedFile;
+use super::super::schema::{Field, Requiredness, StructKind};
+use super::super::syntax::{FieldSyntax, Span};
 use super::{Resolver, repeated};
 
 /// The fields that make sense.
-pub(super) struct Resolved<'f> {
+pub(super) struct ResolvedFields<'f> {
     pub(super) fields: Vec<Field>,
     /// What each was made of.
-    pub(super) origins: Vec<&'f syntax::Field>,
+    pub(super) origins: Vec<&'f FieldSyntax>,
     /// Whether those are all.
     pub(super) whole: bool,
 }
@@ -24,9 +24,9 @@ impl<'f> Resolver<'f> {
     pub(super) fn fields(
         &mut self,
         file: usize,
-        written: &'f [syntax::Field],
-        kind: Option<Kind>,
-    ) -> Resolved<'f> {
+        written: &'f [FieldSyntax],
+        kind: Option<StructKind>,
+    ) -> ResolvedFields<'f> {
         let parsed = &self.files[file];
         for name in repeated(written.iter().map(|field| &field.name)) {
             self.report.invalid(parsed, name.span, || {
@@ -34,10 +34,10 @@ impl<'f> Resolver<'f> {
                 (message, "rename or remove one of them".into())
             });
         }
-        if kind == Some(Kind::Union) {
+        if kind == Some(StructKind::Union) {
             self.check_union(parsed, written);
         }
-        let mut resolved = Resolved {
+        let mut resolved = ResolvedFields {
             fields: Vec::with_capacity(written.len()),
             origins: Vec::with_capacity(written.len()),
             whole: true,
@@ -53,7 +53,7 @@ impl<'f> Resolver<'f> {
                 id,
                 name: Arc::clone(&field.name.text),
                 requiredness: match kind {
-                    Some(Kind::Union) => Requiredness::Optional,
+                    Some(StructKind::Union) => Requiredness::Optional,
                     _ => field.requiredness,
                 },
                 ty,
@@ -68,8 +68,8 @@ impl<'f> Resolver<'f> {
     ///
     /// A field without one gets -1, the next such field -2: Apache's compiler numbers them so. It renumbers
     /// written negative ids as well, so these are accepted only where both agree.
-    fn ids(&mut self, file: &File, written: &[syntax::Field]) -> Vec<Option<i16>> {
-        let mut taken: HashMap<i16, &syntax::Field> = HashMap::new();
+    fn ids(&mut self, file: &ParsedFile, written: &[FieldSyntax]) -> Vec<Option<i16>> {
+        let mut taken: HashMap<i16, &FieldSyntax> = HashMap::new();
         let mut implicit = 0;
         let mut ids = Vec::with_capacity(written.len());
         for field in written {
@@ -95,7 +95,7 @@ impl<'f> Resolver<'f> {
         ids
     }
 
-    fn bad_id(&mut self, file: &File, field: &syntax::Field, span: Span, implicit: i64) {
+    fn bad_id(&mut self, file: &ParsedFile, field: &FieldSyntax, span: Span, implicit: i64) {
         self.report.invalid(file, span, || {
             let name = &field.name.text;
             match field.id {
@@ -117,7 +117,7 @@ impl<'f> Resolver<'f> {
         });
     }
 
-    fn check_union(&mut self, file: &File, written: &[syntax::Field]) {
+    fn check_union(&mut self, file: &ParsedFile, written: &[FieldSyntax]) {
         for field in written {
             if let Some(span) = field.required_at {
                 self.report.invalid(file, span, || {

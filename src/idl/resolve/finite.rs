@@ -4,7 +4,7 @@
 //! Starting with those that need nothing, this marks what can be built until nothing changes; what is left
 //! needs itself. Lists, sets and maps may be empty and so need nothing.
 
-use super::super::schema::{Kind, Requiredness, StructType, Type};
+use super::super::schema::{Requiredness, StructKind, StructType, Type};
 use super::Resolver;
 
 impl Resolver<'_> {
@@ -79,7 +79,7 @@ fn needed(of: &StructType) -> impl Iterator<Item = (usize, usize)> {
     let fields = of.fields.iter().enumerate();
     fields.filter_map(|(index, field)| match field.ty {
         Type::Struct(id)
-            if of.kind == Kind::Union || field.requiredness == Requiredness::Required =>
+            if of.kind == StructKind::Union || field.requiredness == Requiredness::Required =>
         {
             Some((index, id.0 as usize))
         }
@@ -94,9 +94,9 @@ fn buildable(structs: &[StructType]) -> Vec<bool> {
     for (index, of) in structs.iter().enumerate() {
         let count = needed(of).count();
         missing.push(match of.kind {
-            Kind::Union if count < of.fields.len() || count == 0 => 0,
-            Kind::Union => 1,
-            Kind::Struct | Kind::Exception => count,
+            StructKind::Union if count < of.fields.len() || count == 0 => 0,
+            StructKind::Union => 1,
+            StructKind::Struct | StructKind::Exception => count,
         });
         for (_, other) in needed(of) {
             users[other].push(index);

@@ -13,7 +13,7 @@ use crate::value::Value;
 
 /// A constant's value before its type is considered.
 #[derive(Clone, Copy)]
-pub(super) enum Given<'a> {
+pub(super) enum Literal<'a> {
     Bool(bool),
     Integer(i64),
     Double(f64),
@@ -30,16 +30,16 @@ pub(super) enum Misfit {
     Range(String),
 }
 
-impl<'a> Given<'a> {
+impl<'a> Literal<'a> {
     /// A written constant; `None` if it is a name.
     pub(super) fn written(kind: &'a ConstantKind) -> Option<Self> {
         Some(match kind {
-            ConstantKind::Bool(bit) => Given::Bool(*bit),
-            ConstantKind::Integer(number) => Given::Integer(*number),
-            ConstantKind::Double(number) => Given::Double(*number),
-            ConstantKind::Text(text) => Given::Text(text),
-            ConstantKind::List(_) => Given::List,
-            ConstantKind::Map(_) => Given::Map,
+            ConstantKind::Bool(bit) => Literal::Bool(*bit),
+            ConstantKind::Integer(number) => Literal::Integer(*number),
+            ConstantKind::Double(number) => Literal::Double(*number),
+            ConstantKind::Text(text) => Literal::Text(text),
+            ConstantKind::List(_) => Literal::List,
+            ConstantKind::Map(_) => Literal::Map,
             ConstantKind::Named(_) => return None,
         })
     }
@@ -47,11 +47,11 @@ impl<'a> Given<'a> {
     /// The value of a constant; `None` if it can only fit its own type.
     pub(super) fn evaluated(value: &'a Value) -> Option<Self> {
         Some(match value {
-            Value::Bool(bit) => Given::Bool(*bit),
-            Value::I64(number) => Given::Integer(*number),
-            Value::Double(number) => Given::Double(*number),
-            Value::Text(text) => Given::Text(text.as_str()),
-            Value::Bytes(bytes) => Given::Text(std::str::from_utf8(bytes).ok()?),
+            Value::Bool(bit) => Literal::Bool(*bit),
+            Value::I64(number) => Literal::Integer(*number),
+            Value::Double(number) => Literal::Double(*number),
+            Value::Text(text) => Literal::Text(text.as_str()),
+            Value::Bytes(bytes) => Literal::Text(std::str::from_utf8(bytes).ok()?),
             Value::Null | Value::Uuid(_) | Value::List(_) | Value::Map(_) | Value::Record(_) => {
                 return None;
             }
@@ -61,49 +61,49 @@ impl<'a> Given<'a> {
     /// In words, for messages.
     pub(super) fn describe(self) -> String {
         match self {
-            Given::Bool(bit) => format!("`{bit}`"),
-            Given::Integer(number) => format!("the integer {number}"),
-            Given::Double(number) => format!("the double {number}"),
-            Given::Text(_) => "text".into(),
-            Given::List => "a list".into(),
-            Given::Map => "a map".into(),
+            Literal::Bool(bit) => format!("`{bit}`"),
+            Literal::Integer(number) => format!("the integer {number}"),
+            Literal::Double(number) => format!("the double {number}"),
+            Literal::Text(_) => "text".into(),
+            Literal::List => "a list".into(),
+            Literal::Map => "a map".into(),
         }
     }
 }
 
 /// The value of type `ty`, which is neither a container nor a struct. `known` are the enum's numbers.
 pub(super) fn scalar(
-    given: Given<'_>,
+    given: Literal<'_>,
     ty: &Type,
     known: Option<&HashSet<i32>>,
 ) -> Result<Value, Misfit> {
     match (ty, given) {
-        (Type::Bool, Given::Bool(bit)) => Ok(Value::Bool(bit)),
-        (Type::Bool, Given::Integer(number)) => match number {
+        (Type::Bool, Literal::Bool(bit)) => Ok(Value::Bool(bit)),
+        (Type::Bool, Literal::Integer(number)) => match number {
             0 | 1 => Ok(Value::Bool(number == 1)),
             _ => Err(Misfit::Range("write `true`, `false`, 1 or 0".into())),
         },
-        (Type::I8 | Type::I16 | Type::I32 | Type::I64, Given::Bool(bit)) => {
+        (Type::I8 | Type::I16 | Type::I32 | Type::I64, Literal::Bool(bit)) => {
             Ok(Value::I64(i64::from(bit)))
         }
-        (Type::I8, Given::Integer(number)) => integer(number, i8::MIN, i8::MAX),
-        (Type::I16, Given::Integer(number)) => integer(number, i16::MIN, i16::MAX),
-        (Type::I32, Given::Integer(number)) => integer(number, i32::MIN, i32::MAX),
-        (Type::I64, Given::Integer(number)) => Ok(Value::I64(number)),
+        (Type::I8, Literal::Integer(number)) => integer(number, i8::MIN, i8::MAX),
+        (Type::I16, Literal::Integer(number)) => integer(number, i16::MIN, i16::MAX),
+        (Type::I32, Literal::Integer(number)) => integer(number, i32::MIN, i32::MAX),
+        (Type::I64, Literal::Integer(number)) => Ok(Value::I64(number)),
         #[expect(
             clippy::cast_precision_loss,
             reason = "so does every compiler of the IDL"
         )]
-        (Type::Double, Given::Integer(number)) => Ok(Value::Double(number as f64)),
-        (Type::Double, Given::Double(number)) => Ok(Value::Double(number)),
-        (Type::String, Given::Text(text)) => Ok(Value::from(text)),
-        (Type::Binary, Given::Text(text)) => {
+        (Type::Double, Literal::Integer(number)) => Ok(Value::Double(number as f64)),
+        (Type::Double, Literal::Double(number)) => Ok(Value::Double(number)),
+        (Type::String, Literal::Text(text)) => Ok(Value::from(text)),
+        (Type::Binary, Literal::Text(text)) => {
             Ok(Value::Bytes(Bytes::copy_from_slice(text.as_bytes())))
         }
-        (Type::Uuid, Given::Text(text)) => uuid(text).map(Value::Uuid).ok_or_else(|| {
+        (Type::Uuid, Literal::Text(text)) => uuid(text).map(Value::Uuid).ok_or_else(|| {
             Misfit::Range("a uuid looks like `123e4567-e89b-12d3-a456-426614174000`".into())
         }),
-        (Type::Enum(of), Given::Integer(number)) => {
+        (Type::Enum(of), Literal::Integer(number)) => {
             let narrow = i32::try_from(number).ok();
             if narrow
                 .zip(known)
@@ -152,7 +152,7 @@ mod tests {
 
     #[test]
     fn integers_stay_in_range() {
-        let fits = |number, ty| scalar(Given::Integer(number), &ty, None).is_ok();
+        let fits = |number, ty| scalar(Literal::Integer(number), &ty, None).is_ok();
         assert!(fits(-128, Type::I8) && !fits(128, Type::I8));
         assert!(fits(32767, Type::I16) && !fits(-32769, Type::I16));
         assert!(fits(-2_147_483_648, Type::I32) && !fits(2_147_483_648, Type::I32));

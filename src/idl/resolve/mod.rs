@@ -20,17 +20,17 @@ mod finite; // structs that can never be built
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use super::load::File;
+use super::file::ParsedFile;
+use super::problems::Problems;
 use super::read::STANDARD;
-use super::report::Report;
 use super::schema::{EnumType, Schema, SourceFile, Standard, StructId, StructType, Type};
-use super::syntax::{Body, Definition, Field, Name};
+use super::syntax::{Definition, DefinitionBody, FieldSyntax, Name};
 use crate::diagnostic::Problem;
-use crate::value::{Names, Value};
-use scope::{At, Scope};
+use crate::value::{FieldNames, Value};
+use scope::{DefinitionId, Scope};
 
 /// Resolves `files`, the operator's own first.
-pub(crate) fn resolve(files: &[File], mut report: Report) -> Result<Schema, Vec<Problem>> {
+pub(crate) fn resolve(files: &[ParsedFile], mut report: Problems) -> Result<Schema, Vec<Problem>> {
     let scope = Scope::new(files, &mut report);
     let mut resolver = Resolver::new(files, scope, report);
     resolver.enums();
@@ -55,7 +55,7 @@ struct Origin<'f> {
     /// The file it stands in.
     file: usize,
     /// In the order of [`StructType::fields`].
-    fields: Vec<&'f Field>,
+    fields: Vec<&'f FieldSyntax>,
     /// Whether no field was left out for being wrong.
     whole: bool,
     /// Where each field stands, by name.
@@ -63,17 +63,17 @@ struct Origin<'f> {
 }
 
 struct Resolver<'f> {
-    files: &'f [File],
+    files: &'f [ParsedFile],
     scope: Scope<'f>,
-    report: Report,
+    report: Problems,
     schema: Schema,
-    enums: HashMap<At, Arc<EnumType>>,
+    enums: HashMap<DefinitionId, Arc<EnumType>>,
     /// The numbers of each enum, found by the enum's address.
-    numbers: HashMap<*const EnumType, enums::Numbers>,
-    typedefs: HashMap<At, Progress<(Type, types::Size)>>,
-    struct_ids: HashMap<At, StructId>,
+    numbers: HashMap<*const EnumType, enums::EnumNumbers>,
+    typedefs: HashMap<DefinitionId, Progress<(Type, types::TypeSize)>>,
+    struct_ids: HashMap<DefinitionId, StructId>,
     origins: Vec<Origin<'f>>,
-    constants: HashMap<At, Progress<(Type, Value)>>,
+    constants: HashMap<DefinitionId, Progress<(Type, Value)>>,
     /// Fields whose default value is worked out, or being so.
     defaults: HashMap<(StructId, usize), Progress<Value>>,
     /// How many more values constants may be made of.
@@ -81,10 +81,10 @@ struct Resolver<'f> {
 }
 
 impl<'f> Resolver<'f> {
-    fn new(files: &'f [File], scope: Scope<'f>, report: Report) -> Self {
+    fn new(files: &'f [ParsedFile], scope: Scope<'f>, report: Problems) -> Self {
         let mut struct_ids = HashMap::new();
         for (at, definition) in definitions(files) {
-            if matches!(definition.body, Body::Struct(..)) {
+            if matches!(definition.body, DefinitionBody::Struct(..)) {
                 struct_ids.insert(at, struct_id(struct_ids.len()));
             }
         }
@@ -106,7 +106,7 @@ impl<'f> Resolver<'f> {
 
     fn structs(&mut self) {
         for (at, definition) in definitions(self.files) {
-            if let Body::Struct(kind, fields) = &definition.body {
+            if let DefinitionBody::Struct(kind, fields) = &definition.body {
                 let name = self.full_name(at, &definition.name);
                 let fields = self.fields(at.file, fields, Some(*kind));
                 self.push_struct(at.file, fields, |fields, names| StructType {
@@ -124,8 +124,8 @@ impl<'f> Resolver<'f> {
     fn push_struct(
         &mut self,
         file: usize,
-        resolved: fields::Resolved<'f>,
-        build: impl FnOnce(Vec<super::schema::Field>, Names) -> StructType,
+        resolved: fields::ResolvedFields<'f>,
+        build: impl FnOnce(Vec<super::schema::Field>, FieldNames) -> StructType,
     ) -> StructId {
         let id = struct_id(self.schema.structs.len());
         let names: Vec<Arc<str>> = resolved
@@ -139,13 +139,13 @@ impl<'f> Resolver<'f> {
             whole: resolved.whole,
             positions: names.iter().cloned().zip(0..).collect(),
         });
-        let built = build(resolved.fields, Names::new(names));
+        let built = build(resolved.fields, FieldNames::new(names));
         self.schema.structs.push(built);
         id
     }
 
     /// `file.Name`
-    fn full_name(&self, at: At, name: &Name) -> Arc<str> {
+    fn full_name(&self, at: DefinitionId, name: &Name) -> Arc<str> {
         format!("{}.{}", self.files[at.file].stem, name.text).into()
     }
 
@@ -185,10 +185,10 @@ impl<'f> Resolver<'f> {
 }
 
 /// Every definition of every file.
-fn definitions(files: &[File]) -> impl Iterator<Item = (At, &Definition)> {
+fn definitions(files: &[ParsedFile]) -> impl Iterator<Item = (DefinitionId, &Definition)> {
     files.iter().enumerate().flat_map(|(file, parsed)| {
-        let definitions = parsed.program.definitions.iter().enumerate();
-        definitions.map(move |(index, definition)| (At { file, index }, definition))
+        let definitions = parsed.document.definitions.iter().enumerate();
+        definitions.map(move |(index, definition)| (DefinitionId { file, index }, definition))
     })
 }
 

@@ -5,9 +5,9 @@
 use std::sync::Arc;
 
 use super::super::schema::{EnumType, Type};
-use super::super::syntax::{Body, Span};
+use super::super::syntax::{DefinitionBody, Span};
 use super::Resolver;
-use super::fit::Given;
+use super::fit::Literal;
 use super::scope::Space;
 use crate::diagnostic::{did_you_mean, list};
 use crate::value::Value;
@@ -50,7 +50,7 @@ impl Resolver<'_> {
 
     fn enum_named(&self, file: usize, name: &str) -> Option<Arc<EnumType>> {
         let at = self.scope.find(Space::Types, file, name)?;
-        if let Body::Typedef(_) = self.scope.definition(at).body {
+        if let DefinitionBody::Typedef(_) = self.scope.definition(at).body {
             // A typedef of an enum is another name of it.
             let super::Progress::Done(Some((Type::Enum(of), _))) = self.typedefs.get(&at)? else {
                 return None;
@@ -72,7 +72,7 @@ impl Resolver<'_> {
             return Some(value);
         }
         let enums_differ = matches!((from, to), (Type::Enum(_), Type::Enum(_)));
-        match Given::evaluated(&value) {
+        match Literal::evaluated(&value) {
             Some(given) if !enums_differ => self.fit(file, span, given, to),
             _ => {
                 let schema = &self.schema;

@@ -3,7 +3,7 @@
 //! A struct constant takes the default values of the fields it does not set, as generated code does; what then
 //! is unset is null. A union's constant sets exactly one field and takes nothing.
 
-use super::super::schema::{Kind, Requiredness, StructId};
+use super::super::schema::{Requiredness, StructId, StructKind};
 use super::super::syntax::{Constant, ConstantKind, Span};
 use super::Resolver;
 use crate::diagnostic::{did_you_mean, list};
@@ -42,8 +42,10 @@ impl<'f> Resolver<'f> {
             }
         }
         right &= match self.schema.structs[index].kind {
-            Kind::Union => self.check_one(from, id, &set),
-            Kind::Struct | Kind::Exception => self.fill(from, id, (&set, &mut values), depth),
+            StructKind::Union => self.check_one(from, id, &set),
+            StructKind::Struct | StructKind::Exception => {
+                self.fill(from, id, (&set, &mut values), depth)
+            }
         };
         let names = self.schema.structs[index].names.clone();
         right.then_some(Value::Record(Record { names, values }))

@@ -5,9 +5,9 @@
 
 use std::collections::HashMap;
 
-use super::super::load::File;
-use super::super::report::Report;
-use super::super::syntax::{Body, Definition, Name};
+use super::super::file::ParsedFile;
+use super::super::problems::Problems;
+use super::super::syntax::{Definition, DefinitionBody, Name};
 use crate::diagnostic::did_you_mean;
 
 /// Among how many names the nearest one is searched for.
@@ -15,7 +15,7 @@ const CANDIDATES_MAX: usize = 2000;
 
 /// A definition: which file, and which of its definitions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct At {
+pub(super) struct DefinitionId {
     pub(super) file: usize,
     pub(super) index: usize,
 }
@@ -29,14 +29,14 @@ pub(super) enum Space {
 
 /// The names of all files.
 pub(super) struct Scope<'f> {
-    files: &'f [File],
+    files: &'f [ParsedFile],
     types: Vec<HashMap<&'f str, usize>>,
     constants: Vec<HashMap<&'f str, usize>>,
 }
 
 impl<'f> Scope<'f> {
     /// Collects the names of `files` and reports those declared twice.
-    pub(super) fn new(files: &'f [File], report: &mut Report) -> Self {
+    pub(super) fn new(files: &'f [ParsedFile], report: &mut Problems) -> Self {
         let mut scope = Scope {
             files,
             types: Vec::new(),
@@ -44,9 +44,9 @@ impl<'f> Scope<'f> {
         };
         for file in files {
             let (mut types, mut constants) = (HashMap::new(), HashMap::new());
-            for (index, definition) in file.program.definitions.iter().enumerate() {
+            for (index, definition) in file.document.definitions.iter().enumerate() {
                 let space = match definition.body {
-                    Body::Const(..) => &mut constants,
+                    DefinitionBody::Const(..) => &mut constants,
                     _ => &mut types,
                 };
                 let name = &definition.name;
@@ -63,12 +63,12 @@ impl<'f> Scope<'f> {
     }
 
     /// The definition itself.
-    pub(super) fn definition(&self, at: At) -> &'f Definition {
-        &self.files[at.file].program.definitions[at.index]
+    pub(super) fn definition(&self, at: DefinitionId) -> &'f Definition {
+        &self.files[at.file].document.definitions[at.index]
     }
 
     /// What `name` means in `file`.
-    pub(super) fn find(&self, space: Space, file: usize, name: &str) -> Option<At> {
+    pub(super) fn find(&self, space: Space, file: usize, name: &str) -> Option<DefinitionId> {
         self.own(space, file, name).or_else(|| {
             let mut includes = self.files[file].includes.iter();
             includes.find_map(|(stem, _, target)| {
@@ -79,16 +79,16 @@ impl<'f> Scope<'f> {
     }
 
     /// The type called `name` that `file` itself declares.
-    pub(super) fn own_type(&self, file: usize, name: &str) -> Option<At> {
+    pub(super) fn own_type(&self, file: usize, name: &str) -> Option<DefinitionId> {
         self.own(Space::Types, file, name)
     }
 
-    fn own(&self, space: Space, file: usize, name: &str) -> Option<At> {
+    fn own(&self, space: Space, file: usize, name: &str) -> Option<DefinitionId> {
         let names = match space {
             Space::Types => &self.types[file],
             Space::Constants => &self.constants[file],
         };
-        names.get(name).map(|&index| At { file, index })
+        names.get(name).map(|&index| DefinitionId { file, index })
     }
 
     /// What to do about `name`, which means nothing in `file`: `wanted` says which definitions would do, `more`
@@ -98,7 +98,7 @@ impl<'f> Scope<'f> {
         (space, file): (Space, usize),
         name: &str,
         more: &[&str],
-        wanted: impl Fn(&Body) -> bool,
+        wanted: impl Fn(&DefinitionBody) -> bool,
     ) -> String {
         let candidates = self.visible(space, file, &wanted);
         // Perhaps only the prefix is missing.
@@ -124,7 +124,12 @@ impl<'f> Scope<'f> {
     }
 
     /// The names that `file` can use, as it would write them.
-    fn visible(&self, space: Space, file: usize, wanted: &impl Fn(&Body) -> bool) -> Vec<String> {
+    fn visible(
+        &self,
+        space: Space,
+        file: usize,
+        wanted: &impl Fn(&DefinitionBody) -> bool,
+    ) -> Vec<String> {
         let own = std::iter::once((None, file));
         let included = self.files[file]
             .includes
@@ -132,11 +137,11 @@ impl<'f> Scope<'f> {
             .map(|(stem, _, target)| (Some(stem), *target));
         own.chain(included)
             .flat_map(|(stem, file)| {
-                let definitions = self.files[file].program.definitions.iter();
+                let definitions = self.files[file].document.definitions.iter();
                 definitions.map(move |definition| (stem, definition))
             })
             .filter(|(_, definition)| {
-                let constant = matches!(definition.body, Body::Const(..));
+                let constant = matches!(definition.body, DefinitionBody::Const(..));
                 constant == (space == Space::Constants) && wanted(&definition.body)
             })
             .take(CANDIDATES_MAX)
@@ -148,9 +153,9 @@ impl<'f> Scope<'f> {
     }
 }
 
-fn report_duplicate(file: &File, first: usize, name: &Name, report: &mut Report) {
+fn report_duplicate(file: &ParsedFile, first: usize, name: &Name, report: &mut Problems) {
     report.invalid(file, name.span, || {
-        let line = file.line(file.program.definitions[first].name.span);
+        let line = file.line(file.document.definitions[first].name.span);
         (
             format!("`{}` is declared twice", name.text),
             format!("the first stands in line {line}; rename or remove one"),

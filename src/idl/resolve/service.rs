@@ -6,29 +6,31 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use super::super::schema::{Field, Kind, Method, Service, StructType, Type};
-use super::super::syntax::{self, Body, NESTING_MAX, Name, Shape};
-use super::scope::{At, Space};
+use super::super::schema::{Field, Method, Service, StructKind, StructType, Type};
+use super::super::syntax::{
+    DefinitionBody, FieldSyntax, MethodSyntax, NESTING_MAX, Name, TypeRefKind,
+};
+use super::scope::{DefinitionId, Space};
 use super::{Resolver, definitions, repeated};
 
 /// How many methods all services may have together, inherited ones counted each time.
 const METHODS_MAX: usize = 200_000;
 
 /// Each service's own methods.
-type Own = HashMap<At, Vec<Method>>;
+type Own = HashMap<DefinitionId, Vec<Method>>;
 
 impl<'f> Resolver<'f> {
     pub(super) fn services(&mut self) {
         let mut own = Own::new();
         for (at, definition) in definitions(self.files) {
-            if let Body::Service(_, methods) = &definition.body {
+            if let DefinitionBody::Service(_, methods) = &definition.body {
                 let resolved = self.methods(at, &definition.name, methods);
                 own.insert(at, resolved);
             }
         }
         let mut left = METHODS_MAX;
         for (at, definition) in definitions(self.files) {
-            if let Body::Service(..) = definition.body {
+            if let DefinitionBody::Service(..) = definition.body {
                 let methods = self.flatten(at, &own, &mut left);
                 let by_name = methods
                     .iter()
@@ -45,7 +47,12 @@ impl<'f> Resolver<'f> {
         }
     }
 
-    fn methods(&mut self, at: At, service: &Name, written: &'f [syntax::Method]) -> Vec<Method> {
+    fn methods(
+        &mut self,
+        at: DefinitionId,
+        service: &Name,
+        written: &'f [MethodSyntax],
+    ) -> Vec<Method> {
         let file = &self.files[at.file];
         for name in repeated(written.iter().map(|method| &method.name)) {
             self.report.invalid(file, name.span, || {
@@ -60,19 +67,19 @@ impl<'f> Resolver<'f> {
             .collect()
     }
 
-    fn method(&mut self, file: usize, prefix: &str, written: &'f syntax::Method) -> Option<Method> {
+    fn method(&mut self, file: usize, prefix: &str, written: &'f MethodSyntax) -> Option<Method> {
         let name = &written.name.text;
         if written.oneway {
             self.check_oneway(file, written);
         }
-        let result = match written.result.shape {
-            Shape::Void => Some(None),
+        let result = match written.result.kind {
+            TypeRefKind::Void => Some(None),
             _ => self.type_of(file, &written.result).map(Some),
         };
         let params = self.fields(file, &written.params, None);
         let params = self.push_struct(file, params, |fields, names| StructType {
             name: format!("{prefix}.{name} params").into(),
-            kind: Kind::Struct,
+            kind: StructKind::Struct,
             fields,
             names,
             doc: None,
@@ -89,10 +96,10 @@ impl<'f> Resolver<'f> {
         })
     }
 
-    fn check_oneway(&mut self, file: usize, method: &syntax::Method) {
+    fn check_oneway(&mut self, file: usize, method: &MethodSyntax) {
         let file = &self.files[file];
         let name = &method.name.text;
-        if !matches!(method.result.shape, Shape::Void) {
+        if !matches!(method.result.kind, TypeRefKind::Void) {
             self.report.invalid(file, method.result.span, || {
                 let message = format!("`{name}` is oneway, but has a result");
                 (message, "return `void`, or remove `oneway`".into())
@@ -106,7 +113,7 @@ impl<'f> Resolver<'f> {
         }
     }
 
-    fn check_throws(&mut self, file: usize, fields: &[Field], origins: &[&syntax::Field]) {
+    fn check_throws(&mut self, file: usize, fields: &[Field], origins: &[&FieldSyntax]) {
         for (field, origin) in fields.iter().zip(origins) {
             let exception = match field.ty {
                 Type::Struct(id) => self.is_exception(id.0 as usize),
@@ -127,15 +134,15 @@ impl<'f> Resolver<'f> {
 
     fn is_exception(&self, id: usize) -> bool {
         let found = self.schema.structs.get(id);
-        found.is_some_and(|found| found.kind == Kind::Exception)
+        found.is_some_and(|found| found.kind == StructKind::Exception)
     }
 
     /// The methods of the service at `start` and of those it extends.
-    fn flatten(&mut self, start: At, own: &Own, left: &mut usize) -> Vec<Method> {
+    fn flatten(&mut self, start: DefinitionId, own: &Own, left: &mut usize) -> Vec<Method> {
         let mut methods = own.get(&start).cloned().unwrap_or_default();
         let mut way = vec![start];
         let mut at = start;
-        while let Body::Service(Some(parent), _) = &self.scope.definition(at).body {
+        while let DefinitionBody::Service(Some(parent), _) = &self.scope.definition(at).body {
             let Some(next) = self.parent(at, parent, at == start) else {
                 break;
             };
@@ -164,9 +171,9 @@ impl<'f> Resolver<'f> {
 
     /// The service that the one at `at` extends. Reports only if `report`: each service is looked at for
     /// itself and again for each that extends it.
-    fn parent(&mut self, at: At, parent: &Name, report: bool) -> Option<At> {
+    fn parent(&mut self, at: DefinitionId, parent: &Name, report: bool) -> Option<DefinitionId> {
         let found = self.scope.find(Space::Types, at.file, &parent.text);
-        let is_service = |body: &Body| matches!(body, Body::Service(..));
+        let is_service = |body: &DefinitionBody| matches!(body, DefinitionBody::Service(..));
         let service = found.filter(|&found| is_service(&self.scope.definition(found).body));
         if service.is_none() && report {
             let scope = &self.scope;
@@ -188,7 +195,7 @@ impl<'f> Resolver<'f> {
     }
 
     /// The services that `start` extends lead to one met before, or never end.
-    fn check_chain(&mut self, start: At, next: At, length: usize) {
+    fn check_chain(&mut self, start: DefinitionId, next: DefinitionId, length: usize) {
         let name = &self.scope.definition(start).name;
         if next == start {
             self.report.invalid(&self.files[start.file], name.span, || {
@@ -204,8 +211,8 @@ impl<'f> Resolver<'f> {
     }
 
     /// Reports the methods of the service at `start` that it inherits as well.
-    fn check_inherited(&mut self, start: At, parent: At, inherited: &[Method]) {
-        let Body::Service(_, methods) = &self.scope.definition(start).body else {
+    fn check_inherited(&mut self, start: DefinitionId, parent: DefinitionId, inherited: &[Method]) {
+        let DefinitionBody::Service(_, methods) = &self.scope.definition(start).body else {
             return;
         };
         if methods.is_empty() || inherited.is_empty() {

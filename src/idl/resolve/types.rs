@@ -6,9 +6,9 @@
 use std::sync::Arc;
 
 use super::super::read::STANDARD;
-use super::super::schema::{Kind, Type};
-use super::super::syntax::{Body, NESTING_MAX, Shape, Span, TypeRef};
-use super::scope::{At, Space};
+use super::super::schema::{StructKind, Type};
+use super::super::syntax::{DefinitionBody, NESTING_MAX, Span, TypeRef, TypeRefKind};
+use super::scope::{DefinitionId, Space};
 use super::{Progress, Resolver, definitions};
 
 /// The fields of the standard include's `Value`, with ids from 1; the wire knows their types.
@@ -28,18 +28,18 @@ const PARTS_MAX: usize = 1024;
 
 /// How large a resolved type is.
 #[derive(Clone, Copy)]
-pub(super) struct Size {
+pub(super) struct TypeSize {
     parts: usize,
     depth: usize,
 }
 
-impl Size {
-    const ONE: Size = Size { parts: 1, depth: 1 };
+impl TypeSize {
+    const ONE: TypeSize = TypeSize { parts: 1, depth: 1 };
 
     /// A container of things of these sizes.
-    fn around(self, other: Option<Size>) -> Size {
-        let other = other.unwrap_or(Size { parts: 0, depth: 0 });
-        Size {
+    fn around(self, other: Option<TypeSize>) -> TypeSize {
+        let other = other.unwrap_or(TypeSize { parts: 0, depth: 0 });
+        TypeSize {
             parts: self.parts + other.parts + 1,
             depth: self.depth.max(other.depth) + 1,
         }
@@ -49,8 +49,8 @@ impl Size {
 impl Resolver<'_> {
     /// Works every typedef out, used or not. Included files first: what they declare is then ready.
     pub(super) fn typedefs(&mut self) {
-        let all: Vec<At> = definitions(self.files)
-            .filter(|(_, definition)| matches!(definition.body, Body::Typedef(_)))
+        let all: Vec<DefinitionId> = definitions(self.files)
+            .filter(|(_, definition)| matches!(definition.body, DefinitionBody::Typedef(_)))
             .map(|(at, _)| at)
             .collect();
         for file in (0..self.files.len()).rev() {
@@ -66,28 +66,28 @@ impl Resolver<'_> {
         self.sized(file, ty, 0).map(|(ty, _)| ty)
     }
 
-    fn sized(&mut self, file: usize, ty: &TypeRef, depth: usize) -> Option<(Type, Size)> {
+    fn sized(&mut self, file: usize, ty: &TypeRef, depth: usize) -> Option<(Type, TypeSize)> {
         if depth > NESTING_MAX {
             return self.too_large(file, ty.span);
         }
-        let (made, size) = match &ty.shape {
-            Shape::Void => {
+        let (made, size) = match &ty.kind {
+            TypeRefKind::Void => {
                 self.report.invalid(&self.files[file], ty.span, || {
                     let help = "only a method's result may be void; give a type, or remove it";
                     ("`void` is not a type".into(), help.into())
                 });
                 return None;
             }
-            Shape::Named(name) => return self.named_type(file, name, ty.span, depth),
-            Shape::List(of) => {
+            TypeRefKind::Named(name) => return self.named_type(file, name, ty.span, depth),
+            TypeRefKind::List(of) => {
                 let (of, size) = self.sized(file, of, depth + 1)?;
                 (Type::List(Box::new(of)), size.around(None))
             }
-            Shape::Set(of) => {
+            TypeRefKind::Set(of) => {
                 let (of, size) = self.sized(file, of, depth + 1)?;
                 (Type::Set(Box::new(of)), size.around(None))
             }
-            Shape::Map(key, value) => {
+            TypeRefKind::Map(key, value) => {
                 // Both are looked at, so that both are reported.
                 let key = self.sized(file, key, depth + 1);
                 let (value, value_size) = self.sized(file, value, depth + 1)?;
@@ -108,20 +108,24 @@ impl Resolver<'_> {
         name: &str,
         span: Span,
         depth: usize,
-    ) -> Option<(Type, Size)> {
+    ) -> Option<(Type, TypeSize)> {
         // `uuid` and `slist` came and went with versions of Thrift: a declared type of that name wins.
         let Some(at) = self.scope.find(Space::Types, file, name) else {
             return match base(name) {
-                Some(ty) => Some((ty, Size::ONE)),
+                Some(ty) => Some((ty, TypeSize::ONE)),
                 None => self.unknown_type(file, name, span),
             };
         };
         match &self.scope.definition(at).body {
-            Body::Typedef(_) => self.typedef(at, (file, span), depth + 1),
-            Body::Enum(_) => Some((Type::Enum(Arc::clone(self.enums.get(&at)?)), Size::ONE)),
-            Body::Struct(..) if self.is_any(at) => Some((Type::Any, Size::ONE)),
-            Body::Struct(..) => Some((Type::Struct(*self.struct_ids.get(&at)?), Size::ONE)),
-            Body::Service(..) | Body::Const(..) => {
+            DefinitionBody::Typedef(_) => self.typedef(at, (file, span), depth + 1),
+            DefinitionBody::Enum(_) => {
+                Some((Type::Enum(Arc::clone(self.enums.get(&at)?)), TypeSize::ONE))
+            }
+            DefinitionBody::Struct(..) if self.is_any(at) => Some((Type::Any, TypeSize::ONE)),
+            DefinitionBody::Struct(..) => {
+                Some((Type::Struct(*self.struct_ids.get(&at)?), TypeSize::ONE))
+            }
+            DefinitionBody::Service(..) | DefinitionBody::Const(..) => {
                 self.report.invalid(&self.files[file], span, || {
                     let message = format!("`{name}` is a service, not a type");
                     (
@@ -136,9 +140,9 @@ impl Resolver<'_> {
 
     /// Whether it is the standard include's `Value`. An own copy of the include may have another one, which is then
     /// a union as any.
-    fn is_any(&self, at: At) -> bool {
+    fn is_any(&self, at: DefinitionId) -> bool {
         let definition = self.scope.definition(at);
-        let Body::Struct(Kind::Union, fields) = &definition.body else {
+        let DefinitionBody::Struct(StructKind::Union, fields) = &definition.body else {
             return false;
         };
         let pairs = fields.iter().zip(1..).zip(ANY_FIELDS);
@@ -152,7 +156,12 @@ impl Resolver<'_> {
     }
 
     /// The type that the typedef at `at` stands for, needed at `from`.
-    fn typedef(&mut self, at: At, from: (usize, Span), depth: usize) -> Option<(Type, Size)> {
+    fn typedef(
+        &mut self,
+        at: DefinitionId,
+        from: (usize, Span),
+        depth: usize,
+    ) -> Option<(Type, TypeSize)> {
         match self.typedefs.get(&at) {
             Some(Progress::Done(done)) => return done.clone(),
             Some(Progress::Started) => {
@@ -165,7 +174,7 @@ impl Resolver<'_> {
             }
             None => {}
         }
-        let Body::Typedef(ty) = &self.scope.definition(at).body else {
+        let DefinitionBody::Typedef(ty) = &self.scope.definition(at).body else {
             return None;
         };
         self.typedefs.insert(at, Progress::Started);
@@ -177,7 +186,7 @@ impl Resolver<'_> {
     fn unknown_type<T>(&mut self, file: usize, name: &str, span: Span) -> Option<T> {
         let scope = &self.scope;
         self.report.invalid(&self.files[file], span, || {
-            let is_type = |body: &Body| !matches!(body, Body::Service(..));
+            let is_type = |body: &DefinitionBody| !matches!(body, DefinitionBody::Service(..));
             let help = if let Some((_, word)) = OTHER_WORDS.iter().find(|(word, _)| *word == name) {
                 format!("did you mean `{word}`?")
             } else {

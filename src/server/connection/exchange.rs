@@ -63,7 +63,7 @@ impl Exchange {
         let current = Rc::clone(&of_loop.current);
         let Client { names, account } = client;
         let framer = Framer::new(Limits {
-            shapes: terms.shapes,
+            wire_formats: terms.wire_formats,
             ..current.get().limits()
         });
         Exchange {
@@ -229,7 +229,7 @@ impl Exchange {
             let Some(received) = self.framer.next(&mut self.input).transpose() else {
                 break;
             };
-            let Some(shape) = self.framer.shape() else {
+            let Some(wire_format) = self.framer.wire_format() else {
                 return received.map(drop).map_err(End::Wire);
             };
             if let Err(err) = &received
@@ -242,7 +242,7 @@ impl Exchange {
             self.clock.message_is_whole();
             self.count();
             let arrival = Arrival {
-                shape,
+                wire_format,
                 header: self.framer.header(),
                 peer: &self.peer,
                 account: Some(&self.account),

@@ -24,12 +24,12 @@ impl Exchange {
     /// Answers the message of which no more is read, the one at the front or that of the frame whose header was read
     /// last; whether that could be done.
     pub(super) fn answer_start(&mut self, err: &WireError) -> bool {
-        let Some(shape) = self.framer.shape() else {
+        let Some(wire_format) = self.framer.wire_format() else {
             return false;
         };
         let start = self.framer.start(&self.input).unwrap_or_default();
         let arrival = Arrival {
-            shape,
+            wire_format,
             header: self.framer.header(),
             peer: &self.peer,
             account: None,
@@ -47,7 +47,10 @@ impl Exchange {
     pub(super) fn refuse_rest(&mut self) -> Result<(), End> {
         let detail = "what clients sent takes up all of `buffered_bytes_max`";
         let err = WireError::new(Code::ServerOverloaded, detail);
-        let framed = self.framer.shape().map(|shape| shape.transport);
+        let framed = self
+            .framer
+            .wire_format()
+            .map(|wire_format| wire_format.transport);
         let begun = framed != Some(Transport::Header)
             || self.framer.begin(&self.input).map_err(End::Wire)?;
         if !begun || !self.answer_start(&err) {

@@ -22,7 +22,7 @@ use crate::config::LimitsConfig;
 use crate::error::Code;
 use crate::metrics::{Closed, LoopMetrics};
 use crate::service::{Account, Current, Room};
-use crate::thrift::{Shapes, WireError};
+use crate::thrift::{WireError, WireFormats};
 use exchange::Exchange;
 
 /// What all connections of a loop share.
@@ -44,7 +44,7 @@ pub(super) struct Terms {
     /// Its address, for the log.
     pub(super) listener: String,
     pub(super) limits: LimitsConfig,
-    pub(super) shapes: Shapes,
+    pub(super) wire_formats: WireFormats,
     pub(super) takes_tokens: bool,
     /// The `Tributary` service is served.
     pub(super) meta: bool,

@@ -6,7 +6,7 @@
 use std::collections::{HashSet, VecDeque};
 
 use super::{list_of, of_fields};
-use crate::idl::{EnumType, Field, Kind, Method, Requiredness, Schema, StructType, Type};
+use crate::idl::{EnumType, Field, Method, Requiredness, Schema, StructKind, StructType, Type};
 use crate::plan::{Plan, Step};
 use crate::program::{Asks, Program};
 use crate::value::Value;
@@ -113,9 +113,9 @@ fn types<'a>(schema: &'a Schema, roots: impl Iterator<Item = &'a Type>) -> Value
 
 fn of_struct(schema: &Schema, of: &StructType) -> Value {
     let kind = match of.kind {
-        Kind::Struct => "struct",
-        Kind::Union => "union",
-        Kind::Exception => "exception",
+        StructKind::Struct => "struct",
+        StructKind::Union => "union",
+        StructKind::Exception => "exception",
     };
     of_fields([
         ("name", (&*of.name).into()),

@@ -32,7 +32,7 @@ impl Service {
         let arrival = asked.arrival;
         let found = view_of(
             &self.program,
-            arrival.shape.protocol,
+            arrival.wire_format.protocol,
             &asked.body,
             &self.limits,
         );
@@ -62,7 +62,7 @@ impl Service {
         };
         let charge = arrival.charge(asked.body.len());
         Admission::Call(Call {
-            shape: arrival.shape,
+            wire_format: arrival.wire_format,
             beside: asked.beside,
             plan: Arc::clone(plan),
             sequence: asked.sequence,
@@ -124,7 +124,7 @@ impl Service {
 
     /// A result with its report, told without its types.
     fn shown(&self, call: &Call, answer: Answer) -> Value {
-        let (schema, protocol) = (&self.program.schema, call.shape.protocol);
+        let (schema, protocol) = (&self.program.schema, call.wire_format.protocol);
         let report = self.report_of(&call.plan, protocol, &answer).map(|report| {
             let mut bytes = BytesMut::new();
             report.append(&mut bytes);

@@ -131,7 +131,7 @@ struct Asked<'a> {
 impl Asked<'_> {
     /// Where its answer goes, and its number.
     fn to(&self) -> (ReplyTo<'_>, i32) {
-        let to = ReplyTo::new(self.arrival.shape, self.beside.as_deref());
+        let to = ReplyTo::new(self.arrival.wire_format, self.beside.as_deref());
         (to, self.sequence)
     }
 
@@ -190,7 +190,7 @@ impl Service {
 
     fn told(&self, asked: &Asked<'_>) -> Result<Value, CallError> {
         let plan = asked.method.plan();
-        let protocol = asked.arrival.shape.protocol;
+        let protocol = asked.arrival.wire_format.protocol;
         let params = decode_struct(schema(), plan.params, protocol, &asked.body, &self.limits);
         let params = params.map_err(|err| CallError::bad_params(&err))?;
         let told = match asked.method {

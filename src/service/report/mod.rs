@@ -16,7 +16,7 @@ use bytes::BytesMut;
 
 use crate::idl::{Field, Schema, StructId, Type};
 use crate::plan::Plan;
-use crate::thrift::{Appendix, BinaryOutput, CompactOutput, Protocol};
+use crate::thrift::{Appendix, Codec as _, Protocol, ProtocolWriter as _, with_codec};
 use crate::timeline::{Analysis, Micros, Timeline, Track};
 pub(super) use stencil::Stencil;
 use writing::Writing;
@@ -116,22 +116,16 @@ impl Appendix for Report<'_> {
             timeline: self.timeline,
             analysis: &analysis,
         };
-        match self.protocol {
-            Protocol::Compact => {
-                writing.report(&mut CompactOutput::new(out), |out, at| {
+        with_codec!(self.protocol, C => {
+            writing.report(&mut C::writer(out), |out, at| {
+                let (track, slack) = (&self.timeline.tracks[at], analysis.slack[at]);
+                let stencil = self.stencils.get(at);
+                let filled = |out| stencil.is_some_and(|stencil| stencil.fill(out, track, slack));
+                if !out.binary_buffer().is_some_and(filled) {
                     writing.lookup(out, at);
-                });
-            }
-            Protocol::Binary | Protocol::BinaryOld => {
-                writing.report(&mut BinaryOutput::new(out, true), |out, at| {
-                    let (track, slack) = (&self.timeline.tracks[at], analysis.slack[at]);
-                    let stencil = self.stencils.get(at);
-                    if !stencil.is_some_and(|stencil| stencil.fill(out.buffer(), track, slack)) {
-                        writing.lookup(out, at);
-                    }
-                });
-            }
-        }
+                }
+            });
+        });
     }
 }
 

@@ -7,7 +7,7 @@ use bytes::BytesMut;
 use super::writing::Writing;
 use super::{Part, ReportLayout};
 use crate::context::Mode;
-use crate::thrift::BinaryOutput;
+use crate::thrift::BinaryWriter;
 use crate::timeline::{Analysis, Fate, Lane, Micros, Source, Timeline, Track};
 
 /// How many bytes an `i64` takes in binary.
@@ -101,7 +101,7 @@ impl Filled {
                 analysis: &analysis,
             };
             bytes.clear();
-            writing.lookup(&mut BinaryOutput::new(&mut bytes, true), at);
+            writing.lookup(&mut BinaryWriter::new(&mut bytes, true), at);
             let last = fields.last().map(|(part, _)| part);
             if let Some(which) = TIMES.iter().position(|time| Some(time) == last) {
                 // The number stands last, before the byte that ends the struct.

@@ -4,7 +4,7 @@ use thrift::protocol::TType;
 
 use super::{Part, ReportLayout};
 use crate::error::Code;
-use crate::thrift::Output;
+use crate::thrift::ProtocolWriter;
 use crate::timeline::{Analysis, Timeline};
 
 pub(super) struct Writing<'a> {
@@ -15,7 +15,7 @@ pub(super) struct Writing<'a> {
 
 impl Writing<'_> {
     /// The whole report; `lookup` writes the struct of one lookup.
-    pub(super) fn report<O: Output>(&self, out: &mut O, lookup: impl Fn(&mut O, usize)) {
+    pub(super) fn report<O: ProtocolWriter>(&self, out: &mut O, lookup: impl Fn(&mut O, usize)) {
         let mut last = 0;
         for &(part, id) in &self.layout.report {
             match part {
@@ -49,7 +49,7 @@ impl Writing<'_> {
     }
 
     /// One lookup's struct.
-    pub(super) fn lookup<O: Output>(&self, out: &mut O, at: usize) {
+    pub(super) fn lookup<O: ProtocolWriter>(&self, out: &mut O, at: usize) {
         let (track, lane) = (&self.timeline.tracks[at], &self.timeline.lanes[at]);
         let mut last = 0;
         for &(part, id) in &self.layout.lookup {
@@ -76,7 +76,7 @@ impl Writing<'_> {
         out.stop();
     }
 
-    fn names<O: Output>(&self, out: &mut O, tracks: &[usize]) {
+    fn names<O: ProtocolWriter>(&self, out: &mut O, tracks: &[usize]) {
         out.list(TType::String, count(tracks.len()));
         for &at in tracks {
             let name = &self.timeline.lanes[at].name;
@@ -85,7 +85,7 @@ impl Writing<'_> {
     }
 }
 
-fn text<O: Output>(out: &mut O, last: i16, id: i16, text: &str) {
+fn text<O: ProtocolWriter>(out: &mut O, last: i16, id: i16, text: &str) {
     out.bytes_field(last, id, text.as_bytes(), count(text.len()));
 }
 

@@ -1,25 +1,63 @@
-//! The binary protocol: fixed-width numbers in network order, a length before each string.
+//! The binary protocol: fixed-width numbers in network byte order, a length before each string.
 //!
-//! In: one message that is wholly there, or a buffer to append to. Out: values, or bytes. Strict and old
-//! binary differ in the message's head alone. Spec: `doc/specs/thrift-binary-protocol.md` of Apache Thrift.
+//! Strict and old binary differ only in the head of the message. Specification:
+//! `doc/specs/thrift-binary-protocol.md` of Apache Thrift.
 
-mod input;
-mod output;
+mod reader;
+mod skip;
+mod writer;
 
+use bytes::{Bytes, BytesMut};
 use thrift::protocol::TType;
 
-use super::WireError;
-use super::error::unknown_type;
+use super::codec::Codec;
+use super::error::{WireError, unknown_type};
 
-pub use input::BinaryInput;
-pub use output::BinaryOutput;
+use reader::BinaryReader;
+pub(crate) use writer::BinaryWriter;
 
 /// Version 1 in the upper half of the head's first word.
-pub(super) const VERSION: u32 = 0x8001_0000;
+const VERSION: u32 = 0x8001_0000;
+
+/// Binary; `STRICT` says whether messages begin with a version.
+pub(crate) struct Binary<const STRICT: bool>;
+
+/// Binary with a version in each message's head.
+pub(crate) type Strict = Binary<true>;
+/// Binary without it.
+pub(crate) type Old = Binary<false>;
+
+impl<const STRICT: bool> Codec for Binary<STRICT> {
+    const NAME: &str = if STRICT { "binary" } else { "old_binary" };
+    const HEADER_ID: u32 = 0;
+    // Old messages begin with the length of a name, which is at most 256.
+    const FIRST_BYTE: u8 = if STRICT { 0x80 } else { 0 };
+
+    type Reader<'m> = BinaryReader<'m>;
+    type Writer<'o> = BinaryWriter<'o>;
+
+    #[inline]
+    fn reader(message: &Bytes) -> BinaryReader<'_> {
+        BinaryReader::new(message, STRICT)
+    }
+
+    #[inline]
+    fn writer(out: &mut BytesMut) -> BinaryWriter<'_> {
+        BinaryWriter::new(out, STRICT)
+    }
+
+    fn is_start(start: [u8; 2]) -> bool {
+        if STRICT {
+            start == [0x80, 0x01]
+        } else {
+            start[0] == Self::FIRST_BYTE
+        }
+    }
+}
 
 /// The type that `number` stands for.
 #[inline]
-pub(crate) fn type_of(number: u8) -> Option<TType> {
+fn type_of(number: u8) -> Option<TType> {
     Some(match number {
         2 => TType::Bool,
         3 => TType::I08,
@@ -37,9 +75,9 @@ pub(crate) fn type_of(number: u8) -> Option<TType> {
     })
 }
 
-/// The same for elements; an empty container's type may be anything.
+/// The same for elements. An empty container may declare any type.
 #[inline]
-pub(crate) fn element_type(number: u8, count: usize) -> Result<TType, WireError> {
+fn element_type(number: u8, count: usize) -> Result<TType, WireError> {
     match type_of(number) {
         Some(ty) => Ok(ty),
         None if count == 0 => Ok(TType::Stop),
@@ -47,9 +85,9 @@ pub(crate) fn element_type(number: u8, count: usize) -> Result<TType, WireError>
     }
 }
 
-/// The fewest bytes a value of `ty` takes: exact for types of fixed width.
+/// The fewest bytes that a value of `ty` takes; exact for types of fixed width.
 #[inline]
-pub(crate) fn bytes_min(ty: TType) -> usize {
+fn bytes_min(ty: TType) -> usize {
     match ty {
         TType::I16 => 2,
         TType::I32 | TType::String => 4,
@@ -57,14 +95,14 @@ pub(crate) fn bytes_min(ty: TType) -> usize {
         TType::Uuid => 16,
         TType::List | TType::Set => 5,
         TType::Map => 6,
-        // Bool and i8; a struct is at least its stop byte.
+        // Bools and i8; a struct has at least its stop byte.
         _ => 1,
     }
 }
 
-/// The number that `ty` is written as.
+/// The number that stands for `ty`.
 #[inline]
-pub(super) fn number_of(ty: TType) -> u8 {
+fn number_of(ty: TType) -> u8 {
     match ty {
         TType::Bool => 2,
         TType::I08 => 3,
@@ -78,7 +116,7 @@ pub(super) fn number_of(ty: TType) -> u8 {
         TType::Set => 14,
         TType::List => 15,
         TType::Uuid => 16,
-        // Never asked for: `wire_type` yields none of these.
+        // Never written: `wire_type` returns none of these.
         TType::Stop | TType::Void | TType::Utf7 => 0,
     }
 }

@@ -1,29 +1,57 @@
-//! The compact protocol: zigzag numbers of variable length, field ids as steps, bools inside field heads.
+//! The compact protocol: variable-length zigzag numbers, field ids as deltas, bools inside field heads.
 //!
-//! In: one message that is wholly there, or a buffer to append to. Out: values, or bytes. Doubles are little
-//! endian, as every implementation has them. Spec: `doc/specs/thrift-compact-protocol.md` of Apache Thrift.
+//! Doubles are little endian, as in every implementation. Specification:
+//! `doc/specs/thrift-compact-protocol.md` of Apache Thrift.
 
-mod input;
-mod output;
+mod reader;
+mod skip;
+mod writer;
 
+use bytes::{Bytes, BytesMut};
 use thrift::protocol::TType;
 
-use super::WireError;
-use super::error::unknown_type;
+use super::codec::Codec;
+use super::error::{WireError, unknown_type};
 
-pub use input::CompactInput;
-pub use output::CompactOutput;
+use reader::CompactReader;
+use writer::CompactWriter;
 
 /// A message's first byte.
-pub(super) const PROTOCOL_ID: u8 = 0x82;
-/// The low five bits of its second.
-pub(super) const VERSION: u8 = 1;
-pub(super) const TRUE: u8 = 1;
-pub(super) const FALSE: u8 = 2;
+const PROTOCOL_ID: u8 = 0x82;
+/// The low five bits of the second byte.
+const VERSION: u8 = 1;
+const TRUE: u8 = 1;
+const FALSE: u8 = 2;
 
-/// The type that `number` stands for. Both numbers of a bool are met as element types.
+/// Compact.
+pub(crate) struct Compact;
+
+impl Codec for Compact {
+    const NAME: &str = "compact";
+    const HEADER_ID: u32 = 2;
+    const FIRST_BYTE: u8 = PROTOCOL_ID;
+
+    type Reader<'m> = CompactReader<'m>;
+    type Writer<'o> = CompactWriter<'o>;
+
+    #[inline]
+    fn reader(message: &Bytes) -> CompactReader<'_> {
+        CompactReader::new(message)
+    }
+
+    #[inline]
+    fn writer(out: &mut BytesMut) -> CompactWriter<'_> {
+        CompactWriter::new(out)
+    }
+
+    fn is_start([id, second]: [u8; 2]) -> bool {
+        id == PROTOCOL_ID && second & 0x1f == VERSION
+    }
+}
+
+/// The type that `number` stands for. Both numbers of a bool occur as element types.
 #[inline]
-pub(crate) fn type_of(number: u8) -> Option<TType> {
+fn type_of(number: u8) -> Option<TType> {
     Some(match number {
         1 | 2 => TType::Bool,
         3 => TType::I08,
@@ -41,9 +69,9 @@ pub(crate) fn type_of(number: u8) -> Option<TType> {
     })
 }
 
-/// The same for elements; an empty container's type may be anything.
+/// The same for elements. An empty container may declare any type.
 #[inline]
-pub(crate) fn element_type(number: u8, count: usize) -> Result<TType, WireError> {
+fn element_type(number: u8, count: usize) -> Result<TType, WireError> {
     match type_of(number) {
         Some(ty) => Ok(ty),
         None if count == 0 => Ok(TType::Stop),
@@ -51,9 +79,9 @@ pub(crate) fn element_type(number: u8, count: usize) -> Result<TType, WireError>
     }
 }
 
-/// The fewest bytes a value of `ty` takes as an element.
+/// The fewest bytes that an element of type `ty` takes.
 #[inline]
-pub(crate) fn bytes_min(ty: TType) -> usize {
+fn bytes_min(ty: TType) -> usize {
     match ty {
         TType::Double => 8,
         TType::Uuid => 16,
@@ -61,11 +89,11 @@ pub(crate) fn bytes_min(ty: TType) -> usize {
     }
 }
 
-/// The number that `ty` is written as.
+/// The number that stands for `ty`.
 #[inline]
-pub(super) fn number_of(ty: TType) -> u8 {
+fn number_of(ty: TType) -> u8 {
     match ty {
-        // For elements; a field's number is its value.
+        // For elements; in a field the number is the value.
         TType::Bool => TRUE,
         TType::I08 => 3,
         TType::I16 => 4,
@@ -78,7 +106,7 @@ pub(super) fn number_of(ty: TType) -> u8 {
         TType::Map => 11,
         TType::Struct => 12,
         TType::Uuid => 13,
-        // Never asked for: `wire_type` yields none of these.
+        // Never written: `wire_type` returns none of these.
         TType::Stop | TType::Void | TType::Utf7 => 0,
     }
 }

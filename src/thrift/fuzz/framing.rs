@@ -1,23 +1,26 @@
-//! A stream of messages in pieces is the same as in one, and no byte is looked at twice.
+//! A stream that arrives in pieces gives the same messages as one that arrives at once, and no byte is read twice.
 
 use bytes::{Bytes, BytesMut};
 
 use crate::error::Code;
-use crate::fuzzing::{Input, agree, hold};
-use crate::thrift::{Framer, Headers, Limits, Protocol, Shape, Shapes, Transport, skip::Skipper};
+use crate::fuzzing::{FuzzInput, agree, hold};
+use crate::thrift::skip::{SkipRules, Skipper};
+use crate::thrift::{
+    Framer, Headers, Limits, Protocol, Transport, WireFormat, WireFormats, with_codec,
+};
 
-/// What a framer makes of the front of a stream.
+/// What a framer takes off the front of a stream.
 #[derive(Debug, PartialEq)]
 struct Cut {
     message: Result<Bytes, Code>,
-    shape: Option<Shape>,
-    /// Sequence id and pairs of its frame.
+    wire_format: Option<WireFormat>,
+    /// Sequence id and pairs of its frame's header.
     header: Option<(i32, Headers)>,
 }
 
-/// The first byte chooses limits, the second where the rest is cut.
+/// The first byte chooses the limits, the second where the rest is cut into pieces.
 pub(crate) fn framing(bytes: &[u8]) {
-    let mut input = Input(bytes);
+    let mut input = FuzzInput(bytes);
     let choice = input.byte();
     let limits = limits(choice);
     let pieces = input.clone().pieces();
@@ -33,11 +36,15 @@ pub(crate) fn framing(bytes: &[u8]) {
                 "messages are within limits",
                 cut,
             );
-            hold(cut.shape.is_some(), "a message has a shape", cut);
+            hold(
+                cut.wire_format.is_some(),
+                "a message has a wire format",
+                cut,
+            );
         }
     }
-    for protocol in [Protocol::Binary, Protocol::BinaryOld, Protocol::Compact] {
-        step_over(protocol, limits, &stream, &pieces);
+    for &protocol in Protocol::ALL {
+        with_codec!(protocol, C => skip::<C>(limits, &stream, &pieces));
     }
 }
 
@@ -46,10 +53,10 @@ fn limits(choice: u8) -> Limits {
         frame_bytes_max: [16_384_000, 4096, 300, 40][usize::from(choice & 3)],
         depth_max: [64, 3][usize::from(choice >> 2 & 1)],
         inflated_bytes_max: [0, 2000][usize::from(choice >> 3 & 1)],
-        shapes: if choice & 0x10 == 0 {
-            Shapes::default()
+        wire_formats: if choice & 0x10 == 0 {
+            WireFormats::default()
         } else {
-            Shapes::of(
+            WireFormats::of(
                 &[Transport::Header, Transport::Unframed],
                 &[Protocol::Binary, Protocol::Compact],
             )
@@ -58,7 +65,7 @@ fn limits(choice: u8) -> Limits {
     }
 }
 
-/// Everything up to the error that ends the stream.
+/// All messages up to the error that ends the stream.
 fn cut(limits: Limits, pieces: &[&[u8]]) -> Vec<Cut> {
     let mut framer = Framer::new(limits);
     let mut buffer = BytesMut::new();
@@ -74,7 +81,7 @@ fn cut(limits: Limits, pieces: &[&[u8]]) -> Vec<Cut> {
             };
             cuts.push(Cut {
                 message,
-                shape: framer.shape(),
+                wire_format: framer.wire_format(),
                 header: (framer.header())
                     .map(|header| (header.sequence(), header.headers().clone())),
             });
@@ -87,17 +94,18 @@ fn cut(limits: Limits, pieces: &[&[u8]]) -> Vec<Cut> {
     cuts
 }
 
-/// Bytes that were stepped over are spoilt, which makes no difference if they are never looked at again.
-fn step_over(protocol: Protocol, limits: Limits, stream: &[u8], pieces: &[&[u8]]) {
-    let whole = Skipper::message(protocol, &limits).run(stream);
+/// Overwrites skipped bytes, which must not matter because they are never read again.
+fn skip<R: SkipRules>(limits: Limits, stream: &[u8], pieces: &[&[u8]]) {
+    let skipper = || Skipper::message(limits.frame_bytes_max, limits.depth_max);
+    let whole = skipper().run::<R>(stream);
     let whole = whole.map_err(|err| err.code);
-    let mut skipper = Skipper::message(protocol, &limits);
+    let mut skipper = skipper();
     let mut buffer = Vec::new();
     let mut split = Ok(None);
     for piece in pieces {
         buffer.extend_from_slice(piece);
         let before = skipper.at();
-        split = skipper.run(&buffer).map_err(|err| err.code);
+        split = skipper.run::<R>(&buffer).map_err(|err| err.code);
         hold(skipper.at() >= before, "a skipper never goes back", before);
         if split != Ok(None) {
             break;

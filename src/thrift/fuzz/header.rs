@@ -1,17 +1,18 @@
-//! THeader frames of one connection: whatever they say, what is kept of them is within limits.
+//! `THeader` frames of one connection: whatever they contain, what is kept of them stays within limits.
 
 use bytes::{Bytes, BytesMut};
 
-use crate::fuzzing::{Input, hold};
-use crate::thrift::{Header, HeaderOut, Limits, Protocol, header::write_head};
+use crate::fuzzing::{FuzzInput, hold};
+use crate::thrift::header::write_head;
+use crate::thrift::{Header, HeaderOut, Limits, Protocol};
 
 const INFLATED_BYTES_MAX: usize = 2000;
 const PAIRS_MAX: usize = 128;
 const KEPT_BYTES_MAX: usize = 8 * 1024;
 
-/// The first byte says whether compressed frames are taken; then come frames, each with its length in two bytes.
+/// The first byte says whether compressed frames are accepted. Frames follow, each after its length in two bytes.
 pub(crate) fn header(bytes: &[u8]) {
-    let mut input = Input(bytes);
+    let mut input = FuzzInput(bytes);
     let limits = Limits {
         inflated_bytes_max: input.choose(&[INFLATED_BYTES_MAX, 0]),
         ..Limits::default()
@@ -50,7 +51,7 @@ pub(crate) fn header(bytes: &[u8]) {
     }
 }
 
-/// The same said by us is read as the same.
+/// Checks that a header written from this one is read as the same.
 fn written_again(header: &Header, message: &Bytes) {
     let pairs: Option<Vec<(&str, &[u8])>> = (header.headers().iter())
         .map(|(name, value)| Some((std::str::from_utf8(name).ok()?, value)))

@@ -1,8 +1,9 @@
-//! The wire under fuzzing: framing, headers, values and replies.
+//! Fuzz targets of the wire: framing, headers, values and replies.
 
+pub(crate) mod apache; // Apache's generated code over this codec
 mod framing; // streams in pieces
-mod header; // what frames say beside their messages
-mod reply; // what other servers say
+mod header; // headers of frames
+mod reply; // replies of other servers
 mod values; // a struct of every type
 
 pub(crate) use framing::framing;

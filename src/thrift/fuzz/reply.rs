@@ -1,20 +1,20 @@
-//! A server's message to a call of ours: a result, an exception, or no reply.
+//! A server's message in response to a call: a result, an exception, or something that is not a reply.
 
 use bytes::Bytes;
 
-use crate::fuzzing::{Input, hold, hold_type, zoo};
+use crate::fuzzing::{FuzzInput, hold, hold_type, zoo};
 use crate::idl::Type;
-use crate::thrift::{Outgoing, Protocol, ReplyError, Said};
+use crate::thrift::{ClientCall, Protocol, ReplyContent, ReplyError};
 
 use super::values::LIMITS;
 
 /// The first byte chooses the protocol, the second the method; the rest is the message.
 pub(crate) fn reply(bytes: &[u8]) {
-    let mut input = Input(bytes);
+    let mut input = FuzzInput(bytes);
     let protocol = input.choose(&[Protocol::Binary, Protocol::Compact, Protocol::BinaryOld]);
     let methods = &zoo().services[0].methods;
     let method = &methods[usize::from(input.byte()) % methods.len()];
-    let call = Outgoing {
+    let call = ClientCall {
         schema: zoo(),
         method,
         name: &format!("Zoo:{}", method.name),
@@ -27,10 +27,16 @@ pub(crate) fn reply(bytes: &[u8]) {
         Ok(said) => {
             hold(answered.is_ok(), "what is read is this call's", said);
             match (said, &method.result) {
-                (Said::Returned(value), Some(ty)) => hold_type(zoo(), ty, value),
-                (Said::Returned(value), None) => hold(value.is_null(), "void is null", value),
-                (Said::Threw { of, value }, _) => hold_type(zoo(), &Type::Struct(*of), value),
-                (Said::Nothing, result) => hold(result.is_some(), "void is not missing", result),
+                (ReplyContent::Returned(value), Some(ty)) => hold_type(zoo(), ty, value),
+                (ReplyContent::Returned(value), None) => {
+                    hold(value.is_null(), "void is null", value);
+                }
+                (ReplyContent::Threw { of, value }, _) => {
+                    hold_type(zoo(), &Type::Struct(*of), value);
+                }
+                (ReplyContent::Missing, result) => {
+                    hold(result.is_some(), "void is not missing", result);
+                }
             }
         }
         Err(ReplyError::Application { in_step, .. }) => {

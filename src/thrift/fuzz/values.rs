@@ -1,4 +1,4 @@
-//! A struct of every type: read, of its types, written, and read as the same.
+//! A struct with a field of every type: what is read has the declared types, and is the same after writing and reading it again.
 
 use bytes::{Bytes, BytesMut};
 use thrift::protocol::{TInputProtocol, TMessageType, TType};
@@ -7,28 +7,30 @@ use crate::error::Code;
 use crate::fuzzing::{hold, hold_type, same, zoo, zoo_struct};
 use crate::idl::{StructId, Type};
 use crate::thrift::{
-    Body, HeadOut, Limits, Protocol, Shape, StubInput, Transport, WireError, decode_struct,
-    read_head, write_message,
+    Body, Codec as _, HeadOut, Limits, Protocol, Transport, WireError, WireFormat, decode_struct,
+    read_head, with_codec, write_message,
 };
+
+use super::apache::ApacheReader;
 use crate::value::Value;
 
-/// The body of a struct of the zoo in binary.
+/// A struct of the zoo in binary.
 pub(crate) fn binary(bytes: &[u8]) {
     values(Protocol::Binary, bytes);
 }
 
-/// The body of a struct of the zoo in compact.
+/// A struct of the zoo in compact.
 pub(crate) fn compact(bytes: &[u8]) {
     values(Protocol::Compact, bytes);
 }
 
-/// The limits of all of these: low enough for small inputs to meet.
+/// Limits low enough for small inputs to reach.
 pub(super) const LIMITS: Limits = Limits {
     frame_bytes_max: 1 << 20,
     depth_max: 24,
     values_max: 10_000,
     inflated_bytes_max: 0,
-    shapes: crate::thrift::Shapes::ALL,
+    wire_formats: crate::thrift::WireFormats::ALL,
 };
 
 fn values(protocol: Protocol, bytes: &[u8]) {
@@ -44,7 +46,7 @@ fn values(protocol: Protocol, bytes: &[u8]) {
     }
 }
 
-/// What can't be read is the client's fault, never the server's.
+/// Unreadable bytes are the client's fault, never the server's.
 fn hold_code(read: &Result<Value, WireError>) {
     let codes = [
         Code::WireInvalid,
@@ -62,12 +64,12 @@ fn hold_code(read: &Result<Value, WireError>) {
     }
 }
 
-/// Written in every protocol and read again, it is the same.
+/// Checks that the value is the same after writing it in each protocol and reading it again.
 pub(super) fn hold_round_trip(id: StructId, value: &Value) {
     hold_type(zoo(), &Type::Struct(id), value);
-    for protocol in [Protocol::Binary, Protocol::BinaryOld, Protocol::Compact] {
+    for &protocol in Protocol::ALL {
         let body = written(protocol, id, value);
-        // Defaults were put where nothing was, so that there may be more of it now.
+        // Default values were filled in, so the value may have grown: use the default limits.
         match decode_struct(zoo(), id, protocol, &body, &Limits::default()) {
             Ok(again) if same(value, &again) => {}
             other => hold(false, "what is written is read as the same", (value, other)),
@@ -77,7 +79,7 @@ pub(super) fn hold_round_trip(id: StructId, value: &Value) {
 
 fn written(protocol: Protocol, id: StructId, value: &Value) -> Bytes {
     let mut out = BytesMut::new();
-    let shape = Shape {
+    let wire_format = WireFormat {
         transport: Transport::Unframed,
         protocol,
     };
@@ -91,7 +93,7 @@ fn written(protocol: Protocol, id: StructId, value: &Value) -> Bytes {
         id,
         record: value,
     };
-    write_message(&mut out, shape, head, body).expect("what conforms can be written");
+    write_message(&mut out, wire_format, head, body).expect("what conforms can be written");
     let message = out.freeze();
     let (head, body) = read_head(protocol, &message).expect("a head that was written");
     hold(
@@ -102,9 +104,9 @@ fn written(protocol: Protocol, id: StructId, value: &Value) -> Bytes {
     body
 }
 
-/// Apache's own way through the same bytes comes to the same end.
+/// Checks that Apache's own reading loop ends in the same place.
 fn stub(protocol: Protocol, body: &Bytes, skipped: &Result<Value, WireError>) {
-    /// As generated code reads a struct whose fields it does not know.
+    /// Reads a struct as generated code does that knows none of its fields.
     fn walk(input: &mut dyn TInputProtocol) -> thrift::Result<()> {
         input.read_struct_begin()?;
         loop {
@@ -116,13 +118,10 @@ fn stub(protocol: Protocol, body: &Bytes, skipped: &Result<Value, WireError>) {
             input.read_field_end()?;
         }
     }
-    let (walked, left) = if protocol == Protocol::Compact {
-        let mut input = StubInput::compact(body, &LIMITS);
+    let (walked, left) = with_codec!(protocol, C => {
+        let mut input = ApacheReader::new(C::reader(body), &LIMITS);
         (walk(&mut input), input.remaining())
-    } else {
-        let mut input = StubInput::binary(body, true, &LIMITS);
-        (walk(&mut input), input.remaining())
-    };
+    });
     let walked = walked.is_ok() && left == 0;
     hold(
         walked == skipped.is_ok(),

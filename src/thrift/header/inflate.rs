@@ -1,35 +1,34 @@
-//! Decompresses a message, no further than a limit.
+//! Decompresses a message up to a limit.
 
 use bytes::Bytes;
 use flate2::{Decompress, FlushDecompress, Status};
 
-use crate::thrift::WireError;
-use crate::thrift::error::{invalid, too_large};
+use crate::thrift::error::{WireError, invalid, too_large};
 
-/// How much room is made at a time at first: what is declared nowhere can't be reserved.
+/// The first step by which the output buffer grows: the size of the result is declared nowhere.
 const STEP: usize = 16 * 1024;
 
-/// What the zlib stream `message` holds, if that is no more than `bytes_max`.
+/// The contents of the zlib stream `message`, at most `bytes_max` bytes.
 pub(super) fn inflate(message: &[u8], bytes_max: usize) -> Result<Bytes, WireError> {
     let mut stream = Decompress::new(true);
     let mut out = Vec::new();
     loop {
         let left = bytes_max - out.len();
-        // One more than fits tells a stream that ends at the limit from one that goes on.
+        // One byte more than the limit shows whether the stream ends there or continues.
         out.reserve_exact(left.min(out.len().max(STEP)) + 1);
         let read = usize::try_from(stream.total_in())
             .map_or(message.len(), |read| read.min(message.len()));
         let before = (read, out.len());
         let status = stream
             .decompress_vec(&message[read..], &mut out, FlushDecompress::None)
-            .map_err(|_| invalid("the compressed message is no zlib stream"))?;
+            .map_err(|_| invalid("the compressed message is not a zlib stream"))?;
         if out.len() > bytes_max {
             return Err(too_large(bytes_max));
         }
         let stuck = stream.total_in() == before.0 as u64 && out.len() == before.1;
         match status {
             Status::StreamEnd => return Ok(out.into()),
-            _ if stuck => return Err(invalid("the compressed message ends too soon")),
+            _ if stuck => return Err(invalid("the compressed message ends too early")),
             Status::Ok | Status::BufError => {}
         }
     }
@@ -47,12 +46,14 @@ mod tests {
 
     fn deflated(bytes: &[u8]) -> Vec<u8> {
         let mut encoder = ZlibEncoder::new(Vec::new(), Compression::best());
-        encoder.write_all(bytes).expect("a vector takes all");
-        encoder.finish().expect("a vector takes all")
+        encoder
+            .write_all(bytes)
+            .expect("writing to a vector cannot fail");
+        encoder.finish().expect("writing to a vector cannot fail")
     }
 
     #[test]
-    fn what_was_deflated_comes_back_up_to_the_limit() {
+    fn inflates_what_was_deflated_up_to_the_limit() {
         for length in [0, 1, STEP - 1, STEP, STEP + 1, 5 * STEP + 7] {
             let bytes: Vec<u8> = (0..=250).cycle().take(length).collect();
             let small = deflated(&bytes);
@@ -62,7 +63,7 @@ mod tests {
                 assert_eq!(err.code, Code::WireFrameTooLarge);
             }
             for end in 0..small.len().min(40) {
-                let err = inflate(&small[..end], length.max(1)).expect_err("it is cut");
+                let err = inflate(&small[..end], length.max(1)).expect_err("it is cut off");
                 assert_eq!(err.code, Code::WireInvalid, "{end} of {length}");
             }
         }

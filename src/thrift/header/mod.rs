@@ -1,10 +1,9 @@
-//! THeader: a frame that says beside its message which protocol it holds and any pairs of text.
+//! `THeader`: frames with a header that names the message's protocol and carries pairs of text.
 //!
-//! In: a whole frame, without its length. Out: the message in it, and a [`Header`] that keeps what the frames of one
-//! connection say: the last one's sequence id and pairs, and the pairs that hold for the rest of the connection.
-//! The other way, [`HeaderOut`] is what a frame to send says. Layout: Apache's doc/specs/HeaderFormat.md; what
-//! may be left unread (unknown info ids, flags, padding) is stepped over. A frame that is transformed, or whose
-//! protocol is unknown, ends where it says: its stream goes on.
+//! In: a whole frame, without its length. Out: its message, and a [`Header`] with the sequence id and pairs of the
+//! last frame and the pairs that hold for the rest of the connection. [`HeaderOut`] is the header of a frame to send.
+//! Layout: Apache's `doc/specs/HeaderFormat.md`. Unknown info ids, flags and padding are skipped. If a frame uses an
+//! unsupported transform or protocol, the stream continues after it.
 
 mod inflate;
 mod read;
@@ -12,42 +11,39 @@ mod write;
 
 use bytes::Bytes;
 
-use super::error::{too_long_headers, too_many_headers};
-use super::{Protocol, WireError};
+use super::error::{WireError, too_long_headers, too_many_headers};
+use super::protocol::Protocol;
 
 pub use write::HeaderOut;
 pub(crate) use write::write_head;
 
-/// Stands where a message without THeader has its version.
+/// The first bytes of a frame, where other transports have the first bytes of the message.
 pub(crate) const MAGIC: [u8; 2] = [0x0f, 0xff];
 /// Magic, flags and sequence id.
 const START_BYTES: usize = 8;
-/// The same and the size of what follows up to the message.
+/// The same, and the size of the rest of the header.
 const FIXED_BYTES: usize = START_BYTES + 2;
 
-/// How protocols are numbered.
-const BINARY: u32 = 0;
-const COMPACT: u32 = 2;
-/// The transform that may be enabled.
+/// The transform that can be enabled.
 const ZLIB: u32 = 1;
-/// Pairs of this frame.
+/// Info id: pairs for this frame.
 const INFO_PAIRS: u32 = 1;
-/// Pairs of this frame and all that follow.
+/// Info id: pairs for this frame and all later ones.
 const INFO_PERSISTENT: u32 = 2;
 
-/// The most pairs in one frame, and the most that are kept for a connection.
+/// The most pairs in one frame, and the most kept for a connection.
 const PAIRS_MAX: usize = 128;
-/// The largest header of one frame.
+/// The longest header of one frame.
 const HEADER_BYTES_MAX: usize = 64 * 1024;
-/// What the pairs that are kept for a connection may hold, names included.
+/// The most bytes kept for a connection, names and values together.
 const PERSISTENT_BYTES_MAX: usize = 8 * 1024;
 
-/// Pairs of names and values, in the order in which they came.
+/// Pairs of names and values, in order of arrival.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Headers(Vec<(Bytes, Bytes)>);
 
 impl Headers {
-    /// The value of `name`, in whatever case it is written; the last one if there are several.
+    /// The value of `name`, compared without regard to case; the last one if there are several.
     pub fn get(&self, name: &str) -> Option<&[u8]> {
         let mut pairs = self.0.iter().rev();
         let found = pairs.find(|(key, _)| key.eq_ignore_ascii_case(name.as_bytes()))?;
@@ -59,7 +55,7 @@ impl Headers {
         self.0.iter().map(|(key, value)| (&key[..], &value[..]))
     }
 
-    /// Whether there are none.
+    /// Whether there are no pairs.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -72,8 +68,8 @@ impl Headers {
         Ok(())
     }
 
-    /// Puts a copy in the place of a pair with this very name, or at the end: a slice would keep a whole frame's
-    /// bytes alive for as long as the connection.
+    /// Replaces the pair with exactly this name, or adds one. It stores copies: a slice would keep a whole frame in
+    /// memory for as long as the connection lives.
     fn replace(&mut self, key: &[u8], value: &[u8]) -> Result<(), WireError> {
         self.0.retain(|(have, _)| have != key);
         let kept: usize = self
@@ -88,16 +84,16 @@ impl Headers {
     }
 }
 
-/// What the frames of one connection said beside their messages.
+/// The headers of one connection's frames.
 #[derive(Debug)]
 pub struct Header {
-    /// The last frame's.
+    /// The sequence id of the last frame.
     sequence: i32,
-    /// The last frame's.
+    /// The protocol of the last frame.
     protocol: Protocol,
-    /// The last frame's.
+    /// The pairs of the last frame.
     info: Headers,
-    /// Those that hold for the rest of the connection.
+    /// The pairs that hold for the rest of the connection.
     persistent: Headers,
 }
 
@@ -113,12 +109,12 @@ impl Default for Header {
 }
 
 impl Header {
-    /// The last frame's sequence id, which its reply's frame repeats.
+    /// The sequence id of the last frame; the frame of the reply repeats it.
     pub fn sequence(&self) -> i32 {
         self.sequence
     }
 
-    /// The protocol of the last frame's message; of one that can't be read, what its reply is written in.
+    /// The protocol of the last frame's message. If it could not be read, the protocol for the reply.
     pub fn protocol(&self) -> Protocol {
         self.protocol
     }
@@ -128,17 +124,17 @@ impl Header {
         &self.info
     }
 
-    /// What the last frame says of `name`, or else one before it for the rest of the connection.
+    /// The value of `name` in the last frame, otherwise the one kept for the connection.
     pub fn get(&self, name: &str) -> Option<&[u8]> {
         self.info.get(name).or_else(|| self.persistent.get(name))
     }
 
-    /// Lets go of the last frame's pairs.
+    /// Drops the pairs of the last frame.
     pub(crate) fn forget(&mut self) {
         self.info.0.clear();
     }
 
-    /// The most pairs of one kind, and how many bytes those hold that are kept for the connection.
+    /// How many pairs are held of either sort, and how many bytes are kept for the connection.
     #[cfg(any(test, fuzzing))]
     pub(crate) fn kept(&self) -> (usize, usize) {
         let kept = self.persistent.iter();
@@ -146,7 +142,7 @@ impl Header {
         (self.info.0.len().max(self.persistent.0.len()), bytes)
     }
 
-    /// As [`Header::get`], if it is UTF-8.
+    /// Like [`Header::get`], if the value is UTF-8.
     pub fn text(&self, name: &str) -> Option<&str> {
         std::str::from_utf8(self.get(name)?).ok()
     }

@@ -1,19 +1,19 @@
-//! Opens a THeader frame: its fixed part, its transforms, its pairs, and the message behind them.
+//! Opens a `THeader` frame: the fixed part, the transforms, the pairs, and the message after them.
 
 use bytes::Bytes;
 
 use super::inflate::inflate;
 use super::{
-    BINARY, COMPACT, FIXED_BYTES, HEADER_BYTES_MAX, Header, INFO_PAIRS, INFO_PERSISTENT, MAGIC,
-    START_BYTES, ZLIB,
+    FIXED_BYTES, HEADER_BYTES_MAX, Header, INFO_PAIRS, INFO_PERSISTENT, MAGIC, START_BYTES, ZLIB,
 };
 use crate::error::Code;
-use crate::thrift::error::{invalid, overlong, too_long_headers};
-use crate::thrift::{Limits, Protocol, WireError, cursor::Cursor};
+use crate::thrift::cursor::Cursor;
+use crate::thrift::error::{WireError, invalid, overlong, too_long_headers};
+use crate::thrift::limits::Limits;
+use crate::thrift::protocol::Protocol;
 
 impl Header {
-    /// Reads the sequence id of a frame of which `start` has come; whether it is there. What else the frame says is
-    /// not known then.
+    /// Reads the sequence id of an incomplete frame that starts with `start`; returns whether it has arrived.
     pub(crate) fn begin(&mut self, start: &[u8]) -> Result<bool, WireError> {
         let Some(start) = start.get(..START_BYTES) else {
             return Ok(false);
@@ -23,8 +23,8 @@ impl Header {
         Ok(true)
     }
 
-    /// The message of `frame`. After an error of [`WireError::is_of_frame`], or of a limit, the sequence id is the
-    /// frame's.
+    /// Returns the message in `frame`. The sequence id is set to the frame's even after an error of
+    /// [`WireError::is_of_frame`], or of a limit.
     pub(crate) fn open(&mut self, frame: &Bytes, limits: &Limits) -> Result<Bytes, WireError> {
         let mut cursor = Cursor::new(frame);
         self.read_start(&mut cursor)?;
@@ -54,7 +54,9 @@ impl Header {
 
     fn read_start(&mut self, cursor: &mut Cursor<'_>) -> Result<(), WireError> {
         if cursor.array::<2>()? != MAGIC {
-            return Err(invalid("a frame without THeader's magic number"));
+            return Err(invalid(
+                "the frame does not start with THeader's magic number",
+            ));
         }
         let _flags = cursor.array::<2>()?;
         self.sequence = i32::from_be_bytes(cursor.array()?);
@@ -63,8 +65,8 @@ impl Header {
         Ok(())
     }
 
-    /// Pairs come in blocks. An unknown block says nothing of its length, so all behind it is stepped over; 0 is
-    /// padding.
+    /// Reads the pairs, which come in blocks. The length of an unknown block is unknown, so everything after it is
+    /// skipped; 0 is padding.
     fn read_info(&mut self, head: &mut Cursor<'_>) -> Result<(), WireError> {
         while !head.rest().is_empty() {
             let block = head.varint32()?;
@@ -72,7 +74,7 @@ impl Header {
                 break;
             }
             let count = head.varint32()? as usize;
-            // A pair takes two bytes, the lengths of nothing and nothing.
+            // A pair takes at least two bytes, the lengths of two empty strings.
             for _ in 0..head.holds(count, 2)? {
                 let key = read_text(head)?;
                 let value = read_text(head)?;
@@ -92,7 +94,7 @@ fn read_text(head: &mut Cursor<'_>) -> Result<Bytes, WireError> {
     head.bytes(length)
 }
 
-/// Whether the message is compressed. Data of a transform that is not enabled is not read.
+/// Reads the transforms; returns whether the message is compressed. Transforms that are not enabled are refused.
 fn read_transforms(head: &mut Cursor<'_>, limits: &Limits) -> Result<bool, WireError> {
     let count = head.varint32()? as usize;
     if head.holds(count, 1)? == 0 {
@@ -100,7 +102,9 @@ fn read_transforms(head: &mut Cursor<'_>, limits: &Limits) -> Result<bool, WireE
     }
     match (head.varint32()?, count) {
         (ZLIB, 1) if limits.inflated_bytes_max > 0 => Ok(true),
-        (ZLIB, 1) => Err(unknown_transform("zlib, which is not enabled here")),
+        (ZLIB, 1) => Err(unknown_transform(
+            "zlib, which this listener does not enable",
+        )),
         (_, 2..) => Err(unknown_transform("more than one transform")),
         (2, _) => Err(unknown_transform("an HMAC")),
         (3, _) => Err(unknown_transform("snappy")),
@@ -111,19 +115,19 @@ fn read_transforms(head: &mut Cursor<'_>, limits: &Limits) -> Result<bool, WireE
 fn unknown_transform(what: &str) -> WireError {
     WireError::new(
         Code::WireUnknownTransform,
-        format!("the frame has {what}: send it untransformed"),
+        format!("the frame is transformed with {what}: send it without transforms"),
     )
 }
 
+/// The protocol with this number. Binary and old binary share one; the first byte of the message tells them apart.
 fn protocol_of(number: u32, message: &Bytes) -> Result<Protocol, WireError> {
-    match (number, message.first()) {
-        // Old messages begin with the length of a name, new ones with a version.
-        (BINARY, Some(0)) => Ok(Protocol::BinaryOld),
-        (BINARY, _) => Ok(Protocol::Binary),
-        (COMPACT, _) => Ok(Protocol::Compact),
-        _ => Err(WireError::new(
+    let numbered = || (Protocol::ALL.iter().copied()).filter(|one| one.header_id() == number);
+    let first = message.first();
+    let exact = numbered().find(|protocol| first == Some(&protocol.first_byte()));
+    exact.or_else(|| numbered().next()).ok_or_else(|| {
+        WireError::new(
             Code::WireUnknownProtocol,
             format!("the frame holds protocol {number}: use binary (0) or compact (2)"),
-        )),
-    }
+        )
+    })
 }

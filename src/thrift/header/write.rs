@@ -1,20 +1,21 @@
-//! Writes what stands before the message in a THeader frame.
+//! Writes the start of a `THeader` frame, up to its message.
 
 use bytes::{BufMut, BytesMut};
 
-use super::{BINARY, COMPACT, INFO_PAIRS, MAGIC};
-use crate::thrift::{Protocol, WireError, error::internal};
+use super::{INFO_PAIRS, MAGIC};
+use crate::thrift::error::{WireError, internal};
+use crate::thrift::protocol::Protocol;
 
-/// What a THeader frame to send says beside its message. Other transports leave it out.
+/// The header of a `THeader` frame to send. Other transports ignore it.
 #[derive(Clone, Copy, Debug)]
 pub struct HeaderOut<'a> {
-    /// The frame's own sequence id: a call's is the call's, a reply's is that of the frame its call came in.
+    /// The frame's sequence id: for a call, the call's; for a reply, that of the frame with the call.
     pub sequence: i32,
     /// Pairs of names and values.
     pub pairs: &'a [(&'a str, &'a [u8])],
 }
 
-/// Appends a frame's length, yet to be filled in, and everything up to its message.
+/// Appends a placeholder for the frame's length and everything up to the message.
 pub(crate) fn write_head(
     out: &mut BytesMut,
     protocol: Protocol,
@@ -28,13 +29,7 @@ pub(crate) fn write_head(
     let size_at = out.len();
     out.put_u16(0);
     let start = out.len();
-    put_varint(
-        out,
-        match protocol {
-            Protocol::Binary | Protocol::BinaryOld => BINARY,
-            Protocol::Compact => COMPACT,
-        },
-    );
+    put_varint(out, protocol.header_id());
     // No transforms.
     put_varint(out, 0);
     if !header.pairs.is_empty() {
@@ -58,7 +53,7 @@ fn put_text(out: &mut BytesMut, text: &[u8]) -> Result<(), WireError> {
     Ok(())
 }
 
-/// Seven bits per byte, lowest first.
+/// Appends seven bits per byte, lowest first.
 fn put_varint(out: &mut BytesMut, mut number: u32) {
     while number >= 0x80 {
         out.put_u8(number.to_le_bytes()[0] | 0x80);

@@ -8,7 +8,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use thrift::protocol::TMessageType;
 
 use super::sample::{self, ALL, ECHO, record};
-use super::{Framer, Limits, Protocol, SHAPES, Shape, Transport, hex, receive};
+use super::{Framer, Limits, Protocol, Transport, WireFormat, hex, receive, wire_formats};
 use crate::idl::{Schema, Type};
 use crate::thrift::{
     Body, HeadOut, decode_application_error, decode_result, read_head, write_message,
@@ -94,19 +94,21 @@ const THRIFTPY2: [(Protocol, &str); 3] = [
      00"),
 ];
 
-/// The shapes of `protocol`, with `unframed` as it stands in each.
-fn in_both(protocol: Protocol, unframed: &str) -> impl Iterator<Item = (Shape, Bytes)> {
+/// The wire formats of `protocol`, with `unframed` as it stands in each.
+fn in_both(protocol: Protocol, unframed: &str) -> impl Iterator<Item = (WireFormat, Bytes)> {
     let message = hex(unframed);
-    SHAPES
+    wire_formats()
         .into_iter()
-        .filter(move |shape| shape.protocol == protocol && shape.transport != Transport::Header)
-        .map(move |shape| {
+        .filter(move |wire_format| {
+            wire_format.protocol == protocol && wire_format.transport != Transport::Header
+        })
+        .map(move |wire_format| {
             let mut bytes = BytesMut::new();
-            if shape.transport == Transport::Framed {
+            if wire_format.transport == Transport::Framed {
                 bytes.put_u32(u32::try_from(message.len()).expect("short"));
             }
             bytes.put_slice(&message);
-            (shape, bytes.freeze())
+            (wire_format, bytes.freeze())
         })
 }
 
@@ -120,15 +122,15 @@ fn params(schema: &Schema) -> Value {
 
 /// A call is read as what it was made of, and writing that again yields the same bytes.
 #[track_caller]
-fn check_call(schema: &Schema, shape: Shape, bytes: &Bytes) {
-    let (head, value) = receive(schema, ECHO, shape, bytes).expect("readable");
+fn check_call(schema: &Schema, wire_format: WireFormat, bytes: &Bytes) {
+    let (head, value) = receive(schema, ECHO, wire_format, bytes).expect("readable");
     assert_eq!(
         (head.name.as_str(), head.kind, head.sequence),
         ("echo", TMessageType::Call, 0),
-        "{shape}"
+        "{wire_format}"
     );
     let record = params(schema);
-    assert_eq!(value, record, "{shape}");
+    assert_eq!(value, record, "{wire_format}");
     let mut out = BytesMut::new();
     let head = HeadOut {
         name: "echo",
@@ -137,7 +139,7 @@ fn check_call(schema: &Schema, shape: Shape, bytes: &Bytes) {
     };
     write_message(
         &mut out,
-        shape,
+        wire_format,
         head,
         Body::Params {
             schema,
@@ -146,15 +148,15 @@ fn check_call(schema: &Schema, shape: Shape, bytes: &Bytes) {
         },
     )
     .expect("writable");
-    assert_eq!(out.freeze(), bytes, "{shape}");
+    assert_eq!(out.freeze(), bytes, "{wire_format}");
 }
 
 #[test]
 fn calls_by_apache_s_python() {
     let schema = sample::schema(true);
     for written in APACHE {
-        for (shape, bytes) in in_both(written.protocol, written.call) {
-            check_call(&schema, shape, &bytes);
+        for (wire_format, bytes) in in_both(written.protocol, written.call) {
+            check_call(&schema, wire_format, &bytes);
         }
     }
 }
@@ -163,8 +165,8 @@ fn calls_by_apache_s_python() {
 fn calls_by_thriftpy2() {
     let schema = sample::schema(false);
     for (protocol, call) in THRIFTPY2 {
-        for (shape, bytes) in in_both(protocol, call) {
-            check_call(&schema, shape, &bytes);
+        for (wire_format, bytes) in in_both(protocol, call) {
+            check_call(&schema, wire_format, &bytes);
         }
     }
 }
@@ -173,11 +175,15 @@ fn calls_by_thriftpy2() {
 fn oneway_calls() {
     let mut schema = sample::schema(false);
     let text = sample::field(1, "text", Type::String);
-    schema.structs[0] =
-        sample::struct_type("golden.ping params", crate::idl::Kind::Struct, vec![text]);
+    schema.structs[0] = sample::struct_type(
+        "golden.ping params",
+        crate::idl::StructKind::Struct,
+        vec![text],
+    );
     for written in APACHE {
-        for (shape, bytes) in in_both(written.protocol, written.oneway) {
-            let (head, value) = receive(&schema, sample::POINT, shape, &bytes).expect("readable");
+        for (wire_format, bytes) in in_both(written.protocol, written.oneway) {
+            let (head, value) =
+                receive(&schema, sample::POINT, wire_format, &bytes).expect("readable");
             assert_eq!(
                 (head.name.as_str(), head.kind),
                 ("ping", TMessageType::OneWay)
@@ -191,12 +197,12 @@ fn oneway_calls() {
 }
 
 /// The head and the body of the one message in `bytes`.
-fn open(shape: Shape, bytes: &Bytes) -> (TMessageType, i32, Bytes) {
-    let message = Framer::with_shape(shape, Limits::default())
+fn open(wire_format: WireFormat, bytes: &Bytes) -> (TMessageType, i32, Bytes) {
+    let message = Framer::with_wire_format(wire_format, Limits::default())
         .next(&mut BytesMut::from(&bytes[..]))
-        .expect("in shape")
+        .expect("in wire format")
         .expect("whole");
-    let (head, body) = read_head(shape.protocol, &message).expect("a head");
+    let (head, body) = read_head(wire_format.protocol, &message).expect("a head");
     assert_eq!(head.name, Text::from("echo"));
     (head.kind, head.sequence, body)
 }
@@ -205,7 +211,8 @@ fn open(shape: Shape, bytes: &Bytes) -> (TMessageType, i32, Bytes) {
 fn replies_and_exceptions() {
     let mut schema = sample::schema(true);
     let why = sample::field(1, "why", Type::String);
-    schema.structs[4] = sample::struct_type("golden.Oops", crate::idl::Kind::Exception, vec![why]);
+    schema.structs[4] =
+        sample::struct_type("golden.Oops", crate::idl::StructKind::Exception, vec![why]);
     let (success, oops) = (Type::Struct(ALL), Type::Struct(sample::NODE));
     let fields = [(0, &success), (1, &oops)];
     let thrown = record(&schema, sample::NODE, &[("why", "no".into())]);
@@ -215,12 +222,17 @@ fn replies_and_exceptions() {
             (written.exception, 1, (1, thrown.clone())),
         ];
         for (digits, number, expected) in expected {
-            for (shape, bytes) in in_both(written.protocol, digits) {
-                let (kind, sequence, body) = open(shape, &bytes);
+            for (wire_format, bytes) in in_both(written.protocol, digits) {
+                let (kind, sequence, body) = open(wire_format, &bytes);
                 assert_eq!((kind, sequence), (TMessageType::Reply, number));
-                let got =
-                    decode_result(&schema, &fields, shape.protocol, &body, &Limits::default());
-                assert_eq!(got, Ok(Some(expected.clone())), "{shape}");
+                let got = decode_result(
+                    &schema,
+                    &fields,
+                    wire_format.protocol,
+                    &body,
+                    &Limits::default(),
+                );
+                assert_eq!(got, Ok(Some(expected.clone())), "{wire_format}");
             }
         }
     }
@@ -229,11 +241,11 @@ fn replies_and_exceptions() {
 #[test]
 fn application_errors() {
     for written in APACHE {
-        for (shape, bytes) in in_both(written.protocol, written.application_error) {
-            let (kind, sequence, body) = open(shape, &bytes);
+        for (wire_format, bytes) in in_both(written.protocol, written.application_error) {
+            let (kind, sequence, body) = open(wire_format, &bytes);
             assert_eq!((kind, sequence), (TMessageType::Exception, 1));
-            let got = decode_application_error(shape.protocol, &body, &Limits::default());
-            assert_eq!(got, Ok((7, "bad".into())), "{shape}");
+            let got = decode_application_error(wire_format.protocol, &body, &Limits::default());
+            assert_eq!(got, Ok((7, "bad".into())), "{wire_format}");
         }
     }
 }

@@ -10,12 +10,12 @@ use thrift::protocol::{
 use uuid::Uuid;
 
 use super::entropy::Entropy;
-use super::{Limits, Protocol, Transport, call, hex, shape};
+use super::{Limits, Protocol, Transport, call, hex, wire_format};
 use crate::idl::{Schema, StructId, Type};
-use crate::thrift::{StubInput, StubOutput, read_stub, wire_type, write_stub};
+use crate::thrift::fuzz::apache::{ApacheReader, ApacheWriter, read_generated, write_generated};
+use crate::thrift::wire_type::wire_type;
+use crate::thrift::{Codec as _, with_codec};
 use crate::value::{Record, Value};
-
-const PROTOCOLS: [Protocol; 3] = [Protocol::Binary, Protocol::BinaryOld, Protocol::Compact];
 
 /// Drives Apache's trait as generated code does.
 fn write(
@@ -253,24 +253,17 @@ fn written_by_apache(protocol: Protocol, schema: &Schema, id: StructId, record: 
     bytes
 }
 
-fn written_by_stub(protocol: Protocol, schema: &Schema, id: StructId, record: &Value) -> BytesMut {
+fn written_by_adapter(
+    protocol: Protocol,
+    schema: &Schema,
+    id: StructId,
+    record: &Value,
+) -> BytesMut {
     let mut bytes = BytesMut::new();
-    match protocol {
-        Protocol::Binary => message(
-            &mut StubOutput::binary(&mut bytes, true),
-            schema,
-            id,
-            record,
-        ),
-        Protocol::BinaryOld => message(
-            &mut StubOutput::binary(&mut bytes, false),
-            schema,
-            id,
-            record,
-        ),
-        Protocol::Compact => message(&mut StubOutput::compact(&mut bytes), schema, id, record),
-    }
-    .expect("writable");
+    let written = with_codec!(protocol, C => {
+        message(&mut ApacheWriter::new(C::writer(&mut bytes)), schema, id, record)
+    });
+    written.expect("writable");
     bytes
 }
 
@@ -296,27 +289,24 @@ proptest! {
         let mut entropy = Entropy(&bytes);
         let (schema, id) = entropy.schema();
         let record = entropy.record(&schema, id);
-        for protocol in PROTOCOLS {
-            let ours = call(&schema, id, &record, shape(Transport::Unframed, protocol));
+        for &protocol in Protocol::ALL {
+            let ours = call(&schema, id, &record, wire_format(Transport::Unframed, protocol));
             if protocol != Protocol::Compact || !steps_by_fifteen(&schema) {
                 prop_assert_eq!(&written_by_apache(protocol, &schema, id, &record)[..], &ours[..]);
             }
-            prop_assert_eq!(&written_by_stub(protocol, &schema, id, &record)[..], &ours[..]);
+            prop_assert_eq!(&written_by_adapter(protocol, &schema, id, &record)[..], &ours[..]);
 
             let limits = Limits::default();
             let strict = protocol == Protocol::Binary;
-            let (theirs, stub) = if protocol == Protocol::Compact {
-                (
-                    read_message(TCompactInputProtocol::new(&ours[..]), &schema, id),
-                    read_message(StubInput::compact(&ours, &limits), &schema, id),
-                )
+            let theirs = if protocol == Protocol::Compact {
+                read_message(TCompactInputProtocol::new(&ours[..]), &schema, id)
             } else {
-                (
-                    read_message(TBinaryInputProtocol::new(&ours[..], strict), &schema, id),
-                    read_message(StubInput::binary(&ours, strict, &limits), &schema, id),
-                )
+                read_message(TBinaryInputProtocol::new(&ours[..], strict), &schema, id)
             };
-            prop_assert_eq!(theirs, stub);
+            let adapted = with_codec!(protocol, C => {
+                read_message(ApacheReader::new(C::reader(&ours), &limits), &schema, id)
+            });
+            prop_assert_eq!(theirs, adapted);
         }
     }
 }
@@ -384,10 +374,10 @@ fn generated_types_are_read_and_written() {
         (Protocol::Compact, "11 19 28 01 61 00 00"),
     ] {
         let mut out = BytesMut::new();
-        write_stub(&mut out, protocol, &flag).expect("writable");
+        write_generated(&mut out, protocol, &flag).expect("writable");
         let bytes: Bytes = out.freeze();
         assert_eq!(bytes, hex(digits));
-        let read = |bytes: &Bytes| read_stub::<Flag>(protocol, bytes, &Limits::default());
+        let read = |bytes: &Bytes| read_generated::<Flag>(protocol, bytes, &Limits::default());
         assert_eq!(read(&bytes).expect("readable"), flag);
         for end in 0..bytes.len() {
             read(&bytes.slice(..end)).expect_err("cut");

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::sample::{field, list, map, set, struct_type};
-use crate::idl::{Kind, Requiredness, Schema, StructId, Type};
+use crate::idl::{Requiredness, Schema, StructId, StructKind, Type};
 use crate::value::{Record, Value};
 
 /// Random bytes, then zeros for ever.
@@ -43,12 +43,12 @@ impl Entropy<'_> {
 
     fn struct_type(&mut self, schema: &mut Schema, depth: u8) -> StructId {
         let kind = if self.below(4) == 1 {
-            Kind::Union
+            StructKind::Union
         } else {
-            Kind::Struct
+            StructKind::Struct
         };
         let mut id = 0_i16;
-        let few = self.below(6).max(u8::from(kind == Kind::Union));
+        let few = self.below(6).max(u8::from(kind == StructKind::Union));
         let mut fields = Vec::new();
         for _ in 0..few {
             id += match self.below(8) {
@@ -56,7 +56,7 @@ impl Entropy<'_> {
                 step => 1 + i16::from(step),
             };
             let mut field = field(id, &format!("field{id}"), self.ty(schema, depth));
-            if kind == Kind::Struct && self.below(3) == 1 {
+            if kind == StructKind::Struct && self.below(3) == 1 {
                 field.requiredness = Requiredness::Required;
             }
             fields.push(field);
@@ -161,7 +161,7 @@ impl Entropy<'_> {
         let chosen = usize::from(self.byte());
         for (at, field) in of.fields.iter().enumerate() {
             let set = match of.kind {
-                Kind::Union => at == chosen % of.fields.len(),
+                StructKind::Union => at == chosen % of.fields.len(),
                 _ => field.requiredness == Requiredness::Required || self.below(4) > 0,
             };
             if set {

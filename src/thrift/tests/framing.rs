@@ -3,34 +3,45 @@
 use bytes::{Bytes, BytesMut};
 
 use super::sample::{self, ECHO, record};
-use super::{Framer, Limits, Protocol, SHAPES, Shape, Transport, call, first, hex, shape};
+use super::{
+    Framer, Limits, Protocol, Transport, WireFormat, call, first, hex, wire_format, wire_formats,
+};
 use crate::error::Code;
 use crate::thrift::detect::detect;
 
-fn shape_of(digits: &str) -> Result<Option<Shape>, (Code, String)> {
+fn wire_format_of(digits: &str) -> Result<Option<WireFormat>, (Code, String)> {
     detect(&hex(digits), &Limits::default()).map_err(|err| (err.code, err.detail))
 }
 
 #[test]
 fn shapes_are_known_from_as_few_bytes_as_tell() {
     let expected = [
-        ("8001", shape(Transport::Unframed, Protocol::Binary)),
-        ("8221", shape(Transport::Unframed, Protocol::Compact)),
-        ("8281", shape(Transport::Unframed, Protocol::Compact)),
+        ("8001", wire_format(Transport::Unframed, Protocol::Binary)),
+        ("8221", wire_format(Transport::Unframed, Protocol::Compact)),
+        ("8281", wire_format(Transport::Unframed, Protocol::Compact)),
         (
             "00000008 74",
-            shape(Transport::Unframed, Protocol::BinaryOld),
+            wire_format(Transport::Unframed, Protocol::BinaryOld),
         ),
-        ("00000015 8001", shape(Transport::Framed, Protocol::Binary)),
-        ("00000015 8241", shape(Transport::Framed, Protocol::Compact)),
-        ("00000023 0fff", shape(Transport::Header, Protocol::Binary)),
+        (
+            "00000015 8001",
+            wire_format(Transport::Framed, Protocol::Binary),
+        ),
+        (
+            "00000015 8241",
+            wire_format(Transport::Framed, Protocol::Compact),
+        ),
+        (
+            "00000023 0fff",
+            wire_format(Transport::Header, Protocol::Binary),
+        ),
         (
             "00000015 00000004",
-            shape(Transport::Framed, Protocol::BinaryOld),
+            wire_format(Transport::Framed, Protocol::BinaryOld),
         ),
     ];
-    for (digits, shape) in expected {
-        assert_eq!(shape_of(digits), Ok(Some(shape)), "{digits}");
+    for (digits, wire_format) in expected {
+        assert_eq!(wire_format_of(digits), Ok(Some(wire_format)), "{digits}");
         let bytes = hex(digits);
         for end in 0..bytes.len() {
             assert_eq!(
@@ -65,7 +76,7 @@ fn what_is_no_thrift_is_refused_with_what_it_looks_like() {
         ("00000215 74", "no known"),
     ];
     for (digits, words) in looks {
-        let (code, detail) = shape_of(digits).expect_err(digits);
+        let (code, detail) = wire_format_of(digits).expect_err(digits);
         assert_eq!(code, Code::WireUnrecognized, "{digits}");
         assert!(detail.contains(words), "{digits}: {detail}");
     }
@@ -74,28 +85,32 @@ fn what_is_no_thrift_is_refused_with_what_it_looks_like() {
 #[test]
 fn a_frame_larger_than_the_limit_is_refused_by_its_length() {
     // Whose it is, and so who can be answered, says the next byte or two.
-    assert_eq!(shape_of("00fa0001"), Ok(None), "one more than 16 384 000");
-    assert_eq!(shape_of("00fa0001 80"), Ok(None));
+    assert_eq!(
+        wire_format_of("00fa0001"),
+        Ok(None),
+        "one more than 16 384 000"
+    );
+    assert_eq!(wire_format_of("00fa0001 80"), Ok(None));
     for client in ["00fa0001 8001", "0fffffff 8001"] {
-        let framed = Ok(Some(shape(Transport::Framed, Protocol::Binary)));
-        assert_eq!(shape_of(client), framed, "{client}");
+        let framed = Ok(Some(wire_format(Transport::Framed, Protocol::Binary)));
+        assert_eq!(wire_format_of(client), framed, "{client}");
     }
     for nobody in ["00fa0001 00", "00fa0001 8002", "00fa0001 829c"] {
-        let (code, _) = shape_of(nobody).expect_err(nobody);
+        let (code, _) = wire_format_of(nobody).expect_err(nobody);
         assert_eq!(code, Code::WireFrameTooLarge, "{nobody}");
     }
     assert_eq!(
-        shape_of("00fa0000 8001"),
-        Ok(Some(shape(Transport::Framed, Protocol::Binary)))
+        wire_format_of("00fa0000 8001"),
+        Ok(Some(wire_format(Transport::Framed, Protocol::Binary)))
     );
 
-    let mut framer = Framer::with_shape(SHAPES[0], Limits::default());
+    let mut framer = Framer::with_wire_format(wire_formats()[0], Limits::default());
     let err = framer
         .next(&mut BytesMut::from(&hex("7fffffff")[..]))
         .expect_err("too large");
     assert_eq!(err.code, Code::WireFrameTooLarge);
     for length in ["00000000", "ffffffff"] {
-        let mut framer = Framer::with_shape(SHAPES[0], Limits::default());
+        let mut framer = Framer::with_wire_format(wire_formats()[0], Limits::default());
         let err = framer
             .next(&mut BytesMut::from(&hex(length)[..]))
             .expect_err("no length");
@@ -103,7 +118,7 @@ fn a_frame_larger_than_the_limit_is_refused_by_its_length() {
     }
 }
 
-fn messages(shape: Shape) -> Vec<Bytes> {
+fn messages(wire_format: WireFormat) -> Vec<Bytes> {
     let schema = sample::schema(false);
     let all = sample::all(&schema);
     let params = [
@@ -113,13 +128,13 @@ fn messages(shape: Shape) -> Vec<Bytes> {
     ];
     params
         .iter()
-        .map(|params| call(&schema, ECHO, params, shape))
+        .map(|params| call(&schema, ECHO, params, wire_format))
         .collect()
 }
 
 /// A message as the framer hands it out.
-fn without_length(shape: Shape, message: &Bytes) -> Bytes {
-    match shape.transport {
+fn without_length(wire_format: WireFormat, message: &Bytes) -> Bytes {
+    match wire_format.transport {
         Transport::Framed => message.slice(4..),
         Transport::Unframed => message.clone(),
         Transport::Header => message.slice(18..),
@@ -128,36 +143,44 @@ fn without_length(shape: Shape, message: &Bytes) -> Bytes {
 
 #[test]
 fn one_byte_at_a_time() {
-    for shape in SHAPES {
-        let messages = messages(shape);
+    for wire_format in wire_formats() {
+        let messages = messages(wire_format);
         let mut framer = Framer::new(Limits::default());
         let mut buffer = BytesMut::new();
         for message in &messages {
             for (at, byte) in message.iter().enumerate() {
                 buffer.extend_from_slice(&[*byte]);
-                let got = framer.next(&mut buffer).expect("in shape");
+                let got = framer.next(&mut buffer).expect("in wire format");
                 if at + 1 < message.len() {
-                    assert_eq!(got, None, "{shape}, byte {at}");
+                    assert_eq!(got, None, "{wire_format}, byte {at}");
                     assert!(framer.is_mid_message(&buffer));
                 } else {
-                    assert_eq!(got, Some(without_length(shape, message)), "{shape}");
+                    assert_eq!(
+                        got,
+                        Some(without_length(wire_format, message)),
+                        "{wire_format}"
+                    );
                     assert!(!framer.is_mid_message(&buffer));
                 }
             }
         }
-        assert_eq!(framer.shape(), Some(shape));
+        assert_eq!(framer.wire_format(), Some(wire_format));
     }
 }
 
 #[test]
 fn many_messages_at_once() {
-    for shape in SHAPES {
-        let messages = messages(shape);
+    for wire_format in wire_formats() {
+        let messages = messages(wire_format);
         let mut framer = Framer::new(Limits::default());
         let mut buffer: BytesMut = messages.concat().as_slice().into();
         for message in &messages {
-            let got = framer.next(&mut buffer).expect("in shape");
-            assert_eq!(got, Some(without_length(shape, message)), "{shape}");
+            let got = framer.next(&mut buffer).expect("in wire format");
+            assert_eq!(
+                got,
+                Some(without_length(wire_format, message)),
+                "{wire_format}"
+            );
         }
         assert_eq!(framer.next(&mut buffer), Ok(None));
         assert!(!framer.is_mid_message(&buffer));
@@ -166,17 +189,18 @@ fn many_messages_at_once() {
 
 #[test]
 fn an_unframed_message_has_the_same_limit() {
-    for protocol in [Protocol::Binary, Protocol::BinaryOld, Protocol::Compact] {
-        let shape = shape(Transport::Unframed, protocol);
-        let message = &messages(shape)[1];
+    for &protocol in Protocol::ALL {
+        let wire_format = wire_format(Transport::Unframed, protocol);
+        let message = &messages(wire_format)[1];
         for (bytes_max, fits) in [(message.len(), true), (message.len() - 1, false)] {
             let limits = Limits {
                 frame_bytes_max: bytes_max,
                 ..Limits::default()
             };
             // At once, and byte by byte: the answer is the same.
-            let at_once = Framer::with_shape(shape, limits).next(&mut BytesMut::from(&message[..]));
-            let mut framer = Framer::with_shape(shape, limits);
+            let at_once = Framer::with_wire_format(wire_format, limits)
+                .next(&mut BytesMut::from(&message[..]));
+            let mut framer = Framer::with_wire_format(wire_format, limits);
             let mut buffer = BytesMut::new();
             let trickled = message.iter().find_map(|byte| {
                 buffer.extend_from_slice(&[*byte]);
@@ -184,9 +208,9 @@ fn an_unframed_message_has_the_same_limit() {
             });
             for got in [at_once.transpose(), trickled] {
                 match got.expect("an answer") {
-                    Ok(got) => assert!(fits && got == *message, "{shape}"),
+                    Ok(got) => assert!(fits && got == *message, "{wire_format}"),
                     Err(err) => {
-                        assert!(!fits, "{shape}: {err}");
+                        assert!(!fits, "{wire_format}: {err}");
                         assert_eq!(err.code, Code::WireFrameTooLarge);
                     }
                 }
@@ -203,7 +227,8 @@ fn what_stands_past_the_limit_makes_no_difference() {
         frame_bytes_max: 8,
         ..Limits::default()
     };
-    let mut framer = Framer::with_shape(shape(Transport::Unframed, Protocol::Compact), limits);
+    let mut framer =
+        Framer::with_wire_format(wire_format(Transport::Unframed, Protocol::Compact), limits);
     let err = framer
         .next(&mut BytesMut::from(&stream[..]))
         .expect_err("too large");

@@ -5,7 +5,7 @@ use thrift::ApplicationErrorKind;
 use thrift::protocol::TMessageType;
 
 use super::sample::{self, CHOICE, ECHO, ONE_OF_EACH, POINT, record};
-use super::{Protocol, SHAPES, Shape, Transport, call, hex, receive, shape};
+use super::{Protocol, Transport, WireFormat, call, hex, receive, wire_format, wire_formats};
 use crate::error::Code;
 use crate::idl::{Schema, StructId, Type};
 use crate::thrift::{
@@ -15,12 +15,12 @@ use crate::thrift::{
 use crate::value::Value;
 
 #[track_caller]
-fn check(shape: Shape, id: StructId, values: &[(&str, Value)], expected: &str) {
+fn check(wire_format: WireFormat, id: StructId, values: &[(&str, Value)], expected: &str) {
     let schema = sample::schema(false);
     let record = record(&schema, id, values);
     let expected = hex(expected);
-    assert_eq!(call(&schema, id, &record, shape), expected);
-    let (head, value) = receive(&schema, id, shape, &expected).expect("readable");
+    assert_eq!(call(&schema, id, &record, wire_format), expected);
+    let (head, value) = receive(&schema, id, wire_format, &expected).expect("readable");
     assert_eq!(
         (head.name.as_str(), head.kind, head.sequence),
         ("echo", TMessageType::Call, 7)
@@ -29,7 +29,7 @@ fn check(shape: Shape, id: StructId, values: &[(&str, Value)], expected: &str) {
 }
 
 #[test]
-fn point_in_every_shape() {
+fn point_in_every_wire_format() {
     let point = [("x", 1.into()), ("y", (-2).into())];
     let binary = "08 0001 00000001  08 0002 fffffffe  00";
     let compact = "15 02  15 03  00";
@@ -37,37 +37,37 @@ fn point_in_every_shape() {
     let old = format!("00000004 6563686f 01 00000007 {binary}");
     let compact = format!("82 21 07 04 6563686f {compact}");
     check(
-        shape(Transport::Unframed, Protocol::Binary),
+        wire_format(Transport::Unframed, Protocol::Binary),
         POINT,
         &point,
         &strict,
     );
     check(
-        shape(Transport::Unframed, Protocol::BinaryOld),
+        wire_format(Transport::Unframed, Protocol::BinaryOld),
         POINT,
         &point,
         &old,
     );
     check(
-        shape(Transport::Unframed, Protocol::Compact),
+        wire_format(Transport::Unframed, Protocol::Compact),
         POINT,
         &point,
         &compact,
     );
     check(
-        shape(Transport::Framed, Protocol::Binary),
+        wire_format(Transport::Framed, Protocol::Binary),
         POINT,
         &point,
         &format!("0000001f {strict}"),
     );
     check(
-        shape(Transport::Framed, Protocol::BinaryOld),
+        wire_format(Transport::Framed, Protocol::BinaryOld),
         POINT,
         &point,
         &format!("0000001c {old}"),
     );
     check(
-        shape(Transport::Framed, Protocol::Compact),
+        wire_format(Transport::Framed, Protocol::Compact),
         POINT,
         &point,
         &format!("0000000d {compact}"),
@@ -91,7 +91,7 @@ fn one_of_each() {
         ("short_", 64.into()),
     ];
     check(
-        shape(Transport::Unframed, Protocol::Binary),
+        wire_format(Transport::Unframed, Protocol::Binary),
         ONE_OF_EACH,
         &values,
         "80010001 00000004 6563686f 00000007
@@ -106,7 +106,7 @@ fn one_of_each() {
          00",
     );
     check(
-        shape(Transport::Unframed, Protocol::Compact),
+        wire_format(Transport::Unframed, Protocol::Compact),
         ONE_OF_EACH,
         &values,
         "82 21 07 04 6563686f
@@ -152,7 +152,7 @@ fn compact_bools_inside_containers_in_all_spellings() {
     let mut schema = sample::schema(false);
     schema.structs[5] = sample::struct_type(
         "golden.Bits",
-        crate::idl::Kind::Struct,
+        crate::idl::StructKind::Struct,
         vec![sample::field(1, "bits", sample::list(Type::Bool))],
     );
     let expected = Value::from(vec![true, false]);
@@ -210,14 +210,15 @@ fn strings_are_slices_of_the_message() {
     assert_eq!(text.as_bytes().as_ptr(), body[7..].as_ptr());
 }
 
-fn reply(shape: Shape, schema: &Schema, fields: &[(i16, &Type, &Value)]) -> Bytes {
+fn reply(wire_format: WireFormat, schema: &Schema, fields: &[(i16, &Type, &Value)]) -> Bytes {
     let mut out = BytesMut::new();
     let head = HeadOut {
         name: "echo",
         kind: TMessageType::Reply,
         sequence: -1,
     };
-    write_message(&mut out, shape, head, Body::Fields { schema, fields }).expect("values that fit");
+    write_message(&mut out, wire_format, head, Body::Fields { schema, fields })
+        .expect("values that fit");
     out.freeze()
 }
 
@@ -227,7 +228,7 @@ fn replies_carry_success_or_an_exception_or_nothing() {
     let point = record(&schema, POINT, &[("x", 3.into())]);
     let (success, thrown) = (Type::Bool, Type::Struct(POINT));
     let types = [(0, &success), (1, &thrown)];
-    for shape in SHAPES {
+    for wire_format in wire_formats() {
         for expected in [
             Some((0, Value::Bool(false))),
             Some((1, point.clone())),
@@ -239,14 +240,22 @@ fn replies_carry_success_or_an_exception_or_nothing() {
                 _ => &null,
             };
             let bytes = reply(
-                shape,
+                wire_format,
                 &schema,
                 &[(0, &success, value(0)), (1, &thrown, value(1))],
             );
-            let message = super::first(&bytes).expect("in shape").expect("whole");
-            let (head, body) = read_head(shape.protocol, &message).expect("a head");
+            let message = super::first(&bytes)
+                .expect("in wire format")
+                .expect("whole");
+            let (head, body) = read_head(wire_format.protocol, &message).expect("a head");
             assert_eq!((head.kind, head.sequence), (TMessageType::Reply, -1));
-            let result = decode_result(&schema, &types, shape.protocol, &body, &Limits::default());
+            let result = decode_result(
+                &schema,
+                &types,
+                wire_format.protocol,
+                &body,
+                &Limits::default(),
+            );
             assert_eq!(result.expect("readable"), expected);
         }
     }
@@ -256,7 +265,7 @@ fn replies_carry_success_or_an_exception_or_nothing() {
 fn compact_success_bool_is_field_zero_written_out() {
     let schema = sample::schema(false);
     let bytes = reply(
-        shape(Transport::Unframed, Protocol::Compact),
+        wire_format(Transport::Unframed, Protocol::Compact),
         &schema,
         &[(0, &Type::Bool, &true.into())],
     );
@@ -265,7 +274,7 @@ fn compact_success_bool_is_field_zero_written_out() {
 
 #[test]
 fn application_errors() {
-    for shape in SHAPES {
+    for wire_format in wire_formats() {
         let mut out = BytesMut::from(&b"before"[..]);
         let head = HeadOut {
             name: "",
@@ -276,20 +285,21 @@ fn application_errors() {
             kind: ApplicationErrorKind::ProtocolError,
             message: "call.bad_params: no",
         };
-        write_message(&mut out, shape, head, body).expect("writable");
+        write_message(&mut out, wire_format, head, body).expect("writable");
         let written = out.split_off(6);
         assert_eq!(&out[..], b"before");
-        let message = super::Framer::with_shape(shape, Limits::default())
+        let message = super::Framer::with_wire_format(wire_format, Limits::default())
             .next(&mut BytesMut::from(&written[..]))
-            .expect("in shape")
+            .expect("in wire format")
             .expect("whole");
-        let (head, body) = read_head(shape.protocol, &message).expect("a head");
+        let (head, body) = read_head(wire_format.protocol, &message).expect("a head");
         assert_eq!(
             (head.kind, head.name.as_str()),
             (TMessageType::Exception, "")
         );
         let (kind, message) =
-            decode_application_error(shape.protocol, &body, &Limits::default()).expect("readable");
+            decode_application_error(wire_format.protocol, &body, &Limits::default())
+                .expect("readable");
         assert_eq!((kind, message.as_str()), (7, "call.bad_params: no"));
     }
 }
@@ -307,7 +317,7 @@ fn values_that_do_not_fit_leave_no_byte_behind() {
             .expect("there"),
         Value::Null,
     ];
-    for shape in SHAPES {
+    for wire_format in wire_formats() {
         for record in &wrong {
             let mut out = BytesMut::from(&b"before"[..]);
             let head = HeadOut {
@@ -320,7 +330,8 @@ fn values_that_do_not_fit_leave_no_byte_behind() {
                 id: POINT,
                 record,
             };
-            let err = write_message(&mut out, shape, head, body).expect_err("must not be written");
+            let err =
+                write_message(&mut out, wire_format, head, body).expect_err("must not be written");
             assert_eq!(err.code, Code::ServerInternal);
             assert_eq!(&out[..], b"before");
         }
@@ -353,5 +364,5 @@ fn unions_have_exactly_one_field() {
         id: CHOICE,
         record: &record,
     };
-    write_message(&mut out, SHAPES[0], head, body).expect_err("an empty union");
+    write_message(&mut out, wire_formats()[0], head, body).expect_err("an empty union");
 }

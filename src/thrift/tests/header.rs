@@ -8,7 +8,7 @@ use flate2::write::ZlibEncoder;
 use thrift::protocol::TMessageType;
 
 use super::sample::{self, EMPTY, record};
-use super::{Framer, Limits, Protocol, Transport, call, hex, shape};
+use super::{Framer, Limits, Protocol, Transport, call, hex, wire_format};
 use crate::error::Code;
 use crate::thrift::{Body, HeadOut, Header, HeaderOut, WireError, read_head, write_message_with};
 
@@ -67,7 +67,10 @@ fn a_frame_with_pairs_byte_by_byte() {
             buffer.put_u8(*byte);
         }
         let message = framer.next(&mut buffer).expect("readable").expect("whole");
-        assert_eq!(framer.shape(), Some(shape(Transport::Header, protocol)));
+        assert_eq!(
+            framer.wire_format(),
+            Some(wire_format(Transport::Header, protocol))
+        );
         let header = framer.header().expect("a frame with one");
         assert_eq!(header.sequence(), 9);
         let expected = [("a", "xyy"), ("bc", "")].map(|(a, b)| (a.into(), b.into()));
@@ -88,7 +91,7 @@ fn an_old_message_in_a_frame_with_a_header() {
         Limits::default(),
     );
     assert_eq!(
-        framer.shape().map(|shape| shape.protocol),
+        framer.wire_format().map(|wire_format| wire_format.protocol),
         Some(Protocol::BinaryOld)
     );
     let message = message.expect("readable").expect("whole");
@@ -148,7 +151,7 @@ fn what_is_written_is_laid_out_as_the_format_says() {
         sequence: -2,
         pairs: &[("k", b"value"), ("n", b"")],
     };
-    let compact = shape(Transport::Header, Protocol::Compact);
+    let compact = wire_format(Transport::Header, Protocol::Compact);
     write_message_with(&mut out, compact, head, body, header).expect("values that fit");
     let expected = "00000020 0fff 0000 fffffffe 0004
         02 00 01 02 01 6b 05 76616c7565 01 6e 00 00
@@ -180,7 +183,7 @@ fn headers_that_no_frame_can_hold_leave_nothing_behind() {
         sequence: 3,
         pairs: &[("k", &long)],
     };
-    let binary = shape(Transport::Header, Protocol::Binary);
+    let binary = wire_format(Transport::Header, Protocol::Binary);
     let err = write_message_with(&mut out, binary, head, body, header).expect_err("too long");
     assert_eq!((err.code, &out[..]), (Code::ServerInternal, &b"before"[..]));
 }
@@ -339,10 +342,11 @@ fn a_frame_over_the_limit_is_refused_by_its_sequence_id() {
         let err = framer.next(&mut buffer).expect_err("over the limit");
         assert_eq!(err.code, Code::WireFrameTooLarge);
         assert_eq!(framer.header().map(Header::sequence), Some(7));
-        assert!(framer.shape() == Some(shape(Transport::Header, Protocol::Binary)));
+        assert!(framer.wire_format() == Some(wire_format(Transport::Header, Protocol::Binary)));
     }
     // What is no such frame is refused as that.
-    let mut framer = Framer::with_shape(shape(Transport::Header, Protocol::Binary), limits);
+    let mut framer =
+        Framer::with_wire_format(wire_format(Transport::Header, Protocol::Binary), limits);
     long[5] = 0;
     let err = framer
         .next(&mut BytesMut::from(&long[..]))
@@ -358,7 +362,7 @@ fn a_frame_without_a_header_on_a_connection_with_headers_ends_it() {
         &schema,
         EMPTY,
         &none,
-        shape(Transport::Framed, Protocol::Binary),
+        wire_format(Transport::Framed, Protocol::Binary),
     );
     let mut buffer = BytesMut::from(&[&frame("00 00", PING)[..], &plain].concat()[..]);
     let mut framer = Framer::new(Limits::default());

@@ -3,9 +3,9 @@
 use bytes::{BufMut, Bytes, BytesMut};
 
 use super::sample::{self, EMPTY, NODE, ONE_OF_EACH};
-use super::{Framer, Limits, Protocol, SHAPES, Transport, hex};
+use super::{Framer, Limits, Protocol, Transport, hex, wire_formats};
 use crate::error::Code;
-use crate::idl::{Kind, Schema, StructId, Type};
+use crate::idl::{Schema, StructId, StructKind, Type};
 use crate::thrift::{DEPTH_CEILING, WireError, decode_struct, read_head};
 use crate::value::Value;
 
@@ -319,7 +319,11 @@ fn a_million_empty_structs_cost_no_gigabytes() {
         assert_eq!(err.code, Code::WireFrameTooLarge);
     }
     // Cutting it out of a stream costs nothing but time in proportion to the bytes.
-    assert!(stream(Protocol::Binary, &body).expect("in shape").is_some());
+    assert!(
+        stream(Protocol::Binary, &body)
+            .expect("in wire format")
+            .is_some()
+    );
 }
 
 #[test]
@@ -328,11 +332,11 @@ fn defaults_that_hold_many_values_are_paid_for() {
     let id = |schema: &Schema| StructId(u32::try_from(schema.structs.len() - 1).expect("few"));
     let mut words = sample::field(1, "words", sample::list(Type::String));
     words.default = Some(vec!["a"; 100].into());
-    let dear = sample::struct_type("golden.Dear", Kind::Struct, vec![words]);
+    let dear = sample::struct_type("golden.Dear", StructKind::Struct, vec![words]);
     schema.structs.push(dear);
     let all = sample::list(Type::Struct(id(&schema)));
     let all = sample::field(1, "all", all);
-    let many = sample::struct_type("golden.Many", Kind::Struct, vec![all]);
+    let many = sample::struct_type("golden.Many", StructKind::Struct, vec![all]);
     schema.structs.push(many);
     // One byte each, and a hundred words where that byte says that there are none.
     for (count, fits) in [(5_000_u16, true), (20_000, false)] {
@@ -379,12 +383,12 @@ fn heads_of_another_protocol_or_kind() {
         let err = read_head(protocol, &hex(message)).expect_err(message);
         assert_eq!(err.code, Code::WireInvalid, "{message}");
     }
-    // A stream that leaves its shape ends.
-    for shape in SHAPES
+    // A stream that leaves its wire format ends.
+    for wire_format in wire_formats()
         .iter()
-        .filter(|shape| shape.transport == Transport::Unframed)
+        .filter(|wire_format| wire_format.transport == Transport::Unframed)
     {
-        let mut framer = Framer::with_shape(*shape, Limits::default());
+        let mut framer = Framer::with_wire_format(*wire_format, Limits::default());
         framer
             .next(&mut BytesMut::from(
                 &b"\xff\xff\xff\xff\xff\xff\xff\xff"[..],

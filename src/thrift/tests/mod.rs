@@ -1,5 +1,6 @@
-//! The wire against bytes written out by hand, by other implementations, at random and by the malicious.
+//! Tests of the wire with bytes written by hand, by other implementations, at random, and by attackers.
 
+mod any;
 mod clients;
 mod crosscheck;
 mod entropy;
@@ -14,27 +15,24 @@ use bytes::{Bytes, BytesMut};
 use thrift::protocol::TMessageType;
 
 use super::{
-    Body, Framer, Head, HeadOut, Limits, Protocol, Shape, Transport, WireError, decode_struct,
+    Body, Framer, Head, HeadOut, Limits, Protocol, Transport, WireError, WireFormat, decode_struct,
     read_head, write_message,
 };
 use crate::idl::{Schema, StructId};
 use crate::value::Value;
 
-/// Every shape there is.
-const SHAPES: [Shape; 9] = [
-    shape(Transport::Framed, Protocol::Binary),
-    shape(Transport::Framed, Protocol::BinaryOld),
-    shape(Transport::Framed, Protocol::Compact),
-    shape(Transport::Unframed, Protocol::Binary),
-    shape(Transport::Unframed, Protocol::BinaryOld),
-    shape(Transport::Unframed, Protocol::Compact),
-    shape(Transport::Header, Protocol::Binary),
-    shape(Transport::Header, Protocol::BinaryOld),
-    shape(Transport::Header, Protocol::Compact),
-];
+/// Every wire format, framed binary first.
+fn wire_formats() -> Vec<WireFormat> {
+    let transports = Transport::ALL.iter();
+    let with_protocols = |&transport| {
+        let protocols = Protocol::ALL.iter();
+        protocols.map(move |&protocol| wire_format(transport, protocol))
+    };
+    transports.flat_map(with_protocols).collect()
+}
 
-const fn shape(transport: Transport, protocol: Protocol) -> Shape {
-    Shape {
+const fn wire_format(transport: Transport, protocol: Protocol) -> WireFormat {
+    WireFormat {
         transport,
         protocol,
     }
@@ -55,15 +53,20 @@ fn hex(digits: &str) -> Bytes {
 }
 
 /// A call of `echo` with the parameters `id`.
-fn call(schema: &Schema, id: StructId, record: &Value, shape: Shape) -> Bytes {
+fn call(schema: &Schema, id: StructId, record: &Value, wire_format: WireFormat) -> Bytes {
     let mut out = BytesMut::new();
     let head = HeadOut {
         name: "echo",
         kind: TMessageType::Call,
         sequence: 7,
     };
-    write_message(&mut out, shape, head, Body::Params { schema, id, record })
-        .expect("values that fit");
+    write_message(
+        &mut out,
+        wire_format,
+        head,
+        Body::Params { schema, id, record },
+    )
+    .expect("values that fit");
     out.freeze()
 }
 
@@ -76,18 +79,18 @@ fn first(bytes: &[u8]) -> Result<Option<Bytes>, WireError> {
 fn receive(
     schema: &Schema,
     id: StructId,
-    shape: Shape,
+    wire_format: WireFormat,
     bytes: &[u8],
 ) -> Result<(Head, Value), WireError> {
     let limits = Limits::default();
     let mut buffer = BytesMut::from(bytes);
     let mut framer = Framer::new(limits);
     let message = framer.next(&mut buffer)?.expect("a whole message");
-    assert_eq!(framer.shape(), Some(shape));
+    assert_eq!(framer.wire_format(), Some(wire_format));
     assert!(buffer.is_empty(), "nothing is left over");
-    let (head, body) = read_head(shape.protocol, &message)?;
+    let (head, body) = read_head(wire_format.protocol, &message)?;
     Ok((
         head,
-        decode_struct(schema, id, shape.protocol, &body, &limits)?,
+        decode_struct(schema, id, wire_format.protocol, &body, &limits)?,
     ))
 }

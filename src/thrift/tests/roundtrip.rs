@@ -1,10 +1,10 @@
-//! What is written is read again, in every shape; what is damaged is refused or read, and never worse.
+//! What is written is read again, in every wire format; what is damaged is refused or read, and never worse.
 
 use bytes::{Bytes, BytesMut};
 use proptest::prelude::*;
 
 use super::entropy::Entropy;
-use super::{Framer, Limits, SHAPES, call, first, receive};
+use super::{Framer, Limits, call, first, receive, wire_formats};
 use crate::pace::Pace;
 use crate::thrift::{
     Protocol, WireError, decode_application_error, decode_result, decode_struct,
@@ -22,9 +22,9 @@ proptest! {
         let mut entropy = Entropy(&bytes);
         let (schema, id) = entropy.schema();
         let record = entropy.record(&schema, id);
-        for shape in SHAPES {
-            let message = call(&schema, id, &record, shape);
-            let (head, value) = receive(&schema, id, shape, &message).expect("as written");
+        for wire_format in wire_formats() {
+            let message = call(&schema, id, &record, wire_format);
+            let (head, value) = receive(&schema, id, wire_format, &message).expect("as written");
             prop_assert_eq!(head.name.as_str(), "echo");
             prop_assert_eq!(&value, &record);
         }
@@ -35,16 +35,16 @@ proptest! {
         let mut entropy = Entropy(&bytes);
         let (schema, id) = entropy.schema();
         let record = entropy.record(&schema, id);
-        for shape in SHAPES {
-            let message = call(&schema, id, &record, shape);
+        for wire_format in wire_formats() {
+            let message = call(&schema, id, &record, wire_format);
             for end in 0..message.len() {
                 prop_assert_eq!(first(&message[..end]), Ok(None));
             }
-            let whole = first(&message).expect("in shape").expect("whole");
-            let (_, body) = read_head(shape.protocol, &whole).expect("a head");
+            let whole = first(&message).expect("in wire format").expect("whole");
+            let (_, body) = read_head(wire_format.protocol, &whole).expect("a head");
             for end in 0..body.len() {
                 let cut = body.slice(..end);
-                prop_assert!(decode_struct(&schema, id, shape.protocol, &cut, &Limits::default()).is_err());
+                prop_assert!(decode_struct(&schema, id, wire_format.protocol, &cut, &Limits::default()).is_err());
             }
         }
     }
@@ -57,8 +57,8 @@ proptest! {
         let mut entropy = Entropy(&bytes);
         let (schema, id) = entropy.schema();
         let record = entropy.record(&schema, id);
-        for shape in SHAPES {
-            let mut message = call(&schema, id, &record, shape).to_vec();
+        for wire_format in wire_formats() {
+            let mut message = call(&schema, id, &record, wire_format).to_vec();
             for (at, byte) in &changes {
                 let at = at.index(message.len());
                 message[at] = *byte;
@@ -68,13 +68,13 @@ proptest! {
     }
 
     #[test]
-    fn random_bytes_are_refused_or_read(bytes in entropy(), magic in 0..SHAPES.len()) {
+    fn random_bytes_are_refused_or_read(bytes in entropy(), magic in 0..wire_formats().len()) {
         let (schema, id) = Entropy(&bytes).schema();
         read_all(&bytes, &schema, id);
         // The same behind a good head, so that more than the head is looked at.
         let empty = sample::schema(false);
         let none = sample::record(&empty, sample::EMPTY, &[]);
-        let mut message = call(&empty, sample::EMPTY, &none, SHAPES[magic]).to_vec();
+        let mut message = call(&empty, sample::EMPTY, &none, wire_formats()[magic]).to_vec();
         message.extend_from_slice(&bytes);
         read_all(&message, &schema, id);
     }
@@ -84,11 +84,15 @@ proptest! {
 fn read_all(bytes: &[u8], schema: &crate::idl::Schema, id: crate::idl::StructId) {
     let limits = Limits::default();
     let mut framers = vec![Framer::new(limits)];
-    framers.extend(SHAPES.map(|shape| Framer::with_shape(shape, limits)));
+    framers.extend(
+        wire_formats()
+            .into_iter()
+            .map(|wire_format| Framer::with_wire_format(wire_format, limits)),
+    );
     for mut framer in framers {
         let mut buffer = BytesMut::from(bytes);
         while let Ok(Some(message)) = framer.next(&mut buffer) {
-            let protocol = framer.shape().expect("known by now").protocol;
+            let protocol = framer.wire_format().expect("known by now").protocol;
             if let Ok((_, body)) = read_head(protocol, &message) {
                 read_body(&body, schema, id);
             }
@@ -120,17 +124,21 @@ fn in_pieces(
 
 fn read_body(body: &Bytes, schema: &crate::idl::Schema, id: crate::idl::StructId) {
     let limits = Limits::default();
-    for shape in SHAPES {
+    for wire_format in wire_formats() {
         // Only that it comes back is of interest.
-        let decoded = decode_struct_counted(schema, id, shape.protocol, body, &limits);
-        assert_eq!(in_pieces(schema, id, shape.protocol, body), decoded);
+        let decoded = decode_struct_counted(schema, id, wire_format.protocol, body, &limits);
+        assert_eq!(in_pieces(schema, id, wire_format.protocol, body), decoded);
         drop(decode_result(
             schema,
             &[(0, &crate::idl::Type::Struct(id))],
-            shape.protocol,
+            wire_format.protocol,
             body,
             &limits,
         ));
-        drop(decode_application_error(shape.protocol, body, &limits));
+        drop(decode_application_error(
+            wire_format.protocol,
+            body,
+            &limits,
+        ));
     }
 }

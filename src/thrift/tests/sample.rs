@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use crate::idl::{EnumType, Field, Kind, Requiredness, Schema, StructId, StructType, Type};
-use crate::value::{Names, Record, Value};
+use crate::idl::{EnumType, Field, Requiredness, Schema, StructId, StructKind, StructType, Type};
+use crate::value::{FieldNames, Record, Value};
 
 pub(super) const POINT: StructId = StructId(0);
 pub(super) const CHOICE: StructId = StructId(1);
@@ -25,11 +25,11 @@ pub(super) fn field(id: i16, name: &str, ty: Type) -> Field {
     }
 }
 
-pub(super) fn struct_type(name: &str, kind: Kind, fields: Vec<Field>) -> StructType {
+pub(super) fn struct_type(name: &str, kind: StructKind, fields: Vec<Field>) -> StructType {
     StructType {
         name: name.into(),
         kind,
-        names: Names::new(fields.iter().map(|field| Arc::clone(&field.name))),
+        names: FieldNames::new(fields.iter().map(|field| Arc::clone(&field.name))),
         fields,
         doc: None,
     }
@@ -107,33 +107,33 @@ pub(super) fn schema(sorted: bool) -> Schema {
     let node = Type::Struct(NODE);
     Schema {
         structs: vec![
-            struct_type("golden.Point", Kind::Struct, vec![x, y]),
+            struct_type("golden.Point", StructKind::Struct, vec![x, y]),
             struct_type(
                 "golden.Choice",
-                Kind::Union,
+                StructKind::Union,
                 vec![
                     field(1, "text", Type::String),
                     field(2, "number", Type::I64),
                 ],
             ),
-            struct_type("golden.All", Kind::Struct, all_fields(sorted)),
+            struct_type("golden.All", StructKind::Struct, all_fields(sorted)),
             struct_type(
                 "golden.Golden.echo params",
-                Kind::Struct,
+                StructKind::Struct,
                 vec![field(1, "all", Type::Struct(ALL)), field(2, "n", Type::I32)],
             ),
             struct_type(
                 "golden.Node",
-                Kind::Struct,
+                StructKind::Struct,
                 vec![
                     field(1, "next", node.clone()),
                     field(2, "children", list(node)),
                 ],
             ),
-            struct_type("golden.Empty", Kind::Struct, vec![]),
+            struct_type("golden.Empty", StructKind::Struct, vec![]),
             struct_type(
                 "golden.OneOfEach",
-                Kind::Struct,
+                StructKind::Struct,
                 vec![
                     field(1, "number", Type::I32),
                     hue,

@@ -1,4 +1,4 @@
-//! Runs each client in each shape that it has, over each kind of connection, and prints what came of it.
+//! Runs each client in each wire format that it has, over each kind of connection, and prints what came of it.
 //!
 //! The Python clients run in every run of the tests. `ECHO_CLIENTS` names others, with commas between them, or `all`;
 //! `tests/run --all-clients` installs what they need and runs all.
@@ -32,7 +32,7 @@ struct Ran {
 }
 
 #[test]
-fn every_client_is_served_in_every_shape_that_it_has() {
+fn every_client_is_served_in_every_wire_format_that_it_has() {
     let chosen = chosen();
     let echo = Echo::start();
     let next = AtomicUsize::new(0);
@@ -100,7 +100,7 @@ fn run_client(client: &'static Client, echo: &Echo) -> Ran {
     }
 }
 
-/// Each shape on a port, with bare names and with the service's before them; elsewhere one shape of each transport.
+/// Each wire format on a port, with bare names and with the service's before them; elsewhere one wire format of each transport.
 fn rows(client: &Client) -> Vec<Row> {
     let mut rows = Vec::new();
     for (transport, protocols) in client.ways {

@@ -5,7 +5,7 @@
 
 mod server; // the service, made of closures
 mod clients; // which clients there are, what each can speak, how it is built
-mod matrix; // runs each client in each shape and prints the table
+mod matrix; // runs each client in each wire_format and prints the table
 mod numbers; // sequence ids of every kind, in the very bytes
 mod thrown; // exceptions of closures
 mod nonces; // a nonce in every value, many calls at once

@@ -3,7 +3,9 @@
 use bytes::BytesMut;
 use tributary::backend::LookupError;
 use tributary::server::{Running, Server};
-use tributary::thrift::{Limits, Outgoing, Protocol, ReplyError, Said, Shape, Transport};
+use tributary::thrift::{
+    ClientCall, Limits, Protocol, ReplyContent, ReplyError, Transport, WireFormat,
+};
 use tributary::value::{Record, Value};
 
 use crate::support::Wire;
@@ -74,16 +76,16 @@ impl Throws {
     }
 
     /// What it says to a call with one parameter.
-    fn call(&self, method: &str, param: Value) -> Result<Said, ReplyError> {
+    fn call(&self, method: &str, param: Value) -> Result<ReplyContent, ReplyError> {
         let schema = &self.running.program().schema;
         let method = schema.services[0].method(method).expect("it is there");
-        let outgoing = Outgoing {
+        let outgoing = ClientCall {
             schema,
             method,
             name: &method.name,
             sequence: 1,
         };
-        let shape = Shape {
+        let wire_format = WireFormat {
             transport: Transport::Framed,
             protocol: Protocol::Binary,
         };
@@ -93,19 +95,19 @@ impl Throws {
         });
         let mut call = BytesMut::new();
         outgoing
-            .write(&mut call, shape, &params, &[])
+            .write(&mut call, wire_format, &params, &[])
             .expect("the parameters fit");
         let mut wire = Wire::connect(self.running.addr());
         wire.send(&call);
         let reply = wire.read_frame().into();
-        outgoing.read(shape.protocol, &reply, &Limits::default())
+        outgoing.read(wire_format.protocol, &reply, &Limits::default())
     }
 
     /// The number in the exception that it throws.
     #[track_caller]
     fn thrown(&self, method: &str, param: Value) -> Option<Value> {
         match self.call(method, param) {
-            Ok(Said::Threw { of, value }) => {
+            Ok(ReplyContent::Threw { of, value }) => {
                 let name = &self.running.program().schema.get(of).name;
                 assert_eq!(&**name, "throws.Wrong");
                 assert_eq!(value.get("words"), Some(&Value::from("as it was asked to")));
@@ -149,7 +151,7 @@ fn one_that_it_does_not_declare_or_that_does_not_fit_is_a_failure() {
 fn one_of_an_optional_lookup_costs_its_own_field_only() {
     let throws = Throws::start();
     match throws.call("left_out", 7.into()) {
-        Ok(Said::Returned(reply)) => assert_eq!(reply.get("number"), Some(&Value::Null)),
+        Ok(ReplyContent::Returned(reply)) => assert_eq!(reply.get("number"), Some(&Value::Null)),
         other => panic!("{other:?}"),
     }
     throws.running.stop().expect("it ends well");

@@ -47,7 +47,7 @@ fn what_is_no_value_is_answered_and_the_connection_goes_on() {
         union
     };
     for (union, says) in [
-        (bytes("00"), "no field is set"),
+        (bytes("00"), "has no field set"),
         (
             bytes("02 00 02 01 0a 00 03 00 00 00 00 00 00 00 05 00"),
             "several fields",
@@ -56,19 +56,19 @@ fn what_is_no_value_is_answered_and_the_connection_goes_on() {
         (bytes("08 00 03 00 00 00 05 00"), "has no field 3 of type"),
         (
             bytes("0d 00 08 08 0c 00 00 00 01 00 00 00 05 00 00"),
-            "no strings and Values",
+            "are not strings and `tributary.Value`",
         ),
         (
             bytes("0d 00 08 0b 0c 00 00 00 01 00 00 00 01 ff 00 00"),
             "text is not UTF-8",
         ),
         (bytes("0b 00 05 00 00 00 01 ff 00"), "text is not UTF-8"),
-        (bytes("0f 00 07 0c 7f ff ff ff"), "is declared where"),
+        (bytes("0f 00 07 0c 7f ff ff ff"), "bytes are left"),
         (
             bytes("0f 00 07 0c ff ff ff ff 00"),
-            "a size of -1 is declared",
+            "declares a negative size: -1",
         ),
-        (bytes("0b 00 05 00 00 ff ff"), "is declared where"),
+        (bytes("0b 00 05 00 00 ff ff"), "bytes are left"),
         (nested(10), "code: a list can't fill string"),
         (nested(40), "nested deeper than the limit"),
         (nested(100_000), "nested deeper than the limit"),

@@ -11,7 +11,7 @@ use tokio::time::{Instant, interval, timeout};
 use tokio_util::sync::CancellationToken;
 use tributary::cli::{Call as ThriftCall, Client, Reply};
 use tributary::idl::{self, Schema};
-use tributary::thrift::{Limits, Protocol, Shape, Transport};
+use tributary::thrift::{Limits, Protocol, Transport, WireFormat};
 use tributary::value::{Record, Value};
 
 use super::history::{Call, Part};
@@ -23,7 +23,7 @@ const CONNECTIONS: usize = 12;
 const CALL_EVERY: Duration = Duration::from_millis(30);
 /// Of one connection, so that a run that nobody ends comes to its end.
 const CALLS_MAX: usize = 10_000;
-const SHAPE: Shape = Shape {
+const WIRE_FORMAT: WireFormat = WireFormat {
     transport: Transport::Framed,
     protocol: Protocol::Binary,
 };
@@ -136,7 +136,7 @@ impl Caller {
     async fn call(&self, slot: &mut Option<Client>, key: &str) -> Result<Vec<Part>, String> {
         let mut client = match slot.take() {
             Some(client) => client,
-            None => Client::connect(&self.addr, SHAPE, Limits::default(), PATIENCE)
+            None => Client::connect(&self.addr, WIRE_FORMAT, Limits::default(), PATIENCE)
                 .await
                 .map_err(|err| err.to_string())?,
         };

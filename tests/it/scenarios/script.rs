@@ -18,7 +18,7 @@ use tributary::backend::LookupError;
 use tributary::backend::closure::{Closure, Input};
 use tributary::error::Code;
 use tributary::program::Registry;
-use tributary::value::{Names, Record, Value};
+use tributary::value::{FieldNames, Record, Value};
 
 use super::page::{Page, duration, json_value, split_json};
 
@@ -111,7 +111,7 @@ fn closure(params: Vec<String>, behaviour: Behaviour) -> Closure {
         .collect();
     let declared = names.clone();
     let declared: Vec<&str> = declared.iter().map(String::as_str).collect();
-    let echoed = Names::new(declared.iter().copied());
+    let echoed = FieldNames::new(declared.iter().copied());
     Closure::new(&declared, move |input| {
         let answer = behaviour.choose(&input);
         let values = names.iter().map(|name| input.get(name).clone()).collect();

@@ -22,7 +22,7 @@ use super::answer;
 use super::queue::Queue;
 use crate::backend::{Answer, LookupError, rows::Rows};
 use crate::error::Code;
-use crate::value::{Names, Value};
+use crate::value::{FieldNames, Value};
 
 /// How long the file at the path is taken to be the same.
 const FILE_CHECK_EVERY: Duration = Duration::from_secs(1);
@@ -51,7 +51,7 @@ pub(super) struct Store {
     value_bytes_max: usize,
     open: Option<Open>,
     /// Per statement, the column names of its last rows: shared by all rows while they stay the same.
-    names: Vec<Option<Names>>,
+    names: Vec<Option<FieldNames>>,
 }
 
 #[derive(Debug)]

@@ -117,23 +117,23 @@ async fn no_thrift_at_all_is_a_bad_answer_and_a_huge_frame_too_many() {
 async fn a_server_of_tls_or_http_is_unavailable_and_its_operator_is_told_why() {
     let tls: &[u8] = &[0x15, 0x03, 0x03, 0x00, 0x02, 0x02, 0x32];
     let http: &[u8] = b"HTTP/1.1 400 Bad Request\r\n\r\n";
-    let shape = |transport, protocol| Shape {
+    let wire_format = |transport, protocol| WireFormat {
         transport,
         protocol,
     };
-    for (keys, shape) in [
+    for (keys, wire_format) in [
         ("", framed_binary()),
         (
             "transport = 'header'",
-            shape(Transport::Header, Protocol::Binary),
+            wire_format(Transport::Header, Protocol::Binary),
         ),
         (
             "transport = 'unframed'",
-            shape(Transport::Unframed, Protocol::Binary),
+            wire_format(Transport::Unframed, Protocol::Binary),
         ),
         (
             "transport = 'unframed'\nprotocol = 'compact'",
-            shape(Transport::Unframed, Protocol::Compact),
+            wire_format(Transport::Unframed, Protocol::Compact),
         ),
     ] {
         for (bytes, words) in [
@@ -144,7 +144,7 @@ async fn a_server_of_tls_or_http_is_unavailable_and_its_operator_is_told_why() {
             (http, "this is an HTTP server, not a Thrift service"),
         ] {
             let act = Act::Write(Box::new(move |_| BytesMut::from(bytes)));
-            let service = Scripted::speaking(shape, vec![act]).await;
+            let service = Scripted::speaking(wire_format, vec![act]).await;
             let urls = std::slice::from_ref(&service.url);
             let config = config_of(urls, &format!("{ONE}{keys}"));
             let backend = Thrift::connect(&config, &[]).await;

@@ -24,7 +24,7 @@ use crate::backend::{links::States, testing};
 use crate::error::Code;
 use crate::idl::{Schema, Type};
 use crate::thrift::{
-    Body, Framer, Head, HeadOut, Limits, Protocol, Shape, Transport, decode_struct, read_head,
+    Body, Framer, Head, HeadOut, Limits, Protocol, Transport, WireFormat, decode_struct, read_head,
     write_message,
 };
 use crate::value::Value;
@@ -51,8 +51,8 @@ const ONE: &str = "service = 'Users'\nconnections = 1\nconnect_timeout = '20s'\n
 /// Only a failure ever waits this long.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-fn framed_binary() -> Shape {
-    Shape {
+fn framed_binary() -> WireFormat {
+    WireFormat {
         transport: Transport::Framed,
         protocol: Protocol::Binary,
     }
@@ -125,9 +125,9 @@ fn say(text: &str) -> Act {
     SayReply::new(text).act()
 }
 
-fn written(shape: Shape, head: HeadOut<'_>, body: Body<'_>) -> BytesMut {
+fn written(wire_format: WireFormat, head: HeadOut<'_>, body: Body<'_>) -> BytesMut {
     let mut out = BytesMut::new();
-    write_message(&mut out, shape, head, body).expect("values that fit");
+    write_message(&mut out, wire_format, head, body).expect("values that fit");
     out
 }
 
@@ -141,7 +141,7 @@ struct Scripted {
 }
 
 struct Script {
-    shape: Shape,
+    wire_format: WireFormat,
     schema: Arc<Remote>,
     acts: RefCell<std::vec::IntoIter<Act>>,
     seen: Rc<RefCell<Vec<String>>>,
@@ -153,16 +153,16 @@ impl Scripted {
         Scripted::speaking(framed_binary(), acts).await
     }
 
-    async fn speaking(shape: Shape, acts: Vec<Act>) -> Self {
+    async fn speaking(wire_format: WireFormat, acts: Vec<Act>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-        Scripted::on(listener, shape, acts)
+        Scripted::on(listener, wire_format, acts)
     }
 
-    fn on(listener: TcpListener, shape: Shape, acts: Vec<Act>) -> Self {
+    fn on(listener: TcpListener, wire_format: WireFormat, acts: Vec<Act>) -> Self {
         let addr = listener.local_addr().expect("bound");
         let url = format!("thrift://{addr}");
         let script = Rc::new(Script {
-            shape,
+            wire_format,
             schema: config_of(std::slice::from_ref(&url), ONE).remote,
             acts: RefCell::new(acts.into_iter()),
             seen: Rc::default(),
@@ -209,7 +209,7 @@ impl Scripted {
 }
 
 async fn serve(mut stream: TcpStream, script: Rc<Script>) {
-    let mut framer = Framer::with_shape(script.shape, Limits::default());
+    let mut framer = Framer::with_wire_format(script.wire_format, Limits::default());
     // Room for all that a client writes at once.
     let mut received = BytesMut::with_capacity(16 * 1024);
     let note = |line: String| {
@@ -252,7 +252,7 @@ async fn serve(mut stream: TcpStream, script: Rc<Script>) {
 
 /// The head of a call, and the call in words: `say 7`.
 fn read_call(script: &Script, message: &bytes::Bytes) -> (Head, String) {
-    let protocol = script.shape.protocol;
+    let protocol = script.wire_format.protocol;
     let (head, body) = read_head(protocol, message).expect("a head");
     assert_eq!(head.kind, TMessageType::Call);
     let name = head.name.as_str();

@@ -81,7 +81,7 @@ async fn a_connection_that_breaks_costs_no_call_that_was_behind() {
 async fn every_shape_carries_calls_and_replies() {
     for transport in ["framed", "unframed"] {
         for protocol in ["binary", "compact"] {
-            let shape = Shape {
+            let wire_format = WireFormat {
                 transport: match transport {
                     "framed" => Transport::Framed,
                     _ => Transport::Unframed,
@@ -100,10 +100,10 @@ async fn every_shape_carries_calls_and_replies() {
                 };
                 let (schema, text) = (&Schema::default(), Value::from("hello"));
                 let fields = &[(0, &Type::String, &text)];
-                written(shape, head, Body::Fields { schema, fields })
+                written(wire_format, head, Body::Fields { schema, fields })
             };
             let acts = (0..2).map(|_| Act::Write(Box::new(reply) as _)).collect();
-            let service = Scripted::speaking(shape, acts).await;
+            let service = Scripted::speaking(wire_format, acts).await;
             let keys = format!(
                 "{ONE}transport = '{transport}'\nprotocol = '{protocol}'\nmultiplexed = true"
             );
@@ -112,7 +112,7 @@ async fn every_shape_carries_calls_and_replies() {
             let backend = Thrift::connect(&config, &[]).await;
             for n in [1, 2] {
                 let answer = testing::ask(&backend, &call, &[("n", n.into())]).await;
-                assert_eq!(answer.expect("an answer"), "hello".into(), "{shape}");
+                assert_eq!(answer.expect("an answer"), "hello".into(), "{wire_format}");
             }
             assert_eq!(*service.seen.borrow(), ["Users:say 1", "Users:say 2"]);
         }

@@ -12,7 +12,7 @@ use crate::backend::rows::Rows;
 use crate::coerce::{ColumnCoercion, ColumnFit};
 use crate::diagnostic::{list, nearest, suggest};
 use crate::error::Code;
-use crate::idl::{Kind, Requiredness, Schema, StructId, Type};
+use crate::idl::{Requiredness, Schema, StructId, StructKind, Type};
 use crate::plan::{Binding, Foreach, Nowhere, Plan, Reference, Root, Shape, Shapes, Step, Target};
 use crate::value::Value;
 
@@ -300,7 +300,7 @@ impl<'a> View<'a, '_> {
     fn field(&mut self, id: StructId, at: usize, columns: &[Column]) {
         let of = self.shapes.schema.get(id);
         let field = &of.fields[at];
-        let needed = of.kind != Kind::Union
+        let needed = of.kind != StructKind::Union
             && field.requiredness == Requiredness::Required
             && field.default.is_none();
         let place = format!("field `{}` of {}", field.name, of.name);

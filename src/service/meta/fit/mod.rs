@@ -6,7 +6,7 @@
 
 use crate::coerce::Coercion;
 use crate::diagnostic::nearest;
-use crate::idl::{EnumType, Field, Kind, Requiredness, Schema, StructId, Type};
+use crate::idl::{EnumType, Field, Requiredness, Schema, StructId, StructKind, Type};
 use crate::value::{Record, Value};
 
 /// Fits values to types of one schema, as many as may be.
@@ -133,7 +133,7 @@ impl<'a> Fitting<'a> {
                 values[at] = fitted.map_err(|misfit| misfit.inside(&step(name)))?;
             }
         }
-        if of.kind == Kind::Union {
+        if of.kind == StructKind::Union {
             let set = values.iter().filter(|value| !value.is_null()).count();
             return match set {
                 1 => Ok(values),

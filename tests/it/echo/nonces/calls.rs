@@ -3,8 +3,8 @@
 use std::ops::Range;
 
 use tributary::random::Random;
-use tributary::thrift::{Protocol, Shape, Transport};
-use tributary::value::{Names, Record, Value};
+use tributary::thrift::{Protocol, Transport, WireFormat};
+use tributary::value::{FieldNames, Record, Value};
 
 use super::service::stored;
 
@@ -40,7 +40,7 @@ pub(super) enum Expected {
 /// The same calls whenever they are made anew from a clone.
 #[derive(Clone)]
 pub(super) struct Calls {
-    pub(super) shape: Shape,
+    pub(super) wire_format: WireFormat,
     nonces: Range<i64>,
     numbers: Numbers,
     random: Random,
@@ -48,10 +48,10 @@ pub(super) struct Calls {
 
 impl Calls {
     /// A call for each of `nonces`.
-    pub(super) fn new(shape: Shape, nonces: Range<i64>, numbers: Numbers) -> Self {
+    pub(super) fn new(wire_format: WireFormat, nonces: Range<i64>, numbers: Numbers) -> Self {
         let seed = nonces.start.unsigned_abs();
         Calls {
-            shape,
+            wire_format,
             nonces,
             numbers,
             random: Random::seeded(seed),
@@ -77,7 +77,7 @@ impl Iterator for Calls {
         };
         let bit = |at: u32| drawn >> at & 1 == 1;
         let [_, _, _, _, number @ ..] = drawn.to_be_bytes();
-        let in_turn = self.shape.transport == Transport::Header && bit(8);
+        let in_turn = self.wire_format.transport == Transport::Header && bit(8);
         Some(Call {
             method,
             nonce,
@@ -88,7 +88,7 @@ impl Iterator for Calls {
             protocol: if in_turn {
                 Protocol::Compact
             } else {
-                self.shape.protocol
+                self.wire_format.protocol
             },
             multiplexed: bit(9),
         })
@@ -97,7 +97,7 @@ impl Iterator for Calls {
 
 impl Call {
     /// As the method's one parameter.
-    pub(super) fn params(&self, names: &Names) -> Value {
+    pub(super) fn params(&self, names: &FieldNames) -> Value {
         let value = match self.method {
             "several" => Value::from(self.several().collect::<Vec<i64>>()),
             _ => Value::I64(self.nonce),

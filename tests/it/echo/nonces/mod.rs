@@ -11,7 +11,7 @@ mod talk;
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::task::spawn_local;
 use tokio::time::Instant;
-use tributary::thrift::{Protocol, Shape, Transport};
+use tributary::thrift::{Protocol, Transport, WireFormat};
 
 use calls::{Calls, Numbers};
 use service::{Nonces, PLACES};
@@ -20,7 +20,7 @@ use talk::talk;
 /// In every run of the tests.
 const ORDINARY: u32 = 20_000;
 
-const SHAPES: [(Transport, Protocol); 7] = [
+const WIRE_FORMATS: [(Transport, Protocol); 7] = [
     (Transport::Framed, Protocol::Binary),
     (Transport::Framed, Protocol::BinaryOld),
     (Transport::Framed, Protocol::Compact),
@@ -48,7 +48,7 @@ fn every_reply_is_its_own_calls() {
     let reads = nonces.reads_of_redis();
     println!(
         "{calls} calls on {} connections in {:.1} s: {} answered, {} oneway, {lookups} lookups of Redis in {reads} reads",
-        SHAPES.len() * PLACES.len(),
+        WIRE_FORMATS.len() * PLACES.len(),
         took.as_secs_f64(),
         sent.answered,
         sent.told.len(),
@@ -74,11 +74,11 @@ struct Sent {
 
 /// Each connection makes its part of the calls, in a task of its own, so that none keeps others waiting.
 async fn talk_to(nonces: &Nonces, calls: u32) -> Sent {
-    let connections = u32::try_from(SHAPES.len() * PLACES.len()).expect("few");
+    let connections = u32::try_from(WIRE_FORMATS.len() * PLACES.len()).expect("few");
     let part = |at: u32| i64::from(calls) * i64::from(at) / i64::from(connections);
     let mut conversations = Vec::new();
     for (at, (place, (transport, protocol))) in (0..).zip(all_connections()) {
-        let shape = Shape {
+        let wire_format = WireFormat {
             transport,
             protocol,
         };
@@ -88,19 +88,19 @@ async fn talk_to(nonces: &Nonces, calls: u32) -> Sent {
         } else {
             Numbers::Random
         };
-        let series = Calls::new(shape, part(at)..part(at + 1), numbers);
+        let series = Calls::new(wire_format, part(at)..part(at + 1), numbers);
         let schema = nonces.schema();
         let talking = match place {
             "tcp" => spawn_local(talk(nonces.connect().await, series, schema)),
             "unix" => spawn_local(talk(nonces.connect_unix().await, series, schema)),
             _ => spawn_local(talk(nonces.connect_tls().await, series, schema)),
         };
-        conversations.push((place, shape, talking));
+        conversations.push((place, wire_format, talking));
     }
     let mut sum = Sent::default();
-    for (place, shape, talking) in conversations {
+    for (place, wire_format, talking) in conversations {
         let talked = talking.await.expect("it does not panic");
-        let sent = talked.unwrap_or_else(|err| panic!("{shape}, {place}: {err}"));
+        let sent = talked.unwrap_or_else(|err| panic!("{wire_format}, {place}: {err}"));
         sum.answered += sent.answered;
         sum.told.extend(sent.told);
         sum.stored += sent.stored;
@@ -111,5 +111,5 @@ async fn talk_to(nonces: &Nonces, calls: u32) -> Sent {
 fn all_connections() -> impl Iterator<Item = (&'static str, (Transport, Protocol))> {
     PLACES
         .into_iter()
-        .flat_map(|place| SHAPES.map(|shape| (place, shape)))
+        .flat_map(|place| WIRE_FORMATS.map(|wire_format| (place, wire_format)))
 }

@@ -8,7 +8,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::time::timeout;
 use tributary::idl::{Method, Schema};
 use tributary::random::Random;
-use tributary::thrift::{Framer, Limits, Outgoing, ReplyError, Said, Shape};
+use tributary::thrift::{ClientCall, Framer, Limits, ReplyContent, ReplyError, WireFormat};
 
 use super::Sent;
 use super::calls::{Call, Calls, Expected, equal};
@@ -45,18 +45,18 @@ async fn write(
     calls: Calls,
     schema: &Schema,
 ) -> Result<(), String> {
-    let shape = calls.shape;
+    let wire_format = calls.wire_format;
     let mut random = Random::seeded(calls.size_hint().0 as u64);
     let mut out = BytesMut::new();
     let mut enough = 0;
     for call in calls {
         with_outgoing(&call, schema, |outgoing| {
             let names = &schema.get(outgoing.method.params).names;
-            let shape = Shape {
+            let wire_format = WireFormat {
                 protocol: call.protocol,
-                ..shape
+                ..wire_format
             };
-            outgoing.write(&mut out, shape, &call.params(names), &[])
+            outgoing.write(&mut out, wire_format, &call.params(names), &[])
         })
         .map_err(|err| format!("{call:?} can't be written: {err}"))?;
         if out.len() >= enough {
@@ -81,7 +81,7 @@ async fn read(
     calls: Calls,
     schema: &Schema,
 ) -> Result<(Sent, BytesMut), String> {
-    let mut framer = Framer::with_shape(calls.shape, Limits::default());
+    let mut framer = Framer::with_wire_format(calls.wire_format, Limits::default());
     let mut buffer = BytesMut::new();
     let mut sent = Sent::default();
     for call in calls {
@@ -107,7 +107,7 @@ async fn read(
                 header.sequence()
             ));
         }
-        let protocol = framer.shape().map(|shape| shape.protocol);
+        let protocol = framer.wire_format().map(|wire_format| wire_format.protocol);
         if protocol != Some(call.protocol) {
             return Err(format!("a reply in {protocol:?} to {call:?}"));
         }
@@ -134,10 +134,12 @@ async fn receive(
 }
 
 /// The codec's own look at names and sequence ids comes first; then the values.
-fn check(call: &Call, said: &Result<Said, ReplyError>) -> Result<(), String> {
+fn check(call: &Call, said: &Result<ReplyContent, ReplyError>) -> Result<(), String> {
     let right = match (call.expected(), said) {
-        (Expected::Returned(expected), Ok(Said::Returned(got)))
-        | (Expected::Threw(expected), Ok(Said::Threw { value: got, .. })) => equal(&expected, got),
+        (Expected::Returned(expected), Ok(ReplyContent::Returned(got)))
+        | (Expected::Threw(expected), Ok(ReplyContent::Threw { value: got, .. })) => {
+            equal(&expected, got)
+        }
         (Expected::Unknown, Err(ReplyError::Application { kind, in_step, .. })) => {
             *kind == 1 && *in_step
         }
@@ -150,7 +152,7 @@ fn check(call: &Call, said: &Result<Said, ReplyError>) -> Result<(), String> {
     }
 }
 
-fn with_outgoing<T>(call: &Call, schema: &Schema, with: impl FnOnce(Outgoing<'_>) -> T) -> T {
+fn with_outgoing<T>(call: &Call, schema: &Schema, with: impl FnOnce(ClientCall<'_>) -> T) -> T {
     let method: &Method = schema.services[0].method(call.method).expect("it is there");
     let prefixed;
     let name = if call.multiplexed {
@@ -159,7 +161,7 @@ fn with_outgoing<T>(call: &Call, schema: &Schema, with: impl FnOnce(Outgoing<'_>
     } else {
         call.method
     };
-    with(Outgoing {
+    with(ClientCall {
         schema,
         method,
         name,

@@ -1,47 +1,33 @@
-//! Apache's trait for writing, answered by this codec's writers.
+//! Apache's trait for writing, implemented with this codec's writers.
 //!
-//! In: one token per call. Out: bytes appended to a buffer. Names of structs and fields are not written by either
-//! protocol and so not looked at.
+//! Takes one token per call. No protocol writes the names of structs and fields, so they are ignored.
 
-use bytes::BytesMut;
 use thrift::protocol::{
     TFieldIdentifier, TListIdentifier, TMapIdentifier, TMessageIdentifier, TOutputProtocol,
     TSetIdentifier, TStructIdentifier, TType,
 };
 use uuid::Uuid;
 
+use crate::thrift::encode::length_of;
 use crate::thrift::error::{internal, negative};
-use crate::thrift::{BinaryOutput, CompactOutput, HeadOut, Output, WireError, encode::length_of};
+use crate::thrift::{HeadOut, ProtocolWriter, WireError};
 
-/// Apache's [`TOutputProtocol`] over [`BinaryOutput`] or [`CompactOutput`]; one per message.
+/// Apache's [`TOutputProtocol`] over one of this codec's writers; one per message.
 #[derive(Debug)]
-pub struct StubOutput<O> {
+pub(crate) struct ApacheWriter<O> {
     output: O,
     /// The id of the last field written in the innermost struct.
     last: i16,
-    /// The same of the structs around it.
+    /// The same for the structs around it.
     outer: Vec<i16>,
-    /// The bool field whose value comes next; compact writes both as one.
+    /// The bool field whose value comes next: compact writes both together.
     bool_field: Option<i16>,
 }
 
-impl<'a> StubOutput<BinaryOutput<'a>> {
-    /// Appends binary to `out`; `strict` says which head a message gets.
-    pub fn binary(out: &'a mut BytesMut, strict: bool) -> Self {
-        StubOutput::new(BinaryOutput::new(out, strict))
-    }
-}
-
-impl<'a> StubOutput<CompactOutput<'a>> {
-    /// Appends compact to `out`.
-    pub fn compact(out: &'a mut BytesMut) -> Self {
-        StubOutput::new(CompactOutput::new(out))
-    }
-}
-
-impl<O> StubOutput<O> {
-    fn new(output: O) -> Self {
-        StubOutput {
+impl<O> ApacheWriter<O> {
+    /// Writes to `output`.
+    pub(crate) fn new(output: O) -> Self {
+        ApacheWriter {
             output,
             last: 0,
             outer: Vec::new(),
@@ -50,7 +36,7 @@ impl<O> StubOutput<O> {
     }
 }
 
-impl<O: Output> TOutputProtocol for StubOutput<O> {
+impl<O: ProtocolWriter> TOutputProtocol for ApacheWriter<O> {
     fn write_message_begin(&mut self, identifier: &TMessageIdentifier) -> thrift::Result<()> {
         let head = HeadOut {
             name: &identifier.name,

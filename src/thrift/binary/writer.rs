@@ -1,38 +1,38 @@
 //! Appends binary tokens to a buffer.
 //!
-//! In: values whose lengths and counts were checked to fit. Out: bytes. Nothing here can fail.
+//! Callers have checked that lengths and counts fit, so nothing here can fail.
 
 use bytes::{BufMut, BytesMut};
 use thrift::protocol::TType;
 
 use super::{VERSION, number_of};
-use crate::thrift::{Appendix, HeadOut, Output};
+use crate::thrift::codec::{Appendix, ProtocolWriter};
+use crate::thrift::head::HeadOut;
 
 /// Appends binary to a buffer.
 #[derive(Debug)]
-pub struct BinaryOutput<'a> {
+pub(crate) struct BinaryWriter<'a> {
     out: &'a mut BytesMut,
     strict: bool,
 }
 
-impl<'a> BinaryOutput<'a> {
-    /// Appends to `out`; `strict` says which head a message gets.
+impl<'a> BinaryWriter<'a> {
+    /// Appends to `out`; `strict` says whether the head of a message has a version.
     #[inline]
-    pub fn new(out: &'a mut BytesMut, strict: bool) -> Self {
-        BinaryOutput { out, strict }
-    }
-
-    /// What is appended to, for what was encoded before.
-    #[inline]
-    pub(crate) fn buffer(&mut self) -> &mut BytesMut {
-        self.out
+    pub(crate) fn new(out: &'a mut BytesMut, strict: bool) -> Self {
+        BinaryWriter { out, strict }
     }
 }
 
-impl Output for BinaryOutput<'_> {
+impl ProtocolWriter for BinaryWriter<'_> {
     #[inline]
     fn appendix(&mut self, appendix: &dyn Appendix) {
         appendix.append(self.out);
+    }
+
+    #[inline]
+    fn binary_buffer(&mut self) -> Option<&mut BytesMut> {
+        Some(self.out)
     }
 
     fn head(&mut self, head: &HeadOut<'_>, name_length: u32) {
@@ -60,7 +60,7 @@ impl Output for BinaryOutput<'_> {
             .put_slice(&[number_of(TType::Bool), high, low, u8::from(value)]);
     }
 
-    // Each of these is one growth check less than its parts.
+    // The next two methods check the capacity once instead of once per part.
     #[inline]
     fn i64_field(&mut self, _last: i16, id: i16, value: i64) {
         let mut field = [number_of(TType::I64), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
@@ -120,7 +120,7 @@ impl Output for BinaryOutput<'_> {
 
     #[inline]
     fn bytes(&mut self, value: &[u8], length: u32) {
-        // One growth check for both.
+        // One capacity check for both.
         self.out.reserve(4 + value.len());
         self.out.put_u32(length);
         self.out.put_slice(value);

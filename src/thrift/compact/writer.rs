@@ -1,24 +1,25 @@
 //! Appends compact tokens to a buffer.
 //!
-//! In: values whose lengths and counts were checked to fit. Out: bytes. Nothing here can fail.
+//! Callers have checked that lengths and counts fit, so nothing here can fail.
 
 use bytes::{BufMut, BytesMut};
 use thrift::protocol::TType;
 
 use super::{FALSE, PROTOCOL_ID, TRUE, VERSION, number_of};
-use crate::thrift::{Appendix, HeadOut, Output};
+use crate::thrift::codec::{Appendix, ProtocolWriter};
+use crate::thrift::head::HeadOut;
 
 /// Appends compact to a buffer.
 #[derive(Debug)]
-pub struct CompactOutput<'a> {
+pub(crate) struct CompactWriter<'a> {
     out: &'a mut BytesMut,
 }
 
-impl<'a> CompactOutput<'a> {
+impl<'a> CompactWriter<'a> {
     /// Appends to `out`.
     #[inline]
-    pub fn new(out: &'a mut BytesMut) -> Self {
-        CompactOutput { out }
+    pub(crate) fn new(out: &'a mut BytesMut) -> Self {
+        CompactWriter { out }
     }
 
     #[inline]
@@ -48,7 +49,7 @@ impl<'a> CompactOutput<'a> {
     }
 }
 
-impl Output for CompactOutput<'_> {
+impl ProtocolWriter for CompactWriter<'_> {
     #[inline]
     fn appendix(&mut self, appendix: &dyn Appendix) {
         appendix.append(self.out);

@@ -1,44 +1,47 @@
-//! Reads compact tokens off the front of one message.
+//! Reads compact tokens from one whole message: numbers, counts, and strings as slices of the message.
 //!
-//! In: a message that is wholly there. Out: numbers, counts that the rest of the message can hold, and slices of
-//! it. Nothing is checked against a schema here.
+//! A count is refused if the rest of the message cannot hold that many elements. Nothing here knows a schema.
 
 use bytes::Bytes;
 use thrift::protocol::TType;
 
-use super::{FALSE, PROTOCOL_ID, TRUE, VERSION, bytes_min, element_type, type_of};
+use super::{Compact, FALSE, PROTOCOL_ID, TRUE, VERSION, bytes_min, element_type, type_of};
+use crate::thrift::budget::Budget;
+use crate::thrift::codec::ProtocolReader;
 use crate::thrift::cursor::{Cursor, size};
-use crate::thrift::error::{invalid, unknown_type};
-use crate::thrift::message::{message_kind, method_name};
-use crate::thrift::{Head, Input, Protocol, WireError, limits::Budget, skip};
+use crate::thrift::error::{WireError, invalid, unknown_type};
+use crate::thrift::head::{Head, message_kind, method_name};
+use crate::thrift::skip;
 
 /// Reads compact from one message.
 #[derive(Debug)]
-pub struct CompactInput<'a> {
+pub(crate) struct CompactReader<'a> {
     cursor: Cursor<'a>,
-    /// The value that came with the head of the bool field being read.
+    /// The value of the bool field being read: it came with the field's head.
     field_bool: Option<bool>,
 }
 
-impl<'a> CompactInput<'a> {
+impl<'a> CompactReader<'a> {
     /// Reads `message`.
     #[inline]
-    pub fn new(message: &'a Bytes) -> Self {
-        CompactInput {
+    pub(super) fn new(message: &'a Bytes) -> Self {
+        CompactReader {
             cursor: Cursor::new(message),
             field_bool: None,
         }
     }
 }
 
-impl Input for CompactInput<'_> {
+impl ProtocolReader for CompactReader<'_> {
     fn head(&mut self) -> Result<Head, WireError> {
         let [id, second] = self.cursor.array()?;
         if id != PROTOCOL_ID || second & 0x1f != VERSION {
-            return Err(invalid("the message does not begin with compact's version"));
+            return Err(invalid(
+                "the message does not begin with the version of compact",
+            ));
         }
         let kind = message_kind(second >> 5)?;
-        // The one signed number that is not zigzag.
+        // The only signed number that is not zigzag-encoded.
         let sequence = self.cursor.varint32()?.cast_signed();
         let name = method_name(self.bytes()?)?;
         Ok(Head {
@@ -63,7 +66,7 @@ impl Input for CompactInput<'_> {
             self.i16()?
         } else {
             last.checked_add(i16::from(step))
-                .ok_or_else(|| invalid("a field's id does not fit its 16 bits"))?
+                .ok_or_else(|| invalid("a field's id does not fit into 16 bits"))?
         };
         Ok(Some((ty, id)))
     }
@@ -75,9 +78,9 @@ impl Input for CompactInput<'_> {
         }
         match self.cursor.byte()? {
             TRUE => Ok(true),
-            // 0 is what the spec said once and some wrote.
+            // An early version of the specification used 0, and some libraries wrote it.
             FALSE | 0 => Ok(false),
-            other => Err(invalid(format!("{other} is no bool"))),
+            other => Err(invalid(format!("{other} is not a bool"))),
         }
     }
 
@@ -88,7 +91,7 @@ impl Input for CompactInput<'_> {
 
     #[inline]
     fn i16(&mut self) -> Result<i16, WireError> {
-        i16::try_from(self.i32()?).map_err(|_| invalid("a number does not fit its 16 bits"))
+        i16::try_from(self.i32()?).map_err(|_| invalid("a number does not fit into 16 bits"))
     }
 
     #[inline]
@@ -123,7 +126,7 @@ impl Input for CompactInput<'_> {
     fn list(&mut self) -> Result<(TType, usize), WireError> {
         let byte = self.cursor.byte()?;
         let count = match byte >> 4 {
-            // More than fit into four bits.
+            // The count does not fit into four bits.
             15 => size(self.cursor.varint32()?.cast_signed())?,
             few => usize::from(few),
         };
@@ -152,7 +155,7 @@ impl Input for CompactInput<'_> {
         if self.field_bool.take().is_some() {
             return budget.spend(1);
         }
-        let length = skip::value(Protocol::Compact, ty, self.cursor.rest(), budget)?;
+        let length = skip::value::<Compact>(ty, self.cursor.rest(), budget)?;
         self.cursor.advance(length)
     }
 

@@ -1,64 +1,51 @@
-//! Apache's trait for reading, answered by this codec's readers.
+//! Apache's trait for reading, implemented with this codec's readers.
 //!
-//! In: a message that is wholly there. Out: one token per call, owned as the trait wants it. Each struct and
-//! container costs a level of depth until its end is read.
+//! Returns one token per call, owned as the trait requires. Each struct and container costs a level of depth until
+//! its end is read.
 
-use bytes::Bytes;
 use thrift::protocol::{
     TFieldIdentifier, TInputProtocol, TListIdentifier, TMapIdentifier, TMessageIdentifier,
     TSetIdentifier, TStructIdentifier, TType,
 };
 use uuid::Uuid;
 
-use crate::thrift::{
-    BinaryInput, CompactInput, Input, Limits, WireError, encode::length_of, limits::Budget,
-};
+use crate::thrift::budget::Budget;
+use crate::thrift::codec::ProtocolReader;
+use crate::thrift::encode::length_of;
+use crate::thrift::{Limits, WireError};
 
-/// Apache's [`TInputProtocol`] over [`BinaryInput`] or [`CompactInput`]; one per message.
+/// Apache's [`TInputProtocol`] over one of this codec's readers; one per message.
 #[derive(Debug)]
-pub struct StubInput<I> {
+pub(crate) struct ApacheReader<I> {
     input: I,
     /// The id of the last field read in the innermost struct.
     last: i16,
-    /// The same of the structs around it.
+    /// The same for the structs around it.
     outer: Vec<i16>,
     budget: Budget,
 }
 
-impl<'a> StubInput<BinaryInput<'a>> {
-    /// Reads binary; `strict` says which head a message has.
-    pub fn binary(message: &'a Bytes, strict: bool, limits: &Limits) -> Self {
-        StubInput::new(BinaryInput::new(message, strict), limits)
-    }
-}
-
-impl<'a> StubInput<CompactInput<'a>> {
-    /// Reads compact.
-    pub fn compact(message: &'a Bytes, limits: &Limits) -> Self {
-        StubInput::new(CompactInput::new(message), limits)
-    }
-}
-
-impl<I> StubInput<I> {
-    fn new(input: I, limits: &Limits) -> Self {
-        StubInput {
+impl<I> ApacheReader<I> {
+    /// Reads the message of `input`.
+    pub(crate) fn new(input: I, limits: &Limits) -> Self {
+        ApacheReader {
             input,
             last: 0,
             outer: Vec::new(),
-            budget: Budget::new(limits),
+            budget: limits.budget(),
         }
     }
 
     /// How many bytes are left.
-    pub(in crate::thrift) fn remaining(&self) -> usize
+    pub(crate) fn remaining(&self) -> usize
     where
-        I: Input,
+        I: ProtocolReader,
     {
         self.input.remaining()
     }
 }
 
-impl<I: Input> TInputProtocol for StubInput<I> {
+impl<I: ProtocolReader> TInputProtocol for ApacheReader<I> {
     fn read_message_begin(&mut self) -> thrift::Result<TMessageIdentifier> {
         let head = self.input.head()?;
         Ok(TMessageIdentifier::new(
@@ -177,7 +164,7 @@ impl<I: Input> TInputProtocol for StubInput<I> {
     }
 
     fn skip_till_depth(&mut self, field_type: TType, _depth: i8) -> thrift::Result<()> {
-        // The message's own limit on depth holds for what is skipped, too.
+        // The message's limit on depth applies to skipped values too.
         Ok(self.input.skip(field_type, &mut self.budget)?)
     }
 
@@ -186,8 +173,11 @@ impl<I: Input> TInputProtocol for StubInput<I> {
     }
 }
 
-/// A list's or set's head.
-fn elements(input: &mut impl Input, budget: &mut Budget) -> Result<(TType, i32), WireError> {
+/// The head of a list or set.
+fn elements(
+    input: &mut impl ProtocolReader,
+    budget: &mut Budget,
+) -> Result<(TType, i32), WireError> {
     let (ty, count) = input.list()?;
     budget.enter()?;
     budget.spend(count)?;

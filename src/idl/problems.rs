@@ -3,8 +3,8 @@
 //! In: problems in any order. Out: at most [`PROBLEMS_MAX`] of them, in the order of the files. Remedies
 //! are worked out only for problems that are kept, so a file that is wrong everywhere costs little.
 
-use super::load::File;
-use super::read::Miss;
+use super::file::ParsedFile;
+use super::read::ReadError;
 use super::syntax::Span;
 use crate::diagnostic::{Problem, Source};
 use crate::error::Code;
@@ -14,9 +14,9 @@ const PROBLEMS_MAX: usize = 100;
 
 /// Problems as they are found.
 #[derive(Default)]
-pub(crate) struct Report(Vec<Problem>);
+pub(crate) struct Problems(Vec<Problem>);
 
-impl Report {
+impl Problems {
     /// Adds one: `words` gives message and remedy.
     pub(crate) fn problem(
         &mut self,
@@ -41,7 +41,7 @@ impl Report {
     /// Adds one of an IDL that parses but makes no sense.
     pub(crate) fn invalid(
         &mut self,
-        file: &File,
+        file: &ParsedFile,
         span: Span,
         words: impl FnOnce() -> (String, String),
     ) {
@@ -49,13 +49,13 @@ impl Report {
     }
 
     /// The operator's own file was not read.
-    pub(crate) fn no_file(&mut self, name: &str, miss: &Miss) {
+    pub(crate) fn no_file(&mut self, name: &str, miss: &ReadError) {
         let (message, help) = match miss {
-            Miss::Absent { .. } => (
+            ReadError::Absent { .. } => (
                 format!("the IDL `{name}` does not exist"),
                 "give the path of a `.thrift` file",
             ),
-            Miss::Unreadable(why) => (
+            ReadError::Unreadable(why) => (
                 format!("the IDL `{name}` can't be read: {why}"),
                 "give the path of a `.thrift` file that the server's user may read",
             ),

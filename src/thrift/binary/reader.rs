@@ -1,41 +1,45 @@
-//! Reads binary tokens off the front of one message.
+//! Reads binary tokens from one whole message: numbers, counts, and strings as slices of the message.
 //!
-//! In: a message that is wholly there. Out: numbers, counts that the rest of the message can hold, and slices of
-//! it. Nothing is checked against a schema here.
+//! A count is refused if the rest of the message cannot hold that many elements. Nothing here knows a schema.
 
 use bytes::Bytes;
 use thrift::protocol::TType;
 
-use super::{VERSION, bytes_min, element_type, type_of};
+use super::{Strict, VERSION, bytes_min, element_type, type_of};
+use crate::thrift::budget::Budget;
+use crate::thrift::codec::ProtocolReader;
 use crate::thrift::cursor::{Cursor, size};
-use crate::thrift::error::{invalid, unknown_type};
-use crate::thrift::message::{message_kind, method_name};
-use crate::thrift::{Head, Input, Protocol, WireError, limits::Budget, skip};
+use crate::thrift::error::{WireError, invalid, unknown_type};
+use crate::thrift::head::{Head, message_kind, method_name};
+use crate::thrift::skip;
 
 /// Reads binary from one message.
 #[derive(Debug)]
-pub struct BinaryInput<'a> {
+pub(crate) struct BinaryReader<'a> {
     cursor: Cursor<'a>,
+    /// Whether the head has a version.
     strict: bool,
 }
 
-impl<'a> BinaryInput<'a> {
-    /// Reads `message`; `strict` says which head it has.
+impl<'a> BinaryReader<'a> {
+    /// Reads `message`; `strict` says whether its head has a version.
     #[inline]
-    pub fn new(message: &'a Bytes, strict: bool) -> Self {
-        BinaryInput {
+    pub(super) fn new(message: &'a Bytes, strict: bool) -> Self {
+        BinaryReader {
             cursor: Cursor::new(message),
             strict,
         }
     }
 }
 
-impl Input for BinaryInput<'_> {
+impl ProtocolReader for BinaryReader<'_> {
     fn head(&mut self) -> Result<Head, WireError> {
         if self.strict {
             let word = u32::from_be_bytes(self.cursor.array()?);
             if word & 0xffff_0000 != VERSION {
-                return Err(invalid("the message does not begin with binary's version"));
+                return Err(invalid(
+                    "the message does not begin with the version of binary",
+                ));
             }
             let kind = message_kind(word.to_be_bytes()[3])?;
             let name = method_name(self.bytes()?)?;
@@ -126,7 +130,7 @@ impl Input for BinaryInput<'_> {
     }
 
     fn skip(&mut self, ty: TType, budget: &mut Budget) -> Result<(), WireError> {
-        let length = skip::value(Protocol::Binary, ty, self.cursor.rest(), budget)?;
+        let length = skip::value::<Strict>(ty, self.cursor.rest(), budget)?;
         self.cursor.advance(length)
     }
 

@@ -2,12 +2,14 @@
 
 use bytes::{Bytes, BytesMut};
 
-use super::*;
-use crate::idl::{self, Kind, Schema, StructId};
+use crate::idl::{self, Schema, StructId, StructKind, Type};
+use crate::thrift::any_value::{BINARY, BOOL, DOUBLE, I64, LIST, MAP, NULL, STRING};
+use crate::thrift::binary::Strict;
 use crate::thrift::{
-    BinaryOutput, CompactOutput, Limits, Protocol, decode_result, decode_struct, encode::Encoder,
+    Codec as _, Limits, Protocol, WireError, decode_result, decode_struct, encode::Encoder,
+    with_codec,
 };
-use crate::value::Names;
+use crate::value::{FieldNames, Record, Value};
 
 const PROTOCOLS: [Protocol; 2] = [Protocol::Binary, Protocol::Compact];
 
@@ -16,10 +18,8 @@ fn written(protocol: Protocol, value: &Value) -> Bytes {
     let schema = Schema::default();
     let mut out = BytesMut::new();
     let fields = [(0, &Type::Any, value)];
-    let written = match protocol {
-        Protocol::Compact => Encoder::new(&schema, CompactOutput::new(&mut out)).fields(&fields),
-        _ => Encoder::new(&schema, BinaryOutput::new(&mut out, true)).fields(&fields),
-    };
+    let written =
+        with_codec!(protocol, C => Encoder::new(&schema, C::writer(&mut out)).fields(&fields));
     written.expect("it can be written");
     out.freeze()
 }
@@ -51,7 +51,7 @@ fn the_fields_are_those_of_the_standard_include() {
     let schema = idl::standard();
     let value = |of: &&idl::StructType| &*of.name == "tributary.Value";
     let of = schema.structs.iter().find(value).expect("the union");
-    assert_eq!(of.kind, Kind::Union);
+    assert_eq!(of.kind, StructKind::Union);
     let null = schema
         .structs
         .iter()
@@ -99,7 +99,7 @@ fn what_has_no_field_of_its_own_is_told_in_others() {
     let uuid = Value::Uuid([0x1f; 16]);
     check(uuid, &"1f1f1f1f-1f1f-1f1f-1f1f-1f1f1f1f1f1f".into());
     let record = Value::Record(Record {
-        names: Names::new(["a", "unset", "b"]),
+        names: FieldNames::new(["a", "unset", "b"]),
         values: vec![1.into(), Value::Null, "x".into()],
     });
     check(
@@ -138,7 +138,7 @@ fn what_is_no_value_is_refused() {
         read.expect_err("it is no value").detail
     };
     let unset = refused(&[12, 0, 0, 0, 0]);
-    assert!(unset.contains("no field is set"), "{unset}");
+    assert!(unset.contains("has no field set"), "{unset}");
     let both = refused(&[12, 0, 0, 2, 0, 2, 1, 2, 0, 2, 1, 0, 0]);
     assert!(both.contains("several fields"), "{both}");
     let unknown = refused(&[12, 0, 0, 2, 0, 9, 1, 0, 0]);
@@ -153,10 +153,10 @@ fn what_is_no_value_is_refused() {
     let numbers = refused(&[
         12, 0, 0, 15, 0, 7, 10, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
     ]);
-    assert!(numbers.contains("no Values"), "{numbers}");
+    assert!(numbers.contains("are not `tributary.Value`"), "{numbers}");
     // More elements than there are bytes.
     let endless = refused(&[12, 0, 0, 15, 0, 7, 12, 127, 255, 255, 255]);
-    assert!(endless.contains("is declared where"), "{endless}");
+    assert!(endless.contains("bytes are left"), "{endless}");
 }
 
 #[test]
@@ -190,7 +190,7 @@ fn depth_and_number_are_bounded() {
     let schema = Schema::default();
     let mut out = BytesMut::new();
     let fields = [(0, &Type::Any, &deep)];
-    let written = Encoder::new(&schema, BinaryOutput::new(&mut out, true)).fields(&fields);
+    let written = Encoder::new(&schema, Strict::writer(&mut out)).fields(&fields);
     assert!(written.is_err());
 }
 

@@ -1,24 +1,28 @@
 //! Writes values as the types of the IDL say.
 //!
-//! In: values that were made to fit their types before. Out: the bytes of a message's body, appended. A value
-//! that does not fit is a programmer's error and ends in `server.internal`; nothing is converted here.
+//! Callers have made the values fit their types. A value that does not fit is a bug and ends in `server.internal`;
+//! nothing is converted here.
+
+mod any; // `tributary.Value`
 
 use thrift::protocol::TType;
 
-use super::error::internal;
-use super::{Appendix, DEPTH_CEILING, Output, WireError, wire_type};
-use crate::idl::{Field, Kind, Requiredness, Schema, StructId, Type};
+use super::budget::DEPTH_CEILING;
+use super::codec::{Appendix, ProtocolWriter};
+use super::error::{WireError, internal};
+use super::wire_type::wire_type;
+use crate::idl::{Field, Requiredness, Schema, StructId, StructKind, Type};
 use crate::value::{Record, Value};
 
 /// Writes values of one schema to one message.
 pub(crate) struct Encoder<'s, O> {
     schema: &'s Schema,
     pub(super) output: O,
-    /// How many levels deeper values may go.
+    /// How many more levels values may be nested.
     depth: usize,
 }
 
-impl<'s, O: Output> Encoder<'s, O> {
+impl<'s, O: ProtocolWriter> Encoder<'s, O> {
     pub(crate) fn new(schema: &'s Schema, output: O) -> Self {
         Encoder {
             schema,
@@ -27,11 +31,11 @@ impl<'s, O: Output> Encoder<'s, O> {
         }
     }
 
-    /// A struct of the fields that are set.
+    /// Writes a struct of the fields that are set.
     pub(crate) fn fields(mut self, fields: &[(i16, &Type, &Value)]) -> Result<(), WireError> {
         let mut last = 0;
         for &(id, ty, value) in fields {
-            // A null of any type is one that is written.
+            // A null of type `tributary.Value` is written.
             if !value.is_null() || *ty == Type::Any {
                 self.field(&mut last, id, ty, value)?;
             }
@@ -40,7 +44,7 @@ impl<'s, O: Output> Encoder<'s, O> {
         Ok(())
     }
 
-    /// A result whose one field is a struct, with one more field of it that writes itself.
+    /// Writes a result that is a struct; the struct may have one more field, which writes itself.
     pub(crate) fn result(
         mut self,
         id: StructId,
@@ -49,7 +53,7 @@ impl<'s, O: Output> Encoder<'s, O> {
     ) -> Result<(), WireError> {
         let Value::Record(record) = value else {
             return Err(internal(format!(
-                "{} stands where a record belongs",
+                "found {}, expected a record",
                 value.kind()
             )));
         };
@@ -59,7 +63,7 @@ impl<'s, O: Output> Encoder<'s, O> {
         Ok(())
     }
 
-    /// A struct that is a message's whole body.
+    /// Writes a struct that is the whole body.
     pub(crate) fn whole(mut self, id: StructId, value: &Value) -> Result<(), WireError> {
         self.value(&Type::Struct(id), value)
     }
@@ -73,7 +77,7 @@ impl<'s, O: Output> Encoder<'s, O> {
         let of = self.schema.get(id);
         if record.values.len() != of.fields.len() {
             return Err(internal(format!(
-                "a record of {} values stands for `{}`, which has {} fields",
+                "a record has {} values, but `{}` has {} fields",
                 record.values.len(),
                 of.name,
                 of.fields.len()
@@ -95,7 +99,7 @@ impl<'s, O: Output> Encoder<'s, O> {
             set += 1;
             self.named_field(&mut last, field, value)?;
         }
-        if of.kind == Kind::Union && set != 1 {
+        if of.kind == StructKind::Union && set != 1 {
             return Err(internal(format!(
                 "{set} fields of union `{}` are set",
                 of.name
@@ -170,7 +174,7 @@ impl<'s, O: Output> Encoder<'s, O> {
         Ok(())
     }
 
-    /// A value that holds others.
+    /// Writes a struct or container.
     pub(super) fn nested(&mut self, ty: &Type, value: &Value) -> Result<(), WireError> {
         let Some(depth) = self.depth.checked_sub(1) else {
             return Err(internal(format!(
@@ -198,7 +202,7 @@ impl<'s, O: Output> Encoder<'s, O> {
             }
             _ => {
                 return Err(internal(format!(
-                    "{} stands where {} belongs",
+                    "found {}, expected {}",
                     value.kind(),
                     self.schema.describe(ty)
                 )));
@@ -209,16 +213,16 @@ impl<'s, O: Output> Encoder<'s, O> {
     }
 }
 
-/// A length or count as the wire can declare it.
+/// A length or count that an `i32` can declare.
 #[inline]
 pub(crate) fn length_of(length: usize) -> Result<u32, WireError> {
     match i32::try_from(length) {
         Ok(length) => Ok(length.cast_unsigned()),
-        Err(_) => Err(internal(format!("a size of {length} can't be declared"))),
+        Err(_) => Err(internal(format!("a size of {length} cannot be declared"))),
     }
 }
 
 #[inline]
 fn narrow<N: TryFrom<i64>>(number: i64) -> Result<N, WireError> {
-    N::try_from(number).map_err(|_| internal(format!("{number} does not fit its type")))
+    N::try_from(number).map_err(|_| internal(format!("{number} is out of range for its type")))
 }

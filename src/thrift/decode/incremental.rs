@@ -1,20 +1,24 @@
-//! Reads a struct of many values in pieces, between which the loop is somebody else's.
+//! Reads a struct of many values in slices of the loop's time; other tasks run in between.
 //!
-//! In and out as in `decode.rs`, whose reader reads all that holds nothing else. What is open is kept on an explicit
-//! stack, so that reading can stop anywhere. What was read in vain is forgotten in pieces as well.
+//! Input and output are those of [`super::decode_struct_counted`]. Open structs and containers are kept on an
+//! explicit stack, so that reading can stop anywhere; values that hold no others are read by the ordinary
+//! decoder. If reading fails, the values read so far are dropped in slices too.
 
 use bytes::Bytes;
 
-use super::decode::{Decoder, RESERVED_MAX, complete};
-use super::error::too_many_values;
-use super::limits::Budget;
-use super::{BinaryInput, CompactInput, Input, Limits, Protocol, WireError, wire_type};
+use super::complete::complete;
+use super::decoder::{Decoder, RESERVED_MAX};
 use crate::idl::{Schema, StructId, StructType, Type};
 use crate::pace::{Pace, VALUES};
+use crate::thrift::codec::{Codec, ProtocolReader};
+use crate::thrift::error::{WireError, too_many_values};
+use crate::thrift::limits::Limits;
+use crate::thrift::protocol::{Protocol, with_codec};
+use crate::thrift::wire_type::wire_type;
 use crate::value::{Record, Value};
 
-/// As [`super::decode_struct_counted`], in turns of `pace`. `paid` is told after each turn how many values there are by then, and
-/// says whether there may be so many.
+/// Like [`super::decode_struct_counted`], in slices of `pace`. After each slice `paid` gets the number of values so
+/// far and says whether that many are allowed.
 pub(crate) async fn decode_struct_paced(
     (schema, id): (&Schema, StructId),
     protocol: Protocol,
@@ -22,22 +26,13 @@ pub(crate) async fn decode_struct_paced(
     limits: &Limits,
     (pace, paid): (&Pace, impl FnMut(usize) -> bool),
 ) -> Result<(Value, usize), WireError> {
-    let budget = Budget::new(limits);
-    match protocol {
-        Protocol::Compact => {
-            let input = CompactInput::new(body);
-            let decoder = Decoder::new(schema, input, budget);
-            read(decoder, id, pace, paid).await
-        }
-        Protocol::Binary | Protocol::BinaryOld => {
-            let input = BinaryInput::new(body, true);
-            let decoder = Decoder::new(schema, input, budget);
-            read(decoder, id, pace, paid).await
-        }
-    }
+    with_codec!(protocol, C => {
+        let decoder = Decoder::new(schema, C::reader(body), limits.budget());
+        read(decoder, id, pace, paid).await
+    })
 }
 
-async fn read<I: Input>(
+async fn read<I: ProtocolReader>(
     mut decoder: Decoder<'_, I>,
     id: StructId,
     pace: &Pace,
@@ -48,7 +43,7 @@ async fn read<I: Input>(
         pace,
         open: Vec::new(),
     };
-    reading.open.push(Open::record(&mut decoder, id)?);
+    reading.open.push(Container::record(&mut decoder, id)?);
     loop {
         {
             let _turn = pace.turn().await;
@@ -65,18 +60,20 @@ async fn read<I: Input>(
     }
 }
 
-/// What is open, outermost first.
+/// A struct that is being read.
 struct Reading<'s, 'p> {
     pace: &'p Pace,
-    open: Vec<Open<'s>>,
+    /// The open structs and containers, outermost first.
+    open: Vec<Container<'s>>,
 }
 
-enum Open<'s> {
+/// A struct or container that is being read.
+enum Container<'s> {
     Record {
         of: &'s StructType,
         values: Vec<Value>,
         last: i16,
-        /// The field that is being read.
+        /// Where the field being read stands.
         at: Option<usize>,
     },
     List {
@@ -84,7 +81,7 @@ enum Open<'s> {
         left: usize,
         values: Vec<Value>,
     },
-    /// The last pair has its key only while `has_key`.
+    /// While `has_key` is set, the last pair has only its key.
     Map {
         key: &'s Type,
         value: &'s Type,
@@ -95,21 +92,24 @@ enum Open<'s> {
 }
 
 impl<'s> Reading<'s, '_> {
-    /// Reads one value, or opens or closes what holds others. The outermost struct once it is closed.
-    fn step<I: Input>(&mut self, decoder: &mut Decoder<'s, I>) -> Result<Option<Value>, WireError> {
-        match self.go_on(decoder) {
-            // The field that each open struct is at, innermost first.
+    /// Reads one value, or opens or closes a struct or container. Returns the outermost struct when it is complete.
+    fn step<I: ProtocolReader>(
+        &mut self,
+        decoder: &mut Decoder<'s, I>,
+    ) -> Result<Option<Value>, WireError> {
+        match self.advance(decoder) {
+            // Name the field that each open struct is at, innermost first.
             Err(err) => Err(self.open.iter().rev().fold(err, |err, open| match open {
-                Open::Record {
+                Container::Record {
                     of, at: Some(at), ..
                 } => err.inside(&of.fields[*at].name),
                 _ => err,
             })),
-            went => went,
+            advanced => advanced,
         }
     }
 
-    fn go_on<I: Input>(
+    fn advance<I: ProtocolReader>(
         &mut self,
         decoder: &mut Decoder<'s, I>,
     ) -> Result<Option<Value>, WireError> {
@@ -120,10 +120,10 @@ impl<'s> Reading<'s, '_> {
             return self.close(decoder);
         };
         let opened = match ty {
-            Type::Struct(id) => Open::record(decoder, *id)?,
-            Type::List(of) | Type::Set(of) => Open::list(decoder, of)?,
+            Type::Struct(id) => Container::record(decoder, *id)?,
+            Type::List(of) | Type::Set(of) => Container::list(decoder, of)?,
             Type::Map(key, value) if !Decoder::<I>::is_any_map(key, value) => {
-                Open::map(decoder, key, value)?
+                Container::map(decoder, key, value)?
             }
             _ => {
                 decoder.value(ty, top.place())?;
@@ -135,20 +135,20 @@ impl<'s> Reading<'s, '_> {
         Ok(None)
     }
 
-    /// The innermost is whole.
-    fn close<I: Input>(
+    /// Closes the innermost container, which is complete.
+    fn close<I: ProtocolReader>(
         &mut self,
         decoder: &mut Decoder<'s, I>,
     ) -> Result<Option<Value>, WireError> {
-        if let Some(Open::Record { of, values, .. }) = self.open.last_mut() {
+        if let Some(Container::Record { of, values, .. }) = self.open.last_mut() {
             complete(of, values, &mut decoder.budget)?;
         }
         decoder.budget.leave();
-        let whole = self.open.pop().map_or(Value::Null, Open::into_value);
+        let closed = self.open.pop().map_or(Value::Null, Container::into_value);
         let Some(around) = self.open.last_mut() else {
-            return Ok(Some(whole));
+            return Ok(Some(closed));
         };
-        *around.place() = whole;
+        *around.place() = closed;
         around.filled();
         Ok(None)
     }
@@ -158,17 +158,20 @@ impl Drop for Reading<'_, '_> {
     fn drop(&mut self) {
         if !self.open.is_empty() {
             let open = self.open.drain(..);
-            self.pace.forget(open.map(Open::into_value).collect());
+            self.pace.forget(open.map(Container::into_value).collect());
         }
     }
 }
 
-impl<'s> Open<'s> {
-    fn record<I: Input>(decoder: &mut Decoder<'s, I>, id: StructId) -> Result<Self, WireError> {
+impl<'s> Container<'s> {
+    fn record<I: ProtocolReader>(
+        decoder: &mut Decoder<'s, I>,
+        id: StructId,
+    ) -> Result<Self, WireError> {
         let of = decoder.schema.get(id);
         decoder.budget.enter()?;
         decoder.budget.spend(of.fields.len())?;
-        Ok(Open::Record {
+        Ok(Container::Record {
             of,
             values: vec![Value::Null; of.fields.len()],
             last: 0,
@@ -176,22 +179,25 @@ impl<'s> Open<'s> {
         })
     }
 
-    fn list<I: Input>(decoder: &mut Decoder<'s, I>, of: &'s Type) -> Result<Self, WireError> {
+    fn list<I: ProtocolReader>(
+        decoder: &mut Decoder<'s, I>,
+        of: &'s Type,
+    ) -> Result<Self, WireError> {
         let left = decoder.list_head(of)?;
-        Ok(Open::List {
+        Ok(Container::List {
             of,
             left,
             values: Vec::with_capacity(left.min(RESERVED_MAX)),
         })
     }
 
-    fn map<I: Input>(
+    fn map<I: ProtocolReader>(
         decoder: &mut Decoder<'s, I>,
         key: &'s Type,
         value: &'s Type,
     ) -> Result<Self, WireError> {
         let left = decoder.map_head(key, value)?;
-        Ok(Open::Map {
+        Ok(Container::Map {
             key,
             value,
             left,
@@ -200,13 +206,13 @@ impl<'s> Open<'s> {
         })
     }
 
-    /// The type of the value that is read next; `None` at the end.
-    fn next<I: Input>(
+    /// The type of the next value; `None` at the end.
+    fn next<I: ProtocolReader>(
         &mut self,
         decoder: &mut Decoder<'s, I>,
     ) -> Result<Option<&'s Type>, WireError> {
         match self {
-            Open::Record { of, last, at, .. } => {
+            Container::Record { of, last, at, .. } => {
                 let of: &'s StructType = of;
                 while let Some((wire, id)) = decoder.input.field(*last)? {
                     *last = id;
@@ -220,19 +226,19 @@ impl<'s> Open<'s> {
                 }
                 Ok(None)
             }
-            Open::List { left: 0, .. } => Ok(None),
-            Open::List { of, left, values } => {
+            Container::List { left: 0, .. } => Ok(None),
+            Container::List { of, left, values } => {
                 *left -= 1;
                 values.push(Value::Null);
                 Ok(Some(of))
             }
-            Open::Map {
+            Container::Map {
                 value,
                 has_key: true,
                 ..
             } => Ok(Some(value)),
-            Open::Map { left: 0, .. } => Ok(None),
-            Open::Map {
+            Container::Map { left: 0, .. } => Ok(None),
+            Container::Map {
                 key, left, pairs, ..
             } => {
                 *left -= 1;
@@ -242,12 +248,12 @@ impl<'s> Open<'s> {
         }
     }
 
-    /// Where the value that is read goes.
+    /// Where the value being read goes.
     fn place(&mut self) -> &mut Value {
         let place = match self {
-            Open::Record { values, at, .. } => at.and_then(|at| values.get_mut(at)),
-            Open::List { values, .. } => values.last_mut(),
-            Open::Map { pairs, has_key, .. } => {
+            Container::Record { values, at, .. } => at.and_then(|at| values.get_mut(at)),
+            Container::List { values, .. } => values.last_mut(),
+            Container::Map { pairs, has_key, .. } => {
                 let pair = pairs.last_mut();
                 pair.map(|(key, value)| if *has_key { value } else { key })
             }
@@ -255,23 +261,23 @@ impl<'s> Open<'s> {
         place.expect("`next` made it")
     }
 
-    /// The value is in its place.
+    /// The value being read is complete.
     fn filled(&mut self) {
         match self {
-            Open::Record { at, .. } => *at = None,
-            Open::List { .. } => {}
-            Open::Map { has_key, .. } => *has_key = !*has_key,
+            Container::Record { at, .. } => *at = None,
+            Container::List { .. } => {}
+            Container::Map { has_key, .. } => *has_key = !*has_key,
         }
     }
 
     fn into_value(self) -> Value {
         match self {
-            Open::Record { of, values, .. } => Value::Record(Record {
+            Container::Record { of, values, .. } => Value::Record(Record {
                 names: of.names.clone(),
                 values,
             }),
-            Open::List { values, .. } => Value::List(values),
-            Open::Map { pairs, .. } => Value::Map(pairs),
+            Container::List { values, .. } => Value::List(values),
+            Container::Map { pairs, .. } => Value::Map(pairs),
         }
     }
 }

@@ -6,7 +6,8 @@ use clap::Args;
 
 use super::client::{Call, ClientError, Reply};
 use super::connect::{ConnectArgs, on_loop};
-use super::exit::{ExitStatus, Failure};
+use super::error::CommandError;
+use super::exit::ExitStatus;
 use super::method::{Found, IdlArgs, find};
 use super::output::Output;
 use super::params::Params;
@@ -75,24 +76,24 @@ pub(super) struct Asked {
 
 impl CallArgs {
     /// The method.
-    pub(super) fn find(&self) -> Result<Found, Failure> {
+    pub(super) fn find(&self) -> Result<Found, CommandError> {
         find(&self.idl, &self.connect, &self.method)
     }
 
     /// What was typed, with stdin read if it is to be.
-    pub(super) fn read_stdin(&mut self) -> Result<(), Failure> {
+    pub(super) fn read_stdin(&mut self) -> Result<(), CommandError> {
         if self.json.as_deref() == Some("-") {
             let mut text = String::new();
             std::io::stdin()
                 .read_to_string(&mut text)
-                .map_err(|err| Failure::failed(format_args!("can't read stdin: {err}")))?;
+                .map_err(|err| CommandError::failed(format_args!("can't read stdin: {err}")))?;
             self.json = Some(text);
         }
         Ok(())
     }
 
     /// The parameters, with what is asked of the context.
-    pub(super) fn params(&self, found: &Found, asked: Asked) -> Result<Value, Failure> {
+    pub(super) fn params(&self, found: &Found, asked: Asked) -> Result<Value, CommandError> {
         let mut params = Params::new(&found.schema, found.method());
         if let Some(text) = &self.json {
             params.json(text)?;
@@ -137,9 +138,9 @@ impl CallArgs {
     }
 }
 
-fn context_of<'a>(found: &'a Found, option: &str) -> Result<&'a str, Failure> {
+fn context_of<'a>(found: &'a Found, option: &str) -> Result<&'a str, CommandError> {
     found.context_param().ok_or_else(|| {
-        Failure::misuse(format_args!(
+        CommandError::misuse(format_args!(
             "`{option}`: method `{}` has no parameter of type `tributary.Context`",
             found.method().name
         ))
@@ -148,11 +149,11 @@ fn context_of<'a>(found: &'a Found, option: &str) -> Result<&'a str, Failure> {
 }
 
 /// That the method can be asked for a report and has a place to put it.
-pub(super) fn can_report(found: &Found, option: &str) -> Result<(), Failure> {
+pub(super) fn can_report(found: &Found, option: &str) -> Result<(), CommandError> {
     context_of(found, option)?;
     match found.report_field() {
         Some(_) => Ok(()),
-        None => Err(Failure::misuse(format_args!(
+        None => Err(CommandError::misuse(format_args!(
             "`{option}`: the reply of `{}` has no field of type `tributary.Report`",
             found.method().name
         ))
@@ -160,7 +161,7 @@ pub(super) fn can_report(found: &Found, option: &str) -> Result<(), Failure> {
     }
 }
 
-pub(super) fn run(options: &CallCommand, out: &mut Output) -> Result<ExitStatus, Failure> {
+pub(super) fn run(options: &CallCommand, out: &mut Output) -> Result<ExitStatus, CommandError> {
     let mut args = options.call.clone();
     let found = args.find()?;
     if options.report {
@@ -180,10 +181,10 @@ pub(super) fn run(options: &CallCommand, out: &mut Output) -> Result<ExitStatus,
 }
 
 /// What the service itself said goes by its name.
-pub(super) fn at_service(found: &Found, err: ClientError) -> Failure {
+pub(super) fn at_service(found: &Found, err: ClientError) -> CommandError {
     match err {
         ClientError::Application { .. } => {
-            Failure::failed(format_args!("{}: {err}", found.service().name))
+            CommandError::failed(format_args!("{}: {err}", found.service().name))
         }
         other => other.into(),
     }

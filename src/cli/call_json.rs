@@ -7,7 +7,7 @@ use anyhow::{Context as _, anyhow};
 
 use super::client::{Call, Client, Reply};
 use super::connect::{ConnectArgs, on_loop};
-use super::exit::{Failure, Reason};
+use super::error::{CommandError, Reason};
 use super::method::Found;
 use super::params::Params;
 use super::reply::result_json;
@@ -74,7 +74,7 @@ fn call_found(
     }
 }
 
-fn told(failure: Failure) -> anyhow::Error {
+fn told(failure: CommandError) -> anyhow::Error {
     match failure.reason {
         Reason::One { message, .. } => anyhow!(message),
         Reason::Problems(problems) => anyhow!("{} problems", problems.len()),

@@ -4,7 +4,8 @@ use clap::{Args, ValueEnum};
 use serde_json::json;
 
 use super::connect::on_loop;
-use super::exit::{ExitStatus, Failure, Reason};
+use super::error::{CommandError, Reason};
+use super::exit::ExitStatus;
 use super::output::Output;
 use crate::diagnostic::{Problem, Source};
 use crate::explain::size;
@@ -61,7 +62,7 @@ enum Format {
     Json,
 }
 
-pub(super) fn run(options: &Check, out: &mut Output) -> Result<ExitStatus, Failure> {
+pub(super) fn run(options: &Check, out: &mut Output) -> Result<ExitStatus, CommandError> {
     let read = read(&options.config.path);
     let examined = match &read {
         Ok((program, source)) if options.connect => on_loop(program::examine(program, source))?,
@@ -78,7 +79,7 @@ pub(super) fn run(options: &Check, out: &mut Output) -> Result<ExitStatus, Failu
             out.warnings(&examined.warnings);
             if status != ExitStatus::Done {
                 let reason = Reason::Problems(examined.problems);
-                return Err(Failure { status, reason });
+                return Err(CommandError { status, reason });
             }
             for done in &examined.done {
                 out.data(done);

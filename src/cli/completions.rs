@@ -1,6 +1,6 @@
-//! `tributary completions`: what a shell needs to complete our words.
+//! `tributary completions`: prints the script with which a shell completes commands and options.
 
-use clap::{Args, CommandFactory};
+use clap::{Args, Command};
 use clap_complete::Shell;
 
 use super::exit::ExitStatus;
@@ -20,9 +20,8 @@ Examples:
   tributary completions zsh > ~/.zfunc/_tributary
   tributary completions fish > ~/.config/fish/completions/tributary.fish";
 
-pub(super) fn run(options: &Completions, out: &mut Output) -> ExitStatus {
+pub(super) fn run(options: &Completions, mut command: Command, out: &mut Output) -> ExitStatus {
     let mut script = Vec::new();
-    let mut command = super::Cli::command();
     clap_complete::generate(options.shell, &mut command, "tributary", &mut script);
     out.data(&String::from_utf8_lossy(&script));
     ExitStatus::Done

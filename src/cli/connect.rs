@@ -9,7 +9,7 @@ use clap::{Args, ValueEnum};
 use tokio::runtime::{Builder, LocalOptions};
 
 use super::client::{Client, ClientError};
-use super::exit::Failure;
+use super::error::CommandError;
 use crate::thrift::{Limits, Protocol, Transport, WireFormat};
 
 /// Where the server is and what it speaks.
@@ -82,7 +82,7 @@ impl ConnectArgs {
     }
 }
 
-impl From<ClientError> for Failure {
+impl From<ClientError> for CommandError {
     fn from(err: ClientError) -> Self {
         let help = match &err {
             ClientError::Connect { source, .. } => match source.kind() {
@@ -103,7 +103,7 @@ impl From<ClientError> for Failure {
             ),
             _ => None,
         };
-        let failure = Failure::failed(&err);
+        let failure = CommandError::failed(&err);
         match help {
             Some(help) => failure.help(help),
             None => failure,
@@ -122,10 +122,10 @@ fn address(text: &str) -> Result<String, String> {
 }
 
 /// Runs `work` to its end on a loop of its own.
-pub(super) fn on_loop<F: Future>(work: F) -> Result<F::Output, Failure> {
+pub(super) fn on_loop<F: Future>(work: F) -> Result<F::Output, CommandError> {
     let runtime = Builder::new_current_thread()
         .enable_all()
         .build_local(LocalOptions::default())
-        .map_err(|err| Failure::failed(format_args!("can't start the event loop: {err}")))?;
+        .map_err(|err| CommandError::failed(format_args!("can't start the event loop: {err}")))?;
     Ok(runtime.block_on(work))
 }

@@ -3,7 +3,8 @@
 use clap::Args;
 
 use super::check::{ConfigArg, plans};
-use super::exit::{ExitStatus, Failure};
+use super::error::CommandError;
+use super::exit::ExitStatus;
 use super::method::suggestion;
 use super::output::Output;
 use crate::explain::Explanation;
@@ -29,7 +30,7 @@ Examples:
   tributary explain
   tributary explain -c staging.toml getDeparture";
 
-pub(super) fn run(options: &Explain, out: &mut Output) -> Result<ExitStatus, Failure> {
+pub(super) fn run(options: &Explain, out: &mut Output) -> Result<ExitStatus, CommandError> {
     let program = program::check(&options.config.path, &Vec::new())?;
     let explain = |plan| Explanation::of(&program, plan).to_string();
     let texts = match &options.method {
@@ -40,17 +41,17 @@ pub(super) fn run(options: &Explain, out: &mut Output) -> Result<ExitStatus, Fai
     Ok(ExitStatus::Done)
 }
 
-fn plan<'a>(program: &'a Program, method: &str) -> Result<&'a Plan, Failure> {
+fn plan<'a>(program: &'a Program, method: &str) -> Result<&'a Plan, CommandError> {
     if let Some(plan) = program.plans.get(method) {
         return Ok(plan);
     }
     let service = program.service();
     if service.method(method).is_some() {
         let message = format!("method `{method}` has no view");
-        return Err(Failure::misuse(message));
+        return Err(CommandError::misuse(message));
     }
     let message = format!("service `{}` has no method `{method}`", service.name);
     let served = plans(program).map(|plan| &*plan.method);
     let served: Vec<&str> = served.collect();
-    Err(Failure::misuse(message).help(suggestion(method, served.into_iter())))
+    Err(CommandError::misuse(message).help(suggestion(method, served.into_iter())))
 }

@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::connect::{ConnectArgs, on_loop};
-use super::exit::Failure;
-use super::server_idl::{ServerIdl, server_idl};
+use super::error::CommandError;
+use super::server_idl::{META, ServerIdl, server_idl};
 use crate::diagnostic::{list, suggest};
 use crate::idl::{self, Method, Schema, Service, Type};
 use crate::program;
@@ -27,9 +27,6 @@ pub(super) struct IdlArgs {
     #[arg(long, value_name = "NAME")]
     service: Option<String>,
 }
-
-/// The service that every server has beside the one that it serves.
-pub(super) const META: &str = "Tributary";
 
 /// A method with everything its types refer to.
 #[derive(Debug)]
@@ -88,7 +85,11 @@ impl Found {
 }
 
 /// Finds the method called `name`; of a server that has to say its IDL itself, by asking it.
-pub(super) fn find(args: &IdlArgs, connect: &ConnectArgs, name: &str) -> Result<Found, Failure> {
+pub(super) fn find(
+    args: &IdlArgs,
+    connect: &ConnectArgs,
+    name: &str,
+) -> Result<Found, CommandError> {
     let wanted = args.service.as_deref();
     if let Some((path, configured)) = idl_path(args)? {
         let schema = idl::load(&path)?;
@@ -109,13 +110,13 @@ fn find_in(
     path: &str,
     service: Option<&str>,
     name: &str,
-) -> Result<Found, Failure> {
+) -> Result<Found, CommandError> {
     let service = pick_service(&schema, path, service)?;
     let methods = &schema.services[service];
     let Some(&method) = methods.by_name.get(name) else {
         let names = methods.methods.iter().map(|method| &*method.name);
         let message = format!("service `{}` has no method `{name}`", methods.name);
-        return Err(Failure::misuse(message).help(suggestion(name, names)));
+        return Err(CommandError::misuse(message).help(suggestion(name, names)));
     };
     Ok(Found {
         schema,
@@ -125,7 +126,7 @@ fn find_in(
 }
 
 /// The IDL that was named, and the service that the configuration serves, if it was that.
-fn idl_path(args: &IdlArgs) -> Result<Option<(PathBuf, Option<String>)>, Failure> {
+fn idl_path(args: &IdlArgs) -> Result<Option<(PathBuf, Option<String>)>, CommandError> {
     if let Some(idl) = &args.idl {
         return Ok(Some((idl.clone(), None)));
     }
@@ -141,14 +142,14 @@ fn idl_path(args: &IdlArgs) -> Result<Option<(PathBuf, Option<String>)>, Failure
     }
 }
 
-fn pick_service(schema: &Schema, path: &str, wanted: Option<&str>) -> Result<usize, Failure> {
+fn pick_service(schema: &Schema, path: &str, wanted: Option<&str>) -> Result<usize, CommandError> {
     let services = &schema.services;
     let names = || services.iter().map(|service| &*service.name);
     if let Some(wanted) = wanted {
         let found = services.iter().position(|service| &*service.name == wanted);
         return found.ok_or_else(|| {
             let message = format!("`{path}` has no service `{wanted}`");
-            Failure::misuse(message).help(suggestion(wanted, names()))
+            CommandError::misuse(message).help(suggestion(wanted, names()))
         });
     }
     let own_file = Path::new(path)
@@ -159,13 +160,14 @@ fn pick_service(schema: &Schema, path: &str, wanted: Option<&str>) -> Result<usi
         .collect();
     match own[..] {
         [only] => Ok(only),
-        [] => Err(Failure::misuse(format_args!(
+        [] => Err(CommandError::misuse(format_args!(
             "`{path}` declares no service"
         ))),
         _ => {
             let message = format!("`{path}` declares {} services", own.len());
             let own = own.iter().map(|&at| &*services[at].name);
-            Err(Failure::misuse(message).help(format!("name one with `--service`: {}", list(own))))
+            Err(CommandError::misuse(message)
+                .help(format!("name one with `--service`: {}", list(own))))
         }
     }
 }

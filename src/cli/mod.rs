@@ -4,6 +4,7 @@
 //! command is a struct of its options and a function `run(options, &mut Output)`.
 
 mod exit;
+mod error; // why a command failed
 mod output;
 mod logs; // tracing to stderr
 mod method; // which method of which IDL
@@ -24,11 +25,12 @@ mod completions;
 
 use std::ffi::OsString;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 
 pub use call_json::{call_json, call_json_at};
 pub use client::{Call, Client, ClientError, Reply};
-pub use exit::{ExitStatus, Failure, Reason};
+pub use error::{CommandError, Reason};
+pub use exit::ExitStatus;
 pub use output::{Color, Output};
 
 /// Serves a Thrift service straight from its IDL: every method is a set of lookups, run at the same time and
@@ -86,13 +88,13 @@ fn main_with<A: Into<OsString> + Clone>(
         Err(err) => return usage(&err, out),
     };
     out.set_color(cli.color);
-    run(cli.command, out).unwrap_or_else(|failure| {
-        failure.tell(out);
-        failure.status
+    run(cli.command, out).unwrap_or_else(|err| {
+        err.print(out);
+        err.status
     })
 }
 
-fn run(command: Command, out: &mut Output) -> Result<ExitStatus, Failure> {
+fn run(command: Command, out: &mut Output) -> Result<ExitStatus, CommandError> {
     match command {
         Command::Demo(options) => demo::run(&options, out),
         Command::Serve(options) => serve::run(&options, out),
@@ -101,7 +103,7 @@ fn run(command: Command, out: &mut Output) -> Result<ExitStatus, Failure> {
         Command::Call(options) => call::run(&options, out),
         Command::Compare(options) => compare::run(&options, out),
         Command::Bench(options) => bench::run(&options, out),
-        Command::Completions(options) => Ok(completions::run(&options, out)),
+        Command::Completions(options) => Ok(completions::run(&options, Cli::command(), out)),
     }
 }
 

@@ -7,7 +7,8 @@ use tokio_util::sync::CancellationToken;
 use tracing::error;
 
 use super::check::ConfigArg;
-use super::exit::{ExitStatus, Failure};
+use super::error::CommandError;
+use super::exit::ExitStatus;
 use super::logs::{self, LogArgs};
 use super::output::Output;
 use crate::program::{self, Program};
@@ -32,7 +33,7 @@ Examples:
   tributary serve -c /etc/tributary.toml --log-format json
   tributary serve --log debug";
 
-pub(super) fn run(options: &Serve, out: &mut Output) -> Result<ExitStatus, Failure> {
+pub(super) fn run(options: &Serve, out: &mut Output) -> Result<ExitStatus, CommandError> {
     // Dropped before anything else is said: the log's last lines come first.
     let _flush = logs::start(&options.logs, out)?;
     let path = options.config.path.clone();
@@ -44,7 +45,7 @@ pub(super) fn run(options: &Serve, out: &mut Output) -> Result<ExitStatus, Failu
         bound: Box::new(server::Bound::tell),
     };
     server::run(&program, options)
-        .map_err(|err| Failure::failed(format_args!("can't serve: {err}")))?;
+        .map_err(|err| CommandError::failed(format_args!("can't serve: {err}")))?;
     Ok(ExitStatus::Done)
 }
 

@@ -7,10 +7,13 @@ use std::collections::HashMap;
 
 use super::client::{Call, ClientError, Reply};
 use super::connect::ConnectArgs;
-use super::exit::{ExitStatus, Failure, Reason};
-use super::method::META;
+use super::error::{CommandError, Reason};
+use super::exit::ExitStatus;
 use crate::idl::{self, Schema};
 use crate::value::{Record, Value};
+
+/// The built-in service that every server has beside the one that it serves.
+pub(super) const META: &str = "Tributary";
 
 /// What a server says of itself.
 pub(super) struct ServerIdl {
@@ -20,10 +23,10 @@ pub(super) struct ServerIdl {
 }
 
 /// Asks the server.
-pub(super) async fn server_idl(connect: &ConnectArgs) -> Result<ServerIdl, Failure> {
+pub(super) async fn server_idl(connect: &ConnectArgs) -> Result<ServerIdl, CommandError> {
     let standard = idl::standard();
     let method = standard.service(META).and_then(|meta| meta.method("idl"));
-    let method = method.ok_or_else(|| Failure::failed("the standard include has no `idl`"))?;
+    let method = method.ok_or_else(|| CommandError::failed("the standard include has no `idl`"))?;
     let params = Value::Record(Record {
         names: standard.get(method.params).names.clone(),
         values: Vec::new(),
@@ -47,17 +50,17 @@ pub(super) async fn server_idl(connect: &ConnectArgs) -> Result<ServerIdl, Failu
     }
 }
 
-fn silent(connect: &ConnectArgs, why: &str) -> Failure {
+fn silent(connect: &ConnectArgs, why: &str) -> CommandError {
     let message = format!(
         "the server at `{}` does not say its IDL: {why}",
         connect.addr
     );
-    Failure::failed(message)
+    CommandError::failed(message)
         .help("name the IDL with `--idl FILE`, or a configuration with `--config FILE`")
 }
 
 /// The schema of the files that a server sent.
-fn read(addr: &str, sent: &Value) -> Result<ServerIdl, Failure> {
+fn read(addr: &str, sent: &Value) -> Result<ServerIdl, CommandError> {
     let text = |name| sent.get(name).and_then(Value::as_str).unwrap_or_default();
     let mut files = HashMap::new();
     if let Some(Value::Map(pairs)) = sent.get("files") {
@@ -65,14 +68,14 @@ fn read(addr: &str, sent: &Value) -> Result<ServerIdl, Failure> {
         files.extend(pairs.filter_map(|(name, text)| Some((name.as_str()?, text.as_str()?))));
     }
     let found = |name: &str| files.get(name).map(|text| (*text).to_owned());
-    let schema = idl::load_from(text("root"), &found).map_err(|problems| Failure {
+    let schema = idl::load_from(text("root"), &found).map_err(|problems| CommandError {
         status: ExitStatus::Failed,
         reason: Reason::Problems(problems),
     })?;
     let service = text("service_name").to_owned();
     match schema.service(&service) {
         Some(_) => Ok(ServerIdl { schema, service }),
-        None => Err(Failure::failed(format_args!(
+        None => Err(CommandError::failed(format_args!(
             "the IDL that the server at `{addr}` says has no service `{service}`"
         ))),
     }

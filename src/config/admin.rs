@@ -1,7 +1,7 @@
 //! Reads `[admin]`: the port for operators, which is not there unless it is asked for.
 
+use super::listener::read_listen;
 use super::section::Section;
-use super::server::read_listen;
 
 /// `[admin]`
 #[derive(Clone, Debug, PartialEq, Eq)]

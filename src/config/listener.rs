@@ -4,8 +4,8 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::limits::LimitsConfig;
 use super::section::{Place, Section};
-use super::server::LimitsConfig;
 use super::tls::{ListenerTls, read_tls};
 use crate::diagnostic::list;
 use crate::thrift::{Protocol, Transport, WireFormats};
@@ -185,7 +185,7 @@ fn read_endpoint(section: &mut Section<'_>) -> Option<Endpoint> {
 }
 
 /// A host and a port; whether the host is one of this machine's shows when it is bound.
-pub(super) fn is_address(section: &Section<'_>, addr: &str, place: &Place) -> bool {
+fn is_address(section: &Section<'_>, addr: &str, place: &Place) -> bool {
     let port = addr.rsplit_once(':').filter(|(host, _)| !host.is_empty());
     let good = port.is_some_and(|(_, port)| port.parse::<u16>().is_ok());
     if !good {
@@ -255,4 +255,11 @@ fn read_words<T: Copy>(
         }
     }
     meanings
+}
+
+/// The address `listen`, right or not.
+pub(super) fn read_listen(section: &mut Section<'_>) -> Option<String> {
+    let (addr, place) = section.string("listen")?;
+    is_address(section, &addr, &place);
+    Some(addr)
 }

@@ -9,6 +9,7 @@ mod secret; // `env:` and `file:`
 mod pem; // certificates and keys
 mod tls;
 mod access; // who may call what
+mod limits;
 mod listener;
 mod server;
 mod service; // an IDL, one of its services, a method of that
@@ -19,13 +20,14 @@ pub use access::{Allow, Tokens};
 pub use admin::AdminConfig;
 pub(crate) use admin::read_admin;
 pub(crate) use bytes::text_of;
+pub use limits::LimitsConfig;
 pub use listener::{Endpoint, ListenerConfig};
 pub use pem::{Certificates, PrivateKey};
 pub use section::{Document, Place, Section};
 #[cfg(any(test, fuzzing))]
 pub(crate) use section::{document, document_at, whole};
+pub use server::ServerConfig;
 pub(crate) use server::read_server;
-pub use server::{LimitsConfig, ServerConfig};
 pub(crate) use service::{pick_service, read_idl, unknown_method};
 pub use tls::ListenerTls;
 pub use typed::integer;

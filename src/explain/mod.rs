@@ -4,60 +4,17 @@
 //! the configuration has names; `words.rs` turns them back. `chain.rs` adds timeouts up along references.
 //! Nothing is asked.
 
+mod explanation;
 mod chain;
 mod warnings;
 mod words;
-
-use std::fmt::{self, Write as _};
-use std::time::Duration;
 
 use crate::plan::Plan;
 use crate::program::Program;
 
 use chain::Chains;
+pub use explanation::{Explanation, LookupExplanation};
 use words::Words;
-
-/// How a method's reply is made. Its `Display` is what `tributary explain` prints.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Explanation {
-    /// `getAirport(code, context) returns flights.Airport`
-    pub signature: String,
-    /// `8 lookups in 2 stages, deadline 800ms`
-    pub size: String,
-    /// How long a call may take.
-    pub deadline: Duration,
-    /// The lookups that may start together, stage after stage.
-    pub stages: Vec<Vec<LookupExplanation>>,
-    /// The lookups of the longest chain.
-    pub longest_chain: Vec<String>,
-    /// How long a call can take, and why.
-    pub worst_case: String,
-    /// What is allowed but hardly meant.
-    pub warnings: Vec<String>,
-}
-
-/// How one lookup of a view is made.
-#[derive(Clone, Debug, PartialEq)]
-pub struct LookupExplanation {
-    /// Its name in the view.
-    pub name: String,
-    /// Whom it asks.
-    pub backend: String,
-    /// The kind of store, or `closure`.
-    pub kind: String,
-    /// What it asks there, by its name in the configuration.
-    pub lookup: String,
-    /// The lookups it waits for.
-    pub after: Vec<String>,
-    /// When it runs, how often and how long, and what comes of it when it fails.
-    pub facts: Vec<String>,
-    /// What it shares with lookups of the same turn, if that is anything.
-    pub batching: Option<String>,
-    /// Its parameters, each with what it is bound to.
-    pub bindings: Vec<(String, String)>,
-    /// Where its value goes.
-    pub fills: String,
-}
 
 impl Explanation {
     /// Explains `plan` of `program`.
@@ -78,56 +35,6 @@ impl Explanation {
             worst_case: words.worst(&chains),
             warnings: warnings::of(words, &chains),
         }
-    }
-}
-
-impl fmt::Display for Explanation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{}\n{}", self.signature, self.size)?;
-        for (at, stage) in self.stages.iter().enumerate() {
-            let start = match at {
-                0 => "as the call arrives",
-                _ => "each as soon as it has what it waits for",
-            };
-            writeln!(f, "\nstage {}: {start}", at + 1)?;
-            for lookup in stage {
-                lookup.fmt(f)?;
-            }
-        }
-        let chain = match &self.longest_chain[..] {
-            [] => "none".into(),
-            names => names.join(" -> "),
-        };
-        writeln!(f, "\nlongest chain: {chain}")?;
-        writeln!(f, "worst case: {}", self.worst_case)?;
-        for warning in &self.warnings {
-            writeln!(f, "warning: {warning}")?;
-        }
-        Ok(())
-    }
-}
-
-impl fmt::Display for LookupExplanation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut asks = format!("asks {} ({})", self.backend, self.kind);
-        if self.lookup != self.name {
-            write!(asks, " for {}", self.lookup)?;
-        }
-        if !self.after.is_empty() {
-            write!(asks, ", after {}", self.after.join(" and "))?;
-        }
-        writeln!(f, "  {}: {asks}", self.name)?;
-        if !self.facts.is_empty() {
-            writeln!(f, "    {}", self.facts.join(", "))?;
-        }
-        if let Some(batching) = &self.batching {
-            writeln!(f, "    {batching}")?;
-        }
-        let width = self.bindings.iter().map(|(name, _)| name.len()).max();
-        for (name, to) in &self.bindings {
-            writeln!(f, "    {name:<0$} <- {to}", width.unwrap_or(0))?;
-        }
-        writeln!(f, "    -> {}", self.fills)
     }
 }
 

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::LookupExplanation;
 use super::chain::Chains;
+use super::explanation::LookupExplanation;
 use crate::idl::{StructId, Type};
 use crate::plan::{Binding, ContextField, Plan, Reference, ReplyShape, Root, Step, Target};
 use crate::program::{Asks, BackendDef, LookupDef, Program};

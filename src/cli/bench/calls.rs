@@ -10,7 +10,7 @@ use std::path::Path;
 use bytes::{Bytes, BytesMut};
 use thrift::protocol::TMessageType;
 
-use crate::cli::exit::{Failure, Reason};
+use crate::cli::error::{CommandError, Reason};
 use crate::cli::{method::Found, params::Params};
 use crate::thrift::{Body, HeadOut, Transport, WireError, WireFormat, write_message};
 use crate::value::Value;
@@ -41,12 +41,12 @@ impl Calls {
         found: &Found,
         wire_format: WireFormat,
         params: &[Value],
-    ) -> Result<Self, Failure> {
+    ) -> Result<Self, CommandError> {
         let count = SEQUENCES.next_multiple_of(params.len()).max(params.len());
         let list = (0..count).map(|at| encode(found, wire_format, params, at));
         list.collect::<Result<_, WireError>>()
             .map(Calls)
-            .map_err(|err| Failure::failed(format_args!("the call can't be encoded: {err}")))
+            .map_err(|err| CommandError::failed(format_args!("the call can't be encoded: {err}")))
     }
 
     /// The call that stands at `at`, counted on from the beginning after the last.
@@ -102,9 +102,9 @@ fn encode(
 }
 
 /// The parameters that stand in a file, one JSON object per line; empty lines are left out.
-pub(super) fn read_lines(found: &Found, path: &Path) -> Result<Vec<Value>, Failure> {
+pub(super) fn read_lines(found: &Found, path: &Path) -> Result<Vec<Value>, CommandError> {
     let unreadable =
-        |err| Failure::misuse(format_args!("`--json-lines`: {}: {err}", path.display()));
+        |err| CommandError::misuse(format_args!("`--json-lines`: {}: {err}", path.display()));
     let file = File::open(path).map_err(unreadable)?;
     let mut all = Vec::new();
     for (at, line) in BufReader::new(file).lines().enumerate() {
@@ -114,7 +114,7 @@ pub(super) fn read_lines(found: &Found, path: &Path) -> Result<Vec<Value>, Failu
         }
         if all.len() == LINES_MAX {
             let message = format!("`--json-lines`: more than {LINES_MAX} lines");
-            return Err(Failure::misuse(message));
+            return Err(CommandError::misuse(message));
         }
         let mut params = Params::new(&found.schema, found.method());
         let fitted = params.json(&line).and_then(|()| params.finish());
@@ -122,12 +122,12 @@ pub(super) fn read_lines(found: &Found, path: &Path) -> Result<Vec<Value>, Failu
     }
     if all.is_empty() {
         let message = format!("`--json-lines`: {} has no lines", path.display());
-        return Err(Failure::misuse(message));
+        return Err(CommandError::misuse(message));
     }
     Ok(all)
 }
 
-fn at_line(mut failure: Failure, path: &Path, line: usize) -> Failure {
+fn at_line(mut failure: CommandError, path: &Path, line: usize) -> CommandError {
     if let Reason::One { message, .. } = &mut failure.reason {
         let said = message.strip_prefix("`--json`: ").unwrap_or(message);
         *message = format!("{}, line {line}: {said}", path.display());

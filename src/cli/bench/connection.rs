@@ -15,9 +15,9 @@ use tokio::net::TcpStream;
 use tokio::task::yield_now;
 use tokio::time::{Instant, Sleep, sleep, sleep_until, timeout};
 
-use super::Load;
 use super::check::Wrong;
-use crate::thrift::{Foreign, Framer, Limits, WireFormat};
+use super::load::Load;
+use crate::thrift::{Foreign, Framer, Limits};
 
 /// How much room is made for each read.
 const READ_BYTES: usize = 16 * 1024;
@@ -25,29 +25,6 @@ const READ_BYTES: usize = 16 * 1024;
 const AWAKE: Duration = Duration::from_millis(2);
 /// Between two attempts to connect.
 const RETRY: Duration = Duration::from_millis(100);
-
-/// Whom to call, and how.
-#[derive(Debug)]
-pub(super) struct Target {
-    /// Host and port.
-    pub(super) addr: String,
-    /// What it speaks.
-    pub(super) wire_format: WireFormat,
-    /// How long to wait for a connection, and for each reply.
-    pub(super) timeout: Duration,
-    /// Calls of one connection on their way at a time.
-    pub(super) pipeline: usize,
-}
-
-impl Target {
-    /// A new connection.
-    pub(super) async fn connect(&self) -> io::Result<TcpStream> {
-        let connected = timeout(self.timeout, TcpStream::connect(&self.addr)).await;
-        let stream = connected.unwrap_or_else(|_elapsed| Err(io::ErrorKind::TimedOut.into()))?;
-        stream.set_nodelay(true)?;
-        Ok(stream)
-    }
-}
 
 /// One connection and its calls on their way.
 pub(super) struct Connection {

@@ -6,6 +6,7 @@
 
 mod calls; // calls as bytes, encoded once
 mod schedule; // when which call is due
+mod load; // what all connections share
 mod connection; // one connection: sends what is due, receives, checks
 mod check; // whether a reply is what was asked for
 mod tally; // latencies, errors and totals
@@ -23,7 +24,8 @@ use tokio::time::{Instant, sleep_until};
 
 use self::calls::Calls;
 use self::check::Checker;
-use self::connection::{Connection, Target};
+use self::connection::Connection;
+use self::load::{Load, Target};
 use self::result::Measured;
 use self::schedule::Schedule;
 use self::tally::{Snapshot, Tally};
@@ -31,7 +33,8 @@ use self::usage::Process;
 use super::call::{Asked, CallArgs};
 use super::client::ClientError;
 use super::connect::on_loop;
-use super::exit::{ExitStatus, Failure};
+use super::error::CommandError;
+use super::exit::ExitStatus;
 use super::method::Found;
 use super::output::Output;
 
@@ -97,23 +100,13 @@ Exit codes: 0 every call was answered, 1 there were errors, 2 bad usage";
 
 const DURATION: Duration = Duration::from_secs(10);
 
-/// What all connections of a run share.
-struct Load {
-    target: Target,
-    calls: Calls,
-    schedule: Schedule,
-    checker: Checker,
-    tally: Tally,
-    server: Option<Process>,
-}
-
-pub(super) fn run(options: &Bench, out: &mut Output) -> Result<ExitStatus, Failure> {
+pub(super) fn run(options: &Bench, out: &mut Output) -> Result<ExitStatus, CommandError> {
     let mut args = options.call.clone();
     let found = args.find()?;
     if found.method().oneway {
         let name = &found.method().name;
         let message = format!("`{name}` is oneway: there is no reply to measure");
-        return Err(Failure::misuse(message).help("name a method that returns"));
+        return Err(CommandError::misuse(message).help("name a method that returns"));
     }
     let params = match &options.json_lines {
         Some(path) => calls::read_lines(&found, path)?,
@@ -168,7 +161,7 @@ impl Bench {
         found: Found,
         calls: Calls,
         server: Option<Process>,
-    ) -> Result<Measured, Failure> {
+    ) -> Result<Measured, CommandError> {
         let target = Target {
             addr: self.call.connect.addr.clone(),
             wire_format: self.call.connect.wire_format(),
@@ -213,7 +206,10 @@ impl Bench {
 }
 
 /// Takes a snapshot when the warm-up ends and one when the time is over; returns when the last reply is there.
-async fn watch(load: &Load, mut running: JoinSet<()>) -> Result<(Snapshot, Snapshot), Failure> {
+async fn watch(
+    load: &Load,
+    mut running: JoinSet<()>,
+) -> Result<(Snapshot, Snapshot), CommandError> {
     let interrupt = tokio::signal::ctrl_c();
     tokio::pin!(interrupt);
     // Without a warm-up at once: a timer may be late by a millisecond of calls.
@@ -228,7 +224,7 @@ async fn watch(load: &Load, mut running: JoinSet<()>) -> Result<(Snapshot, Snaps
                 last = Some(load.snapshot());
             }
             joined = running.join_next() => match joined {
-                Some(joined) => joined.map_err(|err| Failure::failed(format_args!("a connection's task ended: {err}")))?,
+                Some(joined) => joined.map_err(|err| CommandError::failed(format_args!("a connection's task ended: {err}")))?,
                 None => break,
             },
             _interrupted = &mut interrupt => break,
@@ -237,13 +233,6 @@ async fn watch(load: &Load, mut running: JoinSet<()>) -> Result<(Snapshot, Snaps
     let last = last.unwrap_or_else(|| load.snapshot());
     // Ended during the warm-up: nothing was measured.
     Ok((first.unwrap_or_else(|| last.clone()), last))
-}
-
-impl Load {
-    fn snapshot(&self) -> Snapshot {
-        let server = self.server.as_ref().and_then(Process::usage);
-        self.tally.snapshot(server)
-    }
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use super::calls::{Calls, Encoded, read_lines};
 use super::check::{Checker, Wrong};
-use crate::cli::{exit::Reason, method::Found, testing::schema};
+use crate::cli::{error::Reason, method::Found, testing::schema};
 use crate::thrift::{
     Body, HeadOut, Protocol, Transport, WireError, WireFormat, read_head, write_message,
 };

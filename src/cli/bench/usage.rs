@@ -8,7 +8,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::cli::exit::Failure;
+use crate::cli::error::CommandError;
 
 const TICK: Duration = Duration::from_millis(10);
 
@@ -31,11 +31,11 @@ pub(super) struct Usage {
 
 impl Process {
     /// The process of that number.
-    pub(super) fn find(pid: u32) -> Result<Self, Failure> {
+    pub(super) fn find(pid: u32) -> Result<Self, CommandError> {
         let process = Process(PathBuf::from(format!("/proc/{pid}")));
         match process.usage() {
             Some(_) => Ok(process),
-            None => Err(Failure::misuse(format_args!(
+            None => Err(CommandError::misuse(format_args!(
                 "`--pid`: there is no process {pid} to look at on this machine"
             ))),
         }

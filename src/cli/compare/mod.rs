@@ -12,7 +12,8 @@ use tokio::time::Instant;
 use super::call::{Asked, CallArgs, at_service, can_report};
 use super::client::{Call, Client, Reply};
 use super::connect::on_loop;
-use super::exit::{ExitStatus, Failure};
+use super::error::CommandError;
+use super::exit::ExitStatus;
 use super::method::Found;
 use super::output::{Output, count};
 use super::reply;
@@ -42,7 +43,7 @@ Examples:
 
 Exit codes: 0 all replies are equal, 1 they differ or a call failed, 2 bad usage";
 
-pub(super) fn run(options: &Compare, out: &mut Output) -> Result<ExitStatus, Failure> {
+pub(super) fn run(options: &Compare, out: &mut Output) -> Result<ExitStatus, CommandError> {
     let mut args = options.call.clone();
     let found = args.find()?;
     can_report(&found, "compare")?;
@@ -100,7 +101,7 @@ pub(super) async fn measure(
     found: &Found,
     params: &[Value; 2],
     (calls, timeout): (u32, Duration),
-) -> Result<Measured, Failure> {
+) -> Result<Measured, CommandError> {
     let mut runs = [Runs::default(), Runs::default()];
     let mut first = None;
     let mut differing = Vec::new();
@@ -121,7 +122,7 @@ pub(super) async fn measure(
                 return Ok(Measured::Threw(reply));
             };
             let Some(timeline) = reply::timeline(found, &reply) else {
-                return Err(Failure::failed("the server filled no report"));
+                return Err(CommandError::failed("the server filled no report"));
             };
             runs.0.push((wall, timeline));
             // Compared as JSON, where a NaN equals a NaN.

@@ -18,7 +18,8 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::client::{Call, Client};
 use super::compare::{Measured, measure};
 use super::connect::on_loop;
-use super::exit::{ExitStatus, Failure};
+use super::error::CommandError;
+use super::exit::ExitStatus;
 use super::method::Found;
 use super::output::Output;
 use super::params::Params;
@@ -60,11 +61,11 @@ const DEFAULT_PORT: u16 = 9090;
 const EVEN_DELAY: &str = "140ms";
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-pub(super) fn run(options: &Demo, out: &mut Output) -> Result<ExitStatus, Failure> {
+pub(super) fn run(options: &Demo, out: &mut Output) -> Result<ExitStatus, CommandError> {
     on_loop(show(options, out))?
 }
 
-async fn show(options: &Demo, out: &mut Output) -> Result<ExitStatus, Failure> {
+async fn show(options: &Demo, out: &mut Output) -> Result<ExitStatus, CommandError> {
     let dir = tempfile::tempdir().context("can't make a temporary folder")?;
     data::unpack(dir.path())?;
     let weather = weather::serve(data::WEATHER)
@@ -80,7 +81,7 @@ async fn show(options: &Demo, out: &mut Output) -> Result<ExitStatus, Failure> {
 
     let program = server.program();
     let found = Found::of(&program.schema, program.service, METHOD)
-        .ok_or_else(|| Failure::failed("the demo's IDL has no such method"))?;
+        .ok_or_else(|| CommandError::failed("the demo's IDL has no such method"))?;
     let shown = compare(&found, &server, out).await?;
     if options.once {
         server.stop().context("can't stop the server")?;
@@ -95,7 +96,7 @@ async fn show(options: &Demo, out: &mut Output) -> Result<ExitStatus, Failure> {
 }
 
 /// Serves `config` from `dir`, on the wanted port or, if nobody wanted one, on a free one.
-fn start(dir: &Path, config: &str, port: Option<u16>) -> Result<Running, Failure> {
+fn start(dir: &Path, config: &str, port: Option<u16>) -> Result<Running, CommandError> {
     let path = dir.join("tributary.toml");
     let serve = |port: u16| {
         let listen = format!("127.0.0.1:{port}");
@@ -109,7 +110,7 @@ fn start(dir: &Path, config: &str, port: Option<u16>) -> Result<Running, Failure
     };
     served.map_err(|err| match err {
         StartError::Problems(problems) => problems.into(),
-        StartError::Io(err) => Failure::failed(format_args!("can't serve: {err}")),
+        StartError::Io(err) => CommandError::failed(format_args!("can't serve: {err}")),
     })
 }
 
@@ -136,7 +137,11 @@ fn evened(config: &str) -> String {
 }
 
 /// Calls both ways, draws and says what came of it.
-async fn compare(found: &Found, server: &Running, out: &mut Output) -> Result<ExitStatus, Failure> {
+async fn compare(
+    found: &Found,
+    server: &Running,
+    out: &mut Output,
+) -> Result<ExitStatus, CommandError> {
     let wire_format = WireFormat {
         transport: Transport::Framed,
         protocol: Protocol::Binary,
@@ -164,7 +169,7 @@ async fn compare(found: &Found, server: &Running, out: &mut Output) -> Result<Ex
     }
 }
 
-fn params(found: &Found, mode: &str) -> Result<Value, Failure> {
+fn params(found: &Found, mode: &str) -> Result<Value, CommandError> {
     let mut params = Params::new(&found.schema, found.method());
     for word in PARAMS.split(' ') {
         params.word(word)?;

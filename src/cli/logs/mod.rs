@@ -12,7 +12,7 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::time::{FormatTime as _, SystemTime};
 
-use super::exit::Failure;
+use super::error::CommandError;
 use super::output::Output;
 pub(super) use writer::Flush;
 use writer::LogWriter;
@@ -39,11 +39,12 @@ enum Format {
 }
 
 /// Starts logging, for the rest of the process. The last lines are written when the returned value is dropped.
-pub(super) fn start(args: &LogArgs, out: &Output) -> Result<Flush, Failure> {
+pub(super) fn start(args: &LogArgs, out: &Output) -> Result<Flush, CommandError> {
     let filter = filter(args.log.as_deref())?;
     let format = args.log_format;
-    let cant =
-        |err: &dyn std::fmt::Display| Failure::failed(format_args!("can't start logging: {err}"));
+    let cant = |err: &dyn std::fmt::Display| {
+        CommandError::failed(format_args!("can't start logging: {err}"))
+    };
     let notice = move |dropped| own_line(format, " WARN", &lines_dropped(dropped));
     let (writer, flush) = LogWriter::start(io::stderr(), notice).map_err(|err| cant(&err))?;
     let builder = tracing_subscriber::fmt()
@@ -102,7 +103,7 @@ fn told(panicked: &PanicHookInfo<'_>) -> String {
     }
 }
 
-fn filter(option: Option<&str>) -> Result<EnvFilter, Failure> {
+fn filter(option: Option<&str>) -> Result<EnvFilter, CommandError> {
     let variable = std::env::var("RUST_LOG").ok();
     let (name, text) = match (option, &variable) {
         (Some(text), _) => ("--log", text),
@@ -110,7 +111,7 @@ fn filter(option: Option<&str>) -> Result<EnvFilter, Failure> {
         _ => ("--log", "info"),
     };
     EnvFilter::try_new(text).map_err(|err| {
-        Failure::misuse(format_args!("`{name}`: `{text}` says no levels: {err}"))
+        CommandError::misuse(format_args!("`{name}`: `{text}` says no levels: {err}"))
             .help("for example `info`, or `warn,tributary::view=trace`")
     })
 }

@@ -9,7 +9,7 @@ use crate::diagnostic::did_you_mean;
 use crate::idl::{Method, Schema, StructId, Type};
 use crate::value::Value;
 
-use super::exit::Failure;
+use super::error::CommandError;
 use super::method::suggestion;
 
 /// A method's parameters while they are put together. Fitted by [`Params::finish`].
@@ -35,12 +35,12 @@ impl<'a> Params<'a> {
     }
 
     /// Takes all of them from the text of a JSON object.
-    pub(super) fn json(&mut self, text: &str) -> Result<(), Failure> {
+    pub(super) fn json(&mut self, text: &str) -> Result<(), CommandError> {
         let tree = Value::from_json(text.as_bytes())
-            .map_err(|err| Failure::misuse(format_args!("`--json`: not JSON: {err}")))?;
+            .map_err(|err| CommandError::misuse(format_args!("`--json`: not JSON: {err}")))?;
         if !matches!(tree, Value::Map(_)) {
             let message = format!("`--json`: expected an object, found {}", tree.kind());
-            return Err(Failure::misuse(message)
+            return Err(CommandError::misuse(message)
                 .help("one object of all parameters: `--json '{\"code\": \"JFK\"}'`"));
         }
         known_names(self.schema, &Type::Struct(self.method.params), &tree, "")?;
@@ -49,15 +49,17 @@ impl<'a> Params<'a> {
     }
 
     /// Takes one `name=value`.
-    pub(super) fn word(&mut self, word: &str) -> Result<(), Failure> {
+    pub(super) fn word(&mut self, word: &str) -> Result<(), CommandError> {
         let Some((name, text)) = word.split_once('=') else {
             return Err(
-                Failure::misuse(format_args!("`{word}` is not `name=value`"))
+                CommandError::misuse(format_args!("`{word}` is not `name=value`"))
                     .help("parameters are given as `carrier=UA`, or all at once with `--json`"),
             );
         };
         if self.given.iter().any(|have| have == name) {
-            return Err(Failure::misuse(format_args!("`{name}` is given twice")));
+            return Err(CommandError::misuse(format_args!(
+                "`{name}` is given twice"
+            )));
         }
         let ty = self.type_of(name)?;
         let value = leaf(self.schema, &ty, text)
@@ -70,14 +72,14 @@ impl<'a> Params<'a> {
     }
 
     /// Puts `value` at a dotted name, over whatever is there.
-    pub(super) fn set(&mut self, name: &str, value: Value) -> Result<(), Failure> {
+    pub(super) fn set(&mut self, name: &str, value: Value) -> Result<(), CommandError> {
         let mut slot = &mut self.tree;
         for segment in name.split('.') {
             if slot.is_null() {
                 *slot = Value::Map(Vec::new());
             }
             let Value::Map(pairs) = slot else {
-                return Err(Failure::misuse(format_args!(
+                return Err(CommandError::misuse(format_args!(
                     "`{name}`: there is {} already",
                     slot.kind()
                 )));
@@ -96,15 +98,15 @@ impl<'a> Params<'a> {
     }
 
     /// The parameters as the IDL has them.
-    pub(super) fn finish(self) -> Result<Value, Failure> {
+    pub(super) fn finish(self) -> Result<Value, CommandError> {
         let params = Type::Struct(self.method.params);
         Coercion::new(self.schema, false)
             .value(self.tree, &params)
-            .map_err(|why| Failure::misuse(format_args!("the parameters do not fit: {why}")))
+            .map_err(|why| CommandError::misuse(format_args!("the parameters do not fit: {why}")))
     }
 
     /// The type at a dotted name.
-    fn type_of(&self, name: &str) -> Result<Type, Failure> {
+    fn type_of(&self, name: &str) -> Result<Type, CommandError> {
         let mut ty = Type::Struct(self.method.params);
         let mut walked = String::new();
         for segment in name.split('.') {
@@ -113,7 +115,7 @@ impl<'a> Params<'a> {
                 Type::Map(key, value) if **key == Type::String => (**value).clone(),
                 other => {
                     let of = self.schema.describe(other);
-                    return Err(Failure::misuse(format_args!(
+                    return Err(CommandError::misuse(format_args!(
                         "`{walked}` is of type {of} and has no `{segment}`"
                     )));
                 }
@@ -127,7 +129,12 @@ impl<'a> Params<'a> {
     }
 }
 
-fn field_type(schema: &Schema, id: StructId, name: &str, walked: &str) -> Result<Type, Failure> {
+fn field_type(
+    schema: &Schema,
+    id: StructId,
+    name: &str,
+    walked: &str,
+) -> Result<Type, CommandError> {
     let of = schema.get(id);
     match of.field(name) {
         Some((_, field)) => Ok(field.ty.clone()),
@@ -138,7 +145,7 @@ fn field_type(schema: &Schema, id: StructId, name: &str, walked: &str) -> Result
                 format!("`{walked}` ({}) has no field `{name}`", of.name)
             };
             let names = of.names.iter().map(|name| &**name);
-            Err(Failure::misuse(message).help(suggestion(name, names)))
+            Err(CommandError::misuse(message).help(suggestion(name, names)))
         }
     }
 }
@@ -177,7 +184,12 @@ fn leaf(schema: &Schema, ty: &Type, text: &str) -> Result<Value, (String, Option
 }
 
 /// Every name of a JSON object that stands for a struct is one of its fields, all the way down.
-fn known_names(schema: &Schema, ty: &Type, value: &Value, walked: &str) -> Result<(), Failure> {
+fn known_names(
+    schema: &Schema,
+    ty: &Type,
+    value: &Value,
+    walked: &str,
+) -> Result<(), CommandError> {
     match (ty, value) {
         (Type::Struct(id), Value::Map(pairs)) => {
             for (key, value) in pairs {
@@ -212,8 +224,8 @@ fn article(schema: &Schema, ty: &Type) -> String {
     }
 }
 
-fn failure(message: &str, help: Option<String>) -> Failure {
-    let failure = Failure::misuse(message);
+fn failure(message: &str, help: Option<String>) -> CommandError {
+    let failure = CommandError::misuse(message);
     match help {
         Some(help) => failure.help(help),
         None => failure,

@@ -1,6 +1,6 @@
 //! Words and JSON to parameters.
 
-use super::super::exit::{Failure, Reason};
+use super::super::error::{CommandError, Reason};
 use super::Params;
 use crate::cli::testing::schema;
 use crate::coerce::to_json;
@@ -47,7 +47,7 @@ fn made(words: &[&str]) -> String {
         });
     match taken.and_then(|()| params.finish()) {
         Ok(value) => to_json(&schema, &Type::Struct(method.params), &value).to_string(),
-        Err(Failure {
+        Err(CommandError {
             reason: Reason::One { message, help },
             ..
         }) => match help {

@@ -5,35 +5,9 @@
 
 use super::ink::{Alphabet, Ink, Tint};
 use super::layout::{Layout, Words, count, words};
+use super::look::Look;
 use crate::context::Mode;
 use crate::timeline::{Analysis, Fate, Micros, Source, Timeline, Track};
-
-/// How a waterfall is drawn.
-#[derive(Clone, Debug)]
-pub struct Look {
-    /// The line above it; none when empty.
-    pub title: String,
-    /// Columns of the terminal.
-    pub width: usize,
-    /// Whether to use ANSI colours.
-    pub color: bool,
-    /// Whether to keep to ASCII.
-    pub ascii: bool,
-    /// The time at the right end, so that two pictures can be compared; the call's own length if `None`.
-    pub axis: Option<Micros>,
-}
-
-impl Default for Look {
-    fn default() -> Self {
-        Look {
-            title: String::new(),
-            width: 100,
-            color: false,
-            ascii: false,
-            axis: None,
-        }
-    }
-}
 
 /// The waterfall of one call as lines of text, each ended by a line feed.
 pub fn render(timeline: &Timeline, look: &Look) -> String {

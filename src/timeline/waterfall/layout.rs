@@ -2,9 +2,9 @@
 //!
 //! Pictures that are drawn together share one [`Layout`], so that equal lengths are equal times in all of them.
 
-use super::Look;
 use super::axis::Axis;
 use super::ink::Alphabet;
+use super::look::Look;
 use crate::error::Code;
 use crate::timeline::{Fate, Source, Timeline, Track};
 

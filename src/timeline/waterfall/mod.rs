@@ -3,6 +3,7 @@
 //! [`draw`] puts the picture together, [`layout`] shares the columns out, [`axis`] says which time stands in which column, [`ink`] knows the
 //! characters and colours. All of it is pure: a [`super::Timeline`] and a [`Look`] in, a `String` out.
 
+mod look;
 mod draw;
 mod layout;
 mod axis;
@@ -10,4 +11,5 @@ mod ink;
 #[cfg(test)]
 mod tests;
 
-pub use draw::{Look, render, render_together};
+pub use draw::{render, render_together};
+pub use look::Look;

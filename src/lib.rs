@@ -1,18 +1,31 @@
 //! Tributary serves a Thrift service straight from its IDL.
 //!
-//! The life of a call, and the rooms it passes in this order:
+//! The life of a call, and the rooms that it passes:
 //!
-//! 1. [`server`] reads bytes from a client's socket; [`thrift`] learns the client's transport and protocol and cuts a
-//!    message out;
-//! 2. [`service`] finds the method's plan, and answers at once what needs no lookup;
-//! 3. it decodes the parameters by the types of the [`idl`], and makes the [`context`];
-//! 4. [`view`] starts every lookup whose inputs are known, dependents as theirs arrive, gives each one fate;
-//! 5. [`guard`] stands around each lookup, and [`backend`] asks the store;
-//! 6. [`view`] merges the values in declared order, [`timeline`] says what happened when;
+//! 1. [`server`] reads bytes from a client's socket. [`thrift`] recognises the client's transport and protocol and cuts
+//!    out one message;
+//! 2. [`service`] finds the method's plan, and answers immediately what needs no lookup;
+//! 3. it decodes the parameters by the types of the [`idl`], and makes the [`context`] of the call;
+//! 4. [`view`] starts every lookup whose inputs are known and the dependent ones as soon as theirs arrive, and gives each
+//!    lookup one fate;
+//! 5. [`guard`] limits and batches lookups, and [`backend`] asks the store;
+//! 6. [`coerce`] converts the answers to IDL types, [`view`] merges them in declared order, and [`timeline`] records what
+//!    happened when;
 //! 7. [`service`] encodes the reply or the exception, and [`server`] writes it in the order of the calls.
 //!
-//! What happens is counted in [`metrics`], which [`admin`] shows to operators on a port and a thread of its own.
-//! [`config`] makes the plans at start, [`explain`] puts them into words; [`cli`] is the command line. The words are defined in README.
+//! Before any call: [`config`] reads the operator's file, [`plan`] compiles each view against the IDL, [`program`] checks
+//! everything against everything, and [`explain`] describes a plan in words. [`diagnostic`] reports mistakes. [`metrics`]
+//! counts, and [`admin`] shows the counts to operators on a port and a thread of its own. [`cli`] is the command line. README
+//! defines the words.
+//!
+//! # Floors
+//!
+//! A room uses only rooms before it in this list, which a test reads:
+//!
+//! ```text
+//! error context value random log_limit pace diagnostic idl coerce thrift timeline config backend
+//! plan program explain metrics guard view service admin server cli
+//! ```
 //!
 //! # As a library
 //!
@@ -59,29 +72,29 @@
 //! # }
 //! ```
 
-pub mod error;
-pub mod value;
-pub mod context;
-pub mod random;
-mod pace; // long work leaves time for short
-mod log_limit; // one log line per code every ten seconds
 pub mod server;
 pub mod thrift;
-pub mod idl;
-pub mod coerce;
 pub mod service;
-pub mod plan;
-pub mod program;
+pub mod idl;
+pub mod context;
 pub mod view;
 pub mod guard;
 pub mod backend;
-pub mod config;
-pub mod diagnostic;
-pub mod explain;
+pub mod value;
+pub mod coerce; // stored values and columns to IDL types
 pub mod timeline;
+pub mod config;
+pub mod plan;
+pub mod program;
+pub mod explain;
+pub mod diagnostic; // what is wrong in a file, and how to fix it
+pub mod error; // codes
 pub mod metrics;
 pub mod admin;
 pub mod cli;
+pub mod random;
+mod pace; // long work leaves time for short
+mod log_limit; // one log line per code every ten seconds
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub mod fuzzing; // what fuzz targets do with an input; not in the program

@@ -7,6 +7,7 @@
     reason = "the support code panics with what went wrong, as tests do"
 )]
 
+mod floors; // the modules of `src/` use each other in one direction
 mod support; // the program and real servers as processes, and a bare socket
 mod config; // each way for a configuration to be wrong, and what its operator reads
 mod scenarios; // plan, run and merge with scripted lookups and paused time; data in tests/scenarios

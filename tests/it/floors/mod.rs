@@ -1,0 +1,112 @@
+//! The modules of `src/` use each other in one direction only.
+//!
+//! The order of the rooms, which are the modules of the crate's root, is the list in `src/lib.rs`. Within a room no files
+//! use each other in a circle. Tests and fuzzing are exempt.
+
+mod circles; // files of one folder that use each other
+mod modules; // what each module uses
+mod tokens; // Rust source as words
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use circles::circles;
+use modules::{Module, Segments, read_all};
+
+/// Folders with circles that are still to be untied: the list only ever gets shorter.
+const CIRCLES: &[&str] = &[
+    // `mod.rs` defines what the files of its folder share, and also calls them.
+    "backend",
+    "backend/http",
+    "backend/memcached",
+    "backend/mysql",
+    "backend/postgres",
+    "backend/sqlite",
+    "idl/resolve",
+    "server",
+    "server/connection",
+    "service",
+    "service/meta",
+    "service/report",
+    // Files that use each other.
+    "backend/redis",
+    "backend/redis/cluster",
+    "idl",
+    "thrift",
+];
+
+fn source() -> BTreeMap<Segments, Module> {
+    read_all(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"))
+}
+
+/// The rooms, bottom-up: the text block under "# Floors" in `src/lib.rs`.
+fn floors() -> Vec<&'static str> {
+    let lib = include_str!("../../../src/lib.rs");
+    let (_, block) = lib.split_once("//! # Floors").expect("the heading");
+    let (_, block) = block.split_once("```text").expect("the list");
+    let (block, _) = block.split_once("```").expect("its end");
+    let words = block.split_whitespace();
+    words.filter(|word| *word != "//!").collect()
+}
+
+#[test]
+fn every_room_has_its_floor() {
+    let floors = floors();
+    let modules = source();
+    for path in modules.keys().filter(|path| path.len() == 1) {
+        assert!(
+            floors.contains(&&*path[0]),
+            "`{}` is missing in the list of src/lib.rs",
+            path[0]
+        );
+    }
+    for floor in floors {
+        assert!(
+            modules.contains_key(&vec![floor.to_owned()]),
+            "there is no room `{floor}`"
+        );
+    }
+}
+
+#[test]
+fn a_room_uses_only_rooms_below_it() {
+    let floors = floors();
+    let floor = |room: &str| floors.iter().position(|floor| *floor == room);
+    let mut upward = Vec::new();
+    for (own, module) in source() {
+        let Some(room) = own.first() else { continue };
+        let imports = module
+            .imports
+            .iter()
+            .map(|import| (&import.path, import.line));
+        let paths = module.paths.iter().map(|(path, line)| (path, *line));
+        for (path, line) in imports.chain(paths) {
+            let supers = path.iter().take_while(|name| *name == "super").count();
+            let used = match &*path[0] {
+                "crate" => path.get(1),
+                "super" if supers == own.len() => path.get(supers),
+                _ => continue,
+            };
+            let goes_up = used.and_then(|used| floor(used)) > floor(room);
+            if goes_up {
+                upward.push(format!("{}:{line}: {}", module.file, path.join("::")));
+            }
+        }
+    }
+    let upward = upward.join("\n");
+    assert!(
+        upward.is_empty(),
+        "these uses go up in the list of src/lib.rs:\n{upward}"
+    );
+}
+
+#[test]
+fn files_of_a_folder_do_not_use_each_other_in_a_circle() {
+    let found = circles(&source());
+    let is_known = |folder: &str| CIRCLES.contains(&folder);
+    let unknown = found.iter().filter(|circle| !is_known(&circle.folder));
+    let unknown: Vec<String> = unknown
+        .map(|circle| format!("in {}:\n  {}", circle.folder, circle.uses.join("\n  ")))
+        .collect();
+    assert!(unknown.is_empty(), "circles {}", unknown.join("\n"));
+}

@@ -19,7 +19,7 @@ pub mod thrift;
 // What several kinds share.
 pub mod examine;
 pub mod format;
-mod links;
+pub(crate) mod net;
 pub mod rows;
 pub mod sql;
 pub mod template;
@@ -61,7 +61,11 @@ pub trait Backend: Sized + 'static {
 
     /// Makes ready on one loop, for what is going to be asked. Never fails: a store that is down shows in the
     /// fates of its lookups, and comes back by itself; a lookup that can't be made ready costs itself only.
-    async fn connect(config: &Self::Config, planned: &[Planned<'_, Self::Lookup>]) -> Self;
+    async fn connect(
+        config: &Self::Config,
+        planned: &[Planned<'_, Self::Lookup>],
+        seed: u64,
+    ) -> Self;
 
     /// Reaches the store, for `check --connect`, and has it say what it knows of each lookup. Runs none of
     /// them and changes nothing.
@@ -274,11 +278,11 @@ macro_rules! kinds {
             }
 
             /// Makes ready on one loop.
-            pub async fn connect(&self, planned: &[Planned<'_, AnyLookup>]) -> AnyBackend {
+            pub async fn connect(&self, planned: &[Planned<'_, AnyLookup>], seed: u64) -> AnyBackend {
                 match self {
                     $(AnyConfig::$variant(config) => {
                         let planned: Vec<_> = planned.iter().filter_map(AnyLookup::$module).collect();
-                        let backend = <$module::$type as Backend>::connect(config, &planned).await;
+                        let backend = <$module::$type as Backend>::connect(config, &planned, seed).await;
                         AnyBackend::$variant(backend)
                     })*
                 }

@@ -84,10 +84,11 @@ impl Guards {
         random: Random,
         metrics: Rc<ProgramMetrics>,
     ) -> Self {
+        let mut seeds = random.clone();
         let mut backends = Vec::with_capacity(program.backends.len());
         for (entry, metrics) in program.backends.iter().zip(&metrics.backends) {
             let planned = program.planned(backends.len());
-            let backend = Rc::new(entry.config.connect(&planned).await);
+            let backend = Rc::new(entry.config.connect(&planned, seeds.draw()).await);
             backends.push(Guarded {
                 batcher: Batcher::start(&program, &backend, entry, metrics),
                 batches: entry.batch_max > 1,

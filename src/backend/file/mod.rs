@@ -43,7 +43,7 @@ impl Backend for FileTable {
         terms::read(&config.table, section)
     }
 
-    async fn connect(_: &Config, _: &[Planned<'_, Find>]) -> Self {
+    async fn connect(_: &Config, _: &[Planned<'_, Find>], _seed: u64) -> Self {
         FileTable
     }
 

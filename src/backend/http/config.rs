@@ -14,8 +14,6 @@ use crate::config::{Place, Section};
 
 /// How long a connection may stay unused; shorter than servers and balancers usually allow.
 pub(super) const CONNECTION_IDLE_MAX: Duration = Duration::from_secs(30);
-/// How long sent bytes may stay unacknowledged before the kernel gives a connection up.
-pub(super) const UNACKNOWLEDGED_MAX: Duration = Duration::from_secs(5);
 
 const URL_EXAMPLE: &str = "url = \"http://127.0.0.1:8080/v1\"";
 

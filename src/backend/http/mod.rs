@@ -60,7 +60,7 @@ impl Backend for Http {
         Get::read(config, section)
     }
 
-    async fn connect(config: &Config, _: &[Planned<'_, Get>]) -> Self {
+    async fn connect(config: &Config, _: &[Planned<'_, Get>], _seed: u64) -> Self {
         let (connector, connecting) = Connector::start(config);
         let client = Client::builder(TokioExecutor::new())
             .timer(TokioTimer::new())

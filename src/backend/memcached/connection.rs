@@ -1,59 +1,71 @@
-//! One connection to a memcached server that comes back by itself, owned by a task of its own.
+//! One connection to a memcached server: asks the questions of the server's queue, one after the other.
 //!
-//! In: questions of the server's [`Queue`]; out: their answers. A dropped lookup drops its place to wait, not
-//! the exchange: the task reads the answer all the same. After an error, an answer that does not fit its
-//! question, or an answer that nobody waits for and that does not come, the connection is dropped with
-//! whatever is unread on it, and made anew. It counts as up only once the server has answered a question over
-//! it, so a server that accepts and says nothing is down like one that is not there.
+//! When a lookup is dropped, its exchange goes on: the answer is read all the same. The connection is closed, with
+//! whatever is unread on it, after an error, after an answer that does not fit its question, and when the answer to a
+//! dropped lookup does not come soon. It counts as up only once the server has answered over it, so a server that
+//! accepts and says nothing is as unavailable as one that is not there.
 
 use std::rc::Rc;
 use std::time::Duration;
 
 use async_memcached::{AsciiProtocol as _, Client, Error, ErrorKind, Status, Value};
 use bytes::Bytes;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{sleep, timeout};
 
-use super::queue::{Found, Question, Queue};
-use crate::backend::{LookupError, links::Link};
+use super::value_sizes::{Found, ValueSizes};
+use crate::backend::LookupError;
+use crate::backend::net::{self, Dial, Ended};
 use crate::error::Code;
 
-/// The pause after the first failed attempt; it doubles from there.
-const RETRY_DELAY_MIN: Duration = Duration::from_millis(50);
-/// The longest pause between attempts.
-const RETRY_DELAY_MAX: Duration = Duration::from_secs(1);
-/// How long an answer that nobody waits for any more may still take: dropped lookups are common, and most
-/// answers come within it.
+/// How long the answer to a dropped lookup may still take: dropped lookups are common, and most answers come within it.
 const ABANDONED_MAX: Duration = Duration::from_millis(100);
-/// What a new connection asks for first; nothing need be there. Proxies that refuse `version` answer it too.
+/// The key that a new connection asks for first; it need not exist. Proxies that refuse `version` answer this too.
 const FIRST_KEY: &str = "tributary.hello";
 
-/// Connects for as long as the backend lives, and answers questions while connected.
-pub(super) async fn keep(dsn: String, connect_timeout: Duration, queue: Rc<Queue>) {
-    let mut link = Link::Hopeful;
-    let mut delay = RETRY_DELAY_MIN;
-    let mut again = None;
-    loop {
-        match connect(&dsn, connect_timeout).await {
-            Ok(client) => {
-                let since = Instant::now();
-                queue.links.moved(&mut link, Link::Up);
-                again = serve(client, again.take(), &queue).await;
-                queue.links.moved(&mut link, Link::Hopeful);
-                if since.elapsed() >= RETRY_DELAY_MAX {
-                    delay = RETRY_DELAY_MIN;
-                    continue;
-                }
-                // Broken soon after it was made: not to be made again without a pause.
-            }
-            Err(why) => {
-                queue.failed(&mut link, &why);
-                if let Some(question) = again.take() {
-                    Question::answer(question, Err(why));
+/// One multi-get: different keys, all of one server.
+pub(super) type Question = net::Question<Rc<[Bytes]>, Found>;
+/// The questions for one server.
+pub(super) type Queue = net::Queue<Rc<[Bytes]>, Found>;
+
+/// Makes the connections to one server, one at a time.
+pub(super) struct Dialer {
+    pub(super) dsn: String,
+    pub(super) connect_timeout: Duration,
+    pub(super) queue: Rc<Queue>,
+    pub(super) sizes: Rc<ValueSizes>,
+    /// The question under which the connection before broke.
+    pub(super) again: Option<Question>,
+}
+
+impl Dial for Dialer {
+    type Client = ();
+    type Connection = Client;
+
+    async fn connect(&mut self) -> Result<((), Client), LookupError> {
+        Ok(((), connect(&self.dsn, self.connect_timeout).await?))
+    }
+
+    async fn serve(&mut self, mut client: Client) -> Ended {
+        loop {
+            let question = match self.again.take() {
+                Some(question) => question,
+                None => self.queue.next().await,
+            };
+            match exchange(&mut client, question, &self.sizes).await {
+                Next::Question => {}
+                Next::Connection(again) => {
+                    self.again = again;
+                    return Ended::Lost;
                 }
             }
         }
-        sleep(delay).await;
-        delay = (delay * 2).min(RETRY_DELAY_MAX);
+    }
+
+    fn unavailable(&mut self, why: &LookupError) {
+        if let Some(question) = self.again.take() {
+            question.answer(Err(why.clone()));
+        }
+        self.queue.refuse_if_unavailable();
     }
 }
 
@@ -73,34 +85,18 @@ pub(super) async fn connect(dsn: &str, connect_timeout: Duration) -> Result<Clie
     }
 }
 
-/// Answers questions until the connection is no good any more. Gives back a question that the connection broke
-/// under and that has not been asked twice: all are reads, so asking again does no harm.
-async fn serve(mut client: Client, again: Option<Question>, queue: &Queue) -> Option<Question> {
-    let mut twice = again;
-    loop {
-        let (question, tried) = match twice.take() {
-            Some(question) => (question, true),
-            None => (queue.next().await, false),
-        };
-        match exchange(&mut client, question, queue).await {
-            Next::Question => {}
-            Next::Connection(question) => return question.filter(|_| !tried),
-        }
-    }
-}
-
 /// What comes after an exchange.
 enum Next {
     /// The connection is as good as new.
     Question,
-    /// It can't be used again. The question comes back if it broke before there was an answer.
+    /// It can't be used again. If it broke before there was an answer, the question is to be asked once more.
     Connection(Option<Question>),
 }
 
-async fn exchange(client: &mut Client, mut question: Question, queue: &Queue) -> Next {
-    let keys = Rc::clone(&question.keys);
+async fn exchange(client: &mut Client, mut question: Question, sizes: &ValueSizes) -> Next {
+    let keys = Rc::clone(&question.asked);
     let abandoned = async {
-        question.given_up().await;
+        question.abandoned().await;
         sleep(ABANDONED_MAX).await;
     };
     let reply = tokio::select! {
@@ -115,7 +111,7 @@ async fn exchange(client: &mut Client, mut question: Question, queue: &Queue) ->
         Err(err) => {
             let why = lookup_error(&err);
             if why.code == Code::LookupUnavailable {
-                return Next::Connection(Some(question));
+                return Next::Connection(question.retry(&why));
             }
             question.answer(Err(why));
             return Next::Connection(None);
@@ -123,7 +119,7 @@ async fn exchange(client: &mut Client, mut question: Question, queue: &Queue) ->
     };
     match found {
         Some(found) => {
-            queue.note_sizes(&found);
+            sizes.note(&found);
             question.answer(Ok(found));
             Next::Question
         }
@@ -135,10 +131,10 @@ async fn exchange(client: &mut Client, mut question: Question, queue: &Queue) ->
     }
 }
 
-/// The values in the order of the keys; `None` if one is of another key, or of one that has its value already.
+/// The values in the order of the keys; `None` if a value belongs to another key, or to one that has a value already.
 fn by_key(keys: &[Bytes], values: Vec<Value>) -> Option<Found> {
     let mut found: Found = vec![None; keys.len()];
-    // Servers answer in the order of the keys, so each is looked for after the one before it.
+    // Servers answer in the order of the keys, so the search for each starts after the one before it.
     let mut next = 0;
     for value in values {
         let mut from_next = (next..keys.len()).chain(0..next);
@@ -152,7 +148,7 @@ fn by_key(keys: &[Bytes], values: Vec<Value>) -> Option<Found> {
     Some(found)
 }
 
-/// What an error of the wire means to a lookup.
+/// What an error of the protocol's crate means to a lookup.
 fn lookup_error(err: &Error) -> LookupError {
     let code = match err {
         Error::Protocol(Status::Error(ErrorKind::Server(_))) => Code::LookupFailed,

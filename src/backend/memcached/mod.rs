@@ -2,34 +2,35 @@
 //!
 //! `get = "airport:{code}"` becomes `get airport:JFK airport:LGA ..`: each different key of a batch once, the
 //! keys of each server in one question, all servers at the same time. `ring.rs` says which server has a key, as
-//! other clients of the same servers do; a server that is away costs its own keys only, and they stay its own.
+//! other clients of the same servers do; a server that is down costs only its own keys, which do not move.
 //! Answers are told apart by their keys, never by their places.
 
 mod address;
+mod ring; // which server has a key
+mod key;
+mod value_sizes;
 mod connection;
 mod examine;
-mod key;
-mod queue;
-mod ring;
 
 use std::cell::Cell;
-use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::join_all;
-use tokio_util::task::AbortOnDropHandle;
+use tokio::time::timeout;
 
 use self::address::Address;
-use self::connection::keep;
+use self::connection::Dialer;
 use self::key::Get;
-use self::queue::Queue;
 use self::ring::Ring;
+use self::value_sizes::{Found, ValueSizes};
+use super::net::{Distinct, Limit, Pool};
 use super::{Answer, Ask, Asked, Backend, Compiled, Examination, LookupError, Planned};
 use crate::config::Section;
 use crate::error::Code;
+use crate::random::Random;
 
 /// Servers as `[backends.NAME]` describes them.
 pub struct Config {
@@ -37,9 +38,9 @@ pub struct Config {
     ring: Arc<Ring>,
     /// How many connections each loop holds to each server.
     connections: usize,
-    /// What making a connection may take.
+    /// How long making a connection may take.
     connect_timeout: Duration,
-    /// What one server may take to answer.
+    /// How long one server may take to answer.
     answer_timeout: Duration,
 }
 
@@ -48,14 +49,21 @@ pub struct Memcached {
     ring: Arc<Ring>,
     servers: Vec<Server>,
     answer_timeout: Duration,
-    /// Rendered keys; kept so that a lookup need not allocate it.
+    /// For rendering keys, kept so that a lookup need not allocate it.
     scratch: Cell<Vec<u8>>,
 }
 
+/// The connections to one server.
 struct Server {
-    queue: Rc<Queue>,
-    _connections: Vec<AbortOnDropHandle<()>>,
+    pool: Pool<Rc<[Bytes]>, Found>,
+    sizes: Rc<ValueSizes>,
 }
+
+/// Questions that may wait for a connection to one server.
+const LIMIT: Limit = Limit {
+    questions_max: 4096,
+    shed: "too many questions wait for one memcached server",
+};
 
 impl Backend for Memcached {
     type Config = Config;
@@ -80,12 +88,13 @@ impl Backend for Memcached {
         Get::read(section)
     }
 
-    async fn connect(config: &Config, _: &[Planned<'_, Get>]) -> Self {
+    async fn connect(config: &Config, _: &[Planned<'_, Get>], seed: u64) -> Self {
+        let mut random = Random::seeded(seed);
         let servers = config.servers.iter();
         Memcached {
             ring: Arc::clone(&config.ring),
             servers: servers
-                .map(|server| Server::start(server, config))
+                .map(|server| Server::start(server, config, &mut random))
                 .collect(),
             answer_timeout: config.answer_timeout,
             scratch: Cell::default(),
@@ -125,75 +134,87 @@ impl Backend for Memcached {
             .map(|ask| ask.lookup.key(ask.params, &mut scratch))
             .collect();
         self.scratch.set(scratch);
-        let stored = self.stored(keys.iter().flatten()).await;
-        let answer = |(ask, key): (&Asked<'_, Get>, Result<Bytes, LookupError>)| {
-            let none = || {
-                Err(LookupError::new(
-                    Code::ServerInternal,
-                    "a key without an answer",
-                ))
-            };
-            let stored = stored.get(&key?).cloned().unwrap_or_else(none);
+        // Each different key is asked for once.
+        let mut distinct = Distinct::with_capacity(keys.len());
+        let mut different = Vec::with_capacity(keys.len());
+        let numbers = keys.into_iter().map(|key| {
+            let key = key?;
+            let (number, is_new) = distinct.add(key.clone());
+            if is_new {
+                different.push(key);
+            }
+            Ok(number)
+        });
+        let numbers: Vec<Result<usize, LookupError>> = numbers.collect();
+        let mut stored = distinct.share(self.stored(&different).await);
+        let answer = |(ask, number): (&Asked<'_, Get>, Result<usize, LookupError>)| {
+            let stored = stored.take(number?).unwrap_or_else(|| Err(unasked()));
             ask.lookup.value(stored?).map(Answer::new)
         };
-        asked.iter().zip(keys).map(answer).collect()
+        asked.iter().zip(numbers).map(answer).collect()
     }
 }
 
 impl Memcached {
-    /// What the servers have for each different key.
-    async fn stored(
-        &self,
-        keys: impl Iterator<Item = &Bytes>,
-    ) -> HashMap<Bytes, Result<Option<Bytes>, LookupError>> {
-        let mut stored = HashMap::new();
+    /// What the servers have for each of some different keys.
+    async fn stored(&self, keys: &[Bytes]) -> Vec<Result<Option<Bytes>, LookupError>> {
         let mut of_server = vec![Vec::new(); self.servers.len()];
-        for key in keys {
-            // Said until its server has: an answer to each key is never left out.
-            let unasked = Err(LookupError::new(
-                Code::ServerInternal,
-                "a key was not asked for",
-            ));
-            if stored.insert(key.clone(), unasked).is_none() {
-                of_server[self.ring.server(key)].push(key.clone());
-            }
+        for (at, key) in keys.iter().enumerate() {
+            of_server[self.ring.server(key)].push(at);
         }
         let mut questions = Vec::new();
-        for (server, keys) in self.servers.iter().zip(&of_server) {
-            for keys in keys.chunks(server.queue.keys_max()) {
-                let keys: Rc<[Bytes]> = keys.into();
-                questions.push(async move {
-                    let found = server
-                        .queue
-                        .ask(Rc::clone(&keys), self.answer_timeout)
-                        .await;
-                    (keys, found)
-                });
+        for (server, places) in self.servers.iter().zip(&of_server) {
+            for places in places.chunks(server.sizes.keys_max()) {
+                let keys = places.iter().map(|at| keys[*at].clone()).collect();
+                questions.push(async move { (places, self.ask(server, keys).await) });
             }
         }
-        for (keys, found) in join_all(questions).await {
+        let mut stored: Vec<_> = keys.iter().map(|_| Err(unasked())).collect();
+        for (places, found) in join_all(questions).await {
             match found {
-                Ok(found) => stored.extend(keys.iter().cloned().zip(found.into_iter().map(Ok))),
-                Err(err) => stored.extend(keys.iter().map(|key| (key.clone(), Err(err.clone())))),
+                Ok(found) => {
+                    for (at, found) in places.iter().zip(found) {
+                        stored[*at] = Ok(found);
+                    }
+                }
+                Err(err) => {
+                    for at in places {
+                        stored[*at] = Err(err.clone());
+                    }
+                }
             }
         }
         stored
     }
+
+    /// Asks one server, for as long as it may take.
+    async fn ask(&self, server: &Server, keys: Rc<[Bytes]>) -> Result<Found, LookupError> {
+        let asked = server.pool.queue.ask(keys);
+        timeout(self.answer_timeout, asked)
+            .await
+            .unwrap_or_else(|_elapsed| {
+                let why = "no answer within `answer_timeout`";
+                Err(LookupError::new(Code::LookupUnavailable, why))
+            })
+    }
+}
+
+fn unasked() -> LookupError {
+    LookupError::new(Code::ServerInternal, "a key was not asked for")
 }
 
 impl Server {
     /// Starts to connect in the background, on this loop.
-    fn start(address: &Address, config: &Config) -> Self {
-        let queue = Rc::new(Queue::new(config.connections));
-        let connection = |_| {
-            let kept = keep(address.dsn(), config.connect_timeout, Rc::clone(&queue));
-            AbortOnDropHandle::new(tokio::task::spawn_local(kept))
-        };
-        let connections = (0..config.connections).map(connection).collect();
-        Server {
+    fn start(address: &Address, config: &Config, random: &mut Random) -> Self {
+        let sizes = Rc::new(ValueSizes::default());
+        let pool = Pool::start((config.connections, LIMIT), random, |_, queue| Dialer {
+            dsn: address.dsn(),
+            connect_timeout: config.connect_timeout,
             queue,
-            _connections: connections,
-        }
+            sizes: Rc::clone(&sizes),
+            again: None,
+        });
+        Server { pool, sizes }
     }
 }
 

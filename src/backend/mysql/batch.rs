@@ -1,14 +1,13 @@
 //! Several lookups as one question per statement, each different value once.
 
-use std::collections::HashMap;
-use std::ops::Range;
 use std::sync::Arc;
 
 use mysql_async::Value as Stored;
 
-use super::ask::{Key, Question, Reply, Sorting, key};
 use super::lookup::{BatchKeys, Lookup};
+use super::query::{Key, Question, Reply, Sorting, key};
 use super::value;
+use crate::backend::net::Distinct;
 use crate::backend::{Answer, Asked, LookupError};
 use crate::error::Code;
 use crate::value::Value;
@@ -17,21 +16,28 @@ use crate::value::Value;
 #[derive(Default)]
 pub(super) struct Batch<'a> {
     groups: Vec<Group<'a>>,
+    /// For each lookup that was added.
+    places: Vec<Place>,
 }
 
 struct Group<'a> {
     lookup: &'a Lookup,
     batch: &'a BatchKeys,
-    known: HashMap<Key, usize>,
+    distinct: Distinct<Key>,
     elements: Vec<(Key, Stored)>,
 }
 
-/// Where a lookup's value will stand: its group and its element of it. `None` for null, which equals nothing.
-pub(super) type Place = Result<Option<(usize, usize)>, LookupError>;
+/// Where a lookup's value will be: its group and its element of the group. `None` for null, which equals nothing.
+type Place = Result<Option<(usize, usize)>, LookupError>;
 
 impl<'a> Batch<'a> {
-    /// Adds the value of one lookup, unless it is there already.
-    pub(super) fn place(&mut self, asked: &Asked<'a, Lookup>) -> Place {
+    /// Adds the value of one lookup.
+    pub(super) fn add(&mut self, asked: &Asked<'a, Lookup>) {
+        let place = self.place(asked);
+        self.places.push(place);
+    }
+
+    fn place(&mut self, asked: &Asked<'a, Lookup>) -> Place {
         let Some(batch) = &asked.lookup.batch else {
             let detail = "a lookup without `batch` in a batch";
             return Err(LookupError::new(Code::ServerInternal, detail));
@@ -45,37 +51,69 @@ impl<'a> Batch<'a> {
             return Err(LookupError::new(Code::LookupBadParam, detail));
         };
         let stored = value::param(param)?;
-        let known = |group: &Group<'_>| group.lookup.id == asked.lookup.id;
-        let at = self.groups.iter().position(known).unwrap_or_else(|| {
+        let same = |group: &Group<'_>| group.lookup.id == asked.lookup.id;
+        let at = self.groups.iter().position(same).unwrap_or_else(|| {
             self.groups.push(Group {
                 lookup: asked.lookup,
                 batch,
-                known: HashMap::new(),
+                distinct: Distinct::with_capacity(1),
                 elements: Vec::new(),
             });
             self.groups.len() - 1
         });
         let group = &mut self.groups[at];
-        let next = group.elements.len();
-        let element = *group.known.entry(key.clone()).or_insert(next);
-        if element == next {
+        let (element, is_new) = group.distinct.add(key.clone());
+        if is_new {
             group.elements.push((key, stored));
         }
         Ok(Some((at, element)))
     }
 
-    /// What is to be asked, and for which elements.
-    pub(super) fn into_questions(self) -> Vec<(Elements, Question)> {
+    /// The questions to ask, and the group that each is of. Those of a group come in the order of its elements.
+    pub(super) fn questions(&self) -> Vec<(usize, Question)> {
         let mut questions = Vec::new();
-        for (at, group) in self.groups.into_iter().enumerate() {
-            let mut from = 0;
-            for elements in group.elements.chunks(group.batch.max) {
-                let to = from + elements.len();
-                questions.push(((at, from..to), group.question(elements)));
-                from = to;
-            }
+        for (at, group) in self.groups.iter().enumerate() {
+            let chunks = group.elements.chunks(group.batch.max);
+            questions.extend(chunks.map(|elements| (at, group.question(elements))));
         }
         questions
+    }
+
+    /// Each lookup's answer, from the replies to the questions. The lookups are those that were added.
+    pub(super) fn answers(
+        self,
+        asked: &[Asked<'_, Lookup>],
+        replies: Vec<Replied>,
+    ) -> Vec<Result<Answer, LookupError>> {
+        let mut values: Vec<Vec<_>> = self.groups.iter().map(|_| Vec::new()).collect();
+        for (group, count, reply) in replies {
+            match reply {
+                Ok(reply) => {
+                    let mut found = reply.values.into_iter();
+                    // As many as were asked for, so that no element gets the value of another.
+                    values[group].extend((0..count).map(|_| {
+                        let value = found.next().unwrap_or_else(|| Err(super::no_answer()))?;
+                        Ok(Answer {
+                            first_answer: reply.first_answer,
+                            ..Answer::new(value)
+                        })
+                    }));
+                }
+                Err(err) => values[group].extend((0..count).map(|_| Err(err.clone()))),
+            }
+        }
+        let groups = self.groups.into_iter().zip(values);
+        let mut shared: Vec<_> = groups
+            .map(|(group, values)| group.distinct.share(values))
+            .collect();
+        let answer = |(ask, place): (&Asked<'_, Lookup>, Place)| {
+            let Some((group, element)) = place? else {
+                return ask.lookup.rows.shape(std::iter::empty()).map(Answer::new);
+            };
+            let answer = shared[group].take(element);
+            answer.unwrap_or_else(|| Err(super::no_answer()))
+        };
+        asked.iter().zip(self.places).map(answer).collect()
     }
 }
 
@@ -83,7 +121,7 @@ impl Group<'_> {
     fn question(&self, elements: &[(Key, Stored)]) -> Question {
         let (sql, room) = self.batch.text(elements.len());
         let mut params: Vec<Stored> = elements.iter().map(|(_, stored)| stored.clone()).collect();
-        // What is repeated adds no rows; the shortest adds the fewest bytes.
+        // A repeated value adds no rows; the shortest one adds the fewest bytes.
         let shortest = elements.iter().min_by_key(|(key, _)| key.len());
         let shortest = shortest.map_or(Stored::NULL, |(_, stored)| stored.clone());
         params.resize(room, shortest);
@@ -101,8 +139,11 @@ impl Group<'_> {
     }
 }
 
-/// One question per element, if there are several. What is wrong with one value (too long together with the others,
-/// no text in the session's character set) is then the trouble of its own lookup.
+/// The group of a question, how many elements it asked for, and the reply.
+pub(super) type Replied = (usize, usize, Result<Reply, LookupError>);
+
+/// One question per element, if there are several. A value that can't be asked for (too long together with the others, not
+/// text in the session's character set) then affects its own lookup only.
 pub(super) fn parts(question: &Question) -> Vec<Question> {
     let Sorting::ByKey {
         column,
@@ -127,56 +168,4 @@ pub(super) fn parts(question: &Question) -> Vec<Question> {
         },
     };
     keys.iter().zip(&question.params).map(part).collect()
-}
-
-/// A group, and some of its elements.
-pub(super) type Elements = (usize, Range<usize>);
-
-/// The elements that were asked together, and what came of it.
-pub(super) type Replied = (Elements, Result<Reply, LookupError>);
-
-/// Each lookup's answer from the replies to the questions.
-pub(super) fn answers(
-    asked: &[Asked<'_, Lookup>],
-    places: &[Place],
-    replies: Vec<Replied>,
-) -> Vec<Result<Answer, LookupError>> {
-    let mut found = HashMap::new();
-    for ((group, elements), reply) in replies {
-        match reply {
-            Ok(reply) => {
-                for (element, value) in elements.zip(reply.values) {
-                    let answer = value.map(|value| Answer {
-                        first_answer: reply.first_answer,
-                        ..Answer::new(value)
-                    });
-                    found.insert((group, element), answer);
-                }
-            }
-            Err(err) => {
-                found.extend(elements.map(|element| ((group, element), Err(err.clone()))));
-            }
-        }
-    }
-    // The last to use an answer takes it, the others copy it.
-    let mut users: HashMap<(usize, usize), usize> = HashMap::new();
-    for place in places
-        .iter()
-        .filter_map(|place| (*place.as_ref().ok()?).as_ref())
-    {
-        *users.entry(*place).or_default() += 1;
-    }
-    let answer = |(ask, place): (&Asked<'_, Lookup>, &Place)| {
-        let Some(place) = place.clone()? else {
-            return ask.lookup.rows.shape(std::iter::empty()).map(Answer::new);
-        };
-        let left = users.entry(place).or_default();
-        *left = left.saturating_sub(1);
-        let answer = match left {
-            0 => found.remove(&place),
-            _ => found.get(&place).cloned(),
-        };
-        answer.unwrap_or_else(|| Err(super::no_answer()))
-    };
-    asked.iter().zip(places).map(answer).collect()
 }

@@ -9,8 +9,8 @@ use mysql_async::{Column as Stored, Conn};
 
 use super::config::Config;
 use super::error;
-use super::lane;
 use super::lookup::Lookup;
+use super::pool;
 use super::types::{Kind, type_of};
 use crate::backend::examine::{Column, Examination, Finding, Statement};
 use crate::backend::{LookupError, Planned};
@@ -18,8 +18,8 @@ use crate::coerce::ColumnValues;
 
 pub(super) async fn examine(config: &Config, planned: &[Planned<'_, Lookup>]) -> Examination {
     let asked = async {
-        let settings = lane::Settings::new(config, planned);
-        let (mut connection, _) = lane::connect(&settings).await?;
+        let settings = pool::Settings::new(config, planned);
+        let (mut connection, _) = pool::connect(&settings).await?;
         let mut lookups = Vec::with_capacity(planned.len());
         for planned in planned {
             lookups.push(finding(&mut connection, planned.lookup).await?);

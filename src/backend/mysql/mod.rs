@@ -1,39 +1,38 @@
 //! `kind = "mysql"`: SQL lookups in MySQL or MariaDB, over a few connections that tasks of their own keep.
 //!
-//! In: a lookup's statement and parameters. Out: its rows, shaped. Statements are prepared and parameters bound,
-//! never spliced; sessions are read-only. With `batch`, lookups that meet in one turn of the loop travel as one
-//! `in (?, ?, ...)` (`batch.rs`). A lookup hands its question to a connection's task (`lane.rs`) and waits: when it
-//! is dropped, the task still reads the answer to its end, so no other lookup ever sees it.
+//! In: a lookup's statement and parameters. Out: its rows, shaped. Statements are prepared and parameters are bound,
+//! never spliced into the text; sessions are read-only. With `batch`, lookups of one event-loop iteration travel as one
+//! `in (?, ?, ...)` (`batch.rs`). A lookup hands its question to a connection's task (`pool.rs`) and waits: when the
+//! lookup is dropped, the task still reads the answer to its end, so no other lookup ever sees it.
 
-mod ask;
-mod batch;
 mod config;
+mod tls;
+mod lookup;
+mod batch; // several lookups as one question
+mod pool; // the connections
+mod query; // one question and its rows
+mod value;
+mod types;
 mod error;
 mod examine;
-mod lane;
-mod lookup;
-mod types;
-mod value;
-mod tls;
 
 use std::rc::Rc;
 use std::sync::Arc;
 
 use futures_util::future::join_all;
-use tokio::sync::oneshot;
 
-use self::ask::{Job, Question, Reply, Sorting};
 use self::batch::Batch;
 pub use self::config::Config;
-use self::lane::Lanes;
 pub use self::lookup::Lookup;
+use self::pool::Pool;
+use self::query::{Question, Reply, Sorting};
 use super::{Answer, Ask, Asked, Backend, Compiled, Examination, LookupError, Planned, sql};
 use crate::config::Section;
 use crate::error::Code;
 
 /// One loop's connections to a MySQL or MariaDB server.
 pub struct Mysql {
-    lanes: Lanes,
+    pool: Pool,
 }
 
 impl Backend for Mysql {
@@ -48,9 +47,9 @@ impl Backend for Mysql {
         Lookup::read(config, section)
     }
 
-    async fn connect(config: &Config, planned: &[Planned<'_, Lookup>]) -> Self {
+    async fn connect(config: &Config, planned: &[Planned<'_, Lookup>], seed: u64) -> Self {
         Mysql {
-            lanes: Lanes::start(config, planned),
+            pool: pool::start(config, planned, seed),
         }
     }
 
@@ -71,7 +70,7 @@ impl Backend for Mysql {
             rows: lookup.rows,
             sorting: Sorting::None,
         };
-        let mut reply = self.ask(Rc::new(question)).await?;
+        let mut reply = self.pool.queue.ask(Rc::new(question)).await?;
         Ok(Answer {
             first_answer: reply.first_answer,
             ..Answer::new(reply.values.pop().ok_or_else(no_answer)??)
@@ -90,28 +89,23 @@ impl Backend for Mysql {
     /// One question per lookup and `max` of its different values, all at the same time.
     async fn lookup_many(&self, asked: &[Asked<'_, Lookup>]) -> Vec<Result<Answer, LookupError>> {
         let mut batch = Batch::default();
-        let places: Vec<_> = asked.iter().map(|ask| batch.place(ask)).collect();
-        let questions = batch.into_questions().into_iter();
-        let replies = questions.map(async |(elements, question)| {
-            let reply = self.ask_by_key(Rc::new(question)).await;
-            (elements, reply)
+        for ask in asked {
+            batch.add(ask);
+        }
+        let questions = batch.questions().into_iter();
+        let replies = questions.map(async |(group, question)| {
+            let count = question.sorting.count();
+            (group, count, self.ask_by_key(Rc::new(question)).await)
         });
         let replies = join_all(replies).await;
-        batch::answers(asked, &places, replies)
+        batch.answers(asked, replies)
     }
 }
 
 impl Mysql {
-    /// Has one of the connections ask, and waits for the reply.
-    async fn ask(&self, question: Rc<Question>) -> Result<Reply, LookupError> {
-        let (answer, receiver) = oneshot::channel();
-        self.lanes.push(Job { question, answer })?;
-        receiver.await.unwrap_or_else(|_| Err(no_answer()))
-    }
-
     /// Asks for several keys, and for each alone when they can't be asked together.
     async fn ask_by_key(&self, question: Rc<Question>) -> Result<Reply, LookupError> {
-        let err = match self.ask(Rc::clone(&question)).await {
+        let err = match self.pool.queue.ask(Rc::clone(&question)).await {
             Err(err) if matches!(err.code, Code::LookupBadParam | Code::LookupBadAnswer) => err,
             reply => return reply,
         };
@@ -119,7 +113,9 @@ impl Mysql {
         if parts.is_empty() {
             return Err(err);
         }
-        let replies = join_all(parts.into_iter().map(|part| self.ask(Rc::new(part)))).await;
+        let parts = parts.into_iter();
+        let replies = parts.map(|part| self.pool.queue.ask(Rc::new(part)));
+        let replies = join_all(replies).await;
         let value =
             |reply: Result<Reply, LookupError>| reply?.values.pop().ok_or_else(no_answer)?;
         Ok(Reply {

@@ -1,11 +1,10 @@
 //! Several lookups as one array of keys: `where code = any(:codes)`.
 //!
-//! Each lookup gives one key; different keys go as one array, and rows find who asked by the column
-//! `batch.key`, not by their position. A key that spoils the question for the others (text that the server
-//! can't read, too many rows) is found out by asking for each alone, so that it costs its own lookup only.
+//! Each lookup gives one key. Different keys go as one array, and each row is assigned to its lookup by the column
+//! `batch.key`, not by its position. When one key spoils the question for the others (text that the server can't read,
+//! too many rows), each is asked for alone, so that the bad key costs its own lookup only.
 
 use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 use std::rc::Rc;
 
 use futures_util::future::join_all;
@@ -14,11 +13,13 @@ use tokio::time::Instant;
 use super::encode::{self, Param};
 use super::statement::Key;
 use super::{Lookup, Postgres};
-use crate::backend::{Answer, Asked, LookupError, rows::Rows};
+use crate::backend::net::Distinct;
+use crate::backend::rows::Rows;
+use crate::backend::{Answer, Asked, LookupError};
 use crate::error::Code;
 use crate::value::{Record, Value};
 
-/// The places, among all that is asked, of the lookups of one statement.
+/// The lookups of one statement, by their places in the batch.
 pub(super) type Group = Vec<usize>;
 
 /// Lookups with their own statements, in order of appearance.
@@ -69,43 +70,42 @@ pub(super) async fn ask(
         return group.iter().map(never).collect();
     };
     let mut keys: Vec<Rc<str>> = Vec::new();
-    let mut known: HashMap<Rc<str>, usize> = HashMap::new();
-    let mut place = |value: &Value| -> Result<Option<usize>, LookupError> {
+    let mut distinct = Distinct::with_capacity(group.len());
+    let mut number = |value: &Value| -> Result<Option<usize>, LookupError> {
         let Some(text) = encode::text(value, &key.element)? else {
             return Ok(None); // null equals nothing
         };
         let text: Rc<str> = encode::key(&text, &key.element).into();
-        Ok(Some(match known.entry(text) {
-            Entry::Occupied(have) => *have.get(),
-            Entry::Vacant(free) => {
-                keys.push(Rc::clone(free.key()));
-                *free.insert(keys.len() - 1)
-            }
-        }))
+        let (number, is_new) = distinct.add(Rc::clone(&text));
+        if is_new {
+            keys.push(text);
+        }
+        Ok(Some(number))
     };
-    let places: Vec<_> = group
+    let numbers: Vec<_> = group
         .iter()
-        .map(|at| place(&asked[*at].params[0]))
+        .map(|at| number(&asked[*at].params[0]))
         .collect();
     let chunks = keys.chunks(batch.max.max(1));
     let outcomes = join_all(chunks.map(|chunk| ask_chunk(postgres, lookup, key, chunk))).await;
-    let outcomes: Vec<Outcome> = outcomes.into_iter().flatten().collect();
-    places
-        .into_iter()
-        .map(|place| match place? {
-            None => shape(lookup, &(Vec::new(), None)),
-            Some(at) => shape(lookup, outcomes[at].as_ref().map_err(Clone::clone)?),
-        })
-        .collect()
+    let mut outcomes = distinct.share(outcomes.into_iter().flatten());
+    let answer = |number: Result<Option<usize>, LookupError>| match number? {
+        None => shape(lookup, (Vec::new(), None)),
+        Some(number) => {
+            let unasked = || LookupError::new(Code::ServerInternal, "a key was not asked for");
+            shape(lookup, outcomes.take(number).ok_or_else(unasked)??)
+        }
+    };
+    numbers.into_iter().map(answer).collect()
 }
 
 fn shape(
     lookup: &Lookup,
-    (records, first): &(Vec<Record>, Option<Instant>),
+    (records, first): (Vec<Record>, Option<Instant>),
 ) -> Result<Answer, LookupError> {
-    let value = lookup.rows.shape(records.iter().cloned().map(Ok))?;
+    let value = lookup.rows.shape(records.into_iter().map(Ok))?;
     Ok(Answer {
-        first_answer: *first,
+        first_answer: first,
         ..Answer::new(value)
     })
 }
@@ -156,7 +156,7 @@ async fn ask_keys(
         let stored = record.values.get(key.column).and_then(encode::stored_key);
         let at = stored.and_then(|stored| places.get(encode::key(&stored, &key.element)).copied());
         let Some(at) = at else {
-            let detail = "a row whose `batch.key` nobody asked for";
+            let detail = "a row whose `batch.key` was not asked for";
             return Err(LookupError::new(Code::LookupBadAnswer, detail));
         };
         if lookup.rows != Rows::One || outcomes[at].0.is_empty() {

@@ -9,13 +9,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use super::tls;
+use crate::backend::Compiled;
+use crate::backend::net::UNACKNOWLEDGED_MAX;
 use crate::backend::rows::{ROWS_MAX, Rows};
 use crate::backend::sql::{self, Style, Warned};
-use crate::backend::{Compiled, tls::Tls};
+use crate::backend::tls::Tls;
 use crate::config::{Place, Section};
-
-/// How long sent bytes may stay unacknowledged before the kernel gives a connection up.
-const UNACKNOWLEDGED_MAX: Duration = Duration::from_secs(5);
 
 /// A PostgreSQL server as `[backends.NAME]` describes it.
 pub struct Config {

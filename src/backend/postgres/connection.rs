@@ -1,9 +1,8 @@
-//! One pipelined connection to a PostgreSQL server that comes back by itself.
+//! One pipelined connection to a PostgreSQL server that comes back by itself, and the statements prepared on it.
 //!
-//! A task of its own connects, drives the connection, and connects again with growing pauses for as long as the
-//! server is away. Meanwhile lookups end at once in `lookup.unavailable`; only while an attempt that may well
-//! succeed is under way (the first, and the one after a connection broke) do they wait for it, never longer
-//! than `connect_timeout`.
+//! While the server can't be reached, lookups end at once in `lookup.unavailable`. Only while an attempt that may well
+//! succeed is under way (the first, and the one after a connection broke) do they wait for it, never longer than
+//! `connect_timeout`.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -11,9 +10,9 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::{FutureExt as _, LocalBoxFuture, Shared, join, join_all};
-use tokio::sync::watch;
-use tokio::time::{Instant, sleep, timeout};
+use futures_util::future::{self, FutureExt as _, LocalBoxFuture, join, join_all};
+use tokio::sync::Notify;
+use tokio::time::timeout;
 use tokio_postgres::{Client, NoTls};
 use tokio_util::task::AbortOnDropHandle;
 
@@ -21,15 +20,14 @@ use super::config::{Lookup, Settings};
 use super::failure::{Cure, Failure};
 use super::statement::Prepared;
 use crate::backend::LookupError;
+use crate::backend::net::{Availability, Dial, Ended, Keeper, State, keep};
 use crate::error::Code;
 
-/// The pause after the first failed attempt; it doubles from there.
-const RETRY_DELAY_MIN: Duration = Duration::from_millis(50);
-/// The longest pause between attempts.
-const RETRY_DELAY_MAX: Duration = Duration::from_secs(1);
+/// What errors call the other end.
+const STORE: &str = "PostgreSQL";
 
 /// What all connections of a loop have in common.
-pub(super) struct Settled {
+pub(super) struct Shared {
     pub(super) settings: Settings,
     /// The lookups that are going to be asked, with their names.
     pub(super) planned: Vec<(Arc<str>, Lookup)>,
@@ -37,18 +35,9 @@ pub(super) struct Settled {
 
 /// A connection and the task that keeps it.
 pub(super) struct Connection {
-    link: Rc<watch::Sender<Link>>,
+    availability: Rc<Availability<Rc<Session>>>,
     connect_timeout: Duration,
-    _keeper: AbortOnDropHandle<()>,
-}
-
-/// How the connection is at the moment.
-enum Link {
-    /// An attempt is under way and worth waiting for.
-    Connecting,
-    Up(Rc<Session>),
-    /// The server can't be reached or refuses the connection.
-    Down(LookupError),
+    _keeper: Keeper,
 }
 
 /// A connection that is up, and the statements prepared on it.
@@ -57,97 +46,75 @@ pub(super) struct Session {
     pub(super) client: Client,
     /// By the lookup's number.
     statements: RefCell<HashMap<usize, Preparing>>,
+    /// A lookup found it broken.
+    lost: Notify,
 }
 
 /// A statement that is or will be prepared.
-type Preparing = Shared<LocalBoxFuture<'static, Result<Rc<Prepared>, Failure>>>;
+type Preparing = future::Shared<LocalBoxFuture<'static, Result<Rc<Prepared>, Failure>>>;
 
-/// What moves bytes.
+/// Moves the bytes of a connection.
 pub(super) type Driver = LocalBoxFuture<'static, Result<(), tokio_postgres::Error>>;
 
 impl Connection {
-    /// Starts to connect in the background, on this loop.
-    pub(super) fn start(settled: Rc<Settled>) -> Self {
-        let link = Rc::new(watch::Sender::new(Link::Connecting));
-        let connect_timeout = settled.settings.connect_timeout;
-        let keeper = keep(settled, Rc::clone(&link));
+    /// Starts to connect in the background, on this loop. `seed` is for the delays between attempts.
+    pub(super) fn start(shared: Rc<Shared>, seed: u64) -> Self {
+        let availability = Rc::new(Availability::new());
+        let connect_timeout = shared.settings.connect_timeout;
         Connection {
-            link,
+            _keeper: keep(Dialer { shared }, Rc::clone(&availability), seed),
+            availability,
             connect_timeout,
-            _keeper: AbortOnDropHandle::new(tokio::task::spawn_local(keeper)),
         }
     }
 
-    /// How much it has to do: one share per lookup on its way; a connection that is not up is the last choice,
-    /// one that is known to be down even more so.
+    /// How much it has to do: one share per lookup in flight. A connection that is not up is the last choice,
+    /// one that is known to be unavailable even more so.
     pub(super) fn load(&self) -> usize {
-        match &*self.link.borrow() {
-            Link::Up(session) => Rc::strong_count(session),
-            Link::Connecting => usize::MAX - 1,
-            Link::Down(_) => usize::MAX,
+        match &*self.availability.state() {
+            State::Up(session) => Rc::strong_count(session),
+            State::Connecting => usize::MAX - 1,
+            State::Unavailable(_) => usize::MAX,
         }
     }
 
     /// The session, once it is known whether there is one.
     pub(super) async fn session(&self) -> Result<Rc<Session>, LookupError> {
-        let now = known(&self.link.borrow());
-        match now {
-            Some(session) => session,
-            // Rare, and boxed to keep every lookup's future small.
-            None => Box::pin(self.settled()).await,
-        }
-    }
-
-    async fn settled(&self) -> Result<Rc<Session>, LookupError> {
-        let mut changes = self.link.subscribe();
-        let settled = changes.wait_for(|link| known(link).is_some());
-        match timeout(self.connect_timeout, settled).await {
-            Ok(Ok(link)) => known(&link).unwrap_or_else(|| Err(not_connected())),
-            _ => Err(not_connected()),
-        }
+        self.availability.client(self.connect_timeout, STORE).await
     }
 
     /// Has the keeper connect again, unless it did so already.
     pub(super) fn lost(&self, broken: &Rc<Session>) {
-        self.link.send_if_modified(|link| {
-            let current = matches!(link, Link::Up(session) if Rc::ptr_eq(session, broken));
-            if current {
-                *link = Link::Connecting;
-            }
-            current
-        });
+        self.availability
+            .lost(|session| Rc::ptr_eq(session, broken));
+        broken.lost.notify_one();
     }
 }
 
-fn known(link: &Link) -> Option<Result<Rc<Session>, LookupError>> {
-    match link {
-        Link::Connecting => None,
-        Link::Up(session) => Some(Ok(Rc::clone(session))),
-        Link::Down(why) => Some(Err(why.clone())),
-    }
-}
-
-fn not_connected() -> LookupError {
-    LookupError::new(Code::LookupUnavailable, "not connected to PostgreSQL yet")
+fn session_ended() -> LookupError {
+    LookupError::new(
+        Code::LookupUnavailable,
+        "the connection to PostgreSQL ended",
+    )
 }
 
 impl Session {
-    /// Prepares what is going to be asked, all of it in one go. A lookup that comes meanwhile waits for its own
-    /// statement only; one whose statement is refused has it tried again when it is asked.
+    /// Prepares the statements that are going to be asked, all in one go. A lookup that comes meanwhile waits for its own
+    /// statement only. A statement that is refused is tried again when its lookup is asked.
     async fn prepare_all(self: Rc<Self>, planned: &[(Arc<str>, Lookup)]) {
         let prepare = async |(name, lookup): &(Arc<str>, Lookup)| match self.prepared(lookup).await
         {
             Ok(_) => lookup.warned.prepared(),
-            // The connection's end is no word on the statement.
+            // That the connection ended says nothing about the statement.
             Err(failure) if failure.cure == Cure::Connect => {}
             Err(failure) => lookup.warned.refused(name, &failure.error),
         };
         join_all(planned.iter().map(prepare)).await;
     }
 
-    /// The lookup's statement, prepared on first use if it is not yet. It is prepared in a task of its own: a dropped asker
-    /// must neither leave a half-prepared statement behind nor an answer that nobody reads, for which all
-    /// others on the connection would wait.
+    /// The lookup's statement, prepared on first use if it is not yet. It is prepared in a task of its own: a dropped lookup
+    /// must leave neither a half-prepared statement behind nor an unread answer, for which everything else on the
+    /// connection would wait.
     pub(super) async fn prepared(
         self: &Rc<Self>,
         lookup: &Lookup,
@@ -173,14 +140,14 @@ impl Session {
             async move { Prepared::new(&session.client, &sql, rows, key.as_deref()).await };
         let task = AbortOnDropHandle::new(tokio::task::spawn_local(prepare));
         let ended = |_| Failure {
-            error: not_connected(),
+            error: session_ended(),
             cure: Cure::Connect,
         };
         let prepared = task.map(move |done| done.map_err(ended)?.map(Rc::new));
         prepared.boxed_local().shared()
     }
 
-    /// Has the lookup's statement prepared again, unless that happened already.
+    /// Has the lookup's statement prepared again, unless that has happened already.
     pub(super) fn forget(&self, lookup: &Lookup, stale: &Rc<Prepared>) {
         let is_stale = |known: &Preparing| match known.peek() {
             Some(Ok(prepared)) => Rc::ptr_eq(prepared, stale),
@@ -201,37 +168,32 @@ impl Session {
     }
 }
 
-/// Keeps the connection for as long as anyone may ask.
-async fn keep(settled: Rc<Settled>, link: Rc<watch::Sender<Link>>) {
-    let mut changes = link.subscribe();
-    let mut delay = RETRY_DELAY_MIN;
-    loop {
-        match open(&settled.settings).await {
-            Ok((client, driver)) => {
-                let since = Instant::now();
-                let session = Rc::new(Session {
-                    client,
-                    statements: RefCell::default(),
-                });
-                link.send_replace(Link::Up(Rc::clone(&session)));
-                let served = async { join(driver, session.prepare_all(&settled.planned)).await.0 };
-                tokio::select! {
-                    _ended = served => {}
-                    _lost = changes.wait_for(|link| !matches!(link, Link::Up(_))) => {}
-                }
-                link.send_replace(Link::Connecting);
-                if since.elapsed() >= RETRY_DELAY_MAX {
-                    delay = RETRY_DELAY_MIN;
-                    continue;
-                }
-                // Accepted and dropped soon after: not to be asked again without a pause.
-            }
-            Err(why) => {
-                link.send_replace(Link::Down(why));
-            }
+/// Makes the connections, one at a time.
+struct Dialer {
+    shared: Rc<Shared>,
+}
+
+impl Dial for Dialer {
+    type Client = Rc<Session>;
+    type Connection = (Rc<Session>, Driver);
+
+    async fn connect(&mut self) -> Result<(Rc<Session>, Self::Connection), LookupError> {
+        let (client, driver) = open(&self.shared.settings).await?;
+        let session = Rc::new(Session {
+            client,
+            statements: RefCell::default(),
+            lost: Notify::new(),
+        });
+        Ok((Rc::clone(&session), (session, driver)))
+    }
+
+    async fn serve(&mut self, (session, driver): Self::Connection) -> Ended {
+        let preparing = Rc::clone(&session).prepare_all(&self.shared.planned);
+        tokio::select! {
+            _ended = join(driver, preparing) => {}
+            () = session.lost.notified() => {}
         }
-        sleep(delay).await;
-        delay = (delay * 2).min(RETRY_DELAY_MAX);
+        Ended::Lost
     }
 }
 

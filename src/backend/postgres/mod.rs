@@ -21,13 +21,14 @@ use std::rc::Rc;
 use futures_util::future::join_all;
 
 pub use self::config::{Config, Lookup};
-use self::connection::{Connection, Session, Settled};
+use self::connection::{Connection, Session, Shared};
 use self::encode::Param;
 use self::failure::{Cure, Failure};
 use self::statement::{Found, Prepared};
 use super::{Answer, Ask, Asked, Backend, Compiled, Examination, LookupError, Planned, sql};
 use crate::config::Section;
 use crate::error::Code;
+use crate::random::Random;
 
 /// One loop's connections to a PostgreSQL server.
 pub struct Postgres {
@@ -48,15 +49,16 @@ impl Backend for Postgres {
         Lookup::read(config, section)
     }
 
-    async fn connect(config: &Config, planned: &[Planned<'_, Lookup>]) -> Self {
+    async fn connect(config: &Config, planned: &[Planned<'_, Lookup>], seed: u64) -> Self {
         let mut settings = config.settings.clone();
         settings.statement_timeout = sql::statement_timeout(settings.statement_timeout, planned);
         let named = |planned: &Planned<'_, Lookup>| (planned.name.clone(), planned.lookup.clone());
-        let settled = Rc::new(Settled {
+        let shared = Rc::new(Shared {
             settings,
             planned: planned.iter().map(named).collect(),
         });
-        let connect = |_| Connection::start(Rc::clone(&settled));
+        let mut random = Random::seeded(seed);
+        let connect = |_| Connection::start(Rc::clone(&shared), random.draw());
         Postgres {
             connections: (0..config.connections).map(connect).collect(),
             turn: Cell::new(0),

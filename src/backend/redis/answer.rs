@@ -1,49 +1,14 @@
-//! Replies as values.
+//! Turns replies into values.
 //!
-//! Strings keep their bytes. A reply of another shape than the command gives, or
-//! of bytes that are not of the lookup's format, is `lookup.bad_answer`. Both protocols are understood: the
-//! URL may say `?protocol=resp3`.
+//! Strings keep their bytes. A reply whose shape the command does not have, or whose bytes are not in the lookup's
+//! format, is `lookup.bad_answer`. Both versions of the protocol are understood: the URL may say `?protocol=resp3`.
 
-use super::command::Command;
-use super::connection::refused;
-use super::resp::Reply;
+use super::command::{Command, Gives};
+use super::resp::{Reply, refused};
 use crate::backend::LookupError;
 use crate::backend::format::{bad_answer, text};
 use crate::value::{Record, Value};
 use bytes::Bytes;
-
-/// What a command's reply is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Gives {
-    /// One string; nil is nothing.
-    One,
-    /// Strings in order; nil among them is null. A missing key is an empty list.
-    Many,
-    /// Members with their scores: a list of `{member, score}`.
-    Scored,
-    /// The asked fields; all nil (as for a missing key) is nothing.
-    Fields,
-    /// All fields; no fields (as for a missing key) is nothing.
-    Hash,
-    /// 0 or 1.
-    Flag,
-    /// A number; 0 for a missing key.
-    Count,
-    /// A double; nil is nothing.
-    Score,
-    /// Seconds left; -1 when it never expires, nothing for a missing key.
-    Ttl,
-}
-
-impl Gives {
-    /// Whether it carries stored strings, which have a format.
-    pub(super) fn has_format(self) -> bool {
-        matches!(
-            self,
-            Gives::One | Gives::Many | Gives::Scored | Gives::Fields | Gives::Hash
-        )
-    }
-}
 
 impl Command {
     /// The reply as a value.

@@ -2,7 +2,6 @@
 //!
 //! `mget` makes one key per element of its one list parameter; all others put scalars in their places.
 
-use super::answer::Gives;
 use super::resp::{put_argument, put_head, put_known, put_written};
 use crate::backend::template::{AsIs, Template};
 use crate::backend::{LookupError, Yields, format::Format};
@@ -40,6 +39,39 @@ pub(super) enum Extra {
         stop: i64,
         with_scores: bool,
     },
+}
+
+/// The shape of a command's reply.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Gives {
+    /// One string; nil is nothing.
+    One,
+    /// Strings in order; nil among them is null. A missing key is an empty list.
+    Many,
+    /// Nodes with their scores: a list of `{member, score}`.
+    Scored,
+    /// The asked fields; all nil (as for a missing key) is nothing.
+    Fields,
+    /// All fields; no fields (as for a missing key) is nothing.
+    Hash,
+    /// 0 or 1.
+    Flag,
+    /// A number; 0 for a missing key.
+    Count,
+    /// A double; nil is nothing.
+    Score,
+    /// Seconds left; -1 when it never expires, nothing for a missing key.
+    Ttl,
+}
+
+impl Gives {
+    /// Whether it carries stored strings, which have a format.
+    pub(super) fn has_format(self) -> bool {
+        matches!(
+            self,
+            Gives::One | Gives::Many | Gives::Scored | Gives::Fields | Gives::Hash
+        )
+    }
 }
 
 impl Command {

@@ -6,8 +6,8 @@
 use super::command::{Command, Extra};
 use super::config::Servers;
 use super::connection::Connection;
-use super::door::Door;
 use super::resp::{Reply, put_argument, put_command, put_head};
+use super::server::Server;
 use super::{Config, Redis};
 use crate::backend::examine::{Examination, Finding, Refusal};
 use crate::backend::{Backend as _, LookupError, Planned};
@@ -18,10 +18,10 @@ use crate::value::Value;
 const PING: &[u8] = b"*1\r\n$4\r\nPING\r\n";
 
 pub(super) async fn examine(config: &Config, planned: &[Planned<'_, Command>]) -> Examination {
-    let mut redis = Redis::connect(config, &[]).await;
+    let mut redis = Redis::connect(config, &[], 0).await;
     if let Servers::Cluster(seeds) = &config.servers {
         // Commands and permissions are the same on every node: the first that can be reached speaks for all.
-        let connect = |server| Connection::start(Door::Server(server), config.connect_timeout);
+        let connect = |server: Server| Connection::start(server, config.connect_timeout, 0);
         redis.connections.extend(seeds.servers().map(connect));
         for connection in &redis.connections {
             if connection.ask(PING, 1).await.is_ok() {

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use bytes::BytesMut;
 
-use super::cluster::topology;
+use super::cluster::slots_reply;
 use super::command::Command;
 use super::resp::{BadReply, Parser, Reply};
 use super::server::Address;
@@ -50,7 +50,7 @@ pub(crate) fn redis(bytes: &[u8]) {
     }
     let from = Address::Tcp("10.0.0.9".into(), 6379);
     for reply in &in_one.0 {
-        if let Some(ranges) = topology::ranges(reply, &from) {
+        if let Some(ranges) = slots_reply::ranges(reply, &from) {
             hold(
                 ranges.iter().all(|range| range.first <= range.last),
                 "slots go up",
@@ -59,7 +59,7 @@ pub(crate) fn redis(bytes: &[u8]) {
         }
         if let Reply::Error(words) = reply {
             let moved = words.rsplit(' ').next();
-            moved.and_then(|place| topology::named(place, &from));
+            moved.and_then(|place| slots_reply::named(place, &from));
         }
         COMMANDS.with(|commands| {
             for command in commands.iter() {
@@ -70,10 +70,10 @@ pub(crate) fn redis(bytes: &[u8]) {
     }
 }
 
-type Said = (Vec<Reply>, Option<BadReply>, usize);
+type Parsed = (Vec<Reply>, Option<BadReply>, usize);
 
 /// All replies, what was wrong then, and how many bytes were left unread.
-fn replies(pieces: &[&[u8]]) -> Said {
+fn replies(pieces: &[&[u8]]) -> Parsed {
     let mut parser = Parser::default();
     let mut buffer = BytesMut::new();
     let mut replies = Vec::new();

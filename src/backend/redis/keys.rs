@@ -5,9 +5,10 @@
 
 use std::sync::Arc;
 
-use super::answer::Gives;
-use super::command::{Command, Extra};
-use crate::backend::{Compiled, format::Format, template::Template};
+use super::command::{Command, Extra, Gives};
+use crate::backend::Compiled;
+use crate::backend::format::Format;
+use crate::backend::template::Template;
 use crate::config::Section;
 use crate::diagnostic::{list, nearest};
 use crate::error::Code;

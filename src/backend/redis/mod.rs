@@ -1,10 +1,10 @@
 //! `kind = "redis"`: a lookup is one read command, pipelined with those of other calls.
 //!
-//! `get = "airport:{code}"` becomes `GET airport:JFK`. Commands come from a closed list of reads and parameters
-//! become whole arguments, whose length goes before them, so that no parameter can become a command. What
-//! parameters *can* do is name another key of the same shape (`1:admin` for `user:{id}`); an ACL user that may
-//! only read what is meant to be read is the remedy. A dropped lookup leaves its answer to be thrown away by
-//! the connection's own task: no other lookup ever sees it.
+//! `get = "airport:{code}"` becomes `GET airport:JFK`. Commands come from a closed list of reads, and parameters
+//! become whole arguments that are preceded by their length, so that no parameter can become a command. A parameter
+//! *can* name another key of the same form (`1:admin` for `user:{id}`); an ACL user that may only read the intended
+//! keys prevents that. The answer to a dropped lookup is read and thrown away by the connection's own task: no other
+//! lookup ever sees it.
 
 // A lookup: its keys, its command, a batch of them, its answer.
 mod config;
@@ -13,15 +13,15 @@ mod command;
 mod batch;
 mod answer;
 
-// A connection: its bytes, its socket, who keeps it, where it leads.
+// A connection: its protocol, its server, its socket, where it leads and how it is kept.
 mod resp;
-mod pipe;
-mod connection;
 mod server;
-mod door;
-mod role;
+mod multiplexed;
+mod endpoint;
+mod connection;
 
-// Servers that change their roles.
+// Servers whose roles change.
+mod role;
 mod sentinel;
 mod cluster;
 
@@ -35,24 +35,24 @@ use self::cluster::Cluster;
 use self::command::Command;
 use self::config::Servers;
 use self::connection::Connection;
-use self::door::Door;
-use self::sentinel::{Finder, Replicas};
+use self::sentinel::{Finder, Master, Replicas};
 use super::{Answer, Ask, Asked, Backend, Compiled, Examination, LookupError, Planned};
 use crate::config::Section;
 use crate::error::Code;
+use crate::random::Random;
 
 pub use self::config::Config;
 
 /// One loop's connections to a Redis.
 pub struct Redis {
-    /// To one server, or to the master; none to a cluster, which has its own.
+    /// To one server, or to the master. Empty for a cluster, which has its own.
     connections: Vec<Connection>,
     /// The connection whose turn it is.
     turn: Cell<usize>,
     /// Asked before the master, where that is wanted.
     replicas: Option<Replicas>,
     cluster: Option<Cluster>,
-    /// The room of the batch before.
+    /// The memory of the batch before, used again.
     batch: Cell<Batch>,
 }
 
@@ -68,7 +68,7 @@ impl Backend for Redis {
         Command::read(section)
     }
 
-    async fn connect(config: &Config, _: &[Planned<'_, Command>]) -> Self {
+    async fn connect(config: &Config, _: &[Planned<'_, Command>], seed: u64) -> Self {
         let mut redis = Redis {
             connections: Vec::new(),
             turn: Cell::new(0),
@@ -77,21 +77,23 @@ impl Backend for Redis {
             batch: Cell::default(),
         };
         let timeout = config.connect_timeout;
-        let connect = |door: Door| Connection::start(door, timeout);
-        let turns = 0..config.connections;
+        let mut random = Random::seeded(seed);
         match &config.servers {
             Servers::One(server) => {
-                let connections = turns.map(|_| connect(Door::Server(server.clone())));
-                redis.connections.extend(connections);
+                let connect = |_| Connection::start(server.clone(), timeout, random.draw());
+                redis.connections = (0..config.connections).map(connect).collect();
             }
             Servers::Master(sentinels) => {
-                let finder = Rc::new(Finder::start(sentinels, timeout));
-                let connections = turns.map(|_| connect(Door::Master(Rc::clone(&finder))));
-                redis.connections.extend(connections);
+                let finder = Rc::new(Finder::start(sentinels, timeout, &mut random));
+                let master = || Master(Rc::clone(&finder));
+                let connect = |_| Connection::start(master(), timeout, random.draw());
+                redis.connections = (0..config.connections).map(connect).collect();
                 redis.replicas = (sentinels.reads_replicas)
-                    .then(|| Replicas::start(&finder, config.connections, timeout));
+                    .then(|| Replicas::start(&finder, (config.connections, timeout), &mut random));
             }
-            Servers::Cluster(seeds) => redis.cluster = Some(Cluster::start(seeds.clone())),
+            Servers::Cluster(seeds) => {
+                redis.cluster = Some(Cluster::start(seeds.clone(), random));
+            }
         }
         redis
     }
@@ -107,7 +109,7 @@ impl Backend for Redis {
         };
         let answers = self.lookup_many(&[asked]).await;
         answers.into_iter().next().unwrap_or_else(|| {
-            let why = "a question without an answer";
+            let why = "a question got no answer";
             Err(LookupError::new(Code::ServerInternal, why))
         })
     }
@@ -146,7 +148,7 @@ impl Backend for Redis {
 }
 
 impl Redis {
-    /// The connection to use: each in turn, but rather one that is up.
+    /// The connection to use: each in turn, skipping those that are not up.
     fn next(&self) -> &Connection {
         let count = self.connections.len();
         let turn = self.turn.get() % count;

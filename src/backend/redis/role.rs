@@ -1,14 +1,18 @@
-//! What a server says it is: `ROLE`, which an ACL user has to be allowed.
+//! Asks a server for its role with `ROLE`, which an ACL user has to be allowed to run.
 
 use std::fmt;
+use std::time::Duration;
 
-use super::connection::one;
-use super::pipe::Pipe;
-use super::resp::{Reply, put_command};
-use crate::backend::{LookupError, format::bad_answer};
+use super::multiplexed::Multiplexed;
+use super::resp::{Reply, one, put_command};
+use crate::backend::LookupError;
+use crate::backend::format::bad_answer;
 use crate::error::Code;
 
-/// A server's part.
+/// How often a connection asks whether its server still has the role it had.
+pub(super) const CHECK_EVERY: Duration = Duration::from_millis(250);
+
+/// A server's role.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Role {
     Master,
@@ -16,17 +20,17 @@ pub(super) enum Role {
     Replica,
     /// Has lost its master, or has not caught up with it yet.
     LateReplica,
-    /// A sentinel, for one.
+    /// Such as a sentinel.
     Other,
 }
 
 impl Role {
-    /// Asks the server at the other end of `pipe`.
-    pub(super) async fn ask(pipe: &Pipe) -> Result<Self, LookupError> {
+    /// Asks the server at the other end of `redis`.
+    pub(super) async fn ask(redis: &Multiplexed) -> Result<Self, LookupError> {
         let mut packed = Vec::new();
         put_command(&mut packed, &[b"ROLE"]);
-        let replies = pipe.ask(&packed, 1).await?.unwrap_or_default();
-        Role::read(&one(replies)?).ok_or_else(|| bad_answer("`ROLE` is answered with no role"))
+        let replies = redis.ask(&packed, 1).await?.unwrap_or_default();
+        Role::read(&one(replies)?).ok_or_else(|| bad_answer("the reply to `ROLE` is not a role"))
     }
 
     fn read(reply: &Reply) -> Option<Self> {
@@ -39,16 +43,16 @@ impl Role {
         };
         Some(match word(0)? {
             b"master" => Role::Master,
-            // After its master's host and port it says how it is connected to it.
+            // The word after its master's host and port is the state of its connection to it.
             b"slave" if word(3) == Some(b"connected") => Role::Replica,
             b"slave" => Role::LateReplica,
             _ => Role::Other,
         })
     }
 
-    /// That a server with this role is not who was looked for.
+    /// The error of a server that has this role instead of the wanted one.
     pub(super) fn is_not(self, wanted: &str) -> LookupError {
-        let why = format!("a server that is named as {wanted} says it is {self}");
+        let why = format!("a server that is listed as {wanted} says that it is {self}");
         LookupError::new(Code::LookupUnavailable, why)
     }
 }

@@ -12,13 +12,11 @@ use socket2::{SockRef, TcpKeepalive};
 use tokio::net::TcpStream;
 
 use super::resp::put_command;
+use crate::backend::net;
 use crate::backend::tls::Secure;
 
 /// The port that a URL without one means.
 pub(super) const PORT: u16 = 6379;
-/// How long sent bytes may stay unacknowledged before the kernel gives a connection up. Without it, lookups
-/// would time out one by one for a quarter of an hour when the server's machine is gone.
-const UNACKNOWLEDGED_MAX: Duration = Duration::from_secs(5);
 /// How long a silent connection may be before the kernel asks whether its other end is still there.
 const KEEPALIVE: Duration = Duration::from_mins(1);
 
@@ -166,14 +164,11 @@ impl Server {
     }
 }
 
-/// A socket to `host`, fit for a connection that lives long.
+/// A socket to `host` whose silence the kernel checks.
 pub(super) async fn connect_tcp(host: &str, port: u16) -> io::Result<TcpStream> {
-    let stream = TcpStream::connect((host, port)).await?;
-    stream.set_nodelay(true)?;
-    let socket = SockRef::from(&stream);
-    socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE))?;
-    #[cfg(target_os = "linux")]
-    socket.set_tcp_user_timeout(Some(UNACKNOWLEDGED_MAX))?;
+    let stream = net::connect_tcp(host, port).await?;
+    let keepalive = TcpKeepalive::new().with_time(KEEPALIVE);
+    SockRef::from(&stream).set_tcp_keepalive(&keepalive)?;
     Ok(stream)
 }
 

@@ -98,7 +98,7 @@ impl Backend for Sqlite {
         })
     }
 
-    async fn connect(config: &Config, _: &[Planned<'_, Lookup>]) -> Self {
+    async fn connect(config: &Config, _: &[Planned<'_, Lookup>], _seed: u64) -> Self {
         let queue = Arc::new(Queue::new(config.queue));
         let mut stillborn = None;
         let mut started = 0;

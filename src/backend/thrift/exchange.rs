@@ -1,10 +1,10 @@
-//! Calls over one connection until it is no good any more.
+//! Makes calls over one connection until it is of no use any more.
 //!
-//! Takes calls from the queue while fewer than `pipelined_max` are on their way, writes what one turn of the loop
-//! brought at once, and gives each reply to the oldest call, whose number and name it has to carry. A dropped lookup
-//! leaves its place: the reply is read and thrown away, or, if it does not come soon, the connection is closed. So is
-//! it after anything that is no reply to the oldest call: no lookup ever sees another's answer. The calls that were
-//! on their way go back to the queue, to be asked once more.
+//! Takes calls from the queue while fewer than `pipelined_max` are in flight, writes those of one event-loop iteration
+//! together, and gives each reply to the oldest call, whose number and name it has to carry. When a lookup is dropped,
+//! its reply is read and thrown away; if that does not come soon, the connection is closed. The connection is also
+//! closed after anything that is not a reply to the oldest call, so that no lookup ever sees another's answer. The calls
+//! that were in flight go back to the queue, to be made once more.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -13,23 +13,39 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::time::{Instant, sleep_until};
 
+use super::call::Call;
+use super::carried::Carried;
 use super::config::{Config, Remote};
-use super::queue::{Question, Queue};
 use super::wire::Wire;
-use crate::backend::{Answer, LookupError};
+use crate::backend::{Answer, LookupError, net};
 use crate::error::Code;
 use crate::thrift::{Foreign, Framer, ReplyError, Transport};
 use crate::timeline::Source;
+use crate::value::Value;
 
 /// No further call is taken while more than this is not written yet.
 const UNWRITTEN_BYTES_MAX: usize = 256 * 1024;
 
-/// One connection and its calls on their way.
+/// A call to make.
+pub(super) struct Request {
+    pub(super) call: Arc<Call>,
+    /// A record that fits the method's parameters.
+    pub(super) params: Value,
+    /// What goes along with it.
+    pub(super) carried: Carried,
+}
+
+/// A call to make, and the lookup that waits for its answer.
+pub(super) type Question = net::Question<Request, Answer>;
+/// The calls of one backend that wait for a connection.
+pub(super) type Queue = net::Queue<Request, Answer>;
+
+/// One connection and its calls in flight.
 pub(super) struct Exchange {
     wire: Wire,
     remote: Arc<Remote>,
     pipelined_max: usize,
-    /// How long a reply that nobody waits for may still take.
+    /// How long the reply to a dropped lookup may still take.
     abandoned_max: Duration,
     framer: Framer,
     /// The oldest first.
@@ -39,34 +55,34 @@ pub(super) struct Exchange {
     /// When the first byte of the reply at the front came.
     began: Option<Instant>,
     answered: bool,
-    /// The service turned out to be none of Thrift.
+    /// The service turned out not to speak Thrift.
     is_foreign: bool,
 }
 
-/// A call on its way.
+/// A call in flight.
 struct Pending {
     question: Question,
     sequence: i32,
-    /// Since when it is the oldest and nobody waits for it.
+    /// Since when it is the oldest, with its lookup dropped.
     given_up: Option<Instant>,
 }
 
-/// A connection that is no good any more.
-pub(super) struct Ended {
-    /// As the calls that were on their way may learn.
+/// A connection that is of no use any more.
+pub(super) struct Closed {
+    /// The error for calls that were in flight.
     pub(super) why: LookupError,
     /// Whether it ever brought a reply.
     pub(super) answered: bool,
-    /// Whether the service never meant to take calls from us.
+    /// Whether the service never meant to accept calls from us.
     pub(super) is_turned_down: bool,
     pending: VecDeque<Pending>,
 }
 
-impl Ended {
-    /// Gives back the calls that were on their way.
-    pub(super) fn give_back(self, queue: &Queue) {
+impl Closed {
+    /// Returns the calls that were in flight to the queue.
+    pub(super) fn put_back(self, queue: &Queue) {
         for pending in self.pending.into_iter().rev() {
-            queue.again(pending.question, &self.why);
+            queue.put_back(pending.question, &self.why);
         }
     }
 }
@@ -89,14 +105,14 @@ impl Exchange {
         }
     }
 
-    /// Makes calls until the connection is no good any more.
-    pub(super) async fn run(mut self, queue: &Queue) -> Ended {
+    /// Makes calls until the connection is of no use any more.
+    pub(super) async fn run(mut self, queue: &Queue) -> Closed {
         let why = loop {
             if let Err(why) = self.turn(queue).await {
                 break why;
             }
         };
-        Ended {
+        Closed {
             why: LookupError::new(Code::LookupUnavailable, why),
             answered: self.answered,
             is_turned_down: self.is_foreign || self.wire.is_turned_down(),
@@ -104,7 +120,7 @@ impl Exchange {
         }
     }
 
-    /// Sends what is there and waits for whatever comes next. `Err` says why the connection is no good any more.
+    /// Sends the calls that wait, and waits for whatever comes next. `Err` says why the connection is of no use any more.
     async fn turn(&mut self, queue: &Queue) -> Result<(), String> {
         self.take(queue);
         let room = self.has_room();
@@ -115,7 +131,7 @@ impl Exchange {
             moved = self.wire.moved() => if moved? { self.receive() } else { Ok(()) },
             () = queue.arrived(), if room => Ok(()),
             () = overdue(oldest, self.abandoned_max), if waits => {
-                Err("the reply to a call that was given up did not come".into())
+                Err("the reply to a dropped lookup's call did not come".into())
             }
         }
     }
@@ -124,7 +140,7 @@ impl Exchange {
         self.pending.len() < self.pipelined_max && self.wire.sending.len() < UNWRITTEN_BYTES_MAX
     }
 
-    /// Takes as many calls as have room; another connection may take the others.
+    /// Takes as many calls as fit; another connection may take the others.
     fn take(&mut self, queue: &Queue) {
         while self.has_room() {
             let Some(mut question) = queue.take() else {
@@ -132,12 +148,11 @@ impl Exchange {
             };
             let sequence = self.sequence.wrapping_add(1);
             let out = &mut self.wire.sending;
-            let Question {
+            let Request {
                 call,
                 params,
                 carried,
-                ..
-            } = &mut question;
+            } = &mut question.asked;
             if let Err(err) = call.write(sequence, params, carried, out) {
                 question.answer(Err(LookupError::new(err.code, err.detail)));
                 continue;
@@ -160,10 +175,10 @@ impl Exchange {
             match self.framer.next(&mut self.wire.received) {
                 Ok(Some(message)) => self.answer(&message, now)?,
                 Ok(None) if self.pending.is_empty() && !self.wire.received.is_empty() => {
-                    return Err("bytes that nobody asked for".into());
+                    return Err("bytes came that no call asked for".into());
                 }
                 Ok(None) => {
-                    // A frame with a header is not refused before more of it has come, which may be never.
+                    // A frame with a header is not refused before more of it has come, which may never happen.
                     if self.declares_too_much() {
                         self.look_at_service()?;
                     }
@@ -183,21 +198,21 @@ impl Exchange {
             question, sequence, ..
         }) = self.pending.pop_front()
         else {
-            return Err("a reply that nobody asked for".into());
+            return Err("a reply came that no call asked for".into());
         };
         let first = self.began.take();
         self.began = (!self.wire.received.is_empty()).then_some(now);
-        let outgoing = question.call.outgoing(sequence);
-        // A frame with a header says itself what its message is written in.
+        let outgoing = question.asked.call.outgoing(sequence);
+        // A frame with a header says itself in which protocol its message is.
         let wire_format = self.framer.wire_format().unwrap_or(self.remote.wire_format);
         let protocol = wire_format.protocol;
-        if question.is_given_up() {
+        if question.is_abandoned() {
             let fits = outgoing.answered_by(protocol, message);
             self.answered |= fits.is_ok();
             return fits.map_err(|err| err.to_string());
         }
         let (value, fits) = match outgoing.read(protocol, message, &self.remote.limits) {
-            Ok(said) => (question.call.answer(said), Ok(())),
+            Ok(said) => (question.asked.call.answer(said), Ok(())),
             Err(err) => {
                 let in_step = matches!(err, ReplyError::Application { in_step: true, .. });
                 let fits = if in_step {
@@ -205,7 +220,7 @@ impl Exchange {
                 } else {
                     Err(err.to_string())
                 };
-                (question.call.refusal(&err), fits)
+                (question.asked.call.refusal(&err), fits)
             }
         };
         self.answered |= fits.is_ok();
@@ -217,7 +232,7 @@ impl Exchange {
         fits
     }
 
-    /// The frame at the front, if there are frames, is longer than any that is taken.
+    /// Whether the frame at the front, if there are frames, is longer than any that is accepted.
     fn declares_too_much(&self) -> bool {
         let length = self.wire.received.first_chunk::<4>();
         let declared = length.map_or(0, |length| u32::from_be_bytes(*length) as usize);
@@ -226,8 +241,8 @@ impl Exchange {
             && declared > limits.frame_bytes_max
     }
 
-    /// Before anything was ever answered, what came may tell that this is no Thrift service at all: none of the calls is
-    /// to blame, and another host may take them.
+    /// Before the first answer, the bytes that came may show that this is not a Thrift service at all: then none of the
+    /// calls is to blame, and another host may take them.
     fn look_at_service(&mut self) -> Result<(), String> {
         let foreign = Foreign::of(&self.wire.received).filter(|_| !self.answered);
         self.is_foreign = foreign.is_some();
@@ -240,17 +255,17 @@ impl Exchange {
         }
     }
 
-    /// What came can't even be cut into messages: the oldest call learns why.
+    /// The bytes that came can't even be cut into messages: the oldest call gets the reason.
     fn refuse_oldest(&mut self, err: &ReplyError) -> Result<(), String> {
         if let Some(Pending { question, .. }) = self.pending.pop_front() {
-            let refusal = question.call.refusal(err).map(Answer::new);
+            let refusal = question.asked.call.refusal(err).map(Answer::new);
             question.answer(refusal);
         }
         Err(err.to_string())
     }
 }
 
-/// Ends when the oldest call was given up too long ago. May be dropped and asked again: the time counts on.
+/// Ends when the oldest call's lookup was dropped too long ago. May be dropped and called again: the time goes on.
 async fn overdue(oldest: Option<&mut Pending>, abandoned_max: Duration) {
     let Some(oldest) = oldest else {
         return;
@@ -258,7 +273,7 @@ async fn overdue(oldest: Option<&mut Pending>, abandoned_max: Duration) {
     let since = match oldest.given_up {
         Some(since) => since,
         None => {
-            oldest.question.given_up().await;
+            oldest.question.abandoned().await;
             *oldest.given_up.insert(Instant::now())
         }
     };

@@ -11,27 +11,30 @@ mod config;
 mod connection;
 mod exchange;
 mod hosts;
-mod queue;
 mod wire;
 
-use std::rc::Rc;
 use std::sync::Arc;
-
-use tokio_util::task::AbortOnDropHandle;
 
 use self::call::Call;
 use self::carried::Carried;
 use self::config::Config;
-use self::connection::{Keeper, dial, unreachable};
-use self::queue::Queue;
+use self::connection::{Dialer, dial, unreachable};
+use self::exchange::Request;
+use super::net::{Limit, Pool};
 use super::{Answer, Ask, Backend, Compiled, Examination, LookupError, Planned};
 use crate::config::Section;
+use crate::random::Random;
 
 /// One loop's connections to a Thrift service.
 pub struct Thrift {
-    queue: Rc<Queue>,
-    _connections: Vec<AbortOnDropHandle<()>>,
+    pool: Pool<Request, Answer>,
 }
+
+/// Calls that may wait for a connection.
+const LIMIT: Limit = Limit {
+    questions_max: 4096,
+    shed: "too many calls wait for the service",
+};
 
 impl Backend for Thrift {
     type Config = Config;
@@ -45,19 +48,15 @@ impl Backend for Thrift {
         Call::read(&config.remote, section)
     }
 
-    async fn connect(config: &Config, _planned: &[Planned<'_, Arc<Call>>]) -> Self {
-        let queue = Rc::new(Queue::new(config.connections));
-        let connection = |at| {
-            let keeper = Keeper::new(config, at, &queue);
-            AbortOnDropHandle::new(tokio::task::spawn_local(keeper.keep()))
-        };
+    async fn connect(config: &Config, _planned: &[Planned<'_, Arc<Call>>], seed: u64) -> Self {
+        let mut random = Random::seeded(seed);
+        let dial = |number, queue| Dialer::new(config, number, queue);
         Thrift {
-            _connections: (0..config.connections).map(connection).collect(),
-            queue,
+            pool: Pool::start((config.connections, LIMIT), &mut random, dial),
         }
     }
 
-    /// Connects to each host. A service says nothing of itself without being called, but for its word on our certificate.
+    /// Connects to each host. Without a call, a service tells nothing but whether it accepts our certificate.
     async fn examine(config: &Config, planned: &[Planned<'_, Arc<Call>>]) -> Examination {
         let mut examination = Examination::nothing("connected; no call was made", planned.len());
         for host in config.hosts.hosts.iter() {
@@ -74,9 +73,12 @@ impl Backend for Thrift {
     }
 
     async fn lookup(&self, call: &Arc<Call>, ask: Ask<'_>) -> Result<Answer, LookupError> {
-        let params = call.params(&ask)?;
-        let carried = Carried::new(&call.remote, &ask);
-        self.queue.ask(Arc::clone(call), params, carried).await
+        let request = Request {
+            call: Arc::clone(call),
+            params: call.params(&ask)?,
+            carried: Carried::new(&call.remote, &ask),
+        };
+        self.pool.queue.ask(request).await
     }
 }
 

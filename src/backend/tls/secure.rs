@@ -6,9 +6,9 @@ use std::sync::Arc;
 use rustls::ClientConfig;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
-use tokio_rustls::client::TlsStream;
 
 use super::{Tls, of_handshake};
+use crate::backend::net::Stream;
 
 /// TLS to all servers of one backend.
 #[derive(Clone)]
@@ -26,11 +26,15 @@ impl Secure {
         }
     }
 
-    /// Encrypts `stream`, which leads to `host`: its certificate is as it should be when this is done.
-    pub async fn over(&self, host: &str, stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
+    /// Encrypts `stream`, which leads to `host`. When this returns, the certificate of `host` was verified as configured.
+    pub(in crate::backend) async fn over(
+        &self,
+        host: &str,
+        stream: TcpStream,
+    ) -> io::Result<Stream<TcpStream>> {
         let name = self.tls.name(host).map_err(io::Error::other)?;
         let connector = TlsConnector::from(Arc::clone(&self.client));
-        let connecting = connector.connect(name, stream);
-        connecting.await.map_err(of_handshake)
+        let stream = connector.connect(name, stream).await;
+        Ok(stream.map_err(of_handshake)?.into())
     }
 }

@@ -14,7 +14,8 @@ use tower_service::Service as _;
 
 use super::resolve::Resolver;
 use super::stream::Stream;
-use crate::backend::http::config::{Config, Secure, UNACKNOWLEDGED_MAX};
+use crate::backend::http::config::{Config, Secure};
+use crate::backend::net::{self, UNACKNOWLEDGED_MAX};
 use crate::backend::tls::of_handshake;
 
 /// Why there is no connection.
@@ -55,7 +56,7 @@ impl Maker {
             let connecting = async {
                 let tcp = connecting.await?.into_inner();
                 match tls {
-                    None => Ok(Stream::plain(tcp)),
+                    None => Ok(net::Stream::Plain(tcp).into()),
                     Some(tls) => secure(tls, tcp, http2).await,
                 }
             };
@@ -75,5 +76,5 @@ async fn secure(tls: Secure, tcp: TcpStream, http2: bool) -> Result<Stream, Fail
     if http2 && chosen != Some(b"h2") {
         return Err(io::Error::other("the server does not speak HTTP/2").into());
     }
-    Ok(Stream::tls(stream))
+    Ok(net::Stream::from(stream).into())
 }

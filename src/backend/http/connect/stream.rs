@@ -8,31 +8,22 @@ use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::client::legacy::connect::{Connected, Connection};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
-use tokio_rustls::client::TlsStream;
-use tokio_util::either::Either;
 
-use crate::backend::tls::of_stream;
+use crate::backend::net;
 
-/// Bytes both ways.
-pub(in crate::backend::http) struct Stream(TokioIo<Either<TcpStream, TlsStream<TcpStream>>>);
+/// A connection to a server.
+pub(in crate::backend::http) struct Stream(TokioIo<net::Stream<TcpStream>>);
 
-impl Stream {
-    pub(super) fn plain(stream: TcpStream) -> Self {
-        Stream(TokioIo::new(Either::Left(stream)))
-    }
-
-    pub(super) fn tls(stream: TlsStream<TcpStream>) -> Self {
-        Stream(TokioIo::new(Either::Right(stream)))
+impl From<net::Stream<TcpStream>> for Stream {
+    fn from(stream: net::Stream<TcpStream>) -> Self {
+        Stream(TokioIo::new(stream))
     }
 }
 
 impl Connection for Stream {
     fn connected(&self) -> Connected {
-        let chosen = match self.0.inner() {
-            Either::Left(_) => None,
-            Either::Right(tls) => tls.get_ref().1.alpn_protocol(),
-        };
-        match chosen {
+        let session = self.0.inner().session();
+        match session.and_then(|session| session.alpn_protocol()) {
             Some(b"h2") => Connected::new().negotiated_h2(),
             _ => Connected::new(),
         }
@@ -45,8 +36,7 @@ impl Read for Stream {
         cx: &mut Context<'_>,
         buffer: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
-        let read = Pin::new(&mut self.0).poll_read(cx, buffer);
-        read.map_err(of_stream)
+        Pin::new(&mut self.0).poll_read(cx, buffer)
     }
 }
 

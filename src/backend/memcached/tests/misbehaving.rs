@@ -4,6 +4,7 @@ use std::cell::RefCell;
 
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{TcpListener, TcpStream};
+use tokio_util::task::AbortOnDropHandle;
 
 use super::*;
 
@@ -84,7 +85,7 @@ async fn answers(script: Vec<Act>, asked: &[i64]) -> (Vec<Result<Value, Code>>, 
     let memcached = backend_with(std::slice::from_ref(&server.addr), PATIENT).await;
     let mut answers = Vec::new();
     for n in asked {
-        until(&memcached, 0, |links| links.up == 1).await;
+        until(&memcached, 0, |counts| counts.up == 1).await;
         answers.push(ask(&memcached, GET, &[(*n).into()]).await);
     }
     let seen = server.seen.borrow().clone();
@@ -99,13 +100,13 @@ async fn an_unanswered_question_costs_its_connection() {
     ])
     .await;
     let memcached = backend_with(std::slice::from_ref(&server.addr), IMPATIENT).await;
-    until(&memcached, 0, |links| links.up == 1).await;
+    until(&memcached, 0, |counts| counts.up == 1).await;
     assert_eq!(
         ask(&memcached, GET, &[1.into()]).await,
         Err(Code::LookupUnavailable)
     );
-    until(&memcached, 0, |links| links.up == 0).await;
-    until(&memcached, 0, |links| links.up == 1).await;
+    until(&memcached, 0, |counts| counts.up == 0).await;
+    until(&memcached, 0, |counts| counts.up == 1).await;
     assert_eq!(ask(&memcached, GET, &[2.into()]).await, Ok("two".into()));
     assert_eq!(*server.seen.borrow(), ["get k:1", "closed", "get k:2"]);
 }
@@ -115,13 +116,13 @@ async fn a_declared_size_without_its_bytes_is_given_up() {
     let endless = "VALUE k:1 0 18446744073709551615\r\nx\r\nEND\r\n";
     let server = Scripted::start(vec![Act::Say(endless), Act::Say("END\r\n")]).await;
     let memcached = backend_with(std::slice::from_ref(&server.addr), IMPATIENT).await;
-    until(&memcached, 0, |links| links.up == 1).await;
+    until(&memcached, 0, |counts| counts.up == 1).await;
     assert_eq!(
         ask(&memcached, GET, &[1.into()]).await,
         Err(Code::LookupUnavailable)
     );
-    until(&memcached, 0, |links| links.up == 0).await;
-    until(&memcached, 0, |links| links.up == 1).await;
+    until(&memcached, 0, |counts| counts.up == 0).await;
+    until(&memcached, 0, |counts| counts.up == 1).await;
     assert_eq!(ask(&memcached, GET, &[2.into()]).await, Ok(Value::Null));
 }
 
@@ -132,7 +133,7 @@ async fn a_server_that_only_accepts_is_down_and_costs_its_own_keys() {
     let server = Server::start();
     let keys = "answer_timeout = '20s'\nconnect_timeout = '50ms'";
     let memcached = backend_with(&[server.addr(), silent_addr], keys).await;
-    until(&memcached, 0, |links| links.up == 2).await;
+    until(&memcached, 0, |counts| counts.up == 2).await;
     until(&memcached, 1, is_down).await;
     let answers = ask_range(&memcached, 100).await;
     for (n, answer) in answers.into_iter().enumerate() {
@@ -149,8 +150,8 @@ async fn a_silent_server_keeps_no_answer_of_another_back() {
     let silent = Scripted::start(vec![Act::Silence]).await;
     let server = Server::start();
     let memcached = backend_with(&[server.addr(), silent.addr.clone()], IMPATIENT).await;
-    until(&memcached, 0, |links| links.up == 1).await;
-    until(&memcached, 1, |links| links.up == 1).await;
+    until(&memcached, 0, |counts| counts.up == 1).await;
+    until(&memcached, 1, |counts| counts.up == 1).await;
     let answers = ask_range(&memcached, 20).await;
     let silent_keys = answers
         .iter()

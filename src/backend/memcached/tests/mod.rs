@@ -12,7 +12,8 @@ use std::process::{Child, Command as Process, Stdio};
 use tokio::time::timeout;
 
 use super::*;
-use crate::backend::{links::States, testing};
+use crate::backend::net::Counts;
+use crate::backend::testing;
 use crate::value::Value;
 
 /// A server of the test's own; killed when it goes out of scope.
@@ -96,7 +97,7 @@ fn free_port() -> u16 {
 /// A backend of these servers with further keys.
 async fn backend_with(addrs: &[String], keys: &str) -> Memcached {
     let config = testing::config::<Memcached>(&format!("servers = {addrs:?}\n{keys}"));
-    Memcached::connect(&config.expect("a valid configuration"), &[]).await
+    Memcached::connect(&config.expect("a valid configuration"), &[], 0).await
 }
 
 /// A backend that waits as long as a busy machine may need.
@@ -144,14 +145,12 @@ async fn ask_range(memcached: &Memcached, count: i64) -> Vec<Result<Value, Code>
 }
 
 /// Waits until the connections to the server at `at` are as `wanted`.
-async fn until(memcached: &Memcached, at: usize, wanted: impl FnMut(&States) -> bool) {
-    let mut changes = memcached.servers[at].queue.links.watch();
-    let reached = timeout(Duration::from_mins(1), changes.wait_for(wanted)).await;
-    drop(reached.expect("in time").expect("the queue lives"));
+async fn until(memcached: &Memcached, at: usize, wanted: impl FnMut(&Counts) -> bool) {
+    memcached.servers[at].pool.until(wanted).await;
 }
 
-fn is_down(links: &States) -> bool {
-    links.up + links.hopeful == 0
+fn is_down(counts: &Counts) -> bool {
+    counts.up + counts.connecting == 0
 }
 
 /// Stores `value n` at `k:{n}` on the server that the ring gives the key to; says which.

@@ -17,7 +17,7 @@ async fn a_server_down_at_start_comes_up() {
         Err(Code::LookupUnavailable)
     );
     let _server = Server::start_on(port).expect("starts");
-    until(&memcached, 0, |links| links.up > 0).await;
+    until(&memcached, 0, |counts| counts.up > 0).await;
     assert_eq!(ask(&memcached, GET, &[1.into()]).await, Ok(Value::Null));
 }
 
@@ -45,7 +45,7 @@ async fn a_killed_server_costs_its_own_keys_and_comes_back() {
     until(&memcached, 1, is_down).await;
 
     let again = Server::start_on(port).expect("starts again");
-    until(&memcached, 1, |links| links.up > 0).await;
+    until(&memcached, 1, |counts| counts.up > 0).await;
     let answers = ask_range(&memcached, 200).await;
     let empty = answers
         .iter()
@@ -65,7 +65,7 @@ async fn a_quick_restart_goes_unnoticed() {
     let port = server.port;
     let memcached = backend(&[server.addr()]).await;
     for round in 0..3 {
-        until(&memcached, 0, |links| links.up == 2).await;
+        until(&memcached, 0, |counts| counts.up == 2).await;
         server.set([("k:1".to_owned(), format!("round {round}").into_bytes())]);
         for _ in 0..4 {
             let answer = ask(&memcached, GET, &[1.into()]).await;

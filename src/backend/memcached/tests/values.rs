@@ -113,7 +113,7 @@ async fn equal_keys_of_a_batch_are_asked_once() {
     let server = Server::start();
     server.set([("k:1".to_owned(), b"one".to_vec())]);
     let memcached = backend_with(&[server.addr()], "connections = 1").await;
-    until(&memcached, 0, |links| links.up == 1).await;
+    until(&memcached, 0, |counts| counts.up == 1).await;
     let before = server.stat("cmd_get");
     let get = compiled("get = 'k:{n}'").lookup;
     let params: Vec<[Value; 1]> = (0..60).map(|n| [Value::I64(n % 3)]).collect();
@@ -192,7 +192,7 @@ async fn large_values_come_whole_and_are_asked_for_a_few_at_a_time() {
     };
     server.set((0..20).map(|n| (format!("k:{n}"), value(n))));
     let memcached = backend(&[server.addr()]).await;
-    assert_eq!(memcached.servers[0].queue.keys_max(), 128);
+    assert_eq!(memcached.servers[0].sizes.keys_max(), 128);
     let get = compiled("get = 'k:{n}'\nformat = 'bytes'").lookup;
     let params: Vec<[Value; 1]> = (0..20).map(|n| [Value::I64(n)]).collect();
     let params: Vec<&[Value]> = params.iter().map(|params| &params[..]).collect();
@@ -201,6 +201,6 @@ async fn large_values_come_whole_and_are_asked_for_a_few_at_a_time() {
         for (n, answer) in (0..20).zip(answers) {
             assert!(answer == Ok(Value::Bytes(value(n).into())), "{n}");
         }
-        assert_eq!(memcached.servers[0].queue.keys_max(), 1, "learnt");
+        assert_eq!(memcached.servers[0].sizes.keys_max(), 1, "learnt");
     }
 }

@@ -1,22 +1,24 @@
-//! A TLS connection as the client for PostgreSQL wants it: bytes both ways, and what binds a password to it.
+//! Makes TLS connections for the PostgreSQL client, and computes what binds a password to one.
 //!
-//! The binding (RFC 5929, `tls-server-end-point`) is a digest of the server's certificate, with the digest that the
-//! certificate is signed with, so that its signature's algorithm has to be found in it.
+//! The binding (RFC 5929, `tls-server-end-point`) is a digest of the server's certificate, by the algorithm that the
+//! certificate's own signature uses, so that this algorithm has to be found in the certificate.
 
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 
 use ring::digest::{Algorithm, SHA256, SHA384, SHA512, digest};
 use rustls::pki_types::{InvalidDnsNameError, ServerName};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_postgres::Socket;
 use tokio_postgres::tls::{ChannelBinding, MakeTlsConnect, TlsConnect, TlsStream};
 use tokio_rustls::TlsConnector;
 
-use crate::backend::tls::{Tls, of_handshake, of_stream};
+use crate::backend::net;
+use crate::backend::tls::{Tls, of_handshake};
+
+/// A connection to a server.
+type Stream = net::Stream<Socket>;
 
 /// Makes TLS connections to any of a URL's hosts.
 #[derive(Clone)]
@@ -59,50 +61,20 @@ impl TlsConnect<Socket> for ToHost {
 
     fn connect(self, socket: Socket) -> Self::Future {
         let connect = self.connector.connect(self.name, socket);
-        Box::pin(async { connect.await.map(Stream).map_err(of_handshake) })
+        Box::pin(async { Ok(connect.await.map_err(of_handshake)?.into()) })
     }
 }
 
-/// A TLS connection.
-pub(in crate::backend::postgres) struct Stream(tokio_rustls::client::TlsStream<Socket>);
-
 impl TlsStream for Stream {
     fn channel_binding(&self) -> ChannelBinding {
-        let (_, session) = self.0.get_ref();
-        let certificate = session.peer_certificates().and_then(<[_]>::first);
+        let certificates = self
+            .session()
+            .and_then(|session| session.peer_certificates());
+        let certificate = certificates.and_then(<[_]>::first);
         match certificate.and_then(|certificate| end_point(certificate)) {
             Some(digest) => ChannelBinding::tls_server_end_point(digest),
             None => ChannelBinding::none(),
         }
-    }
-}
-
-impl AsyncRead for Stream {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let read = Pin::new(&mut self.0).poll_read(cx, buffer);
-        read.map_err(of_stream)
-    }
-}
-
-impl AsyncWrite for Stream {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write(cx, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_shutdown(cx)
     }
 }
 

@@ -1,17 +1,17 @@
-//! A cluster: each command goes to the node that serves its key, those of one batch and node as one pipeline.
+//! A cluster: each command goes to the node that serves its key, and all commands of a batch for one node go as one pipeline.
 //!
-//! A command that is redirected is sent once more, to where it was told, and a second redirection is
-//! `lookup.unavailable`; so is a slot whose node is away or that nobody serves. Other slots are not touched by
-//! that. An `mget` of keys of several slots is taken apart and joined again; one of a slot that is on its way to
-//! another node is asked key by key where no node can answer it whole. Where replicas are read, a slot's master is
-//! asked for what none of them answers.
+//! A command that is redirected is sent once more, to where the redirection points; a second redirection is
+//! `lookup.unavailable`. So is a slot whose node is away or that no node serves; other slots are not affected. An
+//! `mget` with keys of several slots is taken apart and joined again. While a slot moves to another node, an `mget` that
+//! no node can answer whole is asked key by key. Where replicas are read, the master is asked for what they do not answer.
 
 mod config; // the keys of a cluster
 pub(super) mod slot; // from a key to its slot
-mod parts; // from lookups to commands of one slot, and from replies to answers
-pub(super) mod topology; // from slots to nodes
+mod routing; // from lookups to commands of one slot, and from replies to answers
+pub(super) mod slots_reply; // the reply to `CLUSTER SLOTS`
+mod slot_map; // from slots to nodes
 mod node; // one node and its connection
-mod members; // all nodes, and the map as it changes
+mod nodes; // all nodes, and the map as it changes
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -20,36 +20,37 @@ use futures_util::future::join_all;
 use tokio_util::task::AbortOnDropHandle;
 
 pub(super) use self::config::Seeds;
-use self::members::Members;
-use self::node::{Node, Said};
-use self::parts::{ByKey, Part, Parts, is_torn};
+use self::node::{Node, NodeReply};
+use self::nodes::Nodes;
+use self::routing::{PerKey, SlotCommand, SlotCommands, is_split};
 use super::command::Command;
-use super::connection::refused;
-use super::resp::Reply;
+use super::resp::{Reply, refused};
+use crate::backend::net::Backoff;
 use crate::backend::{Answer, Asked, LookupError};
 use crate::error::Code;
+use crate::random::Random;
 
 /// One loop's view of a cluster.
 pub(super) struct Cluster {
-    members: Rc<Members>,
-    /// Batches that were sent: which of several replicas is asked.
+    nodes: Rc<Nodes>,
+    /// How many batches were sent: decides which of several replicas is asked.
     batches: Cell<usize>,
-    _keeper: AbortOnDropHandle<()>,
+    _watcher: AbortOnDropHandle<()>,
 }
 
 /// Commands for one node.
-struct Errand {
+struct NodeRequest {
     node: Rc<Node>,
-    way: Way,
-    /// Their places among the parts.
+    route: Route,
+    /// Their places among all commands of the batch.
     at: Vec<usize>,
 }
 
 /// How commands go to a node.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Way {
+enum Route {
     Plain,
-    /// To where the slot is on its way.
+    /// To the node that the slot is being moved to.
     Asking,
     /// To a replica; if it fails, to its master.
     Replica,
@@ -57,13 +58,14 @@ enum Way {
 
 impl Cluster {
     /// Starts to look for the nodes, on this loop.
-    pub(super) fn start(seeds: Seeds) -> Self {
-        let members = Rc::new(Members::new(seeds));
-        let keeper = tokio::task::spawn_local(members::keep(Rc::clone(&members)));
+    pub(super) fn start(seeds: Seeds, mut random: Random) -> Self {
+        let backoff = Backoff::seeded(random.draw());
+        let nodes = Rc::new(Nodes::new(seeds, random));
+        let watcher = tokio::task::spawn_local(nodes::watch(Rc::clone(&nodes), backoff));
         Cluster {
-            members,
+            nodes,
             batches: Cell::new(0),
-            _keeper: AbortOnDropHandle::new(keeper),
+            _watcher: AbortOnDropHandle::new(watcher),
         }
     }
 
@@ -72,86 +74,94 @@ impl Cluster {
         &self,
         asked: &[Asked<'_, Command>],
     ) -> Vec<Result<Answer, LookupError>> {
-        let parts = Parts::of(asked);
-        let mut replies = self.ask(parts.parts()).await;
-        if let Some(by_key) = ByKey::of(parts.parts(), &replies) {
-            let singles = self.ask(by_key.parts()).await;
-            by_key.join(singles, &mut replies);
+        let commands = SlotCommands::of(asked);
+        let mut replies = self.ask(commands.commands()).await;
+        if let Some(per_key) = PerKey::of(commands.commands(), &replies) {
+            let singles = self.ask(per_key.commands()).await;
+            per_key.join(singles, &mut replies);
         }
-        parts.answers(asked, replies)
+        commands.answers(asked, replies)
     }
 
-    /// Sends every part to a node of its slot: one reply or failure each, in their order.
-    async fn ask(&self, parts: &[Part]) -> Vec<Result<Reply, LookupError>> {
-        if parts.is_empty() {
+    /// Sends every command to a node of its slot: one reply or failure each, in their order.
+    async fn ask(&self, commands: &[SlotCommand]) -> Vec<Result<Reply, LookupError>> {
+        if commands.is_empty() {
             return Vec::new();
         }
-        if let Err(err) = self.members.found().await {
-            return parts.iter().map(|_| Err(err.clone())).collect();
+        if let Err(err) = self.nodes.loaded().await {
+            return commands.iter().map(|_| Err(err.clone())).collect();
         }
-        let mut replies: Vec<_> = parts
+        let mut replies: Vec<_> = commands
             .iter()
-            .map(|part| Err(members::unserved(part.slot)))
+            .map(|command| Err(nodes::unserved(command.slot)))
             .collect();
-        let mut errands = self.errands(parts);
-        // To a node and once where it redirects to; before that perhaps to a replica that fails.
-        let rounds = 2 + usize::from(errands.iter().any(|errand| errand.way == Way::Replica));
+        let mut requests = self.requests(commands);
+        // To a node, and once to where it redirects; before that perhaps to a replica that fails.
+        let rounds = 2 + usize::from(
+            requests
+                .iter()
+                .any(|request| request.route == Route::Replica),
+        );
         for _ in 0..rounds {
-            if errands.is_empty() {
+            if requests.is_empty() {
                 break;
             }
-            errands = self.round(parts, errands, &mut replies).await;
+            requests = self.round(commands, requests, &mut replies).await;
         }
-        for at in errands.into_iter().flat_map(|errand| errand.at) {
+        for at in requests.into_iter().flat_map(|request| request.at) {
             let why = "redirected twice: the cluster is changing";
             replies[at] = Err(LookupError::new(Code::LookupUnavailable, why));
         }
         replies
     }
 
-    /// Runs errands at the same time. Gives those that redirected commands make, and those that a replica failed.
+    /// Sends requests at the same time. Returns the requests that follow: of commands that were redirected, and of those
+    /// that a replica failed to answer.
     async fn round(
         &self,
-        parts: &[Part],
-        errands: Vec<Errand>,
+        commands: &[SlotCommand],
+        requests: Vec<NodeRequest>,
         replies: &mut [Result<Reply, LookupError>],
-    ) -> Vec<Errand> {
-        let run = async |errand: &Errand| {
-            let commands: Vec<&[u8]> = errand.at.iter().map(|&at| &*parts[at].command).collect();
-            errand.node.send(&commands, errand.way == Way::Asking).await
+    ) -> Vec<NodeRequest> {
+        let send = async |request: &NodeRequest| {
+            let packed: Vec<&[u8]> = request.at.iter().map(|&at| &*commands[at].packed).collect();
+            request
+                .node
+                .send(&packed, request.route == Route::Asking)
+                .await
         };
-        let said = join_all(errands.iter().map(run)).await;
+        let sent = join_all(requests.iter().map(send)).await;
         let mut again = Vec::new();
-        for (errand, said) in errands.into_iter().zip(said) {
-            let said = match said {
-                Ok(said) => said,
+        for (request, sent) in requests.into_iter().zip(sent) {
+            let replied = match sent {
+                Ok(replied) => replied,
                 Err(err) => {
-                    self.members.look_again();
-                    for at in errand.at {
+                    self.nodes.look_again();
+                    for at in request.at {
                         replies[at] = Err(err.clone());
-                        if errand.way == Way::Replica {
-                            self.add_to_master(&mut again, parts, at);
+                        if request.route == Route::Replica {
+                            self.add_to_master(&mut again, commands, at);
                         }
                     }
                     continue;
                 }
             };
-            for (at, said) in errand.at.into_iter().zip(said) {
-                match said {
-                    Said::Reply(reply) => {
-                        replies[at] = self.heard(reply);
-                        if errand.way == Way::Replica && is_unavailable(&replies[at]) {
-                            self.add_to_master(&mut again, parts, at);
+            for (at, reply) in request.at.into_iter().zip(replied) {
+                match reply {
+                    NodeReply::Reply(reply) => {
+                        replies[at] = self.accept(reply);
+                        if request.route == Route::Replica && is_unavailable(&replies[at]) {
+                            self.add_to_master(&mut again, commands, at);
                         }
                     }
-                    Said::Moved(to) => {
-                        if let Some(node) = self.members.moved(parts[at].slot, to) {
-                            add(&mut again, node, Way::Plain, at);
+                    NodeReply::Moved(to) => {
+                        if let Some(node) = self.nodes.moved(commands[at].slot, to) {
+                            add(&mut again, node, Route::Plain, at);
                         }
                     }
-                    Said::Ask(to) => {
-                        if let Some(node) = self.members.node(&to) {
-                            add(&mut again, node, Way::Asking, at);
+                    NodeReply::Ask(to) => {
+                        if let Some(node) = self.nodes.node(&to) {
+                            add(&mut again, node, Route::Asking, at);
                         }
                     }
                 }
@@ -160,19 +170,19 @@ impl Cluster {
         again
     }
 
-    fn add_to_master(&self, errands: &mut Vec<Errand>, parts: &[Part], at: usize) {
-        if let Some(node) = self.members.owner(parts[at].slot) {
-            add(errands, node, Way::Plain, at);
+    fn add_to_master(&self, requests: &mut Vec<NodeRequest>, commands: &[SlotCommand], at: usize) {
+        if let Some(node) = self.nodes.owner(commands[at].slot) {
+            add(requests, node, Route::Plain, at);
         }
     }
 
     /// A reply, unless it says that the cluster is changing or in trouble.
-    fn heard(&self, reply: Reply) -> Result<Reply, LookupError> {
+    fn accept(&self, reply: Reply) -> Result<Reply, LookupError> {
         match &reply {
-            Reply::Error(words) if !is_torn(&reply) => {
+            Reply::Error(words) if !is_split(&reply) => {
                 let err = refused(words);
                 if err.code == Code::LookupUnavailable {
-                    self.members.look_again();
+                    self.nodes.look_again();
                 }
                 Err(err)
             }
@@ -180,22 +190,22 @@ impl Cluster {
         }
     }
 
-    /// Which commands go where, by the map. Those of a slot that nobody serves stay behind.
-    fn errands(&self, parts: &[Part]) -> Vec<Errand> {
-        let mut errands = Vec::new();
+    /// Which commands go where, by the map. Those of a slot that no node serves are left out.
+    fn requests(&self, commands: &[SlotCommand]) -> Vec<NodeRequest> {
+        let mut requests = Vec::new();
         let batch = self.batches.get();
         self.batches.set(batch.wrapping_add(1));
-        for (at, part) in parts.iter().enumerate() {
-            if let Some(node) = self.members.replica(part.slot, batch) {
-                add(&mut errands, node, Way::Replica, at);
+        for (at, command) in commands.iter().enumerate() {
+            if let Some(node) = self.nodes.replica(command.slot, batch) {
+                add(&mut requests, node, Route::Replica, at);
                 continue;
             }
-            match self.members.owner(part.slot) {
-                Some(node) => add(&mut errands, node, Way::Plain, at),
-                None => self.members.look_again(),
+            match self.nodes.owner(command.slot) {
+                Some(node) => add(&mut requests, node, Route::Plain, at),
+                None => self.nodes.look_again(),
             }
         }
-        errands
+        requests
     }
 }
 
@@ -204,13 +214,14 @@ fn is_unavailable(reply: &Result<Reply, LookupError>) -> bool {
 }
 
 /// Adds a command to what goes to `node`.
-fn add(errands: &mut Vec<Errand>, node: Rc<Node>, way: Way, at: usize) {
-    let same = |errand: &&mut Errand| errand.way == way && Rc::ptr_eq(&errand.node, &node);
-    match errands.iter_mut().find(same) {
-        Some(errand) => errand.at.push(at),
-        None => errands.push(Errand {
+fn add(requests: &mut Vec<NodeRequest>, node: Rc<Node>, route: Route, at: usize) {
+    let same =
+        |request: &&mut NodeRequest| request.route == route && Rc::ptr_eq(&request.node, &node);
+    match requests.iter_mut().find(same) {
+        Some(request) => request.at.push(at),
+        None => requests.push(NodeRequest {
             node,
-            way,
+            route,
             at: vec![at],
         }),
     }

@@ -1,22 +1,25 @@
-//! One node of a cluster: commands go to it as one pipeline, and each comes back with a reply or a redirection of
-//! its own.
+//! One node of a cluster: commands go to it as one pipeline, and each gets a reply or a redirection of its own.
 //!
 //! Commands of one call of [`Node::send`] reach the server one after the other with nothing in between, which
-//! `ASKING` relies on. A node that leaves commands without an answer for too long loses its connection, and
-//! fails at once until it answers to a new one.
+//! `ASKING` relies on. A node that leaves commands unanswered for too long loses its connection, and lookups fail at
+//! once until it answers on a new one.
 
 use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
 use tokio::sync::Notify;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
-use super::topology::{Range, named, ranges};
-use crate::backend::redis::connection::{Connection, one};
-use crate::backend::redis::resp::{Reply, put_command};
+use super::slots_reply::{Range, named, ranges};
+use crate::backend::LookupError;
+use crate::backend::format::bad_answer;
+use crate::backend::redis::connection::Connection;
+use crate::backend::redis::endpoint::Endpoint;
+use crate::backend::redis::multiplexed::Multiplexed;
+use crate::backend::redis::resp::{Reply, one, put_command};
+use crate::backend::redis::role::{CHECK_EVERY, Role};
 use crate::backend::redis::server::{Address, Server};
-use crate::backend::{LookupError, format::bad_answer, redis::door::Door};
 use crate::error::Code;
 
 /// A node and the connection to it.
@@ -32,14 +35,14 @@ pub(super) struct Node {
     answer_timeout: Duration,
 }
 
-/// What a node said to one command.
+/// A node's reply to one command.
 #[derive(Debug)]
-pub(super) enum Said {
-    /// It may be an error that is not about where the slot is.
+pub(super) enum NodeReply {
+    /// An answer, or an error that is not about the place of the slot.
     Reply(Reply),
     /// The slot is served there now.
     Moved(Address),
-    /// The slot is on the way there, and the key may be there already.
+    /// The slot is being moved there, and the key may have been moved already.
     Ask(Address),
 }
 
@@ -54,12 +57,15 @@ pub(super) struct Common {
 
 impl Node {
     /// Starts to connect to `address`.
-    pub(super) fn open(address: Address, common: &Common) -> Self {
+    pub(super) fn open(address: Address, common: &Common, seed: u64) -> Self {
         let give_up = Rc::new(Notify::new());
-        let door = Door::Node(common.server.at(address.clone()), Rc::clone(&give_up));
+        let endpoint = NodeEndpoint {
+            server: common.server.at(address.clone()),
+            give_up: Rc::clone(&give_up),
+        };
         Node {
             address,
-            connection: Connection::start(door, common.connect_timeout),
+            connection: Connection::start(endpoint, common.connect_timeout, seed),
             give_up,
             silent_since: Cell::new(None),
             given_up: Cell::new(None),
@@ -77,13 +83,13 @@ impl Node {
         self.connection.is_up()
     }
 
-    /// Sends packed commands: what is said to each, in their order. `asking` makes a node take commands for a slot
-    /// that is on its way to it.
+    /// Sends packed commands: one reply each, in their order. With `asking`, the node accepts commands for a slot that is
+    /// being moved to it.
     pub(super) async fn send(
         &self,
         commands: &[&[u8]],
         asking: bool,
-    ) -> Result<Vec<Said>, LookupError> {
+    ) -> Result<Vec<NodeReply>, LookupError> {
         let mut packed = Vec::with_capacity(commands.iter().map(|command| command.len()).sum());
         for command in commands {
             if asking {
@@ -93,25 +99,25 @@ impl Node {
         }
         let each = if asking { 2 } else { 1 };
         let replies = self.replies(&packed, commands.len() * each).await?;
-        // Of each pair, the reply to `ASKING` says nothing that the other doesn't.
+        // Of each pair, the reply to `ASKING` adds nothing to the other.
         let replies = replies.into_iter().skip(each - 1).step_by(each);
-        Ok(replies.map(|reply| self.said(reply)).collect())
+        Ok(replies.map(|reply| self.redirection(reply)).collect())
     }
 
-    /// The slots that it says are served, and by whom.
+    /// The slots that are served, and the nodes that serve them, as this node knows them.
     pub(super) async fn ranges(&self) -> Result<Vec<Range>, LookupError> {
         let mut packed = Vec::new();
         put_command(&mut packed, &[b"CLUSTER", b"SLOTS"]);
         let reply = one(self.replies(&packed, 1).await?)?;
         ranges(&reply, &self.address)
-            .ok_or_else(|| bad_answer("`CLUSTER SLOTS` is answered with something else"))
+            .ok_or_else(|| bad_answer("the reply to `CLUSTER SLOTS` is not a list of slots"))
     }
 
     async fn replies(&self, packed: &[u8], count: usize) -> Result<Vec<Reply>, LookupError> {
         let now = Instant::now();
         match self.silent_since.get() {
             None => self.silent_since.set(Some(now)),
-            // Whoever asked before has given up already, at a deadline of its own.
+            // Those who asked before have given up already, at deadlines of their own.
             Some(since) if now.duration_since(since) >= self.answer_timeout => self.give_up(since),
             Some(_) => {}
         }
@@ -125,7 +131,7 @@ impl Node {
         Err(LookupError::new(Code::LookupUnavailable, why))
     }
 
-    /// Gives up the connection that was asked at `since`; one that was made later is none of its business.
+    /// Gives up the connection over which a question was asked at `since`; one that was made later stays.
     fn give_up(&self, since: Instant) {
         self.silent_since.set(None);
         if self.given_up.get().is_none_or(|last| last < since) {
@@ -134,16 +140,62 @@ impl Node {
         }
     }
 
-    fn said(&self, reply: Reply) -> Said {
+    /// What `reply` says about the place of the slot.
+    fn redirection(&self, reply: Reply) -> NodeReply {
         let Reply::Error(words) = &reply else {
-            return Said::Reply(reply);
+            return NodeReply::Reply(reply);
         };
         let mut words = words.split(' ');
         let (kind, to) = (words.next(), words.nth(1));
         match (kind, to.and_then(|to| named(to, &self.address))) {
-            (Some("MOVED"), Some(to)) => Said::Moved(to),
-            (Some("ASK"), Some(to)) => Said::Ask(to),
-            _ => Said::Reply(reply),
+            (Some("MOVED"), Some(to)) => NodeReply::Moved(to),
+            (Some("ASK"), Some(to)) => NodeReply::Ask(to),
+            _ => NodeReply::Reply(reply),
+        }
+    }
+}
+
+/// A node whose connection can be given up. Where replicas are read, so is that of a node that is not in sync.
+struct NodeEndpoint {
+    server: Server,
+    give_up: Rc<Notify>,
+}
+
+impl Endpoint for NodeEndpoint {
+    async fn server(&self) -> Result<Server, LookupError> {
+        Ok(self.server.clone())
+    }
+
+    async fn check(&self, redis: &Multiplexed) -> Result<(), LookupError> {
+        if !self.server.reads_replica {
+            return Ok(());
+        }
+        match Role::ask(redis).await? {
+            Role::Master | Role::Replica => Ok(()),
+            role => Err(role.is_not("a node of the cluster")),
+        }
+    }
+
+    async fn until_outdated(&self, _server: &Server, redis: &Multiplexed) {
+        tokio::select! {
+            () = self.give_up.notified() => {}
+            () = self.until_out_of_sync(redis) => {}
+        }
+    }
+}
+
+impl NodeEndpoint {
+    async fn until_out_of_sync(&self, redis: &Multiplexed) {
+        if !self.server.reads_replica {
+            return std::future::pending().await;
+        }
+        loop {
+            sleep(CHECK_EVERY).await;
+            // No answer does not count against it: a connection that breaks ends by itself.
+            let role = Role::ask(redis).await;
+            if role.is_ok_and(|role| !matches!(role, Role::Master | Role::Replica)) {
+                return;
+            }
         }
     }
 }

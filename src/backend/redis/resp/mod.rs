@@ -5,13 +5,15 @@
 //! lengths are believed only as far as bytes come: nothing is allocated from them. Source of the format:
 //! redis.io, "RESP protocol description".
 
-mod pack;
+mod pack; // commands as bytes
+mod refusal; // error replies as errors of lookups
 
 use std::ops::Range;
 
 use bytes::{Buf as _, Bytes, BytesMut};
 
-pub(super) use pack::{put_argument, put_command, put_head, put_known, put_written};
+pub(super) use self::pack::{put_argument, put_command, put_head, put_known, put_written};
+pub(super) use self::refusal::{one, refused};
 
 /// Strings longer than this keep the buffer that they were read into; shorter ones are copied out of it, those that
 /// stand together up to as many bytes at a time. So the buffer can be used again, and a small value never holds more.

@@ -1,41 +1,40 @@
-//! The master that sentinels name: found before every connection, and watched for as long as one is used.
+//! Finds the master that sentinels name before every connection, and watches it for as long as the connection is used.
 //!
 //! A server counts as the master when a sentinel names it *and* it says so itself (`ROLE`): a sentinel may be
-//! behind, and a master that was demoted answers reads as before. While a connection is up both are asked
-//! again every [`CHECK_EVERY`]; when either says no, the connection is given up and the way begins anew. As
+//! behind, and a master that was demoted answers reads as before. While a connection is up, both are asked
+//! again every [`CHECK_EVERY`]; when either says no, the connection is given up and the search starts again. As
 //! long as no sentinel can be reached, the master stays.
 
 mod config; // the keys of sentinels and their master
 mod replicas; // the master's replicas, to read from
 
 use std::cell::Cell;
+use std::rc::Rc;
 use std::time::Duration;
 
 use tokio::time::{sleep, timeout};
 
 pub(super) use self::config::Sentinels;
 pub(super) use self::replicas::Replicas;
-use super::connection::{Connection, one};
-use super::door::Door;
-use super::pipe::Pipe;
-use super::resp::{Reply, put_command};
-use super::role::Role;
+use super::connection::Connection;
+use super::endpoint::Endpoint;
+use super::multiplexed::Multiplexed;
+use super::resp::{Reply, one, put_command};
+use super::role::{CHECK_EVERY, Role};
 use super::server::{Address, Server};
 use crate::backend::{LookupError, format::bad_answer};
 use crate::error::Code;
-
-/// How often it is asked whether a server still is what it was.
-pub(super) const CHECK_EVERY: Duration = Duration::from_millis(250);
+use crate::random::Random;
 
 /// Finds the master, on one loop.
 pub(super) struct Finder {
     sentinels: Vec<Connection>,
-    /// What a sentinel is asked for the master, and for its replicas.
-    question: Vec<u8>,
-    replicas_question: Vec<u8>,
+    /// The packed commands that ask a sentinel for the master, and for its replicas.
+    ask_master: Vec<u8>,
+    ask_replicas: Vec<u8>,
     master: Box<str>,
     server: Server,
-    /// What each question may take.
+    /// How long each question may take.
     step_timeout: Duration,
     /// The sentinel that answered last.
     turn: Cell<usize>,
@@ -45,8 +44,9 @@ pub(super) struct Finder {
 
 impl Finder {
     /// Starts to connect to the sentinels, on this loop.
-    pub(super) fn start(config: &Sentinels, step_timeout: Duration) -> Self {
-        let start = |server: &Server| Connection::start(Door::Server(server.clone()), step_timeout);
+    pub(super) fn start(config: &Sentinels, step_timeout: Duration, random: &mut Random) -> Self {
+        let start =
+            |server: &Server| Connection::start(server.clone(), step_timeout, random.draw());
         let question = |what: &[u8]| {
             let mut packed = Vec::new();
             put_command(&mut packed, &[b"SENTINEL", what, config.master.as_bytes()]);
@@ -54,8 +54,8 @@ impl Finder {
         };
         Finder {
             sentinels: config.servers.iter().map(start).collect(),
-            question: question(b"get-master-addr-by-name"),
-            replicas_question: question(b"replicas"),
+            ask_master: question(b"get-master-addr-by-name"),
+            ask_replicas: question(b"replicas"),
             master: config.master.clone(),
             server: config.master_server.clone(),
             step_timeout,
@@ -64,14 +64,14 @@ impl Finder {
         }
     }
 
-    /// The master, as the first sentinel names it that knows.
-    pub(super) async fn find(&self) -> Result<Server, LookupError> {
-        let named = self.first_to_say(async |sentinel| self.named_by(sentinel).await);
+    /// The master, as named by the first sentinel that knows one.
+    async fn find(&self) -> Result<Server, LookupError> {
+        let named = self.first_answer(async |sentinel| self.named_by(sentinel).await);
         Ok(self.server.at(named.await?))
     }
 
-    /// What the first sentinel says that answers in time.
-    async fn first_to_say<T>(
+    /// The first answer that a sentinel gives in time.
+    async fn first_answer<T>(
         &self,
         asking: impl AsyncFn(&Connection) -> Result<T, LookupError>,
     ) -> Result<T, LookupError> {
@@ -80,9 +80,9 @@ impl Finder {
         let mut failure = None;
         for at in (first..first + count).map(|at| at % count) {
             match self.within(asking(&self.sentinels[at])).await {
-                Ok(said) => {
+                Ok(answer) => {
                     self.turn.set(at);
-                    return Ok(said);
+                    return Ok(answer);
                 }
                 Err(err) => failure = Some(err),
             }
@@ -90,33 +90,9 @@ impl Finder {
         Err(failure.unwrap_or_else(|| bad_answer("there are no sentinels")))
     }
 
-    /// Whether the server itself says that it is the master.
-    pub(super) async fn check(&self, pipe: &Pipe) -> Result<(), LookupError> {
-        match self.within(Role::ask(pipe)).await? {
-            Role::Master => Ok(()),
-            role => Err(role.is_not("the master")),
-        }
-    }
-
-    /// Waits until `server` is no longer the master.
-    pub(super) async fn until_demoted(&self, server: &Server, pipe: &Pipe) {
-        loop {
-            sleep(CHECK_EVERY).await;
-            let named = self.find().await;
-            if named.is_ok_and(|named| named.address != server.address) {
-                return;
-            }
-            // No answer is no word against it: a connection that breaks ends by itself.
-            let role = self.within(Role::ask(pipe)).await;
-            if role.is_ok_and(|role| role != Role::Master) {
-                return;
-            }
-        }
-    }
-
-    /// What one sentinel says.
+    /// The master that one sentinel names.
     async fn named_by(&self, sentinel: &Connection) -> Result<Address, LookupError> {
-        let reply = one(sentinel.ask(&self.question, 1).await?)?;
+        let reply = one(sentinel.ask(&self.ask_master, 1).await?)?;
         let named = match reply {
             Reply::Nil => {
                 let why = format!("the sentinels know no master `{}`", self.master);
@@ -137,7 +113,7 @@ impl Finder {
         Ok(Address::Tcp(host.to_owned(), port))
     }
 
-    /// What `asking` says, if it does in time.
+    /// The result of `asking`, if it comes in time.
     async fn within<T>(
         &self,
         asking: impl Future<Output = Result<T, LookupError>>,
@@ -147,5 +123,37 @@ impl Finder {
             let why = "no answer while looking for the master";
             Err(LookupError::new(Code::LookupUnavailable, why))
         })
+    }
+}
+
+/// Whichever server is the master.
+pub(super) struct Master(pub(super) Rc<Finder>);
+
+impl Endpoint for Master {
+    async fn server(&self) -> Result<Server, LookupError> {
+        self.0.find().await
+    }
+
+    async fn check(&self, redis: &Multiplexed) -> Result<(), LookupError> {
+        match self.0.within(Role::ask(redis)).await? {
+            Role::Master => Ok(()),
+            role => Err(role.is_not("the master")),
+        }
+    }
+
+    /// Waits until `server` is no longer the master.
+    async fn until_outdated(&self, server: &Server, redis: &Multiplexed) {
+        loop {
+            sleep(CHECK_EVERY).await;
+            let named = self.0.find().await;
+            if named.is_ok_and(|named| named.address != server.address) {
+                return;
+            }
+            // No answer does not count against it: a connection that breaks ends by itself.
+            let role = self.0.within(Role::ask(redis)).await;
+            if role.is_ok_and(|role| role != Role::Master) {
+                return;
+            }
+        }
     }
 }

@@ -1,8 +1,8 @@
-//! Replicas that sentinels name, to read from as long as there is one that is in sync.
+//! Replicas that sentinels name, to read from while at least one is in sync.
 //!
-//! A connection leads to a replica that no sentinel thinks is down and that itself says it follows its master; each
-//! begins at another one. When it does not any more, the connection is given up as one to a demoted master is.
-//! Nobody waits for a replica: where none is connected or one breaks under a question, the master is asked.
+//! A connection leads to a replica that no sentinel considers down and that itself says it follows its master; each
+//! connection starts at a different one. When that stops being true, the connection is given up like one to a demoted
+//! master. No lookup waits for a replica: when none is connected, or one breaks under a question, the master is asked.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -10,14 +10,17 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 
-use super::{CHECK_EVERY, Finder};
-use crate::backend::redis::connection::{Connection, one, refused};
+use super::Finder;
+use crate::backend::LookupError;
+use crate::backend::format::bad_answer;
+use crate::backend::redis::connection::Connection;
+use crate::backend::redis::endpoint::Endpoint;
+use crate::backend::redis::multiplexed::Multiplexed;
+use crate::backend::redis::resp::{Reply, one, refused};
+use crate::backend::redis::role::{CHECK_EVERY, Role};
 use crate::backend::redis::server::{Address, Server};
-use crate::backend::{
-    LookupError, format::bad_answer, redis::door::Door, redis::pipe::Pipe, redis::resp::Reply,
-    redis::role::Role,
-};
 use crate::error::Code;
+use crate::random::Random;
 
 /// One loop's connections to replicas.
 pub(in crate::backend::redis) struct Replicas {
@@ -30,10 +33,13 @@ impl Replicas {
     /// Starts to look for replicas, on this loop.
     pub(in crate::backend::redis) fn start(
         finder: &Rc<Finder>,
-        connections: usize,
-        connect_timeout: Duration,
+        (connections, connect_timeout): (usize, Duration),
+        random: &mut Random,
     ) -> Self {
-        let start = |_| Connection::start(Door::Replica(Rc::clone(finder)), connect_timeout);
+        let start = |_| {
+            let replica = Replica(Rc::clone(finder));
+            Connection::start(replica, connect_timeout, random.draw())
+        };
         Replicas {
             connections: (0..connections).map(start).collect(),
             turn: Cell::new(0),
@@ -57,14 +63,17 @@ impl Replicas {
     }
 }
 
-impl Finder {
-    /// A replica, the next one each time.
-    pub(in crate::backend::redis) async fn find_replica(&self) -> Result<Server, LookupError> {
-        let named = self.replicas().await?;
-        let turn = self.replica_turn.get();
-        self.replica_turn.set(turn.wrapping_add(1));
+/// One of the replicas, a different one for each attempt.
+struct Replica(Rc<Finder>);
+
+impl Endpoint for Replica {
+    async fn server(&self) -> Result<Server, LookupError> {
+        let finder = &self.0;
+        let named = finder.replicas().await?;
+        let turn = finder.replica_turn.get();
+        finder.replica_turn.set(turn.wrapping_add(1));
         match named.get(turn % named.len().max(1)) {
-            Some(address) => Ok(self.server.at(address.clone())),
+            Some(address) => Ok(finder.server.at(address.clone())),
             None => {
                 let why = "the sentinels name no replica that is up";
                 Err(LookupError::new(Code::LookupUnavailable, why))
@@ -73,37 +82,36 @@ impl Finder {
     }
 
     /// Whether the server itself says that it is a replica in sync.
-    pub(in crate::backend::redis) async fn check_replica(
-        &self,
-        pipe: &Pipe,
-    ) -> Result<(), LookupError> {
-        match self.within(Role::ask(pipe)).await? {
+    async fn check(&self, redis: &Multiplexed) -> Result<(), LookupError> {
+        match self.0.within(Role::ask(redis)).await? {
             Role::Replica => Ok(()),
             role => Err(role.is_not("a replica")),
         }
     }
 
     /// Waits until `server` is no longer a replica in sync, or hangs.
-    pub(in crate::backend::redis) async fn until_late(&self, server: &Server, pipe: &Pipe) {
+    async fn until_outdated(&self, server: &Server, redis: &Multiplexed) {
         loop {
             sleep(CHECK_EVERY).await;
-            let named = self.replicas().await;
+            let named = self.0.replicas().await;
             if named.is_ok_and(|named| !named.contains(&server.address)) {
                 return;
             }
-            // One that does not answer in time is no good either: there is somebody else to ask.
-            if self.check_replica(pipe).await.is_err() {
+            // One that does not answer in time is given up too: another server can be asked.
+            if self.check(redis).await.is_err() {
                 return;
             }
         }
     }
+}
 
-    /// The replicas that are up, as the first sentinel names them that knows.
+impl Finder {
+    /// The replicas that are up, as listed by the first sentinel that knows them.
     async fn replicas(&self) -> Result<Vec<Address>, LookupError> {
-        self.first_to_say(async |sentinel| {
-            match one(sentinel.ask(&self.replicas_question, 1).await?)? {
+        self.first_answer(async |sentinel| {
+            match one(sentinel.ask(&self.ask_replicas, 1).await?)? {
                 Reply::Array(replicas) => Ok(replicas.iter().filter_map(replica).collect()),
-                _ => Err(bad_answer("a sentinel names no list of replicas")),
+                _ => Err(bad_answer("a sentinel's reply is not a list of replicas")),
             }
         })
         .await
@@ -111,8 +119,8 @@ impl Finder {
 }
 
 /// The address of a replica, unless it is down.
-fn replica(told: &Reply) -> Option<Address> {
-    let value = |wanted: &[u8]| match told {
+fn replica(described: &Reply) -> Option<Address> {
+    let value = |wanted: &[u8]| match described {
         Reply::Array(words) => {
             let mut pairs = words.chunks_exact(2);
             pairs.find_map(|pair| is_of(wanted, &pair[0], &pair[1]))

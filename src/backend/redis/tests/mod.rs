@@ -14,12 +14,11 @@ use std::net::TcpListener;
 use std::process::{Child, Command as Process, Stdio};
 use std::time::Duration;
 
-use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 
-use super::connection::Link;
 use super::resp::{Reply, put_command};
 use super::*;
+use crate::backend::net::{self, Counts};
 use crate::config::{document, whole};
 use crate::context::Context;
 use crate::error::Code;
@@ -80,7 +79,7 @@ impl Server {
     /// As [`Server::run`], for a command that may be refused.
     async fn try_run(&self, words: &[&str]) -> Reply {
         let server = server::Server::parse(&self.url()).expect("a URL");
-        let connection = Connection::start(Door::Server(server), Duration::from_secs(10));
+        let connection = Connection::start(server, Duration::from_secs(10), 0);
         command(&connection, words).await
     }
 
@@ -139,7 +138,7 @@ async fn backend(url: &str) -> Redis {
 async fn configured(keys: &str) -> Redis {
     let document = document(keys);
     let config = Redis::read_config(&mut whole(&document)).expect("a valid configuration");
-    Redis::connect(&config, &[]).await
+    Redis::connect(&config, &[], 0).await
 }
 
 /// A lookup with these keys.
@@ -206,8 +205,7 @@ async fn eventually(what: &str, mut done: impl AsyncFnMut() -> bool) {
 }
 
 /// Waits until the first connection is as `wanted`.
-async fn until(redis: &Redis, wanted: impl FnMut(&Link) -> bool) {
-    let mut changes: watch::Receiver<Link> = redis.connections[0].watch();
-    let reached = timeout(Duration::from_secs(20), changes.wait_for(wanted)).await;
-    reached.expect("in time").expect("the keeper lives");
+async fn until(redis: &Redis, wanted: impl FnMut(&Counts) -> bool) {
+    let first = Rc::clone(redis.connections[0].availability());
+    net::until(&[first], wanted).await;
 }

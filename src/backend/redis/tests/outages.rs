@@ -8,12 +8,12 @@ use super::*;
 
 const GET: &str = "get = 'k:{n}'";
 
-fn is_up(link: &Link) -> bool {
-    matches!(link, Link::Up(..))
+fn is_up(counts: &Counts) -> bool {
+    counts.up == 1
 }
 
-fn is_down(link: &Link) -> bool {
-    matches!(link, Link::Down(..))
+fn is_down(counts: &Counts) -> bool {
+    counts.up + counts.connecting == 0
 }
 
 #[tokio::test(flavor = "local")]
@@ -131,13 +131,9 @@ async fn several_connections_take_turns() {
     let server = Server::start();
     let document = document(&format!("url = \"{}\"\nconnections = 3", server.url()));
     let config = Redis::read_config(&mut whole(&document)).expect("valid");
-    let redis = Redis::connect(&config, &[]).await;
+    let redis = Redis::connect(&config, &[], 0).await;
     for connection in &redis.connections {
-        let mut changes = connection.watch();
-        timeout(Duration::from_secs(20), changes.wait_for(is_up))
-            .await
-            .expect("in time")
-            .expect("lives");
+        net::until(&[Rc::clone(connection.availability())], is_up).await;
     }
     for n in 0..9 {
         assert_eq!(ask(&redis, GET, &[n.into()]).await, Ok(Value::Null));
@@ -157,7 +153,7 @@ async fn a_server_that_says_nothing_is_given_up() {
         "url = 'redis://127.0.0.1:{port}'\nconnect_timeout = '50ms'"
     ));
     let config = Redis::read_config(&mut whole(&document)).expect("valid");
-    let redis = Redis::connect(&config, &[]).await;
+    let redis = Redis::connect(&config, &[], 0).await;
     assert_eq!(
         ask(&redis, GET, &[1.into()]).await,
         Err(Code::LookupUnavailable)

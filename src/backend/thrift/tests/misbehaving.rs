@@ -8,7 +8,7 @@ async fn outcomes(acts: Vec<Act>, asked: &[i64]) -> (Vec<Result<Value, Code>>, V
     let backend = service.backend("").await;
     let mut outcomes = Vec::new();
     for n in asked {
-        until(&backend, |links| links.up == 1).await;
+        until(&backend, |counts| counts.up == 1).await;
         outcomes.push(said(&backend, *n).await);
     }
     let seen = service.seen.borrow().clone();
@@ -147,7 +147,7 @@ async fn a_server_of_tls_or_http_is_unavailable_and_its_operator_is_told_why() {
             let service = Scripted::speaking(wire_format, vec![act]).await;
             let urls = std::slice::from_ref(&service.url);
             let config = config_of(urls, &format!("{ONE}{keys}"));
-            let backend = Thrift::connect(&config, &[]).await;
+            let backend = Thrift::connect(&config, &[], 0).await;
             let say = testing::lookup::<Thrift>(&config, "call = 'say'").expect("a lookup");
             let asked = testing::ask_within(&backend, &say, &[("n", 1.into())], PATIENCE).await;
             let err = asked.expect_err(words);

@@ -9,6 +9,7 @@ mod pipelined;
 
 use std::cell::RefCell;
 use std::future::Future;
+use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::BytesMut;
@@ -17,10 +18,12 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 use tokio::time::timeout;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::config::Remote;
 use super::*;
-use crate::backend::{links::States, testing};
+use crate::backend::net::Counts;
+use crate::backend::testing;
 use crate::error::Code;
 use crate::idl::{Schema, Type};
 use crate::thrift::{
@@ -187,14 +190,14 @@ impl Scripted {
     /// A backend of it with further keys.
     async fn backend(&self, keys: &str) -> Thrift {
         let config = config_of(std::slice::from_ref(&self.url), &format!("{ONE}{keys}"));
-        Thrift::connect(&config, &[]).await
+        Thrift::connect(&config, &[], 0).await
     }
 
     /// A backend that waits for replies to dropped lookups as long as a busy machine may need.
     async fn patient_backend(&self, keys: &str) -> Thrift {
         let mut config = config_of(std::slice::from_ref(&self.url), &format!("{ONE}{keys}"));
         config.abandoned_max = PATIENCE;
-        Thrift::connect(&config, &[]).await
+        Thrift::connect(&config, &[], 0).await
     }
 
     /// Waits until it has seen so much.
@@ -297,10 +300,8 @@ async fn said(backend: &Thrift, n: i64) -> Result<Value, Code> {
 }
 
 /// Waits until the connections are as wanted.
-async fn until(backend: &Thrift, wanted: impl FnMut(&States) -> bool) {
-    let mut links = backend.queue.links.watch();
-    let reached = timeout(PATIENCE, links.wait_for(wanted)).await;
-    reached.expect("in time").expect("the backend lives");
+async fn until(backend: &Thrift, wanted: impl FnMut(&Counts) -> bool) {
+    backend.pool.until(wanted).await;
 }
 
 /// Drives a future until something else has happened, and drops it then.

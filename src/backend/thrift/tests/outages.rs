@@ -11,7 +11,7 @@ async fn a_service_that_is_down_answers_at_once_and_comes_back_by_itself() {
     assert_eq!(said(&backend, 1).await, Ok("one".into()));
 
     drop(service);
-    until(&backend, |links| links.up + links.hopeful == 0).await;
+    until(&backend, |counts| counts.up + counts.connecting == 0).await;
     let keys = "call = 'say'";
     let err = ask(&backend, keys, &[("n", 2.into())]).await;
     let err = err.expect_err("nobody is there");
@@ -20,7 +20,7 @@ async fn a_service_that_is_down_answers_at_once_and_comes_back_by_itself() {
 
     let listener = TcpListener::bind(addr).await.expect("the port is free");
     let service = Scripted::on(listener, framed_binary(), vec![say("three")]);
-    until(&backend, |links| links.up == 1).await;
+    until(&backend, |counts| counts.up == 1).await;
     assert_eq!(said(&backend, 3).await, Ok("three".into()));
     assert_eq!(*service.seen.borrow(), ["say 3"]);
 }
@@ -41,7 +41,7 @@ async fn a_host_that_is_down_or_says_nothing_right_is_skipped() {
     let bad = Scripted::start(closing()).await;
     let good = Scripted::start((0..9).map(|n| say(&n.to_string())).collect()).await;
     let urls = [down, bad.url.clone(), good.url.clone()];
-    let backend = Thrift::connect(&config_of(&urls, ONE), &[]).await;
+    let backend = Thrift::connect(&config_of(&urls, ONE), &[], 0).await;
     // Asked of the bad one, and once more of the next.
     assert_eq!(said(&backend, 1).await, Ok("0".into()));
     assert_eq!(said(&backend, 2).await, Ok("1".into()));
@@ -56,8 +56,8 @@ async fn connections_begin_at_different_hosts() {
     ];
     let urls: Vec<_> = services.iter().map(|service| service.url.clone()).collect();
     let keys = ONE.replace("connections = 1", "connections = 2");
-    let backend = Thrift::connect(&config_of(&urls, &keys), &[]).await;
-    until(&backend, |links| links.up == 2).await;
+    let backend = Thrift::connect(&config_of(&urls, &keys), &[], 0).await;
+    until(&backend, |counts| counts.up == 2).await;
     let (one, two) = futures_util::join!(said(&backend, 1), said(&backend, 2));
     let mut answers = [one.expect("an answer"), two.expect("an answer")];
     answers.sort_by_key(word);

@@ -11,7 +11,7 @@ async fn calls_of_one_turn_go_out_in_one_write_and_the_limit_holds() {
     let acts = (1..=6).map(|n| say(&n.to_string())).collect();
     let service = Scripted::start(acts).await;
     let backend = service.backend(PIPELINED).await;
-    until(&backend, |links| links.up == 1).await;
+    until(&backend, |counts| counts.up == 1).await;
     let answers = join_all((1..=6).map(|n| said(&backend, n))).await;
     let expected: Vec<_> = (1..=6).map(|n| Ok(n.to_string().into())).collect();
     assert_eq!(answers, expected);
@@ -40,7 +40,7 @@ async fn a_dropped_lookup_leaves_its_place() {
     ];
     let service = Scripted::start(acts).await;
     let backend = service.patient_backend(PIPELINED).await;
-    until(&backend, |links| links.up == 1).await;
+    until(&backend, |counts| counts.up == 1).await;
     let third = async {
         let first_two = futures_util::future::join(said(&backend, 1), said(&backend, 2));
         dropped_when(first_two, service.sees(|seen| seen.len() == 1)).await;
@@ -61,7 +61,7 @@ async fn replies_in_another_order_are_nobody_s() {
     let acts = vec![swapped.act(), Act::Silence, say("two")];
     let service = Scripted::start(acts).await;
     let backend = service.backend(PIPELINED).await;
-    until(&backend, |links| links.up == 1).await;
+    until(&backend, |counts| counts.up == 1).await;
     let answers = join_all([said(&backend, 1), said(&backend, 2)]).await;
     assert_eq!(answers, [Err(Code::LookupBadAnswer), Ok("two".into())]);
 }
@@ -71,7 +71,7 @@ async fn a_connection_that_breaks_costs_no_call_that_was_behind() {
     let acts = vec![say("one"), Act::Close, say("two"), say("three")];
     let service = Scripted::start(acts).await;
     let backend = service.backend(PIPELINED).await;
-    until(&backend, |links| links.up == 1).await;
+    until(&backend, |counts| counts.up == 1).await;
     let answers = join_all((1..=3).map(|n| said(&backend, n))).await;
     let expected = ["one", "two", "three"].map(|text| Ok(Value::from(text)));
     assert_eq!(answers, expected);
@@ -109,7 +109,7 @@ async fn every_shape_carries_calls_and_replies() {
             );
             let config = config_of(std::slice::from_ref(&service.url), &keys);
             let call = testing::lookup::<Thrift>(&config, "call = 'say'").expect("a lookup");
-            let backend = Thrift::connect(&config, &[]).await;
+            let backend = Thrift::connect(&config, &[], 0).await;
             for n in [1, 2] {
                 let answer = testing::ask(&backend, &call, &[("n", n.into())]).await;
                 assert_eq!(answer.expect("an answer"), "hello".into(), "{wire_format}");
@@ -136,7 +136,7 @@ async fn more_calls_than_may_wait_are_shed() {
         backend.lookup(&call, ask)
     };
     dropped_when(ask(), service.sees(|seen| seen.len() == 1)).await;
-    let waiting = join_all((0..super::super::queue::CALLS_MAX).map(|_| ask()));
+    let waiting = join_all((0..LIMIT.questions_max).map(|_| ask()));
     let one_more = async {
         let err = ask().await.expect_err("no room");
         assert_eq!(err.code, Code::LookupShed);

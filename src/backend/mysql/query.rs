@@ -1,13 +1,11 @@
-//! Asks one question on a connection and sorts the rows of its answer: to one lookup, or by a key to many.
+//! Asks one question on a connection and assigns the rows of its answer: to one lookup, or by a key to many.
 
 use std::collections::HashMap;
-use std::rc::Rc;
 use std::sync::Arc;
 
 use futures_util::TryStreamExt as _;
 use mysql_async::prelude::Queryable as _;
 use mysql_async::{Column, Conn, Error, Params, Row, Value as Stored};
-use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::value::value;
@@ -15,12 +13,12 @@ use crate::backend::{LookupError, format::bad_answer, rows::Rows};
 use crate::error::Code;
 use crate::value::{FieldNames, Record, Value, uuid_text};
 
-/// Rows that nobody wants and that are read away to keep the connection; with more, it is closed instead.
+/// How many unwanted rows are read to keep the connection; with more of them, it is closed instead.
 const UNWANTED_MAX: usize = 1000;
 
 /// One statement with its values.
 pub(super) struct Question {
-    /// The lookup's number: where a connection keeps the names of its columns.
+    /// The lookup's number, under which a connection keeps the names of its columns.
     pub(super) statement: usize,
     pub(super) sql: Arc<str>,
     pub(super) params: Vec<Stored>,
@@ -29,36 +27,23 @@ pub(super) struct Question {
 }
 
 impl Question {
-    /// How long the message that carries its values can be at most.
+    /// The longest that the message with its values can be.
     pub(super) fn bytes_most(&self) -> usize {
         let bytes = |stored: &Stored| match stored {
             Stored::Bytes(bytes) => bytes.len(),
             _ => 0,
         };
-        // Beside the values themselves: a head, and for each value its type, its length and a bit for null.
+        // Besides the values themselves: a header, and for each value its type, its length and a bit for null.
         let overhead = 64 + self.params.len() * 16;
         self.params.iter().map(bytes).sum::<usize>() + overhead
     }
 }
 
-/// One question, and whom to answer.
-pub(super) struct Job {
-    pub(super) question: Rc<Question>,
-    pub(super) answer: oneshot::Sender<Result<Reply, LookupError>>,
-}
-
-impl Job {
-    /// Answers; a lookup that was dropped does not hear it.
-    pub(super) fn answer(self, answer: Result<Reply, LookupError>) {
-        drop(self.answer.send(answer));
-    }
-}
-
-/// Whose rows are whose.
+/// Which rows belong to which lookup.
 pub(super) enum Sorting {
-    /// All rows are the one lookup's.
+    /// All rows belong to the one lookup.
     None,
-    /// A row belongs to the lookup whose key stands in this column.
+    /// A row belongs to the lookup whose key is in this column.
     ByKey {
         column: Arc<str>,
         keys: Vec<Key>,
@@ -67,10 +52,10 @@ pub(super) enum Sorting {
     },
 }
 
-/// A value in the form in which it is compared with a key column: text and integers as text, bytes as they are.
+/// A value in the form in which keys are compared: text and integers as text, bytes as they are.
 pub(super) type Key = Vec<u8>;
 
-/// The key that `value` is; `None` where a list or a row can't be one, and null never equals anything.
+/// The key of `value`. `None` for a list or a row, which can't be one, and for null, which equals nothing.
 pub(super) fn key(value: &Value) -> Option<Key> {
     match value {
         Value::Text(text) => Some(text.as_bytes().to_vec()),
@@ -138,7 +123,8 @@ impl Reply {
 }
 
 impl Sorting {
-    fn count(&self) -> usize {
+    /// How many lookups are answered.
+    pub(super) fn count(&self) -> usize {
         match self {
             Sorting::None => 1,
             Sorting::ByKey { keys, .. } => keys.len(),
@@ -146,11 +132,11 @@ impl Sorting {
     }
 }
 
-/// Rows as they come, each with whom they belong to.
+/// Assigns rows to lookups as they come.
 struct Sorter<'q> {
     rows: Rows,
     names: FieldNames,
-    /// Where the key stands, and the place of each.
+    /// The key's column, and the place of each key.
     keys: Option<(usize, HashMap<&'q [u8], usize>)>,
     found: Vec<Vec<Result<Record, LookupError>>>,
     first_answer: Option<Instant>,
@@ -184,7 +170,7 @@ impl<'q> Sorter<'q> {
         })
     }
 
-    /// How many rows of one lookup are looked at: one more than `rows_max` tells that there are too many.
+    /// How many rows of one lookup are kept: one more than `rows_max` shows that there are too many.
     fn most(&self) -> usize {
         match self.rows {
             Rows::One | Rows::Value => 1,
@@ -233,12 +219,8 @@ impl<'q> Sorter<'q> {
     }
 }
 
-/// The names of the columns: those of the statement's last rows, unless its table has changed since.
-fn names_of(
-    columns: &[Column],
-    statement: usize,
-    known: &mut HashMap<usize, FieldNames>,
-) -> FieldNames {
+/// The names of the columns: those of the statement's last answer, unless its table has changed since.
+fn names_of(columns: &[Column], statement: usize, known: &mut HashMap<usize, FieldNames>) -> FieldNames {
     if let Some(names) = known.get(&statement)
         && names.len() == columns.len()
         && names

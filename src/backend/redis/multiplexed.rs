@@ -1,57 +1,56 @@
-//! One socket to a Redis server: commands go out in the order they are asked, replies come back in that order.
+//! One socket to a Redis server, shared by everyone who asks: commands go out in order, replies come back in that order.
 //!
-//! Whoever asks appends its commands and waits in a [`Due`]; the task that drives the socket writes all that
-//! gathered in one go, and deals the replies out to the dues from first to last. What is asked is never taken
-//! back: a due that nobody waits for any more still takes its replies, and they are thrown away. When the
-//! socket breaks, every due ends in an error and the pipe takes no more.
+//! An asker appends its commands and waits on a [`PendingReply`]. The task that drives the socket writes everything that
+//! gathered in one go, and hands the replies to the pending ones from first to last. Commands are never taken back:
+//! when an asker is dropped, its replies are still read, and thrown away. When the socket breaks, every pending reply
+//! ends in an error and no more commands are accepted.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::io;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 
 use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::io::poll_read_buf;
 
 use super::resp::{BadReply, Parser, Reply};
-use crate::backend::tls::of_stream;
 
-/// How much is read at a time: about what the replies to one batch take.
+/// How much is read at a time: about the replies to one batch.
 const READ_BYTES: usize = 64 * 1024;
-/// Replies that may be due. A server that hangs leaves those of lookups that gave up; with so many of them
-/// nothing more is asked until it goes on.
-const DUE_MAX: usize = 65_536;
+/// Replies that may be pending. Lookups that gave up on a server that hangs leave theirs behind; with so many of them
+/// nothing more is asked until the server goes on.
+const PENDING_MAX: usize = 65_536;
 
 /// What askers and the driving task share.
 #[derive(Default)]
-pub(super) struct Pipe {
-    /// Asked and not handed to the driving task yet.
+pub(super) struct Multiplexed {
+    /// Commands that the driving task has not taken yet.
     asked: RefCell<Vec<u8>>,
-    dues: RefCell<VecDeque<Rc<Due>>>,
-    /// Replies that all dues wait for.
-    due: Cell<usize>,
+    pending: RefCell<VecDeque<Rc<PendingReply>>>,
+    /// How many replies they wait for together.
+    missing: Cell<usize>,
     driver: Cell<Option<Waker>>,
     /// Why nothing can be asked any more.
     broken: RefCell<Option<Broken>>,
 }
 
-/// Why a pipe ended.
+/// Why a connection ended.
 #[derive(Clone, Debug)]
 pub(super) enum Broken {
-    /// The connection is gone.
+    /// It is gone.
     Lost(Arc<str>),
-    /// What came is no reply, so that no later byte can be trusted either.
+    /// The server sent bytes that are no reply, so that no later byte can be trusted either.
     BadBytes(Arc<str>),
 }
 
-/// One asker's replies as they come.
+/// The replies to one asker's commands, as they arrive.
 #[derive(Default)]
-struct Due {
+struct PendingReply {
     missing: Cell<usize>,
     replies: RefCell<Vec<Reply>>,
     waker: Cell<Option<Waker>>,
@@ -59,19 +58,19 @@ struct Due {
     abandoned: Cell<bool>,
 }
 
-/// An asker's place in the pipe: what is dropped with it is the place, not the replies that are due.
-struct Seat(Rc<Due>);
+/// An asker's hold on its replies. Dropping it abandons them; they are still read from the socket.
+struct ReplyGuard(Rc<PendingReply>);
 
-impl Drop for Seat {
+impl Drop for ReplyGuard {
     fn drop(&mut self) {
         self.0.abandoned.set(true);
         self.0.replies.take();
     }
 }
 
-impl Pipe {
-    /// Sends `count` commands, packed one after the other, and waits for their replies; `None` if too many are
-    /// due already.
+impl Multiplexed {
+    /// Sends `count` commands, packed one after the other, and waits for their replies; `None` if too many replies are
+    /// pending already.
     pub(super) async fn ask(
         &self,
         packed: &[u8],
@@ -80,20 +79,20 @@ impl Pipe {
         if let Some(broken) = &*self.broken.borrow() {
             return Err(broken.clone());
         }
-        if self.due.get() + count > DUE_MAX {
+        if self.missing.get() + count > PENDING_MAX {
             return Ok(None);
         }
-        let due = Rc::new(Due {
+        let reply = Rc::new(PendingReply {
             missing: Cell::new(count),
             replies: RefCell::new(Vec::with_capacity(count)),
-            ..Due::default()
+            ..PendingReply::default()
         });
         self.asked.borrow_mut().extend_from_slice(packed);
-        self.due.set(self.due.get() + count);
-        self.dues.borrow_mut().push_back(Rc::clone(&due));
+        self.missing.set(self.missing.get() + count);
+        self.pending.borrow_mut().push_back(Rc::clone(&reply));
         self.wake();
-        let seat = Seat(due);
-        poll_fn(|cx| seat.0.poll(cx)).await.map(Some)
+        let guard = ReplyGuard(reply);
+        poll_fn(|cx| guard.0.poll(cx)).await.map(Some)
     }
 
     fn wake(&self) {
@@ -105,33 +104,35 @@ impl Pipe {
     /// Ends everything that waits, and all that is asked from now on.
     fn end(&self, broken: &Broken) {
         self.broken.replace(Some(broken.clone()));
-        for due in self.dues.take() {
-            due.broken.set(Some(broken.clone()));
-            due.wake();
+        for reply in self.pending.take() {
+            reply.broken.set(Some(broken.clone()));
+            reply.wake();
         }
     }
 
-    /// Hands the whole replies of `input` to those to whom they are due.
-    fn deal(&self, parser: &mut Parser, input: &mut BytesMut) -> Result<(), BadReply> {
-        let mut dues = self.dues.borrow_mut();
+    /// Hands the complete replies of `input` to their askers.
+    fn dispatch(&self, parser: &mut Parser, input: &mut BytesMut) -> Result<(), BadReply> {
+        let mut pending = self.pending.borrow_mut();
         parser.each(input, |reply| {
-            let due = dues.front().ok_or(BadReply("more replies than commands"))?;
-            self.due.set(self.due.get() - 1);
-            if !due.abandoned.get() {
-                due.replies.borrow_mut().push(reply);
+            let first = pending
+                .front()
+                .ok_or(BadReply("more replies than commands"))?;
+            self.missing.set(self.missing.get() - 1);
+            if !first.abandoned.get() {
+                first.replies.borrow_mut().push(reply);
             }
-            due.missing.set(due.missing.get() - 1);
-            if due.missing.get() == 0
-                && let Some(whole) = dues.pop_front()
+            first.missing.set(first.missing.get() - 1);
+            if first.missing.get() == 0
+                && let Some(complete) = pending.pop_front()
             {
-                whole.wake();
+                complete.wake();
             }
             Ok(())
         })
     }
 }
 
-impl Due {
+impl PendingReply {
     fn poll(&self, cx: &mut Context<'_>) -> Poll<Result<Vec<Reply>, Broken>> {
         if let Some(broken) = self.broken.take() {
             return Poll::Ready(Err(broken));
@@ -150,34 +151,49 @@ impl Due {
     }
 }
 
-/// Writes what is asked of `pipe` to `stream` and deals out what comes back, until one of them ends.
+/// Drives `stream`: writes what is asked of `redis` and hands out what comes back, until one of them ends.
 ///
-/// Whenever this ends, dropped or not, so does the pipe.
-pub(super) async fn drive(stream: impl AsyncRead + AsyncWrite, pipe: &Pipe) -> Broken {
-    let ending = Ending(pipe);
-    let mut stream = pin!(stream);
-    let mut driver = Driver::default();
-    let broken = poll_fn(|cx| driver.poll(stream.as_mut(), pipe, cx)).await;
-    pipe.end(&broken);
-    drop(ending);
-    broken
+/// When this ends, or is dropped, everyone who waits for a reply gets an error.
+pub(super) struct Driving<S> {
+    stream: S,
+    driver: Driver,
+    redis: Rc<Multiplexed>,
 }
 
-/// Ends a pipe whose driving task is dropped.
-struct Ending<'a>(&'a Pipe);
+impl<S> Driving<S> {
+    pub(super) fn new(stream: S, redis: Rc<Multiplexed>) -> Self {
+        Driving {
+            stream,
+            driver: Driver::default(),
+            redis,
+        }
+    }
+}
 
-impl Drop for Ending<'_> {
+impl<S: AsyncRead + AsyncWrite + Unpin> Future for Driving<S> {
+    type Output = Broken;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Broken> {
+        let this = self.get_mut();
+        let stream = Pin::new(&mut this.stream);
+        let broken = ready!(this.driver.poll(stream, &this.redis, cx));
+        this.redis.end(&broken);
+        Poll::Ready(broken)
+    }
+}
+
+impl<S> Drop for Driving<S> {
     fn drop(&mut self) {
-        if self.0.broken.borrow().is_none() {
-            self.0
-                .end(&Broken::Lost("the connection was closed".into()));
+        if self.redis.broken.borrow().is_none() {
+            let closed = Broken::Lost("the connection was closed".into());
+            self.redis.end(&closed);
         }
     }
 }
 
 #[derive(Default)]
 struct Driver {
-    /// Taken from the pipe, written up to `written`.
+    /// Commands that were taken over, written up to `written`.
     writing: Vec<u8>,
     written: usize,
     input: BytesMut,
@@ -188,28 +204,28 @@ impl Driver {
     fn poll<S: AsyncRead + AsyncWrite>(
         &mut self,
         mut stream: Pin<&mut S>,
-        pipe: &Pipe,
+        redis: &Multiplexed,
         cx: &mut Context<'_>,
     ) -> Poll<Broken> {
-        pipe.driver.set(Some(cx.waker().clone()));
-        if let Err(err) = self.write(stream.as_mut(), pipe, cx) {
-            return Poll::Ready(lost(err));
+        redis.driver.set(Some(cx.waker().clone()));
+        if let Err(err) = self.write(stream.as_mut(), redis, cx) {
+            return Poll::Ready(lost(&err));
         }
-        self.read(stream, pipe, cx)
+        self.read(stream, redis, cx)
     }
 
     fn write<S: AsyncWrite>(
         &mut self,
         mut stream: Pin<&mut S>,
-        pipe: &Pipe,
+        redis: &Multiplexed,
         cx: &mut Context<'_>,
     ) -> io::Result<()> {
         loop {
             if self.written == self.writing.len() {
                 self.writing.clear();
                 self.written = 0;
-                // The two buffers take turns, so that none is made anew.
-                std::mem::swap(&mut self.writing, &mut *pipe.asked.borrow_mut());
+                // The two buffers are swapped, so that neither is allocated again.
+                std::mem::swap(&mut self.writing, &mut *redis.asked.borrow_mut());
                 if self.writing.is_empty() {
                     // A stream that encrypts may hold bytes back until then.
                     let _later = stream.as_mut().poll_flush(cx)?;
@@ -230,7 +246,7 @@ impl Driver {
     fn read<S: AsyncRead>(
         &mut self,
         mut stream: Pin<&mut S>,
-        pipe: &Pipe,
+        redis: &Multiplexed,
         cx: &mut Context<'_>,
     ) -> Poll<Broken> {
         loop {
@@ -241,21 +257,22 @@ impl Driver {
                     return Poll::Ready(Broken::Lost("the server closed the connection".into()));
                 }
                 Poll::Ready(Ok(_)) => {}
-                Poll::Ready(Err(err)) => return Poll::Ready(lost(err)),
+                Poll::Ready(Err(err)) => return Poll::Ready(lost(&err)),
             }
-            if let Err(err) = pipe.deal(&mut self.parser, &mut self.input) {
+            if let Err(err) = redis.dispatch(&mut self.parser, &mut self.input) {
                 return Poll::Ready(Broken::BadBytes(err.to_string().into()));
             }
         }
     }
 }
 
-fn lost(err: io::Error) -> Broken {
-    Broken::Lost(of_stream(err).to_string().into())
+fn lost(err: &io::Error) -> Broken {
+    Broken::Lost(err.to_string().into())
 }
 
 #[cfg(test)]
 mod tests {
+    use std::pin::pin;
     use std::time::Duration;
 
     use futures_util::future::join_all;
@@ -267,11 +284,11 @@ mod tests {
     #[tokio::test(flavor = "local", start_paused = true)]
     async fn replies_go_to_those_who_asked_for_them() {
         let (ours, mut server) = duplex(1 << 20);
-        let pipe = Pipe::default();
+        let redis = Rc::new(Multiplexed::default());
         let asking = async {
-            let given_up = timeout(Duration::from_millis(5), pipe.ask(b"one", 1));
-            let two = pipe.ask(b"two", 2);
-            let three = pipe.ask(b"three", 1);
+            let given_up = timeout(Duration::from_millis(5), redis.ask(b"one", 1));
+            let two = redis.ask(b"two", 2);
+            let three = redis.ask(b"three", 1);
             let (one, two, three) = tokio::join!(given_up, two, three);
             assert!(one.is_err(), "it was late");
             let two = two.expect("replies").expect("room");
@@ -290,28 +307,29 @@ mod tests {
                 .expect("takes them");
         };
         tokio::select! {
-            broken = drive(ours, &pipe) => panic!("{broken:?}"),
+            broken = Driving::new(ours, Rc::clone(&redis)) => panic!("{broken:?}"),
             _ = async { tokio::join!(asking, serving) } => {}
         }
-        assert_eq!(pipe.due.get(), 0);
+        assert_eq!(redis.missing.get(), 0);
     }
 
     #[tokio::test(flavor = "local")]
-    async fn a_broken_pipe_ends_all_that_wait_and_takes_no_more() {
+    async fn a_broken_connection_ends_all_that_wait_and_takes_no_more() {
         for (bytes, bad) in [
             (&b":1\r\n"[..], false),
             (b"what\r\n", true),
             (b":1\r\n:2\r\n:3\r\n:4\r\n", true),
         ] {
             let (ours, mut server) = duplex(64);
-            let pipe = Pipe::default();
-            let asks = join_all((0..3).map(|_| pipe.ask(b"x", 1)));
+            let redis = Rc::new(Multiplexed::default());
+            let asks = join_all((0..3).map(|_| redis.ask(b"x", 1)));
             let serving = async {
                 server.read_exact(&mut [0; 3]).await.expect("asked");
                 server.write_all(bytes).await.expect("takes them");
                 drop(server);
             };
-            let (broken, asked, ()) = tokio::join!(drive(ours, &pipe), asks, serving);
+            let (broken, asked, ()) =
+                tokio::join!(Driving::new(ours, Rc::clone(&redis)), asks, serving);
             assert_eq!(matches!(broken, Broken::BadBytes(_)), bad, "{broken:?}");
             assert_eq!(
                 asked.iter().filter(|asked| asked.is_err()).count(),
@@ -321,16 +339,16 @@ mod tests {
                     _ => 0,
                 }
             );
-            assert!(pipe.ask(b"x", 1).await.is_err());
+            assert!(redis.ask(b"x", 1).await.is_err());
         }
     }
 
     #[tokio::test(flavor = "local")]
     async fn a_server_that_hangs_is_not_asked_without_end() {
-        let pipe = Pipe::default();
-        let waiting = pipe.ask(b"x", DUE_MAX);
+        let redis = Rc::new(Multiplexed::default());
+        let waiting = redis.ask(b"x", PENDING_MAX);
         let mut waiting = pin!(waiting);
         assert!(futures_util::poll!(waiting.as_mut()).is_pending());
-        assert!(matches!(pipe.ask(b"x", 1).await, Ok(None)));
+        assert!(matches!(redis.ask(b"x", 1).await, Ok(None)));
     }
 }

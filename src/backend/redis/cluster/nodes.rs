@@ -1,8 +1,8 @@
-//! The nodes of a cluster and the map of its slots, kept true.
+//! The nodes of a cluster and the map of its slots, kept up to date.
 //!
 //! The map is read from the nodes at start, every [`MAP_AGE_MAX`], and soon after anything that hints at a
-//! change: `MOVED`, a node that can't be reached. Of all that hint at the same time, one look is made; looks that
-//! find nothing new become rarer.
+//! change: `MOVED`, or a node that can't be reached. Hints that come at the same time lead to one look at the cluster;
+//! looks that find nothing new become rarer.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -13,63 +13,74 @@ use tokio::time::{sleep, timeout};
 
 use super::config::Seeds;
 use super::node::Node;
-use super::topology::{Range, SlotMap};
-use crate::backend::{LookupError, redis::server::Address};
+use super::slot_map::SlotMap;
+use super::slots_reply::Range;
+use crate::backend::LookupError;
+use crate::backend::net::Backoff;
+use crate::backend::redis::server::Address;
 use crate::error::Code;
+use crate::random::Random;
 
-/// The longest that a map is believed without a look at the cluster.
+/// How old the map may be before the cluster is looked at again.
 const MAP_AGE_MAX: Duration = Duration::from_secs(10);
-/// The shortest pause between two looks; it doubles while they find nothing new.
-const PAUSE_MIN: Duration = Duration::from_millis(50);
-/// The longest pause when a look is wanted.
-const PAUSE_MAX: Duration = Duration::from_secs(1);
 
-/// What is known of a cluster.
-pub(super) struct Members {
+/// The nodes that are known, and the slots they serve.
+pub(super) struct Nodes {
     seeds: Seeds,
     map: RefCell<SlotMap>,
-    /// Whether there is a map.
-    known: watch::Sender<Known>,
+    state: watch::Sender<MapState>,
     /// A new look at the cluster is wanted.
     wanted: Notify,
-    /// Who is to be asked first: where a slot moved to, that is known.
+    /// The node to ask first: where a slot was moved to, if that is known.
     hint: RefCell<Option<Address>>,
-    /// Whose turn it is to be asked.
+    /// The node whose turn it is to be asked.
     turn: Cell<usize>,
+    /// Seeds the delays of each node's connection.
+    random: RefCell<Random>,
 }
 
 #[derive(Clone)]
-enum Known {
+enum MapState {
     /// The first look is under way.
-    Searching,
-    /// There is a map.
-    Found,
-    /// No node could say, and this is what the last one said.
-    Nothing(LookupError),
+    Loading,
+    Loaded,
+    /// No node could tell; the reason is the last one's.
+    Failed(LookupError),
 }
 
-impl Members {
+impl MapState {
+    fn settled(&self) -> Option<Result<(), LookupError>> {
+        match self {
+            MapState::Loading => None,
+            MapState::Loaded => Some(Ok(())),
+            MapState::Failed(err) => Some(Err(err.clone())),
+        }
+    }
+}
+
+impl Nodes {
     /// Nothing is known yet.
-    pub(super) fn new(seeds: Seeds) -> Self {
-        Members {
+    pub(super) fn new(seeds: Seeds, random: Random) -> Self {
+        Nodes {
             seeds,
             map: RefCell::new(SlotMap::new()),
-            known: watch::Sender::new(Known::Searching),
+            state: watch::Sender::new(MapState::Loading),
             wanted: Notify::new(),
             hint: RefCell::default(),
             turn: Cell::new(0),
+            random: RefCell::new(random),
         }
     }
 
     /// Waits until it is known whether there is a map.
-    pub(super) async fn found(&self) -> Result<(), LookupError> {
-        if let Some(known) = known(&self.known.borrow()) {
-            return known;
+    pub(super) async fn loaded(&self) -> Result<(), LookupError> {
+        if let Some(settled) = self.state.borrow().settled() {
+            return settled;
         }
-        let mut changes = self.known.subscribe();
-        let settled = changes.wait_for(|state| known(state).is_some());
+        let mut changes = self.state.subscribe();
+        let settled = changes.wait_for(|state| state.settled().is_some());
         let settled = match timeout(self.seeds.common.connect_timeout, settled).await {
-            Ok(Ok(state)) => known(&state),
+            Ok(Ok(state)) => state.settled(),
             _ => None,
         };
         settled.unwrap_or_else(|| {
@@ -83,7 +94,7 @@ impl Members {
         self.map.borrow().owner(slot).cloned()
     }
 
-    /// A replica of that node that is up and in sync: one of them for a whole batch, the next one for the next.
+    /// A replica of that node that is up and in sync: the same one for a whole batch, another one for the next.
     pub(super) fn replica(&self, slot: u16, batch: usize) -> Option<Rc<Node>> {
         let map = self.map.borrow();
         let mut up = map.replicas(slot).filter(|node| node.is_up());
@@ -96,7 +107,7 @@ impl Members {
         self.wanted.notify_one();
     }
 
-    /// Takes note that `slot` is served at `to` now, and has the whole map looked at.
+    /// Takes note that `slot` is served at `to` now, and has the whole map read again.
     pub(super) fn moved(&self, slot: u16, to: Address) -> Option<Rc<Node>> {
         let node = self.node(&to)?;
         self.map.borrow_mut().moved(slot, &to);
@@ -112,17 +123,18 @@ impl Members {
     }
 
     fn open(&self, address: &Address) -> Rc<Node> {
-        Rc::new(Node::open(address.clone(), &self.seeds.common))
+        let seed = self.random.borrow_mut().draw();
+        Rc::new(Node::open(address.clone(), &self.seeds.common, seed))
     }
 
-    /// Asks the nodes in turn, and then the seeds, until one names who serves the slots.
+    /// Asks the nodes in turn, and then the seeds, until one lists the slots.
     async fn look(&self) -> Result<Vec<Range>, LookupError> {
         let mut failure = unserved(0);
         for node in self.candidates() {
             match timeout(self.seeds.common.connect_timeout, node.ranges()).await {
                 Ok(Ok(mut ranges)) if !ranges.is_empty() => {
                     if !self.seeds.common.server.reads_replica {
-                        // Nothing is to be connected to them.
+                        // No connections are to be made to them.
                         for range in &mut ranges {
                             range.replicas.clear();
                         }
@@ -132,7 +144,7 @@ impl Members {
                 Ok(Ok(_none)) => {}
                 Ok(Err(err)) => failure = err,
                 Err(_elapsed) => {
-                    let why = "a node does not say who serves the slots";
+                    let why = "a node does not answer `CLUSTER SLOTS`";
                     failure = LookupError::new(Code::LookupUnavailable, why);
                 }
             }
@@ -140,7 +152,7 @@ impl Members {
         Err(failure)
     }
 
-    /// Whom to ask, one after the other. Seeds are connected to when their turn comes.
+    /// The nodes to ask, one after the other. Seeds are connected to when their turn comes.
     fn candidates(&self) -> impl Iterator<Item = Rc<Node>> {
         let hint = self.hint.take().and_then(|address| self.node(&address));
         let mut nodes = self.map.borrow().nodes().to_vec();
@@ -153,14 +165,6 @@ impl Members {
     }
 }
 
-fn known(known: &Known) -> Option<Result<(), LookupError>> {
-    match known {
-        Known::Searching => None,
-        Known::Found => Some(Ok(())),
-        Known::Nothing(err) => Some(Err(err.clone())),
-    }
-}
-
 /// The error of a slot without a node.
 pub(super) fn unserved(slot: u16) -> LookupError {
     let why = format!("no node is known to serve slot {slot}");
@@ -168,34 +172,33 @@ pub(super) fn unserved(slot: u16) -> LookupError {
 }
 
 /// Looks at the cluster for as long as the backend lives.
-pub(super) async fn keep(members: Rc<Members>) {
-    let mut pause = PAUSE_MIN;
+pub(super) async fn watch(nodes: Rc<Nodes>, mut backoff: Backoff) {
     loop {
-        let found = members.look().await;
+        let found = nodes.look().await;
         let (changed, idle) = match found {
             Ok(ranges) => {
-                let changed = members
+                let changed = nodes
                     .map
                     .borrow_mut()
-                    .install(&ranges, |address| members.open(address));
-                members.known.send_replace(Known::Found);
+                    .install(&ranges, |address| nodes.open(address));
+                nodes.state.send_replace(MapState::Loaded);
                 (changed, MAP_AGE_MAX)
             }
             Err(err) => {
-                // An old map is better than none: its nodes say themselves what they no longer serve.
-                if !matches!(*members.known.borrow(), Known::Found) {
-                    members.known.send_replace(Known::Nothing(err));
+                // An old map is better than none: its nodes say themselves which slots they no longer serve.
+                if !matches!(*nodes.state.borrow(), MapState::Loaded) {
+                    nodes.state.send_replace(MapState::Failed(err));
                 }
                 (false, Duration::ZERO)
             }
         };
-        pause = if changed { PAUSE_MIN } else { pause };
-        sleep(pause).await;
-        let wanted = timeout(idle, members.wanted.notified()).await.is_ok();
-        pause = if wanted || idle.is_zero() {
-            (pause * 2).min(PAUSE_MAX)
-        } else {
-            PAUSE_MIN
-        };
+        if changed {
+            backoff.reset();
+        }
+        sleep(backoff.delay()).await;
+        let wanted = timeout(idle, nodes.wanted.notified()).await.is_ok();
+        if !wanted && !idle.is_zero() {
+            backoff.reset();
+        }
     }
 }

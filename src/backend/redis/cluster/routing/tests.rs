@@ -2,15 +2,16 @@
 
 use bytes::Bytes;
 
+use super::slot_command::words;
 use super::*;
 use crate::backend::redis::tests::compiled;
 use crate::error::Code;
 
-/// Answers every command of `parts` with its keys as values.
-fn echo(parts: &Parts) -> Vec<Result<Reply, LookupError>> {
-    let echo = |part: &Part| {
-        let is_mget = words(&part.command).next() == Some(b"MGET");
-        let mut values = keys(&part.command, is_mget)
+/// Answers every command of `commands` with its keys as values.
+fn echo(commands: &SlotCommands) -> Vec<Result<Reply, LookupError>> {
+    let echo = |command: &SlotCommand| {
+        let is_mget = words(&command.packed).next() == Some(b"MGET");
+        let mut values = keys(&command.packed, is_mget)
             .map(|key| Reply::String(Bytes::copy_from_slice(key)))
             .collect::<Vec<_>>();
         Ok(if is_mget {
@@ -19,7 +20,7 @@ fn echo(parts: &Parts) -> Vec<Result<Reply, LookupError>> {
             values.remove(0)
         })
     };
-    parts.parts().iter().map(echo).collect()
+    commands.commands().iter().map(echo).collect()
 }
 
 #[test]
@@ -42,15 +43,15 @@ fn a_batch_is_taken_apart_and_joined_again() {
         .zip(params)
         .map(|(lookup, params)| Asked { lookup, params })
         .collect();
-    let parts = Parts::of(&asked);
+    let commands = SlotCommands::of(&asked);
     // `GET k:1`, `MGET k:3`, `MGET k:1 k:1`, `MGET k:2`, `HGET k:1 x`, `MGET k:1`.
-    assert_eq!(parts.parts().len(), 6);
-    for part in parts.parts() {
-        let first = keys(&part.command, false).next().expect("a key");
-        assert_eq!(part.slot, slot::of(first));
+    assert_eq!(commands.commands().len(), 6);
+    for command in commands.commands() {
+        let first = keys(&command.packed, false).next().expect("a key");
+        assert_eq!(command.slot, slot::of(first));
     }
-    let replies = echo(&parts);
-    let answers = parts.answers(&asked, replies);
+    let replies = echo(&commands);
+    let answers = commands.answers(&asked, replies);
     let answers: Vec<_> = answers
         .into_iter()
         .map(|answer| answer.map(|answer| answer.value).map_err(|err| err.code))
@@ -80,8 +81,8 @@ fn one_slot_that_fails_fails_only_who_needs_it() {
         lookup: &mget,
         params,
     });
-    let parts = Parts::of(&asked);
-    let mut replies = echo(&parts);
+    let commands = SlotCommands::of(&asked);
+    let mut replies = echo(&commands);
     for (key, reply) in [
         (
             &b"a"[..],
@@ -90,10 +91,13 @@ fn one_slot_that_fails_fails_only_who_needs_it() {
         (b"d\r\n$1", Ok(Reply::Error("NOPERM x".into()))),
     ] {
         let slot = slot::of(key);
-        let failed = parts.parts().iter().position(|part| part.slot == slot);
+        let failed = commands
+            .commands()
+            .iter()
+            .position(|command| command.slot == slot);
         replies[failed.expect("there")] = reply;
     }
-    let answers = parts.answers(&asked, replies);
+    let answers = commands.answers(&asked, replies);
     let codes = answers
         .iter()
         .map(|answer| answer.as_ref().err().map(|err| err.code));

@@ -1,0 +1,227 @@
+//! The connections of one loop: all take questions from one queue, and each answers one at a time.
+//!
+//! A question whose connection turns out to be broken is asked once more on the next connection of the same task: all
+//! are reads. Between questions, a new connection prepares the statements that are going to be asked.
+
+use std::collections::HashMap;
+use std::panic::AssertUnwindSafe;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+use mysql_async::prelude::Queryable as _;
+use mysql_async::{Conn, Opts};
+use tokio::time::timeout;
+
+use super::config::Config;
+use super::error;
+use super::lookup::Lookup;
+use super::query::{Question, Reply, ask};
+use crate::backend::net::{self, Dial, Ended, Limit};
+use crate::backend::sql::{self, Warned};
+use crate::backend::{LookupError, Planned};
+use crate::error::Code;
+use crate::random::Random;
+
+/// How long the server may take beyond `statement_timeout` before its connection is given up.
+const SLACK: Duration = Duration::from_secs(1);
+/// How long closing a connection may take.
+const CLOSE_MAX: Duration = Duration::from_millis(100);
+/// The queue holds what the guard lets be in flight. This is the largest `in_flight_max`.
+const LIMIT: Limit = Limit {
+    questions_max: 1_000_000,
+    shed: "too many questions wait for MySQL",
+};
+
+/// One loop's connections.
+pub(super) type Pool = net::Pool<Rc<Question>, Reply>;
+/// A question, and the lookup that waits for its answer.
+type Waiting = net::Question<Rc<Question>, Reply>;
+type Queue = net::Queue<Rc<Question>, Reply>;
+
+/// What connections are made with.
+pub(super) struct Settings {
+    opts: Opts,
+    connect_timeout: Duration,
+    statement_timeout: Duration,
+    statements: Vec<Statement>,
+}
+
+/// A statement to prepare before it is asked.
+struct Statement {
+    lookup: Arc<str>,
+    sql: Arc<str>,
+    warned: Warned,
+}
+
+/// Starts to connect in the background, on this loop.
+pub(super) fn start(config: &Config, planned: &[Planned<'_, Lookup>], seed: u64) -> Pool {
+    let settings = Rc::new(Settings::new(config, planned));
+    let mut random = Random::seeded(seed);
+    Pool::start((config.connections, LIMIT), &mut random, |_, queue| {
+        Dialer {
+            settings: Rc::clone(&settings),
+            queue,
+            again: None,
+        }
+    })
+}
+
+impl Settings {
+    pub(super) fn new(config: &Config, planned: &[Planned<'_, Lookup>]) -> Self {
+        let statement_timeout = sql::statement_timeout(config.statement_timeout, planned);
+        Settings {
+            opts: config.opts(statement_timeout),
+            connect_timeout: config.connect_timeout,
+            statement_timeout,
+            statements: planned.iter().flat_map(Statement::all).collect(),
+        }
+    }
+}
+
+impl Statement {
+    /// The statements of one lookup.
+    fn all(planned: &Planned<'_, Lookup>) -> Vec<Statement> {
+        let texts = planned.lookup.texts().iter();
+        let statements = texts.map(|sql| Statement {
+            lookup: Arc::clone(planned.name),
+            sql: Arc::clone(sql),
+            warned: planned.lookup.warned.clone(),
+        });
+        statements.collect()
+    }
+}
+
+/// Makes the connections, one at a time.
+struct Dialer {
+    settings: Rc<Settings>,
+    queue: Rc<Queue>,
+    /// The question under which the connection before broke.
+    again: Option<Waiting>,
+}
+
+/// A connection, and the longest message that its server accepts.
+type Connected = (Conn, usize);
+
+impl Dial for Dialer {
+    type Client = ();
+    type Connection = Connected;
+
+    async fn connect(&mut self) -> Result<((), Connected), LookupError> {
+        Ok(((), connect(&self.settings).await?))
+    }
+
+    async fn serve(&mut self, (mut connection, bytes_max): Connected) -> Ended {
+        let ended = self.ask_all((&mut connection, bytes_max)).await;
+        // If it were merely dropped, the client would read what is still to come to its end.
+        drop(timeout(CLOSE_MAX, connection.disconnect()).await);
+        ended
+    }
+
+    fn unavailable(&mut self, why: &LookupError) {
+        if let Some(question) = self.again.take() {
+            question.answer(Err(why.clone()));
+        }
+        self.queue.refuse_if_unavailable();
+    }
+}
+
+/// A new connection.
+pub(super) async fn connect(settings: &Settings) -> Result<Connected, LookupError> {
+    let connecting = async {
+        let mut connection = Conn::new(settings.opts.clone()).await?;
+        let bytes_max = connection
+            .query_first("select @@max_allowed_packet")
+            .await?;
+        Ok((connection, bytes_max.unwrap_or(usize::MAX)))
+    };
+    match timeout(settings.connect_timeout, connecting).await {
+        Ok(Ok(connected)) => Ok(connected),
+        Ok(Err(err)) => Err(error::lookup_error(&err)),
+        Err(_elapsed) => {
+            let detail = "no connection within `connect_timeout`";
+            Err(LookupError::new(Code::LookupUnavailable, detail))
+        }
+    }
+}
+
+impl Dialer {
+    /// Asks question after question until the connection is of no use any more.
+    async fn ask_all(&mut self, (connection, bytes_max): (&mut Conn, usize)) -> Ended {
+        let settings = Rc::clone(&self.settings);
+        let limit = settings.statement_timeout.saturating_add(SLACK);
+        let mut names = HashMap::new();
+        let mut statements = settings.statements.iter();
+        loop {
+            let question = match self.again.take().or_else(|| self.queue.take()) {
+                Some(question) => question,
+                None if let Some(next) = statements.next() => {
+                    if let Err(ended) = prepare(connection, next, limit).await {
+                        return ended;
+                    }
+                    continue;
+                }
+                None => self.queue.next().await,
+            };
+            // The server would not say what is wrong, but hang up.
+            if question.asked.bytes_most() > bytes_max {
+                let detail = "longer than the server's `max_allowed_packet`";
+                question.answer(Err(LookupError::new(Code::LookupBadParam, detail)));
+                continue;
+            }
+            // The client panics on types that it does not know; only this question fails.
+            let asking = ask(connection, &question.asked, &mut names);
+            let asking = AssertUnwindSafe(asking).catch_unwind();
+            match timeout(limit, asking).await {
+                Ok(Ok(Ok((reply, complete)))) => {
+                    question.answer(Ok(reply));
+                    if !complete {
+                        return Ended::Served;
+                    }
+                }
+                Ok(Ok(Err(err))) if error::is_gone(&err) => {
+                    self.again = question.retry(&error::lookup_error(&err));
+                    return Ended::Lost;
+                }
+                Ok(Ok(Err(err))) => {
+                    question.answer(Err(error::lookup_error(&err)));
+                    if error::ends_session(&err) {
+                        return Ended::Lost;
+                    }
+                }
+                Ok(Err(_panic)) => {
+                    let detail = "a value of a type that is not known here";
+                    question.answer(Err(LookupError::new(Code::LookupBadAnswer, detail)));
+                    return Ended::Served;
+                }
+                Err(_elapsed) => {
+                    let detail = "the server exceeded `statement_timeout`, or stopped in the middle of its answer";
+                    question.answer(Err(LookupError::new(Code::LookupTimeout, detail)));
+                    return Ended::Served;
+                }
+            }
+        }
+    }
+}
+
+/// Has the server prepare a statement, which the client keeps. If it is refused, only its own lookup is affected.
+async fn prepare(
+    connection: &mut Conn,
+    statement: &Statement,
+    limit: Duration,
+) -> Result<(), Ended> {
+    match timeout(limit, connection.prep(&*statement.sql)).await {
+        Ok(Ok(_)) => {
+            statement.warned.prepared();
+            Ok(())
+        }
+        Ok(Err(err)) if error::ends_session(&err) => Err(Ended::Lost),
+        Ok(Err(err)) => {
+            let why = error::lookup_error(&err);
+            statement.warned.refused(&statement.lookup, &why);
+            Ok(())
+        }
+        Err(_elapsed) => Err(Ended::Served),
+    }
+}

@@ -1,0 +1,294 @@
+//! Questions that wait for one of several connections to the same server.
+//!
+//! Lookups ask, the tasks that keep the connections take questions and answer them. While every connection is
+//! unavailable, a question is answered at once with the reason. The queue is bounded: questions whose lookups were
+//! dropped are removed from time to time and when it is full, and after that new ones are shed.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::rc::Rc;
+
+use tokio::sync::{Notify, oneshot};
+
+use super::availability::{Availability, State};
+use super::keeper::{Dial, Keeper, keep};
+use crate::backend::LookupError;
+use crate::error::Code;
+use crate::random::Random;
+
+/// With fewer questions waiting, those of dropped lookups are left where they are.
+const PURGE_MIN: usize = 1024;
+
+/// A question `Q` with the place to put its answer `A`.
+pub(in crate::backend) struct Question<Q, A> {
+    pub(in crate::backend) asked: Q,
+    /// A connection broke under it already.
+    tried: bool,
+    answer: oneshot::Sender<Result<A, LookupError>>,
+}
+
+impl<Q, A> Question<Q, A> {
+    /// Answers. A lookup that was dropped does not hear it.
+    pub(in crate::backend) fn answer(self, answer: Result<A, LookupError>) {
+        drop(self.answer.send(answer));
+    }
+
+    /// Whether its lookup was dropped.
+    pub(in crate::backend) fn is_abandoned(&self) -> bool {
+        self.answer.is_closed()
+    }
+
+    /// Ends when its lookup is dropped.
+    pub(in crate::backend) async fn abandoned(&mut self) {
+        self.answer.closed().await;
+    }
+
+    /// The question, to be asked once more after its connection broke: every question is a read, so asking twice does no
+    /// harm. The second time it is answered with `why`.
+    pub(in crate::backend) fn retry(mut self, why: &LookupError) -> Option<Self> {
+        if self.tried {
+            self.answer(Err(why.clone()));
+            return None;
+        }
+        self.tried = true;
+        (!self.is_abandoned()).then_some(self)
+    }
+}
+
+/// How many questions may wait, and what to say to further ones.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::backend) struct Limit {
+    pub(in crate::backend) questions_max: usize,
+    pub(in crate::backend) shed: &'static str,
+}
+
+/// Questions in the order in which they came.
+pub(in crate::backend) struct Queue<Q, A> {
+    waiting: RefCell<VecDeque<Question<Q, A>>>,
+    /// With how many questions waiting those of dropped lookups are removed.
+    purge_at: Cell<usize>,
+    arrived: Notify,
+    connections: Vec<Rc<Availability<()>>>,
+    limit: Limit,
+}
+
+impl<Q, A> Queue<Q, A> {
+    /// An empty queue for as many connections.
+    pub(in crate::backend) fn new(connections: usize, limit: Limit) -> Self {
+        Queue {
+            waiting: RefCell::default(),
+            purge_at: Cell::new(PURGE_MIN),
+            arrived: Notify::new(),
+            connections: (0..connections)
+                .map(|_| Rc::new(Availability::new()))
+                .collect(),
+            limit,
+        }
+    }
+
+    /// Asks, and waits for the answer.
+    pub(in crate::backend) async fn ask(&self, asked: Q) -> Result<A, LookupError> {
+        let (answer, answered) = oneshot::channel();
+        self.push(Question {
+            asked,
+            tried: false,
+            answer,
+        })?;
+        answered.await.unwrap_or_else(|_| {
+            let why = "the connection's task ended";
+            Err(LookupError::new(Code::LookupUnavailable, why))
+        })
+    }
+
+    fn push(&self, question: Question<Q, A>) -> Result<(), LookupError> {
+        if let Some(why) = self.unavailable() {
+            return Err(why);
+        }
+        let mut waiting = self.waiting.borrow_mut();
+        if waiting.len() >= self.purge_at.get().min(self.limit.questions_max) {
+            waiting.retain(|question| !question.is_abandoned());
+            self.purge_at.set((waiting.len() * 2).max(PURGE_MIN));
+        }
+        if waiting.len() >= self.limit.questions_max {
+            return Err(LookupError::new(Code::LookupShed, self.limit.shed));
+        }
+        waiting.push_back(question);
+        drop(waiting);
+        self.arrived.notify_one();
+        Ok(())
+    }
+
+    /// The next question whose lookup still waits, once there is one.
+    pub(in crate::backend) async fn next(&self) -> Question<Q, A> {
+        loop {
+            match self.take() {
+                Some(question) => return question,
+                None => self.arrived().await,
+            }
+        }
+    }
+
+    /// The next question whose lookup still waits, if there is one.
+    pub(in crate::backend) fn take(&self) -> Option<Question<Q, A>> {
+        let mut waiting = self.waiting.borrow_mut();
+        while let Some(question) = waiting.pop_front() {
+            if !question.is_abandoned() {
+                return Some(question);
+            }
+        }
+        None
+    }
+
+    /// Ends when there may be a question to take.
+    pub(in crate::backend) async fn arrived(&self) {
+        self.arrived.notified().await;
+    }
+
+    /// Wakes another connection's task if questions are left.
+    pub(in crate::backend) fn pass_on(&self) {
+        if !self.waiting.borrow().is_empty() {
+            self.arrived.notify_one();
+        }
+    }
+
+    /// Takes back a question whose connection broke under it, for any connection to ask once more.
+    pub(in crate::backend) fn put_back(&self, question: Question<Q, A>, why: &LookupError) {
+        let Some(question) = question.retry(why) else {
+            return;
+        };
+        // In front, and past the limit: it was within it before, and connections hold few.
+        self.waiting.borrow_mut().push_front(question);
+        self.arrived.notify_one();
+    }
+
+    /// Answers whatever waits with the reason, if every connection is unavailable.
+    pub(in crate::backend) fn refuse_if_unavailable(&self) {
+        if let Some(why) = self.unavailable() {
+            for question in self.waiting.take() {
+                question.answer(Err(why.clone()));
+            }
+        }
+    }
+
+    /// Why there is no connection to wait for, if there is none.
+    fn unavailable(&self) -> Option<LookupError> {
+        let is_down = |state: &State<()>| matches!(state, State::Unavailable(_));
+        if !self.connections.iter().all(|known| is_down(&known.state())) {
+            return None;
+        }
+        match &*self.connections.first()?.state() {
+            State::Unavailable(why) => Some(why.clone()),
+            State::Connecting | State::Up(()) => None,
+        }
+    }
+}
+
+/// Connections that share a queue, and their tasks.
+pub(in crate::backend) struct Pool<Q, A> {
+    pub(in crate::backend) queue: Rc<Queue<Q, A>>,
+    _keepers: Vec<Keeper>,
+}
+
+impl<Q: 'static, A: 'static> Pool<Q, A> {
+    /// Starts to keep `connections` of them, on this loop. `dial` makes each one's [`Dial`] from its number.
+    pub(in crate::backend) fn start<D: Dial<Client = ()> + 'static>(
+        (connections, limit): (usize, Limit),
+        random: &mut Random,
+        dial: impl Fn(usize, Rc<Queue<Q, A>>) -> D,
+    ) -> Self {
+        let queue = Rc::new(Queue::new(connections, limit));
+        let known = queue.connections.iter().enumerate();
+        let keepers = known.map(|(at, availability)| {
+            let dial = dial(at, Rc::clone(&queue));
+            keep(dial, Rc::clone(availability), random.draw())
+        });
+        Pool {
+            _keepers: keepers.collect(),
+            queue,
+        }
+    }
+
+    /// Waits until the connections are as wanted.
+    #[cfg(test)]
+    pub(in crate::backend) async fn until(&self, wanted: impl FnMut(&super::Counts) -> bool) {
+        super::until(&self.queue.connections, wanted).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+
+    use futures_util::poll;
+
+    use super::*;
+
+    const LIMIT: Limit = Limit {
+        questions_max: 2,
+        shed: "too many",
+    };
+
+    fn queue() -> Queue<u32, u32> {
+        Queue::new(2, LIMIT)
+    }
+
+    fn away() -> LookupError {
+        LookupError::new(Code::LookupUnavailable, "away")
+    }
+
+    #[tokio::test(flavor = "local")]
+    async fn a_full_queue_sheds_unless_lookups_were_dropped() {
+        let queue = queue();
+        let mut one = pin!(queue.ask(1));
+        assert!(poll!(one.as_mut()).is_pending());
+        {
+            let mut dropped = pin!(queue.ask(2));
+            assert!(poll!(dropped.as_mut()).is_pending());
+        }
+        let mut three = pin!(queue.ask(3));
+        assert!(
+            poll!(three.as_mut()).is_pending(),
+            "it takes the place of 2"
+        );
+        let shed = queue.ask(4).await.expect_err("it is full");
+        assert_eq!((shed.code, &*shed.detail), (Code::LookupShed, "too many"));
+        for number in [1, 3] {
+            let question = queue.next().await;
+            assert_eq!(question.asked, number);
+            question.answer(Ok(number * 10));
+        }
+        assert_eq!(one.await.expect("an answer"), 10);
+        assert_eq!(three.await.expect("an answer"), 30);
+        assert!(queue.take().is_none());
+    }
+
+    #[tokio::test(flavor = "local")]
+    async fn questions_wait_as_long_as_one_connection_may_come_up() {
+        let queue = queue();
+        let mut waiting = pin!(queue.ask(1));
+        assert!(poll!(waiting.as_mut()).is_pending());
+        queue.connections[0].set(State::Unavailable(away()));
+        queue.refuse_if_unavailable();
+        assert!(poll!(waiting.as_mut()).is_pending());
+        queue.connections[1].set(State::Unavailable(away()));
+        queue.refuse_if_unavailable();
+        let refused = [waiting.await, queue.ask(2).await];
+        for refused in refused {
+            assert_eq!(refused.expect_err("no connection").detail, "away");
+        }
+        assert!(queue.take().is_none(), "nothing was queued");
+    }
+
+    #[tokio::test(flavor = "local")]
+    async fn a_question_is_asked_twice_at_most() {
+        let queue = queue();
+        let mut asked = pin!(queue.ask(1));
+        assert!(poll!(asked.as_mut()).is_pending());
+        let first = queue.next().await;
+        queue.put_back(first, &away());
+        let second = queue.next().await;
+        assert_eq!(second.asked, 1);
+        queue.put_back(second, &away());
+        assert_eq!(asked.await.expect_err("broken twice").detail, "away");
+    }
+}

@@ -1,0 +1,131 @@
+//! An `MGET` whose slot is being moved to another node, asked key by key.
+//!
+//! While a slot moves, its keys are on two nodes, and neither answers several at once unless it has all of them
+//! (`TRYAGAIN`). Each key alone is answered: by the node that still has it or, redirected, by the one that has it already.
+
+use std::ops::Range;
+
+use super::slot_command::{SlotCommand, keys, mget};
+use crate::backend::LookupError;
+use crate::backend::format::bad_answer;
+use crate::backend::redis::resp::Reply;
+
+/// Commands of one key each, in place of those that no node could answer.
+pub(in crate::backend::redis::cluster) struct PerKey {
+    singles: Vec<SlotCommand>,
+    /// The place of each command that was split, and the range of its parts in `singles`.
+    of: Vec<(usize, Range<usize>)>,
+}
+
+impl PerKey {
+    /// Takes apart what no node could answer; `None` if there is no such command.
+    pub(in crate::backend::redis::cluster) fn of(
+        commands: &[SlotCommand],
+        replies: &[Result<Reply, LookupError>],
+    ) -> Option<Self> {
+        let mut per_key = PerKey {
+            singles: Vec::new(),
+            of: Vec::new(),
+        };
+        for (at, (command, reply)) in commands.iter().zip(replies).enumerate() {
+            if !matches!(reply, Ok(reply) if is_split(reply)) {
+                continue;
+            }
+            let start = per_key.singles.len();
+            // Only commands of several keys are refused like this, and the only one that is ever sent is `MGET`.
+            let singles = keys(&command.packed, true).map(|key| SlotCommand {
+                packed: mget(&[key]),
+                slot: command.slot,
+            });
+            per_key.singles.extend(singles);
+            per_key.of.push((at, start..per_key.singles.len()));
+        }
+        (!per_key.of.is_empty()).then_some(per_key)
+    }
+
+    /// The commands to send.
+    pub(in crate::backend::redis::cluster) fn commands(&self) -> &[SlotCommand] {
+        &self.singles
+    }
+
+    /// Puts the joined replies in the places of the refused ones.
+    pub(in crate::backend::redis::cluster) fn join(
+        self,
+        mut singles: Vec<Result<Reply, LookupError>>,
+        replies: &mut [Result<Reply, LookupError>],
+    ) {
+        for (at, keys) in self.of {
+            replies[at] = join(&mut singles[keys]);
+        }
+    }
+}
+
+/// Whether a node says that it has some of the keys and not all of them.
+pub(in crate::backend::redis::cluster) fn is_split(reply: &Reply) -> bool {
+    matches!(reply, Reply::Error(words) if words.starts_with("TRYAGAIN"))
+}
+
+/// One array of all values; the first failure if one of them failed.
+fn join(singles: &mut [Result<Reply, LookupError>]) -> Result<Reply, LookupError> {
+    let mut values = Vec::with_capacity(singles.len());
+    for single in singles {
+        match std::mem::replace(single, Ok(Reply::Nil)) {
+            Ok(Reply::Array(mut one)) if one.len() == 1 => values.append(&mut one),
+            Ok(Reply::Error(words)) => return Ok(Reply::Error(words)),
+            Ok(_) => return Err(bad_answer("`MGET` of one key is not one value")),
+            Err(err) => return Err(err),
+        }
+    }
+    Ok(Reply::Array(values))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Code;
+
+    fn command(keys: &[&[u8]]) -> SlotCommand {
+        SlotCommand {
+            packed: mget(keys),
+            slot: 7,
+        }
+    }
+
+    fn text(text: &'static str) -> Reply {
+        Reply::String(text.into())
+    }
+
+    #[test]
+    fn only_what_is_split_is_asked_by_key() {
+        let commands = [
+            command(&[b"a", b"b"]),
+            command(&[b"c"]),
+            command(&[b"d", b"d"]),
+        ];
+        let whole = || Ok(Reply::Array(vec![text("C")]));
+        assert!(PerKey::of(&commands, &[whole(), whole(), whole()]).is_none());
+        let split = || Ok(Reply::Error("TRYAGAIN Multiple keys request".into()));
+        let mut replies = [split(), whole(), split()];
+        let per_key = PerKey::of(&commands, &replies).expect("two");
+        let commands = per_key.commands().iter().map(|single| &*single.packed);
+        let want: [&[u8]; 4] = [b"a", b"b", b"d", b"d"];
+        assert!(commands.eq(want.map(|key| mget(&[key])).iter().map(|it| &**it)));
+        assert!(per_key.commands().iter().all(|command| command.slot == 7));
+        let one = |value| Ok(Reply::Array(vec![value]));
+        let away = Err(LookupError::new(Code::LookupUnavailable, "away"));
+        per_key.join(
+            vec![one(text("A")), one(Reply::Nil), one(text("D")), away],
+            &mut replies,
+        );
+        let [first, second, third] = replies;
+        assert_eq!(
+            first.expect("an array"),
+            Reply::Array(vec![text("A"), Reply::Nil])
+        );
+        assert_eq!(second.expect("as it was"), Reply::Array(vec![text("C")]));
+        assert_eq!(
+            third.expect_err("one is away").code,
+            Code::LookupUnavailable
+        );
+    }
+}

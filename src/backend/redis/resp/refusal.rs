@@ -1,0 +1,58 @@
+//! What an error reply means to a lookup.
+
+use super::Reply;
+use crate::backend::LookupError;
+use crate::error::Code;
+
+/// The reply to a single command.
+pub(in crate::backend::redis) fn one(replies: Vec<Reply>) -> Result<Reply, LookupError> {
+    match replies.into_iter().next() {
+        Some(Reply::Error(words)) => Err(refused(&words)),
+        Some(reply) => Ok(reply),
+        None => Err(LookupError::new(
+            Code::LookupUnavailable,
+            "too many replies are pending",
+        )),
+    }
+}
+
+/// The error of a lookup: the server is not ready, or refuses the command.
+pub(in crate::backend::redis) fn refused(words: &str) -> LookupError {
+    let kind = words.split(' ').next().unwrap_or_default();
+    let code = match kind {
+        "LOADING" | "BUSY" | "TRYAGAIN" | "CLUSTERDOWN" | "MASTERDOWN" | "READONLY" => {
+            Code::LookupUnavailable
+        }
+        _ => Code::LookupRefused,
+    };
+    LookupError::new(code, words)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_of_the_server_have_their_codes() {
+        let of = |words: &str| refused(words).code;
+        for refused in [
+            "WRONGTYPE x",
+            "NOAUTH x",
+            "NOPERM x",
+            "WRONGPASS x",
+            "ERR unknown command",
+        ] {
+            assert_eq!(of(refused), Code::LookupRefused, "{refused}");
+        }
+        for away in [
+            "LOADING x",
+            "BUSY x",
+            "READONLY x",
+            "TRYAGAIN x",
+            "MASTERDOWN x",
+            "CLUSTERDOWN x",
+        ] {
+            assert_eq!(of(away), Code::LookupUnavailable, "{away}");
+        }
+    }
+}

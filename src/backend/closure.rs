@@ -1,4 +1,4 @@
-//! The library door: a Rust closure as a lookup of the same standing as any store's.
+//! A Rust closure as a lookup, for programs that use this crate as a library.
 //!
 //! An async closure runs on the loop, in the call's own task. A blocking one runs on the runtime's bounded
 //! thread pool; how many run and wait at a time is limited as for any backend.
@@ -11,7 +11,7 @@ use super::{Answer, Ask, LookupError};
 use crate::error::Code;
 use crate::value::Value;
 
-/// What a closure is given: its parameters by name and the call's context, both its own.
+/// The input of a closure: its parameters by name and the call's context, as owned values.
 #[derive(Clone, Debug)]
 pub struct Input {
     names: Arc<[Arc<str>]>,

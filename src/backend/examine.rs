@@ -1,6 +1,6 @@
-//! What a store says of its lookups before any of them is asked: the words between a kind and `check --connect`.
+//! What a store tells about its lookups before any of them is asked: the types between a kind and `check --connect`.
 //!
-//! A kind reaches its store and fills an [`Examination`] in its own `examine`. What that means for the IDL is found
+//! A kind connects to its store and fills an [`Examination`] in its own `examine`. What that means for the IDL is found
 //! once for all kinds, in [`crate::config`]; nothing here knows of types of the IDL.
 
 use std::fmt;
@@ -11,27 +11,27 @@ use crate::coerce::ColumnValues;
 use crate::error::Code;
 use crate::value::Value;
 
-/// What came of reaching a store.
+/// The result of connecting to a store.
 #[derive(Debug, Default)]
 pub struct Examination {
-    /// What was done, in a few words for the operator: `connected, no request was made`.
+    /// What was done, in a few words for the operator, such as `connected, no request was made`.
     pub did: String,
     /// Why the store, or a part of it, can't be reached; empty when it can.
     pub failures: Vec<LookupError>,
-    /// What is known of each lookup, in their order.
+    /// What is known about each lookup, in their order.
     pub lookups: Vec<Finding>,
 }
 
-/// What a store says of one lookup.
+/// What a store tells about one lookup.
 #[derive(Debug, Default)]
 pub struct Finding {
     /// Why it will never answer.
     pub refusals: Vec<Refusal>,
-    /// What goes into it and what comes out, where the store tells.
+    /// Its parameters and columns, if the store tells them.
     pub statement: Option<Statement>,
 }
 
-/// Something that a store will not do.
+/// A reason why a store will refuse a lookup.
 #[derive(Debug)]
 pub struct Refusal {
     /// The key of the lookup that has to change.
@@ -40,7 +40,7 @@ pub struct Refusal {
     pub code: Code,
     /// The store's words.
     pub message: String,
-    /// What would be right, if anybody knows.
+    /// How to fix it, if that is known.
     pub help: Option<String>,
 }
 
@@ -70,9 +70,9 @@ pub struct Column {
     pub name: String,
     /// The store's name of its type; empty when it has none.
     pub ty: String,
-    /// What its values become here.
+    /// The kind of values it holds.
     pub holds: ColumnValues,
-    /// Whether the store keeps to the type: if not, a misfit is likely, but not certain.
+    /// Whether the store enforces the type: if not, a value of another type is unlikely, but possible.
     pub strict: bool,
     /// Whether it may be null; `None` when the store does not tell.
     pub nullable: Option<bool>,
@@ -89,7 +89,7 @@ impl Examination {
         }
     }
 
-    /// Nothing is known of any of `lookups` lookups.
+    /// Nothing is known about any of `lookups` lookups.
     pub fn nothing(did: impl Into<String>, lookups: usize) -> Self {
         Examination {
             did: did.into(),
@@ -134,7 +134,7 @@ impl From<Statement> for Finding {
 }
 
 impl Statement {
-    /// Whose columns can't be told apart or that has none: what every kind of SQL refuses when it is asked.
+    /// Refuses a statement without columns, and one with two columns of the same name. So does every kind when asked.
     pub(super) fn check(&self) -> Option<Refusal> {
         let refusal = |code, message: String, help: String| {
             Some(Refusal {
@@ -169,7 +169,7 @@ impl Statement {
         }
     }
 
-    /// That a batch finds whom its rows belong to.
+    /// Refuses a batch without the column that assigns its rows to lookups.
     pub(super) fn check_key(&self, key: &str) -> Option<Refusal> {
         let found = self.columns.iter().any(|column| column.name == key);
         let names = self.columns.iter().map(|column| &*column.name);

@@ -1,7 +1,7 @@
-//! What the bytes of an answer stand for: `format = "json"`.
+//! Decodes the bytes of an answer by the key `format`, such as `format = "json"`.
 //!
-//! Shared by the stores that hold bytes of no declared type. Decoding is exact: what does not read as the
-//! format is `lookup.bad_answer`, never a guess.
+//! Shared by the stores whose values have no declared type. Decoding is exact: bytes that are not in the
+//! format are `lookup.bad_answer`, never a guess.
 
 use bytes::Bytes;
 
@@ -33,7 +33,7 @@ impl Format {
         default: Format,
     ) -> Option<Self> {
         if !section.has("format") {
-            // Asked for all the same, so that a misspelt key is told of it.
+            // Taken all the same, so that it is suggested for a misspelt key.
             section.take("format");
             return Some(default);
         }
@@ -46,7 +46,7 @@ impl Format {
         })
     }
 
-    /// What a decoded value looks like.
+    /// The type of a decoded value.
     pub fn yields(self) -> Yields {
         match self {
             Format::Json => Yields::Any,
@@ -57,7 +57,7 @@ impl Format {
         }
     }
 
-    /// The value that `bytes` stand for. Text and bytes keep the buffer.
+    /// Decodes `bytes`. Text and bytes keep the buffer.
     pub fn decode(self, bytes: Bytes) -> Result<Value, LookupError> {
         match self {
             Format::Json => Value::from_json(&bytes)

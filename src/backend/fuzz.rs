@@ -1,4 +1,4 @@
-//! What stores answer and what is asked of them, as far as it is read and written here.
+//! Fuzz targets for the parsers and writers that several kinds share.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use super::{file, http, memcached, mysql, postgres};
 use crate::fuzzing::{FuzzInput, hold};
 use crate::value::Value;
 
-/// Columns, values and files: the first byte says of what.
+/// Columns, values and files; the first byte chooses which.
 pub(crate) fn stored(bytes: &[u8]) {
     let mut input = FuzzInput(bytes);
     match input.byte() % 6 {
@@ -19,7 +19,7 @@ pub(crate) fn stored(bytes: &[u8]) {
         4 => file::fuzz::json_file(&input),
         _ => {
             let formats = [Format::Json, Format::Text, Format::I64, Format::Double];
-            // Only that it comes back is of interest.
+            // It only matters that this returns.
             drop(
                 input
                     .choose(&formats)
@@ -29,7 +29,7 @@ pub(crate) fn stored(bytes: &[u8]) {
     }
 }
 
-/// Templates, SQL, URLs, keys and addresses: the first byte says which.
+/// Templates, SQL, URLs, keys and addresses; the first byte chooses which.
 pub(crate) fn asked(bytes: &[u8]) {
     let mut input = FuzzInput(bytes);
     match input.byte() % 8 {
@@ -43,7 +43,7 @@ pub(crate) fn asked(bytes: &[u8]) {
     }
 }
 
-/// A template with its length before it, then what stands in all its places.
+/// A template preceded by its length, then the value of all its parameters.
 fn template(input: &mut FuzzInput<'_>) {
     let text = String::from_utf8_lossy(input.part()).into_owned();
     let mut params: Vec<Arc<str>> = Vec::new();

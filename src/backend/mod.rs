@@ -1,9 +1,11 @@
-//! The stores: one trait, one file per kind.
+//! The stores: one trait, and a module for each kind.
 //!
-//! A kind reads its own keys of `[backends.NAME]` and `[lookups.NAME]`, connects, and answers one lookup at
-//! a time; everything around that (deadline, limits, injection) is [`crate::guard`]'s. Nothing here knows of
-//! views, and nothing but [`thrift`], which is a client, of Thrift messages. README has the recipe for adding a kind: one file, its module and its line
-//! in `kinds!` here, one `kind = "..."` in a configuration.
+//! A kind reads its own keys of `[backends.NAME]` and `[lookups.NAME]`, connects, and answers lookups. Deadlines, limits
+//! and injected faults are the business of [`crate::guard`]. Nothing here knows views, and only [`thrift`], which is a
+//! client, knows Thrift messages.
+//!
+//! To add a kind, implement [`Backend`] in a module of its own, and add the module and a line in `kinds!` below. A store
+//! that is reached over the network takes its connections from `net`.
 
 // The kinds.
 pub mod closure;
@@ -17,13 +19,13 @@ pub mod sqlite;
 pub mod thrift;
 
 // What several kinds share.
-pub mod examine;
-pub mod format;
-pub(crate) mod net;
-pub mod rows;
-pub mod sql;
-pub mod template;
-pub mod tls;
+pub(crate) mod net; // connections
+pub mod tls; // the key `tls`
+pub mod sql; // the key `sql`
+pub mod rows; // from rows to one value
+pub mod template; // keys and URLs with parameters
+pub mod format; // from bytes to a value
+pub mod examine; // what `check --connect` learns
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
 #[cfg(test)]
@@ -49,8 +51,8 @@ pub trait Backend: Sized + 'static {
     /// The keys of a `[lookups.NAME]` that uses it, checked and compiled so that a call does no parsing.
     type Lookup: Send + Sync + 'static;
 
-    /// Reads the keys of `[backends.NAME]`; `kind` is already taken. Problems go to the section; `None` when
-    /// there were any that leave nothing to go on with.
+    /// Reads the keys of `[backends.NAME]`; `kind` is already taken. Problems go to the section; `None` if they are so
+    /// bad that there is no configuration.
     fn read_config(section: &mut Section<'_>) -> Option<Self::Config>;
 
     /// Reads a lookup's own keys; `backend`, `timeout` and the other common ones are already taken.
@@ -59,38 +61,38 @@ pub trait Backend: Sized + 'static {
         section: &mut Section<'_>,
     ) -> Option<Compiled<Self::Lookup>>;
 
-    /// Makes ready on one loop, for what is going to be asked. Never fails: a store that is down shows in the
-    /// fates of its lookups, and comes back by itself; a lookup that can't be made ready costs itself only.
+    /// Prepares the store on one loop, for the lookups that are going to be asked. Never fails: if the store is down, its
+    /// lookups fail until it comes back; if a lookup can't be prepared, only that one fails. `seed` is for anything
+    /// random, such as jitter.
     async fn connect(
         config: &Self::Config,
         planned: &[Planned<'_, Self::Lookup>],
         seed: u64,
     ) -> Self;
 
-    /// Reaches the store, for `check --connect`, and has it say what it knows of each lookup. Runs none of
-    /// them and changes nothing.
+    /// Connects to the store for `check --connect`, and asks it about each lookup. Runs none of them and changes nothing.
     async fn examine(_config: &Self::Config, planned: &[Planned<'_, Self::Lookup>]) -> Examination {
         Examination::nothing("not reached: this kind has nothing to ask", planned.len())
     }
 
-    /// Asks the store. `Value::Null` in the answer means there is nothing: fate `empty`.
+    /// Asks the store. `Value::Null` in the answer means that there is nothing: fate `empty`.
     ///
-    /// The future may be dropped at any await (deadline, cancelled call); an implementation must not leave a
-    /// connection with an unread answer behind that is then used again.
+    /// The future may be dropped at any await (deadline, cancelled call). An implementation must then not use a connection
+    /// again on which there is still an unread answer.
     async fn lookup(&self, lookup: &Self::Lookup, ask: Ask<'_>) -> Result<Answer, LookupError>;
 
-    /// Whether [`Backend::lookup_many`] carries several of these for about the price of one.
+    /// Whether [`Backend::lookup_many`] asks several of these for about the cost of one.
     fn batches(_lookup: &Self::Lookup) -> bool {
         false
     }
 
-    /// How they travel together, in words for the operator. Called only for lookups that batch.
+    /// Describes to the operator how they travel together. Called only for lookups that batch.
     fn batching(_lookup: &Self::Lookup) -> String {
         "one question per turn of the loop".into()
     }
 
-    /// Asks several questions as one, whatever calls they are of: one answer each, in their order, each with
-    /// its own error. Equal questions are to be asked once. Called only for lookups that batch.
+    /// Asks several questions of any calls as one: one answer each, in their order, each with its own error. Equal
+    /// questions are asked once (`net` helps with that). Called only for lookups that batch.
     async fn lookup_many(
         &self,
         asked: &[Asked<'_, Self::Lookup>],
@@ -108,11 +110,11 @@ pub trait Backend: Sized + 'static {
 /// A lookup as its kind compiled it.
 #[derive(Debug)]
 pub struct Compiled<L> {
-    /// What [`Backend::lookup`] is given.
+    /// Passed to [`Backend::lookup`].
     pub lookup: L,
     /// The names the lookup mentions, each once, in the order in which [`Ask::params`] carries them.
     pub params: Vec<Arc<str>>,
-    /// What an answer looks like, as far as the configuration tells.
+    /// The type of an answer, as far as the configuration tells.
     pub yields: Yields,
 }
 
@@ -123,11 +125,11 @@ pub struct Planned<'a, L> {
     pub name: &'a Arc<str>,
     /// As its kind compiled it.
     pub lookup: &'a L,
-    /// The longest that any view gives it: nobody waits for an answer for longer.
+    /// The longest time that any view gives it: no caller waits longer for an answer.
     pub budget: Duration,
 }
 
-/// What a lookup's answers look like; the check holds it against the IDL type they fill.
+/// The type of a lookup's answers, which `check` compares with the IDL type they fill.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Yields {
     /// Anything: JSON, one SQL value.
@@ -155,7 +157,7 @@ pub struct Ask<'a> {
     pub params: &'a [Value],
     /// The call's context.
     pub context: &'a Context,
-    /// When the answer is of no use any more; never later than the call's deadline.
+    /// When an answer is no longer of use; never later than the call's deadline.
     pub deadline: Instant,
 }
 
@@ -168,19 +170,19 @@ pub struct Asked<'a, L> {
     pub params: &'a [Value],
 }
 
-/// What a store said.
+/// A store's answer.
 #[derive(Clone, Debug)]
 pub struct Answer {
     /// The value; `Null` when there is nothing.
     pub value: Value,
-    /// When the first byte of it came, where the kind can tell.
+    /// When its first byte came, if the kind can tell.
     pub first_answer: Option<Instant>,
     /// Where it came from.
     pub source: Source,
 }
 
 impl Answer {
-    /// An answer from the store itself, with no word on when it began.
+    /// An answer from the store itself, without the time of its first byte.
     pub fn new(value: Value) -> Self {
         Answer {
             value,
@@ -221,8 +223,8 @@ impl LookupError {
         }
     }
 
-    /// An exception of the method, by the name of its type: where the lookup is required and the method declares
-    /// it, this is what the call throws. Anywhere else it is an error like any other, `lookup.threw`.
+    /// An exception of the method, by the name of its type. If the lookup is required and the method declares it, the call
+    /// throws it; otherwise it is an error like any other, `lookup.threw`.
     pub fn thrown(exception: &str, value: impl Into<Value>) -> Self {
         let thrown = Thrown {
             exception: exception.to_owned(),
@@ -277,7 +279,7 @@ macro_rules! kinds {
                 }
             }
 
-            /// Makes ready on one loop.
+            /// Prepares the store on one loop.
             pub async fn connect(&self, planned: &[Planned<'_, AnyLookup>], seed: u64) -> AnyBackend {
                 match self {
                     $(AnyConfig::$variant(config) => {
@@ -288,7 +290,7 @@ macro_rules! kinds {
                 }
             }
 
-            /// Has the store say what it knows of each lookup; all of them are this backend's.
+            /// Asks the store about each lookup; all of them use this backend.
             pub async fn examine(&self, planned: &[Planned<'_, AnyLookup>]) -> Examination {
                 match self {
                     $(AnyConfig::$variant(config) => {
@@ -312,7 +314,7 @@ macro_rules! kinds {
                 }
             )*
 
-            /// How it travels with others, in words, if it does.
+            /// Describes how it travels with others, if it does.
             pub fn batching(&self) -> Option<String> {
                 let words = match self {
                     $(AnyLookup::$variant(lookup) => <$module::$type as Backend>::batching(lookup),)*

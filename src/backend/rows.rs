@@ -1,6 +1,6 @@
 //! Reads the keys `rows` and `rows_max` of a lookup and shapes a store's rows into one value.
 //!
-//! `one`: the first row as a record, or nothing; further rows are not read. `many`: a list of records,
+//! `one`: the first row as a record, or nothing; additional rows are not read. `many`: a list of records,
 //! empty when there are no rows. `value`: the first column of the first row, or nothing.
 
 use super::{LookupError, Yields};
@@ -8,7 +8,7 @@ use crate::config::Section;
 use crate::error::Code;
 use crate::value::{Record, Value};
 
-/// How many rows `rows = "many"` gives at most, unless `rows_max` says otherwise.
+/// The most rows of `rows = "many"`, unless `rows_max` says otherwise.
 pub const ROWS_MAX: usize = 10_000;
 
 /// What a lookup makes of a store's rows.
@@ -18,7 +18,7 @@ pub enum Rows {
     One,
     /// All rows.
     Many {
-        /// With more rows than this the lookup fails; nothing is cut short in silence.
+        /// With more rows than this the lookup fails: an answer is never silently cut short.
         rows_max: usize,
     },
     /// The first column of the first row.
@@ -46,7 +46,7 @@ impl Rows {
         rows
     }
 
-    /// What the answers look like.
+    /// The type of the answers.
     pub fn yields(self) -> Yields {
         match self {
             Rows::One => Yields::Record,
@@ -55,7 +55,7 @@ impl Rows {
         }
     }
 
-    /// One value of the rows, reading no more of them than it needs.
+    /// Shapes the rows into one value, reading no more of them than it needs.
     pub fn shape(
         self,
         mut rows: impl Iterator<Item = Result<Record, LookupError>>,

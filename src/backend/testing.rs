@@ -1,7 +1,7 @@
 //! Reads a kind's configuration from TOML text and asks it, for the tests of every kind of store.
 //!
-//! As in production: the same sections, `finish` at the end, parameters by position. Problems come back as
-//! text, one each: `code key: message (help)`.
+//! As in production: the same sections, `finish` at the end, parameters by position. Problems are returned as
+//! texts of the form `code key: message (help)`.
 
 use std::time::Duration;
 

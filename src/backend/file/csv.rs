@@ -1,7 +1,7 @@
 //! A CSV file as a table: the first line names the columns, cells are text unless a type says otherwise.
 //!
 //! The texts of one row share one buffer. Nothing is guessed: a cell that does not parse as its column's type
-//! is a mistake with its line, and so are rows of another length and text that is not UTF-8.
+//! is an error with its line, and so are rows of another length and text that is not UTF-8.
 
 use bytes::Bytes;
 use csv::{ByteRecord, Reader};
@@ -9,7 +9,7 @@ use csv::{ByteRecord, Reader};
 use super::table::Table;
 use crate::value::{FieldNames, Text, Value};
 
-/// What the cells of a column are.
+/// The type of a column's cells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     Text,
@@ -52,7 +52,7 @@ impl Kind {
     }
 }
 
-/// A CSV file whose first line was read.
+/// A CSV file whose first line has been read.
 pub(super) struct CsvFile<'b> {
     reader: Reader<&'b [u8]>,
     /// The columns.
@@ -80,7 +80,7 @@ impl<'b> CsvFile<'b> {
         Ok(CsvFile { reader, names })
     }
 
-    /// Reads the rows, one kind per column; a cell that is `null` is null whatever its column's kind.
+    /// Reads the rows, with one kind per column. A cell that equals `null` is null, whatever the kind of its column.
     pub(super) fn rows(mut self, kinds: &[Kind], null: &str) -> Result<Table, Vec<String>> {
         let (mut rows, mut mistakes) = (Vec::new(), Vec::new());
         let mut record = ByteRecord::new();

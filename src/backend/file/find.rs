@@ -1,4 +1,4 @@
-//! One lookup in a table: by index, by looking at every row, or all rows.
+//! Finds rows of a table: by an index, by comparing every row, or all of them.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -13,20 +13,20 @@ use crate::value::{FieldNames, Record, Value};
 pub struct Find {
     table: Arc<Table>,
     terms: Vec<Term>,
-    /// Rows by the joined keys of the terms' columns; `None` looks at every row.
+    /// Rows by the joined keys of the terms' columns; without it, every row is compared.
     index: Option<HashMap<Box<[u8]>, Vec<usize>>>,
     columns: Option<Columns>,
     rows: Rows,
 }
 
-/// One column and what has to stand there.
+/// One column and the value it has to hold.
 #[derive(Debug)]
 pub(super) struct Term {
     pub(super) column: usize,
     pub(super) want: Want,
 }
 
-/// What a column has to hold.
+/// The value that a column has to hold.
 #[derive(Debug)]
 pub(super) enum Want {
     /// A parameter, by position.
@@ -43,7 +43,7 @@ pub(super) struct Columns {
 }
 
 impl Find {
-    /// Compiles a lookup; with `indexed`, the rows are indexed by the terms' columns here and now.
+    /// Compiles a lookup. With `indexed`, this also indexes the rows by the terms' columns.
     pub(super) fn new(
         table: &Arc<Table>,
         terms: Vec<Term>,
@@ -60,7 +60,7 @@ impl Find {
         }
     }
 
-    /// The rows that have what the terms want, shaped.
+    /// The rows that match the terms, shaped.
     pub(super) fn answer(&self, params: &[Value]) -> Result<Value, LookupError> {
         let Some(keys) = self.keys(params)? else {
             return self.rows.shape(std::iter::empty());
@@ -80,7 +80,7 @@ impl Find {
         self.rows.shape(found.map(|row| Ok(self.record(row))))
     }
 
-    /// What each term's column is compared with; `None` if one of them is null, which nothing equals.
+    /// The keys that the terms' columns are compared with; `None` if one of them is null, which nothing equals.
     fn keys(&self, params: &[Value]) -> Result<Option<Vec<Vec<u8>>>, LookupError> {
         let mut keys = Vec::with_capacity(self.terms.len());
         for term in &self.terms {
@@ -136,7 +136,7 @@ fn index(table: &Table, terms: &[Term]) -> HashMap<Box<[u8]>, Vec<usize>> {
     index
 }
 
-/// Several keys as one; each but the last behind its length, so that no two sets of keys join to one.
+/// Joins several keys to one. Each but the last is preceded by its length, so that different keys never join to the same.
 fn join<'k>(keys: impl ExactSizeIterator<Item = &'k [u8]>) -> Vec<u8> {
     let last = keys.len().saturating_sub(1);
     let mut joined = Vec::new();

@@ -1,4 +1,4 @@
-//! Any bytes as a file: a table whose rows are as long as its columns are many, or what is wrong.
+//! Any bytes read as a file are either a table whose rows have one value per column, or an error.
 
 use super::csv::{CsvFile, Kind};
 use super::json;
@@ -10,7 +10,7 @@ pub(in crate::backend) fn json_file(input: &FuzzInput<'_>) {
     hold_table(json::read(input.0).map_err(|mistake| vec![mistake]));
 }
 
-/// As CSV; the first byte chooses what its columns are.
+/// As CSV; the first byte chooses the types of its columns.
 pub(in crate::backend) fn csv_file(input: &mut FuzzInput<'_>) {
     let choice = usize::from(input.byte());
     let table = match CsvFile::open(input.0) {

@@ -1,6 +1,6 @@
 //! A JSON file as a table: an array of objects, or an object of objects whose names become the column `key`.
 //!
-//! The columns are all names of all objects, in order of first appearance; what an object lacks is null. Nested
+//! The columns are the field names of all objects, in order of first appearance; fields that an object lacks are null. Nested
 //! arrays and objects stay lists and maps.
 
 use std::collections::HashMap;

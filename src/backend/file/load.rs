@@ -1,7 +1,7 @@
 //! Reads the keys of `[backends.NAME]` and the file they name, once.
 //!
-//! A file that is missing, too large or malformed is a problem of the configuration, with the line of the
-//! file where it can be told.
+//! A file that is missing, too large or malformed is a problem of the configuration, reported with the line of the file
+//! where possible.
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -15,13 +15,13 @@ use crate::config::{Place, Section};
 use crate::diagnostic::list;
 use crate::error::Code;
 
-/// How large a file may be, unless `bytes_max` says otherwise.
+/// The largest file, unless `bytes_max` says otherwise.
 const BYTES_MAX: usize = 256 << 20;
 
 /// How many bad cells are reported one by one.
 const MISTAKES_MAX: usize = 5;
 
-/// What a column's cells are to be: the operator's `types`.
+/// The types of columns, as the key `types` gives them.
 type Types = Vec<(String, Kind, Place)>;
 
 /// Reads the keys and the file.

@@ -1,8 +1,8 @@
 //! `kind = "file"`: lookups in a CSV or JSON file that is read once, when the configuration is.
 //!
-//! In: values for some columns. Out: the rows that have them, shaped. `key` is indexed, `where` looks at
-//! every row (on the loop: for small tables), neither gives all rows. All loops share one copy in memory, and a
-//! lookup answers at once. The file is not watched: a reload of the configuration reads it again.
+//! In: values for some columns. Out: the rows that have them, shaped. `key` uses an index, `where` compares
+//! every row (on the loop, so it is for small tables), and without either all rows are returned. All loops share one copy
+//! in memory, and a lookup answers at once. The file is not watched: a reload of the configuration reads it again.
 
 mod csv;
 mod find;
@@ -19,7 +19,7 @@ use crate::config::Section;
 pub use find::Find;
 pub use table::Table;
 
-/// A table as one loop sees it: its lookups carry all they need.
+/// A table on one loop. It is empty: each lookup holds the table it reads.
 #[derive(Debug)]
 pub struct FileTable;
 

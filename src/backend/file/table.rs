@@ -1,4 +1,4 @@
-//! Rows in memory, and what it means for a cell to equal a value.
+//! Rows in memory, and the rules by which a cell equals a value.
 //!
 //! Text equals the same text; an integer, double or bool equals the text that spells it plainly (`5` is `"5"` and
 //! `5.0`, but not `"05"`), because untyped CSV cells are text. Null, lists and maps equal nothing.
@@ -16,7 +16,7 @@ pub struct Table {
     pub rows: Vec<Vec<Value>>,
 }
 
-/// The text by which `value` is compared, added to `key`; false if it equals nothing.
+/// Appends to `key` the text by which `value` is compared; false if it equals nothing.
 pub(super) fn write_key(value: &Value, key: &mut Vec<u8>) -> bool {
     match value {
         Value::Text(text) => key.extend_from_slice(text.as_bytes()),

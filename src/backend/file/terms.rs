@@ -1,7 +1,7 @@
-//! Reads a lookup's keys: `key`, `where`, `columns` and `rows`, against the columns that the table has.
+//! Reads a lookup's keys `key`, `where`, `columns` and `rows`, and checks them against the columns of the table.
 //!
-//! A term is `column = "{param}"` or `column = literal`. Everything wrong is reported, with the nearest column
-//! for an unknown one.
+//! A term is `column = "{param}"` or `column = literal`. Every mistake is reported, and for an unknown column the nearest
+//! one is suggested.
 
 use std::sync::Arc;
 
@@ -82,7 +82,7 @@ fn read_terms(table: &Table, mut section: Section<'_>, params: &mut Vec<Arc<str>
     terms
 }
 
-/// The parameter that `text` is, whole.
+/// The parameter that makes up the whole of `text`.
 fn param(
     text: &str,
     place: &Place,
@@ -130,7 +130,7 @@ fn read_columns(table: &Table, section: &mut Section<'_>) -> Option<Columns> {
     Some(Columns { names, positions })
 }
 
-/// Where the column called `name` stands; reported at `place` if there is none.
+/// The index of the column called `name`; reported at `place` if there is none.
 pub(super) fn column(
     table: &Table,
     name: &str,

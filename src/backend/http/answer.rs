@@ -1,6 +1,6 @@
-//! A response as a value: what its status means, and its body within the limit.
+//! Turns a response into a value, by its status and by its body, which has a limit.
 //!
-//! The body is counted as it arrives, so a server that sends without end costs at most `body_bytes_max`.
+//! The body is counted as it arrives, so a server that never stops sending costs at most `body_bytes_max`.
 
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt as _;
@@ -13,7 +13,7 @@ use crate::backend::format::{Format, bad_answer};
 use crate::error::Code;
 use crate::value::{Pointer, Value};
 
-/// The value of a response whose head has come.
+/// The value of a response whose head has arrived.
 pub(super) async fn read(
     get: &Get,
     response: Response<Incoming>,
@@ -21,7 +21,7 @@ pub(super) async fn read(
 ) -> Result<Value, LookupError> {
     let status = response.status();
     if get.empty_on.contains(&status.as_u16()) {
-        // hyper reads what is left of a short body by itself and keeps the connection.
+        // hyper reads the rest of a short body by itself and keeps the connection.
         return Ok(Value::Null);
     }
     if !status.is_success() {
@@ -38,7 +38,7 @@ pub(super) async fn read(
     get.format.decode(body)
 }
 
-/// What a status that is no answer means.
+/// The error of a status that is not an answer.
 fn refused(status: StatusCode) -> LookupError {
     let (code, detail) = match status {
         StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => (
@@ -57,7 +57,7 @@ fn refused(status: StatusCode) -> LookupError {
     LookupError::new(code, detail)
 }
 
-/// The whole body; the common body of one piece is not copied.
+/// The whole body. The common case of a body in one piece is not copied.
 async fn collect(mut body: Incoming, bytes_max: usize) -> Result<Bytes, LookupError> {
     let too_long = || {
         let detail = format!("the body is longer than `body_bytes_max`, {bytes_max} bytes");

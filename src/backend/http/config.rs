@@ -12,7 +12,7 @@ use rustls::pki_types::ServerName;
 use crate::backend::tls::{Reported, Tls};
 use crate::config::{Place, Section};
 
-/// How long a connection may stay unused; shorter than servers and balancers usually allow.
+/// How long a connection may stay unused; shorter than servers and load balancers usually allow.
 pub(super) const CONNECTION_IDLE_MAX: Duration = Duration::from_secs(30);
 
 const URL_EXAMPLE: &str = "url = \"http://127.0.0.1:8080/v1\"";
@@ -37,9 +37,9 @@ pub struct Config {
     /// Unused connections each loop keeps.
     pub(super) connections: usize,
     pub(super) connect_timeout: Duration,
-    /// How TLS is spoken, if the URL says that it is.
+    /// TLS, if the URL asks for it.
     pub(super) tls: Option<Secure>,
-    /// What is spoken; without it HTTP/1.1, or over TLS what the server chooses.
+    /// Whether to use HTTP/2. Without it, HTTP/1.1, or over TLS the version that the server chooses.
     pub(super) http2: Option<bool>,
     /// Sent with every request.
     pub(super) headers: HeaderMap,
@@ -51,7 +51,7 @@ pub struct Config {
 #[derive(Clone, Debug)]
 pub(super) struct Secure {
     pub(super) client: Arc<ClientConfig>,
-    /// What its certificate has to be for.
+    /// The name that its certificate has to be for.
     pub(super) name: ServerName<'static>,
 }
 
@@ -127,7 +127,7 @@ fn base(section: &Section<'_>, url: &str, place: &Place) -> Option<Base> {
     })
 }
 
-/// TLS as the URL and the key `tls` say.
+/// TLS as configured by the URL and the key `tls`.
 fn secure(
     section: &Section<'_>,
     (base, place): (&Base, &Place),
@@ -161,7 +161,7 @@ fn secure(
     Ok(Some(Secure { client, name }))
 }
 
-/// The fixed headers, beside those every request has. `None` when one of them can't be sent.
+/// The fixed headers, besides those that every request has. `None` when one of them can't be sent.
 fn read_headers(section: &mut Section<'_>) -> Option<HeaderMap> {
     let mut headers = HeaderMap::new();
     headers.insert(ACCEPT, HeaderValue::from_static("application/json"));

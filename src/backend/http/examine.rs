@@ -1,4 +1,4 @@
-//! Reaches an HTTP server without asking it anything: what a request would do there is not known here.
+//! Connects to an HTTP server without making a request: what a request would do there is not known.
 
 use hyper::Uri;
 use tower_service::Service as _;

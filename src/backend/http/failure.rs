@@ -1,4 +1,4 @@
-//! Says what it means that there is no response at all.
+//! Explains why there was no response at all.
 
 use std::error::Error as _;
 use std::io;
@@ -21,24 +21,24 @@ pub(super) fn no_answer(err: &Error) -> LookupError {
     LookupError::new(Code::LookupUnavailable, format!("{err}: {cause}"))
 }
 
-/// Whether the question never came as far as somebody who could answer it.
+/// Whether the request never reached a server that could answer it.
 pub(super) fn was_not_looked_at(err: &Error) -> bool {
     if let Some(err) = find::<h2::Error>(err) {
-        // More streams than the server allows; or it is about to close the connection, and names the streams
-        // that it still answers.
+        // More streams than the server allows; or it is about to close the connection and lists the streams
+        // that it will still answer.
         let refused = err.reason() == Some(h2::Reason::REFUSED_STREAM);
         return err.is_remote() && (refused || err.is_go_away());
     }
-    // Another lookup was to make the connection for this one as well, and was dropped meanwhile.
+    // Another lookup was making the connection for this one as well, and was dropped meanwhile.
     err.is_connect() && find::<io::Error>(err).is_none() && find::<hyper::Error>(err).is_none()
 }
 
-/// An error with its causes; the innermost one is the operating system's word.
+/// An error with its causes; the innermost one is the operating system's message.
 pub(super) fn words(err: Option<&Cause>) -> String {
     let mut causes: Vec<String> = Vec::new();
     for cause in std::iter::successors(err, |&cause| cause.source()) {
         let cause = cause.to_string();
-        // Some print what is below them.
+        // Some print their own cause.
         if !causes.last().is_some_and(|above| above.contains(&cause)) {
             causes.push(cause);
         }

@@ -1,4 +1,4 @@
-//! Any text as a target: whatever parameters hold, a request goes where the operator sends it.
+//! Any text as a target: whatever the parameters hold, a request goes where the operator sends it.
 
 use hyper::Uri;
 
@@ -6,7 +6,7 @@ use super::place::Target;
 use crate::fuzzing::{FuzzInput, hold};
 use crate::value::Value;
 
-/// A target with its length before it, then a parameter.
+/// A target preceded by its length, then a parameter.
 pub(in crate::backend) fn target(input: &mut FuzzInput<'_>) {
     let text = String::from_utf8_lossy(input.part()).into_owned();
     let mut params = Vec::new();

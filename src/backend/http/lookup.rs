@@ -1,4 +1,4 @@
-//! The keys of a lookup: what is asked and how the answer is read.
+//! The keys of a lookup: the request, and how to read its answer.
 
 use hyper::Uri;
 use hyper::header::{ACCEPT, HeaderMap, HeaderName, HeaderValue};
@@ -16,11 +16,11 @@ use crate::value::{Pointer, Value};
 pub struct Get {
     base: Base,
     target: Target,
-    /// Those of the backend, with this lookup's fixed ones.
+    /// The backend's headers and this lookup's fixed ones.
     fixed_headers: HeaderMap,
     headers: Vec<(HeaderName, Template)>,
     pub(super) format: Format,
-    /// The part of a JSON body that is meant.
+    /// The part of a JSON body that is the answer.
     pub(super) pointer: Pointer,
     /// Statuses that mean there is nothing.
     pub(super) empty_on: Vec<u16>,

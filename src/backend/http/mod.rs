@@ -1,10 +1,10 @@
 //! `kind = "http"`: a lookup is one GET, over HTTP/1.1 or HTTP/2, with or without TLS.
 //!
 //! `get = "/airports/{code}?units={units}"` becomes a GET below the backend's `url`, whose scheme, host, port and
-//! base path no parameter can change. Sent along: `traceparent`, `tracestate`, `request-id`, and `deadline-budget`, the
-//! milliseconds that are left. Redirects are not followed and no proxy is taken from the environment. A dropped
-//! lookup drops its connection unless the answer was read to its end, or over HTTP/2 ends its stream; no answer is
-//! ever left for another lookup.
+//! base path no parameter can change. Each request has `traceparent`, `tracestate`, `request-id`, and `deadline-budget`,
+//! the milliseconds that are left. Redirects are not followed and proxies in the environment are ignored. When a lookup
+//! is dropped, its connection is closed unless the answer was read to its end, or over HTTP/2 its stream is reset; no
+//! answer is ever left for another lookup.
 
 mod answer;
 mod config;
@@ -33,17 +33,17 @@ use super::{Answer, Ask, Backend, Compiled, Examination, LookupError, Planned};
 use crate::config::Section;
 use crate::timeline::Source;
 
-/// How often a server is asked whether it is still there: less often than connections are given up as unused.
+/// How often a connection is pinged: less often than unused connections are closed.
 const PING_INTERVAL: Duration = Duration::from_secs(10);
-/// How long it may take to say so.
+/// How long the answer to a ping may take.
 const PING_TIMEOUT: Duration = Duration::from_secs(5);
-/// Streams that were given up and whose late frames are still told from an error of the server's.
+/// How many reset streams are remembered, so that late frames for them are not taken for errors of the server.
 const STREAMS_ENDED_MAX: usize = 4096;
 
 /// One loop's connections to an HTTP server.
 pub struct Http {
     client: Box<Client<Connector, Empty<Bytes>>>,
-    /// Makes connections for as long as anyone may ask.
+    /// Makes the connections; ends when dropped.
     _connecting: AbortOnDropHandle<()>,
     body_bytes_max: usize,
 }
@@ -70,10 +70,10 @@ impl Backend for Http {
             .http2_only(config.http2 == Some(true))
             .http2_keep_alive_interval(PING_INTERVAL)
             .http2_keep_alive_timeout(PING_TIMEOUT)
-            // Also between lookups: those that gave up on a dead server would otherwise hide that it is dead.
+            // Also between lookups: otherwise lookups that gave up on a dead server would hide that it is dead.
             .http2_keep_alive_while_idle(true)
             .http2_max_concurrent_reset_streams(STREAMS_ENDED_MAX)
-            // However many lookups were dropped, a late frame for one of them is no reason to hang up.
+            // A late frame for a dropped lookup is no reason to close the connection, however many were dropped.
             .http2_max_local_error_reset_streams(None)
             .build(connector);
         Http {
@@ -99,7 +99,7 @@ impl Backend for Http {
 }
 
 impl Http {
-    /// Asks; once more when the server says, or it is plain, that it never looked at the question.
+    /// Asks. Asks once more if the server says, or it is certain, that the request was not processed.
     async fn response(&self, get: &Get, ask: &Ask<'_>) -> Result<Response<Incoming>, LookupError> {
         let mut again = true;
         loop {
@@ -116,7 +116,7 @@ impl Http {
     }
 }
 
-/// Adds what the call carries. What a header can't carry is left out: the client chose it, not the operator.
+/// Adds the call's context. A value that is not valid in a header is left out: the client chose it, not the operator.
 fn pass_context_on(request: &mut Request<Empty<Bytes>>, ask: &Ask<'_>) {
     let headers = request.headers_mut();
     let traceparent = ask.context.traceparent.as_deref();

@@ -1,8 +1,8 @@
-//! Where parameters stand in a request, and how they are encoded there.
+//! Encodes parameters in the path, the query and the headers of a request.
 //!
 //! In a path every byte but RFC 3986's unreserved ones is percent-encoded, and a segment that a parameter makes
 //! empty, `.` or `..` is refused: servers would resolve it to another path. In a query every reserved character
-//! is encoded, so that no parameter begins another one. In a header only controls are refused.
+//! is encoded, so that no parameter can begin another one. In a header only control characters are refused.
 
 use std::sync::Arc;
 
@@ -52,12 +52,12 @@ impl Encode for InHeader {
 /// `/path/{id}?units={units}`, compiled.
 #[derive(Debug)]
 pub(super) struct Target {
-    /// One per segment, so that each can be looked at as a whole once it is rendered.
+    /// One per segment, so that each can be checked as a whole once it is rendered.
     segments: Vec<Template>,
     query: Option<Template>,
 }
 
-/// Why a text is not a target.
+/// Why a text is not a valid target.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum BadTarget {
     #[error("a path begins with `/`")]
@@ -71,7 +71,7 @@ pub(super) enum BadTarget {
 }
 
 impl BadTarget {
-    /// What would be right.
+    /// How to fix it.
     pub(super) fn help(&self) -> String {
         match self {
             BadTarget::NoSlash => {

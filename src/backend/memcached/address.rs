@@ -1,7 +1,7 @@
 //! Where a server is: `"cache-1:11211"` or `"unix:///run/memcached.sock"`.
 //!
-//! Checked when the configuration is read, so that what the wire's crate is given always means what the
-//! operator wrote. IPv6 is refused: that crate makes IPv4 sockets only.
+//! Checked when the configuration is read, so that the protocol's crate always understands it as the
+//! operator wrote it. IPv6 is refused: that crate makes IPv4 sockets only.
 
 use crate::config::Section;
 
@@ -48,11 +48,11 @@ impl Address {
         (addresses.len() == texts.len()).then_some(addresses)
     }
 
-    /// The address that `text` is, or what would be right.
+    /// Parses `text`, or says what is expected.
     pub(super) fn parse(text: &str) -> Result<Self, &'static str> {
         const TCP: &str = "`\"host:port\"`, such as `\"127.0.0.1:11211\"`, or `\"unix:///path\"`";
         if let Some(path) = text.strip_prefix("unix://") {
-            // Anything else would reach the socket's path percent-encoded.
+            // The crate would percent-encode anything else.
             let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-+@:,=~".contains(&byte);
             if path.starts_with('/') && path.bytes().all(plain) {
                 return Ok(Address::Unix(path.to_owned()));
@@ -74,7 +74,7 @@ impl Address {
         }
     }
 
-    /// What the wire's crate connects to.
+    /// The address in the form that the protocol's crate expects.
     pub(super) fn dsn(&self) -> String {
         match self {
             Address::Tcp(host, port) => format!("tcp://{host}:{port}"),

@@ -1,4 +1,4 @@
-//! Reaches each memcached server and hears an answer, to a key that need not be there.
+//! Connects to each memcached server and gets an answer, for a key that need not exist.
 
 use futures_util::future::join_all;
 

@@ -1,6 +1,6 @@
-//! A compiled lookup: a key template and the format of what is stored there.
+//! A compiled lookup: a key template and the format of the stored value.
 //!
-//! memcached's text protocol ends a key at a blank and a command at a line's end, and takes 250 bytes. A key
+//! In memcached's text protocol a blank ends a key, a line break ends a command, and a key has at most 250 bytes. A key
 //! that it cannot carry is refused before anything is sent, so that no parameter can become a command.
 
 use bytes::Bytes;
@@ -11,7 +11,7 @@ use crate::config::Section;
 use crate::error::Code;
 use crate::value::Value;
 
-/// The longest key that memcached takes.
+/// The longest key that memcached accepts.
 const KEY_BYTES_MAX: usize = 250;
 
 /// A compiled lookup.
@@ -21,7 +21,7 @@ pub struct Get {
     format: Format,
 }
 
-/// Printable ASCII without blanks stands as it is; nothing else can.
+/// Allows printable ASCII without blanks, as it is.
 struct Printable;
 
 impl Encode for Printable {
@@ -82,13 +82,13 @@ impl Get {
         }
     }
 
-    /// What is stored, as a value.
+    /// The stored bytes as a value.
     pub(super) fn value(&self, stored: Option<Bytes>) -> Result<Value, LookupError> {
         stored.map_or(Ok(Value::Null), |bytes| self.format.decode(bytes))
     }
 }
 
-/// Why no parameters can make it a key.
+/// Why it is not a valid key, whatever the parameters are.
 fn never_a_key(key: &Template) -> Option<&'static str> {
     let literals = || key.literals().flat_map(str::bytes);
     if !literals().all(|byte| byte.is_ascii_graphic()) {

@@ -1,10 +1,10 @@
-//! Which server has a key: a ketama ring, as other memcached clients make it.
+//! Finds the server that has a key: a ketama ring, as other memcached clients make it.
 //!
 //! Each server puts 160 points on a circle of 32-bit numbers: the four words of the MD5 of `host:port-0`,
 //! `host:port-1`, up to `-39`. A key belongs to the first point at or after the first word of its own MD5. A
-//! server that is added or taken away moves only the keys that come to it or were its own; the order of the
-//! servers is of no matter. As libmemcached does with weighted ketama and equal weights, the standard port is
-//! left out of the text; its rounding, which costs each of 25 or 47 servers four points, is not copied.
+//! server that is added or removed moves only its own keys; the order of the servers does not matter. As in
+//! libmemcached with weighted ketama and equal weights, the standard port is left out of the text; its rounding, which
+//! costs each of 25 or 47 servers four points, is not copied.
 
 use super::address::Address;
 
@@ -14,12 +14,12 @@ const DIGESTS: usize = 40;
 /// The points of all servers.
 #[derive(Debug)]
 pub(super) struct Ring {
-    /// Sorted. Where two servers share a point, the one named first in the configuration has it.
+    /// Sorted. If two servers share a point, it belongs to the one that comes first in the configuration.
     points: Vec<(u32, usize)>,
 }
 
 impl Ring {
-    /// The ring of `servers`, which are known by their places from here on.
+    /// The ring of `servers`, which are known by their indices from here on.
     pub(super) fn new(servers: &[Address]) -> Self {
         let mut points = Vec::with_capacity(servers.len() * DIGESTS * 4);
         for (server, address) in servers.iter().enumerate() {
@@ -33,7 +33,7 @@ impl Ring {
         Ring { points }
     }
 
-    /// The place of the server that has `key`.
+    /// The index of the server that has `key`.
     pub(super) fn server(&self, key: &[u8]) -> usize {
         let [hash, ..] = words(key);
         let at = self.points.partition_point(|(point, _)| *point < hash);

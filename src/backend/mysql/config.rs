@@ -1,7 +1,7 @@
-//! Reads `[backends.NAME]` of `kind = "mysql"` and makes the client's options of it.
+//! Reads `[backends.NAME]` of `kind = "mysql"` and makes the client's options from it.
 //!
 //! Every session is read-only and in UTC, commits each question by itself (one snapshot per question, whatever the
-//! server's default is), and has the server end what takes too long. Problems never show the URL: it may carry a password.
+//! server's default is), and has the server end slow statements. Problems never show the URL: it may carry a password.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -12,10 +12,10 @@ use super::tls;
 use crate::backend::tls::Tls;
 use crate::config::{Place, Section};
 
-/// What a URL may say after its `?`. Everything else is a key of its own, or is not built in.
+/// The parameters that are allowed in a URL. Everything else is a key of its own, or is not built in.
 const URL_KEYS: &[&str] = &["socket", "compression", "ssl-mode"];
 const HELP: &str = "`mysql://[user:password@]host[:port]/database`";
-/// Statements that a connection keeps prepared at least.
+/// The fewest statements that a connection keeps prepared.
 const STATEMENTS_MIN: usize = 32;
 
 /// `[backends.NAME]` of `kind = "mysql"`.
@@ -23,13 +23,13 @@ pub struct Config {
     opts: Opts,
     /// How many connections each loop holds.
     pub(super) connections: usize,
-    /// What making a connection may take.
+    /// How long making a connection may take.
     pub(super) connect_timeout: Duration,
     /// How long a statement may run before the server ends it.
     pub(super) statement_timeout: Duration,
-    /// How many lookups there are, and with it the number of the next one.
+    /// How many lookups there are, which is also the number of the next one.
     lookups: AtomicUsize,
-    /// How many statements they have: what a connection keeps prepared.
+    /// How many statements they have, all of which a connection keeps prepared.
     statements: AtomicUsize,
 }
 
@@ -53,13 +53,13 @@ impl Config {
         })
     }
 
-    /// The number of one more lookup, which has so many statements.
+    /// The number for a new lookup with this many statements.
     pub(super) fn count(&self, statements: usize) -> usize {
         self.statements.fetch_add(statements, Ordering::Relaxed);
         self.lookups.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// What a connection is made with, and lets the server run a statement for so long.
+    /// The client's options. The server ends statements after `statement_timeout`.
     pub(super) fn opts(&self, statement_timeout: Duration) -> Opts {
         let statements = self.statements.load(Ordering::Relaxed);
         OptsBuilder::from_opts(self.opts.clone())
@@ -71,8 +71,8 @@ impl Config {
     }
 }
 
-/// The statements that begin a session. Comments that begin `/*M!` are read by MariaDB alone, and those that begin
-/// `/*!50708` by MySQL from 5.7.8 on alone: each calls the same limit differently.
+/// The statements that begin a session. Only MariaDB reads comments that begin with `/*M!`, and only MySQL from 5.7.8 on
+/// those that begin with `/*!50708`: each has its own name for the same limit.
 fn session(statement_timeout: Duration) -> Vec<String> {
     // 0 would mean no limit at all.
     let millis = statement_timeout.as_millis().max(1);

@@ -1,11 +1,11 @@
-//! What the failures of a question mean: to the lookup, and to the connection it was asked on.
+//! Classifies errors of the server and the client: the code of the lookup, and whether the connection can go on.
 
 use mysql_async::{DriverError, Error};
 
 use crate::backend::LookupError;
 use crate::error::Code;
 
-/// Errors of a server that ends the session with them.
+/// Errors with which a server ends the session.
 const ENDS_SESSION: &[u16] = &[
     1053, // shutting down
     1080, // forced close
@@ -15,7 +15,7 @@ const ENDS_SESSION: &[u16] = &[
     4031, // idle too long
 ];
 
-/// Errors that pass: the server is full, busy or stopping, or two questions were in each other's way.
+/// Transient errors: the server is full, busy or stopping, or two questions got in each other's way.
 const PASSES: &[u16] = &[
     1021, 1037, 1038, 1041, 1135, // out of disk, memory or threads
     1040, 1129, 1203, 1226, // too many connections, of anyone or of this account
@@ -32,13 +32,13 @@ pub(super) fn lookup_error(err: &Error) -> LookupError {
 pub(super) fn ends_session(err: &Error) -> bool {
     match err {
         Error::Server(err) => ENDS_SESSION.contains(&err.code),
-        // The driver's own word on the number of parameters, before anything was sent.
+        // The driver itself refused the number of parameters, before anything was sent.
         Error::Driver(DriverError::StmtParamsMismatch { .. }) => false,
         _ => true,
     }
 }
 
-/// Whether the connection was found gone, so that asking again on another one may help.
+/// Whether the connection turned out to be gone, so that asking again on another one may help.
 pub(super) fn is_gone(err: &Error) -> bool {
     ends_session(err) && code(err) == Code::LookupUnavailable
 }
@@ -46,7 +46,7 @@ pub(super) fn is_gone(err: &Error) -> bool {
 fn code(err: &Error) -> Code {
     match err {
         Error::Io(_) => Code::LookupUnavailable,
-        // The second: TLS is asked for, and the server has none.
+        // The second: TLS was asked for, and the server has none.
         Error::Driver(DriverError::ConnectionClosed | DriverError::NoClientSslFlagFromServer) => {
             Code::LookupUnavailable
         }
@@ -66,7 +66,7 @@ fn code(err: &Error) -> Code {
 fn server_code(number: u16) -> Code {
     match number {
         1969 | 3024 => Code::LookupTimeout,
-        // More than `max_allowed_packet`; text that is none in the session's character set.
+        // More than `max_allowed_packet`; text that is not valid in the session's character set.
         1153 | 1300 => Code::LookupBadParam,
         // `KILL QUERY`.
         1317 => Code::LookupFailed,

@@ -1,7 +1,7 @@
-//! What MySQL or MariaDB says of the statements: types of columns, and which of them may be null.
+//! Asks MySQL or MariaDB about the statements: the types of columns, and which of them may be null.
 //!
-//! Statements are prepared, which runs nothing. The server does not tell the types of parameters: it takes what comes.
-//! `not null` is told of columns of tables only.
+//! Statements are prepared, which runs nothing. The server does not tell the types of parameters: it accepts any.
+//! `not null` is known for columns of tables only.
 
 use mysql_async::consts::ColumnFlags;
 use mysql_async::prelude::Queryable as _;
@@ -68,7 +68,7 @@ fn column(stored: &Stored) -> Column {
     }
 }
 
-/// `bigint unsigned`, much as SQL has it.
+/// Nearly as in SQL, such as `bigint unsigned`.
 fn name_of(stored: &Stored) -> String {
     let (name, kind) = type_of(stored);
     let unsigned = matches!(kind, Kind::Integer(_)) && is_unsigned(stored);
@@ -82,7 +82,7 @@ fn is_unsigned(stored: &Stored) -> bool {
 fn holds(stored: &Stored) -> ColumnValues {
     match type_of(stored).1 {
         Kind::Integer(bits) => {
-            // What is beyond an i64 is refused as such, whatever it fills.
+            // A value beyond an i64 is refused anyway, whatever it fills.
             let max = i64::MAX >> (64 - bits);
             ColumnValues::Integer(match (is_unsigned(stored), bits) {
                 (true, 64) => 0..=i64::MAX,

@@ -13,7 +13,7 @@ use crate::backend::{Compiled, LookupError, rows::Rows};
 use crate::config::{Place, Section};
 use crate::value::Value;
 
-/// The largest batch: as many lookups as ever travel together.
+/// The largest batch: the most lookups that ever travel together.
 const BATCH_MAX: i64 = 128;
 
 /// A SQL lookup, compiled.
@@ -22,7 +22,7 @@ pub struct Lookup {
     pub(super) id: usize,
     /// The statement for one question.
     pub(super) sql: Arc<str>,
-    /// For each `?` of the statement, which parameter it is.
+    /// For each `?` of the statement, the index of its parameter.
     slots: Vec<usize>,
     pub(super) rows: Rows,
     pub(super) batch: Option<BatchKeys>,
@@ -31,16 +31,16 @@ pub struct Lookup {
 
 /// `batch = { key = "column", max = 128 }`
 pub(super) struct BatchKeys {
-    /// The column that says whose a row is.
+    /// The column that assigns a row to its lookup.
     pub(super) key: Arc<str>,
-    /// How many values one statement carries at most.
+    /// The most values of one statement.
     pub(super) max: usize,
     /// The statement for 1, 2, 4, ... values.
     texts: Vec<Arc<str>>,
 }
 
 impl BatchKeys {
-    /// The statement that carries `count` values, and how many it has room for.
+    /// The statement for `count` values, and how many parameters it has.
     pub(super) fn text(&self, count: usize) -> (&Arc<str>, usize) {
         let room = count.next_power_of_two();
         let size = room.trailing_zeros() as usize;
@@ -80,13 +80,13 @@ impl Lookup {
         })
     }
 
-    /// All texts that it is ever asked with.
+    /// All texts of its statements.
     pub(super) fn texts(&self) -> &[Arc<str>] {
         let one = std::slice::from_ref(&self.sql);
         self.batch.as_ref().map_or(one, |batch| &batch.texts)
     }
 
-    /// The values of the statement's places.
+    /// The values of the statement's parameters.
     pub(super) fn bind(&self, params: &[Value]) -> Result<Vec<mysql_async::Value>, LookupError> {
         let slots = self.slots.iter();
         slots.map(|slot| value::param(&params[*slot])).collect()
@@ -100,7 +100,7 @@ fn read_batch(mut section: Section<'_>) -> Option<(String, usize)> {
     Some((key?.0, usize::try_from(max).ok()?))
 }
 
-/// The statement for each size up to `max`, if it has its parameter where a list can stand.
+/// The statement for each size up to `max`, if its parameter is where a list is allowed.
 fn texts(
     statement: &Statement,
     max: usize,
@@ -122,13 +122,13 @@ fn texts(
     Some(sizes.map(|size| text(size).into()).collect())
 }
 
-/// Where the statement's only `?` stands, if it stands in `in (?)`.
+/// The position of the statement's only `?`, if it is inside `in (?)`.
 fn place_of_list(statement: &Statement) -> Option<usize> {
     if statement.slots.len() != 1 {
         return None;
     }
     let text = &statement.text;
-    // A `?` inside quotes or a comment is none: put in its place, a parameter would not be found.
+    // A `?` inside quotes or a comment is not a parameter: a `:name` put in its place would not be found.
     let is_code = |at: usize| {
         sql::scan(&format!("{}:p", &text[..at]), Style::Question)
             .is_ok_and(|prefix| prefix.slots.len() == 1)

@@ -220,7 +220,11 @@ impl<'q> Sorter<'q> {
 }
 
 /// The names of the columns: those of the statement's last answer, unless its table has changed since.
-fn names_of(columns: &[Column], statement: usize, known: &mut HashMap<usize, FieldNames>) -> FieldNames {
+fn names_of(
+    columns: &[Column],
+    statement: usize,
+    known: &mut HashMap<usize, FieldNames>,
+) -> FieldNames {
     if let Some(names) = known.get(&statement)
         && names.len() == columns.len()
         && names

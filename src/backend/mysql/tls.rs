@@ -1,7 +1,7 @@
-//! TLS to MySQL and MariaDB: when it is spoken, and with what.
+//! TLS to MySQL and MariaDB: when it is used, and with which options.
 //!
 //! `ssl-mode` of the URL has MySQL's words. `REQUIRED` verifies as `VERIFY_IDENTITY` does, unless
-//! `tls = { verify = "none" }` says otherwise; what may end in plain text is refused. The client makes its rustls
+//! `tls = { verify = "none" }` says otherwise; modes that may fall back to plain text are refused. The client makes its rustls
 //! configuration itself, with each connection, from the same PEM.
 
 use mysql_async::{ClientIdentity, Opts, OptsBuilder, SslOpts};
@@ -9,10 +9,10 @@ use mysql_async::{ClientIdentity, Opts, OptsBuilder, SslOpts};
 use crate::backend::tls::Tls;
 use crate::config::{Place, Section};
 
-/// What the URL says.
+/// The `ssl-mode` of the URL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Mode {
-    /// Nothing: TLS with the key `tls`, otherwise none.
+    /// Not given: TLS with the key `tls`, otherwise none.
     Silent,
     Disabled,
     Required,
@@ -20,7 +20,7 @@ pub(super) enum Mode {
 }
 
 impl Mode {
-    /// The URL without its `ssl-mode`, which the client does not know, and what that said.
+    /// Takes `ssl-mode`, which the client does not know, out of the URL.
     pub(super) fn take(section: &Section<'_>, url: &str, place: &Place) -> Option<(String, Self)> {
         let (base, query) = url.split_once('?').unwrap_or((url, ""));
         let (modes, rest): (Vec<&str>, Vec<&str>) = query
@@ -58,7 +58,7 @@ impl Mode {
         None
     }
 
-    /// The options with what this and the key `tls` say.
+    /// Adds TLS to the options, as this and the key `tls` say.
     pub(super) fn secure(
         self,
         section: &Section<'_>,
@@ -82,7 +82,7 @@ impl Mode {
             (Mode::Required | Mode::VerifyIdentity, None) => Tls::verified(),
             (_, Some(tls)) => tls,
         };
-        // The client would not say so, but do without.
+        // The client would silently go without.
         if opts.socket().is_some() {
             let help = "leave `ssl-mode` and `tls` out";
             return refuse("there is no TLS over a Unix socket", help);

@@ -1,4 +1,4 @@
-//! MySQL's types, one line for each: what it is called, and what its values are.
+//! MySQL's types: the name of each and the kind of its values, one line each.
 
 use mysql_async::Column;
 use mysql_async::consts::ColumnType;
@@ -6,10 +6,10 @@ use mysql_async::consts::ColumnType;
 /// The number of the character set `binary`.
 const BINARY: u16 = 63;
 
-/// What values of a type are.
+/// The kind of a type's values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// Of so many bits, with a sign or without.
+    /// Of this many bits, signed or not.
     Integer(u32),
     Year,
     Bit,
@@ -20,13 +20,13 @@ pub(super) enum Kind {
     Json,
     Text,
     Bytes,
-    /// Of null, of a parameter, or not known here.
+    /// The type of null, of a parameter, or one that is not known here.
     Unknown,
 }
 
-/// A column's type as SQL has it, but for what is in its parentheses, and the kind of its values.
+/// A column's type as in SQL, without its parentheses, and the kind of its values.
 pub(super) fn type_of(column: &Column) -> (&'static str, Kind) {
-    // Text and bytes differ in their character set only.
+    // Text and bytes differ only in their character set.
     let either = |text, bytes| match column.character_set() {
         BINARY => (bytes, Kind::Bytes),
         _ => (text, Kind::Text),

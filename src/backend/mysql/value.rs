@@ -1,8 +1,8 @@
-//! Values of MySQL's to our own, exactly, and parameters the other way.
+//! Converts MySQL's values to our own, exactly, and parameters to MySQL's.
 //!
-//! Decimals are text as they stand; dates and times ISO 8601 text (a `timestamp` with `Z`: sessions are in UTC); `bit`
-//! an integer; text of the character set `binary` bytes. MySQL's `json` is parsed; MariaDB's is text to its clients
-//! and stays so. An unsigned integer beyond `i64` is an error, not another number.
+//! Decimals become their text; dates and times ISO 8601 text (a `timestamp` with `Z`: sessions are in UTC); `bit`
+//! an integer; text of the character set `binary` bytes. MySQL's `json` is parsed; MariaDB sends its clients `json` as
+//! text, and it stays text. An unsigned integer beyond `i64` is an error, not another number.
 
 use std::fmt::Write as _;
 
@@ -116,7 +116,7 @@ fn time(stored: &Stored) -> String {
     text
 }
 
-/// Six digits where there is a fraction at all.
+/// Six digits if there is a fraction.
 fn fraction(text: &mut String, micros: u32) {
     if micros != 0 {
         write!(text, ".{micros:06}").expect("text takes everything");

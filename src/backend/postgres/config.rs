@@ -1,7 +1,7 @@
 //! Reads the keys of `[backends.NAME]` and `[lookups.NAME]` of `kind = "postgres"`.
 //!
-//! Problems never show the URL: it may carry a password. What the server thinks of a statement is found out when it
-//! is prepared, or by `check --connect`, since the server may be down while the configuration is read.
+//! Problems never show the URL: it may carry a password. Mistakes in a statement are found when the server prepares it,
+//! or by `check --connect`: the server may be down while the configuration is read.
 
 use std::error::Error as _;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use crate::config::{Place, Section};
 
 /// A PostgreSQL server as `[backends.NAME]` describes it.
 pub struct Config {
-    /// What each connection needs to know.
+    /// For each connection.
     pub(super) settings: Settings,
     /// How many connections each loop holds.
     pub(super) connections: usize,
@@ -31,22 +31,22 @@ pub struct Config {
 pub(super) struct Settings {
     /// Hosts, user and database.
     pub(super) client: tokio_postgres::Config,
-    /// How TLS is spoken, if it is.
+    /// TLS, if it is used.
     pub(super) tls: Option<tls::Secure>,
-    /// What one attempt may take, and how long a lookup waits for a connection.
+    /// How long one attempt may take, and how long a lookup waits for a connection.
     pub(super) connect_timeout: Duration,
-    /// How long the server runs a statement before it gives it up.
+    /// How long the server runs a statement before it cancels it.
     pub(super) statement_timeout: Duration,
 }
 
 /// One SQL lookup, compiled.
 #[derive(Clone, Debug)]
 pub struct Lookup {
-    /// Where a connection keeps what it knows of the statement.
+    /// The statement's number on every connection.
     pub(super) id: usize,
     /// With `$1` for the first parameter.
     pub(super) sql: Arc<str>,
-    /// What is made of the rows.
+    /// How rows are shaped.
     pub(super) rows: Rows,
     /// Whether and how it travels with others.
     pub(super) batch: Option<Batch>,
@@ -56,9 +56,9 @@ pub struct Lookup {
 /// `batch = { key = "code", max = 128 }`
 #[derive(Clone, Debug)]
 pub(super) struct Batch {
-    /// The column that holds what was asked for.
+    /// The column with the key.
     pub(super) key: String,
-    /// Different keys in one question.
+    /// The most keys of one question.
     pub(super) max: usize,
 }
 
@@ -152,7 +152,7 @@ impl Lookup {
         })
     }
 
-    /// How many rows have to be read before it is known what they make.
+    /// How many rows have to be read to shape them.
     pub(super) fn rows_read(&self) -> usize {
         match self.rows {
             Rows::One | Rows::Value => 1,
@@ -160,7 +160,7 @@ impl Lookup {
         }
     }
 
-    /// The most rows that a question for `keys` keys may have.
+    /// The most rows of the answer to a question for `keys` keys.
     pub(super) fn batch_rows_max(&self, keys: usize) -> usize {
         match self.rows {
             Rows::One | Rows::Value => ROWS_MAX.max(keys),

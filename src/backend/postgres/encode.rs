@@ -1,7 +1,7 @@
 //! Writes a parameter in the text form of the type that the server inferred for it.
 //!
-//! What can be told here (ranges, shapes) is `lookup.bad_param` before anything is sent; what only the server
-//! can tell (dates, enums, types of extensions) it reads itself. Values are bound, never spliced into SQL.
+//! Mistakes that can be found here (ranges, types) are `lookup.bad_param` before anything is sent; those that only the
+//! server can find (dates, enums, types of extensions) are left to it. Values are bound, never spliced into SQL.
 
 use std::borrow::Cow;
 use std::error::Error;
@@ -40,7 +40,7 @@ impl ToSql for Param {
     to_sql_checked!();
 }
 
-/// `value` as `ty` reads it.
+/// `value` in the text form of `ty`.
 pub(super) fn text(value: &Value, ty: &Type) -> Result<Option<String>, LookupError> {
     if value.is_null() {
         return Ok(None);
@@ -97,7 +97,7 @@ fn integer(value: &Value, range: std::ops::RangeInclusive<i64>) -> Option<String
     range.contains(&number).then(|| number.to_string())
 }
 
-/// A double without a fraction, small enough to have been meant exactly.
+/// A double without a fraction, small enough to be exact.
 fn whole(number: f64) -> Option<i64> {
     let text = format!("{number:.0}");
     let fits = number.fract() == 0.0 && number.abs() <= EXACT_MAX;
@@ -153,7 +153,7 @@ fn uuid(value: &Value) -> Option<String> {
     }
 }
 
-/// Text is taken as JSON text, everything else becomes it.
+/// Text is sent as it is, as JSON text; everything else is converted to JSON text.
 fn json(value: &Value) -> Option<String> {
     match value {
         Value::Text(text) => {
@@ -165,7 +165,7 @@ fn json(value: &Value) -> Option<String> {
     }
 }
 
-/// What text types, and types that only the server can read, are given.
+/// The text form for text types, and for types that only the server can read.
 fn plain(value: &Value) -> Option<String> {
     match value {
         Value::Text(text) => Some(text.as_str().to_owned()),
@@ -210,7 +210,7 @@ pub(super) fn array<'a>(items: impl Iterator<Item = Option<&'a str>>) -> String 
     text
 }
 
-/// Whether equal values of `ty` have one text form, by which rows find who asked for them.
+/// Whether equal values of `ty` have equal texts, by which rows are assigned to lookups.
 pub(super) fn is_exact_key(ty: &Type) -> bool {
     match ty.kind() {
         Kind::Enum(_) => true,
@@ -230,7 +230,7 @@ pub(super) fn is_exact_key(ty: &Type) -> bool {
     }
 }
 
-/// What a key is compared by: its text, without the blanks that a `char(n)` is filled up with.
+/// The text by which a key is compared: without the blanks that pad a `char(n)`.
 pub(super) fn key<'t>(text: &'t str, ty: &Type) -> &'t str {
     if *ty == Type::BPCHAR {
         text.trim_end_matches(' ')

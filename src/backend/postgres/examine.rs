@@ -1,7 +1,7 @@
-//! What a PostgreSQL server says of the statements: types of parameters and columns, and what may be null.
+//! Asks PostgreSQL about the statements: the types of parameters and columns, and which of them may be null.
 //!
-//! Statements are prepared, which runs nothing; the catalogue is asked once for the columns' `not null`. That is told
-//! of columns of tables only: a view's columns and what is computed may be null or not.
+//! Statements are prepared, which runs nothing; the catalogue is queried once for the columns' `not null`. That is known
+//! for columns of tables only: the columns of views and computed columns may be null or not.
 
 use std::collections::HashMap;
 
@@ -21,10 +21,10 @@ use crate::coerce::ColumnValues;
 use crate::error::Code;
 use crate::value::FieldNames;
 
-/// Characters of a statement that are shown from where it is wrong.
+/// How many characters of a statement are shown, starting from the mistake.
 const EXCERPT_CHARS: usize = 30;
 
-/// Whether a column may be null, by its table and place in it.
+/// Whether a column may be null, by its table and its number there.
 const NULLABLE: &str = "select a.attrelid, a.attnum, not (a.attnotnull or t.typnotnull) \
     from pg_attribute a join pg_class c on c.oid = a.attrelid join pg_type t on t.oid = a.atttypid \
     where c.relkind in ('r', 'p') and a.attrelid = any($1)";
@@ -83,7 +83,7 @@ async fn nullable(
     Ok(pairs.collect())
 }
 
-/// What the server says, and where in the statement it says it.
+/// The server's message, and the place in the statement that it is about.
 fn refused(said: &DbError, sql: &str) -> Finding {
     let mut message = format!("PostgreSQL: {} ({})", said.message(), said.code().code());
     if let Some(ErrorPosition::Original(at)) = said.position() {
@@ -145,7 +145,7 @@ fn unbatched(batch: &Batch, prepared: &Prepared, statement: &Statement) -> Optio
     })
 }
 
-/// What a lookup's parameters are bound to; of a batch, one element of the array.
+/// The types of a lookup's parameters; for a batch, that of the array's elements.
 fn params(lookup: &Lookup, prepared: &Prepared) -> Vec<Param> {
     let types = prepared.params().iter().map(|ty| match ty.kind() {
         Kind::Array(element) if lookup.batch.is_some() => element.clone(),

@@ -1,4 +1,4 @@
-//! Says what an error of PostgreSQL's means to a lookup, and what may cure it.
+//! Classifies errors of PostgreSQL: the code of the lookup, and what may help.
 
 use std::error::Error as _;
 
@@ -11,18 +11,18 @@ use crate::error::Code;
 /// Why a question has no answer.
 #[derive(Clone, Debug)]
 pub(super) struct Failure {
-    /// For the call.
+    /// The error of the lookup.
     pub(super) error: LookupError,
     /// What may help.
     pub(super) cure: Cure,
 }
 
-/// What makes asking again worth while.
+/// What makes asking again worthwhile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Cure {
     /// Nothing.
     None,
-    /// A statement prepared anew: tables may have changed since.
+    /// Preparing the statement again: tables may have changed since.
     Prepare,
     /// Another connection.
     Connect,
@@ -41,7 +41,7 @@ impl From<&Error> for Failure {
     fn from(err: &Error) -> Self {
         let (code, cure) = match err.as_db_error() {
             Some(said) => meaning(said),
-            // The connection is closed, or what came over it can't be understood.
+            // The connection is closed, or the bytes that came can't be understood.
             None => (Code::LookupUnavailable, Cure::Connect),
         };
         Failure {
@@ -51,7 +51,7 @@ impl From<&Error> for Failure {
     }
 }
 
-/// What the server says, or else what the client does.
+/// The server's message, or else the client's.
 fn words(err: &Error) -> String {
     match (err.as_db_error(), err.source()) {
         (Some(said), _) => format!("{} ({})", said.message(), said.code().code()),
@@ -68,16 +68,16 @@ fn meaning(said: &DbError) -> (Code, Cure) {
     if stale || *state == SqlState::INVALID_SQL_STATEMENT_NAME {
         return (Code::LookupUnavailable, Cure::Prepare);
     }
-    // The place of a value that can't be read: `unnamed portal parameter $1`, in the server's language.
+    // The context of a value that can't be read: `unnamed portal parameter $1`, in the server's language.
     let of_param = said.where_().is_some_and(|place| place.contains('$'));
     match class {
         _ if *state == SqlState::QUERY_CANCELED => (Code::LookupTimeout, Cure::None),
         "22" if of_param => (Code::LookupBadParam, Cure::None),
-        // The session is at its end: ended by an operator or by the server's shutdown.
+        // The session ended: by an operator, or by the server's shutdown.
         "57" | "08" => (Code::LookupUnavailable, Cure::Connect),
-        // Out of something, or in conflict with a standby's recovery.
+        // Out of a resource, or in conflict with a standby's recovery.
         "53" | "40" => (Code::LookupUnavailable, Cure::None),
-        // Types, columns or tables are not what they were when the statement was prepared.
+        // Types, columns or tables have changed since the statement was prepared.
         "42" if *state != SqlState::INSUFFICIENT_PRIVILEGE => (Code::LookupRefused, Cure::Prepare),
         _ => (Code::LookupRefused, Cure::None),
     }

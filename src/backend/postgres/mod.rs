@@ -1,8 +1,8 @@
 //! `kind = "postgres"`: a lookup is one prepared statement, pipelined with others on a few shared connections.
 //!
 //! In: SQL with its parameters' values, bound by the types the server inferred. Out: rows, decoded exactly by
-//! their columns' types. With `batch`, lookups that meet in one turn of the loop go as one array and each gets
-//! the rows of its own key. Sessions are read-only and have a `statement_timeout`. A dropped lookup's query may
+//! their columns' types. With `batch`, lookups of one event-loop iteration travel as one array, and each gets
+//! the rows of its own key. Sessions are read-only and have a `statement_timeout`. The query of a dropped lookup may
 //! go on in the server; its rows are thrown away by the connection's own task and reach no other lookup.
 
 mod batch;
@@ -33,7 +33,7 @@ use crate::random::Random;
 /// One loop's connections to a PostgreSQL server.
 pub struct Postgres {
     connections: Vec<Connection>,
-    /// The connection to look at first: equally busy ones take turns.
+    /// The connection to consider first: equally busy ones take turns.
     turn: Cell<usize>,
 }
 
@@ -105,8 +105,8 @@ impl Backend for Postgres {
 }
 
 impl Postgres {
-    /// Asks; again when the connection or the prepared statement turns out stale. All statements are reads, so
-    /// asking twice does no harm.
+    /// Asks. Asks again when the connection or the prepared statement turns out to be stale: all statements are reads,
+    /// so asking twice does no harm.
     async fn ask(
         &self,
         lookup: &Lookup,
@@ -138,7 +138,7 @@ impl Postgres {
         send: impl AsyncFn(&Rc<Session>) -> Result<T, Failure>,
     ) -> Result<T, LookupError> {
         let mut prepared_again = false;
-        // What broke one connection may have broken all of them.
+        // The reason that broke one connection may have broken all of them.
         let mut connections_left = self.connections.len();
         loop {
             let connection = self.next();
@@ -161,7 +161,7 @@ impl Postgres {
         }
     }
 
-    /// The connection to use: of those that are up the one with the least to do.
+    /// The connection to use: the least busy of those that are up.
     fn next(&self) -> &Connection {
         let count = self.connections.len();
         let turn = self.turn.get() % count;

@@ -1,4 +1,4 @@
-//! One statement prepared on one connection: how its parameters are written and its columns read.
+//! One statement that is prepared on one connection: encodes its parameters and decodes its columns.
 
 use std::pin::pin;
 
@@ -14,16 +14,16 @@ use crate::backend::{LookupError, format::bad_answer, rows::Rows};
 use crate::error::Code;
 use crate::value::{FieldNames, Record, Value};
 
-/// A prepared statement and what is known of its types.
+/// A prepared statement and its types.
 pub(super) struct Prepared {
     statement: Statement,
     names: FieldNames,
     decoders: Vec<Decoder>,
-    /// Of a statement that batches.
+    /// Only for a statement that batches.
     pub(super) key: Option<Key>,
 }
 
-/// What a batch is matched by.
+/// The key of a batch.
 pub(super) struct Key {
     /// The type of one key.
     pub(super) element: Type,
@@ -31,9 +31,9 @@ pub(super) struct Key {
     pub(super) column: usize,
 }
 
-/// What a statement found.
+/// The rows of one answer.
 pub(super) struct Found {
-    /// No more than were to be read.
+    /// Not more than `rows_read`.
     pub(super) records: Vec<Record>,
     /// When the first row came.
     pub(super) first: Option<Instant>,
@@ -49,7 +49,7 @@ impl Prepared {
     ) -> Result<Self, Failure> {
         let statement = client.prepare(sql).await.map_err(|err| {
             let failure = Failure::from(&err);
-            // It was prepared just now: doing it again would help nobody.
+            // It was prepared just now: preparing it again would not help.
             let cure = Some(failure.cure).filter(|cure| *cure == Cure::Connect);
             Failure {
                 cure: cure.unwrap_or(Cure::None),
@@ -71,7 +71,7 @@ impl Prepared {
         })
     }
 
-    /// The parameters as the statement's types want them.
+    /// The parameters, encoded by the statement's types.
     pub(super) fn encode(&self, values: &[Value]) -> Result<Vec<Param>, LookupError> {
         let types = self.statement.params();
         if types.len() != values.len() {
@@ -84,7 +84,7 @@ impl Prepared {
             .collect()
     }
 
-    /// Asks, and reads at most `rows_read` rows. Nothing else is waited for while rows come: the whole
+    /// Asks, and reads at most `rows_read` rows. This waits for nothing else while rows come, since the whole
     /// connection would wait with it.
     pub(super) async fn query(
         &self,

@@ -1,4 +1,6 @@
-//! Several lookups as one pipeline, each different command once.
+//! Builds one pipeline of several lookups, with each different command once.
+//!
+//! This runs for every batch, so it allocates nothing per command and keeps its buffers from batch to batch.
 
 use std::num::NonZeroU32;
 
@@ -7,17 +9,17 @@ use super::resp::Reply;
 use crate::backend::{Answer, Asked, LookupError};
 use crate::value::Value;
 
-/// One pipeline as it grows: kept from batch to batch for its room.
+/// One pipeline. Kept from batch to batch to use its buffers again.
 #[derive(Default)]
 pub(super) struct Batch {
     /// The different commands as they go over the wire, one after the other.
     packed: Vec<u8>,
     /// Where each ends in `packed`, in order.
     ends: Vec<usize>,
-    /// A command's hash and its place, near where the hash says. Twice as long at least as there are commands, and
-    /// a power of two. Commands of one hash are compared as they are, so that nothing hangs on its being a good one.
+    /// A hash table with linear probing: each command's hash and number. Its length is a power of two, and at least twice
+    /// the number of commands. Commands with equal hashes are compared, so a weak hash costs time only.
     known: Vec<Option<Known>>,
-    /// Per lookup.
+    /// One for each lookup.
     places: Vec<Place>,
 }
 
@@ -27,12 +29,12 @@ struct Known {
     place: NonZeroU32,
 }
 
-/// Where a lookup's reply will stand; `None` when there is nothing to ask, as for an `mget` of no keys. Errors are rare,
-/// and boxed to keep it small.
+/// The number of a lookup's command; `None` when there is nothing to ask, as for an `mget` of no keys. Errors are rare, and
+/// boxed to keep this small.
 type Place = Result<Option<usize>, Box<LookupError>>;
 
 impl Batch {
-    /// Adds the commands of these lookups, each unless it is there already. It is empty before.
+    /// Adds the commands of these lookups, each different one once. The batch has to be empty.
     pub(super) fn add(&mut self, asked: &[Asked<'_, Command>]) {
         self.known
             .resize((2 * asked.len()).next_power_of_two(), None);
@@ -87,7 +89,7 @@ impl Batch {
             Ok(replies) => replies,
             Err(err) => return asked.iter().map(|_| Err(err.clone())).collect(),
         };
-        // Where each command was asked once, as is common, each reply has one taker.
+        // In the common case each command was asked once, and each reply is moved instead of copied.
         let shared = self.places.len() > replies.len();
         let answer = |(ask, place): (&Asked<'_, Command>, Place)| {
             let Some(at) = place.map_err(|err| *err)? else {
@@ -107,29 +109,29 @@ impl Batch {
             .collect()
     }
 
-    /// Leaves the room and nothing else.
+    /// Empties the batch and keeps its buffers.
     pub(super) fn clear(&mut self) {
         self.packed.clear();
         self.ends.clear();
         self.known.clear();
         self.places.clear();
-        // A batch of very long keys need not be remembered.
+        // The buffer of a batch with very long keys is not kept.
         self.packed.shrink_to(ROOM_KEPT);
     }
 }
 
-/// Bytes of room that a batch leaves to the next.
+/// How much of the buffer is kept for the next batch.
 const ROOM_KEPT: usize = 64 * 1024;
 
-/// Multiplies in one word of eight bytes after the other: quick, and only ever compared within one batch.
+/// Multiplies in one word of eight bytes after the other: fast, and only compared within one batch.
 fn hash(bytes: &[u8]) -> u32 {
-    // The golden ratio's: its product's upper bits hang on every bit.
+    // From the golden ratio: the upper bits of the product depend on every bit.
     const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
     let mix = |hash: u64, word: u64| {
         let product = (hash ^ word).wrapping_mul(FACTOR);
         product ^ (product >> 32)
     };
-    // No command is shorter than a word, so the last one may overlap with that before it.
+    // No command is shorter than a word, so the last word may overlap with the one before it.
     let (words, _) = bytes.as_chunks::<8>();
     let last = bytes.last_chunk::<8>().into_iter();
     let hash = words

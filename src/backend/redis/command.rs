@@ -1,6 +1,6 @@
-//! A compiled lookup, and how it becomes a command with arguments.
+//! Turns a compiled lookup into a command with arguments.
 //!
-//! `mget` makes one key per element of its one list parameter; all others put scalars in their places.
+//! `mget` gets one key per element of its only list parameter; all other commands have scalar parameters.
 
 use super::resp::{put_argument, put_head, put_known, put_written};
 use crate::backend::template::{AsIs, Template};
@@ -8,7 +8,7 @@ use crate::backend::{LookupError, Yields, format::Format};
 use crate::error::Code;
 use crate::value::{FieldNames, Value};
 
-/// Keys of one `mget`: a list longer than this is `lookup.too_many`.
+/// The most keys of one `mget`: a longer list is `lookup.too_many`.
 const MGET_KEYS_MAX: usize = 10_000;
 
 /// A compiled lookup: a command with its templates.
@@ -19,17 +19,17 @@ pub struct Command {
     pub(super) extra: Extra,
     pub(super) gives: Gives,
     pub(super) format: Format,
-    /// The names of what the answer gives, where it gives a record or records.
+    /// The names of the fields, if the answer is a record or a list of records.
     pub(super) names: Option<FieldNames>,
-    /// What it begins with on the wire whatever is asked, `*2 $3 GET`; empty where the number of arguments differs.
+    /// The constant beginning on the wire, such as `*2 $3 GET`; empty if the number of arguments varies.
     pub(super) opening: Box<[u8]>,
 }
 
-/// What goes after the key.
+/// The arguments after the key.
 #[derive(Debug)]
 pub(super) enum Extra {
     Nothing,
-    /// The key stands once per element of a list parameter.
+    /// The key is repeated for each element of a list parameter.
     Keys,
     /// A field or member.
     One(Template),
@@ -48,7 +48,7 @@ pub(super) enum Gives {
     One,
     /// Strings in order; nil among them is null. A missing key is an empty list.
     Many,
-    /// Nodes with their scores: a list of `{member, score}`.
+    /// Members with their scores: a list of `{member, score}`.
     Scored,
     /// The asked fields; all nil (as for a missing key) is nothing.
     Fields,
@@ -75,7 +75,7 @@ impl Gives {
 }
 
 impl Command {
-    /// What its answers look like.
+    /// The type of its answers.
     pub(super) fn yields(&self) -> Yields {
         match self.gives {
             Gives::One => self.format.yields(),
@@ -130,7 +130,7 @@ impl Command {
         Ok(true)
     }
 
-    /// Settles what it begins with, once all else is.
+    /// Computes the constant beginning, once everything else is set.
     pub(super) fn open(&mut self) {
         if self.has_keys() {
             return;

@@ -12,14 +12,14 @@ use crate::config::{Place, Section};
 use crate::diagnostic::nearest;
 use crate::error::Code;
 
-/// What making a connection may take, and how long a lookup waits for one.
+/// How long making a connection may take, and how long a lookup waits for one.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
-/// Addresses that one list may name.
+/// The most addresses in one list.
 const ADDRESSES_MAX: usize = 100;
 
-/// The keys of which exactly one is there.
+/// The keys of which exactly one has to be there.
 const WAYS: [&str; 3] = ["url", "urls", "sentinels"];
-/// Keys that say something only beside `sentinels`.
+/// Keys that are only valid beside `sentinels`.
 const WITH_SENTINELS: [&str; 6] = [
     "master",
     "user",
@@ -28,9 +28,9 @@ const WITH_SENTINELS: [&str; 6] = [
     "sentinel_user",
     "sentinel_password",
 ];
-/// Keys that say something only beside `urls`.
+/// Keys that are only valid beside `urls`.
 const WITH_URLS: [&str; 1] = ["answer_timeout"];
-/// Keys that say something only where there are several servers.
+/// Keys that are only valid with several servers.
 const WITH_SEVERAL: [&str; 1] = ["read_from"];
 
 /// A Redis as `[backends.NAME]` describes it.
@@ -38,11 +38,11 @@ pub struct Config {
     pub(super) servers: Servers,
     /// How many connections each loop holds.
     pub(super) connections: usize,
-    /// What making a connection may take, and how long a lookup waits for one.
+    /// How long making a connection may take, and how long a lookup waits for one.
     pub(super) connect_timeout: Duration,
 }
 
-/// Who is asked.
+/// The servers to ask.
 pub(super) enum Servers {
     One(Server),
     Cluster(Seeds),
@@ -63,7 +63,7 @@ impl Config {
             match way {
                 Some(way) if with.contains(&way) => {}
                 Some(_) => misplaced(section, keys, with),
-                // What belongs to which can't be told, so nothing is said about it either.
+                // It is unknown which of them are valid, so they are taken without a report.
                 None => take_all(section, keys),
             }
         }
@@ -102,7 +102,7 @@ fn one_way(section: &mut Section<'_>) -> Option<&'static str> {
         let example = if section.has("master") {
             ("sentinels", "sentinels = [\"10.0.0.1:26379\"]")
         } else {
-            // A slip is told at its place, and nothing else is then.
+            // A misspelt key is reported at its place, and nothing else.
             let keys = section.keys();
             let slip = keys.iter().find_map(|key| nearest(key, WAYS));
             (slip.unwrap_or("url"), URL_EXAMPLE)
@@ -126,14 +126,14 @@ fn one_way(section: &mut Section<'_>) -> Option<&'static str> {
     None
 }
 
-/// Takes keys of which nothing is to be said.
+/// Takes keys without a report.
 fn take_all(section: &mut Section<'_>, keys: &[&'static str]) {
     for key in keys {
         section.take(key);
     }
 }
 
-/// Reports those of `keys` that are there: they belong beside one of `ways`.
+/// Reports those of `keys` that are there: they are only valid beside one of `ways`.
 fn misplaced(section: &mut Section<'_>, keys: &[&'static str], ways: &[&str]) {
     let ways = format!("`{}`", ways.join("` or `"));
     for key in keys {
@@ -159,7 +159,7 @@ pub(super) fn reads_replicas(section: &mut Section<'_>) -> bool {
     from.is_some_and(|(word, _)| word == "replica")
 }
 
-/// The key `tls`, or that it is wrong and was reported.
+/// The key `tls`; `None` if it was wrong, which has been reported.
 pub(super) type TlsRead = Option<Option<Tls>>;
 
 /// A list of addresses that has to have at least one.
@@ -177,7 +177,7 @@ pub(super) fn addresses(
     Some((texts, place))
 }
 
-/// The server with what it needs for TLS, if its URL wants that.
+/// Adds TLS to the server, if its URL asks for it.
 pub(super) fn secured(
     section: &Section<'_>,
     server: Server,

@@ -1,7 +1,7 @@
-//! Reaches a Redis server and hears whether it knows the commands and lets this user run them.
+//! Asks a Redis server whether it knows the commands and whether this user may run them.
 //!
-//! `COMMAND INFO` tells the one, `ACL DRYRUN` (which runs nothing) the other, with `x` for each parameter. Keys are not
-//! judged: a pattern may allow some. A user or a server that does not answer these is taken to be right.
+//! `COMMAND INFO` tells the former, `ACL DRYRUN` (which runs nothing) the latter, with `x` for each parameter. Refused keys
+//! are ignored: a pattern may allow others. If these commands are not answered, everything is assumed to be allowed.
 
 use super::command::{Command, Extra};
 use super::config::Servers;
@@ -14,13 +14,13 @@ use crate::backend::{Backend as _, LookupError, Planned};
 use crate::error::Code;
 use crate::value::Value;
 
-/// Any command: whether it is answered is what counts.
+/// Any command would do: it only matters whether there is a reply.
 const PING: &[u8] = b"*1\r\n$4\r\nPING\r\n";
 
 pub(super) async fn examine(config: &Config, planned: &[Planned<'_, Command>]) -> Examination {
     let mut redis = Redis::connect(config, &[], 0).await;
     if let Servers::Cluster(seeds) = &config.servers {
-        // Commands and permissions are the same on every node: the first that can be reached speaks for all.
+        // Commands and permissions are the same on every node: it is enough to ask the first that can be reached.
         let connect = |server: Server| Connection::start(server, config.connect_timeout, 0);
         redis.connections.extend(seeds.servers().map(connect));
         for connection in &redis.connections {
@@ -95,7 +95,7 @@ async fn finding(
     })
 }
 
-/// That the user may not run a command at all.
+/// The message that the user may not run a command at all.
 fn denied(reply: Reply) -> Option<String> {
     let Reply::String(said) = reply else {
         return None;

@@ -1,4 +1,4 @@
-//! Replies in pieces are the same as in one, and whatever they say is a value or an error.
+//! Replies that come in pieces equal those that come at once, and each becomes a value or an error.
 
 use std::rc::Rc;
 
@@ -11,7 +11,7 @@ use super::server::Address;
 use crate::config::{document, whole};
 use crate::fuzzing::{FuzzInput, agree, hold};
 
-/// Every way to read a reply.
+/// Lookups that read replies in every way.
 const LOOKUPS: [&str; 12] = [
     r#"get = "k""#,
     "get = \"k\"\nformat = \"json\"",
@@ -37,14 +37,14 @@ fn command(toml: &str) -> Command {
     compiled.expect("a lookup without problems").lookup
 }
 
-/// The first byte says where the rest is cut, which is replies.
+/// The first byte says where to cut the rest, which is replies.
 pub(crate) fn redis(bytes: &[u8]) {
     let pieces = FuzzInput(bytes).pieces();
     let stream = pieces.concat();
     let in_one = replies(&[&stream]);
     let in_pieces = replies(&pieces);
     if in_one != in_pieces {
-        // What is no number is not equal to itself.
+        // NaN does not equal itself.
         let (one, other) = (format!("{in_one:?}"), format!("{in_pieces:?}"));
         agree("replies in pieces are the same as in one", &other, &one);
     }
@@ -63,7 +63,7 @@ pub(crate) fn redis(bytes: &[u8]) {
         }
         COMMANDS.with(|commands| {
             for command in commands.iter() {
-                // Only that it comes back is of interest.
+                // It only matters that this returns.
                 drop(command.answer(reply.clone()));
             }
         });
@@ -72,7 +72,7 @@ pub(crate) fn redis(bytes: &[u8]) {
 
 type Parsed = (Vec<Reply>, Option<BadReply>, usize);
 
-/// All replies, what was wrong then, and how many bytes were left unread.
+/// All replies, the error that ended them, and how many bytes were left unread.
 fn replies(pieces: &[&[u8]]) -> Parsed {
     let mut parser = Parser::default();
     let mut buffer = BytesMut::new();

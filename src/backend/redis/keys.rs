@@ -1,7 +1,7 @@
 //! The commands a lookup can be, and the configuration keys of each.
 //!
-//! The table is the allow-list: reads only, each the name of its configuration key. Exactly one of them stands
-//! in a lookup; what else it needs stands beside it.
+//! The table is the allow-list: it has reads only, each with its configuration key. A lookup has exactly one of them,
+//! and beside it the keys that the command needs.
 
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ use crate::value::FieldNames;
 struct Kind {
     /// The configuration key.
     key: &'static str,
-    /// What goes over the wire.
+    /// The command's name on the wire.
     wire: &'static str,
     needs: Needs,
     gives: Gives,
@@ -66,7 +66,7 @@ const KINDS: &[Kind] = &[
     kind("ttl", "TTL", Needs::Nothing, Gives::Ttl),
 ];
 
-/// Keys that go with commands; none of them is a slip of a command's name.
+/// Keys that accompany commands: never taken for a misspelt command.
 const COMPANIONS: &[&str] = &[
     "field",
     "fields",
@@ -118,7 +118,7 @@ impl Command {
         })
     }
 
-    /// Reads what stands beside the command; false if something is missing or wrong.
+    /// Reads the keys beside the command; false if something is missing or wrong.
     fn read_extra(
         &mut self,
         kind: &Kind,
@@ -140,7 +140,7 @@ impl Command {
                 let start = section.integer("start", i64::MIN..=i64::MAX).unwrap_or(0);
                 let stop = section.integer("stop", i64::MIN..=i64::MAX).unwrap_or(-1);
                 if sorted && section.bool("reverse").unwrap_or(false) {
-                    // Older than `ZRANGE .. REV`, and every server has it.
+                    // Unlike `ZRANGE .. REV`, every server has it.
                     self.wire = "ZREVRANGE";
                 }
                 let with_scores = sorted && section.bool("with_scores").unwrap_or(false);
@@ -212,14 +212,14 @@ fn choose(section: &mut Section<'_>) -> Option<&'static Kind> {
             section.take(first.key);
         }
     }
-    // What belongs to the command can't be told without it, so nothing about it is said either.
+    // Without the command it is unknown which of them belong to it, so they are taken without a report.
     for key in COMPANIONS {
         section.take(key);
     }
     None
 }
 
-/// Reports that there is no command, at its misspelling if one is seen.
+/// Reports that there is no command, at a misspelt one if there is one.
 fn unknown(section: &mut Section<'_>) {
     let commands = || KINDS.iter().map(|kind| kind.key);
     let slip = section.keys().into_iter().find_map(|key| {

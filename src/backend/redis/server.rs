@@ -1,7 +1,7 @@
-//! Where a Redis server is and who we are there: `redis://user:password@host:6379/0`.
+//! A Redis server's address and our credentials there: `redis://user:password@host:6379/0`.
 //!
-//! In: a URL as the ecosystem writes it. Out: a [`Server`] to connect to. Problems never show the URL: it may carry
-//! a password. `rediss:` and `valkeys:` want TLS; what is verified stands in the configuration, not in the URL.
+//! In: a URL as other Redis clients write it. Out: a [`Server`] to connect to. Problems never show the URL: it may carry
+//! a password. `rediss:` and `valkeys:` ask for TLS; the configuration, not the URL, says what is verified.
 
 use std::fmt;
 use std::io;
@@ -15,25 +15,25 @@ use super::resp::put_command;
 use crate::backend::net;
 use crate::backend::tls::Secure;
 
-/// The port that a URL without one means.
+/// The port of a URL without one.
 pub(super) const PORT: u16 = 6379;
-/// How long a silent connection may be before the kernel asks whether its other end is still there.
+/// How long a connection may be silent before the kernel checks whether the other end is still there.
 const KEEPALIVE: Duration = Duration::from_mins(1);
 
-/// A server, and how to begin with it.
+/// A server, and how to log in.
 #[derive(Clone)]
 pub(super) struct Server {
     pub(super) address: Address,
-    /// The URL wants TLS.
+    /// The URL asks for TLS.
     pub(super) is_tls: bool,
-    /// Set from the configuration where the URL wants it.
+    /// Set from the configuration if the URL asks for it.
     pub(super) secure: Option<Secure>,
     pub(super) user: Option<String>,
     pub(super) password: Option<String>,
     pub(super) database: u32,
-    /// Replies come as RESP3.
+    /// Use RESP3.
     pub(super) resp3: bool,
-    /// A node of a cluster that is to be read from as a replica, if that is what it is.
+    /// A node of a cluster that may be read from if it is a replica.
     pub(super) reads_replica: bool,
 }
 
@@ -46,7 +46,7 @@ pub(super) enum Address {
     Unix(String),
 }
 
-/// Without what nobody may read.
+/// Without credentials.
 impl fmt::Debug for Server {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Server")
@@ -88,7 +88,7 @@ impl Server {
         Ok(server)
     }
 
-    /// The same, elsewhere.
+    /// The same server settings with another address.
     pub(super) fn at(&self, address: Address) -> Self {
         Server {
             address,
@@ -96,7 +96,7 @@ impl Server {
         }
     }
 
-    /// Whether both are reached in the same way, wherever they are.
+    /// Whether both have the same settings, apart from the address.
     pub(super) fn is_like(&self, other: &Self) -> bool {
         let way = |server: &Self| (server.is_tls, server.database, server.resp3);
         let who = |server: &Self| (server.user.clone(), server.password.clone());
@@ -118,7 +118,7 @@ impl Server {
 
     /// `user:password@host:port/database`
     fn tcp(rest: &str) -> Result<Self, &'static str> {
-        // A password may hold an `@` of its own.
+        // A password may contain an `@`.
         let (who, place) = match rest.rsplit_once('@') {
             Some((who, place)) => (Some(who), place),
             None => (None, rest),
@@ -136,7 +136,7 @@ impl Server {
         Ok(server)
     }
 
-    /// What is said first on each connection, and how many replies it gets.
+    /// The first commands on each connection, and how many replies they get.
     pub(super) fn greeting(&self) -> (Vec<u8>, usize) {
         let mut out = Vec::new();
         let mut count = 0;
@@ -158,7 +158,7 @@ impl Server {
         if self.reads_replica {
             say(&[b"READONLY"]);
         }
-        // Shows whether the server takes us at all: one that loads its data, or wants a password, says so now.
+        // Shows whether the server accepts us: one that is loading its data, or wants a password, says so now.
         say(&[b"PING"]);
         (out, count)
     }

@@ -1,7 +1,7 @@
-//! Writes a list, map or record as JSON text, the form in which SQL takes them: `json_each(:ids)`.
+//! Writes a list, map or record as JSON text, for SQL such as `json_each(:ids)`.
 //!
-//! What JSON cannot carry exactly (bytes, a double that is no number, a map key that is no plain text) is
-//! refused rather than bent.
+//! Values that JSON cannot carry exactly (bytes, a double that is not a number, a map key that is not text) are
+//! refused.
 
 use serde_json::{Map, Number, Value as Json};
 

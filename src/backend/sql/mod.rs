@@ -1,8 +1,8 @@
 //! Reads the `sql` key of a lookup: finds its `:name` parameters and rewrites them for a driver.
 //!
-//! In: SQL as the operator wrote it. Out: a [`Statement`] whose parameters are bound by position, and the
-//! names in order of first mention. Nothing is ever spliced into SQL. The text is not parsed: whether it means
-//! anything is for the store to say.
+//! In: SQL as the operator wrote it. Out: a [`Statement`] whose parameters are bound by position, and their
+//! names in order of first mention. Nothing is ever spliced into SQL. The text is not parsed: only the store
+//! knows whether it is valid.
 
 mod json;
 mod scan;
@@ -20,7 +20,7 @@ use crate::error::Code;
 pub use json::json_text;
 pub use scan::scan;
 
-/// How a driver spells a bound parameter, and with it the dialect's quotes and comments.
+/// How a driver writes a bound parameter, which also tells the dialect's quotes and comments.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Style {
     /// `?1`: SQLite.
@@ -38,16 +38,16 @@ pub struct Statement {
     pub text: String,
     /// The parameters' names, each once, in order of first mention.
     pub params: Vec<Arc<str>>,
-    /// For each place of the text that takes a value, which of `params` it is.
+    /// For each placeholder in the text, the index of its parameter in `params`.
     pub slots: Vec<usize>,
 }
 
-/// What is wrong with an SQL text before any store has seen it.
+/// A mistake in an SQL text that is found without a store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mistake {
     /// What is wrong.
     pub message: String,
-    /// What would be right.
+    /// How to fix it.
     pub help: Option<String>,
 }
 
@@ -60,7 +60,7 @@ impl Mistake {
     }
 }
 
-/// Takes the key `sql` of a lookup; everything wrong with it is reported there.
+/// Takes the key `sql` of a lookup; mistakes are reported there.
 pub fn read(section: &mut Section<'_>, style: Style) -> Option<(Statement, crate::config::Place)> {
     let example = "sql = \"select * from users where id = :id\"";
     let (text, place) = section.required_string("sql", example)?;
@@ -76,8 +76,8 @@ pub fn read(section: &mut Section<'_>, style: Style) -> Option<(Statement, crate
     }
 }
 
-/// How long a server may run a statement of these lookups: for as long as anybody waits for any of them, and in no case
-/// longer than is configured.
+/// How long a server may run a statement of these lookups: as long as a caller may wait for any of them, but no longer
+/// than configured.
 pub(in crate::backend) fn statement_timeout<L>(
     configured: Duration,
     planned: &[Planned<'_, L>],
@@ -86,26 +86,26 @@ pub(in crate::backend) fn statement_timeout<L>(
     longest.map_or(configured, |longest| longest.min(configured))
 }
 
-/// How lookups of one statement travel together, in words.
+/// Describes how lookups of one statement travel together.
 pub(in crate::backend) fn batching(max: usize, key: &str) -> String {
     format!(
         "one question per turn of the loop, at most {max} values, answers matched by column `{key}`"
     )
 }
 
-/// Whether it was said that a statement can't be prepared: once for all connections of all loops.
+/// Logs that a statement can't be prepared once, for all connections of all loops together.
 #[derive(Clone, Debug, Default)]
 pub(in crate::backend) struct Warned(Arc<AtomicBool>);
 
 impl Warned {
-    /// Logs what the server says of `lookup`'s statement, unless that is known.
+    /// Logs why the server refuses `lookup`'s statement, unless that has been logged.
     pub(in crate::backend) fn refused(&self, lookup: &str, err: &LookupError) {
         if !self.0.swap(true, Ordering::Relaxed) {
             warn!(lookup, code = %err.code, detail = err.detail, "a lookup's statement can't be prepared");
         }
     }
 
-    /// The statement is prepared: the next refusal is news.
+    /// The statement is prepared: the next refusal is logged again.
     pub(in crate::backend) fn prepared(&self) {
         self.0.store(false, Ordering::Relaxed);
     }

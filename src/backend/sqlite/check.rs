@@ -1,8 +1,8 @@
 //! Prepares a lookup's statement while the configuration is read, if the database is there.
 //!
-//! A missing, locked or broken file is no problem of the configuration: it may be there later. What SQLite
-//! says about the statement itself is one, and so is a statement that writes, or returns nothing, or
-//! returns two columns of one name.
+//! A missing, locked or broken file is not a problem of the configuration: it may be there later. An error of the
+//! statement itself is one, and so is a statement that writes, returns no columns, or returns two columns of the same
+//! name.
 
 use std::time::Duration;
 

@@ -1,7 +1,7 @@
-//! What a SQLite file says of the statements: names of columns, and the types that their declarations mean.
+//! Finds the columns of each statement in a SQLite file, and the types that their declarations imply.
 //!
-//! What SQLite thinks of a statement itself is told when the configuration is read. A declared type is a wish: only
-//! what is declared as text is sure to hold text (or bytes), so that all else is taken as likely.
+//! Errors of a statement itself are reported when the configuration is read. SQLite does not enforce declared types: only
+//! a column that is declared as text is certain to hold text (or bytes), so that all others are treated as likely.
 
 use rusqlite::Connection;
 
@@ -68,12 +68,12 @@ fn finding(connection: &Connection, lookup: &Lookup) -> rusqlite::Result<Finding
     Ok(statement.into())
 }
 
-/// What a declared type means by SQLite's rules, and whether the file keeps to it.
+/// The type that a declaration implies by SQLite's rules, and whether SQLite enforces it.
 fn holds(declared: &str) -> (ColumnValues, bool) {
     let declared = declared.to_ascii_lowercase();
     let has = |word: &str| declared.contains(word);
     if has("int") {
-        // Of which size nobody knows: warnings for each would help nobody.
+        // Of unknown size: a warning for each would not help.
         (ColumnValues::Integer(0..=1), false)
     } else if has("char") || has("clob") || has("text") {
         (ColumnValues::Text, true)

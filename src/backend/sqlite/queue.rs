@@ -28,7 +28,7 @@ struct Inner<J> {
     closed: bool,
 }
 
-/// The job was not taken: this many wait already.
+/// The job was rejected: this many wait already.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Full(pub(super) usize);
 
@@ -81,7 +81,7 @@ impl<J> Queue<J> {
         }
     }
 
-    /// Drops what waits and sends the threads home.
+    /// Drops the jobs that wait, and ends the threads.
     pub(super) fn close(&self) {
         let mut inner = self.lock();
         inner.closed = true;
@@ -92,7 +92,7 @@ impl<J> Queue<J> {
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner<J>> {
-        // Nothing panics under the lock, and a queue is whole between any two of its statements.
+        // Nothing panics under the lock, and the queue is consistent between any two of its statements.
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

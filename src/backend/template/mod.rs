@@ -1,8 +1,8 @@
 //! Templates of keys and URLs: `"airport:{code}"`.
 //!
-//! Parsed once when the configuration is read; rendering copies text and encoded parameters into a buffer the
-//! caller keeps. Only scalars can stand in a place; what each place needs encoded is the [`Encode`]'s to say.
-//! A brace itself is written twice. Pure: nothing here waits or knows of a store.
+//! Parsed once when the configuration is read; rendering copies text and encoded parameters into a buffer that the
+//! caller keeps. A parameter has to be a scalar; its [`Encode`] knows which characters to encode where. A literal brace
+//! is doubled. Nothing here waits or knows a store.
 
 use std::io::Write as _;
 use std::sync::Arc;
@@ -21,22 +21,22 @@ enum Part {
     Text(String),
     Param {
         name: Arc<str>,
-        /// Where the lookup's parameters have it.
+        /// Its index among the lookup's parameters.
         at: usize,
     },
 }
 
-/// What a place asks of the text that is put there.
+/// How the text of a parameter is encoded.
 pub trait Encode {
-    /// Whether bytes that are no text can stand there.
+    /// Whether bytes that are not text are allowed.
     const BYTES: bool;
 
-    /// Appends `raw` as the place needs it, or says why it can't stand there. Numbers, bools and UUIDs do not
-    /// pass here: letters, digits, `-` and `.` stand everywhere.
+    /// Appends `raw` encoded, or says why it is not allowed. Numbers, bools and UUIDs do not pass here: letters, digits,
+    /// `-` and `.` are allowed everywhere.
     fn encode(&self, raw: &[u8], out: &mut Vec<u8>) -> Result<(), &'static str>;
 }
 
-/// Anything goes and nothing is encoded: Redis keys carry their length.
+/// Allows everything and encodes nothing: Redis keys are preceded by their length.
 #[derive(Clone, Copy, Debug)]
 pub struct AsIs;
 
@@ -67,7 +67,7 @@ pub enum TemplateError {
 }
 
 impl TemplateError {
-    /// What would be right.
+    /// How to fix it.
     pub fn help(&self) -> &'static str {
         match self {
             TemplateError::Unclosed(_) | TemplateError::Unopened(_) => {
@@ -150,7 +150,7 @@ impl Template {
         names
     }
 
-    /// Where the lookup's parameters have those it mentions; one per mention.
+    /// The indices of the parameters it mentions, one per mention.
     pub fn positions(&self) -> impl Iterator<Item = usize> {
         self.0.iter().filter_map(|part| match part {
             Part::Text(_) => None,
@@ -166,7 +166,7 @@ impl Template {
         })
     }
 
-    /// How many bytes it becomes as it is, where that shows without writing it: text and bytes stand in its places.
+    /// Its length when rendered without encoding, if that is known without rendering: all parameters are text or bytes.
     pub fn length(&self, params: &[Value]) -> Option<usize> {
         self.0.iter().try_fold(0, |sum, part| {
             let length = match part {
@@ -191,7 +191,7 @@ impl Template {
         self.render_with(|at| params.get(at), encode, out)
     }
 
-    /// As [`Template::render`], with a choice of its own for each position.
+    /// As [`Template::render`], with a function that gives the value for each position.
     pub fn render_with<'v, E: Encode>(
         &self,
         value_of: impl Fn(usize) -> Option<&'v Value>,

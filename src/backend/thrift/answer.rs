@@ -1,7 +1,7 @@
-//! What a service said, as a lookup's answer or error.
+//! Turns a service's reply into a lookup's answer or error.
 //!
-//! Results go on as the service's IDL reads them: structs and unions as records, enums as their numbers. Exceptions
-//! become codes: those of a Tributary by the code they carry, others by what they are.
+//! Results are decoded by the service's IDL: structs and unions become records, enums their numbers. Exceptions
+//! become codes: those of another Tributary keep the code they carry, others get one by their type.
 
 use super::call::{Call, EmptyOn};
 use crate::backend::LookupError;
@@ -10,7 +10,7 @@ use crate::idl::StructId;
 use crate::thrift::{ReplyContent, ReplyError, application_kind};
 use crate::value::Value;
 
-/// How much of an exception's own words goes to the log.
+/// How much of an exception's own message is logged.
 const WORDS_MAX: usize = 200;
 
 impl Call {
@@ -23,10 +23,10 @@ impl Call {
         }
     }
 
-    /// What it means that there is no reply.
+    /// The error when there is no reply.
     pub(super) fn refusal(&self, err: &ReplyError) -> Result<Value, LookupError> {
         let code = match err {
-            // It may be another call's: it says nothing of this one.
+            // It may belong to another call: it says nothing about this one.
             ReplyError::Application { in_step: false, .. } => Code::LookupBadAnswer,
             ReplyError::Application { kind, message, .. } => {
                 let said = message.as_str().split(':').next().and_then(Code::parse);
@@ -90,7 +90,7 @@ impl Call {
     }
 }
 
-/// What a code that another Tributary says means here: its call is our lookup.
+/// Our code for a code of another Tributary: its call is our lookup.
 fn theirs(code: Code) -> Code {
     match code {
         Code::ServerOverloaded | Code::ServerDraining => Code::LookupUnavailable,
@@ -100,10 +100,10 @@ fn theirs(code: Code) -> Code {
     }
 }
 
-/// What a `TApplicationException` means by its number.
+/// The code of a `TApplicationException`, by its number.
 fn application_code(kind: i32) -> Code {
     match kind {
-        // The method, the parameters or the protocol are not what the server knows.
+        // The server does not know the method, its parameters or the protocol.
         1..=3 | 7..=10 => Code::LookupRefused,
         4 => Code::LookupBadAnswer,
         11 => Code::LookupUnavailable,

@@ -1,7 +1,7 @@
-//! The keys of a `[lookups.NAME]`, compiled: one method of the service and what its parameters come from.
+//! Compiles the keys of a `[lookups.NAME]`: one method of the service, and where its parameters come from.
 //!
-//! Parameters are made to fit the service's IDL exactly, as values of stores are made to fit the operator's own:
-//! what does not fit is `lookup.bad_param` and never sent. A parameter of type `tributary.Context` is filled from
+//! Parameters are coerced to the service's IDL exactly, as values of stores are to the operator's own: a value that does
+//! not fit is `lookup.bad_param` and never sent. A parameter of type `tributary.Context` is filled from
 //! the call's own context, so that a Tributary behind this one knows the deadline and the trace.
 
 use std::sync::Arc;
@@ -28,7 +28,7 @@ pub struct Call {
     name: String,
     /// Which of the parameters is the call's context.
     context_at: Option<usize>,
-    /// What means that there is nothing.
+    /// The failures that mean that there is nothing.
     pub(super) empty_on: Vec<EmptyOn>,
 }
 
@@ -37,7 +37,7 @@ pub struct Call {
 pub(super) enum EmptyOn {
     /// An exception of this type.
     Exception(StructId),
-    /// A stable code, which a Tributary says in whatever it throws.
+    /// A stable code, which another Tributary puts into every exception.
     Code(Code),
 }
 
@@ -85,7 +85,7 @@ impl Call {
         }
     }
 
-    /// The parameters as the service takes them.
+    /// The parameters as the service expects them.
     pub(super) fn params(&self, ask: &Ask<'_>) -> Result<Value, LookupError> {
         let schema = &self.remote.schema;
         let of = schema.get(self.method.params);
@@ -100,7 +100,7 @@ impl Call {
                 _ => given.next().cloned().unwrap_or_default(),
             };
             if value.is_null() && !may_be_left_out(field) {
-                // Some libraries would take a zero for it, and answer for that.
+                // Some libraries would read it as zero, and answer that.
                 return Err(bad_param(
                     &field.name,
                     "is null and not `optional` in the IDL",
@@ -115,7 +115,7 @@ impl Call {
         }))
     }
 
-    /// Writes the call with its number, and what goes along with it as it is now.
+    /// Writes the call with its number and its metadata.
     pub(super) fn write(
         &self,
         sequence: i32,
@@ -204,7 +204,7 @@ fn last_part(name: &str) -> &str {
     name.rsplit('.').next().unwrap_or(name)
 }
 
-/// What answers look like.
+/// The type of the answers.
 fn yields(result: Option<&Type>) -> Yields {
     match result {
         Some(Type::Bool) => Yields::Bool,

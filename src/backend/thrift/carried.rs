@@ -1,7 +1,7 @@
-//! What goes along with a call besides its parameters: the deadline, the trace and the request's name.
+//! The metadata of a call: the deadline, the trace and the request's id.
 //!
-//! They go as headers where the transport has them, and as a `tributary.Context` where the method has such a parameter.
-//! What is left of the time is looked up when the call is written: it may have waited for a connection.
+//! It is sent as headers if the transport has them, and as a `tributary.Context` if the method has such a parameter. The
+//! remaining time is computed when the call is written, since it may have waited for a connection.
 
 use std::sync::Arc;
 
@@ -13,18 +13,18 @@ use crate::context::Context;
 use crate::thrift::Transport;
 use crate::value::{FieldNames, Record, Value};
 
-/// The field of a `tributary.Context` that says what is left of the time.
+/// The field of a `tributary.Context` with the remaining time.
 const BUDGET: &str = "budget_ms";
 
-/// What goes along with one call.
+/// The metadata of one call.
 pub(super) struct Carried {
     deadline: Instant,
-    /// By name; none where the transport has no headers.
+    /// Headers by name; empty if the transport has none.
     headers: Vec<(&'static str, Arc<str>)>,
 }
 
 impl Carried {
-    /// What a call to `remote` carries for `ask`.
+    /// The metadata of a call to `remote` for `ask`.
     pub(super) fn new(remote: &Remote, ask: &Ask<'_>) -> Self {
         let mut headers = Vec::new();
         if remote.wire_format.transport == Transport::Header {
@@ -44,7 +44,7 @@ impl Carried {
         }
     }
 
-    /// Hands the headers of a call that is written now to `write`.
+    /// Passes the headers, for a call that is written now, to `write`.
     pub(super) fn with_pairs<T>(&self, write: impl FnOnce(&[(&str, &[u8])]) -> T) -> T {
         let budget = self.budget().to_string();
         let mut pairs = vec![("Deadline-Budget", budget.as_bytes())];
@@ -56,7 +56,7 @@ impl Carried {
         write(&pairs)
     }
 
-    /// Says in the context at `at` of the parameters what is left of the time now.
+    /// Updates the remaining time in the context, which is the parameter at `at`.
     pub(super) fn renew(&self, params: &mut Value, at: usize) {
         if let Value::Record(params) = params
             && let Some(Value::Record(context)) = params.values.get_mut(at)
@@ -73,7 +73,7 @@ impl Carried {
     }
 }
 
-/// A call's context as a `tributary.Context` with these fields; without its budget.
+/// A call's context as a `tributary.Context` with these fields, without the remaining time.
 pub(super) fn context_value(context: &Context, names: &FieldNames) -> Value {
     let value = |name: &Arc<str>| match &**name {
         "request_id" if !context.request_id.is_empty() => Value::from(&*context.request_id),

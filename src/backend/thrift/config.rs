@@ -1,6 +1,6 @@
-//! The keys of `[backends.NAME]`: what the service is, and how it is spoken to.
+//! The keys of `[backends.NAME]`: the service, and how to talk to it.
 //!
-//! The service's IDL is read here, once; what is wrong with it is reported where it stands in the IDL.
+//! The service's IDL is read here, once; its mistakes are reported at their place in the IDL.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,27 +11,26 @@ use crate::idl::{Schema, Service};
 use crate::thrift::{Limits, Protocol, Transport, WireFormat};
 
 const TRANSPORTS: &[&str] = &["framed", "unframed", "header"];
-/// How long a reply that nobody waits for any more may still take: dropped lookups are common, and most replies
-/// come within it.
+/// How long the reply to a dropped lookup may still take: dropped lookups are common, and most replies come within it.
 const ABANDONED_MAX: Duration = Duration::from_millis(100);
 
 /// A Thrift service as `[backends.NAME]` describes it.
 #[derive(Clone)]
 pub struct Config {
     pub(super) remote: Arc<Remote>,
-    /// Where it is: each connection begins at another one.
+    /// Its hosts: each connection starts at a different one.
     pub(super) hosts: Hosts,
     /// How many connections each loop holds.
     pub(super) connections: usize,
-    /// What one attempt to connect may take, TLS included.
+    /// How long one attempt to connect may take, TLS included.
     pub(super) connect_timeout: Duration,
-    /// Calls of one connection on their way at a time.
+    /// The most calls in flight on one connection.
     pub(super) pipelined_max: usize,
-    /// How long a reply that nobody waits for may still take before its connection is closed.
+    /// How long the reply to a dropped lookup may still take before its connection is closed.
     pub(super) abandoned_max: Duration,
 }
 
-/// What a service understands.
+/// A service: its IDL and its wire format.
 #[derive(Debug)]
 pub(super) struct Remote {
     pub(super) schema: Schema,
@@ -40,7 +39,7 @@ pub(super) struct Remote {
     pub(super) wire_format: WireFormat,
     /// For replies.
     pub(super) limits: Limits,
-    /// Whether names carry the service's.
+    /// Whether the service's name precedes those of methods.
     multiplexed: bool,
 }
 
@@ -90,7 +89,7 @@ impl Remote {
         &self.schema.services[self.service]
     }
 
-    /// What a method is called on the wire.
+    /// A method's name on the wire.
     pub(super) fn name_of(&self, method: &str) -> String {
         if self.multiplexed {
             format!("{}:{method}", self.service().name)

@@ -14,11 +14,11 @@ const URL_EXAMPLE: &str = "url = \"thrift://127.0.0.1:9090\"";
 /// The longest name that DNS can carry.
 const HOST_BYTES_MAX: usize = 253;
 
-/// Hosts that are reached in one way.
+/// The hosts of one service, all with TLS or all without.
 #[derive(Clone)]
 pub(super) struct Hosts {
     pub(super) hosts: Arc<[Host]>,
-    /// TLS, if the URLs say that it is spoken.
+    /// TLS, if the URLs ask for it.
     pub(super) secure: Option<Secure>,
 }
 
@@ -29,7 +29,7 @@ pub(super) struct Host {
     pub(super) port: u16,
 }
 
-/// What a URL says.
+/// A parsed URL.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Url {
     is_tls: bool,
@@ -89,7 +89,7 @@ impl fmt::Display for Host {
 /// One `url`, or several `urls`: at least one.
 fn urls(section: &mut Section<'_>) -> Option<(Vec<Url>, Place)> {
     if !section.has("urls") {
-        section.take("urls"); // known, for whoever misspells it
+        section.take("urls"); // so that it is suggested for a misspelt key
         let (text, place) = section.secret("url", URL_EXAMPLE)?;
         return Some((vec![url(section, &text, &place)?], place));
     }

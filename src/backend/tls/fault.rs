@@ -1,17 +1,17 @@
-//! Why there is no TLS with a store: whose fault it is and which key mends it, before the library's own words.
+//! Explains errors of TLS with a store: which side has to change what, before the library's own message.
 //!
-//! In: what a handshake, or a read soon after it, came to. Out: an error of the same kind that says so. What the store
-//! thinks of our certificate may come late: with TLS 1.3 it looks at it when the handshake is done for us.
+//! In: the error of a handshake, or of a read soon after it. Out: an error of the same kind with the explanation. With
+//! TLS 1.3, the store checks our certificate when our side of the handshake is done: then its refusal comes with a read.
 
 use std::{fmt, io};
 
 use rustls::{AlertDescription, CertificateError, Error as TlsError};
 
-/// What may be wrong.
+/// A known fault.
 struct Fault {
-    /// What it is, and the keys that it is about.
+    /// What is wrong, and the keys that are involved.
     words: &'static str,
-    /// What would mend it.
+    /// How to fix it.
     help: &'static str,
 }
 
@@ -79,7 +79,7 @@ const ALL: [&Fault; 12] = [
     &NOT_VERIFIED,
 ];
 
-/// A fault and the library's words for it.
+/// A fault and the library's message.
 #[derive(Debug)]
 struct Explained {
     words: &'static str,
@@ -88,14 +88,14 @@ struct Explained {
 
 impl fmt::Display for Explained {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // The cause is part of what is said, and so no source: it would be said twice.
+        // The cause is part of the message. As a source it would be printed twice.
         write!(f, "{} ({})", self.words, self.cause)
     }
 }
 
 impl std::error::Error for Explained {}
 
-/// Says of a failed handshake whose fault it is.
+/// Explains a failed handshake.
 pub fn of_handshake(err: io::Error) -> io::Error {
     use io::ErrorKind as Kind;
     match err.kind() {
@@ -104,7 +104,7 @@ pub fn of_handshake(err: io::Error) -> io::Error {
     }
 }
 
-/// Says of a stream that broke whose fault it is, if TLS has to do with it.
+/// Explains why a stream broke, if the reason has to do with TLS.
 pub fn of_stream(err: io::Error) -> io::Error {
     let cause = err.get_ref().and_then(|err| err.downcast_ref());
     match cause.and_then(fault) {
@@ -113,7 +113,7 @@ pub fn of_stream(err: io::Error) -> io::Error {
     }
 }
 
-/// What would mend the fault that an error's text tells of. By the time it is asked for, errors of all kinds of stores
+/// How to fix the fault that is named in an error's text. By the time this is needed, the errors of all kinds of stores
 /// are text.
 pub fn help(detail: &str) -> Option<&'static str> {
     let told = ALL.iter().find(|fault| detail.contains(fault.words));
@@ -135,7 +135,7 @@ fn fault(err: &TlsError) -> Option<&'static Fault> {
     }
 }
 
-/// Why the store's certificate is none for us.
+/// Why we refuse the store's certificate.
 fn of_theirs(why: &CertificateError) -> &'static Fault {
     use CertificateError as Why;
     match why {
@@ -147,7 +147,7 @@ fn of_theirs(why: &CertificateError) -> &'static Fault {
     }
 }
 
-/// What the store says of us.
+/// Why the store refuses us.
 fn of_alert(alert: AlertDescription) -> Option<&'static Fault> {
     use AlertDescription as Alert;
     match alert {

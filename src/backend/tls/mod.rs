@@ -1,9 +1,9 @@
-//! What `tls = { .. }` of `[backends.NAME]` says, as rustls wants it; shared by all kinds of stores.
+//! Reads `tls = { .. }` of `[backends.NAME]` for rustls; shared by all kinds of stores.
 //!
 //! In: PEM files, read once with the configuration. Out: a [`ClientConfig`], and the PEM for client crates that
-//! make their own. The store's certificate and name are verified unless `verify = "none"` is spelled out.
-//! Without `ca` the roots are Mozilla's, compiled in: the same on every machine, and in a container that has
-//! no store of roots. Whether TLS is spoken at all is for each kind to say.
+//! make their own. The store's certificate and name are verified unless `verify = "none"` is set.
+//! Without `ca` the roots are Mozilla's, compiled in: the same on every machine, and in a container without
+//! root certificates. Each kind decides whether TLS is used at all.
 
 mod fault; // why there is no TLS with a store
 mod secure; // a socket that encrypts
@@ -30,7 +30,7 @@ pub struct Tls {
     identity: Option<(Certificates, PrivateKey)>,
 }
 
-/// There is a problem, and the section's document knows of it.
+/// There was a problem, which has been reported to the section's document.
 #[derive(Clone, Copy, Debug)]
 pub struct Reported;
 
@@ -38,7 +38,7 @@ impl Tls {
     /// Takes the key `tls`; `None` when it is not there.
     pub fn read(section: &mut Section<'_>) -> Result<Option<Self>, Reported> {
         if !section.has("tls") {
-            // Asked for all the same, so that a misspelt key is told of it.
+            // Taken all the same, so that it is suggested for a misspelt key.
             section.take("tls");
             return Ok(None);
         }
@@ -98,12 +98,12 @@ impl Tls {
         })
     }
 
-    /// Verified with the roots that are compiled in: what a URL alone can ask for.
+    /// Verified with the compiled-in roots: for a URL that asks for TLS, without the key `tls`.
     pub fn verified() -> Self {
         Self::without_table(true)
     }
 
-    /// Not verified: for what promises no more than that it is not readable by accident.
+    /// Not verified: protects against accidental reading only.
     pub fn unverified() -> Self {
         Self::without_table(false)
     }
@@ -128,7 +128,7 @@ impl Tls {
     /// The name to look for in the store's certificate when `host` was connected to.
     pub fn name(&self, host: &str) -> Result<ServerName<'static>, InvalidDnsNameError> {
         let name = self.server_name.as_deref().unwrap_or(host);
-        // As a URL has IPv6 addresses.
+        // IPv6 addresses have brackets in URLs.
         let bare = name.strip_prefix('[').and_then(|it| it.strip_suffix(']'));
         ServerName::try_from(bare.unwrap_or(name).to_owned())
     }
@@ -209,7 +209,7 @@ fn client(roots: Option<RootCertStore>) -> WantsIdentity {
     }
 }
 
-/// Takes every certificate; only that its owner is at the other end is still made sure of.
+/// Accepts every certificate. It is still verified that the other end owns it.
 #[derive(Debug)]
 struct Unverified(Arc<CryptoProvider>);
 

@@ -21,11 +21,11 @@ use crate::backend::tls::of_handshake;
 /// Why there is no connection.
 pub(super) type Failure = Box<dyn Error + Send + Sync>;
 
-/// What connections are made with.
+/// Makes connections to one server.
 pub(super) struct Maker {
     tcp: HttpConnector<Resolver>,
     tls: Option<Secure>,
-    /// Nothing else will do.
+    /// HTTP/2 is required.
     http2: bool,
     timeout: Duration,
 }
@@ -33,7 +33,7 @@ pub(super) struct Maker {
 impl Maker {
     pub(super) fn new(config: &Config) -> Self {
         let mut tcp = HttpConnector::new_with_resolver(Resolver::new());
-        // It is the URL of the configuration, which has been checked.
+        // The URL is that of the configuration, which has been checked.
         tcp.enforce_http(false);
         tcp.set_connect_timeout(Some(config.connect_timeout));
         tcp.set_nodelay(true);

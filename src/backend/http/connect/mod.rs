@@ -1,9 +1,9 @@
-//! Makes the connections to an HTTP server: the name resolved, TCP, and TLS where the URL says so.
+//! Makes the connections to an HTTP server: resolves the name, connects, and starts TLS where the URL says so.
 //!
-//! All of it within `connect_timeout`, in a task of its own: a lookup that gives up leaves the connection that it
-//! waited for to the next one, so that one is made however short the lookups' time. A name that resolves to a
-//! link-local address, where clouds have the services that hand out credentials, is refused: whoever can change a
-//! name shall not thereby read those. An operator who wants such a server writes its address.
+//! All of it happens within `connect_timeout`, in a task of its own: when a lookup gives up, the connection it waited for
+//! is kept for the next one, so that a connection is made however short the lookups' deadlines are. A name that resolves
+//! to a link-local address, where cloud services hand out credentials, is refused: to change a name must not be enough to
+//! read those. An operator who wants such a server configures its address.
 
 mod make;
 mod resolve;
@@ -28,14 +28,14 @@ use self::make::{Failure, Maker};
 pub(super) use self::stream::Stream;
 use super::config::Config;
 
-/// How long a connection that nobody waited for any more is kept for the next lookup.
+/// How long a connection whose lookup gave up is kept for the next one.
 const SPARE_AGE_MAX: Duration = Duration::from_secs(5);
 
-/// Asks for connections; hyper's client has it.
+/// Asks for connections; used by hyper's client.
 #[derive(Clone)]
 pub(super) struct Connector {
-    /// Without a limit of its own: there is at most one of these per lookup on its way, of which `in_flight_max` is
-    /// the limit.
+    /// Without a limit of its own: there is at most one of these per lookup in flight, which `in_flight_max`
+    /// limits.
     wanted: mpsc::UnboundedSender<Wanted>,
 }
 
@@ -45,7 +45,7 @@ struct Wanted {
 }
 
 impl Connector {
-    /// With the task that makes the connections.
+    /// The connector, and the task that makes the connections.
     pub(super) fn start(config: &Config) -> (Self, AbortOnDropHandle<()>) {
         let (wanted, wants) = mpsc::unbounded_channel();
         let making = make_wanted(Maker::new(config), wants);
@@ -74,7 +74,7 @@ impl Service<Uri> for Connector {
     }
 }
 
-/// Makes as many connections at a time as are waited for, and gives each to who has waited longest.
+/// Makes as many connections at a time as are waited for, and gives each to the lookup that has waited longest.
 async fn make_wanted(mut maker: Maker, mut wants: mpsc::UnboundedReceiver<Wanted>) {
     let mut making = FuturesUnordered::new();
     let mut waiting: VecDeque<Wanted> = VecDeque::new();
@@ -101,7 +101,7 @@ async fn make_wanted(mut maker: Maker, mut wants: mpsc::UnboundedReceiver<Wanted
     }
 }
 
-/// Gives what was made to the first who still waits; a connection that nobody wants comes back.
+/// Gives a connection to the first lookup that still waits. Returns it if there is none.
 fn give(
     mut made: Result<Stream, Failure>,
     waiting: &mut VecDeque<Wanted>,

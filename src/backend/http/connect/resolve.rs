@@ -1,4 +1,4 @@
-//! Names to addresses, on tokio's blocking pool, without those that no name may lead to.
+//! Resolves names, on tokio's blocking pool, and drops the addresses that no name may lead to.
 
 use std::future::Future;
 use std::io;
@@ -10,10 +10,10 @@ use std::vec;
 use hyper_util::client::legacy::connect::dns::{GaiResolver, Name};
 use tower_service::Service;
 
-/// The metadata service of a large cloud, the one that is not at a link-local address.
+/// The one metadata service of a large cloud that is not at a link-local address.
 const METADATA_V6: Ipv6Addr = Ipv6Addr::new(0xfd00, 0x0ec2, 0, 0, 0, 0, 0, 0x254);
 
-/// The system's resolver. An address that is written as one never comes here.
+/// The system's resolver. Literal addresses are not resolved.
 #[derive(Clone)]
 pub(super) struct Resolver(GaiResolver);
 

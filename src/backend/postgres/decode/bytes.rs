@@ -1,6 +1,6 @@
 //! Reads numbers and slices from the front of some bytes, never past their end.
 
-/// What is left to read.
+/// The unread bytes.
 pub(super) struct Reader<'a>(pub(super) &'a [u8]);
 
 impl<'a> Reader<'a> {
@@ -11,7 +11,7 @@ impl<'a> Reader<'a> {
         Ok(taken)
     }
 
-    /// As many bytes as the caller's type has.
+    /// As many bytes as the caller's array has.
     pub(super) fn array<const N: usize>(&mut self) -> Result<[u8; N], String> {
         let (taken, rest) = self.0.split_first_chunk().ok_or("too few bytes")?;
         self.0 = rest;
@@ -30,12 +30,12 @@ impl<'a> Reader<'a> {
         self.array().map(i64::from_be_bytes)
     }
 
-    /// Everything that is left.
+    /// All remaining bytes.
     pub(super) fn rest(&mut self) -> &'a [u8] {
         std::mem::take(&mut self.0)
     }
 
-    /// Nothing may be left.
+    /// Fails if there are unread bytes.
     pub(super) fn end(&self) -> Result<(), String> {
         match self.0.len() {
             0 => Ok(()),

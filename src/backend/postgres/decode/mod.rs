@@ -1,6 +1,6 @@
-//! Reads a column's bytes by its type: PostgreSQL's binary forms.
+//! Decodes a column's bytes by its type, from PostgreSQL's binary formats.
 //!
-//! Exact or refused: `numeric` becomes its decimal text, dates and times ISO 8601 text, `json` its value, an
+//! Values are exact or refused: `numeric` becomes its decimal text, dates and times ISO 8601 text, `json` its value, an
 //! array a list. A type that is not known here is refused when the statement is prepared.
 
 mod bytes;
@@ -15,7 +15,7 @@ use tokio_postgres::types::{FromSql, Kind, Type};
 use self::bytes::Reader;
 use crate::value::Value;
 
-/// A column's bytes as they came; `None` is null.
+/// A column's bytes as received; `None` is null.
 pub(super) struct Cell<'a>(pub(super) Option<&'a [u8]>);
 
 impl<'a> FromSql<'a> for Cell<'a> {
@@ -32,7 +32,7 @@ impl<'a> FromSql<'a> for Cell<'a> {
     }
 }
 
-/// How a type's bytes become a value.
+/// How to decode a type's bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Decoder {
     Bool,
@@ -61,7 +61,7 @@ pub(super) enum Decoder {
 }
 
 impl Decoder {
-    /// Of a column's type; `None` when its bytes would not be understood.
+    /// For a column's type; `None` if its bytes can't be decoded here.
     pub(super) fn of(ty: &Type) -> Option<Decoder> {
         match ty.kind() {
             Kind::Domain(base) => return Decoder::of(base),
@@ -94,13 +94,13 @@ impl Decoder {
             Type::TIMESTAMP => Decoder::Timestamp,
             Type::TIMESTAMPTZ => Decoder::TimestampZoned,
             Type::INTERVAL => Decoder::Interval,
-            // Of an extension; its bytes are its text.
+            // A type of an extension, whose bytes are its text.
             _ if ty.name() == "citext" => Decoder::Text,
             _ => return None,
         })
     }
 
-    /// The value that `bytes` stand for.
+    /// Decodes `bytes`.
     pub(super) fn decode(&self, bytes: &[u8]) -> Result<Value, String> {
         let mut reader = Reader(bytes);
         let value = self.read(&mut reader)?;
@@ -149,7 +149,7 @@ fn json(bytes: &[u8]) -> Result<Value, String> {
     Value::from_json(bytes).map_err(|err| format!("json that can't be read: {err}"))
 }
 
-/// PostgreSQL's own limit, `MAXDIM`: lists would be nested as deep as a server says.
+/// PostgreSQL's own limit, `MAXDIM`. Without it, a server could have lists nested to any depth.
 const DIMENSIONS_MAX: i32 = 6;
 
 /// An array: dimensions, a flag, the element's type, length and lower bound of each dimension, elements.
@@ -167,7 +167,7 @@ fn array(element: &Decoder, from: &mut Reader<'_>) -> Result<Value, String> {
         lengths.push(length);
     }
     let mut items = Vec::new();
-    // As many as there are bytes for, whatever the lengths say.
+    // As many as there are bytes for, whatever the lengths claim.
     while !from.0.is_empty() {
         let length = from.i32()?;
         items.push(match usize::try_from(length) {
@@ -182,7 +182,7 @@ fn array(element: &Decoder, from: &mut Reader<'_>) -> Result<Value, String> {
     if expected != Some(items.len()) {
         return Err("an array that is not as long as it says".into());
     }
-    // An inner dimension makes lists of its length out of what there is.
+    // An inner dimension groups the values into lists of its length.
     for length in lengths.iter().skip(1).rev() {
         let mut rest = items.into_iter();
         let mut lists = Vec::new();

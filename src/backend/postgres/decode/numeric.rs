@@ -1,7 +1,7 @@
-//! Writes a `numeric` as decimal text, with as many decimals as it was stored with.
+//! Writes a `numeric` as decimal text, with as many decimals as were stored.
 //!
-//! Its bytes are digits of base 10000, the position of the first one (`weight`: how many stand before the
-//! point, less one), the sign, and the number of decimals.
+//! Its bytes are digits of base 10000, the position of the first one (`weight`: how many precede the decimal
+//! point, minus one), the sign, and the number of decimals.
 
 use std::fmt::Write as _;
 
@@ -29,7 +29,7 @@ pub(super) fn text(from: &mut Reader<'_>) -> Result<String, String> {
 
 fn plain(sign: &str, digits: &[i16], weight: i16, decimals: usize) -> String {
     let weight = i32::from(weight);
-    // Digits that are not there are zero.
+    // Missing digits are zero.
     let digit = |position: i32| {
         let at = usize::try_from(weight - position).ok();
         at.and_then(|at| digits.get(at)).copied().unwrap_or(0)

@@ -1,7 +1,7 @@
 //! Writes dates, times and intervals as ISO 8601 text.
 //!
-//! PostgreSQL counts days and microseconds from the first of January 2000. Fractions of a second are as long
-//! as they have to be; years before Christ end in ` BC`, as PostgreSQL writes them.
+//! PostgreSQL counts days and microseconds from 1 January 2000. Fractions of a second have as many digits
+//! as needed; years before Christ end in ` BC`, as PostgreSQL writes them.
 
 const SECOND: i64 = 1_000_000;
 const MINUTE: i64 = 60 * SECOND;
@@ -93,27 +93,27 @@ fn fraction(micros: i64) -> String {
     format!(".{micros:06}").trim_end_matches('0').to_owned()
 }
 
-/// A date, `rest`, and the era if it is not ours.
+/// A date, `rest`, and the era if it is before Christ.
 fn with_era(days: i64, rest: &str) -> String {
     let (year, month, day) = civil(days);
     match year {
         1.. => format!("{year:04}-{month:02}-{day:02}{rest}"),
-        // There is no year 0: before 1 comes 1 BC.
+        // There is no year 0: the year before 1 is 1 BC.
         _ => format!("{:04}-{month:02}-{day:02}{rest} BC", 1 - year),
     }
 }
 
 /// Days of the months, from March on: a leap day is then the last day of its year, and all cycles (of 400,
-/// 100, 4 years and one) begin alike.
+/// 100, 4 years and one) start the same way.
 const MONTHS: [i64; 12] = [31, 30, 31, 30, 31, 31, 30, 31, 30, 31, 31, 29];
 
-/// Year, month and day, so many days after the first of January 2000.
+/// Year, month and day, this many days after 1 January 2000.
 fn civil(days: i64) -> (i64, i64, i64) {
-    // From the first of March 2000.
+    // Counted from 1 March 2000.
     let days = days - 60;
     let cycle = days.div_euclid(146_097);
     let mut rest = days.rem_euclid(146_097);
-    // The last century of four and the last year of four have a day more: hence at most 3.
+    // The last century of four and the last year of four have one more day: hence at most 3.
     let century = (rest / 36_524).min(3);
     rest -= century * 36_524;
     let four = rest / 1461;

@@ -1,9 +1,9 @@
-//! TLS to PostgreSQL: when it is spoken, and how.
+//! TLS to PostgreSQL: when it is used, and how.
 //!
-//! `sslmode` of the URL has libpq's words, but not its indulgence: `require` verifies as `verify-full` does, unless
-//! `tls = { verify = "none" }` says otherwise. `prefer` verifies nothing, as in libpq: whoever could pose as the
-//! server could as well have it say that it has no TLS. Passwords are bound to the server's certificate
-//! (`tls-server-end-point`) where the server can do that.
+//! `sslmode` of the URL has libpq's words but is stricter: `require` verifies as `verify-full` does, unless
+//! `tls = { verify = "none" }` says otherwise. `prefer` verifies nothing, as in libpq: an attacker who could impersonate
+//! the server could also pretend that it has no TLS. Passwords are bound to the server's certificate
+//! (`tls-server-end-point`) if the server supports that.
 
 mod stream;
 
@@ -16,10 +16,10 @@ pub(super) use self::stream::Secure;
 use crate::backend::tls::{Reported, Tls};
 use crate::config::{Place, Section};
 
-/// What the URL says.
+/// The `sslmode` of the URL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Mode {
-    /// Nothing: TLS with the key `tls`, otherwise none.
+    /// Not given: TLS with the key `tls`, otherwise none.
     Silent,
     Disable,
     Prefer,
@@ -27,7 +27,7 @@ pub(super) enum Mode {
     VerifyFull,
 }
 
-/// Files that libpq takes in the URL, and the keys that name them here.
+/// Files that libpq's URLs may name, and the keys that name them here.
 const FILES: &[(&str, &str)] = &[
     ("sslrootcert", "ca"),
     ("sslcert", "certificate"),
@@ -66,7 +66,7 @@ impl Mode {
         None
     }
 
-    /// The URL in the words that the client knows.
+    /// The URL with a mode that the client knows.
     pub(super) fn known(self, url: &str) -> Cow<'_, str> {
         match self {
             Mode::VerifyFull => url.replace("sslmode=verify-full", "sslmode=require").into(),
@@ -74,7 +74,7 @@ impl Mode {
         }
     }
 
-    /// Sets what `client` does about TLS, of this and of the key `tls`.
+    /// Configures TLS on `client`, as this and the key `tls` say.
     pub(super) fn choose(
         self,
         section: &Section<'_>,

@@ -29,7 +29,7 @@ pub(in crate::backend::postgres) struct Secure {
 
 impl Secure {
     pub(super) fn new(tls: Arc<Tls>) -> Self {
-        // The registered name of PostgreSQL's protocol: a server of another one does not take it for its own.
+        // The registered name of PostgreSQL's protocol: a server of another protocol refuses it.
         let connector = TlsConnector::from(tls.client(&[b"postgresql"]));
         Secure { tls, connector }
     }
@@ -78,7 +78,7 @@ impl TlsStream for Stream {
     }
 }
 
-/// The digest that stands for a certificate; `None` where none is agreed upon.
+/// The digest of a certificate; `None` if the standard defines none for it.
 fn end_point(certificate: &[u8]) -> Option<Vec<u8>> {
     let algorithm = digest_of(signature_algorithm(certificate)?)?;
     Some(digest(algorithm, certificate).as_ref().to_vec())
@@ -116,7 +116,7 @@ fn signature_algorithm(certificate: &[u8]) -> Option<&[u8]> {
     Some(identifier)
 }
 
-/// What is in the first element of `der`, and what comes after it.
+/// The content of the first element of `der`, and the bytes after it.
 fn element(tag: u8, der: &[u8]) -> Option<(&[u8], &[u8])> {
     let (&found, der) = der.split_first()?;
     let (&first, der) = der.split_first()?;
@@ -126,7 +126,7 @@ fn element(tag: u8, der: &[u8]) -> Option<(&[u8], &[u8])> {
     if first < 0x80 {
         return der.split_at_checked(first.into());
     }
-    // The long form: so many bytes that are the length.
+    // The long form: the number of bytes that hold the length.
     let (length, der) = der.split_at_checked(usize::from(first & 0x7f))?;
     if length.len() > size_of::<u32>() {
         return None;

@@ -1,4 +1,4 @@
-//! The keys of a cluster: nodes to begin with, which are all reached in one way.
+//! The keys of a cluster: the nodes to contact first, which all have the same settings.
 
 use std::time::Duration;
 
@@ -15,19 +15,19 @@ const HELP: &str = "`redis://[user:password@]host[:port]`, or `rediss://..` for 
 /// A cluster as the configuration describes it.
 #[derive(Clone)]
 pub(in crate::backend::redis) struct Seeds {
-    /// Nodes to begin with.
+    /// The nodes to contact first.
     pub(super) addresses: Vec<Address>,
     pub(super) common: Common,
 }
 
 impl Seeds {
-    /// Each of the nodes to begin with, as a server.
+    /// Each of the nodes to contact first, as a server.
     pub(in crate::backend::redis) fn servers(&self) -> impl Iterator<Item = Server> {
         let server = |address: &Address| self.common.server.at(address.clone());
         self.addresses.iter().map(server)
     }
 
-    /// Reads the nodes to begin with, and what all of them have in common.
+    /// Reads the nodes to contact first, and what all of them have in common.
     pub(in crate::backend::redis) fn read(
         section: &mut Section<'_>,
         connect_timeout: Duration,

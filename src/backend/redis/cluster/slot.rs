@@ -1,6 +1,6 @@
-//! Which of a cluster's 16384 slots a key is in: CRC16 of the key, or of its hash tag.
+//! Computes which of a cluster's 16384 slots a key is in: the CRC16 of the key, or of its hash tag.
 //!
-//! A hash tag is what stands between the first `{` and the first `}` after it, if anything does. Source:
+//! A hash tag is the text between the first `{` and the first `}` after it, unless it is empty. Source:
 //! redis.io, "Redis cluster specification", "Key distribution model" and "Hash tags".
 
 /// How many slots there are.

@@ -1,8 +1,8 @@
 //! RESP, the protocol of Redis: commands as bytes, and replies from bytes as they arrive.
 //!
-//! Both versions are read; commands are the same in both. A [`Parser`] keeps what it has of a reply that is not
-//! whole yet, so that no byte is looked at twice, however large the reply and however small the reads. Counts and
-//! lengths are believed only as far as bytes come: nothing is allocated from them. Source of the format:
+//! Both versions are read; commands are the same in both. A [`Parser`] keeps the parsed part of an incomplete reply,
+//! so that no byte is parsed twice, however large the reply and however small the reads. Counts and lengths are only
+//! trusted as far as bytes arrive: nothing is allocated from them. Source of the format:
 //! redis.io, "RESP protocol description".
 
 mod pack; // commands as bytes
@@ -15,31 +15,31 @@ use bytes::{Buf as _, Bytes, BytesMut};
 pub(super) use self::pack::{put_argument, put_command, put_head, put_known, put_written};
 pub(super) use self::refusal::{one, refused};
 
-/// Strings longer than this keep the buffer that they were read into; shorter ones are copied out of it, those that
-/// stand together up to as many bytes at a time. So the buffer can be used again, and a small value never holds more.
+/// Longer strings keep the buffer that they were read into. Shorter ones are copied out of it, adjacent ones together up
+/// to this many bytes, so that the buffer can be used again and a small value never keeps a large buffer alive.
 const COPIED_MAX: usize = 4 * 1024;
 /// How many digits their lengths have.
 const DIGITS_SHORT: usize = 4;
-/// The longest string: Redis itself allows no longer one.
+/// The longest string, which is the limit of Redis itself.
 const STRING_BYTES_MAX: usize = 512 * 1024 * 1024;
 /// The longest line: a number, an error or a status.
 const LINE_BYTES_MAX: usize = 64 * 1024;
-/// How deep arrays may stand in arrays. The commands that are asked answer with two levels.
+/// How deep arrays may be nested. The replies to our commands have two levels.
 const DEPTH_MAX: usize = 8;
-/// Room made for an array before its items come.
+/// How many items of an array are allocated before they come.
 const ITEMS_FIRST: usize = 64;
 
 /// One reply.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Reply {
-    /// Nothing there.
+    /// There is nothing.
     Nil,
     Int(i64),
     Double(f64),
     Bool(bool),
     /// A string, a status, a big number or a verbatim text.
     String(Bytes),
-    /// The server's words; the first is the kind of error.
+    /// The server's message; its first word is the kind of error.
     Error(String),
     /// An array or a set.
     Array(Vec<Reply>),
@@ -47,7 +47,7 @@ pub(super) enum Reply {
     Map(Vec<(Reply, Reply)>),
 }
 
-/// Bytes that are no RESP, or more than is allowed.
+/// Bytes that are not RESP, or exceed a limit.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the server's bytes are no reply: {0}")]
 pub(super) struct BadReply(pub(super) &'static str);
@@ -55,11 +55,11 @@ pub(super) struct BadReply(pub(super) &'static str);
 /// Reads replies.
 #[derive(Debug, Default)]
 pub(super) struct Parser {
-    /// The arrays that are not whole yet, from the outside in.
+    /// The incomplete arrays, from the outside in.
     open: Vec<Open>,
-    /// How far the line at the front was searched for its end.
+    /// How much of the line at the front has been searched for its end.
     searched: usize,
-    /// Where short strings stand that are copied together: kept for its room.
+    /// The places of short strings that are copied together; kept to use its memory again.
     strings: Vec<Range<usize>>,
 }
 
@@ -71,17 +71,17 @@ struct Open {
     as_what: As,
 }
 
-/// What gathered items become.
+/// What the items of an array become.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum As {
     Array,
     Map,
-    /// An attribute or a push: not the answer to anything that was asked.
+    /// An attribute or a push, which is not the reply to a command.
     Nothing,
 }
 
 impl Parser {
-    /// Hands every whole reply of `input`, whose bytes are taken, to `deal`.
+    /// Takes every complete reply out of `input` and hands it to `deal`.
     pub(super) fn each(
         &mut self,
         input: &mut BytesMut,
@@ -124,7 +124,7 @@ impl Parser {
         (taken > 0).then_some(taken)
     }
 
-    /// The next reply of `input`, whose bytes are taken; `None` when it is not whole yet.
+    /// Takes the next reply out of `input`; `None` if it is incomplete.
     pub(super) fn next(&mut self, input: &mut BytesMut) -> Result<Option<Reply>, BadReply> {
         while let Some(token) = self.token(input)? {
             let mut whole = match token {
@@ -185,7 +185,7 @@ impl Parser {
         Ok(Some(self.took(Token::Value(value))))
     }
 
-    /// Where the line at the front ends, if its end is there.
+    /// The end of the line at the front, if it has come.
     fn line(&mut self, input: &BytesMut) -> Result<Option<usize>, BadReply> {
         let from = self.searched.max(1);
         let Some(rest) = input.get(from..) else {
@@ -193,7 +193,7 @@ impl Parser {
         };
         let end = rest.iter().position(|&byte| byte == b'\r');
         match end.map(|end| from + end) {
-            // The same whether it came in one read or in many.
+            // The same result, whether it came in one read or in many.
             Some(end) if end > LINE_BYTES_MAX => Err(BadReply("a line that is too long")),
             Some(end) if input.len() > end + 1 => match input[end + 1] {
                 b'\n' => Ok(Some(end)),
@@ -221,7 +221,7 @@ enum Token {
 }
 
 impl Open {
-    /// The reply that its items are; `None` for what nobody asked.
+    /// The reply that consists of its items; `None` for an attribute or a push.
     fn close(self) -> Option<Reply> {
         match self.as_what {
             As::Array => Some(Reply::Array(self.items)),
@@ -235,7 +235,7 @@ impl Open {
     }
 }
 
-/// An array whose count stands in the line that ends at `end`, or a nil.
+/// An array whose count is in the line that ends at `end`, or a nil.
 fn open(
     input: &mut BytesMut,
     end: usize,
@@ -258,8 +258,8 @@ fn open(
     })))
 }
 
-/// Where the most common of all replies stands, a short string that is whole, found in one look; everything else is
-/// `None` here. The line's end comes after it.
+/// The place of a complete short string, the most common of all replies, found in one pass. `None` for everything else.
+/// A line end follows it.
 #[inline]
 fn short_string(input: &[u8]) -> Option<Range<usize>> {
     let mut length = 0;
@@ -279,7 +279,7 @@ fn short_string(input: &[u8]) -> Option<Range<usize>> {
     None
 }
 
-/// A string whose length stands in the line that ends at `end`. The line stays until the string is whole.
+/// A string whose length is in the line that ends at `end`. The line is kept until the string is complete.
 fn string(
     input: &mut BytesMut,
     end: usize,
@@ -297,7 +297,7 @@ fn string(
         .ok_or(BadReply("a length that is none"))?;
     let start = end + 2;
     if input.len() < start + length + 2 {
-        // Found again at once when more bytes came.
+        // Found again at once when more bytes have come.
         *searched = end;
         return Ok(None);
     }
@@ -325,7 +325,7 @@ fn string(
     })))
 }
 
-/// A decimal number. Written out since it stands before every reply, and the standard one goes through text.
+/// Parses a decimal number. Written by hand since every reply has one, and the standard parser needs text.
 fn number(digits: &[u8]) -> Option<i64> {
     let (negative, digits) = match digits {
         [b'-', rest @ ..] => (true, rest),

@@ -1,6 +1,6 @@
-//! Commands as bytes: an array of strings, each after its length.
+//! Commands as bytes: an array of strings, each preceded by its length.
 
-/// Appends the head of a command of so many arguments, its name included.
+/// Appends the header of a command with this many arguments, its name included.
 pub(in crate::backend::redis) fn put_head(out: &mut Vec<u8>, arguments: usize) {
     put_length(out, b'*', arguments);
 }
@@ -30,7 +30,7 @@ pub(in crate::backend::redis) fn put_written<E>(
     out: &mut Vec<u8>,
     write: impl FnOnce(&mut Vec<u8>) -> Result<(), E>,
 ) -> Result<(), E> {
-    // Room for a length of two digits, as that of nearly every key.
+    // Space for a length of two digits, which fits nearly every key.
     const ROOM: usize = 5;
     let start = out.len();
     out.extend_from_slice(b"$00\r\n");
@@ -69,10 +69,10 @@ pub(super) fn put_length(out: &mut Vec<u8>, kind: u8, length: usize) {
     }
 }
 
-/// Twenty digits at most, the kind before them and the line's end after.
+/// At most twenty digits, with the type before them and the line end after them.
 const LINE_BYTES: usize = 23;
 
-/// The line that says a length or a count, and where in the array it begins.
+/// The line with a length or a count, and where in the array it begins.
 fn length_line(kind: u8, length: usize) -> ([u8; LINE_BYTES], usize) {
     let mut line = [0; LINE_BYTES];
     let mut at = LINE_BYTES - 2;

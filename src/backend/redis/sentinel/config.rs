@@ -1,10 +1,10 @@
-//! The keys of sentinels: where they are, whom they name, and how that server is connected to.
+//! The keys of sentinels: their addresses, the name of the master, and how to connect to it.
 
 use crate::backend::redis::config::{TlsRead, addresses, reads_replicas, secured, server};
 use crate::backend::redis::server::{Address, PORT as STANDARD_PORT, Server};
 use crate::config::{Place, Section};
 
-/// Where a sentinel listens when nothing else is said.
+/// The port of a sentinel, unless its address has one.
 const SENTINEL_PORT: u16 = 26_379;
 
 const HELP: &str = "`\"host:port\"`, or `\"rediss://host:port\"` for TLS to sentinels and servers";
@@ -14,14 +14,14 @@ pub(in crate::backend::redis) struct Sentinels {
     pub(super) servers: Vec<Server>,
     /// The name under which they know the master.
     pub(super) master: Box<str>,
-    /// How the master is connected to; its address is to be found.
+    /// How to connect to the master, whose address the sentinels know.
     pub(super) master_server: Server,
-    /// Replicas are asked first.
+    /// Replicas are asked before the master.
     pub(in crate::backend::redis) reads_replicas: bool,
 }
 
 impl Sentinels {
-    /// Reads the sentinels, the master's name, and how its server is connected to.
+    /// Reads the sentinels, the master's name, and how to connect to it.
     pub(in crate::backend::redis) fn read(section: &mut Section<'_>, tls: TlsRead) -> Option<Self> {
         let named = addresses(section, "sentinels", "sentinels = [\"10.0.0.1:26379\"]");
         let master = section.required_string("master", "master = \"mymaster\"");

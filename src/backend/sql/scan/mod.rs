@@ -1,14 +1,14 @@
-//! Walks over SQL text once, telling code from quoted text and comments.
+//! Scans SQL text once, and distinguishes code from quoted text and comments.
 //!
-//! Simplifying assumptions: words, numbers and operators need not be told apart; a `:` directly before a
-//! letter begins a parameter unless a second `:` stands beside it (`::text`); PostgreSQL's array slices with a
+//! Simplifying assumptions: words, numbers and operators need not be distinguished; a `:` directly before a
+//! letter begins a parameter unless a second `:` is next to it (`::text`); PostgreSQL's array slices with a
 //! bare column as upper bound (`a[1:n]`) therefore need a space or brackets: `a[1: n]`.
 
 use std::sync::Arc;
 
 use super::{Mistake, Statement, Style};
 
-/// Finds the parameters of one statement and spells them in `style`.
+/// Finds the parameters of one statement and writes them in `style`.
 pub fn scan(sql: &str, style: Style) -> Result<Statement, Vec<Mistake>> {
     let mut scanner = Scanner {
         sql,
@@ -64,7 +64,7 @@ impl Scanner<'_> {
         self.mistakes.push(Mistake::new(message, help));
     }
 
-    /// Passes over `len` bytes, keeping them.
+    /// Copies `len` bytes.
     fn keep(&mut self, len: usize) {
         if !self.ended {
             self.text.push_str(&self.sql[self.at..self.at + len]);
@@ -103,7 +103,7 @@ impl Scanner<'_> {
         }
     }
 
-    /// How long the comment is that begins here, if one does.
+    /// The length of the comment that begins here, if one does.
     fn comment(&mut self) -> Option<usize> {
         let rest = self.rest();
         let line = || Some(rest.find('\n').unwrap_or(rest.len()));
@@ -140,7 +140,7 @@ impl Scanner<'_> {
         Some(len)
     }
 
-    /// Quoted text up to `close`, which inside stands doubled (or, where `backslash`, escaped).
+    /// Quoted text up to `close`, which is doubled inside it (or escaped, with `backslash`).
     fn quoted(&mut self, close: char, backslash: bool) {
         let bytes = self.rest().as_bytes();
         let mut len = 1;
@@ -195,8 +195,8 @@ impl Scanner<'_> {
         }
     }
 
-    /// A parameter's name inside quotes is text to the store: the value would never get there. Only a name at
-    /// the start, after a blank or after a wildcard looks meant; `'HH24:MI'` and `'{"a":true}'` do not.
+    /// Inside quotes, a parameter's name is text to the store, and its value would never be used. Only a name at the start,
+    /// after a blank or after a wildcard looks intended; `'HH24:MI'` and `'{"a":true}'` do not.
     fn check_quoted(&mut self, from: usize, to: usize) {
         let inside = &self.rest()[from..to];
         let meant = inside.match_indices(':').find_map(|(at, _)| {
@@ -240,7 +240,7 @@ impl Scanner<'_> {
         self.at += len;
     }
 
-    /// A parameter in the driver's own spelling: nothing would be bound to it.
+    /// A parameter as the driver writes it: no value would be bound to it.
     fn foreign(&mut self) {
         let len = 1 + self.rest()[1..]
             .find(|c: char| !is_word(c))

@@ -121,7 +121,7 @@ impl Listener {
         let serving = async move {
             let client = Client {
                 names: Vec::new(),
-                account: of_loop.room.account(),
+                memory: of_loop.memory_pool.connection(),
             };
             match (stream, tls) {
                 // Apart, so that the connections without TLS need no room for its state.
@@ -148,7 +148,7 @@ async fn serve_encrypted(
     terms: &Terms,
     of_loop: &OfLoop,
 ) {
-    let stream = Metered::new(stream, &client.account);
+    let stream = Metered::new(stream, &client.memory);
     let accepted = tls.accept(stream, remote, terms, of_loop);
     // A client that is still shaking hands has made no call: a drain need not wait for it.
     let accepted = of_loop.shutdown.run_until_cancelled(accepted).await;

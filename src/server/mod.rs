@@ -32,7 +32,7 @@ use crate::guard::BLOCKING_MAX;
 use crate::metrics::{LoopMetrics, Metrics};
 use crate::program::Program;
 use crate::random::Random;
-use crate::service::{Current, Room, Service};
+use crate::service::{Current, MemoryPool, Service};
 use closing::Closing;
 use connection::OfLoop;
 use listener::Listener;
@@ -195,8 +195,8 @@ impl Worker {
         let limits = program.limits;
         let metrics = LoopMetrics::new(&self.metrics, self.at);
         let _pulse = AbortOnDropHandle::new(tokio::task::spawn_local(Rc::clone(&metrics).pulse()));
-        let room = Room::new(&limits, &metrics);
-        let ticking = Rc::clone(&room);
+        let memory_pool = MemoryPool::new(&limits, &metrics);
+        let ticking = Rc::clone(&memory_pool);
         let _ticks = AbortOnDropHandle::new(tokio::task::spawn_local(async move {
             ticking.pace().tick().await;
         }));
@@ -229,7 +229,7 @@ impl Worker {
         let of_loop = Rc::new(OfLoop {
             current,
             shutdown: self.shutdown,
-            room,
+            memory_pool,
             metrics,
             connections_max: descriptors::connections_max(limits.connections_max, program.workers),
             handshakes: Semaphore::new(limits.handshakes_max),

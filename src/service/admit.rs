@@ -15,8 +15,8 @@ use super::beside::Beside;
 use super::call::{Call, Door, Slot};
 use super::caller::{self, Peer};
 use super::exception::CallError;
+use super::memory::{ConnectionMemory, Reservation};
 use super::reply::ReplyTo;
-use super::room::{Account, Charge};
 use super::{Service, log};
 use crate::error::Code;
 use crate::plan::Plan;
@@ -36,15 +36,15 @@ pub struct Arrival<'a> {
     /// Whom it came from.
     pub peer: &'a Peer,
     /// Where its bytes are counted, if they are.
-    pub account: Option<&'a Rc<Account>>,
+    pub memory: Option<&'a Rc<ConnectionMemory>>,
     /// When it was whole.
     pub at: Instant,
 }
 
 impl Arrival<'_> {
     /// For so many bytes that are kept of it.
-    pub(super) fn charge(&self, bytes: usize) -> Option<Charge> {
-        self.account.map(|account| Charge::new(account, bytes))
+    pub(super) fn reservation(&self, bytes: usize) -> Option<Reservation> {
+        self.memory.map(|memory| Reservation::new(memory, bytes))
     }
 }
 
@@ -99,7 +99,7 @@ impl Service {
                 });
             }
         };
-        let charge = arrival.charge(message.len());
+        let reservation = arrival.reservation(message.len());
         Ok(Admission::Call(Call {
             wire_format: arrival.wire_format,
             beside,
@@ -109,7 +109,7 @@ impl Service {
             arrived: arrival.at,
             oneway,
             door: Door::Typed,
-            slot: Slot::take(self, plan.index, charge),
+            slot: Slot::take(self, plan.index, reservation),
         }))
     }
 

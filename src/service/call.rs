@@ -11,8 +11,8 @@ use super::Service;
 use super::beside::Beside;
 use super::exception::CallError;
 use super::headers::Given;
+use super::memory::Reservation;
 use super::reply::ReplyTo;
-use super::room::Charge;
 use crate::error::Code;
 use crate::idl::{Schema, StructId};
 use crate::pace::Pace;
@@ -67,26 +67,26 @@ impl Call {
         of: StructId,
         limits: &Limits,
     ) -> Result<Record, CallError> {
-        let charge = self.slot.charge.as_ref();
-        let room = charge.map_or(limits.values_max, |charge| {
-            charge.account().left() / VALUE_BYTES
+        let reservation = self.slot.reservation.as_ref();
+        let room = reservation.map_or(limits.values_max, |reservation| {
+            reservation.memory().left() / VALUE_BYTES
         });
         let within = Limits {
             values_max: limits.values_max.min(room),
             ..*limits
         };
-        let protocol = self.wire_format.protocol;
-        let decoded = match charge {
+        let protocol = self.shape.protocol;
+        let decoded = match reservation {
             // Apart, so that short calls need no room for its state.
-            Some(charge) if self.is_long() => {
-                let reading = self.decode_long((schema, of), &within, charge);
+            Some(reservation) if self.is_long() => {
+                let reading = self.decode_long((schema, of), &within, reservation);
                 let (decoded, lacks_room) = Box::pin(reading).await;
                 return decoded_params(decoded, lacks_room || room < limits.values_max);
             }
             _ => decode_struct_counted(schema, of, protocol, &self.body, &within),
         };
-        if let (Ok((_, count)), Some(charge)) = (&decoded, charge) {
-            charge.set(charge.bytes() + count * VALUE_BYTES);
+        if let (Ok((_, count)), Some(reservation)) = (&decoded, reservation) {
+            reservation.set(reservation.bytes() + count * VALUE_BYTES);
         }
         decoded_params(decoded, room < limits.values_max)
     }
@@ -97,23 +97,23 @@ impl Call {
         &self,
         (schema, of): (&Schema, StructId),
         limits: &Limits,
-        charge: &Charge,
+        reservation: &Reservation,
     ) -> (Result<(Value, usize), WireError>, bool) {
-        let account = charge.account();
-        let (own, mut lacks_room) = (charge.bytes(), false);
+        let memory = reservation.memory();
+        let (own, mut lacks_room) = (reservation.bytes(), false);
         let paid = |count: usize| {
             let bytes = own + count * VALUE_BYTES;
-            lacks_room = bytes.saturating_sub(charge.bytes()) > account.left();
+            lacks_room = bytes.saturating_sub(reservation.bytes()) > memory.left();
             if !lacks_room {
-                charge.set(bytes);
+                reservation.set(bytes);
             }
             !lacks_room
         };
-        let (protocol, pace) = (self.wire_format.protocol, account.room().pace());
+        let (protocol, pace) = (self.shape.protocol, memory.pool().pace());
         let decoded =
             decode_struct_paced((schema, of), protocol, &self.body, limits, (pace, paid)).await;
         if let Ok((_, count)) = &decoded {
-            charge.set(own + count * VALUE_BYTES);
+            reservation.set(own + count * VALUE_BYTES);
         }
         (decoded, lacks_room)
     }
@@ -125,16 +125,16 @@ impl Call {
 
     /// Where its parameters are forgotten in turns, if they may be many.
     pub(super) fn pace(&self) -> Option<&Pace> {
-        let charge = self.slot.charge.as_ref().filter(|_| self.is_long());
-        charge.map(|charge| charge.account().room().pace())
+        let reservation = self.slot.reservation.as_ref().filter(|_| self.is_long());
+        reservation.map(|reservation| reservation.memory().pool().pace())
     }
 
     /// Whether there is certainly no room for a reply of this value, so that it need not be written to be forgotten.
     pub(super) fn lacks_room(&self, value: &Value, bytes_max: usize) -> bool {
-        let Some(charge) = &self.slot.charge else {
+        let Some(reservation) = &self.slot.reservation else {
             return false;
         };
-        let left = charge.account().left();
+        let left = reservation.memory().left();
         // With room for any reply nothing has to be added up.
         left < bytes_max && !fits(value, &mut { left }, NESTED_MAX)
     }
@@ -144,8 +144,8 @@ impl Call {
         if bytes > bytes_max {
             return Some(Code::CallReplyTooLarge);
         }
-        let charge = self.slot.charge.as_ref()?;
-        let fits = charge.account().takes_reply(bytes, charge.bytes());
+        let reservation = self.slot.reservation.as_ref()?;
+        let fits = reservation.memory().takes_reply(bytes, reservation.bytes());
         (!fits).then_some(Code::ServerOverloaded)
     }
 }
@@ -229,18 +229,22 @@ pub(super) struct Slot {
     /// It came to its end, rather than be dropped.
     ended: Cell<bool>,
     /// Its message and its parameters.
-    charge: Option<Charge>,
+    reservation: Option<Reservation>,
 }
 
 impl Slot {
-    pub(super) fn take(service: &Rc<Service>, view: usize, charge: Option<Charge>) -> Self {
+    pub(super) fn take(
+        service: &Rc<Service>,
+        view: usize,
+        reservation: Option<Reservation>,
+    ) -> Self {
         service.in_flight.set(service.in_flight.get() + 1);
         service.metrics.of_loop.calls_in_flight.up();
         Slot {
             service: Rc::clone(service),
             view,
             ended: Cell::new(false),
-            charge,
+            reservation,
         }
     }
 

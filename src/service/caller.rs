@@ -32,7 +32,7 @@ impl Arrival<'static> {
             wire_format,
             header: None,
             peer: &ANYBODY,
-            account: None,
+            memory: None,
             at: Instant::now(),
         }
     }

@@ -119,8 +119,8 @@ const PEER: &Peer = &Peer {
 
 fn arrival(framer: &Framer) -> Arrival<'_> {
     Arrival {
-        account: None,
-        wire_format: framer.wire_format().expect("it was given"),
+        memory: None,
+        shape: framer.shape().expect("it was given"),
         header: framer.header(),
         peer: PEER,
         at: Instant::now(),

@@ -15,7 +15,7 @@ mod log;
 mod meta; // the `Tributary` service
 mod reply;
 mod report;
-mod room;
+mod memory;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
 
@@ -48,8 +48,8 @@ pub use call::Call;
 use call::{Door, Params};
 pub use caller::Peer;
 use exception::CallError;
+pub use memory::{ConnectionMemory, MemoryPool, Reservation};
 use report::{ReportLayout, Stencil};
-pub use room::{Account, Charge, Room};
 
 /// A program with its backends, on one loop.
 pub struct Service {

@@ -25,7 +25,7 @@ use tributary::plan::Plan;
 use tributary::program::Program;
 use tributary::random::Random;
 use tributary::server::Server;
-use tributary::service::{Admission, Arrival, Room, Service};
+use tributary::service::{Admission, Arrival, MemoryPool, Service};
 use tributary::thrift::{
     Body, HeadOut, Limits, Protocol, Transport, WireFormat, decode_struct, read_head, write_message,
 };
@@ -136,11 +136,11 @@ async fn stages(program: Arc<Program>) -> Result<Vec<(&'static str, Duration)>, 
         )
         .await,
     );
-    let account = Room::new(&LimitsConfig::default(), &counting).account();
+    let memory = MemoryPool::new(&LimitsConfig::default(), &counting).connection();
     let whole = time(async || {
         let arrival = Arrival {
-            account: Some(&account),
-            ..Arrival::from_anybody(WIRE_FORMAT)
+            memory: Some(&memory),
+            ..Arrival::from_anybody(SHAPE)
         };
         match service.admit(arrival, &message) {
             Ok(Admission::Call(call)) => Rc::clone(&service).serve(call).await,

@@ -8,13 +8,13 @@ use std::task::Poll;
 
 use bytes::BytesMut;
 
-use crate::service::{Account, Charge};
+use crate::service::{ConnectionMemory, Reservation};
 
 pub(super) struct Calls {
     /// In the order in which the calls came: the order of their replies.
     pending: VecDeque<Pending>,
     /// Where replies that wait are counted.
-    account: Rc<Account>,
+    memory: Rc<ConnectionMemory>,
 }
 
 /// A call that is not yet answered on the wire.
@@ -33,24 +33,24 @@ enum PendingState {
 pub(super) struct Ended {
     /// `None` of a oneway call.
     pub(super) reply: Option<BytesMut>,
-    _charge: Option<Charge>,
+    _reservation: Option<Reservation>,
 }
 
 impl Ended {
-    fn new(reply: Option<BytesMut>, account: &Rc<Account>) -> Self {
+    fn new(reply: Option<BytesMut>, memory: &Rc<ConnectionMemory>) -> Self {
         let bytes = reply.as_ref().map(BytesMut::capacity);
         Ended {
             reply,
-            _charge: bytes.map(|bytes| Charge::new(account, bytes)),
+            _reservation: bytes.map(|bytes| Reservation::new(memory, bytes)),
         }
     }
 }
 
 impl Calls {
-    pub(super) fn new(account: &Rc<Account>) -> Self {
+    pub(super) fn new(memory: &Rc<ConnectionMemory>) -> Self {
         Calls {
             pending: VecDeque::new(),
-            account: Rc::clone(account),
+            memory: Rc::clone(memory),
         }
     }
 
@@ -66,7 +66,7 @@ impl Calls {
     pub(super) fn push_reply(&mut self, reply: BytesMut) {
         self.pending.push_back(Pending {
             oneway: false,
-            state: PendingState::Done(Ended::new(Some(reply), &self.account)),
+            state: PendingState::Done(Ended::new(Some(reply), &self.memory)),
         });
     }
 
@@ -105,7 +105,7 @@ impl Calls {
                 if let PendingState::Running(running) = &mut call.state
                     && let Poll::Ready(reply) = running.as_mut().poll(cx)
                 {
-                    call.state = PendingState::Done(Ended::new(reply, &self.account));
+                    call.state = PendingState::Done(Ended::new(reply, &self.memory));
                 }
             }
             match self.pending.front() {

@@ -3,7 +3,7 @@
 //! All calls of a connection live in its one task. When the client hangs up, the calls in flight are dropped,
 //! which cancels their lookups; oneway calls are finished, since nobody waits for them anyway. When the server
 //! drains, nothing more is read, and the connection ends with the reply to its last call. What it keeps is counted
-//! ([`Account`]); a client that takes up too much is not read until there is room.
+//! ([`ConnectionMemory`]); a client that takes up too much is not read until there is room.
 
 use std::io;
 use std::pin::pin;
@@ -20,7 +20,7 @@ use super::woken::WhenWoken;
 use super::{Client, End, OfLoop, Terms};
 use crate::error::Code;
 use crate::metrics::{Closed, LoopMetrics};
-use crate::service::{Account, Admission, Arrival, Charge, Current, Peer};
+use crate::service::{Admission, Arrival, ConnectionMemory, Current, Peer, Reservation};
 use crate::thrift::{Framer, Limits};
 
 /// How much is read at a time: little while nothing is begun, since most calls are short and many connections
@@ -46,9 +46,9 @@ pub(super) struct Exchange {
     /// What was given to `output` since it was empty, which is kept until it is empty again.
     output_bytes: usize,
     pub(super) calls: Calls,
-    pub(super) account: Rc<Account>,
+    pub(super) memory: Rc<ConnectionMemory>,
     /// For `input` and `output`.
-    buffers: Charge,
+    buffers: Reservation,
     clock: Clock,
     pub(super) metrics: Rc<LoopMetrics>,
     hung_up: bool,
@@ -61,7 +61,7 @@ pub(super) struct Exchange {
 impl Exchange {
     pub(super) fn new(client: Client, terms: &Terms, of_loop: &OfLoop) -> Self {
         let current = Rc::clone(&of_loop.current);
-        let Client { names, account } = client;
+        let Client { names, memory } = client;
         let framer = Framer::new(Limits {
             wire_formats: terms.wire_formats,
             ..current.get().limits()
@@ -80,9 +80,9 @@ impl Exchange {
             heard_at: None,
             output: BytesMut::new(),
             output_bytes: 0,
-            calls: Calls::new(&account),
-            buffers: Charge::new(&account, 0),
-            account,
+            calls: Calls::new(&memory),
+            buffers: Reservation::new(&memory, 0),
+            memory,
             clock: Clock::new(terms.limits),
             metrics: Rc::clone(&of_loop.metrics),
             hung_up: false,
@@ -124,7 +124,7 @@ impl Exchange {
                 });
             }
             let wants = !self.hung_up && !draining && self.ending.is_none() && self.has_room();
-            let reads = wants && self.account.may_read();
+            let reads = wants && self.memory.may_read();
             if reads {
                 self.make_room();
             } else if wants && !self.held {
@@ -143,14 +143,14 @@ impl Exchange {
                     self.wrote(written?)?;
                 }
                 () = self.calls.progress(answerable), if !self.calls.is_empty() => {}
-                read = read(&mut reader, &mut self.input, &self.account), if reads => {
+                read = read(&mut reader, &mut self.input, &self.memory), if reads => {
                     // While it waited for its turn others may have taken the room.
                     if let Some(bytes) = read? {
                         self.heard(bytes);
                     }
                 }
                 () = &mut drains, if !draining => draining = true,
-                () = self.account.room().eased(), if self.held => {}
+                () = self.memory.pool().relieved(), if self.held => {}
                 () = &mut timer => match self.clock.check(timer.change().as_mut(), self.doing()) {
                     // It was not for its client to send the rest.
                     Err(End::Slow(_)) if self.held => self.refuse_rest()?,
@@ -168,7 +168,7 @@ impl Exchange {
             0 if self.input.capacity() >= READ_BYTES_LEAST => return,
             0 => READ_BYTES_FIRST,
             _ if len < READ_BYTES_FIRST => (READ_BYTES_FIRST - len).max(READ_BYTES_LEAST),
-            _ if self.account.room().is_pressed() => READ_BYTES_FIRST,
+            _ if self.memory.pool().under_pressure() => READ_BYTES_FIRST,
             _ => READ_BYTES,
         };
         self.grown |= len >= READ_BYTES_FIRST;
@@ -178,7 +178,7 @@ impl Exchange {
     /// Whether a further call may be taken.
     fn has_room(&self) -> bool {
         // One message always is, whatever its connection may take up.
-        let full = self.account.is_full() && !(self.calls.is_empty() && self.output.is_empty());
+        let full = self.memory.is_full() && !(self.calls.is_empty() && self.output.is_empty());
         !full && self.calls.len() < self.pipelined_max && self.output.len() < WRITE_BYTES
     }
 
@@ -245,7 +245,7 @@ impl Exchange {
                 wire_format,
                 header: self.framer.header(),
                 peer: &self.peer,
-                account: Some(&self.account),
+                memory: Some(&self.memory),
                 at: self.heard_at.unwrap_or_else(Instant::now),
             };
             let service = self.current.get();
@@ -298,12 +298,12 @@ impl Exchange {
 async fn read<R: AsyncRead + Unpin>(
     reader: &mut R,
     input: &mut BytesMut,
-    account: &Account,
+    memory: &ConnectionMemory,
 ) -> io::Result<Option<usize>> {
     if input.len() < READ_BYTES_FIRST {
         return reader.read_buf(input).await.map(Some);
     }
-    let pace = account.room().pace();
-    let read = pace.in_turns(|| account.may_read(), reader.read_buf(input));
+    let pace = memory.pool().pace();
+    let read = pace.in_turns(|| memory.may_read(), reader.read_buf(input));
     read.await.transpose()
 }

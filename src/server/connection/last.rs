@@ -32,7 +32,7 @@ impl Exchange {
             wire_format,
             header: self.framer.header(),
             peer: &self.peer,
-            account: None,
+            memory: None,
             at: Instant::now(),
         };
         let reply = self.current.get().refuse_start(arrival, start, err);
@@ -70,7 +70,7 @@ impl Exchange {
         self.count();
         let reading = async {
             // Whoever is refused is one of thousands, maybe.
-            let pace = self.account.room().pace();
+            let pace = self.memory.pool().pace();
             let ended = pace.in_turns(|| true, writer.shutdown()).await;
             ended.transpose()?;
             loop {

@@ -21,8 +21,8 @@ use super::closing::{Closing, Remote};
 use crate::config::LimitsConfig;
 use crate::error::Code;
 use crate::metrics::{Closed, LoopMetrics};
-use crate::service::{Account, Current, Room};
-use crate::thrift::{WireError, WireFormats};
+use crate::service::{ConnectionMemory, Current, MemoryPool};
+use crate::thrift::{Shapes, WireError};
 use exchange::Exchange;
 
 /// What all connections of a loop share.
@@ -31,7 +31,7 @@ pub(super) struct OfLoop {
     pub(super) shutdown: CancellationToken,
     pub(super) metrics: Rc<LoopMetrics>,
     /// What its connections may take up together.
-    pub(super) room: Rc<Room>,
+    pub(super) memory_pool: Rc<MemoryPool>,
     /// Of all its listeners together.
     pub(super) connections_max: usize,
     /// Turns of TLS handshakes.
@@ -55,7 +55,7 @@ pub(super) struct Client {
     /// The names in its certificate.
     pub(super) names: Vec<String>,
     /// Where what is kept of it is counted.
-    pub(super) account: Rc<Account>,
+    pub(super) memory: Rc<ConnectionMemory>,
 }
 
 /// Why a connection ended other than by its client or by a drain.

@@ -17,7 +17,7 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::service::{Account, Charge};
+use crate::service::{ConnectionMemory, Reservation};
 
 /// The room that is made for a read before anything has come.
 const EMPTY_BYTES: usize = 4 * 1024;
@@ -27,7 +27,7 @@ const KEPT_BYTES_MAX: usize = 0xffff;
 /// A socket under TLS.
 pub(in crate::server) struct Metered<S> {
     stream: S,
-    charge: Charge,
+    reservation: Reservation,
     /// No fewer bytes came and are still there, decrypted or not.
     kept: usize,
     /// The length of the last read: in it ended whatever was decrypted last.
@@ -38,10 +38,10 @@ pub(in crate::server) struct Metered<S> {
 }
 
 impl<S> Metered<S> {
-    pub(in crate::server) fn new(stream: S, account: &Rc<Account>) -> Self {
+    pub(in crate::server) fn new(stream: S, memory: &Rc<ConnectionMemory>) -> Self {
         Metered {
             stream,
-            charge: Charge::new(account, EMPTY_BYTES),
+            reservation: Reservation::new(memory, EMPTY_BYTES),
             kept: 0,
             last: 0,
             after: None,
@@ -79,7 +79,7 @@ impl<S> Metered<S> {
     }
 
     fn count(&self) {
-        self.charge.set(EMPTY_BYTES + self.kept + self.unsent);
+        self.reservation.set(EMPTY_BYTES + self.kept + self.unsent);
     }
 }
 
@@ -134,13 +134,13 @@ mod tests {
     use super::*;
     use crate::config::LimitsConfig;
     use crate::metrics::LoopMetrics;
-    use crate::service::Room;
+    use crate::service::MemoryPool;
 
     #[test]
     fn what_came_and_did_not_come_out_is_counted() {
         let metrics = LoopMetrics::unscraped();
-        let account = Room::new(&LimitsConfig::default(), &metrics).account();
-        let mut metered = Metered::new((), &account);
+        let memory = MemoryPool::new(&LimitsConfig::default(), &metrics).connection();
+        let mut metered = Metered::new((), &memory);
         let counted = || metrics.buffered_bytes.get() - EMPTY_BYTES;
         assert_eq!(counted(), 0);
         // Half a record, the other half with the beginning of the next, of which nothing is known.

@@ -60,7 +60,7 @@ impl Service {
                 };
             }
         };
-        let charge = arrival.charge(asked.body.len());
+        let reservation = arrival.reservation(asked.body.len());
         Admission::Call(Call {
             wire_format: arrival.wire_format,
             beside: asked.beside,
@@ -70,7 +70,7 @@ impl Service {
             arrived: arrival.at,
             oneway: asked.oneway,
             door: Door::Untyped,
-            slot: Slot::take(self, plan.index, charge),
+            slot: Slot::take(self, plan.index, reservation),
         })
     }
 

@@ -1,6 +1,6 @@
 //! What clients take up in memory, on one loop and by connection: what was read of them, parameters, replies.
 //!
-//! Whoever keeps a client's bytes has a [`Charge`] on its connection's [`Account`] and says how many they are; that
+//! Whoever keeps a client's bytes has a [`Reservation`] on its connection's [`ConnectionMemory`] and says how many they are; that
 //! is adding integers. Once the loop holds more than `buffered_bytes_max` it is pressed: who has more than
 //! [`SMALL_BYTES`] gets no more, neither of its message read nor a longer reply. All others go on as ever, so
 //! that whoever takes up much can't stop those who take up little, and small calls always come to their end.
@@ -19,55 +19,55 @@ const SMALL_BYTES: usize = 16 * 1024;
 
 /// One loop's.
 #[derive(Debug)]
-pub struct Room {
+pub struct MemoryPool {
     metrics: Rc<LoopMetrics>,
     bytes_max: usize,
     connection_bytes_max: usize,
-    pressed: Cell<bool>,
+    under_pressure: Cell<bool>,
     /// Tells that the loop is pressed no longer.
-    eased: Notify,
+    relieved: Notify,
     /// How fast long messages are read.
     pace: Pace,
 }
 
 /// One connection's.
 #[derive(Debug)]
-pub struct Account {
-    room: Rc<Room>,
+pub struct ConnectionMemory {
+    pool: Rc<MemoryPool>,
     bytes: Cell<usize>,
 }
 
 /// Bytes that are kept for one purpose, as long as they are kept.
 #[derive(Debug)]
-pub struct Charge {
-    account: Rc<Account>,
+pub struct Reservation {
+    memory: Rc<ConnectionMemory>,
     bytes: Cell<usize>,
 }
 
-impl Room {
+impl MemoryPool {
     /// Whose bytes show in `metrics`.
     pub fn new(limits: &LimitsConfig, metrics: &Rc<LoopMetrics>) -> Rc<Self> {
-        Rc::new(Room {
+        Rc::new(MemoryPool {
             metrics: Rc::clone(metrics),
             bytes_max: limits.buffered_bytes_max,
             connection_bytes_max: limits.connection_bytes_max,
-            pressed: Cell::new(false),
-            eased: Notify::new(),
+            under_pressure: Cell::new(false),
+            relieved: Notify::new(),
             pace: Pace::new(),
         })
     }
 
     /// For one more connection.
-    pub fn account(self: &Rc<Self>) -> Rc<Account> {
-        Rc::new(Account {
-            room: Rc::clone(self),
+    pub fn connection(self: &Rc<Self>) -> Rc<ConnectionMemory> {
+        Rc::new(ConnectionMemory {
+            pool: Rc::clone(self),
             bytes: Cell::new(0),
         })
     }
 
     /// Whether there is less than there should be.
-    pub fn is_pressed(&self) -> bool {
-        self.pressed.get()
+    pub fn under_pressure(&self) -> bool {
+        self.under_pressure.get()
     }
 
     /// Turns of long work.
@@ -77,10 +77,10 @@ impl Room {
 
     /// Waits until it is pressed no longer. One of those that wait wakes the next, as long as there is room: they may
     /// be thousands, and woken at once they would all be served before anybody else.
-    pub async fn eased(&self) {
-        self.eased.notified().await;
-        if !self.is_pressed() {
-            self.eased.notify_one();
+    pub async fn relieved(&self) {
+        self.relieved.notified().await;
+        if !self.under_pressure() {
+            self.relieved.notify_one();
         }
     }
 
@@ -88,7 +88,7 @@ impl Room {
         let gauge = &self.metrics.buffered_bytes;
         gauge.more(bytes);
         if gauge.get() > self.bytes_max {
-            self.pressed.set(true);
+            self.under_pressure.set(true);
         }
     }
 
@@ -96,9 +96,9 @@ impl Room {
         let gauge = &self.metrics.buffered_bytes;
         gauge.less(bytes);
         // An eighth, so that those who wait, who may be thousands, are woken seldom.
-        if self.pressed.get() && gauge.get() <= self.bytes_max - self.bytes_max / 8 {
-            self.pressed.set(false);
-            self.eased.notify_one();
+        if self.under_pressure.get() && gauge.get() <= self.bytes_max - self.bytes_max / 8 {
+            self.under_pressure.set(false);
+            self.relieved.notify_one();
         }
     }
 
@@ -108,26 +108,26 @@ impl Room {
     }
 }
 
-impl Account {
+impl ConnectionMemory {
     /// The loop's.
-    pub fn room(&self) -> &Room {
-        &self.room
+    pub fn pool(&self) -> &MemoryPool {
+        &self.pool
     }
 
     /// How many more bytes there may be.
     pub fn left(&self) -> usize {
         let own = SMALL_BYTES.saturating_sub(self.bytes.get());
-        self.room.left().max(own)
+        self.pool.left().max(own)
     }
 
     /// Whether more of the client's bytes may be read.
     pub fn may_read(&self) -> bool {
-        !self.room.is_pressed() || self.bytes.get() <= SMALL_BYTES
+        !self.pool.under_pressure() || self.bytes.get() <= SMALL_BYTES
     }
 
     /// Whether the connection has so much that its client has to take some of it first.
     pub fn is_full(&self) -> bool {
-        self.bytes.get() >= self.room.connection_bytes_max
+        self.bytes.get() >= self.pool.connection_bytes_max
     }
 
     /// Whether there may be a reply of so many bytes to a call that has `own` of the connection's.
@@ -135,24 +135,24 @@ impl Account {
         let others = self.bytes.get().saturating_sub(own);
         // A reply that is alone is bounded by itself.
         let alone = others <= SMALL_BYTES;
-        bytes <= self.left() && (alone || others + bytes <= self.room.connection_bytes_max)
+        bytes <= self.left() && (alone || others + bytes <= self.pool.connection_bytes_max)
     }
 }
 
-impl Charge {
+impl Reservation {
     /// For `bytes` of that connection.
-    pub fn new(account: &Rc<Account>, bytes: usize) -> Self {
-        let charge = Charge {
-            account: Rc::clone(account),
+    pub fn new(memory: &Rc<ConnectionMemory>, bytes: usize) -> Self {
+        let reservation = Reservation {
+            memory: Rc::clone(memory),
             bytes: Cell::new(0),
         };
-        charge.set(bytes);
-        charge
+        reservation.set(bytes);
+        reservation
     }
 
     /// Whose they are.
-    pub fn account(&self) -> &Rc<Account> {
-        &self.account
+    pub fn memory(&self) -> &Rc<ConnectionMemory> {
+        &self.memory
     }
 
     /// How many they are.
@@ -163,17 +163,17 @@ impl Charge {
     /// How many they are now.
     pub fn set(&self, bytes: usize) {
         let before = self.bytes.replace(bytes);
-        let account = &self.account.bytes;
-        account.set(account.get() + bytes - before);
+        let memory = &self.memory.bytes;
+        memory.set(memory.get() + bytes - before);
         if bytes > before {
-            self.account.room.take(bytes - before);
+            self.memory.pool.take(bytes - before);
         } else if bytes < before {
-            self.account.room.give(before - bytes);
+            self.memory.pool.give(before - bytes);
         }
     }
 }
 
-impl Drop for Charge {
+impl Drop for Reservation {
     fn drop(&mut self) {
         self.set(0);
     }
@@ -187,25 +187,25 @@ mod tests {
 
     const MAX: usize = 1024 * 1024;
 
-    fn room() -> (Rc<Room>, Rc<LoopMetrics>) {
+    fn pool() -> (Rc<MemoryPool>, Rc<LoopMetrics>) {
         let metrics = LoopMetrics::unscraped();
         let limits = LimitsConfig {
             buffered_bytes_max: MAX,
             connection_bytes_max: MAX / 2,
             ..LimitsConfig::default()
         };
-        (Room::new(&limits, &metrics), metrics)
+        (MemoryPool::new(&limits, &metrics), metrics)
     }
 
     #[test]
     fn what_is_kept_is_counted_once_and_given_back() {
-        let (room, metrics) = room();
-        let one = room.account();
-        let first = Charge::new(&one, 1000);
-        let second = Charge::new(&one, 50);
+        let (pool, metrics) = pool();
+        let one = pool.connection();
+        let first = Reservation::new(&one, 1000);
+        let second = Reservation::new(&one, 50);
         first.set(300);
         assert_eq!((one.bytes.get(), metrics.buffered_bytes.get()), (350, 350));
-        let other = Charge::new(&room.account(), 7);
+        let other = Reservation::new(&pool.connection(), 7);
         drop(first);
         assert_eq!((one.bytes.get(), metrics.buffered_bytes.get()), (50, 57));
         drop((second, other));
@@ -214,31 +214,34 @@ mod tests {
 
     #[test]
     fn over_the_limit_only_who_has_little_goes_on() {
-        let (room, _metrics) = room();
-        let (greedy, small) = (room.account(), room.account());
-        let large = Charge::new(&greedy, MAX);
-        assert!(!room.is_pressed() && greedy.may_read(), "as much as may be");
-        let _little = Charge::new(&small, 100);
-        assert!(room.is_pressed());
+        let (pool, _metrics) = pool();
+        let (greedy, small) = (pool.connection(), pool.connection());
+        let large = Reservation::new(&greedy, MAX);
+        assert!(
+            !pool.under_pressure() && greedy.may_read(),
+            "as much as may be"
+        );
+        let _little = Reservation::new(&small, 100);
+        assert!(pool.under_pressure());
         assert!(!greedy.may_read() && small.may_read());
         assert_eq!((greedy.left(), small.left()), (0, SMALL_BYTES - 100));
         assert!(!greedy.takes_reply(1, 0) && small.takes_reply(1000, 100));
         assert!(!small.takes_reply(SMALL_BYTES, 100));
         // A byte less does not end it: who waits would be woken for nothing.
         large.set(MAX - 1000);
-        assert!(room.is_pressed());
-        let mut waits = Box::pin(room.eased());
+        assert!(pool.under_pressure());
+        let mut waits = Box::pin(pool.relieved());
         assert!(waits.as_mut().now_or_never().is_none());
         large.set(MAX / 2);
-        assert!(!room.is_pressed() && greedy.may_read());
+        assert!(!pool.under_pressure() && greedy.may_read());
         assert!(waits.now_or_never().is_some(), "it is told");
     }
 
     #[test]
     fn those_that_wait_for_room_wake_each_other_as_long_as_there_is_some() {
-        let (room, _metrics) = room();
-        let large = Charge::new(&room.account(), MAX + 1);
-        let mut waiting: Vec<_> = (0..3).map(|_| Box::pin(room.eased())).collect();
+        let (pool, _metrics) = pool();
+        let large = Reservation::new(&pool.connection(), MAX + 1);
+        let mut waiting: Vec<_> = (0..3).map(|_| Box::pin(pool.relieved())).collect();
         let mut wakes = |at: usize| waiting[at].as_mut().now_or_never().is_some();
         assert!(!wakes(0) && !wakes(1) && !wakes(2));
         large.set(0);
@@ -246,21 +249,21 @@ mod tests {
         large.set(MAX + 1);
         assert!(wakes(2), "it was its turn before");
         large.set(0);
-        assert!(room.eased().now_or_never().is_some(), "nobody waited");
+        assert!(pool.relieved().now_or_never().is_some(), "nobody waited");
     }
 
     #[test]
     fn a_connection_is_full_by_itself_but_one_reply_always_fits() {
-        let (room, _metrics) = room();
-        let account = room.account();
-        let call = Charge::new(&account, 1000);
-        assert!(account.takes_reply(MAX / 2 + 1000, 1000));
-        let waiting = Charge::new(&account, MAX / 4);
-        assert!(account.takes_reply(MAX / 4, 1000) && !account.takes_reply(MAX / 2, 1000));
-        assert!(!account.is_full());
+        let (pool, _metrics) = pool();
+        let memory = pool.connection();
+        let call = Reservation::new(&memory, 1000);
+        assert!(memory.takes_reply(MAX / 2 + 1000, 1000));
+        let waiting = Reservation::new(&memory, MAX / 4);
+        assert!(memory.takes_reply(MAX / 4, 1000) && !memory.takes_reply(MAX / 2, 1000));
+        assert!(!memory.is_full());
         waiting.set(MAX / 2);
-        assert!(account.is_full() && !room.is_pressed());
+        assert!(memory.is_full() && !pool.under_pressure());
         drop((call, waiting));
-        assert!(!account.is_full());
+        assert!(!memory.is_full());
     }
 }

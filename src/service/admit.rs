@@ -12,7 +12,7 @@ use thrift::protocol::TMessageType;
 use tokio::time::Instant;
 
 use super::beside::Beside;
-use super::call::{Call, Door, Slot};
+use super::call::{Call, Door, InFlight};
 use super::caller::{self, Peer};
 use super::exception::CallError;
 use super::memory::{ConnectionMemory, Reservation};
@@ -109,7 +109,7 @@ impl Service {
             arrived: arrival.at,
             oneway,
             door: Door::Typed,
-            slot: Slot::take(self, plan.index, reservation),
+            in_flight: InFlight::take(self, plan.index, reservation),
         }))
     }
 

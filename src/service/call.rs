@@ -41,7 +41,7 @@ pub struct Call {
     pub(super) oneway: bool,
     pub(super) door: Door,
     /// Gives the place back when the call ends, however it ends.
-    pub(super) slot: Slot,
+    pub(super) in_flight: InFlight,
 }
 
 impl Call {
@@ -67,7 +67,7 @@ impl Call {
         of: StructId,
         limits: &Limits,
     ) -> Result<Record, CallError> {
-        let reservation = self.slot.reservation.as_ref();
+        let reservation = self.in_flight.reservation.as_ref();
         let room = reservation.map_or(limits.values_max, |reservation| {
             reservation.memory().left() / VALUE_BYTES
         });
@@ -125,13 +125,13 @@ impl Call {
 
     /// Where its parameters are forgotten in turns, if they may be many.
     pub(super) fn pace(&self) -> Option<&Pace> {
-        let reservation = self.slot.reservation.as_ref().filter(|_| self.is_long());
+        let reservation = self.in_flight.reservation.as_ref().filter(|_| self.is_long());
         reservation.map(|reservation| reservation.memory().pool().pace())
     }
 
     /// Whether there is certainly no room for a reply of this value, so that it need not be written to be forgotten.
     pub(super) fn lacks_room(&self, value: &Value, bytes_max: usize) -> bool {
-        let Some(reservation) = &self.slot.reservation else {
+        let Some(reservation) = &self.in_flight.reservation else {
             return false;
         };
         let left = reservation.memory().left();
@@ -144,7 +144,7 @@ impl Call {
         if bytes > bytes_max {
             return Some(Code::CallReplyTooLarge);
         }
-        let reservation = self.slot.reservation.as_ref()?;
+        let reservation = self.in_flight.reservation.as_ref()?;
         let fits = reservation.memory().takes_reply(bytes, reservation.bytes());
         (!fits).then_some(Code::ServerOverloaded)
     }
@@ -222,7 +222,7 @@ pub(super) enum Door {
 }
 
 /// One of the calls in flight.
-pub(super) struct Slot {
+pub(super) struct InFlight {
     service: Rc<Service>,
     /// Its view, as an index into the metrics'.
     view: usize,
@@ -232,7 +232,7 @@ pub(super) struct Slot {
     reservation: Option<Reservation>,
 }
 
-impl Slot {
+impl InFlight {
     pub(super) fn take(
         service: &Rc<Service>,
         view: usize,
@@ -240,7 +240,7 @@ impl Slot {
     ) -> Self {
         service.in_flight.set(service.in_flight.get() + 1);
         service.metrics.of_loop.calls_in_flight.up();
-        Slot {
+        InFlight {
             service: Rc::clone(service),
             view,
             ended: Cell::new(false),
@@ -255,7 +255,7 @@ impl Slot {
     }
 }
 
-impl Drop for Slot {
+impl Drop for InFlight {
     fn drop(&mut self) {
         let service = &self.service;
         service.in_flight.set(service.in_flight.get() - 1);

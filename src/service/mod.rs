@@ -191,7 +191,7 @@ impl Service {
         if let Some(ran) = &ran {
             span.in_scope(|| ran.log(&call.plan, ended));
         }
-        call.slot.ended(ended, call.arrived);
+        call.in_flight.ended(ended, call.arrived);
         reply
     }
 

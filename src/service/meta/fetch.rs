@@ -18,8 +18,8 @@ use crate::error::Code;
 use crate::idl::Type;
 use crate::plan::{Plan, ReplyShape};
 use crate::program::Program;
-use crate::service::call::{Call, Door, Slot};
 use crate::service::{Admission, Answer, Service, caller, context, exception::CallError, log};
+use crate::service::call::{Call, Door, InFlight};
 use crate::thrift::{Appendix as _, Limits, Protocol, decode_field, decode_struct};
 use crate::value::Value;
 
@@ -70,7 +70,7 @@ impl Service {
             arrived: arrival.at,
             oneway: asked.oneway,
             door: Door::Untyped,
-            slot: Slot::take(self, plan.index, reservation),
+            in_flight: InFlight::take(self, plan.index, reservation),
         })
     }
 

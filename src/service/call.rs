@@ -125,7 +125,11 @@ impl Call {
 
     /// Where its parameters are forgotten in turns, if they may be many.
     pub(super) fn pace(&self) -> Option<&Pace> {
-        let reservation = self.in_flight.reservation.as_ref().filter(|_| self.is_long());
+        let reservation = self
+            .in_flight
+            .reservation
+            .as_ref()
+            .filter(|_| self.is_long());
         reservation.map(|reservation| reservation.memory().pool().pace())
     }
 

@@ -49,7 +49,7 @@ use call::{Door, Params};
 pub use caller::Peer;
 use exception::CallError;
 pub use memory::{ConnectionMemory, MemoryPool, Reservation};
-use report::{ReportLayout, Stencil};
+use report::{ReportLayout, ReportTemplate};
 
 /// A program with its backends, on one loop.
 pub struct Service {
@@ -62,7 +62,7 @@ pub struct Service {
     /// For the request ids of calls whose clients could give one and did not.
     random: RefCell<Random>,
     /// How a report is written, if the IDL has one, and what the reports of a plan share, by the plan's index.
-    report: Option<(ReportLayout, Vec<Vec<Stencil>>)>,
+    report: Option<(ReportLayout, Vec<Vec<ReportTemplate>>)>,
     /// The room that a reply is given: what the last one took.
     reply_bytes: Cell<usize>,
     /// The buffer of a reply that is on its way, for the next one.
@@ -136,8 +136,8 @@ impl Service {
         };
         meta::prepare();
         let report = ReportLayout::of(&program.schema).map(|layout| {
-            let stencils = layout.stencils(program.plans.values());
-            (layout, stencils)
+            let templates = layout.templates(program.plans.values());
+            (layout, templates)
         });
         let metrics = ProgramMetrics::new(metrics, &program);
         let ids = Random::seeded(random.clone().draw());

@@ -128,10 +128,10 @@ impl Service {
         protocol: Protocol,
         answer: &'a Answer,
     ) -> Option<Report<'a>> {
-        let (layout, stencils) = self.report.as_ref()?;
+        let (layout, templates) = self.report.as_ref()?;
         Some(Report {
             layout,
-            stencils: &stencils[plan.index],
+            templates: &templates[plan.index],
             protocol,
             timeline: answer.reported.as_ref()?,
         })

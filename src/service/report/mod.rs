@@ -4,9 +4,9 @@
 //! the rest of the reply. Which field goes where is settled once, by name and type, so that an operator's own
 //! copy of the standard include gets what it declares ([`ReportLayout`]). Of a lookup that went well, which is
 //! nearly every one, only the times differ from call to call: in binary, where times have one length, all else is
-//! copied from a [`Stencil`]. [`Timeline::from_report`] is the way back.
+//! copied from a [`ReportTemplate`]. [`Timeline::from_report`] is the way back.
 
-mod stencil;
+mod template;
 mod writing;
 
 use std::fmt;
@@ -18,7 +18,7 @@ use crate::idl::{Field, Schema, StructId, Type};
 use crate::plan::Plan;
 use crate::thrift::{Appendix, Codec as _, Protocol, ProtocolWriter as _, with_codec};
 use crate::timeline::{Analysis, Micros, Timeline, Track};
-pub(super) use stencil::Stencil;
+pub(super) use template::ReportTemplate;
 use writing::Writing;
 
 /// The fields of the IDL's `Report` and `LookupReport`, with their ids, in declared order.
@@ -86,16 +86,16 @@ impl ReportLayout {
     }
 
     /// What the reports of each plan share, by the plan's index.
-    pub(super) fn stencils<'a>(
+    pub(super) fn templates<'a>(
         &self,
         plans: impl ExactSizeIterator<Item = &'a Arc<Plan>>,
-    ) -> Vec<Vec<Stencil>> {
-        let mut stencils: Vec<_> = (0..plans.len()).map(|_| Vec::new()).collect();
+    ) -> Vec<Vec<ReportTemplate>> {
+        let mut templates: Vec<_> = (0..plans.len()).map(|_| Vec::new()).collect();
         for plan in plans {
-            let of_lookup = |at| Stencil::new(self, &plan.lanes, at);
-            stencils[plan.index] = (0..plan.lanes.len()).map(of_lookup).collect();
+            let of_lookup = |at| ReportTemplate::new(self, &plan.lanes, at);
+            templates[plan.index] = (0..plan.lanes.len()).map(of_lookup).collect();
         }
-        stencils
+        templates
     }
 }
 
@@ -103,7 +103,7 @@ impl ReportLayout {
 pub(super) struct Report<'a> {
     pub(super) layout: &'a ReportLayout,
     /// One per lookup, or none at all.
-    pub(super) stencils: &'a [Stencil],
+    pub(super) templates: &'a [ReportTemplate],
     pub(super) protocol: Protocol,
     pub(super) timeline: &'a Timeline,
 }
@@ -123,9 +123,18 @@ impl Appendix for Report<'_> {
                 let filled = |out| stencil.is_some_and(|stencil| stencil.fill(out, track, slack));
                 if !out.binary_buffer().is_some_and(filled) {
                     writing.lookup(out, at);
-                }
-            });
-        });
+                });
+            }
+            Protocol::Binary | Protocol::BinaryOld => {
+                writing.report(&mut BinaryOutput::new(out, true), |out, at| {
+                    let (track, slack) = (&self.timeline.tracks[at], analysis.slack[at]);
+                    let template = self.templates.get(at);
+                    if !template.is_some_and(|template| template.fill(out.buffer(), track, slack)) {
+                        writing.lookup(out, at);
+                    }
+                });
+            }
+        }
     }
 }
 

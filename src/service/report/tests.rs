@@ -18,32 +18,32 @@ fn standard() -> Schema {
 
 fn bytes(
     layout: &ReportLayout,
-    stencils: &[Stencil],
+    templates: &[ReportTemplate],
     protocol: Protocol,
     timeline: &Timeline,
 ) -> Bytes {
     let report = Report {
         layout,
-        stencils,
+        templates,
         protocol,
         timeline,
     };
     let mut out = BytesMut::new();
     report.append(&mut out);
     let bytes = out.freeze();
-    if !stencils.is_empty() {
+    if !templates.is_empty() {
         let plainly = self::bytes(layout, &[], protocol, timeline);
-        assert_eq!(bytes, plainly, "with stencils and without");
+        assert_eq!(bytes, plainly, "with templates and without");
     }
     bytes
 }
 
 fn read(schema: &Schema, protocol: Protocol, timeline: &Timeline) -> Value {
     let layout = ReportLayout::of(schema).expect("the standard types");
-    let stencils: Vec<_> = (0..timeline.lanes.len())
-        .map(|at| Stencil::new(&layout, &timeline.lanes, at))
+    let templates: Vec<_> = (0..timeline.lanes.len())
+        .map(|at| ReportTemplate::new(&layout, &timeline.lanes, at))
         .collect();
-    let bytes = bytes(&layout, &stencils, protocol, timeline);
+    let bytes = bytes(&layout, &templates, protocol, timeline);
     let report = schema.standard.report.expect("the standard types");
     decode_struct(schema, report, protocol, &bytes, &Limits::default()).expect("a report")
 }
@@ -75,7 +75,7 @@ fn a_timeline_survives_the_trip() {
         ],
         10,
     );
-    // As stencils have it, the second in a batch.
+    // As templates have it, the second in a batch.
     let mut well = timeline(
         Mode::Evented,
         vec![

@@ -1,4 +1,4 @@
-//! The binary bytes of a lookup that went well, with holes where its times go.
+//! The binary bytes of a lookup that went well, with offsets where its times go.
 
 use std::sync::Arc;
 
@@ -26,22 +26,22 @@ const TIMES: [Part; 5] = [
 
 /// One lookup's, for each of [`SOURCES`].
 #[derive(Debug)]
-pub(in crate::service) struct Stencil([Filled; SOURCES.len()]);
+pub(in crate::service) struct ReportTemplate([TemplateBytes; SOURCES.len()]);
 
 #[derive(Debug)]
-struct Filled {
+struct TemplateBytes {
     bytes: Box<[u8]>,
     /// Where each time goes, and which of [`TIMES`] it is.
-    holes: Vec<(usize, usize)>,
+    offsets: Vec<(usize, usize)>,
 }
 
-impl Stencil {
-    /// The stencil of the lookup at `at`.
+impl ReportTemplate {
+    /// The template of the lookup at `at`.
     pub(super) fn new(layout: &ReportLayout, lanes: &Arc<[Lane]>, at: usize) -> Self {
-        Stencil(SOURCES.map(|source| Filled::new(layout, lanes, at, source)))
+        ReportTemplate(SOURCES.map(|source| TemplateBytes::new(layout, lanes, at, source)))
     }
 
-    /// Appends the lookup's struct; false if it did not go as the stencil has it, and nothing was written.
+    /// Appends the lookup's struct; false if it did not go as the template has it, and nothing was written.
     #[inline]
     pub(super) fn fill(&self, out: &mut BytesMut, track: &Track, slack: Micros) -> bool {
         let source = SOURCES.iter().position(|source| *source == track.source);
@@ -60,16 +60,16 @@ impl Stencil {
         let start = out.len();
         out.extend_from_slice(&filled.bytes);
         let written = &mut out[start..];
-        for &(hole, which) in &filled.holes {
+        for &(offset, which) in &filled.offsets {
             let time = times[which].to_i64().to_be_bytes();
-            written[hole..hole + I64_BYTES].copy_from_slice(&time);
+            written[offset..offset + I64_BYTES].copy_from_slice(&time);
         }
         true
     }
 }
 
-impl Filled {
-    /// Writes the lookup with one field more each time: where that ends in a time is a hole.
+impl TemplateBytes {
+    /// Writes the lookup with one field more each time: where that ends in a time is a offset.
     fn new(layout: &ReportLayout, lanes: &Arc<[Lane]>, at: usize, source: Source) -> Self {
         let track = Track {
             planned: Micros::ZERO,
@@ -88,7 +88,7 @@ impl Filled {
         };
         let analysis = Analysis::of(&timeline);
         let mut bytes = BytesMut::new();
-        let mut holes = Vec::new();
+        let mut offsets = Vec::new();
         for until in 0..=layout.lookup.len() {
             let fields = &layout.lookup[..until];
             let begun = ReportLayout {
@@ -105,12 +105,12 @@ impl Filled {
             let last = fields.last().map(|(part, _)| part);
             if let Some(which) = TIMES.iter().position(|time| Some(time) == last) {
                 // The number stands last, before the byte that ends the struct.
-                holes.push((bytes.len() - 1 - I64_BYTES, which));
+                offsets.push((bytes.len() - 1 - I64_BYTES, which));
             }
         }
-        Filled {
+        TemplateBytes {
             bytes: bytes[..].into(),
-            holes,
+            offsets,
         }
     }
 }

@@ -11,11 +11,11 @@ use bytes::{Bytes, BytesMut};
 use thrift::protocol::TMessageType;
 use tokio::time::Instant;
 
-use super::beside::Beside;
 use super::call::{Call, Door, InFlight};
 use super::caller::{self, Peer};
 use super::exception::CallError;
 use super::memory::{ConnectionMemory, Reservation};
+use super::metadata::CallMetadata;
 use super::reply::ReplyTo;
 use super::{Service, log};
 use crate::error::Code;
@@ -66,11 +66,11 @@ impl Service {
         arrival: Arrival<'_>,
         message: &Bytes,
     ) -> Result<Admission, WireError> {
-        let (head, body) = read_head(arrival.wire_format.protocol, message)?;
-        let mut beside = self.beside(&arrival);
+        let (head, body) = read_head(arrival.shape.protocol, message)?;
+        let mut metadata = self.metadata(&arrival);
         let plan = self.plan_of(&head.name);
         if plan.is_none()
-            && let Some(admission) = self.admit_meta(&arrival, &head, &body, &mut beside)
+            && let Some(admission) = self.admit_meta(&arrival, &head, &body, &mut metadata)
         {
             return Ok(admission);
         }
@@ -88,10 +88,10 @@ impl Service {
                     about: caller::hint(code, &arrival),
                     ..CallError::new(code)
                 };
-                let id = beside.as_deref().and_then(Beside::request_id);
+                let id = metadata.as_deref().and_then(CallMetadata::request_id);
                 log::refused(Some(head.name.as_str()), &error, id);
                 self.metrics.refused(plan.map(|plan| plan.index), code);
-                let to = ReplyTo::new(arrival.wire_format, beside.as_deref());
+                let to = ReplyTo::new(arrival.shape, metadata.as_deref());
                 return Ok(if oneway {
                     Admission::Nothing
                 } else {
@@ -101,8 +101,8 @@ impl Service {
         };
         let reservation = arrival.reservation(message.len());
         Ok(Admission::Call(Call {
-            wire_format: arrival.wire_format,
-            beside,
+            shape: arrival.shape,
+            metadata,
             plan: Arc::clone(plan),
             sequence: head.sequence,
             body,
@@ -187,16 +187,16 @@ impl Service {
             sequence: header.sequence(),
         };
         self.metrics.refused(None, err.code);
-        let beside = self.beside(arrival);
-        let id = beside.as_deref().and_then(Beside::request_id);
+        let metadata = self.metadata(arrival);
+        let id = metadata.as_deref().and_then(CallMetadata::request_id);
         log::refused(None, &error, id);
-        let to = ReplyTo::new(arrival.wire_format, beside.as_deref());
+        let to = ReplyTo::new(arrival.shape, metadata.as_deref());
         self.write_exception(to, head, None, &error)
     }
 
     /// What the message's frame said and its reply's will, if frames can.
-    fn beside(&self, arrival: &Arrival<'_>) -> Option<Box<Beside>> {
-        let of = |header| Beside::of(header, &self.random);
+    fn metadata(&self, arrival: &Arrival<'_>) -> Option<Box<CallMetadata>> {
+        let of = |header| CallMetadata::of(header, &self.random);
         arrival.header.map(of)
     }
 

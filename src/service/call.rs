@@ -8,10 +8,10 @@ use bytes::Bytes;
 use tokio::time::Instant;
 
 use super::Service;
-use super::beside::Beside;
 use super::exception::CallError;
-use super::headers::Given;
 use super::memory::Reservation;
+use super::metadata::CallMetadata;
+use super::metadata::request::RequestMetadata;
 use super::reply::ReplyTo;
 use crate::error::Code;
 use crate::idl::{Schema, StructId};
@@ -33,7 +33,7 @@ const NESTED_MAX: usize = DEPTH_CEILING;
 pub struct Call {
     pub(super) wire_format: WireFormat,
     /// What its frame said and its reply's will, if frames can.
-    pub(super) beside: Option<Box<Beside>>,
+    pub(super) metadata: Option<Box<CallMetadata>>,
     pub(super) plan: Arc<Plan>,
     pub(super) sequence: i32,
     pub(super) body: Bytes,
@@ -52,12 +52,12 @@ impl Call {
 
     /// Where its reply goes.
     pub(super) fn to(&self) -> ReplyTo<'_> {
-        ReplyTo::new(self.wire_format, self.beside.as_deref())
+        ReplyTo::new(self.shape, self.metadata.as_deref())
     }
 
     /// What its frame said for its context.
-    pub(super) fn given(&self) -> Option<&Given> {
-        self.beside.as_deref().map(|beside| &beside.given)
+    pub(super) fn given(&self) -> Option<&RequestMetadata> {
+        self.metadata.as_deref().map(|metadata| &metadata.given)
     }
 
     /// Reads the parameters as the struct `of`, as far as there is room for them.

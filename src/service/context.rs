@@ -8,13 +8,12 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::headers::Given;
+use super::metadata::request::RequestMetadata;
+use super::metadata::text::short;
 use crate::context::{Context, Mode};
 use crate::plan::Plan;
 use crate::value::Value;
 
-/// The longest text taken from a context's field; longer ones are cut, so that logs stay readable.
-const TEXT_MAX: usize = 256;
 /// The most baggage pairs taken.
 const BAGGAGE_MAX: usize = 64;
 
@@ -23,7 +22,7 @@ pub(super) fn of_call(
     plan: &Plan,
     param: Option<&Value>,
     arrived: Instant,
-    headers: Option<&Given>,
+    headers: Option<&RequestMetadata>,
 ) -> Context {
     let mut context = Context::new(arrived, arrived + plan.deadline);
     if let Some(headers) = headers {
@@ -35,7 +34,7 @@ pub(super) fn of_call(
     context
 }
 
-fn fill_from_headers(context: &mut Context, given: &Given) {
+fn fill_from_headers(context: &mut Context, given: &RequestMetadata) {
     if let Some(id) = &given.request_id {
         context.request_id = Arc::clone(id);
     }
@@ -86,9 +85,4 @@ fn shorten(context: &mut Context, budget: Duration) {
 
 fn text(given: &Value, field: &str) -> Option<Arc<str>> {
     Some(Arc::from(short(given.get(field)?.as_str()?)))
-}
-
-/// As much of `text` as is taken.
-pub(super) fn short(text: &str) -> &str {
-    &text[..text.floor_char_boundary(TEXT_MAX)]
 }

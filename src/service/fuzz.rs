@@ -8,7 +8,7 @@ use thrift::protocol::TMessageType;
 use tokio::runtime::{Builder, LocalOptions, LocalRuntime};
 use tokio::time::Instant;
 
-use super::headers::Given;
+use super::metadata::request::RequestMetadata;
 use super::{Admission, Arrival, Peer, Service};
 use crate::backend::closure::{Closure, Input as Asked};
 use crate::config::LimitsConfig;
@@ -243,7 +243,7 @@ fn hold_told(header: &Header) {
 
 /// What headers say is fit for logs and for the headers of other protocols.
 fn hold_given(header: &Header) {
-    let given = Given::read(header);
+    let given = RequestMetadata::read(header);
     let texts = [&given.request_id, &given.traceparent, &given.tracestate];
     for text in texts.into_iter().flatten() {
         let plain = !text.is_empty() && !text.chars().any(char::is_control);

@@ -5,12 +5,11 @@
 //! server); [`Service::serve`] runs the view of an admitted call.
 
 mod admit;
-mod beside;
+mod metadata;
 mod call;
 mod caller;
 mod context;
 mod exception;
-mod headers;
 mod log;
 mod meta; // the `Tributary` service
 mod reply;
@@ -43,12 +42,12 @@ use crate::value::Value;
 use crate::view::{merge, run};
 
 pub use admit::{Admission, Arrival};
-use beside::Beside;
 pub use call::Call;
 use call::{Door, Params};
 pub use caller::Peer;
 use exception::CallError;
 pub use memory::{ConnectionMemory, MemoryPool, Reservation};
+use metadata::CallMetadata;
 use report::{ReportLayout, ReportTemplate};
 
 /// A program with its backends, on one loop.
@@ -219,7 +218,7 @@ impl Service {
             Door::Untyped => self.fetch_params(call).await,
         };
         let (params, context) = params.inspect_err(|err| {
-            let id = call.beside.as_deref().and_then(Beside::request_id);
+            let id = call.metadata.as_deref().and_then(CallMetadata::request_id);
             log::failed(&call.plan, id, None, err);
         })?;
         self.run_view(call, params, context).await
@@ -232,8 +231,8 @@ impl Service {
         context: Context,
     ) -> Result<(Answer, Ran), CallError> {
         let (schema, plan) = (&self.program.schema, &*call.plan);
-        if let Some(beside) = &call.beside {
-            beside.goes_by(&context);
+        if let Some(metadata) = &call.metadata {
+            metadata.goes_by(&context);
         }
         let params = Params::new(call, params);
         tracing::Span::current().record("request_id", &*context.request_id);
@@ -247,9 +246,9 @@ impl Service {
         if let Err(err) = &merged {
             log::failed(plan, Some(&context.request_id), Some(elapsed_us), err);
         }
-        if let Some(beside) = &call.beside {
+        if let Some(metadata) = &call.metadata {
             let has_place = plan.report_field.is_some() && merged.is_ok();
-            beside.ran(&ran.timeline, context.want_report && !has_place);
+            metadata.ran(&ran.timeline, context.want_report && !has_place);
         }
         let value = merged?;
         let wanted = plan.report_always || context.want_report;

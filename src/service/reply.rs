@@ -4,8 +4,8 @@ use bytes::BytesMut;
 use thrift::protocol::TMessageType;
 use tracing::error;
 
-use super::beside::Beside;
 use super::exception::{CallError, Failed};
+use super::metadata::CallMetadata;
 use super::report::Report;
 use super::{Answer, Service};
 use crate::error::Code;
@@ -26,16 +26,16 @@ const SPARE_BYTES_MAX: usize = 8 * 1024;
 pub(super) struct ReplyTo<'a> {
     pub(super) wire_format: WireFormat,
     /// What goes beside its message, where frames can say more.
-    beside: Option<&'a Beside>,
+    metadata: Option<&'a CallMetadata>,
     /// Why there is no result.
     failed: Option<Failed>,
 }
 
 impl<'a> ReplyTo<'a> {
-    pub(super) fn new(wire_format: WireFormat, beside: Option<&'a Beside>) -> Self {
+    pub(super) fn new(shape: Shape, metadata: Option<&'a CallMetadata>) -> Self {
         ReplyTo {
-            wire_format,
-            beside,
+            shape,
+            metadata,
             failed: None,
         }
     }
@@ -54,9 +54,9 @@ impl<'a> ReplyTo<'a> {
         head: HeadOut<'_>,
         body: Body<'_>,
     ) -> Result<(), WireError> {
-        let pairs = self.beside.map(|beside| beside.pairs(self.failed));
+        let pairs = self.metadata.map(|metadata| metadata.pairs(self.failed));
         let header = HeaderOut {
-            sequence: self.beside.map_or(0, |beside| beside.sequence),
+            sequence: self.metadata.map_or(0, |metadata| metadata.sequence),
             pairs: pairs.as_deref().unwrap_or_default(),
         };
         write_message_with(out, self.wire_format, head, body, header)

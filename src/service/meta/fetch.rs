@@ -62,8 +62,8 @@ impl Service {
         };
         let reservation = arrival.reservation(asked.body.len());
         Admission::Call(Call {
-            wire_format: arrival.wire_format,
-            beside: asked.beside,
+            shape: arrival.shape,
+            metadata: asked.metadata,
             plan: Arc::clone(plan),
             sequence: asked.sequence,
             body: asked.body,

@@ -20,8 +20,8 @@ use bytes::{Bytes, BytesMut};
 use thrift::protocol::TMessageType;
 use tracing::error;
 
-use super::beside::Beside;
 use super::exception::CallError;
+use super::metadata::CallMetadata;
 use super::reply::ReplyTo;
 use super::{Admission, Arrival, Service, log};
 use crate::coerce::Coercion;
@@ -122,7 +122,7 @@ struct Asked<'a> {
     method: Method,
     arrival: &'a Arrival<'a>,
     /// What its frame said and its reply's will, if frames can.
-    beside: Option<Box<Beside>>,
+    metadata: Option<Box<CallMetadata>>,
     sequence: i32,
     oneway: bool,
     body: Bytes,
@@ -131,12 +131,12 @@ struct Asked<'a> {
 impl Asked<'_> {
     /// Where its answer goes, and its number.
     fn to(&self) -> (ReplyTo<'_>, i32) {
-        let to = ReplyTo::new(self.arrival.wire_format, self.beside.as_deref());
+        let to = ReplyTo::new(self.arrival.shape, self.metadata.as_deref());
         (to, self.sequence)
     }
 
     fn request_id(&self) -> Option<&str> {
-        self.beside.as_deref()?.request_id()
+        self.metadata.as_deref()?.request_id()
     }
 }
 
@@ -149,7 +149,7 @@ impl Service {
         arrival: &Arrival<'_>,
         head: &Head,
         body: &Bytes,
-        beside: &mut Option<Box<Beside>>,
+        metadata: &mut Option<Box<CallMetadata>>,
     ) -> Option<Admission> {
         let is_call = matches!(head.kind, TMessageType::Call | TMessageType::OneWay);
         if !arrival.peer.meta || !is_call {
@@ -160,7 +160,7 @@ impl Service {
         let asked = Asked {
             method,
             arrival,
-            beside: beside.take(),
+            metadata: metadata.take(),
             sequence: head.sequence,
             oneway: head.kind == TMessageType::OneWay,
             body: body.clone(),

@@ -2,26 +2,29 @@
 //!
 //! In: what the call's frame said, later its context and how its view ran. Out: the pairs of the reply's frame, which
 //! are few, short, and hold nothing but a client's own words that were looked at, codes, fates and names of lookups
-//! ([`told`]). A call that came in no such frame has none of this.
+//! ([`summary`]). A call that came in no such frame has none of this.
 
-mod told;
+pub(super) mod request;
+mod summary;
+pub(super) mod text;
 
 use std::cell::{OnceCell, RefCell};
 use std::sync::Arc;
 
 use super::exception::Failed;
-use super::headers::{Given, is_plain, is_traceparent};
 use crate::context::Context;
 use crate::random::Random;
 use crate::thrift::Header;
 use crate::timeline::Timeline;
+use request::RequestMetadata;
+use text::{is_plain, is_traceparent};
 
 /// What goes beside the messages of one call, which came in a THeader frame.
-pub(super) struct Beside {
+pub(super) struct CallMetadata {
     /// The sequence id of the call's frame, which its reply's repeats.
     pub(super) sequence: i32,
     /// What the call's frame said; its request id is there, whoever made it.
-    pub(super) given: Given,
+    pub(super) given: RequestMetadata,
     /// The names that the call goes by, once its parameters are read.
     names: OnceCell<Names>,
     /// How its view ran, once it did.
@@ -41,14 +44,14 @@ struct Ran {
     report: Option<String>,
 }
 
-impl Beside {
+impl CallMetadata {
     /// What `header` says. A call without a request id gets one from `random`.
     pub(super) fn of(header: &Header, random: &RefCell<Random>) -> Box<Self> {
-        let mut given = Given::read(header);
+        let mut given = RequestMetadata::read(header);
         given
             .request_id
             .get_or_insert_with(|| format!("{:016x}", random.borrow_mut().draw()).into());
-        Box::new(Beside {
+        Box::new(CallMetadata {
             sequence: header.sequence(),
             given,
             names: OnceCell::new(),
@@ -64,8 +67,8 @@ impl Beside {
     /// Its view ran. `report`: tell all of it, since the reply has no place for it.
     pub(super) fn ran(&self, timeline: &Timeline, report: bool) {
         self.ran.get_or_init(|| Ran {
-            incomplete: told::incomplete(timeline),
-            report: report.then(|| told::report(timeline)).flatten(),
+            incomplete: summary::incomplete(timeline),
+            report: report.then(|| summary::report(timeline)).flatten(),
         });
     }
 

@@ -72,6 +72,12 @@
 //! # }
 //! ```
 
+pub mod error;
+pub mod value;
+pub mod context;
+pub mod random;
+mod log_limit; // one log line per code every ten seconds
+mod coop; // long work in slices, so that short calls go first
 pub mod server;
 pub mod thrift;
 pub mod service;

@@ -198,7 +198,7 @@ impl Worker {
         let memory_pool = MemoryPool::new(&limits, &metrics);
         let ticking = Rc::clone(&memory_pool);
         let _ticks = AbortOnDropHandle::new(tokio::task::spawn_local(async move {
-            ticking.pace().tick().await;
+            ticking.coop().tick().await;
         }));
         let service = Service::open(
             Arc::clone(&program),

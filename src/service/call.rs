@@ -13,12 +13,12 @@ use super::memory::Reservation;
 use super::metadata::CallMetadata;
 use super::metadata::request::RequestMetadata;
 use super::reply::ReplyTo;
+use crate::coop::Coop;
 use crate::error::Code;
 use crate::idl::{Schema, StructId};
-use crate::pace::Pace;
 use crate::plan::Plan;
 use crate::thrift::{
-    DEPTH_CEILING, Limits, WireError, WireFormat, decode_struct_counted, decode_struct_paced,
+    DEPTH_CEILING, Limits, Shape, WireError, decode_struct_counted, decode_struct_sliced,
 };
 use crate::value::{Record, Value};
 
@@ -109,9 +109,9 @@ impl Call {
             }
             !lacks_room
         };
-        let (protocol, pace) = (self.shape.protocol, memory.pool().pace());
+        let (protocol, coop) = (self.shape.protocol, memory.pool().coop());
         let decoded =
-            decode_struct_paced((schema, of), protocol, &self.body, limits, (pace, paid)).await;
+            decode_struct_sliced((schema, of), protocol, &self.body, limits, (coop, paid)).await;
         if let Ok((_, count)) = &decoded {
             reservation.set(own + count * VALUE_BYTES);
         }
@@ -124,13 +124,13 @@ impl Call {
     }
 
     /// Where its parameters are forgotten in turns, if they may be many.
-    pub(super) fn pace(&self) -> Option<&Pace> {
+    pub(super) fn coop(&self) -> Option<&Coop> {
         let reservation = self
             .in_flight
             .reservation
             .as_ref()
             .filter(|_| self.is_long());
-        reservation.map(|reservation| reservation.memory().pool().pace())
+        reservation.map(|reservation| reservation.memory().pool().coop())
     }
 
     /// Whether there is certainly no room for a reply of this value, so that it need not be written to be forgotten.
@@ -172,22 +172,22 @@ fn decoded_params(
 /// The parameters of a call; those of a long one are forgotten in turns.
 pub(super) struct Params<'c> {
     pub(super) values: Rc<[Value]>,
-    pace: Option<&'c Pace>,
+    coop: Option<&'c Coop>,
 }
 
 impl<'c> Params<'c> {
     pub(super) fn new(call: &'c Call, values: Vec<Value>) -> Self {
         Params {
             values: Rc::from(values),
-            pace: call.pace(),
+            coop: call.coop(),
         }
     }
 }
 
 impl Drop for Params<'_> {
     fn drop(&mut self) {
-        if let (Some(pace), Some(values)) = (self.pace, Rc::get_mut(&mut self.values)) {
-            pace.forget(values.iter_mut().map(std::mem::take).collect());
+        if let (Some(coop), Some(values)) = (self.coop, Rc::get_mut(&mut self.values)) {
+            coop.drop_later(values.iter_mut().map(std::mem::take).collect());
         }
     }
 }

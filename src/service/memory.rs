@@ -11,8 +11,8 @@ use std::rc::Rc;
 use tokio::sync::Notify;
 
 use crate::config::LimitsConfig;
+use crate::coop::Coop;
 use crate::metrics::LoopMetrics;
-use crate::pace::Pace;
 
 /// What a connection may always have.
 const SMALL_BYTES: usize = 16 * 1024;
@@ -27,7 +27,7 @@ pub struct MemoryPool {
     /// Tells that the loop is pressed no longer.
     relieved: Notify,
     /// How fast long messages are read.
-    pace: Pace,
+    coop: Coop,
 }
 
 /// One connection's.
@@ -53,7 +53,7 @@ impl MemoryPool {
             connection_bytes_max: limits.connection_bytes_max,
             under_pressure: Cell::new(false),
             relieved: Notify::new(),
-            pace: Pace::new(),
+            coop: Coop::new(),
         })
     }
 
@@ -71,8 +71,8 @@ impl MemoryPool {
     }
 
     /// Turns of long work.
-    pub(crate) fn pace(&self) -> &Pace {
-        &self.pace
+    pub(crate) fn coop(&self) -> &Coop {
+        &self.coop
     }
 
     /// Waits until it is pressed no longer. One of those that wait wakes the next, as long as there is room: they may

@@ -303,7 +303,7 @@ async fn read<R: AsyncRead + Unpin>(
     if input.len() < READ_BYTES_FIRST {
         return reader.read_buf(input).await.map(Some);
     }
-    let pace = memory.pool().pace();
-    let read = pace.in_turns(|| memory.may_read(), reader.read_buf(input));
+    let coop = memory.pool().coop();
+    let read = coop.in_slices(|| memory.may_read(), reader.read_buf(input));
     read.await.transpose()
 }

@@ -70,13 +70,13 @@ impl Exchange {
         self.count();
         let reading = async {
             // Whoever is refused is one of thousands, maybe.
-            let pace = self.memory.pool().pace();
-            let ended = pace.in_turns(|| true, writer.shutdown()).await;
+            let coop = self.memory.pool().coop();
+            let ended = coop.in_slices(|| true, writer.shutdown()).await;
             ended.transpose()?;
             loop {
                 self.input.clear();
                 let read = reader.read_buf(&mut self.input);
-                match pace.in_turns(|| true, read).await.transpose()? {
+                match coop.in_slices(|| true, read).await.transpose()? {
                     None | Some(0) => return io::Result::Ok(()),
                     Some(bytes) => self.metrics.received.add(0, bytes),
                 }

@@ -6,47 +6,53 @@
 
 use bytes::Bytes;
 
-use super::complete::complete;
-use super::decoder::{Decoder, RESERVED_MAX};
+use super::decode::{Decoder, RESERVED_MAX, complete};
+use super::error::too_many_values;
+use super::limits::Budget;
+use super::{BinaryInput, CompactInput, Input, Limits, Protocol, WireError, wire_type};
+use crate::coop::{Coop, VALUES};
 use crate::idl::{Schema, StructId, StructType, Type};
-use crate::pace::{Pace, VALUES};
-use crate::thrift::codec::{Codec, ProtocolReader};
-use crate::thrift::error::{WireError, too_many_values};
-use crate::thrift::limits::Limits;
-use crate::thrift::protocol::{Protocol, with_codec};
-use crate::thrift::wire_type::wire_type;
 use crate::value::{Record, Value};
 
-/// Like [`super::decode_struct_counted`], in slices of `pace`. After each slice `paid` gets the number of values so
-/// far and says whether that many are allowed.
-pub(crate) async fn decode_struct_paced(
+/// As [`super::decode_struct_counted`], in slices of `coop`. `paid` is told after each slice how many values there are by then, and
+/// says whether there may be so many.
+pub(crate) async fn decode_struct_sliced(
     (schema, id): (&Schema, StructId),
     protocol: Protocol,
     body: &Bytes,
     limits: &Limits,
-    (pace, paid): (&Pace, impl FnMut(usize) -> bool),
+    (coop, paid): (&Coop, impl FnMut(usize) -> bool),
 ) -> Result<(Value, usize), WireError> {
-    with_codec!(protocol, C => {
-        let decoder = Decoder::new(schema, C::reader(body), limits.budget());
-        read(decoder, id, pace, paid).await
-    })
+    let budget = Budget::new(limits);
+    match protocol {
+        Protocol::Compact => {
+            let input = CompactInput::new(body);
+            let decoder = Decoder::new(schema, input, budget);
+            read(decoder, id, coop, paid).await
+        }
+        Protocol::Binary | Protocol::BinaryOld => {
+            let input = BinaryInput::new(body, true);
+            let decoder = Decoder::new(schema, input, budget);
+            read(decoder, id, coop, paid).await
+        }
+    }
 }
 
 async fn read<I: ProtocolReader>(
     mut decoder: Decoder<'_, I>,
     id: StructId,
-    pace: &Pace,
+    coop: &Coop,
     mut paid: impl FnMut(usize) -> bool,
 ) -> Result<(Value, usize), WireError> {
     let values_max = decoder.budget.values;
     let mut reading = Reading {
-        pace,
+        coop,
         open: Vec::new(),
     };
     reading.open.push(Container::record(&mut decoder, id)?);
     loop {
         {
-            let _turn = pace.turn().await;
+            let _slice = coop.slice().await;
             for _ in 0..VALUES {
                 if let Some(value) = reading.step(&mut decoder)? {
                     decoder.end()?;
@@ -62,9 +68,8 @@ async fn read<I: ProtocolReader>(
 
 /// A struct that is being read.
 struct Reading<'s, 'p> {
-    pace: &'p Pace,
-    /// The open structs and containers, outermost first.
-    open: Vec<Container<'s>>,
+    coop: &'p Coop,
+    open: Vec<Open<'s>>,
 }
 
 /// A struct or container that is being read.
@@ -158,7 +163,7 @@ impl Drop for Reading<'_, '_> {
     fn drop(&mut self) {
         if !self.open.is_empty() {
             let open = self.open.drain(..);
-            self.pace.forget(open.map(Container::into_value).collect());
+            self.coop.drop_later(open.map(Open::into_value).collect());
         }
     }
 }

@@ -4,11 +4,11 @@ use bytes::{Bytes, BytesMut};
 use proptest::prelude::*;
 
 use super::entropy::Entropy;
-use super::{Framer, Limits, call, first, receive, wire_formats};
-use crate::pace::Pace;
+use super::{Framer, Limits, SHAPES, call, first, receive};
+use crate::coop::Coop;
 use crate::thrift::{
     Protocol, WireError, decode_application_error, decode_result, decode_struct,
-    decode_struct_counted, decode_struct_paced, read_head, tests::sample,
+    decode_struct_counted, decode_struct_sliced, read_head, tests::sample,
 };
 use crate::value::Value;
 
@@ -108,7 +108,7 @@ fn in_pieces(
     protocol: Protocol,
     body: &Bytes,
 ) -> Result<(Value, usize), WireError> {
-    let pace = Pace::new();
+    let coop = Coop::new();
     let limits = Limits::default();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
@@ -116,8 +116,8 @@ fn in_pieces(
         .expect("it needs nothing");
     runtime.block_on(async {
         tokio::select! {
-            () = pace.tick() => unreachable!(),
-            decoded = decode_struct_paced((schema, id), protocol, body, &limits, (&pace, |_| true)) => decoded,
+            () = coop.tick() => unreachable!(),
+            decoded = decode_struct_sliced((schema, id), protocol, body, &limits, (&coop, |_| true)) => decoded,
         }
     })
 }

@@ -10,7 +10,7 @@
 //! it answers when there are no others.
 
 mod routes;
-mod spares;
+mod fd_reserve;
 
 use std::convert::Infallible;
 use std::io;
@@ -32,7 +32,7 @@ use tokio_util::task::TaskTracker;
 use tracing::{debug, warn};
 
 use crate::metrics::Metrics;
-use spares::Spares;
+use fd_reserve::FdReserve;
 
 /// Further connections are closed at once.
 const CONNECTIONS_MAX: usize = 16;
@@ -99,26 +99,26 @@ async fn serve(
 ) -> io::Result<()> {
     let listener = tokio::net::TcpListener::from_std(socket)?;
     let connections = TaskTracker::new();
-    let spares = Rc::new(Spares::default());
-    spares.refill();
+    let reserve = Rc::new(FdReserve::default());
+    reserve.refill();
     while let Some(accepted) = stop.run_until_cancelled(listener.accept()).await {
         match accepted {
             Ok((stream, _)) if connections.len() < CONNECTIONS_MAX => {
                 let answered = answer(stream, Arc::clone(&metrics));
-                let spares = Rc::clone(&spares);
+                let reserve = Rc::clone(&reserve);
                 connections.spawn_local(async move {
                     answered.await;
                     // Before anybody else takes the descriptor that is free now.
-                    spares.refill();
+                    reserve.refill();
                 });
             }
             Ok((_, peer)) => debug!(%peer, "too many connections to the admin port"),
             // The next attempt gets it.
-            Err(_) if spares.give() => {}
+            Err(_) if reserve.release() => {}
             Err(err) => {
                 debug!(error = %err, "can't accept a connection to the admin port");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
-                spares.refill();
+                reserve.refill();
             }
         }
     }

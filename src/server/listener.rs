@@ -11,9 +11,9 @@ use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio_util::task::TaskTracker;
 use tracing::{Instrument, debug_span};
 
-use super::accepting::Accepting;
-use super::closing::Remote;
+use super::accept_backoff::AcceptBackoff;
 use super::connection::{self, Client, OfLoop, Terms};
+use super::disconnect_log::Remote;
 use super::socket::ListeningSocket;
 use super::tls::{Metered, Tls};
 use crate::config::{LimitsConfig, ListenerConfig};
@@ -89,13 +89,13 @@ impl Listener {
         let own = &all.0[at];
         let shutdown = &of_loop.shutdown;
         let metrics = &of_loop.metrics;
-        let mut accepting = Accepting::default();
+        let mut backoff = AcceptBackoff::default();
         while let Some(accepted) = shutdown.run_until_cancelled(self.socket.accept()).await {
             let stream = match accepted {
                 Ok(stream) => stream,
                 Err(err) => {
                     metrics.accept_errors.count(0);
-                    shutdown.run_until_cancelled(accepting.failed(&err)).await;
+                    shutdown.run_until_cancelled(backoff.failed(&err)).await;
                     continue;
                 }
             };
@@ -103,13 +103,13 @@ impl Listener {
             let limits = [of_loop.connections_max, self.terms.limits.connections_max];
             if all.len() >= limits[0] || own.len() >= limits[1] {
                 let limit = limits[0].min(limits[1]);
-                accepting.refused((stream.remote(), &self.terms.listener), limit);
+                backoff.refused((stream.remote(), &self.terms.listener), limit);
                 metrics.closed(Closed::Refused);
                 drop(stream);
             } else {
                 self.serve(stream, own, of_loop);
             }
-            accepting.accepted().await;
+            backoff.accepted().await;
         }
     }
 

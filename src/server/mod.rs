@@ -4,8 +4,8 @@
 //! listener and its own backends; they share the program and the stop signal. What a message
 //! means is [`crate::service`]'s business.
 
-mod accepting;
-mod closing;
+mod accept_backoff;
+mod disconnect_log;
 mod connection;
 mod descriptors;
 mod embed;
@@ -33,8 +33,8 @@ use crate::metrics::{LoopMetrics, Metrics};
 use crate::program::Program;
 use crate::random::Random;
 use crate::service::{Current, MemoryPool, Service};
-use closing::Closing;
 use connection::OfLoop;
+use disconnect_log::DisconnectLog;
 use listener::Listener;
 use signals::Signals;
 use socket::ListeningSocket;
@@ -233,7 +233,7 @@ impl Worker {
             metrics,
             connections_max: descriptors::connections_max(limits.connections_max, program.workers),
             handshakes: Semaphore::new(limits.handshakes_max),
-            closing: Closing::default(),
+            disconnect_log: DisconnectLog::default(),
         });
         let connections = listener::accept(listeners, &of_loop).await;
         reloading.abort();

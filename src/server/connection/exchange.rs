@@ -15,9 +15,9 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use super::calls::Calls;
-use super::clock::{Clock, Doing};
-use super::woken::WhenWoken;
-use super::{Client, End, OfLoop, Terms};
+use super::poll_on_wake::PollOnWake;
+use super::timeouts::{Activity, Timeouts};
+use super::{Client, Disconnect, OfLoop, Terms};
 use crate::error::Code;
 use crate::metrics::{Closed, LoopMetrics};
 use crate::service::{Admission, Arrival, ConnectionMemory, Current, Peer, Reservation};
@@ -49,13 +49,13 @@ pub(super) struct Exchange {
     pub(super) memory: Rc<ConnectionMemory>,
     /// For `input` and `output`.
     buffers: Reservation,
-    clock: Clock,
+    timeouts: Timeouts,
     pub(super) metrics: Rc<LoopMetrics>,
     hung_up: bool,
     /// It is not read until there is room.
     held: bool,
     /// No further message is taken: the connection ends so when what it owes is written.
-    pub(super) ending: Option<End>,
+    pub(super) ending: Option<Disconnect>,
 }
 
 impl Exchange {
@@ -83,7 +83,7 @@ impl Exchange {
             calls: Calls::new(&memory),
             buffers: Reservation::new(&memory, 0),
             memory,
-            clock: Clock::new(terms.limits),
+            timeouts: Timeouts::new(terms.limits),
             metrics: Rc::clone(&of_loop.metrics),
             hung_up: false,
             held: false,
@@ -96,15 +96,15 @@ impl Exchange {
         mut reader: R,
         mut writer: W,
         shutdown: &CancellationToken,
-    ) -> Result<Closed, End>
+    ) -> Result<Closed, Disconnect>
     where
         R: AsyncRead + Unpin,
         W: AsyncWrite + Unpin,
     {
-        let mut timer = WhenWoken::new(Box::pin(sleep_until(self.clock.looks_again())));
+        let mut timer = PollOnWake::new(Box::pin(sleep_until(self.timeouts.looks_again())));
         let mut draining = shutdown.is_cancelled();
         let cancelled = pin!(shutdown.cancelled());
-        let mut drains = WhenWoken::new(cancelled);
+        let mut drains = PollOnWake::new(cancelled);
         loop {
             // Answers make room for further calls, some of which have their answer at once.
             self.admit()?;
@@ -151,9 +151,9 @@ impl Exchange {
                 }
                 () = &mut drains, if !draining => draining = true,
                 () = self.memory.pool().relieved(), if self.held => {}
-                () = &mut timer => match self.clock.check(timer.change().as_mut(), self.doing()) {
+                () = &mut timer => match self.timeouts.check(timer.change().as_mut(), self.activity()) {
                     // It was not for its client to send the rest.
-                    Err(End::Slow(_)) if self.held => self.refuse_rest()?,
+                    Err(Disconnect::Slow(_)) if self.held => self.refuse_rest()?,
                     checked => checked?,
                 },
             }
@@ -186,8 +186,8 @@ impl Exchange {
         self.buffers.set(self.input.capacity() + self.output_bytes);
     }
 
-    fn doing(&self) -> Doing {
-        Doing {
+    fn activity(&self) -> Activity {
+        Activity {
             calls: !self.calls.is_empty(),
             writes: !self.output.is_empty(),
         }
@@ -195,7 +195,7 @@ impl Exchange {
 
     fn heard(&mut self, bytes: usize) {
         let now = Instant::now();
-        self.clock.heard(now);
+        self.timeouts.heard(now);
         self.heard_at = Some(now);
         self.metrics.received.add(0, bytes);
         if bytes == 0 {
@@ -204,42 +204,42 @@ impl Exchange {
         }
     }
 
-    fn wrote(&mut self, bytes: usize) -> Result<(), End> {
+    fn wrote(&mut self, bytes: usize) -> Result<(), Disconnect> {
         if bytes == 0 {
-            return Err(End::Io(io::ErrorKind::WriteZero.into()));
+            return Err(Disconnect::Io(io::ErrorKind::WriteZero.into()));
         }
         self.output.advance(bytes);
         self.metrics.sent.add(0, bytes);
         if self.output.is_empty() {
-            self.clock.took_all();
+            self.timeouts.took_all();
             // What is idle keeps no buffer.
             self.current.take_back(std::mem::take(&mut self.output));
             self.output_bytes = 0;
             // Now: whether more is read hangs on it.
             self.count();
         } else {
-            self.clock.took();
+            self.timeouts.took();
         }
         Ok(())
     }
 
     /// Starts the calls whose messages are whole.
-    fn admit(&mut self) -> Result<(), End> {
+    fn admit(&mut self) -> Result<(), Disconnect> {
         while self.has_room() && !self.hung_up && self.ending.is_none() {
             let Some(received) = self.framer.next(&mut self.input).transpose() else {
                 break;
             };
-            let Some(wire_format) = self.framer.wire_format() else {
-                return received.map(drop).map_err(End::Wire);
+            let Some(shape) = self.framer.shape() else {
+                return received.map(drop).map_err(Disconnect::Wire);
             };
             if let Err(err) = &received
                 && err.code == Code::WireFrameTooLarge
                 && self.answer_start(err)
             {
-                self.ending = received.err().map(End::Wire);
+                self.ending = received.err().map(Disconnect::Wire);
                 break;
             }
-            self.clock.message_is_whole();
+            self.timeouts.message_is_whole();
             self.count();
             let arrival = Arrival {
                 wire_format,
@@ -253,13 +253,13 @@ impl Exchange {
                 Ok(message) => service.admit(arrival, &message),
                 Err(err) => service.refuse_frame(arrival, err),
             };
-            match admission.map_err(End::Wire)? {
+            match admission.map_err(Disconnect::Wire)? {
                 Admission::Nothing => {}
                 Admission::Reply(reply) => self.calls.push_reply(reply),
                 Admission::Call(call) => self.calls.push(call.is_oneway(), service.serve(call)),
             }
         }
-        self.clock.has_part_of_message(!self.input.is_empty());
+        self.timeouts.has_part_of_message(!self.input.is_empty());
         self.shrink();
         Ok(())
     }
@@ -281,7 +281,7 @@ impl Exchange {
         {
             if let Some(reply) = ended.reply {
                 if self.output.is_empty() {
-                    self.clock.offers();
+                    self.timeouts.offers();
                     self.output = reply;
                 } else {
                     self.output.extend_from_slice(&reply);

@@ -1,13 +1,13 @@
 //! One client's connection, from the accepted socket to its end, which is logged and counted.
 //!
-//! What goes over it is [`exchange`]'s business; its unanswered calls are in `calls.rs`, its times in `clock.rs`, and how
-//! it ends when its client goes too far in `last.rs`.
+//! What goes over it is [`exchange`]'s business; its unanswered calls are in `calls.rs`, its times in `timeouts.rs`, and how
+//! it ends when its client goes too far in `linger.rs`.
 
 mod calls;
-mod clock;
+mod timeouts;
 mod exchange;
-mod last;
-mod woken;
+mod linger;
+mod poll_on_wake;
 
 use std::io;
 use std::rc::Rc;
@@ -17,7 +17,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
-use super::closing::{Closing, Remote};
+use super::disconnect_log::{DisconnectLog, Remote};
 use crate::config::LimitsConfig;
 use crate::error::Code;
 use crate::metrics::{Closed, LoopMetrics};
@@ -36,7 +36,7 @@ pub(super) struct OfLoop {
     pub(super) connections_max: usize,
     /// Turns of TLS handshakes.
     pub(super) handshakes: Semaphore,
-    pub(super) closing: Closing,
+    pub(super) disconnect_log: DisconnectLog,
 }
 
 /// What a listener's connections may do.
@@ -59,7 +59,7 @@ pub(super) struct Client {
 }
 
 /// Why a connection ended other than by its client or by a drain.
-enum End {
+enum Disconnect {
     Io(io::Error),
     Wire(WireError),
     Silent,
@@ -68,9 +68,9 @@ enum End {
     Overloaded,
 }
 
-impl From<io::Error> for End {
+impl From<io::Error> for Disconnect {
     fn from(err: io::Error) -> Self {
-        End::Io(err)
+        Disconnect::Io(err)
     }
 }
 
@@ -88,7 +88,7 @@ pub(super) async fn serve<R, W>(
     let metrics = &of_loop.metrics;
     let tell = |code, why, detail| {
         let whose = (remote, &*terms.listener);
-        of_loop.closing.tell(whose, code, why, detail);
+        of_loop.disconnect_log.tell(whose, code, why, detail);
         metrics.wire_error(code);
     };
     let exchange = Exchange::new(client, terms, of_loop);
@@ -98,23 +98,23 @@ pub(super) async fn serve<R, W>(
             debug!("connection closed");
             why
         }
-        Err(End::Io(err)) => {
+        Err(Disconnect::Io(err)) => {
             debug!(error = %err, "connection lost");
             Closed::Lost
         }
-        Err(End::Wire(err)) => {
+        Err(Disconnect::Wire(err)) => {
             tell(err.code, "bad bytes", Some(&err.detail));
             Closed::BadBytes
         }
-        Err(End::Silent) => {
+        Err(Disconnect::Silent) => {
             debug!("connection closed: idle");
             Closed::Idle
         }
-        Err(End::Slow(code)) => {
+        Err(Disconnect::Slow(code)) => {
             tell(code, "too slow", None);
             Closed::TooSlow
         }
-        Err(End::Overloaded) => {
+        Err(Disconnect::Overloaded) => {
             tell(Code::ServerOverloaded, "no room for its message", None);
             Closed::Overloaded
         }

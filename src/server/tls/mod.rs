@@ -24,8 +24,8 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use webpki::EndEntityCert;
 
-use super::closing::Remote;
 use super::connection::{OfLoop, Terms};
+use super::disconnect_log::Remote;
 use crate::config::ListenerTls;
 use crate::error::Code;
 use crate::metrics::Closed;
@@ -76,7 +76,7 @@ impl Tls {
         };
         let whose = (remote, &*terms.listener);
         let detail = Some(&*detail);
-        (of_loop.closing).tell(whose, code, "no TLS handshake", detail);
+        (of_loop.disconnect_log).tell(whose, code, "no TLS handshake", detail);
         of_loop.metrics.wire_error(code);
         of_loop.metrics.closed(Closed::Handshake);
         None

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, Sleep};
 
-use super::End;
+use super::Disconnect;
 use crate::config::LimitsConfig;
 use crate::error::Code;
 
@@ -13,7 +13,7 @@ use crate::error::Code;
 const TIMER_STEP: Duration = Duration::from_millis(100);
 
 /// The times of one connection.
-pub(super) struct Clock {
+pub(super) struct Timeouts {
     limits: LimitsConfig,
     /// When the first byte of a message came that is not whole yet.
     message_began: Option<Instant>,
@@ -24,17 +24,17 @@ pub(super) struct Clock {
 
 /// What a connection is about.
 #[derive(Clone, Copy)]
-pub(super) struct Doing {
+pub(super) struct Activity {
     /// Calls are on their way, or wait for their turn to be answered.
     pub(super) calls: bool,
     /// Bytes wait for the client to take them.
     pub(super) writes: bool,
 }
 
-impl Clock {
+impl Timeouts {
     pub(super) fn new(limits: LimitsConfig) -> Self {
         let now = Instant::now();
-        Clock {
+        Timeouts {
             limits,
             message_began: None,
             last_taken: now,
@@ -98,21 +98,25 @@ impl Clock {
 
     /// The timer is set for the soonest possible end and looked at again when it fires, so that the bytes of a
     /// busy connection need not touch it.
-    pub(super) fn check(&self, timer: Pin<&mut Sleep>, doing: Doing) -> Result<(), End> {
+    pub(super) fn check(
+        &self,
+        timer: Pin<&mut Sleep>,
+        activity: Activity,
+    ) -> Result<(), Disconnect> {
         let now = Instant::now();
-        if doing.writes && self.last_taken + self.limits.write_timeout <= now {
-            return Err(End::Slow(Code::WireTimeout));
+        if activity.writes && self.last_taken + self.limits.write_timeout <= now {
+            return Err(Disconnect::Slow(Code::WireTimeout));
         }
         // A client whose calls are on their way, or whose messages we do not read, is not the silent one.
-        if !doing.calls && !doing.writes {
+        if !activity.calls && !activity.writes {
             if self
                 .message_began
                 .is_some_and(|began| began + self.limits.frame_timeout <= now)
             {
-                return Err(End::Slow(Code::WireTimeout));
+                return Err(Disconnect::Slow(Code::WireTimeout));
             }
             if self.last_heard + self.limits.idle_timeout <= now {
-                return Err(End::Silent);
+                return Err(Disconnect::Silent);
             }
         }
         timer.reset(self.looks_again().max(now + TIMER_STEP));
@@ -126,7 +130,7 @@ mod tests {
 
     use super::*;
 
-    const IDLE: Doing = Doing {
+    const IDLE: Activity = Activity {
         calls: false,
         writes: false,
     };
@@ -136,67 +140,67 @@ mod tests {
     }
 
     /// The end that a clock sees, of a connection that does that.
-    fn end(clock: &Clock, doing: Doing) -> Option<&'static str> {
+    fn end(timeouts: &Timeouts, activity: Activity) -> Option<&'static str> {
         let mut timer = Box::pin(sleep_until(Instant::now()));
-        match clock.check(timer.as_mut(), doing) {
+        match timeouts.check(timer.as_mut(), activity) {
             Ok(()) => None,
-            Err(End::Silent) => Some("silent"),
-            Err(End::Slow(_)) => Some("slow"),
+            Err(Disconnect::Silent) => Some("silent"),
+            Err(Disconnect::Slow(_)) => Some("slow"),
             Err(_) => Some("another"),
         }
     }
 
     #[tokio::test(flavor = "local", start_paused = true)]
     async fn the_rest_of_a_message_may_take_five_seconds_whatever_comes_of_it() {
-        let mut clock = Clock::new(LimitsConfig::default());
-        clock.has_part_of_message(true);
+        let mut timeouts = Timeouts::new(LimitsConfig::default());
+        timeouts.has_part_of_message(true);
         for _ in 0..4 {
             advance(seconds(1)).await;
-            clock.heard(Instant::now());
-            clock.has_part_of_message(true);
+            timeouts.heard(Instant::now());
+            timeouts.has_part_of_message(true);
         }
-        assert_eq!(end(&clock, IDLE), None);
+        assert_eq!(end(&timeouts, IDLE), None);
         advance(seconds(1)).await;
-        assert_eq!(end(&clock, IDLE), Some("slow"));
+        assert_eq!(end(&timeouts, IDLE), Some("slow"));
         // While it is not read because of its calls, the time is not its own.
-        let calls = Doing {
+        let calls = Activity {
             calls: true,
             ..IDLE
         };
-        assert_eq!(end(&clock, calls), None);
-        clock.message_is_whole();
-        clock.has_part_of_message(true);
-        assert_eq!(end(&clock, IDLE), None, "the next message");
+        assert_eq!(end(&timeouts, calls), None);
+        timeouts.message_is_whole();
+        timeouts.has_part_of_message(true);
+        assert_eq!(end(&timeouts, IDLE), None, "the next message");
     }
 
     #[tokio::test(flavor = "local", start_paused = true)]
     async fn a_reply_may_wait_ten_seconds_from_the_last_byte_that_was_taken() {
-        let mut clock = Clock::new(LimitsConfig::default());
-        let writes = Doing {
+        let mut timeouts = Timeouts::new(LimitsConfig::default());
+        let writes = Activity {
             writes: true,
             ..IDLE
         };
         advance(seconds(100)).await;
-        clock.offers();
-        assert_eq!(end(&clock, writes), None);
+        timeouts.offers();
+        assert_eq!(end(&timeouts, writes), None);
         for _ in 0..5 {
             advance(seconds(9)).await;
-            assert_eq!(end(&clock, writes), None);
-            clock.took();
+            assert_eq!(end(&timeouts, writes), None);
+            timeouts.took();
         }
         advance(seconds(10)).await;
-        assert_eq!(end(&clock, writes), Some("slow"));
+        assert_eq!(end(&timeouts, writes), Some("slow"));
     }
 
     #[tokio::test(flavor = "local", start_paused = true)]
     async fn silence_may_last_ten_minutes() {
-        let mut clock = Clock::new(LimitsConfig::default());
+        let mut timeouts = Timeouts::new(LimitsConfig::default());
         advance(seconds(599)).await;
-        assert_eq!(end(&clock, IDLE), None);
-        clock.heard(Instant::now());
+        assert_eq!(end(&timeouts, IDLE), None);
+        timeouts.heard(Instant::now());
         advance(seconds(599)).await;
-        assert_eq!(end(&clock, IDLE), None);
+        assert_eq!(end(&timeouts, IDLE), None);
         advance(seconds(1)).await;
-        assert_eq!(end(&clock, IDLE), Some("silent"));
+        assert_eq!(end(&timeouts, IDLE), Some("silent"));
     }
 }

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 
 /// `F`, polled when it was woken.
-pub(super) struct WhenWoken<F> {
+pub(super) struct PollOnWake<F> {
     future: F,
     /// `None` until it is polled for the first time since it was changed.
     woken: Option<(Arc<Woken>, Waker)>,
@@ -32,9 +32,9 @@ impl Wake for Woken {
     }
 }
 
-impl<F> WhenWoken<F> {
+impl<F> PollOnWake<F> {
     pub(super) fn new(future: F) -> Self {
-        WhenWoken {
+        PollOnWake {
             future,
             woken: None,
         }
@@ -47,7 +47,7 @@ impl<F> WhenWoken<F> {
     }
 }
 
-impl<F: Future + Unpin> Future for WhenWoken<F> {
+impl<F: Future + Unpin> Future for PollOnWake<F> {
     type Output = F::Output;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
@@ -93,7 +93,7 @@ mod tests {
             polls.set(polls.get() + 1);
             timer.as_mut().poll(cx)
         });
-        let mut counted = WhenWoken::new(counted);
+        let mut counted = PollOnWake::new(counted);
         let begun = Instant::now();
         // Other things that happen in the task.
         for _ in 0..3 {

@@ -4,17 +4,17 @@ use std::cell::RefCell;
 use std::fs::File;
 
 /// One for each of a few connections at a time.
-const SPARES: usize = 4;
+const RESERVE: usize = 4;
 
 /// Open files that mean nothing; closing one makes room for a connection.
 #[derive(Debug, Default)]
-pub(super) struct Spares(RefCell<Vec<File>>);
+pub(super) struct FdReserve(RefCell<Vec<File>>);
 
-impl Spares {
+impl FdReserve {
     /// Opens those that are not there, if that can be.
     pub(super) fn refill(&self) {
         let mut files = self.0.borrow_mut();
-        while files.len() < SPARES
+        while files.len() < RESERVE
             && let Ok(file) = File::open("/dev/null")
         {
             files.push(file);
@@ -22,7 +22,7 @@ impl Spares {
     }
 
     /// Closes one; whether there was one.
-    pub(super) fn give(&self) -> bool {
+    pub(super) fn release(&self) -> bool {
         self.0.borrow_mut().pop().is_some()
     }
 }

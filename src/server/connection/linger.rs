@@ -10,7 +10,7 @@ use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::{Instant, timeout};
 
-use super::End;
+use super::Disconnect;
 use super::exchange::{Exchange, READ_BYTES_FIRST};
 use crate::error::Code;
 use crate::service::Arrival;
@@ -44,7 +44,7 @@ impl Exchange {
     }
 
     /// There was no room for the rest of a message, and there still is none.
-    pub(super) fn refuse_rest(&mut self) -> Result<(), End> {
+    pub(super) fn refuse_rest(&mut self) -> Result<(), Disconnect> {
         let detail = "what clients sent takes up all of `buffered_bytes_max`";
         let err = WireError::new(Code::ServerOverloaded, detail);
         let framed = self
@@ -52,11 +52,11 @@ impl Exchange {
             .wire_format()
             .map(|wire_format| wire_format.transport);
         let begun = framed != Some(Transport::Header)
-            || self.framer.begin(&self.input).map_err(End::Wire)?;
+            || self.framer.begin(&self.input).map_err(Disconnect::Wire)?;
         if !begun || !self.answer_start(&err) {
-            return Err(End::Overloaded);
+            return Err(Disconnect::Overloaded);
         }
-        self.ending = Some(End::Overloaded);
+        self.ending = Some(Disconnect::Overloaded);
         Ok(())
     }
 

@@ -28,9 +28,9 @@ impl fmt::Display for Remote {
 
 /// What was told of one loop's connections.
 #[derive(Debug, Default)]
-pub(super) struct Closing(LogLimit);
+pub(super) struct DisconnectLog(LogLimit);
 
-impl Closing {
+impl DisconnectLog {
     /// Says `why` a connection to `listener` is closed: at level info if it is time to, at debug in any case.
     pub(super) fn tell(
         &self,

@@ -11,7 +11,7 @@ use rustix::io::Errno;
 use tokio::time::{Instant, sleep};
 use tracing::{info, warn};
 
-use super::closing::Remote;
+use super::disconnect_log::Remote;
 
 /// Connections taken in one go; then it is everybody else's turn.
 const BATCH: usize = 64;
@@ -26,7 +26,7 @@ const TELL_EVERY: Duration = Duration::from_secs(1);
 
 /// One listener's way of accepting.
 #[derive(Debug, Default)]
-pub(super) struct Accepting {
+pub(super) struct AcceptBackoff {
     /// Taken since it was last somebody else's turn.
     in_batch: usize,
     /// How long the last pause was, if the last accept failed.
@@ -36,7 +36,7 @@ pub(super) struct Accepting {
     told: Option<Instant>,
 }
 
-impl Accepting {
+impl AcceptBackoff {
     /// A connection was taken.
     pub(super) async fn accepted(&mut self) {
         if self.pause.take().is_some() {
@@ -104,10 +104,10 @@ mod tests {
 
     #[test]
     fn it_is_somebody_elses_turn_after_a_batch() {
-        let mut accepting = Accepting::default();
+        let mut backoff = AcceptBackoff::default();
         for round in 0..3 {
             for at in 1..=BATCH {
-                let goes_on = accepting.accepted().now_or_never().is_some();
+                let goes_on = backoff.accepted().now_or_never().is_some();
                 assert_eq!(goes_on, at < BATCH, "round {round}, {at}");
             }
         }
@@ -115,29 +115,29 @@ mod tests {
 
     #[tokio::test(flavor = "local", start_paused = true)]
     async fn failures_are_waited_out_longer_and_longer_up_to_half_a_second() {
-        let mut accepting = Accepting::default();
+        let mut backoff = AcceptBackoff::default();
         let full = io::Error::from(Errno::MFILE);
         let begun = Instant::now();
         let mut pauses = Vec::new();
         for _ in 0..9 {
             let before = Instant::now();
-            accepting.failed(&full).await;
+            backoff.failed(&full).await;
             pauses.push(before.elapsed().as_millis());
         }
         assert_eq!(pauses, [10, 20, 40, 80, 160, 320, 500, 500, 500]);
-        accepting.accepted().await;
+        backoff.accepted().await;
         let before = Instant::now();
-        accepting.failed(&full).await;
+        backoff.failed(&full).await;
         assert_eq!(before.elapsed(), PAUSE_MIN, "from the start again");
         assert!(begun.elapsed() < Duration::from_secs(4));
     }
 
     #[tokio::test(flavor = "local", start_paused = true)]
     async fn a_connection_that_was_gone_holds_nobody_up() {
-        let mut accepting = Accepting::default();
+        let mut backoff = AcceptBackoff::default();
         let begun = Instant::now();
         for errno in [Errno::CONNABORTED, Errno::PROTO, Errno::NETDOWN] {
-            accepting.failed(&errno.into()).await;
+            backoff.failed(&errno.into()).await;
         }
         assert_eq!(begun.elapsed(), Duration::ZERO);
     }

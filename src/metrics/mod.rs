@@ -6,8 +6,8 @@
 //! is compared with a scrape by a test.
 
 mod family;
-mod of_loop;
-mod of_program;
+mod loop_metrics;
+mod program_metrics;
 mod health;
 
 use std::collections::BTreeMap;
@@ -26,8 +26,8 @@ use family::{Family, Kind};
 
 pub use family::{Counts, Gauge, Histogram};
 pub use health::{Health, Heart, LIVE_WITHIN};
-pub use of_loop::{Closed, LoopMetrics, Reloaded};
-pub use of_program::{BackendMetrics, ProgramMetrics, StepMetrics, Turns, ViewMetrics};
+pub use loop_metrics::{Closed, LoopMetrics, Reloaded};
+pub use program_metrics::{BackendMetrics, ProgramMetrics, StepMetrics, Turns, ViewMetrics};
 
 /// Bounds of calls and lookups, in nanoseconds: 250 microseconds to 5 seconds.
 const TIMES: &[u64] = &[

@@ -12,7 +12,7 @@ use tokio_util::task::TaskTracker;
 use tracing::{Instrument, debug_span};
 
 use super::accept_backoff::AcceptBackoff;
-use super::connection::{self, Client, OfLoop, Terms};
+use super::connection::{self, Client, ListenerSettings, WorkerState};
 use super::disconnect_log::Remote;
 use super::socket::ListeningSocket;
 use super::tls::{Metered, Tls};
@@ -22,7 +22,7 @@ use crate::metrics::Closed;
 /// One listener of a loop.
 pub(super) struct Listener {
     socket: Socket,
-    terms: Rc<Terms>,
+    settings: Rc<ListenerSettings>,
     tls: Option<Rc<Tls>>,
 }
 
@@ -60,7 +60,7 @@ impl Listener {
                 (Socket::Unix(socket), config.endpoint.to_string())
             }
         };
-        let terms = Terms {
+        let settings = ListenerSettings {
             listener,
             limits: LimitsConfig {
                 connections_max: config.connections_max,
@@ -73,7 +73,7 @@ impl Listener {
         };
         Ok(Listener {
             socket,
-            terms: Rc::new(terms),
+            settings: Rc::new(settings),
             tls: config.tls.as_ref().map(|tls| Rc::new(Tls::new(tls))),
         })
     }
@@ -85,10 +85,10 @@ impl Listener {
 
     /// Accepts until the shutdown, and then listens no longer. The loop's listeners, of which it is the `at`th,
     /// share its limit.
-    async fn accept(self, at: usize, all: &Connections, of_loop: &Rc<OfLoop>) {
+    async fn accept(self, at: usize, all: &Connections, worker: &Rc<WorkerState>) {
         let own = &all.0[at];
-        let shutdown = &of_loop.shutdown;
-        let metrics = &of_loop.metrics;
+        let shutdown = &worker.shutdown;
+        let metrics = &worker.metrics;
         let mut backoff = AcceptBackoff::default();
         while let Some(accepted) = shutdown.run_until_cancelled(self.socket.accept()).await {
             let stream = match accepted {
@@ -100,40 +100,40 @@ impl Listener {
                 }
             };
             metrics.connections_accepted.count(0);
-            let limits = [of_loop.connections_max, self.terms.limits.connections_max];
+            let limits = [worker.connections_max, self.settings.limits.connections_max];
             if all.len() >= limits[0] || own.len() >= limits[1] {
                 let limit = limits[0].min(limits[1]);
-                backoff.refused((stream.remote(), &self.terms.listener), limit);
+                backoff.refused((stream.remote(), &self.settings.listener), limit);
                 metrics.closed(Closed::Refused);
                 drop(stream);
             } else {
-                self.serve(stream, own, of_loop);
+                self.serve(stream, own, worker);
             }
             backoff.accepted().await;
         }
     }
 
-    fn serve(&self, stream: Stream, connections: &TaskTracker, of_loop: &Rc<OfLoop>) {
+    fn serve(&self, stream: Stream, connections: &TaskTracker, worker: &Rc<WorkerState>) {
         let remote = stream.remote();
         let span = debug_span!("connection", peer = %remote);
-        let (terms, of_loop) = (Rc::clone(&self.terms), Rc::clone(of_loop));
+        let (settings, worker) = (Rc::clone(&self.settings), Rc::clone(worker));
         let tls = self.tls.clone();
         let serving = async move {
             let client = Client {
                 names: Vec::new(),
-                memory: of_loop.memory_pool.connection(),
+                memory: worker.memory_pool.connection(),
             };
             match (stream, tls) {
                 // Apart, so that the connections without TLS need no room for its state.
                 (Stream::Tcp(stream, _), Some(tls)) => {
                     let stream = (stream, &*tls);
-                    Box::pin(serve_encrypted(stream, client, remote, &terms, &of_loop)).await;
+                    Box::pin(serve_encrypted(stream, client, remote, &settings, &worker)).await;
                 }
                 (Stream::Tcp(mut stream, _), None) => {
-                    connection::serve(stream.split(), client, remote, &terms, &of_loop).await;
+                    connection::serve(stream.split(), client, remote, &settings, &worker).await;
                 }
                 (Stream::Unix(mut stream), _) => {
-                    connection::serve(stream.split(), client, remote, &terms, &of_loop).await;
+                    connection::serve(stream.split(), client, remote, &settings, &worker).await;
                 }
             }
         };
@@ -145,22 +145,22 @@ async fn serve_encrypted(
     (stream, tls): (TcpStream, &Tls),
     mut client: Client,
     remote: Remote,
-    terms: &Terms,
-    of_loop: &OfLoop,
+    settings: &ListenerSettings,
+    worker: &WorkerState,
 ) {
     let stream = Metered::new(stream, &client.memory);
-    let accepted = tls.accept(stream, remote, terms, of_loop);
+    let accepted = tls.accept(stream, remote, settings, worker);
     // A client that is still shaking hands has made no call: a drain need not wait for it.
-    let accepted = of_loop.shutdown.run_until_cancelled(accepted).await;
+    let accepted = worker.shutdown.run_until_cancelled(accepted).await;
     let Some(stream) = accepted else {
-        return of_loop.metrics.closed(Closed::Drained);
+        return worker.metrics.closed(Closed::Drained);
     };
     let Some(stream) = stream else {
         return;
     };
     client.names = stream.names();
     let (mut reader, mut writer) = tokio::io::split(stream);
-    connection::serve((&mut reader, &mut writer), client, remote, terms, of_loop).await;
+    connection::serve((&mut reader, &mut writer), client, remote, settings, worker).await;
     reader.unsplit(writer).say_goodbye().await;
 }
 
@@ -186,10 +186,10 @@ impl Stream {
 }
 
 /// Accepts from all listeners of a loop until the shutdown; gives back the connections that are still open.
-pub(super) async fn accept(listeners: Vec<Listener>, of_loop: &Rc<OfLoop>) -> Connections {
+pub(super) async fn accept(listeners: Vec<Listener>, worker: &Rc<WorkerState>) -> Connections {
     let connections = Connections(listeners.iter().map(|_| TaskTracker::new()).collect());
     let each = listeners.into_iter().enumerate();
-    join_all(each.map(|(at, listener)| listener.accept(at, &connections, of_loop))).await;
+    join_all(each.map(|(at, listener)| listener.accept(at, &connections, worker))).await;
     connections
 }
 

@@ -33,7 +33,7 @@ use crate::metrics::{LoopMetrics, Metrics};
 use crate::program::Program;
 use crate::random::Random;
 use crate::service::{Current, MemoryPool, Service};
-use connection::OfLoop;
+use connection::WorkerState;
 use disconnect_log::DisconnectLog;
 use listener::Listener;
 use signals::Signals;
@@ -226,7 +226,7 @@ impl Worker {
             }
         });
         metrics.heart.accepts();
-        let of_loop = Rc::new(OfLoop {
+        let worker = Rc::new(WorkerState {
             current,
             shutdown: self.shutdown,
             memory_pool,
@@ -235,7 +235,7 @@ impl Worker {
             handshakes: Semaphore::new(limits.handshakes_max),
             disconnect_log: DisconnectLog::default(),
         });
-        let connections = listener::accept(listeners, &of_loop).await;
+        let connections = listener::accept(listeners, &worker).await;
         reloading.abort();
         info!(open = connections.len(), "draining");
         let drained = tokio::time::timeout(drain_timeout, connections.wait());

@@ -11,7 +11,7 @@ use bytes::{Bytes, BytesMut};
 use thrift::protocol::TMessageType;
 use tokio::time::Instant;
 
-use super::call::{Call, Door, InFlight};
+use super::call::{Call, EntryPoint, InFlight};
 use super::caller::{self, Peer};
 use super::exception::CallError;
 use super::memory::{ConnectionMemory, Reservation};
@@ -108,7 +108,7 @@ impl Service {
             body,
             arrived: arrival.at,
             oneway,
-            door: Door::Typed,
+            entry_point: EntryPoint::Method,
             in_flight: InFlight::take(self, plan.index, reservation),
         }))
     }

@@ -39,7 +39,7 @@ pub struct Call {
     pub(super) body: Bytes,
     pub(super) arrived: Instant,
     pub(super) oneway: bool,
-    pub(super) door: Door,
+    pub(super) entry_point: EntryPoint,
     /// Gives the place back when the call ends, however it ends.
     pub(super) in_flight: InFlight,
 }
@@ -218,11 +218,11 @@ fn fits(value: &Value, left: &mut usize, nested_max: usize) -> bool {
 
 /// How a call came to its view.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Door {
+pub(super) enum EntryPoint {
     /// By the method's own name and types.
-    Typed,
+    Method,
     /// By `fetch` of the `Tributary` service.
-    Untyped,
+    Fetch,
 }
 
 /// One of the calls in flight.
@@ -243,7 +243,7 @@ impl InFlight {
         reservation: Option<Reservation>,
     ) -> Self {
         service.in_flight.set(service.in_flight.get() + 1);
-        service.metrics.of_loop.calls_in_flight.up();
+        service.metrics.loop_metrics.calls_in_flight.up();
         InFlight {
             service: Rc::clone(service),
             view,
@@ -263,7 +263,7 @@ impl Drop for InFlight {
     fn drop(&mut self) {
         let service = &self.service;
         service.in_flight.set(service.in_flight.get() - 1);
-        service.metrics.of_loop.calls_in_flight.down();
+        service.metrics.loop_metrics.calls_in_flight.down();
         if !self.ended.get() {
             service.metrics.view(self.view).hung_up();
         }

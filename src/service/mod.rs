@@ -43,7 +43,7 @@ use crate::view::{merge, run};
 
 pub use admit::{Admission, Arrival};
 pub use call::Call;
-use call::{Door, Params};
+use call::{EntryPoint, Params};
 pub use caller::Peer;
 use exception::CallError;
 pub use memory::{ConnectionMemory, MemoryPool, Reservation};
@@ -196,7 +196,7 @@ impl Service {
 
     /// The bytes of the answer to `call`.
     fn reply(&self, call: &Call, answer: Result<Answer, CallError>) -> BytesMut {
-        if call.door == Door::Untyped {
+        if call.entry_point == EntryPoint::Fetch {
             return self.write_fetched(call, answer);
         }
         let plan = &*call.plan;
@@ -213,9 +213,9 @@ impl Service {
 
     /// The reply's value, report included. An error is in the log then.
     async fn answer(&self, call: &Call) -> Result<(Answer, Ran), CallError> {
-        let params = match call.door {
-            Door::Typed => self.params(call).await,
-            Door::Untyped => self.fetch_params(call).await,
+        let params = match call.entry_point {
+            EntryPoint::Method => self.params(call).await,
+            EntryPoint::Fetch => self.fetch_params(call).await,
         };
         let (params, context) = params.inspect_err(|err| {
             let id = call.metadata.as_deref().and_then(CallMetadata::request_id);

@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use super::calls::Calls;
 use super::poll_on_wake::PollOnWake;
 use super::timeouts::{Activity, Timeouts};
-use super::{Client, Disconnect, OfLoop, Terms};
+use super::{Client, Disconnect, ListenerSettings, WorkerState};
 use crate::error::Code;
 use crate::metrics::{Closed, LoopMetrics};
 use crate::service::{Admission, Arrival, ConnectionMemory, Current, Peer, Reservation};
@@ -59,21 +59,21 @@ pub(super) struct Exchange {
 }
 
 impl Exchange {
-    pub(super) fn new(client: Client, terms: &Terms, of_loop: &OfLoop) -> Self {
-        let current = Rc::clone(&of_loop.current);
+    pub(super) fn new(client: Client, settings: &ListenerSettings, worker: &WorkerState) -> Self {
+        let current = Rc::clone(&worker.current);
         let Client { names, memory } = client;
         let framer = Framer::new(Limits {
-            wire_formats: terms.wire_formats,
+            shapes: settings.shapes,
             ..current.get().limits()
         });
         Exchange {
             current,
             peer: Peer {
                 names,
-                takes_tokens: terms.takes_tokens,
-                meta: terms.meta,
+                takes_tokens: settings.takes_tokens,
+                meta: settings.meta,
             },
-            pipelined_max: terms.limits.pipelined_max,
+            pipelined_max: settings.limits.pipelined_max,
             framer,
             input: BytesMut::new(),
             grown: false,
@@ -83,8 +83,8 @@ impl Exchange {
             calls: Calls::new(&memory),
             buffers: Reservation::new(&memory, 0),
             memory,
-            timeouts: Timeouts::new(terms.limits),
-            metrics: Rc::clone(&of_loop.metrics),
+            timeouts: Timeouts::new(settings.limits),
+            metrics: Rc::clone(&worker.metrics),
             hung_up: false,
             held: false,
             ending: None,

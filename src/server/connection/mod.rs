@@ -26,7 +26,7 @@ use crate::thrift::{Shapes, WireError};
 use exchange::Exchange;
 
 /// What all connections of a loop share.
-pub(super) struct OfLoop {
+pub(super) struct WorkerState {
     pub(super) current: Rc<Current>,
     pub(super) shutdown: CancellationToken,
     pub(super) metrics: Rc<LoopMetrics>,
@@ -40,7 +40,7 @@ pub(super) struct OfLoop {
 }
 
 /// What a listener's connections may do.
-pub(super) struct Terms {
+pub(super) struct ListenerSettings {
     /// Its address, for the log.
     pub(super) listener: String,
     pub(super) limits: LimitsConfig,
@@ -79,21 +79,21 @@ pub(super) async fn serve<R, W>(
     (reader, writer): (R, W),
     client: Client,
     remote: Remote,
-    terms: &Terms,
-    of_loop: &OfLoop,
+    settings: &ListenerSettings,
+    worker: &WorkerState,
 ) where
     R: AsyncRead + Unpin,
     W: AsyncWrite + Unpin,
 {
-    let metrics = &of_loop.metrics;
+    let metrics = &worker.metrics;
     let tell = |code, why, detail| {
-        let whose = (remote, &*terms.listener);
-        of_loop.disconnect_log.tell(whose, code, why, detail);
+        let whose = (remote, &*settings.listener);
+        worker.disconnect_log.tell(whose, code, why, detail);
         metrics.wire_error(code);
     };
-    let exchange = Exchange::new(client, terms, of_loop);
+    let exchange = Exchange::new(client, settings, worker);
     metrics.connections_open.up();
-    let why = match exchange.run(reader, writer, &of_loop.shutdown).await {
+    let why = match exchange.run(reader, writer, &worker.shutdown).await {
         Ok(why) => {
             debug!("connection closed");
             why

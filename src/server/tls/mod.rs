@@ -24,7 +24,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use webpki::EndEntityCert;
 
-use super::connection::{OfLoop, Terms};
+use super::connection::{ListenerSettings, WorkerState};
 use super::disconnect_log::Remote;
 use crate::config::ListenerTls;
 use crate::error::Code;
@@ -54,12 +54,12 @@ impl Tls {
         &self,
         stream: Metered<TcpStream>,
         remote: Remote,
-        terms: &Terms,
-        of_loop: &OfLoop,
+        settings: &ListenerSettings,
+        worker: &WorkerState,
     ) -> Option<Encrypted> {
         let acceptor = TlsAcceptor::from(Arc::clone(&self.0.borrow()));
-        let shaken = timeout(terms.limits.handshake_timeout, async {
-            let _turn = of_loop.handshakes.acquire().await;
+        let shaken = timeout(settings.limits.handshake_timeout, async {
+            let _turn = worker.handshakes.acquire().await;
             // Of its own messages the library keeps as many as there are; none is long but its certificates.
             let bound = |tls: &mut ServerConnection| tls.set_buffer_limit(Some(UNSENT_BYTES));
             acceptor.accept_with(stream, bound).await
@@ -74,11 +74,11 @@ impl Tls {
             Ok(Err(err)) => refusal(&err),
             Err(_elapsed) => (Code::WireTimeout, "it took too long".to_owned()),
         };
-        let whose = (remote, &*terms.listener);
+        let whose = (remote, &*settings.listener);
         let detail = Some(&*detail);
-        (of_loop.disconnect_log).tell(whose, code, "no TLS handshake", detail);
-        of_loop.metrics.wire_error(code);
-        of_loop.metrics.closed(Closed::Handshake);
+        (worker.disconnect_log).tell(whose, code, "no TLS handshake", detail);
+        worker.metrics.wire_error(code);
+        worker.metrics.closed(Closed::Handshake);
         None
     }
 }

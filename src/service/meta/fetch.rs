@@ -19,7 +19,7 @@ use crate::idl::Type;
 use crate::plan::{Plan, ReplyShape};
 use crate::program::Program;
 use crate::service::{Admission, Answer, Service, caller, context, exception::CallError, log};
-use crate::service::call::{Call, Door, InFlight};
+use crate::service::call::{Call, EntryPoint, InFlight};
 use crate::thrift::{Appendix as _, Limits, Protocol, decode_field, decode_struct};
 use crate::value::Value;
 
@@ -69,7 +69,7 @@ impl Service {
             body: asked.body,
             arrived: arrival.at,
             oneway: asked.oneway,
-            door: Door::Untyped,
+            entry_point: EntryPoint::Fetch,
             in_flight: InFlight::take(self, plan.index, reservation),
         })
     }

@@ -5,8 +5,8 @@ use crate::guard::Guards;
 use crate::metrics::LoopMetrics;
 use crate::value::Value;
 
-pub(super) fn health(guards: &Guards, of_loop: &LoopMetrics) -> Value {
-    let health = of_loop.health();
+pub(super) fn health(guards: &Guards, loop_metrics: &LoopMetrics) -> Value {
+    let health = loop_metrics.health();
     let state = if health.is_draining() {
         "DRAINING"
     } else if health.is_ready() {
@@ -25,7 +25,7 @@ pub(super) fn health(guards: &Guards, of_loop: &LoopMetrics) -> Value {
         let micros = i64::try_from(time.as_micros());
         Value::I64(micros.unwrap_or(i64::MAX))
     };
-    let [lag, lag_max] = of_loop.lag();
+    let [lag, lag_max] = loop_metrics.lag();
     of_fields([
         ("state", state.into()),
         ("version", env!("CARGO_PKG_VERSION").into()),

@@ -197,7 +197,7 @@ impl Service {
             Method::Describe => describe::describe(&self.program),
             Method::Idl => idl::idl(&self.program),
             Method::Explain => explain::explain(&self.program, &params)?,
-            Method::Health => health::health(&self.guards, &self.metrics.of_loop),
+            Method::Health => health::health(&self.guards, &self.metrics.loop_metrics),
             Method::Fetch => return Err(CallError::new(Code::ServerInternal)),
         };
         let ReplyShape::Whole(ty) = &plan.reply else {

@@ -20,7 +20,7 @@ const CODE: &str = "code";
 #[derive(Debug)]
 pub struct ProgramMetrics {
     /// The loop's.
-    pub of_loop: Rc<LoopMetrics>,
+    pub loop_metrics: Rc<LoopMetrics>,
     /// By the place of the backend in the configuration.
     pub backends: Vec<BackendMetrics>,
     /// Of blocking closures.
@@ -81,9 +81,9 @@ impl Turns {
 }
 
 impl ProgramMetrics {
-    /// Those of `program` on the loop that `of_loop` belongs to.
-    pub fn new(of_loop: &Rc<LoopMetrics>, program: &Program) -> Rc<Self> {
-        let metrics = &*of_loop.metrics;
+    /// Those of `program` on the loop that `loop_metrics` belongs to.
+    pub fn new(loop_metrics: &Rc<LoopMetrics>, program: &Program) -> Rc<Self> {
+        let metrics = &*loop_metrics.metrics;
         let backends = program.backends.iter().map(|backend| BackendMetrics {
             batches: metrics.families.batches.histogram(&[&backend.name]),
             batched: Turns::new(metrics, &backend.name),
@@ -126,7 +126,7 @@ impl ProgramMetrics {
             backends: backends.collect(),
             blocking: Turns::new(metrics, CODE),
             views: plans.into_iter().map(view).collect(),
-            of_loop: Rc::clone(of_loop),
+            loop_metrics: Rc::clone(loop_metrics),
         })
     }
 
@@ -137,12 +137,12 @@ impl ProgramMetrics {
 
     /// A call of the `Tributary` service that has its answer.
     pub fn meta(&self, ended: Result<(), Code>) {
-        self.of_loop.meta.count(outcome(ended));
+        self.loop_metrics.meta.count(outcome(ended));
     }
 
     /// A call that was refused before its view, if it has one, ran.
     pub fn refused(&self, index: Option<usize>, code: Code) {
-        let calls = index.map_or(&self.of_loop.unknown, |index| &self.views[index].calls);
+        let calls = index.map_or(&self.loop_metrics.unknown, |index| &self.views[index].calls);
         calls.count(outcome(Err(code)));
     }
 }

@@ -1,23 +1,22 @@
-//! The context of a call, from its `tributary.Context` parameter and the headers of its frame.
+//! Makes the context of a call from its `tributary.Context` parameter and the headers of its frame.
 //!
-//! The parameter wins where both say something, since it was written by the caller itself and not by something on
-//! the way; of two deadlines the sooner holds, and a report is made if either asks for one.
+//! The parameter wins over the headers: the caller itself wrote it, while a proxy may have added a header. The earlier of
+//! two deadlines holds, and a report is made if either asks for it.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::metadata::request::RequestMetadata;
-use super::metadata::text::short;
+use super::metadata::{RequestMetadata, short};
 use crate::context::{Context, Mode};
 use crate::plan::Plan;
 use crate::value::Value;
 
-/// The most baggage pairs taken.
+/// Further baggage pairs are ignored.
 const BAGGAGE_MAX: usize = 64;
 
-/// What the call carries; `param` is its `tributary.Context`. The view's deadline holds unless the caller's budget ends sooner.
+/// The context of a call; `param` is its `tributary.Context`. The view's deadline holds unless the caller's budget ends earlier.
 pub(super) fn of_call(
     plan: &Plan,
     param: Option<&Value>,
@@ -52,7 +51,7 @@ fn fill_from_param(context: &mut Context, given: &Value) {
         context.request_id = id;
     }
     if let Some(traceparent) = text(given, "traceparent") {
-        // A tracestate belongs to the traceparent that it came with.
+        // The header's tracestate belongs to the header's traceparent.
         context.tracestate = None;
         context.traceparent = Some(traceparent);
     }
@@ -76,7 +75,7 @@ fn fill_from_param(context: &mut Context, given: &Value) {
     }
 }
 
-/// A budget too long for the clock is none.
+/// A budget that the clock can't represent is ignored.
 fn shorten(context: &mut Context, budget: Duration) {
     if let Some(own) = context.arrived.checked_add(budget) {
         context.deadline = context.deadline.min(own);

@@ -8,14 +8,14 @@ use thrift::protocol::TMessageType;
 use tokio::runtime::{Builder, LocalOptions, LocalRuntime};
 use tokio::time::Instant;
 
-use super::metadata::request::RequestMetadata;
-use super::{Admission, Arrival, Peer, Service};
+use super::metadata::RequestMetadata;
+use super::{Arrival, Decision, Peer, Service};
 use crate::backend::closure::{Closure, Input as Asked};
 use crate::config::LimitsConfig;
 use crate::error::Code;
 use crate::fuzzing::{FuzzInput, hold};
 use crate::metrics::LoopMetrics;
-use crate::program::{Registry, check};
+use crate::program::{Program, Registry, check};
 use crate::random::Random;
 use crate::thrift::{
     ClientCall, Framer, Head, Header, Limits, Protocol, ReplyError, Transport, WireFormat,
@@ -35,6 +35,7 @@ thread_local! {
 
 struct Loop {
     runtime: LocalRuntime,
+    program: Arc<Program>,
     service: Rc<Service>,
 }
 
@@ -63,13 +64,18 @@ impl Loop {
             .enable_time()
             .build_local(LocalOptions::default())
             .expect("a runtime");
-        let open = open(Arc::new(program), limits);
+        let program = Arc::new(program);
+        let open = open(Arc::clone(&program), limits);
         let service = Rc::new(runtime.block_on(open));
-        Loop { runtime, service }
+        Loop {
+            runtime,
+            program,
+            service,
+        }
     }
 }
 
-async fn open(program: Arc<crate::program::Program>, limits: LimitsConfig) -> Service {
+async fn open(program: Arc<Program>, limits: LimitsConfig) -> Service {
     Service::open(
         program,
         limits,
@@ -100,7 +106,7 @@ pub(crate) fn call(bytes: &[u8]) {
                     let of_frame = err.is_of_frame();
                     let refused = own.service.refuse_frame(arrival, err);
                     hold(refused.is_ok() == of_frame, "a frame is answered", of_frame);
-                    let Ok(Admission::Reply(reply)) = refused else {
+                    let Ok(Decision::Reply(reply)) = refused else {
                         return;
                     };
                     let head = head_of(arrival.wire_format, &reply);
@@ -142,22 +148,22 @@ fn one(own: &Loop, framer: &Framer, message: &Bytes) {
         return;
     };
     let reply = match admitted {
-        Admission::Reply(reply) => Some(reply),
-        Admission::Nothing => None,
-        Admission::Call(call) => {
+        Decision::Reply(reply) => Some(reply),
+        Decision::NoReply => None,
+        Decision::Serve(call) => {
             let serving = Rc::clone(&own.service).serve(call);
             own.runtime.block_on(serving)
         }
     };
     hold(
-        own.service.in_flight.get() == 0,
+        own.service.admission.calls_in_flight() == 0,
         "a call that ended is not in flight",
         &head,
     );
     let name = head.name.as_str();
     let name = name.strip_prefix("Zoo:").unwrap_or(name);
-    let schema = &own.service.program.schema;
-    let method = own.service.program.service().method(name);
+    let schema = &own.program.schema;
+    let method = own.program.service().method(name);
     let oneway = head.kind == TMessageType::OneWay || method.is_some_and(|method| method.oneway);
     hold(
         reply.is_none() == oneway,

@@ -25,7 +25,7 @@ use tributary::plan::Plan;
 use tributary::program::Program;
 use tributary::random::Random;
 use tributary::server::Server;
-use tributary::service::{Admission, Arrival, MemoryPool, Service};
+use tributary::service::{Arrival, Decision, MemoryPool, Service};
 use tributary::thrift::{
     Body, HeadOut, Limits, Protocol, Transport, WireFormat, decode_struct, read_head, write_message,
 };
@@ -143,7 +143,7 @@ async fn stages(program: Arc<Program>) -> Result<Vec<(&'static str, Duration)>, 
             ..Arrival::from_anybody(SHAPE)
         };
         match service.admit(arrival, &message) {
-            Ok(Admission::Call(call)) => Rc::clone(&service).serve(call).await,
+            Ok(Decision::Serve(call)) => Rc::clone(&service).serve(call).await,
             _ => None,
         }
     });

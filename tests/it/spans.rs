@@ -23,8 +23,8 @@ use tributary::idl::Type;
 use tributary::metrics::LoopMetrics;
 use tributary::program::{Registry, check};
 use tributary::random::Random;
-use tributary::service::{Admission, Arrival, Service};
-use tributary::thrift::{Body, HeadOut, Protocol, Transport, WireFormat, write_message};
+use tributary::service::{Arrival, Decision, Service};
+use tributary::thrift::{Body, HeadOut, Protocol, Shape, Transport, write_message};
 use tributary::value::Value;
 
 /// The path of span names and request ids or lookups that each event happened under.
@@ -166,8 +166,8 @@ async fn lookups_of_interleaved_calls_are_under_their_own_call() {
         let message = message.freeze().slice(4..);
         let admitted = service.admit(Arrival::from_anybody(wire_format), &message);
         match admitted.unwrap() {
-            Admission::Call(call) => calls.borrow_mut().push(Rc::clone(&service).serve(call)),
-            Admission::Reply(_) | Admission::Nothing => panic!("the call is served"),
+            Decision::Serve(call) => calls.borrow_mut().push(Rc::clone(&service).serve(call)),
+            Decision::Reply(_) | Decision::NoReply => panic!("the call is served"),
         }
     }
     let mut calls = calls.into_inner();

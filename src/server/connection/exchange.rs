@@ -20,7 +20,7 @@ use super::timeouts::{Activity, Timeouts};
 use super::{Client, Disconnect, ListenerSettings, WorkerState};
 use crate::error::Code;
 use crate::metrics::{Closed, LoopMetrics};
-use crate::service::{Admission, Arrival, ConnectionMemory, Current, Peer, Reservation};
+use crate::service::{Arrival, ConnectionMemory, Current, Decision, Peer, Reservation};
 use crate::thrift::{Framer, Limits};
 
 /// How much is read at a time: little while nothing is begun, since most calls are short and many connections
@@ -254,9 +254,9 @@ impl Exchange {
                 Err(err) => service.refuse_frame(arrival, err),
             };
             match admission.map_err(Disconnect::Wire)? {
-                Admission::Nothing => {}
-                Admission::Reply(reply) => self.calls.push_reply(reply),
-                Admission::Call(call) => self.calls.push(call.is_oneway(), service.serve(call)),
+                Decision::NoReply => {}
+                Decision::Reply(reply) => self.calls.push_reply(reply),
+                Decision::Serve(call) => self.calls.push(call.is_oneway(), service.serve(call)),
             }
         }
         self.timeouts.has_part_of_message(!self.input.is_empty());

@@ -1,12 +1,12 @@
-//! `describe()`: the methods that are served, with their lookups, and the types that they need.
+//! `describe()`: the served methods with their lookups, and the types that they use.
 //!
-//! Types are told by name; of those that are no words of the IDL itself each is described once, in the order in
-//! which they are met.
+//! Types are referred to by name. Enums, structs, unions and exceptions are described once each, in the order in which they
+//! are met.
 
 use std::collections::{HashSet, VecDeque};
 
-use super::{list_of, of_fields};
-use crate::idl::{EnumType, Field, Method, Requiredness, Schema, StructKind, StructType, Type};
+use super::value::{list, record};
+use crate::idl::{EnumType, Field, Kind, Method, Requiredness, Schema, StructType, Type};
 use crate::plan::{Plan, Step};
 use crate::program::{Asks, Program};
 use crate::value::Value;
@@ -23,7 +23,7 @@ pub(super) fn describe(program: &Program) -> Value {
         fields.chain(&method.result)
     });
     let methods = served().map(|(method, plan)| of_method(program, method, plan));
-    of_fields([
+    record([
         ("service_name", (&*service.name).into()),
         ("methods", Value::List(methods.collect())),
         ("types", types(&program.schema, roots)),
@@ -37,8 +37,8 @@ fn of_method(program: &Program, method: &Method, plan: &Plan) -> Value {
     let result = result.map_or("void".into(), |ty| schema.describe(ty));
     let deadline = i64::try_from(plan.deadline.as_millis());
     let name = |at: &usize| Value::from(&*plan.steps[*at].name);
-    let stages = list_of(plan.stages(), |stage| list_of(&stage, name));
-    of_fields([
+    let stages = list(plan.stages(), |stage| list(&stage, name));
+    record([
         ("name", (&*method.name).into()),
         ("params", fields(schema, &schema.get(method.params).fields)),
         ("result", result.into()),
@@ -47,7 +47,7 @@ fn of_method(program: &Program, method: &Method, plan: &Plan) -> Value {
         ("deadline_ms", deadline.unwrap_or(i64::MAX).into()),
         (
             "lookups",
-            list_of(&plan.steps, |step| of_step(program, plan, step)),
+            list(&plan.steps, |step| of_step(program, plan, step)),
         ),
         ("stages", stages),
         ("doc", method.doc.as_deref().into()),
@@ -61,7 +61,7 @@ fn of_step(program: &Program, plan: &Plan, step: &Step) -> Value {
     };
     let after = step.after.iter();
     let after = after.map(|&at| Value::from(&*plan.steps[at].name));
-    of_fields([
+    record([
         ("name", (&*step.name).into()),
         ("backend", (&*step.backend).into()),
         ("kind", kind.into()),
@@ -71,13 +71,13 @@ fn of_step(program: &Program, plan: &Plan, step: &Step) -> Value {
 }
 
 fn fields(schema: &Schema, fields: &[Field]) -> Value {
-    list_of(fields, |field| {
+    list(fields, |field| {
         let requiredness = match field.requiredness {
             Requiredness::Required => "required",
             Requiredness::Optional => "optional",
             Requiredness::Default => "default",
         };
-        of_fields([
+        record([
             ("id", i64::from(field.id).into()),
             ("name", (&*field.name).into()),
             ("type", schema.describe(&field.ty).into()),
@@ -87,28 +87,28 @@ fn fields(schema: &Schema, fields: &[Field]) -> Value {
     })
 }
 
-/// The types that `roots` are made of, each once, in the order in which they are met.
+/// The types that `roots` consist of, once each, in the order in which they are met.
 fn types<'a>(schema: &'a Schema, roots: impl Iterator<Item = &'a Type>) -> Value {
-    // As many as the IDL has, however they hold each other: they wait in a queue.
+    // A queue instead of recursion: types may refer to each other.
     let mut waiting: VecDeque<&Type> = roots.collect();
     let mut seen: HashSet<&str> = HashSet::new();
-    let mut told = Vec::new();
+    let mut described = Vec::new();
     while let Some(ty) = waiting.pop_front() {
         match ty {
             Type::List(of) | Type::Set(of) => waiting.push_back(of),
             Type::Map(key, of) => waiting.extend([&**key, of]),
-            Type::Enum(of) if seen.insert(&of.name) => told.push(of_enum(of)),
+            Type::Enum(of) if seen.insert(&of.name) => described.push(of_enum(of)),
             Type::Struct(id) => {
                 let of = schema.get(*id);
                 if seen.insert(&of.name) {
-                    told.push(of_struct(schema, of));
+                    described.push(of_struct(schema, of));
                     waiting.extend(of.fields.iter().map(|field| &field.ty));
                 }
             }
             _ => {}
         }
     }
-    Value::List(told)
+    Value::List(described)
 }
 
 fn of_struct(schema: &Schema, of: &StructType) -> Value {
@@ -117,7 +117,7 @@ fn of_struct(schema: &Schema, of: &StructType) -> Value {
         StructKind::Union => "union",
         StructKind::Exception => "exception",
     };
-    of_fields([
+    record([
         ("name", (&*of.name).into()),
         ("kind", kind.into()),
         ("fields", fields(schema, &of.fields)),
@@ -129,7 +129,7 @@ fn of_struct(schema: &Schema, of: &StructType) -> Value {
 fn of_enum(of: &EnumType) -> Value {
     let numbers = of.values.iter();
     let numbers = numbers.map(|(name, number)| ((&**name).into(), i64::from(*number).into()));
-    of_fields([
+    record([
         ("name", (&*of.name).into()),
         ("kind", "enum".into()),
         ("fields", Value::List(Vec::new())),

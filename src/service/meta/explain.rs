@@ -1,9 +1,9 @@
-//! `explain(method)`: what `tributary explain` prints, taken apart and as text.
+//! `explain(method)`: what `tributary explain` prints, as text and in parts.
 
-use super::{list_of, of_fields};
+use super::value::{list, record};
 use crate::explain::{Explanation, LookupExplanation};
 use crate::program::Program;
-use crate::service::exception::CallError;
+use crate::service::call_error::CallError;
 use crate::value::Value;
 
 pub(super) fn explain(program: &Program, params: &Value) -> Result<Value, CallError> {
@@ -14,8 +14,8 @@ pub(super) fn explain(program: &Program, params: &Value) -> Result<Value, CallEr
     let explanation = Explanation::of(program, plan);
     let deadline = i64::try_from(explanation.deadline.as_millis());
     let text = explanation.to_string();
-    let stages = list_of(explanation.stages, |stage| list_of(stage, lookup));
-    Ok(of_fields([
+    let stages = list(explanation.stages, |stage| list(stage, lookup));
+    Ok(record([
         ("signature", explanation.signature.into()),
         ("deadline_ms", deadline.unwrap_or(i64::MAX).into()),
         ("stages", stages),
@@ -27,10 +27,10 @@ pub(super) fn explain(program: &Program, params: &Value) -> Result<Value, CallEr
 }
 
 fn lookup(lookup: LookupExplanation) -> Value {
-    let bindings = list_of(lookup.bindings, |(param, bound_to)| {
-        of_fields([("param", param.into()), ("bound_to", bound_to.into())])
+    let bindings = list(lookup.bindings, |(param, bound_to)| {
+        record([("param", param.into()), ("bound_to", bound_to.into())])
     });
-    of_fields([
+    record([
         ("name", lookup.name.into()),
         ("backend", lookup.backend.into()),
         ("kind", lookup.kind.into()),

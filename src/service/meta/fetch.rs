@@ -1,155 +1,34 @@
-//! `fetch(view, params, context)`: a call of a view by somebody without its IDL.
+//! `fetch(view, params, context)`: calls a view without its IDL.
 //!
-//! It is admitted as a call of that view: the same callers may, the same limits and deadlines hold, it counts into the
-//! same metrics. Only its parameters and its result go another way: [`super::fit`] and [`super::shown`] stand between
-//! them and the view's types.
+//! The call is admitted like a call of that view: the same callers may call, the same limits and deadlines hold, the same
+//! metrics count. Only its parameters and its result are converted: [`super::fit`] gives parameters their types,
+//! [`super::self_describing`] takes the types from the result.
 
-use std::rc::Rc;
 use std::sync::Arc;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 
 use super::fit::Fitting;
-use super::{Asked, Method, schema, shown};
+use super::method::{Method, schema};
+use super::self_describing::self_describing;
 use crate::coerce::Coercion;
 use crate::context::Context;
 use crate::diagnostic::nearest;
 use crate::error::Code;
-use crate::idl::Type;
+use crate::idl::{Schema, Type};
 use crate::plan::{Plan, ReplyShape};
 use crate::program::Program;
-use crate::service::{Admission, Answer, Service, caller, context, exception::CallError, log};
-use crate::service::call::{Call, EntryPoint, InFlight};
-use crate::thrift::{Appendix as _, Limits, Protocol, decode_field, decode_struct};
+use crate::service::call::Call;
+use crate::service::call_error::CallError;
+use crate::service::{context, params};
+use crate::thrift::{Limits, Protocol, decode_field, decode_struct};
 use crate::value::Value;
 
-/// As much of a name that is not known is said again.
+/// Longer names of unknown views are cut in messages.
 const NAME_SHOWN: usize = 64;
 
-impl Service {
-    /// Decides what becomes of a call by this door, before its parameters are read.
-    pub(super) fn admit_fetch(self: &Rc<Self>, asked: Asked<'_>) -> Admission {
-        let arrival = asked.arrival;
-        let found = view_of(
-            &self.program,
-            arrival.wire_format.protocol,
-            &asked.body,
-            &self.limits,
-        );
-        let admitted = found.and_then(|plan| match self.refusal(plan, arrival) {
-            None => Ok(plan),
-            Some(code) => {
-                self.metrics.refused(Some(plan.index), code);
-                Err(CallError {
-                    about: caller::hint(code, arrival),
-                    ..CallError::new(code)
-                })
-            }
-        });
-        let plan = match admitted {
-            Ok(plan) => plan,
-            Err(err) => {
-                log::refused_meta(Method::Fetch.name(), &err, asked.request_id());
-                if matches!(err.code, Code::CallBadParams | Code::CallUnknownMethod) {
-                    self.metrics.meta(Err(err.code));
-                }
-                return if asked.oneway {
-                    Admission::Nothing
-                } else {
-                    Admission::Reply(self.throw(asked.to(), Method::Fetch, &err))
-                };
-            }
-        };
-        let reservation = arrival.reservation(asked.body.len());
-        Admission::Call(Call {
-            shape: arrival.shape,
-            metadata: asked.metadata,
-            plan: Arc::clone(plan),
-            sequence: asked.sequence,
-            body: asked.body,
-            arrived: arrival.at,
-            oneway: asked.oneway,
-            entry_point: EntryPoint::Fetch,
-            in_flight: InFlight::take(self, plan.index, reservation),
-        })
-    }
-
-    /// The parameters of the view, by its own types, and the context.
-    pub(in crate::service) async fn fetch_params(
-        &self,
-        call: &Call,
-    ) -> Result<(Vec<Value>, Context), CallError> {
-        let params = Method::Fetch.plan().params;
-        let mut given = call.decode(schema(), params, &self.limits).await?;
-        let mut take = |name: &str| {
-            let at = given.names.position(name);
-            at.map_or(Value::Null, |at| std::mem::take(&mut given.values[at]))
-        };
-        let (params, own_context) = (take("params"), take("context"));
-        let plan = &*call.plan;
-        let schema = &self.program.schema;
-        let own = match plan.context_param.filter(|_| !own_context.is_null()) {
-            Some(at) => {
-                // The operator's IDL may have another version of it.
-                let ty = &schema.get(plan.params).fields[at].ty;
-                let fitted = Coercion::new(schema, false).value(own_context.clone(), ty);
-                Some((at, fitted.map_err(|why| bad(format!("context: {why}")))?))
-            }
-            None => None,
-        };
-        let mut fitting = Fitting::new(schema, self.limits.values_max);
-        let values = fitting.params(plan.params, params, own).map_err(bad)?;
-        let in_params = plan.context_param.and_then(|at| values.get(at));
-        let param = if own_context.is_null() {
-            in_params
-        } else {
-            Some(&own_context)
-        };
-        let context = context::of_call(plan, param, call.arrived, call.given());
-        Ok((values, context))
-    }
-
-    /// The bytes of the answer to a call by this door.
-    pub(in crate::service) fn write_fetched(
-        &self,
-        call: &Call,
-        answer: Result<Answer, CallError>,
-    ) -> BytesMut {
-        let to = (call.to(), call.sequence);
-        match answer {
-            Ok(answer) => self.write_told(to, Method::Fetch, &self.shown(call, answer)),
-            Err(err) => self.throw(to, Method::Fetch, &err),
-        }
-    }
-
-    /// A result with its report, told without its types.
-    fn shown(&self, call: &Call, answer: Answer) -> Value {
-        let (schema, protocol) = (&self.program.schema, call.wire_format.protocol);
-        let report = self.report_of(&call.plan, protocol, &answer).map(|report| {
-            let mut bytes = BytesMut::new();
-            report.append(&mut bytes);
-            bytes.freeze()
-        });
-        let mut value = answer.value;
-        if let (Some(report), Some(of), Some(at), Value::Record(record)) = (
-            report,
-            schema.standard.report,
-            call.plan.report_field,
-            &mut value,
-        ) {
-            let report = decode_struct(schema, of, protocol, &report, &Limits::default());
-            record.values[at] = report.unwrap_or_default();
-        }
-        match &call.plan.reply {
-            ReplyShape::Void => Value::Null,
-            ReplyShape::Whole(ty) => shown::shown(schema, ty, value),
-            ReplyShape::Struct(id) => shown::shown(schema, &Type::Struct(*id), value),
-        }
-    }
-}
-
-/// The view that is asked for.
-fn view_of<'a>(
+/// The view that a call names, read before its other parameters.
+pub(in crate::service) fn view_of<'a>(
     program: &'a Program,
     protocol: Protocol,
     body: &Bytes,
@@ -161,6 +40,64 @@ fn view_of<'a>(
     let name = name.ok_or_else(|| bad("`view` is missing".into()))?;
     let plan = program.plans.get(name);
     plan.ok_or_else(|| no_view(program, name))
+}
+
+/// The parameters of the view, by its own types, and the context of the call.
+pub(in crate::service) async fn params(
+    call: &Call,
+    schema: &Schema,
+    limits: &Limits,
+) -> Result<(Vec<Value>, Context), CallError> {
+    let of_fetch = (self::schema(), Method::Fetch.plan().params);
+    let mut given = params::decode(call, of_fetch, limits).await?;
+    let mut take = |name: &str| {
+        let at = given.names.position(name);
+        at.map_or(Value::Null, |at| std::mem::take(&mut given.values[at]))
+    };
+    let (params, own_context) = (take("params"), take("context"));
+    let plan = &*call.plan;
+    let own = match plan.context_param.filter(|_| !own_context.is_null()) {
+        Some(at) => {
+            // The operator's IDL may declare another version of it.
+            let ty = &schema.get(plan.params).fields[at].ty;
+            let fitted = Coercion::new(schema, false).value(own_context.clone(), ty);
+            Some((at, fitted.map_err(|why| bad(format!("context: {why}")))?))
+        }
+        None => None,
+    };
+    let mut fitting = Fitting::new(schema, limits.values_max);
+    let values = fitting.params(plan.params, params, own).map_err(bad)?;
+    let in_params = plan.context_param.and_then(|at| values.get(at));
+    let param = if own_context.is_null() {
+        in_params
+    } else {
+        Some(&own_context)
+    };
+    let context = context::of_call(plan, param, call.arrived, call.request_metadata());
+    Ok((values, context))
+}
+
+/// The result of a view as a value that describes itself, with its report, which was written in that protocol.
+pub(in crate::service) fn result(
+    schema: &Schema,
+    plan: &Plan,
+    mut value: Value,
+    report: Option<(Protocol, Bytes)>,
+) -> Value {
+    if let (Some((protocol, report)), Some(of), Some(at), Value::Record(record)) = (
+        report,
+        schema.standard.report,
+        plan.report_field,
+        &mut value,
+    ) {
+        let report = decode_struct(schema, of, protocol, &report, &Limits::default());
+        record.values[at] = report.unwrap_or_default();
+    }
+    match &plan.reply {
+        ReplyShape::Void => Value::Null,
+        ReplyShape::Whole(ty) => self_describing(schema, ty, value),
+        ReplyShape::Struct(id) => self_describing(schema, &Type::Struct(*id), value),
+    }
 }
 
 /// There is no view of that name.

@@ -1,6 +1,6 @@
-//! `health()`: how the server is, as the loop that answers sees it.
+//! `health()`: the state of the server, as seen by the loop that answers.
 
-use super::{list_of, of_fields};
+use super::value::{list, record};
 use crate::guard::Guards;
 use crate::metrics::LoopMetrics;
 use crate::value::Value;
@@ -14,8 +14,8 @@ pub(super) fn health(guards: &Guards, loop_metrics: &LoopMetrics) -> Value {
     } else {
         "STARTING"
     };
-    let backends = list_of(guards.health(), |(name, kind, answers)| {
-        of_fields([
+    let backends = list(guards.health(), |(name, kind, answers)| {
+        record([
             ("name", name.into()),
             ("kind", kind.into()),
             ("is_answering", answers.into()),
@@ -26,7 +26,7 @@ pub(super) fn health(guards: &Guards, loop_metrics: &LoopMetrics) -> Value {
         Value::I64(micros.unwrap_or(i64::MAX))
     };
     let [lag, lag_max] = loop_metrics.lag();
-    of_fields([
+    record([
         ("state", state.into()),
         ("version", env!("CARGO_PKG_VERSION").into()),
         ("backends", backends),

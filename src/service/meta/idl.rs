@@ -1,6 +1,6 @@
-//! `idl()`: the files that the service is declared in, as their texts stand.
+//! `idl()`: the text of the files that declare the service.
 
-use super::of_fields;
+use super::value::record;
 use crate::program::Program;
 use crate::value::Value;
 
@@ -12,7 +12,7 @@ pub(super) fn idl(program: &Program) -> Value {
         let paths = source.paths.iter();
         paths.map(move |path| (Value::from(&**path), text()))
     });
-    of_fields([
+    record([
         ("root", root.map(|root| &**root).into()),
         ("files", Value::Map(files.collect())),
         ("service_name", (&*program.service().name).into()),

@@ -1,5 +1,6 @@
-//! Plans of the service's own methods, and what they tell of a program.
+//! The plans of the service's own methods, and their answers about a program.
 
+use super::method::{METHODS, schema};
 use super::*;
 use crate::cli::testing::program;
 use crate::program::Program;
@@ -78,7 +79,7 @@ fn every_method_of_the_include_is_known_and_no_other() {
 }
 
 #[test]
-fn describe_tells_methods_lookups_and_the_types_that_are_needed() {
+fn describe_lists_methods_lookups_and_the_types_that_they_use() {
     let value = typed(Method::Describe, describe::describe(&served()));
     assert_eq!(value.get("service_name"), Some(&"Trees".into()));
     assert_eq!(value.get("doc"), Some(&"Trees.".into()));
@@ -154,7 +155,7 @@ fn explain_has_the_text_and_its_parts() {
 }
 
 #[test]
-fn a_view_that_there_is_not_is_told_with_the_nearest() {
+fn an_unknown_view_is_reported_with_the_nearest_name() {
     let program = served();
     for (method, says) in [
         ("laef", "there is no view `laef`; did you mean `leaf`?"),

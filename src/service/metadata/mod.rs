@@ -1,51 +1,52 @@
-//! What the reply to a call says beside its message, where frames can: for clients whose IDL has no field for it.
+//! The metadata of a call: what the headers of its frame say, and what the headers of its reply's frame will say.
 //!
-//! In: what the call's frame said, later its context and how its view ran. Out: the pairs of the reply's frame, which
-//! are few, short, and hold nothing but a client's own words that were looked at, codes, fates and names of lookups
-//! ([`summary`]). A call that came in no such frame has none of this.
+//! Only THeader frames have headers; calls in other frames have no metadata. The reply's headers are for clients whose IDL
+//! has no field for these things. They are few and short, and contain only validated text of the client, error codes,
+//! fates and names of lookups ([`summary`]).
 
-pub(super) mod request;
+mod request;
 mod summary;
-pub(super) mod text;
+mod text;
 
 use std::cell::{OnceCell, RefCell};
 use std::sync::Arc;
 
-use super::exception::Failed;
+use super::call_error::ErrorCodes;
 use crate::context::Context;
 use crate::random::Random;
 use crate::thrift::Header;
 use crate::timeline::Timeline;
-use request::RequestMetadata;
+pub(super) use request::RequestMetadata;
+pub(super) use text::short;
 use text::{is_plain, is_traceparent};
 
-/// What goes beside the messages of one call, which came in a THeader frame.
+/// The metadata of one call, which came in a THeader frame.
 pub(super) struct CallMetadata {
-    /// The sequence id of the call's frame, which its reply's repeats.
+    /// The sequence id of the call's frame. The reply's frame repeats it.
     pub(super) sequence: i32,
-    /// What the call's frame said; its request id is there, whoever made it.
+    /// What the call's frame says. Its request id is always set: by the client, or made here.
     pub(super) given: RequestMetadata,
-    /// The names that the call goes by, once its parameters are read.
-    names: OnceCell<Names>,
-    /// How its view ran, once it did.
-    ran: OnceCell<Ran>,
+    /// The ids of the call, once its parameters are decoded.
+    ids: OnceCell<Ids>,
+    /// What happened, once its view has run.
+    summary: OnceCell<Summary>,
 }
 
-/// What a call is called in logs and traces.
-struct Names {
+/// The ids of a call in logs and traces.
+struct Ids {
     request_id: Option<Arc<str>>,
     traceparent: Option<Arc<str>>,
 }
 
-struct Ran {
-    /// The lookups that make the reply incomplete, if any do.
+struct Summary {
+    /// The lookups that make the reply incomplete, if there are any.
     incomplete: Option<String>,
-    /// The report, if it was asked for, has no place in the reply, and is not too long.
+    /// The report, if the caller asked for it, the reply has no field for it, and it is not too long.
     report: Option<String>,
 }
 
 impl CallMetadata {
-    /// What `header` says. A call without a request id gets one from `random`.
+    /// Reads `header`. A call without a request id gets one from `random`.
     pub(super) fn of(header: &Header, random: &RefCell<Random>) -> Box<Self> {
         let mut given = RequestMetadata::read(header);
         given
@@ -54,44 +55,50 @@ impl CallMetadata {
         Box::new(CallMetadata {
             sequence: header.sequence(),
             given,
-            names: OnceCell::new(),
-            ran: OnceCell::new(),
+            ids: OnceCell::new(),
+            summary: OnceCell::new(),
         })
     }
 
-    /// The call goes by the names of `context`: its own parameter may say others than its frame.
-    pub(super) fn goes_by(&self, context: &Context) {
-        self.names.get_or_init(|| Names::of(context));
+    /// Takes the ids of `context`: the call's own parameter may override those of its frame.
+    pub(super) fn identify(&self, context: &Context) {
+        self.ids.get_or_init(|| Ids::of(context));
     }
 
-    /// Its view ran. `report`: tell all of it, since the reply has no place for it.
-    pub(super) fn ran(&self, timeline: &Timeline, report: bool) {
-        self.ran.get_or_init(|| Ran {
+    /// Notes what happened in its view; with `report`, the whole report.
+    pub(super) fn summarize(&self, timeline: &Timeline, report: bool) {
+        self.summary.get_or_init(|| Summary {
             incomplete: summary::incomplete(timeline),
             report: report.then(|| summary::report(timeline)).flatten(),
         });
     }
 
-    /// The name of the call in logs.
+    /// The id of the call in logs.
     pub(super) fn request_id(&self) -> Option<&str> {
-        match self.names.get() {
-            Some(names) => names.request_id.as_deref(),
+        match self.ids.get() {
+            Some(ids) => ids.request_id.as_deref(),
             None => self.given.request_id.as_deref(),
         }
     }
 
     fn traceparent(&self) -> Option<&str> {
-        match self.names.get() {
-            Some(names) => names.traceparent.as_deref(),
+        match self.ids.get() {
+            Some(ids) => ids.traceparent.as_deref(),
             None => self.given.traceparent.as_deref(),
         }
     }
 
-    /// What the reply's frame says: of a call that failed the codes, of one that did not how its view ran.
-    pub(super) fn pairs(&self, failed: Option<Failed>) -> Vec<(&str, &[u8])> {
-        let ran = self.ran.get();
-        let served = ran.filter(|_| failed.is_none());
-        let complete = served.map(|ran| if ran.incomplete.is_none() { "1" } else { "0" });
+    /// The headers of the reply's frame. `failed`: the codes of a call without a result.
+    pub(super) fn pairs(&self, failed: Option<ErrorCodes>) -> Vec<(&str, &[u8])> {
+        let summary = self.summary.get();
+        let served = summary.filter(|_| failed.is_none());
+        let complete = served.map(|summary| {
+            if summary.incomplete.is_none() {
+                "1"
+            } else {
+                "0"
+            }
+        });
         let pairs = [
             ("request-id", self.request_id()),
             ("traceparent", self.traceparent()),
@@ -103,25 +110,26 @@ impl CallMetadata {
             ("tributary-complete", complete),
             (
                 "tributary-incomplete",
-                served.and_then(|ran| ran.incomplete.as_deref()),
+                served.and_then(|summary| summary.incomplete.as_deref()),
             ),
             (
                 "tributary-report",
-                ran.and_then(|ran| ran.report.as_deref()),
+                summary.and_then(|summary| summary.report.as_deref()),
             ),
         ];
-        let said = pairs.into_iter();
-        said.filter_map(|(name, value)| Some((name, value?.as_bytes())))
+        let pairs = pairs.into_iter();
+        pairs
+            .filter_map(|(name, value)| Some((name, value?.as_bytes())))
             .collect()
     }
 }
 
-impl Names {
-    /// A client's own words are said again only where they are fit for a header.
+impl Ids {
+    /// The client's ids are repeated only if they are valid in a header.
     fn of(context: &Context) -> Self {
         let id = Some(&context.request_id).filter(|id| is_plain(id));
         let parent = context.traceparent.as_ref();
-        Names {
+        Ids {
             request_id: id.cloned(),
             traceparent: parent.filter(|parent| is_traceparent(parent)).cloned(),
         }

@@ -12,20 +12,20 @@ use crate::thrift::Header;
 
 /// What a call's frame says for its context.
 #[derive(Debug, Default, PartialEq)]
-pub(super) struct RequestMetadata {
-    pub(super) request_id: Option<Arc<str>>,
-    pub(super) traceparent: Option<Arc<str>>,
-    /// Only where there is a traceparent, which it belongs to.
-    pub(super) tracestate: Option<Arc<str>>,
-    /// How long the caller will still wait.
-    pub(super) budget: Option<Duration>,
-    pub(super) mode: Option<Mode>,
-    pub(super) want_report: bool,
+pub(in crate::service) struct RequestMetadata {
+    pub(in crate::service) request_id: Option<Arc<str>>,
+    pub(in crate::service) traceparent: Option<Arc<str>>,
+    /// Only together with a traceparent, to which it belongs.
+    pub(in crate::service) tracestate: Option<Arc<str>>,
+    /// How long the caller still waits.
+    pub(in crate::service) budget: Option<Duration>,
+    pub(in crate::service) mode: Option<Mode>,
+    pub(in crate::service) want_report: bool,
 }
 
 impl RequestMetadata {
-    /// What `header` says.
-    pub(super) fn read(header: &Header) -> Self {
+    /// Reads `header`.
+    pub(in crate::service) fn read(header: &Header) -> Self {
         let text = |name| header.text(name).filter(|text| is_plain(text));
         let traceparent = text("traceparent").filter(|text| is_traceparent(text));
         RequestMetadata {
@@ -40,7 +40,7 @@ impl RequestMetadata {
 }
 
 fn milliseconds(text: &str) -> Option<Duration> {
-    // A sign is no digit, though numbers may be parsed with one.
+    // `parse` would accept a sign.
     let digits = text.bytes().all(|byte| byte.is_ascii_digit());
     digits.then(|| text.parse().ok().map(Duration::from_millis))?
 }
@@ -61,7 +61,7 @@ mod tests {
 
     const TRACE: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 
-    /// What a frame with these pairs gives.
+    /// The metadata of a frame with these headers.
     fn given(pairs: &[(&str, &str)]) -> RequestMetadata {
         let length = |out: &mut Vec<u8>, length: usize| {
             out.put_u8(length.to_le_bytes()[0] | 0x80);
@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn all_of_it() {
+    fn all_headers_are_read() {
         let given = given(&[
             ("Request-Id", "r-1"),
             ("TraceParent", TRACE),
@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_malformed_is_not_there() {
+    fn malformed_values_are_ignored() {
         let long = "x".repeat(VALUE_BYTES_MAX + 1);
         let pairs = [
             ("request-id", "two\nlines"),

@@ -1,4 +1,4 @@
-//! How a view ran, in as few words as a header should have. Pure.
+//! Summarizes what happened in a view, short enough for a header. Pure.
 
 use std::fmt::Write as _;
 
@@ -11,39 +11,39 @@ use crate::service::report::{Report, ReportLayout};
 use crate::thrift::{Appendix as _, Limits, Protocol, decode_struct};
 use crate::timeline::{Fate, Timeline, Track};
 
-/// The lookups that are told by name have no more bytes together; of further ones there is the number.
+/// The lookups that are listed by name take at most this many bytes together; the others are only counted.
 const LOOKUPS_BYTES_MAX: usize = 1024;
-/// As much of a lookup's name is told.
+/// Longer names of lookups are cut.
 const NAME_CHARS_MAX: usize = 64;
-/// A longer report is not told.
+/// A longer report is left out.
 const REPORT_BYTES_MAX: usize = 16 * 1024;
 
-/// The lookups for want of whose answers something is missing, in plan order: `weather=timeout,plane=error:lookup.refused`.
+/// The lookups whose answers are missing from the reply, in plan order: `weather=timeout,plane=error:lookup.refused`.
 /// `None` if there are none.
 pub(super) fn incomplete(timeline: &Timeline) -> Option<String> {
     let lookups = timeline.lanes.iter().zip(&timeline.tracks);
     let missing = lookups.filter(|(_, track)| !track.fate.is_complete());
-    let mut told = String::new();
+    let mut list = String::new();
     let mut left_out = 0;
     for (lane, track) in missing {
         let word = word(&lane.name, track);
-        // Whoever comes after one that is left out is left out as well: what is told is the beginning.
-        if left_out > 0 || told.len() + word.len() >= LOOKUPS_BYTES_MAX {
+        // After the first one that does not fit all are left out, so that the list is a prefix.
+        if left_out > 0 || list.len() + word.len() >= LOOKUPS_BYTES_MAX {
             left_out += 1;
             continue;
         }
-        if !told.is_empty() {
-            told.push(',');
+        if !list.is_empty() {
+            list.push(',');
         }
-        told += &word;
+        list += &word;
     }
     if left_out > 0 {
-        let _always_fits = write!(told, ",+{left_out}");
+        let _always_fits = write!(list, ",+{left_out}");
     }
-    (!told.is_empty()).then_some(told)
+    (!list.is_empty()).then_some(list)
 }
 
-/// Name, fate, and the code where the fate does not say it. A name has nothing in it that means something here.
+/// Name, fate, and the code unless the fate implies it. Characters with a meaning in this list are replaced in names.
 fn word(name: &str, track: &Track) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
     let name = name.chars().take(NAME_CHARS_MAX);
@@ -57,7 +57,7 @@ fn word(name: &str, track: &Track) -> String {
     }
 }
 
-/// The call's `tributary.Report` as JSON, by the program's own declaration of it.
+/// The call's `tributary.Report` as JSON, by the declaration in the program's own standard include.
 pub(super) fn report(timeline: &Timeline) -> Option<String> {
     let schema = idl::standard();
     let of = schema.standard.report?;
@@ -81,7 +81,7 @@ mod tests {
     use crate::context::Mode;
     use crate::timeline::sample::{Sample, timeline};
 
-    fn told(lookups: &[(&str, Fate, Option<Code>)]) -> Option<String> {
+    fn summary(lookups: &[(&str, Fate, Option<Code>)]) -> Option<String> {
         let lookups = lookups.iter();
         let samples =
             lookups.map(|(name, fate, code)| Sample::new(name).ran(0, 1).fate(*fate, *code));
@@ -89,10 +89,10 @@ mod tests {
     }
 
     #[test]
-    fn lookups_are_told_by_fate_and_by_code_where_that_says_more() {
-        assert_eq!(told(&[]), None);
+    fn lookups_are_listed_with_their_fate_and_the_code_where_it_adds_something() {
+        assert_eq!(summary(&[]), None);
         let whole = [("a", Fate::Ok, None), ("b", Fate::SkippedDependency, None)];
-        assert_eq!(told(&whole), None);
+        assert_eq!(summary(&whole), None);
         let some = [
             ("weather", Fate::Timeout, Some(Code::LookupTimeout)),
             ("flight", Fate::Ok, None),
@@ -103,17 +103,17 @@ mod tests {
         ];
         let expected = "weather=timeout,plane=error:lookup.refused,gate=default:lookup.timeout,\
             seats=default,a_b_c___=shed";
-        assert_eq!(told(&some).as_deref(), Some(expected));
+        assert_eq!(summary(&some).as_deref(), Some(expected));
     }
 
     #[test]
-    fn many_lookups_are_told_up_to_a_length() {
+    fn many_lookups_are_listed_up_to_a_length() {
         let long = "n".repeat(NAME_CHARS_MAX + 1);
         let many = vec![(&*long, Fate::Timeout, None); 100];
-        let told = told(&many).expect("some");
-        assert!(told.len() <= LOOKUPS_BYTES_MAX + 5, "{}", told.len());
+        let list = summary(&many).expect("some");
+        assert!(list.len() <= LOOKUPS_BYTES_MAX + 5, "{}", list.len());
         let each = format!("{}=timeout,", &long[1..]);
-        assert_eq!(told, format!("{}+86", each.repeat(14)));
+        assert_eq!(list, format!("{}+86", each.repeat(14)));
     }
 
     #[test]

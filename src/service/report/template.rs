@@ -1,18 +1,19 @@
-//! The binary bytes of a lookup that went well, with offsets where its times go.
+//! The bytes of a successful lookup's report in the binary protocols, with the offsets of its times.
 
 use std::sync::Arc;
 
 use bytes::BytesMut;
 
-use super::writing::Writing;
-use super::{Part, ReportLayout};
+use super::fields::Fields;
+use super::layout::{Part, ReportLayout};
 use crate::context::Mode;
-use crate::thrift::BinaryWriter;
+use crate::plan::Plan;
+use crate::thrift::BinaryOutput;
 use crate::timeline::{Analysis, Fate, Lane, Micros, Source, Timeline, Track};
 
 /// How many bytes an `i64` takes in binary.
 const I64_BYTES: usize = 8;
-/// Where the answers of such lookups come from, nearly always.
+/// Where the answers of nearly all successful lookups come from.
 const SOURCES: [Source; 2] = [Source::Backend, Source::Batched];
 
 /// The times of a lookup.
@@ -24,24 +25,30 @@ const TIMES: [Part; 5] = [
     Part::Slack,
 ];
 
-/// One lookup's, for each of [`SOURCES`].
+/// The template of one lookup, for each of [`SOURCES`].
 #[derive(Debug)]
 pub(in crate::service) struct ReportTemplate([TemplateBytes; SOURCES.len()]);
 
 #[derive(Debug)]
 struct TemplateBytes {
     bytes: Box<[u8]>,
-    /// Where each time goes, and which of [`TIMES`] it is.
+    /// The offset of each time, and its index in [`TIMES`].
     offsets: Vec<(usize, usize)>,
 }
 
 impl ReportTemplate {
+    /// The templates of a plan's lookups.
+    pub(super) fn of_plan(layout: &ReportLayout, plan: &Plan) -> Vec<Self> {
+        let of_lookup = |at| ReportTemplate::new(layout, &plan.lanes, at);
+        (0..plan.lanes.len()).map(of_lookup).collect()
+    }
+
     /// The template of the lookup at `at`.
     pub(super) fn new(layout: &ReportLayout, lanes: &Arc<[Lane]>, at: usize) -> Self {
         ReportTemplate(SOURCES.map(|source| TemplateBytes::new(layout, lanes, at, source)))
     }
 
-    /// Appends the lookup's struct; false if it did not go as the template has it, and nothing was written.
+    /// Appends the lookup's struct. False if the lookup does not match the template; then nothing is written.
     #[inline]
     pub(super) fn fill(&self, out: &mut BytesMut, track: &Track, slack: Micros) -> bool {
         let source = SOURCES.iter().position(|source| *source == track.source);
@@ -69,7 +76,7 @@ impl ReportTemplate {
 }
 
 impl TemplateBytes {
-    /// Writes the lookup with one field more each time: where that ends in a time is a offset.
+    /// Writes the lookup again and again, each time with one more field. If that field is a time, its offset is noted.
     fn new(layout: &ReportLayout, lanes: &Arc<[Lane]>, at: usize, source: Source) -> Self {
         let track = Track {
             planned: Micros::ZERO,
@@ -90,21 +97,21 @@ impl TemplateBytes {
         let mut bytes = BytesMut::new();
         let mut offsets = Vec::new();
         for until in 0..=layout.lookup.len() {
-            let fields = &layout.lookup[..until];
+            let first = &layout.lookup[..until];
             let begun = ReportLayout {
                 report: Vec::new(),
-                lookup: fields.to_vec(),
+                lookup: first.to_vec(),
             };
-            let writing = Writing {
+            let fields = Fields {
                 layout: &begun,
                 timeline: &timeline,
                 analysis: &analysis,
             };
             bytes.clear();
-            writing.lookup(&mut BinaryWriter::new(&mut bytes, true), at);
-            let last = fields.last().map(|(part, _)| part);
+            fields.lookup(&mut BinaryOutput::new(&mut bytes, true), at);
+            let last = first.last().map(|(part, _)| part);
             if let Some(which) = TIMES.iter().position(|time| Some(time) == last) {
-                // The number stands last, before the byte that ends the struct.
+                // The time is the last field; one byte after it ends the struct.
                 offsets.push((bytes.len() - 1 - I64_BYTES, which));
             }
         }

@@ -2,10 +2,11 @@
 
 use bytes::Bytes;
 
+use super::layout::{LOOKUP, Part, REPORT};
 use super::*;
 use crate::context::Mode;
 use crate::error::Code;
-use crate::idl;
+use crate::idl::{self, Schema};
 use crate::thrift::{Limits, decode_struct};
 use crate::timeline::sample::{Sample, evented, serial, timeline};
 use crate::timeline::{Fate, Source};

@@ -1,24 +1,24 @@
-//! A value that says itself what it is to one of an IDL type: exactly, or with what is wrong and where. Pure.
+//! Gives a self-describing value an IDL type, exactly, or says what is wrong and where. Pure.
 //!
-//! As strict as the typed door, where a client's own compiler would have refused the rest: nothing is left out, read
-//! out of text or rounded. An integer may stand for a double that holds it exactly, a whole double for an integer;
-//! an enum comes by name or number, a uuid as text or 16 bytes, a map also as a list of pairs. Null is an unset field.
+//! As strict as the typed methods, whose clients' compilers refuse everything else: nothing is dropped, parsed from text or
+//! rounded. An integer may stand for a double that represents it exactly, a whole double for an integer; an enum
+//! comes by name or number, a uuid as text or as 16 bytes, a map also as a list of pairs. Null is an unset field.
 
 use crate::coerce::Coercion;
 use crate::diagnostic::nearest;
 use crate::idl::{EnumType, Field, Requiredness, Schema, StructId, StructKind, Type};
 use crate::value::{Record, Value};
 
-/// Fits values to types of one schema, as many as may be.
+/// Fits values to the types of one schema, up to a number of values.
 pub(super) struct Fitting<'a> {
     schema: &'a Schema,
-    /// How many values more may be made: a struct has all its fields, whatever was sent.
+    /// How many more values may be made: a struct gets all its fields, whatever was sent.
     left: usize,
 }
 
 /// What is wrong with a value.
 struct Misfit {
-    /// The way to it, from the outside in.
+    /// The path to it, outermost first.
     at: String,
     why: String,
 }
@@ -45,8 +45,8 @@ impl<'a> Fitting<'a> {
         }
     }
 
-    /// The parameters of a method, whose struct is `id`, in field order; `own` is one that was given apart from the
-    /// others, by its place. `Err` says what is wrong and where.
+    /// The parameters of a method, whose struct is `id`, in field order. `own` is one that was given separately, with its
+    /// index. `Err` says what is wrong and where.
     pub(super) fn params(
         &mut self,
         id: StructId,
@@ -175,7 +175,7 @@ impl<'a> Fitting<'a> {
         Ok(Value::Map(fitted))
     }
 
-    /// What can't be unset.
+    /// An element, key or value, which can't be unset.
     fn element(&mut self, of: &Type, value: Value) -> Result<Value, Misfit> {
         if value.is_null() && *of != Type::Any {
             let of = self.schema.describe(of);
@@ -185,7 +185,7 @@ impl<'a> Fitting<'a> {
     }
 }
 
-/// Whether a value of that kind can fill a type that holds no others; whether this one does, is another matter.
+/// Whether a value of that kind can fit a type without inner types; whether this value does, is checked later.
 fn is_plain(ty: &Type, value: &Value) -> bool {
     match ty {
         Type::Bool => matches!(value, Value::Bool(_)),
@@ -199,7 +199,7 @@ fn is_plain(ty: &Type, value: &Value) -> bool {
     }
 }
 
-/// By name, or by any number: the typed door takes those that the IDL does not have, too.
+/// By name, or by any number: the typed methods accept numbers that the IDL does not have, too.
 fn enumerated(of: &EnumType, value: Value) -> Result<Value, Misfit> {
     match value {
         Value::I64(number) if i32::try_from(number).is_ok() => Ok(Value::I64(number)),
@@ -240,7 +240,7 @@ fn pair(entry: Value) -> Option<(Value, Value)> {
     }
 }
 
-/// Puts the default where nothing was set, or says that something has to be.
+/// Puts the default into an unset field; an unset required field is an error.
 fn complete(field: &Field, value: &mut Value) -> Result<(), Misfit> {
     if !value.is_null() {
         return Ok(());
@@ -257,7 +257,7 @@ fn complete(field: &Field, value: &mut Value) -> Result<(), Misfit> {
     }
 }
 
-/// A step of a path. Names that clients make up may be long.
+/// A step of a path. Clients may send long names.
 fn step(name: &str) -> String {
     const SHOWN: usize = 64;
     format!(".{}", &name[..name.floor_char_boundary(SHOWN)])

@@ -1,19 +1,20 @@
-//! Field after field of a report, in any protocol.
+//! Writes a report field by field, in any protocol.
 
 use thrift::protocol::TType;
 
-use super::{Part, ReportLayout};
+use super::layout::{Part, ReportLayout};
 use crate::error::Code;
 use crate::thrift::ProtocolWriter;
 use crate::timeline::{Analysis, Timeline};
 
-pub(super) struct Writing<'a> {
+/// The fields of one report.
+pub(super) struct Fields<'a> {
     pub(super) layout: &'a ReportLayout,
     pub(super) timeline: &'a Timeline,
     pub(super) analysis: &'a Analysis,
 }
 
-impl Writing<'_> {
+impl Fields<'_> {
     /// The whole report; `lookup` writes the struct of one lookup.
     pub(super) fn report<O: ProtocolWriter>(&self, out: &mut O, lookup: impl Fn(&mut O, usize)) {
         let mut last = 0;
@@ -89,7 +90,7 @@ fn text<O: ProtocolWriter>(out: &mut O, last: i16, id: i16, text: &str) {
     out.bytes_field(last, id, text.as_bytes(), count(text.len()));
 }
 
-/// Names come from a configuration and lookups from a plan: neither is anywhere near the limit.
+/// Names come from a configuration and lookups from a plan: neither comes near the limit.
 fn count(length: usize) -> u32 {
     u32::try_from(length).unwrap_or_default()
 }

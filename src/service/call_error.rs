@@ -1,8 +1,8 @@
-//! Why a call has no reply, and how its client is told.
+//! Why a call has no result, and the exception that its client gets.
 //!
-//! A method's own exception is thrown when a closure says so or the configuration binds one to the code; a standard
-//! one when the method declares it; otherwise a `TApplicationException` whose message begins with the code. What a client
-//! reads never holds SQL, keys or addresses.
+//! A method's own exception is thrown if a closure asks for it or the configuration binds it to the error code; a standard
+//! exception if the method declares it; otherwise a `TApplicationException` whose message begins with the code. Messages
+//! to clients never contain SQL, keys or addresses.
 
 use std::sync::Arc;
 
@@ -19,34 +19,34 @@ use crate::timeline::Fate;
 use crate::value::Value;
 use crate::view::{Failure, MergeError};
 
-/// Why a call has no reply.
+/// Why a call has no result.
 #[derive(Clone, Debug)]
 pub(super) struct CallError {
-    /// The call's code.
+    /// The code of the call.
     pub(super) code: Code,
     /// The code of the lookup that failed, when one did.
     pub(super) cause: Option<Code>,
     /// The lookup that failed, and its fate.
     pub(super) lookup: Option<(Arc<str>, Fate)>,
-    /// What the client may read beyond the code's meaning.
+    /// Details that the client may read.
     pub(super) about: Option<String>,
-    /// What only the log may say.
+    /// Details for the log only.
     pub(super) detail: Option<String>,
-    /// The exception that a closure threw, by name.
+    /// The exception that a closure threw.
     pub(super) thrown: Option<Box<Thrown>>,
 }
 
-/// What programs are told of it, in the same words wherever they look.
+/// The codes of an error, for programs: the same in exceptions, headers and logs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Failed {
+pub(super) struct ErrorCodes {
     pub(super) code: Code,
-    /// Where it is another.
+    /// Only if it differs from `code`.
     pub(super) cause: Option<Code>,
 }
 
 impl CallError {
-    pub(super) fn failed(&self) -> Failed {
-        Failed {
+    pub(super) fn codes(&self) -> ErrorCodes {
+        ErrorCodes {
             code: self.code,
             cause: self.cause.filter(|cause| *cause != self.code),
         }
@@ -63,7 +63,7 @@ impl CallError {
         }
     }
 
-    /// The wire's word on what is wrong with the parameters is about the client's own bytes.
+    /// Parameters that can't be decoded. The detail is about the client's own bytes, so the client may read it.
     pub(super) fn bad_params(err: &WireError) -> Self {
         CallError {
             cause: Some(err.code),
@@ -72,7 +72,15 @@ impl CallError {
         }
     }
 
-    /// A call fails as its cause does: by a mistake of the caller's, by a store, or because there is nothing.
+    /// A message that can't be read.
+    pub(super) fn unreadable(err: &WireError) -> Self {
+        CallError {
+            about: Some(err.detail.clone()),
+            ..CallError::new(err.code)
+        }
+    }
+
+    /// A view that failed: by the caller's mistake, by a store, or because a required lookup is empty.
     pub(super) fn of_failure(plan: &Plan, failure: &Failure) -> Self {
         let code = match failure.code {
             _ if failure.out_of_time => Code::CallDeadline,
@@ -120,7 +128,7 @@ impl CallError {
         }
     }
 
-    /// The method's exception for it: field id, type and value. `None` when it declares none.
+    /// The exception that the method declares for it: field id, type and value. `None` if it declares none.
     pub(super) fn declared(&self, plan: &Plan, schema: &Schema) -> Option<(i16, StructId, Value)> {
         if let Some(declared) = self.of_closure(plan, schema) {
             return Some(declared);
@@ -135,7 +143,7 @@ impl CallError {
             let mut throws = plan.throws.iter();
             throws.find(|throw| throw.on == ThrowOn::Standard && Some(throw.of) == standard)
         };
-        // Whoever does not tell the caller's mistakes apart has them as failures of their lookup.
+        // A method without an exception for bad parameters throws the one for a failed lookup instead.
         let of_lookup = || {
             let failed = schema.standard.lookup_failed;
             self.lookup
@@ -149,7 +157,7 @@ impl CallError {
         Some((throw.id, throw.of, self.value(schema, throw.of)?))
     }
 
-    /// What a closure threw, if the method declares it and its fields fit; otherwise the log says why not.
+    /// The exception that a closure threw, if the method declares it and its fields fit; otherwise logs why not.
     fn of_closure(&self, plan: &Plan, schema: &Schema) -> Option<(i16, StructId, Value)> {
         let thrown = self.thrown.as_ref()?;
         let named = |of: StructId| {
@@ -184,8 +192,8 @@ impl CallError {
         }
     }
 
-    /// An exception's value: whichever of the fields `code`, `message`, `lookup`, `fate` and `retryable` it
-    /// has. `None` when it needs others.
+    /// The value of an exception: those of the fields `code`, `message`, `lookup`, `fate` and `retryable` that it
+    /// declares. `None` if it requires other fields.
     fn value(&self, schema: &Schema, of: StructId) -> Option<Value> {
         let retryable = self.cause.unwrap_or(self.code).retryable();
         let lookup = self.lookup.as_ref();
@@ -206,7 +214,7 @@ impl CallError {
     }
 }
 
-/// Which lookup a call lacks and what from: `lookup `plane` needs `flight`: lookup.timeout`.
+/// Which required lookup has no value, and why: `lookup `plane` needs `flight`: lookup.timeout`.
 fn why(plan: &Plan, failure: &Failure) -> String {
     let name = |at: usize| &plan.steps[at].name;
     let lacking = name(failure.step);
@@ -229,14 +237,14 @@ fn why(plan: &Plan, failure: &Failure) -> String {
         (None, Fate::Empty) if failure.root != failure.step => say("there is nothing"),
         (None, _) => {}
     }
-    // How many elements there were is the caller's own to know; other details may name what a store holds.
+    // The caller may know how many elements it sent; other details may reveal what a store holds.
     if failure.of_caller && failure.code == Some(Code::LookupTooMany) {
         failure.detail.iter().for_each(|detail| say(detail));
     }
     words
 }
 
-/// The last parts of a wire error's path: of a value nested deep in itself the rest says nothing new.
+/// The last parts of a wire error's path: the path of a recursive value may be long.
 fn innermost(detail: &str) -> String {
     const PARTS: usize = 6;
     let parts: Vec<&str> = detail.split(": ").collect();

@@ -1,13 +1,13 @@
-//! A typed value to one that says itself what it is: what only the IDL knows is put into the value. Pure.
+//! Makes a typed value describe itself, by putting into it what only the IDL knows. Pure.
 //!
-//! Enums become their names, maps whose keys are not strings lists of pairs. Everything else is as it is: how a uuid or
-//! a struct goes into a `tributary.Value` is the wire's business.
+//! Enum numbers become names, and maps whose keys are not strings become lists of pairs. Everything else stays: writing a uuid
+//! or a struct into a `tributary.Value` is the codec's job.
 
 use crate::idl::{Schema, Type};
 use crate::value::Value;
 
-/// `value`, which is of type `ty`, as somebody without the IDL can read it.
-pub(super) fn shown(schema: &Schema, ty: &Type, value: Value) -> Value {
+/// `value`, which is of type `ty`, in a form that a client without the IDL can read.
+pub(super) fn self_describing(schema: &Schema, ty: &Type, value: Value) -> Value {
     match (ty, value) {
         (Type::Enum(of), Value::I64(number)) => match of.name_of(number) {
             Some(name) => Value::from(&**name),
@@ -16,20 +16,20 @@ pub(super) fn shown(schema: &Schema, ty: &Type, value: Value) -> Value {
         (Type::Struct(id), Value::Record(mut record)) => {
             let fields = &schema.get(*id).fields;
             for (field, slot) in fields.iter().zip(&mut record.values) {
-                *slot = shown(schema, &field.ty, std::mem::take(slot));
+                *slot = self_describing(schema, &field.ty, std::mem::take(slot));
             }
             Value::Record(record)
         }
         (Type::List(of) | Type::Set(of), Value::List(mut values)) => {
             for slot in &mut values {
-                *slot = shown(schema, of, std::mem::take(slot));
+                *slot = self_describing(schema, of, std::mem::take(slot));
             }
             Value::List(values)
         }
         (Type::Map(key, of), Value::Map(pairs)) => {
             let pairs = pairs.into_iter().map(|(name, value)| {
-                let name = shown(schema, key, name);
-                (name, shown(schema, of, value))
+                let name = self_describing(schema, key, name);
+                (name, self_describing(schema, of, value))
             });
             let pairs = pairs.collect();
             if **key == Type::String {
@@ -61,8 +61,8 @@ struct All {
 service S { All all() }
 ";
 
-    /// What JSON as the type `All` is told as.
-    fn told(json: &str) -> Value {
+    /// JSON read as the type `All`, then made to describe itself.
+    fn described(json: &str) -> Value {
         let schema = schema(IDL);
         let ty = schema.services[0].methods[0]
             .result
@@ -70,12 +70,12 @@ service S { All all() }
             .expect("a type");
         let value = Value::from_json(json.as_bytes()).expect("JSON");
         let typed = Coercion::new(&schema, false).value(value, &ty);
-        shown(&schema, &ty, typed.expect("it fits"))
+        self_describing(&schema, &ty, typed.expect("it fits"))
     }
 
     #[test]
-    fn enums_have_names_where_the_idl_has() {
-        let value = told(r#"{"colors": ["RED"], "places": {"a": {"x": 1, "color": "RED"}}}"#);
+    fn enum_numbers_become_names_where_the_idl_has_one() {
+        let value = described(r#"{"colors": ["RED"], "places": {"a": {"x": 1, "color": "RED"}}}"#);
         assert_eq!(value.get("colors"), Some(&vec!["RED"].into()));
         let place = value.get("places").and_then(|places| places.get("a"));
         let place = place.expect("a place");
@@ -86,19 +86,23 @@ service S { All all() }
             panic!("a struct")
         };
         let colors = &schema.get(id).fields[0].ty;
-        let unknown = shown(&schema, colors, vec![9].into());
+        let unknown = self_describing(&schema, colors, vec![9].into());
         assert_eq!(unknown, vec![9].into());
     }
 
     #[test]
-    fn maps_with_other_keys_are_pairs_also_when_they_are_empty() {
-        let value = told(r#"{"by_number": {"7": "RED"}, "by_bytes": {}}"#);
+    fn maps_with_other_keys_become_pairs_even_if_they_are_empty() {
+        let value = described(r#"{"by_number": {"7": "RED"}, "by_bytes": {}}"#);
         let pair = Value::Map(vec![
             ("key".into(), 7.into()),
             ("value".into(), "RED".into()),
         ]);
         assert_eq!(value.get("by_number"), Some(&Value::List(vec![pair])));
         assert_eq!(value.get("by_bytes"), Some(&Value::List(Vec::new())));
-        assert_eq!(value.get("places"), Some(&Value::Null), "unset stays so");
+        assert_eq!(
+            value.get("places"),
+            Some(&Value::Null),
+            "unset fields stay unset"
+        );
     }
 }

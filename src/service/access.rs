@@ -1,0 +1,44 @@
+//! Checks whether a caller may call a method, by the names in its certificate or the token in its headers.
+
+use super::arrival::Arrival;
+use crate::config::{Allow, Tokens};
+use crate::error::Code;
+
+/// Why the caller may not make the call; `None` if it may.
+pub(super) fn denial(allow: &Allow, tokens: &Tokens, arrival: &Arrival<'_>) -> Option<Code> {
+    let peer = arrival.peer;
+    if allow.has_name(&peer.names) {
+        return None;
+    }
+    match (
+        bearer(arrival).filter(|_| peer.takes_tokens),
+        &peer.names[..],
+    ) {
+        (Some(token), _) => match tokens.holder(token.as_bytes()) {
+            Some(holder) if allow.has_token(holder) => None,
+            Some(_) => Some(Code::CallForbidden),
+            None => Some(Code::CallUnauthenticated),
+        },
+        (None, []) => Some(Code::CallUnauthenticated),
+        (None, _) => Some(Code::CallForbidden),
+    }
+}
+
+/// What an unauthenticated caller is told about its token.
+pub(super) fn hint(code: Code, arrival: &Arrival<'_>) -> Option<String> {
+    if code != Code::CallUnauthenticated {
+        return None;
+    }
+    bearer(arrival)?;
+    Some(if arrival.peer.takes_tokens {
+        "its token is not a known token".into()
+    } else {
+        "its token came over an unencrypted connection".into()
+    })
+}
+
+/// The token in the header `authorization: Bearer TOKEN`.
+fn bearer<'a>(arrival: &Arrival<'a>) -> Option<&'a str> {
+    let (scheme, token) = arrival.header?.text("authorization")?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}

@@ -1,0 +1,226 @@
+//! Decides whether a message becomes a call, before its parameters are decoded.
+//!
+//! In: a [`Message`]. Out: [`Admitted`]. Every reason to turn a call away without running it belongs here: unknown methods,
+//! wrong message types, callers that may not call, too many calls in flight, frames that can't be opened. Writing the
+//! refusal is [`super::reply_writer`]'s job.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use thrift::protocol::TMessageType;
+
+use super::access;
+use super::arrival::{Arrival, Message};
+use super::call::{Call, EntryPoint};
+use super::call_error::CallError;
+use super::in_flight::CallsInFlight;
+use super::memory::Reservation;
+use super::meta::{Method, Question, fetch};
+use super::refusal::Refusal;
+use crate::error::Code;
+use crate::metrics::ProgramMetrics;
+use crate::plan::Plan;
+use crate::program::Program;
+use crate::random::Random;
+use crate::thrift::{Head, Header, Limits, WireError, read_head};
+use crate::value::Text;
+
+/// Enough for any head: a name, whose length is limited, and a few numbers.
+const HEAD_BYTES_MAX: usize = 512;
+
+/// The rules by which calls are admitted.
+pub(super) struct Admission {
+    program: Arc<Program>,
+    limits: Limits,
+    calls: Rc<CallsInFlight>,
+}
+
+/// What a message becomes.
+pub(super) enum Admitted<'a> {
+    /// A call that runs a view.
+    Call(Call),
+    /// A question that the `Tributary` service answers without a lookup.
+    Question(Question<'a>),
+    /// Nothing: it is refused.
+    Refused(Refusal<'a>),
+}
+
+impl Admission {
+    pub(super) fn new(
+        program: &Arc<Program>,
+        limits: Limits,
+        calls_max: usize,
+        metrics: &Rc<ProgramMetrics>,
+    ) -> Self {
+        Admission {
+            program: Arc::clone(program),
+            limits,
+            calls: CallsInFlight::new(calls_max, metrics),
+        }
+    }
+
+    /// Decides about a message whose head has been read.
+    pub(super) fn admit<'a>(&'a self, message: Message<'a>) -> Admitted<'a> {
+        let plan = self.plan_of(message.head.name.as_str());
+        if plan.is_none()
+            && let Some(method) = self.meta_method(&message)
+        {
+            return match method {
+                Method::Fetch => self.admit_fetch(message),
+                _ => Admitted::Question(Question { method, message }),
+            };
+        }
+        let admitted = match (message.head.kind, plan) {
+            (TMessageType::Reply | TMessageType::Exception, _) => Err(Code::CallMessageType),
+            (_, None) => Err(Code::CallUnknownMethod),
+            (_, Some(plan)) => self.check(plan, &message.arrival).map(|()| plan),
+        };
+        match admitted {
+            Ok(plan) => Admitted::Call(self.begin(message, plan, EntryPoint::Method)),
+            Err(code) => Admitted::Refused(Refusal {
+                error: CallError {
+                    about: access::hint(code, &message.arrival),
+                    ..CallError::new(code)
+                },
+                message,
+                plan: plan.map(|plan| &**plan),
+                entry_point: EntryPoint::Method,
+            }),
+        }
+    }
+
+    /// Decides about a call of `fetch`, which is admitted as a call of the view that it names.
+    fn admit_fetch<'a>(&'a self, message: Message<'a>) -> Admitted<'a> {
+        let protocol = message.arrival.shape.protocol;
+        let (plan, error) =
+            match fetch::view_of(&self.program, protocol, &message.body, &self.limits) {
+                Err(error) => (None, error),
+                Ok(plan) => match self.check(plan, &message.arrival) {
+                    Ok(()) => return Admitted::Call(self.begin(message, plan, EntryPoint::Fetch)),
+                    Err(code) => {
+                        let error = CallError {
+                            about: access::hint(code, &message.arrival),
+                            ..CallError::new(code)
+                        };
+                        (Some(&**plan), error)
+                    }
+                },
+            };
+        Admitted::Refused(Refusal {
+            error,
+            message,
+            plan,
+            entry_point: EntryPoint::Fetch,
+        })
+    }
+
+    /// Whether a call of `plan` may begin; otherwise why not. The caller is checked first: whether the server is full is
+    /// no business of a caller that may not call.
+    fn check(&self, plan: &Plan, arrival: &Arrival<'_>) -> Result<(), Code> {
+        if let Some(allow) = plan.allow.as_deref()
+            && let Some(code) = access::denial(allow, &self.program.tokens, arrival)
+        {
+            return Err(code);
+        }
+        if self.calls.is_full() {
+            return Err(Code::ServerOverloaded);
+        }
+        Ok(())
+    }
+
+    /// Makes the call, which counts as in flight from here on.
+    fn begin(&self, message: Message<'_>, plan: &Arc<Plan>, entry_point: EntryPoint) -> Call {
+        // Clients in some languages send an ordinary call for a method that the IDL declares oneway.
+        let oneway = message.is_oneway() || (plan.oneway && entry_point == EntryPoint::Method);
+        let arrival = message.arrival;
+        Call {
+            shape: arrival.shape,
+            metadata: message.metadata,
+            plan: Arc::clone(plan),
+            sequence: message.head.sequence,
+            body: message.body,
+            arrived: arrival.at,
+            oneway,
+            entry_point,
+            reservation: arrival
+                .memory
+                .map(|memory| Reservation::new(memory, message.bytes)),
+            in_flight: self.calls.begin(plan.index),
+        }
+    }
+
+    /// Refuses a message of which no more is read, by what has arrived of it. `None`: its head can't be read, or the client
+    /// expects no reply.
+    pub(super) fn refuse_start<'a>(
+        &'a self,
+        arrival: Arrival<'a>,
+        start: &[u8],
+        err: &WireError,
+    ) -> Option<Refusal<'a>> {
+        let start = Bytes::copy_from_slice(&start[..start.len().min(HEAD_BYTES_MAX)]);
+        let (head, _) = read_head(arrival.shape.protocol, &start).ok()?;
+        let plan = self.plan_of(head.name.as_str()).map(|plan| &**plan);
+        if head.kind != TMessageType::Call || plan.is_some_and(|plan| plan.oneway) {
+            return None;
+        }
+        Some(Refusal {
+            error: CallError::unreadable(err),
+            message: Message::unread(arrival, head, None),
+            plan,
+            entry_point: EntryPoint::Method,
+        })
+    }
+
+    /// Refuses a message that can't be read, by the header of its frame.
+    pub(super) fn refuse_frame<'a>(
+        arrival: Arrival<'a>,
+        header: &Header,
+        err: &WireError,
+        ids: &RefCell<Random>,
+    ) -> Refusal<'a> {
+        let head = Head {
+            name: Text::default(),
+            kind: TMessageType::Exception,
+            sequence: header.sequence(),
+        };
+        Refusal {
+            error: CallError::unreadable(err),
+            message: Message::unread(arrival, head, arrival.metadata(ids)),
+            plan: None,
+            entry_point: EntryPoint::Method,
+        }
+    }
+
+    /// The method of the `Tributary` service that the message calls, if this client can reach that service.
+    #[cold]
+    fn meta_method(&self, message: &Message<'_>) -> Option<Method> {
+        let kind = message.head.kind;
+        let is_call = matches!(kind, TMessageType::Call | TMessageType::OneWay);
+        if !message.arrival.peer.meta || !is_call {
+            return None;
+        }
+        let (program, name) = (&self.program, message.head.name.as_str());
+        Method::named(program.meta.method(name, &program.service().name)?)
+    }
+
+    /// The plan of a served method.
+    fn plan_of(&self, name: &str) -> Option<&Arc<Plan>> {
+        let name = bare(name, &self.program.service().name)?;
+        self.program.plans.get(name)
+    }
+
+    #[cfg(any(test, fuzzing))]
+    pub(super) fn calls_in_flight(&self) -> usize {
+        self.calls.count()
+    }
+}
+
+/// `method`, or `Service:method` if that is the served service.
+fn bare<'a>(name: &'a str, service: &str) -> Option<&'a str> {
+    match name.split_once(':') {
+        None => Some(name),
+        Some((prefix, method)) => (prefix == service).then_some(method),
+    }
+}

@@ -1,0 +1,120 @@
+//! A message that arrived: its bytes, and what is known about them from the connection and the frame.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use bytes::Bytes;
+use thrift::protocol::TMessageType;
+use tokio::time::Instant;
+
+use super::memory::ConnectionMemory;
+use super::metadata::CallMetadata;
+use crate::random::Random;
+use crate::thrift::{Head, Header, Shape, WireError, read_head};
+
+/// What is known about a message besides its bytes.
+#[derive(Clone, Copy, Debug)]
+pub struct Arrival<'a> {
+    /// The transport and protocol of the connection.
+    pub shape: Shape,
+    /// The header of the message's frame, if its transport has headers.
+    pub header: Option<&'a Header>,
+    /// The client that sent it.
+    pub peer: &'a Peer,
+    /// The memory of the connection, from which the call reserves; `None` if nothing is counted.
+    pub memory: Option<&'a Rc<ConnectionMemory>>,
+    /// When the last byte was read.
+    pub at: Instant,
+}
+
+/// The client at the other end of a connection.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Peer {
+    /// The names in its verified certificate.
+    pub names: Vec<String>,
+    /// Tokens are accepted: the connection is private, or the operator allows tokens in the clear.
+    pub takes_tokens: bool,
+    /// The `Tributary` service is served on the listener it connected to.
+    pub meta: bool,
+}
+
+/// A client about which nothing is known.
+static ANONYMOUS: Peer = Peer {
+    names: Vec::new(),
+    takes_tokens: false,
+    meta: false,
+};
+
+impl Arrival<'static> {
+    /// A message that arrives now from an anonymous client, in a frame without a header.
+    pub fn from_anybody(shape: Shape) -> Self {
+        Arrival {
+            shape,
+            header: None,
+            peer: &ANONYMOUS,
+            memory: None,
+            at: Instant::now(),
+        }
+    }
+}
+
+impl Arrival<'_> {
+    /// The metadata of the call and its reply, if the transport has headers.
+    pub(super) fn metadata(&self, ids: &RefCell<Random>) -> Option<Box<CallMetadata>> {
+        self.header.map(|header| CallMetadata::of(header, ids))
+    }
+}
+
+/// A message whose head has been read.
+pub(super) struct Message<'a> {
+    pub(super) arrival: Arrival<'a>,
+    pub(super) head: Head,
+    /// What follows the head: parameters that are not decoded yet.
+    pub(super) body: Bytes,
+    /// The length of head and body.
+    pub(super) bytes: usize,
+    pub(super) metadata: Option<Box<CallMetadata>>,
+}
+
+impl<'a> Message<'a> {
+    /// Reads the head. `Err`: it is unreadable, so no reply is possible.
+    pub(super) fn read(
+        arrival: Arrival<'a>,
+        message: &Bytes,
+        ids: &RefCell<Random>,
+    ) -> Result<Self, WireError> {
+        let (head, body) = read_head(arrival.shape.protocol, message)?;
+        Ok(Message {
+            metadata: arrival.metadata(ids),
+            arrival,
+            head,
+            body,
+            bytes: message.len(),
+        })
+    }
+
+    /// A message of which nothing is read after its head.
+    pub(super) fn unread(
+        arrival: Arrival<'a>,
+        head: Head,
+        metadata: Option<Box<CallMetadata>>,
+    ) -> Self {
+        Message {
+            arrival,
+            head,
+            body: Bytes::new(),
+            bytes: 0,
+            metadata,
+        }
+    }
+
+    /// The client marked it as oneway.
+    pub(super) fn is_oneway(&self) -> bool {
+        self.head.kind == TMessageType::OneWay
+    }
+
+    /// The id of the call in logs.
+    pub(super) fn request_id(&self) -> Option<&str> {
+        self.metadata.as_deref()?.request_id()
+    }
+}

@@ -1,0 +1,155 @@
+//! Runs a call: decodes its parameters, makes its context, runs the lookups of its view and merges their values.
+//!
+//! In: an admitted [`Call`]. Out: an [`Outcome`], which [`super::reply_writer`] turns into bytes. A panic ends in this call's
+//! own `server.internal` and affects no other call.
+
+use std::panic::AssertUnwindSafe;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use futures_util::FutureExt;
+
+use super::call::{Call, EntryPoint};
+use super::call_error::CallError;
+use super::meta::fetch;
+use super::params::{self, Params};
+use super::{context, log};
+use crate::context::Context;
+use crate::error::Code;
+use crate::guard::Guards;
+use crate::plan::Plan;
+use crate::program::Program;
+use crate::thrift::Limits;
+use crate::timeline::Timeline;
+use crate::value::Value;
+use crate::view::{merge, run};
+
+/// Runs the views of one program.
+pub(super) struct Runner {
+    program: Arc<Program>,
+    guards: Rc<Guards>,
+    limits: Limits,
+}
+
+/// How a call ended, before its reply is written.
+pub(super) struct Outcome {
+    pub(super) result: Result<Answer, CallError>,
+    /// What to log once the reply is written; `None` if the failure is logged already.
+    pub(super) unlogged: Option<Ran>,
+}
+
+/// The result of a call.
+pub(super) struct Answer {
+    pub(super) value: Value,
+    /// What happened when, if the reply carries a report.
+    pub(super) reported: Option<Timeline>,
+}
+
+/// A call whose view ran, for the log.
+pub(super) struct Ran {
+    request_id: Arc<str>,
+    elapsed_us: u64,
+}
+
+impl Ran {
+    pub(super) fn log(&self, plan: &Plan, ended: Result<(), Code>) {
+        match ended.map_err(CallError::new) {
+            Ok(()) => log::served(plan, &self.request_id, self.elapsed_us),
+            Err(err) => log::failed(plan, Some(&self.request_id), Some(self.elapsed_us), &err),
+        }
+    }
+}
+
+impl Runner {
+    pub(super) fn new(program: &Arc<Program>, guards: &Rc<Guards>, limits: Limits) -> Self {
+        Runner {
+            program: Arc::clone(program),
+            guards: Rc::clone(guards),
+            limits,
+        }
+    }
+
+    /// Runs `call` to its end.
+    pub(super) async fn run(&self, call: &Call) -> Outcome {
+        let answer = AssertUnwindSafe(self.answer(call)).catch_unwind().await;
+        match answer {
+            Ok(Ok((answer, ran))) => Outcome {
+                result: Ok(answer),
+                unlogged: Some(ran),
+            },
+            Ok(Err(err)) => Outcome {
+                result: Err(err),
+                unlogged: None,
+            },
+            Err(_panic) => Outcome {
+                result: Err(CallError::new(Code::ServerInternal)),
+                unlogged: None,
+            },
+        }
+    }
+
+    async fn answer(&self, call: &Call) -> Result<(Answer, Ran), CallError> {
+        let params = match call.entry_point {
+            EntryPoint::Method => self.params(call).await,
+            EntryPoint::Fetch => fetch::params(call, &self.program.schema, &self.limits).await,
+        };
+        let (params, context) = params.inspect_err(|err| {
+            log::failed(&call.plan, call.request_id(), None, err);
+        })?;
+        self.run_view(call, params, context).await
+    }
+
+    /// The parameters of a call by the types of its method, in field order, and its context.
+    async fn params(&self, call: &Call) -> Result<(Vec<Value>, Context), CallError> {
+        let plan = &*call.plan;
+        let params =
+            params::decode(call, (&self.program.schema, plan.params), &self.limits).await?;
+        let params = params.values;
+        let param = plan.context_param.and_then(|at| params.get(at));
+        let context = context::of_call(plan, param, call.arrived, call.request_metadata());
+        Ok((params, context))
+    }
+
+    async fn run_view(
+        &self,
+        call: &Call,
+        params: Vec<Value>,
+        context: Context,
+    ) -> Result<(Answer, Ran), CallError> {
+        let (schema, plan) = (&self.program.schema, &*call.plan);
+        if let Some(metadata) = &call.metadata {
+            metadata.identify(&context);
+        }
+        let params = Params::new(call, params);
+        tracing::Span::current().record("request_id", &*context.request_id);
+        let mut ran = run(plan, schema, &self.guards, &params.values, &context).await;
+        let merged = match &ran.failure {
+            Some(failure) => Err(CallError::of_failure(plan, failure)),
+            None => merge(plan, schema, ran.values).map_err(CallError::of_merge),
+        };
+        ran.timeline.elapsed = call.arrived.elapsed().into();
+        let elapsed_us = ran.timeline.elapsed.get();
+        if let Err(err) = &merged {
+            log::failed(plan, Some(&context.request_id), Some(elapsed_us), err);
+        }
+        if let Some(metadata) = &call.metadata {
+            let in_reply = plan.report_field.is_some() && merged.is_ok();
+            metadata.summarize(&ran.timeline, context.want_report && !in_reply);
+        }
+        let value = merged?;
+        let wanted = plan.report_always || context.want_report;
+        let reported = wanted && plan.report_field.is_some();
+        let answer = Answer {
+            value,
+            reported: reported.then_some(ran.timeline),
+        };
+        let request_id = context.request_id;
+        Ok((
+            answer,
+            Ran {
+                request_id,
+                elapsed_us,
+            },
+        ))
+    }
+}

@@ -1,17 +1,17 @@
-//! Descriptors that are kept for the admin port, for when the process has no others.
+//! Reserves descriptors for the admin port, so that it answers when the process has no others.
 
 use std::cell::RefCell;
 use std::fs::File;
 
-/// One for each of a few connections at a time.
+/// One for each of a few simultaneous connections.
 const RESERVE: usize = 4;
 
-/// Open files that mean nothing; closing one makes room for a connection.
+/// Open files without a purpose: closing one frees a descriptor for a connection.
 #[derive(Debug, Default)]
 pub(super) struct FdReserve(RefCell<Vec<File>>);
 
 impl FdReserve {
-    /// Opens those that are not there, if that can be.
+    /// Reopens the missing ones, as far as possible.
     pub(super) fn refill(&self) {
         let mut files = self.0.borrow_mut();
         while files.len() < RESERVE
@@ -21,7 +21,7 @@ impl FdReserve {
         }
     }
 
-    /// Closes one; whether there was one.
+    /// Closes one. False if there is none left.
     pub(super) fn release(&self) -> bool {
         self.0.borrow_mut().pop().is_some()
     }

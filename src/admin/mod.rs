@@ -1,13 +1,13 @@
-//! Answers operators over HTTP, from a thread of its own, so that it does while a loop is busy.
+//! Answers operators over HTTP, on its own thread, so that it answers while a loop is busy.
 //!
 //! - `GET /livez`: 200 while every loop's last heartbeat is younger than ten seconds, otherwise 503; a line per loop
 //! - `GET /readyz`: 200 once every loop takes calls, until the server is asked to stop; otherwise 503
-//! - `GET /metrics`: all counts, in the text format of `OpenMetrics`
+//! - `GET /metrics`: all metrics, in the text format of `OpenMetrics`
 //! - `GET /`: this list
 //!
-//! HEAD as GET; every other method is 405, every other path 404. One request per connection, few connections, all
-//! over in seconds: whoever talks to this port can't take much of the machine. Some descriptors are kept for it, so that
-//! it answers when there are no others.
+//! HEAD works like GET; other methods get 405, other paths 404. Few connections at a time, one request each, a few seconds
+//! each: clients of this port can't use much of the machine. Some descriptors are reserved, so that it answers when the
+//! process has no others.
 
 mod routes;
 mod fd_reserve;
@@ -34,13 +34,13 @@ use tracing::{debug, warn};
 use crate::metrics::Metrics;
 use fd_reserve::FdReserve;
 
-/// Further connections are closed at once.
+/// Additional connections are closed immediately.
 const CONNECTIONS_MAX: usize = 16;
 /// How long a connection may take from its first byte to its last.
 const CONNECTION_TIMEOUT: Duration = Duration::from_secs(5);
-/// A request's line and headers; the least that the library allows.
+/// The limit of a request's line and headers, the smallest that the library allows.
 const HEAD_BYTES_MAX: usize = 8 * 1024;
-/// Headers of a request.
+/// The limit of headers per request.
 const HEADERS_MAX: usize = 32;
 /// How long to wait after a failed accept.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -54,7 +54,7 @@ pub struct Admin {
 }
 
 impl Admin {
-    /// Answers on `socket`, which is not blocking, from now on.
+    /// Starts answering on `socket`, which is non-blocking.
     pub fn start(socket: TcpListener, metrics: Arc<Metrics>) -> io::Result<Self> {
         let addr = socket.local_addr()?;
         let stop = CancellationToken::new();
@@ -77,7 +77,7 @@ impl Admin {
         })
     }
 
-    /// Where it listens.
+    /// Its address.
     pub fn addr(&self) -> SocketAddr {
         self.addr
     }
@@ -108,12 +108,12 @@ async fn serve(
                 let reserve = Rc::clone(&reserve);
                 connections.spawn_local(async move {
                     answered.await;
-                    // Before anybody else takes the descriptor that is free now.
+                    // Before anything else takes the descriptor that is free now.
                     reserve.refill();
                 });
             }
             Ok((_, peer)) => debug!(%peer, "too many connections to the admin port"),
-            // The next attempt gets it.
+            // The next attempt uses the descriptor.
             Err(_) if reserve.release() => {}
             Err(err) => {
                 debug!(error = %err, "can't accept a connection to the admin port");

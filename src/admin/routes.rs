@@ -1,4 +1,4 @@
-//! What each route says. Bodies are short text for people; the status is for probes.
+//! The answer of each route. Bodies are short texts for people; the status is for probes.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -16,11 +16,11 @@ const OPEN_METRICS: HeaderValue =
 
 const INDEX: &str = "\
 /livez    whether every loop is alive
-/readyz   whether calls are taken
-/metrics  all counts, as OpenMetrics text
+/readyz   whether calls are accepted
+/metrics  all metrics, as OpenMetrics text
 ";
 
-/// The answer to one request. Whether it has a body on the wire (HEAD) is the library's business.
+/// The answer to one request. For HEAD the library leaves out the body.
 pub(super) fn answer(method: &Method, path: &str, metrics: &Arc<Metrics>) -> Response<Full<Bytes>> {
     let route = match path {
         "/" | "/livez" | "/readyz" | "/metrics" => path,
@@ -119,7 +119,11 @@ mod tests {
         assert_eq!(status("/livez", &metrics), 200);
         shutdown.cancel();
         assert_eq!(status("/readyz", &metrics), 503);
-        assert_eq!(status("/livez", &metrics), 200, "who drains is alive");
+        assert_eq!(
+            status("/livez", &metrics),
+            200,
+            "a draining server is alive"
+        );
     }
 
     #[test]

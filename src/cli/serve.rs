@@ -42,7 +42,7 @@ pub(super) fn run(options: &Serve, out: &mut Output) -> Result<ExitStatus, Comma
         shutdown: CancellationToken::new(),
         signals: true,
         reload: Some(Box::new(move || reload(&path))),
-        bound: Box::new(server::Bound::tell),
+        bound: Box::new(server::Bound::log),
     };
     server::run(&program, options)
         .map_err(|err| CommandError::failed(format_args!("can't serve: {err}")))?;

@@ -1,7 +1,7 @@
-//! How a listener goes about accepting: in batches, and patiently when descriptors or memory run out.
+//! Accepts in batches, and backs off when descriptors or memory run out.
 //!
-//! A listener that can't accept stays ready, so trying again at once would spin; and whoever connects in thousands
-//! must neither keep the loop from its calls nor fill the log.
+//! A listener that can't accept stays ready, so retrying immediately would spin. Thousands of new connections must neither
+//! keep the loop from its calls nor fill the log.
 
 use std::fs::File;
 use std::io;
@@ -11,33 +11,33 @@ use rustix::io::Errno;
 use tokio::time::{Instant, sleep};
 use tracing::{info, warn};
 
-use super::disconnect_log::Remote;
+use super::client::Remote;
 
-/// Connections taken in one go; then it is everybody else's turn.
+/// Connections accepted in a row before other tasks of the loop run.
 const BATCH: usize = 64;
-/// How long to wait after the first failed accept; each further one doubles it.
+/// The pause after the first failed accept; each further failure doubles it.
 const PAUSE_MIN: Duration = Duration::from_millis(10);
 const PAUSE_MAX: Duration = Duration::from_millis(500);
-/// After a shortage so many descriptors have to be free before another connection takes one: who has connections
-/// already, the stores and the admin port come first.
+/// The descriptors that have to be free again after a shortage before another connection is accepted: existing connections,
+/// stores and the admin port come first.
 const FREE_MIN: usize = 8;
 /// How often the log says that connections are refused.
-const TELL_EVERY: Duration = Duration::from_secs(1);
+const LOG_EVERY: Duration = Duration::from_secs(1);
 
-/// One listener's way of accepting.
+/// The backoff of one listener.
 #[derive(Debug, Default)]
 pub(super) struct AcceptBackoff {
-    /// Taken since it was last somebody else's turn.
+    /// Accepted since other tasks last ran.
     in_batch: usize,
-    /// How long the last pause was, if the last accept failed.
+    /// The last pause, if the last accept failed.
     pause: Option<Duration>,
-    /// Refused since the log last said so.
+    /// Refused since the last log line.
     refused: usize,
-    told: Option<Instant>,
+    logged: Option<Instant>,
 }
 
 impl AcceptBackoff {
-    /// A connection was taken.
+    /// A connection was accepted.
     pub(super) async fn accepted(&mut self) {
         if self.pause.take().is_some() {
             info!("accepting connections again");
@@ -49,10 +49,10 @@ impl AcceptBackoff {
         }
     }
 
-    /// Waits before the next accept, if there is reason to.
+    /// An accept failed: waits before the next one if there is a shortage.
     pub(super) async fn failed(&mut self, err: &io::Error) {
         if !is_shortage(err) {
-            // One connection's own fault: it was gone before it was taken.
+            // That connection ended before it was accepted; others are not affected.
             return;
         }
         if self.pause.is_none() {
@@ -68,13 +68,13 @@ impl AcceptBackoff {
         }
     }
 
-    /// A connection to `listener` was closed because `limit` were open.
+    /// A connection to `listener` was closed because `limit` connections were open.
     pub(super) fn refused(&mut self, (peer, listener): (Remote, &str), limit: usize) {
         self.refused += 1;
         let now = Instant::now();
-        if self.told.is_none_or(|told| told + TELL_EVERY <= now) {
+        if self.logged.is_none_or(|logged| logged + LOG_EVERY <= now) {
             let closed = std::mem::take(&mut self.refused);
-            self.told = Some(now);
+            self.logged = Some(now);
             warn!(%peer, listener, limit, closed, "too many connections: closed new ones");
         }
     }
@@ -86,7 +86,7 @@ fn is_shortage(err: &io::Error) -> bool {
     errno.is_none_or(|errno| shortages.contains(&errno))
 }
 
-/// Whether some descriptors are free: the system says so only by giving them.
+/// Whether some descriptors are free. The only way to find out is to open some.
 fn some_are_free() -> bool {
     let taken: Result<Vec<File>, _> = (0..FREE_MIN).map(|_| File::open("/dev/null")).collect();
     taken.is_ok()
@@ -103,7 +103,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_is_somebody_elses_turn_after_a_batch() {
+    fn other_tasks_run_after_a_batch() {
         let mut backoff = AcceptBackoff::default();
         for round in 0..3 {
             for at in 1..=BATCH {
@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[tokio::test(flavor = "local", start_paused = true)]
-    async fn failures_are_waited_out_longer_and_longer_up_to_half_a_second() {
+    async fn pauses_double_up_to_half_a_second() {
         let mut backoff = AcceptBackoff::default();
         let full = io::Error::from(Errno::MFILE);
         let begun = Instant::now();
@@ -128,12 +128,12 @@ mod tests {
         backoff.accepted().await;
         let before = Instant::now();
         backoff.failed(&full).await;
-        assert_eq!(before.elapsed(), PAUSE_MIN, "from the start again");
+        assert_eq!(before.elapsed(), PAUSE_MIN, "the pause starts over");
         assert!(begun.elapsed() < Duration::from_secs(4));
     }
 
     #[tokio::test(flavor = "local", start_paused = true)]
-    async fn a_connection_that_was_gone_holds_nobody_up() {
+    async fn a_connection_that_ended_early_causes_no_pause() {
         let mut backoff = AcceptBackoff::default();
         let begun = Instant::now();
         for errno in [Errno::CONNABORTED, Errno::PROTO, Errno::NETDOWN] {

@@ -1,12 +1,12 @@
-//! File descriptors: how many the process may have, and how many of them connections of clients may take.
+//! File descriptors: how many the process may open, and how many of them client connections may use.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tracing::{debug, warn};
 
-/// Kept for stores, the admin port, files and listeners, beside as many as clients have.
+/// Kept free for stores, the admin port, files and listeners, in addition to as many as clients get.
 const RESERVE: u64 = 64;
 
-/// Asks for as many descriptors as the system lets this process have.
+/// Raises the limit of open files to the most that the system allows.
 pub(super) fn raise() {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     let all = Rlimit {
@@ -20,8 +20,8 @@ pub(super) fn raise() {
     }
 }
 
-/// How many connections each of `loops` loops may have: `configured`, but no more than leave enough descriptors
-/// for everything else.
+/// How many connections each of `loops` loops may have: `configured`, unless that would leave too few descriptors for
+/// everything else.
 pub(super) fn connections_max(configured: usize, loops: usize) -> usize {
     let open_files = getrlimit(Resource::Nofile).current;
     let connections = open_files.map_or(configured, |files| for_clients(files, loops));
@@ -31,13 +31,13 @@ pub(super) fn connections_max(configured: usize, loops: usize) -> usize {
             taken = connections,
             open_files,
             loops,
-            "fewer connections than `connections_max` are taken: raise the limit of open files (`ulimit -n`)"
+            "the limit of open files allows fewer connections than `connections_max`: raise it (`ulimit -n`)"
         );
     }
     configured.min(connections)
 }
 
-/// Each loop's share of `open_files`: of half of them less the reserve, or of a quarter where that would leave less.
+/// Each loop's share of `open_files`: of half of them minus the reserve, or of a quarter if that is more.
 fn for_clients(open_files: u64, loops: usize) -> usize {
     let half = (open_files / 2).saturating_sub(RESERVE);
     let all = usize::try_from(half.max(open_files / 4)).unwrap_or(usize::MAX);
@@ -49,7 +49,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn clients_get_half_of_the_descriptors_less_a_reserve() {
+    fn clients_get_half_of_the_descriptors_minus_a_reserve() {
         for (open_files, loops, expected) in [
             (1024, 1, 448),
             (8320, 1, 4096),

@@ -1,38 +1,18 @@
-//! What the log says of connections that are closed for what their clients do: who it was and where, and no more often
-//! than somebody reads it.
-
-use std::fmt;
-use std::net::SocketAddr;
+//! Logs connections that the server closes because of what their clients did, at a limited rate.
 
 use tracing::{debug, info};
 
+use super::client::Remote;
 use crate::error::Code;
 use crate::log_limit::LogLimit;
 
-/// Who connected.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Remote {
-    Tcp(SocketAddr),
-    /// Somebody on this machine.
-    Unix,
-}
-
-impl fmt::Display for Remote {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Remote::Tcp(addr) => addr.fmt(f),
-            Remote::Unix => f.write_str("unix"),
-        }
-    }
-}
-
-/// What was told of one loop's connections.
+/// The disconnects of one loop's connections.
 #[derive(Debug, Default)]
 pub(super) struct DisconnectLog(LogLimit);
 
 impl DisconnectLog {
-    /// Says `why` a connection to `listener` is closed: at level info if it is time to, at debug in any case.
-    pub(super) fn tell(
+    /// Logs why a connection to `listener` is closed: at level info if the rate allows it, otherwise at debug.
+    pub(super) fn report(
         &self,
         (peer, listener): (Remote, &str),
         code: Code,

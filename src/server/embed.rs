@@ -1,4 +1,4 @@
-//! The library door: a server as part of a Rust program, with closures among its lookups.
+//! The library's API: a server inside a Rust program, with closures as additional lookups.
 
 use std::future::Future;
 use std::io;
@@ -10,14 +10,16 @@ use std::thread::JoinHandle;
 
 use tokio_util::sync::CancellationToken;
 
-use super::{Address, Bound, Options, run};
+use super::options::{Bound, Options};
+use super::run::run;
+use super::socket::Address;
 use crate::backend::LookupError;
 use crate::backend::closure::{Closure, Input};
 use crate::diagnostic::Problem;
 use crate::program::{Program, Registry, check};
 use crate::value::Value;
 
-/// A configuration to serve, and the lookups that code adds to it.
+/// A configuration to serve, and the lookups that the program adds to it.
 pub struct Server {
     config: PathBuf,
     registry: Registry,
@@ -51,8 +53,8 @@ impl Server {
         }
     }
 
-    /// Adds a lookup that answers on the loop, in the call's own task. It must not block. `params` are the
-    /// names that a view's `with` binds. `Value::Null` means there is nothing: fate `empty`.
+    /// Adds a lookup that runs on the event loop, in the call's own task. It must not block. `params` are the names that a
+    /// view's `with` binds. Returning `Value::Null` means that nothing was found: fate `empty`.
     #[must_use]
     pub fn lookup<F, R>(mut self, name: &str, params: &[&str], call: F) -> Self
     where
@@ -64,7 +66,7 @@ impl Server {
         self
     }
 
-    /// As [`Server::lookup`] for a closure that blocks or computes: it runs on a bounded pool of threads.
+    /// Like [`Server::lookup`], for a closure that blocks or computes: it runs on a bounded thread pool.
     #[must_use]
     pub fn blocking_lookup<F>(mut self, name: &str, params: &[&str], call: F) -> Self
     where
@@ -87,7 +89,7 @@ impl Server {
             shutdown: CancellationToken::new(),
             signals: true,
             reload: Some(Box::new(move || self.check().ok().map(Arc::new))),
-            bound: Box::new(Bound::tell),
+            bound: Box::new(Bound::log),
         };
         Ok(run(&program, options)?)
     }
@@ -101,7 +103,7 @@ impl Server {
             shutdown: shutdown.clone(),
             signals: false,
             reload: None,
-            // Nobody waits any more if `spawn` has failed by then.
+            // If `spawn` has failed by then, no one receives it.
             bound: Box::new(move |addrs| bound.send(addrs).unwrap_or_default()),
         };
         let serving = Arc::clone(&program);
@@ -139,22 +141,22 @@ impl Running {
         addr.expect("the configuration listens on a port")
     }
 
-    /// Everywhere that clients connect, in the configuration's order.
+    /// All addresses where clients connect, in the configuration's order.
     pub fn listeners(&self) -> &[Address] {
         &self.bound.listeners
     }
 
-    /// Where operators ask, if the configuration has an admin port.
+    /// The address of the admin port, if the configuration has one.
     pub fn admin_addr(&self) -> Option<SocketAddr> {
         self.bound.admin
     }
 
-    /// What `stop` begins: from now on no call is taken, and calls in flight are finished.
+    /// Begins what `stop` completes: no further calls are accepted, calls in flight are finished.
     pub fn drain(&self) {
         self.shutdown.cancel();
     }
 
-    /// What is served.
+    /// The program that is served.
     pub fn program(&self) -> &Arc<Program> {
         &self.program
     }

@@ -1,6 +1,6 @@
-//! Accepts connections from a loop's listeners; owns what all connections of a listener share.
+//! Accepts connections from a loop's listeners, and owns what all connections of a listener share.
 //!
-//! A full loop closes further connections at once rather than let them hang.
+//! A full loop closes additional connections immediately instead of letting them hang.
 
 use std::io;
 use std::net::SocketAddr;
@@ -12,9 +12,10 @@ use tokio_util::task::TaskTracker;
 use tracing::{Instrument, debug_span};
 
 use super::accept_backoff::AcceptBackoff;
-use super::connection::{self, Client, ListenerSettings, WorkerState};
-use super::disconnect_log::Remote;
+use super::client::{Client, Remote};
+use super::connection;
 use super::socket::ListeningSocket;
+use super::state::{ListenerSettings, WorkerState};
 use super::tls::{Metered, Tls};
 use crate::config::{LimitsConfig, ListenerConfig};
 use crate::metrics::Closed;
@@ -26,7 +27,7 @@ pub(super) struct Listener {
     tls: Option<Rc<Tls>>,
 }
 
-/// The connections of a loop, by listener: what it has open, and what a drain waits for.
+/// The open connections of a loop, by listener. A drain waits for them.
 pub(super) struct Connections(Vec<TaskTracker>);
 
 enum Socket {
@@ -40,7 +41,7 @@ enum Stream {
 }
 
 impl Listener {
-    /// Listens on `socket` as `config` says; `limits` are those of the loop.
+    /// Listens on `socket` as configured by `config`; `limits` are those of the loop.
     pub(super) fn new(
         socket: ListeningSocket,
         config: &ListenerConfig,
@@ -78,13 +79,13 @@ impl Listener {
         })
     }
 
-    /// What its `tls` says, for a reload to replace.
+    /// Its TLS settings, for a reload to replace.
     pub(super) fn tls(&self) -> Option<Rc<Tls>> {
         self.tls.clone()
     }
 
-    /// Accepts until the shutdown, and then listens no longer. The loop's listeners, of which it is the `at`th,
-    /// share its limit.
+    /// Accepts until the shutdown, then stops listening. It is the `at`th listener of the loop; all of them share the loop's
+    /// limit.
     async fn accept(self, at: usize, all: &Connections, worker: &Rc<WorkerState>) {
         let own = &all.0[at];
         let shutdown = &worker.shutdown;
@@ -124,7 +125,7 @@ impl Listener {
                 memory: worker.memory_pool.connection(),
             };
             match (stream, tls) {
-                // Apart, so that the connections without TLS need no room for its state.
+                // Boxed, so that the futures of connections without TLS do not grow by its state.
                 (Stream::Tcp(stream, _), Some(tls)) => {
                     let stream = (stream, &*tls);
                     Box::pin(serve_encrypted(stream, client, remote, &settings, &worker)).await;
@@ -150,7 +151,7 @@ async fn serve_encrypted(
 ) {
     let stream = Metered::new(stream, &client.memory);
     let accepted = tls.accept(stream, remote, settings, worker);
-    // A client that is still shaking hands has made no call: a drain need not wait for it.
+    // A client that is still in the handshake has made no call: a drain need not wait for it.
     let accepted = worker.shutdown.run_until_cancelled(accepted).await;
     let Some(stream) = accepted else {
         return worker.metrics.closed(Closed::Drained);
@@ -161,7 +162,7 @@ async fn serve_encrypted(
     client.names = stream.names();
     let (mut reader, mut writer) = tokio::io::split(stream);
     connection::serve((&mut reader, &mut writer), client, remote, settings, worker).await;
-    reader.unsplit(writer).say_goodbye().await;
+    reader.unsplit(writer).send_close().await;
 }
 
 impl Socket {
@@ -185,7 +186,7 @@ impl Stream {
     }
 }
 
-/// Accepts from all listeners of a loop until the shutdown; gives back the connections that are still open.
+/// Accepts from all listeners of a loop until the shutdown; returns the connections that are still open.
 pub(super) async fn accept(listeners: Vec<Listener>, worker: &Rc<WorkerState>) -> Connections {
     let connections = Connections(listeners.iter().map(|_| TaskTracker::new()).collect());
     let each = listeners.into_iter().enumerate();
@@ -194,12 +195,12 @@ pub(super) async fn accept(listeners: Vec<Listener>, worker: &Rc<WorkerState>) -
 }
 
 impl Connections {
-    /// How many are open.
+    /// The number of open connections.
     pub(super) fn len(&self) -> usize {
         self.0.iter().map(TaskTracker::len).sum()
     }
 
-    /// Waits for the last one to end.
+    /// Waits until the last one has ended.
     pub(super) async fn wait(&self) {
         for connections in &self.0 {
             connections.close();

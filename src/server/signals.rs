@@ -1,4 +1,4 @@
-//! SIGTERM and SIGINT drain, a second one exits at once; SIGHUP reloads.
+//! Handles signals: SIGTERM and SIGINT drain, a second one exits immediately, SIGHUP reloads.
 
 use std::sync::Arc;
 
@@ -6,36 +6,36 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tracing::{error, info, warn};
 
-use super::{Bound, Options};
+use super::options::{Bound, Options};
 use crate::metrics::{Counts, Metrics, Reloaded};
 use crate::program::Program;
 
 /// What signals act on.
 pub(super) struct Signals {
     pub(super) options: Options,
-    /// Takes a reloaded program to all workers.
+    /// Sends a reloaded program to all workers.
     pub(super) programs: watch::Sender<Arc<Program>>,
-    /// What the server was started with; what a reload can't change stays as it says.
+    /// The program that the server was started with. A reload can't change all of its settings.
     pub(super) started: Arc<Program>,
-    /// Where the server listens.
+    /// The addresses of the server.
     pub(super) bound: Bound,
     pub(super) metrics: Arc<Metrics>,
 }
 
 impl Signals {
-    /// Tells the address, and watches for as long as it is polled.
+    /// Reports the addresses, then watches for signals for as long as it is polled.
     pub(super) async fn watch(self) {
         let signals = if self.options.signals {
             open_all()
         } else {
             None
         };
-        // Not before the signals are heeded: who reads the address may send one at once. The socket is bound
-        // all the while, so that a client's connection is held.
+        // Only once signals are handled, since a reader of the address may send one immediately. The socket is bound
+        // already, so that early connections wait.
         (self.options.bound)(self.bound.clone());
         let reloads = self.metrics.reloads();
         let Some([mut term, mut int, mut hup]) = signals else {
-            // The sender has to live as long as the server: its end would look like the end of reloads.
+            // The sender has to live as long as the server: workers take its end for the end of reloads.
             return std::future::pending().await;
         };
         loop {
@@ -51,7 +51,7 @@ impl Signals {
         let Some(reload) = &self.options.reload else {
             return;
         };
-        // Its problems were told by whoever checked it.
+        // The closure has reported the problems.
         let Some(program) = reload() else {
             return reloads.count(Reloaded::Refused as usize);
         };
@@ -64,10 +64,10 @@ impl Signals {
             || program.admin != started.admin;
         if listener || program.limits != started.limits {
             warn!(
-                "`server.listen`, `server.meta`, `server.listeners`, `server.workers`, `server.limits` and `admin` take effect at the next start only"
+                "changes of `server.listen`, `server.meta`, `server.listeners`, `server.workers`, `server.limits` and `admin` take effect only after a restart"
             );
         }
-        // Workers that ended already do not mind.
+        // Workers that have ended ignore it.
         self.programs.send_replace(program);
     }
 }
@@ -92,8 +92,11 @@ fn open(kind: SignalKind) -> Option<Signal> {
 
 fn stop(options: &Options, name: &str) {
     if options.shutdown.is_cancelled() {
-        // Not even a line of the log is waited for.
-        #[expect(clippy::exit, reason = "asked for: calls in flight are given up")]
+        // Immediately, without waiting even for the log.
+        #[expect(
+            clippy::exit,
+            reason = "the operator asked to abandon the calls in flight"
+        )]
         std::process::exit(1);
     }
     options.shutdown.cancel();

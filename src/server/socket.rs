@@ -1,7 +1,8 @@
 //! Opens listening sockets: TCP ports, and Unix sockets with their files.
 //!
-//! What is set on a listening socket holds for the connections that it takes. Each loop gets a socket of each listener. A file that a server left behind is removed when nobody answers on it, and
-//! ours is removed with its [`Opened`], unless somebody has put another in its place.
+//! Accepted connections inherit the options of the listening socket. Each loop gets a socket of each listener. The file of a
+//! Unix socket is removed if no server answers on it; our own is removed with its [`Opened`], unless another file has
+//! taken its place.
 
 use std::fmt;
 use std::fs;
@@ -18,18 +19,18 @@ use tracing::warn;
 
 use crate::config::Endpoint;
 
-/// Connections that the kernel may hold for us.
+/// Connections that may wait in the kernel to be accepted.
 const BACKLOG: i32 = 1024;
-/// A client that is silent for so long is asked whether it is still there, again and again until it has been silent for
-/// [`SILENCE`]; so half a minute is the longest that one which is gone is taken for there.
+/// A silent client is probed after 15 seconds, then every 5 seconds; it counts as gone after three unanswered probes. So a
+/// client that has vanished is noticed within half a minute.
 const KEEPALIVE: TcpKeepalive = TcpKeepalive::new()
     .with_time(Duration::from_secs(15))
     .with_interval(Duration::from_secs(5))
     .with_retries(3);
-/// A client that acknowledges nothing for so long is gone.
+/// A client that acknowledges no data for this long is gone.
 const SILENCE: Duration = Duration::from_secs(20);
 
-/// Where a listener listens.
+/// The address of a listener.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Address {
     /// A port.
@@ -61,7 +62,7 @@ pub(super) struct Opened {
     _file: Option<SocketFile>,
 }
 
-/// Opens `endpoint` for that many loops. Clients may be silent for `silence` at least before they are taken for gone.
+/// Opens `endpoint` for that many loops. Clients may leave data unacknowledged for at least `silence`.
 pub(super) fn open(endpoint: &Endpoint, loops: usize, silence: Duration) -> io::Result<Opened> {
     let opened = match endpoint {
         Endpoint::Tcp(listen) => open_tcp(listen, loops, silence.max(SILENCE)),
@@ -70,7 +71,7 @@ pub(super) fn open(endpoint: &Endpoint, loops: usize, silence: Duration) -> io::
     opened.map_err(|err| io::Error::new(err.kind(), format!("can't listen on `{endpoint}`: {err}")))
 }
 
-/// A port of its own, which nobody else listens on.
+/// Opens a port for a single listener.
 pub(super) fn open_port(listen: &str) -> io::Result<std::net::TcpListener> {
     let opened = open(&Endpoint::Tcp(listen.to_owned()), 1, SILENCE)?;
     match opened.sockets.into_iter().next() {
@@ -88,7 +89,7 @@ fn open_tcp(listen: &str, loops: usize, silence: Duration) -> io::Result<Opened>
     let mut sockets = Vec::with_capacity(loops);
     for _ in 0..loops {
         let socket = listen_on(addr, loops > 1, silence)?;
-        // Port 0 was a question; the others take the port that the first one got.
+        // If port 0 was asked for, the others use the port that the first one got.
         addr = socket.local_addr()?;
         sockets.push(ListeningSocket::Tcp(socket));
     }
@@ -109,7 +110,7 @@ fn listen_on(
     if shared {
         socket.set_reuse_port(true)?;
     }
-    // Replies are written whole; waiting to fill a packet would only delay them.
+    // Replies are written whole: waiting to fill a packet would only delay them.
     socket.set_tcp_nodelay(true)?;
     socket.set_tcp_keepalive(&KEEPALIVE)?;
     socket.set_tcp_user_timeout(Some(silence))?;
@@ -119,14 +120,14 @@ fn listen_on(
     Ok(socket.into())
 }
 
-/// One listening socket whose connections the loops take in turns.
+/// One listening socket that all loops accept from.
 fn open_unix(path: &Path, mode: u32, loops: usize) -> io::Result<Opened> {
     remove_stale(path)?;
     let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
     socket.set_nonblocking(true)?;
     socket.bind(&SockAddr::unix(path)?)?;
     let file = SocketFile::new(path)?;
-    // Nobody can connect before the socket listens, so nobody finds it with other permissions.
+    // Before the socket listens: so no client can connect with other permissions.
     fs::set_permissions(path, fs::Permissions::from_mode(mode))?;
     socket.listen(BACKLOG)?;
     let first = UnixListener::from(OwnedFd::from(socket));
@@ -142,7 +143,7 @@ fn open_unix(path: &Path, mode: u32, loops: usize) -> io::Result<Opened> {
     })
 }
 
-/// Removes a socket's file that nobody listens on. What is no socket is left, and so is one that answers.
+/// Removes the file of a socket that no process listens on. Other files are kept, and so are sockets that answer.
 fn remove_stale(path: &Path) -> io::Result<()> {
     let found = match fs::symlink_metadata(path) {
         Ok(found) => found,
@@ -150,7 +151,7 @@ fn remove_stale(path: &Path) -> io::Result<()> {
         Err(err) => return Err(err),
     };
     if !found.file_type().is_socket() {
-        let message = "there is a file of that name, which is no socket";
+        let message = "the file exists and is not a socket";
         return Err(io::Error::new(io::ErrorKind::AddrInUse, message));
     }
     match UnixStream::connect(path) {
@@ -163,10 +164,10 @@ fn remove_stale(path: &Path) -> io::Result<()> {
     }
 }
 
-/// The file of a socket of ours.
+/// The file of our own socket.
 struct SocketFile {
     path: PathBuf,
-    /// Device and number: what tells it from another of that name.
+    /// Device and inode: they identify it if another file takes its name.
     identity: (u64, u64),
 }
 
@@ -208,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn connections_are_told_apart_from_clients_that_are_gone() {
+    fn vanished_clients_are_noticed() {
         let endpoint = Endpoint::Tcp("127.0.0.1:0".into());
         let longer = Duration::from_secs(45);
         for (silence, expected) in [(Duration::from_secs(10), SILENCE), (longer, longer)] {
@@ -238,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sockets_file_has_its_mode_and_goes_with_it() {
+    fn a_sockets_file_has_its_mode_and_is_removed_with_it() {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let path = folder.path().join("socket");
         let opened = open(&unix(&path), 2, SILENCE).expect("a free path");
@@ -264,8 +265,8 @@ mod tests {
         // The library's listener leaves its file.
         drop(UnixListener::bind(&path).expect("a free path"));
         assert!(path.exists());
-        let opened = open(&unix(&path), 1, SILENCE).expect("nobody answers");
-        // Somebody else's file of that name is not ours to remove.
+        let opened = open(&unix(&path), 1, SILENCE).expect("no server answers");
+        // A file that another process put there is not removed.
         fs::remove_file(&path).expect("it is there");
         fs::write(&path, "text").expect("the folder is ours");
         drop(opened);
@@ -273,6 +274,6 @@ mod tests {
         let err = open(&unix(&path), 1, SILENCE)
             .map(drop)
             .expect_err("a file");
-        assert!(err.to_string().contains("no socket"), "{err}");
+        assert!(err.to_string().contains("not a socket"), "{err}");
     }
 }

@@ -1,4 +1,4 @@
-//! The calls of one connection that are not yet answered on the wire, in the order of their replies.
+//! The unanswered calls of one connection, in the order of their replies.
 
 use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
@@ -11,13 +11,13 @@ use bytes::BytesMut;
 use crate::service::{ConnectionMemory, Reservation};
 
 pub(super) struct Calls {
-    /// In the order in which the calls came: the order of their replies.
+    /// In the order in which they arrived, which is the order of their replies.
     pending: VecDeque<Pending>,
-    /// Where replies that wait are counted.
+    /// Counts the replies that wait.
     memory: Rc<ConnectionMemory>,
 }
 
-/// A call that is not yet answered on the wire.
+/// A call whose reply is not written yet.
 struct Pending {
     oneway: bool,
     state: PendingState,
@@ -25,13 +25,13 @@ struct Pending {
 
 enum PendingState {
     Running(Pin<Box<dyn Future<Output = Option<BytesMut>>>>),
-    /// Its reply waits for those before it.
+    /// Its reply waits for earlier ones.
     Done(Ended),
 }
 
-/// A call that came to its end.
+/// A call that has ended.
 pub(super) struct Ended {
-    /// `None` of a oneway call.
+    /// `None` for a oneway call.
     pub(super) reply: Option<BytesMut>,
     _reservation: Option<Reservation>,
 }
@@ -62,7 +62,7 @@ impl Calls {
         self.pending.is_empty()
     }
 
-    /// A call that has its reply already.
+    /// Adds a call that has its reply already.
     pub(super) fn push_reply(&mut self, reply: BytesMut) {
         self.pending.push_back(Pending {
             oneway: false,
@@ -70,7 +70,7 @@ impl Calls {
         });
     }
 
-    /// A call whose reply is on its way; one that is oneway comes to nothing.
+    /// Adds a running call. A oneway call ends without a reply.
     pub(super) fn push(
         &mut self,
         oneway: bool,
@@ -82,8 +82,8 @@ impl Calls {
         });
     }
 
-    /// Drops those whose replies nobody waits for; oneway calls are finished.
-    pub(super) fn hang_up(&mut self) {
+    /// Drops the calls of a client that disconnected, except oneway calls, which are finished.
+    pub(super) fn disconnect(&mut self) {
         self.pending.retain(|call| call.oneway);
     }
 
@@ -98,8 +98,8 @@ impl Calls {
         }
     }
 
-    /// Runs the calls; ready when the one whose reply is next has ended and its reply can be taken.
-    pub(super) async fn progress(&mut self, answerable: bool) {
+    /// Runs the calls. Ready when the call whose reply is next has ended, if `takes_replies`.
+    pub(super) async fn progress(&mut self, takes_replies: bool) {
         poll_fn(|cx| {
             for call in &mut self.pending {
                 if let PendingState::Running(running) = &mut call.state
@@ -112,7 +112,7 @@ impl Calls {
                 Some(Pending {
                     state: PendingState::Done(_),
                     ..
-                }) if answerable => Poll::Ready(()),
+                }) if takes_replies => Poll::Ready(()),
                 _ => Poll::Pending,
             }
         })

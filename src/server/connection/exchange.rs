@@ -1,61 +1,48 @@
-//! One client's bytes: cuts messages out, runs its calls at the same time, replies in the order of the calls.
+//! Serves one connection: takes calls in, runs them at the same time, sends replies in the order of the calls.
 //!
-//! All calls of a connection live in its one task. When the client hangs up, the calls in flight are dropped,
-//! which cancels their lookups; oneway calls are finished, since nobody waits for them anyway. When the server
-//! drains, nothing more is read, and the connection ends with the reply to its last call. What it keeps is counted
-//! ([`ConnectionMemory`]); a client that takes up too much is not read until there is room.
+//! All calls of a connection run in its one task. When the client disconnects, its calls in flight are dropped, which cancels
+//! their lookups; oneway calls are finished, since no client waits for them anyway. When the server drains, nothing more
+//! is read, and the connection ends with the reply to its last call. The memory of a connection is counted
+//! ([`ConnectionMemory`]); a client that takes up too much is not read from until there is room.
 
 use std::io;
 use std::pin::pin;
 use std::rc::Rc;
 
-use bytes::{Buf, BytesMut};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use super::calls::Calls;
+use super::disconnect::Disconnect;
+use super::inbound::Inbound;
+use super::linger::linger;
+use super::outbound::Outbound;
 use super::poll_on_wake::PollOnWake;
 use super::timeouts::{Activity, Timeouts};
-use super::{Client, Disconnect, ListenerSettings, WorkerState};
 use crate::error::Code;
 use crate::metrics::{Closed, LoopMetrics};
-use crate::service::{Arrival, ConnectionMemory, Current, Decision, Peer, Reservation};
+use crate::server::client::Client;
+use crate::server::state::{ListenerSettings, WorkerState};
+use crate::service::{ConnectionMemory, Current, Decision, Peer, Reservation};
 use crate::thrift::{Framer, Limits};
 
-/// How much is read at a time: little while nothing is begun, since most calls are short and many connections
-/// wait for one; more once a message shows that it is longer.
-pub(super) const READ_BYTES_FIRST: usize = 4 * 1024;
-const READ_BYTES: usize = 16 * 1024;
-/// Less is not worth a read.
-const READ_BYTES_LEAST: usize = 1024;
-/// Replies that may gather before they are written; with more, no further call of the connection is taken.
-const WRITE_BYTES: usize = 256 * 1024;
-
 pub(super) struct Exchange {
-    pub(super) current: Rc<Current>,
-    pub(super) peer: Peer,
+    current: Rc<Current>,
+    inbound: Inbound,
+    calls: Calls,
+    outbound: Outbound,
     pipelined_max: usize,
-    pub(super) framer: Framer,
-    pub(super) input: BytesMut,
-    /// `input` has more room than a connection begins with.
-    grown: bool,
-    /// When what `input` ends with was read, if that was just now.
-    heard_at: Option<Instant>,
-    output: BytesMut,
-    /// What was given to `output` since it was empty, which is kept until it is empty again.
-    output_bytes: usize,
-    pub(super) calls: Calls,
-    pub(super) memory: Rc<ConnectionMemory>,
-    /// For `input` and `output`.
+    memory: Rc<ConnectionMemory>,
+    /// The memory of the buffers.
     buffers: Reservation,
     timeouts: Timeouts,
-    pub(super) metrics: Rc<LoopMetrics>,
-    hung_up: bool,
-    /// It is not read until there is room.
+    metrics: Rc<LoopMetrics>,
+    disconnected: bool,
+    /// Not read from until there is room in memory.
     held: bool,
-    /// No further message is taken: the connection ends so when what it owes is written.
-    pub(super) ending: Option<Disconnect>,
+    /// No further message is taken. Once all replies are written, the connection ends for this reason.
+    ending: Option<Disconnect>,
 }
 
 impl Exchange {
@@ -66,31 +53,28 @@ impl Exchange {
             shapes: settings.shapes,
             ..current.get().limits()
         });
+        let peer = Peer {
+            names,
+            takes_tokens: settings.takes_tokens,
+            meta: settings.meta,
+        };
         Exchange {
+            inbound: Inbound::new(peer, framer, &memory),
             current,
-            peer: Peer {
-                names,
-                takes_tokens: settings.takes_tokens,
-                meta: settings.meta,
-            },
-            pipelined_max: settings.limits.pipelined_max,
-            framer,
-            input: BytesMut::new(),
-            grown: false,
-            heard_at: None,
-            output: BytesMut::new(),
-            output_bytes: 0,
             calls: Calls::new(&memory),
+            outbound: Outbound::default(),
+            pipelined_max: settings.limits.pipelined_max,
             buffers: Reservation::new(&memory, 0),
             memory,
             timeouts: Timeouts::new(settings.limits),
             metrics: Rc::clone(&worker.metrics),
-            hung_up: false,
+            disconnected: false,
             held: false,
             ending: None,
         }
     }
 
+    /// Runs the connection to its end.
     pub(super) async fn run<R, W>(
         mut self,
         mut reader: R,
@@ -101,106 +85,148 @@ impl Exchange {
         R: AsyncRead + Unpin,
         W: AsyncWrite + Unpin,
     {
-        let mut timer = PollOnWake::new(Box::pin(sleep_until(self.timeouts.looks_again())));
+        let mut timer = PollOnWake::new(Box::pin(sleep_until(self.timeouts.next_check())));
         let mut draining = shutdown.is_cancelled();
         let cancelled = pin!(shutdown.cancelled());
         let mut drains = PollOnWake::new(cancelled);
         loop {
-            // Answers make room for further calls, some of which have their answer at once.
+            // Finished calls make room for further ones, some of which are answered immediately.
             self.admit()?;
             while self.settle() {
                 self.admit()?;
             }
-            let idle = self.calls.is_empty() && self.output.is_empty();
+            let idle = self.calls.is_empty() && self.outbound.is_empty();
             if idle && let Some(end) = self.ending.take() {
                 self.linger(reader, writer).await;
                 return Err(end);
             }
-            if idle && (draining || self.hung_up) {
-                return Ok(if self.hung_up {
+            if idle && (draining || self.disconnected) {
+                return Ok(if self.disconnected {
                     Closed::HungUp
                 } else {
                     Closed::Drained
                 });
             }
-            let wants = !self.hung_up && !draining && self.ending.is_none() && self.has_room();
+            let wants = !self.disconnected && !draining && self.ending.is_none() && self.has_room();
             let reads = wants && self.memory.may_read();
             if reads {
-                self.make_room();
+                self.inbound.make_room();
             } else if wants && !self.held {
                 self.metrics.reads_held.count(0);
             }
             self.held = wants && !reads;
             self.count();
-            self.heard_at = None;
-            let answerable = self.output.len() < WRITE_BYTES;
-            // Each arm only ever finishes its own; a client that takes no replies stops neither its calls nor,
-            // with them, anybody else's.
+            self.inbound.heard(None);
+            let takes_replies = !self.outbound.is_full();
+            // Each arm finishes only its own work. A client that takes no replies does not stop its own calls, nor, through
+            // them, those of other clients.
             tokio::select! {
                 biased;
-                // Not `write_buf`, which makes ready for many buffers and asks the kernel to.
-                written = writer.write(&self.output), if !self.output.is_empty() => {
+                // Not `write_buf`, which prepares vectored writes and asks the kernel for them.
+                written = writer.write(self.outbound.as_slice()), if !self.outbound.is_empty() => {
                     self.wrote(written?)?;
                 }
-                () = self.calls.progress(answerable), if !self.calls.is_empty() => {}
-                read = read(&mut reader, &mut self.input, &self.memory), if reads => {
-                    // While it waited for its turn others may have taken the room.
+                () = self.calls.progress(takes_replies), if !self.calls.is_empty() => {}
+                read = self.inbound.read(&mut reader), if reads => {
+                    // While it waited for a slice, others may have taken the memory.
                     if let Some(bytes) = read? {
                         self.heard(bytes);
                     }
                 }
                 () = &mut drains, if !draining => draining = true,
                 () = self.memory.pool().relieved(), if self.held => {}
-                () = &mut timer => match self.timeouts.check(timer.change().as_mut(), self.activity()) {
-                    // It was not for its client to send the rest.
-                    Err(Disconnect::Slow(_)) if self.held => self.refuse_rest()?,
-                    checked => checked?,
-                },
+                () = &mut timer => {
+                    match self.timeouts.check(timer.change().as_mut(), self.activity()) {
+                        // The client could not send the rest: it was not read.
+                        Err(Disconnect::Slow(_)) if self.held => self.refuse_rest()?,
+                        checked => checked?,
+                    }
+                }
             }
         }
     }
 
-    /// Room for what is read next. What the messages before have left of their buffer is used up first, unless
-    /// it would make reads small. No declared length counts, only what has come.
-    fn make_room(&mut self) {
-        let len = self.input.len();
-        let room = match len {
-            0 if self.input.capacity() >= READ_BYTES_LEAST => return,
-            0 => READ_BYTES_FIRST,
-            _ if len < READ_BYTES_FIRST => (READ_BYTES_FIRST - len).max(READ_BYTES_LEAST),
-            _ if self.memory.pool().under_pressure() => READ_BYTES_FIRST,
-            _ => READ_BYTES,
-        };
-        self.grown |= len >= READ_BYTES_FIRST;
-        self.input.reserve(room);
+    /// Starts the calls whose messages are whole.
+    fn admit(&mut self) -> Result<(), Disconnect> {
+        while self.has_room() && !self.disconnected && self.ending.is_none() {
+            let Some(received) = self.inbound.next() else {
+                break;
+            };
+            let Some(shape) = self.inbound.shape() else {
+                return received.map(drop).map_err(Disconnect::Wire);
+            };
+            if let Err(err) = &received
+                && err.code == Code::WireFrameTooLarge
+                && let Some(reply) = self.inbound.refuse_start(&self.current.get(), err)
+            {
+                self.calls.push_reply(reply);
+                self.ending = received.err().map(Disconnect::Wire);
+                break;
+            }
+            self.timeouts.message_is_whole();
+            self.count();
+            let arrival = self.inbound.arrival(shape);
+            let service = self.current.get();
+            let decision = match received {
+                Ok(message) => service.admit(arrival, &message),
+                Err(err) => service.refuse_frame(arrival, err),
+            };
+            match decision.map_err(Disconnect::Wire)? {
+                Decision::NoReply => {}
+                Decision::Reply(reply) => self.calls.push_reply(reply),
+                Decision::Serve(call) => self.calls.push(call.is_oneway(), service.serve(call)),
+            }
+        }
+        self.timeouts.has_part_of_message(self.inbound.has_rest());
+        self.inbound.shrink();
+        Ok(())
+    }
+
+    /// Moves finished replies, in the order of their calls, to what is to be written. False if there was none.
+    fn settle(&mut self) -> bool {
+        let mut any = false;
+        while !self.outbound.is_full()
+            && let Some(ended) = self.calls.pop_ended()
+        {
+            if let Some(reply) = ended.reply {
+                if self.outbound.is_empty() {
+                    self.timeouts.offers();
+                }
+                self.outbound.push(reply);
+            }
+            any = true;
+        }
+        any
     }
 
     /// Whether a further call may be taken.
     fn has_room(&self) -> bool {
-        // One message always is, whatever its connection may take up.
-        let full = self.memory.is_full() && !(self.calls.is_empty() && self.output.is_empty());
-        !full && self.calls.len() < self.pipelined_max && self.output.len() < WRITE_BYTES
-    }
-
-    pub(super) fn count(&self) {
-        self.buffers.set(self.input.capacity() + self.output_bytes);
+        // An idle connection may always begin a message, whatever memory it takes.
+        let full = self.memory.is_full() && !(self.calls.is_empty() && self.outbound.is_empty());
+        !full && self.calls.len() < self.pipelined_max && !self.outbound.is_full()
     }
 
     fn activity(&self) -> Activity {
         Activity {
             calls: !self.calls.is_empty(),
-            writes: !self.output.is_empty(),
+            writes: !self.outbound.is_empty(),
         }
+    }
+
+    /// Counts the memory of the buffers.
+    fn count(&self) {
+        self.buffers
+            .set(self.inbound.capacity() + self.outbound.bytes());
     }
 
     fn heard(&mut self, bytes: usize) {
         let now = Instant::now();
         self.timeouts.heard(now);
-        self.heard_at = Some(now);
+        self.inbound.heard(Some(now));
         self.metrics.received.add(0, bytes);
         if bytes == 0 {
-            self.hung_up = true;
-            self.calls.hang_up();
+            self.disconnected = true;
+            self.calls.disconnect();
         }
     }
 
@@ -208,102 +234,36 @@ impl Exchange {
         if bytes == 0 {
             return Err(Disconnect::Io(io::ErrorKind::WriteZero.into()));
         }
-        self.output.advance(bytes);
         self.metrics.sent.add(0, bytes);
-        if self.output.is_empty() {
-            self.timeouts.took_all();
-            // What is idle keeps no buffer.
-            self.current.take_back(std::mem::take(&mut self.output));
-            self.output_bytes = 0;
-            // Now: whether more is read hangs on it.
-            self.count();
-        } else {
-            self.timeouts.took();
+        match self.outbound.advance(bytes) {
+            Some(buffer) => {
+                self.timeouts.took_all();
+                self.current.take_back(buffer);
+                // Now, since it decides whether more is read.
+                self.count();
+            }
+            None => self.timeouts.took(),
         }
         Ok(())
     }
 
-    /// Starts the calls whose messages are whole.
-    fn admit(&mut self) -> Result<(), Disconnect> {
-        while self.has_room() && !self.hung_up && self.ending.is_none() {
-            let Some(received) = self.framer.next(&mut self.input).transpose() else {
-                break;
-            };
-            let Some(shape) = self.framer.shape() else {
-                return received.map(drop).map_err(Disconnect::Wire);
-            };
-            if let Err(err) = &received
-                && err.code == Code::WireFrameTooLarge
-                && self.answer_start(err)
-            {
-                self.ending = received.err().map(Disconnect::Wire);
-                break;
-            }
-            self.timeouts.message_is_whole();
-            self.count();
-            let arrival = Arrival {
-                wire_format,
-                header: self.framer.header(),
-                peer: &self.peer,
-                memory: Some(&self.memory),
-                at: self.heard_at.unwrap_or_else(Instant::now),
-            };
-            let service = self.current.get();
-            let admission = match received {
-                Ok(message) => service.admit(arrival, &message),
-                Err(err) => service.refuse_frame(arrival, err),
-            };
-            match admission.map_err(Disconnect::Wire)? {
-                Decision::NoReply => {}
-                Decision::Reply(reply) => self.calls.push_reply(reply),
-                Decision::Serve(call) => self.calls.push(call.is_oneway(), service.serve(call)),
-            }
-        }
-        self.timeouts.has_part_of_message(!self.input.is_empty());
-        self.shrink();
+    /// There was no memory for the rest of a message, and there still is none: its client gets a reply, after those that
+    /// it is owed, and then the connection ends.
+    fn refuse_rest(&mut self) -> Result<(), Disconnect> {
+        let reply = self.inbound.refuse_rest(&self.current.get())?;
+        self.calls.push_reply(reply);
+        self.ending = Some(Disconnect::Overloaded);
         Ok(())
     }
 
-    /// Long messages leave a long buffer behind, which most connections never fill again. Who kept it would count as
-    /// one of those that have much.
-    fn shrink(&mut self) {
-        if self.grown && self.input.len() < READ_BYTES_FIRST {
-            self.input = BytesMut::from(&self.input[..]);
-            self.grown = false;
-        }
+    async fn linger<R, W>(&mut self, reader: R, writer: W)
+    where
+        R: AsyncRead + Unpin,
+        W: AsyncWrite + Unpin,
+    {
+        let buffer = self.inbound.discard();
+        self.buffers.set(buffer.capacity() + self.outbound.bytes());
+        let coop = self.memory.pool().coop();
+        linger((reader, writer), buffer, &self.metrics, coop).await;
     }
-
-    /// Puts the replies that are next in order to what is to be written; whether there were any.
-    fn settle(&mut self) -> bool {
-        let mut any = false;
-        while self.output.len() < WRITE_BYTES
-            && let Some(ended) = self.calls.pop_ended()
-        {
-            if let Some(reply) = ended.reply {
-                if self.output.is_empty() {
-                    self.timeouts.offers();
-                    self.output = reply;
-                } else {
-                    self.output.extend_from_slice(&reply);
-                }
-                self.output_bytes = self.output_bytes.max(self.output.capacity());
-            }
-            any = true;
-        }
-        any
-    }
-}
-
-/// Reads some bytes; more of a message that is long already when it is its turn. `None`: there is no room by then.
-async fn read<R: AsyncRead + Unpin>(
-    reader: &mut R,
-    input: &mut BytesMut,
-    memory: &ConnectionMemory,
-) -> io::Result<Option<usize>> {
-    if input.len() < READ_BYTES_FIRST {
-        return reader.read_buf(input).await.map(Some);
-    }
-    let coop = memory.pool().coop();
-    let read = coop.in_slices(|| memory.may_read(), reader.read_buf(input));
-    read.await.transpose()
 }

@@ -1,7 +1,7 @@
-//! A future among others of one task that is polled when it was woken itself, and not whenever the task is.
+//! A future that is polled only when it was woken itself, not whenever its task is polled.
 //!
-//! A connection's task is woken a few times per call; its timer and the drain of its server have nothing to say
-//! then, nearly always, and asking them costs as much as reading a short message.
+//! A connection's task is woken a few times per call. Its timer and the shutdown signal are then nearly never ready, and
+//! polling them costs as much as reading a short message.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -9,10 +9,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 
-/// `F`, polled when it was woken.
+/// `F`, polled only when it was woken.
 pub(super) struct PollOnWake<F> {
     future: F,
-    /// `None` until it is polled for the first time since it was changed.
+    /// `None` before the first poll and after a change.
     woken: Option<(Arc<Woken>, Waker)>,
 }
 
@@ -40,7 +40,7 @@ impl<F> PollOnWake<F> {
         }
     }
 
-    /// To be changed: it is polled next time.
+    /// Gives access to the future for a change; it is polled next time.
     pub(super) fn change(&mut self) -> &mut F {
         self.woken = None;
         &mut self.future
@@ -54,7 +54,7 @@ impl<F: Future + Unpin> Future for PollOnWake<F> {
         let this = self.get_mut();
         match &this.woken {
             Some((woken, _)) if woken.task.will_wake(cx.waker()) => {
-                // A look first: exchanging is dear, and nearly always for nothing.
+                // The load comes first: the swap is expensive and nearly always unnecessary.
                 let it_was = &woken.it_was;
                 if !(it_was.load(Ordering::Relaxed) && it_was.swap(false, Ordering::AcqRel)) {
                     return Poll::Pending;
@@ -86,7 +86,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(flavor = "local", start_paused = true)]
-    async fn it_is_polled_at_first_when_woken_and_when_changed() {
+    async fn it_is_polled_first_when_woken_and_after_a_change() {
         let polls = Cell::new(0);
         let mut timer = Box::pin(sleep(Duration::from_millis(5)));
         let counted = poll_fn(|cx| {
@@ -95,7 +95,7 @@ mod tests {
         });
         let mut counted = PollOnWake::new(counted);
         let begun = Instant::now();
-        // Other things that happen in the task.
+        // Other events wake the same task.
         for _ in 0..3 {
             let mut others = Box::pin(sleep(Duration::from_millis(1)));
             tokio::select! {

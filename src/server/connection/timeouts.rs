@@ -1,33 +1,33 @@
-//! What a client did when, and how long it may take over what it does next.
+//! The timeouts of one connection: when its client was last active, and how long it may take for what comes next.
 
 use std::pin::Pin;
 use std::time::Duration;
 
 use tokio::time::{Instant, Sleep};
 
-use super::Disconnect;
+use super::disconnect::Disconnect;
 use crate::config::LimitsConfig;
 use crate::error::Code;
 
-/// How often a client that may be too slow is looked at.
+/// How often a client that may be too slow is checked.
 const TIMER_STEP: Duration = Duration::from_millis(100);
 
-/// The times of one connection.
+/// The timeouts of one connection.
 pub(super) struct Timeouts {
     limits: LimitsConfig,
-    /// When the first byte of a message came that is not whole yet.
+    /// When the first byte of an incomplete message arrived.
     message_began: Option<Instant>,
-    /// When the client last took a byte of what is to be written.
+    /// When the client last took a byte of a reply.
     last_taken: Instant,
     last_heard: Instant,
 }
 
-/// What a connection is about.
+/// What a connection is doing.
 #[derive(Clone, Copy)]
 pub(super) struct Activity {
-    /// Calls are on their way, or wait for their turn to be answered.
+    /// Calls are running, or their replies wait for earlier ones.
     pub(super) calls: bool,
-    /// Bytes wait for the client to take them.
+    /// Replies wait for the client to take them.
     pub(super) writes: bool,
 }
 
@@ -42,12 +42,12 @@ impl Timeouts {
         }
     }
 
-    /// Bytes came at `now`.
+    /// Bytes arrived at `now`.
     pub(super) fn heard(&mut self, now: Instant) {
         self.last_heard = now;
     }
 
-    /// The client took all that there was, as it nearly always does at once: then it was offered just now.
+    /// The client took all bytes, nearly always immediately: then `last_taken` is when they were offered.
     pub(super) fn took_all(&mut self) {
         if self.message_began.is_some() {
             return self.took();
@@ -55,26 +55,26 @@ impl Timeouts {
         self.last_heard = self.last_heard.max(self.last_taken);
     }
 
-    /// The client took bytes. Progress is what counts: a slow client that takes bytes is served.
+    /// The client took some bytes. Progress is what counts: a slow client that takes bytes is served.
     pub(super) fn took(&mut self) {
         let now = Instant::now();
         self.last_taken = now;
         self.last_heard = now;
-        // While replies were due we may not have read, so the rest of a message gets its time anew.
+        // While replies were pending the client may not have been read from, so its message gets the full time again.
         self.message_began = self.message_began.map(|_| now);
     }
 
-    /// There are bytes to be taken, and there were none.
+    /// There are bytes to be taken, for the first time since all were taken.
     pub(super) fn offers(&mut self) {
         self.last_taken = Instant::now();
     }
 
-    /// A message was taken whole.
+    /// A message is complete.
     pub(super) fn message_is_whole(&mut self) {
         self.message_began = None;
     }
 
-    /// All whole messages were taken; `rest` says whether a part of another is there.
+    /// All complete messages were taken; `rest` says whether a part of another one is buffered.
     pub(super) fn has_part_of_message(&mut self, rest: bool) {
         if !rest {
             self.message_began = None;
@@ -83,8 +83,8 @@ impl Timeouts {
         }
     }
 
-    /// The soonest instant at which a client can have been too slow, as far as is known now.
-    pub(super) fn looks_again(&self) -> Instant {
+    /// The earliest instant at which the client can have been too slow, as far as is known now.
+    pub(super) fn next_check(&self) -> Instant {
         let limits = &self.limits;
         let soonest = limits
             .idle_timeout
@@ -96,8 +96,8 @@ impl Timeouts {
         }
     }
 
-    /// The timer is set for the soonest possible end and looked at again when it fires, so that the bytes of a
-    /// busy connection need not touch it.
+    /// Ends the connection if its client was too slow, otherwise sets the timer for the earliest instant at which it can be.
+    /// The timer is checked only when it fires, so that reading and writing need not touch it.
     pub(super) fn check(
         &self,
         timer: Pin<&mut Sleep>,
@@ -107,7 +107,7 @@ impl Timeouts {
         if activity.writes && self.last_taken + self.limits.write_timeout <= now {
             return Err(Disconnect::Slow(Code::WireTimeout));
         }
-        // A client whose calls are on their way, or whose messages we do not read, is not the silent one.
+        // A client that waits for replies is neither slow nor idle.
         if !activity.calls && !activity.writes {
             if self
                 .message_began
@@ -116,10 +116,10 @@ impl Timeouts {
                 return Err(Disconnect::Slow(Code::WireTimeout));
             }
             if self.last_heard + self.limits.idle_timeout <= now {
-                return Err(Disconnect::Silent);
+                return Err(Disconnect::Idle);
             }
         }
-        timer.reset(self.looks_again().max(now + TIMER_STEP));
+        timer.reset(self.next_check().max(now + TIMER_STEP));
         Ok(())
     }
 }
@@ -139,19 +139,19 @@ mod tests {
         Duration::from_secs(seconds)
     }
 
-    /// The end that a clock sees, of a connection that does that.
+    /// How a connection with that activity ends now.
     fn end(timeouts: &Timeouts, activity: Activity) -> Option<&'static str> {
         let mut timer = Box::pin(sleep_until(Instant::now()));
         match timeouts.check(timer.as_mut(), activity) {
             Ok(()) => None,
-            Err(Disconnect::Silent) => Some("silent"),
+            Err(Disconnect::Idle) => Some("idle"),
             Err(Disconnect::Slow(_)) => Some("slow"),
             Err(_) => Some("another"),
         }
     }
 
     #[tokio::test(flavor = "local", start_paused = true)]
-    async fn the_rest_of_a_message_may_take_five_seconds_whatever_comes_of_it() {
+    async fn the_rest_of_a_message_may_take_five_seconds_in_all() {
         let mut timeouts = Timeouts::new(LimitsConfig::default());
         timeouts.has_part_of_message(true);
         for _ in 0..4 {
@@ -162,7 +162,7 @@ mod tests {
         assert_eq!(end(&timeouts, IDLE), None);
         advance(seconds(1)).await;
         assert_eq!(end(&timeouts, IDLE), Some("slow"));
-        // While it is not read because of its calls, the time is not its own.
+        // While calls run the client may not be read from, so the time does not count.
         let calls = Activity {
             calls: true,
             ..IDLE
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[tokio::test(flavor = "local", start_paused = true)]
-    async fn a_reply_may_wait_ten_seconds_from_the_last_byte_that_was_taken() {
+    async fn a_reply_may_wait_ten_seconds_after_the_last_byte_that_was_taken() {
         let mut timeouts = Timeouts::new(LimitsConfig::default());
         let writes = Activity {
             writes: true,
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[tokio::test(flavor = "local", start_paused = true)]
-    async fn silence_may_last_ten_minutes() {
+    async fn a_connection_may_be_idle_for_ten_minutes() {
         let mut timeouts = Timeouts::new(LimitsConfig::default());
         advance(seconds(599)).await;
         assert_eq!(end(&timeouts, IDLE), None);
@@ -201,6 +201,6 @@ mod tests {
         advance(seconds(599)).await;
         assert_eq!(end(&timeouts, IDLE), None);
         advance(seconds(1)).await;
-        assert_eq!(end(&timeouts, IDLE), Some("silent"));
+        assert_eq!(end(&timeouts, IDLE), Some("idle"));
     }
 }

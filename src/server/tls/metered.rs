@@ -1,14 +1,14 @@
-//! Counts what TLS keeps of a connection, on its account, like everything that is kept of a client.
+//! Counts the memory that TLS keeps for a connection as memory of that connection.
 //!
-//! The library has three buffers, and tells of none how much is in it:
-//! - encrypted bytes of records and handshake messages that are not whole: 18,437 bytes at most, 65,535 while
-//!   a handshake message comes in parts, which a client may begin at any time; 4 KiB when it is empty
-//!   (rustls `msgs/deframer/buffers.rs`, `prepare_read`);
-//! - what was decrypted and not yet taken: it reads no further while there is some, so that is what one such buffer
-//!   held (`common_state.rs`, `wants_read`);
-//! - what is encrypted and not yet sent, which has a limit that we set.
+//! The library has three buffers and does not report how full they are:
+//! - encrypted bytes of incomplete records and handshake messages: at most 18,437 bytes, 65,535 while a handshake
+//!   message arrives in parts, which a client may begin at any time; 4 KiB when empty (rustls
+//!   `msgs/deframer/buffers.rs`, `prepare_read`);
+//! - decrypted bytes that were not taken yet: it reads no further while there are some, so at most the contents of one such
+//!   buffer (`common_state.rs`, `wants_read`);
+//! - encrypted bytes that were not sent yet, whose limit we set.
 //!
-//! So this stands between it and the socket: whatever came in and did not come out again is still there.
+//! So this stands between the library and the socket: what came in and has not come out is still there.
 
 use std::io;
 use std::pin::Pin;
@@ -19,20 +19,20 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::service::{ConnectionMemory, Reservation};
 
-/// The room that is made for a read before anything has come.
+/// The library's buffer before anything has arrived.
 const EMPTY_BYTES: usize = 4 * 1024;
-/// More can't be there.
+/// The library never keeps more.
 const KEPT_BYTES_MAX: usize = 0xffff;
 
 /// A socket under TLS.
 pub(in crate::server) struct Metered<S> {
     stream: S,
     reservation: Reservation,
-    /// No fewer bytes came and are still there, decrypted or not.
+    /// At least the bytes that arrived and are still there, decrypted or not.
     kept: usize,
-    /// The length of the last read: in it ended whatever was decrypted last.
+    /// The length of the last read, which contained the end of what was decrypted last.
     last: usize,
-    /// No fewer bytes came after the last that was given on.
+    /// At least the bytes that arrived after the last ones that were passed on.
     after: Option<usize>,
     unsent: usize,
 }
@@ -56,15 +56,15 @@ impl<S> Metered<S> {
         self.count();
     }
 
-    /// So many bytes were decrypted and given on.
+    /// That many bytes were decrypted and passed on.
     pub(super) fn gave(&mut self, bytes: usize) {
-        // They were more when they came, by what encryption adds.
+        // Encrypted they were a little more.
         self.kept = self.kept.saturating_sub(bytes);
         self.after = Some(self.last);
         self.count();
     }
 
-    /// There is nothing more to give on: of what came before the last that was, nothing is left.
+    /// Nothing more can be passed on: nothing is left of what arrived before the last bytes that were passed on.
     pub(super) fn gave_all(&mut self) {
         if let Some(after) = self.after.take() {
             self.kept = self.kept.min(after);
@@ -72,7 +72,7 @@ impl<S> Metered<S> {
         }
     }
 
-    /// So many bytes are encrypted and not yet sent.
+    /// That many bytes are encrypted and not sent yet.
     pub(super) fn unsent(&mut self, bytes: usize) {
         self.unsent = bytes;
         self.count();
@@ -137,13 +137,13 @@ mod tests {
     use crate::service::MemoryPool;
 
     #[test]
-    fn what_came_and_did_not_come_out_is_counted() {
+    fn what_came_in_and_did_not_come_out_is_counted() {
         let metrics = LoopMetrics::unscraped();
         let memory = MemoryPool::new(&LimitsConfig::default(), &metrics).connection();
         let mut metered = Metered::new((), &memory);
         let counted = || metrics.buffered_bytes.get() - EMPTY_BYTES;
         assert_eq!(counted(), 0);
-        // Half a record, the other half with the beginning of the next, of which nothing is known.
+        // Half a record, then the other half with the beginning of the next.
         metered.read(500);
         metered.gave_all();
         assert_eq!(counted(), 500);
@@ -153,14 +153,14 @@ mod tests {
         assert_eq!(counted(), 300);
         metered.read(50);
         metered.gave_all();
-        assert_eq!(counted(), 350, "300 are still there as far as one can know");
-        // What encryption added is forgotten once there is nothing to give on.
+        assert_eq!(counted(), 350, "300 may still be there");
+        // The overhead of encryption is forgotten once nothing is left to pass on.
         metered.read(10);
         metered.gave(5);
         assert_eq!(counted(), 355);
         metered.gave_all();
         assert_eq!(counted(), 10);
-        // Parts of a message that is none of ours are there until it is whole.
+        // The parts of a handshake message are kept until it is complete.
         for _ in 0..20 {
             metered.read(10_000);
             metered.gave_all();

@@ -1,7 +1,7 @@
-//! TLS on a listener: handshakes, whose number and time are bounded, and the stream behind them.
+//! TLS on a listener: handshakes, which are limited in number and time, and the encrypted stream.
 //!
-//! In: an accepted socket and what the listener's `tls` says. Out: a stream that is as good as a socket's, and the names
-//! in the certificate that the client showed. Who does not get through is told in the log.
+//! In: an accepted socket and the listener's TLS settings. Out: a stream that can be used like a socket, and the names in the
+//! client's certificate. Failed handshakes are logged.
 
 mod metered;
 
@@ -24,19 +24,19 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use webpki::EndEntityCert;
 
-use super::connection::{ListenerSettings, WorkerState};
-use super::disconnect_log::Remote;
+use super::client::Remote;
+use super::state::{ListenerSettings, WorkerState};
 use crate::config::ListenerTls;
 use crate::error::Code;
 use crate::metrics::Closed;
 pub(super) use metered::Metered;
 
-/// What may be encrypted and not yet taken by the client: so much has to be taken in `write_timeout`.
+/// The most bytes that may be encrypted and not yet taken by the client: it has to take that much within `write_timeout`.
 const UNSENT_BYTES: usize = 16 * 1024;
-/// How long saying goodbye may take.
-const GOODBYE: Duration = Duration::from_secs(1);
+/// How long sending the end of the TLS stream may take.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// What a listener's `tls` says now; a reload may change it for those who connect later.
+/// The TLS settings of a listener. A reload may change them for later connections.
 pub(super) struct Tls(RefCell<Arc<ServerConfig>>);
 
 impl Tls {
@@ -48,8 +48,8 @@ impl Tls {
         self.0.replace(Arc::clone(&tls.server));
     }
 
-    /// Shakes hands within `handshake_timeout`, waiting for a turn among the loop's handshakes included. `None`: the client did
-    /// not get through, which is logged and counted.
+    /// Performs the handshake within `handshake_timeout`, which includes waiting for one of the loop's permits. `None`: it
+    /// failed, which is logged and counted.
     pub(super) async fn accept(
         &self,
         stream: Metered<TcpStream>,
@@ -59,8 +59,8 @@ impl Tls {
     ) -> Option<Encrypted> {
         let acceptor = TlsAcceptor::from(Arc::clone(&self.0.borrow()));
         let shaken = timeout(settings.limits.handshake_timeout, async {
-            let _turn = worker.handshakes.acquire().await;
-            // Of its own messages the library keeps as many as there are; none is long but its certificates.
+            let _permit = worker.handshakes.acquire().await;
+            // The library does not limit its own messages, of which only the certificates are long.
             let bound = |tls: &mut ServerConnection| tls.set_buffer_limit(Some(UNSENT_BYTES));
             acceptor.accept_with(stream, bound).await
         });
@@ -72,33 +72,33 @@ impl Tls {
                 });
             }
             Ok(Err(err)) => refusal(&err),
-            Err(_elapsed) => (Code::WireTimeout, "it took too long".to_owned()),
+            Err(_elapsed) => (Code::WireTimeout, "the handshake took too long".to_owned()),
         };
         let whose = (remote, &*settings.listener);
         let detail = Some(&*detail);
-        (worker.disconnect_log).tell(whose, code, "no TLS handshake", detail);
+        (worker.disconnect_log).report(whose, code, "no TLS handshake", detail);
         worker.metrics.wire_error(code);
         worker.metrics.closed(Closed::Handshake);
         None
     }
 }
 
-/// What to say of a client that did not get through.
+/// Why a handshake failed, for the log.
 fn refusal(err: &io::Error) -> (Code, String) {
     let cause = err.get_ref().and_then(|err| err.downcast_ref::<TlsError>());
     match cause {
         Some(TlsError::InvalidMessage(_)) => {
             let words =
-                "what came is not TLS, and this listener takes nothing else: connect with TLS";
+                "the client does not speak TLS, which this listener requires: connect with TLS";
             (Code::WireUnrecognized, words.to_owned())
         }
         Some(TlsError::NoCertificatesPresented) => {
-            let words = "the client showed no certificate, which this listener's `client` requires";
+            let words =
+                "the client presented no certificate, which this listener's `client` requires";
             (Code::WireHandshake, words.to_owned())
         }
         Some(TlsError::AlertReceived(alert)) if is_of_certificate(*alert) => {
-            let words =
-                format!("the client does not take this listener's `certificate`: {alert:?}");
+            let words = format!("the client rejected this listener's `certificate`: {alert:?}");
             (Code::WireHandshake, words)
         }
         Some(TlsError::PeerIncompatible(what)) => (Code::WireHandshake, nothing_in_common(what)),
@@ -107,14 +107,15 @@ fn refusal(err: &io::Error) -> (Code, String) {
         }
         Some(TlsError::InvalidCertificate(why)) => (Code::WireHandshake, not_taken(why)),
         _ if err.kind() == io::ErrorKind::UnexpectedEof => {
-            let words = "the client hung up before it was done: it may not speak TLS";
+            let words = "the client disconnected during the handshake: it may not speak TLS";
             (Code::WireHandshake, words.to_owned())
         }
         _ => (Code::WireHandshake, err.to_string()),
     }
 }
 
-const NO_VERSION: &str = "the client speaks no version of TLS that this listener's `versions` has";
+const NO_VERSION: &str =
+    "the client supports none of the TLS versions in this listener's `versions`";
 
 fn nothing_in_common(what: &PeerIncompatible) -> String {
     use PeerIncompatible as What;
@@ -122,17 +123,17 @@ fn nothing_in_common(what: &PeerIncompatible) -> String {
         What::SupportedVersionsExtensionRequired
         | What::Tls12NotOffered
         | What::Tls12NotOfferedOrEnabled => NO_VERSION.to_owned(),
-        other => format!("the client's TLS has something missing that is needed here: {other:?}"),
+        other => format!("the client's TLS lacks a required feature: {other:?}"),
     }
 }
 
-/// Why a client's certificate is none for this listener.
+/// Why a client's certificate is not accepted.
 fn not_taken(why: &CertificateError) -> String {
     use CertificateError as Why;
     let words = match why {
-        Why::UnknownIssuer => "is signed by nobody in this listener's `client_ca`",
+        Why::UnknownIssuer => "is not signed by an authority in this listener's `client_ca`",
         Why::Expired | Why::ExpiredContext { .. } => "has expired",
-        Why::NotValidYet | Why::NotValidYetContext { .. } => "does not hold yet",
+        Why::NotValidYet | Why::NotValidYetContext { .. } => "is not valid yet",
         Why::InvalidPurpose | Why::InvalidPurposeContext { .. } => "is not for clients",
         other => return format!("the client's certificate can't be verified: {other}"),
     };
@@ -153,24 +154,24 @@ fn is_of_certificate(alert: AlertDescription) -> bool {
     )
 }
 
-/// A stream whose writes count once their bytes are with the kernel.
+/// An encrypted stream whose writes are complete once the kernel has their bytes.
 ///
-/// The library takes bytes, encrypts them, and may keep them until it is flushed. A connection waits for its socket only
-/// while it has something to write; so here a write is not done before it is flushed. As anywhere, a
-/// write that is not done has to be asked for again with the same bytes.
+/// The library encrypts bytes and may keep them until it is flushed. A connection waits for its socket only while it has
+/// something to write, so here a write is complete only after the flush. As everywhere, a pending write has to be
+/// repeated with the same bytes.
 pub(super) struct Encrypted {
     stream: TlsStream<Metered<TcpStream>>,
-    /// Bytes of the write that is not done, once they are encrypted.
+    /// The bytes of the pending write, once they are encrypted.
     accepted: Option<usize>,
 }
 
 impl Encrypted {
-    /// The names in the client's certificate: URIs and hosts. It was verified.
+    /// The names in the client's verified certificate: URIs and hosts.
     pub(super) fn names(&self) -> Vec<String> {
         let Some(Ok(certificate)) = self.certificate().map(EndEntityCert::try_from) else {
             return Vec::new();
         };
-        // A name with an asterisk is nobody's own.
+        // A wildcard does not identify a client.
         let hosts = certificate.valid_dns_names();
         let hosts = hosts.filter(|host| !host.starts_with('*'));
         let names = certificate.valid_uri_names().chain(hosts);
@@ -181,9 +182,9 @@ impl Encrypted {
         self.stream.get_ref().1.peer_certificates()?.first()
     }
 
-    /// Tells the client that this is the end, so that it need not think that it was cut off.
-    pub(super) async fn say_goodbye(&mut self) {
-        let _best_effort = timeout(GOODBYE, self.stream.shutdown()).await;
+    /// Sends the end of the TLS stream, so that the client can tell it from a broken connection.
+    pub(super) async fn send_close(&mut self) {
+        let _best_effort = timeout(CLOSE_TIMEOUT, self.stream.shutdown()).await;
     }
 }
 

@@ -1,0 +1,54 @@
+//! How a server is run, and the addresses it reports.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+use tracing::info;
+
+use super::socket::Address;
+use crate::program::Program;
+
+/// Checks the configuration again. `None` if it has problems, which the closure reports itself.
+pub type Reload = Box<dyn Fn() -> Option<Arc<Program>> + Send>;
+
+/// How a server is run, besides its program.
+pub struct Options {
+    /// Ends the server: new connections are refused, calls in flight are finished.
+    pub shutdown: CancellationToken,
+    /// Stop on SIGTERM and SIGINT (a second one exits immediately); reload on SIGHUP.
+    pub signals: bool,
+    /// What SIGHUP does.
+    pub reload: Option<Reload>,
+    /// Receives the bound addresses.
+    pub bound: Box<dyn Fn(Bound) + Send>,
+}
+
+/// The addresses of a server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bound {
+    /// Where clients connect, in the configuration's order.
+    pub listeners: Vec<Address>,
+    /// The admin port, if there is one.
+    pub admin: Option<SocketAddr>,
+}
+
+impl Bound {
+    /// The first port that clients connect to, if there is one.
+    pub fn addr(&self) -> Option<SocketAddr> {
+        self.listeners.iter().find_map(|address| match address {
+            Address::Tcp(addr) => Some(*addr),
+            Address::Unix(_) => None,
+        })
+    }
+
+    /// Logs all addresses.
+    pub fn log(self) {
+        for addr in &self.listeners {
+            info!(%addr, "listening");
+        }
+        if let Some(admin) = self.admin {
+            info!(addr = %admin, port = "admin", "listening");
+        }
+    }
+}

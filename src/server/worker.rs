@@ -1,0 +1,158 @@
+//! One worker: an event loop with its backends, which serves until the shutdown and then drains.
+
+use std::convert::Infallible;
+use std::io;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use tokio::runtime::{Builder, LocalOptions, LocalRuntime};
+use tokio::sync::{Semaphore, mpsc, watch};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
+use tracing::{info, warn};
+
+use super::descriptors;
+use super::disconnect_log::DisconnectLog;
+use super::listener::{self, Listener};
+use super::signals::Signals;
+use super::socket::ListeningSocket;
+use super::state::WorkerState;
+use super::tls::Tls;
+use crate::config::{Endpoint, LimitsConfig, ListenerConfig};
+use crate::guard::BLOCKING_MAX;
+use crate::metrics::{LoopMetrics, Metrics};
+use crate::program::Program;
+use crate::random::Random;
+use crate::service::{Current, MemoryPool, Service};
+
+/// One worker: a thread with an event loop.
+pub(super) struct Worker {
+    pub(super) at: usize,
+    pub(super) metrics: Arc<Metrics>,
+    /// One socket of each listener, in the configuration's order.
+    pub(super) sockets: Vec<ListeningSocket>,
+    /// Receives reloaded programs.
+    pub(super) programs: watch::Receiver<Arc<Program>>,
+    pub(super) shutdown: CancellationToken,
+    /// Nothing is ever sent. When it is dropped, the loop has ended.
+    pub(super) _running: mpsc::Sender<Infallible>,
+}
+
+impl Worker {
+    /// Runs the loop. The loop of the first worker also watches for signals, until all loops have ended.
+    pub(super) fn run(
+        self,
+        signals: Option<(Signals, mpsc::Receiver<Infallible>)>,
+    ) -> io::Result<()> {
+        let runtime = runtime()?;
+        let result = runtime.block_on(async move {
+            let watching = signals.map(|(signals, all_ended)| {
+                let watching = tokio::task::spawn_local(signals.watch());
+                (watching, all_ended)
+            });
+            let result = self.serve().await;
+            if let Some((watching, mut all_ended)) = watching {
+                // Until then a second signal abandons the calls of every loop.
+                let _ended = all_ended.recv().await;
+                watching.abort();
+            }
+            result
+        });
+        // Abandoned blocking lookups must not keep the process from ending.
+        runtime.shutdown_background();
+        result
+    }
+
+    async fn serve(mut self) -> io::Result<()> {
+        let program = Arc::clone(&self.programs.borrow_and_update());
+        let drain_timeout = program.drain_timeout;
+        let limits = program.limits;
+        let metrics = LoopMetrics::new(&self.metrics, self.at);
+        let _pulse = AbortOnDropHandle::new(tokio::task::spawn_local(Rc::clone(&metrics).pulse()));
+        let memory_pool = MemoryPool::new(&limits, &metrics);
+        let ticking = Rc::clone(&memory_pool);
+        let _ticks = AbortOnDropHandle::new(tokio::task::spawn_local(async move {
+            ticking.coop().tick().await;
+        }));
+        let service = Service::open(
+            Arc::clone(&program),
+            limits,
+            Random::from_process(),
+            &metrics,
+        )
+        .await;
+        let current = Current::new(service);
+        let listeners = listeners(self.sockets, &program.listeners, limits)?;
+        let renewing = renewing(&listeners, &program.listeners);
+        let reloading = tokio::task::spawn_local({
+            let current = Rc::clone(&current);
+            let metrics = Rc::clone(&metrics);
+            async move {
+                while self.programs.changed().await.is_ok() {
+                    let program = Arc::clone(&self.programs.borrow_and_update());
+                    let renewed = Arc::clone(&program);
+                    let service =
+                        Service::open(program, limits, Random::from_process(), &metrics).await;
+                    current.replace(service);
+                    renew(&renewing, &renewed.listeners);
+                    info!("serving the reloaded configuration");
+                }
+            }
+        });
+        metrics.heart.accepts();
+        let worker = Rc::new(WorkerState {
+            current,
+            shutdown: self.shutdown,
+            memory_pool,
+            metrics,
+            connections_max: descriptors::connections_max(limits.connections_max, program.workers),
+            handshakes: Semaphore::new(limits.handshakes_max),
+            disconnect_log: DisconnectLog::default(),
+        });
+        let connections = listener::accept(listeners, &worker).await;
+        reloading.abort();
+        info!(open = connections.len(), "draining");
+        let drained = tokio::time::timeout(drain_timeout, connections.wait());
+        if drained.await.is_err() {
+            warn!(open = connections.len(), "drain timed out");
+        }
+        Ok(())
+    }
+}
+
+/// What a reload may replace: the TLS settings of listeners that have them.
+fn renewing(listeners: &[Listener], configs: &[ListenerConfig]) -> Vec<(Endpoint, Rc<Tls>)> {
+    let pairs = listeners.iter().zip(configs);
+    pairs
+        .filter_map(|(listener, config)| Some((config.endpoint.clone(), listener.tls()?)))
+        .collect()
+}
+
+fn renew(renewing: &[(Endpoint, Rc<Tls>)], configs: &[ListenerConfig]) {
+    for (endpoint, tls) in renewing {
+        // Switching TLS on or off takes effect at the next start, as does a new address.
+        let mut same = configs.iter().filter(|config| config.endpoint == *endpoint);
+        if let Some(now) = same.find_map(|config| config.tls.as_ref()) {
+            tls.replace(now);
+        }
+    }
+}
+
+fn listeners(
+    sockets: Vec<ListeningSocket>,
+    configs: &[ListenerConfig],
+    limits: LimitsConfig,
+) -> io::Result<Vec<Listener>> {
+    let pairs = sockets.into_iter().zip(configs);
+    pairs
+        .map(|(socket, config)| Listener::new(socket, config, limits))
+        .collect()
+}
+
+fn runtime() -> io::Result<LocalRuntime> {
+    Builder::new_current_thread()
+        .enable_all()
+        // For blocking closures and name resolution.
+        .max_blocking_threads(BLOCKING_MAX + 4)
+        .build_local(LocalOptions::default())
+}

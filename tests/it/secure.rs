@@ -160,29 +160,33 @@ fn tls_1_2_is_for_those_who_ask_for_it() {
         let client = TlsClient::new(&secured.authority, None, &TLS12);
         assert_eq!(calls(client.connect(secured.addr)).is_ok(), old, "{keys}");
         let (_, log) = secured.server.stop("TERM");
-        assert_eq!(log.contains("the client speaks no version"), !old, "{log}");
+        assert_eq!(
+            log.contains("supports none of the TLS versions"),
+            !old,
+            "{log}"
+        );
     }
 }
 
 #[test]
 fn clients_without_the_right_certificate_stay_outside() {
     assert_refused(
-        "signed by nobody in this listener's `client_ca`",
+        "not signed by an authority in this listener's `client_ca`",
         |secured| {
             let stranger = Authority::new().issue("spiffe://test/web");
             !secured.gets_in(Some(&stranger))
         },
     );
-    assert_refused("showed no certificate", |secured| !secured.gets_in(None));
+    assert_refused("presented no certificate", |secured| !secured.gets_in(None));
     assert_refused("has expired", |secured| {
         let late = secured.authority.issue_expired("spiffe://test/web");
         !secured.gets_in(Some(&late))
     });
-    assert_refused("the client hung up", |secured| {
+    assert_refused("the client disconnected during the handshake", |secured| {
         drop(Wire::connect(secured.addr));
         true
     });
-    assert_refused("does not take", |secured| {
+    assert_refused("rejected this listener", |secured| {
         let known = secured.authority.issue("spiffe://test/web");
         let distrusting = TlsClient::new(&Authority::new(), Some(&known), &TLS13);
         calls(distrusting.connect(secured.addr)).is_err()
@@ -231,7 +235,7 @@ fn plain_bytes_on_a_port_with_tls() {
         let (_, log) = secured.server.stop("TERM");
         let lines = log
             .lines()
-            .filter(|line| line.contains("what came is not TLS"));
+            .filter(|line| line.contains("the client does not speak TLS"));
         assert_eq!(lines.count(), 1, "{log}");
     }
 }
@@ -244,7 +248,7 @@ fn a_handshake_that_is_not_done_in_time_ends_and_frees_its_turn() {
     assert_eq!(silent.read_to_end(), b"");
     assert!(secured.gets_in(None));
     let (_, log) = secured.server.stop("TERM");
-    assert!(log.contains("it took too long"), "{log}");
+    assert!(log.contains("the handshake took too long"), "{log}");
 }
 
 #[test]

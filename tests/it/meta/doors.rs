@@ -152,7 +152,7 @@ fn who_may_not_call_a_view_may_not_fetch_it() {
     );
     let mut wire = Wire::connect(server.addr);
     for (token, says) in [
-        (TOKEN, "others may read"),
+        (TOKEN, "over an unencrypted connection"),
         ("0123456789abcdef-wrong", "call.unauthenticated"),
     ] {
         assert_says(&with_token(&mut wire, token), says);

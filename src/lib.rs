@@ -23,7 +23,7 @@
 //! A room uses only rooms before it in this list, which a test reads:
 //!
 //! ```text
-//! error context value random log_limit pace diagnostic idl coerce thrift timeline config backend
+//! error context value random log_limit coop diagnostic idl coerce thrift timeline config backend
 //! plan program explain metrics guard view service admin server cli
 //! ```
 //!
@@ -72,12 +72,6 @@
 //! # }
 //! ```
 
-pub mod error;
-pub mod value;
-pub mod context;
-pub mod random;
-mod log_limit; // one log line per code every ten seconds
-mod coop; // long work in slices, so that short calls go first
 pub mod server;
 pub mod thrift;
 pub mod service;
@@ -99,7 +93,7 @@ pub mod metrics;
 pub mod admin;
 pub mod cli;
 pub mod random;
-mod pace; // long work leaves time for short
+mod coop; // long work in slices, so that short calls go first
 mod log_limit; // one log line per code every ten seconds
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]

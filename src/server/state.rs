@@ -9,7 +9,7 @@ use super::disconnect_log::DisconnectLog;
 use crate::config::LimitsConfig;
 use crate::metrics::LoopMetrics;
 use crate::service::{Current, MemoryPool};
-use crate::thrift::Shapes;
+use crate::thrift::WireFormats;
 
 /// Shared by all connections of a worker.
 pub(super) struct WorkerState {
@@ -30,7 +30,7 @@ pub(super) struct ListenerSettings {
     /// The listener's address, for the log.
     pub(super) listener: String,
     pub(super) limits: LimitsConfig,
-    pub(super) shapes: Shapes,
+    pub(super) wire_formats: WireFormats,
     pub(super) takes_tokens: bool,
     /// The `Tributary` service is served.
     pub(super) meta: bool,

@@ -93,7 +93,7 @@ impl Admission {
 
     /// Decides about a call of `fetch`, which is admitted as a call of the view that it names.
     fn admit_fetch<'a>(&'a self, message: Message<'a>) -> Admitted<'a> {
-        let protocol = message.arrival.shape.protocol;
+        let protocol = message.arrival.wire_format.protocol;
         let (plan, error) =
             match fetch::view_of(&self.program, protocol, &message.body, &self.limits) {
                 Err(error) => (None, error),
@@ -136,7 +136,7 @@ impl Admission {
         let oneway = message.is_oneway() || (plan.oneway && entry_point == EntryPoint::Method);
         let arrival = message.arrival;
         Call {
-            shape: arrival.shape,
+            wire_format: arrival.wire_format,
             metadata: message.metadata,
             plan: Arc::clone(plan),
             sequence: message.head.sequence,
@@ -160,7 +160,7 @@ impl Admission {
         err: &WireError,
     ) -> Option<Refusal<'a>> {
         let start = Bytes::copy_from_slice(&start[..start.len().min(HEAD_BYTES_MAX)]);
-        let (head, _) = read_head(arrival.shape.protocol, &start).ok()?;
+        let (head, _) = read_head(arrival.wire_format.protocol, &start).ok()?;
         let plan = self.plan_of(head.name.as_str()).map(|plan| &**plan);
         if head.kind != TMessageType::Call || plan.is_some_and(|plan| plan.oneway) {
             return None;

@@ -10,13 +10,13 @@ use tokio::time::Instant;
 use super::memory::ConnectionMemory;
 use super::metadata::CallMetadata;
 use crate::random::Random;
-use crate::thrift::{Head, Header, Shape, WireError, read_head};
+use crate::thrift::{Head, Header, WireError, WireFormat, read_head};
 
 /// What is known about a message besides its bytes.
 #[derive(Clone, Copy, Debug)]
 pub struct Arrival<'a> {
     /// The transport and protocol of the connection.
-    pub shape: Shape,
+    pub wire_format: WireFormat,
     /// The header of the message's frame, if its transport has headers.
     pub header: Option<&'a Header>,
     /// The client that sent it.
@@ -47,9 +47,9 @@ static ANONYMOUS: Peer = Peer {
 
 impl Arrival<'static> {
     /// A message that arrives now from an anonymous client, in a frame without a header.
-    pub fn from_anybody(shape: Shape) -> Self {
+    pub fn from_anybody(wire_format: WireFormat) -> Self {
         Arrival {
-            shape,
+            wire_format,
             header: None,
             peer: &ANONYMOUS,
             memory: None,
@@ -83,7 +83,7 @@ impl<'a> Message<'a> {
         message: &Bytes,
         ids: &RefCell<Random>,
     ) -> Result<Self, WireError> {
-        let (head, body) = read_head(arrival.shape.protocol, message)?;
+        let (head, body) = read_head(arrival.wire_format.protocol, message)?;
         Ok(Message {
             metadata: arrival.metadata(ids),
             arrival,

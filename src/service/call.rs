@@ -10,14 +10,14 @@ use super::memory::Reservation;
 use super::metadata::{CallMetadata, RequestMetadata};
 use crate::coop::Coop;
 use crate::plan::Plan;
-use crate::thrift::Shape;
+use crate::thrift::WireFormat;
 
 /// A longer body may hold so many values that they are decoded and dropped in slices.
 const LONG_BYTES: usize = 4 * 1024;
 
 /// An admitted call.
 pub struct Call {
-    pub(super) shape: Shape,
+    pub(super) wire_format: WireFormat,
     /// The metadata of its frame and of its reply's, if the transport has headers.
     pub(super) metadata: Option<Box<CallMetadata>>,
     pub(super) plan: Arc<Plan>,

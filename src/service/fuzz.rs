@@ -126,7 +126,7 @@ const PEER: &Peer = &Peer {
 fn arrival(framer: &Framer) -> Arrival<'_> {
     Arrival {
         memory: None,
-        shape: framer.shape().expect("it was given"),
+        wire_format: framer.wire_format().expect("it was given"),
         header: framer.header(),
         peer: PEER,
         at: Instant::now(),

@@ -37,7 +37,7 @@ pub(super) async fn decode(
         let (decoded, ran_out) = Box::pin(decoding).await;
         return params(decoded, ran_out || is_short_of_memory);
     }
-    let protocol = call.shape.protocol;
+    let protocol = call.wire_format.protocol;
     let decoded = decode_struct_counted(schema, of, protocol, &call.body, &limits);
     if let (Ok((_, count)), Some(reservation)) = (&decoded, reservation) {
         reservation.set(reservation.bytes() + count * VALUE_BYTES);
@@ -63,7 +63,7 @@ async fn decode_in_slices(
         }
         !ran_out
     };
-    let protocol = call.shape.protocol;
+    let protocol = call.wire_format.protocol;
     let decoded =
         decode_struct_sliced((schema, of), protocol, &call.body, limits, (coop, reserve)).await;
     if let Ok((_, count)) = &decoded {

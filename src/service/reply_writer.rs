@@ -22,7 +22,9 @@ use crate::error::Code;
 use crate::idl::{Schema, Type};
 use crate::plan::{Plan, ReplyShape};
 use crate::program::Program;
-use crate::thrift::{Appendix, Body, HeadOut, HeaderOut, Shape, WireError, write_message_with};
+use crate::thrift::{
+    Appendix, Body, HeadOut, HeaderOut, WireError, WireFormat, write_message_with,
+};
 use crate::value::Value;
 
 /// The most capacity that a reply's buffer gets before it is needed.
@@ -50,7 +52,7 @@ pub(super) struct Written {
 /// Where a reply goes: it repeats the shape, name and sequence id of its call.
 #[derive(Clone, Copy)]
 struct ReplyTo<'a> {
-    shape: Shape,
+    wire_format: WireFormat,
     name: &'a str,
     sequence: i32,
     metadata: Option<&'a CallMetadata>,
@@ -109,7 +111,7 @@ impl ReplyWriter {
             EntryPoint::Fetch => (Method::Fetch.name(), Some(Method::Fetch.signature())),
         };
         let to = ReplyTo {
-            shape: message.arrival.shape,
+            wire_format: message.arrival.wire_format,
             name,
             sequence: message.head.sequence,
             metadata: message.metadata.as_deref(),
@@ -121,7 +123,7 @@ impl ReplyWriter {
     pub(super) fn answer(question: &Question<'_>, answer: Result<Value, CallError>) -> BytesMut {
         let message = &question.message;
         let to = ReplyTo {
-            shape: message.arrival.shape,
+            wire_format: message.arrival.wire_format,
             name: question.method.name(),
             sequence: message.head.sequence,
             metadata: message.metadata.as_deref(),
@@ -149,7 +151,7 @@ impl ReplyWriter {
             EntryPoint::Fetch => (Method::Fetch.name(), Method::Fetch.signature()),
         };
         let to = ReplyTo {
-            shape: call.shape,
+            wire_format: call.wire_format,
             name,
             sequence: call.sequence,
             metadata: call.metadata.as_deref(),
@@ -180,8 +182,9 @@ impl ReplyWriter {
             ReplyShape::Struct(id) => {
                 let report_id = plan.report_field.map(|at| schema.get(*id).fields[at].id);
                 let timeline = answer.reported.as_ref();
-                report = timeline
-                    .and_then(|timeline| self.reports.report(plan, to.shape.protocol, timeline));
+                report = timeline.and_then(|timeline| {
+                    self.reports.report(plan, to.wire_format.protocol, timeline)
+                });
                 let report = report.as_ref().map(|report| report as &dyn Appendix);
                 Body::Struct {
                     schema,
@@ -204,7 +207,7 @@ impl ReplyWriter {
 
     /// A result of `fetch`, with its report, as a value that describes itself.
     fn fetched(&self, to: ReplyTo<'_>, plan: &Plan, answer: Answer) -> BytesMut {
-        let (schema, protocol) = (&self.program.schema, to.shape.protocol);
+        let (schema, protocol) = (&self.program.schema, to.wire_format.protocol);
         let timeline = answer.reported.as_ref();
         let report = timeline.and_then(|timeline| self.reports.report(plan, protocol, timeline));
         let report = report.map(|report| {
@@ -293,6 +296,6 @@ impl ReplyTo<'_> {
             kind,
             sequence: self.sequence,
         };
-        write_message_with(out, self.shape, head, body, header)
+        write_message_with(out, self.wire_format, head, body, header)
     }
 }

@@ -140,7 +140,7 @@ async fn stages(program: Arc<Program>) -> Result<Vec<(&'static str, Duration)>, 
     let whole = time(async || {
         let arrival = Arrival {
             memory: Some(&memory),
-            ..Arrival::from_anybody(SHAPE)
+            ..Arrival::from_anybody(WIRE_FORMAT)
         };
         match service.admit(arrival, &message) {
             Ok(Decision::Serve(call)) => Rc::clone(&service).serve(call).await,

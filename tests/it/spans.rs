@@ -24,7 +24,7 @@ use tributary::metrics::LoopMetrics;
 use tributary::program::{Registry, check};
 use tributary::random::Random;
 use tributary::service::{Arrival, Decision, Service};
-use tributary::thrift::{Body, HeadOut, Protocol, Shape, Transport, write_message};
+use tributary::thrift::{Body, HeadOut, Protocol, Transport, WireFormat, write_message};
 use tributary::value::Value;
 
 /// The path of span names and request ids or lookups that each event happened under.

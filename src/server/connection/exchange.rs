@@ -50,7 +50,7 @@ impl Exchange {
         let current = Rc::clone(&worker.current);
         let Client { names, memory } = client;
         let framer = Framer::new(Limits {
-            shapes: settings.shapes,
+            wire_formats: settings.wire_formats,
             ..current.get().limits()
         });
         let peer = Peer {
@@ -152,7 +152,7 @@ impl Exchange {
             let Some(received) = self.inbound.next() else {
                 break;
             };
-            let Some(shape) = self.inbound.shape() else {
+            let Some(wire_format) = self.inbound.wire_format() else {
                 return received.map(drop).map_err(Disconnect::Wire);
             };
             if let Err(err) = &received
@@ -165,7 +165,7 @@ impl Exchange {
             }
             self.timeouts.message_is_whole();
             self.count();
-            let arrival = self.inbound.arrival(shape);
+            let arrival = self.inbound.arrival(wire_format);
             let service = self.current.get();
             let decision = match received {
                 Ok(message) => service.admit(arrival, &message),

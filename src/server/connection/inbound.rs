@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use super::disconnect::Disconnect;
 use crate::error::Code;
 use crate::service::{Arrival, ConnectionMemory, Peer, Service};
-use crate::thrift::{Framer, Shape, Transport, WireError};
+use crate::thrift::{Framer, Transport, WireError, WireFormat};
 
 /// How much is read at a time. Little at first, since most calls are short and many connections wait for one; more once
 /// a message has turned out to be longer.
@@ -89,14 +89,14 @@ impl Inbound {
     }
 
     /// The transport and protocol of the client, once they are known.
-    pub(super) fn shape(&self) -> Option<Shape> {
-        self.framer.shape()
+    pub(super) fn wire_format(&self) -> Option<WireFormat> {
+        self.framer.wire_format()
     }
 
     /// What is known about the message that was cut out last.
-    pub(super) fn arrival(&self, shape: Shape) -> Arrival<'_> {
+    pub(super) fn arrival(&self, wire_format: WireFormat) -> Arrival<'_> {
         Arrival {
-            shape,
+            wire_format,
             header: self.framer.header(),
             peer: &self.peer,
             memory: Some(&self.memory),
@@ -109,7 +109,7 @@ impl Inbound {
     pub(super) fn refuse_start(&self, service: &Service, err: &WireError) -> Option<BytesMut> {
         let start = self.framer.start(&self.buffer).unwrap_or_default();
         let arrival = Arrival {
-            shape: self.framer.shape()?,
+            wire_format: self.framer.wire_format()?,
             header: self.framer.header(),
             peer: &self.peer,
             memory: None,
@@ -122,7 +122,10 @@ impl Inbound {
     pub(super) fn refuse_rest(&mut self, service: &Service) -> Result<BytesMut, Disconnect> {
         let detail = "clients' bytes fill all of `buffered_bytes_max`";
         let err = WireError::new(Code::ServerOverloaded, detail);
-        let transport = self.framer.shape().map(|shape| shape.transport);
+        let transport = self
+            .framer
+            .wire_format()
+            .map(|wire_format| wire_format.transport);
         // In a frame with a header, the reply needs the frame's sequence id.
         let begun = transport != Some(Transport::Header)
             || (self.framer.begin(&self.buffer)).map_err(Disconnect::Wire)?;

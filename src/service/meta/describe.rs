@@ -6,7 +6,7 @@
 use std::collections::{HashSet, VecDeque};
 
 use super::value::{list, record};
-use crate::idl::{EnumType, Field, Kind, Method, Requiredness, Schema, StructType, Type};
+use crate::idl::{EnumType, Field, Method, Requiredness, Schema, StructKind, StructType, Type};
 use crate::plan::{Plan, Step};
 use crate::program::{Asks, Program};
 use crate::value::Value;

@@ -75,7 +75,7 @@ impl Introspection {
     fn value(&self, question: &Question<'_>) -> Result<Value, CallError> {
         let (plan, schema) = question.method.signature();
         let message = &question.message;
-        let protocol = message.arrival.shape.protocol;
+        let protocol = message.arrival.wire_format.protocol;
         let params = decode_struct(schema, plan.params, protocol, &message.body, &self.limits);
         let params = params.map_err(|err| CallError::bad_params(&err))?;
         let value = match question.method {

@@ -15,7 +15,7 @@ use bytes::BytesMut;
 
 use crate::plan::Plan;
 use crate::program::Program;
-use crate::thrift::{Appendix, BinaryOutput, CompactOutput, Protocol};
+use crate::thrift::{Appendix, Codec as _, Protocol, ProtocolWriter as _, with_codec};
 use crate::timeline::{Analysis, Timeline};
 use fields::Fields;
 pub(super) use layout::ReportLayout;
@@ -75,22 +75,16 @@ impl Appendix for Report<'_> {
             timeline: self.timeline,
             analysis: &analysis,
         };
-        match self.protocol {
-            Protocol::Compact => {
-                fields.report(&mut CompactOutput::new(out), |out, at| {
+        with_codec!(self.protocol, C => {
+            fields.report(&mut C::writer(out), |out, at| {
+                let (track, slack) = (&self.timeline.tracks[at], analysis.slack[at]);
+                let template = self.templates.get(at);
+                let fill = |out| template.is_some_and(|template| template.fill(out, track, slack));
+                if !out.binary_buffer().is_some_and(fill) {
                     fields.lookup(out, at);
-                });
-            }
-            Protocol::Binary | Protocol::BinaryOld => {
-                fields.report(&mut BinaryOutput::new(out, true), |out, at| {
-                    let (track, slack) = (&self.timeline.tracks[at], analysis.slack[at]);
-                    let template = self.templates.get(at);
-                    if !template.is_some_and(|template| template.fill(out.buffer(), track, slack)) {
-                        fields.lookup(out, at);
-                    }
-                });
-            }
-        }
+                }
+            });
+        });
     }
 }
 

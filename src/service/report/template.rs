@@ -8,7 +8,7 @@ use super::fields::Fields;
 use super::layout::{Part, ReportLayout};
 use crate::context::Mode;
 use crate::plan::Plan;
-use crate::thrift::BinaryOutput;
+use crate::thrift::BinaryWriter;
 use crate::timeline::{Analysis, Fate, Lane, Micros, Source, Timeline, Track};
 
 /// How many bytes an `i64` takes in binary.
@@ -108,7 +108,7 @@ impl TemplateBytes {
                 analysis: &analysis,
             };
             bytes.clear();
-            fields.lookup(&mut BinaryOutput::new(&mut bytes, true), at);
+            fields.lookup(&mut BinaryWriter::new(&mut bytes, true), at);
             let last = first.last().map(|(part, _)| part);
             if let Some(which) = TIMES.iter().position(|time| Some(time) == last) {
                 // The time is the last field; one byte after it ends the struct.

@@ -6,16 +6,19 @@
 
 use bytes::Bytes;
 
-use super::decode::{Decoder, RESERVED_MAX, complete};
-use super::error::too_many_values;
-use super::limits::Budget;
-use super::{BinaryInput, CompactInput, Input, Limits, Protocol, WireError, wire_type};
+use super::complete::complete;
+use super::decoder::{Decoder, RESERVED_MAX};
 use crate::coop::{Coop, VALUES};
 use crate::idl::{Schema, StructId, StructType, Type};
+use crate::thrift::codec::{Codec, ProtocolReader};
+use crate::thrift::error::{WireError, too_many_values};
+use crate::thrift::limits::Limits;
+use crate::thrift::protocol::{Protocol, with_codec};
+use crate::thrift::wire_type::wire_type;
 use crate::value::{Record, Value};
 
-/// As [`super::decode_struct_counted`], in slices of `coop`. `paid` is told after each slice how many values there are by then, and
-/// says whether there may be so many.
+/// Like [`super::decode_struct_counted`], in slices of `coop`. After each slice `paid` gets the number of values so
+/// far and says whether that many are allowed.
 pub(crate) async fn decode_struct_sliced(
     (schema, id): (&Schema, StructId),
     protocol: Protocol,
@@ -23,19 +26,10 @@ pub(crate) async fn decode_struct_sliced(
     limits: &Limits,
     (coop, paid): (&Coop, impl FnMut(usize) -> bool),
 ) -> Result<(Value, usize), WireError> {
-    let budget = Budget::new(limits);
-    match protocol {
-        Protocol::Compact => {
-            let input = CompactInput::new(body);
-            let decoder = Decoder::new(schema, input, budget);
-            read(decoder, id, coop, paid).await
-        }
-        Protocol::Binary | Protocol::BinaryOld => {
-            let input = BinaryInput::new(body, true);
-            let decoder = Decoder::new(schema, input, budget);
-            read(decoder, id, coop, paid).await
-        }
-    }
+    with_codec!(protocol, C => {
+        let decoder = Decoder::new(schema, C::reader(body), limits.budget());
+        read(decoder, id, coop, paid).await
+    })
 }
 
 async fn read<I: ProtocolReader>(
@@ -69,7 +63,8 @@ async fn read<I: ProtocolReader>(
 /// A struct that is being read.
 struct Reading<'s, 'p> {
     coop: &'p Coop,
-    open: Vec<Open<'s>>,
+    /// The open structs and containers, outermost first.
+    open: Vec<Container<'s>>,
 }
 
 /// A struct or container that is being read.
@@ -163,7 +158,8 @@ impl Drop for Reading<'_, '_> {
     fn drop(&mut self) {
         if !self.open.is_empty() {
             let open = self.open.drain(..);
-            self.coop.drop_later(open.map(Open::into_value).collect());
+            self.coop
+                .drop_later(open.map(Container::into_value).collect());
         }
     }
 }

@@ -16,7 +16,7 @@ use crate::idl::{Schema, StructId};
 use crate::value::Value;
 use decoder::Decoder;
 
-pub(crate) use incremental::decode_struct_paced;
+pub(crate) use incremental::decode_struct_sliced;
 pub(crate) use result::starts_with_result;
 pub use result::{decode_application_error, decode_field, decode_result};
 

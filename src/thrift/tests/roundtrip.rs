@@ -4,7 +4,7 @@ use bytes::{Bytes, BytesMut};
 use proptest::prelude::*;
 
 use super::entropy::Entropy;
-use super::{Framer, Limits, SHAPES, call, first, receive};
+use super::{Framer, Limits, call, first, receive, wire_formats};
 use crate::coop::Coop;
 use crate::thrift::{
     Protocol, WireError, decode_application_error, decode_result, decode_struct,

@@ -23,11 +23,6 @@ const CIRCLES: &[&str] = &[
     "backend/postgres",
     "backend/sqlite",
     "idl/resolve",
-    "server",
-    "server/connection",
-    "service",
-    "service/meta",
-    "service/report",
     // Files that use each other.
     "backend/redis",
     "backend/redis/cluster",

@@ -7,7 +7,7 @@ use super::connect::on_loop;
 use super::error::{CommandError, Reason};
 use super::exit::ExitStatus;
 use super::output::Output;
-use crate::diagnostic::{Problem, Source};
+use crate::diagnostic::{Problem, SourceFile};
 use crate::explain::size;
 use crate::plan::Plan;
 use crate::program::{self, Examined, Program};
@@ -93,7 +93,7 @@ pub(super) fn run(options: &Check, out: &mut Output) -> Result<ExitStatus, Comma
 }
 
 /// The program, or what is wrong before any store is asked.
-fn read(path: &str) -> Result<(Program, Source), Vec<Problem>> {
+fn read(path: &str) -> Result<(Program, SourceFile), Vec<Problem>> {
     let document = program::open(path).map_err(|problem| vec![*problem])?;
     let source = document.source.clone();
     let program = program::check_document(document, &Vec::new())?;

@@ -1,16 +1,15 @@
-//! Fits a stored value to an IDL type: exactly, or with an error that says why not. Pure.
+//! Converts a stored value to an IDL type: exactly, or with an error that says why not. Pure.
 //!
-//! Conversions: integers widen and narrow within range; an integer is a double if a double holds it
-//! exactly, and a whole double is an integer; 0 and 1 are bools; an enum comes by name or number; text and
-//! bytes are one another where the bytes are UTF-8; text that holds JSON fills structs, lists and maps; a
-//! row of one column fills a plain value. Text fills numbers and bools only with `parse_text`.
-//! Fields that a struct does not have are left out; absent ones take the IDL's default.
+//! Integers widen, and narrow within range. An integer becomes a double if that is exact, and a whole double an integer. 0
+//! and 1 become bools. An enum is given by name or number. Text and bytes become each other if the bytes are UTF-8. Text with
+//! JSON fills structs, lists and maps. A row of one column fills a plain value. Text fills numbers and bools only with
+//! `parse_text`. Unknown fields of a struct are dropped, and missing ones take the default of the IDL.
 
 use crate::idl::{Requiredness, Schema, StructId, StructKind, Type};
 use crate::value::{Record, Text, Value, parse_uuid, uuid_text};
 
-/// How often text that holds JSON may stand within text that holds JSON. Each may be nested as deep as the reader of
-/// JSON goes, and all of it together has to fit on the stack.
+/// How many levels of JSON in text in JSON are converted. Each may be nested as deep as the reader of JSON goes, and all of
+/// them together must fit on the stack.
 const TEXTS_MAX: u8 = 2;
 
 /// Whether a value of a plain type fits as it is: [`Coercion::value`] would give it back unchanged.
@@ -26,12 +25,12 @@ pub fn fits_unchanged(value: &Value, ty: &Type) -> bool {
     )
 }
 
-/// Fits values to types of one schema.
+/// Converts values to the types of one schema.
 #[derive(Clone, Copy, Debug)]
 pub struct Coercion<'a> {
     schema: &'a Schema,
     parse_text: bool,
-    /// Texts that may still be opened.
+    /// How many more levels of text may be read as JSON.
     texts: u8,
 }
 
@@ -45,7 +44,7 @@ impl<'a> Coercion<'a> {
         }
     }
 
-    /// `value` as `ty`. `Err` says what does not fit and where inside the value.
+    /// Converts `value` to `ty`. `Err` says what does not fit and where in the value it is.
     pub fn value(&self, value: Value, ty: &Type) -> Result<Value, String> {
         match (ty, value) {
             (Type::Any, value) => Ok(value),
@@ -170,7 +169,7 @@ impl<'a> Coercion<'a> {
     fn structured(&self, id: StructId, value: Value) -> Result<Value, String> {
         let of = self.schema.get(id);
         let mut values = match value {
-            // Already of this type, or a row whose columns stand like the fields: nothing to look up.
+            // Already of this type, or a row with the same columns: the fields need not be looked up.
             Value::Record(record) if record.names.same(&of.names) => record.values,
             Value::Record(mut record) => {
                 let take = |name: &str| record.names.position(name);
@@ -218,7 +217,7 @@ impl<'a> Coercion<'a> {
         }))
     }
 
-    /// The value of one field of a struct: fitted, or the IDL's default if there is none.
+    /// Converts the value of one field of a struct; a missing value becomes the default of the IDL.
     pub fn field(&self, id: StructId, at: usize, value: Value) -> Result<Value, String> {
         let of = self.schema.get(id);
         let field = &of.fields[at];
@@ -238,7 +237,7 @@ impl<'a> Coercion<'a> {
     }
 
     fn items(&self, items: Vec<Value>, of: &Type) -> Result<Value, String> {
-        // Items are fitted in place: no second list.
+        // The items are converted in place, without a second list.
         let mut items = items;
         for (at, slot) in items.iter_mut().enumerate() {
             let item = std::mem::take(slot);
@@ -259,7 +258,7 @@ impl<'a> Coercion<'a> {
                 .filter(|(_, value)| !value.is_null())
                 .map(|(have, value)| {
                     let have = match (&have, key) {
-                        // A JSON object's keys are text whatever they stand for.
+                        // The keys of a JSON object are text, whatever their type.
                         (Value::Text(text), Type::String) => Value::Text(text.clone()),
                         (Value::Text(text), Type::Enum(_)) => Coercion {
                             parse_text: true,
@@ -283,7 +282,7 @@ impl<'a> Coercion<'a> {
         fitted.collect::<Result<_, String>>().map(Value::Map)
     }
 
-    /// What the JSON `text` holds as `ty`.
+    /// Converts the value in a JSON text to `ty`.
     fn json(&self, text: &[u8], ty: &Type) -> Result<Value, String> {
         let of = || self.schema.describe(ty);
         let Some(texts) = self.texts.checked_sub(1) else {
@@ -318,9 +317,9 @@ impl<'a> Coercion<'a> {
     }
 }
 
-/// The integer that a double is exactly.
+/// The integer that equals a double.
 fn whole(number: f64) -> Option<i64> {
-    // 2^63 as a double: the first one that no i64 reaches.
+    // 2^63: the smallest double beyond every i64.
     const LIMIT: f64 = 9_223_372_036_854_775_808.0;
     if number.fract() != 0.0 || !(-LIMIT..LIMIT).contains(&number) {
         return None;

@@ -1,7 +1,7 @@
-//! Who may call what: `allow` of views, and the tokens that some callers show.
+//! Reads who may call a method: `allow` of a view, and the tokens of `[server]`.
 //!
-//! Names are those in clients' certificates, which listeners verify. A token stands for its name in
-//! `[server.tokens]`; the token itself is a secret, read with the configuration.
+//! A caller is known by the names in its verified certificate, or by a token. `[server.tokens]` gives each token a name;
+//! the token itself is a secret, read with the configuration.
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,51 +10,53 @@ use subtle::ConstantTimeEq as _;
 
 use super::section::{Place, Section};
 
-/// A shorter token could be guessed.
+/// The fewest bytes of a token: a shorter one could be guessed.
 const TOKEN_BYTES_MIN: usize = 16;
 
 /// Who may call a method.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Allow(Vec<Entry>);
+pub struct Allow(Vec<AllowEntry>);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Entry {
+enum AllowEntry {
     /// `token:NAME`
     Token(String),
     /// A name in a certificate.
     Name(String),
-    /// `spiffe://prod/*`: all names that begin so.
-    Below(String),
+    /// `spiffe://prod/*`: every name with this prefix.
+    Prefix(String),
 }
 
 impl Allow {
-    /// Whether one of these names of a certificate is allowed.
+    /// Whether any of these names of a certificate is allowed.
     pub fn has_name(&self, names: &[String]) -> bool {
         let allowed = |name: &String| {
             self.0.iter().any(|entry| match entry {
-                Entry::Name(allowed) => allowed == name,
-                Entry::Below(start) => name.starts_with(start),
-                Entry::Token(_) => false,
+                AllowEntry::Name(allowed) => allowed == name,
+                AllowEntry::Prefix(start) => name.starts_with(start),
+                AllowEntry::Token(_) => false,
             })
         };
         names.iter().any(allowed)
     }
 
-    /// Whether the holder of that token is allowed.
+    /// Whether the holder of a token is allowed.
     pub fn has_token(&self, holder: &str) -> bool {
         self.tokens().any(|allowed| allowed == holder)
     }
 
     /// Whether any name of a certificate is allowed.
     pub(crate) fn names_certificates(&self) -> bool {
-        self.0.iter().any(|entry| !matches!(entry, Entry::Token(_)))
+        self.0
+            .iter()
+            .any(|entry| !matches!(entry, AllowEntry::Token(_)))
     }
 
     /// The holders of tokens that are allowed.
     pub(crate) fn tokens(&self) -> impl Iterator<Item = &str> + Clone {
         self.0.iter().filter_map(|entry| match entry {
-            Entry::Token(name) => Some(&**name),
-            Entry::Name(_) | Entry::Below(_) => None,
+            AllowEntry::Token(name) => Some(&**name),
+            AllowEntry::Name(_) | AllowEntry::Prefix(_) => None,
         })
     }
 }
@@ -69,7 +71,7 @@ pub(super) fn read_allow(section: &mut Section<'_>) -> Option<(Allow, Place)> {
     }
     let entries = words.into_iter().map(|word| {
         if let Some(name) = word.strip_prefix("token:") {
-            return Entry::Token(name.to_owned());
+            return AllowEntry::Token(name.to_owned());
         }
         let wrong = word.is_empty() || word.trim_end_matches("/*").contains('*');
         if wrong || word == "/*" {
@@ -77,8 +79,8 @@ pub(super) fn read_allow(section: &mut Section<'_>) -> Option<(Allow, Place)> {
             section.bad(&place, format!("`{word}` names nobody"), Some(help.into()));
         }
         match word.strip_suffix('*') {
-            Some(start) => Entry::Below(start.to_owned()),
-            None => Entry::Name(word),
+            Some(start) => AllowEntry::Prefix(start.to_owned()),
+            None => AllowEntry::Name(word),
         }
     });
     let allow = Allow(entries.collect());
@@ -96,7 +98,7 @@ impl fmt::Debug for Tokens {
 }
 
 impl Tokens {
-    /// Whose token it is. It takes as long whichever token it resembles.
+    /// The holder of a token. Takes the same time whichever token it resembles.
     pub fn holder(&self, token: &[u8]) -> Option<&str> {
         let mut found = None;
         for (name, secret) in &self.0 {
@@ -154,9 +156,9 @@ mod tests {
     #[test]
     fn names_are_exact_or_below_a_place() {
         let allow = Allow(vec![
-            Entry::Name("web.test".into()),
-            Entry::Below("spiffe://prod/".into()),
-            Entry::Token("batch".into()),
+            AllowEntry::Name("web.test".into()),
+            AllowEntry::Prefix("spiffe://prod/".into()),
+            AllowEntry::Token("batch".into()),
         ]);
         let has = |name: &str| allow.has_name(&[name.to_owned()]);
         assert!(has("web.test") && has("spiffe://prod/web") && has("spiffe://prod/a/b"));
@@ -168,7 +170,7 @@ mod tests {
         ] {
             assert!(!has(stranger), "{stranger}");
         }
-        // What a certificate calls itself is no token.
+        // A name in a certificate is not a token.
         assert!(!has("batch") && !has("token:batch"));
         assert!(allow.has_token("batch") && !allow.has_token("web.test"));
         assert!(!allow.has_name(&[]));

@@ -1,4 +1,4 @@
-//! Reads `[admin]`: the port for operators, which is not there unless it is asked for.
+//! Reads `[admin]`: the port for operators, which is closed unless it is configured.
 
 use super::listener::read_listen;
 use super::section::Section;
@@ -6,8 +6,8 @@ use super::section::Section;
 /// `[admin]`
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AdminConfig {
-    /// Where operators' probes and scrapes connect; port 0 takes a free one. It has no default: nobody is to
-    /// find it open without knowing.
+    /// The address for probes and scrapes; port 0 takes a free one. It has no default, so that the port is never open by
+    /// accident.
     pub listen: String,
 }
 

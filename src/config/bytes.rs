@@ -1,13 +1,13 @@
-//! Reads a file of the operator's whole, within a limit.
+//! Reads whole files of the operator, up to a limit.
 
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::Path;
 
-/// The longest file that is read: a configuration, a secret, certificates.
+/// The largest configuration, secret or certificate file.
 const BYTES_MAX: u64 = 16 * 1024 * 1024;
 
-/// All of it. A device that never ends is too large, too.
+/// The content of a file. An endless device counts as too large.
 pub(super) fn bytes_of(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let file = File::open(path)?;
@@ -19,7 +19,7 @@ pub(super) fn bytes_of(path: &Path) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// As [`bytes_of`], of a text.
+/// The content of a text file.
 pub(crate) fn text_of(path: &Path) -> io::Result<String> {
     String::from_utf8(bytes_of(path)?)
         .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "it is not UTF-8"))

@@ -1,43 +1,44 @@
-//! Reads `[server.limits]`: what clients may take up.
+//! Reads `[server.limits]`: how much clients may use.
 
 use std::time::Duration;
 
 use super::section::Section;
 use crate::thrift::DEPTH_CEILING;
 
-/// `[server.limits]`: what clients may take up.
+/// `[server.limits]`
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LimitsConfig {
-    /// The largest message taken. Default 16,384,000 bytes, as Apache's.
+    /// The largest message that is accepted. Default 16,384,000 bytes, as in Apache Thrift.
     pub frame_bytes_max: usize,
-    /// The largest message that a compressed THeader frame may hold. Default 0: such frames are refused.
+    /// The largest message in a compressed THeader frame. Default 0: such frames are refused.
     pub inflated_bytes_max: usize,
     /// How deep values may be nested. Default 64.
     pub depth_max: usize,
-    /// How many values one message may hold, unset fields included. Default 100,000, which take some milliseconds.
+    /// The most values in one message, unset fields included. Default 100,000, which take a few milliseconds to read.
     pub values_max: usize,
-    /// The largest reply; a larger one becomes an exception. Default 16,384,000 bytes, what Apache's clients take.
+    /// The largest reply; a larger one becomes an exception. Default 16,384,000 bytes, which Apache's clients accept.
     pub reply_bytes_max: usize,
-    /// What one connection may take up in unread calls and unwritten replies; with more it is not read. Default 32 MiB.
+    /// The most memory of one connection, for calls and for unwritten replies; beyond it, nothing more is read. Default 32 MiB.
     pub connection_bytes_max: usize,
-    /// What all connections of a loop may take up together; with more, those with the most wait. Default 96 MiB: the process stays under 256.
+    /// The most memory of all connections of a loop; beyond it, the largest ones are not read. Default 96 MiB, which keeps the
+    /// process under 256 MiB.
     pub buffered_bytes_max: usize,
-    /// Calls of one connection in flight; further ones wait unread. Default 32.
+    /// The most calls in flight per connection; additional ones wait unread. Default 32.
     pub pipelined_max: usize,
-    /// Open connections per loop; further ones are closed at once. Default 4,096; fewer where the system lets the process
-    /// have few open files.
+    /// The most open connections per loop; additional ones are closed immediately. Default 4,096, or fewer if the system
+    /// limits the open files of the process.
     pub connections_max: usize,
-    /// Calls in flight per loop; further ones are refused. Default 8,192.
+    /// The most calls in flight per loop; additional ones are refused. Default 8,192.
     pub calls_max: usize,
-    /// How long the rest of a begun message may take. Default 5 s.
+    /// How long the rest of a message may take once it has begun. Default 5 s.
     pub frame_timeout: Duration,
-    /// TLS handshakes at a time, per loop; further ones wait for their turn. Default 64.
+    /// The most TLS handshakes at a time per loop; additional ones wait. Default 64.
     pub handshakes_max: usize,
-    /// How long a TLS handshake may take, its turn included. Default 5 s.
+    /// How long a TLS handshake may take, including the wait for its turn. Default 5 s.
     pub handshake_timeout: Duration,
-    /// How long a connection may be silent. Default 10 min.
+    /// How long a connection may be idle. Default 10 min.
     pub idle_timeout: Duration,
-    /// How long a client may take no byte of a reply. Default 10 s.
+    /// How long a client may accept no byte of a reply. Default 10 s.
     pub write_timeout: Duration,
 }
 
@@ -63,7 +64,7 @@ impl Default for LimitsConfig {
     }
 }
 
-/// The deepest `depth_max`.
+/// The largest `depth_max`.
 const DEPTH_MAX: i64 = 256;
 
 const _: () = assert!(DEPTH_CEILING == 256, "nothing deeper is read or written");

@@ -10,33 +10,33 @@ use super::tls::{ListenerTls, read_tls};
 use crate::diagnostic::list;
 use crate::thrift::{Protocol, Transport, WireFormats};
 
-/// The longest path of a Unix socket that all systems take.
+/// The longest path of a Unix socket that every system accepts.
 const PATH_BYTES_MAX: usize = 100;
-/// Listeners that a server may have.
+/// The most listeners of a server.
 const LISTENERS_MAX: usize = 32;
 
-/// Where clients connect, and what they may do there.
+/// An endpoint where clients connect, and its settings.
 #[derive(Clone, Debug)]
 pub struct ListenerConfig {
-    /// The address or path.
+    /// The address or the path.
     pub endpoint: Endpoint,
-    /// Open connections per loop; further ones are closed at once. Default that of `[server.limits]`, which
-    /// holds for all listeners together.
+    /// The most open connections per loop; additional ones are closed immediately. The default is that of
+    /// `[server.limits]`, which bounds all listeners together.
     pub connections_max: usize,
-    /// How long a connection may be silent. Default that of `[server.limits]`.
+    /// How long a connection may be idle. The default is that of `[server.limits]`.
     pub idle_timeout: Duration,
-    /// What clients may speak. Default everything.
+    /// The wire formats that clients may use. Default: all.
     pub wire_formats: WireFormats,
-    /// Only for a port. Default: none.
+    /// TLS, for a port only. Default: none.
     pub tls: Option<ListenerTls>,
-    /// Tokens are taken although others may read them on the way. Default false.
+    /// Tokens are accepted although the connection is not encrypted. Default false.
     pub plain_tokens: bool,
-    /// The `Tributary` service is served here. Default that of `[server]`, whose default is true.
+    /// The `Tributary` service is served here. The default is that of `[server]`, which is true.
     pub meta: bool,
 }
 
 impl ListenerConfig {
-    /// Whether a reload can go from one to the other: only what `tls` says may differ.
+    /// Whether a reload can change one into the other: only `tls` may differ.
     pub fn is_like(&self, other: &Self) -> bool {
         let parts = |config: &Self| {
             let limits = (config.connections_max, config.idle_timeout);
@@ -52,7 +52,7 @@ impl ListenerConfig {
             && self.tls.is_some() == other.tls.is_some()
     }
 
-    /// Whether callers may show tokens here.
+    /// Whether tokens are accepted here.
     pub fn takes_tokens(&self) -> bool {
         let private = self.tls.is_some() || matches!(self.endpoint, Endpoint::Unix { .. });
         private || self.plain_tokens
@@ -66,7 +66,7 @@ pub enum Endpoint {
     Tcp(String),
     /// A Unix socket.
     Unix {
-        /// Its path, as it can be opened.
+        /// Its path, ready to be opened.
         path: PathBuf,
         /// Its permissions. Default 0600: this user only.
         mode: u32,
@@ -85,7 +85,7 @@ impl fmt::Display for Endpoint {
 const DEFAULT_LISTEN: &str = "127.0.0.1:9090";
 const DEFAULT_MODE: u32 = 0o600;
 
-/// What `[server]` says of listeners; `limits` are what they have unless they say otherwise.
+/// Reads the listeners of `[server]`. `limits` gives their defaults.
 pub(super) fn read_listeners(
     section: &mut Section<'_>,
     limits: &LimitsConfig,
@@ -158,7 +158,7 @@ fn read_listener(
     })
 }
 
-/// `listen`, if it is there and right.
+/// The endpoint in `listen`. `None` if it is missing or bad.
 fn read_endpoint(section: &mut Section<'_>) -> Option<Endpoint> {
     let (text, place) = section.string("listen")?;
     let Some(path) = text.strip_prefix("unix://") else {
@@ -184,7 +184,7 @@ fn read_endpoint(section: &mut Section<'_>) -> Option<Endpoint> {
     })
 }
 
-/// A host and a port; whether the host is one of this machine's shows when it is bound.
+/// Whether `addr` is a host and a port; reports it if not. Whether the host is local shows when it is bound.
 fn is_address(section: &Section<'_>, addr: &str, place: &Place) -> bool {
     let port = addr.rsplit_once(':').filter(|(host, _)| !host.is_empty());
     let good = port.is_some_and(|(_, port)| port.parse::<u16>().is_ok());
@@ -225,7 +225,7 @@ fn read_wire_formats(section: &mut Section<'_>) -> WireFormats {
     WireFormats::of(&transports, &protocols)
 }
 
-/// What the words of `key` stand for; all of them when it is not there.
+/// The values of the words in `key`; all known values if the key is missing.
 fn read_words<T: Copy>(
     section: &mut Section<'_>,
     key: &'static str,
@@ -257,7 +257,7 @@ fn read_words<T: Copy>(
     meanings
 }
 
-/// The address `listen`, right or not.
+/// The address in `listen`, even if it is bad, which is reported.
 pub(super) fn read_listen(section: &mut Section<'_>) -> Option<String> {
     let (addr, place) = section.string("listen")?;
     is_address(section, &addr, &place);

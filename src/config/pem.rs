@@ -1,6 +1,6 @@
-//! Certificates and private keys in PEM files, whose paths are relative to the configuration file.
+//! Reads certificates and private keys from PEM files, whose paths are relative to the configuration file.
 //!
-//! Read once, with the configuration. Problems never show what a file holds.
+//! They are read once, with the configuration. Problems never show the content of a file.
 
 use std::path::PathBuf;
 
@@ -11,24 +11,24 @@ use super::bytes::bytes_of;
 use super::section::{Place, Section};
 use crate::error::Code;
 
-/// What a file of certificates holds: at least one.
+/// The certificates of a file, at least one.
 #[derive(Clone, Debug)]
 pub struct Certificates {
-    /// In the file's order.
+    /// The certificates, in the order of the file.
     pub der: Vec<CertificateDer<'static>>,
-    /// The file itself.
+    /// The path of the file.
     pub pem: Vec<u8>,
-    /// Where the configuration names it.
+    /// The place of the path in the configuration.
     pub place: Place,
 }
 
-/// What a file with a private key holds.
+/// The private key of a file.
 pub struct PrivateKey {
-    /// Its first key.
+    /// The first key in the file.
     pub der: PrivateKeyDer<'static>,
-    /// The file itself.
+    /// The path of the file.
     pub pem: Vec<u8>,
-    /// Where the configuration names it.
+    /// The place of the path in the configuration.
     pub place: Place,
 }
 

@@ -1,18 +1,18 @@
-//! Secrets stay out of the file: `env:NAME` and `file:PATH` stand for them.
+//! Keeps secrets out of the configuration file: reads what `env:NAME` and `file:PATH` refer to.
 
 use super::bytes::text_of;
 use super::section::{Place, Section};
 use crate::error::Code;
 
 impl Section<'_> {
-    /// A string that may be a secret by reference: `env:NAME` or `file:PATH` (trailing line ends are cut).
+    /// A string that may refer to a secret: `env:NAME`, or `file:PATH` whose trailing line ends are cut.
     pub fn secret(&mut self, key: &'static str, example: &str) -> Option<(String, Place)> {
         let (text, place) = self.required_string(key, example)?;
         let secret = self.resolve_secret(text, &place)?;
         Some((secret, place))
     }
 
-    /// What `text` at `place` refers to when it is `env:NAME` or `file:PATH`; otherwise `text` itself.
+    /// What `text` refers to if it is `env:NAME` or `file:PATH`; otherwise `text` itself.
     pub fn resolve_secret(&self, text: String, place: &Place) -> Option<String> {
         if let Some(name) = text.strip_prefix("env:") {
             return match std::env::var(name) {

@@ -1,33 +1,33 @@
-//! Reads one TOML table key by key, collecting every problem with its place.
+//! Reads one TOML table key by key and collects every problem with its place in the file.
 //!
-//! serde stops at the first mistake of a document; an operator wants all of them, each on its own line.
-//! A [`Section`] hands out typed values by name, reports what does not fit, and at [`Section::finish`]
-//! reports the keys nobody asked for, with the nearest key that exists there.
+//! serde stops at the first mistake of a document, but an operator wants all of them, each at its own line. A [`Section`]
+//! returns typed values by name and reports values that do not fit. [`Section::finish`] reports the keys that were not
+//! asked for, with the nearest key that exists.
 
 use std::borrow::Cow;
 use std::ops::Range;
 
 use toml::de::{DeTable, DeValue};
 
-use crate::diagnostic::{Problem, Problems, Source, list, nearest};
+use crate::diagnostic::{Problem, Problems, SourceFile, list, nearest};
 use crate::error::Code;
 use crate::value::Value;
 
-/// Where something stands in the file: its key path and its bytes.
+/// The place of a key in the file.
 #[derive(Clone, Debug)]
 pub struct Place {
-    /// For example `views.getDeparture.lookups.origin`.
+    /// The key path, for example `views.getDeparture.lookups.origin`.
     pub key: String,
-    /// Bytes of the file.
+    /// The bytes of the file.
     pub span: Range<usize>,
 }
 
-/// What all sections of one file share.
+/// A file that is being read. All its sections share it.
 #[derive(Debug)]
 pub struct Document {
     /// The file.
-    pub source: Source,
-    /// What was found wrong so far.
+    pub source: SourceFile,
+    /// The problems found so far.
     pub problems: Problems,
 }
 
@@ -55,12 +55,12 @@ pub struct Section<'d> {
     document: &'d Document,
     place: Place,
     table: DeTable<'d>,
-    /// Every key that was asked for: what `finish` compares unknown keys with.
+    /// Every key that was asked for. `finish` suggests them for unknown keys.
     asked: Vec<&'static str>,
 }
 
 impl<'d> Section<'d> {
-    /// A table with the key path it stands at (empty for the whole file).
+    /// A table and its place; the key path of the whole file is empty.
     pub fn new(document: &'d Document, place: Place, table: DeTable<'d>) -> Self {
         Section {
             document,
@@ -70,22 +70,22 @@ impl<'d> Section<'d> {
         }
     }
 
-    /// The shared document, for reporting problems later.
+    /// The document, for reporting problems later.
     pub fn document(&self) -> &'d Document {
         self.document
     }
 
-    /// Where the table itself stands.
+    /// The place of the table itself.
     pub fn place(&self) -> &Place {
         &self.place
     }
 
-    /// Whether `key` is there and was not taken yet.
+    /// Whether `key` is present and not taken yet.
     pub fn has(&self, key: &str) -> bool {
         self.table.contains_key(key)
     }
 
-    /// The names of all keys not taken yet, in the file's order.
+    /// All keys that are not taken yet, in the order of the file.
     pub fn keys(&self) -> Vec<String> {
         self.table
             .keys()
@@ -93,7 +93,7 @@ impl<'d> Section<'d> {
             .collect()
     }
 
-    /// Where the value of `key` stands, if it is there and was not taken yet.
+    /// The place of the value of `key`, if it is present and not taken yet.
     pub fn place_of(&self, key: &str) -> Option<Place> {
         let value = self.table.get(key)?;
         Some(Place {
@@ -110,7 +110,7 @@ impl<'d> Section<'d> {
         self.take_named(key)
     }
 
-    /// As [`Section::take`] for keys that the operator names (backends, lookups, parameters).
+    /// Like [`Section::take`], for names that the operator chose: backends, lookups, parameters.
     pub fn take_named(&mut self, key: &str) -> Option<(DeValue<'d>, Place)> {
         let value = self.table.remove(key)?;
         let place = Place {
@@ -120,7 +120,7 @@ impl<'d> Section<'d> {
         Some((value.into_inner(), place))
     }
 
-    /// Reports that `place` should hold `expected`.
+    /// Reports a value of the wrong type.
     pub fn expected(&self, place: &Place, expected: &str, found: &DeValue<'_>) {
         self.document.problem(
             place,
@@ -130,13 +130,13 @@ impl<'d> Section<'d> {
         );
     }
 
-    /// Reports a bad value at `place`.
+    /// Reports a bad value.
     pub fn bad(&self, place: &Place, message: impl Into<String>, help: Option<String>) {
         self.document
             .problem(place, Code::ConfigBadValue, message, help);
     }
 
-    /// Reports that `key` has to be there. `example` is what would be right, as one line of TOML.
+    /// Reports that `key` is missing. `example` is a line of TOML to add.
     pub fn missing(&self, key: &str, example: &str) {
         self.document.problem(
             &self.place,
@@ -146,7 +146,7 @@ impl<'d> Section<'d> {
         );
     }
 
-    /// One mistake is one problem: a key that stands there misspelt is not missing as well.
+    /// A misspelt key is one problem: takes back that the right key is missing.
     fn found_misspelt(&self, key: &str) {
         let message = missing(key);
         let problems = &self.document.problems;
@@ -165,7 +165,7 @@ impl<'d> Section<'d> {
         }
     }
 
-    /// A string that has to be there; `example` is a whole line of TOML.
+    /// A required string. `example` is a line of TOML to add.
     pub fn required_string(&mut self, key: &'static str, example: &str) -> Option<(String, Place)> {
         if !self.has(key) {
             self.asked.push(key);
@@ -175,19 +175,19 @@ impl<'d> Section<'d> {
         self.string(key)
     }
 
-    /// `path` as seen from the folder of the configuration file.
+    /// A path relative to the folder of the configuration file.
     pub fn relative(&self, path: &str) -> std::path::PathBuf {
         let file = std::path::Path::new(&*self.document.source.path);
         file.parent().unwrap_or(std::path::Path::new("")).join(path)
     }
 
-    /// A table of its own.
+    /// A table in this table.
     pub fn section(&mut self, key: &'static str) -> Option<Section<'d>> {
         let taken = self.take(key)?;
         self.as_section(taken)
     }
 
-    /// The tables of an array, such as `[[server.listeners]]`, at most `max`; none when it is not there.
+    /// The tables of an array such as `[[server.listeners]]`, at most `max`; none if the key is missing.
     pub fn tables(&mut self, key: &'static str, max: usize) -> Vec<Section<'d>> {
         let Some((value, place)) = self.take(key) else {
             return Vec::new();
@@ -214,7 +214,7 @@ impl<'d> Section<'d> {
         items.collect()
     }
 
-    /// The tables under operator-chosen names, in the file's order: `[backends.*]`.
+    /// The tables under names that the operator chose, such as `[backends.*]`, in the order of the file.
     pub fn sections(mut self) -> Vec<(String, Section<'d>)> {
         let names = self.keys();
         names
@@ -236,13 +236,13 @@ impl<'d> Section<'d> {
         }
     }
 
-    /// Any value, as the stores and the wire know it; see [`Section::to_value`].
+    /// A value of any type; see [`Section::to_value`].
     pub fn value(&mut self, key: &'static str) -> Option<(Value, Place)> {
         let (value, place) = self.take(key)?;
         Some((self.to_value(&value, &place)?, place))
     }
 
-    /// Reports every key that nobody took.
+    /// Reports every key that was not taken.
     pub fn finish(self) {
         for (key, _) in &self.table {
             let name: &Cow<'_, str> = key.get_ref();
@@ -286,17 +286,17 @@ pub(super) fn article(value: &DeValue<'_>) -> String {
     format!("{article} {kind}")
 }
 
-/// A document made of `text`, for tests of things that read sections.
+/// A document with this text, for tests.
 #[cfg(any(test, fuzzing))]
 pub(crate) fn document(text: &str) -> Document {
     document_at("test.toml", text)
 }
 
-/// As [`document`], for tests of things that read further files beside `path`.
+/// A document with this path and text, for tests that read other files in its folder.
 #[cfg(any(test, fuzzing))]
 pub(crate) fn document_at(path: &str, text: &str) -> Document {
     Document {
-        source: Source {
+        source: SourceFile {
             path: std::sync::Arc::from(path),
             text: std::sync::Arc::from(text),
         },
@@ -304,7 +304,7 @@ pub(crate) fn document_at(path: &str, text: &str) -> Document {
     }
 }
 
-/// The whole of `document` as one section, for tests.
+/// The whole document as one section, for tests.
 #[cfg(any(test, fuzzing))]
 pub(crate) fn whole(document: &Document) -> Section<'_> {
     let table = DeTable::parse(&document.source.text).expect("valid TOML");

@@ -13,21 +13,21 @@ use super::section::{Place, Section};
 pub struct ServerConfig {
     /// Where clients connect. Default `127.0.0.1:9090`.
     pub listeners: Vec<ListenerConfig>,
-    /// The IDL, as a path that can be opened; `None` when the key is missing (a problem).
+    /// The path of the IDL, ready to be opened. `None` if the key is missing, which is a problem.
     pub idl: Option<(PathBuf, Place)>,
-    /// The service to serve; may be left out when the IDL has one.
+    /// The service to serve. Optional if the IDL has only one.
     pub service: Option<(String, Place)>,
     /// Methods that are answered with `call.unknown_method` although the IDL has them.
     pub unserved: Option<(Vec<String>, Place)>,
     /// Event loops, 1 to 64. Default 1.
     pub workers: usize,
-    /// How long calls in flight may take to end after SIGTERM. Default 10 s.
+    /// How long calls in flight may take to finish after SIGTERM. Default 10 s.
     pub drain_timeout: Duration,
-    /// What clients may take up.
+    /// How much clients may use.
     pub limits: LimitsConfig,
-    /// What some callers show to say who they are.
+    /// The tokens with which callers identify themselves.
     pub tokens: Tokens,
-    /// Where `[server]` stands.
+    /// The place of `[server]`.
     pub place: Place,
 }
 

@@ -1,7 +1,7 @@
-//! What the configuration says of an IDL: its path, one of its services, a method of that.
+//! Finds the IDL, the service and the methods that a configuration names.
 //!
-//! Both the server's own IDL and those of Thrift backends are found here; what is wrong is reported at the key
-//! that says it, and the IDL's own problems come back as they are.
+//! Used for the server's own IDL and for those of Thrift backends. A wrong name is reported at its key; the problems of the
+//! IDL itself are returned as they are.
 
 use std::path::Path;
 
@@ -10,7 +10,7 @@ use crate::diagnostic::{Problem, list, suggest};
 use crate::error::Code;
 use crate::idl::{self, Schema, Service};
 
-/// The IDL at `path`, which the key at `place` names; else the problems that it has itself.
+/// Reads the IDL at `path`, which the key at `place` names. Returns the problems of the IDL itself.
 pub(crate) fn read_idl(
     document: &Document,
     path: &Path,
@@ -31,7 +31,8 @@ pub(crate) fn read_idl(
     }
 }
 
-/// The service that the key `service` of the table at `table` names, or the only one of the IDL's own file.
+/// The service that `wanted` names, or the only service of the IDL's own file. `table` is the place to report at if there
+/// is no such key.
 pub(crate) fn pick_service(
     document: &Document,
     schema: &Schema,

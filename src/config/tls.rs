@@ -1,6 +1,6 @@
-//! Reads `tls = { .. }` of a listener: what its clients see, and what they have to show.
+//! Reads `tls = { .. }` of a listener: the certificate that clients see, and whether they must present one.
 //!
-//! The files are read with the configuration, at each reload again.
+//! Its files are read with the configuration, and again at each reload.
 
 use std::fmt;
 use std::sync::Arc;
@@ -17,9 +17,9 @@ use crate::error::Code;
 /// TLS of a listener.
 #[derive(Clone)]
 pub struct ListenerTls {
-    /// As rustls wants it.
+    /// The configuration for rustls.
     pub server: Arc<ServerConfig>,
-    /// Clients may or must show certificates.
+    /// Clients may or must present a certificate.
     pub knows_clients: bool,
 }
 
@@ -31,15 +31,15 @@ impl fmt::Debug for ListenerTls {
     }
 }
 
-/// Which clients show a certificate.
+/// Which clients present a certificate.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Client {
+enum ClientAuth {
     Off,
     Optional,
     Required,
 }
 
-/// Takes the key `tls`, which has its problems reported; `Some` when it is there and right.
+/// Reads the key `tls`. `None` if it is missing or has problems, which are reported.
 pub(super) fn read_tls(section: &mut Section<'_>) -> Option<ListenerTls> {
     let mut table = section.section("tls")?;
     for (key, example) in [
@@ -81,13 +81,13 @@ fn provider() -> Arc<CryptoProvider> {
     Arc::new(ring::default_provider())
 }
 
-/// What verifies clients, and whether it lets them say who they are; `None` with problems.
+/// The verifier of client certificates, and whether clients can identify themselves with it. `None` if there are problems.
 fn read_clients(table: &mut Section<'_>) -> Option<(Arc<dyn ClientCertVerifier>, bool)> {
     let has_ca = table.has("client_ca");
     let ca = table.certificates("client_ca");
     let client = match table.word("client", &["required", "optional", "off"]) {
-        Some(("required", _)) => Client::Required,
-        Some(("optional", _)) => Client::Optional,
+        Some(("required", _)) => ClientAuth::Required,
+        Some(("optional", _)) => ClientAuth::Optional,
         Some((_, place)) => {
             if has_ca {
                 let help = "leave out one of `client_ca` and `client = \"off\"`";
@@ -98,12 +98,12 @@ fn read_clients(table: &mut Section<'_>) -> Option<(Arc<dyn ClientCertVerifier>,
                 );
                 return None;
             }
-            Client::Off
+            ClientAuth::Off
         }
-        None if has_ca => Client::Required,
-        None => Client::Off,
+        None if has_ca => ClientAuth::Required,
+        None => ClientAuth::Off,
     };
-    if client == Client::Off {
+    if client == ClientAuth::Off {
         return Some((WebPkiClientVerifier::no_client_auth(), false));
     }
     if !has_ca {
@@ -119,8 +119,8 @@ fn read_clients(table: &mut Section<'_>) -> Option<(Arc<dyn ClientCertVerifier>,
     }
     let builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider());
     let builder = match client {
-        Client::Optional => builder.allow_unauthenticated(),
-        Client::Required | Client::Off => builder,
+        ClientAuth::Optional => builder.allow_unauthenticated(),
+        ClientAuth::Required | ClientAuth::Off => builder,
     };
     match builder.build() {
         Ok(verifier) => Some((verifier, true)),
@@ -134,7 +134,7 @@ fn read_clients(table: &mut Section<'_>) -> Option<(Arc<dyn ClientCertVerifier>,
 const VERSIONS: [(&str, &SupportedProtocolVersion); 2] =
     [("1.3", &version::TLS13), ("1.2", &version::TLS12)];
 
-/// TLS 1.3 unless the key says otherwise.
+/// The versions of TLS; by default 1.3 only.
 fn read_versions(table: &mut Section<'_>) -> Vec<&'static SupportedProtocolVersion> {
     let Some((words, place)) = table.strings("versions") else {
         return vec![&version::TLS13];

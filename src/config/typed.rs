@@ -1,4 +1,4 @@
-//! The typed values of a [`Section`]: words, numbers, lengths of time, sizes; each says what would be right.
+//! Reads the typed values of a [`Section`]: words, numbers, durations, sizes. Each problem says what is allowed.
 
 use std::time::Duration;
 
@@ -8,13 +8,13 @@ use super::section::{Place, Section, article};
 use crate::diagnostic::{list, nearest};
 use crate::value::Value;
 
-/// No length of time is longer, so that adding one to now never overflows.
+/// The longest duration, so that adding one to the current time never overflows.
 const DURATION_MAX: Duration = Duration::from_hours(365 * 24);
 
-/// What integers hold, in words.
+/// The smallest and the largest integer.
 const I64_RANGE: (&str, &str) = ("-9223372036854775808", "9223372036854775807");
 
-/// What floating-point numbers hold, in words.
+/// The smallest and the largest floating-point number.
 const F64_RANGE: (&str, &str) = ("-1.7976931348623157e308", "1.7976931348623157e308");
 
 impl Section<'_> {
@@ -72,14 +72,14 @@ impl Section<'_> {
         number
     }
 
-    /// A count of at least one and at most `max`; `default` without the key.
+    /// A count from one to `max`; `default` if the key is missing.
     pub fn count(&mut self, key: &'static str, default: usize, max: i64) -> usize {
         let read = self.integer(key, 1..=max);
         read.and_then(|number| usize::try_from(number).ok())
             .unwrap_or(default)
     }
 
-    /// A number within `range`; integers are numbers.
+    /// A number within `range`; an integer is a number too.
     pub fn number(
         &mut self,
         key: &'static str,
@@ -107,7 +107,7 @@ impl Section<'_> {
         number
     }
 
-    /// A length of time with a unit, at most a year: `"250ms"`, `"5m"`.
+    /// A duration of at most a year: `"250ms"`, `"5m"`.
     pub fn duration(&mut self, key: &'static str) -> Option<(Duration, Place)> {
         let (value, place) = self.take(key)?;
         let example = || Some("a number with a unit in quotes, such as `\"250ms\"`".to_owned());
@@ -137,7 +137,7 @@ impl Section<'_> {
         }
     }
 
-    /// A length of time that something may take: a [`Section::duration`] that is not zero.
+    /// A timeout: a [`Section::duration`] that is not zero.
     pub fn timeout(&mut self, key: &'static str) -> Option<Duration> {
         let (duration, place) = self.duration(key)?;
         if duration.is_zero() {
@@ -184,8 +184,8 @@ impl Section<'_> {
         }
     }
 
-    /// The TOML value at `place` as a [`Value`]; dates become text. `None` where it holds a number that no IDL type
-    /// does, which is reported.
+    /// The TOML value at `place` as a [`Value`]; dates become text. Reports numbers that no IDL type can hold, and is
+    /// `None` then.
     pub fn to_value(&self, value: &DeValue<'_>, place: &Place) -> Option<Value> {
         Some(match value {
             DeValue::String(text) => Value::from(&**text),
@@ -203,7 +203,7 @@ impl Section<'_> {
                     let span = item.span();
                     self.to_value(item.get_ref(), &Place { key, span })
                 });
-                // All of them are read, so that all that are wrong are reported.
+                // Reads all values even after a bad one, so that every bad one is reported.
                 let items: Vec<Option<Value>> = items.collect();
                 Value::List(items.into_iter().collect::<Option<_>>()?)
             }
@@ -238,20 +238,20 @@ impl Section<'_> {
     }
 }
 
-/// The integer of a TOML value, whatever its radix.
+/// The integer of a TOML value in any radix.
 pub fn integer(value: &DeValue<'_>) -> Option<i64> {
     let integer = value.as_integer()?;
     i64::from_str_radix(&integer.as_str().replace('_', ""), integer.radix()).ok()
 }
 
-/// The double of a TOML value; `None` for a number that is larger than any.
+/// The double of a TOML value; `None` if it is out of range.
 fn float(value: &DeValue<'_>) -> Option<f64> {
     let text = value.as_float()?.as_str();
     let number: f64 = text.replace('_', "").parse().ok()?;
     (number.is_finite() || !text.contains(|c: char| c.is_ascii_digit())).then_some(number)
 }
 
-/// A number as it stands in the file, but for its radix.
+/// A number as it is written in the file, without the prefix of its radix.
 fn written(value: &DeValue<'_>) -> String {
     match value {
         DeValue::Integer(integer) => integer.to_string(),

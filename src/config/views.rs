@@ -1,4 +1,4 @@
-//! Reads `[views.METHOD]`: what a method's reply is made of, names not yet resolved.
+//! Reads `[views.METHOD]`: the lookups of a method. Their names are not resolved here.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,46 +18,46 @@ pub struct ViewEntry {
     pub name: Arc<str>,
     /// How long a call may take. Default 1 s.
     pub deadline: Duration,
-    /// Fill the report whether or not the caller asked. Default false.
+    /// The report is always filled, even if the caller did not ask for it. Default false.
     pub report: bool,
-    /// `throws = { "call.required_empty" = "notFound" }`: code, or an area and `.*`, to a declared exception.
+    /// `throws = { "call.required_empty" = "notFound" }`: a code, or an area and `.*`, and a declared exception.
     pub throws: Vec<(String, String, Place)>,
-    /// Who may call it, and where that is said. Default: everybody.
+    /// Who may call the method, and the place of that key. Default: everyone.
     pub allow: Option<(Allow, Place)>,
     /// Its lookups, in declared order.
     pub uses: Vec<UseEntry>,
-    /// Where it stands.
+    /// Its place.
     pub place: Place,
 }
 
 /// `[views.METHOD.lookups]` `NAME = { ... }`
 #[derive(Debug)]
 pub struct UseEntry {
-    /// NAME: what others refer to, and by default the field of the reply.
+    /// NAME, to which other lookups refer; by default also the field of the reply.
     pub name: Arc<str>,
-    /// The lookup; by default the one called NAME.
+    /// The lookup to ask; by default the one called NAME.
     pub lookup: (String, Place),
-    /// Parameter, and what it is bound to.
+    /// Each parameter and what it is bound to.
     pub with: Vec<(String, WithEntry, Place)>,
-    /// The call fails if it has no value. Default false.
+    /// The call fails if this lookup has no value. Default false.
     pub required: bool,
-    /// Stands in when it is empty or fails.
+    /// The value that stands in if the lookup is empty or fails.
     pub default: Option<(Value, Place)>,
     /// The default stands in for `empty` only. Default false.
     pub default_on_empty: bool,
-    /// When it runs at all.
+    /// The condition on which it runs.
     pub when: Option<WhenEntry>,
-    /// It goes into the reply. Default true.
+    /// Its value goes into the reply. Default true.
     pub emit: bool,
-    /// Where in the reply; by default the field called NAME.
+    /// The field of the reply; by default the one called NAME.
     pub into: Option<(String, Place)>,
-    /// A list: one lookup per element.
+    /// A list, for each element of which it runs once.
     pub foreach: Option<(String, Place)>,
-    /// Elements at most. Default 100.
+    /// The most elements. Default 100.
     pub foreach_max: usize,
-    /// How long it may take, instead of the lookup's own.
+    /// Its timeout, instead of that of the lookup.
     pub timeout: Option<Duration>,
-    /// Where it stands.
+    /// Its place.
     pub place: Place,
 }
 
@@ -73,11 +73,11 @@ pub enum WithEntry {
 /// `when = "details"` or `when = { ref = "kind", equals = "CARGO" }`
 #[derive(Debug)]
 pub struct WhenEntry {
-    /// What is looked at.
+    /// The value to look at.
     pub reference: String,
-    /// What it must equal; without it: present and not false.
+    /// What it must equal. If `None`, the value must be present and not false.
     pub equals: Option<Value>,
-    /// Where it stands.
+    /// Its place.
     pub place: Place,
 }
 
@@ -236,7 +236,7 @@ fn read_with(mut section: Section<'_>) -> Vec<(String, WithEntry, Place)> {
                     "a reference such as `\"flight.tailnum\"`, or a literal such as `{ value = 5 }`",
                     &other,
                 );
-                // The parameter is bound, if to something wrong.
+                // The parameter counts as bound, so that it is not reported a second time.
                 with.push((param, WithEntry::Literal(Value::Null), place));
             }
         }

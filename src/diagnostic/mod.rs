@@ -6,5 +6,5 @@ mod problem;
 mod redact; // passwords in shown lines
 mod suggest; // did you mean
 
-pub use problem::{Problem, Problems, Source};
+pub use problem::{Problem, Problems, SourceFile};
 pub use suggest::{did_you_mean, list, nearest, suggest};

@@ -13,7 +13,7 @@ use crate::error::Code;
 
 /// A file's name and text, for showing the line a problem stands on.
 #[derive(Clone, Debug)]
-pub struct Source {
+pub struct SourceFile {
     /// The path as the operator gave it.
     pub path: Arc<str>,
     /// The whole text.
@@ -26,7 +26,7 @@ pub struct Problem {
     /// The stable code.
     pub code: Code,
     /// The file, and the bytes of it that are wrong.
-    pub place: Option<(Source, Range<usize>)>,
+    pub place: Option<(SourceFile, Range<usize>)>,
     /// The key path, for example `lookups.flight.timeout`; empty for an IDL.
     pub key: String,
     /// What is wrong, in lower case and without a final period.

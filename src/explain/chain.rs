@@ -1,4 +1,4 @@
-//! Adds lookups and timeouts up along references, to say how long a call can take. Pure.
+//! Adds up lookups and timeouts along references, to tell how long a call can take. Pure.
 //!
 //! A lookup without a timeout can take whatever is left of the deadline. Lookups of one `foreach` run at the same
 //! time under one timeout, so they count as one.
@@ -10,9 +10,9 @@ use crate::plan::Plan;
 /// The chains of a plan: lookups that wait for one another, first to last.
 pub(super) struct Chains<'a> {
     plan: &'a Plan,
-    /// Per step, the one before it in the chain with the most lookups that ends there, and how many those are.
+    /// For the chain with the most lookups that ends in a step: the step before it, and the number of lookups.
     by_count: Vec<(Option<usize>, usize)>,
-    /// Per step, the one before it in the chain with the largest sum of timeouts that ends there, and that sum.
+    /// For the chain with the largest sum of timeouts that ends in a step: the step before it, and the sum.
     by_timeout: Vec<(Option<usize>, Duration)>,
 }
 
@@ -39,7 +39,7 @@ impl<'a> Chains<'a> {
 
     /// The chain with the most lookups.
     pub(super) fn longest(&self) -> Vec<usize> {
-        // Of several, the first: steps stand in the order in which they can start.
+        // The first of several: steps come in the order in which they can start.
         let steps = (0..self.by_count.len()).rev();
         let end = steps.max_by_key(|&at| self.by_count[at].1);
         walk(end, |at| self.by_count[at].0)
@@ -61,7 +61,7 @@ impl<'a> Chains<'a> {
     }
 }
 
-/// From `end` back to the start, turned round.
+/// Follows a chain from `end` back to its start, and reverses it.
 fn walk(end: Option<usize>, before: impl Fn(usize) -> Option<usize>) -> Vec<usize> {
     let mut chain: Vec<usize> = std::iter::successors(end, |&at| before(at)).collect();
     chain.reverse();

@@ -3,7 +3,7 @@
 use std::fmt::{self, Write as _};
 use std::time::Duration;
 
-/// How a method's reply is made. Its `Display` is what `tributary explain` prints.
+/// How the reply of a method is made. `tributary explain` prints it with `Display`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Explanation {
     /// `getAirport(code, context) returns flights.Airport`
@@ -12,13 +12,13 @@ pub struct Explanation {
     pub size: String,
     /// How long a call may take.
     pub deadline: Duration,
-    /// The lookups that may start together, stage after stage.
+    /// The lookups by stage: those of one stage can start together.
     pub stages: Vec<Vec<LookupExplanation>>,
     /// The lookups of the longest chain.
     pub longest_chain: Vec<String>,
-    /// How long a call can take, and why.
+    /// The longest that a call can take, and why.
     pub worst_case: String,
-    /// What is allowed but hardly meant.
+    /// What is allowed but probably a mistake.
     pub warnings: Vec<String>,
 }
 
@@ -27,17 +27,17 @@ pub struct Explanation {
 pub struct LookupExplanation {
     /// Its name in the view.
     pub name: String,
-    /// Whom it asks.
+    /// The backend that it asks.
     pub backend: String,
     /// The kind of store, or `closure`.
     pub kind: String,
-    /// What it asks there, by its name in the configuration.
+    /// The name of the lookup in the configuration.
     pub lookup: String,
     /// The lookups it waits for.
     pub after: Vec<String>,
-    /// When it runs, how often and how long, and what comes of it when it fails.
+    /// When it runs, how often and how long, and what happens if it fails.
     pub facts: Vec<String>,
-    /// What it shares with lookups of the same turn, if that is anything.
+    /// How it is batched with other lookups, if it can be.
     pub batching: Option<String>,
     /// Its parameters, each with what it is bound to.
     pub bindings: Vec<(String, String)>,
@@ -50,8 +50,8 @@ impl fmt::Display for Explanation {
         writeln!(f, "{}\n{}", self.signature, self.size)?;
         for (at, stage) in self.stages.iter().enumerate() {
             let start = match at {
-                0 => "as the call arrives",
-                _ => "each as soon as it has what it waits for",
+                0 => "when the call arrives",
+                _ => "each as soon as its inputs are there",
             };
             writeln!(f, "\nstage {}: {start}", at + 1)?;
             for lookup in stage {

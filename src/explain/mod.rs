@@ -1,39 +1,38 @@
-//! A view in words: what starts when, with what, and how long it can take.
+//! Explains a view in words: what starts when, with which inputs, and how long it can take.
 //!
-//! In: a checked program and one of its plans. Out: an [`Explanation`], and its text. A plan holds places where
-//! the configuration has names; `words.rs` turns them back. `chain.rs` adds timeouts up along references.
-//! Nothing is asked.
+//! In: a checked program and one of its plans. Out: an [`Explanation`], which prints itself. `plan_names.rs` turns the indices of
+//! a plan back into names. `chain.rs` adds up timeouts along references. No store is asked.
 
 mod explanation;
 mod chain;
 mod warnings;
-mod words;
+mod plan_names;
 
 use crate::plan::Plan;
 use crate::program::Program;
 
 use chain::Chains;
 pub use explanation::{Explanation, LookupExplanation};
-use words::Words;
+use plan_names::PlanNames;
 
 impl Explanation {
     /// Explains `plan` of `program`.
     pub fn of(program: &Program, plan: &Plan) -> Self {
-        let words = Words { program, plan };
+        let names = PlanNames { program, plan };
         let chains = Chains::of(plan);
         let stages = plan.stages();
         let lookups = stages.iter().map(|stage| {
-            let steps = stage.iter().map(|&at| words.lookup_of(&plan.steps[at]));
+            let steps = stage.iter().map(|&at| names.lookup_of(&plan.steps[at]));
             steps.collect()
         });
         Explanation {
-            signature: words.signature(),
+            signature: names.signature(),
             size: size(plan),
             deadline: plan.deadline,
             stages: lookups.collect(),
-            longest_chain: words.names(&chains.longest()),
-            worst_case: words.worst(&chains),
-            warnings: warnings::of(words, &chains),
+            longest_chain: names.names(&chains.longest()),
+            worst_case: names.worst(&chains),
+            warnings: warnings::of(names, &chains),
         }
     }
 }

@@ -102,7 +102,7 @@ fn stages_references_and_places_are_told_by_name() {
     getDeparture(carrier, origin, details, context) returns test.Departure
     6 lookups in 2 stages, deadline 800ms
 
-    stage 1: as the call arrives
+    stage 1: when the call arrives
       flight: asks ops (sqlite)
         required, timeout 200ms
         carrier <- carrier
@@ -116,7 +116,7 @@ fn stages_references_and_places_are_told_by_name() {
         id <- context.request_id
         -> the reply's own fields, where it has them: note, remark
 
-    stage 2: each as soon as it has what it waits for
+    stage 2: each as soon as its inputs are there
       model: asks ops (sqlite) for plane, after flight
         when details
         tailnum <- flight.tailnum
@@ -134,7 +134,7 @@ fn stages_references_and_places_are_told_by_name() {
 
     longest chain: flight -> model
     worst case: 800ms, the deadline: model has no timeout and can take what is left of it
-    warning: one call may ask `ops` 100 times for stops (`foreach_max`); more than may run and wait there: `in_flight_max` is 8, `waiting_max` 16
+    warning: one call may ask `ops` 100 times for stops (`foreach_max`); more than may run and wait: `in_flight_max` is 8, `waiting_max` is 16
     warning: spare feeds nothing: it is not in the reply, and no lookup refers to it
     "#);
 }
@@ -145,7 +145,7 @@ fn a_wide_foreach_is_warned_of() {
     getAirports(codes) returns list<test.Airport>
     1 lookup in 1 stage, deadline 500ms
 
-    stage 1: as the call arrives
+    stage 1: when the call arrives
       airports: asks ops (sqlite) for airport
         for each of codes, at most 20, required, timeout 100ms, injected delay 60ms, injected error rate 0.5
         not batched: each element is a question of its own
@@ -154,7 +154,7 @@ fn a_wide_foreach_is_warned_of() {
 
     longest chain: airports
     worst case: 100ms of the deadline's 500ms: airports 100ms
-    warning: one call may ask `ops` 20 times for airports (`foreach_max`); the rest waits for its turn (`in_flight_max` is 8)
+    warning: one call may ask `ops` 20 times for airports (`foreach_max`); the others wait (`in_flight_max` is 8)
     "#);
 }
 
@@ -164,7 +164,7 @@ fn a_timeout_beyond_the_deadline_is_warned_of() {
     forget(carrier) is oneway
     1 lookup in 1 stage, deadline 1s
 
-    stage 1: as the call arrives
+    stage 1: when the call arrives
       forget: asks ops (sqlite)
         timeout 2s
         carrier <- carrier

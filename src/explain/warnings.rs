@@ -1,36 +1,36 @@
-//! What is allowed but hardly meant: timeouts that the deadline cuts off, lookups for nothing, wide `foreach`es,
-//! required fields that may stay empty.
+//! Warns of what is allowed but probably a mistake: a timeout beyond the deadline, a lookup that feeds nothing, a `foreach`
+//! over too many elements, a required field that may have no value.
 
 use super::chain::Chains;
-use super::words::{Words, time};
-use crate::plan::{ReplyShape, Step, Target, unsure};
+use super::plan_names::{PlanNames, time};
+use crate::plan::{ReplyShape, Step, Target, maybe_unset};
 
-/// The warnings for one view, each one line.
-pub(super) fn of(words: Words<'_>, chains: &Chains<'_>) -> Vec<String> {
+/// The warnings for one view, one line each.
+pub(super) fn of(names: PlanNames<'_>, chains: &Chains<'_>) -> Vec<String> {
     let mut warnings = Vec::new();
-    warnings.extend(beyond_deadline(words, chains));
-    let unsure = unsure(&words.program.schema, words.plan);
+    warnings.extend(beyond_deadline(names, chains));
+    let fields = maybe_unset(&names.program.schema, names.plan);
     warnings.extend(
-        unsure
+        fields
             .iter()
-            .map(|unsure| format!("{}: {}", unsure.message(), unsure.help())),
+            .map(|field| format!("{}: {}", field.message(), field.help())),
     );
-    for step in &words.plan.steps {
-        warnings.extend(for_nothing(words, step));
-        warnings.extend(too_wide(words, step));
+    for step in &names.plan.steps {
+        warnings.extend(feeds_nothing(names, step));
+        warnings.extend(too_wide(names, step));
     }
     warnings
 }
 
-fn beyond_deadline(words: Words<'_>, chains: &Chains<'_>) -> Option<String> {
+fn beyond_deadline(names: PlanNames<'_>, chains: &Chains<'_>) -> Option<String> {
     let (slowest, sum) = chains.slowest();
-    let deadline = words.plan.deadline;
+    let deadline = names.plan.deadline;
     if sum <= deadline {
         return None;
     }
     let of = match slowest[..] {
-        [only] => format!("the timeout of {}", words.plan.steps[only].name),
-        _ => format!("the timeouts of {} together", words.chain(&slowest)),
+        [only] => format!("the timeout of {}", names.plan.steps[only].name),
+        _ => format!("the timeouts of {} together", names.chain(&slowest)),
     };
     Some(format!(
         "{of}, {}, may never be reached: the deadline of {} comes first",
@@ -39,9 +39,9 @@ fn beyond_deadline(words: Words<'_>, chains: &Chains<'_>) -> Option<String> {
     ))
 }
 
-/// A required lookup decides whether the call fails, and one of a `void` method may be its whole purpose.
-fn for_nothing(words: Words<'_>, step: &Step) -> Option<String> {
-    let in_reply = step.target != Target::Nothing || words.plan.reply == ReplyShape::Void;
+/// A required lookup is never useless, since the call fails with it. In a `void` method, a lookup may be the purpose.
+fn feeds_nothing(names: PlanNames<'_>, step: &Step) -> Option<String> {
+    let in_reply = step.target != Target::Nothing || names.plan.reply == ReplyShape::Void;
     if in_reply || step.referred || step.required {
         return None;
     }
@@ -51,18 +51,18 @@ fn for_nothing(words: Words<'_>, step: &Step) -> Option<String> {
     ))
 }
 
-fn too_wide(words: Words<'_>, step: &Step) -> Option<String> {
+fn too_wide(names: PlanNames<'_>, step: &Step) -> Option<String> {
     let most = step.foreach.as_ref()?.max;
-    let backend = words.backend(step)?;
+    let backend = names.backend(step)?;
     let (running, waiting) = (backend.in_flight_max, backend.waiting_max);
     if most <= running {
         return None;
     }
     let what = if most <= running.saturating_add(waiting) {
-        format!("the rest waits for its turn (`in_flight_max` is {running})")
+        format!("the others wait (`in_flight_max` is {running})")
     } else {
         format!(
-            "more than may run and wait there: `in_flight_max` is {running}, `waiting_max` {waiting}"
+            "more than may run and wait: `in_flight_max` is {running}, `waiting_max` is {waiting}"
         )
     };
     Some(format!(

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use super::syntax::{Document, Span};
-use crate::diagnostic::Source;
+use crate::diagnostic::SourceFile;
 
 /// One file, parsed.
 pub(crate) struct ParsedFile {
     /// Its path and text, for problems.
-    pub(crate) source: Source,
+    pub(crate) source: SourceFile,
     /// Its name without folders.
     pub(crate) name: String,
     /// Its paths as seen from the folder of the operator's own file: one for each way to it.

@@ -11,7 +11,7 @@ use super::parse;
 use super::problems::Problems;
 use super::read::{FileSource, FoundFile, base_name, normal};
 use super::syntax::{NESTING_MAX, Name};
-use crate::diagnostic::Source;
+use crate::diagnostic::SourceFile;
 use crate::error::Code;
 
 /// How many files one IDL may consist of.
@@ -81,7 +81,7 @@ impl Loader<'_> {
     }
 
     /// The file that `include` means in `from`, the file at `at`; read unless it is known under another path.
-    fn include(&mut self, at: usize, from: &Source, include: &Name) -> Option<usize> {
+    fn include(&mut self, at: usize, from: &SourceFile, include: &Name) -> Option<usize> {
         let path = &include.text;
         if self.full {
             return None;
@@ -140,7 +140,7 @@ impl Loader<'_> {
 fn file(found: FoundFile, path: String, report: &mut Problems) -> ParsedFile {
     let name = base_name(&found.shown).to_owned();
     let stem = name.strip_suffix(".thrift").unwrap_or(&name).into();
-    let source = Source {
+    let source = SourceFile {
         path: found.shown.into(),
         text: found.text.into(),
     };

@@ -6,7 +6,7 @@
 use super::file::ParsedFile;
 use super::read::ReadError;
 use super::syntax::Span;
-use crate::diagnostic::{Problem, Source};
+use crate::diagnostic::{Problem, SourceFile};
 use crate::error::Code;
 
 /// More problems than this are not worth reading at once; the rest shows when these are mended.
@@ -20,7 +20,7 @@ impl Problems {
     /// Adds one: `words` gives message and remedy.
     pub(crate) fn problem(
         &mut self,
-        source: &Source,
+        source: &SourceFile,
         span: Span,
         code: Code,
         words: impl FnOnce() -> (String, String),

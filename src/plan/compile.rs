@@ -1,13 +1,13 @@
-//! Compiles one view: from what the configuration says, and the method's types, to a [`Plan`].
+//! Compiles one view of the configuration against its method in the IDL, to a [`Plan`].
 //!
-//! Pure: the same entry gives the same plan or the same problems. Every problem of the view is reported,
-//! each at its own key; a plan comes back only when there was none.
+//! Pure: the same entry gives the same plan or the same problems. Every problem of the view is reported at its own key.
+//! There is a plan only if there was no problem.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::compiled::{Binding, Condition, Foreach, Plan, ReplyShape};
-use super::reference::{Item, Names, Reference, Root, Unresolved};
+use super::reference::{Item, Reference, Root, Unresolved, ViewNames};
 use crate::backend::Yields;
 use crate::coerce::Coercion;
 use crate::config::{Document, Place, UseEntry, ViewEntry, WithEntry};
@@ -23,9 +23,9 @@ pub struct LookupFacts {
     pub name: Arc<str>,
     /// Its backend's name.
     pub backend: Arc<str>,
-    /// Its parameters; `None` when the lookup itself had problems.
+    /// Its parameters; `None` if the lookup itself had problems.
     pub params: Option<Vec<Arc<str>>>,
-    /// What its answers look like.
+    /// What kind of value it answers with.
     pub yields: Yields,
     /// Its own timeout.
     pub timeout: Option<Duration>,
@@ -35,17 +35,17 @@ pub struct LookupFacts {
 
 /// What all views of a configuration are compiled against.
 #[derive(Clone, Copy, Debug)]
-pub struct Scope<'a> {
+pub struct CompileEnv<'a> {
     /// Where problems go.
     pub document: &'a Document,
     /// The IDL.
     pub schema: &'a Schema,
-    /// All lookups; a step's [`super::LookupId`] is the index here.
+    /// All lookups, by [`LookupId`](super::LookupId).
     pub lookups: &'a [LookupFacts],
 }
 
-/// The plan of `view` for `method`; `None` when there were problems.
-pub fn compile(view: &ViewEntry, method: &Method, scope: Scope<'_>) -> Option<Plan> {
+/// Compiles `view` for `method`. `None` if there were problems, which are in the document.
+pub fn compile(view: &ViewEntry, method: &Method, scope: CompileEnv<'_>) -> Option<Plan> {
     let before = scope.document.problems.len();
     let uses: Vec<Arc<str>> = view
         .uses
@@ -84,18 +84,18 @@ fn reply_shape(schema: &Schema, method: &Method) -> ReplyShape {
     }
 }
 
-/// A use whose names are resolved; references to lookups are still by declared order.
+/// A use with its names resolved. References to other lookups are still indices in declared order.
 pub(super) struct Draft {
     pub(super) lookup: Option<usize>,
     pub(super) bindings: Vec<Binding>,
     pub(super) when: Option<Condition>,
     pub(super) foreach: Option<Foreach>,
-    /// The uses it refers to.
+    /// The uses that it refers to.
     pub(super) needs: Vec<usize>,
 }
 
 pub(super) struct Compiler<'a> {
-    pub(super) scope: Scope<'a>,
+    pub(super) scope: CompileEnv<'a>,
     pub(super) view: &'a ViewEntry,
     pub(super) method: &'a Method,
     pub(super) params: &'a StructType,
@@ -144,7 +144,7 @@ impl Compiler<'_> {
         }
     }
 
-    /// Enums are compared by number, so a name in `equals` becomes one.
+    /// Enums are compared by number, so the name of one in `equals` becomes its number.
     fn typed_equals(&self, equals: Option<Value>, ty: Option<&Type>) -> Option<Value> {
         let equals = equals?;
         match ty {
@@ -239,7 +239,7 @@ impl Compiler<'_> {
                     self.problem(
                         &entry.place,
                         Code::ConfigReference,
-                        format!("parameter `{param}` of lookup `{}` is bound to nothing", entry.lookup.0),
+                        format!("parameter `{param}` of lookup `{}` is not bound", entry.lookup.0),
                         Some(format!(
                             "add `with = {{ {param} = \"...\" }}`; the method's parameters are {params}"
                         )),
@@ -257,7 +257,7 @@ impl Compiler<'_> {
         item: &Item,
         needs: &mut Vec<usize>,
     ) -> Option<(Reference, Option<Type>)> {
-        let names = Names {
+        let names = ViewNames {
             schema: self.scope.schema,
             params: self.params,
             uses: self.uses,
@@ -268,7 +268,7 @@ impl Compiler<'_> {
                 if let Root::Lookup(at) = reference.root {
                     needs.push(at);
                 }
-                self.leads(&reference, place);
+                self.check_path(&reference, place);
                 Some((reference, ty))
             }
             Err(Unresolved {

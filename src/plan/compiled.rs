@@ -1,6 +1,6 @@
-//! A view as it is run: every name resolved to a place, lookups in an order that respects their needs.
+//! Defines a [`Plan`]: a view with every name resolved to an index, and its lookups in an order that they can start in.
 //!
-//! Plain data, made once at start and shared by all loops; a call looks nothing up by name in it.
+//! Plain data, made once at start and shared by all loops. A call never looks up a name in it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,53 +13,53 @@ use crate::idl::{StructId, Type};
 use crate::timeline::Lane;
 use crate::value::Value;
 
-/// Index of a lookup in [`Scope::lookups`](super::Scope::lookups), and in the program's lookups.
+/// Index of a lookup in [`CompileEnv::lookups`](super::CompileEnv::lookups), and in the program's lookups.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct LookupId(pub usize);
 
 /// One method's view.
 #[derive(Clone, Debug)]
 pub struct Plan {
-    /// Its place among the program's plans.
+    /// Its index among the program's plans.
     pub index: usize,
-    /// The method.
+    /// The method's name.
     pub method: Arc<str>,
-    /// No reply is sent.
+    /// The method is oneway: no reply is sent.
     pub oneway: bool,
     /// The struct of its parameters.
     pub params: StructId,
-    /// Where among the parameters the `tributary.Context` stands, if the method has one.
+    /// The index of the `tributary.Context` among the parameters, if the method has one.
     pub context_param: Option<usize>,
-    /// How long a call may take; a caller's budget can only shorten it.
+    /// How long a call may take. A caller can only shorten it.
     pub deadline: Duration,
-    /// Its lookups; each stands after those it needs.
+    /// Its lookups. Each comes after those that it needs.
     pub steps: Vec<Step>,
-    /// Whether any step refers to another's value.
+    /// Whether any step refers to the value of another.
     pub referred: bool,
-    /// The steps as timelines name them.
+    /// The steps under the names that timelines show.
     pub lanes: Arc<[Lane]>,
-    /// The steps' places in the order in which the configuration declares them: the order of merging.
+    /// The indices of the steps in the order of the configuration, which is the order of merging.
     pub declared: Vec<usize>,
     /// What the reply is.
     pub reply: ReplyShape,
-    /// Where in the reply struct the `tributary.Report` stands, if it has one.
+    /// The index of the `tributary.Report` among the fields of the reply, if it has one.
     pub report_field: Option<usize>,
-    /// The report is filled even when the caller did not ask.
+    /// The report is filled even if the caller did not ask for it.
     pub report_always: bool,
-    /// Who may call it; everybody if `None`.
+    /// Who may call the method; everyone if `None`.
     pub allow: Option<Arc<Allow>>,
-    /// The exceptions that the method throws and what they are thrown for.
+    /// The exceptions that the method declares, and for which failures each is thrown.
     pub throws: Vec<Throw>,
 }
 
-/// What a reply is made into.
+/// What the method returns.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ReplyShape {
     /// `void`
     Void,
-    /// A struct that lookups fill field by field.
+    /// A struct, which lookups fill field by field.
     Struct(StructId),
-    /// Anything else: the one emitted lookup's value.
+    /// Anything else: the value of the one emitted lookup.
     Whole(Type),
 }
 
@@ -74,25 +74,25 @@ pub struct Step {
     pub name: Arc<str>,
     /// The backend's name, for reports.
     pub backend: Arc<str>,
-    /// What is asked.
+    /// The lookup that it asks.
     pub lookup: LookupId,
     /// What each parameter of the lookup is bound to, in the lookup's order.
     pub bindings: Vec<Binding>,
-    /// The steps it needs, by place; all smaller than its own.
+    /// The indices of the steps that it needs, all smaller than its own.
     pub after: Arc<[usize]>,
     /// Whether a later step refers to its value.
     pub referred: bool,
-    /// The call fails without it.
+    /// The call fails if this step has no value.
     pub required: bool,
-    /// Stands in: as the lookup would have answered, for steps that refer to it.
+    /// Stands in for a missing answer, in the form in which the lookup would have answered.
     pub default: Option<Value>,
-    /// The default is for `empty` only.
+    /// The default stands in for `empty` only.
     pub default_on_empty: bool,
-    /// Whether it runs at all.
+    /// The condition on which it runs.
     pub when: Option<Condition>,
-    /// One lookup per element.
+    /// It runs once per element.
     pub foreach: Option<Foreach>,
-    /// How long it may take; the call's deadline holds in any case.
+    /// How long it may take. The deadline of the call holds in any case.
     pub timeout: Option<Duration>,
     /// Text may fill numbers and bools.
     pub parse_text: bool,
@@ -112,9 +112,9 @@ pub enum Binding {
 /// `when`
 #[derive(Clone, Debug, PartialEq)]
 pub struct Condition {
-    /// What is looked at.
+    /// The value to look at.
     pub reference: Reference,
-    /// What it must equal; without it: present and not false.
+    /// What it must equal. If `None`, the value must be present and not false.
     pub equals: Option<Value>,
 }
 
@@ -123,7 +123,7 @@ pub struct Condition {
 pub struct Foreach {
     /// The list.
     pub over: Reference,
-    /// Elements at most; more end in `lookup.too_many`.
+    /// The most elements; more end in `lookup.too_many`.
     pub max: usize,
 }
 
@@ -132,14 +132,14 @@ pub struct Foreach {
 pub enum Target {
     /// Nowhere: `emit = false`.
     Nothing,
-    /// A field of the reply, or of a struct in it; places of fields from the outside in.
+    /// A field of the reply, or of a struct in it: field indices from the outside in.
     Field {
         /// Never empty.
         path: Vec<usize>,
         /// The field's type.
         ty: Type,
     },
-    /// Its columns become fields of the reply: those at `fields`, by their names.
+    /// Its columns become the fields of the reply at `fields`, by name.
     Spread {
         /// The reply's struct.
         of: StructId,
@@ -151,7 +151,7 @@ pub enum Target {
 }
 
 impl Target {
-    /// The type that a value has to fit; `None` when it goes nowhere or is taken apart.
+    /// The type that a value must fit; `None` if it goes nowhere or is spread.
     pub fn ty(&self) -> Option<&Type> {
         match self {
             Target::Field { ty, .. } | Target::Whole(ty) => Some(ty),
@@ -167,18 +167,18 @@ pub struct Throw {
     pub id: i16,
     /// Its type.
     pub of: StructId,
-    /// What it is thrown for.
+    /// For which failures it is thrown.
     pub on: ThrowOn,
 }
 
-/// What an exception is thrown for.
+/// For which failures an exception is thrown.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ThrowOn {
-    /// A standard exception: for what its name says.
+    /// A standard exception: for the failures that its name says.
     Standard,
-    /// Bound in the configuration: for these codes.
+    /// Bound in the configuration to these codes.
     Codes(Vec<Code>),
-    /// Declared in the IDL but never thrown.
+    /// For none.
     Never,
 }
 
@@ -194,7 +194,7 @@ impl Step {
 }
 
 impl Plan {
-    /// Stages: the steps that may start together, in the order in which their inputs can be known.
+    /// The steps in stages: those of one stage can start together.
     pub fn stages(&self) -> Vec<Vec<usize>> {
         let mut stage_of = vec![0; self.steps.len()];
         let mut stages: Vec<Vec<usize>> = Vec::new();

@@ -1,10 +1,10 @@
-//! Whether what a lookup yields can ever fill a type, and which fields of a reply there are to fill. Pure.
+//! Decides whether what a lookup yields can ever fill an IDL type, and finds the fields of a reply to fill. Pure.
 
 use super::reference::Unresolved;
 use crate::backend::Yields;
 use crate::idl::{Schema, StructId, StructKind, Type};
 
-/// The field at the end of a dotted path: places from the outside in, and its type.
+/// The field at the end of a dotted path: field indices from the outside in, and its type.
 pub(super) fn field_at(
     schema: &Schema,
     reply: StructId,
@@ -35,14 +35,14 @@ pub(super) fn field_at(
     Ok((path, ty))
 }
 
-/// Whether a lookup that yields `yields` can fill a value of type `ty`; `Err` says why it never can.
+/// Whether a lookup that yields `yields` can fill a value of type `ty`. `Err` says why it never can.
 pub(super) fn can_fit(schema: &Schema, yields: Yields, ty: &Type) -> Result<(), String> {
     let fits = match yields {
         Yields::Any => true,
         _ if *ty == Type::Any => true,
         Yields::Record => match ty {
             Type::List(_) | Type::Set(_) => false,
-            // A row of one column fits a plain value too.
+            // A row of one column also fits a plain value.
             _ => true,
         },
         Yields::List => matches!(ty, Type::List(_) | Type::Set(_)),
@@ -93,7 +93,7 @@ pub(super) fn element_of(ty: &Type) -> Option<&Type> {
     }
 }
 
-/// The fields of `reply` that have to be set and that nothing sets: the first steps of `paths` do.
+/// The required fields of `reply` that are not in `filled`.
 pub(super) fn unfilled(schema: &Schema, reply: StructId, filled: &[usize]) -> Vec<String> {
     let of = schema.get(reply);
     if of.kind == StructKind::Union {

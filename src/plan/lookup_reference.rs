@@ -1,6 +1,7 @@
-//! Follows what a view takes from its other lookups as far as the configuration alone tells what those yield.
+//! Checks references into other lookups of a view, as far as the configuration alone tells what those yield.
 //!
-//! What is refused here has no value at any call; what depends on columns only a store tells (`check --connect`).
+//! A reference that is refused here has no value in any call. What depends on columns is left to `check --connect`, since
+//! only the store knows them.
 
 use super::compile::Compiler;
 use super::compiled::{Foreach, ReplyShape};
@@ -13,7 +14,7 @@ use crate::idl::Type;
 use crate::value::Value;
 
 impl Compiler<'_> {
-    /// The `foreach` of a use, and what `item` means to it.
+    /// The `foreach` of a use, and what `item` means in it.
     pub(super) fn foreach(
         &self,
         entry: &UseEntry,
@@ -27,7 +28,7 @@ impl Compiler<'_> {
         };
         let item = match ty {
             Some(Type::List(of) | Type::Set(of)) => {
-                self.keys(entry, &of, place);
+                self.check_map_keys(entry, &of, place);
                 Item::Typed(*of)
             }
             Some(Type::Any) => Item::Unknown,
@@ -38,7 +39,7 @@ impl Compiler<'_> {
                 Item::Unknown
             }
             None => {
-                self.no_list(&over, place);
+                self.check_list(&over, place);
                 Item::Unknown
             }
         };
@@ -46,8 +47,8 @@ impl Compiler<'_> {
         (Some(Foreach { over, max }), item)
     }
 
-    /// Reports a map whose keys, the elements, can never be what its keys have to be.
-    fn keys(&self, entry: &UseEntry, element: &Type, place: &Place) {
+    /// A `foreach` that fills a map uses its elements as keys: reports elements that can never be one.
+    fn check_map_keys(&self, entry: &UseEntry, element: &Type, place: &Place) {
         let Some(Type::Map(key, _)) = self.target_type(entry) else {
             return;
         };
@@ -71,14 +72,14 @@ impl Compiler<'_> {
         }
     }
 
-    /// Reports a path into a lookup whose answers have no names.
-    pub(super) fn leads(&self, reference: &Reference, place: &Place) {
+    /// Reports a path into a lookup whose answers have no fields.
+    pub(super) fn check_path(&self, reference: &Reference, place: &Place) {
         let (Root::Lookup(at), Some(name)) = (reference.root, reference.path.first()) else {
             return;
         };
         let entry = &self.view.uses[at];
-        let yields = self.seen(entry);
-        // The default has it, if nothing else does.
+        let yields = self.seen_as(entry);
+        // The default may have the field.
         let default = entry.default.as_ref().map(|(value, _)| value);
         let in_default = default.is_some_and(|value| value.get(name).is_some());
         if matches!(yields, Yields::Any | Yields::Record) || in_default {
@@ -99,12 +100,12 @@ impl Compiler<'_> {
     }
 
     /// Reports a `foreach` over a lookup that never yields a list.
-    fn no_list(&self, over: &Reference, place: &Place) {
+    fn check_list(&self, over: &Reference, place: &Place) {
         let (Root::Lookup(at), []) = (over.root, &over.path[..]) else {
             return;
         };
         let entry = &self.view.uses[at];
-        let yields = self.seen(entry);
+        let yields = self.seen_as(entry);
         let stands_in = matches!(&entry.default, Some((Value::List(_), _)));
         if matches!(yields, Yields::Any | Yields::List) || stands_in {
             return;
@@ -117,10 +118,10 @@ impl Compiler<'_> {
         self.problem(place, Code::ConfigType, message, help);
     }
 
-    /// What other lookups of the view see of one.
-    fn seen(&self, entry: &UseEntry) -> Yields {
+    /// What other lookups of the view see of this one.
+    fn seen_as(&self, entry: &UseEntry) -> Yields {
         match (&entry.foreach, self.target_type(entry)) {
-            // By element.
+            // A map from element to answer.
             (Some(_), Some(Type::Map(..))) => Yields::Any,
             (Some(_), _) => Yields::List,
             (None, _) => {
@@ -133,7 +134,7 @@ impl Compiler<'_> {
         }
     }
 
-    /// The type that a use fills, if it fills a place that is there.
+    /// The type of the field that a use fills, if there is such a field.
     fn target_type(&self, entry: &UseEntry) -> Option<Type> {
         if !entry.emit {
             return None;

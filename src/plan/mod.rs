@@ -12,12 +12,12 @@ mod fit; // whether they ever fit there
 mod throws;
 mod order;
 mod shape; // what values look like before there are any
-mod required; // fields that may stay without a value
+mod required; // required fields that may have no value
 
-pub use compile::{LookupFacts, Scope, compile};
+pub use compile::{CompileEnv, LookupFacts, compile};
 pub use compiled::{
     Binding, Condition, Foreach, LookupId, Plan, ReplyShape, Step, Target, Throw, ThrowOn,
 };
 pub use reference::{ContextField, Reference, Root};
-pub use required::{Unsure, unsure};
-pub use shape::{Nowhere, Shape, Shapes};
+pub use required::{MaybeUnset, maybe_unset};
+pub use shape::{MissingName, ValueShape, ValueShapes};

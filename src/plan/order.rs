@@ -1,4 +1,4 @@
-//! Brings a view's uses into plan order and puts the plan together.
+//! Sorts the uses of a view so that each comes after those that it needs, and assembles the plan.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -15,7 +15,7 @@ use crate::error::Code;
 use crate::idl::Type;
 
 impl Compiler<'_> {
-    /// The uses in an order in which each stands after those it needs; among equals, declared order.
+    /// The indices of the uses, each after those that it needs, otherwise in declared order. Reports a cycle.
     pub(super) fn order(&self, drafts: &[Draft]) -> Option<Vec<usize>> {
         let mut missing: Vec<usize> = drafts.iter().map(|draft| draft.needs.len()).collect();
         let mut needed_by = vec![Vec::new(); drafts.len()];
@@ -24,7 +24,7 @@ impl Compiler<'_> {
                 needed_by[need].push(at);
             }
         }
-        // Those that miss nothing any more, the first declared on top.
+        // Those whose needs are all in `order`, the first declared on top.
         let ready = (0..drafts.len()).filter(|&at| missing[at] == 0);
         let mut ready: BinaryHeap<Reverse<usize>> = ready.map(Reverse).collect();
         let mut order: Vec<usize> = Vec::with_capacity(drafts.len());
@@ -58,7 +58,7 @@ impl Compiler<'_> {
         targets: Vec<Target>,
         throws: Vec<Throw>,
     ) -> Plan {
-        // Where each use, by declared order, stands in plan order.
+        // From the declared index of a use to its index in the plan.
         let mut place_of = vec![0; order.len()];
         for (place, &declared) in order.iter().enumerate() {
             place_of[declared] = place;
@@ -136,7 +136,7 @@ impl Compiler<'_> {
             bindings: bindings.collect(),
             after: after.into(),
             referred: false,
-            // A result that is one value can't be without it.
+            // A reply that is a single value can't do without it.
             required: entry.required || matches!(target, Target::Whole(_)),
             default: entry.default.as_ref().map(|(value, _)| value.clone()),
             default_on_empty: entry.default_on_empty,
@@ -155,7 +155,7 @@ impl Compiler<'_> {
     }
 }
 
-/// One cycle among the uses that still miss others, each once.
+/// One cycle among the uses that are left, each use once.
 fn cycle(drafts: &[Draft], missing: &[usize]) -> Vec<usize> {
     let stuck = |at: &usize| missing[*at] > 0;
     let mut path: Vec<usize> = (0..drafts.len()).find(stuck).into_iter().collect();
@@ -163,7 +163,7 @@ fn cycle(drafts: &[Draft], missing: &[usize]) -> Vec<usize> {
         let Some(&last) = path.last() else {
             return path;
         };
-        // Every stuck use needs another stuck one, so the walk comes back to itself.
+        // Every use that is left needs another one that is left, so the walk meets itself.
         let Some(next) = drafts[last].needs.iter().copied().find(stuck) else {
             return path;
         };

@@ -1,10 +1,10 @@
-//! References of a view: `trip.origin`, `flight.tailnum`, `item`, `context.request_id`.
+//! Resolves the references of a view: `trip.origin`, `flight.tailnum`, `item`, `context.request_id`.
 //!
-//! Resolved once at start to a root and a path; followed at each call by [`Reference::follow`].
+//! A reference is resolved once at start, to a root and a path. [`Reference::follow`] follows it in each call.
 //!
-//! A bare name is a method parameter if there is one of that name, otherwise a lookup of the view. A dotted
-//! path starts at the parameter only when that has such a field: with a parameter `i32 flight` and a lookup
-//! `flight`, `flight` is the parameter and `flight.tailnum` the lookup's column.
+//! A name is a parameter of the method if there is one of that name, otherwise a lookup of the view. A dotted path starts at
+//! the parameter only if the parameter has such a field: with a parameter `i32 flight` and a lookup `flight`, `flight` is
+//! the parameter and `flight.tailnum` is a column of the lookup.
 
 use std::sync::Arc;
 
@@ -15,10 +15,10 @@ use crate::value::Value;
 /// Where a reference starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Root {
-    /// A method parameter, by its place in the parameters' struct.
+    /// A parameter of the method, by its index.
     Param(usize),
-    /// Another lookup of the view, by its place among the view's uses in declared order; a compiled
-    /// [`super::Plan`] has the place in plan order instead.
+    /// Another lookup of the view: by its index in declared order while the view is compiled, by its index among the steps
+    /// in a [`super::Plan`].
     Lookup(usize),
     /// The element of a `foreach`.
     Item,
@@ -26,14 +26,14 @@ pub enum Root {
     Context(ContextField),
 }
 
-/// What of the context can be referred to.
+/// The parts of the context that a reference can name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ContextField {
     /// `context.request_id`
     RequestId,
     /// `context.traceparent`
     Traceparent,
-    /// `context.baggage.KEY`; the key is the rest of the path.
+    /// `context.baggage.KEY`, where the rest of the path is the key.
     Baggage,
 }
 
@@ -42,12 +42,12 @@ pub enum ContextField {
 pub struct Reference {
     /// Where it starts.
     pub root: Root,
-    /// Steps by name from there.
+    /// Names of fields, from there on.
     pub path: Vec<Arc<str>>,
 }
 
-/// What names mean within one use of a view.
-pub(super) struct Names<'a> {
+/// What names mean in one use of a view.
+pub(super) struct ViewNames<'a> {
     pub(super) schema: &'a Schema,
     pub(super) params: &'a StructType,
     /// The view's uses, in declared order.
@@ -58,23 +58,23 @@ pub(super) struct Names<'a> {
 
 /// What `item` means.
 pub(super) enum Item {
-    /// Nothing: there is no `foreach`.
+    /// There is no `foreach`.
     Absent,
-    /// An element of what only a call tells.
+    /// An element whose type is known only in a call.
     Unknown,
     /// An element of this type.
     Typed(Type),
 }
 
-/// Why a reference can't be resolved, and the names that would have been possible.
+/// Why a reference can't be resolved, and the names that are known.
 pub(super) struct Unresolved {
     pub(super) message: String,
     pub(super) known: Vec<String>,
     pub(super) wanted: String,
 }
 
-impl Names<'_> {
-    /// Resolves `text`; the type is known where it leads into a method parameter.
+impl ViewNames<'_> {
+    /// Resolves `text`. The type is known if the reference leads into a parameter or the context.
     pub(super) fn resolve(&self, text: &str) -> Result<(Reference, Option<Type>), Unresolved> {
         let mut segments = text.split('.');
         let first = segments.next().unwrap_or_default();
@@ -86,8 +86,7 @@ impl Names<'_> {
             && matches!(self.item, Item::Absent)
             && self.params.field("item").is_none()
         {
-            let message =
-                "`item` is the element of a `foreach`, and has a meaning in its `with` only";
+            let message = "`item` is the element of a `foreach`, and is known only in its `with`";
             return Err(Unresolved {
                 message: message.into(),
                 known: Vec::new(),
@@ -164,7 +163,7 @@ impl Names<'_> {
         ))
     }
 
-    /// The type at the end of `path` into a value of type `ty`; `None` where it depends on the call.
+    /// The type at the end of `path` into a value of type `ty`; `None` if it depends on the call.
     fn walk(&self, ty: &Type, path: &[Arc<str>]) -> Result<Option<Type>, Unresolved> {
         let mut ty = ty.clone();
         for segment in path {
@@ -209,9 +208,9 @@ impl Names<'_> {
 }
 
 impl Reference {
-    /// The value it leads to; `None` when there is nothing or null on the way.
+    /// The value that it names; `None` if the value or something on the way to it is missing or null.
     ///
-    /// `lookup` gives the value of a lookup that has one.
+    /// `lookup` returns the value of a lookup that has one.
     pub fn follow<'a>(
         &self,
         params: &'a [Value],

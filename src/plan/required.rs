@@ -1,19 +1,19 @@
-//! Which required fields of a reply may stay without a value. Pure.
+//! Finds the required fields of a reply for which no lookup is certain to have a value.
 
 use super::compiled::{Plan, ReplyShape, Step, Target};
 use crate::idl::{Requiredness, Schema, StructKind};
 
-/// A required field that no lookup is sure to fill.
+/// A required field that no lookup is certain to fill.
 #[derive(Clone, Debug)]
-pub struct Unsure<'a> {
-    /// Its name.
+pub struct MaybeUnset<'a> {
+    /// The field's name.
     pub field: &'a str,
-    /// One that fills it, if it has a value.
+    /// The first step that fills it if that step has a value.
     pub step: &'a Step,
 }
 
-impl Unsure<'_> {
-    /// What may happen.
+impl MaybeUnset<'_> {
+    /// What can go wrong.
     pub fn message(&self) -> String {
         let (field, name) = (self.field, &self.step.name);
         format!(
@@ -21,22 +21,22 @@ impl Unsure<'_> {
         )
     }
 
-    /// What would be right.
+    /// How to fix it.
     pub fn help(&self) -> String {
         let name = &self.step.name;
-        let sure = if self.step.when.is_some() {
+        let fix = if self.step.when.is_some() {
             format!("drop the `when` of {name} and mark it `required`")
         } else if self.step.default.is_some() {
             format!("mark {name} `required`")
         } else {
             format!("mark {name} `required`, give it a `default`")
         };
-        format!("{sure}, or make the field optional")
+        format!("{fix}, or make the field optional")
     }
 }
 
-/// The required fields of `plan`'s reply that a call may leave without a value: `merge.missing_field`.
-pub fn unsure<'a>(schema: &'a Schema, plan: &'a Plan) -> Vec<Unsure<'a>> {
+/// The required fields of `plan`'s reply that can end in `merge.missing_field`.
+pub fn maybe_unset<'a>(schema: &'a Schema, plan: &'a Plan) -> Vec<MaybeUnset<'a>> {
     let ReplyShape::Struct(id) = &plan.reply else {
         return Vec::new();
     };
@@ -49,7 +49,7 @@ pub fn unsure<'a>(schema: &'a Schema, plan: &'a Plan) -> Vec<Unsure<'a>> {
             && field.default.is_none()
             && plan.report_field != Some(*at)
     });
-    let unsure = needed.filter_map(|(at, field)| {
+    let maybe_unset = needed.filter_map(|(at, field)| {
         let fills = |step: &&Step| match &step.target {
             Target::Field { path, .. } => path[0] == at,
             Target::Spread { fields, .. } => fields.contains(&at),
@@ -58,14 +58,14 @@ pub fn unsure<'a>(schema: &'a Schema, plan: &'a Plan) -> Vec<Unsure<'a>> {
         let mut steps = plan.steps.iter().filter(fills);
         let step = steps.clone().next()?;
         let field = &*field.name;
-        (!steps.any(is_sure)).then_some(Unsure { field, step })
+        (!steps.any(always_has_value)).then_some(MaybeUnset { field, step })
     });
-    unsure.collect()
+    maybe_unset.collect()
 }
 
-/// Whether a call that succeeds has a value of the step.
-fn is_sure(step: &Step) -> bool {
-    // The default of a `foreach` is that of its elements.
+/// Whether the step has a value in every call that succeeds.
+fn always_has_value(step: &Step) -> bool {
+    // The default of a `foreach` stands in for single elements.
     let covered = step.default.is_some() && !step.default_on_empty && step.foreach.is_none();
     step.when.is_none() && (step.required || covered)
 }

@@ -1,6 +1,6 @@
-//! What the values of a view look like, as far as stores and IDL tell before any is there. Pure.
+//! Predicts what the values of a view look like, as far as the stores and the IDL tell. Pure.
 //!
-//! A lookup's statement says what its answer looks like; a reference is followed into that as
+//! A prepared statement says what the answer to its lookup looks like. A reference is followed into that just as
 //! [`Reference::follow`] follows it into the answer itself.
 
 use super::compiled::{Foreach, Plan, Target};
@@ -12,115 +12,117 @@ use crate::idl::{Schema, Type};
 
 /// What a value looks like.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Shape<'a> {
-    /// Nobody knows.
+pub enum ValueShape<'a> {
+    /// Unknown until there is a value.
     Unknown,
-    /// Of a type of the IDL.
+    /// A value of an IDL type.
     Typed(&'a Type),
-    /// A column's value.
+    /// The value of a column.
     Held(&'a ColumnValues),
-    /// Text of the call's context.
+    /// Text from the call's context.
     Text,
     /// A row.
     Row(&'a [Column]),
     /// A list of these.
-    List(Box<Shape<'a>>),
+    List(Box<ValueShape<'a>>),
 }
 
-/// A reference that never leads anywhere.
+/// A reference to a name that never exists.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Nowhere<'a> {
-    /// The name that is not there.
+pub struct MissingName<'a> {
+    /// The missing name.
     pub name: &'a str,
-    /// The columns that are; none where there are no columns at all.
+    /// The columns that exist; empty if the value has no columns.
     pub columns: &'a [Column],
 }
 
-/// The shapes of one view's values.
+/// The shapes of the values of one view.
 #[derive(Clone, Copy, Debug)]
-pub struct Shapes<'a> {
+pub struct ValueShapes<'a> {
     /// The IDL.
     pub schema: &'a Schema,
     /// The view.
     pub plan: &'a Plan,
-    /// What is known of the lookup of each step.
+    /// The prepared statement of each step, if there is one.
     pub statements: &'a [Option<&'a Statement>],
 }
 
-impl<'a> Shapes<'a> {
-    /// What one answer of a step's lookup looks like.
-    pub fn answer(self, step: usize) -> Shape<'a> {
+impl<'a> ValueShapes<'a> {
+    /// The shape of one answer to a step's lookup.
+    pub fn answer(self, step: usize) -> ValueShape<'a> {
         let Some(statement) = self.statements[step] else {
-            return Shape::Unknown;
+            return ValueShape::Unknown;
         };
         let columns = &statement.columns[..];
         match (statement.rows, columns) {
-            (_, []) => Shape::Unknown,
-            (Rows::One, columns) => Shape::Row(columns),
-            (Rows::Many { .. }, columns) => Shape::List(Shape::Row(columns).into()),
-            (Rows::Value, [first, ..]) => Shape::Held(&first.holds),
+            (_, []) => ValueShape::Unknown,
+            (Rows::One, columns) => ValueShape::Row(columns),
+            (Rows::Many { .. }, columns) => ValueShape::List(ValueShape::Row(columns).into()),
+            (Rows::Value, [first, ..]) => ValueShape::Held(&first.holds),
         }
     }
 
-    /// What other steps see of a step.
-    fn step(self, step: usize) -> Shape<'a> {
+    /// The shape of a step as other steps see it.
+    fn step(self, step: usize) -> ValueShape<'a> {
         let of = &self.plan.steps[step];
         match (&of.foreach, of.target.ty()) {
-            // By element.
-            (Some(_), Some(Type::Map(..))) => Shape::Unknown,
-            (Some(_), _) => Shape::List(self.answer(step).into()),
+            // A map from element to answer.
+            (Some(_), Some(Type::Map(..))) => ValueShape::Unknown,
+            (Some(_), _) => ValueShape::List(self.answer(step).into()),
             (None, _) => self.answer(step),
         }
     }
 
-    /// What a reference leads to; `foreach` is that of its own step.
+    /// The shape of what a reference names. `foreach` is that of the step which has the reference.
     pub fn reference(
         self,
         reference: &'a Reference,
         foreach: Option<&'a Foreach>,
-    ) -> Result<Shape<'a>, Nowhere<'a>> {
+    ) -> Result<ValueShape<'a>, MissingName<'a>> {
         let start = match reference.root {
-            Root::Param(at) => Shape::Typed(&self.schema.get(self.plan.params).fields[at].ty),
+            Root::Param(at) => ValueShape::Typed(&self.schema.get(self.plan.params).fields[at].ty),
             Root::Lookup(step) => self.step(step),
             Root::Item => self.item(foreach),
-            Root::Context(_) => return Ok(Shape::Text),
+            Root::Context(_) => return Ok(ValueShape::Text),
         };
         let path = reference.path.iter();
         path.map(|name| &**name)
             .try_fold(start, |shape, name| self.get(&shape, name))
     }
 
-    fn item(self, foreach: Option<&'a Foreach>) -> Shape<'a> {
-        // A list that leads nowhere is told for itself.
+    fn item(self, foreach: Option<&'a Foreach>) -> ValueShape<'a> {
+        // A list that does not exist is reported on its own.
         let over = foreach.and_then(|foreach| self.reference(&foreach.over, None).ok());
         match over {
-            Some(Shape::List(of)) => *of,
-            Some(Shape::Typed(Type::List(of) | Type::Set(of))) => Shape::Typed(of),
-            Some(Shape::Held(ColumnValues::List(of))) => Shape::Held(of),
-            _ => Shape::Unknown,
+            Some(ValueShape::List(of)) => *of,
+            Some(ValueShape::Typed(Type::List(of) | Type::Set(of))) => ValueShape::Typed(of),
+            Some(ValueShape::Held(ColumnValues::List(of))) => ValueShape::Held(of),
+            _ => ValueShape::Unknown,
         }
     }
 
-    fn get(self, shape: &Shape<'a>, name: &'a str) -> Result<Shape<'a>, Nowhere<'a>> {
-        let nowhere = |columns| Err(Nowhere { name, columns });
+    fn get(self, shape: &ValueShape<'a>, name: &'a str) -> Result<ValueShape<'a>, MissingName<'a>> {
+        let nowhere = |columns| Err(MissingName { name, columns });
         match shape {
-            Shape::Unknown | Shape::Held(ColumnValues::Anything | ColumnValues::Json) => {
-                Ok(Shape::Unknown)
+            ValueShape::Unknown | ValueShape::Held(ColumnValues::Anything | ColumnValues::Json) => {
+                Ok(ValueShape::Unknown)
             }
-            Shape::Row(columns) => match columns.iter().find(|column| column.name == name) {
-                Some(column) => Ok(Shape::Held(&column.holds)),
+            ValueShape::Row(columns) => match columns.iter().find(|column| column.name == name) {
+                Some(column) => Ok(ValueShape::Held(&column.holds)),
                 None => nowhere(columns),
             },
-            Shape::Typed(Type::Struct(id)) => match self.schema.get(*id).field(name) {
-                Some((_, field)) => Ok(Shape::Typed(&field.ty)),
+            ValueShape::Typed(Type::Struct(id)) => match self.schema.get(*id).field(name) {
+                Some((_, field)) => Ok(ValueShape::Typed(&field.ty)),
                 None => nowhere(&[]),
             },
-            Shape::Typed(Type::Map(_, of)) => Ok(Shape::Typed(of)),
-            Shape::Typed(_) | Shape::Held(_) | Shape::Text | Shape::List(_) => nowhere(&[]),
+            ValueShape::Typed(Type::Map(_, of)) => Ok(ValueShape::Typed(of)),
+            ValueShape::Typed(_) | ValueShape::Held(_) | ValueShape::Text | ValueShape::List(_) => {
+                nowhere(&[])
+            }
         }
     }
 
-    /// The type that one answer of a step has to fit; `None` when it goes nowhere or is taken apart.
+    /// The type that one answer of a step must fit; `None` if it goes nowhere or is spread.
     pub fn wanted(self, step: usize) -> Option<&'a Type> {
         let of = &self.plan.steps[step];
         let ty = match &of.target {

@@ -1,4 +1,4 @@
-//! Where in the reply each lookup's value goes: checks the places, their types, and that no two collide.
+//! Decides which field of the reply each lookup fills, and checks their types and that no two fill the same field.
 
 use super::compile::Compiler;
 use super::compiled::{ReplyShape, Target};
@@ -27,7 +27,7 @@ impl Compiler<'_> {
                     self.problem(
                         &self.view.place,
                         Code::ConfigClash,
-                        format!("the method returns one value, and {emitted} lookups give one"),
+                        format!("the method returns one value, and {emitted} lookups have a value for it"),
                         Some("mark all others `emit = false`".into()),
                     );
                 }
@@ -142,7 +142,7 @@ impl Compiler<'_> {
         }
     }
 
-    /// Finds clashes, gives the spread lookup the fields that are left, and required fields nobody fills.
+    /// Reports clashes and required fields that no lookup fills. A spread lookup gets the fields that are left.
     fn settle_fields(&self, id: StructId, targets: &mut [Target]) {
         let mut paths: Vec<(&[usize], usize)> = Vec::new();
         for (at, target) in targets.iter().enumerate() {

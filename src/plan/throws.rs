@@ -1,4 +1,4 @@
-//! Binds the exceptions that a method declares to what they are thrown for.
+//! Binds each exception that a method declares to the failures that it is thrown for.
 
 use super::compile::Compiler;
 use super::compiled::{Throw, ThrowOn};
@@ -66,7 +66,7 @@ impl Compiler<'_> {
     }
 }
 
-/// The codes that `lookup.timeout` or `lookup.*` means.
+/// The codes that match a pattern such as `lookup.timeout` or `lookup.*`.
 fn codes_of(pattern: &str) -> Vec<Code> {
     let area = pattern.strip_suffix('*');
     let means = |code: &&Code| match area {

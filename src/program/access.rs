@@ -1,12 +1,13 @@
 //! Checks `allow` of every view against the listeners and the tokens of the server.
 
-use super::file::Config;
+use super::file::ConfigFile;
 use crate::config::{Document, ListenerConfig};
 use crate::diagnostic::suggest;
 use crate::error::Code;
 
-/// Somebody can be whom each `allow` names. Asked when there are no other problems: one mistake is one problem.
-pub(super) fn check_access(document: &Document, config: &Config) {
+/// Reports an `allow` that no caller can match. Only called if there are no other problems, so that one mistake is one
+/// problem.
+pub(super) fn check_access(document: &Document, config: &ConfigFile) {
     let listeners = &config.server.listeners;
     let knows = |listener: &ListenerConfig| {
         let tls = listener.tls.as_ref();

@@ -1,15 +1,14 @@
-//! Checks everything against everything and yields the [`Program`] that a server runs.
+//! Checks a configuration against its IDL and against itself, and makes the [`Program`] that a server runs.
 //!
-//! In: the path of a configuration. Out: a program, or every problem of the file and of its IDL at once. The
-//! command `check` is this function; `serve` and a reload begin with it, before anything is bound or
-//! swapped. No store is asked.
+//! In: the path of a configuration. Out: a program, or every problem of the file and of its IDL. This is what the command
+//! `check` does. `serve` and a reload begin with it, before they bind or replace anything. No store is asked.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::access::check_access;
 use super::definition::{Asks, BackendDef, LookupDef, Program, Registry};
-use super::file::{self, BackendEntry, Config, LookupEntry};
+use super::file::{self, BackendEntry, ConfigFile, LookupEntry};
 use super::inject::Inject;
 use super::meta::{Meta, check_meta};
 use super::views::compile_views;
@@ -26,7 +25,7 @@ pub fn check(path: &str, registry: &Registry) -> Result<Program, Vec<Problem>> {
     check_document(document, registry)
 }
 
-/// As [`check`], for a document that is already in memory; its path places relative paths.
+/// Like [`check`], for a document that is already in memory. Paths are relative to its path.
 pub fn check_document(document: Document, registry: &Registry) -> Result<Program, Vec<Problem>> {
     let config = file::read(&document);
     unique_names(&document, &config, registry);
@@ -55,18 +54,18 @@ pub fn check_document(document: Document, registry: &Registry) -> Result<Program
     }
 }
 
-/// A registered lookup may not share its name with one of the file.
-fn unique_names(document: &Document, config: &Config, registry: &Registry) {
+/// Reports lookups of the file whose name a registered lookup has too.
+fn unique_names(document: &Document, config: &ConfigFile, registry: &Registry) {
     for entry in &config.lookups {
         if registry.iter().any(|(name, _)| *name == entry.name) {
-            let message = format!("a lookup `{}` is registered in code as well", entry.name);
+            let message = format!("a lookup `{}` is also registered in code", entry.name);
             let help = Some("rename one of them".into());
             document.problem(&entry.place, Code::ConfigClash, message, help);
         }
     }
 }
 
-fn facts(config: &Config, registry: &Registry) -> Vec<LookupFacts> {
+fn facts(config: &ConfigFile, registry: &Registry) -> Vec<LookupFacts> {
     let of_file = config.lookups.iter().map(|entry| LookupFacts {
         name: Arc::clone(&entry.name),
         backend: entry
@@ -95,7 +94,7 @@ fn facts(config: &Config, registry: &Registry) -> Vec<LookupFacts> {
 }
 
 fn assemble(
-    config: Config,
+    config: ConfigFile,
     registry: &Registry,
     schema: Schema,
     service: usize,
@@ -132,7 +131,7 @@ fn assemble(
     }
 }
 
-// Both are `Some` for every entry of a configuration without problems, so that indices stay right.
+// Both return `Some` for every entry of a configuration without problems, so that indices stay valid.
 fn lookup_def(entry: LookupEntry) -> Option<LookupDef> {
     let compiled = entry.compiled?;
     Some(LookupDef {

@@ -14,27 +14,27 @@ use crate::config::{AdminConfig, LimitsConfig, ListenerConfig, Tokens};
 use crate::idl::{Schema, Service};
 use crate::plan::Plan;
 
-/// Everything a loop needs, checked. Plain data, shared by all loops.
+/// Everything that a loop needs.
 pub struct Program {
     /// The IDL.
     pub schema: Arc<Schema>,
-    /// The served service, as an index into the schema's.
+    /// The served service, as an index into the services of the schema.
     pub service: usize,
     /// Where clients connect.
     pub listeners: Vec<ListenerConfig>,
-    /// Event loops.
+    /// The number of event loops.
     pub workers: usize,
-    /// How long calls in flight may take to end after SIGTERM.
+    /// How long calls in flight may take to finish after SIGTERM.
     pub drain_timeout: Duration,
-    /// What clients may take up.
+    /// How much clients may use.
     pub limits: LimitsConfig,
-    /// What some callers show to say who they are.
+    /// The tokens with which callers identify themselves.
     pub tokens: Tokens,
-    /// Where operators ask how it is; nowhere if `None`.
+    /// The port for operators, if there is one.
     pub admin: Option<AdminConfig>,
     /// The stores.
     pub backends: Vec<BackendDef>,
-    /// What can be asked of them; by [`crate::plan::LookupId`].
+    /// The lookups, by [`LookupId`](crate::plan::LookupId).
     pub lookups: Vec<LookupDef>,
     /// One per served method, by its name.
     pub plans: BTreeMap<Arc<str>, Arc<Plan>>,
@@ -46,13 +46,13 @@ pub struct Program {
 pub struct BackendDef {
     /// Its name.
     pub name: Arc<str>,
-    /// Its kind's keys.
+    /// The keys of its kind.
     pub config: AnyConfig,
-    /// Lookups on their way at a time, per loop.
+    /// The most lookups in flight per loop.
     pub in_flight_max: usize,
-    /// Lookups that travel as one question, at most; with 1, each goes alone.
+    /// The most lookups in one batch; with 1, there are no batches.
     pub batch_max: usize,
-    /// Lookups waiting for their turn, per loop.
+    /// The most waiting lookups per loop.
     pub waiting_max: usize,
 }
 
@@ -60,15 +60,15 @@ pub struct BackendDef {
 pub struct LookupDef {
     /// Its name.
     pub name: Arc<str>,
-    /// Whom it asks, and what.
+    /// What it asks, and from whom.
     pub asks: Asks,
-    /// The names of its parameters, in the order in which a step binds them.
+    /// The names of its parameters, in the order in which steps bind them.
     pub params: Vec<Arc<str>>,
-    /// Faults for testing.
+    /// Planned faults, for testing.
     pub inject: Inject,
 }
 
-/// Whom a lookup asks.
+/// What a lookup asks.
 #[expect(
     clippy::large_enum_variant,
     reason = "one per configured lookup: boxing would save nothing and cost a step per call"
@@ -95,5 +95,5 @@ impl std::fmt::Debug for Program {
     }
 }
 
-/// Lookups that a Rust program registers beside those of the configuration, by name.
+/// The lookups that a Rust program registers in addition to those of the configuration, by name.
 pub type Registry = Vec<(Arc<str>, Closure)>;

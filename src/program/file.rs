@@ -1,7 +1,6 @@
-//! Reads `tributary.toml` into types that mirror it, with every key checked on its own.
+//! Reads `tributary.toml` into types that mirror it, and checks every key on its own.
 //!
-//! In: the file's text. Out: a [`Config`] whose names are not yet resolved against each other or the IDL
-//! (that is [`super::check`]'s job); problems go to its document. All defaults stand in this file.
+//! In: the text of the file. Out: a [`ConfigFile`]. Problems go to its document. [`super::check`] resolves the names.
 
 use std::io::ErrorKind;
 use std::ops::Range;
@@ -17,15 +16,15 @@ use crate::config::{
     AdminConfig, Document, Place, Section, ServerConfig, ViewEntry, read_admin, read_server,
     read_view, text_of,
 };
-use crate::diagnostic::{Problem, Problems, Source, list, suggest};
+use crate::diagnostic::{Problem, Problems, SourceFile, list, suggest};
 use crate::error::Code;
 
 /// The whole file.
 #[derive(Debug)]
-pub struct Config {
+pub struct ConfigFile {
     /// `[server]`
     pub server: ServerConfig,
-    /// `[admin]`, if it is there.
+    /// `[admin]`, if there is one.
     pub admin: Option<AdminConfig>,
     /// `[backends.*]`, in the file's order.
     pub backends: Vec<BackendEntry>,
@@ -39,15 +38,15 @@ pub struct Config {
 pub struct BackendEntry {
     /// NAME
     pub name: Arc<str>,
-    /// The kind's own keys; `None` when they had problems.
+    /// The keys of its kind; `None` if they had problems.
     pub config: Option<AnyConfig>,
-    /// Lookups on their way at a time, per loop. Default 1,024.
+    /// The most lookups in flight per loop. Default 1,024.
     pub in_flight_max: usize,
-    /// Lookups that travel as one question, at most.
+    /// The most lookups in one batch. Default 128.
     pub batch_max: usize,
-    /// Lookups waiting for their turn, per loop; further ones are shed. Default 4,096.
+    /// The most waiting lookups per loop; additional ones are shed. Default 4,096.
     pub waiting_max: usize,
-    /// Where it stands.
+    /// Its place.
     pub place: Place,
 }
 
@@ -55,17 +54,17 @@ pub struct BackendEntry {
 pub struct LookupEntry {
     /// NAME
     pub name: Arc<str>,
-    /// The backend, as an index into [`Config::backends`]; `None` when that had problems.
+    /// The backend, as an index into [`ConfigFile::backends`]; `None` if there is no such backend.
     pub backend: Option<usize>,
-    /// The kind's own keys, compiled; `None` when they had problems.
+    /// The keys of its kind, compiled; `None` if they had problems.
     pub compiled: Option<Compiled<AnyLookup>>,
-    /// How long it may take. Default: as long as the call.
+    /// Its timeout. Default: the deadline of the call.
     pub timeout: Option<Duration>,
     /// Text may fill numbers and bools. Default false.
     pub parse_text: bool,
-    /// Faults for testing.
+    /// Planned faults, for testing.
     pub inject: Inject,
-    /// Where it stands.
+    /// Its place.
     pub place: Place,
 }
 
@@ -85,11 +84,11 @@ impl std::fmt::Debug for LookupEntry {
     }
 }
 
-/// The document of `path`, not yet read; `None` with a problem when the file can't be opened.
+/// Opens the file at `path`.
 pub fn open(path: &str) -> Result<Document, Box<Problem>> {
     match text_of(Path::new(path)) {
         Ok(text) => Ok(Document {
-            source: Source {
+            source: SourceFile {
                 path: Arc::from(path),
                 text: Arc::from(text),
             },
@@ -105,7 +104,7 @@ pub fn open(path: &str) -> Result<Document, Box<Problem>> {
     }
 }
 
-/// What to do about a configuration that can't be read.
+/// How to fix a configuration file that can't be read.
 fn unreadable(why: ErrorKind) -> Option<&'static str> {
     match why {
         ErrorKind::NotFound => Some("name the configuration file with `-c FILE`"),
@@ -116,8 +115,8 @@ fn unreadable(why: ErrorKind) -> Option<&'static str> {
     }
 }
 
-/// Reads a document. Problems go to it; what could be read is in the result.
-pub fn read(document: &Document) -> Config {
+/// Reads a document. The result is what could be read; the problems are in the document.
+pub fn read(document: &Document) -> ConfigFile {
     let (table, errors) = DeTable::parse_recoverable(&document.source.text);
     for err in errors {
         let span: Range<usize> = err.span().unwrap_or(0..0);
@@ -153,7 +152,7 @@ pub fn read(document: &Document) -> Config {
         .map(read_view)
         .collect();
     root.finish();
-    Config {
+    ConfigFile {
         server,
         admin,
         backends,
@@ -162,11 +161,11 @@ pub fn read(document: &Document) -> Config {
     }
 }
 
-/// The usual slip: text without its quotes.
+/// The help for the most common mistake, text without quotes.
 fn unquoted(text: &str) -> Option<String> {
     let word = |c: char| c.is_alphanumeric() || "_-./:".contains(c);
     let is_word = !text.is_empty() && text.chars().all(word);
-    is_word.then(|| format!("if this is text, it stands in quotes: `\"{text}\"`"))
+    is_word.then(|| format!("if this is text, put it in quotes: `\"{text}\"`"))
 }
 
 fn named<'d>(root: &mut Section<'d>, key: &'static str) -> Vec<(String, Section<'d>)> {
@@ -220,7 +219,7 @@ fn read_lookup(name: &str, mut section: Section<'_>, backends: &[BackendEntry]) 
     let compiled = config.and_then(|config| {
         let before = document.problems.len();
         let compiled = config.read_lookup(&mut section);
-        // With a mistake in it, a lookup says nothing on what it needs and what it yields.
+        // With a mistake in a lookup, its parameters and its kind of value are not known.
         let compiled = compiled.filter(|_| document.problems.len() == before);
         section.finish();
         compiled

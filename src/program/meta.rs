@@ -1,7 +1,7 @@
-//! The `Tributary` service beside the operator's own: under which names it is called. Pure.
+//! Knows the names under which the built-in `Tributary` service is called. Pure.
 //!
-//! The service stands in the standard include. Its methods need no views: the server answers them by itself, and
-//! by the program's own copy of the include, whatever stands beside the operator's IDL.
+//! The standard include declares the service. Its methods need no views, since the server itself answers them. It follows
+//! its own copy of the include, even if there is another one beside the operator's IDL.
 
 use std::sync::Arc;
 
@@ -9,37 +9,37 @@ use crate::config::{Document, Place};
 use crate::error::Code;
 use crate::idl::{self, Method, Schema, Service};
 
-/// The service's name, as multiplexed clients have it.
+/// The name of the service, as multiplexed clients send it.
 const NAME: &str = "Tributary";
-/// What the name of its methods' parameters begins with.
+/// The prefix of the names of its parameter structs.
 const PARAMS: &str = "tributary.Tributary.";
 
 /// The names under which the `Tributary` service is called.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Meta {
-    /// As `Tributary:METHOD`, beside the operator's own service.
+    /// It is called as `Tributary:METHOD`, beside the operator's service.
     multiplexed: bool,
-    /// As methods of the operator's service, which extends it.
+    /// The methods that the operator's service inherits from it.
     inherited: Vec<Arc<str>>,
-    /// Methods that the operator does not want.
+    /// The methods that the operator turned off.
     unserved: Vec<String>,
 }
 
 impl Meta {
-    /// What is called how where `service` is served, but for the methods that are `unserved`.
+    /// The names where `service` is served, without the methods in `unserved`.
     pub(super) fn of(schema: &Schema, service: &Service, unserved: Option<&[String]>) -> Self {
         let own = service.methods.iter();
         let inherited = own.filter(|method| is_meta(schema, method));
         let inherited: Vec<Arc<str>> = inherited.map(|method| Arc::clone(&method.name)).collect();
         Meta {
-            // An operator's own service of that name is the one that is meant.
+            // If the operator's service has that name, calls mean the operator's service.
             multiplexed: &*service.name != NAME || !inherited.is_empty(),
             inherited,
             unserved: unserved.unwrap_or_default().to_vec(),
         }
     }
 
-    /// The method that a call of `name` means, where `service` is the operator's; `None` if it is none of these.
+    /// The built-in method that a call to `name` means; `None` if it means none. `service` is the operator's.
     pub fn method<'a>(&self, name: &'a str, service: &str) -> Option<&'a str> {
         let inherits = |method: &str| self.inherited.iter().any(|have| **have == *method);
         let (means, method) = match name.split_once(':') {
@@ -50,19 +50,19 @@ impl Meta {
         (means && !self.is_unserved(method)).then_some(method)
     }
 
-    /// A namesake is none of ours unless the operator's service inherits ours.
+    /// Whether the operator turned off a method. One that is not inherited is a method of the operator's.
     fn is_unserved(&self, method: &str) -> bool {
         let inherited = self.inherited.iter().any(|have| **have == *method);
         inherited && self.unserved.iter().any(|name| name == method)
     }
 }
 
-/// Whether it is a method of the standard include's service.
+/// Whether it is a method of the built-in service.
 pub(super) fn is_meta(schema: &Schema, method: &Method) -> bool {
     schema.get(method.params).name.starts_with(PARAMS)
 }
 
-/// Reports methods that `service` inherits from a copy of the standard include which is not the program's.
+/// Reports methods that `service` inherits from a copy of the standard include that differs from the built-in one.
 pub(super) fn check_meta(document: &Document, schema: &Schema, service: &Service, place: &Place) {
     let known = idl::standard();
     let known_service = known.service(NAME);
@@ -75,17 +75,16 @@ pub(super) fn check_meta(document: &Document, schema: &Schema, service: &Service
             .is_some_and(|ours| signature(known, ours) == signature(schema, method));
         if !same {
             let message = format!(
-                "`Tributary.{}` of the `tributary.thrift` beside the IDL is not what this program serves",
+                "`Tributary.{}` of the `tributary.thrift` beside the IDL differs from what this program serves",
                 method.name
             );
-            let help =
-                "remove that copy: the program has one, which the server's `idl` gives to clients";
+            let help = "remove that copy: the program has its own, which clients get from `idl()`";
             document.problem(place, Code::IdlInvalid, message, Some(help.into()));
         }
     }
 }
 
-/// What a client has to know to call it, in words.
+/// The parameters and the result of a method, in words.
 fn signature(schema: &Schema, method: &Method) -> (Vec<(i16, String)>, Option<String>) {
     let fields = schema.get(method.params).fields.iter();
     let params = fields.map(|field| (field.id, schema.describe(&field.ty)));
@@ -97,7 +96,7 @@ fn signature(schema: &Schema, method: &Method) -> (Vec<(i16, String)>, Option<St
 mod tests {
     use super::*;
 
-    /// What is said of an IDL whose service extends what `standard` declares.
+    /// The problems of an IDL whose service extends the one that `standard` declares.
     fn copied(standard: &str) -> Vec<String> {
         let own = "include 'tributary.thrift' service S extends tributary.Tributary {}";
         let read = |name: &str| {
@@ -130,7 +129,7 @@ mod tests {
             let problems = copied(other);
             assert_eq!(problems.len(), 1, "{other}");
             assert!(
-                problems[0].contains("is not what this program serves"),
+                problems[0].contains("differs from what this program serves"),
                 "{problems:?}"
             );
         }
@@ -159,7 +158,7 @@ mod tests {
         for name in ["idl", "S:idl", "Tributary:idl"] {
             assert_eq!(meta.method(name, "S"), Some("idl"), "{name}");
         }
-        // What is unserved is so under every name.
+        // An unserved method is unserved under every name.
         for name in ["fetch", "S:fetch", "Tributary:fetch", "own", "S:own"] {
             assert_eq!(meta.method(name, "S"), None, "{name}");
         }

@@ -18,6 +18,6 @@ pub(crate) mod fuzz;
 pub use check::{check, check_document};
 pub use definition::{Asks, BackendDef, LookupDef, Program, Registry};
 pub use examine::{Examined, examine, remarks};
-pub use file::{BackendEntry, Config, LookupEntry, open, read};
+pub use file::{BackendEntry, ConfigFile, LookupEntry, open, read};
 pub use inject::Inject;
 pub use meta::Meta;

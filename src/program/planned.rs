@@ -1,4 +1,4 @@
-//! What is going to be asked of a store: its lookups that views use, and how long anyone waits for each. Pure.
+//! Tells a store which of its lookups views use, and how long a call waits for each.
 
 use std::time::Duration;
 
@@ -7,14 +7,14 @@ use crate::backend::{AnyLookup, Planned};
 use crate::plan::LookupId;
 
 impl Program {
-    /// The lookups of the backend at `backend` that any view uses.
+    /// The lookups of a backend that some view uses.
     pub fn planned(&self, backend: usize) -> Vec<Planned<'_, AnyLookup>> {
         let used = self.of_backend(backend);
         let used = used.filter(|(id, _)| self.budget(*id).is_some());
         used.map(|(_, planned)| planned).collect()
     }
 
-    /// All lookups of the backend at `backend`; one that no view uses has no time at all.
+    /// All lookups of a backend. One that no view uses has a budget of zero.
     pub fn of_backend(
         &self,
         backend: usize,
@@ -33,7 +33,7 @@ impl Program {
         })
     }
 
-    /// The longest time that any view gives a lookup; `None` for one that no view uses.
+    /// The longest time that any view gives a lookup; `None` if no view uses it.
     fn budget(&self, lookup: LookupId) -> Option<Duration> {
         let budgets = self.plans.values().flat_map(|plan| {
             let uses = plan.steps.iter().filter(|step| step.lookup == lookup);

@@ -3,24 +3,24 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::file::Config;
+use super::file::ConfigFile;
 use super::meta::is_meta;
 use crate::config::{Document, unknown_method};
 use crate::diagnostic::nearest;
 use crate::error::Code;
 use crate::idl::{Schema, Service};
-use crate::plan::{LookupFacts, Plan, Scope, compile};
+use crate::plan::{CompileEnv, LookupFacts, Plan, compile};
 
 /// The plans of the service's methods, by their names.
 pub(super) fn compile_views(
     document: &Document,
-    config: &Config,
+    config: &ConfigFile,
     schema: &Schema,
     service: usize,
     facts: &[LookupFacts],
 ) -> BTreeMap<Arc<str>, Arc<Plan>> {
     let service = &schema.services[service];
-    let scope = Scope {
+    let scope = CompileEnv {
         document,
         schema,
         lookups: facts,
@@ -32,8 +32,8 @@ pub(super) fn compile_views(
             continue;
         };
         if is_meta(schema, method) {
-            let message = format!("method `{}` is the server's own", view.name);
-            let help = Some("remove the view: the server answers it by itself".into());
+            let message = format!("method `{}` is served by the server itself", view.name);
+            let help = Some("remove the view".into());
             document.problem(&view.place, Code::ConfigClash, message, help);
             continue;
         }
@@ -46,8 +46,8 @@ pub(super) fn compile_views(
     plans
 }
 
-/// Each method has a view, or is said to have none.
-fn missing_views(document: &Document, config: &Config, schema: &Schema, service: &Service) {
+/// Reports methods that neither have a view nor are `unserved`.
+fn missing_views(document: &Document, config: &ConfigFile, schema: &Schema, service: &Service) {
     let unserved = config.server.unserved.as_ref();
     for (name, place) in unserved
         .iter()
@@ -57,7 +57,7 @@ fn missing_views(document: &Document, config: &Config, schema: &Schema, service:
             unknown_method(document, service, name, place);
         }
     }
-    // A method whose view is there misspelt has a view: one mistake is one problem.
+    // A misspelt view is one problem: its method is not reported as well.
     let names = || service.methods.iter().map(|method| &*method.name);
     let misspelt: Vec<&str> = config
         .views

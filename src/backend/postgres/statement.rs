@@ -145,7 +145,7 @@ pub(super) fn decoder(column: &Column) -> Result<Decoder, LookupError> {
     let (name, ty) = (column.name(), column.type_());
     Decoder::of(ty).ok_or_else(|| {
         bad_answer(format!(
-            "column `{name}` is of the type `{ty}`, which is not understood: select `{name}::text`"
+            "column `{name}` has the type `{ty}`, which is not understood: select `{name}::text`"
         ))
     })
 }

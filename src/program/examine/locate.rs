@@ -1,27 +1,27 @@
-//! Finds where a key stands in the file, after the check has forgotten it.
+//! Finds the place of a key in the file again, after the check.
 
 use std::ops::Range;
 
 use toml::de::{DeTable, DeValue};
 
 use super::remark::Remark;
-use crate::diagnostic::{Problem, Source};
+use crate::diagnostic::{Problem, SourceFile};
 
-/// A configuration's keys and their places.
-pub(super) struct Map<'s> {
-    source: &'s Source,
+/// The keys of a configuration and their places.
+pub(super) struct KeyPlaces<'s> {
+    source: &'s SourceFile,
     root: DeTable<'s>,
 }
 
-impl<'s> Map<'s> {
-    pub(super) fn of(source: &'s Source) -> Self {
-        // It was read before, so that there are no errors.
+impl<'s> KeyPlaces<'s> {
+    pub(super) fn of(source: &'s SourceFile) -> Self {
+        // The file was read before without errors.
         let (root, _) = DeTable::parse_recoverable(&source.text);
         let root = root.into_inner();
-        Map { source, root }
+        KeyPlaces { source, root }
     }
 
-    /// The remark as a problem, at its key or at the nearest one around that is written out.
+    /// Turns a remark into a problem at its key, or at the innermost table around it if the key is not in the file.
     pub(super) fn problem(&self, remark: &Remark) -> Problem {
         let (depth, span) = self.find(&remark.path);
         Problem {
@@ -33,7 +33,7 @@ impl<'s> Map<'s> {
         }
     }
 
-    /// How many names of `path` are there, and where the last of them stands.
+    /// How many names of `path` are in the file, and the place of the last one.
     fn find(&self, path: &[String]) -> (usize, Option<Range<usize>>) {
         let mut table = &self.root;
         let mut found = (0, None);
@@ -57,12 +57,12 @@ mod tests {
     use crate::error::Code;
 
     #[test]
-    fn a_key_is_found_or_what_is_around_it() {
-        let source = Source {
+    fn a_key_is_found_or_the_table_around_it() {
+        let source = SourceFile {
             path: "t.toml".into(),
             text: "[lookups.a]\nsql = \"x\"\n\n[views.get.lookups]\nb = { use = \"a\" }\n".into(),
         };
-        let map = Map::of(&source);
+        let map = KeyPlaces::of(&source);
         let find = |path: &[&str]| {
             let remark = Remark {
                 path: path.iter().map(ToString::to_string).collect(),

@@ -1,8 +1,7 @@
-//! Holds a program against its stores, for `check --connect`: what they say of every lookup against what the views
-//! and the IDL make of it.
+//! Compares a program with its stores, for `check --connect`: what they say of each lookup with what views and the IDL need.
 //!
-//! In: a checked program. Out: everything that is wrong, and what may become wrong, each at its line. Every store is
-//! reached at the same time, through its kind's `examine`; no lookup is run. `compare` and what it uses are pure.
+//! In: a checked program. Out: errors, and warnings of what may fail for some values, each at its line. All stores are asked
+//! at the same time, through `examine` of their kind. No lookup runs. `compare` and what it uses are pure.
 
 mod compare;
 mod locate;
@@ -14,45 +13,45 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use tokio::time::timeout;
 
-use self::compare::{Known, compare};
-use self::locate::Map;
-use self::remark::{Level, Remark};
+use self::compare::{KnownLookup, compare};
+use self::locate::KeyPlaces;
+use self::remark::{Remark, Severity};
 use super::definition::{BackendDef, Program};
 use crate::backend::examine::{Examination, Finding};
 use crate::backend::{AnyLookup, LookupError, Planned, tls};
-use crate::diagnostic::{Problem, Problems, Source};
+use crate::diagnostic::{Problem, Problems, SourceFile};
 use crate::error::Code;
-use crate::plan::{LookupId, unsure};
+use crate::plan::{LookupId, maybe_unset};
 
-/// How long one store may take to say all it knows.
+/// How long one store may take to answer everything.
 const EXAMINE_MAX: Duration = Duration::from_secs(30);
 
-/// What came of asking the stores.
+/// The result of asking the stores.
 #[derive(Debug, Default)]
 pub struct Examined {
-    /// What was done with each store that was reached.
+    /// What was done with each store that could be reached.
     pub done: Vec<String>,
-    /// What is wrong, in the file's order.
+    /// The errors, in the order of the file.
     pub problems: Vec<Problem>,
-    /// What works and may not always.
+    /// The warnings: what works, but not for every value.
     pub warnings: Vec<Problem>,
 }
 
 impl Examined {
-    /// Whether anything but stores that can't be reached is wrong.
+    /// Whether there are errors other than stores that can't be reached.
     pub fn is_misconfigured(&self) -> bool {
         let mut problems = self.problems.iter();
         problems.any(|problem| problem.code != Code::LookupUnavailable)
     }
 }
 
-/// What works and may not always, as far as the file tells: no store is asked.
-pub fn remarks(program: &Program, source: &Source) -> Examined {
-    place(source, unsure_fields(program), Vec::new())
+/// The warnings that need no store.
+pub fn remarks(program: &Program, source: &SourceFile) -> Examined {
+    place(source, unset_fields(program), Vec::new())
 }
 
-/// Reaches every store of `program`, which was read from `source`.
-pub async fn examine(program: &Program, source: &Source) -> Examined {
+/// Asks every store of `program`, which was read from `source`.
+pub async fn examine(program: &Program, source: &SourceFile) -> Examined {
     let stores = program.backends.iter().enumerate();
     let stores = stores.map(async |(at, backend)| {
         let (ids, lookups): (Vec<_>, Vec<_>) = program.of_backend(at).unzip();
@@ -72,7 +71,7 @@ pub async fn examine(program: &Program, source: &Source) -> Examined {
             findings[at] = Some(finding);
         }
     }
-    remarks.extend(unsure_fields(program));
+    remarks.extend(unset_fields(program));
     remarks.extend(compare_all(program, &findings));
     place(source, remarks, done)
 }
@@ -93,17 +92,17 @@ async fn examine_one(backend: &BackendDef, lookups: &[Planned<'_, AnyLookup>]) -
     }
 }
 
-/// A store that is not there, or that does not let us in.
+/// A store that can't be reached, or that refuses the connection.
 fn failure(backend: &str, err: &LookupError) -> Remark {
     let away = matches!(err.code, Code::LookupUnavailable | Code::LookupTimeout);
     let (code, message, help) = if away {
         let message = format!("the store can't be reached: {}", err.detail);
         let help = tls::help(&err.detail);
-        let help = help.unwrap_or("see that it runs, and that its address is right");
+        let help = help.unwrap_or("check that it runs, and that its address is right");
         (Code::LookupUnavailable, message, help)
     } else {
         let message = format!("the store refuses the connection: {}", err.detail);
-        let help = "see that account and database are right, and that the store lets them in";
+        let help = "check the account and the database, and that the store admits them";
         (Code::ConfigBadValue, message, help)
     };
     Remark::error(["backends", backend], code, message).help(help)
@@ -111,8 +110,8 @@ fn failure(backend: &str, err: &LookupError) -> Remark {
 
 fn compare_all(program: &Program, findings: &[Option<Finding>]) -> Vec<Remark> {
     let lookups = program.lookups.iter().zip(findings);
-    let known: Vec<Known<'_>> = lookups
-        .map(|(def, finding)| Known {
+    let known: Vec<KnownLookup<'_>> = lookups
+        .map(|(def, finding)| KnownLookup {
             name: &def.name,
             params: &def.params,
             finding: finding.as_ref(),
@@ -127,30 +126,30 @@ fn compare_all(program: &Program, findings: &[Option<Finding>]) -> Vec<Remark> {
     remarks
 }
 
-/// The required fields that a call may leave without a value.
-fn unsure_fields(program: &Program) -> Vec<Remark> {
+/// The required fields of replies that may have no value.
+fn unset_fields(program: &Program) -> Vec<Remark> {
     let mut remarks = Vec::new();
     for plan in program.plans.values() {
-        remarks.extend(unsure(&program.schema, plan).iter().map(|unsure| {
-            let path = ["views", &plan.method, "lookups", &unsure.step.name];
-            Remark::warning(path, Code::MergeMissingField, unsure.message()).help(unsure.help())
+        remarks.extend(maybe_unset(&program.schema, plan).iter().map(|field| {
+            let path = ["views", &plan.method, "lookups", &field.step.name];
+            Remark::warning(path, Code::MergeMissingField, field.message()).help(field.help())
         }));
     }
     remarks
 }
 
-/// The remarks at their lines, each once.
-fn place(source: &Source, remarks: Vec<Remark>, done: Vec<String>) -> Examined {
-    let map = Map::of(source);
+/// Sorts remarks into errors and warnings at their lines, each remark once.
+fn place(source: &SourceFile, remarks: Vec<Remark>, done: Vec<String>) -> Examined {
+    let map = KeyPlaces::of(source);
     let (problems, warnings) = (Problems::default(), Problems::default());
     let mut seen: Vec<Remark> = Vec::new();
     for remark in remarks {
         if seen.contains(&remark) {
             continue;
         }
-        match remark.level {
-            Level::Error => problems.push(map.problem(&remark)),
-            Level::Warning => warnings.push(map.problem(&remark)),
+        match remark.severity {
+            Severity::Error => problems.push(map.problem(&remark)),
+            Severity::Warning => warnings.push(map.problem(&remark)),
         }
         seen.push(remark);
     }

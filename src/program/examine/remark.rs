@@ -1,21 +1,21 @@
-//! Something to say of a key, before it is known where the key stands.
+//! Defines a remark about a key, before the place of the key in the file is known.
 
 use crate::error::Code;
 
-/// How bad it is.
+/// How serious a remark is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Level {
-    /// It can never work.
+pub(super) enum Severity {
+    /// It never works.
     Error,
     /// It works, but not for every value.
     Warning,
 }
 
-/// What is wrong with a key.
+/// A remark about a key.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Remark {
-    pub(super) level: Level,
-    /// The names on the way to it: `lookups`, `flight`, `sql`.
+    pub(super) severity: Severity,
+    /// The path of the key: `lookups`, `flight`, `sql`.
     pub(super) path: Vec<String>,
     pub(super) code: Code,
     pub(super) message: String,
@@ -29,7 +29,7 @@ impl Remark {
         message: impl Into<String>,
     ) -> Self {
         Remark {
-            level: Level::Error,
+            severity: Severity::Error,
             path: path.map(str::to_owned).into(),
             code,
             message: message.into(),
@@ -43,12 +43,12 @@ impl Remark {
         message: impl Into<String>,
     ) -> Self {
         Remark {
-            level: Level::Warning,
+            severity: Severity::Warning,
             ..Remark::error(path, code, message)
         }
     }
 
-    /// The same, with what would be right.
+    /// Adds how to fix it.
     pub(super) fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
         self

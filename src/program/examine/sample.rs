@@ -1,11 +1,11 @@
-//! Values to try a parameter with: if a store takes none of them, it takes no value of that shape.
+//! Makes sample values of a shape, to try a parameter with: a store that accepts none of them accepts no such value.
 
 use crate::coerce::ColumnValues;
 use crate::idl::{Schema, Type};
-use crate::plan::Shape;
+use crate::plan::ValueShape;
 use crate::value::Value;
 
-/// Text may hold anything: numbers, bools, JSON, a UUID, a date.
+/// Samples of what text may hold: a word, numbers, a bool, JSON, a UUID, a date.
 const TEXTS: &[&str] = &[
     "a",
     "1",
@@ -16,15 +16,15 @@ const TEXTS: &[&str] = &[
     "2013-01-01",
 ];
 
-/// Some values of a shape; none where nothing is known of it.
-pub(super) fn of_shape(shape: &Shape<'_>) -> Vec<Value> {
+/// Samples of a shape; none if the shape is unknown.
+pub(super) fn of_shape(shape: &ValueShape<'_>) -> Vec<Value> {
     match shape {
-        Shape::Unknown => Vec::new(),
-        Shape::Typed(ty) => of_type(ty),
-        Shape::Held(holds) => of_column(holds),
-        Shape::Text => texts().collect(),
-        Shape::Row(_) => vec![Value::Map(Vec::new())],
-        Shape::List(of) => lists(of_shape(of)),
+        ValueShape::Unknown => Vec::new(),
+        ValueShape::Typed(ty) => of_type(ty),
+        ValueShape::Held(holds) => of_column(holds),
+        ValueShape::Text => texts().collect(),
+        ValueShape::Row(_) => vec![Value::Map(Vec::new())],
+        ValueShape::List(of) => lists(of_shape(of)),
     }
 }
 
@@ -32,7 +32,7 @@ fn of_type(ty: &Type) -> Vec<Value> {
     match ty {
         Type::Bool => vec![true.into(), false.into()],
         Type::I8 | Type::I16 | Type::I32 | Type::I64 => integers(i64::MIN, i64::MAX),
-        // By its number.
+        // An enum is bound as its number.
         Type::Enum(of) => of
             .values
             .iter()
@@ -87,15 +87,15 @@ fn lists(items: Vec<Value>) -> Vec<Value> {
         .collect()
 }
 
-/// What a shape is called.
-pub(super) fn words(schema: &Schema, shape: &Shape<'_>) -> String {
+/// A shape in words.
+pub(super) fn words(schema: &Schema, shape: &ValueShape<'_>) -> String {
     let word = match shape {
-        Shape::Unknown => "anything",
-        Shape::Typed(ty) => return schema.describe(ty),
-        Shape::Held(holds) => of_holds(holds),
-        Shape::Text => "text",
-        Shape::Row(_) => "a row",
-        Shape::List(_) => "a list",
+        ValueShape::Unknown => "anything",
+        ValueShape::Typed(ty) => return schema.describe(ty),
+        ValueShape::Held(holds) => of_holds(holds),
+        ValueShape::Text => "text",
+        ValueShape::Row(_) => "a row",
+        ValueShape::List(_) => "a list",
     };
     word.into()
 }

@@ -14,7 +14,7 @@ fn toml_that_does_not_parse() {
     2 | idl = flights.thrift
       |       ^^^^^^^^^^^^^^
       |
-      = help: if this is text, it stands in quotes: `"flights.thrift"`
+      = help: if this is text, put it in quotes: `"flights.thrift"`
     "#);
 }
 
@@ -30,7 +30,7 @@ fn a_duration_without_its_quotes() {
     24 | timeout = 200ms
        |           ^^^^^
        |
-       = help: if this is text, it stands in quotes: `"200ms"`
+       = help: if this is text, put it in quotes: `"200ms"`
     "#);
 }
 

@@ -22,13 +22,13 @@ fn inherited_methods_need_no_views_and_may_be_unserved() {
 fn a_view_of_a_method_that_the_server_answers_itself() {
     let config = format!("{CONFIG}\n[views.health.lookups]\nstate = \"weather\"\n");
     insta::assert_snapshot!(problems_of(&config, &extended()), @"
-    error[config.clash]: `views.health`: method `health` is the server's own
+    error[config.clash]: `views.health`: method `health` is served by the server itself
       --> tributary.toml:56:8
        |
     56 | [views.health.lookups]
        |        ^^^^^^
        |
-       = help: remove the view: the server answers it by itself
+       = help: remove the view
     ");
 }
 

@@ -22,7 +22,7 @@ use std::fs;
 use std::sync::Arc;
 
 use tributary::config::Document;
-use tributary::diagnostic::{Problem, Problems, Source};
+use tributary::diagnostic::{Problem, Problems, SourceFile};
 use tributary::program::check_document;
 
 const IDL: &str = r"
@@ -135,7 +135,7 @@ fn check(config: &str, idl: &str) -> (Vec<Problem>, String) {
     fs::write(folder.path().join("airlines.csv"), "code,name\nUA,United\n")
         .expect("the folder is ours");
     let path = folder.path().join("tributary.toml").display().to_string();
-    let source = Source {
+    let source = SourceFile {
         path: Arc::from(path),
         text: Arc::from(config),
     };

@@ -8,7 +8,7 @@ fn a_parameter_bound_to_nothing() {
         r#"origin = { use = "airport", with = { code = "flight.origin" } }"#,
         r#"origin = "airport""#,
     ), @r#"
-    error[config.reference]: `views.getDeparture.lookups.origin`: parameter `code` of lookup `airport` is bound to nothing
+    error[config.reference]: `views.getDeparture.lookups.origin`: parameter `code` of lookup `airport` is not bound
       --> tributary.toml:48:10
        |
     48 | origin = "airport"
@@ -86,7 +86,7 @@ fn item_without_a_foreach() {
         r#"with = { code = "flight.origin" }"#,
         r#"with = { code = "item" }"#,
     ), @r#"
-    error[config.reference]: `views.getDeparture.lookups.origin.with.code`: `item` is the element of a `foreach`, and has a meaning in its `with` only
+    error[config.reference]: `views.getDeparture.lookups.origin.with.code`: `item` is the element of a `foreach`, and is known only in its `with`
       --> tributary.toml:48:45
        |
     48 | origin = { use = "airport", with = { code = "item" } }

@@ -88,22 +88,22 @@ note = { use = "note", with = { id = "bird.seen" } }
 
 /// What is said of it.
 const TOLD: &str = r#"11 error config.type lookups.bird.sql
-  column `weight` is of the type `decimal`, which can't fill field `weight` of s.Bird, double
+  column `weight` has the type `decimal`, which can't fill field `weight` of s.Bird, double
     (set `parse_text = true` on the lookup if the text holds one)
 11 error config.type lookups.bird.sql
-  column `tags` is of the type `datetime`, which can't fill field `tags` of s.Bird, list<string>
+  column `tags` has the type `datetime`, which can't fill field `tags` of s.Bird, list<string>
     (cast it in the SQL, or change the field's type)
 16 error config.type lookups.by_name.sql
   no column is called `name`, and field `name` of s.Bird is required
     (select one, or make the field optional; there are `id`, `seen`)
 16 error config.type lookups.by_name.sql
-  column `seen` is of the type `blob`, which can't fill field `seen` of s.Bird, i32
+  column `seen` has the type `blob`, which can't fill field `seen` of s.Bird, i32
     (cast it in the SQL, or change the field's type)
 18 error config.unknown_name lookups.by_name.batch
   no column is called `name` (`batch.key`)
     (there are `id`, `seen`)
 22 error config.type lookups.count.sql
-  column `hatched` is of the type `datetime`, which can't fill i64 in view `get`
+  column `hatched` has the type `datetime`, which can't fill i64 in view `get`
     (set `parse_text = true` on the lookup if the text holds one)
 27 error config.bad_value lookups.broken.sql
   MySQL: You have an error in your SQL syntax; check the manual that corresponds to your MariaDB server version for the right syntax to use near 'birds where id = ?' at line 1 (1064)
@@ -111,17 +111,17 @@ const TOLD: &str = r#"11 error config.type lookups.bird.sql
   no column is called `ident`
     (there are `id`, `name`, `seen`, `tame`, `weight`, `tags`)
 11 warning config.type lookups.bird.sql
-  column `id` is of the type `int unsigned`, which holds numbers that i16 does not (field `id` of s.Bird, i16)
-    (such a row is `merge.type` when it comes; widen the field or cast the column)
+  column `id` has the type `int unsigned`, which holds numbers that i16 does not (field `id` of s.Bird, i16)
+    (such a row ends in `merge.type`; widen the field or cast the column)
 11 warning config.type lookups.bird.sql
   column `name` may be null, and field `name` of s.Bird is required
     (use `coalesce` in the SQL, give the field a default, or make it optional)
 11 warning config.type lookups.bird.sql
-  column `seen` is of the type `bigint`, which holds numbers that i32 does not (field `seen` of s.Bird, i32)
-    (such a row is `merge.type` when it comes; widen the field or cast the column)
+  column `seen` has the type `bigint`, which holds numbers that i32 does not (field `seen` of s.Bird, i32)
+    (such a row ends in `merge.type`; widen the field or cast the column)
 16 warning config.type lookups.by_name.sql
-  column `id` is of the type `int unsigned`, which holds numbers that i16 does not (field `id` of s.Bird, i16)
-    (such a row is `merge.type` when it comes; widen the field or cast the column)
+  column `id` has the type `int unsigned`, which holds numbers that i16 does not (field `id` of s.Bird, i16)
+    (such a row ends in `merge.type`; widen the field or cast the column)
 22 warning config.bad_value lookups.count.sql
   `rows = "value"` reads the first of 2 columns, `hatched`
     (select that one only, or use `rows = "one"`)
@@ -139,14 +139,14 @@ fn every_mistake_is_told_at_its_line_and_a_good_file_is_good() {
     let good = config(port, GOOD);
     insta::assert_snapshot!(told(&good, IDL, port), @r##"
     11 warning config.type lookups.bird.sql
-      column `id` is of the type `int`, which holds numbers that i16 does not (field `id` of s.Bird, i16)
-        (such a row is `merge.type` when it comes; widen the field or cast the column)
+      column `id` has the type `int`, which holds numbers that i16 does not (field `id` of s.Bird, i16)
+        (such a row ends in `merge.type`; widen the field or cast the column)
     11 warning config.type lookups.bird.sql
       column `name` may be null, and field `name` of s.Bird is required
         (use `coalesce` in the SQL, give the field a default, or make it optional)
     16 warning config.type lookups.by_name.sql
-      column `id` is of the type `int`, which holds numbers that i16 does not (field `id` of s.Bird, i16)
-        (such a row is `merge.type` when it comes; widen the field or cast the column)
+      column `id` has the type `int`, which holds numbers that i16 does not (field `id` of s.Bird, i16)
+        (such a row ends in `merge.type`; widen the field or cast the column)
     exit 0
     "##);
 
@@ -154,14 +154,14 @@ fn every_mistake_is_told_at_its_line_and_a_good_file_is_good() {
     insta::assert_snapshot!(told(&nobody, IDL, port), @r##"
     5 error config.bad_value backends.db
       the store refuses the connection: Server error: `ERROR 1045 (28000): Access denied for user 'nobody'@'localhost' (using password: YES)'
-        (see that account and database are right, and that the store lets them in)
+        (check the account and the database, and that the store admits them)
     exit 2
     "##);
     drop(server);
     insta::assert_snapshot!(told(&good, IDL, port), @r##"
     5 error lookup.unavailable backends.db
       the store can't be reached: Input/output error: Input/output error: Connection refused (os error 111)
-        (see that it runs, and that its address is right)
+        (check that it runs, and that its address is right)
     exit 1
     "##);
 }

@@ -57,13 +57,13 @@ fn sqlite_tells_names_and_what_its_declarations_mean() {
       no column is called `name`, and field `name` of s.Bird is required
         (select `nme as name`)
     11 error config.type lookups.bird.sql
-      column `weight` is of the type `varchar(9)`, which can't fill field `weight` of s.Bird, i32
+      column `weight` has the type `varchar(9)`, which can't fill field `weight` of s.Bird, i32
         (set `parse_text = true` on the lookup if the text holds one)
     21 error config.reference views.get.lookups.note.with.id
       no column is called `name`
         (did you mean `nme`?)
     16 warning config.type lookups.note.sql
-      column `seen` is of the type `bigint`, which can't fill string in view `get`
+      column `seen` has the type `bigint`, which can't fill string in view `get`
         (cast it in the SQL, or change the field's type)
     exit 2
     "##);
@@ -72,7 +72,7 @@ fn sqlite_tells_names_and_what_its_declarations_mean() {
     insta::assert_snapshot!(away.lines(), @r##"
     5 error lookup.unavailable backends.db
       the store can't be reached: birds.db: unable to open database file: birds.db
-        (see that it runs, and that its address is right)
+        (check that it runs, and that its address is right)
     exit 1
     "##);
 }
@@ -149,7 +149,7 @@ fn stores_without_statements_are_reached_and_asked_nothing() {
     insta::assert_snapshot!(checked.lines(), @r##"
     7 error lookup.unavailable backends.songs
       the store can't be reached: tcp://127.0.0.1:PORT: memcached: connect: Connection refused (os error 111)
-        (see that it runs, and that its address is right)
+        (check that it runs, and that its address is right)
     21 error config.bad_value lookups.tags.hgetall
       Redis: This user has no permissions to run the 'hgetall' command
     exit 2
@@ -159,7 +159,7 @@ fn stores_without_statements_are_reached_and_asked_nothing() {
     insta::assert_snapshot!(refused.lines(), @r##"
     4 error config.bad_value backends.cache
       the store refuses the connection: WRONGPASS invalid username-password pair or user is disabled.
-        (see that account and database are right, and that the store lets them in)
+        (check the account and the database, and that the store admits them)
     exit 2
     "##);
     drop(http);
@@ -172,13 +172,13 @@ fn stores_without_statements_are_reached_and_asked_nothing() {
     insta::assert_snapshot!(away.lines(), @r##"
     4 error lookup.unavailable backends.cache
       the store can't be reached: Connection refused (os error 111)
-        (see that it runs, and that its address is right)
+        (check that it runs, and that its address is right)
     7 error lookup.unavailable backends.songs
       the store can't be reached: tcp://127.0.0.1:PORT: memcached: connect: Connection refused (os error 111)
-        (see that it runs, and that its address is right)
+        (check that it runs, and that its address is right)
     10 error lookup.unavailable backends.pages
       the store can't be reached: tcp connect error: Connection refused (os error 111)
-        (see that it runs, and that its address is right)
+        (check that it runs, and that its address is right)
     exit 1
     "##);
 }

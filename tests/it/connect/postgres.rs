@@ -143,25 +143,25 @@ async fn tables(url: &str) {
 
 /// What is said of it.
 const TOLD: &str = r#"11 error config.type lookups.bird.sql
-  column `owner` is of the type `timestamptz`, which can't fill field `owner` of s.Bird, s.Owner
+  column `owner` has the type `timestamptz`, which can't fill field `owner` of s.Bird, s.Owner
     (cast it in the SQL, or change the field's type)
 11 error config.type lookups.bird.sql
-  column `weight` is of the type `numeric`, which can't fill field `weight` of s.Bird, double
+  column `weight` has the type `numeric`, which can't fill field `weight` of s.Bird, double
     (set `parse_text = true` on the lookup if the text holds one)
 11 error config.type lookups.bird.sql
-  column `color` is of the type `bool`, which can't fill field `color` of s.Bird, s.Color
+  column `color` has the type `bool`, which can't fill field `color` of s.Bird, s.Color
     (cast it in the SQL, or change the field's type)
 11 error config.type lookups.bird.sql
   no column is called `wings`, and field `wings` of s.Bird is required
     (select one, or make the field optional; there are `id`, `name`, `owner`, `seen`, `weight`, `color`)
 16 error config.type lookups.birds.sql
-  column `owner` is of the type `timestamptz`, which can't fill field `owner` of s.Bird, s.Owner
+  column `owner` has the type `timestamptz`, which can't fill field `owner` of s.Bird, s.Owner
     (cast it in the SQL, or change the field's type)
 16 error config.type lookups.birds.sql
-  column `weight` is of the type `numeric`, which can't fill field `weight` of s.Bird, double
+  column `weight` has the type `numeric`, which can't fill field `weight` of s.Bird, double
     (set `parse_text = true` on the lookup if the text holds one)
 16 error config.type lookups.birds.sql
-  column `color` is of the type `bool`, which can't fill field `color` of s.Bird, s.Color
+  column `color` has the type `bool`, which can't fill field `color` of s.Bird, s.Color
     (cast it in the SQL, or change the field's type)
 16 error config.type lookups.birds.sql
   no column is called `wings`, and field `wings` of s.Bird is required
@@ -170,12 +170,12 @@ const TOLD: &str = r#"11 error config.type lookups.bird.sql
   PostgreSQL: column "nme" does not exist (42703), at character 8: `nme, age from owners where nam`
     (Perhaps you meant to reference the column "owners.name".)
 25 error config.type lookups.count.sql
-  column `name` is of the type `text`, which can't fill i64 in view `get`
+  column `name` has the type `text`, which can't fill i64 in view `get`
     (set `parse_text = true` on the lookup if the text holds one)
 30 error config.type lookups.strange.sql
-  column `pair` is of the type `connect.shape`, which is not understood: select `pair::text`
+  column `pair` has the type `connect.shape`, which is not understood: select `pair::text`
 30 error config.type lookups.strange.sql
-  column `name` is of the type `point`, which is not understood: select `name::text`
+  column `name` has the type `point`, which is not understood: select `name::text`
 30 error config.type lookups.strange.sql
   a row of 2 columns can't fill string in view `get`: only one of a single column can
     (select one column)
@@ -192,38 +192,38 @@ const TOLD: &str = r#"11 error config.type lookups.bird.sql
   the statement returns no columns
     (a lookup is one `select` statement)
 49 error config.type views.get.lookups.birds.with.tag
-  parameter `tag` of lookup `birds` is of the type `uuid`, which an integer can't be
+  parameter `tag` of lookup `birds` has the type `uuid`, which an integer can't be
     (bind something else, or cast the parameter in the SQL)
 49 error config.type views.get.lookups.birds.with.other
-  parameter `other` of lookup `birds` is of the type `int8`, which s.Owner can't be
+  parameter `other` of lookup `birds` has the type `int8`, which s.Owner can't be
     (bind something else, or cast the parameter in the SQL)
 50 error config.type views.get.lookups.count.with.least
-  parameter `least` of lookup `count` is of the type `int8`, which text can't be
+  parameter `least` of lookup `count` has the type `int8`, which text can't be
     (bind something else, or cast the parameter in the SQL)
 51 error config.reference views.get.lookups.owner.with.name
   no column is called `nmae`
     (did you mean `name`?)
 54 error config.type views.get.lookups.twice.with.age
-  parameter `age` of lookup `twice` is of the type `int4`, which a bool can't be
+  parameter `age` of lookup `twice` has the type `int4`, which a bool can't be
     (bind something else, or cast the parameter in the SQL)
 11 warning config.type lookups.bird.sql
-  column `id` is of the type `int8`, which holds numbers that i32 does not (field `id` of s.Bird, i32)
-    (such a row is `merge.type` when it comes; widen the field or cast the column)
+  column `id` has the type `int8`, which holds numbers that i32 does not (field `id` of s.Bird, i32)
+    (such a row ends in `merge.type`; widen the field or cast the column)
 11 warning config.type lookups.bird.sql
   column `name` may be null, and field `name` of s.Bird is required
     (use `coalesce` in the SQL, give the field a default, or make it optional)
 11 warning config.type lookups.bird.sql
-  column `seen` is of the type `int8`, which holds numbers that i32 does not (field `seen` of s.Bird, i32)
-    (such a row is `merge.type` when it comes; widen the field or cast the column)
+  column `seen` has the type `int8`, which holds numbers that i32 does not (field `seen` of s.Bird, i32)
+    (such a row ends in `merge.type`; widen the field or cast the column)
 16 warning config.type lookups.birds.sql
-  column `id` is of the type `int8`, which holds numbers that i32 does not (field `id` of s.Bird, i32)
-    (such a row is `merge.type` when it comes; widen the field or cast the column)
+  column `id` has the type `int8`, which holds numbers that i32 does not (field `id` of s.Bird, i32)
+    (such a row ends in `merge.type`; widen the field or cast the column)
 16 warning config.type lookups.birds.sql
   column `name` may be null, and field `name` of s.Bird is required
     (use `coalesce` in the SQL, give the field a default, or make it optional)
 16 warning config.type lookups.birds.sql
-  column `seen` is of the type `int8`, which holds numbers that i32 does not (field `seen` of s.Bird, i32)
-    (such a row is `merge.type` when it comes; widen the field or cast the column)
+  column `seen` has the type `int8`, which holds numbers that i32 does not (field `seen` of s.Bird, i32)
+    (such a row ends in `merge.type`; widen the field or cast the column)
 25 warning config.bad_value lookups.count.sql
   `rows = "value"` reads the first of 2 columns, `name`
     (select that one only, or use `rows = "one"`)
@@ -256,7 +256,7 @@ async fn a_good_file_is_good_and_a_server_that_is_away_is_no_mistake() {
     insta::assert_snapshot!(told(&nobody, IDL, server.port), @r##"
     5 error config.bad_value backends.db
       the store refuses the connection: role "nobody" does not exist (28000)
-        (see that account and database are right, and that the store lets them in)
+        (check the account and the database, and that the store admits them)
     exit 2
     "##);
     server.stop();
@@ -268,7 +268,7 @@ async fn a_good_file_is_good_and_a_server_that_is_away_is_no_mistake() {
     5 | [backends.db]
       | ^^^^^^^^^^^^^
       |
-      = help: see that it runs, and that its address is right
+      = help: check that it runs, and that its address is right
 
     1 problem
     exit 1

@@ -28,6 +28,8 @@ const CIRCLES: &[&str] = &[
     "backend/redis/cluster",
     "idl",
     "thrift",
+    "thrift/binary",
+    "thrift/compact",
 ];
 
 fn source() -> BTreeMap<Segments, Module> {

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use tributary::backend::{Answer, Ask, Asked, Backend, Compiled, LookupError, postgres};
 use tributary::config::{Document, Place, Section};
 use tributary::context::Context;
-use tributary::diagnostic::{Problems, Source};
+use tributary::diagnostic::{Problems, SourceFile};
 use tributary::error::Code;
 use tributary::value::Value;
 
@@ -73,7 +73,7 @@ impl Store {
 
 fn read<T>(text: &str, read: impl FnOnce(&mut Section<'_>) -> Option<T>) -> T {
     let document = Document {
-        source: Source {
+        source: SourceFile {
             path: Arc::from("test.toml"),
             text: Arc::from(text),
         },

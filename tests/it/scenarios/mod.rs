@@ -17,7 +17,7 @@ use tokio::time::Instant;
 use tributary::coerce::Coercion;
 use tributary::config::Document;
 use tributary::context::{Context, Mode};
-use tributary::diagnostic::{Problems, Source};
+use tributary::diagnostic::{Problems, SourceFile};
 use tributary::guard::Guards;
 use tributary::idl::Type;
 use tributary::metrics::{LoopMetrics, ProgramMetrics};
@@ -71,7 +71,7 @@ async fn differences(page: &Page) -> Vec<String> {
 fn load(page: &Page, folder: &Path) -> Result<Program, Story> {
     std::fs::write(folder.join("scenario.thrift"), &page.idl).expect("the folder is ours");
     let path = folder.join("tributary.toml").display().to_string();
-    let source = Source {
+    let source = SourceFile {
         path: Arc::from(path),
         text: Arc::from(page.toml.as_str()),
     };

@@ -13,7 +13,7 @@ use tokio::time::{Instant, timeout};
 use tributary::backend::{Ask, Backend, Examination, LookupError};
 use tributary::config::{Document, Place, Section};
 use tributary::context::Context;
-use tributary::diagnostic::{Problems, Source};
+use tributary::diagnostic::{Problems, SourceFile};
 use tributary::error::Code;
 use tributary::value::Value;
 
@@ -81,7 +81,7 @@ async fn examine<B: Backend>(folder: &Path, keys: &str) -> Examination {
 fn read<T>(folder: &Path, text: &str, read: impl FnOnce(&mut Section<'_>) -> Option<T>) -> T {
     let path = folder.join("tributary.toml");
     let document = Document {
-        source: Source {
+        source: SourceFile {
             path: Arc::from(&*path.to_string_lossy()),
             text: Arc::from(text),
         },

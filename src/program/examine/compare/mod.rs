@@ -1,11 +1,11 @@
-//! What stores say of statements, held against the views that ask them and the IDL types they fill. Pure.
+//! Compares prepared statements with the views that use them and the IDL types that they fill. Pure.
 //!
-//! An error is what can never work; a warning what works for some values only. The conversions are those of
-//! [`crate::coerce::Coercion`]: what it takes at run time is never an error here.
+//! An error never works. A warning works for some values only. The conversions are those of [`crate::coerce::Coercion`]:
+//! what it accepts at run time is never an error here.
 
 use std::sync::Arc;
 
-use super::remark::{Level, Remark};
+use super::remark::{Remark, Severity};
 use super::sample;
 use crate::backend::examine::{Column, Finding, Param, Statement};
 use crate::backend::rows::Rows;
@@ -13,26 +13,28 @@ use crate::coerce::{ColumnCoercion, ColumnFit};
 use crate::diagnostic::{list, nearest, suggest};
 use crate::error::Code;
 use crate::idl::{Requiredness, Schema, StructId, StructKind, Type};
-use crate::plan::{Binding, Foreach, Nowhere, Plan, Reference, Root, Shape, Shapes, Step, Target};
+use crate::plan::{
+    Binding, Foreach, MissingName, Plan, Reference, Root, Step, Target, ValueShape, ValueShapes,
+};
 use crate::value::Value;
 
-/// A lookup and what its store says of it.
+/// A lookup and what its store knows of it.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Known<'a> {
+pub(super) struct KnownLookup<'a> {
     pub(super) name: &'a str,
     pub(super) params: &'a [Arc<str>],
     /// `None` for a closure.
     pub(super) finding: Option<&'a Finding>,
 }
 
-impl<'a> Known<'a> {
+impl<'a> KnownLookup<'a> {
     fn statement(&self) -> Option<&'a Statement> {
         self.finding.and_then(|finding| finding.statement.as_ref())
     }
 }
 
-/// What is wrong with a lookup, whoever asks it.
-pub(super) fn lookup(known: &Known<'_>) -> Vec<Remark> {
+/// The remarks about a lookup, whichever view uses it.
+pub(super) fn lookup(known: &KnownLookup<'_>) -> Vec<Remark> {
     let refusals = known.finding.iter().flat_map(|finding| &finding.refusals);
     let mut remarks: Vec<Remark> = refusals
         .map(|refusal| Remark {
@@ -71,14 +73,14 @@ pub(super) fn lookup(known: &Known<'_>) -> Vec<Remark> {
     remarks
 }
 
-/// What is wrong with a view. `lookups` are the program's, in order.
-pub(super) fn compare(schema: &Schema, plan: &Plan, lookups: &[Known<'_>]) -> Vec<Remark> {
+/// The remarks about a view. `lookups` are all those of the program.
+pub(super) fn compare(schema: &Schema, plan: &Plan, lookups: &[KnownLookup<'_>]) -> Vec<Remark> {
     let statements = plan
         .steps
         .iter()
         .map(|step| lookups[step.lookup.0].statement());
     let statements: Vec<_> = statements.collect();
-    let shapes = Shapes {
+    let shapes = ValueShapes {
         schema,
         plan,
         statements: &statements,
@@ -99,14 +101,14 @@ pub(super) fn compare(schema: &Schema, plan: &Plan, lookups: &[Known<'_>]) -> Ve
 
 /// One step of a view.
 struct View<'a, 'r> {
-    shapes: Shapes<'a>,
+    shapes: ValueShapes<'a>,
     step: &'a Step,
-    known: Known<'a>,
+    known: KnownLookup<'a>,
     remarks: &'r mut Vec<Remark>,
 }
 
 impl<'a> View<'a, '_> {
-    /// Everything that the step takes from elsewhere.
+    /// Checks everything that the step takes from elsewhere.
     fn references(&mut self) {
         let step = self.step;
         if let Some(foreach) = &step.foreach {
@@ -129,13 +131,14 @@ impl<'a> View<'a, '_> {
         }
     }
 
-    /// The elements of a `foreach` that fills a map are its keys.
+    /// A `foreach` that fills a map uses its elements as keys: checks that they can be.
     fn keys(&mut self, foreach: &'a Foreach) {
         let over = self.shapes.reference(&foreach.over, None);
-        let (Ok(Shape::List(row)), Some(Type::Map(key, _))) = (over, self.step.target.ty()) else {
+        let (Ok(ValueShape::List(row)), Some(Type::Map(key, _))) = (over, self.step.target.ty())
+        else {
             return;
         };
-        let Shape::Row(columns @ [_, _, ..]) = *row else {
+        let ValueShape::Row(columns @ [_, _, ..]) = *row else {
             return;
         };
         let takes_rows = matches!(**key, Type::Struct(_) | Type::Map(..) | Type::Any);
@@ -146,7 +149,7 @@ impl<'a> View<'a, '_> {
                 self.shapes.schema.describe(key)
             );
             let help = "go over rows of one column, or fill a list";
-            self.say(&["foreach"], Code::ConfigType, message, Some(help.into()));
+            self.error(&["foreach"], Code::ConfigType, message, Some(help.into()));
         }
     }
 
@@ -169,11 +172,11 @@ impl<'a> View<'a, '_> {
         let takes = |value: &Value| value.is_null() || (param.takes)(value);
         if !samples.is_empty() && !samples.iter().any(takes) {
             let message = format!(
-                "parameter `{name}` of lookup `{}` is of the type `{}`, which {words} can't be",
+                "parameter `{name}` of lookup `{}` has the type `{}`, which {words} can't be",
                 self.known.name, param.ty
             );
             let help = "bind something else, or cast the parameter in the SQL";
-            self.say(&key, Code::ConfigType, message, Some(help.into()));
+            self.error(&key, Code::ConfigType, message, Some(help.into()));
         }
     }
 
@@ -182,21 +185,21 @@ impl<'a> View<'a, '_> {
         reference: &'a Reference,
         foreach: Option<&'a Foreach>,
         key: &[&str],
-    ) -> Option<Shape<'a>> {
+    ) -> Option<ValueShape<'a>> {
         match self.shapes.reference(reference, foreach) {
             Ok(shape) => Some(shape),
-            // The default has it, if nothing else does.
+            // The default may have it.
             Err(_) if self.in_default(reference) => None,
-            Err(Nowhere { name, columns: [] }) => {
-                let message = format!("`{name}` can't be taken of a value that has no names");
+            Err(MissingName { name, columns: [] }) => {
+                let message = format!("`{name}` can't be taken from a value without fields");
                 let help =
                     "refer to one row (`rows = \"one\"`), or go through a list with `foreach`";
-                self.say(key, Code::ConfigReference, message, Some(help.into()));
+                self.error(key, Code::ConfigReference, message, Some(help.into()));
                 None
             }
-            Err(Nowhere { name, columns }) => {
+            Err(MissingName { name, columns }) => {
                 let message = format!("no column is called `{name}`");
-                self.say(
+                self.error(
                     key,
                     Code::ConfigReference,
                     message,
@@ -207,7 +210,7 @@ impl<'a> View<'a, '_> {
         }
     }
 
-    /// Whether a reference to another step leads somewhere when that step's default stands in.
+    /// Whether a reference to another step has a value when the default of that step stands in.
     fn in_default(&self, reference: &Reference) -> bool {
         let Root::Lookup(step) = reference.root else {
             return false;
@@ -217,8 +220,8 @@ impl<'a> View<'a, '_> {
         name.is_some_and(|name| default.and_then(|value| value.get(name)).is_some())
     }
 
-    /// An error at a key of this use.
-    fn say(&mut self, key: &[&str], code: Code, message: String, help: Option<String>) {
+    /// Adds an error at a key of this use.
+    fn error(&mut self, key: &[&str], code: Code, message: String, help: Option<String>) {
         let path = [
             "views",
             &self.shapes.plan.method,
@@ -231,11 +234,11 @@ impl<'a> View<'a, '_> {
         self.remarks.push(remark);
     }
 
-    /// What becomes of an answer.
+    /// Checks where the answer goes.
     fn answer(&mut self, at: usize) {
         let answer = self.shapes.answer(at);
         match (&self.step.target, answer) {
-            (Target::Spread { of, fields }, Shape::Row(columns)) => {
+            (Target::Spread { of, fields }, ValueShape::Row(columns)) => {
                 for field in fields {
                     self.field(*of, *field, columns);
                 }
@@ -248,22 +251,22 @@ impl<'a> View<'a, '_> {
         }
     }
 
-    fn value(&mut self, shape: &Shape<'_>, ty: &Type) {
+    fn value(&mut self, shape: &ValueShape<'_>, ty: &Type) {
         match (shape, ty) {
             (_, Type::Any) => {}
-            (Shape::List(of), Type::List(ty) | Type::Set(ty)) => self.value(of, ty),
-            (Shape::Row(columns), Type::Struct(id)) => {
+            (ValueShape::List(of), Type::List(ty) | Type::Set(ty)) => self.value(of, ty),
+            (ValueShape::Row(columns), Type::Struct(id)) => {
                 for at in 0..self.shapes.schema.get(*id).fields.len() {
                     self.field(*id, at, columns);
                 }
             }
-            (Shape::Row(columns), Type::Map(_, ty)) => {
+            (ValueShape::Row(columns), Type::Map(_, ty)) => {
                 for column in *columns {
                     self.column(column, ty, &self.place(ty));
                 }
             }
-            (Shape::Row([column]), ty) => self.column(column, ty, &self.place(ty)),
-            (Shape::Row(columns), ty) => {
+            (ValueShape::Row([column]), ty) => self.column(column, ty, &self.place(ty)),
+            (ValueShape::Row(columns), ty) => {
                 let message = format!(
                     "a row of {} columns can't fill {}: only one of a single column can",
                     columns.len(),
@@ -272,8 +275,8 @@ impl<'a> View<'a, '_> {
                 let remark = Remark::error(self.sql(), Code::ConfigType, message);
                 self.remarks.push(remark.help("select one column"));
             }
-            (Shape::Held(_), ty) => {
-                // `rows = "value"`: the first column.
+            (ValueShape::Held(_), ty) => {
+                // `rows = "value"` yields the first column.
                 if let Some(column) = self
                     .known
                     .statement()
@@ -296,7 +299,7 @@ impl<'a> View<'a, '_> {
         ["lookups", self.known.name, "sql"]
     }
 
-    /// What fills one field of a struct.
+    /// Checks the column that fills one field of a struct.
     fn field(&mut self, id: StructId, at: usize, columns: &[Column]) {
         let of = self.shapes.schema.get(id);
         let field = &of.fields[at];
@@ -342,19 +345,18 @@ impl<'a> View<'a, '_> {
             ColumnFit::Fits => return,
             ColumnFit::InRange(what) => {
                 let message =
-                    format!("column `{name}` is of the type `{of}`, which {what} ({place})");
-                let help =
-                    "such a row is `merge.type` when it comes; widen the field or cast the column";
+                    format!("column `{name}` has the type `{of}`, which {what} ({place})");
+                let help = "such a row ends in `merge.type`; widen the field or cast the column";
                 Remark::warning(sql, Code::ConfigType, message).help(help)
             }
             ColumnFit::Never(help) => {
                 let message =
-                    format!("column `{name}` is of the type `{of}`, which can't fill {place}");
+                    format!("column `{name}` has the type `{of}`, which can't fill {place}");
                 Remark {
-                    level: if column.strict {
-                        Level::Error
+                    severity: if column.strict {
+                        Severity::Error
                     } else {
-                        Level::Warning
+                        Severity::Warning
                     },
                     help: help.map(ToOwned::to_owned),
                     ..Remark::error(sql, Code::ConfigType, message)

@@ -103,8 +103,8 @@ fn said(findings: &[Finding; 3]) -> Vec<String> {
 
 fn said_of(program: &Program, findings: &[Finding; 3]) -> Vec<String> {
     let pairs = program.lookups.iter().zip(findings);
-    let known: Vec<Known<'_>> = pairs
-        .map(|(def, finding)| Known {
+    let known: Vec<KnownLookup<'_>> = pairs
+        .map(|(def, finding)| KnownLookup {
             name: &def.name,
             params: &def.params,
             finding: Some(finding),
@@ -115,7 +115,7 @@ fn said_of(program: &Program, findings: &[Finding; 3]) -> Vec<String> {
     let remarks = known.iter().flat_map(lookup).chain(of_view);
     let mut lines: Vec<String> = remarks
         .map(|remark| {
-            let level = if remark.level == Level::Error {
+            let level = if remark.severity == Severity::Error {
                 "! "
             } else {
                 ""
@@ -144,7 +144,7 @@ fn check(change: impl FnOnce(&mut [Finding; 3]), expected: &[&str]) {
 
 /// `count` is a number, and has no names: that much is wrong in the view that all tests use.
 const WHEN: &str =
-    "! views.get.lookups.other.when: `name` can't be taken of a value that has no names";
+    "! views.get.lookups.other.when: `name` can't be taken from a value without fields";
 
 #[test]
 fn what_fits_is_not_remarked_upon() {
@@ -156,21 +156,21 @@ fn columns_that_can_not_fill_their_fields() {
     check(
         |all| columns(&mut all[1])[0].holds = ColumnValues::Text,
         &[
-            "! lookups.flock.sql: column `id` is of the type `t`, which can't fill field `id` of s.Bird, i32",
+            "! lookups.flock.sql: column `id` has the type `t`, which can't fill field `id` of s.Bird, i32",
             WHEN,
         ],
     );
     check(
         |all| columns(&mut all[1])[3].holds = ColumnValues::List(ColumnValues::Text.into()),
         &[
-            "! lookups.flock.sql: column `years` is of the type `t`, which can't fill field `years` of s.Bird, list<i64>",
+            "! lookups.flock.sql: column `years` has the type `t`, which can't fill field `years` of s.Bird, list<i64>",
             WHEN,
         ],
     );
     check(
         |all| columns(&mut all[2])[0].holds = ColumnValues::Bool,
         &[
-            "! lookups.count.sql: column `n` is of the type `t`, which can't fill i64 in view `get`",
+            "! lookups.count.sql: column `n` has the type `t`, which can't fill i64 in view `get`",
             WHEN,
         ],
     );
@@ -193,7 +193,7 @@ fn what_may_be_out_of_range_or_null_is_a_warning() {
     check(
         change,
         &[
-            "lookups.flock.sql: column `id` is of the type `t`, which holds numbers that i32 does not (field `id` of s.Bird, i32)",
+            "lookups.flock.sql: column `id` has the type `t`, which holds numbers that i32 does not (field `id` of s.Bird, i32)",
             "lookups.flock.sql: column `id` may be null, and field `id` of s.Bird is required",
             WHEN,
         ],
@@ -274,9 +274,8 @@ fn parameters_that_take_nothing_of_what_they_are_bound_to() {
         "either.with.id",
     ];
     for key in bound {
-        let start = format!(
-            "! views.get.lookups.{key}: parameter `id` of lookup `bird` is of the type `p`"
-        );
+        let start =
+            format!("! views.get.lookups.{key}: parameter `id` of lookup `bird` has the type `p`");
         assert!(
             lines.iter().any(|line| line.starts_with(&start)),
             "{key}: {lines:?}"

@@ -1,4 +1,4 @@
-//! Turns a plan's places back into the names that the configuration and the IDL have for them.
+//! Turns the indices of a plan back into the names of the configuration and the IDL.
 
 use std::time::Duration;
 
@@ -9,14 +9,14 @@ use crate::plan::{Binding, ContextField, Plan, Reference, ReplyShape, Root, Step
 use crate::program::{Asks, BackendDef, LookupDef, Program};
 use crate::value::Value;
 
-/// A plan and what its places refer to.
+/// A plan, and the program that its indices refer to.
 #[derive(Clone, Copy)]
-pub(super) struct Words<'a> {
+pub(super) struct PlanNames<'a> {
     pub(super) program: &'a Program,
     pub(super) plan: &'a Plan,
 }
 
-impl Words<'_> {
+impl PlanNames<'_> {
     /// `getAirport(code, context) returns flights.Airport`
     pub(super) fn signature(&self) -> String {
         let schema = &self.program.schema;
@@ -52,7 +52,7 @@ impl Words<'_> {
         backend.map_or("closure", |backend| backend.config.kind())
     }
 
-    /// Under what conditions it runs, and what comes of it when it fails.
+    /// When it runs, and what happens if it fails.
     fn facts(&self, step: &Step) -> Vec<String> {
         let mut facts = Vec::new();
         if let Some(when) = &step.when {
@@ -91,7 +91,7 @@ impl Words<'_> {
         facts
     }
 
-    /// What it shares with others that are asked at the same time; nothing where there is nothing to share.
+    /// How it is batched with other lookups, if it can be.
     fn batching(&self, step: &Step) -> Option<String> {
         let Asks::Store(_, lookup) = &self.lookup(step).asks else {
             return None;
@@ -148,7 +148,7 @@ impl Words<'_> {
         steps.iter().map(|&at| self.name(at).to_owned()).collect()
     }
 
-    /// How long a call can take, and why.
+    /// The longest that a call can take, and why.
     pub(super) fn worst(&self, chains: &Chains<'_>) -> String {
         let deadline = self.plan.deadline;
         if self.plan.steps.is_empty() {
@@ -239,7 +239,7 @@ pub(super) fn time(time: Duration) -> humantime::FormattedDuration {
     humantime::format_duration(time)
 }
 
-/// A value of the configuration, much as it stands there.
+/// A value much as it is written in the configuration.
 fn literal(value: &Value) -> String {
     match value {
         Value::Null => "null".into(),

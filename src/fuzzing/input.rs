@@ -1,4 +1,4 @@
-//! An input as choices and pieces.
+//! Reads choices and pieces from a fuzz input.
 
 use std::fmt::Debug;
 
@@ -7,7 +7,7 @@ use std::fmt::Debug;
 pub(crate) struct FuzzInput<'a>(pub(crate) &'a [u8]);
 
 impl<'a> FuzzInput<'a> {
-    /// The next byte; 0 once there are no more.
+    /// The next byte; 0 at the end.
     pub(crate) fn byte(&mut self) -> u8 {
         let Some((&byte, rest)) = self.0.split_first() else {
             return 0;
@@ -21,7 +21,7 @@ impl<'a> FuzzInput<'a> {
         choices[usize::from(self.byte()) % choices.len()]
     }
 
-    /// A part with its length before it in one byte; shorter where the input ends.
+    /// A part after its length in one byte; shorter if the input ends.
     pub(crate) fn part(&mut self) -> &'a [u8] {
         let length = usize::from(self.byte()).min(self.0.len());
         let (part, rest) = self.0.split_at(length);
@@ -29,7 +29,7 @@ impl<'a> FuzzInput<'a> {
         part
     }
 
-    /// All that is left, cut where the next byte says: at 0 after each byte, else in pieces of many lengths.
+    /// The rest, cut into pieces: single bytes if the next byte is 0, otherwise pieces of pseudo-random lengths.
     pub(crate) fn pieces(&mut self) -> Vec<&'a [u8]> {
         let mut state = u32::from(self.byte());
         let mut rest = std::mem::take(&mut self.0);
@@ -39,7 +39,7 @@ impl<'a> FuzzInput<'a> {
                 1
             } else {
                 state = state.wrapping_mul(1_103_515_245).wrapping_add(12_345) | 1;
-                // Mostly short: what is cut in the middle of a token is of interest.
+                // Mostly short, so that tokens are cut in the middle.
                 1 + (state >> 16 & 0x0f) as usize * (1 + (state >> 20 & 0x07) as usize)
             };
             let (piece, more) = rest.split_at(length.min(rest.len()));
@@ -50,13 +50,13 @@ impl<'a> FuzzInput<'a> {
     }
 }
 
-/// Says which promise was broken, and by what.
+/// Panics unless `kept`, naming the broken promise and the value that broke it.
 #[track_caller]
 pub(crate) fn hold(kept: bool, promise: &str, by: impl Debug) {
     assert!(kept, "{promise}: {by:?}");
 }
 
-/// Says which two ways to the same thing led to different ones.
+/// Panics unless two ways of computing the same thing agree.
 #[track_caller]
 pub(crate) fn agree<T: PartialEq + Debug>(what: &str, one: &T, other: &T) {
     assert_eq!(one, other, "{what}");

@@ -1,8 +1,8 @@
-//! What the fuzz targets do with an input.
+//! The table of fuzz targets.
 //!
-//! In: any bytes. Out: nothing, or a panic that names the promise that was broken. `tests/fuzz` calls these bodies with
-//! libFuzzer's inputs, the unit tests here with the kept corpus and with mutations of it. The bodies stand beside the
-//! code that they try. Compiled for tests and for fuzzing only.
+//! A target takes any bytes and panics with the name of the promise that they broke. `tests/fuzz` runs the targets on
+//! libFuzzer's inputs; the unit tests here run them on the stored corpus and on mutations of it. Each target's
+//! function is next to the code it tests. Compiled only for tests and fuzzing.
 
 mod input;
 mod zoo;
@@ -13,14 +13,14 @@ mod tests;
 pub(crate) use input::{FuzzInput, agree, hold};
 pub(crate) use zoo::{hold_type, same, zoo, zoo_struct};
 
-/// One thing that is tried.
+/// One fuzz target.
 #[derive(Clone, Copy, Debug)]
 pub struct Target {
-    /// Its name, and that of its folder in the corpus.
+    /// Its name, which is also the name of its folder in the corpus.
     pub name: &'static str,
-    /// Tries one input.
+    /// Runs it on one input.
     pub run: fn(&[u8]),
-    /// How many bytes may be allocated at a time for an input: so many, and so many for each of its own.
+    /// How many bytes may be allocated at a time: a fixed number, and a number per byte of input.
     pub allocated_max: (usize, usize),
 }
 
@@ -32,7 +32,7 @@ pub const TARGETS: &[Target] = &[
     target("compact", crate::thrift::fuzz::compact, (2 << 20, 512)),
     target("reply", crate::thrift::fuzz::reply, (2 << 20, 512)),
     target("call", crate::service::fuzz::call, (2 << 20, 512)),
-    // Constants may add up to a million values.
+    // Constants may have up to a million values in total.
     target("idl", crate::idl::fuzz::idl, (64 << 20, 2048)),
     target("config", crate::program::fuzz::config, (64 << 10, 2048)),
     target(
@@ -53,7 +53,7 @@ const fn target(name: &'static str, run: fn(&[u8]), allocated_max: (usize, usize
     }
 }
 
-/// Tries `bytes` as an input of the target called `name`.
+/// Runs the target called `name` on `bytes`.
 pub fn run(name: &str, bytes: &[u8]) {
     let target = TARGETS.iter().find(|target| target.name == name);
     (target.expect("the target is in the table").run)(bytes);

@@ -1,4 +1,4 @@
-//! An IDL with every type, and what it is for a value to be of one of them.
+//! The zoo: an IDL with every type, and a check that a value has its type.
 
 use std::sync::LazyLock;
 
@@ -26,12 +26,12 @@ pub(crate) fn zoo_struct(name: &str) -> StructId {
     StructId(at.expect("the zoo has the struct"))
 }
 
-/// Whether `value` is of the type `ty`, as everything that reads a reply or parameters relies on.
+/// Whether `value` has type `ty`. Everything that reads parameters or replies relies on this.
 fn conforms(schema: &Schema, ty: &Type, value: &Value) -> bool {
     match (ty, value) {
         (Type::I8, Value::I64(number)) => i8::try_from(*number).is_ok(),
         (Type::I16, Value::I64(number)) => i16::try_from(*number).is_ok(),
-        // A number that has no name may come from a newer client.
+        // A newer client may send a number without a name.
         (Type::I32 | Type::Enum(_), Value::I64(number)) => i32::try_from(*number).is_ok(),
         (Type::Bool, Value::Bool(_))
         | (Type::I64, Value::I64(_))
@@ -64,7 +64,7 @@ fn is_of(schema: &Schema, id: StructId, record: &Record) -> bool {
         && (of.kind != StructKind::Union || set.count() == 1)
 }
 
-/// Whether two values are the same to the last bit: what is no number counts as itself.
+/// Whether two values are the same bit for bit; NaN equals itself.
 pub(crate) fn same(one: &Value, other: &Value) -> bool {
     match (one, other) {
         (Value::Double(one), Value::Double(other)) => one.to_bits() == other.to_bits(),
@@ -85,12 +85,12 @@ fn all_same(one: &[Value], other: &[Value]) -> bool {
     one.len() == other.len() && one.iter().zip(other).all(|(one, other)| same(one, other))
 }
 
-/// Holds `value` to its type.
+/// Panics unless `value` has type `ty`.
 #[track_caller]
 pub(crate) fn hold_type(schema: &Schema, ty: &Type, value: &Value) {
     hold(
         conforms(schema, ty, value),
-        "a value is of its type",
+        "a value has its type",
         (schema.describe(ty), value),
     );
 }

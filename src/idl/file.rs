@@ -5,26 +5,26 @@ use std::sync::Arc;
 use super::syntax::{Document, Span};
 use crate::diagnostic::SourceFile;
 
-/// One file, parsed.
+/// One parsed file.
 pub(crate) struct ParsedFile {
     /// Its path and text, for problems.
     pub(crate) source: SourceFile,
     /// Its name without folders.
     pub(crate) name: String,
-    /// Its paths as seen from the folder of the operator's own file: one for each way to it.
+    /// Its paths relative to the folder of the operator's file: one for each chain of includes that leads to it.
     pub(crate) paths: Vec<String>,
-    /// Its name without `.thrift`: the prefix of its names.
+    /// Its name without `.thrift`, which is the prefix of its names in other files.
     pub(crate) stem: Arc<str>,
     /// What it declares.
     pub(crate) document: Document,
-    /// The prefix of each include, where its line stands, and which file it is.
+    /// For each include: the prefix, the position of its line, and the index of the file.
     pub(crate) includes: Vec<(Arc<str>, Span, usize)>,
-    /// Through how many files it is included, on the shortest way.
+    /// The length of the shortest chain of includes that leads to it.
     pub(crate) depth: usize,
 }
 
 impl ParsedFile {
-    /// The line that `span` starts in, counted from 1.
+    /// The line where `span` starts, counted from 1.
     pub(crate) fn line(&self, span: Span) -> usize {
         let before = self
             .source

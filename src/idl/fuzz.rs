@@ -1,14 +1,14 @@
-//! Any text as an IDL: it loads, and what it says holds, or it is explained.
+//! Fuzz target: any text as an IDL either loads into a consistent schema or is refused with problems.
 
 use super::{Schema, Type, load_from};
 use crate::fuzzing::{hold, hold_type};
 
-/// No more problems are told of one IDL.
+/// The most problems reported for one IDL.
 const PROBLEMS_MAX: usize = 100;
-/// How many of them are drawn: that takes longer than all the rest.
+/// How many of them are rendered: that takes longer than all the rest.
 const DRAWN_MAX: usize = 2;
 
-/// Text of two files, with a byte 1 between them; the second is what every include finds.
+/// The text of two files, separated by a byte 1. Every include finds the second.
 pub(crate) fn idl(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     let (own, included) = text.split_once('\u{1}').unwrap_or((&text, ""));
@@ -45,7 +45,7 @@ pub(crate) fn idl(bytes: &[u8]) {
     }
 }
 
-/// What everything that is driven by a schema relies on.
+/// Checks what users of a schema rely on.
 fn hold_schema(schema: &Schema) {
     for of in &schema.structs {
         hold(

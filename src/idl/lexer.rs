@@ -1,7 +1,7 @@
 //! Cuts the text of a `.thrift` file into tokens.
 //!
-//! In: the text. Out: one [`Token`] at a time, with the bytes it stands on and the doc comment before it.
-//! Text that is no token becomes [`TokenKind::Bad`] and the lexer goes on behind it, so it always comes to the end.
+//! In: the text. Out: one [`Token`] at a time, with its position and the doc comment before it.
+//! Text that is not a token becomes [`TokenKind::Bad`], and the lexer continues after it, so it always reaches the end.
 
 use super::literal;
 use super::syntax::{Span, SyntaxError};
@@ -17,22 +17,22 @@ pub(crate) enum TokenKind<'t> {
     Double(f64),
     /// The text of a string literal, escapes replaced.
     Text(String),
-    /// A character that stands for itself.
+    /// A punctuation character.
     Sign(char),
-    /// No token at all: why.
+    /// Text that is not a token, with the reason.
     Bad(SyntaxError),
     /// The end of the file.
     End,
 }
 
-/// A token and where it stands.
+/// A token and its position.
 #[derive(Debug)]
 pub(crate) struct Token<'t> {
     /// What it is.
     pub(crate) kind: TokenKind<'t>,
-    /// Its bytes.
+    /// Its position.
     pub(crate) span: Span,
-    /// The last doc comment between the token before and this one.
+    /// The last doc comment before it.
     pub(crate) doc: Option<Span>,
 }
 
@@ -43,7 +43,7 @@ pub(crate) struct Lexer<'t> {
 }
 
 impl<'t> Lexer<'t> {
-    /// A lexer at the start of `text`; a byte order mark is stepped over.
+    /// A lexer at the start of `text`; a byte order mark is skipped.
     pub(crate) fn new(text: &'t str) -> Self {
         let at = if text.starts_with('\u{feff}') { 3 } else { 0 };
         Lexer { text, at }
@@ -54,13 +54,13 @@ impl<'t> Lexer<'t> {
         self.text.get(span.range()).unwrap_or_default()
     }
 
-    /// Whether nothing stands before `span` in its line, not even a blank.
+    /// Whether `span` is at the very start of its line.
     pub(crate) fn starts_line(&self, span: Span) -> bool {
         let before = self.text.get(..span.range().start);
         before.is_some_and(|before| before.is_empty() || before.ends_with('\n'))
     }
 
-    /// The next token; [`TokenKind::End`] for ever once the text is used up.
+    /// The next token; [`TokenKind::End`] from the end of the text on.
     pub(crate) fn next(&mut self) -> Token<'t> {
         let (doc, bad) = self.skip_blanks();
         if let Some(error) = bad {
@@ -94,7 +94,7 @@ impl<'t> Lexer<'t> {
         self.rest().chars().next()
     }
 
-    /// Steps over blanks and comments. Out: the last doc comment, and the comment that never ends.
+    /// Skips blanks and comments. Returns the last doc comment, and the error of an unclosed comment.
     fn skip_blanks(&mut self) -> (Option<Span>, Option<SyntaxError>) {
         let mut doc = None;
         loop {
@@ -110,7 +110,7 @@ impl<'t> Lexer<'t> {
                         doc,
                         Some(SyntaxError::new(
                             span,
-                            "this comment never ends",
+                            "this comment is not closed",
                             "close it with `*/`",
                         )),
                     );
@@ -126,7 +126,7 @@ impl<'t> Lexer<'t> {
         }
     }
 
-    /// A name: dots stand between its parts only, as in `shared.Color.RED`.
+    /// A name. Dots are allowed only between its parts, as in `shared.Color.RED`.
     fn word(&mut self) -> TokenKind<'t> {
         let bytes = self.rest().as_bytes();
         let in_word = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
@@ -190,7 +190,7 @@ impl<'t> Lexer<'t> {
         }
         TokenKind::Bad(SyntaxError::new(
             Span::new(start, self.at),
-            format!("`{}` has no meaning here", c.escape_debug()),
+            format!("`{}` is unexpected here", c.escape_debug()),
             "names are made of ASCII letters, digits and `_`; remove it, or put text in quotes",
         ))
     }
@@ -227,18 +227,18 @@ mod tests {
                 "Double(0.5)",
                 "Double(-1500.0)",
                 "Word(\"x\")",
-                "bad `.` has no meaning here",
+                "bad `.` is unexpected here",
             ],
         );
     }
 
     #[test]
-    fn comments_are_blanks() {
+    fn comments_count_as_blanks() {
         check(
             "a # b\n// c\n/* d */ e /**/",
             &["Word(\"a\")", "Word(\"e\")"],
         );
-        check("a /* b", &["Word(\"a\")", "bad this comment never ends"]);
+        check("a /* b", &["Word(\"a\")", "bad this comment is not closed"]);
     }
 
     #[test]
@@ -250,10 +250,10 @@ mod tests {
     }
 
     #[test]
-    fn goes_on_behind_what_is_no_token() {
+    fn continues_after_text_that_is_not_a_token() {
         check(
             "\u{feff}a é b",
-            &["Word(\"a\")", "bad `é` has no meaning here", "Word(\"b\")"],
+            &["Word(\"a\")", "bad `é` is unexpected here", "Word(\"b\")"],
         );
     }
 }

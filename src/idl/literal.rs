@@ -1,30 +1,30 @@
-//! Reads numbers, string literals and doc comments: the insides of tokens.
+//! Reads numbers, string literals and doc comments: the contents of tokens.
 //!
-//! In: text that starts with one. Out: its value, or what is wrong with it. Follows Apache's compiler in
-//! which escapes and number forms exist.
+//! In: text that starts with one. Out: its value, or what is wrong with it. Escapes and number formats are those of
+//! Apache's compiler.
 
 /// A number literal's value.
 pub(crate) enum Number {
-    /// Without fraction and exponent.
+    /// Without a fraction or an exponent.
     Integer(i64),
-    /// With either.
+    /// With a fraction or an exponent.
     Double(f64),
 }
 
-/// A string literal that is wrong.
+/// An invalid string literal.
 pub(crate) struct BadString {
-    /// Where the wrong part starts, in bytes from the opening quote.
+    /// Where the invalid part starts, in bytes from the opening quote.
     pub(crate) at: usize,
-    /// How many bytes to step over before reading on.
+    /// How many bytes to skip before reading on.
     pub(crate) len: usize,
     /// What is wrong.
     pub(crate) message: String,
-    /// What would be right.
+    /// How to fix it.
     pub(crate) help: &'static str,
 }
 
-/// How many bytes from the front belong to a number, right or wrong: `12ab` is one wrong number rather
-/// than a number and a name.
+/// How many bytes at the front belong to a number, valid or not: `12ab` is one invalid number, not a number and a
+/// name.
 pub(crate) fn number_len(text: &str) -> usize {
     let bytes = text.as_bytes();
     let hex = text.trim_start_matches(['+', '-']).starts_with("0x");
@@ -40,7 +40,7 @@ pub(crate) fn number_len(text: &str) -> usize {
     len
 }
 
-/// The value of a number that [`number_len`] measured, or message and remedy.
+/// The value of a number measured by [`number_len`], or message and remedy.
 pub(crate) fn number(text: &str) -> Result<Number, (String, &'static str)> {
     let (negative, digits) = match text.as_bytes()[0] {
         b'-' => (true, &text[1..]),
@@ -80,7 +80,7 @@ pub(crate) fn number(text: &str) -> Result<Number, (String, &'static str)> {
     ))
 }
 
-/// The text of the literal at the front and its length with quotes.
+/// The text of the literal at the front, and its length including quotes.
 pub(crate) fn string(text: &str) -> Result<(String, usize), BadString> {
     let mut chars = text.char_indices();
     let quote = chars.next().map_or('"', |(_, quote)| quote);
@@ -121,12 +121,12 @@ fn endless(len: usize) -> BadString {
     BadString {
         at: 0,
         len,
-        message: "this string does not end on its line".into(),
-        help: "close it with the quote it began with; a line break is written \\n",
+        message: "this string is not closed on its line".into(),
+        help: "close it with the quote that opened it; write a line break as \\n",
     }
 }
 
-/// The words of a doc comment, without its frame of `/**`, ` * ` and `*/`.
+/// The text of a doc comment, without `/**`, ` * ` and `*/`.
 pub(crate) fn doc(comment: &str) -> Option<String> {
     let inner = comment.strip_prefix("/**")?.strip_suffix("*/")?;
     let lines: Vec<&str> = inner
@@ -134,7 +134,7 @@ pub(crate) fn doc(comment: &str) -> Option<String> {
         .map(|line| {
             let bare = line.trim();
             let bare = bare.trim_start_matches('*');
-            // One blank after the star belongs to the frame; more is the author's indentation.
+            // One blank after the star belongs to the frame; more blanks are indentation.
             bare.strip_prefix(' ').unwrap_or(bare).trim_end()
         })
         .collect();
@@ -148,7 +148,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn strings_have_the_escapes_of_the_compiler() {
+    fn strings_have_the_escapes_of_apache_s_compiler() {
         let (value, len) = string(r#""a\n\t\"\'\\é" rest"#).ok().unwrap();
         assert_eq!(value, "a\n\t\"'\\é");
         assert_eq!(len, 15);
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_at_the_edges() {
+    fn numbers_at_the_limits() {
         let integer = |text| match number(text) {
             Ok(Number::Integer(number)) => Some(number),
             _ => None,

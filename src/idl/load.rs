@@ -1,7 +1,7 @@
 //! Reads a `.thrift` file and everything it includes.
 //!
-//! In: a file and a way to read others. Out: the parsed files, the operator's first, each knowing which
-//! file each of its includes is. A file included twice is read once; an include cycle is a problem.
+//! In: a file's name and a source of files. Out: the parsed files, the operator's first, with their includes
+//! resolved. A file that is included twice is read once. A cycle of includes is a problem.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -14,13 +14,13 @@ use super::syntax::{NESTING_MAX, Name};
 use crate::diagnostic::SourceFile;
 use crate::error::Code;
 
-/// How many files one IDL may consist of.
+/// The most files of one IDL.
 const FILES_MAX: usize = 1024;
 
-/// How many bytes of text all of them may hold together.
+/// The most bytes of text in all of them together.
 const TEXT_BYTES_MAX: usize = 64 * 1024 * 1024;
 
-/// Reads `name` and its includes; what can't be read or parsed is in `report`.
+/// Reads `name` and its includes. Files that cannot be read or parsed are reported.
 pub(crate) fn load(name: &str, read: &dyn FileSource, report: &mut Problems) -> Vec<ParsedFile> {
     let mut loader = Loader {
         read,
@@ -53,15 +53,15 @@ struct Loader<'r> {
     report: &'r mut Problems,
     files: Vec<ParsedFile>,
     by_id: HashMap<String, usize>,
-    /// By folder of the including file and path written there, to read each file once.
+    /// Files by folder of the including file and path written there, so that each is read once.
     by_path: HashMap<(String, Arc<str>), usize>,
     bytes_left: usize,
-    /// A limit was met, which is reported: no more files are read.
+    /// A limit was exceeded and reported: no more files are read.
     full: bool,
 }
 
 impl Loader<'_> {
-    /// Finds the includes of the file at `at`; new files are added behind those known.
+    /// Finds the includes of the file at `at` and appends those that are new.
     fn includes(&mut self, at: usize) {
         let from = self.files[at].source.clone();
         let folder = from.path.rsplit_once('/').map_or("", |(folder, _)| folder);
@@ -80,7 +80,7 @@ impl Loader<'_> {
         }
     }
 
-    /// The file that `include` means in `from`, the file at `at`; read unless it is known under another path.
+    /// The file that `include` refers to in `from`, the file at `at`. It is read unless it is known under another path.
     fn include(&mut self, at: usize, from: &SourceFile, include: &Name) -> Option<usize> {
         let path = &include.text;
         if self.full {
@@ -96,13 +96,13 @@ impl Loader<'_> {
                     }
                     return Some(index);
                 }
-                // With each folder on the way the paths below grow: without an end, a file that includes itself from
-                // another folder would cost the square of how often it does.
+                // Paths grow with each folder on the way. Without a limit, a file that includes itself through a folder
+                // would cost the square of the number of includes.
                 None if self.files[at].depth >= NESTING_MAX => (
                     Code::IdlInvalid,
                     (
                         format!("`{path}` is included through more than {NESTING_MAX} files"),
-                        "include it nearer to the first file".into(),
+                        "include it closer to the first file".into(),
                     ),
                 ),
                 None if self.files.len() < FILES_MAX && found.text.len() <= self.bytes_left => {
@@ -114,7 +114,9 @@ impl Loader<'_> {
                     (
                         Code::IdlInvalid,
                         (
-                            format!("`{path}` is too much: more than {FILES_MAX} files or 64 MiB"),
+                            format!(
+                                "the included file `{path}` exceeds the limit of {FILES_MAX} files or 64 MiB in total"
+                            ),
                             "include only what is needed".into(),
                         ),
                     )
@@ -136,7 +138,7 @@ impl Loader<'_> {
     }
 }
 
-/// Parses one file. What does not parse is reported and left out.
+/// Parses one file. Definitions that do not parse are reported and left out.
 fn file(found: FoundFile, path: String, report: &mut Problems) -> ParsedFile {
     let name = base_name(&found.shown).to_owned();
     let stem = name.strip_suffix(".thrift").unwrap_or(&name).into();
@@ -161,16 +163,16 @@ fn file(found: FoundFile, path: String, report: &mut Problems) -> ParsedFile {
     }
 }
 
-/// Walks the includes depth first, without recursion, and reports each that leads back to where it came from.
+/// Walks the includes depth first, without recursion, and reports each that closes a cycle.
 fn report_cycles(files: &[ParsedFile], report: &mut Problems) {
     let mut done = vec![false; files.len()];
-    // The files on the way from the operator's file to here, each with the include to follow next.
+    // The files from the operator's file to here, each with its next include to follow.
     let mut way: Vec<(usize, usize)> = if files.is_empty() {
         vec![]
     } else {
         vec![(0, 0)]
     };
-    // Where on that way each file stands.
+    // The position of each file in `way`.
     let mut place: Vec<Option<usize>> = vec![None; files.len()];
     if let Some(first) = place.first_mut() {
         *first = Some(0);
@@ -190,7 +192,7 @@ fn report_cycles(files: &[ParsedFile], report: &mut Problems) {
                 let names: Vec<&str> = names.chain([&*files[*target].name]).collect();
                 (
                     format!("includes form a cycle: {}", names.join(" -> ")),
-                    "move what both files need into a third".into(),
+                    "move the shared definitions into a third file".into(),
                 )
             });
         } else if !done[*target] {

@@ -1,8 +1,7 @@
-//! `.thrift` files to a [`Schema`]: the types and methods that everything else is driven by.
+//! Loads `.thrift` files into a [`Schema`]: the types and methods that drive everything else.
 //!
-//! In: the path of the operator's IDL. Out: one resolved schema (includes loaded, names looked up,
-//! constants evaluated), or every problem found, each with file, line and remedy. Nothing here knows of
-//! bytes on a wire or of backends.
+//! In: the path of the operator's IDL. Out: one schema with includes loaded, names resolved and constants evaluated,
+//! or all problems, each with file, line and remedy. Knows no wire formats or backends.
 
 mod schema;
 mod syntax; // what a file says
@@ -31,15 +30,15 @@ pub use schema::{
     StructKind, StructType, Type,
 };
 
-/// Reads the IDL at `path` with its includes, which are found relative to the file they stand in.
+/// Reads the IDL at `path` and its includes, whose paths are relative to the including file.
 ///
-/// The standard include `tributary.thrift` comes from the program itself where no such file is found.
+/// If there is no file `tributary.thrift`, the program's own copy is used.
 pub fn load(path: &Path) -> Result<Schema, Vec<Problem>> {
     load_with(&path.display().to_string(), &Disk)
 }
 
-/// As [`load()`], from memory: `read` gives the text of the file with a name, for example of an IDL that a
-/// server sent. An included path that `read` does not know is tried without its folders.
+/// Like [`load()`], from memory: `read` returns the text of the file with a name, for example of an IDL sent by a
+/// server. If `read` does not know an included path, the path is tried without its folders.
 pub fn load_from(
     name: &str,
     read: &dyn Fn(&str) -> Option<String>,
@@ -47,7 +46,7 @@ pub fn load_from(
     load_with(name, &Memory { read })
 }
 
-/// The standard include by itself, as the program carries it.
+/// The standard include alone, from the program's own copy.
 pub fn standard() -> &'static Schema {
     static STANDARD: LazyLock<Schema> = LazyLock::new(|| {
         let (name, text) = read::STANDARD;
@@ -61,7 +60,7 @@ fn load_with(name: &str, read: &dyn FileSource) -> Result<Schema, Vec<Problem>> 
     let mut report = Problems::default();
     let files = load::load(name, read, &mut report);
     if !report.is_empty() {
-        // What did not parse is missing everywhere it is used: looking names up now would mislead.
+        // Definitions that did not parse are missing: resolving names now would report misleading problems.
         return Err(report.into_problems());
     }
     resolve::resolve(&files, report)

@@ -1,7 +1,7 @@
-//! Collects what is wrong with an IDL.
+//! Collects the problems of an IDL.
 //!
-//! In: problems in any order. Out: at most [`PROBLEMS_MAX`] of them, in the order of the files. Remedies
-//! are worked out only for problems that are kept, so a file that is wrong everywhere costs little.
+//! In: problems in any order. Out: at most [`PROBLEMS_MAX`] of them, sorted by file and position. A remedy is computed
+//! only for a problem that is kept, so that a file full of mistakes costs little.
 
 use super::file::ParsedFile;
 use super::read::ReadError;
@@ -9,15 +9,15 @@ use super::syntax::Span;
 use crate::diagnostic::{Problem, SourceFile};
 use crate::error::Code;
 
-/// More problems than this are not worth reading at once; the rest shows when these are mended.
+/// More problems are not worth reading at once; the rest appear when these are fixed.
 const PROBLEMS_MAX: usize = 100;
 
-/// Problems as they are found.
+/// The problems found so far.
 #[derive(Default)]
 pub(crate) struct Problems(Vec<Problem>);
 
 impl Problems {
-    /// Adds one: `words` gives message and remedy.
+    /// Adds a problem; `words` returns message and remedy.
     pub(crate) fn problem(
         &mut self,
         source: &SourceFile,
@@ -38,7 +38,7 @@ impl Problems {
         });
     }
 
-    /// Adds one of an IDL that parses but makes no sense.
+    /// Adds a problem of an IDL that parses but is invalid.
     pub(crate) fn invalid(
         &mut self,
         file: &ParsedFile,
@@ -48,7 +48,7 @@ impl Problems {
         self.problem(&file.source, span, Code::IdlInvalid, words);
     }
 
-    /// The operator's own file was not read.
+    /// Adds the problem that the operator's file was not read.
     pub(crate) fn no_file(&mut self, name: &str, miss: &ReadError) {
         let (message, help) = match miss {
             ReadError::Absent { .. } => (
@@ -56,8 +56,8 @@ impl Problems {
                 "give the path of a `.thrift` file",
             ),
             ReadError::Unreadable(why) => (
-                format!("the IDL `{name}` can't be read: {why}"),
-                "give the path of a `.thrift` file that the server's user may read",
+                format!("cannot read the IDL `{name}`: {why}"),
+                "give the path of a `.thrift` file that the server's user can read",
             ),
         };
         self.0.push(Problem {
@@ -69,12 +69,12 @@ impl Problems {
         });
     }
 
-    /// Whether nothing was wrong so far.
+    /// Whether there are no problems.
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// All of them: files in the order of their first problem, then from top to bottom.
+    /// All problems: files in the order of their first problem, each from top to bottom.
     pub(crate) fn into_problems(self) -> Vec<Problem> {
         let mut paths = Vec::new();
         let mut problems = self.0;

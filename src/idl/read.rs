@@ -1,7 +1,7 @@
-//! Finds the text of a `.thrift` file: on disk or in memory.
+//! Finds the text of a `.thrift` file, on disk or in memory.
 //!
-//! Both look relative to the including file, and both know the standard include `tributary.thrift`, so that
-//! it need not be copied beside the operator's own.
+//! Paths are relative to the including file. The standard include `tributary.thrift` is always found, so that
+//! operators need no copy of it.
 
 use std::fs::File;
 use std::io::Read as _;
@@ -13,14 +13,14 @@ pub(crate) const STANDARD: (&str, &str) = (
     include_str!("../../idl/tributary.thrift"),
 );
 
-/// The longest file that is read.
+/// The largest file that is read.
 const FILE_BYTES_MAX: u64 = 16 * 1024 * 1024;
 
 /// A file that was found.
 pub(crate) struct FoundFile {
-    /// The same for every way to write its path.
+    /// The file's identity, the same however its path is written.
     pub(crate) id: String,
-    /// The path as people know it.
+    /// The path to show to people.
     pub(crate) shown: String,
     pub(crate) text: String,
 }
@@ -29,31 +29,29 @@ pub(crate) struct FoundFile {
 pub(crate) enum ReadError {
     /// There is no such file at the path tried.
     Absent { tried: String },
-    /// There is something, but its text can't be had.
+    /// There is something, but its text cannot be read.
     Unreadable(String),
 }
 
 impl ReadError {
-    /// Message and remedy, when the file was to be included as `path`.
+    /// Message and remedy for a file included as `path`.
     pub(crate) fn words(self, path: &str) -> (String, String) {
         match self {
             ReadError::Absent { tried } => (
                 format!("the included file `{path}` does not exist"),
-                format!(
-                    "looked for `{tried}`: includes are found relative to the file they stand in"
-                ),
+                format!("looked for `{tried}`: include paths are relative to the including file"),
             ),
             ReadError::Unreadable(why) => (
-                format!("the included file `{path}` can't be read: {why}"),
-                "name a `.thrift` file that the server's user may read".into(),
+                format!("cannot read the included file `{path}`: {why}"),
+                "name a `.thrift` file that the server's user can read".into(),
             ),
         }
     }
 }
 
-/// A place where files are.
+/// A source of files.
 pub(crate) trait FileSource {
-    /// The file that `written` means in the file at `from`.
+    /// The file that the path `written` in the file `from` refers to.
     fn read(&self, from: Option<&str>, written: &str) -> Result<FoundFile, ReadError>;
 }
 
@@ -76,7 +74,7 @@ impl FileSource for Disk {
 
 fn text_of(path: &Path) -> Result<String, String> {
     let kind = path.metadata().map_err(|err| err.to_string())?;
-    // A pipe or a device might never end.
+    // Reading a pipe or a device might never end.
     if !kind.is_file() {
         return Err("it is not a file".into());
     }
@@ -98,7 +96,7 @@ fn too_large() -> String {
     "it is larger than 16 MiB".into()
 }
 
-/// Files that `read` has by name, as those fetched from a server.
+/// Files known to `read` by name, such as those fetched from a server.
 pub(crate) struct Memory<'r> {
     pub(crate) read: &'r dyn Fn(&str) -> Option<String>,
 }
@@ -107,7 +105,7 @@ impl FileSource for Memory<'_> {
     fn read(&self, from: Option<&str>, written: &str) -> Result<FoundFile, ReadError> {
         let path = normal(from.unwrap_or_default(), written);
         let bare = base_name(written);
-        // A server hands its files out without folders, so the bare name is tried as well.
+        // A server may send its files without folders, so the bare name is tried too.
         for name in [path.as_str(), bare] {
             if let Some(text) = (self.read)(name) {
                 if text.len() as u64 > FILE_BYTES_MAX {
@@ -124,7 +122,7 @@ impl FileSource for Memory<'_> {
     }
 }
 
-/// The embedded copy, if that is what `written` asks for.
+/// The embedded copy, if `written` refers to it.
 fn standard(written: &str) -> Option<FoundFile> {
     let (name, text) = STANDARD;
     (base_name(written) == name).then(|| FoundFile {
@@ -134,12 +132,12 @@ fn standard(written: &str) -> Option<FoundFile> {
     })
 }
 
-/// A path's last part.
+/// The last part of a path.
 pub(crate) fn base_name(path: &str) -> &str {
     path.rsplit(['/', '\\']).next().unwrap_or(path)
 }
 
-/// `written` seen from the folder of `from`, without `.` and `..`.
+/// The path `written` relative to the folder of `from`, without `.` and `..`.
 pub(crate) fn normal(from: &str, written: &str) -> String {
     let folder = from.rsplit_once('/').map_or("", |(folder, _)| folder);
     let folder = if written.starts_with('/') { "" } else { folder };
@@ -161,7 +159,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn paths_are_seen_from_the_including_file() {
+    fn paths_are_relative_to_the_including_file() {
         assert_eq!(normal("", "a.thrift"), "a.thrift");
         assert_eq!(normal("x/y.thrift", "./a.thrift"), "x/a.thrift");
         assert_eq!(normal("x/y.thrift", "../b/a.thrift"), "b/a.thrift");

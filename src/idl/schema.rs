@@ -1,20 +1,20 @@
-//! The resolved types and methods of an IDL, as the wire, the views and the CLI read them.
+//! The resolved types and methods of an IDL, for the wire, the views and the CLI.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::value::{FieldNames, Value};
 
-/// Everything an IDL with its includes declares, names resolved. Plain data: shared by all loops.
+/// Everything that an IDL and its includes declare, with names resolved. Plain data, shared by all loops.
 #[derive(Clone, Debug, Default)]
 pub struct Schema {
     /// Structs, unions and exceptions, and one struct per method for its parameters; by [`StructId`].
     pub structs: Vec<StructType>,
-    /// Services of the operator's file and its includes; those of the operator's own file come first.
+    /// Services of the operator's file, then those of its includes.
     pub services: Vec<Service>,
-    /// The types of `tributary.thrift`, when the IDL includes it.
+    /// The types of `tributary.thrift`, if the IDL includes it.
     pub standard: Standard,
-    /// The files read: the operator's first, then its includes in the order met.
+    /// The files that were read: the operator's, then its includes in order of appearance.
     pub sources: Vec<SourceFile>,
 }
 
@@ -23,13 +23,13 @@ pub struct Schema {
 pub struct SourceFile {
     /// Its name without folders, as an `include` would write it.
     pub name: String,
-    /// Its paths as seen from the folder of the operator's own file: one for each way to it.
+    /// Its paths relative to the folder of the operator's file: one for each chain of includes that leads to it.
     pub paths: Vec<String>,
-    /// Its text as it stands.
+    /// Its text, unchanged.
     pub text: String,
 }
 
-/// Where the standard types stand, if they were included.
+/// The standard types, if they were included.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Standard {
     /// `tributary.Context`
@@ -48,11 +48,11 @@ pub struct Standard {
     pub overloaded: Option<StructId>,
 }
 
-/// Index into [`Schema::structs`]; recursion goes through it.
+/// Index into [`Schema::structs`]; recursive types use it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct StructId(pub u32);
 
-/// A type as a field, parameter or result has it; typedefs are resolved.
+/// The type of a field, parameter or result; typedefs are resolved.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Type {
     /// `bool`
@@ -83,7 +83,7 @@ pub enum Type {
     Set(Box<Type>),
     /// `map<K, V>`
     Map(Box<Type>, Box<Type>),
-    /// `tributary.Value`: a value of any type, which says itself what it is.
+    /// `tributary.Value`: a union that holds a value of any type.
     Any,
 }
 
@@ -97,7 +97,7 @@ pub struct EnumType {
 }
 
 impl EnumType {
-    /// The number called `name`.
+    /// The number of the value called `name`.
     pub fn number(&self, name: &str) -> Option<i32> {
         self.values
             .iter()
@@ -105,7 +105,7 @@ impl EnumType {
             .map(|(_, number)| *number)
     }
 
-    /// The name of `number`.
+    /// The name of the value `number`.
     pub fn name_of(&self, number: i64) -> Option<&Arc<str>> {
         self.values
             .iter()
@@ -114,7 +114,7 @@ impl EnumType {
     }
 }
 
-/// Which of the three struct-like declarations it is.
+/// Struct, union or exception.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StructKind {
     /// `struct`, or a method's parameters
@@ -136,14 +136,14 @@ pub struct StructType {
     pub fields: Vec<Field>,
     /// The fields' names in the same order: the names of every [`crate::value::Record`] of this type.
     pub names: FieldNames,
-    /// The IDL's comment before it, if any.
+    /// The doc comment in the IDL, if any.
     pub doc: Option<String>,
 }
 
 impl StructType {
-    /// Where the field with `id` stands in `fields`.
+    /// The position in `fields` of the field with this id.
     pub fn position_of_id(&self, id: i16) -> Option<usize> {
-        // Ids nearly always count up from 1, so the guess is right and the search is rare.
+        // Ids nearly always count up from 1, so the guess is usually right.
         let guess = usize::try_from(id.wrapping_sub(1)).unwrap_or(usize::MAX);
         if self.fields.get(guess).is_some_and(|field| field.id == id) {
             return Some(guess);
@@ -151,17 +151,17 @@ impl StructType {
         self.fields.iter().position(|field| field.id == id)
     }
 
-    /// The field called `name` and where it stands.
+    /// The field called `name` and its position.
     pub fn field(&self, name: &str) -> Option<(usize, &Field)> {
         let at = self.names.position(name)?;
         Some((at, &self.fields[at]))
     }
 }
 
-/// Whether a field must be there.
+/// Whether a field must be set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Requiredness {
-    /// `required`: a value without it is an error.
+    /// `required`: a struct without it is invalid.
     Required,
     /// `optional`: written only when set.
     Optional,
@@ -176,28 +176,28 @@ pub struct Field {
     pub id: i16,
     /// Its name.
     pub name: Arc<str>,
-    /// Whether it must be there.
+    /// Whether it must be set.
     pub requiredness: Requiredness,
     /// Its type.
     pub ty: Type,
     /// Its default value, already of type `ty`.
     pub default: Option<Value>,
-    /// The IDL's comment before it, if any.
+    /// The doc comment in the IDL, if any.
     pub doc: Option<String>,
 }
 
-/// A service with the methods it inherits.
+/// A service, including inherited methods.
 #[derive(Clone, Debug)]
 pub struct Service {
-    /// As in the IDL, without its file.
+    /// As in the IDL, without the file's name.
     pub name: Arc<str>,
-    /// The file it stands in, without `.thrift`.
+    /// The name of its file, without `.thrift`.
     pub file: Arc<str>,
     /// Its own methods in declared order, then those of the services it extends.
     pub methods: Vec<Method>,
-    /// Where each method stands in `methods`.
+    /// The position of each method in `methods`.
     pub by_name: HashMap<Arc<str>, usize>,
-    /// The IDL's comment before it, if any.
+    /// The doc comment in the IDL, if any.
     pub doc: Option<String>,
 }
 
@@ -213,20 +213,20 @@ impl Service {
 pub struct Method {
     /// As in the IDL.
     pub name: Arc<str>,
-    /// No reply is ever sent.
+    /// Whether it is `oneway`: no reply is ever sent.
     pub oneway: bool,
     /// Its parameters, as a struct.
     pub params: StructId,
-    /// What it returns; `None` is `void`.
+    /// The type of its result; `None` for `void`.
     pub result: Option<Type>,
-    /// What it throws; each field's type is an exception.
+    /// The exceptions it throws, as fields.
     pub throws: Vec<Field>,
-    /// The IDL's comment before it, if any.
+    /// The doc comment in the IDL, if any.
     pub doc: Option<String>,
 }
 
 impl Schema {
-    /// The struct of `id`.
+    /// The struct with this id.
     pub fn get(&self, id: StructId) -> &StructType {
         &self.structs[id.0 as usize]
     }
@@ -236,7 +236,7 @@ impl Schema {
         self.services.iter().find(|service| &*service.name == name)
     }
 
-    /// The type in the IDL's words, for messages: `list<flights.Departure>`.
+    /// The type as the IDL writes it, for messages: `list<flights.Departure>`.
     pub fn describe(&self, ty: &Type) -> String {
         match ty {
             Type::Bool => "bool".into(),

@@ -1,16 +1,16 @@
-//! What a `.thrift` file says, as it stands there: names not looked up, constants not evaluated.
+//! The syntax tree of a `.thrift` file: names are not resolved, constants are not evaluated.
 //!
-//! Out of the parser, into the resolver. Namespaces and annotations are not kept: nothing here needs them.
+//! The parser builds it and the resolver reads it. Namespaces and annotations are not kept, because nothing needs them.
 
 use std::ops::Range;
 use std::sync::Arc;
 
 use super::schema::{Requiredness, StructKind};
 
-/// How deep types, constants and includes may nest.
+/// How deep types, constants and includes may be nested.
 pub(crate) const NESTING_MAX: usize = 64;
 
-/// Bytes of one file; files are at most 16 MiB, so 32 bits hold them.
+/// A range of bytes in one file. Files have at most 16 MiB, so 32 bits are enough.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Span {
     start: u32,
@@ -18,7 +18,7 @@ pub(crate) struct Span {
 }
 
 impl Span {
-    /// The bytes from `start` up to, not including, `end`.
+    /// The bytes from `start` up to, but not including, `end`.
     pub(crate) fn new(start: usize, end: usize) -> Self {
         let narrow = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
         Span {
@@ -27,7 +27,7 @@ impl Span {
         }
     }
 
-    /// From the start of this to the end of `other`.
+    /// From the start of this span to the end of `other`.
     pub(crate) fn to(self, other: Span) -> Self {
         Span {
             start: self.start,
@@ -41,7 +41,7 @@ impl Span {
     }
 }
 
-/// A place that does not parse: what is wrong there, and what would be right.
+/// Text that does not parse: what is wrong, and how to fix it.
 #[derive(Debug)]
 pub(crate) struct SyntaxError {
     pub(crate) span: Span,
@@ -50,7 +50,7 @@ pub(crate) struct SyntaxError {
 }
 
 impl SyntaxError {
-    /// A error; lower case, no final period.
+    /// An error; texts are lower case, without a final period.
     pub(crate) fn new(span: Span, message: impl Into<String>, help: impl Into<String>) -> Self {
         SyntaxError {
             span,
@@ -70,7 +70,7 @@ pub(crate) struct Name {
 /// One file.
 #[derive(Debug, Default)]
 pub(crate) struct Document {
-    /// The paths of its `include` lines.
+    /// The paths in its `include` lines.
     pub(crate) includes: Vec<Name>,
     /// In the order of the file.
     pub(crate) definitions: Vec<Definition>,
@@ -84,7 +84,7 @@ pub(crate) struct Definition {
     pub(crate) body: DefinitionBody,
 }
 
-/// What kind of thing a definition declares.
+/// What a definition declares.
 #[derive(Debug)]
 pub(crate) enum DefinitionBody {
     Typedef(TypeRef),
@@ -106,7 +106,7 @@ pub(crate) struct EnumEntry {
 pub(crate) struct FieldSyntax {
     pub(crate) id: Option<(i64, Span)>,
     pub(crate) requiredness: Requiredness,
-    /// Where `required` stands, if it does.
+    /// The position of `required`, if the field has it.
     pub(crate) required_at: Option<Span>,
     pub(crate) ty: TypeRef,
     pub(crate) name: Name,
@@ -126,33 +126,33 @@ pub(crate) struct MethodSyntax {
     pub(crate) doc: Option<String>,
 }
 
-/// A type as it is written.
+/// A type as written.
 #[derive(Debug)]
 pub(crate) struct TypeRef {
     pub(crate) span: Span,
     pub(crate) kind: TypeRefKind,
 }
 
-/// What a written type is made of.
+/// The structure of a written type.
 #[derive(Debug)]
 pub(crate) enum TypeRefKind {
-    /// Only a method's result may be this; the resolver says so.
+    /// Allowed only as a method's result; the resolver checks that.
     Void,
-    /// A base type's word or the name of a declared type.
+    /// The name of a base type or a declared type.
     Named(Arc<str>),
     List(Box<TypeRef>),
     Set(Box<TypeRef>),
     Map(Box<TypeRef>, Box<TypeRef>),
 }
 
-/// A constant value as it is written.
+/// A constant value as written.
 #[derive(Debug)]
 pub(crate) struct Constant {
     pub(crate) span: Span,
     pub(crate) kind: ConstantKind,
 }
 
-/// What a written constant is.
+/// The structure of a written constant.
 #[derive(Debug)]
 pub(crate) enum ConstantKind {
     Bool(bool),

@@ -17,6 +17,7 @@ pub(crate) struct Budget {
 }
 
 impl Budget {
+    #[inline]
     pub(super) fn new(depth_max: usize, values_max: usize) -> Self {
         Budget {
             depth: depth_max.min(DEPTH_CEILING),

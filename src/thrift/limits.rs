@@ -34,6 +34,7 @@ impl Default for Limits {
 
 impl Limits {
     /// The budget of one message.
+    #[inline]
     pub(super) fn budget(&self) -> Budget {
         Budget::new(self.depth_max, self.values_max)
     }

@@ -1,11 +1,11 @@
-//! Any text as JSON, and what it says as the types of an IDL.
+//! Fuzz target: any text as JSON, and the value as the types of an IDL.
 
 use crate::coerce::{Coercion, to_json};
 use crate::fuzzing::{FuzzInput, hold, hold_type, same, zoo, zoo_struct};
 use crate::idl::Type;
 use crate::value::{Pointer, Value};
 
-/// The first byte chooses a type, then comes a JSON pointer with its length; the rest is JSON.
+/// The first byte chooses a type; a JSON pointer follows after its length; the rest is JSON.
 pub(crate) fn json(bytes: &[u8]) {
     let mut input = FuzzInput(bytes);
     let choice = input.byte();
@@ -14,26 +14,26 @@ pub(crate) fn json(bytes: &[u8]) {
     let known = serde_json::from_slice::<serde_json::Value>(input.0);
     hold(
         read.is_ok() == known.is_ok(),
-        "JSON is what others take for it",
+        "serde_json agrees on what is JSON",
         (&read, known),
     );
     if let Ok(pointer) = Pointer::parse(&pointer) {
         let picked = pointer.pick(input.0);
-        // Numbers out of range stand only where nobody looks.
+        // Only a skipped number may be out of range.
         hold(
             picked.is_ok() || read.is_err(),
-            "a part is there or not, of JSON",
+            "a pointer can be followed in any JSON",
             &picked,
         );
         let text = std::str::from_utf8(input.0);
-        hold(
-            picked.is_err() || text.is_ok(),
-            "a part is of text",
-            &picked,
-        );
+        hold(picked.is_err() || text.is_ok(), "JSON is UTF-8", &picked);
         let whole = pointer == Pointer::default();
         if let (true, Ok(picked), Ok(read)) = (whole, &picked, &read) {
-            hold(same(picked, read), "the empty pointer is all of it", picked);
+            hold(
+                same(picked, read),
+                "the empty pointer selects the whole document",
+                picked,
+            );
         }
     }
     let Ok(value) = read else { return };
@@ -46,6 +46,10 @@ pub(crate) fn json(bytes: &[u8]) {
         to_json(zoo(), &ty, &fitted);
         let again = coercion.value(fitted.clone(), &ty);
         let settled = again.as_ref().is_ok_and(|again| same(again, &fitted));
-        hold(settled, "what fits fits as it is", (fitted, again));
+        hold(
+            settled,
+            "a coerced value does not change when coerced again",
+            (fitted, again),
+        );
     }
 }

@@ -1,8 +1,8 @@
-//! The one currency between stores, merge and wire: a self-describing value.
+//! A self-describing value, used everywhere between stores, merge and wire.
 //!
-//! A store's answer, a call's parameters and a merged reply are all [`Value`]s. Text and bytes are
-//! slices of shared buffers ([`Bytes`]), so a value that came in one read goes out without being copied.
-//! A struct of the IDL is a [`Record`] whose names are the struct's own [`FieldNames`], in field order.
+//! A store's answer, a call's parameters and a merged reply are all [`Value`]s. Text and bytes are slices of shared
+//! buffers ([`Bytes`]), so bytes read from a store reach the reply without being copied. A struct of the IDL is a
+//! [`Record`] with the struct's own [`FieldNames`], in field order.
 
 mod hex;
 mod json;
@@ -23,7 +23,7 @@ pub use json::{BadPointer, Pointer};
 pub struct Text(Bytes);
 
 impl Text {
-    /// Checks that `bytes` are UTF-8; gives them back if they are not.
+    /// Takes UTF-8 bytes; returns them as the error if they are not UTF-8.
     pub fn from_utf8(bytes: Bytes) -> Result<Self, Bytes> {
         match std::str::from_utf8(&bytes) {
             Ok(_) => Ok(Text(bytes)),
@@ -37,7 +37,7 @@ impl Text {
         std::str::from_utf8(&self.0).expect("checked at construction")
     }
 
-    /// The text's bytes, without checking them again.
+    /// The bytes of the text, without another check.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }
@@ -66,22 +66,23 @@ impl fmt::Debug for Text {
     }
 }
 
-/// The names of a record's values: a row's columns or a struct's fields. Shared by all records of one shape.
+/// The names of a record's values: a row's columns or a struct's fields. Records of the same statement or struct
+/// share them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FieldNames(Arc<[Arc<str>]>);
 
 impl FieldNames {
-    /// Names in the order of the values.
+    /// Creates names in the order of the values.
     pub fn new<N: Into<Arc<str>>>(names: impl IntoIterator<Item = N>) -> Self {
         FieldNames(names.into_iter().map(Into::into).collect())
     }
 
-    /// Where `name` stands.
+    /// The position of `name`.
     pub fn position(&self, name: &str) -> Option<usize> {
         self.0.iter().position(|have| &**have == name)
     }
 
-    /// Whether both are the same table, not merely equal: true for records of one statement or struct.
+    /// Whether both share one allocation, as the names of one statement or struct do; equal names may not.
     pub fn same(&self, other: &FieldNames) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
     }
@@ -94,7 +95,7 @@ impl Deref for FieldNames {
     }
 }
 
-/// Named values: a row, or a struct of the IDL (then an unset field is [`Value::Null`]).
+/// Named values: a row, or a struct of the IDL, whose unset fields are [`Value::Null`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct Record {
     /// One name per value.
@@ -110,27 +111,27 @@ impl Record {
     }
 }
 
-/// A value of any store or of any IDL type.
+/// A value of any store or any IDL type.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub enum Value {
-    /// Nothing: SQL's null, an unset field, a missing key.
+    /// No value: SQL's null, an unset field, a missing key.
     #[default]
     Null,
     /// True or false.
     Bool(bool),
-    /// Every integer, and an enum's number.
+    /// An integer, or an enum's number.
     I64(i64),
     /// A binary floating-point number.
     Double(f64),
     /// UTF-8 text.
     Text(Text),
-    /// Bytes of no known meaning.
+    /// Bytes whose meaning is not known.
     Bytes(Bytes),
-    /// A UUID in network order.
+    /// A UUID in network byte order.
     Uuid([u8; 16]),
     /// A list or a set.
     List(Vec<Value>),
-    /// Pairs in the order they came; a JSON object is a map with text keys.
+    /// Pairs in order of arrival; a JSON object is a map with text keys.
     Map(Vec<(Value, Value)>),
     /// A row or a struct.
     Record(Record),
@@ -142,7 +143,7 @@ impl Value {
         matches!(self, Value::Null)
     }
 
-    /// Puts `value` where null is, as nearly always. Nothing has to be dropped then, which is not even tried.
+    /// Replaces this value, which is nearly always null. A null needs no drop, so the call to drop is left out.
     #[inline]
     pub fn fill(&mut self, value: Value) {
         let before = std::mem::replace(self, value);
@@ -151,7 +152,7 @@ impl Value {
         }
     }
 
-    /// The kind in words, for messages: "text", "a list".
+    /// The kind of value in words, for messages: "text", "a list".
     pub fn kind(&self) -> &'static str {
         match self {
             Value::Null => "null",
@@ -167,13 +168,13 @@ impl Value {
         }
     }
 
-    /// The pairs of a map as a list of maps of `key` and `value`: how a map goes where keys have to be text.
+    /// The pairs of a map as a list of maps with `key` and `value`, for places where keys must be text.
     pub fn entries(pairs: Vec<(Value, Value)>) -> Value {
         let entry = |(key, value)| Value::Map(vec![("key".into(), key), ("value".into(), value)]);
         Value::List(pairs.into_iter().map(entry).collect())
     }
 
-    /// The text, if this is text.
+    /// The text, if the value is text.
     pub fn as_str(&self) -> Option<&str> {
         match self {
             Value::Text(text) => Some(text.as_str()),
@@ -181,7 +182,7 @@ impl Value {
         }
     }
 
-    /// One step into a record or a map with text keys.
+    /// The value called `name` in a record or in a map with text keys.
     pub fn get(&self, name: &str) -> Option<&Value> {
         match self {
             Value::Record(record) => record.get(name),

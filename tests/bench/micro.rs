@@ -1,7 +1,7 @@
-//! What each stage of a call costs by itself: decode, run, merge, encode, and all of it together with the report.
+//! Measures each stage of a call by itself (decode, run, merge, encode) and a whole call with its report.
 //!
-//! The page of `tests/bench/pages/redis.thrift`, its seven lookups answered at once by closures: what is left is the program's own
-//! share, without sockets and stores. `cargo bench` prints the table.
+//! It uses the page of `tests/bench/pages/redis.thrift`. Closures answer its seven lookups immediately, so the figures are
+//! the program's own cost, without sockets and stores. `cargo bench` prints the table.
 
 #![expect(clippy::print_stdout, reason = "the table is what it is for")]
 
@@ -37,7 +37,7 @@ const PARTS: [&str; 7] = [
 ];
 const VALUE_BYTES: usize = 200;
 const CALLS: u32 = 20_000;
-/// The fastest of so many is told: what is slower was disturbed.
+/// How many rounds are run; the fastest is reported, because slower ones were disturbed.
 const ROUNDS: usize = 7;
 const WIRE_FORMAT: WireFormat = WireFormat {
     transport: Transport::Framed,
@@ -123,7 +123,7 @@ async fn stages(program: Arc<Program>) -> Result<Vec<(&'static str, Duration)>, 
             "run, with instant closures",
             time(async || run(plan, schema, &guards, &params, &context).await).await,
         ),
-        // Merging takes the values, so they are copied for each; the copy is not its share.
+        // Merging consumes the values, so each run copies them; the cost of the copy is subtracted.
         ("merge", merging.saturating_sub(copy)),
         ("encode", time(async || encode()).await),
     ];

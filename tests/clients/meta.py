@@ -213,7 +213,7 @@ def check_refused(client, types, values, deep):
         assert error.code == code and says in error.message, (view, error)
     unset = {"code": types.Value()}
     error = raised(types.InvalidRequest, client.fetch, "getAirport", unset, None)
-    assert error.code == "call.bad_params" and "no field is set" in error.message, error
+    assert error.code == "call.bad_params" and "has no field set" in error.message, error
     both = {"code": types.Value(string_value="JFK", bool_value=True)}
     error = raised(types.InvalidRequest, client.fetch, "getAirport", both, None)
     assert error.code == "call.bad_params" and "several fields" in error.message, error

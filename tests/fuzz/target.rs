@@ -1,4 +1,4 @@
-//! One fuzz target: the one that is called as this binary is.
+//! Runs the fuzz target with the name of this binary.
 
 #![no_main]
 

@@ -1,4 +1,4 @@
-//! Who may call what: names in certificates, and tokens in headers, over ports and sockets that take them or not.
+//! Access control: names in certificates and tokens in headers, on ports and sockets that accept them or do not.
 
 use std::io::{Read, Write};
 
@@ -11,7 +11,7 @@ const CALL: u8 = 1;
 const TOKEN: &str = "0123456789abcdef-batch";
 const OTHER: &str = "0123456789abcdef-other";
 
-/// The airports' configuration; who may call `get` is said, and `slow` is for everybody.
+/// The airports' configuration: `get` is restricted, `slow` is open to everyone.
 fn guarded(keys: &str, allow: &str) -> String {
     let tokens = r#"tokens = { batch = "file:batch.token", other = "file:other.token" }"#;
     CONFIG
@@ -28,12 +28,12 @@ fn serve(keys: &str, allow: &str) -> Tributary {
     Tributary::start(&guarded(keys, allow), &files)
 }
 
-/// What is said to a call of `get`, with that `authorization` in its frame.
+/// The reply to a call of `get` with this `authorization` in its frame.
 fn ask<S: Read + Write>(wire: &mut Wire<S>, authorization: &str) -> String {
     ask_in_block(wire, 1, authorization)
 }
 
-/// The same in a block of pairs with that id.
+/// The same, in a block of pairs with this id.
 fn ask_in_block<S: Read + Write>(wire: &mut Wire<S>, block: u8, authorization: &str) -> String {
     let len = u8::try_from(authorization.len()).expect("a short text");
     let mut header = [&[0, 0, block, 1, 13][..], b"Authorization", &[len]].concat();
@@ -72,12 +72,12 @@ fn tokens_over_a_unix_socket_and_over_a_plain_port() {
     ] {
         assert_says(&ask(&mut wire, &authorization), says);
     }
-    // Where anybody may listen, a token is not taken, and the caller is told.
+    // On a connection that others can read, the token is refused, and the reply says so.
     let mut plain = server.connect();
     let reply = ask(&mut plain, &format!("Bearer {TOKEN}"));
     assert_says(&reply, "call.unauthenticated");
     assert_says(&reply, "over an unencrypted connection");
-    // Whoever says nothing is nobody, and what is not guarded is for everybody.
+    // A caller without a token is unauthenticated; unrestricted methods are open to everyone.
     let mut framed = server.connect();
     framed.send_frame(&message(CALL, "get", 1, "JFK"));
     let reply = String::from_utf8_lossy(&framed.read_frame()).into_owned();
@@ -93,7 +93,7 @@ fn tokens_over_a_unix_socket_and_over_a_plain_port() {
 }
 
 #[test]
-fn a_token_may_hold_for_the_rest_of_a_connection() {
+fn a_persistent_token_holds_for_the_rest_of_the_connection() {
     let listeners = r#"listeners = [{ listen = "unix://socket" }]"#;
     let server = serve(listeners, r#"["token:batch"]"#);
     let path = server.folder().join("socket");
@@ -108,7 +108,7 @@ fn a_token_may_hold_for_the_rest_of_a_connection() {
 }
 
 #[test]
-fn a_plain_port_takes_tokens_if_its_operator_does_not_mind() {
+fn a_plain_port_accepts_tokens_if_configured() {
     let listeners = r#"listeners = [{ listen = "127.0.0.1:0", plain_tokens = true }]"#;
     let mut server = serve(listeners, r#"["token:batch"]"#);
     let mut wire = Wire::connect(server.next_port());
@@ -160,7 +160,7 @@ fn names_in_certificates() {
         wire.send_frame(&message(CALL, "get", 1, "JFK"));
         let reply = String::from_utf8_lossy(&wire.read_frame()).into_owned();
         assert!(reply.contains(says), "{name}: {reply}");
-        // The connection goes on.
+        // The connection stays open.
         wire.send_frame(&message(CALL, "slow", 2, "JFK"));
         assert_says(&String::from_utf8_lossy(&wire.read_frame()), "Kennedy");
     }

@@ -1,4 +1,4 @@
-//! `tributary bench` against the real server, and against one that answers as scripted.
+//! `tributary bench` against the real server and a scripted one.
 
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
@@ -35,7 +35,7 @@ fn json(output: &Output) -> Json {
 }
 
 #[test]
-fn every_way_of_making_calls_makes_them_all() {
+fn every_mode_makes_all_calls() {
     let server = airports();
     let lines = server.folder().join("codes.jsonl");
     std::fs::write(&lines, "{\"code\": \"JFK\"}\n{\"code\": \"LAX\"}\n").unwrap();
@@ -65,7 +65,7 @@ fn every_way_of_making_calls_makes_them_all() {
 }
 
 #[test]
-fn the_servers_cpu_and_what_was_asked_are_told() {
+fn the_servers_cpu_and_the_settings_are_reported() {
     let server = airports();
     let id = server.id().to_string();
     let words = [
@@ -110,7 +110,7 @@ fn errors_are_counted_by_kind_and_fail_the_command() {
 }
 
 #[test]
-fn what_can_not_be_measured_is_said() {
+fn what_cannot_be_measured_is_reported() {
     let server = airports();
     for (words, says) in [
         (&["touch", "code=JFK"][..], "`touch` is oneway"),
@@ -131,7 +131,7 @@ fn what_can_not_be_measured_is_said() {
     }
 }
 
-/// A server of one method whose connections are served by the test, and the bench that calls it.
+/// A server with one method, whose connections the test serves, and the benchmark that calls it.
 struct Scripted {
     listener: TcpListener,
     bench: Child,
@@ -167,9 +167,9 @@ impl Scripted {
     }
 }
 
-/// Takes one call and gives its sequence id.
+/// Reads one call and returns its sequence id.
 fn take_call(stream: &mut TcpStream) -> i32 {
-    // Length, head, `get`, sequence id, and the end of no parameters.
+    // Length, head, `get`, sequence id, and the end of the empty parameters.
     let mut call = [0; 4 + 4 + 4 + 3 + 4 + 1];
     stream.read_exact(&mut call).expect("a call");
     i32::from_be_bytes([call[15], call[16], call[17], call[18]])
@@ -199,7 +199,7 @@ fn an_interrupt_ends_early_and_prints_what_there_is() {
         let sequence = take_call(&mut stream);
         reply(&mut stream, sequence, "x");
     }
-    // The eleventh is asked for only when the tenth reply has been read.
+    // The eleventh call is sent only after the tenth reply was read.
     take_call(&mut stream);
     let status = Command::new("sh")
         .args(["-c", &format!("kill -INT {}", scripted.bench.id())])
@@ -210,10 +210,10 @@ fn an_interrupt_ends_early_and_prints_what_there_is() {
     assert_eq!(json(&output)["calls"], 10);
 }
 
-/// The call that a server does not answer for a while costs all that are due meanwhile: none is left out because
-/// nobody was free to make it.
+/// A call that the server answers late delays all calls that are due meanwhile; they are counted although no connection
+/// was free to make them.
 #[test]
-fn a_stall_counts_for_every_call_that_was_due_in_it() {
+fn a_stall_counts_for_every_call_due_in_it() {
     let stall = Duration::from_millis(400);
     for (rate, stalled) in [(&["--rate", "100"][..], true), (&[], false)] {
         let scripted = Scripted::start(&[rate, &["--requests", "20"]].concat());
@@ -230,14 +230,14 @@ fn a_stall_counts_for_every_call_that_was_due_in_it() {
         }
         let told = json(&scripted.end());
         assert_eq!(told["calls"], 20, "{told}");
-        // Half of them were due within 100 ms, when the stall had 300 ms to go.
+        // Half of them were due in the first 100 ms, when the stall had 300 ms left.
         let p50 = told["latency_us"]["p50"].as_f64();
         assert_eq!(p50 > Some(250_000.0), stalled, "{told}");
     }
 }
 
 #[test]
-fn replies_of_other_calls_and_lost_connections_are_errors_and_the_run_goes_on() {
+fn wrong_replies_and_lost_connections_are_errors_and_the_run_continues() {
     let scripted = Scripted::start(&["--requests", "4", "--verify"]);
     let mut stream = scripted.accept();
     let sequence = take_call(&mut stream);

@@ -1,6 +1,6 @@
-//! Calls byte by byte over a real socket: what is answered, in which order, and what ends a connection.
+//! Calls byte by byte over a real socket: the replies, their order, and what closes a connection.
 //!
-//! All in strict binary, written out by hand, so that no codec of ours vouches for itself; the Python clients
+//! All messages are strict binary, written by hand, so that no codec tests itself. The Python clients
 //! ([`crate::clients`]) cover the other protocols.
 
 use std::net::TcpListener;
@@ -12,7 +12,7 @@ use crate::support::message::{
 };
 use crate::support::{Tributary, Wire, answer_airports, bytes};
 
-/// The connection lives on: it answers.
+/// Checks that the connection still works.
 #[track_caller]
 fn assert_serves(wire: &mut Wire) {
     wire.send_frame(&message(CALL, "get", 99, "JFK"));
@@ -30,7 +30,7 @@ fn a_call_is_answered_with_its_name_and_sequence_id() {
 }
 
 #[test]
-fn a_call_may_come_in_single_bytes() {
+fn a_call_may_arrive_in_single_bytes() {
     let server = airports();
     let mut wire = server.connect();
     for byte in message(CALL, "get", 1, "JFK") {
@@ -41,13 +41,13 @@ fn a_call_may_come_in_single_bytes() {
 }
 
 #[test]
-fn an_unknown_method_is_said_to_be_unknown() {
+fn an_unknown_method_is_reported() {
     let server = airports();
     let mut wire = server.connect();
     wire.send_frame(&message(CALL, "nothing", 5, "JFK"));
     assert_exception(&wire.read_frame(), "nothing", 5, 1, "call.unknown_method");
     assert_serves(&mut wire);
-    // Of a service that is not here. Replies have the bare name, as Apache's own servers write it.
+    // A method of an unknown service. Replies have the bare name, as those of Apache's servers do.
     wire.send_frame(&message(CALL, "Trains:get", 6, "JFK"));
     assert_exception(&wire.read_frame(), "get", 6, 1, "call.unknown_method");
     assert_serves(&mut wire);
@@ -69,7 +69,7 @@ fn an_unknown_method_leaves_an_unframed_connection_in_step() {
     assert_eq!(wire.read(expected.len()), expected);
 }
 
-/// An exception that no frame says the end of: message, then type.
+/// An exception without a frame: message, then type.
 fn read_exception(wire: &mut Wire, name: &str) -> Vec<u8> {
     let mut reply = wire.read(4 + 4 + name.len() + 4 + 3 + 4);
     let len: [u8; 4] = reply[reply.len() - 4..].try_into().expect("four bytes");
@@ -78,7 +78,7 @@ fn read_exception(wire: &mut Wire, name: &str) -> Vec<u8> {
 }
 
 #[test]
-fn parameters_that_do_not_decode_are_refused_and_the_connection_goes_on() {
+fn parameters_that_do_not_decode_are_refused_and_the_connection_stays_open() {
     let server = airports();
     let mut wire = server.connect();
     let bodies = [
@@ -112,10 +112,10 @@ fn parameters_that_do_not_decode_are_refused_and_the_connection_goes_on() {
 }
 
 #[test]
-fn a_parameter_of_another_type_is_as_if_it_were_not_sent() {
+fn a_parameter_of_another_type_counts_as_not_sent() {
     let server = airports();
     let mut wire = server.connect();
-    // `code` as an i32: skipped as every Apache server does; the table then has no key to look for.
+    // `code` as an i32 is skipped, as in every Apache server; the table then has no key to look up.
     wire.send_frame(&with_body(
         CALL,
         "get",
@@ -128,7 +128,7 @@ fn a_parameter_of_another_type_is_as_if_it_were_not_sent() {
 }
 
 #[test]
-fn a_reply_is_no_call() {
+fn a_reply_is_not_a_call() {
     let server = airports();
     let mut wire = server.connect();
     wire.send_frame(&message(REPLY, "get", 5, "JFK"));
@@ -137,7 +137,7 @@ fn a_reply_is_no_call() {
 }
 
 #[test]
-fn pipelined_calls_are_answered_in_their_order() {
+fn pipelined_calls_are_answered_in_order() {
     let server = airports();
     let mut wire = server.connect();
     for seqid in (0..20).step_by(2) {
@@ -156,8 +156,8 @@ fn pipelined_calls_are_answered_in_their_order() {
     }
 }
 
-/// More whole messages than a connection may have in flight, answered as soon as they are looked at: the rest
-/// used to stay unread until the client was taken for a slow one.
+/// More complete messages than a connection may have in flight, each answered immediately. The rest used to stay
+/// unread until the client was treated as slow.
 #[test]
 fn a_pipeline_longer_than_the_limit_is_answered_whole() {
     let server = airports();
@@ -180,9 +180,9 @@ fn a_pipeline_longer_than_the_limit_is_answered_whole() {
     }
 }
 
-/// A client that takes no replies used to stop its own calls in the middle, with their turns at a backend.
+/// A client that read no replies used to stop its own calls halfway, while they held slots of a backend.
 #[test]
-fn a_client_that_does_not_read_holds_nobody_up() {
+fn a_client_that_does_not_read_delays_nobody() {
     let http = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let url = format!("http://{}", http.local_addr().expect("bound"));
     let (asked, asks) = std::sync::mpsc::channel();
@@ -210,7 +210,7 @@ get = "/{{code}}"
             "airport = { use = \"large\",",
         )
         .replace("airport = { use = \"far\",", "airport = { use = \"turn\",");
-    // More than any socket buffer holds.
+    // More than fits into any socket buffer.
     let name = "x".repeat(15 << 20);
     let large = format!(r#"[{{"code": "BIG", "name": "{name}"}}]"#);
     let files = [
@@ -220,7 +220,7 @@ get = "/{{code}}"
     ];
     let server = Tributary::start(&config, &files);
     let mut greedy = server.connect();
-    // In one write: a call that comes after a reply this large began to wait is not taken at all.
+    // In one write: while a reply this large waits to be sent, no further call is read.
     let calls = [
         message(CALL, "get", 1, "BIG"),
         message(CALL, "slow", 2, "ONE"),
@@ -239,11 +239,11 @@ get = "/{{code}}"
 }
 
 #[test]
-fn a_oneway_call_gets_no_reply_whoever_says_it_is_one() {
+fn a_oneway_method_never_gets_a_reply() {
     let server = airports();
     let mut wire = server.connect();
     wire.send_frame(&message(ONEWAY, "touch", 1, "JFK"));
-    // Some clients send oneway calls as plain ones: the IDL knows better.
+    // Some clients send oneway calls as ordinary ones; the IDL decides.
     wire.send_frame(&message(CALL, "touch", 2, "JFK"));
     wire.send_frame(&message(ONEWAY, "get", 3, "JFK"));
     wire.send_frame(&message(ONEWAY, "nothing", 4, "JFK"));
@@ -257,14 +257,14 @@ fn a_oneway_call_gets_no_reply_whoever_says_it_is_one() {
 }
 
 #[test]
-fn bytes_that_no_client_sends_end_the_connection_without_a_word() {
+fn invalid_bytes_close_the_connection_without_a_reply() {
     let server = airports();
     for garbage in [
         &b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"[..],
         b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
         b"[1,\"get\",1,0,{}]",
         b"\xff\xff\xff\xff\xff\xff\xff\xff",
-        // A frame of 16 MiB, which is over this server's limit.
+        // A frame of 16 MiB, which exceeds this server's limit.
         b"\x01\x00\x00\x00\x80\x01\x00\x01",
     ] {
         let mut wire = server.connect();

@@ -1,7 +1,7 @@
-//! Real clients of other languages against the real binary, on the demo's data.
+//! Real clients in other languages against the real binary, with the demo's data.
 //!
-//! The clients are in `tests/clients`; each compares every field of every reply with the CSV files it reads
-//! itself. Here they are only started: one test per client, transport and protocol.
+//! The clients are in `tests/clients`. Each one compares every field of every reply with the CSV files, which it reads
+//! itself. The tests here only start them, one per client, transport and protocol.
 
 use std::path::Path;
 

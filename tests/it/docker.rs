@@ -1,7 +1,7 @@
-//! The container image: its runtime stage, built around a static binary of this source, and run.
+//! Builds the runtime stage of the container image around a static binary, and runs it.
 //!
-//! Needs an engine but no registry: the stage is `docker/Dockerfile`'s own, with the binary copied from here
-//! and not from its build stage. Where no engine answers, the test says so and passes: this one thing a machine may lack.
+//! This needs a container engine but no registry: the stage is that of `docker/Dockerfile`, with a binary built here
+//! instead of in its build stage. Without an engine, the test says so and passes.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -44,7 +44,7 @@ fn the_image_serves_drains_and_resolves_names() {
         "SIGTERM drains"
     );
 
-    // A static glibc resolves names without the libraries that a dynamic one would load for it.
+    // Static glibc resolves names without the libraries that dynamic glibc would load.
     let redis = Redis::start();
     redis.run(r#"set airport:JFK "{\"code\":\"JFK\",\"name\":\"by name\",\"latitude\":0,\"longitude\":0}""#);
     let port = free_port();
@@ -54,7 +54,7 @@ fn the_image_serves_drains_and_resolves_names() {
     assert!(reply.contains("by name"), "{reply}");
 }
 
-/// This source as a static program, in a target folder of its own.
+/// Builds a static binary in a separate target folder.
 fn static_binary() -> PathBuf {
     let target = Path::new(env!("CARGO_TARGET_TMPDIR"))
         .parent()
@@ -119,7 +119,7 @@ fn build_image(binary: &Path) -> Image {
     Image::build(context.path())
 }
 
-/// `image` with a configuration that reaches a store by its name.
+/// `image` with a configuration that reaches a store by name.
 fn build_named(image: &Image, redis: &Redis, port: u16) -> Image {
     let context = tempfile::tempdir().expect("a temporary folder");
     let config = format!(

@@ -1,4 +1,4 @@
-//! Why a call fails, as its caller and its operator read it: the cause's code, whose doing it is, and whether to try again.
+//! Why a call fails, for its caller and its operator: the code, who is at fault, and whether a retry can help.
 
 use std::process::Command;
 
@@ -64,7 +64,7 @@ fn airports() -> Tributary {
     Tributary::start(CONFIG, &[("airports.thrift", IDL), ("airports.csv", rows)])
 }
 
-/// What `tributary call` writes to stdout and to stderr.
+/// The output of `tributary call` on stdout and stderr.
 fn call(server: &Tributary, words: &[&str]) -> (Json, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tributary"));
     let addr = server.addr.to_string();
@@ -74,7 +74,7 @@ fn call(server: &Tributary, words: &[&str]) -> (Json, String) {
     (data, String::from_utf8_lossy(&output.stderr).into_owned())
 }
 
-/// Expects a `LookupFailed` of that code, lookup's words and chances.
+/// Expects a `LookupFailed` with this code, message and advice on retries.
 #[track_caller]
 fn assert_failed(server: &Tributary, words: &[&str], code: &str, about: &str, retryable: bool) {
     let (data, rest) = call(server, words);
@@ -85,7 +85,7 @@ fn assert_failed(server: &Tributary, words: &[&str], code: &str, about: &str, re
 }
 
 #[test]
-fn a_mistake_of_the_callers_is_told_as_one() {
+fn the_callers_mistake_is_reported_as_such() {
     let server = airports();
     let codes = json!(vec!["JFK"; 101]).to_string();
     let (_, rest) = call(&server, &["many", &format!("codes={codes}")]);
@@ -99,7 +99,7 @@ fn a_mistake_of_the_callers_is_told_as_one() {
         rest.contains("(lookup `airport`: `codes` was not sent)"),
         "{rest}"
     );
-    // A method without `InvalidRequest` throws what it has.
+    // A method that does not declare `InvalidRequest` throws what it declares.
     let about = "lookup `airport`: `trip.stops` was not sent";
     assert_failed(
         &server,
@@ -116,7 +116,7 @@ fn a_mistake_of_the_callers_is_told_as_one() {
 }
 
 #[test]
-fn a_skipped_lookup_fails_as_what_it_needs() {
+fn a_skipped_lookup_fails_like_the_lookup_it_needs() {
     let server = airports();
     let about = "lookup `there` needs `here`: lookup.injected";
     assert_failed(
@@ -146,7 +146,7 @@ fn a_skipped_lookup_fails_as_what_it_needs() {
 }
 
 #[test]
-fn where_nothing_was_asked_nothing_is_the_source() {
+fn a_lookup_that_was_not_run_has_no_source() {
     let server = airports();
     for (codes, source) in [("codes=[]", "none"), ("codes=[\"JFK\"]", "backend")] {
         let (data, rest) = call(&server, &["several", codes]);

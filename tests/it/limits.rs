@@ -1,5 +1,5 @@
-//! README's table of limits is the code's: each is a key with that default, each code and each metric exists. And more
-//! lookups than may wait for a store.
+//! README's table of limits matches the code: each limit is a key with that default, and each code and metric exists.
+//! Also, what happens to more lookups than may wait for a store.
 
 use std::net::TcpListener;
 
@@ -17,7 +17,7 @@ use crate::support::message::message;
 
 const IDL: &str = "struct Page { 1: optional list<string> names } service Pages { Page page(1: list<string> codes) }";
 
-/// The words in capitals stand for further keys.
+/// Words in capitals are placeholders for further keys.
 const CONFIG: &str = r#"
 [server]
 idl = "pages.thrift"
@@ -45,7 +45,7 @@ VIEW
 names = { use = "name", foreach = "codes", with = { code = "item" } USE }
 "#;
 
-/// The rest of what a backend of each kind has to have.
+/// The other required keys of a backend of each kind.
 const KINDS: [(&str, &str); 8] = [
     ("sqlite", "path = \"a.db\""),
     ("file", "path = \"airports.csv\""),
@@ -60,7 +60,7 @@ const KINDS: [(&str, &str); 8] = [
     ),
 ];
 
-/// The program whose configuration has `key = value` where `path` says.
+/// A program whose configuration has `key = value` at `path`.
 #[track_caller]
 fn program(path: &str, value: &str) -> Program {
     let (place, key) = path.rsplit_once('.').expect("a path");
@@ -118,7 +118,7 @@ fn program(path: &str, value: &str) -> Program {
     panic!("{path} = {value}: {}", problems.join("\n"));
 }
 
-/// All of a program in which a limit may show. The stores whose URLs may hold secrets do not show themselves.
+/// A program's debug output, in which limits show up. Stores whose URLs may contain secrets do not show theirs.
 fn shown(program: &Program) -> String {
     let backends = program.backends.iter().map(|backend| {
         let own = match &backend.config {
@@ -133,13 +133,13 @@ fn shown(program: &Program) -> String {
     let backends: Vec<String> = backends.collect();
     let (limits, drain) = (program.limits, program.drain_timeout);
     let (listeners, plan) = (&program.listeners, &program.plans["page"]);
-    // Folders have names of their own.
+    // The names of folders differ.
     let text = format!("{limits:?} {drain:?} {listeners:?} {plan:?} {backends:?}");
     let words = text.split('"').filter(|word| !word.contains("/.tmp"));
     words.collect()
 }
 
-/// A value that is not the default.
+/// A value other than the default.
 fn another(default: &str) -> String {
     match default.parse::<u32>() {
         Ok(number) => (number + 1).to_string(),
@@ -158,7 +158,7 @@ fn each_limit_of_the_table_is_a_key_with_that_default() {
         let hidden = ["redis", "memcached", "postgres", "mysql", "thrift"]
             .iter()
             .any(|kind| path.starts_with(&format!("backends.{kind}.")))
-            // The file is read with the configuration.
+            // The file is read along with the configuration.
             || ["lookups.NAME.rows_max", "backends.file.bytes_max"].contains(&path);
         if !named {
             let value = if path.ends_with("_max") {
@@ -170,7 +170,7 @@ fn each_limit_of_the_table_is_a_key_with_that_default() {
             continue;
         }
         let with = shown(&program(path, default));
-        // One of the same kind without the key.
+        // Another program of the same kind without the key.
         let (place, _) = path.rsplit_once('.').expect("a path");
         let place = if place.starts_with("backends.") {
             place
@@ -224,7 +224,7 @@ fn the_tables_of_keys_have_the_same_defaults() {
 }
 
 #[test]
-fn what_the_table_says_is_seen_exists() {
+fn the_codes_and_metrics_in_the_table_exist() {
     let metrics = rows("### Metrics", "\n## ");
     let names: Vec<&str> = metrics.iter().map(|row| row[0].trim_matches('`')).collect();
     let reasons = &metrics
@@ -249,7 +249,7 @@ fn what_the_table_says_is_seen_exists() {
 
 #[test]
 fn more_lookups_than_may_wait_are_shed() {
-    // It is connected to, and never answers.
+    // It accepts connections and never answers.
     let silent = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let store = format!(
         "[backends.silent]\nkind = \"http\"\nurl = \"http://{}\"\nin_flight_max = 1\nwaiting_max = 1\n\

@@ -1,4 +1,4 @@
-//! Several listeners of one server, each with its own terms, and Unix sockets.
+//! Several listeners of one server, each with its own settings, and Unix sockets.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -10,7 +10,7 @@ use crate::support::{Tributary, Wire, bytes};
 
 const CALL: u8 = 1;
 
-/// The airports' server with further keys in `[server]`.
+/// The airports' server with additional keys in `[server]`.
 fn serve(keys: &str) -> Tributary {
     let config = CONFIG.replace("[server]", &format!("[server]\n{keys}"));
     Tributary::start(&config, &FILES)
@@ -36,7 +36,7 @@ fn a_port_and_a_unix_socket_serve_the_same() {
         .permissions()
         .mode();
     assert_eq!(mode & 0o777, 0o640);
-    // A call that is on its way is answered; then the connection ends, and with it the file.
+    // A call in flight is answered; then the connection closes and the file is removed.
     wire.send_frame(&message(CALL, "slow", 2, "LAX"));
     let (status, log, folder) = server.stop_in("TERM");
     assert!(status.success(), "{log}");
@@ -60,7 +60,7 @@ fn several_loops_share_a_unix_socket() {
 }
 
 #[test]
-fn a_listener_takes_only_the_shapes_it_says() {
+fn a_listener_accepts_only_its_wire_formats() {
     let choosy = || {
         let mut server = serve(
             r#"listeners = [
@@ -78,7 +78,7 @@ fn a_listener_takes_only_the_shapes_it_says() {
     let mut unframed = Wire::connect(framed);
     unframed.send(&get);
     assert_eq!(unframed.read_to_end(), b"");
-    // A frame of the wrong protocol is answered, since its header says whom.
+    // A frame with the wrong protocol gets a reply, because its header has a sequence id.
     let mut wire = Wire::connect(header);
     wire.send_frame(
         &[
@@ -100,7 +100,7 @@ fn a_listener_takes_only_the_shapes_it_says() {
         log.contains("this listener does not accept unframed binary"),
         "{log}"
     );
-    // On a server of its own: only the first of a kind is certain to be in the log.
+    // On a new server, because only the first of each kind is certain to be logged.
     let (server, (_, header)) = choosy();
     let mut plain = Wire::connect(header);
     plain.send_frame(&get);
@@ -113,7 +113,7 @@ fn a_listener_takes_only_the_shapes_it_says() {
 }
 
 #[test]
-fn a_full_listener_leaves_room_on_the_others() {
+fn a_full_listener_does_not_affect_the_others() {
     let server = serve(r#"listeners = [{ listen = "unix://socket", connections_max = 1 }]"#);
     let path = server.folder().join("socket");
     let mut first = Wire::connect_unix(&path);
@@ -124,7 +124,7 @@ fn a_full_listener_leaves_room_on_the_others() {
 }
 
 #[test]
-fn the_limit_of_the_loop_holds_for_all_listeners_together() {
+fn the_limit_of_the_loop_covers_all_listeners_together() {
     let config = CONFIG.replace("limits = { ", "limits = { connections_max = 2, ");
     let config = config.replace(
         "[server]",

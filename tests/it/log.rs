@@ -1,4 +1,4 @@
-//! A log that is piped to somebody who does not read it, while strangers give it plenty to say.
+//! A log piped to a program that does not read it, while many connections are refused and logged.
 
 use std::io::{BufRead as _, BufReader};
 use std::net::{SocketAddr, TcpStream};
@@ -12,11 +12,11 @@ use crate::support::airports::{CONFIG, FILES};
 use crate::support::message::message;
 use crate::support::{PATIENCE, Tributary, Wire, send_signal};
 
-/// More than a pipe and the program's own queue have room for.
+/// More than fits into the pipe and the program's queue.
 const STRANGERS: usize = 2500;
 const CALL: u8 = 1;
 
-/// A server that logs every connection into a pipe, which is read when the test says so.
+/// A server that logs every connection into a pipe, which the test reads when it wants to.
 struct Unread {
     addr: SocketAddr,
     server: Option<Child>,
@@ -72,7 +72,7 @@ impl Unread {
         }
     }
 
-    /// Strangers come one after the other, and each is sent away.
+    /// Connects repeatedly without Thrift; each connection is refused.
     fn bother(&self) {
         for _ in 0..STRANGERS {
             let mut wire = Wire::connect(self.addr);
@@ -92,7 +92,7 @@ impl Unread {
         send_signal(server.id(), name);
     }
 
-    /// Waits for the end of the program.
+    /// Waits for the program to end.
     fn end(&mut self) -> ExitStatus {
         let mut server = self.server.take().expect("it runs");
         let id = server.id();
@@ -115,7 +115,7 @@ impl Drop for Unread {
     }
 }
 
-/// Each line was written by the loop itself, which waited for the reader, and did not even see SIGTERM.
+/// The loop used to write each line itself: it waited for the reader and did not even notice SIGTERM.
 #[test]
 fn a_server_whose_log_is_full_serves_and_stops() {
     let mut server = Unread::start();
@@ -126,7 +126,7 @@ fn a_server_whose_log_is_full_serves_and_stops() {
 }
 
 #[test]
-fn what_a_full_log_has_no_room_for_is_told_when_it_is_read_again() {
+fn lines_dropped_by_a_full_log_are_reported_once_it_is_read() {
     let mut server = Unread::start();
     server.bother();
     let line = server.line_with("of the log were dropped");
@@ -152,7 +152,7 @@ fn a_second_signal_ends_a_server_at_once() {
         let len = u32::try_from(call.len()).expect("a small message");
         [&len.to_be_bytes()[..], &call].concat()
     };
-    // In one piece: with the reply to the first, the server has the second.
+    // In one write: when the first is answered, the server has read the second.
     wire.send(&[frame("get"), frame("slow")].concat());
     wire.read_frame();
     server.signal("TERM");
@@ -162,7 +162,7 @@ fn a_second_signal_ends_a_server_at_once() {
 }
 
 #[test]
-fn one_of_many_strangers_is_in_the_log_and_all_are_counted() {
+fn one_of_many_refused_connections_is_logged_and_all_are_counted() {
     let head = "admin = { listen = \"127.0.0.1:0\" }\n[server]\nworkers = 1";
     let mut server = Tributary::start(&CONFIG.replace("[server]", head), &FILES);
     let admin = server.admin();
@@ -184,6 +184,6 @@ fn one_of_many_strangers_is_in_the_log_and_all_are_counted() {
         .collect();
     let told = format!("peer={} listener=\"{listener}\" suppressed=0", peers[0]);
     assert!(lines[0].ends_with(&told), "{log}");
-    // One in ten seconds.
+    // One line in ten seconds.
     assert!(lines.len() < peers.len(), "{log}");
 }

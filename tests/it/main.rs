@@ -1,6 +1,6 @@
-//! Everything that is tested from outside, in one binary: the library's doors and the program itself.
+//! Integration tests in one binary: the public library and the program itself.
 //!
-//! A missing server or tool fails a test with the name of the package to install; nothing is skipped quietly.
+//! A missing server or tool fails a test and names the package to install; nothing is skipped silently.
 
 #![expect(
     clippy::panic,
@@ -9,31 +9,31 @@
 
 mod floors; // the modules of `src/` use each other in one direction
 mod support; // the program and real servers as processes, and a bare socket
-mod config; // each way for a configuration to be wrong, and what its operator reads
+mod config; // mistakes in a configuration, and the problems that the operator reads
 mod scenarios; // plan, run and merge with scripted lookups and paused time; data in tests/scenarios
-mod spans; // a lookup's span is under its own call's, however calls interleave
+mod spans; // a lookup's span belongs to its own call, however calls interleave
 mod calls; // calls byte by byte over a real socket
-mod failures; // why a call fails, as its caller and its operator read it
-mod header; // THeader frames by hand, and what connects without being a Thrift client
-mod listeners; // several ports and Unix sockets, each with its own terms
+mod failures; // why a call fails, for its caller and its operator
+mod header; // THeader frames by hand, and connections that are not Thrift
+mod listeners; // several ports and Unix sockets, each with its own settings
 mod secure; // listeners with TLS: certificates, handshakes, reload
-mod access; // who may call what: names in certificates, and tokens
-mod meta; // the `Tributary` service: what it tells, and the untyped door
-mod limits; // README's table of limits is the code's
+mod access; // access control: names in certificates, and tokens
+mod meta; // the `Tributary` service: descriptions, and the generic API (`fetch`)
+mod limits; // README's table of limits matches the code
 mod shutdown; // signals: drain and reload
-mod log; // what is logged, and a log that nobody reads
-mod admin; // the admin port: a scrape's counts, probes, requests that nobody means well with
-mod hostile; // clients that nobody means well with: memory, frames, descriptors, silence
+mod log; // a log that nobody reads
+mod admin; // the admin port: counts in a scrape, probes, hostile requests
+mod hostile; // hostile clients: memory, frames, descriptors, silence
 mod outages; // every store killed, hung and restarted under load
-mod stores; // what travels to a real store together
-mod memcached; // memcached servers under one ring, some of which go away
+mod stores; // batches to a real store
+mod memcached; // memcached servers in one ring, some of which go down
 mod postgres; // every type, batches, limits and outages of a real PostgreSQL
-mod connect; // `check --connect`: what only a store can tell of a configuration
-mod prepared; // statements that are ready before they are asked
-mod tls; // TLS to real servers, with certificates that are right and wrong
+mod connect; // `check --connect`: problems that only a store can detect
+mod prepared; // statements that are prepared before the first call
+mod tls; // TLS to real servers, with valid and invalid certificates
 mod thrift; // Thrift services as stores: Apache's Python server, and another Tributary
 mod clients; // real Python clients against the real binary; scripts in tests/clients
-mod echo; // conformance: every client that there is, pipelined calls, a nonce in every value
+mod echo; // conformance: many clients, pipelined calls, a nonce in every value
 mod bench; // `tributary bench` against the real server and a scripted one
-mod docker; // the container image, built and run where an engine answers
-mod readme; // its tables, its example and its commands
+mod docker; // the container image, built and run if there is an engine
+mod readme; // README's tables, example and commands

@@ -1,4 +1,4 @@
-//! memcached servers under one ring: calls are served from all of them, and from those that are left.
+//! memcached servers in one ring: calls are served by all of them, or by those that are up.
 
 use std::process::Command;
 
@@ -51,7 +51,7 @@ fn serve(servers: &[String]) -> Tributary {
     Tributary::start(&config(servers), &[("s.thrift", IDL), ("who.csv", &table)])
 }
 
-/// Every name's note on each of the servers, whichever the ring gives it to.
+/// Stores the note of every name on each server, so that the ring may choose any.
 fn fill(servers: &[&Memcached]) {
     let pairs = names()
         .into_iter()
@@ -66,7 +66,7 @@ fn fill(servers: &[&Memcached]) {
     }
 }
 
-/// For which names `get` answers with a note; the rest of the reply is always there.
+/// The names for which `get` returns a note; the rest of the reply is always there.
 fn noted(wire: &mut Wire) -> Vec<String> {
     let mut noted = names();
     noted.retain(|name| {
@@ -91,7 +91,7 @@ fn noted(wire: &mut Wire) -> Vec<String> {
 }
 
 #[test]
-fn a_server_that_goes_costs_its_own_keys_until_it_is_back() {
+fn a_server_that_is_down_costs_only_its_keys() {
     let port = free_port();
     let stays = Memcached::start();
     let server = serve(&[stays.addr.to_string(), format!("127.0.0.1:{port}")]);
@@ -106,7 +106,7 @@ fn a_server_that_goes_costs_its_own_keys_until_it_is_back() {
     for _ in 0..2 {
         let comes = Memcached::start_on(port).expect("the port is still free");
         fill(&[&comes]);
-        // A connection is tried again after a pause, so the first answers may still lack notes.
+        // The connection is retried after a pause, so the first answers may still lack notes.
         assert!(
             (0..2000).any(|_| noted(&mut wire) == names()),
             "it is found again"
@@ -121,7 +121,7 @@ fn a_server_that_goes_costs_its_own_keys_until_it_is_back() {
 }
 
 #[test]
-fn lookups_of_one_call_are_answered_by_all_servers_each_with_its_own() {
+fn lookups_of_one_call_are_spread_over_all_servers() {
     let servers = [Memcached::start(), Memcached::start(), Memcached::start()];
     fill(&servers.each_ref());
     let server = serve(&servers.each_ref().map(|server| server.addr.to_string()));

@@ -1,4 +1,4 @@
-//! Statements are prepared on every connection before anybody asks, and run for no longer than anybody waits.
+//! Statements are prepared on every connection before the first call, and do not run longer than a lookup waits.
 
 use std::process::Command;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use crate::support::{Mysql, PATIENCE, Postgres, Tributary, free_port};
 
 const IDL: &str = "struct Reply { 1: optional string limit, 2: optional string broken, 3: optional string slow } \
                    service S { Reply get(1: i64 n) }";
-/// Connections of a loop, and loops.
+/// The connections per loop, and the number of loops.
 const CONNECTIONS: i64 = 3;
 const WORKERS: i64 = 2;
 
@@ -60,7 +60,7 @@ fn start(kind: &str, url: &str, limit: &str) -> Tributary {
     server
 }
 
-/// What the store says is the limit.
+/// The time limit, as the store reports it.
 fn limit(server: &Tributary) -> serde_json::Value {
     let output = Command::new(env!("CARGO_BIN_EXE_tributary"))
         .args(["call", "get", "n=1", "--addr", &server.addr.to_string()])
@@ -72,7 +72,7 @@ fn limit(server: &Tributary) -> serde_json::Value {
     reply["limit"].clone()
 }
 
-/// One warning for all connections of all loops, with the server's words, and none for what nobody asks.
+/// Checks for one warning with the server's message, for all connections of all loops, and none for unused lookups.
 fn check_log(server: Tributary, words: &str) {
     let (_, log) = server.stop("TERM");
     let lines = log.lines();
@@ -86,7 +86,7 @@ fn check_log(server: Tributary, words: &str) {
     assert!(!log.contains("elsewhere"), "{log}");
 }
 
-/// Asks until the count is as wanted.
+/// Asks until the count has this value.
 async fn until(wanted: i64, mut count: impl AsyncFnMut() -> i64) {
     let end = Instant::now() + PATIENCE;
     loop {
@@ -109,7 +109,7 @@ async fn postgres_has_its_statements_before_the_first_call_and_after_a_break() {
         .await
         .expect("it runs");
     tokio::task::spawn_local(connection);
-    // The last that a connection was asked: to prepare `limit`, since `broken` came before it.
+    // The last request of a connection was to prepare `limit`, because `broken` came before it.
     let prepared =
         "select count(*) from pg_stat_activity where application_name = 'tributary' and query = $1";
     let count = async || {

@@ -1,4 +1,4 @@
-//! Listeners with TLS, with certificates made here: who gets through, who does not, and what a reload changes.
+//! Listeners with TLS and generated certificates: who is let in, and what a reload changes.
 
 use std::io::Write as _;
 use std::net::SocketAddr;
@@ -13,7 +13,7 @@ use crate::support::{Authority, Identity, TlsClient, TlsWire, Tributary, Wire};
 
 const CALL: u8 = 1;
 
-/// A server whose further listener has TLS with these keys, its authority, and where that listens.
+/// A server with an additional TLS listener, its authority, and the listener's address.
 pub(crate) struct Secured {
     pub(crate) server: Tributary,
     pub(crate) authority: Authority,
@@ -25,13 +25,13 @@ impl Secured {
         Secured::start_with(keys, "")
     }
 
-    /// With further keys for the limits.
+    /// Starts it with additional keys for the limits.
     fn start_with(keys: &str, limits: &str) -> Self {
         let config = CONFIG.replace("limits = { ", &format!("limits = {{ {limits}"));
         Secured::serve(&config, keys)
     }
 
-    /// Serves `config` with such a listener beside its own port.
+    /// Serves `config` with such a listener in addition to its port.
     pub(crate) fn serve(config: &str, keys: &str) -> Self {
         let listener = format!(
             r#"listeners = [{{ listen = "127.0.0.1:0", tls = {{ certificate = "server.pem", key = "server.key" {keys} }} }}]"#
@@ -64,13 +64,13 @@ impl Secured {
         TlsClient::new(&self.authority, identity, &TLS13)
     }
 
-    /// Who is let in, or not.
+    /// Checks who is let in.
     fn gets_in(&self, identity: Option<&Identity>) -> bool {
         calls(self.client(identity).connect(self.addr)).is_ok()
     }
 }
 
-/// Makes a call; the error is the handshake's.
+/// Makes a call; the error is that of the handshake.
 fn calls(mut wire: TlsWire) -> std::io::Result<()> {
     wire.try_send_frame(&message(CALL, "get", 1, "JFK"))?;
     let reply = wire.try_read_frame()?;
@@ -91,11 +91,11 @@ fn a_call_over_tls() {
         let reply = wire.read_frame();
         assert!(String::from_utf8_lossy(&reply).contains("Kennedy"));
     }
-    // The port beside it has none.
+    // The other port has no TLS.
     let mut plain = secured.server.connect();
     plain.send_frame(&message(CALL, "get", 1, "JFK"));
     assert!(String::from_utf8_lossy(&plain.read_frame()).contains("Kennedy"));
-    // A drain ends with a goodbye: without one, reading to the end would fail.
+    // A drain sends a TLS closure alert; without it, reading to the end would fail.
     let (status, log) = secured.server.stop("TERM");
     assert!(status.success(), "{log}");
     assert_eq!(wire.read_to_end(), b"");
@@ -118,7 +118,7 @@ fn a_large_reply_over_tls_to_a_client_that_reads_late() {
     for call in &calls {
         wire.send_frame(call);
     }
-    // The small reply of another connection comes while the large one waits for its reader.
+    // A small reply on another connection arrives while the large one waits for its reader.
     let mut other = client.connect(secured.addr);
     other.send_frame(&calls[1]);
     assert!(String::from_utf8_lossy(&other.read_frame()).contains("Kennedy"));
@@ -128,7 +128,7 @@ fn a_large_reply_over_tls_to_a_client_that_reads_late() {
 }
 
 #[test]
-fn what_tls_keeps_of_a_connection_is_counted() {
+fn the_tls_buffers_of_a_connection_are_counted() {
     let config = format!("admin = {{ listen = \"127.0.0.1:0\" }}\n{CONFIG}");
     let mut secured = Secured::serve(&config, "");
     let admin = secured.server.admin();
@@ -137,9 +137,9 @@ fn what_tls_keeps_of_a_connection_is_counted() {
     let mut wire = secured.client(None).connect(secured.addr);
     wire.send_frame(&message(CALL, "get", 1, "JFK"));
     wire.read_frame();
-    // Its own buffer and that of TLS, with little in them.
+    // Its own buffer and that of TLS, both nearly empty.
     patiently(|| (8 * 1024..12 * 1024).contains(&buffered()));
-    // A record can't be read before it is whole.
+    // A record cannot be read before it is complete.
     let StreamOwned { mut conn, mut sock } = wire.into_inner();
     conn.writer()
         .write_all(&[0; 16_000])
@@ -153,7 +153,7 @@ fn what_tls_keeps_of_a_connection_is_counted() {
 }
 
 #[test]
-fn tls_1_2_is_for_those_who_ask_for_it() {
+fn tls_1_2_must_be_enabled() {
     for (keys, old) in [("", false), (", versions = [\"1.2\", \"1.3\"]", true)] {
         let secured = Secured::start(keys);
         assert!(secured.gets_in(None));
@@ -169,7 +169,7 @@ fn tls_1_2_is_for_those_who_ask_for_it() {
 }
 
 #[test]
-fn clients_without_the_right_certificate_stay_outside() {
+fn clients_without_a_valid_certificate_are_refused() {
     assert_refused(
         "not signed by an authority in this listener's `client_ca`",
         |secured| {
@@ -193,7 +193,7 @@ fn clients_without_the_right_certificate_stay_outside() {
     });
 }
 
-/// Somebody known gets in; somebody else does not, and the log has one line, with these words.
+/// Checks that a known client gets in, and that another is refused with one log line that contains these words.
 #[track_caller]
 fn assert_refused(words: &str, refused: impl Fn(&Secured) -> bool) {
     let secured = Secured::start(", client_ca = \"clients.pem\"");
@@ -211,7 +211,7 @@ fn assert_refused(words: &str, refused: impl Fn(&Secured) -> bool) {
 }
 
 #[test]
-fn an_optional_certificate_is_verified_all_the_same() {
+fn an_optional_certificate_is_still_verified() {
     let secured = Secured::start(", client_ca = \"clients.pem\", client = \"optional\"");
     let known = secured.authority.issue("web.test");
     let stranger = Authority::new().issue("web.test");
@@ -229,7 +229,7 @@ fn plain_bytes_on_a_port_with_tls() {
         let secured = Secured::start("");
         let mut wire = Wire::connect(secured.addr);
         wire.send(bytes);
-        // The alert that says why is TLS.
+        // The alert with the reason is sent as TLS.
         let alert = wire.read_to_end();
         assert!(alert.is_empty() || alert[0] == 0x15, "{alert:02x?}");
         let (_, log) = secured.server.stop("TERM");
@@ -241,7 +241,7 @@ fn plain_bytes_on_a_port_with_tls() {
 }
 
 #[test]
-fn a_handshake_that_is_not_done_in_time_ends_and_frees_its_turn() {
+fn a_handshake_that_times_out_frees_its_slot() {
     let limits = "handshakes_max = 1, handshake_timeout = \"150ms\", ";
     let secured = Secured::start_with("", limits);
     let mut silent = Wire::connect(secured.addr);
@@ -252,7 +252,7 @@ fn a_handshake_that_is_not_done_in_time_ends_and_frees_its_turn() {
 }
 
 #[test]
-fn a_reload_shows_the_new_certificate_and_keeps_the_old_when_the_new_is_broken() {
+fn a_reload_uses_the_new_certificate_and_keeps_the_old_if_the_new_is_invalid() {
     let mut secured = Secured::start(", client_ca = \"clients.pem\"");
     let folder = secured.server.folder().to_owned();
     let known = secured.authority.issue("spiffe://test/web");
@@ -262,7 +262,7 @@ fn a_reload_shows_the_new_certificate_and_keeps_the_old_when_the_new_is_broken()
 
     let next = Authority::new();
     next.issue("server.test").write(&folder, "server");
-    // The certificate of one, the key of another.
+    // The certificate does not match the key.
     let key = std::fs::read(folder.join("server.key")).expect("it is there");
     secured
         .authority
@@ -275,7 +275,7 @@ fn a_reload_shows_the_new_certificate_and_keeps_the_old_when_the_new_is_broken()
     next.issue("server.test").write(&folder, "server");
     std::fs::write(folder.join("clients.pem"), &next.pem).expect("the folder is ours");
     secured.server.reload("serving the reloaded configuration");
-    // Who is inside stays inside; who comes now needs the new authority on both sides.
+    // Open connections stay open; new ones need the new authority on both sides.
     old.send_frame(&message(CALL, "get", 2, "JFK"));
     old.read_frame();
     assert!(!secured.gets_in(Some(&known)));

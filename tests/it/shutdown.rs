@@ -1,4 +1,4 @@
-//! Signals: SIGTERM finishes what is in flight, SIGHUP reads the configuration again.
+//! Signals: SIGTERM finishes calls in flight, SIGHUP reloads the configuration.
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};
@@ -10,11 +10,11 @@ use crate::support::message::message;
 use crate::support::{PATIENCE, Tributary, send_signal};
 
 #[test]
-fn sigterm_lets_calls_in_flight_end() {
+fn sigterm_finishes_calls_in_flight() {
     let server = airports();
     let mut wire = server.connect();
     wire.send_frame(&message(1, "slow", 1, "JFK"));
-    // Its reply shows that the server has read the slow call, which came before it, as well.
+    // Its reply shows that the server has also read the slow call before it.
     let mut other = server.connect();
     other.send_frame(&message(1, "get", 2, "JFK"));
     other.read_frame();
@@ -25,7 +25,7 @@ fn sigterm_lets_calls_in_flight_end() {
 }
 
 #[test]
-fn a_call_that_takes_longer_than_the_drain_may_gets_no_reply() {
+fn a_call_longer_than_the_drain_gets_no_reply() {
     let config = CONFIG
         .replace("[server]", "[server]\ndrain_timeout = \"50ms\"")
         .replace("60ms", "1h")
@@ -46,7 +46,7 @@ fn a_call_that_takes_longer_than_the_drain_may_gets_no_reply() {
 }
 
 #[test]
-fn sigint_of_an_idle_server_ends_it_at_once() {
+fn sigint_ends_an_idle_server_at_once() {
     let server = airports();
     let mut idle = server.connect();
     let (status, log) = server.stop("INT");
@@ -55,7 +55,7 @@ fn sigint_of_an_idle_server_ends_it_at_once() {
 }
 
 #[test]
-fn sighup_takes_a_new_configuration_and_keeps_the_old_one_if_that_is_wrong() {
+fn sighup_loads_a_new_configuration_and_keeps_the_old_one_if_it_is_invalid() {
     let mut server = airports();
     let mut wire = server.connect();
     let mut name = |code: &str| {
@@ -91,7 +91,7 @@ fn sighup_takes_a_new_configuration_and_keeps_the_old_one_if_that_is_wrong() {
     assert!(told.contains("help=") && told.contains("`get`"), "{told}");
 }
 
-/// Complaining that stderr is gone used to panic in the task that heeds signals, and the server went on for good.
+/// Reporting that stderr was closed used to panic in the task that handles signals, and the server never stopped.
 #[test]
 fn a_server_whose_log_nobody_reads_still_stops() {
     let folder = tempfile::tempdir().expect("a temporary folder");

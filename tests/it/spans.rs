@@ -1,4 +1,4 @@
-//! Spans have the right parents across concurrent branches: two interleaved calls, each lookup under its own.
+//! Spans have the right parents although calls are interleaved: each lookup is below its own call.
 #![expect(
     clippy::disallowed_types,
     reason = "a subscriber has to be Send and Sync"
@@ -27,11 +27,11 @@ use tributary::service::{Arrival, Decision, Service};
 use tributary::thrift::{Body, HeadOut, Protocol, Transport, WireFormat, write_message};
 use tributary::value::Value;
 
-/// The path of span names and request ids or lookups that each event happened under.
+/// For each event, the path of span names with their request ids or lookups.
 #[derive(Clone, Default)]
 struct Paths(Arc<Mutex<Vec<String>>>);
 
-/// A span's own word: its request id or its lookup.
+/// The field of a span that identifies it: its request id or its lookup.
 struct Word(String);
 
 struct Find(Option<String>);
@@ -105,7 +105,7 @@ fn lookup(name: &'static str, gate: &Arc<Barrier>) -> (Arc<str>, Closure) {
         async move {
             let id = input.context.request_id.to_string();
             tracing::info!(target: "spans", asked = %format!("{id}/{name}/before"));
-            // Every lookup of both calls that can run is in here before any goes on: they are interleaved.
+            // Every runnable lookup of both calls reaches this point before any continues, so they are interleaved.
             if name != "c" {
                 gate.wait().await;
             }
@@ -123,7 +123,7 @@ async fn lookups_of_interleaved_calls_are_under_their_own_call() {
     std::fs::write(dir.path().join("pages.thrift"), IDL).unwrap();
     let config = dir.path().join("pages.toml");
     std::fs::write(&config, CONFIG).unwrap();
-    // Two calls with two lookups each wait for one another.
+    // Two calls with two lookups each wait for each other.
     let gate = Arc::new(Barrier::new(4));
     let registry: Registry = ["a", "b", "c"].map(|name| lookup(name, &gate)).into();
     let program = Arc::new(check(config.to_str().unwrap(), &registry).unwrap());

@@ -1,4 +1,4 @@
-//! What lookups of one turn of the loop ask a real store.
+//! How lookups of one event-loop iteration are batched for a real store.
 
 use std::process::Command;
 
@@ -6,14 +6,14 @@ use crate::support::{Redis, Tributary};
 
 const IDL: &str = "service S { list<string> notes(1: list<string> keys) }";
 
-/// One question for all that is asked in a turn of the loop, and one for keys that are equal.
+/// Lookups of one iteration travel in one batch, and equal keys are requested once.
 #[test]
 fn lookups_of_one_turn_travel_together_and_equal_ones_once() {
     let redis = Redis::start();
     for key in 0..300 {
         redis.run(&format!("set note:{key} value-of-{key}"));
     }
-    // Fewer turns than lookups, so that several batches follow one another.
+    // Fewer batches in flight than lookups, so that several batches follow each other.
     let config = format!(
         r#"
 [server]

@@ -1,7 +1,7 @@
-//! A bounded run of every target: the kept corpus and mutations of it, always the same.
+//! Runs every target on its stored corpus and on mutations of it, always the same ones.
 //!
-//! Beside the targets' own promises each input may cost only so much memory, at a time and in all: what an input makes
-//! us do without end would be seen there.
+//! Besides the promises of the targets, the memory that an input may allocate is bounded, both at a time and in total.
+//! A loop without end would exceed the total.
 
 mod mutate;
 
@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use super::{TARGETS, Target};
 use mutate::Mutator;
 
-/// What is allocated in all may be so many times what may be allocated at a time.
+/// How many times the limit on memory at a time may be allocated in total.
 const TURNOVER: u64 = 16;
 
 fn folder() -> PathBuf {
@@ -29,7 +29,7 @@ fn names_in(path: &Path) -> BTreeSet<String> {
         .collect()
 }
 
-/// The kept inputs of a target, always in the same order.
+/// The stored inputs of a target, always in the same order.
 fn corpus(target: &Target) -> Vec<Vec<u8>> {
     let folder = folder().join("corpus").join(target.name);
     let names = names_in(&folder).into_iter();
@@ -38,7 +38,7 @@ fn corpus(target: &Target) -> Vec<Vec<u8>> {
         .collect()
 }
 
-/// Tries one input and says which it was if a promise is broken.
+/// Runs one input, and names it if it breaks a promise.
 #[track_caller]
 fn attempt(target: &Target, input: &[u8]) {
     let mut done = Ok(());
@@ -50,11 +50,11 @@ fn attempt(target: &Target, input: &[u8]) {
     let within = cost.bytes_max <= most && cost.bytes_total <= most * TURNOVER;
     if done.is_err() || !within {
         let hex = input.iter().fold(String::new(), |mut hex, byte| {
-            write!(hex, "{byte:02x}").expect("a string takes all");
+            write!(hex, "{byte:02x}").expect("writing to a string cannot fail");
             hex
         });
         panic!(
-            "{}: {} bytes at a time and {} in all, of {most}, for the input {hex}",
+            "{}: {} bytes at a time and {} in total, limit {most}, for the input {hex}",
             target.name, cost.bytes_max, cost.bytes_total
         );
     }
@@ -65,7 +65,7 @@ fn bounded(name: &str, mutations: usize) {
     let target = TARGETS.iter().find(|target| target.name == name);
     let target = target.expect("a target");
     let corpus = corpus(target);
-    // What is made once is no input's cost.
+    // Allocations made once do not count.
     (target.run)(&corpus[0]);
     for input in &corpus {
         attempt(target, input);
@@ -86,7 +86,7 @@ macro_rules! bounded {
     };
 }
 
-// So many mutations of each; a text that is read whole takes a hundred times as long as a message.
+// The number of mutations of each; parsing a whole text takes a hundred times as long as reading a message.
 bounded! {
     framing: 2_000,
     header: 2_000,

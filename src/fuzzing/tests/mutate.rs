@@ -1,8 +1,8 @@
-//! Inputs made of others, always the same for the same seed.
+//! Creates inputs by changing others; the same seed gives the same inputs.
 
-/// Longer inputs are cut.
+/// Longer inputs are cut to this length.
 const LENGTH_MAX: usize = 4096;
-/// Numbers at which something tends to change.
+/// Numbers at which behaviour tends to change.
 const NUMBERS: [u32; 12] = [
     0,
     1,
@@ -18,7 +18,7 @@ const NUMBERS: [u32; 12] = [
     0xffff_ffff,
 ];
 
-/// Makes inputs without end.
+/// Creates any number of inputs.
 pub(super) struct Mutator<'c> {
     corpus: &'c [Vec<u8>],
     state: u64,
@@ -32,7 +32,7 @@ impl<'c> Mutator<'c> {
         }
     }
 
-    /// One of the corpus, changed in a few places.
+    /// An input of the corpus, changed in a few places.
     pub(super) fn next(&mut self) -> Vec<u8> {
         let mut input = self.one().clone();
         for _ in 0..=self.below(4) {

@@ -1,6 +1,6 @@
 //! Parses definitions: typedef, const, enum, struct, union, exception, service.
 //!
-//! Each function starts at the first token of its part and ends behind its last, optional separator included.
+//! Each function starts at the first token of its part and ends after the last one, including an optional separator.
 
 use super::super::schema::{Requiredness, StructKind};
 use super::super::syntax::{
@@ -108,7 +108,7 @@ impl Parser<'_> {
             });
         }
         let ty = self.type_ref()?;
-        // The reference mark chooses how C++ holds the field; on the wire it is nothing.
+        // The reference mark only affects generated C++.
         self.eat('&');
         let name = self.name("the field's name")?;
         let default = if self.eat('=') {
@@ -130,7 +130,7 @@ impl Parser<'_> {
         })
     }
 
-    /// What XML schema output once needed; it means nothing any more.
+    /// Skips words that XML schema output once needed.
     fn xsd(&mut self) -> Parsed<()> {
         self.eat_word("xsd_optional");
         self.eat_word("xsd_nillable");

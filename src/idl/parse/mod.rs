@@ -1,7 +1,7 @@
 //! Parses one `.thrift` file: recursive descent over the grammar of Apache's compiler.
 //!
-//! In: the text. Out: a [`Document`] and every place that does not parse: after each, parsing goes on at the
-//! next definition. Nesting is counted, so hostile text can't use up the stack.
+//! In: the text. Out: a [`Document`] and all syntax errors; after each error, parsing continues at the next definition.
+//! Nesting is limited, so hostile text cannot overflow the stack.
 
 mod definition;
 mod value;
@@ -11,10 +11,10 @@ use super::literal;
 use super::syntax::{Document, NESTING_MAX, Name, Span, SyntaxError};
 use crate::diagnostic::{did_you_mean, list};
 
-/// After this many places that do not parse, the rest of a file tells nothing new.
+/// After this many errors, the rest of a file is not parsed.
 const ERRORS_MAX: usize = 50;
 
-/// Words that start a definition: where parsing goes on after a error.
+/// Words that start a definition; parsing continues at one after an error.
 const STARTERS: [&str; 7] = [
     "const",
     "typedef",
@@ -28,8 +28,8 @@ const STARTERS: [&str; 7] = [
 /// Words that start a line of the header.
 const HEADERS: [&str; 3] = ["namespace", "include", "cpp_include"];
 
-/// Further words that are never names, as in Apache's compiler. Its many words reserved for the sake of one
-/// target language or another are names here: nothing is generated.
+/// Other words that are never names, as in Apache's compiler. Words that the compiler reserves only for one target
+/// language are allowed as names, because no code is generated.
 const RESERVED: [&str; 19] = [
     "extends", "throws", "required", "optional", "oneway", "void", "list", "set", "map", "bool",
     "byte", "i8", "i16", "i32", "i64", "double", "string", "binary", "cpp_type",
@@ -51,11 +51,11 @@ pub(crate) fn parse(text: &str) -> (Document, Vec<SyntaxError>) {
     (document, errors)
 }
 
-/// The token at hand and what is needed to get the next.
+/// The current token, and the lexer for the next ones.
 struct Parser<'t> {
     lexer: Lexer<'t>,
     token: Token<'t>,
-    /// Where the last container type ended.
+    /// The end of the last container type.
     closed: Span,
     depth: usize,
 }
@@ -72,7 +72,7 @@ impl<'t> Parser<'t> {
         }
     }
 
-    /// A line of the header or a definition.
+    /// Parses a header line or a definition.
     fn item(&mut self, document: &mut Document) -> Parsed<()> {
         let doc = self.doc();
         let TokenKind::Word(word) = self.token.kind else {
@@ -81,7 +81,7 @@ impl<'t> Parser<'t> {
         if HEADERS.contains(&word) {
             if !document.definitions.is_empty() {
                 let help = format!("move `{word}` above the first definition");
-                let message = format!("`{word}` stands after a definition");
+                let message = format!("`{word}` comes after a definition");
                 let error = SyntaxError::new(self.token.span, message, help);
                 self.advance();
                 return Err(error);
@@ -113,7 +113,7 @@ impl<'t> Parser<'t> {
                 if !self.eat('*') {
                     self.word("a language, such as `py`, or `*`")?;
                 }
-                // Some languages' namespaces are written in quotes.
+                // Some languages write their namespaces in quotes.
                 if matches!(self.token.kind, TokenKind::Text(_)) {
                     self.advance();
                 } else {
@@ -126,20 +126,20 @@ impl<'t> Parser<'t> {
         Ok(())
     }
 
-    /// A word that starts nothing.
+    /// The error for a word that starts nothing.
     fn no_definition(&self, word: &str) -> SyntaxError {
         let known = || STARTERS.into_iter().chain(HEADERS);
         let help = match (word, did_you_mean(word, known())) {
             ("senum", _) => "use `enum`, or a typedef of `string`".to_owned(),
             (_, Some(help)) => help,
-            (_, None) => format!("what may stand here: {}", list(known())),
+            (_, None) => format!("expected one of {}", list(known())),
         };
-        let message = format!("`{word}` starts no definition");
+        let message = format!("`{word}` does not start a definition");
         SyntaxError::new(self.token.span, message, help)
     }
 
-    /// Skips to where a definition may start: at a word that starts one, or at any word at the start of a
-    /// line behind a `}`, so that a slip in such a word is not skipped.
+    /// Skips to where a definition may start: at a word that starts one, or at any word at the start of a line after
+    /// a `}`, so that a misspelt word is not skipped.
     fn recover(&mut self) {
         self.depth = 0;
         let mut closed = false;
@@ -162,12 +162,12 @@ impl<'t> Parser<'t> {
         self.token = self.lexer.next();
     }
 
-    /// The doc comment before the token at hand.
+    /// The doc comment before the current token.
     fn doc(&self) -> Option<String> {
         literal::doc(self.lexer.slice(self.token.doc?))
     }
 
-    /// What is wrong if `expected` should stand here.
+    /// The error if `expected` should be here.
     fn unexpected(&mut self, expected: &str) -> SyntaxError {
         let found = match &mut self.token.kind {
             TokenKind::Bad(error) => {
@@ -218,7 +218,7 @@ impl<'t> Parser<'t> {
         }
     }
 
-    /// `,` or `;`, either of which may always be left out.
+    /// Skips an optional `,` or `;`.
     fn separator(&mut self) {
         let _ = self.eat(',') || self.eat(';');
     }
@@ -233,13 +233,13 @@ impl<'t> Parser<'t> {
         Ok((word, span))
     }
 
-    /// A name that is looked up: dots are fine, keywords are not.
+    /// A reference to a name: dots are allowed, keywords are not.
     fn reference(&mut self, expected: &str) -> Parsed<Name> {
         if let TokenKind::Word(word) = self.token.kind
             && (STARTERS.contains(&word) || HEADERS.contains(&word) || RESERVED.contains(&word))
         {
             let message = format!("expected {expected}, found the reserved word `{word}`");
-            let help = format!("{expected} belongs here; `{word}` can't be a name, `{word}_` can");
+            let help = format!("`{word}` cannot be a name; `{word}_` can");
             return Err(SyntaxError::new(self.token.span, message, help));
         }
         let (word, span) = self.word(expected)?;

@@ -37,7 +37,7 @@ impl Parser<'_> {
             }
             _ => TypeRefKind::Named(self.reference("a type")?.text),
         };
-        // Up to the token at hand would take blanks in; containers end at `>`, the rest is one word.
+        // Ending at the current token would include blanks: containers end at `>`, other types are one word.
         let span = match kind {
             TypeRefKind::List(_) | TypeRefKind::Set(_) | TypeRefKind::Map(..) => {
                 start.to(self.closed)
@@ -48,7 +48,7 @@ impl Parser<'_> {
         Ok(TypeRef { span, kind })
     }
 
-    /// `<T>` or `<K, V>`, with the C++ type that may stand before it.
+    /// `<T>` or `<K, V>`, with an optional C++ type before it.
     fn elements<const N: usize>(&mut self) -> Parsed<[Box<TypeRef>; N]> {
         self.cpp_type()?;
         self.expect('<')?;
@@ -117,7 +117,7 @@ impl Parser<'_> {
         Ok(Constant { span, kind })
     }
 
-    /// What stands between `[` and `]`, and where the latter is.
+    /// The elements between `[` and `]`, and the position of the latter.
     fn items(&mut self) -> Parsed<(Vec<Constant>, Span)> {
         self.expect('[')?;
         let mut items = Vec::new();
@@ -128,7 +128,7 @@ impl Parser<'_> {
         Ok((items, self.expect(']')?))
     }
 
-    /// What stands between `{` and `}`, and where the latter is.
+    /// The pairs between `{` and `}`, and the position of the latter.
     fn pairs(&mut self) -> Parsed<(Vec<(Constant, Constant)>, Span)> {
         self.expect('{')?;
         let mut pairs = Vec::new();
@@ -141,7 +141,7 @@ impl Parser<'_> {
         Ok((pairs, self.expect('}')?))
     }
 
-    /// `(name = "text", name)`, or nothing. Annotations steer generators of code: they are stepped over.
+    /// Skips optional annotations, `(name = "text", name)`, which only concern code generators.
     pub(super) fn annotations(&mut self) -> Parsed<()> {
         if !self.eat('(') {
             return Ok(());

@@ -1,6 +1,7 @@
-//! Evaluates constants and default values to values of their types.
+//! Evaluates constants and default values.
 //!
-//! A constant is worked out when it is first needed, so it may stand behind its use. Constants that use others twice would double line by line: the values made are counted.
+//! A constant is evaluated when it is first needed, so it may come after its use. A chain of constants that each use the
+//! previous one twice doubles with every line, so the values are counted.
 
 use super::super::schema::{StructId, Type};
 use super::super::syntax::{Constant, ConstantKind, DefinitionBody, NESTING_MAX, Span};
@@ -9,7 +10,7 @@ use super::scope::DefinitionId;
 use super::{Progress, Resolver, definitions};
 use crate::value::Value;
 
-/// Of how many values all constants and default values of an IDL may be made.
+/// The most values in all constants and default values of an IDL.
 pub(super) const VALUES_MAX: usize = 1_000_000;
 
 impl<'f> Resolver<'f> {
@@ -28,7 +29,7 @@ impl<'f> Resolver<'f> {
         }
     }
 
-    /// Type and value of the constant at `at`, needed at `from`.
+    /// Type and value of the constant at `at`, which is needed at `from`.
     pub(super) fn constant(
         &mut self,
         at: DefinitionId,
@@ -48,8 +49,8 @@ impl<'f> Resolver<'f> {
             Some(Progress::Started) => {
                 let name = &self.scope.definition(at).name.text;
                 self.report.invalid(&self.files[from.0], from.1, || {
-                    let message = format!("the constant `{name}` leads back to itself");
-                    (message, "end the cycle with a value".into())
+                    let message = format!("the constant `{name}` refers to itself");
+                    (message, "break the cycle with a value".into())
                 });
                 return None;
             }
@@ -67,7 +68,7 @@ impl<'f> Resolver<'f> {
         done
     }
 
-    /// The default value of a field; `None` if it has none, or a wrong one.
+    /// The default value of a field; `None` if it has none or an invalid one.
     pub(super) fn default(&mut self, id: StructId, field: usize, depth: usize) -> Option<Value> {
         let origin = &self.origins[id.0 as usize];
         let (file, written) = (origin.file, origin.fields[field]);
@@ -99,7 +100,7 @@ impl<'f> Resolver<'f> {
         done
     }
 
-    /// `constant` as a value of type `ty`; `None` if what is wrong is reported.
+    /// `constant` as a value of type `ty`; `None` if it is invalid, which is reported.
     pub(super) fn evaluate(
         &mut self,
         file: usize,
@@ -128,7 +129,7 @@ impl<'f> Resolver<'f> {
                     .collect();
                 pairs.into_iter().collect::<Option<_>>().map(Value::Map)
             }
-            // Apache's compiler takes the empty braces and brackets for each other.
+            // Apache's compiler accepts empty braces for empty brackets and vice versa.
             (ConstantKind::Map(pairs), Type::List(_) | Type::Set(_)) if pairs.is_empty() => {
                 Some(Value::List(Vec::new()))
             }
@@ -145,7 +146,7 @@ impl<'f> Resolver<'f> {
         }
     }
 
-    /// `given` as a value of type `ty`; a misfit is reported.
+    /// `given` as a value of type `ty`; reports it if it does not fit.
     pub(super) fn fit(
         &mut self,
         file: usize,
@@ -178,7 +179,7 @@ impl<'f> Resolver<'f> {
         }
     }
 
-    /// Counts values that are about to be made at `depth`.
+    /// Counts values that are about to be created at `depth`.
     pub(super) fn spend(&mut self, values: usize, depth: usize, from: (usize, Span)) -> Option<()> {
         let file = &self.files[from.0];
         if depth > NESTING_MAX {
@@ -192,7 +193,7 @@ impl<'f> Resolver<'f> {
             return None;
         }
         if values > self.values_left {
-            // Reported once: from here on, everything is too large.
+            // Report this once: every further value exceeds the limit too.
             if self.values_left > 0 {
                 self.report.invalid(file, from.1, || {
                     let message = format!("constants add up to more than {VALUES_MAX} values");
@@ -207,7 +208,7 @@ impl<'f> Resolver<'f> {
     }
 }
 
-/// Of how many values `value` is made, and how deep they nest.
+/// How many values `value` consists of, and how deep they are nested.
 fn measure(value: &Value) -> (usize, usize) {
     let inner = |values: &mut dyn Iterator<Item = &Value>| {
         values

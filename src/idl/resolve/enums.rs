@@ -1,7 +1,7 @@
-//! Gives every value of every enum its number.
+//! Numbers the values of enums.
 //!
-//! A value without a number has one more than the value before it, the first has 0. Two values may share
-//! a number (Apache's compiler accepts it), but not a name.
+//! A value without a number gets the previous number plus one; the first gets 0. Two values may share a number, as
+//! Apache's compiler allows, but not a name.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use super::super::schema::EnumType;
 use super::super::syntax::{DefinitionBody, EnumEntry};
 use super::{Resolver, definitions, repeated};
 
-/// An enum's numbers, made for searching: enums may be long.
+/// The numbers of an enum, indexed because enums can be long.
 #[derive(Default)]
 pub(super) struct EnumNumbers {
     pub(super) by_name: HashMap<Arc<str>, i32>,
@@ -38,7 +38,7 @@ impl Resolver<'_> {
         let file = &self.files[file];
         for name in repeated(entries.iter().map(|entry| &entry.name)) {
             self.report.invalid(file, name.span, || {
-                let message = format!("the enum has a value `{}` already", name.text);
+                let message = format!("the enum already has a value `{}`", name.text);
                 (message, "rename or remove one of them".into())
             });
         }
@@ -50,7 +50,7 @@ impl Resolver<'_> {
                 Ok(narrow) => values.push((Arc::clone(&entry.name.text), narrow)),
                 Err(_) => self.report.invalid(file, span, || {
                     let message =
-                        format!("the value `{}` is {number}: out of range", entry.name.text);
+                        format!("the value `{}` is out of range: {number}", entry.name.text);
                     (
                         message,
                         "an enum's numbers run from -2147483648 to 2147483647".into(),

@@ -1,4 +1,4 @@
-//! Says how a value of a type is written, for the remedy of a constant that does not fit.
+//! Says how to write a value of a type, as the remedy for a constant that does not fit.
 
 use super::super::schema::{Schema, Type};
 

@@ -1,6 +1,6 @@
-//! Resolves fields, wherever they stand: in structs, parameters and `throws`.
+//! Resolves the fields of structs, parameters and `throws`.
 //!
-//! Default values are left out here: they are evaluated once every struct is known.
+//! Default values are evaluated later, when every struct is known.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -10,12 +10,12 @@ use super::super::schema::{Field, Requiredness, StructKind};
 use super::super::syntax::{FieldSyntax, Span};
 use super::{Resolver, repeated};
 
-/// The fields that make sense.
+/// The valid fields.
 pub(super) struct ResolvedFields<'f> {
     pub(super) fields: Vec<Field>,
-    /// What each was made of.
+    /// The syntax of each.
     pub(super) origins: Vec<&'f FieldSyntax>,
-    /// Whether those are all.
+    /// Whether no field was left out.
     pub(super) whole: bool,
 }
 
@@ -30,7 +30,7 @@ impl<'f> Resolver<'f> {
         let parsed = &self.files[file];
         for name in repeated(written.iter().map(|field| &field.name)) {
             self.report.invalid(parsed, name.span, || {
-                let message = format!("there is a field `{}` already", name.text);
+                let message = format!("there already is a field `{}`", name.text);
                 (message, "rename or remove one of them".into())
             });
         }
@@ -64,10 +64,10 @@ impl<'f> Resolver<'f> {
         resolved
     }
 
-    /// The id of each field; `None` where it is wrong.
+    /// The id of each field; `None` if it is invalid.
     ///
-    /// A field without one gets -1, the next such field -2: Apache's compiler numbers them so. It renumbers
-    /// written negative ids as well, so these are accepted only where both agree.
+    /// Like Apache's compiler, this gives -1 to the first field without an id, -2 to the second, and so on. The
+    /// compiler also renumbers negative ids in the file, so they are accepted only if they match.
     fn ids(&mut self, file: &ParsedFile, written: &[FieldSyntax]) -> Vec<Option<i16>> {
         let mut taken: HashMap<i16, &FieldSyntax> = HashMap::new();
         let mut implicit = 0;

@@ -1,8 +1,8 @@
-//! Finds the structs of which no value can ever be built, because each needs another of its own kind.
+//! Finds structs of which no value can ever be built, because each value needs another one.
 //!
-//! A struct can be built once all its required struct fields can, a union once one of its fields can.
-//! Starting with those that need nothing, this marks what can be built until nothing changes; what is left
-//! needs itself. Lists, sets and maps may be empty and so need nothing.
+//! A struct can be built if all its required struct fields can be built, a union if one of its fields can. Starting with
+//! structs that need nothing, this marks structs until nothing changes; the rest require themselves. Lists, sets and
+//! maps can be empty and need nothing.
 
 use super::super::schema::{Requiredness, StructKind, StructType, Type};
 use super::Resolver;
@@ -11,7 +11,7 @@ impl Resolver<'_> {
     pub(super) fn finite(&mut self) {
         let structs = &self.schema.structs;
         let buildable = buildable(structs);
-        // What each of the others needs first. Following that leads into a cycle.
+        // For each of the others, the first struct it needs. Following these leads into a cycle.
         let needs: Vec<Option<(usize, usize)>> = structs
             .iter()
             .enumerate()
@@ -33,7 +33,7 @@ impl Resolver<'_> {
                 met[at] = run;
                 at = next;
             }
-            // Only a way that meets itself found a cycle that was not reported before.
+            // Only a path that reaches itself has found a cycle that was not reported before.
             if needs[at].is_some() && met[at] == run {
                 self.report_endless(at, &needs);
             }
@@ -64,7 +64,7 @@ impl Resolver<'_> {
                 });
                 let steps: Vec<String> = steps.collect();
                 let name = &structs[of].name;
-                let message = format!("no `{name}` can ever be built: it requires itself");
+                let message = format!("`{name}` can never be built: it requires itself");
                 (
                     message,
                     format!("make one of these optional: {}", steps.join(", ")),
@@ -74,7 +74,7 @@ impl Resolver<'_> {
     }
 }
 
-/// The fields, with their structs, of which `of` needs all, or one if it is a union.
+/// The fields, with their structs, that `of` needs: all of them, or one if it is a union.
 fn needed(of: &StructType) -> impl Iterator<Item = (usize, usize)> {
     let fields = of.fields.iter().enumerate();
     fields.filter_map(|(index, field)| match field.ty {

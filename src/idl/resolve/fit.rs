@@ -1,6 +1,6 @@
-//! Whether a written constant fits a type, for everything but containers: pure.
+//! Decides whether a written constant fits a type other than a container or struct.
 //!
-//! Integers fit every number type whose range holds them, and bools as 0 and 1; text fits string, binary and
+//! An integer fits every numeric type whose range includes it, and 0 and 1 fit bool. Text fits string, binary and
 //! uuid. Nothing else is converted.
 
 use std::collections::HashSet;
@@ -11,7 +11,7 @@ use super::super::schema::Type;
 use super::super::syntax::ConstantKind;
 use crate::value::Value;
 
-/// A constant's value before its type is considered.
+/// The value of a constant before its type is known.
 #[derive(Clone, Copy)]
 pub(super) enum Literal<'a> {
     Bool(bool),
@@ -24,9 +24,9 @@ pub(super) enum Literal<'a> {
 
 /// Why it does not fit.
 pub(super) enum Misfit {
-    /// It is of another kind.
+    /// It is of a different kind.
     Kind,
-    /// It is of the right kind; what would fit.
+    /// It is of the right kind but out of range; the text says what would fit.
     Range(String),
 }
 
@@ -44,7 +44,7 @@ impl<'a> Literal<'a> {
         })
     }
 
-    /// The value of a constant; `None` if it can only fit its own type.
+    /// The value of an evaluated constant; `None` if it fits only its own type.
     pub(super) fn evaluated(value: &'a Value) -> Option<Self> {
         Some(match value {
             Value::Bool(bit) => Literal::Bool(*bit),
@@ -71,7 +71,7 @@ impl<'a> Literal<'a> {
     }
 }
 
-/// The value of type `ty`, which is neither a container nor a struct. `known` are the enum's numbers.
+/// Converts `given` to type `ty`, which is neither a container nor a struct. `known` are the numbers of the enum.
 pub(super) fn scalar(
     given: Literal<'_>,
     ty: &Type,
@@ -92,7 +92,7 @@ pub(super) fn scalar(
         (Type::I64, Literal::Integer(number)) => Ok(Value::I64(number)),
         #[expect(
             clippy::cast_precision_loss,
-            reason = "so does every compiler of the IDL"
+            reason = "every compiler of the IDL does so"
         )]
         (Type::Double, Literal::Integer(number)) => Ok(Value::Double(number as f64)),
         (Type::Double, Literal::Double(number)) => Ok(Value::Double(number)),
@@ -151,7 +151,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn integers_stay_in_range() {
+    fn integers_must_be_in_range() {
         let fits = |number, ty| scalar(Literal::Integer(number), &ty, None).is_ok();
         assert!(fits(-128, Type::I8) && !fits(128, Type::I8));
         assert!(fits(32767, Type::I16) && !fits(-32769, Type::I16));

@@ -1,9 +1,8 @@
-//! Looks every name up and checks that an IDL makes sense.
+//! Resolves names and checks that an IDL is valid.
 //!
-//! In: the parsed files. Out: the [`Schema`], or every problem. The order of the steps matters: names, then
-//! enums and typedefs, then fields, then methods, then constants (whose values need the fields), last the
-//! search for structs that can never be built. Sizes are bounded, not only depths: ten lines of typedefs or
-//! constants can stand for a value larger than memory.
+//! In: the parsed files. Out: the [`Schema`], or all problems. The order of the steps matters: names, enums and
+//! typedefs, fields, methods, constants (which need the fields), and finally structs that can never be built. Sizes
+//! are bounded as well as depths, because ten lines of typedefs or constants can describe a value larger than memory.
 
 mod scope; // which names a file can see
 mod enums; // numbers of values
@@ -42,23 +41,23 @@ pub(crate) fn resolve(files: &[ParsedFile], mut report: Problems) -> Result<Sche
     resolver.finish()
 }
 
-/// A definition that is worked out when it is first needed.
+/// A definition that is evaluated when it is first needed.
 enum Progress<T> {
-    /// Being worked out: meeting it again is a cycle.
+    /// Being evaluated: reaching it again means a cycle.
     Started,
-    /// Worked out; `None` when it is wrong, which is reported already.
+    /// Evaluated; `None` if it is invalid, which has been reported.
     Done(Option<T>),
 }
 
-/// What became of the fields of a struct, by [`StructId`].
+/// Where the fields of a struct come from, by [`StructId`].
 struct Origin<'f> {
-    /// The file it stands in.
+    /// The struct's file.
     file: usize,
     /// In the order of [`StructType::fields`].
     fields: Vec<&'f FieldSyntax>,
-    /// Whether no field was left out for being wrong.
+    /// Whether no field was left out as invalid.
     whole: bool,
-    /// Where each field stands, by name.
+    /// The position of each field, by name.
     positions: HashMap<Arc<str>, usize>,
 }
 
@@ -74,9 +73,9 @@ struct Resolver<'f> {
     struct_ids: HashMap<DefinitionId, StructId>,
     origins: Vec<Origin<'f>>,
     constants: HashMap<DefinitionId, Progress<(Type, Value)>>,
-    /// Fields whose default value is worked out, or being so.
+    /// Default values, evaluated or being evaluated.
     defaults: HashMap<(StructId, usize), Progress<Value>>,
-    /// How many more values constants may be made of.
+    /// How many more values constants may have.
     values_left: usize,
 }
 
@@ -120,7 +119,7 @@ impl<'f> Resolver<'f> {
         }
     }
 
-    /// Adds a struct: `build` gets its fields and their names.
+    /// Adds a struct; `build` receives its fields and their names.
     fn push_struct(
         &mut self,
         file: usize,
@@ -196,7 +195,7 @@ fn struct_id(index: usize) -> StructId {
     StructId(u32::try_from(index).expect("files of 16 MiB hold fewer structs than 2^32"))
 }
 
-/// The names in `names` that stand there already.
+/// The names that occur in `names` before.
 fn repeated<'n>(names: impl IntoIterator<Item = &'n Name>) -> Vec<&'n Name> {
     let mut seen = HashSet::new();
     names

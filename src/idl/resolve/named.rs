@@ -1,6 +1,6 @@
-//! Looks up the names that stand for values: constants and the values of enums.
+//! Resolves names of constants and of enum values.
 //!
-//! `NAME` and `file.NAME` are constants; `Enum.NAME` and `file.Enum.NAME` values of enums.
+//! `NAME` and `file.NAME` are constants; `Enum.NAME` and `file.Enum.NAME` are values of enums.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use crate::diagnostic::{did_you_mean, list};
 use crate::value::Value;
 
 impl Resolver<'_> {
-    /// What `name` stands for, as a value of type `ty`.
+    /// The value of `name`, as type `ty`.
     pub(super) fn named(
         &mut self,
         file: usize,
@@ -29,7 +29,7 @@ impl Resolver<'_> {
             return self.unknown_value(file, span, name, ty);
         };
         let found = self.enum_named(file, enum_name).or_else(|| match ty {
-            // Apache's compiler lets the file's name be left out where the type says which enum it is.
+            // Apache's compiler allows leaving out the file's name if the type determines the enum.
             Type::Enum(of) if of.name.rsplit('.').next() == Some(enum_name) => Some(Arc::clone(of)),
             _ => None,
         });
@@ -51,7 +51,7 @@ impl Resolver<'_> {
     fn enum_named(&self, file: usize, name: &str) -> Option<Arc<EnumType>> {
         let at = self.scope.find(Space::Types, file, name)?;
         if let DefinitionBody::Typedef(_) = self.scope.definition(at).body {
-            // A typedef of an enum is another name of it.
+            // A typedef of an enum is another name for it.
             let super::Progress::Done(Some((Type::Enum(of), _))) = self.typedefs.get(&at)? else {
                 return None;
             };
@@ -60,7 +60,7 @@ impl Resolver<'_> {
         self.enums.get(&at).map(Arc::clone)
     }
 
-    /// A value of type `from` as one of type `to`.
+    /// Converts a value of type `from` to type `to`.
     fn refit(
         &mut self,
         file: usize,
@@ -106,7 +106,7 @@ impl Resolver<'_> {
 /// Whether both are the same type.
 fn same(a: &Type, b: &Type) -> bool {
     match (a, b) {
-        // By address: comparing the values of two large enums one by one takes long.
+        // Compare addresses: comparing two large enums value by value takes long.
         (Type::Enum(a), Type::Enum(b)) => Arc::ptr_eq(a, b),
         (Type::List(a), Type::List(b)) | (Type::Set(a), Type::Set(b)) => same(a, b),
         (Type::Map(a, b), Type::Map(c, d)) => same(a, c) && same(b, d),
@@ -117,5 +117,5 @@ fn same(a: &Type, b: &Type) -> bool {
 fn near_value(of: &EnumType, name: &str) -> String {
     let known = || of.values.iter().map(|(name, _)| &**name);
     did_you_mean(name, known().take(2000))
-        .unwrap_or_else(|| format!("known here: {}", list(known().take(20))))
+        .unwrap_or_else(|| format!("it has {}", list(known().take(20))))
 }

@@ -1,7 +1,7 @@
 //! Evaluates struct constants: maps from field names to values.
 //!
-//! A struct constant takes the default values of the fields it does not set, as generated code does; what then
-//! is unset is null. A union's constant sets exactly one field and takes nothing.
+//! Fields that a struct constant does not set get their default values, as in generated code, or null. A union
+//! constant sets exactly one field and gets no default values.
 
 use super::super::schema::{Requiredness, StructId, StructKind};
 use super::super::syntax::{Constant, ConstantKind, Span};
@@ -51,7 +51,7 @@ impl<'f> Resolver<'f> {
         right.then_some(Value::Record(Record { names, values }))
     }
 
-    /// Which field the key of a struct constant means.
+    /// The field that a key of a struct constant names.
     fn record_field(&mut self, file: usize, key: &'f Constant, id: StructId) -> Option<usize> {
         let origin = &self.origins[id.0 as usize];
         let name = match &key.kind {
@@ -59,7 +59,7 @@ impl<'f> Resolver<'f> {
             _ => "",
         };
         let found = origin.positions.get(name).copied();
-        // A field that was left out for being wrong is reported already.
+        // A field that was left out as invalid has been reported.
         if found.is_none() && (origin.whole || name.is_empty()) {
             let structure = &self.schema.structs[id.0 as usize];
             self.report.invalid(&self.files[file], key.span, || {
@@ -67,7 +67,7 @@ impl<'f> Resolver<'f> {
                 let help = match did_you_mean(name, known.clone().take(2000)) {
                     _ if name.is_empty() => "write the field's name in quotes".to_owned(),
                     Some(help) => help,
-                    None => format!("known here: {}", list(known.take(20))),
+                    None => format!("it has {}", list(known.take(20))),
                 };
                 (format!("`{}` has no such field", structure.name), help)
             });
@@ -75,7 +75,7 @@ impl<'f> Resolver<'f> {
         found
     }
 
-    /// A union's constant sets one field.
+    /// Checks that a union constant sets one field.
     fn check_one(&mut self, (file, span): (usize, Span), id: StructId, set: &[bool]) -> bool {
         let count = set.iter().filter(|set| **set).count();
         if count != 1 {
@@ -88,7 +88,7 @@ impl<'f> Resolver<'f> {
         count == 1
     }
 
-    /// Gives the unset fields of a struct constant their default values.
+    /// Fills in the default values of unset fields.
     fn fill(
         &mut self,
         (file, span): (usize, Span),

@@ -1,7 +1,7 @@
-//! Which names a file can see: its own, and those of its includes behind the include's name and a dot.
+//! The names that a file can use: its own, and those of its includes after the include's name and a dot.
 //!
-//! Types and services share one space of names, constants have their own, as in Apache's compiler. Includes
-//! of includes can't be seen.
+//! Types and services share one name space and constants have their own, as in Apache's compiler. Includes of
+//! includes are not visible.
 
 use std::collections::HashMap;
 
@@ -10,17 +10,17 @@ use super::super::problems::Problems;
 use super::super::syntax::{Definition, DefinitionBody, Name};
 use crate::diagnostic::did_you_mean;
 
-/// Among how many names the nearest one is searched for.
+/// How many names are searched for the nearest one.
 const CANDIDATES_MAX: usize = 2000;
 
-/// A definition: which file, and which of its definitions.
+/// A definition: the index of its file, and its index there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct DefinitionId {
     pub(super) file: usize,
     pub(super) index: usize,
 }
 
-/// The two spaces of names.
+/// The two name spaces.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Space {
     Types,
@@ -35,7 +35,7 @@ pub(super) struct Scope<'f> {
 }
 
 impl<'f> Scope<'f> {
-    /// Collects the names of `files` and reports those declared twice.
+    /// Collects the names of `files` and reports duplicates.
     pub(super) fn new(files: &'f [ParsedFile], report: &mut Problems) -> Self {
         let mut scope = Scope {
             files,
@@ -67,7 +67,7 @@ impl<'f> Scope<'f> {
         &self.files[at.file].document.definitions[at.index]
     }
 
-    /// What `name` means in `file`.
+    /// The definition that `name` refers to in `file`.
     pub(super) fn find(&self, space: Space, file: usize, name: &str) -> Option<DefinitionId> {
         self.own(space, file, name).or_else(|| {
             let mut includes = self.files[file].includes.iter();
@@ -78,7 +78,7 @@ impl<'f> Scope<'f> {
         })
     }
 
-    /// The type called `name` that `file` itself declares.
+    /// The type called `name` declared in `file` itself.
     pub(super) fn own_type(&self, file: usize, name: &str) -> Option<DefinitionId> {
         self.own(Space::Types, file, name)
     }
@@ -91,8 +91,8 @@ impl<'f> Scope<'f> {
         names.get(name).map(|&index| DefinitionId { file, index })
     }
 
-    /// What to do about `name`, which means nothing in `file`: `wanted` says which definitions would do, `more`
-    /// what else would.
+    /// The remedy for `name`, which is unknown in `file`. `wanted` selects the definitions to suggest; `more` are other
+    /// words to suggest.
     pub(super) fn remedy(
         &self,
         (space, file): (Space, usize),
@@ -123,7 +123,7 @@ impl<'f> Scope<'f> {
         }
     }
 
-    /// The names that `file` can use, as it would write them.
+    /// The names that `file` can use, as written there.
     fn visible(
         &self,
         space: Space,
@@ -158,7 +158,7 @@ fn report_duplicate(file: &ParsedFile, first: usize, name: &Name, report: &mut P
         let line = file.line(file.document.definitions[first].name.span);
         (
             format!("`{}` is declared twice", name.text),
-            format!("the first stands in line {line}; rename or remove one"),
+            format!("the first is on line {line}; rename or remove one"),
         )
     });
 }

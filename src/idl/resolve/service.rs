@@ -1,7 +1,7 @@
-//! Resolves services: their methods, and those they inherit.
+//! Resolves services: their own methods and those they inherit.
 //!
-//! Parameters become a struct per method. Methods are flattened, a service's own first, then those of the
-//! service it extends, and so on; the number of all of them together is bounded.
+//! The parameters of a method become a struct. A service lists its own methods first, then those of the service it
+//! extends, and so on. The total number of methods is bounded.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use super::super::syntax::{
 use super::scope::{DefinitionId, Space};
 use super::{Resolver, definitions, repeated};
 
-/// How many methods all services may have together, inherited ones counted each time.
+/// The most methods of all services together; inherited methods count each time.
 const METHODS_MAX: usize = 200_000;
 
 /// Each service's own methods.
@@ -56,7 +56,7 @@ impl<'f> Resolver<'f> {
         let file = &self.files[at.file];
         for name in repeated(written.iter().map(|method| &method.name)) {
             self.report.invalid(file, name.span, || {
-                let message = format!("the service has a method `{}` already", name.text);
+                let message = format!("the service already has a method `{}`", name.text);
                 (message, "rename or remove one of them".into())
             });
         }
@@ -122,7 +122,7 @@ impl<'f> Resolver<'f> {
             if !exception {
                 let name = self.schema.describe(&field.ty);
                 self.report.invalid(&self.files[file], origin.ty.span, || {
-                    let message = format!("`{name}` can't be thrown: it is not an exception");
+                    let message = format!("`{name}` cannot be thrown: it is not an exception");
                     (
                         message,
                         "declare it as `exception` instead of `struct`".into(),
@@ -156,7 +156,7 @@ impl<'f> Resolver<'f> {
                 let name = &self.scope.definition(start).name;
                 self.report.invalid(&self.files[start.file], name.span, || {
                     let message =
-                        format!("more than {METHODS_MAX} methods with the inherited ones");
+                        format!("more than {METHODS_MAX} methods, including inherited ones");
                     (message, "let fewer services extend large ones".into())
                 });
                 break;
@@ -169,8 +169,8 @@ impl<'f> Resolver<'f> {
         methods
     }
 
-    /// The service that the one at `at` extends. Reports only if `report`: each service is looked at for
-    /// itself and again for each that extends it.
+    /// The service that the one at `at` extends. Problems are reported only if `report` is set, because a service is
+    /// visited once for itself and again for each service that extends it.
     fn parent(&mut self, at: DefinitionId, parent: &Name, report: bool) -> Option<DefinitionId> {
         let found = self.scope.find(Space::Types, at.file, &parent.text);
         let is_service = |body: &DefinitionBody| matches!(body, DefinitionBody::Service(..));
@@ -194,7 +194,7 @@ impl<'f> Resolver<'f> {
         service
     }
 
-    /// The services that `start` extends lead to one met before, or never end.
+    /// Reports a cycle or a chain too long in the services that `start` extends.
     fn check_chain(&mut self, start: DefinitionId, next: DefinitionId, length: usize) {
         let name = &self.scope.definition(start).name;
         if next == start {
@@ -205,12 +205,12 @@ impl<'f> Resolver<'f> {
         } else if length > NESTING_MAX {
             self.report.invalid(&self.files[start.file], name.span, || {
                 let message = format!("`{}` extends more than {NESTING_MAX} services", name.text);
-                (message, "put services together".into())
+                (message, "merge some of the services".into())
             });
         }
     }
 
-    /// Reports the methods of the service at `start` that it inherits as well.
+    /// Reports methods of the service at `start` that it also inherits.
     fn check_inherited(&mut self, start: DefinitionId, parent: DefinitionId, inherited: &[Method]) {
         let DefinitionBody::Service(_, methods) = &self.scope.definition(start).body else {
             return;
@@ -227,7 +227,7 @@ impl<'f> Resolver<'f> {
             self.report
                 .invalid(&self.files[start.file], method.name.span, || {
                     let message =
-                        format!("`{}` is a method of `{parent}` already", method.name.text);
+                        format!("`{}` is already a method of `{parent}`", method.name.text);
                     (
                         message,
                         "inherited methods can't be replaced; rename or remove this one".into(),

@@ -1,7 +1,7 @@
-//! Turns written types into resolved ones, through typedefs and includes.
+//! Resolves types through typedefs and includes.
 //!
-//! A typedef is worked out when it is first needed, so it may stand behind its use. A resolved type is a tree:
-//! typedefs that use each other twice would double it line by line, so its size is bounded.
+//! A typedef is resolved when it is first needed, so it may come after its use. A resolved type is a tree: a chain of
+//! typedefs that each use the previous one twice doubles it with every line, so its size is bounded.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use super::super::syntax::{DefinitionBody, NESTING_MAX, Span, TypeRef, TypeRefKi
 use super::scope::{DefinitionId, Space};
 use super::{Progress, Resolver, definitions};
 
-/// The fields of the standard include's `Value`, with ids from 1; the wire knows their types.
+/// The fields of the standard include's `Value`, by id from 1. The wire knows their types.
 const ANY_FIELDS: [&str; 8] = [
     "null_value",
     "bool_value",
@@ -23,7 +23,7 @@ const ANY_FIELDS: [&str; 8] = [
     "map_value",
 ];
 
-/// Of how many types one type may be made.
+/// How many types one type may consist of.
 const PARTS_MAX: usize = 1024;
 
 /// How large a resolved type is.
@@ -36,7 +36,7 @@ pub(super) struct TypeSize {
 impl TypeSize {
     const ONE: TypeSize = TypeSize { parts: 1, depth: 1 };
 
-    /// A container of things of these sizes.
+    /// The size of a container of types of these sizes.
     fn around(self, other: Option<TypeSize>) -> TypeSize {
         let other = other.unwrap_or(TypeSize { parts: 0, depth: 0 });
         TypeSize {
@@ -47,7 +47,7 @@ impl TypeSize {
 }
 
 impl Resolver<'_> {
-    /// Works every typedef out, used or not. Included files first: what they declare is then ready.
+    /// Resolves every typedef, used or not, starting with included files, on which others depend.
     pub(super) fn typedefs(&mut self) {
         let all: Vec<DefinitionId> = definitions(self.files)
             .filter(|(_, definition)| matches!(definition.body, DefinitionBody::Typedef(_)))
@@ -61,7 +61,7 @@ impl Resolver<'_> {
         }
     }
 
-    /// The type that `ty` means in `file`; `None` if that is reported.
+    /// The type that `ty` refers to in `file`; `None` if it is invalid, which is reported.
     pub(super) fn type_of(&mut self, file: usize, ty: &TypeRef) -> Option<Type> {
         self.sized(file, ty, 0).map(|(ty, _)| ty)
     }
@@ -88,7 +88,7 @@ impl Resolver<'_> {
                 (Type::Set(Box::new(of)), size.around(None))
             }
             TypeRefKind::Map(key, value) => {
-                // Both are looked at, so that both are reported.
+                // Resolve both, so that problems of both are reported.
                 let key = self.sized(file, key, depth + 1);
                 let (value, value_size) = self.sized(file, value, depth + 1)?;
                 let (key, key_size) = key?;
@@ -109,7 +109,7 @@ impl Resolver<'_> {
         span: Span,
         depth: usize,
     ) -> Option<(Type, TypeSize)> {
-        // `uuid` and `slist` came and went with versions of Thrift: a declared type of that name wins.
+        // Not every version of Thrift has `uuid` and `slist`: a declared type of that name takes precedence.
         let Some(at) = self.scope.find(Space::Types, file, name) else {
             return match base(name) {
                 Some(ty) => Some((ty, TypeSize::ONE)),
@@ -138,8 +138,8 @@ impl Resolver<'_> {
         }
     }
 
-    /// Whether it is the standard include's `Value`. An own copy of the include may have another one, which is then
-    /// a union as any.
+    /// Whether it is the standard include's `Value`. In an operator's copy of the include, a different `Value` is an
+    /// ordinary union.
     fn is_any(&self, at: DefinitionId) -> bool {
         let definition = self.scope.definition(at);
         let DefinitionBody::Struct(StructKind::Union, fields) = &definition.body else {
@@ -155,7 +155,7 @@ impl Resolver<'_> {
             && same.all(|same| same)
     }
 
-    /// The type that the typedef at `at` stands for, needed at `from`.
+    /// The type of the typedef at `at`, which is needed at `from`.
     fn typedef(
         &mut self,
         at: DefinitionId,
@@ -167,8 +167,11 @@ impl Resolver<'_> {
             Some(Progress::Started) => {
                 let name = &self.scope.definition(at).name.text;
                 self.report.invalid(&self.files[from.0], from.1, || {
-                    let message = format!("the typedef `{name}` leads back to itself");
-                    (message, "end the cycle with a base type or a struct".into())
+                    let message = format!("the typedef `{name}` refers to itself");
+                    (
+                        message,
+                        "break the cycle with a base type or a struct".into(),
+                    )
                 });
                 return None;
             }
@@ -203,13 +206,13 @@ impl Resolver<'_> {
             let message = format!(
                 "the type is too large: more than {PARTS_MAX} parts, or nested deeper than {NESTING_MAX} levels"
             );
-            (message, "put a struct in between".into())
+            (message, "declare a struct for the inner part".into())
         });
         None
     }
 }
 
-/// The base types by their words.
+/// The base types by name.
 const BASES: [(&str, Type); 11] = [
     ("bool", Type::Bool),
     ("byte", Type::I8),
@@ -224,7 +227,7 @@ const BASES: [(&str, Type); 11] = [
     ("slist", Type::String),
 ];
 
-/// What other languages call the base types.
+/// Names of the base types in other languages.
 const OTHER_WORDS: [(&str, &str); 9] = [
     ("boolean", "bool"),
     ("char", "i8"),

@@ -1,6 +1,6 @@
-//! Text that no one would write by hand: too deep, too large, too wrong, or mutated from the corpus.
+//! Text that nobody would write by hand: too deep, too large, full of mistakes, or mutated from the corpus.
 //!
-//! Whatever the text is, it loads or is explained.
+//! Whatever the text is, it loads or is refused with problems.
 
 use proptest::prelude::*;
 
@@ -44,9 +44,9 @@ fn hostile_nesting_is_a_problem_not_a_crash() {
     );
 }
 
-/// Paths grow with each folder on the way, so that a thousand files would cost a million parts of paths.
+/// Paths grow with each folder on the way: a thousand files would cost a million parts of paths.
 #[test]
-fn a_file_that_includes_itself_from_ever_deeper_folders_is_told_early() {
+fn a_file_that_includes_itself_through_folders_is_refused_early() {
     let text = "include 'parts/one.thrift'\ninclude 'parts/two.thrift'";
     let mut problems = Vec::new();
     let cost = allocation_counter::measure(|| {
@@ -61,7 +61,7 @@ fn a_file_that_includes_itself_from_ever_deeper_folders_is_told_early() {
     assert!(cost.bytes_total < 4 << 20, "{} bytes", cost.bytes_total);
 }
 
-/// `count` definitions made by `each`, in an order where each needs the one behind it.
+/// `count` definitions created by `each`.
 fn chain(count: usize, each: impl Fn(usize) -> String) -> String {
     (0..count).map(each).collect()
 }
@@ -101,7 +101,7 @@ fn backward_chains_may_be_long() {
 }
 
 #[test]
-fn many_mistakes_are_cut_off() {
+fn only_the_first_mistakes_are_reported() {
     let text = chain(5_000, |i| format!("struct S{i} {{ 1: Nope{i} a }}\n"));
     assert_eq!(refused(&text).len(), 100);
 }
@@ -114,7 +114,7 @@ fn everything() -> Vec<String> {
         .collect()
 }
 
-/// Bits that mean something to the parser.
+/// Pieces of text with a meaning for the parser.
 const BITS: [&str; 24] = [
     "{", "}", "(", ")", "<", ">", "[", "]", ",", ":", "=", "\"", "'", "/*", "*/", "struct ",
     "service ", "list<", "-1", "0x", "1e9", ".", "é", "\\",
@@ -159,7 +159,7 @@ proptest! {
     }
 }
 
-/// Either a schema comes of it, or problems whose places lie inside the text and can be shown.
+/// Checks that the text either loads, or gives problems whose positions lie inside the text.
 fn check_loads_or_explains(text: &str) {
     let read = |name: &str| (name == "t.thrift").then(|| text.to_owned());
     match load_from("t.thrift", &read) {

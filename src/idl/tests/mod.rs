@@ -1,4 +1,5 @@
-//! The corpus of `tests/idl`: what must load, what it then means, what must not load and why.
+//! Tests with the corpus of `tests/idl`: files that must load, with their meaning, and files that must be refused, with
+//! the reason.
 
 mod hostile;
 
@@ -34,14 +35,14 @@ fn rendered(problems: &[Problem]) -> String {
         .collect()
 }
 
-/// The schema as text, to compare with what was found right before.
+/// The schema as text, for snapshots.
 fn outline(schema: &Schema) -> String {
     let mut text = String::new();
     let mut line = |words: String| writeln!(text, "{}", words.trim_end()).expect("memory");
     for source in &schema.sources {
         line(format!("file {}", source.name));
     }
-    // The standard include may grow without the corpus being touched.
+    // The standard include may grow without changing these snapshots.
     let own = |name: &str| !name.starts_with("tributary.");
     for of in schema.structs.iter().filter(|of| own(&of.name)) {
         line(format!(
@@ -148,7 +149,7 @@ fn good_files_load_and_mean_what_they_say() {
     }
 }
 
-/// The problems that the first lines of a bad file promise: `// [file ]line: words`.
+/// The problems announced in the first lines of a bad file: `// [file ]line: words`.
 fn promised(text: &str) -> Vec<(Option<String>, usize, String)> {
     let lines = text.lines().map_while(|line| line.strip_prefix("// "));
     lines
@@ -164,7 +165,7 @@ fn promised(text: &str) -> Vec<(Option<String>, usize, String)> {
 }
 
 #[test]
-fn bad_files_are_refused_with_place_and_remedy() {
+fn bad_files_are_refused_with_position_and_remedy() {
     for path in corpus("bad") {
         let text = std::fs::read_to_string(&path).expect("readable");
         let promised = promised(&text);
@@ -205,7 +206,7 @@ fn refused(text: &str) -> Vec<Problem> {
 }
 
 #[test]
-fn problems_of_all_kinds_are_told_at_once_and_in_order() {
+fn problems_of_all_kinds_are_reported_together_and_in_order() {
     let problems = refused(
         "struct S { 1: Nope a, 1: i32 b = \"x\", 3: required S c }\n\
          const i32 A = B\n\
@@ -218,11 +219,11 @@ fn problems_of_all_kinds_are_told_at_once_and_in_order() {
             "unknown type `Nope`",
             "the id 1 is taken by `a`",
             "text is not of type `i32`",
-            "no `t.S` can ever be built: it requires itself",
+            "`t.S` can never be built: it requires itself",
             "unknown constant `B`",
             "unknown service `U`",
             "`m` is oneway, but has a result",
-            "`t.S` can't be thrown: it is not an exception",
+            "`t.S` cannot be thrown: it is not an exception",
             "`m` is oneway, but throws",
         ]
     );
@@ -258,7 +259,7 @@ fn the_standard_include_needs_no_file() {
 }
 
 #[test]
-fn what_a_server_sends_loads_without_its_folders() {
+fn files_from_a_server_load_without_their_folders() {
     let path = corpus("good")
         .into_iter()
         .find(|path| path.ends_with("services.thrift"));
@@ -270,7 +271,7 @@ fn what_a_server_sends_loads_without_its_folders() {
     assert_eq!(outline(&there.expect("it loads")), outline(&here));
 }
 
-/// A server gives its files by these paths, and a client finds each by the paths that the others include.
+/// A server sends its files by these paths, and a client finds each by the path in another file's `include`.
 #[test]
 fn files_are_known_by_every_path_that_leads_to_them() {
     let folder = tempfile::tempdir().expect("a folder");

@@ -24,6 +24,7 @@ pub(in crate::thrift) struct Decoder<'s, I> {
 }
 
 impl<'s, I: ProtocolReader> Decoder<'s, I> {
+    #[inline]
     pub(super) fn new(schema: &'s Schema, input: I, budget: Budget) -> Self {
         Decoder {
             schema,
@@ -33,8 +34,9 @@ impl<'s, I: ProtocolReader> Decoder<'s, I> {
     }
 
     /// Reads the struct that is the whole body, and counts its values.
+    #[inline]
     pub(super) fn whole(
-        mut self,
+        &mut self,
         id: StructId,
         values_max: usize,
     ) -> Result<(Value, usize), WireError> {

@@ -40,7 +40,7 @@ pub fn decode_struct_counted(
     limits: &Limits,
 ) -> Result<(Value, usize), WireError> {
     with_codec!(protocol, C => {
-        let decoder = Decoder::new(schema, C::reader(body), limits.budget());
+        let mut decoder = Decoder::new(schema, C::reader(body), limits.budget());
         decoder.whole(id, limits.values_max)
     })
 }

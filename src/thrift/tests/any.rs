@@ -1,4 +1,4 @@
-//! Values of any type, as unions in both protocols, against bytes written out by hand.
+//! `tributary.Value` in both protocols, compared with bytes written by hand.
 
 use bytes::{Bytes, BytesMut};
 
@@ -45,7 +45,7 @@ fn same(value: impl Into<Value>) {
     check(value.clone(), &value);
 }
 
-/// The wire's union is the one that the standard include declares.
+/// The field ids here are those of the union in the standard include.
 #[test]
 fn the_fields_are_those_of_the_standard_include() {
     let schema = idl::standard();
@@ -131,11 +131,11 @@ fn the_bytes_are_those_of_the_union() {
 }
 
 #[test]
-fn what_is_no_value_is_refused() {
+fn invalid_unions_are_refused() {
     let refused = |bytes: &[u8]| {
         let body = Bytes::copy_from_slice(bytes);
         let read = read(Protocol::Binary, &body, &Limits::default());
-        read.expect_err("it is no value").detail
+        read.expect_err("it is invalid").detail
     };
     let unset = refused(&[12, 0, 0, 0, 0]);
     assert!(unset.contains("has no field set"), "{unset}");
@@ -154,7 +154,7 @@ fn what_is_no_value_is_refused() {
         12, 0, 0, 15, 0, 7, 10, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
     ]);
     assert!(numbers.contains("are not `tributary.Value`"), "{numbers}");
-    // More elements than there are bytes.
+    // More elements than bytes.
     let endless = refused(&[12, 0, 0, 15, 0, 7, 12, 127, 255, 255, 255]);
     assert!(endless.contains("bytes are left"), "{endless}");
 }
@@ -183,7 +183,7 @@ fn depth_and_number_are_bounded() {
         };
         assert_eq!(code(&wide, few), Err("wire.frame_too_large"));
     }
-    // What is deeper than anything may be is not written either.
+    // Nesting beyond the ceiling is not written either.
     for _ in 0..300 {
         deep = Value::List(vec![deep]);
     }

@@ -1,4 +1,4 @@
-//! Schemas and values made from a string of random bytes, so that a failing one shrinks to a short string.
+//! Builds schemas and values from random bytes, so that a failing case shrinks to a short string of bytes.
 
 use bytes::Bytes;
 
@@ -6,7 +6,7 @@ use super::sample::{field, list, map, set, struct_type};
 use crate::idl::{Requiredness, Schema, StructId, StructKind, Type};
 use crate::value::{Record, Value};
 
-/// Random bytes, then zeros for ever.
+/// Random bytes, followed by zeros without end.
 pub(super) struct Entropy<'a>(pub(super) &'a [u8]);
 
 impl Entropy<'_> {
@@ -24,7 +24,7 @@ impl Entropy<'_> {
 
     fn number(&mut self) -> i64 {
         let bytes = [(); 8].map(|()| self.byte());
-        // Small and large numbers of both signs alike.
+        // Small and large numbers of both signs.
         i64::from_be_bytes(bytes) >> (8 * self.below(8))
     }
 
@@ -34,7 +34,7 @@ impl Entropy<'_> {
             .collect()
     }
 
-    /// A struct as the last of a new schema.
+    /// A new schema, and its last struct.
     pub(super) fn schema(&mut self) -> (Schema, StructId) {
         let mut schema = Schema::default();
         let id = self.struct_type(&mut schema, 4);
@@ -94,7 +94,7 @@ impl Entropy<'_> {
             Type::I16 => Value::I64(self.number() >> 48),
             Type::I32 | Type::Enum(_) => Value::I64(self.number() >> 32),
             Type::I64 => Value::I64(self.number()),
-            // Halves of integers: exact, and equal to themselves.
+            // Halves of integers are exact, and never NaN.
             #[expect(clippy::cast_precision_loss, reason = "any double will do")]
             Type::Double => Value::Double(self.number() as f64 / 2.0),
             Type::String => self.text().into(),
@@ -114,7 +114,7 @@ impl Entropy<'_> {
         }
     }
 
-    /// A value of any type that says itself what it is; not null.
+    /// A value for `tributary.Value`, not null.
     fn any(&mut self, schema: &Schema, depth: u8) -> Value {
         let ty = match self.below(if depth == 0 { 5 } else { 7 }) {
             0 => Type::Bool,
@@ -146,7 +146,7 @@ impl Entropy<'_> {
         }
     }
 
-    /// Rarely more than compact's short form has room for.
+    /// A count, rarely too large for the short form of compact.
     fn count(&mut self) -> u8 {
         match self.below(16) {
             15 => 10 + self.below(10),

@@ -1,4 +1,4 @@
-//! Shapes found from the first bytes, and messages cut out of streams however they trickle in.
+//! Detecting the wire format from the first bytes, and cutting messages out of streams that arrive in any pieces.
 
 use bytes::{Bytes, BytesMut};
 
@@ -14,7 +14,7 @@ fn wire_format_of(digits: &str) -> Result<Option<WireFormat>, (Code, String)> {
 }
 
 #[test]
-fn shapes_are_known_from_as_few_bytes_as_tell() {
+fn the_wire_format_is_detected_from_the_fewest_bytes() {
     let expected = [
         ("8001", wire_format(Transport::Unframed, Protocol::Binary)),
         ("8221", wire_format(Transport::Unframed, Protocol::Compact)),
@@ -54,7 +54,7 @@ fn shapes_are_known_from_as_few_bytes_as_tell() {
 }
 
 #[test]
-fn what_is_no_thrift_is_refused_with_what_it_looks_like() {
+fn other_protocols_are_refused_by_name() {
     let looks = [
         ("1603", "a TLS handshake"),
         ("47", "HTTP"),
@@ -84,7 +84,7 @@ fn what_is_no_thrift_is_refused_with_what_it_looks_like() {
 
 #[test]
 fn a_frame_larger_than_the_limit_is_refused_by_its_length() {
-    // Whose it is, and so who can be answered, says the next byte or two.
+    // The next byte or two show whether a Thrift client sent it, who then gets a reply.
     assert_eq!(
         wire_format_of("00fa0001"),
         Ok(None),
@@ -95,9 +95,9 @@ fn a_frame_larger_than_the_limit_is_refused_by_its_length() {
         let framed = Ok(Some(wire_format(Transport::Framed, Protocol::Binary)));
         assert_eq!(wire_format_of(client), framed, "{client}");
     }
-    for nobody in ["00fa0001 00", "00fa0001 8002", "00fa0001 829c"] {
-        let (code, _) = wire_format_of(nobody).expect_err(nobody);
-        assert_eq!(code, Code::WireFrameTooLarge, "{nobody}");
+    for stranger in ["00fa0001 00", "00fa0001 8002", "00fa0001 829c"] {
+        let (code, _) = wire_format_of(stranger).expect_err(stranger);
+        assert_eq!(code, Code::WireFrameTooLarge, "{stranger}");
     }
     assert_eq!(
         wire_format_of("00fa0000 8001"),
@@ -132,7 +132,7 @@ fn messages(wire_format: WireFormat) -> Vec<Bytes> {
         .collect()
 }
 
-/// A message as the framer hands it out.
+/// A message as the framer returns it.
 fn without_length(wire_format: WireFormat, message: &Bytes) -> Bytes {
     match wire_format.transport {
         Transport::Framed => message.slice(4..),
@@ -150,7 +150,7 @@ fn one_byte_at_a_time() {
         for message in &messages {
             for (at, byte) in message.iter().enumerate() {
                 buffer.extend_from_slice(&[*byte]);
-                let got = framer.next(&mut buffer).expect("in wire format");
+                let got = framer.next(&mut buffer).expect("valid");
                 if at + 1 < message.len() {
                     assert_eq!(got, None, "{wire_format}, byte {at}");
                     assert!(framer.is_mid_message(&buffer));
@@ -175,7 +175,7 @@ fn many_messages_at_once() {
         let mut framer = Framer::new(Limits::default());
         let mut buffer: BytesMut = messages.concat().as_slice().into();
         for message in &messages {
-            let got = framer.next(&mut buffer).expect("in wire format");
+            let got = framer.next(&mut buffer).expect("valid");
             assert_eq!(
                 got,
                 Some(without_length(wire_format, message)),
@@ -197,7 +197,7 @@ fn an_unframed_message_has_the_same_limit() {
                 frame_bytes_max: bytes_max,
                 ..Limits::default()
             };
-            // At once, and byte by byte: the answer is the same.
+            // The outcome is the same whether it arrives at once or byte by byte.
             let at_once = Framer::with_wire_format(wire_format, limits)
                 .next(&mut BytesMut::from(&message[..]));
             let mut framer = Framer::with_wire_format(wire_format, limits);
@@ -220,8 +220,8 @@ fn an_unframed_message_has_the_same_limit() {
 }
 
 #[test]
-fn what_stands_past_the_limit_makes_no_difference() {
-    // The number of a field of the first message would end, badly, behind the limit.
+fn bytes_past_the_limit_make_no_difference() {
+    // A number in the first message ends past the limit, and is invalid.
     let stream = hex("82 21 00 01 74 15 ffff ffffffff");
     let limits = Limits {
         frame_bytes_max: 8,

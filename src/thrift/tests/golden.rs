@@ -1,17 +1,13 @@
-//! Messages written out byte by byte from the protocols' specifications.
+//! Messages written byte by byte from the specifications of the protocols.
 
-use bytes::{Bytes, BytesMut};
-use thrift::ApplicationErrorKind;
+use bytes::BytesMut;
 use thrift::protocol::TMessageType;
 
 use super::sample::{self, CHOICE, ECHO, ONE_OF_EACH, POINT, record};
 use super::{Protocol, Transport, WireFormat, call, hex, receive, wire_format, wire_formats};
 use crate::error::Code;
-use crate::idl::{Schema, StructId, Type};
-use crate::thrift::{
-    Body, HeadOut, Limits, decode_application_error, decode_result, decode_struct, read_head,
-    write_message,
-};
+use crate::idl::{StructId, Type};
+use crate::thrift::{Body, HeadOut, Limits, decode_struct, write_message};
 use crate::value::Value;
 
 #[track_caller]
@@ -122,7 +118,7 @@ fn one_of_each() {
     );
 }
 
-/// Reads the body of a compact `OneOfEach`.
+/// Reads a `OneOfEach` from a compact body.
 fn compact(body: &str) -> Result<Value, crate::thrift::WireError> {
     let schema = sample::schema(false);
     decode_struct(
@@ -136,19 +132,19 @@ fn compact(body: &str) -> Result<Value, crate::thrift::WireError> {
 
 #[test]
 fn compact_field_ids_in_both_forms() {
-    // The same field 3 as a step of three and written out.
+    // Field 3 as a delta of three, and with its id written out.
     let uuid = "30313233343536373839616263646566";
     let short = compact(&format!("3d {uuid} 00")).expect("readable");
     let long = compact(&format!("0d 06 {uuid} 00")).expect("readable");
     assert_eq!(short, long);
     assert_eq!(short.get("uuid"), Some(&Value::Uuid(*b"0123456789abcdef")));
-    // Ids may go backwards, and below zero, which the IDL does not know.
+    // Ids may decrease, and may be negative, which the IDL does not know.
     let value = compact("1502 00").expect("readable");
     assert_eq!(compact("05 01 04  05 02 02 00").expect("readable"), value);
 }
 
 #[test]
-fn compact_bools_inside_containers_in_all_spellings() {
+fn compact_bool_elements_in_every_encoding() {
     let mut schema = sample::schema(false);
     schema.structs[5] = sample::struct_type(
         "golden.Bits",
@@ -180,7 +176,7 @@ fn unset_fields_take_their_default_or_are_null() {
 }
 
 #[test]
-fn unknown_fields_and_wrong_types_are_stepped_over() {
+fn unknown_fields_and_wrong_types_are_skipped() {
     // number: 1; field 2 as i64; field 20: true; field 21: map<i8, list<double>>; bit: true
     let value =
         compact("15 02  16 02  05 28 00  01 2a  0b 2c 01 39 03 17 000000000000f83f  01 0e  00")
@@ -210,102 +206,8 @@ fn strings_are_slices_of_the_message() {
     assert_eq!(text.as_bytes().as_ptr(), body[7..].as_ptr());
 }
 
-fn reply(wire_format: WireFormat, schema: &Schema, fields: &[(i16, &Type, &Value)]) -> Bytes {
-    let mut out = BytesMut::new();
-    let head = HeadOut {
-        name: "echo",
-        kind: TMessageType::Reply,
-        sequence: -1,
-    };
-    write_message(&mut out, wire_format, head, Body::Fields { schema, fields })
-        .expect("values that fit");
-    out.freeze()
-}
-
 #[test]
-fn replies_carry_success_or_an_exception_or_nothing() {
-    let schema = sample::schema(false);
-    let point = record(&schema, POINT, &[("x", 3.into())]);
-    let (success, thrown) = (Type::Bool, Type::Struct(POINT));
-    let types = [(0, &success), (1, &thrown)];
-    for wire_format in wire_formats() {
-        for expected in [
-            Some((0, Value::Bool(false))),
-            Some((1, point.clone())),
-            None,
-        ] {
-            let null = Value::Null;
-            let value = |id| match &expected {
-                Some((have, value)) if *have == id => value,
-                _ => &null,
-            };
-            let bytes = reply(
-                wire_format,
-                &schema,
-                &[(0, &success, value(0)), (1, &thrown, value(1))],
-            );
-            let message = super::first(&bytes)
-                .expect("in wire format")
-                .expect("whole");
-            let (head, body) = read_head(wire_format.protocol, &message).expect("a head");
-            assert_eq!((head.kind, head.sequence), (TMessageType::Reply, -1));
-            let result = decode_result(
-                &schema,
-                &types,
-                wire_format.protocol,
-                &body,
-                &Limits::default(),
-            );
-            assert_eq!(result.expect("readable"), expected);
-        }
-    }
-}
-
-#[test]
-fn compact_success_bool_is_field_zero_written_out() {
-    let schema = sample::schema(false);
-    let bytes = reply(
-        wire_format(Transport::Unframed, Protocol::Compact),
-        &schema,
-        &[(0, &Type::Bool, &true.into())],
-    );
-    assert_eq!(bytes, hex("82 41 ffffffff0f 04 6563686f  01 00  00"));
-}
-
-#[test]
-fn application_errors() {
-    for wire_format in wire_formats() {
-        let mut out = BytesMut::from(&b"before"[..]);
-        let head = HeadOut {
-            name: "",
-            kind: TMessageType::Exception,
-            sequence: 0,
-        };
-        let body = Body::ApplicationError {
-            kind: ApplicationErrorKind::ProtocolError,
-            message: "call.bad_params: no",
-        };
-        write_message(&mut out, wire_format, head, body).expect("writable");
-        let written = out.split_off(6);
-        assert_eq!(&out[..], b"before");
-        let message = super::Framer::with_wire_format(wire_format, Limits::default())
-            .next(&mut BytesMut::from(&written[..]))
-            .expect("in wire format")
-            .expect("whole");
-        let (head, body) = read_head(wire_format.protocol, &message).expect("a head");
-        assert_eq!(
-            (head.kind, head.name.as_str()),
-            (TMessageType::Exception, "")
-        );
-        let (kind, message) =
-            decode_application_error(wire_format.protocol, &body, &Limits::default())
-                .expect("readable");
-        assert_eq!((kind, message.as_str()), (7, "call.bad_params: no"));
-    }
-}
-
-#[test]
-fn values_that_do_not_fit_leave_no_byte_behind() {
+fn values_that_do_not_fit_write_nothing() {
     let schema = sample::schema(false);
     let wrong = [
         record(&schema, POINT, &[]),

@@ -1,4 +1,4 @@
-//! What is written is read again, in every wire format; what is damaged is refused or read, and never worse.
+//! In every wire format, reading returns what was written, and damaged messages never cause a panic.
 
 use bytes::{Bytes, BytesMut};
 use proptest::prelude::*;
@@ -18,7 +18,7 @@ fn entropy() -> impl Strategy<Value = Vec<u8>> {
 
 proptest! {
     #[test]
-    fn written_is_read_again(bytes in entropy()) {
+    fn reading_returns_what_was_written(bytes in entropy()) {
         let mut entropy = Entropy(&bytes);
         let (schema, id) = entropy.schema();
         let record = entropy.record(&schema, id);
@@ -31,7 +31,7 @@ proptest! {
     }
 
     #[test]
-    fn cut_anywhere_is_refused_or_waited_for(bytes in entropy()) {
+    fn a_message_cut_anywhere_is_refused_or_incomplete(bytes in entropy()) {
         let mut entropy = Entropy(&bytes);
         let (schema, id) = entropy.schema();
         let record = entropy.record(&schema, id);
@@ -40,7 +40,7 @@ proptest! {
             for end in 0..message.len() {
                 prop_assert_eq!(first(&message[..end]), Ok(None));
             }
-            let whole = first(&message).expect("in wire format").expect("whole");
+            let whole = first(&message).expect("valid").expect("whole");
             let (_, body) = read_head(wire_format.protocol, &whole).expect("a head");
             for end in 0..body.len() {
                 let cut = body.slice(..end);
@@ -50,7 +50,7 @@ proptest! {
     }
 
     #[test]
-    fn changed_anywhere_is_refused_or_read(
+    fn a_message_changed_anywhere_is_refused_or_read(
         bytes in entropy(),
         changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..8),
     ) {
@@ -71,7 +71,7 @@ proptest! {
     fn random_bytes_are_refused_or_read(bytes in entropy(), magic in 0..wire_formats().len()) {
         let (schema, id) = Entropy(&bytes).schema();
         read_all(&bytes, &schema, id);
-        // The same behind a good head, so that more than the head is looked at.
+        // The same after a valid head, so that more than the head is read.
         let empty = sample::schema(false);
         let none = sample::record(&empty, sample::EMPTY, &[]);
         let mut message = call(&empty, sample::EMPTY, &none, wire_formats()[magic]).to_vec();
@@ -80,7 +80,7 @@ proptest! {
     }
 }
 
-/// Reads `bytes` as everything that they could be.
+/// Reads `bytes` in every possible way.
 fn read_all(bytes: &[u8], schema: &crate::idl::Schema, id: crate::idl::StructId) {
     let limits = Limits::default();
     let mut framers = vec![Framer::new(limits)];
@@ -101,8 +101,8 @@ fn read_all(bytes: &[u8], schema: &crate::idl::Schema, id: crate::idl::StructId)
     read_body(&Bytes::copy_from_slice(bytes), schema, id);
 }
 
-/// The same as in one go.
-fn in_pieces(
+/// Decodes in slices.
+fn in_slices(
     schema: &crate::idl::Schema,
     id: crate::idl::StructId,
     protocol: Protocol,
@@ -113,7 +113,7 @@ fn in_pieces(
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .build()
-        .expect("it needs nothing");
+        .expect("a runtime");
     runtime.block_on(async {
         tokio::select! {
             () = coop.tick() => unreachable!(),
@@ -125,9 +125,9 @@ fn in_pieces(
 fn read_body(body: &Bytes, schema: &crate::idl::Schema, id: crate::idl::StructId) {
     let limits = Limits::default();
     for wire_format in wire_formats() {
-        // Only that it comes back is of interest.
+        // Both ways must return the same; otherwise it only matters that they return.
         let decoded = decode_struct_counted(schema, id, wire_format.protocol, body, &limits);
-        assert_eq!(in_pieces(schema, id, wire_format.protocol, body), decoded);
+        assert_eq!(in_slices(schema, id, wire_format.protocol, body), decoded);
         drop(decode_result(
             schema,
             &[(0, &crate::idl::Type::Struct(id))],

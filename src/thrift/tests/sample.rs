@@ -1,4 +1,4 @@
-//! A schema with every construct of the IDL, written out by hand.
+//! A schema with every construct of the IDL, built by hand.
 
 use std::sync::Arc;
 
@@ -47,7 +47,7 @@ pub(super) fn map(key: Type, value: Type) -> Type {
     Type::Map(Box::new(key), Box::new(value))
 }
 
-/// `values` by name, in the order of the struct's fields; the rest is null.
+/// A record with these values by name; other fields are null.
 pub(super) fn record(schema: &Schema, id: StructId, values: &[(&str, Value)]) -> Value {
     let of = schema.get(id);
     let mut record = Record {
@@ -68,7 +68,7 @@ fn color() -> Type {
     }))
 }
 
-/// The last two are declared against the order of their ids.
+/// The last two fields are not declared in the order of their ids.
 fn all_fields(sorted: bool) -> Vec<Field> {
     let mut fields = vec![
         field(1, "yes", Type::Bool),
@@ -96,7 +96,7 @@ fn all_fields(sorted: bool) -> Vec<Field> {
     fields
 }
 
-/// The schema; `sorted` puts `All`'s fields in the order of their ids, which is not the declared one.
+/// The schema. `sorted` puts the fields of `All` in the order of their ids, which differs from the declared order.
 pub(super) fn schema(sorted: bool) -> Schema {
     let mut x = field(1, "x", Type::I32);
     x.requiredness = Requiredness::Required;
@@ -151,7 +151,7 @@ pub(super) fn schema(sorted: bool) -> Schema {
     }
 }
 
-/// What the golden messages of the clients hold.
+/// The value in the recorded messages of the clients.
 pub(super) fn all(schema: &Schema) -> Value {
     let point = |values: &[(&str, Value)]| record(schema, POINT, values);
     record(

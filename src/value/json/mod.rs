@@ -1,4 +1,4 @@
-//! JSON to values and values to JSON, straight from bytes and without an IDL.
+//! Reads JSON into values and writes values as JSON, without an IDL.
 
 mod read;
 mod write;

@@ -1,9 +1,8 @@
-//! Reads JSON text into a [`Value`], whole or the part a JSON pointer names.
+//! Reads JSON text into a [`Value`]: the whole document, or the part that a JSON pointer selects.
 //!
-//! Objects become maps with text keys in the order they came (a name that stands twice stays twice;
-//! [`Value::get`] finds the first, and so does a pointer). Integers that fit an `i64` stay exact; larger ones
-//! and fractions become doubles. Nesting is bounded by `serde_json`'s own limit of 128, and nothing is
-//! allocated from a declared size: JSON has none.
+//! An object becomes a map with text keys, in order of arrival. A repeated name is kept; [`Value::get`] and pointers
+//! find the first one. Integers that fit an `i64` stay exact; larger ones and fractions become doubles. `serde_json`
+//! limits nesting to 128 levels.
 
 use std::fmt;
 
@@ -15,7 +14,7 @@ use serde::de::{
 use crate::value::{Text, Value};
 
 impl Value {
-    /// The value that the JSON text `bytes` stands for.
+    /// Parses JSON text.
     pub fn from_json(bytes: &[u8]) -> Result<Value, serde_json::Error> {
         serde_json::from_slice(bytes)
     }
@@ -28,11 +27,11 @@ pub struct Pointer(Vec<String>);
 /// Why a text is not a JSON pointer.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BadPointer {
-    /// It has to be empty or begin with a slash.
+    /// It is not empty and does not start with a slash.
     #[error("a JSON pointer begins with `/`")]
     Start,
-    /// `~` stands only before `0` or `1`.
-    #[error("`~` stands only in `~0` (for `~`) and `~1` (for `/`)")]
+    /// A `~` is not followed by `0` or `1`.
+    #[error("`~` is allowed only in `~0` (for `~`) and `~1` (for `/`)")]
     Escape,
 }
 
@@ -50,10 +49,10 @@ impl Pointer {
             .map(Pointer)
     }
 
-    /// The value it names in the JSON text `bytes`, or [`Value::Null`] when there is nothing. The rest is
-    /// checked to be JSON, but not kept.
+    /// The value that the pointer selects in the JSON text `bytes`, or [`Value::Null`] if there is none. The rest
+    /// must be valid JSON, but is not kept.
     pub fn pick(&self, bytes: &[u8]) -> Result<Value, serde_json::Error> {
-        // What is stepped over is not looked at for that.
+        // `serde_json` does not check the encoding of what it skips.
         let text = std::str::from_utf8(bytes).map_err(serde_json::Error::custom)?;
         let mut reader = serde_json::Deserializer::from_str(text);
         let picked = Step(&self.0).deserialize(&mut reader)?;
@@ -84,7 +83,7 @@ impl<'de> Deserialize<'de> for Value {
     }
 }
 
-/// Keeps everything.
+/// Reads a whole value.
 struct Whole;
 
 impl<'de> Visitor<'de> for Whole {
@@ -143,7 +142,7 @@ impl<'de> Visitor<'de> for Whole {
     }
 }
 
-/// Follows the steps that are left of a pointer; `None` when they lead nowhere.
+/// Follows the remaining steps of a pointer; `None` if they lead nowhere.
 struct Step<'p>(&'p [String]);
 
 impl<'de> DeserializeSeed<'de> for Step<'_> {
@@ -238,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn every_kind_is_read() {
+    fn reads_every_kind_of_value() {
         assert_eq!(json("null"), Value::Null);
         assert_eq!(json("true"), Value::Bool(true));
         assert_eq!(json("-9223372036854775808"), Value::I64(i64::MIN));
@@ -259,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_json_is_an_error() {
+    fn invalid_json_is_an_error() {
         for bad in [
             &b""[..],
             b"{",
@@ -277,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn pointers_pick_one_part() {
+    fn pointers_select_one_part() {
         let text = br#"{"a": [10, {"b/c": {"~": 7}}], "": 1, "a": 2, "01": 3}"#;
         let pick = |pointer: &str| Pointer::parse(pointer).unwrap().pick(text).unwrap();
         assert_eq!(pick("/a/0"), Value::I64(10));
@@ -291,13 +290,13 @@ mod tests {
     }
 
     #[test]
-    fn a_part_is_not_picked_beside_bytes_that_are_not_utf_8() {
+    fn a_pointer_into_text_that_is_not_utf_8_is_an_error() {
         let bytes = b"{\"a\": 1, \"b\": \"\xb7\"}";
         assert!(Pointer::parse("/a").unwrap().pick(bytes).is_err());
     }
 
     #[test]
-    fn bad_pointers_say_why() {
+    fn invalid_pointers_say_why() {
         assert_eq!(Pointer::parse("a"), Err(BadPointer::Start));
         assert_eq!(Pointer::parse("/a~2"), Err(BadPointer::Escape));
         assert_eq!(Pointer::parse("/~"), Err(BadPointer::Escape));
@@ -305,7 +304,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn bytes_of_any_kind_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+        fn any_bytes_are_accepted_as_serde_json_accepts_them(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
             prop_assert_eq!(Value::from_json(&bytes).is_ok(), serde_json::from_slice::<serde_json::Value>(&bytes).is_ok());
         }
     }

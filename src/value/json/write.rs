@@ -1,6 +1,6 @@
 //! Writes a [`Value`] as JSON.
 //!
-//! What JSON has no form for becomes text or an object: `"NaN"`, `"inf"`, a UUID, and `{"hex": ".."}` for bytes that are
+//! Values without a JSON form become text or an object: `"NaN"`, `"inf"`, a UUID, and `{"hex": ".."}` for bytes that are
 //! not UTF-8. A map whose keys are not all text becomes an array of `[key, value]`.
 
 use serde_json::{Value as Json, json};
@@ -8,7 +8,7 @@ use serde_json::{Value as Json, json};
 use crate::value::{Value, hex, uuid_text};
 
 impl Value {
-    /// The value as JSON, without an IDL: an enum stays a number.
+    /// The value as JSON. Without an IDL, an enum stays a number.
     pub fn to_json(&self) -> Json {
         match self {
             Value::Null => Json::Null,

@@ -1,3 +1,3 @@
-// 3: the constant `A` leads back to itself
+// 3: the constant `A` refers to itself
 const i32 A = B
 const i32 B = A

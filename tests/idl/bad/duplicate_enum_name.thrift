@@ -1,4 +1,4 @@
-// 4: the enum has a value `A` already
+// 4: the enum already has a value `A`
 enum E {
   A = 1
   A = 2

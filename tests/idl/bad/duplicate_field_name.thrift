@@ -1,4 +1,4 @@
-// 4: there is a field `a` already
+// 4: there already is a field `a`
 struct S {
   1: i32 a
   2: i32 a

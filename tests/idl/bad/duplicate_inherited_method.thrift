@@ -1,4 +1,4 @@
-// 4: `ping` is a method of `Inherited` already
+// 4: `ping` is already a method of `Inherited`
 include "parts/parts.thrift"
 service S extends parts.Inherited {
   void ping()

@@ -1,4 +1,4 @@
-// 4: the service has a method `m` already
+// 4: the service already has a method `m`
 service S {
   void m()
   i32 m()

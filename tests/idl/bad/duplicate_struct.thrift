@@ -1,3 +1,3 @@
-// 3: `S` is declared twice; the first stands in line 2
+// 3: `S` is declared twice; the first is on line 2
 struct S {}
 enum S { A }

@@ -1,4 +1,4 @@
-// 3: the value `A` is 4294967296: out of range
+// 3: the value `A` is out of range: 4294967296
 enum E {
   A = 0x100000000
 }

@@ -1,2 +1,2 @@
-// 2: can't be read: it is not a file
+// 2: it is not a file
 include "parts"

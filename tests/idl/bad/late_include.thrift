@@ -1,3 +1,3 @@
-// 3: `include` stands after a definition
+// 3: `include` comes after a definition
 struct S {}
 include "parts/parts.thrift"

@@ -1,3 +1,3 @@
-// 3: `namespace` stands after a definition; move `namespace` above the first definition
+// 3: `namespace` comes after a definition; move `namespace` above the first definition
 struct S {}
 namespace py late

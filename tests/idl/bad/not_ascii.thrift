@@ -1,2 +1,2 @@
-// 2: `ł` has no meaning here
+// 2: `ł` is unexpected here
 struct ł {}

@@ -1,6 +1,6 @@
 // 5: expected the field's name, found `;`
 // 11: or `)`, found `}`
-// 14: `strct` starts no definition; did you mean `struct`?
+// 14: `strct` does not start a definition; did you mean `struct`?
 struct First {
   1: i32;
 }

@@ -1,2 +1,2 @@
-// 2: `i32` can't be thrown
+// 2: `i32` cannot be thrown
 service S { void m() throws (1: i32 e) }

@@ -1,3 +1,3 @@
-// 3: `throws_struct.E` can't be thrown: it is not an exception; declare it as `exception`
+// 3: `throws_struct.E` cannot be thrown: it is not an exception; declare it as `exception`
 struct E {}
 service S { void m() throws (1: E e) }

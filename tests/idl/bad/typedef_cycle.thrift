@@ -1,3 +1,3 @@
-// 3: the typedef `A` leads back to itself
+// 3: the typedef `A` refers to itself
 typedef list<B> A
 typedef map<i32, A> B

@@ -1,2 +1,2 @@
-// 2: the typedef `A` leads back to itself
+// 2: the typedef `A` refers to itself
 typedef A A

@@ -1,3 +1,3 @@
-// 3: this comment never ends
+// 3: this comment is not closed
 struct S {}
 /* and so on

@@ -1,3 +1,3 @@
-// 2: this string does not end on its line
+// 2: this string is not closed on its line
 const string A = "and so on
 const string B = "b"

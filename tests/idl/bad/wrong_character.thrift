@@ -1,2 +1,2 @@
-// 2: `$` has no meaning here
+// 2: `$` is unexpected here
 struct S$ {}

@@ -1,4 +1,4 @@
-//! A scrape after a scripted load: exactly what was called, whatever its end.
+//! A scrape after a scripted load counts exactly the calls that were made, however they ended.
 
 use std::fs;
 use std::io::Write as _;
@@ -125,19 +125,19 @@ fn counts_last_across_reloads_of_the_program() {
 
     let count = |name, labels: &[_]| Scrape::read(&get(admin, "/metrics").1).count(name, labels);
     let reloads = |outcome| count("tributary_config_reloads_total", &[("outcome", outcome)]);
-    // The log may say it a moment before it is counted; so may the wire of the last bytes.
+    // The log line and the last bytes on the wire may come a moment before they are counted.
     patiently(|| reloads("refused") == 1);
     assert_eq!(reloads("ok"), 1);
     let ok = [("method", "box"), ("outcome", "ok")];
     assert_eq!(count("tributary_calls_total", &ok), 2);
     assert_eq!(count("tributary_connections_open", &[]), 1);
-    // With the frames' own lengths.
+    // Including the lengths of the frames.
     let sent = 2 * (before.len() + 4);
     patiently(|| count("tributary_sent_bytes_total", &[]) == sent);
 }
 
 #[test]
-fn bytes_that_no_client_sends_are_counted_by_code() {
+fn invalid_bytes_are_counted_by_code() {
     let served = Served::start();
     let (answer, _) = ask(served.server.addr(), "GET / HTTP/1.1\r\n\r\n");
     assert_eq!(answer, "", "nobody speaks HTTP here");
@@ -181,8 +181,8 @@ fn a_batch_is_no_longer_than_its_limit() {
     assert_eq!(batches("batch_max = 2"), ([2, 2, 2], 2));
 }
 
-/// The batches of a call of three lookups to a Redis with that key: those of at most two lookups, of at most four, all;
-/// and how many lookups were not alone in theirs.
+/// The batches of a call with three lookups to a Redis with this key: those of at most two lookups, of at most four, and
+/// all; and the number of lookups that shared a batch.
 fn batches(key: &str) -> ([usize; 3], usize) {
     let redis = Redis::start();
     redis.run("mset a:JFK 1 b:JFK 2 c:JFK 3");

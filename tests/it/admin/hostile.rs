@@ -1,4 +1,4 @@
-//! Requests to the admin port that nobody means well with, and its limits.
+//! Hostile requests to the admin port, and its limits.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
@@ -37,7 +37,7 @@ fn only_get_and_head_of_known_pages() {
 }
 
 #[test]
-fn what_is_no_request_is_refused_and_the_next_one_is_answered() {
+fn invalid_requests_are_refused_and_the_next_one_is_answered() {
     let served = Served::start();
     let many = "x: y\r\n".repeat(100);
     let long = "a".repeat(100_000);
@@ -53,13 +53,13 @@ fn what_is_no_request_is_refused_and_the_next_one_is_answered() {
         "GET / HTTP/1.1\r\nhost: x\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\n".to_owned(),
     ] {
         let (head, _) = ask(served.admin, &request);
-        // Some are refused with a status, some by the end of the connection; none is served.
+        // Some are refused with a status, others by closing the connection; none is served.
         assert!(
             head.is_empty() || (400..500).contains(&status_of(&head)),
             "{request:.60}: {head}"
         );
     }
-    // A Thrift client that has the wrong port.
+    // A Thrift client on the wrong port.
     let mut wire = TcpStream::connect(served.admin).expect("the port is open");
     wire.set_read_timeout(Some(PATIENCE)).expect("not zero");
     let call = bytes("00 00 00 11 80 01 00 01 00 00 00 04 'page' 00 00 00 01 00");
@@ -75,7 +75,7 @@ fn what_is_no_request_is_refused_and_the_next_one_is_answered() {
 }
 
 #[test]
-fn a_connection_has_one_answer_and_a_request_without_end_makes_room() {
+fn a_connection_gets_one_response_and_an_endless_request_makes_room() {
     let served = Served::start();
     let (head, body) = ask(
         served.admin,
@@ -84,7 +84,7 @@ fn a_connection_has_one_answer_and_a_request_without_end_makes_room() {
     assert_eq!(status_of(&head), 200);
     assert!(!body.contains("HTTP/1.1"), "one answer only: {body}");
 
-    // As many as there may be, none of which ever ends its request.
+    // The maximum number of connections, none of which ever finishes its request.
     let held: Vec<TcpStream> = (0..16)
         .map(|_| {
             let mut stream = TcpStream::connect(served.admin).expect("the port is open");
@@ -95,7 +95,7 @@ fn a_connection_has_one_answer_and_a_request_without_end_makes_room() {
     let (head, _) = get(served.admin, "/livez");
     assert_eq!(head, "", "a seventeenth is closed at once");
     drop(held);
-    // Room is made as soon as the server hears of their ends.
+    // There is room again as soon as the server notices that they have closed.
     patiently(|| !get(served.admin, "/livez").0.is_empty());
     assert_eq!(status(served.admin, "/livez"), 200);
     served.server.stop().expect("it ends well");

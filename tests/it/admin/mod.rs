@@ -1,5 +1,4 @@
-//! The admin port: what a scrape shows after a scripted load, probes while a loop is stuck and while the server
-//! drains, and requests that nobody means well with.
+//! The admin port: scrapes after a scripted load, probes while a loop is stuck or the server drains, hostile requests.
 
 mod counts;
 mod hostile;
@@ -80,13 +79,13 @@ code = { use = "name", required = true }
 it = "blocks"
 "#;
 
-/// A server in this process, and the folder it reads.
+/// A server in this process, and its folder.
 struct Served {
     server: Running,
     admin: SocketAddr,
-    /// Ends the call of `wait` that is on the loop.
+    /// Ends the call of `wait` that blocks the loop.
     release: Sender<()>,
-    /// Tells that the loop is stuck.
+    /// Signals that the loop is stuck.
     stuck: Receiver<()>,
     _folder: TempDir,
 }
@@ -114,7 +113,7 @@ impl Served {
             .lookup("blocks", &[], move |_| {
                 let (sticks, released) = &*channels.lock().expect("nobody panics with it");
                 sticks.send(()).expect("the test listens");
-                // What a closure on the loop must not do.
+                // A closure on the loop must never do this.
                 released.recv().expect("the test lets go");
                 async { Ok(Value::from("done")) }
             })
@@ -130,13 +129,13 @@ impl Served {
         }
     }
 
-    /// Calls with a JSON object, on a connection of its own.
+    /// Calls with a JSON object, on a new connection.
     fn call(&self, method: &str, params: &str) -> Result<String, String> {
         call_json(self.server.addr(), self.server.program(), method, params)
             .map_err(|err| err.to_string())
     }
 
-    /// Calls `wait` on a thread of its own; when this returns, the loop is stuck.
+    /// Calls `wait` on a new thread; when this returns, the loop is stuck.
     fn get_stuck(&self) -> thread::JoinHandle<Result<String, String>> {
         let (addr, program) = (self.server.addr(), Arc::clone(self.server.program()));
         let calling = thread::spawn(move || {
@@ -153,7 +152,7 @@ impl Served {
     }
 }
 
-/// All counts of the server whose admin port that is.
+/// All counts of the server with this admin port.
 #[track_caller]
 pub(crate) fn scrape(admin: SocketAddr) -> Scrape {
     let (head, body) = get(admin, "/metrics");
@@ -165,10 +164,10 @@ pub(crate) fn scrape(admin: SocketAddr) -> Scrape {
     Scrape::read(&body)
 }
 
-/// Only a failure ever waits this long.
+/// Only a failing test waits this long.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Asks again and again until the answer is yes.
+/// Asks repeatedly until the answer is yes.
 #[track_caller]
 pub(crate) fn patiently(done: impl Fn() -> bool) {
     let begun = tokio::time::Instant::now();
@@ -177,7 +176,7 @@ pub(crate) fn patiently(done: impl Fn() -> bool) {
     }
 }
 
-/// The head and the body of the answer to a GET.
+/// Head and body of the response to a GET.
 fn get(addr: SocketAddr, path: &str) -> (String, String) {
     ask(addr, &format!("GET {path} HTTP/1.1\r\nhost: x\r\n\r\n"))
 }
@@ -193,11 +192,11 @@ fn status_of(head: &str) -> u16 {
         .unwrap_or_else(|_| panic!("no status: {head:?}"))
 }
 
-/// Sends these bytes and reads to the end, which the server makes after one answer.
+/// Sends these bytes and reads until the server closes the connection after one response.
 fn ask(addr: SocketAddr, request: &str) -> (String, String) {
     let mut stream = TcpStream::connect(addr).expect("the port is open");
     stream.set_read_timeout(Some(PATIENCE)).expect("not zero");
-    // A server that refuses early may close before it has read all.
+    // A server that refuses early may close before it has read everything.
     let _sent = stream.write_all(request.as_bytes());
     let mut answer = Vec::new();
     let _end = stream.read_to_end(&mut answer);

@@ -11,7 +11,7 @@ fn the_port_answers_while_the_loop_is_stuck() {
     let stuck = served.get_stuck();
     let scrape = served.scrape();
     assert_eq!(scrape.count("tributary_calls_in_flight", &[]), 1);
-    // A stuck loop's heartbeat only grows older.
+    // The heartbeat of a stuck loop only gets older.
     let loop_0 = [("loop", "0")];
     patiently(|| {
         served
@@ -27,7 +27,7 @@ fn the_port_answers_while_the_loop_is_stuck() {
     assert!(age.is_some_and(|age| age >= 200), "{body}");
     served.release.send(()).expect("the closure waits");
     assert_eq!(stuck.join().expect("no panic").as_deref(), Ok("\"done\""));
-    // The loop noted how late it was, once its timer had its turn.
+    // When its timer ran, the loop recorded how late it was.
     patiently(|| {
         served
             .scrape()
@@ -38,7 +38,7 @@ fn the_port_answers_while_the_loop_is_stuck() {
 }
 
 #[test]
-fn who_drains_is_not_ready_at_once_and_finishes_what_is_in_flight() {
+fn a_draining_server_is_not_ready_and_finishes_calls_in_flight() {
     let served = Served::start();
     assert_eq!(status(served.admin, "/readyz"), 200);
     let stuck = served.get_stuck();

@@ -1,4 +1,4 @@
-//! The text of a scrape, read by a reader of our own that takes nothing but what `OpenMetrics` allows.
+//! Parses the text of a scrape, strictly by the rules of `OpenMetrics`.
 
 use std::collections::BTreeMap;
 
@@ -8,11 +8,11 @@ pub(crate) struct Scrape {
     kinds: Vec<(String, String)>,
 }
 
-/// Labels, each with its value, and the number as it is written.
+/// Labels with their values, and the number as written.
 type Sample = (Vec<(String, String)>, String);
 
 impl Scrape {
-    /// Reads all of it, up to its end mark.
+    /// Parses the whole text, up to its end mark.
     pub(super) fn read(text: &str) -> Self {
         let text = text.strip_suffix("# EOF\n").expect("the end mark");
         let mut scrape = Scrape {

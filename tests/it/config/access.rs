@@ -3,7 +3,7 @@
 use super::{CONFIG, problems_of};
 use crate::config::IDL;
 
-/// What an operator reads with these keys in `[server]` and that `allow` of a view.
+/// The problems with these keys in `[server]` and this `allow` of a view.
 fn of(server: &str, allow: &str) -> String {
     let config = CONFIG
         .replace("[server]", &format!("[server]\n{server}"))

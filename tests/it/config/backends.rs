@@ -36,7 +36,7 @@ fn no_kind() {
 }
 
 #[test]
-fn a_kind_that_is_no_text() {
+fn a_kind_that_is_not_text() {
     insta::assert_snapshot!(after(
         r#"kind = "redis""#,
         "kind = 7",
@@ -84,7 +84,7 @@ url = "sqlite:ops""#,
 }
 
 #[test]
-fn a_table_that_is_not_there() {
+fn a_table_file_that_does_not_exist() {
     insta::assert_snapshot!(after(
         r#"path = "airlines.csv""#,
         r#"path = "airline.csv""#,
@@ -114,7 +114,7 @@ fn a_secret_whose_variable_is_not_set() {
 }
 
 #[test]
-fn a_secret_whose_file_is_not_there() {
+fn a_secret_whose_file_does_not_exist() {
     insta::assert_snapshot!(after(
         r#"url = "redis://127.0.0.1:6379/0""#,
         r#"url = "file:secrets/redis""#,
@@ -212,7 +212,7 @@ master = "mymaster""#,
 }
 
 #[test]
-fn tls_for_a_server_in_the_clear() {
+fn tls_for_a_plain_text_url() {
     insta::assert_snapshot!(after(
         r#"url = "redis://127.0.0.1:6379/0""#,
         r#"url = "redis://127.0.0.1:6379/0"
@@ -229,7 +229,7 @@ tls = {}"#,
 }
 
 #[test]
-fn an_http_url_that_is_none() {
+fn an_invalid_http_url() {
     insta::assert_snapshot!(after(
         r#"url = "http://127.0.0.1:8080""#,
         r#"url = "weather.local""#,
@@ -245,7 +245,7 @@ fn an_http_url_that_is_none() {
 }
 
 #[test]
-fn tls_with_files_that_are_not_there() {
+fn tls_with_files_that_do_not_exist() {
     insta::assert_snapshot!(after(
         r#"url = "http://127.0.0.1:8080""#,
         r#"url = "https://weather.internal"

@@ -1,4 +1,4 @@
-//! Mistakes in the file itself: what is no TOML, sections that are none, a file that can't be read.
+//! Mistakes in the file itself: invalid TOML, unknown sections, an unreadable file.
 
 use super::after;
 
@@ -132,7 +132,7 @@ fn configurations_that_cannot_be_read() {
     std::fs::write(&latin, b"# caf\xe9\n").expect("the folder is ours");
     let shown = |path: &std::path::Path| {
         let path = path.display().to_string();
-        let problem = tributary::program::open(&path).expect_err("it can't be read");
+        let problem = tributary::program::open(&path).expect_err("it is unreadable");
         problem
             .render(false)
             .replace(&folder.path().display().to_string(), "FOLDER")

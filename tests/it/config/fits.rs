@@ -1,4 +1,4 @@
-//! Mistakes in `[views.*]` that only the whole shows: cycles, clashes, types that can never fit.
+//! Mistakes in `[views.*]` across several entries: cycles, clashes, types that can never fit.
 
 use super::{CONFIG, IDL, after, problems_of};
 
@@ -53,7 +53,7 @@ other = { use = "airport", into = "." }"#,
 }
 
 #[test]
-fn rows_that_are_many_for_a_struct() {
+fn many_rows_for_a_struct() {
     insta::assert_snapshot!(after(
         r#"airline = "airline""#,
         r#"airline = { use = "board", with = { origin = "carrier" } }"#,
@@ -85,7 +85,7 @@ fn one_row_for_a_list() {
 }
 
 #[test]
-fn a_foreach_for_a_field_that_is_no_list() {
+fn a_foreach_for_a_field_that_is_not_a_list() {
     insta::assert_snapshot!(after(
         r#"stops = { use = "airport", foreach"#,
         r#"count = { use = "airport", foreach"#,

@@ -2,7 +2,7 @@
 
 use super::after;
 
-/// What an operator reads of one listener with these keys.
+/// The problems of one listener with these keys.
 #[track_caller]
 fn of_listener(keys: &str) -> String {
     after(
@@ -25,7 +25,7 @@ fn a_socket_without_a_name() {
 }
 
 #[test]
-fn a_word_that_is_no_transport() {
+fn an_unknown_transport() {
     insta::assert_snapshot!(of_listener("listen = \":::9090\"\ntransports = [\"theader\"]"), @r#"
     error[config.bad_value]: `server.listeners[0].transports`: `theader` is not known here
      --> tributary.toml:6:14

@@ -104,7 +104,7 @@ fn a_timeout_with_an_unknown_unit() {
 }
 
 #[test]
-fn rows_of_an_unknown_word() {
+fn an_unknown_value_of_rows() {
     insta::assert_snapshot!(after(
         r#"rows = "one"
 timeout"#,
@@ -122,7 +122,7 @@ timeout"#,
 }
 
 #[test]
-fn sql_with_a_parameter_by_place() {
+fn sql_with_a_positional_parameter() {
     insta::assert_snapshot!(after(
         r#"sql = "select * from flights where origin = :origin""#,
         r#"sql = "select * from flights where origin = ?""#,
@@ -253,7 +253,7 @@ fn a_path_that_does_not_begin_with_a_slash() {
 }
 
 #[test]
-fn a_pointer_that_is_none() {
+fn an_invalid_pointer() {
     insta::assert_snapshot!(after(
         r#"get = "/v1/{origin}""#,
         r#"get = "/v1/{origin}"

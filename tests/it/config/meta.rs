@@ -1,4 +1,4 @@
-//! The `Tributary` service in a configuration: nothing is needed for it, and little can be wrong.
+//! The `Tributary` service in a configuration: it needs no keys, and few mistakes are possible.
 
 use super::{CONFIG, IDL, after, problems_of};
 

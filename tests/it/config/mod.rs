@@ -1,7 +1,7 @@
-//! Each way for a configuration to be wrong, and what its operator reads.
+//! Mistakes in a configuration, and the problems that the operator reads.
 //!
-//! A test makes one edit to a configuration that is right, so what it shows is that edit's problem and no
-//! other. Files are by the section in which the mistake stands.
+//! Each test makes one edit to a valid configuration, so that only the problem of that edit is shown. There is one file
+//! for each section.
 
 mod file;
 mod server;
@@ -103,11 +103,11 @@ airport = { use = "airport", into = ".", required = true }
 "#;
 
 #[test]
-fn the_configuration_they_all_start_from_is_right() {
+fn the_configuration_that_the_tests_edit_is_valid() {
     assert_eq!(problems_of(CONFIG, IDL), "");
 }
 
-/// What an operator reads after `old` in the configuration became `new`.
+/// The problems after replacing `old` in the configuration with `new`.
 #[track_caller]
 fn after(old: &str, new: &str) -> String {
     assert_eq!(
@@ -118,7 +118,7 @@ fn after(old: &str, new: &str) -> String {
     problems_of(&CONFIG.replace(old, new), IDL)
 }
 
-/// What an operator reads of `config`, with `idl` and a table beside it.
+/// The problems of `config`, with `idl` and a table in its folder.
 fn problems_of(config: &str, idl: &str) -> String {
     let (problems, folder) = check(config, idl);
     let texts: Vec<String> = problems
@@ -128,7 +128,7 @@ fn problems_of(config: &str, idl: &str) -> String {
     texts.join("\n\n").replace(&format!("{folder}/"), "")
 }
 
-/// The problems, and the folder that their messages may name.
+/// The problems, and the folder that their messages may mention.
 fn check(config: &str, idl: &str) -> (Vec<Problem>, String) {
     let folder = tempfile::tempdir().expect("a temporary folder");
     fs::write(folder.path().join("flights.thrift"), idl).expect("the folder is ours");

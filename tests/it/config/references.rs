@@ -1,4 +1,4 @@
-//! Mistakes in what lookups of a view are given: bound parameters and references to them.
+//! Mistakes in the inputs of a view's lookups: bound parameters and references.
 
 use super::after;
 

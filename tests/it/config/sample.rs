@@ -1,22 +1,22 @@
-//! `docker/tributary.toml`, the configuration with every key: it is right, and the defaults it shows are.
+//! `docker/tributary.toml`, the configuration with every key: it is valid, and the defaults in it are correct.
 
 use std::fs;
 use std::path::Path;
 
 use tributary::program::{Program, check};
 
-/// The IDL of the service that the sample asks.
+/// The IDL of the service that the sample queries.
 const CREWS: &str = "
 exception NotFound { 1: string message }
 service Crews { list<string> getCrew(1: i32 flight) throws (1: NotFound missing) }";
 
-/// As it stands, and with every key that is commented out.
+/// Checks the sample as it is, and with every commented-out key enabled.
 #[test]
-fn the_sample_is_right_with_and_without_its_optional_keys() {
+fn the_sample_is_valid_with_and_without_its_optional_keys() {
     let text = sample();
     let plain = program(&text);
     assert_eq!(plain.plans.len(), 2);
-    // What is commented out serves one of the methods that are not served.
+    // The commented-out keys serve one of the unserved methods.
     let full = uncommented(&text).replace(r#"["getDeparture", "getBoard"]"#, r#"["getBoard"]"#);
     let full = program(&full);
     assert_eq!(full.plans.len(), 3);
@@ -52,7 +52,7 @@ fn the_sample_has_every_key_of_the_readme() {
     let missing: Vec<&str> = configuration
         .lines()
         .filter(|line| line.starts_with("| "))
-        // The key is the first cell in backticks that stands alone: `| key | ..` or `| kind | key | ..`.
+        // The key is the first cell that is a single word in backticks: `| key | ..` or `| kind | key | ..`.
         .filter_map(|row| {
             let cells: Vec<&str> = row.split('|').map(str::trim).collect();
             let key =
@@ -83,7 +83,7 @@ fn sample() -> String {
     fs::read_to_string(repository().join("docker/tributary.toml")).expect("the sample")
 }
 
-/// With every line that begins with `#` and no blank made a key.
+/// The sample with every line uncommented that starts with `#` and no blank.
 fn uncommented(text: &str) -> String {
     let lines = text.lines().map(|line| match line.strip_prefix('#') {
         Some(key) if !key.starts_with(' ') => key,
@@ -92,7 +92,7 @@ fn uncommented(text: &str) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
-/// Checked beside the files that the image puts beside it.
+/// Checks it in a folder with the files that the image provides.
 fn program(text: &str) -> Program {
     let folder = tempfile::tempdir().expect("a temporary folder");
     for file in [

@@ -1,4 +1,4 @@
-//! Mistakes in `[server]`, and in the IDL that it names.
+//! Mistakes in `[server]`, and in its IDL.
 
 use super::{CONFIG, IDL, after, problems_of};
 
@@ -21,7 +21,7 @@ fn no_idl() {
 }
 
 #[test]
-fn an_idl_that_is_not_there() {
+fn an_idl_that_does_not_exist() {
     insta::assert_snapshot!(after(
         r#"idl = "flights.thrift""#,
         r#"idl = "flight.thrift""#,
@@ -118,7 +118,7 @@ listne = "127.0.0.1:9090""#,
 }
 
 #[test]
-fn an_address_that_is_none() {
+fn an_invalid_address() {
     insta::assert_snapshot!(after(
         r#"idl = "flights.thrift""#,
         r#"idl = "flights.thrift"
@@ -235,7 +235,7 @@ fn times_that_are_too_short_or_too_long() {
 }
 
 #[test]
-fn a_depth_that_nothing_reads() {
+fn a_depth_beyond_the_ceiling() {
     insta::assert_snapshot!(after(
         r#"idl = "flights.thrift""#,
         "idl = \"flights.thrift\"\nlimits = { depth_max = 257 }",

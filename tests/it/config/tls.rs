@@ -1,12 +1,12 @@
-//! Mistakes in the `tls` of a listener. The files are those beside the configuration.
+//! Mistakes in the `tls` of a listener. The files are in the folder of the configuration.
 
 use super::after;
 use crate::support::Authority;
 
-/// What an operator reads of a listener with that `tls`.
+/// The problems of a listener with this `tls`.
 #[track_caller]
 fn of_tls(keys: &str) -> String {
-    // The files are named by their whole paths: each configuration has a folder of its own.
+    // Use full paths, because each configuration has its own folder.
     let folder = tempfile::tempdir().expect("a temporary folder");
     let authority = Authority::new();
     authority
@@ -19,7 +19,7 @@ fn of_tls(keys: &str) -> String {
 }
 
 #[test]
-fn what_is_right() {
+fn valid_tls() {
     let pair = "certificate = '@server.pem', key = '@server.key'";
     for more in [
         "",

@@ -1,4 +1,4 @@
-//! Mistakes in the keys of a lookup of a view, and in the values that stand there.
+//! Mistakes in the keys of a view's lookups, and in their values.
 
 use super::after;
 
@@ -33,7 +33,7 @@ fn a_use_that_is_a_number() {
 }
 
 #[test]
-fn default_on_of_an_unknown_word() {
+fn an_unknown_value_of_default_on() {
     insta::assert_snapshot!(after(
         r#"default = "fair""#,
         r#"default = "fair", default_on = "failure""#,

@@ -1,4 +1,4 @@
-//! `tributary check --connect` against real stores: what an operator reads of mistakes that only a store can tell.
+//! `tributary check --connect` against real stores: problems that only a store can detect.
 
 mod postgres;
 mod mysql;
@@ -11,7 +11,7 @@ use tempfile::TempDir;
 /// How a check ended.
 struct Checked {
     code: i32,
-    /// What it wrote, without folders and ports.
+    /// Its output, without folders and ports.
     stdout: String,
     stderr: String,
 }
@@ -28,7 +28,7 @@ fn folder(config: &str, idl: &str, files: &[(&str, &str)]) -> TempDir {
     folder
 }
 
-/// A service over one database, `db`, of that kind; the `rest` are its lookups and views.
+/// A service over one database `db` of this kind; `rest` are its lookups and views.
 fn over(kind: &str, url: &str, rest: &str) -> String {
     format!(
         r#"
@@ -42,13 +42,13 @@ url = "{url}"
     )
 }
 
-/// What is told of a configuration, a line for each problem.
+/// The output for a configuration, a line for each problem.
 fn told(config: &str, idl: &str, port: u16) -> String {
     let checked = check(&folder(config, idl, &[]), port, &["--format", "json"]);
     checked.lines()
 }
 
-/// Checks the configuration in `folder`; `port` does not show in what comes back.
+/// Checks the configuration in `folder`; `port` is removed from the output.
 fn check(folder: &TempDir, port: u16, args: &[&str]) -> Checked {
     let output = Command::new(env!("CARGO_BIN_EXE_tributary"))
         .args(["check", "--connect", "-c", "tributary.toml"])
@@ -68,7 +68,7 @@ fn check(folder: &TempDir, port: u16, args: &[&str]) -> Checked {
 }
 
 impl Checked {
-    /// Of `--format json`: one line for each problem and warning, then the exit code.
+    /// The output of `--format json`: one line for each problem and warning, then the exit code.
     fn lines(&self) -> String {
         let all: Vec<serde_json::Value> = serde_json::from_str(&self.stdout).expect("JSON");
         let line = |found: &serde_json::Value| {

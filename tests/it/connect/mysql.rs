@@ -1,4 +1,4 @@
-//! What MariaDB tells of statements and columns; it does not tell what parameters are.
+//! MariaDB describes statements and columns, but not the types of parameters.
 
 use super::{over, told};
 use crate::support::{Mysql, free_port};
@@ -86,7 +86,7 @@ count = "count"
 note = { use = "note", with = { id = "bird.seen" } }
 "#;
 
-/// What is said of it.
+/// The expected output.
 const TOLD: &str = r#"11 error config.type lookups.bird.sql
   column `weight` has the type `decimal`, which can't fill field `weight` of s.Bird, double
     (set `parse_text = true` on the lookup if the text holds one)
@@ -128,14 +128,14 @@ const TOLD: &str = r#"11 error config.type lookups.bird.sql
 exit 2"#;
 
 #[test]
-fn every_mistake_is_told_at_its_line_and_a_good_file_is_good() {
+fn every_mistake_is_reported_at_its_line_and_a_valid_file_passes() {
     let port = free_port();
     let Ok(server) = Mysql::start_on(port, Mysql::data(TABLES)) else {
         panic!("the port is still free")
     };
     assert_eq!(told(&config(port, WRONG), IDL, port), TOLD);
 
-    // What fits for some values only is no reason to fail.
+    // A column that fits only for some values is not an error.
     let good = config(port, GOOD);
     insta::assert_snapshot!(told(&good, IDL, port), @r##"
     11 warning config.type lookups.bird.sql

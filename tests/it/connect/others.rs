@@ -1,4 +1,4 @@
-//! Stores that tell less: SQLite files, Redis, memcached, HTTP servers and tables.
+//! Stores that describe less: SQLite files, Redis, memcached, HTTP servers and tables.
 
 use std::net::TcpListener;
 
@@ -48,7 +48,7 @@ fn sqlite(folder: &tempfile::TempDir) {
 }
 
 #[test]
-fn sqlite_tells_names_and_what_its_declarations_mean() {
+fn sqlite_describes_names_and_declared_types() {
     let folder = folder(SQLITE, IDL, &[]);
     sqlite(&folder);
     let checked = check(&folder, 0, &["--format", "json"]);
@@ -140,7 +140,7 @@ fn stores_without_statements_are_reached_and_asked_nothing() {
     "##);
     assert_eq!(redis.asked("get") + redis.asked("hgetall"), 0);
 
-    // A user who may not do all that is asked, and a server that is not there.
+    // A user who may not run every command, and a server that is down.
     redis
         .run("acl setuser reader on >secret ~* +get +ping +hello +acl|whoami +acl|dryrun +command");
     let gone = free_port();

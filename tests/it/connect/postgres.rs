@@ -1,4 +1,4 @@
-//! What PostgreSQL tells of statements, parameters and columns.
+//! PostgreSQL describes statements, parameters and columns.
 
 use super::{check, folder, over, told};
 use crate::support::Postgres;
@@ -88,7 +88,7 @@ twice = { use = "twice", with = { age = { value = true } }, emit = false }
 writes = { use = "writes", emit = false }
 "#;
 
-/// What fits, in every way that is not plain.
+/// Lookups that fit in less obvious ways.
 const GOOD: &str = r#"
 [lookups.bird]
 backend = "db"
@@ -126,7 +126,7 @@ owners = { use = "owner", foreach = "names", with = { name = "item" } }
 note = { use = "note", with = { name = "owner.name" } }
 "#;
 
-/// Tables in a schema of their own, which only the account `connect_tests` looks into.
+/// Tables in a separate schema, which only the account `connect_tests` uses.
 async fn tables(url: &str) {
     let (client, connection) = tokio_postgres::connect(url, tokio_postgres::NoTls)
         .await
@@ -141,7 +141,7 @@ async fn tables(url: &str) {
     client.batch_execute(&sql).await.expect("good SQL");
 }
 
-/// What is said of it.
+/// The expected output.
 const TOLD: &str = r#"11 error config.type lookups.bird.sql
   column `owner` has the type `timestamptz`, which can't fill field `owner` of s.Bird, s.Owner
     (cast it in the SQL, or change the field's type)
@@ -230,7 +230,7 @@ const TOLD: &str = r#"11 error config.type lookups.bird.sql
 exit 2"#;
 
 #[tokio::test(flavor = "local")]
-async fn every_mistake_is_told_at_its_line() {
+async fn every_mistake_is_reported_at_its_line() {
     let server = Postgres::create();
     server.start();
     tables(&server.url()).await;
@@ -239,7 +239,7 @@ async fn every_mistake_is_told_at_its_line() {
 }
 
 #[tokio::test(flavor = "local")]
-async fn a_good_file_is_good_and_a_server_that_is_away_is_no_mistake() {
+async fn a_valid_file_passes_and_a_server_that_is_down_is_not_a_mistake() {
     let server = Postgres::create();
     server.start();
     tables(&server.url()).await;

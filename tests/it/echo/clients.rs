@@ -1,22 +1,22 @@
 //! The clients of `tests/clients/echo` and what each can speak, as data.
 //!
-//! What a client's library does not have is left out here, which the table shows.
+//! Features that a client's library lacks are left out here, and the table shows it.
 
-/// A client library and our program that uses it.
+/// A client library, and the test program that uses it.
 pub(super) struct Client {
-    /// As in `ECHO_CLIENTS`.
+    /// Its name in `ECHO_CLIENTS`.
     pub(super) name: &'static str,
-    /// As in the table.
+    /// Its name in the table.
     pub(super) title: &'static str,
-    /// Where in `tests/clients/echo` its program is.
+    /// The folder of its program in `tests/clients/echo`.
     pub(super) folder: &'static str,
-    /// The protocols that it speaks framed, unframed and in THeader's frames.
+    /// The protocols it supports framed, unframed and with `THeader`.
     pub(super) ways: [(&'static str, &'static [&'static str]); 3],
-    /// It can put a service's name before the method's.
+    /// Whether it can put a service's name before the method's.
     pub(super) multiplexed: bool,
-    /// Where else than on a port it connects.
+    /// Where it can connect, other than to a port.
     pub(super) places: &'static [&'static str],
-    /// Stands after a protocol's name for a way of its own to speak it.
+    /// Added to the name of a protocol that it has a second implementation of.
     pub(super) suffix: &'static str,
 }
 
@@ -39,7 +39,7 @@ const fn ways(
     ]
 }
 
-/// How many of [`CLIENTS`], from the first on, run in every run of the tests.
+/// How many of [`CLIENTS`], from the first, run in every test run.
 pub(super) const ORDINARY: usize = 5;
 
 /// All clients.

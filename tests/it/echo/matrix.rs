@@ -1,7 +1,7 @@
-//! Runs each client in each wire format that it has, over each kind of connection, and prints what came of it.
+//! Runs each client in each wire format that it supports, over each kind of connection, and prints a table of results.
 //!
-//! The Python clients run in every run of the tests. `ECHO_CLIENTS` names others, with commas between them, or `all`;
-//! `tests/run --all-clients` installs what they need and runs all.
+//! The Python clients run in every test run. `ECHO_CLIENTS` lists others, separated by commas, or is `all`;
+//! `tests/run --all-clients` installs what they need and runs all of them.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -14,7 +14,7 @@ use crate::support::{interpreter, run};
 use super::clients::{CLIENTS, Client, ORDINARY};
 use super::server::{Echo, idl};
 
-/// Fewer calls than this are not all methods.
+/// Fewer calls than this do not cover all methods.
 const CALLS_MIN: usize = 100;
 
 /// One run of a client's program.
@@ -25,14 +25,14 @@ struct Row {
     names: &'static str,
 }
 
-/// What came of a client: its rows, and what each that failed said.
+/// The results of a client: its rows, and the output of those that failed.
 struct Ran {
     client: &'static Client,
     rows: Vec<(Row, Result<(), String>)>,
 }
 
 #[test]
-fn every_client_is_served_in_every_wire_format_that_it_has() {
+fn every_client_is_served_in_every_wire_format_it_supports() {
     let chosen = chosen();
     let echo = Echo::start();
     let next = AtomicUsize::new(0);
@@ -100,7 +100,7 @@ fn run_client(client: &'static Client, echo: &Echo) -> Ran {
     }
 }
 
-/// Each wire format on a port, with bare names and with the service's before them; elsewhere one wire format of each transport.
+/// On a port, each wire format with bare and with prefixed names; elsewhere, one wire format of each transport.
 fn rows(client: &Client) -> Vec<Row> {
     let mut rows = Vec::new();
     for (transport, protocols) in client.ways {
@@ -192,7 +192,7 @@ impl Ran {
         }
     }
 
-    /// What came of the rows that `belongs` takes, in a word.
+    /// The result of the rows that `belongs` selects, in a word.
     fn word(&self, belongs: impl Fn(&Row) -> bool) -> String {
         let word = match self.came(belongs) {
             None => "–",
@@ -202,7 +202,7 @@ impl Ran {
         word.into()
     }
 
-    /// Whether all rows that `belongs` takes ended well; `None` if there are none.
+    /// Whether all rows that `belongs` selects succeeded; `None` if there are none.
     fn came(&self, belongs: impl Fn(&Row) -> bool) -> Option<bool> {
         let mut ended = self.rows.iter().filter(|(row, _)| belongs(row)).peekable();
         ended.peek()?;
@@ -210,7 +210,7 @@ impl Ran {
     }
 }
 
-/// As README shows it: what works, and what a client does not have.
+/// The table as in README: what works, and what a client lacks.
 fn table(all: &[Ran]) -> String {
     let mut table = String::from(HEAD);
     for ran in all {

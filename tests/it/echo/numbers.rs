@@ -1,4 +1,4 @@
-//! Sequence ids, byte by byte: libraries that number their calls, that repeat a number, that always say 0. All calls are
+//! Sequence ids, byte by byte, of libraries that number their calls, repeat a number, or always use 0. All calls are
 //! written before any reply is read.
 
 use super::server::Echo;
@@ -30,12 +30,12 @@ fn old_binary() {
 fn compact() {
     check(
         |number, value| packed("82 21", number, "15", value),
-        // The field's id, 0, does not follow from the one before it.
+        // The field id 0 cannot be written as a delta.
         |number, value| packed("82 41", number, "05 00", value),
     );
 }
 
-/// Framed and unframed, on one connection each.
+/// Framed and unframed, each on its own connection.
 #[track_caller]
 fn check(call: Message, reply: Message) {
     let echo = Echo::start();

@@ -1,4 +1,4 @@
-//! The service of `tests/clients/echo`, through the library's door: every lookup is a closure.
+//! The service of `tests/clients/echo`, built with the library: every lookup is a closure.
 //!
 //! One server listens on a port, on a Unix socket and, with a certificate for `localhost`, with TLS.
 
@@ -14,7 +14,7 @@ use tributary::value::Value;
 
 use crate::support::Authority;
 
-/// Methods that give back their one parameter.
+/// Methods that return their parameter.
 const ECHOES: [&str; 21] = [
     "testString",
     "testBool",
@@ -39,7 +39,7 @@ const ECHOES: [&str; 21] = [
     "testListOfMaps",
 ];
 
-/// What is not said of [`ECHOES`] one by one. No call is to fail because the tester's machine is slow.
+/// Settings for all methods. No call may fail because the machine is slow.
 const CONFIG: &str = r#"
 [server]
 idl = "uuid.thrift"
@@ -110,7 +110,7 @@ impl Echo {
         Echo { running, folder }
     }
 
-    /// Its places as the clients of `tests/clients/echo` take them.
+    /// Its addresses, in the form that the clients of `tests/clients/echo` accept.
     pub(super) fn place(&self, kind: &str) -> String {
         match (kind, self.running.listeners()) {
             ("tcp", [Address::Tcp(addr), ..]) => format!("tcp:{}", addr.port()),
@@ -120,7 +120,7 @@ impl Echo {
         }
     }
 
-    /// The certificate of who signed the server's.
+    /// The certificate of the server's authority.
     pub(super) fn authority(&self) -> PathBuf {
         self.folder.path().join("authority.pem")
     }

@@ -1,4 +1,4 @@
-//! Exceptions that closures throw: those that the method declares reach the client, others are failures.
+//! Exceptions thrown by closures: those that the method declares reach the client, others are failures.
 
 use bytes::BytesMut;
 use tributary::backend::LookupError;
@@ -75,7 +75,7 @@ impl Throws {
         }
     }
 
-    /// What it says to a call with one parameter.
+    /// The reply to a call with one parameter.
     fn call(&self, method: &str, param: Value) -> Result<ReplyContent, ReplyError> {
         let schema = &self.running.program().schema;
         let method = schema.services[0].method(method).expect("it is there");
@@ -119,7 +119,7 @@ impl Throws {
 }
 
 #[test]
-fn one_that_the_method_declares_reaches_the_client_with_its_fields() {
+fn a_declared_exception_reaches_the_client_with_its_fields() {
     let throws = Throws::start();
     assert_eq!(throws.thrown("declared", 7.into()), Some(7.into()));
     assert_eq!(throws.thrown("nothing", 8.into()), Some(8.into()));
@@ -129,7 +129,7 @@ fn one_that_the_method_declares_reaches_the_client_with_its_fields() {
 }
 
 #[test]
-fn one_that_it_does_not_declare_or_that_does_not_fit_is_a_failure() {
+fn an_undeclared_exception_or_one_that_does_not_fit_is_a_failure() {
     let throws = Throws::start();
     for method in ["undeclared", "misfit"] {
         match throws.call(method, 7.into()) {
@@ -148,7 +148,7 @@ fn one_that_it_does_not_declare_or_that_does_not_fit_is_a_failure() {
 }
 
 #[test]
-fn one_of_an_optional_lookup_costs_its_own_field_only() {
+fn an_exception_of_an_optional_lookup_costs_only_its_field() {
     let throws = Throws::start();
     match throws.call("left_out", 7.into()) {
         Ok(ReplyContent::Returned(reply)) => assert_eq!(reply.get("number"), Some(&Value::Null)),

@@ -1,6 +1,6 @@
-//! THeader frames byte by byte over a real socket, and what connects without being a Thrift client.
+//! `THeader` frames byte by byte over a real socket, and connections that are not Thrift.
 //!
-//! The Python clients ([`crate::clients`]) cover headers that clients write.
+//! The Python clients ([`crate::clients`]) cover headers written by libraries.
 
 mod replies;
 
@@ -10,7 +10,7 @@ use crate::support::{Wire, bytes};
 
 const CALL: u8 = 1;
 
-/// A frame of that sequence id, with the header's bytes and the message.
+/// A frame with this sequence id, header and message.
 fn frame(sequence: u8, header: &str, message: &[u8]) -> Vec<u8> {
     let mut header = bytes(header);
     header.resize(header.len().next_multiple_of(4), 0);
@@ -24,7 +24,7 @@ fn frame(sequence: u8, header: &str, message: &[u8]) -> Vec<u8> {
     [&len.to_be_bytes()[..], &fixed, message].concat()
 }
 
-/// The message of the next frame, which has that sequence id and is in that protocol, and what is said beside it.
+/// The message and the pairs of the next frame, which must have this sequence id and protocol.
 #[track_caller]
 fn read(wire: &mut Wire, sequence: u8, protocol: u8) -> (Vec<u8>, Vec<(String, String)>) {
     let reply = wire.read_frame();
@@ -32,7 +32,7 @@ fn read(wire: &mut Wire, sequence: u8, protocol: u8) -> (Vec<u8>, Vec<(String, S
     assert_eq!(reply[..fixed.len()], fixed, "{reply:02x?}");
     let words = u16::from_be_bytes([reply[8], reply[9]]);
     let (header, message) = reply[10..].split_at(usize::from(words) * 4);
-    // The protocol, no transforms, one block of pairs, and no more padding than there has to be.
+    // The protocol, no transforms, one block of pairs, and the least possible padding.
     let [of, 0, 1, count, pairs @ ..] = header else {
         panic!("{header:02x?}");
     };
@@ -58,7 +58,7 @@ fn read(wire: &mut Wire, sequence: u8, protocol: u8) -> (Vec<u8>, Vec<(String, S
     (message.to_vec(), pairs)
 }
 
-/// The message of the next frame, which has that sequence id and is in binary.
+/// The message of the next frame, which must have this sequence id and be binary.
 #[track_caller]
 fn read_message(wire: &mut Wire, sequence: u8) -> Vec<u8> {
     read(wire, sequence, 0).0
@@ -86,7 +86,7 @@ fn a_reply_repeats_the_sequence_id_of_its_frame_and_that_of_its_message() {
         assert_eq!(reply[..head.len()], head, "{reply:02x?}");
         assert_says(&reply, "Kennedy");
     }
-    // The next frame may hold another protocol; its reply does as well.
+    // The next frame may use a different protocol; so does its reply.
     wire.send(&frame(
         6,
         "02 00",
@@ -99,7 +99,7 @@ fn a_reply_repeats_the_sequence_id_of_its_frame_and_that_of_its_message() {
 }
 
 #[test]
-fn the_callers_budget_comes_in_a_header() {
+fn the_callers_budget_is_read_from_a_header() {
     let server = airports();
     let mut wire = server.connect();
     let slow = message(CALL, "slow", 1, "JFK");
@@ -107,7 +107,7 @@ fn the_callers_budget_comes_in_a_header() {
     assert_says(&read_message(&mut wire, 1), "call.deadline");
     wire.send(&frame(2, "00 00 01 01 0f 'Deadline-Budget' 01 '-'", &slow));
     assert_says(&read_message(&mut wire, 2), "Kennedy");
-    // One that holds for the rest of the connection, and one frame's own.
+    // A persistent one, and one for a single frame.
     wire.send(&frame(3, "00 00 02 01 0f 'deadline-budget' 01 '1'", &slow));
     assert_says(&read_message(&mut wire, 3), "call.deadline");
     wire.send(&frame(4, "00 00", &slow));
@@ -121,7 +121,7 @@ fn the_callers_budget_comes_in_a_header() {
 }
 
 #[test]
-fn a_frame_that_cannot_be_opened_is_answered_and_the_connection_goes_on() {
+fn a_frame_that_cannot_be_opened_is_answered_and_the_connection_stays_open() {
     let server = airports();
     let mut wire = server.connect();
     let get = message(CALL, "get", 1, "JFK");
@@ -141,13 +141,13 @@ fn a_frame_that_cannot_be_opened_is_answered_and_the_connection_goes_on() {
     );
     wire.send(&frame(3, "00 00", &get));
     assert_says(&read_message(&mut wire, 3), "Kennedy");
-    // A header that lies about its size ends the connection.
+    // A header with a wrong size closes the connection.
     wire.send(&bytes("00 00 00 0a 0f ff 00 00 00 00 00 04 ff ff"));
     assert_eq!(wire.read_to_end(), b"");
 }
 
 #[test]
-fn finagle_asks_for_its_own_tracing_and_goes_on_without() {
+fn finagle_asks_for_its_tracing_protocol_and_continues_without() {
     let server = airports();
     let mut wire = server.connect();
     let name = "__can__finagle__trace__v3__";
@@ -170,7 +170,7 @@ fn finagle_asks_for_its_own_tracing_and_goes_on_without() {
 }
 
 #[test]
-fn what_is_no_thrift_client_is_told_apart_in_the_log() {
+fn connections_that_are_not_thrift_are_identified_in_the_log() {
     let strangers = [
         (
             &b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"[..],
@@ -188,7 +188,7 @@ fn what_is_no_thrift_client_is_told_apart_in_the_log() {
         ),
     ];
     for (bytes, what, remedy) in strangers {
-        // Only the first of a kind is certain to be in the log.
+        // Only the first of each kind is certain to be logged.
         let server = airports();
         let mut wire = server.connect();
         wire.send(bytes);

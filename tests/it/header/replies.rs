@@ -1,4 +1,4 @@
-//! What the frames of replies say beside their messages, and what they do not.
+//! The headers of replies: what they contain, and what they do not.
 
 use super::{CALL, assert_says, frame, read};
 use crate::support::airports::{CONFIG, FILES, airports};
@@ -15,7 +15,7 @@ fn pairs(pairs: &[(&str, &str)]) -> String {
     format!("00 00 01 {:02x} {}", pairs.len(), all.join(" "))
 }
 
-/// What is said beside the answer to a call with `said` beside it; the answer has `words` in it.
+/// The header of the reply to a call with the header `said`; the reply contains `words`.
 #[track_caller]
 fn told(wire: &mut Wire, call: &[u8], said: &[(&str, &str)], words: &str) -> Vec<(String, String)> {
     wire.send(&frame(9, &pairs(said), call));
@@ -32,7 +32,7 @@ fn texts(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
 }
 
 #[test]
-fn a_reply_says_how_its_call_is_called_and_whether_it_is_complete() {
+fn a_reply_has_the_request_id_and_says_whether_it_is_complete() {
     let server = airports();
     let mut wire = server.connect();
     let get = message(CALL, "get", 1, "JFK");
@@ -47,13 +47,13 @@ fn a_reply_says_how_its_call_is_called_and_whether_it_is_complete() {
         "{told:?}"
     );
     assert_eq!(told[1..], texts(&[("tributary-complete", "1")]));
-    // Where a frame says nothing, its reply's has no room for it.
+    // If the call's frame has no pairs, the reply's has none either.
     wire = server.connect();
     wire.send_frame(&get);
     assert_eq!(wire.read_frame()[..4], bytes("80 01 00 02"));
 }
 
-/// The one line of the log with that id in it that is about a call.
+/// The only log line about a call with this id.
 #[track_caller]
 fn line_of<'a>(log: &'a str, id: &str) -> &'a str {
     let about = |line: &&str| line.contains(id) && line.contains(" call ");
@@ -63,7 +63,7 @@ fn line_of<'a>(log: &'a str, id: &str) -> &'a str {
 }
 
 #[test]
-fn each_call_has_one_line_in_the_log_by_the_request_id_that_was_made_up() {
+fn each_call_is_logged_once_with_its_generated_request_id() {
     let server = Tributary::start_telling_all(CONFIG, &FILES);
     let mut wire = server.connect();
     let get = message(CALL, "get", 1, "JFK");
@@ -95,7 +95,7 @@ fn each_call_has_one_line_in_the_log_by_the_request_id_that_was_made_up() {
 }
 
 #[test]
-fn a_call_whose_reply_is_not_sent_is_not_served_in_the_log() {
+fn a_call_whose_reply_is_not_sent_is_not_logged_as_served() {
     let config = CONFIG.replace("limits = {", "limits = { reply_bytes_max = \"20B\",");
     let server = Tributary::start_telling_all(&config, &FILES);
     let get = message(CALL, "get", 1, "JFK");
@@ -110,7 +110,7 @@ fn a_call_whose_reply_is_not_sent_is_not_served_in_the_log() {
 }
 
 #[test]
-fn a_call_without_a_result_says_its_code() {
+fn the_header_of_a_failed_call_has_its_code() {
     let server = airports();
     let mut wire = server.connect();
     let id = ("request-id", "r-1");
@@ -135,7 +135,7 @@ fn a_call_without_a_result_says_its_code() {
         "call.deadline",
     );
     assert_eq!(late, with(&[("tributary-code", "call.deadline")]));
-    // One whose parameters can't be read, one that is no call, and one whose frame can't be opened.
+    // A call with unreadable parameters, a message that is not a call, and a frame that cannot be opened.
     let cut = &message(CALL, "get", 1, "JFK")[..20];
     let told_cut = told(&mut wire, cut, &[id], "call.bad_params");
     let codes = [
@@ -159,7 +159,7 @@ fn a_call_without_a_result_says_its_code() {
 }
 
 #[test]
-fn whoever_is_turned_away_is_told_the_code_as_well() {
+fn a_refused_call_gets_the_code_too() {
     let guarded = CONFIG
         .replace("limits = {", "limits = { calls_max = 1,")
         .replace(
@@ -185,7 +185,7 @@ fn whoever_is_turned_away_is_told_the_code_as_well() {
         get[1..],
         texts(&[("tributary-code", "call.unauthenticated")])
     );
-    // The first of two takes the only place.
+    // The first of two calls takes the only slot.
     let slow = frame(1, "00 00", &message(CALL, "slow", 1, "JFK"));
     wire.send(&[slow.clone(), slow].concat());
     assert_says(&read(&mut wire, 1, 0).0, "Kennedy");
@@ -197,7 +197,7 @@ fn whoever_is_turned_away_is_told_the_code_as_well() {
 }
 
 #[test]
-fn lookups_that_a_reply_lacks_are_named_and_what_stores_say_is_not() {
+fn missing_lookups_are_named_without_the_stores_messages() {
     let config = CONFIG.replace(
         "[views.slow.lookups]",
         "[lookups.broken]\nbackend = \"airports\"\nkey = { code = \"{code}\" }\nrows = \"one\"\n\
@@ -219,7 +219,7 @@ fn lookups_that_a_reply_lacks_are_named_and_what_stores_say_is_not() {
         ("tributary-incomplete", lookups),
     ];
     assert_eq!(lacking, texts(&expected));
-    // The same method has no place for its report.
+    // This method has no field for a report.
     let asked = [("request-id", "r-1"), ("tributary-report", "1")];
     let report = &told(&mut wire, &slow, &asked, "?")[3];
     assert_eq!(report.0, "tributary-report");

@@ -1,4 +1,4 @@
-//! Few descriptors, and none.
+//! Few file descriptors, and none left.
 
 use std::fs;
 use std::process::Command;
@@ -7,7 +7,7 @@ use super::{Victim, assert_serves, patiently};
 use crate::support::{Tributary, run};
 
 #[test]
-fn clients_get_no_more_than_leave_enough_for_everything_else() {
+fn clients_leave_enough_descriptors_for_everything_else() {
     let victim = Victim::start_with("", |config, files| {
         Tributary::start_with_open_files(256, config, files)
     });
@@ -39,7 +39,7 @@ fn without_a_descriptor_the_loop_waits_and_the_admin_port_answers() {
         .expect("it runs")
         .count();
     limit(process, open);
-    // The kernel connects them; nobody takes them.
+    // The kernel completes the connections; the server does not accept them.
     let mut waiting: Vec<_> = (0..10).map(|_| victim.connect()).collect();
     patiently(|| victim.count("tributary_accept_errors_total") > 0);
     assert_serves(&mut old);
@@ -48,18 +48,18 @@ fn without_a_descriptor_the_loop_waits_and_the_admin_port_answers() {
     }
     limit(process, 1024);
     waiting.iter_mut().for_each(assert_serves);
-    // It was tried again only when it could succeed.
+    // The server retried only when it could succeed.
     assert_eq!(victim.count("tributary_accept_errors_total"), 1);
     let (_, log) = victim.server.stop("TERM");
     assert_eq!(log.matches("can't accept connections").count(), 1, "{log}");
     assert!(log.contains("accepting connections again"), "{log}");
 }
 
-/// What that process may have open from now on.
+/// Limits the descriptors of a running process.
 fn limit(process: u32, open_files: usize) {
     let mut command = Command::new("prlimit");
     command.arg(format!("--pid={process}"));
-    // The hard limit stays, or it could never be raised again.
+    // Keep the hard limit, because a lowered one could not be raised again.
     command.arg(format!("--nofile={open_files}:"));
     run(&mut command, "util-linux");
 }

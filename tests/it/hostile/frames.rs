@@ -1,4 +1,4 @@
-//! Lengths that are too large, negative, or no lengths, first thing and after a call.
+//! Lengths that are too large, negative or meaningless, at the start of a connection and after a call.
 
 use std::io::Write as _;
 
@@ -40,7 +40,7 @@ fn deflated(message: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn a_message_over_the_limit_is_told_so_and_its_connection_ends() {
+fn a_message_over_the_limit_is_refused_and_its_connection_closed() {
     let victim = Victim::start(r#"frame_bytes_max = "1MiB""#);
     let mut wire = victim.connect();
     wire.send_frame(&long_call(1, MIB));
@@ -52,7 +52,7 @@ fn a_message_over_the_limit_is_told_so_and_its_connection_ends() {
     wire.send(&over);
     assert_exception(&wire.read_frame(), "get", 2, 7, "wire.frame_too_large");
     assert_eq!(wire.read_to_end(), b"");
-    // The first message of a connection as well, and of a connection without frames.
+    // The same for the first message of a connection, framed or not.
     let mut wire = victim.connect();
     wire.send(&over);
     assert_exception(&wire.read_frame(), "get", 2, 7, "wire.frame_too_large");
@@ -67,7 +67,7 @@ fn a_message_over_the_limit_is_told_so_and_its_connection_ends() {
 }
 
 #[test]
-fn a_frame_with_a_header_over_the_limit_is_told_so_by_its_sequence_id() {
+fn a_theader_frame_over_the_limit_is_refused_with_its_sequence_id() {
     let victim = Victim::start(r#"frame_bytes_max = "8KiB""#);
     let head = |sequence: u8| {
         let fixed = [0x0f, 0xff, 0, 0, 0, 0, 0, sequence, 0, 1];
@@ -87,7 +87,7 @@ fn a_frame_with_a_header_over_the_limit_is_told_so_by_its_sequence_id() {
         assert!(text.contains("wire.frame_too_large: "), "{text}");
         assert_eq!(wire.read_to_end(), b"");
     };
-    // First thing, after a call, and where its length comes alone.
+    // At the start, after a call, and with the length arriving alone.
     let mut wire = victim.connect();
     wire.send(&over);
     assert_refused(wire);
@@ -97,7 +97,7 @@ fn a_frame_with_a_header_over_the_limit_is_told_so_by_its_sequence_id() {
     wire.send(&over[..4]);
     wire.send(&over[4..]);
     assert_refused(wire);
-    // More pairs than a frame may have: protocol, transforms, block, 129 pairs of nothing and nothing.
+    // Too many pairs: protocol, transforms, block, and 129 pairs of empty strings.
     let mut wire = victim.connect();
     let pairs = [&[0, 0, 1, 0x81, 0x01][..], &[0; 2 * 129 + 1]].concat();
     let many = [&head(5)[..8], &[0, 66], &pairs, &get[14..]].concat();
@@ -116,7 +116,7 @@ fn calls_before_a_message_over_the_limit_are_answered_first() {
     let sent = [
         beginning(get.len(), &get),
         beginning(5000, &long_call(2, 5000)),
-        // Nobody looks at what comes then.
+        // Bytes after it are ignored.
         beginning(get.len(), &get),
     ];
     wire.send(&sent.concat());
@@ -126,7 +126,7 @@ fn calls_before_a_message_over_the_limit_are_answered_first() {
 }
 
 #[test]
-fn a_oneway_message_over_the_limit_gets_no_answer() {
+fn a_oneway_message_over_the_limit_gets_no_reply() {
     let victim = Victim::start(r#"frame_bytes_max = "4KiB""#);
     let mut wire = victim.connect();
     let mut call = long_call(2, 5000);
@@ -136,7 +136,7 @@ fn a_oneway_message_over_the_limit_gets_no_answer() {
 }
 
 #[test]
-fn what_is_no_length_ends_the_connection() {
+fn an_invalid_length_closes_the_connection() {
     let victim = Victim::start("");
     let after = &message(CALL, "get", 1, "JFK")[..12];
     for length in [

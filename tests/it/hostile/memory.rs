@@ -1,4 +1,4 @@
-//! Everything that is kept of clients is counted; who has most of it waits, who has little does not.
+//! The memory of clients is accounted: the largest connections wait, small ones do not.
 
 use super::{CALL, LARGE, Victim, assert_serves, beginning, long_call, message, patiently};
 use crate::support::bytes;
@@ -39,14 +39,14 @@ fn a_long_message_leaves_no_long_buffer() {
 }
 
 #[test]
-fn over_the_limit_who_has_most_waits_and_goes_on_when_there_is_room() {
+fn over_the_limit_the_largest_connection_waits_until_there_is_room() {
     let victim = Victim::start(
         r#"buffered_bytes_max = "16MiB", connection_bytes_max = "64KiB", frame_timeout = "10m", write_timeout = "10m""#,
     );
     let mut greedy = victim.connect();
     greedy.send_frame(&message(CALL, "large", 1, "BIG"));
     patiently(|| victim.buffered() >= LARGE);
-    // It would fit without the reply that nobody takes.
+    // It would fit if the client read its reply.
     let call = beginning(6 * MIB, &long_call(7, 6 * MIB));
     let mut other = victim.connect();
     let sends = std::thread::spawn(move || {
@@ -54,14 +54,14 @@ fn over_the_limit_who_has_most_waits_and_goes_on_when_there_is_room() {
         other.read_frame()
     });
     patiently(|| victim.buffered() > 16 * MIB);
-    // Whatever room a short reply was given after a long one, it is free once the reply is sent.
+    // The memory of a short reply after a long one is free once the reply is sent.
     let mut small = victim.connect();
     for _ in 0..5 {
         assert_serves(&mut small);
     }
     assert!(!sends.is_finished());
     assert!(victim.count("tributary_reads_held_total") > 0);
-    // Now there is room, and a connection may always have one message, whatever `connection_bytes_max` says.
+    // Now there is room; a connection may always have one message, regardless of `connection_bytes_max`.
     assert!(greedy.read_frame().len() > LARGE);
     let reply = sends.join().expect("it is answered");
     assert!(String::from_utf8_lossy(&reply).contains("Kennedy"));
@@ -69,7 +69,7 @@ fn over_the_limit_who_has_most_waits_and_goes_on_when_there_is_room() {
 }
 
 #[test]
-fn who_gets_no_room_in_time_is_told() {
+fn a_message_that_gets_no_memory_in_time_is_refused() {
     let victim = Victim::start(r#"buffered_bytes_max = "512KiB", frame_timeout = "300ms""#);
     let mut wire = victim.connect();
     let call = beginning(2 * MIB, &long_call(-9, 2 * MIB));
@@ -83,7 +83,7 @@ fn who_gets_no_room_in_time_is_told() {
 }
 
 #[test]
-fn replies_that_nobody_takes_leave_room_for_small_ones() {
+fn unread_replies_leave_room_for_small_ones() {
     let victim = Victim::start(r#"buffered_bytes_max = "16MiB", write_timeout = "10m""#);
     let mut greedy = victim.connect();
     greedy.send_frame(&message(CALL, "large", 1, "BIG"));
@@ -92,7 +92,7 @@ fn replies_that_nobody_takes_leave_room_for_small_ones() {
     other.send_frame(&message(CALL, "large", 2, "BIG"));
     assert_exception(&other.read_frame(), "large", 2, 6, "server.overloaded");
     assert_serves(&mut other);
-    // As soon as the first one takes its reply there is room for another.
+    // Once the first client reads its reply, there is room for another.
     assert!(greedy.read_frame().len() > LARGE);
     patiently(|| victim.buffered() < LARGE);
     other.send_frame(&message(CALL, "large", 3, "BIG"));
@@ -136,7 +136,7 @@ fn pipelined_messages_wait_unread_when_a_connection_has_much() {
 }
 
 #[test]
-fn calls_over_the_limit_are_refused_at_once_and_those_in_flight_go_on() {
+fn calls_over_the_limit_are_refused_at_once_and_those_in_flight_continue() {
     let victim = Victim::start("calls_max = 2");
     let mut waits = victim.connect();
     for seqid in 0..2 {
@@ -157,14 +157,14 @@ fn many(seqid: i32, params: &[u8]) -> Vec<u8> {
     with_body(CALL, "many", seqid, &[&code[..], params, &[0]].concat())
 }
 
-/// A list of `count` structs without a field: a byte each on the wire, fifty times as much in memory and more.
+/// A list of `count` empty structs: one byte each on the wire, more than fifty times as much in memory.
 fn blanks(count: u32) -> Vec<u8> {
     let list = [&bytes("0f 00 02 0c")[..], &count.to_be_bytes()];
     [&list.concat()[..], &vec![0; count as usize]].concat()
 }
 
 #[test]
-fn what_a_message_becomes_counts_as_well() {
+fn decoded_values_count_too() {
     let victim = Victim::start(r#"buffered_bytes_max = "1MiB""#);
     let mut wire = victim.connect();
     wire.send_frame(&many(1, &blanks(100)));
@@ -175,7 +175,7 @@ fn what_a_message_becomes_counts_as_well() {
     assert!(String::from_utf8_lossy(&wire.read_frame()).contains("Kennedy"));
     let roomy = Victim::start(r#"buffered_bytes_max = "4GiB""#);
     let mut wire = roomy.connect();
-    // However much room there is, a message has so many values at most.
+    // The limit on the values of a message applies however much memory is free.
     for count in [34_000, 1_000_000] {
         wire.send_frame(&many(4, &blanks(count)));
         assert_exception(&wire.read_frame(), "many", 4, 7, "call.bad_params");
@@ -186,14 +186,14 @@ fn what_a_message_becomes_counts_as_well() {
 }
 
 #[test]
-fn bombs_are_answered_and_cost_nobody_else() {
+fn bombs_are_answered_and_do_not_affect_others() {
     let victim = Victim::start("");
     let mut wire = victim.connect();
-    // A text of 99 MiB in twelve bytes.
+    // A string that declares 99 MiB, in twelve bytes.
     let text = bytes("0b 00 01 06 30 00 00 'JFK' 00");
     wire.send_frame(&with_body(CALL, "get", 1, &text));
     assert_exception(&wire.read_frame(), "get", 1, 7, "call.bad_params");
-    // A map whose keys are all the same: the last one would count, were it asked for.
+    // A map with identical keys.
     let mut map = [&bytes("0d 00 03 0b 08")[..], &10_000_u32.to_be_bytes()].concat();
     for value in 0..10_000_u32 {
         map.extend(sized(b"same"));
@@ -201,7 +201,7 @@ fn bombs_are_answered_and_cost_nobody_else() {
     }
     wire.send_frame(&many(2, &map));
     assert!(String::from_utf8_lossy(&wire.read_frame()).contains("Kennedy"));
-    // A million structs in each other, known and unknown to the IDL.
+    // A million nested structs, in known and unknown fields.
     for (seqid, field) in [(3, "0c 00 04"), (4, "0c 00 09")] {
         let begin = bytes(field);
         let inside = bytes("0c 00 01").repeat(1_000_000);

@@ -1,11 +1,11 @@
-//! Clients that nobody means well with, a few of each kind, and a clean one beside them.
+//! A few hostile clients of each kind, and a well-behaved one beside them.
 //!
-//! What a thousand times as many of them do to memory and to the clean one's latency is for `tests/hostile/run`.
+//! `tests/hostile/run` measures memory and latency with a thousand times as many.
 
 mod descriptors; // none left
-mod frames; // lengths that are too large, negative, or no lengths
-mod memory; // what is kept of clients, counted and bounded
-mod silence; // clients that stop in the middle, do not read, or are gone
+mod frames; // invalid lengths
+mod memory; // the memory of clients is accounted and bounded
+mod silence; // clients that stop halfway, do not read, or are gone
 
 use std::net::SocketAddr;
 
@@ -64,7 +64,7 @@ deadline = "1h"
 never = { into = ".", required = true }
 "#;
 
-/// What `large` answers with, about.
+/// The approximate size of the reply of `large`.
 const LARGE: usize = 12 << 20;
 const CALL: u8 = 1;
 
@@ -99,12 +99,12 @@ impl Victim {
         scrape(self.admin)
     }
 
-    /// The one number of that name, without labels.
+    /// The only number with this name, without labels.
     fn count(&self, name: &str) -> usize {
         self.scrape().count(name, &[])
     }
 
-    /// What clients take up.
+    /// The memory of clients.
     fn buffered(&self) -> usize {
         self.count("tributary_buffered_bytes")
     }
@@ -114,7 +114,7 @@ impl Victim {
         self.scrape().count(closed, &[("reason", reason)])
     }
 
-    /// A client that means no harm is served on a connection of its own.
+    /// Checks that a well-behaved client is served on a new connection.
     #[track_caller]
     fn assert_serves(&self) {
         assert_serves(&mut self.connect());
@@ -129,16 +129,16 @@ fn assert_serves(wire: &mut Wire) {
     assert!(text.contains("Kennedy"), "{text}");
 }
 
-/// The beginning of a frame of `declared` bytes: its length and `first`.
+/// The start of a frame that declares this length: the length and `first`.
 fn beginning(declared: usize, first: &[u8]) -> Vec<u8> {
     let length = u32::try_from(declared).expect("a length");
     [&length.to_be_bytes()[..], first].concat()
 }
 
-/// A call of `get` that is `bytes` long, most of which is a parameter that the method does not have.
+/// A call of `get` with this many bytes, most of them in an unknown parameter.
 fn long_call(seqid: i32, bytes: usize) -> Vec<u8> {
     let mut call = message(CALL, "get", seqid, "JFK");
-    // In the place of the end: field 9, text.
+    // Field 9, a string, in place of the end.
     call.pop();
     let padding = bytes - call.len() - 3 - 4 - 1;
     call.extend([11, 0, 9]);

@@ -1,13 +1,13 @@
-//! Clients that stop in the middle of something, take nothing, say nothing, or are gone.
+//! Clients that stop halfway, read nothing, send nothing, or are gone.
 
 use super::{CALL, Victim, assert_serves, beginning, message, patiently};
 
 #[test]
-fn a_message_that_does_not_come_to_its_end_closes_its_connection() {
+fn an_incomplete_message_closes_its_connection() {
     let victim = Victim::start(r#"frame_timeout = "200ms""#);
     let call = message(CALL, "get", 1, "JFK");
     let whole = beginning(call.len(), &call);
-    // After each of its first bytes, and after a call as well.
+    // After each of the first bytes, and also after a call.
     for sent in [1, 3, 4, 5, 20, whole.len() - 1] {
         let mut wire = victim.connect();
         wire.send(&whole[..sent]);
@@ -21,11 +21,11 @@ fn a_message_that_does_not_come_to_its_end_closes_its_connection() {
 }
 
 #[test]
-fn a_byte_now_and_then_does_not_help() {
+fn a_byte_now_and_then_does_not_extend_the_timeout() {
     let victim = Victim::start(r#"frame_timeout = "200ms""#);
     let wire = victim.connect();
     let mut dripping = wire.into_inner();
-    // The first error says that the server has closed; the message is far longer than that takes.
+    // The first error shows that the server has closed; the message is far longer than needed.
     let dripped = std::thread::spawn(move || {
         use std::io::{Read as _, Write as _};
         dripping
@@ -34,7 +34,7 @@ fn a_byte_now_and_then_does_not_help() {
         let step = std::time::Duration::from_millis(20);
         dripping.set_read_timeout(Some(step)).expect("not zero");
         let mut byte = [0];
-        // Waiting for an answer that never comes is what makes it drip.
+        // Waiting for a reply that never comes slows the sender down.
         while !matches!(dripping.read(&mut byte), Ok(0)) {
             if dripping.write_all(b"x").is_err() {
                 break;
@@ -46,7 +46,7 @@ fn a_byte_now_and_then_does_not_help() {
 }
 
 #[test]
-fn a_silent_connection_is_closed_in_its_time() {
+fn a_silent_connection_is_closed_after_its_timeout() {
     let victim = Victim::start(r#"idle_timeout = "200ms""#);
     let mut never_said_a_word = victim.connect();
     assert_eq!(never_said_a_word.read_to_end(), b"");
@@ -57,7 +57,7 @@ fn a_silent_connection_is_closed_in_its_time() {
 }
 
 #[test]
-fn a_client_that_takes_no_byte_of_its_reply_is_closed() {
+fn a_client_that_reads_nothing_of_its_reply_is_closed() {
     let victim = Victim::start(r#"write_timeout = "300ms""#);
     let mut greedy = victim.connect();
     greedy.send_frame(&message(CALL, "large", 1, "BIG"));
@@ -67,11 +67,11 @@ fn a_client_that_takes_no_byte_of_its_reply_is_closed() {
 }
 
 #[test]
-fn a_client_that_does_not_read_is_not_read() {
+fn no_calls_are_read_from_a_client_that_does_not_read() {
     let victim = Victim::start(r#"write_timeout = "10m", pipelined_max = 4"#);
     let mut greedy = victim.connect();
     greedy.send_frame(&message(CALL, "large", 1, "BIG"));
-    // The reply waits by now, and nothing is read beside it.
+    // The reply is waiting by now, and no further call is read.
     patiently(|| victim.buffered() > super::LARGE);
     for seqid in 2..9 {
         greedy.send_frame(&message(CALL, "never", seqid, "JFK"));
@@ -88,7 +88,7 @@ fn calls_of_a_client_that_is_gone_are_cancelled() {
         wire.send_frame(&message(CALL, "never", at, "JFK"));
     }
     patiently(|| victim.count("tributary_calls_in_flight") == 20);
-    // Half of them end with what they sent unread by nobody, the others with a reset.
+    // Half of the clients close normally, the others with a reset.
     for (at, wire) in wires.into_iter().enumerate() {
         let stream = wire.into_inner();
         if at % 2 == 0 {

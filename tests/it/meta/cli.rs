@@ -1,4 +1,4 @@
-//! `call`, `compare` and `bench` of a server that says its IDL itself.
+//! `call`, `compare` and `bench` with the IDL that the server provides.
 
 use std::net::TcpListener;
 use std::process::{Command, Output};
@@ -39,7 +39,7 @@ const TICKET: [&str; 6] = [
 ];
 
 #[test]
-fn the_server_says_the_idl() {
+fn the_server_provides_the_idl() {
     let flights = Flights::start();
     let addr = flights.server.addr.to_string();
     for options in [
@@ -116,7 +116,7 @@ fn the_servers_own_service_is_called_by_its_name() {
         "{wrong}"
     );
     assert!(wrong.contains("cod: there is no such field"), "{wrong}");
-    // As a load, too.
+    // In a benchmark too.
     let bench = [
         "bench",
         "--addr",
@@ -133,7 +133,7 @@ fn the_servers_own_service_is_called_by_its_name() {
     assert_eq!(measured["calls"], 5, "{measured}");
 }
 
-/// An IDL in several folders, of which only the files are known.
+/// An IDL spread over several folders.
 #[test]
 fn includes_are_found_as_they_were_on_the_server() {
     let folder = tempfile::tempdir().expect("a temporary folder");
@@ -163,7 +163,7 @@ fn includes_are_found_as_they_were_on_the_server() {
     assert_eq!(reply, "{\n  \"name\": \"one\"\n}\n");
 }
 
-/// A field of type `tributary.Value` takes what a lookup answers, and says itself what it is.
+/// A field of type `tributary.Value` takes any answer of a lookup.
 #[test]
 fn a_field_may_take_anything() {
     let idl = "include 'tributary.thrift'
@@ -212,7 +212,7 @@ none = { use = "row", with = { id = { value = 3 } } }
 }
 
 #[test]
-fn a_server_without_the_service_is_told_apart() {
+fn a_server_without_the_service_is_identified() {
     let help = "name the IDL with `--idl FILE`";
     let config = crate::support::airports::CONFIG.replace("[server]", "[server]\nmeta = false");
     let server = Tributary::start(&config, &crate::support::airports::FILES);
@@ -226,7 +226,7 @@ fn a_server_without_the_service_is_told_apart() {
     let idl = idl.to_string_lossy();
     let reply = said(&["call", "--addr", &addr, "--idl", &idl, "get", "code=JFK"]);
     assert!(reply.contains("Kennedy"), "{reply}");
-    // A server of another make.
+    // A different kind of server.
     let stubs = stubs("tests/clients/stock.thrift");
     let port = free_port();
     let _stock = Stock::start(port, STOCK, stubs.path());
@@ -235,7 +235,7 @@ fn a_server_without_the_service_is_told_apart() {
         error.contains("does not say its IDL") && error.contains(help),
         "{error}"
     );
-    // Nobody at all.
+    // No server.
     let port = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let addr = port.local_addr().expect("it is bound").to_string();
     drop(port);

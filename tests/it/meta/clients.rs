@@ -1,5 +1,5 @@
-//! Real clients of other libraries that know the standard include and nothing of the service: what they fetch is what
-//! a client with the IDL is told.
+//! Real clients of other libraries that know only the standard include: they fetch the same values that a client with
+//! the service's IDL gets.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! What the metrics say of the service: a fetch is a call of its view, all else is counted together.
+//! Metrics of the service: a fetch counts as a call of its view, all other methods are counted together.
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
@@ -29,7 +29,7 @@ fn a_fetch_counts_as_a_call_of_its_view() {
     call("Tributary:fetch", &fetch("get", "JFK"));
     call("Tributary:fetch", &fetch("get", "LAX"));
     call("Tributary:fetch", &fetch("get", "???"));
-    // Parameters that do not fit are a call that failed, a view that there is not is none.
+    // Parameters that do not fit count as a failed call; an unknown view is not counted.
     call("Tributary:fetch", &fetch("get", "")[..10]);
     call("Tributary:fetch", &fetch("got", "JFK"));
     call("Tributary:health", &[0]);

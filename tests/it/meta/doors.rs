@@ -1,4 +1,4 @@
-//! Under which names the service is there, on which listeners, and for whom. Byte by byte, in strict binary.
+//! The names of the service, its listeners and its callers, byte by byte in strict binary.
 
 use crate::support::airports::{CONFIG, FILES};
 use crate::support::{Tributary, Wire, bytes};
@@ -7,13 +7,13 @@ const CALL: u8 = 1;
 const ONEWAY: u8 = 4;
 const TOKEN: &str = "0123456789abcdef-batch";
 
-/// Text with its length before it.
+/// Text after its length.
 fn sized(text: &str) -> Vec<u8> {
     let len = u32::try_from(text.len()).expect("a short text");
     [&len.to_be_bytes()[..], text.as_bytes()].concat()
 }
 
-/// A call with that body.
+/// A call with this body.
 pub(super) fn message(kind: u8, name: &str, body: &[u8]) -> Vec<u8> {
     let head = [&[0x80, 1, 0, kind][..], &sized(name), &[0, 0, 0, 7]];
     [&head.concat()[..], body].concat()
@@ -33,7 +33,7 @@ pub(super) fn fetch(view: &str, code: &str) -> Vec<u8> {
     .concat()
 }
 
-/// What is said to a call, as text.
+/// The reply to a call, as text.
 fn ask(wire: &mut Wire, name: &str, body: &[u8]) -> String {
     wire.send_frame(&message(CALL, name, body));
     String::from_utf8_lossy(&wire.read_frame()).into_owned()
@@ -45,7 +45,7 @@ fn assert_says(reply: &str, words: &str) {
 }
 
 #[test]
-fn it_is_beside_the_operators_service() {
+fn it_is_served_beside_the_operators_service() {
     let server = Tributary::start(CONFIG, &FILES);
     let mut wire = server.connect();
     assert_says(
@@ -65,13 +65,13 @@ fn it_is_beside_the_operators_service() {
     ] {
         assert_says(&ask(&mut wire, unknown, &[0]), "call.unknown_method");
     }
-    // A oneway view is run to its end.
+    // A oneway view runs to completion.
     let reply = ask(&mut wire, "Tributary:fetch", &fetch("touch", "JFK"));
     assert!(
         reply.ends_with("\u{c}\0\0\u{c}\0\u{1}\0\0\0"),
         "a null: {reply:?}"
     );
-    // Nobody waits for the answer to a oneway call, whatever it asks.
+    // A oneway call gets no reply, whatever its method.
     for name in ["Tributary:fetch", "Tributary:health"] {
         wire.send_frame(&message(ONEWAY, name, &fetch("get", "JFK")));
     }
@@ -113,7 +113,7 @@ fn a_method_of_it_may_be_unserved() {
 }
 
 #[test]
-fn a_listener_may_be_without_it() {
+fn a_listener_can_disable_it() {
     let listeners = "meta = false\nlisteners = [{ listen = \"127.0.0.1:0\", meta = true }]";
     let mut server = extended(listeners);
     let mut without = server.connect();
@@ -125,9 +125,9 @@ fn a_listener_may_be_without_it() {
     assert_says(&ask(&mut with, "health", &[0]), "airports");
 }
 
-/// Who may not call a view may not fetch it, and is told before its parameters are looked at.
+/// A caller that may not call a view may not fetch it either, and is refused before its parameters are read.
 #[test]
-fn who_may_not_call_a_view_may_not_fetch_it() {
+fn a_caller_that_may_not_call_a_view_may_not_fetch_it() {
     let keys = r#"tokens = { batch = "file:batch.token" }
         listeners = [{ listen = "127.0.0.1:0", plain_tokens = true }]"#;
     let config = CONFIG
@@ -145,7 +145,7 @@ fn who_may_not_call_a_view_may_not_fetch_it() {
     let unreadable = [&fetch("get", "JFK")[..11], &bytes("0c 00 02 00 00")].concat();
     let nobody = ask(&mut wire, "Tributary:fetch", &unreadable);
     assert_says(&nobody, "call.unauthenticated");
-    // A view for everybody is that here, too.
+    // An unrestricted view is unrestricted here too.
     assert_says(
         &ask(&mut wire, "Tributary:fetch", &fetch("slow", "JFK")),
         "Kennedy",

@@ -1,4 +1,4 @@
-//! Values that nobody means well with: each is answered or ends its connection, and the server goes on.
+//! Hostile values: each gets a reply or closes its connection, and the server keeps running.
 
 use std::fmt::Write as _;
 
@@ -9,7 +9,7 @@ use crate::support::{Tributary, Wire, bytes};
 /// A `fetch` of `get` whose parameter `code` is the union with these bytes.
 fn with_code(union: &[u8]) -> Vec<u8> {
     let whole = fetch("get", "");
-    // The union of an empty text, its end and the parameters' end.
+    // The union of an empty text, its end, and the end of the parameters.
     let before = &whole[..whole.len() - 9];
     let body = [before, union, &[0]].concat();
     message(1, "Tributary:fetch", &body)
@@ -28,7 +28,7 @@ fn ask(wire: &mut Wire, message: &[u8]) -> String {
 }
 
 #[test]
-fn what_is_no_value_is_answered_and_the_connection_goes_on() {
+fn invalid_values_are_answered_and_the_connection_stays_open() {
     let config = CONFIG.replace("4KiB", "4MiB");
     let server = Tributary::start(&config, &FILES);
     let mut wire = server.connect();
@@ -79,7 +79,7 @@ fn what_is_no_value_is_answered_and_the_connection_goes_on() {
         let reply = ask(&mut wire, &with_code(&union));
         assert!(reply.contains(says), "{says}: {reply}");
     }
-    // More than there are in a message at most.
+    // More than a message may have.
     let many = ask(&mut wire, &with_code(&wide(700_000)));
     assert!(many.contains("more values than the limit"), "{many}");
     let reply = ask(
@@ -91,7 +91,8 @@ fn what_is_no_value_is_answered_and_the_connection_goes_on() {
     assert!(status.success() && !log.contains("panicked"), "{log}");
 }
 
-/// Every cut of a good call, and every byte of it changed: an answer each time, and none that is a good one's.
+/// A valid call, cut at every position and changed at every byte: each time there is an answer, never that of the
+/// valid call.
 #[test]
 fn damaged_calls_are_answered() {
     let server = Tributary::start(CONFIG, &FILES);
@@ -107,7 +108,7 @@ fn damaged_calls_are_answered() {
         for change in [1, 0x80, 0xff] {
             let mut bad = good.clone();
             bad[at] ^= change;
-            // Some changes make another good call.
+            // Some changes give a different valid call.
             let reply = ask(&mut wire, &bad);
             assert!(reply.starts_with("\\80\\01\\00"), "{at}: {reply}");
         }
@@ -116,9 +117,9 @@ fn damaged_calls_are_answered() {
     assert!(reply.contains("Kennedy"), "{reply}");
 }
 
-/// A full server says so at this door as well.
+/// A full server refuses fetches too.
 #[test]
-fn a_full_server_takes_no_fetch() {
+fn a_full_server_refuses_a_fetch() {
     let config = CONFIG.replace(
         "limits = { frame_bytes_max = \"4KiB\" }",
         "limits = { calls_max = 1 }",
@@ -134,7 +135,7 @@ fn a_full_server_takes_no_fetch() {
     // The calls of one connection are admitted in order, and replies come in that order.
     waiting.send_frame(&message(4, "Tributary:fetch", &fetch("get", "JFK")));
     let mut wire = server.connect();
-    // Until the first call is there, this one is served; then it is refused for as long as that one waits.
+    // Until the first call arrives, this one is served; then it is refused while that one waits.
     let refused = (0..10_000).any(|_| {
         let reply = ask(
             &mut wire,
@@ -143,7 +144,7 @@ fn a_full_server_takes_no_fetch() {
         reply.contains("server.overloaded")
     });
     assert!(refused, "the server was never full");
-    // What needs no lookup is told all the same.
+    // Methods that need no lookup are still answered.
     let health = ask(&mut wire, &message(1, "Tributary:health", &[0]));
     assert!(health.contains("airports"), "{health}");
 }

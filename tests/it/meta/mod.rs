@@ -1,7 +1,7 @@
-//! The `Tributary` service of the real binary: what it tells, the untyped door, and who may use them.
+//! The `Tributary` service of the real binary: descriptions, the generic API (`fetch`), and who may use them.
 
 mod cli; // `call`, `compare` and `bench` without an IDL
-mod clients; // real clients that know the standard include only
+mod clients; // real clients that know only the standard include
 mod counts; // what is counted
-mod doors; // under which names it is there, and where it is not
-mod hostile; // values that nobody means well with
+mod doors; // its names, and where it is disabled
+mod hostile; // hostile values

@@ -1,45 +1,45 @@
-//! Holds every call of a run against what was asked and against when which store was away. Pure.
+//! Checks every call of a run against its request and the outages of the stores. Pure.
 //!
-//! Every value names its store, its key and its generation, which changes each time that the store's data are
-//! renewed. So a value of another key, of another store or of a store that is long gone is seen for what it is.
+//! Every value contains its store, key and generation, which changes whenever the store's data are renewed. A value of
+//! a different key, a different store or an old generation is therefore detected.
 
 use tokio::time::Instant;
 
-/// A call and what came of it.
+/// A call and its outcome.
 #[derive(Clone, Debug)]
 pub(super) struct Call {
     pub(super) key: String,
-    /// Before its first byte was sent.
+    /// The time before its first byte was sent.
     pub(super) sent: Instant,
-    /// After the last byte of its reply was read.
+    /// The time after the last byte of its reply was read.
     pub(super) done: Instant,
-    /// A part for each lookup in the report's order, or why there is no reply.
+    /// The outcomes of its lookups in the report's order, or why there is no reply.
     pub(super) reply: Result<Vec<Part>, String>,
 }
 
-/// What a reply says of one lookup.
+/// The outcome of one lookup in a reply.
 #[derive(Clone, Debug)]
 pub(super) struct Part {
-    /// The lookup's name, which is its store's.
+    /// The lookup's name, which is the store's.
     pub(super) store: String,
     pub(super) fate: String,
     pub(super) code: Option<String>,
     pub(super) value: Option<String>,
 }
 
-/// A time in which a store may fail.
+/// A period in which a store may fail.
 #[derive(Clone, Debug)]
 pub(super) struct Outage {
     pub(super) store: &'static str,
     pub(super) from: Instant,
     pub(super) until: Instant,
-    /// It began again with data of the next generation.
+    /// Whether it started again with data of the next generation.
     pub(super) renewed: bool,
-    /// Between its start and the end of its renewal it had no data.
+    /// Whether it had no data between its start and the end of its renewal.
     pub(super) forgets: bool,
 }
 
-/// What a store holds under a key.
+/// The value that a store holds for a key.
 pub(super) fn value(store: &str, key: &str, generation: usize) -> String {
     format!("{store}:{key}:{generation}")
 }
@@ -56,7 +56,7 @@ impl Call {
         self.part(store).is_some_and(|part| part.fate == "ok")
     }
 
-    /// What is wrong with it, given all outages of the run in their order.
+    /// The mistakes in it, given all outages of the run in order.
     pub(super) fn wrong(&self, stores: &[&'static str], outages: &[Outage]) -> Option<String> {
         let parts = match &self.reply {
             Ok(parts) => parts,
@@ -107,7 +107,7 @@ mod tests {
 
     const STORES: [&str; 2] = ["a", "b"];
 
-    /// A call of one second on, with the store `b` renewed from 10 to 20 seconds.
+    /// A call from this second on, with the store `b` renewed from 10 to 20 seconds.
     fn judged(at: u64, parts: &[(&str, &str, Option<&str>, Option<&str>)]) -> bool {
         let zero = Instant::now();
         let second = |at| zero + Duration::from_secs(at);

@@ -1,4 +1,4 @@
-//! Several connections that call a server all the time, each reply written down.
+//! Several connections that call a server continuously and record each reply.
 
 use std::rc::Rc;
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -19,26 +19,26 @@ use super::stores::KEYS;
 use crate::support::{PATIENCE, Tributary};
 
 const CONNECTIONS: usize = 12;
-/// Of one connection: with all of them a few hundred calls per second.
+/// The calls per second of one connection; all together make a few hundred.
 const CALL_EVERY: Duration = Duration::from_millis(30);
-/// Of one connection, so that a run that nobody ends comes to its end.
+/// The most calls of one connection, so that a run always ends.
 const CALLS_MAX: usize = 10_000;
 const WIRE_FORMAT: WireFormat = WireFormat {
     transport: Transport::Framed,
     protocol: Protocol::Binary,
 };
 
-/// The connections, on a thread of their own.
+/// The connections, on a separate thread.
 pub(super) struct Load {
     calls: Receiver<Call>,
     stop: CancellationToken,
     thread: JoinHandle<()>,
-    /// All calls so far, in the order of their ends.
+    /// All calls so far, in order of completion.
     history: Vec<Call>,
 }
 
 impl Load {
-    /// Calls `get` with different keys from now on. Only these lookups are looked for in the replies.
+    /// Starts calling `get` with different keys. Only these lookups are checked in the replies.
     pub(super) fn start(server: &Tributary, stores: &[&'static str]) -> Self {
         let schema = idl::load(&server.folder().join("s.thrift"));
         let schema = schema.expect("the server took it");
@@ -91,7 +91,7 @@ impl Load {
         false
     }
 
-    /// Lets the last calls end and gives all of them.
+    /// Waits for the last calls and returns all calls.
     pub(super) fn end(mut self) -> Vec<Call> {
         self.stop.cancel();
         self.thread.join().expect("it does not panic");
@@ -100,7 +100,7 @@ impl Load {
     }
 }
 
-/// What the connections share.
+/// The state that the connections share.
 struct Caller {
     schema: Schema,
     addr: String,
@@ -108,7 +108,7 @@ struct Caller {
 }
 
 impl Caller {
-    /// One connection, made anew only after it failed, which the history then holds.
+    /// Runs one connection, which is replaced only after a failure; the history records the failure.
     async fn run(self: Rc<Self>, connection: usize, calls: Sender<Call>, stop: CancellationToken) {
         let mut client = None;
         let mut ticks = interval(CALL_EVERY);
@@ -116,7 +116,7 @@ impl Caller {
             if stop.run_until_cancelled(ticks.tick()).await.is_none() {
                 return;
             }
-            // Neighbours ask for the same key now and then, and for different ones most of the time.
+            // Connections request the same key now and then, and different keys most of the time.
             let key = format!("k{}", (at * 7 + connection * 31) % KEYS);
             let sent = Instant::now();
             let reply = self.call(&mut client, &key).await;
@@ -126,7 +126,7 @@ impl Caller {
                 done: Instant::now(),
                 reply,
             };
-            // Nobody reads any more when the test has failed.
+            // If the test has failed, nobody reads any more.
             if calls.send(call).is_err() {
                 return;
             }
@@ -153,7 +153,7 @@ impl Caller {
             params: &params,
             timeout: PATIENCE,
         };
-        // The client's own time limit ends its waiting; this one would end a client that does not keep it.
+        // The client has its own timeout; this one catches a client that ignores it.
         let reply = timeout(PATIENCE * 2, client.call(&call)).await;
         match reply.map_err(|late| late.to_string())? {
             Ok(Reply::Returned(reply)) => {
@@ -186,7 +186,7 @@ impl Caller {
     }
 }
 
-/// The text of a field; of a row its value, if it is the row of that key.
+/// The text of a field. For a row, its value if the row has this key.
 fn held(field: &Value, key: &str) -> Option<String> {
     let text = |value: &Value| value.as_str().map(str::to_owned);
     match field {

@@ -1,8 +1,7 @@
-//! Every store killed, hung and restarted while clients call: a lookup of it then fails with a code of its own, and
-//! nothing else happens to anybody.
+//! Every store is killed, hung and restarted while clients call: only its own lookups fail, each with the right code.
 //!
-//! All stores are away at first, since a server has to start without them. Then one after the other goes and comes
-//! back; the history of all calls is judged at the end.
+//! At first all stores are down, because a server must start without them. Then one after another goes down and comes
+//! back. The history of all calls is checked at the end.
 
 mod history;
 mod load;
@@ -17,13 +16,12 @@ use self::load::Load;
 use self::stores::{Store, all};
 use crate::support::{PATIENCE, Tributary};
 
-/// A store is used again within two seconds of the moment when it answers: that is the longest pause between two
-/// attempts to connect (one second), and an attempt. The rest is for a machine of two cores that runs all
-/// other tests at the same time.
+/// A store must be used again within two seconds of answering: the longest pause between two attempts to connect (one
+/// second), and one attempt. The rest allows for a machine of two cores that runs all other tests at the same time.
 const RECOVERY: Duration = Duration::from_secs(2 + 1);
-/// How long a store that was killed stays away: by then the pauses between attempts are the longest there are.
+/// How long a killed store stays down: by then the pauses between attempts have reached their maximum.
 const AWAY: Duration = Duration::from_secs(2);
-/// Questions of more than one round of calls are then in the store's connections, and nobody waits for their answers.
+/// By then, the store's connections hold questions of several rounds of calls, whose callers have given up.
 const HANGING: Duration = Duration::from_secs(1);
 
 fn config(stores: &[Box<dyn Store>]) -> String {
@@ -57,7 +55,7 @@ service S {{ Reply get(1: string key) }}"
     )
 }
 
-/// One store's way from `from` on, until it is back.
+/// Watches one store from `from` on, until it is back.
 struct Episode<'a> {
     load: &'a mut Load,
     store: &'a mut dyn Store,
@@ -73,7 +71,7 @@ impl<'a> Episode<'a> {
         }
     }
 
-    /// Waits until a lookup fails whose call was sent when the store had been away for this long.
+    /// Waits until a lookup fails whose call was sent after the store had been down for this long.
     #[track_caller]
     fn fails_after(&mut self, away: Duration) {
         let name = self.store.name();
@@ -85,7 +83,7 @@ impl<'a> Episode<'a> {
         );
     }
 
-    /// Waits until a lookup is answered, now that the store is.
+    /// Waits until a lookup succeeds, now that the store is back.
     #[track_caller]
     fn comes_back(self, renewed: bool) -> Outage {
         let name = self.store.name();
@@ -122,7 +120,7 @@ fn hung(load: &mut Load, store: &mut dyn Store) -> Outage {
 }
 
 #[test]
-fn stores_go_and_come_back_under_load_and_no_answer_is_ever_wrong() {
+fn stores_go_down_and_come_back_under_load_and_no_answer_is_ever_wrong() {
     let mut stores = all();
     let names: Vec<&'static str> = stores.iter().map(|store| store.name()).collect();
     let server = Tributary::start(&config(&stores), &[("s.thrift", &idl(&stores))]);
@@ -135,7 +133,7 @@ fn stores_go_and_come_back_under_load_and_no_answer_is_ever_wrong() {
         episode.store.start(0);
         outages.push(episode.comes_back(false));
     }
-    // None of them was there before it was started.
+    // Each was down until it was started.
     for outage in &mut outages {
         outage.from = begin;
     }

@@ -1,4 +1,4 @@
-//! Keys that travel as one array, and each lookup's own rows.
+//! Batches: keys are sent as one array, and each lookup gets its own rows.
 
 use std::process::Command;
 
@@ -15,7 +15,7 @@ const TABLE: &str = "create table legs (code text, n int8, day date); \
 const ROWS: &str = "select code, n from legs where code = any(:codes) order by n";
 
 #[tokio::test(flavor = "local")]
-async fn rows_find_their_askers_by_key() {
+async fn rows_are_assigned_to_lookups_by_key() {
     let server = Postgres::shared();
     run(&server.url(), TABLE).await;
     let store = Store::new(&server.url(), "").await;
@@ -60,7 +60,7 @@ async fn rows_find_their_askers_by_key() {
 }
 
 #[tokio::test(flavor = "local")]
-async fn a_key_spoils_its_own_lookup_only() {
+async fn a_bad_key_affects_only_its_own_lookup() {
     let server = Postgres::shared();
     let store = Store::new(&server.url(), "").await;
     run(&server.url(), "create type grade as enum ('low', 'high')").await;
@@ -137,7 +137,7 @@ async fn statements_that_cannot_batch_say_so() {
 const IDL: &str = "struct Leg { 1: string code, 2: string miles } \
      service S { list<Leg> legs(1: list<string> codes) }";
 
-/// Through the program: a `foreach` over several batches' worth of keys, each of them twice.
+/// A `foreach` over enough keys for several batches, each key twice.
 #[tokio::test(flavor = "local")]
 async fn the_elements_of_a_foreach_travel_together() {
     let server = Postgres::shared();

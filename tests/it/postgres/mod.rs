@@ -1,4 +1,4 @@
-//! `kind = "postgres"` against a real server: one `Store` per test, asked as the guard asks.
+//! `kind = "postgres"` against a real server: one `Store` per test, called as the guard calls it.
 
 mod batches;
 mod outages;
@@ -31,7 +31,7 @@ impl Store {
         Store { config, backend }
     }
 
-    /// A lookup; in `keys` its SQL comes first and further keys follow on lines of their own.
+    /// A lookup; `keys` starts with its SQL, and other keys follow on separate lines.
     fn lookup(&self, sql: &str, keys: &str) -> Lookup {
         let keys = format!("sql = '''{sql}'''\n{keys}");
         read(&keys, |section| {
@@ -39,7 +39,7 @@ impl Store {
         })
     }
 
-    /// Asks with parameters in the order of their first mention.
+    /// Runs it with parameters in order of first use.
     async fn ask(&self, lookup: &Lookup, params: &[Value]) -> Result<Value, LookupError> {
         let deadline = Instant::now() + Duration::from_mins(1);
         let context = Context::new(Instant::now(), deadline);
@@ -52,13 +52,13 @@ impl Store {
         answer.map(|answer| answer.value)
     }
 
-    /// The code of an error that has to come.
+    /// The code of the error, which must occur.
     async fn code(&self, lookup: &Lookup, params: &[Value]) -> Code {
         let answer = self.ask(lookup, params).await;
         answer.expect_err("an error").code
     }
 
-    /// Asks for several keys at once.
+    /// Runs it for several keys at once.
     async fn ask_many(&self, lookup: &Lookup, keys: &[Value]) -> Vec<Result<Value, LookupError>> {
         let asked = keys.iter().map(|key| Asked {
             lookup: &lookup.lookup,
@@ -93,7 +93,7 @@ fn read<T>(text: &str, read: impl FnOnce(&mut Section<'_>) -> Option<T>) -> T {
     read.expect("there are no problems")
 }
 
-/// Runs SQL past the backend.
+/// Runs SQL directly, without the backend.
 pub(crate) async fn run(url: &str, sql: &str) {
     let (client, connection) = tokio_postgres::connect(url, tokio_postgres::NoTls)
         .await
@@ -104,7 +104,7 @@ pub(crate) async fn run(url: &str, sql: &str) {
     driver.await.expect("no panic").expect("ends well");
 }
 
-/// JSON of a value, for short comparisons.
+/// A value as JSON, for short comparisons.
 fn json(value: &Value) -> serde_json::Value {
     match value {
         Value::Null => serde_json::Value::Null,

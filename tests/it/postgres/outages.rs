@@ -1,4 +1,4 @@
-//! Connections, statements and servers that go away, and lookups that nobody waits for.
+//! Lost connections, statements and servers, and abandoned lookups.
 
 use std::future::Future as _;
 use std::pin::pin;
@@ -31,7 +31,7 @@ async fn every_answer_is_its_own_when_half_of_the_lookups_are_dropped() {
             let ask = async { store.ask(&lookup, std::slice::from_ref(number)).await };
             let mut ask = pin!(ask);
             if at % 2 == 1 {
-                // Sent, and then nobody waits for it; some have their answer at a later look.
+                // The lookup is sent and then abandoned; some are polled until they have an answer.
                 for _ in 0..at % 7 {
                     let mut cx = Context::from_waker(Waker::noop());
                     if ask.as_mut().poll(&mut cx).is_ready() {

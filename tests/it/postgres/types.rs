@@ -1,4 +1,4 @@
-//! Every type there and back, what is refused, and what the session may not do.
+//! Every type as column and as parameter, refused values, and what a session may not do.
 
 use serde_json::json as expected;
 use tributary::error::Code;
@@ -121,7 +121,7 @@ async fn every_type_is_read_and_every_type_takes_a_parameter() {
             "{ty} {literal}"
         );
 
-        // The same text as a parameter finds the same value. A list is a parameter of its own kind.
+        // The same text as a parameter finds the same value. Lists are tested separately.
         if ty.ends_with("[]") {
             continue;
         }
@@ -236,7 +236,7 @@ async fn rows_are_shaped() {
 }
 
 #[tokio::test(flavor = "local")]
-async fn what_is_refused_and_why() {
+async fn refused_values_and_their_errors() {
     let server = Postgres::shared();
     run(&server.url(), "create table locked (n int)").await;
     let store = Store::new(&server.url(), "statement_timeout = \"50ms\"").await;

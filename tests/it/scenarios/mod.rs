@@ -1,7 +1,7 @@
-//! Plays the pages of `tests/scenarios`: an IDL, a view, scripted lookups, one call, and what comes of it.
+//! Runs the pages of `tests/scenarios`: an IDL, a view, scripted lookups, one call, and its outcome.
 //!
-//! Time is paused, so a lookup that takes 30 ms takes exactly 30 ms and none of the tester's. Every page is
-//! played evented and serially; the reply must be the same unless the page has a block of its own for
+//! Time is paused, so a lookup of 30 ms takes exactly 30 ms, without any waiting. Every page is run evented and
+//! serially; the reply must be the same unless the page has a separate block for
 //! `serial`. `SCENARIO=part-of-a-name` plays only the pages whose names contain it.
 
 mod page;
@@ -30,7 +30,7 @@ use page::{Call, Page};
 use story::Story;
 
 #[tokio::test(flavor = "local", start_paused = true)]
-async fn every_page_goes_as_written() {
+async fn every_page_has_the_expected_outcome() {
     let mut pages = page::read_all(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scenarios"));
     if let Ok(part) = std::env::var("SCENARIO") {
         pages.retain(|page| page.name.contains(&part));
@@ -49,7 +49,7 @@ async fn every_page_goes_as_written() {
     );
 }
 
-/// What a page expects and did not get, ready to be read and, if it is right, pasted into the page.
+/// The difference between expected and actual outcome, in the form of a page, so that it can be pasted there.
 async fn differences(page: &Page) -> Vec<String> {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let program = match load(page, folder.path()) {

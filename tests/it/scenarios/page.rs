@@ -1,8 +1,8 @@
 //! Reads a page of `tests/scenarios`: prose, then fenced blocks named by what they hold.
 //!
-//! `thrift` and `toml` are files as they stand (without a `[server]`, the toml block gets the usual one);
-//! `script` is [`super::script`]'s; `call` is a method, its parameters as JSON and lines `key = value`;
-//! `expect` and `serial` are [`super::story`]'s.
+//! `thrift` and `toml` are files (a toml block without a `[server]` gets the usual one); `script` is described in
+//! [`super::script`]; `call` is a method, its parameters as JSON, and lines `key = value`; `expect` and `serial` are
+//! described in [`super::story`].
 
 use std::path::Path;
 use std::sync::Arc;
@@ -19,14 +19,14 @@ pub(super) struct Page {
     pub(super) idl: String,
     pub(super) toml: String,
     pub(super) script: String,
-    /// Missing when the configuration is to be refused.
+    /// Missing if the configuration must be refused.
     pub(super) call: Option<Call>,
     pub(super) expect: Story,
-    /// What comes of the same call run serially, when that is not the same reply.
+    /// The outcome of the same call run serially, if the reply differs.
     pub(super) serial: Option<Story>,
 }
 
-/// What is called, and with what.
+/// The method and its parameters.
 pub(super) struct Call {
     pub(super) method: String,
     pub(super) params: Value,
@@ -71,7 +71,7 @@ fn read(path: &Path) -> Page {
     }
 }
 
-/// The text of the fenced block of that kind.
+/// The text of the fenced block of this kind.
 fn block(text: &str, kind: &str) -> Option<String> {
     let (_, rest) = text.split_once(&format!("\n```{kind}\n"))?;
     let end = if rest.starts_with("```") {
@@ -108,7 +108,7 @@ fn read_call(name: &str, text: &str) -> Call {
     call
 }
 
-/// The JSON that `text` begins with, and what follows it.
+/// The JSON at the start of `text`, and the rest.
 pub(super) fn split_json<'t>(name: &str, text: &'t str) -> (serde_json::Value, &'t str) {
     let mut values = serde_json::Deserializer::from_str(text).into_iter();
     match values.next() {
@@ -117,7 +117,7 @@ pub(super) fn split_json<'t>(name: &str, text: &'t str) -> (serde_json::Value, &
     }
 }
 
-/// As a store's JSON becomes a value.
+/// JSON as a value, converted like a store's JSON.
 pub(super) fn json_value(json: &serde_json::Value) -> Value {
     Value::from_json(json.to_string().as_bytes()).expect("it is JSON")
 }

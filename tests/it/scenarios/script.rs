@@ -1,4 +1,4 @@
-//! Reads a `script` block into lookups that answer as it says.
+//! Turns a `script` block into lookups that answer as scripted.
 //!
 //! ```text
 //! plane(tailnum) = 20ms {"seats": 182}      after 20 ms of paused time, this JSON

@@ -1,4 +1,4 @@
-//! What came of a call, in the form in which pages expect it.
+//! The outcome of a call, in the form used in pages.
 //!
 //! ```text
 //! {"flight": {"number": 1}}                  the reply; or one of the lines
@@ -23,7 +23,7 @@ use tributary::view::{MergeError, Ran};
 
 use super::page::{Page, split_json};
 
-/// A reply or why there is none, and the lookups' fates.
+/// A reply or the reason why there is none, and the fates of the lookups.
 #[derive(Clone, Default, PartialEq)]
 pub(super) struct Story {
     reply: Option<serde_json::Value>,
@@ -54,7 +54,7 @@ impl Story {
         }
     }
 
-    /// A configuration that does not start.
+    /// The outcome of a configuration that is refused.
     pub(super) fn refused(problems: &[Problem]) -> Self {
         let line = |problem: &Problem| {
             format!(
@@ -68,7 +68,7 @@ impl Story {
         }
     }
 
-    /// A call that was run, and its reply if no required lookup failed.
+    /// The outcome of a call, with its reply if no required lookup failed.
     pub(super) fn of(
         program: &Program,
         plan: &Plan,
@@ -106,7 +106,7 @@ impl Story {
         story
     }
 
-    /// The part that does not depend on when things happened.
+    /// The part that does not depend on timing.
     pub(super) fn result(&self) -> Story {
         let failed =
             |line: &&String| line.starts_with("failed: ") || line.starts_with("not merged: ");
@@ -135,7 +135,7 @@ impl Story {
 }
 
 impl Page {
-    /// Nothing if both are the same; otherwise both, in the form of a page.
+    /// Empty if both are the same; otherwise both, in the form of a page.
     pub(super) fn compare(&self, block: &str, expected: &Story, got: &Story) -> Vec<String> {
         if expected == got {
             return Vec::new();
@@ -169,7 +169,7 @@ fn fate((track, lane): (&Track, &Lane)) -> String {
     line
 }
 
-/// Whole milliseconds as such, so that a stray microsecond shows.
+/// Milliseconds; a fraction is shown, so that a stray microsecond is visible.
 fn millis(time: Micros) -> String {
     if time.get().is_multiple_of(1000) {
         (time.get() / 1000).to_string()

@@ -42,7 +42,7 @@ airport = { use = "far", into = ".", required = true }
 airport = "far"
 "#;
 
-/// What stands beside the configuration.
+/// The files in the folder of the configuration.
 pub(crate) const FILES: [(&str, &str); 2] = [
     ("airports.thrift", IDL),
     ("airports.csv", "code,name\nJFK,Kennedy\nLAX,Los Angeles\n"),
@@ -52,7 +52,7 @@ pub(crate) fn airports() -> Tributary {
     Tributary::start(CONFIG, &FILES)
 }
 
-/// What a `get` of that code is answered with.
+/// The reply to a `get` of this code.
 pub(crate) fn airport(name: &str, seqid: i32, code: &str, full: &str) -> Vec<u8> {
     let fields = [
         &bytes("0b 00 01")[..],

@@ -1,7 +1,7 @@
-//! Certificates and keys in a folder of their own, made anew for each test.
+//! Certificates and keys in a folder, generated for each test.
 //!
-//! Two authorities that know nothing of each other; from the first the server's certificates, good and bad, all for
-//! one key, and a client's.
+//! There are two unrelated authorities. The first one signs the server's certificates, valid and invalid, all for one
+//! key, and a client's.
 
 use std::path::{Path, PathBuf};
 

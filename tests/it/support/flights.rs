@@ -1,4 +1,4 @@
-//! The demo's service on the demo's data, without the demo's delays.
+//! The demo's service with the demo's data, without its delays.
 
 use std::net::SocketAddr;
 use std::sync::mpsc::channel;
@@ -36,13 +36,13 @@ impl Flights {
         Flights { server, weather }
     }
 
-    /// Takes the weather's store away, which only an optional lookup asks.
+    /// Stops the weather store, which only an optional lookup uses.
     pub(crate) fn stop_weather(&mut self) {
         self.weather.stop();
     }
 }
 
-/// The HTTP service, on a loop of its own.
+/// The HTTP service, on its own loop.
 struct Weather {
     addr: SocketAddr,
     stop: CancellationToken,

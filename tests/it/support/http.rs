@@ -1,10 +1,10 @@
-//! An HTTP server that says when it is asked.
+//! An HTTP server that reports each request.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpListener;
 use std::sync::mpsc::Sender;
 
-/// Answers each request of each connection at once, with an airport called by its path; says when it is asked.
+/// Answers each request immediately with an airport named after its path, and reports the request.
 pub(crate) fn answer_airports(http: &TcpListener, asked: &Sender<()>) {
     for stream in http.incoming() {
         let mut stream = stream.expect("a connection");
@@ -23,7 +23,7 @@ pub(crate) fn answer_airports(http: &TcpListener, asked: &Sender<()>) {
                 if line == "\r\n" {
                     let body = format!(r#"{{"code": "{path}", "name": "of HTTP"}}"#);
                     let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", body.len());
-                    // Whoever waits may have ended by now.
+                    // The receiver may be gone by now.
                     let _gone = asked.send(());
                     if stream.write_all((head + &body).as_bytes()).is_err() {
                         return;

@@ -9,7 +9,7 @@ use super::wire::Wire;
 
 /// A running `memcached`.
 pub(crate) struct Memcached {
-    /// Where it listens.
+    /// Its address.
     pub(crate) addr: SocketAddr,
     process: Process,
 }
@@ -17,16 +17,16 @@ pub(crate) struct Memcached {
 impl Memcached {
     /// Starts one on a free port.
     pub(crate) fn start() -> Self {
-        // Another process may take the port between its choice and its use: then another is tried.
+        // Another process may take the port in the meantime; then another port is tried.
         (0..5)
             .find_map(|_| Memcached::start_on(free_port()))
             .expect("one of five free ports is still free")
     }
 
-    /// Starts one on `port`; `None` when that is taken.
+    /// Starts one on `port`; `None` if the port is taken.
     pub(crate) fn start_on(port: u16) -> Option<Self> {
         let mut command = Command::new("memcached");
-        // It says that it listens only when it says everything.
+        // It logs that it listens only at the highest verbosity.
         command.args(["-l", "127.0.0.1", "-U", "0", "-u", "root", "-t", "1", "-vv"]);
         command.args(["-p", &port.to_string()]);
         let mut process = Process::start(&mut command, "the Debian package `memcached`");
@@ -35,7 +35,7 @@ impl Memcached {
         Some(Memcached { addr, process })
     }
 
-    /// Sends it a signal by its name.
+    /// Sends it the signal with this name.
     pub(crate) fn signal(&self, name: &str) {
         self.process.signal(name);
     }

@@ -1,4 +1,4 @@
-//! Messages in strict binary, written out by hand, so that none of the program's own codecs vouches for itself.
+//! Messages in strict binary, written by hand, so that the program's codec does not test itself.
 
 use super::bytes;
 
@@ -28,7 +28,7 @@ pub(crate) fn sized(bytes: &[u8]) -> Vec<u8> {
     [&len.to_be_bytes(), bytes].concat()
 }
 
-/// Expects a `TApplicationException` of that type whose message begins with `code`.
+/// Expects a `TApplicationException` of this type whose message starts with `code`.
 #[track_caller]
 pub(crate) fn assert_exception(reply: &[u8], name: &str, seqid: i32, kind: u8, code: &str) {
     let head = with_body(EXCEPTION, name, seqid, &bytes("0b 00 01"));

@@ -1,7 +1,7 @@
-//! The program and the servers it needs, each as a process on a free port, gone when dropped.
+//! The program and the servers it needs, each a process on a free port that ends when dropped.
 //!
-//! No waiting by the clock: a server is ready when it says so in its own words, and a test reads with a
-//! time limit that only a failure ever reaches.
+//! Nothing sleeps: a server is ready when its output says so, and tests read with a time limit that only a failure
+//! reaches.
 
 pub(crate) mod airports; // a small service
 mod certificates;

@@ -1,4 +1,4 @@
-//! A real MariaDB server with a database of its own.
+//! A real MariaDB server with its own database.
 
 use std::process::Command;
 
@@ -16,7 +16,7 @@ pub(crate) struct Mysql {
 }
 
 impl Mysql {
-    /// Makes a database `test` with the tables of `sql`, its statements parted by semicolons.
+    /// Creates a database `test` with the tables of `sql`, whose statements are separated by semicolons.
     pub(crate) fn data(sql: &str) -> TempDir {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let path = folder.path().display();
@@ -30,7 +30,7 @@ impl Mysql {
         folder
     }
 
-    /// Has a server run these statements over its data from the next start on, before it takes connections.
+    /// Makes the server run these statements at every start from now on, before it accepts connections.
     pub(crate) fn renew(folder: &TempDir, sql: &str) {
         let once = format!("create database if not exists test;\nuse test;\n{sql}");
         let lines = once
@@ -40,7 +40,7 @@ impl Mysql {
         std::fs::write(folder.path().join("init.sql"), lines).expect("the folder is ours");
     }
 
-    /// Starts one on `port` over these data, which come back when the port is taken.
+    /// Starts one on `port` with these data, which are returned if the port is taken.
     pub(crate) fn start_on(port: u16, folder: TempDir) -> Result<Self, TempDir> {
         Self::start_with(port, folder, &[])
     }
@@ -82,12 +82,12 @@ impl Mysql {
         Ok(Mysql { process, folder })
     }
 
-    /// Sends it a signal by its name.
+    /// Sends it the signal with this name.
     pub(crate) fn signal(&self, name: &str) {
         self.process.signal(name);
     }
 
-    /// Kills it and gives its data back.
+    /// Kills it and returns its data.
     pub(crate) fn stop(self) -> TempDir {
         self.folder
     }

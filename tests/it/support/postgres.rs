@@ -1,4 +1,4 @@
-//! A real PostgreSQL server with a database of its own, on a free port.
+//! A real PostgreSQL server with its own database, on a free port.
 
 #![expect(
     clippy::disallowed_types,
@@ -21,14 +21,14 @@ const PACKAGE: &str = "the Debian package `postgresql`";
 
 /// A database cluster, running or not.
 pub(crate) struct Postgres {
-    /// Where it listens.
+    /// Its address.
     pub(crate) port: u16,
     process: Mutex<Option<Process>>,
     folder: TempDir,
 }
 
 impl Postgres {
-    /// One that is running, shared by the tests that run at the same time and stop nothing.
+    /// A running server, shared by concurrent tests that do not stop it.
     pub(crate) fn shared() -> Arc<Self> {
         static SHARED: Mutex<Weak<Postgres>> = Mutex::new(Weak::new());
         let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
@@ -40,7 +40,7 @@ impl Postgres {
         })
     }
 
-    /// An empty one that is not running.
+    /// An empty cluster, not running.
     pub(crate) fn create() -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         if is_root() {
@@ -69,7 +69,7 @@ impl Postgres {
         }
     }
 
-    /// Has it speak TLS from its next start on, and let in whom `rules` (`pg_hba.conf`) do.
+    /// Enables TLS from the next start on, with these `rules` (`pg_hba.conf`) for who may connect.
     pub(crate) fn secure(&self, rules: &str) {
         let path = |name: &str| self.folder.path().join(name);
         let mut settings =
@@ -79,7 +79,7 @@ impl Postgres {
         std::fs::write(path("pg_hba.conf"), rules).expect("the folder is ours");
     }
 
-    /// The certificate to show from its next start on.
+    /// Sets the certificate to use from the next start on.
     pub(crate) fn present(&self, certificates: &Certificates, name: &str) {
         for (from, to) in [
             ("ca.pem", "ca.pem"),
@@ -96,7 +96,7 @@ impl Postgres {
         }
     }
 
-    /// Starts it and waits until it takes connections.
+    /// Starts it and waits until it accepts connections.
     pub(crate) fn start(&self) {
         let mut postgres = command("postgres");
         postgres.arg("-D").arg(self.folder.path()).current_dir("/");
@@ -138,7 +138,7 @@ impl Postgres {
         }
     }
 
-    /// Sends a signal by its name to it and to the processes of its connections.
+    /// Sends the signal with this name to it and to the processes of its connections.
     pub(crate) fn signal(&self, name: &str) {
         let process = self.process.lock().unwrap_or_else(PoisonError::into_inner);
         process.as_ref().expect("it runs").signal_family(name);
@@ -151,7 +151,7 @@ impl Postgres {
         run(psql.args(["-c", sql]).current_dir("/"), PACKAGE);
     }
 
-    /// For the configuration.
+    /// Its URL, for a configuration.
     pub(crate) fn url(&self) -> String {
         format!("postgresql://postgres@127.0.0.1:{}/postgres", self.port)
     }
@@ -163,7 +163,7 @@ impl Drop for Postgres {
     }
 }
 
-/// A program of the newest version there is, run by a user that it agrees to be run by: not root.
+/// A program of the newest installed version, run as a user other than root, as the server requires.
 fn command(name: &str) -> Command {
     let versions = std::fs::read_dir("/usr/lib/postgresql")
         .into_iter()

@@ -1,4 +1,4 @@
-//! A child process whose words are read line by line and that ends with its owner.
+//! A child process whose output is read line by line, and which ends with its owner.
 
 use std::io::{BufRead as _, BufReader, Read};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -6,20 +6,20 @@ use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::Duration;
 
-/// Only a failure ever waits this long.
+/// Only a failing test waits this long.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A running program.
 pub(crate) struct Process {
     child: Child,
-    /// What it writes, stdout and stderr alike, as it comes.
+    /// Its output, both stdout and stderr.
     lines: Receiver<String>,
-    /// Lines already looked at.
+    /// Lines that were read already.
     seen: Vec<String>,
 }
 
 impl Process {
-    /// Starts `command`. `package` is what has to be installed when there is no such program.
+    /// Starts `command`. `package` is what to install if the program is missing.
     pub(crate) fn start(command: &mut Command, package: &str) -> Self {
         let program = command.get_program().to_string_lossy().into_owned();
         command
@@ -36,7 +36,7 @@ impl Process {
         ];
         for stream in streams.into_iter().flatten() {
             let sender = sender.clone();
-            // Read to the end whether or not anyone listens, so that the child never blocks on a full pipe.
+            // Read to the end even if nobody listens, so that the child never blocks on a full pipe.
             thread::spawn(move || {
                 for line in BufReader::new(stream).lines().map_while(Result::ok) {
                     drop(sender.send(line));
@@ -50,7 +50,7 @@ impl Process {
         }
     }
 
-    /// The next line that `wanted` takes; `None` if the program ends, or is silent too long, before.
+    /// The next line that `wanted` accepts; `None` if the program ends or is silent for too long.
     pub(crate) fn wait_for<T>(&mut self, wanted: impl Fn(&str) -> Option<T>) -> Option<T> {
         loop {
             let line = self.lines.recv_timeout(PATIENCE).ok()?;
@@ -62,36 +62,36 @@ impl Process {
         }
     }
 
-    /// Everything it wrote so far.
+    /// Its whole output so far.
     pub(crate) fn written(&mut self) -> String {
         self.seen.extend(self.lines.try_iter());
         self.seen.join("\n")
     }
 
-    /// Its number.
+    /// Its process id.
     pub(super) fn id(&self) -> u32 {
         self.child.id()
     }
 
-    /// Sends a signal by its name, such as `TERM`.
+    /// Sends the signal with this name, such as `TERM`.
     pub(crate) fn signal(&self, name: &str) {
         send_signal(self.child.id(), name);
     }
 
-    /// Sends a signal by its name to it and to its children.
+    /// Sends the signal with this name to it and to its children.
     pub(super) fn signal_family(&self, name: &str) {
         let id = self.child.id();
         let children = std::fs::read_to_string(format!("/proc/{id}/task/{id}/children"));
         self.signal(name);
         for child in children.expect("it runs").split_whitespace() {
-            // A child may end of its own accord.
+            // A child may already have ended.
             try_signal(child.parse().expect("a process id"), name);
         }
     }
 
-    /// Waits for its end, which has to come by itself.
+    /// Waits until it ends by itself.
     pub(super) fn end(mut self) -> (ExitStatus, String) {
-        // Its streams close when it ends; then nobody sends lines any more.
+        // Its streams close when it ends; then no more lines arrive.
         while let Ok(line) = self.lines.recv_timeout(PATIENCE) {
             self.seen.push(line);
         }
@@ -104,14 +104,14 @@ impl Process {
     }
 }
 
-/// Sends a signal by its name to a process of ours.
+/// Sends the signal with this name to one of our processes.
 pub(crate) fn send_signal(process: u32, name: &str) {
     assert!(try_signal(process, name), "the process is still there");
 }
 
 /// Whether there was such a process.
 fn try_signal(process: u32, name: &str) -> bool {
-    // The shell's own `kill`: the program of that name is not on every system.
+    // Use the shell's built-in `kill`, because not every system has the program.
     let status = Command::new("sh")
         .args(["-c", &format!("kill -{name} {process}")])
         .stderr(Stdio::null())
@@ -127,7 +127,7 @@ impl Drop for Process {
     }
 }
 
-/// Runs a program to its end and gives what it wrote on stdout; panics with all it wrote if it fails.
+/// Runs a program to its end and returns its stdout; panics with all its output if it fails.
 pub(crate) fn run(command: &mut Command, package: &str) -> String {
     let program = command.get_program().to_string_lossy().into_owned();
     let output = command
@@ -144,7 +144,7 @@ pub(crate) fn run(command: &mut Command, package: &str) -> String {
     stdout
 }
 
-/// Starts a program that goes on, and ends it when it has written a line with `word`.
+/// Starts a program that does not end by itself, and ends it after a line with `word`.
 pub(crate) fn wait_for_line(command: &mut Command, word: &str) {
     let mut process = Process::start(command, "it");
     let found = process.wait_for(|line| line.contains(word).then_some(()));

@@ -1,4 +1,4 @@
-//! A real Redis server that keeps nothing.
+//! A real Redis server without persistence.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::process::Command;
@@ -11,7 +11,7 @@ use super::wire::Wire;
 
 /// A running `redis-server`.
 pub(crate) struct Redis {
-    /// Where it listens.
+    /// Its address.
     pub(crate) addr: SocketAddr,
     process: Process,
     _folder: TempDir,
@@ -20,13 +20,13 @@ pub(crate) struct Redis {
 impl Redis {
     /// Starts one on a free port.
     pub(crate) fn start() -> Self {
-        // Another process may take the port between its choice and its use: then another is tried.
+        // Another process may take the port in the meantime; then another port is tried.
         (0..5)
             .find_map(|_| Redis::start_on(free_port()))
             .expect("one of five free ports is still free")
     }
 
-    /// Starts one on `port`; `None` when that is taken.
+    /// Starts one on `port`; `None` if the port is taken.
     pub(crate) fn start_on(port: u16) -> Option<Self> {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let mut command = Command::new("redis-server");
@@ -51,8 +51,7 @@ impl Redis {
         })
     }
 
-    /// Runs one command, its words in Redis's inline form, and expects its first line of reply not to be an
-    /// error.
+    /// Runs one command in Redis's inline form, and checks that the first line of the reply is not an error.
     pub(crate) fn run(&self, command: &str) {
         let mut wire = Wire::connect(self.addr);
         wire.send(format!("{command}\r\n").as_bytes());
@@ -60,12 +59,12 @@ impl Redis {
         assert!(!line.starts_with('-'), "{command}: {line}");
     }
 
-    /// Sends it a signal by its name.
+    /// Sends it the signal with this name.
     pub(crate) fn signal(&self, name: &str) {
         self.process.signal(name);
     }
 
-    /// How often a command was run since its counters were last reset.
+    /// How often a command ran since the counters were last reset.
     pub(crate) fn asked(&self, command: &str) -> u64 {
         self.info("commandstats", &format!("cmdstat_{command}:calls="))
     }
@@ -75,7 +74,7 @@ impl Redis {
         self.info("stats", "total_reads_processed:")
     }
 
-    /// The number after `prefix` in a section of what it says of itself; 0 if it does not say that.
+    /// The number after `prefix` in a section of `INFO`; 0 if it is missing.
     fn info(&self, section: &str, prefix: &str) -> u64 {
         let mut wire = Wire::connect(self.addr);
         wire.send(format!("info {section}\r\n").as_bytes());

@@ -1,4 +1,4 @@
-//! Certificates made on the spot, and connections with TLS.
+//! Generated certificates, and connections with TLS.
 
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
@@ -17,14 +17,14 @@ use rustls::{
 use super::process::PATIENCE;
 use super::wire::Wire;
 
-/// Somebody who signs certificates.
+/// An authority that signs certificates.
 pub(crate) struct Authority {
     issuer: Issuer<'static, KeyPair>,
     /// Its own certificate.
     pub(crate) pem: String,
 }
 
-/// A certificate and its key, as files hold them.
+/// A certificate and its key, as in files.
 #[derive(Clone)]
 pub(crate) struct Identity {
     pub(crate) certificate: String,
@@ -35,7 +35,7 @@ impl Authority {
     pub(crate) fn new() -> Self {
         let key = KeyPair::generate().expect("a key");
         let mut params = CertificateParams::new(Vec::new()).expect("no names");
-        // A name of its own, as authorities have.
+        // Authorities have a distinguished name.
         let name = key
             .public_key_raw()
             .iter()
@@ -50,12 +50,12 @@ impl Authority {
         }
     }
 
-    /// A certificate for a name: a URI if it has `://` in it, otherwise a host's.
+    /// A certificate for a name: a URI if it contains `://`, otherwise a host.
     pub(crate) fn issue(&self, name: &str) -> Identity {
         self.sign(name, CertificateParams::new(Vec::new()).expect("no names"))
     }
 
-    /// One that held until the year 2000.
+    /// A certificate that expired in the year 2000.
     pub(crate) fn issue_expired(&self, name: &str) -> Identity {
         let mut params = CertificateParams::new(Vec::new()).expect("no names");
         params.not_after = date_time_ymd(2000, 1, 1);
@@ -93,11 +93,11 @@ impl Identity {
 /// A connection with TLS.
 pub(crate) type TlsWire = Wire<StreamOwned<ClientConnection, TcpStream>>;
 
-/// How a client does TLS: whom it trusts, who it is, and which versions it speaks.
+/// The TLS settings of a client: whom it trusts, its certificate, and its versions.
 pub(crate) struct TlsClient(Arc<ClientConfig>);
 
 impl TlsClient {
-    /// Trusts that authority.
+    /// Trusts this authority.
     pub(crate) fn new(
         trusted: &Authority,
         identity: Option<&Identity>,
@@ -123,12 +123,12 @@ impl TlsClient {
         TlsClient(Arc::new(config))
     }
 
-    /// For a connection of another kind.
+    /// The settings, for other kinds of connections.
     pub(crate) fn config(&self) -> Arc<ClientConfig> {
         Arc::clone(&self.0)
     }
 
-    /// Connects to the host `server.test`; what fails in the handshake shows when something is read.
+    /// Connects to the host `server.test`. A failed handshake shows up in the first read.
     pub(crate) fn connect(&self, addr: SocketAddr) -> TlsWire {
         let stream = TcpStream::connect(addr).unwrap_or_else(|err| panic!("{addr}: {err}"));
         stream.set_read_timeout(Some(PATIENCE)).expect("not zero");

@@ -1,4 +1,4 @@
-//! The real binary, serving a configuration from a folder of its own.
+//! The real binary, serving a configuration from its own folder.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -11,19 +11,19 @@ use super::wire::Wire;
 
 /// A serving `tributary serve`.
 pub(crate) struct Tributary {
-    /// Where it listens.
+    /// Its address.
     pub(crate) addr: SocketAddr,
     process: Process,
     folder: TempDir,
 }
 
 impl Tributary {
-    /// Serves `config` with `files` beside it. A `listen` of the configuration is overruled by a free port.
+    /// Serves `config`, with `files` in its folder. A free port replaces `listen` in the configuration.
     pub(crate) fn start(config: &str, files: &[(&str, &str)]) -> Self {
         Tributary::serve(laid_out(config, files), &[])
     }
 
-    /// As [`Tributary::start`], with a line in the log for every call.
+    /// Like [`Tributary::start`], with a log line for every call.
     pub(crate) fn start_telling_all(config: &str, files: &[(&str, &str)]) -> Self {
         Tributary::serve(laid_out(config, files), &[("RUST_LOG", "tributary=debug")])
     }
@@ -37,7 +37,7 @@ impl Tributary {
         Tributary::run(command, folder)
     }
 
-    /// As [`Tributary::start`], in a process that may have so many files open.
+    /// Like [`Tributary::start`], in a process with this limit on open files.
     pub(crate) fn start_with_open_files(
         open_files: usize,
         config: &str,
@@ -77,7 +77,7 @@ impl Tributary {
         Wire::connect(self.addr)
     }
 
-    /// Where its admin port listens, which it says after its first address.
+    /// The address of its admin port, which is logged after its first address.
     pub(crate) fn admin(&mut self) -> SocketAddr {
         let said = self
             .process
@@ -85,29 +85,29 @@ impl Tributary {
         said.unwrap_or_else(|| panic!("no admin port:\n{}", self.process.written()))
     }
 
-    /// Where its next listener listens, which it says after its first address.
+    /// The address of its next listener, which is logged after its first address.
     pub(crate) fn next_port(&mut self) -> SocketAddr {
         let said = self.process.wait_for(bound);
         said.unwrap_or_else(|| panic!("no further port:\n{}", self.process.written()))
     }
 
-    /// The number of its process.
+    /// Its process id.
     pub(crate) fn id(&self) -> u32 {
         self.process.id()
     }
 
-    /// Where its configuration stands.
+    /// The path of its configuration.
     pub(crate) fn folder(&self) -> &Path {
         self.folder.path()
     }
 
-    /// Asks it to read its configuration again, and waits for a line of the log with `word`.
+    /// Makes it reload its configuration, and waits for a log line with `word`.
     pub(crate) fn reload(&mut self, word: &str) {
         self.process.signal("HUP");
         self.wait_for_line(word);
     }
 
-    /// Waits for a line of the log with `word`.
+    /// Waits for a log line with `word`.
     pub(crate) fn wait_for_line(&mut self, word: &str) {
         let found = self
             .process
@@ -119,21 +119,21 @@ impl Tributary {
         );
     }
 
-    /// Ends it at once, without a chance to clean up; gives its folder.
+    /// Kills it without a chance to clean up; returns its folder.
     pub(crate) fn kill(self) -> TempDir {
         self.process.signal("KILL");
         self.process.end();
         self.folder
     }
 
-    /// As [`Tributary::stop`], for who looks at its folder afterwards.
+    /// Like [`Tributary::stop`], but keeps its folder.
     pub(crate) fn stop_in(self, signal: &str) -> (ExitStatus, String, TempDir) {
         self.process.signal(signal);
         let (status, log) = self.process.end();
         (status, log, self.folder)
     }
 
-    /// Asks it to stop with a signal by its name, and waits for its end: the status and what it logged.
+    /// Sends it the signal with this name and waits for its end; returns the status and the log.
     pub(crate) fn stop(self, signal: &str) -> (ExitStatus, String) {
         self.process.signal(signal);
         self.process.end()

@@ -1,4 +1,4 @@
-//! A bare socket: bytes out, bytes in, by hand.
+//! A raw socket: sends and reads bytes.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -29,7 +29,7 @@ impl Wire<UnixStream> {
 }
 
 impl<S: Read + Write> Wire<S> {
-    /// Over a stream that is connected.
+    /// Wraps a connected stream.
     pub(crate) fn over(stream: S) -> Self {
         Wire(stream)
     }
@@ -39,14 +39,14 @@ impl<S: Read + Write> Wire<S> {
         self.0
     }
 
-    /// As [`Wire::send_frame`], where the server may not take it.
+    /// Like [`Wire::send_frame`], if the server may refuse it.
     pub(crate) fn try_send_frame(&mut self, message: &[u8]) -> std::io::Result<()> {
         let len = u32::try_from(message.len()).expect("a small message");
         self.0.write_all(&[&len.to_be_bytes(), message].concat())?;
         self.0.flush()
     }
 
-    /// As [`Wire::read_frame`], where the server may not answer.
+    /// Like [`Wire::read_frame`], if the server may not reply.
     pub(crate) fn try_read_frame(&mut self) -> std::io::Result<Vec<u8>> {
         let mut len = [0; 4];
         self.0.read_exact(&mut len)?;
@@ -55,12 +55,12 @@ impl<S: Read + Write> Wire<S> {
         Ok(message)
     }
 
-    /// Sends bytes as they are.
+    /// Sends bytes unchanged.
     pub(crate) fn send(&mut self, bytes: &[u8]) {
         self.0.write_all(bytes).expect("the server takes bytes");
     }
 
-    /// Sends a message with its length before it.
+    /// Sends a message after its length.
     pub(crate) fn send_frame(&mut self, message: &[u8]) {
         let len = u32::try_from(message.len()).expect("a small message");
         self.send(&[&len.to_be_bytes(), message].concat());
@@ -73,7 +73,7 @@ impl<S: Read + Write> Wire<S> {
         bytes
     }
 
-    /// The next message that has its length before it, without the length.
+    /// The next message, without its length.
     pub(crate) fn read_frame(&mut self) -> Vec<u8> {
         let len: [u8; 4] = self.read(4).try_into().expect("four bytes");
         self.read(u32::from_be_bytes(len) as usize)
@@ -88,19 +88,19 @@ impl<S: Read + Write> Wire<S> {
         String::from_utf8_lossy(&line).trim_end().to_owned()
     }
 
-    /// Everything up to the end of the connection, which has to come.
+    /// Everything up to the end of the connection.
     pub(crate) fn read_to_end(&mut self) -> Vec<u8> {
         let mut bytes = Vec::new();
         match self.0.read_to_end(&mut bytes) {
             Ok(_) => bytes,
-            // A server that closes with bytes unread resets the connection; that is an end too.
+            // A server that closes with unread bytes resets the connection, which also counts as the end.
             Err(err) if err.kind() == ErrorKind::ConnectionReset => bytes,
             Err(err) => panic!("the server did not close: {err}"),
         }
     }
 }
 
-/// The bytes of text such as `80 01 00 01`; `'getAirport'` stands for its letters.
+/// Bytes from text such as `80 01 00 01`; `'getAirport'` gives its letters.
 pub(crate) fn bytes(text: &str) -> Vec<u8> {
     let mut bytes = Vec::new();
     for (at, part) in text.split('\'').enumerate() {

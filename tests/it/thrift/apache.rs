@@ -1,11 +1,11 @@
-//! A service on Apache's Python library behind a server, in every transport and protocol.
+//! A service on Apache's Python library as a store, in every transport and protocol.
 
 use serde_json::{Value as Json, json};
 
 use super::{call, fates};
 use crate::support::{Stock, Tributary, free_port, stubs};
 
-/// What callers see: another year, another enum, a struct for the union, and fewer fields.
+/// The IDL of callers differs from the service's: an i64 year, another enum, a struct for the union, fewer fields.
 const FRONT: &str = "
 include 'tributary.thrift'
 enum State { NEW = 1, USED = 2, LOST = 3 }
@@ -154,7 +154,7 @@ fn is_whole(server: &Tributary) {
     same(&fates, &expected);
 }
 
-/// What the service does not have is empty; what it throws besides, an error.
+/// What the service does not have is empty; other exceptions are errors.
 fn is_partly_empty(server: &Tributary) {
     let (_, fates) = page(server, "no such book");
     same(&fates[..1], &[("book", "empty", "-")]);

@@ -1,4 +1,4 @@
-//! What goes along with a call in the headers of its frame: to Apache's library, and through another Tributary.
+//! The headers sent along with a call: to Apache's library, and through another Tributary.
 
 use serde_json::json;
 
@@ -48,7 +48,7 @@ cover = {{ use = "cover", with = {{ title = {{ value = "Emma" }} }} }}
     )
 }
 
-/// A server in front of the service on `port` answers with what the service was told.
+/// A server in front of the service on `port` replies with the headers that the service received.
 fn tells_the_headers(port: u16, keys: &str) {
     let files = [("front.thrift", FRONT), ("stock.thrift", STOCK)];
     let server = Tributary::start(&front(port, keys), &files);
@@ -84,7 +84,7 @@ fn of_apache(protocol: &str) {
     }
 }
 
-/// The one in the middle takes the context from the headers and hands it on in headers of its own.
+/// The server in the middle takes the context from the headers and passes it on in its own headers.
 #[test]
 fn through_another_tributary() {
     let middle = "
@@ -104,7 +104,7 @@ cover = { into = '.' }
     let stubs = stubs("tests/clients/stock.thrift");
     let port = free_port();
     let _stock = Stock::start(port, ["header", "binary", "plain"], stubs.path());
-    // As the one in front, without its views.
+    // Like the one in front, without its views.
     let behind = front(port, "");
     let (_, behind) = behind.split_once("[backends.stock]").expect("a backend");
     let (behind, _) = behind.split_once("[views.headers]").expect("a view");

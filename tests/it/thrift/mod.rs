@@ -1,4 +1,4 @@
-//! Thrift services as stores: what they return, what they throw, and what becomes of calls when they go away.
+//! Thrift services as stores: what they return, what they throw, and calls while they are down.
 
 mod apache;
 mod header;
@@ -11,7 +11,7 @@ use serde_json::Value as Json;
 
 use crate::support::{Tributary, run};
 
-/// What a method called with these words returns, as the command line's client reads it.
+/// The result of a method called with these arguments, as the command line prints it.
 pub(crate) fn call(server: &Tributary, words: &[&str]) -> Json {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tributary"));
     command
@@ -22,7 +22,7 @@ pub(crate) fn call(server: &Tributary, words: &[&str]) -> Json {
     serde_json::from_str(&said).unwrap_or_else(|err| panic!("{err}: {said}"))
 }
 
-/// The fate and the code of each lookup of a page's report, by the lookup's name.
+/// Fate and code of each lookup in a page's report, by name.
 fn fates(page: &Json) -> Vec<(String, String, String)> {
     let text = |value: &Json| value.as_str().unwrap_or("-").to_owned();
     let lookups = page["report"]["lookups"].as_array().expect("a report");

@@ -1,4 +1,4 @@
-//! A service that is killed and started again under calls: typed errors, then answers again, never a wrong one.
+//! A service is killed and restarted during calls: first typed errors, then answers again, never a wrong one.
 
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
@@ -42,15 +42,15 @@ cover = "cover"
     )
 }
 
-/// What a call had of the service.
+/// The outcome of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Cover {
     Its,
     None,
 }
 
-/// Calls without a pause, eight at a time on one connection, and compares each reply with its call; until nobody
-/// listens any more.
+/// Calls continuously, eight at a time on one connection, and compares each reply with its call, until the receiver is
+/// gone.
 fn calls(mut wire: Wire, outcomes: &Sender<Cover>) {
     for round in (0..10).cycle() {
         let titles = (0..8).map(|n| format!("t{round}{n}"));
@@ -84,7 +84,7 @@ fn get(title: &str) -> Vec<u8> {
     ))
 }
 
-/// Waits for so many calls with this outcome.
+/// Waits for this many calls with this outcome.
 fn wait_for(outcomes: &Receiver<Cover>, wanted: Cover, mut count: usize) {
     while count > 0 {
         let outcome = outcomes.recv_timeout(PATIENCE).expect("calls go on");
@@ -113,7 +113,7 @@ fn killed_and_started_again(keys: &str) {
         ("stock.thrift", STOCK),
         ("titles.csv", titles.as_str()),
     ];
-    // Down at first.
+    // The service is down at first.
     let server = Tributary::start(&config(port, keys), &files);
     let (sender, outcomes) = channel();
     let callers: Vec<_> = (0..2)

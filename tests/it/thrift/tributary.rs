@@ -1,4 +1,4 @@
-//! A server behind a server: the context goes along, and codes come back.
+//! A server behind a server: the context is passed on, and codes come back.
 
 use serde_json::json;
 
@@ -128,7 +128,7 @@ slow = "slow"
 const AIRPORTS: &str = "code,name,altitude\nJFK,Kennedy,13\nLAX,Los Angeles,126\nr-1,nobody,0\n";
 
 #[test]
-fn pages_come_from_a_tributary_behind() {
+fn pages_come_from_another_tributary() {
     let files = [("back.thrift", BACK), ("airports.csv", AIRPORTS)];
     let back = Tributary::start(BACK_CONFIG, &files);
     for keys in [

@@ -1,4 +1,4 @@
-//! An HTTPS server inside the test, with HTTP/1.1 or HTTP/2 as the handshake says.
+//! An HTTPS server inside the test, with HTTP/1.1 or HTTP/2 as negotiated.
 
 use std::cell::Cell;
 use std::convert::Infallible;
@@ -31,11 +31,11 @@ use crate::support::Certificates;
 
 type Store = super::Store<Backend>;
 
-/// A server on this loop: answers `1` or `2`, by the version it was asked in.
+/// A server on this loop that answers `1` or `2`, the HTTP version of the request.
 struct Server {
     addr: SocketAddr,
     connections: Rc<Cell<usize>>,
-    /// A connection has come.
+    /// A connection was accepted.
     came: Rc<Notify>,
     _accepting: AbortOnDropHandle<()>,
 }
@@ -45,7 +45,7 @@ impl Server {
         Self::start_gated(addr, config, Arc::new(Semaphore::new(1))).await
     }
 
-    /// One that begins a handshake when `gate` lets it.
+    /// A server that starts a handshake when `gate` opens.
     async fn start_gated(addr: &str, config: ServerConfig, gate: Arc<Semaphore>) -> Self {
         let listener = TcpListener::bind(addr).await.expect("a free port");
         let addr = listener.local_addr().expect("bound");
@@ -76,7 +76,7 @@ impl Server {
 
 async fn serve(acceptor: TlsAcceptor, stream: TcpStream, gate: Arc<Semaphore>) {
     drop(gate.acquire().await.expect("never closed"));
-    // Refused by either side: then there is nobody to answer.
+    // Either side refused the handshake, so there is no request.
     let Ok(stream) = acceptor.accept(stream).await else {
         return;
     };
@@ -102,7 +102,7 @@ async fn serve(acceptor: TlsAcceptor, stream: TcpStream, gate: Arc<Semaphore>) {
     served.ok();
 }
 
-/// Runs what need not be `Send`.
+/// Runs futures that are not `Send`.
 #[derive(Clone)]
 struct LocalExecutor;
 
@@ -112,7 +112,7 @@ impl<F: Future<Output: 'static> + 'static> hyper::rt::Executor<F> for LocalExecu
     }
 }
 
-/// With the certificate `name`; `client` says whether a client's is asked for.
+/// TLS settings with the certificate `name`; `client` says whether clients must present one.
 fn config(certificates: &Certificates, name: &str, client: bool, alpn: &[&[u8]]) -> ServerConfig {
     let read = |name: &str| {
         let read = CertificateDer::pem_file_iter(certificates.path(name)).expect("a file");
@@ -170,7 +170,7 @@ async fn the_server_chooses_the_version_unless_the_configuration_does() {
 }
 
 #[tokio::test(flavor = "local")]
-async fn lookups_share_one_connection_and_find_a_server_that_came_back() {
+async fn lookups_share_one_connection_and_reconnect_after_a_restart() {
     let certificates = Certificates::new();
     let start = async |addr: &str| {
         Server::start(addr, config(&certificates, "server.pem", false, BOTH)).await
@@ -191,7 +191,7 @@ async fn lookups_share_one_connection_and_find_a_server_that_came_back() {
 }
 
 #[tokio::test(flavor = "local")]
-async fn many_first_lookups_at_once_all_have_their_answers() {
+async fn many_concurrent_first_lookups_are_all_answered() {
     let certificates = Certificates::new();
     let server = config(&certificates, "server.pem", false, BOTH);
     let server = Server::start("127.0.0.1:0", server).await;
@@ -223,7 +223,7 @@ async fn a_lookup_that_gives_up_leaves_its_connection_to_the_next() {
 }
 
 #[tokio::test(flavor = "local")]
-async fn a_server_that_may_be_another_is_not_asked() {
+async fn a_server_with_an_invalid_certificate_is_not_asked() {
     let certificates = Certificates::new();
     let named = "tls = { ca = 'ca.pem', server_name = 'elsewhere.test' }";
     for (name, keys, word) in [
@@ -253,7 +253,7 @@ async fn a_server_that_may_be_another_is_not_asked() {
 }
 
 #[tokio::test(flavor = "local")]
-async fn examining_a_server_tells_the_right_one_from_another() {
+async fn examining_a_server_verifies_its_certificate() {
     let certificates = Certificates::new();
     let server = config(&certificates, "server.pem", false, BOTH);
     let server = Server::start("127.0.0.1:0", server).await;
@@ -272,7 +272,7 @@ async fn examining_a_server_tells_the_right_one_from_another() {
 }
 
 #[tokio::test(flavor = "local")]
-async fn clients_show_their_certificate_where_they_have_to() {
+async fn clients_present_their_certificate_if_required() {
     let certificates = Certificates::new();
     let with = |name: &str| {
         format!("tls = {{ ca = 'ca.pem', certificate = '{name}.pem', key = '{name}.key' }}")
@@ -282,8 +282,8 @@ async fn clients_show_their_certificate_where_they_have_to() {
     let url = format!("https://{}", server.addr);
     let insider = store(&certificates, &url, &with("client")).await;
     assert_eq!(insider.ask().await.expect("an answer"), Value::I64(2));
-    // The server looks at them when the client is done with its part of the handshake, so that its word on them may
-    // come after it has hung up.
+    // The server checks certificates after the client has finished its part of the handshake, so its alert may arrive
+    // after it has closed the connection.
     for keys in [CA.to_owned(), with("stranger")] {
         Store::assert_unavailable(&store(&certificates, &url, &keys).await.ask().await, "");
     }

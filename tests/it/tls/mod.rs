@@ -1,4 +1,4 @@
-//! TLS to real stores: what is asked when the certificate is right, and that nothing is when it is not.
+//! TLS to real stores: lookups work if the certificate is valid, and nothing is sent if it is not.
 
 mod http;
 mod mysql;
@@ -19,14 +19,14 @@ use tributary::value::Value;
 
 use crate::support::PATIENCE;
 
-/// A backend and its one lookup, which has no parameters.
+/// A backend and its only lookup, which has no parameters.
 struct Store<B: Backend> {
     backend: B,
     lookup: B::Lookup,
 }
 
 impl<B: Backend> Store<B> {
-    /// `keys` of the backend, which stand in a file in `folder`, and those of the lookup.
+    /// `keys` of the backend, for a configuration in `folder`, and those of the lookup.
     async fn new(folder: &Path, keys: &str, lookup: &str) -> Self {
         let keys = format!("connect_timeout = \"20s\"\n{keys}");
         let config = read(folder, &keys, |section| B::read_config(section));
@@ -49,7 +49,7 @@ impl<B: Backend> Store<B> {
         answer.map(|answer| answer.value)
     }
 
-    /// That there is no connection, for a reason that names `word`.
+    /// Checks that there is no connection, for a reason that contains `word`.
     #[track_caller]
     fn assert_unavailable(answer: &Result<Value, LookupError>, word: &str) {
         let err = answer.as_ref().expect_err(word);
@@ -57,7 +57,7 @@ impl<B: Backend> Store<B> {
         assert!(err.detail.contains(word), "{word}: {err}");
     }
 
-    /// Asks until there is an answer; meanwhile the server is away.
+    /// Asks until there is an answer; the server is down in the meantime.
     async fn ask_until_up(&self) -> Value {
         let asking = async {
             loop {
@@ -72,7 +72,7 @@ impl<B: Backend> Store<B> {
     }
 }
 
-/// What `check --connect` is told of a store without lookups.
+/// The output of `check --connect` for a store without lookups.
 async fn examine<B: Backend>(folder: &Path, keys: &str) -> Examination {
     let config = read(folder, keys, |section| B::read_config(section));
     B::examine(&config, &[]).await

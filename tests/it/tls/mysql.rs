@@ -6,7 +6,7 @@ use tributary::value::Value;
 
 use crate::support::{Certificates, Mysql, free_port};
 
-/// What the server says of this connection: empty without TLS.
+/// The cipher that the server reports for this connection; empty without TLS.
 const CIPHER: &str = "sql = \"select variable_value from information_schema.session_status where variable_name = 'Ssl_cipher'\"\nrows = \"value\"";
 
 const USERS: &str = "create or replace user insider@'127.0.0.1' require x509;
@@ -26,7 +26,7 @@ fn is_secured(cipher: &Value) -> bool {
 const CA: &str = "tls = { ca = 'ca.pem' }";
 
 #[tokio::test(flavor = "local")]
-async fn the_right_server_is_asked_over_tls_and_after_a_restart_too() {
+async fn a_valid_server_is_asked_over_tls_and_again_after_a_restart() {
     let certificates = Certificates::new();
     let port = free_port();
     let start = |data| Mysql::start_secured(port, data, &certificates, "server.pem");
@@ -68,7 +68,7 @@ async fn the_right_server_is_asked_over_tls_and_after_a_restart_too() {
 }
 
 #[tokio::test(flavor = "local")]
-async fn a_server_that_may_be_another_or_has_no_tls_is_not_asked() {
+async fn a_server_without_tls_or_with_an_invalid_certificate_is_not_asked() {
     let certificates = Certificates::new();
     let port = free_port();
     let url = format!("root@127.0.0.1:{port}");

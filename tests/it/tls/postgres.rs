@@ -5,11 +5,11 @@ use tributary::value::Value;
 
 use crate::support::{Certificates, Postgres, free_port};
 
-/// Whether the server itself says that this connection is TLS.
+/// Whether the server reports TLS for this connection.
 const SECURED: &str =
     "sql = \"select ssl from pg_stat_ssl where pid = pg_backend_pid()\"\nrows = \"value\"";
 
-/// Over plain TCP only `postgres` may come in; `insider` needs a certificate, `bound` a password.
+/// Without TLS only `postgres` may connect; `insider` needs a certificate, `bound` a password.
 const RULES: &str = "hostnossl all postgres 127.0.0.1/32 trust
 hostssl all insider 127.0.0.1/32 cert
 hostssl all bound 127.0.0.1/32 scram-sha-256
@@ -34,7 +34,7 @@ async fn store(certificates: &Certificates, url: &str, keys: &str) -> Store {
 const CA: &str = "tls = { ca = 'ca.pem' }";
 
 #[tokio::test(flavor = "local")]
-async fn the_right_server_is_asked_over_tls_and_after_a_restart_too() {
+async fn a_valid_server_is_asked_over_tls_and_again_after_a_restart() {
     let certificates = Certificates::new();
     let server = server(&certificates, "server.pem");
     let url = server.url();
@@ -62,7 +62,7 @@ async fn the_right_server_is_asked_over_tls_and_after_a_restart_too() {
 }
 
 #[tokio::test(flavor = "local")]
-async fn passwords_are_bound_to_the_certificate_and_clients_show_theirs() {
+async fn passwords_are_bound_to_the_certificate_and_clients_present_theirs() {
     let certificates = Certificates::new();
     let server = server(&certificates, "server.pem");
     let roles = "create role bound login password 'hush'; create role insider login";
@@ -87,7 +87,7 @@ async fn passwords_are_bound_to_the_certificate_and_clients_show_theirs() {
 }
 
 #[tokio::test(flavor = "local")]
-async fn a_server_that_may_be_another_is_not_asked() {
+async fn a_server_with_an_invalid_certificate_is_not_asked() {
     let certificates = Certificates::new();
     let server = server(&certificates, "server.pem");
     let url = server.url();

@@ -1,4 +1,4 @@
-//! A service on Apache's Python library, which wants to see its clients' certificates.
+//! A service on Apache's Python library that requires client certificates.
 
 use std::process::Command;
 
@@ -13,7 +13,7 @@ const CA: &str = "tls = { ca = 'ca.pem' }";
 
 type Store = super::Store<Backend>;
 
-/// What the service wants of a client, further keys of `tls` included.
+/// The `tls` keys that a client of the service needs, and additional ones.
 fn shown(name: &str, more: &str) -> String {
     format!("tls = {{ certificate = '{name}.pem', key = '{name}.key'{more} }}")
 }
@@ -30,7 +30,7 @@ async fn store(certificates: &Certificates, url: &str, more: &str) -> Store {
 }
 
 #[tokio::test(flavor = "local")]
-async fn the_right_service_is_asked_over_tls_and_after_a_restart_too() {
+async fn a_valid_service_is_asked_over_tls_and_again_after_a_restart() {
     let certificates = Certificates::new();
     let stubs = stubs("tests/clients/stock.thrift");
     let port = free_port();
@@ -68,7 +68,7 @@ async fn the_right_service_is_asked_over_tls_and_after_a_restart_too() {
 }
 
 #[tokio::test(flavor = "local")]
-async fn a_service_that_may_be_another_is_not_asked() {
+async fn a_service_with_an_invalid_certificate_is_not_asked() {
     let certificates = Certificates::new();
     let stubs = stubs("tests/clients/stock.thrift");
     let named = ", ca = 'ca.pem', server_name = 'elsewhere.test'";
@@ -98,9 +98,9 @@ async fn a_service_that_may_be_another_is_not_asked() {
     Store::assert_unavailable(&store.ask().await, "not speak TLS");
 }
 
-/// With TLS 1.3 a client is done before the service has seen its certificate.
+/// In TLS 1.3 a client finishes its handshake before the service has checked its certificate.
 #[tokio::test(flavor = "local")]
-async fn what_a_service_says_of_our_certificate_is_told() {
+async fn the_services_verdict_on_our_certificate_is_reported() {
     let certificates = Certificates::new();
     let stubs = stubs("tests/clients/stock.thrift");
     let port = free_port();
@@ -116,7 +116,7 @@ async fn what_a_service_says_of_our_certificate_is_told() {
 }
 
 #[tokio::test(flavor = "local")]
-async fn examining_a_service_tells_what_is_wrong_on_either_side() {
+async fn examining_a_service_reports_mistakes_on_either_side() {
     let certificates = Certificates::new();
     let stubs = stubs("tests/clients/stock.thrift");
     let port = free_port();
@@ -142,7 +142,7 @@ async fn examining_a_service_tells_what_is_wrong_on_either_side() {
             Some("the store does not take the client's certificate (`tls.certificate`)"),
         ),
     ] {
-        // Long enough for a busy machine; who is taken says so.
+        // Long enough for a busy machine; success is reported earlier.
         let more = format!("connect_timeout = '20s'\n{more}");
         let keys = keys(&certificates, &format!("127.0.0.1:{port}"), &more);
         let examined = super::examine::<Backend>(certificates.folder(), &keys).await;
@@ -155,7 +155,7 @@ async fn examining_a_service_tells_what_is_wrong_on_either_side() {
 }
 
 #[test]
-fn a_check_says_which_key_mends_it() {
+fn a_check_says_which_key_to_change() {
     let certificates = Certificates::new();
     let plain = "[server]\nidl = 's.thrift'\n[views.get.lookups]";
     let plain = Tributary::start(plain, &[("s.thrift", "service S { void get() }")]);
@@ -208,7 +208,7 @@ caller = {{ into = '.' }}"
 }
 
 #[test]
-fn long_calls_and_replies_come_through_whole() {
+fn long_calls_and_replies_arrive_complete() {
     let certificates = Certificates::new();
     let stubs = stubs("tests/clients/stock.thrift");
     let port = free_port();

@@ -40,7 +40,7 @@ impl Checker {
         call(&mut self.client)
     }
 
-    /// Each value comes back as it was.
+    /// Checks that each value comes back unchanged.
     fn same<T: Clone + Debug + PartialEq>(
         &mut self,
         method: fn(&mut Client, T) -> thrift::Result<T>,
@@ -119,12 +119,12 @@ impl Checker {
         let got = self.call(|client| client.test_insanity(insanity.clone()))?;
         let both = BTreeMap::from([(Season::SPRING, insanity.clone()), (Season::SUMMER, insanity)]);
         assert_eq!(got[&1], both);
-        // What is not sent is read as the type's default.
+        // A field that was not sent is read as the type's default.
         assert_eq!(got[&2][&Season::AUTUMN], Insanity::default());
         Ok(())
     }
 
-    /// What a call throws that the method declares.
+    /// Checks the exceptions that the method declares.
     fn thrown<T, E: Error + Clone + 'static>(&mut self, call: impl FnOnce(&mut Client) -> thrift::Result<T>) -> E {
         match self.call(call).err() {
             Some(thrift::Error::User(error)) => error.downcast_ref::<E>().expect("the right exception").clone(),
@@ -159,7 +159,7 @@ impl Checker {
         assert!(!self.call(|client| client.test_arrived(token.clone()))?);
         self.call(|client| client.test_oneway(token.clone()))?;
         self.same(Client::test_int, [42])?;
-        // It was begun before the calls after it, but need not have ended.
+        // It started before the next calls, but need not have ended.
         for _ in 0..100 {
             if self.call(|client| client.test_arrived(token.clone()))? {
                 return Ok(());
@@ -231,7 +231,7 @@ fn main() -> Done {
         "compact" => (Box::new(TCompactInputProtocol::new(read)), Box::new(TCompactOutputProtocol::new(write))),
         _ => (Box::new(TBinaryInputProtocol::new(read, strict)), Box::new(TBinaryOutputProtocol::new(write, strict))),
     };
-    // Servers answer with the bare name.
+    // Servers reply with the bare name.
     let output: Box<dyn TOutputProtocol> = match &**names {
         "multiplexed" => Box::new(TMultiplexedOutputProtocol::new("Echo", output)),
         _ => output,

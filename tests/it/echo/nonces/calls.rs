@@ -1,4 +1,4 @@
-//! The calls of one connection, as a series that its writer and its reader each make for themselves.
+//! The calls of one connection, as a series that writer and reader generate independently.
 
 use std::ops::Range;
 
@@ -8,10 +8,10 @@ use tributary::value::{FieldNames, Record, Value};
 
 use super::service::stored;
 
-/// Nonces that one call of `several` asks for.
+/// How many nonces one call of `several` requests.
 pub(super) const SEVERAL: u32 = 3;
 
-/// Which sequence ids a connection's calls have.
+/// The sequence ids of a connection's calls.
 #[derive(Clone, Copy)]
 pub(super) enum Numbers {
     Zero,
@@ -25,11 +25,11 @@ pub(super) struct Call {
     pub(super) nonce: i64,
     pub(super) sequence: i32,
     pub(super) protocol: Protocol,
-    /// Its service's name stands before the method's.
+    /// Whether the service's name comes before the method's.
     pub(super) multiplexed: bool,
 }
 
-/// What a call is to be answered with.
+/// The expected reply.
 pub(super) enum Expected {
     Returned(Value),
     Threw(Value),
@@ -37,7 +37,7 @@ pub(super) enum Expected {
     Nothing,
 }
 
-/// The same calls whenever they are made anew from a clone.
+/// A series of calls; a clone generates the same calls again.
 #[derive(Clone)]
 pub(super) struct Calls {
     pub(super) wire_format: WireFormat,
@@ -96,7 +96,7 @@ impl Iterator for Calls {
 }
 
 impl Call {
-    /// As the method's one parameter.
+    /// The value of the method's parameter.
     pub(super) fn params(&self, names: &FieldNames) -> Value {
         let value = match self.method {
             "several" => Value::from(self.several().collect::<Vec<i64>>()),
@@ -112,7 +112,7 @@ impl Call {
         self.nonce..self.nonce + i64::from(SEVERAL)
     }
 
-    /// How many lookups of Redis it means.
+    /// How many Redis lookups it causes.
     pub(super) fn stored(&self) -> u64 {
         match self.method {
             "stored" | "both" => 1,
@@ -121,7 +121,7 @@ impl Call {
         }
     }
 
-    /// What it is to be answered with; records as maps by their fields' names.
+    /// The expected reply; records are maps by field name.
     pub(super) fn expected(&self) -> Expected {
         let nonce = Value::I64(self.nonce);
         let text = stored(self.nonce);
@@ -147,7 +147,7 @@ fn record<const N: usize>(fields: [(&str, Value); N]) -> Value {
     Value::Map(fields.map(|(name, value)| (name.into(), value)).into())
 }
 
-/// Whether `got` is `expected`, of which a map is a record by its names.
+/// Whether `got` equals `expected`, where a map stands for a record.
 pub(super) fn equal(expected: &Value, got: &Value) -> bool {
     match (expected, got) {
         (Value::Map(fields), Value::Record(record)) => {

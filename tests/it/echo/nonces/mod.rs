@@ -1,8 +1,8 @@
-//! Many pipelined calls at once, each with a nonce of its own in every value: each reply has to be its own call's.
+//! Many concurrent pipelined calls, with a unique nonce in every value: each reply must belong to its call.
 //!
-//! Connections of every protocol and transport, on a port, a Unix socket and with TLS, send mixed calls as fast as they
-//! are taken and read meanwhile. Lookups of a real Redis travel together, whosever they are; closures answer sooner or
-//! later. `ECHO_CALLS` says how many calls; `tests/run --million` makes a million.
+//! Connections of every protocol and transport, on a port, on a Unix socket and with TLS, send mixed calls as fast as
+//! the server accepts them, and read replies at the same time. Lookups of a real Redis are batched across connections;
+//! closures answer after varying delays. `ECHO_CALLS` sets the number of calls; `tests/run --million` makes a million.
 
 mod calls;
 mod service;
@@ -17,7 +17,7 @@ use calls::{Calls, Numbers};
 use service::{Nonces, PLACES};
 use talk::talk;
 
-/// In every run of the tests.
+/// How many calls every test run makes.
 const ORDINARY: u32 = 20_000;
 
 const WIRE_FORMATS: [(Transport, Protocol); 7] = [
@@ -27,12 +27,12 @@ const WIRE_FORMATS: [(Transport, Protocol); 7] = [
     (Transport::Unframed, Protocol::Binary),
     (Transport::Unframed, Protocol::BinaryOld),
     (Transport::Unframed, Protocol::Compact),
-    // Binary and compact in turn.
+    // Alternates between binary and compact.
     (Transport::Header, Protocol::Binary),
 ];
 
 #[test]
-fn every_reply_is_its_own_calls() {
+fn every_reply_belongs_to_its_call() {
     let calls = std::env::var("ECHO_CALLS").map_or(ORDINARY, |calls| {
         calls.parse().expect("ECHO_CALLS is a number")
     });
@@ -64,15 +64,15 @@ fn every_reply_is_its_own_calls() {
 /// What all connections did.
 #[derive(Default)]
 struct Sent {
-    /// Calls that were answered, each with its own reply.
+    /// Calls that got their own reply.
     answered: usize,
     /// The nonces of oneway calls.
     told: Vec<i64>,
-    /// Lookups of Redis that the calls mean.
+    /// The Redis lookups that the calls cause.
     stored: u64,
 }
 
-/// Each connection makes its part of the calls, in a task of its own, so that none keeps others waiting.
+/// Each connection makes its share of the calls in its own task, so that none delays others.
 async fn talk_to(nonces: &Nonces, calls: u32) -> Sent {
     let connections = u32::try_from(WIRE_FORMATS.len() * PLACES.len()).expect("few");
     let part = |at: u32| i64::from(calls) * i64::from(at) / i64::from(connections);
@@ -82,7 +82,7 @@ async fn talk_to(nonces: &Nonces, calls: u32) -> Sent {
             transport,
             protocol,
         };
-        // Some libraries number their calls, some always say 0.
+        // Some libraries number their calls, others always use 0.
         let numbers = if at % 3 == 0 {
             Numbers::Zero
         } else {

@@ -1,4 +1,4 @@
-//! The service of the nonces: Redis holds a text for each, closures give them back.
+//! The service: Redis holds a text for each nonce, closures return nonces.
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -19,7 +19,7 @@ use tributary::value::Value;
 
 use crate::support::{Authority, Redis, TlsClient, Wire};
 
-/// Where it listens.
+/// The kinds of listeners.
 pub(super) const PLACES: [&str; 3] = ["tcp", "unix", "tls"];
 
 const IDL: &str = "
@@ -92,7 +92,7 @@ deadline = "60s"
 lookups = { nonce = "tell" }
 "#;
 
-/// How often each nonce was told.
+/// How often each nonce arrived.
 type Told = Arc<[AtomicU8]>;
 
 /// The running server with its Redis.
@@ -105,13 +105,13 @@ pub(super) struct Nonces {
     _folder: tempfile::TempDir,
 }
 
-/// What Redis holds for a nonce.
+/// The text that Redis holds for a nonce.
 pub(super) fn stored(nonce: i64) -> String {
     format!("stored {nonce}")
 }
 
 impl Nonces {
-    /// For `calls` calls.
+    /// Starts it for `calls` calls.
     pub(super) fn start(calls: u32) -> Self {
         let redis = Redis::start();
         fill(&redis, calls + super::calls::SEVERAL);
@@ -168,13 +168,13 @@ impl Nonces {
         connector.connect(name, stream).await.expect("a handshake")
     }
 
-    /// How often Redis has read from a socket since the server is there.
+    /// How often Redis has read from a socket since the server started.
     pub(super) fn reads_of_redis(&self) -> u64 {
         self.redis.reads() - self.reads_before
     }
 
-    /// Ends the server, which finishes the oneway calls that are still on their way: those with `nonces`, and no
-    /// others, have come once each.
+    /// Stops the server, which first finishes pending oneway calls. Then exactly the calls with `nonces` have arrived,
+    /// once each.
     pub(super) fn stop(self, nonces: &[i64]) {
         self.running.stop().expect("it ends well");
         let mut expected = vec![0; self.told.len()];
@@ -237,7 +237,7 @@ fn nonce(input: &Input) -> i64 {
     }
 }
 
-/// Some answer after others that came later: a few turns of the loop, or a while.
+/// Delays some answers, by a few iterations of the loop or for a while, so that later calls overtake them.
 async fn wait(nonce: i64) {
     if nonce % 16 == 0 {
         return tokio::time::sleep(Duration::from_millis(1)).await;
@@ -247,7 +247,7 @@ async fn wait(nonce: i64) {
     }
 }
 
-/// Gives each nonce its text.
+/// Stores the text of each nonce.
 fn fill(redis: &Redis, count: u32) {
     const TOGETHER: u32 = 10_000;
     let mut wire = Wire::connect(redis.addr);

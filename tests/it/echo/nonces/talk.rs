@@ -1,4 +1,4 @@
-//! One connection: its writer does not wait for replies, its reader compares each with the call that it has to answer.
+//! One connection: the writer does not wait for replies, the reader compares each reply with its call.
 
 use std::sync::Arc;
 
@@ -14,10 +14,10 @@ use super::Sent;
 use super::calls::{Call, Calls, Expected, equal};
 use crate::support::PATIENCE;
 
-/// Written at once, at most; messages are cut anywhere.
+/// The most bytes per write; messages are cut anywhere.
 const WRITE_BYTES: u64 = 8 * 1024;
 
-/// Makes all calls of the series; `Err` says which reply was not its call's.
+/// Makes all calls of the series; the error says which reply was wrong.
 pub(super) async fn talk(
     stream: impl AsyncRead + AsyncWrite,
     calls: Calls,
@@ -27,7 +27,7 @@ pub(super) async fn talk(
     let writing = write(&mut writer, calls.clone(), &schema);
     let reading = read(&mut reader, calls, &schema);
     let ((), (sent, rest)) = try_join(writing, reading).await?;
-    // Now that all is answered, there has to be nothing more.
+    // After the last reply, nothing else may arrive.
     let ended = writer.shutdown().await;
     ended.map_err(|err| format!("it does not end: {err}"))?;
     let mut rest = rest.to_vec();
@@ -75,7 +75,7 @@ async fn send(writer: &mut (impl AsyncWrite + Unpin), bytes: &[u8]) -> Result<()
     flushed.map_err(|err| format!("it takes no more: {err}"))
 }
 
-/// Reads a reply for each call that has one; gives what it did and the bytes that are left.
+/// Reads a reply for each call that has one; returns the counts and the remaining bytes.
 async fn read(
     reader: &mut (impl AsyncRead + Unpin),
     calls: Calls,
@@ -133,7 +133,7 @@ async fn receive(
     }
 }
 
-/// The codec's own look at names and sequence ids comes first; then the values.
+/// Checks name and sequence id with the codec, then the values.
 fn check(call: &Call, said: &Result<ReplyContent, ReplyError>) -> Result<(), String> {
     let right = match (call.expected(), said) {
         (Expected::Returned(expected), Ok(ReplyContent::Returned(got)))

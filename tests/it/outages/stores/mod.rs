@@ -1,6 +1,6 @@
-//! The stores that go and come back, each with values that name their store, key and generation.
+//! The stores that go down and come back, with values that contain store, key and generation.
 //!
-//! One more is a type with its [`Store`] and a line in [`all`].
+//! To add one, implement [`Store`] and add a line to [`all`].
 
 mod on_port;
 mod sql;
@@ -10,12 +10,12 @@ use self::sql::{MariaDb, Sqlite, postgres};
 use super::history::value;
 use crate::support::{Memcached, Redis};
 
-/// How many keys there are, `k0` and on.
+/// How many keys there are, from `k0` on.
 pub(super) const KEYS: usize = 100;
 
-/// A store that a test starts, breaks and mends.
+/// A store that a test starts, breaks and repairs.
 pub(super) trait Store {
-    /// Its backend, its lookup and the reply's field; what its values begin with.
+    /// The name of its backend, its lookup and its field in the reply, and the prefix of its values.
     fn name(&self) -> &'static str;
     /// The keys of `[backends.NAME]`, and those of a lookup of the value of `key`.
     fn config(&self) -> (String, String);
@@ -23,15 +23,15 @@ pub(super) trait Store {
     fn field(&self) -> &'static str {
         "string"
     }
-    /// Starts it. When this returns it answers, with values of `generation`.
+    /// Starts it. When this returns, it answers with values of `generation`.
     fn start(&mut self, generation: usize);
-    /// Ends it with SIGKILL.
+    /// Kills it with SIGKILL.
     fn kill(&mut self);
-    /// Keeps it from answering, while all connections stay.
+    /// Stops it from answering; connections stay open.
     fn hang(&mut self);
-    /// Lets it go on.
+    /// Lets it continue.
     fn resume(&mut self);
-    /// Whether it has nothing at all between its start and the end of [`Store::start`].
+    /// Whether it is empty between its start and the end of [`Store::start`].
     fn forgets(&self) -> bool {
         false
     }

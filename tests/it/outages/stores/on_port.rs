@@ -1,5 +1,5 @@
-//! Servers that keep nothing when they end: Redis, memcached, one that speaks HTTP and one that speaks Thrift, each one
-//! process on one port.
+//! Servers that keep no data when they end: Redis, memcached, an HTTP server and a Thrift server, each a process on one
+//! port.
 
 use std::path::Path;
 
@@ -153,7 +153,7 @@ impl Server for Thrift {
     }
 }
 
-/// A Python program of this folder that is a store.
+/// A store that is a Python program in this folder.
 fn script(name: &str, port: u16, generation: usize) -> Process {
     let mut command = python(&format!("../it/outages/{name}"), Path::new(""));
     command.args([port.to_string(), generation.to_string()]);

@@ -1,4 +1,4 @@
-//! Databases: PostgreSQL, MariaDB and a SQLite file. What they hold outlives them, and is renewed when they start.
+//! Databases: PostgreSQL, MariaDB and a SQLite file. Their data outlive the process and are renewed at the next start.
 
 use std::path::PathBuf;
 
@@ -7,7 +7,7 @@ use tempfile::TempDir;
 use super::{Store, rows};
 use crate::support::{Mysql, PATIENCE, Postgres, free_port};
 
-/// One that does not run and has its table: it takes connections before [`Store::start`] could make that.
+/// A stopped server that already has its table, because it accepts connections before [`Store::start`] could create it.
 pub(super) fn postgres() -> Postgres {
     let mut postgres = Postgres::create();
     Store::start(&mut postgres, 0);
@@ -115,7 +115,7 @@ impl Store for MariaDb {
     }
 }
 
-/// A file: killed it is gone, started it is another one under the same name, hung it is locked.
+/// A file. Killed, it is deleted; started, it is a new file with the same name; hung, it is locked.
 pub(super) struct Sqlite {
     folder: TempDir,
     lock: Option<rusqlite::Connection>,

@@ -1,10 +1,10 @@
-//! Lookups of different calls that meet in one turn of the loop travel as one question.
+//! Lets lookups of different calls travel to their store as one question.
 //!
-//! A lookup puts itself into its backend's queue and waits in a [`Seat`]. A few workers per backend empty the
-//! queue: the first lookup of a turn wakes one, which runs after every call of that turn has queued its own; while
-//! all workers are on their way, the queue gathers the next batch. Nobody ever waits for a batch to fill.
-//! Workers are never dropped half-way: a lookup that is abandoned (deadline, cancelled call) leaves its seat,
-//! never a connection, and one that was not sent yet is not sent at all.
+//! A lookup joins its store's queue and waits in a reply slot. A few workers per store empty the queue. The first
+//! lookup in an iteration of the event loop wakes a worker, which runs after all calls of that iteration have queued
+//! theirs; while all workers are busy, the queue collects the next batch. No lookup ever waits for a batch to fill.
+//! Workers are never dropped halfway: a lookup that is abandoned (deadline, cancelled call) gives up its slot, never a
+//! connection, and is not sent if it is still queued.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -18,19 +18,21 @@ use futures_util::FutureExt;
 use tokio::time::{Instant, timeout_at};
 use tokio_util::task::AbortOnDropHandle;
 
-use super::LookupId;
 use super::params::Params;
-use super::seat::{Place, Seat, Seats};
+use super::permit::queue_full;
+use super::question::Question;
+use super::reply_slots::{ReplySlots, Responder, SlotId};
 use crate::backend::{AnyBackend, LookupError};
 use crate::error::Code;
-use crate::metrics::{BackendMetrics, Histogram, Turns};
+use crate::metrics::{BackendMetrics, Histogram, Load};
+use crate::plan::LookupId;
 use crate::program::{Asks, BackendDef, Program};
 use crate::timeline::Source;
 
-/// Batches of one backend on their way at a time.
-const WORKERS: usize = 4;
+/// Batches of one store that are under way at a time.
+const BATCHES_IN_FLIGHT_MAX: usize = 4;
 
-/// One backend's queue and its workers.
+/// One store's queue and its workers, one per batch under way.
 pub(super) struct Batcher {
     queue: Rc<Queue>,
     _workers: Vec<AbortOnDropHandle<()>>,
@@ -38,12 +40,12 @@ pub(super) struct Batcher {
 
 struct Queue {
     entries: RefCell<VecDeque<Entry>>,
-    /// One place per worker: filled while it has nothing to do.
-    idle: RefCell<[Option<Waker>; WORKERS]>,
+    /// The wakers of the workers that have nothing to do.
+    idle: RefCell<[Option<Waker>; BATCHES_IN_FLIGHT_MAX]>,
     /// A worker was woken and has not looked at the queue yet.
     woken: Cell<bool>,
     /// Lookups that workers have taken and not answered, and those that are queued.
-    turns: Turns,
+    load: Load,
     sizes: Histogram,
     batch_max: usize,
     in_flight_max: usize,
@@ -51,9 +53,9 @@ struct Queue {
 }
 
 struct Entry {
-    id: LookupId,
+    lookup: LookupId,
     params: Params,
-    place: Place,
+    responder: Responder,
     deadline: Instant,
 }
 
@@ -69,7 +71,7 @@ impl Batcher {
             entries: RefCell::default(),
             idle: RefCell::default(),
             woken: Cell::new(false),
-            turns: metrics.batched.clone(),
+            load: metrics.batched.clone(),
             sizes: metrics.batches.clone(),
             batch_max: limits.batch_max,
             in_flight_max: limits.in_flight_max,
@@ -84,46 +86,47 @@ impl Batcher {
             );
             AbortOnDropHandle::new(tokio::task::spawn_local(worker))
         };
-        let workers = (0..WORKERS).map(work).collect();
+        let workers = (0..BATCHES_IN_FLIGHT_MAX).map(work).collect();
         Batcher {
             queue,
             _workers: workers,
         }
     }
 
-    /// Asks with whoever else asks in this turn; the answer will come to the next free seat of `seats`.
-    pub(super) fn ask(
+    /// Queues a question. The answer comes to the next free slot of `slots`.
+    pub(super) fn push(
         &self,
-        id: LookupId,
-        params: Params,
-        seats: &Seats,
-        deadline: Instant,
-    ) -> Result<Seat, LookupError> {
-        let (seat, place) = seats.take();
+        question: &Question<'_>,
+        slots: &ReplySlots,
+    ) -> Result<SlotId, LookupError> {
+        if self.queue.is_full() {
+            return Err(queue_full());
+        }
+        let (slot, responder) = slots.open();
         self.queue.push(Entry {
-            id,
-            params,
-            place,
-            deadline,
-        })?;
-        Ok(seat)
+            lookup: question.lookup,
+            params: question.params.clone(),
+            responder,
+            deadline: question.deadline,
+        });
+        Ok(slot)
     }
 }
 
 impl Queue {
-    fn push(&self, entry: Entry) -> Result<(), LookupError> {
-        let mut entries = self.entries.borrow_mut();
-        if entries.len() >= self.waiting_max {
-            return Err(LookupError::new(Code::LookupShed, "`waiting_max` reached"));
-        }
-        entries.push_back(entry);
-        self.turns.waiting.set(entries.len());
-        drop(entries);
-        self.wake_one();
-        Ok(())
+    fn is_full(&self) -> bool {
+        self.entries.borrow().len() >= self.waiting_max
     }
 
-    /// One worker is enough until it has taken what is there.
+    fn push(&self, entry: Entry) {
+        let mut entries = self.entries.borrow_mut();
+        entries.push_back(entry);
+        self.load.waiting.set(entries.len());
+        drop(entries);
+        self.wake_one();
+    }
+
+    /// Wakes a worker, unless one was woken that has not taken its batch yet.
     fn wake_one(&self) {
         if self.woken.get() {
             return;
@@ -134,7 +137,7 @@ impl Queue {
         }
     }
 
-    /// Puts the next batch for the worker at `at` into `batch`, which is empty; waits until there is one.
+    /// Moves the next batch into `batch`, which is empty, for the worker at `at`. Waits until there is one.
     async fn next(&self, at: usize, batch: &mut VecDeque<Entry>) {
         poll_fn(|cx| {
             self.woken.set(false);
@@ -152,35 +155,31 @@ impl Queue {
         .await;
     }
 
-    /// What waits, up to one batch and as many as have their turn, without those that nobody waits for any more.
+    /// Takes what is queued, up to one batch and up to `in_flight_max`, without the lookups that no one waits for.
     fn take(&self, batch: &mut VecDeque<Entry>) {
         let mut entries = self.entries.borrow_mut();
-        let turns = self
-            .in_flight_max
-            .saturating_sub(self.turns.in_flight.get());
-        let most = turns.min(self.batch_max);
+        let room = self.in_flight_max.saturating_sub(self.load.in_flight.get());
+        let most = room.min(self.batch_max);
         if entries.len() <= most {
-            // All of them, as nearly always: the two take turns, so that none is moved.
+            // The usual case: the batch becomes the queue and the queue the batch, so that no entry is moved.
             std::mem::swap(batch, &mut *entries);
-            batch.retain(|entry| entry.place.send());
+            batch.retain(|entry| entry.responder.mark_sent());
         } else {
             while batch.len() < most
                 && let Some(entry) = entries.pop_front()
             {
-                if entry.place.send() {
+                if entry.responder.mark_sent() {
                     batch.push_back(entry);
                 }
             }
         }
-        self.turns.waiting.set(entries.len());
-        let in_flight = &self.turns.in_flight;
-        in_flight.set(in_flight.get() + batch.len());
+        self.load.waiting.set(entries.len());
+        self.load.in_flight.more(batch.len());
     }
 
-    /// Gives the turns of a batch back.
-    fn answered(&self, count: usize) {
-        let in_flight = &self.turns.in_flight;
-        in_flight.set(in_flight.get() - count);
+    /// Makes room for others once a batch has ended.
+    fn ended(&self, count: usize) {
+        self.load.in_flight.less(count);
         if !self.entries.borrow().is_empty() {
             self.wake_one();
         }
@@ -194,7 +193,7 @@ async fn work(at: usize, queue: Rc<Queue>, program: Arc<Program>, backend: Rc<An
         queue.next(at, &mut batch).await;
         queue.sizes.observe(batch.len() as u64);
         let asks = batch.iter().filter_map(|entry| {
-            let Asks::Store(_, lookup) = &program.lookups[entry.id.0].asks else {
+            let Asks::Store(_, lookup) = &program.lookups[entry.lookup.0].asks else {
                 return None;
             };
             Some((lookup, &entry.params[..]))
@@ -203,32 +202,32 @@ async fn work(at: usize, queue: Rc<Queue>, program: Arc<Program>, backend: Rc<An
         let last = last.unwrap_or_else(Instant::now);
         let asking = AssertUnwindSafe(backend.lookup_many(asks)).catch_unwind();
         let answers = timeout_at(last, asking).await;
-        queue.answered(batch.len());
+        queue.ended(batch.len());
         let answers = match answers {
             Ok(Ok(answers)) => answers,
-            // A panic ends in its own lookups, not in those that come after.
+            // A panic costs the lookups of its batch, not those that come after.
             Ok(Err(_panic)) => Vec::new(),
-            // Too late for the last of them: every asker has given up by now.
+            // Too late for all of them: every asker has given up by now.
             Err(_elapsed) => continue,
         };
-        let came = Instant::now();
+        let arrived = Instant::now();
         let shared = batch.len() > 1;
         let mut answers = answers.into_iter();
         for entry in batch.drain(..) {
             let none = || {
                 Err(LookupError::new(
                     Code::ServerInternal,
-                    "a batch without an answer",
+                    "the batch has no answer for this lookup",
                 ))
             };
             let mut answer = answers.next().unwrap_or_else(none);
             if let Ok(answer) = &mut answer {
-                answer.first_answer.get_or_insert(came);
+                answer.first_answer.get_or_insert(arrived);
                 if shared {
                     answer.source = Source::Batched;
                 }
             }
-            entry.place.fill(answer);
+            entry.responder.send(answer);
         }
     }
 }

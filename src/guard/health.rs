@@ -1,77 +1,78 @@
-//! Says once when a backend begins to fail and once when it answers again, and complains of each way in which a
-//! lookup fails at most every few seconds: what is in every call's fate need not be in the log as often.
+//! Knows which stores answer. A store that can't be reached does not, until it next answers a lookup.
+//!
+//! Both changes are logged, once each.
 
 use std::cell::Cell;
+use std::sync::Arc;
 
-use tracing::{debug, info, warn};
+use tracing::{info, warn};
 
+use super::chain::{Guard, Outcome};
+use super::failure_log::names;
+use super::question::Question;
 use crate::backend::LookupError;
-use crate::error::{Code, Fault};
-use crate::log_limit::LogLimit;
+use crate::error::Code;
+use crate::plan::LookupId;
+use crate::program::{Asks, Program};
+use crate::random::Random;
 
-/// What was last said of one backend on one loop.
-#[derive(Debug, Default)]
-pub(super) struct BackendHealth {
-    failing: Cell<bool>,
+/// Whether the stores of one loop answer.
+pub(super) struct Health {
+    program: Arc<Program>,
+    /// By store.
+    failing: Vec<Cell<bool>>,
+    /// Whether any store is failing, so that an answer costs one look in the usual case.
+    any_failing: Cell<bool>,
 }
 
-/// What was last said of one lookup on one loop.
-#[derive(Debug, Default)]
-pub(super) struct LookupHealth(LogLimit);
-
-impl BackendHealth {
-    /// Whether it could not be reached when it was last asked.
-    pub(super) fn is_failing(&self) -> bool {
-        self.failing.get()
+impl Guard for Health {
+    fn new(program: &Arc<Program>, _random: &Random) -> Self {
+        Health {
+            program: Arc::clone(program),
+            failing: program.backends.iter().map(|_| Cell::default()).collect(),
+            any_failing: Cell::default(),
+        }
     }
 
-    pub(super) fn answered(&self, backend: &str) {
-        if self.failing.replace(false) {
+    #[inline]
+    fn after(&self, question: &Question<'_>, outcome: Outcome<'_>) {
+        match outcome {
+            Outcome::Answered(_) if self.any_failing.get() => self.answered(question.lookup),
+            Outcome::Failed(err) if err.code == Code::LookupUnavailable => {
+                self.unavailable(question.lookup, err);
+            }
+            _ => {}
+        }
+    }
+}
+
+impl Health {
+    /// Whether the store at `at` could be reached when it was last asked.
+    pub(super) fn is_answering(&self, at: usize) -> bool {
+        !self.failing[at].get()
+    }
+
+    #[cold]
+    fn answered(&self, lookup: LookupId) {
+        if let Asks::Store(at, _) = self.program.lookups[lookup.0].asks
+            && self.failing[at].replace(false)
+        {
+            let backend = &*self.program.backends[at].name;
             info!(backend, "backend answers again");
+            self.any_failing.set(self.failing.iter().any(Cell::get));
         }
     }
 
-    /// Whether that is news.
-    fn unavailable(&self) -> bool {
-        !self.failing.replace(true)
-    }
-}
-
-impl LookupHealth {
-    pub(super) fn failed(
-        &self,
-        lookup: &str,
-        (backend, health): (&str, Option<&BackendHealth>),
-        err: &LookupError,
-    ) {
+    #[cold]
+    fn unavailable(&self, lookup: LookupId, err: &LookupError) {
+        if let Asks::Store(at, _) = self.program.lookups[lookup.0].asks {
+            self.any_failing.set(true);
+            if self.failing[at].replace(true) {
+                return;
+            }
+        }
         let (code, detail) = (err.code, &*err.detail);
-        let expected = code == Code::LookupInjected || err.thrown.is_some();
-        if expected {
-            debug!(%code, backend, lookup, detail, "lookup failed");
-        } else if code.fault() == Fault::Client {
-            if let Some(suppressed) = self.0.allow(code) {
-                info!(%code, backend, lookup, detail, suppressed, "lookup failed");
-            }
-        } else if code == Code::LookupUnavailable {
-            if health.is_none_or(BackendHealth::unavailable) {
-                warn!(%code, backend, lookup, detail, "backend fails");
-            }
-        } else if let Some(suppressed) = self.0.allow(code) {
-            warn!(%code, backend, lookup, detail, suppressed, "lookup failed");
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_outage_is_told_once() {
-        let health = BackendHealth::default();
-        assert!(health.unavailable());
-        assert!(!health.unavailable());
-        health.answered("x");
-        assert!(health.unavailable());
+        let (backend, lookup) = names(&self.program, lookup);
+        warn!(%code, backend, lookup, detail, "backend fails");
     }
 }

@@ -1,17 +1,18 @@
-//! What a lookup's parameters are bound to.
+//! The values that a lookup's parameters are bound to.
 
 use std::ops::Deref;
 use std::rc::Rc;
 
 use crate::value::Value;
 
-/// The parameters of one lookup of one call, in the lookup's order. A lookup may outlive its call, so they are its
-/// own, or shared.
+/// The parameters of one lookup of one call, in the lookup's order. They are shared, since a lookup may outlive its
+/// call; a clone costs a count.
 #[derive(Clone, Debug)]
 pub enum Params {
-    /// Made for it.
-    Own(Vec<Value>),
-    /// The only one is the parameter of the call at this place, as is most common: no copy is made.
+    /// Made for this lookup.
+    Own(Rc<[Value]>),
+    /// The lookup's only parameter is the parameter of the call at this place. This is the most common case, and
+    /// copies nothing.
     OfCall(Rc<[Value]>, usize),
 }
 

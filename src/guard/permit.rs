@@ -1,64 +1,81 @@
-//! How many lookups may be on their way to one backend, and how many may wait for that.
+//! Limits how many lookups are under way to a store one by one, and how many may wait for that.
+//!
+//! Waiting for a permit counts against the lookup's time, and has a fate of its own: the store is not to blame.
 
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{Instant, timeout_at};
 
 use crate::backend::LookupError;
 use crate::error::Code;
-use crate::metrics::{Gauge, Turns};
+use crate::metrics::{Gauge, Load};
 
-/// The limits of one backend on one loop.
+/// The permits of one store on one loop.
 pub(super) struct Permits {
-    turns: Semaphore,
-    /// How many have theirs, and how many wait.
-    counted: Turns,
+    semaphore: Semaphore,
+    load: Load,
     waiting_max: usize,
 }
 
-/// A turn, given back when dropped.
+/// Lets one lookup be under way; given back when dropped.
 pub(super) struct Permit<'a> {
-    _turn: SemaphorePermit<'a>,
-    _counted: Counted<'a>,
+    _permit: SemaphorePermit<'a>,
+    _in_flight: Counted<'a>,
 }
 
 impl Permits {
-    pub(super) fn new(in_flight_max: usize, waiting_max: usize, counted: Turns) -> Self {
+    pub(super) fn new(in_flight_max: usize, waiting_max: usize, load: Load) -> Self {
         Permits {
-            turns: Semaphore::new(in_flight_max),
-            counted,
+            semaphore: Semaphore::new(in_flight_max),
+            load,
             waiting_max,
         }
     }
 
-    /// A turn, at once or by `deadline`. Fails with `lookup.shed` when too many wait already, and with
-    /// `lookup.timeout_pool` when none came free in time.
+    /// A permit, now or by `deadline`. Fails with `lookup.shed` if too many lookups are waiting already, and with
+    /// `lookup.timeout_pool` if no permit becomes free in time.
     pub(super) async fn acquire(&self, deadline: Instant) -> Result<Permit<'_>, LookupError> {
-        if let Ok(turn) = self.turns.try_acquire() {
-            return Ok(self.permit(turn));
+        if let Ok(permit) = self.semaphore.try_acquire() {
+            return Ok(self.count(permit));
         }
-        if self.counted.waiting.get() >= self.waiting_max {
-            return Err(LookupError::new(Code::LookupShed, "`waiting_max` reached"));
+        if self.load.waiting.get() >= self.waiting_max {
+            return Err(queue_full());
         }
-        let _waiting = Counted::one(&self.counted.waiting);
-        match timeout_at(deadline, self.turns.acquire()).await {
-            Ok(Ok(turn)) => Ok(self.permit(turn)),
-            Ok(Err(_closed)) => Err(LookupError::new(Code::ServerInternal, "permits closed")),
-            Err(_elapsed) => Err(LookupError::new(
-                Code::LookupTimeoutPool,
-                "`in_flight_max` reached all the time",
+        let _waiting = Counted::one(&self.load.waiting);
+        match timeout_at(deadline, self.semaphore.acquire()).await {
+            Ok(Ok(permit)) => Ok(self.count(permit)),
+            Ok(Err(_closed)) => Err(LookupError::new(
+                Code::ServerInternal,
+                "the semaphore was closed",
             )),
+            Err(_elapsed) => Err(not_sent()),
         }
     }
 
-    fn permit<'a>(&'a self, turn: SemaphorePermit<'a>) -> Permit<'a> {
+    fn count<'a>(&'a self, permit: SemaphorePermit<'a>) -> Permit<'a> {
         Permit {
-            _turn: turn,
-            _counted: Counted::one(&self.counted.in_flight),
+            _permit: permit,
+            _in_flight: Counted::one(&self.load.in_flight),
         }
     }
 }
 
-/// Counts one for as long as it lives, also when its future is dropped.
+/// The lookup was not sent to its store in time.
+pub(super) fn not_sent() -> LookupError {
+    LookupError::new(
+        Code::LookupTimeoutPool,
+        "still queued at its deadline: `in_flight_max` lookups were under way",
+    )
+}
+
+/// Too many lookups wait for the store already.
+pub(super) fn queue_full() -> LookupError {
+    LookupError::new(
+        Code::LookupShed,
+        "`waiting_max` lookups are waiting already",
+    )
+}
+
+/// Counts one for as long as it lives, also if its future is dropped.
 struct Counted<'a>(&'a Gauge);
 
 impl<'a> Counted<'a> {
@@ -82,17 +99,17 @@ mod tests {
 
     #[tokio::test(flavor = "local", start_paused = true)]
     async fn waiters_time_out_and_too_many_are_shed() {
-        let counted = Turns::unscraped();
-        let permits = Permits::new(1, 1, counted.clone());
+        let load = Load::unscraped();
+        let permits = Permits::new(1, 1, load.clone());
         let deadline = Instant::now() + Duration::from_millis(10);
-        let held = permits.acquire(deadline).await.expect("the first turn");
+        let held = permits.acquire(deadline).await.expect("the first permit");
         let (late, shed) = tokio::join!(permits.acquire(deadline), permits.acquire(deadline));
         assert_eq!(late.map(|_| ()).unwrap_err().code, Code::LookupTimeoutPool);
         assert_eq!(shed.map(|_| ()).unwrap_err().code, Code::LookupShed);
-        assert_eq!(counted.in_flight.get(), 1);
+        assert_eq!(load.in_flight.get(), 1);
         drop(held);
-        assert_eq!(counted.in_flight.get(), 0);
+        assert_eq!(load.in_flight.get(), 0);
         assert!(permits.acquire(deadline).await.is_ok());
-        assert_eq!(counted.waiting.get(), 0);
+        assert_eq!(load.waiting.get(), 0);
     }
 }

@@ -27,7 +27,7 @@ use family::{Family, Kind};
 pub use family::{Counts, Gauge, Histogram};
 pub use health::{Health, Heart, LIVE_WITHIN};
 pub use loop_metrics::{Closed, LoopMetrics, Reloaded};
-pub use program_metrics::{BackendMetrics, ProgramMetrics, StepMetrics, Turns, ViewMetrics};
+pub use program_metrics::{BackendMetrics, Load, ProgramMetrics, StepMetrics, ViewMetrics};
 
 /// Bounds of calls and lookups, in nanoseconds: 250 microseconds to 5 seconds.
 const TIMES: &[u64] = &[

@@ -24,7 +24,7 @@ pub struct ProgramMetrics {
     /// By the place of the backend in the configuration.
     pub backends: Vec<BackendMetrics>,
     /// Of blocking closures.
-    pub blocking: Turns,
+    pub blocking: Load,
     /// By [`Plan::index`].
     views: Vec<ViewMetrics>,
 }
@@ -52,31 +52,31 @@ pub struct BackendMetrics {
     /// Lookups per batch.
     pub batches: Histogram,
     /// Of lookups that travel in batches.
-    pub batched: Turns,
+    pub batched: Load,
     /// Of lookups that travel alone.
-    pub single: Turns,
+    pub single: Load,
 }
 
-/// Lookups that have their turn, and those that wait for it.
+/// How many lookups a store has at the moment, and how many wait.
 #[derive(Clone, Debug)]
-pub struct Turns {
-    /// On their way.
+pub struct Load {
+    /// Lookups under way.
     pub in_flight: Gauge,
-    /// Not yet.
+    /// Lookups that wait for a permit or a batch.
     pub waiting: Gauge,
 }
 
-impl Turns {
+impl Load {
     fn new(metrics: &Metrics, backend: &str) -> Self {
-        Turns {
+        Load {
             in_flight: metrics.families.backend_in_flight.gauge(&[backend]),
             waiting: metrics.families.backend_waiting.gauge(&[backend]),
         }
     }
 
-    /// Those that nobody scrapes.
+    /// A load that no scrape shows.
     pub fn unscraped() -> Self {
-        Turns::new(&LoopMetrics::unscraped().metrics, CODE)
+        Load::new(&LoopMetrics::unscraped().metrics, CODE)
     }
 }
 
@@ -86,8 +86,8 @@ impl ProgramMetrics {
         let metrics = &*loop_metrics.metrics;
         let backends = program.backends.iter().map(|backend| BackendMetrics {
             batches: metrics.families.batches.histogram(&[&backend.name]),
-            batched: Turns::new(metrics, &backend.name),
-            single: Turns::new(metrics, &backend.name),
+            batched: Load::new(metrics, &backend.name),
+            single: Load::new(metrics, &backend.name),
         });
         let mut plans: Vec<_> = program.plans.values().collect();
         plans.sort_by_key(|plan| plan.index);
@@ -124,7 +124,7 @@ impl ProgramMetrics {
         };
         Rc::new(ProgramMetrics {
             backends: backends.collect(),
-            blocking: Turns::new(metrics, CODE),
+            blocking: Load::new(metrics, CODE),
             views: plans.into_iter().map(view).collect(),
             loop_metrics: Rc::clone(loop_metrics),
         })

@@ -1,55 +1,54 @@
-//! What time it is in a call.
+//! Tells the time within a call, reading the system clock as rarely as possible.
 
 use tokio::time::Instant;
 
 use crate::timeline::Micros;
 
-/// The clock, as of this pass or of what last took time in it: it is not read for each step.
+/// The time of this pass, or of the last step in it that took time. The clock is not read for each step.
 pub(super) struct Clock {
     arrived: Instant,
     pub(super) now: Instant,
-    /// How long after the call's arrival that is.
+    /// The time from the call's arrival to `now`.
     pub(super) since: Micros,
-    /// The last instant that was asked for, and how long after the call's arrival it is: answers that travelled
-    /// together came at one.
-    asked: (Instant, Micros),
-    /// It was read for the first pass already.
+    /// The last instant that [`Clock::since`] converted, and its result: answers of one batch share an instant.
+    converted: (Instant, Micros),
+    /// The clock was read when the call began, so the first pass need not read it again.
     is_new: bool,
 }
 
 impl Clock {
-    /// Of a call that came at `arrived`, and whose first pass begins.
+    /// The clock of a call that arrived at `arrived` and whose first pass begins now.
     pub(super) fn new(arrived: Instant) -> Self {
         let mut clock = Clock {
             arrived,
             now: arrived,
             since: Micros::ZERO,
-            asked: (arrived, Micros::ZERO),
+            converted: (arrived, Micros::ZERO),
             is_new: true,
         };
         clock.read();
         clock
     }
 
-    /// Reads it for one more pass.
+    /// Reads the clock for another pass.
     pub(super) fn pass(&mut self) {
         if !std::mem::take(&mut self.is_new) {
             self.read();
         }
     }
 
-    /// Reads it.
+    /// Reads the clock.
     pub(super) fn read(&mut self) {
         self.now = Instant::now();
         self.since = self.now.saturating_duration_since(self.arrived).into();
     }
 
-    /// How long after the call's arrival `at` is.
+    /// The time from the call's arrival to `at`.
     pub(super) fn since(&mut self, at: Instant) -> Micros {
-        if at != self.asked.0 {
+        if at != self.converted.0 {
             let since = at.saturating_duration_since(self.arrived);
-            self.asked = (at, since.into());
+            self.converted = (at, since.into());
         }
-        self.asked.1
+        self.converted.1
     }
 }

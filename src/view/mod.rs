@@ -1,17 +1,22 @@
-//! Runs a view: asks everything its plan says under one deadline, and merges the answers into one reply.
+//! Runs a view: asks every lookup of its plan under one deadline, and merges the answers into one reply.
 //!
-//! [`run`] asks each lookup as soon as its inputs are known and gives it one fate; [`merge`] makes the reply, purely.
-//! Nothing here knows of bytes on a wire or of kinds of stores.
+//! [`run()`] starts each lookup as soon as its inputs are known and gives it one fate; [`merge()`] makes the reply,
+//! without IO or waiting. Nothing here knows of bytes on a wire or of kinds of stores.
 
-mod failure;
-mod outcome;
+mod run; // when lookups start and end
+mod start; // what one lookup asks
+mod foreach;
+mod step; // what it refers to, and where its value fits
+mod settle; // which fate a lookup gets
+mod failure; // why a call fails
 mod clock;
-mod run;
-mod settle;
-mod step;
 mod merge;
+mod execution;
 
+pub use execution::Execution;
 pub use failure::Failure;
 pub use merge::{MergeError, merge};
-pub use outcome::Ran;
 pub use run::run;
+
+#[cfg(test)]
+mod tests;

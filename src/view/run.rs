@@ -1,10 +1,10 @@
-//! Runs the lookups of one call at the same time, under one deadline.
+//! Runs the lookups of one call concurrently, under one deadline.
 //!
-//! In: a [`Plan`], the method's parameters and the call's context. Out: one value per step, in plan order,
-//! and the timeline. All lookups live in the call's own task: nothing is spawned, so dropping the future
-//! cancels them. Each time the task wakes, one pass in plan order polls what is on its way and starts what has
-//! become ready; since a step stands after those it needs, a dependent starts in the very pass in which
-//! its last input arrives. The call has one deadline at a time, the earliest of what is on its way.
+//! In: a [`Plan`], the method's parameters and the call's context. Out: one value per step, in plan order, and the
+//! timeline. All lookups run in the call's own task. Nothing is spawned, so dropping the future cancels them. Each time
+//! the task wakes, one pass in plan order polls the lookups under way and starts those that have become ready. A step
+//! comes after the steps it needs, so it starts in the same pass in which its last input arrives. The call sets one
+//! alarm at a time: for the earliest deadline of the lookups under way.
 
 use std::future::poll_fn;
 use std::rc::Rc;
@@ -15,13 +15,13 @@ use tokio::time::Instant;
 use tracing::{Span, debug_span};
 
 use super::clock::Clock;
+use super::execution::Execution;
 use super::failure::Failure;
-use super::outcome::Ran;
-use super::step::{Sight, Start};
-use crate::backend::LookupError;
+use super::start::{Asked, Start};
+use super::step::CallScope;
 use crate::context::{Context, Mode};
 use crate::error::Code;
-use crate::guard::{Alarm, Asking, Guards, Seats, no_turn};
+use crate::guard::{Alarm, Guards, ReplySlots};
 use crate::idl::Schema;
 use crate::metrics::ViewMetrics;
 use crate::plan::Plan;
@@ -35,26 +35,26 @@ pub async fn run(
     guards: &Guards,
     params: &Rc<[Value]>,
     context: &Context,
-) -> Ran {
-    let sight = Sight {
+) -> Execution {
+    let scope = CallScope {
         schema,
         guards,
         params,
         context,
     };
-    let mut running = Running::new(plan, sight);
+    let mut running = Running::new(plan, scope);
     poll_fn(|cx| running.poll(cx)).await;
     running.finish()
 }
 
 pub(super) enum State<'a> {
-    /// Waits for the steps it needs, or for its turn.
+    /// Waits for the steps it needs or, in a serial call, for those before it.
     Waiting,
-    /// On its way until `deadline`.
+    /// Under way until `deadline`.
     Asking {
-        asking: Asking<'a>,
+        asked: Asked<'a>,
         deadline: Instant,
-        /// If anybody looks at it.
+        /// Present if a subscriber wants it.
         span: Option<Box<Span>>,
     },
     /// Has its fate.
@@ -63,18 +63,19 @@ pub(super) enum State<'a> {
 
 pub(super) struct Running<'a> {
     pub(super) plan: &'a Plan,
-    pub(super) sight: Sight<'a>,
+    pub(super) scope: CallScope<'a>,
     pub(super) metrics: &'a ViewMetrics,
-    /// The call's span, so that lookups are its children whatever task polls them.
+    /// The call's span, the parent of its lookups' spans.
     span: Span,
     pub(super) states: Vec<State<'a>>,
-    /// Where lookups wait that travel with those of other calls.
-    pub(super) seats: Seats,
-    /// What the merge gets: fitted, null where there is none.
+    /// Where answers of batches arrive.
+    pub(super) slots: ReplySlots,
+    /// What the merge gets: values fitted to their targets, null where there is none.
     pub(super) values: Vec<Value>,
     pub(super) tracks: Vec<Track>,
-    /// As they came, for the steps that refer to them.
+    /// Values as the stores sent them, for the steps that refer to them.
     pub(super) kept: Vec<Option<Value>>,
+    /// How many steps have no fate yet.
     pub(super) open: usize,
     pub(super) failure: Option<Failure>,
     alarm: Option<Alarm>,
@@ -82,10 +83,10 @@ pub(super) struct Running<'a> {
 }
 
 impl<'a> Running<'a> {
-    fn new(plan: &'a Plan, sight: Sight<'a>) -> Self {
-        let clock = Clock::new(sight.context.arrived);
+    fn new(plan: &'a Plan, scope: CallScope<'a>) -> Self {
+        let clock = Clock::new(scope.context.arrived);
         let steps = plan.steps.len();
-        let metrics = sight.guards.metrics().view(plan.index);
+        let metrics = scope.guards.metrics().view(plan.index);
         metrics.planned();
         let track = Track {
             planned: clock.since,
@@ -98,11 +99,11 @@ impl<'a> Running<'a> {
         };
         Running {
             plan,
-            sight,
+            scope,
             metrics,
             span: Span::current(),
             states: (0..steps).map(|_| State::Waiting).collect(),
-            seats: Seats::with_room(steps),
+            slots: ReplySlots::with_capacity(steps),
             values: (0..steps).map(|_| Value::Null).collect(),
             tracks: (0..steps).map(|_| track).collect(),
             kept: vec![None; if plan.referred { steps } else { 0 }],
@@ -136,35 +137,20 @@ impl<'a> Running<'a> {
     fn advance(&mut self, at: usize, cx: &mut TaskContext<'_>) {
         if matches!(self.states[at], State::Waiting) && self.may_start(at) {
             self.start(at);
-            if matches!(
-                &self.states[at],
-                State::Asking {
-                    asking: Asking::Batched(_),
-                    ..
-                }
-            ) {
-                // It goes on its way after this turn.
-                return;
-            }
         }
-        let State::Asking { asking, span, .. } = &mut self.states[at] else {
+        let State::Asking { asked, span, .. } = &mut self.states[at] else {
             return;
         };
-        let answer = match asking {
-            Asking::Batched(seat) => self.seats.take_answer(*seat),
-            Asking::Alone(asking) => {
-                let entered = span.as_ref().map(|span| span.enter());
-                let polled = asking.as_mut().poll(cx);
-                drop(entered);
-                // It may have computed its answer just now.
+        let answer = match asked {
+            Asked::One(pending) if pending.is_batched() => pending.poll(&self.slots, None, cx),
+            asked => {
+                let answer = asked.poll(&self.plan.steps[at], &self.slots, span.as_deref(), cx);
+                // The lookup may have spent time computing.
                 self.clock.read();
-                match polled {
-                    Poll::Ready(answer) => Some(answer),
-                    Poll::Pending => None,
-                }
+                answer
             }
         };
-        if let Some(answer) = answer {
+        if let Poll::Ready(answer) = answer {
             self.answered(at, answer);
         }
     }
@@ -172,9 +158,9 @@ impl<'a> Running<'a> {
     fn may_start(&self, at: usize) -> bool {
         let settled = |need: &usize| matches!(self.states[*need], State::Settled);
         let ready = self.plan.steps[at].after.iter().all(settled);
-        // One at a time: everything before it in the plan has its fate.
+        // A serial call runs one step at a time, in plan order.
         ready
-            && (self.sight.context.mode == Mode::Evented || (0..at).all(|before| settled(&before)))
+            && (self.scope.context.mode == Mode::Evented || (0..at).all(|before| settled(&before)))
     }
 
     fn start(&mut self, at: usize) {
@@ -184,23 +170,24 @@ impl<'a> Running<'a> {
             let inputs = step.after.iter().map(|&need| self.tracks[need].done).max();
             self.tracks[at].planned = inputs.unwrap_or(since);
         }
-        if now >= self.sight.context.deadline {
+        if now >= self.scope.context.deadline {
             return self.no_value(at, Fate::Timeout, Some(Code::CallDeadline));
         }
-        let call_deadline = self.sight.context.deadline;
+        let call_deadline = self.scope.context.deadline;
         let own = step.timeout.and_then(|timeout| now.checked_add(timeout));
         let deadline = own.map_or(call_deadline, |own| own.min(call_deadline));
-        match step.start(self.sight, &self.kept, deadline, &self.seats) {
+        match step.start(self.scope, &self.kept, deadline, &self.slots) {
             Start::Settled(fate) => self.no_value(at, fate, None),
-            Start::Failed(err) => self.failed(at, &err),
-            Start::Ask(asking) => {
+            Start::Unusable(err) => self.unusable(at, &err),
+            Start::Answered(answer) => self.answered(at, answer),
+            Start::Asked(asked) => {
                 self.tracks[at].started = Some(since);
                 let span = debug_span!(
                     parent: &self.span, "lookup",
                     lookup = &*step.name, backend = &*step.backend,
                 );
                 self.states[at] = State::Asking {
-                    asking,
+                    asked,
                     deadline,
                     span: (!span.is_disabled()).then(|| Box::new(span)),
                 };
@@ -208,21 +195,21 @@ impl<'a> Running<'a> {
         }
     }
 
-    /// Ready when the earliest deadline of what is on its way has passed; otherwise wakes the call then, or when an answer
-    /// comes.
+    /// Ready if the earliest deadline of the lookups under way has passed. Otherwise has the call woken then, or when an
+    /// answer arrives.
     fn wait(&mut self, cx: &TaskContext<'_>) -> Poll<()> {
         let asking = self.states.iter().filter_map(|state| match state {
             State::Asking { deadline, .. } => Some(*deadline),
             _ => None,
         });
-        let earliest = asking.min().unwrap_or(self.sight.context.deadline);
+        let earliest = asking.min().unwrap_or(self.scope.context.deadline);
         if earliest <= self.clock.now {
             return Poll::Ready(());
         }
-        self.seats.watch(cx);
+        self.slots.watch(cx);
         match &self.alarm {
             Some(alarm) => alarm.reset(earliest, cx),
-            None => self.alarm = Some(self.sight.guards.deadlines().set(earliest, cx)),
+            None => self.alarm = Some(self.scope.guards.deadlines().set(earliest, cx)),
         }
         Poll::Pending
     }
@@ -230,43 +217,29 @@ impl<'a> Running<'a> {
     fn time_out(&mut self) {
         self.clock.read();
         for at in 0..self.states.len() {
-            let State::Asking {
-                deadline, asking, ..
-            } = &self.states[at]
-            else {
-                continue;
-            };
-            if *deadline > self.clock.now {
-                continue;
+            match &mut self.states[at] {
+                State::Asking {
+                    asked, deadline, ..
+                } if *deadline <= self.clock.now => {
+                    let late = asked.time_out(&self.slots);
+                    self.failed(at, &late);
+                }
+                _ => {}
             }
-            let late = |code| LookupError::new(code, "no answer in time");
-            let waiting = match asking {
-                Asking::Batched(seat) => self.seats.is_waiting(*seat),
-                Asking::Alone(_) => false,
-            };
-            let late = if waiting {
-                no_turn()
-            } else if *deadline >= self.sight.context.deadline {
-                late(Code::CallDeadline)
-            } else {
-                late(Code::LookupTimeout)
-            };
-            self.leave(at);
-            self.failed(at, &late);
         }
         if self.failure.is_some() {
             self.cancel_rest();
         }
     }
 
-    fn finish(mut self) -> Ran {
+    fn finish(mut self) -> Execution {
         let timeline = Timeline {
-            mode: self.sight.context.mode,
+            mode: self.scope.context.mode,
             lanes: Arc::clone(&self.plan.lanes),
             tracks: std::mem::take(&mut self.tracks),
             elapsed: self.clock.since,
         };
-        Ran {
+        Execution {
             values: std::mem::take(&mut self.values),
             timeline,
             failure: self.failure.take(),
@@ -275,9 +248,12 @@ impl<'a> Running<'a> {
 }
 
 impl Drop for Running<'_> {
-    /// A call that is dropped half-way, as when its client hangs up, has cancelled what was open.
+    /// A call that is dropped halfway, as when its client disconnects, cancels what is still open.
     fn drop(&mut self) {
-        for (at, state) in self.states.iter().enumerate() {
+        for (at, state) in self.states.iter_mut().enumerate() {
+            if let State::Asking { asked, .. } = state {
+                asked.cancel(&self.slots);
+            }
             if !matches!(state, State::Settled) {
                 self.metrics
                     .settled(at, Fate::Cancelled, Source::None, None);

@@ -1,12 +1,12 @@
-//! Gives the lookups of one running call their fates: from an answer, a failure, a default, or the end of the call.
+//! Gives the lookups of a running call their fates: for an answer, a failure, a default, or the end of the call.
 //!
-//! [`super::run`] decides when; here stands what becomes of a step then, and of the call if it misses a required one.
+//! [`super::run`] decides when. This file decides what becomes of the step then, and of the call if a required step has
+//! no value.
 
 use super::failure::Failure;
 use super::run::{Running, State};
 use crate::backend::{Answer, LookupError};
 use crate::error::Code;
-use crate::guard::Asking;
 use crate::timeline::Fate;
 
 impl Running<'_> {
@@ -16,7 +16,6 @@ impl Running<'_> {
             Ok(answer) => answer,
             Err(err) => return self.failed(at, &err),
         };
-        self.sight.guards.answered(step.lookup);
         let first = answer.first_answer.map(|first| self.clock.since(first));
         self.tracks[at].first_answer = first;
         self.tracks[at].source = answer.source;
@@ -31,20 +30,26 @@ impl Running<'_> {
             self.values[at].fill(value);
             return self.settle(at, Fate::Ok, None);
         }
-        match step.fit(self.sight.schema, value) {
+        match step.fit(self.scope.schema, value) {
             Ok(value) => {
                 self.values[at] = value;
                 self.settle(at, Fate::Ok, None);
             }
             Err(why) => {
                 self.forget(at);
-                self.failed(at, &LookupError::new(Code::MergeType, why));
+                self.unusable(at, &LookupError::new(Code::MergeType, why));
             }
         }
     }
 
+    /// Fails a step whose inputs can't be asked with, or whose answer does not fit.
+    pub(super) fn unusable(&mut self, at: usize, err: &LookupError) {
+        let lookup = self.plan.steps[at].lookup;
+        self.scope.guards.log_unusable(lookup, err);
+        self.failed(at, err);
+    }
+
     pub(super) fn failed(&mut self, at: usize, err: &LookupError) {
-        let step = &self.plan.steps[at];
         let fate = match err.code {
             Code::LookupTimeout | Code::CallDeadline => Fate::Timeout,
             Code::LookupTimeoutPool => Fate::TimeoutPool,
@@ -52,19 +57,18 @@ impl Running<'_> {
             Code::LookupShed => Fate::Shed,
             _ => Fate::Error,
         };
-        self.sight.guards.failed(step.lookup, err);
         self.no_value(at, fate, Some(err.code));
         if let Some(failure) = &mut self.failure {
             failure.hear(at, err);
         }
     }
 
-    /// Lets the default stand in if there is one for this fate; otherwise the fate stands.
+    /// Uses the step's default if it has one for this fate. Otherwise the fate stands.
     pub(super) fn no_value(&mut self, at: usize, fate: Fate, code: Option<Code>) {
         let step = &self.plan.steps[at];
         let covered = match fate {
             Fate::Empty => true,
-            // A lookup that its `when` left out is not wanted, so neither is its default.
+            // If `when` does not hold, neither the lookup nor its default is wanted.
             Fate::Skipped | Fate::Cancelled => false,
             _ => !step.default_on_empty,
         };
@@ -78,7 +82,7 @@ impl Running<'_> {
         if step.referred {
             self.kept[at] = Some(default.clone());
         }
-        match step.fit(self.sight.schema, default) {
+        match step.fit(self.scope.schema, default) {
             Ok(value) => {
                 self.values[at] = value;
                 self.settle(at, Fate::Default, code);
@@ -90,7 +94,7 @@ impl Running<'_> {
         }
     }
 
-    /// A value that does not fit is none, for other steps too.
+    /// A value that does not fit is no value, for other steps too.
     fn forget(&mut self, at: usize) {
         if let Some(kept) = self.kept.get_mut(at) {
             *kept = None;
@@ -104,16 +108,7 @@ impl Running<'_> {
             "a step has one fate"
         );
         let done = self.clock.since;
-        let before = std::mem::replace(&mut self.states[at], State::Settled);
-        if let State::Asking {
-            asking: Asking::Batched(_),
-            span: None,
-            ..
-        } = before
-        {
-            // There is nothing in it to drop, and this is what most are.
-            std::mem::forget(before);
-        }
+        self.states[at] = State::Settled;
         self.open -= 1;
         let track = &mut self.tracks[at];
         (track.done, track.fate, track.code) = (done, fate, code);
@@ -122,34 +117,25 @@ impl Running<'_> {
         }
         let ran = track.started.map(|started| done.minus(started));
         self.metrics.settled(at, fate, track.source, ran);
-        // A required lookup that `when` leaves out is not missed.
+        // A required lookup whose `when` does not hold is not missed.
         let missed = !matches!(
             fate,
             Fate::Ok | Fate::Default | Fate::Skipped | Fate::Cancelled
         );
         if self.plan.steps[at].required && missed && self.failure.is_none() {
-            let (of, params) = ((self.plan, self.sight.schema), self.sight.params);
+            let (of, params) = ((self.plan, self.scope.schema), self.scope.params);
             self.failure = Some(Failure::of(of, &self.tracks, params, at));
         }
     }
 
     pub(super) fn cancel_rest(&mut self) {
         for at in 0..self.states.len() {
+            if let State::Asking { asked, .. } = &mut self.states[at] {
+                asked.cancel(&self.slots);
+            }
             if !matches!(self.states[at], State::Settled) {
-                self.leave(at);
                 self.settle(at, Fate::Cancelled, Some(Code::LookupCancelled));
             }
-        }
-    }
-
-    /// Waits no longer for a lookup that may be queued with others.
-    pub(super) fn leave(&mut self, at: usize) {
-        if let State::Asking {
-            asking: Asking::Batched(seat),
-            ..
-        } = &self.states[at]
-        {
-            self.seats.leave(*seat);
         }
     }
 }

@@ -19,7 +19,7 @@ use tributary::plan::{Plan, ReplyShape};
 use tributary::program::Program;
 use tributary::timeline::{Lane, Micros, Track};
 use tributary::value::Value;
-use tributary::view::{MergeError, Ran};
+use tributary::view::{Execution, MergeError};
 
 use super::page::{Page, split_json};
 
@@ -72,7 +72,7 @@ impl Story {
     pub(super) fn of(
         program: &Program,
         plan: &Plan,
-        ran: &Ran,
+        ran: &Execution,
         merged: Option<Result<Value, MergeError>>,
     ) -> Self {
         let mut story = Story::default();

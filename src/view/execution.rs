@@ -1,4 +1,4 @@
-//! What a run leaves behind: one value per step, the timeline, and why the call fails if it does.
+//! What a run leaves behind: one value per step, the timeline and, if the call fails, why.
 
 use super::failure::Failure;
 use crate::timeline::Timeline;
@@ -6,8 +6,8 @@ use crate::value::Value;
 
 /// A plan that was run.
 #[derive(Debug)]
-pub struct Ran {
-    /// One per step, in plan order, fitted to its target; null where its fate has none.
+pub struct Execution {
+    /// One per step, in plan order, fitted to its target; null if the step's fate has no value.
     pub values: Vec<Value>,
     /// What happened when. `elapsed` is when the last fate was known.
     pub timeline: Timeline,

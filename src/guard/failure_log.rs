@@ -1,0 +1,73 @@
+//! Logs failed lookups: one line per lookup and code every ten seconds, at a level that says who has to act.
+//!
+//! Every fate is in the report and in the metrics; the log need not repeat each of them. An unreachable store is
+//! logged by [`health`](super::health).
+
+use std::sync::Arc;
+
+use tracing::{debug, info, warn};
+
+use super::chain::{Guard, Outcome};
+use super::question::Question;
+use crate::backend::LookupError;
+use crate::error::{Code, Fault};
+use crate::log_limit::LogLimit;
+use crate::plan::LookupId;
+use crate::program::{Asks, Program};
+use crate::random::Random;
+
+/// The failures of every lookup of one loop.
+pub(super) struct FailureLog {
+    program: Arc<Program>,
+    /// By [`LookupId`].
+    limits: Vec<LogLimit>,
+}
+
+impl Guard for FailureLog {
+    fn new(program: &Arc<Program>, _random: &Random) -> Self {
+        let limits = program.lookups.iter().map(|_| LogLimit::default());
+        FailureLog {
+            program: Arc::clone(program),
+            limits: limits.collect(),
+        }
+    }
+
+    #[inline]
+    fn after(&self, question: &Question<'_>, outcome: Outcome<'_>) {
+        if let Outcome::Failed(err) = outcome {
+            self.log(question.lookup, err);
+        }
+    }
+}
+
+impl FailureLog {
+    /// Logs a failure of `lookup`, if it is time to.
+    #[cold]
+    pub(super) fn log(&self, lookup: LookupId, err: &LookupError) {
+        let limit = &self.limits[lookup.0];
+        let (backend, lookup) = names(&self.program, lookup);
+        let (code, detail) = (err.code, &*err.detail);
+        let is_expected = code == Code::LookupInjected || err.thrown.is_some();
+        if is_expected {
+            debug!(%code, backend, lookup, detail, "lookup failed");
+        } else if code == Code::LookupUnavailable {
+            // Logged as the store's failure, not the lookup's.
+        } else if let Some(suppressed) = limit.allow(code) {
+            if code.fault() == Fault::Client {
+                info!(%code, backend, lookup, detail, suppressed, "lookup failed");
+            } else {
+                warn!(%code, backend, lookup, detail, suppressed, "lookup failed");
+            }
+        }
+    }
+}
+
+/// The names of a lookup's store and of the lookup, as the log has them.
+pub(super) fn names(program: &Program, lookup: LookupId) -> (&str, &str) {
+    let lookup = &program.lookups[lookup.0];
+    let backend = match lookup.asks {
+        Asks::Store(at, _) => &*program.backends[at].name,
+        Asks::Closure(_) => "code",
+    };
+    (backend, &lookup.name)
+}

@@ -1,0 +1,180 @@
+//! Asks several questions together, such as the elements of a `foreach`.
+//!
+//! Each is a question of its own to the guards. Those that travel in batches share one set of reply slots, and so does
+//! a small number of others; more of them are polled only when they are woken.
+
+use std::pin::Pin;
+use std::task::{Context as TaskContext, Poll};
+
+use futures_util::stream::{FuturesUnordered, StreamExt};
+use tokio::time::Instant;
+use tracing::Span;
+
+use super::guards::{Asking, Guards};
+use super::pending::{Pending, Progress};
+use super::question::{Question, late};
+use super::reply_slots::ReplySlots;
+use crate::backend::{Answer, LookupError};
+use crate::context::Context;
+
+/// Up to this number of questions that travel alone are polled whenever the group is.
+const POLLED_TOGETHER_MAX: usize = 30;
+
+/// Questions that are asked together, with one deadline.
+pub struct Group<'a> {
+    context: &'a Context,
+    deadline: Instant,
+    answers: Vec<Option<Result<Answer, LookupError>>>,
+    /// Those that are polled whenever the group is, with their places among the answers.
+    together: Vec<(usize, Pending<'a>)>,
+    /// Those that are polled when they are woken.
+    apart: Option<FuturesUnordered<Apart<'a>>>,
+    slots: ReplySlots,
+}
+
+/// A question that is polled when it is woken.
+struct Apart<'a>(Option<(usize, Pending<'a>)>);
+
+impl Guards {
+    /// Asks all `questions`, which are of the same call and have the same `deadline`.
+    pub fn ask_all<'a>(
+        &'a self,
+        questions: impl ExactSizeIterator<Item = Question<'a>>,
+        (context, deadline): (&'a Context, Instant),
+    ) -> Group<'a> {
+        let mut group = Group {
+            context,
+            deadline,
+            answers: Vec::with_capacity(questions.len()),
+            together: Vec::new(),
+            apart: None,
+            slots: ReplySlots::with_capacity(questions.len()),
+        };
+        let mut alone = 0;
+        for (at, question) in questions.enumerate() {
+            let answer = match self.ask(question, &group.slots) {
+                Asking::Ready(answer) => Some(answer),
+                Asking::Pending(pending) => {
+                    alone += usize::from(!pending.is_batched());
+                    group.together.push((at, pending));
+                    None
+                }
+            };
+            group.answers.push(answer);
+        }
+        if alone > POLLED_TOGETHER_MAX {
+            let alone = group
+                .together
+                .extract_if(.., |(_, pending)| !pending.is_batched());
+            group.apart = Some(alone.map(|alone| Apart(Some(alone))).collect());
+        }
+        group
+    }
+}
+
+impl<'a> Group<'a> {
+    /// All answers, in the order of the questions, once the last one is there. As in [`Pending::poll`], only the stores
+    /// work within `span`.
+    pub fn poll(
+        &mut self,
+        span: Option<&Span>,
+        cx: &mut TaskContext<'_>,
+    ) -> Poll<Vec<Result<Answer, LookupError>>> {
+        self.slots.watch(cx);
+        if let Some(apart) = &mut self.apart {
+            while let Poll::Ready(Some((at, mut pending, progress))) = next(apart, span, cx) {
+                match pending.proceed(progress, &self.slots) {
+                    Some(answer) => self.answers[at] = Some(answer),
+                    None if pending.is_batched() => self.together.push((at, pending)),
+                    None => apart.push(Apart(Some((at, pending)))),
+                }
+            }
+        }
+        let (slots, answers) = (&self.slots, &mut self.answers);
+        let mut queued = false;
+        self.together
+            .retain_mut(|(at, pending)| match pending.poll(slots, span, cx) {
+                Poll::Ready(answer) => {
+                    answers[*at] = Some(answer);
+                    false
+                }
+                Poll::Pending => {
+                    queued |= pending.is_queued(slots);
+                    true
+                }
+            });
+        if queued && self.deadline <= Instant::now() {
+            // The rest may still end well: those that were sent and answered keep their answers.
+            self.give_up_queued();
+        }
+        let apart = self.apart.as_ref().map_or(0, FuturesUnordered::len);
+        if apart + self.together.len() > 0 {
+            return Poll::Pending;
+        }
+        let answers = std::mem::take(&mut self.answers);
+        Poll::Ready(answers.into_iter().flatten().collect())
+    }
+
+    /// Ends those that were not sent in time.
+    fn give_up_queued(&mut self) {
+        let (slots, answers) = (&self.slots, &mut self.answers);
+        self.together.retain_mut(|(at, pending)| {
+            let queued = pending.is_queued(slots);
+            if queued {
+                answers[*at] = Some(Err(pending.time_out(slots)));
+            }
+            !queued
+        });
+    }
+
+    /// Ends those without an answer because the deadline has passed. Returns the error of the whole.
+    pub fn time_out(&mut self) -> LookupError {
+        self.end(|pending, slots| {
+            pending.time_out(slots);
+        });
+        late(self.deadline, self.context)
+    }
+
+    /// Ends those without an answer because the call ends.
+    pub fn cancel(&mut self) {
+        self.end(Pending::cancel);
+    }
+
+    fn end(&mut self, how: impl Fn(&mut Pending<'a>, &ReplySlots)) {
+        let together = self.together.iter_mut();
+        let apart = self.apart.iter_mut().flat_map(FuturesUnordered::iter_mut);
+        let apart = apart.filter_map(|apart| apart.0.as_mut());
+        for (_, pending) in together.chain(apart) {
+            how(pending, &self.slots);
+        }
+        self.together.clear();
+        self.apart = None;
+    }
+}
+
+/// The next of `apart` that has news.
+fn next<'a>(
+    apart: &mut FuturesUnordered<Apart<'a>>,
+    span: Option<&Span>,
+    cx: &mut TaskContext<'_>,
+) -> Poll<Option<(usize, Pending<'a>, Progress)>> {
+    let _entered = span.map(Span::enter);
+    apart.poll_next_unpin(cx)
+}
+
+impl<'a> Future for Apart<'a> {
+    type Output = (usize, Pending<'a>, Progress);
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Self::Output> {
+        let Some((at, mut pending)) = self.0.take() else {
+            return Poll::Pending;
+        };
+        match pending.poll_future(cx) {
+            Poll::Ready(progress) => Poll::Ready((at, pending, progress)),
+            Poll::Pending => {
+                self.0 = Some((at, pending));
+                Poll::Pending
+            }
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! Takes questions inward, through the guards to the stores.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use futures_util::future::LocalBoxFuture;
+
+use super::Chain;
+use super::chain::{Before, Outcome};
+use super::question::Question;
+use super::reply_slots::{ReplySlots, SlotId};
+use super::stores::{Sent, Stores};
+use crate::backend::{Answer, LookupError};
+use crate::metrics::ProgramMetrics;
+use crate::program::Program;
+use crate::random::Random;
+
+/// The stores of one event loop, and the guards around them.
+pub(super) struct GuardedStores {
+    pub(super) chain: Chain,
+    stores: Stores,
+}
+
+/// Where a question is.
+pub(super) enum Stage<'a> {
+    /// A guard holds it back. It goes further inward afterwards.
+    Held(LocalBoxFuture<'a, Result<(), LookupError>>),
+    /// It travels with others. Its answer comes to this slot of the asker's.
+    Batched(SlotId),
+    /// It travels alone.
+    Alone(LocalBoxFuture<'a, Result<Answer, LookupError>>),
+}
+
+/// How far inward a question has come.
+pub(super) enum Reached<'a> {
+    Stage(Stage<'a>),
+    Answer(Result<Answer, LookupError>),
+}
+
+impl GuardedStores {
+    /// Connects every store of `program`.
+    pub(super) async fn connect(
+        program: &Arc<Program>,
+        random: &Random,
+        metrics: &Rc<ProgramMetrics>,
+    ) -> Self {
+        GuardedStores {
+            chain: Chain::new(program, random),
+            stores: Stores::connect(program, random, metrics).await,
+        }
+    }
+
+    /// Takes a question inward, past the first `skip` guards. Returns how many guards have let it pass by now.
+    pub(super) fn ask<'a>(
+        &'a self,
+        skip: u8,
+        question: &Question<'a>,
+        slots: &ReplySlots,
+    ) -> (u8, Reached<'a>) {
+        let (passed, before) = self.chain.before(skip, question);
+        let reached = match before {
+            Before::Pass => match self.stores.send(question, slots) {
+                Ok(Sent::Batched(slot)) => Reached::Stage(Stage::Batched(slot)),
+                Ok(Sent::Alone(alone)) => Reached::Stage(Stage::Alone(alone)),
+                Err(err) => Reached::Answer(Err(err)),
+            },
+            Before::Hold(hold) => Reached::Stage(Stage::Held(hold)),
+            Before::Answer(answer) => Reached::Answer(answer),
+        };
+        (passed, reached)
+    }
+
+    /// Takes an outcome outward, past the guards that have let the question pass.
+    pub(super) fn ended(&self, passed: u8, question: &Question<'_>, outcome: Outcome<'_>) {
+        self.chain.after(passed, question, outcome);
+    }
+}

@@ -1,0 +1,90 @@
+//! The entrance to the stores of one event loop, for single questions and groups alike.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use super::deadlines::Deadlines;
+use super::guarded_stores::{GuardedStores, Reached};
+use super::pending::Pending;
+use super::question::Question;
+use super::reply_slots::ReplySlots;
+use crate::backend::{Answer, LookupError};
+use crate::metrics::ProgramMetrics;
+use crate::plan::LookupId;
+use crate::program::Program;
+use crate::random::Random;
+
+/// The stores of one event loop and their guards.
+pub struct Guards {
+    program: Arc<Program>,
+    stores: GuardedStores,
+    deadlines: Deadlines,
+    metrics: Rc<ProgramMetrics>,
+}
+
+/// What comes of asking.
+pub enum Asking<'a> {
+    /// The answer is there: the store was not needed, or the question could not be asked.
+    Ready(Result<Answer, LookupError>),
+    /// The question is on its way.
+    Pending(Pending<'a>),
+}
+
+impl Guards {
+    /// Connects every store of `program` on this loop. A store that is down does not fail this.
+    pub async fn connect(
+        program: Arc<Program>,
+        random: Random,
+        metrics: Rc<ProgramMetrics>,
+    ) -> Self {
+        Guards {
+            stores: GuardedStores::connect(&program, &random, &metrics).await,
+            program,
+            deadlines: Deadlines::start(),
+            metrics,
+        }
+    }
+
+    /// Asks `question`. If it travels with others, its answer comes to one of `slots`; the asker watches them.
+    pub fn ask<'a>(&'a self, question: Question<'a>, slots: &ReplySlots) -> Asking<'a> {
+        match self.stores.ask(0, &question, slots) {
+            (passed, Reached::Stage(stage)) => {
+                Asking::Pending(Pending::new(&self.stores, question, passed, stage))
+            }
+            (passed, Reached::Answer(answer)) => {
+                self.stores.ended(passed, &question, (&answer).into());
+                Asking::Ready(answer)
+            }
+        }
+    }
+
+    /// The metrics of this loop and configuration.
+    pub fn metrics(&self) -> &Rc<ProgramMetrics> {
+        &self.metrics
+    }
+
+    /// The timer for the deadlines of this loop's calls.
+    pub fn deadlines(&self) -> &Deadlines {
+        &self.deadlines
+    }
+
+    /// Each store's name and kind, and whether it answers.
+    pub fn health(&self) -> impl Iterator<Item = (&str, &'static str, bool)> {
+        let backends = self.program.backends.iter().enumerate();
+        backends.map(|(at, entry)| {
+            let is_answering = self.stores.chain.health.is_answering(at);
+            (&*entry.name, entry.config.kind(), is_answering)
+        })
+    }
+
+    /// Logs that the view can't use a lookup, or its answer. The guards never see such a failure.
+    pub fn log_unusable(&self, lookup: LookupId, err: &LookupError) {
+        self.stores.chain.failure_log.log(lookup, err);
+    }
+
+    /// The outcomes that the test's guard has seen since the last time, in the order in which they were known.
+    #[cfg(test)]
+    pub(crate) fn take_outcomes(&self) -> Vec<String> {
+        self.stores.chain.every_third.take_outcomes()
+    }
+}

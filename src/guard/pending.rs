@@ -1,0 +1,153 @@
+//! A question on its way, from its asker's side.
+//!
+//! The asker polls it until it is answered, or ends it. Either way the question has exactly one outcome, and every guard
+//! that let it pass is told.
+
+use std::task::{Context as TaskContext, Poll, ready};
+
+use tracing::Span;
+
+use super::chain::Outcome;
+use super::guarded_stores::{GuardedStores, Reached, Stage};
+use super::permit::not_sent;
+use super::question::Question;
+use super::reply_slots::ReplySlots;
+use crate::backend::{Answer, LookupError};
+
+/// A question on its way. Whoever does not wait for its answer has to say why: [`Pending::time_out`] or
+/// [`Pending::cancel`].
+#[must_use]
+pub struct Pending<'a> {
+    stores: &'a GuardedStores,
+    question: Question<'a>,
+    /// How many guards have let it pass.
+    passed: u8,
+    stage: Stage<'a>,
+}
+
+/// News of a pending question.
+pub(super) enum Progress {
+    /// It is not held back any more.
+    Released,
+    /// It has its answer.
+    Answer(Result<Answer, LookupError>),
+}
+
+impl<'a> Pending<'a> {
+    /// A question that `passed` guards have let pass so far.
+    pub(super) fn new(
+        stores: &'a GuardedStores,
+        question: Question<'a>,
+        passed: u8,
+        stage: Stage<'a>,
+    ) -> Self {
+        Pending {
+            stores,
+            question,
+            passed,
+            stage,
+        }
+    }
+
+    /// Whether it travels with others, so that polling it only looks at its slot.
+    pub fn is_batched(&self) -> bool {
+        matches!(self.stage, Stage::Batched(_))
+    }
+
+    /// Whether it waits to be sent to its store in a batch.
+    pub(super) fn is_queued(&self, slots: &ReplySlots) -> bool {
+        matches!(self.stage, Stage::Batched(slot) if slots.is_queued(slot))
+    }
+
+    /// The answer once it is there. `slots` are those it was asked with; the asker watches them. What the store does by
+    /// itself happens within `span`, what the guards do does not.
+    pub fn poll(
+        &mut self,
+        slots: &ReplySlots,
+        span: Option<&Span>,
+        cx: &mut TaskContext<'_>,
+    ) -> Poll<Result<Answer, LookupError>> {
+        loop {
+            let progress = match self.stage {
+                Stage::Batched(slot) => match slots.take(slot) {
+                    Some(answer) => Progress::Answer(answer),
+                    None => return Poll::Pending,
+                },
+                _ => {
+                    let entered = span.map(Span::enter);
+                    let polled = self.poll_future(cx);
+                    drop(entered);
+                    ready!(polled)
+                }
+            };
+            if let Some(answer) = self.proceed(progress, slots) {
+                return Poll::Ready(answer);
+            }
+        }
+    }
+
+    /// Polls what the question waits for, without telling any guard.
+    pub(super) fn poll_future(&mut self, cx: &mut TaskContext<'_>) -> Poll<Progress> {
+        match &mut self.stage {
+            Stage::Batched(_) => Poll::Pending,
+            Stage::Alone(alone) => alone.as_mut().poll(cx).map(Progress::Answer),
+            Stage::Held(hold) => hold.as_mut().poll(cx).map(|held| match held {
+                Ok(()) => Progress::Released,
+                Err(err) => Progress::Answer(Err(err)),
+            }),
+        }
+    }
+
+    /// Takes a question further inward that is held back no more, and an answer outward.
+    pub(super) fn proceed(
+        &mut self,
+        progress: Progress,
+        slots: &ReplySlots,
+    ) -> Option<Result<Answer, LookupError>> {
+        let answer = match progress {
+            Progress::Answer(answer) => answer,
+            Progress::Released => {
+                let skip = self.passed + 1;
+                let (passed, reached) = self.stores.ask(skip, &self.question, slots);
+                self.passed = passed;
+                match reached {
+                    Reached::Answer(answer) => answer,
+                    Reached::Stage(stage) => {
+                        self.stage = stage;
+                        return None;
+                    }
+                }
+            }
+        };
+        self.end((&answer).into());
+        Some(answer)
+    }
+
+    /// Ends the question because its deadline has passed, with the error that says which one.
+    pub fn time_out(&mut self, slots: &ReplySlots) -> LookupError {
+        let err = if self.is_queued(slots) {
+            not_sent()
+        } else {
+            self.question.late()
+        };
+        self.abandon(slots);
+        self.end(Outcome::Failed(&err));
+        err
+    }
+
+    /// Ends the question because the call ends.
+    pub fn cancel(&mut self, slots: &ReplySlots) {
+        self.abandon(slots);
+        self.end(Outcome::Cancelled);
+    }
+
+    fn abandon(&self, slots: &ReplySlots) {
+        if let Stage::Batched(slot) = self.stage {
+            slots.abandon(slot);
+        }
+    }
+
+    fn end(&self, outcome: Outcome<'_>) {
+        self.stores.ended(self.passed, &self.question, outcome);
+    }
+}

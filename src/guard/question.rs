@@ -1,0 +1,48 @@
+//! A question: one lookup of one call, as the guards see it.
+
+use tokio::time::Instant;
+
+use super::params::Params;
+use crate::backend::{Ask, LookupError};
+use crate::context::Context;
+use crate::error::Code;
+use crate::plan::LookupId;
+
+/// One lookup of one call.
+#[derive(Clone, Debug)]
+pub struct Question<'a> {
+    /// What is asked.
+    pub lookup: LookupId,
+    /// With which parameters.
+    pub params: Params,
+    /// The context of the call.
+    pub context: &'a Context,
+    /// When the answer is of no use any more; never later than the call's deadline.
+    pub deadline: Instant,
+}
+
+impl Question<'_> {
+    /// The question as a store sees it.
+    pub(super) fn as_ask(&self) -> Ask<'_> {
+        Ask {
+            params: &self.params,
+            context: self.context,
+            deadline: self.deadline,
+        }
+    }
+
+    /// The error of a question that has no answer at its deadline.
+    pub(super) fn late(&self) -> LookupError {
+        late(self.deadline, self.context)
+    }
+}
+
+/// The store did not answer by `deadline`.
+pub(super) fn late(deadline: Instant, context: &Context) -> LookupError {
+    let code = if deadline >= context.deadline {
+        Code::CallDeadline
+    } else {
+        Code::LookupTimeout
+    };
+    LookupError::new(code, "no answer in time")
+}

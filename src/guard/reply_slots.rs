@@ -1,0 +1,182 @@
+//! Where the lookups of a call wait for answers that arrive in batches.
+//!
+//! A call has one set of [`ReplySlots`] for all its lookups, with one waker: however many answers arrive in one
+//! iteration of the event loop, the call is woken once. The asker keeps the set and a [`SlotId`] per lookup; whoever
+//! answers holds the [`Responder`] of that slot. When the asker abandons a slot, or drops the set, the answer is
+//! discarded.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::task::{Context, Waker};
+
+use crate::backend::{Answer, LookupError};
+
+/// The slots of one call, or of one `foreach`.
+pub struct ReplySlots(Rc<Shared>);
+
+#[derive(Default)]
+struct Shared {
+    /// Empty once the asker has dropped the set.
+    slots: RefCell<Vec<Slot>>,
+    /// Wakes the asker.
+    waker: Cell<Option<Waker>>,
+}
+
+enum Slot {
+    /// The lookup is in a queue.
+    Queued,
+    /// The lookup was sent to the store.
+    Sent,
+    Answered(Result<Answer, LookupError>),
+    /// The answer was taken, or no one waits for it any more.
+    Closed,
+}
+
+/// The number of a slot in its set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct SlotId(usize);
+
+/// The answering end of a slot.
+pub(super) struct Responder {
+    shared: Rc<Shared>,
+    slot: usize,
+}
+
+impl ReplySlots {
+    /// A set with room for `count` slots.
+    pub fn with_capacity(count: usize) -> Self {
+        ReplySlots(Rc::new(Shared {
+            slots: RefCell::new(Vec::with_capacity(count)),
+            waker: Cell::default(),
+        }))
+    }
+
+    /// Wakes the task of `cx` when any slot is answered.
+    pub fn watch(&self, cx: &Context<'_>) {
+        let waker = match self.0.waker.take() {
+            Some(waker) if waker.will_wake(cx.waker()) => waker,
+            _ => cx.waker().clone(),
+        };
+        self.0.waker.set(Some(waker));
+    }
+
+    /// Opens one more slot.
+    pub(super) fn open(&self) -> (SlotId, Responder) {
+        let mut slots = self.0.slots.borrow_mut();
+        let slot = slots.len();
+        slots.push(Slot::Queued);
+        let shared = Rc::clone(&self.0);
+        (SlotId(slot), Responder { shared, slot })
+    }
+
+    /// Takes the answer if it has arrived. To be woken when one arrives, [`watch`](ReplySlots::watch) the set.
+    pub(super) fn take(&self, id: SlotId) -> Option<Result<Answer, LookupError>> {
+        let slot = &mut self.0.slots.borrow_mut()[id.0];
+        if let Slot::Queued | Slot::Sent = slot {
+            return None;
+        }
+        match std::mem::replace(slot, Slot::Closed) {
+            Slot::Answered(answer) => Some(answer),
+            _ => None,
+        }
+    }
+
+    /// Whether the lookup was not sent to the store yet.
+    pub(super) fn is_queued(&self, id: SlotId) -> bool {
+        matches!(self.0.slots.borrow()[id.0], Slot::Queued)
+    }
+
+    /// Gives the slot up: a lookup that is still queued is not sent, and an answer is discarded.
+    pub(super) fn abandon(&self, id: SlotId) {
+        self.0.slots.borrow_mut()[id.0] = Slot::Closed;
+    }
+}
+
+impl Drop for ReplySlots {
+    fn drop(&mut self) {
+        self.0.slots.take();
+    }
+}
+
+impl Responder {
+    /// Marks the lookup as sent. Returns false if no one waits for its answer any more.
+    pub(super) fn mark_sent(&self) -> bool {
+        match self.shared.slots.borrow_mut().get_mut(self.slot) {
+            Some(slot @ Slot::Queued) => {
+                *slot = Slot::Sent;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Delivers the answer, unless no one waits for it any more.
+    pub(super) fn send(self, answer: Result<Answer, LookupError>) {
+        if let Some(slot @ (Slot::Queued | Slot::Sent)) =
+            self.shared.slots.borrow_mut().get_mut(self.slot)
+        {
+            *slot = Slot::Answered(answer);
+            if let Some(waker) = self.shared.waker.take() {
+                waker.wake();
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::Wake;
+
+    use super::*;
+    use crate::value::Value;
+
+    #[derive(Default)]
+    struct Woken(AtomicUsize);
+
+    impl Wake for Woken {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn number(number: i64) -> Answer {
+        Answer::new(Value::I64(number))
+    }
+
+    #[test]
+    fn several_answers_wake_the_asker_once_and_an_abandoned_lookup_is_not_sent() {
+        let slots = ReplySlots::with_capacity(3);
+        let [(a, to_a), (b, to_b), (c, to_c)] = [(); 3].map(|()| slots.open());
+        let woken = Arc::new(Woken::default());
+        let waker = Waker::from(Arc::clone(&woken));
+        slots.watch(&Context::from_waker(&waker));
+        assert!(slots.take(a).is_none() && slots.take(b).is_none());
+        slots.abandon(c);
+        assert!(to_a.mark_sent() && to_b.mark_sent() && !to_c.mark_sent());
+        assert!(!slots.is_queued(a));
+        to_b.send(Ok(number(2)));
+        to_a.send(Ok(number(1)));
+        to_c.send(Ok(number(3)));
+        assert_eq!(woken.0.load(Ordering::Relaxed), 1);
+        let value = |id| match slots.take(id) {
+            Some(Ok(answer)) => answer.value,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(value(a), Value::I64(1));
+        assert_eq!(value(b), Value::I64(2));
+        assert!(slots.take(a).is_none(), "an answer is taken once");
+        assert!(slots.take(c).is_none());
+    }
+
+    #[test]
+    fn a_dropped_set_discards_answers_and_unsent_lookups() {
+        let slots = ReplySlots::with_capacity(2);
+        let [(_, sent), (_, queued)] = [(); 2].map(|()| slots.open());
+        assert!(sent.mark_sent());
+        drop(slots);
+        assert!(!queued.mark_sent());
+        sent.send(Ok(number(1)));
+    }
+}

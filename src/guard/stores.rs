@@ -1,0 +1,116 @@
+//! Sends the stores of one event loop what their guards let pass: in a batch, or alone with a permit.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use futures_util::future::LocalBoxFuture;
+
+use super::batch::Batcher;
+use super::permit::Permits;
+use super::question::Question;
+use super::reply_slots::{ReplySlots, SlotId};
+use crate::backend::closure::Closure;
+use crate::backend::{Answer, AnyBackend, AnyLookup, LookupError};
+use crate::metrics::ProgramMetrics;
+use crate::program::{Asks, Program};
+use crate::random::Random;
+
+/// Blocking closures on the thread pool at a time, per loop.
+pub const BLOCKING_MAX: usize = 16;
+/// Blocking closures waiting for a thread, per loop; any more are shed.
+const BLOCKING_WAITING_MAX: usize = 1024;
+
+/// The stores of one event loop, and the closures of the program.
+pub(super) struct Stores {
+    program: Arc<Program>,
+    /// By the index of the backend.
+    backends: Vec<Store>,
+    /// For blocking closures: the thread pool is bounded too.
+    blocking: Permits,
+}
+
+/// One store, inside the guards.
+struct Store {
+    backend: Rc<AnyBackend>,
+    /// Whether `batch_max` lets lookups travel together.
+    batches: bool,
+    batcher: Batcher,
+    permits: Permits,
+}
+
+/// A question on its way to its store.
+pub(super) enum Sent<'a> {
+    /// With others. The answer comes to this slot of the asker's.
+    Batched(SlotId),
+    /// By itself.
+    Alone(LocalBoxFuture<'a, Result<Answer, LookupError>>),
+}
+
+impl Stores {
+    /// Connects every store of `program` on this loop.
+    pub(super) async fn connect(
+        program: &Arc<Program>,
+        random: &Random,
+        metrics: &Rc<ProgramMetrics>,
+    ) -> Self {
+        let mut seeds = random.clone();
+        let mut backends = Vec::with_capacity(program.backends.len());
+        for (entry, metrics) in program.backends.iter().zip(&metrics.backends) {
+            let planned = program.planned(backends.len());
+            let backend = Rc::new(entry.config.connect(&planned, seeds.draw()).await);
+            let load = metrics.single.clone();
+            backends.push(Store {
+                batcher: Batcher::start(program, &backend, entry, metrics),
+                batches: entry.batch_max > 1,
+                backend,
+                permits: Permits::new(entry.in_flight_max, entry.waiting_max, load),
+            });
+        }
+        let load = metrics.blocking.clone();
+        Stores {
+            program: Arc::clone(program),
+            backends,
+            blocking: Permits::new(BLOCKING_MAX, BLOCKING_WAITING_MAX, load),
+        }
+    }
+
+    /// Sends a question that has passed all guards.
+    pub(super) fn send<'a>(
+        &'a self,
+        question: &Question<'a>,
+        slots: &ReplySlots,
+    ) -> Result<Sent<'a>, LookupError> {
+        let alone: LocalBoxFuture<'a, _> = match &self.program.lookups[question.lookup.0].asks {
+            Asks::Store(at, lookup) => {
+                let store = &self.backends[*at];
+                if store.batches && lookup.batches() {
+                    return store.batcher.push(question, slots).map(Sent::Batched);
+                }
+                Box::pin(store.lookup(lookup, question.clone()))
+            }
+            Asks::Closure(closure) => Box::pin(self.run(closure, question.clone())),
+        };
+        Ok(Sent::Alone(alone))
+    }
+
+    async fn run(&self, closure: &Closure, question: Question<'_>) -> Result<Answer, LookupError> {
+        let _permit = if closure.is_blocking() {
+            Some(self.blocking.acquire(question.deadline).await?)
+        } else {
+            None
+        };
+        closure.lookup(question.as_ask()).await
+    }
+}
+
+impl Store {
+    /// Asks one question by itself, once it has its permit.
+    async fn lookup(
+        &self,
+        lookup: &AnyLookup,
+        question: Question<'_>,
+    ) -> Result<Answer, LookupError> {
+        let _permit = self.permits.acquire(question.deadline).await?;
+        self.backend.lookup(lookup, question.as_ask()).await
+    }
+}

@@ -1,0 +1,131 @@
+//! A `foreach`: one question per element of a list, and one answer made of theirs.
+
+use std::collections::HashSet;
+use std::task::{Context as TaskContext, Poll, ready};
+
+use tokio::time::Instant;
+use tracing::Span;
+
+use super::step::{CallScope, Values};
+use crate::backend::{Answer, LookupError};
+use crate::error::Code;
+use crate::guard::Group;
+use crate::idl::Type;
+use crate::plan::{Foreach, Step};
+use crate::timeline::Source;
+use crate::value::Value;
+
+/// A `foreach` under way.
+pub(super) struct Elements<'a> {
+    group: Group<'a>,
+    /// The keys of a map; `None` for a list.
+    keys: Option<Vec<Value>>,
+}
+
+impl Step {
+    /// Asks one question per element. Returns `None` if there is no list.
+    pub(super) fn ask_each<'a>(
+        &'a self,
+        foreach: &Foreach,
+        scope: CallScope<'a>,
+        values: &Values,
+        deadline: Instant,
+    ) -> Result<Option<Elements<'a>>, LookupError> {
+        let Some(over) = scope.get(&foreach.over, values, None) else {
+            return Ok(None);
+        };
+        let Value::List(items) = &*over else {
+            let detail = format!("`foreach` over {}", over.kind());
+            return Err(LookupError::new(Code::LookupBadParam, detail));
+        };
+        if items.len() > foreach.max {
+            let detail = format!("{} elements, `foreach_max` is {}", items.len(), foreach.max);
+            return Err(LookupError::new(Code::LookupTooMany, detail));
+        }
+        let is_map = matches!(self.target.ty(), Some(Type::Map(..)));
+        // A map has each key once, so equal elements are asked once.
+        let mut seen = HashSet::new();
+        let items = items
+            .iter()
+            .filter(|item| !is_map || seen.insert(format!("{item:?}")));
+        let items: Vec<&Value> = items.collect();
+        let questions = items
+            .iter()
+            .map(|item| self.question(scope, values, Some(item), deadline));
+        let group = scope.guards.ask_all(questions, (scope.context, deadline));
+        let keys = is_map.then(|| items.into_iter().cloned().collect());
+        Ok(Some(Elements { group, keys }))
+    }
+
+    /// Makes one answer of the elements' answers, in their order: a list, or a map by element. An empty element takes
+    /// the default or is left out. A failed element takes the default, or else fails the whole.
+    fn gather(
+        &self,
+        answers: Vec<Result<Answer, LookupError>>,
+        keys: Option<Vec<Value>>,
+    ) -> Result<Answer, LookupError> {
+        let mut keys = keys.map(Vec::into_iter);
+        let mut items = Vec::with_capacity(answers.len());
+        let mut pairs = Vec::new();
+        let mut first_answer: Option<Instant> = None;
+        // Without an answered element there is no source.
+        let mut source = Source::None;
+        for answer in answers {
+            let key = keys.as_mut().and_then(Iterator::next);
+            let value = match (answer, &self.default) {
+                (Ok(answer), default) => {
+                    first_answer = match (first_answer, answer.first_answer) {
+                        (Some(a), Some(b)) => Some(a.min(b)),
+                        (a, b) => a.or(b),
+                    };
+                    source = answer.source;
+                    if answer.value.is_null() {
+                        default.clone().unwrap_or_default()
+                    } else {
+                        answer.value
+                    }
+                }
+                (Err(_), Some(default)) if !self.default_on_empty => default.clone(),
+                (Err(err), _) => return Err(err),
+            };
+            match key {
+                _ if value.is_null() => {}
+                Some(key) => pairs.push((key, value)),
+                None => items.push(value),
+            }
+        }
+        let value = if keys.is_some() {
+            Value::Map(pairs)
+        } else {
+            Value::List(items)
+        };
+        Ok(Answer {
+            value,
+            first_answer,
+            source,
+        })
+    }
+}
+
+impl Elements<'_> {
+    /// The answer of the whole once all elements have theirs.
+    pub(super) fn poll(
+        &mut self,
+        step: &Step,
+        span: Option<&Span>,
+        cx: &mut TaskContext<'_>,
+    ) -> Poll<Result<Answer, LookupError>> {
+        let answers = ready!(self.group.poll(span, cx));
+        Poll::Ready(step.gather(answers, self.keys.take()))
+    }
+
+    /// Ends the open elements because the deadline has passed. Returns the error of the whole.
+    pub(super) fn time_out(&mut self) -> LookupError {
+        self.group.time_out()
+    }
+
+    /// Ends the open elements because the call ends.
+    pub(super) fn cancel(&mut self) {
+        self.group.cancel();
+    }
+}

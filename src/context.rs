@@ -1,7 +1,7 @@
-//! The context of one call: an explicit value that every lookup is handed.
+//! The context of one call: an explicit value that every lookup receives.
 //!
-//! Nothing about a call is ambient (no task-local, no global), so no lookup can lose it or see another
-//! call's. It is filled from the method's `tributary.Context` parameter and from the headers of its frame.
+//! Nothing about a call is ambient (no task-local, no global), so a lookup can neither lose its context nor see that of
+//! another call. It is filled from the method's `tributary.Context` parameter and from the headers of the call's frame.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ pub enum Mode {
     /// Each lookup starts the moment its inputs are known.
     #[default]
     Evented,
-    /// One lookup at a time, in plan order: the baseline that `compare` measures against.
+    /// One lookup at a time, in plan order: the baseline of `compare`.
     Serial,
 }
 
@@ -38,26 +38,26 @@ impl Mode {
 /// What a call carries besides its parameters. Cheap to share: lookups get a reference.
 #[derive(Clone, Debug)]
 pub struct Context {
-    /// Names the call in logs; empty when the client gave none.
+    /// Identifies the call in logs; empty if the client sent none.
     pub request_id: Arc<str>,
-    /// W3C trace context, passed on to backends that can carry it.
+    /// The W3C trace context, passed on to backends that can carry it.
     pub traceparent: Option<Arc<str>>,
-    /// What the tracers on the way added to it.
+    /// The vendor data that goes with `traceparent`.
     pub tracestate: Option<Arc<str>>,
-    /// When the whole frame had arrived; every time in a report counts from here.
+    /// When the last byte of the call arrived. All times in a report count from here.
     pub arrived: Instant,
-    /// When the reply must be on its way.
+    /// When the reply has to be sent.
     pub deadline: Instant,
     /// How lookups are started.
     pub mode: Mode,
     /// Whether the caller asked for a `tributary.Report`.
     pub want_report: bool,
-    /// The caller's own pairs, handed to every lookup.
+    /// Key-value pairs of the caller's, passed to every lookup.
     pub baggage: Vec<(Arc<str>, Arc<str>)>,
 }
 
 impl Context {
-    /// A context with nothing from the caller.
+    /// A context without anything from the caller.
     pub fn new(arrived: Instant, deadline: Instant) -> Self {
         Context {
             request_id: Arc::default(),

@@ -1,8 +1,8 @@
-//! Every stable error code, in one append-only list.
+//! Defines every stable error code, in one list that only grows.
 //!
 //! A code is the log field `code`, the `code` of the standard exceptions and the first word of a
-//! `TApplicationException`'s message. Each knows whose fault it is, whether the same call may succeed
-//! later, and what a *client* may read; backend addresses, SQL and keys belong to the log alone.
+//! `TApplicationException`'s message. It tells who has to act, whether the same call may succeed later, and what a
+//! *client* may read. Addresses of backends, SQL and keys appear in the log only.
 //! README's table is compared with this list by a test: codes are added, never renamed or removed.
 
 use std::fmt;
@@ -12,9 +12,9 @@ use std::fmt;
 pub enum Fault {
     /// The caller sent something that can't be served.
     Client,
-    /// A configured store failed or answered wrongly.
+    /// A configured store failed, or its answer is wrong.
     Backend,
-    /// Tributary itself is full, stopping or wrong.
+    /// Tributary itself is overloaded, stopping or faulty.
     Server,
     /// The IDL or the configuration is wrong.
     Operator,
@@ -44,7 +44,7 @@ macro_rules! codes {
             /// Every code, in the order of README's table.
             pub const ALL: &'static [Code] = &[$(Code::$variant,)*];
 
-            /// The code as it is written everywhere.
+            /// The code in logs, exceptions and metrics.
             pub fn as_str(self) -> &'static str {
                 match self { $(Code::$variant => $text,)* }
             }
@@ -59,7 +59,7 @@ macro_rules! codes {
                 match self { $(Code::$variant => Fault::$fault,)* }
             }
 
-            /// Whether the same call may succeed when it is tried again later.
+            /// Whether the same call may succeed if it is retried later.
             pub fn retryable(self) -> bool {
                 match self { $(Code::$variant => $retry,)* }
             }

@@ -1,10 +1,10 @@
-//! One timer for the deadlines of all calls of a loop.
+//! Keeps the deadlines of all calls of a loop with one timer.
 //!
-//! Nearly every call ends long before its deadline, so setting one and taking it back has to cost next to nothing:
-//! it is a line in a table. The loop's one timer is set to an instant that is never later than the earliest of
-//! them; when it fires, who is due is woken and the table is read for the next instant. A deadline that is taken
-//! back leaves the timer alone, which then fires once for nothing. Tokio's timers count in milliseconds, so the
-//! table is read a thousand times a second at most.
+//! Nearly every call ends long before its deadline, so setting a deadline and removing it has to cost next to nothing: it
+//! is an entry in a table. The timer is set to an instant that is never later than the earliest entry. When it fires, the
+//! calls that are due are woken, and the table is scanned for the next instant. Removing a deadline leaves the timer
+//! alone, which then fires once in vain. Tokio's timers count in milliseconds, so the table is scanned at most a thousand
+//! times a second.
 
 use std::cell::{Cell, RefCell};
 use std::convert::Infallible;
@@ -25,7 +25,7 @@ pub struct Deadlines {
 #[derive(Default)]
 struct Table {
     entries: RefCell<Slab<Entry>>,
-    /// When the table is read next; `None` while nothing is in it.
+    /// When the table is scanned next; `None` while it is empty.
     next: Cell<Option<Instant>>,
     keeper: Cell<Option<Waker>>,
 }
@@ -35,7 +35,7 @@ struct Entry {
     waker: Waker,
 }
 
-/// One deadline; dropped, it is taken back.
+/// One deadline. Dropping it removes it.
 pub struct Alarm {
     table: Rc<Table>,
     key: usize,
@@ -65,7 +65,7 @@ impl Deadlines {
 }
 
 impl Alarm {
-    /// Wakes the task of `cx`, at `at` rather than at whatever was said before.
+    /// Wakes the task of `cx` at `at` instead of the instant set before.
     pub fn reset(&self, at: Instant, cx: &Context<'_>) {
         let entry = &mut self.table.entries.borrow_mut()[self.key];
         entry.waker.clone_from(cx.waker());
@@ -83,7 +83,7 @@ impl Drop for Alarm {
 }
 
 impl Table {
-    /// Lets the timer fire at `at` or sooner.
+    /// Has the timer fire at `at` or sooner.
     fn expect(&self, at: Instant) {
         if self.next.get().is_none_or(|next| at < next) {
             self.next.set(Some(at));
@@ -93,8 +93,8 @@ impl Table {
         }
     }
 
-    /// Wakes who is due and finds the next instant.
-    fn read(&self, now: Instant) {
+    /// Wakes the calls that are due, and finds the next instant.
+    fn scan(&self, now: Instant) {
         let mut next: Option<Instant> = None;
         for (_, entry) in &*self.entries.borrow() {
             if entry.at <= now {
@@ -119,7 +119,7 @@ async fn keep(table: Rc<Table>) -> Infallible {
                 timer.as_mut().reset(next);
             }
             ready!(timer.as_mut().poll(cx));
-            table.read(Instant::now());
+            table.scan(Instant::now());
         }
     })
     .await
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[tokio::test(flavor = "local", start_paused = true)]
-    async fn each_is_woken_at_its_own_time_whatever_the_order() {
+    async fn each_deadline_wakes_its_own_task_on_time_in_any_order() {
         let deadlines = Deadlines::start();
         let start = Instant::now();
         let after = |ms| start + Duration::from_millis(ms);
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[tokio::test(flavor = "local", start_paused = true)]
-    async fn one_taken_back_wakes_nobody_and_one_reset_holds_as_reset() {
+    async fn a_removed_deadline_wakes_no_task_and_a_reset_one_wakes_at_its_new_time() {
         let deadlines = Deadlines::start();
         let start = Instant::now();
         let after = |ms| start + Duration::from_millis(ms);
@@ -185,7 +185,7 @@ mod tests {
         .await;
         assert_eq!(Instant::now(), after(50));
         drop(alarm);
-        // The timer is left alone; a sooner deadline moves it.
+        // Removing it leaves the timer alone; an earlier deadline moves it.
         assert_eq!(until(&deadlines, after(60)).await, after(60));
     }
 }

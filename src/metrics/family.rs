@@ -1,9 +1,9 @@
-//! Counts that a loop writes without locks and a scrape adds up.
+//! Counts without locks: each loop writes its own numbers, and a scrape adds them up.
 //!
-//! A [`Family`] is one metric: a series per set of label values, and per series one group of numbers for each
-//! loop that counts. A group has one writer, so that counting is a plain load and store: no locked
-//! instruction, and no cache line that loops fight over. Reading is left to the scrape, on another thread. The
-//! numbers of a group that nobody writes any more (a reloaded configuration) are kept.
+//! A [`Family`] is one metric. It has a series per set of label values, and a series has one group of numbers per loop
+//! that counts. A group has one writer, so counting is a plain load and store: no locked instruction, and no cache line
+//! that loops compete for. The scrape reads on another thread. The numbers of a group without a writer (after a reload)
+//! are kept.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -28,15 +28,15 @@ use crate::timeline::Micros;
 pub(super) enum Kind {
     /// One count.
     Counter,
-    /// One count per word of a closed set, which is the last label. Words with `false` show once they are seen.
+    /// One count per word of a closed set, the value of the last label. Words with `false` are shown once they occur.
     CounterOf(Vec<(&'static str, bool)>),
     /// A signed number.
     Gauge,
-    /// A length of time, kept in nanoseconds, shown in seconds.
+    /// A duration, stored in nanoseconds and shown in seconds.
     GaugeOfTime,
-    /// How many values were at most each bound.
+    /// How many values are at most each bound.
     Histogram(&'static [u64]),
-    /// The same for lengths of time.
+    /// The same for durations.
     HistogramOfTime(&'static [u64]),
 }
 
@@ -60,12 +60,12 @@ pub(super) struct Family {
 /// The numbers of one set of label values.
 #[derive(Debug, Default)]
 pub(super) struct Series {
-    /// What groups counted that are gone.
+    /// The sums of groups that are gone.
     retired: Vec<u64>,
     live: Vec<Slots>,
 }
 
-/// A handle on counts; one per word, or one only. It stays on its loop, which alone writes it.
+/// A handle on counts: one per word, or a single one. It stays on its loop, the only writer.
 #[derive(Clone, Debug)]
 pub struct Counts(Slots, OneThread);
 
@@ -80,64 +80,64 @@ pub struct Histogram(Slots, &'static [u64], OneThread);
 /// Makes a handle neither `Send` nor `Sync`.
 type OneThread = PhantomData<Rc<()>>;
 
-/// With one writer nothing is lost between the load and the store.
+/// With one writer, nothing is lost between the load and the store.
 fn bump(slot: &AtomicU64, by: u64) {
     let now = slot.load(Ordering::Relaxed);
     slot.store(now.wrapping_add(by), Ordering::Relaxed);
 }
 
 impl Counts {
-    /// One more of the word at `at`.
+    /// Counts one of the word at `at`.
     pub fn count(&self, at: usize) {
         self.add(at, 1);
     }
 
-    /// So many more of the word at `at`.
+    /// Counts `by` of the word at `at`.
     pub fn add(&self, at: usize, by: usize) {
         bump(&self.0[at], by as u64);
     }
 }
 
 impl Gauge {
-    /// The number of now.
+    /// Sets the number.
     pub fn set(&self, now: usize) {
         self.0[0].store(now as u64, Ordering::Relaxed);
     }
 
-    /// What was set.
+    /// The number.
     #[expect(clippy::cast_possible_truncation, reason = "a `usize` was set")]
     pub fn get(&self) -> usize {
         self.0[0].load(Ordering::Relaxed) as usize
     }
 
-    /// One more.
+    /// Adds one.
     pub fn up(&self) {
         bump(&self.0[0], 1);
     }
 
-    /// One less.
+    /// Subtracts one.
     pub fn down(&self) {
         bump(&self.0[0], 1_u64.wrapping_neg());
     }
 
-    /// So many more.
+    /// Adds `by`.
     pub fn more(&self, by: usize) {
         bump(&self.0[0], by as u64);
     }
 
-    /// So many less.
+    /// Subtracts `by`.
     pub fn less(&self, by: usize) {
         bump(&self.0[0], (by as u64).wrapping_neg());
     }
 
-    /// A length of time.
+    /// Sets a duration.
     pub fn set_time(&self, time: Duration) {
         self.0[0].store(nanoseconds(time), Ordering::Relaxed);
     }
 }
 
 impl Histogram {
-    /// One more value.
+    /// Records a value.
     pub fn observe(&self, value: u64) {
         let bounds = self.1;
         let bucket = bounds.partition_point(|bound| *bound < value);
@@ -145,12 +145,12 @@ impl Histogram {
         bump(&self.0[bounds.len() + 1], value);
     }
 
-    /// One more length of time.
+    /// Records a duration.
     pub fn observe_micros(&self, time: Micros) {
         self.observe(time.get().saturating_mul(1000));
     }
 
-    /// One more length of time.
+    /// Records a duration.
     pub fn observe_time(&self, time: Duration) {
         self.observe(nanoseconds(time));
     }
@@ -162,16 +162,13 @@ fn nanoseconds(time: Duration) -> u64 {
 
 #[expect(
     clippy::cast_precision_loss,
-    reason = "what is shown need not be exact to the nanosecond"
+    reason = "shown times need not be exact to the nanosecond"
 )]
 fn seconds(nanoseconds: u64) -> f64 {
     nanoseconds as f64 / 1e9
 }
 
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "so many lookups are never counted"
-)]
+#[expect(clippy::cast_precision_loss, reason = "counts stay below 2^53")]
 fn plain(number: u64) -> f64 {
     number as f64
 }
@@ -305,14 +302,14 @@ fn histogram(
 }
 
 impl Kind {
-    /// Whether what was counted stays when who counted is gone.
+    /// Whether the numbers are kept when their writer is gone.
     fn lasts(&self) -> bool {
         !matches!(self, Kind::Gauge | Kind::GaugeOfTime)
     }
 }
 
 impl Series {
-    /// The numbers of all groups together. Those of groups without a writer are put by.
+    /// The sums of all groups. Those of groups without a writer are kept aside.
     fn sum(&mut self, lasts: bool) -> Vec<u64> {
         let retired = &mut self.retired;
         self.live.retain_mut(|slots| match Arc::get_mut(slots) {

@@ -1,7 +1,7 @@
-//! Whether the loops are alive and take calls, as a probe on another thread sees it.
+//! Tells a probe on another thread whether the loops are alive and accept calls.
 //!
-//! Each loop notes the time now and then ([`Heart::beat`]); a loop that is stuck stops doing so, which is how
-//! it shows. A loop that has ended is not asked for any more.
+//! Each loop records the time regularly ([`Heart::beat`]). A stuck loop stops doing so, and that is how it is found. A loop
+//! that has ended is not counted any more.
 
 #[expect(
     clippy::disallowed_types,
@@ -31,7 +31,7 @@ pub struct Health {
     hearts: Mutex<Vec<Arc<Beat>>>,
 }
 
-/// One loop's.
+/// The heartbeat of one loop.
 #[derive(Debug)]
 struct Beat {
     at: usize,
@@ -40,7 +40,7 @@ struct Beat {
     accepts: AtomicBool,
 }
 
-/// A loop's hold on its own; dropped when the loop ends.
+/// A loop's handle on its heartbeat; dropped when the loop ends.
 #[derive(Debug)]
 pub struct Heart {
     beat: Arc<Beat>,
@@ -57,7 +57,7 @@ impl Health {
         }
     }
 
-    /// The heart of the loop at `at`, which begins to beat now.
+    /// The heart of the loop at `at`, with a first beat now.
     pub fn heart(&self, at: usize) -> Heart {
         let heart = Heart {
             beat: Arc::new(Beat {
@@ -74,7 +74,7 @@ impl Health {
         heart
     }
 
-    /// Each loop that runs, with the time since its last heartbeat.
+    /// Each running loop, with the time since its last heartbeat.
     pub fn ages(&self) -> Vec<(usize, Duration)> {
         let now = self.started.elapsed();
         let age = |beat: &Arc<Beat>| {
@@ -84,7 +84,7 @@ impl Health {
         self.running().iter().map(age).collect()
     }
 
-    /// Whether every loop takes calls and none is asked to stop.
+    /// Whether every loop accepts calls and the server was not asked to stop.
     pub fn is_ready(&self) -> bool {
         let running = self.running();
         let accepting = |beat: &&Arc<Beat>| beat.accepts.load(Ordering::Relaxed);
@@ -104,13 +104,13 @@ impl Health {
 }
 
 impl Heart {
-    /// The loop is alive.
+    /// Records that the loop is alive.
     pub fn beat(&self) {
         let now = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
         self.beat.last.store(now, Ordering::Relaxed);
     }
 
-    /// The loop takes calls.
+    /// Records that the loop accepts calls.
     pub fn accepts(&self) {
         self.beat.accepts.store(true, Ordering::Relaxed);
     }
@@ -121,7 +121,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn a_loop_that_is_stuck_shows_and_one_that_ended_does_not() {
+    async fn a_stuck_loop_is_seen_and_an_ended_one_is_not() {
         let health = Health::new(2, CancellationToken::new());
         let (first, second) = (health.heart(0), health.heart(1));
         tokio::time::advance(LIVE_WITHIN).await;
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn ready_is_when_all_loops_accept_and_none_is_to_stop() {
+    fn the_server_is_ready_when_all_loops_accept_and_until_it_stops() {
         let shutdown = CancellationToken::new();
         let health = Health::new(2, shutdown.clone());
         let hearts = [health.heart(0), health.heart(1)];

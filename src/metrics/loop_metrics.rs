@@ -1,6 +1,6 @@
-//! The handles of one loop, whatever its configuration: connections, bytes, and how late the loop is.
+//! Holds the metrics of one loop, whatever its configuration: connections, bytes, and the lag of the loop.
 //!
-//! They last as long as the loop, and are made on its thread: a handle never leaves it.
+//! They live as long as the loop. They are made on its thread, and a handle never leaves it.
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -12,13 +12,13 @@ use tokio_util::sync::CancellationToken;
 use super::{Counts, Gauge, Health, Heart, Histogram, Metrics};
 use crate::error::Code;
 
-/// How often a loop looks at its timers.
+/// How often a loop measures its lag.
 const PULSE: Duration = Duration::from_millis(50);
-/// How long the most is remembered at least.
+/// How long the largest lag is remembered at least.
 const MOST_FOR: Duration = Duration::from_secs(30);
-/// Methods that the service does not have: their names come from clients, so they are no label.
+/// The label of unknown methods: their names come from clients, so they can't be labels.
 const NO_METHOD: &str = "_OTHER";
-/// Methods of the `Tributary` service, which the operator's may have namesakes of.
+/// The label of methods of the `Tributary` service, which the operator's methods may be named like.
 const META: &str = "_TRIBUTARY";
 
 macro_rules! words {
@@ -44,43 +44,43 @@ words! {
         Drained "drained",
         /// The network failed.
         Lost "lost",
-        /// What came can't be read.
+        /// Its bytes are not valid.
         BadBytes "bad_bytes",
-        /// It was silent for too long.
+        /// It was idle for too long.
         Idle "idle",
-        /// Its client did not send or take bytes in time.
+        /// Its client was too slow to send or receive.
         TooSlow "too_slow",
-        /// Its client did not get through the TLS handshake.
+        /// The TLS handshake failed.
         Handshake "handshake",
         /// `connections_max` were open.
         Refused "refused",
-        /// There was no room for the rest of its message.
+        /// There was no memory left for the rest of its message.
         Overloaded "overloaded",
     }
 }
 
 words! {
-    /// What became of a reload.
+    /// The outcome of a reload.
     Reloaded {
         /// The new configuration is served.
         Ok "ok",
-        /// It has problems; the old one goes on.
+        /// It has problems; the old one stays in use.
         Refused "refused",
     }
 }
 
-/// What one loop counts, whatever its configuration.
+/// The metrics of one loop, whatever its configuration.
 #[derive(Debug)]
 pub struct LoopMetrics {
-    /// Calls without their reply.
+    /// Calls that have no reply yet.
     pub calls_in_flight: Gauge,
-    /// Connections of clients.
+    /// Open connections of clients.
     pub connections_open: Gauge,
-    /// Bytes that clients take up.
+    /// Memory held for clients, in bytes.
     pub buffered_bytes: Gauge,
-    /// Connections that are not read until there is room.
+    /// Times that reading from a connection was paused.
     pub reads_held: Counts,
-    /// Connections taken from the port.
+    /// Connections accepted.
     pub connections_accepted: Counts,
     /// Bytes read.
     pub received: Counts,
@@ -92,9 +92,9 @@ pub struct LoopMetrics {
     pub heart: Heart,
     connections_closed: Counts,
     wire_errors: Counts,
-    /// Calls of methods that there are not.
+    /// Calls to unknown methods.
     pub(super) unknown: Counts,
-    /// Calls of the `Tributary` service.
+    /// Calls to the `Tributary` service.
     pub(super) meta: Counts,
     lag: Histogram,
     lag_last: Gauge,
@@ -103,7 +103,7 @@ pub struct LoopMetrics {
 }
 
 impl LoopMetrics {
-    /// Those of the loop at `at`. To be called on the loop's own thread.
+    /// The metrics of the loop at `at`. Call this on the loop's own thread.
     pub fn new(metrics: &Arc<Metrics>, at: usize) -> Rc<Self> {
         let of = &metrics.families;
         let name = at.to_string();
@@ -128,32 +128,32 @@ impl LoopMetrics {
         })
     }
 
-    /// Those of a loop that nobody scrapes.
+    /// Metrics that no scrape shows.
     pub fn unscraped() -> Rc<Self> {
         LoopMetrics::new(&Metrics::new(1, CancellationToken::new()), 0)
     }
 
-    /// A connection ended.
+    /// Counts a connection that was closed.
     pub fn closed(&self, why: Closed) {
         self.connections_closed.count(why as usize);
     }
 
-    /// A client's bytes, or their absence, ended its connection.
+    /// Counts a connection that was closed because of invalid or missing bytes.
     pub fn wire_error(&self, code: Code) {
         self.wire_errors.count(code as usize);
     }
 
-    /// How the loops are.
+    /// The health of the loops.
     pub fn health(&self) -> &Health {
         self.metrics.health()
     }
 
-    /// How late the loop's last timer was, and the most of the last half minute or so.
+    /// The lag of the loop's last timer, and the largest of the last 30 to 60 seconds.
     pub fn lag(&self) -> [Duration; 2] {
         [&self.lag_last, &self.lag_max].map(|lag| Duration::from_nanos(lag.get() as u64))
     }
 
-    /// Beats, and notes how late each beat is, for as long as it is polled.
+    /// Beats, and records how late each beat is, for as long as it is polled.
     pub async fn pulse(self: Rc<Self>) {
         let (mut most, mut most_before) = (Duration::ZERO, Duration::ZERO);
         let mut since = Instant::now();
@@ -175,7 +175,7 @@ impl LoopMetrics {
 }
 
 impl Metrics {
-    /// Counts of reloads, for the one thread that reloads.
+    /// The counts of reloads, for the thread that reloads.
     pub fn reloads(&self) -> Counts {
         self.families.reloads.counts(&[])
     }

@@ -1,9 +1,8 @@
-//! Every metric: its name, its labels and what it says.
+//! Defines every metric: its name, its labels and its meaning.
 //!
-//! In: handles that are resolved at start ([`LoopMetrics`], [`ProgramMetrics`]), so that a call looks nothing up
-//! by label. Out: the text of a scrape ([`Metrics::scrape`]) and what the probes ask ([`Health`]). Labels
-//! take their values from the configuration and from closed sets, never from clients. README's table
-//! is compared with a scrape by a test.
+//! In: handles that are resolved at start ([`LoopMetrics`], [`ProgramMetrics`]), so that a call looks nothing up by label.
+//! Out: the text of a scrape ([`Metrics::scrape`]) and the answers to probes ([`Health`]). The values of labels come from
+//! the configuration and from closed sets, never from clients. A test compares the documented table with a scrape.
 
 mod family;
 mod loop_metrics;
@@ -29,7 +28,7 @@ pub use health::{Health, Heart, LIVE_WITHIN};
 pub use loop_metrics::{Closed, LoopMetrics, Reloaded};
 pub use program_metrics::{BackendMetrics, Load, ProgramMetrics, StepMetrics, ViewMetrics};
 
-/// Bounds of calls and lookups, in nanoseconds: 250 microseconds to 5 seconds.
+/// Bucket bounds for calls and lookups in nanoseconds: 250 microseconds to 5 seconds.
 const TIMES: &[u64] = &[
     250_000,
     500_000,
@@ -46,7 +45,7 @@ const TIMES: &[u64] = &[
     2_500_000_000,
     5_000_000_000,
 ];
-/// Bounds of how late a loop is: 1 millisecond, what its timer can tell, to 10 seconds.
+/// Bucket bounds for the lag of a loop: 1 millisecond, the resolution of its timer, to 10 seconds.
 const LAGS: &[u64] = &[
     1_000_000,
     2_000_000,
@@ -59,7 +58,7 @@ const LAGS: &[u64] = &[
     1_000_000_000,
     10_000_000_000,
 ];
-/// Bounds of batches, in lookups.
+/// Bucket bounds for batches, in lookups.
 const BATCHES: &[u64] = &[1, 2, 4, 8, 16, 32, 64, 128];
 
 macro_rules! families {
@@ -89,59 +88,59 @@ macro_rules! families {
 
 families! {
     calls Kind::CounterOf(outcomes()), "tributary_calls_total" ["method", "outcome"]
-        "Calls that ended: ok, hung_up (the client went first), or the code of the exception";
+        "Calls that ended: ok, hung_up (the client disconnected first), or the code of the exception";
     call_duration Kind::HistogramOfTime(TIMES), "tributary_call_duration_seconds" ["method"]
-        "From a call's last byte to its reply";
+        "Time from the last byte of a call to its reply";
     calls_in_flight Kind::Gauge, "tributary_calls_in_flight" []
-        "Calls without their reply";
+        "Calls that have no reply yet";
     planned Kind::Counter, "tributary_lookups_planned_total" ["method"]
-        "Lookups of calls that began";
+        "Lookups of all calls that have started";
     lookups Kind::CounterOf(fates()), "tributary_lookups_total" ["method", "lookup", "fate"]
-        "Lookups of a view by their one fate";
+        "Lookups of a view by fate";
     answers Kind::CounterOf(sources()), "tributary_lookup_answers_total" ["backend", "source"]
-        "Lookups by where their answer came from";
+        "Lookups by the source of their answer";
     lookup_duration Kind::HistogramOfTime(TIMES), "tributary_lookup_duration_seconds" ["backend", "lookup"]
-        "From a lookup's start to its fate, for those that were sent on their way";
+        "Time from the start of a lookup to its fate, for lookups that were started";
     batches Kind::Histogram(BATCHES), "tributary_batch_lookups" ["backend"]
-        "Lookups that travelled as one question";
+        "Lookups per batch";
     backend_in_flight Kind::Gauge, "tributary_backend_in_flight_lookups" ["backend"]
-        "Lookups on their way to a backend";
+        "Lookups in flight to a backend";
     backend_waiting Kind::Gauge, "tributary_backend_waiting_lookups" ["backend"]
-        "Lookups that wait for their turn";
+        "Lookups that wait for a permit or a batch";
     connections_open Kind::Gauge, "tributary_connections_open" []
-        "Connections of clients";
+        "Open connections of clients";
     buffered_bytes Kind::Gauge, "tributary_buffered_bytes" []
-        "What clients take up: bytes read, parameters, and replies that wait to be taken";
+        "Memory held for clients: bytes read, parameters, and replies not yet sent";
     reads_held Kind::Counter, "tributary_reads_held_total" []
-        "Times a connection was not read because clients took up too much";
+        "Times that reading from a connection was paused because clients held too much memory";
     connections_accepted Kind::Counter, "tributary_connections_accepted_total" []
-        "Connections taken from the port";
+        "Connections accepted";
     connections_closed Kind::CounterOf(Closed::words()), "tributary_connections_closed_total" ["reason"]
-        "Connections that ended";
+        "Connections closed, by reason";
     accept_errors Kind::Counter, "tributary_accept_errors_total" []
-        "Connections that could not be taken from the port";
+        "Errors of accept";
     wire_errors Kind::CounterOf(codes(&["wire"])), "tributary_wire_errors_total" ["code"]
-        "Connections closed for what their client sent, or did not";
+        "Connections closed because of invalid or missing bytes";
     received Kind::Counter, "tributary_received_bytes_total" []
         "Bytes read from clients";
     sent Kind::Counter, "tributary_sent_bytes_total" []
         "Bytes written to clients";
     loop_lag Kind::HistogramOfTime(LAGS), "tributary_loop_lag_seconds" ["loop"]
-        "How late a loop's timers fire, looked at twenty times a second";
+        "How late the timers of a loop fire, measured twenty times a second";
     loop_lag_last Kind::GaugeOfTime, "tributary_loop_lag_last_seconds" ["loop"]
-        "How late the loop's last timer fired";
+        "How late the last timer of the loop fired";
     loop_lag_max Kind::GaugeOfTime, "tributary_loop_lag_max_seconds" ["loop"]
-        "The most of the last half minute to minute";
+        "The largest lag of the last 30 to 60 seconds";
     reloads Kind::CounterOf(Reloaded::words()), "tributary_config_reloads_total" ["outcome"]
-        "Reloads of the configuration";
+        "Reloads of the configuration, by outcome";
 }
 
-/// Shown beside the families, as of the scrape.
+/// Metrics that are computed by the scrape.
 const HEARTBEAT_AGE: &str = "tributary_loop_heartbeat_age_seconds";
 const DRAINING: &str = "tributary_draining";
 const BUILD_INFO: &str = "tributary_build_info";
 
-/// The words of `outcome`; a call ends in codes of other areas only by a mistake of ours.
+/// The values of `outcome`. A call ends with a code of another area only if there is a bug.
 fn outcomes() -> Vec<(&'static str, bool)> {
     let first = [("ok", true), ("hung_up", true)];
     first
@@ -150,7 +149,7 @@ fn outcomes() -> Vec<(&'static str, bool)> {
         .collect()
 }
 
-/// Every code, so that a code's number is its place; those of `areas` always show.
+/// Every code, so that a code's number is its index. Those of `areas` are always shown.
 fn codes(areas: &[&str]) -> Vec<(&'static str, bool)> {
     let code = |code: &Code| {
         let area = code.as_str().split_once('.').map(|(area, _)| area);
@@ -173,7 +172,7 @@ fn sources() -> Vec<(&'static str, bool)> {
         .collect()
 }
 
-/// What all loops of a process count, and how they are.
+/// The metrics of all loops of a process, and their health.
 #[derive(Debug)]
 pub struct Metrics {
     families: Families,
@@ -181,7 +180,7 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    /// For `loops` loops that end with `shutdown`.
+    /// Metrics for `loops` loops that end with `shutdown`.
     pub fn new(loops: usize, shutdown: CancellationToken) -> Arc<Self> {
         Arc::new(Metrics {
             families: Families::new(),
@@ -189,12 +188,12 @@ impl Metrics {
         })
     }
 
-    /// How the loops are.
+    /// The health of the loops.
     pub fn health(&self) -> &Health {
         &self.health
     }
 
-    /// Everything, in the text format of `OpenMetrics` 1.0.
+    /// All metrics in the text format of `OpenMetrics` 1.0.
     pub fn scrape(self: &Arc<Self>) -> String {
         let mut registry = Registry::default();
         registry.register_collector(Box::new(Scraped(Arc::clone(self))));
@@ -204,7 +203,7 @@ impl Metrics {
     }
 }
 
-/// The library's view of it all.
+/// All metrics, as the library collects them.
 #[derive(Debug)]
 struct Scraped(Arc<Metrics>);
 
@@ -213,7 +212,7 @@ impl Collector for Scraped {
         for family in self.0.families.all() {
             family.encode(&mut encoder)?;
         }
-        let help = "Since the loop last looked at its timers";
+        let help = "Time since the loop last checked its timers";
         let mut metric = encoder.encode_descriptor(HEARTBEAT_AGE, help, None, MetricType::Gauge)?;
         for (at, age) in self.0.health.ages() {
             let labels = [("loop", at.to_string())];
@@ -225,14 +224,19 @@ impl Collector for Scraped {
         encoder
             .encode_descriptor(
                 DRAINING,
-                "1 while the server stops",
+                "1 while the server is stopping",
                 None,
                 MetricType::Gauge,
             )?
             .encode_gauge(&draining)?;
         let labels = [("version", env!("CARGO_PKG_VERSION"))];
         encoder
-            .encode_descriptor(BUILD_INFO, "Always 1; the version", None, MetricType::Gauge)?
+            .encode_descriptor(
+                BUILD_INFO,
+                "Always 1; the version is a label",
+                None,
+                MetricType::Gauge,
+            )?
             .encode_family(&labels)?
             .encode_gauge(&1_i64)
     }

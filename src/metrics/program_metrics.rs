@@ -1,7 +1,7 @@
-//! The handles of one configuration on one loop: its methods, their lookups, its backends.
+//! Holds the metrics of one configuration on one loop: its methods, their lookups, its backends.
 //!
-//! Resolved when the configuration is loaded, by the places that plans use, so that a call looks nothing up by
-//! label. Two configurations that name the same things count into the same series.
+//! The handles are resolved when the configuration is loaded, by the indices that plans use, so that a call looks nothing
+//! up by label. Two configurations that use the same names count into the same series.
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -13,23 +13,23 @@ use crate::plan::{Plan, Step};
 use crate::program::{Asks, Program};
 use crate::timeline::{Fate, Micros, Source};
 
-/// The backend of lookups that a program registers.
+/// The backend label of lookups that a program registers.
 const CODE: &str = "code";
 
-/// What one loop counts for one configuration.
+/// The metrics of one configuration on one loop.
 #[derive(Debug)]
 pub struct ProgramMetrics {
-    /// The loop's.
+    /// The metrics of the loop itself.
     pub loop_metrics: Rc<LoopMetrics>,
-    /// By the place of the backend in the configuration.
+    /// By the index of the backend in the configuration.
     pub backends: Vec<BackendMetrics>,
-    /// Of blocking closures.
+    /// The load of blocking closures.
     pub blocking: Load,
     /// By [`Plan::index`].
     views: Vec<ViewMetrics>,
 }
 
-/// One method's.
+/// The metrics of one method.
 #[derive(Debug)]
 pub struct ViewMetrics {
     calls: Counts,
@@ -38,7 +38,7 @@ pub struct ViewMetrics {
     steps: Vec<StepMetrics>,
 }
 
-/// One lookup's of a view.
+/// The metrics of one lookup of a view.
 #[derive(Debug)]
 pub struct StepMetrics {
     fates: Counts,
@@ -46,14 +46,14 @@ pub struct StepMetrics {
     duration: Histogram,
 }
 
-/// One backend's.
+/// The metrics of one backend.
 #[derive(Debug)]
 pub struct BackendMetrics {
     /// Lookups per batch.
     pub batches: Histogram,
-    /// Of lookups that travel in batches.
+    /// The load of lookups that travel in batches.
     pub batched: Load,
-    /// Of lookups that travel alone.
+    /// The load of lookups that travel alone.
     pub single: Load,
 }
 
@@ -130,24 +130,24 @@ impl ProgramMetrics {
         })
     }
 
-    /// Those of the plan at `index`.
+    /// The metrics of the plan at `index`.
     pub fn view(&self, index: usize) -> &ViewMetrics {
         &self.views[index]
     }
 
-    /// A call of the `Tributary` service that has its answer.
+    /// Counts a call of the `Tributary` service that has ended.
     pub fn meta(&self, ended: Result<(), Code>) {
         self.loop_metrics.meta.count(outcome(ended));
     }
 
-    /// A call that was refused before its view, if it has one, ran.
+    /// Counts a call that was refused before its view ran.
     pub fn refused(&self, index: Option<usize>, code: Code) {
         let calls = index.map_or(&self.loop_metrics.unknown, |index| &self.views[index].calls);
         calls.count(outcome(Err(code)));
     }
 }
 
-/// The places of `outcome`'s words.
+/// The index of an outcome among its words.
 fn outcome(ended: Result<(), Code>) -> usize {
     match ended {
         Ok(()) => 0,
@@ -159,23 +159,23 @@ fn outcome(ended: Result<(), Code>) -> usize {
 const HUNG_UP: usize = 1;
 
 impl ViewMetrics {
-    /// A call has its reply or its exception.
+    /// Counts a call that has its reply or its exception.
     pub fn ended(&self, ended: Result<(), Code>, elapsed: Duration) {
         self.calls.count(outcome(ended));
         self.duration.observe_time(elapsed);
     }
 
-    /// A call's client did not wait for its end.
+    /// Counts a call whose client disconnected before its end.
     pub fn hung_up(&self) {
         self.calls.count(HUNG_UP);
     }
 
-    /// A call begins all its lookups.
+    /// Counts the lookups of a call that starts.
     pub fn planned(&self) {
         self.planned.add(0, self.steps.len());
     }
 
-    /// The lookup at `step` has its fate, after `ran` on its way.
+    /// Counts the fate of the lookup at `step`, which ran for `ran`.
     pub fn settled(&self, step: usize, fate: Fate, source: Source, ran: Option<Micros>) {
         let step = &self.steps[step];
         step.fates.count(fate as usize);

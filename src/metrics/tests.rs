@@ -1,4 +1,4 @@
-//! What a scrape shows of what was counted, and what counting costs in correctness: nothing, across reloads.
+//! What a scrape shows, and that reloads lose no counts.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ fn assert_shows(metrics: &Arc<Metrics>, line: &str) {
 }
 
 #[test]
-fn words_stand_where_their_numbers_say() {
+fn each_word_is_at_the_index_of_its_number() {
     for (at, fate) in Fate::ALL.into_iter().enumerate() {
         assert_eq!(fate as usize, at);
     }
@@ -31,7 +31,7 @@ fn words_stand_where_their_numbers_say() {
 }
 
 #[test]
-fn loops_add_up_and_what_a_reload_left_stays() {
+fn a_scrape_adds_up_loops_and_keeps_the_counts_from_before_a_reload() {
     let metrics = metrics();
     let counts = || metrics.families.planned.counts(&["get"]);
     let (one, two) = (counts(), counts());
@@ -54,7 +54,7 @@ fn loops_add_up_and_what_a_reload_left_stays() {
 }
 
 #[test]
-fn a_gauge_ends_with_its_owner_and_may_be_negative_in_between() {
+fn a_gauge_ends_with_its_owner_and_may_be_negative() {
     let metrics = metrics();
     let gauge = metrics.families.calls_in_flight.gauge(&[]);
     gauge.down();
@@ -68,7 +68,7 @@ fn a_gauge_ends_with_its_owner_and_may_be_negative_in_between() {
 }
 
 #[test]
-fn a_bound_belongs_to_its_bucket_and_the_last_has_no_end() {
+fn a_bound_belongs_to_its_bucket_and_the_last_bucket_is_unbounded() {
     let metrics = metrics();
     let histogram = metrics.families.call_duration.histogram(&["get"]);
     for micros in [250, 251, 60_000_000] {
@@ -88,7 +88,7 @@ fn a_bound_belongs_to_its_bucket_and_the_last_has_no_end() {
 }
 
 #[test]
-fn a_name_from_the_configuration_can_not_break_a_line() {
+fn a_configured_name_cannot_break_a_line() {
     let metrics = metrics();
     let _counts = metrics.families.planned.counts(&["a\"} 1\nb"]);
     let line = r#"tributary_lookups_planned_total{method="a\"} 1\nb"} 0"#;
@@ -96,7 +96,7 @@ fn a_name_from_the_configuration_can_not_break_a_line() {
 }
 
 #[test]
-fn codes_of_other_areas_show_only_if_they_happen() {
+fn codes_of_other_areas_are_shown_once_they_occur() {
     let metrics = metrics();
     let counts = metrics.families.wire_errors.counts(&[]);
     assert_shows(

@@ -1,18 +1,18 @@
-//! Works out what decided how long a call took, and what could not have helped.
+//! Works out which lookups decided how long a call took, and which could have been slower without effect.
 //!
 //! In: a [`Timeline`]. Out: one [`Analysis`], in one pass forwards and one backwards over lookups and their
 //! dependencies; no clock, no I/O. A lookup only ever depends on earlier ones ([`Lane::after`](super::Lane::after)), so plan
-//! order is an order of dependencies and nothing has to be sorted. Entries that break the rule (a timeline
-//! may come from another program's report) are passed over.
+//! order is an order of dependencies and nothing has to be sorted. A timeline may come from the report of another
+//! program; dependencies that break the rule are ignored.
 
 use super::{Fate, Micros, Timeline, Track};
 use crate::context::Mode;
 
-/// What a timeline amounts to.
+/// The result of analysing a timeline.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Analysis {
-    /// The lookups that decided the end, first to last, as indices into [`Timeline::tracks`]: each began
-    /// because the one before it ended. One at a time, that is every lookup that ran.
+    /// The lookups that decided the end, first to last, as indices into [`Timeline::tracks`]: each started because the
+    /// one before it ended. In a serial call these are all lookups that ran.
     pub critical_path: Vec<usize>,
     /// Per lookup, how much later it could have ended without the last one ending later. Zero for a lookup
     /// that never ran.
@@ -21,9 +21,9 @@ pub struct Analysis {
     pub serial: Micros,
     /// The largest sum of run times along dependencies: no order of starting beats it.
     pub longest_chain: Micros,
-    /// The most that starting lookups together can gain: `serial` over `longest_chain`; 1 when nothing ran.
+    /// The most that concurrency can gain: `serial` over `longest_chain`; 1 if nothing ran.
     pub bound: f64,
-    /// What it did gain: `serial` over the call's elapsed time; 1 when nothing ran.
+    /// What concurrency did gain: `serial` over the call's elapsed time; 1 if nothing ran.
     pub ratio: f64,
 }
 
@@ -56,13 +56,12 @@ impl Analysis {
 }
 
 impl Timeline {
-    /// Whether the reply lacks nothing for want of an answer: every store that was asked gave one, and none
-    /// had to be replaced by a default.
+    /// Whether the reply has everything: each store that was asked has answered, and no default replaced an answer.
     pub fn complete(&self) -> bool {
         self.tracks.iter().all(|track| track.fate.is_complete())
     }
 
-    /// When the last lookup that ran had its fate.
+    /// When the last lookup that ran got its fate.
     pub fn last_done(&self) -> Micros {
         self.tracks
             .iter()
@@ -72,13 +71,13 @@ impl Timeline {
             .unwrap_or_default()
     }
 
-    /// The dependency of the lookup at `at` that ended last: the one it really waited for.
+    /// The dependency of the lookup at `at` that ended last: the one that it actually waited for.
     pub fn decider(&self, at: usize) -> Option<usize> {
         latest(&self.tracks, needs(self, at))
     }
 }
 
-/// The dependencies of the track at `at` that can be told apart from nonsense.
+/// The valid dependencies of the track at `at`.
 fn needs(timeline: &Timeline, at: usize) -> impl Iterator<Item = usize> {
     timeline.lanes[at]
         .after
@@ -98,7 +97,7 @@ fn latest(tracks: &[Track], among: impl Iterator<Item = usize>) -> Option<usize>
     })
 }
 
-/// As the rest of this file has it for any timeline, quicker for lookups none of which needs another: most calls.
+/// The same result, computed faster, for lookups that do not depend on each other, as in most calls.
 fn independent(timeline: &Timeline) -> Analysis {
     let tracks = &timeline.tracks;
     let last = last(tracks);

@@ -1,51 +1,51 @@
-//! Times of a call in whole microseconds, as its report has them.
+//! Counts the times of a call in whole microseconds, as its report does.
 //!
-//! A call's times are compared, added up and written many times over, and each of these is one instruction on a
-//! plain number; a [`Duration`] keeps seconds and nanoseconds apart.
+//! Times are compared, added and written many times per call. On a plain number each of these is one instruction; a
+//! [`Duration`] keeps seconds and nanoseconds apart.
 
 use std::time::Duration;
 
-/// A length of time in microseconds. Nothing here overflows: the longest stands for anything longer.
+/// A duration in microseconds. Arithmetic saturates.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Micros(u64);
 
 impl Micros {
-    /// None at all.
+    /// No time.
     pub const ZERO: Micros = Micros(0);
-    /// The longest that there is.
+    /// The longest duration.
     pub const MAX: Micros = Micros(u64::MAX);
 
-    /// So many microseconds.
+    /// A duration of `micros` microseconds.
     pub const fn new(micros: u64) -> Self {
         Micros(micros)
     }
 
-    /// How many there are.
+    /// The number of microseconds.
     pub const fn get(self) -> u64 {
         self.0
     }
 
-    /// Both one after the other.
+    /// The sum of both.
     #[must_use]
     pub const fn plus(self, other: Micros) -> Self {
         Micros(self.0.saturating_add(other.0))
     }
 
-    /// By how much this is longer than `other`; zero if it is not.
+    /// The difference to `other`; zero if this is shorter.
     #[must_use]
     pub const fn minus(self, other: Micros) -> Self {
         Micros(self.0.saturating_sub(other.0))
     }
 
-    /// As the IDL's `i64` has it.
+    /// As an `i64` of the IDL.
     pub fn to_i64(self) -> i64 {
         i64::try_from(self.0).unwrap_or(i64::MAX)
     }
 
-    /// As a fraction of `whole`; 1 if either is nothing.
+    /// The quotient of this and `whole`; 1 if either is zero.
     #[expect(
         clippy::cast_precision_loss,
-        reason = "what is shown of a quotient has few digits"
+        reason = "a quotient is shown with few digits"
     )]
     pub fn over(self, whole: Micros) -> f64 {
         if self.0 == 0 || whole.0 == 0 {
@@ -55,7 +55,7 @@ impl Micros {
     }
 }
 
-/// What is left of a microsecond is left out.
+/// Rounds down.
 impl From<Duration> for Micros {
     fn from(time: Duration) -> Self {
         let whole = time.as_secs().saturating_mul(1_000_000);

@@ -1,7 +1,7 @@
-//! What happened when in one call, and the pictures and figures made from it.
+//! Records what happened when in one call, and makes pictures and figures from it.
 //!
-//! The run fills a [`Timeline`]: pure data, times counted from the call's arrival. From it come the report
-//! in the reply, the terminal waterfall, the critical path and each lookup's slack.
+//! A run fills a [`Timeline`]: plain data, with times that count from the call's arrival. The report in the reply, the
+//! waterfall in the terminal, the critical path and each lookup's slack are made from it.
 
 mod analysis;
 mod micros;
@@ -24,23 +24,23 @@ pub use waterfall::{Look, render, render_together};
 pub enum Fate {
     /// Answered with a value that fits.
     Ok,
-    /// The store has nothing there.
+    /// The store has no value.
     Empty,
     /// The configured default stands in.
     Default,
-    /// Its `when` said no.
+    /// Its `when` does not hold.
     Skipped,
     /// A lookup it needs has no value.
     SkippedDependency,
     /// Took longer than its timeout or the call's deadline.
     Timeout,
-    /// Never got a connection.
+    /// Was not sent in time.
     TimeoutPool,
-    /// Failed; the code says how.
+    /// Failed; the code says why.
     Error,
-    /// Its backend failed too often lately.
+    /// Its backend failed too often recently.
     BreakerOpen,
-    /// Too many wait for its backend.
+    /// Too many lookups are waiting for its backend.
     Shed,
     /// The call ended first.
     Cancelled,
@@ -84,7 +84,7 @@ impl Fate {
         Fate::ALL.into_iter().find(|fate| fate.as_str() == word)
     }
 
-    /// Whether the reply lacks nothing for want of its answer.
+    /// Whether the reply has everything that this lookup can give.
     pub fn is_complete(self) -> bool {
         match self {
             // A lookup without its dependency's value adds nothing: if that value failed, its own fate says so.
@@ -108,15 +108,15 @@ impl Fate {
 /// Where an answer came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Source {
-    /// Nowhere: there was none.
+    /// There is no answer.
     None,
     /// The store was asked for this call alone.
     Backend,
     /// A fresh cached value.
     Cache,
-    /// A cached value past its time.
+    /// A cached value that has expired.
     Stale,
-    /// Another call's question that was already on its way.
+    /// The question of another call that was already under way.
     Coalesced,
     /// One question for several calls.
     Batched,
@@ -153,7 +153,7 @@ impl Source {
     }
 }
 
-/// What of a lookup is known before any call.
+/// The part of a lookup that is known before any call.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Lane {
     /// Its name in the view.
@@ -169,22 +169,22 @@ pub struct Lane {
 pub struct Track {
     /// When its inputs were known.
     pub planned: Micros,
-    /// When it was sent on its way; `None` if it never was.
+    /// When it was started; `None` if it never was.
     pub started: Option<Micros>,
-    /// When the first byte of its answer came.
+    /// When the first byte of its answer arrived.
     pub first_answer: Option<Micros>,
     /// When its fate was known.
     pub done: Micros,
-    /// What became of it.
+    /// Its fate.
     pub fate: Fate,
-    /// The code, when it has one.
+    /// Its code, if it has one.
     pub code: Option<Code>,
     /// Where its value came from.
     pub source: Source,
 }
 
 impl Track {
-    /// How long it was on its way; zero if it never was.
+    /// How long it ran; zero if it never started.
     pub fn run_time(&self) -> Micros {
         self.started
             .map_or(Micros::ZERO, |started| self.done.minus(started))

@@ -12,7 +12,7 @@ use crate::error::Code;
 use crate::value::Value;
 
 impl Timeline {
-    /// The timeline that a reply's report tells of; `None` when `report` is not one. Fields that the IDL calls
+    /// The timeline that a report describes; `None` if `report` is not one. Fields that the IDL calls
     /// optional may be missing.
     pub fn from_report(report: &Value) -> Option<Timeline> {
         let Value::List(lookups) = report.get("lookups")? else {
@@ -35,7 +35,7 @@ impl Timeline {
     }
 }
 
-/// What a `LookupReport` is about; `known` holds the lookups before it, the only ones it can have waited for.
+/// The lane of a `LookupReport`. `known` holds the lookups before it, the only ones that it can have waited for.
 fn lane(lookup: &Value, known: &HashMap<&str, usize>) -> Option<Lane> {
     let text = |field| lookup.get(field).and_then(Value::as_str);
     let after = match lookup.get("after") {
@@ -52,7 +52,7 @@ fn lane(lookup: &Value, known: &HashMap<&str, usize>) -> Option<Lane> {
     })
 }
 
-/// What a `LookupReport` says happened.
+/// The track of a `LookupReport`.
 fn track(lookup: &Value) -> Option<Track> {
     let text = |field| lookup.get(field).and_then(Value::as_str);
     let time = |field| lookup.get(field).and_then(micros);
@@ -69,7 +69,7 @@ fn track(lookup: &Value) -> Option<Track> {
     })
 }
 
-/// By number, or by name as JSON has it.
+/// The mode by number, or by name as in JSON.
 fn mode(value: &Value) -> Option<Mode> {
     [Mode::Evented, Mode::Serial]
         .into_iter()

@@ -1,7 +1,7 @@
-//! Why a call fails: which of its required lookups has no value, and whose doing that is.
+//! Explains why a call fails: which required lookup has no value, and what caused that.
 //!
-//! A lookup that lacks an input did not fail itself: the cause is looked for among the lookups it takes its inputs
-//! from, and in the parameters of the call. Worked out once a call fails, and never otherwise.
+//! A lookup that lacks an input did not fail by itself: the cause is one of the lookups that it takes its inputs from, or
+//! a parameter of the call. This is worked out only when a call fails.
 
 use crate::backend::{LookupError, Thrown};
 use crate::error::Code;
@@ -14,30 +14,30 @@ use crate::value::Value;
 /// The required step that has no value.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Failure {
-    /// Its place in the plan.
+    /// Its index in the plan.
     pub step: usize,
-    /// What became of it.
+    /// Its fate.
     pub fate: Fate,
-    /// The step that is the cause: itself, or one that it takes an input from.
+    /// The step that caused it: the same one, or one that it takes an input from.
     pub root: usize,
-    /// What became of that.
+    /// The fate of that step.
     pub root_fate: Fate,
-    /// The cause's code; none where nothing failed, and there is nothing all the same.
+    /// The code of the cause; `None` if nothing failed and the store has no value.
     pub code: Option<Code>,
-    /// The call's own deadline, not the lookup's timeout, ended it.
+    /// The deadline of the call ended it, not the lookup's timeout.
     pub out_of_time: bool,
-    /// The parameter that the cause takes and that was not sent, where that may be why.
+    /// The parameter that the cause takes and the caller did not send, if that may be the reason.
     pub unsent: Option<String>,
-    /// The same call can't succeed, whatever the stores do: its parameters are wrong.
+    /// The parameters are wrong: the same call can't succeed, whatever the stores do.
     pub of_caller: bool,
-    /// What the log may say of it.
+    /// Details for the log.
     pub detail: Option<String>,
-    /// The exception that it threw, when a closure threw one.
+    /// The exception, if a closure threw one.
     pub thrown: Option<Box<Thrown>>,
 }
 
 impl Failure {
-    /// Of the required step at `at`, which has just got its fate.
+    /// The failure of the required step at `at`, which has just got its fate.
     pub(super) fn of(
         (plan, schema): (&Plan, &Schema),
         tracks: &[Track],
@@ -50,7 +50,7 @@ impl Failure {
             .unsent(track, params)
             .map(|reference| written(reference, plan, schema));
         let of_caller = match track.code {
-            // A list of which every lookup is made: nothing was asked yet.
+            // The list of a `foreach` is too long; no question was asked.
             Some(Code::LookupTooMany) => track.started.is_none() && step.is_over_param(),
             Some(Code::LookupBadParam) => step.is_of_params(),
             None => unsent.is_some() && track.fate == Fate::SkippedDependency,
@@ -70,7 +70,7 @@ impl Failure {
         }
     }
 
-    /// Takes over what the step at `at` said, if it is the one that failed.
+    /// Adds the details of `err`, if the step at `at` is the one that failed.
     pub(super) fn hear(&mut self, at: usize, err: &LookupError) {
         if self.step == at {
             self.detail = Some(err.detail.clone());
@@ -79,7 +79,7 @@ impl Failure {
     }
 }
 
-/// The step from which `at` has no value: the first without one along what each takes from the one before.
+/// The step that left `at` without a value: follows missing inputs from step to step.
 fn root(plan: &Plan, tracks: &[Track], at: usize) -> usize {
     let mut root = at;
     // Steps stand after those they need, so this ends.
@@ -98,7 +98,7 @@ fn root(plan: &Plan, tracks: &[Track], at: usize) -> usize {
 }
 
 impl Step {
-    /// What it takes: the list of its `foreach`, and its inputs.
+    /// What the step refers to: the list of its `foreach`, and its inputs.
     fn references(&self) -> impl Iterator<Item = &Reference> {
         let over = self.foreach.iter().map(|foreach| &foreach.over);
         over.chain(self.bindings.iter().filter_map(|binding| match binding {
@@ -107,8 +107,8 @@ impl Step {
         }))
     }
 
-    /// The first parameter that was not sent, where that is why it has no value: it can't be made without, or takes nothing
-    /// else.
+    /// The first parameter that was not sent, if that is why the step has no value: it can't be asked without it, or it
+    /// takes nothing else.
     fn unsent(&self, track: &Track, params: &[Value]) -> Option<&Reference> {
         let is_why = match (track.fate, track.code) {
             (Fate::SkippedDependency, _) | (_, Some(Code::LookupBadParam)) => true,
@@ -126,7 +126,7 @@ impl Step {
         foreach.is_some_and(|foreach| matches!(foreach.over.root, Root::Param(_)))
     }
 
-    /// Whether all that it takes is the caller's.
+    /// Whether all its inputs come from the caller.
     fn is_of_params(&self) -> bool {
         self.references()
             .all(|reference| !matches!(reference.root, Root::Lookup(_)))
@@ -142,7 +142,7 @@ fn is_unsent(reference: &Reference, params: &[Value]) -> bool {
     end.is_none_or(Value::is_null)
 }
 
-/// A parameter as the configuration writes it.
+/// A parameter as it is written in the configuration.
 fn written(reference: &Reference, plan: &Plan, schema: &Schema) -> String {
     let names = &schema.get(plan.params).names;
     let name = match reference.root {

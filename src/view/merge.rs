@@ -1,7 +1,7 @@
-//! Values to one reply, in declared order. Pure: no await, no IO, no clock.
+//! Merges values into one reply, in declared order. Pure: no await, no IO, no clock.
 //!
-//! In: a plan and one value per step, fitted to its target when it came, null where there is none. Out: the
-//! reply's value, typed. The order of arrival can't matter: it is not known here.
+//! In: a plan and one value per step, fitted to its target, or null. Out: the typed value of the reply. The order in
+//! which answers arrived can't matter, because it is not known here.
 
 use crate::coerce::Coercion;
 use crate::idl::{Schema, StructId, Type};
@@ -25,7 +25,7 @@ pub fn merge(plan: &Plan, schema: &Schema, mut values: Vec<Value>) -> Result<Val
             let is_whole = |at: &usize| matches!(plan.steps[*at].target, Target::Whole(_));
             let whole = plan.declared.iter().copied().find(is_whole);
             match whole.map(take) {
-                // It is required, so only its `when` can have left it out.
+                // It is required, so it is missing only if its `when` did not hold.
                 None | Some(Value::Null) => Err(MergeError {
                     detail: "the method returns one value, whose `when` did not hold".into(),
                 }),
@@ -47,7 +47,7 @@ pub fn merge(plan: &Plan, schema: &Schema, mut values: Vec<Value>) -> Result<Val
                     complete_along(schema, *id, &mut reply, path)?;
                 }
             }
-            // The report is put in after the merge; it is the only field that may still come.
+            // The report is added after the merge. It is the only field that may still be missing here.
             complete(schema, *id, &mut reply, plan.report_field)?;
             Ok(Value::Record(Record {
                 names: schema.get(*id).names.clone(),
@@ -77,7 +77,7 @@ fn place(schema: &Schema, id: StructId, reply: &mut [Value], target: &Target, va
     }
 }
 
-/// Puts `value` at a path of fields, making the structs on the way.
+/// Puts `value` at a path of fields, and makes the structs on the way.
 fn place_at(schema: &Schema, id: StructId, fields: &mut [Value], path: &[usize], value: Value) {
     let (&at, rest) = path.split_first().expect("a target's path is never empty");
     if rest.is_empty() {
@@ -117,7 +117,7 @@ fn complete(
     Ok(())
 }
 
-/// As [`complete`], for the structs that were made on the way along `path`.
+/// As [`complete`], for the structs that were made along `path`.
 fn complete_along(
     schema: &Schema,
     id: StructId,

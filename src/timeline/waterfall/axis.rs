@@ -1,4 +1,4 @@
-//! The time axis of a waterfall: which column a time stands in, where the ticks are, how times are written.
+//! Maps times to the columns of a waterfall, places the ticks, and writes times.
 //!
 //! Both ends of a bar are rounded the same way, so a lookup that starts when another ends starts in the
 //! column where that one stopped.
@@ -23,7 +23,7 @@ pub(super) struct Tick {
 impl Axis {
     pub(super) fn new(end: Micros, columns: usize) -> Self {
         Axis {
-            // An empty axis would divide by zero; a microsecond is as good as any.
+            // An empty axis would divide by zero; any length will do.
             end: millis(end.max(Micros::new(1))),
             columns: columns.max(1),
         }
@@ -33,13 +33,13 @@ impl Axis {
         self.columns
     }
 
-    /// The columns from one time to another, cut at the axis's end. Empty if they round to nothing.
+    /// The columns from one time to another, up to the end of the axis. Empty if both round to the same column.
     pub(super) fn span(&self, from: Micros, to: Micros) -> Range<usize> {
         let start = self.column(millis(from));
         start..self.column(millis(to)).max(start)
     }
 
-    /// The column that `at` falls in, the last one for all that is later.
+    /// The column of `at`; the last column for later times.
     pub(super) fn point(&self, at: Micros) -> usize {
         self.within(millis(at))
     }
@@ -54,7 +54,7 @@ impl Axis {
         clippy::cast_precision_loss,
         reason = "a column between zero and a terminal's width, after clamping"
     )]
-    /// Of a time in milliseconds.
+    /// The column of a time in milliseconds.
     fn column(&self, at: f64) -> usize {
         let column = at / self.end * self.columns as f64;
         column.round().clamp(0.0, self.columns as f64) as usize

@@ -1,7 +1,7 @@
-//! Lays a waterfall out: title, axis, one row per lookup in plan order, footer.
+//! Draws a waterfall: title, axis, one row per lookup in plan order, footer.
 //!
-//! Keeps to [`Look::width`] by cutting names and notes; draws any timeline, also
-//! one of another program's making, without panicking. Control characters never reach the terminal.
+//! Names and notes are cut so that no line is longer than [`Look::width`]. Any timeline can be drawn, also one from
+//! another program, without a panic. Control characters never reach the terminal.
 
 use super::ink::{Alphabet, Ink, Tint};
 use super::layout::{Layout, Words, count, words};
@@ -9,12 +9,12 @@ use super::look::Look;
 use crate::context::Mode;
 use crate::timeline::{Analysis, Fate, Micros, Source, Timeline, Track};
 
-/// The waterfall of one call as lines of text, each ended by a line feed.
+/// The waterfall of one call as lines of text, each with a line feed at its end.
 pub fn render(timeline: &Timeline, look: &Look) -> String {
     render_together(&[(look.title.as_str(), timeline)], look)
 }
 
-/// Several waterfalls below one another on one time axis, each with its own title, an empty line between.
+/// Several waterfalls, one below the other, on the same time axis. Each has its own title; empty lines separate them.
 pub fn render_together(pictures: &[(&str, &Timeline)], look: &Look) -> String {
     let alphabet = Alphabet::new(look.ascii);
     let words: Vec<Vec<Words>> = pictures
@@ -51,7 +51,7 @@ pub fn render_together(pictures: &[(&str, &Timeline)], look: &Look) -> String {
     pictures.join("\n")
 }
 
-/// What is known before the first line is drawn.
+/// Everything that the lines are drawn from.
 struct Picture<'a> {
     timeline: &'a Timeline,
     analysis: Analysis,
@@ -154,7 +154,7 @@ impl Picture<'_> {
     fn inks(&self, track: &Track) -> Vec<Ink> {
         let axis = &self.layout.axis;
         let mut inks = vec![Ink::Blank; axis.columns()];
-        // An answer counts as having begun once its beginning shows: two columns before the end.
+        // The beginning of an answer is drawn only if at least two columns follow it.
         let mut fill = |from, to, ink| inks[axis.span(from, to)].fill(ink);
         fill(Micros::ZERO, track.planned, Ink::Waiting);
         let Some(started) = track.started else {

@@ -1,6 +1,6 @@
-//! The characters and colours of a waterfall.
+//! Defines the characters and colours of a waterfall.
 //!
-//! Colour only repeats what the characters and words already say, so nothing is lost without it.
+//! Colour only repeats what the characters and words say, so nothing is lost without it.
 
 /// What a column of a row shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -9,15 +9,15 @@ pub(super) enum Ink {
     Blank,
     /// Waiting for the values of other lookups.
     Waiting,
-    /// Ready, but waiting for its turn or for a connection.
+    /// Ready, but waiting for a permit or a connection.
     Queued,
     /// Running, no answer yet.
     Running,
-    /// Running, the answer has begun to come.
+    /// Running, and the answer has started to arrive.
     Answering,
     /// Ran for less than half a column.
     Instant,
-    /// Ended without having been started.
+    /// Ended without being started.
     Never,
 }
 

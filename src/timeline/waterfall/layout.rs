@@ -1,6 +1,6 @@
-//! Shares the columns of a waterfall out between names, bars, times and notes.
+//! Divides the columns of a waterfall between names, bars, times and notes.
 //!
-//! Pictures that are drawn together share one [`Layout`], so that equal lengths are equal times in all of them.
+//! Pictures that are drawn together share one [`Layout`], so that equal lengths mean equal times in all of them.
 
 use super::axis::Axis;
 use super::ink::Alphabet;
@@ -8,14 +8,14 @@ use super::look::Look;
 use crate::error::Code;
 use crate::timeline::{Fate, Source, Timeline, Track};
 
-/// Below this there is no room for a bar beside a name.
+/// A narrower terminal has no room for a name and a bar.
 const WIDTH_MIN: usize = 56;
 /// A bar with fewer columns shows nothing.
 const BAR_MIN: usize = 10;
-/// Deeper branches would push the names out of sight.
+/// Deeper branches would leave no room for names.
 const DEPTH_MAX: usize = 4;
 
-/// Who gets how many columns.
+/// How many columns each part gets.
 pub(super) struct Layout {
     pub(super) width: usize,
     pub(super) label: usize,
@@ -28,7 +28,7 @@ pub(super) struct Layout {
 pub(super) struct Words {
     /// The name, with the branch that leads to it.
     pub(super) label: String,
-    /// What is out of the ordinary.
+    /// Anything unusual about the lookup.
     pub(super) note: String,
 }
 
@@ -64,8 +64,8 @@ fn widest(widths: impl Iterator<Item = usize>) -> usize {
     widths.max().unwrap_or(0)
 }
 
-/// Each row's words. A lookup drawn below the one it waited for hangs from it by a branch; where other rows
-/// stand between, and where it waited for several, its note says so.
+/// The words of each row. A branch connects a lookup to the one above it that it waited for. If other rows are between
+/// them, or if it waited for several, its note says so.
 pub(super) fn words(timeline: &Timeline, alphabet: &Alphabet) -> Vec<Words> {
     let mut above: Vec<usize> = Vec::new();
     let mut rows = Vec::with_capacity(timeline.tracks.len());
@@ -91,7 +91,7 @@ fn note(timeline: &Timeline, track: &Track, after: &[usize]) -> String {
     let mut words = Vec::new();
     match (track.fate, track.code.map(Code::as_str)) {
         (Fate::Ok, _) => {}
-        // The code says all that the fate does, and more.
+        // The code says more than the fate.
         (Fate::Error, Some(code)) => words.push(code.to_owned()),
         (fate, _) => words.push(fate.as_str().to_owned()),
     }
@@ -106,7 +106,7 @@ fn note(timeline: &Timeline, track: &Track, after: &[usize]) -> String {
     words.join(", ")
 }
 
-/// Columns that `text` takes.
+/// The number of columns that `text` takes.
 pub(super) fn count(text: &str) -> usize {
     text.chars().count()
 }

@@ -1,6 +1,6 @@
 //! Draws a timeline as text for a terminal: one row per lookup, its bar where it ran.
 //!
-//! [`draw`] puts the picture together, [`layout`] shares the columns out, [`axis`] says which time stands in which column, [`ink`] knows the
+//! [`draw`] assembles the picture, [`layout`] divides the columns, [`axis`] maps times to columns, and [`ink`] defines the
 //! characters and colours. All of it is pure: a [`super::Timeline`] and a [`Look`] in, a `String` out.
 
 mod look;

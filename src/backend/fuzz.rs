@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::format::Format;
 use super::sql::{Style, scan};
-use super::template::{AsIs, Template};
+use super::template::{Template, Verbatim};
 use super::{file, http, memcached, mysql, postgres};
 use crate::fuzzing::{FuzzInput, hold};
 use crate::value::Value;
@@ -53,8 +53,8 @@ fn template(input: &mut FuzzInput<'_>) {
     let value = String::from_utf8_lossy(input.0).into_owned();
     let values: Vec<Value> = params.iter().map(|_| Value::from(&*value)).collect();
     let mut out = Vec::new();
-    let rendered = template.render(&values, &AsIs, &mut out);
-    hold(rendered.is_ok(), "text can stand in every place", &text);
+    let rendered = template.render(&values, &Verbatim, &mut out);
+    hold(rendered.is_ok(), "text is allowed in every place", &text);
     let literals: usize = template.literals().map(str::len).sum();
     let places = template.positions().count();
     hold(

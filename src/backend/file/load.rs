@@ -39,7 +39,7 @@ pub(super) fn read(section: &mut Section<'_>) -> Option<Table> {
         Some("json") => false,
         _ => {
             let help = Some("a path ending in `.csv` or `.json`".into());
-            section.bad(&place, format!("`{path}` is of no known format"), help);
+            section.bad(&place, format!("`{path}` has an unknown format"), help);
             return None;
         }
     };
@@ -109,7 +109,7 @@ fn read_types(section: &mut Section<'_>) -> Types {
             types.push((column, kind, place));
         } else {
             let help = format!("one of {}", list(Kind::ALL.map(Kind::as_str)));
-            section.bad(&place, "this is no type of a column", Some(help));
+            section.bad(&place, "unknown type of a column", Some(help));
         }
     }
     types

@@ -119,7 +119,7 @@ fn read_columns(table: &Table, section: &mut Section<'_>) -> Option<Columns> {
             continue;
         };
         if positions.contains(&at) {
-            let message = format!("the column `{name}` stands twice");
+            let message = format!("the column `{name}` is listed twice");
             section
                 .document()
                 .problem(&place, Code::ConfigClash, message, None);

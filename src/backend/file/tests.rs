@@ -223,7 +223,7 @@ fn lookup_mistakes_are_named() {
     );
     check(
         "columns = [\"code\", \"code\"]",
-        "config.clash columns: the column `code` stands twice",
+        "config.clash columns: the column `code` is listed twice",
     );
 }
 
@@ -272,7 +272,7 @@ fn csv_mistakes_have_their_line() {
     check(
         b"a\n1\n",
         "types = { a = \"int\" }",
-        "config.bad_value types.a: this is no type of a column \
+        "config.bad_value types.a: unknown type of a column \
          (one of `text`, `i64`, `double`, `bool`)",
     );
 }
@@ -329,7 +329,7 @@ fn backend_mistakes_are_named() {
     assert_eq!(
         config_problems::<FileTable>("path = \"t.xls\""),
         [
-            "config.bad_value path: `t.xls` is of no known format (a path ending in `.csv` or `.json`)"
+            "config.bad_value path: `t.xls` has an unknown format (a path ending in `.csv` or `.json`)"
         ]
     );
     assert_eq!(

@@ -104,7 +104,7 @@ fn base(section: &Section<'_>, url: &str, place: &Place) -> Option<Base> {
         return bad("not a whole URL: it needs scheme and host", &example);
     };
     if scheme != Scheme::HTTP && scheme != Scheme::HTTPS {
-        return bad("only `http:` and `https:` are spoken here", &example);
+        return bad("only `http:` and `https:` are supported", &example);
     }
     if authority.as_str().contains('@') {
         let help = "add `headers = { authorization = \"env:NAME\" }` instead";
@@ -150,7 +150,7 @@ fn secure(
     let tls = tls.unwrap_or_else(Tls::verified);
     let Ok(name) = tls.name(base.authority.host()) else {
         let help = "add `tls = { server_name = \"..\" }` beside `url`";
-        return bad("the host is no name that a certificate could have", help);
+        return bad("the host is not a name that a certificate could have", help);
     };
     let alpn: &[&[u8]] = match http2 {
         None => &[b"h2", b"http/1.1"],

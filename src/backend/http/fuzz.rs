@@ -2,7 +2,7 @@
 
 use hyper::Uri;
 
-use super::place::Target;
+use super::target::Target;
 use crate::fuzzing::{FuzzInput, hold};
 use crate::value::Value;
 

@@ -5,7 +5,7 @@ use hyper::header::{ACCEPT, HeaderMap, HeaderName, HeaderValue};
 use hyper::http::uri::{Parts, PathAndQuery};
 
 use super::config::{Base, Config, read_header_texts};
-use super::place::{InHeader, Target};
+use super::target::{HeaderEncode, Target};
 use crate::backend::{Compiled, LookupError, format::Format, template::Template};
 use crate::config::{Section, integer};
 use crate::error::Code;
@@ -95,7 +95,7 @@ impl Get {
         let mut headers = self.fixed_headers.clone();
         for (name, template) in &self.headers {
             let mut value = Vec::new();
-            template.render(params, &InHeader, &mut value)?;
+            template.render(params, &HeaderEncode, &mut value)?;
             let value = HeaderValue::from_maybe_shared(value)
                 .map_err(|err| LookupError::new(Code::LookupBadParam, err.to_string()))?;
             headers.insert(name, value);

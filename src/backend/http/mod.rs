@@ -12,7 +12,7 @@ mod connect; // resolve, TCP, TLS
 mod failure;
 mod examine;
 mod lookup;
-mod place;
+mod target;
 
 use std::time::Duration;
 

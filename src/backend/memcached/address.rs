@@ -36,7 +36,7 @@ impl Address {
         for text in &texts {
             match Address::parse(text) {
                 Ok(address) if addresses.contains(&address) => {
-                    section.bad(&place, format!("`{text}` stands twice"), None);
+                    section.bad(&place, format!("`{text}` is listed twice"), None);
                 }
                 Ok(address) => addresses.push(address),
                 Err(help) => {
@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_address() {
+    fn invalid_addresses() {
         for bad in [
             "",
             "cache",

@@ -12,7 +12,7 @@ use async_memcached::{AsciiProtocol as _, Client, Error, ErrorKind, Status, Valu
 use bytes::Bytes;
 use tokio::time::{sleep, timeout};
 
-use super::value_sizes::{Found, ValueSizes};
+use super::value_sizes::{ValueSizes, Values};
 use crate::backend::LookupError;
 use crate::backend::net::{self, Dial, Ended};
 use crate::error::Code;
@@ -23,9 +23,9 @@ const ABANDONED_MAX: Duration = Duration::from_millis(100);
 const FIRST_KEY: &str = "tributary.hello";
 
 /// One multi-get: different keys, all of one server.
-pub(super) type Question = net::Question<Rc<[Bytes]>, Found>;
+pub(super) type Question = net::Question<Rc<[Bytes]>, Values>;
 /// The questions for one server.
-pub(super) type Queue = net::Queue<Rc<[Bytes]>, Found>;
+pub(super) type Queue = net::Queue<Rc<[Bytes]>, Values>;
 
 /// Makes the connections to one server, one at a time.
 pub(super) struct Dialer {
@@ -132,8 +132,8 @@ async fn exchange(client: &mut Client, mut question: Question, sizes: &ValueSize
 }
 
 /// The values in the order of the keys; `None` if a value belongs to another key, or to one that has a value already.
-fn by_key(keys: &[Bytes], values: Vec<Value>) -> Option<Found> {
-    let mut found: Found = vec![None; keys.len()];
+fn by_key(keys: &[Bytes], values: Vec<Value>) -> Option<Values> {
+    let mut found: Values = vec![None; keys.len()];
     // Servers answer in the order of the keys, so the search for each starts after the one before it.
     let mut next = 0;
     for value in values {

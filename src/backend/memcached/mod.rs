@@ -3,7 +3,7 @@
 //! `get = "airport:{code}"` becomes `get airport:JFK airport:LGA ..`: each different key of a batch once, the
 //! keys of each server in one question, all servers at the same time. `ring.rs` says which server has a key, as
 //! other clients of the same servers do; a server that is down costs only its own keys, which do not move.
-//! Answers are told apart by their keys, never by their places.
+//! Answers are matched by their keys, never by their places.
 
 mod address;
 mod ring; // which server has a key
@@ -25,7 +25,7 @@ use self::address::Address;
 use self::connection::Dialer;
 use self::key::Get;
 use self::ring::Ring;
-use self::value_sizes::{Found, ValueSizes};
+use self::value_sizes::{ValueSizes, Values};
 use super::net::{Distinct, Limit, Pool};
 use super::{Answer, Ask, Asked, Backend, Compiled, Examination, LookupError, Planned};
 use crate::config::Section;
@@ -55,7 +55,7 @@ pub struct Memcached {
 
 /// The connections to one server.
 struct Server {
-    pool: Pool<Rc<[Bytes]>, Found>,
+    pool: Pool<Rc<[Bytes]>, Values>,
     sizes: Rc<ValueSizes>,
 }
 
@@ -188,7 +188,7 @@ impl Memcached {
     }
 
     /// Asks one server, for as long as it may take.
-    async fn ask(&self, server: &Server, keys: Rc<[Bytes]>) -> Result<Found, LookupError> {
+    async fn ask(&self, server: &Server, keys: Rc<[Bytes]>) -> Result<Values, LookupError> {
         let asked = server.pool.queue.ask(keys);
         timeout(self.answer_timeout, asked)
             .await

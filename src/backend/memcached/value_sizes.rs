@@ -11,7 +11,7 @@ const KEYS_MAX: usize = 128;
 const ANSWER_BYTES: usize = 1 << 20;
 
 /// What a server has for the keys of one question, in their order.
-pub(super) type Found = Vec<Option<Bytes>>;
+pub(super) type Values = Vec<Option<Bytes>>;
 
 /// The recent length of a server's values, in bytes.
 #[derive(Default)]
@@ -25,7 +25,7 @@ impl ValueSizes {
 
     /// Notes the values of an answer. Forgets long ones slowly, so that a short one among them does not raise the number
     /// of keys at once.
-    pub(super) fn note(&self, found: &Found) {
+    pub(super) fn note(&self, found: &Values) {
         let values = found.iter().flatten().count();
         let bytes: usize = found.iter().flatten().map(Bytes::len).sum();
         if let Some(mean) = bytes.checked_div(values) {

@@ -92,7 +92,7 @@ impl<'a> Batch<'a> {
                     let mut found = reply.values.into_iter();
                     // As many as were asked for, so that no element gets the value of another.
                     values[group].extend((0..count).map(|_| {
-                        let value = found.next().unwrap_or_else(|| Err(super::no_answer()))?;
+                        let value = found.next().unwrap_or_else(|| Err(no_answer()))?;
                         Ok(Answer {
                             first_answer: reply.first_answer,
                             ..Answer::new(value)
@@ -111,7 +111,7 @@ impl<'a> Batch<'a> {
                 return ask.lookup.rows.shape(std::iter::empty()).map(Answer::new);
             };
             let answer = shared[group].take(element);
-            answer.unwrap_or_else(|| Err(super::no_answer()))
+            answer.unwrap_or_else(|| Err(no_answer()))
         };
         asked.iter().zip(self.places).map(answer).collect()
     }
@@ -168,4 +168,9 @@ pub(super) fn parts(question: &Question) -> Vec<Question> {
         },
     };
     keys.iter().zip(&question.params).map(part).collect()
+}
+
+/// The error of a question whose answer got lost.
+pub(super) fn no_answer() -> LookupError {
+    LookupError::new(Code::ServerInternal, "the connection's task gave no answer")
 }

@@ -111,7 +111,7 @@ fn texts(
         let help = "such as `select * from airports where code in (:code)`";
         section.bad(
             place,
-            "with `batch`, the statement's only parameter stands alone in brackets after `in`",
+            "with `batch`, the statement's only parameter has to be alone in brackets after `in`",
             Some(help.into()),
         );
         return None;

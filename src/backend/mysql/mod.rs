@@ -21,7 +21,7 @@ use std::sync::Arc;
 
 use futures_util::future::join_all;
 
-use self::batch::Batch;
+use self::batch::{Batch, no_answer};
 pub use self::config::Config;
 pub use self::lookup::Lookup;
 use self::pool::Pool;
@@ -123,10 +123,6 @@ impl Mysql {
             first_answer: None,
         })
     }
-}
-
-fn no_answer() -> LookupError {
-    LookupError::new(Code::ServerInternal, "the connection's task gave no answer")
 }
 
 #[cfg(any(test, fuzzing))]

@@ -45,11 +45,11 @@ pub(super) struct Settings {
     opts: Opts,
     connect_timeout: Duration,
     statement_timeout: Duration,
-    statements: Vec<Statement>,
+    statements: Vec<Preparation>,
 }
 
 /// A statement to prepare before it is asked.
-struct Statement {
+struct Preparation {
     lookup: Arc<str>,
     sql: Arc<str>,
     warned: Warned,
@@ -75,16 +75,16 @@ impl Settings {
             opts: config.opts(statement_timeout),
             connect_timeout: config.connect_timeout,
             statement_timeout,
-            statements: planned.iter().flat_map(Statement::all).collect(),
+            statements: planned.iter().flat_map(Preparation::all).collect(),
         }
     }
 }
 
-impl Statement {
+impl Preparation {
     /// The statements of one lookup.
-    fn all(planned: &Planned<'_, Lookup>) -> Vec<Statement> {
+    fn all(planned: &Planned<'_, Lookup>) -> Vec<Preparation> {
         let texts = planned.lookup.texts().iter();
-        let statements = texts.map(|sql| Statement {
+        let statements = texts.map(|sql| Preparation {
             lookup: Arc::clone(planned.name),
             sql: Arc::clone(sql),
             warned: planned.lookup.warned.clone(),
@@ -208,7 +208,7 @@ impl Dialer {
 /// Has the server prepare a statement, which the client keeps. If it is refused, only its own lookup is affected.
 async fn prepare(
     connection: &mut Conn,
-    statement: &Statement,
+    statement: &Preparation,
     limit: Duration,
 ) -> Result<(), Ended> {
     match timeout(limit, connection.prep(&*statement.sql)).await {

@@ -90,7 +90,7 @@ impl Mode {
         let Ok(name) = tls.name(opts.ip_or_hostname()) else {
             let help = "add `tls = { server_name = \"..\" }` beside `url`";
             return refuse(
-                "the URL's host is no name that a certificate could have",
+                "the URL's host is not a name that a certificate could have",
                 help,
             );
         };

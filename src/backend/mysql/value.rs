@@ -36,7 +36,7 @@ pub(super) fn param(value: &Value) -> Result<Stored, LookupError> {
         Value::Bool(bit) => Stored::Int(i64::from(*bit)),
         Value::I64(number) => Stored::Int(*number),
         Value::Double(number) if !number.is_finite() => {
-            let detail = "a double that is no finite number can't be bound";
+            let detail = "a double that is not finite can't be bound";
             return Err(LookupError::new(Code::LookupBadParam, detail));
         }
         Value::Double(number) => Stored::Double(*number),

@@ -38,18 +38,21 @@ impl<K: Eq + Hash> Distinct<K> {
     }
 
     /// The answers to share, one per different key, in the order of their numbers.
-    pub(in crate::backend) fn share<T>(self, answers: impl IntoIterator<Item = T>) -> Shared<T> {
+    pub(in crate::backend) fn share<T>(
+        self,
+        answers: impl IntoIterator<Item = T>,
+    ) -> SharedAnswers<T> {
         let mut answers = answers.into_iter();
         let with_askers = |askers| (askers, answers.next());
-        Shared(self.askers.into_iter().map(with_askers).collect())
+        SharedAnswers(self.askers.into_iter().map(with_askers).collect())
     }
 }
 
 /// Answers, each with how many askers have not had it yet.
 #[derive(Debug)]
-pub(in crate::backend) struct Shared<T>(Vec<(usize, Option<T>)>);
+pub(in crate::backend) struct SharedAnswers<T>(Vec<(usize, Option<T>)>);
 
-impl<T: Clone> Shared<T> {
+impl<T: Clone> SharedAnswers<T> {
     /// The answer with this number, once for each time its key was added: the last asker takes it, the others copy it.
     pub(in crate::backend) fn take(&mut self, number: usize) -> Option<T> {
         let (askers, answer) = self.0.get_mut(number)?;

@@ -193,7 +193,7 @@ mod tests {
         }
     }
 
-    /// What happens, with pauses told by the ranges that jitter leaves them.
+    /// Runs the script: the log, and the state at its end.
     async fn run_script(servers: usize, acts: Vec<Act>) -> (Vec<String>, State<()>) {
         let log = Rc::default();
         let scripted = Scripted {

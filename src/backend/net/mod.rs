@@ -19,7 +19,7 @@ mod distinct; // equal questions asked once
 
 pub(super) use self::availability::{Availability, State};
 pub(super) use self::backoff::Backoff;
-pub(super) use self::distinct::{Distinct, Shared};
+pub(super) use self::distinct::{Distinct, SharedAnswers};
 pub(super) use self::keeper::{Dial, Ended, Keeper, keep};
 pub(super) use self::queue::{Limit, Pool, Question, Queue};
 pub(super) use self::tcp::{UNACKNOWLEDGED_MAX, connect_tcp};

@@ -10,9 +10,10 @@ use std::rc::Rc;
 use futures_util::future::join_all;
 use tokio::time::Instant;
 
+use super::config::Lookup;
 use super::encode::{self, Param};
+use super::pool::Pool;
 use super::statement::Key;
-use super::{Lookup, Postgres};
 use crate::backend::net::Distinct;
 use crate::backend::rows::Rows;
 use crate::backend::{Answer, Asked, LookupError};
@@ -56,12 +57,12 @@ type Outcome = Result<(Vec<Record>, Option<Instant>), LookupError>;
 
 /// Asks for the lookups of one statement: one answer each.
 pub(super) async fn ask(
-    postgres: &Postgres,
+    pool: &Pool,
     asked: &[Asked<'_, Lookup>],
     group: &[usize],
 ) -> Vec<Result<Answer, LookupError>> {
     let lookup = asked[group[0]].lookup;
-    let prepared = match postgres.prepared(lookup).await {
+    let prepared = match pool.prepared(lookup).await {
         Ok(prepared) => prepared,
         Err(err) => return group.iter().map(|_| Err(err.clone())).collect(),
     };
@@ -87,7 +88,7 @@ pub(super) async fn ask(
         .map(|at| number(&asked[*at].params[0]))
         .collect();
     let chunks = keys.chunks(batch.max.max(1));
-    let outcomes = join_all(chunks.map(|chunk| ask_chunk(postgres, lookup, key, chunk))).await;
+    let outcomes = join_all(chunks.map(|chunk| ask_chunk(pool, lookup, key, chunk))).await;
     let mut outcomes = distinct.share(outcomes.into_iter().flatten());
     let answer = |number: Result<Option<usize>, LookupError>| match number? {
         None => shape(lookup, (Vec::new(), None)),
@@ -111,13 +112,8 @@ fn shape(
 }
 
 /// One outcome per key.
-async fn ask_chunk(
-    postgres: &Postgres,
-    lookup: &Lookup,
-    key: &Key,
-    keys: &[Rc<str>],
-) -> Vec<Outcome> {
-    let err = match ask_keys(postgres, lookup, key, keys).await {
+async fn ask_chunk(pool: &Pool, lookup: &Lookup, key: &Key, keys: &[Rc<str>]) -> Vec<Outcome> {
+    let err = match ask_keys(pool, lookup, key, keys).await {
         Ok(outcomes) => return outcomes.into_iter().map(Ok).collect(),
         Err(err) => err,
     };
@@ -126,14 +122,14 @@ async fn ask_chunk(
         return keys.iter().map(|_| Err(err.clone())).collect();
     }
     let alone = keys.chunks(1).map(async |alone| {
-        let mut outcomes = ask_keys(postgres, lookup, key, alone).await?;
+        let mut outcomes = ask_keys(pool, lookup, key, alone).await?;
         Ok(outcomes.pop().unwrap_or_default())
     });
     join_all(alone).await
 }
 
 async fn ask_keys(
-    postgres: &Postgres,
+    pool: &Pool,
     lookup: &Lookup,
     key: &Key,
     keys: &[Rc<str>],
@@ -141,7 +137,7 @@ async fn ask_keys(
     let max = lookup.batch_rows_max(keys.len());
     let array = || encode::array(keys.iter().map(|key| Some(&**key)));
     let encode = |_: &_| Ok(vec![Param(Some(array()))]);
-    let found = postgres.ask(lookup, encode, max.saturating_add(1)).await?;
+    let found = pool.ask(lookup, encode, max.saturating_add(1)).await?;
     if found.records.len() > max {
         let detail = format!("more than {max} rows for {} keys", keys.len());
         return Err(LookupError::new(Code::LookupTooMany, detail));

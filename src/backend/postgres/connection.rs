@@ -17,7 +17,7 @@ use tokio_postgres::{Client, NoTls};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::config::{Lookup, Settings};
-use super::failure::{Cure, Failure};
+use super::failure::{Failure, Recovery};
 use super::statement::Prepared;
 use crate::backend::LookupError;
 use crate::backend::net::{Availability, Dial, Ended, Keeper, State, keep};
@@ -27,7 +27,7 @@ use crate::error::Code;
 const STORE: &str = "PostgreSQL";
 
 /// What all connections of a loop have in common.
-pub(super) struct Shared {
+pub(super) struct Setup {
     pub(super) settings: Settings,
     /// The lookups that are going to be asked, with their names.
     pub(super) planned: Vec<(Arc<str>, Lookup)>,
@@ -58,11 +58,11 @@ pub(super) type Driver = LocalBoxFuture<'static, Result<(), tokio_postgres::Erro
 
 impl Connection {
     /// Starts to connect in the background, on this loop. `seed` is for the delays between attempts.
-    pub(super) fn start(shared: Rc<Shared>, seed: u64) -> Self {
+    pub(super) fn start(setup: Rc<Setup>, seed: u64) -> Self {
         let availability = Rc::new(Availability::new());
-        let connect_timeout = shared.settings.connect_timeout;
+        let connect_timeout = setup.settings.connect_timeout;
         Connection {
-            _keeper: keep(Dialer { shared }, Rc::clone(&availability), seed),
+            _keeper: keep(Dialer { setup }, Rc::clone(&availability), seed),
             availability,
             connect_timeout,
         }
@@ -106,7 +106,7 @@ impl Session {
         {
             Ok(_) => lookup.warned.prepared(),
             // That the connection ended says nothing about the statement.
-            Err(failure) if failure.cure == Cure::Connect => {}
+            Err(failure) if failure.recovery == Recovery::Connect => {}
             Err(failure) => lookup.warned.refused(name, &failure.error),
         };
         join_all(planned.iter().map(prepare)).await;
@@ -141,7 +141,7 @@ impl Session {
         let task = AbortOnDropHandle::new(tokio::task::spawn_local(prepare));
         let ended = |_| Failure {
             error: session_ended(),
-            cure: Cure::Connect,
+            recovery: Recovery::Connect,
         };
         let prepared = task.map(move |done| done.map_err(ended)?.map(Rc::new));
         prepared.boxed_local().shared()
@@ -170,7 +170,7 @@ impl Session {
 
 /// Makes the connections, one at a time.
 struct Dialer {
-    shared: Rc<Shared>,
+    setup: Rc<Setup>,
 }
 
 impl Dial for Dialer {
@@ -178,7 +178,7 @@ impl Dial for Dialer {
     type Connection = (Rc<Session>, Driver);
 
     async fn connect(&mut self) -> Result<(Rc<Session>, Self::Connection), LookupError> {
-        let (client, driver) = open(&self.shared.settings).await?;
+        let (client, driver) = open(&self.setup.settings).await?;
         let session = Rc::new(Session {
             client,
             statements: RefCell::default(),
@@ -188,7 +188,7 @@ impl Dial for Dialer {
     }
 
     async fn serve(&mut self, (session, driver): Self::Connection) -> Ended {
-        let preparing = Rc::clone(&session).prepare_all(&self.shared.planned);
+        let preparing = Rc::clone(&session).prepare_all(&self.setup.planned);
         tokio::select! {
             _ended = join(driver, preparing) => {}
             () = session.lost.notified() => {}
@@ -207,7 +207,7 @@ async fn dial(settings: &Settings) -> Result<(Client, Driver), tokio_postgres::E
     Ok((client, connection.boxed_local()))
 }
 
-/// Connects and makes the session read-only. That is not said in the start-up options, since a server would
+/// Connects and makes the session read-only. This is not part of the start-up options, since a server would
 /// then look like one that takes no writes to `target_session_attrs`.
 pub(super) async fn open(settings: &Settings) -> Result<(Client, Driver), LookupError> {
     let opening = async {

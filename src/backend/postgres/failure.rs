@@ -14,12 +14,12 @@ pub(super) struct Failure {
     /// The error of the lookup.
     pub(super) error: LookupError,
     /// What may help.
-    pub(super) cure: Cure,
+    pub(super) recovery: Recovery,
 }
 
 /// What makes asking again worthwhile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Cure {
+pub(super) enum Recovery {
     /// Nothing.
     None,
     /// Preparing the statement again: tables may have changed since.
@@ -32,21 +32,21 @@ impl From<LookupError> for Failure {
     fn from(error: LookupError) -> Self {
         Failure {
             error,
-            cure: Cure::None,
+            recovery: Recovery::None,
         }
     }
 }
 
 impl From<&Error> for Failure {
     fn from(err: &Error) -> Self {
-        let (code, cure) = match err.as_db_error() {
+        let (code, recovery) = match err.as_db_error() {
             Some(said) => meaning(said),
             // The connection is closed, or the bytes that came can't be understood.
-            None => (Code::LookupUnavailable, Cure::Connect),
+            None => (Code::LookupUnavailable, Recovery::Connect),
         };
         Failure {
             error: LookupError::new(code, words(err)),
-            cure,
+            recovery,
         }
     }
 }
@@ -60,25 +60,27 @@ fn words(err: &Error) -> String {
     }
 }
 
-fn meaning(said: &DbError) -> (Code, Cure) {
+fn meaning(said: &DbError) -> (Code, Recovery) {
     let state = said.code();
     let class = state.code().get(..2).unwrap_or_default();
     // The routine is the one part of the message that no language setting translates.
     let stale = said.routine() == Some("RevalidateCachedQuery");
     if stale || *state == SqlState::INVALID_SQL_STATEMENT_NAME {
-        return (Code::LookupUnavailable, Cure::Prepare);
+        return (Code::LookupUnavailable, Recovery::Prepare);
     }
     // The context of a value that can't be read: `unnamed portal parameter $1`, in the server's language.
     let of_param = said.where_().is_some_and(|place| place.contains('$'));
     match class {
-        _ if *state == SqlState::QUERY_CANCELED => (Code::LookupTimeout, Cure::None),
-        "22" if of_param => (Code::LookupBadParam, Cure::None),
+        _ if *state == SqlState::QUERY_CANCELED => (Code::LookupTimeout, Recovery::None),
+        "22" if of_param => (Code::LookupBadParam, Recovery::None),
         // The session ended: by an operator, or by the server's shutdown.
-        "57" | "08" => (Code::LookupUnavailable, Cure::Connect),
+        "57" | "08" => (Code::LookupUnavailable, Recovery::Connect),
         // Out of a resource, or in conflict with a standby's recovery.
-        "53" | "40" => (Code::LookupUnavailable, Cure::None),
+        "53" | "40" => (Code::LookupUnavailable, Recovery::None),
         // Types, columns or tables have changed since the statement was prepared.
-        "42" if *state != SqlState::INSUFFICIENT_PRIVILEGE => (Code::LookupRefused, Cure::Prepare),
-        _ => (Code::LookupRefused, Cure::None),
+        "42" if *state != SqlState::INSUFFICIENT_PRIVILEGE => {
+            (Code::LookupRefused, Recovery::Prepare)
+        }
+        _ => (Code::LookupRefused, Recovery::None),
     }
 }

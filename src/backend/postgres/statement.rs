@@ -9,7 +9,7 @@ use tokio_postgres::{Client, Column, Row, Statement};
 
 use super::decode::{Cell, Decoder};
 use super::encode::{self, Param};
-use super::failure::{Cure, Failure};
+use super::failure::{Failure, Recovery};
 use crate::backend::{LookupError, format::bad_answer, rows::Rows};
 use crate::error::Code;
 use crate::value::{FieldNames, Record, Value};
@@ -32,7 +32,7 @@ pub(super) struct Key {
 }
 
 /// The rows of one answer.
-pub(super) struct Found {
+pub(super) struct QueryRows {
     /// Not more than `rows_read`.
     pub(super) records: Vec<Record>,
     /// When the first row came.
@@ -50,9 +50,9 @@ impl Prepared {
         let statement = client.prepare(sql).await.map_err(|err| {
             let failure = Failure::from(&err);
             // It was prepared just now: preparing it again would not help.
-            let cure = Some(failure.cure).filter(|cure| *cure == Cure::Connect);
+            let recovery = Some(failure.recovery).filter(|recovery| *recovery == Recovery::Connect);
             Failure {
-                cure: cure.unwrap_or(Cure::None),
+                recovery: recovery.unwrap_or(Recovery::None),
                 ..failure
             }
         })?;
@@ -91,11 +91,11 @@ impl Prepared {
         client: &Client,
         params: Vec<Param>,
         rows_read: usize,
-    ) -> Result<Found, Failure> {
+    ) -> Result<QueryRows, Failure> {
         let failed = |err| Failure::from(&err);
         let rows = client.query_raw(&self.statement, params).await;
         let mut rows = pin!(rows.map_err(failed)?);
-        let mut found = Found {
+        let mut found = QueryRows {
             records: Vec::new(),
             first: None,
         };

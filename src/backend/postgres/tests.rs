@@ -31,7 +31,7 @@ fn backend_keys() {
 }
 
 #[test]
-fn bad_backend_keys_are_told_without_the_password() {
+fn problems_of_backend_keys_do_not_show_the_password() {
     for (keys, expected) in [
         ("", "`url` is missing"),
         ("url = \"postgresql:///app\"", "the URL names no host"),

@@ -3,7 +3,7 @@
 //! Strings keep their bytes. A reply whose shape the command does not have, or whose bytes are not in the lookup's
 //! format, is `lookup.bad_answer`. Both versions of the protocol are understood: the URL may say `?protocol=resp3`.
 
-use super::command::{Command, Gives};
+use super::command::{Command, ReplyKind};
 use super::resp::{Reply, refused};
 use crate::backend::LookupError;
 use crate::backend::format::{bad_answer, text};
@@ -16,29 +16,29 @@ impl Command {
         if let Reply::Error(words) = &reply {
             return Err(refused(words));
         }
-        match self.gives {
-            Gives::One => self.stored(reply),
-            Gives::Many => {
+        match self.reply_kind {
+            ReplyKind::One => self.stored(reply),
+            ReplyKind::Many => {
                 let items = items(reply)?.into_iter();
                 items
                     .map(|item| self.stored(item))
                     .collect::<Result<_, _>>()
                     .map(Value::List)
             }
-            Gives::Scored => self.scored(reply),
-            Gives::Fields => self.fields(reply),
-            Gives::Hash => self.hash(reply),
-            Gives::Flag => match reply {
+            ReplyKind::Scored => self.scored(reply),
+            ReplyKind::Fields => self.fields(reply),
+            ReplyKind::Hash => self.hash(reply),
+            ReplyKind::Flag => match reply {
                 Reply::Int(bit @ (0 | 1)) => Ok(Value::Bool(bit == 1)),
                 Reply::Bool(bit) => Ok(Value::Bool(bit)),
                 other => Err(unexpected(&other)),
             },
-            Gives::Count => integer(&reply).map(Value::I64),
-            Gives::Ttl => Ok(match integer(&reply)? {
+            ReplyKind::Count => integer(&reply).map(Value::I64),
+            ReplyKind::Ttl => Ok(match integer(&reply)? {
                 -2 => Value::Null,
                 seconds => Value::I64(seconds),
             }),
-            Gives::Score => match reply {
+            ReplyKind::Score => match reply {
                 Reply::Nil => Ok(Value::Null),
                 reply => score(reply).map(Value::Double),
             },
@@ -152,7 +152,7 @@ fn score(reply: Reply) -> Result<f64, LookupError> {
     let number = std::str::from_utf8(&bytes)
         .ok()
         .and_then(|text| text.parse().ok());
-    number.ok_or_else(|| bad_answer("a score that is no number"))
+    number.ok_or_else(|| bad_answer("a score that is not a number"))
 }
 
 fn unexpected(reply: &Reply) -> LookupError {

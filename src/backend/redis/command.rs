@@ -3,7 +3,7 @@
 //! `mget` gets one key per element of its only list parameter; all other commands have scalar parameters.
 
 use super::resp::{put_argument, put_head, put_known, put_written};
-use crate::backend::template::{AsIs, Template};
+use crate::backend::template::{Template, Verbatim};
 use crate::backend::{LookupError, Yields, format::Format};
 use crate::error::Code;
 use crate::value::{FieldNames, Value};
@@ -17,7 +17,7 @@ pub struct Command {
     pub(super) wire: &'static str,
     pub(super) key: Template,
     pub(super) extra: Extra,
-    pub(super) gives: Gives,
+    pub(super) reply_kind: ReplyKind,
     pub(super) format: Format,
     /// The names of the fields, if the answer is a record or a list of records.
     pub(super) names: Option<FieldNames>,
@@ -43,7 +43,7 @@ pub(super) enum Extra {
 
 /// The shape of a command's reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Gives {
+pub(super) enum ReplyKind {
     /// One string; nil is nothing.
     One,
     /// Strings in order; nil among them is null. A missing key is an empty list.
@@ -64,12 +64,16 @@ pub(super) enum Gives {
     Ttl,
 }
 
-impl Gives {
+impl ReplyKind {
     /// Whether it carries stored strings, which have a format.
     pub(super) fn has_format(self) -> bool {
         matches!(
             self,
-            Gives::One | Gives::Many | Gives::Scored | Gives::Fields | Gives::Hash
+            ReplyKind::One
+                | ReplyKind::Many
+                | ReplyKind::Scored
+                | ReplyKind::Fields
+                | ReplyKind::Hash
         )
     }
 }
@@ -77,13 +81,13 @@ impl Gives {
 impl Command {
     /// The type of its answers.
     pub(super) fn yields(&self) -> Yields {
-        match self.gives {
-            Gives::One => self.format.yields(),
-            Gives::Many | Gives::Scored => Yields::List,
-            Gives::Fields | Gives::Hash => Yields::Record,
-            Gives::Flag => Yields::Bool,
-            Gives::Count | Gives::Ttl => Yields::Integer,
-            Gives::Score => Yields::Double,
+        match self.reply_kind {
+            ReplyKind::One => self.format.yields(),
+            ReplyKind::Many | ReplyKind::Scored => Yields::List,
+            ReplyKind::Fields | ReplyKind::Hash => Yields::Record,
+            ReplyKind::Flag => Yields::Bool,
+            ReplyKind::Count | ReplyKind::Ttl => Yields::Integer,
+            ReplyKind::Score => Yields::Double,
         }
     }
 
@@ -99,7 +103,7 @@ impl Command {
             return self.pack_keys(params, out);
         }
         let argument = |template: &Template, out: &mut Vec<u8>| {
-            let write = |out: &mut Vec<u8>| template.render(params, &AsIs, out);
+            let write = |out: &mut Vec<u8>| template.render(params, &Verbatim, out);
             match template.length(params) {
                 Some(length) => put_known(out, length, write),
                 None => put_written(out, write),
@@ -193,7 +197,7 @@ impl Command {
                     params.get(at)
                 }
             };
-            put_written(out, |out| self.key.render_with(value_of, &AsIs, out))?;
+            put_written(out, |out| self.key.render_with(value_of, &Verbatim, out))?;
         }
         Ok(!items.is_empty())
     }

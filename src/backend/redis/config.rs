@@ -71,7 +71,12 @@ impl Config {
             && let Some((_, place)) = section.take("connections")
         {
             let help = "a loop has one connection to each node of a cluster";
-            clash(section, &place, "`connections` stands beside `urls`", help);
+            clash(
+                section,
+                &place,
+                "`connections` can't be used with `urls`",
+                help,
+            );
         }
         let connections = section.integer("connections", 1..=16).unwrap_or(1);
         let tls = Tls::read(section).ok();
@@ -95,7 +100,7 @@ impl Config {
 const URL_EXAMPLE: &str = "url = \"redis://127.0.0.1:6379/0\"";
 const URL_HELP: &str = "`redis://[user:password@]host[:port][/db]`, `rediss://..` for TLS, or `unix:///path/to/socket`";
 
-/// Which of the ways to name servers is there. The others are problems, and so is none.
+/// The one key that gives the servers. It is a problem if there is another one, or none.
 fn one_way(section: &mut Section<'_>) -> Option<&'static str> {
     let mut found = WAYS.into_iter().filter(|way| section.has(way));
     let Some(first) = found.next() else {
@@ -117,7 +122,7 @@ fn one_way(section: &mut Section<'_>) -> Option<&'static str> {
     }
     for other in others {
         if let Some((_, place)) = section.take(other) {
-            let message = format!("`{other}` stands beside `{first}`");
+            let message = format!("`{other}` can't be used with `{first}`");
             let help = "one server is `url`, a cluster is `urls`, and `sentinels` name a `master`: keep one of them";
             clash(section, &place, &message, help);
         }
@@ -141,7 +146,7 @@ fn misplaced(section: &mut Section<'_>, keys: &[&'static str], ways: &[&str]) {
             continue;
         }
         if let Some((_, place)) = section.take(key) {
-            let message = format!("`{key}` says nothing without {ways}");
+            let message = format!("`{key}` is only valid with {ways}");
             let help = format!("leave it out, or name servers with {ways}");
             clash(section, &place, &message, &help);
         }
@@ -170,7 +175,7 @@ pub(super) fn addresses(
 ) -> Option<(Vec<String>, Place)> {
     let (texts, place) = section.strings(key)?;
     if texts.is_empty() || texts.len() > ADDRESSES_MAX {
-        let message = format!("1 to {ADDRESSES_MAX} addresses are to stand here");
+        let message = format!("1 to {ADDRESSES_MAX} addresses are expected here");
         section.bad(&place, message, Some(format!("such as `{example}`")));
         return None;
     }
@@ -186,7 +191,7 @@ pub(super) fn secured(
 ) -> Option<Server> {
     if !server.is_tls {
         if tls.is_some() {
-            let message = "`tls` says nothing of a server that is spoken to in the clear";
+            let message = "`tls` has no effect on a server without TLS";
             let help = "with `tls` the URL begins with `rediss:`, or leave out `tls`";
             clash(section, place, message, help);
             return None;

@@ -156,7 +156,7 @@ impl<E: Endpoint> Dial for Dialer<E> {
 }
 
 impl<E: Endpoint> Dialer<E> {
-    /// Says who we are, and hears whether the server is ready for us.
+    /// Authenticates, and checks whether the server is ready.
     async fn greet(&self, server: &Server, redis: &Multiplexed) -> Result<(), LookupError> {
         let (greeting, count) = server.greeting();
         let replies = redis.ask(&greeting, count).await?;

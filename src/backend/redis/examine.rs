@@ -33,7 +33,7 @@ pub(super) async fn examine(config: &Config, planned: &[Planned<'_, Command>]) -
         Ok((user, lookups)) => {
             let words = match user {
                 Some(_) => "connected, permissions of the commands read",
-                None => "connected, permissions are not told",
+                None => "connected, permissions are unknown",
             };
             let did = words.to_owned();
             Examination {

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use super::command::{Command, Extra, Gives};
+use super::command::{Command, Extra, ReplyKind};
 use crate::backend::Compiled;
 use crate::backend::format::Format;
 use crate::backend::template::Template;
@@ -22,7 +22,7 @@ struct Kind {
     /// The command's name on the wire.
     wire: &'static str,
     needs: Needs,
-    gives: Gives,
+    reply: ReplyKind,
 }
 
 /// What a command needs besides its key.
@@ -37,33 +37,33 @@ enum Needs {
     SortedRange,
 }
 
-const fn kind(key: &'static str, wire: &'static str, needs: Needs, gives: Gives) -> Kind {
+const fn kind(key: &'static str, wire: &'static str, needs: Needs, reply: ReplyKind) -> Kind {
     Kind {
         key,
         wire,
         needs,
-        gives,
+        reply,
     }
 }
 
 const KINDS: &[Kind] = &[
-    kind("get", "GET", Needs::Nothing, Gives::One),
-    kind("mget", "MGET", Needs::Keys, Gives::Many),
-    kind("hget", "HGET", Needs::Field, Gives::One),
-    kind("hmget", "HMGET", Needs::Fields, Gives::Fields),
-    kind("hgetall", "HGETALL", Needs::Nothing, Gives::Hash),
-    kind("lrange", "LRANGE", Needs::Range, Gives::Many),
-    kind("smembers", "SMEMBERS", Needs::Nothing, Gives::Many),
-    kind("sismember", "SISMEMBER", Needs::Member, Gives::Flag),
-    kind("zrange", "ZRANGE", Needs::SortedRange, Gives::Many),
-    kind("zscore", "ZSCORE", Needs::Member, Gives::Score),
-    kind("exists", "EXISTS", Needs::Nothing, Gives::Flag),
-    kind("strlen", "STRLEN", Needs::Nothing, Gives::Count),
-    kind("hlen", "HLEN", Needs::Nothing, Gives::Count),
-    kind("llen", "LLEN", Needs::Nothing, Gives::Count),
-    kind("scard", "SCARD", Needs::Nothing, Gives::Count),
-    kind("zcard", "ZCARD", Needs::Nothing, Gives::Count),
-    kind("ttl", "TTL", Needs::Nothing, Gives::Ttl),
+    kind("get", "GET", Needs::Nothing, ReplyKind::One),
+    kind("mget", "MGET", Needs::Keys, ReplyKind::Many),
+    kind("hget", "HGET", Needs::Field, ReplyKind::One),
+    kind("hmget", "HMGET", Needs::Fields, ReplyKind::Fields),
+    kind("hgetall", "HGETALL", Needs::Nothing, ReplyKind::Hash),
+    kind("lrange", "LRANGE", Needs::Range, ReplyKind::Many),
+    kind("smembers", "SMEMBERS", Needs::Nothing, ReplyKind::Many),
+    kind("sismember", "SISMEMBER", Needs::Member, ReplyKind::Flag),
+    kind("zrange", "ZRANGE", Needs::SortedRange, ReplyKind::Many),
+    kind("zscore", "ZSCORE", Needs::Member, ReplyKind::Score),
+    kind("exists", "EXISTS", Needs::Nothing, ReplyKind::Flag),
+    kind("strlen", "STRLEN", Needs::Nothing, ReplyKind::Count),
+    kind("hlen", "HLEN", Needs::Nothing, ReplyKind::Count),
+    kind("llen", "LLEN", Needs::Nothing, ReplyKind::Count),
+    kind("scard", "SCARD", Needs::Nothing, ReplyKind::Count),
+    kind("zcard", "ZCARD", Needs::Nothing, ReplyKind::Count),
+    kind("ttl", "TTL", Needs::Nothing, ReplyKind::Ttl),
 ];
 
 /// Keys that accompany commands: never taken for a misspelt command.
@@ -88,13 +88,13 @@ impl Command {
             wire: kind.wire,
             key: key.clone().unwrap_or_default(),
             extra: Extra::Nothing,
-            gives: kind.gives,
+            reply_kind: kind.reply,
             format: Format::Text,
             names: None,
             opening: Box::default(),
         };
         let complete = command.read_extra(kind, section, &mut params);
-        if kind.gives.has_format() {
+        if kind.reply.has_format() {
             let words = ["json", "text", "bytes", "i64", "double"];
             command.format = Format::read(section, &words, Format::Text)?;
         }
@@ -145,7 +145,7 @@ impl Command {
                 }
                 let with_scores = sorted && section.bool("with_scores").unwrap_or(false);
                 if with_scores {
-                    self.gives = Gives::Scored;
+                    self.reply_kind = ReplyKind::Scored;
                     self.names = Some(FieldNames::new(["member", "score"]));
                 }
                 self.extra = Extra::Range {
@@ -181,7 +181,7 @@ fn read_fields(section: &mut Section<'_>) -> Option<FieldNames> {
     let (fields, place) = section.strings("fields")?;
     let twice = (1..fields.len()).find(|&at| fields[..at].contains(&fields[at]));
     if let Some(at) = twice {
-        section.bad(&place, format!("`{}` stands twice", fields[at]), None);
+        section.bad(&place, format!("`{}` is listed twice", fields[at]), None);
     }
     if fields.is_empty() {
         section.bad(
@@ -202,7 +202,7 @@ fn choose(section: &mut Section<'_>) -> Option<&'static Kind> {
         [first, ..] => {
             for second in &found[1..] {
                 if let Some((_, place)) = section.take(second.key) {
-                    let message = format!("`{}` stands beside `{}`", second.key, first.key);
+                    let message = format!("`{}` can't be used with `{}`", second.key, first.key);
                     let help = Some("one lookup asks one command: keep one of them".into());
                     section
                         .document()

@@ -68,7 +68,7 @@ impl Server {
                 ..Server::tcp(rest)?
             },
             "unix" | "redis+unix" | "valkey+unix" => Server::new(Address::Unix(text(rest)?)),
-            _ => return Err("its scheme is none of `redis`, `rediss` and `unix`"),
+            _ => return Err("its scheme is not `redis`, `rediss` or `unix`"),
         };
         if matches!(&server.address, Address::Unix(path) if !path.starts_with('/')) {
             return Err("its path does not begin with `/`");
@@ -181,7 +181,10 @@ fn host_and_port(place: &str) -> Result<Address, &'static str> {
                 "" => (host, None),
                 port => (
                     host,
-                    Some(port.strip_prefix(':').ok_or("its port is none")?),
+                    Some(
+                        port.strip_prefix(':')
+                            .ok_or("its port is not a number up to 65535")?,
+                    ),
                 ),
             }
         }
@@ -192,10 +195,10 @@ fn host_and_port(place: &str) -> Result<Address, &'static str> {
     };
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b".-_:%".contains(&byte);
     if !host.bytes().all(is_plain) {
-        return Err("its host is none");
+        return Err("its host has an invalid character");
     }
     let port = port.map_or(Ok(PORT), str::parse);
-    let port = port.map_err(|_| "its port is none")?;
+    let port = port.map_err(|_| "its port is not a number up to 65535")?;
     let host = if host.is_empty() { "127.0.0.1" } else { host };
     Ok(Address::Tcp(host.to_owned(), port))
 }
@@ -258,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_url_is_refused() {
+    fn invalid_urls_are_refused() {
         for bad in [
             "",
             "h:1",

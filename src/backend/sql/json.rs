@@ -21,7 +21,7 @@ fn to_json(value: &Value) -> Result<Json, LookupError> {
         Value::I64(number) => Json::from(*number),
         Value::Double(number) => Number::from_f64(*number)
             .map(Json::Number)
-            .ok_or_else(|| cannot("a double that is no number"))?,
+            .ok_or_else(|| cannot("a double that is not a number"))?,
         Value::Text(text) => Json::from(text.as_str()),
         Value::Bytes(_) => return Err(cannot("bytes")),
         Value::Uuid(uuid) => Json::String(uuid_text(uuid)),

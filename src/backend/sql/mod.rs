@@ -4,8 +4,9 @@
 //! names in order of first mention. Nothing is ever spliced into SQL. The text is not parsed: only the store
 //! knows whether it is valid.
 
-mod json;
-mod scan;
+mod statement;
+mod scan; // finds parameters
+mod json; // lists and maps as parameters
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,48 +18,9 @@ use super::{LookupError, Planned};
 use crate::config::Section;
 use crate::error::Code;
 
-pub use json::json_text;
-pub use scan::scan;
-
-/// How a driver writes a bound parameter, which also tells the dialect's quotes and comments.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Style {
-    /// `?1`: SQLite.
-    Numbered,
-    /// `$1`: PostgreSQL.
-    Dollar,
-    /// `?`, once per mention: MySQL.
-    Question,
-}
-
-/// One SQL statement with its parameters found.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Statement {
-    /// The text for the driver.
-    pub text: String,
-    /// The parameters' names, each once, in order of first mention.
-    pub params: Vec<Arc<str>>,
-    /// For each placeholder in the text, the index of its parameter in `params`.
-    pub slots: Vec<usize>,
-}
-
-/// A mistake in an SQL text that is found without a store.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Mistake {
-    /// What is wrong.
-    pub message: String,
-    /// How to fix it.
-    pub help: Option<String>,
-}
-
-impl Mistake {
-    fn new(message: impl Into<String>, help: &str) -> Self {
-        Mistake {
-            message: message.into(),
-            help: Some(help.into()),
-        }
-    }
-}
+pub use self::json::json_text;
+pub use self::scan::scan;
+pub use self::statement::{Mistake, Statement, Style};
 
 /// Takes the key `sql` of a lookup; mistakes are reported there.
 pub fn read(section: &mut Section<'_>, style: Style) -> Option<(Statement, crate::config::Place)> {

@@ -10,7 +10,7 @@ use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{CachedStatement, Connection, ErrorCode, Row};
 use tokio::time::Instant;
 
-use super::store::Job;
+use super::job::Job;
 use crate::backend::{Answer, LookupError, sql::json_text};
 use crate::error::Code;
 use crate::value::{FieldNames, Record, Text, Value, uuid_text};
@@ -55,7 +55,7 @@ fn bind(statement: &mut CachedStatement<'_>, at: usize, value: &Value) -> Result
         Value::I64(number) => ValueRef::Integer(*number),
         // SQLite would store it as null.
         Value::Double(number) if number.is_nan() => {
-            let detail = "a double that is no number can't be bound";
+            let detail = "a double that is not a number can't be bound";
             return Err(LookupError::new(Code::LookupBadParam, detail));
         }
         Value::Double(number) => ValueRef::Real(*number),

@@ -1,62 +1,44 @@
 //! `kind = "sqlite"`: SQL lookups in one SQLite file, opened read-only, on threads of its own.
 //!
-//! In: a lookup's statement and parameters. Out: its rows, shaped. Each loop has its own threads, so a
-//! slow query or disk never holds a loop up; a bounded queue stands between. A dropped lookup is not started,
-//! and if it runs already its query is interrupted, as it is at the lookup's deadline. The file may be missing,
-//! locked or replaced at any time: lookups fail meanwhile and recover by themselves. Nothing here writes.
+//! In: a lookup's statement and parameters. Out: its rows, shaped. Each loop hands its lookups through a bounded queue
+//! to threads of its own, so that a slow query or disk never blocks a loop. A dropped lookup is not started; if its query
+//! runs already, the query is interrupted, as it is at the lookup's deadline. The file may be missing, locked or replaced
+//! at any time: lookups fail meanwhile and recover by themselves. Nothing here writes.
 
+mod config;
+mod check; // a statement while the configuration is read
+mod job;
+mod queue; // from a loop to threads
+mod store; // one thread
 mod answer;
-mod check;
 mod examine;
-mod queue;
-mod store;
 
-use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::sync::atomic::Ordering;
 
 use tokio::sync::oneshot;
 
+pub use self::config::Config;
+use self::job::Job;
+use self::queue::{JobQueue, QueueFull};
+use self::store::Store;
 use super::rows::Rows;
 use super::sql::{self, Style};
 use super::{Answer, Ask, Backend, Compiled, Examination, LookupError, Planned};
 use crate::config::Section;
 use crate::error::Code;
-use queue::{Full, Queue};
-use store::{Job, Store};
-
-/// The longest that a query may be made to wait for a lock.
-const BUSY_TIMEOUT_MAX: Duration = Duration::from_mins(1);
 
 /// A SQLite file as one loop sees it.
 pub struct Sqlite {
-    queue: Arc<Queue<Job>>,
-    /// Why no thread could be started, if none could.
-    stillborn: Option<String>,
-}
-
-/// `[backends.NAME]` of `kind = "sqlite"`.
-#[derive(Debug)]
-pub struct Config {
-    /// The database file.
-    pub path: PathBuf,
-    /// Threads, each with a connection, per loop.
-    pub threads: usize,
-    /// How long a query waits for another process's lock before it fails.
-    pub busy_timeout: Duration,
-    /// How many lookups of a loop may wait for a thread; further ones are shed.
-    pub queue: usize,
-    /// The longest text or blob that a query may make or return.
-    pub value_bytes_max: usize,
-    /// How many statements the configuration has: what a connection keeps prepared.
-    statements: AtomicUsize,
+    queue: Arc<JobQueue<Job>>,
+    /// The reason, if no thread could be started.
+    start_error: Option<String>,
 }
 
 /// A SQL lookup, compiled.
 #[derive(Clone, Debug)]
 pub struct Lookup {
-    /// Numbers the statements of one backend: where a thread keeps what it knows of each.
+    /// The number of its statement among those of the backend.
     id: usize,
     sql: Arc<str>,
     rows: Rows,
@@ -67,19 +49,7 @@ impl Backend for Sqlite {
     type Lookup = Lookup;
 
     fn read_config(section: &mut Section<'_>) -> Option<Config> {
-        let path = section.required_string("path", "path = \"data.db\"");
-        let threads = section.integer("threads", 1..=4).unwrap_or(1);
-        let busy_timeout = read_busy_timeout(section);
-        let queue = section.integer("queue", 1..=1_000_000).unwrap_or(1024);
-        let value_bytes_max = section.size("value_bytes_max").unwrap_or(64 << 20);
-        Some(Config {
-            path: section.relative(&path?.0),
-            threads: usize::try_from(threads).ok()?,
-            busy_timeout,
-            queue: usize::try_from(queue).ok()?,
-            value_bytes_max,
-            statements: AtomicUsize::new(0),
-        })
+        Config::read(section)
     }
 
     fn read_lookup(config: &Config, section: &mut Section<'_>) -> Option<Compiled<Lookup>> {
@@ -99,8 +69,8 @@ impl Backend for Sqlite {
     }
 
     async fn connect(config: &Config, _: &[Planned<'_, Lookup>], _seed: u64) -> Self {
-        let queue = Arc::new(Queue::new(config.queue));
-        let mut stillborn = None;
+        let queue = Arc::new(JobQueue::new(config.queue));
+        let mut start_error = None;
         let mut started = 0;
         for _ in 0..config.threads {
             let queue = Arc::clone(&queue);
@@ -108,12 +78,12 @@ impl Backend for Sqlite {
             let thread = std::thread::Builder::new().name("sqlite".into());
             match thread.spawn(move || store.serve(&queue)) {
                 Ok(_) => started += 1,
-                Err(err) => stillborn = Some(format!("no thread could be started: {err}")),
+                Err(err) => start_error = Some(format!("no thread could be started: {err}")),
             }
         }
-        // With fewer threads than asked for the queue is served all the same.
-        let stillborn = stillborn.filter(|_| started == 0);
-        Sqlite { queue, stillborn }
+        // Fewer threads than configured still serve the queue.
+        let start_error = start_error.filter(|_| started == 0);
+        Sqlite { queue, start_error }
     }
 
     async fn examine(config: &Config, planned: &[Planned<'_, Lookup>]) -> Examination {
@@ -121,10 +91,10 @@ impl Backend for Sqlite {
     }
 
     async fn lookup(&self, lookup: &Lookup, ask: Ask<'_>) -> Result<Answer, LookupError> {
-        if let Some(why) = &self.stillborn {
+        if let Some(why) = &self.start_error {
             return Err(LookupError::new(Code::LookupUnavailable, why));
         }
-        // Held by this future alone: once it is dropped, the thread sees that nobody asks any more.
+        // Held by this future alone: once it is dropped, the thread sees that the lookup was dropped.
         let asker = Arc::new(());
         let (sender, receiver) = oneshot::channel();
         let job = Job {
@@ -136,7 +106,7 @@ impl Backend for Sqlite {
             asker: Arc::downgrade(&asker),
             answer: sender,
         };
-        if let Err(Full(waiting)) = self.queue.push(job) {
+        if let Err(QueueFull(waiting)) = self.queue.push(job) {
             let detail = format!("{waiting} lookups wait already (`queue`)");
             return Err(LookupError::new(Code::LookupShed, detail));
         }
@@ -147,17 +117,6 @@ impl Backend for Sqlite {
             Err(LookupError::new(Code::ServerInternal, detail))
         })
     }
-}
-
-fn read_busy_timeout(section: &mut Section<'_>) -> Duration {
-    let Some((time, place)) = section.duration("busy_timeout") else {
-        return Duration::from_millis(100);
-    };
-    if time > BUSY_TIMEOUT_MAX {
-        let help = "at most a minute: the thread answers nobody else meanwhile";
-        section.bad(&place, "a long time to wait for a lock", Some(help.into()));
-    }
-    time.min(BUSY_TIMEOUT_MAX)
 }
 
 impl Drop for Sqlite {

@@ -1,6 +1,6 @@
 //! Hands jobs from a loop to the threads of a store: bounded, first come first served.
 //!
-//! One lock for all threads, so that no job stands behind a slow one while another thread is idle. A thread
+//! One lock for all threads, so that no job waits behind a slow one while another thread is idle. A thread
 //! takes jobs until there are none before it sleeps, and only a sleeping thread is woken: under load a push
 //! is a lock and a move, with no call to the kernel.
 
@@ -14,7 +14,7 @@ use std::sync::{Condvar, MutexGuard, PoisonError};
 
 /// Jobs that wait for a thread.
 #[derive(Debug)]
-pub(super) struct Queue<J> {
+pub(super) struct JobQueue<J> {
     #[expect(clippy::disallowed_types, reason = "see the import")]
     inner: Mutex<Inner<J>>,
     wake: Condvar,
@@ -30,9 +30,9 @@ struct Inner<J> {
 
 /// The job was rejected: this many wait already.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Full(pub(super) usize);
+pub(super) struct QueueFull(pub(super) usize);
 
-impl<J> Queue<J> {
+impl<J> JobQueue<J> {
     /// At most `jobs_max` may wait.
     pub(super) fn new(jobs_max: usize) -> Self {
         let inner = Inner {
@@ -40,7 +40,7 @@ impl<J> Queue<J> {
             asleep: 0,
             closed: false,
         };
-        Queue {
+        JobQueue {
             inner: inner.into(),
             wake: Condvar::new(),
             jobs_max,
@@ -48,10 +48,10 @@ impl<J> Queue<J> {
     }
 
     /// Adds a job, or drops it when the queue is full. Never waits.
-    pub(super) fn push(&self, job: J) -> Result<(), Full> {
+    pub(super) fn push(&self, job: J) -> Result<(), QueueFull> {
         let mut inner = self.lock();
         if inner.jobs.len() >= self.jobs_max {
-            return Err(Full(inner.jobs.len()));
+            return Err(QueueFull(inner.jobs.len()));
         }
         inner.jobs.push_back(job);
         let wake = inner.asleep > 0;
@@ -103,16 +103,16 @@ mod tests {
 
     #[test]
     fn jobs_come_out_in_order_and_no_more_than_the_limit() {
-        let queue = Queue::new(2);
+        let queue = JobQueue::new(2);
         assert_eq!(queue.push(1), Ok(()));
         assert_eq!(queue.push(2), Ok(()));
-        assert_eq!(queue.push(3), Err(Full(2)));
+        assert_eq!(queue.push(3), Err(QueueFull(2)));
         assert_eq!((queue.pop(), queue.pop()), (Some(1), Some(2)));
     }
 
     #[test]
     fn closing_sends_sleepers_home() {
-        let queue = Queue::<u8>::new(1);
+        let queue = JobQueue::<u8>::new(1);
         std::thread::scope(|scope| {
             let sleepers = [scope.spawn(|| queue.pop()), scope.spawn(|| queue.pop())];
             queue.close();
@@ -126,7 +126,7 @@ mod tests {
 
     #[test]
     fn every_job_is_taken_once() {
-        let queue = Queue::new(10_000);
+        let queue = JobQueue::new(10_000);
         let taken: Vec<u32> = std::thread::scope(|scope| {
             let take =
                 || std::iter::from_fn(|| queue.pop().filter(|job| *job > 0)).collect::<Vec<_>>();

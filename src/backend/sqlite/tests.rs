@@ -1,8 +1,10 @@
 //! SQLite through the same four calls as in production, on real files and real threads.
 
 use std::future::Future;
+use std::path::PathBuf;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use rusqlite::Connection;
 
@@ -174,7 +176,7 @@ async fn a_missing_file_fails_lookups_until_it_appears() {
 }
 
 #[tokio::test(flavor = "local")]
-async fn a_file_that_is_no_database_is_a_bad_answer_until_it_is_mended() {
+async fn a_file_that_is_not_a_database_is_a_bad_answer_until_it_is_replaced() {
     let folder = Folder::new();
     std::fs::write(folder.path("a.db"), "no database at all ".repeat(100)).unwrap();
     let config = config(&folder, "a.db");
@@ -301,7 +303,7 @@ fn a_lock_is_not_waited_for_all_day() {
         config_problems::<Sqlite>("path = 'a.db'\nbusy_timeout = '1day'"),
         [
             "config.bad_value busy_timeout: a long time to wait for a lock \
-             (at most a minute: the thread answers nobody else meanwhile)"
+             (at most a minute: the thread answers no other lookup meanwhile)"
         ]
     );
 }
@@ -339,5 +341,5 @@ fn statements_are_prepared_where_the_file_is_there() {
         );
     }
     let quoted = lookup_problems::<Sqlite>(&config, "sql = \"select a from t where b = ':b'\"");
-    assert!(quoted[0].starts_with("config.bad_value sql: the parameter `:b` stands inside quotes"));
+    assert!(quoted[0].starts_with("config.bad_value sql: the parameter `:b` is inside quotes"));
 }

@@ -38,9 +38,9 @@ pub trait Encode {
 
 /// Allows everything and encodes nothing: Redis keys are preceded by their length.
 #[derive(Clone, Copy, Debug)]
-pub struct AsIs;
+pub struct Verbatim;
 
-impl Encode for AsIs {
+impl Encode for Verbatim {
     const BYTES: bool = true;
 
     fn encode(&self, raw: &[u8], out: &mut Vec<u8>) -> Result<(), &'static str> {
@@ -242,8 +242,8 @@ fn put<E: Encode>(value: &Value, encode: &E, out: &mut Vec<u8>) -> Result<(), St
         Value::Double(number) if number.is_finite() => write!(out, "{number}"),
         Value::Bool(bit) => write!(out, "{bit}"),
         Value::Uuid(uuid) => write!(out, "{}", uuid_text(uuid)),
-        Value::Double(_) => return Err("a double that is no number can't stand here".into()),
-        other => return Err(format!("{} can't stand here", other.kind())),
+        Value::Double(_) => return Err("a double that is not a number is not allowed here".into()),
+        other => return Err(format!("{} is not allowed here", other.kind())),
     };
     written.map_err(|err| err.to_string())
 }

@@ -14,7 +14,7 @@ fn parse(text: &str) -> Template {
 fn check(text: &str, params: &[Value], expected: &[u8]) {
     let mut out = b"kept ".to_vec();
     parse(text)
-        .render(params, &AsIs, &mut out)
+        .render(params, &Verbatim, &mut out)
         .expect("renders");
     assert_eq!(out.strip_prefix(b"kept ").expect("appends"), expected);
 }
@@ -50,7 +50,7 @@ fn every_scalar_has_a_text() {
 }
 
 #[test]
-fn what_is_no_scalar_is_refused() {
+fn only_scalars_are_allowed() {
     let record = Record {
         names: crate::value::FieldNames::new(["a"]),
         values: vec![1.into()],
@@ -63,13 +63,15 @@ fn what_is_no_scalar_is_refused() {
         f64::NAN.into(),
         f64::INFINITY.into(),
     ] {
-        let err = parse("k:{code}").render(std::slice::from_ref(&bad), &AsIs, &mut Vec::new());
+        let err = parse("k:{code}").render(std::slice::from_ref(&bad), &Verbatim, &mut Vec::new());
         let err = err.expect_err("refused");
         assert_eq!(err.code, Code::LookupBadParam, "{bad:?}");
         assert!(err.detail.contains("`code`"), "{}", err.detail);
     }
     assert!(
-        parse("{a}").render(&[], &AsIs, &mut Vec::new()).is_err(),
+        parse("{a}")
+            .render(&[], &Verbatim, &mut Vec::new())
+            .is_err(),
         "a value too few"
     );
 }
@@ -112,7 +114,7 @@ fn templates_of_one_lookup_share_their_parameters() {
 }
 
 #[test]
-fn what_is_no_template_says_why() {
+fn mistakes_in_templates_are_explained() {
     let bad = |text: &str| Template::parse(text, &mut Vec::new()).expect_err("no template");
     assert_eq!(bad("a{b"), TemplateError::Unclosed(2));
     assert_eq!(bad("é}"), TemplateError::Unopened(2));
@@ -143,7 +145,7 @@ proptest! {
     fn any_text_can_be_written_as_a_literal(text in ".*") {
         let escaped = text.replace('{', "{{").replace('}', "}}");
         let mut out = Vec::new();
-        parse(&escaped).render(&[], &AsIs, &mut out).unwrap();
+        parse(&escaped).render(&[], &Verbatim, &mut out).unwrap();
         prop_assert_eq!(out, text.into_bytes());
     }
 

@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use bytes::BytesMut;
 
-use super::carried::{Carried, context_value};
 use super::config::Remote;
+use super::metadata::{CallMetadata, context_value};
 use crate::backend::{Ask, Compiled, LookupError, Yields};
 use crate::coerce::Coercion;
 use crate::config::{Section, unknown_method};
@@ -120,16 +120,16 @@ impl Call {
         &self,
         sequence: i32,
         params: &mut Value,
-        carried: &Carried,
+        metadata: &CallMetadata,
         out: &mut BytesMut,
     ) -> Result<(), WireError> {
         if let Some(at) = self.context_at {
-            carried.renew(params, at);
+            metadata.set_remaining(params, at);
         }
         let (outgoing, wire_format) = (self.outgoing(sequence), self.remote.wire_format);
         match wire_format.transport {
             Transport::Header => {
-                carried.with_pairs(|pairs| outgoing.write(out, wire_format, params, pairs))
+                metadata.with_headers(|pairs| outgoing.write(out, wire_format, params, pairs))
             }
             Transport::Framed | Transport::Unframed => {
                 outgoing.write(out, wire_format, params, &[])

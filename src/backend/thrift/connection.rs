@@ -51,7 +51,7 @@ impl Dial for Dialer {
         let closed = exchange.run(&self.queue).await;
         let ended = if closed.answered {
             Ended::Served
-        } else if closed.is_turned_down {
+        } else if closed.is_refused {
             Ended::Refused(unreachable(self.host(), &closed.why.detail))
         } else {
             Ended::Lost

@@ -14,8 +14,8 @@ use bytes::Bytes;
 use tokio::time::{Instant, sleep_until};
 
 use super::call::Call;
-use super::carried::Carried;
 use super::config::{Config, Remote};
+use super::metadata::CallMetadata;
 use super::wire::Wire;
 use crate::backend::{Answer, LookupError, net};
 use crate::error::Code;
@@ -32,7 +32,7 @@ pub(super) struct Request {
     /// A record that fits the method's parameters.
     pub(super) params: Value,
     /// What goes along with it.
-    pub(super) carried: Carried,
+    pub(super) metadata: CallMetadata,
 }
 
 /// A call to make, and the lookup that waits for its answer.
@@ -74,7 +74,7 @@ pub(super) struct Closed {
     /// Whether it ever brought a reply.
     pub(super) answered: bool,
     /// Whether the service never meant to accept calls from us.
-    pub(super) is_turned_down: bool,
+    pub(super) is_refused: bool,
     pending: VecDeque<Pending>,
 }
 
@@ -115,7 +115,7 @@ impl Exchange {
         Closed {
             why: LookupError::new(Code::LookupUnavailable, why),
             answered: self.answered,
-            is_turned_down: self.is_foreign || self.wire.is_turned_down(),
+            is_refused: self.is_foreign || self.wire.is_refused(),
             pending: self.pending,
         }
     }
@@ -151,9 +151,9 @@ impl Exchange {
             let Request {
                 call,
                 params,
-                carried,
+                metadata,
             } = &mut question.asked;
-            if let Err(err) = call.write(sequence, params, carried, out) {
+            if let Err(err) = call.write(sequence, params, metadata, out) {
                 question.answer(Err(LookupError::new(err.code, err.detail)));
                 continue;
             }

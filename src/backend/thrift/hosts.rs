@@ -67,7 +67,7 @@ impl Hosts {
         let tls = tls.unwrap_or_else(Tls::verified);
         if hosts.iter().any(|host| tls.name(&host.name).is_err()) {
             let help = "add `tls = { server_name = \"..\" }` beside it";
-            return bad("the host is no name that a certificate could have", help);
+            return bad("the host is not a name that a certificate could have", help);
         }
         Some(Hosts {
             hosts,
@@ -119,7 +119,7 @@ fn urls(section: &mut Section<'_>) -> Option<(Vec<Url>, Place)> {
         let text = section.resolve_secret(text.to_owned(), &place);
         match text.and_then(|text| url(section, &text, &place)) {
             Some(url) if urls.iter().any(|known| known.host == url.host) => {
-                section.bad(&place, "the same host and port stand twice", None);
+                section.bad(&place, "the same host and port are listed twice", None);
                 complete = false;
             }
             Some(url) => urls.push(url),

@@ -6,7 +6,7 @@
 
 mod answer;
 mod call;
-mod carried;
+mod metadata;
 mod config;
 mod connection;
 mod exchange;
@@ -16,10 +16,10 @@ mod wire;
 use std::sync::Arc;
 
 use self::call::Call;
-use self::carried::Carried;
 use self::config::Config;
 use self::connection::{Dialer, dial, unreachable};
 use self::exchange::Request;
+use self::metadata::CallMetadata;
 use super::net::{Limit, Pool};
 use super::{Answer, Ask, Backend, Compiled, Examination, LookupError, Planned};
 use crate::config::Section;
@@ -76,7 +76,7 @@ impl Backend for Thrift {
         let request = Request {
             call: Arc::clone(call),
             params: call.params(&ask)?,
-            carried: Carried::new(&call.remote, &ask),
+            metadata: CallMetadata::new(&call.remote, &ask),
         };
         self.pool.queue.ask(request).await
     }

@@ -94,7 +94,7 @@ impl Wire {
 
     /// Whether the service hung up over TLS without sending anything, as it does when it wants another certificate from us:
     /// with TLS 1.3, it checks ours when our side of the handshake is already done.
-    pub(super) fn is_turned_down(&self) -> bool {
+    pub(super) fn is_refused(&self) -> bool {
         self.stream.session().is_some() && self.lost && !self.received_any
     }
 

@@ -17,47 +17,47 @@ struct Fault {
 
 const NO_TLS: Fault = Fault {
     words: "the store does not speak TLS on this port",
-    help: "drop the `s` of the URL's scheme, or take the port where the store speaks TLS",
+    help: "drop the `s` of the URL's scheme, or use the store's TLS port",
 };
 const HUNG_UP: Fault = Fault {
-    words: "the store hung up in the handshake: it may not speak TLS on this port",
+    words: "the store closed the connection in the handshake: it may not speak TLS on this port",
     help: "if it does not speak TLS, drop the `s` of the URL's scheme; if it does, its log says more",
 };
 const TOO_OLD: Fault = Fault {
-    words: "the store's TLS has nothing in common with 1.2 and 1.3, which are spoken here",
+    words: "the store supports neither TLS 1.2 nor TLS 1.3",
     help: "turn on TLS 1.2 or 1.3 at the store",
 };
 const HANDSHAKE_REFUSED: Fault = Fault {
     words: "the store refuses the handshake: it may want a client's certificate (`tls.certificate`), or other ciphers",
-    help: "if it wants to know its clients, set `tls.certificate` and `tls.key`; if not, its log says more",
+    help: "if it requires client certificates, set `tls.certificate` and `tls.key`; if not, its log says more",
 };
 const WANTS_CERTIFICATE: Fault = Fault {
-    words: "the store wants a client's certificate, and is shown none (`tls.certificate`)",
+    words: "the store wants a client's certificate, and gets none (`tls.certificate`)",
     help: "set `tls.certificate` and `tls.key`",
 };
 const OURS_NOT_TAKEN: Fault = Fault {
-    words: "the store does not take the client's certificate (`tls.certificate`)",
+    words: "the store rejects the client's certificate (`tls.certificate`)",
     help: "set `tls.certificate` and `tls.key` to a certificate that the store trusts, and to its key",
 };
 const UNKNOWN_ISSUER: Fault = Fault {
-    words: "the store's certificate is signed by nobody who is trusted here (`tls.ca`)",
-    help: "set `tls.ca` to the certificate of whoever signs the store's",
+    words: "the store's certificate is not signed by a trusted authority (`tls.ca`)",
+    help: "set `tls.ca` to the certificate of the authority that signs the store's",
 };
 const OTHER_NAME: Fault = Fault {
     words: "the store's certificate is for other names than this one (`tls.server_name`)",
     help: "set `tls.server_name` to a name in the store's certificate, if that is the right store",
 };
 const UNKNOWN_NAME: Fault = Fault {
-    words: "the store does not go by the name that it is asked for (`tls.server_name`)",
-    help: "set `tls.server_name` to the name that the store goes by",
+    words: "the store does not know the name that it is asked for (`tls.server_name`)",
+    help: "set `tls.server_name` to the store's own name",
 };
 const EXPIRED: Fault = Fault {
     words: "the store's certificate has expired",
     help: "renew the store's certificate, and see that the clock of this machine is right",
 };
 const NOT_YET: Fault = Fault {
-    words: "the store's certificate does not hold yet",
-    help: "see that the clock of this machine is right, and since when the store's certificate holds",
+    words: "the store's certificate is not valid yet",
+    help: "see that the clock of this machine is right, and from when the store's certificate is valid",
 };
 const NOT_VERIFIED: Fault = Fault {
     words: "the store's certificate can't be verified",
@@ -99,7 +99,7 @@ impl std::error::Error for Explained {}
 pub fn of_handshake(err: io::Error) -> io::Error {
     use io::ErrorKind as Kind;
     match err.kind() {
-        Kind::UnexpectedEof | Kind::ConnectionReset | Kind::BrokenPipe => said(err, &HUNG_UP),
+        Kind::UnexpectedEof | Kind::ConnectionReset | Kind::BrokenPipe => explain(err, &HUNG_UP),
         _ => of_stream(err),
     }
 }
@@ -108,7 +108,7 @@ pub fn of_handshake(err: io::Error) -> io::Error {
 pub fn of_stream(err: io::Error) -> io::Error {
     let cause = err.get_ref().and_then(|err| err.downcast_ref());
     match cause.and_then(fault) {
-        Some(fault) => said(err, fault),
+        Some(fault) => explain(err, fault),
         None => err,
     }
 }
@@ -116,11 +116,11 @@ pub fn of_stream(err: io::Error) -> io::Error {
 /// How to fix the fault that is named in an error's text. By the time this is needed, the errors of all kinds of stores
 /// are text.
 pub fn help(detail: &str) -> Option<&'static str> {
-    let told = ALL.iter().find(|fault| detail.contains(fault.words));
-    told.map(|fault| fault.help)
+    let known = ALL.iter().find(|fault| detail.contains(fault.words));
+    known.map(|fault| fault.help)
 }
 
-fn said(cause: io::Error, fault: &Fault) -> io::Error {
+fn explain(cause: io::Error, fault: &Fault) -> io::Error {
     let words = fault.words;
     io::Error::new(cause.kind(), Explained { words, cause })
 }
@@ -178,10 +178,10 @@ mod tests {
     }
 
     #[test]
-    fn each_failure_names_the_key_that_mends_it() {
+    fn each_failure_names_the_key_to_change() {
         let alert = |alert| tls(TlsError::AlertReceived(alert));
         let theirs = |why| tls(TlsError::InvalidCertificate(why));
-        for (err, word, mends) in [
+        for (err, word, fix) in [
             (
                 theirs(CertificateError::UnknownIssuer),
                 "UnknownIssuer",
@@ -199,7 +199,7 @@ mod tests {
             ),
             (
                 alert(AlertDescription::CertificateRequired),
-                "shown none",
+                "gets none",
                 "set `tls.certificate` and `tls.key`",
             ),
             (
@@ -216,7 +216,7 @@ mod tests {
                 tls(TlsError::PeerIncompatible(
                     PeerIncompatible::ServerDoesNotSupportTls12Or13,
                 )),
-                "in common",
+                "neither TLS 1.2 nor",
                 "1.2 or 1.3",
             ),
             (
@@ -231,12 +231,12 @@ mod tests {
             let detail = format!("can't connect to a:1: {err}");
             assert!(detail.contains(word), "{detail}");
             let help = help(&detail).expect("a known fault");
-            assert!(help.contains(mends), "{detail}: {help}");
+            assert!(help.contains(fix), "{detail}: {help}");
         }
     }
 
     #[test]
-    fn what_has_nothing_to_do_with_tls_is_left_as_it_is() {
+    fn errors_that_are_not_about_tls_stay_as_they_are() {
         let refused = || io::Error::from(io::ErrorKind::ConnectionRefused);
         assert_eq!(of_handshake(refused()).to_string(), refused().to_string());
         let gone = || io::Error::from(io::ErrorKind::UnexpectedEof);
@@ -245,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn no_fault_s_words_are_part_of_another_s() {
+    fn no_message_is_part_of_another() {
         for fault in ALL {
             assert_eq!(help(fault.words), Some(fault.help));
         }

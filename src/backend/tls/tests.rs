@@ -1,4 +1,4 @@
-//! What the keys mean, and every way for them to be wrong, with certificates made here.
+//! The keys of `tls`, and every way for them to be wrong, with certificates made here.
 
 use std::path::Path;
 

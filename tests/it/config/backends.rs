@@ -135,7 +135,7 @@ fn a_url_of_another_scheme() {
         r#"url = "redis://127.0.0.1:6379/0""#,
         r#"url = "postgres://127.0.0.1/ops""#,
     ), @r#"
-    error[config.bad_value]: `backends.cache.url`: not the URL of a Redis server: its scheme is none of `redis`, `rediss` and `unix`
+    error[config.bad_value]: `backends.cache.url`: not the URL of a Redis server: its scheme is not `redis`, `rediss` or `unix`
       --> tributary.toml:10:7
        |
     10 | url = "postgres://127.0.0.1/ops"
@@ -152,7 +152,7 @@ fn one_server_and_a_cluster_at_once() {
         r#"url = "redis://127.0.0.1:6379/0"
 urls = ["redis://127.0.0.1:7000"]"#,
     ), @r#"
-    error[config.clash]: `backends.cache.urls`: `urls` stands beside `url`
+    error[config.clash]: `backends.cache.urls`: `urls` can't be used with `url`
       --> tributary.toml:11:8
        |
     11 | urls = ["redis://127.0.0.1:7000"]
@@ -201,7 +201,7 @@ fn a_master_without_sentinels() {
         r#"url = "redis://127.0.0.1:6379/0"
 master = "mymaster""#,
     ), @r#"
-    error[config.clash]: `backends.cache.master`: `master` says nothing without `sentinels`
+    error[config.clash]: `backends.cache.master`: `master` is only valid with `sentinels`
       --> tributary.toml:11:10
        |
     11 | master = "mymaster"
@@ -218,7 +218,7 @@ fn tls_for_a_plain_text_url() {
         r#"url = "redis://127.0.0.1:6379/0"
 tls = {}"#,
     ), @r#"
-    error[config.clash]: `backends.cache.url`: `tls` says nothing of a server that is spoken to in the clear
+    error[config.clash]: `backends.cache.url`: `tls` has no effect on a server without TLS
       --> tributary.toml:10:7
        |
     10 | url = "redis://127.0.0.1:6379/0"

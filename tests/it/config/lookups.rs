@@ -177,7 +177,7 @@ fn two_commands_of_redis() {
         r#"get = "airport:{code}"
 hgetall = "airport:{code}""#,
     ), @r#"
-    error[config.clash]: `lookups.airport.hgetall`: `hgetall` stands beside `get`
+    error[config.clash]: `lookups.airport.hgetall`: `hgetall` can't be used with `get`
       --> tributary.toml:34:11
        |
     34 | hgetall = "airport:{code}"

@@ -131,15 +131,15 @@ async fn examining_a_service_reports_mistakes_on_either_side() {
         ),
         (
             &shown("client", ""),
-            Some("the store's certificate is signed by nobody who is trusted here (`tls.ca`)"),
+            Some("the store's certificate is not signed by a trusted authority (`tls.ca`)"),
         ),
         (
             CA,
-            Some("the store wants a client's certificate, and is shown none (`tls.certificate`)"),
+            Some("the store wants a client's certificate, and gets none (`tls.certificate`)"),
         ),
         (
             &shown("stranger", ", ca = 'ca.pem'"),
-            Some("the store does not take the client's certificate (`tls.certificate`)"),
+            Some("the store rejects the client's certificate (`tls.certificate`)"),
         ),
     ] {
         // Long enough for a busy machine; success is reported earlier.

@@ -5,7 +5,7 @@
 //! to a link-local address, where cloud services hand out credentials, is refused: to change a name must not be enough to
 //! read those. An operator who wants such a server configures its address.
 
-mod make;
+mod dial;
 mod resolve;
 mod stream;
 
@@ -24,7 +24,7 @@ use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 use tower_service::Service;
 
-use self::make::{Failure, Maker};
+use self::dial::{Dialer, Failure};
 pub(super) use self::stream::Stream;
 use super::config::Config;
 
@@ -36,21 +36,21 @@ const SPARE_AGE_MAX: Duration = Duration::from_secs(5);
 pub(super) struct Connector {
     /// Without a limit of its own: there is at most one of these per lookup in flight, which `in_flight_max`
     /// limits.
-    wanted: mpsc::UnboundedSender<Wanted>,
+    requests: mpsc::UnboundedSender<ConnectRequest>,
 }
 
-struct Wanted {
+struct ConnectRequest {
     url: Uri,
-    by: oneshot::Sender<Result<Stream, Failure>>,
+    answer: oneshot::Sender<Result<Stream, Failure>>,
 }
 
 impl Connector {
     /// The connector, and the task that makes the connections.
     pub(super) fn start(config: &Config) -> (Self, AbortOnDropHandle<()>) {
-        let (wanted, wants) = mpsc::unbounded_channel();
-        let making = make_wanted(Maker::new(config), wants);
+        let (requests, receiver) = mpsc::unbounded_channel();
+        let making = serve_requests(Dialer::new(config), receiver);
         let task = AbortOnDropHandle::new(tokio::task::spawn_local(making));
-        (Connector { wanted }, task)
+        (Connector { requests }, task)
     }
 }
 
@@ -64,10 +64,10 @@ impl Service<Uri> for Connector {
     }
 
     fn call(&mut self, url: Uri) -> Self::Future {
-        let (by, made) = oneshot::channel();
-        let sent = self.wanted.send(Wanted { url, by });
+        let (answer, made) = oneshot::channel();
+        let sent = self.requests.send(ConnectRequest { url, answer });
         Box::pin(async move {
-            let ended = || io::Error::other("the backend is at its end");
+            let ended = || io::Error::other("the backend was closed");
             sent.map_err(|_| ended())?;
             made.await.map_err(|_| ended())?
         })
@@ -75,22 +75,22 @@ impl Service<Uri> for Connector {
 }
 
 /// Makes as many connections at a time as are waited for, and gives each to the lookup that has waited longest.
-async fn make_wanted(mut maker: Maker, mut wants: mpsc::UnboundedReceiver<Wanted>) {
+async fn serve_requests(mut dialer: Dialer, mut requests: mpsc::UnboundedReceiver<ConnectRequest>) {
     let mut making = FuturesUnordered::new();
-    let mut waiting: VecDeque<Wanted> = VecDeque::new();
+    let mut waiting: VecDeque<ConnectRequest> = VecDeque::new();
     let mut spare: Option<(Stream, Instant)> = None;
     loop {
         tokio::select! {
-            wanted = wants.recv() => {
-                let Some(wanted) = wanted else { return };
-                let url = wanted.url.clone();
-                waiting.retain(|other| !other.by.is_closed());
-                waiting.push_back(wanted);
+            request = requests.recv() => {
+                let Some(request) = request else { return };
+                let url = request.url.clone();
+                waiting.retain(|other| !other.answer.is_closed());
+                waiting.push_back(request);
                 match spare.take() {
                     Some((stream, since)) if since.elapsed() < SPARE_AGE_MAX => {
                         spare = give(Ok(stream), &mut waiting);
                     }
-                    _ if making.len() < waiting.len() => making.push(maker.make(url)),
+                    _ if making.len() < waiting.len() => making.push(dialer.connect(url)),
                     _ => {}
                 }
             }
@@ -104,10 +104,10 @@ async fn make_wanted(mut maker: Maker, mut wants: mpsc::UnboundedReceiver<Wanted
 /// Gives a connection to the first lookup that still waits. Returns it if there is none.
 fn give(
     mut made: Result<Stream, Failure>,
-    waiting: &mut VecDeque<Wanted>,
+    waiting: &mut VecDeque<ConnectRequest>,
 ) -> Option<(Stream, Instant)> {
-    while let Some(wanted) = waiting.pop_front() {
-        match wanted.by.send(made) {
+    while let Some(request) = waiting.pop_front() {
+        match request.answer.send(made) {
             Ok(()) => return None,
             Err(back) => made = back,
         }

@@ -1,4 +1,4 @@
-//! What is read from the configuration, and every way for it to be wrong.
+//! The keys of the configuration, and every way for them to be wrong.
 
 use super::*;
 use crate::backend::Yields;
@@ -47,7 +47,7 @@ fn backends() {
         assert_eq!(backend_problem(&format!("url = '{good}'")), "", "{good}");
     }
     for (bad, why) in [
-        ("https://a_b..c", "no name that a certificate could have"),
+        ("https://a_b..c", "not a name that a certificate could have"),
         ("ftp://h", "only `http:` and `https:`"),
         ("/just/a/path", "needs scheme and host"),
         ("not a url", "not a URL"),

@@ -78,7 +78,7 @@ pub(super) async fn serve(stream: TcpStream, state: Rc<State>) {
         tokio::select! {
             _ended = &mut connection => return,
             () = enough.notified() => connection.as_mut().graceful_shutdown(),
-            // Held open, but never looked at again.
+            // Held open, but never read again.
             () = state.freeze.notified() => std::future::pending().await,
         }
     }
@@ -106,7 +106,7 @@ async fn answer_one(
     Ok(reply(200, path))
 }
 
-/// A request that is being answered, until it is or nobody wants it any more.
+/// A request that is being answered, until it is answered or reset.
 struct Running<'s>(&'s State, bool);
 
 impl<'s> Running<'s> {
@@ -292,7 +292,7 @@ async fn a_connection_that_says_nothing_any_more_is_given_up() {
 }
 
 #[tokio::test(flavor = "local")]
-async fn a_server_of_another_version_is_told_so() {
+async fn a_server_of_another_version_is_named_in_the_error() {
     let (came, asked) = oneshot::channel();
     let came = RefCell::new(Some(came));
     let server = Server::start(move |_| {

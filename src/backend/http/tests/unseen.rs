@@ -1,4 +1,4 @@
-//! HTTP/2: what is asked once more, of servers that say frame by frame what they did not look at.
+//! HTTP/2: requests that are sent once more, since the server says that it did not process them.
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio_util::task::AbortOnDropHandle;
@@ -6,7 +6,7 @@ use tokio_util::task::AbortOnDropHandle;
 use super::http2::{HTTP2, ask_for, serve};
 use super::*;
 
-/// What a server of streams says to the first request; to all others it says 200.
+/// The answer of a server to the first request; it answers all others with 200.
 async fn answer_to_first(reason: h2::Reason) -> (Result<Value, Code>, usize) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let url = format!("http://{}", listener.local_addr().expect("bound"));
@@ -40,7 +40,7 @@ async fn only_what_the_server_did_not_look_at_is_asked_again() {
     assert_eq!(failed, (Err(Code::LookupUnavailable), 1));
 }
 
-/// Reads frames up to the first that is a request, then says that no request was or will be looked at.
+/// Reads frames up to the first request, then says that no request was or will be processed.
 async fn go_away_unseen(mut stream: TcpStream) {
     const SETTINGS: &[u8] = &[0, 0, 0, 4, 0, 0, 0, 0, 0];
     const GOAWAY: &[u8] = &[0, 0, 8, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];

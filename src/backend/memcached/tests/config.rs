@@ -1,4 +1,4 @@
-//! What is read from the configuration, and every way for it to be wrong.
+//! The keys of the configuration, and every way for them to be wrong.
 
 use super::*;
 use crate::backend::Yields;
@@ -40,7 +40,7 @@ fn what_is_wrong_with_a_backend() {
     );
     assert_eq!(
         problems("servers = ['a:1', 'b:2', 'a:1']"),
-        "config.bad_value servers: `a:1` stands twice"
+        "config.bad_value servers: `a:1` is listed twice"
     );
     let both = problems("servers = ['cache', '[::1]:11211']");
     assert!(

@@ -9,7 +9,7 @@ use tokio_util::task::AbortOnDropHandle;
 use super::*;
 
 const GET: &str = "get = 'k:{n}'";
-/// Gives an answer up early; for servers that never give one.
+/// Gives up early, for servers that never answer.
 const IMPATIENT: &str = "connections = 1\nanswer_timeout = '1s'\nconnect_timeout = '20s'";
 /// Waits as long as a busy machine may need.
 const PATIENT: &str = "connections = 1\nanswer_timeout = '20s'\nconnect_timeout = '20s'";
@@ -22,8 +22,8 @@ enum Act {
     Silence,
 }
 
-/// A server that greets properly and then acts by `script`, one act per command over all its connections; the
-/// commands it saw are put down, `closed` for a connection that its client closed.
+/// A server that greets properly and then follows `script`, one act per command over all its connections. It records the
+/// commands it saw, and `closed` for a connection that its client closed.
 struct Scripted {
     addr: String,
     seen: Rc<RefCell<Vec<String>>>,

@@ -73,7 +73,7 @@ async fn a_quick_restart_goes_unnoticed() {
         }
         drop(server);
         server = Server::start_on(port).expect("starts again");
-        // Every connection is broken and none knows yet.
+        // Every connection is broken, and no task knows it yet.
         for _ in 0..4 {
             assert_eq!(ask(&memcached, GET, &[1.into()]).await, Ok(Value::Null));
         }

@@ -1,4 +1,4 @@
-//! What is stored, and what is asked for.
+//! Stored values, and the questions that fetch them.
 
 use super::*;
 

@@ -62,7 +62,7 @@ async fn duplicates_missing_ones_and_nulls() {
     let (asked, expected): (Vec<Value>, Vec<_>) = pairs_of.into_iter().unzip();
     let codes = &asked;
     assert_eq!(many(&mysql, &value, &asked).await, expected);
-    // Alone as in company.
+    // The same alone as in a batch.
     for (value_of, expected) in asked.iter().zip(&expected) {
         let alone = ask(&mysql, &value, &[("code", value_of.clone())]).await;
         assert_eq!(alone, *expected, "{value_of:?}");
@@ -139,7 +139,7 @@ async fn several_statements_and_many_values() {
     assert!(prepared < 17.0, "{prepared} statements");
 }
 
-/// Together they are more than the server takes at a time; none of them alone is.
+/// Together they are longer than the server accepts; each alone is not.
 #[tokio::test(flavor = "local")]
 async fn values_that_are_too_long_together_are_asked_alone() {
     let server = Server::start();

@@ -143,7 +143,7 @@ fn keys_of_a_lookup() {
 fn problems_of_a_lookup() {
     let config = testing::config::<Mysql>("url = 'mysql://h'").expect("no problems");
     let batch = "batch = { key = 'id' }";
-    let alone = "only parameter stands alone in brackets";
+    let alone = "only parameter has to be alone in brackets";
     for (keys, expected) in [
         (
             "sql = 'select * from t where id = ?'".to_owned(),

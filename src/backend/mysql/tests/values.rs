@@ -167,7 +167,7 @@ async fn refusals_and_limits_have_their_codes() {
     for (lookup, (sql, code)) in lookups.iter().zip(keys) {
         assert_eq!(ask(&mysql, lookup, &[]).await, Err(code), "{sql}");
     }
-    // Whoever may write is refused too.
+    // A user that may write is refused too.
     let insert = ask_sql(&server, "sql = 'insert into t values (1)'", &[]).await;
     assert_eq!(insert, Err(Code::LookupRefused));
     let count = ask_sql(

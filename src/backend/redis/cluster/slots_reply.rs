@@ -1,6 +1,6 @@
 //! Reads who serves which slots from the reply to `CLUSTER SLOTS`, and addresses from redirections.
 //!
-//! The cluster itself names the addresses. One without a host, or with `?` for it, is on the host that said so.
+//! The cluster itself names the addresses. One without a host, or with `?` for it, is on the host of the node that sent the reply.
 
 use super::slot::SLOTS;
 use crate::backend::redis::resp::Reply;

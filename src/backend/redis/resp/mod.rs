@@ -6,14 +6,14 @@
 //! redis.io, "RESP protocol description".
 
 mod pack; // commands as bytes
-mod refusal; // error replies as errors of lookups
+mod reply; // replies, and errors among them
 
 use std::ops::Range;
 
 use bytes::{Buf as _, Bytes, BytesMut};
 
 pub(super) use self::pack::{put_argument, put_command, put_head, put_known, put_written};
-pub(super) use self::refusal::{one, refused};
+pub(super) use self::reply::{Reply, one, refused};
 
 /// Longer strings keep the buffer that they were read into. Shorter ones are copied out of it, adjacent ones together up
 /// to this many bytes, so that the buffer can be used again and a small value never keeps a large buffer alive.
@@ -29,34 +29,16 @@ const DEPTH_MAX: usize = 8;
 /// How many items of an array are allocated before they come.
 const ITEMS_FIRST: usize = 64;
 
-/// One reply.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) enum Reply {
-    /// There is nothing.
-    Nil,
-    Int(i64),
-    Double(f64),
-    Bool(bool),
-    /// A string, a status, a big number or a verbatim text.
-    String(Bytes),
-    /// The server's message; its first word is the kind of error.
-    Error(String),
-    /// An array or a set.
-    Array(Vec<Reply>),
-    /// A map of RESP3.
-    Map(Vec<(Reply, Reply)>),
-}
-
 /// Bytes that are not RESP, or exceed a limit.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the server's bytes are no reply: {0}")]
+#[error("the server's bytes are not a reply: {0}")]
 pub(super) struct BadReply(pub(super) &'static str);
 
 /// Reads replies.
 #[derive(Debug, Default)]
 pub(super) struct Parser {
     /// The incomplete arrays, from the outside in.
-    open: Vec<Open>,
+    open: Vec<Incomplete>,
     /// How much of the line at the front has been searched for its end.
     searched: usize,
     /// The places of short strings that are copied together; kept to use its memory again.
@@ -65,15 +47,15 @@ pub(super) struct Parser {
 
 /// An array or map that waits for items.
 #[derive(Debug)]
-struct Open {
+struct Incomplete {
     missing: usize,
     items: Vec<Reply>,
-    as_what: As,
+    container: Container,
 }
 
 /// What the items of an array become.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum As {
+enum Container {
     Array,
     Map,
     /// An attribute or a push, which is not the reply to a command.
@@ -129,11 +111,11 @@ impl Parser {
         while let Some(token) = self.token(input)? {
             let mut whole = match token {
                 Token::Value(reply) => Some(reply),
-                Token::Open(open) if open.missing == 0 => open.close(),
-                Token::Open(_) if self.open.len() == DEPTH_MAX => {
+                Token::Incomplete(open) if open.missing == 0 => open.close(),
+                Token::Incomplete(_) if self.open.len() == DEPTH_MAX => {
                     return Err(BadReply("arrays are nested too deep"));
                 }
-                Token::Open(open) => {
+                Token::Incomplete(open) => {
                     self.open.push(open);
                     continue;
                 }
@@ -145,7 +127,7 @@ impl Parser {
                 outer.items.push(reply);
                 outer.missing -= 1;
                 if outer.missing == 0 {
-                    whole = self.open.pop().and_then(Open::close);
+                    whole = self.open.pop().and_then(Incomplete::close);
                 }
             }
         }
@@ -159,25 +141,28 @@ impl Parser {
         let line = &input[1..end];
         let value = match input[0] {
             b'$' | b'=' | b'!' => return string(input, end, &mut self.searched),
-            b'*' | b'~' => return Ok(open(input, end, As::Array, 1)?.map(|token| self.took(token))),
-            b'%' => return Ok(open(input, end, As::Map, 2)?.map(|token| self.took(token))),
-            b'>' => return Ok(open(input, end, As::Nothing, 1)?.map(|token| self.took(token))),
-            b'|' => return Ok(open(input, end, As::Nothing, 2)?.map(|token| self.took(token))),
-            b':' => Reply::Int(number(line).ok_or(BadReply("an integer that is none"))?),
+            b'*' | b'~' => {
+                return Ok(open(input, end, Container::Array, 1)?.map(|token| self.took(token)));
+            }
+            b'%' => return Ok(open(input, end, Container::Map, 2)?.map(|token| self.took(token))),
+            b'>' => {
+                return Ok(open(input, end, Container::Nothing, 1)?.map(|token| self.took(token)));
+            }
+            b'|' => {
+                return Ok(open(input, end, Container::Nothing, 2)?.map(|token| self.took(token)));
+            }
+            b':' => Reply::Int(number(line).ok_or(BadReply("an invalid integer"))?),
             b'+' | b'(' => Reply::String(Bytes::copy_from_slice(line)),
             b'-' => Reply::Error(String::from_utf8_lossy(line).into_owned()),
             b'_' => Reply::Nil,
             b'#' => match line {
                 b"t" => Reply::Bool(true),
                 b"f" => Reply::Bool(false),
-                _ => return Err(BadReply("a boolean that is none")),
+                _ => return Err(BadReply("an invalid boolean")),
             },
             b',' => {
                 let text = std::str::from_utf8(line).unwrap_or_default();
-                Reply::Double(
-                    text.parse()
-                        .map_err(|_| BadReply("a double that is none"))?,
-                )
+                Reply::Double(text.parse().map_err(|_| BadReply("an invalid double"))?)
             }
             _ => return Err(BadReply("an unknown type")),
         };
@@ -217,16 +202,16 @@ impl Parser {
 
 enum Token {
     Value(Reply),
-    Open(Open),
+    Incomplete(Incomplete),
 }
 
-impl Open {
+impl Incomplete {
     /// The reply that consists of its items; `None` for an attribute or a push.
     fn close(self) -> Option<Reply> {
-        match self.as_what {
-            As::Array => Some(Reply::Array(self.items)),
-            As::Nothing => None,
-            As::Map => {
+        match self.container {
+            Container::Array => Some(Reply::Array(self.items)),
+            Container::Nothing => None,
+            Container::Map => {
                 let mut items = self.items.into_iter();
                 let pairs = std::iter::from_fn(|| Some((items.next()?, items.next()?)));
                 Some(Reply::Map(pairs.collect()))
@@ -239,10 +224,10 @@ impl Open {
 fn open(
     input: &mut BytesMut,
     end: usize,
-    as_what: As,
+    container: Container,
     per_item: usize,
 ) -> Result<Option<Token>, BadReply> {
-    let count = number(&input[1..end]).ok_or(BadReply("a count that is none"))?;
+    let count = number(&input[1..end]).ok_or(BadReply("an invalid count"))?;
     input.advance(end + 2);
     if count == -1 {
         return Ok(Some(Token::Value(Reply::Nil)));
@@ -250,11 +235,11 @@ fn open(
     let count = i32::try_from(count)
         .ok()
         .and_then(|count| usize::try_from(count).ok());
-    let missing = count.ok_or(BadReply("a count that is none"))? * per_item;
-    Ok(Some(Token::Open(Open {
+    let missing = count.ok_or(BadReply("an invalid count"))? * per_item;
+    Ok(Some(Token::Incomplete(Incomplete {
         missing,
         items: Vec::with_capacity(missing.min(ITEMS_FIRST)),
-        as_what,
+        container,
     })))
 }
 
@@ -285,7 +270,7 @@ fn string(
     end: usize,
     searched: &mut usize,
 ) -> Result<Option<Token>, BadReply> {
-    let length = number(&input[1..end]).ok_or(BadReply("a length that is none"))?;
+    let length = number(&input[1..end]).ok_or(BadReply("an invalid length"))?;
     if length == -1 {
         input.advance(end + 2);
         *searched = 0;
@@ -294,7 +279,7 @@ fn string(
     let length = usize::try_from(length).ok();
     let length = length
         .filter(|&length| length <= STRING_BYTES_MAX)
-        .ok_or(BadReply("a length that is none"))?;
+        .ok_or(BadReply("an invalid length"))?;
     let start = end + 2;
     if input.len() < start + length + 2 {
         // Found again at once when more bytes have come.

@@ -1,4 +1,4 @@
-//! Replies of every type however they arrive, and bytes that are none.
+//! Replies of every type, however they arrive, and bytes that are not replies.
 
 use super::pack::put_length;
 use super::*;
@@ -66,7 +66,7 @@ fn every_type_however_it_arrives() {
 }
 
 #[test]
-fn what_is_no_reply_is_refused_and_costs_nothing() {
+fn bytes_that_are_not_a_reply_are_refused_and_cost_no_memory() {
     for bad in [
         "hello\r\n",
         "$x\r\n",

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 
-use super::Finder;
+use super::finder::Finder;
 use crate::backend::LookupError;
 use crate::backend::format::bad_answer;
 use crate::backend::redis::connection::Connection;
@@ -156,7 +156,7 @@ mod tests {
     #[test]
     fn replicas_that_are_up() {
         let text = |text: &'static str| Reply::String(text.into());
-        let told = |flags| {
+        let described = |flags| {
             let pairs = [
                 ("name", "n"),
                 ("ip", "10.0.0.1"),
@@ -169,11 +169,14 @@ mod tests {
             let map = pairs.iter().map(|(key, value)| (text(key), text(value)));
             [Reply::Array(words.collect()), Reply::Map(map.collect())]
         };
-        for up in told("slave").iter().chain(&told("slave,reconf_done")) {
+        for up in described("slave")
+            .iter()
+            .chain(&described("slave,reconf_done"))
+        {
             assert_eq!(replica(up), Some(Address::Tcp("10.0.0.1".into(), 7)));
         }
         for down in ["s_down,slave", "slave,disconnected", "o_down,s_down,slave"] {
-            assert_eq!(told(down).each_ref().map(replica), [None, None]);
+            assert_eq!(described(down).each_ref().map(replica), [None, None]);
         }
         assert_eq!(replica(&Reply::Array(vec![text("ip")])), None);
         assert_eq!(replica(&Reply::Nil), None);

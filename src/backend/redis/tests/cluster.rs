@@ -136,7 +136,7 @@ async fn each_lookup_goes_to_the_node_of_its_key() {
     let before = reads().await;
     let answers = ask_all(&redis, &get, &numbers(121)).await;
     for (before, after) in before.into_iter().zip(reads().await) {
-        // A pipeline of forty commands; the rest is the test's own connection and the cluster's talk.
+        // A pipeline of forty commands; the rest is the test's own connection and the cluster's own traffic.
         assert!(
             after - before < 20,
             "one pipeline per node, not {}",
@@ -167,7 +167,7 @@ async fn each_lookup_goes_to_the_node_of_its_key() {
     assert_eq!(wrong, Err(Code::LookupRefused), "WRONGTYPE");
 }
 
-/// Asks for `k:0` to `k:119`, and gives the nodes of those that failed. Whatever is answered has to be right.
+/// Asks for `k:0` to `k:119`, and returns the nodes of those that failed. All answers have to be right.
 async fn failing(redis: &Redis, get: &Command) -> HashSet<usize> {
     let answers = ask_all(redis, get, &numbers(120)).await;
     let failed = (0..120).zip(answers).filter_map(|(key, answer)| {
@@ -214,7 +214,7 @@ async fn a_node_that_is_gone_costs_its_own_slots_only() {
 
     let back = start_node(kept, port, bus).expect("the port is still free");
     cluster.nodes.insert(1, back);
-    // It comes back empty; nothing may be read from it that was not there.
+    // It comes back empty, so that its keys do not exist.
     eventually("it takes commands again", async || {
         let info = cluster.nodes[1].text(&["CLUSTER", "INFO"]).await;
         info.contains("cluster_state:ok")
@@ -240,7 +240,7 @@ async fn a_node_that_hangs_costs_its_own_slots_only() {
     for _ in 0..3 {
         assert_eq!(failing(&redis, &get).await, HashSet::from([2]));
     }
-    // By now nobody waits for it any more.
+    // By now no lookup waits for it.
     let fast = async {
         for _ in 0..50 {
             assert_eq!(failing(&redis, &get).await, HashSet::from([2]));
@@ -277,7 +277,7 @@ async fn nodes_that_are_no_cluster_or_not_there() {
     assert_eq!(answer, Err(Code::LookupUnavailable));
 }
 
-/// What `check --connect` hears of these keys and this lookup: why there is nobody, and what is refused.
+/// The result of `check --connect` for these keys and this lookup: the reason for no connection, and the refusals.
 async fn examined(keys: &str, lookup: &str) -> (Vec<Code>, Vec<String>) {
     let config = crate::backend::testing::config::<Redis>(keys).expect("no problems");
     let compiled = compiled(lookup);

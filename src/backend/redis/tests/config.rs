@@ -1,4 +1,4 @@
-//! What is read from the configuration, and every way for it to be wrong.
+//! The keys of the configuration, and every way for them to be wrong.
 
 use super::*;
 use crate::backend::Yields;
@@ -80,7 +80,7 @@ fn a_lookup_is_one_known_command() {
     );
     let two = problems("get = 'a'\nhget = 'b'\nfield = 'c'");
     assert!(
-        two.starts_with("config.clash hget: `hget` stands beside `get`"),
+        two.starts_with("config.clash hget: `hget` can't be used with `get`"),
         "{two}"
     );
     assert_eq!(two.lines().count(), 1, "{two}");
@@ -92,7 +92,7 @@ fn companions_are_asked_for_and_checked() {
     assert!(problems("sismember = 'a'").contains("`member` is missing"));
     assert!(problems("hmget = 'a'").contains("`fields` is missing"));
     assert!(problems("hmget = 'a'\nfields = []").contains("no fields to ask for"));
-    assert!(problems("hmget = 'a'\nfields = ['x', 'x']").contains("`x` stands twice"));
+    assert!(problems("hmget = 'a'\nfields = ['x', 'x']").contains("`x` is listed twice"));
     assert!(problems("hmget = 'a'\nfields = 'x'").contains("expected an array of strings"));
     assert!(problems("lrange = 'a'\nstart = 'x'").contains("expected an integer"));
     assert!(problems("mget = 'a'").contains("needs a parameter that is a list"));
@@ -141,23 +141,23 @@ fn exactly_one_way_to_name_servers() {
     for (keys, problem) in [
         (
             format!("{cluster}\nurl = 'redis://h'"),
-            "`urls` stands beside `url`",
+            "`urls` can't be used with `url`",
         ),
         (
             format!("{cluster}\n{sentinels}"),
-            "`sentinels` stands beside `urls`",
+            "`sentinels` can't be used with `urls`",
         ),
         (
             format!("{cluster}\nmaster = 'm'"),
-            "`master` says nothing without `sentinels`",
+            "`master` is only valid with `sentinels`",
         ),
         (
             format!("{cluster}\nconnections = 2"),
-            "`connections` stands beside `urls`",
+            "`connections` can't be used with `urls`",
         ),
         (
             format!("{sentinels}\nanswer_timeout = '1s'"),
-            "`answer_timeout` says nothing without `urls`",
+            "`answer_timeout` is only valid with `urls`",
         ),
         ("urls = []".into(), "1 to 100 addresses"),
         ("urls = ['redis://a/1']".into(), "database 0 only"),
@@ -209,7 +209,7 @@ fn replicas_are_read_where_there_may_be_some() {
         assert!(found.contains("one of `master`, `replica`"), "{found}");
     }
     let one = backend_problem("url = 'redis://h'\nread_from = 'replica'");
-    let says = "`read_from` says nothing without `urls` or `sentinels`";
+    let says = "`read_from` is only valid with `urls` or `sentinels`";
     assert!(one.contains(says), "{one}");
 }
 

@@ -37,7 +37,7 @@ async fn moves_to(redis: &Redis, get: &Command, server: &Server, other: Option<&
     assert_eq!(gets(other).await, before);
 }
 
-/// Asks for all keys again and again until `done`; all of them have to be answered, and rightly.
+/// Asks for all keys again and again until `done`; all of them have to be answered correctly.
 async fn all_are_answered(redis: &Redis, get: &Command, count: i64, done: &Cell<bool>) {
     while !done.get() {
         for (key, answer) in (0..).zip(ask_all(redis, get, &numbers(count)).await) {
@@ -155,7 +155,7 @@ async fn a_replica_of_a_cluster_is_read_until_it_dies() {
 
     let another = add_replica(&cluster).await;
     moves_to(&redis, &of_first, &another, Some(&cluster.nodes[0])).await;
-    // Whoever does not want replicas does not get them.
+    // Without `read_from`, replicas are not read.
     let masters = cluster.backend("").await;
     moves_to(&masters, &of_first, &cluster.nodes[0], Some(&another)).await;
 }

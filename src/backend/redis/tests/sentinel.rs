@@ -1,5 +1,5 @@
-//! A real sentinel with a master and a replica: fail-overs, killed masters, and servers that are not what a
-//! sentinel says.
+//! A real sentinel with a master and a replica: failovers, killed masters, and servers whose role is not the one that a
+//! sentinel names.
 
 use std::cell::Cell;
 
@@ -17,7 +17,7 @@ pub(super) struct Servers {
 impl Servers {
     pub(super) async fn start() -> Self {
         let start = |more: &[&str]| {
-            // Without it a master waits for five seconds, lest other replicas come.
+            // Without it a master waits five seconds for other replicas.
             let options = [&["--repl-diskless-sync-delay", "0"], more].concat();
             let start = |_| {
                 let folder = tempfile::tempdir().expect("a folder");
@@ -52,7 +52,7 @@ impl Servers {
     }
 
     pub(super) fn keys(&self) -> String {
-        // Nobody is at the first of them.
+        // Nothing listens at the first of them.
         let none = free_port();
         format!(
             "sentinels = ['127.0.0.1:{none}', '127.0.0.1:{}']\nmaster = 'mine'",
@@ -98,8 +98,8 @@ async fn is_master(server: &Server) -> bool {
     info(server, "replication").await.contains("role:master")
 }
 
-/// Asks for all keys again and again until `done`. Whatever is answered has to be right, and what is not has to
-/// say that nobody is there.
+/// Asks for all keys again and again until `done`. All answers have to be right, and all errors have to be
+/// `lookup.unavailable`.
 async fn keep_asking(redis: &Redis, done: &Cell<bool>) {
     let get = compiled("get = 'k:{id}'").lookup;
     let all: Vec<Value> = (0..50).map(Value::I64).collect();
@@ -131,7 +131,7 @@ async fn a_fail_over_while_lookups_go_on() {
     let done = Cell::new(false);
     let failing_over = async {
         assert_eq!(ask(&redis, "get = 'mark'", &[]).await, Ok(Value::Null));
-        // A replica that the sentinel has only just met is not good enough for it.
+        // A sentinel does not promote a replica that it has only just discovered.
         eventually("the sentinel finds a replica to promote", async || {
             let fail_over = ["SENTINEL", "FAILOVER", "mine"];
             !matches!(servers.sentinel.try_run(&fail_over).await, Reply::Error(_))
@@ -170,7 +170,7 @@ async fn a_master_that_is_killed() {
 
 /// A server that was made a replica by hand: the sentinel has not noticed, and nothing closes the connection.
 #[tokio::test(flavor = "local")]
-async fn a_server_that_is_no_master_is_not_asked() {
+async fn a_server_that_is_not_the_master_is_not_asked() {
     let master = Server::start();
     let sentinel = start_sentinel(master.port, "");
     let keys = format!(

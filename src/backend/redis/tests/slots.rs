@@ -1,4 +1,4 @@
-//! Slots of a real cluster that move from one node to another while they are asked for without a pause.
+//! Slots of a real cluster that move from one node to another while their keys are asked for without a pause.
 
 use std::cell::Cell;
 
@@ -95,7 +95,7 @@ async fn each_key_is_found_wherever_it_is() {
     );
 }
 
-/// Neither node has all of them, and none of the last two is anywhere.
+/// Neither node has all of them, and the last two do not exist.
 #[tokio::test(flavor = "local")]
 async fn several_keys_at_once_are_found_on_both_nodes() {
     let cluster = Cluster::start().await;

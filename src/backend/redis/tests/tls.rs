@@ -30,7 +30,7 @@ fn certificates() -> tempfile::TempDir {
     folder
 }
 
-/// What makes a server or a sentinel speak TLS at `port`, to clients that show a certificate.
+/// The options with which a server or a sentinel uses TLS at `port` and requires a client certificate.
 fn options(folder: &Path, port: u16) -> Vec<String> {
     let file = |name: &str| folder.join(name).display().to_string();
     let port = port.to_string();
@@ -110,7 +110,7 @@ async fn a_server_that_is_who_it_should_be() {
         }
     }
     for bad in [
-        // Signed by nobody known.
+        // Signed by an unknown authority.
         tls(folder, ""),
         tls(folder, &format!("{ca}, server_name = 'other.test'")),
         // The server wants a certificate.

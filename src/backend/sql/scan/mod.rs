@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use super::{Mistake, Statement, Style};
+use super::statement::{Mistake, Statement, Style};
 
 /// Finds the parameters of one statement and writes them in `style`.
 pub fn scan(sql: &str, style: Style) -> Result<Statement, Vec<Mistake>> {
@@ -206,7 +206,7 @@ impl Scanner<'_> {
             (alone && !name.is_empty()).then_some(name)
         });
         if let Some(name) = meant {
-            let message = format!("the parameter `:{name}` stands inside quotes");
+            let message = format!("the parameter `:{name}` is inside quotes");
             let help = "parameters are bound, never spliced; take it out of the quotes: \
                         `'%' || :name || '%'`";
             self.mistake(message, help);

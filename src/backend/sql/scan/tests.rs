@@ -1,4 +1,4 @@
-//! SQL texts and what is found in them.
+//! SQL texts, and the parameters and mistakes in them.
 
 use super::*;
 
@@ -22,7 +22,7 @@ fn refuse(style: Style, sql: &str, words: &str) {
 }
 
 #[test]
-fn a_dollar_before_a_wide_character_is_no_tag() {
+fn a_dollar_before_a_wide_character_does_not_begin_a_tag() {
     refuse(
         Style::Dollar,
         "select $a\u{20ac}",
@@ -127,20 +127,16 @@ fn a_parameter_in_quotes_is_refused() {
         refuse(
             style,
             "select * from f where a = ':a'",
-            "`:a` stands inside quotes",
+            "`:a` is inside quotes",
         );
         refuse(
             style,
             "select * from f where a like '%:a%'",
-            "`:a` stands inside quotes",
+            "`:a` is inside quotes",
         );
-        refuse(style, "select * from \":t\"", "`:t` stands inside quotes");
+        refuse(style, "select * from \":t\"", "`:t` is inside quotes");
     }
-    refuse(
-        Style::Dollar,
-        "select $$ :a $$",
-        "`:a` stands inside quotes",
-    );
+    refuse(Style::Dollar, "select $$ :a $$", "`:a` is inside quotes");
 }
 
 #[test]

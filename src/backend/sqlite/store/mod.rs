@@ -1,56 +1,43 @@
 //! One thread's side of a SQLite file: opens it, reopens it, runs one query at a time.
 //!
-//! A file that could not be opened is tried again by the next lookup. Once a second at most, before a lookup,
-//! the path is looked at: if another file stands there now (device and inode; renaming a new database over
-//! the old one is the way to replace it), or none, the connection is given up. Memory-mapped reading is
-//! left off, because a file cut short under it would end the process.
+//! A file that could not be opened is tried again by the next lookup. At most once a second, before a lookup,
+//! the path is checked: if there is another file now (by device and inode; the way to replace a database is to rename
+//! a new one over it), or none, the file is opened again. Memory-mapped reading is off, because a file that is truncated
+//! under it would end the process.
 
 use std::os::unix::fs::MetadataExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::sync::Weak;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use rusqlite::limits::Limit;
 use rusqlite::{Connection, OpenFlags};
-use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use super::Config;
 use super::answer;
-use super::queue::Queue;
-use crate::backend::{Answer, LookupError, rows::Rows};
+use super::config::Config;
+use super::job::Job;
+use super::queue::JobQueue;
+use crate::backend::{Answer, LookupError};
 use crate::error::Code;
-use crate::value::{FieldNames, Value};
+use crate::value::FieldNames;
 
-/// How long the file at the path is taken to be the same.
+/// How long the file at the path is assumed to be the same.
 const FILE_CHECK_EVERY: Duration = Duration::from_secs(1);
 
-/// How many of SQLite's instructions pass between two looks at the deadline: some tens of microseconds.
+/// How many of SQLite's instructions run between two checks of the deadline: some tens of microseconds.
 const INSTRUCTIONS_PER_CHECK: i32 = 1000;
 
-/// One lookup on its way through a thread.
-#[derive(Debug)]
-pub(super) struct Job {
-    pub(super) statement: usize,
-    pub(super) sql: Arc<str>,
-    pub(super) rows: Rows,
-    pub(super) params: Vec<Value>,
-    pub(super) deadline: Instant,
-    /// Dead once nobody waits for the answer.
-    pub(super) asker: Weak<()>,
-    pub(super) answer: oneshot::Sender<Result<Answer, LookupError>>,
-}
-
-/// One thread's connection, and how to get it back.
+/// One thread's connection, and how to open it again.
 #[derive(Debug)]
 pub(super) struct Store {
     path: PathBuf,
     busy_timeout: Duration,
     value_bytes_max: usize,
     open: Option<Open>,
-    /// Per statement, the column names of its last rows: shared by all rows while they stay the same.
+    /// For each statement, the column names of its last rows, which new rows share as long as they stay the same.
     names: Vec<Option<FieldNames>>,
 }
 
@@ -61,7 +48,7 @@ struct Open {
     checked: Instant,
 }
 
-/// Device and inode; `None` when nothing is there.
+/// Device and inode; `None` if there is no file.
 type FileId = Option<(u64, u64)>;
 
 impl Store {
@@ -77,7 +64,7 @@ impl Store {
     }
 
     /// Runs jobs until the queue is closed.
-    pub(super) fn serve(mut self, queue: &Queue<Job>) {
+    pub(super) fn serve(mut self, queue: &JobQueue<Job>) {
         while let Some(job) = queue.pop() {
             if job.asker.strong_count() == 0 {
                 continue;
@@ -87,7 +74,7 @@ impl Store {
                 let detail = "the thread of the SQLite file panicked";
                 Err(LookupError::new(Code::ServerInternal, detail))
             });
-            // Comes back when the asker has gone meanwhile: then nobody misses the answer.
+            // This fails if the lookup was dropped meanwhile: then the answer is not needed.
             drop(job.answer.send(outcome));
         }
     }
@@ -127,7 +114,7 @@ impl Store {
                 return Ok(open);
             }
         }
-        // Looked at before it is opened: if it is replaced in between, the next check will notice.
+        // Checked before it is opened: if it is replaced in between, the next check will notice.
         let file = file_id(&self.path);
         let connection = connect(&self.path, self.value_bytes_max)?;
         connection.set_prepared_statement_cache_capacity(self.names.len().max(1));
@@ -140,8 +127,8 @@ impl Store {
 }
 
 impl Open {
-    /// Lets the next query run until its deadline and while somebody waits for it, and wait for locks no longer
-    /// than `patience`.
+    /// Interrupts the next query at its deadline or when its lookup is dropped, and has it wait for locks for at most
+    /// `patience`.
     fn watch(&mut self, job: &Job, patience: Duration) -> rusqlite::Result<()> {
         self.connection.busy_timeout(patience)?;
         let (deadline, asker) = (job.deadline, Weak::clone(&job.asker));
@@ -157,7 +144,7 @@ pub(super) fn connect(path: &Path, value_bytes_max: usize) -> rusqlite::Result<C
     let connection = Connection::open_with_flags(path, flags)?;
     let length = i32::try_from(value_bytes_max).unwrap_or(i32::MAX);
     connection.set_limit(Limit::SQLITE_LIMIT_LENGTH, length)?;
-    // One file is what the configuration says; `attach` would open others.
+    // The configuration names one file; `attach` would open others.
     connection.set_limit(Limit::SQLITE_LIMIT_ATTACHED, 0)?;
     connection.pragma_update(None, "query_only", true)?;
     Ok(connection)

@@ -1,7 +1,13 @@
-//! One thread's side, driven without the thread.
+//! The side of the thread, run without a thread.
+
+use std::sync::Arc;
+
+use tokio::sync::oneshot;
 
 use super::*;
+use crate::backend::rows::Rows;
 use crate::backend::sqlite::tests::{Folder, config};
+use crate::value::Value;
 
 fn job(sql: &str) -> (Job, Arc<()>, oneshot::Receiver<Result<Answer, LookupError>>) {
     let asker = Arc::new(());
@@ -57,10 +63,10 @@ fn a_file_that_vanished_is_given_up() {
 }
 
 #[test]
-fn a_lookup_nobody_waits_for_is_not_started() {
+fn a_dropped_lookup_is_not_started() {
     let folder = Folder::new();
     folder.database("a.db", "create table t(n); insert into t values (1)");
-    let queue = Queue::new(10);
+    let queue = JobQueue::new(10);
     let (left, asker, mut left_answer) = job("select n from t");
     drop(asker);
     let (stayed, _asker, stayed_answer) = job("select n from t");

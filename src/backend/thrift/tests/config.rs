@@ -55,7 +55,7 @@ fn backends_say_what_would_be_right() {
         ),
         (
             &format!("{users}url = 'thrifts://a..b:1'"),
-            "config.bad_value url: the host is no name that a certificate could have (add `tls = { server_name = \
+            "config.bad_value url: the host is not a name that a certificate could have (add `tls = { server_name = \
              \"..\" }` beside it)",
         ),
         (
@@ -68,7 +68,7 @@ fn backends_say_what_would_be_right() {
         ),
         (
             &format!("{users}urls = ['thrift://a:1', 'thrift://a:1']"),
-            "config.bad_value urls: the same host and port stand twice",
+            "config.bad_value urls: the same host and port are listed twice",
         ),
         (
             &format!("{users}urls = []"),

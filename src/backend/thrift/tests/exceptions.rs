@@ -1,4 +1,4 @@
-//! What services throw, and results that are none.
+//! Exceptions of services, and missing results.
 
 use thrift::ApplicationErrorKind;
 

@@ -83,7 +83,7 @@ async fn replies_of_another_number_name_or_type_are_bad_answers() {
 }
 
 #[tokio::test(flavor = "local")]
-async fn an_exception_that_the_idl_does_not_have_is_no_empty_result() {
+async fn an_exception_that_the_idl_does_not_have_is_not_an_empty_result() {
     let unknown = SayReply {
         field: 9,
         ..SayReply::new("")
@@ -106,7 +106,7 @@ async fn a_call_for_an_answer_is_a_bad_answer() {
 }
 
 #[tokio::test(flavor = "local")]
-async fn no_thrift_at_all_is_a_bad_answer_and_a_huge_frame_too_many() {
+async fn bytes_that_are_not_thrift_are_a_bad_answer_and_a_huge_frame_too_many() {
     let raw = |bytes: &'static [u8]| Act::Write(Box::new(move |_| BytesMut::from(bytes)));
     is_bad(raw(&[0, 0, 0, 2, 0xff, 0xff]), Code::LookupBadAnswer).await;
     is_bad(raw(&[0xff, 0xff, 0xff, 0xff]), Code::LookupBadAnswer).await;
@@ -114,7 +114,7 @@ async fn no_thrift_at_all_is_a_bad_answer_and_a_huge_frame_too_many() {
 }
 
 #[tokio::test(flavor = "local")]
-async fn a_server_of_tls_or_http_is_unavailable_and_its_operator_is_told_why() {
+async fn a_server_of_tls_or_http_is_unavailable_and_the_error_says_why() {
     let tls: &[u8] = &[0x15, 0x03, 0x03, 0x00, 0x02, 0x02, 0x32];
     let http: &[u8] = b"HTTP/1.1 400 Bad Request\r\n\r\n";
     let wire_format = |transport, protocol| WireFormat {
@@ -157,9 +157,9 @@ async fn a_server_of_tls_or_http_is_unavailable_and_its_operator_is_told_why() {
     }
 }
 
-/// After a reply the service is known for one of Thrift.
+/// After the first reply it is known that the service speaks Thrift.
 #[tokio::test(flavor = "local")]
-async fn a_later_frame_that_is_too_large_is_no_server_of_something_else() {
+async fn a_later_frame_that_is_too_large_is_not_taken_for_another_protocol() {
     let http = |_: &Head| BytesMut::from(&b"HTTP"[..]);
     let acts = vec![say("one"), Act::Write(Box::new(http)), say("three")];
     let (outcomes, _) = outcomes(acts, &[1, 2, 3]).await;
@@ -181,7 +181,7 @@ async fn bytes_after_the_reply_cost_the_connection() {
 }
 
 #[tokio::test(flavor = "local")]
-async fn a_reply_that_comes_after_its_lookup_was_dropped_is_nobody_s() {
+async fn a_reply_that_comes_after_its_lookup_was_dropped_reaches_no_other() {
     let gate = Rc::new(Notify::new());
     let late = |head: &Head| SayReply::new("late").bytes(head);
     let acts = vec![Act::Gated(Rc::clone(&gate), Box::new(late)), say("two")];

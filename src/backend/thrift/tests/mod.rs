@@ -78,7 +78,7 @@ fn config_of(urls: &[String], keys: &str) -> Config {
 
 /// What the scripted service does with one call.
 enum Act {
-    /// Writes what the function makes of the call's head.
+    /// Writes the function's result for the call's head.
     Write(Box<dyn Fn(&Head) -> BytesMut>),
     /// As `Write`, and closes.
     Last(Box<dyn Fn(&Head) -> BytesMut>),
@@ -200,7 +200,7 @@ impl Scripted {
         Thrift::connect(&config, &[], 0).await
     }
 
-    /// Waits until it has seen so much.
+    /// Waits until it has seen what is wanted.
     async fn sees(&self, wanted: impl Fn(&[String]) -> bool) {
         let seen = async {
             while !wanted(&self.seen.borrow()) {

@@ -42,7 +42,7 @@ async fn a_host_that_is_down_or_says_nothing_right_is_skipped() {
     let good = Scripted::start((0..9).map(|n| say(&n.to_string())).collect()).await;
     let urls = [down, bad.url.clone(), good.url.clone()];
     let backend = Thrift::connect(&config_of(&urls, ONE), &[], 0).await;
-    // Asked of the bad one, and once more of the next.
+    // The bad host was asked first, then the next one.
     assert_eq!(said(&backend, 1).await, Ok("0".into()));
     assert_eq!(said(&backend, 2).await, Ok("1".into()));
     assert_eq!(*good.seen.borrow(), ["say 1", "say 2"]);

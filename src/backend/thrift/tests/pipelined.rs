@@ -52,8 +52,8 @@ async fn a_dropped_lookup_leaves_its_place() {
 }
 
 #[tokio::test(flavor = "local")]
-async fn replies_in_another_order_are_nobody_s() {
-    // The service answers the second call first: the first gets no answer of it, the second is asked again.
+async fn replies_in_another_order_reach_no_lookup() {
+    // The service answers the second call first: the first call fails, and the second is asked again.
     let swapped = SayReply {
         later: 1,
         ..SayReply::new("two")

@@ -1,6 +1,6 @@
 //! A batch of lookups as commands of one slot each, and their replies as answers again.
 //!
-//! Equal commands are sent once, whoever asks. An `mget` becomes one command per slot of its keys, and its
+//! Equal commands are sent once. An `mget` becomes one command per slot of its keys, and its
 //! answer is joined again in the order of the keys; if one of them fails, the `mget` fails.
 
 mod slot_command; // a packed command and its keys
@@ -14,7 +14,7 @@ pub(super) use self::slot_command::SlotCommand;
 use self::slot_command::{keys, mget};
 use super::slot;
 use crate::backend::format::bad_answer;
-use crate::backend::net::{Distinct, Shared};
+use crate::backend::net::{Distinct, SharedAnswers};
 use crate::backend::redis::command::Command;
 use crate::backend::redis::resp::Reply;
 use crate::backend::{Answer, Asked, LookupError};
@@ -128,7 +128,7 @@ impl SlotCommands {
     }
 }
 
-type Replies = Shared<Result<Reply, LookupError>>;
+type Replies = SharedAnswers<Result<Reply, LookupError>>;
 
 fn take(replies: &mut Replies, number: usize) -> Result<Reply, LookupError> {
     replies.take(number).unwrap_or_else(|| {

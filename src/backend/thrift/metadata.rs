@@ -17,13 +17,13 @@ use crate::value::{FieldNames, Record, Value};
 const BUDGET: &str = "budget_ms";
 
 /// The metadata of one call.
-pub(super) struct Carried {
+pub(super) struct CallMetadata {
     deadline: Instant,
     /// Headers by name; empty if the transport has none.
     headers: Vec<(&'static str, Arc<str>)>,
 }
 
-impl Carried {
+impl CallMetadata {
     /// The metadata of a call to `remote` for `ask`.
     pub(super) fn new(remote: &Remote, ask: &Ask<'_>) -> Self {
         let mut headers = Vec::new();
@@ -38,14 +38,14 @@ impl Carried {
             let given = given.into_iter();
             headers.extend(given.filter_map(|(name, value)| Some((name, Arc::clone(value?)))));
         }
-        Carried {
+        CallMetadata {
             deadline: ask.deadline,
             headers,
         }
     }
 
     /// Passes the headers, for a call that is written now, to `write`.
-    pub(super) fn with_pairs<T>(&self, write: impl FnOnce(&[(&str, &[u8])]) -> T) -> T {
+    pub(super) fn with_headers<T>(&self, write: impl FnOnce(&[(&str, &[u8])]) -> T) -> T {
         let budget = self.budget().to_string();
         let mut pairs = vec![("Deadline-Budget", budget.as_bytes())];
         pairs.extend(
@@ -57,7 +57,7 @@ impl Carried {
     }
 
     /// Updates the remaining time in the context, which is the parameter at `at`.
-    pub(super) fn renew(&self, params: &mut Value, at: usize) {
+    pub(super) fn set_remaining(&self, params: &mut Value, at: usize) {
         if let Value::Record(params) = params
             && let Some(Value::Record(context)) = params.values.get_mut(at)
             && let Some(budget) = context.names.position(BUDGET)

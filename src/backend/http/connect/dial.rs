@@ -22,7 +22,7 @@ use crate::backend::tls::of_handshake;
 pub(super) type Failure = Box<dyn Error + Send + Sync>;
 
 /// Makes connections to one server.
-pub(super) struct Maker {
+pub(super) struct Dialer {
     tcp: HttpConnector<Resolver>,
     tls: Option<Secure>,
     /// HTTP/2 is required.
@@ -30,7 +30,7 @@ pub(super) struct Maker {
     timeout: Duration,
 }
 
-impl Maker {
+impl Dialer {
     pub(super) fn new(config: &Config) -> Self {
         let mut tcp = HttpConnector::new_with_resolver(Resolver::new());
         // The URL is that of the configuration, which has been checked.
@@ -38,7 +38,7 @@ impl Maker {
         tcp.set_connect_timeout(Some(config.connect_timeout));
         tcp.set_nodelay(true);
         tcp.set_tcp_user_timeout(Some(UNACKNOWLEDGED_MAX));
-        Maker {
+        Dialer {
             tcp,
             tls: config.tls.clone(),
             http2: config.http2 == Some(true),
@@ -46,7 +46,7 @@ impl Maker {
         }
     }
 
-    pub(super) fn make(
+    pub(super) fn connect(
         &mut self,
         url: Uri,
     ) -> impl Future<Output = Result<Stream, Failure>> + use<> {

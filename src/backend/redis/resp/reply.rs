@@ -1,8 +1,27 @@
-//! What an error reply means to a lookup.
+//! Replies, and what an error among them means to a lookup.
 
-use super::Reply;
+use bytes::Bytes;
+
 use crate::backend::LookupError;
 use crate::error::Code;
+
+/// One reply.
+#[derive(Clone, Debug, PartialEq)]
+pub(in crate::backend::redis) enum Reply {
+    /// There is nothing.
+    Nil,
+    Int(i64),
+    Double(f64),
+    Bool(bool),
+    /// A string, a status, a big number or a verbatim text.
+    String(Bytes),
+    /// The server's message; its first word is the kind of error.
+    Error(String),
+    /// An array or a set.
+    Array(Vec<Reply>),
+    /// A map of RESP3.
+    Map(Vec<(Reply, Reply)>),
+}
 
 /// The reply to a single command.
 pub(in crate::backend::redis) fn one(replies: Vec<Reply>) -> Result<Reply, LookupError> {

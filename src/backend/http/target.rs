@@ -20,10 +20,10 @@ const RESERVED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'_')
     .remove(b'~');
 
-/// A place in a path or query.
-struct InUrl;
+/// For a path or a query.
+struct UrlEncode;
 
-impl Encode for InUrl {
+impl Encode for UrlEncode {
     const BYTES: bool = false;
 
     fn encode(&self, raw: &[u8], out: &mut Vec<u8>) -> Result<(), &'static str> {
@@ -34,10 +34,10 @@ impl Encode for InUrl {
     }
 }
 
-/// A place in a header's value.
-pub(super) struct InHeader;
+/// For the value of a header.
+pub(super) struct HeaderEncode;
 
-impl Encode for InHeader {
+impl Encode for HeaderEncode {
     const BYTES: bool = false;
 
     fn encode(&self, raw: &[u8], out: &mut Vec<u8>) -> Result<(), &'static str> {
@@ -62,9 +62,9 @@ pub(super) struct Target {
 pub(super) enum BadTarget {
     #[error("a path begins with `/`")]
     NoSlash,
-    #[error("`{0}` can't stand in a URL as it is")]
+    #[error("`{0}` has to be encoded in a URL")]
     Character(char),
-    #[error("the path leads upwards or nowhere: `{0}`")]
+    #[error("the path has a `.` or `..` segment: `{0}`")]
     Dots(String),
     #[error(transparent)]
     Template(#[from] TemplateError),
@@ -129,7 +129,7 @@ impl Target {
         for segment in &self.segments {
             out.push(b'/');
             let start = out.len();
-            segment.render(params, &InUrl, out)?;
+            segment.render(params, &UrlEncode, out)?;
             let has_params = segment.positions().next().is_some();
             if has_params && matches!(&out[start..], b"" | b"." | b"..") {
                 let names = segment.params().join("`, `");
@@ -139,7 +139,7 @@ impl Target {
         }
         if let Some(query) = &self.query {
             out.push(b'?');
-            query.render(params, &InUrl, out)?;
+            query.render(params, &UrlEncode, out)?;
         }
         Ok(())
     }
@@ -218,7 +218,7 @@ mod tests {
             let mut out = Vec::new();
             let template = Template::parse("Bearer {x}", &mut Vec::new()).expect("a template");
             template
-                .render(&[text.into()], &InHeader, &mut out)
+                .render(&[text.into()], &HeaderEncode, &mut out)
                 .map(|()| out)
                 .map_err(|err| err.code)
         };
@@ -241,7 +241,7 @@ mod tests {
         assert!(bad("/a#b").1.contains("never sent"));
         assert!(bad("/a/../b").0.contains("`..`"));
         assert!(bad("/a/{x").0.contains("never closed"));
-        assert!(bad("/a/{{x}}").0.contains("can't stand in a URL"));
+        assert!(bad("/a/{{x}}").0.contains("has to be encoded in a URL"));
     }
 
     proptest! {

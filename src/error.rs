@@ -3,7 +3,7 @@
 //! A code is the log field `code`, the `code` of the standard exceptions and the first word of a
 //! `TApplicationException`'s message. It tells who has to act, whether the same call may succeed later, and what a
 //! *client* may read. Addresses of backends, SQL and keys appear in the log only.
-//! README's table is compared with this list by a test: codes are added, never renamed or removed.
+//! A test compares the manual's page `error-codes` with this list: codes are added, never renamed or removed.
 
 use std::fmt;
 
@@ -21,7 +21,7 @@ pub enum Fault {
 }
 
 impl Fault {
-    /// The word used in logs and in README.
+    /// The word used in logs and in the manual.
     pub fn as_str(self) -> &'static str {
         match self {
             Fault::Client => "client",
@@ -41,7 +41,7 @@ macro_rules! codes {
         }
 
         impl Code {
-            /// Every code, in the order of README's table.
+            /// Every code, in the order of the manual's table.
             pub const ALL: &'static [Code] = &[$(Code::$variant,)*];
 
             /// The code in logs, exceptions and metrics.

@@ -15,15 +15,15 @@
 //!
 //! Before any call: [`config`] reads the operator's file, [`plan`] compiles each view against the IDL, [`program`] checks
 //! everything against everything, and [`explain`] describes a plan in words. [`diagnostic`] reports mistakes. [`metrics`]
-//! counts, and [`admin`] shows the counts to operators on a port and a thread of its own. [`cli`] is the command line. README
-//! defines the words.
+//! counts, and [`admin`] shows the counts to operators on a port and a thread of its own. [`cli`] is the command line, and
+//! [`manual`] holds the pages that it shows. `src/manual/architecture.md` defines the words.
 //!
 //! # Floors
 //!
 //! A room uses only rooms before it in this list, which a test reads:
 //!
 //! ```text
-//! error context value random log_limit coop diagnostic idl coerce thrift timeline config backend
+//! error manual context value random log_limit coop diagnostic idl coerce thrift timeline config backend
 //! plan program explain metrics guard view service admin server cli
 //! ```
 //!
@@ -91,6 +91,7 @@ pub mod diagnostic; // what is wrong in a file, and how to fix it
 pub mod error; // codes
 pub mod metrics;
 pub mod admin;
+pub mod manual; // the pages that `tributary manual` shows
 pub mod cli;
 pub mod random;
 mod coop; // long work in slices, so that short calls go first

@@ -4,8 +4,9 @@
 //! and injected faults are the business of [`crate::guard`]. Nothing here knows views, and only [`thrift`], which is a
 //! client, knows Thrift messages.
 //!
-//! To add a kind, implement [`Backend`] in a module of its own, and add the module and a line in `kinds!` below. A store
-//! that is reached over the network takes its connections from `net`.
+//! To add a kind, implement [`Backend`] in a module of its own, and add the module and a line in `kinds!` below;
+//! `src/manual/adding-a-store.md` is the recipe. A store that is reached over the network takes its connections from
+//! `net`.
 
 // The kinds.
 pub mod closure;

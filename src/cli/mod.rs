@@ -21,6 +21,7 @@ mod call;
 mod compare;
 mod bench;
 pub mod demo;
+mod manual;
 mod completions;
 
 use std::ffi::OsString;
@@ -57,6 +58,7 @@ Examples:
   tributary check -c tributary.toml         everything that is wrong with a configuration
   tributary serve -c tributary.toml         serve it
   tributary call getAirport code=JFK        call a method
+  tributary manual                          the pages of the manual
 
 Exit codes: 0 done, 1 the thing asked for failed, 2 bad usage or configuration";
 
@@ -69,6 +71,7 @@ enum Command {
     Call(Box<call::CallCommand>),
     Compare(Box<compare::Compare>),
     Bench(Box<bench::Bench>),
+    Manual(manual::Manual),
     Completions(completions::Completions),
 }
 
@@ -103,6 +106,7 @@ fn run(command: Command, out: &mut Output) -> Result<ExitStatus, CommandError> {
         Command::Call(options) => call::run(&options, out),
         Command::Compare(options) => compare::run(&options, out),
         Command::Bench(options) => bench::run(&options, out),
+        Command::Manual(options) => manual::run(&options, out),
         Command::Completions(options) => Ok(completions::run(&options, Cli::command(), out)),
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! In: handles that are resolved at start ([`LoopMetrics`], [`ProgramMetrics`]), so that a call looks nothing up by label.
 //! Out: the text of a scrape ([`Metrics::scrape`]) and the answers to probes ([`Health`]). The values of labels come from
-//! the configuration and from closed sets, never from clients. A test compares the documented table with a scrape.
+//! the configuration and from closed sets, never from clients. A test compares the manual's table with a
+//! scrape.
 
 mod family;
 mod loop_metrics;

@@ -1,4 +1,4 @@
-//! README's table of limits matches the code: each limit is a key with that default, and each code and metric exists.
+//! The manual's tables of limits match the code: each limit is a key with that default, and each code and metric exists.
 //! Also, what happens to more lookups than may wait for a store.
 
 use std::net::TcpListener;
@@ -10,7 +10,7 @@ use tributary::program::{Program, Registry, check};
 use tributary::timeline::Fate;
 
 use crate::admin::{patiently, scrape};
-use crate::readme::{README, rows};
+use crate::manual::rows;
 use crate::support::Tributary;
 use crate::support::airports::{CONFIG as AIRPORTS, FILES as AIRPORT_FILES};
 use crate::support::message::message;
@@ -150,7 +150,7 @@ fn another(default: &str) -> String {
 
 #[test]
 fn each_limit_of_the_table_is_a_key_with_that_default() {
-    let table = rows("### Limits", "\n### ");
+    let table = rows("limits", "| limit |");
     for row in &table {
         let path = row[0].trim_matches('`');
         let named = row[1].starts_with('`');
@@ -191,27 +191,23 @@ fn each_limit_of_the_table_is_a_key_with_that_default() {
 
 #[test]
 fn the_tables_of_keys_have_the_same_defaults() {
-    let (_, section) = README
-        .split_once("\n### `[backends.NAME]`\n")
-        .expect("its section");
-    let (section, _) = section.split_once("\n### ").expect("its end");
-    let mut of = String::new();
-    let mut keys = Vec::new();
-    for line in section.lines().filter(|line| line.starts_with("| ")) {
-        let cells: Vec<&str> = line.trim_matches('|').split('|').map(str::trim).collect();
-        if !cells[0].is_empty() {
-            of = cells[0].trim_matches('`').to_owned();
-        }
-        keys.push((
-            format!("backends.{of}.{}", cells[1].trim_matches('`')),
-            cells[2].to_owned(),
-        ));
-    }
+    let keys: Vec<(String, String)> = KINDS
+        .iter()
+        .flat_map(|(kind, _)| {
+            let rows = rows(kind, "| key | default |").into_iter();
+            rows.map(move |row| {
+                (
+                    format!("backends.{kind}.{}", row[0].trim_matches('`')),
+                    row[1].clone(),
+                )
+            })
+        })
+        .collect();
     let kinds: Vec<String> = KINDS
         .iter()
         .map(|(kind, _)| format!("backends.{kind}."))
         .collect();
-    for row in rows("### Limits", "\n### ") {
+    for row in rows("limits", "| limit |") {
         let path = row[0].trim_matches('`');
         if kinds.iter().any(|kind| path.starts_with(kind)) {
             assert!(
@@ -225,13 +221,13 @@ fn the_tables_of_keys_have_the_same_defaults() {
 
 #[test]
 fn the_codes_and_metrics_in_the_table_exist() {
-    let metrics = rows("### Metrics", "\n## ");
+    let metrics = rows("metrics", "| metric |");
     let names: Vec<&str> = metrics.iter().map(|row| row[0].trim_matches('`')).collect();
     let reasons = &metrics
         .iter()
         .find(|row| row[0].contains("connections_closed"));
     let reasons = &reasons.expect("a metric")[2];
-    for row in rows("### Limits", "\n### ") {
+    for row in rows("limits", "| limit |") {
         assert!(row[4].contains('`'), "{row:?}");
         for word in row[3..]
             .iter()

@@ -19,7 +19,7 @@ mod listeners; // several ports and Unix sockets, each with its own settings
 mod secure; // listeners with TLS: certificates, handshakes, reload
 mod access; // access control: names in certificates, and tokens
 mod meta; // the `Tributary` service: descriptions, and the generic API (`fetch`)
-mod limits; // README's table of limits matches the code
+mod limits; // the manual's tables of limits match the code
 mod shutdown; // signals: drain and reload
 mod log; // a log that nobody reads
 mod admin; // the admin port: counts in a scrape, probes, hostile requests
@@ -36,4 +36,5 @@ mod clients; // real Python clients against the real binary; scripts in tests/cl
 mod echo; // conformance: many clients, pipelined calls, a nonce in every value
 mod bench; // `tributary bench` against the real server and a scripted one
 mod docker; // the container image, built and run if there is an engine
-mod readme; // README's tables, example and commands
+mod manual; // its tables, its example and its commands; `tributary manual`
+mod readme; // its example and its links

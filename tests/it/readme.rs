@@ -1,111 +1,66 @@
-//! README is true: its table of codes is the enum, its example is a configuration without problems, its
-//! commands exist, and its recipe for a backend names things that are there.
+//! README is short and true: its example is a configuration without problems, and the report of a mistake in it is what
+//! `check` prints.
 
-use std::process::Command;
+use std::fs;
+use std::path::Path;
 
-use tributary::error::Code;
 use tributary::program::{Registry, check};
-use tributary::timeline::Fate;
 
-pub(crate) const README: &str = include_str!("../../README.md");
-
-/// The cells of the table rows between two headings.
-pub(crate) fn rows(from: &str, to: &str) -> Vec<Vec<String>> {
-    let start = README
-        .find(from)
-        .unwrap_or_else(|| panic!("README has a heading `{from}`"));
-    let end = README[start..]
-        .find(to)
-        .map_or(README.len(), |end| start + end);
-    README[start..end]
-        .lines()
-        .filter(|line| line.starts_with("| `"))
-        .map(|line| {
-            line.trim_matches('|')
-                .split('|')
-                .map(|cell| cell.trim().to_owned())
-                .collect()
-        })
-        .collect()
-}
+const README: &str = include_str!("../../README.md");
 
 /// The first code block in `language` after `heading`.
 fn block(heading: &str, language: &str) -> &'static str {
-    let start = README
-        .find(heading)
+    let (_, section) = README
+        .split_once(heading)
         .unwrap_or_else(|| panic!("README has `{heading}`"));
-    let fence = format!("```{language}\n");
-    let open = start + README[start..].find(&fence).expect("a block") + fence.len();
-    let end = open + README[open..].find("```").expect("its end");
-    &README[open..end]
+    let (_, block) = section
+        .split_once(&format!("```{language}\n"))
+        .expect("a block");
+    block.split("```").next().expect("its end")
+}
+
+/// What `check` says of README's example, in which `is` stands where `was` did.
+fn problems(was: &str, is: &str) -> Vec<String> {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let write = |name: &str, text: &str| {
+        fs::write(dir.path().join(name), text).expect("the folder is ours");
+    };
+    let config = block("## Your own service", "toml");
+    assert!(config.contains(was), "the example has no `{was}`");
+    write("greet.thrift", block("## Your own service", "thrift"));
+    write("tributary.toml", &config.replacen(was, is, 1));
+    let path = dir.path().join("tributary.toml");
+    let program = check(path.to_str().expect("UTF-8"), &Registry::new());
+    let problems = program.err().unwrap_or_default();
+    let rendered = problems.iter().map(|problem| problem.render(false));
+    let folder = format!("{}/", dir.path().display());
+    rendered.map(|text| text.replace(&folder, "")).collect()
 }
 
 #[test]
-fn the_table_of_codes_is_the_enum() {
-    let documented = rows("## Error codes", "\n## ");
-    let shown: Vec<String> = documented.iter().map(|row| row[..4].join(" | ")).collect();
-    let known = Code::ALL.iter().map(|code| {
-        let retry = if code.retryable() { "yes" } else { "no" };
-        format!(
-            "`{code}` | {} | {retry} | {}",
-            code.fault().as_str(),
-            code.meaning()
-        )
-    });
-    assert_eq!(shown, known.collect::<Vec<String>>());
-    assert!(
-        documented
-            .iter()
-            .all(|row| row.len() == 5 && !row[4].is_empty()),
-        "what to do is said"
-    );
-}
-
-#[test]
-fn the_table_of_fates_is_the_enum() {
-    let documented: Vec<String> = rows("## Fates", "\n## ")
-        .into_iter()
-        .map(|row| row[0].clone())
-        .collect();
-    let known: Vec<String> = Fate::ALL
-        .iter()
-        .map(|fate| format!("`{}`", fate.as_str()))
-        .collect();
-    assert_eq!(documented, known);
+fn the_readme_is_read_in_five_minutes() {
+    assert!(README.lines().count() <= 300);
 }
 
 #[test]
 fn the_example_has_no_problems() {
-    let dir = tempfile::tempdir().unwrap();
-    std::fs::write(
-        dir.path().join("greet.thrift"),
-        block("## Your own service", "thrift"),
-    )
-    .unwrap();
-    let config = dir.path().join("tributary.toml");
-    std::fs::write(&config, block("## Your own service", "toml")).unwrap();
-    let program = check(config.to_str().unwrap(), &Registry::new());
-    let problems = program.err().unwrap_or_default();
-    let rendered: Vec<String> = problems
-        .iter()
-        .map(|problem| problem.render(false))
-        .collect();
-    assert!(rendered.is_empty(), "{}", rendered.join("\n"));
+    assert_eq!(problems("id", "id"), Vec::<String>::new());
 }
 
 #[test]
-fn every_command_of_the_table_has_help() {
-    for row in rows("## The command line", "\nExit codes") {
-        let command = row[0]
-            .trim_matches('`')
-            .split(' ')
-            .nth(1)
-            .expect("`tributary COMMAND`");
-        let status = Command::new(env!("CARGO_BIN_EXE_tributary"))
-            .args([command, "--help"])
-            .output()
-            .unwrap()
-            .status;
-        assert!(status.success(), "`tributary {command} --help`");
+fn a_mistake_is_reported_as_shown() {
+    let shown = block("A mistake is reported", "text").trim_end();
+    assert_eq!(
+        problems("backend = \"people\"", "backend = \"poeple\"").join("\n"),
+        shown
+    );
+}
+
+#[test]
+fn every_link_leads_to_a_file() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let links = README.split("](").skip(1);
+    for link in links.filter_map(|rest| rest.split([')', '#']).next()) {
+        assert!(root.join(link).exists(), "README links to {link}");
     }
 }

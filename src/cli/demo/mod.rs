@@ -152,7 +152,7 @@ async fn compare(
     out.data(&format!(
         "Flights that left New York in January 2013: one call, eight lookups.\n\
          {METHOD} {PARAMS}\n\
-         Delays stand for the network; they stand in the demo's configuration.\n"
+         The demo adds artificial delays to imitate a network. They are set in docker/demo/tributary.toml.\n\n"
     ));
     // The first call opens the database and the connections, which is not what is compared.
     let warm_up = Call {

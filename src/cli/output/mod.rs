@@ -83,6 +83,20 @@ impl Output {
         self.width
     }
 
+    /// Whether stdout is a terminal.
+    pub fn data_terminal(&self) -> bool {
+        self.data.terminal
+    }
+
+    /// Columns of the terminal that stdout is, unless `COLUMNS` says otherwise.
+    pub fn terminal_width(&self) -> usize {
+        let named = env::var_os("COLUMNS").is_some();
+        match rustix::termios::tcgetwinsize(io::stdout()) {
+            Ok(size) if !named && size.ws_col > 0 => usize::from(size.ws_col).max(WIDTH_MIN),
+            _ => self.width,
+        }
+    }
+
     /// Writes data; a line end is added if there is none.
     pub fn data(&mut self, text: &str) {
         self.data.write(text);

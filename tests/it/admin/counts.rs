@@ -6,6 +6,7 @@ use std::net::TcpStream;
 
 use super::scrape::Scrape;
 use super::{CONFIG, IDL, Served, ask, get, patiently};
+use crate::manual::rows;
 use crate::support::{Redis, Tributary};
 
 #[test]
@@ -154,18 +155,13 @@ fn invalid_bytes_are_counted_by_code() {
 }
 
 #[test]
-fn readme_lists_the_metrics_of_a_scrape() {
+fn the_manual_lists_the_metrics_of_a_scrape() {
     let served = Served::start();
     let mut shown = served.scrape().names();
     served.server.stop().expect("it ends well");
-    let readme = include_str!("../../../README.md");
-    let (_, table) = readme.split_once("\n### Metrics\n").expect("its section");
-    let (table, _) = table.split_once("\n#").unwrap_or((table, ""));
-    let mut documented: Vec<String> = table
-        .lines()
-        .filter_map(|line| line.strip_prefix("| `")?.split_once('`'))
-        .map(|(name, _)| name.to_owned())
-        .collect();
+    let table = rows("metrics", "| metric |");
+    let names = table.iter().map(|row| row[0].trim_matches('`').to_owned());
+    let mut documented: Vec<String> = names.collect();
     shown.sort();
     documented.sort();
     assert_eq!(documented, shown);

@@ -3,7 +3,10 @@
 use std::fs;
 use std::path::Path;
 
+use tributary::backend::KINDS;
 use tributary::program::{Program, check};
+
+use crate::manual::rows;
 
 /// The IDL of the service that the sample queries.
 const CREWS: &str = "
@@ -38,45 +41,26 @@ fn the_sample_is_valid_with_and_without_its_optional_keys() {
     );
 }
 
-/// Every key that README's tables list stands in the sample.
+/// Every key that the manual's tables list stands in the sample.
 #[test]
-fn the_sample_has_every_key_of_the_readme() {
-    let readme = fs::read_to_string(repository().join("README.md")).expect("README");
-    let (_, configuration) = readme
-        .split_once("\n## Configuration\n")
-        .expect("its section");
-    let (configuration, _) = configuration
-        .split_once("\n### From stored values")
-        .expect("its end");
+fn the_sample_has_every_key_of_the_manual() {
+    let sections = [
+        "server",
+        "listeners",
+        "admin",
+        "backends",
+        "lookups",
+        "views",
+    ];
     let text = uncommented(&sample());
-    let missing: Vec<&str> = configuration
-        .lines()
-        .filter(|line| line.starts_with("| "))
-        // The key is the first cell that is a single word in backticks: `| key | ..` or `| kind | key | ..`.
-        .filter_map(|row| {
-            let cells: Vec<&str> = row.split('|').map(str::trim).collect();
-            let key =
-                |cell: &&str| cell.starts_with('`') && cell.ends_with('`') && !cell.contains(' ');
-            let kinds = [
-                "`sqlite`",
-                "`file`",
-                "`redis`",
-                "`memcached`",
-                "`postgres`",
-                "`mysql`",
-                "`http`",
-                "`thrift`",
-            ];
-            cells
-                .into_iter()
-                .take(3)
-                .filter(key)
-                .find(|cell| !kinds.contains(cell))
-        })
-        .map(|cell| cell.trim_matches('`'))
-        .filter(|key| !text.contains(&format!("{key} = ")))
-        .collect();
-    assert_eq!(missing, Vec::<&str>::new());
+    for topic in sections.iter().chain(KINDS) {
+        for row in rows(topic, "| key | default |") {
+            // A cell may have several keys, or none: `the command`.
+            for key in row[0].split('`').skip(1).step_by(2) {
+                assert!(text.contains(&format!("{key} = ")), "`{key}` of {topic}");
+            }
+        }
+    }
 }
 
 fn sample() -> String {

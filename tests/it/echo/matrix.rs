@@ -9,6 +9,8 @@ use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
+use tributary::manual::page;
+
 use crate::support::{interpreter, run};
 
 use super::clients::{CLIENTS, Client, ORDINARY};
@@ -210,7 +212,7 @@ impl Ran {
     }
 }
 
-/// The table as in README: what works, and what a client lacks.
+/// The table as in the manual: what works, and what a client lacks.
 fn table(all: &[Ran]) -> String {
     let mut table = String::from(HEAD);
     for ran in all {
@@ -234,15 +236,15 @@ const HEAD: &str = "\
 ";
 
 #[test]
-fn readme_shows_the_table_of_all_clients() {
+fn the_manual_shows_the_table_of_all_clients() {
     let all = CLIENTS.iter().map(|client| Ran {
         client,
         rows: rows(client).into_iter().map(|row| (row, Ok(()))).collect(),
     });
     let table = table(&all.collect::<Vec<Ran>>());
-    let readme = include_str!("../../../README.md");
+    let page = page("clients").expect("a page").text;
     assert!(
-        readme.contains(&table),
-        "README has no such table:\n{table}"
+        page.contains(&table),
+        "`clients` has no such table:\n{table}"
     );
 }

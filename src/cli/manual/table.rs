@@ -1,0 +1,122 @@
+//! Lays a table out: in columns if they fit, otherwise a paragraph per row.
+
+use std::borrow::Cow;
+
+use textwrap::core::display_width;
+
+use super::wrap::wrap;
+
+/// Columns between two columns.
+const GAP: usize = 2;
+/// A column of several words is never narrower than this, if it is the last.
+const LAST_MIN: usize = 24;
+
+/// A table as it is read: cells, then rows. The first row is the head.
+#[derive(Default)]
+pub(super) struct Table {
+    rows: Vec<Vec<String>>,
+    row: Vec<String>,
+}
+
+impl Table {
+    pub(super) fn cell(&mut self, text: String) {
+        self.row.push(text);
+    }
+
+    pub(super) fn row(&mut self) {
+        self.rows.push(std::mem::take(&mut self.row));
+    }
+
+    /// The table in lines of at most `width`; `strong` is how its head looks.
+    pub(super) fn lines(&self, width: usize, strong: impl Fn(&str) -> String) -> String {
+        match self.widths(width) {
+            Some(widths) => self.in_columns(&widths, strong),
+            None => self.in_paragraphs(width, strong),
+        }
+    }
+
+    /// How wide each column is; none if they do not fit beside each other.
+    fn widths(&self, width: usize) -> Option<Vec<usize>> {
+        let columns = self.rows.first()?.len();
+        let most = |column: usize, measure: fn(&str) -> usize| {
+            let cells = self.rows.iter().filter_map(|row| row.get(column));
+            cells.map(|cell| measure(cell)).max().unwrap_or(0)
+        };
+        let mut min: Vec<usize> = (0..columns).map(|at| most(at, longest_word)).collect();
+        let max: Vec<usize> = (0..columns).map(|at| most(at, display_width)).collect();
+        let last = columns.checked_sub(1)?;
+        min[last] = min[last].max(max[last].min(LAST_MIN));
+        let space = width.checked_sub(GAP * last)?;
+        // As wide as they want, up to the one bound that makes all of them fit.
+        let bounded = |bound: usize| -> Vec<usize> {
+            let both = min.iter().zip(&max);
+            both.map(|(&min, &max)| max.min(bound).max(min)).collect()
+        };
+        let fits = |widths: &Vec<usize>| widths.iter().sum::<usize>() <= space;
+        (1..=space).rev().map(bounded).find(fits)
+    }
+
+    fn in_columns(&self, widths: &[usize], strong: impl Fn(&str) -> String) -> String {
+        let mut out = String::new();
+        for (at, row) in self.rows.iter().enumerate() {
+            let cells = row.iter().zip(widths);
+            let cells: Vec<Vec<String>> = cells
+                .map(|(cell, &width)| {
+                    let lines = textwrap::wrap(cell, wrap(width)).into_iter();
+                    let look = |line: Cow<'_, str>| match at {
+                        0 => strong(&line),
+                        _ => line.into_owned(),
+                    };
+                    lines.map(look).collect()
+                })
+                .collect();
+            let height = cells.iter().map(Vec::len).max().unwrap_or(0);
+            for line in 0..height {
+                let mut text = String::new();
+                for (cell, &width) in cells.iter().zip(widths) {
+                    let part = cell.get(line).map_or("", String::as_str);
+                    let space = width.saturating_sub(display_width(part)) + GAP;
+                    text.push_str(part);
+                    text.push_str(&" ".repeat(space));
+                }
+                out.push_str(text.trim_end());
+                out.push('\n');
+            }
+            if at == 0 {
+                let rules = widths.iter().map(|&width| "─".repeat(width));
+                out.push_str(&rules.collect::<Vec<_>>().join(&" ".repeat(GAP)));
+                out.push('\n');
+            }
+        }
+        out
+    }
+
+    /// The first cell of a row on a line, then a line for each other cell, named by the head.
+    fn in_paragraphs(&self, width: usize, strong: impl Fn(&str) -> String) -> String {
+        let mut out = String::new();
+        let Some((head, rows)) = self.rows.split_first() else {
+            return out;
+        };
+        for row in rows {
+            if let Some(first) = row.first() {
+                out.push_str(&strong(first));
+                out.push('\n');
+            }
+            for (name, cell) in head.iter().zip(row).skip(1) {
+                if cell.is_empty() {
+                    continue;
+                }
+                let options = wrap(width).initial_indent("  ").subsequent_indent("      ");
+                for line in textwrap::wrap(&format!("{name}: {cell}"), options) {
+                    out.push_str(&line);
+                    out.push('\n');
+                }
+            }
+        }
+        out
+    }
+}
+
+fn longest_word(text: &str) -> usize {
+    text.split(' ').map(display_width).max().unwrap_or(0)
+}

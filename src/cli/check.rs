@@ -58,7 +58,7 @@ enum Format {
     /// As compilers tell theirs, on stderr
     #[default]
     Text,
-    /// An array of {level, code, file, line, key, message, help}, on stdout
+    /// An array of {level, code, file, line, key, message, help, manual}, on stdout
     Json,
 }
 
@@ -135,6 +135,7 @@ fn to_json(examined: &Examined) -> serde_json::Value {
             "key": key,
             "message": problem.message,
             "help": problem.help,
+            "manual": problem.manual(),
         })
     })
     .collect()

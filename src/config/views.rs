@@ -135,7 +135,7 @@ fn read_throws(mut section: Section<'_>) -> Vec<(String, String, Place)> {
                 Code::ConfigUnknownName,
                 format!("there is no error code `{code}`"),
                 help.or_else(|| {
-                    Some("codes stand in README; `\"lookup.*\"` means a whole area".into())
+                    Some("`tributary manual error-codes` lists them; `\"lookup.*\"` means a whole area".into())
                 }),
             );
         }

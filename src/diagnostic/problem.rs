@@ -10,6 +10,7 @@ use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 
 use super::redact::redact;
 use crate::error::Code;
+use crate::manual;
 
 /// A file's name and text, for showing the line a problem stands on.
 #[derive(Clone, Debug)]
@@ -43,7 +44,14 @@ impl Problem {
         Some(before.bytes().filter(|&byte| byte == b'\n').count() + 1)
     }
 
-    /// Renders the problem as lines of text: code, message, file and line number, the line itself, help.
+    /// The page of the manual that helps.
+    pub fn manual(&self) -> &'static str {
+        let text = self.place.as_ref().map(|(source, _)| &*source.text);
+        manual::topic(self.code, &self.key, text)
+    }
+
+    /// Renders the problem as lines of text: code, message, file and line number, the line itself, help, and the page of
+    /// the manual to read.
     pub fn render(&self, color: bool) -> String {
         self.render_as(Level::ERROR, color)
     }
@@ -71,6 +79,8 @@ impl Problem {
         if let Some(help) = &self.help {
             group = group.element(Level::HELP.message(help));
         }
+        let page = format!("tributary manual {}", self.manual());
+        group = group.element(Level::HELP.with_name("manual").message(page));
         let renderer = if color {
             Renderer::styled()
         } else {

@@ -58,6 +58,7 @@ fn check_tells_problems_as_json() {
     let problems: serde_json::Value = serde_json::from_str(&data).expect("JSON");
     assert_eq!(problems[0]["code"], "config.file");
     assert_eq!(problems[0]["line"], serde_json::Value::Null);
+    assert_eq!(problems[0]["manual"], "configuration");
 }
 
 #[test]

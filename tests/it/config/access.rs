@@ -25,6 +25,7 @@ fn a_token_that_does_not_exist() {
        |         ^^^^^^^^^^^^^^
        |
        = help: did you mean `batch`?
+       = manual: tributary manual listeners
     "#);
 }
 

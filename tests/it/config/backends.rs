@@ -15,6 +15,7 @@ fn an_unknown_kind() {
       |        ^^^^^^^^^
       |
       = help: did you mean `"sqlite"`?
+      = manual: tributary manual backends
     "#);
 }
 
@@ -32,6 +33,7 @@ fn no_kind() {
       | ^^^^^^^^^^^^^^^^
       |
       = help: add `kind = "..."`, one of `sqlite`, `file`, `http`, `redis`, `memcached`, `postgres`, `mysql`, `thrift`
+      = manual: tributary manual backends
     "#);
 }
 
@@ -46,6 +48,8 @@ fn a_kind_that_is_not_text() {
       |
     9 | kind = 7
       |        ^
+      |
+      = manual: tributary manual backends
     ");
 }
 
@@ -63,6 +67,7 @@ fn a_missing_path() {
       | ^^^^^^^^^^^^^^
       |
       = help: add `path = "data.db"`
+      = manual: tributary manual sqlite
     "#);
 }
 
@@ -80,6 +85,7 @@ url = "sqlite:ops""#,
       | ^^^
       |
       = help: known here: `in_flight_max`, `waiting_max`, `batch_max`, `kind`, `path`, `threads`, `busy_timeout`, `queue`, `value_bytes_max`
+      = manual: tributary manual sqlite
     "#);
 }
 
@@ -94,6 +100,8 @@ fn a_table_file_that_does_not_exist() {
        |
     14 | path = "airline.csv"
        |        ^^^^^^^^^^^^^
+       |
+       = manual: tributary manual file
     "#);
 }
 
@@ -110,6 +118,7 @@ fn a_secret_whose_variable_is_not_set() {
        |       ^^^^^^^^^^^^^^^^^^^^^^^^^^
        |
        = help: set `TRIBUTARY_TEST_UNSET` in the server's environment
+       = manual: tributary manual redis
     "#);
 }
 
@@ -126,6 +135,7 @@ fn a_secret_whose_file_does_not_exist() {
        |       ^^^^^^^^^^^^^^^^^^^^
        |
        = help: the path is relative to this file's folder
+       = manual: tributary manual redis
     "#);
 }
 
@@ -142,6 +152,7 @@ fn a_url_of_another_scheme() {
        |       ^^^^^^^^^^^^^^^^^^^^^^^^^^
        |
        = help: `redis://[user:password@]host[:port][/db]`, `rediss://..` for TLS, or `unix:///path/to/socket`
+       = manual: tributary manual redis
     "#);
 }
 
@@ -159,6 +170,7 @@ urls = ["redis://127.0.0.1:7000"]"#,
        |        ^^^^^^^^^^^^^^^^^^^^^^^^^^
        |
        = help: one server is `url`, a cluster is `urls`, and `sentinels` name a `master`: keep one of them
+       = manual: tributary manual redis
     "#);
 }
 
@@ -175,6 +187,7 @@ fn nodes_of_a_cluster_that_are_reached_in_different_ways() {
        |        ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
        |
        = help: give all of them the same scheme, user, password and parameters
+       = manual: tributary manual redis
     "#);
 }
 
@@ -191,6 +204,7 @@ fn sentinels_without_a_master() {
       | ^^^^^^^^^^^^^^^^
       |
       = help: add `master = "mymaster"`
+      = manual: tributary manual redis
     "#);
 }
 
@@ -208,6 +222,7 @@ master = "mymaster""#,
        |          ^^^^^^^^^^
        |
        = help: leave it out, or name servers with `sentinels`
+       = manual: tributary manual redis
     "#);
 }
 
@@ -225,6 +240,7 @@ tls = {}"#,
        |       ^^^^^^^^^^^^^^^^^^^^^^^^^^
        |
        = help: with `tls` the URL begins with `rediss:`, or leave out `tls`
+       = manual: tributary manual redis
     "#);
 }
 
@@ -241,6 +257,7 @@ fn an_invalid_http_url() {
        |       ^^^^^^^^^^^^^^^
        |
        = help: as in `url = "http://127.0.0.1:8080/v1"`
+       = manual: tributary manual http
     "#);
 }
 
@@ -258,6 +275,7 @@ tls = { ca = "ca.pem", key = "client.key", verify = "ful" }"#,
        |       ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
        |
        = help: add `certificate = "client.pem"`
+       = manual: tributary manual backends
 
     error[config.file]: `backends.weather.tls.ca`: can't read `ca.pem`: No such file or directory (os error 2)
       --> tributary.toml:19:14
@@ -266,6 +284,7 @@ tls = { ca = "ca.pem", key = "client.key", verify = "ful" }"#,
        |              ^^^^^^^^
        |
        = help: the path is relative to this file's folder
+       = manual: tributary manual backends
 
     error[config.file]: `backends.weather.tls.key`: can't read `client.key`: No such file or directory (os error 2)
       --> tributary.toml:19:30
@@ -274,6 +293,7 @@ tls = { ca = "ca.pem", key = "client.key", verify = "ful" }"#,
        |                              ^^^^^^^^^^^^
        |
        = help: the path is relative to this file's folder
+       = manual: tributary manual backends
 
     error[config.bad_value]: `backends.weather.tls.verify`: `ful` is not known here
       --> tributary.toml:19:53
@@ -282,6 +302,7 @@ tls = { ca = "ca.pem", key = "client.key", verify = "ful" }"#,
        |                                                     ^^^^^
        |
        = help: did you mean `"full"`?
+       = manual: tributary manual backends
     "#);
 }
 
@@ -300,12 +321,15 @@ waiting_max = "many""#,
        |                 ^
        |
        = help: 1 to 1000000
+       = manual: tributary manual backends
 
     error[config.bad_value]: `backends.weather.waiting_max`: expected an integer (without quotes), found a string
       --> tributary.toml:19:15
        |
     19 | waiting_max = "many"
        |               ^^^^^^
+       |
+       = manual: tributary manual backends
     "#);
 }
 
@@ -322,5 +346,6 @@ fn a_malformed_url_is_shown_without_its_password() {
        |       ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
        |
        = help: `redis://[user:password@]host[:port][/db]`, `rediss://..` for TLS, or `unix:///path/to/socket`
+       = manual: tributary manual redis
     "#);
 }

@@ -15,6 +15,7 @@ fn toml_that_does_not_parse() {
       |       ^^^^^^^^^^^^^^
       |
       = help: if this is text, put it in quotes: `"flights.thrift"`
+      = manual: tributary manual configuration
     "#);
 }
 
@@ -31,6 +32,7 @@ fn a_duration_without_its_quotes() {
        |           ^^^^^
        |
        = help: if this is text, put it in quotes: `"200ms"`
+       = manual: tributary manual configuration
     "#);
 }
 
@@ -47,6 +49,7 @@ fn a_misspelt_server() {
       |  ^^^^^
       |
       = help: did you mean `server`?
+      = manual: tributary manual configuration
     ");
 }
 
@@ -61,6 +64,8 @@ fn an_unclosed_table_header() {
       |
     4 | [backends.ops
       |              ^
+      |
+      = manual: tributary manual configuration
     ");
 }
 
@@ -77,6 +82,7 @@ fn a_section_that_does_not_exist() {
       |  ^^^^^^^
       |
       = help: did you mean `backends`?
+      = manual: tributary manual configuration
 
     error[config.unknown_name]: `lookups.flight.backend`: there is no backend `ops`
       --> tributary.toml:21:11
@@ -85,6 +91,7 @@ fn a_section_that_does_not_exist() {
        |           ^^^^^
        |
        = help: there are `cache`, `tables`, `weather`
+       = manual: tributary manual lookups
 
     error[config.unknown_name]: `lookups.board.backend`: there is no backend `ops`
       --> tributary.toml:27:11
@@ -93,6 +100,7 @@ fn a_section_that_does_not_exist() {
        |           ^^^^^
        |
        = help: there are `cache`, `tables`, `weather`
+       = manual: tributary manual lookups
     "#);
 }
 
@@ -111,6 +119,7 @@ idl = "flights.thrift"
       | ^
       |
       = help: add `[server]` with `idl = "my.thrift"`
+      = manual: tributary manual configuration
     "#);
 }
 
@@ -122,6 +131,8 @@ fn an_unclosed_server() {
       |
     1 | [server
       |        ^
+      |
+      = manual: tributary manual configuration
     ");
 }
 
@@ -141,15 +152,18 @@ fn configurations_that_cannot_be_read() {
     error[config.file]: can't read `FOLDER/latin.toml`: it is not UTF-8
      |
      = help: save the file as UTF-8
+     = manual: tributary manual configuration
     ");
     insta::assert_snapshot!(shown(folder.path()), @r"
     error[config.file]: can't read `FOLDER`: Is a directory (os error 21)
      |
      = help: name the file in it: `-c DIRECTORY/tributary.toml`
+     = manual: tributary manual configuration
     ");
     insta::assert_snapshot!(shown(&folder.path().join("none.toml")), @r"
     error[config.file]: can't read `FOLDER/none.toml`: No such file or directory (os error 2)
      |
      = help: name the configuration file with `-c FILE`
+     = manual: tributary manual configuration
     ");
 }

@@ -15,6 +15,7 @@ fn lookups_that_wait_for_each_other() {
        |          ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
        |
        = help: let one of them take its input from a parameter of the method
+       = manual: tributary manual views
     "#);
 }
 
@@ -32,6 +33,7 @@ second = { use = "airline", into = "airline" }"#,
        |          ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
        |
        = help: give one of them another `into`, or `emit = false`
+       = manual: tributary manual views
     "#);
 }
 
@@ -49,6 +51,7 @@ other = { use = "airport", into = "." }"#,
        |         ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
        |
        = help: name the fields of all but one
+       = manual: tributary manual views
     "#);
 }
 
@@ -65,6 +68,7 @@ fn many_rows_for_a_struct() {
        |           ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
        |
        = help: use `rows = "one"`, or return a list
+       = manual: tributary manual conversions
     "#);
 }
 
@@ -81,6 +85,7 @@ fn one_row_for_a_list() {
        |         ^^^^^^^^
        |
        = help: use `rows = "many"` for a list
+       = manual: tributary manual conversions
     "#);
 }
 
@@ -95,6 +100,8 @@ fn a_foreach_for_a_field_that_is_not_a_list() {
        |
     51 | count = { use = "airport", foreach = "codes", with = { code = "item" } }
        |         ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+       |
+       = manual: tributary manual conversions
     "#);
 }
 
@@ -109,6 +116,8 @@ fn a_foreach_over_a_plain_value() {
        |
     51 | stops = { use = "airport", foreach = "carrier", with = { code = "item" } }
        |                                      ^^^^^^^^^
+       |
+       = manual: tributary manual conversions
     "#);
 }
 
@@ -123,6 +132,8 @@ fn a_default_that_does_not_fit() {
        |
     49 | weather = { use = "weather", with = { origin = "flight.origin" }, default = 5 }
        |                                                                             ^
+       |
+       = manual: tributary manual conversions
     "#);
 }
 
@@ -137,6 +148,8 @@ fn a_default_without_a_required_field() {
        |
     47 | airline = { use = "airline", default = {} }
        |                                        ^^
+       |
+       = manual: tributary manual conversions
     "#);
 }
 
@@ -151,6 +164,8 @@ fn a_condition_that_can_never_hold() {
        |
     47 | airline = { use = "airline", when = { ref = "detail", equals = "SOME" } }
        |                                     ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+       |
+       = manual: tributary manual conversions
     "#);
 }
 
@@ -167,6 +182,7 @@ fn a_required_field_that_nothing_fills() {
        |        ^^^^^^^^^^^^
        |
        = help: add `flight = { use = "..." }` to its lookups
+       = manual: tributary manual views
     "#);
 }
 
@@ -183,6 +199,7 @@ fn a_foreach_over_one_row() {
        |                                      ^^^^^^^^
        |
        = help: use `rows = "many"` for a list
+       = manual: tributary manual conversions
     "#);
 }
 
@@ -209,5 +226,6 @@ fn a_foreach_that_makes_structs_the_keys_of_a_map() {
        |                                       ^^^^^^^^^
        |
        = help: go over plain values, or fill a list
+       = manual: tributary manual conversions
     "#);
 }

@@ -21,6 +21,7 @@ fn a_socket_without_a_name() {
       |          ^^^^^^^^^
       |
       = help: a path, such as `"unix:///run/tributary.sock"`
+      = manual: tributary manual listeners
     "#);
 }
 
@@ -34,6 +35,7 @@ fn an_unknown_transport() {
       |              ^^^^^^^^^^^
       |
       = help: one of `framed`, `unframed`, `header`
+      = manual: tributary manual listeners
     "#);
 }
 

@@ -17,6 +17,7 @@ backend = "opps""#,
        |           ^^^^^^
        |
        = help: did you mean `ops`?
+       = manual: tributary manual lookups
     "#);
 }
 
@@ -34,6 +35,7 @@ backend = "ops""#,
        | ^^^^^^^^^^^^^^^^
        |
        = help: add `backend = "ops"`
+       = manual: tributary manual lookups
     "#);
 }
 
@@ -52,6 +54,7 @@ backedn = "ops""#,
        | ^^^^^^^^^^^^^^^^
        |
        = help: add `backend = "ops"`
+       = manual: tributary manual lookups
     "#);
 }
 
@@ -68,6 +71,7 @@ fn an_unknown_key() {
        | ^^^^^^^
        |
        = help: did you mean `timeout`?
+       = manual: tributary manual sqlite
     "#);
 }
 
@@ -84,6 +88,7 @@ fn a_timeout_without_a_unit() {
        |           ^^^
        |
        = help: a number with a unit in quotes, such as `"250ms"`
+       = manual: tributary manual lookups
     "#);
 }
 
@@ -100,6 +105,7 @@ fn a_timeout_with_an_unknown_unit() {
        |           ^^^^^^^^^^^^^^^^
        |
        = help: a number with a unit in quotes, such as `"250ms"`
+       = manual: tributary manual lookups
     "#);
 }
 
@@ -118,6 +124,7 @@ timeout"#,
        |        ^^^^^^^^
        |
        = help: one of `one`, `many`, `value`
+       = manual: tributary manual sqlite
     "#);
 }
 
@@ -134,6 +141,7 @@ fn sql_with_a_positional_parameter() {
        |       ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
        |
        = help: parameters are written `:name`
+       = manual: tributary manual sqlite
     "#);
 }
 
@@ -150,6 +158,7 @@ fn sql_of_two_statements() {
        |       ^^^^^^^^^^^^^^^^^^^^
        |
        = help: a lookup asks one question
+       = manual: tributary manual sqlite
     "#);
 }
 
@@ -167,6 +176,7 @@ fn no_sql() {
        | ^^^^^^^^^^^^^^^
        |
        = help: add `sql = "select * from users where id = :id"`
+       = manual: tributary manual sqlite
     "#);
 }
 
@@ -184,6 +194,7 @@ hgetall = "airport:{code}""#,
        |           ^^^^^^^^^^^^^^^^
        |
        = help: one lookup asks one command: keep one of them
+       = manual: tributary manual redis
     "#);
 }
 
@@ -201,6 +212,7 @@ fn no_command_of_redis() {
        | ^^^^^^^^^^^^^^^^^
        |
        = help: one of `get`, `mget`, `hget`, `hmget`, `hgetall`, `lrange`, `smembers`, `sismember`, `zrange`, `zscore`, `exists`, `strlen`, `hlen`, `llen`, `scard`, `zcard`, `ttl`, such as `get = "airport:{code}"`
+       = manual: tributary manual redis
     "#);
 }
 
@@ -217,6 +229,7 @@ fn a_template_with_an_open_brace() {
        |       ^^^^^^^^^^^^^^^
        |
        = help: a parameter is written `{name}`, a brace itself `{{` or `}}`
+       = manual: tributary manual redis
     "#);
 }
 
@@ -233,6 +246,7 @@ fn an_unknown_format() {
        |          ^^^^^^
        |
        = help: one of `json`, `text`, `bytes`, `i64`, `double`
+       = manual: tributary manual redis
     "#);
 }
 
@@ -249,6 +263,7 @@ fn a_path_that_does_not_begin_with_a_slash() {
        |       ^^^^^^^^^^^^^
        |
        = help: as in `get = "/airports/{code}"`; it is added to the backend's `url`
+       = manual: tributary manual http
     "#);
 }
 
@@ -266,6 +281,7 @@ pointer = "data""#,
        |           ^^^^^^
        |
        = help: as in `pointer = "/data/0"`
+       = manual: tributary manual http
     "#);
 }
 
@@ -282,6 +298,7 @@ fn a_column_that_does_not_exist() {
        |                   ^^^^^^^^^^^
        |
        = help: the file has `code`, `name`
+       = manual: tributary manual file
     "#);
 }
 
@@ -298,6 +315,7 @@ fn an_error_rate_above_one() {
        |                    ^^
        |
        = help: a number with a unit in quotes, such as `"250ms"`
+       = manual: tributary manual lookups
 
     error[config.bad_value]: `lookups.flight.inject.error_rate`: 1.5 is out of range
       --> tributary.toml:24:37
@@ -306,5 +324,6 @@ fn an_error_rate_above_one() {
        |                                     ^^^
        |
        = help: 0 to 1
+       = manual: tributary manual lookups
     "#);
 }

@@ -29,6 +29,7 @@ fn a_view_of_a_method_that_the_server_answers_itself() {
        |        ^^^^^^
        |
        = help: remove the view
+       = manual: tributary manual views
     ");
 }
 

@@ -15,6 +15,7 @@ fn a_parameter_bound_to_nothing() {
        |          ^^^^^^^^^
        |
        = help: add `with = { code = "..." }`; the method's parameters are `carrier`, `number`, `detail`, `codes`
+       = manual: tributary manual views
     "#);
 }
 
@@ -31,6 +32,7 @@ fn a_parameter_that_the_lookup_does_not_have() {
        |                                                                    ^^^^^^^^^
        |
        = help: did you mean `code`?
+       = manual: tributary manual views
     "#);
 }
 
@@ -47,6 +49,7 @@ fn a_reference_to_nothing() {
        |                                             ^^^^^^^^^^^^^^^
        |
        = help: did you mean `flight`?
+       = manual: tributary manual views
     "#);
 }
 
@@ -61,6 +64,8 @@ fn a_reference_into_a_plain_value() {
        |
     48 | origin = { use = "airport", with = { code = "carrier.code" } }
        |                                             ^^^^^^^^^^^^^^
+       |
+       = manual: tributary manual views
     "#);
 }
 
@@ -77,6 +82,7 @@ fn a_reference_to_an_unknown_part_of_the_context() {
        |                                             ^^^^^^^^^^^^^^
        |
        = help: there are `request_id`, `traceparent`, `baggage`
+       = manual: tributary manual views
     "#);
 }
 
@@ -91,6 +97,8 @@ fn item_without_a_foreach() {
        |
     48 | origin = { use = "airport", with = { code = "item" } }
        |                                             ^^^^^^
+       |
+       = manual: tributary manual views
     "#);
 }
 
@@ -105,6 +113,8 @@ fn a_reference_that_is_a_number() {
        |
     48 | origin = { use = "airport", with = { code = 5 } }
        |                                             ^
+       |
+       = manual: tributary manual views
     "#);
 }
 
@@ -121,6 +131,7 @@ fn a_literal_without_its_value() {
        |                                               ^^^
        |
        = help: did you mean `value`?
+       = manual: tributary manual views
     "#);
 }
 
@@ -137,6 +148,7 @@ fn a_reference_into_many_rows() {
        |                                                 ^^^^^^^^^^^^^^
        |
        = help: use `rows = "one"` in lookup `board`, or `foreach = "board"` with `item.origin`
+       = manual: tributary manual views
     "#);
 }
 
@@ -153,6 +165,7 @@ fn a_foreach_into_many_rows() {
        |                                      ^^^^^^^^^^^^^^
        |
        = help: use `rows = "one"` in lookup `board`, or `foreach = "board"` with `item.origin`
+       = manual: tributary manual views
     "#);
 }
 
@@ -169,6 +182,7 @@ fn a_reference_into_the_answers_of_a_foreach() {
        |                                     ^^^^^^^^^^^^
        |
        = help: use `foreach = "stops"` with `item.name`
+       = manual: tributary manual views
     "#);
 }
 
@@ -195,5 +209,7 @@ fn a_field_of_an_element_that_has_none() {
        |
     51 | stops = { use = "airport", foreach = "codes", with = { code = "item.code" } }
        |                                                               ^^^^^^^^^^^
+       |
+       = manual: tributary manual views
     "#);
 }

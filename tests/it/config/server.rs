@@ -17,6 +17,7 @@ fn no_idl() {
       | ^^^^^^^^
       |
       = help: add `idl = "my.thrift"`
+      = manual: tributary manual server
     "#);
 }
 
@@ -33,6 +34,7 @@ fn an_idl_that_does_not_exist() {
       |       ^^^^^^^^^^^^^^^
       |
       = help: the path is relative to this file's folder
+      = manual: tributary manual idl
     "#);
 }
 
@@ -46,6 +48,7 @@ fn an_idl_that_does_not_parse() {
       |                                                                               ^
       |
       = help: the field's name belongs here
+      = manual: tributary manual idl
     ");
 }
 
@@ -59,6 +62,7 @@ fn an_idl_with_unknown_types_and_ids_used_twice() {
       |                                                                        ^
       |
       = help: give each field an id of its own
+      = manual: tributary manual idl
 
     error[idl.invalid]: unknown type `Seat`
      --> flights.thrift:3:75
@@ -67,6 +71,7 @@ fn an_idl_with_unknown_types_and_ids_used_twice() {
       |                                                                           ^^^^
       |
       = help: declare `Seat`, or include the file that does
+      = manual: tributary manual idl
     ");
 }
 
@@ -84,6 +89,7 @@ service = "Flight""#,
       |           ^^^^^^^^
       |
       = help: did you mean `Flights`?
+      = manual: tributary manual idl
     "#);
 }
 
@@ -97,6 +103,7 @@ fn several_services_and_none_chosen() {
       | ^^^^^^^^
       |
       = help: add `service = "..."` to `[server]`; there are `Flights`, `Other`
+      = manual: tributary manual server
     "#);
 }
 
@@ -114,6 +121,7 @@ listne = "127.0.0.1:9090""#,
       | ^^^^^^
       |
       = help: did you mean `listen`?
+      = manual: tributary manual server
     "#);
 }
 
@@ -131,6 +139,7 @@ listen = "9090""#,
       |          ^^^^^^
       |
       = help: a host and a port, such as `"127.0.0.1:9090"` or `"[::]:9090"`
+      = manual: tributary manual server
     "#);
 }
 
@@ -148,6 +157,7 @@ workers = 0"#,
       |           ^
       |
       = help: 1 to 64
+      = manual: tributary manual server
     ");
 }
 
@@ -163,6 +173,8 @@ limits = { frame_bytes_max = 1000 }"#,
       |
     3 | limits = { frame_bytes_max = 1000 }
       |                              ^^^^
+      |
+      = manual: tributary manual server
     "#);
 }
 
@@ -180,6 +192,7 @@ limits = { frame_bytes_max = "16MB" }"#,
       |                              ^^^^^^
       |
       = help: a whole number with `B`, `KiB`, `MiB` or `GiB`, such as `"16MiB"`
+      = manual: tributary manual server
     "#);
 }
 
@@ -197,6 +210,7 @@ drain_timeout = 10"#,
       |                 ^^
       |
       = help: a number with a unit in quotes, such as `"250ms"`
+      = manual: tributary manual server
     "#);
 }
 
@@ -214,6 +228,7 @@ unserved = ["getArrival"]"#,
       |            ^^^^^^^^^^^^^^
       |
       = help: there are `getDeparture`, `getAirport`
+      = manual: tributary manual server
     "#);
 }
 
@@ -247,6 +262,7 @@ fn a_depth_beyond_the_ceiling() {
       |                        ^^^
       |
       = help: 1 to 256
+      = manual: tributary manual server
     ");
 }
 
@@ -263,5 +279,6 @@ fn an_integer_beyond_all_ranges() {
       |           ^^^^^^^^^^^^^^^^^^^^
       |
       = help: 1 to 64
+      = manual: tributary manual server
     ");
 }

@@ -15,6 +15,7 @@ fn an_unknown_key_of_a_use() {
        |                              ^^^^^^^
        |
        = help: did you mean `required`?
+       = manual: tributary manual views
     "#);
 }
 
@@ -29,6 +30,8 @@ fn a_use_that_is_a_number() {
        |
     47 | airline = 7
        |           ^
+       |
+       = manual: tributary manual views
     "#);
 }
 
@@ -45,6 +48,7 @@ fn an_unknown_value_of_default_on() {
        |                                                                                                  ^^^^^^^^^
        |
        = help: one of `empty`, `any`
+       = manual: tributary manual views
     "#);
 }
 
@@ -61,6 +65,7 @@ fn an_integer_that_no_type_holds() {
        |                                                       ^^^^^^^^^^^^^^^^^^^^
        |
        = help: a string in quotes holds any number of digits
+       = manual: tributary manual views
     "#);
 }
 
@@ -77,6 +82,7 @@ fn a_negative_integer_and_a_number_that_no_type_holds() {
        |                                                                                      ^^^^^^^^^^^^^^^^^^^^^
        |
        = help: a string in quotes holds any number of digits
+       = manual: tributary manual views
 
     error[config.bad_value]: `views.getDeparture.lookups.weather.default.high`: 1e400 is larger than 1.7976931348623157e308
       --> tributary.toml:49:117
@@ -85,6 +91,7 @@ fn a_negative_integer_and_a_number_that_no_type_holds() {
        |                                                                                                                     ^^^^^
        |
        = help: a string in quotes holds any number of digits
+       = manual: tributary manual views
     "#);
 }
 
@@ -101,6 +108,7 @@ fn a_condition_on_an_integer_that_no_type_holds() {
        |                                                                ^^^^^^^^^^^^^^^^^^
        |
        = help: a string in quotes holds any number of digits
+       = manual: tributary manual views
     "#);
 }
 
@@ -117,6 +125,7 @@ fn a_default_on_without_a_default() {
        |                                                                                ^^^^^^^
        |
        = help: add `default`, or leave `default_on` out
+       = manual: tributary manual views
     "#);
 }
 
@@ -133,5 +142,6 @@ fn a_foreach_max_without_a_foreach() {
        |                                            ^
        |
        = help: add `foreach`, or leave `foreach_max` out
+       = manual: tributary manual views
     "#);
 }

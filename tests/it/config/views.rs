@@ -15,6 +15,7 @@ fn a_method_that_does_not_exist() {
        |        ^^^^^^^^^
        |
        = help: did you mean `getAirport`?
+       = manual: tributary manual views
     ");
 }
 
@@ -33,6 +34,7 @@ airport = { use = "airport", into = ".", required = true }
       | ^^^^^^^^
       |
       = help: add `[views.getAirport.lookups]`, or `unserved = ["getAirport"]` to `[server]`
+      = manual: tributary manual server
     "#);
 }
 
@@ -51,6 +53,7 @@ deadline = "1s""#,
        | ^^^^^^^^^^^^^^^^^^
        |
        = help: add `[views.getAirport.lookups]`
+       = manual: tributary manual views
 
     error[config.missing_key]: `views.getAirport`: no lookup fills the required field `name` of the reply
       --> tributary.toml:53:1
@@ -59,6 +62,7 @@ deadline = "1s""#,
        | ^^^^^^^^^^^^^^^^^^
        |
        = help: add `name = { use = "..." }` to its lookups
+       = manual: tributary manual views
     "#);
 }
 
@@ -75,6 +79,7 @@ fn a_lookup_that_does_not_exist() {
        |           ^^^^^^^^^^
        |
        = help: did you mean `airline`?
+       = manual: tributary manual views
     "#);
 }
 
@@ -91,6 +96,7 @@ fn a_field_that_does_not_exist() {
        |           ^^^^^^^^^
        |
        = help: name a field with `into` (`flight`, `airline`, `origin`, `weather`, `board`, `stops`, `count`), or set `emit = false`
+       = manual: tributary manual views
     "#);
 }
 
@@ -107,6 +113,7 @@ fn a_field_inside_that_does_not_exist() {
        |                                     ^^^^^^^^^^^^^^^^
        |
        = help: name a field with `into` (`origin`, `tailnum`, `seats`), or set `emit = false`
+       = manual: tributary manual views
     "#);
 }
 
@@ -126,6 +133,7 @@ throws = { "call.required_empty" = "notfound" }
        |                                    ^^^^^^^^^^
        |
        = help: did you mean `notFound`?
+       = manual: tributary manual error-codes
     "#);
 }
 
@@ -144,7 +152,8 @@ throws = { "call.required" = "notFound" }
     46 | throws = { "call.required" = "notFound" }
        |                              ^^^^^^^^^^
        |
-       = help: codes stand in README; `"lookup.*"` means a whole area
+       = help: `tributary manual error-codes` lists them; `"lookup.*"` means a whole area
+       = manual: tributary manual error-codes
     "#);
 }
 
@@ -161,5 +170,6 @@ fn a_deadline_without_a_unit() {
        |            ^^^
        |
        = help: a number with a unit in quotes, such as `"250ms"`
+       = manual: tributary manual views
     "#);
 }

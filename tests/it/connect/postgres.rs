@@ -269,6 +269,7 @@ async fn a_valid_file_passes_and_a_server_that_is_down_is_not_a_mistake() {
       | ^^^^^^^^^^^^^
       |
       = help: check that it runs, and that its address is right
+      = manual: tributary manual postgres
 
     1 problem
     exit 1

@@ -1,4 +1,4 @@
-//! `tributary call`: one call, its reply as JSON.
+//! `tributary call`: makes one call and prints its reply as JSON.
 
 use std::io::Read as _;
 
@@ -18,8 +18,9 @@ use crate::value::Value;
 
 /// Call a method of a server and print its reply as JSON
 ///
-/// The server says its IDL, unless it is named here. Parameters are read by the IDL's types: numbers and bools as such, enums by name, strings as they are, and
-/// structs, lists and maps as JSON. A dotted name sets one field of a struct.
+/// The server is asked for its IDL, unless `--idl` or `--config` names one. Parameters are read by the IDL's types: numbers
+/// and bools as such, enums by name, strings as they are, and structs, lists and maps as JSON. A dotted name sets one
+/// field of a struct.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct CallCommand {
@@ -42,22 +43,22 @@ Examples:
   tributary call --service Tributary health
   echo '{\"code\": \"JFK\"}' | tributary call getAirport --json -
 
-Exit codes: 0 it returned, 1 it threw or there was no reply, 2 bad usage";
+Exit codes: 0 the method returned, 1 it threw or there was no reply, 2 bad usage";
 
-/// A method, its parameters and where to send them.
+/// The options of a call: method, parameters and server.
 #[derive(Clone, Debug, Args)]
 pub(super) struct CallArgs {
     #[command(flatten)]
     pub(super) connect: ConnectArgs,
     #[command(flatten)]
     idl: IdlArgs,
-    /// Names the call in the server's logs; needs a `tributary.Context` parameter
+    /// The call's id in the server's logs; needs a `tributary.Context` parameter
     #[arg(long, value_name = "ID")]
     request_id: Option<String>,
     /// All parameters as one JSON object; `-` reads it from stdin
     #[arg(long, value_name = "JSON", conflicts_with = "params")]
     json: Option<String>,
-    /// The method, as the IDL calls it
+    /// The method's name in the IDL
     #[arg(value_name = "METHOD")]
     method: String,
     /// Parameters
@@ -65,12 +66,12 @@ pub(super) struct CallArgs {
     params: Vec<String>,
 }
 
-/// What a call asks of its context besides what was typed.
+/// What is set in the call's context besides the typed parameters.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Asked {
-    /// Fill the report.
+    /// Ask for the report.
     pub(super) report: bool,
-    /// Run the lookups in this way.
+    /// Run the lookups in this mode.
     pub(super) mode: Option<Mode>,
 }
 
@@ -80,7 +81,7 @@ impl CallArgs {
         find(&self.idl, &self.connect, &self.method)
     }
 
-    /// What was typed, with stdin read if it is to be.
+    /// Reads the parameters from stdin, if `--json -` was given.
     pub(super) fn read_stdin(&mut self) -> Result<(), CommandError> {
         if self.json.as_deref() == Some("-") {
             let mut text = String::new();
@@ -92,7 +93,7 @@ impl CallArgs {
         Ok(())
     }
 
-    /// The parameters, with what is asked of the context.
+    /// The parameters, including the context.
     pub(super) fn params(&self, found: &Found, asked: Asked) -> Result<Value, CommandError> {
         let mut params = Params::new(&found.schema, found.method());
         if let Some(text) = &self.json {
@@ -124,7 +125,7 @@ impl CallArgs {
         params.finish()
     }
 
-    /// Calls once, on a connection of its own.
+    /// Makes the call on a new connection.
     async fn call(&self, found: &Found, params: &Value) -> Result<Reply, ClientError> {
         let mut client = self.connect.connect().await?;
         let call = Call {
@@ -148,7 +149,7 @@ fn context_of<'a>(found: &'a Found, option: &str) -> Result<&'a str, CommandErro
     })
 }
 
-/// That the method can be asked for a report and has a place to put it.
+/// Checks that the method takes a context and its reply has a field for the report.
 pub(super) fn can_report(found: &Found, option: &str) -> Result<(), CommandError> {
     context_of(found, option)?;
     match found.report_field() {
@@ -180,7 +181,7 @@ pub(super) fn run(options: &CallCommand, out: &mut Output) -> Result<ExitStatus,
     Ok(reply::show(&found, &reply, out))
 }
 
-/// What the service itself said goes by its name.
+/// Puts the service's name before an error that the service itself reported.
 pub(super) fn at_service(found: &Found, err: ClientError) -> CommandError {
     match err {
         ClientError::Application { .. } => {
@@ -202,7 +203,7 @@ fn draw(found: &Found, reply: &Reply, out: &mut Output) {
             let picture = render(&timeline, &look);
             out.note(&picture);
         }
-        None if matches!(reply, Reply::Returned(_)) => out.note("the server filled no report"),
+        None if matches!(reply, Reply::Returned(_)) => out.note("the reply has no report"),
         None => {}
     }
 }

@@ -1,4 +1,4 @@
-//! One call with JSON in and JSON out: for programs that embed a server and want to try it.
+//! One call with JSON in and JSON out, for programs that embed a server and want to test it.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -17,8 +17,8 @@ use crate::thrift::{Limits, Protocol, Transport, WireFormat};
 
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Calls `method` of the server at `addr`, which serves `program`: `params` is a JSON object, the result comes
-/// as compact JSON. An exception is an error. Blocks this thread, so not for use on a loop.
+/// Calls `method` of the server at `addr`, which serves `program`. `params` is a JSON object; the result is compact JSON.
+/// An exception is an error. Blocks this thread, so don't use it on an event loop.
 pub fn call_json(
     addr: SocketAddr,
     program: &Program,
@@ -29,12 +29,12 @@ pub fn call_json(
     call_found(addr, found, (method, params))
 }
 
-/// As [`call_json`], for a server whose program is not at hand: it is asked for its IDL, which it has to give.
+/// Like [`call_json`], for a server whose program is not at hand: the server is asked for its IDL.
 pub fn call_json_at(addr: SocketAddr, method: &str, params: &str) -> anyhow::Result<String> {
     let connect = ConnectArgs::to(addr, TIMEOUT);
     let ServerIdl { schema, service } = on_loop(server_idl(&connect))
-        .and_then(|said| said)
-        .map_err(told)?;
+        .and_then(|idl| idl)
+        .map_err(to_error)?;
     let names = schema.services.iter();
     let service = names.map(|of| &*of.name).position(|name| name == service);
     let found = service.and_then(|at| Found::of(&schema, at, method));
@@ -48,8 +48,8 @@ fn call_found(
 ) -> anyhow::Result<String> {
     let found = found.with_context(|| format!("there is no method `{method}`"))?;
     let mut read = Params::new(&found.schema, found.method());
-    read.json(params).map_err(told)?;
-    let params = read.finish().map_err(told)?;
+    read.json(params).map_err(to_error)?;
+    let params = read.finish().map_err(to_error)?;
     let wire_format = WireFormat {
         transport: Transport::Framed,
         protocol: Protocol::Binary,
@@ -66,7 +66,7 @@ fn call_found(
         };
         client.call(&call).await
     })
-    .map_err(told)??;
+    .map_err(to_error)??;
     match reply {
         Reply::Returned(value) => Ok(result_json(&found, &value).to_string()),
         Reply::Threw { of, .. } => Err(anyhow!("`{method}` threw {}", found.schema.get(of).name)),
@@ -74,7 +74,7 @@ fn call_found(
     }
 }
 
-fn told(failure: CommandError) -> anyhow::Error {
+fn to_error(failure: CommandError) -> anyhow::Error {
     match failure.reason {
         Reason::One { message, .. } => anyhow!(message),
         Reason::Problems(problems) => anyhow!("{} problems", problems.len()),

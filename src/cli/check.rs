@@ -1,4 +1,4 @@
-//! `tributary check`: everything that is wrong with a configuration and its IDL, at once.
+//! `tributary check`: reports every problem of a configuration and its IDL in one run.
 
 use clap::{Args, ValueEnum};
 use serde_json::json;
@@ -12,7 +12,7 @@ use crate::explain::size;
 use crate::plan::Plan;
 use crate::program::{self, Examined, Program};
 
-/// Where the configuration is.
+/// The option that names the configuration.
 #[derive(Clone, Debug, Args)]
 pub(super) struct ConfigArg {
     /// The configuration
@@ -25,22 +25,22 @@ pub(super) struct ConfigArg {
     pub(super) path: String,
 }
 
-/// Say everything that is wrong with a configuration and its IDL
+/// Report every problem of a configuration and its IDL
 ///
-/// Nothing is bound and, without `--connect`, no store is asked. When all is well, prints one line per method.
+/// Nothing is bound and, without `--connect`, no store is contacted. If there are no problems, prints one line per method.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Check {
     #[command(flatten)]
     config: ConfigArg,
-    /// Reach every store as well, and hold what it says of the lookups against the IDL
+    /// Also connect to every store, and compare what it reports about the lookups with the IDL
     ///
-    /// Stores are asked read-only questions: SQL is prepared and never run, no key and no URL is asked for. Statements
+    /// Stores are asked read-only questions: SQL is prepared but never run, no key and no URL is fetched. Statements
     /// that a store refuses, columns that can't fill their fields and parameters that can't be bound are problems;
-    /// what fits for some values only is a warning.
+    /// what fits only for some values is a warning.
     #[arg(long)]
     connect: bool,
-    /// How problems are told
+    /// How to print problems
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
     format: Format,
 }
@@ -51,11 +51,11 @@ Examples:
   tributary check -c staging.toml --connect
   tributary check --format json | jq '.[].key'
 
-Exit codes: 0 nothing is wrong, 2 something is; 1 that is only that a store can't be reached";
+Exit codes: 0 no problems, 1 a store can't be reached, 2 any other problem";
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 enum Format {
-    /// As compilers tell theirs, on stderr
+    /// Like a compiler's diagnostics, on stderr
     #[default]
     Text,
     /// An array of {level, code, file, line, key, message, help, manual}, on stdout
@@ -92,7 +92,7 @@ pub(super) fn run(options: &Check, out: &mut Output) -> Result<ExitStatus, Comma
     Ok(status)
 }
 
-/// The program, or what is wrong before any store is asked.
+/// The program, or its problems, found without contacting a store.
 fn read(path: &str) -> Result<(Program, SourceFile), Vec<Problem>> {
     let document = program::open(path).map_err(|problem| vec![*problem])?;
     let source = document.source.clone();

@@ -1,4 +1,4 @@
-//! How to reach a server, as options; and the loop that a command's calls run on.
+//! Options for connecting to a server, and the event loop on which a command's calls run.
 
 use std::future::Future;
 use std::io::ErrorKind;
@@ -12,19 +12,19 @@ use super::client::{Client, ClientError};
 use super::error::CommandError;
 use crate::thrift::{Limits, Protocol, Transport, WireFormat};
 
-/// Where the server is and what it speaks.
+/// The server's address and its wire formats.
 #[derive(Clone, Debug, Args)]
 pub(super) struct ConnectArgs {
-    /// The server: a listener without TLS, by host and port
+    /// The server: host and port of a listener without TLS
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:9090", value_parser = address)]
     pub(super) addr: String,
     /// How long to wait for the connection, and then for each reply: a number with a unit, ms, s or min
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = humantime::parse_duration)]
     pub(super) timeout: Duration,
-    /// How values become bytes
+    /// How values are encoded
     #[arg(long, value_enum, default_value_t, value_name = "NAME")]
     protocol: ProtocolArg,
-    /// How messages are told apart
+    /// How messages are delimited
     #[arg(long, value_enum, default_value_t, value_name = "NAME")]
     transport: TransportArg,
 }
@@ -38,10 +38,10 @@ enum ProtocolArg {
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 enum TransportArg {
-    /// Each message after its length
+    /// Each message is preceded by its length
     #[default]
     Framed,
-    /// Messages one after the other
+    /// Messages follow each other directly
     Unframed,
 }
 
@@ -67,7 +67,7 @@ impl ConnectArgs {
         .await
     }
 
-    /// What is spoken.
+    /// The transport and protocol.
     pub(super) fn wire_format(&self) -> WireFormat {
         WireFormat {
             transport: match self.transport {
@@ -87,19 +87,19 @@ impl From<ClientError> for CommandError {
         let help = match &err {
             ClientError::Connect { source, .. } => match source.kind() {
                 ErrorKind::ConnectionRefused => {
-                    Some("is `tributary serve` running? `--addr HOST:PORT` names another server")
+                    Some("is `tributary serve` running? use `--addr HOST:PORT` for another server")
                 }
                 ErrorKind::InvalidInput => {
                     Some("an address is a host and a port: `127.0.0.1:9090`")
                 }
                 _ => None,
             },
-            ClientError::Timeout(_) => Some("`--timeout` waits longer"),
+            ClientError::Timeout(_) => Some("use `--timeout` to wait longer"),
             ClientError::Tls => {
-                Some("this command speaks plain TCP only: name a listener without `tls`")
+                Some("this command supports only plain TCP: use a listener without `tls`")
             }
             ClientError::Closed => Some(
-                "does it speak this `--protocol` and `--transport`, and does it take messages of this size?",
+                "does the server accept this `--protocol` and `--transport`, and messages of this size?",
             ),
             _ => None,
         };
@@ -111,17 +111,17 @@ impl From<ClientError> for CommandError {
     }
 }
 
-/// A host and a port, which are looked at when they are connected to.
+/// A host and a port. They are resolved when the command connects.
 fn address(text: &str) -> Result<String, String> {
     if text.starts_with("unix:") || text.starts_with('/') {
         return Err(
-            "this command speaks plain TCP only, no Unix sockets: name a listener with a host and a port".into(),
+            "this command supports only TCP, not Unix sockets: use a listener with a host and a port".into(),
         );
     }
     Ok(text.to_owned())
 }
 
-/// Runs `work` to its end on a loop of its own.
+/// Runs `work` to its end on its own event loop.
 pub(super) fn on_loop<F: Future>(work: F) -> Result<F::Output, CommandError> {
     let runtime = Builder::new_current_thread()
         .enable_all()

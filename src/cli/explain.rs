@@ -1,4 +1,4 @@
-//! `tributary explain`: a view in words: what starts when, with what, and how long it can take.
+//! `tributary explain`: describes a view: which lookups start when, with which inputs, and how long a call can take.
 
 use clap::Args;
 
@@ -14,7 +14,7 @@ use crate::program::{self, Program};
 /// Explain how a method's reply is made
 ///
 /// For each lookup: its backend, what it waits for, where each parameter comes from and where the value goes. For
-/// the whole: the stages, the longest chain, and how long a call can take by the configured timeouts.
+/// the whole call: the stages, the longest chain, and how long it can take by the configured timeouts.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Explain {

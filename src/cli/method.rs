@@ -1,7 +1,7 @@
 //! Finds the method that `call`, `compare` and `bench` name: in the server's own IDL, in a file, or in the IDL of a
 //! configuration.
 //!
-//! Of a configuration only `[server]` is used: calling a server does not need its secrets or its stores.
+//! Only `[server]` of a configuration is read: calling a server requires neither its secrets nor its stores.
 
 use std::path::{Path, PathBuf};
 
@@ -14,16 +14,16 @@ use crate::diagnostic::{list, suggest};
 use crate::idl::{self, Method, Schema, Service, Type};
 use crate::program;
 
-/// Where the IDL is.
+/// The options that name the IDL.
 #[derive(Clone, Debug, Args)]
 pub(super) struct IdlArgs {
-    /// The IDL [default: the server is asked for its own]
+    /// The IDL [default: ask the server for its own]
     #[arg(long, value_name = "FILE", conflicts_with = "config")]
     idl: Option<PathBuf>,
     /// A configuration that names the IDL
     #[arg(short, long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// The service [default: the one that is served, or the only one of the IDL]; `Tributary` is the server's own
+    /// The service [default: the served one, or the only one in the IDL]; `Tributary` is the server's own
     #[arg(long, value_name = "NAME")]
     service: Option<String>,
 }
@@ -38,7 +38,7 @@ pub(super) struct Found {
 }
 
 impl Found {
-    /// The method called `name` of a service that is already known.
+    /// The method called `name` of the service at that index.
     pub(super) fn of(schema: &Schema, service: usize, name: &str) -> Option<Self> {
         let method = *schema.services[service].by_name.get(name)?;
         Some(Found {
@@ -48,14 +48,14 @@ impl Found {
         })
     }
 
-    /// The service's name where the method is called with it: that of a server's own service.
+    /// The name of the service, if the method has to be called with it: only for the server's own service.
     pub(super) fn prefix(&self) -> Option<&str> {
         let service = self.service();
         let is_meta = &*service.name == META && *service.file == *"tributary";
         is_meta.then_some(META)
     }
 
-    /// The service it is a method of.
+    /// The service of the method.
     pub(super) fn service(&self) -> &Service {
         &self.schema.services[self.service]
     }
@@ -84,7 +84,7 @@ impl Found {
     }
 }
 
-/// Finds the method called `name`; of a server that has to say its IDL itself, by asking it.
+/// Finds the method called `name`, asking the server for its IDL if none is named.
 pub(super) fn find(
     args: &IdlArgs,
     connect: &ConnectArgs,
@@ -125,7 +125,7 @@ fn find_in(
     })
 }
 
-/// The IDL that was named, and the service that the configuration serves, if it was that.
+/// The path of the IDL that was named, and the service that the configuration serves, if one was named.
 fn idl_path(args: &IdlArgs) -> Result<Option<(PathBuf, Option<String>)>, CommandError> {
     if let Some(idl) = &args.idl {
         return Ok(Some((idl.clone(), None)));
@@ -137,7 +137,7 @@ fn idl_path(args: &IdlArgs) -> Result<Option<(PathBuf, Option<String>)>, Command
     let server = program::read(&document).server;
     match server.idl {
         Some((idl, _)) => Ok(Some((idl, server.service.map(|(name, _)| name)))),
-        // What is wrong with the rest of it does not matter here, but this may be why there is no `idl`.
+        // Other problems of the configuration do not matter here, but they may be why there is no `idl`.
         None => Err(document.problems.into_vec().into()),
     }
 }
@@ -172,7 +172,7 @@ fn pick_service(schema: &Schema, path: &str, wanted: Option<&str>) -> Result<usi
     }
 }
 
-/// The name that was meant, or all there are.
+/// The name that was probably meant, or all names.
 pub(super) fn suggestion<'a>(wanted: &str, known: impl Iterator<Item = &'a str> + Clone) -> String {
     suggest(wanted, known, || "there are none".into())
 }

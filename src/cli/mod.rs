@@ -1,19 +1,19 @@
 //! The command line: one file or folder per command.
 //!
-//! In: the words typed. Out: data on stdout, everything else on stderr, and how the process ends. Each
-//! command is a struct of its options and a function `run(options, &mut Output)`.
+//! In: the arguments. Out: data on stdout, everything else on stderr, and the exit status. Each command is a struct of its
+//! options and a function `run(options, &mut Output)`.
 
 mod exit;
 mod error; // why a command failed
 mod output;
 mod logs; // tracing to stderr
-mod method; // which method of which IDL
+mod method; // finds a method in an IDL
 mod params; // `name=value` to typed parameters
 mod client; // one connection to a server
-mod connect; // how to reach it
-mod server_idl; // the IDL that a server says itself
+mod connect; // options for connecting
+mod server_idl; // asks a server for its IDL
 mod reply; // a reply as text
-mod call_json; // a call for embedders
+mod call_json; // calls for embedding programs
 mod serve;
 mod check;
 mod explain;
@@ -47,7 +47,7 @@ pub use output::{Color, Output};
 struct Cli {
     #[command(subcommand)]
     command: Command,
-    /// Where to use colour
+    /// When to use colour
     #[arg(long, global = true, value_enum, default_value_t, value_name = "WHEN")]
     color: Color,
 }
@@ -55,12 +55,12 @@ struct Cli {
 const EXAMPLES: &str = "\
 Examples:
   tributary demo --once                     see what it does, on real data
-  tributary check -c tributary.toml         everything that is wrong with a configuration
+  tributary check -c tributary.toml         report every problem of a configuration
   tributary serve -c tributary.toml         serve it
   tributary call getAirport code=JFK        call a method
   tributary manual                          the pages of the manual
 
-Exit codes: 0 done, 1 the thing asked for failed, 2 bad usage or configuration";
+Exit codes: 0 done, 1 the command failed, 2 bad usage or configuration";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -75,7 +75,7 @@ enum Command {
     Completions(completions::Completions),
 }
 
-/// Runs the command that `args`, the program's name first, asks for.
+/// Runs the command in `args`, which begin with the program's name.
 pub fn main<A: Into<OsString> + Clone>(args: impl IntoIterator<Item = A>) -> ExitStatus {
     let mut out = Output::stdio();
     let status = main_with(args, &mut out);
@@ -111,7 +111,7 @@ fn run(command: Command, out: &mut Output) -> Result<ExitStatus, CommandError> {
     }
 }
 
-/// What clap has to say: help and version are data that was asked for, everything else is misuse.
+/// Prints clap's message. Help and version were asked for and are data; everything else is misuse.
 fn usage(err: &clap::Error, out: &mut Output) -> ExitStatus {
     let text = |color| {
         let text = err.render();

@@ -1,4 +1,4 @@
-//! A reply as text: results and exceptions as JSON by the IDL's types, reports as waterfalls.
+//! Prints replies: results and exceptions as JSON by the IDL's types, reports as waterfalls.
 
 use super::client::Reply;
 use super::exit::ExitStatus;
@@ -10,7 +10,7 @@ use crate::idl::{StructId, Type};
 use crate::timeline::Timeline;
 use crate::value::Value;
 
-/// Prints a reply; one that is an exception is a call that failed.
+/// Prints a reply. An exception means that the call failed.
 pub(super) fn show(found: &Found, reply: &Reply, out: &mut Output) -> ExitStatus {
     match reply {
         Reply::Returned(value) => {
@@ -59,7 +59,7 @@ fn exception_line(found: &Found, of: StructId, value: &Value) -> String {
     line
 }
 
-/// What happened when, if the reply says so.
+/// The timeline of the call, if the reply has a report.
 pub(super) fn timeline(found: &Found, reply: &Reply) -> Option<Timeline> {
     let Reply::Returned(value) = reply else {
         return None;
@@ -67,7 +67,7 @@ pub(super) fn timeline(found: &Found, reply: &Reply) -> Option<Timeline> {
     Timeline::from_report(value.get(found.report_field()?)?)
 }
 
-/// The line above a waterfall.
+/// The title of a waterfall.
 pub(super) fn title(method: &str, mode: Mode) -> String {
     match mode {
         Mode::Evented => format!("{method}, all at once"),

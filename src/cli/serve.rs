@@ -17,7 +17,7 @@ use crate::server;
 /// Serve the configured service
 ///
 /// Prints every bound address. SIGTERM or SIGINT end it: calls in flight are finished first (`drain_timeout`), a
-/// second signal ends it at once. SIGHUP reads the configuration and the IDL again.
+/// second signal ends it immediately. SIGHUP reloads the configuration and the IDL.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Serve {
@@ -34,7 +34,7 @@ Examples:
   tributary serve --log debug";
 
 pub(super) fn run(options: &Serve, out: &mut Output) -> Result<ExitStatus, CommandError> {
-    // Dropped before anything else is said: the log's last lines come first.
+    // Dropped before anything else is printed, so that the last log lines come first.
     let _flush = logs::start(&options.logs, out)?;
     let path = options.config.path.clone();
     let program = Arc::new(program::check(&path, &Vec::new())?);
@@ -49,7 +49,7 @@ pub(super) fn run(options: &Serve, out: &mut Output) -> Result<ExitStatus, Comma
     Ok(ExitStatus::Done)
 }
 
-/// The configuration as it is now; its problems go to the log, and what is served stays as it was.
+/// Checks the configuration again. If it has problems, they are logged and the old program stays.
 fn reload(path: &str) -> Option<Arc<Program>> {
     let problems = match program::check(path, &Vec::new()) {
         Ok(program) => return Some(Arc::new(program)),

@@ -1,7 +1,7 @@
-//! The IDL of a server, as it says it itself: by `idl()` of its `Tributary` service.
+//! Asks a server for its IDL, by `idl()` of its `Tributary` service.
 //!
-//! In: how to reach it. Out: the schema and the name of the service that is served. What a server sends is read with
-//! the same limits as any IDL; its files may include each other and nothing else.
+//! In: how to connect to it. Out: the schema and the name of the served service. What the server sends is parsed with the
+//! same limits as any IDL; its files may include only each other.
 
 use std::collections::HashMap;
 
@@ -12,13 +12,13 @@ use super::exit::ExitStatus;
 use crate::idl::{self, Schema};
 use crate::value::{Record, Value};
 
-/// The built-in service that every server has beside the one that it serves.
+/// The built-in service that every server offers besides the one it serves.
 pub(super) const META: &str = "Tributary";
 
-/// What a server says of itself.
+/// The IDL of a server.
 pub(super) struct ServerIdl {
     pub(super) schema: Schema,
-    /// The name of the service that is served.
+    /// The name of the served service.
     pub(super) service: String,
 }
 
@@ -41,18 +41,18 @@ pub(super) async fn server_idl(connect: &ConnectArgs) -> Result<ServerIdl, Comma
     let mut client = connect.connect().await?;
     match client.call(&call).await {
         Ok(Reply::Returned(idl)) => read(&connect.addr, &idl),
-        Ok(_) => Err(silent(connect, "it did not answer")),
-        // A server of another make answers in its own words, or hangs up.
+        Ok(_) => Err(no_idl(connect, "it did not answer")),
+        // A server other than Tributary answers with an error or closes the connection.
         Err(err @ (ClientError::Application { .. } | ClientError::Closed)) => {
-            Err(silent(connect, &err.to_string()))
+            Err(no_idl(connect, &err.to_string()))
         }
         Err(err) => Err(err.into()),
     }
 }
 
-fn silent(connect: &ConnectArgs, why: &str) -> CommandError {
+fn no_idl(connect: &ConnectArgs, why: &str) -> CommandError {
     let message = format!(
-        "the server at `{}` does not say its IDL: {why}",
+        "the server at `{}` does not provide its IDL: {why}",
         connect.addr
     );
     CommandError::failed(message)
@@ -76,7 +76,7 @@ fn read(addr: &str, sent: &Value) -> Result<ServerIdl, CommandError> {
     match schema.service(&service) {
         Some(_) => Ok(ServerIdl { schema, service }),
         None => Err(CommandError::failed(format_args!(
-            "the IDL that the server at `{addr}` says has no service `{service}`"
+            "the IDL of the server at `{addr}` has no service `{service}`"
         ))),
     }
 }
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn what_makes_no_sense_is_told() {
+    fn invalid_answers_are_reported() {
         let status = |files: &[(&str, &str)]| {
             let failure = read("x", &sent("s.thrift", files)).map(drop);
             failure.expect_err("no IDL").status

@@ -1,4 +1,4 @@
-//! Calls of a client, from bytes to bytes: each gets exactly one reply that its client can read, a oneway call none.
+//! Fuzzes calls from bytes to bytes: each call gets exactly one reply that its client can read, a oneway call none.
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -24,9 +24,9 @@ use crate::thrift::{
 use crate::value::Value;
 
 const CONFIG: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fuzz/zoo.toml");
-/// No more messages of one input are served.
+/// The most messages that are served per input.
 const MESSAGES_MAX: usize = 8;
-/// A header's texts are no longer than this.
+/// The limit of a header's text.
 const TEXT_BYTES_MAX: usize = 8 * 1024;
 
 thread_local! {
@@ -133,10 +133,13 @@ fn arrival(framer: &Framer) -> Arrival<'_> {
     }
 }
 
-/// One message and its answer.
+/// Serves one message and checks its reply.
 fn one(own: &Loop, framer: &Framer, message: &Bytes) {
     let arrival = arrival(framer);
-    framer.header().iter().for_each(|header| hold_given(header));
+    framer
+        .header()
+        .iter()
+        .for_each(|header| hold_metadata(header));
     let head = read_head(arrival.wire_format.protocol, message);
     let admitted = own.service.admit(arrival, message);
     hold(
@@ -197,7 +200,7 @@ fn one(own: &Loop, framer: &Framer, message: &Bytes) {
     }
 }
 
-/// A reply may hold what its call did, and as deep.
+/// Limits for reading replies: a reply may contain what its call contained, as deeply nested.
 const WIDE: Limits = Limits {
     frame_bytes_max: 64 << 20,
     depth_max: crate::thrift::DEPTH_CEILING,
@@ -206,7 +209,7 @@ const WIDE: Limits = Limits {
     wire_formats: crate::thrift::WireFormats::ALL,
 };
 
-/// The one message that a reply's bytes are.
+/// The single message in the bytes of a reply.
 fn whole(wire_format: WireFormat, reply: &[u8]) -> Bytes {
     let mut buffer = BytesMut::from(reply);
     let mut framer = Framer::with_wire_format(wire_format, WIDE);
@@ -222,7 +225,7 @@ fn whole(wire_format: WireFormat, reply: &[u8]) -> Bytes {
         "a reply has its call's wire format",
         wire_format_of,
     );
-    framer.header().into_iter().for_each(hold_told);
+    framer.header().into_iter().for_each(hold_reply_header);
     message.ok().flatten().expect("a reply is a message")
 }
 
@@ -232,13 +235,17 @@ fn head_of(wire_format: WireFormat, reply: &[u8]) -> Head {
     head
 }
 
-/// What a reply's header says is short and fit for other protocols, whatever its call's said.
-fn hold_told(header: &Header) {
+/// Checks that a reply's headers are short and valid in other protocols, whatever the call's headers were.
+fn hold_reply_header(header: &Header) {
     for (name, value) in header.headers().iter() {
         let text = std::str::from_utf8(value).unwrap_or_default();
         let plain = !text.is_empty() && !text.chars().any(char::is_control);
         let short = value.len() <= 256 || name == b"tributary-report";
-        hold(plain && short, "what is told is plain and short", header);
+        hold(
+            plain && short,
+            "a reply's header is plain and short",
+            header,
+        );
     }
     let id = header.text("request-id");
     hold(id.is_some(), "a call has a request id", header);
@@ -247,8 +254,8 @@ fn hold_told(header: &Header) {
     hold(known, "a code is one", code);
 }
 
-/// What headers say is fit for logs and for the headers of other protocols.
-fn hold_given(header: &Header) {
+/// Checks that a call's metadata is valid in logs and in the headers of other protocols.
+fn hold_metadata(header: &Header) {
     let given = RequestMetadata::read(header);
     let texts = [&given.request_id, &given.traceparent, &given.tracestate];
     for text in texts.into_iter().flatten() {

@@ -1,9 +1,9 @@
-//! What clients take up in memory, on one loop and by connection: what was read of them, parameters, replies.
+//! Counts the memory that clients take, per loop and per connection: bytes that were read, parameters, replies.
 //!
-//! Whoever keeps a client's bytes has a [`Reservation`] on its connection's [`ConnectionMemory`] and says how many they are; that
-//! is adding integers. Once the loop holds more than `buffered_bytes_max` it is pressed: who has more than
-//! [`SMALL_BYTES`] gets no more, neither of its message read nor a longer reply. All others go on as ever, so
-//! that whoever takes up much can't stop those who take up little, and small calls always come to their end.
+//! Code that keeps a client's bytes holds a [`Reservation`] on its [`ConnectionMemory`]; counting is adding integers. Once the
+//! loop's [`MemoryPool`] holds more than `buffered_bytes_max` it is under pressure: connections with more than [`SMALL_BYTES`] get
+//! no more, so their messages are not read on and their replies can't grow. All others continue, so a client that takes
+//! much memory can't stop clients that take little, and small calls always end.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -14,30 +14,30 @@ use crate::config::LimitsConfig;
 use crate::coop::Coop;
 use crate::metrics::LoopMetrics;
 
-/// What a connection may always have.
+/// The memory that a connection may always have.
 const SMALL_BYTES: usize = 16 * 1024;
 
-/// One loop's.
+/// The memory that the clients of one loop take.
 #[derive(Debug)]
 pub struct MemoryPool {
     metrics: Rc<LoopMetrics>,
     bytes_max: usize,
     connection_bytes_max: usize,
     under_pressure: Cell<bool>,
-    /// Tells that the loop is pressed no longer.
+    /// Notified when the pressure ends.
     relieved: Notify,
-    /// How fast long messages are read.
+    /// The budget for reading and decoding long messages.
     coop: Coop,
 }
 
-/// One connection's.
+/// The memory that one connection takes.
 #[derive(Debug)]
 pub struct ConnectionMemory {
     pool: Rc<MemoryPool>,
     bytes: Cell<usize>,
 }
 
-/// Bytes that are kept for one purpose, as long as they are kept.
+/// Memory that is taken for one purpose, until it is dropped.
 #[derive(Debug)]
 pub struct Reservation {
     memory: Rc<ConnectionMemory>,
@@ -45,7 +45,7 @@ pub struct Reservation {
 }
 
 impl MemoryPool {
-    /// Whose bytes show in `metrics`.
+    /// An empty pool, which is shown in `metrics`.
     pub fn new(limits: &LimitsConfig, metrics: &Rc<LoopMetrics>) -> Rc<Self> {
         Rc::new(MemoryPool {
             metrics: Rc::clone(metrics),
@@ -57,7 +57,7 @@ impl MemoryPool {
         })
     }
 
-    /// For one more connection.
+    /// The memory of one more connection.
     pub fn connection(self: &Rc<Self>) -> Rc<ConnectionMemory> {
         Rc::new(ConnectionMemory {
             pool: Rc::clone(self),
@@ -65,18 +65,18 @@ impl MemoryPool {
         })
     }
 
-    /// Whether there is less than there should be.
+    /// Whether more than the limit is taken.
     pub fn under_pressure(&self) -> bool {
         self.under_pressure.get()
     }
 
-    /// Turns of long work.
+    /// The budget for long work.
     pub(crate) fn coop(&self) -> &Coop {
         &self.coop
     }
 
-    /// Waits until it is pressed no longer. One of those that wait wakes the next, as long as there is room: they may
-    /// be thousands, and woken at once they would all be served before anybody else.
+    /// Waits until the pressure ends. Each waiting task wakes the next one, as long as there is room: thousands may wait, and
+    /// woken together they would all run before any other task.
     pub async fn relieved(&self) {
         self.relieved.notified().await;
         if !self.under_pressure() {
@@ -95,7 +95,7 @@ impl MemoryPool {
     fn give(&self, bytes: usize) {
         let gauge = &self.metrics.buffered_bytes;
         gauge.less(bytes);
-        // An eighth, so that those who wait, who may be thousands, are woken seldom.
+        // Only once an eighth is free, so that waiting tasks, of which there may be thousands, are woken rarely.
         if self.under_pressure.get() && gauge.get() <= self.bytes_max - self.bytes_max / 8 {
             self.under_pressure.set(false);
             self.relieved.notify_one();
@@ -109,12 +109,12 @@ impl MemoryPool {
 }
 
 impl ConnectionMemory {
-    /// The loop's.
+    /// The pool of the loop.
     pub fn pool(&self) -> &MemoryPool {
         &self.pool
     }
 
-    /// How many more bytes there may be.
+    /// How many more bytes the connection may take.
     pub fn left(&self) -> usize {
         let own = SMALL_BYTES.saturating_sub(self.bytes.get());
         self.pool.left().max(own)
@@ -125,22 +125,22 @@ impl ConnectionMemory {
         !self.pool.under_pressure() || self.bytes.get() <= SMALL_BYTES
     }
 
-    /// Whether the connection has so much that its client has to take some of it first.
+    /// Whether the connection takes so much that its client has to take replies first.
     pub fn is_full(&self) -> bool {
         self.bytes.get() >= self.pool.connection_bytes_max
     }
 
-    /// Whether there may be a reply of so many bytes to a call that has `own` of the connection's.
+    /// Whether a call may have a reply of that many bytes; `own` is what the call itself takes.
     pub fn takes_reply(&self, bytes: usize, own: usize) -> bool {
         let others = self.bytes.get().saturating_sub(own);
-        // A reply that is alone is bounded by itself.
+        // A single reply is limited by `reply_bytes_max`.
         let alone = others <= SMALL_BYTES;
         bytes <= self.left() && (alone || others + bytes <= self.pool.connection_bytes_max)
     }
 }
 
 impl Reservation {
-    /// For `bytes` of that connection.
+    /// Reserves `bytes` of the connection's memory.
     pub fn new(memory: &Rc<ConnectionMemory>, bytes: usize) -> Self {
         let reservation = Reservation {
             memory: Rc::clone(memory),
@@ -150,17 +150,17 @@ impl Reservation {
         reservation
     }
 
-    /// Whose they are.
+    /// The connection's memory.
     pub fn memory(&self) -> &Rc<ConnectionMemory> {
         &self.memory
     }
 
-    /// How many they are.
+    /// How many bytes are reserved.
     pub fn bytes(&self) -> usize {
         self.bytes.get()
     }
 
-    /// How many they are now.
+    /// Changes how many bytes are reserved.
     pub fn set(&self, bytes: usize) {
         let before = self.bytes.replace(bytes);
         let memory = &self.memory.bytes;
@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_kept_is_counted_once_and_given_back() {
+    fn reservations_are_counted_once_and_given_back() {
         let (pool, metrics) = pool();
         let one = pool.connection();
         let first = Reservation::new(&one, 1000);
@@ -213,13 +213,13 @@ mod tests {
     }
 
     #[test]
-    fn over_the_limit_only_who_has_little_goes_on() {
+    fn under_pressure_only_small_connections_continue() {
         let (pool, _metrics) = pool();
         let (greedy, small) = (pool.connection(), pool.connection());
         let large = Reservation::new(&greedy, MAX);
         assert!(
             !pool.under_pressure() && greedy.may_read(),
-            "as much as may be"
+            "exactly the limit"
         );
         let _little = Reservation::new(&small, 100);
         assert!(pool.under_pressure());
@@ -227,18 +227,18 @@ mod tests {
         assert_eq!((greedy.left(), small.left()), (0, SMALL_BYTES - 100));
         assert!(!greedy.takes_reply(1, 0) && small.takes_reply(1000, 100));
         assert!(!small.takes_reply(SMALL_BYTES, 100));
-        // A byte less does not end it: who waits would be woken for nothing.
+        // A few bytes less do not end the pressure: waiting tasks would be woken in vain.
         large.set(MAX - 1000);
         assert!(pool.under_pressure());
         let mut waits = Box::pin(pool.relieved());
         assert!(waits.as_mut().now_or_never().is_none());
         large.set(MAX / 2);
         assert!(!pool.under_pressure() && greedy.may_read());
-        assert!(waits.now_or_never().is_some(), "it is told");
+        assert!(waits.now_or_never().is_some(), "it is notified");
     }
 
     #[test]
-    fn those_that_wait_for_room_wake_each_other_as_long_as_there_is_some() {
+    fn waiting_tasks_wake_each_other_as_long_as_there_is_room() {
         let (pool, _metrics) = pool();
         let large = Reservation::new(&pool.connection(), MAX + 1);
         let mut waiting: Vec<_> = (0..3).map(|_| Box::pin(pool.relieved())).collect();
@@ -247,9 +247,12 @@ mod tests {
         large.set(0);
         assert!(!wakes(1) && wakes(0) && wakes(1));
         large.set(MAX + 1);
-        assert!(wakes(2), "it was its turn before");
+        assert!(wakes(2), "it was woken before");
         large.set(0);
-        assert!(pool.relieved().now_or_never().is_some(), "nobody waited");
+        assert!(
+            pool.relieved().now_or_never().is_some(),
+            "no task was waiting"
+        );
     }
 
     #[test]

@@ -13,7 +13,7 @@ mod arrival;
 mod metadata;
 mod admission;
 mod access; // who may call
-mod in_flight; // how many calls at once
+mod in_flight; // how many calls at a time
 mod refusal;
 mod call;
 mod runner;

@@ -1,7 +1,7 @@
 //! Encodes the calls of a run once, before it begins.
 //!
-//! In: the parameters. Out: messages with different sequence ids, each with the bytes that its reply begins
-//! with: to check a reply's head is then one comparison.
+//! In: the parameters. Out: messages with different sequence ids, each with the expected first bytes of its reply, so that
+//! checking the head of a reply takes one comparison.
 
 use std::fs::File;
 use std::io::{BufRead as _, BufReader};
@@ -15,9 +15,9 @@ use crate::cli::{method::Found, params::Params};
 use crate::thrift::{Body, HeadOut, Transport, WireError, WireFormat, write_message};
 use crate::value::Value;
 
-/// At least so many calls of one connection follow each other before a sequence id comes again.
+/// A connection makes at least this many calls before a sequence id repeats.
 const SEQUENCES: usize = 1024;
-/// Lines of a file of parameters.
+/// The limit of lines in a file of parameters.
 const LINES_MAX: usize = 1_000_000;
 
 /// A call as bytes.
@@ -25,9 +25,9 @@ const LINES_MAX: usize = 1_000_000;
 pub(super) struct Encoded {
     /// The whole message.
     pub(super) bytes: Bytes,
-    /// What a reply begins with, the frame's length left out.
+    /// The first bytes of its reply, without the frame's length.
     pub(super) reply_head: Bytes,
-    /// Which of the parameters it carries.
+    /// The index of its parameters.
     pub(super) params: usize,
 }
 
@@ -49,7 +49,7 @@ impl Calls {
             .map_err(|err| CommandError::failed(format_args!("the call can't be encoded: {err}")))
     }
 
-    /// The call that stands at `at`, counted on from the beginning after the last.
+    /// The call at `at`; after the last one they start over.
     pub(super) fn get(&self, at: usize) -> &Encoded {
         &self.0[at % self.0.len()]
     }
@@ -92,7 +92,7 @@ fn encode(
         fields: &[],
     };
     write_message(&mut reply, bare, head(TMessageType::Reply), nothing)?;
-    // An empty result is its end alone, one byte.
+    // The body of an empty result is one byte, which ends it.
     reply.truncate(reply.len() - 1);
     Ok(Encoded {
         bytes: call.freeze(),
@@ -101,7 +101,7 @@ fn encode(
     })
 }
 
-/// The parameters that stand in a file, one JSON object per line; empty lines are left out.
+/// Reads parameters from a file, one JSON object per line; empty lines are skipped.
 pub(super) fn read_lines(found: &Found, path: &Path) -> Result<Vec<Value>, CommandError> {
     let unreadable =
         |err| CommandError::misuse(format_args!("`--json-lines`: {}: {err}", path.display()));

@@ -1,7 +1,7 @@
-//! Says whether a reply is what was asked for.
+//! Checks whether a reply is right.
 //!
-//! The cheap way is two comparisons: the head's bytes, and that the result's first field is the result. Only a
-//! reply that fails them is decoded, to say what it is. With `--verify` all are, and compared.
+//! The cheap check compares the bytes of the head, and that the first field is the result. Only a reply that fails it is
+//! decoded, to report what it is. With `--verify` all replies are decoded and compared.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -25,21 +25,21 @@ pub(super) struct Checker {
     found: Found,
     protocol: Protocol,
     limits: Limits,
-    /// The first reply of each of the parameters, without its report, where all are to be compared.
+    /// The first reply for each of the parameters, without its report, if all are to be compared.
     firsts: Option<RefCell<HashMap<usize, Value>>>,
 }
 
 /// What is wrong with a reply.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Wrong {
-    /// It answers the call, with an error or wrongly; this is its kind.
+    /// It answers the call, but with an error or a wrong result, of this kind.
     Answer(String),
-    /// It answers no call that was made: the connection can't be trusted any more.
+    /// It does not answer the call: the connection can't be trusted any more.
     Stray(String),
 }
 
 impl Checker {
-    /// For replies of a method.
+    /// Checks replies of a method.
     pub(super) fn new(found: Found, protocol: Protocol, verify: bool) -> Self {
         Checker {
             found,
@@ -73,13 +73,13 @@ impl Checker {
         }
     }
 
-    /// The message has another head than a reply would have.
+    /// Explains a message whose head is not that of the reply.
     fn explain(&self, call: &Encoded, message: &Bytes) -> Result<Wrong, WireError> {
         let (head, body) = read_head(self.protocol, message)?;
         let (asked, _) = read_head(self.protocol, &call.reply_head)?;
         if head.kind == TMessageType::Exception && head.sequence == asked.sequence {
             let (kind, text) = decode_application_error(self.protocol, &body, &self.limits)?;
-            // Only its code: messages may differ from call to call.
+            // Only the code, since messages may differ from call to call.
             let code = text.as_str().split(':').next().and_then(Code::parse);
             let message = code.map_or("without a code", Code::as_str).to_owned();
             return Ok(Wrong::Answer(
@@ -130,11 +130,11 @@ impl Checker {
         }
         let mut firsts = firsts.borrow_mut();
         let first = firsts.entry(call.params).or_insert_with(|| value.clone());
-        // As JSON a NaN equals a NaN.
+        // In JSON a NaN equals a NaN.
         if *first == value || result_json(&self.found, first) == result_json(&self.found, &value) {
             Ok(())
         } else {
-            let kind = "the reply differs from the first of the same parameters";
+            let kind = "the reply differs from the first one for the same parameters";
             Err(Wrong::Answer(kind.into()))
         }
     }
@@ -146,7 +146,7 @@ fn stray(head: &Head, asked: &Head) -> String {
     } else if head.sequence != asked.sequence {
         "a reply with another sequence id".into()
     } else {
-        "a message that is no reply".into()
+        "a message that is not a reply".into()
     }
 }
 

@@ -1,7 +1,7 @@
-//! Drives one connection: sends the calls that are due, receives replies, has them checked.
+//! Drives one connection: sends due calls, receives replies and has them checked.
 //!
-//! Replies are expected in the order of the calls. A connection that breaks, or that is too long without a
-//! reply, fails the calls that were on their way and is made anew: no stray reply is ever taken for another's.
+//! Replies are expected in the order of the calls. If a connection breaks, or gets no reply for too long, its calls in
+//! flight fail and it is replaced: a stray reply is never taken for the reply to another call.
 
 use std::collections::VecDeque;
 use std::io;
@@ -19,36 +19,36 @@ use super::check::Wrong;
 use super::load::Load;
 use crate::thrift::{Foreign, Framer, Limits};
 
-/// How much room is made for each read.
+/// The buffer space of each read.
 const READ_BYTES: usize = 16 * 1024;
-/// The timer is exact to a millisecond; what is nearer is waited for awake.
+/// The timer is accurate to a millisecond; shorter waits are spent polling.
 const AWAKE: Duration = Duration::from_millis(2);
-/// Between two attempts to connect.
+/// The pause between two attempts to connect.
 const RETRY: Duration = Duration::from_millis(100);
 
-/// One connection and its calls on their way.
+/// One connection and its calls in flight.
 pub(super) struct Connection {
     load: Rc<Load>,
     stream: TcpStream,
     framer: Framer,
     received: BytesMut,
     sending: BytesMut,
-    /// When each call was due, and which it is; the oldest first.
+    /// When each call was due, and its index; the oldest first.
     in_flight: VecDeque<(Instant, usize)>,
     /// The next call to make.
     next: usize,
-    /// When that is due, if it is known and not yet.
+    /// When that call is due, if it is known and in the future.
     due: Option<Instant>,
     /// The schedule has no more calls.
     over: bool,
-    /// The clock, read when something has happened.
+    /// The time of the last event.
     now: Instant,
-    /// Fires no earlier than the oldest call is too old. Set anew only then, not with each call.
+    /// Fires when the oldest call may be too old. Reset only then, not for each call.
     overdue: Pin<Box<Sleep>>,
 }
 
 impl Connection {
-    /// The `at`th connection; each begins elsewhere in the list of calls.
+    /// The `at`th connection. Each starts at a different place in the list of calls.
     pub(super) fn new(load: Rc<Load>, stream: TcpStream, at: usize) -> Self {
         Connection {
             stream,
@@ -91,7 +91,7 @@ impl Connection {
         }
     }
 
-    /// Takes as many calls as are due and have a place.
+    /// Takes the calls that are due, up to the limit of calls in flight.
     fn fill(&mut self) {
         while self.in_flight.len() < self.load.target.pipeline && !self.over {
             let due = self
@@ -120,14 +120,14 @@ impl Connection {
         let writing = self.stream.write_all(&self.sending);
         match timeout(self.load.target.timeout, writing).await {
             Ok(written) => written.map_err(|err| broken(&err))?,
-            Err(_elapsed) => return Err("the server takes no more calls".into()),
+            Err(_elapsed) => return Err("the server accepts no more bytes".into()),
         }
         self.load.tally.sent(self.sending.len());
         self.sending.clear();
         Ok(())
     }
 
-    /// Receives what is there and checks it; returns early when the next call is due.
+    /// Receives and checks replies; returns early when the next call is due.
     async fn receive(&mut self, due: Option<Instant>) -> Result<(), String> {
         self.received.reserve(READ_BYTES);
         tokio::select! {
@@ -138,7 +138,7 @@ impl Connection {
                 Err(err) => return Err(broken(&err)),
             },
             () = wait_until(due.unwrap_or(self.now)), if due.is_some() => return Ok(()),
-            () = self.overdue.as_mut() => return self.look_at_oldest(),
+            () = self.overdue.as_mut() => return self.check_oldest(),
         }
         if Foreign::of(&self.received) == Some(Foreign::Tls) {
             return Err("the server speaks TLS on this port".into());
@@ -150,7 +150,7 @@ impl Connection {
             .map_err(|err| format!("the reply can't be read ({})", err.code))?
         {
             let Some((due, at)) = self.in_flight.pop_front() else {
-                return Err("a reply that nobody asked for".into());
+                return Err("a reply without a call".into());
             };
             let load = &self.load;
             match load.checker.check(load.calls.get(at), &message) {
@@ -165,10 +165,10 @@ impl Connection {
         Ok(())
     }
 
-    fn look_at_oldest(&mut self) -> Result<(), String> {
+    fn check_oldest(&mut self) -> Result<(), String> {
         let limit = self.load.target.timeout;
         let oldest = self.in_flight.front().map_or(self.now, |(due, _)| *due);
-        // A call that was sent late has waited for its connection, not for a reply.
+        // A call that was sent late was waiting for its connection, not for a reply.
         let fires = oldest.max(self.now) + limit;
         if fires <= Instant::now() {
             return Err(format!(
@@ -180,7 +180,7 @@ impl Connection {
         Ok(())
     }
 
-    /// Makes the connection anew. Each failed attempt costs one call; `false` when there are no more.
+    /// Reconnects. Each failed attempt counts as a failed call; `false` if there are no more calls.
     async fn reconnect(&mut self) -> bool {
         self.in_flight.clear();
         self.received.clear();

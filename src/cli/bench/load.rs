@@ -1,4 +1,4 @@
-//! Defines the load: whom a run calls, with what, and when. All connections of a run share it.
+//! Defines the load of a run: which server gets which calls, and when. All connections of a run share it.
 
 use std::io;
 use std::time::Duration;
@@ -31,21 +31,21 @@ impl Load {
     }
 }
 
-/// Whom to call, and how.
+/// The server to call, and how.
 #[derive(Debug)]
 pub(super) struct Target {
     /// Host and port.
     pub(super) addr: String,
-    /// What it speaks.
+    /// The transport and protocol.
     pub(super) wire_format: WireFormat,
     /// How long to wait for a connection, and for each reply.
     pub(super) timeout: Duration,
-    /// Calls of one connection on their way at a time.
+    /// Calls in flight per connection.
     pub(super) pipeline: usize,
 }
 
 impl Target {
-    /// A new connection.
+    /// Opens a connection.
     pub(super) async fn connect(&self) -> io::Result<TcpStream> {
         let connected = timeout(self.timeout, TcpStream::connect(&self.addr)).await;
         let stream = connected.unwrap_or_else(|_elapsed| Err(io::ErrorKind::TimedOut.into()))?;

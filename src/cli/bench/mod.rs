@@ -1,14 +1,14 @@
-//! `tributary bench`: puts a server under load and says what it took.
+//! `tributary bench`: puts a server under load and measures it.
 //!
-//! In: a method, its parameters and a schedule. Out: calls per second, latencies, errors by kind, and the
-//! server's CPU per call where it runs on this machine. One loop makes all calls, so that the load takes one core
-//! at most. What is measured lies between two snapshots: at the end of the warm-up and at the end.
+//! In: a method, its parameters and a schedule. Out: calls per second, latencies, errors by kind, and the server's CPU per
+//! call if it runs on this machine. One event loop makes all calls, so the load uses at most one core. Measurements are
+//! the difference of two snapshots: at the end of the warm-up and at the end.
 
 mod calls; // calls as bytes, encoded once
 mod schedule; // when which call is due
 mod load; // what all connections share
-mod connection; // one connection: sends what is due, receives, checks
-mod check; // whether a reply is what was asked for
+mod connection; // one connection: sends due calls, receives and checks replies
+mod check; // whether a reply is right
 mod tally; // latencies, errors and totals
 mod usage; // CPU and memory of a process
 mod result; // two snapshots as text and JSON
@@ -40,9 +40,9 @@ use super::output::Output;
 
 /// Put a server under load: calls per second, latencies, errors, CPU per call
 ///
-/// Without `--rate` every connection makes its next call when a reply comes (closed loop). With `--rate` calls are
+/// Without `--rate` every connection makes its next call when a reply arrives (closed loop). With `--rate` calls are
 /// due on a schedule, and their latency counts from then, whether or not a connection was free to send them
-/// (open loop). Each reply's message type, name and sequence id are checked. Ctrl-C ends early and prints what there is.
+/// (open loop). Each reply's message type, name and sequence id are checked. Ctrl-C ends early and prints the results so far.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES, mut_arg("config", |arg| arg.short(None)))]
 pub(super) struct Bench {
@@ -52,13 +52,13 @@ pub(super) struct Bench {
     #[arg(short = 'c', long, value_name = "CONNS", default_value_t = 16,
           value_parser = clap::value_parser!(u32).range(1..=20_000))]
     connections: u32,
-    /// Calls of one connection that may be on their way at a time
+    /// Calls in flight per connection
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=128))]
     pipeline: u32,
     /// How long to measure, after the warm-up [default: 10s, or as long as `--requests` takes]
     #[arg(short, long, value_name = "TIME", value_parser = humantime::parse_duration)]
     duration: Option<Duration>,
-    /// How long to make calls before that are not measured
+    /// How long to make calls before measuring
     #[arg(long, value_name = "TIME", default_value = "1s", value_parser = humantime::parse_duration)]
     warmup: Duration,
     /// Calls per second, over all connections
@@ -67,16 +67,16 @@ pub(super) struct Bench {
     /// How many calls to measure
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     requests: Option<u64>,
-    /// The server's process on this machine, to say its CPU per call and its memory
+    /// The server's process on this machine, to measure its CPU per call and its memory
     #[arg(long, value_name = "P")]
     pid: Option<u32>,
-    /// Decode every reply and compare it with the first one of the same parameters, reports left out
+    /// Decode every reply and compare it, except its report, with the first one for the same parameters
     #[arg(long)]
     verify: bool,
     /// Parameters from a file, one JSON object per line, used in turn
     #[arg(long, value_name = "FILE", conflicts_with_all = ["json", "params", "request_id"])]
     json_lines: Option<PathBuf>,
-    /// How to print what was measured
+    /// How to print the results
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
     format: Format,
 }
@@ -106,7 +106,7 @@ pub(super) fn run(options: &Bench, out: &mut Output) -> Result<ExitStatus, Comma
     if found.method().oneway {
         let name = &found.method().name;
         let message = format!("`{name}` is oneway: there is no reply to measure");
-        return Err(CommandError::misuse(message).help("name a method that returns"));
+        return Err(CommandError::misuse(message).help("choose a method that returns"));
     }
     let params = match &options.json_lines {
         Some(path) => calls::read_lines(&found, path)?,
@@ -123,7 +123,7 @@ pub(super) fn run(options: &Bench, out: &mut Output) -> Result<ExitStatus, Comma
         Format::Text => out.data(&measured.text(&title)),
         Format::Json => out.data(&format!("{:#}", measured.json(&title, &options.asked()))),
     }
-    Ok(measured.tell_errors(out))
+    Ok(measured.report_errors(out))
 }
 
 impl Bench {
@@ -143,7 +143,7 @@ impl Bench {
         format!("{method} at {addr}, {connections}{pipeline}, {way}")
     }
 
-    /// The load as it was asked for, for programs.
+    /// The requested load, for programs.
     fn asked(&self) -> Json {
         json!({
             "loop": if self.rate.is_some() { "open" } else { "closed" },
@@ -155,7 +155,7 @@ impl Bench {
         })
     }
 
-    /// Connects everybody, then makes the calls.
+    /// Opens all connections, then makes the calls.
     async fn measure(
         &self,
         found: Found,
@@ -205,14 +205,14 @@ impl Bench {
     }
 }
 
-/// Takes a snapshot when the warm-up ends and one when the time is over; returns when the last reply is there.
+/// Takes a snapshot at the end of the warm-up and one when the time is over; returns when the last reply has arrived.
 async fn watch(
     load: &Load,
     mut running: JoinSet<()>,
 ) -> Result<(Snapshot, Snapshot), CommandError> {
     let interrupt = tokio::signal::ctrl_c();
     tokio::pin!(interrupt);
-    // Without a warm-up at once: a timer may be late by a millisecond of calls.
+    // Without a warm-up immediately: a timer may be a millisecond late.
     let measured_from = load.schedule.measured_from();
     let mut first = (measured_from <= Instant::now()).then(|| load.snapshot());
     let mut last = None;
@@ -231,7 +231,7 @@ async fn watch(
         }
     }
     let last = last.unwrap_or_else(|| load.snapshot());
-    // Ended during the warm-up: nothing was measured.
+    // If it ended during the warm-up, nothing was measured.
     Ok((first.unwrap_or_else(|| last.clone()), last))
 }
 

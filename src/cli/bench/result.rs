@@ -1,4 +1,4 @@
-//! What a run came to, as text and as JSON.
+//! Prints the results of a run as text and as JSON.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -11,20 +11,20 @@ use super::usage::Usage;
 use crate::cli::exit::ExitStatus;
 use crate::cli::output::{Output, count};
 
-/// The percentiles that are told.
+/// The percentiles that are printed.
 const PERCENTILES: [(&str, f64); 4] =
     [("p50", 50.0), ("p90", 90.0), ("p99", 99.0), ("p99.9", 99.9)];
-const HELP: &str = "`--requests`, `--duration` and `--warmup` say what is measured";
+const HELP: &str = "`--requests`, `--duration` and `--warmup` set what is measured";
 
-/// What lies between two snapshots.
+/// The difference of two snapshots.
 #[derive(Debug)]
 pub(super) struct Measured {
     elapsed: Duration,
-    /// Calls answered as they should be in this time, whenever they were due; the rate is of these.
+    /// Calls answered correctly in this time, whenever they were due; the rate counts these.
     answered: u64,
-    /// All that were answered: what costs are divided by.
+    /// All calls that were answered: costs are divided by their number.
     replied: u64,
-    /// What is told as the number of calls.
+    /// The number of calls that is printed.
     calls: u64,
     sent: u64,
     received: u64,
@@ -49,14 +49,14 @@ impl Measured {
         }
     }
 
-    /// The same for a run that was to make so many calls: tells how many of those were answered.
+    /// The same for a run with a limited number of calls: prints how many of those were answered.
     pub(super) fn by_count(mut self) -> Self {
         self.calls = self.tallied.latencies.as_ref().map_or(0, Histogram::len);
         self
     }
 
-    /// Says how many calls failed; nothing measured is a failure too.
-    pub(super) fn tell_errors(&self, out: &mut Output) -> ExitStatus {
+    /// Reports how many calls failed. A run that measured nothing fails, too.
+    pub(super) fn report_errors(&self, out: &mut Output) -> ExitStatus {
         let errors: u64 = self.tallied.errors.values().sum();
         if errors > 0 {
             let calls = count(usize::try_from(errors).unwrap_or(usize::MAX), "call");
@@ -70,7 +70,7 @@ impl Measured {
         ExitStatus::Done
     }
 
-    /// For people.
+    /// The results for people.
     pub(super) fn text(&self, title: &str) -> String {
         let mut text = format!("{title}\n");
         let mut line = |name: &str, words: String| {
@@ -113,7 +113,7 @@ impl Measured {
         text
     }
 
-    /// For programs; `asked` is the load that was.
+    /// The results for programs; `asked` is the requested load.
     pub(super) fn json(&self, title: &str, asked: &Json) -> Json {
         let mut latency = Map::new();
         if let Some(latencies) = &self.tallied.latencies {
@@ -149,7 +149,7 @@ impl Measured {
 
     fn latency_words(&self) -> String {
         let Some(latencies) = &self.tallied.latencies else {
-            return "none was measured".into();
+            return "not measured".into();
         };
         let mut words = String::new();
         for (name, percentile) in PERCENTILES {
@@ -164,7 +164,7 @@ impl Measured {
         number(self.answered) / self.elapsed.as_secs_f64().max(f64::MIN_POSITIVE)
     }
 
-    /// Microseconds per call that was answered, if one was.
+    /// Microseconds per answered call, if there is one.
     fn each(&self, time: Duration) -> Option<f64> {
         (self.replied > 0).then(|| time.as_secs_f64() * 1e6 / number(self.replied))
     }
@@ -212,7 +212,7 @@ mod tests {
     use super::super::tally::Tally;
     use super::*;
 
-    /// Two seconds in which four calls were answered, after one of the warm-up.
+    /// Two seconds in which four calls were answered, after one during the warm-up.
     fn measured() -> Measured {
         let tally = Tally::default();
         let snapshot = |at: Instant, cpu_ms: u64| Snapshot {
@@ -253,7 +253,7 @@ error     1 x the connection broke (reset)
     }
 
     #[test]
-    fn a_failed_call_that_was_answered_has_its_share_of_the_costs() {
+    fn a_failed_call_that_was_answered_shares_the_costs() {
         let (begin, used) = (Instant::now(), Duration::from_millis(8));
         let usage = |cpu| Usage {
             cpu,

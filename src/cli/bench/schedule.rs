@@ -1,24 +1,24 @@
-//! Says when the next call is due.
+//! Decides when the next call is due.
 //!
-//! Open loop: call number k is due k / rate after the beginning, whoever is free to make it; so a server that is
-//! slow for a while does not slow the schedule down with it. Closed loop: a call is due when it is asked for.
+//! Open loop: call number k is due k / rate after the beginning, whether or not a connection is free; so a slow server does
+//! not slow the schedule down. Closed loop: a call is due when a connection asks for it.
 
 use std::cell::Cell;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// The calls of one run, given out one by one.
+/// The calls of one run.
 #[derive(Debug)]
 pub(super) struct Schedule {
     begin: Instant,
-    /// Calls that are due before are warm-up.
+    /// Calls that are due earlier belong to the warm-up.
     measured_from: Instant,
-    /// No call is due from here on.
+    /// No call is due from then on.
     end: Option<Instant>,
     /// Calls per second; `None` is a closed loop.
     rate: Option<u32>,
-    /// How many calls after the warm-up.
+    /// The limit of calls after the warm-up.
     measured_max: Option<u64>,
     given: Cell<u64>,
     measured: Cell<u64>,
@@ -43,12 +43,12 @@ impl Schedule {
         Schedule { end, ..self }
     }
 
-    /// An open loop of so many calls per second.
+    /// An open loop with that many calls per second.
     pub(super) fn at_rate(self, rate: Option<u32>) -> Self {
         Schedule { rate, ..self }
     }
 
-    /// Ends after so many calls that are measured.
+    /// Ends after that many measured calls.
     pub(super) fn limit(self, measured_max: Option<u64>) -> Self {
         Schedule {
             measured_max,
@@ -61,12 +61,12 @@ impl Schedule {
         self.measured_from
     }
 
-    /// When the time is over, if it is time that ends the run.
+    /// When the run ends, if it is limited in time.
     pub(super) fn end(&self) -> Option<Instant> {
         self.end
     }
 
-    /// The next call: when it is due, which may be past. `None` when there is none.
+    /// When the next call is due, which may be in the past. `None` if there is none.
     pub(super) fn next(&self, now: Instant) -> Option<Instant> {
         let due = match self.rate {
             None => now,
@@ -105,7 +105,7 @@ mod tests {
             .at_rate(Some(100))
             .until(Some(at(begin, 30)));
         assert_eq!(schedule.next(begin), Some(begin));
-        // Late: what was due at 10 ms still counts from there.
+        // Late, but the call was due at 10 ms.
         assert_eq!(schedule.next(at(begin, 500)), Some(at(begin, 10)));
         assert_eq!(schedule.next(at(begin, 500)), Some(at(begin, 20)));
         assert_eq!(schedule.next(at(begin, 500)), None);

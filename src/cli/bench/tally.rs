@@ -1,6 +1,6 @@
-//! Counts what became of the calls.
+//! Counts the results of the calls.
 //!
-//! Totals only grow; what happened in a stretch of time is the difference of two snapshots.
+//! Totals only grow; the results of a period are the difference of two snapshots.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::usage::{Process, Usage};
 
-/// Kinds of errors that are told apart; further ones are "other".
+/// The limit of kinds of errors; further ones count as "other".
 const KINDS_MAX: usize = 32;
 /// Latencies are kept exact to 0.1 percent,
 const DIGITS: u8 = 3;
@@ -32,33 +32,33 @@ pub(super) struct Tally {
 /// The totals at an instant.
 #[derive(Clone, Debug)]
 pub(super) struct Snapshot {
-    /// When.
+    /// When it was taken.
     pub(super) at: Instant,
-    /// Calls that were answered as they should be.
+    /// Calls that were answered correctly.
     pub(super) answered: u64,
-    /// Calls that were answered otherwise.
+    /// Calls that were answered with an error.
     pub(super) refused: u64,
     /// Bytes sent.
     pub(super) sent: u64,
     /// Bytes received.
     pub(super) received: u64,
-    /// What the server has used, if it can be known.
+    /// What the server has used, if it is known.
     pub(super) server: Option<Usage>,
     /// What this process has used.
     pub(super) own: Option<Usage>,
 }
 
-/// What the calls came to.
+/// The latencies and errors of a run.
 #[derive(Debug)]
 pub(super) struct Tallied {
-    /// Of the calls that were due after the warm-up and were answered as they should be.
+    /// Of the calls that were due after the warm-up and were answered correctly.
     pub(super) latencies: Option<Histogram<u64>>,
     /// By kind.
     pub(super) errors: BTreeMap<String, u64>,
 }
 
 impl Tally {
-    /// A call was answered; its latency is `None` in the warm-up.
+    /// A call was answered correctly. Its latency is `None` during the warm-up.
     pub(super) fn answered(&self, latency: Option<Duration>) {
         self.answered.set(self.answered.get() + 1);
         let Some(latency) = latency else { return };
@@ -71,7 +71,7 @@ impl Tally {
         }
     }
 
-    /// A call was answered, but not as it should be.
+    /// A call was answered with an error.
     pub(super) fn refused(&self, kind: &str) {
         self.refused.set(self.refused.get() + 1);
         self.failed(kind);
@@ -85,12 +85,12 @@ impl Tally {
         *errors.entry(kind.to_owned()).or_default() += 1;
     }
 
-    /// Bytes went out.
+    /// Bytes were sent.
     pub(super) fn sent(&self, bytes: usize) {
         self.sent.set(self.sent.get() + bytes as u64);
     }
 
-    /// Bytes came in.
+    /// Bytes were received.
     pub(super) fn received(&self, bytes: usize) {
         self.received.set(self.received.get() + bytes as u64);
     }
@@ -108,7 +108,7 @@ impl Tally {
         }
     }
 
-    /// Latencies and errors, which are then no longer here.
+    /// Takes the latencies and errors out.
     pub(super) fn take(&self) -> Tallied {
         Tallied {
             latencies: self.latencies.take(),

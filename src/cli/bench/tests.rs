@@ -1,4 +1,4 @@
-//! Which replies are what was asked for, byte by byte.
+//! Which replies are right, byte by byte.
 
 use bytes::Bytes;
 
@@ -244,7 +244,7 @@ fn verifying_compares_replies_of_the_same_parameters_only() {
     };
     assert_eq!(
         kind,
-        "the reply differs from the first of the same parameters"
+        "the reply differs from the first one for the same parameters"
     );
 }
 

@@ -1,8 +1,7 @@
-//! Reads what a process on this machine uses, from `/proc`.
+//! Reads the CPU time and memory of a process from `/proc`.
 //!
-//! CPU time is the scheduler's own account of all threads, in nanoseconds, where the kernel keeps it
-//! (`schedstat`); the split into user and system is in the kernel's ticks, whose length is 10 ms on every
-//! Linux (`USER_HZ` of 100).
+//! CPU time is the scheduler's account of all threads in nanoseconds, if the kernel keeps it (`schedstat`); user and system
+//! time are counted in ticks, which are 10 ms on every Linux (`USER_HZ` of 100).
 
 use std::fs;
 use std::path::PathBuf;
@@ -21,9 +20,9 @@ pub(super) struct Process(PathBuf);
 pub(super) struct Usage {
     /// CPU time of all threads.
     pub(super) cpu: Duration,
-    /// In its own code, to a tick.
+    /// User time, accurate to a tick.
     pub(super) user: Duration,
-    /// In the kernel, to a tick.
+    /// System time, accurate to a tick.
     pub(super) system: Duration,
     /// Memory it holds now.
     pub(super) resident_bytes: u64,
@@ -36,7 +35,7 @@ impl Process {
         match process.usage() {
             Some(_) => Ok(process),
             None => Err(CommandError::misuse(format_args!(
-                "`--pid`: there is no process {pid} to look at on this machine"
+                "`--pid`: there is no process {pid} on this machine"
             ))),
         }
     }
@@ -46,7 +45,7 @@ impl Process {
         Process("/proc/self".into())
     }
 
-    /// What it has used so far; `None` when it is gone or the system has no `/proc`.
+    /// What it has used so far. `None` if it has ended or the system has no `/proc`.
     pub(super) fn usage(&self) -> Option<Usage> {
         let (user, system) = ticks(&fs::read_to_string(self.0.join("stat")).ok()?)?;
         let status = fs::read_to_string(self.0.join("status")).ok()?;
@@ -63,23 +62,23 @@ impl Process {
         })
     }
 
-    /// The time that its threads ran.
+    /// The time for which its threads ran.
     fn scheduled(&self) -> Option<Duration> {
         let mut nanos = 0;
         for thread in fs::read_dir(self.0.join("task")).ok()? {
-            // A thread may end while the list is read.
+            // A thread may end while they are listed.
             let Ok(text) = fs::read_to_string(thread.ok()?.path().join("schedstat")) else {
                 continue;
             };
             nanos += text.split(' ').next()?.parse::<u64>().ok()?;
         }
-        // Zero: the kernel keeps no account.
+        // Zero means that the kernel does not keep it.
         (nanos > 0).then(|| Duration::from_nanos(nanos))
     }
 }
 
-/// User and system time from the text of `stat`. The program's name stands in brackets and may hold anything,
-/// so fields are counted from the last bracket on: utime and stime are the 14th and 15th of all (proc(5)).
+/// User and system time from the text of `stat`. The program's name is in parentheses and may contain anything, so fields
+/// are counted from the last parenthesis: utime and stime are the 14th and 15th of all (proc(5)).
 fn ticks(stat: &str) -> Option<(Duration, Duration)> {
     let (_, tail) = stat.rsplit_once(") ")?;
     let mut fields = tail.split(' ').skip(11);
@@ -92,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ticks_are_found_behind_any_name() {
+    fn ticks_are_found_after_any_name() {
         let stat = "42 (a) b (c) S 1 42 42 0 -1 4194560 100 0 0 0 250 30 0 0 20 0 1 0 5 6 7";
         assert_eq!(
             ticks(stat),

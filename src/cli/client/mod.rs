@@ -1,8 +1,8 @@
-//! One connection to a server: sends a call, waits for its reply, one at a time.
+//! One connection to a server: sends a call and waits for its reply, one at a time.
 //!
-//! In: a method of an IDL and its parameters as a value. Out: what it returned or threw, as a value, or why
-//! there is no reply. Sequence ids and names are compared with the call's. A connection that may still hold
-//! an answer nobody read (a timeout, a dropped call) is never used again. Retrying is the caller's business.
+//! In: a method of an IDL and its parameters as a value. Out: what it returned or threw, as a value, or why there is no
+//! reply. Sequence ids and names are compared with the call's. A connection on which a reply may be outstanding (after a
+//! timeout or a dropped call) is never used again. Retrying is the caller's job.
 
 use std::borrow::Cow;
 use std::io;
@@ -20,7 +20,7 @@ use crate::thrift::{
 };
 use crate::value::Value;
 
-/// How much room is made for each read.
+/// The buffer space of each read.
 const READ_BYTES: usize = 16 * 1024;
 
 /// A call to make.
@@ -30,7 +30,7 @@ pub struct Call<'a> {
     pub schema: &'a Schema,
     /// The method.
     pub method: &'a Method,
-    /// Its service's name, where several share the port: the method is called as `service:method`.
+    /// The service's name, if several share the port: the method is called as `service:method`.
     pub service: Option<&'a str>,
     /// Its parameters, a record that fits [`Method::params`].
     pub params: &'a Value,
@@ -48,7 +48,7 @@ impl<'a> Call<'a> {
     }
 }
 
-/// What a server says to a call.
+/// A server's reply to a call.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Reply {
     /// The method's result; null for `void`.
@@ -67,10 +67,10 @@ pub enum Reply {
 /// Why there is no reply.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
-    /// No connection.
+    /// The connection could not be made.
     #[error("can't connect to `{addr}`: {source}")]
     Connect {
-        /// As it was given.
+        /// The address as given.
         addr: String,
         /// Why.
         source: io::Error,
@@ -81,24 +81,24 @@ pub enum ClientError {
     /// The server closed the connection before it replied.
     #[error("the server closed the connection without a reply")]
     Closed,
-    /// The server speaks TLS where it was called without.
+    /// The server speaks TLS, the client does not.
     #[error("the server speaks TLS on this port")]
     Tls,
-    /// Too long.
+    /// The reply took too long.
     #[error("no reply within {}", humantime::format_duration(*.0))]
     Timeout(Duration),
-    /// The reply is no Thrift, or no result of this method.
+    /// The reply is not Thrift, or not a result of this method.
     #[error("the reply can't be read: {0}")]
     Wire(#[from] WireError),
-    /// The reply is another call's.
-    #[error("the reply is another call's: {0}")]
+    /// The reply belongs to another call.
+    #[error("the reply belongs to another call: {0}")]
     OutOfStep(String),
     /// A `TApplicationException`.
     #[error("TApplicationException ({}): {message}", application_kind(*.kind))]
     Application {
         /// Its number in the protocol.
         kind: i32,
-        /// The server's words.
+        /// The server's message.
         message: String,
     },
 }
@@ -110,12 +110,12 @@ pub struct Client {
     framer: Framer,
     wire_format: WireFormat,
     limits: Limits,
-    /// Received and not yet read.
+    /// Bytes received and not decoded yet.
     received: BytesMut,
-    /// To send; kept for its room.
+    /// The call to send; kept to reuse its buffer.
     sending: BytesMut,
     sequence: i32,
-    /// No answer is on its way.
+    /// No reply is outstanding.
     settled: bool,
 }
 
@@ -141,7 +141,7 @@ impl Client {
                 return Err(failed(io::Error::new(io::ErrorKind::TimedOut, words)));
             }
         };
-        // A call is written at once and waited for: there is nothing to gather.
+        // A call is written as a whole and waited for: delaying it gains nothing.
         stream.set_nodelay(true).map_err(failed)?;
         Ok(Client {
             stream,
@@ -155,7 +155,7 @@ impl Client {
         })
     }
 
-    /// Makes a call. After an error other than a `TApplicationException` the connection is of no use.
+    /// Makes a call. After an error other than a `TApplicationException` the connection can't be used again.
     pub async fn call(&mut self, call: &Call<'_>) -> Result<Reply, ClientError> {
         if !self.settled {
             return Err(ClientError::Closed);
@@ -181,7 +181,7 @@ impl Client {
         Ok(outgoing.write(&mut self.sending, self.wire_format, call.params, &[])?)
     }
 
-    /// Sends what is encoded and receives one message, unless none will come.
+    /// Sends the encoded call and receives one message, unless the call is oneway.
     async fn exchange(&mut self, oneway: bool) -> Result<Option<Bytes>, ClientError> {
         self.stream.write_all(&self.sending).await?;
         if oneway {

@@ -99,7 +99,7 @@ async fn serve(
     }
 }
 
-/// Runs a server with `answers` and `client` beside each other.
+/// Runs a server with `answers` and `client` concurrently.
 async fn beside<T>(
     wire_format: WireFormat,
     schema: &Schema,
@@ -237,7 +237,7 @@ fn another_calls_reply_is_refused_and_ends_the_connection() {
     ] {
         let [first, second] = run(calls(framed(), "say", vec![wrong]));
         let first = first.expect_err("out of step").to_string();
-        assert_eq!(first, format!("the reply is another call's: {says}"));
+        assert_eq!(first, format!("the reply belongs to another call: {says}"));
         assert!(matches!(second, Err(ClientError::Closed)), "{second:?}");
     }
 }
@@ -273,7 +273,7 @@ fn void_and_oneway_return_nothing() {
     assert_eq!(first.expect("a reply"), Reply::Returned(Value::Null));
     let [first, second] = run(calls(framed(), "forget", Vec::new()));
     assert_eq!(first.expect("sent"), Reply::Sent);
-    drop(second); // The server may have hung up by then.
+    drop(second); // The server may have disconnected by then.
 }
 
 #[test]
@@ -293,7 +293,7 @@ fn a_late_reply_is_never_taken_for_another_calls() {
         let addr = listener.local_addr().expect("bound").to_string();
         let connected = Client::connect(&addr, framed(), Limits::default(), LONG).await;
         let mut client = connected.expect("it listens");
-        // Nobody ever answers.
+        // The server never answers.
         (
             client.call(&call(Duration::from_millis(1))).await,
             client.call(&call(LONG)).await,

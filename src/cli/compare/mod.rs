@@ -1,7 +1,7 @@
-//! `tributary compare`: the same call one lookup at a time and all at once, as two pictures on one scale.
+//! `tributary compare`: makes the same call serially and with concurrent lookups, and draws both on one time scale.
 //!
-//! Calls take turns on one connection, so that both ways meet the same caches and the same load.
-//! Everything but the report has to be equal in all replies.
+//! The two kinds of calls alternate on one connection, so that both meet the same caches and the same load. All replies
+//! have to be equal except for their reports.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -23,14 +23,14 @@ use crate::value::Value;
 
 /// Compare a call one lookup at a time with the same call all at once
 ///
-/// The method needs a `tributary.Context` parameter and a `tributary.Report` in its reply. Draws the median call
-/// of each way, and says how much faster one was, how much is possible, and whether the replies are equal.
+/// The method needs a `tributary.Context` parameter and a `tributary.Report` in its reply. Draws the median call of
+/// each mode, and prints how much faster one was, how much is possible, and whether the replies are equal.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Compare {
     #[command(flatten)]
     call: CallArgs,
-    /// Calls of each way
+    /// Calls in each mode
     #[arg(short = 'n', long = "calls", value_name = "N", default_value_t = 5,
           value_parser = clap::value_parser!(u32).range(1..=10_000))]
     calls: u32,
@@ -72,30 +72,30 @@ pub(super) fn run(options: &Compare, out: &mut Output) -> Result<ExitStatus, Com
     })
 }
 
-/// What the calls came to.
+/// The result of the calls.
 pub(super) enum Measured {
-    /// One of them threw this: there is nothing to compare.
+    /// One of them threw this exception: there is nothing to compare.
     Threw(Reply),
-    /// All returned.
+    /// All returned a result.
     Both(Comparison),
 }
 
-/// Both ways, measured.
+/// The measurements of both modes.
 #[derive(Debug)]
 pub(super) struct Comparison {
     /// One lookup at a time.
     serial: Runs,
     /// All at once.
     evented: Runs,
-    /// The names of what differs between the first reply and any other.
+    /// The names of the fields that differ between the first reply and any other.
     differing: Vec<String>,
 }
 
-/// The calls of one way: how long each took here, and what the server says happened. Never empty once measured.
+/// The calls in one mode: how long each took here, and the server's report. Never empty after measuring.
 #[derive(Debug, Default)]
 struct Runs(Vec<(Duration, Timeline)>);
 
-/// Makes the calls in turns. `params` are those of the serial and of the evented call.
+/// Makes the calls, alternating between the modes. `params` are those of the serial and of the evented call.
 pub(super) async fn measure(
     client: &mut Client,
     found: &Found,
@@ -122,7 +122,7 @@ pub(super) async fn measure(
                 return Ok(Measured::Threw(reply));
             };
             let Some(timeline) = reply::timeline(found, &reply) else {
-                return Err(CommandError::failed("the server filled no report"));
+                return Err(CommandError::failed("the reply has no report"));
             };
             runs.0.push((wall, timeline));
             // Compared as JSON, where a NaN equals a NaN.
@@ -165,7 +165,7 @@ fn differences(a: &serde_json::Value, b: &serde_json::Value, into: &mut Vec<Stri
 }
 
 impl Runs {
-    /// Of an even number, the slower of the two in the middle, so that it is a call that was made.
+    /// The median call; of an even number, the slower of the two in the middle.
     fn median(&self) -> &(Duration, Timeline) {
         &self.0[self.0.len() / 2]
     }
@@ -183,7 +183,7 @@ impl Runs {
 }
 
 impl Comparison {
-    /// Draws and says everything.
+    /// Draws both and prints the comparison.
     pub(super) fn show(&self, method: &str, out: &mut Output) -> ExitStatus {
         let (serial, evented) = (self.serial.median(), self.evented.median());
         let titles = [Mode::Serial, Mode::Evented].map(|mode| reply::title(method, mode));
@@ -204,7 +204,7 @@ impl Comparison {
         } else {
             out.error(
                 &format!("the replies differ in `{}`", self.differing.join("`, `")),
-                Some("does a store change, or answer differently each time?"),
+                Some("does a store's data change, or do its answers vary?"),
             );
             ExitStatus::Failed
         }
@@ -213,7 +213,7 @@ impl Comparison {
     fn words(&self) -> String {
         let (serial, evented) = (self.serial.median(), self.evented.median());
         let ratio = serial.0.as_secs_f64() / evented.0.as_secs_f64().max(f64::MIN_POSITIVE);
-        // The lookups of the serial call had the stores to themselves: they show best what is possible.
+        // The serial call's lookups did not compete with each other, so they show best what is possible.
         let bound = Analysis::of(&serial.1).bound;
         let mut text = self.serial.line("one lookup at a time:");
         // Writing to a String can't fail.

@@ -1,4 +1,4 @@
-//! Both ways as they are drawn and told.
+//! The pictures and the text of a comparison.
 
 use std::sync::Arc;
 

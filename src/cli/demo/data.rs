@@ -1,8 +1,8 @@
-//! Lays the demo's folder out: configuration, IDL, tables, and the flights as an SQLite database.
+//! Writes the demo's files into a folder: configuration, IDL, tables, and the flights as an SQLite database.
 //!
-//! Everything is inside the program (`docker/demo` and `idl`), so the demo runs from any folder. The
-//! flights' clock times become full timestamps and a status on the way into the database, which is how a
-//! real store would have them, and keeps the embedded table small.
+//! The files are embedded in the program (`docker/demo` and `idl`), so the demo runs from any folder. The flights' clock times
+//! are turned into full timestamps and a status when they are inserted: a real store would have those, and the
+//! embedded table stays small.
 
 use std::fs;
 use std::path::Path;
@@ -10,14 +10,14 @@ use std::path::Path;
 use anyhow::Context as _;
 use rusqlite::Connection;
 
-/// `tributary.toml`; the demo changes its delays with `--even`.
+/// `tributary.toml`; with `--even` its delays are replaced.
 pub const CONFIG: &str = include_str!("../../../docker/demo/tributary.toml");
-/// The hours of weather that [`super::weather::serve`] answers from.
+/// The weather by the hour, which [`super::weather::serve`] serves.
 pub const WEATHER: &[u8] = include_bytes!("../../../docker/demo/weather.csv");
 
 const FLIGHTS: &[u8] = include_bytes!("../../../docker/demo/flights.csv");
 
-/// Copied as they are.
+/// Files that are copied unchanged.
 const FILES: &[(&str, &[u8])] = &[
     ("tributary.toml", CONFIG.as_bytes()),
     (
@@ -42,7 +42,7 @@ const FILES: &[(&str, &[u8])] = &[
     ),
 ];
 
-/// Columns are called and ordered as the fields of `flights.Flight`.
+/// The columns have the names and the order of the fields of `flights.Flight`.
 const SCHEMA: &str = "
     create table flights (
         carrier text not null,
@@ -61,7 +61,7 @@ const SCHEMA: &str = "
     );
 ";
 
-/// Built after the rows are in, which is quicker than keeping them up to date.
+/// Created after the rows are inserted, which is faster than updating them with each row.
 const INDEXES: &str = "
     create index flights_number on flights (carrier, number, day, origin);
     create index flights_route on flights (day, origin, dest, scheduled_departure);
@@ -93,7 +93,7 @@ pub fn unpack(into: &Path) -> anyhow::Result<()> {
 
 fn build(path: &Path) -> anyhow::Result<()> {
     let mut database = Connection::open(path)?;
-    // The file is made anew for each demo: there is nothing that a crash could spoil.
+    // The file is created for each demo, so a crash can't damage anything of value.
     database.pragma_update(None, "synchronous", "off")?;
     let transaction = database.transaction()?;
     transaction.execute_batch(SCHEMA)?;

@@ -1,8 +1,8 @@
-//! `tributary demo`: the server on real data, without anything to install or configure.
+//! `tributary demo`: runs the server on real data, with nothing to install or configure.
 //!
-//! Lays the embedded data out in a temporary folder, starts the weather service and a server over them, makes
-//! one call both ways through the socket as any client would, draws both, and goes on serving. What it serves is
-//! `docker/demo/tributary.toml` with the addresses, and with `--even` the delays, put in.
+//! Unpacks the embedded data into a temporary folder, starts the weather service and a server over them, makes one call
+//! in both modes through the socket as any client would, draws both, and continues to serve. Its configuration is
+//! `docker/demo/tributary.toml` with the addresses, and with `--even` the delays, replaced.
 
 pub mod data;
 pub mod weather;
@@ -30,8 +30,8 @@ use crate::value::Value;
 
 /// Show what it does, on real data: flights from New York in 2013
 ///
-/// Starts the server over SQLite, CSV files and a local HTTP service, with stated delays that stand for network
-/// distance. Runs one call one lookup at a time and all at once, prints both waterfalls, the ratio and the
+/// Starts the server over SQLite, CSV files and a local HTTP service, with artificial delays that imitate a
+/// network. Makes one call with its lookups one at a time and all at once, prints both waterfalls, the ratio and the
 /// critical path, then serves until Ctrl-C.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
@@ -39,7 +39,7 @@ pub(super) struct Demo {
     /// End after the comparison instead of serving
     #[arg(long)]
     once: bool,
-    /// Give every lookup the same delay: the most that starting them together can gain
+    /// Give every lookup the same delay, which shows the most that starting them together can gain
     #[arg(long)]
     even: bool,
     /// The port to serve on; 0 takes a free one [default: 9090, or a free one if that is taken]
@@ -54,10 +54,10 @@ Examples:
   tributary demo --port 0";
 
 const METHOD: &str = "getDeparture";
-/// A flight with everything: a registered plane, both airports, weather, alternatives.
+/// A flight for which every lookup finds something: a registered plane, both airports, weather, alternatives.
 const PARAMS: &str = "carrier=UA flight=1545 day=2013-01-01 origin=EWR dest=IAH hour=5";
 const DEFAULT_PORT: u16 = 9090;
-/// What each lookup waits with `--even`.
+/// The delay of each lookup with `--even`.
 const EVEN_DELAY: &str = "140ms";
 const TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -95,7 +95,7 @@ async fn show(options: &Demo, out: &mut Output) -> Result<ExitStatus, CommandErr
     Ok(shown)
 }
 
-/// Serves `config` from `dir`, on the wanted port or, if nobody wanted one, on a free one.
+/// Serves `config` from `dir`, on the given port, or on the default port or a free one.
 fn start(dir: &Path, config: &str, port: Option<u16>) -> Result<Running, CommandError> {
     let path = dir.join("tributary.toml");
     let serve = |port: u16| {
@@ -136,7 +136,7 @@ fn evened(config: &str) -> String {
     lines.join("\n")
 }
 
-/// Calls both ways, draws and says what came of it.
+/// Calls in both modes, draws both and prints the comparison.
 async fn compare(
     found: &Found,
     server: &Running,
@@ -154,7 +154,7 @@ async fn compare(
          {METHOD} {PARAMS}\n\
          The demo adds artificial delays to imitate a network. They are set in docker/demo/tributary.toml.\n\n"
     ));
-    // The first call opens the database and the connections, which is not what is compared.
+    // The first call opens the database and the connections, which should not be measured.
     let warm_up = Call {
         schema: &found.schema,
         method: found.method(),
@@ -179,7 +179,7 @@ fn params(found: &Found, mode: &str) -> Result<Value, CommandError> {
     params.finish()
 }
 
-/// What to type next, in another terminal.
+/// What to try next, in another terminal.
 fn next_steps(dir: &Path, server: &Running) -> String {
     let program = std::env::current_exe().ok();
     let program = program
@@ -216,7 +216,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn even_delays_are_all_the_same_but_the_planes() {
+    fn even_delays_are_the_same_for_all_lookups_except_the_plane() {
         let even = evened(data::CONFIG);
         let delays = even.lines().filter(|line| line.starts_with("inject"));
         let (none, same): (Vec<&str>, Vec<&str>) =

@@ -1,8 +1,8 @@
-//! A weather service of the demo's own: `GET /v1/{origin}/{day}/{hour}` answers one hour as JSON.
+//! The demo's weather service: `GET /v1/{origin}/{day}/{hour}` returns one hour as JSON.
 //!
-//! Stands for somebody else's HTTP API. In: `weather.csv`. Out: a listener on a free local port, served on
-//! the current loop; a known hour is 200, any other path 404, any other method 405. Columns keep their names;
-//! what was not measured is left out.
+//! It plays the part of a third-party HTTP API. In: `weather.csv`. Out: a listener on a free local port, served on the current
+//! event loop. A known hour gets 200, any other path 404, any other method 405. Columns keep their names; missing
+//! measurements are left out.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -22,17 +22,17 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpListener;
 use tokio::task::{JoinHandle, JoinSet};
 
-/// Columns whose values are text or whole numbers; all others are numbers with a fraction.
+/// Columns with text or integers; all others contain decimal numbers.
 const TEXT: [&str; 2] = ["origin", "day"];
 const WHOLE: [&str; 2] = ["hour", "wind_direction"];
 
-/// How long to leave the listener alone when it fails.
+/// The pause after a failed accept.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
 
-/// The running service. Dropping it stops it, open connections included.
+/// The running service. Dropping it stops it and closes its connections.
 #[derive(Debug)]
 pub struct Weather {
-    /// Where it listens.
+    /// Its address.
     pub addr: SocketAddr,
     task: JoinHandle<()>,
 }
@@ -59,7 +59,7 @@ async fn accept(listener: TcpListener, hours: Rc<Hours>) {
         tokio::select! {
             accepted = listener.accept() => {
                 let Ok((stream, _)) = accepted else {
-                    // Out of file descriptors, most likely: trying again at once would only spin.
+                    // Probably out of file descriptors: retrying immediately would only spin.
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                     continue;
                 };

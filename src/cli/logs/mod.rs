@@ -1,6 +1,6 @@
-//! Sends the program's logs to stderr, without ever waiting for who reads them.
+//! Writes the program's logs to stderr, without ever waiting for their reader.
 
-mod writer; // a thread of its own, and what is dropped when it can't go on
+mod writer; // writes on its own thread, drops lines that would have to wait
 
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::io;
@@ -17,13 +17,13 @@ use super::output::Output;
 pub(super) use writer::Flush;
 use writer::LogWriter;
 
-/// What is logged, and how it looks.
+/// The options of logging.
 #[derive(Clone, Debug, Args)]
 pub(super) struct LogArgs {
-    /// How a line looks
+    /// The format of log lines
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
     log_format: Format,
-    /// What is logged: error, warn, info, debug or trace, or per module as in `info,tributary::view=trace`
+    /// What to log: error, warn, info, debug or trace, or per module as in `info,tributary::view=trace`
     /// [default: the environment variable `RUST_LOG`, or info]
     #[arg(long, value_name = "LEVEL")]
     log: Option<String>,
@@ -50,7 +50,7 @@ pub(super) fn start(args: &LogArgs, out: &Output) -> Result<Flush, CommandError>
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(writer.clone())
-        // Nobody may read stderr any more, and complaining of that there would be a panic.
+        // If stderr can't be written to, reporting that on stderr would panic.
         .log_internal_errors(false)
         .with_ansi(out.note_color());
     let started = match format {
@@ -58,9 +58,9 @@ pub(super) fn start(args: &LogArgs, out: &Output) -> Result<Flush, CommandError>
         Format::Json => builder.json().try_init(),
     };
     started.map_err(|err| cant(&err))?;
-    // The one that comes with Rust writes to stderr itself, and would wait for who reads it.
+    // The standard hook writes to stderr directly, and would wait for its reader.
     panic::set_hook(Box::new(move |panicked| {
-        let line = own_line(format, "ERROR", &told(panicked));
+        let line = own_line(format, "ERROR", &panic_message(panicked));
         writer.take(line.as_bytes());
     }));
     Ok(flush)
@@ -73,7 +73,7 @@ fn lines_dropped(dropped: u64) -> String {
     }
 }
 
-/// What is logged whatever the filter says: it is no event.
+/// A line that is written whatever the filter says, since it is not an event.
 fn own_line(format: Format, level: &str, message: &str) -> String {
     let mut now = String::new();
     // Writing to a String can't fail.
@@ -93,7 +93,7 @@ fn own_line(format: Format, level: &str, message: &str) -> String {
     }
 }
 
-fn told(panicked: &PanicHookInfo<'_>) -> String {
+fn panic_message(panicked: &PanicHookInfo<'_>) -> String {
     let thread = thread::current();
     let name = thread.name().unwrap_or("without a name");
     let backtrace = Backtrace::capture();
@@ -111,8 +111,10 @@ fn filter(option: Option<&str>) -> Result<EnvFilter, CommandError> {
         _ => ("--log", "info"),
     };
     EnvFilter::try_new(text).map_err(|err| {
-        CommandError::misuse(format_args!("`{name}`: `{text}` says no levels: {err}"))
-            .help("for example `info`, or `warn,tributary::view=trace`")
+        CommandError::misuse(format_args!(
+            "`{name}`: `{text}` is not a log filter: {err}"
+        ))
+        .help("for example `info`, or `warn,tributary::view=trace`")
     })
 }
 
@@ -130,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_of_our_own_looks_like_any_other() {
+    fn a_line_without_an_event_looks_like_any_other() {
         let text = own_line(Format::Text, " WARN", &lines_dropped(5));
         let (time, rest) = text.split_once(' ').expect("a time");
         assert!(time.ends_with('Z'), "{text}");

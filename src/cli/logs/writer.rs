@@ -1,7 +1,7 @@
-//! Hands the log's lines to a thread of their own: whoever logs goes on, whether or not anyone reads them.
+//! Writes log lines on its own thread, so that logging never waits for the reader of the log.
 //!
-//! In: whole lines, from any thread. Out: the same lines in the same order, as fast as they are taken. So many may
-//! wait; further ones are dropped and counted, and a line in their place says how many.
+//! In: whole lines, from any thread. Out: the same lines in the same order, as fast as they are read. A limited number may
+//! wait; further lines are dropped and counted, and a line in their place says how many.
 
 use std::io::{self, Write};
 use std::sync::Arc;
@@ -12,9 +12,9 @@ use std::time::Duration;
 
 /// Lines that may wait to be written.
 const WAITING_MAX: usize = 1024;
-/// What they may take up together.
+/// The memory that they may take together.
 const WAITING_BYTES_MAX: usize = 1 << 20;
-/// How long the program's end waits for the last lines.
+/// How long the end of the program waits for the last lines.
 const FLUSH: Duration = Duration::from_secs(1);
 
 /// Takes lines without ever waiting.
@@ -24,31 +24,31 @@ pub(super) struct LogWriter {
     state: Arc<State>,
 }
 
-/// What takers and the writing thread share.
+/// Shared between the logging threads and the writing thread.
 #[derive(Debug, Default)]
 struct State {
     waiting_bytes: AtomicUsize,
-    /// Dropped since this was last told, or handed on to be told.
+    /// Lines dropped since the number was last taken for a report.
     dropped: AtomicU64,
     closing: AtomicBool,
 }
 
 struct Line {
-    /// Dropped just before it.
+    /// Lines dropped just before it.
     dropped: u64,
     text: Vec<u8>,
 }
 
-/// Waits at its end until what was logged is written, for a second at most.
+/// When it is dropped, waits until all lines are written, for at most a second.
 #[derive(Debug)]
 pub(in crate::cli) struct Flush {
     writer: Arc<LogWriter>,
-    /// Nothing comes; it ends with the thread.
+    /// Receives nothing. It is disconnected when the thread ends.
     ended: Receiver<()>,
 }
 
 impl LogWriter {
-    /// Starts the thread that writes to `sink`. `notice` puts a number of dropped lines into words.
+    /// Starts the thread that writes to `sink`. `notice` makes the line that reports a number of dropped lines.
     pub(super) fn start(
         sink: impl Write + Send + 'static,
         notice: impl Fn(u64) -> String + Send + 'static,
@@ -97,7 +97,7 @@ impl LogWriter {
     }
 }
 
-/// The formatter hands over one whole line at a time.
+/// The formatter writes one whole line at a time.
 impl Write for &LogWriter {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         self.take(line);
@@ -109,7 +109,7 @@ impl Write for &LogWriter {
     }
 }
 
-/// The thread's part.
+/// The state of the writing thread.
 struct Writing<S, N> {
     lines: Receiver<Line>,
     state: Arc<State>,
@@ -120,7 +120,7 @@ struct Writing<S, N> {
 impl<S: Write, N: Fn(u64) -> String> Writing<S, N> {
     fn run(&mut self) {
         while let Some(line) = self.next() {
-            self.tell(line.dropped);
+            self.report(line.dropped);
             self.write(&line.text);
             let len = line.text.len();
             self.state.waiting_bytes.fetch_sub(len, Ordering::Relaxed);
@@ -134,23 +134,23 @@ impl<S: Write, N: Fn(u64) -> String> Writing<S, N> {
             Err(TryRecvError::Empty) => {}
             Err(TryRecvError::Disconnected) => return None,
         }
-        // Nobody may log again for long.
+        // The next line may not come for a long time.
         let dropped = self.state.dropped.swap(0, Ordering::Relaxed);
-        self.tell(dropped);
+        self.report(dropped);
         if self.state.closing.load(Ordering::Acquire) {
             return None;
         }
         self.lines.recv().ok()
     }
 
-    fn tell(&mut self, dropped: u64) {
+    fn report(&mut self, dropped: u64) {
         if dropped > 0 {
             let text = (self.notice)(dropped);
             self.write(text.as_bytes());
         }
     }
 
-    /// Nobody may read it any more, and there is nowhere to complain of that.
+    /// Ignores errors: there is nowhere to report that the log can't be written.
     fn write(&mut self, text: &[u8]) {
         let _written = self.sink.write_all(text);
     }
@@ -159,7 +159,7 @@ impl<S: Write, N: Fn(u64) -> String> Writing<S, N> {
 impl Drop for Flush {
     fn drop(&mut self) {
         self.writer.state.closing.store(true, Ordering::Release);
-        // Wakes the thread if it waits for a line; if there is no room for this one, it does not wait.
+        // Wakes the thread if it waits for a line. If the queue is full, the thread is not waiting.
         let wake = Line {
             dropped: 0,
             text: Vec::new(),
@@ -175,7 +175,7 @@ mod tests {
 
     use super::*;
 
-    /// Says that a line came, and writes it when it may.
+    /// Signals that a line arrived, and writes it once it is allowed to.
     struct Gate {
         came: Sender<()>,
         may: Receiver<()>,
@@ -186,7 +186,7 @@ mod tests {
         fn write(&mut self, text: &[u8]) -> io::Result<usize> {
             // The test may be over.
             let _over = self.came.send(());
-            // Its sender is gone: the gate stands open.
+            // If its sender is gone, the gate is open.
             let _open = self.may.recv();
             let text = String::from_utf8_lossy(text).into_owned();
             let len = text.len();
@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_come_out_in_their_order_and_none_is_lost_at_the_end() {
+    fn lines_are_written_in_order_and_none_is_lost_at_the_end() {
         let test = start();
         drop(test.open);
         for at in 0..500 {
@@ -241,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_waits_for_a_sink_that_blocks_and_what_is_dropped_is_told_in_its_place() {
+    fn logging_never_waits_for_a_blocked_sink_and_dropped_lines_are_reported_in_their_place() {
         let test = start();
         test.writer.take(b"first");
         test.came.recv().expect("it is being written");
@@ -265,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn long_lines_have_less_room() {
+    fn fewer_long_lines_may_wait() {
         let test = start();
         let long = vec![b'x'; WAITING_BYTES_MAX / 2];
         test.writer.take(&long);
@@ -279,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn the_end_does_not_wait_for_a_sink_that_blocks_for_good() {
+    fn the_end_does_not_wait_forever_for_a_blocked_sink() {
         let test = start();
         for _ in 0..WAITING_MAX + 2 {
             test.writer.take(b"x");

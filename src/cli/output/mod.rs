@@ -1,7 +1,7 @@
-//! The one way from a command to the terminal: data to stdout, everything else to stderr.
+//! Writes what commands print: data to stdout, everything else to stderr.
 //!
-//! Knows whether either is coloured and how wide the terminal is. A reader that goes away (`tributary call ... |
-//! head`) ends the output quietly; any other failure to write stdout is told once, by [`Output::finish`].
+//! Knows whether each of them is coloured and how wide the terminal is. A reader that closes the pipe (`tributary call ... |
+//! head`) ends the output quietly; any other failure to write to stdout is reported once, by [`Output::finish`].
 
 use std::env;
 use std::fmt::Write as _;
@@ -16,25 +16,25 @@ pub enum Color {
     /// On a terminal, unless `NO_COLOR` is set or `TERM` is `dumb`
     #[default]
     Auto,
-    /// Also into files and pipes
+    /// Always, also in files and pipes
     Always,
-    /// Nowhere
+    /// Never
     Never,
 }
 
-/// Columns when nothing tells.
+/// The width if it is unknown.
 const WIDTH: usize = 100;
-/// Columns below which nothing can be laid out.
+/// The smallest width for which text can be laid out.
 const WIDTH_MIN: usize = 40;
 
-/// Where a command writes to.
+/// Where a command writes.
 pub struct Output {
     data: Stream,
     rest: Stream,
     width: usize,
 }
 
-/// Boxed, so that commands need no type parameter for the sake of tests that read what they write.
+/// Boxed, so that commands need no type parameter just for tests that read their output.
 struct Stream {
     to: Box<dyn Write>,
     terminal: bool,
@@ -55,7 +55,7 @@ impl Output {
         out
     }
 
-    /// Follows `--color`.
+    /// Applies `--color`.
     pub fn set_color(&mut self, color: Color) {
         let plain = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
             || env::var_os("TERM").is_some_and(|term| term == "dumb");
@@ -68,17 +68,17 @@ impl Output {
         }
     }
 
-    /// Whether what goes to stdout is coloured.
+    /// Whether stdout is coloured.
     pub fn data_color(&self) -> bool {
         self.data.color
     }
 
-    /// Whether what goes to stderr is coloured.
+    /// Whether stderr is coloured.
     pub fn note_color(&self) -> bool {
         self.rest.color
     }
 
-    /// Columns of the terminal.
+    /// The width of the terminal, in columns.
     pub fn width(&self) -> usize {
         self.width
     }
@@ -97,17 +97,17 @@ impl Output {
         }
     }
 
-    /// Writes data; a line end is added if there is none.
+    /// Writes data. Adds a line end if there is none.
     pub fn data(&mut self, text: &str) {
         self.data.write(text);
     }
 
-    /// Writes what is said beside the data; a line end is added if there is none.
+    /// Writes a message. Adds a line end if there is none.
     pub fn note(&mut self, text: &str) {
         self.rest.write(text);
     }
 
-    /// Says that something is wrong, and what would be right.
+    /// Reports an error, and what to do.
     pub fn error(&mut self, message: &str, help: Option<&str>) {
         let (red, cyan, reset) = if self.rest.color {
             ("\x1b[1;31m", "\x1b[1;36m", "\x1b[0m")
@@ -122,7 +122,7 @@ impl Output {
         self.note(&text);
     }
 
-    /// Says everything that is wrong with a configuration or an IDL, and how much that is.
+    /// Reports all problems of a configuration or an IDL, and their number.
     pub fn problems(&mut self, problems: &[Problem]) {
         for problem in problems {
             let text = problem.render(self.rest.color);
@@ -132,7 +132,7 @@ impl Output {
         self.note(&count(problems.len(), "problem"));
     }
 
-    /// Says what may become wrong.
+    /// Reports warnings, and their number.
     pub fn warnings(&mut self, warnings: &[Problem]) {
         for warning in warnings {
             let text = warning.render_warning(self.rest.color);
@@ -144,7 +144,7 @@ impl Output {
         }
     }
 
-    /// Hands over what is still buffered. Data that could not be written makes a command fail that was done.
+    /// Flushes the output. If data could not be written, a command that succeeded fails after all.
     pub fn finish(mut self, status: ExitStatus) -> ExitStatus {
         self.data.flush();
         match self.data.error.take() {
@@ -171,7 +171,7 @@ impl Stream {
         }
     }
 
-    /// Writes unless an earlier write has failed: half of a text helps nobody.
+    /// Writes, unless an earlier write failed: text with gaps would be useless.
     fn write(&mut self, text: &str) {
         if self.error.is_some() {
             return;

@@ -1,4 +1,4 @@
-//! Where text goes, in colour or not, and what becomes of it when it can't be written.
+//! Which stream gets which text, in colour or not, and what happens if it can't be written.
 
 use super::testing::{captured, failing};
 use super::*;

@@ -1,8 +1,8 @@
-//! Makes a method's parameters of what was typed: `carrier=UA hour=5 context.mode=SERIAL`, or JSON.
+//! Parses a method's parameters: `carrier=UA hour=5 context.mode=SERIAL`, or JSON.
 //!
-//! In: words, and the types of the IDL. Out: a record that fits them exactly, or what does not and what
-//! would. Text becomes what its parameter's type says: numbers and bools are read, enums go by name or number,
-//! structs, lists and maps are JSON. A dotted name sets one field within a struct, or one key of a map.
+//! In: text, and the types of the IDL. Out: a record that fits them exactly, or an error that says what would fit. Text is
+//! parsed by the parameter's type: numbers and bools as such, enums by name or number, structs, lists and maps as
+//! JSON. A dotted name sets one field of a struct, or one key of a map.
 
 use crate::coerce::Coercion;
 use crate::diagnostic::did_you_mean;
@@ -12,14 +12,14 @@ use crate::value::Value;
 use super::error::CommandError;
 use super::method::suggestion;
 
-/// A method's parameters while they are put together. Fitted by [`Params::finish`].
+/// A method's parameters while they are collected. [`Params::finish`] gives them their types.
 #[derive(Debug)]
 pub(super) struct Params<'a> {
     schema: &'a Schema,
     method: &'a Method,
-    /// Nested maps with text keys, as JSON would have them.
+    /// Nested maps with text keys, as in JSON.
     tree: Value,
-    /// The dotted names that were given, to catch one that is given twice.
+    /// The dotted names so far, to detect duplicates.
     given: Vec<String>,
 }
 
@@ -71,7 +71,7 @@ impl<'a> Params<'a> {
         self.set(name, value)
     }
 
-    /// Puts `value` at a dotted name, over whatever is there.
+    /// Puts `value` at a dotted name, replacing what is there.
     pub(super) fn set(&mut self, name: &str, value: Value) -> Result<(), CommandError> {
         let mut slot = &mut self.tree;
         for segment in name.split('.') {
@@ -97,7 +97,7 @@ impl<'a> Params<'a> {
         Ok(())
     }
 
-    /// The parameters as the IDL has them.
+    /// The parameters with the IDL's types.
     pub(super) fn finish(self) -> Result<Value, CommandError> {
         let params = Type::Struct(self.method.params);
         Coercion::new(self.schema, false)
@@ -150,7 +150,7 @@ fn field_type(
     }
 }
 
-/// `text` as a value for `ty`; `Err` says what is wrong, and what would be right where that can be told.
+/// Parses `text` as a value for `ty`. `Err`: what is wrong, and what would be right, if that is known.
 fn leaf(schema: &Schema, ty: &Type, text: &str) -> Result<Value, (String, Option<String>)> {
     match ty {
         Type::Struct(_) | Type::List(_) | Type::Set(_) | Type::Map(..) => {
@@ -166,7 +166,7 @@ fn leaf(schema: &Schema, ty: &Type, text: &str) -> Result<Value, (String, Option
                 )
             })
         }
-        // JSON where it is some, otherwise text.
+        // JSON if it parses, otherwise text.
         Type::Any => Ok(Value::from_json(text.as_bytes()).unwrap_or_else(|_| Value::from(text))),
         Type::Enum(of) => Coercion::new(schema, true)
             .value(Value::from(text), ty)
@@ -183,7 +183,7 @@ fn leaf(schema: &Schema, ty: &Type, text: &str) -> Result<Value, (String, Option
     }
 }
 
-/// Every name of a JSON object that stands for a struct is one of its fields, all the way down.
+/// Checks that the names in JSON objects that stand for structs are fields of those structs, at every level.
 fn known_names(
     schema: &Schema,
     ty: &Type,

@@ -1,4 +1,4 @@
-//! Words and JSON to parameters.
+//! Arguments and JSON as parameters.
 
 use super::super::error::{CommandError, Reason};
 use super::Params;

@@ -1,4 +1,4 @@
-//! `call`, `compare` and reports of a server that runs in the test.
+//! `call`, `compare` and reports, against a server that runs in the test.
 
 use super::typed;
 use crate::backend::LookupError;
@@ -51,7 +51,7 @@ struct Greeter {
 }
 
 impl Greeter {
-    /// Knows everybody but `nobody`; luck is the number of greetings when `lucky` says so.
+    /// Greets everyone except `nobody`; luck is the number of greetings if `lucky` is set.
     fn start(lucky: bool) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         std::fs::write(folder.path().join("greeter.thrift"), IDL).expect("written");
@@ -153,7 +153,7 @@ fn the_idl_and_the_service_come_from_a_configuration_too() {
     greeter.stop();
 }
 
-/// Closures or not: a server in a Rust program says its IDL, tells of itself and is fetched from as any.
+/// A server inside a Rust program, with or without closures, offers the `Tributary` service like any other.
 #[test]
 fn a_server_in_a_program_says_its_idl() {
     let greeter = Greeter::start(false);
@@ -213,7 +213,7 @@ fn reports_are_drawn_on_stderr() {
     let (status, data, rest) = greeter.typed("call", &["--report", "greet", "name=Ann"]);
     assert_eq!(status, ExitStatus::Done);
     assert!(rest.starts_with("greet, all at once\n"), "{rest}");
-    // Which chain is critical is up to the clock here: these lookups take no time worth naming.
+    // Which chain is critical depends on the clock here: these lookups take almost no time.
     assert!(rest.contains("critical path: "), "{rest}");
     assert!(data.contains("\"report\""), "{data}");
     let (status, _, rest) = greeter.typed("call", &["--report", "plain", "name=Ann"]);

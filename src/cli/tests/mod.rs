@@ -1,4 +1,4 @@
-//! Commands as they are typed.
+//! Commands as users type them.
 
 mod calls; // those that ask a running server
 
@@ -99,7 +99,7 @@ fn a_unix_socket_is_no_address() {
     for command in ["call", "compare", "bench"] {
         let (status, data, rest) = typed(&[command, "--addr", "unix://shop.sock", "greet"]);
         assert_eq!((status, data.as_str()), (ExitStatus::Misuse, ""));
-        let says = "no Unix sockets: name a listener with a host and a port";
+        let says = "not Unix sockets: use a listener with a host and a port";
         assert!(rest.contains(says), "{rest}");
     }
 }

@@ -1,7 +1,7 @@
 //! The `Tributary` service: describes the server itself, and offers the operator's views to clients without their IDL.
 //!
-//! In: a call whose method is not one of the operator's. Out: its answer at once; only `fetch` becomes a call of the view
-//! that it names. All types are those of the program's own standard include.
+//! In: a call whose method is not one of the operator's. Out: its answer, without any lookup; only `fetch` becomes a call of the
+//! view that it names. All types are those of the program's own standard include.
 
 mod describe;
 mod explain;

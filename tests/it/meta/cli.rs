@@ -219,7 +219,7 @@ fn a_server_without_the_service_is_identified() {
     let addr = server.addr.to_string();
     let error = complained(&["call", "--addr", &addr, "get", "code=JFK"], 1);
     assert!(
-        error.contains("does not say its IDL") && error.contains(help),
+        error.contains("does not provide its IDL") && error.contains(help),
         "{error}"
     );
     let idl = server.folder().join("airports.thrift");
@@ -232,7 +232,7 @@ fn a_server_without_the_service_is_identified() {
     let _stock = Stock::start(port, STOCK, stubs.path());
     let error = complained(&["call", "--addr", &format!("127.0.0.1:{port}"), "get"], 1);
     assert!(
-        error.contains("does not say its IDL") && error.contains(help),
+        error.contains("does not provide its IDL") && error.contains(help),
         "{error}"
     );
     // No server.

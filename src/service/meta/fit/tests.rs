@@ -1,4 +1,4 @@
-//! What fits and what does not, and the words and the place for what does not.
+//! Values that fit and values that do not, with the message and the path of those.
 
 use bytes::Bytes;
 
@@ -109,7 +109,7 @@ fn uuids_and_enums() {
     misfits("id", "1f1f", "all.id: the text is not a uuid");
     fits("color", "BLUE", 5);
     fits("color", 5, 5);
-    // As over the typed door, where an enum is a number.
+    // As in calls of typed methods, where an enum is a number.
     fits("color", 9, 9);
     misfits(
         "color",
@@ -212,7 +212,7 @@ fn maps_come_by_name_or_as_pairs() {
     );
     let colored = pairs(&[(1.into(), "a".into())]);
     fits("by_color", map(&[("RED", "a".into())]), colored.clone());
-    // The order of an entry's fields is nobody's choice.
+    // The order of an entry's fields does not matter.
     let turned = map(&[("value", "a".into()), ("key", "RED".into())]);
     fits("by_color", list(&[turned]), colored);
     for no_entry in [

@@ -6,6 +6,7 @@
 //! Answers are matched by their keys, never by their places.
 
 mod address;
+mod config;
 mod ring; // which server has a key
 mod key;
 mod value_sizes;
@@ -22,6 +23,7 @@ use futures_util::future::join_all;
 use tokio::time::timeout;
 
 use self::address::Address;
+pub use self::config::Config;
 use self::connection::Dialer;
 use self::key::Get;
 use self::ring::Ring;
@@ -31,18 +33,6 @@ use super::{Answer, Ask, Asked, Backend, Compiled, Examination, LookupError, Pla
 use crate::config::Section;
 use crate::error::Code;
 use crate::random::Random;
-
-/// Servers as `[backends.NAME]` describes them.
-pub struct Config {
-    servers: Vec<Address>,
-    ring: Arc<Ring>,
-    /// How many connections each loop holds to each server.
-    connections: usize,
-    /// How long making a connection may take.
-    connect_timeout: Duration,
-    /// How long one server may take to answer.
-    answer_timeout: Duration,
-}
 
 /// One loop's connections to memcached servers.
 pub struct Memcached {

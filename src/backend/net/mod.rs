@@ -15,6 +15,7 @@ mod keeper; // connects, serves, connects again
 mod queue; // questions that wait for a connection
 mod tcp; // a socket for a connection that lives long
 mod tls_stream; // bytes with or without TLS
+mod secure; // TLS over a socket
 mod distinct; // equal questions asked once
 
 pub(super) use self::availability::{Availability, State};
@@ -22,6 +23,7 @@ pub(super) use self::backoff::Backoff;
 pub(super) use self::distinct::{Distinct, SharedAnswers};
 pub(super) use self::keeper::{Dial, Ended, Keeper, keep};
 pub(super) use self::queue::{Limit, Pool, Question, Queue};
+pub(super) use self::secure::Secure;
 pub(super) use self::tcp::{UNACKNOWLEDGED_MAX, connect_tcp};
 pub(super) use self::tls_stream::Stream;
 

@@ -5,17 +5,15 @@
 use std::time::Duration;
 
 use super::cluster::Seeds;
+use super::config_keys::{clash, secured, server};
 use super::sentinel::Sentinels;
 use super::server::Server;
-use crate::backend::tls::{Secure, Tls};
-use crate::config::{Place, Section};
+use crate::backend::tls::Tls;
+use crate::config::Section;
 use crate::diagnostic::nearest;
-use crate::error::Code;
 
 /// How long making a connection may take, and how long a lookup waits for one.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
-/// The most addresses in one list.
-const ADDRESSES_MAX: usize = 100;
 
 /// The keys of which exactly one has to be there.
 const WAYS: [&str; 3] = ["url", "urls", "sentinels"];
@@ -149,74 +147,6 @@ fn misplaced(section: &mut Section<'_>, keys: &[&'static str], ways: &[&str]) {
             let message = format!("`{key}` is only valid with {ways}");
             let help = format!("leave it out, or name servers with {ways}");
             clash(section, &place, &message, &help);
-        }
-    }
-}
-
-fn clash(section: &Section<'_>, place: &Place, message: &str, help: &str) {
-    let document = section.document();
-    document.problem(place, Code::ConfigClash, message, Some(help.to_owned()));
-}
-
-/// The key `read_from`: whether replicas are read.
-pub(super) fn reads_replicas(section: &mut Section<'_>) -> bool {
-    let from = section.word("read_from", &["master", "replica"]);
-    from.is_some_and(|(word, _)| word == "replica")
-}
-
-/// The key `tls`; `None` if it was wrong, which has been reported.
-pub(super) type TlsRead = Option<Option<Tls>>;
-
-/// A list of addresses that has to have at least one.
-pub(super) fn addresses(
-    section: &mut Section<'_>,
-    key: &'static str,
-    example: &str,
-) -> Option<(Vec<String>, Place)> {
-    let (texts, place) = section.strings(key)?;
-    if texts.is_empty() || texts.len() > ADDRESSES_MAX {
-        let message = format!("1 to {ADDRESSES_MAX} addresses are expected here");
-        section.bad(&place, message, Some(format!("such as `{example}`")));
-        return None;
-    }
-    Some((texts, place))
-}
-
-/// Adds TLS to the server, if its URL asks for it.
-pub(super) fn secured(
-    section: &Section<'_>,
-    server: Server,
-    place: &Place,
-    tls: Option<Tls>,
-) -> Option<Server> {
-    if !server.is_tls {
-        if tls.is_some() {
-            let message = "`tls` has no effect on a server without TLS";
-            let help = "with `tls` the URL begins with `rediss:`, or leave out `tls`";
-            clash(section, place, message, help);
-            return None;
-        }
-        return Some(server);
-    }
-    Some(Server {
-        secure: Some(Secure::new(tls.unwrap_or_else(Tls::verified))),
-        ..server
-    })
-}
-
-/// The server of a URL.
-pub(super) fn server(
-    section: &Section<'_>,
-    url: &str,
-    place: &Place,
-    help: &str,
-) -> Option<Server> {
-    match Server::parse(url) {
-        Ok(server) => Some(server),
-        Err(why) => {
-            let message = format!("not the URL of a Redis server: {why}");
-            section.bad(place, message, Some(help.into()));
-            None
         }
     }
 }

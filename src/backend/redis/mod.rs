@@ -7,6 +7,7 @@
 //! lookup ever sees it.
 
 // A lookup: its keys, its command, a batch of them, its answer.
+mod config_keys;
 mod config;
 mod keys;
 mod command;
@@ -25,12 +26,12 @@ mod role;
 mod sentinel;
 mod cluster;
 
+mod store; // one loop's connections
 mod examine; // what `check --connect` asks
 
 use std::cell::Cell;
 use std::rc::Rc;
 
-use self::batch::Batch;
 use self::cluster::Cluster;
 use self::command::Command;
 use self::config::Servers;
@@ -42,19 +43,7 @@ use crate::error::Code;
 use crate::random::Random;
 
 pub use self::config::Config;
-
-/// One loop's connections to a Redis.
-pub struct Redis {
-    /// To one server, or to the master. Empty for a cluster, which has its own.
-    connections: Vec<Connection>,
-    /// The connection whose turn it is.
-    turn: Cell<usize>,
-    /// Asked before the master, where that is wanted.
-    replicas: Option<Replicas>,
-    cluster: Option<Cluster>,
-    /// The memory of the batch before, used again.
-    batch: Cell<Batch>,
-}
+pub use self::store::Redis;
 
 impl Backend for Redis {
     type Config = Config;
@@ -144,19 +133,6 @@ impl Backend for Redis {
         batch.clear();
         self.batch.set(batch);
         answers
-    }
-}
-
-impl Redis {
-    /// The connection to use: each in turn, skipping those that are not up.
-    fn next(&self) -> &Connection {
-        let count = self.connections.len();
-        let turn = self.turn.get() % count;
-        self.turn.set(turn + 1);
-        let mut from_turn = (0..count).map(|step| &self.connections[(turn + step) % count]);
-        from_turn
-            .find(|connection| connection.is_up())
-            .unwrap_or(&self.connections[turn])
     }
 }
 

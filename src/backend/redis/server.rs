@@ -13,7 +13,7 @@ use tokio::net::TcpStream;
 
 use super::resp::put_command;
 use crate::backend::net;
-use crate::backend::tls::Secure;
+use crate::backend::net::Secure;
 
 /// The port of a URL without one.
 pub(super) const PORT: u16 = 6379;

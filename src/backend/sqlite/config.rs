@@ -1,9 +1,11 @@
-//! Reads `[backends.NAME]` of `kind = "sqlite"`.
+//! Reads `[backends.NAME]` of `kind = "sqlite"`, and defines its lookups.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
+use crate::backend::rows::Rows;
 use crate::config::Section;
 
 /// The longest `busy_timeout`.
@@ -54,4 +56,13 @@ fn read_busy_timeout(section: &mut Section<'_>) -> Duration {
         section.bad(&place, "a long time to wait for a lock", Some(help.into()));
     }
     time.min(BUSY_TIMEOUT_MAX)
+}
+
+/// A SQL lookup, compiled.
+#[derive(Clone, Debug)]
+pub struct Lookup {
+    /// The number of its statement among those of the backend.
+    pub(super) id: usize,
+    pub(super) sql: Arc<str>,
+    pub(super) rows: Rows,
 }

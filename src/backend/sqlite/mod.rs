@@ -18,7 +18,7 @@ use std::sync::atomic::Ordering;
 
 use tokio::sync::oneshot;
 
-pub use self::config::Config;
+pub use self::config::{Config, Lookup};
 use self::job::Job;
 use self::queue::{JobQueue, QueueFull};
 use self::store::Store;
@@ -33,15 +33,6 @@ pub struct Sqlite {
     queue: Arc<JobQueue<Job>>,
     /// The reason, if no thread could be started.
     start_error: Option<String>,
-}
-
-/// A SQL lookup, compiled.
-#[derive(Clone, Debug)]
-pub struct Lookup {
-    /// The number of its statement among those of the backend.
-    id: usize,
-    sql: Arc<str>,
-    rows: Rows,
 }
 
 impl Backend for Sqlite {

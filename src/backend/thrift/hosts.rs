@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use toml::de::DeValue;
 
-use crate::backend::tls::{Secure, Tls};
+use crate::backend::net::Secure;
+use crate::backend::tls::Tls;
 use crate::config::{Place, Section};
 
 const URL_EXAMPLE: &str = "url = \"thrift://127.0.0.1:9090\"";

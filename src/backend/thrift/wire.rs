@@ -16,8 +16,8 @@ use tokio::time::timeout;
 use tokio_util::io::poll_read_buf;
 
 use super::hosts::Host;
+use crate::backend::net::Secure;
 use crate::backend::net::{Stream, connect_tcp};
-use crate::backend::tls::Secure;
 
 /// The size of the buffer for each read.
 const READ_BYTES: usize = 16 * 1024;

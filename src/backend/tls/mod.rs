@@ -6,7 +6,6 @@
 //! root certificates. Each kind decides whether TLS is used at all.
 
 mod fault; // why there is no TLS with a store
-mod secure; // a socket that encrypts
 
 use std::sync::Arc;
 
@@ -17,7 +16,6 @@ use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme
 use tracing::warn;
 
 pub use self::fault::{help, of_handshake, of_stream};
-pub use self::secure::Secure;
 use crate::config::{Certificates, PrivateKey, Section};
 
 /// TLS to one store.

@@ -5,7 +5,7 @@
 use bytes::Bytes;
 use thrift::protocol::TType;
 
-use super::{Strict, VERSION, bytes_min, element_type, type_of};
+use super::types::{Strict, VERSION, bytes_min, element_type, type_of};
 use crate::thrift::budget::Budget;
 use crate::thrift::codec::ProtocolReader;
 use crate::thrift::cursor::{Cursor, size};

@@ -2,7 +2,7 @@
 
 use thrift::protocol::TType;
 
-use super::{Binary, VERSION, bytes_min, element_type, type_of};
+use super::types::{Binary, VERSION, bytes_min, element_type, type_of};
 use crate::thrift::cursor::size;
 use crate::thrift::error::{invalid, unknown_type};
 use crate::thrift::skip::{SkipRules, Stop, Token};

@@ -5,7 +5,7 @@
 use bytes::{BufMut, BytesMut};
 use thrift::protocol::TType;
 
-use super::{VERSION, number_of};
+use super::types::{VERSION, number_of};
 use crate::thrift::codec::{Appendix, ProtocolWriter};
 use crate::thrift::head::HeadOut;
 

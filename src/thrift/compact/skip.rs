@@ -2,7 +2,7 @@
 
 use thrift::protocol::TType;
 
-use super::{Compact, PROTOCOL_ID, VERSION, bytes_min, element_type, type_of};
+use super::types::{Compact, PROTOCOL_ID, VERSION, bytes_min, element_type, type_of};
 use crate::thrift::error::{invalid, unknown_type};
 use crate::thrift::skip::{SkipRules, Stop, Token};
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::node::Common;
-use crate::backend::redis::config::{TlsRead, addresses, reads_replicas, secured, server};
+use crate::backend::redis::config_keys::{TlsRead, addresses, reads_replicas, secured, server};
 use crate::backend::redis::server::{Address, Server};
 use crate::config::Section;
 

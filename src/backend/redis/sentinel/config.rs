@@ -1,6 +1,6 @@
 //! The keys of sentinels: their addresses, the name of the master, and how to connect to it.
 
-use crate::backend::redis::config::{TlsRead, addresses, reads_replicas, secured, server};
+use crate::backend::redis::config_keys::{TlsRead, addresses, reads_replicas, secured, server};
 use crate::backend::redis::server::{Address, PORT as STANDARD_PORT, Server};
 use crate::config::{Place, Section};
 

@@ -7,19 +7,19 @@ use rustls::ClientConfig;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
-use super::{Tls, of_handshake};
-use crate::backend::net::Stream;
+use super::Stream;
+use crate::backend::tls::{Tls, of_handshake};
 
 /// TLS to all servers of one backend.
 #[derive(Clone)]
-pub struct Secure {
+pub(crate) struct Secure {
     tls: Arc<Tls>,
     client: Arc<ClientConfig>,
 }
 
 impl Secure {
     /// As the key `tls` says.
-    pub fn new(tls: Tls) -> Self {
+    pub(crate) fn new(tls: Tls) -> Self {
         Secure {
             client: tls.client(&[]),
             tls: Arc::new(tls),

@@ -1,0 +1,69 @@
+//! Defines what a kind of store has to do.
+
+use super::examine::Examination;
+use super::lookup::{Answer, Ask, Asked, Compiled, LookupError, Planned};
+use crate::config::Section;
+use crate::error::Code;
+
+/// One kind of store.
+pub trait Backend: Sized + 'static {
+    /// The keys of `[backends.NAME]`, checked.
+    type Config: Send + Sync + 'static;
+    /// The keys of a `[lookups.NAME]` that uses it, checked and compiled so that a call does no parsing.
+    type Lookup: Send + Sync + 'static;
+
+    /// Reads the keys of `[backends.NAME]`; `kind` is already taken. Problems go to the section; `None` if they are so
+    /// bad that there is no configuration.
+    fn read_config(section: &mut Section<'_>) -> Option<Self::Config>;
+
+    /// Reads a lookup's own keys; `backend`, `timeout` and the other common ones are already taken.
+    fn read_lookup(
+        config: &Self::Config,
+        section: &mut Section<'_>,
+    ) -> Option<Compiled<Self::Lookup>>;
+
+    /// Prepares the store on one loop, for the lookups that are going to be asked. Never fails: if the store is down, its
+    /// lookups fail until it comes back; if a lookup can't be prepared, only that one fails. `seed` is for anything
+    /// random, such as jitter.
+    async fn connect(
+        config: &Self::Config,
+        planned: &[Planned<'_, Self::Lookup>],
+        seed: u64,
+    ) -> Self;
+
+    /// Connects to the store for `check --connect`, and asks it about each lookup. Runs none of them and changes nothing.
+    async fn examine(_config: &Self::Config, planned: &[Planned<'_, Self::Lookup>]) -> Examination {
+        Examination::nothing("not reached: this kind has nothing to ask", planned.len())
+    }
+
+    /// Asks the store. `Value::Null` in the answer means that there is nothing: fate `empty`.
+    ///
+    /// The future may be dropped at any await (deadline, cancelled call). An implementation must then not use a connection
+    /// again on which there is still an unread answer.
+    async fn lookup(&self, lookup: &Self::Lookup, ask: Ask<'_>) -> Result<Answer, LookupError>;
+
+    /// Whether [`Backend::lookup_many`] asks several of these for about the cost of one.
+    fn batches(_lookup: &Self::Lookup) -> bool {
+        false
+    }
+
+    /// Describes to the operator how they travel together. Called only for lookups that batch.
+    fn batching(_lookup: &Self::Lookup) -> String {
+        "one question per turn of the loop".into()
+    }
+
+    /// Asks several questions of any calls as one: one answer each, in their order, each with its own error. Equal
+    /// questions are asked once (`net` helps with that). Called only for lookups that batch.
+    async fn lookup_many(
+        &self,
+        asked: &[Asked<'_, Self::Lookup>],
+    ) -> Vec<Result<Answer, LookupError>> {
+        let never = |_| {
+            Err(LookupError::new(
+                Code::ServerInternal,
+                "this kind does not batch",
+            ))
+        };
+        asked.iter().map(never).collect()
+    }
+}

@@ -1,0 +1,152 @@
+//! Lists the kinds of stores, and passes each operation on to the right one.
+
+use super::examine::Examination;
+use super::kind::Backend;
+use super::lookup::{Answer, Ask, Asked, Compiled, LookupError, Planned};
+use super::{file, http, memcached, mysql, postgres, redis, sqlite, thrift};
+use crate::config::Section;
+use crate::error::Code;
+use crate::value::Value;
+
+macro_rules! kinds {
+    ($($(#[$doc:meta])* $variant:ident $kind:literal $module:ident :: $type:ident;)*) => {
+        /// Every `kind = "..."`.
+        pub const KINDS: &[&str] = &[$($kind,)*];
+
+        /// `[backends.NAME]` of any kind.
+        pub enum AnyConfig { $($(#[$doc])* $variant(<$module::$type as Backend>::Config),)* }
+
+        /// A compiled lookup of any kind.
+        pub enum AnyLookup { $($(#[$doc])* $variant(<$module::$type as Backend>::Lookup),)* }
+
+        /// A store of any kind.
+        pub enum AnyBackend { $($(#[$doc])* $variant($module::$type),)* }
+
+        impl AnyConfig {
+            /// Reads the keys that `kind` has.
+            pub fn read(kind: &str, section: &mut Section<'_>) -> Option<Self> {
+                match kind {
+                    $($kind => <$module::$type as Backend>::read_config(section).map(AnyConfig::$variant),)*
+                    _ => None,
+                }
+            }
+
+            /// Its `kind`.
+            pub fn kind(&self) -> &'static str {
+                match self { $(AnyConfig::$variant(_) => $kind,)* }
+            }
+
+            /// Reads the keys of a lookup that uses this backend.
+            pub fn read_lookup(&self, section: &mut Section<'_>) -> Option<Compiled<AnyLookup>> {
+                match self {
+                    $(AnyConfig::$variant(config) => {
+                        let compiled = <$module::$type as Backend>::read_lookup(config, section)?;
+                        Some(Compiled {
+                            lookup: AnyLookup::$variant(compiled.lookup),
+                            params: compiled.params,
+                            yields: compiled.yields,
+                        })
+                    })*
+                }
+            }
+
+            /// Prepares the store on one loop.
+            pub async fn connect(&self, planned: &[Planned<'_, AnyLookup>], seed: u64) -> AnyBackend {
+                match self {
+                    $(AnyConfig::$variant(config) => {
+                        let planned: Vec<_> = planned.iter().filter_map(AnyLookup::$module).collect();
+                        let backend = <$module::$type as Backend>::connect(config, &planned, seed).await;
+                        AnyBackend::$variant(backend)
+                    })*
+                }
+            }
+
+            /// Asks the store about each lookup; all of them use this backend.
+            pub async fn examine(&self, planned: &[Planned<'_, AnyLookup>]) -> Examination {
+                match self {
+                    $(AnyConfig::$variant(config) => {
+                        let planned: Vec<_> = planned.iter().filter_map(AnyLookup::$module).collect();
+                        <$module::$type as Backend>::examine(config, &planned).await
+                    })*
+                }
+            }
+        }
+
+        impl AnyLookup {
+            $(
+                fn $module<'a>(
+                    planned: &Planned<'a, AnyLookup>,
+                ) -> Option<Planned<'a, <$module::$type as Backend>::Lookup>> {
+                    let Planned { name, budget, .. } = *planned;
+                    match planned.lookup {
+                        AnyLookup::$variant(lookup) => Some(Planned { name, lookup, budget }),
+                        _ => None,
+                    }
+                }
+            )*
+
+            /// Describes how it travels with others, if it does.
+            pub fn batching(&self) -> Option<String> {
+                let words = match self {
+                    $(AnyLookup::$variant(lookup) => <$module::$type as Backend>::batching(lookup),)*
+                };
+                self.batches().then_some(words)
+            }
+
+            /// Whether it may travel with others.
+            pub fn batches(&self) -> bool {
+                match self {
+                    $(AnyLookup::$variant(lookup) => <$module::$type as Backend>::batches(lookup),)*
+                }
+            }
+        }
+
+        impl AnyBackend {
+            /// Asks several questions as one.
+            pub async fn lookup_many<'a>(
+                &self,
+                asked: impl Iterator<Item = (&'a AnyLookup, &'a [Value])>,
+            ) -> Vec<Result<Answer, LookupError>> {
+                match self {
+                    $(AnyBackend::$variant(backend) => {
+                        let (_, most) = asked.size_hint();
+                        let mut of_kind = Vec::with_capacity(most.unwrap_or_default());
+                        of_kind.extend(asked.filter_map(|(lookup, params)| match lookup {
+                            AnyLookup::$variant(lookup) => Some(Asked { lookup, params }),
+                            _ => None,
+                        }));
+                        backend.lookup_many(&of_kind).await
+                    })*
+                }
+            }
+
+            /// Asks the store.
+            pub async fn lookup(&self, lookup: &AnyLookup, ask: Ask<'_>) -> Result<Answer, LookupError> {
+                match (self, lookup) {
+                    $((AnyBackend::$variant(backend), AnyLookup::$variant(lookup)) =>
+                        backend.lookup(lookup, ask).await,)*
+                    _ => Err(LookupError::new(Code::ServerInternal, "a lookup met a backend of another kind")),
+                }
+            }
+        }
+    };
+}
+
+kinds! {
+    /// `kind = "sqlite"`
+    Sqlite "sqlite" sqlite::Sqlite;
+    /// `kind = "file"`
+    File "file" file::FileTable;
+    /// `kind = "http"`
+    Http "http" http::Http;
+    /// `kind = "redis"`
+    Redis "redis" redis::Redis;
+    /// `kind = "memcached"`
+    Memcached "memcached" memcached::Memcached;
+    /// `kind = "postgres"`
+    Postgres "postgres" postgres::Postgres;
+    /// `kind = "mysql"`
+    Mysql "mysql" mysql::Mysql;
+    /// `kind = "thrift"`
+    Thrift "thrift" thrift::Thrift;
+}

@@ -1,0 +1,141 @@
+//! Defines the words between stores and everything above them: a lookup, a question, an answer, an error.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::context::Context;
+use crate::error::Code;
+use crate::timeline::Source;
+use crate::value::Value;
+
+/// A lookup as its kind compiled it.
+#[derive(Debug)]
+pub struct Compiled<L> {
+    /// Passed to [`Backend::lookup`](super::Backend::lookup).
+    pub lookup: L,
+    /// The names the lookup mentions, each once, in the order in which [`Ask::params`] carries them.
+    pub params: Vec<Arc<str>>,
+    /// The type of an answer, as far as the configuration tells.
+    pub yields: Yields,
+}
+
+/// A lookup that is going to be asked.
+#[derive(Debug)]
+pub struct Planned<'a, L> {
+    /// Its name, for the log.
+    pub name: &'a Arc<str>,
+    /// As its kind compiled it.
+    pub lookup: &'a L,
+    /// The longest time that any view gives it: no caller waits longer for an answer.
+    pub budget: Duration,
+}
+
+/// The type of a lookup's answers, which `check` compares with the IDL type they fill.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Yields {
+    /// Anything: JSON, one SQL value.
+    Any,
+    /// One row or hash with named values.
+    Record,
+    /// A list.
+    List,
+    /// A bool.
+    Bool,
+    /// An integer.
+    Integer,
+    /// A double.
+    Double,
+    /// Text.
+    Text,
+    /// Bytes.
+    Bytes,
+}
+
+/// One question.
+#[derive(Clone, Copy, Debug)]
+pub struct Ask<'a> {
+    /// The parameters' values, in the order of [`Compiled::params`].
+    pub params: &'a [Value],
+    /// The call's context.
+    pub context: &'a Context,
+    /// When an answer is no longer of use; never later than the call's deadline.
+    pub deadline: Instant,
+}
+
+/// One question of a batch.
+#[derive(Debug)]
+pub struct Asked<'a, L> {
+    /// The lookup.
+    pub lookup: &'a L,
+    /// Its parameters' values, in the order of [`Compiled::params`].
+    pub params: &'a [Value],
+}
+
+/// A store's answer.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// The value; `Null` when there is nothing.
+    pub value: Value,
+    /// When its first byte came, if the kind can tell.
+    pub first_answer: Option<Instant>,
+    /// Where it came from.
+    pub source: Source,
+}
+
+impl Answer {
+    /// An answer from the store itself, without the time of its first byte.
+    pub fn new(value: Value) -> Self {
+        Answer {
+            value,
+            first_answer: None,
+            source: Source::Backend,
+        }
+    }
+}
+
+/// Why a lookup has no answer.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{code}: {detail}")]
+pub struct LookupError {
+    /// The stable code; decides the fate.
+    pub code: Code,
+    /// For the log only: may name addresses, SQL and keys.
+    pub detail: String,
+    /// The method's own exception, where a closure throws one.
+    pub thrown: Option<Box<Thrown>>,
+}
+
+/// An exception that the IDL declares, thrown by a closure.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Thrown {
+    /// Its type's name in the IDL, `Name` or `file.Name`.
+    pub exception: String,
+    /// Its fields: a record or a map by their names.
+    pub value: Value,
+}
+
+impl LookupError {
+    /// An error with its detail for the log.
+    pub fn new(code: Code, detail: impl Into<String>) -> Self {
+        LookupError {
+            code,
+            detail: detail.into(),
+            thrown: None,
+        }
+    }
+
+    /// An exception of the method, by the name of its type. If the lookup is required and the method declares it, the call
+    /// throws it; otherwise it is an error like any other, `lookup.threw`.
+    pub fn thrown(exception: &str, value: impl Into<Value>) -> Self {
+        let thrown = Thrown {
+            exception: exception.to_owned(),
+            value: value.into(),
+        };
+        LookupError {
+            thrown: Some(Box::new(thrown)),
+            ..LookupError::new(Code::LookupThrew, format!("threw `{exception}`"))
+        }
+    }
+}

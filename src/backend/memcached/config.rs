@@ -1,0 +1,19 @@
+//! Defines the servers of `kind = "memcached"`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::address::Address;
+use super::ring::Ring;
+
+/// Servers as `[backends.NAME]` describes them.
+pub struct Config {
+    pub(super) servers: Vec<Address>,
+    pub(super) ring: Arc<Ring>,
+    /// How many connections each loop holds to each server.
+    pub(super) connections: usize,
+    /// How long making a connection may take.
+    pub(super) connect_timeout: Duration,
+    /// How long one server may take to answer.
+    pub(super) answer_timeout: Duration,
+}

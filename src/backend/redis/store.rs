@@ -1,0 +1,34 @@
+//! Defines the connections of one loop to a Redis, and takes them in turn.
+
+use std::cell::Cell;
+
+use super::batch::Batch;
+use super::cluster::Cluster;
+use super::connection::Connection;
+use super::sentinel::Replicas;
+
+/// One loop's connections to a Redis.
+pub struct Redis {
+    /// To one server, or to the master. Empty for a cluster, which has its own.
+    pub(super) connections: Vec<Connection>,
+    /// The connection whose turn it is.
+    pub(super) turn: Cell<usize>,
+    /// Asked before the master, where that is wanted.
+    pub(super) replicas: Option<Replicas>,
+    pub(super) cluster: Option<Cluster>,
+    /// The memory of the batch before, used again.
+    pub(super) batch: Cell<Batch>,
+}
+
+impl Redis {
+    /// The connection to use: each in turn, skipping those that are not up.
+    pub(super) fn next(&self) -> &Connection {
+        let count = self.connections.len();
+        let turn = self.turn.get() % count;
+        self.turn.set(turn + 1);
+        let mut from_turn = (0..count).map(|step| &self.connections[(turn + step) % count]);
+        from_turn
+            .find(|connection| connection.is_up())
+            .unwrap_or(&self.connections[turn])
+    }
+}

@@ -58,7 +58,7 @@ fn the_index_has_every_page_in_the_order_of_the_table() {
     let known = PAGES.iter().map(|page| page.topic);
     assert_eq!(listed.collect::<Vec<_>>(), known.collect::<Vec<_>>());
     for (topic, about) in groups.iter().flat_map(|group| &group.pages) {
-        assert!(!about.is_empty() && about.len() <= 90, "{topic}: {about}");
+        assert!(!about.is_empty() && about.len() <= 59, "{topic}: {about}");
     }
 }
 

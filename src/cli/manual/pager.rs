@@ -9,9 +9,9 @@ use std::process::{Command, Stdio};
 
 /// Shows `text`; false if that was not possible.
 pub(super) fn show(text: &str) -> bool {
-    let named = env::var("PAGER").ok().filter(|pager| !pager.is_empty());
-    let mut command = match &named {
-        Some(pager) if pager == "cat" => return false,
+    let named = env::var("PAGER").ok();
+    let mut command = match named.as_deref() {
+        Some("" | "cat") => return false,
         Some(pager) => {
             let mut shell = Command::new("sh");
             shell.args(["-c", pager]);

@@ -11,6 +11,9 @@ const GAP: usize = 2;
 /// A column of several words is never narrower than this, if it is the last.
 const LAST_MIN: usize = 24;
 
+/// Rows of more lines are set apart by an empty line.
+const TALL: usize = 3;
+
 /// A table as it is read: cells, then rows. The first row is the head.
 #[derive(Default)]
 pub(super) struct Table {
@@ -57,34 +60,35 @@ impl Table {
     }
 
     fn in_columns(&self, widths: &[usize], strong: impl Fn(&str) -> String) -> String {
-        let mut out = String::new();
-        for (at, row) in self.rows.iter().enumerate() {
+        let broken = |row: &Vec<String>| -> Vec<Vec<String>> {
             let cells = row.iter().zip(widths);
-            let cells: Vec<Vec<String>> = cells
-                .map(|(cell, &width)| {
-                    let lines = textwrap::wrap(cell, wrap(width)).into_iter();
-                    let look = |line: Cow<'_, str>| match at {
-                        0 => strong(&line),
-                        _ => line.into_owned(),
-                    };
-                    lines.map(look).collect()
-                })
-                .collect();
-            let height = cells.iter().map(Vec::len).max().unwrap_or(0);
-            for line in 0..height {
-                let mut text = String::new();
-                for (cell, &width) in cells.iter().zip(widths) {
-                    let part = cell.get(line).map_or("", String::as_str);
-                    let space = width.saturating_sub(display_width(part)) + GAP;
-                    text.push_str(part);
-                    text.push_str(&" ".repeat(space));
-                }
-                out.push_str(text.trim_end());
-                out.push('\n');
-            }
-            if at == 0 {
+            let lines = cells.map(|(cell, &width)| textwrap::wrap(cell, wrap(width)));
+            lines
+                .map(|lines| lines.into_iter().map(Cow::into_owned).collect())
+                .collect()
+        };
+        let height = |row: &Vec<Vec<String>>| row.iter().map(Vec::len).max().unwrap_or(0);
+        let mut rows: Vec<Vec<Vec<String>>> = self.rows.iter().map(broken).collect();
+        for line in rows.first_mut().into_iter().flatten().flatten() {
+            *line = strong(line);
+        }
+        // Tall rows would run into each other.
+        let between = if rows.iter().skip(1).any(|row| height(row) > TALL) {
+            "\n"
+        } else {
+            ""
+        };
+        let mut out = String::new();
+        for (at, row) in rows.iter().enumerate() {
+            if at == 1 {
                 let rules = widths.iter().map(|&width| "─".repeat(width));
                 out.push_str(&rules.collect::<Vec<_>>().join(&" ".repeat(GAP)));
+                out.push('\n');
+            } else if at > 1 {
+                out.push_str(between);
+            }
+            for line in 0..height(row) {
+                out.push_str(&line_of(row, line, widths));
                 out.push('\n');
             }
         }
@@ -115,6 +119,19 @@ impl Table {
         }
         out
     }
+}
+
+/// One line of a row: a part of each cell, side by side.
+fn line_of(row: &[Vec<String>], line: usize, widths: &[usize]) -> String {
+    let mut text = String::new();
+    for (cell, &width) in row.iter().zip(widths) {
+        let part = cell.get(line).map_or("", String::as_str);
+        let space = width.saturating_sub(display_width(part)) + GAP;
+        text.push_str(part);
+        text.push_str(&" ".repeat(space));
+    }
+    text.truncate(text.trim_end().len());
+    text
 }
 
 fn longest_word(text: &str) -> usize {

@@ -33,9 +33,7 @@
 //! file: the same bindings, deadlines, fates and reports.
 //!
 //! ```
-//! use tributary::cli::call_json;
-//! use tributary::server::Server;
-//! use tributary::value::Value;
+//! use tributary::{Server, Value, call_json};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # let dir = tempfile::tempdir()?;
@@ -72,27 +70,61 @@
 //! # }
 //! ```
 
+pub use backend::closure::Input;
+pub use backend::{LookupError, Thrown};
+pub use cli::call_json;
+pub use context::Context;
+pub use diagnostic::Problem;
+pub use error::Code;
+pub use program::Program;
+pub use server::{Address, Running, Server, StartError};
+pub use value::{FieldNames, Record, Text, Value};
+
+// The rooms in reading order. They are public for this project's own tests, benchmark and fuzz targets only; a program
+// that depends on them breaks with any release.
+#[doc(hidden)]
 pub mod server;
+#[doc(hidden)]
 pub mod thrift;
+#[doc(hidden)]
 pub mod service;
+#[doc(hidden)]
 pub mod idl;
+#[doc(hidden)]
 pub mod context;
+#[doc(hidden)]
 pub mod view;
+#[doc(hidden)]
 pub mod guard;
+#[doc(hidden)]
 pub mod backend;
+#[doc(hidden)]
 pub mod value;
+#[doc(hidden)]
 pub mod coerce; // stored values and columns to IDL types
+#[doc(hidden)]
 pub mod timeline;
+#[doc(hidden)]
 pub mod config;
+#[doc(hidden)]
 pub mod plan;
+#[doc(hidden)]
 pub mod program;
+#[doc(hidden)]
 pub mod explain;
+#[doc(hidden)]
 pub mod diagnostic; // what is wrong in a file, and how to fix it
+#[doc(hidden)]
 pub mod error; // codes
+#[doc(hidden)]
 pub mod metrics;
+#[doc(hidden)]
 pub mod admin;
+#[doc(hidden)]
 pub mod manual; // the pages that `tributary manual` shows
+#[doc(hidden)]
 pub mod cli;
+#[doc(hidden)]
 pub mod random;
 mod coop; // long work in slices, so that short calls go first
 mod log_limit; // one log line per code every ten seconds

@@ -2,8 +2,8 @@
 //!
 //! The view is outside, the store is inside. A question passes the guards from the outermost to the innermost; its
 //! outcome passes the same guards in the opposite order. `guards!` below lists them, outermost first, each with the
-//! reason for its place. Inside all of them a question reaches its store in one of two ways: [`batch`] for lookups
-//! that can travel together, [`permit`] for the others. Both limit how many lookups the store has at a time.
+//! reason for its place. Inside all of them a question reaches its store in one of two ways: `batch` for lookups
+//! that can travel together, `permit` for the others. Both limit how many lookups the store has at a time.
 //!
 //! [`crate::view`] keeps the deadline, with one alarm per call, and says how a question without an answer ended:
 //! [`Pending::time_out`] or [`Pending::cancel`]. To add a guard, add its file and its line in the list.

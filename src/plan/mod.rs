@@ -1,6 +1,6 @@
 //! Plans: a view of the configuration, compiled against the IDL at start.
 //!
-//! [`compile`] resolves every name of a view and reports every problem in it. The result is a [`Plan`]: plain data that
+//! `compile` resolves every name of a view and reports every problem in it. The result is a `Plan`: plain data that
 //! calls run without looking up a name. Nothing here knows of bytes on a wire or runs a lookup.
 
 mod compiled; // the plan itself

@@ -46,8 +46,6 @@ pub struct BackendEntry {
     pub batch_max: usize,
     /// The most waiting lookups per loop; additional ones are shed. Default 4,096.
     pub waiting_max: usize,
-    /// Its place.
-    pub place: Place,
 }
 
 /// `[lookups.NAME]`
@@ -198,7 +196,6 @@ fn read_backend((name, mut section): (String, Section<'_>)) -> BackendEntry {
         in_flight_max,
         waiting_max,
         batch_max,
-        place,
     }
 }
 

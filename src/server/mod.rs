@@ -4,9 +4,9 @@
 //! each listener and its own backends; workers share the program and the stop signal. What a message means is
 //! [`crate::service`]'s job. A client's bytes pass these files:
 //!
-//! 1. [`run`] opens the [`socket`]s and starts a [`worker`] per loop;
-//! 2. [`listener`] accepts connections, [`tls`] decrypts them;
-//! 3. [`connection`] cuts messages out and sends replies.
+//! 1. `run` opens the `socket`s and starts a `worker` per loop;
+//! 2. `listener` accepts connections, `tls` decrypts them;
+//! 3. `connection` cuts messages out and sends replies.
 
 mod options;
 mod run;

@@ -2,12 +2,12 @@
 //!
 //! A message takes these steps, in this order:
 //!
-//! 1. [`arrival`] reads its head; [`metadata`] reads the headers of its frame;
-//! 2. [`admission`] decides whether it becomes a [`call`], and refuses it otherwise;
-//! 3. [`runner`] decodes the call's [`params`], makes its [`context`] and runs its view;
-//! 4. [`reply_writer`] writes the outcome, with a [`report`] if asked, as the bytes of one reply, or none for a oneway call.
+//! 1. `arrival` reads its head; `metadata` reads the headers of its frame;
+//! 2. `admission` decides whether it becomes a `call`, and refuses it otherwise;
+//! 3. `runner` decodes the call's `params`, makes its `context` and runs its view;
+//! 4. `reply_writer` writes the outcome, with a `report` if asked, as the bytes of one reply, or none for a oneway call.
 //!
-//! [`Service`] connects the steps. The `Tributary` service, which describes the server itself, is in [`meta`].
+//! `Service` connects the steps. The `Tributary` service, which describes the server itself, is in `meta`.
 
 mod arrival;
 mod metadata;

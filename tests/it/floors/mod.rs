@@ -53,6 +53,18 @@ fn every_room_has_its_floor() {
 }
 
 #[test]
+fn rooms_are_hidden_from_the_documentation_of_the_library() {
+    let lib = include_str!("../../../src/lib.rs");
+    let mut before = "";
+    for line in lib.lines() {
+        if line.starts_with("pub mod ") {
+            assert_eq!(before, "#[doc(hidden)]", "{line}");
+        }
+        before = line;
+    }
+}
+
+#[test]
 fn a_room_uses_only_rooms_below_it() {
     let floors = floors();
     let floor = |room: &str| floors.iter().position(|floor| *floor == room);

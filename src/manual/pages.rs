@@ -49,7 +49,7 @@ pages! {
     "command-line" "checking" "fates" "error-codes" "tributary-service" "library"
     "operating" "watching" "admin" "metrics" "limits" "hostile-clients"
     "wire" "clients" "headers"
-    "architecture" "adding-a-store" "benchmark" "developing"
+    "architecture" "adding-a-store" "adding-a-guard" "benchmark" "developing"
 }
 
 /// The page called `topic`.

@@ -98,7 +98,7 @@ codes! {
     CallRequiredEmpty "call.required_empty" Client false "a required part of the reply does not exist";
     CallRequiredFailed "call.required_failed" Backend true "a required part of the reply could not be fetched";
     LookupTimeout "lookup.timeout" Backend true "the lookup took longer than its timeout";
-    LookupTimeoutPool "lookup.timeout_pool" Backend true "no connection became free in time";
+    LookupTimeoutPool "lookup.timeout_pool" Backend true "the lookup's turn did not come in time";
     LookupUnavailable "lookup.unavailable" Backend true "the backend can't be reached";
     LookupRefused "lookup.refused" Backend false "the backend refused the question";
     LookupBadAnswer "lookup.bad_answer" Backend false "the backend's answer can't be understood";

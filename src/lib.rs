@@ -1,6 +1,6 @@
 //! Tributary serves a Thrift service straight from its IDL.
 //!
-//! The life of a call, and the rooms that it passes:
+//! The life of a call, and the modules that it passes:
 //!
 //! 1. [`server`] reads bytes from a client's socket. [`thrift`] recognises the client's transport and protocol and cuts
 //!    out one message;
@@ -20,7 +20,7 @@
 //!
 //! # Floors
 //!
-//! A room uses only rooms before it in this list, which a test reads:
+//! Each module has a floor of its own: it uses only modules before it in this list, which a test reads.
 //!
 //! ```text
 //! error manual context value random log_limit coop diagnostic idl coerce thrift timeline config backend
@@ -80,7 +80,7 @@ pub use program::Program;
 pub use server::{Address, Running, Server, StartError};
 pub use value::{FieldNames, Record, Text, Value};
 
-// The rooms in reading order. They are public for this project's own tests, benchmark and fuzz targets only; a program
+// The modules in reading order. They are public for this project's own tests, benchmark and fuzz targets only; a program
 // that depends on them breaks with any release.
 #[doc(hidden)]
 pub mod server;

@@ -49,7 +49,7 @@ pub trait Backend: Sized + 'static {
 
     /// Describes to the operator how they travel together. Called only for lookups that batch.
     fn batching(_lookup: &Self::Lookup) -> String {
-        "one question per turn of the loop".into()
+        "one question per iteration of the event loop".into()
     }
 
     /// Asks several questions of any calls as one: one answer each, in their order, each with its own error. Equal

@@ -210,24 +210,24 @@ fn what_travels_together_is_told() {
     let postgres = "url = 'postgresql://h/d'";
     let sql = format!("sql = 'select * from airports where code = any(:code)'\n{batch}");
     insta::assert_snapshot!(batching("postgres", postgres, &sql), @r"
-    batched: one question per turn of the loop, at most 64 values, answers matched by column `code`
-    batched, all elements together: one question per turn of the loop, at most 64 values, answers matched by column `code`
+    batched: one question per iteration of the event loop, at most 64 values, answers matched by column `code`
+    batched, all elements together: one question per iteration of the event loop, at most 64 values, answers matched by column `code`
     ");
     let sql = format!("sql = 'select * from airports where code in (:code)'\n{batch}");
     insta::assert_snapshot!(batching("mysql", "url = 'mysql://h/d'", &sql), @r"
-    batched: one question per turn of the loop, at most 64 values, answers matched by column `code`
-    batched, all elements together: one question per turn of the loop, at most 64 values, answers matched by column `code`
+    batched: one question per iteration of the event loop, at most 64 values, answers matched by column `code`
+    batched, all elements together: one question per iteration of the event loop, at most 64 values, answers matched by column `code`
     ");
     let sql = "sql = 'select * from airports where code = :code'\nrows = 'one'";
     insta::assert_snapshot!(batching("postgres", postgres, sql), @"not batched: each element is a question of its own");
     let get = "get = 'airport:{code}'\nformat = 'json'";
     insta::assert_snapshot!(batching("redis", "url = 'redis://h'", get), @r"
-    batched: one pipeline per turn of the loop, equal commands once
-    batched, all elements together: one pipeline per turn of the loop, equal commands once
+    batched: one pipeline per iteration of the event loop, equal commands once
+    batched, all elements together: one pipeline per iteration of the event loop, equal commands once
     ");
     insta::assert_snapshot!(batching("memcached", "servers = ['h:1']", get), @r"
-    batched: one multi-get per server and turn of the loop, equal keys once
-    batched, all elements together: one multi-get per server and turn of the loop, equal keys once
+    batched: one multi-get per server and iteration of the event loop, equal keys once
+    batched, all elements together: one multi-get per server and iteration of the event loop, equal keys once
     ");
 }
 

@@ -1,6 +1,7 @@
-//! Knows which stores answer. A store that can't be reached does not, until it next answers a lookup.
+//! Knows which stores answer. A store counts as failing from the first lookup that can't reach it until the next one
+//! that it answers.
 //!
-//! Both changes are logged, once each.
+//! Each change is logged once.
 
 use std::cell::Cell;
 use std::sync::Arc;

@@ -6,7 +6,7 @@
 //! that can travel together, `permit` for the others. Both limit how many lookups the store has at a time.
 //!
 //! [`crate::view`] keeps the deadline, with one alarm per call, and says how a question without an answer ended:
-//! [`Pending::time_out`] or [`Pending::cancel`]. To add a guard, add its file and its line in the list.
+//! [`Pending::time_out`] or [`Pending::cancel`]. To add a guard, add its file, its `mod` line and its entry in the list.
 
 mod guards; // the entrance
 mod group; // the questions of a `foreach`

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use crate::value::Value;
 
 /// The parameters of one lookup of one call, in the lookup's order. They are shared, since a lookup may outlive its
-/// call; a clone costs a count.
+/// call; a clone only counts a reference.
 #[derive(Clone, Debug)]
 pub enum Params {
     /// Made for this lookup.

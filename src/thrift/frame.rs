@@ -74,12 +74,6 @@ impl Framer {
         }
     }
 
-    /// Whether part of a message has arrived, so that the timeout for its rest applies. Call this after
-    /// [`Framer::next`] has returned `None`.
-    pub fn is_mid_message(&self, buffer: &BytesMut) -> bool {
-        !buffer.is_empty()
-    }
-
     /// The bytes that have arrived of an incomplete message, if they can be read already. In a `THeader` frame they
     /// cannot; a reply to it needs what [`Framer::begin`] reads.
     pub fn start<'a>(&self, buffer: &'a [u8]) -> Option<&'a [u8]> {

@@ -1,6 +1,6 @@
 //! The Thrift wire formats: turns bytes into messages and values, and back. Knows no sockets, views or backends.
 //!
-//! The way of a call: [`Framer`] detects the client's [`WireFormat`] and cuts a message out of the stream, with its
+//! The path of a call: [`Framer`] detects the client's [`WireFormat`] and cuts a message out of the stream, with its
 //! [`Header`] if the transport is `THeader`; [`read_head`] opens the message; [`decode_struct`] reads its parameters
 //! as the [`Schema`](crate::idl::Schema) says; [`write_message`] writes the reply. Every declared size is compared
 //! with the bytes that have arrived, and [`Limits`] bounds recursion and memory.

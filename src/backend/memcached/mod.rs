@@ -114,7 +114,7 @@ impl Backend for Memcached {
     }
 
     fn batching(_get: &Get) -> String {
-        "one multi-get per server and turn of the loop, equal keys once".into()
+        "one multi-get per server and iteration of the event loop, equal keys once".into()
     }
 
     async fn lookup_many(&self, asked: &[Asked<'_, Get>]) -> Vec<Result<Answer, LookupError>> {

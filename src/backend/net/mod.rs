@@ -7,6 +7,9 @@
 //! - A connection that answers one question at a time gets a [`Pool`]: lookups call [`Queue::ask`], and `serve` takes
 //!   [`Question`]s from the same queue.
 //!
+//! With a pool, [`Dial::unavailable`] calls [`Queue::refuse_if_unavailable`], so that waiting lookups fail at once, and
+//! `serve` gives a question under which its connection broke back with [`Queue::put_back`].
+//!
 //! Delays, jitter and the state that lookups see are the keeper's. Time limits and retries of questions are the store's.
 
 mod backoff; // how long to wait before the next attempt

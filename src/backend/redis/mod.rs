@@ -108,7 +108,7 @@ impl Backend for Redis {
     }
 
     fn batching(_command: &Command) -> String {
-        "one pipeline per turn of the loop, equal commands once".into()
+        "one pipeline per iteration of the event loop, equal commands once".into()
     }
 
     /// One pipeline of the different commands: each has its own reply, and its own error.

@@ -51,7 +51,7 @@ pub(in crate::backend) fn statement_timeout<L>(
 /// Describes how lookups of one statement travel together.
 pub(in crate::backend) fn batching(max: usize, key: &str) -> String {
     format!(
-        "one question per turn of the loop, at most {max} values, answers matched by column `{key}`"
+        "one question per iteration of the event loop, at most {max} values, answers matched by column `{key}`"
     )
 }
 

@@ -116,7 +116,7 @@ impl Exchange {
             }
             self.held = wants && !reads;
             self.count();
-            self.inbound.heard(None);
+            self.inbound.set_heard_at(None);
             let takes_replies = !self.outbound.is_full();
             // Each arm finishes only its own work. A client that takes no replies does not stop its own calls, nor, through
             // them, those of other clients.
@@ -222,7 +222,7 @@ impl Exchange {
     fn heard(&mut self, bytes: usize) {
         let now = Instant::now();
         self.timeouts.heard(now);
-        self.inbound.heard(Some(now));
+        self.inbound.set_heard_at(Some(now));
         self.metrics.received.add(0, bytes);
         if bytes == 0 {
             self.disconnected = true;

@@ -79,8 +79,9 @@ impl Inbound {
         read.await.transpose()
     }
 
-    pub(super) fn heard(&mut self, now: Option<Instant>) {
-        self.heard_at = now;
+    /// Says whether the last bytes were read just now, and when.
+    pub(super) fn set_heard_at(&mut self, at: Option<Instant>) {
+        self.heard_at = at;
     }
 
     /// Cuts the next message out; `None` if no whole message is buffered.

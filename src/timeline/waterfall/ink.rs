@@ -9,9 +9,9 @@ pub(super) enum Ink {
     Blank,
     /// Waiting for the values of other lookups.
     Waiting,
-    /// Ready, but waiting for a permit or a connection.
+    /// Ready, but not started yet: in a serial call other lookups come first, otherwise the event loop is busy.
     Queued,
-    /// Running, no answer yet.
+    /// Running, or waiting for its turn at the store; no answer yet.
     Running,
     /// Running, and the answer has started to arrive.
     Answering,

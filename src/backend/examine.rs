@@ -177,7 +177,7 @@ impl Statement {
             key: "batch".into(),
             code: Code::ConfigUnknownName,
             message: format!("no column is called `{key}` (`batch.key`)"),
-            help: Some(format!("there are {}", crate::diagnostic::list(names))),
+            help: Some(format!("available: {}", crate::diagnostic::list(names))),
         })
     }
 }

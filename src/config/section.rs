@@ -256,7 +256,7 @@ impl<'d> Section<'d> {
                     format!("did you mean `{near}`?")
                 }
                 None if self.asked.is_empty() => "no keys belong here".into(),
-                None => format!("known here: {}", list(self.asked.iter().copied())),
+                None => format!("known keys: {}", list(self.asked.iter().copied())),
             };
             self.document
                 .problem(&place, Code::ConfigUnknownKey, "unknown key", Some(help));

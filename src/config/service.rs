@@ -68,7 +68,7 @@ pub(crate) fn pick_service(
         (
             format!("the IDL declares {} services", of_own_file.len()),
             format!(
-                "add `service = \"...\"` to `[{}]`; there are {}",
+                "add `service = \"...\"` to `[{}]`; available: {}",
                 table.key,
                 list(of_own_file.iter().map(|&at| &*schema.services[at].name))
             ),

@@ -30,7 +30,7 @@ pub fn suggest<'a>(
         if known.clone().next().is_none() {
             none()
         } else {
-            format!("there are {}", list(known))
+            format!("available: {}", list(known))
         }
     })
 }
@@ -62,7 +62,7 @@ mod tests {
         assert_eq!(of("row", &["rows", "keys"]), "did you mean `rows`?");
         assert_eq!(
             of("elephant", &["rows", "keys"]),
-            "there are `rows`, `keys`"
+            "available: `rows`, `keys`"
         );
         assert_eq!(of("row", &[]), "add one");
     }

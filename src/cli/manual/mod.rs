@@ -21,7 +21,7 @@ use crate::manual::{self, PAGES};
 
 /// Show a page of the manual, list the pages, or search them
 ///
-/// On a terminal the page is laid out and shown by a pager: `$PAGER`, otherwise `less` if it is installed.
+/// On a terminal a page is laid out and, like the list, shown by a pager: `$PAGER`, otherwise `less` if it is installed.
 /// Into a pipe it is Markdown.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
@@ -57,7 +57,10 @@ pub(super) fn run(options: &Manual, out: &mut Output) -> Result<ExitStatus, Comm
         Some(topic) => manual::page(topic).ok_or_else(|| unknown(topic))?.text,
         None if options.markdown => manual::INDEX,
         None => {
-            out.data(&contents());
+            let list = contents();
+            if !out.data_terminal() || !pager::show(&list) {
+                out.data(&list);
+            }
             return Ok(ExitStatus::Done);
         }
     };
@@ -101,7 +104,8 @@ fn contents() -> String {
         text.push('\n');
     }
     text.push_str(
-        "`tributary manual TOPIC` shows a page; `tributary manual --search WORD` finds a word\n",
+        "`tributary manual TOPIC` shows a page.\n\
+         `tributary manual --search WORD` finds a word in all of them.\n",
     );
     text
 }

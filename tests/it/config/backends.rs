@@ -84,7 +84,7 @@ url = "sqlite:ops""#,
     7 | url = "sqlite:ops"
       | ^^^
       |
-      = help: known here: `in_flight_max`, `waiting_max`, `batch_max`, `kind`, `path`, `threads`, `busy_timeout`, `queue`, `value_bytes_max`
+      = help: known keys: `in_flight_max`, `waiting_max`, `batch_max`, `kind`, `path`, `threads`, `busy_timeout`, `queue`, `value_bytes_max`
       = manual: tributary manual sqlite
     "#);
 }

@@ -90,7 +90,7 @@ fn a_section_that_does_not_exist() {
     21 | backend = "ops"
        |           ^^^^^
        |
-       = help: there are `cache`, `tables`, `weather`
+       = help: available: `cache`, `tables`, `weather`
        = manual: tributary manual lookups
 
     error[config.unknown_name]: `lookups.board.backend`: there is no backend `ops`
@@ -99,7 +99,7 @@ fn a_section_that_does_not_exist() {
     27 | backend = "ops"
        |           ^^^^^
        |
-       = help: there are `cache`, `tables`, `weather`
+       = help: available: `cache`, `tables`, `weather`
        = manual: tributary manual lookups
     "#);
 }

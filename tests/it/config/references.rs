@@ -81,7 +81,7 @@ fn a_reference_to_an_unknown_part_of_the_context() {
     48 | origin = { use = "airport", with = { code = "context.user" } }
        |                                             ^^^^^^^^^^^^^^
        |
-       = help: there are `request_id`, `traceparent`, `baggage`
+       = help: available: `request_id`, `traceparent`, `baggage`
        = manual: tributary manual views
     "#);
 }

@@ -102,7 +102,7 @@ fn several_services_and_none_chosen() {
     1 | [server]
       | ^^^^^^^^
       |
-      = help: add `service = "..."` to `[server]`; there are `Flights`, `Other`
+      = help: add `service = "..."` to `[server]`; available: `Flights`, `Other`
       = manual: tributary manual server
     "#);
 }
@@ -227,7 +227,7 @@ unserved = ["getArrival"]"#,
     3 | unserved = ["getArrival"]
       |            ^^^^^^^^^^^^^^
       |
-      = help: there are `getDeparture`, `getAirport`
+      = help: available: `getDeparture`, `getAirport`
       = manual: tributary manual server
     "#);
 }

@@ -95,13 +95,13 @@ const TOLD: &str = r#"11 error config.type lookups.bird.sql
     (cast it in the SQL, or change the field's type)
 16 error config.type lookups.by_name.sql
   no column is called `name`, and field `name` of s.Bird is required
-    (select one, or make the field optional; there are `id`, `seen`)
+    (select one, or make the field optional; available: `id`, `seen`)
 16 error config.type lookups.by_name.sql
   column `seen` has the type `blob`, which can't fill field `seen` of s.Bird, i32
     (cast it in the SQL, or change the field's type)
 18 error config.unknown_name lookups.by_name.batch
   no column is called `name` (`batch.key`)
-    (there are `id`, `seen`)
+    (available: `id`, `seen`)
 22 error config.type lookups.count.sql
   column `hatched` has the type `datetime`, which can't fill i64 in view `get`
     (set `parse_text = true` on the lookup if the text holds one)
@@ -109,7 +109,7 @@ const TOLD: &str = r#"11 error config.type lookups.bird.sql
   MySQL: You have an error in your SQL syntax; check the manual that corresponds to your MariaDB server version for the right syntax to use near 'birds where id = ?' at line 1 (1064)
 34 error config.reference views.get.lookups.note.with.id
   no column is called `ident`
-    (there are `id`, `name`, `seen`, `tame`, `weight`, `tags`)
+    (available: `id`, `name`, `seen`, `tame`, `weight`, `tags`)
 11 warning config.type lookups.bird.sql
   column `id` has the type `int unsigned`, which holds numbers that i16 does not (field `id` of s.Bird, i16)
     (such a row ends in `merge.type`; widen the field or cast the column)

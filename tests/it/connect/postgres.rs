@@ -153,7 +153,7 @@ const TOLD: &str = r#"11 error config.type lookups.bird.sql
     (cast it in the SQL, or change the field's type)
 11 error config.type lookups.bird.sql
   no column is called `wings`, and field `wings` of s.Bird is required
-    (select one, or make the field optional; there are `id`, `name`, `owner`, `seen`, `weight`, `color`)
+    (select one, or make the field optional; available: `id`, `name`, `owner`, `seen`, `weight`, `color`)
 16 error config.type lookups.birds.sql
   column `owner` has the type `timestamptz`, which can't fill field `owner` of s.Bird, s.Owner
     (cast it in the SQL, or change the field's type)
@@ -165,7 +165,7 @@ const TOLD: &str = r#"11 error config.type lookups.bird.sql
     (cast it in the SQL, or change the field's type)
 16 error config.type lookups.birds.sql
   no column is called `wings`, and field `wings` of s.Bird is required
-    (select one, or make the field optional; there are `id`, `name`, `owner`, `seen`, `weight`, `color`, `tag`)
+    (select one, or make the field optional; available: `id`, `name`, `owner`, `seen`, `weight`, `color`, `tag`)
 20 error config.bad_value lookups.misspelt.sql
   PostgreSQL: column "nme" does not exist (42703), at character 8: `nme, age from owners where nam`
     (Perhaps you meant to reference the column "owners.name".)
@@ -184,7 +184,7 @@ const TOLD: &str = r#"11 error config.type lookups.bird.sql
     (select `age as name`)
 37 error config.unknown_name lookups.by_name.batch
   no column is called `name` (`batch.key`)
-    (there are `age`)
+    (available: `age`)
 41 error config.clash lookups.twice.sql
   two columns are called `name`
     (name one of them with `as`: `t.name as t_name`)

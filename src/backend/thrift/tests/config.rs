@@ -32,7 +32,7 @@ fn backends_say_what_would_be_right() {
         ),
         (
             "url = 'thrift://a:1'",
-            "config.missing_key : the IDL declares 3 services (add `service = \"...\"` to `[]`; there are `Base`, \
+            "config.missing_key : the IDL declares 3 services (add `service = \"...\"` to `[]`; available: `Base`, \
              `Users`, `Others`)",
         ),
         (

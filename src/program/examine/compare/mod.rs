@@ -377,7 +377,7 @@ fn suggest_as(name: &str, columns: &[Column]) -> String {
     match nearest(name, names()) {
         Some(near) => format!("select `{near} as {name}`"),
         None => format!(
-            "select one, or make the field optional; there are {}",
+            "select one, or make the field optional; available: {}",
             list(names())
         ),
     }

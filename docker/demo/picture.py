@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Draws what `tributary demo --once` prints, as docker/demo/waterfall.svg: `picture.py [PROGRAM]`.
+"""Draws the output of `tributary demo --once` as docker/demo/waterfall.svg: `picture.py [PROGRAM]`.
 
-Without PROGRAM it builds and runs the one of this repository. Text stays text, on the terminal's grid of columns and
-lines; runs of block characters become rectangles, so that no font leaves gaps in a bar.
+Without PROGRAM it builds this repository's `tributary` and runs it. Text stays text, on the terminal's grid of columns
+and lines. Runs of block characters become rectangles, so that no font leaves gaps in a bar.
 """
 
 import os
@@ -14,7 +14,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 COLUMNS = 100
-# One cell of the grid, in pixels, and the room around it.
+# One cell of the grid, in pixels, and the margin around the picture.
 WIDE, HIGH, MARGIN, TITLE = 8.4, 19, 22, 34
 
 INK = {"": "#d6deeb", "1": "#ffffff", "2": "#7f8ca3", "33": "#f2b84b", "32": "#5fc48f"}
@@ -22,7 +22,7 @@ PAPER, FRAME, PROMPT = "#171c26", "#2a3242", "#82aaff"
 
 
 def demo(program):
-    """What the demo prints, with colours."""
+    """The demo's output, with colours."""
     command = [program] if program else ["cargo", "run", "--quiet", "--"]
     command += ["demo", "--once", "--port", "0", "--color", "always"]
     env = os.environ | {"COLUMNS": str(COLUMNS)}
@@ -31,7 +31,7 @@ def demo(program):
 
 
 def runs(line):
-    """(column, style, text) of each run of characters of one look in a line."""
+    """Splits a line into runs of characters with the same style: (column, style, text)."""
     column, style = 0, ""
     for part in re.split(r"(\x1b\[[0-9;]*m)", line):
         if part.startswith("\x1b"):
@@ -39,7 +39,7 @@ def runs(line):
             continue
         for run in re.findall(r"█+|░+|·+(?=\x1b|$)|[─┬]+| {2,}|(?:(?![█░─┬]|  ).)+", part):
             if run.strip():
-                # SVG drops blanks at the beginning of a text.
+                # SVG removes leading spaces from a text.
                 text = run.lstrip(" ")
                 yield column + len(run) - len(text), style, text
             column += len(run)

@@ -1,4 +1,4 @@
-"""The benchmark's pages: which store each part of a page comes from, and what a right reply looks like."""
+"""The benchmark's pages: the store of each part of a page, and the check of a reply."""
 
 import base64
 import json
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from process import HERE, ROOT, Trouble
 from stores import KEYS, PARTS, value
 
-# Their lookups answer with a row that has its key; those of the others with a value.
+# A lookup of these stores returns a row with its key; a lookup of the others returns a value.
 ROWS = ("postgres", "mysql", "sqlite")
 
 
@@ -17,9 +17,9 @@ class Page:
     title: str
     # By part, in the order of PARTS.
     stores: tuple[str, ...]
-    # The type of a key.
+    # The type of the keys.
     key: type
-    # Each lookup waits first, as the lines of the configuration that end in `# slow` say.
+    # Each lookup waits first, as set by the configuration's lines that end in `# slow`.
     slow: bool = False
 
     @property
@@ -31,23 +31,23 @@ class Page:
         return "redis" if self.slow else self.name
 
     def lay_out(self, folder):
-        """Puts the IDLs and the calls of a run into `folder`: every key once, in an order that no cache could know."""
+        """Writes the IDLs and the calls of a run into `folder`: every key once, in an order that no cache can predict."""
         for idl in (HERE / "pages" / self.idl, ROOT / "idl" / "tributary.thrift"):
             (folder / idl.name).write_text(idl.read_text())
         keys = sorted(range(KEYS), key=lambda key: key * 7919 % KEYS)
         (folder / "ids.jsonl").write_text("".join(json.dumps({"id": self.key(key)}) + "\n" for key in keys))
 
     def check(self, server, key, reply):
-        """The reply has the values that the stores hold, and a whole report."""
+        """Checks that the reply has the values that the stores hold, and a complete report."""
         for part, store in zip(PARTS, self.stores):
             text = value(part, key)
-            # Binary that is no text comes as base64.
+            # Bytes that are not valid text arrive as base64.
             right = [{"id": key, "value": text}] if store in ROWS else [text, base64.b64encode(text.encode()).decode()]
             if reply.get(part) not in right:
-                raise Trouble(f"{server} answers {part} of {key} with {reply.get(part)!r}")
+                raise Trouble(f"{server} returned {reply.get(part)!r} as {part} of {key}")
         report = reply["report"]
         if not report["complete"] or [lookup["name"] for lookup in report["lookups"]] != list(PARTS):
-            raise Trouble(f"{server} reports {report}")
+            raise Trouble(f"{server} returned an incomplete report: {report}")
 
 
 PAGES = {page.name: page for page in (

@@ -1,4 +1,4 @@
-"""Processes of the benchmark: each on its core, its words in a file, gone with its owner."""
+"""Starts the benchmark's processes: each runs on one core, logs to a file and ends with its owner."""
 
 import os
 import shutil
@@ -16,19 +16,19 @@ SERVER_CORE, LOAD_CORE = 0, 1
 
 
 class Trouble(Exception):
-    """Something that ends the benchmark, in a sentence."""
+    """Ends the benchmark with a message."""
 
 
 def need(program, package):
-    """The program's place, also where not everyone's PATH leads."""
+    """The program's path, searched in PATH and in folders that some users' PATH lacks."""
     found = shutil.which(program, path=os.environ.get("PATH", "") + ":/usr/sbin")
     if found is None:
-        raise Trouble(f"there is no `{program}`: install the Debian package `{package}`")
+        raise Trouble(f"cannot find `{program}`: install the Debian package `{package}`")
     return found
 
 
 def pinned(core, command):
-    """`command` on one core, where there is more than one."""
+    """Pins `command` to one core if the machine has more than one."""
     if len(os.sched_getaffinity(0)) < 2:
         return command
     return ["taskset", "-c", str(core), *map(str, command)]
@@ -49,7 +49,7 @@ def accepts(port):
 
 
 class Child:
-    """A process of ours."""
+    """A process that the benchmark started."""
 
     def __init__(self, core, command, folder, stop_signal=signal.SIGTERM):
         self.log, self.stop_signal = folder / "log.txt", stop_signal
@@ -57,11 +57,11 @@ class Child:
             self.process = subprocess.Popen(
                 pinned(core, command), stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/",
                 env={**os.environ, "TMPDIR": str(folder)})
-        # taskset replaces itself with the command, so this is the server's own number.
+        # taskset replaces itself with the command, so this is the server's own process id.
         self.pid = self.process.pid
 
     def wait_for(self, ready):
-        """What `ready` says once it says something."""
+        """Waits until `ready` returns something, and returns it."""
         end = time.monotonic() + PATIENCE
         while time.monotonic() < end:
             found = ready()
@@ -71,7 +71,7 @@ class Child:
                 break
             time.sleep(0.02)
         self.stop()
-        raise Trouble(f"{self.process.args} does not serve:\n{self.log.read_text(errors='replace')}")
+        raise Trouble(f"{self.process.args} did not start:\n{self.log.read_text(errors='replace')}")
 
     def said(self, words):
         return words in self.log.read_text(errors="replace")

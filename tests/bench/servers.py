@@ -1,4 +1,4 @@
-"""The benchmark's servers: a line for each, and how to start it for a page."""
+"""The benchmark's servers: one line for each, and how to start it for a page."""
 
 import json
 import shutil
@@ -50,9 +50,9 @@ class Kind:
 
 KINDS = {
     "tributary": Kind(tributary, ("redis", "slow", "postgres", "mixed"), ("batched",)),
-    # Each question travels alone.
+    # Sends each lookup on its own, never in a batch.
     "tributary-unbatched": Kind(tributary, ("redis", "postgres"), ("batched", "unbatched")),
-    # The statements as one writes them without a thought of batches.
+    # The SQL as one would write it without batches in mind.
     "tributary-plain": Kind(tributary, ("postgres",), ("plain",)),
     "floor": Kind(floor, ("redis", "slow")),
     "gevent": Kind(gevent, ("redis", "slow", "postgres", "mixed")),
@@ -61,7 +61,7 @@ KINDS = {
 
 
 class Server(Child):
-    """One server of a page."""
+    """A server that serves one page."""
 
     def __init__(self, name, page, stores, folder):
         folder.mkdir(parents=True, exist_ok=True)
@@ -73,17 +73,17 @@ class Server(Child):
         self.wait_for(lambda: accepts(self.port))
 
     def ask(self, command, *words):
-        """`tributary COMMAND` on it."""
+        """The command line of `tributary COMMAND` against this server."""
         return [str(TRIBUTARY), command, "--addr", f"127.0.0.1:{self.port}", "--idl", str(self.folder / self.page.idl), *words]
 
 
 def prepare(names, build):
-    """Builds what the named servers need."""
+    """Builds what the given servers need."""
     need("taskset", "util-linux")
     if build:
         subprocess.run(["cargo", "build", "--release"], cwd=ROOT, check=True)
     if not TRIBUTARY.exists():
-        raise Trouble(f"there is no {TRIBUTARY}: `cargo build --release` makes it")
+        raise Trouble(f"{TRIBUTARY} does not exist: build it with `cargo build --release`")
     if "floor" in names:
         FLOOR.parent.mkdir(parents=True, exist_ok=True)
         subprocess.run([need("gcc", "gcc"), "-O2", "-Wall", "-o", FLOOR, HERE / "peers" / "floor.c"], check=True)
@@ -92,7 +92,7 @@ def prepare(names, build):
 
 
 def make_venv():
-    """The Python of the gevent peers; made again when a list of packages changes."""
+    """The virtual environment of the gevent peers, created again when the list of packages changes."""
     lists = [ROOT / "tests" / "requirements.txt", HERE / "requirements.txt"]
     wanted = "".join(path.read_text() for path in lists)
     venv = PYTHON.parent.parent

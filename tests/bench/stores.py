@@ -1,6 +1,6 @@
-"""The benchmark's stores, each filled with every part of every page and gone with its owner.
+"""Starts the benchmark's stores. Each holds every part of every page and ends with its owner.
 
-A store has an `address` as Tributary's configuration wants it and a `place`, a port or a path, as the peers do.
+A store has an `address` for Tributary's configuration, and a `place` for the peers: a port or a path.
 """
 
 import glob
@@ -19,7 +19,7 @@ VALUE_BYTES = 200
 
 
 def value(part, key):
-    """What stands under a key: it names part and key, so that no value passes for another."""
+    """The value of a key. It contains the part and the key, so that no value can be mistaken for another."""
     return f"{part}:{key}:".ljust(VALUE_BYTES, "x")
 
 
@@ -28,7 +28,7 @@ def pairs(part):
 
 
 def send_all(port, encode, taken):
-    """Stores all pairs over a pipelined text protocol whose answer to each is the line `taken`."""
+    """Stores all pairs over a pipelined text protocol that confirms each with the line `taken`."""
     with socket.create_connection(("127.0.0.1", port)) as stream:
         replies = stream.makefile("rb")
         for part in PARTS:
@@ -38,7 +38,7 @@ def send_all(port, encode, taken):
                 stream.sendall("".join(encode(key, text) for key, text in some).encode())
                 for _ in some:
                     if (line := replies.readline()) != taken:
-                        raise Trouble(f"a store did not take a key: {line!r}")
+                        raise Trouble(f"a store rejected a key: {line!r}")
 
 
 class Redis(Child):
@@ -65,7 +65,7 @@ class Memcached(Child):
 
 
 class Postgres(Child):
-    """A cluster of its own. It refuses to be run by root, so root runs it as Debian's `postgres`."""
+    """A new database cluster. PostgreSQL refuses to run as root, so root runs it as Debian's user `postgres`."""
 
     def __init__(self, folder):
         self.place = free_port()
@@ -78,7 +78,7 @@ class Postgres(Child):
                         str(data)], check=True, stdout=subprocess.DEVNULL, cwd="/")
         settings = ("listen_addresses=127.0.0.1", "unix_socket_directories=", "fsync=off", "max_connections=200",
                     "shared_buffers=256MB")
-        # SIGINT: fast shutdown, which does not wait for connections.
+        # SIGINT requests a fast shutdown, which does not wait for connections.
         super().__init__(
             LOAD_CORE, [*self.program("postgres"), "-D", str(data), "-p", str(self.place),
                         *(word for setting in settings for word in ("-c", setting))], folder, signal.SIGINT)
@@ -95,7 +95,7 @@ class Postgres(Child):
 
     @staticmethod
     def program(name):
-        # Debian keeps them out of the path, by version.
+        # Debian installs them outside PATH, in a folder per version.
         found = sorted(glob.glob(f"/usr/lib/postgresql/*/bin/{name}"))
         program = found[-1] if found else need(name, "postgresql")
         if os.getuid() != 0:
@@ -125,7 +125,7 @@ class MariaDb(Child):
 
 
 class Sqlite:
-    """A file: each server reads it itself."""
+    """A file, which each server reads itself."""
 
     def __init__(self, folder):
         self.place = self.address = str(folder / "pages.db")
@@ -143,7 +143,7 @@ KINDS = {"redis": Redis, "memcached": Memcached, "postgres": Postgres, "mysql": 
 
 
 class Stores:
-    """Those that are asked for, started in folders of their own and stopped together."""
+    """The named stores, each started in its own folder and all stopped together."""
 
     def __init__(self, folder, names):
         self.by_name = {}

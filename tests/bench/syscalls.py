@@ -1,4 +1,4 @@
-"""Counts the system calls of a server under load, through strace, which slows it many times: nothing else is measured."""
+"""Counts the system calls of a server under load with strace. This slows the server down, so nothing else is measured."""
 
 import signal
 import subprocess
@@ -7,7 +7,7 @@ from process import LOAD_CORE, PATIENCE, Trouble, need, pinned
 
 
 def count(server, load):
-    """By name, how many a call costs. `load` calls the server and says how often."""
+    """System calls per call, by name. `load` calls the server and returns how often."""
     table = server.folder / "strace.txt"
     command = [need("strace", "strace"), "-c", "-f", "-o", str(table), "-p", str(server.pid)]
     with subprocess.Popen(pinned(LOAD_CORE, command), stderr=subprocess.PIPE, text=True) as strace:
@@ -23,7 +23,7 @@ def count(server, load):
 
 
 def read(table):
-    """`  37.93    0.002201           1      1234        12 epoll_wait`, where the errors may be left out."""
+    """Parses `  37.93    0.002201           1      1234        12 epoll_wait`; the column of errors may be empty."""
     counts = {}
     for line in table.splitlines():
         fields = line.split()
@@ -33,7 +33,7 @@ def read(table):
 
 
 def table(counted, loads, names):
-    """Markdown: all, and the most frequent ones by name."""
+    """A Markdown table: the total, and the most frequent system calls by name."""
     rows = [("connections", "server", "system calls per call", "of them"), ("---:", "---", "---:", "---")]
     for connections in loads:
         for name in names:

@@ -1,4 +1,4 @@
-"""Apache's Python client against a server of the demo's data: `apache.py PORT TRANSPORT PROTOCOL WEATHER`.
+"""Calls a server of the demo's data with Apache's Python client: `apache.py PORT TRANSPORT PROTOCOL WEATHER`.
 
 Its stubs, generated from idl/flights.thrift, are on PYTHONPATH. WEATHER is `up` or `down`.
 """
@@ -16,7 +16,7 @@ from tributary.ttypes import Context, DeadlineExceeded, LookupFailed, Mode
 TRANSPORTS = {
     "framed": TTransport.TFramedTransport,
     "unframed": TTransport.TBufferedTransport,
-    # Its frames are made by the protocol.
+    # THeaderProtocol makes its own frames.
     "header": TTransport.TBufferedTransport,
 }
 PROTOCOLS = {
@@ -56,7 +56,7 @@ def raised(kind, call, *params):
 
 
 def check_failures(client):
-    """What can't be served raises what the IDL declares, and the connection goes on."""
+    """A call that can't be served raises the exception that the IDL declares, and the connection stays usable."""
     error = raised(LookupFailed, client.getDeparture, "UA", 1, "1999-12-31", "EWR", "IAH", 5, None)
     assert (error.code, error.lookup, error.fate) == ("call.required_empty", "flight", "empty"), error
     error = raised(LookupFailed, client.getAirport, "???", Context(request_id="r1"))
@@ -65,7 +65,7 @@ def check_failures(client):
 
 
 def check_unknown_method(client):
-    """A method that the IDL does not have, with a parameter that has to be skipped."""
+    """Calls a method that the IDL does not have, with a parameter that the server has to skip."""
     out = client._oprot
     out.writeMessageBegin("getNothing", TMessageType.CALL, 77)
     out.writeStructBegin("params")
@@ -90,13 +90,13 @@ def check_unknown_method(client):
 
 
 def check_headers(client, protocol):
-    """What the IDL's Context can say, headers can say as well; and a frame that can't be opened is answered."""
+    """Headers can carry what the IDL's Context carries, and a frame that can't be read gets a reply."""
     ticket = expected.ticket(expected.chosen()[-1])
     protocol.set_header(b"tributary-report", b"1")
     protocol.set_header(b"tributary-mode", b"SERIAL")
     report = client.getDeparture(*ticket, None).report
     assert report.mode == Mode.SERIAL and report.lookups, report
-    # Headers are of one call.
+    # Headers apply to one call only.
     assert client.getDeparture(*ticket, None).report is None
     protocol.set_header(b"Deadline-Budget", b"0")
     error = raised(DeadlineExceeded, client.getDeparture, *ticket, None)
@@ -112,7 +112,7 @@ def check_headers(client, protocol):
 
 
 def check_headers_of_replies(client, protocol, weather):
-    """What a client whose IDL has no field for it sees in its reply's frame."""
+    """A client whose IDL has no field for the report finds it in the headers of the reply's frame."""
     ticket = expected.ticket(expected.chosen()[-1])
     trace = b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
     protocol.set_header(b"request-id", b"r-1")
@@ -122,7 +122,7 @@ def check_headers_of_replies(client, protocol, weather):
     lacking = {b"tributary-complete": b"0", b"tributary-incomplete": b"weather=error:lookup.unavailable"}
     said = whole if weather else whole | lacking
     assert protocol.get_headers() == said, protocol.get_headers()
-    # A method without a field for its report says it there.
+    # A method without a field for its report sends it there.
     protocol.set_header(b"tributary-report", b"1")
     assert client.getAirport("JFK", Context(request_id="r-2")).code == "JFK"
     said = protocol.get_headers()
@@ -151,7 +151,7 @@ def main():
         check_headers(client, protocol)
         check_headers_of_replies(client, protocol, weather == "up")
     multiplexed = Flights.Client(TMultiplexedProtocol.TMultiplexedProtocol(protocol, "Flights"))
-    # Servers answer with the bare name, so a reply is read without the service's.
+    # Servers reply with the bare method name, so a reply is read without the service's name.
     multiplexed._iprot = protocol
     expected.same("multiplexed", expected.AIRPORTS["LGA"], plain(multiplexed.getAirport("LGA", None)))
     transport.close()

@@ -1,4 +1,4 @@
-"""What the flights service should answer, worked out from the demo's CSV files and nothing else.
+"""Computes what the flights service should reply, from the demo's CSV files and nothing else.
 
 `check` calls a client of any library and compares every field of every reply. Replies are compared as plain
 dictionaries without their unset fields.
@@ -17,7 +17,7 @@ def table(name):
 
 
 def convert(row, kinds):
-    """The columns that are there, as the kinds say; all others are text."""
+    """The columns that have a value, converted as `kinds` says; all others are text."""
     return {name: kinds.get(name, str)(text) for name, text in row.items() if text not in ("NA", "")}
 
 
@@ -62,7 +62,7 @@ def by_departure(row):
 def flight(row):
     """A row as the service's Flight."""
     day, leaves, lands = row["day"], row["scheduled_departure"], row["scheduled_arrival"]
-    # No flight takes half a day: one that lands at an earlier time lands on the next day.
+    # No flight takes half a day, so a flight whose landing time is earlier in the day lands on the next day.
     arrival_day = f"{day[:8]}{int(day[8:]) + 1:02}" if lands < leaves else day
     status = ARRIVED
     if row["arrival_delay"] == "NA":
@@ -98,7 +98,7 @@ def punctuality(row):
 
 
 def departure(row, weather):
-    """A row as the service's Departure; `weather` says whether its store answers."""
+    """A row as the service's Departure; `weather` says whether the weather store is running."""
     route = [other for other in FLIGHTS if all(other[name] == row[name] for name in ("day", "origin", "dest"))]
     return present(
         {
@@ -115,7 +115,7 @@ def departure(row, weather):
 
 
 def chosen():
-    """Every 500th flight, and one of each kind that has something missing or odd."""
+    """Every 500th flight, and one flight of each kind with missing or unusual data."""
 
     def name(row):
         return row["carrier"], row["number"], row["day"], row["origin"]
@@ -153,7 +153,7 @@ def same(what, expected, got):
 
 
 def leaves(value):
-    """How many single values a plain value is made of."""
+    """How many single values a plain value contains."""
     if isinstance(value, dict):
         return sum(map(leaves, value.values()))
     return sum(map(leaves, value)) if isinstance(value, list) else 1

@@ -1,7 +1,7 @@
-"""A client without the service's IDL, with Apache's library or thriftpy2: `meta.py PORT TRANSPORT PROTOCOL LIBRARY`.
+"""Calls the server without the service's IDL, with Apache's library or thriftpy2: `meta.py PORT TRANSPORT PROTOCOL LIBRARY`.
 
-It knows idl/tributary.thrift alone. What it fetches is compared with what a client that has the IDL is told: the CSV
-files, by `expected`. With LIBRARY `apache` its stubs, generated from idl/tributary.thrift, are on PYTHONPATH.
+It knows idl/tributary.thrift only. Its replies are compared with those that `expected` computes for a client with the
+IDL. With LIBRARY `apache` its stubs, generated from idl/tributary.thrift, are on PYTHONPATH.
 """
 
 import sys
@@ -24,7 +24,7 @@ def apache(port, transport, protocol):
     plain = protocols[protocol](wrapped)
     wrapped.open()
     client = Tributary.Client(TMultiplexedProtocol.TMultiplexedProtocol(plain, "Tributary"))
-    # Servers answer with the bare name.
+    # Servers reply with the bare method name.
     client._iprot = plain
     return client, ttypes
 
@@ -54,7 +54,7 @@ def thriftpy2(port, transport, protocol):
 
 
 class Values:
-    """`tributary.Value`s to Python's own values and back."""
+    """Converts `tributary.Value`s to Python values and back."""
 
     def __init__(self, types):
         self.types = types
@@ -115,7 +115,7 @@ class Fetching:
         return self.numbered(self.values.plain(value))
 
     def numbered(self, value):
-        """With the numbers of an enum instead of its names, as typed clients have them."""
+        """Replaces the names of an enum by its numbers, as typed clients have them."""
         if isinstance(value, list):
             return [self.numbered(item) for item in value]
         if isinstance(value, dict):
@@ -132,8 +132,8 @@ def raised(kind, call, *params):
     raise AssertionError(f"expected {kind.__name__}, got {reply}")
 
 
-def check_told(client, types):
-    """What the server tells of itself."""
+def check_descriptions(client, types):
+    """The server describes itself."""
     description = client.describe()
     assert description.service_name == "Flights", description
     methods = {method.name: method for method in description.methods}
@@ -162,8 +162,8 @@ def check_told(client, types):
     assert 0 <= health.loop_lag_us <= health.loop_lag_max_us or health.loop_lag_max_us == 0, health
 
 
-def check_fetched(client, types, values):
-    """The views, by name: every field of every reply is what a typed client gets."""
+def check_replies(client, types, values):
+    """Fetches the views by name: every field of every reply is what a typed client gets."""
     fetching = Fetching(client, values)
     expected.check(fetching, fetching.plain, types.Context, True)
     ticket = expected.ticket(expected.chosen()[-1])
@@ -172,7 +172,7 @@ def check_fetched(client, types, values):
     report = values.plain(client.fetch("getDeparture", params, context))["report"]
     assert report["mode"] == "SERIAL" and len(report["lookups"]) == 8, report
     assert report["lookups"][0]["fate"] == "ok", report
-    # The context is a parameter of the view, too.
+    # The context is also a parameter of the view.
     params["context"] = values.of({"want_report": True})
     assert values.plain(client.fetch("getDeparture", params, None))["report"]["mode"] == "EVENTED"
     error = raised(types.InvalidRequest, client.fetch, "getDeparture", params, context)
@@ -185,8 +185,8 @@ def check_fetched(client, types, values):
     assert (error.code, error.lookup, error.fate) == ("call.required_empty", "flight", "empty"), error
 
 
-def check_refused(client, types, values, deep):
-    """What can't be served is told, and the connection goes on."""
+def check_errors(client, types, values, deep):
+    """A call that can't be served gets an error, and the connection stays usable."""
     nested = None
     for _ in range(12):
         nested = [nested]
@@ -217,7 +217,7 @@ def check_refused(client, types, values, deep):
     both = {"code": types.Value(string_value="JFK", bool_value=True)}
     error = raised(types.InvalidRequest, client.fetch, "getAirport", both, None)
     assert error.code == "call.bad_params" and "several fields" in error.message, error
-    # No parameters at all are no mistake of the door's.
+    # A call without any parameters gets an error that names the missing one.
     error = raised(types.InvalidRequest, client.fetch, None, None, None)
     assert "`view` is missing" in error.message, error
     assert values.plain(client.fetch("getAirport", {"code": values.of("JFK")}, None))["code"] == "JFK"
@@ -227,11 +227,11 @@ def main():
     port, transport, protocol, library = sys.argv[1:]
     client, types = {"apache": apache, "thriftpy2": thriftpy2}[library](int(port), transport, protocol)
     values = Values(types)
-    check_told(client, types)
-    check_fetched(client, types, values)
-    # thriftpy2 sends nothing so deep; without frames a message that is too deep can't be cut out, so that the
-    # connection ends.
-    check_refused(client, types, values, deep=library == "apache" and transport == "framed")
+    check_descriptions(client, types)
+    check_replies(client, types, values)
+    # thriftpy2 can't send values nested so deeply. Without frames the end of a message that is nested too deeply is
+    # unknown, so the connection closes.
+    check_errors(client, types, values, deep=library == "apache" and transport == "framed")
 
 
 if __name__ == "__main__":

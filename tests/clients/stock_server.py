@@ -1,4 +1,4 @@
-"""A service on Apache's Python library: `stock_server.py PORT TRANSPORT PROTOCOL PLAIN [CERTIFICATE ROOTS]`.
+"""Serves stock.thrift with Apache's Python library: `stock_server.py PORT TRANSPORT PROTOCOL PLAIN [CERTIFICATE ROOTS]`.
 
 Its stubs, generated from stock.thrift, are on PYTHONPATH. PLAIN is `plain` or `multiplexed`. With CERTIFICATE, a file with
 a key as well, it speaks TLS, to clients whose certificate one of ROOTS signed.
@@ -19,7 +19,7 @@ from thrift.transport.THeaderTransport import THeaderClientType, THeaderSubproto
 TRANSPORTS = {
     "framed": TTransport.TFramedTransportFactory,
     "unframed": TTransport.TBufferedTransportFactory,
-    # The protocol's factory makes the transport as well.
+    # The protocol's factory also makes the transport.
     "header": TTransport.TTransportFactoryBase,
 }
 PROTOCOLS = {
@@ -27,7 +27,7 @@ PROTOCOLS = {
     "compact": TCompactProtocol.TCompactProtocolFactory,
 }
 SUBPROTOCOLS = {"binary": THeaderSubprotocolID.BINARY, "compact": THeaderSubprotocolID.COMPACT}
-# The call that a thread serves: its protocol, and the socket that it came over.
+# The call that a thread serves: its protocol, and the socket that it arrived on.
 CALL = threading.local()
 
 
@@ -88,7 +88,7 @@ def protocols(transport, protocol):
 
 
 class Remembering:
-    """A factory of transports that keeps the socket below at hand."""
+    """A transport factory that remembers the underlying socket."""
 
     def __init__(self, factory):
         self.factory = factory

@@ -1,4 +1,4 @@
-"""thriftpy2, which loads idl/flights.thrift as it is: `thriftpy.py PORT TRANSPORT PROTOCOL WEATHER`.
+"""Calls a server of the demo's data with thriftpy2, which loads idl/flights.thrift itself: `thriftpy.py PORT TRANSPORT PROTOCOL WEATHER`.
 
 WEATHER is `up` or `down`.
 """

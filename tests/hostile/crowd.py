@@ -1,11 +1,11 @@
-"""Thousands of connections from one thread; who is closed comes again."""
+"""Keeps thousands of hostile connections open from one thread, and reconnects those that the server closes."""
 
 import select
 import socket
 import time
 from collections import deque
 
-# Little is left to the kernel: what the server does not take stays here.
+# Small socket buffers, so that bytes the server does not read stay in this process.
 KERNEL_BYTES = 16 * 1024
 PIECE = 64 * 1024
 
@@ -15,7 +15,7 @@ class Hostile:
 
     def __init__(self, sock):
         self.sock = sock
-        # What is still to be sent.
+        # The bytes still to be sent.
         self.rest = memoryview(b"")
         self.connected = False
 
@@ -32,7 +32,7 @@ class Crowd:
         self.connects = 0
 
     def turn(self):
-        """Everything that is due now."""
+        """Does everything that is due now."""
         now = time.monotonic()
         self.connect(now)
         for number, events in self.poll.poll(0.005, 512):
@@ -109,7 +109,7 @@ class Crowd:
         self.counts["closed"] += 1
 
     def act(self, now):
-        """Those whose turn it is send again."""
+        """Makes the connections that are due send again."""
         acts = 64
         if self.kind.per_second:
             acts = min(acts, int((now - self.started) * self.kind.per_second) - self.counts["acts"])

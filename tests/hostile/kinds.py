@@ -1,4 +1,4 @@
-"""What hostile clients send: a line for each kind, and the bytes."""
+"""The kinds of hostile clients: one line for each kind, and the bytes that it sends."""
 
 import struct
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ admin = { listen = "127.0.0.1:ADMIN" }
 [server]
 idl = "airports.thrift"
 listen = "127.0.0.1:PORT"
-# Room for the clean client beside the others.
+# Leaves connections for the clean client.
 limits = { connections_max = CONNECTIONS }
 
 [backends.airports]
@@ -84,19 +84,19 @@ CODE = field(STRING, 1) + text(b"JFK")
 class Kind:
     name: str
     what: str
-    # What a connection sends first, and what it sends again.
+    # What a connection sends first, and what it sends repeatedly after that.
     first: bytes
     again: bytes = b""
-    # Each connection sends again after so many seconds; or all of them together so many times a second.
+    # The seconds after which each connection sends again, or how often per second all of them send together.
     every: float = 0
     per_second: float = 0
     reads: bool = True
-    # Connections that are made a second, at most.
+    # The maximum rate of new connections, per second.
     connects: int = 2000
 
 
 def spread(name, what, message, per_second):
-    """Whole messages, one after the other from all the connections."""
+    """Whole messages, from one connection after the other."""
     return Kind(name, what, b"", message, per_second=per_second)
 
 
@@ -107,23 +107,23 @@ KINDS = [
     Kind("header-only", "the header of a frame of 1 MiB and the first bytes of a call, then nothing",
          struct.pack(">i", MIB) + head(b"get")),
     Kind("drip", "the same, then a byte every second", struct.pack(">i", MIB) + head(b"get"), b"x", every=1),
-    spread("bomb: text", "a text of 99 MiB declared in 12 bytes, 1,000 a second",
+    spread("bomb: text", "a text that declares 99 MiB but has 3 bytes, 1,000 a second",
            call(b"get", field(STRING, 1) + struct.pack(">i", 99 * MIB) + b"JFK"), 1000),
     spread("bomb: list", "a list of 1,000,000 empty structs, 16 a second",
            call(b"many", CODE, field(LIST, 2) + struct.pack(">bi", STRUCT, 1_000_000) + bytes(1_000_000)), 16),
     spread("bomb: list under the limit", "a list of 30,000 empty structs, 16 a second",
            call(b"many", CODE, field(LIST, 2) + struct.pack(">bi", STRUCT, 30_000) + bytes(30_000)), 16),
-    spread("bomb: map", "a map with 50,000 times the same key, 16 a second",
+    spread("bomb: map", "a map with the same key 50,000 times, 16 a second",
            call(b"many", CODE, field(MAP, 3) + struct.pack(">bbi", STRING, I32, 50_000) + b"".join(MAP_OF)), 16),
-    spread("deep", "1,000,000 structs in each other, 8 a second",
+    spread("deep", "1,000,000 nested structs, 8 a second",
            call(b"many", CODE, field(STRUCT, 4) + field(STRUCT, 1) * 1_000_000), 8),
-    Kind("huge", "the start of a frame of 15 MiB, as much as is taken, from all at once",
+    Kind("huge", "the start of a frame of 15 MiB, as much as the server reads, from all connections together",
          struct.pack(">i", 15 * MIB) + head(b"get") + field(STRING, 9) + struct.pack(">i", 14 * MIB) + bytes(4 * MIB)),
     Kind("huge, declared", "frames of 2^31 - 1 bytes, 500 connections a second", struct.pack(">i", 2**31 - 1) + head(b"get"),
          connects=500),
     Kind("over the limit", "frames of 16 MiB and a byte, 500 connections a second",
          struct.pack(">i", 16 * MIB + 1) + head(b"get"), connects=500),
-    Kind("never reads", "a call whose reply has 8 MiB, of which no byte is taken",
+    Kind("never reads", "a call whose reply has 8 MiB, of which the client reads nothing",
          call(b"large", CODE), reads=False, connects=500),
-    Kind("comes and goes", "connections that are closed as soon as they are open, 2,000 a second", b"", connects=2000),
+    Kind("comes and goes", "connections that close as soon as they are open, 2,000 a second", b"", connects=2000),
 ]

@@ -1,9 +1,9 @@
-/* The least work that answers the benchmark's page: one epoll loop, one pipelined Redis connection, one IDL known by heart.
+/* Does the least work that can serve the benchmark's page: one epoll loop, one pipelined Redis connection, one IDL in code.
  *
- * Framed strict binary. It has the page's values and report and nothing that a server for users needs: no deadlines, no
- * limits but its buffers, no second protocol, no lost Redis. A client that breaks the rules, or does not read, is closed.
- * Each turn of the loop reads the clock once, sends all gets of the turn in one write, and copies each value once: from
- * Redis's answer into the reply it belongs to. Fields go out in the order their values come in.
+ * It speaks framed strict binary. Its replies have the page's values and report, and it lacks everything else that a server
+ * needs: deadlines, limits other than its buffers, other protocols, reconnecting to Redis. It closes clients that break the
+ * protocol or do not read. Each iteration of the loop reads the clock once, sends all its gets in one write, and copies each
+ * value once, from Redis's answer into its reply. Fields are written in the order in which their values arrive.
  *
  *   floor PORT REDIS_PORT [slow]
  */

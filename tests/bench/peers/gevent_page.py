@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""A page of the benchmark on gevent and thriftpy2: the lookups of a call one after the other, or a greenlet each.
+"""Serves a page of the benchmark with gevent and thriftpy2: the lookups of a call in sequence, or one greenlet for each.
 
-It answers as Tributary does, with the same IDL: seven parts and a report whose times are really taken. It is set up as
-its libraries recommend for load: Cython protocols, the hiredis parser, pools of connections that make greenlets wait.
+It replies as Tributary does, with the same IDL: seven parts and a report with measured times. It is set up as its
+libraries recommend for load: Cython protocols, the hiredis parser, connection pools in which greenlets wait.
 """
 from gevent import monkey
 

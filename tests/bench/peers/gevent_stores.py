@@ -1,6 +1,6 @@
-"""The stores of the gevent peer: each asks for one part of one key, with a client that makes greenlets wait.
+"""The stores of the gevent peer: each fetches one part of one key, with a client that yields to other greenlets.
 
-Set up as the clients' makers recommend for load; every pool has as many connections as the servers stand well.
+They are set up as the clients' documentation recommends for load. Pools are as large as the servers handle well.
 """
 
 import sqlite3
@@ -16,7 +16,7 @@ CONNECTIONS = 64
 
 
 class Pool:
-    """Connections, all made before the first call; who finds none waits."""
+    """A pool of connections, all made before the first call. A greenlet that finds none waits."""
 
     def __init__(self, connect):
         self.connect = connect
@@ -32,7 +32,7 @@ class Pool:
                 connection = self.connect()
             yield connection
         except BaseException:
-            # It may hold an answer that nobody read: the next one makes another.
+            # The connection may hold an unread answer, so it is dropped and the next use opens a new one.
             if connection is not None:
                 connection.close()
             connection = None
@@ -45,7 +45,7 @@ class Redis:
     errors = redis.RedisError
 
     def __init__(self, port):
-        # More: the page of seven gets has only these.
+        # The page of seven gets uses only these.
         pool = redis.BlockingConnectionPool(host="127.0.0.1", port=port, max_connections=128, timeout=30, protocol=2)
         self.client = redis.Redis(connection_pool=pool)
 
@@ -65,7 +65,7 @@ class Memcached:
 
 
 class Postgres:
-    """psycopg 3 sees that it is patched and waits as gevent does; it prepares what it asks often."""
+    """psycopg 3 detects gevent's patches and yields while it waits. It prepares statements that it sends often."""
 
     errors = psycopg.Error
 
@@ -92,7 +92,7 @@ class MariaDb:
 
 
 class Sqlite:
-    """Asked at once: it takes less time than another thread would."""
+    """Queried directly: handing the query to another thread would take longer."""
 
     errors = sqlite3.Error
 

@@ -1,6 +1,6 @@
-// What every Thrift client is put through: each method gives back what it was given.
+// The service that every Thrift client calls: each method returns what it was sent.
 //
-// Identifiers are such as no language reserves. `uuid` stands in uuid.thrift: older compilers do not know it.
+// No identifier is reserved in any language. `uuid` is in uuid.thrift because older compilers do not support it.
 
 namespace java echo
 namespace go echo
@@ -24,7 +24,7 @@ struct Leaf {
 
 struct Branch { 1: i8 tiny, 2: Leaf leaf, 3: i32 number }
 
-// A field of every type, far apart and close together, and of every requiredness.
+// A field of every type, with large and small gaps between field ids, and with every requiredness.
 struct Everything {
   1: required bool yes
   2: bool no
@@ -82,13 +82,13 @@ service Echo {
   map<i32, map<i32, i32>> testMapMap(1: i32 number)
   // {1: {SPRING: thing, SUMMER: thing}, 2: {AUTUMN: nothing}}
   map<Moment, map<Season, Insanity>> testInsanity(1: Insanity thing)
-  // The middle three; a lookup for each field of the reply.
+  // The middle three parameters; one lookup for each field of the reply.
   Leaf testMulti(1: string text, 2: i8 tiny, 3: i32 number, 4: i64 wide, 5: map<i16, string> names, 6: Season season)
-  // Throws Sorry{1001, kind} for "sorry"; for "broken" what no IDL declares; otherwise returns.
+  // Throws Sorry{1001, kind} for "sorry", an undeclared exception for "broken"; otherwise returns.
   void testException(1: string kind) throws (1: Sorry sorry)
   // Throws Sorry{1001, ...} for "sorry", Sad{2002, {text: ...}} for "sad"; otherwise returns {text: words}.
   Leaf testMultiException(1: string kind, 2: string words) throws (1: Sorry sorry, 2: Sad sad)
   oneway void testOneway(1: string token)
-  // Whether testOneway came with that token.
+  // Whether testOneway was called with that token.
   bool testArrived(1: string token)
 }

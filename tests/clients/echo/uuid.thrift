@@ -1,4 +1,4 @@
-// What is served: the methods of echo.thrift, and that of the type which older compilers do not know.
+// The service under test: the methods of echo.thrift, and one for UUIDs, which older compilers do not support.
 
 include "echo.thrift"
 

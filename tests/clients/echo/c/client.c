@@ -1,4 +1,4 @@
-/* Apache's C client over GLib: `client PLACE TRANSPORT PROTOCOL NAMES`, as for Python's. A check that fails says where and
+/* Apache's C client over GLib: `client PLACE TRANSPORT PROTOCOL NAMES`, as for Python's client. A failed check says where and
    ends the program. What is made is not freed: the program is short. */
 
 #include <math.h>
@@ -19,7 +19,7 @@
 #include "echo_echo.h"
 
 static int calls = 0;
-/* The library's own flaw: of a frame in TLS it reads no more than one record at a time, and takes that for the frame. */
+/* A flaw of the library: over TLS it reads one record and takes it for the whole frame. */
 static gboolean reads_large = TRUE;
 static GError *error = NULL;
 
@@ -32,7 +32,7 @@ static GError *error = NULL;
     }                                                                                                        \
   } while (0)
 
-/* Each number comes back as it was. */
+/* Checks that each number comes back unchanged. */
 #define SAME(type, method, ...)                                                                              \
   do {                                                                                                       \
     const type values[] = { __VA_ARGS__ };                                                                   \
@@ -64,7 +64,7 @@ base_types (echoEchoIf *client)
 {
   ++calls;
   CHECK (echo_echo_if_test_void (client, &error));
-  /* Its text ends at the first NUL. */
+  /* The library's text ends at the first NUL. */
   const gchar *texts[] = { "", "x", "tab\t newline\n quote\" backslash\\", "Grüße, 世界 🎈", repeated ("ü", 127),
                            repeated ("ü", 128), repeated ("0123456789abcdef", 1 << 16) };
   for (size_t at = 0; at < G_N_ELEMENTS (texts) - !reads_large; ++at) {
@@ -296,7 +296,7 @@ exceptions (echoEchoIf *client)
   echoLeaf *got = g_object_new (ECHO_TYPE_LEAF, NULL);
   CHECK (!echo_echo_if_test_exception (client, "sorry", &sorry, &error));
   CHECK (error->domain == ECHO_SORRY_ERROR && sorry->number == 1001 && strcmp (sorry->words, "sorry") == 0);
-  /* What is there already is taken for what was thrown. */
+  /* If the pointer is not null, the library takes its target for the exception. */
   sorry = NULL;
   g_clear_error (&error);
   CHECK (!echo_echo_if_test_exception (client, "broken", &sorry, &error));
@@ -326,7 +326,7 @@ oneway (echoEchoIf *client)
   CHECK (!arrived);
   CALL (test_oneway, token);
   SAME (gint32, test_int, 42);
-  /* It was begun before the calls after it, but need not have ended. */
+  /* The oneway call started before the next calls, but need not have ended. */
   for (int tries = 0; tries < 100 && !arrived; ++tries)
     CALL (test_arrived, &arrived, token);
   CHECK (arrived);
@@ -355,7 +355,7 @@ main (int count, char **options)
   ThriftTransport *transport = g_object_new (framing, "transport", socket_to (options[1]), NULL);
   GType coding = strcmp (options[3], "compact") == 0 ? THRIFT_TYPE_COMPACT_PROTOCOL : THRIFT_TYPE_BINARY_PROTOCOL;
   ThriftProtocol *read = g_object_new (coding, "transport", transport, NULL), *written = read;
-  /* Servers answer with the bare name. */
+  /* Servers reply with the bare method name. */
   if (strcmp (options[4], "multiplexed") == 0)
     written = g_object_new (THRIFT_TYPE_MULTIPLEXED_PROTOCOL, "transport", transport, "protocol", read, "service-name",
                             "Echo", NULL);

@@ -1,4 +1,4 @@
-// Apache's C++ client: `client PLACE TRANSPORT PROTOCOL NAMES`, as for Python's. A check that fails says where and ends
+// Apache's C++ client: `client PLACE TRANSPORT PROTOCOL NAMES`, as for Python's client. A failed check says where and ends
 // the program.
 
 #include <cmath>
@@ -37,7 +37,7 @@ static int calls = 0;
     }                                                                                            \
   } while (false)
 
-// A method that returns by value gives back what it was given.
+// Checks that a method that returns by value returns what it was sent.
 template <typename T> void same(EchoClient& client, T (EchoClient::*method)(T), std::vector<T> values) {
   for (const T& value : values) {
     ++calls;
@@ -45,7 +45,7 @@ template <typename T> void same(EchoClient& client, T (EchoClient::*method)(T), 
   }
 }
 
-// As `same`, for a method that fills its first parameter.
+// Like `same`, for a method that returns its result in its first parameter.
 template <typename T> void same(EchoClient& client, void (EchoClient::*method)(T&, const T&), std::vector<T> values) {
   for (const T& value : values) {
     ++calls;
@@ -251,7 +251,7 @@ static void oneway(EchoClient& client) {
   CHECK(!client.testArrived(token));
   client.testOneway(token);
   CHECK(client.testInt(42) == 42);
-  // It was begun before the calls after it, but need not have ended.
+  // The oneway call started before the next calls, but need not have ended.
   bool arrived = false;
   for (int tries = 0; tries < 100 && !arrived; ++tries) {
     arrived = client.testArrived(token);
@@ -302,7 +302,7 @@ int main(int, char** options) {
   if (names == "multiplexed") {
     written = make_shared<TMultiplexedProtocol>(protocol, "Echo");
   }
-  // Servers answer with the bare name.
+  // Servers reply with the bare method name.
   EchoClient client(protocol, written);
   try {
     baseTypes(client);

@@ -1,5 +1,5 @@
-// Apache's Go client: `client PLACE TRANSPORT PROTOCOL NAMES`, as for Python's. It compares the name and the sequence id
-// of every reply, and sends oneway calls as ordinary ones.
+// Apache's Go client: `client PLACE TRANSPORT PROTOCOL NAMES`, as for Python's client. The library checks the name and the
+// sequence id of every reply, and sends oneway calls as ordinary calls.
 package main
 
 import (
@@ -39,7 +39,7 @@ func must[T any](got T, err error) T {
 	return got
 }
 
-// Each value comes back as it was.
+// Checks that each value comes back unchanged.
 func same[T any](method func(context.Context, T) (T, error), values ...T) {
 	for _, value := range values {
 		got := must(method(ctx, value))
@@ -172,7 +172,7 @@ func oneway(client *echo.EchoClient) {
 	check(!must(client.TestArrived(ctx, token)))
 	must(0, client.TestOneway(ctx, token))
 	same(client.TestInt, 42)
-	// It was begun before the calls after it, but need not have ended.
+	// The oneway call started before the next calls, but need not have ended.
 	arrived := false
 	for tries := 0; tries < 100 && !arrived; tries++ {
 		arrived = must(client.TestArrived(ctx, token))
@@ -224,7 +224,7 @@ func main() {
 	if names == "multiplexed" {
 		written = thrift.NewTMultiplexedProtocol(read, "Echo")
 	}
-	// Servers answer with the bare name, which is the one that it compares.
+	// Servers reply with the bare method name, and the library compares with that.
 	client := echo.NewEchoClient(thrift.NewTStandardClient(read, written))
 	baseTypes(client)
 	structs(client)

@@ -1,5 +1,5 @@
-// Apache's Java client: `client PLACE TRANSPORT PROTOCOL NAMES`, as for Python's. It compares the name and the sequence
-// id of every reply.
+// Apache's Java client: `client PLACE TRANSPORT PROTOCOL NAMES`, as for Python's client. The library checks the name
+// and the sequence id of every reply.
 
 import echo.*;
 import java.io.FileInputStream;
@@ -41,7 +41,7 @@ public class Client {
         }
     }
 
-    /** Each value comes back as it was. */
+    /** Checks that each value comes back unchanged. */
     @SafeVarargs
     static <T> void same(Method<T> method, T... values) throws Exception {
         for (T value : values) {
@@ -69,7 +69,7 @@ public class Client {
         same(client::testShort, Short.MIN_VALUE, (short) -1, (short) 0, (short) 1, (short) 63, (short) 64, Short.MAX_VALUE);
         same(client::testInt, Integer.MIN_VALUE, -1, 0, 1, 63, 64, Integer.MAX_VALUE);
         same(client::testLong, Long.MIN_VALUE, -1L, 0L, 1L, 63L, 64L, Long.MAX_VALUE);
-        // `equals` of doubles is by their bits.
+        // `equals` compares the bits of doubles.
         same(client::testDouble, 0.0, -0.0, 1.5, -1.0, Double.MIN_VALUE, Double.MAX_VALUE, Double.POSITIVE_INFINITY,
             Double.NEGATIVE_INFINITY, Double.NaN);
         same(client::testBinary, ByteBuffer.wrap(new byte[0]), ByteBuffer.wrap(new byte[1]), ByteBuffer.wrap(everyByte(1)),
@@ -162,7 +162,7 @@ public class Client {
         check(!client.testArrived(token));
         client.testOneway(token);
         same(client::testInt, 42);
-        // It was begun before the calls after it, but need not have ended.
+        // The oneway call started before the next calls, but need not have ended.
         boolean arrived = false;
         for (int tries = 0; tries < 100 && !arrived; tries++) {
             arrived = client.testArrived(token);
@@ -179,7 +179,7 @@ public class Client {
             socket.open();
             return socket;
         }
-        // The factory takes authorities from a key store's file only.
+        // The factory reads authorities only from a key store file.
         KeyStore trusted = KeyStore.getInstance("PKCS12");
         trusted.load(null, null);
         try (FileInputStream file = new FileInputStream(System.getenv("ECHO_CA"))) {
@@ -205,7 +205,7 @@ public class Client {
         TProtocol read = options[2].equals("compact")
             ? new TCompactProtocol(transport)
             : new TBinaryProtocol(transport, strict, strict);
-        // Servers answer with the bare name.
+        // Servers reply with the bare method name.
         TProtocol written = options[3].equals("multiplexed") ? new TMultiplexedProtocol(read, "Echo") : read;
         Echo.Client client = new Echo.Client(read, written);
         baseTypes(client);

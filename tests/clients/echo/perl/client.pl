@@ -1,4 +1,4 @@
-# Apache's Perl client: `client PLACE TRANSPORT PROTOCOL NAMES`, as for Python's. It has the binary protocol only.
+# Apache's Perl client: `client PLACE TRANSPORT PROTOCOL NAMES`, as for Python's client. The library has the binary protocol only.
 
 use strict;
 use warnings;
@@ -24,7 +24,7 @@ sub check {
     die "after $calls calls: " . substr(join(' | ', map { plain($_) } @what), 0, 900) . "\n" unless $holds;
 }
 
-# A value as text: of structs and maps by their keys, whatever order they are in.
+# A value as text. Structs and maps are sorted by key.
 sub plain {
     my ($value) = @_;
     return 'undef' unless defined $value;
@@ -43,7 +43,7 @@ sub call {
     return $got;
 }
 
-# Each value comes back as it was. Sets are written as lists and read as the keys of a hash.
+# Checks that each value comes back unchanged. Sets are written as lists and read as the keys of a hash.
 sub same {
     my ($method, @values) = @_;
     for my $value (@values) {
@@ -74,7 +74,7 @@ sub base_types {
     my $infinity = 9**9**9;
     for my $value (0.0, -0.0, 1.5, -1.0, 5e-324, 1.7976931348623157e308, $infinity, -$infinity, $infinity / $infinity) {
         my $got = call('testDouble', $value);
-        # Bit for bit: NaN is not equal to itself.
+        # Compares bits: NaN is not equal to itself.
         check(pack('d', $got) eq pack('d', $value), $value, $got);
     }
     my $every_byte = pack('C*', 0 .. 255);
@@ -151,7 +151,7 @@ sub oneway {
     check(!call('testArrived', $token), $token);
     call('testOneway', $token);
     same('testInt', 42);
-    # It was begun before the calls after it, but need not have ended.
+    # The oneway call started before the next calls, but need not have ended.
     my $arrived = 0;
     for (1 .. 100) {
         last if $arrived = call('testArrived', $token);
@@ -174,7 +174,7 @@ $socket->setSendTimeout(60_000);
 my $framing = $transport eq 'framed' ? 'Thrift::FramedTransport' : 'Thrift::BufferedTransport';
 $transport = $framing->new($socket);
 my $read = Thrift::BinaryProtocol->new($transport);
-# Servers answer with the bare name.
+# Servers reply with the bare method name.
 my $written = $names eq 'multiplexed' ? Thrift::MultiplexedProtocol->new($read, 'Echo') : $read;
 $client = Echo::EchoClient->new($read, $written);
 $transport->open();

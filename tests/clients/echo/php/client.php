@@ -1,5 +1,5 @@
 <?php
-// Apache's PHP client: `client PLACE TRANSPORT PROTOCOL NAMES`, as for Python's; `binary-c` uses its extension.
+// Apache's PHP client: `client PLACE TRANSPORT PROTOCOL NAMES`, as for Python's client; `binary-c` uses the PHP extension.
 
 use Thrift\Exception\TApplicationException;
 use Thrift\Protocol\TBinaryProtocol;
@@ -20,7 +20,7 @@ use Echo\Season;
 use Echo\Sorry;
 use Echo\Tree;
 
-// Debian keeps the library's own folders at the top, where its own loader does not find them.
+// Debian installs the library's folders at the top level, where the library's class loader does not find them.
 spl_autoload_register(function ($class) {
     $path = str_replace('\\', '/', $class) . '.php';
     require preg_replace('#^Thrift#', '/usr/lib/php', $path);
@@ -52,7 +52,7 @@ class Checker
         }
     }
 
-    /// Each value comes back as it was. Of structs `==` compares the fields, of arrays keys and values in any order.
+    /// Checks that each value comes back unchanged. `==` compares structs by fields, and arrays by keys and values in any order.
     public function same($method, ...$values)
     {
         foreach ($values as $value) {
@@ -67,7 +67,7 @@ class Checker
         }
     }
 
-    /// The library's own flaw: of lists in compact it gives bools as they are on the wire, 1 and 2.
+    /// A flaw of the library: in compact it returns the bools of lists as they are on the wire, 1 and 2.
     private function bits($got)
     {
         return array_map(fn($bit) => $bit === true || $bit === 1, $got);
@@ -96,7 +96,7 @@ class Checker
         $this->same('testLong', PHP_INT_MIN, -1, 0, 1, 63, 64, PHP_INT_MAX);
         foreach ([0.0, -0.0, 1.5, -1.0, 5e-324, PHP_FLOAT_MAX, INF, -INF, NAN] as $value) {
             $got = $this->call('testDouble', $value);
-            // Bit for bit: NaN is not equal to itself, and -0.0 is to 0.0.
+            // Compares bits: NaN is not equal to itself, and -0.0 is equal to 0.0.
             $this->check(pack('E', $got) === pack('E', $value), $value, $got);
         }
         $everyByte = implode('', array_map('chr', range(0, 255)));
@@ -182,7 +182,7 @@ class Checker
         $this->check($this->call('testArrived', $token) === false, $token);
         $this->call('testOneway', $token);
         $this->same('testInt', 42);
-        // It was begun before the calls after it, but need not have ended.
+        // The oneway call started before the next calls, but need not have ended.
         for ($tries = 0, $arrived = false; $tries < 100 && !$arrived; $tries++) {
             $arrived = $this->call('testArrived', $token);
         }
@@ -202,7 +202,7 @@ $read = match ($protocol) {
     'binary-c' => new TBinaryProtocolAccelerated($transport, true, true),
     'compact' => new TCompactProtocol($transport),
 };
-// Servers answer with the bare name.
+// Servers reply with the bare method name.
 $written = $names === 'multiplexed' ? new TMultiplexedProtocol($read, 'Echo') : $read;
 $transport->open();
 $checker = new Checker(new EchoClient($read, $written));

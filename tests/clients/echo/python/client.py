@@ -41,7 +41,7 @@ def socket_to(place):
 def protocol_over(socket, transport, protocol):
     if transport == "header":
         only_headers = [THeaderTransport.THeaderClientType.HEADERS]
-        # Its frames are made by the protocol.
+        # THeaderProtocol makes its own frames.
         buffered = TTransport.TBufferedTransport(socket)
         return THeaderProtocol.THeaderProtocol(buffered, only_headers, SUBPROTOCOLS[protocol])
     framing = TTransport.TFramedTransport if transport == "framed" else TTransport.TBufferedTransport
@@ -49,7 +49,7 @@ def protocol_over(socket, transport, protocol):
 
 
 def check_uuids(written, read):
-    """By hand: the stubs' compiler does not know the type."""
+    """Written by hand, because the stubs' compiler does not support the type."""
     for value in (uuid.UUID(int=0), uuid.UUID(int=(1 << 128) - 1), uuid.UUID("00112233-4455-6677-8899-aabbccddeeff")):
         written.writeMessageBegin("testUuid", TMessageType.CALL, 7)
         written.writeStructBegin("params")
@@ -79,7 +79,7 @@ def main():
     protocol = protocol_over(socket, transport, protocol)
     protocol.trans.open()
     written = TMultiplexedProtocol.TMultiplexedProtocol(protocol, "Echo") if names == "multiplexed" else protocol
-    # Servers answer with the bare name.
+    # Servers reply with the bare method name.
     client = Echo.Client(protocol, written)
     calls = edges.check(client, ttypes, TApplicationException)
     calls += check_uuids(written, protocol)

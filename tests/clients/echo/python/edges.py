@@ -35,7 +35,7 @@ class Checker:
         return getattr(self.client, method)(*params)
 
     def same(self, method, *values, fit=lambda got: got):
-        """Each value comes back as it was, after `fit`."""
+        """Checks that each value comes back unchanged, after `fit`."""
         for value in values:
             got = fit(self.call(method, value))
             assert got == value and type(got) is type(value), f"{method}: sent {value!r:.900}, got {got!r:.900}"
@@ -69,7 +69,7 @@ def base_types(checker):
     same("testLong", *edges(64))
     for value in DOUBLES:
         got = checker.call("testDouble", value)
-        # Bit for bit: NaN is not equal to itself, and -0.0 is to 0.0.
+        # Compares bits: NaN is not equal to itself, and -0.0 is equal to 0.0.
         assert struct.pack(">d", got) == struct.pack(">d", value), f"testDouble: sent {value}, got {got}"
     same("testBinary", *BYTES)
     same("testEnum", types.Season.SPRING, types.Season.AUTUMN, types.Season.WINTER)
@@ -103,7 +103,7 @@ def everything(checker, **optional):
 
 
 def as_set(items):
-    """Some libraries read a set as a list."""
+    """Converts a set that the library read as a list."""
     assert len(items) == len(set(items)), items
     return set(items)
 
@@ -169,10 +169,10 @@ def exceptions(checker, application_error):
 
 
 def oneway(checker):
-    """Nothing is answered, so the next reply is the next call's; and it is done."""
+    """A oneway call gets no reply, so the next reply belongs to the next call; and the call is done."""
     token = f"token {id(checker)} {checker.calls}"
     assert not checker.call("testArrived", token)
     checker.call("testOneway", token)
     checker.same("testInt", 42)
-    # It was begun before the calls after it, but need not have ended.
+    # The oneway call started before the next calls, but need not have ended.
     assert any(checker.call("testArrived", token) for _ in range(100)), "testOneway never arrived"

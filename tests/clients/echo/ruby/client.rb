@@ -1,4 +1,4 @@
-# Apache's Ruby client: `client PLACE TRANSPORT PROTOCOL NAMES`, as for Python's; `binary-c` is the accelerated one.
+# Apache's Ruby client: `client PLACE TRANSPORT PROTOCOL NAMES`, as for Python's client; `binary-c` is the accelerated protocol.
 
 require 'set'
 require 'openssl'
@@ -28,7 +28,7 @@ class Checker
     raise "after #{@calls} calls: #{what.inspect[0, 900]}" unless holds
   end
 
-  # Each value comes back as it was.
+  # Checks that each value comes back unchanged.
   def same(method, *values)
     values.each do |value|
       got = call(method, value)
@@ -51,7 +51,7 @@ class Checker
     same(:testShort, *EDGES[I16])
     same(:testInt, *EDGES[I32])
     same(:testLong, *EDGES[I64])
-    # Bit for bit: NaN is not equal to itself, and -0.0 is to 0.0.
+    # Compares bits: NaN is not equal to itself, and -0.0 is equal to 0.0.
     [0.0, -0.0, 1.5, -1.0, 5e-324, Float::MAX, Float::INFINITY, -Float::INFINITY, Float::NAN].each do |value|
       got = call(:testDouble, value)
       check([got].pack('G') == [value].pack('G') || (got.nan? && value.nan?), [value, got])
@@ -126,7 +126,7 @@ class Checker
     check(!call(:testArrived, token), token)
     call(:testOneway, token)
     same(:testInt, 42)
-    # It was begun before the calls after it, but need not have ended.
+    # The oneway call started before the next calls, but need not have ended.
     check((1..100).any? { call(:testArrived, token) }, 'testOneway never arrived')
   end
 end
@@ -156,7 +156,7 @@ framing = transport == 'framed' ? Thrift::FramedTransport : Thrift::BufferedTran
 transport = framing.new(socket)
 transport.open
 read = protocol_over(transport, protocol)
-# Servers answer with the bare name.
+# Servers reply with the bare method name.
 written = names == 'multiplexed' ? Thrift::MultiplexedProtocol.new(read, 'Echo') : read
 checker = Checker.new(Echo::Echo::Client.new(read, written))
 checker.base_types

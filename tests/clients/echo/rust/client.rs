@@ -1,5 +1,5 @@
-//! Apache's Rust client: `client PLACE TRANSPORT PROTOCOL NAMES`, as for Python's. It compares the sequence id of every
-//! reply.
+//! Apache's Rust client: `client PLACE TRANSPORT PROTOCOL NAMES`, as for Python's client. The library checks the sequence
+//! id of every reply.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
@@ -159,7 +159,7 @@ impl Checker {
         assert!(!self.call(|client| client.test_arrived(token.clone()))?);
         self.call(|client| client.test_oneway(token.clone()))?;
         self.same(Client::test_int, [42])?;
-        // It started before the next calls, but need not have ended.
+        // The oneway call started before the next calls, but need not have ended.
         for _ in 0..100 {
             if self.call(|client| client.test_arrived(token.clone()))? {
                 return Ok(());
@@ -231,7 +231,7 @@ fn main() -> Done {
         "compact" => (Box::new(TCompactInputProtocol::new(read)), Box::new(TCompactOutputProtocol::new(write))),
         _ => (Box::new(TBinaryInputProtocol::new(read, strict)), Box::new(TBinaryOutputProtocol::new(write, strict))),
     };
-    // Servers reply with the bare name.
+    // Servers reply with the bare method name.
     let output: Box<dyn TOutputProtocol> = match &**names {
         "multiplexed" => Box::new(TMultiplexedOutputProtocol::new("Echo", output)),
         _ => output,

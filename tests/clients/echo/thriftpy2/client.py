@@ -1,4 +1,4 @@
-"""thriftpy2, which loads echo.thrift as it is: `client.py PLACE TRANSPORT PROTOCOL NAMES`, as for Apache's.
+"""thriftpy2, which loads echo.thrift itself: `client.py PLACE TRANSPORT PROTOCOL NAMES`, as for Apache's client.
 
 A protocol's name may end in `-c` for the Cython one, `-aio` for asyncio.
 """
@@ -30,7 +30,7 @@ from thriftpy2.transport import (
 
 echo = thriftpy2.load(str(Path(__file__).parents[1] / "echo.thrift"), module_name="echo_thrift")
 
-# By protocol: it, framed and unframed.
+# By protocol: its factories, framed and unframed.
 WAYS = {
     "binary": (TBinaryProtocolFactory, TFramedTransportFactory, TBufferedTransportFactory),
     "old-binary": (
@@ -56,7 +56,7 @@ def where(place):
 
 
 class Awaiting:
-    """An asyncio client whose calls are awaited at once."""
+    """An asyncio client that awaits each call immediately."""
 
     def __init__(self, options):
         self.loop = asyncio.new_event_loop()
@@ -84,7 +84,7 @@ def main():
         "timeout": 60_000,
     }
     client = Awaiting(options) if protocol.endswith("-aio") else make_client(echo.Echo, **options)
-    # The library's own flaw: there it reads each map with text in it as empty.
+    # A flaw of the library: here it reads every map that contains text as empty.
     text_maps = protocol != "compact-aio"
     calls = edges.check(client, echo, TApplicationException, text_maps)
     client.close()

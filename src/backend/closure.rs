@@ -1,4 +1,4 @@
-//! A Rust closure as a lookup, for programs that use this crate as a library.
+//! Runs a Rust closure as a lookup, for programs that use this crate as a library.
 //!
 //! An async closure runs on the loop, in the call's own task. A blocking one runs on the runtime's bounded
 //! thread pool; how many run and wait at a time is limited as for any backend.
@@ -21,7 +21,7 @@ pub struct Input {
 }
 
 impl Input {
-    /// The parameter called `name`; null when it was not sent or is not declared.
+    /// The parameter called `name`; null if it was not sent or is not declared.
     pub fn get(&self, name: &str) -> &Value {
         let at = self.names.iter().position(|have| &**have == name);
         at.and_then(|at| self.values.get(at))
@@ -81,7 +81,7 @@ impl Closure {
         matches!(self.call, Call::Blocking(_))
     }
 
-    /// Asks it.
+    /// Runs it.
     pub async fn lookup(&self, ask: Ask<'_>) -> Result<Answer, LookupError> {
         let input = Input {
             names: Arc::clone(&self.params),

@@ -1,7 +1,8 @@
-//! What a store tells about its lookups before any of them is asked: the types between a kind and `check --connect`.
+//! Describes what a store reports about its lookups before any of them runs: the types between a kind and
+//! `check --connect`.
 //!
-//! A kind connects to its store and fills an [`Examination`] in its own `examine`. What that means for the IDL is found
-//! once for all kinds, in [`crate::config`]; nothing here knows of types of the IDL.
+//! A kind connects to its store and fills an [`Examination`] in its own `examine`. Comparing it with the IDL is done
+//! once for all kinds, in [`crate::program`]; nothing here knows the types of the IDL.
 
 use std::fmt;
 
@@ -16,18 +17,18 @@ use crate::value::Value;
 pub struct Examination {
     /// What was done, in a few words for the operator, such as `connected, no request was made`.
     pub did: String,
-    /// Why the store, or a part of it, can't be reached; empty when it can.
+    /// Why the store, or a part of it, can't be reached; empty if it can.
     pub failures: Vec<LookupError>,
     /// What is known about each lookup, in their order.
     pub lookups: Vec<Finding>,
 }
 
-/// What a store tells about one lookup.
+/// What a store reports about one lookup.
 #[derive(Debug, Default)]
 pub struct Finding {
     /// Why it will never answer.
     pub refusals: Vec<Refusal>,
-    /// Its parameters and columns, if the store tells them.
+    /// Its parameters and columns, if the store reports them.
     pub statement: Option<Statement>,
 }
 
@@ -38,7 +39,7 @@ pub struct Refusal {
     pub key: String,
     /// The stable code.
     pub code: Code,
-    /// The store's words.
+    /// The store's message.
     pub message: String,
     /// How to fix it, if that is known.
     pub help: Option<String>,
@@ -47,7 +48,7 @@ pub struct Refusal {
 /// A prepared statement.
 #[derive(Debug)]
 pub struct Statement {
-    /// The parameters in the order of the lookup's own; `None` where the store does not tell.
+    /// The parameters in the order of the lookup's own; `None` if the store does not report them.
     pub params: Option<Vec<Param>>,
     /// The columns in their order.
     pub columns: Vec<Column>,
@@ -68,13 +69,13 @@ pub struct Param {
 pub struct Column {
     /// Its name.
     pub name: String,
-    /// The store's name of its type; empty when it has none.
+    /// The store's name of its type; empty if it has none.
     pub ty: String,
     /// The kind of values it holds.
     pub holds: ColumnValues,
     /// Whether the store enforces the type: if not, a value of another type is unlikely, but possible.
     pub strict: bool,
-    /// Whether it may be null; `None` when the store does not tell.
+    /// Whether it may be null; `None` if the store does not say.
     pub nullable: Option<bool>,
 }
 
@@ -134,7 +135,7 @@ impl From<Statement> for Finding {
 }
 
 impl Statement {
-    /// Refuses a statement without columns, and one with two columns of the same name. So does every kind when asked.
+    /// Refuses a statement without columns, and one with two columns of the same name, as every kind does when it runs one.
     pub(super) fn check(&self) -> Option<Refusal> {
         let refusal = |code, message: String, help: String| {
             Some(Refusal {

@@ -13,11 +13,11 @@ use crate::value::{Text, Value};
 /// How stored bytes are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
-    /// JSON text; `null` in it means there is nothing.
+    /// JSON text; `null` means that there is nothing.
     Json,
     /// UTF-8.
     Text,
-    /// As they are.
+    /// The bytes unchanged.
     Bytes,
     /// A decimal integer.
     I64,
@@ -26,14 +26,14 @@ pub enum Format {
 }
 
 impl Format {
-    /// Takes `format`, one of `words`; `default` when it is not there.
+    /// Takes the key `format`, one of `words`; `default` if it is missing.
     pub fn read(
         section: &mut Section<'_>,
         words: &[&'static str],
         default: Format,
     ) -> Option<Self> {
         if !section.has("format") {
-            // Taken all the same, so that it is suggested for a misspelt key.
+            // Taken even if it is missing, so that it is suggested for a misspelt key.
             section.take("format");
             return Some(default);
         }

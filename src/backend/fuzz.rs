@@ -19,7 +19,7 @@ pub(crate) fn stored(bytes: &[u8]) {
         4 => file::fuzz::json_file(&input),
         _ => {
             let formats = [Format::Json, Format::Text, Format::I64, Format::Double];
-            // It only matters that this returns.
+            // Only checks that this returns.
             drop(
                 input
                     .choose(&formats)

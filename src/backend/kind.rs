@@ -12,8 +12,8 @@ pub trait Backend: Sized + 'static {
     /// The keys of a `[lookups.NAME]` that uses it, checked and compiled so that a call does no parsing.
     type Lookup: Send + Sync + 'static;
 
-    /// Reads the keys of `[backends.NAME]`; `kind` is already taken. Problems go to the section; `None` if they are so
-    /// bad that there is no configuration.
+    /// Reads the keys of `[backends.NAME]`; `kind` is already taken. Problems go to the section; `None` if they
+    /// leave no usable configuration.
     fn read_config(section: &mut Section<'_>) -> Option<Self::Config>;
 
     /// Reads a lookup's own keys; `backend`, `timeout` and the other common ones are already taken.

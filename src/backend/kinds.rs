@@ -102,7 +102,7 @@ macro_rules! kinds {
         }
 
         impl AnyBackend {
-            /// Asks several questions as one.
+            /// Asks several questions together.
             pub async fn lookup_many<'a>(
                 &self,
                 asked: impl Iterator<Item = (&'a AnyLookup, &'a [Value])>,

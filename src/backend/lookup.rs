@@ -1,4 +1,4 @@
-//! Defines the words between stores and everything above them: a lookup, a question, an answer, an error.
+//! Defines the types between stores and everything above them: a lookup, a question, an answer, an error.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +17,7 @@ pub struct Compiled<L> {
     pub lookup: L,
     /// The names the lookup mentions, each once, in the order in which [`Ask::params`] carries them.
     pub params: Vec<Arc<str>>,
-    /// The type of an answer, as far as the configuration tells.
+    /// The type of an answer, as far as the configuration determines it.
     pub yields: Yields,
 }
 
@@ -26,7 +26,7 @@ pub struct Compiled<L> {
 pub struct Planned<'a, L> {
     /// Its name, for the log.
     pub name: &'a Arc<str>,
-    /// As its kind compiled it.
+    /// The compiled lookup.
     pub lookup: &'a L,
     /// The longest time that any view gives it: no caller waits longer for an answer.
     pub budget: Duration,
@@ -60,7 +60,7 @@ pub struct Ask<'a> {
     pub params: &'a [Value],
     /// The call's context.
     pub context: &'a Context,
-    /// When an answer is no longer of use; never later than the call's deadline.
+    /// When an answer is no longer useful; never later than the call's deadline.
     pub deadline: Instant,
 }
 
@@ -76,9 +76,9 @@ pub struct Asked<'a, L> {
 /// A store's answer.
 #[derive(Clone, Debug)]
 pub struct Answer {
-    /// The value; `Null` when there is nothing.
+    /// The value; `Null` if there is nothing.
     pub value: Value,
-    /// When its first byte came, if the kind can tell.
+    /// When its first byte arrived, if the kind knows.
     pub first_answer: Option<Instant>,
     /// Where it came from.
     pub source: Source,
@@ -103,7 +103,7 @@ pub struct LookupError {
     pub code: Code,
     /// For the log only: may name addresses, SQL and keys.
     pub detail: String,
-    /// The method's own exception, where a closure throws one.
+    /// The method's own exception, if a closure throws one.
     pub thrown: Option<Box<Thrown>>,
 }
 

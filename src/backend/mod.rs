@@ -1,11 +1,11 @@
 //! The stores: one trait, and a module for each kind.
 //!
 //! A kind reads its own keys of `[backends.NAME]` and `[lookups.NAME]`, connects, and answers lookups. Deadlines, limits
-//! and injected faults are the business of [`crate::guard`]. Nothing here knows views, and only [`thrift`], which is a
+//! and injected faults belong to [`crate::guard`]. Nothing here knows views, and only [`thrift`], which is a
 //! client, knows Thrift messages.
 //!
-//! To add a kind, implement [`Backend`] in a module of its own, and add the module here and a line to the table in
-//! `kinds.rs`; `src/manual/adding-a-store.md` is the recipe. A store that is reached over the network takes its
+//! To add a kind, implement [`Backend`] in its own module, and add the module here and a line to the table in
+//! `kinds.rs`; `src/manual/adding-a-store.md` shows how. A store that is reached over the network takes its
 //! connections from `net`.
 
 mod lookup; // a question, an answer, an error

@@ -8,7 +8,7 @@ use crate::config::Section;
 use crate::error::Code;
 use crate::value::{Record, Value};
 
-/// The most rows of `rows = "many"`, unless `rows_max` says otherwise.
+/// The maximum number of rows of `rows = "many"`, unless `rows_max` says otherwise.
 pub const ROWS_MAX: usize = 10_000;
 
 /// What a lookup makes of a store's rows.
@@ -18,7 +18,7 @@ pub enum Rows {
     One,
     /// All rows.
     Many {
-        /// With more rows than this the lookup fails: an answer is never silently cut short.
+        /// With more rows than this the lookup fails: an answer is never silently truncated.
         rows_max: usize,
     },
     /// The first column of the first row.

@@ -80,7 +80,7 @@ impl Find {
         self.rows.shape(found.map(|row| Ok(self.record(row))))
     }
 
-    /// The keys that the terms' columns are compared with; `None` if one of them is null, which nothing equals.
+    /// The keys to compare the terms' columns with; `None` if one of them is null, which equals nothing.
     fn keys(&self, params: &[Value]) -> Result<Option<Vec<Vec<u8>>>, LookupError> {
         let mut keys = Vec::with_capacity(self.terms.len());
         for term in &self.terms {
@@ -136,7 +136,7 @@ fn index(table: &Table, terms: &[Term]) -> HashMap<Box<[u8]>, Vec<usize>> {
     index
 }
 
-/// Joins several keys to one. Each but the last is preceded by its length, so that different keys never join to the same.
+/// Joins several keys into one. Each but the last is preceded by its length, so that different keys never join to the same.
 fn join<'k>(keys: impl ExactSizeIterator<Item = &'k [u8]>) -> Vec<u8> {
     let last = keys.len().saturating_sub(1);
     let mut joined = Vec::new();

@@ -1,4 +1,4 @@
-//! Any bytes read as a file are either a table whose rows have one value per column, or an error.
+//! Any bytes read as a file become a table whose rows have one value per column, or an error.
 
 use super::csv::{CsvFile, Kind};
 use super::json;

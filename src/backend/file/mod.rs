@@ -1,8 +1,8 @@
-//! `kind = "file"`: lookups in a CSV or JSON file that is read once, when the configuration is.
+//! `kind = "file"`: lookups in a CSV or JSON file that is read once, together with the configuration.
 //!
 //! In: values for some columns. Out: the rows that have them, shaped. `key` uses an index, `where` compares
 //! every row (on the loop, so it is for small tables), and without either all rows are returned. All loops share one copy
-//! in memory, and a lookup answers at once. The file is not watched: a reload of the configuration reads it again.
+//! in memory, and a lookup answers immediately. The file is not watched: a reload of the configuration reads it again.
 
 mod csv;
 mod find;

@@ -1,4 +1,4 @@
-//! Turns a response into a value, by its status and by its body, which has a limit.
+//! Turns a response into a value, by its status and its body, whose size is limited.
 //!
 //! The body is counted as it arrives, so a server that never stops sending costs at most `body_bytes_max`.
 
@@ -57,7 +57,7 @@ fn refused(status: StatusCode) -> LookupError {
     LookupError::new(code, detail)
 }
 
-/// The whole body. The common case of a body in one piece is not copied.
+/// The whole body. A body that arrives in one piece, the common case, is not copied.
 async fn collect(mut body: Incoming, bytes_max: usize) -> Result<Bytes, LookupError> {
     let too_long = || {
         let detail = format!("the body is longer than `body_bytes_max`, {bytes_max} bytes");

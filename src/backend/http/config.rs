@@ -1,4 +1,4 @@
-//! The keys of `[backends.NAME]`: where the server is and what every request to it carries.
+//! Reads the keys of `[backends.NAME]`: where the server is and what every request to it carries.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +17,7 @@ pub(super) const CONNECTION_IDLE_MAX: Duration = Duration::from_secs(30);
 
 const URL_EXAMPLE: &str = "url = \"http://127.0.0.1:8080/v1\"";
 
-/// Headers that belong to the connection or frame the message: HTTP itself writes them.
+/// Headers that belong to the connection or to the message's framing: HTTP itself writes them.
 const RESERVED: &[&str] = &[
     "connection",
     "content-length",
@@ -51,7 +51,7 @@ pub struct Config {
 #[derive(Clone, Debug)]
 pub(super) struct Secure {
     pub(super) client: Arc<ClientConfig>,
-    /// The name that its certificate has to be for.
+    /// The name that its certificate must have.
     pub(super) name: ServerName<'static>,
 }
 
@@ -60,7 +60,7 @@ pub(super) struct Secure {
 pub(super) struct Base {
     pub(super) scheme: Scheme,
     pub(super) authority: Authority,
-    /// Without a slash at its end.
+    /// The base path, without a slash at its end.
     pub(super) path: String,
 }
 

@@ -1,4 +1,4 @@
-//! Connects to an HTTP server without making a request: what a request would do there is not known.
+//! Connects to an HTTP server without making a request, because the effect of a request is not known.
 
 use hyper::Uri;
 use tower_service::Service as _;

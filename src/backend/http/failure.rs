@@ -17,14 +17,14 @@ pub(super) fn no_answer(err: &Error) -> LookupError {
     if from_hyper.is_some_and(hyper::Error::is_parse) {
         return bad_answer(format!("the response is not HTTP: {cause}"));
     }
-    // Not connected, or the connection was closed before the response: the server is not there.
+    // Not connected, or the connection was closed before the response: the server is unavailable.
     LookupError::new(Code::LookupUnavailable, format!("{err}: {cause}"))
 }
 
 /// Whether the request never reached a server that could answer it.
 pub(super) fn was_not_looked_at(err: &Error) -> bool {
     if let Some(err) = find::<h2::Error>(err) {
-        // More streams than the server allows; or it is about to close the connection and lists the streams
+        // There are more streams than the server allows, or it is about to close the connection and lists the streams
         // that it will still answer.
         let refused = err.reason() == Some(h2::Reason::REFUSED_STREAM);
         return err.is_remote() && (refused || err.is_go_away());

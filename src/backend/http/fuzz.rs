@@ -1,4 +1,4 @@
-//! Any text as a target: whatever the parameters hold, a request goes where the operator sends it.
+//! Any text as a target: whatever the parameters contain, a request goes to the operator's server.
 
 use hyper::Uri;
 

@@ -1,4 +1,4 @@
-//! The keys of a lookup: the request, and how to read its answer.
+//! Reads the keys of a lookup: the request, and how to read its answer.
 
 use hyper::Uri;
 use hyper::header::{ACCEPT, HeaderMap, HeaderName, HeaderValue};

@@ -2,8 +2,8 @@
 //!
 //! `get = "/airports/{code}?units={units}"` becomes a GET below the backend's `url`, whose scheme, host, port and
 //! base path no parameter can change. Each request has `traceparent`, `tracestate`, `request-id`, and `deadline-budget`,
-//! the milliseconds that are left. Redirects are not followed and proxies in the environment are ignored. When a lookup
-//! is dropped, its connection is closed unless the answer was read to its end, or over HTTP/2 its stream is reset; no
+//! the milliseconds that are left. Redirects are not followed and proxies in the environment are ignored. If a lookup
+//! is dropped before its answer was read to the end, its connection is closed, or over HTTP/2 its stream is reset: no
 //! answer is ever left for another lookup.
 
 mod answer;
@@ -37,7 +37,7 @@ use crate::timeline::Source;
 const PING_INTERVAL: Duration = Duration::from_secs(10);
 /// How long the answer to a ping may take.
 const PING_TIMEOUT: Duration = Duration::from_secs(5);
-/// How many reset streams are remembered, so that late frames for them are not taken for errors of the server.
+/// How many reset streams are remembered, so that late frames for them are not mistaken for errors of the server.
 const STREAMS_ENDED_MAX: usize = 4096;
 
 /// One loop's connections to an HTTP server.
@@ -73,7 +73,7 @@ impl Backend for Http {
             // Also between lookups: otherwise lookups that gave up on a dead server would hide that it is dead.
             .http2_keep_alive_while_idle(true)
             .http2_max_concurrent_reset_streams(STREAMS_ENDED_MAX)
-            // A late frame for a dropped lookup is no reason to close the connection, however many were dropped.
+            // A late frame for a dropped lookup must not close the connection, however many lookups were dropped.
             .http2_max_local_error_reset_streams(None)
             .build(connector);
         Http {
@@ -99,7 +99,7 @@ impl Backend for Http {
 }
 
 impl Http {
-    /// Asks. Asks once more if the server says, or it is certain, that the request was not processed.
+    /// Asks, and asks once more if the server says, or it is certain, that the request was not processed.
     async fn response(&self, get: &Get, ask: &Ask<'_>) -> Result<Response<Incoming>, LookupError> {
         let mut again = true;
         loop {
@@ -116,7 +116,7 @@ impl Http {
     }
 }
 
-/// Adds the call's context. A value that is not valid in a header is left out: the client chose it, not the operator.
+/// Adds the call's context. A value that is not valid in a header is omitted: the client chose it, not the operator.
 fn pass_context_on(request: &mut Request<Empty<Bytes>>, ask: &Ask<'_>) {
     let headers = request.headers_mut();
     let traceparent = ask.context.traceparent.as_deref();

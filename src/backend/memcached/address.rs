@@ -5,7 +5,7 @@
 
 use crate::config::Section;
 
-/// The port that ketama leaves out of a server's name.
+/// The port that ketama omits from a server's name.
 const STANDARD_PORT: u16 = 11211;
 /// The longest name that DNS can carry.
 const HOST_BYTES_MAX: usize = 253;

@@ -1,9 +1,9 @@
 //! One connection to a memcached server: asks the questions of the server's queue, one after the other.
 //!
-//! When a lookup is dropped, its exchange goes on: the answer is read all the same. The connection is closed, with
-//! whatever is unread on it, after an error, after an answer that does not fit its question, and when the answer to a
-//! dropped lookup does not come soon. It counts as up only once the server has answered over it, so a server that
-//! accepts and says nothing is as unavailable as one that is not there.
+//! If a lookup is dropped, its exchange continues and the answer is still read. The connection is closed, with
+//! whatever is unread on it, after an error, after an answer that does not fit its question, and if the answer to a
+//! dropped lookup does not arrive soon. The connection counts as up only once the server has answered over it, so a
+//! server that accepts and never answers is as unavailable as one that is down.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -17,7 +17,7 @@ use crate::backend::LookupError;
 use crate::backend::net::{self, Dial, Ended};
 use crate::error::Code;
 
-/// How long the answer to a dropped lookup may still take: dropped lookups are common, and most answers come within it.
+/// How long the answer to a dropped lookup may still take: dropped lookups are common, and most answers arrive within it.
 const ABANDONED_MAX: Duration = Duration::from_millis(100);
 /// The key that a new connection asks for first; it need not exist. Proxies that refuse `version` answer this too.
 const FIRST_KEY: &str = "tributary.hello";
@@ -33,7 +33,7 @@ pub(super) struct Dialer {
     pub(super) connect_timeout: Duration,
     pub(super) queue: Rc<Queue>,
     pub(super) sizes: Rc<ValueSizes>,
-    /// The question under which the connection before broke.
+    /// The question during which the previous connection broke.
     pub(super) again: Option<Question>,
 }
 
@@ -85,11 +85,11 @@ pub(super) async fn connect(dsn: &str, connect_timeout: Duration) -> Result<Clie
     }
 }
 
-/// What comes after an exchange.
+/// How to continue after an exchange.
 enum Next {
-    /// The connection is as good as new.
+    /// The connection can be used again.
     Question,
-    /// It can't be used again. If it broke before there was an answer, the question is to be asked once more.
+    /// The connection can't be used again. If it broke before there was an answer, the question is asked once more.
     Connection(Option<Question>),
 }
 
@@ -106,7 +106,7 @@ async fn exchange(client: &mut Client, mut question: Question, sizes: &ValueSize
     };
     let found = match reply {
         Ok(values) => by_key(&keys, values),
-        // The crate's word for an answer without any value.
+        // The crate's error for an answer without any value.
         Err(Error::Protocol(Status::NotFound)) => Some(vec![None; keys.len()]),
         Err(err) => {
             let why = lookup_error(&err);

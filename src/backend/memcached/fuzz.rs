@@ -1,4 +1,4 @@
-//! Any text as a key or an address: no parameter becomes a command, no address another one.
+//! Any text as a key or an address: no parameter becomes a command, and no address turns into a different one.
 
 use super::address::Address;
 use super::key::Get;

@@ -1,7 +1,7 @@
 //! A compiled lookup: a key template and the format of the stored value.
 //!
-//! In memcached's text protocol a blank ends a key, a line break ends a command, and a key has at most 250 bytes. A key
-//! that it cannot carry is refused before anything is sent, so that no parameter can become a command.
+//! In memcached's text protocol a space ends a key, a line break ends a command, and a key has at most 250 bytes. A key
+//! that the protocol cannot carry is refused before anything is sent, so that no parameter can become a command.
 
 use bytes::Bytes;
 
@@ -21,7 +21,7 @@ pub struct Get {
     format: Format,
 }
 
-/// Allows printable ASCII without blanks, as it is.
+/// Allows printable ASCII without spaces, unchanged.
 struct Printable;
 
 impl Encode for Printable {

@@ -1,9 +1,9 @@
-//! `kind = "memcached"`: a lookup is one key, asked for with those of other calls.
+//! `kind = "memcached"`: a lookup is one key, fetched together with those of other calls.
 //!
 //! `get = "airport:{code}"` becomes `get airport:JFK airport:LGA ..`: each different key of a batch once, the
-//! keys of each server in one question, all servers at the same time. `ring.rs` says which server has a key, as
-//! other clients of the same servers do; a server that is down costs only its own keys, which do not move.
-//! Answers are matched by their keys, never by their places.
+//! keys of each server in one question, all servers at the same time. `ring.rs` finds the server of a key as
+//! other clients of the same servers do. If a server is down, only its own keys fail; they do not move to others.
+//! Answers are matched by their keys, never by their positions.
 
 mod address;
 mod config;
@@ -39,7 +39,7 @@ pub struct Memcached {
     ring: Arc<Ring>,
     servers: Vec<Server>,
     answer_timeout: Duration,
-    /// For rendering keys, kept so that a lookup need not allocate it.
+    /// A buffer for rendering keys, kept so that a lookup need not allocate one.
     scratch: Cell<Vec<u8>>,
 }
 
@@ -177,7 +177,7 @@ impl Memcached {
         stored
     }
 
-    /// Asks one server, for as long as it may take.
+    /// Asks one server, for at most the time that it may take.
     async fn ask(&self, server: &Server, keys: Rc<[Bytes]>) -> Result<Values, LookupError> {
         let asked = server.pool.queue.ask(keys);
         timeout(self.answer_timeout, asked)

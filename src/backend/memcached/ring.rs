@@ -1,9 +1,9 @@
-//! Finds the server that has a key: a ketama ring, as other memcached clients make it.
+//! Finds the server that has a key, with a ketama ring like that of other memcached clients.
 //!
 //! Each server puts 160 points on a circle of 32-bit numbers: the four words of the MD5 of `host:port-0`,
 //! `host:port-1`, up to `-39`. A key belongs to the first point at or after the first word of its own MD5. A
 //! server that is added or removed moves only its own keys; the order of the servers does not matter. As in
-//! libmemcached with weighted ketama and equal weights, the standard port is left out of the text; its rounding, which
+//! libmemcached with weighted ketama and equal weights, the standard port is omitted from the text. Its rounding, which
 //! costs each of 25 or 47 servers four points, is not copied.
 
 use super::address::Address;
@@ -19,7 +19,7 @@ pub(super) struct Ring {
 }
 
 impl Ring {
-    /// The ring of `servers`, which are known by their indices from here on.
+    /// The ring of `servers`, which it identifies by their indices.
     pub(super) fn new(servers: &[Address]) -> Self {
         let mut points = Vec::with_capacity(servers.len() * DIGESTS * 4);
         for (server, address) in servers.iter().enumerate() {

@@ -1,4 +1,4 @@
-//! Several lookups as one question per statement, each different value once.
+//! Asks several lookups with one question per statement, each different value once.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use crate::backend::{Answer, Asked, LookupError};
 use crate::error::Code;
 use crate::value::Value;
 
-/// The different values asked for, by lookup.
+/// The different values, grouped by lookup.
 #[derive(Default)]
 pub(super) struct Batch<'a> {
     groups: Vec<Group<'a>>,
@@ -69,7 +69,7 @@ impl<'a> Batch<'a> {
         Ok(Some((at, element)))
     }
 
-    /// The questions to ask, and the group that each is of. Those of a group come in the order of its elements.
+    /// The questions to ask, each with its group. The questions of a group are in the order of its elements.
     pub(super) fn questions(&self) -> Vec<(usize, Question)> {
         let mut questions = Vec::new();
         for (at, group) in self.groups.iter().enumerate() {
@@ -90,7 +90,7 @@ impl<'a> Batch<'a> {
             match reply {
                 Ok(reply) => {
                     let mut found = reply.values.into_iter();
-                    // As many as were asked for, so that no element gets the value of another.
+                    // Exactly as many as were asked for, so that no element gets the value of another.
                     values[group].extend((0..count).map(|_| {
                         let value = found.next().unwrap_or_else(|| Err(no_answer()))?;
                         Ok(Answer {
@@ -142,8 +142,8 @@ impl Group<'_> {
 /// The group of a question, how many elements it asked for, and the reply.
 pub(super) type Replied = (usize, usize, Result<Reply, LookupError>);
 
-/// One question per element, if there are several. A value that can't be asked for (too long together with the others, not
-/// text in the session's character set) then affects its own lookup only.
+/// Splits a question into one per element, if there are several. A value that can't be asked for (too long together with
+/// the others, not text in the session's character set) then affects only its own lookup.
 pub(super) fn parts(question: &Question) -> Vec<Question> {
     let Sorting::ByKey {
         column,
@@ -170,7 +170,7 @@ pub(super) fn parts(question: &Question) -> Vec<Question> {
     keys.iter().zip(&question.params).map(part).collect()
 }
 
-/// The error of a question whose answer got lost.
+/// The error of a question whose answer was lost.
 pub(super) fn no_answer() -> LookupError {
     LookupError::new(Code::ServerInternal, "the connection's task gave no answer")
 }

@@ -12,10 +12,10 @@ use super::tls;
 use crate::backend::tls::Tls;
 use crate::config::{Place, Section};
 
-/// The parameters that are allowed in a URL. Everything else is a key of its own, or is not built in.
+/// The parameters that are allowed in a URL. Everything else has its own key, or is not supported.
 const URL_KEYS: &[&str] = &["socket", "compression", "ssl-mode"];
 const HELP: &str = "`mysql://[user:password@]host[:port]/database`";
-/// The fewest statements that a connection keeps prepared.
+/// The minimum number of statements that a connection keeps prepared.
 const STATEMENTS_MIN: usize = 32;
 
 /// `[backends.NAME]` of `kind = "mysql"`.
@@ -29,7 +29,7 @@ pub struct Config {
     pub(super) statement_timeout: Duration,
     /// How many lookups there are, which is also the number of the next one.
     lookups: AtomicUsize,
-    /// How many statements they have, all of which a connection keeps prepared.
+    /// The number of their statements, all of which a connection keeps prepared.
     statements: AtomicUsize,
 }
 

@@ -15,7 +15,7 @@ const ENDS_SESSION: &[u16] = &[
     4031, // idle too long
 ];
 
-/// Transient errors: the server is full, busy or stopping, or two questions got in each other's way.
+/// Transient errors: the server is full, busy or stopping, or two questions conflicted.
 const PASSES: &[u16] = &[
     1021, 1037, 1038, 1041, 1135, // out of disk, memory or threads
     1040, 1129, 1203, 1226, // too many connections, of anyone or of this account
@@ -28,7 +28,7 @@ pub(super) fn lookup_error(err: &Error) -> LookupError {
     LookupError::new(code(err), err.to_string())
 }
 
-/// Whether the connection is of no use any more.
+/// Whether the connection can no longer be used.
 pub(super) fn ends_session(err: &Error) -> bool {
     match err {
         Error::Server(err) => ENDS_SESSION.contains(&err.code),

@@ -1,7 +1,7 @@
 //! Asks MySQL or MariaDB about the statements: the types of columns, and which of them may be null.
 //!
-//! Statements are prepared, which runs nothing. The server does not tell the types of parameters: it accepts any.
-//! `not null` is known for columns of tables only.
+//! Statements are prepared, which runs nothing. The server does not report the types of parameters: it accepts any.
+//! `not null` is known only for columns of tables.
 
 use mysql_async::consts::ColumnFlags;
 use mysql_async::prelude::Queryable as _;

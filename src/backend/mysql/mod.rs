@@ -1,8 +1,8 @@
-//! `kind = "mysql"`: SQL lookups in MySQL or MariaDB, over a few connections that tasks of their own keep.
+//! `kind = "mysql"`: SQL lookups in MySQL or MariaDB, over a few connections, each kept by its own task.
 //!
 //! In: a lookup's statement and parameters. Out: its rows, shaped. Statements are prepared and parameters are bound,
 //! never spliced into the text; sessions are read-only. With `batch`, lookups of one event-loop iteration travel as one
-//! `in (?, ?, ...)` (`batch.rs`). A lookup hands its question to a connection's task (`pool.rs`) and waits: when the
+//! `in (?, ?, ...)` (`batch.rs`). A lookup hands its question to a connection's task (`pool.rs`) and waits: if the
 //! lookup is dropped, the task still reads the answer to its end, so no other lookup ever sees it.
 
 mod config;
@@ -103,7 +103,7 @@ impl Backend for Mysql {
 }
 
 impl Mysql {
-    /// Asks for several keys, and for each alone when they can't be asked together.
+    /// Asks for several keys, and for each alone if they can't be asked together.
     async fn ask_by_key(&self, question: Rc<Question>) -> Result<Reply, LookupError> {
         let err = match self.pool.queue.ask(Rc::clone(&question)).await {
             Err(err) if matches!(err.code, Code::LookupBadParam | Code::LookupBadAnswer) => err,

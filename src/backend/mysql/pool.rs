@@ -1,4 +1,4 @@
-//! The connections of one loop: all take questions from one queue, and each answers one at a time.
+//! Holds the connections of one loop: all take questions from one queue, and each answers one at a time.
 //!
 //! A question whose connection turns out to be broken is asked once more on the next connection of the same task: all
 //! are reads. Between questions, a new connection prepares the statements that are going to be asked.
@@ -24,11 +24,11 @@ use crate::backend::{LookupError, Planned};
 use crate::error::Code;
 use crate::random::Random;
 
-/// How long the server may take beyond `statement_timeout` before its connection is given up.
+/// How much longer than `statement_timeout` the server may take before its connection is given up.
 const SLACK: Duration = Duration::from_secs(1);
 /// How long closing a connection may take.
 const CLOSE_MAX: Duration = Duration::from_millis(100);
-/// The queue holds what the guard lets be in flight. This is the largest `in_flight_max`.
+/// The queue holds the questions that the guard lets through. This is the largest `in_flight_max`.
 const LIMIT: Limit = Limit {
     questions_max: 1_000_000,
     shed: "too many questions wait for MySQL",
@@ -97,7 +97,7 @@ impl Preparation {
 struct Dialer {
     settings: Rc<Settings>,
     queue: Rc<Queue>,
-    /// The question under which the connection before broke.
+    /// The question during which the previous connection broke.
     again: Option<Waiting>,
 }
 
@@ -114,7 +114,7 @@ impl Dial for Dialer {
 
     async fn serve(&mut self, (mut connection, bytes_max): Connected) -> Ended {
         let ended = self.ask_all((&mut connection, bytes_max)).await;
-        // If it were merely dropped, the client would read what is still to come to its end.
+        // If it were merely dropped, the client would read the rest of the answer to its end.
         drop(timeout(CLOSE_MAX, connection.disconnect()).await);
         ended
     }
@@ -147,7 +147,7 @@ pub(super) async fn connect(settings: &Settings) -> Result<Connected, LookupErro
 }
 
 impl Dialer {
-    /// Asks question after question until the connection is of no use any more.
+    /// Asks question after question until the connection can no longer be used.
     async fn ask_all(&mut self, (connection, bytes_max): (&mut Conn, usize)) -> Ended {
         let settings = Rc::clone(&self.settings);
         let limit = settings.statement_timeout.saturating_add(SLACK);
@@ -164,13 +164,13 @@ impl Dialer {
                 }
                 None => self.queue.next().await,
             };
-            // The server would not say what is wrong, but hang up.
+            // The server would hang up without an error message.
             if question.asked.bytes_most() > bytes_max {
                 let detail = "longer than the server's `max_allowed_packet`";
                 question.answer(Err(LookupError::new(Code::LookupBadParam, detail)));
                 continue;
             }
-            // The client panics on types that it does not know; only this question fails.
+            // The client panics on types that it does not know. Only this question fails.
             let asking = ask(connection, &question.asked, &mut names);
             let asking = AssertUnwindSafe(asking).catch_unwind();
             match timeout(limit, asking).await {
@@ -205,7 +205,7 @@ impl Dialer {
     }
 }
 
-/// Has the server prepare a statement, which the client keeps. If it is refused, only its own lookup is affected.
+/// Makes the server prepare a statement, which the client keeps. A refusal affects only the statement's own lookup.
 async fn prepare(
     connection: &mut Conn,
     statement: &Preparation,

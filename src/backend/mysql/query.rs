@@ -52,7 +52,7 @@ pub(super) enum Sorting {
     },
 }
 
-/// A value in the form in which keys are compared: text and integers as text, bytes as they are.
+/// A value in the form in which keys are compared: text and integers as text, bytes unchanged.
 pub(super) type Key = Vec<u8>;
 
 /// The key of `value`. `None` for a list or a row, which can't be one, and for null, which equals nothing.
@@ -178,7 +178,7 @@ impl<'q> Sorter<'q> {
         }
     }
 
-    /// Whether no row can change the reply any more.
+    /// Whether further rows can no longer change the reply.
     fn is_full(&self) -> bool {
         self.keys.is_none() && self.found[0].len() >= self.most()
     }

@@ -1,6 +1,6 @@
 //! TLS to MySQL and MariaDB: when it is used, and with which options.
 //!
-//! `ssl-mode` of the URL has MySQL's words. `REQUIRED` verifies as `VERIFY_IDENTITY` does, unless
+//! The URL's `ssl-mode` has MySQL's values. `REQUIRED` verifies as `VERIFY_IDENTITY` does, unless
 //! `tls = { verify = "none" }` says otherwise; modes that may fall back to plain text are refused. The client makes its rustls
 //! configuration itself, with each connection, from the same PEM.
 
@@ -20,7 +20,7 @@ pub(super) enum Mode {
 }
 
 impl Mode {
-    /// Takes `ssl-mode`, which the client does not know, out of the URL.
+    /// Removes `ssl-mode`, which the client does not know, from the URL.
     pub(super) fn take(section: &Section<'_>, url: &str, place: &Place) -> Option<(String, Self)> {
         let (base, query) = url.split_once('?').unwrap_or((url, ""));
         let (modes, rest): (Vec<&str>, Vec<&str>) = query
@@ -82,7 +82,7 @@ impl Mode {
             (Mode::Required | Mode::VerifyIdentity, None) => Tls::verified(),
             (_, Some(tls)) => tls,
         };
-        // The client would silently go without.
+        // The client would silently continue without TLS.
         if opts.socket().is_some() {
             let help = "leave `ssl-mode` and `tls` out";
             return refuse("there is no TLS over a Unix socket", help);

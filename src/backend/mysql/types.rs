@@ -1,4 +1,4 @@
-//! MySQL's types: the name of each and the kind of its values, one line each.
+//! Lists MySQL's types, with the name of each and the kind of its values, one line each.
 
 use mysql_async::Column;
 use mysql_async::consts::ColumnType;

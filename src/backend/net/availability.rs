@@ -1,4 +1,4 @@
-//! The state of one connection, as its keeper sets it and lookups read it.
+//! Holds the state of one connection: its keeper sets it, and lookups read it.
 
 use std::time::Duration;
 
@@ -61,8 +61,8 @@ impl<C> Availability<C> {
         self.0.send_replace(state);
     }
 
-    /// Takes note that the client in use, if `is_broken` picks it, is of no use any more: the keeper's task may not have
-    /// run since it broke.
+    /// Marks the current client as broken if `is_broken` says so: the keeper's task may not have run since it
+    /// broke.
     pub(in crate::backend) fn lost(&self, is_broken: impl FnOnce(&C) -> bool) {
         self.0.send_if_modified(|state| {
             let lost = matches!(state, State::Up(client) if is_broken(client));
@@ -86,7 +86,7 @@ impl<C: Clone> Availability<C> {
         self.state().settled()
     }
 
-    /// The client, after waiting for at most `patience` while connecting. `store` names the other end in the error.
+    /// The client, after waiting at most `patience` while connecting. `store` names the other end in the error.
     pub(in crate::backend) async fn client(
         &self,
         patience: Duration,
@@ -95,7 +95,7 @@ impl<C: Clone> Availability<C> {
         let now = self.now();
         match now {
             Some(settled) => settled,
-            // Rare, and boxed to keep the future of every lookup small.
+            // Rarely needed, and boxed to keep the future of every lookup small.
             None => Box::pin(self.wait(patience, store)).await,
         }
     }
@@ -122,14 +122,14 @@ pub(in crate::backend) mod tests {
 
     use super::*;
 
-    /// How many of some connections are in which state.
+    /// How many of these connections are in each state.
     #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
     pub(in crate::backend) struct Counts {
         pub(in crate::backend) connecting: usize,
         pub(in crate::backend) up: usize,
     }
 
-    /// Waits until the counts are as wanted. Only a failure waits for long.
+    /// Waits until the counts are as wanted. Only a failing test waits for long.
     pub(in crate::backend) async fn until<C>(
         connections: &[Rc<Availability<C>>],
         mut wanted: impl FnMut(&Counts) -> bool,

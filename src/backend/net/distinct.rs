@@ -1,12 +1,12 @@
 //! Asks equal questions once: collects the different keys of a batch and hands each answer to everyone who asked.
 //!
-//! Redis without a cluster has a variant of its own, which allocates nothing per key.
+//! Redis without a cluster has its own variant, which allocates nothing per key.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::hash::Hash;
 
-/// The different keys of a batch, numbered in the order in which they came.
+/// The different keys of a batch, numbered in the order in which they were added.
 #[derive(Debug)]
 pub(in crate::backend) struct Distinct<K> {
     numbers: HashMap<K, usize>,
@@ -15,7 +15,7 @@ pub(in crate::backend) struct Distinct<K> {
 }
 
 impl<K: Eq + Hash> Distinct<K> {
-    /// An empty one with room for `keys`.
+    /// An empty set with capacity for `keys`.
     pub(in crate::backend) fn with_capacity(keys: usize) -> Self {
         Distinct {
             numbers: HashMap::with_capacity(keys),
@@ -23,7 +23,7 @@ impl<K: Eq + Hash> Distinct<K> {
         }
     }
 
-    /// Adds a key: its number, and whether it is new.
+    /// Adds a key. Returns its number, and whether it is new.
     pub(in crate::backend) fn add(&mut self, key: K) -> (usize, bool) {
         match self.numbers.entry(key) {
             Entry::Occupied(known) => {
@@ -48,7 +48,7 @@ impl<K: Eq + Hash> Distinct<K> {
     }
 }
 
-/// Answers, each with how many askers have not had it yet.
+/// Answers, each with the number of askers that have not received it yet.
 #[derive(Debug)]
 pub(in crate::backend) struct SharedAnswers<T>(Vec<(usize, Option<T>)>);
 

@@ -1,8 +1,9 @@
-//! The loop that keeps one connection: connect, serve, wait, connect again.
+//! Keeps one connection in a loop: connect, serve, wait, connect again.
 //!
 //! In: a [`Dial`], which knows one kind of store. Out: the connection's [`Availability`]. When an attempt fails on every
 //! server of the store, the connection is unavailable and the next attempt waits for its [`Backoff`]. A connection that
-//! ended soon after it was made waits too, so that a server that accepts and hangs up is not asked in a tight loop.
+//! ends soon after it was made leads to a delay too, so that a server that accepts and hangs up does not cause a tight
+//! loop.
 
 use std::rc::Rc;
 
@@ -23,7 +24,7 @@ pub(in crate::backend) trait Dial {
     /// Makes a connection over which the server has answered. Ends within the store's own time limit.
     async fn connect(&mut self) -> Result<(Self::Client, Self::Connection), LookupError>;
 
-    /// Uses a connection until it is no good any more.
+    /// Uses a connection until it breaks.
     async fn serve(&mut self, connection: Self::Connection) -> Ended;
 
     /// How many servers to try before waiting.
@@ -31,21 +32,21 @@ pub(in crate::backend) trait Dial {
         1
     }
 
-    /// Has the next attempt made at another server. Called after each failure.
+    /// Makes the next attempt go to another server. Called after each failure.
     fn next_server(&mut self) {}
 
-    /// There is no connection, and none is expected before the next attempt: what waits for it gets the reason.
+    /// Called when there is no connection and none is expected before the next attempt: waiting questions get the reason.
     fn unavailable(&mut self, _why: &LookupError) {}
 }
 
 /// How a connection ended.
 #[derive(Debug)]
 pub(in crate::backend) enum Ended {
-    /// After it was of use: the next attempt is made at once.
+    /// It had been useful: the next attempt is made immediately.
     Served,
-    /// It broke. The next attempt is made at once if it had lived for long.
+    /// It broke. The next attempt is made immediately if the connection had lived for long.
     Lost,
-    /// The server turned out to refuse us: this counts as a failed attempt.
+    /// The server refused us: this counts as a failed attempt.
     Refused(LookupError),
 }
 
@@ -72,7 +73,7 @@ async fn run<D: Dial>(
     availability: Rc<Availability<D::Client>>,
     mut backoff: Backoff,
 ) {
-    // Servers in a row that were no good.
+    // Servers in a row that failed.
     let mut failed = 0;
     loop {
         let why = match attempt(&mut dial, &availability).await {
@@ -98,17 +99,17 @@ async fn run<D: Dial>(
     }
 }
 
-/// What came of one attempt.
+/// The result of one attempt.
 enum Attempt {
-    /// A connection that was of use.
+    /// A connection that was useful.
     Good,
-    /// A connection that was dropped soon after it was made. Lookups go on waiting for the next one.
+    /// A connection that was dropped soon after it was made. Lookups wait for the next one.
     Dropped,
     /// No connection.
     Failed(LookupError),
 }
 
-/// One connection from its beginning to its end.
+/// Makes one connection and uses it until it ends.
 async fn attempt<D: Dial>(dial: &mut D, availability: &Availability<D::Client>) -> Attempt {
     let (client, connection) = match dial.connect().await {
         Ok(connected) => connected,
@@ -138,11 +139,11 @@ mod tests {
     /// What a server does with an attempt.
     enum Act {
         Refuse,
-        /// Serves for as many milliseconds.
+        /// Serves for this many milliseconds.
         Serve(u64, Ended),
     }
 
-    /// A store of `servers`, with a script. Notes when each attempt is made, in milliseconds.
+    /// A store of `servers` that follows a script. Records when each attempt is made, in milliseconds.
     struct Scripted {
         acts: VecDeque<Act>,
         servers: usize,
@@ -193,7 +194,7 @@ mod tests {
         }
     }
 
-    /// Runs the script: the log, and the state at its end.
+    /// Runs the script. Returns the log and the final state.
     async fn run_script(servers: usize, acts: Vec<Act>) -> (Vec<String>, State<()>) {
         let log = Rc::default();
         let scripted = Scripted {
@@ -211,7 +212,7 @@ mod tests {
         (log.take(), state)
     }
 
-    /// The lines with the nominal time since the one before in place of the time.
+    /// Replaces the time in each line by the nominal time since the line before.
     fn nominal(lines: &[String]) -> Vec<String> {
         let mut before = 0;
         let line = |line: &String| {

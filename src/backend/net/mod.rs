@@ -7,10 +7,10 @@
 //! - A connection that answers one question at a time gets a [`Pool`]: lookups call [`Queue::ask`], and `serve` takes
 //!   [`Question`]s from the same queue.
 //!
-//! With a pool, [`Dial::unavailable`] calls [`Queue::refuse_if_unavailable`], so that waiting lookups fail at once, and
-//! `serve` gives a question under which its connection broke back with [`Queue::put_back`].
+//! With a pool, [`Dial::unavailable`] calls [`Queue::refuse_if_unavailable`], so that waiting lookups fail immediately,
+//! and `serve` returns a question whose connection broke with [`Queue::put_back`].
 //!
-//! Delays, jitter and the state that lookups see are the keeper's. Time limits and retries of questions are the store's.
+//! The keeper owns delays, jitter and the state that lookups see. The store owns time limits and retries of questions.
 
 mod backoff; // how long to wait before the next attempt
 mod availability; // what lookups know of a connection

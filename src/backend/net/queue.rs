@@ -1,8 +1,8 @@
-//! Questions that wait for one of several connections to the same server.
+//! Holds the questions that wait for one of several connections to the same server.
 //!
-//! Lookups ask, the tasks that keep the connections take questions and answer them. While every connection is
-//! unavailable, a question is answered at once with the reason. The queue is bounded: questions whose lookups were
-//! dropped are removed from time to time and when it is full, and after that new ones are shed.
+//! Lookups add questions; the tasks that keep the connections take and answer them. While every connection is
+//! unavailable, a question is answered immediately with the reason. The queue is bounded: questions whose lookups were
+//! dropped are removed from time to time and when the queue is full; if it is still full, new questions are shed.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -16,19 +16,19 @@ use crate::backend::LookupError;
 use crate::error::Code;
 use crate::random::Random;
 
-/// With fewer questions waiting, those of dropped lookups are left where they are.
+/// With fewer questions waiting than this, the questions of dropped lookups are not removed.
 const PURGE_MIN: usize = 1024;
 
-/// A question `Q` with the place to put its answer `A`.
+/// A question `Q` and the channel for its answer `A`.
 pub(in crate::backend) struct Question<Q, A> {
     pub(in crate::backend) asked: Q,
-    /// A connection broke under it already.
+    /// A connection has already broken while it carried this question.
     tried: bool,
     answer: oneshot::Sender<Result<A, LookupError>>,
 }
 
 impl<Q, A> Question<Q, A> {
-    /// Answers. A lookup that was dropped does not hear it.
+    /// Answers. If the lookup was dropped, the answer is discarded.
     pub(in crate::backend) fn answer(self, answer: Result<A, LookupError>) {
         drop(self.answer.send(answer));
     }
@@ -43,8 +43,8 @@ impl<Q, A> Question<Q, A> {
         self.answer.closed().await;
     }
 
-    /// The question, to be asked once more after its connection broke: every question is a read, so asking twice does no
-    /// harm. The second time it is answered with `why`.
+    /// Returns the question after its connection broke, to be asked once more: every question is a read, so asking twice
+    /// does no harm. The second time, the question is answered with `why`.
     pub(in crate::backend) fn retry(mut self, why: &LookupError) -> Option<Self> {
         if self.tried {
             self.answer(Err(why.clone()));
@@ -55,17 +55,17 @@ impl<Q, A> Question<Q, A> {
     }
 }
 
-/// How many questions may wait, and what to say to further ones.
+/// How many questions may wait, and the error for further questions.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::backend) struct Limit {
     pub(in crate::backend) questions_max: usize,
     pub(in crate::backend) shed: &'static str,
 }
 
-/// Questions in the order in which they came.
+/// Questions in the order of their arrival.
 pub(in crate::backend) struct Queue<Q, A> {
     waiting: RefCell<VecDeque<Question<Q, A>>>,
-    /// With how many questions waiting those of dropped lookups are removed.
+    /// The number of waiting questions at which those of dropped lookups are removed next.
     purge_at: Cell<usize>,
     arrived: Notify,
     connections: Vec<Rc<Availability<()>>>,
@@ -73,7 +73,7 @@ pub(in crate::backend) struct Queue<Q, A> {
 }
 
 impl<Q, A> Queue<Q, A> {
-    /// An empty queue for as many connections.
+    /// An empty queue for this many connections.
     pub(in crate::backend) fn new(connections: usize, limit: Limit) -> Self {
         Queue {
             waiting: RefCell::default(),
@@ -118,7 +118,7 @@ impl<Q, A> Queue<Q, A> {
         Ok(())
     }
 
-    /// The next question whose lookup still waits, once there is one.
+    /// Waits for the next question whose lookup still waits.
     pub(in crate::backend) async fn next(&self) -> Question<Q, A> {
         loop {
             match self.take() {
@@ -139,7 +139,7 @@ impl<Q, A> Queue<Q, A> {
         None
     }
 
-    /// Ends when there may be a question to take.
+    /// Waits until there may be a question to take.
     pub(in crate::backend) async fn arrived(&self) {
         self.arrived.notified().await;
     }
@@ -156,12 +156,12 @@ impl<Q, A> Queue<Q, A> {
         let Some(question) = question.retry(why) else {
             return;
         };
-        // In front, and past the limit: it was within it before, and connections hold few.
+        // At the front, and not counted against the limit: it was within the limit before, and connections hold few.
         self.waiting.borrow_mut().push_front(question);
         self.arrived.notify_one();
     }
 
-    /// Answers whatever waits with the reason, if every connection is unavailable.
+    /// Answers all waiting questions with the reason, if every connection is unavailable.
     pub(in crate::backend) fn refuse_if_unavailable(&self) {
         if let Some(why) = self.unavailable() {
             for question in self.waiting.take() {
@@ -190,7 +190,7 @@ pub(in crate::backend) struct Pool<Q, A> {
 }
 
 impl<Q: 'static, A: 'static> Pool<Q, A> {
-    /// Starts to keep `connections` of them, on this loop. `dial` makes each one's [`Dial`] from its number.
+    /// Starts to keep this many connections, on this loop. `dial` makes the [`Dial`] of each from its number.
     pub(in crate::backend) fn start<D: Dial<Client = ()> + 'static>(
         (connections, limit): (usize, Limit),
         random: &mut Random,

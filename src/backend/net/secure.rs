@@ -1,4 +1,4 @@
-//! TLS over a socket to a store, for kinds that open their sockets themselves.
+//! Starts TLS over a socket to a store, for kinds that open their sockets themselves.
 
 use std::io;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ pub(crate) struct Secure {
 }
 
 impl Secure {
-    /// As the key `tls` says.
+    /// As configured by the key `tls`.
     pub(crate) fn new(tls: Tls) -> Self {
         Secure {
             client: tls.client(&[]),

@@ -1,4 +1,4 @@
-//! A byte stream with or without TLS; errors of TLS are put into the words of [`crate::backend::tls`].
+//! A byte stream with or without TLS, whose TLS errors are explained by [`crate::backend::tls`].
 
 use std::io;
 use std::pin::Pin;

@@ -1,8 +1,8 @@
-//! Several lookups as one array of keys: `where code = any(:codes)`.
+//! Answers several lookups with one array of keys: `where code = any(:codes)`.
 //!
-//! Each lookup gives one key. Different keys go as one array, and each row is assigned to its lookup by the column
-//! `batch.key`, not by its position. When one key spoils the question for the others (text that the server can't read,
-//! too many rows), each is asked for alone, so that the bad key costs its own lookup only.
+//! Each lookup contributes one key. The different keys are sent as one array, and each row is assigned to its lookup by
+//! the column `batch.key`, not by its position. If one key makes the whole question fail (text that the server can't
+//! read, too many rows), each key is asked for alone, so that the bad key affects only its own lookup.
 
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -20,7 +20,7 @@ use crate::backend::{Answer, Asked, LookupError};
 use crate::error::Code;
 use crate::value::{Record, Value};
 
-/// The lookups of one statement, by their places in the batch.
+/// The lookups of one statement, by their positions in the batch.
 pub(super) type Group = Vec<usize>;
 
 /// Lookups with their own statements, in order of appearance.
@@ -55,7 +55,7 @@ pub(super) fn in_order(
 /// What was found for one key.
 type Outcome = Result<(Vec<Record>, Option<Instant>), LookupError>;
 
-/// Asks for the lookups of one statement: one answer each.
+/// Asks for the lookups of one statement. Returns one answer each.
 pub(super) async fn ask(
     pool: &Pool,
     asked: &[Asked<'_, Lookup>],

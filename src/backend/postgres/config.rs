@@ -18,7 +18,7 @@ use crate::config::{Place, Section};
 
 /// A PostgreSQL server as `[backends.NAME]` describes it.
 pub struct Config {
-    /// For each connection.
+    /// The settings of each connection.
     pub(super) settings: Settings,
     /// How many connections each loop holds.
     pub(super) connections: usize,
@@ -42,13 +42,13 @@ pub(super) struct Settings {
 /// One SQL lookup, compiled.
 #[derive(Clone, Debug)]
 pub struct Lookup {
-    /// The statement's number on every connection.
+    /// The statement's number, the same on every connection.
     pub(super) id: usize,
     /// With `$1` for the first parameter.
     pub(super) sql: Arc<str>,
     /// How rows are shaped.
     pub(super) rows: Rows,
-    /// Whether and how it travels with others.
+    /// How it is batched with others, if it is.
     pub(super) batch: Option<Batch>,
     pub(super) warned: Warned,
 }
@@ -58,7 +58,7 @@ pub struct Lookup {
 pub(super) struct Batch {
     /// The column with the key.
     pub(super) key: String,
-    /// The most keys of one question.
+    /// The maximum number of keys in one question.
     pub(super) max: usize,
 }
 
@@ -160,7 +160,7 @@ impl Lookup {
         }
     }
 
-    /// The most rows of the answer to a question for `keys` keys.
+    /// The maximum number of rows in the answer to a question for `keys` keys.
     pub(super) fn batch_rows_max(&self, keys: usize) -> usize {
         match self.rows {
             Rows::One | Rows::Value => ROWS_MAX.max(keys),

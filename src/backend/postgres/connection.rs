@@ -1,8 +1,7 @@
-//! One pipelined connection to a PostgreSQL server that comes back by itself, and the statements prepared on it.
+//! One pipelined connection to a PostgreSQL server, which reconnects by itself, and the statements prepared on it.
 //!
-//! While the server can't be reached, lookups end at once in `lookup.unavailable`. Only while an attempt that may well
-//! succeed is under way (the first, and the one after a connection broke) do they wait for it, never longer than
-//! `connect_timeout`.
+//! While the server can't be reached, lookups end immediately in `lookup.unavailable`. They wait only for an attempt that
+//! is likely to succeed (the first, and the one after a connection broke), and never longer than `connect_timeout`.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -23,7 +22,7 @@ use crate::backend::LookupError;
 use crate::backend::net::{Availability, Dial, Ended, Keeper, State, keep};
 use crate::error::Code;
 
-/// What errors call the other end.
+/// The name of the other end in errors.
 const STORE: &str = "PostgreSQL";
 
 /// What all connections of a loop have in common.
@@ -46,7 +45,7 @@ pub(super) struct Session {
     pub(super) client: Client,
     /// By the lookup's number.
     statements: RefCell<HashMap<usize, Preparing>>,
-    /// A lookup found it broken.
+    /// A lookup found that it is broken.
     lost: Notify,
 }
 
@@ -68,8 +67,8 @@ impl Connection {
         }
     }
 
-    /// How much it has to do: one share per lookup in flight. A connection that is not up is the last choice,
-    /// one that is known to be unavailable even more so.
+    /// Its load: the number of lookups in flight. A connection that is not up counts as busier than any that is, and one
+    /// that is known to be unavailable as busier still.
     pub(super) fn load(&self) -> usize {
         match &*self.availability.state() {
             State::Up(session) => Rc::strong_count(session),
@@ -83,7 +82,7 @@ impl Connection {
         self.availability.client(self.connect_timeout, STORE).await
     }
 
-    /// Has the keeper connect again, unless it did so already.
+    /// Makes the keeper connect again, unless it already did.
     pub(super) fn lost(&self, broken: &Rc<Session>) {
         self.availability
             .lost(|session| Rc::ptr_eq(session, broken));
@@ -99,20 +98,20 @@ fn session_ended() -> LookupError {
 }
 
 impl Session {
-    /// Prepares the statements that are going to be asked, all in one go. A lookup that comes meanwhile waits for its own
+    /// Prepares all statements that are going to be asked, together. A lookup that arrives meanwhile waits for its own
     /// statement only. A statement that is refused is tried again when its lookup is asked.
     async fn prepare_all(self: Rc<Self>, planned: &[(Arc<str>, Lookup)]) {
         let prepare = async |(name, lookup): &(Arc<str>, Lookup)| match self.prepared(lookup).await
         {
             Ok(_) => lookup.warned.prepared(),
-            // That the connection ended says nothing about the statement.
+            // The end of the connection says nothing about the statement.
             Err(failure) if failure.recovery == Recovery::Connect => {}
             Err(failure) => lookup.warned.refused(name, &failure.error),
         };
         join_all(planned.iter().map(prepare)).await;
     }
 
-    /// The lookup's statement, prepared on first use if it is not yet. It is prepared in a task of its own: a dropped lookup
+    /// The lookup's statement, prepared on first use if it is not yet. It is prepared in its own task: a dropped lookup
     /// must leave neither a half-prepared statement behind nor an unread answer, for which everything else on the
     /// connection would wait.
     pub(super) async fn prepared(
@@ -147,7 +146,7 @@ impl Session {
         prepared.boxed_local().shared()
     }
 
-    /// Has the lookup's statement prepared again, unless that has happened already.
+    /// Makes the lookup's statement be prepared again, unless that has happened already.
     pub(super) fn forget(&self, lookup: &Lookup, stale: &Rc<Prepared>) {
         let is_stale = |known: &Preparing| match known.peek() {
             Some(Ok(prepared)) => Rc::ptr_eq(prepared, stale),
@@ -207,8 +206,8 @@ async fn dial(settings: &Settings) -> Result<(Client, Driver), tokio_postgres::E
     Ok((client, connection.boxed_local()))
 }
 
-/// Connects and makes the session read-only. This is not part of the start-up options, since a server would
-/// then look like one that takes no writes to `target_session_attrs`.
+/// Connects and makes the session read-only. This is not part of the start-up options, because
+/// `target_session_attrs` would then take every server for one that accepts no writes.
 pub(super) async fn open(settings: &Settings) -> Result<(Client, Driver), LookupError> {
     let opening = async {
         let (client, mut driver) = dial(settings).await?;

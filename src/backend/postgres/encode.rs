@@ -1,7 +1,7 @@
 //! Writes a parameter in the text form of the type that the server inferred for it.
 //!
-//! Mistakes that can be found here (ranges, types) are `lookup.bad_param` before anything is sent; those that only the
-//! server can find (dates, enums, types of extensions) are left to it. Values are bound, never spliced into SQL.
+//! Mistakes that can be found here (ranges, types) become `lookup.bad_param` before anything is sent; the server finds
+//! the others (dates, enums, types of extensions). Values are bound, never spliced into SQL.
 
 use std::borrow::Cow;
 use std::error::Error;
@@ -153,7 +153,7 @@ fn uuid(value: &Value) -> Option<String> {
     }
 }
 
-/// Text is sent as it is, as JSON text; everything else is converted to JSON text.
+/// Text is taken for JSON text and sent unchanged; everything else is converted to JSON text.
 fn json(value: &Value) -> Option<String> {
     match value {
         Value::Text(text) => {
@@ -230,7 +230,7 @@ pub(super) fn is_exact_key(ty: &Type) -> bool {
     }
 }
 
-/// The text by which a key is compared: without the blanks that pad a `char(n)`.
+/// The text by which a key is compared: without the spaces that pad a `char(n)`.
 pub(super) fn key<'t>(text: &'t str, ty: &Type) -> &'t str {
     if *ty == Type::BPCHAR {
         text.trim_end_matches(' ')

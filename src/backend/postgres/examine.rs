@@ -1,7 +1,7 @@
 //! Asks PostgreSQL about the statements: the types of parameters and columns, and which of them may be null.
 //!
 //! Statements are prepared, which runs nothing; the catalogue is queried once for the columns' `not null`. That is known
-//! for columns of tables only: the columns of views and computed columns may be null or not.
+//! only for columns of tables: the columns of views and computed columns may or may not be null.
 
 use std::collections::HashMap;
 
@@ -83,7 +83,7 @@ async fn nullable(
     Ok(pairs.collect())
 }
 
-/// The server's message, and the place in the statement that it is about.
+/// The server's message, and the position in the statement that it refers to.
 fn refused(said: &DbError, sql: &str) -> Finding {
     let mut message = format!("PostgreSQL: {} ({})", said.message(), said.code().code());
     if let Some(ErrorPosition::Original(at)) = said.position() {

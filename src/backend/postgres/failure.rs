@@ -22,7 +22,7 @@ pub(super) struct Failure {
 pub(super) enum Recovery {
     /// Nothing.
     None,
-    /// Preparing the statement again: tables may have changed since.
+    /// Preparing the statement again: tables may have changed.
     Prepare,
     /// Another connection.
     Connect,
@@ -41,7 +41,7 @@ impl From<&Error> for Failure {
     fn from(err: &Error) -> Self {
         let (code, recovery) = match err.as_db_error() {
             Some(said) => meaning(said),
-            // The connection is closed, or the bytes that came can't be understood.
+            // The connection is closed, or the received bytes can't be understood.
             None => (Code::LookupUnavailable, Recovery::Connect),
         };
         Failure {

@@ -3,7 +3,7 @@
 //! In: SQL with its parameters' values, bound by the types the server inferred. Out: rows, decoded exactly by
 //! their columns' types. With `batch`, lookups of one event-loop iteration travel as one array, and each gets
 //! the rows of its own key. Sessions are read-only and have a `statement_timeout`. The query of a dropped lookup may
-//! go on in the server; its rows are thrown away by the connection's own task and reach no other lookup.
+//! continue in the server; the connection's own task discards its rows, so they never reach another lookup.
 
 mod config;
 mod tls;

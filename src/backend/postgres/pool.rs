@@ -1,4 +1,5 @@
-//! The connections of one loop: sends each question to the least busy one, and again when it turns out to be stale.
+//! Holds the connections of one loop: sends each question to the least busy connection, and again if that connection
+//! turns out to be stale.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -36,7 +37,7 @@ impl Pool {
         }
     }
 
-    /// Asks. Asks again when the connection or the prepared statement turns out to be stale: all statements are reads,
+    /// Asks, and asks again if the connection or the prepared statement turns out to be stale: all statements are reads,
     /// so asking twice does no harm.
     pub(super) async fn ask(
         &self,
@@ -69,7 +70,7 @@ impl Pool {
         send: impl AsyncFn(&Rc<Session>) -> Result<T, Failure>,
     ) -> Result<T, LookupError> {
         let mut prepared_again = false;
-        // The reason that broke one connection may have broken all of them.
+        // Whatever broke one connection may have broken all of them.
         let mut connections_left = self.connections.len();
         loop {
             let connection = self.next();

@@ -1,4 +1,4 @@
-//! One statement that is prepared on one connection: encodes its parameters and decodes its columns.
+//! One statement, prepared on one connection: encodes its parameters and decodes its columns.
 
 use std::pin::pin;
 
@@ -49,7 +49,7 @@ impl Prepared {
     ) -> Result<Self, Failure> {
         let statement = client.prepare(sql).await.map_err(|err| {
             let failure = Failure::from(&err);
-            // It was prepared just now: preparing it again would not help.
+            // It was only just prepared, so preparing it again would not help.
             let recovery = Some(failure.recovery).filter(|recovery| *recovery == Recovery::Connect);
             Failure {
                 recovery: recovery.unwrap_or(Recovery::None),
@@ -84,8 +84,8 @@ impl Prepared {
             .collect()
     }
 
-    /// Asks, and reads at most `rows_read` rows. This waits for nothing else while rows come, since the whole
-    /// connection would wait with it.
+    /// Asks, and reads at most `rows_read` rows. This waits for nothing else while rows arrive, because the whole
+    /// connection would wait too.
     pub(super) async fn query(
         &self,
         client: &Client,

@@ -1,6 +1,6 @@
 //! Turns replies into values.
 //!
-//! Strings keep their bytes. A reply whose shape the command does not have, or whose bytes are not in the lookup's
+//! Strings keep their bytes. A reply of a type that the command never returns, or whose bytes are not in the lookup's
 //! format, is `lookup.bad_answer`. Both versions of the protocol are understood: the URL may say `?protocol=resp3`.
 
 use super::command::{Command, ReplyKind};

@@ -1,6 +1,6 @@
 //! Builds one pipeline of several lookups, with each different command once.
 //!
-//! This runs for every batch, so it allocates nothing per command and keeps its buffers from batch to batch.
+//! This runs for every batch, so it allocates nothing per command and keeps its buffers between batches.
 
 use std::num::NonZeroU32;
 

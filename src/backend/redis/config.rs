@@ -17,7 +17,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The keys of which exactly one has to be there.
 const WAYS: [&str; 3] = ["url", "urls", "sentinels"];
-/// Keys that are only valid beside `sentinels`.
+/// Keys that are only valid together with `sentinels`.
 const WITH_SENTINELS: [&str; 6] = [
     "master",
     "user",
@@ -26,7 +26,7 @@ const WITH_SENTINELS: [&str; 6] = [
     "sentinel_user",
     "sentinel_password",
 ];
-/// Keys that are only valid beside `urls`.
+/// Keys that are only valid together with `urls`.
 const WITH_URLS: [&str; 1] = ["answer_timeout"];
 /// Keys that are only valid with several servers.
 const WITH_SEVERAL: [&str; 1] = ["read_from"];
@@ -98,14 +98,14 @@ impl Config {
 const URL_EXAMPLE: &str = "url = \"redis://127.0.0.1:6379/0\"";
 const URL_HELP: &str = "`redis://[user:password@]host[:port][/db]`, `rediss://..` for TLS, or `unix:///path/to/socket`";
 
-/// The one key that gives the servers. It is a problem if there is another one, or none.
+/// The one key that names the servers. Several of them are a problem, and so is none.
 fn one_way(section: &mut Section<'_>) -> Option<&'static str> {
     let mut found = WAYS.into_iter().filter(|way| section.has(way));
     let Some(first) = found.next() else {
         let example = if section.has("master") {
             ("sentinels", "sentinels = [\"10.0.0.1:26379\"]")
         } else {
-            // A misspelt key is reported at its place, and nothing else.
+            // Only the misspelt key is reported, at its place.
             let keys = section.keys();
             let slip = keys.iter().find_map(|key| nearest(key, WAYS));
             (slip.unwrap_or("url"), URL_EXAMPLE)
@@ -136,7 +136,7 @@ fn take_all(section: &mut Section<'_>, keys: &[&'static str]) {
     }
 }
 
-/// Reports those of `keys` that are there: they are only valid beside one of `ways`.
+/// Reports those of `keys` that are present: they are only valid together with one of `ways`.
 fn misplaced(section: &mut Section<'_>, keys: &[&'static str], ways: &[&str]) {
     let ways = format!("`{}`", ways.join("` or `"));
     for key in keys {

@@ -1,9 +1,9 @@
-//! One pipelined connection to a Redis server that comes back by itself.
+//! One pipelined connection to a Redis server, which reconnects by itself.
 //!
-//! While the server can't be reached, lookups end at once in `lookup.unavailable`. Only while an attempt that may well
-//! succeed is under way (the first, and the one after a connection broke) do they wait for it, never longer than
-//! `connect_timeout`. A client library is not used: its parser, its command objects and its channels took a third
-//! of the instructions of a whole call when several hundred lookups travelled as one pipeline.
+//! While the server can't be reached, lookups end immediately in `lookup.unavailable`. They wait only for an attempt that
+//! is likely to succeed (the first, and the one after a connection broke), and never longer than `connect_timeout`.
+//! No client library is used: with several hundred lookups in one pipeline, its parser, command objects and channels
+//! took a third of the instructions of a whole call.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -20,7 +20,7 @@ use crate::backend::LookupError;
 use crate::backend::net::{Availability, Dial, Ended, Keeper, Stream, keep};
 use crate::error::Code;
 
-/// What errors call the other end.
+/// The name of the other end in errors.
 const STORE: &str = "Redis";
 
 /// A connection and the task that keeps it.
@@ -54,8 +54,8 @@ impl Connection {
         self.availability.is_up()
     }
 
-    /// Sends `count` commands, packed one after the other: one reply each, in their order. When the connection turns
-    /// out to be lost, they are sent once more over the next one: all are reads, so asking twice does no harm.
+    /// Sends `count` commands, packed one after the other. Returns one reply each, in their order. If the connection turns
+    /// out to be lost, the commands are sent once more over the next one: all are reads, so asking twice does no harm.
     pub(super) async fn ask(&self, packed: &[u8], count: usize) -> Result<Vec<Reply>, LookupError> {
         let mut tried = false;
         loop {
@@ -79,7 +79,7 @@ impl Connection {
         }
     }
 
-    /// As [`Connection::ask`], without waiting for a connection: `None` if there is none, or it breaks.
+    /// Like [`Connection::ask`], without waiting for a connection: `None` if there is none, or it breaks.
     pub(super) async fn ask_if_up(&self, packed: &[u8], count: usize) -> Option<Vec<Reply>> {
         let redis = self.availability.now()?.ok()?;
         redis.ask(packed, count).await.ok()?
@@ -138,8 +138,8 @@ impl<E: Endpoint> Dial for Dialer<E> {
         Ok((redis, greeted))
     }
 
-    /// Ends when the connection breaks, or when the endpoint says that it leads to the wrong server. Commands that are
-    /// still unanswered then are sent again over the next connection.
+    /// Ends when the connection breaks, or when the endpoint says that it leads to the wrong server. Commands without an
+    /// answer are then sent again over the next connection.
     async fn serve(&mut self, connection: Greeted) -> Ended {
         let Greeted {
             server,
@@ -173,7 +173,7 @@ impl<E: Endpoint> Dialer<E> {
 }
 
 impl Server {
-    /// A socket to it, encrypted where the configuration says so.
+    /// A socket to the server, encrypted if the configuration says so.
     async fn open(&self) -> std::io::Result<Socket> {
         Ok(match (&self.address, &self.secure) {
             (Address::Unix(path), _) => Either::Right(UnixStream::connect(path).await?),

@@ -1,7 +1,7 @@
-//! Which server a connection is made to, and when a connection that still works has to be given up.
+//! Says which server a connection leads to, and when a connection that still works has to be given up.
 //!
-//! A [`Connection`] asks its endpoint before each attempt, so that it never comes back to a server that is no longer the
-//! right one. Servers of a cluster and those that sentinels name have endpoints of their own.
+//! A [`Connection`] asks its endpoint before each attempt, so that it never reconnects to a server that is no longer the
+//! right one. Servers of a cluster and servers that sentinels name have their own endpoints.
 //!
 //! [`Connection`]: super::connection::Connection
 
@@ -19,7 +19,7 @@ pub(super) trait Endpoint {
         Ok(())
     }
 
-    /// Waits until the connection must not be used any more although it works.
+    /// Waits until the connection must no longer be used, although it works.
     async fn until_outdated(&self, _server: &Server, _redis: &Multiplexed) {
         std::future::pending::<()>().await;
     }

@@ -1,7 +1,8 @@
 //! Asks a Redis server whether it knows the commands and whether this user may run them.
 //!
-//! `COMMAND INFO` tells the former, `ACL DRYRUN` (which runs nothing) the latter, with `x` for each parameter. Refused keys
-//! are ignored: a pattern may allow others. If these commands are not answered, everything is assumed to be allowed.
+//! `COMMAND INFO` answers the first question. `ACL DRYRUN`, which runs nothing, answers the second, with `x` for each
+//! parameter. Refused keys are ignored: a pattern may allow others. If the server does not answer these commands,
+//! everything is assumed to be allowed.
 
 use super::command::{Command, Extra};
 use super::config::Servers;
@@ -20,7 +21,7 @@ const PING: &[u8] = b"*1\r\n$4\r\nPING\r\n";
 pub(super) async fn examine(config: &Config, planned: &[Planned<'_, Command>]) -> Examination {
     let mut redis = Redis::connect(config, &[], 0).await;
     if let Servers::Cluster(seeds) = &config.servers {
-        // Commands and permissions are the same on every node: it is enough to ask the first that can be reached.
+        // Commands and permissions are the same on every node, so it is enough to ask the first that can be reached.
         let connect = |server: Server| Connection::start(server, config.connect_timeout, 0);
         redis.connections.extend(seeds.servers().map(connect));
         for connection in &redis.connections {

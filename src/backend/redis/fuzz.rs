@@ -1,4 +1,4 @@
-//! Replies that come in pieces equal those that come at once, and each becomes a value or an error.
+//! Replies that arrive in pieces equal those that arrive whole, and each becomes a value or an error.
 
 use std::rc::Rc;
 
@@ -63,7 +63,7 @@ pub(crate) fn redis(bytes: &[u8]) {
         }
         COMMANDS.with(|commands| {
             for command in commands.iter() {
-                // It only matters that this returns.
+                // Only checks that this returns.
                 drop(command.answer(reply.clone()));
             }
         });

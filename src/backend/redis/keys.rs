@@ -1,7 +1,7 @@
-//! The commands a lookup can be, and the configuration keys of each.
+//! Lists the commands that a lookup can be, and reads the configuration keys of each.
 //!
-//! The table is the allow-list: it has reads only, each with its configuration key. A lookup has exactly one of them,
-//! and beside it the keys that the command needs.
+//! The table is the allow-list: it has only reads, each with its configuration key. A lookup has exactly one of them,
+//! and the further keys that the command needs.
 
 use std::sync::Arc;
 
@@ -66,7 +66,7 @@ const KINDS: &[Kind] = &[
     kind("ttl", "TTL", Needs::Nothing, ReplyKind::Ttl),
 ];
 
-/// Keys that accompany commands: never taken for a misspelt command.
+/// Keys that accompany commands. They are never mistaken for a misspelt command.
 const COMPANIONS: &[&str] = &[
     "field",
     "fields",
@@ -118,7 +118,7 @@ impl Command {
         })
     }
 
-    /// Reads the keys beside the command; false if something is missing or wrong.
+    /// Reads the keys that accompany the command; false if something is missing or wrong.
     fn read_extra(
         &mut self,
         kind: &Kind,

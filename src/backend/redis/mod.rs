@@ -3,7 +3,7 @@
 //! `get = "airport:{code}"` becomes `GET airport:JFK`. Commands come from a closed list of reads, and parameters
 //! become whole arguments that are preceded by their length, so that no parameter can become a command. A parameter
 //! *can* name another key of the same form (`1:admin` for `user:{id}`); an ACL user that may only read the intended
-//! keys prevents that. The answer to a dropped lookup is read and thrown away by the connection's own task: no other
+//! keys prevents that. The connection's own task reads and discards the answer to a dropped lookup: no other
 //! lookup ever sees it.
 
 // A lookup: its keys, its command, a batch of them, its answer.

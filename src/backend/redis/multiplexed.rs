@@ -1,9 +1,9 @@
-//! One socket to a Redis server, shared by everyone who asks: commands go out in order, replies come back in that order.
+//! Shares one socket to a Redis server among all askers: commands are sent in order, and replies arrive in that order.
 //!
-//! An asker appends its commands and waits on a [`PendingReply`]. The task that drives the socket writes everything that
-//! gathered in one go, and hands the replies to the pending ones from first to last. Commands are never taken back:
-//! when an asker is dropped, its replies are still read, and thrown away. When the socket breaks, every pending reply
-//! ends in an error and no more commands are accepted.
+//! An asker appends its commands and waits on a [`PendingReply`]. The task that drives the socket writes all gathered
+//! commands together, and hands each reply to the oldest pending one. Commands are never taken back: if an asker is
+//! dropped, its replies are still read, and discarded. If the socket breaks, every pending reply ends in an error, and no
+//! more commands are accepted.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -22,8 +22,8 @@ use super::resp::{BadReply, Parser, Reply};
 
 /// How much is read at a time: about the replies to one batch.
 const READ_BYTES: usize = 64 * 1024;
-/// Replies that may be pending. Lookups that gave up on a server that hangs leave theirs behind; with so many of them
-/// nothing more is asked until the server goes on.
+/// The maximum number of pending replies. Lookups that gave up on an unresponsive server leave theirs pending; at this
+/// number nothing more is asked until the server responds.
 const PENDING_MAX: usize = 65_536;
 
 /// What askers and the driving task share.
@@ -35,16 +35,16 @@ pub(super) struct Multiplexed {
     /// How many replies they wait for together.
     missing: Cell<usize>,
     driver: Cell<Option<Waker>>,
-    /// Why nothing can be asked any more.
+    /// Why nothing more can be asked.
     broken: RefCell<Option<Broken>>,
 }
 
 /// Why a connection ended.
 #[derive(Clone, Debug)]
 pub(super) enum Broken {
-    /// It is gone.
+    /// It broke.
     Lost(Arc<str>),
-    /// The server sent bytes that are no reply, so that no later byte can be trusted either.
+    /// The server sent bytes that are not a reply, so later bytes can't be trusted either.
     BadBytes(Arc<str>),
 }
 
@@ -101,7 +101,7 @@ impl Multiplexed {
         }
     }
 
-    /// Ends everything that waits, and all that is asked from now on.
+    /// Ends all pending replies, and all later questions, with an error.
     fn end(&self, broken: &Broken) {
         self.broken.replace(Some(broken.clone()));
         for reply in self.pending.take() {
@@ -151,9 +151,9 @@ impl PendingReply {
     }
 }
 
-/// Drives `stream`: writes what is asked of `redis` and hands out what comes back, until one of them ends.
+/// Drives `stream`: writes the commands of `redis` and hands out the replies, until one of them ends.
 ///
-/// When this ends, or is dropped, everyone who waits for a reply gets an error.
+/// When this ends or is dropped, every pending reply becomes an error.
 pub(super) struct Driving<S> {
     stream: S,
     driver: Driver,
@@ -224,10 +224,10 @@ impl Driver {
             if self.written == self.writing.len() {
                 self.writing.clear();
                 self.written = 0;
-                // The two buffers are swapped, so that neither is allocated again.
+                // The two buffers are swapped, so neither is allocated again.
                 std::mem::swap(&mut self.writing, &mut *redis.asked.borrow_mut());
                 if self.writing.is_empty() {
-                    // A stream that encrypts may hold bytes back until then.
+                    // A TLS stream may hold bytes back until it is flushed.
                     let _later = stream.as_mut().poll_flush(cx)?;
                     return Ok(());
                 }

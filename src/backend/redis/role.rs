@@ -1,4 +1,4 @@
-//! Asks a server for its role with `ROLE`, which an ACL user has to be allowed to run.
+//! Asks a server for its role with `ROLE`. An ACL user must be allowed to run that command.
 
 use std::fmt;
 use std::time::Duration;
@@ -43,7 +43,7 @@ impl Role {
         };
         Some(match word(0)? {
             b"master" => Role::Master,
-            // The word after its master's host and port is the state of its connection to it.
+            // After the master's host and port comes the state of the replica's connection to it.
             b"slave" if word(3) == Some(b"connected") => Role::Replica,
             b"slave" => Role::LateReplica,
             _ => Role::Other,

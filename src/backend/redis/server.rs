@@ -17,7 +17,7 @@ use crate::backend::net::Secure;
 
 /// The port of a URL without one.
 pub(super) const PORT: u16 = 6379;
-/// How long a connection may be silent before the kernel checks whether the other end is still there.
+/// How long a connection may be silent before the kernel probes the other end.
 const KEEPALIVE: Duration = Duration::from_mins(1);
 
 /// A server, and how to log in.
@@ -158,13 +158,13 @@ impl Server {
         if self.reads_replica {
             say(&[b"READONLY"]);
         }
-        // Shows whether the server accepts us: one that is loading its data, or wants a password, says so now.
+        // Shows whether the server accepts us: a server that is loading its data, or requires a password, says so now.
         say(&[b"PING"]);
         (out, count)
     }
 }
 
-/// A socket to `host` whose silence the kernel checks.
+/// A socket to `host` with keepalive probes.
 pub(super) async fn connect_tcp(host: &str, port: u16) -> io::Result<TcpStream> {
     let stream = net::connect_tcp(host, port).await?;
     let keepalive = TcpKeepalive::new().with_time(KEEPALIVE);

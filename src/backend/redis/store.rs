@@ -1,4 +1,4 @@
-//! Defines the connections of one loop to a Redis, and takes them in turn.
+//! Holds the connections of one loop to a Redis, and uses them in turn.
 
 use std::cell::Cell;
 
@@ -11,17 +11,17 @@ use super::sentinel::Replicas;
 pub struct Redis {
     /// To one server, or to the master. Empty for a cluster, which has its own.
     pub(super) connections: Vec<Connection>,
-    /// The connection whose turn it is.
+    /// The connection to use next.
     pub(super) turn: Cell<usize>,
-    /// Asked before the master, where that is wanted.
+    /// Replicas, asked before the master if they are configured.
     pub(super) replicas: Option<Replicas>,
     pub(super) cluster: Option<Cluster>,
-    /// The memory of the batch before, used again.
+    /// The buffers of the last batch, to be reused.
     pub(super) batch: Cell<Batch>,
 }
 
 impl Redis {
-    /// The connection to use: each in turn, skipping those that are not up.
+    /// The connection to use: the next one that is up.
     pub(super) fn next(&self) -> &Connection {
         let count = self.connections.len();
         let turn = self.turn.get() % count;

@@ -38,8 +38,8 @@ pub fn read(section: &mut Section<'_>, style: Style) -> Option<(Statement, crate
     }
 }
 
-/// How long a server may run a statement of these lookups: as long as a caller may wait for any of them, but no longer
-/// than configured.
+/// How long a server may run a statement of these lookups: the longest time that a caller may wait for any of them, but
+/// no longer than configured.
 pub(in crate::backend) fn statement_timeout<L>(
     configured: Duration,
     planned: &[Planned<'_, L>],
@@ -48,7 +48,7 @@ pub(in crate::backend) fn statement_timeout<L>(
     longest.map_or(configured, |longest| longest.min(configured))
 }
 
-/// Describes how lookups of one statement travel together.
+/// Describes how lookups of one statement are batched.
 pub(in crate::backend) fn batching(max: usize, key: &str) -> String {
     format!(
         "one question per iteration of the event loop, at most {max} values, answers matched by column `{key}`"
@@ -67,7 +67,7 @@ impl Warned {
         }
     }
 
-    /// The statement is prepared: the next refusal is logged again.
+    /// Records that the statement is prepared: the next refusal is logged again.
     pub(in crate::backend) fn prepared(&self) {
         self.0.store(false, Ordering::Relaxed);
     }

@@ -1,8 +1,8 @@
-//! An SQL statement whose parameters were found.
+//! An SQL statement with its parameters found.
 
 use std::sync::Arc;
 
-/// How a driver writes a bound parameter, which also tells the dialect's quotes and comments.
+/// How a driver writes a bound parameter. This also determines the dialect's quotes and comments.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Style {
     /// `?1`: SQLite.

@@ -1,4 +1,4 @@
-//! Runs one statement on an open connection: binds values, reads rows, names failures.
+//! Runs one statement on an open connection: binds values, reads rows, classifies failures.
 //!
 //! SQLite's five kinds map one to one: INTEGER, REAL, TEXT, BLOB and NULL; text that is not UTF-8 is bytes.
 //! A list, map or record is bound as JSON text, for `json_each(:ids)`.
@@ -113,7 +113,7 @@ fn value(value: ValueRef<'_>) -> Value {
     }
 }
 
-/// What a failure of SQLite's means to a call.
+/// What a failure in SQLite means for a lookup.
 pub(super) fn error(err: &rusqlite::Error) -> LookupError {
     let code = match failure(err) {
         Some(
@@ -146,7 +146,7 @@ fn is_plain_read_only(err: &rusqlite::Error) -> bool {
     err.sqlite_extended_error_code() == Some(rusqlite::ffi::SQLITE_READONLY)
 }
 
-/// SQLite's own words.
+/// SQLite's own message.
 pub(super) fn message(err: &rusqlite::Error) -> Cow<'_, str> {
     match err {
         rusqlite::Error::SqlInputError { msg, .. } => Cow::Borrowed(msg),

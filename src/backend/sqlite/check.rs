@@ -1,6 +1,6 @@
 //! Prepares a lookup's statement while the configuration is read, if the database is there.
 //!
-//! A missing, locked or broken file is not a problem of the configuration: it may be there later. An error of the
+//! A missing, locked or broken file is not a problem of the configuration: it may be usable later. An error in the
 //! statement itself is one, and so is a statement that writes, returns no columns, or returns two columns of the same
 //! name.
 

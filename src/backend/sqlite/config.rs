@@ -24,7 +24,7 @@ pub struct Config {
     pub queue: usize,
     /// The longest text or blob that a query may make or return.
     pub value_bytes_max: usize,
-    /// How many statements there are, all of which a connection keeps prepared.
+    /// The number of statements, all of which a connection keeps prepared.
     pub(super) statements: AtomicUsize,
 }
 

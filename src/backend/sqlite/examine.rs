@@ -1,7 +1,7 @@
 //! Finds the columns of each statement in a SQLite file, and the types that their declarations imply.
 //!
 //! Errors of a statement itself are reported when the configuration is read. SQLite does not enforce declared types: only
-//! a column that is declared as text is certain to hold text (or bytes), so that all others are treated as likely.
+//! a column that is declared as text is certain to hold text (or bytes); all other types are treated as likely.
 
 use rusqlite::Connection;
 
@@ -73,7 +73,7 @@ fn holds(declared: &str) -> (ColumnValues, bool) {
     let declared = declared.to_ascii_lowercase();
     let has = |word: &str| declared.contains(word);
     if has("int") {
-        // Of unknown size: a warning for each would not help.
+        // Integers have no declared size: a warning for each column would not help.
         (ColumnValues::Integer(0..=1), false)
     } else if has("char") || has("clob") || has("text") {
         (ColumnValues::Text, true)

@@ -1,4 +1,4 @@
-//! The question of one lookup, as it is handed to a thread.
+//! Carries the question of one lookup to a thread.
 
 use std::sync::{Arc, Weak};
 

@@ -1,9 +1,9 @@
-//! `kind = "sqlite"`: SQL lookups in one SQLite file, opened read-only, on threads of its own.
+//! `kind = "sqlite"`: SQL lookups in one SQLite file, opened read-only, on its own threads.
 //!
 //! In: a lookup's statement and parameters. Out: its rows, shaped. Each loop hands its lookups through a bounded queue
-//! to threads of its own, so that a slow query or disk never blocks a loop. A dropped lookup is not started; if its query
-//! runs already, the query is interrupted, as it is at the lookup's deadline. The file may be missing, locked or replaced
-//! at any time: lookups fail meanwhile and recover by themselves. Nothing here writes.
+//! to its own threads, so that a slow query or disk never blocks a loop. A dropped lookup is not started; if its query
+//! is already running, the query is interrupted, as it is at the lookup's deadline. The file may be missing, locked or
+//! replaced at any time: lookups fail meanwhile and recover by themselves. Nothing here writes.
 
 mod config;
 mod check; // a statement while the configuration is read
@@ -85,7 +85,7 @@ impl Backend for Sqlite {
         if let Some(why) = &self.start_error {
             return Err(LookupError::new(Code::LookupUnavailable, why));
         }
-        // Held by this future alone: once it is dropped, the thread sees that the lookup was dropped.
+        // Owned only by this future, so the thread can see when the lookup is dropped.
         let asker = Arc::new(());
         let (sender, receiver) = oneshot::channel();
         let job = Job {

@@ -1,8 +1,8 @@
-//! Hands jobs from a loop to the threads of a store: bounded, first come first served.
+//! Hands jobs from a loop to the threads of a store: a bounded queue, first come, first served.
 //!
 //! One lock for all threads, so that no job waits behind a slow one while another thread is idle. A thread
 //! takes jobs until there are none before it sleeps, and only a sleeping thread is woken: under load a push
-//! is a lock and a move, with no call to the kernel.
+//! is a lock and a move, without a system call.
 
 use std::collections::VecDeque;
 #[expect(
@@ -28,7 +28,7 @@ struct Inner<J> {
     closed: bool,
 }
 
-/// The job was rejected: this many wait already.
+/// The job was rejected, because this many are already waiting.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct QueueFull(pub(super) usize);
 

@@ -1,7 +1,7 @@
 //! Turns a service's reply into a lookup's answer or error.
 //!
 //! Results are decoded by the service's IDL: structs and unions become records, enums their numbers. Exceptions
-//! become codes: those of another Tributary keep the code they carry, others get one by their type.
+//! become codes: exceptions of another Tributary keep their code, others get a code by their type.
 
 use super::call::{Call, EmptyOn};
 use crate::backend::LookupError;
@@ -10,7 +10,7 @@ use crate::idl::StructId;
 use crate::thrift::{ReplyContent, ReplyError, application_kind};
 use crate::value::Value;
 
-/// How much of an exception's own message is logged.
+/// The logged length of an exception's own message.
 const WORDS_MAX: usize = 200;
 
 impl Call {
@@ -26,7 +26,7 @@ impl Call {
     /// The error when there is no reply.
     pub(super) fn refusal(&self, err: &ReplyError) -> Result<Value, LookupError> {
         let code = match err {
-            // It may belong to another call: it says nothing about this one.
+            // It may belong to another call, so it says nothing about this one.
             ReplyError::Application { in_step: false, .. } => Code::LookupBadAnswer,
             ReplyError::Application { kind, message, .. } => {
                 let said = message.as_str().split(':').next().and_then(Code::parse);

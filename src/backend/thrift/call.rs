@@ -1,6 +1,6 @@
 //! Compiles the keys of a `[lookups.NAME]`: one method of the service, and where its parameters come from.
 //!
-//! Parameters are coerced to the service's IDL exactly, as values of stores are to the operator's own: a value that does
+//! Parameters are coerced exactly to the service's IDL, just as stored values are to the operator's own: a value that does
 //! not fit is `lookup.bad_param` and never sent. A parameter of type `tributary.Context` is filled from
 //! the call's own context, so that a Tributary behind this one knows the deadline and the trace.
 
@@ -75,7 +75,7 @@ impl Call {
         })
     }
 
-    /// The call with its number.
+    /// A call with this number.
     pub(super) fn outgoing(&self, sequence: i32) -> ClientCall<'_> {
         ClientCall {
             schema: &self.remote.schema,
@@ -85,7 +85,7 @@ impl Call {
         }
     }
 
-    /// The parameters as the service expects them.
+    /// The parameters, coerced to the service's IDL.
     pub(super) fn params(&self, ask: &Ask<'_>) -> Result<Value, LookupError> {
         let schema = &self.remote.schema;
         let of = schema.get(self.method.params);

@@ -1,4 +1,4 @@
-//! The keys of `[backends.NAME]`: the service, and how to talk to it.
+//! Reads the keys of `[backends.NAME]`: the service, and how to talk to it.
 //!
 //! The service's IDL is read here, once; its mistakes are reported at their place in the IDL.
 
@@ -11,7 +11,7 @@ use crate::idl::{Schema, Service};
 use crate::thrift::{Limits, Protocol, Transport, WireFormat};
 
 const TRANSPORTS: &[&str] = &["framed", "unframed", "header"];
-/// How long the reply to a dropped lookup may still take: dropped lookups are common, and most replies come within it.
+/// How long the reply to a dropped lookup may still take: dropped lookups are common, and most replies arrive within it.
 const ABANDONED_MAX: Duration = Duration::from_millis(100);
 
 /// A Thrift service as `[backends.NAME]` describes it.
@@ -34,7 +34,7 @@ pub struct Config {
 #[derive(Debug)]
 pub(super) struct Remote {
     pub(super) schema: Schema,
-    /// As an index into the schema's.
+    /// An index into the schema's services.
     service: usize,
     pub(super) wire_format: WireFormat,
     /// For replies.

@@ -1,7 +1,7 @@
 //! Connects to a service, one host after the other.
 //!
-//! With several hosts, each connection starts at a different one, and goes on to the next when one can't be reached or
-//! is of no use. A connection that brought no reply and was dropped soon after it was made was of no use.
+//! With several hosts, each connection starts at a different one, and moves to the next if one can't be reached or
+//! is useless. A host is useless if its connection is dropped soon after it was made, without having brought a reply.
 
 use std::rc::Rc;
 
@@ -82,7 +82,7 @@ pub(super) async fn dial(host: &Host, config: &Config) -> Result<Wire, LookupErr
     }
 }
 
-/// The error of a host that is of no use.
+/// The error of a useless host.
 pub(super) fn unreachable(host: &Host, why: &str) -> LookupError {
     let detail = format!("can't connect to the Thrift service at {host}: {why}");
     LookupError::new(Code::LookupUnavailable, detail)

@@ -1,10 +1,10 @@
-//! Makes calls over one connection until it is of no use any more.
+//! Makes calls over one connection until it can no longer be used.
 //!
 //! Takes calls from the queue while fewer than `pipelined_max` are in flight, writes those of one event-loop iteration
-//! together, and gives each reply to the oldest call, whose number and name it has to carry. When a lookup is dropped,
-//! its reply is read and thrown away; if that does not come soon, the connection is closed. The connection is also
+//! together, and gives each reply to the oldest call, whose number and name it has to carry. If a lookup is dropped,
+//! its reply is read and discarded; if the reply does not arrive soon, the connection is closed. The connection is also
 //! closed after anything that is not a reply to the oldest call, so that no lookup ever sees another's answer. The calls
-//! that were in flight go back to the queue, to be made once more.
+//! in flight then return to the queue, to be made once more.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -23,7 +23,7 @@ use crate::thrift::{Foreign, Framer, ReplyError, Transport};
 use crate::timeline::Source;
 use crate::value::Value;
 
-/// No further call is taken while more than this is not written yet.
+/// No further call is taken while more bytes than this are unwritten.
 const UNWRITTEN_BYTES_MAX: usize = 256 * 1024;
 
 /// A call to make.
@@ -31,7 +31,7 @@ pub(super) struct Request {
     pub(super) call: Arc<Call>,
     /// A record that fits the method's parameters.
     pub(super) params: Value,
-    /// What goes along with it.
+    /// The metadata sent with it.
     pub(super) metadata: CallMetadata,
 }
 
@@ -52,7 +52,7 @@ pub(super) struct Exchange {
     pending: VecDeque<Pending>,
     /// The number of the last call.
     sequence: i32,
-    /// When the first byte of the reply at the front came.
+    /// When the first byte of the reply at the front arrived.
     began: Option<Instant>,
     answered: bool,
     /// The service turned out not to speak Thrift.
@@ -63,11 +63,11 @@ pub(super) struct Exchange {
 struct Pending {
     question: Question,
     sequence: i32,
-    /// Since when it is the oldest, with its lookup dropped.
+    /// Since when it has been the oldest call with a dropped lookup.
     given_up: Option<Instant>,
 }
 
-/// A connection that is of no use any more.
+/// A connection that can no longer be used.
 pub(super) struct Closed {
     /// The error for calls that were in flight.
     pub(super) why: LookupError,
@@ -105,7 +105,7 @@ impl Exchange {
         }
     }
 
-    /// Makes calls until the connection is of no use any more.
+    /// Makes calls until the connection can no longer be used.
     pub(super) async fn run(mut self, queue: &Queue) -> Closed {
         let why = loop {
             if let Err(why) = self.turn(queue).await {
@@ -120,7 +120,7 @@ impl Exchange {
         }
     }
 
-    /// Sends the calls that wait, and waits for whatever comes next. `Err` says why the connection is of no use any more.
+    /// Sends the calls that wait, and waits for whatever comes next. `Err` says why the connection can no longer be used.
     async fn turn(&mut self, queue: &Queue) -> Result<(), String> {
         self.take(queue);
         let room = self.has_room();
@@ -167,7 +167,7 @@ impl Exchange {
         queue.pass_on();
     }
 
-    /// Bytes came.
+    /// Handles received bytes.
     fn receive(&mut self) -> Result<(), String> {
         let now = Instant::now();
         self.began.get_or_insert(now);
@@ -178,7 +178,7 @@ impl Exchange {
                     return Err("bytes came that no call asked for".into());
                 }
                 Ok(None) => {
-                    // A frame with a header is not refused before more of it has come, which may never happen.
+                    // A frame with a header is refused only once more of it has arrived, which may never happen.
                     if self.declares_too_much() {
                         self.look_at_service()?;
                     }
@@ -203,7 +203,7 @@ impl Exchange {
         let first = self.began.take();
         self.began = (!self.wire.received.is_empty()).then_some(now);
         let outgoing = question.asked.call.outgoing(sequence);
-        // A frame with a header says itself in which protocol its message is.
+        // A frame with a header names the protocol of its message.
         let wire_format = self.framer.wire_format().unwrap_or(self.remote.wire_format);
         let protocol = wire_format.protocol;
         if question.is_abandoned() {
@@ -241,8 +241,8 @@ impl Exchange {
             && declared > limits.frame_bytes_max
     }
 
-    /// Before the first answer, the bytes that came may show that this is not a Thrift service at all: then none of the
-    /// calls is to blame, and another host may take them.
+    /// Before the first answer, the received bytes may show that this is not a Thrift service at all: then no call
+    /// is to blame, and another host may serve them.
     fn look_at_service(&mut self) -> Result<(), String> {
         let foreign = Foreign::of(&self.wire.received).filter(|_| !self.answered);
         self.is_foreign = foreign.is_some();
@@ -255,7 +255,7 @@ impl Exchange {
         }
     }
 
-    /// The bytes that came can't even be cut into messages: the oldest call gets the reason.
+    /// The received bytes can't be divided into messages: the oldest call gets the reason.
     fn refuse_oldest(&mut self, err: &ReplyError) -> Result<(), String> {
         if let Some(Pending { question, .. }) = self.pending.pop_front() {
             let refusal = question.asked.call.refusal(err).map(Answer::new);
@@ -265,7 +265,7 @@ impl Exchange {
     }
 }
 
-/// Ends when the oldest call's lookup was dropped too long ago. May be dropped and called again: the time goes on.
+/// Ends when the oldest call's lookup was dropped too long ago. May be dropped and called again: the time keeps running.
 async fn overdue(oldest: Option<&mut Pending>, abandoned_max: Duration) {
     let Some(oldest) = oldest else {
         return;

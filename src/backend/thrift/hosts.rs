@@ -1,4 +1,4 @@
-//! Where a service is: the keys `url`, `urls` and `tls`.
+//! Reads where a service is: the keys `url`, `urls` and `tls`.
 //!
 //! Problems never show a URL: it may come from a secret.
 

@@ -1,8 +1,8 @@
 //! `kind = "thrift"`: a lookup is one call of another Thrift service.
 //!
 //! `call = "getUser"` becomes that call, with the method's own parameters, encoded and decoded by the service's
-//! own IDL through the same codec that serves clients. Lookups put calls into a queue; tasks that own the
-//! connections make them (`exchange.rs`), one at a time on each or, with `pipelined_max`, several.
+//! own IDL with the codec that also serves clients. Lookups put calls into a queue; the tasks that own the
+//! connections make the calls (`exchange.rs`), one at a time per connection or, with `pipelined_max`, several.
 
 mod answer;
 mod call;
@@ -56,7 +56,7 @@ impl Backend for Thrift {
         }
     }
 
-    /// Connects to each host. Without a call, a service tells nothing but whether it accepts our certificate.
+    /// Connects to each host. Without a call, a service shows only whether it accepts our certificate.
     async fn examine(config: &Config, planned: &[Planned<'_, Arc<Call>>]) -> Examination {
         let mut examination = Examination::nothing("connected; no call was made", planned.len());
         for host in config.hosts.hosts.iter() {

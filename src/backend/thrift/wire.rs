@@ -1,6 +1,6 @@
-//! The bytes of one connection both ways, in the clear or over TLS.
+//! Moves the bytes of one connection in both directions, with or without TLS.
 //!
-//! Buffers the bytes to send and the bytes that came; [`super::exchange`] knows what they mean.
+//! Buffers the bytes to send and the received bytes; [`super::exchange`] knows what they mean.
 
 use std::future::poll_fn;
 use std::io;
@@ -50,8 +50,8 @@ impl Wire {
         })
     }
 
-    /// Writes what is to be sent. Ends when some of it was written or bytes came, and tells whether they came; `Err` says
-    /// why the connection is of no use any more. May be dropped and called again.
+    /// Writes the bytes to send. Ends when some were written or bytes arrived, and returns whether any arrived. `Err` says
+    /// why the connection can no longer be used. May be dropped and called again.
     pub(super) async fn moved(&mut self) -> Result<bool, String> {
         let moved = poll_fn(|cx| self.poll_moved(cx)).await;
         self.lost |= moved.is_err();
@@ -68,7 +68,7 @@ impl Wire {
                 Poll::Ready(Ok(true))
             }
             Poll::Ready(Err(err)) => Poll::Ready(Err(broke(&err))),
-            // Only after reading what came: it may say why nothing can be written any more.
+            // Only after reading: the received bytes may say why nothing more can be written.
             read => match sent {
                 Poll::Ready(Err(err)) => Poll::Ready(Err(broke(&err))),
                 _ if read.is_ready() => {
@@ -88,18 +88,18 @@ impl Wire {
                 bytes => self.sending.advance(bytes),
             }
         }
-        // A stream that encrypts may hold bytes back until then.
+        // A TLS stream may hold bytes back until it is flushed.
         stream.poll_flush(cx)
     }
 
-    /// Whether the service hung up over TLS without sending anything, as it does when it wants another certificate from us:
-    /// with TLS 1.3, it checks ours when our side of the handshake is already done.
+    /// Whether the service hung up over TLS without sending anything, as it does if it does not accept our certificate:
+    /// with TLS 1.3, it checks our certificate after our side of the handshake is done.
     pub(super) fn is_refused(&self) -> bool {
         self.stream.session().is_some() && self.lost && !self.received_any
     }
 
-    /// Waits until the service has checked our certificate: then it sends tickets, or says why it hangs up. A service
-    /// that sends nothing within `patience` has not refused it.
+    /// Waits until the service has checked our certificate: it then sends tickets, or says why it hangs up. A service
+    /// that sends nothing within `patience` is taken to have accepted it.
     pub(super) async fn is_taken(&mut self, patience: Duration) -> io::Result<()> {
         let version = self
             .stream

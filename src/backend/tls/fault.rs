@@ -1,7 +1,7 @@
-//! Explains errors of TLS with a store: which side has to change what, before the library's own message.
+//! Explains TLS errors between us and a store: says which side has to change what, before the library's own message.
 //!
 //! In: the error of a handshake, or of a read soon after it. Out: an error of the same kind with the explanation. With
-//! TLS 1.3, the store checks our certificate when our side of the handshake is done: then its refusal comes with a read.
+//! TLS 1.3, the store checks our certificate after our side of the handshake is done, so its refusal arrives with a read.
 
 use std::{fmt, io};
 
@@ -113,8 +113,8 @@ pub fn of_stream(err: io::Error) -> io::Error {
     }
 }
 
-/// How to fix the fault that is named in an error's text. By the time this is needed, the errors of all kinds of stores
-/// are text.
+/// How to fix the fault that an error's text names. When this is called, the errors of all kinds of stores are already
+/// text.
 pub fn help(detail: &str) -> Option<&'static str> {
     let known = ALL.iter().find(|fault| detail.contains(fault.words));
     known.map(|fault| fault.help)

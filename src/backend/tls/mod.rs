@@ -33,10 +33,10 @@ pub struct Tls {
 pub struct Reported;
 
 impl Tls {
-    /// Takes the key `tls`; `None` when it is not there.
+    /// Takes the key `tls`; `None` if it is missing.
     pub fn read(section: &mut Section<'_>) -> Result<Option<Self>, Reported> {
         if !section.has("tls") {
-            // Taken all the same, so that it is suggested for a misspelt key.
+            // Taken even if it is missing, so that it is suggested for a misspelt key.
             section.take("tls");
             return Ok(None);
         }
@@ -51,7 +51,7 @@ impl Tls {
         if let Some(tls) = &tls
             && !tls.verifies
         {
-            // Here, since this runs once per start and reload, however many loops connect.
+            // Logged here because this runs once per start and reload, however many loops connect.
             warn!(key = %place, "`verify = \"none\"`: anyone may pose as this store");
         }
         tls.map(Some).ok_or(Reported)
@@ -116,14 +116,14 @@ impl Tls {
         }
     }
 
-    /// For rustls, offering the application protocols `alpn`, the best first.
+    /// The rustls configuration, offering the application protocols `alpn` in order of preference.
     pub fn client(&self, alpn: &[&[u8]]) -> Arc<ClientConfig> {
         let mut client = self.client.clone();
         client.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
         Arc::new(client)
     }
 
-    /// The name to look for in the store's certificate when `host` was connected to.
+    /// The name that the store's certificate must have if the connection leads to `host`.
     pub fn name(&self, host: &str) -> Result<ServerName<'static>, InvalidDnsNameError> {
         let name = self.server_name.as_deref().unwrap_or(host);
         // IPv6 addresses have brackets in URLs.
@@ -207,7 +207,7 @@ fn client(roots: Option<RootCertStore>) -> WantsIdentity {
     }
 }
 
-/// Accepts every certificate. It is still verified that the other end owns it.
+/// Accepts every certificate, but still verifies that the other end owns it.
 #[derive(Debug)]
 struct Unverified(Arc<CryptoProvider>);
 

@@ -1,9 +1,9 @@
 //! Makes the connections to an HTTP server: resolves the name, connects, and starts TLS where the URL says so.
 //!
-//! All of it happens within `connect_timeout`, in a task of its own: when a lookup gives up, the connection it waited for
-//! is kept for the next one, so that a connection is made however short the lookups' deadlines are. A name that resolves
-//! to a link-local address, where cloud services hand out credentials, is refused: to change a name must not be enough to
-//! read those. An operator who wants such a server configures its address.
+//! All of this happens within `connect_timeout`, in a separate task: if a lookup gives up, the connection that it waited
+//! for is kept for the next one, so that a connection is made however short the lookups' deadlines are. A name that
+//! resolves to a link-local address, where cloud services hand out credentials, is refused: changing a name must not be
+//! enough to read them. An operator who wants such a server configures its address.
 
 mod dial;
 mod resolve;
@@ -34,8 +34,7 @@ const SPARE_AGE_MAX: Duration = Duration::from_secs(5);
 /// Asks for connections; used by hyper's client.
 #[derive(Clone)]
 pub(super) struct Connector {
-    /// Without a limit of its own: there is at most one of these per lookup in flight, which `in_flight_max`
-    /// limits.
+    /// Unbounded: there is at most one of these per lookup in flight, and `in_flight_max` limits those.
     requests: mpsc::UnboundedSender<ConnectRequest>,
 }
 

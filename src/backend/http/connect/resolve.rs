@@ -1,4 +1,4 @@
-//! Resolves names, on tokio's blocking pool, and drops the addresses that no name may lead to.
+//! Resolves names, on tokio's blocking pool, and drops the addresses to which no name may lead.
 
 use std::future::Future;
 use std::io;

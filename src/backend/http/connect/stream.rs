@@ -1,4 +1,4 @@
-//! A connection with or without TLS, as hyper's client wants it.
+//! A connection with or without TLS, with the traits that hyper's client requires.
 
 use std::io;
 use std::pin::Pin;

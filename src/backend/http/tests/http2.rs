@@ -1,4 +1,4 @@
-//! HTTP/2: many lookups on one connection, limits of streams, servers that go away or say nothing any more.
+//! HTTP/2: many lookups on one connection, limits of streams, servers that go away or stop answering.
 
 use std::collections::HashSet;
 use std::pin::pin;
@@ -14,9 +14,9 @@ use super::*;
 /// What a server does, and what it saw.
 #[derive(Default)]
 pub(super) struct State {
-    /// Streams at a time, of each connection.
+    /// Concurrent streams per connection.
     streams_max: Option<u32>,
-    /// A connection goes away after so many requests.
+    /// A connection goes away after this many requests.
     goes_away_after: Option<usize>,
     connections: Cell<usize>,
     running: Cell<usize>,
@@ -191,7 +191,7 @@ async fn a_dropped_lookup_ends_its_stream_and_those_that_wait_are_not_sent() {
     drop(slow);
     state.slow_ended.notified().await;
     assert_eq!(ask_for(&backend, 2).await, Ok(2.into()));
-    // The next in line was already handed to the connection, which tells the server of it and of its end.
+    // The next request was already handed to the connection, which announces it to the server and resets it.
     let asked = state.asked.borrow();
     let asked: Vec<&str> = asked.iter().map(|path| &**path).collect();
     assert!(
@@ -269,7 +269,7 @@ async fn a_connection_that_says_nothing_any_more_is_given_up() {
     assert_eq!(ask_for(&backend, 1).await, Ok(1.into()));
     server.state.freeze.notify_one();
     tokio::task::yield_now().await;
-    // Time goes on when there is nothing else to do: to the next ping, and to the end of its patience.
+    // Paused time advances when there is nothing else to do: to the next ping, and to its timeout.
     tokio::time::pause();
     let get = compiled(&backend.1, "get = '/2'").lookup;
     let now = Instant::now();

@@ -32,9 +32,9 @@ type Asked = Rc<RefCell<Vec<Request<Incoming>>>>;
 /// A server on this loop; it answers as long as the test runs.
 struct Server {
     url: String,
-    /// The requests that came.
+    /// The received requests.
     asked: Asked,
-    /// How many connections came.
+    /// The number of accepted connections.
     connections: Rc<Cell<usize>>,
     _accepting: tokio_util::task::AbortOnDropHandle<()>,
 }
@@ -66,7 +66,7 @@ impl Server {
         }
     }
 
-    /// The last request's header `name`; empty when it was not there.
+    /// The last request's header `name`; empty if it was missing.
     fn header(&self, name: &str) -> String {
         let asked = self.asked.borrow();
         let value = asked.last().expect("a request").headers().get(name);
@@ -97,7 +97,7 @@ fn reply(status: u16, body: impl Into<Bytes>) -> Response<Body> {
     response
 }
 
-/// A backend at `url`, with more keys of its own.
+/// A backend at `url`, with more keys.
 async fn backend(url: &str, keys: &str) -> (Http, Config) {
     let document = document(&format!("url = '{url}'\n{keys}"));
     let config = Http::read_config(&mut whole(&document)).expect("a valid configuration");

@@ -1,4 +1,4 @@
-//! Servers that say nothing, the wrong thing, or half of it.
+//! Servers that send nothing, the wrong thing, or half an answer.
 
 use std::cell::RefCell;
 
@@ -17,7 +17,7 @@ const PATIENT: &str = "connections = 1\nanswer_timeout = '20s'\nconnect_timeout 
 /// What the scripted server does with one command.
 enum Act {
     Say(&'static str),
-    /// Says it, and closes.
+    /// Sends it, and closes.
     Last(&'static str),
     Silence,
 }

@@ -71,7 +71,7 @@ impl Server {
         }
     }
 
-    /// A number of its own statistics.
+    /// A number from its statistics.
     fn stat(&self, name: &str) -> u64 {
         let mut stream = BufReader::new(TcpStream::connect(self.addr()).expect("it listens"));
         stream.get_mut().write_all(b"stats\r\n").expect("it reads");
@@ -117,7 +117,7 @@ async fn ask(memcached: &Memcached, keys: &str, params: &[Value]) -> Result<Valu
     ask_many(memcached, &get, &[params]).await.remove(0)
 }
 
-/// Asks for several as one.
+/// Asks for several together.
 async fn ask_many<'a>(
     memcached: &Memcached,
     get: &'a Get,

@@ -89,7 +89,7 @@ impl Server {
         }
     }
 
-    /// Kills it and gives its data back.
+    /// Kills it and returns its data.
     fn stop(mut self) -> tempfile::TempDir {
         let empty = tempfile::tempdir().expect("a temporary folder");
         std::mem::replace(&mut self.folder, empty)

@@ -159,7 +159,7 @@ async fn refusals_and_limits_have_their_codes() {
             Code::LookupTimeout,
         ),
         ("select seq from seq_1_to_11", Code::LookupTooMany),
-        // More rows than are read away: the connection is closed, and another one made.
+        // More rows than are read and discarded: the connection is closed and replaced.
         ("select seq from seq_1_to_100000", Code::LookupTooMany),
     ];
     let lookups = keys.map(|(sql, _)| format!("sql = '{sql}'\nrows_max = 10"));

@@ -11,7 +11,7 @@ impl<'a> Reader<'a> {
         Ok(taken)
     }
 
-    /// As many bytes as the caller's array has.
+    /// The next bytes, as many as the returned array has.
     pub(super) fn array<const N: usize>(&mut self) -> Result<[u8; N], String> {
         let (taken, rest) = self.0.split_first_chunk().ok_or("too few bytes")?;
         self.0 = rest;

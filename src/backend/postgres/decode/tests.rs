@@ -147,7 +147,7 @@ fn types_that_are_not_known_have_no_decoder() {
 }
 
 proptest! {
-    /// Whatever comes is a value or an error.
+    /// Any bytes give a value or an error.
     #[test]
     fn no_bytes_panic(bytes in prop::collection::vec(any::<u8>(), 0..64)) {
         let all = [

@@ -40,7 +40,7 @@ pub(super) fn time_zoned(micros: i64, west: i32) -> String {
     format!("{}{sign}{hours:02}:{minutes:02}{rest}", time(micros))
 }
 
-/// `2013-01-31T05:17:00`, and `zone` after it.
+/// `2013-01-31T05:17:00`, followed by `zone`.
 pub(super) fn timestamp(micros: i64, zone: &str) -> String {
     match micros {
         i64::MAX => "infinity".into(),
@@ -52,7 +52,7 @@ pub(super) fn timestamp(micros: i64, zone: &str) -> String {
     }
 }
 
-/// `P1Y2M3DT4H5M6.5S`; parts may have signs of their own, as in PostgreSQL.
+/// `P1Y2M3DT4H5M6.5S`; each part may have its own sign, as in PostgreSQL.
 pub(super) fn interval(micros: i64, days: i32, months: i32) -> String {
     let part = |number: i64, unit: &str| match number {
         0 => String::new(),
@@ -93,7 +93,7 @@ fn fraction(micros: i64) -> String {
     format!(".{micros:06}").trim_end_matches('0').to_owned()
 }
 
-/// A date, `rest`, and the era if it is before Christ.
+/// A date, then `rest`, then ` BC` if the date is before Christ.
 fn with_era(days: i64, rest: &str) -> String {
     let (year, month, day) = civil(days);
     match year {

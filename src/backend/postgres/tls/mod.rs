@@ -1,6 +1,6 @@
 //! TLS to PostgreSQL: when it is used, and how.
 //!
-//! `sslmode` of the URL has libpq's words but is stricter: `require` verifies as `verify-full` does, unless
+//! The URL's `sslmode` has libpq's values but is stricter: `require` verifies as `verify-full` does, unless
 //! `tls = { verify = "none" }` says otherwise. `prefer` verifies nothing, as in libpq: an attacker who could impersonate
 //! the server could also pretend that it has no TLS. Passwords are bound to the server's certificate
 //! (`tls-server-end-point`) if the server supports that.
@@ -66,7 +66,7 @@ impl Mode {
         None
     }
 
-    /// The URL with a mode that the client knows.
+    /// The URL with a mode that the client supports.
     pub(super) fn known(self, url: &str) -> Cow<'_, str> {
         match self {
             Mode::VerifyFull => url.replace("sslmode=verify-full", "sslmode=require").into(),

@@ -1,7 +1,7 @@
-//! Makes TLS connections for the PostgreSQL client, and computes what binds a password to one.
+//! Makes TLS connections for the PostgreSQL client, and computes the channel binding of passwords.
 //!
 //! The binding (RFC 5929, `tls-server-end-point`) is a digest of the server's certificate, by the algorithm that the
-//! certificate's own signature uses, so that this algorithm has to be found in the certificate.
+//! certificate's own signature uses. That algorithm has to be found in the certificate.
 
 use std::future::Future;
 use std::io;
@@ -85,7 +85,7 @@ fn end_point(certificate: &[u8]) -> Option<Vec<u8>> {
 }
 
 /// The digest of a signature algorithm, by the bytes of its identifier. For MD5 and SHA-1 RFC 5929 has SHA-256;
-/// Ed25519 has no digest of its own, and that of RSASSA-PSS is a parameter.
+/// Ed25519 has no separate digest, and that of RSASSA-PSS is a parameter.
 fn digest_of(identifier: &[u8]) -> Option<&'static Algorithm> {
     const RSA: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01];
     const ECDSA: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04];

@@ -1,4 +1,4 @@
-//! The keys of a cluster: the nodes to contact first, which all have the same settings.
+//! Reads the keys of a cluster: the nodes to contact first, which all have the same settings.
 
 use std::time::Duration;
 

@@ -1,9 +1,10 @@
 //! A cluster: each command goes to the node that serves its key, and all commands of a batch for one node go as one pipeline.
 //!
 //! A command that is redirected is sent once more, to where the redirection points; a second redirection is
-//! `lookup.unavailable`. So is a slot whose node is away or that no node serves; other slots are not affected. An
-//! `mget` with keys of several slots is taken apart and joined again. While a slot moves to another node, an `mget` that
-//! no node can answer whole is asked key by key. Where replicas are read, the master is asked for what they do not answer.
+//! `lookup.unavailable`. So is a slot whose node can't be reached or that no node serves; other slots are not affected.
+//! An `mget` with keys of several slots is split, and its answers are joined. While a slot moves to another node, an
+//! `mget` that no node can answer completely is asked key by key. If replicas are read, the master is asked for what they
+//! do not answer.
 
 mod config; // the keys of a cluster
 pub(super) mod slot; // from a key to its slot
@@ -33,7 +34,7 @@ use crate::random::Random;
 /// One loop's view of a cluster.
 pub(super) struct Cluster {
     nodes: Rc<Nodes>,
-    /// How many batches were sent: decides which of several replicas is asked.
+    /// The number of batches sent. It decides which of several replicas is asked.
     batches: Cell<usize>,
     _watcher: AbortOnDropHandle<()>,
 }
@@ -42,7 +43,7 @@ pub(super) struct Cluster {
 struct NodeRequest {
     node: Rc<Node>,
     route: Route,
-    /// Their places among all commands of the batch.
+    /// Their positions among all commands of the batch.
     at: Vec<usize>,
 }
 
@@ -57,7 +58,7 @@ enum Route {
 }
 
 impl Cluster {
-    /// Starts to look for the nodes, on this loop.
+    /// Starts to discover the nodes, on this loop.
     pub(super) fn start(seeds: Seeds, mut random: Random) -> Self {
         let backoff = Backoff::seeded(random.draw());
         let nodes = Rc::new(Nodes::new(seeds, random));
@@ -96,7 +97,7 @@ impl Cluster {
             .map(|command| Err(nodes::unserved(command.slot)))
             .collect();
         let mut requests = self.requests(commands);
-        // To a node, and once to where it redirects; before that perhaps to a replica that fails.
+        // To a node, and once to where it redirects; before that, possibly to a replica that fails.
         let rounds = 2 + usize::from(
             requests
                 .iter()
@@ -115,8 +116,8 @@ impl Cluster {
         replies
     }
 
-    /// Sends requests at the same time. Returns the requests that follow: of commands that were redirected, and of those
-    /// that a replica failed to answer.
+    /// Sends requests at the same time. Returns the requests to send next: commands that were redirected, and commands that
+    /// a replica failed to answer.
     async fn round(
         &self,
         commands: &[SlotCommand],
@@ -190,7 +191,7 @@ impl Cluster {
         }
     }
 
-    /// Which commands go where, by the map. Those of a slot that no node serves are left out.
+    /// Which commands go to which node, by the map. Commands of a slot that no node serves are omitted.
     fn requests(&self, commands: &[SlotCommand]) -> Vec<NodeRequest> {
         let mut requests = Vec::new();
         let batch = self.batches.get();

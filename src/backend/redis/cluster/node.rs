@@ -1,8 +1,8 @@
-//! One node of a cluster: commands go to it as one pipeline, and each gets a reply or a redirection of its own.
+//! One node of a cluster: commands go to it as one pipeline, and each gets its own reply or redirection.
 //!
 //! Commands of one call of [`Node::send`] reach the server one after the other with nothing in between, which
-//! `ASKING` relies on. A node that leaves commands unanswered for too long loses its connection, and lookups fail at
-//! once until it answers on a new one.
+//! `ASKING` relies on. If a node leaves commands unanswered for too long, its connection is closed, and lookups fail
+//! immediately until it answers on a new one.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -27,9 +27,9 @@ pub(super) struct Node {
     address: Address,
     connection: Connection,
     give_up: Rc<Notify>,
-    /// Since when nothing has come back, while something is asked.
+    /// Since when the node has been silent, while a command waits for its reply.
     silent_since: Cell<Option<Instant>>,
-    /// When its connection was given up the last time.
+    /// When its connection was last given up.
     given_up: Cell<Option<Instant>>,
     /// How long it may be silent.
     answer_timeout: Duration,
@@ -38,7 +38,7 @@ pub(super) struct Node {
 /// A node's reply to one command.
 #[derive(Debug)]
 pub(super) enum NodeReply {
-    /// An answer, or an error that is not about the place of the slot.
+    /// An answer, or an error that is not a redirection.
     Reply(Reply),
     /// The slot is served there now.
     Moved(Address),
@@ -99,7 +99,7 @@ impl Node {
         }
         let each = if asking { 2 } else { 1 };
         let replies = self.replies(&packed, commands.len() * each).await?;
-        // Of each pair, the reply to `ASKING` adds nothing to the other.
+        // Drops the reply to `ASKING` from each pair.
         let replies = replies.into_iter().skip(each - 1).step_by(each);
         Ok(replies.map(|reply| self.redirection(reply)).collect())
     }
@@ -117,7 +117,7 @@ impl Node {
         let now = Instant::now();
         match self.silent_since.get() {
             None => self.silent_since.set(Some(now)),
-            // Those who asked before have given up already, at deadlines of their own.
+            // Earlier askers have already given up, at their own deadlines.
             Some(since) if now.duration_since(since) >= self.answer_timeout => self.give_up(since),
             Some(_) => {}
         }
@@ -131,7 +131,7 @@ impl Node {
         Err(LookupError::new(Code::LookupUnavailable, why))
     }
 
-    /// Gives up the connection over which a question was asked at `since`; one that was made later stays.
+    /// Gives up the connection over which a question was asked at `since`. A connection that was made later stays.
     fn give_up(&self, since: Instant) {
         self.silent_since.set(None);
         if self.given_up.get().is_none_or(|last| last < since) {
@@ -140,7 +140,7 @@ impl Node {
         }
     }
 
-    /// What `reply` says about the place of the slot.
+    /// The redirection in `reply`, if it is one.
     fn redirection(&self, reply: Reply) -> NodeReply {
         let Reply::Error(words) = &reply else {
             return NodeReply::Reply(reply);
@@ -155,7 +155,7 @@ impl Node {
     }
 }
 
-/// A node whose connection can be given up. Where replicas are read, so is that of a node that is not in sync.
+/// A node whose connection can be given up. If replicas are read, this also happens to a node that is not in sync.
 struct NodeEndpoint {
     server: Server,
     give_up: Rc<Notify>,
@@ -191,7 +191,7 @@ impl NodeEndpoint {
         }
         loop {
             sleep(CHECK_EVERY).await;
-            // No answer does not count against it: a connection that breaks ends by itself.
+            // A missing answer does not count: a broken connection ends by itself.
             let role = Role::ask(redis).await;
             if role.is_ok_and(|role| !matches!(role, Role::Master | Role::Replica)) {
                 return;

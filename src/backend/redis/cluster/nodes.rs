@@ -1,8 +1,8 @@
-//! The nodes of a cluster and the map of its slots, kept up to date.
+//! Keeps track of the nodes of a cluster and of the map of its slots.
 //!
-//! The map is read from the nodes at start, every [`MAP_AGE_MAX`], and soon after anything that hints at a
-//! change: `MOVED`, or a node that can't be reached. Hints that come at the same time lead to one look at the cluster;
-//! looks that find nothing new become rarer.
+//! The map is read from the nodes at start, every [`MAP_AGE_MAX`], and soon after any hint of a change: `MOVED`, or a
+//! node that can't be reached. Hints that arrive together lead to one refresh; refreshes that find nothing new become
+//! rarer.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -21,19 +21,19 @@ use crate::backend::redis::server::Address;
 use crate::error::Code;
 use crate::random::Random;
 
-/// How old the map may be before the cluster is looked at again.
+/// How old the map may be before it is refreshed.
 const MAP_AGE_MAX: Duration = Duration::from_secs(10);
 
-/// The nodes that are known, and the slots they serve.
+/// The known nodes, and the slots that they serve.
 pub(super) struct Nodes {
     seeds: Seeds,
     map: RefCell<SlotMap>,
     state: watch::Sender<MapState>,
-    /// A new look at the cluster is wanted.
+    /// A refresh is wanted.
     wanted: Notify,
-    /// The node to ask first: where a slot was moved to, if that is known.
+    /// The node to ask first: the one to which a slot was moved, if that is known.
     hint: RefCell<Option<Address>>,
-    /// The node whose turn it is to be asked.
+    /// The node to ask next.
     turn: Cell<usize>,
     /// Seeds the delays of each node's connection.
     random: RefCell<Random>,
@@ -41,10 +41,10 @@ pub(super) struct Nodes {
 
 #[derive(Clone)]
 enum MapState {
-    /// The first look is under way.
+    /// The first refresh is under way.
     Loading,
     Loaded,
-    /// No node could tell; the reason is the last one's.
+    /// No node could list the slots; the reason is that of the last one.
     Failed(LookupError),
 }
 
@@ -89,12 +89,12 @@ impl Nodes {
         })
     }
 
-    /// The node that serves `slot`, as far as is known.
+    /// The node that serves `slot`, by the current map.
     pub(super) fn owner(&self, slot: u16) -> Option<Rc<Node>> {
         self.map.borrow().owner(slot).cloned()
     }
 
-    /// A replica of that node that is up and in sync: the same one for a whole batch, another one for the next.
+    /// A replica of that node that is up and in sync: the same for a whole batch, and a different one for the next batch.
     pub(super) fn replica(&self, slot: u16, batch: usize) -> Option<Rc<Node>> {
         let map = self.map.borrow();
         let mut up = map.replicas(slot).filter(|node| node.is_up());
@@ -102,12 +102,12 @@ impl Nodes {
         up.nth(batch.checked_rem(count)?).cloned()
     }
 
-    /// Has the cluster looked at soon.
+    /// Requests a refresh soon.
     pub(super) fn look_again(&self) {
         self.wanted.notify_one();
     }
 
-    /// Takes note that `slot` is served at `to` now, and has the whole map read again.
+    /// Records that `to` now serves `slot`, and requests a refresh of the whole map.
     pub(super) fn moved(&self, slot: u16, to: Address) -> Option<Rc<Node>> {
         let node = self.node(&to)?;
         self.map.borrow_mut().moved(slot, &to);
@@ -152,7 +152,7 @@ impl Nodes {
         Err(failure)
     }
 
-    /// The nodes to ask, one after the other. Seeds are connected to when their turn comes.
+    /// The nodes to ask, one after the other. Seeds are connected to only when they are needed.
     fn candidates(&self) -> impl Iterator<Item = Rc<Node>> {
         let hint = self.hint.take().and_then(|address| self.node(&address));
         let mut nodes = self.map.borrow().nodes().to_vec();
@@ -171,7 +171,7 @@ pub(super) fn unserved(slot: u16) -> LookupError {
     LookupError::new(Code::LookupUnavailable, why)
 }
 
-/// Looks at the cluster for as long as the backend lives.
+/// Refreshes the map for as long as the backend lives.
 pub(super) async fn watch(nodes: Rc<Nodes>, mut backoff: Backoff) {
     loop {
         let found = nodes.look().await;
@@ -185,7 +185,7 @@ pub(super) async fn watch(nodes: Rc<Nodes>, mut backoff: Backoff) {
                 (changed, MAP_AGE_MAX)
             }
             Err(err) => {
-                // An old map is better than none: its nodes say themselves which slots they no longer serve.
+                // An old map is better than none: its nodes report which slots they no longer serve.
                 if !matches!(*nodes.state.borrow(), MapState::Loaded) {
                     nodes.state.send_replace(MapState::Failed(err));
                 }

@@ -19,7 +19,7 @@ fn tag(key: &[u8]) -> Option<&[u8]> {
     (length > 0).then(|| &key[start..start + length])
 }
 
-/// CRC16 of the XMODEM kind: polynomial 0x1021, nothing reflected, starting from zero.
+/// CRC16/XMODEM: polynomial 0x1021, nothing reflected, starting from zero.
 fn crc16(bytes: &[u8]) -> u16 {
     let step = |crc: u16, &byte: &u8| {
         let at = crc.to_be_bytes()[0] ^ byte;

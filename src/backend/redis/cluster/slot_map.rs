@@ -8,7 +8,7 @@ use super::slot::SLOTS;
 use super::slots_reply::Range;
 use crate::backend::redis::server::Address;
 
-/// The most nodes that are connected to at a time; a cluster has no more than a thousand.
+/// The maximum number of nodes that are connected at a time; a cluster has at most a thousand.
 const NODES_MAX: usize = 1000;
 /// Stands for a slot that no node serves.
 const UNSERVED: u16 = u16::MAX;
@@ -51,7 +51,7 @@ impl SlotMap {
         &self.nodes
     }
 
-    /// The node at `address`; `open` makes it when it is not known yet. `None` if there are too many.
+    /// The node at `address`; `open` makes it if it is not known yet. `None` if there are too many.
     pub(super) fn node(
         &mut self,
         address: &Address,
@@ -88,7 +88,7 @@ impl SlotMap {
             let master = place(&range.master).unwrap_or(UNSERVED);
             let replicas: Vec<u16> = range.replicas.iter().filter_map(place).collect();
             if !replicas.is_empty() {
-                // They are the same for each of its ranges.
+                // A master's replicas are the same for each of its ranges.
                 next.replicas.insert(master, replicas);
             }
             let slots = usize::from(range.first)..=usize::from(range.last);

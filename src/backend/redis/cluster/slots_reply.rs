@@ -1,6 +1,7 @@
-//! Reads who serves which slots from the reply to `CLUSTER SLOTS`, and addresses from redirections.
+//! Reads which node serves which slots from the reply to `CLUSTER SLOTS`, and addresses from redirections.
 //!
-//! The cluster itself names the addresses. One without a host, or with `?` for it, is on the host of the node that sent the reply.
+//! The cluster itself names the addresses. An address without a host, or with `?` as its host, is on the host of the node
+//! that sent the reply.
 
 use super::slot::SLOTS;
 use crate::backend::redis::resp::Reply;
@@ -52,7 +53,7 @@ fn range(row: &Reply, from: &Address) -> Option<Range> {
     })
 }
 
-/// The address of a node. Its name and whatever else describes it come after that.
+/// The address of a node. Its name and other descriptions follow and are ignored.
 fn node(described: &Reply, from: &Address) -> Option<Address> {
     let Reply::Array(words) = described else {
         return None;

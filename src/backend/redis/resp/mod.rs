@@ -1,4 +1,4 @@
-//! RESP, the protocol of Redis: commands as bytes, and replies from bytes as they arrive.
+//! RESP, the protocol of Redis: writes commands as bytes, and parses replies from bytes as they arrive.
 //!
 //! Both versions are read; commands are the same in both. A [`Parser`] keeps the parsed part of an incomplete reply,
 //! so that no byte is parsed twice, however large the reply and however small the reads. Counts and lengths are only
@@ -16,7 +16,7 @@ pub(super) use self::pack::{put_argument, put_command, put_head, put_known, put_
 pub(super) use self::reply::{Reply, one, refused};
 
 /// Longer strings keep the buffer that they were read into. Shorter ones are copied out of it, adjacent ones together up
-/// to this many bytes, so that the buffer can be used again and a small value never keeps a large buffer alive.
+/// to this many bytes, so that the buffer can be reused and a small value never keeps a large buffer alive.
 const COPIED_MAX: usize = 4 * 1024;
 /// How many digits their lengths have.
 const DIGITS_SHORT: usize = 4;
@@ -26,7 +26,7 @@ const STRING_BYTES_MAX: usize = 512 * 1024 * 1024;
 const LINE_BYTES_MAX: usize = 64 * 1024;
 /// How deep arrays may be nested. The replies to our commands have two levels.
 const DEPTH_MAX: usize = 8;
-/// How many items of an array are allocated before they come.
+/// How many items of an array are allocated before they arrive.
 const ITEMS_FIRST: usize = 64;
 
 /// Bytes that are not RESP, or exceed a limit.
@@ -41,7 +41,7 @@ pub(super) struct Parser {
     open: Vec<Incomplete>,
     /// How much of the line at the front has been searched for its end.
     searched: usize,
-    /// The places of short strings that are copied together; kept to use its memory again.
+    /// The positions of short strings that are copied together; kept to reuse its memory.
     strings: Vec<Range<usize>>,
 }
 
@@ -178,7 +178,7 @@ impl Parser {
         };
         let end = rest.iter().position(|&byte| byte == b'\r');
         match end.map(|end| from + end) {
-            // The same result, whether it came in one read or in many.
+            // The result is the same whether it came in one read or in many.
             Some(end) if end > LINE_BYTES_MAX => Err(BadReply("a line that is too long")),
             Some(end) if input.len() > end + 1 => match input[end + 1] {
                 b'\n' => Ok(Some(end)),
@@ -282,7 +282,7 @@ fn string(
         .ok_or(BadReply("an invalid length"))?;
     let start = end + 2;
     if input.len() < start + length + 2 {
-        // Found again at once when more bytes have come.
+        // Quick to find again when more bytes have arrived.
         *searched = end;
         return Ok(None);
     }
@@ -322,7 +322,7 @@ fn number(digits: &[u8]) -> Option<i64> {
     }
     let add = |sum: i64, digit: &u8| {
         let digit = i64::from(digit.checked_sub(b'0').filter(|digit| *digit <= 9)?);
-        // Downwards, since the smallest has no positive counterpart.
+        // Counts downwards, because the smallest number has no positive counterpart.
         sum.checked_mul(10)?.checked_sub(digit)
     };
     let sum = digits.iter().try_fold(0_i64, add)?;

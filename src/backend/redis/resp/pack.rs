@@ -72,7 +72,7 @@ pub(super) fn put_length(out: &mut Vec<u8>, kind: u8, length: usize) {
 /// At most twenty digits, with the type before them and the line end after them.
 const LINE_BYTES: usize = 23;
 
-/// The line with a length or a count, and where in the array it begins.
+/// The line with a length or a count, and its start in the array.
 fn length_line(kind: u8, length: usize) -> ([u8; LINE_BYTES], usize) {
     let mut line = [0; LINE_BYTES];
     let mut at = LINE_BYTES - 2;

@@ -8,7 +8,7 @@ use crate::error::Code;
 /// One reply.
 #[derive(Clone, Debug, PartialEq)]
 pub(in crate::backend::redis) enum Reply {
-    /// There is nothing.
+    /// Nil.
     Nil,
     Int(i64),
     Double(f64),

@@ -1,4 +1,4 @@
-//! The keys of sentinels: their addresses, the name of the master, and how to connect to it.
+//! Reads the keys of sentinels: their addresses, the name of the master, and how to connect to it.
 
 use crate::backend::redis::config_keys::{TlsRead, addresses, reads_replicas, secured, server};
 use crate::backend::redis::server::{Address, PORT as STANDARD_PORT, Server};
@@ -16,7 +16,7 @@ pub(in crate::backend::redis) struct Sentinels {
     pub(super) master: Box<str>,
     /// How to connect to the master, whose address the sentinels know.
     pub(super) master_server: Server,
-    /// Replicas are asked before the master.
+    /// Whether replicas are asked before the master.
     pub(in crate::backend::redis) reads_replicas: bool,
 }
 
@@ -90,7 +90,7 @@ fn sentinel(section: &Section<'_>, text: &str, place: &Place) -> Option<Server> 
     }
 }
 
-/// A user and a password, each if it is there; `None` if there was a problem.
+/// A user and a password, each if it is given; `None` if there was a problem.
 fn credentials(
     section: &mut Section<'_>,
     user: &'static str,

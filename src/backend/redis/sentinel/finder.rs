@@ -1,9 +1,9 @@
-//! Finds the master that sentinels name before every connection, and watches it for as long as the connection is used.
+//! Finds the master that sentinels name, before every connection, and watches it while the connection is used.
 //!
 //! A server counts as the master when a sentinel names it *and* it says so itself (`ROLE`): a sentinel may be
-//! behind, and a master that was demoted answers reads as before. While a connection is up, both are asked
-//! again every [`CHECK_EVERY`]; when either says no, the connection is given up and the search starts again. As
-//! long as no sentinel can be reached, the master stays.
+//! behind, and a demoted master still answers reads. While a connection is up, both are asked
+//! again every [`CHECK_EVERY`]; if either says no, the connection is given up and the search starts again. While
+//! no sentinel can be reached, the master stays in use.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -34,7 +34,7 @@ pub(in crate::backend::redis) struct Finder {
     step_timeout: Duration,
     /// The sentinel that answered last.
     turn: Cell<usize>,
-    /// The replica whose turn it is.
+    /// The replica to try next.
     pub(super) replica_turn: Cell<usize>,
 }
 
@@ -113,7 +113,7 @@ impl Finder {
         Ok(Address::Tcp(host.to_owned(), port))
     }
 
-    /// The result of `asking`, if it comes in time.
+    /// The result of `asking`, if it arrives in time.
     pub(super) async fn within<T>(
         &self,
         asking: impl Future<Output = Result<T, LookupError>>,
@@ -126,7 +126,7 @@ impl Finder {
     }
 }
 
-/// Whichever server is the master.
+/// The endpoint that is always the current master.
 pub(in crate::backend::redis) struct Master(pub(in crate::backend::redis) Rc<Finder>);
 
 impl Endpoint for Master {
@@ -149,7 +149,7 @@ impl Endpoint for Master {
             if named.is_ok_and(|named| named.address != server.address) {
                 return;
             }
-            // No answer does not count against it: a connection that breaks ends by itself.
+            // A missing answer does not count: a broken connection ends by itself.
             let role = self.0.within(Role::ask(redis)).await;
             if role.is_ok_and(|role| role != Role::Master) {
                 return;

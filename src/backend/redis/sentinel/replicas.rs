@@ -1,8 +1,8 @@
 //! Replicas that sentinels name, to read from while at least one is in sync.
 //!
-//! A connection leads to a replica that no sentinel considers down and that itself says it follows its master; each
-//! connection starts at a different one. When that stops being true, the connection is given up like one to a demoted
-//! master. No lookup waits for a replica: when none is connected, or one breaks under a question, the master is asked.
+//! A connection leads to a replica that no sentinel considers down and that itself says that it follows its master; each
+//! connection starts at a different replica. When that is no longer true, the connection is given up, like one to a
+//! demoted master. No lookup waits for a replica: if none is connected, or one fails a question, the master is asked.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -25,7 +25,7 @@ use crate::random::Random;
 /// One loop's connections to replicas.
 pub(in crate::backend::redis) struct Replicas {
     connections: Vec<Connection>,
-    /// The connection whose turn it is.
+    /// The connection to use next.
     turn: Cell<usize>,
 }
 
@@ -46,7 +46,7 @@ impl Replicas {
         }
     }
 
-    /// As [`Connection::ask`]; `None` when no replica answers all of it.
+    /// Like [`Connection::ask`]; `None` if no replica answers all of it.
     pub(in crate::backend::redis) async fn ask(
         &self,
         packed: &[u8],
@@ -89,7 +89,7 @@ impl Endpoint for Replica {
         }
     }
 
-    /// Waits until `server` is no longer a replica in sync, or hangs.
+    /// Waits until `server` is no longer a replica in sync, or stops answering.
     async fn until_outdated(&self, server: &Server, redis: &Multiplexed) {
         loop {
             sleep(CHECK_EVERY).await;
@@ -97,7 +97,7 @@ impl Endpoint for Replica {
             if named.is_ok_and(|named| !named.contains(&server.address)) {
                 return;
             }
-            // One that does not answer in time is given up too: another server can be asked.
+            // A replica that does not answer in time is given up too: another server can be asked.
             if self.check(redis).await.is_err() {
                 return;
             }

@@ -48,7 +48,7 @@ fn options(folder: &Path, port: u16) -> Vec<String> {
     .collect()
 }
 
-/// A server with a port of its own for TLS.
+/// A server with a separate port for TLS.
 fn start(folder: &Path, more: &[&str]) -> (Server, u16) {
     let start = |_| {
         let port = free_port();

@@ -1,6 +1,6 @@
 //! Scans SQL text once, and distinguishes code from quoted text and comments.
 //!
-//! Simplifying assumptions: words, numbers and operators need not be distinguished; a `:` directly before a
+//! Simplifying assumptions: identifiers, numbers and operators need not be distinguished; a `:` directly before a
 //! letter begins a parameter unless a second `:` is next to it (`::text`); PostgreSQL's array slices with a
 //! bare column as upper bound (`a[1:n]`) therefore need a space or brackets: `a[1: n]`.
 

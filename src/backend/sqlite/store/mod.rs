@@ -1,9 +1,9 @@
-//! One thread's side of a SQLite file: opens it, reopens it, runs one query at a time.
+//! Runs queries on a SQLite file in one thread: opens the file, reopens it, runs one query at a time.
 //!
 //! A file that could not be opened is tried again by the next lookup. At most once a second, before a lookup,
-//! the path is checked: if there is another file now (by device and inode; the way to replace a database is to rename
-//! a new one over it), or none, the file is opened again. Memory-mapped reading is off, because a file that is truncated
-//! under it would end the process.
+//! the path is checked: if the file was replaced (its device or inode differs; the way to replace a database is to rename
+//! a new one over it) or removed, the path is opened again. Memory-mapped reading is off, because truncating a mapped
+//! file would end the process.
 
 use std::os::unix::fs::MetadataExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -24,7 +24,7 @@ use crate::backend::{Answer, LookupError};
 use crate::error::Code;
 use crate::value::FieldNames;
 
-/// How long the file at the path is assumed to be the same.
+/// How long the file at the path is assumed to be unchanged.
 const FILE_CHECK_EVERY: Duration = Duration::from_secs(1);
 
 /// How many of SQLite's instructions run between two checks of the deadline: some tens of microseconds.
@@ -103,7 +103,7 @@ impl Store {
         outcome
     }
 
-    /// The connection, opened again if there is none or the file is another one now.
+    /// The connection, opened again if there is none or the file was replaced.
     fn take_open(&mut self, now: Instant) -> rusqlite::Result<Open> {
         if let Some(mut open) = self.open.take() {
             if now < open.checked + FILE_CHECK_EVERY {
@@ -127,7 +127,7 @@ impl Store {
 }
 
 impl Open {
-    /// Interrupts the next query at its deadline or when its lookup is dropped, and has it wait for locks for at most
+    /// Interrupts the next query at its deadline or when its lookup is dropped, and makes it wait for locks for at most
     /// `patience`.
     fn watch(&mut self, job: &Job, patience: Duration) -> rusqlite::Result<()> {
         self.connection.busy_timeout(patience)?;

@@ -1,4 +1,4 @@
-//! The side of the thread, run without a thread.
+//! The thread's part, run without a thread.
 
 use std::sync::Arc;
 

@@ -3,7 +3,7 @@
 use super::*;
 use crate::backend::Yields;
 
-/// The one problem with these keys of a backend, beside a URL and the IDL.
+/// The only problem with these keys of a backend, in addition to a URL and the IDL.
 #[track_caller]
 fn backend_problem(keys: &str) -> String {
     let folder = folder();

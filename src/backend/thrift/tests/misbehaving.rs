@@ -1,4 +1,4 @@
-//! Services that say nothing, the wrong thing, half of it, or too late.
+//! Services that send nothing, the wrong thing, half a reply, or a late reply.
 
 use super::*;
 

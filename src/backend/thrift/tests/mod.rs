@@ -200,7 +200,7 @@ impl Scripted {
         Thrift::connect(&config, &[], 0).await
     }
 
-    /// Waits until it has seen what is wanted.
+    /// Waits until it has seen the wanted calls.
     async fn sees(&self, wanted: impl Fn(&[String]) -> bool) {
         let seen = async {
             while !wanted(&self.seen.borrow()) {
@@ -213,7 +213,7 @@ impl Scripted {
 
 async fn serve(mut stream: TcpStream, script: Rc<Script>) {
     let mut framer = Framer::with_wire_format(script.wire_format, Limits::default());
-    // Room for all that a client writes at once.
+    // Large enough for everything that a client writes at a time.
     let mut received = BytesMut::with_capacity(16 * 1024);
     let note = |line: String| {
         script.seen.borrow_mut().push(line);
@@ -253,7 +253,7 @@ async fn serve(mut stream: TcpStream, script: Rc<Script>) {
     note("closed".into());
 }
 
-/// The head of a call, and the call in words: `say 7`.
+/// The head of a call, and the call as text: `say 7`.
 fn read_call(script: &Script, message: &bytes::Bytes) -> (Head, String) {
     let protocol = script.wire_format.protocol;
     let (head, body) = read_head(protocol, message).expect("a head");

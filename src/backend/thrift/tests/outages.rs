@@ -1,4 +1,4 @@
-//! Services that go away and come back, and hosts beside each other.
+//! Services that go away and come back, and several hosts of one service.
 
 use super::*;
 

@@ -1,7 +1,7 @@
-//! A batch of lookups as commands of one slot each, and their replies as answers again.
+//! Splits a batch of lookups into commands of one slot each, and joins the replies into answers.
 //!
 //! Equal commands are sent once. An `mget` becomes one command per slot of its keys, and its
-//! answer is joined again in the order of the keys; if one of them fails, the `mget` fails.
+//! answer is joined in the order of the keys; if one of the commands fails, the `mget` fails.
 
 mod slot_command; // a packed command and its keys
 mod per_key; // commands of several keys that no node has all of
@@ -41,7 +41,7 @@ enum Place {
 }
 
 impl SlotCommands {
-    /// Takes a batch apart.
+    /// Splits a batch.
     pub(super) fn of(asked: &[Asked<'_, Command>]) -> Self {
         let mut commands = SlotCommands {
             commands: Vec::with_capacity(asked.len()),
@@ -145,7 +145,7 @@ fn join(replies: &mut Replies, keys: &[(usize, usize)]) -> Result<Reply, LookupE
         if taken.contains_key(number) {
             continue;
         }
-        // All are taken, even when one failed: each asker has its share of every reply.
+        // All are taken, even if one failed, because each asker has a share in every reply.
         let items = match take(replies, *number) {
             Ok(Reply::Array(items)) => items,
             other => {

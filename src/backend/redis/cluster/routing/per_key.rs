@@ -1,7 +1,8 @@
-//! An `MGET` whose slot is being moved to another node, asked key by key.
+//! Asks an `MGET` key by key while its slot is being moved to another node.
 //!
-//! While a slot moves, its keys are on two nodes, and neither answers several at once unless it has all of them
-//! (`TRYAGAIN`). Each key alone is answered: by the node that still has it or, redirected, by the one that has it already.
+//! While a slot moves, its keys are on two nodes, and neither answers a command for several keys unless it has all of them
+//! (`TRYAGAIN`). A single key is answered by the node that still has it or, after a redirection, by the one that already
+//! has it.
 
 use std::ops::Range;
 
@@ -10,7 +11,7 @@ use crate::backend::LookupError;
 use crate::backend::format::bad_answer;
 use crate::backend::redis::resp::Reply;
 
-/// Commands of one key each, in place of those that no node could answer.
+/// Commands of one key each, instead of those that no node could answer.
 pub(in crate::backend::redis::cluster) struct PerKey {
     singles: Vec<SlotCommand>,
     /// The place of each command that was split, and the range of its parts in `singles`.
@@ -18,7 +19,7 @@ pub(in crate::backend::redis::cluster) struct PerKey {
 }
 
 impl PerKey {
-    /// Takes apart what no node could answer; `None` if there is no such command.
+    /// Splits the commands that no node could answer; `None` if there are none.
     pub(in crate::backend::redis::cluster) fn of(
         commands: &[SlotCommand],
         replies: &[Result<Reply, LookupError>],

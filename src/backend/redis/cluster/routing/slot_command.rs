@@ -1,4 +1,4 @@
-//! A command as it goes over the wire, with the slot of its keys.
+//! A packed command with the slot of its keys.
 
 use std::rc::Rc;
 
@@ -6,7 +6,7 @@ use crate::backend::redis::resp::{put_argument, put_head};
 
 /// A command and the slot of all its keys.
 pub(in crate::backend::redis::cluster) struct SlotCommand {
-    /// As it goes over the wire.
+    /// The bytes to send.
     pub(in crate::backend::redis::cluster) packed: Rc<[u8]>,
     pub(in crate::backend::redis::cluster) slot: u16,
 }
@@ -27,9 +27,9 @@ pub(super) fn keys(packed: &[u8], all: bool) -> impl Iterator<Item = &[u8]> {
     words(packed).skip(1).take(if all { usize::MAX } else { 1 })
 }
 
-/// The words of a packed command, starting with its name.
+/// The name and the arguments of a packed command.
 pub(super) fn words(packed: &[u8]) -> impl Iterator<Item = &[u8]> {
-    // The first line has their number, which the end of the bytes tells as well.
+    // The first line has their number, which is not needed: the bytes end after the last one.
     let mut rest = line(packed).map_or(&[][..], |(_, rest)| rest);
     std::iter::from_fn(move || {
         let (length, after) = line(rest)?;

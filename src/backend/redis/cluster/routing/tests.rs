@@ -1,4 +1,4 @@
-//! Batches taken apart and joined again.
+//! Splitting and joining batches.
 
 use bytes::Bytes;
 

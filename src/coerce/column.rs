@@ -1,15 +1,15 @@
 //! Decides whether the values of a column can be coerced to an IDL type.
 //!
-//! Predicts what [`super::Coercion`] will say of each value. The answer is `Never` only if every value is refused.
+//! Predicts the result of [`super::Coercion`] for each value. The answer is `Never` only if every value is refused.
 
 use std::ops::RangeInclusive;
 
 use crate::idl::{Schema, Type};
 
-/// What the values of a column are here, apart from null.
+/// What the values of a column become here, apart from null.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ColumnValues {
-    /// Unknown until a value comes.
+    /// Unknown until a value arrives.
     Anything,
     /// Bools.
     Bool,
@@ -34,11 +34,11 @@ pub enum ColumnValues {
 /// How the values of a column fit an IDL type.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ColumnFit {
-    /// All fit, as far as the column's type tells.
+    /// All fit, as far as the column's type shows.
     Fits,
-    /// Only those in range fit. Says which do not.
+    /// Only those in range fit. The text says which do not.
     InRange(String),
-    /// None fits. Says how to fix it, if that is simple.
+    /// None fits. The text says how to fix that, if it is simple.
     Never(Option<&'static str>),
 }
 
@@ -185,7 +185,7 @@ mod tests {
         plain.into_iter().chain(lists).collect()
     }
 
-    /// What a column of that kind may come with, among it what fits each type there is.
+    /// Values that a column of that kind may have, including one that fits each type, if there is one.
     fn samples(holds: &ColumnValues) -> Vec<Value> {
         const UUID: &str = "2f1d1c3e-7a0b-4b1e-9c8d-0123456789ab";
         let texts = [
@@ -246,7 +246,7 @@ mod tests {
         }
     }
 
-    /// What is refused here is refused at run time, and the other way round.
+    /// What is refused here is refused at run time, and vice versa.
     #[test]
     fn a_fit_is_never_exactly_where_no_value_ever_fits() {
         let (schema, color) = schema();

@@ -1,6 +1,6 @@
 //! Coerces what stores hold to the types of the IDL.
 //!
-//! [`Coercion`] converts a value, exactly or with an error that says why not. [`ColumnCoercion`] says the same of a
+//! [`Coercion`] converts a value, exactly or with an error that says why not. [`ColumnCoercion`] predicts that for a
 //! whole column before there is a value. [`to_json`] writes a typed value for people. All of it is pure.
 
 mod column;

@@ -12,7 +12,7 @@ use crate::value::{Record, Text, Value, parse_uuid, uuid_text};
 /// them together must fit on the stack.
 const TEXTS_MAX: u8 = 2;
 
-/// Whether a value of a plain type fits as it is: [`Coercion::value`] would give it back unchanged.
+/// Whether a value of a plain type fits as it is: [`Coercion::value`] would return it unchanged.
 #[inline]
 pub fn fits_unchanged(value: &Value, ty: &Type) -> bool {
     matches!(
@@ -343,7 +343,7 @@ mod tests {
     use super::*;
     use crate::idl::load_from;
 
-    /// `levels` texts in each other, each with structs nested as deep as JSON may be.
+    /// `levels` nested texts, each with structs nested as deep as JSON may be.
     fn texts(levels: usize) -> String {
         let mut inner = "{}".to_owned();
         for level in 0..levels {

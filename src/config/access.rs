@@ -10,7 +10,7 @@ use subtle::ConstantTimeEq as _;
 
 use super::section::{Place, Section};
 
-/// The fewest bytes of a token: a shorter one could be guessed.
+/// The minimum length of a token in bytes: a shorter one could be guessed.
 const TOKEN_BYTES_MIN: usize = 16;
 
 /// Who may call a method.

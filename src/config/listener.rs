@@ -225,7 +225,7 @@ fn read_wire_formats(section: &mut Section<'_>) -> WireFormats {
     WireFormats::of(&transports, &protocols)
 }
 
-/// The values of the words in `key`; all known values if the key is missing.
+/// The values that the strings in `key` name; all known values if the key is missing.
 fn read_words<T: Copy>(
     section: &mut Section<'_>,
     key: &'static str,

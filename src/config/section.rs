@@ -146,7 +146,7 @@ impl<'d> Section<'d> {
         );
     }
 
-    /// A misspelt key is one problem: takes back that the right key is missing.
+    /// A misspelt key is one problem: withdraws the report that the right key is missing.
     fn found_misspelt(&self, key: &str) {
         let message = missing(key);
         let problems = &self.document.problems;

@@ -23,7 +23,7 @@ pub struct ServerConfig {
     pub workers: usize,
     /// How long calls in flight may take to finish after SIGTERM. Default 10 s.
     pub drain_timeout: Duration,
-    /// How much clients may use.
+    /// The limits on what clients may use.
     pub limits: LimitsConfig,
     /// The tokens with which callers identify themselves.
     pub tokens: Tokens,

@@ -1,4 +1,4 @@
-//! Reads the typed values of a [`Section`]: words, numbers, durations, sizes. Each problem says what is allowed.
+//! Reads the typed values of a [`Section`]: enumerations, numbers, durations, sizes. Each problem says what is allowed.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ const I64_RANGE: (&str, &str) = ("-9223372036854775808", "9223372036854775807");
 const F64_RANGE: (&str, &str) = ("-1.7976931348623157e308", "1.7976931348623157e308");
 
 impl Section<'_> {
-    /// One of a fixed set of words.
+    /// One of a fixed set of strings.
     pub fn word(
         &mut self,
         key: &'static str,

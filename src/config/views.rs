@@ -41,11 +41,11 @@ pub struct UseEntry {
     pub with: Vec<(String, WithEntry, Place)>,
     /// The call fails if this lookup has no value. Default false.
     pub required: bool,
-    /// The value that stands in if the lookup is empty or fails.
+    /// The value to use if the lookup is empty or fails.
     pub default: Option<(Value, Place)>,
-    /// The default stands in for `empty` only. Default false.
+    /// The default is used only for `empty`. Default false.
     pub default_on_empty: bool,
-    /// The condition on which it runs.
+    /// The condition under which it runs.
     pub when: Option<WhenEntry>,
     /// Its value goes into the reply. Default true.
     pub emit: bool,
@@ -73,7 +73,7 @@ pub enum WithEntry {
 /// `when = "details"` or `when = { ref = "kind", equals = "CARGO" }`
 #[derive(Debug)]
 pub struct WhenEntry {
-    /// The value to look at.
+    /// The value to test.
     pub reference: String,
     /// What it must equal. If `None`, the value must be present and not false.
     pub equals: Option<Value>,

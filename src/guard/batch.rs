@@ -29,7 +29,7 @@ use crate::plan::LookupId;
 use crate::program::{Asks, BackendDef, Program};
 use crate::timeline::Source;
 
-/// Batches of one store that are under way at a time.
+/// The maximum number of batches of one store under way at a time.
 const BATCHES_IN_FLIGHT_MAX: usize = 4;
 
 /// One store's queue and its workers, one per batch under way.
@@ -40,11 +40,11 @@ pub(super) struct Batcher {
 
 struct Queue {
     entries: RefCell<VecDeque<Entry>>,
-    /// The wakers of the workers that have nothing to do.
+    /// The wakers of idle workers.
     idle: RefCell<[Option<Waker>; BATCHES_IN_FLIGHT_MAX]>,
-    /// A worker was woken and has not looked at the queue yet.
+    /// A worker was woken and has not taken its batch yet.
     woken: Cell<bool>,
-    /// Lookups that workers have taken and not answered, and those that are queued.
+    /// The lookups that workers have taken and not answered, and the queued lookups.
     load: Load,
     sizes: Histogram,
     batch_max: usize,
@@ -93,7 +93,7 @@ impl Batcher {
         }
     }
 
-    /// Queues a question. The answer comes to the next free slot of `slots`.
+    /// Queues a question. Its answer arrives in the next free slot of `slots`.
     pub(super) fn push(
         &self,
         question: &Question<'_>,
@@ -155,7 +155,7 @@ impl Queue {
         .await;
     }
 
-    /// Takes what is queued, up to one batch and up to `in_flight_max`, without the lookups that no one waits for.
+    /// Takes what is queued, up to one batch and up to `in_flight_max`, without abandoned lookups.
     fn take(&self, batch: &mut VecDeque<Entry>) {
         let mut entries = self.entries.borrow_mut();
         let room = self.in_flight_max.saturating_sub(self.load.in_flight.get());
@@ -177,7 +177,7 @@ impl Queue {
         self.load.in_flight.more(batch.len());
     }
 
-    /// Makes room for others once a batch has ended.
+    /// Frees a batch's share of `in_flight_max` after the batch has ended.
     fn ended(&self, count: usize) {
         self.load.in_flight.less(count);
         if !self.entries.borrow().is_empty() {
@@ -205,9 +205,9 @@ async fn work(at: usize, queue: Rc<Queue>, program: Arc<Program>, backend: Rc<An
         queue.ended(batch.len());
         let answers = match answers {
             Ok(Ok(answers)) => answers,
-            // A panic costs the lookups of its batch, not those that come after.
+            // A panic affects only the lookups of its batch, not later ones.
             Ok(Err(_panic)) => Vec::new(),
-            // Too late for all of them: every asker has given up by now.
+            // It is too late for all of them: every asker has given up.
             Err(_elapsed) => continue,
         };
         let arrived = Instant::now();

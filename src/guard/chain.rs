@@ -1,7 +1,7 @@
 //! Defines what a guard is, and chains guards in the order of a list.
 //!
 //! The chain is one struct with a field per guard. Calls are static: a guard that does nothing for a question costs
-//! the check it makes itself, and a hook that a guard does not have costs nothing.
+//! only its own check, and a hook that a guard does not have costs nothing.
 
 use std::sync::Arc;
 
@@ -20,12 +20,12 @@ pub(super) trait Guard {
     /// The guard for the lookups of `program`.
     fn new(program: &Arc<Program>, random: &Random) -> Self;
 
-    /// A question comes in.
+    /// Called when a question comes in.
     fn before<'a>(&'a self, _question: &Question<'a>) -> Before<'a> {
         Before::Pass
     }
 
-    /// A question that this guard let pass has its outcome.
+    /// Called when a question that this guard let pass has its outcome.
     fn after(&self, _question: &Question<'_>, _outcome: Outcome<'_>) {}
 }
 
@@ -35,7 +35,7 @@ pub(super) enum Before<'a> {
     Pass,
     /// Lets it pass once this has ended well. If this fails, the question fails.
     Hold(LocalBoxFuture<'a, Result<(), LookupError>>),
-    /// Answers it at once, without the store.
+    /// Answers it immediately, without the store.
     #[cfg_attr(
         not(test),
         expect(dead_code, reason = "the only guard that does so is a test's")

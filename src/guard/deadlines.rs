@@ -2,8 +2,8 @@
 //!
 //! Nearly every call ends long before its deadline, so setting a deadline and removing it has to cost next to nothing: it
 //! is an entry in a table. The timer is set to an instant that is never later than the earliest entry. When it fires, the
-//! calls that are due are woken, and the table is scanned for the next instant. Removing a deadline leaves the timer
-//! alone, which then fires once in vain. Tokio's timers count in milliseconds, so the table is scanned at most a thousand
+//! calls that are due are woken, and the table is scanned for the next instant. Removing a deadline does not change the timer,
+//! which then fires once in vain. Tokio's timers count in milliseconds, so the table is scanned at most a thousand
 //! times a second.
 
 use std::cell::{Cell, RefCell};
@@ -83,7 +83,7 @@ impl Drop for Alarm {
 }
 
 impl Table {
-    /// Has the timer fire at `at` or sooner.
+    /// Makes the timer fire at `at` or sooner.
     fn expect(&self, at: Instant) {
         if self.next.get().is_none_or(|next| at < next) {
             self.next.set(Some(at));

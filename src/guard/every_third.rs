@@ -1,4 +1,4 @@
-//! A guard for tests: answers every third question to lookups called `third` at once, and remembers all outcomes.
+//! A guard for tests: immediately answers every third question to lookups called `third`, and remembers all outcomes.
 
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;

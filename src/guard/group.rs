@@ -1,7 +1,7 @@
 //! Asks several questions together, such as the elements of a `foreach`.
 //!
-//! Each is a question of its own to the guards. Those that travel in batches share one set of reply slots, and so does
-//! a small number of others; more of them are polled only when they are woken.
+//! Each is a separate question to the guards. The questions that travel in batches share one set of reply slots. Of the
+//! others, a small number is always polled; more of them are polled only when they are woken.
 
 use std::pin::Pin;
 use std::task::{Context as TaskContext, Poll};
@@ -25,9 +25,9 @@ pub struct Group<'a> {
     context: &'a Context,
     deadline: Instant,
     answers: Vec<Option<Result<Answer, LookupError>>>,
-    /// Those that are polled whenever the group is, with their places among the answers.
+    /// The questions that are polled whenever the group is, with the positions of their answers.
     together: Vec<(usize, Pending<'a>)>,
-    /// Those that are polled when they are woken.
+    /// The questions that are polled when they are woken.
     apart: Option<FuturesUnordered<Apart<'a>>>,
     slots: ReplySlots,
 }
@@ -73,7 +73,7 @@ impl Guards {
 }
 
 impl<'a> Group<'a> {
-    /// All answers, in the order of the questions, once the last one is there. As in [`Pending::poll`], only the stores
+    /// All answers, in the order of the questions, once the last one has arrived. As in [`Pending::poll`], only the stores
     /// work within `span`.
     pub fn poll(
         &mut self,
@@ -104,7 +104,7 @@ impl<'a> Group<'a> {
                 }
             });
         if queued && self.deadline <= Instant::now() {
-            // The rest may still end well: those that were sent and answered keep their answers.
+            // The others may still succeed: questions that were sent and answered keep their answers.
             self.give_up_queued();
         }
         let apart = self.apart.as_ref().map_or(0, FuturesUnordered::len);
@@ -115,7 +115,7 @@ impl<'a> Group<'a> {
         Poll::Ready(answers.into_iter().flatten().collect())
     }
 
-    /// Ends those that were not sent in time.
+    /// Ends the questions that were not sent in time.
     fn give_up_queued(&mut self) {
         let (slots, answers) = (&self.slots, &mut self.answers);
         self.together.retain_mut(|(at, pending)| {
@@ -127,7 +127,7 @@ impl<'a> Group<'a> {
         });
     }
 
-    /// Ends those without an answer because the deadline has passed. Returns the error of the whole.
+    /// Ends the questions without an answer because the deadline has passed. Returns the error of the group.
     pub fn time_out(&mut self) -> LookupError {
         self.end(|pending, slots| {
             pending.time_out(slots);
@@ -135,7 +135,7 @@ impl<'a> Group<'a> {
         late(self.deadline, self.context)
     }
 
-    /// Ends those without an answer because the call ends.
+    /// Ends the questions without an answer because the call ends.
     pub fn cancel(&mut self) {
         self.end(Pending::cancel);
     }
@@ -152,7 +152,7 @@ impl<'a> Group<'a> {
     }
 }
 
-/// The next of `apart` that has news.
+/// The next of `apart` that was woken.
 fn next<'a>(
     apart: &mut FuturesUnordered<Apart<'a>>,
     span: Option<&Span>,

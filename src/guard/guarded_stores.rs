@@ -25,7 +25,7 @@ pub(super) struct GuardedStores {
 pub(super) enum Stage<'a> {
     /// A guard holds it back. It goes further inward afterwards.
     Held(LocalBoxFuture<'a, Result<(), LookupError>>),
-    /// It travels with others. Its answer comes to this slot of the asker's.
+    /// It travels with others. Its answer arrives in this slot of the asker.
     Batched(SlotId),
     /// It travels alone.
     Alone(LocalBoxFuture<'a, Result<Answer, LookupError>>),

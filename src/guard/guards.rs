@@ -1,4 +1,4 @@
-//! The entrance to the stores of one event loop, for single questions and groups alike.
+//! Asks the stores of one event loop, for single questions and groups alike.
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -22,9 +22,9 @@ pub struct Guards {
     metrics: Rc<ProgramMetrics>,
 }
 
-/// What comes of asking.
+/// The state of a question after asking it.
 pub enum Asking<'a> {
-    /// The answer is there: the store was not needed, or the question could not be asked.
+    /// Answered: the store was not needed, or the question could not be asked.
     Ready(Result<Answer, LookupError>),
     /// The question is on its way.
     Pending(Pending<'a>),
@@ -45,7 +45,7 @@ impl Guards {
         }
     }
 
-    /// Asks `question`. If it travels with others, its answer comes to one of `slots`; the asker watches them.
+    /// Asks `question`. If it travels with others, its answer arrives in one of `slots`; the asker watches them.
     pub fn ask<'a>(&'a self, question: Question<'a>, slots: &ReplySlots) -> Asking<'a> {
         match self.stores.ask(0, &question, slots) {
             (passed, Reached::Stage(stage)) => {
@@ -82,7 +82,7 @@ impl Guards {
         self.stores.chain.failure_log.log(lookup, err);
     }
 
-    /// The outcomes that the test's guard has seen since the last time, in the order in which they were known.
+    /// The outcomes that the test's guard has seen since the last call, in the order in which they became known.
     #[cfg(test)]
     pub(crate) fn take_outcomes(&self) -> Vec<String> {
         self.stores.chain.every_third.take_outcomes()

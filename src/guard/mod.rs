@@ -1,4 +1,4 @@
-//! Stands between the views and the stores: asks each question, and tells every guard its outcome.
+//! Stands between the views and the stores: asks each question, and passes its outcome to every guard.
 //!
 //! The view is outside, the store is inside. A question passes the guards from the outermost to the innermost; its
 //! outcome passes the same guards in the opposite order. `guards!` below lists them, outermost first, each with the

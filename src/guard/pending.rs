@@ -1,7 +1,7 @@
-//! A question on its way, from its asker's side.
+//! The asker's handle to a question on its way.
 //!
-//! The asker polls it until it is answered, or ends it. Either way the question has exactly one outcome, and every guard
-//! that let it pass is told.
+//! The asker polls it until it is answered, or ends it. Either way the question has exactly one outcome, which every
+//! guard that let it pass receives.
 
 use std::task::{Context as TaskContext, Poll, ready};
 
@@ -14,7 +14,7 @@ use super::question::Question;
 use super::reply_slots::ReplySlots;
 use crate::backend::{Answer, LookupError};
 
-/// A question on its way. Whoever does not wait for its answer has to say why: [`Pending::time_out`] or
+/// A question on its way. An asker that stops waiting for the answer has to say why: with [`Pending::time_out`] or
 /// [`Pending::cancel`].
 #[must_use]
 pub struct Pending<'a> {
@@ -25,9 +25,9 @@ pub struct Pending<'a> {
     stage: Stage<'a>,
 }
 
-/// News of a pending question.
+/// Progress of a pending question.
 pub(super) enum Progress {
-    /// It is not held back any more.
+    /// It is no longer held back.
     Released,
     /// It has its answer.
     Answer(Result<Answer, LookupError>),
@@ -49,7 +49,7 @@ impl<'a> Pending<'a> {
         }
     }
 
-    /// Whether it travels with others, so that polling it only looks at its slot.
+    /// Whether it travels in a batch, so that polling it only checks its slot.
     pub fn is_batched(&self) -> bool {
         matches!(self.stage, Stage::Batched(_))
     }
@@ -59,8 +59,8 @@ impl<'a> Pending<'a> {
         matches!(self.stage, Stage::Batched(slot) if slots.is_queued(slot))
     }
 
-    /// The answer once it is there. `slots` are those it was asked with; the asker watches them. What the store does by
-    /// itself happens within `span`, what the guards do does not.
+    /// The answer once it has arrived. `slots` are those it was asked with; the asker watches them. The store's own work
+    /// happens within `span`, the guards' work does not.
     pub fn poll(
         &mut self,
         slots: &ReplySlots,
@@ -86,7 +86,7 @@ impl<'a> Pending<'a> {
         }
     }
 
-    /// Polls what the question waits for, without telling any guard.
+    /// Polls what the question waits for, without notifying any guard.
     pub(super) fn poll_future(&mut self, cx: &mut TaskContext<'_>) -> Poll<Progress> {
         match &mut self.stage {
             Stage::Batched(_) => Poll::Pending,
@@ -98,7 +98,7 @@ impl<'a> Pending<'a> {
         }
     }
 
-    /// Takes a question further inward that is held back no more, and an answer outward.
+    /// Takes a question that is no longer held back further inward, and an answer outward.
     pub(super) fn proceed(
         &mut self,
         progress: Progress,

@@ -1,6 +1,6 @@
-//! Limits how many lookups are under way to a store one by one, and how many may wait for that.
+//! Limits how many unbatched lookups are under way to a store, and how many may wait.
 //!
-//! Waiting for a permit counts against the lookup's time, and has a fate of its own: the store is not to blame.
+//! Waiting for a permit counts against the lookup's time, and has its own fate, because the store is not to blame.
 
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{Instant, timeout_at};
@@ -16,7 +16,7 @@ pub(super) struct Permits {
     waiting_max: usize,
 }
 
-/// Lets one lookup be under way; given back when dropped.
+/// Allows one lookup to be under way; returned when dropped.
 pub(super) struct Permit<'a> {
     _permit: SemaphorePermit<'a>,
     _in_flight: Counted<'a>,
@@ -75,7 +75,7 @@ pub(super) fn queue_full() -> LookupError {
     )
 }
 
-/// Counts one for as long as it lives, also if its future is dropped.
+/// Counts one for as long as it lives, even if its future is dropped.
 struct Counted<'a>(&'a Gauge);
 
 impl<'a> Counted<'a> {

@@ -1,4 +1,4 @@
-//! A question: one lookup of one call, as the guards see it.
+//! Defines a question: one lookup of one call, as the guards see it.
 
 use tokio::time::Instant;
 
@@ -11,13 +11,13 @@ use crate::plan::LookupId;
 /// One lookup of one call.
 #[derive(Clone, Debug)]
 pub struct Question<'a> {
-    /// What is asked.
+    /// The lookup.
     pub lookup: LookupId,
-    /// With which parameters.
+    /// Its parameters.
     pub params: Params,
     /// The context of the call.
     pub context: &'a Context,
-    /// When the answer is of no use any more; never later than the call's deadline.
+    /// When the answer is no longer useful; never later than the call's deadline.
     pub deadline: Instant,
 }
 

@@ -1,8 +1,8 @@
-//! Where the lookups of a call wait for answers that arrive in batches.
+//! Holds the answers of a call's lookups, which arrive in batches, until the call takes them.
 //!
 //! A call has one set of [`ReplySlots`] for all its lookups, with one waker: however many answers arrive in one
-//! iteration of the event loop, the call is woken once. The asker keeps the set and a [`SlotId`] per lookup; whoever
-//! answers holds the [`Responder`] of that slot. When the asker abandons a slot, or drops the set, the answer is
+//! iteration of the event loop, the call is woken once. The asker keeps the set and a [`SlotId`] per lookup; the
+//! answering side holds the [`Responder`] of that slot. If the asker abandons a slot, or drops the set, the answer is
 //! discarded.
 
 use std::cell::{Cell, RefCell};
@@ -28,7 +28,7 @@ enum Slot {
     /// The lookup was sent to the store.
     Sent,
     Answered(Result<Answer, LookupError>),
-    /// The answer was taken, or no one waits for it any more.
+    /// The answer was taken, or the slot was abandoned.
     Closed,
 }
 
@@ -43,7 +43,7 @@ pub(super) struct Responder {
 }
 
 impl ReplySlots {
-    /// A set with room for `count` slots.
+    /// A set with capacity for `count` slots.
     pub fn with_capacity(count: usize) -> Self {
         ReplySlots(Rc::new(Shared {
             slots: RefCell::new(Vec::with_capacity(count)),
@@ -86,7 +86,7 @@ impl ReplySlots {
         matches!(self.0.slots.borrow()[id.0], Slot::Queued)
     }
 
-    /// Gives the slot up: a lookup that is still queued is not sent, and an answer is discarded.
+    /// Abandons the slot: a lookup that is still queued is not sent, and an answer is discarded.
     pub(super) fn abandon(&self, id: SlotId) {
         self.0.slots.borrow_mut()[id.0] = Slot::Closed;
     }
@@ -99,7 +99,7 @@ impl Drop for ReplySlots {
 }
 
 impl Responder {
-    /// Marks the lookup as sent. Returns false if no one waits for its answer any more.
+    /// Marks the lookup as sent. Returns false if its slot was abandoned.
     pub(super) fn mark_sent(&self) -> bool {
         match self.shared.slots.borrow_mut().get_mut(self.slot) {
             Some(slot @ Slot::Queued) => {
@@ -110,7 +110,7 @@ impl Responder {
         }
     }
 
-    /// Delivers the answer, unless no one waits for it any more.
+    /// Delivers the answer, unless the slot was abandoned.
     pub(super) fn send(self, answer: Result<Answer, LookupError>) {
         if let Some(slot @ (Slot::Queued | Slot::Sent)) =
             self.shared.slots.borrow_mut().get_mut(self.slot)

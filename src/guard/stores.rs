@@ -1,4 +1,4 @@
-//! Sends the stores of one event loop what their guards let pass: in a batch, or alone with a permit.
+//! Sends to the stores of one event loop the questions that their guards let pass: in a batch, or alone with a permit.
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -15,9 +15,9 @@ use crate::metrics::ProgramMetrics;
 use crate::program::{Asks, Program};
 use crate::random::Random;
 
-/// Blocking closures on the thread pool at a time, per loop.
+/// The maximum number of blocking closures on the thread pool at a time, per loop.
 pub const BLOCKING_MAX: usize = 16;
-/// Blocking closures waiting for a thread, per loop; any more are shed.
+/// The maximum number of blocking closures waiting for a thread, per loop; any more are shed.
 const BLOCKING_WAITING_MAX: usize = 1024;
 
 /// The stores of one event loop, and the closures of the program.
@@ -40,9 +40,9 @@ struct Store {
 
 /// A question on its way to its store.
 pub(super) enum Sent<'a> {
-    /// With others. The answer comes to this slot of the asker's.
+    /// In a batch. The answer arrives in this slot of the asker.
     Batched(SlotId),
-    /// By itself.
+    /// Alone.
     Alone(LocalBoxFuture<'a, Result<Answer, LookupError>>),
 }
 
@@ -104,7 +104,7 @@ impl Stores {
 }
 
 impl Store {
-    /// Asks one question by itself, once it has its permit.
+    /// Asks one question alone, once it has its permit.
     async fn lookup(
         &self,
         lookup: &AnyLookup,

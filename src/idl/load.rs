@@ -138,7 +138,7 @@ impl Loader<'_> {
     }
 }
 
-/// Parses one file. Definitions that do not parse are reported and left out.
+/// Parses one file. Definitions that do not parse are reported and omitted.
 fn file(found: FoundFile, path: String, report: &mut Problems) -> ParsedFile {
     let name = base_name(&found.shown).to_owned();
     let stem = name.strip_suffix(".thrift").unwrap_or(&name).into();

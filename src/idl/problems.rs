@@ -9,7 +9,7 @@ use super::syntax::Span;
 use crate::diagnostic::{Problem, SourceFile};
 use crate::error::Code;
 
-/// More problems are not worth reading at once; the rest appear when these are fixed.
+/// More problems are not worth reading in one run; the rest appear when these are fixed.
 const PROBLEMS_MAX: usize = 100;
 
 /// The problems found so far.

@@ -94,7 +94,7 @@ impl Server {
         Ok(run(&program, options)?)
     }
 
-    /// Serves on a thread of its own until [`Running::stop`].
+    /// Serves on its own thread until [`Running::stop`].
     pub fn spawn(self) -> Result<Running, StartError> {
         let program = Arc::new(self.check().map_err(StartError::Problems)?);
         let shutdown = CancellationToken::new();
@@ -125,7 +125,7 @@ impl Server {
     }
 }
 
-/// A server on a thread of its own. Dropping it does not stop it.
+/// A server on its own thread. Dropping it does not stop it.
 pub struct Running {
     bound: Bound,
     program: Arc<Program>,
@@ -151,7 +151,7 @@ impl Running {
         self.bound.admin
     }
 
-    /// Begins what `stop` completes: no further calls are accepted, calls in flight are finished.
+    /// Starts to stop: no further calls are accepted, and calls in flight are finished. [`Running::stop`] waits for that.
     pub fn drain(&self) {
         self.shutdown.cancel();
     }

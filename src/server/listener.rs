@@ -125,7 +125,7 @@ impl Listener {
                 memory: worker.memory_pool.connection(),
             };
             match (stream, tls) {
-                // Boxed, so that the futures of connections without TLS do not grow by its state.
+                // Boxed, so that its state does not enlarge the futures of connections without TLS.
                 (Stream::Tcp(stream, _), Some(tls)) => {
                     let stream = (stream, &*tls);
                     Box::pin(serve_encrypted(stream, client, remote, &settings, &worker)).await;

@@ -35,7 +35,7 @@ impl Signals {
         (self.options.bound)(self.bound.clone());
         let reloads = self.metrics.reloads();
         let Some([mut term, mut int, mut hup]) = signals else {
-            // The sender has to live as long as the server: workers take its end for the end of reloads.
+            // The sender has to live as long as the server: workers treat its end as the end of reloads.
             return std::future::pending().await;
         };
         loop {

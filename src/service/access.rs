@@ -24,7 +24,7 @@ pub(super) fn denial(allow: &Allow, tokens: &Tokens, arrival: &Arrival<'_>) -> O
     }
 }
 
-/// What an unauthenticated caller is told about its token.
+/// The message about the token of an unauthenticated caller.
 pub(super) fn hint(code: Code, arrival: &Arrival<'_>) -> Option<String> {
     if code != Code::CallUnauthenticated {
         return None;

@@ -1,6 +1,6 @@
 //! Decides whether a message becomes a call, before its parameters are decoded.
 //!
-//! In: a [`Message`]. Out: [`Admitted`]. Every reason to turn a call away without running it belongs here: unknown methods,
+//! In: a [`Message`]. Out: [`Admitted`]. Every reason to refuse a call without running it belongs here: unknown methods,
 //! wrong message types, callers that may not call, too many calls in flight, frames that can't be opened. Writing the
 //! refusal is [`super::reply_writer`]'s job.
 
@@ -116,8 +116,8 @@ impl Admission {
         })
     }
 
-    /// Whether a call of `plan` may begin; otherwise why not. The caller is checked first: whether the server is full is
-    /// no business of a caller that may not call.
+    /// Whether a call of `plan` may begin; otherwise why not. The caller is checked first: a caller that may
+    /// not call must not learn whether the server is full.
     fn check(&self, plan: &Plan, arrival: &Arrival<'_>) -> Result<(), Code> {
         if let Some(allow) = plan.allow.as_deref()
             && let Some(code) = access::denial(allow, &self.program.tokens, arrival)

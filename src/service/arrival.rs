@@ -1,4 +1,4 @@
-//! A message that arrived: its bytes, and what is known about them from the connection and the frame.
+//! Describes a message that arrived: its bytes, and what the connection and the frame say about them.
 
 use std::cell::RefCell;
 use std::rc::Rc;

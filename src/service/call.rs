@@ -46,7 +46,7 @@ impl Call {
         self.oneway
     }
 
-    /// What its frame says for its context.
+    /// The part of its context that its frame carries.
     pub(super) fn request_metadata(&self) -> Option<&RequestMetadata> {
         self.metadata.as_deref().map(|metadata| &metadata.given)
     }

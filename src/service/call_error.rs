@@ -1,4 +1,4 @@
-//! Why a call has no result, and the exception that its client gets.
+//! Says why a call has no result, and chooses the exception that its client gets.
 //!
 //! A method's own exception is thrown if a closure asks for it or the configuration binds it to the error code; a standard
 //! exception if the method declares it; otherwise a `TApplicationException` whose message begins with the code. Messages
@@ -24,7 +24,7 @@ use crate::view::{Failure, MergeError};
 pub(super) struct CallError {
     /// The code of the call.
     pub(super) code: Code,
-    /// The code of the lookup that failed, when one did.
+    /// The code of the lookup that failed, if one did.
     pub(super) cause: Option<Code>,
     /// The lookup that failed, and its fate.
     pub(super) lookup: Option<(Arc<str>, Fate)>,
@@ -63,7 +63,7 @@ impl CallError {
         }
     }
 
-    /// Parameters that can't be decoded. The detail is about the client's own bytes, so the client may read it.
+    /// Parameters that can't be decoded. The detail concerns the client's own bytes, so the client may read it.
     pub(super) fn bad_params(err: &WireError) -> Self {
         CallError {
             cause: Some(err.code),

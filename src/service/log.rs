@@ -1,4 +1,4 @@
-//! Logs calls: one line once it is known what the client gets, at a level that tells who has to act.
+//! Logs calls: one line once it is known what the client gets, at a level that says who has to act.
 
 use tracing::{debug, warn};
 

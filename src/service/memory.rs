@@ -2,7 +2,7 @@
 //!
 //! Code that keeps a client's bytes holds a [`Reservation`] on its [`ConnectionMemory`]; counting is adding integers. Once the
 //! loop's [`MemoryPool`] holds more than `buffered_bytes_max` it is under pressure: connections with more than [`SMALL_BYTES`] get
-//! no more, so their messages are not read on and their replies can't grow. All others continue, so a client that takes
+//! no more, so the rest of their messages is not read and their replies can't grow. All others continue, so a client that takes
 //! much memory can't stop clients that take little, and small calls always end.
 
 use std::cell::Cell;
@@ -75,7 +75,7 @@ impl MemoryPool {
         &self.coop
     }
 
-    /// Waits until the pressure ends. Each waiting task wakes the next one, as long as there is room: thousands may wait, and
+    /// Waits until the pressure ends. Each waiting task wakes the next one, as long as memory is free: thousands may wait, and
     /// woken together they would all run before any other task.
     pub async fn relieved(&self) {
         self.relieved.notified().await;

@@ -56,7 +56,7 @@ pub use memory::{ConnectionMemory, MemoryPool, Reservation};
 /// A program with its backends, on one loop.
 pub struct Service {
     limits: Limits,
-    /// Makes request ids for calls that could carry one and do not.
+    /// Makes request ids for calls that could carry one but do not.
     ids: RefCell<Random>,
     admission: Admission,
     introspection: Introspection,
@@ -65,7 +65,7 @@ pub struct Service {
     metrics: Rc<ProgramMetrics>,
 }
 
-/// What the connection does next about a message.
+/// How the connection handles a message.
 pub enum Decision {
     /// Send this reply: the message needs no lookup, or is refused.
     Reply(BytesMut),
@@ -110,7 +110,7 @@ impl Service {
         self.limits
     }
 
-    /// Reads the head of a message and decides what to do about it. `Err`: the head is unreadable, so no reply is possible
+    /// Reads the head of a message and decides how to handle it. `Err`: the head is unreadable, so no reply is possible
     /// and the connection has to be closed.
     pub fn admit(&self, arrival: Arrival<'_>, message: &Bytes) -> Result<Decision, WireError> {
         let message = Message::read(arrival, message, &self.ids)?;

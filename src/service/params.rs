@@ -13,7 +13,7 @@ use crate::idl::{Schema, StructId};
 use crate::thrift::{Limits, WireError, decode_struct_counted, decode_struct_sliced};
 use crate::value::{Record, Value};
 
-/// The least memory that a value takes.
+/// The minimum memory that a value takes.
 const VALUE_BYTES: usize = size_of::<Value>();
 
 /// Decodes the body of `call` as the struct `of`.
@@ -32,7 +32,7 @@ pub(super) async fn decode(
         ..*limits
     };
     if let (Some(reservation), Some(coop)) = (reservation, call.coop()) {
-        // Boxed, so that the futures of short calls do not grow by its state.
+        // Boxed, so that its state does not enlarge the futures of short calls.
         let decoding = decode_in_slices(call, (schema, of), &limits, (reservation, coop));
         let (decoded, ran_out) = Box::pin(decoding).await;
         return params(decoded, ran_out || is_short_of_memory);

@@ -17,7 +17,7 @@ pub(super) struct ReplyLimit<'c> {
 }
 
 impl ReplyLimit<'_> {
-    /// Whether the memory certainly does not suffice for a reply of this value, so that encoding it would be in vain.
+    /// Whether the memory is certainly too small for a reply of this value, so that encoding it would be in vain.
     pub(super) fn excludes(&self, value: &Value) -> bool {
         let Some(reservation) = self.reservation else {
             return false;

@@ -27,7 +27,7 @@ use crate::thrift::{
 };
 use crate::value::Value;
 
-/// The most capacity that a reply's buffer gets before it is needed.
+/// The maximum capacity that a reply's buffer gets before it is needed.
 const CAPACITY_MAX: usize = 64 * 1024;
 /// A buffer with more capacity is not kept for the next reply: the whole capacity counts as memory of that reply's client.
 const SPARE_BYTES_MAX: usize = 8 * 1024;

@@ -1,7 +1,7 @@
 //! The field ids of `tributary.Value`, the union that holds a value of any type.
 //!
-//! The standard include fixes them and never renumbers. The union is read and written without a record of its
-//! own: see `decode/any.rs` and `encode/any.rs`.
+//! The standard include fixes them and never renumbers them. The union is read and written without a record around the
+//! value: see `decode/any.rs` and `encode/any.rs`.
 
 pub(super) const NULL: i16 = 1;
 pub(super) const BOOL: i16 = 2;

@@ -1,4 +1,4 @@
-//! What one message may still cost while it is read: levels of nesting, and values.
+//! Counts what one message may still cost while it is read: levels of nesting, and values.
 //!
 //! A declared count is paid for before memory is reserved for it.
 

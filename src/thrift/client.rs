@@ -157,7 +157,7 @@ impl ClientCall<'_> {
     }
 }
 
-/// What the kind of a `TApplicationException` means, in the words of Apache's libraries. The last two are fbthrift's.
+/// What the kind of a `TApplicationException` means, as Apache's libraries put it. The last two are fbthrift's.
 pub fn application_kind(kind: i32) -> &'static str {
     match kind {
         1 => "unknown method",

@@ -79,7 +79,7 @@ fn length_first(bytes: &[u8], limits: &Limits) -> Result<Option<WireFormat>, Wir
         return Err(unknown(bytes));
     }
     if length > limits.frame_bytes_max {
-        // If the first bytes of the message show a Thrift client, report its wire format all the same: the framer
+        // If the first bytes of the message show a Thrift client, report its wire format anyway: the framer
         // refuses the frame, and the client gets an answer.
         return match rest {
             [] | [0x0f] => Ok(None),

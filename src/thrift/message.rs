@@ -25,7 +25,7 @@ pub enum Body<'a> {
     Fields {
         /// The schema that the types refer to.
         schema: &'a Schema,
-        /// Id, type and value; null fields are left out.
+        /// Id, type and value; null fields are omitted.
         fields: &'a [(i16, &'a Type, &'a Value)],
     },
     /// A result that is a struct.

@@ -125,7 +125,7 @@ pub enum Value {
     Double(f64),
     /// UTF-8 text.
     Text(Text),
-    /// Bytes whose meaning is not known.
+    /// Bytes of unknown meaning.
     Bytes(Bytes),
     /// A UUID in network byte order.
     Uuid([u8; 16]),
@@ -143,7 +143,7 @@ impl Value {
         matches!(self, Value::Null)
     }
 
-    /// Replaces this value, which is nearly always null. A null needs no drop, so the call to drop is left out.
+    /// Replaces this value, which is nearly always null. Null needs no drop, so this skips the call to drop.
     #[inline]
     pub fn fill(&mut self, value: Value) {
         let before = std::mem::replace(self, value);
@@ -152,7 +152,7 @@ impl Value {
         }
     }
 
-    /// The kind of value in words, for messages: "text", "a list".
+    /// The kind of value as messages name it: "text", "a list".
     pub fn kind(&self) -> &'static str {
         match self {
             Value::Null => "null",

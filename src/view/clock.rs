@@ -1,4 +1,4 @@
-//! Tells the time within a call, reading the system clock as rarely as possible.
+//! Keeps the time within a call, reading the system clock as rarely as possible.
 
 use tokio::time::Instant;
 

@@ -1,4 +1,4 @@
-//! What a run leaves behind: one value per step, the timeline and, if the call fails, why.
+//! The result of a run: one value per step, the timeline and, if the call fails, why.
 
 use super::failure::Failure;
 use crate::timeline::Timeline;

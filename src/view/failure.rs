@@ -1,7 +1,7 @@
 //! Explains why a call fails: which required lookup has no value, and what caused that.
 //!
 //! A lookup that lacks an input did not fail by itself: the cause is one of the lookups that it takes its inputs from, or
-//! a parameter of the call. This is worked out only when a call fails.
+//! a parameter of the call. This is determined only when a call fails.
 
 use crate::backend::{LookupError, Thrown};
 use crate::error::Code;
@@ -82,7 +82,7 @@ impl Failure {
 /// The step that left `at` without a value: follows missing inputs from step to step.
 fn root(plan: &Plan, tracks: &[Track], at: usize) -> usize {
     let mut root = at;
-    // Steps stand after those they need, so this ends.
+    // Steps come after the steps they need, so this ends.
     while tracks[root].fate == Fate::SkippedDependency {
         let needs = plan.steps[root].references();
         let mut needs = needs.filter_map(|reference| match reference.root {

@@ -1,4 +1,4 @@
-//! A `foreach`: one question per element of a list, and one answer made of theirs.
+//! Runs a `foreach`: asks one question per element of a list, and combines the answers into one.
 
 use std::collections::HashSet;
 use std::task::{Context as TaskContext, Poll, ready};
@@ -57,8 +57,8 @@ impl Step {
         Ok(Some(Elements { group, keys }))
     }
 
-    /// Makes one answer of the elements' answers, in their order: a list, or a map by element. An empty element takes
-    /// the default or is left out. A failed element takes the default, or else fails the whole.
+    /// Combines the elements' answers into one, in their order: a list, or a map by element. An empty element takes
+    /// the default or is omitted. A failed element takes the default, or else fails the whole `foreach`.
     fn gather(
         &self,
         answers: Vec<Result<Answer, LookupError>>,
@@ -108,7 +108,7 @@ impl Step {
 }
 
 impl Elements<'_> {
-    /// The answer of the whole once all elements have theirs.
+    /// The answer of the `foreach` once all elements have theirs.
     pub(super) fn poll(
         &mut self,
         step: &Step,
@@ -119,7 +119,7 @@ impl Elements<'_> {
         Poll::Ready(step.gather(answers, self.keys.take()))
     }
 
-    /// Ends the open elements because the deadline has passed. Returns the error of the whole.
+    /// Ends the open elements because the deadline has passed. Returns the error of the `foreach`.
     pub(super) fn time_out(&mut self) -> LookupError {
         self.group.time_out()
     }

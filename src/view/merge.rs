@@ -1,7 +1,7 @@
 //! Merges values into one reply, in declared order. Pure: no await, no IO, no clock.
 //!
 //! In: a plan and one value per step, fitted to its target, or null. Out: the typed value of the reply. The order in
-//! which answers arrived can't matter, because it is not known here.
+//! which answers arrived can't matter, because it is unknown here.
 
 use crate::coerce::Coercion;
 use crate::idl::{Schema, StructId, Type};

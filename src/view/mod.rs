@@ -1,7 +1,7 @@
 //! Runs a view: asks every lookup of its plan under one deadline, and merges the answers into one reply.
 //!
 //! [`run()`] starts each lookup as soon as its inputs are known and gives it one fate; [`merge()`] makes the reply,
-//! without IO or waiting. Nothing here knows of bytes on a wire or of kinds of stores.
+//! without IO or waiting. Nothing here knows wire formats or kinds of stores.
 
 mod run; // when lookups start and end
 mod start; // what one lookup asks

@@ -54,7 +54,7 @@ pub(super) enum State<'a> {
     Asking {
         asked: Asked<'a>,
         deadline: Instant,
-        /// Present if a subscriber wants it.
+        /// The step's span, if a subscriber wants it.
         span: Option<Box<Span>>,
     },
     /// Has its fate.
@@ -195,7 +195,7 @@ impl<'a> Running<'a> {
         }
     }
 
-    /// Ready if the earliest deadline of the lookups under way has passed. Otherwise has the call woken then, or when an
+    /// Ready if the earliest deadline of the lookups under way has passed. Otherwise the call will be woken then, or when an
     /// answer arrives.
     fn wait(&mut self, cx: &TaskContext<'_>) -> Poll<()> {
         let asking = self.states.iter().filter_map(|state| match state {

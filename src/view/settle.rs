@@ -1,6 +1,6 @@
 //! Gives the lookups of a running call their fates: for an answer, a failure, a default, or the end of the call.
 //!
-//! [`super::run`] decides when. This file decides what becomes of the step then, and of the call if a required step has
+//! [`super::run`] decides when. This file decides the fate of the step, and the fate of the call if a required step has
 //! no value.
 
 use super::failure::Failure;
@@ -42,7 +42,7 @@ impl Running<'_> {
         }
     }
 
-    /// Fails a step whose inputs can't be asked with, or whose answer does not fit.
+    /// Fails a step that can't be asked with its inputs, or whose answer does not fit.
     pub(super) fn unusable(&mut self, at: usize, err: &LookupError) {
         let lookup = self.plan.steps[at].lookup;
         self.scope.guards.log_unusable(lookup, err);
@@ -94,7 +94,7 @@ impl Running<'_> {
         }
     }
 
-    /// A value that does not fit is no value, for other steps too.
+    /// A value that does not fit does not count, for other steps either.
     fn forget(&mut self, at: usize) {
         if let Some(kept) = self.kept.get_mut(at) {
             *kept = None;
@@ -117,7 +117,7 @@ impl Running<'_> {
         }
         let ran = track.started.map(|started| done.minus(started));
         self.metrics.settled(at, fate, track.source, ran);
-        // A required lookup whose `when` does not hold is not missed.
+        // A required lookup whose `when` does not hold is not needed.
         let missed = !matches!(
             fate,
             Fate::Ok | Fate::Default | Fate::Skipped | Fate::Cancelled

@@ -14,13 +14,13 @@ use crate::guard::{Asking, Pending, ReplySlots};
 use crate::plan::{Binding, Step};
 use crate::timeline::Fate;
 
-/// What comes of starting a step.
+/// The result of starting a step.
 pub(super) enum Start<'a> {
     /// It does not run.
     Settled(Fate),
-    /// Its inputs can't be asked with.
+    /// It can't be asked with its inputs.
     Unusable(LookupError),
-    /// It was answered at once.
+    /// It was answered immediately.
     Answered(Result<Answer, LookupError>),
     /// It is under way.
     Asked(Asked<'a>),
@@ -72,7 +72,7 @@ impl Step {
 }
 
 impl Asked<'_> {
-    /// The answer of `step` once it is there. `span` is the step's.
+    /// The answer of `step` once it has arrived. `span` is the step's.
     pub(super) fn poll(
         &mut self,
         step: &Step,

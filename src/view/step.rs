@@ -1,4 +1,4 @@
-//! One step of a call: what its references lead to, what it asks, and how its value fits its target.
+//! Evaluates one step of a call: resolves its references, makes its question, and fits its value to its target.
 
 use std::borrow::Cow;
 use std::rc::Rc;
@@ -100,7 +100,7 @@ impl Reference {
 }
 
 impl<'a> CallScope<'a> {
-    /// The value that a reference leads to in this call.
+    /// The value of a reference in this call.
     pub(super) fn get<'v>(
         &self,
         reference: &Reference,

@@ -1,4 +1,4 @@
-//! What the guards are told of the questions that views ask: one outcome for each, whatever ends it.
+//! The guards see one outcome for each question that a view asks, however it ends.
 
 use std::collections::BTreeMap;
 use std::future::{pending, poll_fn};
@@ -101,7 +101,7 @@ impl Test {
         execution.expect("a call that is not dropped ends")
     }
 
-    /// How many questions had each outcome since the last time, whatever their parameters.
+    /// How many questions had each outcome since the last call, whatever their parameters.
     fn outcomes(&self) -> BTreeMap<String, usize> {
         let mut counts = BTreeMap::new();
         for outcome in self.guards.take_outcomes() {
@@ -143,7 +143,7 @@ async fn each_element_of_a_foreach_passes_the_guards() {
     };
     assert_eq!(test.call(6).await.values, answers(6));
     assert_eq!(test.guards.take_outcomes().len(), 4);
-    // So many are polled apart.
+    // This many are polled separately.
     assert_eq!(test.call(90).await.values, answers(90));
     assert_eq!(test.guards.take_outcomes().len(), 60);
 }
@@ -205,7 +205,7 @@ async fn an_injected_fault_is_an_outcome_like_any_other() {
         inject = { delay = "5ms", error_rate = 1.0 }
     "#;
     let test = Test::new(lookups, table).await;
-    // So many elements are polled apart.
+    // This many elements are polled separately.
     let execution = test.call(40).await;
     let faulty = (Fate::Error, Some(Code::LookupInjected));
     assert_eq!(

@@ -15,7 +15,7 @@ pub(super) struct ResolvedFields<'f> {
     pub(super) fields: Vec<Field>,
     /// The syntax of each.
     pub(super) origins: Vec<&'f FieldSyntax>,
-    /// Whether no field was left out.
+    /// Whether no field was omitted.
     pub(super) whole: bool,
 }
 

@@ -58,7 +58,7 @@ impl<'a> Literal<'a> {
         })
     }
 
-    /// In words, for messages.
+    /// The value as messages describe it.
     pub(super) fn describe(self) -> String {
         match self {
             Literal::Bool(bit) => format!("`{bit}`"),

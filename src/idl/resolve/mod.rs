@@ -55,7 +55,7 @@ struct Origin<'f> {
     file: usize,
     /// In the order of [`StructType::fields`].
     fields: Vec<&'f FieldSyntax>,
-    /// Whether no field was left out as invalid.
+    /// Whether no field was omitted as invalid.
     whole: bool,
     /// The position of each field, by name.
     positions: HashMap<Arc<str>, usize>,

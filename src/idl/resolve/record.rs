@@ -59,7 +59,7 @@ impl<'f> Resolver<'f> {
             _ => "",
         };
         let found = origin.positions.get(name).copied();
-        // A field that was left out as invalid has been reported.
+        // A field that was omitted as invalid has been reported.
         if found.is_none() && (origin.whole || name.is_empty()) {
             let structure = &self.schema.structs[id.0 as usize];
             self.report.invalid(&self.files[file], key.span, || {

@@ -1,4 +1,4 @@
-//! Text that nobody would write by hand: too deep, too large, full of mistakes, or mutated from the corpus.
+//! Text that no person would write: too deep, too large, full of mistakes, or mutated from the corpus.
 //!
 //! Whatever the text is, it loads or is refused with problems.
 

@@ -1,4 +1,4 @@
-//! Serves one connection: takes calls in, runs them at the same time, sends replies in the order of the calls.
+//! Serves one connection: reads calls, runs them concurrently, sends replies in the order of the calls.
 //!
 //! All calls of a connection run in its one task. When the client disconnects, its calls in flight are dropped, which cancels
 //! their lookups; oneway calls are finished, since no client waits for them anyway. When the server drains, nothing more
@@ -239,7 +239,7 @@ impl Exchange {
             Some(buffer) => {
                 self.timeouts.took_all();
                 self.current.take_back(buffer);
-                // Now, since it decides whether more is read.
+                // Counted now, because this decides whether more is read.
                 self.count();
             }
             None => self.timeouts.took(),
@@ -247,8 +247,8 @@ impl Exchange {
         Ok(())
     }
 
-    /// There was no memory for the rest of a message, and there still is none: its client gets a reply, after those that
-    /// it is owed, and then the connection ends.
+    /// Handles a message for whose rest there is still no memory: its client gets a reply, after the replies to its
+    /// earlier calls, and then the connection ends.
     fn refuse_rest(&mut self) -> Result<(), Disconnect> {
         let reply = self.inbound.refuse_rest(&self.current.get())?;
         self.calls.push_reply(reply);

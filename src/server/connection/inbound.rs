@@ -66,7 +66,7 @@ impl Inbound {
         self.buffer.reserve(room);
     }
 
-    /// Reads some bytes; within slices if the message is long already. `None`: there is no memory for more by then.
+    /// Reads some bytes; within slices if the message is already long. `None`: there is no memory left for more.
     pub(super) async fn read<R: AsyncRead + Unpin>(
         &mut self,
         reader: &mut R,
@@ -143,7 +143,7 @@ impl Inbound {
         }
     }
 
-    /// Drops what is buffered, and makes a buffer for bytes that are read and thrown away.
+    /// Drops what is buffered, and makes a buffer for bytes that are read and discarded.
     pub(super) fn discard(&mut self) -> &mut BytesMut {
         self.buffer = BytesMut::with_capacity(READ_BYTES_FIRST);
         &mut self.buffer

@@ -13,7 +13,7 @@ use tokio::time::timeout;
 use crate::coop::Coop;
 use crate::metrics::LoopMetrics;
 
-/// How long the client's remaining bytes are read and thrown away.
+/// How long the client's remaining bytes are read and discarded.
 const LINGER: Duration = Duration::from_secs(2);
 
 /// Closes the writing half, and reads what the client still sends into `buffer` for a while.

@@ -8,7 +8,7 @@
 //!   buffer (`common_state.rs`, `wants_read`);
 //! - encrypted bytes that were not sent yet, whose limit we set.
 //!
-//! So this stands between the library and the socket: what came in and has not come out is still there.
+//! So this type stands between the library and the socket: bytes that went in and have not come out are still held.
 
 use std::io;
 use std::pin::Pin;

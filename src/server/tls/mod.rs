@@ -31,7 +31,7 @@ use crate::error::Code;
 use crate::metrics::Closed;
 pub(super) use metered::Metered;
 
-/// The most bytes that may be encrypted and not yet taken by the client: it has to take that much within `write_timeout`.
+/// The maximum of encrypted bytes that the client has not taken yet. It has to take that many within `write_timeout`.
 const UNSENT_BYTES: usize = 16 * 1024;
 /// How long sending the end of the TLS stream may take.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);

@@ -1,7 +1,7 @@
 //! `describe()`: the served methods with their lookups, and the types that they use.
 //!
-//! Types are referred to by name. Enums, structs, unions and exceptions are described once each, in the order in which they
-//! are met.
+//! Types are referred to by name. Enums, structs, unions and exceptions are described once each, in the order of their first
+//! use.
 
 use std::collections::{HashSet, VecDeque};
 
@@ -87,7 +87,7 @@ fn fields(schema: &Schema, fields: &[Field]) -> Value {
     })
 }
 
-/// The types that `roots` consist of, once each, in the order in which they are met.
+/// The types that `roots` consist of, once each, in the order of their first use.
 fn types<'a>(schema: &'a Schema, roots: impl Iterator<Item = &'a Type>) -> Value {
     // A queue instead of recursion: types may refer to each other.
     let mut waiting: VecDeque<&Type> = roots.collect();

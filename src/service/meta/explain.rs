@@ -1,4 +1,4 @@
-//! `explain(method)`: what `tributary explain` prints, as text and in parts.
+//! `explain(method)`: the output of `tributary explain`, as text and as data.
 
 use super::value::{list, record};
 use crate::explain::{Explanation, LookupExplanation};

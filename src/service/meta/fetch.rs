@@ -1,8 +1,8 @@
 //! `fetch(view, params, context)`: calls a view without its IDL.
 //!
-//! The call is admitted like a call of that view: the same callers may call, the same limits and deadlines hold, the same
-//! metrics count. Only its parameters and its result are converted: [`super::fit`] gives parameters their types,
-//! [`super::self_describing`] takes the types from the result.
+//! The call is admitted like a call of that view: the same callers are allowed, the same limits and deadlines apply, and
+//! the same metrics count it. Only its parameters and its result are converted: [`super::fit`] gives parameters their types,
+//! [`super::self_describing`] removes the types from the result.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Makes a typed value describe itself, by putting into it what only the IDL knows. Pure.
+//! Makes a typed value describe itself, by adding what only the IDL knows. Pure.
 //!
 //! Enum numbers become names, and maps whose keys are not strings become lists of pairs. Everything else stays: writing a uuid
 //! or a struct into a `tributary.Value` is the codec's job.

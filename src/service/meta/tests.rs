@@ -84,7 +84,7 @@ fn describe_lists_methods_lookups_and_the_types_that_they_use() {
     assert_eq!(value.get("service_name"), Some(&"Trees".into()));
     assert_eq!(value.get("doc"), Some(&"Trees.".into()));
     assert_eq!(names(value.get("methods")), ["leaf", "touch"]);
-    // Each once, and none that only the include has.
+    // Each type appears once, and types that only the include has do not appear.
     let types = names(value.get("types"));
     let expected = [
         "tributary.Context",

@@ -1,4 +1,4 @@
-//! The metadata of a call: what the headers of its frame say, and what the headers of its reply's frame will say.
+//! Holds the metadata of a call: the headers of its frame, and those of its reply's frame.
 //!
 //! Only THeader frames have headers; calls in other frames have no metadata. The reply's headers are for clients whose IDL
 //! has no field for these things. They are few and short, and contain only validated text of the client, error codes,
@@ -24,7 +24,7 @@ use text::{is_plain, is_traceparent};
 pub(super) struct CallMetadata {
     /// The sequence id of the call's frame. The reply's frame repeats it.
     pub(super) sequence: i32,
-    /// What the call's frame says. Its request id is always set: by the client, or made here.
+    /// The metadata in the call's frame. Its request id is always set: by the client, or made here.
     pub(super) given: RequestMetadata,
     /// The ids of the call, once its parameters are decoded.
     ids: OnceCell<Ids>,
@@ -65,7 +65,7 @@ impl CallMetadata {
         self.ids.get_or_init(|| Ids::of(context));
     }
 
-    /// Notes what happened in its view; with `report`, the whole report.
+    /// Records what happened in its view; with `report`, the whole report.
     pub(super) fn summarize(&self, timeline: &Timeline, report: bool) {
         self.summary.get_or_init(|| Summary {
             incomplete: summary::incomplete(timeline),

@@ -10,7 +10,7 @@ use super::text::{is_plain, is_traceparent, short};
 use crate::context::Mode;
 use crate::thrift::Header;
 
-/// What a call's frame says for its context.
+/// The part of a call's context that its frame carries.
 #[derive(Debug, Default, PartialEq)]
 pub(in crate::service) struct RequestMetadata {
     pub(in crate::service) request_id: Option<Arc<str>>,

@@ -15,7 +15,7 @@ use crate::timeline::{Fate, Timeline, Track};
 const LOOKUPS_BYTES_MAX: usize = 1024;
 /// Longer names of lookups are cut.
 const NAME_CHARS_MAX: usize = 64;
-/// A longer report is left out.
+/// A longer report is omitted.
 const REPORT_BYTES_MAX: usize = 16 * 1024;
 
 /// The lookups whose answers are missing from the reply, in plan order: `weather=timeout,plane=error:lookup.refused`.
@@ -27,7 +27,7 @@ pub(super) fn incomplete(timeline: &Timeline) -> Option<String> {
     let mut left_out = 0;
     for (lane, track) in missing {
         let word = word(&lane.name, track);
-        // After the first one that does not fit all are left out, so that the list is a prefix.
+        // After the first one that does not fit, all others are omitted, so that the list is a prefix.
         if left_out > 0 || list.len() + word.len() >= LOOKUPS_BYTES_MAX {
             left_out += 1;
             continue;

@@ -90,7 +90,7 @@ fn text<O: ProtocolWriter>(out: &mut O, last: i16, id: i16, text: &str) {
     out.bytes_field(last, id, text.as_bytes(), count(text.len()));
 }
 
-/// Names come from a configuration and lookups from a plan: neither comes near the limit.
+/// Names come from a configuration and lookups from a plan, so neither comes near the limit.
 fn count(length: usize) -> u32 {
     u32::try_from(length).unwrap_or_default()
 }

@@ -61,7 +61,7 @@ pub(super) const LOOKUP: [(&str, Part); 11] = [
 ];
 
 impl ReportLayout {
-    /// `None` when the IDL does not include the standard types.
+    /// `None` if the IDL does not include the standard types.
     pub(in crate::service) fn of(schema: &Schema) -> Option<Self> {
         let lookup = schema.standard.lookup_report?;
         Some(ReportLayout {

@@ -76,7 +76,7 @@ impl ReportTemplate {
 }
 
 impl TemplateBytes {
-    /// Writes the lookup again and again, each time with one more field. If that field is a time, its offset is noted.
+    /// Writes the lookup again and again, each time with one more field. If that field is a time, its offset is recorded.
     fn new(layout: &ReportLayout, lanes: &Arc<[Lane]>, at: usize, source: Source) -> Self {
         let track = Track {
             planned: Micros::ZERO,

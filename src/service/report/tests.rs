@@ -76,7 +76,7 @@ fn a_timeline_survives_the_trip() {
         ],
         10,
     );
-    // As templates have it, the second in a batch.
+    // Both match a template, the second one in a batch.
     let mut well = timeline(
         Mode::Evented,
         vec![

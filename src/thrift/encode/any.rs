@@ -13,7 +13,7 @@ use crate::thrift::error::WireError;
 use crate::value::{Record, Text, Value, uuid_text};
 
 impl<O: ProtocolWriter> Encoder<'_, O> {
-    /// Writes one value of any type. Null fields of a record are left out. A map whose keys are not text becomes
+    /// Writes one value of any type. Null fields of a record are omitted. A map whose keys are not text becomes
     /// a list of pairs.
     pub(super) fn any(&mut self, value: &Value) -> Result<(), WireError> {
         match value {

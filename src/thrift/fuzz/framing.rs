@@ -1,4 +1,4 @@
-//! A stream that arrives in pieces gives the same messages as one that arrives at once, and no byte is read twice.
+//! A stream that arrives in pieces gives the same messages as one that arrives whole, and no byte is read twice.
 
 use bytes::{Bytes, BytesMut};
 

@@ -1,4 +1,4 @@
-//! A struct with a field of every type: what is read has the declared types, and is the same after writing and reading it again.
+//! A struct with a field of every type: what is read has the declared types, and survives writing and reading.
 
 use bytes::{Bytes, BytesMut};
 use thrift::protocol::{TInputProtocol, TMessageType, TType};

@@ -119,7 +119,7 @@ fn unknown_transform(what: &str) -> WireError {
     )
 }
 
-/// The protocol with this number. Binary and old binary share one; the first byte of the message tells them apart.
+/// The protocol with this number. Binary and old binary share one; the first byte of the message distinguishes them.
 fn protocol_of(number: u32, message: &Bytes) -> Result<Protocol, WireError> {
     let numbered = || (Protocol::ALL.iter().copied()).filter(|one| one.header_id() == number);
     let first = message.first();

@@ -1,4 +1,4 @@
-//! Skips values that nobody needs, and finds the end of an unframed message as its bytes arrive.
+//! Skips unneeded values, and finds the end of an unframed message as its bytes arrive.
 //!
 //! In: the bytes of one message from its start, more of them at each call. Out: the message's length, once its
 //! end has arrived. Open structs and containers are kept on an explicit stack of small entries, so deep nesting
@@ -209,7 +209,7 @@ impl Skipper {
         }
     }
 
-    /// `count` times `each` elements are next. If their width is known, they are skipped at once.
+    /// `count` times `each` elements are next. If their width is known, they are skipped together.
     fn elements<R: SkipRules>(
         &mut self,
         token: &Token<'_>,
@@ -250,7 +250,7 @@ impl Skipper {
         Ok(())
     }
 
-    /// More bytes must come than a message may have, or than there are.
+    /// More bytes are needed than a message may have, or than have arrived.
     #[cold]
     fn past_the_end(&self, declared: usize) -> WireError {
         match self.past {

@@ -194,7 +194,7 @@ fn depth_and_number_are_bounded() {
     assert!(written.is_err());
 }
 
-/// A null is a value that is there: a result of null is not a missing result. As a field it is an unset one.
+/// Null is a value: a null result is not a missing result. A null field is an unset field.
 #[test]
 fn a_null_is_written_where_it_is_the_result() {
     for protocol in PROTOCOLS {

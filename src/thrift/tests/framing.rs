@@ -84,7 +84,7 @@ fn other_protocols_are_refused_by_name() {
 
 #[test]
 fn a_frame_larger_than_the_limit_is_refused_by_its_length() {
-    // The next byte or two show whether a Thrift client sent it, who then gets a reply.
+    // The next byte or two show whether a Thrift client sent it. If so, the client gets a reply.
     assert_eq!(
         wire_format_of("00fa0001"),
         Ok(None),
@@ -197,7 +197,7 @@ fn an_unframed_message_has_the_same_limit() {
                 frame_bytes_max: bytes_max,
                 ..Limits::default()
             };
-            // The outcome is the same whether it arrives at once or byte by byte.
+            // The outcome is the same whether it arrives whole or byte by byte.
             let at_once = Framer::with_wire_format(wire_format, limits)
                 .next(&mut BytesMut::from(&message[..]));
             let mut framer = Framer::with_wire_format(wire_format, limits);

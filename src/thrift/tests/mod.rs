@@ -72,7 +72,7 @@ fn call(schema: &Schema, id: StructId, record: &Value, wire_format: WireFormat) 
     out.freeze()
 }
 
-/// The first message in `bytes`, all of which came at once.
+/// The first message in `bytes`, which arrived whole.
 fn first(bytes: &[u8]) -> Result<Option<Bytes>, WireError> {
     Framer::new(Limits::default()).next(&mut BytesMut::from(bytes))
 }

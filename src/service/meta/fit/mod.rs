@@ -1,8 +1,8 @@
 //! Gives a self-describing value an IDL type, exactly, or says what is wrong and where. Pure.
 //!
 //! As strict as the typed methods, whose clients' compilers refuse everything else: nothing is dropped, parsed from text or
-//! rounded. An integer may stand for a double that represents it exactly, a whole double for an integer; an enum
-//! comes by name or number, a uuid as text or as 16 bytes, a map also as a list of pairs. Null is an unset field.
+//! rounded. An integer may stand for a double that represents it exactly, and a whole double for an integer; an
+//! enum is a name or a number, a uuid text or 16 bytes, a map also a list of pairs. Null is an unset field.
 
 use crate::coerce::Coercion;
 use crate::diagnostic::nearest;
@@ -199,7 +199,7 @@ fn is_plain(ty: &Type, value: &Value) -> bool {
     }
 }
 
-/// By name, or by any number: the typed methods accept numbers that the IDL does not have, too.
+/// An enum by name or by any number: the typed methods also accept numbers that the IDL does not have.
 fn enumerated(of: &EnumType, value: Value) -> Result<Value, Misfit> {
     match value {
         Value::I64(number) if i32::try_from(number).is_ok() => Ok(Value::I64(number)),

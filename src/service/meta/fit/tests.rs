@@ -1,4 +1,4 @@
-//! Values that fit and values that do not, with the message and the path of those.
+//! Values that fit, and values that do not, with their message and path.
 
 use bytes::Bytes;
 
@@ -259,7 +259,7 @@ fn parameters_are_told_by_name() {
         fit(map(&[("must", 1.into())])),
         Ok(vec![Value::Null, 1.into()])
     );
-    // One that was given apart is there, and can't be given again.
+    // A parameter that was given separately counts, and can't be given again.
     let own = |given| {
         let own = Some((1, 5.into()));
         Fitting::new(&schema, 1000).params(params, given, own)

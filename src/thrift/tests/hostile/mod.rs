@@ -1,4 +1,4 @@
-//! Messages built to do harm: each is refused at once, with a precise error, at a cost in proportion to its bytes.
+//! Messages built to do harm: each is refused immediately, with a precise error, at a cost in proportion to its bytes.
 
 mod declared; // sizes that are too large or negative
 mod nesting; // structs and lists nested too deep

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use super::{LookupError, Yields};
 use crate::config::Section;
 use crate::error::Code;
-use crate::value::{Text, Value};
+use crate::value::{Text, Value, parse_double};
 
 /// How stored bytes are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,8 +64,8 @@ impl Format {
                 .map_err(|err| bad_answer(format!("the answer is not JSON: {err}"))),
             Format::Text => text(bytes).map(Value::Text),
             Format::Bytes => Ok(Value::Bytes(bytes)),
-            Format::I64 => number(&bytes, "an integer").map(Value::I64),
-            Format::Double => number(&bytes, "a number").map(Value::Double),
+            Format::I64 => number(&bytes, "an integer", |text| text.parse().ok()).map(Value::I64),
+            Format::Double => number(&bytes, "a number", parse_double).map(Value::Double),
         }
     }
 }
@@ -80,10 +80,12 @@ pub fn bad_answer(detail: impl Into<String>) -> LookupError {
     LookupError::new(Code::LookupBadAnswer, detail)
 }
 
-fn number<N: std::str::FromStr>(bytes: &[u8], kind: &str) -> Result<N, LookupError> {
-    let parsed = std::str::from_utf8(bytes)
-        .ok()
-        .and_then(|text| text.parse().ok());
+fn number<N>(
+    bytes: &[u8],
+    kind: &str,
+    parse: impl FnOnce(&str) -> Option<N>,
+) -> Result<N, LookupError> {
+    let parsed = std::str::from_utf8(bytes).ok().and_then(parse);
     parsed.ok_or_else(|| bad_answer(format!("the answer is not {kind}")))
 }
 
@@ -114,6 +116,7 @@ mod tests {
             (Format::I64, b""),
             (Format::I64, b"9223372036854775808"),
             (Format::Double, b"one"),
+            (Format::Double, b"1e400"),
         ] {
             assert_eq!(
                 code(format, bad),
@@ -131,5 +134,19 @@ mod tests {
             panic!("text")
         };
         assert_eq!(text.as_bytes().as_ptr(), at);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn numbers_are_read_as_they_were_printed(number: i64, bits: u64) {
+            let decode = |format: Format, text: String| format.decode(text.into()).ok();
+            proptest::prop_assert_eq!(decode(Format::I64, number.to_string()), Some(number.into()));
+            let double = f64::from_bits(bits);
+            if double.is_finite() {
+                for text in [double.to_string(), format!("{double:e}")] {
+                    proptest::prop_assert_eq!(decode(Format::Double, text.clone()), Some(double.into()));
+                }
+            }
+        }
     }
 }

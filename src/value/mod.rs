@@ -6,6 +6,7 @@
 
 mod hex;
 mod json;
+mod number;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
 
@@ -17,6 +18,7 @@ use bytes::Bytes;
 
 pub use hex::{hex, parse_uuid, uuid_text};
 pub use json::{BadPointer, Pointer};
+pub use number::{double_of_integer, is_beyond_i64, parse_double};
 
 /// UTF-8 text in a shared buffer.
 #[derive(Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]

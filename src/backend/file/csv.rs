@@ -7,7 +7,7 @@ use bytes::Bytes;
 use csv::{ByteRecord, Reader};
 
 use super::table::Table;
-use crate::value::{FieldNames, Text, Value};
+use crate::value::{FieldNames, Text, Value, parse_double};
 
 /// The type of a column's cells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,7 +40,7 @@ impl Kind {
         match self {
             Kind::Text => Some(Value::Text(text)),
             Kind::I64 => text.as_str().parse().ok().map(Value::I64),
-            Kind::Double => text.as_str().parse().ok().map(Value::Double),
+            Kind::Double => parse_double(text.as_str()).map(Value::Double),
             Kind::Bool => match text.as_str() {
                 "1" => Some(Value::Bool(true)),
                 "0" => Some(Value::Bool(false)),

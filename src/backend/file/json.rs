@@ -5,8 +5,6 @@
 
 use std::collections::HashMap;
 
-use serde_json::{Map, Value as Json};
-
 use super::table::Table;
 use crate::value::{FieldNames, Value};
 
@@ -15,22 +13,22 @@ const KEY: &str = "key";
 
 /// Reads the whole file.
 pub(super) fn read(bytes: &[u8]) -> Result<Table, String> {
-    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-    let json = serde_json::from_slice(bytes)
+    let json = Value::from_json(bytes)
         .map_err(|err| format!("line {}: it is not valid JSON: {err}", err.line()))?;
     let mut columns = Columns::default();
     match json {
-        Json::Array(items) => {
+        Value::List(items) => {
             for (at, item) in items.into_iter().enumerate() {
                 let what = || format!("element {}", at + 1);
                 columns.add(item, None, &what)?;
             }
         }
-        Json::Object(pairs) => {
+        Value::Map(pairs) => {
             columns.position(KEY);
             for (key, item) in pairs {
+                let key = key.as_str().unwrap_or_default();
                 let what = || format!("element `{key}`");
-                columns.add(item, Some(&key), &what)?;
+                columns.add(item, Some(key), &what)?;
             }
         }
         _ => return Err("line 1: expected an array of objects, or an object of objects".into()),
@@ -58,26 +56,25 @@ impl Columns {
 
     fn add(
         &mut self,
-        item: Json,
+        item: Value,
         key: Option<&str>,
         what: &dyn Fn() -> String,
     ) -> Result<(), String> {
-        let Json::Object(fields) = item else {
-            return Err(format!("{} is not an object", what()));
-        };
-        if key.is_some() && fields.contains_key(KEY) {
+        if key.is_some() && item.get(KEY).is_some() {
             let what = what();
             return Err(format!(
                 "{what} has a field `{KEY}`, which is what the outer names are called"
             ));
         }
+        let Value::Map(fields) = item else {
+            return Err(format!("{} is not an object", what()));
+        };
         let mut row = vec![Value::Null; self.names.len()];
         if let Some(key) = key {
             row[0] = Value::from(key);
         }
-        for (name, field) in fields {
-            let value = to_value(field).map_err(|err| format!("{}: `{name}`: {err}", what()))?;
-            let at = self.position(&name);
+        for (name, value) in fields {
+            let at = self.position(name.as_str().unwrap_or_default());
             if at >= row.len() {
                 row.resize(at + 1, Value::Null);
             }
@@ -100,28 +97,4 @@ impl Columns {
             rows: self.rows,
         })
     }
-}
-
-fn to_value(json: Json) -> Result<Value, String> {
-    Ok(match json {
-        Json::Null => Value::Null,
-        Json::Bool(bit) => Value::Bool(bit),
-        Json::Number(number) => match (number.as_i64(), number.as_f64()) {
-            (Some(integer), _) => Value::I64(integer),
-            (None, Some(double)) if !number.is_u64() => Value::Double(double),
-            _ => return Err(format!("{number} is too large for an integer")),
-        },
-        Json::String(text) => Value::from(text),
-        Json::Array(items) => {
-            Value::List(items.into_iter().map(to_value).collect::<Result<_, _>>()?)
-        }
-        Json::Object(pairs) => Value::Map(to_pairs(pairs)?),
-    })
-}
-
-fn to_pairs(pairs: Map<String, Json>) -> Result<Vec<(Value, Value)>, String> {
-    pairs
-        .into_iter()
-        .map(|(key, value)| Ok((Value::from(key), to_value(value)?)))
-        .collect()
 }

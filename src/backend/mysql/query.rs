@@ -148,7 +148,7 @@ impl<'q> Sorter<'q> {
         columns: &[Column],
         names: &mut HashMap<usize, FieldNames>,
     ) -> Result<Self, LookupError> {
-        let names = names_of(columns, question.statement, names);
+        let names = names_of(columns, question, names)?;
         let keys = match &question.sorting {
             Sorting::None => None,
             Sorting::ByKey { column, keys, .. } => {
@@ -222,19 +222,25 @@ impl<'q> Sorter<'q> {
 /// The names of the columns: those of the statement's last answer, unless its table has changed since.
 fn names_of(
     columns: &[Column],
-    statement: usize,
+    question: &Question,
     known: &mut HashMap<usize, FieldNames>,
-) -> FieldNames {
-    if let Some(names) = known.get(&statement)
+) -> Result<FieldNames, LookupError> {
+    if let Some(names) = known.get(&question.statement)
         && names.len() == columns.len()
         && names
             .iter()
             .zip(columns)
             .all(|(name, column)| name.as_bytes() == column.name_ref())
     {
-        return names.clone();
+        return Ok(names.clone());
     }
     let names = FieldNames::new(columns.iter().map(|column| column.name_str().into_owned()));
-    known.insert(statement, names.clone());
-    names
+    let mut places = names.iter().enumerate();
+    let twice = places.find(|(at, name)| names[..*at].contains(name));
+    if let Some((_, name)) = twice.filter(|_| question.rows != Rows::Value) {
+        let why = format!("two columns are called `{name}`: name one of them with `as`");
+        return Err(LookupError::new(Code::LookupRefused, why));
+    }
+    known.insert(question.statement, names.clone());
+    Ok(names)
 }

@@ -12,7 +12,7 @@ use tokio_postgres::types::{Format, IsNull, Kind, ToSql, Type, to_sql_checked};
 
 use crate::backend::{LookupError, sql::json_text};
 use crate::error::Code;
-use crate::value::{Value, hex, uuid_text};
+use crate::value::{Value, hex, parse_double, uuid_text};
 
 /// One parameter in text form; `None` is null.
 #[derive(Debug)]
@@ -112,7 +112,7 @@ fn double(value: &Value) -> Option<String> {
         Value::Double(number) => Some(format!("{number:?}")),
         Value::I64(number) => (number.unsigned_abs() <= 1 << 53).then(|| number.to_string()),
         Value::Text(text) => {
-            let number: f64 = text.as_str().parse().ok()?;
+            let number = parse_double(text.as_str())?;
             Some(format!("{number:?}"))
         }
         _ => None,

@@ -7,7 +7,7 @@ use super::command::{Command, ReplyKind};
 use super::resp::{Reply, refused};
 use crate::backend::LookupError;
 use crate::backend::format::{bad_answer, text};
-use crate::value::{Record, Value};
+use crate::value::{Record, Value, parse_double};
 use bytes::Bytes;
 
 impl Command {
@@ -149,9 +149,7 @@ fn score(reply: Reply) -> Result<f64, LookupError> {
         return Ok(number);
     }
     let bytes = string(reply)?;
-    let number = std::str::from_utf8(&bytes)
-        .ok()
-        .and_then(|text| text.parse().ok());
+    let number = std::str::from_utf8(&bytes).ok().and_then(parse_double);
     number.ok_or_else(|| bad_answer("a score that is not a number"))
 }
 

@@ -94,4 +94,16 @@ mod tests {
             assert_eq!(err.code, Code::LookupBadParam);
         }
     }
+
+    proptest::proptest! {
+        /// A parameter bound as JSON is read back as it was.
+        #[test]
+        fn numbers_are_written_exactly(numbers: Vec<i64>, bits: Vec<u64>) {
+            let doubles = bits.into_iter().map(f64::from_bits).filter(|double| double.is_finite());
+            let items = numbers.into_iter().map(Value::from).chain(doubles.map(Value::from));
+            let value = Value::List(items.collect());
+            let text = json_text(&value).unwrap();
+            proptest::prop_assert_eq!(Value::from_json(text.as_bytes()).unwrap(), value);
+        }
+    }
 }

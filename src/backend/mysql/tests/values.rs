@@ -155,7 +155,7 @@ async fn refusals_and_limits_have_their_codes() {
         ("set @a = 1", Code::LookupRefused),
         ("select n from t", Code::LookupBadAnswer),
         (
-            "select a.seq, b.seq from seq_1_to_100000 a, seq_1_to_100000 b where a.seq + b.seq = 7.5",
+            "select a.seq as a, b.seq as b from seq_1_to_100000 a, seq_1_to_100000 b where a.seq + b.seq = 7.5",
             Code::LookupTimeout,
         ),
         ("select seq from seq_1_to_11", Code::LookupTooMany),
@@ -180,4 +180,48 @@ async fn refusals_and_limits_have_their_codes() {
     let wrong = server.url().replace("root@", "guest:wrong@");
     let (mysql, [lookup]) = backend(&format!("url = '{wrong}'"), ["sql = 'select 1'"]).await;
     assert_eq!(ask(&mysql, &lookup, &[]).await, Err(Code::LookupRefused));
+}
+
+#[tokio::test(flavor = "local")]
+async fn two_columns_of_one_name_are_refused() {
+    let server = Server::start();
+    server.run(&[]).await;
+    let two = "sql = 'select 1 as a, 2 as a, 3 as b'";
+    for rows in ["one", "many"] {
+        let keys = format!("{two}\nrows = '{rows}'");
+        let refused = ask_sql(&server, &keys, &[]).await;
+        assert_eq!(refused, Err(Code::LookupRefused), "{rows}");
+    }
+    let value = ask_sql(&server, &format!("{two}\nrows = 'value'"), &[]).await;
+    assert_eq!(value, Ok(Value::I64(1)));
+}
+
+#[tokio::test(flavor = "local")]
+async fn numbers_of_every_size_come_back_as_they_were_sent() {
+    let server = Server::start();
+    server.run(&[]).await;
+    let (mysql, [double, integer, unsigned]) = backend(
+        &format!("url = '{}'\nconnections = 1", server.url()),
+        [
+            "sql = 'select cast(:v as double)'\nrows = 'value'",
+            "sql = 'select :v'\nrows = 'value'",
+            "sql = 'select cast(:v as unsigned)'\nrows = 'value'",
+        ],
+    )
+    .await;
+    let mut random = crate::random::Random::seeded(11);
+    for _ in 0..300 {
+        let bits = random.draw();
+        let number = f64::from_bits(bits);
+        if number.is_finite() {
+            let echo = ask(&mysql, &double, &[("v", number.into())]).await;
+            assert_eq!(echo, Ok(number.into()));
+        }
+        let number = bits.cast_signed();
+        let echo = ask(&mysql, &integer, &[("v", number.into())]).await;
+        assert_eq!(echo, Ok(number.into()));
+        let echo = ask(&mysql, &unsigned, &[("v", bits.to_string().into())]).await;
+        let expected = i64::try_from(bits).map(Value::I64);
+        assert_eq!(echo, expected.map_err(|_| Code::LookupBadAnswer));
+    }
 }

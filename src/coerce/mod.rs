@@ -5,8 +5,13 @@
 
 mod column;
 mod json;
+mod leniency;
 mod value;
 
 pub use column::{ColumnCoercion, ColumnFit, ColumnValues};
 pub use json::to_json;
+pub use leniency::{LeftOut, Leniency};
 pub use value::{Coercion, fits_unchanged};
+
+#[cfg(test)]
+mod tests;

@@ -5,8 +5,11 @@
 //! JSON fills structs, lists and maps. A row of one column fills a plain value. Text fills numbers and bools only with
 //! `parse_text`. Unknown fields of a struct are dropped, and missing ones take the default of the IDL.
 
+use super::leniency::Leniency;
 use crate::idl::{Requiredness, Schema, StructId, StructKind, Type};
-use crate::value::{Record, Text, Value, parse_uuid, uuid_text};
+use crate::value::{
+    Record, Text, Value, double_of_integer, is_beyond_i64, parse_double, parse_uuid, uuid_text,
+};
 
 /// How many levels of JSON in text in JSON are converted. Each may be nested as deep as the reader of JSON goes, and all of
 /// them together must fit on the stack.
@@ -32,6 +35,9 @@ pub struct Coercion<'a> {
     parse_text: bool,
     /// How many more levels of text may be read as JSON.
     texts: u8,
+    leniency: Leniency<'a>,
+    /// Whether an enum may keep a number that the IDL has no name for: not in a required field.
+    keeps_numbers: bool,
 }
 
 impl<'a> Coercion<'a> {
@@ -41,6 +47,19 @@ impl<'a> Coercion<'a> {
             schema,
             parse_text,
             texts: TEXTS_MAX,
+            leniency: Leniency::None,
+            keeps_numbers: false,
+        }
+    }
+
+    /// Accepts, as far as `leniency` says, what a newer IDL has added. `keeps_numbers`: so does an enum that is no
+    /// field's value, but all of what is converted.
+    #[must_use]
+    pub fn lenient(self, leniency: Leniency<'a>, keeps_numbers: bool) -> Self {
+        Coercion {
+            leniency,
+            keeps_numbers,
+            ..self
         }
     }
 
@@ -99,12 +118,28 @@ impl<'a> Coercion<'a> {
                 self.value(record.values.remove(0), ty)
             }
             (_, Value::Text(text)) if self.parse_text => self.parsed(text.as_str(), ty),
+            // An integer of JSON that no `i64` holds arrives as its digits.
+            (Type::Double, Value::Text(text)) if is_beyond_i64(text.as_str()) => {
+                match double_of_integer(text.as_str()) {
+                    Some(number) => Ok(Value::Double(number)),
+                    None => Err(format!(
+                        "{} has more digits than a double holds",
+                        shown(&text)
+                    )),
+                }
+            }
             (_, value) => Err(self.mismatch(&value, ty)),
         }
     }
 
     fn mismatch(&self, value: &Value, ty: &Type) -> String {
         let hint = match (value, ty) {
+            (Value::Text(text), Type::I8 | Type::I16 | Type::I32 | Type::I64)
+                if is_beyond_i64(text.as_str()) =>
+            {
+                let of = self.schema.describe(ty);
+                return format!("{} is out of range for {of}", shown(text));
+            }
             (
                 Value::Text(_),
                 Type::Bool | Type::I8 | Type::I16 | Type::I32 | Type::I64 | Type::Double,
@@ -137,14 +172,16 @@ impl<'a> Coercion<'a> {
 
     fn enumerated(&self, of: &crate::idl::EnumType, value: Value) -> Result<Value, String> {
         match value {
-            Value::I64(number) if of.name_of(number).is_some() => Ok(Value::I64(number)),
-            Value::I64(number) => Err(format!("{} has no value {number}", of.name)),
+            Value::I64(number) if of.name_of(number).is_some() || self.keeps(number) => {
+                Ok(Value::I64(number))
+            }
+            Value::I64(number) => Err(self.unknown(format!("{} has no value {number}", of.name))),
             Value::Text(text) => {
                 let name = text.as_str();
                 let by_number = || {
                     name.parse()
                         .ok()
-                        .filter(|number| of.name_of(*number).is_some())
+                        .filter(|number| of.name_of(*number).is_some() || self.keeps(*number))
                 };
                 match of
                     .number(name)
@@ -152,7 +189,7 @@ impl<'a> Coercion<'a> {
                     .or_else(|| by_number().filter(|_| self.parse_text))
                 {
                     Some(number) => Ok(Value::I64(number)),
-                    None => Err(format!("{} has no value called `{name}`", of.name)),
+                    None => Err(self.unknown(format!("{} has no value called `{name}`", of.name))),
                 }
             }
             Value::Bytes(bytes) => match Text::from_utf8(bytes) {
@@ -166,18 +203,34 @@ impl<'a> Coercion<'a> {
         }
     }
 
+    /// Whether an enum keeps `number`, which has no name.
+    fn keeps(&self, number: i64) -> bool {
+        self.keeps_numbers && i32::try_from(number).is_ok()
+    }
+
+    /// Marks an error as due to a newer IDL.
+    fn unknown(&self, why: String) -> String {
+        if let Leniency::LeavesOut(left_out) = self.leniency {
+            left_out.is_unknown.set(true);
+        }
+        why
+    }
+
     fn structured(&self, id: StructId, value: Value) -> Result<Value, String> {
         let of = self.schema.get(id);
+        let mut others = false;
         let mut values = match value {
             // Already of this type, or a row with the same columns: the fields need not be looked up.
             Value::Record(record) if record.names.same(&of.names) => record.values,
             Value::Record(mut record) => {
                 let take = |name: &str| record.names.position(name);
                 let places: Vec<Option<usize>> = of.names.iter().map(|name| take(name)).collect();
-                places
+                let values = places
                     .into_iter()
                     .map(|at| at.map_or(Value::Null, |at| std::mem::take(&mut record.values[at])))
-                    .collect()
+                    .collect();
+                others = record.values.iter().any(|value| !value.is_null());
+                values
             }
             Value::Map(mut pairs) => {
                 let mut take = |name: &str| {
@@ -187,10 +240,10 @@ impl<'a> Coercion<'a> {
                         .find(named)
                         .map(|(_, value)| std::mem::take(value))
                 };
-                of.names
-                    .iter()
-                    .map(|name| take(name).unwrap_or_default())
-                    .collect()
+                let values = of.names.iter();
+                let values = values.map(|name| take(name).unwrap_or_default()).collect();
+                others = pairs.iter().any(|(_, value)| !value.is_null());
+                values
             }
             Value::Text(text) => {
                 return self.json(text.as_bytes(), &Type::Struct(id));
@@ -203,13 +256,20 @@ impl<'a> Coercion<'a> {
         for (at, slot) in values.iter_mut().enumerate() {
             *slot = self.field(id, at, std::mem::take(slot))?;
         }
-        if of.kind == StructKind::Union
-            && values.iter().filter(|value| !value.is_null()).count() != 1
-        {
-            return Err(format!(
-                "{} is a union: exactly one field has to be set",
-                of.name
-            ));
+        if of.kind == StructKind::Union {
+            match values.iter().filter(|value| !value.is_null()).count() {
+                1 => {}
+                0 if others => {
+                    let why = format!("{} has no such field", of.name);
+                    return Err(self.unknown(why));
+                }
+                _ => {
+                    let name = &of.name;
+                    return Err(format!(
+                        "{name} is a union: exactly one field has to be set"
+                    ));
+                }
+            }
         }
         Ok(Value::Record(Record {
             names: of.names.clone(),
@@ -222,9 +282,28 @@ impl<'a> Coercion<'a> {
         let of = self.schema.get(id);
         let field = &of.fields[at];
         if !value.is_null() {
-            return self
-                .value(value, &field.ty)
-                .map_err(|why| format!("field `{}` of {}: {why}", field.name, of.name));
+            // What is unknown in the one field of a union is unknown in the union.
+            let is_union = of.kind == StructKind::Union;
+            let may_be_unset = !is_union && field.requiredness != Requiredness::Required;
+            let inner = Coercion {
+                keeps_numbers: match self.leniency {
+                    Leniency::None => false,
+                    _ if is_union => self.keeps_numbers,
+                    Leniency::Numbers => field.requiredness == Requiredness::Optional,
+                    Leniency::LeavesOut(_) => may_be_unset,
+                },
+                ..*self
+            };
+            let why = match inner.value(value, &field.ty) {
+                Ok(value) => return Ok(value),
+                Err(why) => format!("field `{}` of {}: {why}", field.name, of.name),
+            };
+            match self.leniency {
+                Leniency::LeavesOut(left_out) if may_be_unset && left_out.is_unknown.take() => {
+                    left_out.note(why);
+                }
+                _ => return Err(why),
+            }
         }
         match (&field.default, field.requiredness) {
             (Some(default), _) if of.kind != StructKind::Union => Ok(default.clone()),
@@ -303,7 +382,7 @@ impl<'a> Coercion<'a> {
                 _ => None,
             },
             Type::I8 | Type::I16 | Type::I32 | Type::I64 => text.parse().ok().map(Value::I64),
-            Type::Double => text.parse().ok().map(Value::Double),
+            Type::Double => parse_double(text).map(Value::Double),
             _ => None,
         };
         match value {
@@ -314,6 +393,15 @@ impl<'a> Coercion<'a> {
                 self.schema.describe(ty)
             )),
         }
+    }
+}
+
+/// The digits of a long number for a message: all of them, or the first ones.
+fn shown(digits: &Text) -> String {
+    const MOST: usize = 40;
+    match digits.as_str().get(..MOST) {
+        Some(first) => format!("{first}..."),
+        None => digits.as_str().to_owned(),
     }
 }
 
@@ -335,38 +423,5 @@ fn exact_double(number: i64) -> Result<f64, String> {
         Ok(double)
     } else {
         Err(format!("{number} has more digits than a double holds"))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::idl::load_from;
-
-    /// `levels` nested texts, each with structs nested as deep as JSON may be.
-    fn texts(levels: usize) -> String {
-        let mut inner = "{}".to_owned();
-        for level in 0..levels {
-            let last = if level == 0 {
-                inner
-            } else {
-                serde_json::to_string(&inner).expect("text")
-            };
-            inner = format!("{}{last}{}", "{\"next\":".repeat(120), "}".repeat(120));
-        }
-        inner
-    }
-
-    #[test]
-    fn text_within_text_within_text_does_not_end_the_stack() {
-        let idl = "struct Node { 1: optional Node next } service S { Node get() }";
-        let schema = load_from("a.thrift", &|_| Some(idl.to_owned())).expect("an IDL");
-        let node = Type::Struct(StructId(0));
-        let fit = |levels| Coercion::new(&schema, false).value(Value::from(texts(levels)), &node);
-        assert!(fit(1).is_ok() && fit(2).is_ok());
-        for levels in [3, 12] {
-            let why = fit(levels).expect_err("too deep");
-            assert!(why.ends_with("text within text within text can't fill a.Node"));
-        }
     }
 }

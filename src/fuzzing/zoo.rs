@@ -20,10 +20,7 @@ pub(crate) fn zoo() -> &'static Schema {
 
 /// The zoo's struct `name`.
 pub(crate) fn zoo_struct(name: &str) -> StructId {
-    let named = |of: &crate::idl::StructType| *of.name == *format!("zoo.{name}");
-    let at = zoo().structs.iter().position(named);
-    let at = at.and_then(|at| u32::try_from(at).ok());
-    StructId(at.expect("the zoo has the struct"))
+    zoo().id_of(&format!("zoo.{name}"))
 }
 
 /// Whether `value` has type `ty`. Everything that reads parameters or replies relies on this.

@@ -21,14 +21,17 @@ pub(super) struct FailureLog {
     program: Arc<Program>,
     /// By [`LookupId`].
     limits: Vec<LogLimit>,
+    /// For fields left unset, by [`LookupId`].
+    left_out: Vec<LogLimit>,
 }
 
 impl Guard for FailureLog {
     fn new(program: &Arc<Program>, _random: &Random) -> Self {
-        let limits = program.lookups.iter().map(|_| LogLimit::default());
+        let limits = || program.lookups.iter().map(|_| LogLimit::default());
         FailureLog {
             program: Arc::clone(program),
-            limits: limits.collect(),
+            limits: limits().collect(),
+            left_out: limits().collect(),
         }
     }
 
@@ -58,6 +61,18 @@ impl FailureLog {
             } else {
                 warn!(%code, backend, lookup, detail, suppressed, "lookup failed");
             }
+        }
+    }
+}
+
+impl FailureLog {
+    /// Logs that a field of an answer was left unset, if it is time to.
+    #[cold]
+    pub(super) fn left_out(&self, lookup: LookupId, detail: &str) {
+        let code = Code::MergeType;
+        if let Some(suppressed) = self.left_out[lookup.0].allow(code) {
+            let (backend, lookup) = names(&self.program, lookup);
+            warn!(%code, backend, lookup, detail, suppressed, "a field is left unset: its value is not in the IDL");
         }
     }
 }

@@ -82,6 +82,11 @@ impl Guards {
         self.stores.chain.failure_log.log(lookup, err);
     }
 
+    /// Logs that a field of an answer was left unset because its value is unknown here.
+    pub fn log_left_out(&self, lookup: LookupId, why: &str) {
+        self.stores.chain.failure_log.left_out(lookup, why);
+    }
+
     /// The outcomes that the test's guard has seen since the last call, in the order in which they became known.
     #[cfg(test)]
     pub(crate) fn take_outcomes(&self) -> Vec<String> {

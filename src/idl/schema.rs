@@ -231,6 +231,14 @@ impl Schema {
         &self.structs[id.0 as usize]
     }
 
+    /// The id of the struct called `name`, such as `users.User`.
+    #[cfg(any(test, fuzzing))]
+    pub(crate) fn id_of(&self, name: &str) -> StructId {
+        let at = self.structs.iter().position(|of| *of.name == *name);
+        let at = at.and_then(|at| u32::try_from(at).ok());
+        StructId(at.expect("the schema has the struct"))
+    }
+
     /// The service called `name`.
     pub fn service(&self, name: &str) -> Option<&Service> {
         self.services.iter().find(|service| &*service.name == name)

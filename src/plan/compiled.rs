@@ -138,6 +138,8 @@ pub enum Target {
         path: Vec<usize>,
         /// The field's type.
         ty: Type,
+        /// Whether the field is `required` in the IDL.
+        is_required: bool,
     },
     /// Its columns become the fields of the reply at `fields`, by name.
     Spread {

@@ -9,7 +9,7 @@ use crate::coerce::Coercion;
 use crate::config::{Place, UseEntry};
 use crate::diagnostic::{did_you_mean, list};
 use crate::error::Code;
-use crate::idl::{StructId, Type};
+use crate::idl::{Requiredness, Schema, StructId, Type};
 
 impl Compiler<'_> {
     pub(super) fn targets(&self) -> Vec<Target> {
@@ -81,7 +81,11 @@ impl Compiler<'_> {
         let (dotted, place) =
             into.map_or((&*entry.name, &entry.place), |(text, place)| (text, place));
         match field_at(self.scope.schema, id, dotted) {
-            Ok((path, ty)) => Target::Field { path, ty },
+            Ok((path, ty)) => Target::Field {
+                is_required: is_required(self.scope.schema, id, &path),
+                path,
+                ty,
+            },
             Err(Unresolved {
                 message,
                 known,
@@ -197,4 +201,17 @@ impl Compiler<'_> {
             .iter()
             .position(|field| field.ty == Type::Struct(report))
     }
+}
+
+/// Whether the field at `path` within the struct `id` is required.
+fn is_required(schema: &Schema, id: StructId, path: &[usize]) -> bool {
+    let (mut of, mut required) = (id, false);
+    for &at in path {
+        let field = &schema.get(of).fields[at];
+        required = field.requiredness == Requiredness::Required;
+        if let Type::Struct(inner) = field.ty {
+            of = inner;
+        }
+    }
+    required
 }

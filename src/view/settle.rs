@@ -6,6 +6,7 @@
 use super::failure::Failure;
 use super::run::{Running, State};
 use crate::backend::{Answer, LookupError};
+use crate::coerce::LeftOut;
 use crate::error::Code;
 use crate::timeline::Fate;
 
@@ -30,8 +31,12 @@ impl Running<'_> {
             self.values[at].fill(value);
             return self.settle(at, Fate::Ok, None);
         }
-        match step.fit(self.scope.schema, value) {
+        let left_out = LeftOut::default();
+        match step.fit(self.scope.schema, value, &left_out) {
             Ok(value) => {
+                if let Some(why) = left_out.into_first() {
+                    self.scope.guards.log_left_out(step.lookup, &why);
+                }
                 self.values[at] = value;
                 self.settle(at, Fate::Ok, None);
             }
@@ -82,7 +87,7 @@ impl Running<'_> {
         if step.referred {
             self.kept[at] = Some(default.clone());
         }
-        match step.fit(self.scope.schema, default) {
+        match step.fit(self.scope.schema, default, &LeftOut::default()) {
             Ok(value) => {
                 self.values[at] = value;
                 self.settle(at, Fate::Default, code);

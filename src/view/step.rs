@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use tokio::time::Instant;
 
-use crate::coerce::{Coercion, fits_unchanged};
+use crate::coerce::{Coercion, LeftOut, Leniency, fits_unchanged};
 use crate::context::Context;
 use crate::guard::{Guards, Params, Question};
 use crate::idl::Schema;
@@ -65,8 +65,22 @@ impl Step {
     }
 
     /// The value, converted to the type of its target; null for a step that is not emitted. `Err` says what does not fit.
-    pub(super) fn fit(&self, schema: &Schema, value: Value) -> Result<Value, String> {
-        let coercion = Coercion::new(schema, self.parse_text);
+    /// Fields whose value only a newer IDL knows are left unset, and `left_out` says so.
+    pub(super) fn fit(
+        &self,
+        schema: &Schema,
+        value: Value,
+        left_out: &LeftOut,
+    ) -> Result<Value, String> {
+        let keeps_numbers = matches!(
+            self.target,
+            Target::Field {
+                is_required: false,
+                ..
+            }
+        );
+        let coercion = Coercion::new(schema, self.parse_text)
+            .lenient(Leniency::LeavesOut(left_out), keeps_numbers);
         match &self.target {
             Target::Nothing => Ok(Value::Null),
             Target::Field { ty, .. } | Target::Whole(ty) => coercion.value(value, ty),

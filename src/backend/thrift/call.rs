@@ -11,7 +11,7 @@ use bytes::BytesMut;
 use super::config::Remote;
 use super::metadata::{CallMetadata, context_value};
 use crate::backend::{Ask, Compiled, LookupError, Yields};
-use crate::coerce::Coercion;
+use crate::coerce::{Coercion, Leniency};
 use crate::config::{Section, unknown_method};
 use crate::diagnostic::suggest;
 use crate::error::Code;
@@ -89,7 +89,8 @@ impl Call {
     pub(super) fn params(&self, ask: &Ask<'_>) -> Result<Value, LookupError> {
         let schema = &self.remote.schema;
         let of = schema.get(self.method.params);
-        let coercion = Coercion::new(schema, false);
+        // A caller's enum may be newer than the service's: it is the number that is sent.
+        let coercion = Coercion::new(schema, false).lenient(Leniency::Numbers, false);
         let mut given = ask.params.iter();
         let mut values = Vec::with_capacity(of.fields.len());
         for (at, field) in of.fields.iter().enumerate() {

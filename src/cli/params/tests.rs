@@ -193,3 +193,29 @@ fn what_is_set_goes_over_what_was_typed() {
     let context = value.get("context").expect("was set");
     assert_eq!(context.get("want_report"), Some(&true.into()));
 }
+
+proptest::proptest! {
+    /// Words and JSON: value, text, value.
+    #[test]
+    fn numbers_become_what_was_typed(number: i64, bits: u64) {
+        let double = Some(f64::from_bits(bits)).filter(|double| double.is_finite()).unwrap_or(0.1);
+        let json = format!("json:{{\"distance\": {double:?}, \"days\": [{number}]}}");
+        let words = [format!("distance={double}"), format!("days=[{number}]")];
+        let expected = serde_json::json!({"distance": double, "days": [number]});
+        for made in [made(&[&json]), made(&[&words[0], &words[1]])] {
+            let made: serde_json::Value = serde_json::from_str(&made).expect("JSON");
+            proptest::prop_assert_eq!(&made, &expected);
+        }
+    }
+}
+
+#[test]
+fn integers_beyond_every_type_are_refused() {
+    let large = "json:{\"days\": [-9223372036854775809]}";
+    let why = "the parameters do not fit: field `days` of test.Flights.find params: element 0: -9223372036854775809 is out of range for i64";
+    assert_eq!(made(&[large]), why);
+    assert_eq!(
+        made(&["distance=1e400"]),
+        "`distance`: `1e400` is not a double"
+    );
+}

@@ -9,7 +9,7 @@ use crate::thrift::error::{WireError, invalid};
 use crate::value::Value;
 
 impl<I: ProtocolReader> Decoder<'_, I> {
-    /// Reads one value. An unknown field is an error here, unlike in a struct: its value would be lost.
+    /// Reads one value. A value of an unknown field is unknown itself, unlike a field of a struct that is skipped.
     pub(super) fn any(&mut self) -> Result<Value, WireError> {
         self.budget.enter()?;
         let Some((wire, id)) = self.input.field(0)? else {
@@ -30,9 +30,11 @@ impl<I: ProtocolReader> Decoder<'_, I> {
             (LIST, TType::List) => self.any_list()?,
             (MAP, TType::Map) => self.any_map()?,
             _ => {
-                return Err(invalid(format!(
+                self.input.skip(wire, &mut self.budget)?;
+                self.unknown = Some(Box::new(invalid(format!(
                     "a `tributary.Value` has no field {id} of type {wire}"
-                )));
+                ))));
+                Value::Null
             }
         };
         if self.input.field(id)?.is_some() {

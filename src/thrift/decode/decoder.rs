@@ -1,11 +1,12 @@
 //! Reads values of the types that the IDL declares.
 //!
 //! A field that the IDL does not know, or whose wire type differs, is skipped as if it were absent. An element of
-//! a different type is an error. An unset field takes its default value, otherwise it is null.
+//! a different type is an error. An unset field takes its default value, otherwise it is null. A union of a newer IDL
+//! leaves a field around it unset (see [`super::complete`]).
 
 use bytes::Bytes;
 
-use super::complete::complete;
+use super::complete::{Unknown, complete, leave_out};
 use crate::idl::{Schema, StructId, Type};
 use crate::thrift::budget::Budget;
 use crate::thrift::codec::ProtocolReader;
@@ -21,6 +22,8 @@ pub(in crate::thrift) struct Decoder<'s, I> {
     pub(super) schema: &'s Schema,
     pub(super) input: I,
     pub(super) budget: Budget,
+    /// The value that was read last contains something unknown, and is not to be used.
+    pub(super) unknown: Unknown,
 }
 
 impl<'s, I: ProtocolReader> Decoder<'s, I> {
@@ -30,6 +33,7 @@ impl<'s, I: ProtocolReader> Decoder<'s, I> {
             schema,
             input,
             budget,
+            unknown: None,
         }
     }
 
@@ -40,13 +44,27 @@ impl<'s, I: ProtocolReader> Decoder<'s, I> {
         id: StructId,
         values_max: usize,
     ) -> Result<(Value, usize), WireError> {
-        let value = self.record(id)?;
+        let value = self.fields(id, true)?;
         self.end()?;
+        self.known()?;
         Ok((value, values_max - self.budget.values))
+    }
+
+    /// Refuses a body whose value is unknown.
+    pub(super) fn known(&mut self) -> Result<(), WireError> {
+        self.unknown.take().map_or(Ok(()), |err| Err(*err))
     }
 
     /// Reads a struct.
     pub(super) fn record(&mut self, id: StructId) -> Result<Value, WireError> {
+        self.fields(id, false)
+    }
+
+    fn fields(&mut self, id: StructId, is_outermost: bool) -> Result<Value, WireError> {
+        // Of an element of the same list, before this one.
+        let before = self.unknown.take();
+        let mut unknown = None;
+        let mut skipped = false;
         let schema = self.schema;
         let of = schema.get(id);
         self.budget.enter()?;
@@ -60,11 +78,20 @@ impl<'s, I: ProtocolReader> Decoder<'s, I> {
                     let field = &of.fields[at];
                     self.value(&field.ty, &mut values[at])
                         .map_err(|err| err.inside(&field.name))?;
+                    if let Some(err) = self.unknown.take() {
+                        unknown = leave_out(*err, (of, is_outermost), at, &mut values).or(unknown);
+                    }
                 }
-                _ => self.input.skip(wire, &mut self.budget)?,
+                _ => {
+                    skipped = true;
+                    self.input.skip(wire, &mut self.budget)?;
+                }
             }
         }
-        complete(of, &mut values, &mut self.budget)?;
+        if unknown.is_none() {
+            unknown = complete(of, &mut values, skipped, &mut self.budget)?;
+        }
+        self.unknown = unknown.or(before);
         self.budget.leave();
         Ok(Value::Record(Record {
             names: of.names.clone(),

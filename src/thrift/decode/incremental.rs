@@ -6,7 +6,7 @@
 
 use bytes::Bytes;
 
-use super::complete::complete;
+use super::complete::{Unknown, complete, leave_out};
 use super::decoder::{Decoder, RESERVED_MAX};
 use crate::coop::{Coop, VALUES};
 use crate::idl::{Schema, StructId, StructType, Type};
@@ -43,13 +43,15 @@ async fn read<I: ProtocolReader>(
         coop,
         open: Vec::new(),
     };
-    reading.open.push(Container::record(&mut decoder, id)?);
+    let outermost = Container::record(&mut decoder, id)?;
+    reading.open.push(Open::new(outermost));
     loop {
         {
             let _slice = coop.slice().await;
             for _ in 0..VALUES {
                 if let Some(value) = reading.step(&mut decoder)? {
                     decoder.end()?;
+                    decoder.known()?;
                     return Ok((value, values_max - decoder.budget.values));
                 }
             }
@@ -64,7 +66,22 @@ async fn read<I: ProtocolReader>(
 struct Reading<'s, 'p> {
     coop: &'p Coop,
     /// The open structs and containers, outermost first.
-    open: Vec<Container<'s>>,
+    open: Vec<Open<'s>>,
+}
+
+struct Open<'s> {
+    container: Container<'s>,
+    /// It contains something unknown.
+    unknown: Unknown,
+}
+
+impl<'s> Open<'s> {
+    fn new(container: Container<'s>) -> Self {
+        Open {
+            container,
+            unknown: None,
+        }
+    }
 }
 
 /// A struct or container that is being read.
@@ -73,6 +90,8 @@ enum Container<'s> {
         of: &'s StructType,
         values: Vec<Value>,
         last: i16,
+        /// Whether it had fields that the IDL does not have.
+        skipped: bool,
         /// Where the field being read stands.
         at: Option<usize>,
     },
@@ -99,12 +118,16 @@ impl<'s> Reading<'s, '_> {
     ) -> Result<Option<Value>, WireError> {
         match self.advance(decoder) {
             // Name the field that each open struct is at, innermost first.
-            Err(err) => Err(self.open.iter().rev().fold(err, |err, open| match open {
-                Container::Record {
-                    of, at: Some(at), ..
-                } => err.inside(&of.fields[*at].name),
-                _ => err,
-            })),
+            Err(err) => Err(self
+                .open
+                .iter()
+                .rev()
+                .fold(err, |err, open| match &open.container {
+                    Container::Record {
+                        of, at: Some(at), ..
+                    } => err.inside(&of.fields[*at].name),
+                    _ => err,
+                })),
             advanced => advanced,
         }
     }
@@ -116,7 +139,7 @@ impl<'s> Reading<'s, '_> {
         let Some(top) = self.open.last_mut() else {
             return Ok(Some(Value::Null));
         };
-        let Some(ty) = top.next(decoder)? else {
+        let Some(ty) = top.container.next(decoder)? else {
             return self.close(decoder);
         };
         let opened = match ty {
@@ -126,12 +149,12 @@ impl<'s> Reading<'s, '_> {
                 Container::map(decoder, key, value)?
             }
             _ => {
-                decoder.value(ty, top.place())?;
-                top.filled();
+                decoder.value(ty, top.container.place())?;
+                self.filled(decoder);
                 return Ok(None);
             }
         };
-        self.open.push(opened);
+        self.open.push(Open::new(opened));
         Ok(None)
     }
 
@@ -140,17 +163,51 @@ impl<'s> Reading<'s, '_> {
         &mut self,
         decoder: &mut Decoder<'s, I>,
     ) -> Result<Option<Value>, WireError> {
-        if let Some(Container::Record { of, values, .. }) = self.open.last_mut() {
-            complete(of, values, &mut decoder.budget)?;
+        if let Some(Open { container, unknown }) = self.open.last_mut() {
+            if let (
+                Container::Record {
+                    of,
+                    values,
+                    skipped,
+                    ..
+                },
+                None,
+            ) = (container, &unknown)
+            {
+                *unknown = complete(of, values, *skipped, &mut decoder.budget)?;
+            }
+            decoder.unknown = unknown.take();
         }
         decoder.budget.leave();
-        let closed = self.open.pop().map_or(Value::Null, Container::into_value);
+        let closed = self.open.pop();
+        let closed = closed.map_or(Value::Null, |open| open.container.into_value());
         let Some(around) = self.open.last_mut() else {
             return Ok(Some(closed));
         };
-        *around.place() = closed;
-        around.filled();
+        *around.container.place() = closed;
+        self.filled(decoder);
         Ok(None)
+    }
+
+    /// The value being read is complete, and may be unknown.
+    fn filled<I: ProtocolReader>(&mut self, decoder: &mut Decoder<'s, I>) {
+        let is_outermost = self.open.len() == 1;
+        let Some(Open { container, unknown }) = self.open.last_mut() else {
+            return;
+        };
+        if let Some(err) = decoder.unknown.take() {
+            let left = match container {
+                Container::Record {
+                    of,
+                    values,
+                    at: Some(at),
+                    ..
+                } => leave_out(*err, (of, is_outermost), *at, values),
+                _ => Some(err),
+            };
+            *unknown = left.or(unknown.take());
+        }
+        container.filled();
     }
 }
 
@@ -159,7 +216,7 @@ impl Drop for Reading<'_, '_> {
         if !self.open.is_empty() {
             let open = self.open.drain(..);
             self.coop
-                .drop_later(open.map(Container::into_value).collect());
+                .drop_later(open.map(|open| open.container.into_value()).collect());
         }
     }
 }
@@ -176,6 +233,7 @@ impl<'s> Container<'s> {
             of,
             values: vec![Value::Null; of.fields.len()],
             last: 0,
+            skipped: false,
             at: None,
         })
     }
@@ -213,7 +271,13 @@ impl<'s> Container<'s> {
         decoder: &mut Decoder<'s, I>,
     ) -> Result<Option<&'s Type>, WireError> {
         match self {
-            Container::Record { of, last, at, .. } => {
+            Container::Record {
+                of,
+                last,
+                skipped,
+                at,
+                ..
+            } => {
                 let of: &'s StructType = of;
                 while let Some((wire, id)) = decoder.input.field(*last)? {
                     *last = id;
@@ -222,7 +286,10 @@ impl<'s> Container<'s> {
                             *at = Some(found);
                             return Ok(Some(&of.fields[found].ty));
                         }
-                        _ => decoder.input.skip(wire, &mut decoder.budget)?,
+                        _ => {
+                            *skipped = true;
+                            decoder.input.skip(wire, &mut decoder.budget)?;
+                        }
                     }
                 }
                 Ok(None)

@@ -73,6 +73,7 @@ impl<I: ProtocolReader> Decoder<'_, I> {
             }
         }
         self.end()?;
+        self.known()?;
         match (found, unknown) {
             (None, Some((id, wire))) => Err(invalid(format!(
                 "the result is field {id} of type {wire}, which the IDL does not declare"

@@ -102,7 +102,7 @@ fn read_all(bytes: &[u8], schema: &crate::idl::Schema, id: crate::idl::StructId)
 }
 
 /// Decodes in slices.
-fn in_slices(
+pub(super) fn in_slices(
     schema: &crate::idl::Schema,
     id: crate::idl::StructId,
     protocol: Protocol,

@@ -3,6 +3,7 @@
 mod config;
 mod exceptions;
 mod misbehaving;
+mod newer;
 mod outages;
 mod params;
 mod pipelined;

@@ -137,7 +137,7 @@ impl Coop {
         loop {
             self.drop_requested.notified().await;
             while !self.dropping.borrow().is_empty() {
-                // Every slice drops some, so an empty one will do.
+                // Every slice drops some, so an empty slice is enough.
                 drop(self.slice().await);
             }
         }

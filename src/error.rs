@@ -64,7 +64,7 @@ macro_rules! codes {
                 match self { $(Code::$variant => $retry,)* }
             }
 
-            /// What it means, in words that a client may read.
+            /// What it means. Clients may read this text.
             pub fn meaning(self) -> &'static str {
                 match self { $(Code::$variant => $meaning,)* }
             }
@@ -134,7 +134,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn codes_are_unique_and_spelt_alike() {
+    fn codes_are_unique_and_consistently_spelt() {
         let mut seen = std::collections::HashSet::new();
         for code in Code::ALL {
             assert!(seen.insert(code.as_str()), "{code} is listed twice");

@@ -14,13 +14,13 @@
 //! 7. [`service`] encodes the reply or the exception, and [`server`] writes it in the order of the calls.
 //!
 //! Before any call: [`config`] reads the operator's file, [`plan`] compiles each view against the IDL, [`program`] checks
-//! everything against everything, and [`explain`] describes a plan in words. [`diagnostic`] reports mistakes. [`metrics`]
-//! counts, and [`admin`] shows the counts to operators on a port and a thread of its own. [`cli`] is the command line, and
+//! everything against everything else, and [`explain`] describes a plan. [`diagnostic`] reports mistakes. [`metrics`]
+//! counts, and [`admin`] shows the counts to operators on its own port and thread. [`cli`] is the command line, and
 //! [`manual`] holds the pages that it shows. `src/manual/architecture.md` defines the words.
 //!
-//! # Floors
+//! # Layers
 //!
-//! Each module has a floor of its own: it uses only modules before it in this list, which a test reads.
+//! A module uses only modules before it in this list, which a test reads.
 //!
 //! ```text
 //! error manual context value random log_limit coop diagnostic idl coerce thrift timeline config backend
@@ -29,8 +29,8 @@
 //!
 //! # As a library
 //!
-//! A Rust program can serve a configuration and add lookups of its own, which stand beside those of the
-//! file: the same bindings, deadlines, fates and reports.
+//! A Rust program can serve a configuration and add its own lookups, which work like those of the file: with the
+//! same bindings, deadlines, fates and reports.
 //!
 //! ```
 //! use tributary::{Server, Value, call_json};

@@ -1,4 +1,4 @@
-//! Limits how often the log repeats itself: one line per code every ten seconds.
+//! Limits how often the log repeats a message: one line per code every ten seconds.
 //!
 //! The next line of a code says how many were suppressed since the last one.
 

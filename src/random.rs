@@ -1,6 +1,6 @@
 //! A small seeded random number generator, so that a test can repeat a run.
 
-/// A generator of the kind `SplitMix64`; not for secrets.
+/// A `SplitMix64` generator; not for secrets.
 #[derive(Clone, Debug)]
 pub struct Random(u64);
 
@@ -41,7 +41,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn chance_follows_its_share() {
+    fn chance_matches_its_share() {
         let mut random = Random::seeded(7);
         let hits = (0..10_000).filter(|_| random.chance(0.1)).count();
         assert!((800..1200).contains(&hits), "{hits}");

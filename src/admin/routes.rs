@@ -20,7 +20,7 @@ const INDEX: &str = "\
 /metrics  all metrics, as OpenMetrics text
 ";
 
-/// The answer to one request. For HEAD the library leaves out the body.
+/// The answer to one request. For HEAD the library omits the body.
 pub(super) fn answer(method: &Method, path: &str, metrics: &Arc<Metrics>) -> Response<Full<Bytes>> {
     let route = match path {
         "/" | "/livez" | "/readyz" | "/metrics" => path,

@@ -94,7 +94,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_format_reads_its_own_and_refuses_the_rest() {
+    fn every_format_reads_its_own_bytes_and_refuses_others() {
         let decode =
             |format: Format, bytes: &'static [u8]| format.decode(Bytes::from_static(bytes));
         let code = |format, bytes| decode(format, bytes).expect_err("refused").code;

@@ -42,7 +42,7 @@ pub(super) struct Check {
     connect: bool,
     /// How to print problems
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
-    format: Format,
+    format: ProblemFormat,
 }
 
 const EXAMPLES: &str = "\
@@ -54,7 +54,7 @@ Examples:
 Exit codes: 0 no problems, 1 a store can't be reached, 2 any other problem";
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-enum Format {
+enum ProblemFormat {
     /// Like a compiler's diagnostics, on stderr
     #[default]
     Text,
@@ -74,8 +74,8 @@ pub(super) fn run(options: &Check, out: &mut Output) -> Result<ExitStatus, Comma
     };
     let status = status(&examined);
     match options.format {
-        Format::Json => out.data(&format!("{:#}", to_json(&examined))),
-        Format::Text => {
+        ProblemFormat::Json => out.data(&format!("{:#}", to_json(&examined))),
+        ProblemFormat::Text => {
             out.warnings(&examined.warnings);
             if status != ExitStatus::Done {
                 let reason = Reason::Problems(examined.problems);

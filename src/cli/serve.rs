@@ -1,4 +1,4 @@
-//! `tributary serve`: checks the configuration, then serves it until told to stop.
+//! `tributary serve`: checks the configuration, then serves it until a signal stops it.
 
 use std::sync::Arc;
 

@@ -248,7 +248,7 @@ mod tests {
 
     /// What is refused here is refused at run time, and vice versa.
     #[test]
-    fn a_fit_is_never_exactly_where_no_value_ever_fits() {
+    fn never_is_predicted_exactly_if_no_value_fits() {
         let (schema, color) = schema();
         let plain = [
             ColumnValues::Bool,
@@ -283,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_is_out_of_range_is_told() {
+    fn only_what_is_out_of_range_is_reported() {
         let (schema, color) = schema();
         let fit = |range: RangeInclusive<i64>, ty: &Type| {
             let coercion = ColumnCoercion {

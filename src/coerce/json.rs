@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn structs_leave_unset_fields_out() {
+    fn structs_omit_unset_fields() {
         let names = schema().structs[0].names.clone();
         let thing = |values| {
             Value::Record(Record {

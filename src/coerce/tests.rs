@@ -19,7 +19,7 @@ fn texts(levels: usize) -> String {
 }
 
 #[test]
-fn text_within_text_within_text_does_not_end_the_stack() {
+fn deeply_nested_text_does_not_overflow_the_stack() {
     let idl = "struct Node { 1: optional Node next } service S { Node get() }";
     let schema = load_from("a.thrift", &|_| Some(idl.to_owned())).expect("an IDL");
     let node = Type::Struct(StructId(0));

@@ -154,7 +154,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_exact_or_below_a_place() {
+    fn names_match_exactly_or_by_prefix() {
         let allow = Allow(vec![
             AllowEntry::Name("web.test".into()),
             AllowEntry::Prefix("spiffe://prod/".into()),

@@ -40,7 +40,7 @@ mod tests {
     }
 
     #[test]
-    fn there_is_a_port_only_where_one_is_named() {
+    fn there_is_a_port_only_if_one_is_configured() {
         assert_eq!(read(""), (None, vec![]));
         let (listen, problems) = read("[admin]\nlisten = \"[::1]:0\"");
         assert_eq!(listen.as_deref(), Some("[::1]:0"));

@@ -1,6 +1,6 @@
 //! Reports what is wrong with a configuration or an IDL: where it is, what it is, and how to fix it.
 //!
-//! The vocabulary of everything that reads what an operator wrote. It knows of no file format.
+//! Shared by everything that reads the operator's files. It knows no file format.
 
 mod problem;
 mod redact; // passwords in shown lines

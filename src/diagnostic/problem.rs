@@ -12,7 +12,7 @@ use super::redact::redact;
 use crate::error::Code;
 use crate::manual;
 
-/// A file's name and text, for showing the line a problem stands on.
+/// A file's name and text, for showing the line of a problem.
 #[derive(Clone, Debug)]
 pub struct SourceFile {
     /// The path as the operator gave it.

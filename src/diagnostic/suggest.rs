@@ -35,7 +35,7 @@ pub fn suggest<'a>(
     })
 }
 
-/// The words in backticks, separated by commas.
+/// The names in backticks, separated by commas.
 pub fn list<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
     let quoted: Vec<String> = words.into_iter().map(|word| format!("`{word}`")).collect();
     quoted.join(", ")

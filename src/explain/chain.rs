@@ -1,4 +1,4 @@
-//! Adds up lookups and timeouts along references, to tell how long a call can take. Pure.
+//! Adds up lookups and timeouts along references, to find how long a call can take. Pure.
 //!
 //! A lookup without a timeout can take whatever is left of the deadline. Lookups of one `foreach` run at the same
 //! time under one timeout, so they count as one.

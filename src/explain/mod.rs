@@ -1,4 +1,4 @@
-//! Explains a view in words: what starts when, with which inputs, and how long it can take.
+//! Explains a view: what starts when, with which inputs, and how long it can take.
 //!
 //! In: a checked program and one of its plans. Out: an [`Explanation`], which prints itself. `plan_names.rs` turns the indices of
 //! a plan back into names. `chain.rs` adds up timeouts along references. No store is asked.

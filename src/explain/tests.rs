@@ -1,4 +1,4 @@
-//! Views in words.
+//! Explanations of views.
 
 use super::Explanation;
 use crate::cli::testing::program;
@@ -97,7 +97,7 @@ fn explained(method: &str) -> String {
 }
 
 #[test]
-fn stages_references_and_places_are_told_by_name() {
+fn stages_references_and_targets_are_shown_by_name() {
     insta::assert_snapshot!(explained("getDeparture"), @r#"
     getDeparture(carrier, origin, details, context) returns test.Departure
     6 lookups in 2 stages, deadline 800ms
@@ -205,7 +205,7 @@ fn batching(kind: &str, url: &str, lookup: &str) -> String {
 }
 
 #[test]
-fn what_travels_together_is_told() {
+fn batching_is_described() {
     let batch = "rows = 'one'\nbatch = { key = 'code', max = 64 }";
     let postgres = "url = 'postgresql://h/d'";
     let sql = format!("sql = 'select * from airports where code = any(:code)'\n{batch}");

@@ -1,4 +1,4 @@
-//! Warns of what is allowed but probably a mistake: a timeout beyond the deadline, a lookup that feeds nothing, a `foreach`
+//! Warns about what is allowed but probably a mistake: a timeout beyond the deadline, a lookup that feeds nothing, a `foreach`
 //! over too many elements, a required field that may have no value.
 
 use super::chain::Chains;

@@ -1,4 +1,4 @@
-//! The table of fuzz targets.
+//! Lists the fuzz targets.
 //!
 //! A target takes any bytes and panics with the name of the promise that they broke. `tests/fuzz` runs the targets on
 //! libFuzzer's inputs; the unit tests here run them on the stored corpus and on mutations of it. Each target's

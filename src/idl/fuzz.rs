@@ -27,10 +27,10 @@ pub(crate) fn idl(bytes: &[u8]) {
                 problems.len(),
             );
             for problem in &problems {
-                let told = !problem.message.is_empty() && problem.help.is_some();
+                let reported = !problem.message.is_empty() && problem.help.is_some();
                 hold(
-                    told && problem.line().is_some(),
-                    "a problem is told",
+                    reported && problem.line().is_some(),
+                    "a problem is reported",
                     problem,
                 );
             }

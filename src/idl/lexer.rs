@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn words_numbers_and_signs() {
+    fn names_numbers_and_punctuation() {
         check(
             "a.b1 _c -0x1F +7 .5 -1.5e3 x. ",
             &[

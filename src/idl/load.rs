@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::file::ParsedFile;
 use super::parse;
-use super::problems::Problems;
+use super::problems::IdlProblems;
 use super::read::{FileSource, FoundFile, base_name, normal};
 use super::syntax::{NESTING_MAX, Name};
 use crate::diagnostic::SourceFile;
@@ -21,10 +21,14 @@ const FILES_MAX: usize = 1024;
 const TEXT_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// Reads `name` and its includes. Files that cannot be read or parsed are reported.
-pub(crate) fn load(name: &str, read: &dyn FileSource, report: &mut Problems) -> Vec<ParsedFile> {
+pub(crate) fn load(
+    name: &str,
+    read: &dyn FileSource,
+    problems: &mut IdlProblems,
+) -> Vec<ParsedFile> {
     let mut loader = Loader {
         read,
-        report,
+        problems,
         files: Vec::new(),
         by_id: HashMap::new(),
         by_path: HashMap::new(),
@@ -36,7 +40,7 @@ pub(crate) fn load(name: &str, read: &dyn FileSource, report: &mut Problems) -> 
             let path = base_name(name).to_owned();
             loader.add(found, path, 0);
         }
-        Err(miss) => loader.report.no_file(name, &miss),
+        Err(miss) => loader.problems.no_file(name, &miss),
     }
     let mut at = 0;
     while at < loader.files.len() {
@@ -44,13 +48,13 @@ pub(crate) fn load(name: &str, read: &dyn FileSource, report: &mut Problems) -> 
         at += 1;
     }
     let files = loader.files;
-    report_cycles(&files, report);
+    report_cycles(&files, problems);
     files
 }
 
 struct Loader<'r> {
     read: &'r dyn FileSource,
-    report: &'r mut Problems,
+    problems: &'r mut IdlProblems,
     files: Vec<ParsedFile>,
     by_id: HashMap<String, usize>,
     /// Files by folder of the including file and path written there, so that each is read once.
@@ -124,7 +128,7 @@ impl Loader<'_> {
             },
             Err(miss) => (Code::ConfigFile, miss.words(path)),
         };
-        self.report
+        self.problems
             .problem(from, include.span, code, || (message, help));
         None
     }
@@ -132,14 +136,14 @@ impl Loader<'_> {
     fn add(&mut self, found: FoundFile, path: String, depth: usize) -> usize {
         self.bytes_left = self.bytes_left.saturating_sub(found.text.len());
         self.by_id.insert(found.id.clone(), self.files.len());
-        let file = file(found, path, self.report);
+        let file = file(found, path, self.problems);
         self.files.push(ParsedFile { depth, ..file });
         self.files.len() - 1
     }
 }
 
 /// Parses one file. Definitions that do not parse are reported and omitted.
-fn file(found: FoundFile, path: String, report: &mut Problems) -> ParsedFile {
+fn file(found: FoundFile, path: String, problems: &mut IdlProblems) -> ParsedFile {
     let name = base_name(&found.shown).to_owned();
     let stem = name.strip_suffix(".thrift").unwrap_or(&name).into();
     let source = SourceFile {
@@ -148,7 +152,7 @@ fn file(found: FoundFile, path: String, report: &mut Problems) -> ParsedFile {
     };
     let (document, errors) = parse::parse(&source.text);
     for error in errors {
-        report.problem(&source, error.span, Code::IdlSyntax, || {
+        problems.problem(&source, error.span, Code::IdlSyntax, || {
             (error.message, error.help)
         });
     }
@@ -164,7 +168,7 @@ fn file(found: FoundFile, path: String, report: &mut Problems) -> ParsedFile {
 }
 
 /// Walks the includes depth first, without recursion, and reports each that closes a cycle.
-fn report_cycles(files: &[ParsedFile], report: &mut Problems) {
+fn report_cycles(files: &[ParsedFile], problems: &mut IdlProblems) {
     let mut done = vec![false; files.len()];
     // The files from the operator's file to here, each with its next include to follow.
     let mut way: Vec<(usize, usize)> = if files.is_empty() {
@@ -187,7 +191,7 @@ fn report_cycles(files: &[ParsedFile], report: &mut Problems) {
         };
         *next += 1;
         if let Some(start) = place[*target] {
-            report.problem(&files[at].source, *span, Code::IdlInvalid, || {
+            problems.problem(&files[at].source, *span, Code::IdlInvalid, || {
                 let names = way[start..].iter().map(|&(on, _)| &*files[on].name);
                 let names: Vec<&str> = names.chain([&*files[*target].name]).collect();
                 (

@@ -22,7 +22,7 @@ use std::path::Path;
 use std::sync::LazyLock;
 
 use crate::diagnostic::Problem;
-use problems::Problems;
+use problems::IdlProblems;
 use read::{Disk, FileSource, Memory};
 
 pub use schema::{
@@ -57,11 +57,11 @@ pub fn standard() -> &'static Schema {
 }
 
 fn load_with(name: &str, read: &dyn FileSource) -> Result<Schema, Vec<Problem>> {
-    let mut report = Problems::default();
-    let files = load::load(name, read, &mut report);
-    if !report.is_empty() {
+    let mut problems = IdlProblems::default();
+    let files = load::load(name, read, &mut problems);
+    if !problems.is_empty() {
         // Definitions that did not parse are missing: resolving names now would report misleading problems.
-        return Err(report.into_problems());
+        return Err(problems.into_problems());
     }
-    resolve::resolve(&files, report)
+    resolve::resolve(&files, problems)
 }

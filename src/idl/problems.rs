@@ -14,9 +14,9 @@ const PROBLEMS_MAX: usize = 100;
 
 /// The problems found so far.
 #[derive(Default)]
-pub(crate) struct Problems(Vec<Problem>);
+pub(crate) struct IdlProblems(Vec<Problem>);
 
-impl Problems {
+impl IdlProblems {
     /// Adds a problem; `words` returns message and remedy.
     pub(crate) fn problem(
         &mut self,

@@ -1,6 +1,6 @@
 //! Names the page of the manual that helps with a problem of a configuration.
 //!
-//! In: the problem's code and key, and the configuration it was found in, which says of what kind a store is. Out: a
+//! In: the problem's code and key, and the configuration it was found in, which determines the kind of a store. Out: a
 //! topic. The code decides first, then the first line of [`KEYS`] that the key begins with.
 
 use super::pages::{Page as ManualPage, page};
@@ -11,13 +11,13 @@ use crate::error::Code;
 enum Leads {
     /// To this page.
     Page(&'static str),
-    /// To the page of the backend's kind; to this one if the kind is not known.
+    /// To the page of the backend's kind; to this page if the kind is unknown.
     Kind(&'static str),
 }
 
 use Leads::{Kind, Page};
 
-/// Stars stand for names. The first line whose every part begins the key holds.
+/// Stars stand for names. The first line all of whose parts begin the key applies.
 const KEYS: &[(&[&str], Leads)] = &[
     (&["server", "idl"], Page("idl")),
     (&["server", "service"], Page("idl")),
@@ -73,7 +73,7 @@ pub fn topic(code: Code, key: &str, text: Option<&str>) -> &'static str {
     }
 }
 
-/// The kind of the backend that `[section.name]` is, or asks.
+/// The kind of the backend `[section.name]`, or of the backend that a lookup of that name asks.
 fn kind(section: &str, name: &str, text: &str) -> Option<&'static str> {
     let config: toml::Table = toml::from_str(text).ok()?;
     let backend = match section {

@@ -3,7 +3,7 @@
 /// One page.
 #[derive(Clone, Copy, Debug)]
 pub struct Page {
-    /// The name by which it is asked for: its file's name without `.md`.
+    /// The name of the page: its file's name without `.md`.
     pub topic: &'static str,
     /// The page, in Markdown.
     pub text: &'static str,
@@ -18,7 +18,7 @@ pub struct Group {
     pub pages: Vec<(&'static str, &'static str)>,
 }
 
-/// A line that has the words searched for.
+/// A line that contains the text searched for.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Hit {
     /// The page.
@@ -78,7 +78,7 @@ fn entry(line: &'static str) -> Option<(&'static str, &'static str)> {
     Some((topic, about))
 }
 
-/// The lines that have `words`, in whatever case.
+/// The lines that contain `words`, in any case.
 pub fn search(words: &str) -> Vec<Hit> {
     let words = words.to_lowercase();
     let lines = PAGES.iter().flat_map(|page| {

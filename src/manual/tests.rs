@@ -1,5 +1,5 @@
-//! The manual is whole: every page is in the table and in the index, begins with what its reader can do, and links to
-//! what is there.
+//! The manual is complete: every page is in the table and in the index, begins with what its reader can do, and has only
+//! links that resolve.
 
 use std::collections::HashSet;
 use std::fs;
@@ -26,7 +26,7 @@ fn links(text: &str) -> impl Iterator<Item = &str> {
         .filter_map(|rest| rest.split(')').next())
 }
 
-/// What a repository's web page calls a heading in links.
+/// The anchor of a heading on a repository's web page.
 fn anchor(heading: &str) -> String {
     let kept = heading.trim_start_matches(['#', ' ']).chars();
     let kept = kept.filter(|c| c.is_alphanumeric() || [' ', '-', '_'].contains(c));
@@ -63,7 +63,7 @@ fn the_index_has_every_page_in_the_order_of_the_table() {
 }
 
 #[test]
-fn every_page_has_a_title_a_lead_and_a_way_back() {
+fn every_page_has_a_title_a_lead_and_a_link_back() {
     for page in PAGES {
         let mut lines = page.text.lines();
         let title = lines.next().unwrap_or_default();
@@ -123,7 +123,7 @@ fn paths_of_the_architecture_exist() {
 }
 
 #[test]
-fn a_search_finds_lines_in_whatever_case() {
+fn a_search_ignores_case() {
     let hits = search("GATHER AN IMPOSSIBLE WORD");
     assert_eq!(hits, []);
     let hits = search("Ketama");

@@ -25,22 +25,22 @@ use crate::timeline::Micros;
 
 /// What the numbers of a series mean.
 #[derive(Clone, Debug)]
-pub(super) enum Kind {
+pub(super) enum SeriesKind {
     /// One count.
     Counter,
-    /// One count per word of a closed set, the value of the last label. Words with `false` are shown once they occur.
+    /// One count per value of the last label, from a closed set. Values with `false` are shown once they occur.
     CounterOf(Vec<(&'static str, bool)>),
     /// A signed number.
     Gauge,
     /// A duration, stored in nanoseconds and shown in seconds.
     GaugeOfTime,
-    /// How many values are at most each bound.
+    /// A histogram: for each bound, how many values are at most the bound.
     Histogram(&'static [u64]),
     /// The same for durations.
     HistogramOfTime(&'static [u64]),
 }
 
-/// One number per slot: a count per word, or per bucket and then the sum.
+/// One number per slot: a count per label value, or a count per bucket followed by the sum.
 type Slots = Arc<[AtomicU64]>;
 
 /// One metric.
@@ -49,7 +49,7 @@ pub(super) struct Family {
     pub(super) name: &'static str,
     pub(super) help: &'static str,
     pub(super) labels: &'static [&'static str],
-    pub(super) kind: Kind,
+    pub(super) kind: SeriesKind,
     #[expect(
         clippy::disallowed_types,
         reason = "taken at start and by scrapes, never by a call"
@@ -60,12 +60,12 @@ pub(super) struct Family {
 /// The numbers of one set of label values.
 #[derive(Debug, Default)]
 pub(super) struct Series {
-    /// The sums of groups that are gone.
+    /// The sums of groups whose writers are gone.
     retired: Vec<u64>,
     live: Vec<Slots>,
 }
 
-/// A handle on counts: one per word, or a single one. It stays on its loop, the only writer.
+/// A handle on counts: one per label value, or a single one. It stays on its loop, the only writer.
 #[derive(Clone, Debug)]
 pub struct Counts(Slots, OneThread);
 
@@ -87,12 +87,12 @@ fn bump(slot: &AtomicU64, by: u64) {
 }
 
 impl Counts {
-    /// Counts one of the word at `at`.
+    /// Adds one to the count at `at`.
     pub fn count(&self, at: usize) {
         self.add(at, 1);
     }
 
-    /// Counts `by` of the word at `at`.
+    /// Adds `by` to the count at `at`.
     pub fn add(&self, at: usize, by: usize) {
         bump(&self.0[at], by as u64);
     }
@@ -174,12 +174,12 @@ fn plain(number: u64) -> f64 {
 }
 
 impl Family {
-    /// A group of numbers for the series with these label values. Not for the path of a call.
+    /// A group of numbers for the series with these label values. Too slow to use during a call.
     fn slots(&self, values: &[&str]) -> Slots {
         let len = match &self.kind {
-            Kind::CounterOf(words) => words.len(),
-            Kind::Histogram(bounds) | Kind::HistogramOfTime(bounds) => bounds.len() + 2,
-            Kind::Counter | Kind::Gauge | Kind::GaugeOfTime => 1,
+            SeriesKind::CounterOf(words) => words.len(),
+            SeriesKind::Histogram(bounds) | SeriesKind::HistogramOfTime(bounds) => bounds.len() + 2,
+            SeriesKind::Counter | SeriesKind::Gauge | SeriesKind::GaugeOfTime => 1,
         };
         let slots: Slots = (0..len).map(|_| AtomicU64::new(0)).collect();
         let key = values.iter().map(|&value| value.to_owned()).collect();
@@ -193,7 +193,7 @@ impl Family {
         Counts(self.slots(values), PhantomData)
     }
 
-    /// The gauge with these label values; a scrape shows the sum of all loops'.
+    /// The gauge with these label values; a scrape shows the sum over all loops.
     pub(super) fn gauge(&self, values: &[&str]) -> Gauge {
         Gauge(self.slots(values), PhantomData)
     }
@@ -201,7 +201,7 @@ impl Family {
     /// The histogram with these label values.
     pub(super) fn histogram(&self, values: &[&str]) -> Histogram {
         let bounds = match self.kind {
-            Kind::Histogram(bounds) | Kind::HistogramOfTime(bounds) => bounds,
+            SeriesKind::Histogram(bounds) | SeriesKind::HistogramOfTime(bounds) => bounds,
             _ => &[],
         };
         Histogram(self.slots(values), bounds, PhantomData)
@@ -212,9 +212,9 @@ impl Family {
         // The text form adds `_total` by itself.
         let name = self.name.strip_suffix("_total").unwrap_or(self.name);
         let kind = match self.kind {
-            Kind::Counter | Kind::CounterOf(_) => MetricType::Counter,
-            Kind::Gauge | Kind::GaugeOfTime => MetricType::Gauge,
-            Kind::Histogram(_) | Kind::HistogramOfTime(_) => MetricType::Histogram,
+            SeriesKind::Counter | SeriesKind::CounterOf(_) => MetricType::Counter,
+            SeriesKind::Gauge | SeriesKind::GaugeOfTime => MetricType::Gauge,
+            SeriesKind::Histogram(_) | SeriesKind::HistogramOfTime(_) => MetricType::Histogram,
         };
         let mut metric = encoder.encode_descriptor(name, self.help, None, kind)?;
         let mut series = self.series.lock().unwrap_or_else(PoisonError::into_inner);
@@ -238,7 +238,7 @@ impl Family {
     ) -> fmt::Result {
         let number = |at: usize| sums.get(at).copied().unwrap_or(0);
         match &self.kind {
-            Kind::CounterOf(words) => {
+            SeriesKind::CounterOf(words) => {
                 let label = self.labels.last().copied().unwrap_or_default();
                 for (at, (word, always)) in words.iter().enumerate() {
                     if *always || number(at) > 0 {
@@ -249,17 +249,17 @@ impl Family {
                 }
                 Ok(())
             }
-            Kind::Counter => labelled(metric, &labels, |metric| counter(metric, number(0))),
-            Kind::Gauge => labelled(metric, &labels, |metric| {
+            SeriesKind::Counter => labelled(metric, &labels, |metric| counter(metric, number(0))),
+            SeriesKind::Gauge => labelled(metric, &labels, |metric| {
                 metric.encode_gauge(&(number(0) as i64))
             }),
-            Kind::GaugeOfTime => labelled(metric, &labels, |metric| {
+            SeriesKind::GaugeOfTime => labelled(metric, &labels, |metric| {
                 metric.encode_gauge(&seconds(number(0)))
             }),
-            Kind::Histogram(bounds) => labelled(metric, &labels, |metric| {
+            SeriesKind::Histogram(bounds) => labelled(metric, &labels, |metric| {
                 histogram(metric, bounds, sums, plain)
             }),
-            Kind::HistogramOfTime(bounds) => labelled(metric, &labels, |metric| {
+            SeriesKind::HistogramOfTime(bounds) => labelled(metric, &labels, |metric| {
                 histogram(metric, bounds, sums, seconds)
             }),
         }
@@ -301,10 +301,10 @@ fn histogram(
     metric.encode_histogram::<NoLabels>(shown(*sum), count, &buckets, None)
 }
 
-impl Kind {
+impl SeriesKind {
     /// Whether the numbers are kept when their writer is gone.
     fn lasts(&self) -> bool {
-        !matches!(self, Kind::Gauge | Kind::GaugeOfTime)
+        !matches!(self, SeriesKind::Gauge | SeriesKind::GaugeOfTime)
     }
 }
 

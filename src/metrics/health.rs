@@ -1,7 +1,7 @@
-//! Tells a probe on another thread whether the loops are alive and accept calls.
+//! Lets a probe on another thread find out whether the loops are alive and accept calls.
 //!
-//! Each loop records the time regularly ([`Heart::beat`]). A stuck loop stops doing so, and that is how it is found. A loop
-//! that has ended is not counted any more.
+//! Each loop records the time regularly ([`Heartbeat::beat`]). A stuck loop stops doing so, which reveals it. A loop
+//! that has ended no longer counts.
 
 #[expect(
     clippy::disallowed_types,
@@ -42,7 +42,7 @@ struct Beat {
 
 /// A loop's handle on its heartbeat; dropped when the loop ends.
 #[derive(Debug)]
-pub struct Heart {
+pub struct Heartbeat {
     beat: Arc<Beat>,
     started: Instant,
 }
@@ -58,8 +58,8 @@ impl Health {
     }
 
     /// The heart of the loop at `at`, with a first beat now.
-    pub fn heart(&self, at: usize) -> Heart {
-        let heart = Heart {
+    pub fn heart(&self, at: usize) -> Heartbeat {
+        let heart = Heartbeat {
             beat: Arc::new(Beat {
                 at,
                 last: AtomicU64::new(0),
@@ -103,7 +103,7 @@ impl Health {
     }
 }
 
-impl Heart {
+impl Heartbeat {
     /// Records that the loop is alive.
     pub fn beat(&self) {
         let now = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);

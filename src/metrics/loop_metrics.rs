@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use super::{Counts, Gauge, Health, Heart, Histogram, Metrics};
+use super::{Counts, Gauge, Health, Heartbeat, Histogram, Metrics};
 use crate::error::Code;
 
 /// How often a loop measures its lag.
@@ -18,7 +18,7 @@ const PULSE: Duration = Duration::from_millis(50);
 const MOST_FOR: Duration = Duration::from_secs(30);
 /// The label of unknown methods: their names come from clients, so they can't be labels.
 const NO_METHOD: &str = "_OTHER";
-/// The label of methods of the `Tributary` service, which the operator's methods may be named like.
+/// The label of methods of the `Tributary` service. The operator's methods may have the same names.
 const META: &str = "_TRIBUTARY";
 
 macro_rules! words {
@@ -89,7 +89,7 @@ pub struct LoopMetrics {
     /// Failed accepts.
     pub accept_errors: Counts,
     /// The loop's heartbeat.
-    pub heart: Heart,
+    pub heart: Heartbeat,
     connections_closed: Counts,
     wire_errors: Counts,
     /// Calls to unknown methods.

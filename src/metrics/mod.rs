@@ -22,10 +22,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::error::Code;
 use crate::timeline::{Fate, Source};
-use family::{Family, Kind};
+use family::{Family, SeriesKind};
 
 pub use family::{Counts, Gauge, Histogram};
-pub use health::{Health, Heart, LIVE_WITHIN};
+pub use health::{Health, Heartbeat, LIVE_WITHIN};
 pub use loop_metrics::{Closed, LoopMetrics, Reloaded};
 pub use program_metrics::{BackendMetrics, Load, ProgramMetrics, StepMetrics, ViewMetrics};
 
@@ -88,51 +88,51 @@ macro_rules! families {
 }
 
 families! {
-    calls Kind::CounterOf(outcomes()), "tributary_calls_total" ["method", "outcome"]
+    calls SeriesKind::CounterOf(outcomes()), "tributary_calls_total" ["method", "outcome"]
         "Calls that ended: ok, hung_up (the client disconnected first), or the code of the exception";
-    call_duration Kind::HistogramOfTime(TIMES), "tributary_call_duration_seconds" ["method"]
+    call_duration SeriesKind::HistogramOfTime(TIMES), "tributary_call_duration_seconds" ["method"]
         "Time from the last byte of a call to its reply";
-    calls_in_flight Kind::Gauge, "tributary_calls_in_flight" []
+    calls_in_flight SeriesKind::Gauge, "tributary_calls_in_flight" []
         "Calls that have no reply yet";
-    planned Kind::Counter, "tributary_lookups_planned_total" ["method"]
+    planned SeriesKind::Counter, "tributary_lookups_planned_total" ["method"]
         "Lookups of all calls that have started";
-    lookups Kind::CounterOf(fates()), "tributary_lookups_total" ["method", "lookup", "fate"]
+    lookups SeriesKind::CounterOf(fates()), "tributary_lookups_total" ["method", "lookup", "fate"]
         "Lookups of a view by fate";
-    answers Kind::CounterOf(sources()), "tributary_lookup_answers_total" ["backend", "source"]
+    answers SeriesKind::CounterOf(sources()), "tributary_lookup_answers_total" ["backend", "source"]
         "Lookups by the source of their answer";
-    lookup_duration Kind::HistogramOfTime(TIMES), "tributary_lookup_duration_seconds" ["backend", "lookup"]
+    lookup_duration SeriesKind::HistogramOfTime(TIMES), "tributary_lookup_duration_seconds" ["backend", "lookup"]
         "Time from the start of a lookup to its fate, for lookups that were started";
-    batches Kind::Histogram(BATCHES), "tributary_batch_lookups" ["backend"]
+    batches SeriesKind::Histogram(BATCHES), "tributary_batch_lookups" ["backend"]
         "Lookups per batch";
-    backend_in_flight Kind::Gauge, "tributary_backend_in_flight_lookups" ["backend"]
+    backend_in_flight SeriesKind::Gauge, "tributary_backend_in_flight_lookups" ["backend"]
         "Lookups in flight to a backend";
-    backend_waiting Kind::Gauge, "tributary_backend_waiting_lookups" ["backend"]
+    backend_waiting SeriesKind::Gauge, "tributary_backend_waiting_lookups" ["backend"]
         "Lookups that wait for a permit or a batch";
-    connections_open Kind::Gauge, "tributary_connections_open" []
+    connections_open SeriesKind::Gauge, "tributary_connections_open" []
         "Open connections of clients";
-    buffered_bytes Kind::Gauge, "tributary_buffered_bytes" []
+    buffered_bytes SeriesKind::Gauge, "tributary_buffered_bytes" []
         "Memory held for clients: bytes read, parameters, and replies not yet sent";
-    reads_held Kind::Counter, "tributary_reads_held_total" []
+    reads_held SeriesKind::Counter, "tributary_reads_held_total" []
         "Times that reading from a connection was paused because clients held too much memory";
-    connections_accepted Kind::Counter, "tributary_connections_accepted_total" []
+    connections_accepted SeriesKind::Counter, "tributary_connections_accepted_total" []
         "Connections accepted";
-    connections_closed Kind::CounterOf(Closed::words()), "tributary_connections_closed_total" ["reason"]
+    connections_closed SeriesKind::CounterOf(Closed::words()), "tributary_connections_closed_total" ["reason"]
         "Connections closed, by reason";
-    accept_errors Kind::Counter, "tributary_accept_errors_total" []
+    accept_errors SeriesKind::Counter, "tributary_accept_errors_total" []
         "Errors of accept";
-    wire_errors Kind::CounterOf(codes(&["wire"])), "tributary_wire_errors_total" ["code"]
+    wire_errors SeriesKind::CounterOf(codes(&["wire"])), "tributary_wire_errors_total" ["code"]
         "Connections closed because of invalid or missing bytes";
-    received Kind::Counter, "tributary_received_bytes_total" []
+    received SeriesKind::Counter, "tributary_received_bytes_total" []
         "Bytes read from clients";
-    sent Kind::Counter, "tributary_sent_bytes_total" []
+    sent SeriesKind::Counter, "tributary_sent_bytes_total" []
         "Bytes written to clients";
-    loop_lag Kind::HistogramOfTime(LAGS), "tributary_loop_lag_seconds" ["loop"]
+    loop_lag SeriesKind::HistogramOfTime(LAGS), "tributary_loop_lag_seconds" ["loop"]
         "How late the timers of a loop fire, measured twenty times a second";
-    loop_lag_last Kind::GaugeOfTime, "tributary_loop_lag_last_seconds" ["loop"]
+    loop_lag_last SeriesKind::GaugeOfTime, "tributary_loop_lag_last_seconds" ["loop"]
         "How late the last timer of the loop fired";
-    loop_lag_max Kind::GaugeOfTime, "tributary_loop_lag_max_seconds" ["loop"]
+    loop_lag_max SeriesKind::GaugeOfTime, "tributary_loop_lag_max_seconds" ["loop"]
         "The largest lag of the last 30 to 60 seconds";
-    reloads Kind::CounterOf(Reloaded::words()), "tributary_config_reloads_total" ["outcome"]
+    reloads SeriesKind::CounterOf(Reloaded::words()), "tributary_config_reloads_total" ["outcome"]
         "Reloads of the configuration, by outcome";
 }
 

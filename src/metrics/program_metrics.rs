@@ -147,7 +147,7 @@ impl ProgramMetrics {
     }
 }
 
-/// The index of an outcome among its words.
+/// The index of an outcome among the values of its label.
 fn outcome(ended: Result<(), Code>) -> usize {
     match ended {
         Ok(()) => 0,
@@ -155,7 +155,7 @@ fn outcome(ended: Result<(), Code>) -> usize {
     }
 }
 
-/// After `ok`.
+/// The codes come after `ok`.
 const HUNG_UP: usize = 1;
 
 impl ViewMetrics {

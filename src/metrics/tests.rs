@@ -17,7 +17,7 @@ fn assert_shows(metrics: &Arc<Metrics>, line: &str) {
 }
 
 #[test]
-fn each_word_is_at_the_index_of_its_number() {
+fn each_code_is_at_the_index_of_its_number() {
     for (at, fate) in Fate::ALL.into_iter().enumerate() {
         assert_eq!(fate as usize, at);
     }

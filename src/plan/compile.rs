@@ -16,7 +16,7 @@ use crate::error::Code;
 use crate::idl::{Method, Schema, StructType, Type};
 use crate::value::Value;
 
-/// What a view needs to know of a lookup.
+/// What a view needs to know about a lookup.
 #[derive(Clone, Debug)]
 pub struct LookupFacts {
     /// Its name.

@@ -1,4 +1,4 @@
-//! Defines a [`Plan`]: a view with every name resolved to an index, and its lookups in an order that they can start in.
+//! Defines a [`Plan`]: a view with every name resolved to an index, and its lookups in an order in which they can start.
 //!
 //! Plain data, made once at start and shared by all loops. A call never looks up a name in it.
 
@@ -84,11 +84,11 @@ pub struct Step {
     pub referred: bool,
     /// The call fails if this step has no value.
     pub required: bool,
-    /// Stands in for a missing answer, in the form in which the lookup would have answered.
+    /// Used instead of a missing answer, in the form in which the lookup would have answered.
     pub default: Option<Value>,
-    /// The default stands in for `empty` only.
+    /// The default is used only for `empty`.
     pub default_on_empty: bool,
-    /// The condition on which it runs.
+    /// The condition under which it runs.
     pub when: Option<Condition>,
     /// It runs once per element.
     pub foreach: Option<Foreach>,
@@ -112,7 +112,7 @@ pub enum Binding {
 /// `when`
 #[derive(Clone, Debug, PartialEq)]
 pub struct Condition {
-    /// The value to look at.
+    /// The value to test.
     pub reference: Reference,
     /// What it must equal. If `None`, the value must be present and not false.
     pub equals: Option<Value>,

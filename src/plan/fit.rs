@@ -1,4 +1,4 @@
-//! Decides whether what a lookup yields can ever fill an IDL type, and finds the fields of a reply to fill. Pure.
+//! Decides whether a lookup's answers can ever fill an IDL type, and finds the fields of a reply to fill. Pure.
 
 use super::reference::Unresolved;
 use crate::backend::Yields;
@@ -71,7 +71,7 @@ fn is_number(ty: &Type) -> bool {
     )
 }
 
-/// What a lookup yields, in words.
+/// What a lookup yields, for messages.
 pub(super) fn words(yields: Yields) -> &'static str {
     match yields {
         Yields::Any => "a value",

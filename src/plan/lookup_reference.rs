@@ -1,4 +1,4 @@
-//! Checks references into other lookups of a view, as far as the configuration alone tells what those yield.
+//! Checks references into other lookups of a view, as far as the configuration alone determines what those yield.
 //!
 //! A reference that is refused here has no value in any call. What depends on columns is left to `check --connect`, since
 //! only the store knows them.
@@ -118,7 +118,7 @@ impl Compiler<'_> {
         self.problem(place, Code::ConfigType, message, help);
     }
 
-    /// What other lookups of the view see of this one.
+    /// What other lookups of the view can refer to in this one.
     fn seen_as(&self, entry: &UseEntry) -> Yields {
         match (&entry.foreach, self.target_type(entry)) {
             // A map from element to answer.

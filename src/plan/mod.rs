@@ -1,7 +1,7 @@
 //! Plans: a view of the configuration, compiled against the IDL at start.
 //!
 //! `compile` resolves every name of a view and reports every problem in it. The result is a `Plan`: plain data that
-//! calls run without looking up a name. Nothing here knows of bytes on a wire or runs a lookup.
+//! calls run without looking up a name. Nothing here knows wire formats or runs a lookup.
 
 mod compiled; // the plan itself
 mod reference; // `flight.tailnum`, `item`, `context.request_id`

@@ -136,7 +136,7 @@ impl Compiler<'_> {
             bindings: bindings.collect(),
             after: after.into(),
             referred: false,
-            // A reply that is a single value can't do without it.
+            // A reply that is a single value needs it.
             required: entry.required || matches!(target, Target::Whole(_)),
             default: entry.default.as_ref().map(|(value, _)| value.clone()),
             default_on_empty: entry.default_on_empty,
@@ -155,7 +155,7 @@ impl Compiler<'_> {
     }
 }
 
-/// One cycle among the uses that are left, each use once.
+/// One cycle among the remaining uses, each use once.
 fn cycle(drafts: &[Draft], missing: &[usize]) -> Vec<usize> {
     let stuck = |at: &usize| missing[*at] > 0;
     let mut path: Vec<usize> = (0..drafts.len()).find(stuck).into_iter().collect();
@@ -163,7 +163,7 @@ fn cycle(drafts: &[Draft], missing: &[usize]) -> Vec<usize> {
         let Some(&last) = path.last() else {
             return path;
         };
-        // Every use that is left needs another one that is left, so the walk meets itself.
+        // Every remaining use needs another remaining use, so the walk closes a cycle.
         let Some(next) = drafts[last].needs.iter().copied().find(stuck) else {
             return path;
         };

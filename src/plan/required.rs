@@ -65,7 +65,7 @@ pub fn maybe_unset<'a>(schema: &'a Schema, plan: &'a Plan) -> Vec<MaybeUnset<'a>
 
 /// Whether the step has a value in every call that succeeds.
 fn always_has_value(step: &Step) -> bool {
-    // The default of a `foreach` stands in for single elements.
+    // The default of a `foreach` replaces single elements.
     let covered = step.default.is_some() && !step.default_on_empty && step.foreach.is_none();
     step.when.is_none() && (step.required || covered)
 }

@@ -1,6 +1,6 @@
-//! Predicts what the values of a view look like, as far as the stores and the IDL tell. Pure.
+//! Predicts the shape of the values of a view, as far as the stores and the IDL determine it. Pure.
 //!
-//! A prepared statement says what the answer to its lookup looks like. A reference is followed into that just as
+//! A prepared statement determines the shape of its lookup's answer. A reference is followed into that just as
 //! [`Reference::follow`] follows it into the answer itself.
 
 use super::compiled::{Foreach, Plan, Target};
@@ -10,7 +10,7 @@ use crate::backend::rows::Rows;
 use crate::coerce::ColumnValues;
 use crate::idl::{Schema, Type};
 
-/// What a value looks like.
+/// The shape of a value.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ValueShape<'a> {
     /// Unknown until there is a value.

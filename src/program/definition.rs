@@ -60,7 +60,7 @@ pub struct BackendDef {
 pub struct LookupDef {
     /// Its name.
     pub name: Arc<str>,
-    /// What it asks, and from whom.
+    /// What it asks, and where.
     pub asks: Asks,
     /// The names of its parameters, in the order in which steps bind them.
     pub params: Vec<Arc<str>>,

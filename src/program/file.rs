@@ -216,7 +216,7 @@ fn read_lookup(name: &str, mut section: Section<'_>, backends: &[BackendEntry]) 
     let compiled = config.and_then(|config| {
         let before = document.problems.len();
         let compiled = config.read_lookup(&mut section);
-        // With a mistake in a lookup, its parameters and its kind of value are not known.
+        // If a lookup has a mistake, its parameters and its kind of value are unknown.
         let compiled = compiled.filter(|_| document.problems.len() == before);
         section.finish();
         compiled

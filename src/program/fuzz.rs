@@ -1,4 +1,4 @@
-//! Any text as a configuration: it is a program, or every problem of it is told.
+//! Any text as a configuration gives a program, or problems.
 
 use std::sync::Arc;
 
@@ -8,9 +8,9 @@ use crate::config::document_at;
 use crate::fuzzing::hold;
 use crate::value::Value;
 
-/// Where the text stands, so that `zoo.thrift` is beside it.
+/// The path of the text, so that it finds `zoo.thrift` in the same folder.
 const PATH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fuzz/fuzz.toml");
-/// How many problems are drawn: that takes longer than all the rest.
+/// How many problems are rendered: rendering takes longer than all the rest.
 const DRAWN_MAX: usize = 2;
 
 /// The text of a `tributary.toml`; a lookup `code` with a parameter `n` is registered.

@@ -1,7 +1,7 @@
 //! Knows the names under which the built-in `Tributary` service is called. Pure.
 //!
 //! The standard include declares the service. Its methods need no views, since the server itself answers them. It follows
-//! its own copy of the include, even if there is another one beside the operator's IDL.
+//! its own copy of the include, even if the operator's IDL has a copy next to it.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ const PARAMS: &str = "tributary.Tributary.";
 /// The names under which the `Tributary` service is called.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Meta {
-    /// It is called as `Tributary:METHOD`, beside the operator's service.
+    /// It is called as `Tributary:METHOD`, in addition to the operator's service.
     multiplexed: bool,
     /// The methods that the operator's service inherits from it.
     inherited: Vec<Arc<str>>,
@@ -50,7 +50,7 @@ impl Meta {
         (means && !self.is_unserved(method)).then_some(method)
     }
 
-    /// Whether the operator turned off a method. One that is not inherited is a method of the operator's.
+    /// Whether the operator turned off a method. A method that is not inherited belongs to the operator.
     fn is_unserved(&self, method: &str) -> bool {
         let inherited = self.inherited.iter().any(|have| **have == *method);
         inherited && self.unserved.iter().any(|name| name == method)
@@ -84,7 +84,7 @@ pub(super) fn check_meta(document: &Document, schema: &Schema, service: &Service
     }
 }
 
-/// The parameters and the result of a method, in words.
+/// The parameters and the result of a method, for messages.
 fn signature(schema: &Schema, method: &Method) -> (Vec<(i16, String)>, Option<String>) {
     let fields = schema.get(method.params).fields.iter();
     let params = fields.map(|field| (field.id, schema.describe(&field.ty)));
@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn an_own_copy_of_the_include_may_be_older_but_not_another() {
+    fn an_operators_copy_of_the_include_may_be_older_but_not_different() {
         let current = &idl::standard().sources[0].text;
         assert_eq!(copied(current), Vec::<String>::new());
         let older = "struct Health { 1: i32 state } service Tributary { Health health() }";
@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn beside_the_operators_service_it_has_a_prefix() {
+    fn in_addition_to_the_operators_service_it_has_a_prefix() {
         let meta = meta("service S { void describe() }", &["describe"]);
         assert_eq!(meta.method("Tributary:describe", "S"), Some("describe"));
         for other in ["describe", "S:describe", "tributary:describe", "T:describe"] {
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn an_operators_own_service_of_that_name_is_the_one_that_is_meant() {
+    fn an_operators_service_of_that_name_takes_precedence() {
         let meta = meta("service Tributary { void own() }", &[]);
         assert_eq!(meta.method("Tributary:describe", "Tributary"), None);
         assert_eq!(meta.method("describe", "Tributary"), None);

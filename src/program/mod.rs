@@ -1,7 +1,7 @@
 //! The program that a server runs: the configuration, checked against its IDL and against itself.
 //!
 //! `check` reads the whole file and yields a `Program`, or every problem at once. [`examine()`] then compares a
-//! program with what its stores say of themselves, for `check --connect`.
+//! program with what its stores report, for `check --connect`.
 
 mod inject; // planned faults
 mod file; // the whole file, key by key

@@ -1,4 +1,4 @@
-//! Tells a store which of its lookups views use, and how long a call waits for each.
+//! Determines which lookups of a store views use, and how long a call waits for each.
 
 use std::time::Duration;
 

@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn reservations_are_counted_once_and_given_back() {
+    fn reservations_are_counted_once_and_released() {
         let (pool, metrics) = pool();
         let one = pool.connection();
         let first = Reservation::new(&one, 1000);
@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn waiting_tasks_wake_each_other_as_long_as_there_is_room() {
+    fn waiting_tasks_wake_each_other_while_memory_is_free() {
         let (pool, _metrics) = pool();
         let large = Reservation::new(&pool.connection(), MAX + 1);
         let mut waiting: Vec<_> = (0..3).map(|_| Box::pin(pool.relieved())).collect();

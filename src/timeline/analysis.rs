@@ -1,4 +1,4 @@
-//! Works out which lookups decided how long a call took, and which could have been slower without effect.
+//! Finds the lookups that decided how long a call took, and how much slower the others could have been without effect.
 //!
 //! In: a [`Timeline`]. Out: one [`Analysis`], in one pass forwards and one backwards over lookups and their
 //! dependencies; no clock, no I/O. A lookup only ever depends on earlier ones ([`Lane::after`](super::Lane::after)), so plan
@@ -17,9 +17,9 @@ pub struct Analysis {
     /// Per lookup, how much later it could have ended without the last one ending later. Zero for a lookup
     /// that never ran.
     pub slack: Vec<Micros>,
-    /// What the same lookups cost one after the other: the sum of their run times.
+    /// How long the same lookups take one after the other: the sum of their run times.
     pub serial: Micros,
-    /// The largest sum of run times along dependencies: no order of starting beats it.
+    /// The largest sum of run times along dependencies: no schedule is faster.
     pub longest_chain: Micros,
     /// The most that concurrency can gain: `serial` over `longest_chain`; 1 if nothing ran.
     pub bound: f64,
@@ -187,7 +187,7 @@ fn slack(timeline: &Timeline, end: Micros) -> Vec<Micros> {
         .collect()
 }
 
-/// One at a time, whatever runs holds up all that follows: all of it is critical, none of it has slack.
+/// One at a time, every lookup delays all later ones: all of them are critical, none has slack.
 fn serially(tracks: &[Track]) -> (Vec<usize>, Vec<Micros>) {
     let path = (0..tracks.len())
         .filter(|&at| tracks[at].started.is_some())
@@ -265,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn what_never_ran_is_no_step_but_can_be_walked_through() {
+    fn lookups_that_never_ran_are_not_on_the_path_but_pass_it_on() {
         let tracks = vec![
             Sample::new("kind").ran(0, 30),
             Sample::new("skipped").after(&[0]).ended(30, Fate::Skipped),
@@ -290,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn independent_lookups_are_analysed_as_any_others() {
+    fn independent_lookups_are_analysed_like_any_others() {
         let mut quick = timeline(
             Mode::Evented,
             vec![
@@ -303,7 +303,7 @@ mod tests {
             61,
         );
         let analysis = check(&quick, "b", &[20, 0, 0, 0, 0]);
-        // A need that can't be is passed over, but takes the way of dependent lookups.
+        // An impossible dependency is ignored, but the general algorithm runs.
         let mut lanes = quick.lanes.to_vec();
         lanes[0].after = vec![99];
         quick.lanes = lanes.into();
@@ -311,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_at_all_is_bound_by_one() {
+    fn the_bound_of_an_empty_call_is_one() {
         let analysis = check(&timeline(Mode::Evented, Vec::new(), 0), "", &[]);
         assert_eq!((analysis.bound, analysis.ratio), (1.0, 1.0));
         let idle = vec![Sample::new("skipped")];

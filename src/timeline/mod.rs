@@ -1,4 +1,4 @@
-//! Records what happened when in one call, and makes pictures and figures from it.
+//! Records what happened when in one call, and computes pictures and figures from it.
 //!
 //! A run fills a [`Timeline`]: plain data, with times that count from the call's arrival. The report in the reply, the
 //! waterfall in the terminal, the critical path and each lookup's slack are made from it.
@@ -26,7 +26,7 @@ pub enum Fate {
     Ok,
     /// The store has no value.
     Empty,
-    /// The configured default stands in.
+    /// The configured default is used.
     Default,
     /// Its `when` does not hold.
     Skipped,
@@ -87,7 +87,7 @@ impl Fate {
     /// Whether the reply has everything that this lookup can give.
     pub fn is_complete(self) -> bool {
         match self {
-            // A lookup without its dependency's value adds nothing: if that value failed, its own fate says so.
+            // A lookup whose dependency has no value adds nothing: if the dependency failed, the dependency's own fate says so.
             Fate::Ok | Fate::Empty | Fate::Skipped | Fate::SkippedDependency => true,
             Fate::Default
             | Fate::Timeout
@@ -198,7 +198,7 @@ pub struct Timeline {
     pub mode: Mode,
     /// One per track. All calls of a plan share them.
     pub lanes: Arc<[Lane]>,
-    /// In plan order: a lookup stands after those it needs.
+    /// In plan order: a lookup comes after those it needs.
     pub tracks: Vec<Track>,
     /// When the reply was merged.
     pub elapsed: Micros,

@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_report_is_none() {
+    fn a_value_that_is_not_a_report_is_refused() {
         assert_eq!(Timeline::from_report(&Value::Null), None);
         assert_eq!(Timeline::from_report(&Value::I64(0)), None);
     }

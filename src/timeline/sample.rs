@@ -1,4 +1,4 @@
-//! Timelines for tests, written as one reads them: `Sample::new("plane").after(&[0]).ran(281, 502)`.
+//! Timelines for tests, in readable form: `Sample::new("plane").after(&[0]).ran(281, 502)`.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ pub(crate) fn ms(milliseconds: u64) -> Micros {
     Micros::new(milliseconds.saturating_mul(1000))
 }
 
-/// A track in the making.
+/// A track under construction.
 pub(crate) struct Sample(Track, Lane);
 
 impl Sample {
@@ -38,7 +38,7 @@ impl Sample {
         self
     }
 
-    /// Ran from one millisecond to another, and went well.
+    /// Ran from one millisecond to another, and succeeded.
     pub(crate) fn ran(mut self, from: u64, to: u64) -> Self {
         self.0.planned = ms(from);
         self.0.started = Some(ms(from));

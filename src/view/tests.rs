@@ -124,7 +124,7 @@ fn fates(execution: &Execution) -> Vec<(Fate, Option<Code>)> {
 }
 
 #[tokio::test(flavor = "local", start_paused = true)]
-async fn a_guard_answers_at_once_and_hears_of_what_it_let_pass() {
+async fn a_guard_answers_immediately_and_sees_outcomes_of_what_it_let_pass() {
     let third = "{ use = \"third\", with = { n = \"n\" } }";
     let test = Test::new(&format!("a = {third}\nb = {third}\nc = {third}"), "").await;
     let execution = test.call(0).await;
@@ -149,7 +149,7 @@ async fn each_element_of_a_foreach_passes_the_guards() {
 }
 
 #[tokio::test(flavor = "local", start_paused = true)]
-async fn timeouts_and_cancels_are_told_apart() {
+async fn timeouts_and_cancellations_are_distinguished() {
     let lookups = r#"
         a = { use = "never", with = { n = "n" }, timeout = "10ms" }
         b = { use = "never", with = { n = "n" }, timeout = "20ms", required = true }
@@ -243,7 +243,7 @@ async fn a_default_for_elements_does_not_hide_that_their_store_is_down() {
 }
 
 #[tokio::test(flavor = "local", start_paused = true)]
-async fn a_lookup_that_was_never_sent_says_so() {
+async fn a_lookup_that_was_never_sent_is_reported_as_such() {
     let silent = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let addr = silent.local_addr().expect("it is bound");
     let lookups = r#"

@@ -192,7 +192,7 @@ fn reply(stream: &mut TcpStream, sequence: i32, text: &str) {
 }
 
 #[test]
-fn an_interrupt_ends_early_and_prints_what_there_is() {
+fn an_interrupt_ends_early_and_prints_the_results_so_far() {
     let scripted = Scripted::start(&["-d", "1h"]);
     let mut stream = scripted.accept();
     for _ in 0..10 {

@@ -182,7 +182,7 @@ fn a_pipeline_longer_than_the_limit_is_answered_whole() {
 
 /// A client that read no replies used to stop its own calls halfway, while they held slots of a backend.
 #[test]
-fn a_client_that_does_not_read_delays_nobody() {
+fn a_client_that_does_not_read_delays_no_other_client() {
     let http = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let url = format!("http://{}", http.local_addr().expect("bound"));
     let (asked, asks) = std::sync::mpsc::channel();

@@ -78,7 +78,7 @@ fn thriftpy2_unframed_cython() {
 }
 
 #[test]
-fn a_store_that_is_down_costs_its_own_field_only() {
+fn a_store_that_is_down_affects_only_its_own_field() {
     let mut flights = Flights::start();
     flights.stop_weather();
     let stubs = stubs("idl/flights.thrift");

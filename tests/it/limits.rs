@@ -244,7 +244,7 @@ fn the_codes_and_metrics_in_the_table_exist() {
 }
 
 #[test]
-fn more_lookups_than_may_wait_are_shed() {
+fn lookups_over_the_waiting_limit_are_shed() {
     // It accepts connections and never answers.
     let silent = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let store = format!(

@@ -140,7 +140,7 @@ fn the_limit_of_the_loop_covers_all_listeners_together() {
 }
 
 #[test]
-fn a_server_that_ended_at_once_leaves_a_file_that_the_next_one_replaces() {
+fn a_killed_server_leaves_a_file_that_the_next_one_replaces() {
     let first = serve(r#"listeners = [{ listen = "unix://socket" }]"#);
     let folder = first.kill();
     assert!(folder.path().join("socket").exists());

@@ -143,7 +143,7 @@ fn lines_dropped_by_a_full_log_are_reported_once_it_is_read() {
 }
 
 #[test]
-fn a_second_signal_ends_a_server_at_once() {
+fn a_second_signal_ends_a_server_immediately() {
     let mut server = Unread::start();
     server.bother();
     let mut wire = Wire::connect(server.addr);

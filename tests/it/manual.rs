@@ -112,7 +112,7 @@ fn the_example_has_no_problems() {
 }
 
 #[test]
-fn a_page_comes_through_a_pipe_as_it_is_written() {
+fn a_page_is_printed_as_markdown_into_a_pipe() {
     let shown = manual(&["redis"]);
     assert!(shown.status.success());
     assert_eq!(
@@ -122,7 +122,7 @@ fn a_page_comes_through_a_pipe_as_it_is_written() {
 }
 
 #[test]
-fn a_page_that_there_is_not_is_misuse() {
+fn an_unknown_page_is_misuse() {
     let shown = manual(&["reddis"]);
     assert_eq!(shown.status.code(), Some(2));
     assert_eq!(

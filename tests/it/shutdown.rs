@@ -46,7 +46,7 @@ fn a_call_longer_than_the_drain_gets_no_reply() {
 }
 
 #[test]
-fn sigint_ends_an_idle_server_at_once() {
+fn sigint_ends_an_idle_server_immediately() {
     let server = airports();
     let mut idle = server.connect();
     let (status, log) = server.stop("INT");
@@ -86,14 +86,17 @@ fn sighup_loads_a_new_configuration_and_keeps_the_old_one_if_it_is_invalid() {
     server.reload("not reloaded");
     assert!(name("JFK").contains("Idlewild"), "the old one goes on");
     let (_, log) = server.stop("TERM");
-    let told = log.lines().find(|line| line.contains("views.got"));
-    let told = told.expect("the problem's key");
-    assert!(told.contains("help=") && told.contains("`get`"), "{told}");
+    let reported = log.lines().find(|line| line.contains("views.got"));
+    let reported = reported.expect("the problem's key");
+    assert!(
+        reported.contains("help=") && reported.contains("`get`"),
+        "{reported}"
+    );
 }
 
 /// Reporting that stderr was closed used to panic in the task that handles signals, and the server never stopped.
 #[test]
-fn a_server_whose_log_nobody_reads_still_stops() {
+fn a_server_with_an_unread_log_still_stops() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let file = |name: &str, text: &str| {
         std::fs::write(folder.path().join(name), text).expect("the folder is ours");

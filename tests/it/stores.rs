@@ -8,7 +8,7 @@ const IDL: &str = "service S { list<string> notes(1: list<string> keys) }";
 
 /// Lookups of one iteration travel in one batch, and equal keys are requested once.
 #[test]
-fn lookups_of_one_turn_travel_together_and_equal_ones_once() {
+fn lookups_of_one_loop_iteration_are_batched_and_equal_ones_sent_once() {
     let redis = Redis::start();
     for key in 0..300 {
         redis.run(&format!("set note:{key} value-of-{key}"));

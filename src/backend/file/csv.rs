@@ -11,37 +11,42 @@ use crate::value::{FieldNames, Text, Value, parse_double};
 
 /// The type of a column's cells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum CellType {
     Text,
     I64,
     Double,
     Bool,
 }
 
-impl Kind {
-    pub(super) const ALL: [Kind; 4] = [Kind::Text, Kind::I64, Kind::Double, Kind::Bool];
+impl CellType {
+    pub(super) const ALL: [CellType; 4] = [
+        CellType::Text,
+        CellType::I64,
+        CellType::Double,
+        CellType::Bool,
+    ];
 
     /// The word in the configuration.
     pub(super) fn as_str(self) -> &'static str {
         match self {
-            Kind::Text => "text",
-            Kind::I64 => "i64",
-            Kind::Double => "double",
-            Kind::Bool => "bool",
+            CellType::Text => "text",
+            CellType::I64 => "i64",
+            CellType::Double => "double",
+            CellType::Bool => "bool",
         }
     }
 
     /// The kind called `word`.
-    pub(super) fn parse(word: &str) -> Option<Kind> {
-        Kind::ALL.into_iter().find(|kind| kind.as_str() == word)
+    pub(super) fn parse(word: &str) -> Option<CellType> {
+        CellType::ALL.into_iter().find(|kind| kind.as_str() == word)
     }
 
     fn value(self, text: Text) -> Option<Value> {
         match self {
-            Kind::Text => Some(Value::Text(text)),
-            Kind::I64 => text.as_str().parse().ok().map(Value::I64),
-            Kind::Double => parse_double(text.as_str()).map(Value::Double),
-            Kind::Bool => match text.as_str() {
+            CellType::Text => Some(Value::Text(text)),
+            CellType::I64 => text.as_str().parse().ok().map(Value::I64),
+            CellType::Double => parse_double(text.as_str()).map(Value::Double),
+            CellType::Bool => match text.as_str() {
                 "1" => Some(Value::Bool(true)),
                 "0" => Some(Value::Bool(false)),
                 word if word.eq_ignore_ascii_case("true") => Some(Value::Bool(true)),
@@ -81,7 +86,7 @@ impl<'b> CsvFile<'b> {
     }
 
     /// Reads the rows, with one kind per column. A cell that equals `null` is null, whatever the kind of its column.
-    pub(super) fn rows(mut self, kinds: &[Kind], null: &str) -> Result<Table, Vec<String>> {
+    pub(super) fn rows(mut self, kinds: &[CellType], null: &str) -> Result<Table, Vec<String>> {
         let (mut rows, mut mistakes) = (Vec::new(), Vec::new());
         let mut record = ByteRecord::new();
         loop {
@@ -117,7 +122,7 @@ impl<'b> CsvFile<'b> {
     }
 }
 
-fn read_cell(cell: Bytes, kind: Kind, null: &str) -> Result<Value, String> {
+fn read_cell(cell: Bytes, kind: CellType, null: &str) -> Result<Value, String> {
     if cell == null.as_bytes() {
         return Ok(Value::Null);
     }

@@ -1,6 +1,6 @@
 //! Any bytes read as a file become a table whose rows have one value per column, or an error.
 
-use super::csv::{CsvFile, Kind};
+use super::csv::{CellType, CsvFile};
 use super::json;
 use super::table::Table;
 use crate::fuzzing::{FuzzInput, hold};
@@ -15,8 +15,9 @@ pub(in crate::backend) fn csv_file(input: &mut FuzzInput<'_>) {
     let choice = usize::from(input.byte());
     let table = match CsvFile::open(input.0) {
         Ok(file) => {
-            let kinds = (0..file.names.len()).map(|at| Kind::ALL[(choice + at) % Kind::ALL.len()]);
-            let kinds: Vec<Kind> = kinds.collect();
+            let kinds =
+                (0..file.names.len()).map(|at| CellType::ALL[(choice + at) % CellType::ALL.len()]);
+            let kinds: Vec<CellType> = kinds.collect();
             file.rows(&kinds, "NA")
         }
         Err(mistake) => Err(vec![mistake]),

@@ -8,7 +8,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
-use super::csv::{CsvFile, Kind};
+use super::csv::{CellType, CsvFile};
 use super::table::Table;
 use super::{json, terms};
 use crate::config::{Place, Section};
@@ -22,7 +22,7 @@ const BYTES_MAX: usize = 256 << 20;
 const MISTAKES_MAX: usize = 5;
 
 /// The types of columns, as the key `types` gives them.
-type Types = Vec<(String, Kind, Place)>;
+type Types = Vec<(String, CellType, Place)>;
 
 /// Reads the keys and the file.
 pub(super) fn read(section: &mut Section<'_>) -> Option<Table> {
@@ -86,7 +86,7 @@ fn read_csv(
     section: &Section<'_>,
 ) -> Result<Table, Vec<String>> {
     let file = CsvFile::open(bytes).map_err(|mistake| vec![mistake])?;
-    let mut kinds = vec![Kind::Text; file.names.len()];
+    let mut kinds = vec![CellType::Text; file.names.len()];
     for (column, kind, place) in types {
         match file.names.position(column) {
             Some(at) => kinds[at] = *kind,
@@ -105,10 +105,10 @@ fn read_types(section: &mut Section<'_>) -> Types {
         let Some((value, place)) = section.take_named(&column) else {
             continue;
         };
-        if let Some(kind) = value.as_str().and_then(Kind::parse) {
+        if let Some(kind) = value.as_str().and_then(CellType::parse) {
             types.push((column, kind, place));
         } else {
-            let help = format!("one of {}", list(Kind::ALL.map(Kind::as_str)));
+            let help = format!("one of {}", list(CellType::ALL.map(CellType::as_str)));
             section.bad(&place, "unknown type of a column", Some(help));
         }
     }

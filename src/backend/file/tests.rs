@@ -127,7 +127,7 @@ async fn all_rows_one_value_and_a_limit() {
 }
 
 #[tokio::test(flavor = "local")]
-async fn csv_cells_are_what_their_types_say() {
+async fn csv_cells_have_their_declared_types() {
     let text = "\u{feff}a,b,c,d\r\n05,true,NA,\r\n-7,0,1e3,x\r\n";
     let types = "null = \"NA\"\ntypes = { a = \"i64\", b = \"bool\", c = \"double\" }";
     let Value::List(rows) = find(&config("t.csv", text, types), "", &[]).await.unwrap() else {

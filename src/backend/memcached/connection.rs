@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_of_no_key_or_a_second_one_spoils_the_answer() {
+    fn a_value_of_an_unknown_or_repeated_key_invalidates_the_answer() {
         assert_eq!(found(&["a"], vec![value("b", "2")]), None);
         assert_eq!(
             found(&["a", "b"], vec![value("a", "1"), value("a", "2")]),

@@ -135,7 +135,7 @@ mod tests {
         }
 
         #[test]
-        fn the_order_of_servers_is_of_no_matter(keys in prop::collection::vec("[!-~]{1,40}", 1..50)) {
+        fn the_order_of_servers_does_not_matter(keys in prop::collection::vec("[!-~]{1,40}", 1..50)) {
             let names: Vec<String> = (0..5).map(|n| format!("10.0.0.{n}:11311")).collect();
             let turned: Vec<String> = names.iter().rev().cloned().collect();
             let (one, other) = (Ring::new(&servers(&names)), Ring::new(&servers(&turned)));

@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_known_type_is_a_bad_answer() {
+    fn values_of_unknown_types_are_bad_answers() {
         for kind in [
             ColumnType::MYSQL_TYPE_TYPED_ARRAY,
             ColumnType::MYSQL_TYPE_UNKNOWN,
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn doubles_that_are_no_numbers_are_not_bound() {
+    fn doubles_that_are_not_numbers_are_not_bound() {
         for number in [f64::NAN, f64::INFINITY] {
             let err = param(&number.into()).unwrap_err();
             assert_eq!(err.code, Code::LookupBadParam);

@@ -162,7 +162,7 @@ pub(in crate::backend) mod tests {
     }
 
     #[tokio::test(flavor = "local", start_paused = true)]
-    async fn lookups_wait_while_connecting_and_not_longer_than_their_patience() {
+    async fn lookups_wait_for_a_connection_no_longer_than_their_patience() {
         let availability = Availability::new();
         let patience = Duration::from_secs(1);
         let late = availability.client(patience, "the store").await;

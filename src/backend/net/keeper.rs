@@ -247,7 +247,7 @@ mod tests {
     }
 
     #[tokio::test(flavor = "local", start_paused = true)]
-    async fn a_connection_that_was_of_use_or_old_is_made_again_at_once() {
+    async fn a_connection_that_was_useful_or_old_is_replaced_immediately() {
         let acts = vec![
             Act::Serve(0, Ended::Served),
             Act::Serve(1000, Ended::Lost),

@@ -214,7 +214,7 @@ fn parameters_that_do_not_fit_are_refused() {
 }
 
 #[test]
-fn answers_go_back_to_where_they_were_asked() {
+fn answers_return_to_their_questions() {
     let config = good();
     let read = |sql: &str| {
         let keys = format!("sql = \"{sql} where k = any(:k)\"\nbatch = {{ key = \"k\" }}");

@@ -282,7 +282,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(flavor = "local", start_paused = true)]
-    async fn replies_go_to_those_who_asked_for_them() {
+    async fn replies_go_to_their_askers() {
         let (ours, mut server) = duplex(1 << 20);
         let redis = Rc::new(Multiplexed::default());
         let asking = async {
@@ -314,7 +314,7 @@ mod tests {
     }
 
     #[tokio::test(flavor = "local")]
-    async fn a_broken_connection_ends_all_that_wait_and_takes_no_more() {
+    async fn a_broken_connection_fails_pending_commands_and_accepts_no_more() {
         for (bytes, bad) in [
             (&b":1\r\n"[..], false),
             (b"what\r\n", true),
@@ -344,7 +344,7 @@ mod tests {
     }
 
     #[tokio::test(flavor = "local")]
-    async fn a_server_that_hangs_is_not_asked_without_end() {
+    async fn an_unresponsive_server_is_not_asked_without_limit() {
         let redis = Rc::new(Multiplexed::default());
         let waiting = redis.ask(b"x", PENDING_MAX);
         let mut waiting = pin!(waiting);

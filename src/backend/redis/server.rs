@@ -217,7 +217,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn urls_say_where_and_who() {
+    fn urls_have_an_address_and_credentials() {
         let server = Server::parse("redis://ann:p%40ss@cache-1:7000/3?protocol=resp3");
         let server = server.expect("a URL");
         assert_eq!(server.address, Address::Tcp("cache-1".into(), 7000));

@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn what_json_cannot_carry_is_refused() {
+    fn values_that_json_cannot_represent_are_refused() {
         let key = (Value::List(vec![]), Value::Null);
         for value in [
             Value::Bytes(vec![1].into()),

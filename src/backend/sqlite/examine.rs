@@ -89,7 +89,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn declared_types_go_by_their_words() {
+    fn declared_types_follow_sqlites_rules() {
         assert_eq!(
             holds("BIGINT UNSIGNED"),
             (ColumnValues::Integer(0..=1), false)

@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn closing_sends_sleepers_home() {
+    fn closing_wakes_and_ends_sleeping_threads() {
         let queue = JobQueue::<u8>::new(1);
         std::thread::scope(|scope| {
             let sleepers = [scope.spawn(|| queue.pop()), scope.spawn(|| queue.pop())];

@@ -68,7 +68,7 @@ async fn value(schema: &str, toml: &str, params: &[(&str, Value)]) -> Result<Val
 }
 
 #[tokio::test(flavor = "local")]
-async fn all_kinds_of_values_come_back_as_they_are() {
+async fn all_kinds_of_values_come_back_unchanged() {
     let toml = "sql = \"select 7 as i, 1.5 as d, 'é' as t, x'00ff' as b, null as n, \
                 cast(x'ff' as text) as bad, -9223372036854775808 as low\"\nrows = 'one'";
     let Value::Record(row) = value("", toml, &[]).await.unwrap() else {
@@ -298,7 +298,7 @@ fn configuration_mistakes_are_named() {
 }
 
 #[test]
-fn a_lock_is_not_waited_for_all_day() {
+fn waiting_for_a_lock_is_limited() {
     assert_eq!(
         config_problems::<Sqlite>("path = 'a.db'\nbusy_timeout = '1day'"),
         [

@@ -77,7 +77,7 @@ fn only_scalars_are_allowed() {
 }
 
 #[test]
-fn a_place_decides() {
+fn the_place_of_a_template_decides_its_encoding() {
     struct Letters;
     impl Encode for Letters {
         const BYTES: bool = false;
@@ -131,7 +131,7 @@ fn mistakes_in_templates_are_explained() {
 }
 
 #[test]
-fn problems_stand_at_their_key() {
+fn problems_are_reported_at_their_key() {
     let document = crate::config::document("get = \"a{b\"");
     let mut section = crate::config::whole(&document);
     assert_eq!(Template::read(&mut section, "get", &mut Vec::new()), None);

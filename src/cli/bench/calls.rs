@@ -33,9 +33,9 @@ pub(super) struct Encoded {
 
 /// The calls, used in turn.
 #[derive(Debug)]
-pub(super) struct Calls(Vec<Encoded>);
+pub(super) struct EncodedCalls(Vec<Encoded>);
 
-impl Calls {
+impl EncodedCalls {
     /// Encodes calls of `params`, which are not empty.
     pub(super) fn encode(
         found: &Found,
@@ -45,7 +45,7 @@ impl Calls {
         let count = SEQUENCES.next_multiple_of(params.len()).max(params.len());
         let list = (0..count).map(|at| encode(found, wire_format, params, at));
         list.collect::<Result<_, WireError>>()
-            .map(Calls)
+            .map(EncodedCalls)
             .map_err(|err| CommandError::failed(format_args!("the call can't be encoded: {err}")))
     }
 
@@ -62,7 +62,7 @@ fn encode(
     at: usize,
 ) -> Result<Encoded, WireError> {
     let method = found.method();
-    // Replies come with the method's bare name.
+    // Replies have the method's bare name.
     let called = match found.prefix() {
         None => method.name.to_string(),
         Some(service) => format!("{service}:{}", method.name),

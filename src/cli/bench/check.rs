@@ -34,7 +34,7 @@ pub(super) struct Checker {
 pub(super) enum Wrong {
     /// It answers the call, but with an error or a wrong result, of this kind.
     Answer(String),
-    /// It does not answer the call: the connection can't be trusted any more.
+    /// It does not answer the call: the connection can no longer be trusted.
     Stray(String),
 }
 

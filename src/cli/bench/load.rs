@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use super::calls::Calls;
+use super::calls::EncodedCalls;
 use super::check::Checker;
 use super::schedule::Schedule;
 use super::tally::{Snapshot, Tally};
@@ -15,8 +15,8 @@ use crate::thrift::WireFormat;
 
 /// What all connections of a run share.
 pub(super) struct Load {
-    pub(super) target: Target,
-    pub(super) calls: Calls,
+    pub(super) target: Destination,
+    pub(super) calls: EncodedCalls,
     pub(super) schedule: Schedule,
     pub(super) checker: Checker,
     pub(super) tally: Tally,
@@ -33,7 +33,7 @@ impl Load {
 
 /// The server to call, and how.
 #[derive(Debug)]
-pub(super) struct Target {
+pub(super) struct Destination {
     /// Host and port.
     pub(super) addr: String,
     /// The transport and protocol.
@@ -44,7 +44,7 @@ pub(super) struct Target {
     pub(super) pipeline: usize,
 }
 
-impl Target {
+impl Destination {
     /// Opens a connection.
     pub(super) async fn connect(&self) -> io::Result<TcpStream> {
         let connected = timeout(self.timeout, TcpStream::connect(&self.addr)).await;

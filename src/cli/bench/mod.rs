@@ -22,10 +22,10 @@ use serde_json::{Value as Json, json};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
-use self::calls::Calls;
+use self::calls::EncodedCalls;
 use self::check::Checker;
 use self::connection::Connection;
-use self::load::{Load, Target};
+use self::load::{Destination, Load};
 use self::result::Measured;
 use self::schedule::Schedule;
 use self::tally::{Snapshot, Tally};
@@ -78,11 +78,11 @@ pub(super) struct Bench {
     json_lines: Option<PathBuf>,
     /// How to print the results
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
-    format: Format,
+    format: ResultFormat,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-enum Format {
+enum ResultFormat {
     /// For people
     #[default]
     Text,
@@ -115,13 +115,13 @@ pub(super) fn run(options: &Bench, out: &mut Output) -> Result<ExitStatus, Comma
             vec![args.params(&found, Asked::default())?]
         }
     };
-    let calls = Calls::encode(&found, args.connect.wire_format(), &params)?;
+    let calls = EncodedCalls::encode(&found, args.connect.wire_format(), &params)?;
     let server = options.pid.map(Process::find).transpose()?;
     let title = options.title(&found);
     let measured = on_loop(options.measure(found, calls, server))??;
     match options.format {
-        Format::Text => out.data(&measured.text(&title)),
-        Format::Json => out.data(&format!("{:#}", measured.json(&title, &options.asked()))),
+        ResultFormat::Text => out.data(&measured.text(&title)),
+        ResultFormat::Json => out.data(&format!("{:#}", measured.json(&title, &options.asked()))),
     }
     Ok(measured.report_errors(out))
 }
@@ -159,10 +159,10 @@ impl Bench {
     async fn measure(
         &self,
         found: Found,
-        calls: Calls,
+        calls: EncodedCalls,
         server: Option<Process>,
     ) -> Result<Measured, CommandError> {
-        let target = Target {
+        let target = Destination {
             addr: self.call.connect.addr.clone(),
             wire_format: self.call.connect.wire_format(),
             timeout: self.call.connect.timeout,

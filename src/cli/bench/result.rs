@@ -239,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn people_read_rates_percentiles_and_costs() {
+    fn the_text_has_rates_percentiles_and_costs() {
         let text = measured().text("get at a");
         let expected = "\
 get at a
@@ -271,8 +271,8 @@ error     1 x the connection broke (reset)
                 at: begin + Duration::from_secs(1),
                 ..tally.snapshot(Some(usage(used)))
             };
-            let told = Measured::new(&first, &last, tally.take()).json("get at a", &Json::Null);
-            told["server"]["cpu_us_per_call"].clone()
+            let json = Measured::new(&first, &last, tally.take()).json("get at a", &Json::Null);
+            json["server"]["cpu_us_per_call"].clone()
         };
         let tally = Tally::default();
         tally.failed("the connection broke (reset)");
@@ -284,17 +284,17 @@ error     1 x the connection broke (reset)
     }
 
     #[test]
-    fn programs_read_the_same() {
-        let told = measured().json("get at a", &json!({ "loop": "closed" }));
-        assert_eq!(told["asked"]["loop"], "closed");
+    fn the_json_has_the_same_figures() {
+        let json = measured().json("get at a", &json!({ "loop": "closed" }));
+        assert_eq!(json["asked"]["loop"], "closed");
         assert_eq!(
-            (&told["calls"], &told["calls_per_second"]),
+            (&json["calls"], &json["calls_per_second"]),
             (&json!(4), &json!(2.0))
         );
-        assert_eq!(told["server"]["cpu_us_per_call"], 2500.0);
-        assert_eq!(told["load"], Json::Null);
-        assert_eq!(told["errors"], json!({ "the connection broke (reset)": 1 }));
-        let p50 = told["latency_us"]["p50"].as_f64().expect("a number");
+        assert_eq!(json["server"]["cpu_us_per_call"], 2500.0);
+        assert_eq!(json["load"], Json::Null);
+        assert_eq!(json["errors"], json!({ "the connection broke (reset)": 1 }));
+        let p50 = json["latency_us"]["p50"].as_f64().expect("a number");
         assert!((1999.0..2005.0).contains(&p50), "{p50}");
     }
 }

@@ -1,8 +1,8 @@
-//! Which replies are right, byte by byte.
+//! Tells right replies from wrong ones, byte by byte.
 
 use bytes::Bytes;
 
-use super::calls::{Calls, Encoded, read_lines};
+use super::calls::{Encoded, EncodedCalls, read_lines};
 use super::check::{Checker, Wrong};
 use crate::cli::{error::Reason, method::Found, testing::schema};
 use crate::thrift::{
@@ -40,9 +40,9 @@ fn params(found: &Found, id: &str) -> Value {
     })
 }
 
-fn calls(found: &Found, protocol: Protocol) -> Calls {
+fn calls(found: &Found, protocol: Protocol) -> EncodedCalls {
     let params = [params(found, "a"), params(found, "b")];
-    Calls::encode(found, wire_format(protocol), &params).expect("it encodes")
+    EncodedCalls::encode(found, wire_format(protocol), &params).expect("it encodes")
 }
 
 /// A page whose report is `report`, which is none of the IDL's and need not be: it is not encoded.
@@ -79,7 +79,7 @@ fn message(protocol: Protocol, head: HeadOut<'_>, body: Body<'_>) -> Result<Byte
     Ok(out.freeze())
 }
 
-/// What the checker says to a reply of `get` with the one field `(id, value)`.
+/// The checker's verdict on a reply of `get` with the one field `(id, value)`.
 fn checked(
     protocol: Protocol,
     verify: bool,
@@ -125,7 +125,7 @@ fn results_are_right_in_every_protocol() {
 }
 
 #[test]
-fn an_exception_goes_by_its_name_and_code() {
+fn an_exception_is_counted_by_name_and_code() {
     let found = found("get");
     let id = found.schema.standard.lookup_failed.expect("included");
     let names = found.schema.get(id).names.clone();
@@ -142,7 +142,7 @@ fn an_exception_goes_by_its_name_and_code() {
 }
 
 #[test]
-fn an_application_exception_goes_by_its_code_alone() {
+fn an_application_exception_is_counted_by_its_code_alone() {
     let found = found("get");
     for &protocol in Protocol::ALL {
         let calls = calls(&found, protocol);
@@ -178,7 +178,7 @@ fn another_calls_reply_is_a_stray() {
 }
 
 #[test]
-fn void_methods_return_nothing_and_that_is_right() {
+fn an_empty_result_of_a_void_method_is_right() {
     let found = found("touch");
     for &protocol in Protocol::ALL {
         let calls = calls(&found, protocol);

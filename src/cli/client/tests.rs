@@ -243,7 +243,7 @@ fn another_calls_reply_is_refused_and_ends_the_connection() {
 }
 
 #[test]
-fn a_result_that_is_not_there_is_an_error() {
+fn a_missing_result_is_an_error() {
     let empty = Answer {
         body: None,
         ..Answer::returning("")
@@ -277,7 +277,7 @@ fn void_and_oneway_return_nothing() {
 }
 
 #[test]
-fn a_late_reply_is_never_taken_for_another_calls() {
+fn a_late_reply_is_never_mistaken_for_another_calls() {
     let schema = schema(IDL);
     let method = schema.services[0].method("say").expect("in the IDL");
     let params = params(&schema, method);
@@ -304,7 +304,7 @@ fn a_late_reply_is_never_taken_for_another_calls() {
 }
 
 #[test]
-fn nobody_listening_is_an_error_with_the_address() {
+fn a_refused_connection_is_an_error_with_the_address() {
     let err = run(async {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let addr = listener.local_addr().expect("bound").to_string();
@@ -319,7 +319,7 @@ fn nobody_listening_is_an_error_with_the_address() {
 }
 
 #[test]
-fn a_server_that_speaks_tls_is_told_as_one() {
+fn a_server_that_speaks_tls_is_identified() {
     let schema = schema(IDL);
     let method = schema.services[0].method("say").expect("in the IDL");
     let params = params(&schema, method);

@@ -21,7 +21,7 @@ use crate::context::Mode;
 use crate::timeline::{Analysis, Look, Timeline, render_together};
 use crate::value::Value;
 
-/// Compare a call one lookup at a time with the same call all at once
+/// Compare a call with its lookups one at a time with the same call with all of them at once
 ///
 /// The method needs a `tributary.Context` parameter and a `tributary.Report` in its reply. Draws the median call of
 /// each mode, and prints how much faster one was, how much is possible, and whether the replies are equal.
@@ -85,7 +85,7 @@ pub(super) enum Measured {
 pub(super) struct Comparison {
     /// One lookup at a time.
     serial: Runs,
-    /// All at once.
+    /// All lookups at once.
     evented: Runs,
     /// The names of the fields that differ between the first reply and any other.
     differing: Vec<String>,

@@ -45,7 +45,7 @@ fn comparison(differing: Vec<String>) -> Comparison {
 }
 
 #[test]
-fn both_ways_are_drawn_and_told() {
+fn both_modes_are_drawn_and_compared() {
     let (mut out, data, rest) = captured();
     let status = comparison(Vec::new()).show("getBoard", &mut out);
     assert_eq!((status, rest.text().as_str()), (ExitStatus::Done, ""));

@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn every_flight_is_there_once_with_its_status() {
+    fn every_flight_appears_once_with_its_status() {
         let (_folder, database) = unpacked();
         let statuses = "select status, count(*) from flights group by status order by status";
         check(

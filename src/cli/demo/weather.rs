@@ -2,7 +2,7 @@
 //!
 //! It plays the part of a third-party HTTP API. In: `weather.csv`. Out: a listener on a free local port, served on the current
 //! event loop. A known hour gets 200, any other path 404, any other method 405. Columns keep their names; missing
-//! measurements are left out.
+//! measurements are omitted.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn a_number_that_is_none_is_an_error() {
+    fn an_invalid_number_is_an_error() {
         let table = b"origin,day,hour,temperature\nEWR,2013-01-01,5,warm\n";
         assert!(Hours::read(table).is_err());
     }

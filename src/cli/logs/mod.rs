@@ -22,7 +22,7 @@ use writer::LogWriter;
 pub(super) struct LogArgs {
     /// The format of log lines
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
-    log_format: Format,
+    log_format: LogFormat,
     /// What to log: error, warn, info, debug or trace, or per module as in `info,tributary::view=trace`
     /// [default: the environment variable `RUST_LOG`, or info]
     #[arg(long, value_name = "LEVEL")]
@@ -30,7 +30,7 @@ pub(super) struct LogArgs {
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-enum Format {
+enum LogFormat {
     /// For people
     #[default]
     Text,
@@ -54,8 +54,8 @@ pub(super) fn start(args: &LogArgs, out: &Output) -> Result<Flush, CommandError>
         .log_internal_errors(false)
         .with_ansi(out.note_color());
     let started = match format {
-        Format::Text => builder.try_init(),
-        Format::Json => builder.json().try_init(),
+        LogFormat::Text => builder.try_init(),
+        LogFormat::Json => builder.json().try_init(),
     };
     started.map_err(|err| cant(&err))?;
     // The standard hook writes to stderr directly, and would wait for its reader.
@@ -74,14 +74,14 @@ fn lines_dropped(dropped: u64) -> String {
 }
 
 /// A line that is written whatever the filter says, since it is not an event.
-fn own_line(format: Format, level: &str, message: &str) -> String {
+fn own_line(format: LogFormat, level: &str, message: &str) -> String {
     let mut now = String::new();
     // Writing to a String can't fail.
     let _infallible = SystemTime.format_time(&mut Writer::new(&mut now));
     let target = module_path!();
     match format {
-        Format::Text => format!("{now} {level} {target}: {message}\n"),
-        Format::Json => {
+        LogFormat::Text => format!("{now} {level} {target}: {message}\n"),
+        LogFormat::Json => {
             let line = serde_json::json!({
                 "timestamp": now,
                 "level": level.trim_start(),
@@ -132,15 +132,15 @@ mod tests {
     }
 
     #[test]
-    fn a_line_without_an_event_looks_like_any_other() {
-        let text = own_line(Format::Text, " WARN", &lines_dropped(5));
+    fn a_line_without_an_event_has_the_usual_format() {
+        let text = own_line(LogFormat::Text, " WARN", &lines_dropped(5));
         let (time, rest) = text.split_once(' ').expect("a time");
         assert!(time.ends_with('Z'), "{text}");
         assert_eq!(
             rest,
             " WARN tributary::cli::logs: 5 lines of the log were dropped\n"
         );
-        let json = own_line(Format::Json, " WARN", "two\nlines");
+        let json = own_line(LogFormat::Json, " WARN", "two\nlines");
         assert_eq!(json.lines().count(), 1, "{json}");
         let json: serde_json::Value = serde_json::from_str(&json).expect("JSON");
         assert_eq!(json["level"], "WARN");

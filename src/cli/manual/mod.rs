@@ -1,6 +1,6 @@
 //! `tributary manual`: shows a page of the manual, lists the pages, or searches them.
 //!
-//! On a terminal a page is laid out and goes through a pager; into anything else it is Markdown, as it is written.
+//! On a terminal a page is laid out and goes through a pager; otherwise it is printed as Markdown.
 
 mod pager;
 mod render; // a page for a terminal
@@ -29,7 +29,7 @@ pub(super) struct Manual {
     /// The page [default: list all pages]
     #[arg(value_name = "TOPIC")]
     topic: Option<String>,
-    /// Print the page as it is written, in Markdown
+    /// Print the page's Markdown source
     #[arg(long)]
     markdown: bool,
     /// Print the lines of all pages that have this word

@@ -20,7 +20,7 @@ pub(super) fn show(text: &str) -> bool {
         None => Command::new("less"),
     };
     if env::var_os("LESS").is_none() {
-        // Ends at once if the text fits the screen, passes colours on, leaves the text there.
+        // Exits immediately if the text fits the screen, passes colours on, leaves the text on the screen.
         command.env("LESS", "FRX");
     }
     let Ok(mut pager) = command.stdin(Stdio::piped()).spawn() else {
@@ -32,6 +32,6 @@ pub(super) fn show(text: &str) -> bool {
     {
         return false;
     }
-    // 127 is the shell's way to say that there is no such command.
+    // The shell exits with 127 if there is no such command.
     pager.wait().is_ok_and(|status| status.code() != Some(127))
 }

@@ -1,7 +1,7 @@
 //! Lays Markdown out for a terminal.
 //!
 //! `pulldown-cmark` reads the page and `textwrap` breaks its lines. In: a page of the manual, a width, and whether there
-//! are colours. Out: lines that are no wider, except in blocks of code. What the manual does not use is not styled.
+//! are colours. Out: lines that are no wider, except in blocks of code. Markdown that the manual does not use is not styled.
 
 use pulldown_cmark::{CodeBlockKind, CowStr, Event, HeadingLevel, Options, Parser, Tag, TagEnd};
 use textwrap::core::display_width;
@@ -14,7 +14,7 @@ const NO_BREAK: &str = "\u{a0}";
 /// Code of more bytes may be broken at its spaces.
 const UNBROKEN_MAX: usize = 24;
 
-/// How a stretch of text looks.
+/// The style of a stretch of text.
 #[derive(Clone, Copy)]
 enum Style {
     Plain,
@@ -86,7 +86,7 @@ impl Rendering {
                 self.styles.push(Style::Link);
             }
             Tag::List(_) => {
-                // A list within an item begins on a line of its own.
+                // A list within an item begins on its own line.
                 self.item();
                 self.lists += 1;
             }
@@ -196,7 +196,7 @@ impl Rendering {
         }
     }
 
-    /// Underlines it, so that it is seen without colours too.
+    /// Underlines the title, so that it stands out without colours too.
     fn heading(&mut self, level: HeadingLevel) {
         let line = if level == HeadingLevel::H1 {
             "═"

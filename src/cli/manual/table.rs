@@ -14,7 +14,7 @@ const LAST_MIN: usize = 24;
 /// Rows of more lines are set apart by an empty line.
 const TALL: usize = 3;
 
-/// A table as it is read: cells, then rows. The first row is the head.
+/// A table while it is parsed: cells, then rows. The first row is the head.
 #[derive(Default)]
 pub(super) struct Table {
     rows: Vec<Vec<String>>,
@@ -30,7 +30,7 @@ impl Table {
         self.rows.push(std::mem::take(&mut self.row));
     }
 
-    /// The table in lines of at most `width`; `strong` is how its head looks.
+    /// The table in lines of at most `width`; `strong` is the style of its head.
     pub(super) fn lines(&self, width: usize, strong: impl Fn(&str) -> String) -> String {
         match self.widths(width) {
             Some(widths) => self.in_columns(&widths, strong),
@@ -38,7 +38,7 @@ impl Table {
         }
     }
 
-    /// How wide each column is; none if they do not fit beside each other.
+    /// The width of each column; none if they do not fit side by side.
     fn widths(&self, width: usize) -> Option<Vec<usize>> {
         let columns = self.rows.first()?.len();
         let most = |column: usize, measure: fn(&str) -> usize| {
@@ -50,7 +50,7 @@ impl Table {
         let last = columns.checked_sub(1)?;
         min[last] = min[last].max(max[last].min(LAST_MIN));
         let space = width.checked_sub(GAP * last)?;
-        // As wide as they want, up to the one bound that makes all of them fit.
+        // Columns are as wide as their content, up to the largest bound with which all of them fit.
         let bounded = |bound: usize| -> Vec<usize> {
             let both = min.iter().zip(&max);
             both.map(|(&min, &max)| max.min(bound).max(min)).collect()

@@ -1,4 +1,4 @@
-//! Pages as a terminal shows them.
+//! Pages laid out for a terminal.
 
 use insta::assert_snapshot;
 use textwrap::core::display_width;

@@ -1,4 +1,4 @@
-//! How lines are broken: between words, never within one, so that a word keeps its colour.
+//! Breaks lines between words, never within one, so that a word keeps its colour.
 
 use textwrap::{Options, WordSplitter, WrapAlgorithm};
 

@@ -26,7 +26,7 @@ impl Write for Written {
     }
 }
 
-/// A plain output, what goes to its stdout, and what goes to its stderr.
+/// A plain output, and the texts written to its stdout and its stderr.
 pub(crate) fn captured() -> (Output, Written, Written) {
     let (data, rest) = (Written::default(), Written::default());
     let out = Output {
@@ -37,7 +37,7 @@ pub(crate) fn captured() -> (Output, Written, Written) {
     (out, data, rest)
 }
 
-/// An output whose stdout fails in a way.
+/// An output whose stdout fails with this error.
 pub(crate) fn failing(kind: io::ErrorKind) -> (Output, Written) {
     struct Fails(io::ErrorKind);
     impl Write for Fails {

@@ -1,10 +1,10 @@
-//! Which stream gets which text, in colour or not, and what happens if it can't be written.
+//! Which stream gets which text, in colour or not, and what happens if a stream can't be written.
 
 use super::testing::{captured, failing};
 use super::*;
 
 #[test]
-fn data_and_the_rest_go_their_own_ways() {
+fn data_and_messages_go_to_different_streams() {
     let (mut out, data, rest) = captured();
     out.data("{}");
     out.note("a note\n");

@@ -34,7 +34,7 @@ service Flights {
 }
 "#;
 
-/// What `words` (or JSON, if it is one that begins with a brace) make, as JSON; or what is wrong with them.
+/// The parameters of `words` (or of JSON, if the only word begins with a brace) as JSON, or what is wrong with them.
 fn made(words: &[&str]) -> String {
     let schema = schema(IDL);
     let method = schema.services[0].method("find").expect("in the IDL");
@@ -64,7 +64,7 @@ fn check(words: &[&str], expected: &str) {
 }
 
 #[test]
-fn text_becomes_what_the_type_says() {
+fn text_is_parsed_by_the_parameters_type() {
     check(
         &["carrier=UA", "flight=-5"],
         r#"{"carrier":"UA","flight":-5}"#,
@@ -181,7 +181,7 @@ fn one_json_object_gives_all() {
 }
 
 #[test]
-fn what_is_set_goes_over_what_was_typed() {
+fn options_take_precedence_over_typed_parameters() {
     let schema = schema(IDL);
     let method = schema.services[0].method("find").expect("in the IDL");
     let mut params = Params::new(&schema, method);

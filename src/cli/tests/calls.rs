@@ -155,7 +155,7 @@ fn the_idl_and_the_service_come_from_a_configuration_too() {
 
 /// A server inside a Rust program, with or without closures, offers the `Tributary` service like any other.
 #[test]
-fn a_server_in_a_program_says_its_idl() {
+fn an_embedded_server_provides_its_idl() {
     let greeter = Greeter::start(false);
     let addr = greeter.running.addr();
     let reply = call_json_at(addr, "plain", r#"{"name": "Bob"}"#);
@@ -190,7 +190,7 @@ fn a_server_in_a_program_says_its_idl() {
 }
 
 #[test]
-fn exceptions_fail_with_their_words_on_stderr() {
+fn exceptions_fail_with_their_message_on_stderr() {
     let greeter = Greeter::start(false);
     let (status, data, rest) = greeter.typed("call", &["greet", "name=nobody"]);
     assert_eq!(status, ExitStatus::Failed);
@@ -226,7 +226,7 @@ fn reports_are_drawn_on_stderr() {
 }
 
 #[test]
-fn compare_draws_both_ways_and_compares_the_replies() {
+fn compare_draws_both_modes_and_compares_the_replies() {
     let greeter = Greeter::start(false);
     let (status, data, rest) = greeter.typed("compare", &["-n", "3", "greet", "name=Ann"]);
     assert_eq!((status, rest.as_str()), (ExitStatus::Done, ""));
@@ -257,7 +257,7 @@ fn compare_draws_both_ways_and_compares_the_replies() {
 }
 
 #[test]
-fn calls_that_can_not_be_made_say_why() {
+fn calls_that_cannot_be_made_say_why() {
     let greeter = Greeter::start(false);
     for (words, status, says) in [
         (

@@ -35,7 +35,7 @@ fn every_command_says_what_it_does_and_shows_examples() {
 }
 
 #[test]
-fn misuse_is_told_on_stderr() {
+fn misuse_is_reported_on_stderr() {
     let (status, data, rest) = typed(&["serv"]);
     assert_eq!((status, data.as_str()), (ExitStatus::Misuse, ""));
     assert!(rest.contains("'serve'"), "{rest}");
@@ -52,7 +52,7 @@ fn a_missing_configuration_is_misuse() {
 }
 
 #[test]
-fn check_tells_problems_as_json() {
+fn check_prints_problems_as_json() {
     let (status, data, rest) = typed(&["check", "--format", "json", "-c", "/nowhere/x.toml"]);
     assert_eq!((status, rest.as_str()), (ExitStatus::Misuse, ""));
     let problems: serde_json::Value = serde_json::from_str(&data).expect("JSON");
@@ -95,7 +95,7 @@ fn completions_are_data() {
 }
 
 #[test]
-fn a_unix_socket_is_no_address() {
+fn a_unix_socket_is_not_an_address() {
     for command in ["call", "compare", "bench"] {
         let (status, data, rest) = typed(&[command, "--addr", "unix://shop.sock", "greet"]);
         assert_eq!((status, data.as_str()), (ExitStatus::Misuse, ""));

@@ -48,7 +48,7 @@ impl<'f> Resolver<'f> {
             }
             Some(Progress::Started) => {
                 let name = &self.scope.definition(at).name.text;
-                self.report.invalid(&self.files[from.0], from.1, || {
+                self.problems.invalid(&self.files[from.0], from.1, || {
                     let message = format!("the constant `{name}` refers to itself");
                     (message, "break the cycle with a value".into())
                 });
@@ -84,7 +84,7 @@ impl<'f> Resolver<'f> {
             }
             Some(Progress::Started) => {
                 let name = &written.name;
-                self.report.invalid(&self.files[file], constant.span, || {
+                self.problems.invalid(&self.files[file], constant.span, || {
                     let message = format!("the default value of `{}` contains itself", name.text);
                     (message, "remove it, or set that field in it".into())
                 });
@@ -162,7 +162,7 @@ impl<'f> Resolver<'f> {
             Ok(value) => Some(value),
             Err(misfit) => {
                 let schema = &self.schema;
-                self.report.invalid(&self.files[file], span, || {
+                self.problems.invalid(&self.files[file], span, || {
                     let (found, ty_name) = (given.describe(), schema.describe(ty));
                     match misfit {
                         Misfit::Kind => {
@@ -183,7 +183,7 @@ impl<'f> Resolver<'f> {
     pub(super) fn spend(&mut self, values: usize, depth: usize, from: (usize, Span)) -> Option<()> {
         let file = &self.files[from.0];
         if depth > NESTING_MAX {
-            self.report.invalid(file, from.1, || {
+            self.problems.invalid(file, from.1, || {
                 let message = format!("the value nests deeper than {NESTING_MAX} levels");
                 (
                     message,
@@ -195,7 +195,7 @@ impl<'f> Resolver<'f> {
         if values > self.values_left {
             // Report this once: every further value exceeds the limit too.
             if self.values_left > 0 {
-                self.report.invalid(file, from.1, || {
+                self.problems.invalid(file, from.1, || {
                     let message = format!("constants add up to more than {VALUES_MAX} values");
                     (message, "keep large data in a store, not in the IDL".into())
                 });

@@ -37,7 +37,7 @@ impl Resolver<'_> {
     fn enum_values(&mut self, file: usize, entries: &[EnumEntry]) -> Vec<(Arc<str>, i32)> {
         let file = &self.files[file];
         for name in repeated(entries.iter().map(|entry| &entry.name)) {
-            self.report.invalid(file, name.span, || {
+            self.problems.invalid(file, name.span, || {
                 let message = format!("the enum already has a value `{}`", name.text);
                 (message, "rename or remove one of them".into())
             });
@@ -48,7 +48,7 @@ impl Resolver<'_> {
             let (number, span) = entry.number.unwrap_or((next, entry.name.span));
             match i32::try_from(number) {
                 Ok(narrow) => values.push((Arc::clone(&entry.name.text), narrow)),
-                Err(_) => self.report.invalid(file, span, || {
+                Err(_) => self.problems.invalid(file, span, || {
                     let message =
                         format!("the value `{}` is out of range: {number}", entry.name.text);
                     (

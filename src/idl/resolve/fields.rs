@@ -29,7 +29,7 @@ impl<'f> Resolver<'f> {
     ) -> ResolvedFields<'f> {
         let parsed = &self.files[file];
         for name in repeated(written.iter().map(|field| &field.name)) {
-            self.report.invalid(parsed, name.span, || {
+            self.problems.invalid(parsed, name.span, || {
                 let message = format!("there already is a field `{}`", name.text);
                 (message, "rename or remove one of them".into())
             });
@@ -83,7 +83,7 @@ impl<'f> Resolver<'f> {
                 None => self.bad_id(file, field, span, implicit),
                 Some(id) => {
                     if let Some(first) = taken.insert(id, field) {
-                        self.report.invalid(file, span, || {
+                        self.problems.invalid(file, span, || {
                             let message = format!("the id {id} is taken by `{}`", first.name.text);
                             (message, "give each field an id of its own".into())
                         });
@@ -96,7 +96,7 @@ impl<'f> Resolver<'f> {
     }
 
     fn bad_id(&mut self, file: &ParsedFile, field: &FieldSyntax, span: Span, implicit: i64) {
-        self.report.invalid(file, span, || {
+        self.problems.invalid(file, span, || {
             let name = &field.name.text;
             match field.id {
                 Some((id, _)) if id < 0 => (
@@ -120,7 +120,7 @@ impl<'f> Resolver<'f> {
     fn check_union(&mut self, file: &ParsedFile, written: &[FieldSyntax]) {
         for field in written {
             if let Some(span) = field.required_at {
-                self.report.invalid(file, span, || {
+                self.problems.invalid(file, span, || {
                     let name = &field.name.text;
                     let message =
                         format!("`{name}` is required, but a union sets one field of many");
@@ -133,7 +133,7 @@ impl<'f> Resolver<'f> {
         }
         let mut defaults = written.iter().filter(|field| field.default.is_some());
         if let (Some(first), Some(second)) = (defaults.next(), defaults.next()) {
-            self.report.invalid(file, second.name.span, || {
+            self.problems.invalid(file, second.name.span, || {
                 let (first, second) = (&first.name.text, &second.name.text);
                 let message = format!("both `{first}` and `{second}` have a default value");
                 (

@@ -55,7 +55,7 @@ impl Resolver<'_> {
         };
         let origin = &self.origins[of];
         let structs = &self.schema.structs;
-        self.report.invalid(
+        self.problems.invalid(
             &self.files[origin.file],
             origin.fields[field].name.span,
             || {

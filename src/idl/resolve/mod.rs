@@ -20,7 +20,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::file::ParsedFile;
-use super::problems::Problems;
+use super::problems::IdlProblems;
 use super::read::STANDARD;
 use super::schema::{EnumType, Schema, SourceFile, Standard, StructId, StructType, Type};
 use super::syntax::{Definition, DefinitionBody, FieldSyntax, Name};
@@ -29,9 +29,12 @@ use crate::value::{FieldNames, Value};
 use scope::{DefinitionId, Scope};
 
 /// Resolves `files`, the operator's own first.
-pub(crate) fn resolve(files: &[ParsedFile], mut report: Problems) -> Result<Schema, Vec<Problem>> {
-    let scope = Scope::new(files, &mut report);
-    let mut resolver = Resolver::new(files, scope, report);
+pub(crate) fn resolve(
+    files: &[ParsedFile],
+    mut problems: IdlProblems,
+) -> Result<Schema, Vec<Problem>> {
+    let scope = Scope::new(files, &mut problems);
+    let mut resolver = Resolver::new(files, scope, problems);
     resolver.enums();
     resolver.typedefs();
     resolver.structs();
@@ -64,7 +67,7 @@ struct Origin<'f> {
 struct Resolver<'f> {
     files: &'f [ParsedFile],
     scope: Scope<'f>,
-    report: Problems,
+    problems: IdlProblems,
     schema: Schema,
     enums: HashMap<DefinitionId, Arc<EnumType>>,
     /// The numbers of each enum, found by the enum's address.
@@ -80,7 +83,7 @@ struct Resolver<'f> {
 }
 
 impl<'f> Resolver<'f> {
-    fn new(files: &'f [ParsedFile], scope: Scope<'f>, report: Problems) -> Self {
+    fn new(files: &'f [ParsedFile], scope: Scope<'f>, problems: IdlProblems) -> Self {
         let mut struct_ids = HashMap::new();
         for (at, definition) in definitions(files) {
             if matches!(definition.body, DefinitionBody::Struct(..)) {
@@ -90,7 +93,7 @@ impl<'f> Resolver<'f> {
         Resolver {
             files,
             scope,
-            report,
+            problems,
             schema: Schema::default(),
             enums: HashMap::new(),
             numbers: HashMap::new(),
@@ -149,8 +152,8 @@ impl<'f> Resolver<'f> {
     }
 
     fn finish(mut self) -> Result<Schema, Vec<Problem>> {
-        if !self.report.is_empty() {
-            return Err(self.report.into_problems());
+        if !self.problems.is_empty() {
+            return Err(self.problems.into_problems());
         }
         self.schema.standard = self.standard();
         self.schema.sources = self

@@ -38,7 +38,7 @@ impl Resolver<'_> {
         };
         let numbers = self.numbers.get(&Arc::as_ptr(&of));
         let Some(&number) = numbers.and_then(|numbers| numbers.by_name.get(value_name)) else {
-            self.report.invalid(&self.files[file], span, || {
+            self.problems.invalid(&self.files[file], span, || {
                 let message = format!("the enum `{}` has no value `{value_name}`", of.name);
                 (message, near_value(&of, value_name))
             });
@@ -76,7 +76,7 @@ impl Resolver<'_> {
             Some(given) if !enums_differ => self.fit(file, span, given, to),
             _ => {
                 let schema = &self.schema;
-                self.report.invalid(&self.files[file], span, || {
+                self.problems.invalid(&self.files[file], span, || {
                     let (from, to_name) = (schema.describe(from), schema.describe(to));
                     let message = format!("a `{from}` is not of type `{to_name}`");
                     (message, super::expected::expected(schema, to))
@@ -88,7 +88,7 @@ impl Resolver<'_> {
 
     fn unknown_value(&mut self, file: usize, span: Span, name: &str, ty: &Type) -> Option<Value> {
         let scope = &self.scope;
-        self.report.invalid(&self.files[file], span, || {
+        self.problems.invalid(&self.files[file], span, || {
             let message = format!("unknown constant `{name}`");
             let help = match ty {
                 Type::Enum(of) if of.number(name).is_some() => {

@@ -30,7 +30,7 @@ impl<'f> Resolver<'f> {
             };
             if std::mem::replace(&mut set[field], true) {
                 let name = &self.origins[index].fields[field].name.text;
-                self.report.invalid(&self.files[from.0], key.span, || {
+                self.problems.invalid(&self.files[from.0], key.span, || {
                     let message = format!("the field `{name}` is set twice");
                     (message, "remove one of them".into())
                 });
@@ -62,7 +62,7 @@ impl<'f> Resolver<'f> {
         // A field that was omitted as invalid has been reported.
         if found.is_none() && (origin.whole || name.is_empty()) {
             let structure = &self.schema.structs[id.0 as usize];
-            self.report.invalid(&self.files[file], key.span, || {
+            self.problems.invalid(&self.files[file], key.span, || {
                 let known = structure.names.iter().map(|name| &**name);
                 let help = match did_you_mean(name, known.clone().take(2000)) {
                     _ if name.is_empty() => "write the field's name in quotes".to_owned(),
@@ -80,7 +80,7 @@ impl<'f> Resolver<'f> {
         let count = set.iter().filter(|set| **set).count();
         if count != 1 {
             let name = &self.schema.structs[id.0 as usize].name;
-            self.report.invalid(&self.files[file], span, || {
+            self.problems.invalid(&self.files[file], span, || {
                 let message = format!("{count} fields of the union `{name}` are set");
                 (message, "set exactly one".into())
             });
@@ -108,7 +108,7 @@ impl<'f> Resolver<'f> {
             } else if origin.requiredness == Requiredness::Required {
                 right = false;
                 let name = &self.schema.structs[index].name;
-                self.report.invalid(&self.files[file], span, || {
+                self.problems.invalid(&self.files[file], span, || {
                     let field = &origin.name.text;
                     let message = format!("the required field `{field}` of `{name}` is not set");
                     (message, format!("add `\"{field}\": ...`"))

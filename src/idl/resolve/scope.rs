@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 
 use super::super::file::ParsedFile;
-use super::super::problems::Problems;
+use super::super::problems::IdlProblems;
 use super::super::syntax::{Definition, DefinitionBody, Name};
 use crate::diagnostic::did_you_mean;
 
@@ -36,7 +36,7 @@ pub(super) struct Scope<'f> {
 
 impl<'f> Scope<'f> {
     /// Collects the names of `files` and reports duplicates.
-    pub(super) fn new(files: &'f [ParsedFile], report: &mut Problems) -> Self {
+    pub(super) fn new(files: &'f [ParsedFile], problems: &mut IdlProblems) -> Self {
         let mut scope = Scope {
             files,
             types: Vec::new(),
@@ -51,7 +51,7 @@ impl<'f> Scope<'f> {
                 };
                 let name = &definition.name;
                 if let Some(&first) = space.get(&*name.text) {
-                    report_duplicate(file, first, name, report);
+                    report_duplicate(file, first, name, problems);
                 } else {
                     space.insert(&*name.text, index);
                 }
@@ -153,8 +153,8 @@ impl<'f> Scope<'f> {
     }
 }
 
-fn report_duplicate(file: &ParsedFile, first: usize, name: &Name, report: &mut Problems) {
-    report.invalid(file, name.span, || {
+fn report_duplicate(file: &ParsedFile, first: usize, name: &Name, problems: &mut IdlProblems) {
+    problems.invalid(file, name.span, || {
         let line = file.line(file.document.definitions[first].name.span);
         (
             format!("`{}` is declared twice", name.text),

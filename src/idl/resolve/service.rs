@@ -55,7 +55,7 @@ impl<'f> Resolver<'f> {
     ) -> Vec<Method> {
         let file = &self.files[at.file];
         for name in repeated(written.iter().map(|method| &method.name)) {
-            self.report.invalid(file, name.span, || {
+            self.problems.invalid(file, name.span, || {
                 let message = format!("the service already has a method `{}`", name.text);
                 (message, "rename or remove one of them".into())
             });
@@ -100,13 +100,13 @@ impl<'f> Resolver<'f> {
         let file = &self.files[file];
         let name = &method.name.text;
         if !matches!(method.result.kind, TypeRefKind::Void) {
-            self.report.invalid(file, method.result.span, || {
+            self.problems.invalid(file, method.result.span, || {
                 let message = format!("`{name}` is oneway, but has a result");
                 (message, "return `void`, or remove `oneway`".into())
             });
         }
         if let Some(thrown) = method.throws.first() {
-            self.report.invalid(file, thrown.name.span, || {
+            self.problems.invalid(file, thrown.name.span, || {
                 let message = format!("`{name}` is oneway, but throws");
                 (message, "remove `throws`, or `oneway`".into())
             });
@@ -121,13 +121,14 @@ impl<'f> Resolver<'f> {
             };
             if !exception {
                 let name = self.schema.describe(&field.ty);
-                self.report.invalid(&self.files[file], origin.ty.span, || {
-                    let message = format!("`{name}` cannot be thrown: it is not an exception");
-                    (
-                        message,
-                        "declare it as `exception` instead of `struct`".into(),
-                    )
-                });
+                self.problems
+                    .invalid(&self.files[file], origin.ty.span, || {
+                        let message = format!("`{name}` cannot be thrown: it is not an exception");
+                        (
+                            message,
+                            "declare it as `exception` instead of `struct`".into(),
+                        )
+                    });
             }
         }
     }
@@ -154,11 +155,12 @@ impl<'f> Resolver<'f> {
             self.check_inherited(start, next, inherited);
             if inherited.len() > *left {
                 let name = &self.scope.definition(start).name;
-                self.report.invalid(&self.files[start.file], name.span, || {
-                    let message =
-                        format!("more than {METHODS_MAX} methods, including inherited ones");
-                    (message, "let fewer services extend large ones".into())
-                });
+                self.problems
+                    .invalid(&self.files[start.file], name.span, || {
+                        let message =
+                            format!("more than {METHODS_MAX} methods, including inherited ones");
+                        (message, "let fewer services extend large ones".into())
+                    });
                 break;
             }
             *left -= inherited.len();
@@ -177,19 +179,20 @@ impl<'f> Resolver<'f> {
         let service = found.filter(|&found| is_service(&self.scope.definition(found).body));
         if service.is_none() && report {
             let scope = &self.scope;
-            self.report.invalid(&self.files[at.file], parent.span, || {
-                let name = &parent.text;
-                match found {
-                    Some(_) => (
-                        format!("`{name}` is not a service"),
-                        "only services can be extended".into(),
-                    ),
-                    None => (
-                        format!("unknown service `{name}`"),
-                        scope.remedy((Space::Types, at.file), name, &[], is_service),
-                    ),
-                }
-            });
+            self.problems
+                .invalid(&self.files[at.file], parent.span, || {
+                    let name = &parent.text;
+                    match found {
+                        Some(_) => (
+                            format!("`{name}` is not a service"),
+                            "only services can be extended".into(),
+                        ),
+                        None => (
+                            format!("unknown service `{name}`"),
+                            scope.remedy((Space::Types, at.file), name, &[], is_service),
+                        ),
+                    }
+                });
         }
         service
     }
@@ -198,15 +201,18 @@ impl<'f> Resolver<'f> {
     fn check_chain(&mut self, start: DefinitionId, next: DefinitionId, length: usize) {
         let name = &self.scope.definition(start).name;
         if next == start {
-            self.report.invalid(&self.files[start.file], name.span, || {
-                let message = format!("the service `{}` extends itself", name.text);
-                (message, "remove one `extends` of the cycle".into())
-            });
+            self.problems
+                .invalid(&self.files[start.file], name.span, || {
+                    let message = format!("the service `{}` extends itself", name.text);
+                    (message, "remove one `extends` of the cycle".into())
+                });
         } else if length > NESTING_MAX {
-            self.report.invalid(&self.files[start.file], name.span, || {
-                let message = format!("`{}` extends more than {NESTING_MAX} services", name.text);
-                (message, "merge some of the services".into())
-            });
+            self.problems
+                .invalid(&self.files[start.file], name.span, || {
+                    let message =
+                        format!("`{}` extends more than {NESTING_MAX} services", name.text);
+                    (message, "merge some of the services".into())
+                });
         }
     }
 
@@ -224,7 +230,7 @@ impl<'f> Resolver<'f> {
             .iter()
             .filter(|method| names.contains(&method.name.text))
         {
-            self.report
+            self.problems
                 .invalid(&self.files[start.file], method.name.span, || {
                     let message =
                         format!("`{}` is already a method of `{parent}`", method.name.text);

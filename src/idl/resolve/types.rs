@@ -72,7 +72,7 @@ impl Resolver<'_> {
         }
         let (made, size) = match &ty.kind {
             TypeRefKind::Void => {
-                self.report.invalid(&self.files[file], ty.span, || {
+                self.problems.invalid(&self.files[file], ty.span, || {
                     let help = "only a method's result may be void; give a type, or remove it";
                     ("`void` is not a type".into(), help.into())
                 });
@@ -126,7 +126,7 @@ impl Resolver<'_> {
                 Some((Type::Struct(*self.struct_ids.get(&at)?), TypeSize::ONE))
             }
             DefinitionBody::Service(..) | DefinitionBody::Const(..) => {
-                self.report.invalid(&self.files[file], span, || {
+                self.problems.invalid(&self.files[file], span, || {
                     let message = format!("`{name}` is a service, not a type");
                     (
                         message,
@@ -166,7 +166,7 @@ impl Resolver<'_> {
             Some(Progress::Done(done)) => return done.clone(),
             Some(Progress::Started) => {
                 let name = &self.scope.definition(at).name.text;
-                self.report.invalid(&self.files[from.0], from.1, || {
+                self.problems.invalid(&self.files[from.0], from.1, || {
                     let message = format!("the typedef `{name}` refers to itself");
                     (
                         message,
@@ -188,7 +188,7 @@ impl Resolver<'_> {
 
     fn unknown_type<T>(&mut self, file: usize, name: &str, span: Span) -> Option<T> {
         let scope = &self.scope;
-        self.report.invalid(&self.files[file], span, || {
+        self.problems.invalid(&self.files[file], span, || {
             let is_type = |body: &DefinitionBody| !matches!(body, DefinitionBody::Service(..));
             let help = if let Some((_, word)) = OTHER_WORDS.iter().find(|(word, _)| *word == name) {
                 format!("did you mean `{word}`?")
@@ -202,7 +202,7 @@ impl Resolver<'_> {
     }
 
     fn too_large<T>(&mut self, file: usize, span: Span) -> Option<T> {
-        self.report.invalid(&self.files[file], span, || {
+        self.problems.invalid(&self.files[file], span, || {
             let message = format!(
                 "the type is too large: more than {PARTS_MAX} parts, or nested deeper than {NESTING_MAX} levels"
             );

@@ -53,10 +53,10 @@ fn a_file_that_includes_itself_through_folders_is_refused_early() {
         let read = |_: &str| Some(text.to_owned());
         problems = load_from("t.thrift", &read).expect_err("it has no end");
     });
-    let told = &problems[0].message;
+    let reported = &problems[0].message;
     assert!(
-        told.contains("`parts/one.thrift` is included through more than 64 files"),
-        "{told}"
+        reported.contains("`parts/one.thrift` is included through more than 64 files"),
+        "{reported}"
     );
     assert!(cost.bytes_total < 4 << 20, "{} bytes", cost.bytes_total);
 }

@@ -130,7 +130,7 @@ fn show(value: &Value) -> String {
 }
 
 #[test]
-fn good_files_load_and_mean_what_they_say() {
+fn good_files_load_with_the_expected_meaning() {
     for path in corpus("good").into_iter().chain(corpus("newer")) {
         let schema = load(&path)
             .unwrap_or_else(|problems| panic!("{}:\n{}", path.display(), rendered(&problems)));

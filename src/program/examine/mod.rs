@@ -1,4 +1,5 @@
-//! Compares a program with its stores, for `check --connect`: what they say of each lookup with what views and the IDL need.
+//! Compares a program with its stores, for `check --connect`: their findings about each lookup with what views and the IDL
+//! need.
 //!
 //! In: a checked program. Out: errors, and warnings of what may fail for some values, each at its line. All stores are asked
 //! at the same time, through `examine` of their kind. No lookup runs. `compare` and what it uses are pure.

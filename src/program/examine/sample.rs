@@ -1,4 +1,4 @@
-//! Makes sample values of a shape, to try a parameter with: a store that accepts none of them accepts no such value.
+//! Makes sample values of a shape, to test a parameter: a store that accepts none of them accepts no such value.
 
 use crate::coerce::ColumnValues;
 use crate::idl::{Schema, Type};
@@ -87,7 +87,7 @@ fn lists(items: Vec<Value>) -> Vec<Value> {
         .collect()
 }
 
-/// A shape in words.
+/// The description of a shape, for messages.
 pub(super) fn words(schema: &Schema, shape: &ValueShape<'_>) -> String {
     let word = match shape {
         ValueShape::Unknown => "anything",

@@ -137,7 +137,7 @@ mod tests {
     use crate::service::MemoryPool;
 
     #[test]
-    fn what_came_in_and_did_not_come_out_is_counted() {
+    fn bytes_that_came_in_and_did_not_come_out_are_counted() {
         let metrics = LoopMetrics::unscraped();
         let memory = MemoryPool::new(&LimitsConfig::default(), &metrics).connection();
         let mut metered = Metered::new((), &memory);

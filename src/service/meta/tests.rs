@@ -130,7 +130,7 @@ fn idl_gives_all_files_by_their_paths() {
 }
 
 #[test]
-fn explain_has_the_text_and_its_parts() {
+fn explain_returns_the_text_and_the_data() {
     let program = served();
     let params = Value::Map(vec![("method".into(), "leaf".into())]);
     let value = explain::explain(&program, &params).expect("a view");

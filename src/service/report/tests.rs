@@ -96,7 +96,7 @@ fn a_timeline_survives_the_trip() {
 }
 
 #[test]
-fn a_report_has_the_calls_figures() {
+fn a_report_has_the_figures_of_the_call() {
     let report = read(&standard(), Protocol::Compact, &evented());
     assert_eq!(report.get("complete"), Some(&Value::Bool(true)));
     assert_eq!(report.get("elapsed_us"), Some(&Value::I64(503_000)));
@@ -112,7 +112,7 @@ fn a_report_has_the_calls_figures() {
 }
 
 #[test]
-fn an_own_copy_of_the_include_gets_what_it_declares() {
+fn an_operators_copy_of_the_include_gets_the_fields_it_declares() {
     let text = |_: &str| {
         Some(
             "struct LookupReport { 3: string fate, 1: i64 done_us, 2: string done }

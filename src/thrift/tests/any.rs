@@ -95,7 +95,7 @@ fn each_kind_comes_back() {
 }
 
 #[test]
-fn what_has_no_field_of_its_own_is_told_in_others() {
+fn types_without_their_own_field_use_another() {
     let uuid = Value::Uuid([0x1f; 16]);
     check(uuid, &"1f1f1f1f-1f1f-1f1f-1f1f-1f1f1f1f1f1f".into());
     let record = Value::Record(Record {

@@ -169,7 +169,7 @@ fn one_byte_at_a_time() {
 }
 
 #[test]
-fn many_messages_at_once() {
+fn many_messages_in_one_read() {
     for wire_format in wire_formats() {
         let messages = messages(wire_format);
         let mut framer = Framer::new(Limits::default());

@@ -97,7 +97,7 @@ impl Axis {
         self.end
     }
 
-    /// A length of time in the precision of this axis.
+    /// A length of time with the precision of this axis.
     pub(super) fn time(&self, time: Micros) -> String {
         let decimals = match self.end {
             end if end < 10.0 => 3,
@@ -135,7 +135,7 @@ mod tests {
     use crate::timeline::sample::ms;
 
     #[test]
-    fn neighbours_meet() {
+    fn adjacent_bars_meet() {
         let axis = Axis::new(ms(1000), 61);
         for at in 0..=1000 {
             let before = axis.span(ms(at / 2), ms(at));

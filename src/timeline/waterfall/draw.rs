@@ -4,7 +4,7 @@
 //! another program, without a panic. Control characters never reach the terminal.
 
 use super::ink::{Alphabet, Ink, Tint};
-use super::layout::{Layout, Words, count, words};
+use super::layout::{Layout, RowText, count, words};
 use super::look::Look;
 use crate::context::Mode;
 use crate::timeline::{Analysis, Fate, Micros, Source, Timeline, Track};
@@ -17,11 +17,11 @@ pub fn render(timeline: &Timeline, look: &Look) -> String {
 /// Several waterfalls, one below the other, on the same time axis. Each has its own title; empty lines separate them.
 pub fn render_together(pictures: &[(&str, &Timeline)], look: &Look) -> String {
     let alphabet = Alphabet::new(look.ascii);
-    let words: Vec<Vec<Words>> = pictures
+    let words: Vec<Vec<RowText>> = pictures
         .iter()
         .map(|(_, timeline)| words(timeline, alphabet))
         .collect();
-    let timelines: Vec<(&Timeline, &[Words])> = pictures
+    let timelines: Vec<(&Timeline, &[RowText])> = pictures
         .iter()
         .zip(&words)
         .map(|((_, timeline), words)| (*timeline, words.as_slice()))
@@ -57,7 +57,7 @@ struct Picture<'a> {
     analysis: Analysis,
     /// Whether each lookup is on the critical path.
     critical: Vec<bool>,
-    words: &'a [Words],
+    words: &'a [RowText],
     layout: &'a Layout,
     alphabet: &'static Alphabet,
     color: bool,

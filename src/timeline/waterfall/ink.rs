@@ -1,6 +1,6 @@
 //! Defines the characters and colours of a waterfall.
 //!
-//! Colour only repeats what the characters and words say, so nothing is lost without it.
+//! Colour only repeats what the characters and the text say, so nothing is lost without it.
 
 /// What a column of a row shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -8,7 +8,7 @@ use super::look::Look;
 use crate::error::Code;
 use crate::timeline::{Fate, Source, Timeline, Track};
 
-/// A narrower terminal has no room for a name and a bar.
+/// A narrower terminal can't hold a name and a bar.
 const WIDTH_MIN: usize = 56;
 /// A bar with fewer columns shows nothing.
 const BAR_MIN: usize = 10;
@@ -24,8 +24,8 @@ pub(super) struct Layout {
     pub(super) axis: Axis,
 }
 
-/// The words of one row.
-pub(super) struct Words {
+/// The text of one row.
+pub(super) struct RowText {
     /// The name, with the branch that leads to it.
     pub(super) label: String,
     /// Anything unusual about the lookup.
@@ -33,8 +33,8 @@ pub(super) struct Words {
 }
 
 impl Layout {
-    /// The layout that fits each of `timelines` with its words.
-    pub(super) fn new(timelines: &[(&Timeline, &[Words])], look: &Look) -> Self {
+    /// The layout that fits each of `timelines` with its texts.
+    pub(super) fn new(timelines: &[(&Timeline, &[RowText])], look: &Look) -> Self {
         let width = look.width.max(WIDTH_MIN);
         let end = look.axis.unwrap_or_else(|| {
             let ends = timelines.iter();
@@ -64,9 +64,9 @@ fn widest(widths: impl Iterator<Item = usize>) -> usize {
     widths.max().unwrap_or(0)
 }
 
-/// The words of each row. A branch connects a lookup to the one above it that it waited for. If other rows are between
+/// The text of each row. A branch connects a lookup to the one above it that it waited for. If other rows are between
 /// them, or if it waited for several, its note says so.
-pub(super) fn words(timeline: &Timeline, alphabet: &Alphabet) -> Vec<Words> {
+pub(super) fn words(timeline: &Timeline, alphabet: &Alphabet) -> Vec<RowText> {
     let mut above: Vec<usize> = Vec::new();
     let mut rows = Vec::with_capacity(timeline.tracks.len());
     for (at, (track, lane)) in timeline.tracks.iter().zip(&*timeline.lanes).enumerate() {
@@ -82,7 +82,7 @@ pub(super) fn words(timeline: &Timeline, alphabet: &Alphabet) -> Vec<Words> {
         let untold = (parent.is_some() && hangs.is_none()) || lane.after.len() > 1;
         let after = untold.then(|| &lane.after[..]);
         let note = note(timeline, track, after.unwrap_or_default());
-        rows.push(Words { label, note });
+        rows.push(RowText { label, note });
     }
     rows
 }

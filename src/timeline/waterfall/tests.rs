@@ -74,7 +74,7 @@ fn serial_and_evented_on_one_axis() {
 }
 
 #[test]
-fn trouble_is_told_in_words() {
+fn trouble_is_explained() {
     insta::assert_snapshot!(render(&troubled(), &look(90)), @r"
                              0 ms        50 ms      100 ms
                              ┬───────────┬──────────┬
@@ -145,7 +145,7 @@ fn lines_keep_to_the_width() {
 }
 
 #[test]
-fn what_another_program_sends_can_not_steer_the_terminal() {
+fn text_of_another_program_cannot_control_the_terminal() {
     let tracks = vec![Sample::new("\x1b[2Jgone\n").ran(0, 1)];
     let picture = render(&timeline(Mode::Evented, tracks, 1), &look(80));
     assert!(!picture.contains('\x1b'));

@@ -75,7 +75,7 @@ fn invalid_requests_are_refused_and_the_next_one_is_answered() {
 }
 
 #[test]
-fn a_connection_gets_one_response_and_an_endless_request_makes_room() {
+fn a_connection_gets_one_response_and_an_endless_request_is_ended() {
     let served = Served::start();
     let (head, body) = ask(
         served.admin,

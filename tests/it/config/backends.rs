@@ -157,7 +157,7 @@ fn a_url_of_another_scheme() {
 }
 
 #[test]
-fn one_server_and_a_cluster_at_once() {
+fn one_server_and_a_cluster_together() {
     insta::assert_snapshot!(after(
         r#"url = "redis://127.0.0.1:6379/0""#,
         r#"url = "redis://127.0.0.1:6379/0"

@@ -43,7 +43,7 @@ url = "{url}"
 }
 
 /// The output for a configuration, a line for each problem.
-fn told(config: &str, idl: &str, port: u16) -> String {
+fn problems_of(config: &str, idl: &str, port: u16) -> String {
     let checked = check(&folder(config, idl, &[]), port, &["--format", "json"]);
     checked.lines()
 }

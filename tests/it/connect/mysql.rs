@@ -1,6 +1,6 @@
 //! MariaDB describes statements and columns, but not the types of parameters.
 
-use super::{over, told};
+use super::{over, problems_of};
 use crate::support::{Mysql, free_port};
 
 const IDL: &str = "
@@ -133,11 +133,11 @@ fn every_mistake_is_reported_at_its_line_and_a_valid_file_passes() {
     let Ok(server) = Mysql::start_on(port, Mysql::data(TABLES)) else {
         panic!("the port is still free")
     };
-    assert_eq!(told(&config(port, WRONG), IDL, port), TOLD);
+    assert_eq!(problems_of(&config(port, WRONG), IDL, port), TOLD);
 
     // A column that fits only for some values is not an error.
     let good = config(port, GOOD);
-    insta::assert_snapshot!(told(&good, IDL, port), @r##"
+    insta::assert_snapshot!(problems_of(&good, IDL, port), @r##"
     11 warning config.type lookups.bird.sql
       column `id` has the type `int`, which holds numbers that i16 does not (field `id` of s.Bird, i16)
         (such a row ends in `merge.type`; widen the field or cast the column)
@@ -151,14 +151,14 @@ fn every_mistake_is_reported_at_its_line_and_a_valid_file_passes() {
     "##);
 
     let nobody = good.replace("root@", "nobody:secret@");
-    insta::assert_snapshot!(told(&nobody, IDL, port), @r##"
+    insta::assert_snapshot!(problems_of(&nobody, IDL, port), @r##"
     5 error config.bad_value backends.db
       the store refuses the connection: Server error: `ERROR 1045 (28000): Access denied for user 'nobody'@'localhost' (using password: YES)'
         (check the account and the database, and that the store admits them)
     exit 2
     "##);
     drop(server);
-    insta::assert_snapshot!(told(&good, IDL, port), @r##"
+    insta::assert_snapshot!(problems_of(&good, IDL, port), @r##"
     5 error lookup.unavailable backends.db
       the store can't be reached: Input/output error: Input/output error: Connection refused (os error 111)
         (check that it runs, and that its address is right)

@@ -1,6 +1,6 @@
 //! PostgreSQL describes statements, parameters and columns.
 
-use super::{check, folder, over, told};
+use super::{check, folder, over, problems_of};
 use crate::support::Postgres;
 
 const IDL: &str = "
@@ -235,7 +235,7 @@ async fn every_mistake_is_reported_at_its_line() {
     server.start();
     tables(&server.url()).await;
     let wrong = config(server.port, WRONG);
-    assert_eq!(told(&wrong, IDL, server.port), TOLD);
+    assert_eq!(problems_of(&wrong, IDL, server.port), TOLD);
 }
 
 #[tokio::test(flavor = "local")]
@@ -253,7 +253,7 @@ async fn a_valid_file_passes_and_a_server_that_is_down_is_not_a_mistake() {
     "##);
 
     let nobody = config(server.port, GOOD).replace("connect_tests@", "nobody@");
-    insta::assert_snapshot!(told(&nobody, IDL, server.port), @r##"
+    insta::assert_snapshot!(problems_of(&nobody, IDL, server.port), @r##"
     5 error config.bad_value backends.db
       the store refuses the connection: role "nobody" does not exist (28000)
         (check the account and the database, and that the store admits them)

@@ -1,6 +1,6 @@
 //! The modules of `src/` use each other in one direction only.
 //!
-//! The order of the rooms, which are the modules of the crate's root, is the list in `src/lib.rs`. Within a room no files
+//! The order of the top-level modules is the list in `src/lib.rs`. Within a module no files
 //! use each other in a circle. Tests and fuzzing are exempt.
 
 mod circles; // files of one folder that use each other
@@ -23,10 +23,10 @@ fn source() -> BTreeMap<Segments, Module> {
     read_all(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"))
 }
 
-/// The rooms, bottom-up: the text block under "# Floors" in `src/lib.rs`.
+/// The top-level modules, bottom-up: the text block under "# Layers" in `src/lib.rs`.
 fn floors() -> Vec<&'static str> {
     let lib = include_str!("../../../src/lib.rs");
-    let (_, block) = lib.split_once("//! # Floors").expect("the heading");
+    let (_, block) = lib.split_once("//! # Layers").expect("the heading");
     let (_, block) = block.split_once("```text").expect("the list");
     let (block, _) = block.split_once("```").expect("its end");
     let words = block.split_whitespace();
@@ -34,7 +34,7 @@ fn floors() -> Vec<&'static str> {
 }
 
 #[test]
-fn every_room_has_its_floor() {
+fn every_module_is_in_the_list() {
     let floors = floors();
     let modules = source();
     for path in modules.keys().filter(|path| path.len() == 1) {
@@ -47,13 +47,13 @@ fn every_room_has_its_floor() {
     for floor in floors {
         assert!(
             modules.contains_key(&vec![floor.to_owned()]),
-            "there is no room `{floor}`"
+            "there is no module `{floor}`"
         );
     }
 }
 
 #[test]
-fn rooms_are_hidden_from_the_documentation_of_the_library() {
+fn modules_are_hidden_from_the_documentation_of_the_library() {
     let lib = include_str!("../../../src/lib.rs");
     let mut before = "";
     for line in lib.lines() {
@@ -65,12 +65,12 @@ fn rooms_are_hidden_from_the_documentation_of_the_library() {
 }
 
 #[test]
-fn a_room_uses_only_rooms_below_it() {
+fn a_module_uses_only_modules_below_it() {
     let floors = floors();
-    let floor = |room: &str| floors.iter().position(|floor| *floor == room);
+    let floor = |module: &str| floors.iter().position(|floor| *floor == module);
     let mut upward = Vec::new();
     for (own, module) in source() {
-        let Some(room) = own.first() else { continue };
+        let Some(top) = own.first() else { continue };
         let imports = module
             .imports
             .iter()
@@ -83,7 +83,7 @@ fn a_room_uses_only_rooms_below_it() {
                 "super" if supers == own.len() => path.get(supers),
                 _ => continue,
             };
-            let goes_up = used.and_then(|used| floor(used)) > floor(room);
+            let goes_up = used.and_then(|used| floor(used)) > floor(top);
             if goes_up {
                 upward.push(format!("{}:{line}: {}", module.file, path.join("::")));
             }

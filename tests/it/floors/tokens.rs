@@ -196,7 +196,7 @@ fn item_end(tokens: &[Token], start: usize) -> usize {
 }
 
 #[test]
-fn comments_literals_and_tests_are_left_out() {
+fn comments_literals_and_tests_are_skipped() {
     let source = r##"
         //! crate::a
         use crate::b; // crate::c

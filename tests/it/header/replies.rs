@@ -17,11 +17,16 @@ fn pairs(pairs: &[(&str, &str)]) -> String {
 
 /// The header of the reply to a call with the header `said`; the reply contains `words`.
 #[track_caller]
-fn told(wire: &mut Wire, call: &[u8], said: &[(&str, &str)], words: &str) -> Vec<(String, String)> {
+fn reply_header(
+    wire: &mut Wire,
+    call: &[u8],
+    said: &[(&str, &str)],
+    words: &str,
+) -> Vec<(String, String)> {
     wire.send(&frame(9, &pairs(said), call));
-    let (reply, told) = read(wire, 9, 0);
+    let (reply, header) = read(wire, 9, 0);
     assert_says(&reply, words);
-    told
+    header
 }
 
 fn texts(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
@@ -38,15 +43,18 @@ fn a_reply_has_the_request_id_and_says_whether_it_is_complete() {
     let get = message(CALL, "get", 1, "JFK");
     let both = [("request-id", "r-1"), ("traceparent", TRACE)];
     let complete = [&both[..], &[("tributary-complete", "1")]].concat();
-    assert_eq!(told(&mut wire, &get, &both, "Kennedy"), texts(&complete));
+    assert_eq!(
+        reply_header(&mut wire, &get, &both, "Kennedy"),
+        texts(&complete)
+    );
     let malformed = [("request-id", "r\u{7f}1"), ("traceparent", &TRACE[1..])];
-    let told = told(&mut wire, &get, &malformed, "Kennedy");
-    let made_up = &told[0].1;
+    let header = reply_header(&mut wire, &get, &malformed, "Kennedy");
+    let made_up = &header[0].1;
     assert!(
         made_up.len() == 16 && made_up.bytes().all(|byte| byte.is_ascii_hexdigit()),
-        "{told:?}"
+        "{header:?}"
     );
-    assert_eq!(told[1..], texts(&[("tributary-complete", "1")]));
+    assert_eq!(header[1..], texts(&[("tributary-complete", "1")]));
     // If the call's frame has no pairs, the reply's has none either.
     wire = server.connect();
     wire.send_frame(&get);
@@ -82,7 +90,7 @@ fn each_call_is_logged_once_with_its_generated_request_id() {
         ),
     ];
     let mut ids = calls
-        .map(|(call, ..)| told(&mut wire, call, &[], "").swap_remove(0).1)
+        .map(|(call, ..)| reply_header(&mut wire, call, &[], "").swap_remove(0).1)
         .to_vec();
     wire.send(&frame(9, "00 01 01", b"zlib data, or not"));
     ids.push(read(&mut wire, 9, 0).1.swap_remove(0).1);
@@ -100,7 +108,7 @@ fn a_call_whose_reply_is_not_sent_is_not_logged_as_served() {
     let server = Tributary::start_telling_all(&config, &FILES);
     let get = message(CALL, "get", 1, "JFK");
     let id = ("request-id", "r-1");
-    told(&mut server.connect(), &get, &[id], "call.reply_too_large");
+    reply_header(&mut server.connect(), &get, &[id], "call.reply_too_large");
     let (_, log) = server.stop("TERM");
     let line = line_of(&log, "r-1");
     assert!(
@@ -124,11 +132,11 @@ fn the_header_of_a_failed_call_has_its_code() {
         ("none", "JFK", &[("tributary-code", "call.unknown_method")]),
     ] {
         let call = message(CALL, name, 1, code);
-        let told = told(&mut wire, &call, &[id], pairs[0].1);
-        assert_eq!(told, with(pairs));
+        let header = reply_header(&mut wire, &call, &[id], pairs[0].1);
+        assert_eq!(header, with(pairs));
     }
     let budget = ("deadline-budget", "1");
-    let late = told(
+    let late = reply_header(
         &mut wire,
         &message(CALL, "slow", 1, "JFK"),
         &[id, budget],
@@ -137,13 +145,13 @@ fn the_header_of_a_failed_call_has_its_code() {
     assert_eq!(late, with(&[("tributary-code", "call.deadline")]));
     // A call with unreadable parameters, a message that is not a call, and a frame that cannot be opened.
     let cut = &message(CALL, "get", 1, "JFK")[..20];
-    let told_cut = told(&mut wire, cut, &[id], "call.bad_params");
+    let told_cut = reply_header(&mut wire, cut, &[id], "call.bad_params");
     let codes = [
         ("tributary-code", "call.bad_params"),
         ("tributary-cause", "wire.truncated"),
     ];
     assert_eq!(told_cut, with(&codes));
-    let reply = told(
+    let reply = reply_header(
         &mut wire,
         &message(2, "get", 1, "JFK"),
         &[id],
@@ -175,7 +183,7 @@ fn a_refused_call_gets_the_code_too() {
     let files = [&FILES[..], &token].concat();
     let server = Tributary::start(&guarded, &files);
     let mut wire = server.connect();
-    let get = told(
+    let get = reply_header(
         &mut wire,
         &message(CALL, "get", 1, "JFK"),
         &[],
@@ -211,7 +219,7 @@ fn missing_lookups_are_named_without_the_stores_messages() {
     let server = Tributary::start(&config, &FILES);
     let mut wire = server.connect();
     let slow = message(CALL, "slow", 1, "secret");
-    let lacking = told(&mut wire, &slow, &[("request-id", "r-1")], "?");
+    let lacking = reply_header(&mut wire, &slow, &[("request-id", "r-1")], "?");
     let lookups = "name=default:lookup.injected,code=default:lookup.injected";
     let expected = [
         ("request-id", "r-1"),
@@ -221,7 +229,7 @@ fn missing_lookups_are_named_without_the_stores_messages() {
     assert_eq!(lacking, texts(&expected));
     // This method has no field for a report.
     let asked = [("request-id", "r-1"), ("tributary-report", "1")];
-    let report = &told(&mut wire, &slow, &asked, "?")[3];
+    let report = &reply_header(&mut wire, &slow, &asked, "?")[3];
     assert_eq!(report.0, "tributary-report");
     let json: serde_json::Value = serde_json::from_str(&report.1).expect("JSON");
     assert_eq!(json["lookups"][1]["code"], "lookup.injected");

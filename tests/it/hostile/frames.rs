@@ -13,7 +13,7 @@ use crate::support::{Wire, bytes};
 const MIB: usize = 1 << 20;
 
 #[test]
-fn a_compressed_frame_becomes_no_more_than_the_limit() {
+fn a_compressed_frame_expands_no_further_than_the_limit() {
     let victim = Victim::start(r#"inflated_bytes_max = "100B""#);
     let mut wire = victim.connect();
     let mut send = |len| {

@@ -39,7 +39,7 @@ fn a_long_message_leaves_no_long_buffer() {
 }
 
 #[test]
-fn over_the_limit_the_largest_connection_waits_until_there_is_room() {
+fn over_the_limit_the_largest_connection_waits_until_memory_is_free() {
     let victim = Victim::start(
         r#"buffered_bytes_max = "16MiB", connection_bytes_max = "64KiB", frame_timeout = "10m", write_timeout = "10m""#,
     );
@@ -136,7 +136,7 @@ fn pipelined_messages_wait_unread_when_a_connection_has_much() {
 }
 
 #[test]
-fn calls_over_the_limit_are_refused_at_once_and_those_in_flight_continue() {
+fn calls_over_the_limit_are_refused_immediately_and_those_in_flight_continue() {
     let victim = Victim::start("calls_max = 2");
     let mut waits = victim.connect();
     for seqid in 0..2 {

@@ -81,7 +81,7 @@ fn no_calls_are_read_from_a_client_that_does_not_read() {
 }
 
 #[test]
-fn calls_of_a_client_that_is_gone_are_cancelled() {
+fn calls_of_a_disconnected_client_are_cancelled() {
     let victim = Victim::start("");
     let mut wires: Vec<_> = (0..20).map(|_| victim.connect()).collect();
     for (at, wire) in (0..).zip(&mut wires) {

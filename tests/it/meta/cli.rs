@@ -165,7 +165,7 @@ fn includes_are_found_as_they_were_on_the_server() {
 
 /// A field of type `tributary.Value` takes any answer of a lookup.
 #[test]
-fn a_field_may_take_anything() {
+fn a_field_of_type_value_takes_any_value() {
     let idl = "include 'tributary.thrift'
         struct Page { 1: tributary.Value row, 2: list<tributary.Value> rows, 3: tributary.Value none }
         service S { Page get(1: tributary.Value id) }";

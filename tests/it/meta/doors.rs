@@ -45,7 +45,7 @@ fn assert_says(reply: &str, words: &str) {
 }
 
 #[test]
-fn it_is_served_beside_the_operators_service() {
+fn it_is_served_together_with_the_operators_service() {
     let server = Tributary::start(CONFIG, &FILES);
     let mut wire = server.connect();
     assert_says(

@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn values_are_of_the_store_the_key_and_the_time() {
+    fn values_depend_on_the_store_the_key_and_the_time() {
         let a = ("a", "ok", None, Some("a:k7:0"));
         for (at, value, right) in [
             (1, "b:k7:0", true),
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_store_that_is_away_may_fail_and_says_so() {
+    fn only_an_unavailable_store_may_fail_with_that_error() {
         let b = ("b", "ok", None, Some("b:k7:0"));
         let away = Some("lookup.unavailable");
         for (at, fate, code, right) in [

@@ -18,7 +18,7 @@ fn echo(store: &Store) -> Lookup {
 }
 
 #[tokio::test(flavor = "local")]
-async fn every_answer_is_its_own_when_half_of_the_lookups_are_dropped() {
+async fn every_lookup_gets_its_own_answer_when_half_are_dropped() {
     let server = Postgres::shared();
     let store = Store::new(&server.url(), "connections = 3").await;
     let lookup = echo(&store);

@@ -62,7 +62,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn link_local_addresses_are_left_out() {
+    fn link_local_addresses_are_dropped() {
         let of = |addrs: &[&str]| {
             let parsed = addrs
                 .iter()

@@ -263,7 +263,7 @@ async fn a_server_that_goes_away_loses_no_lookup() {
 }
 
 #[tokio::test(flavor = "local")]
-async fn a_connection_that_says_nothing_any_more_is_given_up() {
+async fn a_connection_that_went_silent_is_given_up() {
     let server = Server2::start(State::default()).await;
     let backend = backend(&server.url, HTTP2).await;
     assert_eq!(ask_for(&backend, 1).await, Ok(1.into()));

@@ -33,7 +33,7 @@ async fn answer_to_first(reason: h2::Reason) -> (Result<Value, Code>, usize) {
 }
 
 #[tokio::test(flavor = "local")]
-async fn only_what_the_server_did_not_look_at_is_asked_again() {
+async fn only_requests_that_the_server_did_not_process_are_sent_again() {
     let refused = answer_to_first(h2::Reason::REFUSED_STREAM).await;
     assert_eq!(refused, (Ok(7.into()), 2));
     let failed = answer_to_first(h2::Reason::INTERNAL_ERROR).await;
@@ -66,7 +66,7 @@ async fn go_away_unseen(mut stream: TcpStream) {
 }
 
 #[tokio::test(flavor = "local")]
-async fn what_a_server_goes_away_from_is_asked_elsewhere() {
+async fn requests_that_a_closing_server_did_not_process_are_sent_elsewhere() {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let url = format!("http://{}", listener.local_addr().expect("bound"));
     let serving = tokio::task::spawn_local(async move {

@@ -146,7 +146,7 @@ async fn a_server_that_only_accepts_is_down_and_costs_its_own_keys() {
 }
 
 #[tokio::test(flavor = "local")]
-async fn a_silent_server_keeps_no_answer_of_another_back() {
+async fn a_silent_server_does_not_delay_another_servers_answers() {
     let silent = Scripted::start(vec![Act::Silence]).await;
     let server = Server::start();
     let memcached = backend_with(&[server.addr(), silent.addr.clone()], IMPATIENT).await;
@@ -182,7 +182,7 @@ async fn an_answer_to_another_question_is_refused_and_its_connection_dropped() {
 }
 
 #[tokio::test(flavor = "local")]
-async fn half_an_answer_is_none() {
+async fn half_an_answer_is_no_answer() {
     let half = "VALUE k:1 0 1000\r\nbegun";
     let (answers, seen) = answers(
         vec![

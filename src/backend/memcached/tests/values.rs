@@ -157,7 +157,7 @@ async fn equal_keys_keep_their_own_formats() {
 }
 
 #[tokio::test(flavor = "local")]
-async fn several_servers_have_each_their_keys() {
+async fn each_of_several_servers_has_its_own_keys() {
     let servers = [Server::start(), Server::start(), Server::start()];
     let addrs: Vec<String> = servers.iter().map(Server::addr).collect();
     let memcached = backend(&addrs).await;
@@ -184,7 +184,7 @@ async fn a_socket_in_a_folder_is_a_server_too() {
 }
 
 #[tokio::test(flavor = "local")]
-async fn large_values_come_whole_and_are_asked_for_a_few_at_a_time() {
+async fn large_values_arrive_complete_and_are_asked_for_a_few_at_a_time() {
     let server = Server::start();
     let value = |n: i64| -> Vec<u8> {
         let byte = u8::try_from(n).expect("few");

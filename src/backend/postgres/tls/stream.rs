@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_cut_off_is_no_certificate() {
+    fn a_truncated_certificate_is_refused() {
         let whole = certificate(&rcgen::PKCS_ECDSA_P256_SHA256);
         for length in 0..whole.len() {
             assert_eq!(end_point(&whole[..length]), None, "{length}");

@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn addresses_that_nodes_name() {
+    fn addresses_of_nodes() {
         let named = |text| named(text, &address("10.0.0.9", 1));
         assert_eq!(named("10.0.0.1:6379"), Some(address("10.0.0.1", 6379)));
         assert_eq!(named("::1:6379"), Some(address("::1", 6379)));

@@ -115,7 +115,7 @@ fn commands_carry_lengths() {
 }
 
 #[test]
-fn an_argument_written_in_place_is_as_one_whose_length_was_known() {
+fn an_argument_written_in_place_equals_one_of_known_length() {
     for length in [0, 1, 9, 10, 42, 99, 100, 12_345] {
         let argument = vec![b'x'; length];
         let (mut known, mut written) = (b"before".to_vec(), b"before".to_vec());

@@ -182,7 +182,7 @@ async fn failing(redis: &Redis, get: &Command) -> HashSet<usize> {
 }
 
 #[tokio::test(flavor = "local")]
-async fn a_node_that_is_gone_costs_its_own_slots_only() {
+async fn a_node_that_is_gone_affects_only_its_own_slots() {
     let mut cluster = Cluster::start().await;
     cluster.fill(120).await;
     let redis = cluster.backend("").await;
@@ -228,7 +228,7 @@ async fn a_node_that_is_gone_costs_its_own_slots_only() {
 }
 
 #[tokio::test(flavor = "local")]
-async fn a_node_that_hangs_costs_its_own_slots_only() {
+async fn a_node_that_hangs_affects_only_its_own_slots() {
     let cluster = Cluster::start().await;
     cluster.fill(120).await;
     let redis = cluster
@@ -257,7 +257,7 @@ async fn a_node_that_hangs_costs_its_own_slots_only() {
 }
 
 #[tokio::test(flavor = "local")]
-async fn nodes_that_are_no_cluster_or_not_there() {
+async fn nodes_that_are_not_a_cluster_or_unreachable() {
     let single = Server::start();
     let urls = |first: u16| {
         format!(
@@ -294,7 +294,7 @@ async fn examined(keys: &str, lookup: &str) -> (Vec<Code>, Vec<String>) {
 }
 
 #[tokio::test(flavor = "local")]
-async fn a_node_tells_what_may_be_run() {
+async fn a_node_reports_which_commands_may_be_run() {
     let cluster = Cluster::start().await;
     let keys = cluster.keys("");
     let fine = (Vec::new(), Vec::new());

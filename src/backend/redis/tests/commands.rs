@@ -188,7 +188,7 @@ async fn sorted_sets_over_both_protocols() {
 }
 
 #[tokio::test(flavor = "local")]
-async fn a_key_is_one_argument_whatever_stands_in_it() {
+async fn a_key_is_one_argument_whatever_it_contains() {
     let (server, redis) = filled().await;
     for hostile in [
         "a\r\nFLUSHALL\r\n",

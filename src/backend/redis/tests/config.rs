@@ -87,7 +87,7 @@ fn a_lookup_is_one_known_command() {
 }
 
 #[test]
-fn companions_are_asked_for_and_checked() {
+fn accompanying_keys_are_required_and_checked() {
     assert!(problems("hget = 'a'").contains("add `field = \"name\"`"));
     assert!(problems("sismember = 'a'").contains("`member` is missing"));
     assert!(problems("hmget = 'a'").contains("`fields` is missing"));
@@ -124,7 +124,7 @@ fn urls_are_checked_and_never_shown() {
 }
 
 #[test]
-fn exactly_one_way_to_name_servers() {
+fn servers_are_named_in_exactly_one_way() {
     let cluster = "urls = ['redis://a:1', 'redis://b']";
     let sentinels = "sentinels = ['a:1', 'b']\nmaster = 'm'";
     for good in [
@@ -197,7 +197,7 @@ fn exactly_one_way_to_name_servers() {
 }
 
 #[test]
-fn replicas_are_read_where_there_may_be_some() {
+fn replicas_are_read_only_with_sentinels_or_a_cluster() {
     let cluster = "urls = ['redis://a:1']";
     let sentinels = "sentinels = ['a:1']\nmaster = 'm'";
     for several in [cluster, sentinels] {

@@ -127,7 +127,7 @@ async fn dropped_lookups_never_mix_answers() {
 }
 
 #[tokio::test(flavor = "local")]
-async fn several_connections_take_turns() {
+async fn several_connections_are_used_in_turn() {
     let server = Server::start();
     let document = document(&format!("url = \"{}\"\nconnections = 3", server.url()));
     let config = Redis::read_config(&mut whole(&document)).expect("valid");

@@ -48,7 +48,7 @@ async fn all_are_answered(redis: &Redis, get: &Command, count: i64, done: &Cell<
 }
 
 #[tokio::test(flavor = "local")]
-async fn a_replica_beside_sentinels_is_read_while_it_is_in_sync() {
+async fn a_replica_that_sentinels_name_is_read_while_it_is_in_sync() {
     let mut servers = Servers::start().await;
     let redis = configured(&(servers.keys() + REPLICA)).await;
     let get = compiled("get = 'k:{id}'").lookup;

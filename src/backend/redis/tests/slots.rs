@@ -97,7 +97,7 @@ async fn each_key_is_found_wherever_it_is() {
 
 /// Neither node has all of them, and the last two do not exist.
 #[tokio::test(flavor = "local")]
-async fn several_keys_at_once_are_found_on_both_nodes() {
+async fn several_keys_of_one_command_are_found_on_both_nodes() {
     let cluster = Cluster::start().await;
     let redis = cluster.backend("").await;
     let mget = compiled("mget = '{{t}}:{ids}'").lookup;

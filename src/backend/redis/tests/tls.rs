@@ -81,7 +81,7 @@ fn ca(folder: &Path) -> String {
 }
 
 #[tokio::test(flavor = "local")]
-async fn a_server_that_is_who_it_should_be() {
+async fn a_server_with_the_expected_certificate() {
     let folder = certificates();
     let folder = folder.path();
     let (server, port) = start(folder, &[]);

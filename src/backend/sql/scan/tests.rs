@@ -158,7 +158,7 @@ fn other_mistakes_are_named() {
 }
 
 #[test]
-fn several_mistakes_come_together() {
+fn several_mistakes_are_reported_together() {
     let mistakes = scan("select ?, ':a', @b", Style::Numbered).unwrap_err();
     assert_eq!(mistakes.len(), 3);
 }

@@ -23,7 +23,7 @@ fn lookup_problem(keys: &str) -> String {
 }
 
 #[test]
-fn backends_say_what_would_be_right() {
+fn mistakes_in_backends_come_with_the_fix() {
     let users = "service = 'Users'\n";
     for (keys, problem) in [
         (
@@ -96,7 +96,7 @@ fn backends_say_what_would_be_right() {
 }
 
 #[test]
-fn an_idl_that_is_not_there_or_wrong_is_reported_at_its_place() {
+fn a_missing_or_invalid_idl_is_reported_at_its_place() {
     let problems =
         testing::config_problems::<Thrift>("url = 'thrift://a:1'\nidl = 'nowhere.thrift'");
     assert_eq!(
@@ -118,7 +118,7 @@ fn an_idl_that_is_not_there_or_wrong_is_reported_at_its_place() {
 }
 
 #[test]
-fn lookups_say_what_would_be_right() {
+fn mistakes_in_lookups_come_with_the_fix() {
     for (keys, problem) in [
         (
             "",
@@ -147,7 +147,7 @@ fn lookups_say_what_would_be_right() {
 }
 
 #[test]
-fn lookups_have_the_method_s_parameters_and_type() {
+fn lookups_have_the_methods_parameters_and_type() {
     for (method, params, yields) in [
         ("say", &["n"][..], Yields::Text),
         ("getUser", &["id"], Yields::Record),

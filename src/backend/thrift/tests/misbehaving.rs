@@ -92,7 +92,7 @@ async fn an_exception_that_the_idl_does_not_have_is_not_an_empty_result() {
 }
 
 #[tokio::test(flavor = "local")]
-async fn a_call_for_an_answer_is_a_bad_answer() {
+async fn a_call_instead_of_a_reply_is_a_bad_answer() {
     let call = |head: &Head| {
         let head = HeadOut {
             name: "say",
@@ -159,7 +159,7 @@ async fn a_server_of_tls_or_http_is_unavailable_and_the_error_says_why() {
 
 /// After the first reply it is known that the service speaks Thrift.
 #[tokio::test(flavor = "local")]
-async fn a_later_frame_that_is_too_large_is_not_taken_for_another_protocol() {
+async fn a_later_frame_that_is_too_large_is_not_mistaken_for_another_protocol() {
     let http = |_: &Head| BytesMut::from(&b"HTTP"[..]);
     let acts = vec![say("one"), Act::Write(Box::new(http)), say("three")];
     let (outcomes, _) = outcomes(acts, &[1, 2, 3]).await;

@@ -3,7 +3,7 @@
 use super::*;
 
 #[tokio::test(flavor = "local")]
-async fn a_service_that_is_down_answers_at_once_and_comes_back_by_itself() {
+async fn a_service_that_is_down_fails_immediately_and_recovers_by_itself() {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let addr = listener.local_addr().expect("bound");
     let service = Scripted::on(listener, framed_binary(), vec![say("one")]);
@@ -33,7 +33,7 @@ async fn lookups_wait_for_the_first_connection() {
 }
 
 #[tokio::test(flavor = "local")]
-async fn a_host_that_is_down_or_says_nothing_right_is_skipped() {
+async fn a_host_that_is_down_or_does_not_speak_thrift_is_skipped() {
     let closing = || (0..9).map(|_| Act::Close).collect();
     let closed = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let down = format!("thrift://{}", closed.local_addr().expect("bound"));
@@ -65,7 +65,7 @@ async fn connections_begin_at_different_hosts() {
 }
 
 #[tokio::test(flavor = "local")]
-async fn what_waits_when_the_service_goes_is_answered() {
+async fn calls_that_wait_when_the_service_goes_away_are_answered() {
     let service = Scripted::start(vec![say("one"), Act::Silence]).await;
     let backend = service.backend("").await;
     assert_eq!(said(&backend, 1).await, Ok("one".into()));

@@ -34,7 +34,7 @@ fn find(color: Value, limit: Value, skip: Value) -> [(&'static str, Value); 4] {
 }
 
 #[tokio::test(flavor = "local")]
-async fn values_fit_or_are_left_out_or_take_their_default() {
+async fn values_fit_or_are_omitted_or_take_their_default() {
     let weights = "Map([(Text(\"a\"), Double(1.0))])";
     let keys = "call = 'find'";
     assert_eq!(
@@ -66,7 +66,7 @@ async fn what_does_not_fit_is_never_sent() {
 }
 
 #[tokio::test(flavor = "local")]
-async fn a_parameter_of_type_context_is_filled_from_the_call_s() {
+async fn a_parameter_of_type_context_is_filled_from_the_calls_context() {
     let service = Scripted::start(vec![Act::Silence]).await;
     let backend = service.backend("").await;
     let call = compiled("call = 'mine'");

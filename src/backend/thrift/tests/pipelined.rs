@@ -7,7 +7,7 @@ use super::*;
 const PIPELINED: &str = "pipelined_max = 4";
 
 #[tokio::test(flavor = "local")]
-async fn calls_of_one_turn_go_out_in_one_write_and_the_limit_holds() {
+async fn calls_of_one_loop_iteration_go_out_in_one_write_within_the_limit() {
     let acts = (1..=6).map(|n| say(&n.to_string())).collect();
     let service = Scripted::start(acts).await;
     let backend = service.backend(PIPELINED).await;
@@ -30,7 +30,7 @@ async fn one_at_a_time_is_the_default() {
 }
 
 #[tokio::test(flavor = "local")]
-async fn a_dropped_lookup_leaves_its_place() {
+async fn a_dropped_lookup_keeps_its_place_in_the_pipeline() {
     let gate = Rc::new(Notify::new());
     let one = |head: &Head| SayReply::new("one").bytes(head);
     let acts = vec![
@@ -67,7 +67,7 @@ async fn replies_in_another_order_reach_no_lookup() {
 }
 
 #[tokio::test(flavor = "local")]
-async fn a_connection_that_breaks_costs_no_call_that_was_behind() {
+async fn a_broken_connection_loses_no_later_call() {
     let acts = vec![say("one"), Act::Close, say("two"), say("three")];
     let service = Scripted::start(acts).await;
     let backend = service.backend(PIPELINED).await;
@@ -120,7 +120,7 @@ async fn every_shape_carries_calls_and_replies() {
 }
 
 #[tokio::test(flavor = "local")]
-async fn more_calls_than_may_wait_are_shed() {
+async fn calls_over_the_waiting_limit_are_shed() {
     let service = Scripted::start(vec![Act::Silence]).await;
     let backend = service.patient_backend("").await;
     let call = compiled("call = 'say'").lookup;

@@ -18,7 +18,7 @@ use crate::plan::{
 };
 use crate::value::Value;
 
-/// A lookup and what its store knows of it.
+/// A lookup and its store's findings about it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct KnownLookup<'a> {
     pub(super) name: &'a str,
@@ -108,7 +108,7 @@ struct View<'a, 'r> {
 }
 
 impl<'a> View<'a, '_> {
-    /// Checks everything that the step takes from elsewhere.
+    /// Checks all inputs of the step.
     fn references(&mut self) {
         let step = self.step;
         if let Some(foreach) = &step.foreach {
@@ -210,7 +210,7 @@ impl<'a> View<'a, '_> {
         }
     }
 
-    /// Whether a reference to another step has a value when the default of that step stands in.
+    /// Whether a reference to another step has a value if that step's default is used.
     fn in_default(&self, reference: &Reference) -> bool {
         let Root::Lookup(step) = reference.root else {
             return false;

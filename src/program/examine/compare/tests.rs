@@ -1,4 +1,4 @@
-//! Statements as stores tell of them, against one view and its IDL. No store is asked.
+//! Statements as stores describe them, compared with one view and its IDL. No store is asked.
 
 use super::*;
 use crate::coerce::ColumnValues;
@@ -70,7 +70,7 @@ fn statement(rows: Rows, columns: Vec<Column>) -> Finding {
     statement.into()
 }
 
-/// What fits in every way.
+/// Findings that fit in every way.
 fn fitting() -> [Finding; 3] {
     let small = ColumnValues::Integer(0..=9);
     let years = ColumnValues::List(big().into());
@@ -96,7 +96,7 @@ fn fitting() -> [Finding; 3] {
     ]
 }
 
-/// What is said of these findings: an exclamation mark stands before what can never work.
+/// The remarks about these findings. An exclamation mark precedes those about something that can never work.
 fn said(findings: &[Finding; 3]) -> Vec<String> {
     said_of(&program(TOML), findings)
 }
@@ -142,17 +142,17 @@ fn check(change: impl FnOnce(&mut [Finding; 3]), expected: &[&str]) {
     assert_eq!(with(change), expected);
 }
 
-/// `count` is a number, and has no names: that much is wrong in the view that all tests use.
+/// `count` is a number, and has no names: this is wrong in the view that all tests use.
 const WHEN: &str =
     "! views.get.lookups.other.when: `name` can't be taken from a value without fields";
 
 #[test]
-fn what_fits_is_not_remarked_upon() {
+fn fitting_statements_get_no_remarks() {
     check(|_| (), &[WHEN]);
 }
 
 #[test]
-fn columns_that_can_not_fill_their_fields() {
+fn columns_that_cannot_fill_their_fields() {
     check(
         |all| columns(&mut all[1])[0].holds = ColumnValues::Text,
         &[
@@ -220,7 +220,7 @@ fn required_fields_without_a_column() {
 }
 
 #[test]
-fn references_to_columns_that_are_not_there() {
+fn references_to_columns_that_do_not_exist() {
     check(
         |all| columns(&mut all[0])[3].name = "ages".into(),
         &[
@@ -258,7 +258,7 @@ fn param(takes: impl Fn(&Value) -> bool + Send + 'static) -> Param {
 }
 
 #[test]
-fn parameters_that_take_nothing_of_what_they_are_bound_to() {
+fn parameters_that_accept_none_of_their_values() {
     let params = |at: usize, takes: fn(&Value) -> bool| {
         move |all: &mut [Finding; 3]| {
             let statement = all[at].statement.as_mut().expect("a statement");
@@ -281,14 +281,14 @@ fn parameters_that_take_nothing_of_what_they_are_bound_to() {
             "{key}: {lines:?}"
         );
     }
-    // Of what nobody knows nothing is said.
+    // Nothing is reported about unknown types.
     check(params(1, |_| false), &[WHEN]);
-    // Some value of the type will do.
+    // Some value of the type is accepted.
     check(params(0, |value| *value == Value::I64(7)), &[WHEN]);
 }
 
 #[test]
-fn statements_with_other_parameters_than_their_lookup() {
+fn statements_whose_parameters_differ_from_their_lookups() {
     check(
         |all| all[0].statement.as_mut().expect("a statement").params = Some(Vec::new()),
         &[
@@ -299,7 +299,7 @@ fn statements_with_other_parameters_than_their_lookup() {
 }
 
 #[test]
-fn nothing_is_said_of_what_nobody_knows() {
+fn nothing_is_reported_about_unknown_types() {
     assert!(said(&[Finding::default(), Finding::default(), Finding::default()]).is_empty());
 }
 

@@ -125,7 +125,7 @@ fn uuids_and_enums() {
 }
 
 #[test]
-fn structs_are_whole_and_have_nothing_else() {
+fn structs_have_all_required_fields_and_no_unknown_ones() {
     let point = fitted("point", map(&[("x", 1.into())])).expect("a point");
     assert_eq!(point.get("y"), Some(&7.into()), "its default");
     assert_eq!(point.get("note"), Some(&Value::Null));
@@ -190,7 +190,7 @@ fn a_union_has_one_field() {
 }
 
 #[test]
-fn maps_come_by_name_or_as_pairs() {
+fn maps_are_given_by_name_or_as_pairs() {
     let pairs = |pairs: &[(Value, Value)]| Value::Map(pairs.to_vec());
     let entry = |key: Value, value: Value| map(&[("key", key), ("value", value)]);
     fits("by_name", map(&[("a", 1.into())]), map(&[("a", 1.into())]));
@@ -240,13 +240,13 @@ fn maps_come_by_name_or_as_pairs() {
 }
 
 #[test]
-fn what_says_itself_what_it_is_fits_as_it_is() {
+fn values_of_type_value_fit_unchanged() {
     let any = map(&[("a", list(&[Value::Null, 1.into()]))]);
     fits("anything", any.clone(), any);
 }
 
 #[test]
-fn parameters_are_told_by_name() {
+fn mistakes_in_parameters_are_reported_by_name() {
     let schema = schema(IDL);
     let params = schema.services[0].methods[0].params;
     let fit = |given| Fitting::new(&schema, 1000).params(params, given, None);
@@ -274,7 +274,7 @@ fn parameters_are_told_by_name() {
 
 /// A short message may stand for structs of many fields each.
 #[test]
-fn what_is_made_is_bounded_not_only_what_is_sent() {
+fn created_values_are_bounded_not_only_sent_ones() {
     let points = vec![map(&[("x", 1.into())]); 400];
     let says = "these are more values than the limit";
     let err = fitted("points", Value::List(points)).expect_err("too many");

@@ -24,7 +24,7 @@ fn echo(commands: &SlotCommands) -> Vec<Result<Reply, LookupError>> {
 }
 
 #[test]
-fn a_batch_is_taken_apart_and_joined_again() {
+fn a_batch_is_split_and_joined_again() {
     let get = compiled("get = 'k:{id}'").lookup;
     let mget = compiled("mget = 'k:{ids}'").lookup;
     let hget = compiled("hget = 'k:{id}'\nfield = '{field}'").lookup;
@@ -69,7 +69,7 @@ fn a_batch_is_taken_apart_and_joined_again() {
 }
 
 #[test]
-fn one_slot_that_fails_fails_only_who_needs_it() {
+fn a_failing_slot_fails_only_the_lookups_that_need_it() {
     let mget = compiled("mget = '{keys}'").lookup;
     let params: [&[Value]; 4] = [
         &[vec!["a", "b"].into()],

@@ -65,9 +65,8 @@ impl Allow {
 pub(super) fn read_allow(section: &mut Section<'_>) -> Option<(Allow, Place)> {
     let (words, place) = section.strings("allow")?;
     if words.is_empty() {
-        let help =
-            "leave `allow` out for everybody; for nobody, name the method in `server.unserved`";
-        section.bad(&place, "nobody could call the method", Some(help.into()));
+        let help = "to allow everyone, remove `allow`; to allow no one, list the method in `server.unserved`";
+        section.bad(&place, "no caller could call the method", Some(help.into()));
     }
     let entries = words.into_iter().map(|word| {
         if let Some(name) = word.strip_prefix("token:") {
@@ -76,7 +75,7 @@ pub(super) fn read_allow(section: &mut Section<'_>) -> Option<(Allow, Place)> {
         let wrong = word.is_empty() || word.trim_end_matches("/*").contains('*');
         if wrong || word == "/*" {
             let help = "a name as certificates have it, all names below one (`\"spiffe://prod/*\"`), or `\"token:NAME\"`";
-            section.bad(&place, format!("`{word}` names nobody"), Some(help.into()));
+            section.bad(&place, format!("`{word}` does not name a caller"), Some(help.into()));
         }
         match word.strip_suffix('*') {
             Some(start) => AllowEntry::Prefix(start.to_owned()),
@@ -131,7 +130,7 @@ pub(super) fn read_tokens(section: &mut Section<'_>) -> Tokens {
         };
         if !text.starts_with("env:") && !text.starts_with("file:") {
             let help = "write `\"env:NAME\"` or `\"file:PATH\"`";
-            let message = "a token does not stand in the file itself";
+            let message = "a token must not be written in the file itself";
             table.bad(&place, message, Some(help.into()));
             continue;
         }

@@ -93,7 +93,7 @@ fn read_clients(table: &mut Section<'_>) -> Option<(Arc<dyn ClientCertVerifier>,
                 let help = "leave out one of `client_ca` and `client = \"off\"`";
                 table.bad(
                     &place,
-                    "nobody is verified with `client_ca`",
+                    "no client is verified with `client_ca`",
                     Some(help.into()),
                 );
                 return None;

@@ -183,7 +183,7 @@ fn read_use(name: &str, mut section: Section<'_>) -> UseEntry {
         if !section.has(of)
             && let Some(place) = section.place_of(key)
         {
-            let message = format!("it says something only beside `{of}`");
+            let message = format!("it has an effect only together with `{of}`");
             let help = Some(format!("add `{of}`, or leave `{key}` out"));
             let document = section.document();
             document.problem(&place, Code::ConfigClash, message, help);

@@ -99,7 +99,7 @@ impl PlanNames<'_> {
         match (lookup.batching(), &step.foreach) {
             (Some(how), None) => Some(format!("batched: {how}")),
             (Some(how), Some(_)) => Some(format!("batched, all elements together: {how}")),
-            (None, Some(_)) => Some("not batched: each element is a question of its own".into()),
+            (None, Some(_)) => Some("not batched: each element is a separate question".into()),
             (None, None) => None,
         }
     }

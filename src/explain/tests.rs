@@ -124,7 +124,7 @@ fn stages_references_and_targets_are_shown_by_name() {
         -> model
       stops: asks ops (sqlite) for airport, after flight
         for each of flight.stops, at most 100, default [], timeout 100ms, injected delay 60ms, injected error rate 0.5
-        not batched: each element is a question of its own
+        not batched: each element is a separate question
         code <- item
         -> stops
       spare: asks ops (sqlite) for airport, after flight
@@ -148,7 +148,7 @@ fn a_wide_foreach_is_warned_of() {
     stage 1: when the call arrives
       airports: asks ops (sqlite) for airport
         for each of codes, at most 20, required, timeout 100ms, injected delay 60ms, injected error rate 0.5
-        not batched: each element is a question of its own
+        not batched: each element is a separate question
         code <- item
         -> the whole reply
 
@@ -219,7 +219,7 @@ fn batching_is_described() {
     batched, all elements together: one question per iteration of the event loop, at most 64 values, answers matched by column `code`
     ");
     let sql = "sql = 'select * from airports where code = :code'\nrows = 'one'";
-    insta::assert_snapshot!(batching("postgres", postgres, sql), @"not batched: each element is a question of its own");
+    insta::assert_snapshot!(batching("postgres", postgres, sql), @"not batched: each element is a separate question");
     let get = "get = 'airport:{code}'\nformat = 'json'";
     insta::assert_snapshot!(batching("redis", "url = 'redis://h'", get), @r"
     batched: one pipeline per iteration of the event loop, equal commands once

@@ -44,16 +44,12 @@ pub(super) fn read(section: &mut Section<'_>) -> Option<Table> {
         }
     };
     if let (false, Some(place)) = (csv, null.as_ref().map(|(_, place)| place)) {
-        section.bad(
-            place,
-            "JSON has a null of its own",
-            Some("leave it out".into()),
-        );
+        section.bad(place, "JSON has its own null", Some("leave it out".into()));
     }
     if let (false, Some((_, _, place))) = (csv, types.first()) {
         section.bad(
             place,
-            "JSON has types of its own",
+            "JSON has its own types",
             Some("leave `types` out".into()),
         );
     }

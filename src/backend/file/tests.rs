@@ -371,8 +371,8 @@ fn backend_mistakes_are_named() {
     assert_eq!(
         json,
         [
-            "config.bad_value null: JSON has a null of its own (leave it out)",
-            "config.bad_value types.a: JSON has types of its own (leave `types` out)",
+            "config.bad_value null: JSON has its own null (leave it out)",
+            "config.bad_value types.a: JSON has its own types (leave `types` out)",
         ]
     );
 }

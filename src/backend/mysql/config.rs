@@ -93,7 +93,7 @@ fn opts(section: &Section<'_>, url: &str, place: &Place) -> Option<Opts> {
         let key = pair.split('=').next().unwrap_or_default();
         if !URL_KEYS.contains(&key) {
             let known = crate::diagnostic::list(URL_KEYS.iter().copied());
-            let help = format!("a URL may carry {known}; the rest are keys beside `url`");
+            let help = format!("a URL may carry {known}; the rest are keys next to `url`");
             section.bad(
                 place,
                 format!("`{key}` in the URL is not known here"),

@@ -42,7 +42,7 @@ impl Mode {
             "REQUIRED" => return Some(Mode::Required),
             "VERIFY_IDENTITY" => return Some(Mode::VerifyIdentity),
             "PREFERRED" => (
-                "`ssl-mode=PREFERRED` would do without TLS where it has to",
+                "`ssl-mode=PREFERRED` would fall back to plain text",
                 "use `REQUIRED` or `DISABLED`",
             ),
             "VERIFY_CA" => (

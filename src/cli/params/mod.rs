@@ -53,7 +53,7 @@ impl<'a> Params<'a> {
         let Some((name, text)) = word.split_once('=') else {
             return Err(
                 CommandError::misuse(format_args!("`{word}` is not `name=value`"))
-                    .help("parameters are given as `carrier=UA`, or all at once with `--json`"),
+                    .help("parameters are given as `carrier=UA`, or all together with `--json`"),
             );
         };
         if self.given.iter().any(|have| have == name) {

@@ -133,7 +133,7 @@ fn what_does_not_fit_says_so() {
     );
     check(
         &["carrier"],
-        "`carrier` is not `name=value`; parameters are given as `carrier=UA`, or all at once with `--json`",
+        "`carrier` is not `name=value`; parameters are given as `carrier=UA`, or all together with `--json`",
     );
     check(&["flight=1", "flight=2"], "`flight` is given twice");
     check(

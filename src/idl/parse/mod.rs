@@ -277,7 +277,7 @@ impl<'t> Parser<'t> {
             return Err(SyntaxError::new(
                 self.token.span,
                 message,
-                "give the inner part a name of its own",
+                "give the inner part its own name",
             ));
         }
         self.depth += 1;

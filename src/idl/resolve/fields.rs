@@ -85,7 +85,7 @@ impl<'f> Resolver<'f> {
                     if let Some(first) = taken.insert(id, field) {
                         self.problems.invalid(file, span, || {
                             let message = format!("the id {id} is taken by `{}`", first.name.text);
-                            (message, "give each field an id of its own".into())
+                            (message, "give each field its own id".into())
                         });
                     }
                 }

@@ -36,8 +36,8 @@ fn other_mistakes() {
     let both = format!("{socket}{token}");
     assert_eq!(of(&both, r#"["token:batch"]"#), "");
     for (server, allow, says) in [
-        (&*both, "[]", "nobody could call the method"),
-        (&both, r#"["*"]"#, "`*` names nobody"),
+        (&*both, "[]", "no caller could call the method"),
+        (&both, r#"["*"]"#, "`*` does not name a caller"),
         (&both, r#"["spiffe://*/web"]"#, "names nobody"),
         (&both, r#"[""]"#, "names nobody"),
         (
@@ -50,7 +50,7 @@ fn other_mistakes() {
         (
             "tokens = { a = \"secret\" }",
             "[\"x\"]",
-            "a token does not stand in the file itself",
+            "a token must not be written in the file itself",
         ),
         ("tokens = { a = 5 }", "[\"x\"]", "expected a reference"),
         (

@@ -61,7 +61,7 @@ fn an_idl_with_unknown_types_and_ids_used_twice() {
     3 | struct Flight { 1: required string origin, 2: optional string tailnum, 2: Seat seats }
       |                                                                        ^
       |
-      = help: give each field an id of its own
+      = help: give each field its own id
       = manual: tributary manual idl
 
     error[idl.invalid]: unknown type `Seat`

@@ -48,7 +48,7 @@ fn mistakes() {
         ),
         (
             &format!("{pair}, client_ca = '@other.pem', client = 'off'"),
-            "nobody is verified with `client_ca`",
+            "no client is verified with `client_ca`",
         ),
         (
             &format!("{pair}, client = 'maybe'"),

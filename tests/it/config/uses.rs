@@ -118,7 +118,7 @@ fn a_default_on_without_a_default() {
         r#", default = "fair""#,
         r#", default_on = "empty""#,
     ), @r#"
-    error[config.clash]: `views.getDeparture.lookups.weather.default_on`: it says something only beside `default`
+    error[config.clash]: `views.getDeparture.lookups.weather.default_on`: it has an effect only together with `default`
       --> tributary.toml:49:80
        |
     49 | weather = { use = "weather", with = { origin = "flight.origin" }, default_on = "empty" }
@@ -135,7 +135,7 @@ fn a_foreach_max_without_a_foreach() {
         r#"airline = "airline""#,
         r#"airline = { use = "airline", foreach_max = 7 }"#,
     ), @r#"
-    error[config.clash]: `views.getDeparture.lookups.airline.foreach_max`: it says something only beside `foreach`
+    error[config.clash]: `views.getDeparture.lookups.airline.foreach_max`: it has an effect only together with `foreach`
       --> tributary.toml:47:44
        |
     47 | airline = { use = "airline", foreach_max = 7 }

@@ -38,8 +38,8 @@ fn other_mistakes() {
     for (server, allow, says) in [
         (&*both, "[]", "no caller could call the method"),
         (&both, r#"["*"]"#, "`*` does not name a caller"),
-        (&both, r#"["spiffe://*/web"]"#, "names nobody"),
-        (&both, r#"[""]"#, "names nobody"),
+        (&both, r#"["spiffe://*/web"]"#, "does not name a caller"),
+        (&both, r#"[""]"#, "does not name a caller"),
         (
             &both,
             r#"["web.test"]"#,

@@ -24,7 +24,7 @@ fn problems_of_a_backend_never_show_the_url() {
         ),
         (
             "mysql://u:geheim@h/db?ssl-mode=PREFERRED",
-            "`ssl-mode=PREFERRED` would do without TLS",
+            "`ssl-mode=PREFERRED` would fall back to plain text",
         ),
         (
             "mysql://u:geheim@h/db?ssl-mode=VERIFY_CA",

@@ -127,7 +127,7 @@ pub mod cli;
 #[doc(hidden)]
 pub mod random;
 mod coop; // long work in slices, so that short calls go first
-mod log_limit; // one log line per code every ten seconds
+mod log_limit; // one log line per key every ten seconds
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub mod fuzzing; // what fuzz targets do with an input; not in the program

@@ -1,6 +1,6 @@
-//! Limits how often the log repeats a message: one line per code every ten seconds.
+//! Limits how often the log repeats a message: one line per key every ten seconds. The key is usually a code.
 //!
-//! The next line of a code says how many were suppressed since the last one.
+//! The next line of a key says how many were suppressed since the last one.
 
 use std::cell::RefCell;
 
@@ -8,28 +8,34 @@ use tokio::time::{Duration, Instant};
 
 use crate::error::Code;
 
-/// How often a code may be logged.
+/// How often a key may be logged.
 pub(crate) const INTERVAL: Duration = Duration::from_secs(10);
 
-/// When each code was last logged. There are few codes, so a list is searched fastest.
-#[derive(Debug, Default)]
-pub(crate) struct LogLimit(RefCell<Vec<Logged>>);
+/// When each key was last logged. There are few keys, so a list is searched fastest.
+#[derive(Debug)]
+pub(crate) struct LogLimit<K = Code>(RefCell<Vec<Logged<K>>>);
 
 #[derive(Debug)]
-struct Logged {
-    code: Code,
+struct Logged<K> {
+    key: K,
     at: Instant,
     suppressed: u64,
 }
 
-impl LogLimit {
-    /// Whether `code` may be logged now. If so: how many lines were suppressed since the last one.
-    pub(crate) fn allow(&self, code: Code) -> Option<u64> {
+impl<K> Default for LogLimit<K> {
+    fn default() -> Self {
+        LogLimit(RefCell::default())
+    }
+}
+
+impl<K: PartialEq> LogLimit<K> {
+    /// Whether `key` may be logged now. If so: how many lines were suppressed since the last one.
+    pub(crate) fn allow(&self, key: K) -> Option<u64> {
         let now = Instant::now();
         let mut list = self.0.borrow_mut();
-        let Some(logged) = list.iter_mut().find(|logged| logged.code == code) else {
+        let Some(logged) = list.iter_mut().find(|logged| logged.key == key) else {
             list.push(Logged {
-                code,
+                key,
                 at: now,
                 suppressed: 0,
             });

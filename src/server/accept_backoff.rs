@@ -8,10 +8,11 @@ use std::io;
 use std::time::Duration;
 
 use rustix::io::Errno;
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 use tracing::{info, warn};
 
 use super::client::Remote;
+use crate::log_limit::LogLimit;
 
 /// Connections accepted in a row before other tasks of the loop run.
 const BATCH: usize = 64;
@@ -21,8 +22,6 @@ const PAUSE_MAX: Duration = Duration::from_millis(500);
 /// The descriptors that have to be free again after a shortage before another connection is accepted: existing connections,
 /// stores and the admin port come first.
 const FREE_MIN: usize = 8;
-/// How often the log says that connections are refused.
-const LOG_EVERY: Duration = Duration::from_secs(1);
 
 /// The backoff of one listener.
 #[derive(Debug, Default)]
@@ -31,15 +30,17 @@ pub(super) struct AcceptBackoff {
     in_batch: usize,
     /// The last pause, if the last accept failed.
     pause: Option<Duration>,
-    /// Refused since the last log line.
-    refused: usize,
-    logged: Option<Instant>,
+    /// The log says that there is a shortage.
+    logged: bool,
+    shortages: LogLimit<()>,
+    refusals: LogLimit<()>,
 }
 
 impl AcceptBackoff {
     /// A connection was accepted.
     pub(super) async fn accepted(&mut self) {
-        if self.pause.take().is_some() {
+        self.pause = None;
+        if std::mem::take(&mut self.logged) {
             info!("accepting connections again");
         }
         self.in_batch += 1;
@@ -55,10 +56,12 @@ impl AcceptBackoff {
             // That connection ended before it was accepted; others are not affected.
             return;
         }
-        if self.pause.is_none() {
-            warn!(error = %err, "can't accept connections: waiting until some end");
-        }
         loop {
+            // A shortage that lasts is logged, however short the last one was.
+            if !self.logged && self.shortages.allow(()).is_some() {
+                self.logged = true;
+                warn!(error = %err, "can't accept connections: waiting until some end");
+            }
             let pause = next_pause(self.pause);
             self.pause = Some(pause);
             sleep(pause).await;
@@ -69,12 +72,9 @@ impl AcceptBackoff {
     }
 
     /// A connection to `listener` was closed because `limit` connections were open.
-    pub(super) fn refused(&mut self, (peer, listener): (Remote, &str), limit: usize) {
-        self.refused += 1;
-        let now = Instant::now();
-        if self.logged.is_none_or(|logged| logged + LOG_EVERY <= now) {
-            let closed = std::mem::take(&mut self.refused);
-            self.logged = Some(now);
+    pub(super) fn refused(&self, (peer, listener): (Remote, &str), limit: usize) {
+        if let Some(suppressed) = self.refusals.allow(()) {
+            let closed = suppressed + 1;
             warn!(%peer, listener, limit, closed, "too many connections: closed new ones");
         }
     }
@@ -99,8 +99,10 @@ fn next_pause(last: Option<Duration>) -> Duration {
 #[cfg(test)]
 mod tests {
     use futures_util::FutureExt;
+    use tokio::time::Instant;
 
     use super::*;
+    use crate::log_limit::INTERVAL;
 
     #[test]
     fn other_tasks_run_after_a_batch() {
@@ -130,6 +132,25 @@ mod tests {
         backoff.failed(&full).await;
         assert_eq!(before.elapsed(), PAUSE_MIN, "the pause starts over");
         assert!(begun.elapsed() < Duration::from_secs(4));
+    }
+
+    #[tokio::test(flavor = "local", start_paused = true)]
+    async fn shortages_that_come_and_go_are_logged_once_per_interval_and_one_that_lasts_too() {
+        let mut backoff = AcceptBackoff::default();
+        let full = io::Error::from(Errno::MFILE);
+        let mut logged = Vec::new();
+        for _ in 0..3 {
+            backoff.failed(&full).await;
+            logged.push(backoff.logged);
+            backoff.accepted().await;
+            assert!(!backoff.logged, "the log says that it is over");
+        }
+        assert_eq!(logged, [true, false, false]);
+        let begun = Instant::now();
+        while !backoff.logged {
+            backoff.failed(&full).await;
+        }
+        assert!(begun.elapsed() <= INTERVAL + 2 * PAUSE_MAX);
     }
 
     #[tokio::test(flavor = "local", start_paused = true)]

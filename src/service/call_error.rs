@@ -7,7 +7,6 @@
 use std::sync::Arc;
 
 use thrift::ApplicationErrorKind;
-use tracing::warn;
 
 use crate::backend::Thrown;
 use crate::coerce::Coercion;
@@ -130,9 +129,6 @@ impl CallError {
 
     /// The exception that the method declares for it: field id, type and value. `None` if it declares none.
     pub(super) fn declared(&self, plan: &Plan, schema: &Schema) -> Option<(i16, StructId, Value)> {
-        if let Some(declared) = self.of_closure(plan, schema) {
-            return Some(declared);
-        }
         let bound = plan.throws.iter().find(|throw| match &throw.on {
             ThrowOn::Codes(codes) => {
                 codes.contains(&self.code) || self.cause.is_some_and(|cause| codes.contains(&cause))
@@ -157,8 +153,13 @@ impl CallError {
         Some((throw.id, throw.of, self.value(schema, throw.of)?))
     }
 
-    /// The exception that a closure threw, if the method declares it and its fields fit; otherwise logs why not.
-    fn of_closure(&self, plan: &Plan, schema: &Schema) -> Option<(i16, StructId, Value)> {
+    /// The exception that a closure threw, like [`declared`](CallError::declared); `Err` says why the method can't throw
+    /// it.
+    pub(super) fn of_closure(
+        &self,
+        plan: &Plan,
+        schema: &Schema,
+    ) -> Option<Result<(i16, StructId, Value), String>> {
         let thrown = self.thrown.as_ref()?;
         let named = |of: StructId| {
             let name = &*schema.get(of).name;
@@ -168,17 +169,11 @@ impl CallError {
         let fitted =
             |of| Coercion::new(schema, false).value(thrown.value.clone(), &Type::Struct(of));
         let found = plan.throws.iter().find(|throw| named(throw.of));
-        let declared = match found.map(|throw| (throw, fitted(throw.of))) {
+        Some(match found.map(|throw| (throw, fitted(throw.of))) {
             Some((throw, Ok(value))) => Ok((throw.id, throw.of, value)),
             Some((_, Err(why))) => Err(why),
             None => Err("the method does not declare it".to_owned()),
-        };
-        let (method, exception) = (&*plan.method, &*thrown.exception);
-        declared
-            .inspect_err(|why| {
-                warn!(code = %Code::LookupThrew, method, exception, why, "exception can't be thrown");
-            })
-            .ok()
+        })
     }
 
     fn standard(&self, schema: &Schema) -> Option<StructId> {

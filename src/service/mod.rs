@@ -44,6 +44,7 @@ use crate::random::Random;
 use crate::thrift::{Limits, WireError};
 use admission::{Admission, Admitted};
 use arrival::Message;
+use log::CallLog;
 use meta::Introspection;
 use refusal::Refusal;
 use reply_writer::{ReplyWriter, Written};
@@ -62,6 +63,7 @@ pub struct Service {
     introspection: Introspection,
     runner: Runner,
     writer: ReplyWriter,
+    log: Rc<CallLog>,
     metrics: Rc<ProgramMetrics>,
 }
 
@@ -94,13 +96,15 @@ impl Service {
         let ids = Random::seeded(random.clone().draw());
         let guards = Guards::connect(Arc::clone(&program), random, Rc::clone(&metrics)).await;
         let guards = Rc::new(guards);
+        let log = Rc::new(CallLog::default());
         Service {
             limits: wire_limits,
             ids: RefCell::new(ids),
             admission: Admission::new(&program, wire_limits, limits.calls_max, &metrics),
             introspection: Introspection::new(&program, &guards, wire_limits, &metrics),
-            runner: Runner::new(&program, &guards, wire_limits),
-            writer: ReplyWriter::new(&program, limits.reply_bytes_max),
+            runner: Runner::new(&program, &guards, wire_limits, &log),
+            writer: ReplyWriter::new(&program, limits.reply_bytes_max, &log),
+            log,
             metrics,
         }
     }
@@ -121,7 +125,7 @@ impl Service {
                 if question.message.is_oneway() {
                     Decision::NoReply
                 } else {
-                    Decision::Reply(ReplyWriter::answer(&question, answer))
+                    Decision::Reply(self.writer.answer(&question, answer))
                 }
             }
             Admitted::Refused(refusal) if refusal.is_oneway() => {
@@ -139,7 +143,7 @@ impl Service {
         let Outcome { result, unlogged } = self.runner.run(&call).instrument(span.clone()).await;
         let Written { reply, ended } = self.writer.reply(&call, result);
         if let Some(ran) = unlogged {
-            span.in_scope(|| ran.log(&call.plan, ended));
+            span.in_scope(|| ran.log(&self.log, &call.plan, ended));
         }
         call.in_flight.finish(ended, call.arrived);
         reply

@@ -4,14 +4,15 @@
 //! protocol of the call. A reply over the limits is replaced by an exception.
 
 use std::cell::Cell;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use bytes::BytesMut;
 use thrift::protocol::TMessageType;
-use tracing::error;
 
 use super::call::{Call, EntryPoint};
 use super::call_error::{CallError, ErrorCodes};
+use super::log::CallLog;
 use super::meta::{Method, Question, fetch};
 use super::metadata::CallMetadata;
 use super::refusal::Refusal;
@@ -19,7 +20,7 @@ use super::reply_limit::ReplyLimit;
 use super::report::ReportWriter;
 use super::runner::Answer;
 use crate::error::Code;
-use crate::idl::{Schema, Type};
+use crate::idl::{Schema, StructId, Type};
 use crate::plan::{Plan, ReplyShape};
 use crate::program::Program;
 use crate::thrift::{
@@ -41,6 +42,7 @@ pub(super) struct ReplyWriter {
     last_bytes: Cell<usize>,
     /// The buffer of a reply that was sent, for the next one.
     spare: Cell<BytesMut>,
+    log: Rc<CallLog>,
 }
 
 /// The reply to a call, unless the call is oneway, and how the call ended.
@@ -59,13 +61,14 @@ struct ReplyTo<'a> {
 }
 
 impl ReplyWriter {
-    pub(super) fn new(program: &Arc<Program>, reply_bytes_max: usize) -> Self {
+    pub(super) fn new(program: &Arc<Program>, reply_bytes_max: usize, log: &Rc<CallLog>) -> Self {
         ReplyWriter {
             program: Arc::clone(program),
             reports: ReportWriter::new(program),
             reply_bytes_max,
             last_bytes: Cell::new(0),
             spare: Cell::default(),
+            log: Rc::clone(log),
         }
     }
 
@@ -116,11 +119,15 @@ impl ReplyWriter {
             sequence: message.head.sequence,
             metadata: message.metadata.as_deref(),
         };
-        exception(to, declares, &refusal.error)
+        self.exception(to, declares, &refusal.error)
     }
 
     /// The answer of the `Tributary` service to a question.
-    pub(super) fn answer(question: &Question<'_>, answer: Result<Value, CallError>) -> BytesMut {
+    pub(super) fn answer(
+        &self,
+        question: &Question<'_>,
+        answer: Result<Value, CallError>,
+    ) -> BytesMut {
         let message = &question.message;
         let to = ReplyTo {
             wire_format: message.arrival.wire_format,
@@ -129,8 +136,8 @@ impl ReplyWriter {
             metadata: message.metadata.as_deref(),
         };
         match answer {
-            Ok(value) => meta_result(to, question.method, &value),
-            Err(err) => exception(to, Some(question.method.signature()), &err),
+            Ok(value) => self.meta_result(to, question.method, &value),
+            Err(err) => self.exception(to, Some(question.method.signature()), &err),
         }
     }
 
@@ -159,7 +166,7 @@ impl ReplyWriter {
         match (result, call.entry_point) {
             (Ok(answer), EntryPoint::Method) => self.result(to, plan, &answer),
             (Ok(answer), EntryPoint::Fetch) => self.fetched(to, plan, answer),
-            (Err(err), _) => exception(to, Some(declares), &err),
+            (Err(err), _) => self.exception(to, Some(declares), &err),
         }
     }
 
@@ -201,7 +208,7 @@ impl ReplyWriter {
                 self.last_bytes.set(out.len());
                 out
             }
-            Err(err) => unwritable(to, None, err),
+            Err(err) => self.unwritable(to, None, &err),
         }
     }
 
@@ -221,61 +228,90 @@ impl ReplyWriter {
             answer.value,
             report.map(|bytes| (protocol, bytes)),
         );
-        meta_result(to, Method::Fetch, &value)
+        self.meta_result(to, Method::Fetch, &value)
     }
-}
 
-/// A result of a method of the `Tributary` service.
-fn meta_result(to: ReplyTo<'_>, method: Method, value: &Value) -> BytesMut {
-    let (plan, schema) = method.signature();
-    let ReplyShape::Whole(ty) = &plan.reply else {
-        return exception(
-            to,
-            Some((plan, schema)),
-            &CallError::new(Code::ServerInternal),
-        );
-    };
-    let fields = [(0, ty, value)];
-    let body = Body::Fields {
-        schema,
-        fields: &fields,
-    };
-    let mut out = BytesMut::new();
-    match to.write(&mut out, TMessageType::Reply, body, None) {
-        Ok(()) => out,
-        Err(err) => unwritable(to, Some((plan, schema)), err),
-    }
-}
-
-fn unwritable(to: ReplyTo<'_>, declares: Option<(&Plan, &Schema)>, err: WireError) -> BytesMut {
-    let (code, detail) = (Code::ServerInternal, err.detail);
-    error!(%code, method = to.name, detail, "reply can't be written");
-    exception(to, declares, &CallError::new(code))
-}
-
-/// The exception that the method declares for the error, otherwise a `TApplicationException`.
-fn exception(to: ReplyTo<'_>, declares: Option<(&Plan, &Schema)>, error: &CallError) -> BytesMut {
-    let codes = Some(error.codes());
-    let mut out = BytesMut::new();
-    if let Some((plan, schema)) = declares
-        && let Some((id, of, value)) = error.declared(plan, schema)
-    {
-        let ty = Type::Struct(of);
+    /// A result of a method of the `Tributary` service.
+    fn meta_result(&self, to: ReplyTo<'_>, method: Method, value: &Value) -> BytesMut {
+        let (plan, schema) = method.signature();
+        let ReplyShape::Whole(ty) = &plan.reply else {
+            return self.exception(
+                to,
+                Some((plan, schema)),
+                &CallError::new(Code::ServerInternal),
+            );
+        };
+        let fields = [(0, ty, value)];
         let body = Body::Fields {
             schema,
-            fields: &[(id, &ty, &value)],
+            fields: &fields,
         };
-        if to.write(&mut out, TMessageType::Reply, body, codes).is_ok() {
-            return out;
+        let mut out = BytesMut::new();
+        match to.write(&mut out, TMessageType::Reply, body, None) {
+            Ok(()) => out,
+            Err(err) => self.unwritable(to, Some((plan, schema)), &err),
         }
     }
-    let body = Body::ApplicationError {
-        kind: error.kind(),
-        message: &error.message(),
-    };
-    to.write(&mut out, TMessageType::Exception, body, codes)
-        .expect("an exception with a name that was read can be written");
-    out
+
+    fn unwritable(
+        &self,
+        to: ReplyTo<'_>,
+        declares: Option<(&Plan, &Schema)>,
+        err: &WireError,
+    ) -> BytesMut {
+        let code = Code::ServerInternal;
+        self.log.unwritable(to.name, code, &err.detail);
+        self.exception(to, declares, &CallError::new(code))
+    }
+
+    /// The exception that a closure threw, if the method can throw it, or else the one that it declares for the error.
+    fn declared(
+        &self,
+        plan: &Plan,
+        schema: &Schema,
+        error: &CallError,
+    ) -> Option<(i16, StructId, Value)> {
+        match error.of_closure(plan, schema) {
+            Some(Ok(declared)) => return Some(declared),
+            Some(Err(why)) => {
+                let exception = error.thrown.as_ref().map(|thrown| &*thrown.exception);
+                self.log
+                    .unthrowable(&plan.method, exception.unwrap_or_default(), &why);
+            }
+            None => {}
+        }
+        error.declared(plan, schema)
+    }
+
+    /// The exception that the method declares for the error, otherwise a `TApplicationException`.
+    fn exception(
+        &self,
+        to: ReplyTo<'_>,
+        declares: Option<(&Plan, &Schema)>,
+        error: &CallError,
+    ) -> BytesMut {
+        let codes = Some(error.codes());
+        let mut out = BytesMut::new();
+        if let Some((plan, schema)) = declares
+            && let Some((id, of, value)) = self.declared(plan, schema, error)
+        {
+            let ty = Type::Struct(of);
+            let body = Body::Fields {
+                schema,
+                fields: &[(id, &ty, &value)],
+            };
+            if to.write(&mut out, TMessageType::Reply, body, codes).is_ok() {
+                return out;
+            }
+        }
+        let body = Body::ApplicationError {
+            kind: error.kind(),
+            message: &error.message(),
+        };
+        to.write(&mut out, TMessageType::Exception, body, codes)
+            .expect("an exception with a name that was read can be written");
+        out
+    }
 }
 
 impl ReplyTo<'_> {

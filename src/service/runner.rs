@@ -11,9 +11,10 @@ use futures_util::FutureExt;
 
 use super::call::{Call, EntryPoint};
 use super::call_error::CallError;
+use super::context;
+use super::log::CallLog;
 use super::meta::fetch;
 use super::params::{self, Params};
-use super::{context, log};
 use crate::context::Context;
 use crate::error::Code;
 use crate::guard::Guards;
@@ -29,6 +30,7 @@ pub(super) struct Runner {
     program: Arc<Program>,
     guards: Rc<Guards>,
     limits: Limits,
+    log: Rc<CallLog>,
 }
 
 /// How a call ended, before its reply is written.
@@ -52,20 +54,26 @@ pub(super) struct Ran {
 }
 
 impl Ran {
-    pub(super) fn log(&self, plan: &Plan, ended: Result<(), Code>) {
+    pub(super) fn log(&self, log: &CallLog, plan: &Plan, ended: Result<(), Code>) {
         match ended.map_err(CallError::new) {
-            Ok(()) => log::served(plan, &self.request_id, self.elapsed_us),
-            Err(err) => log::failed(plan, Some(&self.request_id), Some(self.elapsed_us), &err),
+            Ok(()) => CallLog::served(plan, &self.request_id, self.elapsed_us),
+            Err(err) => log.failed(plan, Some(&self.request_id), Some(self.elapsed_us), &err),
         }
     }
 }
 
 impl Runner {
-    pub(super) fn new(program: &Arc<Program>, guards: &Rc<Guards>, limits: Limits) -> Self {
+    pub(super) fn new(
+        program: &Arc<Program>,
+        guards: &Rc<Guards>,
+        limits: Limits,
+        log: &Rc<CallLog>,
+    ) -> Self {
         Runner {
             program: Arc::clone(program),
             guards: Rc::clone(guards),
             limits,
+            log: Rc::clone(log),
         }
     }
 
@@ -81,10 +89,17 @@ impl Runner {
                 result: Err(err),
                 unlogged: None,
             },
-            Err(_panic) => Outcome {
-                result: Err(CallError::new(Code::ServerInternal)),
-                unlogged: None,
-            },
+            Err(_panic) => {
+                let err = CallError {
+                    detail: Some("its view panicked".to_owned()),
+                    ..CallError::new(Code::ServerInternal)
+                };
+                self.log.failed(&call.plan, call.request_id(), None, &err);
+                Outcome {
+                    result: Err(err),
+                    unlogged: None,
+                }
+            }
         }
     }
 
@@ -94,7 +109,7 @@ impl Runner {
             EntryPoint::Fetch => fetch::params(call, &self.program.schema, &self.limits).await,
         };
         let (params, context) = params.inspect_err(|err| {
-            log::failed(&call.plan, call.request_id(), None, err);
+            self.log.failed(&call.plan, call.request_id(), None, err);
         })?;
         self.run_view(call, params, context).await
     }
@@ -121,7 +136,9 @@ impl Runner {
             metadata.identify(&context);
         }
         let params = Params::new(call, params);
-        tracing::Span::current().record("request_id", &*context.request_id);
+        if !context.request_id.is_empty() {
+            tracing::Span::current().record("request_id", &*context.request_id);
+        }
         let mut ran = run(plan, schema, &self.guards, &params.values, &context).await;
         let merged = match &ran.failure {
             Some(failure) => Err(CallError::of_failure(plan, failure)),
@@ -130,7 +147,8 @@ impl Runner {
         ran.timeline.elapsed = call.arrived.elapsed().into();
         let elapsed_us = ran.timeline.elapsed.get();
         if let Err(err) = &merged {
-            log::failed(plan, Some(&context.request_id), Some(elapsed_us), err);
+            let id = Some(&*context.request_id);
+            self.log.failed(plan, id, Some(elapsed_us), err);
         }
         if let Some(metadata) = &call.metadata {
             let in_reply = plan.report_field.is_some() && merged.is_ok();

@@ -1,4 +1,4 @@
-//! A log piped to a program that does not read it, while many connections are refused and logged.
+//! The log is bounded: lines that repeat are suppressed and counted, and a log that nobody reads stops no one.
 
 use std::io::{BufRead as _, BufReader};
 use std::net::{SocketAddr, TcpStream};
@@ -9,7 +9,7 @@ use tempfile::TempDir;
 
 use crate::admin::{patiently, scrape};
 use crate::support::airports::{CONFIG, FILES};
-use crate::support::message::message;
+use crate::support::message::{message, with_body};
 use crate::support::{PATIENCE, Tributary, Wire, send_signal};
 
 /// More than fits into the pipe and the program's queue.
@@ -186,4 +186,69 @@ fn one_of_many_refused_connections_is_logged_and_all_are_counted() {
     assert!(lines[0].ends_with(&told), "{log}");
     // One line in ten seconds.
     assert!(lines.len() < peers.len(), "{log}");
+}
+
+/// Each call fails for the operator's fault: the reply lacks a required field.
+const FAILING: &str = r#"
+[server]
+idl = "s.thrift"
+workers = 1
+[backends.table]
+kind = "file"
+path = "who.csv"
+[lookups.who]
+backend = "table"
+key = { who = "{who}" }
+rows = "value"
+[views.get.lookups]
+who = "who"
+[views.other.lookups]
+who = "who"
+"#;
+
+#[test]
+fn one_of_many_calls_that_fail_alike_is_logged_and_an_absent_request_id_is_left_out() {
+    let idl = "struct Who { 1: required string who }
+        service S { Who get(1: string who), Who other(1: string who) }";
+    let files = [("s.thrift", idl), ("who.csv", "who\nann\n")];
+    let server = Tributary::start(FAILING, &files);
+    let mut wire = server.connect();
+    for _ in 0..100 {
+        wire.send_frame(&message(CALL, "get", 1, "bob"));
+        assert!(String::from_utf8_lossy(&wire.read_frame()).contains("merge.missing_field"));
+    }
+    wire.send_frame(&message(CALL, "other", 1, "bob"));
+    wire.read_frame();
+    let (_, log) = server.stop("TERM");
+    let lines: Vec<&str> = log
+        .lines()
+        .filter(|line| line.contains("call failed"))
+        .collect();
+    let [get, other] = lines[..] else {
+        panic!("one line per method\n{log}");
+    };
+    assert!(
+        get.contains("method=\"get\"") && get.contains("suppressed=0"),
+        "{get}"
+    );
+    assert!(other.contains("method=\"other\""), "{other}");
+    assert!(!log.contains("request_id"), "{log}");
+}
+
+#[test]
+fn every_call_that_fails_is_logged_at_debug() {
+    let idl = "struct Who { 1: required string who }
+        service S { Who get(1: string who), Who other(1: string who) }";
+    let files = [("s.thrift", idl), ("who.csv", "who\nann\n")];
+    let server = Tributary::start_telling_all(FAILING, &files);
+    let mut wire = server.connect();
+    for _ in 0..3 {
+        wire.send_frame(&message(CALL, "get", 1, "bob"));
+        wire.read_frame();
+    }
+    wire.send_frame(&with_body(CALL, "get", 1, &[0]));
+    wire.read_frame();
+    let (_, log) = server.stop("TERM");
+    assert_eq!(log.matches("call failed").count(), 4, "{log}");
+    assert!(!log.contains("request_id=\"\""), "{log}");
 }

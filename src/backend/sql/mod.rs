@@ -8,8 +8,12 @@ mod statement;
 mod scan; // finds parameters
 mod json; // lists and maps as parameters
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+#[expect(
+    clippy::disallowed_types,
+    reason = "taken only when a statement is refused"
+)]
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tracing::warn;
@@ -17,6 +21,7 @@ use tracing::warn;
 use super::{LookupError, Planned};
 use crate::config::Section;
 use crate::error::Code;
+use crate::log_limit::LogLimit;
 
 pub use self::json::json_text;
 pub use self::scan::scan;
@@ -55,20 +60,42 @@ pub(in crate::backend) fn batching(max: usize, key: &str) -> String {
     )
 }
 
-/// Logs that a statement can't be prepared once, for all connections of all loops together.
+/// Logs that a statement can't be prepared once, for all connections of all loops together. If the server refuses it to
+/// some connections and prepares it for others, that is logged at a limited rate.
 #[derive(Clone, Debug, Default)]
-pub(in crate::backend) struct Warned(Arc<AtomicBool>);
+pub(in crate::backend) struct Warned(Arc<Refusals>);
+
+#[derive(Debug, Default)]
+struct Refusals {
+    /// The last refusal is logged, and no connection has prepared the statement since.
+    logged: AtomicBool,
+    #[expect(
+        clippy::disallowed_types,
+        reason = "taken only when a statement is refused"
+    )]
+    limit: Mutex<LogLimit<()>>,
+}
 
 impl Warned {
     /// Logs why the server refuses `lookup`'s statement, unless that has been logged.
     pub(in crate::backend) fn refused(&self, lookup: &str, err: &LookupError) {
-        if !self.0.swap(true, Ordering::Relaxed) {
-            warn!(lookup, code = %err.code, detail = err.detail, "a lookup's statement can't be prepared");
+        let refusals = &*self.0;
+        if refusals.logged.load(Ordering::Relaxed) {
+            return;
+        }
+        let limit = refusals
+            .limit
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(suppressed) = limit.allow(()) {
+            refusals.logged.store(true, Ordering::Relaxed);
+            let (code, detail) = (err.code, &*err.detail);
+            warn!(lookup, %code, detail, suppressed, "a lookup's statement can't be prepared");
         }
     }
 
     /// Records that the statement is prepared: the next refusal is logged again.
     pub(in crate::backend) fn prepared(&self) {
-        self.0.store(false, Ordering::Relaxed);
+        self.0.logged.store(false, Ordering::Relaxed);
     }
 }

@@ -1,11 +1,10 @@
 //! Writes the program's logs to stderr, without ever waiting for their reader.
 
 mod writer; // writes on its own thread, drops lines that would have to wait
+mod panics;
 
-use std::backtrace::{Backtrace, BacktraceStatus};
 use std::io;
-use std::panic::{self, PanicHookInfo};
-use std::thread;
+use std::panic;
 
 use clap::{Args, ValueEnum};
 use tracing_subscriber::EnvFilter;
@@ -14,6 +13,7 @@ use tracing_subscriber::fmt::time::{FormatTime as _, SystemTime};
 
 use super::error::CommandError;
 use super::output::Output;
+use panics::Panics;
 pub(super) use writer::Flush;
 use writer::LogWriter;
 
@@ -59,9 +59,12 @@ pub(super) fn start(args: &LogArgs, out: &Output) -> Result<Flush, CommandError>
     };
     started.map_err(|err| cant(&err))?;
     // The standard hook writes to stderr directly, and would wait for its reader.
+    let panics = Panics::default();
     panic::set_hook(Box::new(move |panicked| {
-        let line = own_line(format, "ERROR", &panic_message(panicked));
-        writer.take(line.as_bytes());
+        if let Some(message) = panics.message(panicked) {
+            let line = own_line(format, "ERROR", &message);
+            writer.take(line.as_bytes());
+        }
     }));
     Ok(flush)
 }
@@ -90,16 +93,6 @@ fn own_line(format: LogFormat, level: &str, message: &str) -> String {
             });
             format!("{line}\n")
         }
-    }
-}
-
-fn panic_message(panicked: &PanicHookInfo<'_>) -> String {
-    let thread = thread::current();
-    let name = thread.name().unwrap_or("without a name");
-    let backtrace = Backtrace::capture();
-    match backtrace.status() {
-        BacktraceStatus::Captured => format!("thread {name} {panicked}\n{backtrace}"),
-        _ => format!("thread {name} {panicked}"),
     }
 }
 

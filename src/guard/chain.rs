@@ -9,6 +9,7 @@ use futures_util::future::LocalBoxFuture;
 
 use super::question::Question;
 use crate::backend::{Answer, LookupError};
+use crate::metrics::ProgramMetrics;
 use crate::program::Program;
 use crate::random::Random;
 
@@ -18,7 +19,7 @@ use crate::random::Random;
 /// the loop itself ends.
 pub(super) trait Guard {
     /// The guard for the lookups of `program`.
-    fn new(program: &Arc<Program>, random: &Random) -> Self;
+    fn new(program: &Arc<Program>, random: &Random, metrics: &ProgramMetrics) -> Self;
 
     /// Called when a question comes in.
     fn before<'a>(&'a self, _question: &Question<'a>) -> Before<'a> {
@@ -80,9 +81,10 @@ macro_rules! guards {
             fn new(
                 program: &std::sync::Arc<$crate::program::Program>,
                 random: &$crate::random::Random,
+                metrics: &$crate::metrics::ProgramMetrics,
             ) -> Self {
                 Chain {
-                    $($(#[cfg($cfg)])? $name: chain::Guard::new(program, random),)*
+                    $($(#[cfg($cfg)])? $name: chain::Guard::new(program, random, metrics),)*
                 }
             }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::chain::{Before, Guard, Outcome};
 use super::question::Question;
 use crate::backend::Answer;
+use crate::metrics::ProgramMetrics;
 use crate::program::Program;
 use crate::random::Random;
 use crate::value::Value;
@@ -17,7 +18,7 @@ pub(super) struct EveryThird {
 }
 
 impl Guard for EveryThird {
-    fn new(program: &Arc<Program>, _random: &Random) -> Self {
+    fn new(program: &Arc<Program>, _random: &Random, _metrics: &ProgramMetrics) -> Self {
         EveryThird {
             program: Arc::clone(program),
             asked: Cell::default(),

@@ -45,7 +45,7 @@ impl GuardedStores {
         metrics: &Rc<ProgramMetrics>,
     ) -> Self {
         GuardedStores {
-            chain: Chain::new(program, random),
+            chain: Chain::new(program, random, metrics),
             stores: Stores::connect(program, random, metrics).await,
         }
     }

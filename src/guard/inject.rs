@@ -8,6 +8,7 @@ use super::chain::{Before, Guard};
 use super::question::Question;
 use crate::backend::LookupError;
 use crate::error::Code;
+use crate::metrics::ProgramMetrics;
 use crate::program::{Inject, Program};
 use crate::random::Random;
 
@@ -21,7 +22,7 @@ pub(super) struct Injector {
 }
 
 impl Guard for Injector {
-    fn new(program: &Arc<Program>, random: &Random) -> Self {
+    fn new(program: &Arc<Program>, random: &Random, _metrics: &ProgramMetrics) -> Self {
         Injector {
             program: Arc::clone(program),
             random: RefCell::new(random.clone()),

@@ -32,6 +32,8 @@ pub(super) enum SeriesKind {
     CounterOf(Vec<(&'static str, bool)>),
     /// A signed number.
     Gauge,
+    /// The least of all loops' numbers.
+    Least,
     /// A duration, stored in nanoseconds and shown in seconds.
     GaugeOfTime,
     /// A histogram: for each bound, how many values are at most the bound.
@@ -179,7 +181,10 @@ impl Family {
         let len = match &self.kind {
             SeriesKind::CounterOf(words) => words.len(),
             SeriesKind::Histogram(bounds) | SeriesKind::HistogramOfTime(bounds) => bounds.len() + 2,
-            SeriesKind::Counter | SeriesKind::Gauge | SeriesKind::GaugeOfTime => 1,
+            SeriesKind::Counter
+            | SeriesKind::Gauge
+            | SeriesKind::Least
+            | SeriesKind::GaugeOfTime => 1,
         };
         let slots: Slots = (0..len).map(|_| AtomicU64::new(0)).collect();
         let key = values.iter().map(|&value| value.to_owned()).collect();
@@ -193,7 +198,7 @@ impl Family {
         Counts(self.slots(values), PhantomData)
     }
 
-    /// The gauge with these label values; a scrape shows the sum over all loops.
+    /// The gauge with these label values; a scrape shows the sum over all loops, or the least.
     pub(super) fn gauge(&self, values: &[&str]) -> Gauge {
         Gauge(self.slots(values), PhantomData)
     }
@@ -213,7 +218,7 @@ impl Family {
         let name = self.name.strip_suffix("_total").unwrap_or(self.name);
         let kind = match self.kind {
             SeriesKind::Counter | SeriesKind::CounterOf(_) => MetricType::Counter,
-            SeriesKind::Gauge | SeriesKind::GaugeOfTime => MetricType::Gauge,
+            SeriesKind::Gauge | SeriesKind::Least | SeriesKind::GaugeOfTime => MetricType::Gauge,
             SeriesKind::Histogram(_) | SeriesKind::HistogramOfTime(_) => MetricType::Histogram,
         };
         let mut metric = encoder.encode_descriptor(name, self.help, None, kind)?;
@@ -221,7 +226,12 @@ impl Family {
         for (values, series) in &mut *series {
             let values = values.iter().map(String::as_str);
             let labels: Vec<_> = self.labels.iter().copied().zip(values).collect();
-            self.encode_series(&mut metric, labels, &series.sum(self.kind.lasts()))?;
+            let sums = series.sum(self.kind.lasts());
+            if !matches!(self.kind, SeriesKind::Least) {
+                self.encode_series(&mut metric, labels, &sums)?;
+            } else if let Some(least) = series.least() {
+                self.encode_series(&mut metric, labels, &[least])?;
+            }
         }
         Ok(())
     }
@@ -250,7 +260,7 @@ impl Family {
                 Ok(())
             }
             SeriesKind::Counter => labelled(metric, &labels, |metric| counter(metric, number(0))),
-            SeriesKind::Gauge => labelled(metric, &labels, |metric| {
+            SeriesKind::Gauge | SeriesKind::Least => labelled(metric, &labels, |metric| {
                 metric.encode_gauge(&(number(0) as i64))
             }),
             SeriesKind::GaugeOfTime => labelled(metric, &labels, |metric| {
@@ -304,7 +314,10 @@ fn histogram(
 impl SeriesKind {
     /// Whether the numbers are kept when their writer is gone.
     fn lasts(&self) -> bool {
-        !matches!(self, SeriesKind::Gauge | SeriesKind::GaugeOfTime)
+        !matches!(
+            self,
+            SeriesKind::Gauge | SeriesKind::Least | SeriesKind::GaugeOfTime
+        )
     }
 }
 
@@ -326,6 +339,12 @@ impl Series {
             add(&mut sums, slots);
         }
         sums
+    }
+
+    /// The least number of any group that has a writer; `None` if there is no such group.
+    fn least(&self) -> Option<u64> {
+        let numbers = self.live.iter().filter_map(|slots| slots.first());
+        numbers.map(|number| number.load(Ordering::Relaxed)).min()
     }
 }
 

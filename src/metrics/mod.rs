@@ -98,6 +98,8 @@ families! {
         "Lookups of all calls that have started";
     lookups SeriesKind::CounterOf(fates()), "tributary_lookups_total" ["method", "lookup", "fate"]
         "Lookups of a view by fate";
+    failures SeriesKind::CounterOf(codes(&[])), "tributary_lookup_failures_total" ["method", "lookup", "code"]
+        "Lookups of a view that failed, by code, also those whose default was used instead";
     answers SeriesKind::CounterOf(sources()), "tributary_lookup_answers_total" ["backend", "source"]
         "Lookups by the source of their answer";
     lookup_duration SeriesKind::HistogramOfTime(TIMES), "tributary_lookup_duration_seconds" ["backend", "lookup"]
@@ -108,6 +110,8 @@ families! {
         "Lookups in flight to a backend";
     backend_waiting SeriesKind::Gauge, "tributary_backend_waiting_lookups" ["backend"]
         "Lookups that wait for a permit or a batch";
+    backend_up SeriesKind::Least, "tributary_backend_up" ["backend"]
+        "1 if the backend answers, 0 if it does not answer some loop";
     connections_open SeriesKind::Gauge, "tributary_connections_open" []
         "Open connections of clients";
     buffered_bytes SeriesKind::Gauge, "tributary_buffered_bytes" []

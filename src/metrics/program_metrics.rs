@@ -42,6 +42,7 @@ pub struct ViewMetrics {
 #[derive(Debug)]
 pub struct StepMetrics {
     fates: Counts,
+    failures: Counts,
     sources: Counts,
     duration: Histogram,
 }
@@ -55,6 +56,8 @@ pub struct BackendMetrics {
     pub batched: Load,
     /// The load of lookups that travel alone.
     pub single: Load,
+    /// 1 if it answers, otherwise 0.
+    pub up: Gauge,
 }
 
 /// How many lookups a store has at the moment, and how many wait.
@@ -88,6 +91,7 @@ impl ProgramMetrics {
             batches: metrics.families.batches.histogram(&[&backend.name]),
             batched: Load::new(metrics, &backend.name),
             single: Load::new(metrics, &backend.name),
+            up: metrics.families.backend_up.gauge(&[&backend.name]),
         });
         let mut plans: Vec<_> = program.plans.values().collect();
         plans.sort_by_key(|plan| plan.index);
@@ -110,6 +114,7 @@ impl ProgramMetrics {
             .collect();
         let step = |method: &str, step: &Step| StepMetrics {
             fates: metrics.families.lookups.counts(&[method, &step.name]),
+            failures: metrics.families.failures.counts(&[method, &step.name]),
             sources: match program.lookups[step.lookup.0].asks {
                 Asks::Store(at, _) => sources[at].clone(),
                 Asks::Closure(_) => sources[program.backends.len()].clone(),
@@ -173,6 +178,12 @@ impl ViewMetrics {
     /// Counts the lookups of a call that starts.
     pub fn planned(&self) {
         self.planned.add(0, self.steps.len());
+    }
+
+    /// Counts the failure of the lookup at `step`, whether or not a default is used instead.
+    #[cold]
+    pub fn failed(&self, step: usize, code: Code) {
+        self.steps[step].failures.count(code as usize);
     }
 
     /// Counts the fate of the lookup at `step`, which ran for `ran`.

@@ -20,6 +20,8 @@ pub(super) struct Elements<'a> {
     group: Group<'a>,
     /// The keys of a map; `None` for a list.
     keys: Option<Vec<Value>>,
+    /// The code of the first failed element that took the default.
+    covered: Option<Code>,
 }
 
 impl Step {
@@ -54,7 +56,11 @@ impl Step {
             .map(|item| self.question(scope, values, Some(item), deadline));
         let group = scope.guards.ask_all(questions, (scope.context, deadline));
         let keys = is_map.then(|| items.into_iter().cloned().collect());
-        Ok(Some(Elements { group, keys }))
+        Ok(Some(Elements {
+            group,
+            keys,
+            covered: None,
+        }))
     }
 
     /// Combines the elements' answers into one, in their order: a list, or a map by element. An empty element takes
@@ -116,7 +122,15 @@ impl Elements<'_> {
         cx: &mut TaskContext<'_>,
     ) -> Poll<Result<Answer, LookupError>> {
         let answers = ready!(self.group.poll(span, cx));
+        // If there is no default, the answer of the whole is this failure.
+        let failed = answers.iter().find_map(|answer| answer.as_ref().err());
+        self.covered = failed.map(|err| err.code);
         Poll::Ready(step.gather(answers, self.keys.take()))
+    }
+
+    /// The code of the first failed element that took the default.
+    pub(super) fn covered(&self) -> Option<Code> {
+        self.covered
     }
 
     /// Ends the open elements because the deadline has passed. Returns the error of the `foreach`.

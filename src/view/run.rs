@@ -141,17 +141,19 @@ impl<'a> Running<'a> {
         let State::Asking { asked, span, .. } = &mut self.states[at] else {
             return;
         };
-        let answer = match asked {
-            Asked::One(pending) if pending.is_batched() => pending.poll(&self.slots, None, cx),
+        let (answer, covered) = match asked {
+            Asked::One(pending) if pending.is_batched() => {
+                (pending.poll(&self.slots, None, cx), None)
+            }
             asked => {
                 let answer = asked.poll(&self.plan.steps[at], &self.slots, span.as_deref(), cx);
                 // The lookup may have spent time computing.
                 self.clock.read();
-                answer
+                (answer, asked.covered())
             }
         };
         if let Poll::Ready(answer) = answer {
-            self.answered(at, answer);
+            self.answered(at, answer, covered);
         }
     }
 
@@ -179,7 +181,7 @@ impl<'a> Running<'a> {
         match step.start(self.scope, &self.kept, deadline, &self.slots) {
             Start::Settled(fate) => self.no_value(at, fate, None),
             Start::Unusable(err) => self.unusable(at, &err),
-            Start::Answered(answer) => self.answered(at, answer),
+            Start::Answered(answer) => self.answered(at, answer, None),
             Start::Asked(asked) => {
                 self.tracks[at].started = Some(since);
                 let span = debug_span!(

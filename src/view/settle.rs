@@ -11,7 +11,13 @@ use crate::error::Code;
 use crate::timeline::Fate;
 
 impl Running<'_> {
-    pub(super) fn answered(&mut self, at: usize, answer: Result<Answer, LookupError>) {
+    /// A step has its answer. `covered` is the first failure that a default covers within it.
+    pub(super) fn answered(
+        &mut self,
+        at: usize,
+        answer: Result<Answer, LookupError>,
+        covered: Option<Code>,
+    ) {
         let step = &self.plan.steps[at];
         let answer = match answer {
             Ok(answer) => answer,
@@ -24,12 +30,17 @@ impl Running<'_> {
             return self.no_value(at, Fate::Empty, None);
         }
         let value = answer.value;
+        let fate = if covered.is_some() {
+            Fate::Default
+        } else {
+            Fate::Ok
+        };
         if step.referred {
             self.kept[at] = Some(value.clone());
         }
         if step.takes(&value) {
             self.values[at].fill(value);
-            return self.settle(at, Fate::Ok, None);
+            return self.settle(at, fate, covered);
         }
         let left_out = LeftOut::default();
         match step.fit(self.scope.schema, value, &left_out) {
@@ -38,7 +49,7 @@ impl Running<'_> {
                     self.scope.guards.log_left_out(step.lookup, &why);
                 }
                 self.values[at] = value;
-                self.settle(at, Fate::Ok, None);
+                self.settle(at, fate, covered);
             }
             Err(why) => {
                 self.forget(at);
@@ -122,6 +133,11 @@ impl Running<'_> {
         }
         let ran = track.started.map(|started| done.minus(started));
         self.metrics.settled(at, fate, track.source, ran);
+        if let Some(code) = code
+            && fate != Fate::Cancelled
+        {
+            self.metrics.failed(at, code);
+        }
         // A required lookup whose `when` does not hold is not needed.
         let missed = !matches!(
             fate,

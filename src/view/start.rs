@@ -10,6 +10,7 @@ use tracing::Span;
 use super::foreach::Elements;
 use super::step::{CallScope, Values};
 use crate::backend::{Answer, LookupError};
+use crate::error::Code;
 use crate::guard::{Asking, Pending, ReplySlots};
 use crate::plan::{Binding, Step};
 use crate::timeline::Fate;
@@ -83,6 +84,14 @@ impl Asked<'_> {
         match self {
             Asked::One(pending) => pending.poll(slots, span, cx),
             Asked::Each(elements) => elements.poll(step, span, cx),
+        }
+    }
+
+    /// The first failure that the default covers within the answer.
+    pub(super) fn covered(&self) -> Option<Code> {
+        match self {
+            Asked::One(_) => None,
+            Asked::Each(elements) => elements.covered(),
         }
     }
 

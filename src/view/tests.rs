@@ -234,7 +234,9 @@ async fn a_default_for_elements_does_not_hide_that_their_store_is_down() {
         let test = Test::new(all, &store).await;
         for _ in 0..3 {
             let execution = test.call(40).await;
-            assert_eq!(fates(&execution), [(Fate::Ok, None)]);
+            let down = (Fate::Default, Some(Code::LookupUnavailable));
+            assert_eq!(fates(&execution), [down]);
+            assert_eq!(execution.values, [vec![7; 40].into()]);
             assert_eq!(test.outcomes(), counts([("lookup.unavailable", 40)]));
             let answering = test.guards.health().map(|(_, _, answering)| answering);
             assert_eq!(answering.collect::<Vec<_>>(), [false]);

@@ -24,6 +24,7 @@ mod shutdown; // signals: drain and reload
 mod log; // a log that nobody reads
 mod admin; // the admin port: counts in a scrape, probes, hostile requests
 mod hostile; // hostile clients: memory, frames, descriptors, silence
+mod health; // what an outage looks like in reports, metrics and the log
 mod outages; // every store killed, hung and restarted under load
 mod stores; // batches to a real store
 mod memcached; // memcached servers in one ring, some of which go down

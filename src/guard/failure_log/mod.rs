@@ -1,17 +1,18 @@
 //! Logs failed lookups: one line per lookup and code every ten seconds, at a level that says who has to act.
 //!
-//! Every fate is in the report and in the metrics; the log need not repeat each of them. An unreachable store is
+//! Every fate is in the report and in the metrics; the log need not repeat each of them. A store that can't be reached is
 //! logged by [`health`](super::health).
 
 use std::sync::Arc;
 
 use tracing::{debug, info, warn};
 
-use super::chain::{Guard, Outcome};
-use super::question::Question;
 use crate::backend::LookupError;
 use crate::error::{Code, Fault};
+use crate::guard::chain::{Guard, Outcome};
+use crate::guard::question::Question;
 use crate::log_limit::LogLimit;
+use crate::metrics::ProgramMetrics;
 use crate::plan::LookupId;
 use crate::program::{Asks, Program};
 use crate::random::Random;
@@ -26,7 +27,7 @@ pub(super) struct FailureLog {
 }
 
 impl Guard for FailureLog {
-    fn new(program: &Arc<Program>, _random: &Random) -> Self {
+    fn new(program: &Arc<Program>, _random: &Random, _metrics: &ProgramMetrics) -> Self {
         let limits = || program.lookups.iter().map(|_| LogLimit::default());
         FailureLog {
             program: Arc::clone(program),
@@ -48,12 +49,13 @@ impl FailureLog {
     #[cold]
     pub(super) fn log(&self, lookup: LookupId, err: &LookupError) {
         let limit = &self.limits[lookup.0];
+        let is_of_store = matches!(self.program.lookups[lookup.0].asks, Asks::Store(..));
         let (backend, lookup) = names(&self.program, lookup);
         let (code, detail) = (err.code, &*err.detail);
         let is_expected = code == Code::LookupInjected || err.thrown.is_some();
         if is_expected {
             debug!(%code, backend, lookup, detail, "lookup failed");
-        } else if code == Code::LookupUnavailable {
+        } else if code == Code::LookupUnavailable && is_of_store {
             // Logged as the store's failure, not the lookup's.
         } else if let Some(suppressed) = limit.allow(code) {
             if code.fault() == Fault::Client {
@@ -86,3 +88,6 @@ pub(super) fn names(program: &Program, lookup: LookupId) -> (&str, &str) {
     };
     (backend, &lookup.name)
 }
+
+#[cfg(test)]
+mod tests;

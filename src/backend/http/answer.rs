@@ -1,6 +1,7 @@
 //! Turns a response into a value, by its status and its body, whose size is limited.
 //!
-//! The body is counted as it arrives, so a server that never stops sending costs at most `body_bytes_max`.
+//! The body is counted as it arrives and as it is decompressed, so a server that never stops sending costs at most
+//! `body_bytes_max`.
 
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt as _;
@@ -8,6 +9,7 @@ use hyper::body::{Body as _, Incoming};
 use hyper::{Response, StatusCode};
 
 use super::lookup::Get;
+use super::{charset, compression};
 use crate::backend::LookupError;
 use crate::backend::format::{Format, bad_answer};
 use crate::error::Code;
@@ -27,9 +29,14 @@ pub(super) async fn read(
     if !status.is_success() {
         return Err(refused(status));
     }
-    let body = collect(response.into_body(), body_bytes_max).await?;
+    let (head, body) = response.into_parts();
+    let body = collect(body, body_bytes_max).await?;
     if status == StatusCode::NO_CONTENT {
         return Ok(Value::Null);
+    }
+    let mut body = compression::undo(&head.headers, body, body_bytes_max)?;
+    if get.format != Format::Bytes {
+        body = charset::to_utf8(&head.headers, body)?;
     }
     if get.format == Format::Json && get.pointer != Pointer::default() {
         let picked = get.pointer.pick(&body);
@@ -57,14 +64,16 @@ fn refused(status: StatusCode) -> LookupError {
     LookupError::new(code, detail)
 }
 
+/// The error of a body that is longer than allowed.
+pub(super) fn too_long(bytes_max: usize) -> LookupError {
+    let detail = format!("the body is longer than `body_bytes_max`, {bytes_max} bytes");
+    LookupError::new(Code::LookupTooMany, detail)
+}
+
 /// The whole body. A body that arrives in one piece, the common case, is not copied.
 async fn collect(mut body: Incoming, bytes_max: usize) -> Result<Bytes, LookupError> {
-    let too_long = || {
-        let detail = format!("the body is longer than `body_bytes_max`, {bytes_max} bytes");
-        LookupError::new(Code::LookupTooMany, detail)
-    };
     if body.size_hint().lower() > bytes_max as u64 {
-        return Err(too_long());
+        return Err(too_long(bytes_max));
     }
     let mut first = Bytes::new();
     let mut whole = BytesMut::new();
@@ -74,7 +83,7 @@ async fn collect(mut body: Incoming, bytes_max: usize) -> Result<Bytes, LookupEr
             continue;
         };
         if first.len() + whole.len() + piece.len() > bytes_max {
-            return Err(too_long());
+            return Err(too_long(bytes_max));
         }
         if first.is_empty() && whole.is_empty() {
             first = piece;

@@ -7,6 +7,8 @@
 //! answer is ever left for another lookup.
 
 mod answer;
+mod charset; // of bodies
+mod compression; // of bodies
 mod config;
 mod connect; // resolve, TCP, TLS
 mod failure;
@@ -19,7 +21,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body_util::Empty;
 use hyper::body::Incoming;
-use hyper::header::HeaderValue;
+use hyper::header::{ACCEPT_ENCODING, HeaderValue};
 use hyper::{Request, Response};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
@@ -106,6 +108,10 @@ impl Http {
             let mut request = Request::new(Empty::new());
             *request.uri_mut() = get.uri(ask.params)?;
             *request.headers_mut() = get.headers(ask.params)?;
+            let headers = request.headers_mut();
+            headers
+                .entry(ACCEPT_ENCODING)
+                .or_insert(compression::ACCEPTED);
             pass_context_on(&mut request, ask);
             match self.client.request(request).await {
                 Ok(response) => return Ok(response),

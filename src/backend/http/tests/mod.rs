@@ -2,6 +2,7 @@
 
 mod answers;
 mod config;
+mod encoded;
 mod http2;
 mod unseen;
 

@@ -29,6 +29,8 @@ pub struct Document {
     pub source: SourceFile,
     /// The problems found so far.
     pub problems: Problems,
+    /// What works and is probably a mistake.
+    pub warnings: Problems,
 }
 
 impl Document {
@@ -40,13 +42,30 @@ impl Document {
         message: impl Into<String>,
         help: Option<String>,
     ) {
-        self.problems.push(Problem {
+        self.problems
+            .push(self.at(place, code, message.into(), help));
+    }
+
+    /// Warns of something at a place.
+    pub fn warning(
+        &self,
+        place: &Place,
+        code: Code,
+        message: impl Into<String>,
+        help: Option<String>,
+    ) {
+        self.warnings
+            .push(self.at(place, code, message.into(), help));
+    }
+
+    fn at(&self, place: &Place, code: Code, message: String, help: Option<String>) -> Problem {
+        Problem {
             code,
             place: Some((self.source.clone(), place.span.clone())),
             key: place.key.clone(),
-            message: message.into(),
+            message,
             help,
-        });
+        }
     }
 }
 
@@ -301,6 +320,7 @@ pub(crate) fn document_at(path: &str, text: &str) -> Document {
             text: std::sync::Arc::from(text),
         },
         problems: Problems::default(),
+        warnings: Problems::default(),
     }
 }
 

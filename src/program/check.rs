@@ -17,7 +17,7 @@ use crate::config::{Document, pick_service, read_idl};
 use crate::diagnostic::Problem;
 use crate::error::Code;
 use crate::idl::Schema;
-use crate::plan::{LookupFacts, Plan};
+use crate::plan::{LookupFacts, LookupId, Plan};
 
 /// Reads and checks the configuration at `path` and the IDL it names.
 pub fn check(path: &str, registry: &Registry) -> Result<Program, Vec<Problem>> {
@@ -44,13 +44,43 @@ pub fn check_document(document: Document, registry: &Registry) -> Result<Program
     if document.problems.is_empty() {
         check_access(&document, &config);
     }
+    if let Some((_, _, plans)) = &checked {
+        warn_of_unused(&document, &config, plans);
+    }
     let mut problems = document.problems.into_vec();
     problems.append(&mut idl_problems);
     match checked {
-        Some((schema, service, plans)) if problems.is_empty() => {
-            Ok(assemble(config, registry, schema, service, plans))
-        }
+        Some((schema, service, plans)) if problems.is_empty() => Ok(Program {
+            warnings: document.warnings.into_vec(),
+            ..assemble(config, registry, schema, service, plans)
+        }),
         _ => Err(problems),
+    }
+}
+
+/// Warns of lookups that no view uses, and of backends that no lookup asks.
+fn warn_of_unused(document: &Document, config: &ConfigFile, plans: &BTreeMap<Arc<str>, Arc<Plan>>) {
+    let used = |at: usize| {
+        let mut steps = plans.values().flat_map(|plan| &plan.steps);
+        steps.any(|step| step.lookup == LookupId(at))
+    };
+    for (at, entry) in config.lookups.iter().enumerate() {
+        if !used(at) {
+            let help = Some("use it in a view, or remove it".into());
+            let message = format!("no view uses the lookup `{}`", entry.name);
+            document.warning(&entry.place, Code::ConfigReference, message, help);
+        }
+    }
+    for (at, entry) in config.backends.iter().enumerate() {
+        if !config
+            .lookups
+            .iter()
+            .any(|lookup| lookup.backend == Some(at))
+        {
+            let help = Some("remove it, or ask it in a lookup".into());
+            let message = format!("no lookup asks the backend `{}`", entry.name);
+            document.warning(&entry.place, Code::ConfigReference, message, help);
+        }
     }
 }
 
@@ -128,6 +158,7 @@ fn assemble(
             .filter_map(backend_def)
             .collect(),
         plans,
+        warnings: Vec::new(),
     }
 }
 

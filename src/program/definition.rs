@@ -11,6 +11,7 @@ use super::meta::Meta;
 use crate::backend::closure::Closure;
 use crate::backend::{AnyConfig, AnyLookup};
 use crate::config::{AdminConfig, LimitsConfig, ListenerConfig, Tokens};
+use crate::diagnostic::Problem;
 use crate::idl::{Schema, Service};
 use crate::plan::Plan;
 
@@ -40,6 +41,8 @@ pub struct Program {
     pub plans: BTreeMap<Arc<str>, Arc<Plan>>,
     /// The names under which the `Tributary` service is called.
     pub meta: Meta,
+    /// What works in the configuration and is probably a mistake.
+    pub warnings: Vec<Problem>,
 }
 
 /// A store to connect.

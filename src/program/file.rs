@@ -46,6 +46,8 @@ pub struct BackendEntry {
     pub batch_max: usize,
     /// The most waiting lookups per loop; additional ones are shed. Default 4,096.
     pub waiting_max: usize,
+    /// Its place.
+    pub place: Place,
 }
 
 /// `[lookups.NAME]`
@@ -91,6 +93,7 @@ pub fn open(path: &str) -> Result<Document, Box<Problem>> {
                 text: Arc::from(text),
             },
             problems: Problems::default(),
+            warnings: Problems::default(),
         }),
         Err(err) => Err(Box::new(Problem {
             code: Code::ConfigFile,
@@ -195,6 +198,7 @@ fn read_backend((name, mut section): (String, Section<'_>)) -> BackendEntry {
         config,
         in_flight_max,
         waiting_max,
+        place,
         batch_max,
     }
 }

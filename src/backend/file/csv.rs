@@ -67,6 +67,7 @@ pub(super) struct CsvFile<'b> {
 impl<'b> CsvFile<'b> {
     /// Reads the first line.
     pub(super) fn open(bytes: &'b [u8]) -> Result<Self, String> {
+        super::csv_quotes::check(bytes)?;
         let mut reader = Reader::from_reader(bytes);
         let header = reader.headers().map_err(|err| mistake(&err))?;
         let names: Vec<&str> = header.iter().collect();
@@ -80,6 +81,15 @@ impl<'b> CsvFile<'b> {
             if names[..at].contains(name) {
                 return Err(format!("line 1: two columns are called `{name}`"));
             }
+        }
+        if let [name] = names[..]
+            && let Some(other) = name.chars().find(|c| matches!(c, ';' | '\t' | '|'))
+        {
+            return Err(format!(
+                "line 1: the only column is called `{}`: cells are separated by commas here, not by `{}`",
+                name.escape_debug(),
+                other.escape_debug()
+            ));
         }
         let names = FieldNames::new(names);
         Ok(CsvFile { reader, names })

@@ -93,8 +93,9 @@ impl Find {
                 if value.is_null() {
                     return Ok(None);
                 }
-                let column = &self.table.names[term.column];
-                let detail = format!("column `{column}` can't equal {}", value.kind());
+                let column = self.table.names.get(term.column);
+                let column = column.map_or(String::new(), |name| format!(" `{name}`"));
+                let detail = format!("column{column} can't equal {}", value.kind());
                 return Err(LookupError::new(Code::LookupBadParam, detail));
             }
             keys.push(key);

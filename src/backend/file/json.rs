@@ -1,6 +1,6 @@
 //! A JSON file as a table: an array of objects, or an object of objects whose names become the column `key`.
 //!
-//! The columns are the field names of all objects, in order of first appearance; fields that an object lacks are null. Nested
+//! An empty array is a table without rows that has any column. The columns are the field names of all objects, in order of first appearance; fields that an object lacks are null. Nested
 //! arrays and objects stay lists and maps.
 
 use std::collections::HashMap;
@@ -85,7 +85,8 @@ impl Columns {
     }
 
     fn table(mut self) -> Result<Table, String> {
-        if self.names.is_empty() {
+        // Without any row, nothing is known of the columns: every lookup finds nothing.
+        if self.names.is_empty() && !self.rows.is_empty() {
             return Err("line 1: there are no columns: no object has a field".into());
         }
         // Rows from before a column first appeared are shorter.

@@ -5,6 +5,7 @@
 //! in memory, and a lookup answers immediately. The file is not watched: a reload of the configuration reads it again.
 
 mod csv;
+mod csv_quotes;
 mod find;
 mod json;
 mod load;

@@ -16,6 +16,13 @@ pub struct Table {
     pub rows: Vec<Vec<Value>>,
 }
 
+impl Table {
+    /// Whether it is empty and nothing is known of its columns: then it has any column.
+    pub(super) fn has_any_column(&self) -> bool {
+        self.names.is_empty()
+    }
+}
+
 /// Appends to `key` the text by which `value` is compared; false if it equals nothing.
 pub(super) fn write_key(value: &Value, key: &mut Vec<u8>) -> bool {
     match value {

@@ -52,7 +52,8 @@ pub(super) fn read(table: &Arc<Table>, section: &mut Section<'_>) -> Option<Comp
 fn read_terms(table: &Table, mut section: Section<'_>, params: &mut Vec<Arc<str>>) -> Vec<Term> {
     let names = section.keys();
     if names.is_empty() {
-        let help = format!("for example `{} = \"{{param}}\"`", table.names[0]);
+        let column = table.names.first().map_or("column", |name| &**name);
+        let help = format!("for example `{column} = \"{{param}}\"`");
         section.bad(section.place(), "no column is named here", Some(help));
     }
     let mut terms = Vec::new();
@@ -118,7 +119,7 @@ fn read_columns(table: &Table, section: &mut Section<'_>) -> Option<Columns> {
         let Some(at) = column(table, name, &place, section) else {
             continue;
         };
-        if positions.contains(&at) {
+        if positions.contains(&at) && !table.has_any_column() {
             let message = format!("the column `{name}` is listed twice");
             section
                 .document()
@@ -137,6 +138,9 @@ pub(super) fn column(
     place: &Place,
     section: &Section<'_>,
 ) -> Option<usize> {
+    if table.has_any_column() {
+        return Some(0);
+    }
     let at = table.names.position(name);
     if at.is_none() {
         unknown_column(&table.names, name, place, section);

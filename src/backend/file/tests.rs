@@ -260,6 +260,22 @@ fn csv_mistakes_have_their_line() {
         "config.file path: FILE, line 1: column 2 has no name",
     );
     check(
+        b"a,b\n1,\"2\n3,4\n",
+        "",
+        "config.file path: FILE, line 2: a quote opens here and never closes",
+    );
+    for separator in [";", "\t", "|"] {
+        let shown = separator.escape_debug();
+        check(
+            format!("a{separator}b\n1{separator}2\n").as_bytes(),
+            "",
+            &format!(
+                "config.file path: FILE, line 1: the only column is called `a{shown}b`: \
+                 cells are separated by commas here, not by `{shown}`"
+            ),
+        );
+    }
+    check(
         b"",
         "",
         "config.file path: FILE, line 1: the column names are missing",
@@ -289,6 +305,28 @@ fn many_bad_cells_are_summed_up() {
         mistakes[5],
         "config.file path: FILE: 15 more cells are wrong"
     );
+}
+
+#[tokio::test(flavor = "local")]
+async fn an_empty_array_is_a_table_without_rows() {
+    let config = config("t.json", "[]", "");
+    for toml in [
+        "",
+        "key = { code = \"{code}\", city = 5 }",
+        "where = { code = \"{code}\" }\ncolumns = [\"name\", \"city\"]",
+    ] {
+        let found = find(&config, toml, &[("code", "JFK".into())])
+            .await
+            .unwrap();
+        assert_eq!(found, Value::List(Vec::new()), "{toml}");
+        let one = find(
+            &config,
+            &format!("{toml}\nrows = \"one\""),
+            &[("code", "JFK".into())],
+        )
+        .await;
+        assert_eq!(one.unwrap(), Value::Null);
+    }
 }
 
 #[tokio::test(flavor = "local")]
@@ -339,7 +377,10 @@ fn json_mistakes_have_their_place() {
         "{\"x\": {\"key\": 2}}",
         "element `x` has a field `key`, which is what the outer names are called",
     );
-    check("[]", "line 1: there are no columns: no object has a field");
+    check(
+        "[{}]",
+        "line 1: there are no columns: no object has a field",
+    );
     let deep = "[".repeat(100_000);
     assert!(mistakes("t.json", deep, "")[0].contains("recursion limit"));
 }

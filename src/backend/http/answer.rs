@@ -8,6 +8,7 @@ use http_body_util::BodyExt as _;
 use hyper::body::{Body as _, Incoming};
 use hyper::{Response, StatusCode};
 
+use super::failure::too_long;
 use super::lookup::Get;
 use super::{charset, compression};
 use crate::backend::LookupError;
@@ -62,12 +63,6 @@ fn refused(status: StatusCode) -> LookupError {
         _ => (Code::LookupRefused, format!("the server refused: {status}")),
     };
     LookupError::new(code, detail)
-}
-
-/// The error of a body that is longer than allowed.
-pub(super) fn too_long(bytes_max: usize) -> LookupError {
-    let detail = format!("the body is longer than `body_bytes_max`, {bytes_max} bytes");
-    LookupError::new(Code::LookupTooMany, detail)
 }
 
 /// The whole body. A body that arrives in one piece, the common case, is not copied.

@@ -9,7 +9,7 @@ use flate2::read::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
 use hyper::HeaderMap;
 use hyper::header::{CONTENT_ENCODING, HeaderValue};
 
-use super::answer::too_long;
+use super::failure::too_long;
 use crate::backend::LookupError;
 use crate::backend::format::bad_answer;
 

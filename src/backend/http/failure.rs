@@ -1,4 +1,4 @@
-//! Explains why there was no response at all.
+//! Explains why there is no response at all, or too long a one.
 
 use std::error::Error as _;
 use std::io;
@@ -9,6 +9,12 @@ use crate::backend::{LookupError, format::bad_answer};
 use crate::error::Code;
 
 type Cause = dyn std::error::Error + 'static;
+
+/// The error of a body that is longer than allowed.
+pub(super) fn too_long(bytes_max: usize) -> LookupError {
+    let detail = format!("the body is longer than `body_bytes_max`, {bytes_max} bytes");
+    LookupError::new(Code::LookupTooMany, detail)
+}
 
 /// Why there is no response at all.
 pub(super) fn no_answer(err: &Error) -> LookupError {

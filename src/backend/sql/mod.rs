@@ -32,7 +32,13 @@ pub fn read(section: &mut Section<'_>, style: Style) -> Option<(Statement, crate
     let example = "sql = \"select * from users where id = :id\"";
     let (text, place) = section.required_string("sql", example)?;
     match scan(&text, style) {
-        Ok(statement) => Some((statement, place)),
+        Ok(mut statement) => {
+            for doubt in std::mem::take(&mut statement.doubts) {
+                let document = section.document();
+                document.warning(&place, Code::ConfigBadValue, doubt.message, doubt.help);
+            }
+            Some((statement, place))
+        }
         Err(mistakes) => {
             for mistake in mistakes {
                 let document = section.document();

@@ -22,6 +22,8 @@ pub struct Statement {
     pub params: Vec<Arc<str>>,
     /// For each placeholder in the text, the index of its parameter in `params`.
     pub slots: Vec<usize>,
+    /// What the store accepts and is probably meant differently.
+    pub doubts: Vec<Mistake>,
 }
 
 /// A mistake in an SQL text that is found without a store.

@@ -48,7 +48,7 @@ impl Examined {
 
 /// The warnings that need no store.
 pub fn remarks(program: &Program, source: &SourceFile) -> Examined {
-    place(source, unset_fields(program), Vec::new())
+    with_warnings(program, place(source, unset_fields(program), Vec::new()))
 }
 
 /// Asks every store of `program`, which was read from `source`.
@@ -74,7 +74,17 @@ pub async fn examine(program: &Program, source: &SourceFile) -> Examined {
     }
     remarks.extend(unset_fields(program));
     remarks.extend(compare_all(program, &findings));
-    place(source, remarks, done)
+    with_warnings(program, place(source, remarks, done))
+}
+
+/// Adds the warnings that were found while the configuration was read.
+fn with_warnings(program: &Program, mut examined: Examined) -> Examined {
+    let warnings = Problems::default();
+    for warning in program.warnings.iter().cloned().chain(examined.warnings) {
+        warnings.push(warning);
+    }
+    examined.warnings = warnings.into_vec();
+    examined
 }
 
 async fn examine_one(backend: &BackendDef, lookups: &[Planned<'_, AnyLookup>]) -> Examination {

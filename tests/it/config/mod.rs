@@ -17,13 +17,14 @@ mod references;
 mod fits;
 mod many;
 mod sample;
+mod warnings;
 
 use std::fs;
 use std::sync::Arc;
 
 use tributary::config::Document;
 use tributary::diagnostic::{Problem, Problems, SourceFile};
-use tributary::program::check_document;
+use tributary::program::{Program, check_document};
 
 const IDL: &str = r"
 enum Detail { NONE = 0, ALL = 1 }
@@ -130,6 +131,12 @@ fn problems_of(config: &str, idl: &str) -> String {
 
 /// The problems, and the folder that their messages may mention.
 fn check(config: &str, idl: &str) -> (Vec<Problem>, String) {
+    let (checked, folder) = checked(config, idl);
+    (checked.err().unwrap_or_default(), folder)
+}
+
+/// The program or the problems, and the folder that their messages may mention.
+fn checked(config: &str, idl: &str) -> (Result<Program, Vec<Problem>>, String) {
     let folder = tempfile::tempdir().expect("a temporary folder");
     fs::write(folder.path().join("flights.thrift"), idl).expect("the folder is ours");
     fs::write(folder.path().join("airlines.csv"), "code,name\nUA,United\n")
@@ -142,9 +149,8 @@ fn check(config: &str, idl: &str) -> (Vec<Problem>, String) {
     let document = Document {
         source,
         problems: Problems::default(),
+        warnings: Problems::default(),
     };
-    let problems = check_document(document, &Vec::new())
-        .err()
-        .unwrap_or_default();
-    (problems, folder.path().display().to_string())
+    let checked = check_document(document, &Vec::new());
+    (checked, folder.path().display().to_string())
 }

@@ -78,6 +78,7 @@ fn read<T>(text: &str, read: impl FnOnce(&mut Section<'_>) -> Option<T>) -> T {
             text: Arc::from(text),
         },
         problems: Problems::default(),
+        warnings: Problems::default(),
     };
     let table = toml::de::DeTable::parse(text).expect("TOML");
     let place = Place {

@@ -78,6 +78,7 @@ fn load(page: &Page, folder: &Path) -> Result<Program, Story> {
     let document = Document {
         source,
         problems: Problems::default(),
+        warnings: Problems::default(),
     };
     check_document(document, &script::registry(page)).map_err(|problems| Story::refused(&problems))
 }

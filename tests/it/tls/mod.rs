@@ -86,6 +86,7 @@ fn read<T>(folder: &Path, text: &str, read: impl FnOnce(&mut Section<'_>) -> Opt
             text: Arc::from(text),
         },
         problems: Problems::default(),
+        warnings: Problems::default(),
     };
     let table = toml::de::DeTable::parse(text).expect("TOML");
     let place = Place {

@@ -18,6 +18,7 @@ pub fn scan(sql: &str, style: Style) -> Result<Statement, Vec<Mistake>> {
         params: Vec::new(),
         slots: Vec::new(),
         mistakes: Vec::new(),
+        doubts: Vec::new(),
         code: false,
         ended: false,
     };
@@ -34,6 +35,7 @@ pub fn scan(sql: &str, style: Style) -> Result<Statement, Vec<Mistake>> {
         text: scanner.text.trim().to_owned(),
         params: scanner.params,
         slots: scanner.slots,
+        doubts: scanner.doubts,
     })
 }
 
@@ -45,6 +47,7 @@ struct Scanner<'s> {
     params: Vec<Arc<str>>,
     slots: Vec<usize>,
     mistakes: Vec<Mistake>,
+    doubts: Vec<Mistake>,
     /// Whether anything but blanks and comments was seen.
     code: bool,
     /// Whether the closing `;` was seen.
@@ -96,6 +99,7 @@ impl Scanner<'_> {
             '[' if self.style == Style::Numbered => self.quoted(']', false),
             '$' if self.style == Style::Dollar => self.dollar(),
             ':' => self.colon(),
+            '{' => self.brace(),
             '?' if self.style != Style::Dollar => self.foreign(),
             '@' | '$' if self.style == Style::Numbered => self.foreign(),
             _ if is_word(next) => self.word(),
@@ -195,21 +199,48 @@ impl Scanner<'_> {
         }
     }
 
-    /// Inside quotes, a parameter's name is text to the store, and its value would never be used. Only a name at the start,
-    /// after a blank or after a wildcard looks intended; `'HH24:MI'` and `'{"a":true}'` do not.
+    /// Inside quotes, a parameter's name is text to the store, and its value would never be used. A name at the start or
+    /// after a wildcard is a mistake. After a blank it may be meant as text; `'HH24:MI'` and `'{"a":true}'` certainly are.
     fn check_quoted(&mut self, from: usize, to: usize) {
+        const HELP: &str = "parameters are bound, never spliced; take it out of the quotes: \
+                            `'%' || :name || '%'`";
         let inside = &self.rest()[from..to];
-        let meant = inside.match_indices(':').find_map(|(at, _)| {
-            let before = inside[..at].chars().next_back();
+        let names = inside.match_indices(':').filter_map(|(at, _)| {
             let name = name(&inside[at + 1..]);
-            let alone = before.is_none_or(|c| c.is_whitespace() || c == '%');
-            (alone && !name.is_empty()).then_some(name)
+            (!name.is_empty()).then(|| (inside[..at].chars().next_back(), name))
         });
-        if let Some(name) = meant {
-            let message = format!("the parameter `:{name}` is inside quotes");
-            let help = "parameters are bound, never spliced; take it out of the quotes: \
-                        `'%' || :name || '%'`";
-            self.mistake(message, help);
+        let mistaken = |before: &Option<char>| before.is_none_or(|c| c == '%');
+        let blank = |before: &Option<char>| before.is_some_and(char::is_whitespace);
+        let mut names = names.filter(|(before, _)| mistaken(before) || blank(before));
+        // An array of PostgreSQL's is text in braces.
+        let may_be_array = self.style == Style::Dollar && inside.starts_with('{');
+        let braced = inside.match_indices('{').find_map(|(at, _)| {
+            let name = in_braces(&inside[at..])?;
+            (!may_be_array).then(|| format!("`{{{name}}}` in quotes is text, not a parameter"))
+        });
+        let is_mistake = names.clone().any(|(before, _)| mistaken(&before));
+        let found = match names.find(|(before, _)| mistaken(before) == is_mistake) {
+            Some((_, name)) if is_mistake => {
+                let message = format!("the parameter `:{name}` is inside quotes");
+                return self.mistake(message, HELP);
+            }
+            Some((_, name)) => Some(format!("`:{name}` in quotes is text, not a parameter")),
+            None => braced,
+        };
+        self.doubts
+            .extend(found.map(|message| Mistake::new(message, HELP)));
+    }
+
+    /// `{name}`, as parameters are written everywhere else: no store's SQL has it.
+    fn brace(&mut self) {
+        match in_braces(self.rest()) {
+            Some(name) => {
+                let (len, name) = (name.len() + 2, name.to_owned());
+                let message = format!("`{{{name}}}` is not a parameter here");
+                self.mistake(message, &format!("write `:{name}`"));
+                self.at += len;
+            }
+            None => self.keep(1),
         }
     }
 
@@ -265,6 +296,13 @@ impl Scanner<'_> {
             self.quoted('\'', true);
         }
     }
+}
+
+/// The name in braces at the beginning of `text`.
+fn in_braces(text: &str) -> Option<&str> {
+    let name = name(text.strip_prefix('{')?);
+    let closes = text[1 + name.len()..].starts_with('}');
+    (closes && !name.is_empty()).then_some(name)
 }
 
 /// The parameter name at the beginning of `text`; empty if there is none.

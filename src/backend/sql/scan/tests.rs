@@ -136,7 +136,55 @@ fn a_parameter_in_quotes_is_refused() {
         );
         refuse(style, "select * from \":t\"", "`:t` is inside quotes");
     }
-    refuse(Style::Dollar, "select $$ :a $$", "`:a` is inside quotes");
+}
+
+#[track_caller]
+fn doubt(style: Style, sql: &str, words: &str) {
+    let statement = scan(sql, style).expect("a good statement");
+    let doubts = statement.doubts.iter().map(|doubt| &*doubt.message);
+    assert_eq!(doubts.collect::<Vec<_>>(), [words], "{sql}");
+}
+
+#[test]
+fn a_word_after_a_colon_in_a_sentence_is_text_and_doubted() {
+    let words = "`:b` in quotes is text, not a parameter";
+    for style in [Style::Numbered, Style::Dollar, Style::Question] {
+        let sql = "select 'a :b' where x = :x";
+        doubt(style, sql, words);
+        assert_eq!(scan(sql, style).unwrap().params, ["x".into()]);
+        assert!(
+            scan("select 'HH24:MI', '{\"a\":true}'", style)
+                .unwrap()
+                .doubts
+                .is_empty()
+        );
+        refuse(style, "select 'a :b %:c'", "`:c` is inside quotes");
+    }
+    doubt(Style::Dollar, "select $$ :b $$", words);
+}
+
+#[test]
+fn braces_are_no_parameters() {
+    for style in [Style::Numbered, Style::Dollar, Style::Question] {
+        refuse(
+            style,
+            "select * from f where a = {id}",
+            "`{id}` is not a parameter here",
+        );
+        doubt(
+            style,
+            "select * from f where a like '%{id}%'",
+            "`{id}` in quotes is text, not a parameter",
+        );
+    }
+    check(
+        Style::Question,
+        "select {d '2020-01-01'}",
+        "select {d '2020-01-01'}",
+        &[],
+    );
+    let array = scan("select '{a}'::text[]", Style::Dollar).unwrap();
+    assert!(array.doubts.is_empty(), "an array of PostgreSQL's");
 }
 
 #[test]

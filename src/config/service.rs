@@ -26,7 +26,12 @@ pub(crate) fn read_idl(
         return (None, Vec::new());
     }
     match idl::load(path) {
-        Ok(schema) => (Some(schema), Vec::new()),
+        Ok(mut schema) => {
+            for warning in std::mem::take(&mut schema.warnings) {
+                document.warnings.push(warning);
+            }
+            (Some(schema), Vec::new())
+        }
         Err(problems) => (None, problems),
     }
 }

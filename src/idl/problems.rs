@@ -14,7 +14,11 @@ const PROBLEMS_MAX: usize = 100;
 
 /// The problems found so far.
 #[derive(Default)]
-pub(crate) struct IdlProblems(Vec<Problem>);
+pub(crate) struct IdlProblems {
+    problems: Vec<Problem>,
+    /// What Apache's compiler accepts and is probably a mistake.
+    warnings: Vec<Problem>,
+}
 
 impl IdlProblems {
     /// Adds a problem; `words` returns message and remedy.
@@ -25,17 +29,9 @@ impl IdlProblems {
         code: Code,
         words: impl FnOnce() -> (String, String),
     ) {
-        if self.0.len() >= PROBLEMS_MAX {
-            return;
+        if self.problems.len() < PROBLEMS_MAX {
+            self.problems.push(problem(source, span, code, words()));
         }
-        let (message, help) = words();
-        self.0.push(Problem {
-            code,
-            place: Some((source.clone(), span.range())),
-            key: String::new(),
-            message,
-            help: Some(help),
-        });
     }
 
     /// Adds a problem of an IDL that parses but is invalid.
@@ -46,6 +42,19 @@ impl IdlProblems {
         words: impl FnOnce() -> (String, String),
     ) {
         self.problem(&file.source, span, Code::IdlInvalid, words);
+    }
+
+    /// Warns of something in an IDL that is valid.
+    pub(crate) fn warning(
+        &mut self,
+        file: &ParsedFile,
+        span: Span,
+        words: impl FnOnce() -> (String, String),
+    ) {
+        if self.warnings.len() < PROBLEMS_MAX {
+            let warning = problem(&file.source, span, Code::IdlInvalid, words());
+            self.warnings.push(warning);
+        }
     }
 
     /// Adds the problem that the operator's file was not read.
@@ -60,7 +69,7 @@ impl IdlProblems {
                 "give the path of a `.thrift` file that the server's user can read",
             ),
         };
-        self.0.push(Problem {
+        self.problems.push(Problem {
             code: Code::ConfigFile,
             place: None,
             key: String::new(),
@@ -71,28 +80,51 @@ impl IdlProblems {
 
     /// Whether there are no problems.
     pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.problems.is_empty()
     }
 
     /// All problems: files in the order of their first problem, each from top to bottom.
     pub(crate) fn into_problems(self) -> Vec<Problem> {
-        let mut paths = Vec::new();
-        let mut problems = self.0;
-        for problem in &problems {
-            if let Some((source, _)) = &problem.place
-                && !paths.contains(&source.path)
-            {
-                paths.push(source.path.clone());
-            }
-        }
-        problems.sort_by_key(|problem| {
-            problem.place.as_ref().map(|(source, span)| {
-                (
-                    paths.iter().position(|path| *path == source.path),
-                    span.start,
-                )
-            })
-        });
-        problems
+        in_order(self.problems)
     }
+
+    /// All warnings, in the same order.
+    pub(crate) fn into_warnings(self) -> Vec<Problem> {
+        in_order(self.warnings)
+    }
+}
+
+fn problem(
+    source: &SourceFile,
+    span: Span,
+    code: Code,
+    (message, help): (String, String),
+) -> Problem {
+    Problem {
+        code,
+        place: Some((source.clone(), span.range())),
+        key: String::new(),
+        message,
+        help: Some(help),
+    }
+}
+
+fn in_order(mut problems: Vec<Problem>) -> Vec<Problem> {
+    let mut paths = Vec::new();
+    for problem in &problems {
+        if let Some((source, _)) = &problem.place
+            && !paths.contains(&source.path)
+        {
+            paths.push(source.path.clone());
+        }
+    }
+    problems.sort_by_key(|problem| {
+        problem.place.as_ref().map(|(source, span)| {
+            (
+                paths.iter().position(|path| *path == source.path),
+                span.start,
+            )
+        })
+    });
+    problems
 }

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use crate::diagnostic::Problem;
 use crate::value::{FieldNames, Value};
 
 /// Everything that an IDL and its includes declare, with names resolved. Plain data, shared by all loops.
@@ -16,6 +17,8 @@ pub struct Schema {
     pub standard: Standard,
     /// The files that were read: the operator's, then its includes in order of appearance.
     pub sources: Vec<SourceFile>,
+    /// What Apache's compiler accepts and is probably a mistake.
+    pub warnings: Vec<Problem>,
 }
 
 /// One file that was read.

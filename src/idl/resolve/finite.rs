@@ -1,4 +1,4 @@
-//! Finds structs of which no value can ever be built, because each value needs another one.
+//! Warns of structs of which no value can ever be built, because each value needs another one.
 //!
 //! A struct can be built if all its required struct fields can be built, a union if one of its fields can. Starting with
 //! structs that need nothing, this marks structs until nothing changes; the rest require themselves. Lists, sets and
@@ -55,7 +55,7 @@ impl Resolver<'_> {
         };
         let origin = &self.origins[of];
         let structs = &self.schema.structs;
-        self.problems.invalid(
+        self.problems.warning(
             &self.files[origin.file],
             origin.fields[field].name.span,
             || {

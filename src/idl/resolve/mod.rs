@@ -156,6 +156,7 @@ impl<'f> Resolver<'f> {
             return Err(self.problems.into_problems());
         }
         self.schema.standard = self.standard();
+        self.schema.warnings = self.problems.into_warnings();
         self.schema.sources = self
             .files
             .iter()

@@ -33,6 +33,12 @@ impl Resolver<'_> {
             Type::Enum(of) if of.name.rsplit('.').next() == Some(enum_name) => Some(Arc::clone(of)),
             _ => None,
         });
+        if let Type::Enum(wanted) = ty
+            && found.as_ref().is_none_or(|of| !Arc::ptr_eq(of, wanted))
+            && let Some(number) = self.by_last_name(file, span, name, wanted)
+        {
+            return Some(Value::I64(number.into()));
+        }
         let Some(of) = found else {
             return self.unknown_value(file, span, name, ty);
         };
@@ -46,6 +52,27 @@ impl Resolver<'_> {
         };
         let value = Value::I64(i64::from(number));
         self.refit(file, span, (&Type::Enum(of), value), ty)
+    }
+
+    /// The value of `wanted` that the last part of `name` names, whatever stands before it: Apache's compiler looks at no
+    /// more than that.
+    fn by_last_name(
+        &mut self,
+        file: usize,
+        span: Span,
+        name: &str,
+        wanted: &Arc<EnumType>,
+    ) -> Option<i32> {
+        let (_, value_name) = name.rsplit_once('.')?;
+        let numbers = self.numbers.get(&Arc::as_ptr(wanted));
+        let number = *numbers?.by_name.get(value_name)?;
+        self.problems.warning(&self.files[file], span, || {
+            let of = &wanted.name;
+            let own = of.rsplit('.').next().unwrap_or(of);
+            let message = format!("`{name}` is read as a value of the enum `{of}`");
+            (message, format!("write `{own}.{value_name}`"))
+        });
+        Some(number)
     }
 
     fn enum_named(&self, file: usize, name: &str) -> Option<Arc<EnumType>> {

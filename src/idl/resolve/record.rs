@@ -1,7 +1,7 @@
 //! Evaluates struct constants: maps from field names to values.
 //!
-//! Fields that a struct constant does not set get their default values, as in generated code, or null. A union
-//! constant sets exactly one field and gets no default values.
+//! Fields that a struct constant does not set get their default values, as in generated code, or null. Without a required
+//! field it is no value, of which is warned. A union constant sets exactly one field and gets no default values.
 
 use super::super::schema::{Requiredness, StructId, StructKind};
 use super::super::syntax::{Constant, ConstantKind, Span};
@@ -108,9 +108,11 @@ impl<'f> Resolver<'f> {
             } else if origin.requiredness == Requiredness::Required {
                 right = false;
                 let name = &self.schema.structs[index].name;
-                self.problems.invalid(&self.files[file], span, || {
+                self.problems.warning(&self.files[file], span, || {
                     let field = &origin.name.text;
-                    let message = format!("the required field `{field}` of `{name}` is not set");
+                    let message = format!(
+                        "this value is never used: the required field `{field}` of `{name}` is not set"
+                    );
                     (message, format!("add `\"{field}\": ...`"))
                 });
             }

@@ -167,33 +167,59 @@ fn promised(text: &str) -> Vec<(Option<String>, usize, String)> {
 #[test]
 fn bad_files_are_refused_with_position_and_remedy() {
     for path in corpus("bad") {
-        let text = std::fs::read_to_string(&path).expect("readable");
-        let promised = promised(&text);
-        assert!(!promised.is_empty(), "{} promises nothing", path.display());
         let problems = load(&path).expect_err(&format!("{} is refused", path.display()));
-        let all = rendered(&problems);
-        assert_eq!(problems.len(), promised.len(), "{}:\n{all}", path.display());
-        for (problem, (file, line, words)) in problems.iter().zip(promised) {
-            let help = problem.help.as_deref().expect("a remedy");
-            let said = format!("{}; {help}", problem.message);
-            assert!(
-                said.contains(&words),
-                "{}: promised {words}\n{all}",
-                path.display()
-            );
-            assert_eq!(problem.line(), Some(line), "{}:\n{all}", path.display());
-            let place = &problem.place.as_ref().expect("a place").0.path;
-            let own = path
-                .file_name()
-                .expect("a name")
-                .to_string_lossy()
-                .into_owned();
-            assert!(
-                place.ends_with(&file.unwrap_or(own)),
-                "{}: {place}",
-                path.display()
-            );
-        }
+        check_promises(&path, &problems);
+    }
+}
+
+#[test]
+fn doubtful_files_load_with_warnings() {
+    for path in corpus("doubtful") {
+        let schema = load(&path).expect("it is valid");
+        check_promises(&path, &schema.warnings);
+    }
+    for path in corpus("good") {
+        let warnings = load(&path).expect("it is valid").warnings;
+        assert!(warnings.is_empty(), "{}", rendered(&warnings));
+    }
+}
+
+#[test]
+fn a_default_without_a_required_field_is_no_default() {
+    let idl = "struct S { 1: required i32 a } struct T { 1: S s = {}, 2: i32 n = 5 }";
+    let schema = load_from("t.thrift", &|_| Some(idl.to_owned())).expect("it is valid");
+    let of = schema.get(schema.id_of("t.T"));
+    let defaults = of.fields.iter().map(|field| field.default.clone());
+    assert_eq!(defaults.collect::<Vec<_>>(), [None, Some(Value::I64(5))]);
+}
+
+/// What a file announces is what was found, at its lines and with remedies.
+fn check_promises(path: &Path, problems: &[Problem]) {
+    let text = std::fs::read_to_string(path).expect("readable");
+    let promised = promised(&text);
+    assert!(!promised.is_empty(), "{} promises nothing", path.display());
+    let all = rendered(problems);
+    assert_eq!(problems.len(), promised.len(), "{}:\n{all}", path.display());
+    for (problem, (file, line, words)) in problems.iter().zip(promised) {
+        let help = problem.help.as_deref().expect("a remedy");
+        let said = format!("{}; {help}", problem.message);
+        assert!(
+            said.contains(&words),
+            "{}: promised {words}\n{all}",
+            path.display()
+        );
+        assert_eq!(problem.line(), Some(line), "{}:\n{all}", path.display());
+        let place = &problem.place.as_ref().expect("a place").0.path;
+        let own = path
+            .file_name()
+            .expect("a name")
+            .to_string_lossy()
+            .into_owned();
+        assert!(
+            place.ends_with(&file.unwrap_or(own)),
+            "{}: {place}",
+            path.display()
+        );
     }
 }
 
@@ -219,7 +245,6 @@ fn problems_of_all_kinds_are_reported_together_and_in_order() {
             "unknown type `Nope`",
             "the id 1 is taken by `a`",
             "text is not of type `i32`",
-            "`t.S` can never be built: it requires itself",
             "unknown constant `B`",
             "unknown service `U`",
             "`m` is oneway, but has a result",

@@ -81,6 +81,8 @@ fn meaning(said: &DbError) -> (Code, Recovery) {
         "42" if *state != SqlState::INSUFFICIENT_PRIVILEGE => {
             (Code::LookupRefused, Recovery::Prepare)
         }
+        // `cache lookup failed for type`: the statement's own type was dropped, and may have been created again.
+        "XX" => (Code::LookupRefused, Recovery::Prepare),
         _ => (Code::LookupRefused, Recovery::None),
     }
 }

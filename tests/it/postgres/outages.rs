@@ -103,6 +103,51 @@ async fn a_statement_is_prepared_again_when_its_table_changes() {
     assert_eq!(ask().await.get("n"), Some(&Value::I64(7)));
 }
 
+/// A parameter keeps the statement's columns, so that the server does not see that the statement is stale.
+#[tokio::test(flavor = "local")]
+async fn a_statement_is_prepared_again_when_its_types_are_dropped_and_created_again() {
+    let server = Postgres::shared();
+    let url = server.url();
+    let types = "create type feeling as enum ('sad', 'glad'); create domain mark as int4; \
+                 create type range_of as (low int4, high int4);";
+    run(&url, types).await;
+    let store = Store::new(&url, "connections = 1").await;
+    let value = "rows = \"value\"";
+    let lookups = [
+        ("select (:mood::feeling)::text as mood", Value::from("sad")),
+        ("select :mood::feeling as mood", Value::from("glad")),
+        (
+            "select (:moods::feeling[])::text[] as moods",
+            vec!["sad"].into(),
+        ),
+        ("select :moods::feeling[] as moods", vec!["glad"].into()),
+        ("select (:grade::mark)::int4 as grade", Value::I64(3)),
+        (
+            "select (:span::range_of)::text as span",
+            Value::from("(1,2)"),
+        ),
+    ];
+    let lookups = lookups.map(|(sql, param)| (store.lookup(sql, value), param));
+    let keys = "rows = \"one\"\nbatch = { key = \"mood\" }";
+    let batch = "select unnest(:moods::feeling[]) as mood";
+    let batch = store.lookup(batch, keys);
+    let mood = Value::from("sad");
+    for round in 0..3 {
+        for (lookup, param) in &lookups {
+            let answer = store.ask(lookup, std::slice::from_ref(param)).await;
+            assert_eq!(&answer.expect("an answer"), param, "round {round}");
+        }
+        let answer = store.ask(&batch, std::slice::from_ref(&mood)).await;
+        assert_eq!(answer.expect("a row").get("mood"), Some(&mood));
+        run(
+            &url,
+            "drop type feeling; drop domain mark; drop type range_of",
+        )
+        .await;
+        run(&url, types).await;
+    }
+}
+
 #[tokio::test(flavor = "local")]
 async fn several_hosts_and_a_wrong_database() {
     let server = Postgres::shared();

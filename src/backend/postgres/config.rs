@@ -5,7 +5,7 @@
 
 use std::error::Error as _;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use super::tls;
@@ -37,6 +37,30 @@ pub(super) struct Settings {
     pub(super) connect_timeout: Duration,
     /// How long the server runs a statement before it cancels it.
     pub(super) statement_timeout: Duration,
+    /// Whether sessions are shared with others.
+    pub(super) pooler: Pooler,
+    /// Whether a pooler was found although `pooler` does not say so. All connections share this.
+    pub(super) found_pooler: Arc<AtomicBool>,
+}
+
+impl Settings {
+    /// The statement timeout as PostgreSQL takes it; 0 would mean none.
+    pub(super) fn timeout_millis(&self) -> u128 {
+        self.statement_timeout
+            .as_millis()
+            .clamp(1, i32::MAX as u128)
+    }
+}
+
+/// The key `pooler`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Pooler {
+    /// Not given: every connection finds out.
+    Unknown,
+    /// A connection has a session of its own.
+    None,
+    /// Every transaction may have another session.
+    Transaction,
 }
 
 /// One SQL lookup, compiled.
@@ -69,6 +93,11 @@ impl Config {
         let connections = section.integer("connections", 1..=8).unwrap_or(2);
         let connect_timeout = section.timeout("connect_timeout");
         let statement_timeout = section.timeout("statement_timeout");
+        let pooler = match section.word("pooler", &["none", "transaction"]) {
+            Some(("none", _)) => Pooler::None,
+            Some(_) => Pooler::Transaction,
+            None => Pooler::Unknown,
+        };
         let table = Tls::read(section);
         let (url, place) = url?;
         let connect_timeout = connect_timeout.unwrap_or(Duration::from_secs(1));
@@ -87,6 +116,8 @@ impl Config {
                 tls: chosen.ok()?,
                 connect_timeout,
                 statement_timeout: statement_timeout.unwrap_or(Duration::from_secs(30)),
+                pooler,
+                found_pooler: Arc::default(),
             },
             connections: usize::try_from(connections).unwrap_or(1),
             statements: AtomicUsize::new(0),

@@ -11,12 +11,13 @@ use std::time::Duration;
 
 use futures_util::future::{self, FutureExt as _, LocalBoxFuture, join, join_all};
 use tokio::sync::Notify;
-use tokio::time::timeout;
-use tokio_postgres::{Client, NoTls};
+use tokio_postgres::Client;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::config::{Lookup, Settings};
+use super::driver::Driver;
 use super::failure::{Failure, Recovery};
+use super::open::{Opened, open};
 use super::statement::Prepared;
 use crate::backend::LookupError;
 use crate::backend::net::{Availability, Dial, Ended, Keeper, State, keep};
@@ -51,9 +52,6 @@ pub(super) struct Session {
 
 /// A statement that is or will be prepared.
 type Preparing = future::Shared<LocalBoxFuture<'static, Result<Rc<Prepared>, Failure>>>;
-
-/// Moves the bytes of a connection.
-pub(super) type Driver = LocalBoxFuture<'static, Result<(), tokio_postgres::Error>>;
 
 impl Connection {
     /// Starts to connect in the background, on this loop. `seed` is for the delays between attempts.
@@ -177,7 +175,7 @@ impl Dial for Dialer {
     type Connection = (Rc<Session>, Driver);
 
     async fn connect(&mut self) -> Result<(Rc<Session>, Self::Connection), LookupError> {
-        let (client, driver) = open(&self.setup.settings).await?;
+        let Opened { client, driver, .. } = open(&self.setup.settings).await?;
         let session = Rc::new(Session {
             client,
             statements: RefCell::default(),
@@ -193,44 +191,5 @@ impl Dial for Dialer {
             () = session.lost.notified() => {}
         }
         Ended::Lost
-    }
-}
-
-/// Connects, with TLS where the settings say so.
-async fn dial(settings: &Settings) -> Result<(Client, Driver), tokio_postgres::Error> {
-    if let Some(tls) = &settings.tls {
-        let (client, connection) = settings.client.connect(tls.clone()).await?;
-        return Ok((client, connection.boxed_local()));
-    }
-    let (client, connection) = settings.client.connect(NoTls).await?;
-    Ok((client, connection.boxed_local()))
-}
-
-/// Connects and makes the session read-only. This is not part of the start-up options, because
-/// `target_session_attrs` would then take every server for one that accepts no writes.
-pub(super) async fn open(settings: &Settings) -> Result<(Client, Driver), LookupError> {
-    let opening = async {
-        let (client, mut driver) = dial(settings).await?;
-        let settle = format!(
-            "set default_transaction_read_only = on; set statement_timeout = {}",
-            settings
-                .statement_timeout
-                .as_millis()
-                .clamp(1, i32::MAX as u128)
-        );
-        let settled = tokio::select! {
-            settled = client.batch_execute(&settle) => settled,
-            ended = &mut driver => ended,
-        };
-        settled.map(|()| (client, driver))
-    };
-    let hosts = settings.client.get_hosts().len().max(1);
-    let patience = settings.connect_timeout * u32::try_from(hosts).unwrap_or(1);
-    match timeout(patience, opening).await {
-        Ok(opened) => opened.map_err(|err| Failure::from(&err).error),
-        Err(_elapsed) => Err(LookupError::new(
-            Code::LookupUnavailable,
-            "PostgreSQL did not answer within `connect_timeout`",
-        )),
     }
 }

@@ -11,9 +11,9 @@ use tokio_postgres::types::{Kind, Type};
 use tokio_postgres::{Client, Column as Stored, Statement as Prepared};
 
 use super::config::{Batch, Config, Lookup};
-use super::connection::open;
 use super::decode::Decoder;
 use super::failure::Failure;
+use super::open::{Opened, open};
 use super::{encode, statement};
 use crate::backend::examine::{Column, Examination, Finding, Param, Refusal, Statement};
 use crate::backend::{LookupError, Planned};
@@ -30,7 +30,12 @@ const NULLABLE: &str = "select a.attrelid, a.attnum, not (a.attnotnull or t.typn
     where c.relkind in ('r', 'p') and a.attrelid = any($1)";
 
 pub(super) async fn examine(config: &Config, planned: &[Planned<'_, Lookup>]) -> Examination {
-    let (client, driver) = match open(&config.settings).await {
+    let opened = open(&config.settings).await;
+    let Opened {
+        client,
+        driver,
+        is_pooled,
+    } = match opened {
         Ok(opened) => opened,
         Err(err) => return Examination::failed(err, planned.len()),
     };
@@ -41,8 +46,13 @@ pub(super) async fn examine(config: &Config, planned: &[Planned<'_, Lookup>]) ->
             Ok(()) => LookupError::new(Code::LookupUnavailable, "the server closed the connection"),
         }),
     };
+    let did = if is_pooled {
+        "connected through a pooler"
+    } else {
+        "connected"
+    };
     match asked {
-        Ok(lookups) => Examination::prepared("connected", lookups),
+        Ok(lookups) => Examination::prepared(did, lookups),
         Err(err) => Examination::failed(err, planned.len()),
     }
 }

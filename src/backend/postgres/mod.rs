@@ -9,6 +9,9 @@ mod config;
 mod tls;
 mod pool; // the connections
 mod connection; // one connection
+mod driver; // moves its bytes
+mod open; // makes a connection, directly or through a pooler
+mod pooler; // keeps nothing in a session
 mod statement; // one statement on one connection
 mod batch; // several lookups as one question
 mod encode; // parameters

@@ -28,6 +28,14 @@ fn backend_keys() {
     let config = config_of(&all);
     assert_eq!(config.settings.client.get_hosts().len(), 2);
     assert_eq!(config.settings.statement_timeout.as_secs(), 5);
+    for (keys, expected) in [
+        ("", config::Pooler::Unknown),
+        ("pooler = \"none\"", config::Pooler::None),
+        ("pooler = \"transaction\"", config::Pooler::Transaction),
+    ] {
+        let pooler = config_of(&format!("{URL}{keys}")).settings.pooler;
+        assert_eq!(pooler, expected, "{keys}");
+    }
 }
 
 #[test]
@@ -42,6 +50,10 @@ fn problems_of_backend_keys_do_not_show_the_password() {
         (
             "url = \"postgresql://u:hush@h/app\"\nconnections = 9",
             "9 is out of range",
+        ),
+        (
+            "url = \"postgresql://u:hush@h/app\"\npooler = \"session\"",
+            "`session` is not known here",
         ),
     ] {
         let problems = config_problems::<Postgres>(keys);

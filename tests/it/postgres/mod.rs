@@ -2,6 +2,7 @@
 
 mod batches;
 mod outages;
+mod pooler;
 mod types;
 
 use std::sync::Arc;

@@ -164,7 +164,7 @@ impl Drop for Postgres {
 }
 
 /// A program of the newest installed version, run as a user other than root, as the server requires.
-fn command(name: &str) -> Command {
+pub(super) fn command(name: &str) -> Command {
     let versions = std::fs::read_dir("/usr/lib/postgresql")
         .into_iter()
         .flatten();
@@ -182,6 +182,6 @@ fn command(name: &str) -> Command {
     command
 }
 
-fn is_root() -> bool {
+pub(super) fn is_root() -> bool {
     std::fs::metadata("/proc/self").is_ok_and(|me| me.uid() == 0)
 }

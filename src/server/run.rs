@@ -6,8 +6,8 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, watch};
 
 use super::options::{Bound, Options};
-use super::signals::Signals;
-use super::worker::Worker;
+use super::signals::{self, Signals};
+use super::worker::{self, Worker};
 use super::{descriptors, socket};
 use crate::admin::Admin;
 use crate::metrics::Metrics;
@@ -20,6 +20,12 @@ pub fn run(program: &Arc<Program>, options: Options) -> io::Result<()> {
         // The whole process belongs to the server.
         descriptors::raise();
     }
+    let runtime = worker::runtime()?;
+    let caught = if options.signals {
+        runtime.block_on(async { signals::catch() })
+    } else {
+        None
+    };
     let opened: io::Result<Vec<_>> = (program.listeners.iter())
         .map(|listener| {
             let silence = program.limits.write_timeout;
@@ -63,18 +69,19 @@ pub fn run(program: &Arc<Program>, options: Options) -> io::Result<()> {
             let name = format!("worker-{at}");
             std::thread::Builder::new()
                 .name(name)
-                .spawn_scoped(scope, move || worker.run(None))?;
+                .spawn_scoped(scope, move || worker.run(worker::runtime()?, None))?;
         }
         match first {
             Some((_, worker)) => {
                 let signals = Signals {
+                    caught,
                     options,
                     programs: sender,
                     started: Arc::clone(program),
                     bound,
                     metrics,
                 };
-                worker.run(Some((signals, all_ended)))
+                worker.run(runtime, Some((signals, all_ended)))
             }
             None => Ok(()),
         }

@@ -10,8 +10,13 @@ use super::options::{Bound, Options};
 use crate::metrics::{Counts, Metrics, Reloaded};
 use crate::program::Program;
 
+/// The signals that the process catches: SIGTERM, SIGINT and SIGHUP.
+pub(super) type Caught = [Signal; 3];
+
 /// What signals act on.
 pub(super) struct Signals {
+    /// `None` if the signals are not for this server.
+    pub(super) caught: Option<Caught>,
     pub(super) options: Options,
     /// Sends a reloaded program to all workers.
     pub(super) programs: watch::Sender<Arc<Program>>,
@@ -24,14 +29,9 @@ pub(super) struct Signals {
 
 impl Signals {
     /// Reports the addresses, then watches for signals for as long as it is polled.
-    pub(super) async fn watch(self) {
-        let signals = if self.options.signals {
-            open_all()
-        } else {
-            None
-        };
-        // Only once signals are handled, since a reader of the address may send one immediately. The socket is bound
-        // already, so that early connections wait.
+    pub(super) async fn watch(mut self) {
+        let signals = self.caught.take();
+        // The sockets are bound already, so that early connections wait.
         (self.options.bound)(self.bound.clone());
         let reloads = self.metrics.reloads();
         let Some([mut term, mut int, mut hup]) = signals else {
@@ -72,7 +72,9 @@ impl Signals {
     }
 }
 
-fn open_all() -> Option<[Signal; 3]> {
+/// Catches the signals from now on, within a runtime that will poll [`Signals::watch`]. Until it does, they wait. To be
+/// called before the first address is bound: whoever can connect may also send a signal.
+pub(super) fn catch() -> Option<Caught> {
     Some([
         open(SignalKind::terminate())?,
         open(SignalKind::interrupt())?,

@@ -42,9 +42,9 @@ impl Worker {
     /// Runs the loop. The loop of the first worker also watches for signals, until all loops have ended.
     pub(super) fn run(
         self,
+        runtime: LocalRuntime,
         signals: Option<(Signals, mpsc::Receiver<Infallible>)>,
     ) -> io::Result<()> {
-        let runtime = runtime()?;
         let result = runtime.block_on(async move {
             let watching = signals.map(|(signals, all_ended)| {
                 let watching = tokio::task::spawn_local(signals.watch());
@@ -149,7 +149,8 @@ fn listeners(
         .collect()
 }
 
-fn runtime() -> io::Result<LocalRuntime> {
+/// The runtime of one loop, to be made on its thread.
+pub(super) fn runtime() -> io::Result<LocalRuntime> {
     Builder::new_current_thread()
         .enable_all()
         // For blocking closures and name resolution.

@@ -14,7 +14,7 @@ use tracing::{Instrument, debug_span};
 use super::accept_backoff::AcceptBackoff;
 use super::client::{Client, Remote};
 use super::connection;
-use super::socket::ListeningSocket;
+use super::socket::{BACKLOG, ListeningSocket};
 use super::state::{ListenerSettings, WorkerState};
 use super::tls::{Metered, Tls};
 use crate::config::{LimitsConfig, ListenerConfig};
@@ -23,8 +23,14 @@ use crate::metrics::Closed;
 /// One listener of a loop.
 pub(super) struct Listener {
     socket: Socket,
+    door: Door,
+}
+
+/// Where the connections of one listener come in.
+struct Door {
     settings: Rc<ListenerSettings>,
     tls: Option<Rc<Tls>>,
+    backoff: AcceptBackoff,
 }
 
 /// The open connections of a loop, by listener. A drain waits for them.
@@ -33,6 +39,12 @@ pub(super) struct Connections(Vec<TaskTracker>);
 enum Socket {
     Tcp(TcpListener),
     Unix(UnixListener),
+}
+
+/// A listening socket, without the runtime.
+enum Queue {
+    Tcp(std::net::TcpListener),
+    Unix(std::os::unix::net::UnixListener),
 }
 
 enum Stream {
@@ -74,44 +86,72 @@ impl Listener {
         };
         Ok(Listener {
             socket,
-            settings: Rc::new(settings),
-            tls: config.tls.as_ref().map(|tls| Rc::new(Tls::new(tls))),
+            door: Door {
+                settings: Rc::new(settings),
+                tls: config.tls.as_ref().map(|tls| Rc::new(Tls::new(tls))),
+                backoff: AcceptBackoff::default(),
+            },
         })
     }
 
     /// Its TLS settings, for a reload to replace.
     pub(super) fn tls(&self) -> Option<Rc<Tls>> {
-        self.tls.clone()
+        self.door.tls.clone()
     }
 
-    /// Accepts until the shutdown, then stops listening. It is the `at`th listener of the loop; all of them share the loop's
+    /// Accepts until the shutdown, then also what the kernel has accepted by then, and stops listening. It is the `at`th listener of the loop; all of them share the loop's
     /// limit.
     async fn accept(self, at: usize, all: &Connections, worker: &Rc<WorkerState>) {
-        let own = &all.0[at];
+        let Listener { socket, mut door } = self;
         let shutdown = &worker.shutdown;
-        let metrics = &worker.metrics;
-        let mut backoff = AcceptBackoff::default();
-        while let Some(accepted) = shutdown.run_until_cancelled(self.socket.accept()).await {
-            let stream = match accepted {
-                Ok(stream) => stream,
+        while let Some(accepted) = shutdown.run_until_cancelled(socket.accept()).await {
+            match accepted {
+                Ok(stream) => door.open(stream, (at, all), worker).await,
                 Err(err) => {
-                    metrics.accept_errors.count(0);
-                    shutdown.run_until_cancelled(backoff.failed(&err)).await;
-                    continue;
+                    worker.metrics.accept_errors.count(0);
+                    shutdown
+                        .run_until_cancelled(door.backoff.failed(&err))
+                        .await;
                 }
-            };
-            metrics.connections_accepted.count(0);
-            let limits = [worker.connections_max, self.settings.limits.connections_max];
-            if all.len() >= limits[0] || own.len() >= limits[1] {
-                let limit = limits[0].min(limits[1]);
-                backoff.refused((stream.remote(), &self.settings.listener), limit);
-                metrics.closed(Closed::Refused);
-                drop(stream);
-            } else {
-                self.serve(stream, own, worker);
             }
-            backoff.accepted().await;
         }
+        // Connections that wait in the kernel's queue may have sent calls already, and closing the socket would reset them.
+        let Ok(waiting) = socket.into_queue() else {
+            return;
+        };
+        for _ in 0..=BACKLOG {
+            match waiting.accept() {
+                Ok(stream) => door.open(stream, (at, all), worker).await,
+                Err(err) if err.kind() == io::ErrorKind::WouldBlock => return,
+                // That connection ended before it was accepted, or there is no descriptor for it.
+                Err(_) => worker.metrics.accept_errors.count(0),
+            }
+        }
+    }
+}
+
+impl Door {
+    /// Lets a connection in, or closes it if there are too many.
+    async fn open(
+        &mut self,
+        stream: Stream,
+        (at, all): (usize, &Connections),
+        worker: &Rc<WorkerState>,
+    ) {
+        let own = &all.0[at];
+        let metrics = &worker.metrics;
+        metrics.connections_accepted.count(0);
+        let limits = [worker.connections_max, self.settings.limits.connections_max];
+        if all.len() >= limits[0] || own.len() >= limits[1] {
+            let limit = limits[0].min(limits[1]);
+            let whose = (stream.remote(), &*self.settings.listener);
+            self.backoff.refused(whose, limit);
+            metrics.closed(Closed::Refused);
+            drop(stream);
+        } else {
+            self.serve(stream, own, worker);
+        }
+        self.backoff.accepted().await;
     }
 
     fn serve(&self, stream: Stream, connections: &TaskTracker, worker: &Rc<WorkerState>) {
@@ -151,10 +191,15 @@ async fn serve_encrypted(
 ) {
     let stream = Metered::new(stream, &client.memory);
     let accepted = tls.accept(stream, remote, settings, worker);
-    // A client that is still in the handshake has made no call: a drain need not wait for it.
-    let accepted = worker.shutdown.run_until_cancelled(accepted).await;
-    let Some(stream) = accepted else {
-        return worker.metrics.closed(Closed::Drained);
+    let drained = async {
+        worker.shutdown.cancelled().await;
+        tokio::time::sleep(connection::FIRST_CALL).await;
+    };
+    // A client that is still in the handshake has made no call: a drain does not wait for it for long.
+    let stream = tokio::select! {
+        biased;
+        accepted = accepted => accepted,
+        () = drained => return worker.metrics.closed(Closed::Drained),
     };
     let Some(stream) = stream else {
         return;
@@ -166,6 +211,15 @@ async fn serve_encrypted(
 }
 
 impl Socket {
+    /// The connections that the kernel has accepted. The runtime knows of a connection only once it has taken the kernel's
+    /// event for it, so the kernel is asked directly.
+    fn into_queue(self) -> io::Result<Queue> {
+        Ok(match self {
+            Socket::Tcp(socket) => Queue::Tcp(socket.into_std()?),
+            Socket::Unix(socket) => Queue::Unix(socket.into_std()?),
+        })
+    }
+
     async fn accept(&self) -> io::Result<Stream> {
         match self {
             Socket::Tcp(socket) => {
@@ -173,6 +227,24 @@ impl Socket {
                 Ok(Stream::Tcp(stream, peer))
             }
             Socket::Unix(socket) => Ok(Stream::Unix(socket.accept().await?.0)),
+        }
+    }
+}
+
+impl Queue {
+    /// The next connection. `WouldBlock`: there is none.
+    fn accept(&self) -> io::Result<Stream> {
+        match self {
+            Queue::Tcp(socket) => {
+                let (stream, peer) = socket.accept()?;
+                stream.set_nonblocking(true)?;
+                Ok(Stream::Tcp(TcpStream::from_std(stream)?, peer))
+            }
+            Queue::Unix(socket) => {
+                let (stream, _) = socket.accept()?;
+                stream.set_nonblocking(true)?;
+                Ok(Stream::Unix(UnixStream::from_std(stream)?))
+            }
         }
     }
 }

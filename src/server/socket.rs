@@ -20,7 +20,7 @@ use tracing::warn;
 use crate::config::Endpoint;
 
 /// Connections that may wait in the kernel to be accepted.
-const BACKLOG: i32 = 1024;
+pub(super) const BACKLOG: i32 = 1024;
 /// A silent client is probed after 15 seconds, then every 5 seconds; it counts as gone after three unanswered probes. So a
 /// client that has vanished is noticed within half a minute.
 const KEEPALIVE: TcpKeepalive = TcpKeepalive::new()

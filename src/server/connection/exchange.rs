@@ -1,13 +1,14 @@
 //! Serves one connection: reads calls, runs them concurrently, sends replies in the order of the calls.
 //!
 //! All calls of a connection run in its one task. When the client disconnects, its calls in flight are dropped, which cancels
-//! their lookups; oneway calls are finished, since no client waits for them anyway. When the server drains, nothing more
-//! is read, and the connection ends with the reply to its last call. The memory of a connection is counted
+//! their lookups; oneway calls are finished, since no client waits for them anyway. When the server drains, the calls
+//! that were sent by then are still read ([`Drain`]), and the connection ends with the reply to the last one. The memory of a connection is counted
 //! ([`ConnectionMemory`]); a client that takes up too much is not read from until there is room.
 
 use std::io;
 use std::pin::pin;
 use std::rc::Rc;
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::time::{Instant, sleep_until};
@@ -15,8 +16,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::calls::Calls;
 use super::disconnect::Disconnect;
+use super::drain::Drain;
 use super::inbound::Inbound;
-use super::linger::linger;
+use super::linger::{self, linger};
 use super::outbound::Outbound;
 use super::poll_on_wake::PollOnWake;
 use super::timeouts::{Activity, Timeouts};
@@ -41,6 +43,7 @@ pub(super) struct Exchange {
     disconnected: bool,
     /// Not read from until there is room in memory.
     held: bool,
+    drain: Drain,
     /// No further message is taken. Once all replies are written, the connection ends for this reason.
     ending: Option<Disconnect>,
 }
@@ -70,6 +73,7 @@ impl Exchange {
             metrics: Rc::clone(&worker.metrics),
             disconnected: false,
             held: false,
+            drain: Drain::new(worker.connections_max, worker.shutdown.is_cancelled()),
             ending: None,
         }
     }
@@ -86,7 +90,6 @@ impl Exchange {
         W: AsyncWrite + Unpin,
     {
         let mut timer = PollOnWake::new(Box::pin(sleep_until(self.timeouts.next_check())));
-        let mut draining = shutdown.is_cancelled();
         let cancelled = pin!(shutdown.cancelled());
         let mut drains = PollOnWake::new(cancelled);
         loop {
@@ -97,17 +100,19 @@ impl Exchange {
             }
             let idle = self.calls.is_empty() && self.outbound.is_empty();
             if idle && let Some(end) = self.ending.take() {
-                self.linger(reader, writer).await;
+                self.linger(reader, writer, linger::REFUSED).await;
                 return Err(end);
             }
-            if idle && (draining || self.disconnected) {
-                return Ok(if self.disconnected {
-                    Closed::HungUp
-                } else {
-                    Closed::Drained
-                });
+            if idle && self.disconnected {
+                return Ok(Closed::HungUp);
             }
-            let wants = !self.disconnected && !draining && self.ending.is_none() && self.has_room();
+            let more = self.drain.wants_messages();
+            let more = more || (self.inbound.has_rest() && self.drain.wants_rest());
+            if idle && !more {
+                self.linger(reader, writer, linger::DRAINED).await;
+                return Ok(Closed::Drained);
+            }
+            let wants = more && !self.disconnected && self.ending.is_none() && self.has_room();
             let reads = wants && self.memory.may_read();
             if reads {
                 self.inbound.make_room();
@@ -133,7 +138,9 @@ impl Exchange {
                         self.heard(bytes);
                     }
                 }
-                () = &mut drains, if !draining => draining = true,
+                () = &mut drains, if !self.drain.has_begun() => self.drain.begin(),
+                // After the read, which is polled first each time.
+                () = self.drain.progress(), if reads && self.drain.is_counting() => {}
                 () = self.memory.pool().relieved(), if self.held => {}
                 () = &mut timer => {
                     match self.timeouts.check(timer.change().as_mut(), self.activity()) {
@@ -223,6 +230,7 @@ impl Exchange {
         let now = Instant::now();
         self.timeouts.heard(now);
         self.inbound.set_heard_at(Some(now));
+        self.drain.heard(bytes);
         self.metrics.received.add(0, bytes);
         if bytes == 0 {
             self.disconnected = true;
@@ -256,7 +264,7 @@ impl Exchange {
         Ok(())
     }
 
-    async fn linger<R, W>(&mut self, reader: R, writer: W)
+    async fn linger<R, W>(&mut self, reader: R, writer: W, time: Duration)
     where
         R: AsyncRead + Unpin,
         W: AsyncWrite + Unpin,
@@ -264,6 +272,6 @@ impl Exchange {
         let buffer = self.inbound.discard();
         self.buffers.set(buffer.capacity() + self.outbound.bytes());
         let coop = self.memory.pool().coop();
-        linger((reader, writer), buffer, &self.metrics, coop).await;
+        linger((reader, writer), (buffer, time), &self.metrics, coop).await;
     }
 }

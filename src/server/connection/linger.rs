@@ -13,13 +13,16 @@ use tokio::time::timeout;
 use crate::coop::Coop;
 use crate::metrics::LoopMetrics;
 
-/// How long the client's remaining bytes are read and discarded.
-const LINGER: Duration = Duration::from_secs(2);
+/// How long the remaining bytes of a client that was refused are read and discarded.
+pub(super) const REFUSED: Duration = Duration::from_secs(2);
+/// The same for a client whose connection ends because the server drains: long enough for what it sent before it could
+/// know.
+pub(super) const DRAINED: Duration = Duration::from_millis(500);
 
-/// Closes the writing half, and reads what the client still sends into `buffer` for a while.
+/// Closes the writing half, and reads what the client still sends into `buffer`, for at most `time`.
 pub(super) async fn linger<R, W>(
     (mut reader, mut writer): (R, W),
-    buffer: &mut BytesMut,
+    (buffer, time): (&mut BytesMut, Duration),
     metrics: &LoopMetrics,
     coop: &Coop,
 ) where
@@ -40,5 +43,5 @@ pub(super) async fn linger<R, W>(
         }
     };
     // The connection ends in any case: by its client, by an error, or by the timeout.
-    let _ended = timeout(LINGER, reading).await;
+    let _ended = timeout(time, reading).await;
 }

@@ -6,6 +6,7 @@ mod calls;
 mod outbound; // replies to bytes
 mod timeouts;
 mod poll_on_wake;
+mod drain; // what is still read once the server drains
 mod linger; // the lingering close
 mod disconnect;
 
@@ -17,6 +18,7 @@ use super::state::{ListenerSettings, WorkerState};
 use crate::error::Code;
 use crate::metrics::Closed;
 use disconnect::Disconnect;
+pub(super) use drain::FIRST_CALL;
 use exchange::Exchange;
 
 /// Serves one connection, given as its two halves, to its end.

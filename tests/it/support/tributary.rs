@@ -133,6 +133,16 @@ impl Tributary {
         (status, log, self.folder)
     }
 
+    /// Sends it the signal with this name.
+    pub(crate) fn signal(&self, name: &str) {
+        self.process.signal(name);
+    }
+
+    /// Waits for its end; returns the status and the log.
+    pub(crate) fn end(self) -> (ExitStatus, String) {
+        self.process.end()
+    }
+
     /// Sends it the signal with this name and waits for its end; returns the status and the log.
     pub(crate) fn stop(self, signal: &str) -> (ExitStatus, String) {
         self.process.signal(signal);

@@ -13,6 +13,7 @@ use tokio_util::task::AbortOnDropHandle;
 use super::availability::{Availability, State};
 use super::backoff::{Backoff, DELAY_MAX};
 use crate::backend::LookupError;
+use crate::error::Code;
 
 /// How one kind of store connects, and what it does with a connection.
 pub(in crate::backend) trait Dial {
@@ -113,7 +114,7 @@ enum Attempt {
 async fn attempt<D: Dial>(dial: &mut D, availability: &Availability<D::Client>) -> Attempt {
     let (client, connection) = match dial.connect().await {
         Ok(connected) => connected,
-        Err(why) => return Attempt::Failed(why),
+        Err(why) => return Attempt::Failed(unavailable(why)),
     };
     let since = Instant::now();
     availability.set(State::Up(client));
@@ -123,7 +124,15 @@ async fn attempt<D: Dial>(dial: &mut D, availability: &Availability<D::Client>) 
         Ended::Served => Attempt::Good,
         _ if since.elapsed() >= DELAY_MAX => Attempt::Good,
         Ended::Lost => Attempt::Dropped,
-        Ended::Refused(why) => Attempt::Failed(why),
+        Ended::Refused(why) => Attempt::Failed(unavailable(why)),
+    }
+}
+
+/// A server over which no session can be set up is unavailable, in its own words, whatever it objects to.
+fn unavailable(why: LookupError) -> LookupError {
+    LookupError {
+        code: Code::LookupUnavailable,
+        ..why
     }
 }
 
@@ -134,7 +143,6 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::error::Code;
 
     /// What a server does with an attempt.
     enum Act {

@@ -164,8 +164,8 @@ async fn several_hosts_and_a_wrong_database() {
         .replace("/postgres", "/nowhere")
         .replace("//postgres", "//nobody");
     let store = Store::new(&nowhere, "").await;
-    assert_eq!(
-        store.code(&echo(&store), &[Value::I64(1)]).await,
-        Code::LookupRefused
-    );
+    let err = store.ask(&echo(&store), &[Value::I64(1)]).await;
+    let err = err.expect_err("no such user");
+    assert_eq!(err.code, Code::LookupUnavailable);
+    assert!(err.detail.contains("nobody"), "the server's words: {err}");
 }

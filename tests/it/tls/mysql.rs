@@ -50,7 +50,7 @@ async fn a_valid_server_is_asked_over_tls_and_again_after_a_restart() {
     let refused = store(&certificates, &insider, CA).await.ask().await;
     assert_eq!(
         refused.expect_err("no certificate").code,
-        Code::LookupRefused
+        Code::LookupUnavailable
     );
     let stranger = store(&certificates, &insider, &with("stranger")).await;
     assert!(stranger.ask().await.is_err());

@@ -99,9 +99,18 @@ impl Node {
         }
         let each = if asking { 2 } else { 1 };
         let replies = self.replies(&packed, commands.len() * each).await?;
-        // Drops the reply to `ASKING` from each pair.
-        let replies = replies.into_iter().skip(each - 1).step_by(each);
-        Ok(replies.map(|reply| self.redirection(reply)).collect())
+        if !asking {
+            let replies = replies.into_iter();
+            return Ok(replies.map(|reply| self.redirection(reply)).collect());
+        }
+        let mut replies = replies.into_iter();
+        let pairs = std::iter::from_fn(|| Some((replies.next()?, replies.next()?)));
+        // Of each pair, the reply to `ASKING` matters only if it is an error, which explains the other one.
+        let replies = pairs.map(|(asking, reply)| match asking {
+            Reply::Error(_) => NodeReply::Reply(asking),
+            _ => self.redirection(reply),
+        });
+        Ok(replies.collect())
     }
 
     /// The slots that are served, and the nodes that serve them, as this node knows them.

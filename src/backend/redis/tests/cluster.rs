@@ -277,6 +277,19 @@ async fn nodes_that_are_not_a_cluster_or_unreachable() {
     assert_eq!(answer, Err(Code::LookupUnavailable));
 }
 
+#[tokio::test(flavor = "local")]
+async fn nodes_where_replicas_must_not_be_read_are_not_used_to_read_them() {
+    let cluster = Cluster::start().await;
+    for node in &cluster.nodes {
+        node.run(&["ACL", "SETUSER", "default", "-readonly"]).await;
+    }
+    let redis = configured(&cluster.keys("read_from = 'replica'")).await;
+    let answer = ask(&redis, "get = 'k'", &[]).await;
+    assert_eq!(answer, Err(Code::LookupUnavailable));
+    let redis = configured(&cluster.keys("")).await;
+    assert_eq!(ask(&redis, "get = 'k'", &[]).await, Ok(Value::Null));
+}
+
 /// The result of `check --connect` for these keys and this lookup: the reason for no connection, and the refusals.
 async fn examined(keys: &str, lookup: &str) -> (Vec<Code>, Vec<String>) {
     let config = crate::backend::testing::config::<Redis>(keys).expect("no problems");

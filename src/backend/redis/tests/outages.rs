@@ -68,13 +68,13 @@ async fn refusals_say_so_and_last_only_as_long_as_the_cause() {
     let nobody = backend(&server.url()).await;
     assert_eq!(
         ask(&nobody, GET, &[1.into()]).await,
-        Err(Code::LookupRefused),
+        Err(Code::LookupUnavailable),
         "NOAUTH"
     );
     let wrong = backend(&format!("redis://:wrong@127.0.0.1:{}", server.port)).await;
     assert_eq!(
         ask(&wrong, GET, &[1.into()]).await,
-        Err(Code::LookupRefused)
+        Err(Code::LookupUnavailable)
     );
     let right = backend(&format!("redis://:secret@127.0.0.1:{}", server.port)).await;
     assert_eq!(ask(&right, GET, &[1.into()]).await, Ok(Value::Null));
@@ -83,6 +83,26 @@ async fn refusals_say_so_and_last_only_as_long_as_the_cause() {
     super::command(&right.connections[0], &reset).await;
     until(&wrong, is_up).await;
     assert_eq!(ask_compiled(&wrong, &command, &[]).await, Ok(Value::Null));
+}
+
+#[tokio::test(flavor = "local")]
+async fn a_session_that_is_not_as_the_url_says_is_not_used() {
+    let server = Server::start();
+    server.run(&["SET", "k:1", "of database 0"]).await;
+    let rules = ["on", "nopass", "~*", "&*", "+@all", "-select"];
+    let set = ["ACL", "SETUSER", "limited"];
+    server.run(&[&set[..], &rules].concat()).await;
+    let redis = backend(&format!("redis://limited:x@127.0.0.1:{}/1", server.port)).await;
+    let asked = redis.next().ask(b"*2\r\n$3\r\nGET\r\n$3\r\nk:1\r\n", 1).await;
+    let err = asked.expect_err("it would read from database 0");
+    assert_eq!(err.code, Code::LookupUnavailable);
+    let says_so = err.detail.starts_with("NOPERM") && err.detail.contains("select");
+    assert!(says_so, "the server's words: {err}");
+    // This one changes nothing about the session.
+    server.run(&["ACL", "SETUSER", "limited", "+@all", "-ping"]).await;
+    let url = format!("redis://limited:x@127.0.0.1:{}", server.port);
+    let redis = backend(&url).await;
+    assert_eq!(ask(&redis, GET, &[1.into()]).await, Ok("of database 0".into()));
 }
 
 #[tokio::test(flavor = "local")]

@@ -32,6 +32,7 @@ use tokio_util::task::TaskTracker;
 use tracing::{debug, warn};
 
 use crate::metrics::Metrics;
+use crate::supervise::supervise;
 use fd_reserve::FdReserve;
 
 /// Additional connections are closed immediately.
@@ -65,7 +66,21 @@ impl Admin {
                 let served = Builder::new_current_thread()
                     .enable_all()
                     .build_local(LocalOptions::default())
-                    .and_then(|runtime| runtime.block_on(serve(socket, metrics, stopped)));
+                    .map(|runtime| {
+                        runtime.block_on(async move {
+                            let serving = supervise("admin port", move || {
+                                let socket = socket.try_clone();
+                                let (metrics, stopped) = (Arc::clone(&metrics), stopped.clone());
+                                async move {
+                                    let served = async { serve(socket?, metrics, stopped).await };
+                                    if let Err(err) = served.await {
+                                        warn!(error = %err, "the admin port does not answer");
+                                    }
+                                }
+                            });
+                            drop(serving.await);
+                        });
+                    });
                 if let Err(err) = served {
                     warn!(error = %err, "the admin port does not answer");
                 }

@@ -6,6 +6,7 @@ use super::lookup::{Answer, Ask, Asked, Compiled, LookupError, Planned};
 use super::{file, http, memcached, mysql, postgres, redis, sqlite, thrift};
 use crate::config::Section;
 use crate::error::Code;
+use crate::supervise::Panics;
 use crate::value::Value;
 
 macro_rules! kinds {
@@ -66,7 +67,13 @@ macro_rules! kinds {
                 match self {
                     $(AnyConfig::$variant(config) => {
                         let planned: Vec<_> = planned.iter().filter_map(AnyLookup::$module).collect();
-                        <$module::$type as Backend>::examine(config, &planned).await
+                        let examining = <$module::$type as Backend>::examine(config, &planned);
+                        let examined = Panics::default().catch(Box::pin(examining)).await;
+                        examined.unwrap_or_else(|panic| {
+                            let why = format!("the client of the store panicked: {panic}");
+                            let err = LookupError::new(Code::LookupUnavailable, why);
+                            Examination::failed(err, planned.len())
+                        })
                     })*
                 }
             }

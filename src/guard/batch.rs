@@ -27,6 +27,7 @@ use crate::error::Code;
 use crate::metrics::{BackendMetrics, Histogram, Load};
 use crate::plan::LookupId;
 use crate::program::{Asks, BackendDef, Program};
+use crate::supervise::supervise;
 use crate::timeline::Source;
 
 /// The maximum number of batches of one store under way at a time.
@@ -78,13 +79,12 @@ impl Batcher {
             waiting_max: limits.waiting_max,
         });
         let work = |at| {
-            let worker = work(
-                at,
-                Rc::clone(&queue),
-                Arc::clone(program),
-                Rc::clone(backend),
-            );
-            AbortOnDropHandle::new(tokio::task::spawn_local(worker))
+            let (queue, program) = (Rc::clone(&queue), Arc::clone(program));
+            let backend = Rc::clone(backend);
+            supervise("batches", move || {
+                let (queue, program) = (Rc::clone(&queue), Arc::clone(&program));
+                work(at, queue, program, Rc::clone(&backend))
+            })
         };
         let workers = (0..BATCHES_IN_FLIGHT_MAX).map(work).collect();
         Batcher {

@@ -7,7 +7,6 @@
 //! times a second.
 
 use std::cell::{Cell, RefCell};
-use std::convert::Infallible;
 use std::future::poll_fn;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker, ready};
@@ -16,10 +15,12 @@ use slab::Slab;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::task::AbortOnDropHandle;
 
+use crate::supervise::supervise;
+
 /// The deadlines of one loop.
 pub struct Deadlines {
     table: Rc<Table>,
-    _keeper: AbortOnDropHandle<Infallible>,
+    _keeper: AbortOnDropHandle<()>,
 }
 
 #[derive(Default)]
@@ -45,10 +46,10 @@ impl Deadlines {
     /// Starts the timer on this loop.
     pub(super) fn start() -> Self {
         let table = Rc::new(Table::default());
-        let keeper = tokio::task::spawn_local(keep(Rc::clone(&table)));
+        let kept = Rc::clone(&table);
         Deadlines {
             table,
-            _keeper: AbortOnDropHandle::new(keeper),
+            _keeper: supervise("deadlines", move || keep(Rc::clone(&kept))),
         }
     }
 
@@ -107,9 +108,10 @@ impl Table {
     }
 }
 
-async fn keep(table: Rc<Table>) -> Infallible {
+/// Never ends.
+async fn keep(table: Rc<Table>) {
     let mut timer = Box::pin(sleep_until(Instant::now()));
-    poll_fn(|cx| {
+    poll_fn(|cx| -> Poll<()> {
         loop {
             table.keeper.set(Some(cx.waker().clone()));
             let Some(next) = table.next.get() else {
@@ -122,7 +124,7 @@ async fn keep(table: Rc<Table>) -> Infallible {
             table.scan(Instant::now());
         }
     })
-    .await
+    .await;
 }
 
 #[cfg(test)]

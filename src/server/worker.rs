@@ -8,7 +8,6 @@ use std::sync::Arc;
 use tokio::runtime::{Builder, LocalOptions, LocalRuntime};
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::AbortOnDropHandle;
 use tracing::{info, warn};
 
 use super::descriptors;
@@ -24,6 +23,7 @@ use crate::metrics::{LoopMetrics, Metrics};
 use crate::program::Program;
 use crate::random::Random;
 use crate::service::{Current, MemoryPool, Service};
+use crate::supervise::supervise;
 
 /// One worker: a thread with an event loop.
 pub(super) struct Worker {
@@ -68,12 +68,14 @@ impl Worker {
         let drain_timeout = program.drain_timeout;
         let limits = program.limits;
         let metrics = LoopMetrics::new(&self.metrics, self.at);
-        let _pulse = AbortOnDropHandle::new(tokio::task::spawn_local(Rc::clone(&metrics).pulse()));
+        let pulsing = Rc::clone(&metrics);
+        let _pulse = supervise("pulse", move || Rc::clone(&pulsing).pulse());
         let memory_pool = MemoryPool::new(&limits, &metrics);
         let ticking = Rc::clone(&memory_pool);
-        let _ticks = AbortOnDropHandle::new(tokio::task::spawn_local(async move {
-            ticking.coop().tick().await;
-        }));
+        let _ticks = supervise("ticks", move || {
+            let ticking = Rc::clone(&ticking);
+            async move { ticking.coop().tick().await }
+        });
         let service = Service::open(
             Arc::clone(&program),
             limits,
@@ -84,20 +86,15 @@ impl Worker {
         let current = Current::new(service);
         let listeners = listeners(self.sockets, &program.listeners, limits)?;
         let renewing = renewing(&listeners, &program.listeners);
-        let reloading = tokio::task::spawn_local({
-            let current = Rc::clone(&current);
-            let metrics = Rc::clone(&metrics);
-            async move {
-                while self.programs.changed().await.is_ok() {
-                    let program = Arc::clone(&self.programs.borrow_and_update());
-                    let renewed = Arc::clone(&program);
-                    let service =
-                        Service::open(program, limits, Random::from_process(), &metrics).await;
-                    current.replace(service);
-                    renew(&renewing, &renewed.listeners);
-                    info!("serving the reloaded configuration");
-                }
-            }
+        let reloader = Rc::new(Reloader {
+            current: Rc::clone(&current),
+            metrics: Rc::clone(&metrics),
+            limits,
+            renewing,
+        });
+        let programs = self.programs;
+        let reloading = supervise("reloads", move || {
+            Rc::clone(&reloader).run(programs.clone())
         });
         metrics.heart.accepts();
         let worker = Rc::new(WorkerState {
@@ -110,13 +107,36 @@ impl Worker {
             disconnect_log: DisconnectLog::default(),
         });
         let connections = listener::accept(listeners, &worker).await;
-        reloading.abort();
+        drop(reloading);
         info!(open = connections.len(), "draining");
         let drained = tokio::time::timeout(drain_timeout, connections.wait());
         if drained.await.is_err() {
             warn!(open = connections.len(), "drain timed out");
         }
         Ok(())
+    }
+}
+
+/// Replaces what a reload may replace.
+struct Reloader {
+    current: Rc<Current>,
+    metrics: Rc<LoopMetrics>,
+    limits: LimitsConfig,
+    renewing: Vec<(Endpoint, Rc<Tls>)>,
+}
+
+impl Reloader {
+    /// Serves each program that comes, until no more can come.
+    async fn run(self: Rc<Self>, mut programs: watch::Receiver<Arc<Program>>) {
+        while programs.changed().await.is_ok() {
+            let program = Arc::clone(&programs.borrow_and_update());
+            let renewed = Arc::clone(&program);
+            let random = Random::from_process();
+            let service = Service::open(program, self.limits, random, &self.metrics).await;
+            self.current.replace(service);
+            renew(&self.renewing, &renewed.listeners);
+            info!("serving the reloaded configuration");
+        }
     }
 }
 

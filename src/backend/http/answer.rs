@@ -3,12 +3,15 @@
 //! The body is counted as it arrives and as it is decompressed, so a server that never stops sending costs at most
 //! `body_bytes_max`.
 
+use std::error::Error;
+use std::io;
+
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt as _;
 use hyper::body::{Body as _, Incoming};
 use hyper::{Response, StatusCode};
 
-use super::failure::too_long;
+use super::failure::{too_long, words};
 use super::lookup::Get;
 use super::{charset, compression};
 use crate::backend::LookupError;
@@ -49,7 +52,9 @@ pub(super) async fn read(
 /// The error of a status that is not an answer.
 fn refused(status: StatusCode) -> LookupError {
     let (code, detail) = match status {
-        StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => (
+        StatusCode::TOO_MANY_REQUESTS
+        | StatusCode::SERVICE_UNAVAILABLE
+        | StatusCode::REQUEST_TIMEOUT => (
             Code::LookupUnavailable,
             format!("the server is too busy: {status}"),
         ),
@@ -65,7 +70,25 @@ fn refused(status: StatusCode) -> LookupError {
     LookupError::new(code, detail)
 }
 
-/// The whole body. A body that arrives in one piece, the common case, is not copied.
+/// The error of a body that does not end: the connection broke, unless the server wrote the wrong thing.
+fn no_rest(err: &hyper::Error) -> LookupError {
+    let causes =
+        std::iter::successors(Some(err as &(dyn Error + 'static)), |&cause| cause.source());
+    let mut io = causes.filter_map(|cause| cause.downcast_ref::<io::Error>());
+    let is_wrong = |err: &io::Error| {
+        matches!(
+            err.kind(),
+            io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput
+        )
+    };
+    if err.is_parse() || io.any(is_wrong) {
+        return bad_answer(format!("the body is not HTTP: {}", words(Some(err))));
+    }
+    let why = format!("the body broke off: {}", words(Some(err)));
+    LookupError::new(Code::LookupUnavailable, why)
+}
+
+/// The whole body. The common case of a body in one piece is not copied.
 async fn collect(mut body: Incoming, bytes_max: usize) -> Result<Bytes, LookupError> {
     if body.size_hint().lower() > bytes_max as u64 {
         return Err(too_long(bytes_max));
@@ -73,7 +96,7 @@ async fn collect(mut body: Incoming, bytes_max: usize) -> Result<Bytes, LookupEr
     let mut first = Bytes::new();
     let mut whole = BytesMut::new();
     while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|err| bad_answer(format!("the body broke off: {err}")))?;
+        let frame = frame.map_err(|err| no_rest(&err))?;
         let Ok(piece) = frame.into_data() else {
             continue;
         };

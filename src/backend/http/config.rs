@@ -9,6 +9,7 @@ use hyper::http::uri::{Authority, Scheme};
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 
+use crate::backend::net::age_max;
 use crate::backend::tls::{Reported, Tls};
 use crate::config::{Place, Section};
 
@@ -37,6 +38,8 @@ pub struct Config {
     /// Unused connections each loop keeps.
     pub(super) connections: usize,
     pub(super) connect_timeout: Duration,
+    /// How old a connection may become.
+    pub(super) age_max: Duration,
     /// TLS, if the URL asks for it.
     pub(super) tls: Option<Secure>,
     /// Whether to use HTTP/2. Without it, HTTP/1.1, or over TLS the version that the server chooses.
@@ -70,6 +73,7 @@ impl Config {
         let url = section.secret("url", URL_EXAMPLE);
         let connections = section.integer("connections", 1..=4096).unwrap_or(64);
         let timeout = section.timeout("connect_timeout");
+        let age_max = age_max(section);
         let body_bytes_max = section.size("body_bytes_max").unwrap_or(16 << 20);
         let http2 = section.bool("http2");
         let headers = read_headers(section);
@@ -83,6 +87,7 @@ impl Config {
             http2,
             connections: usize::try_from(connections).unwrap_or(64),
             connect_timeout: timeout.unwrap_or(Duration::from_secs(1)),
+            age_max,
             headers: headers?,
             body_bytes_max,
         })

@@ -12,7 +12,7 @@ use crate::error::Code;
 pub(super) async fn examine(config: &Config, lookups: usize) -> Examination {
     let why = match url(&config.base) {
         Ok(url) => {
-            let (mut connector, _connecting) = Connector::start(config);
+            let (mut connector, _connecting) = Connector::start(config, 0);
             match connector.call(url).await {
                 Ok(_) => return Examination::nothing("connected, no request was made", lookups),
                 Err(err) => failure::words(Some(&*err)),

@@ -9,6 +9,7 @@
 mod answer;
 mod charset; // of bodies
 mod compression; // of bodies
+mod clients; // the connections that are kept
 mod config;
 mod connect; // resolve, TCP, TLS
 mod failure;
@@ -16,35 +17,25 @@ mod examine;
 mod lookup;
 mod target;
 
-use std::time::Duration;
-
 use bytes::Bytes;
 use http_body_util::Empty;
 use hyper::body::Incoming;
 use hyper::header::{ACCEPT_ENCODING, HeaderValue};
 use hyper::{Request, Response};
-use hyper_util::client::legacy::Client;
-use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 
-use self::config::{CONNECTION_IDLE_MAX, Config};
+use self::clients::Clients;
+use self::config::Config;
 use self::connect::Connector;
 use self::lookup::Get;
 use super::{Answer, Ask, Backend, Compiled, Examination, LookupError, Planned};
 use crate::config::Section;
 use crate::timeline::Source;
 
-/// How often a connection is pinged: less often than unused connections are closed.
-const PING_INTERVAL: Duration = Duration::from_secs(10);
-/// How long the answer to a ping may take.
-const PING_TIMEOUT: Duration = Duration::from_secs(5);
-/// How many reset streams are remembered, so that late frames for them are not mistaken for errors of the server.
-const STREAMS_ENDED_MAX: usize = 4096;
-
 /// One loop's connections to an HTTP server.
 pub struct Http {
-    client: Box<Client<Connector, Empty<Bytes>>>,
+    clients: Box<Clients>,
     /// Makes the connections; ends when dropped.
     _connecting: AbortOnDropHandle<()>,
     body_bytes_max: usize,
@@ -62,24 +53,10 @@ impl Backend for Http {
         Get::read(config, section)
     }
 
-    async fn connect(config: &Config, _: &[Planned<'_, Get>], _seed: u64) -> Self {
-        let (connector, connecting) = Connector::start(config);
-        let client = Client::builder(TokioExecutor::new())
-            .timer(TokioTimer::new())
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(CONNECTION_IDLE_MAX)
-            .pool_max_idle_per_host(config.connections)
-            .http2_only(config.http2 == Some(true))
-            .http2_keep_alive_interval(PING_INTERVAL)
-            .http2_keep_alive_timeout(PING_TIMEOUT)
-            // Also between lookups: otherwise lookups that gave up on a dead server would hide that it is dead.
-            .http2_keep_alive_while_idle(true)
-            .http2_max_concurrent_reset_streams(STREAMS_ENDED_MAX)
-            // A late frame for a dropped lookup must not close the connection, however many lookups were dropped.
-            .http2_max_local_error_reset_streams(None)
-            .build(connector);
+    async fn connect(config: &Config, _: &[Planned<'_, Get>], seed: u64) -> Self {
+        let (connector, connecting) = Connector::start(config, seed);
         Http {
-            client: Box::new(client),
+            clients: Box::new(Clients::new(config, connector, seed)),
             _connecting: connecting,
             body_bytes_max: config.body_bytes_max,
         }
@@ -113,7 +90,7 @@ impl Http {
                 .entry(ACCEPT_ENCODING)
                 .or_insert(compression::ACCEPTED);
             pass_context_on(&mut request, ask);
-            match self.client.request(request).await {
+            match self.clients.current().request(request).await {
                 Ok(response) => return Ok(response),
                 Err(err) if again && failure::was_not_looked_at(&err) => again = false,
                 Err(err) => return Err(failure::no_answer(&err)),

@@ -1,7 +1,7 @@
 //! Where a server is: `"cache-1:11211"` or `"unix:///run/memcached.sock"`.
 //!
-//! Checked when the configuration is read, so that the protocol's crate always understands it as the
-//! operator wrote it. IPv6 is refused: that crate makes IPv4 sockets only.
+//! Checked when the configuration is read. An IPv6 address is refused, because the clients of a server have to agree on its
+//! name on the ring; a name may have IPv6 addresses.
 
 use crate::config::Section;
 
@@ -52,7 +52,7 @@ impl Address {
     pub(super) fn parse(text: &str) -> Result<Self, &'static str> {
         const TCP: &str = "`\"host:port\"`, such as `\"127.0.0.1:11211\"`, or `\"unix:///path\"`";
         if let Some(path) = text.strip_prefix("unix://") {
-            // The crate would percent-encode anything else.
+            // No URL would have to percent-encode these.
             let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-+@:,=~".contains(&byte);
             if path.starts_with('/') && path.bytes().all(plain) {
                 return Ok(Address::Unix(path.to_owned()));
@@ -74,8 +74,8 @@ impl Address {
         }
     }
 
-    /// The address in the form that the protocol's crate expects.
-    pub(super) fn dsn(&self) -> String {
+    /// The address as a URL, for messages.
+    pub(super) fn url(&self) -> String {
         match self {
             Address::Tcp(host, port) => format!("tcp://{host}:{port}"),
             Address::Unix(path) => format!("unix://{path}"),
@@ -98,8 +98,8 @@ mod tests {
 
     #[test]
     fn addresses_and_their_names() {
-        let names = |text| Address::parse(text).map(|address| (address.dsn(), address.ring_name()));
-        let both = |dsn: &str, name: &str| Ok((dsn.to_owned(), name.to_owned()));
+        let names = |text| Address::parse(text).map(|address| (address.url(), address.ring_name()));
+        let both = |url: &str, name: &str| Ok((url.to_owned(), name.to_owned()));
         assert_eq!(
             names("127.0.0.1:11211"),
             both("tcp://127.0.0.1:11211", "127.0.0.1")

@@ -16,4 +16,6 @@ pub struct Config {
     pub(super) connect_timeout: Duration,
     /// How long one server may take to answer.
     pub(super) answer_timeout: Duration,
+    /// How old a connection may become.
+    pub(super) age_max: Duration,
 }

@@ -9,10 +9,9 @@ use crate::backend::{Examination, LookupError};
 pub(super) async fn examine(config: &Config, lookups: usize) -> Examination {
     let servers = config.servers.iter();
     let reached = servers.map(async |server| {
-        let dsn = server.dsn();
-        let connected = connect(&dsn, config.connect_timeout).await;
+        let connected = connect(server, config.connect_timeout).await;
         connected.map(drop).map_err(|err| {
-            let detail = format!("{dsn}: {}", err.detail);
+            let detail = format!("{}: {}", server.url(), err.detail);
             LookupError::new(err.code, detail)
         })
     });

@@ -30,12 +30,12 @@ pub(in crate::backend) fn key(input: &FuzzInput<'_>) {
 pub(in crate::backend) fn address(input: &FuzzInput<'_>) {
     let text = String::from_utf8_lossy(input.0);
     if let Ok(address) = Address::parse(&text) {
-        let dsn = address.dsn();
+        let url = address.url();
         hold(
-            dsn.bytes().all(|byte| byte.is_ascii_graphic()),
+            url.bytes().all(|byte| byte.is_ascii_graphic()),
             "an address is one word",
-            &dsn,
+            &url,
         );
-        hold(!address.ring_name().is_empty(), "a server has a name", dsn);
+        hold(!address.ring_name().is_empty(), "a server has a name", url);
     }
 }

@@ -10,6 +10,8 @@ mod config;
 mod ring; // which server has a key
 mod key;
 mod value_sizes;
+mod answer; // from bytes to values
+mod wire;
 mod connection;
 mod examine;
 
@@ -28,7 +30,7 @@ use self::connection::Dialer;
 use self::key::Get;
 use self::ring::Ring;
 use self::value_sizes::{ValueSizes, Values};
-use super::net::{Distinct, Limit, Pool};
+use super::net::{self, Distinct, Limit, Pool};
 use super::{Answer, Ask, Asked, Backend, Compiled, Examination, LookupError, Planned};
 use crate::config::Section;
 use crate::error::Code;
@@ -64,6 +66,7 @@ impl Backend for Memcached {
         let connections = section.integer("connections", 1..=8).unwrap_or(2);
         let connect_timeout = section.timeout("connect_timeout");
         let answer_timeout = section.timeout("answer_timeout");
+        let age_max = net::age_max(section);
         let servers = servers?;
         Some(Config {
             ring: Arc::new(Ring::new(&servers)),
@@ -71,6 +74,7 @@ impl Backend for Memcached {
             connections: usize::try_from(connections).unwrap_or(2),
             connect_timeout: connect_timeout.unwrap_or(Duration::from_secs(1)),
             answer_timeout: answer_timeout.unwrap_or(Duration::from_millis(500)),
+            age_max,
         })
     }
 
@@ -198,8 +202,9 @@ impl Server {
     fn start(address: &Address, config: &Config, random: &mut Random) -> Self {
         let sizes = Rc::new(ValueSizes::default());
         let pool = Pool::start((config.connections, LIMIT), random, |_, queue| Dialer {
-            dsn: address.dsn(),
+            address: address.clone(),
             connect_timeout: config.connect_timeout,
+            age_max: config.age_max,
             queue,
             sizes: Rc::clone(&sizes),
             again: None,

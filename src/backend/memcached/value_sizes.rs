@@ -6,8 +6,7 @@ use bytes::Bytes;
 
 /// The maximum number of keys in one question.
 const KEYS_MAX: usize = 128;
-/// About how many bytes one answer should have: the protocol's crate reads an answer of several values again from
-/// its beginning whenever more of it arrives, which costs the square of its length.
+/// About how many bytes one answer should have: while a longer one comes, its connection answers nobody else.
 const ANSWER_BYTES: usize = 1 << 20;
 
 /// What a server has for the keys of one question, in their order.

@@ -9,6 +9,7 @@ use std::time::Duration;
 use mysql_async::{Opts, OptsBuilder, UrlError};
 
 use super::tls;
+use crate::backend::net;
 use crate::backend::tls::Tls;
 use crate::config::{Place, Section};
 
@@ -27,6 +28,8 @@ pub struct Config {
     pub(super) connect_timeout: Duration,
     /// How long a statement may run before the server ends it.
     pub(super) statement_timeout: Duration,
+    /// How old a connection may become.
+    pub(super) age_max: Duration,
     /// How many lookups there are, which is also the number of the next one.
     lookups: AtomicUsize,
     /// The number of their statements, all of which a connection keeps prepared.
@@ -39,6 +42,7 @@ impl Config {
         let connections = section.integer("connections", 1..=32).unwrap_or(4);
         let connect_timeout = section.timeout("connect_timeout");
         let statement_timeout = section.timeout("statement_timeout");
+        let age_max = net::age_max(section);
         let table = Tls::read(section);
         let (url, place) = url?;
         let (url, mode) = tls::Mode::take(section, &url, &place)?;
@@ -48,6 +52,7 @@ impl Config {
             connections: usize::try_from(connections).ok()?,
             connect_timeout: connect_timeout.unwrap_or(Duration::from_secs(1)),
             statement_timeout: statement_timeout.unwrap_or(Duration::from_secs(30)),
+            age_max,
             lookups: AtomicUsize::new(0),
             statements: AtomicUsize::new(0),
         })

@@ -19,8 +19,16 @@ const ENDS_SESSION: &[u16] = &[
 const PASSES: &[u16] = &[
     1021, 1037, 1038, 1041, 1135, // out of disk, memory or threads
     1040, 1129, 1203, 1226, // too many connections, of anyone or of this account
-    1205, 1213, // waited too long for a lock, or for each other
+    1205, 1213, 3572, // waited too long for a lock, or for each other
+    1020, 1412, // what is read has changed meanwhile
+    1047, 9001, // no server behind this one: Galera, ProxySQL
     1461, 1615, // too many prepared statements, or one to be prepared again
+];
+
+/// Faults of the server or of its disk: the statement is not to blame.
+const FAILS: &[u16] = &[
+    1015, 1026, 1028, 1030, 1034, 1035, // a file or the storage engine
+    1105, 1194, 1195, 1317, // of no kind; a table that is marked as crashed; `KILL QUERY`
 ];
 
 /// The lookup's error.
@@ -68,8 +76,7 @@ fn server_code(number: u16) -> Code {
         1969 | 3024 => Code::LookupTimeout,
         // More than `max_allowed_packet`; text that is not valid in the session's character set.
         1153 | 1300 => Code::LookupBadParam,
-        // `KILL QUERY`.
-        1317 => Code::LookupFailed,
+        number if FAILS.contains(&number) => Code::LookupFailed,
         number if PASSES.contains(&number) || ENDS_SESSION.contains(&number) => {
             Code::LookupUnavailable
         }
@@ -88,11 +95,12 @@ mod tests {
         let codes = [
             (
                 Code::LookupUnavailable,
-                &[1040, 1053, 1205, 1213, 1927, 2006, 2013][..],
+                &[1040, 1047, 1053, 1205, 1213, 1927, 2006, 2013, 3572, 9001][..],
             ),
             (Code::LookupRefused, &[1045, 1049, 1064, 1142, 1146, 1792]),
             (Code::LookupTimeout, &[1969, 3024]),
             (Code::LookupBadParam, &[1153]),
+            (Code::LookupFailed, &[1030, 1194, 1317]),
         ];
         for (code, numbers) in codes {
             for number in numbers {

@@ -4,6 +4,7 @@
 //! are reads. Between questions, a new connection prepares the statements that are going to be asked.
 
 use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -11,8 +12,8 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use mysql_async::prelude::Queryable as _;
-use mysql_async::{Conn, Opts};
-use tokio::time::timeout;
+use mysql_async::{Conn, Opts, OptsBuilder};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::config::Config;
 use super::error;
@@ -45,6 +46,7 @@ pub(super) struct Settings {
     opts: Opts,
     connect_timeout: Duration,
     statement_timeout: Duration,
+    age_max: Duration,
     statements: Vec<Preparation>,
 }
 
@@ -75,6 +77,7 @@ impl Settings {
             opts: config.opts(statement_timeout),
             connect_timeout: config.connect_timeout,
             statement_timeout,
+            age_max: config.age_max,
             statements: planned.iter().flat_map(Preparation::all).collect(),
         }
     }
@@ -112,11 +115,15 @@ impl Dial for Dialer {
         Ok(((), connect(&self.settings).await?))
     }
 
-    async fn serve(&mut self, (mut connection, bytes_max): Connected) -> Ended {
-        let ended = self.ask_all((&mut connection, bytes_max)).await;
-        // If it were merely dropped, the client would read the rest of the answer to its end.
+    async fn serve(&mut self, (mut connection, bytes_max): Connected, retire_at: Instant) -> Ended {
+        let ended = self.ask_all((&mut connection, bytes_max), retire_at).await;
+        // If it were merely dropped, the client would read what is still to come to its end.
         drop(timeout(CLOSE_MAX, connection.disconnect()).await);
         ended
+    }
+
+    fn age_max(&self) -> Duration {
+        self.settings.age_max
     }
 
     fn unavailable(&mut self, why: &LookupError) {
@@ -130,7 +137,7 @@ impl Dial for Dialer {
 /// A new connection.
 pub(super) async fn connect(settings: &Settings) -> Result<Connected, LookupError> {
     let connecting = async {
-        let mut connection = Conn::new(settings.opts.clone()).await?;
+        let mut connection = dial(&settings.opts).await?;
         let bytes_max = connection
             .query_first("select @@max_allowed_packet")
             .await?;
@@ -146,13 +153,39 @@ pub(super) async fn connect(settings: &Settings) -> Result<Connected, LookupErro
     }
 }
 
+/// Connects over whichever of the host's addresses answers first. The client itself would wait for the first one only.
+async fn dial(opts: &Opts) -> Result<Conn, mysql_async::Error> {
+    if opts.socket().is_some() {
+        return Conn::new(opts.clone()).await;
+    }
+    let host = opts.ip_or_hostname().trim_matches(['[', ']']);
+    let addrs = net::resolve(host, opts.tcp_port()).await?;
+    let connect = async |addr: SocketAddr| {
+        let opts = OptsBuilder::from_opts(opts.clone());
+        Conn::new(opts.resolved_ips(Some(vec![addr.ip()]))).await
+    };
+    net::race(addrs, connect).await
+}
+
 impl Dialer {
-    /// Asks question after question until the connection can no longer be used.
-    async fn ask_all(&mut self, (connection, bytes_max): (&mut Conn, usize)) -> Ended {
+    /// Asks question after question until the connection is of no use any more.
+    async fn ask_all(
+        &mut self,
+        (connection, bytes_max): (&mut Conn, usize),
+        retire_at: Instant,
+    ) -> Ended {
         let settings = Rc::clone(&self.settings);
         let limit = settings.statement_timeout.saturating_add(SLACK);
         let mut names = HashMap::new();
         let mut statements = settings.statements.iter();
+        let mut has_answered = false;
+        let ended = |has_answered, why| {
+            if has_answered {
+                Ended::Served
+            } else {
+                Ended::Lost(why)
+            }
+        };
         loop {
             let question = match self.again.take().or_else(|| self.queue.take()) {
                 Some(question) => question,
@@ -162,7 +195,10 @@ impl Dialer {
                     }
                     continue;
                 }
-                None => self.queue.next().await,
+                None => match timeout_at(retire_at, self.queue.next()).await {
+                    Ok(question) => question,
+                    Err(_old) => return Ended::Served,
+                },
             };
             // The server would hang up without an error message.
             if question.asked.bytes_most() > bytes_max {
@@ -175,20 +211,23 @@ impl Dialer {
             let asking = AssertUnwindSafe(asking).catch_unwind();
             match timeout(limit, asking).await {
                 Ok(Ok(Ok((reply, complete)))) => {
+                    has_answered = true;
                     question.answer(Ok(reply));
                     if !complete {
                         return Ended::Served;
                     }
                 }
-                Ok(Ok(Err(err))) if error::is_gone(&err) => {
-                    self.again = question.retry(&error::lookup_error(&err));
-                    return Ended::Lost;
-                }
                 Ok(Ok(Err(err))) => {
-                    question.answer(Err(error::lookup_error(&err)));
-                    if error::ends_session(&err) {
-                        return Ended::Lost;
+                    let why = error::lookup_error(&err);
+                    if error::is_gone(&err) {
+                        self.again = question.retry(&why);
+                        return ended(has_answered, why);
                     }
+                    question.answer(Err(why.clone()));
+                    if error::ends_session(&err) {
+                        return ended(has_answered, why);
+                    }
+                    has_answered = true;
                 }
                 Ok(Err(_panic)) => {
                     let detail = "a value of a type that is not known here";
@@ -216,7 +255,7 @@ async fn prepare(
             statement.warned.prepared();
             Ok(())
         }
-        Ok(Err(err)) if error::ends_session(&err) => Err(Ended::Lost),
+        Ok(Err(err)) if error::ends_session(&err) => Err(Ended::Lost(error::lookup_error(&err))),
         Ok(Err(err)) => {
             let why = error::lookup_error(&err);
             statement.warned.refused(&statement.lookup, &why);

@@ -1,20 +1,32 @@
-//! Holds the state of one connection: its keeper sets it, and lookups read it.
+//! The state of one connection, as its keeper sets it and lookups read it.
+//!
+//! A lookup waits for an attempt that is under way: the first, the one after a connection broke, and one that the lookup
+//! itself started. Nobody waits while the keeper pauses. A store that is used is found again soon after it is back, since
+//! the first lookup after some of the pause has the next attempt made.
 
+use std::cell::Cell;
 use std::time::Duration;
 
-use tokio::sync::watch;
-use tokio::time::timeout;
+use tokio::sync::{Notify, watch};
+use tokio::time::{Instant, timeout};
 
 use crate::backend::LookupError;
 use crate::error::Code;
 
 /// Whether there is a connection, and the client `C` that sends questions over it.
-pub(in crate::backend) struct Availability<C>(watch::Sender<State<C>>);
+pub(in crate::backend) struct Availability<C> {
+    state: watch::Sender<State<C>>,
+    /// From when on a lookup may have the next attempt made; `None` unless the keeper pauses.
+    wanted_from: Cell<Option<Instant>>,
+    wanted: Notify,
+    /// An attempt is under way that a lookup has started.
+    is_wanted: Cell<bool>,
+}
 
 /// The state of a connection.
 #[derive(Clone, Debug)]
 pub(in crate::backend) enum State<C> {
-    /// Worth waiting for: the first attempt, and the time after a connection broke.
+    /// An attempt is under way: the first, or the one after a connection broke.
     Connecting,
     /// Connected.
     Up(C),
@@ -43,12 +55,17 @@ impl<C: Clone> State<C> {
 impl<C> Availability<C> {
     /// A connection that is about to be made.
     pub(in crate::backend) fn new() -> Self {
-        Availability(watch::Sender::new(State::Connecting))
+        Availability {
+            state: watch::Sender::new(State::Connecting),
+            wanted_from: Cell::new(None),
+            wanted: Notify::new(),
+            is_wanted: Cell::new(false),
+        }
     }
 
     /// The state as it is now.
     pub(in crate::backend) fn state(&self) -> watch::Ref<'_, State<C>> {
-        self.0.borrow()
+        self.state.borrow()
     }
 
     /// Whether questions can be sent now.
@@ -58,13 +75,42 @@ impl<C> Availability<C> {
 
     /// Sets the state. Only the keeper does.
     pub(super) fn set(&self, state: State<C>) {
-        self.0.send_replace(state);
+        self.is_wanted.set(false);
+        self.state.send_replace(state);
+    }
+
+    /// Waits until a lookup wants the connection, which it may from `wanted_after` on, or until `pause` is over. For the
+    /// keeper, once the connection is unavailable.
+    pub(super) async fn pause(&self, pause: Duration, wanted_after: Duration) {
+        self.wanted_from.set(Some(Instant::now() + wanted_after));
+        // A lookup either waits for it or ends the pause, so the notice is always of this pause.
+        let _wanted = timeout(pause, self.wanted.notified()).await;
+        self.wanted_from.set(None);
+    }
+
+    /// Has the keeper make its next attempt now, if it pauses and has done so for long enough.
+    pub(super) fn want(&self) -> bool {
+        let is_due = self
+            .wanted_from
+            .get()
+            .is_some_and(|from| from <= Instant::now());
+        if is_due {
+            self.wanted_from.set(None);
+            self.is_wanted.set(true);
+            self.wanted.notify_one();
+        }
+        is_due
+    }
+
+    /// Whether an attempt is under way that a lookup has started.
+    pub(super) fn is_wanted(&self) -> bool {
+        self.is_wanted.get()
     }
 
     /// Marks the current client as broken if `is_broken` says so: the keeper's task may not have run since it
     /// broke.
     pub(in crate::backend) fn lost(&self, is_broken: impl FnOnce(&C) -> bool) {
-        self.0.send_if_modified(|state| {
+        self.state.send_if_modified(|state| {
             let lost = matches!(state, State::Up(client) if is_broken(client));
             if lost {
                 *state = State::Connecting;
@@ -76,7 +122,7 @@ impl<C> Availability<C> {
     /// The state and its changes, for tests to wait on.
     #[cfg(test)]
     pub(in crate::backend) fn watch(&self) -> watch::Receiver<State<C>> {
-        self.0.subscribe()
+        self.state.subscribe()
     }
 }
 
@@ -86,7 +132,7 @@ impl<C: Clone> Availability<C> {
         self.state().settled()
     }
 
-    /// The client, after waiting at most `patience` while connecting. `store` names the other end in the error.
+    /// The client, after waiting for at most `patience` for an attempt. `store` names the other end in the error.
     pub(in crate::backend) async fn client(
         &self,
         patience: Duration,
@@ -94,19 +140,26 @@ impl<C: Clone> Availability<C> {
     ) -> Result<C, LookupError> {
         let now = self.now();
         match now {
-            Some(settled) => settled,
-            // Rarely needed, and boxed to keep the future of every lookup small.
-            None => Box::pin(self.wait(patience, store)).await,
+            Some(Err(_)) if self.want() => {}
+            Some(settled) => return settled,
+            None => {}
         }
+        // Rare, and boxed to keep the future of every lookup small.
+        Box::pin(self.outcome(patience, store)).await
     }
 
-    async fn wait(&self, patience: Duration, store: &str) -> Result<C, LookupError> {
-        let mut changes = self.0.subscribe();
-        let settled = changes.wait_for(|state| !matches!(state, State::Connecting));
-        let settled = match timeout(patience, settled).await {
-            Ok(Ok(state)) => state.settled(),
-            _ => None,
+    /// The outcome of the attempt that is under way.
+    async fn outcome(&self, patience: Duration, store: &str) -> Result<C, LookupError> {
+        let mut changes = self.state.subscribe();
+        let settled = async {
+            loop {
+                changes.changed().await.ok()?;
+                if let Some(settled) = changes.borrow_and_update().settled() {
+                    return Some(settled);
+                }
+            }
         };
+        let settled = timeout(patience, settled).await.ok().flatten();
         settled.unwrap_or_else(|| {
             let why = format!("not connected to {store} yet");
             Err(LookupError::new(Code::LookupUnavailable, why))
@@ -175,6 +228,36 @@ pub(in crate::backend) mod tests {
         availability.set(State::Unavailable(away()));
         let down = availability.client(patience, "the store").await;
         assert_eq!(down.expect_err("known at once").detail, "away");
+    }
+
+    #[tokio::test(flavor = "local", start_paused = true)]
+    async fn a_lookup_ends_the_pause_and_waits_once_enough_of_it_has_passed() {
+        let availability = Availability::new();
+        let (patience, pause) = (Duration::from_secs(1), Duration::from_secs(9));
+        let (soon, later) = (Duration::from_millis(99), Duration::from_millis(101));
+        let begun = Instant::now();
+        let keeper = async {
+            availability.set(State::Unavailable(away()));
+            availability.pause(pause, Duration::from_millis(100)).await;
+            assert_eq!(begun.elapsed(), later);
+            tokio::time::sleep(soon).await;
+            availability.set(State::Up(7));
+        };
+        let lookups = async {
+            tokio::time::sleep(soon).await;
+            let early = availability.client(patience, "the store").await;
+            assert_eq!(early.expect_err("known at once").detail, "away");
+            tokio::time::sleep_until(begun + later).await;
+            let wants = availability.client(patience, "the store");
+            let (first, second) = tokio::join!(wants, async {
+                tokio::task::yield_now().await;
+                availability.client(patience, "the store").await
+            });
+            assert_eq!(first.expect("it waited"), 7);
+            assert_eq!(second.expect_err("only the first waits").detail, "away");
+        };
+        tokio::join!(keeper, lookups);
+        assert_eq!(begun.elapsed(), later + soon);
     }
 
     #[test]

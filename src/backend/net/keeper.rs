@@ -1,19 +1,27 @@
 //! Keeps one connection in a loop: connect, serve, wait, connect again.
 //!
 //! In: a [`Dial`], which knows one kind of store. Out: the connection's [`Availability`]. When an attempt fails on every
-//! server of the store, the connection is unavailable and the next attempt waits for its [`Backoff`]. A connection that
-//! ends soon after it was made leads to a delay too, so that a server that accepts and hangs up does not cause a tight
-//! loop.
+//! server of the store, the connection is unavailable and the next attempt waits for its [`Backoff`], or for a lookup that
+//! wants it. A connection that was of use is made again at once, with a second attempt if the first fails, and so is one that
+//! was not, a few times in a row: a server that accepts and hangs up is not asked in a tight loop. A panic of the store's
+//! client is a failed attempt.
 
 use std::rc::Rc;
+use std::time::Duration;
 
-use tokio::time::{Instant, sleep};
+use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::availability::{Availability, State};
-use super::backoff::{Backoff, DELAY_MAX};
 use crate::backend::LookupError;
+use crate::backoff::{Backoff, DELAY_MAX};
 use crate::error::Code;
+use crate::supervise::Panics;
+
+/// How many connections in a row that were of no use are followed by the next at once.
+const USELESS_MAX: u32 = 3;
+/// A connection over which the server has answered was of use if it lived for this long, whether asked anything or not.
+const LIVED: Duration = Duration::from_millis(100);
 
 /// How one kind of store connects, and what it does with a connection.
 pub(in crate::backend) trait Dial {
@@ -22,11 +30,19 @@ pub(in crate::backend) trait Dial {
     /// What the keeper's task drives.
     type Connection;
 
-    /// Makes a connection over which the server has answered. Ends within the store's own time limit.
+    /// Makes a connection. Ends within the store's own time limit.
     async fn connect(&mut self) -> Result<(Self::Client, Self::Connection), LookupError>;
 
-    /// Uses a connection until it breaks.
-    async fn serve(&mut self, connection: Self::Connection) -> Ended;
+    /// Uses a connection until it is no good any more, or, from `retire_at` on, until no answer is due.
+    async fn serve(&mut self, connection: Self::Connection, retire_at: Instant) -> Ended;
+
+    /// How old a connection may become, give or take a fifth.
+    fn age_max(&self) -> Duration;
+
+    /// Whether the server has answered over a connection that [`Dial::connect`] returns.
+    fn is_greeted(&self) -> bool {
+        true
+    }
 
     /// How many servers to try before waiting.
     fn servers(&self) -> usize {
@@ -43,11 +59,11 @@ pub(in crate::backend) trait Dial {
 /// How a connection ended.
 #[derive(Debug)]
 pub(in crate::backend) enum Ended {
-    /// It had been useful: the next attempt is made immediately.
+    /// After it was of use, or because of its age: the next attempt is made at once.
     Served,
-    /// It broke. The next attempt is made immediately if the connection had lived for long.
-    Lost,
-    /// The server refused us: this counts as a failed attempt.
+    /// It broke, and was not of use unless it had lived for long.
+    Lost(LookupError),
+    /// The server turned out to refuse us: this counts as a failed attempt.
     Refused(LookupError),
 }
 
@@ -74,29 +90,48 @@ async fn run<D: Dial>(
     availability: Rc<Availability<D::Client>>,
     mut backoff: Backoff,
 ) {
-    // Servers in a row that failed.
-    let mut failed = 0;
+    let mut panics = Panics::default();
+    // Servers in a row that were no good, and connections in a row that were of no use.
+    let (mut failed, mut useless) = (0, 0);
+    // Whether the attempt before came to a connection.
+    let mut was_up = false;
     loop {
-        let why = match attempt(&mut dial, &availability).await {
+        let attempted = panics.catch(attempt(&mut dial, &availability, &mut backoff));
+        let attempted = attempted.await.unwrap_or_else(|panic| {
+            let why = format!("the client of the store panicked: {panic}");
+            Attempt::Failed(LookupError::new(Code::LookupUnavailable, why), false)
+        });
+        if availability.is_up() {
+            availability.set(State::Connecting);
+        }
+        let (why, at_once) = match attempted {
             Attempt::Good => {
                 backoff.reset();
-                failed = 0;
+                (failed, useless, was_up) = (0, 0, true);
                 continue;
             }
-            Attempt::Dropped => None,
-            Attempt::Failed(why) => Some(why),
+            Attempt::Useless(why) => {
+                (useless, was_up) = (useless + 1, true);
+                let at_once = useless <= USELESS_MAX;
+                if at_once && dial.is_greeted() {
+                    backoff.reset();
+                }
+                (why, at_once)
+            }
+            // What broke the connection before may have broken this attempt as well.
+            Attempt::Failed(why, was_soon) => (why, std::mem::take(&mut was_up) && was_soon),
         };
         dial.next_server();
         failed += 1;
-        if failed < dial.servers() {
+        if at_once || failed < dial.servers() {
             continue;
         }
         failed = 0;
-        if let Some(why) = why {
-            availability.set(State::Unavailable(why.clone()));
-            dial.unavailable(&why);
-        }
-        sleep(backoff.delay()).await;
+        availability.set(State::Unavailable(why.clone()));
+        dial.unavailable(&why);
+        let delay = backoff.delay();
+        let wanted_after = backoff.wanted_after(delay);
+        availability.pause(delay, wanted_after).await;
     }
 }
 
@@ -104,27 +139,34 @@ async fn run<D: Dial>(
 enum Attempt {
     /// A connection that was useful.
     Good,
-    /// A connection that was dropped soon after it was made. Lookups wait for the next one.
-    Dropped,
-    /// No connection.
-    Failed(LookupError),
+    /// A connection that broke before it was of use.
+    Useless(LookupError),
+    /// No connection, and whether that was known soon.
+    Failed(LookupError, bool),
 }
 
-/// Makes one connection and uses it until it ends.
-async fn attempt<D: Dial>(dial: &mut D, availability: &Availability<D::Client>) -> Attempt {
+/// One connection from its beginning to its end.
+async fn attempt<D: Dial>(
+    dial: &mut D,
+    availability: &Availability<D::Client>,
+    backoff: &mut Backoff,
+) -> Attempt {
+    let since = Instant::now();
     let (client, connection) = match dial.connect().await {
         Ok(connected) => connected,
-        Err(why) => return Attempt::Failed(unavailable(why)),
+        Err(why) => return Attempt::Failed(unavailable(why), since.elapsed() < LIVED),
     };
     let since = Instant::now();
     availability.set(State::Up(client));
-    let ended = dial.serve(connection).await;
-    availability.set(State::Connecting);
+    let age_max = backoff.jittered(dial.age_max());
+    let ended = dial.serve(connection, since + age_max).await;
+    let lived = since.elapsed();
     match ended {
         Ended::Served => Attempt::Good,
-        _ if since.elapsed() >= DELAY_MAX => Attempt::Good,
-        Ended::Lost => Attempt::Dropped,
-        Ended::Refused(why) => Attempt::Failed(unavailable(why)),
+        Ended::Refused(why) => Attempt::Failed(unavailable(why), false),
+        Ended::Lost(_) if lived >= DELAY_MAX => Attempt::Good,
+        Ended::Lost(_) if lived >= LIVED && dial.is_greeted() => Attempt::Good,
+        Ended::Lost(why) => Attempt::Useless(unavailable(why)),
     }
 }
 
@@ -140,14 +182,17 @@ fn unavailable(why: LookupError) -> LookupError {
 mod tests {
     use std::cell::RefCell;
     use std::collections::VecDeque;
-    use std::time::Duration;
+
+    use tokio::time::{sleep, timeout_at};
 
     use super::*;
 
     /// What a server does with an attempt.
     enum Act {
         Refuse,
-        /// Serves for this many milliseconds.
+        /// The store's client panics.
+        Panic,
+        /// Serves for as many milliseconds.
         Serve(u64, Ended),
     }
 
@@ -155,6 +200,7 @@ mod tests {
     struct Scripted {
         acts: VecDeque<Act>,
         servers: usize,
+        is_greeted: bool,
         at: usize,
         start: Instant,
         log: Rc<RefCell<Vec<String>>>,
@@ -179,14 +225,33 @@ mod tests {
                     self.note("refuses");
                     Err(LookupError::new(Code::LookupUnavailable, "refused"))
                 }
+                Some(Act::Panic) => {
+                    self.note("panics");
+                    panic!("no such number")
+                }
                 None => std::future::pending().await,
             }
         }
 
-        async fn serve(&mut self, (millis, ended): Self::Connection) -> Ended {
+        async fn serve(&mut self, (millis, ended): Self::Connection, retire_at: Instant) -> Ended {
             self.note("serves");
-            sleep(Duration::from_millis(millis)).await;
+            let life = sleep(Duration::from_millis(millis));
+            let Ok(()) = timeout_at(retire_at, life).await else {
+                self.note("is old");
+                return Ended::Served;
+            };
+            if let Ended::Lost(why) = &ended {
+                self.note(&why.detail);
+            }
             ended
+        }
+
+        fn age_max(&self) -> Duration {
+            Duration::from_secs(10)
+        }
+
+        fn is_greeted(&self) -> bool {
+            self.is_greeted
         }
 
         fn servers(&self) -> usize {
@@ -204,10 +269,18 @@ mod tests {
 
     /// Runs the script. Returns the log and the final state.
     async fn run_script(servers: usize, acts: Vec<Act>) -> (Vec<String>, State<()>) {
+        run_scripted((servers, true), acts).await
+    }
+
+    async fn run_scripted(
+        (servers, is_greeted): (usize, bool),
+        acts: Vec<Act>,
+    ) -> (Vec<String>, State<()>) {
         let log = Rc::default();
         let scripted = Scripted {
             acts: acts.into(),
             servers,
+            is_greeted,
             at: 0,
             start: Instant::now(),
             log: Rc::clone(&log),
@@ -227,7 +300,7 @@ mod tests {
             let (time, rest) = line.split_once(' ').expect("a time");
             let time: u64 = time.parse().expect("a number");
             let passed = std::mem::replace(&mut before, time).abs_diff(time);
-            let steps = [0, 50, 100, 200, 999, 1000];
+            let steps = [0, 50, 100, 200, 400, 600, 800, 1000, 10_000];
             let near = |step: &&u64| passed * 10 >= **step * 8 && passed * 10 <= **step * 12;
             let exact = steps.iter().find(|step| **step == passed);
             let step = exact.or_else(|| steps.iter().find(near));
@@ -254,14 +327,17 @@ mod tests {
         assert!(matches!(state, State::Unavailable(_)));
     }
 
+    fn lost() -> Ended {
+        Ended::Lost(LookupError::new(Code::LookupBadAnswer, "breaks"))
+    }
+
     #[tokio::test(flavor = "local", start_paused = true)]
     async fn a_connection_that_was_useful_or_old_is_replaced_immediately() {
         let acts = vec![
             Act::Serve(0, Ended::Served),
-            Act::Serve(1000, Ended::Lost),
-            Act::Serve(0, Ended::Lost),
-            Act::Serve(0, Ended::Lost),
-            Act::Serve(0, Ended::Served),
+            Act::Serve(1000, lost()),
+            Act::Serve(60_000, lost()),
+            Act::Refuse,
             Act::Refuse,
         ];
         let (lines, _) = run_script(1, acts).await;
@@ -270,11 +346,82 @@ mod tests {
             [
                 "+0 server 0 serves",
                 "+0 server 0 serves",
-                "+1000 server 0 serves",
-                "+50 server 0 serves",
-                "+100 server 0 serves",
+                "+1000 server 0 breaks",
+                "+0 server 0 serves",
+                "+10000 server 0 is old",
+                "+0 server 0 refuses",
                 "+0 server 0 refuses",
                 "+0 server 0 is unavailable: refused",
+            ]
+        );
+    }
+
+    #[tokio::test(flavor = "local", start_paused = true)]
+    async fn connections_of_no_use_are_made_again_at_once_only_a_few_times() {
+        let acts = || (0..6).map(|_| Act::Serve(0, lost())).collect();
+        for is_greeted in [true, false] {
+            let (lines, state) = run_scripted((1, is_greeted), acts()).await;
+            let ends = lines.iter().filter(|line| line.ends_with("0 breaks"));
+            assert_eq!(ends.count(), 6);
+            let others: Vec<_> = nominal(&lines);
+            let others = others.iter().filter(|line| !line.ends_with("0 breaks"));
+            assert_eq!(
+                others.collect::<Vec<_>>(),
+                [
+                    "+0 server 0 serves",
+                    "+0 server 0 serves",
+                    "+0 server 0 serves",
+                    "+0 server 0 serves",
+                    "+0 server 0 is unavailable: breaks",
+                    "+50 server 0 serves",
+                    "+0 server 0 is unavailable: breaks",
+                    "+100 server 0 serves",
+                    "+0 server 0 is unavailable: breaks",
+                ]
+            );
+            let State::Unavailable(why) = state else {
+                panic!("nobody waits while no attempt is under way: {state:?}")
+            };
+            assert_eq!(why.code, Code::LookupUnavailable, "whatever broke it");
+        }
+    }
+
+    #[tokio::test(flavor = "local", start_paused = true)]
+    async fn a_store_that_dies_again_and_again_is_used_whenever_it_is_back() {
+        let mut acts = Vec::new();
+        for _ in 0..5 {
+            acts.push(Act::Serve(600, lost()));
+            acts.push(Act::Refuse);
+            acts.push(Act::Refuse);
+        }
+        let (lines, _) = run_script(1, acts).await;
+        let life = [
+            "+600 server 0 breaks",
+            "+0 server 0 refuses",
+            "+0 server 0 refuses",
+            "+0 server 0 is unavailable: refused",
+            "+50 server 0 serves",
+        ];
+        let lives = std::iter::repeat_n(life, 5).flatten();
+        let lives: Vec<_> = std::iter::once("+0 server 0 serves").chain(lives).collect();
+        assert_eq!(nominal(&lines), lives[..lives.len() - 1]);
+    }
+
+    #[tokio::test(flavor = "local", start_paused = true)]
+    async fn a_panic_of_the_client_is_a_failed_attempt() {
+        let acts = vec![Act::Panic, Act::Panic, Act::Serve(1000, lost())];
+        let (lines, _) = run_script(1, acts).await;
+        let unavailable =
+            "+0 server 0 is unavailable: the client of the store panicked: no such number";
+        assert_eq!(
+            nominal(&lines),
+            [
+                "+0 server 0 panics",
+                unavailable,
+                "+50 server 0 panics",
+                unavailable,
+                "+100 server 0 serves",
+                "+1000 server 0 breaks",
             ]
         );
     }
@@ -284,7 +431,7 @@ mod tests {
         let refused = LookupError::new(Code::LookupUnavailable, "turned down");
         let acts = vec![
             Act::Refuse,
-            Act::Serve(0, Ended::Lost),
+            Act::Serve(0, lost()),
             Act::Serve(0, Ended::Refused(refused)),
             Act::Refuse,
         ];
@@ -294,6 +441,7 @@ mod tests {
             [
                 "+0 server 0 refuses",
                 "+0 server 1 serves",
+                "+0 server 1 breaks",
                 "+0 server 2 serves",
                 "+0 server 0 is unavailable: turned down",
                 "+50 server 0 refuses",

@@ -1,7 +1,7 @@
 //! Keeps the connections of networked stores: one loop that reconnects, for all kinds.
 //!
-//! A new networked store implements [`Dial`], which is two functions: `connect` makes one connection and gets a first
-//! answer over it, `serve` uses it until it breaks. Then it chooses where questions wait:
+//! A new networked store implements [`Dial`], which is mostly two functions: `connect` makes one connection and gets a first
+//! answer over it, `serve` uses it until it breaks or is old. Then it chooses where questions wait:
 //!
 //! - A client that pipelines is shared: run [`keep`] with an [`Availability`] of it; lookups take the client from there.
 //! - A connection that answers one question at a time gets a [`Pool`]: lookups call [`Queue::ask`], and `serve` takes
@@ -10,24 +10,27 @@
 //! With a pool, [`Dial::unavailable`] calls [`Queue::refuse_if_unavailable`], so that waiting lookups fail immediately,
 //! and `serve` returns a question whose connection broke with [`Queue::put_back`].
 //!
-//! The keeper owns delays, jitter and the state that lookups see. The store owns time limits and retries of questions.
+//! Delays, jitter, panics of clients and the state that lookups see are the keeper's. Time limits and retries of questions
+//! are the store's.
 
-mod backoff; // how long to wait before the next attempt
 mod availability; // what lookups know of a connection
 mod keeper; // connects, serves, connects again
 mod queue; // questions that wait for a connection
+mod age; // when a connection is replaced although it works
+mod silence; // when a connection is replaced because it does not answer
 mod tcp; // a socket for a connection that lives long
 mod tls_stream; // bytes with or without TLS
 mod secure; // TLS over a socket
 mod distinct; // equal questions asked once
 
+pub(super) use self::age::{AGE_MAX, age_max};
 pub(super) use self::availability::{Availability, State};
-pub(super) use self::backoff::Backoff;
 pub(super) use self::distinct::{Distinct, SharedAnswers};
 pub(super) use self::keeper::{Dial, Ended, Keeper, keep};
 pub(super) use self::queue::{Limit, Pool, Question, Queue};
 pub(super) use self::secure::Secure;
-pub(super) use self::tcp::{UNACKNOWLEDGED_MAX, connect_tcp};
+pub(super) use self::silence::Silence;
+pub(super) use self::tcp::{UNACKNOWLEDGED_MAX, connect_tcp, race, resolve};
 pub(super) use self::tls_stream::Stream;
 
 #[cfg(test)]

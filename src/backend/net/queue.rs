@@ -1,8 +1,8 @@
 //! Holds the questions that wait for one of several connections to the same server.
 //!
-//! Lookups add questions; the tasks that keep the connections take and answer them. While every connection is
-//! unavailable, a question is answered immediately with the reason. The queue is bounded: questions whose lookups were
-//! dropped are removed from time to time and when the queue is full; if it is still full, new questions are shed.
+//! Lookups ask, the tasks that keep the connections take questions and answer them. While every connection is
+//! unavailable, a question is answered at once with the reason, or starts an attempt and waits for it. The queue is bounded: questions whose lookups were
+//! dropped are removed from time to time and when it is full, and after that new ones are shed.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -101,7 +101,9 @@ impl<Q, A> Queue<Q, A> {
     }
 
     fn push(&self, question: Question<Q, A>) -> Result<(), LookupError> {
-        if let Some(why) = self.unavailable() {
+        if let Some(why) = self.unavailable()
+            && !self.want()
+        {
             return Err(why);
         }
         let mut waiting = self.waiting.borrow_mut();
@@ -163,11 +165,21 @@ impl<Q, A> Queue<Q, A> {
 
     /// Answers all waiting questions with the reason, if every connection is unavailable.
     pub(in crate::backend) fn refuse_if_unavailable(&self) {
-        if let Some(why) = self.unavailable() {
+        // A question that has started an attempt waits for that one.
+        let is_wanted = self.connections.iter().any(|known| known.is_wanted());
+        if !is_wanted && let Some(why) = self.unavailable() {
             for question in self.waiting.take() {
                 question.answer(Err(why.clone()));
             }
         }
+    }
+
+    /// Has one of the connections tried now, if its last attempt is long enough ago and none is under way that a lookup
+    /// has started.
+    fn want(&self) -> bool {
+        let mut connections = self.connections.iter();
+        !self.connections.iter().any(|known| known.is_wanted())
+            && connections.any(|known| known.want())
     }
 
     /// Why there is no connection to wait for, if there is none.
@@ -277,6 +289,32 @@ mod tests {
             assert_eq!(refused.expect_err("no connection").detail, "away");
         }
         assert!(queue.take().is_none(), "nothing was queued");
+    }
+
+    #[tokio::test(flavor = "local", start_paused = true)]
+    async fn the_first_question_after_some_of_the_pause_waits_for_an_attempt() {
+        let queue = queue();
+        for known in &queue.connections {
+            known.set(State::Unavailable(away()));
+        }
+        let after = std::time::Duration::from_millis(100);
+        let keeper = |at: usize| queue.connections[at].pause(after * 10, after);
+        let (mut one, mut two) = (pin!(keeper(0)), pin!(keeper(1)));
+        assert!(poll!(one.as_mut()).is_pending() && poll!(two.as_mut()).is_pending());
+        assert!(queue.ask(1).await.is_err(), "too early");
+        tokio::time::advance(after).await;
+        let mut waits = pin!(queue.ask(2));
+        assert!(poll!(waits.as_mut()).is_pending());
+        assert!(poll!(one.as_mut()).is_ready() && poll!(two.as_mut()).is_pending());
+        assert!(queue.ask(3).await.is_err(), "one attempt at a time");
+        queue.refuse_if_unavailable();
+        assert!(
+            poll!(waits.as_mut()).is_pending(),
+            "the attempt is not over"
+        );
+        queue.connections[0].set(State::Unavailable(away()));
+        queue.refuse_if_unavailable();
+        assert!(waits.await.is_err(), "the attempt failed");
     }
 
     #[tokio::test(flavor = "local")]

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use super::tls;
 use crate::backend::Compiled;
-use crate::backend::net::UNACKNOWLEDGED_MAX;
+use crate::backend::net::{UNACKNOWLEDGED_MAX, age_max};
 use crate::backend::rows::{ROWS_MAX, Rows};
 use crate::backend::sql::{self, Style, Warned};
 use crate::backend::tls::Tls;
@@ -37,6 +37,8 @@ pub(super) struct Settings {
     pub(super) connect_timeout: Duration,
     /// How long the server runs a statement before it cancels it.
     pub(super) statement_timeout: Duration,
+    /// How old a connection may become.
+    pub(super) age_max: Duration,
     /// Whether sessions are shared with others.
     pub(super) pooler: Pooler,
     /// Whether a pooler was found although `pooler` does not say so. All connections share this.
@@ -93,6 +95,7 @@ impl Config {
         let connections = section.integer("connections", 1..=8).unwrap_or(2);
         let connect_timeout = section.timeout("connect_timeout");
         let statement_timeout = section.timeout("statement_timeout");
+        let age_max = age_max(section);
         let pooler = match section.word("pooler", &["none", "transaction"]) {
             Some(("none", _)) => Pooler::None,
             Some(_) => Pooler::Transaction,
@@ -116,6 +119,7 @@ impl Config {
                 tls: chosen.ok()?,
                 connect_timeout,
                 statement_timeout: statement_timeout.unwrap_or(Duration::from_secs(30)),
+                age_max,
                 pooler,
                 found_pooler: Arc::default(),
             },

@@ -1,16 +1,17 @@
 //! One pipelined connection to a PostgreSQL server, which reconnects by itself, and the statements prepared on it.
 //!
-//! While the server can't be reached, lookups end immediately in `lookup.unavailable`. They wait only for an attempt that
-//! is likely to succeed (the first, and the one after a connection broke), and never longer than `connect_timeout`.
+//! While the server can't be reached, lookups end at once in `lookup.unavailable`. Only while an attempt that may well
+//! succeed is under way do they wait for it, never longer than `connect_timeout`.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::{self, FutureExt as _, LocalBoxFuture, join, join_all};
+use futures_util::future::{self, FutureExt as _, LocalBoxFuture, join_all};
 use tokio::sync::Notify;
+use tokio::time::{Instant, sleep_until, timeout};
 use tokio_postgres::Client;
 use tokio_util::task::AbortOnDropHandle;
 
@@ -20,7 +21,7 @@ use super::failure::{Failure, Recovery};
 use super::open::{Opened, open};
 use super::statement::Prepared;
 use crate::backend::LookupError;
-use crate::backend::net::{Availability, Dial, Ended, Keeper, State, keep};
+use crate::backend::net::{Availability, Dial, Ended, Keeper, Silence, State, keep};
 use crate::error::Code;
 
 /// The name of the other end in errors.
@@ -48,6 +49,17 @@ pub(super) struct Session {
     statements: RefCell<HashMap<usize, Preparing>>,
     /// A lookup found that it is broken.
     lost: Notify,
+    /// Whether it has answered a question.
+    has_answered: Cell<bool>,
+    silence: Silence,
+}
+
+/// A question on a session. A session on which question after question is dropped without an answer is given up.
+pub(super) struct Asking<'a> {
+    connection: &'a Connection,
+    session: &'a Rc<Session>,
+    since: Instant,
+    is_answered: bool,
 }
 
 /// A statement that is or will be prepared.
@@ -59,7 +71,14 @@ impl Connection {
         let availability = Rc::new(Availability::new());
         let connect_timeout = setup.settings.connect_timeout;
         Connection {
-            _keeper: keep(Dialer { setup }, Rc::clone(&availability), seed),
+            _keeper: keep(
+                Dialer {
+                    setup,
+                    retired: None,
+                },
+                Rc::clone(&availability),
+                seed,
+            ),
             availability,
             connect_timeout,
         }
@@ -80,11 +99,40 @@ impl Connection {
         self.availability.client(self.connect_timeout, STORE).await
     }
 
-    /// Makes the keeper connect again, unless it already did.
+    /// A question is about to be asked.
+    pub(super) fn ask<'a>(&'a self, session: &'a Rc<Session>) -> Asking<'a> {
+        Asking {
+            connection: self,
+            session,
+            since: Instant::now(),
+            is_answered: false,
+        }
+    }
+
+    /// Has the keeper connect again, unless it did so already.
     pub(super) fn lost(&self, broken: &Rc<Session>) {
         self.availability
             .lost(|session| Rc::ptr_eq(session, broken));
         broken.lost.notify_one();
+    }
+}
+
+impl Asking<'_> {
+    /// There is an answer, which may be an error of the server or of the connection.
+    pub(super) fn answered(mut self, is_of_server: bool) {
+        self.is_answered = true;
+        if is_of_server {
+            self.session.has_answered.set(true);
+            self.session.silence.answered();
+        }
+    }
+}
+
+impl Drop for Asking<'_> {
+    fn drop(&mut self) {
+        if !self.is_answered && self.session.silence.gave_up(self.since) {
+            self.connection.lost(self.session);
+        }
     }
 }
 
@@ -168,6 +216,18 @@ impl Session {
 /// Makes the connections, one at a time.
 struct Dialer {
     setup: Rc<Setup>,
+    /// The connection that became too old, while questions on it are unanswered.
+    retired: Option<AbortOnDropHandle<()>>,
+}
+
+/// How long the server may take beyond `statement_timeout`.
+const SLACK: Duration = Duration::from_secs(1);
+
+impl Dialer {
+    /// How long the answer to any statement may take.
+    fn answer_max(&self) -> Duration {
+        self.setup.settings.statement_timeout.saturating_add(SLACK)
+    }
 }
 
 impl Dial for Dialer {
@@ -180,16 +240,41 @@ impl Dial for Dialer {
             client,
             statements: RefCell::default(),
             lost: Notify::new(),
+            has_answered: Cell::new(false),
+            silence: Silence::new(self.answer_max()),
         });
         Ok((Rc::clone(&session), (session, driver)))
     }
 
-    async fn serve(&mut self, (session, driver): Self::Connection) -> Ended {
-        let preparing = Rc::clone(&session).prepare_all(&self.setup.planned);
-        tokio::select! {
-            _ended = join(driver, preparing) => {}
-            () = session.lost.notified() => {}
+    async fn serve(
+        &mut self,
+        (session, mut driver): Self::Connection,
+        retire_at: Instant,
+    ) -> Ended {
+        let prepare = Rc::clone(&session).prepare_all(&self.setup.planned);
+        let prepare = prepare.then(|()| future::pending::<()>());
+        let why = tokio::select! {
+            ended = &mut driver => match ended {
+                Err(err) => Failure::from(&err).error,
+                Ok(()) => session_ended(),
+            },
+            () = prepare => session_ended(),
+            () = session.lost.notified() => session_ended(),
+            () = sleep_until(retire_at) => {
+                // It ends once the questions that are asked on it by now are answered.
+                let rest = timeout(self.answer_max(), driver).map(drop);
+                self.retired = Some(AbortOnDropHandle::new(tokio::task::spawn_local(rest)));
+                return Ended::Served;
+            }
+        };
+        if session.has_answered.get() {
+            Ended::Served
+        } else {
+            Ended::Lost(why)
         }
-        Ended::Lost
+    }
+
+    fn age_max(&self) -> Duration {
+        self.setup.settings.age_max
     }
 }

@@ -77,6 +77,12 @@ fn meaning(said: &DbError) -> (Code, Recovery) {
         "57" | "08" => (Code::LookupUnavailable, Recovery::Connect),
         // Out of a resource, or in conflict with a standby's recovery.
         "53" | "40" => (Code::LookupUnavailable, Recovery::None),
+        // Somebody else has locked or uses what is asked for.
+        "55" if *state == SqlState::LOCK_NOT_AVAILABLE || *state == SqlState::OBJECT_IN_USE => {
+            (Code::LookupUnavailable, Recovery::None)
+        }
+        // A fault of the server or of its disk: the statement is not to blame.
+        "58" | "F0" => (Code::LookupFailed, Recovery::None),
         // Types, columns or tables have changed since the statement was prepared.
         "42" if *state != SqlState::INSUFFICIENT_PRIVILEGE => {
             (Code::LookupRefused, Recovery::Prepare)

@@ -8,6 +8,7 @@
 mod config;
 mod tls;
 mod pool; // the connections
+mod hosts; // which server a connection leads to
 mod connection; // one connection
 mod driver; // moves its bytes
 mod open; // makes a connection, directly or through a pooler

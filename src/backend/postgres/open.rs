@@ -9,7 +9,6 @@ use std::future::Future;
 use std::hash::{BuildHasher as _, Hasher as _};
 use std::sync::atomic::Ordering;
 
-use futures_util::FutureExt as _;
 use tokio::time::timeout;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Config, Error, NoTls, SimpleQueryMessage};
@@ -18,6 +17,7 @@ use tracing::info;
 use super::config::{Pooler, Settings};
 use super::driver::Driver;
 use super::failure::Failure;
+use super::hosts;
 use super::pooler;
 use crate::backend::LookupError;
 use crate::error::Code;
@@ -83,12 +83,10 @@ async fn within<T>(
 
 /// Connects, with TLS where the settings say so.
 async fn dial(settings: &Settings, client: &Config) -> Result<(Client, Driver), Error> {
-    if let Some(tls) = &settings.tls {
-        let (client, connection) = client.connect(tls.clone()).await?;
-        return Ok((client, connection.boxed_local()));
+    match &settings.tls {
+        Some(tls) => hosts::connect(client, tls).await,
+        None => hosts::connect(client, &NoTls).await,
     }
-    let (client, connection) = client.connect(NoTls).await?;
-    Ok((client, connection.boxed_local()))
 }
 
 /// Connects, and has the session be read-only.

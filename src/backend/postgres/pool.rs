@@ -75,7 +75,12 @@ impl Pool {
         loop {
             let connection = self.next();
             let session = connection.session().await?;
-            let failure = match send(&session).await {
+            let asking = connection.ask(&session);
+            let sent = send(&session).await;
+            let is_of_server =
+                !matches!(&sent, Err(failure) if failure.recovery == Recovery::Connect);
+            asking.answered(is_of_server);
+            let failure = match sent {
                 Ok(value) => return Ok(value),
                 Err(failure) => failure,
             };

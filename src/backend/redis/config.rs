@@ -8,6 +8,7 @@ use super::cluster::Seeds;
 use super::config_keys::{clash, secured, server};
 use super::sentinel::Sentinels;
 use super::server::Server;
+use crate::backend::net;
 use crate::backend::tls::Tls;
 use crate::config::Section;
 use crate::diagnostic::nearest;
@@ -53,6 +54,7 @@ impl Config {
         let way = one_way(section);
         let connect_timeout = section.timeout("connect_timeout");
         let connect_timeout = connect_timeout.unwrap_or(CONNECT_TIMEOUT);
+        let age_max = net::age_max(section);
         for (keys, with) in [
             (&WITH_URLS[..], &["urls"][..]),
             (&WITH_SENTINELS, &["sentinels"]),
@@ -82,10 +84,11 @@ impl Config {
             "url" => {
                 let (url, place) = section.secret("url", URL_EXAMPLE)?;
                 let server = server(section, &url, &place, URL_HELP)?;
-                Servers::One(secured(section, server, &place, tls?)?)
+                let server = secured(section, server, &place, tls?)?;
+                Servers::One(Server { age_max, ..server })
             }
-            "urls" => Servers::Cluster(Seeds::read(section, connect_timeout, tls)?),
-            _ => Servers::Master(Sentinels::read(section, tls)?),
+            "urls" => Servers::Cluster(Seeds::read(section, (connect_timeout, age_max), tls)?),
+            _ => Servers::Master(Sentinels::read(section, age_max, tls)?),
         };
         Some(Config {
             servers,

@@ -1,27 +1,29 @@
 //! One pipelined connection to a Redis server, which reconnects by itself.
 //!
-//! While the server can't be reached, lookups end immediately in `lookup.unavailable`. They wait only for an attempt that
-//! is likely to succeed (the first, and the one after a connection broke), and never longer than `connect_timeout`.
-//! No client library is used: with several hundred lookups in one pipeline, its parser, command objects and channels
-//! took a third of the instructions of a whole call.
+//! While the server can't be reached, lookups end at once in `lookup.unavailable`. Only while an attempt that may well
+//! succeed is under way do they wait for it, never longer than `connect_timeout`. A client library is not used: its parser, its command objects and its channels took a third
+//! of the instructions of a whole call when several hundred lookups travelled as one pipeline.
 
 use std::rc::Rc;
 use std::time::Duration;
 
 use tokio::net::{TcpStream, UnixStream};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 use tokio_util::either::Either;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::endpoint::Endpoint;
 use super::multiplexed::{Broken, Driving, Multiplexed};
 use super::resp::{Reply, refused};
 use super::server::{Address, Server};
 use crate::backend::LookupError;
-use crate::backend::net::{Availability, Dial, Ended, Keeper, Stream, keep};
+use crate::backend::net::{self, Availability, Dial, Ended, Keeper, Stream, keep};
 use crate::error::Code;
 
 /// The name of the other end in errors.
 const STORE: &str = "Redis";
+/// How long replies may still take on a connection that became too old.
+const RETIRED_MAX: Duration = Duration::from_secs(5);
 
 /// A connection and the task that keeps it.
 pub(super) struct Connection {
@@ -41,6 +43,8 @@ impl Connection {
         let dialer = Dialer {
             endpoint,
             connect_timeout,
+            age_max: net::AGE_MAX,
+            retired: None,
         };
         Connection {
             _keeper: keep(dialer, Rc::clone(&availability), seed),
@@ -96,11 +100,17 @@ impl Connection {
 struct Dialer<E> {
     endpoint: E,
     connect_timeout: Duration,
+    /// How old a connection to the server of the last attempt may become.
+    age_max: Duration,
+    /// The connection that became too old, while replies to it are pending.
+    retired: Option<AbortOnDropHandle<()>>,
 }
 
 /// A connection whose server has accepted us.
 struct Greeted {
     server: Server,
+    /// How many replies there were so far.
+    replies: u64,
     redis: Rc<Multiplexed>,
     driving: Driving<Socket>,
 }
@@ -114,6 +124,7 @@ impl<E: Endpoint> Dial for Dialer<E> {
     async fn connect(&mut self) -> Result<(Rc<Multiplexed>, Greeted), LookupError> {
         let unavailable = |why: String| LookupError::new(Code::LookupUnavailable, why);
         let server = self.endpoint.server().await?;
+        self.age_max = server.age_max;
         let until = Instant::now() + self.connect_timeout;
         let socket = match timeout_at(until, server.open()).await {
             Ok(socket) => socket.map_err(|err| unavailable(err.to_string()))?,
@@ -132,26 +143,46 @@ impl<E: Endpoint> Dial for Dialer<E> {
         }
         let greeted = Greeted {
             server,
+            replies: redis.replies(),
             redis: Rc::clone(&redis),
             driving,
         };
         Ok((redis, greeted))
     }
 
-    /// Ends when the connection breaks, or when the endpoint says that it leads to the wrong server. Commands without an
-    /// answer are then sent again over the next connection.
-    async fn serve(&mut self, connection: Greeted) -> Ended {
+    /// Ends when the connection breaks, when the endpoint says that it leads to the wrong server, or when it is too old.
+    /// Commands that are still unanswered are sent again over the next connection, unless this one is merely old: then they
+    /// are answered over this one, and only those that come later use the next one.
+    async fn serve(&mut self, connection: Greeted, retire_at: Instant) -> Ended {
         let Greeted {
             server,
+            replies,
             redis,
-            driving,
+            mut driving,
         } = connection;
-        tokio::select! {
+        let why = tokio::select! {
             biased;
-            _broken = driving => {}
-            () = self.endpoint.until_outdated(&server, &redis) => {}
+            broken = &mut driving => broken.into(),
+            () = self.endpoint.until_outdated(&server, &redis) => {
+                LookupError::new(Code::LookupUnavailable, "this is no longer the right server")
+            }
+            () = sleep_until(retire_at) => {
+                driving.retire();
+                let rest = async { drop(timeout(RETIRED_MAX, driving).await) };
+                let task = tokio::task::spawn_local(rest);
+                self.retired = Some(AbortOnDropHandle::new(task));
+                return Ended::Served;
+            }
+        };
+        if redis.replies() > replies {
+            Ended::Served
+        } else {
+            Ended::Lost(why)
         }
-        Ended::Lost
+    }
+
+    fn age_max(&self) -> Duration {
+        self.age_max
     }
 }
 

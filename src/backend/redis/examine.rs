@@ -7,7 +7,7 @@
 use super::command::{Command, Extra};
 use super::config::Servers;
 use super::connection::Connection;
-use super::resp::{Reply, put_argument, put_command, put_head};
+use super::resp::{Reply, put_argument, put_command, put_head, refused};
 use super::server::Server;
 use super::{Config, Redis};
 use crate::backend::examine::{Examination, Finding, Refusal};
@@ -43,8 +43,17 @@ pub(super) async fn examine(config: &Config, planned: &[Planned<'_, Command>]) -
                 lookups,
             }
         }
-        Err(err) => Examination::failed(err, planned.len()),
+        Err(err) => Examination::failed(in_own_words(err), planned.len()),
     }
+}
+
+/// A server that refuses a session is unavailable to lookups, but not out of reach.
+fn in_own_words(err: LookupError) -> LookupError {
+    let kinds = ["ERR ", "NOAUTH ", "NOPERM ", "WRONGPASS "];
+    if kinds.iter().any(|kind| err.detail.starts_with(kind)) {
+        return refused(&err.detail);
+    }
+    err
 }
 
 async fn ask(

@@ -1,9 +1,9 @@
 //! Shares one socket to a Redis server among all askers: commands are sent in order, and replies arrive in that order.
 //!
-//! An asker appends its commands and waits on a [`PendingReply`]. The task that drives the socket writes all gathered
-//! commands together, and hands each reply to the oldest pending one. Commands are never taken back: if an asker is
-//! dropped, its replies are still read, and discarded. If the socket breaks, every pending reply ends in an error, and no
-//! more commands are accepted.
+//! An asker appends its commands and waits on a [`PendingReply`]. The task that drives the socket writes everything that
+//! gathered in one go, and hands the replies to the pending ones from first to last. Commands are never taken back:
+//! when an asker is dropped, its replies are still read, and thrown away. When the socket breaks, says something that was
+//! not asked, or says nothing for long, every pending reply ends in an error and no more commands are accepted.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -12,22 +12,26 @@ use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker, ready};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::Instant;
 use tokio_util::io::poll_read_buf;
 
 use super::resp::{BadReply, Parser, Reply};
+use crate::backend::net::Silence;
 
 /// How much is read at a time: about the replies to one batch.
 const READ_BYTES: usize = 64 * 1024;
 /// The maximum number of pending replies. Lookups that gave up on an unresponsive server leave theirs pending; at this
 /// number nothing more is asked until the server responds.
 const PENDING_MAX: usize = 65_536;
+/// How long a server may say nothing while question after question is given up.
+const SILENCE_MAX: Duration = Duration::from_secs(1);
 
 /// What askers and the driving task share.
-#[derive(Default)]
 pub(super) struct Multiplexed {
     /// Commands that the driving task has not taken yet.
     asked: RefCell<Vec<u8>>,
@@ -35,7 +39,14 @@ pub(super) struct Multiplexed {
     /// How many replies they wait for together.
     missing: Cell<usize>,
     driver: Cell<Option<Waker>>,
-    /// Why nothing more can be asked.
+    /// How many replies belong to commands that the driving task has not taken yet.
+    unsent: Cell<usize>,
+    /// How many replies there have been.
+    replies: Cell<u64>,
+    silence: Silence,
+    /// Question after question was given up.
+    is_silent: Cell<bool>,
+    /// Why nothing can be asked any more.
     broken: RefCell<Option<Broken>>,
 }
 
@@ -59,12 +70,37 @@ struct PendingReply {
 }
 
 /// An asker's hold on its replies. Dropping it abandons them; they are still read from the socket.
-struct ReplyGuard(Rc<PendingReply>);
+struct ReplyGuard<'a> {
+    reply: Rc<PendingReply>,
+    asked: Instant,
+    redis: &'a Multiplexed,
+}
 
-impl Drop for ReplyGuard {
+impl Drop for ReplyGuard<'_> {
     fn drop(&mut self) {
-        self.0.abandoned.set(true);
-        self.0.replies.take();
+        let reply = &self.reply;
+        reply.abandoned.set(true);
+        reply.replies.take();
+        if reply.missing.get() > 0 && self.redis.silence.gave_up(self.asked) {
+            self.redis.is_silent.set(true);
+            self.redis.wake();
+        }
+    }
+}
+
+impl Default for Multiplexed {
+    fn default() -> Self {
+        Multiplexed {
+            asked: RefCell::default(),
+            pending: RefCell::default(),
+            missing: Cell::default(),
+            driver: Cell::default(),
+            unsent: Cell::default(),
+            replies: Cell::default(),
+            silence: Silence::new(SILENCE_MAX),
+            is_silent: Cell::default(),
+            broken: RefCell::default(),
+        }
     }
 }
 
@@ -89,10 +125,20 @@ impl Multiplexed {
         });
         self.asked.borrow_mut().extend_from_slice(packed);
         self.missing.set(self.missing.get() + count);
+        self.unsent.set(self.unsent.get() + count);
         self.pending.borrow_mut().push_back(Rc::clone(&reply));
         self.wake();
-        let guard = ReplyGuard(reply);
-        poll_fn(|cx| guard.0.poll(cx)).await.map(Some)
+        let guard = ReplyGuard {
+            reply,
+            asked: Instant::now(),
+            redis: self,
+        };
+        poll_fn(|cx| guard.reply.poll(cx)).await.map(Some)
+    }
+
+    /// How many replies there have been.
+    pub(super) fn replies(&self) -> u64 {
+        self.replies.get()
     }
 
     fn wake(&self) {
@@ -110,13 +156,18 @@ impl Multiplexed {
         }
     }
 
-    /// Hands the complete replies of `input` to their askers.
+    /// Hands the complete replies of `input` to their askers. A reply that no command was sent for is an error: it, or what
+    /// follows, would be taken for the reply to a later one.
     fn dispatch(&self, parser: &mut Parser, input: &mut BytesMut) -> Result<(), BadReply> {
         let mut pending = self.pending.borrow_mut();
+        let missing = self.missing.get();
         parser.each(input, |reply| {
-            let first = pending
-                .front()
-                .ok_or(BadReply("more replies than commands"))?;
+            if self.missing.get() <= self.unsent.get() {
+                return Err(BadReply("more replies than commands"));
+            }
+            let Some(first) = pending.front() else {
+                return Err(BadReply("more replies than commands"));
+            };
             self.missing.set(self.missing.get() - 1);
             if !first.abandoned.get() {
                 first.replies.borrow_mut().push(reply);
@@ -128,7 +179,16 @@ impl Multiplexed {
                 complete.wake();
             }
             Ok(())
-        })
+        })?;
+        let replies = missing - self.missing.get();
+        if replies > 0 {
+            self.replies.set(self.replies.get() + replies as u64);
+            self.silence.answered();
+        }
+        if self.missing.get() == self.unsent.get() && parser.holds_part_of_reply(input) {
+            return Err(BadReply("more bytes than replies"));
+        }
+        Ok(())
     }
 }
 
@@ -158,14 +218,21 @@ pub(super) struct Driving<S> {
     stream: S,
     driver: Driver,
     redis: Rc<Multiplexed>,
+    is_retired: bool,
 }
 
 impl<S> Driving<S> {
+    /// Ends once no reply is pending.
+    pub(super) fn retire(&mut self) {
+        self.is_retired = true;
+    }
+
     pub(super) fn new(stream: S, redis: Rc<Multiplexed>) -> Self {
         Driving {
             stream,
             driver: Driver::default(),
             redis,
+            is_retired: false,
         }
     }
 }
@@ -176,7 +243,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Future for Driving<S> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Broken> {
         let this = self.get_mut();
         let stream = Pin::new(&mut this.stream);
-        let broken = ready!(this.driver.poll(stream, &this.redis, cx));
+        let broken = match this.driver.poll(stream, &this.redis, cx) {
+            Poll::Ready(broken) => broken,
+            Poll::Pending if this.redis.is_silent.get() => {
+                Broken::Lost("the server does not answer".into())
+            }
+            Poll::Pending if this.is_retired && this.redis.missing.get() == 0 => {
+                Broken::Lost("the connection was replaced because of its age".into())
+            }
+            Poll::Pending => return Poll::Pending,
+        };
         this.redis.end(&broken);
         Poll::Ready(broken)
     }
@@ -208,10 +284,14 @@ impl Driver {
         cx: &mut Context<'_>,
     ) -> Poll<Broken> {
         redis.driver.set(Some(cx.waker().clone()));
-        if let Err(err) = self.write(stream.as_mut(), redis, cx) {
-            return Poll::Ready(lost(&err));
+        // First, so that bytes that are there before a command is sent are not taken for its reply.
+        if let Poll::Ready(broken) = self.read(stream.as_mut(), redis, cx) {
+            return Poll::Ready(broken);
         }
-        self.read(stream, redis, cx)
+        match self.write(stream, redis, cx) {
+            Err(err) => Poll::Ready(lost(&err)),
+            Ok(()) => Poll::Pending,
+        }
     }
 
     fn write<S: AsyncWrite>(
@@ -226,6 +306,7 @@ impl Driver {
                 self.written = 0;
                 // The two buffers are swapped, so neither is allocated again.
                 std::mem::swap(&mut self.writing, &mut *redis.asked.borrow_mut());
+                redis.unsent.set(0);
                 if self.writing.is_empty() {
                     // A TLS stream may hold bytes back until it is flushed.
                     let _later = stream.as_mut().poll_flush(cx)?;
@@ -273,7 +354,6 @@ fn lost(err: &io::Error) -> Broken {
 #[cfg(test)]
 mod tests {
     use std::pin::pin;
-    use std::time::Duration;
 
     use futures_util::future::join_all;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex};
@@ -341,6 +421,87 @@ mod tests {
             );
             assert!(redis.ask(b"x", 1).await.is_err());
         }
+    }
+
+    /// Why a connection ends over which the server says `bytes` before anything is asked.
+    async fn ends_unasked(bytes: &[u8]) -> Option<Broken> {
+        let (ours, mut server) = duplex(64);
+        let redis = Rc::new(Multiplexed::default());
+        server.write_all(bytes).await.expect("takes them");
+        let mut driving = Driving::new(ours, Rc::clone(&redis));
+        match futures_util::poll!(&mut driving) {
+            Poll::Ready(broken) => Some(broken),
+            Poll::Pending => None,
+        }
+    }
+
+    #[tokio::test(flavor = "local")]
+    async fn bytes_that_were_not_asked_for_end_the_connection() {
+        for bytes in [&b":1\r\n"[..], b":", b"$5\r\nhel", b"*2\r\n:1\r\n"] {
+            let broken = ends_unasked(bytes).await;
+            assert!(matches!(broken, Some(Broken::BadBytes(_))), "{broken:?}");
+        }
+        let pushes = b">2\r\n+invalidate\r\n:1\r\n>2\r\n+inv";
+        assert!(ends_unasked(pushes).await.is_none(), "a push may come");
+    }
+
+    #[tokio::test(flavor = "local")]
+    async fn what_is_left_over_after_a_reply_is_not_the_next_reply() {
+        for more in [&b":2\r\n"[..], b":2"] {
+            let (ours, mut server) = duplex(64);
+            let redis = Rc::new(Multiplexed::default());
+            let mut driving = Driving::new(ours, Rc::clone(&redis));
+            let mut first = pin!(redis.ask(b"x", 1));
+            assert!(futures_util::poll!(first.as_mut()).is_pending());
+            assert!(futures_util::poll!(&mut driving).is_pending());
+            let said = [&b":1\r\n"[..], more].concat();
+            server.write_all(&said).await.expect("takes them");
+            // Asked, but not sent: what is there already is not its reply.
+            let mut second = pin!(redis.ask(b"y", 1));
+            assert!(futures_util::poll!(second.as_mut()).is_pending());
+            assert!(futures_util::poll!(&mut driving).is_ready());
+            let first = first.await.expect("a reply").expect("room");
+            assert_eq!(first, [Reply::Int(1)]);
+            assert!(second.await.is_err());
+        }
+    }
+
+    #[tokio::test(flavor = "local", start_paused = true)]
+    async fn a_server_that_answers_nothing_again_and_again_loses_its_connection() {
+        let (ours, mut server) = duplex(1 << 20);
+        let redis = Rc::new(Multiplexed::default());
+        let asking = async {
+            for _ in 0..9 {
+                let late = timeout(Duration::from_millis(300), redis.ask(b":1\r\n", 1)).await;
+                assert!(late.is_err());
+            }
+        };
+        let begun = Instant::now();
+        tokio::select! {
+            broken = Driving::new(ours, Rc::clone(&redis)) => {
+                assert!(matches!(broken, Broken::Lost(_)), "{broken:?}");
+                assert_eq!(begun.elapsed(), Duration::from_millis(1200));
+            }
+            () = asking => panic!("it was kept"),
+        }
+        server
+            .read_exact(&mut [0; 16])
+            .await
+            .expect("four questions");
+    }
+
+    #[tokio::test(flavor = "local")]
+    async fn an_old_connection_ends_after_the_replies_that_are_pending() {
+        let (ours, mut server) = duplex(64);
+        let redis = Rc::new(Multiplexed::default());
+        let mut driving = Driving::new(ours, Rc::clone(&redis));
+        let mut asked = pin!(redis.ask(b"x", 1));
+        assert!(futures_util::poll!(asked.as_mut()).is_pending());
+        driving.retire();
+        assert!(futures_util::poll!(&mut driving).is_pending());
+        server.write_all(b":1\r\n").await.expect("takes them");
+        assert!(futures_util::poll!(&mut driving).is_ready());
+        assert_eq!(asked.await.expect("a reply"), Some(vec![Reply::Int(1)]));
     }
 
     #[tokio::test(flavor = "local")]

@@ -35,6 +35,8 @@ pub(super) struct Server {
     pub(super) resp3: bool,
     /// A node of a cluster that may be read from if it is a replica.
     pub(super) reads_replica: bool,
+    /// How old a connection to it may become.
+    pub(super) age_max: Duration,
 }
 
 /// Where a server listens.
@@ -113,6 +115,7 @@ impl Server {
             database: 0,
             resp3: false,
             reads_replica: false,
+            age_max: net::AGE_MAX,
         }
     }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::hosts::Hosts;
+use crate::backend::net::age_max;
 use crate::config::{Section, pick_service, read_idl};
 use crate::idl::{Schema, Service};
 use crate::thrift::{Limits, Protocol, Transport, WireFormat};
@@ -24,6 +25,8 @@ pub struct Config {
     pub(super) connections: usize,
     /// How long one attempt to connect may take, TLS included.
     pub(super) connect_timeout: Duration,
+    /// How old a connection may become.
+    pub(super) age_max: Duration,
     /// The most calls in flight on one connection.
     pub(super) pipelined_max: usize,
     /// How long the reply to a dropped lookup may still take before its connection is closed.
@@ -53,6 +56,7 @@ impl Config {
         let multiplexed = section.bool("multiplexed").unwrap_or(false);
         let connections = section.count("connections", 4, 64);
         let connect_timeout = section.timeout("connect_timeout");
+        let age_max = age_max(section);
         let pipelined_max = section.count("pipelined_max", 1, 1024);
         let mut limits = Limits::default();
         if let Some(size) = section.size("reply_bytes_max") {
@@ -77,6 +81,7 @@ impl Config {
             hosts: hosts?,
             connections,
             connect_timeout: connect_timeout.unwrap_or(Duration::from_secs(1)),
+            age_max,
             pipelined_max,
             abandoned_max: ABANDONED_MAX,
         })

@@ -4,8 +4,9 @@
 //! is useless. A host is useless if its connection is dropped soon after it was made, without having brought a reply.
 
 use std::rc::Rc;
+use std::time::Duration;
 
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::config::Config;
 use super::exchange::{Exchange, Queue};
@@ -46,18 +47,27 @@ impl Dial for Dialer {
         Ok(((), dial(self.host(), &self.config).await?))
     }
 
-    async fn serve(&mut self, wire: Wire) -> Ended {
-        let exchange = Exchange::new(wire, &self.config);
+    async fn serve(&mut self, wire: Wire, retire_at: Instant) -> Ended {
+        let exchange = Exchange::new(wire, &self.config, retire_at);
         let closed = exchange.run(&self.queue).await;
-        let ended = if closed.answered {
+        let ended = if closed.answered || closed.is_retired {
             Ended::Served
         } else if closed.is_refused {
             Ended::Refused(unreachable(self.host(), &closed.why.detail))
         } else {
-            Ended::Lost
+            Ended::Lost(unreachable(self.host(), &closed.why.detail))
         };
         closed.put_back(&self.queue);
         ended
+    }
+
+    fn age_max(&self) -> Duration {
+        self.config.age_max
+    }
+
+    /// A service says nothing before it is called.
+    fn is_greeted(&self) -> bool {
+        false
     }
 
     fn servers(&self) -> usize {

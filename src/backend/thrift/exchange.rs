@@ -57,6 +57,9 @@ pub(super) struct Exchange {
     answered: bool,
     /// The service turned out not to speak Thrift.
     is_foreign: bool,
+    /// From then on no further calls are made.
+    retire_at: Instant,
+    is_retired: bool,
 }
 
 /// A call in flight.
@@ -75,6 +78,8 @@ pub(super) struct Closed {
     pub(super) answered: bool,
     /// Whether the service never meant to accept calls from us.
     pub(super) is_refused: bool,
+    /// Whether it was merely old.
+    pub(super) is_retired: bool,
     pending: VecDeque<Pending>,
 }
 
@@ -88,8 +93,8 @@ impl Closed {
 }
 
 impl Exchange {
-    /// Over a new connection.
-    pub(super) fn new(wire: Wire, config: &Config) -> Self {
+    /// Over a new connection, until `retire_at` and the replies to the calls in flight then.
+    pub(super) fn new(wire: Wire, config: &Config, retire_at: Instant) -> Self {
         let remote = Arc::clone(&config.remote);
         Exchange {
             wire,
@@ -102,6 +107,8 @@ impl Exchange {
             began: None,
             answered: false,
             is_foreign: false,
+            retire_at,
+            is_retired: false,
         }
     }
 
@@ -116,12 +123,16 @@ impl Exchange {
             why: LookupError::new(Code::LookupUnavailable, why),
             answered: self.answered,
             is_refused: self.is_foreign || self.wire.is_refused(),
+            is_retired: self.is_retired,
             pending: self.pending,
         }
     }
 
     /// Sends the calls that wait, and waits for whatever comes next. `Err` says why the connection can no longer be used.
     async fn turn(&mut self, queue: &Queue) -> Result<(), String> {
+        if self.is_retired && self.pending.is_empty() {
+            return Err("the connection was replaced because of its age".into());
+        }
         self.take(queue);
         let room = self.has_room();
         let oldest = self.pending.front_mut();
@@ -130,6 +141,10 @@ impl Exchange {
             biased;
             moved = self.wire.moved() => if moved? { self.receive() } else { Ok(()) },
             () = queue.arrived(), if room => Ok(()),
+            () = sleep_until(self.retire_at), if !self.is_retired => {
+                self.is_retired = true;
+                Ok(())
+            }
             () = overdue(oldest, self.abandoned_max), if waits => {
                 Err("the reply to a dropped lookup's call did not come".into())
             }
@@ -137,7 +152,9 @@ impl Exchange {
     }
 
     fn has_room(&self) -> bool {
-        self.pending.len() < self.pipelined_max && self.wire.sending.len() < UNWRITTEN_BYTES_MAX
+        !self.is_retired
+            && self.pending.len() < self.pipelined_max
+            && self.wire.sending.len() < UNWRITTEN_BYTES_MAX
     }
 
     /// Takes as many calls as fit; another connection may take the others.

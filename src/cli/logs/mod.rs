@@ -13,6 +13,7 @@ use tracing_subscriber::fmt::time::{FormatTime as _, SystemTime};
 
 use super::error::CommandError;
 use super::output::Output;
+use crate::supervise::is_news;
 use panics::Panics;
 pub(super) use writer::Flush;
 use writer::LogWriter;
@@ -61,6 +62,9 @@ pub(super) fn start(args: &LogArgs, out: &Output) -> Result<Flush, CommandError>
     // The standard hook writes to stderr directly, and would wait for its reader.
     let panics = Panics::default();
     panic::set_hook(Box::new(move |panicked| {
+        if !is_news(panicked.location()) {
+            return;
+        }
         if let Some(message) = panics.message(panicked) {
             let line = own_line(format, "ERROR", &message);
             writer.take(line.as_bytes());

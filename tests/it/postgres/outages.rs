@@ -167,5 +167,29 @@ async fn several_hosts_and_a_wrong_database() {
     let err = store.ask(&echo(&store), &[Value::I64(1)]).await;
     let err = err.expect_err("no such user");
     assert_eq!(err.code, Code::LookupUnavailable);
-    assert!(err.detail.contains("nobody"), "the server's words: {err}");
+    assert!(
+        err.detail.contains("does not exist"),
+        "the server's words: {err}"
+    );
+}
+
+#[tokio::test(flavor = "local")]
+async fn old_connections_are_replaced_and_no_lookup_notices() {
+    let server = Postgres::shared();
+    let store = Store::new(&server.url(), "connection_age_max = '1ms'").await;
+    let lookup = store.lookup(
+        "select pg_backend_pid() + :n::int4 as pid",
+        "rows = \"value\"",
+    );
+    let mut seen = Vec::new();
+    while seen.len() < 10 {
+        let params = [Value::I64(0)];
+        let asks = (0..8).map(|_| store.ask(&lookup, &params));
+        for answer in join_all(asks).await {
+            let pid = answer.expect("an answer");
+            if !seen.contains(&pid) {
+                seen.push(pid);
+            }
+        }
+    }
 }

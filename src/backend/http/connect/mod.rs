@@ -1,18 +1,22 @@
 //! Makes the connections to an HTTP server: resolves the name, connects, and starts TLS where the URL says so.
 //!
-//! All of this happens within `connect_timeout`, in a separate task: if a lookup gives up, the connection that it waited
-//! for is kept for the next one, so that a connection is made however short the lookups' deadlines are. A name that
-//! resolves to a link-local address, where cloud services hand out credentials, is refused: changing a name must not be
-//! enough to read them. An operator who wants such a server configures its address.
+//! All of it happens within `connect_timeout`, in a task of its own: when a lookup gives up, the connection it waited for
+//! is kept for the next one, so that a connection is made however short the lookups' deadlines are. After an attempt that
+//! failed, lookups fail at once, and from time to time one of them has the next attempt made. A name that resolves
+//! to a link-local address, where cloud services hand out credentials, is refused: to change a name must not be enough to
+//! read those. An operator who wants such a server configures its address.
 
 mod dial;
+mod down;
 mod resolve;
 mod stream;
 
+use std::cell::RefCell;
 use std::collections::VecDeque;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -25,8 +29,10 @@ use tokio_util::task::AbortOnDropHandle;
 use tower_service::Service;
 
 use self::dial::{Dialer, Failure};
+use self::down::Down;
 pub(super) use self::stream::Stream;
 use super::config::Config;
+use crate::supervise::{Panics, supervise};
 
 /// How long a connection whose lookup gave up is kept for the next one.
 const SPARE_AGE_MAX: Duration = Duration::from_secs(5);
@@ -45,10 +51,14 @@ struct ConnectRequest {
 
 impl Connector {
     /// The connector, and the task that makes the connections.
-    pub(super) fn start(config: &Config) -> (Self, AbortOnDropHandle<()>) {
+    pub(super) fn start(config: &Config, seed: u64) -> (Self, AbortOnDropHandle<()>) {
         let (requests, receiver) = mpsc::unbounded_channel();
-        let making = serve_requests(Dialer::new(config), receiver);
-        let task = AbortOnDropHandle::new(tokio::task::spawn_local(making));
+        let receiver = Rc::new(RefCell::new(receiver));
+        let dialer = Rc::new(RefCell::new(Dialer::new(config)));
+        let task = supervise("http connections", move || {
+            let down = Down::new(seed);
+            serve_requests(Rc::clone(&dialer), Rc::clone(&receiver), down)
+        });
         (Connector { requests }, task)
     }
 }
@@ -73,15 +83,25 @@ impl Service<Uri> for Connector {
     }
 }
 
-/// Makes as many connections at a time as are waited for, and gives each to the lookup that has waited longest.
-async fn serve_requests(mut dialer: Dialer, mut requests: mpsc::UnboundedReceiver<ConnectRequest>) {
+/// Makes as many connections at a time as are waited for, and gives each to the lookup that has waited longest. While the
+/// server is down, one at a time, and not for every lookup.
+async fn serve_requests(
+    dialer: Rc<RefCell<Dialer>>,
+    requests: Rc<RefCell<mpsc::UnboundedReceiver<ConnectRequest>>>,
+    mut down: Down,
+) {
     let mut making = FuturesUnordered::new();
     let mut waiting: VecDeque<ConnectRequest> = VecDeque::new();
     let mut spare: Option<(Stream, Instant)> = None;
     loop {
         tokio::select! {
-            request = requests.recv() => {
+            request = poll_fn(|cx| requests.borrow_mut().poll_recv(cx)) => {
                 let Some(request) = request else { return };
+                if let Some(why) = down.refusal(making.is_empty()) {
+                    // A lookup that gave up does not hear it.
+                    drop(request.answer.send(Err(why)));
+                    continue;
+                }
                 let url = request.url.clone();
                 waiting.retain(|other| !other.answer.is_closed());
                 waiting.push_back(request);
@@ -89,15 +109,24 @@ async fn serve_requests(mut dialer: Dialer, mut requests: mpsc::UnboundedReceive
                     Some((stream, since)) if since.elapsed() < SPARE_AGE_MAX => {
                         spare = give(Ok(stream), &mut waiting);
                     }
-                    _ if making.len() < waiting.len() => making.push(dialer.connect(url)),
+                    _ if making.len() < waiting.len() => {
+                        making.push(caught(dialer.borrow_mut().connect(url)));
+                    }
                     _ => {}
                 }
             }
             Some(made) = making.next(), if !making.is_empty() => {
+                down.note(made.as_ref().err());
                 spare = give(made, &mut waiting).or(spare);
             }
         }
     }
+}
+
+/// A panic of what makes a connection is a failure to make it.
+async fn caught(making: impl Future<Output = Result<Stream, Failure>>) -> Result<Stream, Failure> {
+    let made = Panics::default().catch(making).await;
+    made.unwrap_or_else(|panic| Err(io::Error::other(panic).into()))
 }
 
 /// Gives a connection to the first lookup that still waits. Returns it if there is none.

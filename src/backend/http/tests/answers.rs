@@ -268,7 +268,7 @@ async fn broken_answers_and_no_answers() {
     });
     let backend = backend(&format!("http://{address}"), "").await;
     let get = async || ask(&backend, "get = '/a'", &[]).await;
-    assert_eq!(get().await, Err(Code::LookupBadAnswer), "cut short");
+    assert_eq!(get().await, Err(Code::LookupUnavailable), "cut short");
     assert_eq!(get().await, Err(Code::LookupBadAnswer), "a broken chunk");
     assert_eq!(get().await, Err(Code::LookupBadAnswer), "not HTTP");
     assert_eq!(

@@ -3,6 +3,7 @@
 mod answers;
 mod config;
 mod encoded;
+mod connections;
 mod http2;
 mod unseen;
 

@@ -113,7 +113,7 @@ async fn an_unanswered_question_costs_its_connection() {
 
 #[tokio::test(flavor = "local")]
 async fn a_declared_size_without_its_bytes_is_given_up() {
-    let endless = "VALUE k:1 0 18446744073709551615\r\nx\r\nEND\r\n";
+    let endless = "VALUE k:1 0 1073741824\r\nx\r\nEND\r\n";
     let server = Scripted::start(vec![Act::Say(endless), Act::Say("END\r\n")]).await;
     let memcached = backend_with(std::slice::from_ref(&server.addr), IMPATIENT).await;
     until(&memcached, 0, |counts| counts.up == 1).await;
@@ -182,7 +182,52 @@ async fn an_answer_to_another_question_is_refused_and_its_connection_dropped() {
 }
 
 #[tokio::test(flavor = "local")]
-async fn half_an_answer_is_no_answer() {
+async fn what_is_left_over_after_an_answer_ends_the_connection() {
+    let (answers, seen) = answers(
+        vec![
+            Act::Say("VALUE k:1 0 3\r\none\r\nEND\r\nEND\r\n"),
+            Act::Say("VALUE k:2 0 3\r\ntwo\r\nEND\r\nEN"),
+            Act::Say("VALUE k:3 0 5\r\nthree\r\nEND\r\n"),
+        ],
+        &[1, 2, 3],
+    )
+    .await;
+    assert_eq!(
+        answers,
+        [Ok("one".into()), Ok("two".into()), Ok("three".into())]
+    );
+    let asked = seen.iter().filter(|line| *line != "closed");
+    assert_eq!(asked.count(), 3);
+    assert_eq!(seen.len(), 5, "two connections were closed: {seen:?}");
+}
+
+/// A server that accepts, says `greeting` before it is asked anything, and closes.
+async fn refuses_with(greeting: &'static str) -> Memcached {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let addr = listener.local_addr().expect("bound").to_string();
+    tokio::task::spawn_local(async move {
+        loop {
+            let (mut stream, _) = listener.accept().await.expect("accepts");
+            stream
+                .write_all(greeting.as_bytes())
+                .await
+                .expect("says it");
+        }
+    });
+    backend_with(&[addr], PATIENT).await
+}
+
+#[tokio::test(flavor = "local")]
+async fn a_connection_too_many_is_unavailable_in_the_servers_words() {
+    let memcached = refuses_with("ERROR Too many open connections\r\n").await;
+    let asked = memcached.servers[0].pool.queue.ask(Rc::new([]));
+    let err = asked.await.expect_err("it is full");
+    assert_eq!(err.code, Code::LookupUnavailable);
+    assert!(err.detail.contains("Too many open connections"), "{err}");
+}
+
+#[tokio::test(flavor = "local")]
+async fn half_an_answer_is_none() {
     let half = "VALUE k:1 0 1000\r\nbegun";
     let (answers, seen) = answers(
         vec![
@@ -209,6 +254,10 @@ async fn errors_and_nonsense_have_their_codes() {
         ("HTTP/1.1 400 Bad Request\r\n\r\n", Code::LookupBadAnswer),
         ("VALUE k:1 0 1\r\nlonger\r\nEND\r\n", Code::LookupBadAnswer),
         ("VALUE k:1 0 x\r\n", Code::LookupBadAnswer),
+        (
+            "VALUE k:1 0 18446744073709551615\r\nx\r\n",
+            Code::LookupBadAnswer,
+        ),
     ] {
         let (answers, _) = answers(vec![Act::Say(words), Act::Say("END\r\n")], &[1, 2]).await;
         assert_eq!(answers, [Err(code), Ok(Value::Null)], "{words}");

@@ -126,3 +126,14 @@ async fn dropped_lookups_never_mix_answers() {
         "dropped lookups cost no connections, but {made} were made"
     );
 }
+
+#[tokio::test(flavor = "local")]
+async fn old_connections_are_replaced_and_no_lookup_notices() {
+    let server = Server::start();
+    server.set([("k:1".to_owned(), b"one".to_vec())]);
+    let keys = "answer_timeout = '20s'\nconnect_timeout = '20s'\nconnection_age_max = '1ms'";
+    let memcached = backend_with(&[server.addr()], keys).await;
+    while server.stat("total_connections") < 20 {
+        assert_eq!(ask(&memcached, GET, &[1.into()]).await, Ok("one".into()));
+    }
+}

@@ -6,6 +6,7 @@ use futures_util::future::{Either, join_all, select};
 use tokio::time::Instant;
 
 use super::*;
+use crate::backend::AnyConfig;
 
 const ONE: &str = "sql = 'select :n + 0'\nrows = 'value'";
 
@@ -41,6 +42,32 @@ async fn down_at_start_killed_and_back() {
         folder = Some(server.stop());
         until(&mysql, &lookup, &down).await;
     }
+}
+
+#[tokio::test(flavor = "local")]
+async fn a_panic_of_the_client_is_an_outage_that_ends() {
+    let server = Server::start();
+    let ed25519 = "create user e@'%' identified via ed25519 using password('x')";
+    server
+        .run(&[
+            "install soname 'auth_ed25519'",
+            ed25519,
+            "grant all on test.* to e@'%'",
+        ])
+        .await;
+    let keys = format!("url = 'mysql://e:x@127.0.0.1:{}/test'", server.port);
+    let config = testing::config::<Mysql>(&keys).expect("valid");
+    let heard = AnyConfig::Mysql(config).examine(&[]).await;
+    let why = heard.failures.first().expect("the client can't log in");
+    assert!(why.detail.contains("panicked"), "{why}");
+
+    let (mysql, [lookup]) = backend(&keys, [ONE]).await;
+    let down = Err(Code::LookupUnavailable);
+    assert_eq!(ask(&mysql, &lookup, &[("n", 1.into())]).await, down);
+    server
+        .run(&["alter user e@'%' identified via mysql_native_password using password('x')"])
+        .await;
+    until(&mysql, &lookup, &Ok(Value::I64(1))).await;
 }
 
 #[tokio::test(flavor = "local")]
@@ -115,5 +142,22 @@ async fn a_server_that_says_nothing_is_given_up() {
     for _ in 0..3 {
         let answer = ask(&mysql, &lookup, &[("n", 1.into())]).await;
         assert_eq!(answer, Err(Code::LookupUnavailable));
+    }
+}
+
+#[tokio::test(flavor = "local")]
+async fn old_connections_are_replaced_and_no_lookup_notices() {
+    let server = Server::start();
+    server.run(&[]).await;
+    let keys = format!("url = '{}'\nconnection_age_max = '1ms'", server.url());
+    let sql = "sql = 'select connection_id() + :n'\nrows = 'value'";
+    let (mysql, [id]) = backend(&keys, [sql]).await;
+    let mut seen = std::collections::HashSet::new();
+    while seen.len() < 10 {
+        let params = [("n", Value::I64(0))];
+        let asks = (0..8).map(|_| ask(&mysql, &id, &params));
+        for answer in join_all(asks).await {
+            seen.insert(format!("{:?}", answer.expect("an answer")));
+        }
     }
 }

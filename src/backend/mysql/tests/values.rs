@@ -179,7 +179,10 @@ async fn refusals_and_limits_have_their_codes() {
     assert_eq!(count, Ok(Value::I64(1)));
     let wrong = server.url().replace("root@", "guest:wrong@");
     let (mysql, [lookup]) = backend(&format!("url = '{wrong}'"), ["sql = 'select 1'"]).await;
-    assert_eq!(ask(&mysql, &lookup, &[]).await, Err(Code::LookupRefused));
+    assert_eq!(
+        ask(&mysql, &lookup, &[]).await,
+        Err(Code::LookupUnavailable)
+    );
 }
 
 #[tokio::test(flavor = "local")]

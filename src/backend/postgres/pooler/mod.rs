@@ -25,6 +25,7 @@ use tokio_postgres::{Client, Config, Socket};
 use self::stream::Rewritten;
 use super::config::Settings;
 use super::driver::Driver;
+use super::hosts;
 use super::tls::Secure;
 use crate::backend::net;
 
@@ -59,8 +60,8 @@ pub(super) async fn connect(
         let required = client.get_ssl_mode() == SslMode::Require;
         let (tls, preamble) = (Some(tls.clone()), preamble.clone());
         client.ssl_mode(SslMode::Require);
-        match client.connect(ThroughPooler { tls, preamble }).await {
-            Ok((client, connection)) => return Ok((client, connection.boxed_local())),
+        match hosts::connect(&client, &ThroughPooler { tls, preamble }).await {
+            Ok(connected) => return Ok(connected),
             Err(err) if required || err.as_db_error().is_some() => return Err(err),
             // `sslmode=prefer`: the server may have no TLS.
             Err(_) => {}
@@ -71,8 +72,7 @@ pub(super) async fn connect(
         .ssl_mode(SslMode::Require)
         .ssl_negotiation(SslNegotiation::Direct);
     let tls = None;
-    let (client, connection) = client.connect(ThroughPooler { tls, preamble }).await?;
-    Ok((client, connection.boxed_local()))
+    hosts::connect(&client, &ThroughPooler { tls, preamble }).await
 }
 
 /// Connects to the first socket that answers.

@@ -30,7 +30,7 @@ impl Seeds {
     /// Reads the nodes to contact first, and what all of them have in common.
     pub(in crate::backend::redis) fn read(
         section: &mut Section<'_>,
-        connect_timeout: Duration,
+        (connect_timeout, age_max): (Duration, Duration),
         tls: TlsRead,
     ) -> Option<Self> {
         let answer_timeout = section.timeout("answer_timeout").unwrap_or(ANSWER_TIMEOUT);
@@ -70,6 +70,7 @@ impl Seeds {
             common: Common {
                 server: Server {
                     reads_replica,
+                    age_max,
                     ..secured(section, first, &place, tls?)?
                 },
                 connect_timeout,

@@ -26,10 +26,11 @@ use self::nodes::Nodes;
 use self::routing::{PerKey, SlotCommand, SlotCommands, is_split};
 use super::command::Command;
 use super::resp::{Reply, refused};
-use crate::backend::net::Backoff;
 use crate::backend::{Answer, Asked, LookupError};
+use crate::backoff::Backoff;
 use crate::error::Code;
 use crate::random::Random;
+use crate::supervise::supervise;
 
 /// One loop's view of a cluster.
 pub(super) struct Cluster {
@@ -60,13 +61,15 @@ enum Route {
 impl Cluster {
     /// Starts to discover the nodes, on this loop.
     pub(super) fn start(seeds: Seeds, mut random: Random) -> Self {
-        let backoff = Backoff::seeded(random.draw());
+        let seed = random.draw();
         let nodes = Rc::new(Nodes::new(seeds, random));
-        let watcher = tokio::task::spawn_local(nodes::watch(Rc::clone(&nodes), backoff));
+        let watched = Rc::clone(&nodes);
         Cluster {
             nodes,
             batches: Cell::new(0),
-            _watcher: AbortOnDropHandle::new(watcher),
+            _watcher: supervise("redis cluster", move || {
+                nodes::watch(Rc::clone(&watched), Backoff::seeded(seed))
+            }),
         }
     }
 

@@ -16,8 +16,8 @@ use super::node::Node;
 use super::slot_map::SlotMap;
 use super::slots_reply::Range;
 use crate::backend::LookupError;
-use crate::backend::net::Backoff;
 use crate::backend::redis::server::Address;
+use crate::backoff::Backoff;
 use crate::error::Code;
 use crate::random::Random;
 
@@ -75,6 +75,9 @@ impl Nodes {
     /// Waits until it is known whether there is a map.
     pub(super) async fn loaded(&self) -> Result<(), LookupError> {
         if let Some(settled) = self.state.borrow().settled() {
+            if settled.is_err() {
+                self.look_again();
+            }
             return settled;
         }
         let mut changes = self.state.subscribe();
@@ -175,29 +178,35 @@ pub(super) fn unserved(slot: u16) -> LookupError {
 pub(super) async fn watch(nodes: Rc<Nodes>, mut backoff: Backoff) {
     loop {
         let found = nodes.look().await;
-        let (changed, idle) = match found {
+        let changed = match found {
             Ok(ranges) => {
                 let changed = nodes
                     .map
                     .borrow_mut()
                     .install(&ranges, |address| nodes.open(address));
                 nodes.state.send_replace(MapState::Loaded);
-                (changed, MAP_AGE_MAX)
+                changed
             }
             Err(err) => {
                 // An old map is better than none: its nodes report which slots they no longer serve.
                 if !matches!(*nodes.state.borrow(), MapState::Loaded) {
                     nodes.state.send_replace(MapState::Failed(err));
                 }
-                (false, Duration::ZERO)
+                // A lookup that comes after some of the pause has the cluster looked at.
+                let pause = backoff.delay();
+                let soon = backoff.wanted_after(pause);
+                sleep(soon).await;
+                let wanted = nodes.wanted.notified();
+                drop(timeout(pause.saturating_sub(soon), wanted).await);
+                continue;
             }
         };
         if changed {
             backoff.reset();
         }
         sleep(backoff.delay()).await;
-        let wanted = timeout(idle, nodes.wanted.notified()).await.is_ok();
-        if !wanted && !idle.is_zero() {
+        let wanted = timeout(MAP_AGE_MAX, nodes.wanted.notified()).await;
+        if wanted.is_err() {
             backoff.reset();
         }
     }

@@ -106,6 +106,14 @@ impl Parser {
         (taken > 0).then_some(taken)
     }
 
+    /// Whether the rest of `input`, of which all complete replies were taken out, begins a reply. A push may come at any time.
+    pub(super) fn holds_part_of_reply(&self, input: &[u8]) -> bool {
+        match self.open.first() {
+            Some(open) => open.container != Container::Nothing,
+            None => !matches!(input.first(), None | Some(b'>' | b'|')),
+        }
+    }
+
     /// Takes the next reply out of `input`; `None` if it is incomplete.
     pub(super) fn next(&mut self, input: &mut BytesMut) -> Result<Option<Reply>, BadReply> {
         while let Some(token) = self.token(input)? {

@@ -39,9 +39,11 @@ pub(in crate::backend::redis) fn one(replies: Vec<Reply>) -> Result<Reply, Looku
 pub(in crate::backend::redis) fn refused(words: &str) -> LookupError {
     let kind = words.split(' ').next().unwrap_or_default();
     let code = match kind {
-        "LOADING" | "BUSY" | "TRYAGAIN" | "CLUSTERDOWN" | "MASTERDOWN" | "READONLY" => {
+        "LOADING" | "BUSY" | "TRYAGAIN" | "CLUSTERDOWN" | "MASTERDOWN" | "READONLY" | "OOM" => {
             Code::LookupUnavailable
         }
+        // Said to a connection that is one too many, which is closed then.
+        _ if words.starts_with("ERR max number of clients") => Code::LookupUnavailable,
         _ => Code::LookupRefused,
     };
     LookupError::new(code, words)
@@ -70,6 +72,8 @@ mod tests {
             "TRYAGAIN x",
             "MASTERDOWN x",
             "CLUSTERDOWN x",
+            "OOM x",
+            "ERR max number of clients reached",
         ] {
             assert_eq!(of(away), Code::LookupUnavailable, "{away}");
         }

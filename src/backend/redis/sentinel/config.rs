@@ -1,5 +1,7 @@
 //! Reads the keys of sentinels: their addresses, the name of the master, and how to connect to it.
 
+use std::time::Duration;
+
 use crate::backend::redis::config_keys::{TlsRead, addresses, reads_replicas, secured, server};
 use crate::backend::redis::server::{Address, PORT as STANDARD_PORT, Server};
 use crate::config::{Place, Section};
@@ -22,7 +24,11 @@ pub(in crate::backend::redis) struct Sentinels {
 
 impl Sentinels {
     /// Reads the sentinels, the master's name, and how to connect to it.
-    pub(in crate::backend::redis) fn read(section: &mut Section<'_>, tls: TlsRead) -> Option<Self> {
+    pub(in crate::backend::redis) fn read(
+        section: &mut Section<'_>,
+        age_max: Duration,
+        tls: TlsRead,
+    ) -> Option<Self> {
         let named = addresses(section, "sentinels", "sentinels = [\"10.0.0.1:26379\"]");
         let master = section.required_string("master", "master = \"mymaster\"");
         let of_servers = credentials(section, "user", "password");
@@ -58,6 +64,7 @@ impl Sentinels {
                 user,
                 password,
                 database: u32::try_from(database).unwrap_or_default(),
+                age_max,
                 ..first
             },
             reads_replicas,

@@ -93,16 +93,24 @@ async fn a_session_that_is_not_as_the_url_says_is_not_used() {
     let set = ["ACL", "SETUSER", "limited"];
     server.run(&[&set[..], &rules].concat()).await;
     let redis = backend(&format!("redis://limited:x@127.0.0.1:{}/1", server.port)).await;
-    let asked = redis.next().ask(b"*2\r\n$3\r\nGET\r\n$3\r\nk:1\r\n", 1).await;
+    let asked = redis
+        .next()
+        .ask(b"*2\r\n$3\r\nGET\r\n$3\r\nk:1\r\n", 1)
+        .await;
     let err = asked.expect_err("it would read from database 0");
     assert_eq!(err.code, Code::LookupUnavailable);
     let says_so = err.detail.starts_with("NOPERM") && err.detail.contains("select");
     assert!(says_so, "the server's words: {err}");
     // This one changes nothing about the session.
-    server.run(&["ACL", "SETUSER", "limited", "+@all", "-ping"]).await;
+    server
+        .run(&["ACL", "SETUSER", "limited", "+@all", "-ping"])
+        .await;
     let url = format!("redis://limited:x@127.0.0.1:{}", server.port);
     let redis = backend(&url).await;
-    assert_eq!(ask(&redis, GET, &[1.into()]).await, Ok("of database 0".into()));
+    assert_eq!(
+        ask(&redis, GET, &[1.into()]).await,
+        Ok("of database 0".into())
+    );
 }
 
 #[tokio::test(flavor = "local")]
@@ -183,4 +191,40 @@ async fn a_server_that_says_nothing_is_given_up() {
         ask(&redis, GET, &[1.into()]).await,
         Err(Code::LookupUnavailable)
     );
+}
+
+#[tokio::test(flavor = "local")]
+async fn old_connections_are_replaced_and_no_lookup_notices() {
+    let server = Server::start();
+    server.run(&["SET", "k:1", "one"]).await;
+    let keys = format!("url = '{}'\nconnection_age_max = '1ms'", server.url());
+    let redis = configured(&keys).await;
+    let mut seen = std::collections::HashSet::new();
+    while seen.len() < 10 {
+        let id = redis.next().ask(b"*2\r\n$6\r\nCLIENT\r\n$2\r\nID\r\n", 1);
+        seen.insert(format!("{:?}", id.await.expect("an answer")));
+        let params = [Value::I64(1)];
+        let asks = (0..20).map(|_| ask(&redis, GET, &params));
+        for answer in join_all(asks).await {
+            assert_eq!(answer, Ok("one".into()));
+        }
+    }
+}
+
+#[tokio::test(flavor = "local")]
+async fn a_server_that_stops_answering_loses_its_connection() {
+    let server = Server::start();
+    let redis = backend(&server.url()).await;
+    assert_eq!(ask(&redis, GET, &[1.into()]).await, Ok(Value::Null));
+    signal(&server.child, "STOP");
+    let command = compiled(GET).lookup;
+    let stuck = async || {
+        let asked = ask_compiled(&redis, &command, &[Value::I64(1)]);
+        drop(timeout(Duration::from_millis(10), asked).await);
+        !redis.connections[0].is_up()
+    };
+    eventually("the connection is given up", stuck).await;
+    signal(&server.child, "CONT");
+    until(&redis, is_up).await;
+    assert_eq!(ask(&redis, GET, &[1.into()]).await, Ok(Value::Null));
 }

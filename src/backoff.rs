@@ -1,6 +1,6 @@
 //! Delays between attempts: exponential, with jitter from a seed.
 //!
-//! The jitter keeps connections that broke together from coming back together.
+//! The jitter keeps what broke together from coming back together.
 
 use std::time::Duration;
 
@@ -9,20 +9,22 @@ use crate::random::Random;
 /// The delay after the first failed attempt, before jitter. It doubles from there.
 const DELAY_MIN: Duration = Duration::from_millis(50);
 /// The longest delay before jitter.
-pub(super) const DELAY_MAX: Duration = Duration::from_secs(1);
+pub(crate) const DELAY_MAX: Duration = Duration::from_secs(1);
+/// A connection that is wanted is tried again after this long, however long the delay is, before jitter.
+const WANTED_AFTER: Duration = Duration::from_millis(100);
 /// How far a delay may differ from its nominal length, in thousandths of it.
 const JITTER: u32 = 200;
 
-/// The delays of one connection.
+/// The delays of one connection or task.
 #[derive(Debug)]
-pub(in crate::backend) struct Backoff {
+pub(crate) struct Backoff {
     next: Duration,
     random: Random,
 }
 
 impl Backoff {
     /// The same seed gives the same delays.
-    pub(in crate::backend) fn seeded(seed: u64) -> Self {
+    pub(crate) fn seeded(seed: u64) -> Self {
         Backoff {
             next: DELAY_MIN,
             random: Random::seeded(seed),
@@ -30,16 +32,26 @@ impl Backoff {
     }
 
     /// The delay before the next attempt; the one after it is about twice as long.
-    pub(in crate::backend) fn delay(&mut self) -> Duration {
+    pub(crate) fn delay(&mut self) -> Duration {
         let nominal = self.next;
         self.next = (nominal * 2).min(DELAY_MAX);
+        self.jittered(nominal)
+    }
+
+    /// How much of `delay` has to pass before someone who wants the connection may have the next attempt made.
+    pub(crate) fn wanted_after(&mut self, delay: Duration) -> Duration {
+        self.jittered(WANTED_AFTER).min(delay)
+    }
+
+    /// Differs from `nominal` by at most a fifth.
+    pub(crate) fn jittered(&mut self, nominal: Duration) -> Duration {
         let drawn = self.random.draw() % u64::from(2 * JITTER + 1);
         let jitter = u32::try_from(drawn).unwrap_or(JITTER);
         nominal * (1000 - JITTER + jitter) / 1000
     }
 
     /// Starts again from the shortest delay.
-    pub(in crate::backend) fn reset(&mut self) {
+    pub(crate) fn reset(&mut self) {
         self.next = DELAY_MIN;
     }
 }

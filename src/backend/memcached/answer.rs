@@ -1,0 +1,234 @@
+//! Reads the answer to one multi-get as it arrives.
+//!
+//! The text protocol: `VALUE key flags bytes`, a line end, as many bytes and a line end for each key that exists, then
+//! `END`; or one line with an error. No byte is parsed twice. A length is only trusted as far as bytes arrive, and a value
+//! has to be that of a key that was asked for, once. Source: memcached's `doc/protocol.txt`.
+
+use bytes::{Buf as _, Bytes, BytesMut};
+
+use super::value_sizes::Values;
+use crate::backend::LookupError;
+use crate::backend::format::bad_answer;
+use crate::error::Code;
+
+/// The longest line: a key of 250 bytes and numbers, or an error with its words.
+const LINE_BYTES_MAX: usize = 2048;
+/// The longest value, which is the limit of memcached itself.
+const VALUE_BYTES_MAX: usize = 1 << 30;
+/// Longer values keep the buffer that they were read into. Shorter ones are copied, so that a small value never keeps a
+/// large buffer alive.
+const COPIED_MAX: usize = 4 * 1024;
+
+/// An answer that is not complete yet.
+#[derive(Debug)]
+pub(super) struct Incoming<'a> {
+    keys: &'a [Bytes],
+    found: Values,
+    /// Where the search for the next value's key begins: servers answer in the order of the keys.
+    next: usize,
+    /// The value whose bytes come next: the place of its key, and its length.
+    value: Option<(usize, usize)>,
+    /// How much of the line at the front has been searched for its end.
+    searched: usize,
+}
+
+impl<'a> Incoming<'a> {
+    /// Nothing has come yet.
+    pub(super) fn new(keys: &'a [Bytes]) -> Self {
+        Incoming {
+            keys,
+            found: vec![None; keys.len()],
+            next: 0,
+            value: None,
+            searched: 0,
+        }
+    }
+
+    /// Takes what has come. `None` as long as more has to come; the values in the order of the keys once the answer is
+    /// complete. After an error, nothing that follows can be understood.
+    pub(super) fn take(&mut self, input: &mut BytesMut) -> Result<Option<Values>, LookupError> {
+        loop {
+            if let Some((at, length)) = self.value {
+                let Some(end) = input.get(length..length + 2) else {
+                    return Ok(None);
+                };
+                if end != b"\r\n" {
+                    return Err(bad_answer("memcached sent a value that does not end"));
+                }
+                let bytes = if length <= COPIED_MAX {
+                    let bytes = Bytes::copy_from_slice(&input[..length]);
+                    input.advance(length);
+                    bytes
+                } else {
+                    input.split_to(length).freeze()
+                };
+                input.advance(2);
+                self.found[at] = Some(bytes);
+                self.value = None;
+            }
+            let Some(length) = self.line(input)? else {
+                return Ok(None);
+            };
+            let is_end = self.understand(&input[..length])?;
+            input.advance(length + 2);
+            if is_end {
+                return Ok(Some(std::mem::take(&mut self.found)));
+            }
+        }
+    }
+
+    /// The length of the line at the front, once it has come.
+    fn line(&mut self, input: &[u8]) -> Result<Option<usize>, LookupError> {
+        let rest = &input[self.searched..];
+        match rest.iter().position(|byte| *byte == b'\n') {
+            Some(at) => {
+                let end = self.searched + at;
+                self.searched = 0;
+                match input[..end].strip_suffix(b"\r") {
+                    Some(line) if line.len() <= LINE_BYTES_MAX => Ok(Some(line.len())),
+                    _ => Err(bad_answer("memcached sent a line that does not end")),
+                }
+            }
+            None if input.len() > LINE_BYTES_MAX => {
+                Err(bad_answer("memcached sent a line that is too long"))
+            }
+            None => {
+                self.searched = input.len();
+                Ok(None)
+            }
+        }
+    }
+
+    /// Whether a line is the end of the answer. Otherwise it announces a value.
+    fn understand(&mut self, line: &[u8]) -> Result<bool, LookupError> {
+        if line == b"END" {
+            return Ok(true);
+        }
+        let Some(value) = line.strip_prefix(b"VALUE ") else {
+            return Err(refused(line));
+        };
+        let mut words = value.split(|byte| *byte == b' ');
+        let (key, flags, length) = (words.next(), words.next(), words.next());
+        let (Some(key), Some(_), Some(length)) =
+            (key, flags.and_then(number), length.and_then(number))
+        else {
+            return Err(bad_answer("memcached announced a value in an unknown form"));
+        };
+        if length > VALUE_BYTES_MAX {
+            return Err(bad_answer("memcached announced a value that is too long"));
+        }
+        let mut from_next = (self.next..self.keys.len()).chain(0..self.next);
+        let Some(at) = from_next.find(|at| self.keys[*at] == key) else {
+            return Err(bad_answer("memcached sent a key that was not asked for"));
+        };
+        if self.found[at].is_some() {
+            return Err(bad_answer("memcached sent two values of one key"));
+        }
+        self.next = at + 1;
+        self.value = Some((at, length));
+        Ok(false)
+    }
+}
+
+fn number(digits: &[u8]) -> Option<usize> {
+    let is_plain = !digits.is_empty() && digits.iter().all(u8::is_ascii_digit);
+    let text = std::str::from_utf8(digits).ok().filter(|_| is_plain)?;
+    text.parse().ok()
+}
+
+/// The error of a line that is neither a value nor the end.
+fn refused(line: &[u8]) -> LookupError {
+    let text = String::from_utf8_lossy(line);
+    let code = match text.split(' ').next() {
+        // Said to a connection that is one too many, which is closed then. A plain `ERROR` is about the command.
+        Some("ERROR") if text.len() > "ERROR".len() => Code::LookupUnavailable,
+        Some("ERROR" | "CLIENT_ERROR") => Code::LookupRefused,
+        Some("SERVER_ERROR") => Code::LookupFailed,
+        _ => {
+            return bad_answer("memcached answered something that is neither a value nor an error");
+        }
+    };
+    LookupError::new(code, format!("memcached: {text}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn keys(keys: &[&'static str]) -> Vec<Bytes> {
+        keys.iter().copied().map(Bytes::from).collect()
+    }
+
+    /// The outcome for bytes that come in pieces of this length, and what is left of them.
+    fn taken(
+        keys: &[Bytes],
+        bytes: &[u8],
+        piece: usize,
+    ) -> (Result<Option<Values>, Code>, BytesMut) {
+        let mut incoming = Incoming::new(keys);
+        let mut input = BytesMut::new();
+        let mut outcome = Ok(None);
+        for piece in bytes.chunks(piece) {
+            input.extend_from_slice(piece);
+            if matches!(outcome, Ok(None)) {
+                outcome = incoming.take(&mut input).map_err(|err| err.code);
+            }
+        }
+        (outcome, input)
+    }
+
+    #[test]
+    fn values_find_their_keys_in_any_order_and_however_they_arrive() {
+        let long = "x".repeat(COPIED_MAX + 1);
+        let bytes = format!(
+            "VALUE c 0 3\r\na\r\n\r\nVALUE a 7 0 99\r\n\r\nVALUE d 0 {}\r\n{long}\r\nEND\r\nmore",
+            long.len()
+        );
+        let keys = keys(&["a", "b", "c", "d"]);
+        let found = [Some(""), None, Some("a\r\n"), Some(&*long)];
+        let found = found.map(|value| value.map(|value| Bytes::copy_from_slice(value.as_bytes())));
+        for piece in [1, 2, 7, bytes.len()] {
+            let (outcome, left) = taken(&keys, bytes.as_bytes(), piece);
+            assert_eq!(outcome, Ok(Some(found.to_vec())), "{piece}");
+            assert_eq!(left, "more");
+        }
+    }
+
+    #[test]
+    fn everything_else_has_its_code() {
+        use Code::{LookupBadAnswer, LookupFailed, LookupRefused, LookupUnavailable};
+        for (bytes, code) in [
+            ("ERROR\r\n", LookupRefused),
+            ("CLIENT_ERROR bad command line format\r\n", LookupRefused),
+            ("SERVER_ERROR out of memory\r\n", LookupFailed),
+            ("ERROR Too many open connections\r\n", LookupUnavailable),
+            ("STORED\r\n", LookupBadAnswer),
+            ("\r\n", LookupBadAnswer),
+            ("END\n", LookupBadAnswer),
+            ("END \r\n", LookupBadAnswer),
+            ("VALUE b 0 1\r\n", LookupBadAnswer),
+            ("VALUE a 0 x\r\n", LookupBadAnswer),
+            ("VALUE a 0 -1\r\n", LookupBadAnswer),
+            ("VALUE a 0\r\n", LookupBadAnswer),
+            ("VALUE a 0 1073741825\r\n", LookupBadAnswer),
+            ("VALUE a 0 18446744073709551616\r\n", LookupBadAnswer),
+            ("VALUE a 0 1\r\nlonger\r\n", LookupBadAnswer),
+            ("VALUE a 0 1\r\n1\r\nVALUE a 0 1\r\n", LookupBadAnswer),
+        ] {
+            for piece in [1, bytes.len()] {
+                let (outcome, _) = taken(&keys(&["a"]), bytes.as_bytes(), piece);
+                assert_eq!(outcome, Err(code), "{bytes:?}");
+            }
+        }
+        let endless = "x".repeat(LINE_BYTES_MAX + 1);
+        let (outcome, _) = taken(&keys(&["a"]), endless.as_bytes(), 100);
+        assert_eq!(outcome, Err(LookupBadAnswer));
+    }
+
+    #[test]
+    fn an_announced_length_allocates_nothing() {
+        let (outcome, left) = taken(&keys(&["a"]), b"VALUE a 0 1073741824\r\nx", 99);
+        assert_eq!(outcome, Ok(None));
+        assert!(left.capacity() < 1024, "{}", left.capacity());
+    }
+}

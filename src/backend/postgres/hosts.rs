@@ -1,0 +1,146 @@
+//! Connects to the first host of a URL that accepts us, over whichever of its addresses answers first.
+//!
+//! The client itself tries the addresses of a host one after the other, each until the time limit of all of them is over.
+//! Here it gets one address at a time.
+
+use futures_util::FutureExt as _;
+use tokio_postgres::config::{Host, LoadBalanceHosts};
+use tokio_postgres::tls::MakeTlsConnect;
+use tokio_postgres::{Client, Config, Error, Socket};
+
+use super::driver::Driver;
+use crate::backend::net::{race, resolve};
+use crate::random::Random;
+
+/// A new connection, over `tls`.
+pub(super) async fn connect<T>(config: &Config, tls: &T) -> Result<(Client, Driver), Error>
+where
+    T: MakeTlsConnect<Socket> + Clone,
+    T::Stream: 'static,
+{
+    let mut failed = None;
+    let hosts = config.get_hosts().len().max(config.get_hostaddrs().len());
+    let mut order: Vec<usize> = (0..hosts).collect();
+    if config.get_load_balance_hosts() == LoadBalanceHosts::Random {
+        let mut random = Random::from_process();
+        order.sort_by_cached_key(|_| random.draw());
+    }
+    for at in order {
+        match connect_host(config, at, tls).await {
+            Err(err) => failed = Some(err),
+            connected => return connected,
+        }
+    }
+    match failed {
+        Some(err) => Err(err),
+        // Without any host, the client has the right words.
+        None => connect_to(config, tls).await,
+    }
+}
+
+/// A new connection to the host at this place in the URL.
+async fn connect_host<T>(config: &Config, at: usize, tls: &T) -> Result<(Client, Driver), Error>
+where
+    T: MakeTlsConnect<Socket> + Clone,
+    T::Stream: 'static,
+{
+    let ports = config.get_ports();
+    let port = ports.get(at).or(ports.first()).copied().unwrap_or(5432);
+    let host = config.get_hosts().get(at);
+    let mut alone = without_hosts(config);
+    alone.port(port);
+    let name = match host {
+        #[cfg(unix)]
+        Some(Host::Unix(path)) => {
+            alone.host_path(path);
+            None
+        }
+        Some(Host::Tcp(name)) => {
+            alone.host(name);
+            Some(name)
+        }
+        None => None,
+    };
+    if let Some(addr) = config.get_hostaddrs().get(at) {
+        alone.hostaddr(*addr);
+        return connect_to(&alone, tls).await;
+    }
+    let addrs = match name {
+        Some(name) => resolve(name, port).await.unwrap_or_default(),
+        None => Vec::new(),
+    };
+    if addrs.is_empty() {
+        // A socket, or a name that can't be resolved, for which the client has the right words.
+        return connect_to(&alone, tls).await;
+    }
+    let connect = async |addr: std::net::SocketAddr| {
+        let mut alone = alone.clone();
+        alone.hostaddr(addr.ip());
+        connect_to(&alone, tls).await
+    };
+    race(addrs, connect).await
+}
+
+async fn connect_to<T>(config: &Config, tls: &T) -> Result<(Client, Driver), Error>
+where
+    T: MakeTlsConnect<Socket> + Clone,
+    T::Stream: 'static,
+{
+    let (client, connection) = config.connect(tls.clone()).await?;
+    Ok((client, connection.boxed_local()))
+}
+
+/// Everything but the hosts, which can't be taken out of a configuration.
+fn without_hosts(config: &Config) -> Config {
+    let mut copy = Config::new();
+    if let Some(user) = config.get_user() {
+        copy.user(user);
+    }
+    if let Some(password) = config.get_password() {
+        copy.password(password);
+    }
+    if let Some(name) = config.get_dbname() {
+        copy.dbname(name);
+    }
+    if let Some(options) = config.get_options() {
+        copy.options(options);
+    }
+    if let Some(name) = config.get_application_name() {
+        copy.application_name(name);
+    }
+    if let Some(limit) = config.get_connect_timeout() {
+        copy.connect_timeout(*limit);
+    }
+    if let Some(limit) = config.get_tcp_user_timeout() {
+        copy.tcp_user_timeout(*limit);
+    }
+    if let Some(interval) = config.get_keepalives_interval() {
+        copy.keepalives_interval(interval);
+    }
+    if let Some(retries) = config.get_keepalives_retries() {
+        copy.keepalives_retries(retries);
+    }
+    copy.keepalives(config.get_keepalives())
+        .keepalives_idle(config.get_keepalives_idle())
+        .ssl_mode(config.get_ssl_mode())
+        .ssl_negotiation(config.get_ssl_negotiation())
+        .channel_binding(config.get_channel_binding())
+        .target_session_attrs(config.get_target_session_attrs());
+    copy
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_but_the_hosts_is_copied() {
+        let rest = "dbname=d user=u password=p options='-c a=b' application_name=n connect_timeout=7 \
+            tcp_user_timeout=8 keepalives=1 keepalives_idle=9 keepalives_interval=10 keepalives_retries=11 \
+            sslmode=require channel_binding=require target_session_attrs=read-only";
+        let all: Config = format!("host=a,b hostaddr=10.0.0.1,10.0.0.2 port=1,2 {rest}")
+            .parse()
+            .expect("valid");
+        assert_eq!(without_hosts(&all), rest.parse().expect("valid"));
+    }
+}

@@ -10,7 +10,7 @@ from typing import Callable
 from process import HERE, ROOT, SERVER_CORE, TARGET, Child, Trouble, accepts, free_port, need
 from stores import PARTS
 
-TRIBUTARY = TARGET / "release" / "tributary"
+TRIBUTARY = TARGET / "dist" / "tributary"
 PYTHON = TARGET / "bench-venv" / "bin" / "python"
 FLOOR = TARGET / "bench" / "floor"
 
@@ -81,9 +81,9 @@ def prepare(names, build):
     """Builds what the given servers need."""
     need("taskset", "util-linux")
     if build:
-        subprocess.run(["cargo", "build", "--release"], cwd=ROOT, check=True)
+        subprocess.run(["cargo", "build", "--profile", "dist"], cwd=ROOT, check=True)
     if not TRIBUTARY.exists():
-        raise Trouble(f"{TRIBUTARY} does not exist: build it with `cargo build --release`")
+        raise Trouble(f"{TRIBUTARY} does not exist: build it with `cargo build --profile dist`")
     if "floor" in names:
         FLOOR.parent.mkdir(parents=True, exist_ok=True)
         subprocess.run([need("gcc", "gcc"), "-O2", "-Wall", "-o", FLOOR, HERE / "peers" / "floor.c"], check=True)

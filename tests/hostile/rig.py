@@ -14,7 +14,7 @@ from pathlib import Path
 from kinds import CODE, call, lay_out
 from process import LOAD_CORE, ROOT, SERVER_CORE, TARGET, Child, Trouble, accepts, free_port, pinned
 
-TRIBUTARY = TARGET / "release" / "tributary"
+TRIBUTARY = TARGET / "dist" / "tributary"
 # The connections of a clean client.
 CLEAN_CONNECTIONS = 8
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -22,17 +22,17 @@ TICKS = os.sysconf("SC_CLK_TCK")
 
 def add_options(parser):
     parser.add_argument("--rate", type=int, default=500, help="clean calls a second")
-    parser.add_argument("--no-build", action="store_true", help="use the release build without building it")
+    parser.add_argument("--no-build", action="store_true", help="use the program without building it")
     parser.add_argument("--program", type=lambda path: Path(path).resolve(), default=TRIBUTARY,
-                        help="the program to test, instead of the release build in `target`")
+                        help="the program to test, instead of target/dist/tributary")
 
 
 def prepare(options, connections):
-    """Builds the release, and raises the limit of open files to what both sides' connections and the server itself need."""
+    """Builds the program, and raises the limit of open files to what both sides' connections and the server itself need."""
     if not options.no_build:
-        subprocess.run(["cargo", "build", "--release"], cwd=ROOT, check=True)
+        subprocess.run(["cargo", "build", "--profile", "dist"], cwd=ROOT, check=True)
     if not options.program.exists():
-        raise Trouble(f"{options.program} does not exist: build it with `cargo build --release`")
+        raise Trouble(f"{options.program} does not exist: build it with `cargo build --profile dist`")
     wanted = 2 * connections + 1024
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard != resource.RLIM_INFINITY and hard < wanted:

@@ -255,7 +255,7 @@ fn wrong_replies_and_lost_connections_are_errors_and_the_run_continues() {
     assert_eq!(told["calls"], 1, "{told}");
     let expected = serde_json::json!({
         "a reply with another sequence id": 1,
-        "the reply differs from the first of the same parameters": 1,
+        "the reply differs from the first one for the same parameters": 1,
         "the server closed the connection": 1,
     });
     assert_eq!(told["errors"], expected);

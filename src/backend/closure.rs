@@ -34,7 +34,7 @@ type AsyncCall = dyn Fn(Input) -> Future_ + Send + Sync;
 type BlockingCall = dyn Fn(Input) -> Result<Value, LookupError> + Send + Sync;
 
 #[derive(Clone)]
-enum Call {
+enum Function {
     Async(Arc<AsyncCall>),
     Blocking(Arc<BlockingCall>),
 }
@@ -43,7 +43,7 @@ enum Call {
 #[derive(Clone)]
 pub struct Closure {
     params: Arc<[Arc<str>]>,
-    call: Call,
+    call: Function,
 }
 
 impl Closure {
@@ -56,7 +56,7 @@ impl Closure {
         let call = move |input| -> Future_ { Box::pin(call(input)) };
         Closure {
             params: names(params),
-            call: Call::Async(Arc::new(call)),
+            call: Function::Async(Arc::new(call)),
         }
     }
 
@@ -67,7 +67,7 @@ impl Closure {
     {
         Closure {
             params: names(params),
-            call: Call::Blocking(Arc::new(call)),
+            call: Function::Blocking(Arc::new(call)),
         }
     }
 
@@ -78,7 +78,7 @@ impl Closure {
 
     /// Whether it runs on the thread pool.
     pub fn is_blocking(&self) -> bool {
-        matches!(self.call, Call::Blocking(_))
+        matches!(self.call, Function::Blocking(_))
     }
 
     /// Runs it.
@@ -89,8 +89,8 @@ impl Closure {
             context: ask.context.clone(),
         };
         let value = match &self.call {
-            Call::Async(call) => call(input).await?,
-            Call::Blocking(call) => {
+            Function::Async(call) => call(input).await?,
+            Function::Blocking(call) => {
                 let call = Arc::clone(call);
                 let done = tokio::task::spawn_blocking(move || call(input)).await;
                 done.map_err(|err| LookupError::new(Code::LookupFailed, err.to_string()))??

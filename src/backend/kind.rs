@@ -1,7 +1,7 @@
 //! Defines what a kind of store has to do.
 
 use super::examine::Examination;
-use super::lookup::{Answer, Ask, Asked, Compiled, LookupError, Planned};
+use super::lookup::{Answer, Ask, BatchedAsk, Compiled, LookupError, Planned};
 use crate::config::Section;
 use crate::error::Code;
 
@@ -56,7 +56,7 @@ pub trait Backend: Sized + 'static {
     /// questions are asked once (`net` helps with that). Called only for lookups that batch.
     async fn lookup_many(
         &self,
-        asked: &[Asked<'_, Self::Lookup>],
+        asked: &[BatchedAsk<'_, Self::Lookup>],
     ) -> Vec<Result<Answer, LookupError>> {
         let never = |_| {
             Err(LookupError::new(

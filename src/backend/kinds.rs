@@ -2,7 +2,7 @@
 
 use super::examine::Examination;
 use super::kind::Backend;
-use super::lookup::{Answer, Ask, Asked, Compiled, LookupError, Planned};
+use super::lookup::{Answer, Ask, BatchedAsk, Compiled, LookupError, Planned};
 use super::{file, http, memcached, mysql, postgres, redis, sqlite, thrift};
 use crate::config::Section;
 use crate::error::Code;
@@ -119,7 +119,7 @@ macro_rules! kinds {
                         let (_, most) = asked.size_hint();
                         let mut of_kind = Vec::with_capacity(most.unwrap_or_default());
                         of_kind.extend(asked.filter_map(|(lookup, params)| match lookup {
-                            AnyLookup::$variant(lookup) => Some(Asked { lookup, params }),
+                            AnyLookup::$variant(lookup) => Some(BatchedAsk { lookup, params }),
                             _ => None,
                         }));
                         backend.lookup_many(&of_kind).await

@@ -66,7 +66,7 @@ pub struct Ask<'a> {
 
 /// One question of a batch.
 #[derive(Debug)]
-pub struct Asked<'a, L> {
+pub struct BatchedAsk<'a, L> {
     /// The lookup.
     pub lookup: &'a L,
     /// Its parameters' values, in the order of [`Compiled::params`].

@@ -4,13 +4,13 @@ use std::io::Read as _;
 
 use clap::Args;
 
-use super::client::{Call, ClientError, Reply};
+use super::client::{ClientError, MethodCall, MethodReply};
 use super::connect::{ConnectArgs, on_loop};
 use super::error::CommandError;
 use super::exit::ExitStatus;
-use super::method::{Found, IdlArgs, find};
+use super::method::{IdlArgs, ResolvedMethod, find};
 use super::output::Output;
-use super::params::Params;
+use super::params::ParamTree;
 use super::reply;
 use crate::context::Mode;
 use crate::timeline::{Look, render};
@@ -68,7 +68,7 @@ pub(super) struct CallArgs {
 
 /// What is set in the call's context besides the typed parameters.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Asked {
+pub(super) struct CallOptions {
     /// Ask for the report.
     pub(super) report: bool,
     /// Run the lookups in this mode.
@@ -77,7 +77,7 @@ pub(super) struct Asked {
 
 impl CallArgs {
     /// The method.
-    pub(super) fn find(&self) -> Result<Found, CommandError> {
+    pub(super) fn find(&self) -> Result<ResolvedMethod, CommandError> {
         find(&self.idl, &self.connect, &self.method)
     }
 
@@ -94,8 +94,12 @@ impl CallArgs {
     }
 
     /// The parameters, including the context.
-    pub(super) fn params(&self, found: &Found, asked: Asked) -> Result<Value, CommandError> {
-        let mut params = Params::new(&found.schema, found.method());
+    pub(super) fn params(
+        &self,
+        found: &ResolvedMethod,
+        asked: CallOptions,
+    ) -> Result<Value, CommandError> {
+        let mut params = ParamTree::new(&found.schema, found.method());
         if let Some(text) = &self.json {
             params.json(text)?;
         }
@@ -126,9 +130,13 @@ impl CallArgs {
     }
 
     /// Makes the call on a new connection.
-    async fn call(&self, found: &Found, params: &Value) -> Result<Reply, ClientError> {
+    async fn call(
+        &self,
+        found: &ResolvedMethod,
+        params: &Value,
+    ) -> Result<MethodReply, ClientError> {
         let mut client = self.connect.connect().await?;
-        let call = Call {
+        let call = MethodCall {
             schema: &found.schema,
             method: found.method(),
             service: found.prefix(),
@@ -139,7 +147,7 @@ impl CallArgs {
     }
 }
 
-fn context_of<'a>(found: &'a Found, option: &str) -> Result<&'a str, CommandError> {
+fn context_of<'a>(found: &'a ResolvedMethod, option: &str) -> Result<&'a str, CommandError> {
     found.context_param().ok_or_else(|| {
         CommandError::misuse(format_args!(
             "`{option}`: method `{}` has no parameter of type `tributary.Context`",
@@ -150,7 +158,7 @@ fn context_of<'a>(found: &'a Found, option: &str) -> Result<&'a str, CommandErro
 }
 
 /// Checks that the method takes a context and its reply has a field for the report.
-pub(super) fn can_report(found: &Found, option: &str) -> Result<(), CommandError> {
+pub(super) fn can_report(found: &ResolvedMethod, option: &str) -> Result<(), CommandError> {
     context_of(found, option)?;
     match found.report_field() {
         Some(_) => Ok(()),
@@ -169,7 +177,7 @@ pub(super) fn run(options: &CallCommand, out: &mut Output) -> Result<ExitStatus,
         can_report(&found, "--report")?;
     }
     args.read_stdin()?;
-    let asked = Asked {
+    let asked = CallOptions {
         report: options.report,
         mode: options.serial.then_some(Mode::Serial),
     };
@@ -182,7 +190,7 @@ pub(super) fn run(options: &CallCommand, out: &mut Output) -> Result<ExitStatus,
 }
 
 /// Puts the service's name before an error that the service itself reported.
-pub(super) fn at_service(found: &Found, err: ClientError) -> CommandError {
+pub(super) fn at_service(found: &ResolvedMethod, err: ClientError) -> CommandError {
     match err {
         ClientError::Application { .. } => {
             CommandError::failed(format_args!("{}: {err}", found.service().name))
@@ -191,7 +199,7 @@ pub(super) fn at_service(found: &Found, err: ClientError) -> CommandError {
     }
 }
 
-fn draw(found: &Found, reply: &Reply, out: &mut Output) {
+fn draw(found: &ResolvedMethod, reply: &MethodReply, out: &mut Output) {
     match reply::timeline(found, reply) {
         Some(timeline) => {
             let look = Look {
@@ -203,7 +211,7 @@ fn draw(found: &Found, reply: &Reply, out: &mut Output) {
             let picture = render(&timeline, &look);
             out.note(&picture);
         }
-        None if matches!(reply, Reply::Returned(_)) => out.note("the reply has no report"),
+        None if matches!(reply, MethodReply::Returned(_)) => out.note("the reply has no report"),
         None => {}
     }
 }

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
 
-use super::client::{Call, Client, Reply};
+use super::client::{Client, MethodCall, MethodReply};
 use super::connect::{ConnectArgs, on_loop};
 use super::error::{CommandError, Reason};
-use super::method::Found;
-use super::params::Params;
+use super::method::ResolvedMethod;
+use super::params::ParamTree;
 use super::reply::result_json;
 use super::server_idl::{ServerIdl, server_idl};
 use crate::program::Program;
@@ -25,7 +25,7 @@ pub fn call_json(
     method: &str,
     params: &str,
 ) -> anyhow::Result<String> {
-    let found = Found::of(&program.schema, program.service, method);
+    let found = ResolvedMethod::of(&program.schema, program.service, method);
     call_found(addr, found, (method, params))
 }
 
@@ -37,17 +37,17 @@ pub fn call_json_at(addr: SocketAddr, method: &str, params: &str) -> anyhow::Res
         .map_err(to_error)?;
     let names = schema.services.iter();
     let service = names.map(|of| &*of.name).position(|name| name == service);
-    let found = service.and_then(|at| Found::of(&schema, at, method));
+    let found = service.and_then(|at| ResolvedMethod::of(&schema, at, method));
     call_found(addr, found, (method, params))
 }
 
 fn call_found(
     addr: SocketAddr,
-    found: Option<Found>,
+    found: Option<ResolvedMethod>,
     (method, params): (&str, &str),
 ) -> anyhow::Result<String> {
     let found = found.with_context(|| format!("there is no method `{method}`"))?;
-    let mut read = Params::new(&found.schema, found.method());
+    let mut read = ParamTree::new(&found.schema, found.method());
     read.json(params).map_err(to_error)?;
     let params = read.finish().map_err(to_error)?;
     let wire_format = WireFormat {
@@ -57,7 +57,7 @@ fn call_found(
     let reply = on_loop(async {
         let mut client =
             Client::connect(&addr.to_string(), wire_format, Limits::default(), TIMEOUT).await?;
-        let call = Call {
+        let call = MethodCall {
             schema: &found.schema,
             method: found.method(),
             service: found.prefix(),
@@ -68,9 +68,11 @@ fn call_found(
     })
     .map_err(to_error)??;
     match reply {
-        Reply::Returned(value) => Ok(result_json(&found, &value).to_string()),
-        Reply::Threw { of, .. } => Err(anyhow!("`{method}` threw {}", found.schema.get(of).name)),
-        Reply::Sent => Ok("null".into()),
+        MethodReply::Returned(value) => Ok(result_json(&found, &value).to_string()),
+        MethodReply::Threw { of, .. } => {
+            Err(anyhow!("`{method}` threw {}", found.schema.get(of).name))
+        }
+        MethodReply::Sent => Ok("null".into()),
     }
 }
 

@@ -30,18 +30,18 @@ pub(super) struct IdlArgs {
 
 /// A method with everything its types refer to.
 #[derive(Debug)]
-pub(super) struct Found {
+pub(super) struct ResolvedMethod {
     /// The IDL.
     pub(super) schema: Schema,
     service: usize,
     method: usize,
 }
 
-impl Found {
+impl ResolvedMethod {
     /// The method called `name` of the service at that index.
     pub(super) fn of(schema: &Schema, service: usize, name: &str) -> Option<Self> {
         let method = *schema.services[service].by_name.get(name)?;
-        Some(Found {
+        Some(ResolvedMethod {
             schema: schema.clone(),
             service,
             method,
@@ -89,7 +89,7 @@ pub(super) fn find(
     args: &IdlArgs,
     connect: &ConnectArgs,
     name: &str,
-) -> Result<Found, CommandError> {
+) -> Result<ResolvedMethod, CommandError> {
     let wanted = args.service.as_deref();
     if let Some((path, configured)) = idl_path(args)? {
         let schema = idl::load(&path)?;
@@ -110,7 +110,7 @@ fn find_in(
     path: &str,
     service: Option<&str>,
     name: &str,
-) -> Result<Found, CommandError> {
+) -> Result<ResolvedMethod, CommandError> {
     let service = pick_service(&schema, path, service)?;
     let methods = &schema.services[service];
     let Some(&method) = methods.by_name.get(name) else {
@@ -118,7 +118,7 @@ fn find_in(
         let message = format!("service `{}` has no method `{name}`", methods.name);
         return Err(CommandError::misuse(message).help(suggestion(name, names)));
     };
-    Ok(Found {
+    Ok(ResolvedMethod {
         schema,
         service,
         method,

@@ -29,7 +29,7 @@ use std::ffi::OsString;
 use clap::{CommandFactory as _, Parser, Subcommand};
 
 pub use call_json::{call_json, call_json_at};
-pub use client::{Call, Client, ClientError, Reply};
+pub use client::{Client, ClientError, MethodCall, MethodReply};
 pub use error::{CommandError, Reason};
 pub use exit::ExitStatus;
 pub use output::{Color, Output};

@@ -1,8 +1,8 @@
 //! Prints replies: results and exceptions as JSON by the IDL's types, reports as waterfalls.
 
-use super::client::Reply;
+use super::client::MethodReply;
 use super::exit::ExitStatus;
-use super::method::Found;
+use super::method::ResolvedMethod;
 use super::output::Output;
 use crate::coerce::to_json;
 use crate::context::Mode;
@@ -11,20 +11,20 @@ use crate::timeline::Timeline;
 use crate::value::Value;
 
 /// Prints a reply. An exception means that the call failed.
-pub(super) fn show(found: &Found, reply: &Reply, out: &mut Output) -> ExitStatus {
+pub(super) fn show(found: &ResolvedMethod, reply: &MethodReply, out: &mut Output) -> ExitStatus {
     match reply {
-        Reply::Returned(value) => {
+        MethodReply::Returned(value) => {
             let json = result_json(found, value);
             out.data(&format!("{json:#}"));
             ExitStatus::Done
         }
-        Reply::Threw { of, value } => {
+        MethodReply::Threw { of, value } => {
             out.error(&exception_line(found, *of, value), None);
             let json = to_json(&found.schema, &Type::Struct(*of), value);
             out.data(&format!("{json:#}"));
             ExitStatus::Failed
         }
-        Reply::Sent => {
+        MethodReply::Sent => {
             out.note("sent; the method is oneway, so there is no reply");
             ExitStatus::Done
         }
@@ -32,7 +32,7 @@ pub(super) fn show(found: &Found, reply: &Reply, out: &mut Output) -> ExitStatus
 }
 
 /// A result as JSON; null for `void`.
-pub(super) fn result_json(found: &Found, value: &Value) -> serde_json::Value {
+pub(super) fn result_json(found: &ResolvedMethod, value: &Value) -> serde_json::Value {
     match &found.method().result {
         Some(ty) => to_json(&found.schema, ty, value),
         None => serde_json::Value::Null,
@@ -40,7 +40,7 @@ pub(super) fn result_json(found: &Found, value: &Value) -> serde_json::Value {
 }
 
 /// `Flights: LookupFailed (call.required_empty): a required part of the reply does not exist`
-fn exception_line(found: &Found, of: StructId, value: &Value) -> String {
+fn exception_line(found: &ResolvedMethod, of: StructId, value: &Value) -> String {
     let name = &found.schema.get(of).name;
     let name = name.rsplit('.').next().unwrap_or(name);
     let field = |name: &str| value.get(name).and_then(Value::as_str);
@@ -60,8 +60,8 @@ fn exception_line(found: &Found, of: StructId, value: &Value) -> String {
 }
 
 /// The timeline of the call, if the reply has a report.
-pub(super) fn timeline(found: &Found, reply: &Reply) -> Option<Timeline> {
-    let Reply::Returned(value) = reply else {
+pub(super) fn timeline(found: &ResolvedMethod, reply: &MethodReply) -> Option<Timeline> {
+    let MethodReply::Returned(value) = reply else {
         return None;
     };
     Timeline::from_report(value.get(found.report_field()?)?)

@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use super::client::{Call, ClientError, Reply};
+use super::client::{ClientError, MethodCall, MethodReply};
 use super::connect::ConnectArgs;
 use super::error::{CommandError, Reason};
 use super::exit::ExitStatus;
@@ -31,7 +31,7 @@ pub(super) async fn server_idl(connect: &ConnectArgs) -> Result<ServerIdl, Comma
         names: standard.get(method.params).names.clone(),
         values: Vec::new(),
     });
-    let call = Call {
+    let call = MethodCall {
         schema: standard,
         method,
         service: Some(META),
@@ -40,7 +40,7 @@ pub(super) async fn server_idl(connect: &ConnectArgs) -> Result<ServerIdl, Comma
     };
     let mut client = connect.connect().await?;
     match client.call(&call).await {
-        Ok(Reply::Returned(idl)) => read(&connect.addr, &idl),
+        Ok(MethodReply::Returned(idl)) => read(&connect.addr, &idl),
         Ok(_) => Err(no_idl(connect, "it did not answer")),
         // A server other than Tributary answers with an error or closes the connection.
         Err(err @ (ClientError::Application { .. } | ClientError::Closed)) => {

@@ -94,6 +94,11 @@ impl Counts {
         self.add(at, 1);
     }
 
+    /// Adds one to the count of a metric without a choice of label values.
+    pub fn count_one(&self) {
+        self.count(0);
+    }
+
     /// Adds `by` to the count at `at`.
     pub fn add(&self, at: usize, by: usize) {
         bump(&self.0[at], by as u64);

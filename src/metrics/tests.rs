@@ -46,7 +46,7 @@ fn a_scrape_adds_up_loops_and_keeps_the_counts_from_before_a_reload() {
         &metrics,
         r#"tributary_lookups_planned_total{method="get"} 7"#,
     );
-    counts().count(0);
+    counts().count_one();
     assert_shows(
         &metrics,
         r#"tributary_lookups_planned_total{method="get"} 8"#,

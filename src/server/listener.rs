@@ -108,7 +108,7 @@ impl Listener {
             match accepted {
                 Ok(stream) => door.open(stream, (at, all), worker).await,
                 Err(err) => {
-                    worker.metrics.accept_errors.count(0);
+                    worker.metrics.accept_errors.count_one();
                     shutdown
                         .run_until_cancelled(door.backoff.failed(&err))
                         .await;
@@ -124,7 +124,7 @@ impl Listener {
                 Ok(stream) => door.open(stream, (at, all), worker).await,
                 Err(err) if err.kind() == io::ErrorKind::WouldBlock => return,
                 // That connection ended before it was accepted, or there is no descriptor for it.
-                Err(_) => worker.metrics.accept_errors.count(0),
+                Err(_) => worker.metrics.accept_errors.count_one(),
             }
         }
     }
@@ -140,7 +140,7 @@ impl Door {
     ) {
         let own = &all.0[at];
         let metrics = &worker.metrics;
-        metrics.connections_accepted.count(0);
+        metrics.connections_accepted.count_one();
         let limits = [worker.connections_max, self.settings.limits.connections_max];
         if all.len() >= limits[0] || own.len() >= limits[1] {
             let limit = limits[0].min(limits[1]);

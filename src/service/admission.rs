@@ -17,7 +17,7 @@ use super::call::{Call, EntryPoint};
 use super::call_error::CallError;
 use super::in_flight::CallsInFlight;
 use super::memory::Reservation;
-use super::meta::{Method, Question, fetch};
+use super::meta::{MetaCall, Method, fetch};
 use super::refusal::Refusal;
 use crate::error::Code;
 use crate::metrics::ProgramMetrics;
@@ -42,7 +42,7 @@ pub(super) enum Admitted<'a> {
     /// A call that runs a view.
     Call(Call),
     /// A question that the `Tributary` service answers without a lookup.
-    Question(Question<'a>),
+    Meta(MetaCall<'a>),
     /// Nothing: it is refused.
     Refused(Refusal<'a>),
 }
@@ -62,14 +62,14 @@ impl Admission {
     }
 
     /// Decides about a message whose head has been read.
-    pub(super) fn admit<'a>(&'a self, message: Message<'a>) -> Admitted<'a> {
+    pub(super) fn decide<'a>(&'a self, message: Message<'a>) -> Admitted<'a> {
         let plan = self.plan_of(message.head.name.as_str());
         if plan.is_none()
             && let Some(method) = self.meta_method(&message)
         {
             return match method {
                 Method::Fetch => self.admit_fetch(message),
-                _ => Admitted::Question(Question { method, message }),
+                _ => Admitted::Meta(MetaCall { method, message }),
             };
         }
         let admitted = match (message.head.kind, plan) {

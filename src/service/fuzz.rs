@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::metadata::RequestMetadata;
 use super::{Arrival, Decision, Peer, Service};
-use crate::backend::closure::{Closure, Input as Asked};
+use crate::backend::closure::{Closure, Input as BatchedAsk};
 use crate::config::LimitsConfig;
 use crate::error::Code;
 use crate::fuzzing::{FuzzInput, hold};
@@ -41,8 +41,8 @@ struct Loop {
 
 impl Loop {
     fn start() -> Self {
-        let echo = |asked: Asked| async move { Ok(asked.get("value").clone()) };
-        let repeat = |asked: Asked| async move {
+        let echo = |asked: BatchedAsk| async move { Ok(asked.get("value").clone()) };
+        let repeat = |asked: BatchedAsk| async move {
             let times = match asked.get("times") {
                 Value::I64(times) => (*times).clamp(0, 4),
                 _ => 0,

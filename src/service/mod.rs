@@ -118,9 +118,9 @@ impl Service {
     /// and the connection has to be closed.
     pub fn admit(&self, arrival: Arrival<'_>, message: &Bytes) -> Result<Decision, WireError> {
         let message = Message::read(arrival, message, &self.ids)?;
-        Ok(match self.admission.admit(message) {
+        Ok(match self.admission.decide(message) {
             Admitted::Call(call) => Decision::Serve(call),
-            Admitted::Question(question) => {
+            Admitted::Meta(question) => {
                 let answer = self.introspection.answer(&question);
                 if question.message.is_oneway() {
                     Decision::NoReply

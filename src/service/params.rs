@@ -88,21 +88,21 @@ fn params(
 }
 
 /// The parameters that a view runs with. Those of a long call are dropped in slices.
-pub(super) struct Params<'c> {
+pub(super) struct ViewParams<'c> {
     pub(super) values: Rc<[Value]>,
     coop: Option<&'c Coop>,
 }
 
-impl<'c> Params<'c> {
+impl<'c> ViewParams<'c> {
     pub(super) fn new(call: &'c Call, values: Vec<Value>) -> Self {
-        Params {
+        ViewParams {
             values: Rc::from(values),
             coop: call.coop(),
         }
     }
 }
 
-impl Drop for Params<'_> {
+impl Drop for ViewParams<'_> {
     fn drop(&mut self) {
         if let (Some(coop), Some(values)) = (self.coop, Rc::get_mut(&mut self.values)) {
             coop.drop_later(values.iter_mut().map(std::mem::take).collect());

@@ -13,7 +13,7 @@ use thrift::protocol::TMessageType;
 use super::call::{Call, EntryPoint};
 use super::call_error::{CallError, ErrorCodes};
 use super::log::CallLog;
-use super::meta::{Method, Question, fetch};
+use super::meta::{MetaCall, Method, fetch};
 use super::metadata::CallMetadata;
 use super::refusal::Refusal;
 use super::reply_limit::ReplyLimit;
@@ -125,7 +125,7 @@ impl ReplyWriter {
     /// The answer of the `Tributary` service to a question.
     pub(super) fn answer(
         &self,
-        question: &Question<'_>,
+        question: &MetaCall<'_>,
         answer: Result<Value, CallError>,
     ) -> BytesMut {
         let message = &question.message;

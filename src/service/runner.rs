@@ -14,7 +14,7 @@ use super::call_error::CallError;
 use super::context;
 use super::log::CallLog;
 use super::meta::fetch;
-use super::params::{self, Params};
+use super::params::{self, ViewParams};
 use crate::context::Context;
 use crate::error::Code;
 use crate::guard::Guards;
@@ -135,7 +135,7 @@ impl Runner {
         if let Some(metadata) = &call.metadata {
             metadata.identify(&context);
         }
-        let params = Params::new(call, params);
+        let params = ViewParams::new(call, params);
         if !context.request_id.is_empty() {
             tracing::Span::current().record("request_id", &*context.request_id);
         }

@@ -9,8 +9,8 @@ pub(super) struct Clock {
     arrived: Instant,
     pub(super) now: Instant,
     /// The time from the call's arrival to `now`.
-    pub(super) since: Micros,
-    /// The last instant that [`Clock::since`] converted, and its result: answers of one batch share an instant.
+    pub(super) elapsed: Micros,
+    /// The last instant that [`Clock::micros_at`] converted, and its result: answers of one batch share an instant.
     converted: (Instant, Micros),
     /// The clock was read when the call began, so the first pass need not read it again.
     is_new: bool,
@@ -22,7 +22,7 @@ impl Clock {
         let mut clock = Clock {
             arrived,
             now: arrived,
-            since: Micros::ZERO,
+            elapsed: Micros::ZERO,
             converted: (arrived, Micros::ZERO),
             is_new: true,
         };
@@ -40,11 +40,11 @@ impl Clock {
     /// Reads the clock.
     pub(super) fn read(&mut self) {
         self.now = Instant::now();
-        self.since = self.now.saturating_duration_since(self.arrived).into();
+        self.elapsed = self.now.saturating_duration_since(self.arrived).into();
     }
 
     /// The time from the call's arrival to `at`.
-    pub(super) fn since(&mut self, at: Instant) -> Micros {
+    pub(super) fn micros_at(&mut self, at: Instant) -> Micros {
         if at != self.converted.0 {
             let since = at.saturating_duration_since(self.arrived);
             self.converted = (at, since.into());

@@ -89,7 +89,7 @@ impl<'a> Running<'a> {
         let metrics = scope.guards.metrics().view(plan.index);
         metrics.planned();
         let track = Track {
-            planned: clock.since,
+            planned: clock.elapsed,
             started: None,
             first_answer: None,
             done: Micros::ZERO,
@@ -167,7 +167,7 @@ impl<'a> Running<'a> {
 
     fn start(&mut self, at: usize) {
         let step = &self.plan.steps[at];
-        let (now, since) = (self.clock.now, self.clock.since);
+        let (now, since) = (self.clock.now, self.clock.elapsed);
         if !step.after.is_empty() {
             let inputs = step.after.iter().map(|&need| self.tracks[need].done).max();
             self.tracks[at].planned = inputs.unwrap_or(since);
@@ -239,7 +239,7 @@ impl<'a> Running<'a> {
             mode: self.scope.context.mode,
             lanes: Arc::clone(&self.plan.lanes),
             tracks: std::mem::take(&mut self.tracks),
-            elapsed: self.clock.since,
+            elapsed: self.clock.elapsed,
         };
         Execution {
             values: std::mem::take(&mut self.values),

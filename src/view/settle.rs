@@ -23,7 +23,7 @@ impl Running<'_> {
             Ok(answer) => answer,
             Err(err) => return self.failed(at, &err),
         };
-        let first = answer.first_answer.map(|first| self.clock.since(first));
+        let first = answer.first_answer.map(|first| self.clock.micros_at(first));
         self.tracks[at].first_answer = first;
         self.tracks[at].source = answer.source;
         if answer.value.is_null() {
@@ -123,7 +123,7 @@ impl Running<'_> {
             !matches!(self.states[at], State::Settled),
             "a step has one fate"
         );
-        let done = self.clock.since;
+        let done = self.clock.elapsed;
         self.states[at] = State::Settled;
         self.open -= 1;
         let track = &mut self.tracks[at];

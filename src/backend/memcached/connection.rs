@@ -25,7 +25,7 @@ const ABANDONED_MAX: Duration = Duration::from_millis(100);
 const FIRST_KEY: &str = "tributary.hello";
 
 /// One multi-get: different keys, all of one server.
-pub(super) type Question = net::Question<Rc<[Bytes]>, Values>;
+pub(super) type Queued = net::Queued<Rc<[Bytes]>, Values>;
 /// The questions for one server.
 pub(super) type Queue = net::Queue<Rc<[Bytes]>, Values>;
 
@@ -37,7 +37,7 @@ pub(super) struct Dialer {
     pub(super) queue: Rc<Queue>,
     pub(super) sizes: Rc<ValueSizes>,
     /// The question during which the previous connection broke.
-    pub(super) again: Option<Question>,
+    pub(super) again: Option<Queued>,
 }
 
 impl Dial for Dialer {
@@ -117,9 +117,9 @@ pub(super) async fn connect(
 /// if the connection broke before there was an answer.
 async fn exchange(
     wire: &mut Wire,
-    mut question: Question,
+    mut question: Queued,
     sizes: &ValueSizes,
-) -> Result<(), (LookupError, Option<Question>)> {
+) -> Result<(), (LookupError, Option<Queued>)> {
     let keys = Rc::clone(&question.asked);
     let abandoned = async {
         question.abandoned().await;

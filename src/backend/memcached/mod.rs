@@ -31,7 +31,7 @@ use self::key::Get;
 use self::ring::Ring;
 use self::value_sizes::{ValueSizes, Values};
 use super::net::{self, Distinct, Limit, Pool};
-use super::{Answer, Ask, Asked, Backend, Compiled, Examination, LookupError, Planned};
+use super::{Answer, Ask, Backend, BatchedAsk, Compiled, Examination, LookupError, Planned};
 use crate::config::Section;
 use crate::error::Code;
 use crate::random::Random;
@@ -100,7 +100,7 @@ impl Backend for Memcached {
     }
 
     async fn lookup(&self, get: &Get, ask: Ask<'_>) -> Result<Answer, LookupError> {
-        let asked = [Asked {
+        let asked = [BatchedAsk {
             lookup: get,
             params: ask.params,
         }];
@@ -121,7 +121,7 @@ impl Backend for Memcached {
         "one multi-get per server and iteration of the event loop, equal keys once".into()
     }
 
-    async fn lookup_many(&self, asked: &[Asked<'_, Get>]) -> Vec<Result<Answer, LookupError>> {
+    async fn lookup_many(&self, asked: &[BatchedAsk<'_, Get>]) -> Vec<Result<Answer, LookupError>> {
         let mut scratch = self.scratch.take();
         let keys: Vec<_> = asked
             .iter()
@@ -141,7 +141,7 @@ impl Backend for Memcached {
         });
         let numbers: Vec<Result<usize, LookupError>> = numbers.collect();
         let mut stored = distinct.share(self.stored(&different).await);
-        let answer = |(ask, number): (&Asked<'_, Get>, Result<usize, LookupError>)| {
+        let answer = |(ask, number): (&BatchedAsk<'_, Get>, Result<usize, LookupError>)| {
             let stored = stored.take(number?).unwrap_or_else(|| Err(unasked()));
             ask.lookup.value(stored?).map(Answer::new)
         };

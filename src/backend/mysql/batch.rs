@@ -5,10 +5,10 @@ use std::sync::Arc;
 use mysql_async::Value as Stored;
 
 use super::lookup::{BatchKeys, Lookup};
-use super::query::{Key, Question, Reply, Sorting, key};
+use super::query::{Answers, BoundStatement, Key, Sorting, key};
 use super::value;
 use crate::backend::net::Distinct;
-use crate::backend::{Answer, Asked, LookupError};
+use crate::backend::{Answer, BatchedAsk, LookupError};
 use crate::error::Code;
 use crate::value::Value;
 
@@ -17,7 +17,7 @@ use crate::value::Value;
 pub(super) struct Batch<'a> {
     groups: Vec<Group<'a>>,
     /// For each lookup that was added.
-    places: Vec<Place>,
+    places: Vec<ElementOfGroup>,
 }
 
 struct Group<'a> {
@@ -28,16 +28,16 @@ struct Group<'a> {
 }
 
 /// Where a lookup's value will be: its group and its element of the group. `None` for null, which equals nothing.
-type Place = Result<Option<(usize, usize)>, LookupError>;
+type ElementOfGroup = Result<Option<(usize, usize)>, LookupError>;
 
 impl<'a> Batch<'a> {
     /// Adds the value of one lookup.
-    pub(super) fn add(&mut self, asked: &Asked<'a, Lookup>) {
+    pub(super) fn add(&mut self, asked: &BatchedAsk<'a, Lookup>) {
         let place = self.place(asked);
         self.places.push(place);
     }
 
-    fn place(&mut self, asked: &Asked<'a, Lookup>) -> Place {
+    fn place(&mut self, asked: &BatchedAsk<'a, Lookup>) -> ElementOfGroup {
         let Some(batch) = &asked.lookup.batch else {
             let detail = "a lookup without `batch` in a batch";
             return Err(LookupError::new(Code::ServerInternal, detail));
@@ -70,7 +70,7 @@ impl<'a> Batch<'a> {
     }
 
     /// The questions to ask, each with its group. The questions of a group are in the order of its elements.
-    pub(super) fn questions(&self) -> Vec<(usize, Question)> {
+    pub(super) fn questions(&self) -> Vec<(usize, BoundStatement)> {
         let mut questions = Vec::new();
         for (at, group) in self.groups.iter().enumerate() {
             let chunks = group.elements.chunks(group.batch.max);
@@ -82,7 +82,7 @@ impl<'a> Batch<'a> {
     /// Each lookup's answer, from the replies to the questions. The lookups are those that were added.
     pub(super) fn answers(
         self,
-        asked: &[Asked<'_, Lookup>],
+        asked: &[BatchedAsk<'_, Lookup>],
         replies: Vec<Replied>,
     ) -> Vec<Result<Answer, LookupError>> {
         let mut values: Vec<Vec<_>> = self.groups.iter().map(|_| Vec::new()).collect();
@@ -106,7 +106,7 @@ impl<'a> Batch<'a> {
         let mut shared: Vec<_> = groups
             .map(|(group, values)| group.distinct.share(values))
             .collect();
-        let answer = |(ask, place): (&Asked<'_, Lookup>, Place)| {
+        let answer = |(ask, place): (&BatchedAsk<'_, Lookup>, ElementOfGroup)| {
             let Some((group, element)) = place? else {
                 return ask.lookup.rows.shape(std::iter::empty()).map(Answer::new);
             };
@@ -118,14 +118,14 @@ impl<'a> Batch<'a> {
 }
 
 impl Group<'_> {
-    fn question(&self, elements: &[(Key, Stored)]) -> Question {
+    fn question(&self, elements: &[(Key, Stored)]) -> BoundStatement {
         let (sql, room) = self.batch.text(elements.len());
         let mut params: Vec<Stored> = elements.iter().map(|(_, stored)| stored.clone()).collect();
         // A repeated value adds no rows; the shortest one adds the fewest bytes.
         let shortest = elements.iter().min_by_key(|(key, _)| key.len());
         let shortest = shortest.map_or(Stored::NULL, |(_, stored)| stored.clone());
         params.resize(room, shortest);
-        Question {
+        BoundStatement {
             statement: self.lookup.id,
             sql: Arc::clone(sql),
             params,
@@ -140,11 +140,11 @@ impl Group<'_> {
 }
 
 /// The group of a question, how many elements it asked for, and the reply.
-pub(super) type Replied = (usize, usize, Result<Reply, LookupError>);
+pub(super) type Replied = (usize, usize, Result<Answers, LookupError>);
 
 /// Splits a question into one per element, if there are several. A value that can't be asked for (too long together with
 /// the others, not text in the session's character set) then affects only its own lookup.
-pub(super) fn parts(question: &Question) -> Vec<Question> {
+pub(super) fn parts(question: &BoundStatement) -> Vec<BoundStatement> {
     let Sorting::ByKey {
         column,
         keys,
@@ -156,7 +156,7 @@ pub(super) fn parts(question: &Question) -> Vec<Question> {
     if keys.len() < 2 {
         return Vec::new();
     }
-    let part = |(key, stored): (&Key, &Stored)| Question {
+    let part = |(key, stored): (&Key, &Stored)| BoundStatement {
         statement: question.statement,
         sql: Arc::clone(alone),
         params: vec![stored.clone()],

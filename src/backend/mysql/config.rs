@@ -45,7 +45,7 @@ impl Config {
         let age_max = net::age_max(section);
         let table = Tls::read(section);
         let (url, place) = url?;
-        let (url, mode) = tls::Mode::take(section, &url, &place)?;
+        let (url, mode) = tls::TlsMode::take(section, &url, &place)?;
         let opts = opts(section, &url, &place)?;
         Some(Config {
             opts: mode.secure(section, (opts, &place), table.ok()?)?,

@@ -25,8 +25,8 @@ use self::batch::{Batch, no_answer};
 pub use self::config::Config;
 pub use self::lookup::Lookup;
 use self::pool::Pool;
-use self::query::{Question, Reply, Sorting};
-use super::{Answer, Ask, Asked, Backend, Compiled, Examination, LookupError, Planned, sql};
+use self::query::{Answers, BoundStatement, Sorting};
+use super::{Answer, Ask, Backend, BatchedAsk, Compiled, Examination, LookupError, Planned, sql};
 use crate::config::Section;
 use crate::error::Code;
 
@@ -60,10 +60,10 @@ impl Backend for Mysql {
     async fn lookup(&self, lookup: &Lookup, ask: Ask<'_>) -> Result<Answer, LookupError> {
         if lookup.batch.is_some() {
             let params = ask.params;
-            let mut answers = self.lookup_many(&[Asked { lookup, params }]).await;
+            let mut answers = self.lookup_many(&[BatchedAsk { lookup, params }]).await;
             return answers.pop().unwrap_or_else(|| Err(no_answer()));
         }
-        let question = Question {
+        let question = BoundStatement {
             statement: lookup.id,
             sql: Arc::clone(&lookup.sql),
             params: lookup.bind(ask.params)?,
@@ -87,7 +87,10 @@ impl Backend for Mysql {
     }
 
     /// One question per lookup and `max` of its different values, all at the same time.
-    async fn lookup_many(&self, asked: &[Asked<'_, Lookup>]) -> Vec<Result<Answer, LookupError>> {
+    async fn lookup_many(
+        &self,
+        asked: &[BatchedAsk<'_, Lookup>],
+    ) -> Vec<Result<Answer, LookupError>> {
         let mut batch = Batch::default();
         for ask in asked {
             batch.add(ask);
@@ -104,7 +107,7 @@ impl Backend for Mysql {
 
 impl Mysql {
     /// Asks for several keys, and for each alone if they can't be asked together.
-    async fn ask_by_key(&self, question: Rc<Question>) -> Result<Reply, LookupError> {
+    async fn ask_by_key(&self, question: Rc<BoundStatement>) -> Result<Answers, LookupError> {
         let err = match self.pool.queue.ask(Rc::clone(&question)).await {
             Err(err) if matches!(err.code, Code::LookupBadParam | Code::LookupBadAnswer) => err,
             reply => return reply,
@@ -117,8 +120,8 @@ impl Mysql {
         let replies = parts.map(|part| self.pool.queue.ask(Rc::new(part)));
         let replies = join_all(replies).await;
         let value =
-            |reply: Result<Reply, LookupError>| reply?.values.pop().ok_or_else(no_answer)?;
-        Ok(Reply {
+            |reply: Result<Answers, LookupError>| reply?.values.pop().ok_or_else(no_answer)?;
+        Ok(Answers {
             values: replies.into_iter().map(value).collect(),
             first_answer: None,
         })

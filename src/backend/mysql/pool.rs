@@ -18,7 +18,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use super::config::Config;
 use super::error;
 use super::lookup::Lookup;
-use super::query::{Question, Reply, ask};
+use super::query::{Answers, BoundStatement, ask};
 use crate::backend::net::{self, Dial, Ended, Limit};
 use crate::backend::sql::{self, Warned};
 use crate::backend::{LookupError, Planned};
@@ -36,10 +36,10 @@ const LIMIT: Limit = Limit {
 };
 
 /// One loop's connections.
-pub(super) type Pool = net::Pool<Rc<Question>, Reply>;
+pub(super) type Pool = net::Pool<Rc<BoundStatement>, Answers>;
 /// A question, and the lookup that waits for its answer.
-type Waiting = net::Question<Rc<Question>, Reply>;
-type Queue = net::Queue<Rc<Question>, Reply>;
+type Waiting = net::Queued<Rc<BoundStatement>, Answers>;
+type Queue = net::Queue<Rc<BoundStatement>, Answers>;
 
 /// What connections are made with.
 pub(super) struct Settings {

@@ -17,7 +17,7 @@ use crate::value::{FieldNames, Record, Value, uuid_text};
 const UNWANTED_MAX: usize = 1000;
 
 /// One statement with its values.
-pub(super) struct Question {
+pub(super) struct BoundStatement {
     /// The lookup's number, under which a connection keeps the names of its columns.
     pub(super) statement: usize,
     pub(super) sql: Arc<str>,
@@ -26,7 +26,7 @@ pub(super) struct Question {
     pub(super) sorting: Sorting,
 }
 
-impl Question {
+impl BoundStatement {
     /// The longest that the message with its values can be.
     pub(super) fn bytes_most(&self) -> usize {
         let bytes = |stored: &Stored| match stored {
@@ -69,7 +69,7 @@ pub(super) fn key(value: &Value) -> Option<Key> {
 }
 
 /// The answers to a question.
-pub(super) struct Reply {
+pub(super) struct Answers {
     /// One value, or one per key.
     pub(super) values: Vec<Result<Value, LookupError>>,
     /// When the first row came.
@@ -79,9 +79,9 @@ pub(super) struct Reply {
 /// The reply, and whether it was read to its end: if not, the connection can't be used again.
 pub(super) async fn ask(
     connection: &mut Conn,
-    question: &Question,
+    question: &BoundStatement,
     names: &mut HashMap<usize, FieldNames>,
-) -> Result<(Reply, bool), Error> {
+) -> Result<(Answers, bool), Error> {
     let params = match &question.params[..] {
         [] => Params::Empty,
         params => Params::Positional(params.to_vec()),
@@ -92,11 +92,11 @@ pub(super) async fn ask(
     let rows = result.stream_and_drop::<Row>().await?;
     let Some(mut rows) = rows.filter(|rows| !rows.columns_ref().is_empty()) else {
         let refused = LookupError::new(Code::LookupRefused, "the statement returns no columns");
-        return Ok((Reply::of(question, &refused), true));
+        return Ok((Answers::of(question, &refused), true));
     };
     let mut sorter = match Sorter::new(question, rows.columns_ref(), names) {
         Ok(sorter) => sorter,
-        Err(err) => return Ok((Reply::of(question, &err), false)),
+        Err(err) => return Ok((Answers::of(question, &err), false)),
     };
     let mut unwanted = 0;
     while let Some(row) = rows.try_next().await? {
@@ -111,11 +111,11 @@ pub(super) async fn ask(
     Ok((sorter.reply(), true))
 }
 
-impl Reply {
+impl Answers {
     /// The same error for all.
-    fn of(question: &Question, err: &LookupError) -> Self {
+    fn of(question: &BoundStatement, err: &LookupError) -> Self {
         let values = vec![Err(err.clone()); question.sorting.count()];
-        Reply {
+        Answers {
             values,
             first_answer: None,
         }
@@ -144,7 +144,7 @@ struct Sorter<'q> {
 
 impl<'q> Sorter<'q> {
     fn new(
-        question: &'q Question,
+        question: &'q BoundStatement,
         columns: &[Column],
         names: &mut HashMap<usize, FieldNames>,
     ) -> Result<Self, LookupError> {
@@ -207,10 +207,10 @@ impl<'q> Sorter<'q> {
         }));
     }
 
-    fn reply(self) -> Reply {
+    fn reply(self) -> Answers {
         let rows = self.rows;
         let found = self.found.into_iter();
-        Reply {
+        Answers {
             values: found
                 .map(|records| rows.shape(records.into_iter()))
                 .collect(),
@@ -222,7 +222,7 @@ impl<'q> Sorter<'q> {
 /// The names of the columns: those of the statement's last answer, unless its table has changed since.
 fn names_of(
     columns: &[Column],
-    question: &Question,
+    question: &BoundStatement,
     known: &mut HashMap<usize, FieldNames>,
 ) -> Result<FieldNames, LookupError> {
     if let Some(names) = known.get(&question.statement)

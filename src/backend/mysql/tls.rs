@@ -11,7 +11,7 @@ use crate::config::{Place, Section};
 
 /// The `ssl-mode` of the URL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Mode {
+pub(super) enum TlsMode {
     /// Not given: TLS with the key `tls`, otherwise none.
     Silent,
     Disabled,
@@ -19,7 +19,7 @@ pub(super) enum Mode {
     VerifyIdentity,
 }
 
-impl Mode {
+impl TlsMode {
     /// Removes `ssl-mode`, which the client does not know, from the URL.
     pub(super) fn take(section: &Section<'_>, url: &str, place: &Place) -> Option<(String, Self)> {
         let (base, query) = url.split_once('?').unwrap_or((url, ""));
@@ -28,7 +28,7 @@ impl Mode {
             .filter(|pair| !pair.is_empty())
             .partition(|pair| pair.starts_with("ssl-mode="));
         let mode = match modes.last() {
-            None => Mode::Silent,
+            None => TlsMode::Silent,
             Some(pair) => Self::read(section, pair, place)?,
         };
         let mark = if rest.is_empty() { "" } else { "?" };
@@ -38,9 +38,9 @@ impl Mode {
     fn read(section: &Section<'_>, pair: &str, place: &Place) -> Option<Self> {
         let word = pair.trim_start_matches("ssl-mode=").to_ascii_uppercase();
         let (message, help) = match &*word {
-            "DISABLED" => return Some(Mode::Disabled),
-            "REQUIRED" => return Some(Mode::Required),
-            "VERIFY_IDENTITY" => return Some(Mode::VerifyIdentity),
+            "DISABLED" => return Some(TlsMode::Disabled),
+            "REQUIRED" => return Some(TlsMode::Required),
+            "VERIFY_IDENTITY" => return Some(TlsMode::VerifyIdentity),
             "PREFERRED" => (
                 "`ssl-mode=PREFERRED` would fall back to plain text",
                 "use `REQUIRED` or `DISABLED`",
@@ -70,16 +70,16 @@ impl Mode {
             None
         };
         let tls = match (self, tls) {
-            (Mode::Silent | Mode::Disabled, None) => return Some(opts),
-            (Mode::Disabled, Some(_)) => {
+            (TlsMode::Silent | TlsMode::Disabled, None) => return Some(opts),
+            (TlsMode::Disabled, Some(_)) => {
                 let help = "leave `ssl-mode` out of the URL, or `tls`";
                 return refuse("with `tls` nothing is sent without TLS", help);
             }
-            (Mode::VerifyIdentity, Some(tls)) if !tls.verifies() => {
+            (TlsMode::VerifyIdentity, Some(tls)) if !tls.verifies() => {
                 let help = "leave out one of them";
                 return refuse("`ssl-mode=VERIFY_IDENTITY` and `verify = \"none\"`", help);
             }
-            (Mode::Required | Mode::VerifyIdentity, None) => Tls::verified(),
+            (TlsMode::Required | TlsMode::VerifyIdentity, None) => Tls::verified(),
             (_, Some(tls)) => tls,
         };
         // The client would silently continue without TLS.

@@ -5,7 +5,7 @@
 //!
 //! - A client that pipelines is shared: run [`keep`] with an [`Availability`] of it; lookups take the client from there.
 //! - A connection that answers one question at a time gets a [`Pool`]: lookups call [`Queue::ask`], and `serve` takes
-//!   [`Question`]s from the same queue.
+//!   [`Queued`]s from the same queue.
 //!
 //! With a pool, [`Dial::unavailable`] calls [`Queue::refuse_if_unavailable`], so that waiting lookups fail immediately,
 //! and `serve` returns a question whose connection broke with [`Queue::put_back`].
@@ -27,7 +27,7 @@ pub(super) use self::age::{AGE_MAX, age_max};
 pub(super) use self::availability::{Availability, State};
 pub(super) use self::distinct::{Distinct, SharedAnswers};
 pub(super) use self::keeper::{Dial, Ended, Keeper, keep};
-pub(super) use self::queue::{Limit, Pool, Question, Queue};
+pub(super) use self::queue::{Limit, Pool, Queue, Queued};
 pub(super) use self::secure::Secure;
 pub(super) use self::silence::Silence;
 pub(super) use self::tcp::{UNACKNOWLEDGED_MAX, connect_tcp, race, resolve};

@@ -20,14 +20,14 @@ use crate::random::Random;
 const PURGE_MIN: usize = 1024;
 
 /// A question `Q` and the channel for its answer `A`.
-pub(in crate::backend) struct Question<Q, A> {
+pub(in crate::backend) struct Queued<Q, A> {
     pub(in crate::backend) asked: Q,
     /// A connection has already broken while it carried this question.
     tried: bool,
     answer: oneshot::Sender<Result<A, LookupError>>,
 }
 
-impl<Q, A> Question<Q, A> {
+impl<Q, A> Queued<Q, A> {
     /// Answers. If the lookup was dropped, the answer is discarded.
     pub(in crate::backend) fn answer(self, answer: Result<A, LookupError>) {
         drop(self.answer.send(answer));
@@ -64,7 +64,7 @@ pub(in crate::backend) struct Limit {
 
 /// Questions in the order of their arrival.
 pub(in crate::backend) struct Queue<Q, A> {
-    waiting: RefCell<VecDeque<Question<Q, A>>>,
+    waiting: RefCell<VecDeque<Queued<Q, A>>>,
     /// The number of waiting questions at which those of dropped lookups are removed next.
     purge_at: Cell<usize>,
     arrived: Notify,
@@ -89,7 +89,7 @@ impl<Q, A> Queue<Q, A> {
     /// Asks, and waits for the answer.
     pub(in crate::backend) async fn ask(&self, asked: Q) -> Result<A, LookupError> {
         let (answer, answered) = oneshot::channel();
-        self.push(Question {
+        self.push(Queued {
             asked,
             tried: false,
             answer,
@@ -100,7 +100,7 @@ impl<Q, A> Queue<Q, A> {
         })
     }
 
-    fn push(&self, question: Question<Q, A>) -> Result<(), LookupError> {
+    fn push(&self, question: Queued<Q, A>) -> Result<(), LookupError> {
         if let Some(why) = self.unavailable()
             && !self.want()
         {
@@ -121,7 +121,7 @@ impl<Q, A> Queue<Q, A> {
     }
 
     /// Waits for the next question whose lookup still waits.
-    pub(in crate::backend) async fn next(&self) -> Question<Q, A> {
+    pub(in crate::backend) async fn next(&self) -> Queued<Q, A> {
         loop {
             match self.take() {
                 Some(question) => return question,
@@ -131,7 +131,7 @@ impl<Q, A> Queue<Q, A> {
     }
 
     /// The next question whose lookup still waits, if there is one.
-    pub(in crate::backend) fn take(&self) -> Option<Question<Q, A>> {
+    pub(in crate::backend) fn take(&self) -> Option<Queued<Q, A>> {
         let mut waiting = self.waiting.borrow_mut();
         while let Some(question) = waiting.pop_front() {
             if !question.is_abandoned() {
@@ -154,7 +154,7 @@ impl<Q, A> Queue<Q, A> {
     }
 
     /// Takes back a question whose connection broke under it, for any connection to ask once more.
-    pub(in crate::backend) fn put_back(&self, question: Question<Q, A>, why: &LookupError) {
+    pub(in crate::backend) fn put_back(&self, question: Queued<Q, A>, why: &LookupError) {
         let Some(question) = question.retry(why) else {
             return;
         };

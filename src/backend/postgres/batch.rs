@@ -16,7 +16,7 @@ use super::pool::Pool;
 use super::statement::Key;
 use crate::backend::net::Distinct;
 use crate::backend::rows::Rows;
-use crate::backend::{Answer, Asked, LookupError};
+use crate::backend::{Answer, BatchedAsk, LookupError};
 use crate::error::Code;
 use crate::value::{Record, Value};
 
@@ -24,7 +24,7 @@ use crate::value::{Record, Value};
 pub(super) type Group = Vec<usize>;
 
 /// Lookups with their own statements, in order of appearance.
-pub(super) fn by_statement(asked: &[Asked<'_, Lookup>]) -> Vec<Group> {
+pub(super) fn by_statement(asked: &[BatchedAsk<'_, Lookup>]) -> Vec<Group> {
     let mut groups: Vec<Group> = Vec::new();
     for (at, ask) in asked.iter().enumerate() {
         let same = |group: &&mut Group| asked[group[0]].lookup.id == ask.lookup.id;
@@ -58,7 +58,7 @@ type Outcome = Result<(Vec<Record>, Option<Instant>), LookupError>;
 /// Asks for the lookups of one statement. Returns one answer each.
 pub(super) async fn ask(
     pool: &Pool,
-    asked: &[Asked<'_, Lookup>],
+    asked: &[BatchedAsk<'_, Lookup>],
     group: &[usize],
 ) -> Vec<Result<Answer, LookupError>> {
     let lookup = asked[group[0]].lookup;

@@ -104,7 +104,7 @@ impl Config {
         let table = Tls::read(section);
         let (url, place) = url?;
         let connect_timeout = connect_timeout.unwrap_or(Duration::from_secs(1));
-        let mode = tls::Mode::read(section, &url, &place)?;
+        let mode = tls::TlsMode::read(section, &url, &place)?;
         let mut client = client(section, &mode.known(&url), &place)?;
         let chosen = mode.choose(section, (&mut client, &place), table.ok()?);
         client

@@ -25,7 +25,7 @@ use futures_util::future::join_all;
 pub use self::config::{Config, Lookup};
 use self::pool::Pool;
 use self::statement::Prepared;
-use super::{Answer, Ask, Asked, Backend, Compiled, Examination, LookupError, Planned, sql};
+use super::{Answer, Ask, Backend, BatchedAsk, Compiled, Examination, LookupError, Planned, sql};
 use crate::config::Section;
 use crate::error::Code;
 
@@ -59,7 +59,7 @@ impl Backend for Postgres {
     async fn lookup(&self, lookup: &Lookup, ask: Ask<'_>) -> Result<Answer, LookupError> {
         let params = ask.params;
         if lookup.batch.is_some() {
-            let asked = [Asked { lookup, params }];
+            let asked = [BatchedAsk { lookup, params }];
             let mut answers = Box::pin(self.lookup_many(&asked)).await;
             let none = || Err(LookupError::new(Code::ServerInternal, "no answer"));
             return answers.pop().unwrap_or_else(none);
@@ -83,7 +83,10 @@ impl Backend for Postgres {
     }
 
     /// One array per statement and `batch.max` different keys.
-    async fn lookup_many(&self, asked: &[Asked<'_, Lookup>]) -> Vec<Result<Answer, LookupError>> {
+    async fn lookup_many(
+        &self,
+        asked: &[BatchedAsk<'_, Lookup>],
+    ) -> Vec<Result<Answer, LookupError>> {
         let groups = batch::by_statement(asked);
         let answers = groups
             .iter()

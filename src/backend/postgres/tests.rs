@@ -233,7 +233,7 @@ fn answers_return_to_their_questions() {
         lookup::<Postgres>(&config, &keys).expect("fine").lookup
     };
     let (a, b) = (read("select a"), read("select b"));
-    let asked = [&a, &b, &a, &b].map(|lookup| Asked {
+    let asked = [&a, &b, &a, &b].map(|lookup| BatchedAsk {
         lookup,
         params: &[],
     });

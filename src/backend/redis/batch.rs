@@ -6,7 +6,7 @@ use std::num::NonZeroU32;
 
 use super::command::Command;
 use super::resp::Reply;
-use crate::backend::{Answer, Asked, LookupError};
+use crate::backend::{Answer, BatchedAsk, LookupError};
 use crate::value::Value;
 
 /// One pipeline. Kept from batch to batch to use its buffers again.
@@ -20,7 +20,7 @@ pub(super) struct Batch {
     /// the number of commands. Commands with equal hashes are compared, so a weak hash costs time only.
     known: Vec<Option<Known>>,
     /// One for each lookup.
-    places: Vec<Place>,
+    places: Vec<CommandNumber>,
 }
 
 #[derive(Clone, Copy)]
@@ -31,11 +31,11 @@ struct Known {
 
 /// The number of a lookup's command; `None` when there is nothing to ask, as for an `mget` of no keys. Errors are rare, and
 /// boxed to keep this small.
-type Place = Result<Option<usize>, Box<LookupError>>;
+type CommandNumber = Result<Option<usize>, Box<LookupError>>;
 
 impl Batch {
     /// Adds the commands of these lookups, each different one once. The batch has to be empty.
-    pub(super) fn add(&mut self, asked: &[Asked<'_, Command>]) {
+    pub(super) fn add(&mut self, asked: &[BatchedAsk<'_, Command>]) {
         self.known
             .resize((2 * asked.len()).next_power_of_two(), None);
         for ask in asked {
@@ -44,7 +44,7 @@ impl Batch {
         }
     }
 
-    fn place(&mut self, asked: &Asked<'_, Command>) -> Place {
+    fn place(&mut self, asked: &BatchedAsk<'_, Command>) -> CommandNumber {
         let start = self.packed.len();
         let added = asked.lookup.pack(asked.params, &mut self.packed);
         if !matches!(added, Ok(true)) {
@@ -82,7 +82,7 @@ impl Batch {
     /// Each lookup's answer from the replies to the commands. The lookups are those that were added.
     pub(super) fn answers(
         &mut self,
-        asked: &[Asked<'_, Command>],
+        asked: &[BatchedAsk<'_, Command>],
         replies: Result<Vec<Reply>, LookupError>,
     ) -> Vec<Result<Answer, LookupError>> {
         let mut replies = match replies {
@@ -91,7 +91,7 @@ impl Batch {
         };
         // In the common case each command was asked once, and each reply is moved instead of copied.
         let shared = self.places.len() > replies.len();
-        let answer = |(ask, place): (&Asked<'_, Command>, Place)| {
+        let answer = |(ask, place): (&BatchedAsk<'_, Command>, CommandNumber)| {
             let Some(at) = place.map_err(|err| *err)? else {
                 return Ok(Answer::new(Value::List(Vec::new())));
             };

@@ -37,7 +37,7 @@ use self::command::Command;
 use self::config::Servers;
 use self::connection::Connection;
 use self::sentinel::{Finder, Master, Replicas};
-use super::{Answer, Ask, Asked, Backend, Compiled, Examination, LookupError, Planned};
+use super::{Answer, Ask, Backend, BatchedAsk, Compiled, Examination, LookupError, Planned};
 use crate::config::Section;
 use crate::error::Code;
 use crate::random::Random;
@@ -92,7 +92,7 @@ impl Backend for Redis {
     }
 
     async fn lookup(&self, command: &Command, ask: Ask<'_>) -> Result<Answer, LookupError> {
-        let asked = Asked {
+        let asked = BatchedAsk {
             lookup: command,
             params: ask.params,
         };
@@ -112,7 +112,10 @@ impl Backend for Redis {
     }
 
     /// One pipeline of the different commands: each has its own reply, and its own error.
-    async fn lookup_many(&self, asked: &[Asked<'_, Command>]) -> Vec<Result<Answer, LookupError>> {
+    async fn lookup_many(
+        &self,
+        asked: &[BatchedAsk<'_, Command>],
+    ) -> Vec<Result<Answer, LookupError>> {
         if let Some(cluster) = &self.cluster {
             return Box::pin(cluster.lookup_many(asked)).await;
         }

@@ -3,7 +3,7 @@
 //! Results are decoded by the service's IDL: structs and unions become records, enums their numbers. Exceptions
 //! become codes: exceptions of another Tributary keep their code, others get a code by their type.
 
-use super::call::{Call, EmptyOn};
+use super::call::{EmptyOn, RemoteMethod};
 use crate::backend::LookupError;
 use crate::error::{Code, Fault};
 use crate::idl::StructId;
@@ -13,7 +13,7 @@ use crate::value::Value;
 /// The logged length of an exception's own message.
 const WORDS_MAX: usize = 200;
 
-impl Call {
+impl RemoteMethod {
     /// The value that was returned; null where there is nothing.
     pub(super) fn answer(&self, said: ReplyContent) -> Result<Value, LookupError> {
         match said {

@@ -21,7 +21,7 @@ use crate::value::{Record, Value};
 
 /// A method to call.
 #[derive(Debug)]
-pub struct Call {
+pub struct RemoteMethod {
     pub(super) remote: Arc<Remote>,
     pub(super) method: Method,
     /// The method's name on the wire.
@@ -41,12 +41,12 @@ pub(super) enum EmptyOn {
     Code(Code),
 }
 
-impl Call {
+impl RemoteMethod {
     /// Reads the keys.
     pub(super) fn read(
         remote: &Arc<Remote>,
         section: &mut Section<'_>,
-    ) -> Option<Compiled<Arc<Call>>> {
+    ) -> Option<Compiled<Arc<RemoteMethod>>> {
         let call = section.required_string("call", "call = \"method\"");
         let empty_on = section.strings("empty_on");
         let (name, place) = call?;
@@ -61,7 +61,7 @@ impl Call {
             return None;
         }
         let params = &remote.schema.get(method.params).fields;
-        let call = Arc::new(Call {
+        let call = Arc::new(RemoteMethod {
             context_at: params.iter().position(|param| is_context(remote, param)),
             remote: Arc::clone(remote),
             method: method.clone(),

@@ -13,7 +13,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::time::{Instant, sleep_until};
 
-use super::call::Call;
+use super::call::RemoteMethod;
 use super::config::{Config, Remote};
 use super::metadata::CallMetadata;
 use super::wire::Wire;
@@ -28,7 +28,7 @@ const UNWRITTEN_BYTES_MAX: usize = 256 * 1024;
 
 /// A call to make.
 pub(super) struct Request {
-    pub(super) call: Arc<Call>,
+    pub(super) call: Arc<RemoteMethod>,
     /// A record that fits the method's parameters.
     pub(super) params: Value,
     /// The metadata sent with it.
@@ -36,7 +36,7 @@ pub(super) struct Request {
 }
 
 /// A call to make, and the lookup that waits for its answer.
-pub(super) type Question = net::Question<Request, Answer>;
+pub(super) type Queued = net::Queued<Request, Answer>;
 /// The calls of one backend that wait for a connection.
 pub(super) type Queue = net::Queue<Request, Answer>;
 
@@ -64,7 +64,7 @@ pub(super) struct Exchange {
 
 /// A call in flight.
 struct Pending {
-    question: Question,
+    question: Queued,
     sequence: i32,
     /// Since when it has been the oldest call with a dropped lookup.
     given_up: Option<Instant>,

@@ -15,7 +15,7 @@ mod wire;
 
 use std::sync::Arc;
 
-use self::call::Call;
+use self::call::RemoteMethod;
 use self::config::Config;
 use self::connection::{Dialer, dial, unreachable};
 use self::exchange::Request;
@@ -38,17 +38,24 @@ const LIMIT: Limit = Limit {
 
 impl Backend for Thrift {
     type Config = Config;
-    type Lookup = Arc<Call>;
+    type Lookup = Arc<RemoteMethod>;
 
     fn read_config(section: &mut Section<'_>) -> Option<Config> {
         Config::read(section)
     }
 
-    fn read_lookup(config: &Config, section: &mut Section<'_>) -> Option<Compiled<Arc<Call>>> {
-        Call::read(&config.remote, section)
+    fn read_lookup(
+        config: &Config,
+        section: &mut Section<'_>,
+    ) -> Option<Compiled<Arc<RemoteMethod>>> {
+        RemoteMethod::read(&config.remote, section)
     }
 
-    async fn connect(config: &Config, _planned: &[Planned<'_, Arc<Call>>], seed: u64) -> Self {
+    async fn connect(
+        config: &Config,
+        _planned: &[Planned<'_, Arc<RemoteMethod>>],
+        seed: u64,
+    ) -> Self {
         let mut random = Random::seeded(seed);
         let dial = |number, queue| Dialer::new(config, number, queue);
         Thrift {
@@ -57,7 +64,7 @@ impl Backend for Thrift {
     }
 
     /// Connects to each host. Without a call, a service shows only whether it accepts our certificate.
-    async fn examine(config: &Config, planned: &[Planned<'_, Arc<Call>>]) -> Examination {
+    async fn examine(config: &Config, planned: &[Planned<'_, Arc<RemoteMethod>>]) -> Examination {
         let mut examination = Examination::nothing("connected; no call was made", planned.len());
         for host in config.hosts.hosts.iter() {
             let reached = match dial(host, config).await {
@@ -72,7 +79,7 @@ impl Backend for Thrift {
         examination
     }
 
-    async fn lookup(&self, call: &Arc<Call>, ask: Ask<'_>) -> Result<Answer, LookupError> {
+    async fn lookup(&self, call: &Arc<RemoteMethod>, ask: Ask<'_>) -> Result<Answer, LookupError> {
         let request = Request {
             call: Arc::clone(call),
             params: call.params(&ask)?,

@@ -11,7 +11,7 @@ use bytes::{Bytes, BytesMut};
 use thrift::protocol::TMessageType;
 
 use crate::cli::error::{CommandError, Reason};
-use crate::cli::{method::Found, params::Params};
+use crate::cli::{method::ResolvedMethod, params::ParamTree};
 use crate::thrift::{Body, HeadOut, Transport, WireError, WireFormat, write_message};
 use crate::value::Value;
 
@@ -38,7 +38,7 @@ pub(super) struct EncodedCalls(Vec<Encoded>);
 impl EncodedCalls {
     /// Encodes calls of `params`, which are not empty.
     pub(super) fn encode(
-        found: &Found,
+        found: &ResolvedMethod,
         wire_format: WireFormat,
         params: &[Value],
     ) -> Result<Self, CommandError> {
@@ -56,7 +56,7 @@ impl EncodedCalls {
 }
 
 fn encode(
-    found: &Found,
+    found: &ResolvedMethod,
     wire_format: WireFormat,
     params: &[Value],
     at: usize,
@@ -102,7 +102,7 @@ fn encode(
 }
 
 /// Reads parameters from a file, one JSON object per line; empty lines are skipped.
-pub(super) fn read_lines(found: &Found, path: &Path) -> Result<Vec<Value>, CommandError> {
+pub(super) fn read_lines(found: &ResolvedMethod, path: &Path) -> Result<Vec<Value>, CommandError> {
     let unreadable =
         |err| CommandError::misuse(format_args!("`--json-lines`: {}: {err}", path.display()));
     let file = File::open(path).map_err(unreadable)?;
@@ -116,7 +116,7 @@ pub(super) fn read_lines(found: &Found, path: &Path) -> Result<Vec<Value>, Comma
             let message = format!("`--json-lines`: more than {LINES_MAX} lines");
             return Err(CommandError::misuse(message));
         }
-        let mut params = Params::new(&found.schema, found.method());
+        let mut params = ParamTree::new(&found.schema, found.method());
         let fitted = params.json(&line).and_then(|()| params.finish());
         all.push(fitted.map_err(|failure| at_line(failure, path, at + 1))?);
     }

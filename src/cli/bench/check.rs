@@ -10,7 +10,7 @@ use bytes::Bytes;
 use thrift::protocol::TMessageType;
 
 use super::calls::Encoded;
-use crate::cli::{client::ClientError, method::Found, reply::result_json};
+use crate::cli::{client::ClientError, method::ResolvedMethod, reply::result_json};
 use crate::error::Code;
 use crate::idl::Type;
 use crate::thrift::{
@@ -22,7 +22,7 @@ use crate::value::Value;
 /// Checks the replies of one run.
 #[derive(Debug)]
 pub(super) struct Checker {
-    found: Found,
+    found: ResolvedMethod,
     protocol: Protocol,
     limits: Limits,
     /// The first reply for each of the parameters, without its report, if all are to be compared.
@@ -40,7 +40,7 @@ pub(super) enum Wrong {
 
 impl Checker {
     /// Checks replies of a method.
-    pub(super) fn new(found: Found, protocol: Protocol, verify: bool) -> Self {
+    pub(super) fn new(found: ResolvedMethod, protocol: Protocol, verify: bool) -> Self {
         Checker {
             found,
             protocol,

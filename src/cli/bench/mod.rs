@@ -30,12 +30,12 @@ use self::result::Measured;
 use self::schedule::Schedule;
 use self::tally::{Snapshot, Tally};
 use self::usage::Process;
-use super::call::{Asked, CallArgs};
+use super::call::{CallArgs, CallOptions};
 use super::client::ClientError;
 use super::connect::on_loop;
 use super::error::CommandError;
 use super::exit::ExitStatus;
-use super::method::Found;
+use super::method::ResolvedMethod;
 use super::output::Output;
 
 /// Put a server under load: calls per second, latencies, errors, CPU per call
@@ -112,7 +112,7 @@ pub(super) fn run(options: &Bench, out: &mut Output) -> Result<ExitStatus, Comma
         Some(path) => calls::read_lines(&found, path)?,
         None => {
             args.read_stdin()?;
-            vec![args.params(&found, Asked::default())?]
+            vec![args.params(&found, CallOptions::default())?]
         }
     };
     let calls = EncodedCalls::encode(&found, args.connect.wire_format(), &params)?;
@@ -128,7 +128,7 @@ pub(super) fn run(options: &Bench, out: &mut Output) -> Result<ExitStatus, Comma
 
 impl Bench {
     /// `getAirport at 127.0.0.1:9090, 64 connections, closed loop`
-    fn title(&self, found: &Found) -> String {
+    fn title(&self, found: &ResolvedMethod) -> String {
         let method = &found.method().name;
         let addr = &self.call.connect.addr;
         let connections = super::output::count(self.connections as usize, "connection");
@@ -158,7 +158,7 @@ impl Bench {
     /// Opens all connections, then makes the calls.
     async fn measure(
         &self,
-        found: Found,
+        found: ResolvedMethod,
         calls: EncodedCalls,
         server: Option<Process>,
     ) -> Result<Measured, CommandError> {

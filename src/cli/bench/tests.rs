@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use super::calls::{Encoded, EncodedCalls, read_lines};
 use super::check::{Checker, Wrong};
-use crate::cli::{error::Reason, method::Found, testing::schema};
+use crate::cli::{error::Reason, method::ResolvedMethod, testing::schema};
 use crate::thrift::{
     Body, HeadOut, Protocol, Transport, WireError, WireFormat, read_head, write_message,
 };
@@ -22,8 +22,8 @@ service Pages {
 }
 "#;
 
-fn found(method: &str) -> Found {
-    Found::of(&schema(IDL), 0, method).expect("in the IDL")
+fn found(method: &str) -> ResolvedMethod {
+    ResolvedMethod::of(&schema(IDL), 0, method).expect("in the IDL")
 }
 
 fn wire_format(protocol: Protocol) -> WireFormat {
@@ -33,20 +33,20 @@ fn wire_format(protocol: Protocol) -> WireFormat {
     }
 }
 
-fn params(found: &Found, id: &str) -> Value {
+fn params(found: &ResolvedMethod, id: &str) -> Value {
     Value::Record(Record {
         names: found.schema.get(found.method().params).names.clone(),
         values: vec![Value::from(id)],
     })
 }
 
-fn calls(found: &Found, protocol: Protocol) -> EncodedCalls {
+fn calls(found: &ResolvedMethod, protocol: Protocol) -> EncodedCalls {
     let params = [params(found, "a"), params(found, "b")];
     EncodedCalls::encode(found, wire_format(protocol), &params).expect("it encodes")
 }
 
 /// A page whose report is `report`, which is none of the IDL's and need not be: it is not encoded.
-fn page(found: &Found, text: &str) -> Value {
+fn page(found: &ResolvedMethod, text: &str) -> Value {
     let names: &FieldNames = &found.schema.get(result_id(found)).names;
     Value::Record(Record {
         names: names.clone(),
@@ -54,7 +54,7 @@ fn page(found: &Found, text: &str) -> Value {
     })
 }
 
-fn result_id(found: &Found) -> crate::idl::StructId {
+fn result_id(found: &ResolvedMethod) -> crate::idl::StructId {
     match found.method().result {
         Some(crate::idl::Type::Struct(id)) => id,
         _ => panic!("a struct"),
@@ -89,7 +89,7 @@ fn checked(
     let found = found("get");
     let calls = calls(&found, protocol);
     let checker = Checker::new(
-        Found::of(&found.schema, 0, "get").expect("it"),
+        ResolvedMethod::of(&found.schema, 0, "get").expect("it"),
         protocol,
         verify,
     );
@@ -147,7 +147,7 @@ fn an_application_exception_is_counted_by_its_code_alone() {
     for &protocol in Protocol::ALL {
         let calls = calls(&found, protocol);
         let checker = Checker::new(
-            Found::of(&found.schema, 0, "get").expect("it"),
+            ResolvedMethod::of(&found.schema, 0, "get").expect("it"),
             protocol,
             false,
         );
@@ -183,7 +183,7 @@ fn an_empty_result_of_a_void_method_is_right() {
     for &protocol in Protocol::ALL {
         let calls = calls(&found, protocol);
         let checker = Checker::new(
-            Found::of(&found.schema, 0, "touch").expect("it"),
+            ResolvedMethod::of(&found.schema, 0, "touch").expect("it"),
             protocol,
             false,
         );
@@ -196,10 +196,10 @@ fn an_empty_result_of_a_void_method_is_right() {
 }
 
 /// A reply that ends before its body.
-fn checked_cut(found: &Found) -> Result<(), Wrong> {
+fn checked_cut(found: &ResolvedMethod) -> Result<(), Wrong> {
     let calls = calls(found, Protocol::Binary);
     let checker = Checker::new(
-        Found::of(&found.schema, 0, "touch").expect("it"),
+        ResolvedMethod::of(&found.schema, 0, "touch").expect("it"),
         Protocol::Binary,
         false,
     );
@@ -212,7 +212,7 @@ fn verifying_compares_replies_of_the_same_parameters_only() {
     let found = found("get");
     let calls = calls(&found, Protocol::Binary);
     let checker = Checker::new(
-        Found::of(&found.schema, 0, "get").expect("it"),
+        ResolvedMethod::of(&found.schema, 0, "get").expect("it"),
         Protocol::Binary,
         true,
     );

@@ -25,7 +25,7 @@ const READ_BYTES: usize = 16 * 1024;
 
 /// A call to make.
 #[derive(Clone, Copy, Debug)]
-pub struct Call<'a> {
+pub struct MethodCall<'a> {
     /// What the method's types refer to.
     pub schema: &'a Schema,
     /// The method.
@@ -38,7 +38,7 @@ pub struct Call<'a> {
     pub timeout: Duration,
 }
 
-impl<'a> Call<'a> {
+impl<'a> MethodCall<'a> {
     /// The method's name on the wire.
     fn name(&self) -> Cow<'a, str> {
         match self.service {
@@ -50,7 +50,7 @@ impl<'a> Call<'a> {
 
 /// A server's reply to a call.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Reply {
+pub enum MethodReply {
     /// The method's result; null for `void`.
     Returned(Value),
     /// An exception that the method declares.
@@ -156,7 +156,7 @@ impl Client {
     }
 
     /// Makes a call. After an error other than a `TApplicationException` the connection can't be used again.
-    pub async fn call(&mut self, call: &Call<'_>) -> Result<Reply, ClientError> {
+    pub async fn call(&mut self, call: &MethodCall<'_>) -> Result<MethodReply, ClientError> {
         if !self.settled {
             return Err(ClientError::Closed);
         }
@@ -168,12 +168,12 @@ impl Client {
         };
         let Some(message) = message else {
             self.settled = true;
-            return Ok(Reply::Sent);
+            return Ok(MethodReply::Sent);
         };
         self.decode(call, &message)
     }
 
-    fn encode(&mut self, call: &Call<'_>) -> Result<(), ClientError> {
+    fn encode(&mut self, call: &MethodCall<'_>) -> Result<(), ClientError> {
         self.sequence = self.sequence.wrapping_add(1);
         self.sending.clear();
         let name = call.name();
@@ -201,7 +201,11 @@ impl Client {
         }
     }
 
-    fn decode(&mut self, call: &Call<'_>, message: &Bytes) -> Result<Reply, ClientError> {
+    fn decode(
+        &mut self,
+        call: &MethodCall<'_>,
+        message: &Bytes,
+    ) -> Result<MethodReply, ClientError> {
         let name = call.name();
         let outgoing = self.outgoing(call, &name);
         let said = outgoing.read(self.wire_format.protocol, message, &self.limits);
@@ -211,13 +215,13 @@ impl Client {
             Err(_) => false,
         };
         match said? {
-            ReplyContent::Returned(value) => Ok(Reply::Returned(value)),
-            ReplyContent::Threw { of, value } => Ok(Reply::Threw { of, value }),
+            ReplyContent::Returned(value) => Ok(MethodReply::Returned(value)),
+            ReplyContent::Threw { of, value } => Ok(MethodReply::Threw { of, value }),
             ReplyContent::Missing => Err(ClientError::OutOfStep("it holds no result".into())),
         }
     }
 
-    fn outgoing<'a>(&self, call: &Call<'a>, name: &'a str) -> ClientCall<'a> {
+    fn outgoing<'a>(&self, call: &MethodCall<'a>, name: &'a str) -> ClientCall<'a> {
         ClientCall {
             schema: call.schema,
             method: call.method,

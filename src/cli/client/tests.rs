@@ -135,11 +135,11 @@ async fn calls(
     wire_format: WireFormat,
     method: &str,
     answers: Vec<Answer>,
-) -> [Result<Reply, ClientError>; 2] {
+) -> [Result<MethodReply, ClientError>; 2] {
     let schema = schema(IDL);
     let method = schema.services[0].method(method).expect("in the IDL");
     let params = params(&schema, method);
-    let call = Call {
+    let call = MethodCall {
         schema: &schema,
         method,
         service: None,
@@ -165,12 +165,12 @@ fn results_come_back_in_every_wire_format() {
         let [first, second] = run(calls(wire_format, "say", answers));
         assert_eq!(
             first.expect("a reply"),
-            Reply::Returned("one".into()),
+            MethodReply::Returned("one".into()),
             "{wire_format}"
         );
         assert_eq!(
             second.expect("a reply"),
-            Reply::Returned("two".into()),
+            MethodReply::Returned("two".into()),
             "{wire_format}"
         );
     }
@@ -196,8 +196,11 @@ fn declared_exceptions_are_replies() {
         "say",
         vec![threw, Answer::returning("two")],
     ));
-    assert_eq!(first.expect("a reply"), Reply::Threw { of, value });
-    assert_eq!(second.expect("a reply"), Reply::Returned("two".into()));
+    assert_eq!(first.expect("a reply"), MethodReply::Threw { of, value });
+    assert_eq!(
+        second.expect("a reply"),
+        MethodReply::Returned("two".into())
+    );
 }
 
 #[test]
@@ -212,7 +215,10 @@ fn an_application_error_leaves_the_connection_in_use() {
         first.expect_err("an exception").to_string(),
         "TApplicationException (unknown method): call.unknown_method: no such method"
     );
-    assert_eq!(second.expect("a reply"), Reply::Returned("two".into()));
+    assert_eq!(
+        second.expect("a reply"),
+        MethodReply::Returned("two".into())
+    );
 }
 
 #[test]
@@ -270,9 +276,9 @@ fn void_and_oneway_return_nothing() {
         ..Answer::returning("")
     };
     let [first, _] = run(calls(framed(), "hush", vec![quiet]));
-    assert_eq!(first.expect("a reply"), Reply::Returned(Value::Null));
+    assert_eq!(first.expect("a reply"), MethodReply::Returned(Value::Null));
     let [first, second] = run(calls(framed(), "forget", Vec::new()));
-    assert_eq!(first.expect("sent"), Reply::Sent);
+    assert_eq!(first.expect("sent"), MethodReply::Sent);
     drop(second); // The server may have disconnected by then.
 }
 
@@ -281,7 +287,7 @@ fn a_late_reply_is_never_mistaken_for_another_calls() {
     let schema = schema(IDL);
     let method = schema.services[0].method("say").expect("in the IDL");
     let params = params(&schema, method);
-    let call = |timeout| Call {
+    let call = |timeout| MethodCall {
         schema: &schema,
         method,
         service: None,
@@ -323,7 +329,7 @@ fn a_server_that_speaks_tls_is_identified() {
     let schema = schema(IDL);
     let method = schema.services[0].method("say").expect("in the IDL");
     let params = params(&schema, method);
-    let call = Call {
+    let call = MethodCall {
         schema: &schema,
         method,
         service: None,

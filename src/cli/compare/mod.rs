@@ -9,12 +9,12 @@ use std::time::Duration;
 use clap::Args;
 use tokio::time::Instant;
 
-use super::call::{Asked, CallArgs, at_service, can_report};
-use super::client::{Call, Client, Reply};
+use super::call::{CallArgs, CallOptions, at_service, can_report};
+use super::client::{Client, MethodCall, MethodReply};
 use super::connect::on_loop;
 use super::error::CommandError;
 use super::exit::ExitStatus;
-use super::method::Found;
+use super::method::ResolvedMethod;
 use super::output::{Output, count};
 use super::reply;
 use crate::context::Mode;
@@ -49,7 +49,7 @@ pub(super) fn run(options: &Compare, out: &mut Output) -> Result<ExitStatus, Com
     can_report(&found, "compare")?;
     args.read_stdin()?;
     let params = |mode| {
-        let asked = Asked {
+        let asked = CallOptions {
             report: true,
             mode: Some(mode),
         };
@@ -75,7 +75,7 @@ pub(super) fn run(options: &Compare, out: &mut Output) -> Result<ExitStatus, Com
 /// The result of the calls.
 pub(super) enum Measured {
     /// One of them threw this exception: there is nothing to compare.
-    Threw(Reply),
+    Threw(MethodReply),
     /// All returned a result.
     Both(Comparison),
 }
@@ -98,7 +98,7 @@ struct Runs(Vec<(Duration, Timeline)>);
 /// Makes the calls, alternating between the modes. `params` are those of the serial and of the evented call.
 pub(super) async fn measure(
     client: &mut Client,
-    found: &Found,
+    found: &ResolvedMethod,
     params: &[Value; 2],
     (calls, timeout): (u32, Duration),
 ) -> Result<Measured, CommandError> {
@@ -107,7 +107,7 @@ pub(super) async fn measure(
     let mut differing = Vec::new();
     for _ in 0..calls {
         for (params, runs) in params.iter().zip(&mut runs) {
-            let call = Call {
+            let call = MethodCall {
                 schema: &found.schema,
                 method: found.method(),
                 service: found.prefix(),
@@ -118,7 +118,7 @@ pub(super) async fn measure(
             let reply = client.call(&call).await;
             let wall = begun.elapsed();
             let reply = reply.map_err(|err| at_service(found, err))?;
-            let Reply::Returned(value) = &reply else {
+            let MethodReply::Returned(value) = &reply else {
                 return Ok(Measured::Threw(reply));
             };
             let Some(timeline) = reply::timeline(found, &reply) else {
@@ -144,7 +144,7 @@ pub(super) async fn measure(
     }))
 }
 
-fn without_report(found: &Found, value: &Value) -> serde_json::Value {
+fn without_report(found: &ResolvedMethod, value: &Value) -> serde_json::Value {
     let mut json = reply::result_json(found, value);
     if let (Some(fields), Some(report)) = (json.as_object_mut(), found.report_field()) {
         fields.shift_remove(report);

@@ -15,14 +15,14 @@ use anyhow::Context as _;
 use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::client::{Call, Client};
+use super::client::{Client, MethodCall};
 use super::compare::{Measured, measure};
 use super::connect::on_loop;
 use super::error::CommandError;
 use super::exit::ExitStatus;
-use super::method::Found;
+use super::method::ResolvedMethod;
 use super::output::Output;
-use super::params::Params;
+use super::params::ParamTree;
 use super::reply;
 use crate::server::{Running, Server, StartError};
 use crate::thrift::{Limits, Protocol, Transport, WireFormat};
@@ -80,7 +80,7 @@ async fn show(options: &Demo, out: &mut Output) -> Result<ExitStatus, CommandErr
     let server = start(dir.path(), &config, options.port)?;
 
     let program = server.program();
-    let found = Found::of(&program.schema, program.service, METHOD)
+    let found = ResolvedMethod::of(&program.schema, program.service, METHOD)
         .ok_or_else(|| CommandError::failed("the demo's IDL has no such method"))?;
     let shown = compare(&found, &server, out).await?;
     if options.once {
@@ -138,7 +138,7 @@ fn evened(config: &str) -> String {
 
 /// Calls in both modes, draws both and prints the comparison.
 async fn compare(
-    found: &Found,
+    found: &ResolvedMethod,
     server: &Running,
     out: &mut Output,
 ) -> Result<ExitStatus, CommandError> {
@@ -155,7 +155,7 @@ async fn compare(
          The demo adds artificial delays to imitate a network. They are set in docker/demo/tributary.toml.\n\n"
     ));
     // The first call opens the database and the connections, which should not be measured.
-    let warm_up = Call {
+    let warm_up = MethodCall {
         schema: &found.schema,
         method: found.method(),
         service: found.prefix(),
@@ -169,8 +169,8 @@ async fn compare(
     }
 }
 
-fn params(found: &Found, mode: &str) -> Result<Value, CommandError> {
-    let mut params = Params::new(&found.schema, found.method());
+fn params(found: &ResolvedMethod, mode: &str) -> Result<Value, CommandError> {
+    let mut params = ParamTree::new(&found.schema, found.method());
     for word in PARAMS.split(' ') {
         params.word(word)?;
     }

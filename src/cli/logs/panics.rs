@@ -19,10 +19,10 @@ use crate::log_limit::LogLimit;
     clippy::disallowed_types,
     reason = "taken by panics, on any thread, and by nothing else"
 )]
-pub(super) struct Panics(Mutex<LogLimit<Place>>);
+pub(super) struct Panics(Mutex<LogLimit<CodeLocation>>);
 
 /// The file, line and column of a panic.
-type Place = Option<(String, u32, u32)>;
+type CodeLocation = Option<(String, u32, u32)>;
 
 impl Panics {
     /// The line for a panic, if it may be logged now.
@@ -43,7 +43,7 @@ impl Panics {
         })
     }
 
-    fn allow(&self, place: Place) -> Option<u64> {
+    fn allow(&self, place: CodeLocation) -> Option<u64> {
         let limit = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         limit.allow(place)
     }

@@ -12,9 +12,9 @@ use crate::value::Value;
 use super::error::CommandError;
 use super::method::suggestion;
 
-/// A method's parameters while they are collected. [`Params::finish`] gives them their types.
+/// A method's parameters while they are collected. [`ParamTree::finish`] gives them their types.
 #[derive(Debug)]
-pub(super) struct Params<'a> {
+pub(super) struct ParamTree<'a> {
     schema: &'a Schema,
     method: &'a Method,
     /// Nested maps with text keys, as in JSON.
@@ -23,10 +23,10 @@ pub(super) struct Params<'a> {
     given: Vec<String>,
 }
 
-impl<'a> Params<'a> {
+impl<'a> ParamTree<'a> {
     /// No parameters yet.
     pub(super) fn new(schema: &'a Schema, method: &'a Method) -> Self {
-        Params {
+        ParamTree {
             schema,
             method,
             tree: Value::Map(Vec::new()),

@@ -1,7 +1,7 @@
 //! Arguments and JSON as parameters.
 
 use super::super::error::{CommandError, Reason};
-use super::Params;
+use super::ParamTree;
 use crate::cli::testing::schema;
 use crate::coerce::to_json;
 use crate::idl::Type;
@@ -38,7 +38,7 @@ service Flights {
 fn made(words: &[&str]) -> String {
     let schema = schema(IDL);
     let method = schema.services[0].method("find").expect("in the IDL");
-    let mut params = Params::new(&schema, method);
+    let mut params = ParamTree::new(&schema, method);
     let taken = words
         .iter()
         .try_for_each(|word| match word.strip_prefix("json:") {
@@ -184,7 +184,7 @@ fn one_json_object_gives_all() {
 fn options_take_precedence_over_typed_parameters() {
     let schema = schema(IDL);
     let method = schema.services[0].method("find").expect("in the IDL");
-    let mut params = Params::new(&schema, method);
+    let mut params = ParamTree::new(&schema, method);
     params.word("context.want_report=false").expect("fits");
     params
         .set("context.want_report", true.into())

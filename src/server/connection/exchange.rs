@@ -94,9 +94,9 @@ impl Exchange {
         let mut drains = PollOnWake::new(cancelled);
         loop {
             // Finished calls make room for further ones, some of which are answered immediately.
-            self.admit()?;
+            self.take_messages()?;
             while self.settle() {
-                self.admit()?;
+                self.take_messages()?;
             }
             let idle = self.calls.is_empty() && self.outbound.is_empty();
             if idle && let Some(end) = self.ending.take() {
@@ -117,7 +117,7 @@ impl Exchange {
             if reads {
                 self.inbound.make_room();
             } else if wants && !self.held {
-                self.metrics.reads_held.count(0);
+                self.metrics.reads_held.count_one();
             }
             self.held = wants && !reads;
             self.count();
@@ -154,7 +154,7 @@ impl Exchange {
     }
 
     /// Starts the calls whose messages are whole.
-    fn admit(&mut self) -> Result<(), Disconnect> {
+    fn take_messages(&mut self) -> Result<(), Disconnect> {
         while self.has_room() && !self.disconnected && self.ending.is_none() {
             let Some(received) = self.inbound.next() else {
                 break;

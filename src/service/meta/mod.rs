@@ -38,7 +38,7 @@ pub(super) struct Introspection {
 }
 
 /// A call of one of the methods, except `fetch`.
-pub(super) struct Question<'a> {
+pub(super) struct MetaCall<'a> {
     pub(super) method: Method,
     pub(super) message: Message<'a>,
 }
@@ -61,7 +61,7 @@ impl Introspection {
 
     /// Answers a question, without any lookup; logs and counts it.
     #[cold]
-    pub(super) fn answer(&self, question: &Question<'_>) -> Result<Value, CallError> {
+    pub(super) fn answer(&self, question: &MetaCall<'_>) -> Result<Value, CallError> {
         let answer = self.value(question);
         self.metrics
             .meta(answer.as_ref().map(drop).map_err(|err| err.code));
@@ -72,7 +72,7 @@ impl Introspection {
     }
 
     /// The answer by the method's result type.
-    fn value(&self, question: &Question<'_>) -> Result<Value, CallError> {
+    fn value(&self, question: &MetaCall<'_>) -> Result<Value, CallError> {
         let (plan, schema) = question.method.signature();
         let message = &question.message;
         let protocol = message.arrival.wire_format.protocol;

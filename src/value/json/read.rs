@@ -79,7 +79,7 @@ impl Pointer {
         // `serde_json` does not check the encoding of what it skips.
         let text = std::str::from_utf8(without_mark(bytes)).map_err(serde_json::Error::custom)?;
         let is_large = Cell::new(false);
-        let step = Step {
+        let step = PointerRest {
             path: &self.0,
             whole: Whole(&is_large),
         };
@@ -181,22 +181,22 @@ impl<'de> Visitor<'de> for Whole<'_> {
 
 /// Follows the remaining steps of a pointer; `None` if they lead nowhere.
 #[derive(Clone, Copy)]
-struct Step<'p> {
+struct PointerRest<'p> {
     path: &'p [String],
     whole: Whole<'p>,
 }
 
-impl Step<'_> {
+impl PointerRest<'_> {
     /// The steps after the first one.
     fn rest(self) -> Self {
-        Step {
+        PointerRest {
             path: &self.path[1..],
             ..self
         }
     }
 }
 
-impl<'de> DeserializeSeed<'de> for Step<'_> {
+impl<'de> DeserializeSeed<'de> for PointerRest<'_> {
     type Value = Option<Value>;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Option<Value>, D::Error> {
@@ -208,7 +208,7 @@ impl<'de> DeserializeSeed<'de> for Step<'_> {
     }
 }
 
-impl<'de> Visitor<'de> for Step<'_> {
+impl<'de> Visitor<'de> for PointerRest<'_> {
     type Value = Option<Value>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

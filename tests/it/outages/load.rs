@@ -9,7 +9,7 @@ use tokio::runtime::{Builder, LocalOptions};
 use tokio::task::spawn_local;
 use tokio::time::{Instant, interval, timeout};
 use tokio_util::sync::CancellationToken;
-use tributary::cli::{Call as ThriftCall, Client, Reply};
+use tributary::cli::{Client, MethodCall, MethodReply};
 use tributary::idl::{self, Schema};
 use tributary::thrift::{Limits, Protocol, Transport, WireFormat};
 use tributary::value::{Record, Value};
@@ -146,7 +146,7 @@ impl Caller {
             names: self.schema.get(method.params).names.clone(),
             values: vec![Value::from(key)],
         });
-        let call = ThriftCall {
+        let call = MethodCall {
             schema: &self.schema,
             method,
             service: None,
@@ -156,7 +156,7 @@ impl Caller {
         // The client has its own timeout; this one catches a client that ignores it.
         let reply = timeout(PATIENCE * 2, client.call(&call)).await;
         match reply.map_err(|late| late.to_string())? {
-            Ok(Reply::Returned(reply)) => {
+            Ok(MethodReply::Returned(reply)) => {
                 *slot = Some(client);
                 self.parts(key, &reply)
             }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
-use tributary::backend::{Answer, Ask, Asked, Backend, Compiled, LookupError, postgres};
+use tributary::backend::{Answer, Ask, Backend, BatchedAsk, Compiled, LookupError, postgres};
 use tributary::config::{Document, Place, Section};
 use tributary::context::Context;
 use tributary::diagnostic::{Problems, SourceFile};
@@ -61,7 +61,7 @@ impl Store {
 
     /// Runs it for several keys at once.
     async fn ask_many(&self, lookup: &Lookup, keys: &[Value]) -> Vec<Result<Value, LookupError>> {
-        let asked = keys.iter().map(|key| Asked {
+        let asked = keys.iter().map(|key| BatchedAsk {
             lookup: &lookup.lookup,
             params: std::slice::from_ref(key),
         });

@@ -29,13 +29,13 @@ use crate::error::Code;
 use crate::value::Value;
 
 type Body = UnsyncBoxBody<Bytes, std::io::Error>;
-type Asked = Rc<RefCell<Vec<Request<Incoming>>>>;
+type Requests = Rc<RefCell<Vec<Request<Incoming>>>>;
 
 /// A server on this loop; it answers as long as the test runs.
 struct Server {
     url: String,
     /// The received requests.
-    asked: Asked,
+    asked: Requests,
     /// The number of accepted connections.
     connections: Rc<Cell<usize>>,
     _accepting: tokio_util::task::AbortOnDropHandle<()>,
@@ -46,7 +46,7 @@ impl Server {
     async fn start(answer: impl Fn(&str) -> Response<Body> + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let url = format!("http://{}", listener.local_addr().expect("bound"));
-        let asked = Asked::default();
+        let asked = Requests::default();
         let connections = Rc::new(Cell::new(0));
         let accepting = tokio::task::spawn_local({
             let (asked, connections, answer) =
@@ -78,7 +78,7 @@ impl Server {
     }
 }
 
-async fn serve(stream: TcpStream, asked: Asked, answer: Rc<impl Fn(&str) -> Response<Body>>) {
+async fn serve(stream: TcpStream, asked: Requests, answer: Rc<impl Fn(&str) -> Response<Body>>) {
     let service = service_fn(async |request: Request<Incoming>| {
         let path = request.uri().path_and_query().expect("a path").to_string();
         asked.borrow_mut().push(request);

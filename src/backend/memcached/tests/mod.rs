@@ -123,7 +123,7 @@ async fn ask_many<'a>(
     get: &'a Get,
     params: &[&'a [Value]],
 ) -> Vec<Result<Value, Code>> {
-    let asked = |params: &&'a [Value]| Asked {
+    let asked = |params: &&'a [Value]| BatchedAsk {
         lookup: get,
         params,
     };

@@ -139,7 +139,7 @@ async fn equal_keys_keep_their_own_formats() {
     let lookups = [of("text"), of("i64"), of("json")];
     let asked: Vec<_> = lookups
         .iter()
-        .map(|lookup| Asked {
+        .map(|lookup| BatchedAsk {
             lookup,
             params: &[],
         })

@@ -10,7 +10,7 @@ async fn many(
 ) -> Vec<Result<Value, Code>> {
     let asked: Vec<_> = values
         .iter()
-        .map(|value| Asked {
+        .map(|value| BatchedAsk {
             lookup: &lookup.lookup,
             params: std::slice::from_ref(value),
         })
@@ -113,7 +113,7 @@ async fn several_statements_and_many_values() {
     let asked: Vec<_> = values
         .iter()
         .flat_map(|value| {
-            [&by_code, &by_number].map(|lookup| Asked {
+            [&by_code, &by_number].map(|lookup| BatchedAsk {
                 lookup: &lookup.lookup,
                 params: std::slice::from_ref(value),
             })

@@ -5,7 +5,7 @@
 //! transaction that runs it, and that transaction alone is read-only and has a timeout. The client and everything
 //! above it use prepared statements as on a direct connection.
 
-mod step; // the replies to expect
+mod expected; // the replies to expect
 mod requests; // messages to the server
 mod replies; // messages from the server
 mod stream; // both, over a socket

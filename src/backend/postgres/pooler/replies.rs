@@ -8,8 +8,8 @@ use std::io;
 
 use bytes::{Buf as _, Bytes, BytesMut};
 
+use super::expected::{Expected, ExpectedReplies};
 use super::requests::{message, whole};
-use super::step::{Step, Steps};
 
 /// The server's messages, which may come in any pieces.
 #[derive(Default)]
@@ -33,7 +33,7 @@ impl Replies {
         &mut self,
         input: &mut BytesMut,
         out: &mut BytesMut,
-        steps: &mut Steps,
+        steps: &mut ExpectedReplies,
     ) -> io::Result<()> {
         while let Some(length) = whole(input, 1)? {
             let whole = input.split_to(length).freeze();
@@ -44,14 +44,16 @@ impl Replies {
         Ok(())
     }
 
-    fn passes(&mut self, whole: &Bytes, out: &mut BytesMut, steps: &mut Steps) -> bool {
-        let is_ours = |steps: &Steps| matches!(steps.front(), Some(Step::Ours | Step::Compare(_)));
+    fn passes(&mut self, whole: &Bytes, out: &mut BytesMut, steps: &mut ExpectedReplies) -> bool {
+        let is_ours = |steps: &ExpectedReplies| {
+            matches!(steps.front(), Some(Expected::Ours | Expected::Compare(_)))
+        };
         match whole[0] {
             // Ready for the next transaction: whatever was skipped after an error is not to come any more.
             b'Z' => {
                 while steps
                     .pop_front()
-                    .is_some_and(|step| !matches!(step, Step::Sync))
+                    .is_some_and(|step| !matches!(step, Expected::Sync))
                 {}
                 self.is_stale = false;
                 true
@@ -73,19 +75,19 @@ impl Replies {
     }
 
     /// Takes the last message of one reply.
-    fn replied(&mut self, whole: &Bytes, out: &mut BytesMut, steps: &mut Steps) -> bool {
+    fn replied(&mut self, whole: &Bytes, out: &mut BytesMut, steps: &mut ExpectedReplies) -> bool {
         // A simple query has one step for all of its replies.
-        if matches!(steps.front(), None | Some(Step::Sync)) {
+        if matches!(steps.front(), None | Some(Expected::Sync)) {
             return true;
         }
         match steps.pop_front() {
-            Some(Step::Ours) => false,
-            Some(Step::Learn(known)) => {
+            Some(Expected::Ours) => false,
+            Some(Expected::Learn(known)) => {
                 // Only the first description counts; there is no second.
                 drop(known.described.set(self.description(whole)));
                 true
             }
-            Some(Step::Compare(known)) => {
+            Some(Expected::Compare(known)) => {
                 if !self.is_stale && known.described.get() != Some(&self.description(whole)) {
                     self.is_stale = true;
                     message(out, b'E', STALE);

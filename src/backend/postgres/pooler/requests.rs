@@ -1,7 +1,7 @@
 //! Rewrites what the client sends: a named statement becomes the unnamed one, parsed again wherever it is used.
 //!
 //! `Bind` to a name becomes the preamble (once in a transaction), `Parse`, `Describe` and `Bind` without a name. The
-//! replies to what was added are listed as [`Step::Ours`] or [`Step::Compare`].
+//! replies to what was added are listed as [`Expected::Ours`] or [`Expected::Compare`].
 
 use std::collections::HashMap;
 use std::io;
@@ -9,7 +9,7 @@ use std::sync::{Arc, OnceLock};
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 
-use super::step::{Known, Step, Steps};
+use super::expected::{Expected, ExpectedReplies, Known};
 
 /// The client's messages, which may come in any pieces.
 pub(super) struct Requests {
@@ -51,7 +51,7 @@ impl Requests {
         &mut self,
         bytes: &[u8],
         out: &mut BytesMut,
-        steps: &mut Steps,
+        steps: &mut ExpectedReplies,
     ) -> io::Result<()> {
         self.partial.extend_from_slice(bytes);
         loop {
@@ -80,18 +80,18 @@ impl Requests {
         tag: u8,
         mut body: Bytes,
         out: &mut BytesMut,
-        steps: &mut Steps,
+        steps: &mut ExpectedReplies,
     ) -> Option<()> {
         match tag {
             b'P' => {
                 let name = text(&mut body)?;
                 if name.is_empty() {
                     self.begin(out, steps);
-                    steps.push_back(Step::Theirs);
+                    steps.push_back(Expected::Theirs);
                     return None;
                 }
                 message(out, b'P', &[b"\0", &body]);
-                steps.push_back(Step::Theirs);
+                steps.push_back(Expected::Theirs);
                 let known = Known {
                     parse: body,
                     described: OnceLock::new(),
@@ -109,37 +109,37 @@ impl Requests {
                     self.begin(out, steps);
                     message(out, b'P', &[b"\0", &known.parse]);
                     message(out, b'D', &[b"S\0"]);
-                    steps.extend([Step::Ours, Step::Compare(known)]);
+                    steps.extend([Expected::Ours, Expected::Compare(known)]);
                     message(out, b'B', &[&portal, b"\0\0", &body]);
-                    steps.push_back(Step::Theirs);
+                    steps.push_back(Expected::Theirs);
                     return Some(());
                 }
-                steps.push_back(Step::Theirs);
+                steps.push_back(Expected::Theirs);
                 return None;
             }
             b'D' => {
                 let name = body.strip_prefix(b"S").map(|name| body.slice_ref(name));
                 let known = name.and_then(|mut name| self.statements.get(&text(&mut name)?));
                 let Some(known) = known else {
-                    steps.push_back(Step::Theirs);
+                    steps.push_back(Expected::Theirs);
                     return None;
                 };
                 message(out, b'D', &[b"S\0"]);
-                steps.push_back(Step::Learn(Arc::clone(known)));
+                steps.push_back(Expected::Learn(Arc::clone(known)));
             }
             b'C' => {
-                steps.push_back(Step::Theirs);
+                steps.push_back(Expected::Theirs);
                 let mut name = body.slice_ref(body.strip_prefix(b"S")?);
                 self.statements.remove(&text(&mut name)?)?;
                 message(out, b'C', &[b"S\0"]);
             }
             b'E' => {
-                steps.push_back(Step::Theirs);
+                steps.push_back(Expected::Theirs);
                 return None;
             }
             b'S' | b'Q' => {
                 self.is_begun = false;
-                steps.push_back(Step::Sync);
+                steps.push_back(Expected::Sync);
                 return None;
             }
             _ => return None,
@@ -147,11 +147,11 @@ impl Requests {
         Some(())
     }
 
-    fn begin(&mut self, out: &mut BytesMut, steps: &mut Steps) {
+    fn begin(&mut self, out: &mut BytesMut, steps: &mut ExpectedReplies) {
         if !self.is_begun {
             self.is_begun = true;
             out.extend_from_slice(&self.preamble);
-            steps.extend((0..PREAMBLE_REPLIES).map(|_| Step::Ours));
+            steps.extend((0..PREAMBLE_REPLIES).map(|_| Expected::Ours));
         }
     }
 }

@@ -11,9 +11,9 @@ use tokio_postgres::Socket;
 use tokio_postgres::tls::{ChannelBinding, TlsStream};
 use tokio_util::io::{poll_read_buf, poll_write_buf};
 
+use super::expected::ExpectedReplies;
 use super::replies::Replies;
 use super::requests::Requests;
-use super::step::Steps;
 use crate::backend::net;
 
 /// With more bytes than this unsent, the client has to wait.
@@ -26,7 +26,7 @@ pub(super) struct Rewritten<S> {
     stream: S,
     requests: Requests,
     replies: Replies,
-    steps: Steps,
+    steps: ExpectedReplies,
     /// To be sent.
     unsent: BytesMut,
     /// Received, not filtered.
@@ -41,7 +41,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Rewritten<S> {
             stream,
             requests: Requests::new(preamble),
             replies: Replies::default(),
-            steps: Steps::new(),
+            steps: ExpectedReplies::new(),
             unsent: BytesMut::new(),
             input: BytesMut::new(),
             ready: BytesMut::new(),

@@ -2,9 +2,9 @@
 
 use bytes::{Bytes, BytesMut};
 
+use super::expected::ExpectedReplies;
 use super::replies::Replies;
 use super::requests::{Requests, message};
-use super::step::Steps;
 
 /// A message, with its parts after its length.
 fn m(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
@@ -17,7 +17,7 @@ fn m(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
 struct Both {
     requests: Requests,
     replies: Replies,
-    steps: Steps,
+    steps: ExpectedReplies,
 }
 
 const START: &[u8] = &[0, 0, 0, 8, 0, 3, 0, 0];
@@ -27,7 +27,7 @@ impl Both {
         let mut both = Both {
             requests: Requests::new(Bytes::from_static(b"<preamble>")),
             replies: Replies::default(),
-            steps: Steps::new(),
+            steps: ExpectedReplies::new(),
         };
         assert_eq!(both.send(START), START);
         both

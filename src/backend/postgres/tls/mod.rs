@@ -18,7 +18,7 @@ use crate::config::{Place, Section};
 
 /// The `sslmode` of the URL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Mode {
+pub(super) enum TlsMode {
     /// Not given: TLS with the key `tls`, otherwise none.
     Silent,
     Disable,
@@ -34,7 +34,7 @@ const FILES: &[(&str, &str)] = &[
     ("sslkey", "key"),
 ];
 
-impl Mode {
+impl TlsMode {
     pub(super) fn read(section: &Section<'_>, url: &str, place: &Place) -> Option<Self> {
         let options = || url.split(['?', '&', ' ']);
         for (option, key) in FILES {
@@ -48,11 +48,11 @@ impl Mode {
         }
         let mut modes = options().filter_map(|option| option.strip_prefix("sslmode="));
         let (message, help) = match modes.next_back() {
-            None => return Some(Mode::Silent),
-            Some("disable") => return Some(Mode::Disable),
-            Some("prefer") => return Some(Mode::Prefer),
-            Some("require") => return Some(Mode::Require),
-            Some("verify-full") => return Some(Mode::VerifyFull),
+            None => return Some(TlsMode::Silent),
+            Some("disable") => return Some(TlsMode::Disable),
+            Some("prefer") => return Some(TlsMode::Prefer),
+            Some("require") => return Some(TlsMode::Require),
+            Some("verify-full") => return Some(TlsMode::VerifyFull),
             Some("verify-ca") => (
                 "`sslmode=verify-ca` is not known here",
                 "use `verify-full`; `tls = { server_name = \"..\" }` is for a certificate with another name",
@@ -69,7 +69,7 @@ impl Mode {
     /// The URL with a mode that the client supports.
     pub(super) fn known(self, url: &str) -> Cow<'_, str> {
         match self {
-            Mode::VerifyFull => url.replace("sslmode=verify-full", "sslmode=require").into(),
+            TlsMode::VerifyFull => url.replace("sslmode=verify-full", "sslmode=require").into(),
             _ => url.into(),
         }
     }
@@ -86,20 +86,20 @@ impl Mode {
             Err(Reported)
         };
         let (mode, tls) = match (self, tls) {
-            (Mode::Silent | Mode::Disable, None) => {
+            (TlsMode::Silent | TlsMode::Disable, None) => {
                 client.ssl_mode(SslMode::Disable);
                 return Ok(None);
             }
-            (Mode::Prefer, None) => (SslMode::Prefer, Tls::unverified()),
-            (Mode::Disable | Mode::Prefer, Some(_)) => {
+            (TlsMode::Prefer, None) => (SslMode::Prefer, Tls::unverified()),
+            (TlsMode::Disable | TlsMode::Prefer, Some(_)) => {
                 let help = "leave `sslmode` out of the URL, or `tls`";
                 return refuse("with `tls` nothing is sent without TLS", help);
             }
-            (Mode::VerifyFull, Some(tls)) if !tls.verifies() => {
+            (TlsMode::VerifyFull, Some(tls)) if !tls.verifies() => {
                 let help = "leave out one of them";
                 return refuse("`sslmode=verify-full` and `verify = \"none\"`", help);
             }
-            (Mode::Require | Mode::VerifyFull, None) => (SslMode::Require, Tls::verified()),
+            (TlsMode::Require | TlsMode::VerifyFull, None) => (SslMode::Require, Tls::verified()),
             (_, Some(tls)) => (SslMode::Require, tls),
         };
         let socket = |host: &Host| matches!(host, Host::Unix(_));

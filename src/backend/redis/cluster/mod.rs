@@ -26,7 +26,7 @@ use self::nodes::Nodes;
 use self::routing::{PerKey, SlotCommand, SlotCommands, is_split};
 use super::command::Command;
 use super::resp::{Reply, refused};
-use crate::backend::{Answer, Asked, LookupError};
+use crate::backend::{Answer, BatchedAsk, LookupError};
 use crate::backoff::Backoff;
 use crate::error::Code;
 use crate::random::Random;
@@ -76,7 +76,7 @@ impl Cluster {
     /// One pipeline per node, of the different commands that are for it.
     pub(super) async fn lookup_many(
         &self,
-        asked: &[Asked<'_, Command>],
+        asked: &[BatchedAsk<'_, Command>],
     ) -> Vec<Result<Answer, LookupError>> {
         let commands = SlotCommands::of(asked);
         let mut replies = self.ask(commands.commands()).await;

@@ -182,7 +182,7 @@ async fn ask_compiled(redis: &Redis, command: &Command, params: &[Value]) -> Res
 async fn ask_all(redis: &Redis, command: &Command, all: &[Value]) -> Vec<Result<Value, Code>> {
     let asked: Vec<_> = all
         .iter()
-        .map(|param| Asked {
+        .map(|param| BatchedAsk {
             lookup: command,
             params: std::slice::from_ref(param),
         })

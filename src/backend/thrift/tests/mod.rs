@@ -282,7 +282,7 @@ fn word(value: &Value) -> String {
 }
 
 /// A lookup with these keys.
-fn compiled(keys: &str) -> Compiled<Arc<Call>> {
+fn compiled(keys: &str) -> Compiled<Arc<RemoteMethod>> {
     let config = config_of(&["thrift://127.0.0.1:1".into()], ONE);
     testing::lookup::<Thrift>(&config, keys).expect("a lookup")
 }

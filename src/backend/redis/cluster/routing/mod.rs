@@ -17,7 +17,7 @@ use crate::backend::format::bad_answer;
 use crate::backend::net::{Distinct, SharedAnswers};
 use crate::backend::redis::command::Command;
 use crate::backend::redis::resp::Reply;
-use crate::backend::{Answer, Asked, LookupError};
+use crate::backend::{Answer, BatchedAsk, LookupError};
 use crate::error::Code;
 use crate::value::Value;
 
@@ -27,11 +27,11 @@ pub(super) struct SlotCommands {
     /// Numbers the different commands.
     distinct: Distinct<Rc<[u8]>>,
     /// For each lookup, where its replies will be.
-    places: Vec<Result<Place, LookupError>>,
+    places: Vec<Result<ReplyPlace, LookupError>>,
 }
 
 /// Where the replies to one lookup are.
-enum Place {
+enum ReplyPlace {
     /// There is nothing to ask, as for an `mget` of no keys.
     Nothing,
     /// The reply to one command.
@@ -42,7 +42,7 @@ enum Place {
 
 impl SlotCommands {
     /// Splits a batch.
-    pub(super) fn of(asked: &[Asked<'_, Command>]) -> Self {
+    pub(super) fn of(asked: &[BatchedAsk<'_, Command>]) -> Self {
         let mut commands = SlotCommands {
             commands: Vec::with_capacity(asked.len()),
             distinct: Distinct::with_capacity(asked.len()),
@@ -56,7 +56,7 @@ impl SlotCommands {
                 if any {
                     commands.place(&packed, ask.lookup.has_keys())
                 } else {
-                    Place::Nothing
+                    ReplyPlace::Nothing
                 }
             });
             commands.places.push(place);
@@ -69,13 +69,13 @@ impl SlotCommands {
         &self.commands
     }
 
-    fn place(&mut self, packed: &[u8], has_keys: bool) -> Place {
+    fn place(&mut self, packed: &[u8], has_keys: bool) -> ReplyPlace {
         let keys: Vec<&[u8]> = keys(packed, has_keys).collect();
         let slots: Vec<u16> = keys.iter().map(|key| slot::of(key)).collect();
         match slots[..] {
-            [] => return Place::Nothing,
+            [] => return ReplyPlace::Nothing,
             [first, ref rest @ ..] if rest.iter().all(|slot| *slot == first) => {
-                return Place::Whole(self.add(packed.into(), first));
+                return ReplyPlace::Whole(self.add(packed.into(), first));
             }
             _ => {}
         }
@@ -97,7 +97,7 @@ impl SlotCommands {
         for (at, _) in &mut joined {
             *at = numbers[*at];
         }
-        Place::Joined(joined)
+        ReplyPlace::Joined(joined)
     }
 
     /// The number of a command, which is sent once however often it is added.
@@ -112,18 +112,19 @@ impl SlotCommands {
     /// Each lookup's answer, from one reply or failure per command.
     pub(super) fn answers(
         self,
-        asked: &[Asked<'_, Command>],
+        asked: &[BatchedAsk<'_, Command>],
         replies: Vec<Result<Reply, LookupError>>,
     ) -> Vec<Result<Answer, LookupError>> {
         let mut replies = self.distinct.share(replies);
-        let mut answer = |(ask, place): (&Asked<'_, Command>, Result<Place, LookupError>)| {
-            let reply = match place? {
-                Place::Nothing => return Ok(Answer::new(Value::List(Vec::new()))),
-                Place::Whole(number) => take(&mut replies, number)?,
-                Place::Joined(keys) => join(&mut replies, &keys)?,
+        let mut answer =
+            |(ask, place): (&BatchedAsk<'_, Command>, Result<ReplyPlace, LookupError>)| {
+                let reply = match place? {
+                    ReplyPlace::Nothing => return Ok(Answer::new(Value::List(Vec::new()))),
+                    ReplyPlace::Whole(number) => take(&mut replies, number)?,
+                    ReplyPlace::Joined(keys) => join(&mut replies, &keys)?,
+                };
+                Ok(Answer::new(ask.lookup.answer(reply)?))
             };
-            Ok(Answer::new(ask.lookup.answer(reply)?))
-        };
         asked.iter().zip(self.places).map(&mut answer).collect()
     }
 }

@@ -41,7 +41,7 @@ fn a_batch_is_split_and_joined_again() {
     let asked: Vec<_> = lookups
         .into_iter()
         .zip(params)
-        .map(|(lookup, params)| Asked { lookup, params })
+        .map(|(lookup, params)| BatchedAsk { lookup, params })
         .collect();
     let commands = SlotCommands::of(&asked);
     // `GET k:1`, `MGET k:3`, `MGET k:1 k:1`, `MGET k:2`, `HGET k:1 x`, `MGET k:1`.
@@ -77,7 +77,7 @@ fn a_failing_slot_fails_only_the_lookups_that_need_it() {
         &[vec!["{c}1", "{c}2"].into()],
         &[vec!["c", "d\r\n$1"].into()],
     ];
-    let asked = params.map(|params| Asked {
+    let asked = params.map(|params| BatchedAsk {
         lookup: &mget,
         params,
     });

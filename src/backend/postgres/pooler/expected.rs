@@ -6,11 +6,11 @@ use std::sync::{Arc, OnceLock};
 use bytes::Bytes;
 
 /// The replies that are still to come.
-pub(super) type Steps = VecDeque<Step>;
+pub(super) type ExpectedReplies = VecDeque<Expected>;
 
 /// One reply that is to come.
 #[derive(Debug)]
-pub(super) enum Step {
+pub(super) enum Expected {
     /// To a message of the client: passed on.
     Theirs,
     /// To a message of ours: the client must not see it.

@@ -47,7 +47,10 @@ struct LookupReport {
   3: required string fate
   /** The stable error code, when there is one. */
   4: optional string code
-  /** backend, cache, stale, coalesced, batched or none */
+  /**
+   * backend: the store was asked for this call alone; batched: one question for several calls; none: there is no answer.
+   * Reserved, not produced yet: cache, stale, coalesced.
+   */
   5: required string source
   /** When its inputs were known. */
   6: required i64 planned_us

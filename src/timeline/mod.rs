@@ -112,11 +112,11 @@ pub enum Source {
     None,
     /// The store was asked for this call alone.
     Backend,
-    /// A fresh cached value.
+    /// A fresh cached value. Reserved: no lookup produces it yet.
     Cache,
-    /// A cached value that has expired.
+    /// A cached value that has expired. Reserved: no lookup produces it yet.
     Stale,
-    /// The question of another call that was already under way.
+    /// The question of another call that was already under way. Reserved: no lookup produces it yet.
     Coalesced,
     /// One question for several calls.
     Batched,

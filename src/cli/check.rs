@@ -6,7 +6,9 @@ use serde_json::json;
 use super::connect::on_loop;
 use super::error::{CommandError, Reason};
 use super::exit::ExitStatus;
+use super::include::IncludeArgs;
 use super::output::Output;
+use crate::config::Document;
 use crate::diagnostic::{Problem, SourceFile};
 use crate::explain::size;
 use crate::plan::Plan;
@@ -22,12 +24,27 @@ pub(super) struct ConfigArg {
         value_name = "FILE",
         default_value = "tributary.toml"
     )]
-    pub(super) path: String,
+    path: String,
+    #[command(flatten)]
+    include: IncludeArgs,
+}
+
+impl ConfigArg {
+    /// Opens the configuration.
+    pub(super) fn open(&self) -> Result<Document, Vec<Problem>> {
+        program::open(&self.path, &self.include.folders).map_err(|problem| vec![*problem])
+    }
+
+    /// The program, or every problem.
+    pub(super) fn check(&self) -> Result<Program, Vec<Problem>> {
+        program::check_document(self.open()?, &Vec::new())
+    }
 }
 
 /// Report every problem of a configuration and its IDL
 ///
-/// Nothing is bound and, without `--connect`, no store is contacted. If there are no problems, prints one line per method.
+/// Nothing is bound and, without `--connect`, no store is contacted. If there are no problems, prints one line per method and the
+/// methods that are not served.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Check {
@@ -63,7 +80,7 @@ enum ProblemFormat {
 }
 
 pub(super) fn run(options: &Check, out: &mut Output) -> Result<ExitStatus, CommandError> {
-    let read = read(&options.config.path);
+    let read = read(&options.config);
     let examined = match &read {
         Ok((program, source)) if options.connect => on_loop(program::examine(program, source))?,
         Ok((program, source)) => program::remarks(program, source),
@@ -87,14 +104,20 @@ pub(super) fn run(options: &Check, out: &mut Output) -> Result<ExitStatus, Comma
             for plan in read.iter().flat_map(|(program, _)| plans(program)) {
                 out.data(&summary(plan));
             }
+            for (program, _) in read
+                .iter()
+                .filter(|(program, _)| !program.unserved.is_empty())
+            {
+                out.data(&format!("unserved: {}", program.unserved.join(", ")));
+            }
         }
     }
     Ok(status)
 }
 
 /// The program, or its problems, found without contacting a store.
-fn read(path: &str) -> Result<(Program, SourceFile), Vec<Problem>> {
-    let document = program::open(path).map_err(|problem| vec![*problem])?;
+fn read(config: &ConfigArg) -> Result<(Program, SourceFile), Vec<Problem>> {
+    let document = config.open()?;
     let source = document.source.clone();
     let program = program::check_document(document, &Vec::new())?;
     Ok((program, source))

@@ -9,7 +9,7 @@ use super::method::suggestion;
 use super::output::Output;
 use crate::explain::Explanation;
 use crate::plan::Plan;
-use crate::program::{self, Program};
+use crate::program::Program;
 
 /// Explain how a method's reply is made
 ///
@@ -31,7 +31,7 @@ Examples:
   tributary explain -c staging.toml getDeparture";
 
 pub(super) fn run(options: &Explain, out: &mut Output) -> Result<ExitStatus, CommandError> {
-    let program = program::check(&options.config.path, &Vec::new())?;
+    let program = options.config.check()?;
     let explain = |plan| Explanation::of(&program, plan).to_string();
     let texts = match &options.method {
         Some(method) => vec![explain(plan(&program, method)?)],

@@ -9,6 +9,7 @@ use clap::Args;
 
 use super::connect::{ConnectArgs, on_loop};
 use super::error::CommandError;
+use super::include::IncludeArgs;
 use super::server_idl::{META, ServerIdl, server_idl};
 use crate::diagnostic::{list, suggest};
 use crate::idl::{self, Method, Schema, Service, Type};
@@ -26,6 +27,8 @@ pub(super) struct IdlArgs {
     /// The service [default: the served one, or the only one in the IDL]; `Tributary` is the server's own
     #[arg(long, value_name = "NAME")]
     service: Option<String>,
+    #[command(flatten)]
+    include: IncludeArgs,
 }
 
 /// A method with everything its types refer to.
@@ -91,10 +94,14 @@ pub(super) fn find(
     name: &str,
 ) -> Result<ResolvedMethod, CommandError> {
     let wanted = args.service.as_deref();
-    if let Some((path, configured)) = idl_path(args)? {
-        let schema = idl::load(&path)?;
+    if let Some((path, configured, folders)) = idl_path(args)? {
+        let schema = idl::load(&path, &folders)?;
         let path = path.display().to_string();
         return find_in(schema, &path, wanted.or(configured.as_deref()), name);
+    }
+    if !args.include.folders.is_empty() {
+        let help = "name the IDL with `--idl FILE`, or leave `-I` out: the server sends its IDL with all includes";
+        return Err(CommandError::misuse("`-I` is for an IDL of this machine").help(help));
     }
     if wanted == Some(META) {
         return find_in(idl::standard().clone(), "tributary.thrift", wanted, name);
@@ -125,18 +132,26 @@ fn find_in(
     })
 }
 
-/// The path of the IDL that was named, and the service that the configuration serves, if one was named.
-fn idl_path(args: &IdlArgs) -> Result<Option<(PathBuf, Option<String>)>, CommandError> {
+/// The path of an IDL, the service in it, and the include path.
+type NamedIdl = (PathBuf, Option<String>, Vec<PathBuf>);
+
+/// The path of the IDL that was named, the service that the configuration serves, if one was named, and the include path.
+fn idl_path(args: &IdlArgs) -> Result<Option<NamedIdl>, CommandError> {
+    let folders = &args.include.folders;
     if let Some(idl) = &args.idl {
-        return Ok(Some((idl.clone(), None)));
+        return Ok(Some((idl.clone(), None, folders.clone())));
     }
     let Some(path) = &args.config else {
         return Ok(None);
     };
-    let document = program::open(&path.to_string_lossy()).map_err(|problem| vec![*problem])?;
+    let document =
+        program::open(&path.to_string_lossy(), folders).map_err(|problem| vec![*problem])?;
     let server = program::read(&document).server;
     match server.idl {
-        Some((idl, _)) => Ok(Some((idl, server.service.map(|(name, _)| name)))),
+        Some((idl, _)) => {
+            let service = server.service.map(|(name, _)| name);
+            Ok(Some((idl, service, document.idl_path.take())))
+        }
         // Other problems of the configuration do not matter here, but they may be why there is no `idl`.
         None => Err(document.problems.into_vec().into()),
     }

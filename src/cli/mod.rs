@@ -10,6 +10,7 @@ mod logs; // tracing to stderr
 mod method; // finds a method in an IDL
 mod params; // `name=value` to typed parameters
 mod client; // one connection to a server
+mod include; // where the includes of an IDL are
 mod connect; // options for connecting
 mod server_idl; // asks a server for its IDL
 mod reply; // a reply as text

@@ -11,7 +11,7 @@ use super::error::CommandError;
 use super::exit::ExitStatus;
 use super::logs::{self, LogArgs};
 use super::output::Output;
-use crate::program::{self, Program};
+use crate::program::Program;
 use crate::server;
 
 /// Serve the configured service
@@ -36,12 +36,12 @@ Examples:
 pub(super) fn run(options: &Serve, out: &mut Output) -> Result<ExitStatus, CommandError> {
     // Dropped before anything else is printed, so that the last log lines come first.
     let _flush = logs::start(&options.logs, out)?;
-    let path = options.config.path.clone();
-    let program = Arc::new(program::check(&path, &Vec::new())?);
+    let config = options.config.clone();
+    let program = Arc::new(config.check()?);
     let options = server::Options {
         shutdown: CancellationToken::new(),
         signals: true,
-        reload: Some(Box::new(move || reload(&path))),
+        reload: Some(Box::new(move || reload(&config))),
         bound: Box::new(server::Bound::log),
     };
     server::run(&program, options)
@@ -50,8 +50,8 @@ pub(super) fn run(options: &Serve, out: &mut Output) -> Result<ExitStatus, Comma
 }
 
 /// Checks the configuration again. If it has problems, they are logged and the old program stays.
-fn reload(path: &str) -> Option<Arc<Program>> {
-    let problems = match program::check(path, &Vec::new()) {
+fn reload(config: &ConfigArg) -> Option<Arc<Program>> {
+    let problems = match config.check() {
         Ok(program) => return Some(Arc::new(program)),
         Err(problems) => problems,
     };

@@ -12,7 +12,7 @@ pub(crate) fn schema(text: &str) -> Schema {
     let folder = tempfile::tempdir().expect("a folder for the test");
     let path = folder.path().join("test.thrift");
     fs::write(&path, text).expect("the test's IDL is written");
-    match idl::load(&path) {
+    match idl::load(&path, &[]) {
         Ok(schema) => schema,
         Err(problems) => panic!("{}", rendered(&problems)),
     }

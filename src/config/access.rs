@@ -68,7 +68,7 @@ pub(super) fn read_allow(section: &mut Section<'_>) -> Option<(Allow, Place)> {
         let help = "to allow everyone, remove `allow`; to allow no one, list the method in `server.unserved`";
         section.bad(&place, "no caller could call the method", Some(help.into()));
     }
-    let entries = words.into_iter().map(|word| {
+    let entries = words.into_iter().map(|(word, place)| {
         if let Some(name) = word.strip_prefix("token:") {
             return AllowEntry::Token(name.to_owned());
         }

@@ -244,11 +244,11 @@ fn read_words<T: Copy>(
         );
     }
     let mut meanings = Vec::new();
-    for word in &words {
+    for (word, place) in &words {
         match known.iter().find(|(known, _)| known == word) {
             Some((_, meaning)) => meanings.push(*meaning),
             None => section.bad(
-                &place,
+                place,
                 format!("`{word}` is not known here"),
                 Some(format!("one of {}", words_known())),
             ),

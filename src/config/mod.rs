@@ -11,6 +11,7 @@ mod tls;
 mod access; // who may call what
 mod limits;
 mod listener;
+mod unserved;
 mod server;
 mod service; // an IDL, one of its services, a method of that
 mod admin;
@@ -31,5 +32,6 @@ pub(crate) use server::read_server;
 pub(crate) use service::{pick_service, read_idl, unknown_method};
 pub use tls::ListenerTls;
 pub use typed::integer;
+pub use unserved::Unserved;
 pub(crate) use views::read_view;
 pub use views::{UseEntry, ViewEntry, WhenEntry, WithEntry};

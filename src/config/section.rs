@@ -5,7 +5,9 @@
 //! asked for, with the nearest key that exists.
 
 use std::borrow::Cow;
+use std::cell::RefCell;
 use std::ops::Range;
+use std::path::PathBuf;
 
 use toml::de::{DeTable, DeValue};
 
@@ -31,9 +33,21 @@ pub struct Document {
     pub problems: Problems,
     /// What works and is probably a mistake.
     pub warnings: Problems,
+    /// The include path of its IDLs: the folders of the command line, then those of `server.idl_path`.
+    pub idl_path: RefCell<Vec<PathBuf>>,
 }
 
 impl Document {
+    /// A file that has not been read yet. `idl_path` are the folders of the command line.
+    pub fn new(source: SourceFile, idl_path: &[PathBuf]) -> Self {
+        Document {
+            source,
+            problems: Problems::default(),
+            warnings: Problems::default(),
+            idl_path: RefCell::new(idl_path.to_vec()),
+        }
+    }
+
     /// Reports a problem at a place.
     pub fn problem(
         &self,
@@ -314,14 +328,11 @@ pub(crate) fn document(text: &str) -> Document {
 /// A document with this path and text, for tests that read other files in its folder.
 #[cfg(any(test, fuzzing))]
 pub(crate) fn document_at(path: &str, text: &str) -> Document {
-    Document {
-        source: SourceFile {
-            path: std::sync::Arc::from(path),
-            text: std::sync::Arc::from(text),
-        },
-        problems: Problems::default(),
-        warnings: Problems::default(),
-    }
+    let source = SourceFile {
+        path: std::sync::Arc::from(path),
+        text: std::sync::Arc::from(text),
+    };
+    Document::new(source, &[])
 }
 
 /// The whole document as one section, for tests.

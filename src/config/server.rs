@@ -7,6 +7,8 @@ use super::access::{Tokens, read_tokens};
 use super::limits::{LimitsConfig, read_limits};
 use super::listener::{ListenerConfig, read_listeners};
 use super::section::{Place, Section};
+use super::unserved::{Unserved, read_unserved};
+use crate::error::Code;
 
 /// `[server]`
 #[derive(Debug)]
@@ -18,7 +20,7 @@ pub struct ServerConfig {
     /// The service to serve. Optional if the IDL has only one.
     pub service: Option<(String, Place)>,
     /// Methods that are answered with `call.unknown_method` although the IDL has them.
-    pub unserved: Option<(Vec<String>, Place)>,
+    pub unserved: Unserved,
     /// Event loops, 1 to 64. Default 1.
     pub workers: usize,
     /// How long calls in flight may take to finish after SIGTERM. Default 10 s.
@@ -39,7 +41,7 @@ pub(crate) fn read_server(root: &mut Section<'_>) -> ServerConfig {
             listeners: Vec::new(),
             idl: None,
             service: None,
-            unserved: None,
+            unserved: Unserved::default(),
             workers: 1,
             drain_timeout: DEFAULT_DRAIN,
             limits: LimitsConfig::default(),
@@ -50,6 +52,7 @@ pub(crate) fn read_server(root: &mut Section<'_>) -> ServerConfig {
     let idl = section
         .required_string("idl", "idl = \"my.thrift\"")
         .map(|(path, place)| (section.relative(&path), place));
+    read_idl_path(&mut section);
     let limits = section
         .section("limits")
         .map_or_else(LimitsConfig::default, read_limits);
@@ -57,7 +60,7 @@ pub(crate) fn read_server(root: &mut Section<'_>) -> ServerConfig {
         listeners: read_listeners(&mut section, &limits),
         idl,
         service: section.string("service"),
-        unserved: section.strings("unserved"),
+        unserved: read_unserved(&mut section),
         workers: section.count("workers", 1, 64),
         drain_timeout: section
             .duration("drain_timeout")
@@ -68,6 +71,25 @@ pub(crate) fn read_server(root: &mut Section<'_>) -> ServerConfig {
     };
     section.finish();
     config
+}
+
+/// Takes `idl_path`: the folders join the include path of the document.
+fn read_idl_path(section: &mut Section<'_>) {
+    let Some((folders, _)) = section.strings("idl_path") else {
+        return;
+    };
+    for (folder, place) in folders {
+        let folder = section.relative(&folder);
+        if folder.is_dir() {
+            section.document().idl_path.borrow_mut().push(folder);
+        } else {
+            let message = format!("there is no folder `{}`", folder.display());
+            let help = Some("the path is relative to this file's folder".into());
+            section
+                .document()
+                .problem(&place, Code::ConfigFile, message, help);
+        }
+    }
 }
 
 const DEFAULT_DRAIN: Duration = Duration::from_secs(10);

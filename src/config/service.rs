@@ -25,7 +25,7 @@ pub(crate) fn read_idl(
         );
         return (None, Vec::new());
     }
-    match idl::load(path) {
+    match idl::load(path, &document.idl_path.borrow()) {
         Ok(mut schema) => {
             for warning in std::mem::take(&mut schema.warnings) {
                 document.warnings.push(warning);

@@ -12,7 +12,6 @@ use rustls::{RootCertStore, ServerConfig, SupportedProtocolVersion, version};
 
 use super::section::Section;
 use crate::diagnostic::list;
-use crate::error::Code;
 
 /// TLS of a listener.
 #[derive(Clone)]
@@ -139,13 +138,21 @@ fn read_versions(table: &mut Section<'_>) -> Vec<&'static SupportedProtocolVersi
     let Some((words, place)) = table.strings("versions") else {
         return vec![&version::TLS13];
     };
-    let wanted = |word: &String| VERSIONS.iter().find(|(known, _)| known == word);
-    if words.is_empty() || words.iter().any(|word| wanted(word).is_none()) {
-        let help = format!("some of {}", list(VERSIONS.map(|(word, _)| word)));
-        let message = "not a list of versions of TLS";
-        (table.document()).problem(&place, Code::ConfigBadValue, message, Some(help));
+    let help = || Some(format!("some of {}", list(VERSIONS.map(|(word, _)| word))));
+    if words.is_empty() {
+        table.bad(&place, "no version of TLS is named", help());
         return vec![&version::TLS13];
     }
-    let known = words.iter().filter_map(wanted);
-    known.map(|(_, version)| *version).collect()
+    let versions = words.iter().filter_map(|(word, place)| {
+        let known = VERSIONS.iter().find(|(known, _)| known == word);
+        if known.is_none() {
+            table.bad(place, format!("`{word}` is not a version of TLS"), help());
+        }
+        known.map(|(_, version)| *version)
+    });
+    let versions: Vec<_> = versions.collect();
+    if versions.is_empty() {
+        return vec![&version::TLS13];
+    }
+    versions
 }

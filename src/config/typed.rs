@@ -166,22 +166,37 @@ impl Section<'_> {
         size
     }
 
-    /// An array of strings.
-    pub fn strings(&mut self, key: &'static str) -> Option<(Vec<String>, Place)> {
+    /// An array of strings, each with its place, and the place of the array.
+    pub fn strings(&mut self, key: &'static str) -> Option<(Vec<(String, Place)>, Place)> {
         let (value, place) = self.take(key)?;
-        let texts = value.as_array().and_then(|array| {
-            array
-                .iter()
-                .map(|item| item.get_ref().as_str().map(ToOwned::to_owned))
-                .collect()
-        });
-        match texts {
-            Some(texts) => Some((texts, place)),
-            None => {
-                self.expected(&place, "an array of strings", &value);
-                None
+        let texts = self.as_strings(&value, &place)?;
+        Some((texts, place))
+    }
+
+    /// The strings of an array. Reports a value that is no array of strings.
+    pub(super) fn as_strings(
+        &self,
+        value: &DeValue<'_>,
+        place: &Place,
+    ) -> Option<Vec<(String, Place)>> {
+        let Some(items) = value.as_array() else {
+            self.expected(place, "an array of strings", value);
+            return None;
+        };
+        let items = items.iter().enumerate().map(|(at, item)| {
+            let place = Place {
+                key: format!("{}[{at}]", place.key),
+                span: item.span(),
+            };
+            if let Some(text) = item.get_ref().as_str() {
+                return Some((text.to_owned(), place));
             }
-        }
+            self.expected(&place, "a string", item.get_ref());
+            None
+        });
+        // Reads all items even after a bad one, so that every bad one is reported.
+        let items: Vec<Option<_>> = items.collect();
+        items.into_iter().collect()
     }
 
     /// The TOML value at `place` as a [`Value`]; dates become text. Reports numbers that no IDL type can hold, and is

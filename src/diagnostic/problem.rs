@@ -46,7 +46,11 @@ impl Problem {
 
     /// The page of the manual that helps.
     pub fn manual(&self) -> &'static str {
-        let text = self.place.as_ref().map(|(source, _)| &*source.text);
+        let source = self.place.as_ref().map(|(source, _)| source);
+        if source.is_some_and(|source| source.path.ends_with(".thrift")) {
+            return "idl";
+        }
+        let text = source.map(|source| &*source.text);
         manual::topic(self.code, &self.key, text)
     }
 

@@ -32,6 +32,7 @@ pub(crate) fn load(
         files: Vec::new(),
         by_id: HashMap::new(),
         by_path: HashMap::new(),
+        by_client_path: HashMap::new(),
         bytes_left: TEXT_BYTES_MAX,
         full: false,
     };
@@ -59,6 +60,8 @@ struct Loader<'r> {
     by_id: HashMap<String, usize>,
     /// Files by folder of the including file and path written there, so that each is read once.
     by_path: HashMap<(String, Arc<str>), usize>,
+    /// Files by the paths under which clients get them: see [`ParsedFile::paths`].
+    by_client_path: HashMap<String, usize>,
     bytes_left: usize,
     /// A limit was exceeded and reported: no more files are read.
     full: bool,
@@ -94,9 +97,9 @@ impl Loader<'_> {
             Ok(found) => match self.by_id.get(&found.id) {
                 Some(&index) => {
                     let path = normal(&self.files[at].paths[0], path);
-                    let paths = &mut self.files[index].paths;
-                    if !paths.contains(&path) {
-                        paths.push(path);
+                    if self.namesake(&path).is_none() {
+                        self.by_client_path.insert(path.clone(), index);
+                        self.files[index].paths.push(path);
                     }
                     return Some(index);
                 }
@@ -111,7 +114,10 @@ impl Loader<'_> {
                 ),
                 None if self.files.len() < FILES_MAX && found.text.len() <= self.bytes_left => {
                     let path = normal(&self.files[at].paths[0], path);
-                    return Some(self.add(found, path, self.files[at].depth + 1));
+                    match self.namesake(&path) {
+                        None => return Some(self.add(found, path, self.files[at].depth + 1)),
+                        Some(other) => (Code::IdlInvalid, two_files(&path, &found, other)),
+                    }
                 }
                 None => {
                     self.full = true;
@@ -133,13 +139,29 @@ impl Loader<'_> {
         None
     }
 
+    /// A file that clients get under `path`. A file of the include path counts as beside the including file, where there
+    /// may be another one for the files of the include path.
+    fn namesake(&self, path: &str) -> Option<&ParsedFile> {
+        self.by_client_path.get(path).map(|&at| &self.files[at])
+    }
+
     fn add(&mut self, found: FoundFile, path: String, depth: usize) -> usize {
         self.bytes_left = self.bytes_left.saturating_sub(found.text.len());
         self.by_id.insert(found.id.clone(), self.files.len());
+        self.by_client_path.insert(path.clone(), self.files.len());
         let file = file(found, path, self.problems);
         self.files.push(ParsedFile { depth, ..file });
         self.files.len() - 1
     }
+}
+
+/// Message and remedy for a second file that clients would get under the path of the first.
+fn two_files(path: &str, found: &FoundFile, other: &ParsedFile) -> (String, String) {
+    let message = format!(
+        "`{path}` is `{}` here and `{}` elsewhere: clients that ask the server for its IDL could not tell them apart",
+        found.shown, other.source.path
+    );
+    (message, "rename one of them".into())
 }
 
 /// Parses one file. Definitions that do not parse are reported and omitted.

@@ -18,7 +18,7 @@ pub(crate) mod fuzz;
 #[cfg(test)]
 mod tests;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
 use crate::diagnostic::Problem;
@@ -30,11 +30,12 @@ pub use schema::{
     StructKind, StructType, Type,
 };
 
-/// Reads the IDL at `path` and its includes, whose paths are relative to the including file.
+/// Reads the IDL at `path` and its includes, whose paths are relative to the including file or, if there is no such file,
+/// to the first of `folders` that has one.
 ///
 /// If there is no file `tributary.thrift`, the program's own copy is used.
-pub fn load(path: &Path) -> Result<Schema, Vec<Problem>> {
-    load_with(&path.display().to_string(), &Disk)
+pub fn load(path: &Path, folders: &[PathBuf]) -> Result<Schema, Vec<Problem>> {
+    load_with(&path.display().to_string(), &Disk { folders })
 }
 
 /// Like [`load()`], from memory: `read` returns the text of the file with a name, for example of an IDL sent by a

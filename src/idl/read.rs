@@ -1,11 +1,13 @@
 //! Finds the text of a `.thrift` file, on disk or in memory.
 //!
-//! Paths are relative to the including file. The standard include `tributary.thrift` is always found, so that
-//! operators need no copy of it.
+//! Paths are relative to the including file, then to each folder of the include path. The standard include
+//! `tributary.thrift` is always found, so that operators need no copy of it.
 
 use std::fs::File;
 use std::io::Read as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+use crate::diagnostic::list;
 
 /// The standard include, as it ships.
 pub(crate) const STANDARD: (&str, &str) = (
@@ -27,8 +29,8 @@ pub(crate) struct FoundFile {
 
 /// Why a file was not read.
 pub(crate) enum ReadError {
-    /// There is no such file at the path tried.
-    Absent { tried: String },
+    /// There is no such file at any of the paths tried.
+    Absent { tried: Vec<String> },
     /// There is something, but its text cannot be read.
     Unreadable(String),
 }
@@ -39,7 +41,11 @@ impl ReadError {
         match self {
             ReadError::Absent { tried } => (
                 format!("the included file `{path}` does not exist"),
-                format!("looked for `{tried}`: include paths are relative to the including file"),
+                format!(
+                    "looked for {}; an include is relative to the including file, then to each folder of `-I DIR` \
+                     and `server.idl_path`",
+                    list(tried.iter().map(String::as_str))
+                ),
             ),
             ReadError::Unreadable(why) => (
                 format!("cannot read the included file `{path}`: {why}"),
@@ -56,19 +62,31 @@ pub(crate) trait FileSource {
 }
 
 /// Files on disk.
-pub(crate) struct Disk;
+pub(crate) struct Disk<'f> {
+    /// The include path: where files are looked for that are not beside the including file.
+    pub(crate) folders: &'f [PathBuf],
+}
 
-impl FileSource for Disk {
+impl FileSource for Disk<'_> {
     fn read(&self, from: Option<&str>, written: &str) -> Result<FoundFile, ReadError> {
-        let folder = from.and_then(|from| Path::new(from).parent());
-        let path = folder.unwrap_or(Path::new("")).join(written);
-        let shown = path.display().to_string();
-        if !path.exists() {
-            return standard(written).ok_or(ReadError::Absent { tried: shown });
+        let own = from.and_then(|from| Path::new(from).parent());
+        let mut tried = vec![own.unwrap_or(Path::new("")).join(written)];
+        if from.is_some() && !Path::new(written).is_absolute() {
+            tried.extend(self.folders.iter().map(|folder| folder.join(written)));
         }
-        let text = text_of(&path).map_err(ReadError::Unreadable)?;
-        let id = path.canonicalize().unwrap_or(path).display().to_string();
-        Ok(FoundFile { id, shown, text })
+        let Some(path) = tried.iter().find(|path| path.exists()) else {
+            let shown = tried.iter().map(|path| path.display().to_string());
+            return standard(written).ok_or(ReadError::Absent {
+                tried: shown.collect(),
+            });
+        };
+        let text = text_of(path).map_err(ReadError::Unreadable)?;
+        let id = path.canonicalize().unwrap_or_else(|_| path.clone());
+        Ok(FoundFile {
+            id: id.display().to_string(),
+            shown: path.display().to_string(),
+            text,
+        })
     }
 }
 
@@ -118,7 +136,7 @@ impl FileSource for Memory<'_> {
                 });
             }
         }
-        standard(written).ok_or(ReadError::Absent { tried: path })
+        standard(written).ok_or(ReadError::Absent { tried: vec![path] })
     }
 }
 

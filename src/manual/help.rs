@@ -20,6 +20,7 @@ use Leads::{Kind, Page};
 /// Stars stand for names. The first line all of whose parts begin the key applies.
 const KEYS: &[(&[&str], Leads)] = &[
     (&["server", "idl"], Page("idl")),
+    (&["server", "idl_path"], Page("idl")),
     (&["server", "service"], Page("idl")),
     (&["server", "tokens"], Page("listeners")),
     (&["server", "listeners"], Page("listeners")),

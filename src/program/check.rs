@@ -10,18 +10,18 @@ use super::access::check_access;
 use super::definition::{Asks, BackendDef, LookupDef, Program, Registry};
 use super::file::{self, BackendEntry, ConfigFile, LookupEntry};
 use super::inject::Inject;
-use super::meta::{Meta, check_meta};
+use super::meta::{Meta, check_meta, is_meta};
 use super::views::compile_views;
 use crate::backend::Yields;
 use crate::config::{Document, pick_service, read_idl};
 use crate::diagnostic::Problem;
 use crate::error::Code;
-use crate::idl::Schema;
+use crate::idl::{Schema, Service};
 use crate::plan::{LookupFacts, LookupId, Plan};
 
 /// Reads and checks the configuration at `path` and the IDL it names.
 pub fn check(path: &str, registry: &Registry) -> Result<Program, Vec<Problem>> {
-    let document = file::open(path).map_err(|problem| vec![*problem])?;
+    let document = file::open(path, &[]).map_err(|problem| vec![*problem])?;
     check_document(document, registry)
 }
 
@@ -138,11 +138,8 @@ fn assemble(
         inject: Inject::default(),
     });
     Program {
-        meta: Meta::of(
-            &schema,
-            &schema.services[service],
-            config.server.unserved.as_ref().map(|(names, _)| &**names),
-        ),
+        meta: Meta::of(&schema, &schema.services[service], &config.server.unserved),
+        unserved: unserved(&schema, &schema.services[service], &plans),
         schema: Arc::new(schema),
         service,
         listeners: config.server.listeners,
@@ -160,6 +157,23 @@ fn assemble(
         plans,
         warnings: Vec::new(),
     }
+}
+
+/// The operator's methods that have no view.
+fn unserved(
+    schema: &Schema,
+    service: &Service,
+    plans: &BTreeMap<Arc<str>, Arc<Plan>>,
+) -> Vec<Arc<str>> {
+    let own = service
+        .methods
+        .iter()
+        .filter(|method| !is_meta(schema, method));
+    let names = own.map(|method| &method.name);
+    names
+        .filter(|name| !plans.contains_key(*name))
+        .cloned()
+        .collect()
 }
 
 // Both return `Some` for every entry of a configuration without problems, so that indices stay valid.

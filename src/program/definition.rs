@@ -39,6 +39,8 @@ pub struct Program {
     pub lookups: Vec<LookupDef>,
     /// One per served method, by its name.
     pub plans: BTreeMap<Arc<str>, Arc<Plan>>,
+    /// The methods of the service that are answered as unknown, in the IDL's order.
+    pub unserved: Vec<Arc<str>>,
     /// The names under which the `Tributary` service is called.
     pub meta: Meta,
     /// What works in the configuration and is probably a mistake.

@@ -4,7 +4,7 @@
 
 use std::io::ErrorKind;
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use crate::config::{
     AdminConfig, Document, Place, Section, ServerConfig, ViewEntry, read_admin, read_server,
     read_view, text_of,
 };
-use crate::diagnostic::{Problem, Problems, SourceFile, list, suggest};
+use crate::diagnostic::{Problem, SourceFile, list, suggest};
 use crate::error::Code;
 
 /// The whole file.
@@ -84,17 +84,16 @@ impl std::fmt::Debug for LookupEntry {
     }
 }
 
-/// Opens the file at `path`.
-pub fn open(path: &str) -> Result<Document, Box<Problem>> {
+/// Opens the file at `path`. `idl_path` are folders where its IDLs look for their includes, besides those of the file.
+pub fn open(path: &str, idl_path: &[PathBuf]) -> Result<Document, Box<Problem>> {
     match text_of(Path::new(path)) {
-        Ok(text) => Ok(Document {
-            source: SourceFile {
+        Ok(text) => {
+            let source = SourceFile {
                 path: Arc::from(path),
                 text: Arc::from(text),
-            },
-            problems: Problems::default(),
-            warnings: Problems::default(),
-        }),
+            };
+            Ok(Document::new(source, idl_path))
+        }
         Err(err) => Err(Box::new(Problem {
             code: Code::ConfigFile,
             place: None,

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use crate::config::{Document, Place};
+use crate::config::{Document, Place, Unserved};
 use crate::error::Code;
 use crate::idl::{self, Method, Schema, Service};
 
@@ -27,7 +27,7 @@ pub struct Meta {
 
 impl Meta {
     /// The names where `service` is served, without the methods in `unserved`.
-    pub(super) fn of(schema: &Schema, service: &Service, unserved: Option<&[String]>) -> Self {
+    pub(super) fn of(schema: &Schema, service: &Service, unserved: &Unserved) -> Self {
         let own = service.methods.iter();
         let inherited = own.filter(|method| is_meta(schema, method));
         let inherited: Vec<Arc<str>> = inherited.map(|method| Arc::clone(&method.name)).collect();
@@ -35,7 +35,11 @@ impl Meta {
             // If the operator's service has that name, calls mean the operator's service.
             multiplexed: &*service.name != NAME || !inherited.is_empty(),
             inherited,
-            unserved: unserved.unwrap_or_default().to_vec(),
+            unserved: unserved
+                .methods
+                .iter()
+                .map(|(name, _)| name.clone())
+                .collect(),
         }
     }
 
@@ -137,8 +141,14 @@ mod tests {
 
     fn meta(idl: &str, unserved: &[&str]) -> Meta {
         let schema = crate::cli::testing::schema(idl);
-        let unserved: Vec<String> = unserved.iter().map(|name| (*name).into()).collect();
-        Meta::of(&schema, &schema.services[0], Some(&unserved))
+        let document = crate::config::document("");
+        let place = crate::config::whole(&document).place().clone();
+        let methods = unserved.iter().map(|name| ((*name).into(), place.clone()));
+        let unserved = Unserved {
+            methods: methods.collect(),
+            others: false,
+        };
+        Meta::of(&schema, &schema.services[0], &unserved)
     }
 
     #[test]

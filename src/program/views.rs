@@ -48,11 +48,8 @@ pub(super) fn compile_views(
 
 /// Reports methods that neither have a view nor are `unserved`.
 fn missing_views(document: &Document, config: &ConfigFile, schema: &Schema, service: &Service) {
-    let unserved = config.server.unserved.as_ref();
-    for (name, place) in unserved
-        .iter()
-        .flat_map(|(names, place)| names.iter().map(move |name| (name, place)))
-    {
+    let unserved = &config.server.unserved;
+    for (name, place) in &unserved.methods {
         if service.method(name).is_none() {
             unknown_method(document, service, name, place);
         }
@@ -67,15 +64,16 @@ fn missing_views(document: &Document, config: &ConfigFile, schema: &Schema, serv
         .collect();
     let own = service.methods.iter();
     for method in own.filter(|method| !is_meta(schema, method)) {
-        let unserved =
-            unserved.is_some_and(|(names, _)| names.iter().any(|name| **name == *method.name));
         let viewed = config.views.iter().any(|view| view.name == method.name);
-        if unserved && viewed {
+        if let Some(place) = unserved.named(&method.name)
+            && viewed
+        {
             let message = format!("method `{}` is `unserved` and has a view", method.name);
             let help = Some("remove one of the two".into());
-            document.problem(&config.server.place, Code::ConfigClash, message, help);
+            document.problem(place, Code::ConfigClash, message, help);
         }
-        if !unserved && !viewed && !misspelt.contains(&&*method.name) {
+        let missing = !unserved.covers(&method.name) && !viewed;
+        if missing && !misspelt.contains(&&*method.name) {
             document.problem(
                 &config.server.place,
                 Code::ConfigMissingKey,

@@ -115,19 +115,19 @@ fn read_columns(table: &Table, section: &mut Section<'_>) -> Option<Columns> {
         section.bad(&place, "no column is named here", help);
     }
     let mut positions = Vec::new();
-    for name in &names {
-        let Some(at) = column(table, name, &place, section) else {
+    for (name, place) in &names {
+        let Some(at) = column(table, name, place, section) else {
             continue;
         };
         if positions.contains(&at) && !table.has_any_column() {
             let message = format!("the column `{name}` is listed twice");
             section
                 .document()
-                .problem(&place, Code::ConfigClash, message, None);
+                .problem(place, Code::ConfigClash, message, None);
         }
         positions.push(at);
     }
-    let names = FieldNames::new(names.iter().map(String::as_str));
+    let names = FieldNames::new(names.iter().map(|(name, _)| name.as_str()));
     Some(Columns { names, positions })
 }
 

@@ -195,7 +195,7 @@ fn lookup_mistakes_are_named() {
     );
     check(
         "columns = [\"elevation\"]",
-        "config.unknown_name columns: there is no column `elevation` \
+        "config.unknown_name columns[0]: there is no column `elevation` \
          (the file has `code`, `name`, `city`, `lat`, `alt`)",
     );
     check(
@@ -223,7 +223,7 @@ fn lookup_mistakes_are_named() {
     );
     check(
         "columns = [\"code\", \"code\"]",
-        "config.clash columns: the column `code` is listed twice",
+        "config.clash columns[1]: the column `code` is listed twice",
     );
 }
 

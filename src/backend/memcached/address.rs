@@ -33,15 +33,15 @@ impl Address {
             return None;
         }
         let mut addresses = Vec::with_capacity(texts.len());
-        for text in &texts {
+        for (text, place) in &texts {
             match Address::parse(text) {
                 Ok(address) if addresses.contains(&address) => {
-                    section.bad(&place, format!("`{text}` is listed twice"), None);
+                    section.bad(place, format!("`{text}` is listed twice"), None);
                 }
                 Ok(address) => addresses.push(address),
                 Err(help) => {
                     let message = format!("`{text}` is not the address of a server");
-                    section.bad(&place, message, Some(help.into()));
+                    section.bad(place, message, Some(help.into()));
                 }
             }
         }

@@ -23,7 +23,7 @@ pub(super) fn addresses(
     section: &mut Section<'_>,
     key: &'static str,
     example: &str,
-) -> Option<(Vec<String>, Place)> {
+) -> Option<(Vec<(String, Place)>, Place)> {
     let (texts, place) = section.strings(key)?;
     if texts.is_empty() || texts.len() > ADDRESSES_MAX {
         let message = format!("1 to {ADDRESSES_MAX} addresses are expected here");

@@ -179,9 +179,10 @@ fn read_fields(section: &mut Section<'_>) -> Option<FieldNames> {
         section.missing("fields", "fields = [\"name\", \"city\"]");
     }
     let (fields, place) = section.strings("fields")?;
-    let twice = (1..fields.len()).find(|&at| fields[..at].contains(&fields[at]));
-    if let Some(at) = twice {
-        section.bad(&place, format!("`{}` is listed twice", fields[at]), None);
+    for (at, (field, place)) in fields.iter().enumerate() {
+        if fields[..at].iter().any(|(before, _)| before == field) {
+            section.bad(place, format!("`{field}` is listed twice"), None);
+        }
     }
     if fields.is_empty() {
         section.bad(
@@ -190,7 +191,7 @@ fn read_fields(section: &mut Section<'_>) -> Option<FieldNames> {
             Some("for all of them use `hgetall`".into()),
         );
     }
-    Some(FieldNames::new(fields))
+    Some(FieldNames::new(fields.into_iter().map(|(field, _)| field)))
 }
 
 /// The one command among the section's keys.

@@ -12,7 +12,7 @@ use super::config::Remote;
 use super::metadata::{CallMetadata, context_value};
 use crate::backend::{Ask, Compiled, LookupError, Yields};
 use crate::coerce::{Coercion, Leniency};
-use crate::config::{Section, unknown_method};
+use crate::config::{Place, Section, unknown_method};
 use crate::diagnostic::suggest;
 use crate::error::Code;
 use crate::idl::{Field, Method, Requiredness, StructId, Type};
@@ -49,6 +49,7 @@ impl RemoteMethod {
     ) -> Option<Compiled<Arc<RemoteMethod>>> {
         let call = section.required_string("call", "call = \"method\"");
         let empty_on = section.strings("empty_on");
+        let empty_on = empty_on.map_or_else(Vec::new, |(names, _)| names);
         let (name, place) = call?;
         let service = remote.service();
         let Some(method) = service.method(&name) else {
@@ -66,7 +67,7 @@ impl RemoteMethod {
             remote: Arc::clone(remote),
             method: method.clone(),
             name: remote.name_of(&name),
-            empty_on: read_empty_on(remote, method, section, empty_on)?,
+            empty_on: read_empty_on(remote, method, section, &empty_on)?,
         });
         Some(Compiled {
             params: call.bound().map(|field| Arc::clone(&field.name)).collect(),
@@ -171,11 +172,8 @@ fn read_empty_on(
     remote: &Remote,
     method: &Method,
     section: &Section<'_>,
-    given: Option<(Vec<String>, crate::config::Place)>,
+    names: &[(String, Place)],
 ) -> Option<Vec<EmptyOn>> {
-    let Some((names, place)) = given else {
-        return Some(Vec::new());
-    };
     let declared = || {
         method.throws.iter().filter_map(|throw| match &throw.ty {
             Type::Struct(id) => Some((*id, &*remote.schema.get(*id).name)),
@@ -183,7 +181,7 @@ fn read_empty_on(
         })
     };
     let mut found = Vec::with_capacity(names.len());
-    for name in &names {
+    for (name, place) in names {
         let exception = declared().find(|(_, full)| *full == name || last_part(full) == name);
         match (exception, Code::parse(name)) {
             (Some((id, _)), _) => found.push(EmptyOn::Exception(id)),
@@ -193,7 +191,7 @@ fn read_empty_on(
                 let known = declared().map(|(_, full)| last_part(full));
                 let help = suggest(name, known, || "the method declares no exceptions".into());
                 let document = section.document();
-                document.problem(&place, Code::ConfigUnknownName, message, Some(help));
+                document.problem(place, Code::ConfigUnknownName, message, Some(help));
             }
         }
     }

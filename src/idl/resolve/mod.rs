@@ -14,6 +14,7 @@ mod record; // struct constants
 mod named; // names that stand for values
 mod fit; // whether a constant fits a type
 mod expected; // how a value of a type is written
+mod standard; // what tributary.thrift declares
 mod finite; // structs that can never be built
 
 use std::collections::{HashMap, HashSet};
@@ -21,8 +22,7 @@ use std::sync::Arc;
 
 use super::file::ParsedFile;
 use super::problems::IdlProblems;
-use super::read::STANDARD;
-use super::schema::{EnumType, Schema, SourceFile, Standard, StructId, StructType, Type};
+use super::schema::{EnumType, Schema, SourceFile, StructId, StructType, Type};
 use super::syntax::{Definition, DefinitionBody, FieldSyntax, Name};
 use crate::diagnostic::Problem;
 use crate::value::{FieldNames, Value};
@@ -156,6 +156,7 @@ impl<'f> Resolver<'f> {
             return Err(self.problems.into_problems());
         }
         self.schema.standard = self.standard();
+        self.compare_standard();
         self.schema.warnings = self.problems.into_warnings();
         self.schema.sources = self
             .files
@@ -167,23 +168,6 @@ impl<'f> Resolver<'f> {
             })
             .collect();
         Ok(self.schema)
-    }
-
-    fn standard(&self) -> Standard {
-        let file = self.files.iter().position(|file| file.name == STANDARD.0);
-        let find = |name: &str| {
-            let index = self.scope.own_type(file?, name)?;
-            self.struct_ids.get(&index).copied()
-        };
-        Standard {
-            context: find("Context"),
-            report: find("Report"),
-            lookup_report: find("LookupReport"),
-            invalid_request: find("InvalidRequest"),
-            lookup_failed: find("LookupFailed"),
-            deadline_exceeded: find("DeadlineExceeded"),
-            overloaded: find("Overloaded"),
-        }
     }
 }
 

@@ -2,6 +2,7 @@
 //! the reason.
 
 mod hostile;
+mod include_path;
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -132,7 +133,7 @@ fn show(value: &Value) -> String {
 #[test]
 fn good_files_load_with_the_expected_meaning() {
     for path in corpus("good").into_iter().chain(corpus("newer")) {
-        let schema = load(&path)
+        let schema = load(&path, &[])
             .unwrap_or_else(|problems| panic!("{}:\n{}", path.display(), rendered(&problems)));
         let name = path
             .file_stem()
@@ -167,7 +168,7 @@ fn promised(text: &str) -> Vec<(Option<String>, usize, String)> {
 #[test]
 fn bad_files_are_refused_with_position_and_remedy() {
     for path in corpus("bad") {
-        let problems = load(&path).expect_err(&format!("{} is refused", path.display()));
+        let problems = load(&path, &[]).expect_err(&format!("{} is refused", path.display()));
         check_promises(&path, &problems);
     }
 }
@@ -175,11 +176,11 @@ fn bad_files_are_refused_with_position_and_remedy() {
 #[test]
 fn doubtful_files_load_with_warnings() {
     for path in corpus("doubtful") {
-        let schema = load(&path).expect("it is valid");
+        let schema = load(&path, &[]).expect("it is valid");
         check_promises(&path, &schema.warnings);
     }
     for path in corpus("good") {
-        let warnings = load(&path).expect("it is valid").warnings;
+        let warnings = load(&path, &[]).expect("it is valid").warnings;
         assert!(warnings.is_empty(), "{}", rendered(&warnings));
     }
 }
@@ -256,7 +257,7 @@ fn problems_of_all_kinds_are_reported_together_and_in_order() {
 
 #[test]
 fn a_missing_file_is_named() {
-    let problems = load(Path::new("/no/such/file.thrift")).expect_err("it does not exist");
+    let problems = load(Path::new("/no/such/file.thrift"), &[]).expect_err("it does not exist");
     assert_eq!(problems[0].code.as_str(), "config.file");
     assert!(problems[0].message.contains("/no/such/file.thrift"));
 }
@@ -288,7 +289,7 @@ fn files_from_a_server_load_without_their_folders() {
     let path = corpus("good")
         .into_iter()
         .find(|path| path.ends_with("services.thrift"));
-    let here = load(&path.expect("in the corpus")).expect("it loads");
+    let here = load(&path.expect("in the corpus"), &[]).expect("it loads");
     let there = load_from("services.thrift", &|name| {
         let source = here.sources.iter().find(|source| source.name == name);
         source.map(|source| source.text.clone())
@@ -317,7 +318,7 @@ fn files_are_known_by_every_path_that_leads_to_them() {
     write("main/sub/b.thrift", "struct U { 1: i32 n }");
     std::os::unix::fs::symlink(folder.path().join("common"), folder.path().join("other"))
         .expect("the folder is ours");
-    let here = load(&folder.path().join("main/s.thrift")).expect("it loads");
+    let here = load(&folder.path().join("main/s.thrift"), &[]).expect("it loads");
     let paths: Vec<&[String]> = here.sources.iter().map(|source| &*source.paths).collect();
     let expected: [&[&str]; 3] = [
         &["s.thrift"],

@@ -143,7 +143,7 @@ fn configurations_that_cannot_be_read() {
     std::fs::write(&latin, b"# caf\xe9\n").expect("the folder is ours");
     let shown = |path: &std::path::Path| {
         let path = path.display().to_string();
-        let problem = tributary::program::open(&path).expect_err("it is unreadable");
+        let problem = tributary::program::open(&path, &[]).expect_err("it is unreadable");
         problem
             .render(false)
             .replace(&folder.path().display().to_string(), "FOLDER")

@@ -28,11 +28,11 @@ fn a_socket_without_a_name() {
 #[test]
 fn an_unknown_transport() {
     insta::assert_snapshot!(of_listener("listen = \":::9090\"\ntransports = [\"theader\"]"), @r#"
-    error[config.bad_value]: `server.listeners[0].transports`: `theader` is not known here
-     --> tributary.toml:6:14
+    error[config.bad_value]: `server.listeners[0].transports[0]`: `theader` is not known here
+     --> tributary.toml:6:15
       |
     6 | transports = ["theader"]
-      |              ^^^^^^^^^^^
+      |               ^^^^^^^^^
       |
       = help: one of `framed`, `unframed`, `header`
       = manual: tributary manual listeners

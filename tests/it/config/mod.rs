@@ -23,7 +23,7 @@ use std::fs;
 use std::sync::Arc;
 
 use tributary::config::Document;
-use tributary::diagnostic::{Problem, Problems, SourceFile};
+use tributary::diagnostic::{Problem, SourceFile};
 use tributary::program::{Program, check_document};
 
 const IDL: &str = r"
@@ -146,11 +146,7 @@ fn checked(config: &str, idl: &str) -> (Result<Program, Vec<Problem>>, String) {
         path: Arc::from(path),
         text: Arc::from(config),
     };
-    let document = Document {
-        source,
-        problems: Problems::default(),
-        warnings: Problems::default(),
-    };
+    let document = Document::new(source, &[]);
     let checked = check_document(document, &Vec::new());
     (checked, folder.path().display().to_string())
 }

@@ -1,6 +1,6 @@
 //! Mistakes in `[server]`, and in its IDL.
 
-use super::{CONFIG, IDL, after, problems_of};
+use super::{CONFIG, IDL, after, checked, problems_of};
 
 #[test]
 fn no_idl() {
@@ -221,11 +221,11 @@ fn an_unserved_method_that_does_not_exist() {
         r#"idl = "flights.thrift"
 unserved = ["getArrival"]"#,
     ), @r#"
-    error[config.unknown_name]: `server.unserved`: service `Flights` has no method `getArrival`
-     --> tributary.toml:3:12
+    error[config.unknown_name]: `server.unserved[0]`: service `Flights` has no method `getArrival`
+     --> tributary.toml:3:13
       |
     3 | unserved = ["getArrival"]
-      |            ^^^^^^^^^^^^^^
+      |             ^^^^^^^^^^^^
       |
       = help: available: `getDeparture`, `getAirport`
       = manual: tributary manual server
@@ -281,4 +281,80 @@ fn an_integer_beyond_all_ranges() {
       = help: 1 to 64
       = manual: tributary manual server
     ");
+}
+
+#[test]
+fn all_other_methods_may_be_unserved() {
+    let served = |unserved: &str| {
+        let config = CONFIG.replace(
+            "idl = \"flights.thrift\"",
+            &format!("idl = \"flights.thrift\"\n{unserved}"),
+        );
+        let idl = IDL.replace("service Flights {", "service Flights { void a() void b()");
+        checked(&config, &idl)
+    };
+    let (program, _) = served("unserved = \"*\"");
+    let program = program.expect("no problems");
+    assert_eq!(program.unserved, ["a".into(), "b".into()]);
+    assert_eq!(program.plans.len(), 2);
+    // Without it, each of them is a problem.
+    let (problems, _) = served("");
+    assert_eq!(problems.expect_err("two methods have no view").len(), 2);
+}
+
+#[test]
+fn unserved_is_a_star_or_a_list() {
+    for (unserved, key, message) in [
+        (
+            r#""getAirport""#,
+            "server.unserved",
+            "`getAirport` is neither `\"*\"` nor a list of methods",
+        ),
+        (r#"["*"]"#, "server.unserved[0]", "`*` stands alone"),
+        (
+            "[7]",
+            "server.unserved[0]",
+            "expected a string, found an integer",
+        ),
+        (
+            "true",
+            "server.unserved",
+            "expected an array of strings, found a boolean",
+        ),
+        (
+            r#"["getAirport"]"#,
+            "server.unserved[0]",
+            "method `getAirport` is `unserved` and has a view",
+        ),
+    ] {
+        let config = CONFIG.replace(
+            "idl = \"flights.thrift\"",
+            &format!("idl = \"flights.thrift\"\nunserved = {unserved}"),
+        );
+        let (checked, _) = checked(&config, IDL);
+        let problems = checked.expect_err("it is refused");
+        let found: Vec<_> = problems
+            .iter()
+            .map(|problem| (&*problem.key, &*problem.message))
+            .collect();
+        assert_eq!(found, [(key, message)]);
+    }
+}
+
+#[test]
+fn a_folder_of_includes_that_does_not_exist() {
+    insta::assert_snapshot!(after(
+        r#"idl = "flights.thrift""#,
+        r#"idl = "flights.thrift"
+idl_path = [".", "shard"]"#,
+    ), @r#"
+    error[config.file]: `server.idl_path[1]`: there is no folder `shard`
+     --> tributary.toml:3:18
+      |
+    3 | idl_path = [".", "shard"]
+      |                  ^^^^^^^
+      |
+      = help: the path is relative to this file's folder
+      = manual: tributary manual idl
+    "#);
 }

@@ -60,9 +60,12 @@ fn mistakes() {
         ),
         (
             &format!("{pair}, versions = ['1.1']"),
-            "not a list of versions",
+            "`1.1` is not a version of TLS",
         ),
-        (&format!("{pair}, versions = []"), "not a list of versions"),
+        (
+            &format!("{pair}, versions = []"),
+            "no version of TLS is named",
+        ),
         (&format!("{pair}, ca = 'x'"), "unknown key"),
     ] {
         let problems = of_tls(keys);

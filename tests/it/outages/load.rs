@@ -40,7 +40,7 @@ pub(super) struct Load {
 impl Load {
     /// Starts calling `get` with different keys. Only these lookups are checked in the replies.
     pub(super) fn start(server: &Tributary, stores: &[&'static str]) -> Self {
-        let schema = idl::load(&server.folder().join("s.thrift"));
+        let schema = idl::load(&server.folder().join("s.thrift"), &[]);
         let schema = schema.expect("the server took it");
         let (addr, stores) = (server.addr.to_string(), stores.to_vec());
         let (sender, calls) = channel();

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use tributary::backend::{Answer, Ask, Backend, BatchedAsk, Compiled, LookupError, postgres};
 use tributary::config::{Document, Place, Section};
 use tributary::context::Context;
-use tributary::diagnostic::{Problems, SourceFile};
+use tributary::diagnostic::SourceFile;
 use tributary::error::Code;
 use tributary::value::Value;
 
@@ -73,14 +73,11 @@ impl Store {
 }
 
 fn read<T>(text: &str, read: impl FnOnce(&mut Section<'_>) -> Option<T>) -> T {
-    let document = Document {
-        source: SourceFile {
-            path: Arc::from("test.toml"),
-            text: Arc::from(text),
-        },
-        problems: Problems::default(),
-        warnings: Problems::default(),
+    let source = SourceFile {
+        path: Arc::from("test.toml"),
+        text: Arc::from(text),
     };
+    let document = Document::new(source, &[]);
     let table = toml::de::DeTable::parse(text).expect("TOML");
     let place = Place {
         key: String::new(),

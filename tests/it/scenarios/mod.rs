@@ -17,7 +17,7 @@ use tokio::time::Instant;
 use tributary::coerce::Coercion;
 use tributary::config::Document;
 use tributary::context::{Context, Mode};
-use tributary::diagnostic::{Problems, SourceFile};
+use tributary::diagnostic::SourceFile;
 use tributary::guard::Guards;
 use tributary::idl::Type;
 use tributary::metrics::{LoopMetrics, ProgramMetrics};
@@ -75,11 +75,7 @@ fn load(page: &Page, folder: &Path) -> Result<Program, Story> {
         path: Arc::from(path),
         text: Arc::from(page.toml.as_str()),
     };
-    let document = Document {
-        source,
-        problems: Problems::default(),
-        warnings: Problems::default(),
-    };
+    let document = Document::new(source, &[]);
     check_document(document, &script::registry(page)).map_err(|problems| Story::refused(&problems))
 }
 

@@ -13,7 +13,7 @@ use tokio::time::{Instant, timeout};
 use tributary::backend::{Ask, Backend, Examination, LookupError};
 use tributary::config::{Document, Place, Section};
 use tributary::context::Context;
-use tributary::diagnostic::{Problems, SourceFile};
+use tributary::diagnostic::SourceFile;
 use tributary::error::Code;
 use tributary::value::Value;
 
@@ -80,14 +80,11 @@ async fn examine<B: Backend>(folder: &Path, keys: &str) -> Examination {
 
 fn read<T>(folder: &Path, text: &str, read: impl FnOnce(&mut Section<'_>) -> Option<T>) -> T {
     let path = folder.join("tributary.toml");
-    let document = Document {
-        source: SourceFile {
-            path: Arc::from(&*path.to_string_lossy()),
-            text: Arc::from(text),
-        },
-        problems: Problems::default(),
-        warnings: Problems::default(),
+    let source = SourceFile {
+        path: Arc::from(&*path.to_string_lossy()),
+        text: Arc::from(text),
     };
+    let document = Document::new(source, &[]);
     let table = toml::de::DeTable::parse(text).expect("TOML");
     let place = Place {
         key: String::new(),

@@ -40,7 +40,7 @@ fn what_is_wrong_with_a_backend() {
     );
     assert_eq!(
         problems("servers = ['a:1', 'b:2', 'a:1']"),
-        "config.bad_value servers: `a:1` is listed twice"
+        "config.bad_value servers[2]: `a:1` is listed twice"
     );
     let both = problems("servers = ['cache', '[::1]:11211']");
     assert!(

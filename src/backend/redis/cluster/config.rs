@@ -37,7 +37,7 @@ impl Seeds {
         let reads_replica = reads_replicas(section);
         let (urls, place) = addresses(section, "urls", "urls = [\"redis://10.0.0.1:6379\"]")?;
         let mut seeds: Vec<Server> = Vec::with_capacity(urls.len());
-        for url in urls {
+        for (url, place) in urls {
             let url = section.resolve_secret(url, &place)?;
             seeds.push(server(section, &url, &place, HELP)?);
         }

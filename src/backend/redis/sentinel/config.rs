@@ -37,7 +37,7 @@ impl Sentinels {
         let reads_replicas = reads_replicas(section);
         let ((named, place), (master, _)) = (named?, master?);
         let mut servers: Vec<Server> = Vec::with_capacity(named.len());
-        for text in named {
+        for (text, place) in named {
             servers.push(sentinel(section, &text, &place)?);
         }
         let first = servers.first()?.clone();

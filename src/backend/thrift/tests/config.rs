@@ -134,11 +134,11 @@ fn mistakes_in_lookups_come_with_the_fix() {
         ),
         (
             "call = 'say'\nempty_on = ['NotFond']",
-            "config.unknown_name empty_on: method `say` does not throw `NotFond` (did you mean `NotFound`?)",
+            "config.unknown_name empty_on[0]: method `say` does not throw `NotFond` (did you mean `NotFound`?)",
         ),
         (
             "call = 'getUser'\nempty_on = ['NotFound']",
-            "config.unknown_name empty_on: method `getUser` does not throw `NotFound` (the method declares no \
+            "config.unknown_name empty_on[0]: method `getUser` does not throw `NotFound` (the method declares no \
              exceptions)",
         ),
     ] {

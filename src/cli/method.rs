@@ -157,7 +157,12 @@ fn idl_path(args: &IdlArgs) -> Result<Option<NamedIdl>, CommandError> {
     }
 }
 
-fn pick_service(schema: &Schema, path: &str, wanted: Option<&str>) -> Result<usize, CommandError> {
+/// The service called `wanted`, or the only one that the IDL at `path` declares itself.
+pub(super) fn pick_service(
+    schema: &Schema,
+    path: &str,
+    wanted: Option<&str>,
+) -> Result<usize, CommandError> {
     let services = &schema.services;
     let names = || services.iter().map(|service| &*service.name);
     if let Some(wanted) = wanted {

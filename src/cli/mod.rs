@@ -22,6 +22,8 @@ mod call;
 mod compare;
 mod bench;
 pub mod demo;
+mod standard_idl; // `tributary idl`, and files that are not overwritten
+mod init;
 mod manual;
 mod completions;
 
@@ -56,6 +58,7 @@ struct Cli {
 const EXAMPLES: &str = "\
 Examples:
   tributary demo --once                     see what it does, on real data
+  tributary init greet.thrift               start a project for an IDL
   tributary check -c tributary.toml         report every problem of a configuration
   tributary serve -c tributary.toml         serve it
   tributary call getAirport code=JFK        call a method
@@ -66,12 +69,14 @@ Exit codes: 0 done, 1 the command failed, 2 bad usage or configuration";
 #[derive(Debug, Subcommand)]
 enum Command {
     Demo(demo::Demo),
+    Init(init::Init),
     Serve(serve::Serve),
     Check(check::Check),
     Explain(explain::Explain),
     Call(Box<call::CallCommand>),
     Compare(Box<compare::Compare>),
     Bench(Box<bench::Bench>),
+    Idl(standard_idl::StandardIdl),
     Manual(manual::Manual),
     Completions(completions::Completions),
 }
@@ -101,12 +106,14 @@ fn main_with<A: Into<OsString> + Clone>(
 fn run(command: Command, out: &mut Output) -> Result<ExitStatus, CommandError> {
     match command {
         Command::Demo(options) => demo::run(&options, out),
+        Command::Init(options) => init::run(&options, out),
         Command::Serve(options) => serve::run(&options, out),
         Command::Check(options) => check::run(&options, out),
         Command::Explain(options) => explain::run(&options, out),
         Command::Call(options) => call::run(&options, out),
         Command::Compare(options) => compare::run(&options, out),
         Command::Bench(options) => bench::run(&options, out),
+        Command::Idl(options) => standard_idl::run(&options, out),
         Command::Manual(options) => manual::run(&options, out),
         Command::Completions(options) => Ok(completions::run(&options, Cli::command(), out)),
     }

@@ -25,6 +25,7 @@ use crate::diagnostic::Problem;
 use problems::IdlProblems;
 use read::{Disk, FileSource, Memory};
 
+pub(crate) use read::STANDARD;
 pub use schema::{
     EnumType, Field, Method, Requiredness, Schema, Service, SourceFile, Standard, StructId,
     StructKind, StructType, Type,

@@ -62,7 +62,7 @@ impl Meta {
 }
 
 /// Whether it is a method of the built-in service.
-pub(super) fn is_meta(schema: &Schema, method: &Method) -> bool {
+pub(crate) fn is_meta(schema: &Schema, method: &Method) -> bool {
     schema.get(method.params).name.starts_with(PARAMS)
 }
 

@@ -21,3 +21,4 @@ pub use examine::{Examined, examine, remarks};
 pub use file::{BackendEntry, ConfigFile, LookupEntry, open, read};
 pub use inject::Inject;
 pub use meta::Meta;
+pub(crate) use meta::is_meta;

@@ -78,7 +78,7 @@ pub use diagnostic::Problem;
 pub use error::Code;
 pub use program::Program;
 pub use server::{Address, Running, Server, StartError};
-pub use value::{FieldNames, Record, Text, Value};
+pub use value::{EnumValue, FieldNames, Record, Text, Value};
 
 // The modules in reading order. They are public for this project's own tests, benchmark and fuzz targets only; a program
 // that depends on them breaks with any release.

@@ -56,12 +56,15 @@ pub struct Statement {
     pub rows: Rows,
 }
 
+/// Tells whether a value can be bound; if not, why, unless the type of the parameter says it.
+pub type Takes = Box<dyn Fn(&Value) -> Result<(), String> + Send>;
+
 /// A parameter as the store reads it.
 pub struct Param {
-    /// The store's name of its type.
-    pub ty: String,
+    /// The store's name of its type; `None` if the store takes a value of any type.
+    pub ty: Option<String>,
     /// Whether a value can be bound to it.
-    pub takes: Box<dyn Fn(&Value) -> bool + Send>,
+    pub takes: Takes,
 }
 
 /// A column of the rows.

@@ -45,6 +45,7 @@ macro_rules! kinds {
                         Some(Compiled {
                             lookup: AnyLookup::$variant(compiled.lookup),
                             params: compiled.params,
+                            enums: compiled.enums,
                             yields: compiled.yields,
                         })
                     })*

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::config::Section;
 use crate::context::Context;
 use crate::error::Code;
 use crate::timeline::Source;
@@ -17,6 +18,8 @@ pub struct Compiled<L> {
     pub lookup: L,
     /// The names the lookup mentions, each once, in the order in which [`Ask::params`] carries them.
     pub params: Vec<Arc<str>>,
+    /// How enums are passed to the store.
+    pub enums: Enums,
     /// The type of an answer, as far as the configuration determines it.
     pub yields: Yields,
 }
@@ -30,6 +33,30 @@ pub struct Planned<'a, L> {
     pub lookup: &'a L,
     /// The longest time that any view gives it: no caller waits longer for an answer.
     pub budget: Duration,
+}
+
+/// How a lookup's parameters carry values of the IDL's enums: the key `enums`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Enums {
+    /// As integers.
+    Number,
+    /// As [`Value::Enum`], whose name is used.
+    Name,
+    /// As [`Value::Enum`], and the store's own type of the parameter decides.
+    ByType,
+    /// It has to be said and is not: a lookup that gets no enum need not say it.
+    Unstated,
+}
+
+impl Enums {
+    /// Takes the key; without it, `otherwise`.
+    pub(super) fn read(section: &mut Section<'_>, otherwise: Enums) -> Enums {
+        match section.word("enums", &["name", "number"]) {
+            Some(("name", _)) => Enums::Name,
+            Some(_) => Enums::Number,
+            None => otherwise,
+        }
+    }
 }
 
 /// The type of a lookup's answers, which `check` compares with the IDL type they fill.

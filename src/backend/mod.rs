@@ -39,4 +39,4 @@ pub(crate) mod testing;
 pub use examine::Examination;
 pub use kind::Backend;
 pub use kinds::{AnyBackend, AnyConfig, AnyLookup, KINDS};
-pub use lookup::{Answer, Ask, BatchedAsk, Compiled, LookupError, Planned, Thrown, Yields};
+pub use lookup::{Answer, Ask, BatchedAsk, Compiled, Enums, LookupError, Planned, Thrown, Yields};

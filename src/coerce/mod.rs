@@ -1,14 +1,17 @@
 //! Coerces what stores hold to the types of the IDL.
 //!
 //! [`Coercion`] converts a value, exactly or with an error that says why not. [`ColumnCoercion`] predicts that for a
-//! whole column before there is a value. [`to_json`] writes a typed value for people. All of it is pure.
+//! whole column before there is a value. [`with_names`] gives enum values their names. [`to_json`] writes a typed value for people.
+//! All of it is pure.
 
 mod column;
+mod enums; // parameters that a store reads by name
 mod json;
 mod leniency;
 mod value;
 
 pub use column::{ColumnCoercion, ColumnFit, ColumnValues};
+pub use enums::{enum_in, with_names};
 pub use json::to_json;
 pub use leniency::{LeftOut, Leniency};
 pub use value::{Coercion, fits_unchanged};

@@ -97,6 +97,7 @@ impl<'a> Coercion<'a> {
                 Ok(uuid) => Ok(Value::Uuid(uuid)),
                 Err(_) => Err(format!("{} bytes are not a uuid's 16", bytes.len())),
             },
+            (_, Value::Enum(of)) => self.value(Value::I64(of.number), ty),
             (Type::Enum(of), value) => self.enumerated(of, value),
             (Type::Struct(id), value) => self.structured(*id, value),
             (Type::List(of) | Type::Set(of), Value::List(items)) => self.items(items, of),

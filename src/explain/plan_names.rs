@@ -109,7 +109,7 @@ impl PlanNames<'_> {
         let names = self.lookup(step).params.iter();
         let bound = names.zip(&step.bindings).map(|(name, binding)| {
             let to = match binding {
-                Binding::To(reference) => self.reference(reference),
+                Binding::To(reference) | Binding::Named(reference, _) => self.reference(reference),
                 Binding::Literal(value) => literal(value),
             };
             (name.to_string(), to)

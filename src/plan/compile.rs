@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use super::compiled::{Binding, Condition, Foreach, Plan, ReplyShape};
 use super::reference::{Item, Reference, Root, Unresolved, ViewNames};
-use crate::backend::Yields;
-use crate::coerce::Coercion;
+use crate::backend::{Enums, Yields};
+use crate::coerce::{Coercion, enum_in};
 use crate::config::{Document, Place, UseEntry, ViewEntry, WithEntry};
 use crate::diagnostic::{did_you_mean, list, suggest};
 use crate::error::Code;
@@ -25,6 +25,8 @@ pub struct LookupFacts {
     pub backend: Arc<str>,
     /// Its parameters; `None` if the lookup itself had problems.
     pub params: Option<Vec<Arc<str>>>,
+    /// How its store reads enums.
+    pub enums: Enums,
     /// What kind of value it answers with.
     pub yields: Yields,
     /// Its own timeout.
@@ -212,14 +214,14 @@ impl Compiler<'_> {
         }
         params
             .iter()
-            .filter_map(|param| self.binding(entry, param, item, needs))
+            .filter_map(|param| self.binding(entry, (facts, param), item, needs))
             .collect()
     }
 
     fn binding(
         &self,
         entry: &UseEntry,
-        param: &str,
+        (facts, param): (&LookupFacts, &str),
         item: &Item,
         needs: &mut Vec<usize>,
     ) -> Option<Binding> {
@@ -227,13 +229,26 @@ impl Compiler<'_> {
         match given {
             Some((_, WithEntry::Literal(value), _)) => Some(Binding::Literal(value.clone())),
             Some((_, WithEntry::Reference(text), place)) => {
-                Some(Binding::To(self.resolve(text, place, item, needs)?.0))
+                let (reference, ty) = self.resolve(text, place, item, needs)?;
+                let named = ty.filter(|ty| self.is_named((facts, param), ty, place));
+                Some(match named {
+                    Some(ty) => Binding::Named(reference, ty),
+                    None => Binding::To(reference),
+                })
             }
             None => match self.params.field(param) {
-                Some((at, _)) => Some(Binding::To(Reference {
-                    root: Root::Param(at),
-                    path: Vec::new(),
-                })),
+                Some((at, field)) => {
+                    let reference = Reference {
+                        root: Root::Param(at),
+                        path: Vec::new(),
+                    };
+                    let is_named = self.is_named((facts, param), &field.ty, &entry.place);
+                    Some(if is_named {
+                        Binding::Named(reference, field.ty.clone())
+                    } else {
+                        Binding::To(reference)
+                    })
+                }
                 None => {
                     let params = list(self.params.names.iter().map(|name| &**name));
                     self.problem(
@@ -248,6 +263,29 @@ impl Compiler<'_> {
                 }
             },
         }
+    }
+
+    /// Whether a value of type `ty` is bound with the names of its enums. Reports a lookup that has to say so and does not.
+    fn is_named(&self, (facts, param): (&LookupFacts, &str), ty: &Type, place: &Place) -> bool {
+        if facts.enums == Enums::Number {
+            return false;
+        }
+        let Some(name) = enum_in(self.scope.schema, ty) else {
+            return false;
+        };
+        if facts.enums == Enums::Unstated {
+            let message = format!(
+                "parameter `{param}` of lookup `{}` gets values of the enum {name}, and the store does not tell \
+                 whether it is compared with names or with numbers",
+                facts.name
+            );
+            let help = format!(
+                "add `enums = \"name\"` or `enums = \"number\"` to `[lookups.{}]`",
+                facts.name
+            );
+            self.problem(place, Code::ConfigMissingKey, message, Some(help));
+        }
+        true
     }
 
     pub(super) fn resolve(

@@ -105,8 +105,20 @@ pub struct Step {
 pub enum Binding {
     /// A reference.
     To(Reference),
+    /// A reference to a value of a type in which there are enums, whose values the store gets with their names.
+    Named(Reference, Type),
     /// A value from the configuration.
     Literal(Value),
+}
+
+impl Binding {
+    /// What it refers to; `None` for a literal.
+    pub fn reference(&self) -> Option<&Reference> {
+        match self {
+            Binding::To(reference) | Binding::Named(reference, _) => Some(reference),
+            Binding::Literal(_) => None,
+        }
+    }
 }
 
 /// `when`

@@ -127,6 +127,7 @@ impl Compiler<'_> {
         after.sort_unstable();
         let bindings = draft.bindings.into_iter().map(|binding| match binding {
             Binding::To(reference) => Binding::To(moved(reference)),
+            Binding::Named(reference, ty) => Binding::Named(moved(reference), ty),
             literal @ Binding::Literal(_) => literal,
         });
         Some(Step {

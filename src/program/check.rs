@@ -12,7 +12,7 @@ use super::file::{self, BackendEntry, ConfigFile, LookupEntry};
 use super::inject::Inject;
 use super::meta::{Meta, check_meta, is_meta};
 use super::views::compile_views;
-use crate::backend::Yields;
+use crate::backend::{Enums, Yields};
 use crate::config::{Document, pick_service, read_idl};
 use crate::diagnostic::Problem;
 use crate::error::Code;
@@ -105,6 +105,10 @@ fn facts(config: &ConfigFile, registry: &Registry) -> Vec<LookupFacts> {
             .compiled
             .as_ref()
             .map(|compiled| compiled.params.clone()),
+        enums: entry
+            .compiled
+            .as_ref()
+            .map_or(Enums::Number, |compiled| compiled.enums),
         yields: entry
             .compiled
             .as_ref()
@@ -116,6 +120,7 @@ fn facts(config: &ConfigFile, registry: &Registry) -> Vec<LookupFacts> {
         name: Arc::clone(name),
         backend: Arc::from("code"),
         params: Some(closure.params().to_vec()),
+        enums: Enums::Number,
         yields: Yields::Any,
         timeout: None,
         parse_text: false,

@@ -113,6 +113,28 @@ impl Record {
     }
 }
 
+/// A value of an enum with both of its forms.
+#[derive(Clone, Debug, PartialEq)]
+pub struct EnumValue {
+    /// Its number.
+    pub number: i64,
+    /// Its name; `None` if the enum has no name for the number.
+    pub name: Option<Arc<str>>,
+}
+
+impl EnumValue {
+    /// The name, or why there is none.
+    pub fn name(&self) -> Result<&str, String> {
+        let none = || {
+            format!(
+                "{} is not a value of its enum, so it has no name",
+                self.number
+            )
+        };
+        self.name.as_deref().ok_or_else(none)
+    }
+}
+
 /// A value of any store or any IDL type.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub enum Value {
@@ -137,6 +159,9 @@ pub enum Value {
     Map(Vec<(Value, Value)>),
     /// A row or a struct.
     Record(Record),
+    /// A value of an enum of the IDL, on its way to a store that reads enums by name. Decoded calls and answers hold
+    /// [`Value::I64`] instead.
+    Enum(EnumValue),
 }
 
 impl Value {
@@ -167,6 +192,7 @@ impl Value {
             Value::List(_) => "a list",
             Value::Map(_) => "a map",
             Value::Record(_) => "a record",
+            Value::Enum(_) => "an enum value",
         }
     }
 

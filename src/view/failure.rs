@@ -101,10 +101,7 @@ impl Step {
     /// What the step refers to: the list of its `foreach`, and its inputs.
     fn references(&self) -> impl Iterator<Item = &Reference> {
         let over = self.foreach.iter().map(|foreach| &foreach.over);
-        over.chain(self.bindings.iter().filter_map(|binding| match binding {
-            Binding::To(reference) => Some(reference),
-            Binding::Literal(_) => None,
-        }))
+        over.chain(self.bindings.iter().filter_map(Binding::reference))
     }
 
     /// The first parameter that was not sent, if that is why the step has no value: it can't be asked without it, or it

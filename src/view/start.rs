@@ -48,13 +48,10 @@ impl Step {
         {
             return Start::Settled(Fate::Skipped);
         }
-        let is_missing = |binding: &Binding| match binding {
-            Binding::To(reference) => {
-                reference.is_lookup() && scope.get(reference, values, None).is_none()
-            }
-            Binding::Literal(_) => false,
-        };
-        if self.bindings.iter().any(is_missing) {
+        let mut references = self.bindings.iter().filter_map(Binding::reference);
+        if references
+            .any(|reference| reference.is_lookup() && scope.get(reference, values, None).is_none())
+        {
             return Start::Settled(Fate::SkippedDependency);
         }
         if let Some(foreach) = &self.foreach {

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use tokio::time::Instant;
 
-use crate::coerce::{Coercion, LeftOut, Leniency, fits_unchanged};
+use crate::coerce::{Coercion, LeftOut, Leniency, fits_unchanged, with_names};
 use crate::context::Context;
 use crate::guard::{Guards, Params, Question};
 use crate::idl::Schema;
@@ -49,11 +49,13 @@ impl Step {
         {
             return Params::OfCall(Rc::clone(scope.params), at);
         }
+        let get = |reference: &Reference| {
+            let value = scope.get(reference, values, item);
+            value.map(Cow::into_owned).unwrap_or_default()
+        };
         let bind = |binding: &Binding| match binding {
-            Binding::To(reference) => scope
-                .get(reference, values, item)
-                .map(Cow::into_owned)
-                .unwrap_or_default(),
+            Binding::To(reference) => get(reference),
+            Binding::Named(reference, ty) => with_names(scope.schema, ty, get(reference)),
             Binding::Literal(value) => value.clone(),
         };
         Params::Own(self.bindings.iter().map(bind).collect())

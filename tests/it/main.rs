@@ -31,6 +31,7 @@ mod stores; // batches to a real store
 mod memcached; // memcached servers in one ring, some of which go down
 mod postgres; // every type, batches, limits and outages of a real PostgreSQL
 mod connect; // `check --connect`: problems that only a store can detect
+mod enums; // enums of the IDL as parameters: by name or by number, never as something else
 mod prepared; // statements that are prepared before the first call
 mod tls; // TLS to real servers, with valid and invalid certificates
 mod thrift; // Thrift services as stores: Apache's Python server, and another Tributary

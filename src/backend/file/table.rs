@@ -35,6 +35,10 @@ pub(super) fn write_key(value: &Value, key: &mut Vec<u8>) -> bool {
             None => print(key, format_args!("{number}")),
         },
         Value::Uuid(uuid) => key.extend_from_slice(uuid_text(uuid).as_bytes()),
+        Value::Enum(of) => match of.name() {
+            Ok(name) => key.extend_from_slice(name.as_bytes()),
+            Err(_) => return false,
+        },
         Value::Null | Value::List(_) | Value::Map(_) | Value::Record(_) => return false,
     }
     true

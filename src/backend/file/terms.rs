@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::find::{Columns, Find, Term, Want};
 use super::table::{Table, write_key};
-use crate::backend::{Compiled, rows::Rows};
+use crate::backend::{Compiled, Enums, rows::Rows};
 use crate::config::{Place, Section};
 use crate::diagnostic::{did_you_mean, list};
 use crate::error::Code;
@@ -38,12 +38,14 @@ pub(super) fn read(table: &Arc<Table>, section: &mut Section<'_>) -> Option<Comp
         section.missing("columns", &example);
     }
     let columns = read_columns(table, section);
+    let enums = Enums::read(section, Enums::Number);
     if section.document().problems.len() > before {
         return None;
     }
     Some(Compiled {
         lookup: Find::new(table, terms, indexed, columns, rows),
         params,
+        enums,
         yields: rows.yields(),
     })
 }

@@ -6,7 +6,7 @@ use hyper::http::uri::{Parts, PathAndQuery};
 
 use super::config::{Base, Config, read_header_texts};
 use super::target::{HeaderEncode, Target};
-use crate::backend::{Compiled, LookupError, format::Format, template::Template};
+use crate::backend::{Compiled, Enums, LookupError, format::Format, template::Template};
 use crate::config::{Section, integer};
 use crate::error::Code;
 use crate::value::{Pointer, Value};
@@ -30,6 +30,7 @@ impl Get {
     /// Reads a lookup's keys.
     pub(super) fn read(config: &Config, section: &mut Section<'_>) -> Option<Compiled<Self>> {
         let mut params = Vec::new();
+        let enums = Enums::read(section, Enums::Number);
         let before = section.document().problems.len();
         let target = read_target(section, &mut params);
         let format = Format::read(section, &["json", "text", "bytes"], Format::Json);
@@ -73,6 +74,7 @@ impl Get {
                 empty_on,
             },
             params,
+            enums,
             yields: format.yields(),
         })
     }

@@ -6,7 +6,7 @@
 use bytes::Bytes;
 
 use crate::backend::template::{Encode, Template};
-use crate::backend::{Compiled, LookupError, format::Format};
+use crate::backend::{Compiled, Enums, LookupError, format::Format};
 use crate::config::Section;
 use crate::error::Code;
 use crate::value::Value;
@@ -42,6 +42,7 @@ impl Get {
         let words = ["json", "text", "bytes", "i64", "double"];
         let text = section.required_string("get", "get = \"airport:{code}\"");
         let format = Format::read(section, &words, Format::Text);
+        let enums = Enums::read(section, Enums::Number);
         let (text, place) = text?;
         let mut params = Vec::new();
         let key = match Template::parse(&text, &mut params) {
@@ -60,6 +61,7 @@ impl Get {
         Some(Compiled {
             lookup: Get { key, format },
             params,
+            enums,
             yields: format.yields(),
         })
     }

@@ -10,11 +10,12 @@ use mysql_async::{Column as Stored, Conn};
 use super::config::Config;
 use super::error;
 use super::lookup::Lookup;
-use super::pool;
 use super::types::{Kind, type_of};
-use crate::backend::examine::{Column, Examination, Finding, Statement};
+use super::{pool, query, value};
+use crate::backend::examine::{Column, Examination, Finding, Param, Statement};
 use crate::backend::{LookupError, Planned};
 use crate::coerce::ColumnValues;
+use crate::value::Value;
 
 pub(super) async fn examine(config: &Config, planned: &[Planned<'_, Lookup>]) -> Examination {
     let asked = async {
@@ -42,8 +43,9 @@ async fn finding(connection: &mut Conn, lookup: &Lookup) -> Result<Finding, Look
         }
         Err(err) => return Ok(Finding::refused(format!("MySQL: {err}"), None)),
     };
+    let params = std::iter::repeat_with(|| param(lookup, &prepared.columns()));
     let statement = Statement {
-        params: None,
+        params: Some(params.take(lookup.param_count()).collect()),
         columns: prepared.columns().iter().map(column).collect(),
         rows: lookup.rows,
     };
@@ -54,6 +56,55 @@ async fn finding(connection: &mut Conn, lookup: &Lookup) -> Result<Finding, Look
         refusals: refusals.collect(),
         statement: Some(statement),
     })
+}
+
+/// A parameter: the server takes any value that can be bound, and a batch compares its key's column with the parameter.
+fn param(lookup: &Lookup, columns: &[Stored]) -> Param {
+    let key = lookup.batch.as_ref();
+    let key = key.and_then(|batch| {
+        columns
+            .iter()
+            .find(|column| column.name_str() == *batch.key)
+    });
+    let column = key.map(|key| (key.name_str().into_owned(), KeyColumn::of(key)));
+    let batches = lookup.batch.is_some();
+    Param {
+        ty: None,
+        takes: Box::new(move |sample| {
+            value::param(sample).map_err(|err| err.detail)?;
+            if batches && query::key(sample).is_none() {
+                return Err(format!("{} can't be the key of a batch", sample.kind()));
+            }
+            match (&column, sample) {
+                (Some((name, KeyColumn::Number)), Value::Enum(_)) => Err(format!(
+                    "column `{name}` holds numbers, and `enums` says `\"name\"`"
+                )),
+                (Some((name, KeyColumn::Enum)), Value::I64(_)) => Err(format!(
+                    "column `{name}` is an enum, which has names (`enums = \"name\"`)"
+                )),
+                _ => Ok(()),
+            }
+        }),
+    }
+}
+
+/// What the column of a batch's key holds, as far as values of enums are concerned.
+enum KeyColumn {
+    Number,
+    Enum,
+    Other,
+}
+
+impl KeyColumn {
+    fn of(stored: &Stored) -> Self {
+        match type_of(stored).1 {
+            Kind::Integer(_) | Kind::Year | Kind::Bit | Kind::Double | Kind::Decimal => {
+                KeyColumn::Number
+            }
+            _ if stored.flags().contains(ColumnFlags::ENUM_FLAG) => KeyColumn::Enum,
+            _ => KeyColumn::Other,
+        }
+    }
 }
 
 fn column(stored: &Stored) -> Column {

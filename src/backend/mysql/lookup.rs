@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::config::Config;
 use super::value;
 use crate::backend::sql::{self, Statement, Style, Warned};
-use crate::backend::{Compiled, LookupError, rows::Rows};
+use crate::backend::{Compiled, Enums, LookupError, rows::Rows};
 use crate::config::{Place, Section};
 use crate::value::Value;
 
@@ -52,6 +52,7 @@ impl Lookup {
     pub(super) fn read(config: &Config, section: &mut Section<'_>) -> Option<Compiled<Lookup>> {
         let statement = sql::read(section, Style::Question);
         let rows = Rows::read(section);
+        let enums = Enums::read(section, Enums::Unstated);
         let keys = section.section("batch").map(read_batch);
         let (statement, place) = statement?;
         let batch = match keys {
@@ -76,6 +77,7 @@ impl Lookup {
                 warned: Warned::default(),
             },
             params: statement.params,
+            enums,
             yields: rows.yields(),
         })
     }
@@ -84,6 +86,11 @@ impl Lookup {
     pub(super) fn texts(&self) -> &[Arc<str>] {
         let one = std::slice::from_ref(&self.sql);
         self.batch.as_ref().map_or(one, |batch| &batch.texts)
+    }
+
+    /// How many parameters it has.
+    pub(super) fn param_count(&self) -> usize {
+        self.slots.iter().max().map_or(0, |last| last + 1)
     }
 
     /// The values of the statement's parameters.

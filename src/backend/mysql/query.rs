@@ -64,6 +64,7 @@ pub(super) fn key(value: &Value) -> Option<Key> {
         Value::Bool(bit) => Some(u8::from(*bit).to_string().into_bytes()),
         Value::Double(number) => Some(number.to_string().into_bytes()),
         Value::Uuid(uuid) => Some(uuid_text(uuid).into_bytes()),
+        Value::Enum(of) => of.name().ok().map(|name| name.as_bytes().to_vec()),
         Value::Null | Value::List(_) | Value::Map(_) | Value::Record(_) => None,
     }
 }

@@ -11,7 +11,11 @@ use mysql_async::consts::ColumnType;
 use mysql_async::{Column, Value as Stored};
 
 use super::types::{Kind, type_of};
-use crate::backend::{LookupError, format::bad_answer, sql::json_text};
+use crate::backend::{
+    LookupError,
+    format::bad_answer,
+    sql::{enum_name, json_text},
+};
 use crate::error::Code;
 use crate::value::{Text, Value, uuid_text};
 
@@ -43,6 +47,7 @@ pub(super) fn param(value: &Value) -> Result<Stored, LookupError> {
         Value::Text(text) => Stored::Bytes(text.as_bytes().to_vec()),
         Value::Bytes(bytes) => Stored::Bytes(bytes.to_vec()),
         Value::Uuid(uuid) => Stored::Bytes(uuid_text(uuid).into_bytes()),
+        Value::Enum(of) => Stored::Bytes(enum_name(of)?.as_bytes().to_vec()),
         Value::List(_) | Value::Map(_) | Value::Record(_) => {
             Stored::Bytes(json_text(value)?.into_bytes())
         }

@@ -9,11 +9,11 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use super::tls;
-use crate::backend::Compiled;
 use crate::backend::net::{UNACKNOWLEDGED_MAX, age_max};
 use crate::backend::rows::{ROWS_MAX, Rows};
 use crate::backend::sql::{self, Style, Warned};
 use crate::backend::tls::Tls;
+use crate::backend::{Compiled, Enums};
 use crate::config::{Place, Section};
 
 /// A PostgreSQL server as `[backends.NAME]` describes it.
@@ -76,6 +76,8 @@ pub struct Lookup {
     pub(super) rows: Rows,
     /// How it is batched with others, if it is.
     pub(super) batch: Option<Batch>,
+    /// What the key `enums` says.
+    pub(super) enums: Enums,
     pub(super) warned: Warned,
 }
 
@@ -153,6 +155,7 @@ impl Lookup {
     pub(super) fn read(config: &Config, section: &mut Section<'_>) -> Option<Compiled<Lookup>> {
         let statement = sql::read(section, Style::Dollar);
         let rows = Rows::read(section);
+        let enums = Enums::read(section, Enums::ByType);
         let batched = section.has("batch");
         let batch = section.section("batch").and_then(read_batch);
         let (statement, place) = statement?;
@@ -180,9 +183,11 @@ impl Lookup {
                 sql: statement.text.into(),
                 rows,
                 batch,
+                enums,
                 warned: Warned::default(),
             },
             params: statement.params,
+            enums,
             yields: rows.yields(),
         })
     }

@@ -10,7 +10,8 @@ use bytes::BytesMut;
 use serde::de::IgnoredAny;
 use tokio_postgres::types::{Format, IsNull, Kind, ToSql, Type, to_sql_checked};
 
-use crate::backend::{LookupError, sql::json_text};
+use crate::backend::LookupError;
+use crate::backend::sql::{enum_name, json_text};
 use crate::error::Code;
 use crate::value::{Value, hex, parse_double, uuid_text};
 
@@ -45,9 +46,13 @@ pub(super) fn text(value: &Value, ty: &Type) -> Result<Option<String>, LookupErr
     if value.is_null() {
         return Ok(None);
     }
-    match ty.kind() {
-        Kind::Domain(base) => return text(value, base),
-        Kind::Array(element) => return list(value, element).map(Some),
+    match (ty.kind(), value) {
+        (Kind::Domain(base), _) => return text(value, base),
+        (Kind::Array(element), _) => return list(value, element).map(Some),
+        (_, Value::Enum(of)) if reads_names(ty) => {
+            return enum_name(of).map(|name| Some(name.into()));
+        }
+        (_, Value::Enum(of)) => return text(&Value::I64(of.number), ty),
         _ => {}
     }
     let text = scalar(value, ty).ok_or_else(|| {
@@ -59,6 +64,26 @@ pub(super) fn text(value: &Value, ty: &Type) -> Result<Option<String>, LookupErr
         return Err(LookupError::new(Code::LookupBadParam, detail));
     }
     Ok(Some(text))
+}
+
+/// Whether an enum value of the IDL is bound by its name: as a label, as text or as JSON. Other types take its number.
+pub(super) fn reads_names(ty: &Type) -> bool {
+    let numbers = [
+        Type::BOOL,
+        Type::INT2,
+        Type::INT4,
+        Type::INT8,
+        Type::OID,
+        Type::FLOAT4,
+        Type::FLOAT8,
+        Type::NUMERIC,
+        // One byte: PostgreSQL would cut off the rest of a name.
+        Type::CHAR,
+    ];
+    match ty.kind() {
+        Kind::Domain(base) | Kind::Array(base) => reads_names(base),
+        _ => !numbers.contains(ty),
+    }
 }
 
 fn scalar(value: &Value, ty: &Type) -> Option<String> {

@@ -16,10 +16,11 @@ use super::failure::Failure;
 use super::open::{Opened, open};
 use super::{encode, statement};
 use crate::backend::examine::{Column, Examination, Finding, Param, Refusal, Statement};
-use crate::backend::{LookupError, Planned};
+use crate::backend::{Enums, LookupError, Planned};
 use crate::coerce::ColumnValues;
+use crate::diagnostic::list;
 use crate::error::Code;
-use crate::value::FieldNames;
+use crate::value::{FieldNames, Value};
 
 /// How many characters of a statement are shown, starting from the mistake.
 const EXCERPT_CHARS: usize = 30;
@@ -161,11 +162,43 @@ fn params(lookup: &Lookup, prepared: &Prepared) -> Vec<Param> {
         Kind::Array(element) if lookup.batch.is_some() => element.clone(),
         _ => ty.clone(),
     });
+    let enums = lookup.enums;
     let param = |ty: Type| Param {
-        ty: ty.to_string(),
-        takes: Box::new(move |value| encode::text(value, &ty).is_ok()),
+        ty: Some(ty.to_string()),
+        takes: Box::new(move |value| takes(value, &ty, enums)),
     };
     types.map(param).collect()
+}
+
+/// Whether a value can be bound, and an enum of the IDL is read as the lookup says.
+fn takes(value: &Value, ty: &Type, enums: Enums) -> Result<(), String> {
+    let base = match ty.kind() {
+        Kind::Domain(base) => return takes(value, base, enums),
+        Kind::Array(element) => match value {
+            Value::List(items) => {
+                return items
+                    .iter()
+                    .try_for_each(|item| takes(item, element, enums));
+            }
+            _ => ty,
+        },
+        _ => ty,
+    };
+    let text = encode::text(value, base).map_err(|_| String::new())?;
+    match (value, base.kind()) {
+        (Value::Enum(_) | Value::I64(_), Kind::Enum(labels)) => {
+            let text = text.unwrap_or_default();
+            let is_label = labels.contains(&text);
+            let known = || list(labels.iter().map(String::as_str));
+            is_label
+                .then_some(())
+                .ok_or_else(|| format!("`{text}` is not one of its labels: {}", known()))
+        }
+        (Value::Enum(_), _) if enums == Enums::Name && !encode::reads_names(base) => {
+            Err("it takes the number, and `enums` says `\"name\"`".into())
+        }
+        _ => Ok(()),
+    }
 }
 
 fn holds(decoder: &Decoder) -> ColumnValues {

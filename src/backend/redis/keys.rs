@@ -6,9 +6,9 @@
 use std::sync::Arc;
 
 use super::command::{Command, Extra, ReplyKind};
-use crate::backend::Compiled;
 use crate::backend::format::Format;
 use crate::backend::template::Template;
+use crate::backend::{Compiled, Enums};
 use crate::config::Section;
 use crate::diagnostic::{list, nearest};
 use crate::error::Code;
@@ -82,6 +82,7 @@ impl Command {
     /// Reads a lookup's keys.
     pub(super) fn read(section: &mut Section<'_>) -> Option<Compiled<Self>> {
         let kind = choose(section)?;
+        let enums = Enums::read(section, Enums::Number);
         let mut params = Vec::new();
         let key = Template::read(section, kind.key, &mut params);
         let mut command = Command {
@@ -115,6 +116,7 @@ impl Command {
             yields: command.yields(),
             lookup: command,
             params,
+            enums,
         })
     }
 

@@ -7,7 +7,7 @@ use serde_json::{Map, Number, Value as Json};
 
 use crate::backend::LookupError;
 use crate::error::Code;
-use crate::value::{Value, uuid_text};
+use crate::value::{EnumValue, Value, uuid_text};
 
 /// `value` as JSON text.
 pub fn json_text(value: &Value) -> Result<String, LookupError> {
@@ -25,6 +25,7 @@ fn to_json(value: &Value) -> Result<Json, LookupError> {
         Value::Text(text) => Json::from(text.as_str()),
         Value::Bytes(_) => return Err(cannot("bytes")),
         Value::Uuid(uuid) => Json::String(uuid_text(uuid)),
+        Value::Enum(of) => Json::from(enum_name(of)?),
         Value::List(items) => Json::Array(items.iter().map(to_json).collect::<Result<_, _>>()?),
         Value::Map(pairs) => {
             let mut map = Map::with_capacity(pairs.len());
@@ -49,8 +50,15 @@ fn key_text(key: &Value) -> Result<String, LookupError> {
         Value::I64(number) => Ok(number.to_string()),
         Value::Bool(bit) => Ok(bit.to_string()),
         Value::Uuid(uuid) => Ok(uuid_text(uuid)),
+        Value::Enum(of) => enum_name(of).map(ToOwned::to_owned),
         other => Err(cannot(&format!("{} as a key", other.kind()))),
     }
+}
+
+/// The name of an enum value, where a statement reads it by name.
+pub fn enum_name(of: &EnumValue) -> Result<&str, LookupError> {
+    of.name()
+        .map_err(|why| LookupError::new(Code::LookupBadParam, why))
 }
 
 fn cannot(what: &str) -> LookupError {

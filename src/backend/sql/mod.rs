@@ -23,7 +23,7 @@ use crate::config::Section;
 use crate::error::Code;
 use crate::log_limit::LogLimit;
 
-pub use self::json::json_text;
+pub use self::json::{enum_name, json_text};
 pub use self::scan::scan;
 pub use self::statement::{Mistake, Statement, Style};
 

@@ -11,7 +11,8 @@ use rusqlite::{CachedStatement, Connection, ErrorCode, Row};
 use tokio::time::Instant;
 
 use super::job::Job;
-use crate::backend::{Answer, LookupError, sql::json_text};
+use crate::backend::sql::{enum_name, json_text};
+use crate::backend::{Answer, LookupError};
 use crate::error::Code;
 use crate::value::{FieldNames, Record, Text, Value, uuid_text};
 
@@ -48,8 +49,21 @@ pub(super) fn ask(
 }
 
 fn bind(statement: &mut CachedStatement<'_>, at: usize, value: &Value) -> Result<(), LookupError> {
-    let text;
-    let bound = match value {
+    statement
+        .raw_bind_parameter(at, bound(value)?)
+        .map_err(|err| match err.sqlite_error_code() {
+            Some(ErrorCode::TooBig) => LookupError::new(Code::LookupBadParam, err.to_string()),
+            _ => error(&err),
+        })
+}
+
+/// Whether `value` can be bound.
+pub(super) fn bindable(value: &Value) -> Result<(), LookupError> {
+    bound(value).map(drop)
+}
+
+fn bound(value: &Value) -> Result<ToSqlOutput<'_>, LookupError> {
+    let borrowed = match value {
         Value::Null => ValueRef::Null,
         Value::Bool(bit) => ValueRef::Integer(i64::from(*bit)),
         Value::I64(number) => ValueRef::Integer(*number),
@@ -61,21 +75,11 @@ fn bind(statement: &mut CachedStatement<'_>, at: usize, value: &Value) -> Result
         Value::Double(number) => ValueRef::Real(*number),
         Value::Text(text) => ValueRef::Text(text.as_bytes()),
         Value::Bytes(bytes) => ValueRef::Blob(bytes),
-        Value::Uuid(uuid) => {
-            text = uuid_text(uuid);
-            ValueRef::Text(text.as_bytes())
-        }
-        Value::List(_) | Value::Map(_) | Value::Record(_) => {
-            text = json_text(value)?;
-            ValueRef::Text(text.as_bytes())
-        }
+        Value::Uuid(uuid) => return Ok(uuid_text(uuid).into()),
+        Value::Enum(of) => ValueRef::Text(enum_name(of)?.as_bytes()),
+        Value::List(_) | Value::Map(_) | Value::Record(_) => return Ok(json_text(value)?.into()),
     };
-    statement
-        .raw_bind_parameter(at, ToSqlOutput::Borrowed(bound))
-        .map_err(|err| match err.sqlite_error_code() {
-            Some(ErrorCode::TooBig) => LookupError::new(Code::LookupBadParam, err.to_string()),
-            _ => error(&err),
-        })
+    Ok(ToSqlOutput::Borrowed(borrowed))
 }
 
 /// Takes the row's column names unless they are those of the last rows: a statement's columns change only

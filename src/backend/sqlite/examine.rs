@@ -6,7 +6,7 @@
 use rusqlite::Connection;
 
 use super::{Config, Lookup, answer, store};
-use crate::backend::examine::{Column, Examination, Finding, Statement};
+use crate::backend::examine::{Column, Examination, Finding, Param, Statement};
 use crate::backend::{LookupError, Planned};
 use crate::coerce::ColumnValues;
 use crate::error::Code;
@@ -60,8 +60,13 @@ fn finding(connection: &Connection, lookup: &Lookup) -> rusqlite::Result<Finding
             nullable: None,
         }
     });
+    // A value of any type that can be bound.
+    let params = std::iter::repeat_with(|| Param {
+        ty: None,
+        takes: Box::new(|value| answer::bindable(value).map_err(|err| err.detail)),
+    });
     let statement = Statement {
-        params: None,
+        params: Some(params.take(prepared.parameter_count()).collect()),
         columns: columns.collect(),
         rows: lookup.rows,
     };

@@ -24,7 +24,7 @@ use self::queue::{JobQueue, QueueFull};
 use self::store::Store;
 use super::rows::Rows;
 use super::sql::{self, Style};
-use super::{Answer, Ask, Backend, Compiled, Examination, LookupError, Planned};
+use super::{Answer, Ask, Backend, Compiled, Enums, Examination, LookupError, Planned};
 use crate::config::Section;
 use crate::error::Code;
 
@@ -46,6 +46,7 @@ impl Backend for Sqlite {
     fn read_lookup(config: &Config, section: &mut Section<'_>) -> Option<Compiled<Lookup>> {
         let statement = sql::read(section, Style::Numbered);
         let rows = Rows::read(section);
+        let enums = Enums::read(section, Enums::Unstated);
         let (statement, place) = statement?;
         check::prepare(config, &statement.text, rows, &place, section)?;
         Some(Compiled {
@@ -55,6 +56,7 @@ impl Backend for Sqlite {
                 rows,
             },
             params: statement.params,
+            enums,
             yields: rows.yields(),
         })
     }

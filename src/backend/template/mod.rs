@@ -238,6 +238,7 @@ fn put<E: Encode>(value: &Value, encode: &E, out: &mut Vec<u8>) -> Result<(), St
     let written = match value {
         Value::Text(text) => return Ok(encode.encode(text.as_bytes(), out)?),
         Value::Bytes(bytes) if E::BYTES => return Ok(encode.encode(bytes, out)?),
+        Value::Enum(of) => return Ok(encode.encode(of.name()?.as_bytes(), out)?),
         Value::I64(number) => write!(out, "{number}"),
         Value::Double(number) if number.is_finite() => write!(out, "{number}"),
         Value::Bool(bit) => write!(out, "{bit}"),

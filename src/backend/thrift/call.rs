@@ -10,7 +10,7 @@ use bytes::BytesMut;
 
 use super::config::Remote;
 use super::metadata::{CallMetadata, context_value};
-use crate::backend::{Ask, Compiled, LookupError, Yields};
+use crate::backend::{Ask, Compiled, Enums, LookupError, Yields};
 use crate::coerce::{Coercion, Leniency};
 use crate::config::{Place, Section, unknown_method};
 use crate::diagnostic::suggest;
@@ -71,6 +71,8 @@ impl RemoteMethod {
         });
         Some(Compiled {
             params: call.bound().map(|field| Arc::clone(&field.name)).collect(),
+            // The service's own IDL has its enums by number.
+            enums: Enums::Number,
             yields: yields(method.result.as_ref()),
             lookup: call,
         })

@@ -52,9 +52,12 @@ impl<'a> Literal<'a> {
             Value::Double(number) => Literal::Double(*number),
             Value::Text(text) => Literal::Text(text.as_str()),
             Value::Bytes(bytes) => Literal::Text(std::str::from_utf8(bytes).ok()?),
-            Value::Null | Value::Uuid(_) | Value::List(_) | Value::Map(_) | Value::Record(_) => {
-                return None;
-            }
+            Value::Null
+            | Value::Uuid(_)
+            | Value::List(_)
+            | Value::Map(_)
+            | Value::Record(_)
+            | Value::Enum(_) => return None,
         })
     }
 

@@ -1,9 +1,9 @@
 //! Makes sample values of a shape, to test a parameter: a store that accepts none of them accepts no such value.
 
 use crate::coerce::ColumnValues;
-use crate::idl::{Schema, Type};
+use crate::idl::{Requiredness, Schema, StructId, Type};
 use crate::plan::ValueShape;
-use crate::value::Value;
+use crate::value::{Record, Value};
 
 /// Samples of what text may hold: a word, numbers, a bool, JSON, a UUID, a date.
 const TEXTS: &[&str] = &[
@@ -17,34 +17,72 @@ const TEXTS: &[&str] = &[
 ];
 
 /// Samples of a shape; none if the shape is unknown.
-pub(super) fn of_shape(shape: &ValueShape<'_>) -> Vec<Value> {
+pub(super) fn of_shape(schema: &Schema, shape: &ValueShape<'_>) -> Vec<Value> {
     match shape {
         ValueShape::Unknown => Vec::new(),
-        ValueShape::Typed(ty) => of_type(ty),
+        ValueShape::Typed(ty) => Samples::of(schema).of_type(ty),
         ValueShape::Held(holds) => of_column(holds),
         ValueShape::Text => texts().collect(),
         ValueShape::Row(_) => vec![Value::Map(Vec::new())],
-        ValueShape::List(of) => lists(of_shape(of)),
+        ValueShape::List(of) => lists(of_shape(schema, of)),
     }
 }
 
-fn of_type(ty: &Type) -> Vec<Value> {
-    match ty {
-        Type::Bool => vec![true.into(), false.into()],
-        Type::I8 | Type::I16 | Type::I32 | Type::I64 => integers(i64::MIN, i64::MAX),
-        // An enum is bound as its number.
-        Type::Enum(of) => of
-            .values
-            .iter()
-            .map(|(_, number)| i64::from(*number).into())
-            .collect(),
-        Type::Double => vec![0.5.into(), 1.0.into()],
-        Type::String => texts().collect(),
-        Type::Binary => bytes(),
-        Type::Uuid => vec![Value::Uuid([7; 16])],
-        Type::Any => [of_type(&Type::I64), of_type(&Type::String)].concat(),
-        Type::Struct(_) | Type::Map(..) => vec![Value::Map(Vec::new())],
-        Type::List(of) | Type::Set(of) => lists(of_type(of)),
+/// Makes samples of IDL types.
+struct Samples<'s> {
+    schema: &'s Schema,
+    /// The structs around the value that is made: a struct within itself has no value.
+    within: Vec<StructId>,
+}
+
+impl<'s> Samples<'s> {
+    fn of(schema: &'s Schema) -> Self {
+        let within = Vec::new();
+        Samples { schema, within }
+    }
+
+    fn of_type(&mut self, ty: &Type) -> Vec<Value> {
+        match ty {
+            Type::Bool => vec![true.into(), false.into()],
+            Type::I8 | Type::I16 | Type::I32 | Type::I64 => integers(i64::MIN, i64::MAX),
+            Type::Enum(of) => of
+                .values
+                .iter()
+                .map(|(_, number)| i64::from(*number).into())
+                .collect(),
+            Type::Double => vec![0.5.into(), 1.0.into()],
+            Type::String => texts().collect(),
+            Type::Binary => bytes(),
+            Type::Uuid => vec![Value::Uuid([7; 16])],
+            Type::Any => [self.of_type(&Type::I64), self.of_type(&Type::String)].concat(),
+            Type::Struct(id) => vec![self.of_struct(*id)],
+            Type::Map(key, of) => {
+                let keys = self.of_type(key).into_iter();
+                let values = self.of_type(of);
+                let pairs = keys.zip(values.into_iter().cycle());
+                pairs.map(|pair| Value::Map(vec![pair])).collect()
+            }
+            Type::List(of) | Type::Set(of) => lists(self.of_type(of)),
+        }
+    }
+
+    /// A struct of which only the required fields are set.
+    fn of_struct(&mut self, id: StructId) -> Value {
+        if self.within.contains(&id) {
+            return Value::Null;
+        }
+        self.within.push(id);
+        let of = self.schema.get(id);
+        let values = of.fields.iter().map(|field| match field.requiredness {
+            Requiredness::Required => self.of_type(&field.ty).pop().unwrap_or_default(),
+            _ => Value::Null,
+        });
+        let values = values.collect();
+        self.within.pop();
+        Value::Record(Record {
+            names: of.names.clone(),
+            values,
+        })
     }
 }
 

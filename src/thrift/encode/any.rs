@@ -23,6 +23,7 @@ impl<O: ProtocolWriter> Encoder<'_, O> {
             }
             Value::Bool(bit) => self.output.bool_field(0, BOOL, *bit),
             Value::I64(number) => self.output.i64_field(0, I64, *number),
+            Value::Enum(of) => self.output.i64_field(0, I64, of.number),
             Value::Double(number) => {
                 self.output.field(TType::Double, 0, DOUBLE);
                 self.output.double(*number);

@@ -22,6 +22,10 @@ impl Value {
                 Err(_) => json!({ "hex": hex(bytes) }),
             },
             Value::Uuid(uuid) => Json::from(uuid_text(uuid)),
+            Value::Enum(of) => match &of.name {
+                Some(name) => Json::from(&**name),
+                None => Json::from(of.number),
+            },
             Value::List(items) => items.iter().map(Value::to_json).collect(),
             Value::Map(pairs) => map(pairs),
             Value::Record(record) => {

@@ -9,15 +9,15 @@ use std::process::Command;
 use tempfile::TempDir;
 
 /// How a check ended.
-struct Checked {
-    code: i32,
+pub(crate) struct Checked {
+    pub(crate) code: i32,
     /// Its output, without folders and ports.
     stdout: String,
     stderr: String,
 }
 
 /// A folder with a configuration, its IDL and `files`.
-fn folder(config: &str, idl: &str, files: &[(&str, &str)]) -> TempDir {
+pub(crate) fn folder(config: &str, idl: &str, files: &[(&str, &str)]) -> TempDir {
     let folder = tempfile::tempdir().expect("a temporary folder");
     for (name, text) in [("tributary.toml", config), ("s.thrift", idl)]
         .iter()
@@ -29,7 +29,7 @@ fn folder(config: &str, idl: &str, files: &[(&str, &str)]) -> TempDir {
 }
 
 /// A service over one database `db` of this kind; `rest` are its lookups and views.
-fn over(kind: &str, url: &str, rest: &str) -> String {
+pub(crate) fn over(kind: &str, url: &str, rest: &str) -> String {
     format!(
         r#"
 [server]
@@ -43,13 +43,13 @@ url = "{url}"
 }
 
 /// The output for a configuration, a line for each problem.
-fn problems_of(config: &str, idl: &str, port: u16) -> String {
+pub(crate) fn problems_of(config: &str, idl: &str, port: u16) -> String {
     let checked = check(&folder(config, idl, &[]), port, &["--format", "json"]);
     checked.lines()
 }
 
 /// Checks the configuration in `folder`; `port` is removed from the output.
-fn check(folder: &TempDir, port: u16, args: &[&str]) -> Checked {
+pub(crate) fn check(folder: &TempDir, port: u16, args: &[&str]) -> Checked {
     let output = Command::new(env!("CARGO_BIN_EXE_tributary"))
         .args(["check", "--connect", "-c", "tributary.toml"])
         .args(args)
@@ -69,7 +69,7 @@ fn check(folder: &TempDir, port: u16, args: &[&str]) -> Checked {
 
 impl Checked {
     /// The output of `--format json`: one line for each problem and warning, then the exit code.
-    fn lines(&self) -> String {
+    pub(crate) fn lines(&self) -> String {
         let all: Vec<serde_json::Value> = serde_json::from_str(&self.stdout).expect("JSON");
         let line = |found: &serde_json::Value| {
             let text = |key: &str| found[key].as_str().unwrap_or_default().to_owned();

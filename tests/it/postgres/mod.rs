@@ -113,6 +113,7 @@ fn json(value: &Value) -> serde_json::Value {
         Value::Text(text) => text.as_str().into(),
         Value::Bytes(bytes) => format!("bytes {:02x?}", &bytes[..]).into(),
         Value::Uuid(uuid) => format!("uuid {}", tributary::value::uuid_text(uuid)).into(),
+        Value::Enum(of) => unreachable!("an answer has no {of:?}"),
         Value::List(items) => items.iter().map(json).collect(),
         Value::Map(pairs) => {
             let key = |key: &Value| key.as_str().expect("text").to_owned();

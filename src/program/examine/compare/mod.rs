@@ -9,7 +9,7 @@ use super::remark::{Remark, Severity};
 use super::sample;
 use crate::backend::examine::{Column, Finding, Param, Statement};
 use crate::backend::rows::Rows;
-use crate::coerce::{ColumnCoercion, ColumnFit};
+use crate::coerce::{ColumnCoercion, ColumnFit, with_names};
 use crate::diagnostic::{list, nearest, suggest};
 use crate::error::Code;
 use crate::idl::{Requiredness, Schema, StructId, StructKind, Type};
@@ -155,29 +155,82 @@ impl<'a> View<'a, '_> {
 
     fn binding(&mut self, name: &str, binding: &'a Binding, param: Option<&Param>) {
         let key = ["with", name];
+        let schema = self.shapes.schema;
         let (samples, words) = match binding {
             Binding::Literal(value) => (vec![value.clone()], value.kind().to_owned()),
-            Binding::To(reference) => {
+            Binding::To(reference) | Binding::Named(reference, _) => {
                 let Some(shape) = self.reference(reference, self.step.foreach.as_ref(), &key)
                 else {
                     return;
                 };
-                let words = sample::words(self.shapes.schema, &shape);
-                (sample::of_shape(&shape), words)
+                (
+                    sample::of_shape(schema, &shape),
+                    sample::words(schema, &shape),
+                )
             }
+        };
+        let samples = samples.into_iter();
+        let samples: Vec<Value> = match binding {
+            Binding::Named(_, ty) => samples.map(|value| with_names(schema, ty, value)).collect(),
+            _ => samples.collect(),
         };
         let Some(param) = param else {
             return;
         };
-        let takes = |value: &Value| value.is_null() || (param.takes)(value);
-        if !samples.is_empty() && !samples.iter().any(takes) {
-            let message = format!(
-                "parameter `{name}` of lookup `{}` has the type `{}`, which {words} can't be",
-                self.known.name, param.ty
-            );
-            let help = "bind something else, or cast the parameter in the SQL";
-            self.error(&key, Code::ConfigType, message, Some(help.into()));
+        let refused = |value: &Value| (param.takes)(value).err().map(|why| (value.clone(), why));
+        let refused: Vec<(Value, String)> = samples.iter().filter_map(refused).collect();
+        let is_named = matches!(binding, Binding::Named(..));
+        let Some((_, why)) = refused.first() else {
+            return;
+        };
+        if refused.len() < samples.len() {
+            if is_named {
+                self.some_names_refused(name, param, &refused);
+            }
+            return;
         }
+        let (message, help) = match &param.ty {
+            Some(ty) => {
+                let message = format!(
+                    "parameter `{name}` of lookup `{}` has the type `{ty}`, which {words} can't be",
+                    self.known.name
+                );
+                let help = "bind something else, or cast the parameter in the SQL";
+                (
+                    message,
+                    [&**why, help]
+                        .into_iter()
+                        .filter(|part| !part.is_empty())
+                        .collect::<Vec<_>>()
+                        .join("; "),
+                )
+            }
+            None => {
+                let message = format!(
+                    "parameter `{name}` of lookup `{}` can't be {words}: {why}",
+                    self.known.name
+                );
+                (message, "bind something else".into())
+            }
+        };
+        self.error(&key, Code::ConfigType, message, Some(help));
+    }
+
+    /// Warns of enum values that the store can't read.
+    fn some_names_refused(&mut self, name: &str, param: &Param, refused: &[(Value, String)]) {
+        let names = list(refused.iter().filter_map(|(value, _)| enum_name(value)));
+        if names.is_empty() {
+            return;
+        }
+        let message = format!(
+            "parameter `{name}` of lookup `{}` has the type `{}`, which has no value for {names}",
+            self.known.name,
+            param.ty.as_deref().unwrap_or_default()
+        );
+        let help = "a lookup with such a value ends in `lookup.bad_param`; add it to the type, or cast the parameter";
+        let mut remark = self.remark(&["with", name], Code::ConfigType, message);
+        remark.severity = Severity::Warning;
+        self.remarks.push(remark.help(help));
     }
 
     fn reference(
@@ -222,6 +275,12 @@ impl<'a> View<'a, '_> {
 
     /// Adds an error at a key of this use.
     fn error(&mut self, key: &[&str], code: Code, message: String, help: Option<String>) {
+        let mut remark = self.remark(key, code, message);
+        remark.help = help;
+        self.remarks.push(remark);
+    }
+
+    fn remark(&self, key: &[&str], code: Code, message: String) -> Remark {
         let path = [
             "views",
             &self.shapes.plan.method,
@@ -230,8 +289,7 @@ impl<'a> View<'a, '_> {
         ];
         let mut remark = Remark::error(path, code, message);
         remark.path.extend(key.iter().map(ToString::to_string));
-        remark.help = help;
-        self.remarks.push(remark);
+        remark
     }
 
     /// Checks where the answer goes.
@@ -364,6 +422,15 @@ impl<'a> View<'a, '_> {
             }
         };
         self.remarks.push(remark);
+    }
+}
+
+/// The name of an enum value, alone or in a list.
+fn enum_name(value: &Value) -> Option<&str> {
+    match value {
+        Value::Enum(of) => of.name.as_deref(),
+        Value::List(items) => enum_name(items.first()?),
+        _ => None,
     }
 }
 

@@ -252,8 +252,8 @@ fn several_columns_for_one_value() {
 /// A parameter that takes what `takes` says.
 fn param(takes: impl Fn(&Value) -> bool + Send + 'static) -> Param {
     Param {
-        ty: "p".into(),
-        takes: Box::new(takes),
+        ty: Some("p".into()),
+        takes: Box::new(move |value| takes(value).then_some(()).ok_or_else(|| "refused".into())),
     }
 }
 

@@ -65,5 +65,10 @@ fn load_with(name: &str, read: &dyn FileSource) -> Result<Schema, Vec<Problem>> 
         // Definitions that did not parse are missing: resolving names now would report misleading problems.
         return Err(problems.into_problems());
     }
-    resolve::resolve(&files, problems)
+    // The program's own copy is loaded here too.
+    let (own, text) = read::STANDARD;
+    let copied = files
+        .iter()
+        .any(|file| file.name == own && *file.source.text != *text);
+    resolve::resolve(&files, problems, copied.then(standard))
 }

@@ -28,10 +28,11 @@ use crate::diagnostic::Problem;
 use crate::value::{FieldNames, Value};
 use scope::{DefinitionId, Scope};
 
-/// Resolves `files`, the operator's own first.
+/// Resolves `files`, the operator's own first. A copy of the standard include among them is compared with `known`.
 pub(crate) fn resolve(
     files: &[ParsedFile],
     mut problems: IdlProblems,
+    known: Option<&Schema>,
 ) -> Result<Schema, Vec<Problem>> {
     let scope = Scope::new(files, &mut problems);
     let mut resolver = Resolver::new(files, scope, problems);
@@ -41,6 +42,9 @@ pub(crate) fn resolve(
     resolver.services();
     resolver.constants();
     resolver.finite();
+    if let Some(known) = known {
+        resolver.compare_standard(known);
+    }
     resolver.finish()
 }
 
@@ -156,7 +160,6 @@ impl<'f> Resolver<'f> {
             return Err(self.problems.into_problems());
         }
         self.schema.standard = self.standard();
-        self.compare_standard();
         self.schema.warnings = self.problems.into_warnings();
         self.schema.sources = self
             .files

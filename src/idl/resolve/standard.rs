@@ -7,7 +7,6 @@ use std::sync::Arc;
 
 use super::super::read::STANDARD;
 use super::super::schema::{EnumType, Field, Schema, Standard, Type};
-use super::super::standard;
 use super::super::syntax::{Definition, DefinitionBody};
 use super::Resolver;
 use super::scope::DefinitionId;
@@ -32,15 +31,14 @@ impl Resolver<'_> {
     }
 
     /// Warns of each definition of a file called `tributary.thrift` that the program's own copy does not have.
-    pub(super) fn compare_standard(&mut self) {
+    pub(super) fn compare_standard(&mut self, known: &Schema) {
         for (at, file) in self.files.iter().enumerate() {
-            // The program's own copy is loaded by this code too.
-            if file.name != STANDARD.0 || *file.source.text == *STANDARD.1 {
+            if file.name != STANDARD.0 {
                 continue;
             }
             for (index, definition) in file.document.definitions.iter().enumerate() {
                 let at = DefinitionId { file: at, index };
-                let Some(what) = self.difference(at, definition) else {
+                let Some(what) = self.difference(known, at, definition) else {
                     continue;
                 };
                 self.problems.warning(file, definition.name.span, || {
@@ -59,8 +57,12 @@ impl Resolver<'_> {
     }
 
     /// What a definition has that the standard include has not.
-    fn difference(&self, at: DefinitionId, definition: &Definition) -> Option<String> {
-        let known = standard();
+    fn difference(
+        &self,
+        known: &Schema,
+        at: DefinitionId,
+        definition: &Definition,
+    ) -> Option<String> {
         let name = &definition.name.text;
         let full = format!("tributary.{name}");
         match &definition.body {

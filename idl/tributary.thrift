@@ -197,6 +197,8 @@ struct Description {
   /** The types that the methods name, and those that these name. */
   3: required list<TypeDescription> types
   4: optional string doc
+  /** The other services, if there are several. Each has types of its own, also where names are the same. */
+  5: optional list<Description> others
 }
 
 /** The IDL, file by file. */
@@ -207,6 +209,8 @@ struct Idl {
   2: required map<string, string> files
   /** The service that is served. */
   3: required string service_name
+  /** Those of the other services, if there are several. */
+  4: optional list<Idl> others
 }
 
 /** What a parameter of a lookup is bound to. */
@@ -286,14 +290,14 @@ service Tributary {
   /** The IDL of what is served. */
   Idl idl()
 
-  /** How a method's reply is made. */
+  /** How a method's reply is made: `method`, or `service:method` if several services have one of that name. */
   Explanation explain(1: string method) throws (1: InvalidRequest invalid)
 
   /** How the server is. */
   Health health()
 
   /**
-   * Calls a method without its IDL: parameters by name, and the result, as Values. What the method's caller needs to
+   * Calls a method without its IDL, named as for explain: parameters by name, and the result, as Values. What the method's caller needs to
    * be allowed holds here too. The context stands for the parameter of that type, where the method has one.
    */
   Value fetch(1: string view, 2: map<string, Value> params, 3: Context context) throws (

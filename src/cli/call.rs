@@ -58,7 +58,7 @@ pub(super) struct CallArgs {
     /// All parameters as one JSON object; `-` reads it from stdin
     #[arg(long, value_name = "JSON", conflicts_with = "params")]
     json: Option<String>,
-    /// The method's name in the IDL
+    /// The method's name in the IDL, or `SERVICE:METHOD`, which multiplexed servers tell apart
     #[arg(value_name = "METHOD")]
     method: String,
     /// Parameters

@@ -8,10 +8,10 @@ use anyhow::{Context as _, anyhow};
 use super::client::{Client, MethodCall, MethodReply};
 use super::connect::{ConnectArgs, on_loop};
 use super::error::{CommandError, Reason};
-use super::method::ResolvedMethod;
+use super::method::{ResolvedMethod, choose, split};
 use super::params::ParamTree;
 use super::reply::result_json;
-use super::server_idl::{ServerIdl, server_idl};
+use super::server_idl::server_idl;
 use crate::program::Program;
 use crate::thrift::{Limits, Protocol, Transport, WireFormat};
 
@@ -25,20 +25,19 @@ pub fn call_json(
     method: &str,
     params: &str,
 ) -> anyhow::Result<String> {
-    let found = ResolvedMethod::of(&program.schema, program.service, method);
+    let found = ResolvedMethod::of_program(program, method);
     call_found(addr, found, (method, params))
 }
 
 /// Like [`call_json`], for a server whose program is not at hand: the server is asked for its IDL.
 pub fn call_json_at(addr: SocketAddr, method: &str, params: &str) -> anyhow::Result<String> {
     let connect = ConnectArgs::to(addr, TIMEOUT);
-    let ServerIdl { schema, service } = on_loop(server_idl(&connect))
-        .and_then(|idl| idl)
+    let idls = on_loop(server_idl(&connect))
+        .and_then(|idls| idls)
         .map_err(to_error)?;
-    let names = schema.services.iter();
-    let service = names.map(|of| &*of.name).position(|name| name == service);
-    let found = service.and_then(|at| ResolvedMethod::of(&schema, at, method));
-    call_found(addr, found, (method, params))
+    let (service, name) = split(method);
+    let found = choose(idls, service, name).map_err(to_error)?;
+    call_found(addr, Some(found), (method, params))
 }
 
 fn call_found(

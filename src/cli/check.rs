@@ -104,11 +104,8 @@ pub(super) fn run(options: &Check, out: &mut Output) -> Result<ExitStatus, Comma
             for plan in read.iter().flat_map(|(program, _)| plans(program)) {
                 out.data(&summary(plan));
             }
-            for (program, _) in read
-                .iter()
-                .filter(|(program, _)| !program.unserved.is_empty())
-            {
-                out.data(&format!("unserved: {}", program.unserved.join(", ")));
+            if let Some(line) = read.iter().find_map(|(program, _)| unserved(program)) {
+                out.data(&line);
             }
         }
     }
@@ -135,13 +132,30 @@ fn status(examined: &Examined) -> ExitStatus {
 
 /// The plans of the methods that are served, in the IDL's order.
 pub(super) fn plans(program: &Program) -> impl Iterator<Item = &Plan> {
-    let methods = program.service().methods.iter();
-    methods.filter_map(|method| program.plans.get(&method.name).map(|plan| &**plan))
+    let services = program.services.iter();
+    services.flat_map(|of| of.plans_in_order().map(|plan| &**plan))
+}
+
+/// `unserved: getBoard, getCrew`
+fn unserved(program: &Program) -> Option<String> {
+    let several = program.services.len() > 1;
+    let methods = program.services.iter().flat_map(|of| {
+        let names = of.unserved.iter();
+        names.map(move |name| {
+            if several {
+                format!("{}:{name}", of.name)
+            } else {
+                name.to_string()
+            }
+        })
+    });
+    let methods: Vec<String> = methods.collect();
+    (!methods.is_empty()).then(|| format!("unserved: {}", methods.join(", ")))
 }
 
 /// `getDeparture: 8 lookups in 2 stages, deadline 800ms`
 fn summary(plan: &Plan) -> String {
-    format!("{}: {}", plan.method, size(plan))
+    format!("{}: {}", plan.label, size(plan))
 }
 
 fn to_json(examined: &Examined) -> serde_json::Value {

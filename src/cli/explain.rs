@@ -7,9 +7,10 @@ use super::error::CommandError;
 use super::exit::ExitStatus;
 use super::method::suggestion;
 use super::output::Output;
+use crate::diagnostic::list;
 use crate::explain::Explanation;
 use crate::plan::Plan;
-use crate::program::Program;
+use crate::program::{Program, find};
 
 /// Explain how a method's reply is made
 ///
@@ -42,16 +43,26 @@ pub(super) fn run(options: &Explain, out: &mut Output) -> Result<ExitStatus, Com
 }
 
 fn plan<'a>(program: &'a Program, method: &str) -> Result<&'a Plan, CommandError> {
-    if let Some(plan) = program.plans.get(method) {
+    if let Some(plan) = program.plan(method) {
         return Ok(plan);
     }
-    let service = program.service();
-    if service.method(method).is_some() {
+    let same = plans(program).filter(|plan| *plan.method == *method);
+    let same: Vec<&str> = same.map(|plan| &*plan.label).collect();
+    if same.len() > 1 {
+        let message = format!("several services have a method `{method}`");
+        let help = format!("name the service too: {}", list(same.into_iter()));
+        return Err(CommandError::misuse(message).help(help));
+    }
+    if find(&program.services, method).is_some_and(|(of, name)| of.service().method(name).is_some())
+    {
         let message = format!("method `{method}` has no view");
         return Err(CommandError::misuse(message));
     }
-    let message = format!("service `{}` has no method `{method}`", service.name);
-    let served = plans(program).map(|plan| &*plan.method);
+    let message = match &program.services[..] {
+        [only] => format!("service `{}` has no method `{method}`", only.name),
+        _ => format!("no service has a method `{method}`"),
+    };
+    let served = plans(program).map(|plan| &*plan.label);
     let served: Vec<&str> = served.collect();
     Err(CommandError::misuse(message).help(suggestion(method, served.into_iter())))
 }

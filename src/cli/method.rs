@@ -13,7 +13,7 @@ use super::include::IncludeArgs;
 use super::server_idl::{META, ServerIdl, server_idl};
 use crate::diagnostic::{list, suggest};
 use crate::idl::{self, Method, Schema, Service, Type};
-use crate::program;
+use crate::program::{self, Program};
 
 /// The options that name the IDL.
 #[derive(Clone, Debug, Args)]
@@ -38,9 +38,24 @@ pub(super) struct ResolvedMethod {
     pub(super) schema: Schema,
     service: usize,
     method: usize,
+    /// The server has several services: the method is called with the name of its own.
+    multiplexed: bool,
 }
 
 impl ResolvedMethod {
+    /// The method that a person means by `name`, of a program.
+    pub(super) fn of_program(program: &Program, name: &str) -> Option<Self> {
+        let (of, method) = program::find(&program.services, name).or_else(|| {
+            let plan = program.plan(name)?;
+            Some((&program.services[plan.service], &*plan.method))
+        })?;
+        let found = ResolvedMethod::of(&of.schema, of.service, method)?;
+        Some(ResolvedMethod {
+            multiplexed: program.services.len() > 1,
+            ..found
+        })
+    }
+
     /// The method called `name` of the service at that index.
     pub(super) fn of(schema: &Schema, service: usize, name: &str) -> Option<Self> {
         let method = *schema.services[service].by_name.get(name)?;
@@ -48,14 +63,15 @@ impl ResolvedMethod {
             schema: schema.clone(),
             service,
             method,
+            multiplexed: false,
         })
     }
 
-    /// The name of the service, if the method has to be called with it: only for the server's own service.
+    /// The name of the service, if the method has to be called with it.
     pub(super) fn prefix(&self) -> Option<&str> {
         let service = self.service();
         let is_meta = &*service.name == META && *service.file == *"tributary";
-        is_meta.then_some(META)
+        (is_meta || self.multiplexed).then_some(&*service.name)
     }
 
     /// The service of the method.
@@ -87,17 +103,41 @@ impl ResolvedMethod {
     }
 }
 
-/// Finds the method called `name`, asking the server for its IDL if none is named.
+/// Finds the method called `name`, or `service:method`, asking the server for its IDL if none is named.
 pub(super) fn find(
     args: &IdlArgs,
     connect: &ConnectArgs,
     name: &str,
 ) -> Result<ResolvedMethod, CommandError> {
-    let wanted = args.service.as_deref();
-    if let Some((path, configured, folders)) = idl_path(args)? {
-        let schema = idl::load(&path, &folders)?;
-        let path = path.display().to_string();
-        return find_in(schema, &path, wanted.or(configured.as_deref()), name);
+    let (prefix, name) = split(name);
+    let wanted = match (prefix, args.service.as_deref()) {
+        (Some(prefix), Some(service)) if prefix != service => {
+            let message = format!("`{prefix}:{name}` is not a method of `{service}`");
+            return Err(CommandError::misuse(message).help("leave `--service` out"));
+        }
+        (prefix, service) => prefix.or(service),
+    };
+    if let Some(idls) = named_idls(args)? {
+        let multiplexed = prefix.is_some() || idls.len() > 1;
+        let found = match <[NamedIdl; 1]>::try_from(idls) {
+            Ok([idl]) => {
+                let wanted = wanted.or(idl.service.as_deref());
+                find_in(idl.schema, &idl.path, wanted, name)
+            }
+            Err(idls) => {
+                let idls = idls.into_iter().map(|idl| {
+                    let at = pick_service(&idl.schema, &idl.path, idl.service.as_deref())?;
+                    let service = idl.schema.services[at].name.to_string();
+                    let schema = idl.schema;
+                    Ok(ServerIdl { schema, service })
+                });
+                choose(idls.collect::<Result<_, CommandError>>()?, wanted, name)
+            }
+        };
+        return found.map(|found| ResolvedMethod {
+            multiplexed,
+            ..found
+        });
     }
     if !args.include.folders.is_empty() {
         let help = "name the IDL with `--idl FILE`, or leave `-I` out: the server sends its IDL with all includes";
@@ -106,9 +146,67 @@ pub(super) fn find(
     if wanted == Some(META) {
         return find_in(idl::standard().clone(), "tributary.thrift", wanted, name);
     }
-    let ServerIdl { schema, service } = on_loop(server_idl(connect))??;
-    let from = format!("the IDL of {}", connect.addr);
-    find_in(schema, &from, wanted.or(Some(&service)), name)
+    choose(on_loop(server_idl(connect))??, wanted, name)
+}
+
+/// `service:method`, or a method alone.
+pub(super) fn split(name: &str) -> (Option<&str>, &str) {
+    match name.split_once(':') {
+        Some((prefix, name)) => (Some(prefix), name),
+        None => (None, name),
+    }
+}
+
+/// Finds the method called `name` among those of a server's services. The service may be left out if only one has it.
+pub(super) fn choose(
+    mut idls: Vec<ServerIdl>,
+    wanted: Option<&str>,
+    name: &str,
+) -> Result<ResolvedMethod, CommandError> {
+    let multiplexed = idls.len() > 1;
+    let has = |idl: &ServerIdl| {
+        idl.schema
+            .service(&idl.service)
+            .is_some_and(|of| of.method(name).is_some())
+    };
+    let fits = |idl: &ServerIdl| wanted.map_or_else(|| has(idl), |wanted| idl.service == wanted);
+    let fitting: Vec<usize> = (0..idls.len()).filter(|&at| fits(&idls[at])).collect();
+    let at = match fitting[..] {
+        [only] => only,
+        // What is wrong shows where it is looked for.
+        _ if !multiplexed => 0,
+        [] => {
+            let message = match wanted {
+                Some(wanted) => format!("the server has no service `{wanted}`"),
+                None => format!("no service of the server has a method `{name}`"),
+            };
+            let services = idls.iter().map(|idl| &*idl.service);
+            let help = wanted.map_or_else(
+                || format!("the services are {}", list(services.clone())),
+                |wanted| suggestion(wanted, services.clone()),
+            );
+            return Err(CommandError::misuse(message).help(help));
+        }
+        _ => {
+            let labels = fitting
+                .iter()
+                .map(|&at| format!("{}:{name}", idls[at].service));
+            let labels: Vec<String> = labels.collect();
+            let message = format!("several services have a method `{name}`");
+            let help = format!(
+                "name the service too: {}",
+                list(labels.iter().map(String::as_str))
+            );
+            return Err(CommandError::misuse(message).help(help));
+        }
+    };
+    let ServerIdl { schema, service } = idls.swap_remove(at);
+    let wanted = wanted.unwrap_or(&service);
+    let found = find_in(schema, "the server's IDL", Some(wanted), name)?;
+    Ok(ResolvedMethod {
+        multiplexed,
+        ..found
+    })
 }
 
 /// Finds the method called `name` in `schema`, which comes from `path`.
@@ -129,32 +227,47 @@ fn find_in(
         schema,
         service,
         method,
+        multiplexed: false,
     })
 }
 
-/// The path of an IDL, the service in it, and the include path.
-type NamedIdl = (PathBuf, Option<String>, Vec<PathBuf>);
+/// An IDL of this machine.
+struct NamedIdl {
+    path: String,
+    schema: Schema,
+    /// The service in it that the configuration serves, if it names one.
+    service: Option<String>,
+}
 
-/// The path of the IDL that was named, the service that the configuration serves, if one was named, and the include path.
-fn idl_path(args: &IdlArgs) -> Result<Option<NamedIdl>, CommandError> {
+/// The IDLs that were named: one, or those of the services of a configuration. `None` if none was named.
+fn named_idls(args: &IdlArgs) -> Result<Option<Vec<NamedIdl>>, CommandError> {
     let folders = &args.include.folders;
+    let read = |path: PathBuf, service, folders: &[PathBuf]| {
+        Ok(NamedIdl {
+            schema: idl::load(&path, folders)?,
+            path: path.display().to_string(),
+            service,
+        })
+    };
     if let Some(idl) = &args.idl {
-        return Ok(Some((idl.clone(), None, folders.clone())));
+        return Ok(Some(vec![read(idl.clone(), None, folders)?]));
     }
     let Some(path) = &args.config else {
         return Ok(None);
     };
-    let document =
-        program::open(&path.to_string_lossy(), folders).map_err(|problem| vec![*problem])?;
-    let server = program::read(&document).server;
-    match server.idl {
-        Some((idl, _)) => {
-            let service = server.service.map(|(name, _)| name);
-            Ok(Some((idl, service, document.idl_path.take())))
-        }
-        // Other problems of the configuration do not matter here, but they may be why there is no `idl`.
-        None => Err(document.problems.into_vec().into()),
+    let opened = program::open(&path.to_string_lossy(), folders);
+    let document = opened.map_err(|problem| vec![*problem])?;
+    let services = program::read(&document).server.services;
+    let folders = document.idl_path.take();
+    // Other problems of the configuration do not matter here, but they may be why there is no `idl`.
+    if services.is_empty() || services.iter().any(|entry| entry.idl.is_none()) {
+        return Err(document.problems.into_vec().into());
     }
+    let idls = services
+        .into_iter()
+        .filter_map(|entry| Some((entry.idl?.0, entry.service)));
+    let idls = idls.map(|(path, service)| read(path, service.map(|(name, _)| name), &folders));
+    Ok(Some(idls.collect::<Result<_, CommandError>>()?))
 }
 
 /// The service called `wanted`, or the only one that the IDL at `path` declares itself.

@@ -15,15 +15,15 @@ use crate::value::{Record, Value};
 /// The built-in service that every server offers besides the one it serves.
 pub(super) const META: &str = "Tributary";
 
-/// The IDL of a server.
+/// The IDL of one service of a server.
 pub(super) struct ServerIdl {
     pub(super) schema: Schema,
     /// The name of the served service.
     pub(super) service: String,
 }
 
-/// Asks the server.
-pub(super) async fn server_idl(connect: &ConnectArgs) -> Result<ServerIdl, CommandError> {
+/// Asks the server for the IDLs of its services: at least one.
+pub(super) async fn server_idl(connect: &ConnectArgs) -> Result<Vec<ServerIdl>, CommandError> {
     let standard = idl::standard();
     let method = standard.service(META).and_then(|meta| meta.method("idl"));
     let method = method.ok_or_else(|| CommandError::failed("the standard include has no `idl`"))?;
@@ -40,7 +40,14 @@ pub(super) async fn server_idl(connect: &ConnectArgs) -> Result<ServerIdl, Comma
     };
     let mut client = connect.connect().await?;
     match client.call(&call).await {
-        Ok(MethodReply::Returned(idl)) => read(&connect.addr, &idl),
+        Ok(MethodReply::Returned(idl)) => {
+            let others = match idl.get("others") {
+                Some(Value::List(others)) => &others[..],
+                _ => &[],
+            };
+            let all = std::iter::once(&idl).chain(others);
+            all.map(|idl| read(&connect.addr, idl)).collect()
+        }
         Ok(_) => Err(no_idl(connect, "it did not answer")),
         // A server other than Tributary answers with an error or closes the connection.
         Err(err @ (ClientError::Application { .. } | ClientError::Closed)) => {

@@ -33,6 +33,8 @@ pub struct ListenerConfig {
     pub plain_tokens: bool,
     /// The `Tributary` service is served here. The default is that of `[server]`, which is true.
     pub meta: bool,
+    /// The only service that is served here. Default: all of them.
+    pub service: Option<(String, Place)>,
 }
 
 impl ListenerConfig {
@@ -45,6 +47,7 @@ impl ListenerConfig {
                 config.wire_formats,
                 config.plain_tokens,
                 config.meta,
+                config.service.as_ref().map(|(name, _)| name.clone()),
             )
         };
         self.endpoint == other.endpoint
@@ -103,6 +106,7 @@ pub(super) fn read_listeners(
         tls: None,
         plain_tokens: false,
         meta,
+        service: None,
     });
     let further = further
         .into_iter()
@@ -130,6 +134,7 @@ fn read_listener(
         tls: None,
         plain_tokens: section.bool("plain_tokens").unwrap_or(false),
         meta: section.bool("meta").unwrap_or(meta),
+        service: section.string("service"),
     };
     let tls_place = section.place_of("tls");
     let tls = read_tls(&mut section);

@@ -12,6 +12,7 @@ mod access; // who may call what
 mod limits;
 mod listener;
 mod unserved;
+mod services;
 mod server;
 mod service; // an IDL, one of its services, a method of that
 mod admin;
@@ -30,8 +31,8 @@ pub(crate) use section::{document, document_at, whole};
 pub use server::ServerConfig;
 pub(crate) use server::read_server;
 pub(crate) use service::{pick_service, read_idl, unknown_method};
+pub use services::ServiceEntry;
 pub use tls::ListenerTls;
 pub use typed::integer;
 pub use unserved::Unserved;
-pub(crate) use views::read_view;
 pub use views::{UseEntry, ViewEntry, WhenEntry, WithEntry};

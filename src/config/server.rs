@@ -1,13 +1,12 @@
-//! Reads `[server]`, with the defaults of its keys.
+//! Reads `[server]`, with the defaults of its keys, and the services.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use super::access::{Tokens, read_tokens};
 use super::limits::{LimitsConfig, read_limits};
 use super::listener::{ListenerConfig, read_listeners};
 use super::section::{Place, Section};
-use super::unserved::{Unserved, read_unserved};
+use super::services::{ServiceEntry, read_services};
 use crate::error::Code;
 
 /// `[server]`
@@ -15,12 +14,8 @@ use crate::error::Code;
 pub struct ServerConfig {
     /// Where clients connect. Default `127.0.0.1:9090`.
     pub listeners: Vec<ListenerConfig>,
-    /// The path of the IDL, ready to be opened. `None` if the key is missing, which is a problem.
-    pub idl: Option<(PathBuf, Place)>,
-    /// The service to serve. Optional if the IDL has only one.
-    pub service: Option<(String, Place)>,
-    /// Methods that are answered with `call.unknown_method` although the IDL has them.
-    pub unserved: Unserved,
+    /// What is served, in the order of the file.
+    pub services: Vec<ServiceEntry>,
     /// Event loops, 1 to 64. Default 1.
     pub workers: usize,
     /// How long calls in flight may take to finish after SIGTERM. Default 10 s.
@@ -39,9 +34,7 @@ pub(crate) fn read_server(root: &mut Section<'_>) -> ServerConfig {
         root.missing("server", "[server]` with `idl = \"my.thrift\"");
         return ServerConfig {
             listeners: Vec::new(),
-            idl: None,
-            service: None,
-            unserved: Unserved::default(),
+            services: read_services(root, None),
             workers: 1,
             drain_timeout: DEFAULT_DRAIN,
             limits: LimitsConfig::default(),
@@ -49,18 +42,14 @@ pub(crate) fn read_server(root: &mut Section<'_>) -> ServerConfig {
             place: root.place().clone(),
         };
     };
-    let idl = section
-        .required_string("idl", "idl = \"my.thrift\"")
-        .map(|(path, place)| (section.relative(&path), place));
+    let services = read_services(root, Some(&mut section));
     read_idl_path(&mut section);
     let limits = section
         .section("limits")
         .map_or_else(LimitsConfig::default, read_limits);
     let config = ServerConfig {
         listeners: read_listeners(&mut section, &limits),
-        idl,
-        service: section.string("service"),
-        unserved: read_unserved(&mut section),
+        services,
         workers: section.count("workers", 1, 64),
         drain_timeout: section
             .duration("drain_timeout")

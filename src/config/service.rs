@@ -73,14 +73,22 @@ pub(crate) fn pick_service(
         (
             format!("the IDL declares {} services", of_own_file.len()),
             format!(
-                "add `service = \"...\"` to `[{}]`; available: {}",
-                table.key,
+                "add `service = \"...\"` to `{}`; available: {}",
+                written(table),
                 list(of_own_file.iter().map(|&at| &*schema.services[at].name))
             ),
         )
     };
     document.problem(table, Code::ConfigMissingKey, message, Some(help));
     None
+}
+
+/// The header of a table as the file has it: `[[services]]` for `services[1]`.
+fn written(table: &Place) -> String {
+    match table.key.split_once('[') {
+        Some((array, _)) => format!("[[{array}]]"),
+        None => format!("[{}]", table.key),
+    }
 }
 
 /// Reports that `service` has no method `name`.

@@ -82,7 +82,7 @@ pub struct WhenEntry {
 }
 
 /// Reads one view.
-pub(crate) fn read_view((name, mut section): (String, Section<'_>)) -> ViewEntry {
+pub(super) fn read_view((name, mut section): (String, Section<'_>)) -> ViewEntry {
     let place = section.place().clone();
     let deadline = section.timeout("deadline").unwrap_or(DEFAULT_DEADLINE);
     let report = section.bool("report").unwrap_or(false);

@@ -19,7 +19,7 @@ pub(super) struct PlanNames<'a> {
 impl PlanNames<'_> {
     /// `getAirport(code, context) returns flights.Airport`
     pub(super) fn signature(&self) -> String {
-        let schema = &self.program.schema;
+        let schema = self.program.schema(self.plan);
         let names = &schema.get(self.plan.params).names;
         let names: Vec<&str> = names.iter().map(|name| &**name).collect();
         let returns = match &self.plan.reply {
@@ -28,7 +28,7 @@ impl PlanNames<'_> {
             ReplyShape::Struct(id) => format!("returns {}", schema.get(*id).name),
             ReplyShape::Whole(ty) => format!("returns {}", schema.describe(ty)),
         };
-        format!("{}({}) {returns}", self.plan.method, names.join(", "))
+        format!("{}({}) {returns}", self.plan.label, names.join(", "))
     }
 
     /// Everything about one step.
@@ -119,7 +119,7 @@ impl PlanNames<'_> {
 
     /// Where a step's value goes.
     fn target(&self, step: &Step) -> String {
-        let schema = &self.program.schema;
+        let schema = self.program.schema(self.plan);
         match &step.target {
             Target::Nothing => "not in the reply".into(),
             Target::Field { path, .. } => match &self.plan.reply {
@@ -209,7 +209,9 @@ impl PlanNames<'_> {
 
     fn reference(&self, reference: &Reference) -> String {
         let mut words = vec![match reference.root {
-            Root::Param(at) => &*self.program.schema.get(self.plan.params).fields[at].name,
+            Root::Param(at) => {
+                &*self.program.schema(self.plan).get(self.plan.params).fields[at].name
+            }
             Root::Lookup(at) => self.name(at),
             Root::Item => "item",
             Root::Context(ContextField::RequestId) => "context.request_id",
@@ -223,7 +225,7 @@ impl PlanNames<'_> {
     fn path(&self, mut id: StructId, path: &[usize]) -> String {
         let mut names = Vec::new();
         for &at in path {
-            let field = &self.program.schema.get(id).fields[at];
+            let field = &self.program.schema(self.plan).get(id).fields[at];
             names.push(&*field.name);
             match &field.ty {
                 Type::Struct(inner) => id = *inner,

@@ -93,7 +93,7 @@ forget = "forget"
 
 fn explained(method: &str) -> String {
     let program = program(IDL, TOML);
-    explain(&program, &program.plans[method])
+    explain(&program, program.plan(method).expect("a view"))
 }
 
 #[test]
@@ -199,7 +199,7 @@ fn batching(kind: &str, url: &str, lookup: &str) -> String {
     let toml = BATCHED.replace("KIND", kind);
     let toml = toml.replace("URL", url).replace("LOOKUP", lookup);
     let program = program(IDL, &toml);
-    let text = explain(&program, &program.plans["getAirports"]);
+    let text = explain(&program, program.plan("getAirports").expect("a view"));
     let lines = text.lines().filter(|line| line.contains("batched"));
     lines.map(str::trim).collect::<Vec<_>>().join("\n")
 }
@@ -242,7 +242,7 @@ fn a_required_field_that_may_have_no_value_is_warned_of() {
              [views.get.lookups]\nname = {{ use = 'get'{options} }}\n"
         );
         let program = program(NEEDED, &toml);
-        Explanation::of(&program, &program.plans["get"])
+        Explanation::of(&program, program.plan("get").expect("a view"))
             .warnings
             .join("\n")
     };

@@ -9,7 +9,7 @@ use crate::plan::{ReplyShape, Step, Target, maybe_unset};
 pub(super) fn of(names: PlanNames<'_>, chains: &Chains<'_>) -> Vec<String> {
     let mut warnings = Vec::new();
     warnings.extend(beyond_deadline(names, chains));
-    let fields = maybe_unset(&names.program.schema, names.plan);
+    let fields = maybe_unset(names.program.schema(names.plan), names.plan);
     warnings.extend(
         fields
             .iter()

@@ -56,7 +56,13 @@ pub fn topic(code: Code, key: &str, text: Option<&str>) -> &'static str {
     let parts = key
         .split('.')
         .map(|part| part.split('[').next().unwrap_or(part));
-    let parts: Vec<&str> = parts.collect();
+    let mut parts: Vec<&str> = parts.collect();
+    // A service of `[[services]]` has the keys of `[server]` that are about one, and its views.
+    match parts[..] {
+        ["services", "views", ..] => drop(parts.remove(0)),
+        ["services", ..] => parts[0] = "server",
+        _ => {}
+    }
     let begins = |pattern: &[&str]| {
         let pairs = pattern.iter().zip(&parts);
         pattern.len() <= parts.len()
@@ -119,6 +125,13 @@ mod tests {
         leads(Code::ConfigBadValue, "backends.cache.batch_max", "backends");
         leads(Code::ConfigReference, "views.get.lookups.a.with", "views");
         leads(Code::ConfigUnknownName, "views.get.throws", "error-codes");
+        leads(Code::ConfigFile, "services[1].idl", "idl");
+        leads(Code::ConfigClash, "services[1]", "server");
+        leads(
+            Code::ConfigBadValue,
+            "services[1].views.get.allow",
+            "listeners",
+        );
     }
 
     #[test]

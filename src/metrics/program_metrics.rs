@@ -93,7 +93,7 @@ impl ProgramMetrics {
             single: Load::new(metrics, &backend.name),
             up: metrics.families.backend_up.gauge(&[&backend.name]),
         });
-        let mut plans: Vec<_> = program.plans.values().collect();
+        let mut plans: Vec<_> = program.plans().collect();
         plans.sort_by_key(|plan| plan.index);
         let names = program.backends.iter().map(|backend| &*backend.name);
         let sources: Vec<Counts> = names
@@ -122,10 +122,10 @@ impl ProgramMetrics {
             duration: durations[step.lookup.0].clone(),
         };
         let view = |plan: &Arc<Plan>| ViewMetrics {
-            calls: metrics.families.calls.counts(&[&plan.method]),
-            duration: metrics.families.call_duration.histogram(&[&plan.method]),
-            planned: metrics.families.planned.counts(&[&plan.method]),
-            steps: plan.steps.iter().map(|of| step(&plan.method, of)).collect(),
+            calls: metrics.families.calls.counts(&[&plan.label]),
+            duration: metrics.families.call_duration.histogram(&[&plan.label]),
+            planned: metrics.families.planned.counts(&[&plan.label]),
+            steps: plan.steps.iter().map(|of| step(&plan.label, of)).collect(),
         };
         Rc::new(ProgramMetrics {
             backends: backends.collect(),

@@ -24,6 +24,12 @@ pub struct Plan {
     pub index: usize,
     /// The method's name.
     pub method: Arc<str>,
+    /// Its service, as an index into those of the program.
+    pub service: usize,
+    /// The method in logs, metrics and explanations: its name, after that of its service if the program has several.
+    pub label: Arc<str>,
+    /// The view's key in the configuration: `views.getAirport`.
+    pub key: Arc<str>,
     /// The method is oneway: no reply is sent.
     pub oneway: bool,
     /// The struct of its parameters.

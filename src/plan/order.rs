@@ -92,6 +92,9 @@ impl Compiler<'_> {
         Plan {
             index: 0,
             method: Arc::clone(&self.method.name),
+            service: 0,
+            label: Arc::clone(&self.method.name),
+            key: Arc::from(&*self.view.place.key),
             oneway: self.method.oneway,
             params: self.method.params,
             context_param,

@@ -16,7 +16,8 @@ pub(super) fn check_access(document: &Document, config: &ConfigFile) {
     let knows_clients = listeners.iter().any(knows);
     let takes_tokens = listeners.iter().any(ListenerConfig::takes_tokens);
     let tokens = &config.server.tokens;
-    for (allow, place) in config.views.iter().filter_map(|view| view.allow.as_ref()) {
+    let views = config.server.services.iter().flat_map(|entry| &entry.views);
+    for (allow, place) in views.filter_map(|view| view.allow.as_ref()) {
         for name in allow.tokens() {
             if !tokens.names().any(|known| known == name) {
                 let message = format!("there is no token `{name}`");

@@ -3,7 +3,6 @@
 //! In: the path of a configuration. Out: a program, or every problem of the file and of its IDL. This is what the command
 //! `check` does. `serve` and a reload begin with it, before they bind or replace anything. No store is asked.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::access::check_access;
@@ -11,13 +10,13 @@ use super::definition::{Asks, BackendDef, LookupDef, Program, Registry};
 use super::file::{self, BackendEntry, ConfigFile, LookupEntry};
 use super::inject::Inject;
 use super::meta::{Meta, check_meta, is_meta};
+use super::served::ServedService;
 use super::views::compile_views;
 use crate::backend::{Enums, Yields};
-use crate::config::{Document, pick_service, read_idl};
-use crate::diagnostic::Problem;
+use crate::config::{Document, Place, ServiceEntry, pick_service, read_idl};
+use crate::diagnostic::{Problem, suggest};
 use crate::error::Code;
-use crate::idl::{Schema, Service};
-use crate::plan::{LookupFacts, LookupId, Plan};
+use crate::plan::{LookupFacts, LookupId};
 
 /// Reads and checks the configuration at `path` and the IDL it names.
 pub fn check(path: &str, registry: &Registry) -> Result<Program, Vec<Problem>> {
@@ -29,40 +28,128 @@ pub fn check(path: &str, registry: &Registry) -> Result<Program, Vec<Problem>> {
 pub fn check_document(document: Document, registry: &Registry) -> Result<Program, Vec<Problem>> {
     let config = file::read(&document);
     unique_names(&document, &config, registry);
-    let (schema, mut idl_problems) = match config.server.idl.as_ref() {
-        Some((path, place)) => read_idl(&document, path, place),
-        None => (None, Vec::new()),
-    };
     let facts = facts(&config, registry);
-    let checked = schema.and_then(|schema| {
-        let server = &config.server;
-        let service = pick_service(&document, &schema, server.service.as_ref(), &server.place)?;
-        let plans = compile_views(&document, &config, &schema, service, &facts);
-        check_meta(&document, &schema, &schema.services[service], &server.place);
-        Some((schema, service, plans))
-    });
+    let mut idl_problems = Vec::new();
+    let entries = config.server.services.iter();
+    // Checks all services even after a bad one, so that the problems of each are reported.
+    let services: Vec<Option<ServedService>> = entries
+        .map(|entry| check_service(&document, entry, &facts, &mut idl_problems))
+        .collect();
+    let services: Option<Vec<ServedService>> = services.into_iter().collect();
+    let services = services.map(numbered);
+    if let Some(services) = &services {
+        check_names(&document, &config, services);
+        warn_of_unused(&document, &config, services);
+    }
     if document.problems.is_empty() {
         check_access(&document, &config);
     }
-    if let Some((_, _, plans)) = &checked {
-        warn_of_unused(&document, &config, plans);
-    }
     let mut problems = document.problems.into_vec();
     problems.append(&mut idl_problems);
-    match checked {
-        Some((schema, service, plans)) if problems.is_empty() => Ok(Program {
+    match services {
+        Some(services) if problems.is_empty() => Ok(Program {
             warnings: document.warnings.into_vec(),
-            ..assemble(config, registry, schema, service, plans)
+            ..assemble(config, registry, services)
         }),
         _ => Err(problems),
     }
 }
 
+/// One service, with its plans. `None` if its IDL or its service can't be read, which is a problem; a plan is missing
+/// if its view has a problem.
+fn check_service(
+    document: &Document,
+    entry: &ServiceEntry,
+    facts: &[LookupFacts],
+    idl_problems: &mut Vec<Problem>,
+) -> Option<ServedService> {
+    let (path, place) = entry.idl.as_ref()?;
+    let (schema, mut problems) = read_idl(document, path, place);
+    idl_problems.append(&mut problems);
+    let schema = schema?;
+    let at = pick_service(document, &schema, entry.service.as_ref(), &entry.place)?;
+    let service = &schema.services[at];
+    let plans = compile_views(document, entry, (&schema, service), facts);
+    check_meta(document, &schema, service, &entry.place);
+    let own = service.methods.iter();
+    let own = own.filter(|method| !is_meta(&schema, method) && !plans.contains_key(&method.name));
+    Some(ServedService {
+        name: Arc::clone(&service.name),
+        meta: Meta::of(&schema, service, &entry.unserved),
+        unserved: own.map(|method| Arc::clone(&method.name)).collect(),
+        service: at,
+        plans: plans
+            .into_iter()
+            .map(|(name, plan)| (name, Arc::new(plan)))
+            .collect(),
+        schema: Arc::new(schema),
+    })
+}
+
+/// Gives each plan its index in the program and, if there are several services, a label that no other one has.
+fn numbered(mut services: Vec<ServedService>) -> Vec<ServedService> {
+    let several = services.len() > 1;
+    let mut index = 0;
+    for (at, service) in services.iter_mut().enumerate() {
+        for plan in service.plans.values_mut() {
+            let plan = Arc::make_mut(plan);
+            (plan.index, plan.service) = (index, at);
+            if several {
+                plan.label = format!("{}:{}", service.name, plan.method).into();
+            }
+            index += 1;
+        }
+    }
+    services
+}
+
+/// Reports services that clients could not tell apart, and listeners for a service that there is not.
+fn check_names(document: &Document, config: &ConfigFile, services: &[ServedService]) {
+    for (at, (of, entry)) in services.iter().zip(&config.server.services).enumerate() {
+        if services[..at].iter().any(|before| before.name == of.name) {
+            let place = entry
+                .service
+                .as_ref()
+                .map_or(&entry.place, |(_, place)| place);
+            let message = format!("another service is called `{}` too", of.name);
+            let help = "clients call `service:method`: rename one of them in its IDL";
+            document.problem(place, Code::ConfigClash, message, Some(help.into()));
+        }
+    }
+    let bound = config
+        .server
+        .listeners
+        .iter()
+        .map(|listener| listener.service.as_ref());
+    for (name, place) in bound.clone().flatten() {
+        if !services.iter().any(|of| *of.name == **name) {
+            let known = services.iter().map(|of| &*of.name);
+            let help = suggest(name, known, || "there is no service".into());
+            let message = format!("no service `{name}` is served");
+            document.problem(place, Code::ConfigUnknownName, message, Some(help));
+        }
+    }
+    for (of, entry) in services.iter().zip(&config.server.services) {
+        let serves =
+            |bound: Option<&(String, Place)>| bound.is_none_or(|(name, _)| **name == *of.name);
+        if !bound.clone().any(serves) {
+            let message = format!("no listener serves `{}`", of.name);
+            let help = "add a listener for it, or one without `service`, which serves all";
+            document.warning(
+                &entry.place,
+                Code::ConfigReference,
+                message,
+                Some(help.into()),
+            );
+        }
+    }
+}
+
 /// Warns of lookups that no view uses, and of backends that no lookup asks.
-fn warn_of_unused(document: &Document, config: &ConfigFile, plans: &BTreeMap<Arc<str>, Arc<Plan>>) {
+fn warn_of_unused(document: &Document, config: &ConfigFile, services: &[ServedService]) {
     let used = |at: usize| {
-        let mut steps = plans.values().flat_map(|plan| &plan.steps);
-        steps.any(|step| step.lookup == LookupId(at))
+        let mut plans = services.iter().flat_map(|of| of.plans.values());
+        plans.any(|plan| plan.steps.iter().any(|step| step.lookup == LookupId(at)))
     };
     for (at, entry) in config.lookups.iter().enumerate() {
         if !used(at) {
@@ -128,13 +215,7 @@ fn facts(config: &ConfigFile, registry: &Registry) -> Vec<LookupFacts> {
     of_file.chain(of_code).collect()
 }
 
-fn assemble(
-    config: ConfigFile,
-    registry: &Registry,
-    schema: Schema,
-    service: usize,
-    plans: BTreeMap<Arc<str>, Arc<Plan>>,
-) -> Program {
+fn assemble(config: ConfigFile, registry: &Registry, services: Vec<ServedService>) -> Program {
     let of_file = config.lookups.into_iter().filter_map(lookup_def);
     let of_code = registry.iter().map(|(name, closure)| LookupDef {
         name: Arc::clone(name),
@@ -143,10 +224,7 @@ fn assemble(
         inject: Inject::default(),
     });
     Program {
-        meta: Meta::of(&schema, &schema.services[service], &config.server.unserved),
-        unserved: unserved(&schema, &schema.services[service], &plans),
-        schema: Arc::new(schema),
-        service,
+        services,
         listeners: config.server.listeners,
         workers: config.server.workers,
         drain_timeout: config.server.drain_timeout,
@@ -159,26 +237,8 @@ fn assemble(
             .into_iter()
             .filter_map(backend_def)
             .collect(),
-        plans,
         warnings: Vec::new(),
     }
-}
-
-/// The operator's methods that have no view.
-fn unserved(
-    schema: &Schema,
-    service: &Service,
-    plans: &BTreeMap<Arc<str>, Arc<Plan>>,
-) -> Vec<Arc<str>> {
-    let own = service
-        .methods
-        .iter()
-        .filter(|method| !is_meta(schema, method));
-    let names = own.map(|method| &method.name);
-    names
-        .filter(|name| !plans.contains_key(*name))
-        .cloned()
-        .collect()
 }
 
 // Both return `Some` for every entry of a configuration without problems, so that indices stay valid.

@@ -2,25 +2,22 @@
 //!
 //! Plain data, made once at start and shared by all loops.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::inject::Inject;
-use super::meta::Meta;
+use super::served::{ServedService, view};
 use crate::backend::closure::Closure;
 use crate::backend::{AnyConfig, AnyLookup};
 use crate::config::{AdminConfig, LimitsConfig, ListenerConfig, Tokens};
 use crate::diagnostic::Problem;
-use crate::idl::{Schema, Service};
+use crate::idl::Schema;
 use crate::plan::Plan;
 
 /// Everything that a loop needs.
 pub struct Program {
-    /// The IDL.
-    pub schema: Arc<Schema>,
-    /// The served service, as an index into the services of the schema.
-    pub service: usize,
+    /// What is served: at least one.
+    pub services: Vec<ServedService>,
     /// Where clients connect.
     pub listeners: Vec<ListenerConfig>,
     /// The number of event loops.
@@ -37,12 +34,6 @@ pub struct Program {
     pub backends: Vec<BackendDef>,
     /// The lookups, by [`LookupId`](crate::plan::LookupId).
     pub lookups: Vec<LookupDef>,
-    /// One per served method, by its name.
-    pub plans: BTreeMap<Arc<str>, Arc<Plan>>,
-    /// The methods of the service that are answered as unknown, in the IDL's order.
-    pub unserved: Vec<Arc<str>>,
-    /// The names under which the `Tributary` service is called.
-    pub meta: Meta,
     /// What works in the configuration and is probably a mistake.
     pub warnings: Vec<Problem>,
 }
@@ -86,16 +77,36 @@ pub enum Asks {
 }
 
 impl Program {
-    /// The served service.
-    pub fn service(&self) -> &Service {
-        &self.schema.services[self.service]
+    /// The services that can be called on a listener: the one with that name, or all of them.
+    pub fn reachable(&self, bound: Option<&str>) -> &[ServedService] {
+        let Some(name) = bound else {
+            return &self.services;
+        };
+        let at = self.services.iter().position(|of| *of.name == *name);
+        at.map_or(&[], |at| &self.services[at..=at])
+    }
+
+    /// The types to which a plan refers.
+    pub fn schema(&self, plan: &Plan) -> &Arc<Schema> {
+        &self.services[plan.service].schema
+    }
+
+    /// The plans of all services.
+    pub fn plans(&self) -> impl Iterator<Item = &Arc<Plan>> {
+        self.services.iter().flat_map(|of| of.plans.values())
+    }
+
+    /// The view that a person means by `name`, with or without its service.
+    pub fn plan(&self, name: &str) -> Option<&Arc<Plan>> {
+        view(&self.services, name)
     }
 }
 
 impl std::fmt::Debug for Program {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let names: Vec<&str> = self.services.iter().map(|of| &*of.name).collect();
         f.debug_struct("Program")
-            .field("service", &self.service().name)
+            .field("services", &names)
             .finish_non_exhaustive()
     }
 }

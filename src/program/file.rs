@@ -13,8 +13,7 @@ use toml::de::DeTable;
 use super::inject::Inject;
 use crate::backend::{AnyConfig, AnyLookup, Compiled, KINDS};
 use crate::config::{
-    AdminConfig, Document, Place, Section, ServerConfig, ViewEntry, read_admin, read_server,
-    read_view, text_of,
+    AdminConfig, Document, Place, Section, ServerConfig, read_admin, read_server, text_of,
 };
 use crate::diagnostic::{Problem, SourceFile, list, suggest};
 use crate::error::Code;
@@ -30,8 +29,6 @@ pub struct ConfigFile {
     pub backends: Vec<BackendEntry>,
     /// `[lookups.*]`, in the file's order.
     pub lookups: Vec<LookupEntry>,
-    /// `[views.*]`, in the file's order.
-    pub views: Vec<ViewEntry>,
 }
 
 /// `[backends.NAME]`
@@ -147,17 +144,12 @@ pub fn read(document: &Document) -> ConfigFile {
         .into_iter()
         .map(|(name, section)| read_lookup(&name, section, &backends))
         .collect();
-    let views = named(&mut root, "views")
-        .into_iter()
-        .map(read_view)
-        .collect();
     root.finish();
     ConfigFile {
         server,
         admin,
         backends,
         lookups,
-        views,
     }
 }
 

@@ -21,9 +21,9 @@ pub(crate) fn config(bytes: &[u8]) {
     let registry: Registry = vec![(Arc::from("code"), closure)];
     match check_document(document, &registry) {
         Ok(program) => {
-            let service = program.service();
-            for (name, plan) in &program.plans {
-                let method = service.method(name).map(|method| method.params);
+            for plan in program.plans() {
+                let (of, name) = (&program.services[plan.service], &plan.method);
+                let method = of.service().method(name).map(|method| method.params);
                 hold(method == Some(plan.params), "a plan is of its method", name);
             }
             hold(

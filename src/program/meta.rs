@@ -10,7 +10,7 @@ use crate::error::Code;
 use crate::idl::{self, Method, Schema, Service};
 
 /// The name of the service, as multiplexed clients send it.
-const NAME: &str = "Tributary";
+pub(super) const NAME: &str = "Tributary";
 /// The prefix of the names of its parameter structs.
 const PARAMS: &str = "tributary.Tributary.";
 

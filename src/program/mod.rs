@@ -6,6 +6,7 @@
 mod inject; // planned faults
 mod file; // the whole file, key by key
 mod meta; // the service that a server has of its own
+mod served; // the services, and their names on the wire
 mod definition; // the program itself
 mod planned; // what will be asked of a store
 mod access; // whether somebody can call each view
@@ -22,3 +23,4 @@ pub use file::{BackendEntry, ConfigFile, LookupEntry, open, read};
 pub use inject::Inject;
 pub use meta::Meta;
 pub(crate) use meta::is_meta;
+pub use served::{ServedService, built_in, find, view};

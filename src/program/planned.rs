@@ -35,7 +35,7 @@ impl Program {
 
     /// The longest time that any view gives a lookup; `None` if no view uses it.
     fn budget(&self, lookup: LookupId) -> Option<Duration> {
-        let budgets = self.plans.values().flat_map(|plan| {
+        let budgets = self.plans().flat_map(|plan| {
             let uses = plan.steps.iter().filter(|step| step.lookup == lookup);
             uses.map(|step| {
                 step.timeout

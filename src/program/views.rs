@@ -3,30 +3,27 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::file::ConfigFile;
 use super::meta::is_meta;
-use crate::config::{Document, unknown_method};
+use crate::config::{Document, ServiceEntry, unknown_method};
 use crate::diagnostic::nearest;
 use crate::error::Code;
 use crate::idl::{Schema, Service};
 use crate::plan::{CompileEnv, LookupFacts, Plan, compile};
 
-/// The plans of the service's methods, by their names.
+/// The plans of a service's methods, by their names. `schema` is its IDL.
 pub(super) fn compile_views(
     document: &Document,
-    config: &ConfigFile,
-    schema: &Schema,
-    service: usize,
+    entry: &ServiceEntry,
+    (schema, service): (&Schema, &Service),
     facts: &[LookupFacts],
-) -> BTreeMap<Arc<str>, Arc<Plan>> {
-    let service = &schema.services[service];
+) -> BTreeMap<Arc<str>, Plan> {
     let scope = CompileEnv {
         document,
         schema,
         lookups: facts,
     };
     let mut plans = BTreeMap::new();
-    for view in &config.views {
+    for view in &entry.views {
         let Some(method) = service.method(&view.name) else {
             unknown_method(document, service, &view.name, &view.place);
             continue;
@@ -37,26 +34,29 @@ pub(super) fn compile_views(
             document.problem(&view.place, Code::ConfigClash, message, help);
             continue;
         }
-        if let Some(mut plan) = compile(view, method, scope) {
-            plan.index = plans.len();
-            plans.insert(Arc::clone(&view.name), Arc::new(plan));
+        if let Some(plan) = compile(view, method, scope) {
+            plans.insert(Arc::clone(&view.name), plan);
         }
     }
-    missing_views(document, config, schema, service);
+    missing_views(document, entry, schema, service);
     plans
 }
 
 /// Reports methods that neither have a view nor are `unserved`.
-fn missing_views(document: &Document, config: &ConfigFile, schema: &Schema, service: &Service) {
-    let unserved = &config.server.unserved;
+fn missing_views(document: &Document, entry: &ServiceEntry, schema: &Schema, service: &Service) {
+    let unserved = &entry.unserved;
     for (name, place) in &unserved.methods {
         if service.method(name).is_none() {
             unknown_method(document, service, name, place);
         }
     }
+    let (of_views, table) = match &*entry.place.key {
+        "server" => ("", "[server]"),
+        _ => ("services.", "[[services]]"),
+    };
     // A misspelt view is one problem: its method is not reported as well.
     let names = || service.methods.iter().map(|method| &*method.name);
-    let misspelt: Vec<&str> = config
+    let misspelt: Vec<&str> = entry
         .views
         .iter()
         .filter(|view| service.method(&view.name).is_none())
@@ -64,7 +64,7 @@ fn missing_views(document: &Document, config: &ConfigFile, schema: &Schema, serv
         .collect();
     let own = service.methods.iter();
     for method in own.filter(|method| !is_meta(schema, method)) {
-        let viewed = config.views.iter().any(|view| view.name == method.name);
+        let viewed = entry.views.iter().any(|view| view.name == method.name);
         if let Some(place) = unserved.named(&method.name)
             && viewed
         {
@@ -75,15 +75,15 @@ fn missing_views(document: &Document, config: &ConfigFile, schema: &Schema, serv
         let missing = !unserved.covers(&method.name) && !viewed;
         if missing && !misspelt.contains(&&*method.name) {
             document.problem(
-                &config.server.place,
+                &entry.place,
                 Code::ConfigMissingKey,
                 format!(
                     "method `{}` of service `{}` has no view",
                     method.name, service.name
                 ),
                 Some(format!(
-                    "add `[views.{0}.lookups]`, or `unserved = [\"{0}\"]` to `[server]`",
-                    method.name
+                    "add `[{1}views.{0}.lookups]`, or `unserved = [\"{0}\"]` to `{2}`",
+                    method.name, of_views, table
                 )),
             );
         }

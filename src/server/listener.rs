@@ -5,6 +5,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use futures_util::future::join_all;
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
@@ -83,6 +84,7 @@ impl Listener {
             wire_formats: config.wire_formats,
             takes_tokens: config.takes_tokens(),
             meta: config.meta,
+            service: config.service.as_ref().map(|(name, _)| Arc::from(&**name)),
         };
         Ok(Listener {
             socket,

@@ -1,6 +1,7 @@
 //! What connections share: the state of their worker, and the settings of their listener.
 
 use std::rc::Rc;
+use std::sync::Arc;
 
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -34,4 +35,6 @@ pub(super) struct ListenerSettings {
     pub(super) takes_tokens: bool,
     /// The `Tributary` service is served.
     pub(super) meta: bool,
+    /// The only service that is served.
+    pub(super) service: Option<Arc<str>>,
 }

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use thrift::protocol::TMessageType;
 
 use super::access;
-use super::arrival::{Arrival, Message};
+use super::arrival::{Arrival, Message, Peer};
 use super::call::{Call, EntryPoint};
 use super::call_error::CallError;
 use super::in_flight::CallsInFlight;
@@ -22,7 +22,7 @@ use super::refusal::Refusal;
 use crate::error::Code;
 use crate::metrics::ProgramMetrics;
 use crate::plan::Plan;
-use crate::program::Program;
+use crate::program::{Program, ServedService, built_in, find};
 use crate::random::Random;
 use crate::thrift::{Head, Header, Limits, WireError, read_head};
 use crate::value::Text;
@@ -63,13 +63,17 @@ impl Admission {
 
     /// Decides about a message whose head has been read.
     pub(super) fn decide<'a>(&'a self, message: Message<'a>) -> Admitted<'a> {
-        let plan = self.plan_of(message.head.name.as_str());
+        let plan = self.plan_of(message.head.name.as_str(), message.arrival.peer);
         if plan.is_none()
-            && let Some(method) = self.meta_method(&message)
+            && let Some((method, services)) = self.meta_method(&message)
         {
             return match method {
-                Method::Fetch => self.admit_fetch(message),
-                _ => Admitted::Meta(MetaCall { method, message }),
+                Method::Fetch => self.admit_fetch(message, services),
+                _ => Admitted::Meta(MetaCall {
+                    method,
+                    message,
+                    services,
+                }),
             };
         }
         let admitted = match (message.head.kind, plan) {
@@ -81,7 +85,7 @@ impl Admission {
             Ok(plan) => Admitted::Call(self.begin(message, plan, EntryPoint::Method)),
             Err(code) => Admitted::Refused(Refusal {
                 error: CallError {
-                    about: access::hint(code, &message.arrival),
+                    about: self.hint(code, &message),
                     ..CallError::new(code)
                 },
                 message,
@@ -92,22 +96,25 @@ impl Admission {
     }
 
     /// Decides about a call of `fetch`, which is admitted as a call of the view that it names.
-    fn admit_fetch<'a>(&'a self, message: Message<'a>) -> Admitted<'a> {
+    fn admit_fetch<'a>(
+        &'a self,
+        message: Message<'a>,
+        services: &'a [ServedService],
+    ) -> Admitted<'a> {
         let protocol = message.arrival.wire_format.protocol;
-        let (plan, error) =
-            match fetch::view_of(&self.program, protocol, &message.body, &self.limits) {
-                Err(error) => (None, error),
-                Ok(plan) => match self.check(plan, &message.arrival) {
-                    Ok(()) => return Admitted::Call(self.begin(message, plan, EntryPoint::Fetch)),
-                    Err(code) => {
-                        let error = CallError {
-                            about: access::hint(code, &message.arrival),
-                            ..CallError::new(code)
-                        };
-                        (Some(&**plan), error)
-                    }
-                },
-            };
+        let (plan, error) = match fetch::view_of(services, protocol, &message.body, &self.limits) {
+            Err(error) => (None, error),
+            Ok(plan) => match self.check(plan, &message.arrival) {
+                Ok(()) => return Admitted::Call(self.begin(message, plan, EntryPoint::Fetch)),
+                Err(code) => {
+                    let error = CallError {
+                        about: access::hint(code, &message.arrival),
+                        ..CallError::new(code)
+                    };
+                    (Some(&**plan), error)
+                }
+            },
+        };
         Admitted::Refused(Refusal {
             error,
             message,
@@ -161,7 +168,9 @@ impl Admission {
     ) -> Option<Refusal<'a>> {
         let start = Bytes::copy_from_slice(&start[..start.len().min(HEAD_BYTES_MAX)]);
         let (head, _) = read_head(arrival.wire_format.protocol, &start).ok()?;
-        let plan = self.plan_of(head.name.as_str()).map(|plan| &**plan);
+        let plan = self
+            .plan_of(head.name.as_str(), arrival.peer)
+            .map(|plan| &**plan);
         if head.kind != TMessageType::Call || plan.is_some_and(|plan| plan.oneway) {
             return None;
         }
@@ -195,32 +204,46 @@ impl Admission {
 
     /// The method of the `Tributary` service that the message calls, if this client can reach that service.
     #[cold]
-    fn meta_method(&self, message: &Message<'_>) -> Option<Method> {
+    fn meta_method(&self, message: &Message<'_>) -> Option<(Method, &[ServedService])> {
         let kind = message.head.kind;
         let is_call = matches!(kind, TMessageType::Call | TMessageType::OneWay);
-        if !message.arrival.peer.meta || !is_call {
+        let peer = message.arrival.peer;
+        if !peer.meta || !is_call {
             return None;
         }
-        let (program, name) = (&self.program, message.head.name.as_str());
-        Method::named(program.meta.method(name, &program.service().name)?)
+        let services = self.program.reachable(peer.service.as_deref());
+        let (method, services) = built_in(services, message.head.name.as_str())?;
+        Some((Method::named(method)?, services))
     }
 
     /// The plan of a served method.
-    fn plan_of(&self, name: &str) -> Option<&Arc<Plan>> {
-        let name = bare(name, &self.program.service().name)?;
-        self.program.plans.get(name)
+    fn plan_of(&self, name: &str, peer: &Peer) -> Option<&Arc<Plan>> {
+        let services = self.program.reachable(peer.service.as_deref());
+        let (service, method) = find(services, name)?;
+        service.plans.get(method)
+    }
+
+    /// What else the client may know about why its message is refused.
+    #[cold]
+    fn hint(&self, code: Code, message: &Message<'_>) -> Option<String> {
+        let name = message.head.name.as_str();
+        if code == Code::CallUnknownMethod && !name.contains(':') {
+            let services = self
+                .program
+                .reachable(message.arrival.peer.service.as_deref());
+            let [first, _, ..] = services else {
+                return None;
+            };
+            return Some(format!(
+                "this server has several services: call `SERVICE:METHOD` as multiplexed clients do, such as `{}:..`",
+                first.name
+            ));
+        }
+        access::hint(code, &message.arrival)
     }
 
     #[cfg(any(test, fuzzing))]
     pub(super) fn calls_in_flight(&self) -> usize {
         self.calls.count()
-    }
-}
-
-/// `method`, or `Service:method` if that is the served service.
-fn bare<'a>(name: &'a str, service: &str) -> Option<&'a str> {
-    match name.split_once(':') {
-        None => Some(name),
-        Some((prefix, method)) => (prefix == service).then_some(method),
     }
 }

@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use thrift::protocol::TMessageType;
@@ -36,6 +37,8 @@ pub struct Peer {
     pub takes_tokens: bool,
     /// The `Tributary` service is served on the listener it connected to.
     pub meta: bool,
+    /// The only service that is served on that listener; all of them if `None`.
+    pub service: Option<Arc<str>>,
 }
 
 /// A client about which nothing is known.
@@ -43,6 +46,7 @@ static ANONYMOUS: Peer = Peer {
     names: Vec::new(),
     takes_tokens: false,
     meta: false,
+    service: None,
 };
 
 impl Arrival<'static> {

@@ -121,6 +121,7 @@ const PEER: &Peer = &Peer {
     names: Vec::new(),
     takes_tokens: true,
     meta: true,
+    service: None,
 };
 
 fn arrival(framer: &Framer) -> Arrival<'_> {
@@ -165,8 +166,8 @@ fn one(own: &Loop, framer: &Framer, message: &Bytes) {
     );
     let name = head.name.as_str();
     let name = name.strip_prefix("Zoo:").unwrap_or(name);
-    let schema = &own.program.schema;
-    let method = own.program.service().method(name);
+    let schema = &own.program.services[0].schema;
+    let method = own.program.services[0].service().method(name);
     let oneway = head.kind == TMessageType::OneWay || method.is_some_and(|method| method.oneway);
     hold(
         reply.is_none() == oneway,

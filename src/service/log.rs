@@ -37,7 +37,7 @@ pub(super) fn refused_meta(method: &str, error: &CallError, request_id: Option<&
 impl CallLog {
     /// A call that got its view's result.
     pub(super) fn served(plan: &Plan, request_id: &str, elapsed_us: u64) {
-        let method = &*plan.method;
+        let method = &*plan.label;
         let request_id = sent(Some(request_id));
         debug!(method, request_id, elapsed_us, "call served");
     }
@@ -50,7 +50,7 @@ impl CallLog {
         elapsed_us: Option<u64>,
         error: &CallError,
     ) {
-        let method = &*plan.method;
+        let method = &*plan.label;
         let request_id = sent(request_id);
         let (code, cause) = (error.code, error.cause.map(tracing::field::display));
         let lookup = error.lookup.as_ref().map(|(name, _)| &**name);

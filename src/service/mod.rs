@@ -138,7 +138,7 @@ impl Service {
 
     /// Runs an admitted call. `None` for a oneway call.
     pub async fn serve(self: Rc<Self>, call: Call) -> Option<BytesMut> {
-        let method = &*call.plan.method;
+        let method = &*call.plan.label;
         let span = debug_span!("call", method, request_id = tracing::field::Empty);
         let Outcome { result, unlogged } = self.runner.run(&call).instrument(span.clone()).await;
         let Written { reply, ended } = self.writer.reply(&call, result);

@@ -109,7 +109,12 @@ impl ReplyWriter {
             EntryPoint::Method => {
                 // Without the name of its service.
                 let name = name.split_once(':').map_or(name, |(_, method)| method);
-                (name, refusal.plan.map(|plan| (plan, &*self.program.schema)))
+                (
+                    name,
+                    refusal
+                        .plan
+                        .map(|plan| (plan, &**self.program.schema(plan))),
+                )
             }
             EntryPoint::Fetch => (Method::Fetch.name(), Some(Method::Fetch.signature())),
         };
@@ -154,7 +159,7 @@ impl ReplyWriter {
     fn encode(&self, call: &Call, result: Result<Answer, CallError>) -> BytesMut {
         let plan = &*call.plan;
         let (name, declares) = match call.entry_point {
-            EntryPoint::Method => (&*plan.method, (plan, &*self.program.schema)),
+            EntryPoint::Method => (&*plan.method, (plan, &**self.program.schema(plan))),
             EntryPoint::Fetch => (Method::Fetch.name(), Method::Fetch.signature()),
         };
         let to = ReplyTo {
@@ -172,7 +177,7 @@ impl ReplyWriter {
 
     /// A result by the types of its method; `server.internal` if the value can't be written.
     fn result(&self, to: ReplyTo<'_>, plan: &Plan, answer: &Answer) -> BytesMut {
-        let schema = &self.program.schema;
+        let schema = &**self.program.schema(plan);
         let (field, report);
         let body = match &plan.reply {
             ReplyShape::Void => Body::Fields {
@@ -214,7 +219,7 @@ impl ReplyWriter {
 
     /// A result of `fetch`, with its report, as a value that describes itself.
     fn fetched(&self, to: ReplyTo<'_>, plan: &Plan, answer: Answer) -> BytesMut {
-        let (schema, protocol) = (&self.program.schema, to.wire_format.protocol);
+        let (schema, protocol) = (self.program.schema(plan), to.wire_format.protocol);
         let timeline = answer.reported.as_ref();
         let report = timeline.and_then(|timeline| self.reports.report(plan, protocol, timeline));
         let report = report.map(|report| {
@@ -276,7 +281,7 @@ impl ReplyWriter {
             Some(Err(why)) => {
                 let exception = error.thrown.as_ref().map(|thrown| &*thrown.exception);
                 self.log
-                    .unthrowable(&plan.method, exception.unwrap_or_default(), &why);
+                    .unthrowable(&plan.label, exception.unwrap_or_default(), &why);
             }
             None => {}
         }

@@ -106,7 +106,9 @@ impl Runner {
     async fn answer(&self, call: &Call) -> Result<(Answer, Ran), CallError> {
         let params = match call.entry_point {
             EntryPoint::Method => self.params(call).await,
-            EntryPoint::Fetch => fetch::params(call, &self.program.schema, &self.limits).await,
+            EntryPoint::Fetch => {
+                fetch::params(call, self.program.schema(&call.plan), &self.limits).await
+            }
         };
         let (params, context) = params.inspect_err(|err| {
             self.log.failed(&call.plan, call.request_id(), None, err);
@@ -118,7 +120,7 @@ impl Runner {
     async fn params(&self, call: &Call) -> Result<(Vec<Value>, Context), CallError> {
         let plan = &*call.plan;
         let params =
-            params::decode(call, (&self.program.schema, plan.params), &self.limits).await?;
+            params::decode(call, (self.program.schema(plan), plan.params), &self.limits).await?;
         let params = params.values;
         let param = plan.context_param.and_then(|at| params.get(at));
         let context = context::of_call(plan, param, call.arrived, call.request_metadata());
@@ -131,7 +133,8 @@ impl Runner {
         params: Vec<Value>,
         context: Context,
     ) -> Result<(Answer, Ran), CallError> {
-        let (schema, plan) = (&self.program.schema, &*call.plan);
+        let plan = &*call.plan;
+        let schema = self.program.schema(plan);
         if let Some(metadata) = &call.metadata {
             metadata.identify(&context);
         }

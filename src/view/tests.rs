@@ -69,14 +69,14 @@ impl Test {
 
     /// One call `get(1, ns)`, dropped after `polls`.
     async fn call_halfway(&self, ns: usize, polls: usize) -> Option<Execution> {
-        let plan = &self.program.plans["get"];
+        let plan = self.program.plan("get").expect("a view");
         let numbers = (1..=ns).map(|n| Value::from(i64::try_from(n).expect("a small number")));
         let params: Rc<[Value]> = [Value::from(1), Value::List(numbers.collect())].into();
         let now = Instant::now();
         let context = Context::new(now, now + Duration::from_secs(1));
         let mut run = Box::pin(run(
             plan,
-            &self.program.schema,
+            &self.program.services[0].schema,
             &self.guards,
             &params,
             &context,

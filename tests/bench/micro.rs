@@ -85,8 +85,8 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 async fn stages(program: Arc<Program>) -> Result<Vec<(&'static str, Duration)>, Box<dyn Error>> {
-    let schema = &program.schema;
-    let plan = &program.plans["getPage"];
+    let schema = &program.services[0].schema;
+    let plan = program.plan("getPage").expect("a view");
     let message = call(&program, plan)?;
     let limits = Limits::default();
     let counting = LoopMetrics::unscraped();
@@ -159,11 +159,11 @@ fn call(program: &Program, plan: &Plan) -> Result<Bytes, Box<dyn Error>> {
         sequence: 1,
     };
     let record = Value::Record(tributary::value::Record {
-        names: program.schema.get(plan.params).names.clone(),
+        names: program.services[0].schema.get(plan.params).names.clone(),
         values: vec![Value::from("4711")],
     });
     let body = Body::Params {
-        schema: &program.schema,
+        schema: &program.services[0].schema,
         id: plan.params,
         record: &record,
     };
@@ -173,7 +173,10 @@ fn call(program: &Program, plan: &Plan) -> Result<Bytes, Box<dyn Error>> {
 }
 
 fn plan_result(program: &Program) -> Result<Type, Box<dyn Error>> {
-    let method = program.service().method("getPage").ok_or("getPage")?;
+    let method = program.services[0]
+        .service()
+        .method("getPage")
+        .ok_or("getPage")?;
     Ok(method.result.clone().ok_or("it returns")?)
 }
 

@@ -132,7 +132,7 @@ fn shown(program: &Program) -> String {
     });
     let backends: Vec<String> = backends.collect();
     let (limits, drain) = (program.limits, program.drain_timeout);
-    let (listeners, plan) = (&program.listeners, &program.plans["page"]);
+    let (listeners, plan) = (&program.listeners, program.plan("page").expect("a view"));
     // The names of folders differ.
     let text = format!("{limits:?} {drain:?} {listeners:?} {plan:?} {backends:?}");
     let words = text.split('"').filter(|word| !word.contains("/.tmp"));

@@ -11,6 +11,7 @@ mod floors; // the modules of `src/` use each other in one direction
 mod support; // the program and real servers as processes, and a bare socket
 mod config; // mistakes in a configuration, and the problems that the operator reads
 mod include_path; // `-I` and `server.idl_path`
+mod several; // several services in one server
 mod scenarios; // plan, run and merge with scripted lookups and paused time; data in tests/scenarios
 mod spans; // a lookup's span belongs to its own call, however calls interleave
 mod calls; // calls byte by byte over a real socket

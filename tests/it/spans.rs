@@ -140,7 +140,7 @@ async fn lookups_of_interleaved_calls_are_under_their_own_call() {
     let subscriber = tracing_subscriber::registry().with(paths.clone());
     let _guard = tracing::subscriber::set_default(subscriber);
 
-    let method = program.service().method("page").unwrap();
+    let method = program.services[0].service().method("page").unwrap();
     let wire_format = WireFormat {
         transport: Transport::Framed,
         protocol: Protocol::Binary,
@@ -149,7 +149,7 @@ async fn lookups_of_interleaved_calls_are_under_their_own_call() {
     for id in ["one", "two"] {
         let json = format!(r#"{{"key": "k", "context": {{"request_id": "{id}"}}}}"#);
         let params = Value::from_json(json.as_bytes()).unwrap();
-        let coerce = Coercion::new(&program.schema, false);
+        let coerce = Coercion::new(&program.services[0].schema, false);
         let record = coerce.value(params, &Type::Struct(method.params)).unwrap();
         let mut message = BytesMut::new();
         let head = HeadOut {
@@ -158,7 +158,7 @@ async fn lookups_of_interleaved_calls_are_under_their_own_call() {
             sequence: 1,
         };
         let body = Body::Params {
-            schema: &program.schema,
+            schema: &program.services[0].schema,
             id: method.params,
             record: &record,
         };

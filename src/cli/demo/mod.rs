@@ -80,7 +80,7 @@ async fn show(options: &Demo, out: &mut Output) -> Result<ExitStatus, CommandErr
     let server = start(dir.path(), &config, options.port)?;
 
     let program = server.program();
-    let found = ResolvedMethod::of(&program.schema, program.service, METHOD)
+    let found = ResolvedMethod::of_program(program, METHOD)
         .ok_or_else(|| CommandError::failed("the demo's IDL has no such method"))?;
     let shown = compare(&found, &server, out).await?;
     if options.once {

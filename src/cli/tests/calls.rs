@@ -161,7 +161,10 @@ fn an_embedded_server_provides_its_idl() {
     let reply = call_json_at(addr, "plain", r#"{"name": "Bob"}"#);
     assert_eq!(reply.expect("a reply"), r#""hello, Bob""#);
     let unknown = call_json_at(addr, "plein", "{}").expect_err("no method");
-    assert_eq!(unknown.to_string(), "there is no method `plein`");
+    assert_eq!(
+        unknown.to_string(),
+        "service `Greeter` has no method `plein`"
+    );
     let addr = addr.to_string();
     let (status, data, rest) = typed(&["call", "--addr", &addr, "plain", "name=Bob"]);
     assert_eq!(

@@ -38,7 +38,16 @@ impl<'s> KeyPlaces<'s> {
         let mut table = &self.root;
         let mut found = (0, None);
         for (depth, name) in path.iter().enumerate() {
-            let Some(value) = table.get(&**name) else {
+            // `services[1]` is the second one of an array of tables.
+            let array = name.strip_suffix(']').and_then(|name| name.split_once('['));
+            let value = match array.and_then(|(name, at)| Some((name, at.parse::<usize>().ok()?))) {
+                Some((name, at)) => {
+                    let array = table.get(name).and_then(|array| array.get_ref().as_array());
+                    array.and_then(|array| array.get(at))
+                }
+                None => table.get(&**name),
+            };
+            let Some(value) = value else {
                 return found;
             };
             found = (depth + 1, Some(value.span()));

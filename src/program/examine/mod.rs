@@ -18,6 +18,7 @@ use self::compare::{KnownLookup, compare};
 use self::locate::KeyPlaces;
 use self::remark::{Remark, Severity};
 use super::definition::{BackendDef, Program};
+use super::served::ServedService;
 use crate::backend::examine::{Examination, Finding};
 use crate::backend::{AnyLookup, LookupError, Planned, tls};
 use crate::diagnostic::{Problem, Problems, SourceFile};
@@ -129,10 +130,12 @@ fn compare_all(program: &Program, findings: &[Option<Finding>]) -> Vec<Remark> {
         })
         .collect();
     let mut remarks: Vec<Remark> = known.iter().flat_map(compare::lookup).collect();
-    for method in &program.service().methods {
-        if let Some(plan) = program.plans.get(&method.name) {
-            remarks.extend(compare(&program.schema, plan, &known));
-        }
+    for plan in program
+        .services
+        .iter()
+        .flat_map(ServedService::plans_in_order)
+    {
+        remarks.extend(compare(program.schema(plan), plan, &known));
     }
     remarks
 }
@@ -140,9 +143,9 @@ fn compare_all(program: &Program, findings: &[Option<Finding>]) -> Vec<Remark> {
 /// The required fields of replies that may have no value.
 fn unset_fields(program: &Program) -> Vec<Remark> {
     let mut remarks = Vec::new();
-    for plan in program.plans.values() {
-        remarks.extend(maybe_unset(&program.schema, plan).iter().map(|field| {
-            let path = ["views", &plan.method, "lookups", &field.step.name];
+    for plan in program.plans() {
+        remarks.extend(maybe_unset(program.schema(plan), plan).iter().map(|field| {
+            let path = plan.key.split('.').chain(["lookups", &field.step.name]);
             Remark::warning(path, Code::MergeMissingField, field.message()).help(field.help())
         }));
     }

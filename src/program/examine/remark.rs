@@ -23,22 +23,22 @@ pub(super) struct Remark {
 }
 
 impl Remark {
-    pub(super) fn error<const N: usize>(
-        path: [&str; N],
+    pub(super) fn error<'p>(
+        path: impl IntoIterator<Item = &'p str>,
         code: Code,
         message: impl Into<String>,
     ) -> Self {
         Remark {
             severity: Severity::Error,
-            path: path.map(str::to_owned).into(),
+            path: path.into_iter().map(str::to_owned).collect(),
             code,
             message: message.into(),
             help: None,
         }
     }
 
-    pub(super) fn warning<const N: usize>(
-        path: [&str; N],
+    pub(super) fn warning<'p>(
+        path: impl IntoIterator<Item = &'p str>,
         code: Code,
         message: impl Into<String>,
     ) -> Self {

@@ -60,6 +60,7 @@ impl Exchange {
             names,
             takes_tokens: settings.takes_tokens,
             meta: settings.meta,
+            service: settings.service.clone(),
         };
         Exchange {
             inbound: Inbound::new(peer, framer, &memory),

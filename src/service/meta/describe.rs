@@ -5,20 +5,31 @@
 
 use std::collections::{HashSet, VecDeque};
 
-use super::value::{list, record};
+use super::value::{list, record, with_others};
 use crate::idl::{EnumType, Field, Method, Requiredness, Schema, StructKind, StructType, Type};
 use crate::plan::{Plan, Step};
-use crate::program::{Asks, Program};
+use crate::program::{Asks, Program, ServedService};
 use crate::value::Value;
 
-pub(super) fn describe(program: &Program) -> Value {
-    let service = program.service();
+/// The first of `services`, with the others in it.
+pub(super) fn describe(program: &Program, services: &[ServedService]) -> Value {
+    let of = |of| of_service(program, of);
+    let (first, others) = services
+        .split_first()
+        .map_or((Value::Null, &[][..]), |(first, others)| {
+            (of(first), others)
+        });
+    with_others(first, others.iter().map(of))
+}
+
+fn of_service(program: &Program, of: &ServedService) -> Value {
+    let service = of.service();
     let served = || {
         let methods = service.methods.iter();
-        methods.filter_map(|method| Some((method, program.plans.get(&method.name)?)))
+        methods.filter_map(|method| Some((method, of.plans.get(&method.name)?)))
     };
     let roots = served().flat_map(|(method, _)| {
-        let params = &program.schema.get(method.params).fields;
+        let params = &of.schema.get(method.params).fields;
         let fields = params.iter().chain(&method.throws).map(|field| &field.ty);
         fields.chain(&method.result)
     });
@@ -26,13 +37,13 @@ pub(super) fn describe(program: &Program) -> Value {
     record([
         ("service_name", (&*service.name).into()),
         ("methods", Value::List(methods.collect())),
-        ("types", types(&program.schema, roots)),
+        ("types", types(&of.schema, roots)),
         ("doc", service.doc.as_deref().into()),
     ])
 }
 
 fn of_method(program: &Program, method: &Method, plan: &Plan) -> Value {
-    let schema = &program.schema;
+    let schema = program.schema(plan);
     let result = method.result.as_ref();
     let result = result.map_or("void".into(), |ty| schema.describe(ty));
     let deadline = i64::try_from(plan.deadline.as_millis());

@@ -2,15 +2,19 @@
 
 use super::value::{list, record};
 use crate::explain::{Explanation, LookupExplanation};
-use crate::program::Program;
+use crate::program::{Program, ServedService, view};
 use crate::service::call_error::CallError;
 use crate::value::Value;
 
-pub(super) fn explain(program: &Program, params: &Value) -> Result<Value, CallError> {
+pub(super) fn explain(
+    program: &Program,
+    services: &[ServedService],
+    params: &Value,
+) -> Result<Value, CallError> {
     let method = params.get("method").and_then(Value::as_str);
     let method = method.unwrap_or_default();
-    let plan = program.plans.get(method);
-    let plan = plan.ok_or_else(|| super::fetch::no_view(program, method))?;
+    let plan = view(services, method);
+    let plan = plan.ok_or_else(|| super::fetch::no_view(services, method))?;
     let explanation = Explanation::of(program, plan);
     let deadline = i64::try_from(explanation.deadline.as_millis());
     let text = explanation.to_string();

@@ -17,7 +17,7 @@ use crate::diagnostic::nearest;
 use crate::error::Code;
 use crate::idl::{Schema, Type};
 use crate::plan::{Plan, ReplyShape};
-use crate::program::Program;
+use crate::program::{ServedService, view};
 use crate::service::call::Call;
 use crate::service::call_error::CallError;
 use crate::service::{context, params};
@@ -29,17 +29,17 @@ const NAME_SHOWN: usize = 64;
 
 /// The view that a call names, read before its other parameters.
 pub(in crate::service) fn view_of<'a>(
-    program: &'a Program,
+    services: &'a [ServedService],
     protocol: Protocol,
     body: &Bytes,
     limits: &Limits,
 ) -> Result<&'a Arc<Plan>, CallError> {
-    let view = decode_field(1, &Type::String, protocol, body, limits);
-    let view = view.map_err(|err| CallError::bad_params(&err))?;
-    let name = view.as_ref().and_then(Value::as_str);
+    let named = decode_field(1, &Type::String, protocol, body, limits);
+    let named = named.map_err(|err| CallError::bad_params(&err))?;
+    let name = named.as_ref().and_then(Value::as_str);
     let name = name.ok_or_else(|| bad("`view` is missing".into()))?;
-    let plan = program.plans.get(name);
-    plan.ok_or_else(|| no_view(program, name))
+    let plan = view(services, name);
+    plan.ok_or_else(|| no_view(services, name))
 }
 
 /// The parameters of the view, by its own types, and the context of the call.
@@ -101,12 +101,23 @@ pub(in crate::service) fn result(
 }
 
 /// There is no view of that name.
-pub(super) fn no_view(program: &Program, name: &str) -> CallError {
+pub(super) fn no_view(services: &[ServedService], name: &str) -> CallError {
     let end = name.floor_char_boundary(NAME_SHOWN);
-    let known = program.plans.keys().map(|name| &**name);
-    let near = match nearest(name, known) {
-        Some(near) => format!("; did you mean `{near}`?"),
-        None => String::new(),
+    let plans = services.iter().flat_map(|of| of.plans.values());
+    let same: Vec<_> = plans.clone().filter(|plan| *plan.method == *name).collect();
+    let named = plans.map(|plan| {
+        if name.contains(':') {
+            &*plan.label
+        } else {
+            &*plan.method
+        }
+    });
+    let near = match (&same[..], nearest(name, named)) {
+        ([one, other, ..], _) => {
+            format!(" alone; did you mean `{}` or `{}`?", one.label, other.label)
+        }
+        (_, Some(near)) => format!("; did you mean `{near}`?"),
+        (_, None) => String::new(),
     };
     CallError {
         about: Some(format!("there is no view `{}`{near}", &name[..end])),

@@ -82,6 +82,9 @@ fn plan(schema: &Schema, name: &str) -> Plan {
     Plan {
         index: 0,
         method: Arc::clone(&method.name),
+        service: 0,
+        label: Arc::clone(&method.name),
+        key: Arc::from(""),
         oneway: false,
         params: method.params,
         context_param: None,

@@ -24,7 +24,7 @@ use crate::error::Code;
 use crate::guard::Guards;
 use crate::metrics::ProgramMetrics;
 use crate::plan::ReplyShape;
-use crate::program::Program;
+use crate::program::{Program, ServedService};
 use crate::thrift::{Limits, decode_struct};
 use crate::value::Value;
 pub(super) use method::Method;
@@ -41,6 +41,8 @@ pub(super) struct Introspection {
 pub(super) struct MetaCall<'a> {
     pub(super) method: Method,
     pub(super) message: Message<'a>,
+    /// The services that it is about, at least one.
+    pub(super) services: &'a [ServedService],
 }
 
 impl Introspection {
@@ -79,9 +81,9 @@ impl Introspection {
         let params = decode_struct(schema, plan.params, protocol, &message.body, &self.limits);
         let params = params.map_err(|err| CallError::bad_params(&err))?;
         let value = match question.method {
-            Method::Describe => describe::describe(&self.program),
-            Method::Idl => idl::idl(&self.program),
-            Method::Explain => explain::explain(&self.program, &params)?,
+            Method::Describe => describe::describe(&self.program, question.services),
+            Method::Idl => idl::idl(question.services),
+            Method::Explain => explain::explain(&self.program, question.services, &params)?,
             Method::Health => health::health(&self.guards, &self.metrics.loop_metrics),
             Method::Fetch => return Err(CallError::new(Code::ServerInternal)),
         };

@@ -80,7 +80,10 @@ fn every_method_of_the_include_is_known_and_no_other() {
 
 #[test]
 fn describe_lists_methods_lookups_and_the_types_that_they_use() {
-    let value = typed(Method::Describe, describe::describe(&served()));
+    let value = typed(
+        Method::Describe,
+        describe::describe(&served(), &served().services),
+    );
     assert_eq!(value.get("service_name"), Some(&"Trees".into()));
     assert_eq!(value.get("doc"), Some(&"Trees.".into()));
     assert_eq!(names(value.get("methods")), ["leaf", "touch"]);
@@ -120,7 +123,7 @@ fn describe_lists_methods_lookups_and_the_types_that_they_use() {
 
 #[test]
 fn idl_gives_all_files_by_their_paths() {
-    let value = typed(Method::Idl, idl::idl(&served()));
+    let value = typed(Method::Idl, idl::idl(&served().services));
     assert_eq!(value.get("root"), Some(&"test.thrift".into()));
     assert_eq!(value.get("service_name"), Some(&"Trees".into()));
     let files = value.get("files").expect("files");
@@ -133,9 +136,10 @@ fn idl_gives_all_files_by_their_paths() {
 fn explain_returns_the_text_and_the_data() {
     let program = served();
     let params = Value::Map(vec![("method".into(), "leaf".into())]);
-    let value = explain::explain(&program, &params).expect("a view");
+    let value = explain::explain(&program, &program.services, &params).expect("a view");
     let value = typed(Method::Explain, value);
-    let text = crate::explain::Explanation::of(&program, &program.plans["leaf"]).to_string();
+    let text = crate::explain::Explanation::of(&program, program.plan("leaf").expect("a view"))
+        .to_string();
     assert_eq!(value.get("text"), Some(&text.into()));
     assert_eq!(
         value.get("longest_chain"),
@@ -163,7 +167,7 @@ fn an_unknown_view_is_reported_with_the_nearest_name() {
         ("", "there is no view ``"),
     ] {
         let params = Value::Map(vec![("method".into(), method.into())]);
-        let err = explain::explain(&program, &params).expect_err("no view");
+        let err = explain::explain(&program, &program.services, &params).expect_err("no view");
         assert_eq!(err.code, Code::CallUnknownMethod);
         assert_eq!(err.about.as_deref(), Some(says));
         let (_, of, value) = err

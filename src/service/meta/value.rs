@@ -15,3 +15,15 @@ pub(super) fn list<T>(
 ) -> Value {
     Value::List(items.into_iter().map(to_value).collect())
 }
+
+/// Adds the structs `others` to a struct, if there are any.
+pub(super) fn with_others(first: Value, others: impl Iterator<Item = Value>) -> Value {
+    let others: Vec<Value> = others.collect();
+    match first {
+        Value::Map(mut fields) if !others.is_empty() => {
+            fields.push(("others".into(), Value::List(others)));
+            Value::Map(fields)
+        }
+        first => first,
+    }
+}

@@ -23,23 +23,24 @@ pub(super) use template::ReportTemplate;
 
 /// Writes the reports of one program.
 pub(super) struct ReportWriter {
-    /// `None` if the IDL does not include the standard types.
-    layout: Option<ReportLayout>,
+    /// One per service; `None` if its IDL does not include the standard types.
+    layouts: Vec<Option<ReportLayout>>,
     /// One per lookup of a plan, by [`Plan::index`].
     templates: Vec<Vec<ReportTemplate>>,
 }
 
 impl ReportWriter {
     pub(super) fn new(program: &Program) -> Self {
-        let layout = ReportLayout::of(&program.schema);
+        let layouts = program.services.iter();
+        let layouts: Vec<_> = layouts.map(|of| ReportLayout::of(&of.schema)).collect();
         let mut templates = Vec::new();
-        if let Some(layout) = &layout {
-            templates.resize_with(program.plans.len(), Vec::new);
-            for plan in program.plans.values() {
+        templates.resize_with(program.plans().count(), Vec::new);
+        for plan in program.plans() {
+            if let Some(layout) = &layouts[plan.service] {
                 templates[plan.index] = ReportTemplate::of_plan(layout, plan);
             }
         }
-        ReportWriter { layout, templates }
+        ReportWriter { layouts, templates }
     }
 
     /// The report of a call of `plan`.
@@ -50,7 +51,7 @@ impl ReportWriter {
         timeline: &'a Timeline,
     ) -> Option<Report<'a>> {
         Some(Report {
-            layout: self.layout.as_ref()?,
+            layout: self.layouts[plan.service].as_ref()?,
             templates: &self.templates[plan.index],
             protocol,
             timeline,

@@ -5,6 +5,7 @@
 
 mod file;
 mod server;
+mod services;
 mod listeners;
 mod tls;
 mod access;

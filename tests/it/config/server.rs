@@ -295,8 +295,8 @@ fn all_other_methods_may_be_unserved() {
     };
     let (program, _) = served("unserved = \"*\"");
     let program = program.expect("no problems");
-    assert_eq!(program.unserved, ["a".into(), "b".into()]);
-    assert_eq!(program.plans.len(), 2);
+    assert_eq!(program.services[0].unserved, ["a".into(), "b".into()]);
+    assert_eq!(program.plans().count(), 2);
     // Without it, each of them is a problem.
     let (problems, _) = served("");
     assert_eq!(problems.expect_err("two methods have no view").len(), 2);

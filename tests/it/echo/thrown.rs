@@ -77,7 +77,7 @@ impl Throws {
 
     /// The reply to a call with one parameter.
     fn call(&self, method: &str, param: Value) -> Result<ReplyContent, ReplyError> {
-        let schema = &self.running.program().schema;
+        let schema = &self.running.program().services[0].schema;
         let method = schema.services[0].method(method).expect("it is there");
         let outgoing = ClientCall {
             schema,
@@ -108,7 +108,7 @@ impl Throws {
     fn thrown(&self, method: &str, param: Value) -> Option<Value> {
         match self.call(method, param) {
             Ok(ReplyContent::Threw { of, value }) => {
-                let name = &self.running.program().schema.get(of).name;
+                let name = &self.running.program().services[0].schema.get(of).name;
                 assert_eq!(&**name, "throws.Wrong");
                 assert_eq!(value.get("words"), Some(&Value::from("as it was asked to")));
                 value.get("number").cloned()

@@ -85,10 +85,10 @@ async fn play(page: &Page, program: &Arc<Program>, mode: Mode) -> Story {
         .call
         .as_ref()
         .unwrap_or_else(|| panic!("{}: no call", page.name));
-    let Some(plan) = program.plans.get(call.method.as_str()) else {
+    let Some(plan) = program.plan(call.method.as_str()) else {
         panic!("{}: no view `{}`", page.name, call.method);
     };
-    let schema = &program.schema;
+    let schema = &program.services[0].schema;
     let metrics = ProgramMetrics::new(&LoopMetrics::unscraped(), program);
     let guards = Guards::connect(Arc::clone(program), Random::seeded(1), metrics).await;
     let params = Coercion::new(schema, false)

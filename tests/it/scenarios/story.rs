@@ -151,8 +151,8 @@ impl Page {
 fn reply_json(program: &Program, plan: &Plan, reply: &Value) -> serde_json::Value {
     match &plan.reply {
         ReplyShape::Void => serde_json::Value::Null,
-        ReplyShape::Struct(id) => to_json(&program.schema, &Type::Struct(*id), reply),
-        ReplyShape::Whole(ty) => to_json(&program.schema, ty, reply),
+        ReplyShape::Struct(id) => to_json(&program.services[0].schema, &Type::Struct(*id), reply),
+        ReplyShape::Whole(ty) => to_json(&program.services[0].schema, ty, reply),
     }
 }
 

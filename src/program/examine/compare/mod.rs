@@ -281,12 +281,8 @@ impl<'a> View<'a, '_> {
     }
 
     fn remark(&self, key: &[&str], code: Code, message: String) -> Remark {
-        let path = [
-            "views",
-            &self.shapes.plan.method,
-            "lookups",
-            &self.step.name,
-        ];
+        let path = self.shapes.plan.key.split('.');
+        let path = path.chain(["lookups", &self.step.name]);
         let mut remark = Remark::error(path, code, message);
         remark.path.extend(key.iter().map(ToString::to_string));
         remark
@@ -350,7 +346,7 @@ impl<'a> View<'a, '_> {
     /// `i32 (view `get`)`
     fn place(&self, ty: &Type) -> String {
         let of = self.shapes.schema.describe(ty);
-        format!("{of} in view `{}`", self.shapes.plan.method)
+        format!("{of} in view `{}`", self.shapes.plan.label)
     }
 
     fn sql(&self) -> [&'a str; 3] {

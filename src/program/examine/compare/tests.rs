@@ -110,8 +110,8 @@ fn said_of(program: &Program, findings: &[Finding; 3]) -> Vec<String> {
             finding: Some(finding),
         })
         .collect();
-    let plan = &program.plans["get"];
-    let of_view = compare(&program.schema, plan, &known).into_iter();
+    let plan = program.plan("get").expect("a view");
+    let of_view = compare(&program.services[0].schema, plan, &known).into_iter();
     let remarks = known.iter().flat_map(lookup).chain(of_view);
     let mut lines: Vec<String> = remarks
         .map(|remark| {

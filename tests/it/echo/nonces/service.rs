@@ -143,7 +143,7 @@ impl Nonces {
     }
 
     pub(super) fn schema(&self) -> Arc<Schema> {
-        Arc::clone(&self.running.program().schema)
+        Arc::clone(&self.running.program().services[0].schema)
     }
 
     pub(super) fn connect(&self) -> impl Future<Output = TcpStream> {

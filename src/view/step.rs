@@ -51,7 +51,12 @@ impl Step {
         }
         let get = |reference: &Reference| {
             let value = scope.get(reference, values, item);
-            value.map(Cow::into_owned).unwrap_or_default()
+            let value = value.map(Cow::into_owned).unwrap_or_default();
+            if self.is_row(reference) {
+                of_row(value)
+            } else {
+                value
+            }
         };
         let bind = |binding: &Binding| match binding {
             Binding::To(reference) => get(reference),
@@ -59,6 +64,17 @@ impl Step {
             Binding::Literal(value) => value.clone(),
         };
         Params::Own(self.bindings.iter().map(bind).collect())
+    }
+
+    /// Whether a reference names a whole row of another lookup, or a whole element of a lookup's rows.
+    fn is_row(&self, reference: &Reference) -> bool {
+        let over = || self.foreach.as_ref().map(|foreach| &foreach.over);
+        let of_lookup = match reference.root {
+            Root::Lookup(_) => true,
+            Root::Item => over().is_some_and(Reference::is_lookup),
+            Root::Param(_) | Root::Context(_) => false,
+        };
+        of_lookup && reference.path.is_empty()
     }
 
     /// Whether a value can go to its target unchanged, as most can.
@@ -106,6 +122,16 @@ impl Step {
                 }))
             }
         }
+    }
+}
+
+/// A row of one column is bound as that column.
+fn of_row(value: Value) -> Value {
+    match value {
+        Value::Record(mut record) if record.values.len() == 1 => {
+            record.values.pop().unwrap_or_default()
+        }
+        other => other,
     }
 }
 

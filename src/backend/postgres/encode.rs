@@ -52,6 +52,9 @@ pub(super) fn text(value: &Value, ty: &Type) -> Result<Option<String>, LookupErr
         (_, Value::Enum(of)) if reads_names(ty) => {
             return enum_name(of).map(|name| Some(name.into()));
         }
+        (_, Value::Record(record)) if record.values.len() == 1 && !is_json(ty) => {
+            return text(&record.values[0], ty);
+        }
         (_, Value::Enum(of)) => return text(&Value::I64(of.number), ty),
         _ => {}
     }
@@ -84,6 +87,10 @@ pub(super) fn reads_names(ty: &Type) -> bool {
         Kind::Domain(base) | Kind::Array(base) => reads_names(base),
         _ => !numbers.contains(ty),
     }
+}
+
+fn is_json(ty: &Type) -> bool {
+    matches!(*ty, Type::JSON | Type::JSONB)
 }
 
 fn scalar(value: &Value, ty: &Type) -> Option<String> {

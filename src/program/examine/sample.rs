@@ -23,6 +23,8 @@ pub(super) fn of_shape(schema: &Schema, shape: &ValueShape<'_>) -> Vec<Value> {
         ValueShape::Typed(ty) => Samples::of(schema).of_type(ty),
         ValueShape::Held(holds) => of_column(holds),
         ValueShape::Text => texts().collect(),
+        // It is bound as its column.
+        ValueShape::Row([column]) => of_column(&column.holds),
         ValueShape::Row(_) => vec![Value::Map(Vec::new())],
         ValueShape::List(of) => lists(of_shape(schema, of)),
     }

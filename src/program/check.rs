@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::access::check_access;
 use super::definition::{Asks, BackendDef, LookupDef, Program, Registry};
+use super::examine;
 use super::file::{self, BackendEntry, ConfigFile, LookupEntry};
 use super::inject::Inject;
 use super::meta::{Meta, check_meta, is_meta};
@@ -47,10 +48,12 @@ pub fn check_document(document: Document, registry: &Registry) -> Result<Program
     let mut problems = document.problems.into_vec();
     problems.append(&mut idl_problems);
     match services {
-        Some(services) if problems.is_empty() => Ok(Program {
-            warnings: document.warnings.into_vec(),
-            ..assemble(config, registry, services)
-        }),
+        Some(services) if problems.is_empty() => {
+            let mut program = assemble(config, registry, services);
+            program.warnings = document.warnings.into_vec();
+            program.warnings = examine::warnings(&program, &document.source);
+            Ok(program)
+        }
         _ => Err(problems),
     }
 }

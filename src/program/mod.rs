@@ -18,7 +18,7 @@ pub(crate) mod fuzz;
 
 pub use check::{check, check_document};
 pub use definition::{Asks, BackendDef, LookupDef, Program, Registry};
-pub use examine::{Examined, examine, remarks};
+pub use examine::{Examined, examine};
 pub use file::{BackendEntry, ConfigFile, LookupEntry, open, read};
 pub use inject::Inject;
 pub use meta::Meta;

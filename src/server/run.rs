@@ -4,6 +4,7 @@ use std::io;
 use std::sync::Arc;
 
 use tokio::sync::{mpsc, watch};
+use tracing::warn;
 
 use super::options::{Bound, Options};
 use super::signals::{self, Signals};
@@ -20,6 +21,7 @@ pub fn run(program: &Arc<Program>, options: Options) -> io::Result<()> {
         // The whole process belongs to the server.
         descriptors::raise();
     }
+    log_warnings(program);
     let runtime = worker::runtime()?;
     let caught = if options.signals {
         runtime.block_on(async { signals::catch() })
@@ -86,4 +88,19 @@ pub fn run(program: &Arc<Program>, options: Options) -> io::Result<()> {
             None => Ok(()),
         }
     })
+}
+
+/// Logs the warnings about a configuration that is going to be served.
+pub(super) fn log_warnings(program: &Program) {
+    for warning in &program.warnings {
+        warn!(
+            code = %warning.code,
+            file = warning.place.as_ref().map(|(source, _)| &*source.path),
+            line = warning.line(),
+            key = warning.key,
+            what = warning.message,
+            help = warning.help,
+            "a warning about the configuration"
+        );
+    }
 }

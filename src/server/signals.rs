@@ -7,6 +7,7 @@ use tokio::sync::watch;
 use tracing::{error, info, warn};
 
 use super::options::{Bound, Options};
+use super::run::log_warnings;
 use crate::metrics::{Counts, Metrics, Reloaded};
 use crate::program::Program;
 
@@ -56,6 +57,7 @@ impl Signals {
             return reloads.count(Reloaded::Refused as usize);
         };
         reloads.count(Reloaded::Ok as usize);
+        log_warnings(&program);
         let started = &self.started;
         let pairs = program.listeners.iter().zip(&started.listeners);
         let listener = program.listeners.len() != started.listeners.len()

@@ -47,9 +47,10 @@ impl Examined {
     }
 }
 
-/// The warnings that need no store.
-pub fn remarks(program: &Program, source: &SourceFile) -> Examined {
-    with_warnings(program, place(source, unset_fields(program), Vec::new()))
+/// The warnings that need no store: those that were found while the configuration was read, and those about its views.
+pub(super) fn warnings(program: &Program, source: &SourceFile) -> Vec<Problem> {
+    let examined = place(source, unset_fields(program), Vec::new());
+    with_warnings(program, examined).warnings
 }
 
 /// Asks every store of `program`, which was read from `source`.
@@ -73,12 +74,11 @@ pub async fn examine(program: &Program, source: &SourceFile) -> Examined {
             findings[at] = Some(finding);
         }
     }
-    remarks.extend(unset_fields(program));
     remarks.extend(compare_all(program, &findings));
     with_warnings(program, place(source, remarks, done))
 }
 
-/// Adds the warnings that were found while the configuration was read.
+/// Adds the warnings that need no store.
 fn with_warnings(program: &Program, mut examined: Examined) -> Examined {
     let warnings = Problems::default();
     for warning in program.warnings.iter().cloned().chain(examined.warnings) {

@@ -2,7 +2,7 @@
 
 use super::compile::Compiler;
 use super::compiled::{ReplyShape, Target};
-use super::fit::{can_fit, element_of, field_at, unfilled};
+use super::fit::{can_fit, element_of, field_at, unfilled, words};
 use super::reference::Unresolved;
 use crate::backend::Yields;
 use crate::coerce::Coercion;
@@ -106,7 +106,10 @@ impl Compiler<'_> {
 
     fn check_fit(&self, entry: &UseEntry, target: &Target) {
         let (wanted, _) = &entry.lookup;
-        let Some(ty) = target.ty() else { return };
+        let Some(ty) = target.ty() else {
+            self.check_spread(entry, target);
+            return;
+        };
         if let (Some((default, place)), None) = (&entry.default, &entry.foreach)
             && let Err(why) = Coercion::new(self.scope.schema, false).value(default.clone(), ty)
         {
@@ -144,6 +147,31 @@ impl Compiler<'_> {
             };
             self.problem(&entry.place, Code::ConfigType, why, help);
         }
+    }
+
+    /// Reports a lookup whose answers have no columns to spread.
+    fn check_spread(&self, entry: &UseEntry, target: &Target) {
+        let mut lookups = self.scope.lookups.iter();
+        let lookup = lookups.find(|lookup| *lookup.name == *entry.lookup.0);
+        let lookup = lookup.filter(|lookup| lookup.params.is_some());
+        let yields = lookup.map_or(Yields::Any, |lookup| lookup.yields);
+        let fits = matches!(yields, Yields::Any | Yields::Record);
+        if fits || !matches!(target, Target::Spread { .. }) {
+            return;
+        }
+        let message = format!(
+            "{} has no columns, and `into = \".\"` fills a field with each",
+            words(yields)
+        );
+        let help = match yields {
+            Yields::List => "use `rows = \"one\"`, or name the field that it fills",
+            Yields::Text | Yields::Bytes => {
+                "use `format = \"json\"`, or name the field that it fills"
+            }
+            _ => "name the field that it fills",
+        };
+        let place = entry.into.as_ref().map_or(&entry.place, |(_, place)| place);
+        self.problem(place, Code::ConfigType, message, Some(help.into()));
     }
 
     /// Reports clashes and required fields that no lookup fills. A spread lookup gets the fields that are left.

@@ -34,6 +34,11 @@ pub(super) async fn examine(config: &Config, planned: &[Planned<'_, Lookup>]) ->
 }
 
 async fn finding(connection: &mut Conn, lookup: &Lookup) -> Result<Finding, LookupError> {
+    if let Some(word) = lookup.writes {
+        let message = format!("the statement writes (`{word}`), and sessions are read-only");
+        let help = "a lookup is one `select` statement".to_owned();
+        return Ok(Finding::refused(message, Some(help)));
+    }
     let prepared = match connection.prep(&*lookup.sql).await {
         Ok(prepared) => prepared,
         Err(err) if error::ends_session(&err) => return Err(error::lookup_error(&err)),

@@ -16,6 +16,9 @@ use crate::value::Value;
 /// The largest batch: the most lookups that ever travel together.
 const BATCH_MAX: i64 = 128;
 
+/// The statements that write and may still return rows (MariaDB: `returning`).
+const WRITES: &[&str] = &["delete", "insert", "replace", "update"];
+
 /// A SQL lookup, compiled.
 pub struct Lookup {
     /// Numbers the lookups of one backend.
@@ -24,6 +27,8 @@ pub struct Lookup {
     pub(super) sql: Arc<str>,
     /// For each `?` of the statement, the index of its parameter.
     slots: Vec<usize>,
+    /// The first word, if the statement writes.
+    pub(super) writes: Option<&'static str>,
     pub(super) rows: Rows,
     pub(super) batch: Option<BatchKeys>,
     pub(super) warned: Warned,
@@ -71,6 +76,7 @@ impl Lookup {
             lookup: Lookup {
                 id: config.count(statements),
                 sql: statement.text.into(),
+                writes: WRITES.iter().copied().find(|verb| *verb == statement.verb),
                 slots: statement.slots,
                 rows,
                 batch,

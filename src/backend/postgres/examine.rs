@@ -1,6 +1,6 @@
 //! Asks PostgreSQL about the statements: the types of parameters and columns, and which of them may be null.
 //!
-//! Statements are prepared, which runs nothing; the catalogue is queried once for the columns' `not null`. That is known
+//! Statements are prepared and planned, which runs nothing; the catalogue is queried once for the columns' `not null`. That is known
 //! only for columns of tables: the columns of views and computed columns may or may not be null.
 
 use std::collections::HashMap;
@@ -14,7 +14,7 @@ use super::config::{Batch, Config, Lookup};
 use super::decode::Decoder;
 use super::failure::Failure;
 use super::open::{Opened, open};
-use super::{encode, statement};
+use super::{encode, explain, statement};
 use crate::backend::examine::{Column, Examination, Finding, Param, Refusal, Statement};
 use crate::backend::{Enums, LookupError, Planned};
 use crate::coerce::ColumnValues;
@@ -68,15 +68,26 @@ async fn ask(
     let prepared = join_all(prepare).await;
     let columns = prepared.iter().flatten().flat_map(Prepared::columns);
     let nullable = nullable(client, columns).await?;
-    let pairs = planned.iter().zip(prepared);
-    let findings = pairs.map(|(planned, prepared)| match prepared {
-        Ok(prepared) => Ok(finding(planned.lookup, &prepared, &nullable)),
-        Err(err) => match err.as_db_error() {
-            Some(said) => Ok(refused(said, &planned.lookup.sql)),
-            None => Err(Failure::from(&err).error),
-        },
-    });
-    findings.collect()
+    let mut findings = Vec::with_capacity(planned.len());
+    for (planned, prepared) in planned.iter().zip(prepared) {
+        let lookup = planned.lookup;
+        findings.push(match prepared {
+            Ok(prepared) => {
+                let mut finding = finding(lookup, &prepared, &nullable);
+                if finding.refusals.is_empty() {
+                    finding
+                        .refusals
+                        .extend(explain::refusal(client, &lookup.sql).await?);
+                }
+                finding
+            }
+            Err(err) => match err.as_db_error() {
+                Some(said) => refused(said, &lookup.sql),
+                None => return Err(Failure::from(&err).error),
+            },
+        });
+    }
+    Ok(findings)
 }
 
 type Nullable = HashMap<(u32, i16), bool>;

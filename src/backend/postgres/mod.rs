@@ -19,6 +19,7 @@ mod encode; // parameters
 mod decode; // columns
 mod failure;
 mod examine;
+mod explain; // what planning a statement shows
 
 use futures_util::future::join_all;
 

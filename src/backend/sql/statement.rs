@@ -22,6 +22,8 @@ pub struct Statement {
     pub params: Vec<Arc<str>>,
     /// For each placeholder in the text, the index of its parameter in `params`.
     pub slots: Vec<usize>,
+    /// Its first word, in lower case; empty if it begins with something else.
+    pub verb: String,
     /// What the store accepts and is probably meant differently.
     pub doubts: Vec<Mistake>,
 }

@@ -3,6 +3,7 @@
 mod postgres;
 mod mysql;
 mod others;
+mod certain; // what fails in every call
 
 use std::process::Command;
 

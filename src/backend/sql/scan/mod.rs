@@ -20,6 +20,7 @@ pub fn scan(sql: &str, style: Style) -> Result<Statement, Vec<Mistake>> {
         mistakes: Vec::new(),
         doubts: Vec::new(),
         code: false,
+        verb: String::new(),
         ended: false,
     };
     while let Some(next) = scanner.peek() {
@@ -35,6 +36,7 @@ pub fn scan(sql: &str, style: Style) -> Result<Statement, Vec<Mistake>> {
         text: scanner.text.trim().to_owned(),
         params: scanner.params,
         slots: scanner.slots,
+        verb: scanner.verb,
         doubts: scanner.doubts,
     })
 }
@@ -50,6 +52,8 @@ struct Scanner<'s> {
     doubts: Vec<Mistake>,
     /// Whether anything but blanks and comments was seen.
     code: bool,
+    /// The first word.
+    verb: String,
     /// Whether the closing `;` was seen.
     ended: bool,
 }
@@ -91,6 +95,11 @@ impl Scanner<'_> {
             self.mistake("more than one statement", "a lookup asks one question");
             self.at = self.sql.len();
             return;
+        }
+        if !self.code {
+            let rest = self.rest();
+            let end = rest.find(|c| !is_word(c)).unwrap_or(rest.len());
+            self.verb = rest[..end].to_ascii_lowercase();
         }
         self.code = true;
         match next {

@@ -1,8 +1,10 @@
 //! Statements as stores describe them, compared with one view and its IDL. No store is asked.
 
 use super::*;
+use crate::backend::examine::Param;
 use crate::coerce::ColumnValues;
 use crate::program::{self, Program};
+use crate::value::Value;
 
 const IDL: &str = r"
 enum Color { RED = 1 }

@@ -9,14 +9,15 @@ use super::{file, http, memcached, mysql, postgres};
 use crate::fuzzing::{FuzzInput, hold};
 use crate::value::Value;
 
-/// Columns, values and files; the first byte chooses which.
+/// Columns, values, packets and files; the first byte chooses which.
 pub(crate) fn stored(bytes: &[u8]) {
     let mut input = FuzzInput(bytes);
-    match input.byte() % 6 {
+    match input.byte() % 7 {
         0 | 1 => postgres::fuzz::column(&mut input),
         2 => mysql::fuzz::column(&mut input),
         3 => file::fuzz::csv_file(&mut input),
         4 => file::fuzz::json_file(&input),
+        5 => mysql::fuzz::packet(&mut input),
         _ => {
             let formats = [Format::Json, Format::Text, Format::I64, Format::Double];
             // Only checks that this returns.

@@ -16,8 +16,6 @@ use crate::error::Code;
 pub struct Certificates {
     /// The certificates, in the order of the file.
     pub der: Vec<CertificateDer<'static>>,
-    /// The path of the file.
-    pub pem: Vec<u8>,
     /// The place of the path in the configuration.
     pub place: Place,
 }
@@ -26,8 +24,6 @@ pub struct Certificates {
 pub struct PrivateKey {
     /// The first key in the file.
     pub der: PrivateKeyDer<'static>,
-    /// The path of the file.
-    pub pem: Vec<u8>,
     /// The place of the path in the configuration.
     pub place: Place,
 }
@@ -44,7 +40,7 @@ impl Section<'_> {
         let (path, pem, place) = self.pem_file(key)?;
         let read: Result<Vec<_>, Error> = CertificateDer::pem_slice_iter(&pem).collect();
         let why = match read {
-            Ok(der) if !der.is_empty() => return Some(Certificates { der, pem, place }),
+            Ok(der) if !der.is_empty() => return Some(Certificates { der, place }),
             Ok(_none) => format!("`{}` holds no certificate", path.display()),
             Err(err) => format!("`{}` is not PEM: {err}", path.display()),
         };
@@ -57,7 +53,7 @@ impl Section<'_> {
     pub fn private_key(&mut self, key: &'static str) -> Option<PrivateKey> {
         let (path, pem, place) = self.pem_file(key)?;
         let why = match PrivateKeyDer::from_pem_slice(&pem) {
-            Ok(der) => return Some(PrivateKey { der, pem, place }),
+            Ok(der) => return Some(PrivateKey { der, place }),
             Err(Error::NoItemsFound) if is_encrypted(&pem) => {
                 let message = format!("the key in `{}` is encrypted", path.display());
                 let help = "decrypt it with `openssl pkey -in FILE -out FILE`";

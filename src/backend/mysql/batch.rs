@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use mysql_async::Value as Stored;
+use mysql_common::value::Value as Stored;
 
 use super::lookup::{BatchKeys, Lookup};
 use super::query::{Answers, BoundStatement, Key, Sorting, key};

@@ -1,4 +1,4 @@
-//! Reads `[backends.NAME]` of `kind = "mysql"` and makes the client's options from it.
+//! Reads `[backends.NAME]` of `kind = "mysql"` and makes the options of its connections from it.
 //!
 //! Every session is read-only and in UTC, commits each question by itself (one snapshot per question, whatever the
 //! server's default is), and has the server end slow statements. Problems never show the URL: it may carry a password.
@@ -6,8 +6,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use mysql_async::{Opts, OptsBuilder, UrlError};
-
+use super::options::Options;
 use super::tls;
 use crate::backend::net;
 use crate::backend::tls::Tls;
@@ -16,12 +15,10 @@ use crate::config::{Place, Section};
 /// The parameters that are allowed in a URL. Everything else has its own key, or is not supported.
 const URL_KEYS: &[&str] = &["socket", "compression", "ssl-mode"];
 const HELP: &str = "`mysql://[user:password@]host[:port]/database`";
-/// The minimum number of statements that a connection keeps prepared.
-const STATEMENTS_MIN: usize = 32;
 
 /// `[backends.NAME]` of `kind = "mysql"`.
 pub struct Config {
-    opts: Opts,
+    options: Options,
     /// How many connections each loop holds.
     pub(super) connections: usize,
     /// How long making a connection may take.
@@ -32,8 +29,6 @@ pub struct Config {
     pub(super) age_max: Duration,
     /// How many lookups there are, which is also the number of the next one.
     lookups: AtomicUsize,
-    /// The number of their statements, all of which a connection keeps prepared.
-    statements: AtomicUsize,
 }
 
 impl Config {
@@ -46,33 +41,28 @@ impl Config {
         let table = Tls::read(section);
         let (url, place) = url?;
         let (url, mode) = tls::TlsMode::take(section, &url, &place)?;
-        let opts = opts(section, &url, &place)?;
+        let options = options(section, &url, &place)?;
         Some(Config {
-            opts: mode.secure(section, (opts, &place), table.ok()?)?,
+            options: mode.secure(section, (options, &place), table.ok()?)?,
             connections: usize::try_from(connections).ok()?,
             connect_timeout: connect_timeout.unwrap_or(Duration::from_secs(1)),
             statement_timeout: statement_timeout.unwrap_or(Duration::from_secs(30)),
             age_max,
             lookups: AtomicUsize::new(0),
-            statements: AtomicUsize::new(0),
         })
     }
 
-    /// The number for a new lookup with this many statements.
-    pub(super) fn count(&self, statements: usize) -> usize {
-        self.statements.fetch_add(statements, Ordering::Relaxed);
+    /// The number for a new lookup.
+    pub(super) fn count(&self) -> usize {
         self.lookups.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// The client's options. The server ends statements after `statement_timeout`.
-    pub(super) fn opts(&self, statement_timeout: Duration) -> Opts {
-        let statements = self.statements.load(Ordering::Relaxed);
-        OptsBuilder::from_opts(self.opts.clone())
-            .prefer_socket(false)
-            .tcp_nodelay(true)
-            .stmt_cache_size(statements.max(STATEMENTS_MIN))
-            .init(session(statement_timeout))
-            .into()
+    /// How a session begins. The server ends statements after `statement_timeout`.
+    pub(super) fn options(&self, statement_timeout: Duration) -> Options {
+        Options {
+            session: session(statement_timeout),
+            ..self.options.clone()
+        }
     }
 }
 
@@ -92,7 +82,7 @@ fn session(statement_timeout: Duration) -> Vec<String> {
     ]
 }
 
-fn opts(section: &Section<'_>, url: &str, place: &Place) -> Option<Opts> {
+fn options(section: &Section<'_>, url: &str, place: &Place) -> Option<Options> {
     let query = url.split_once('?').map_or("", |(_, query)| query);
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
         let key = pair.split('=').next().unwrap_or_default();
@@ -107,17 +97,12 @@ fn opts(section: &Section<'_>, url: &str, place: &Place) -> Option<Opts> {
             return None;
         }
     }
-    let why = match Opts::from_url(url) {
-        Ok(opts) => return Some(opts),
-        Err(UrlError::UnsupportedScheme { .. }) => "it does not begin with `mysql://`".to_owned(),
-        Err(UrlError::InvalidParamValue { param, .. }) => format!("`{param}` has no such value"),
-        Err(UrlError::Parse(why)) => why.to_string(),
-        Err(_) => "it is incomplete".to_owned(),
-    };
-    section.bad(
-        place,
-        format!("not the URL of a MySQL server: {why}"),
-        Some(HELP.into()),
-    );
-    None
+    match Options::parse(url) {
+        Ok(options) => Some(options),
+        Err(why) => {
+            let message = format!("not the URL of a MySQL server: {why}");
+            section.bad(place, message, Some(HELP.into()));
+            None
+        }
+    }
 }

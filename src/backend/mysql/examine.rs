@@ -3,12 +3,12 @@
 //! Statements are prepared, which runs nothing. The server does not report the types of parameters: it accepts any.
 //! `not null` is known only for columns of tables.
 
-use mysql_async::consts::ColumnFlags;
-use mysql_async::prelude::Queryable as _;
-use mysql_async::{Column as Stored, Conn};
+use mysql_common::constants::ColumnFlags;
+use mysql_common::packets::Column as Stored;
 
+use super::client::Connection;
 use super::config::Config;
-use super::error;
+use super::error::{self, Error};
 use super::lookup::Lookup;
 use super::types::{Kind, type_of};
 use super::{pool, query, value};
@@ -20,7 +20,7 @@ use crate::value::Value;
 pub(super) async fn examine(config: &Config, planned: &[Planned<'_, Lookup>]) -> Examination {
     let asked = async {
         let settings = pool::Settings::new(config, planned);
-        let (mut connection, _) = pool::connect(&settings).await?;
+        let mut connection = pool::connect(&settings).await?;
         let mut lookups = Vec::with_capacity(planned.len());
         for planned in planned {
             lookups.push(finding(&mut connection, planned.lookup).await?);
@@ -33,25 +33,25 @@ pub(super) async fn examine(config: &Config, planned: &[Planned<'_, Lookup>]) ->
     }
 }
 
-async fn finding(connection: &mut Conn, lookup: &Lookup) -> Result<Finding, LookupError> {
+async fn finding(connection: &mut Connection, lookup: &Lookup) -> Result<Finding, LookupError> {
     if let Some(word) = lookup.writes {
         let message = format!("the statement writes (`{word}`), and sessions are read-only");
         let help = "a lookup is one `select` statement".to_owned();
         return Ok(Finding::refused(message, Some(help)));
     }
-    let prepared = match connection.prep(&*lookup.sql).await {
+    let prepared = match connection.prepare(&lookup.sql).await {
         Ok(prepared) => prepared,
         Err(err) if error::ends_session(&err) => return Err(error::lookup_error(&err)),
-        Err(mysql_async::Error::Server(said)) => {
+        Err(Error::Server(said)) => {
             let message = format!("MySQL: {} ({})", said.message, said.code);
             return Ok(Finding::refused(message, None));
         }
-        Err(err) => return Ok(Finding::refused(format!("MySQL: {err}"), None)),
+        Err(err) => return Ok(Finding::refused(err.to_string(), None)),
     };
-    let params = std::iter::repeat_with(|| param(lookup, &prepared.columns()));
+    let params = std::iter::repeat_with(|| param(lookup, &prepared));
     let statement = Statement {
         params: Some(params.take(lookup.param_count()).collect()),
-        columns: prepared.columns().iter().map(column).collect(),
+        columns: prepared.iter().map(column).collect(),
         rows: lookup.rows,
     };
     let key = lookup.batch.as_ref();

@@ -1,8 +1,10 @@
 //! Any bytes as a column of any type: a value, or an error.
 
-use mysql_async::consts::ColumnType;
-use mysql_async::{Column, Value as Stored};
+use mysql_common::constants::ColumnType;
+use mysql_common::packets::Column;
+use mysql_common::value::Value as Stored;
 
+pub(in crate::backend) use super::client::fuzz::packet;
 use super::value::{param, value};
 use crate::error::Code;
 use crate::fuzzing::{FuzzInput, hold};

@@ -6,6 +6,8 @@
 
 use std::sync::Arc;
 
+use mysql_common::value::Value as Stored;
+
 use super::config::Config;
 use super::value;
 use crate::backend::sql::{self, Statement, Style, Warned};
@@ -71,10 +73,9 @@ impl Lookup {
             }
             None => None,
         };
-        let statements = batch.as_ref().map_or(1, |batch| batch.texts.len());
         Some(Compiled {
             lookup: Lookup {
-                id: config.count(statements),
+                id: config.count(),
                 sql: statement.text.into(),
                 writes: WRITES.iter().copied().find(|verb| *verb == statement.verb),
                 slots: statement.slots,
@@ -100,7 +101,7 @@ impl Lookup {
     }
 
     /// The values of the statement's parameters.
-    pub(super) fn bind(&self, params: &[Value]) -> Result<Vec<mysql_async::Value>, LookupError> {
+    pub(super) fn bind(&self, params: &[Value]) -> Result<Vec<Stored>, LookupError> {
         let slots = self.slots.iter();
         slots.map(|slot| value::param(&params[*slot])).collect()
     }

@@ -6,11 +6,13 @@
 //! lookup is dropped, the task still reads the answer to its end, so no other lookup ever sees it.
 
 mod config;
+mod options; // of a connection: where, who, with what
 mod tls;
 mod lookup;
 mod batch; // several lookups as one question
 mod pool; // the connections
 mod query; // one question and its rows
+mod client; // one connection
 mod value;
 mod types;
 mod error;

@@ -4,20 +4,19 @@
 //! are reads. Between questions, a new connection prepares the statements that are going to be asked.
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
-use mysql_async::prelude::Queryable as _;
-use mysql_async::{Conn, Opts, OptsBuilder};
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout};
 
+use super::client::Connection;
 use super::config::Config;
 use super::error;
 use super::lookup::Lookup;
+use super::options::Options;
 use super::query::{Answers, BoundStatement, ask};
 use crate::backend::net::{self, Dial, Ended, Limit};
 use crate::backend::sql::{self, Warned};
@@ -43,7 +42,7 @@ type Queue = net::Queue<Rc<BoundStatement>, Answers>;
 
 /// What connections are made with.
 pub(super) struct Settings {
-    opts: Opts,
+    options: Options,
     connect_timeout: Duration,
     statement_timeout: Duration,
     age_max: Duration,
@@ -74,7 +73,7 @@ impl Settings {
     pub(super) fn new(config: &Config, planned: &[Planned<'_, Lookup>]) -> Self {
         let statement_timeout = sql::statement_timeout(config.statement_timeout, planned);
         Settings {
-            opts: config.opts(statement_timeout),
+            options: config.options(statement_timeout),
             connect_timeout: config.connect_timeout,
             statement_timeout,
             age_max: config.age_max,
@@ -104,21 +103,17 @@ struct Dialer {
     again: Option<Waiting>,
 }
 
-/// A connection, and the longest message that its server accepts.
-type Connected = (Conn, usize);
-
 impl Dial for Dialer {
     type Client = ();
-    type Connection = Connected;
+    type Connection = Connection;
 
-    async fn connect(&mut self) -> Result<((), Connected), LookupError> {
+    async fn connect(&mut self) -> Result<((), Connection), LookupError> {
         Ok(((), connect(&self.settings).await?))
     }
 
-    async fn serve(&mut self, (mut connection, bytes_max): Connected, retire_at: Instant) -> Ended {
-        let ended = self.ask_all((&mut connection, bytes_max), retire_at).await;
-        // If it were merely dropped, the client would read what is still to come to its end.
-        drop(timeout(CLOSE_MAX, connection.disconnect()).await);
+    async fn serve(&mut self, mut connection: Connection, retire_at: Instant) -> Ended {
+        let ended = self.ask_all(&mut connection, retire_at).await;
+        drop(timeout(CLOSE_MAX, connection.quit()).await);
         ended
     }
 
@@ -135,17 +130,10 @@ impl Dial for Dialer {
 }
 
 /// A new connection.
-pub(super) async fn connect(settings: &Settings) -> Result<Connected, LookupError> {
-    let connecting = async {
-        let mut connection = dial(&settings.opts).await?;
-        let bytes_max = connection
-            .query_first("select @@max_allowed_packet")
-            .await?;
-        Ok((connection, bytes_max.unwrap_or(usize::MAX)))
-    };
+pub(super) async fn connect(settings: &Settings) -> Result<Connection, LookupError> {
+    let connecting = Connection::connect(&settings.options);
     match timeout(settings.connect_timeout, connecting).await {
-        Ok(Ok(connected)) => Ok(connected),
-        Ok(Err(err)) => Err(error::lookup_error(&err)),
+        Ok(connected) => connected.map_err(|err| error::lookup_error(&err)),
         Err(_elapsed) => {
             let detail = "no connection within `connect_timeout`";
             Err(LookupError::new(Code::LookupUnavailable, detail))
@@ -153,27 +141,9 @@ pub(super) async fn connect(settings: &Settings) -> Result<Connected, LookupErro
     }
 }
 
-/// Connects over whichever of the host's addresses answers first. The client itself would wait for the first one only.
-async fn dial(opts: &Opts) -> Result<Conn, mysql_async::Error> {
-    if opts.socket().is_some() {
-        return Conn::new(opts.clone()).await;
-    }
-    let host = opts.ip_or_hostname().trim_matches(['[', ']']);
-    let addrs = net::resolve(host, opts.tcp_port()).await?;
-    let connect = async |addr: SocketAddr| {
-        let opts = OptsBuilder::from_opts(opts.clone());
-        Conn::new(opts.resolved_ips(Some(vec![addr.ip()]))).await
-    };
-    net::race(addrs, connect).await
-}
-
 impl Dialer {
     /// Asks question after question until the connection is of no use any more.
-    async fn ask_all(
-        &mut self,
-        (connection, bytes_max): (&mut Conn, usize),
-        retire_at: Instant,
-    ) -> Ended {
+    async fn ask_all(&mut self, connection: &mut Connection, retire_at: Instant) -> Ended {
         let settings = Rc::clone(&self.settings);
         let limit = settings.statement_timeout.saturating_add(SLACK);
         let mut names = HashMap::new();
@@ -195,25 +165,27 @@ impl Dialer {
                     }
                     continue;
                 }
-                None => match timeout_at(retire_at, self.queue.next()).await {
-                    Ok(question) => question,
-                    Err(_old) => return Ended::Served,
+                None => tokio::select! {
+                    biased;
+                    why = connection.ended() => return ended(has_answered, error::lookup_error(&why)),
+                    () = sleep_until(retire_at) => return Ended::Served,
+                    question = self.queue.next() => question,
                 },
             };
             // The server would hang up without an error message.
-            if question.asked.bytes_most() > bytes_max {
+            if question.asked.bytes_most() > connection.bytes_max() {
                 let detail = "longer than the server's `max_allowed_packet`";
                 question.answer(Err(LookupError::new(Code::LookupBadParam, detail)));
                 continue;
             }
-            // The client panics on types that it does not know. Only this question fails.
+            // If the client panics, only this question fails.
             let asking = ask(connection, &question.asked, &mut names);
             let asking = AssertUnwindSafe(asking).catch_unwind();
             match timeout(limit, asking).await {
                 Ok(Ok(Ok((reply, complete)))) => {
                     has_answered = true;
                     question.answer(Ok(reply));
-                    if !complete {
+                    if !complete || connection.has_more() {
                         return Ended::Served;
                     }
                 }
@@ -224,13 +196,13 @@ impl Dialer {
                         return ended(has_answered, why);
                     }
                     question.answer(Err(why.clone()));
-                    if error::ends_session(&err) {
+                    if error::ends_session(&err) || connection.has_more() {
                         return ended(has_answered, why);
                     }
                     has_answered = true;
                 }
                 Ok(Err(_panic)) => {
-                    let detail = "a value of a type that is not known here";
+                    let detail = "an answer that the client can't read";
                     question.answer(Err(LookupError::new(Code::LookupBadAnswer, detail)));
                     return Ended::Served;
                 }
@@ -246,11 +218,11 @@ impl Dialer {
 
 /// Makes the server prepare a statement, which the client keeps. A refusal affects only the statement's own lookup.
 async fn prepare(
-    connection: &mut Conn,
+    connection: &mut Connection,
     statement: &Preparation,
     limit: Duration,
 ) -> Result<(), Ended> {
-    match timeout(limit, connection.prep(&*statement.sql)).await {
+    match timeout(limit, connection.prepare(&statement.sql)).await {
         Ok(Ok(_)) => {
             statement.warned.prepared();
             Ok(())

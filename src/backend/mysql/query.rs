@@ -3,11 +3,12 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use futures_util::TryStreamExt as _;
-use mysql_async::prelude::Queryable as _;
-use mysql_async::{Column, Conn, Error, Params, Row, Value as Stored};
+use mysql_common::packets::Column;
+use mysql_common::value::Value as Stored;
 use tokio::time::Instant;
 
+use super::client::Connection;
+use super::error::Error;
 use super::value::value;
 use crate::backend::{LookupError, format::bad_answer, rows::Rows};
 use crate::error::Code;
@@ -79,30 +80,24 @@ pub(super) struct Answers {
 
 /// The reply, and whether it was read to its end: if not, the connection can't be used again.
 pub(super) async fn ask(
-    connection: &mut Conn,
+    connection: &mut Connection,
     question: &BoundStatement,
     names: &mut HashMap<usize, FieldNames>,
 ) -> Result<(Answers, bool), Error> {
-    let params = match &question.params[..] {
-        [] => Params::Empty,
-        params => Params::Positional(params.to_vec()),
-    };
-    let result = connection
-        .exec_iter(Arc::clone(&question.sql), params)
-        .await?;
-    let rows = result.stream_and_drop::<Row>().await?;
-    let Some(mut rows) = rows.filter(|rows| !rows.columns_ref().is_empty()) else {
+    let answer = connection.execute(&question.sql, &question.params);
+    let Some(mut answer) = answer.await? else {
         let refused = LookupError::new(Code::LookupRefused, "the statement returns no columns");
         return Ok((Answers::of(question, &refused), true));
     };
-    let mut sorter = match Sorter::new(question, rows.columns_ref(), names) {
+    let columns = Arc::clone(answer.columns());
+    let mut sorter = match Sorter::new(question, &columns, names) {
         Ok(sorter) => sorter,
         Err(err) => return Ok((Answers::of(question, &err), false)),
     };
     let mut unwanted = 0;
-    while let Some(row) = rows.try_next().await? {
+    while let Some(row) = answer.next().await? {
         if !sorter.is_full() {
-            sorter.add(row);
+            sorter.add(&columns, row);
         } else if unwanted == UNWANTED_MAX {
             return Ok((sorter.reply(), false));
         } else {
@@ -184,10 +179,8 @@ impl<'q> Sorter<'q> {
         self.keys.is_none() && self.found[0].len() >= self.most()
     }
 
-    fn add(&mut self, row: Row) {
+    fn add(&mut self, columns: &[Column], mut stored: Vec<Stored>) {
         self.first_answer.get_or_insert_with(Instant::now);
-        let columns = row.columns();
-        let mut stored = row.unwrap();
         let place = match &self.keys {
             None => Some(0),
             Some((at, places)) => {

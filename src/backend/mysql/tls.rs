@@ -1,11 +1,10 @@
 //! TLS to MySQL and MariaDB: when it is used, and with which options.
 //!
 //! The URL's `ssl-mode` has MySQL's values. `REQUIRED` verifies as `VERIFY_IDENTITY` does, unless
-//! `tls = { verify = "none" }` says otherwise; modes that may fall back to plain text are refused. The client makes its rustls
-//! configuration itself, with each connection, from the same PEM.
+//! `tls = { verify = "none" }` says otherwise; modes that may fall back to plain text are refused.
 
-use mysql_async::{ClientIdentity, Opts, OptsBuilder, SslOpts};
-
+use super::options::Options;
+use crate::backend::net::Secure;
 use crate::backend::tls::Tls;
 use crate::config::{Place, Section};
 
@@ -20,7 +19,7 @@ pub(super) enum TlsMode {
 }
 
 impl TlsMode {
-    /// Removes `ssl-mode`, which the client does not know, from the URL.
+    /// Removes `ssl-mode` from the URL.
     pub(super) fn take(section: &Section<'_>, url: &str, place: &Place) -> Option<(String, Self)> {
         let (base, query) = url.split_once('?').unwrap_or((url, ""));
         let (modes, rest): (Vec<&str>, Vec<&str>) = query
@@ -62,15 +61,15 @@ impl TlsMode {
     pub(super) fn secure(
         self,
         section: &Section<'_>,
-        (opts, place): (Opts, &Place),
+        (options, place): (Options, &Place),
         tls: Option<Tls>,
-    ) -> Option<Opts> {
+    ) -> Option<Options> {
         let refuse = |message: &str, help: &str| {
             section.bad(place, message, Some(help.into()));
             None
         };
         let tls = match (self, tls) {
-            (TlsMode::Silent | TlsMode::Disabled, None) => return Some(opts),
+            (TlsMode::Silent | TlsMode::Disabled, None) => return Some(options),
             (TlsMode::Disabled, Some(_)) => {
                 let help = "leave `ssl-mode` out of the URL, or `tls`";
                 return refuse("with `tls` nothing is sent without TLS", help);
@@ -82,35 +81,20 @@ impl TlsMode {
             (TlsMode::Required | TlsMode::VerifyIdentity, None) => Tls::verified(),
             (_, Some(tls)) => tls,
         };
-        // The client would silently continue without TLS.
-        if opts.socket().is_some() {
+        if options.is_unix() {
             let help = "leave `ssl-mode` and `tls` out";
             return refuse("there is no TLS over a Unix socket", help);
         }
-        let Ok(name) = tls.name(opts.ip_or_hostname()) else {
+        if tls.name(options.host()).is_err() {
             let help = "add `tls = { server_name = \"..\" }` beside `url`";
             return refuse(
                 "the URL's host is not a name that a certificate could have",
                 help,
             );
-        };
-        let options = options(&tls, &name.to_str());
-        Some(OptsBuilder::from_opts(opts).ssl_opts(options).into())
+        }
+        Some(Options {
+            secure: Some(Secure::new(tls)),
+            ..options
+        })
     }
-}
-
-fn options(tls: &Tls, name: &str) -> SslOpts {
-    let identity = tls.identity_pem().map(|(certificates, key)| {
-        ClientIdentity::new(certificates.to_vec().into(), key.to_vec().into())
-    });
-    let mut options = SslOpts::default()
-        .with_client_identity(identity)
-        .with_danger_tls_hostname_override(Some(name.to_owned()))
-        .with_danger_accept_invalid_certs(!tls.verifies());
-    if let Some(ca) = tls.ca_pem() {
-        options = options
-            .with_disable_built_in_roots(true)
-            .with_root_certs(vec![ca.to_vec().into()]);
-    }
-    options
 }

@@ -1,7 +1,7 @@
 //! Lists MySQL's types, with the name of each and the kind of its values, one line each.
 
-use mysql_async::Column;
-use mysql_async::consts::ColumnType;
+use mysql_common::constants::ColumnType;
+use mysql_common::packets::Column;
 
 /// The number of the character set `binary`.
 const BINARY: u16 = 63;

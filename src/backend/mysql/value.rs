@@ -7,8 +7,9 @@
 use std::fmt::Write as _;
 
 use bytes::Bytes;
-use mysql_async::consts::ColumnType;
-use mysql_async::{Column, Value as Stored};
+use mysql_common::constants::ColumnType;
+use mysql_common::packets::Column;
+use mysql_common::value::Value as Stored;
 
 use super::types::{Kind, type_of};
 use crate::backend::{

@@ -30,7 +30,7 @@ pub(super) use self::keeper::{Dial, Ended, Keeper, keep};
 pub(super) use self::queue::{Limit, Pool, Queue, Queued};
 pub(super) use self::secure::Secure;
 pub(super) use self::silence::Silence;
-pub(super) use self::tcp::{UNACKNOWLEDGED_MAX, connect_tcp, race, resolve};
+pub(super) use self::tcp::{UNACKNOWLEDGED_MAX, connect_addr, connect_tcp, race, resolve};
 pub(super) use self::tls_stream::Stream;
 
 #[cfg(test)]

@@ -26,6 +26,12 @@ impl Secure {
         }
     }
 
+    /// Whether the server's certificate is verified.
+    #[cfg(test)]
+    pub(in crate::backend) fn verifies(&self) -> bool {
+        self.tls.verifies()
+    }
+
     /// Encrypts `stream`, which leads to `host`. When this returns, the certificate of `host` was verified as configured.
     pub(in crate::backend) async fn over(
         &self,

@@ -22,7 +22,12 @@ const NEXT_ADDRESS_AFTER: Duration = Duration::from_millis(250);
 /// Connects to `host`, a name or an address. Small writes are sent immediately, because callers gather what belongs
 /// together.
 pub(in crate::backend) async fn connect_tcp(host: &str, port: u16) -> io::Result<TcpStream> {
-    let stream = race(resolve(host, port).await?, TcpStream::connect).await?;
+    race(resolve(host, port).await?, connect_addr).await
+}
+
+/// Connects to one address of a host. Small writes are sent immediately.
+pub(in crate::backend) async fn connect_addr(addr: SocketAddr) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect(addr).await?;
     stream.set_nodelay(true)?;
     #[cfg(target_os = "linux")]
     SockRef::from(&stream).set_tcp_user_timeout(Some(UNACKNOWLEDGED_MAX))?;

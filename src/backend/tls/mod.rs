@@ -1,7 +1,6 @@
 //! Reads `tls = { .. }` of `[backends.NAME]` for rustls; shared by all kinds of stores.
 //!
-//! In: PEM files, read once with the configuration. Out: a [`ClientConfig`], and the PEM for client crates that
-//! make their own. The store's certificate and name are verified unless `verify = "none"` is set.
+//! In: PEM files, read once with the configuration. Out: a [`ClientConfig`]. The store's certificate and name are verified unless `verify = "none"` is set.
 //! Without `ca` the roots are Mozilla's, compiled in: the same on every machine, and in a container without
 //! root certificates. Each kind decides whether TLS is used at all.
 
@@ -24,8 +23,6 @@ pub struct Tls {
     client: ClientConfig,
     verifies: bool,
     server_name: Option<String>,
-    ca: Option<Certificates>,
-    identity: Option<(Certificates, PrivateKey)>,
 }
 
 /// There was a problem, which has been reported to the section's document.
@@ -91,8 +88,6 @@ impl Tls {
             client,
             verifies,
             server_name,
-            ca,
-            identity,
         })
     }
 
@@ -111,8 +106,6 @@ impl Tls {
             client: client(verifies.then(built_in_roots)).with_no_client_auth(),
             verifies,
             server_name: None,
-            ca: None,
-            identity: None,
         }
     }
 
@@ -139,17 +132,6 @@ impl Tls {
     /// The key `server_name`.
     pub fn server_name(&self) -> Option<&str> {
         self.server_name.as_deref()
-    }
-
-    /// The file `ca`; without it the roots are those compiled in.
-    pub fn ca_pem(&self) -> Option<&[u8]> {
-        self.ca.as_ref().map(|ca| &*ca.pem)
-    }
-
-    /// The files `certificate` and `key`.
-    pub fn identity_pem(&self) -> Option<(&[u8], &[u8])> {
-        let identity = self.identity.as_ref();
-        identity.map(|(certificates, key)| (&*certificates.pem, &*key.pem))
     }
 }
 

@@ -1,6 +1,7 @@
 //! Keys that are right, and each way for them to be wrong.
 
 use super::*;
+use crate::backend::net::Secure;
 
 #[test]
 fn keys_of_a_backend() {
@@ -88,14 +89,10 @@ fn tls_is_spoken_when_it_is_asked_for() {
     ] {
         let keys = format!("url = 'mysql://h/db{query}'\n{keys}");
         let config = testing::config::<Mysql>(&keys).expect("no problems");
-        let opts = config.opts(config.statement_timeout);
-        let ssl = opts.ssl_opts();
-        assert_eq!(
-            ssl.map(|ssl| !ssl.accept_invalid_certs()),
-            verifies,
-            "{keys}"
-        );
-        assert_eq!(opts.compression().is_some(), query.contains("compression"));
+        let options = config.options(config.statement_timeout);
+        let secure = options.secure.as_ref();
+        assert_eq!(secure.map(Secure::verifies), verifies, "{keys}");
+        assert_eq!(options.compression.is_some(), query.contains("compression"));
     }
     for (query, keys, expected) in [
         (

@@ -2,7 +2,10 @@
 
 mod batches;
 mod config;
+mod login;
+mod misbehaving;
 mod outages;
+mod scripted;
 mod values;
 
 use std::io::{BufRead as _, BufReader};

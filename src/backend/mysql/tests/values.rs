@@ -228,3 +228,36 @@ async fn numbers_of_every_size_come_back_as_they_were_sent() {
         assert_eq!(echo, expected.map_err(|_| Code::LookupBadAnswer));
     }
 }
+
+#[tokio::test(flavor = "local")]
+async fn answers_come_compressed_and_of_procedures() {
+    let server = Server::start();
+    let procedure = "create procedure p(n bigint) begin select n; select n + 1; end";
+    server.run(&[procedure]).await;
+    let (mysql, [long, called]) = backend(
+        &format!("url = '{}?compression=fast'\nconnections = 1", server.url()),
+        [
+            "sql = 'select repeat(:v, 2500000)'\nrows = 'value'",
+            "sql = 'call p(:v)'\nrows = 'value'",
+        ],
+    )
+    .await;
+    for n in 0..10 {
+        let text = format!("{n}-text");
+        let answer = ask(&mysql, &long, &[("v", text.as_str().into())]).await;
+        assert!(answer == Ok(text.repeat(2_500_000).into()), "{n}");
+        assert_eq!(
+            ask(&mysql, &called, &[("v", n.into())]).await,
+            Ok(Value::I64(n))
+        );
+    }
+}
+
+#[tokio::test(flavor = "local")]
+async fn no_file_of_ours_is_sent() {
+    let server = Server::start();
+    server.run(&["create table t (n text)"]).await;
+    let sql = "sql = \"load data local infile '/etc/hostname' into table t\"";
+    let refused = ask_sql(&server, sql, &[]).await;
+    assert_eq!(refused, Err(Code::LookupRefused));
+}

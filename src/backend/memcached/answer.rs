@@ -130,6 +130,18 @@ impl<'a> Incoming<'a> {
     }
 }
 
+/// Whether the answer to a login has come, which is one line. One that does not let us in is an error.
+pub(super) fn logged_in(input: &mut BytesMut) -> Result<bool, LookupError> {
+    let Some(length) = Incoming::new(&[]).line(input)? else {
+        return Ok(false);
+    };
+    let line = input.split_to(length + 2);
+    match &line[..length] {
+        b"STORED" => Ok(true),
+        line => Err(refused(line)),
+    }
+}
+
 fn number(digits: &[u8]) -> Option<usize> {
     let is_plain = !digits.is_empty() && digits.iter().all(u8::is_ascii_digit);
     let text = std::str::from_utf8(digits).ok().filter(|_| is_plain)?;

@@ -7,22 +7,26 @@
 //! there.
 
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
+use super::account::Account;
 use super::address::Address;
 use super::value_sizes::{ValueSizes, Values};
-use super::wire::Wire;
+use super::wire::{CLOSED, Wire};
 use crate::backend::LookupError;
+use crate::backend::format::bad_answer;
 use crate::backend::net::{self, Dial, Ended};
 use crate::error::Code;
 
 /// How long the answer to a dropped lookup may still take: dropped lookups are common, and most answers arrive within it.
 const ABANDONED_MAX: Duration = Duration::from_millis(100);
-/// The key that a new connection asks for first; it need not exist. Proxies that refuse `version` answer this too.
-const FIRST_KEY: &str = "tributary.hello";
+/// The key that a new connection asks for first; it need not exist. Proxies that refuse `version` answer this too. The
+/// question is as long as a header of the binary protocol, so that a server that speaks only that closes the connection.
+const FIRST_KEY: &str = "tributary.first.question";
 
 /// One multi-get: different keys, all of one server.
 pub(super) type Queued = net::Queued<Rc<[Bytes]>, Values>;
@@ -32,6 +36,7 @@ pub(super) type Queue = net::Queue<Rc<[Bytes]>, Values>;
 /// Makes the connections to one server, one at a time.
 pub(super) struct Dialer {
     pub(super) address: Address,
+    pub(super) account: Option<Arc<Account>>,
     pub(super) connect_timeout: Duration,
     pub(super) age_max: Duration,
     pub(super) queue: Rc<Queue>,
@@ -45,7 +50,9 @@ impl Dial for Dialer {
     type Connection = Wire;
 
     async fn connect(&mut self) -> Result<((), Wire), LookupError> {
-        Ok(((), connect(&self.address, self.connect_timeout).await?))
+        let account = self.account.as_deref();
+        let wire = connect(&self.address, account, self.connect_timeout).await?;
+        Ok(((), wire))
     }
 
     async fn serve(&mut self, mut wire: Wire, retire_at: Instant) -> Ended {
@@ -93,6 +100,7 @@ fn ended(has_answered: bool, why: LookupError) -> Ended {
 /// A connection over which the server has answered.
 pub(super) async fn connect(
     address: &Address,
+    account: Option<&Account>,
     connect_timeout: Duration,
 ) -> Result<Wire, LookupError> {
     let attempt = async {
@@ -101,8 +109,9 @@ pub(super) async fn connect(
             let why = format!("memcached: connect: {err}");
             LookupError::new(Code::LookupUnavailable, why)
         })?;
-        wire.ask(&[Bytes::from_static(FIRST_KEY.as_bytes())])
-            .await?;
+        greet(&mut wire, account)
+            .await
+            .map_err(|why| explained(why, account.is_some()))?;
         Ok(wire)
     };
     timeout(connect_timeout, attempt)
@@ -111,6 +120,30 @@ pub(super) async fn connect(
             let why = "memcached does not answer within `connect_timeout`";
             Err(LookupError::new(Code::LookupUnavailable, why))
         })
+}
+
+/// Logs in, and gets a first answer.
+async fn greet(wire: &mut Wire, account: Option<&Account>) -> Result<(), LookupError> {
+    if let Some(account) = account {
+        wire.log_in(account, FIRST_KEY).await?;
+    }
+    wire.ask(&[Bytes::from_static(FIRST_KEY.as_bytes())])
+        .await?;
+    if wire.has_more() {
+        return Err(bad_answer("memcached sent more than an answer"));
+    }
+    Ok(())
+}
+
+/// The error of a greeting, with what to do where that is known.
+fn explained(mut why: LookupError, has_account: bool) -> LookupError {
+    if why.detail.contains("unauthenticated") && !has_account {
+        why.detail += " (it asks for an account: `user` and `password`)";
+    } else if why.detail == CLOSED {
+        why.detail += " before it answered (one with SASL, `memcached -S`, closes it because it speaks the binary \
+                       protocol only, which is not spoken here; `memcached -Y` has accounts for the text protocol)";
+    }
+    why
 }
 
 /// Asks one question. `Err` says why the connection can't be used again, with the question if it is to be asked once more:

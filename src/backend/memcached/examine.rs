@@ -9,7 +9,8 @@ use crate::backend::{Examination, LookupError};
 pub(super) async fn examine(config: &Config, lookups: usize) -> Examination {
     let servers = config.servers.iter();
     let reached = servers.map(async |server| {
-        let connected = connect(server, config.connect_timeout).await;
+        let account = config.account.as_deref();
+        let connected = connect(server, account, config.connect_timeout).await;
         connected.map(drop).map_err(|err| {
             let detail = format!("{}: {}", server.url(), err.detail);
             LookupError::new(err.code, detail)

@@ -6,6 +6,7 @@
 //! Answers are matched by their keys, never by their positions.
 
 mod address;
+mod account; // of servers that ask for one
 mod config;
 mod ring; // which server has a key
 mod key;
@@ -24,6 +25,7 @@ use bytes::Bytes;
 use futures_util::future::join_all;
 use tokio::time::timeout;
 
+use self::account::Account;
 use self::address::Address;
 pub use self::config::Config;
 use self::connection::Dialer;
@@ -63,14 +65,18 @@ impl Backend for Memcached {
 
     fn read_config(section: &mut Section<'_>) -> Option<Config> {
         let servers = Address::read(section);
+        let problems = section.document().problems.len();
+        let account = Account::read(section);
+        let has_account = section.document().problems.len() == problems;
         let connections = section.integer("connections", 1..=8).unwrap_or(2);
         let connect_timeout = section.timeout("connect_timeout");
         let answer_timeout = section.timeout("answer_timeout");
         let age_max = net::age_max(section);
-        let servers = servers?;
+        let servers = servers.filter(|_| has_account)?;
         Some(Config {
             ring: Arc::new(Ring::new(&servers)),
             servers,
+            account: account.map(Arc::new),
             connections: usize::try_from(connections).unwrap_or(2),
             connect_timeout: connect_timeout.unwrap_or(Duration::from_secs(1)),
             answer_timeout: answer_timeout.unwrap_or(Duration::from_millis(500)),
@@ -203,6 +209,7 @@ impl Server {
         let sizes = Rc::new(ValueSizes::default());
         let pool = Pool::start((config.connections, LIMIT), random, |_, queue| Dialer {
             address: address.clone(),
+            account: config.account.clone(),
             connect_timeout: config.connect_timeout,
             age_max: config.age_max,
             queue,

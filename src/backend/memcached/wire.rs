@@ -11,8 +11,9 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio_util::either::Either;
 use tokio_util::io::read_buf;
 
+use super::account::Account;
 use super::address::Address;
-use super::answer::Incoming;
+use super::answer::{Incoming, logged_in};
 use super::value_sizes::Values;
 use crate::backend::LookupError;
 use crate::backend::format::bad_answer;
@@ -21,6 +22,9 @@ use crate::error::Code;
 
 /// How much is read at a time: about the answer to one batch.
 const READ_BYTES: usize = 16 * 1024;
+
+/// What is said of a connection that the server closed.
+pub(super) const CLOSED: &str = "memcached closed the connection";
 
 /// A connection. Not to be used again after an error, or when a future of it was dropped.
 pub(super) struct Wire {
@@ -41,6 +45,23 @@ impl Wire {
             sending: Vec::new(),
             received: BytesMut::new(),
         })
+    }
+
+    /// Logs in. The command has `key` in the place of a key.
+    pub(super) async fn log_in(&mut self, account: &Account, key: &str) -> Result<(), LookupError> {
+        self.sending.clear();
+        account.put(key, &mut self.sending);
+        let sent = self.stream.write_all(&self.sending).await;
+        // The account is not kept.
+        self.sending = Vec::new();
+        loop {
+            if logged_in(&mut self.received)? {
+                return Ok(());
+            }
+            if let Err(lost) = self.receive().await {
+                return Err(sent.err().map_or(lost, |err| broke(&err)));
+            }
+        }
     }
 
     /// Asks for different keys: their values in the order of the keys.
@@ -82,10 +103,7 @@ impl Wire {
     async fn receive(&mut self) -> Result<(), LookupError> {
         self.received.reserve(READ_BYTES);
         match read_buf(&mut self.stream, &mut self.received).await {
-            Ok(0) => {
-                let why = "memcached closed the connection";
-                Err(LookupError::new(Code::LookupUnavailable, why))
-            }
+            Ok(0) => Err(LookupError::new(Code::LookupUnavailable, CLOSED)),
             Ok(_) => Ok(()),
             Err(err) => Err(broke(&err)),
         }

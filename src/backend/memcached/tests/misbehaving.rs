@@ -60,7 +60,7 @@ async fn serve(
     let mut stream = BufReader::new(stream);
     let mut line = String::new();
     while stream.read_line(&mut line).await.is_ok_and(|read| read > 0) {
-        if line == "get tributary.hello\r\n" {
+        if line == "get tributary.first.question\r\n" {
             stream.write_all(b"END\r\n").await.expect("greeted");
         } else {
             seen.borrow_mut().push(line.trim_end().to_owned());
@@ -199,6 +199,50 @@ async fn what_is_left_over_after_an_answer_ends_the_connection() {
     let asked = seen.iter().filter(|line| *line != "closed");
     assert_eq!(asked.count(), 3);
     assert_eq!(seen.len(), 5, "two connections were closed: {seen:?}");
+}
+
+/// A server that is told an account first: what it answers, and what it was told.
+async fn logged_in(words: &'static str) -> (Result<Value, LookupError>, Vec<String>) {
+    let server = Scripted::start(vec![
+        Act::Say(words),
+        Act::Silence,
+        Act::Say("VALUE k:1 0 3\r\none\r\nEND\r\n"),
+    ])
+    .await;
+    let keys = format!("{PATIENT}\nuser = 'ann'\npassword = 'secret'");
+    let memcached = backend_with(std::slice::from_ref(&server.addr), &keys).await;
+    let get = compiled(GET).lookup;
+    let asked = [BatchedAsk {
+        lookup: &get,
+        params: &[1.into()],
+    }];
+    let answer = memcached.lookup_many(&asked).await.remove(0);
+    let seen = server.seen.borrow().clone();
+    (answer.map(|answer| answer.value), seen)
+}
+
+#[tokio::test(flavor = "local")]
+async fn an_account_is_said_first_and_never_stays_as_a_value() {
+    let (answer, seen) = logged_in("STORED\r\n").await;
+    assert_eq!(answer.expect("logged in"), "one".into());
+    assert_eq!(
+        seen,
+        [
+            "set tributary.first.question 0 -1 10",
+            "ann secret",
+            "get k:1"
+        ],
+        "a negative lifetime"
+    );
+    for refused in [
+        "CLIENT_ERROR authentication failure\r\n",
+        "END\r\n",
+        "STORED\r\nSTORED\r\n",
+    ] {
+        let why = logged_in(refused).await.0.expect_err(refused);
+        assert_eq!(why.code, Code::LookupUnavailable, "{why}");
+        assert!(!why.detail.contains("secret"), "{why}");
+    }
 }
 
 /// A server that accepts, says `greeting` before it is asked anything, and closes.

@@ -1,5 +1,6 @@
 //! Tests against real memcached servers, started by the test on free ports, and against ones that misbehave.
 
+mod accounts;
 mod config;
 mod misbehaving;
 mod outages;

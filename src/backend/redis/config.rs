@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use super::address_map::AddressMap;
 use super::cluster::Seeds;
 use super::config_keys::{clash, secured, server};
 use super::sentinel::Sentinels;
@@ -30,7 +31,7 @@ const WITH_SENTINELS: [&str; 6] = [
 /// Keys that are only valid together with `urls`.
 const WITH_URLS: [&str; 1] = ["answer_timeout"];
 /// Keys that are only valid with several servers.
-const WITH_SEVERAL: [&str; 1] = ["read_from"];
+const WITH_SEVERAL: [&str; 2] = ["read_from", "addresses"];
 
 /// A Redis as `[backends.NAME]` describes it.
 pub struct Config {
@@ -80,6 +81,11 @@ impl Config {
         }
         let connections = section.integer("connections", 1..=16).unwrap_or(1);
         let tls = Tls::read(section).ok();
+        let map = match way {
+            Some("url") => Some(AddressMap::default()),
+            _ => AddressMap::read(section),
+        };
+        let (has_map, map) = (map.is_some(), map.unwrap_or_default().into());
         let servers = match way? {
             "url" => {
                 let (url, place) = section.secret("url", URL_EXAMPLE)?;
@@ -87,10 +93,14 @@ impl Config {
                 let server = secured(section, server, &place, tls?)?;
                 Servers::One(Server { age_max, ..server })
             }
-            "urls" => Servers::Cluster(Seeds::read(section, (connect_timeout, age_max), tls)?),
-            _ => Servers::Master(Sentinels::read(section, age_max, tls)?),
+            "urls" => Servers::Cluster(Seeds::read(
+                section,
+                (connect_timeout, age_max),
+                (tls, map),
+            )?),
+            _ => Servers::Master(Sentinels::read(section, age_max, (tls, map))?),
         };
-        Some(Config {
+        has_map.then_some(Config {
             servers,
             connections: usize::try_from(connections).unwrap_or(1),
             connect_timeout,

@@ -1,5 +1,8 @@
 //! Reads the keys that one server, a cluster and sentinels have in common: addresses, URLs, TLS.
 
+use std::sync::Arc;
+
+use super::address_map::AddressMap;
 use super::server::Server;
 use crate::backend::net::Secure;
 use crate::backend::tls::Tls;
@@ -17,6 +20,9 @@ pub(super) fn reads_replicas(section: &mut Section<'_>) -> bool {
 
 /// The key `tls`; `None` if it was wrong, which has been reported.
 pub(super) type TlsRead = Option<Option<Tls>>;
+
+/// TLS, and where the addresses lead that the servers name.
+pub(super) type Ways = (TlsRead, Arc<AddressMap>);
 
 /// A list of addresses that has to have at least one.
 pub(super) fn addresses(

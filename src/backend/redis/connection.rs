@@ -208,7 +208,7 @@ impl<E: Endpoint> Dialer<E> {
 impl Server {
     /// A socket to the server, encrypted if the configuration says so.
     async fn open(&self) -> std::io::Result<Socket> {
-        Ok(match (&self.address, &self.secure) {
+        Ok(match (self.map.real(&self.address), &self.secure) {
             (Address::Unix(path), _) => Either::Right(UnixStream::connect(path).await?),
             (Address::Tcp(host, port), None) => {
                 let stream = super::server::connect_tcp(host, *port).await?;

@@ -16,6 +16,8 @@ mod answer;
 
 // A connection: its protocol, its server, its socket, where it leads and how it is kept.
 mod resp;
+mod address;
+mod address_map; // where named addresses lead
 mod server;
 mod multiplexed;
 mod endpoint;

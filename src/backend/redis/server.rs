@@ -5,12 +5,15 @@
 
 use std::fmt;
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use percent_encoding::percent_decode_str;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::TcpStream;
 
+pub(super) use super::address::Address;
+use super::address_map::AddressMap;
 use super::resp::put_command;
 use crate::backend::net;
 use crate::backend::net::Secure;
@@ -37,15 +40,8 @@ pub(super) struct Server {
     pub(super) reads_replica: bool,
     /// How old a connection to it may become.
     pub(super) age_max: Duration,
-}
-
-/// Where a server listens.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Address {
-    /// A name or an address, and a port.
-    Tcp(String, u16),
-    /// The path of a socket.
-    Unix(String),
+    /// Where addresses that other servers name really lead.
+    pub(super) map: Arc<AddressMap>,
 }
 
 /// Without credentials.
@@ -116,6 +112,7 @@ impl Server {
             resp3: false,
             reads_replica: false,
             age_max: net::AGE_MAX,
+            map: Arc::default(),
         }
     }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::node::Common;
-use crate::backend::redis::config_keys::{TlsRead, addresses, reads_replicas, secured, server};
+use crate::backend::redis::config_keys::{Ways, addresses, reads_replicas, secured, server};
 use crate::backend::redis::server::{Address, Server};
 use crate::config::Section;
 
@@ -31,7 +31,7 @@ impl Seeds {
     pub(in crate::backend::redis) fn read(
         section: &mut Section<'_>,
         (connect_timeout, age_max): (Duration, Duration),
-        tls: TlsRead,
+        (tls, map): Ways,
     ) -> Option<Self> {
         let answer_timeout = section.timeout("answer_timeout").unwrap_or(ANSWER_TIMEOUT);
         let reads_replica = reads_replicas(section);
@@ -71,6 +71,7 @@ impl Seeds {
                 server: Server {
                     reads_replica,
                     age_max,
+                    map,
                     ..secured(section, first, &place, tls?)?
                 },
                 connect_timeout,

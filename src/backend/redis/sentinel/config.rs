@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::backend::redis::config_keys::{TlsRead, addresses, reads_replicas, secured, server};
+use crate::backend::redis::config_keys::{Ways, addresses, reads_replicas, secured, server};
 use crate::backend::redis::server::{Address, PORT as STANDARD_PORT, Server};
 use crate::config::{Place, Section};
 
@@ -27,7 +27,7 @@ impl Sentinels {
     pub(in crate::backend::redis) fn read(
         section: &mut Section<'_>,
         age_max: Duration,
-        tls: TlsRead,
+        (tls, map): Ways,
     ) -> Option<Self> {
         let named = addresses(section, "sentinels", "sentinels = [\"10.0.0.1:26379\"]");
         let master = section.required_string("master", "master = \"mymaster\"");
@@ -65,6 +65,7 @@ impl Sentinels {
                 password,
                 database: u32::try_from(database).unwrap_or_default(),
                 age_max,
+                map,
                 ..first
             },
             reads_replicas,

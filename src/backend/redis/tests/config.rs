@@ -213,6 +213,26 @@ fn replicas_are_read_only_with_sentinels_or_a_cluster() {
     assert!(one.contains(says), "{one}");
 }
 
+#[test]
+fn addresses_lead_elsewhere_only_with_sentinels_or_a_cluster() {
+    let addresses = "addresses = { '10.0.0.1:6379' = '127.0.0.1:7001' }";
+    for several in [
+        "urls = ['redis://a:1']",
+        "sentinels = ['a:1']\nmaster = 'm'",
+    ] {
+        assert_eq!(backend_problem(&format!("{several}\n{addresses}")), "");
+        let bad = backend_problem(&format!("{several}\naddresses = {{ a = 'b:1' }}"));
+        assert!(
+            bad.contains("`a` is not an address: it has no port"),
+            "{bad}"
+        );
+        assert_eq!(bad.matches("error[").count(), 1, "{bad}");
+    }
+    let one = backend_problem(&format!("url = 'redis://h'\n{addresses}"));
+    let says = "`addresses` is only valid with `urls` or `sentinels`";
+    assert!(one.contains(says), "{one}");
+}
+
 /// A URL from the environment that is wrong: the problem's text may show the line, but not the URL.
 #[track_caller]
 fn unsafe_to_show(url: &str) {

@@ -1,6 +1,7 @@
 //! Tests against a real `redis-server`, started by the test on a free port.
 
 mod cluster;
+mod behind_nat;
 mod commands;
 mod config;
 mod outages;

@@ -4,7 +4,7 @@
 //! is an error with its line, and so are rows of another length and text that is not UTF-8.
 
 use bytes::Bytes;
-use csv::{ByteRecord, Reader};
+use csv::{ByteRecord, Reader, ReaderBuilder};
 
 use super::table::Table;
 use crate::value::{FieldNames, Text, Value, parse_double};
@@ -66,9 +66,9 @@ pub(super) struct CsvFile<'b> {
 
 impl<'b> CsvFile<'b> {
     /// Reads the first line.
-    pub(super) fn open(bytes: &'b [u8]) -> Result<Self, String> {
-        super::csv_quotes::check(bytes)?;
-        let mut reader = Reader::from_reader(bytes);
+    pub(super) fn open(bytes: &'b [u8], separator: u8) -> Result<Self, String> {
+        super::csv_quotes::check(bytes, separator)?;
+        let mut reader = ReaderBuilder::new().delimiter(separator).from_reader(bytes);
         let header = reader.headers().map_err(|err| mistake(&err))?;
         let names: Vec<&str> = header.iter().collect();
         if names.is_empty() {
@@ -83,12 +83,13 @@ impl<'b> CsvFile<'b> {
             }
         }
         if let [name] = names[..]
-            && let Some(other) = name.chars().find(|c| matches!(c, ';' | '\t' | '|'))
+            && let Some(other) = name.chars().find(|c| matches!(c, ',' | ';' | '\t' | '|'))
         {
             return Err(format!(
-                "line 1: the only column is called `{}`: cells are separated by commas here, not by `{}`",
+                "line 1: the only column is called `{}`: cells are separated by `{}` here; for `{other}`, set `separator = \"{other}\"`",
                 name.escape_debug(),
-                other.escape_debug()
+                char::from(separator).escape_debug(),
+                other = other.escape_debug()
             ));
         }
         let names = FieldNames::new(names);

@@ -12,8 +12,8 @@ enum At {
     Closing(usize),
 }
 
-/// Refuses text with a quote that never closes, or closes before its cell ends.
-pub(super) fn check(text: &[u8]) -> Result<(), String> {
+/// Refuses text, whose cells are separated by `separator`, with a quote that never closes, or closes before its cell ends.
+pub(super) fn check(text: &[u8], separator: u8) -> Result<(), String> {
     let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
     let (mut at, mut line) = (At::CellStart, 1);
     for byte in text {
@@ -21,7 +21,8 @@ pub(super) fn check(text: &[u8]) -> Result<(), String> {
             (At::CellStart, b'"') => At::Quoted(line),
             (At::Quoted(opened), b'"') => At::Closing(opened),
             (At::Closing(opened), b'"') | (At::Quoted(opened), _) => At::Quoted(opened),
-            (_, b',' | b'\n' | b'\r') => At::CellStart,
+            (_, b'\n' | b'\r') => At::CellStart,
+            (_, byte) if *byte == separator => At::CellStart,
             (At::Closing(opened), _) => {
                 return Err(format!(
                     "line {opened}: a quoted cell goes on after its closing quote; quotes inside it are doubled"
@@ -54,17 +55,31 @@ mod tests {
             "a\n\"x\"",
             "\u{feff}\"a\"\n",
         ] {
-            assert_eq!(check(right.as_bytes()), Ok(()), "{right}");
+            assert_eq!(check(right.as_bytes(), b','), Ok(()), "{right}");
         }
     }
 
     #[test]
     fn an_open_quote_is_found_at_its_line() {
         let open = "line 2: a quote opens here and never closes";
-        assert_eq!(check(b"a,b\n1,\"2\n3,4\n5,6\n"), Err(open.into()));
-        assert_eq!(check(b"a\n\"x\"\""), Err(open.into()));
+        assert_eq!(check(b"a,b\n1,\"2\n3,4\n5,6\n", b','), Err(open.into()));
+        assert_eq!(check(b"a\n\"x\"\"", b','), Err(open.into()));
         let inner =
             "line 3: a quoted cell goes on after its closing quote; quotes inside it are doubled";
-        assert_eq!(check(b"a\n1\n\"La \"Guardia\"\"\n"), Err(inner.into()));
+        assert_eq!(
+            check(b"a\n1\n\"La \"Guardia\"\"\n", b','),
+            Err(inner.into())
+        );
+    }
+
+    #[test]
+    fn cells_end_where_the_separator_is() {
+        assert_eq!(check(b"a;\"b,\"\n", b';'), Ok(()));
+        assert!(check(b"a,\"b\";c\n", b',').is_err());
+        assert_eq!(
+            check(b"a;5\",6\"\n", b';'),
+            Ok(()),
+            "quotes inside are text"
+        );
     }
 }

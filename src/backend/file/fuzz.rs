@@ -7,13 +7,15 @@ use crate::fuzzing::{FuzzInput, hold};
 
 /// As JSON.
 pub(in crate::backend) fn json_file(input: &FuzzInput<'_>) {
-    hold_table(json::read(input.0).map_err(|mistake| vec![mistake]));
+    for read in [json::read, json::read_lines] {
+        hold_table(read(input.0).map_err(|mistake| vec![mistake]));
+    }
 }
 
 /// As CSV; the first byte chooses the types of its columns.
 pub(in crate::backend) fn csv_file(input: &mut FuzzInput<'_>) {
     let choice = usize::from(input.byte());
-    let table = match CsvFile::open(input.0) {
+    let table = match CsvFile::open(input.0, [b',', b';'][choice / 8 % 2]) {
         Ok(file) => {
             let kinds =
                 (0..file.names.len()).map(|at| CellType::ALL[(choice + at) % CellType::ALL.len()]);

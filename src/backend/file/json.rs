@@ -1,4 +1,5 @@
-//! A JSON file as a table: an array of objects, or an object of objects whose names become the column `key`.
+//! A JSON file as a table: an array of objects, an object of objects whose names become the column `key`, or one object
+//! per line.
 //!
 //! An empty array is a table without rows that has any column. The columns are the field names of all objects, in order of first appearance; fields that an object lacks are null. Nested
 //! arrays and objects stay lists and maps.
@@ -32,6 +33,23 @@ pub(super) fn read(bytes: &[u8]) -> Result<Table, String> {
             }
         }
         _ => return Err("line 1: expected an array of objects, or an object of objects".into()),
+    }
+    columns.table()
+}
+
+/// Reads a file with one object per line. Lines of blanks only are passed over.
+pub(super) fn read_lines(bytes: &[u8]) -> Result<Table, String> {
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    let mut columns = Columns::default();
+    for (at, line) in bytes.split(|byte| *byte == b'\n').enumerate() {
+        let line = line.trim_ascii();
+        if line.is_empty() {
+            continue;
+        }
+        let what = || format!("line {}: it", at + 1);
+        let item = Value::from_json(line)
+            .map_err(|err| format!("line {}: it is not valid JSON: {err}", at + 1))?;
+        columns.add(item, None, &what)?;
     }
     columns.table()
 }

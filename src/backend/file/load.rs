@@ -21,6 +21,42 @@ const BYTES_MAX: usize = 256 << 20;
 /// How many bad cells are reported one by one.
 const MISTAKES_MAX: usize = 5;
 
+/// What a file holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Format {
+    Csv,
+    Json,
+    JsonLines,
+}
+
+/// The words of the key `format`. They are endings of paths too, and there are more of these.
+const FORMATS: [(&str, Format); 3] = [
+    ("csv", Format::Csv),
+    ("json", Format::Json),
+    ("jsonl", Format::JsonLines),
+];
+
+/// The format of a word or of an ending.
+fn format_of(word: &str) -> Option<Format> {
+    let word = word.to_ascii_lowercase();
+    let mut formats = FORMATS.into_iter().chain([("ndjson", Format::JsonLines)]);
+    formats.find_map(|(known, format)| (word == known).then_some(format))
+}
+
+/// The key `separator`: one character of ASCII that means nothing else in a CSV file.
+fn read_separator((text, place): &(String, Place), section: &Section<'_>) -> Option<u8> {
+    match text.as_bytes() {
+        [separator] if separator.is_ascii() && !b"\"\r\n".contains(separator) => Some(*separator),
+        _ => {
+            let message = format!("`{}` does not separate cells", text.escape_debug());
+            let help =
+                r#"one character of ASCII, such as `";"` or `"\t"`, but no quote and no line end"#;
+            section.bad(place, message, Some(help.into()));
+            None
+        }
+    }
+}
+
 /// The types of columns, as the key `types` gives them.
 type Types = Vec<(String, CellType, Place)>;
 
@@ -29,30 +65,39 @@ pub(super) fn read(section: &mut Section<'_>) -> Option<Table> {
     let before = section.document().problems.len();
     let path = section.required_string("path", "path = \"airports.csv\"");
     let bytes_max = section.size("bytes_max").unwrap_or(BYTES_MAX);
+    let named = section.has("format");
+    let format = section.word("format", &FORMATS.map(|(word, _)| word));
     let null = section.string("null");
+    let separator = section.string("separator");
     let types = read_types(section);
     let (path, place) = path?;
     let full = section.relative(&path);
-    let extension = full.extension().map(OsStr::to_ascii_lowercase);
-    let csv = match extension.as_ref().and_then(|ext| ext.to_str()) {
-        Some("csv") => true,
-        Some("json") => false,
-        _ => {
-            let help = Some("a path ending in `.csv` or `.json`".into());
-            section.bad(&place, format!("`{path}` has an unknown format"), help);
-            return None;
-        }
+    let format = match (format, named) {
+        (Some((word, _)), _) => format_of(word),
+        // A format that is not known has been reported.
+        (None, true) => return None,
+        (None, false) => full.extension().and_then(OsStr::to_str).and_then(format_of),
     };
-    if let (false, Some(place)) = (csv, null.as_ref().map(|(_, place)| place)) {
-        section.bad(place, "JSON has its own null", Some("leave it out".into()));
+    let Some(format) = format else {
+        let help = "a path ending in `.csv`, `.json`, `.jsonl` or `.ndjson`, or the key `format`";
+        let message = format!("`{path}` has an unknown format");
+        section.bad(&place, message, Some(help.into()));
+        return None;
+    };
+    if format != Format::Csv {
+        let null = null.as_ref().map(|(_, place)| ("null", place));
+        let separator = separator.as_ref().map(|(_, place)| ("separator", place));
+        let types = types.first().map(|(_, _, place)| ("types", place));
+        for (key, place) in [null, separator, types].into_iter().flatten() {
+            let message = match key {
+                "null" => "JSON has its own null",
+                "separator" => "JSON has no cells",
+                _ => "JSON has its own types",
+            };
+            section.bad(place, message, Some(format!("leave `{key}` out")));
+        }
     }
-    if let (false, Some((_, _, place))) = (csv, types.first()) {
-        section.bad(
-            place,
-            "JSON has its own types",
-            Some("leave `types` out".into()),
-        );
-    }
+    let separator = separator.map_or(Some(b','), |read| read_separator(&read, section))?;
     let bytes = match read_bytes(&full, bytes_max) {
         Ok(bytes) => bytes,
         Err(err) => {
@@ -64,10 +109,10 @@ pub(super) fn read(section: &mut Section<'_>) -> Option<Table> {
         }
     };
     let null = null.map_or(String::new(), |(text, _)| text);
-    let table = if csv {
-        read_csv(&bytes, &null, &types, section)
-    } else {
-        json::read(&bytes).map_err(|mistake| vec![mistake])
+    let table = match format {
+        Format::Csv => read_csv((&bytes, separator), &null, &types, section),
+        Format::Json => json::read(&bytes).map_err(|mistake| vec![mistake]),
+        Format::JsonLines => json::read_lines(&bytes).map_err(|mistake| vec![mistake]),
     };
     let table = table
         .map_err(|mistakes| report(&path, &mistakes, &place, section))
@@ -76,12 +121,12 @@ pub(super) fn read(section: &mut Section<'_>) -> Option<Table> {
 }
 
 fn read_csv(
-    bytes: &[u8],
+    (bytes, separator): (&[u8], u8),
     null: &str,
     types: &Types,
     section: &Section<'_>,
 ) -> Result<Table, Vec<String>> {
-    let file = CsvFile::open(bytes).map_err(|mistake| vec![mistake])?;
+    let file = CsvFile::open(bytes, separator).map_err(|mistake| vec![mistake])?;
     let mut kinds = vec![CellType::Text; file.names.len()];
     for (column, kind, place) in types {
         match file.names.position(column) {

@@ -271,7 +271,7 @@ fn csv_mistakes_have_their_line() {
             "",
             &format!(
                 "config.file path: FILE, line 1: the only column is called `a{shown}b`: \
-                 cells are separated by commas here, not by `{shown}`"
+                 cells are separated by `,` here; for `{shown}`, set `separator = \"{shown}\"`"
             ),
         );
     }
@@ -392,7 +392,7 @@ fn backend_mistakes_are_named() {
     assert_eq!(
         config_problems::<FileTable>("path = \"t.xls\""),
         [
-            "config.bad_value path: `t.xls` has an unknown format (a path ending in `.csv` or `.json`)"
+            "config.bad_value path: `t.xls` has an unknown format (a path ending in `.csv`, `.json`, `.jsonl` or `.ndjson`, or the key `format`)"
         ]
     );
     assert_eq!(
@@ -412,8 +412,77 @@ fn backend_mistakes_are_named() {
     assert_eq!(
         json,
         [
-            "config.bad_value null: JSON has its own null (leave it out)",
+            "config.bad_value null: JSON has its own null (leave `null` out)",
             "config.bad_value types.a: JSON has its own types (leave `types` out)",
         ]
     );
+}
+
+#[tokio::test]
+async fn cells_are_separated_as_configured() {
+    let one = "where = { a = \"{a}\" }\nrows = \"one\"";
+    for (separator, name) in [
+        (";", "t.csv"),
+        ("\t", "t.tsv"),
+        ("|", "t.CSV"),
+        (",", "t.txt"),
+    ] {
+        let text = format!("a{separator}b\n1{separator}\"x{separator}y\"\n");
+        let more = format!(
+            "format = \"csv\"\nseparator = \"{}\"",
+            separator.escape_debug()
+        );
+        let config = config(name, &text, &more);
+        let found = find(&config, one, &[("a", "1".into())]).await.unwrap();
+        let b = format!("x{separator}y");
+        assert_eq!(found, record(&[("a", "1".into()), ("b", b.into())]));
+    }
+    for bad in ["", ";;", "\"", "\n", "\r", "é"] {
+        let more = format!("separator = \"{}\"", bad.escape_debug());
+        let problems = mistakes("t.csv", "a\n1\n", &more);
+        assert_eq!(problems.len(), 1, "{problems:?}");
+        assert!(
+            problems[0].contains("one character of ASCII"),
+            "{problems:?}"
+        );
+    }
+    let json = mistakes("t.json", "[]", "separator = \",\"");
+    assert_eq!(
+        json,
+        ["config.bad_value separator: JSON has no cells (leave `separator` out)"]
+    );
+    let format = mistakes("t.csv", "a\n1\n", "format = \"jsno\"");
+    assert_eq!(
+        format,
+        ["config.bad_value format: `jsno` is not known here (did you mean `\"json\"`?)"]
+    );
+}
+
+#[tokio::test]
+async fn one_object_per_line_is_a_table() {
+    let text = "\u{feff}{\"a\": 1, \"b\": [2]}\r\n\n  \n{\"c\": null, \"a\": \"x\"}";
+    let none = Value::Null;
+    let second = record(&[("a", "x".into()), ("b", none.clone()), ("c", none)]);
+    for (name, more) in [
+        ("t.jsonl", ""),
+        ("t.NDJSON", ""),
+        ("t.log", "format = \"jsonl\""),
+    ] {
+        let config = config(name, text, more);
+        assert_eq!(config.table.rows.len(), 2);
+        let one = "key = { a = \"{a}\" }\nrows = \"one\"";
+        let found = find(&config, one, &[("a", "x".into())]).await.unwrap();
+        assert_eq!(found, second);
+    }
+    for (text, expected) in [
+        (
+            "{\"a\": 1}\n\n{\"a\": ",
+            "FILE, line 3: it is not valid JSON",
+        ),
+        ("{\"a\": 1}\n[1]\n", "FILE, line 2: it is not an object"),
+        ("{}\n", "there are no columns"),
+    ] {
+        let problems = mistakes("t.jsonl", text, "");
+        assert!(problems[0].contains(expected), "{problems:?}");
+    }
 }

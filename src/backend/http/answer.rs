@@ -12,7 +12,7 @@ use hyper::body::{Body as _, Incoming};
 use hyper::{Response, StatusCode};
 
 use super::failure::{too_long, words};
-use super::lookup::Get;
+use super::lookup::Lookup;
 use super::{charset, compression};
 use crate::backend::LookupError;
 use crate::backend::format::{Format, bad_answer};
@@ -21,7 +21,7 @@ use crate::value::{Pointer, Value};
 
 /// The value of a response whose head has arrived.
 pub(super) async fn read(
-    get: &Get,
+    get: &Lookup,
     response: Response<Incoming>,
     body_bytes_max: usize,
 ) -> Result<Value, LookupError> {

@@ -7,7 +7,7 @@ use std::cell::{Cell, RefCell};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::Empty;
+use http_body_util::Full;
 use hyper_util::client::legacy::{Builder, Client as HyperClient};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio::time::Instant;
@@ -24,7 +24,7 @@ pub(super) const PING_TIMEOUT: Duration = Duration::from_secs(5);
 const STREAMS_ENDED_MAX: usize = 4096;
 
 /// Asks over connections of its own.
-pub(super) type Client = HyperClient<Connector, Empty<Bytes>>;
+pub(super) type Client = HyperClient<Connector, Full<Bytes>>;
 
 /// The client in use, and how to make the next one.
 pub(super) struct Clients {

@@ -1,9 +1,13 @@
 //! Reads the keys of a lookup: the request, and how to read its answer.
 
-use hyper::Uri;
-use hyper::header::{ACCEPT, HeaderMap, HeaderName, HeaderValue};
-use hyper::http::uri::{Parts, PathAndQuery};
+use std::sync::Arc;
 
+use bytes::Bytes;
+use hyper::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use hyper::http::uri::{Parts, PathAndQuery};
+use hyper::{Method, Uri};
+
+use super::body::Body;
 use super::config::{Base, Config, read_header_texts};
 use super::target::{HeaderEncode, Target};
 use crate::backend::{Compiled, Enums, LookupError, format::Format, template::Template};
@@ -11,13 +15,15 @@ use crate::config::{Section, integer};
 use crate::error::Code;
 use crate::value::{Pointer, Value};
 
-/// A compiled GET.
+/// A compiled request: a GET, or a POST, which is a read by declaration.
 #[derive(Debug)]
-pub struct Get {
+pub struct Lookup {
+    pub(super) method: Method,
     base: Base,
     target: Target,
+    body: Option<Body>,
     /// The backend's headers and this lookup's fixed ones.
-    fixed_headers: HeaderMap,
+    fixed_headers: Box<HeaderMap>,
     headers: Vec<(HeaderName, Template)>,
     pub(super) format: Format,
     /// The part of a JSON body that is the answer.
@@ -26,19 +32,32 @@ pub struct Get {
     pub(super) empty_on: Vec<u16>,
 }
 
-impl Get {
+impl Lookup {
     /// Reads a lookup's keys.
     pub(super) fn read(config: &Config, section: &mut Section<'_>) -> Option<Compiled<Self>> {
         let mut params = Vec::new();
         let enums = Enums::read(section, Enums::Number);
         let before = section.document().problems.len();
         let target = read_target(section, &mut params);
+        let body = read_body(section, target.as_ref(), &mut params);
         let format = Format::read(section, &["json", "text", "bytes"], Format::Json);
         let pointer = read_pointer(section, format);
         let empty_on = read_statuses(section);
-        let mut fixed_headers = config.headers.clone();
+        let mut fixed_headers = Box::new(config.headers.clone());
         if matches!(format, Some(Format::Text | Format::Bytes)) {
             fixed_headers.insert(ACCEPT, HeaderValue::from_static("*/*"));
+        }
+        if body.is_some() {
+            let json = HeaderValue::from_static("application/json");
+            fixed_headers.entry(CONTENT_TYPE).or_insert(json);
+        }
+        if body.is_none()
+            && target
+                .as_ref()
+                .is_some_and(|(method, _)| method == Method::POST)
+        {
+            // Some servers refuse a POST that says nothing of its length.
+            fixed_headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
         }
         let mut headers = Vec::new();
         for (name, text, place) in read_header_texts(section)? {
@@ -62,11 +81,13 @@ impl Get {
         if section.document().problems.len() > before {
             return None;
         }
-        let format = format?;
+        let (format, (method, target)) = (format?, target?);
         Some(Compiled {
-            lookup: Get {
+            lookup: Lookup {
+                method,
                 base: config.base.clone(),
-                target: target?,
+                target,
+                body,
                 fixed_headers,
                 headers,
                 format,
@@ -92,9 +113,15 @@ impl Get {
         Uri::from_parts(parts).map_err(|err| bad(err.into()))
     }
 
+    /// The body for these parameters; empty if it has none.
+    pub(super) fn body(&self, params: &[Value]) -> Result<Bytes, LookupError> {
+        let body = self.body.as_ref().map(|body| body.render(params));
+        Ok(body.transpose()?.unwrap_or_default().into())
+    }
+
     /// The headers for these parameters.
     pub(super) fn headers(&self, params: &[Value]) -> Result<HeaderMap, LookupError> {
-        let mut headers = self.fixed_headers.clone();
+        let mut headers = HeaderMap::clone(&self.fixed_headers);
         for (name, template) in &self.headers {
             let mut value = Vec::new();
             template.render(params, &HeaderEncode, &mut value)?;
@@ -106,12 +133,51 @@ impl Get {
     }
 }
 
-fn read_target(section: &mut Section<'_>, params: &mut Vec<std::sync::Arc<str>>) -> Option<Target> {
-    let (text, place) = section.required_string("get", "get = \"/airports/{code}\"")?;
+/// The path and query, after the key `get` or `post`, which says how they are asked for.
+fn read_target(section: &mut Section<'_>, params: &mut Vec<Arc<str>>) -> Option<(Method, Target)> {
+    if section.has("get") && section.has("post") {
+        section.take("get");
+        if let Some((_, place)) = section.take("post") {
+            let help = Some("keep one of them".to_owned());
+            let document = section.document();
+            let message = "`post` can't be used with `get`";
+            document.problem(&place, Code::ConfigClash, message, help);
+        }
+        return None;
+    }
+    let (method, (text, place)) = if section.has("post") {
+        section.take("get");
+        (Method::POST, section.string("post")?)
+    } else {
+        section.take("post");
+        let example = "get = \"/airports/{code}\"";
+        (Method::GET, section.required_string("get", example)?)
+    };
     match Target::parse(&text, params) {
-        Ok(target) => Some(target),
+        Ok(target) => Some((method, target)),
         Err(err) => {
             section.bad(&place, err.to_string(), Some(err.help()));
+            None
+        }
+    }
+}
+
+/// The body of a POST, if it has one.
+fn read_body(
+    section: &mut Section<'_>,
+    target: Option<&(Method, Target)>,
+    params: &mut Vec<Arc<str>>,
+) -> Option<Body> {
+    let (value, place) = section.value("body")?;
+    if target.is_some_and(|(method, _)| method == Method::GET) {
+        let help = "ask with `post` instead of `get`, or leave `body` out";
+        section.bad(&place, "a GET has no body", Some(help.into()));
+        return None;
+    }
+    match Body::compile(&value, params) {
+        Ok(body) => Some(body),
+        Err(err) => {
+            section.bad(&place, err.message, Some(err.help));
             None
         }
     }

@@ -1,4 +1,4 @@
-//! `kind = "http"`: a lookup is one GET, over HTTP/1.1 or HTTP/2, with or without TLS.
+//! `kind = "http"`: a lookup is one GET, or one POST with a JSON body, over HTTP/1.1 or HTTP/2, with or without TLS.
 //!
 //! `get = "/airports/{code}?units={units}"` becomes a GET below the backend's `url`, whose scheme, host, port and
 //! base path no parameter can change. Each request has `traceparent`, `tracestate`, `request-id`, and `deadline-budget`,
@@ -7,6 +7,7 @@
 //! answer is ever left for another lookup.
 
 mod answer;
+mod body; // of a POST
 mod charset; // of bodies
 mod compression; // of bodies
 mod clients; // the connections that are kept
@@ -18,7 +19,7 @@ mod lookup;
 mod target;
 
 use bytes::Bytes;
-use http_body_util::Empty;
+use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::header::{ACCEPT_ENCODING, HeaderValue};
 use hyper::{Request, Response};
@@ -28,7 +29,7 @@ use tokio_util::task::AbortOnDropHandle;
 use self::clients::Clients;
 use self::config::Config;
 use self::connect::Connector;
-use self::lookup::Get;
+use self::lookup::Lookup;
 use super::{Answer, Ask, Backend, Compiled, Examination, LookupError, Planned};
 use crate::config::Section;
 use crate::timeline::Source;
@@ -43,17 +44,17 @@ pub struct Http {
 
 impl Backend for Http {
     type Config = Config;
-    type Lookup = Get;
+    type Lookup = Lookup;
 
     fn read_config(section: &mut Section<'_>) -> Option<Config> {
         Config::read(section)
     }
 
-    fn read_lookup(config: &Config, section: &mut Section<'_>) -> Option<Compiled<Get>> {
-        Get::read(config, section)
+    fn read_lookup(config: &Config, section: &mut Section<'_>) -> Option<Compiled<Lookup>> {
+        Lookup::read(config, section)
     }
 
-    async fn connect(config: &Config, _: &[Planned<'_, Get>], seed: u64) -> Self {
+    async fn connect(config: &Config, _: &[Planned<'_, Lookup>], seed: u64) -> Self {
         let (connector, connecting) = Connector::start(config, seed);
         Http {
             clients: Box::new(Clients::new(config, connector, seed)),
@@ -62,15 +63,15 @@ impl Backend for Http {
         }
     }
 
-    async fn examine(config: &Config, planned: &[Planned<'_, Get>]) -> Examination {
+    async fn examine(config: &Config, planned: &[Planned<'_, Lookup>]) -> Examination {
         examine::examine(config, planned.len()).await
     }
 
-    async fn lookup(&self, get: &Get, ask: Ask<'_>) -> Result<Answer, LookupError> {
-        let response = self.response(get, &ask).await?;
+    async fn lookup(&self, lookup: &Lookup, ask: Ask<'_>) -> Result<Answer, LookupError> {
+        let response = self.response(lookup, &ask).await?;
         let first_answer = Instant::now();
         Ok(Answer {
-            value: answer::read(get, response, self.body_bytes_max).await?,
+            value: answer::read(lookup, response, self.body_bytes_max).await?,
             first_answer: Some(first_answer),
             source: Source::Backend,
         })
@@ -79,12 +80,17 @@ impl Backend for Http {
 
 impl Http {
     /// Asks, and asks once more if the server says, or it is certain, that the request was not processed.
-    async fn response(&self, get: &Get, ask: &Ask<'_>) -> Result<Response<Incoming>, LookupError> {
+    async fn response(
+        &self,
+        lookup: &Lookup,
+        ask: &Ask<'_>,
+    ) -> Result<Response<Incoming>, LookupError> {
         let mut again = true;
         loop {
-            let mut request = Request::new(Empty::new());
-            *request.uri_mut() = get.uri(ask.params)?;
-            *request.headers_mut() = get.headers(ask.params)?;
+            let mut request = Request::new(Full::new(lookup.body(ask.params)?));
+            *request.method_mut() = lookup.method.clone();
+            *request.uri_mut() = lookup.uri(ask.params)?;
+            *request.headers_mut() = lookup.headers(ask.params)?;
             let headers = request.headers_mut();
             headers
                 .entry(ACCEPT_ENCODING)
@@ -100,7 +106,7 @@ impl Http {
 }
 
 /// Adds the call's context. A value that is not valid in a header is omitted: the client chose it, not the operator.
-fn pass_context_on(request: &mut Request<Empty<Bytes>>, ask: &Ask<'_>) {
+fn pass_context_on(request: &mut Request<Full<Bytes>>, ask: &Ask<'_>) {
     let headers = request.headers_mut();
     let traceparent = ask.context.traceparent.as_deref();
     let id = Some(&*ask.context.request_id).filter(|id| !id.is_empty());

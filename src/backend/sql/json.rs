@@ -64,7 +64,7 @@ pub fn enum_name(of: &EnumValue) -> Result<&str, LookupError> {
 fn cannot(what: &str) -> LookupError {
     LookupError::new(
         Code::LookupBadParam,
-        format!("a list or map parameter is bound as JSON, which can't carry {what}"),
+        format!("it becomes JSON, which can't carry {what}"),
     )
 }
 

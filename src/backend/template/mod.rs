@@ -166,6 +166,17 @@ impl Template {
         })
     }
 
+    /// The same template with other texts between its parameters.
+    #[must_use]
+    pub fn map_literals(mut self, map: impl Fn(&str) -> String) -> Self {
+        for part in &mut self.0 {
+            if let Part::Text(text) = part {
+                *text = map(text);
+            }
+        }
+        self
+    }
+
     /// Its length when rendered without encoding, if that is known without rendering: all parameters are text or bytes.
     pub fn length(&self, params: &[Value]) -> Option<usize> {
         self.0.iter().try_fold(0, |sum, part| {

@@ -76,6 +76,12 @@ fn backends() {
 fn lookups() {
     assert!(lookup_problem("").contains("`get` is missing"));
     assert!(lookup_problem("get = 'a'").contains("begins with `/`"));
+    assert!(lookup_problem("post = 'a'").contains("begins with `/`"));
+    assert!(lookup_problem("get = '/a'\npost = '/a'").contains("`post` can't be used with `get`"));
+    assert!(lookup_problem("get = '/a'\nbody = {}").contains("a GET has no body"));
+    assert!(lookup_problem("body = {}").contains("`get` is missing"));
+    assert!(lookup_problem("post = '/a'\nbody = { a = '{' }").contains("`body.a`: `{` at"));
+    assert!(lookup_problem("post = '/a'\nbody = { a = inf }").contains("no such number"));
     assert!(lookup_problem("get = '/a/{'").contains("never closed"));
     assert!(lookup_problem("get = '/a'\npointer = 'x'").contains("begins with `/`"));
     assert!(

@@ -5,6 +5,7 @@ mod config;
 mod encoded;
 mod connections;
 mod http2;
+mod post;
 mod unseen;
 
 use std::cell::{Cell, RefCell};
@@ -107,7 +108,7 @@ async fn backend(url: &str, keys: &str) -> (Http, Config) {
 }
 
 /// A lookup with these keys.
-fn compiled(config: &Config, keys: &str) -> Compiled<Get> {
+fn compiled(config: &Config, keys: &str) -> Compiled<Lookup> {
     let document = document(keys);
     let mut section = whole(&document);
     let compiled = Http::read_lookup(config, &mut section);

@@ -18,6 +18,16 @@ const LENGTH_BYTE_MAX: u8 = 0x3f;
 const HTTP: &str =
     "HTTP: use framed, unframed or THeader; health and metrics are on the `admin` port";
 const JSON: &str = "the JSON protocol: use binary or compact";
+const TTHEADER: &str =
+    "TTHeader, the frames of Kitex: configure its client for framed Thrift (`transport.Framed`)";
+const PROXY_1: &str = "the PROXY protocol, version 1: turn it off at the proxy in front of this server (`send-proxy`, \
+                       `proxy_protocol on`)";
+const PROXY_2: &str = "the PROXY protocol, version 2: turn it off at the proxy in front of this server (`send-proxy-v2`, \
+                       `proxy_protocol_v2.enabled`)";
+/// The first bytes of PROXY headers. Those of version 2 would mean an old message in a frame of 219 MB, whose name has
+/// more than 800 kB.
+const PROXY_1_START: &[u8] = b"PROXY ";
+const PROXY_2_START: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
 
 /// A server that does not speak Thrift.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,11 +52,29 @@ impl Foreign {
     }
 }
 
+/// What a load balancer puts before the bytes of a client, if `bytes` are the start of that; `Err` if more bytes are needed.
+pub(crate) fn proxy_header(bytes: &[u8]) -> Result<Option<WireError>, ()> {
+    for (start, what) in [(PROXY_1_START, PROXY_1), (PROXY_2_START, PROXY_2)] {
+        if bytes.starts_with(start) {
+            return Ok(Some(looks_like(what)));
+        }
+        if start.starts_with(bytes) {
+            return Err(());
+        }
+    }
+    Ok(None)
+}
+
 /// The wire format of a connection that starts with `bytes`; `None` if more bytes are needed.
 pub(crate) fn detect(bytes: &[u8], limits: &Limits) -> Result<Option<WireFormat>, WireError> {
     let Some((&first, rest)) = bytes.split_first() else {
         return Ok(None);
     };
+    match proxy_header(bytes) {
+        Ok(Some(proxy)) => return Err(proxy),
+        Ok(None) => {}
+        Err(()) => return Ok(None),
+    }
     match first {
         _ if is_magic(first) => {
             Ok(magic(bytes)?.map(|protocol| wire_format(Transport::Unframed, protocol)))
@@ -82,7 +110,8 @@ fn length_first(bytes: &[u8], limits: &Limits) -> Result<Option<WireFormat>, Wir
         // If the first bytes of the message show a Thrift client, report its wire format anyway: the framer
         // refuses the frame, and the client gets an answer.
         return match rest {
-            [] | [0x0f] => Ok(None),
+            [] | [0x0f | 0x10] => Ok(None),
+            [0x10, 0, ..] => Err(looks_like(TTHEADER)),
             [0x0f, 0xff, ..] => Ok(Some(wire_format(Transport::Header, Protocol::Binary))),
             [first, ..] if is_magic(*first) => match magic(rest) {
                 Ok(protocol) => {
@@ -104,7 +133,11 @@ fn length_first(bytes: &[u8], limits: &Limits) -> Result<Option<WireFormat>, Wir
             Some(0xff) => Ok(Some(wire_format(Transport::Header, Protocol::Binary))),
             Some(_) => Err(unknown(bytes)),
         },
-        Some(0x10) => Err(looks_like("TTHeader: use framed, unframed or THeader")),
+        Some(0x10) => match rest.get(1) {
+            None => Ok(None),
+            Some(0) => Err(looks_like(TTHEADER)),
+            Some(_) => Err(unknown(bytes)),
+        },
         Some(b'[' | b'{') => Err(looks_like(JSON)),
         Some(0) => old_framed(length, bytes, rest),
         Some(letter)

@@ -40,7 +40,7 @@ pub use decode::{
     decode_application_error, decode_field, decode_result, decode_struct, decode_struct_counted,
 };
 pub(crate) use decode::{decode_struct_sliced, starts_with_result};
-pub(crate) use detect::Foreign;
+pub(crate) use detect::{Foreign, proxy_header};
 pub use error::WireError;
 pub use frame::Framer;
 pub use head::{Head, HeadOut};

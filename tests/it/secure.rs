@@ -241,6 +241,25 @@ fn plain_bytes_on_a_port_with_tls() {
 }
 
 #[test]
+fn a_proxy_header_on_a_port_with_tls() {
+    for (header, version) in [
+        (
+            &b"PROXY TCP4 10.0.0.1 10.0.0.2 40000 9090\r\n"[..],
+            "version 1",
+        ),
+        (b"\r\n\r\n\0\r\nQUIT\n\x21\x11\x00\x0c", "version 2"),
+    ] {
+        let secured = Secured::start("");
+        let mut wire = Wire::connect(secured.addr);
+        wire.send(header);
+        wire.read_to_end();
+        let (_, log) = secured.server.stop("TERM");
+        let named = format!("the PROXY protocol, {version}: turn it off at the proxy");
+        assert!(log.contains(&named), "{log}");
+    }
+}
+
+#[test]
 fn a_handshake_that_times_out_frees_its_slot() {
     let limits = "handshakes_max = 1, handshake_timeout = \"150ms\", ";
     let secured = Secured::start_with("", limits);

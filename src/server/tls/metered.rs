@@ -49,6 +49,11 @@ impl<S> Metered<S> {
         }
     }
 
+    /// The stream below.
+    pub(super) fn get_ref(&self) -> &S {
+        &self.stream
+    }
+
     fn read(&mut self, bytes: usize) {
         self.kept = (self.kept + bytes).min(KEPT_BYTES_MAX);
         self.last = bytes;

@@ -29,10 +29,13 @@ use super::state::{ListenerSettings, WorkerState};
 use crate::config::ListenerTls;
 use crate::error::Code;
 use crate::metrics::Closed;
+use crate::thrift::proxy_header;
 pub(super) use metered::Metered;
 
 /// The maximum of encrypted bytes that the client has not taken yet. It has to take that many within `write_timeout`.
 const UNSENT_BYTES: usize = 16 * 1024;
+/// Enough to recognise what a proxy in front of the server sends.
+const FIRST_BYTES: usize = 16;
 /// How long sending the end of the TLS stream may take.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -60,9 +63,13 @@ impl Tls {
         let acceptor = TlsAcceptor::from(Arc::clone(&self.0.borrow()));
         let shaken = timeout(settings.limits.handshake_timeout, async {
             let _permit = worker.handshakes.acquire().await;
+            // A handshake that fails does not show the bytes that it refused.
+            let mut first = [0; FIRST_BYTES];
+            let arrived = stream.get_ref().peek(&mut first).await.unwrap_or(0);
             // The library does not limit its own messages, of which only the certificates are long.
             let bound = |tls: &mut ServerConnection| tls.set_buffer_limit(Some(UNSENT_BYTES));
-            acceptor.accept_with(stream, bound).await
+            let shaken = acceptor.accept_with(stream, bound).await;
+            shaken.map_err(|err| refusal(&err, &first[..arrived]))
         });
         let (code, detail) = match shaken.await {
             Ok(Ok(stream)) => {
@@ -71,7 +78,7 @@ impl Tls {
                     accepted: None,
                 });
             }
-            Ok(Err(err)) => refusal(&err),
+            Ok(Err(refusal)) => refusal,
             Err(_elapsed) => (Code::WireTimeout, "the handshake took too long".to_owned()),
         };
         let whose = (remote, &*settings.listener);
@@ -83,9 +90,12 @@ impl Tls {
     }
 }
 
-/// Why a handshake failed, for the log.
-fn refusal(err: &io::Error) -> (Code, String) {
+/// Why a handshake failed, for the log. `first` are the first bytes that the client sent.
+fn refusal(err: &io::Error, first: &[u8]) -> (Code, String) {
     let cause = err.get_ref().and_then(|err| err.downcast_ref::<TlsError>());
+    if let Ok(Some(proxy)) = proxy_header(first) {
+        return (proxy.code, proxy.detail);
+    }
     match cause {
         Some(TlsError::InvalidMessage(_)) => {
             let words =

@@ -179,6 +179,21 @@ fn connections_that_are_not_thrift_are_identified_in_the_log() {
         ),
         (b"GET / HTTP/1.1\r\n\r\n", "HTTP", "`admin` port"),
         (b"POST / HTTP/1.1\r\n\r\n", "HTTP", "`admin` port"),
+        (
+            b"PROXY TCP4 10.0.0.1 10.0.0.2 40000 9090\r\n\x80\x01",
+            "the PROXY protocol, version 1",
+            "turn it off at the proxy",
+        ),
+        (
+            b"\r\n\r\n\0\r\nQUIT\n\x21\x11\x00\x0c",
+            "the PROXY protocol, version 2",
+            "`send-proxy-v2`",
+        ),
+        (
+            b"\x00\x00\x00\x2e\x10\x00\x00\x00\x00\x00\x00\x01",
+            "TTHeader",
+            "`transport.Framed`",
+        ),
         (b"[1,\"get\",1,0,{}]", "the JSON protocol", "use binary"),
         (b"\x78\x9c\x01\x02", "the zlib transport", "use framed"),
         (

@@ -107,6 +107,9 @@ pub(super) fn run(options: &Check, out: &mut Output) -> Result<ExitStatus, Comma
             for plan in read.iter().flat_map(|(program, _)| plans(program)) {
                 out.data(&summary(plan));
             }
+            if let Some(line) = read.iter().find_map(|(program, _)| workers(program)) {
+                out.data(&line);
+            }
             if let Some(line) = read.iter().find_map(|(program, _)| unserved(program)) {
                 out.data(&line);
             }
@@ -137,6 +140,12 @@ fn status(examined: &Examined) -> ExitStatus {
 pub(super) fn plans(program: &Program) -> impl Iterator<Item = &Plan> {
     let services = program.services.iter();
     services.flat_map(|of| of.plans_in_order().map(|plan| &**plan))
+}
+
+/// `workers: 4 (auto)`, unless the number is in the file.
+fn workers(program: &Program) -> Option<String> {
+    let from = program.workers_from.as_ref()?;
+    Some(format!("workers: {} ({from})", program.workers))
 }
 
 /// `unserved: getBoard, getCrew`

@@ -166,6 +166,7 @@ fn read_listener(
 /// The endpoint in `listen`. `None` if it is missing or bad.
 fn read_endpoint(section: &mut Section<'_>) -> Option<Endpoint> {
     let (text, place) = section.string("listen")?;
+    let text = section.resolve_secret(text, &place)?;
     let Some(path) = text.strip_prefix("unix://") else {
         return is_address(section, &text, &place).then_some(Endpoint::Tcp(text));
     };
@@ -265,6 +266,7 @@ fn read_words<T: Copy>(
 /// The address in `listen`, even if it is bad, which is reported.
 pub(super) fn read_listen(section: &mut Section<'_>) -> Option<String> {
     let (addr, place) = section.string("listen")?;
+    let addr = section.resolve_secret(addr, &place)?;
     is_address(section, &addr, &place);
     Some(addr)
 }

@@ -13,6 +13,7 @@ mod limits;
 mod listener;
 mod unserved;
 mod services;
+mod workers;
 mod server;
 mod service; // an IDL, one of its services, a method of that
 mod admin;
@@ -35,4 +36,5 @@ pub use services::ServiceEntry;
 pub use tls::ListenerTls;
 pub use typed::integer;
 pub use unserved::Unserved;
-pub use views::{UseEntry, ViewEntry, WhenEntry, WithEntry};
+pub use views::{BoundParam, UseEntry, ViewEntry, WhenEntry, WithEntry};
+pub use workers::Workers;

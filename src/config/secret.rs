@@ -1,4 +1,5 @@
-//! Keeps secrets out of the configuration file: reads what `env:NAME` and `file:PATH` refer to.
+//! Keeps out of the configuration file what is secret or differs from host to host: reads what `env:NAME` and `file:PATH`
+//! refer to.
 
 use super::bytes::text_of;
 use super::section::{Place, Section};

@@ -118,6 +118,21 @@ impl<'d> Section<'d> {
         self.table.contains_key(key)
     }
 
+    /// The value of `key`, if it is present and not taken yet.
+    pub(super) fn peek(&self, key: &str) -> Option<&DeValue<'d>> {
+        Some(self.table.get(key)?.get_ref())
+    }
+
+    /// The place of the name of `key`, if it is present and not taken yet.
+    pub fn place_of_name(&self, key: &str) -> Option<Place> {
+        let mut names = self.table.keys();
+        let name = names.find(|name| *name.get_ref() == key)?;
+        Some(Place {
+            key: join(&self.place.key, key),
+            span: name.span(),
+        })
+    }
+
     /// All keys that are not taken yet, in the order of the file.
     pub fn keys(&self) -> Vec<String> {
         self.table
@@ -232,6 +247,12 @@ impl<'d> Section<'d> {
                 self.bad(&place, message, None);
                 return Vec::new();
             }
+            DeValue::Table(_) => {
+                let message = "expected an array of tables, found a table";
+                let help = format!("write `[[{}]]` instead of `[{}]`", place.key, place.key);
+                self.bad(&place, message, Some(help));
+                return Vec::new();
+            }
             other => {
                 self.expected(&place, "an array of tables", &other);
                 return Vec::new();
@@ -262,6 +283,12 @@ impl<'d> Section<'d> {
     fn as_section(&self, (value, place): (DeValue<'d>, Place)) -> Option<Section<'d>> {
         match value {
             DeValue::Table(table) => Some(Section::new(self.document, place, table)),
+            DeValue::Array(items) if items.iter().any(|item| item.get_ref().is_table()) => {
+                let message = "expected a table, found an array of tables";
+                let help = format!("write `[{}]` instead of `[[{}]]`", place.key, place.key);
+                self.bad(&place, message, Some(help));
+                None
+            }
             other => {
                 self.expected(&place, "a table", &other);
                 None

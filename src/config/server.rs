@@ -7,6 +7,7 @@ use super::limits::{LimitsConfig, read_limits};
 use super::listener::{ListenerConfig, read_listeners};
 use super::section::{Place, Section};
 use super::services::{ServiceEntry, read_services};
+use super::workers::{Workers, read_workers};
 use crate::error::Code;
 
 /// `[server]`
@@ -17,7 +18,7 @@ pub struct ServerConfig {
     /// What is served, in the order of the file.
     pub services: Vec<ServiceEntry>,
     /// Event loops, 1 to 64. Default 1.
-    pub workers: usize,
+    pub workers: Workers,
     /// How long calls in flight may take to finish after SIGTERM. Default 10 s.
     pub drain_timeout: Duration,
     /// The limits on what clients may use.
@@ -35,7 +36,7 @@ pub(crate) fn read_server(root: &mut Section<'_>) -> ServerConfig {
         return ServerConfig {
             listeners: Vec::new(),
             services: read_services(root, None),
-            workers: 1,
+            workers: Workers::default(),
             drain_timeout: DEFAULT_DRAIN,
             limits: LimitsConfig::default(),
             tokens: Tokens::default(),
@@ -50,7 +51,7 @@ pub(crate) fn read_server(root: &mut Section<'_>) -> ServerConfig {
     let config = ServerConfig {
         listeners: read_listeners(&mut section, &limits),
         services,
-        workers: section.count("workers", 1, 64),
+        workers: read_workers(&mut section),
         drain_timeout: section
             .duration("drain_timeout")
             .map_or(DEFAULT_DRAIN, |(time, _)| time),

@@ -229,7 +229,8 @@ fn assemble(config: ConfigFile, registry: &Registry, services: Vec<ServedService
     Program {
         services,
         listeners: config.server.listeners,
-        workers: config.server.workers,
+        workers: config.server.workers.count,
+        workers_from: config.server.workers.from,
         drain_timeout: config.server.drain_timeout,
         limits: config.server.limits,
         tokens: config.server.tokens,

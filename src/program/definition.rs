@@ -22,6 +22,8 @@ pub struct Program {
     pub listeners: Vec<ListenerConfig>,
     /// The number of event loops.
     pub workers: usize,
+    /// The value of `workers`, if the number is not in the file.
+    pub workers_from: Option<String>,
     /// How long calls in flight may take to finish after SIGTERM.
     pub drain_timeout: Duration,
     /// How much clients may use.

@@ -31,6 +31,8 @@ pub struct Bound {
     pub listeners: Vec<Address>,
     /// The admin port, if there is one.
     pub admin: Option<SocketAddr>,
+    /// The number of event loops.
+    pub workers: usize,
 }
 
 impl Bound {
@@ -45,7 +47,7 @@ impl Bound {
     /// Logs all addresses.
     pub fn log(self) {
         for addr in &self.listeners {
-            info!(%addr, "listening");
+            info!(%addr, workers = self.workers, "listening");
         }
         if let Some(admin) = self.admin {
             info!(addr = %admin, port = "admin", "listening");

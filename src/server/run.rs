@@ -47,6 +47,7 @@ pub fn run(program: &Arc<Program>, options: Options) -> io::Result<()> {
     let bound = Bound {
         listeners: opened.iter().map(|opened| opened.address.clone()).collect(),
         admin: admin.as_ref().map(Admin::addr),
+        workers: program.workers,
     };
     let (sender, programs) = watch::channel(Arc::clone(program));
     let (running, all_ended) = mpsc::channel(1);

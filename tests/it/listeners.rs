@@ -147,3 +147,33 @@ fn a_killed_server_leaves_a_file_that_the_next_one_replaces() {
     let second = Tributary::serve(folder, &[]);
     assert_serves(&mut Wire::connect_unix(&second.folder().join("socket")));
 }
+
+#[test]
+fn addresses_and_event_loops_may_come_from_the_environment() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let keys = r#"listeners = [{ listen = "env:FURTHER" }]
+workers = "env:LOOPS""#;
+    let config = CONFIG.replace("[server]", &format!("[server]\n{keys}"));
+    let admin = format!("admin = {{ listen = \"env:ADMIN\" }}\n{config}");
+    for (name, text) in FILES.iter().chain(&[("tributary.toml", &*admin)]) {
+        fs::write(folder.path().join(name), text).expect("the folder is ours");
+    }
+    let env = [
+        ("FURTHER", "127.0.0.1:0"),
+        ("ADMIN", "127.0.0.1:0"),
+        ("LOOPS", "2"),
+    ];
+    let mut server = Tributary::serve(folder, &env);
+    assert_serves(&mut Wire::connect(server.next_port()));
+    server.admin();
+    let checked = std::process::Command::new(env!("CARGO_BIN_EXE_tributary"))
+        .args(["check", "-c"])
+        .arg(server.folder().join("tributary.toml"))
+        .envs(env)
+        .output()
+        .expect("the program runs");
+    let checked = String::from_utf8_lossy(&checked.stdout).into_owned();
+    assert!(checked.contains("workers: 2 (env:LOOPS)\n"), "{checked}");
+    let (_, log) = server.stop("TERM");
+    assert!(log.contains("workers=2"), "{log}");
+}

@@ -61,15 +61,28 @@ impl Allow {
     }
 }
 
+/// `allow` of a view.
+#[derive(Debug)]
+pub struct AllowKey {
+    /// Who may call the method.
+    pub allow: Allow,
+    /// The tokens in it, each with its place.
+    pub tokens: Vec<(String, Place)>,
+    /// Its place.
+    pub place: Place,
+}
+
 /// Takes the key `allow` of a view.
-pub(super) fn read_allow(section: &mut Section<'_>) -> Option<(Allow, Place)> {
+pub(super) fn read_allow(section: &mut Section<'_>) -> Option<AllowKey> {
     let (words, place) = section.strings("allow")?;
     if words.is_empty() {
         let help = "to allow everyone, remove `allow`; to allow no one, list the method in `server.unserved`";
         section.bad(&place, "no caller could call the method", Some(help.into()));
     }
+    let mut tokens = Vec::new();
     let entries = words.into_iter().map(|(word, place)| {
         if let Some(name) = word.strip_prefix("token:") {
+            tokens.push((name.to_owned(), place));
             return AllowEntry::Token(name.to_owned());
         }
         let wrong = word.is_empty() || word.trim_end_matches("/*").contains('*');
@@ -83,7 +96,11 @@ pub(super) fn read_allow(section: &mut Section<'_>) -> Option<(Allow, Place)> {
         }
     });
     let allow = Allow(entries.collect());
-    Some((allow, place))
+    Some(AllowKey {
+        allow,
+        tokens,
+        place,
+    })
 }
 
 /// Tokens and their holders.

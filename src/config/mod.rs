@@ -19,7 +19,7 @@ mod service; // an IDL, one of its services, a method of that
 mod admin;
 mod views;
 
-pub use access::{Allow, Tokens};
+pub use access::{Allow, AllowKey, Tokens};
 pub use admin::AdminConfig;
 pub(crate) use admin::read_admin;
 pub(crate) use bytes::text_of;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use toml::de::{DeTable, DeValue};
 
-use super::access::{Allow, read_allow};
+use super::access::{AllowKey, read_allow};
 use super::section::{Place, Section};
 use crate::diagnostic::nearest;
 use crate::error::Code;
@@ -22,8 +22,8 @@ pub struct ViewEntry {
     pub report: bool,
     /// `throws = { "call.required_empty" = "notFound" }`: a code, or an area and `.*`, and a declared exception.
     pub throws: Vec<(String, String, Place)>,
-    /// Who may call the method, and the place of that key. Default: everyone.
-    pub allow: Option<(Allow, Place)>,
+    /// Who may call the method. Default: everyone.
+    pub allow: Option<AllowKey>,
     /// Its lookups, in declared order.
     pub uses: Vec<UseEntry>,
     /// Its place.
@@ -35,10 +35,12 @@ pub struct ViewEntry {
 pub struct UseEntry {
     /// NAME, to which other lookups refer; by default also the field of the reply.
     pub name: Arc<str>,
+    /// The place of NAME.
+    pub name_place: Place,
     /// The lookup to ask; by default the one called NAME.
     pub lookup: (String, Place),
     /// Each parameter and what it is bound to.
-    pub with: Vec<(String, WithEntry, Place)>,
+    pub with: Vec<BoundParam>,
     /// The call fails if this lookup has no value. Default false.
     pub required: bool,
     /// The value to use if the lookup is empty or fails.
@@ -61,6 +63,19 @@ pub struct UseEntry {
     pub place: Place,
 }
 
+/// A parameter in `with`.
+#[derive(Debug)]
+pub struct BoundParam {
+    /// Its name.
+    pub name: String,
+    /// The place of its name.
+    pub name_place: Place,
+    /// What it is bound to.
+    pub to: WithEntry,
+    /// The place of that.
+    pub place: Place,
+}
+
 /// What a parameter is bound to.
 #[derive(Debug)]
 pub enum WithEntry {
@@ -73,12 +88,10 @@ pub enum WithEntry {
 /// `when = "details"` or `when = { ref = "kind", equals = "CARGO" }`
 #[derive(Debug)]
 pub struct WhenEntry {
-    /// The value to test.
-    pub reference: String,
-    /// What it must equal. If `None`, the value must be present and not false.
-    pub equals: Option<Value>,
-    /// Its place.
-    pub place: Place,
+    /// The value to test, and its place.
+    pub reference: (String, Place),
+    /// What it must equal, and the place of that. If `None`, the value must be present and not false.
+    pub equals: Option<(Value, Place)>,
 }
 
 /// Reads one view.
@@ -116,6 +129,7 @@ const DEFAULT_DEADLINE: Duration = Duration::from_secs(1);
 fn read_throws(mut section: Section<'_>) -> Vec<(String, String, Place)> {
     let mut throws = Vec::new();
     for code in section.keys() {
+        let name_place = section.place_of_name(&code);
         let Some((value, place)) = section.take_named(&code) else {
             continue;
         };
@@ -131,7 +145,7 @@ fn read_throws(mut section: Section<'_>) -> Vec<(String, String, Place)> {
             let codes = Code::ALL.iter().map(|code| code.as_str());
             let help = nearest(&code, codes).map(|near| format!("did you mean `\"{near}\"`?"));
             section.document().problem(
-                &place,
+                name_place.as_ref().unwrap_or(&place),
                 Code::ConfigUnknownName,
                 format!("there is no error code `{code}`"),
                 help.or_else(|| {
@@ -154,20 +168,22 @@ fn read_throws(mut section: Section<'_>) -> Vec<(String, String, Place)> {
 fn read_uses(mut section: Section<'_>) -> Vec<UseEntry> {
     let mut uses = Vec::new();
     for name in section.keys() {
+        let name_place = section.place_of_name(&name);
         let Some((value, place)) = section.take_named(&name) else {
             continue;
         };
+        let named = (&*name, name_place.unwrap_or_else(|| place.clone()));
         match value {
             DeValue::Table(table) => {
                 uses.push(read_use(
-                    &name,
+                    named,
                     Section::new(section.document(), place, table),
                 ));
             }
             // `origin = "airport"` is short for `origin = { use = "airport" }`.
             DeValue::String(lookup) => {
                 let table = Section::new(section.document(), place.clone(), DeTable::new());
-                let mut entry = read_use(&name, table);
+                let mut entry = read_use(named, table);
                 entry.lookup = (lookup.into_owned(), place);
                 uses.push(entry);
             }
@@ -177,7 +193,7 @@ fn read_uses(mut section: Section<'_>) -> Vec<UseEntry> {
     uses
 }
 
-fn read_use(name: &str, mut section: Section<'_>) -> UseEntry {
+fn read_use((name, name_place): (&str, Place), mut section: Section<'_>) -> UseEntry {
     let place = section.place().clone();
     for (key, of) in [("default_on", "default"), ("foreach_max", "foreach")] {
         if !section.has(of)
@@ -194,7 +210,7 @@ fn read_use(name: &str, mut section: Section<'_>) -> UseEntry {
         name: Arc::from(name),
         lookup: section
             .string("use")
-            .unwrap_or_else(|| (name.to_owned(), place.clone())),
+            .unwrap_or_else(|| (name.to_owned(), name_place.clone())),
         with: section.section("with").map(read_with).unwrap_or_default(),
         required: section.bool("required").unwrap_or(false),
         default: section.value("default"),
@@ -205,22 +221,22 @@ fn read_use(name: &str, mut section: Section<'_>) -> UseEntry {
         foreach: section.string("foreach"),
         foreach_max: section.count("foreach_max", 100, 100_000),
         timeout: section.timeout("timeout"),
+        name_place,
         place,
     };
     section.finish();
     entry
 }
 
-fn read_with(mut section: Section<'_>) -> Vec<(String, WithEntry, Place)> {
+fn read_with(mut section: Section<'_>) -> Vec<BoundParam> {
     let mut with = Vec::new();
-    for param in section.keys() {
-        let Some((value, place)) = section.take_named(&param) else {
+    for name in section.keys() {
+        let name_place = section.place_of_name(&name);
+        let Some((value, place)) = section.take_named(&name) else {
             continue;
         };
-        match value {
-            DeValue::String(reference) => {
-                with.push((param, WithEntry::Reference(reference.into_owned()), place));
-            }
+        let to = match value {
+            DeValue::String(reference) => WithEntry::Reference(reference.into_owned()),
             DeValue::Table(table) => {
                 let mut literal = Section::new(section.document(), place.clone(), table);
                 if !literal.has("value") {
@@ -228,7 +244,7 @@ fn read_with(mut section: Section<'_>) -> Vec<(String, WithEntry, Place)> {
                 }
                 let value = literal.value("value").map(|(value, _)| value);
                 literal.finish();
-                with.push((param, WithEntry::Literal(value.unwrap_or_default()), place));
+                WithEntry::Literal(value.unwrap_or_default())
             }
             other => {
                 section.expected(
@@ -237,9 +253,15 @@ fn read_with(mut section: Section<'_>) -> Vec<(String, WithEntry, Place)> {
                     &other,
                 );
                 // The parameter counts as bound, so that it is not reported a second time.
-                with.push((param, WithEntry::Literal(Value::Null), place));
+                WithEntry::Literal(Value::Null)
             }
-        }
+        };
+        with.push(BoundParam {
+            name,
+            name_place: name_place.unwrap_or_else(|| place.clone()),
+            to,
+            place,
+        });
     }
     with
 }
@@ -248,20 +270,17 @@ fn read_when(section: &mut Section<'_>) -> Option<WhenEntry> {
     let (value, place) = section.take("when")?;
     match value {
         DeValue::String(reference) => Some(WhenEntry {
-            reference: reference.into_owned(),
+            reference: (reference.into_owned(), place),
             equals: None,
-            place,
         }),
         DeValue::Table(table) => {
-            let mut when = Section::new(section.document(), place.clone(), table);
+            let mut when = Section::new(section.document(), place, table);
             let reference = when.required_string("ref", "ref = \"kind\"");
-            let equals = when.value("equals").map(|(value, _)| value);
+            let equals = when.value("equals");
             when.finish();
-            let (reference, _) = reference?;
             Some(WhenEntry {
-                reference,
+                reference: reference?,
                 equals,
-                place,
             })
         }
         other => {

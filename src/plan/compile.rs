@@ -10,7 +10,7 @@ use super::compiled::{Binding, Condition, Foreach, Plan, ReplyShape};
 use super::reference::{Item, Reference, Root, Unresolved, ViewNames};
 use crate::backend::{Enums, Yields};
 use crate::coerce::{Coercion, enum_in};
-use crate::config::{Document, Place, UseEntry, ViewEntry, WithEntry};
+use crate::config::{BoundParam, Document, Place, UseEntry, ViewEntry, WithEntry};
 use crate::diagnostic::{did_you_mean, list, suggest};
 use crate::error::Code;
 use crate::idl::{Method, Schema, StructType, Type};
@@ -113,21 +113,18 @@ impl Compiler<'_> {
     fn draft(&self, entry: &UseEntry) -> Draft {
         let mut needs = Vec::new();
         let when = entry.when.as_ref().and_then(|when| {
-            let (reference, ty) =
-                self.resolve(&when.reference, &when.place, &Item::Absent, &mut needs)?;
-            if let (Some(equals), Some(ty)) = (&when.equals, &ty)
+            let (text, place) = &when.reference;
+            let (reference, ty) = self.resolve(text, place, &Item::Absent, &mut needs)?;
+            if let (Some((equals, place)), Some(ty)) = (&when.equals, &ty)
                 && let Err(why) = Coercion::new(self.scope.schema, false).value(equals.clone(), ty)
             {
-                self.problem(
-                    &when.place,
-                    Code::ConfigType,
-                    format!("`equals` can never hold: {why}"),
-                    None,
-                );
+                let message = format!("`equals` can never hold: {why}");
+                self.problem(place, Code::ConfigType, message, None);
             }
+            let equals = when.equals.as_ref().map(|(value, _)| value.clone());
             Some(Condition {
                 reference,
-                equals: self.typed_equals(when.equals.clone(), ty.as_ref()),
+                equals: self.typed_equals(equals, ty.as_ref()),
             })
         });
         let (foreach, item) = self.foreach(entry, &mut needs);
@@ -193,19 +190,22 @@ impl Compiler<'_> {
     ) -> Vec<Binding> {
         let facts = &self.scope.lookups[lookup];
         let Some(params) = &facts.params else {
-            for (_, bound, place) in &entry.with {
-                if let WithEntry::Reference(text) = bound {
-                    self.resolve(text, place, item, needs);
+            for bound in &entry.with {
+                if let WithEntry::Reference(text) = &bound.to {
+                    self.resolve(text, &bound.place, item, needs);
                 }
             }
             return Vec::new();
         };
-        for (name, _, place) in &entry.with {
+        for BoundParam {
+            name, name_place, ..
+        } in &entry.with
+        {
             if !params.iter().any(|param| **param == **name) {
                 let known = params.iter().map(|param| &**param);
                 let help = suggest(name, known, || "it has none".into());
                 self.problem(
-                    place,
+                    name_place,
                     Code::ConfigUnknownName,
                     format!("lookup `{}` has no parameter `{name}`", facts.name),
                     Some(help),
@@ -225,10 +225,10 @@ impl Compiler<'_> {
         item: &Item,
         needs: &mut Vec<usize>,
     ) -> Option<Binding> {
-        let given = entry.with.iter().find(|(name, ..)| name == param);
-        match given {
-            Some((_, WithEntry::Literal(value), _)) => Some(Binding::Literal(value.clone())),
-            Some((_, WithEntry::Reference(text), place)) => {
+        let given = entry.with.iter().find(|bound| bound.name == param);
+        match given.map(|bound| (&bound.to, &bound.place)) {
+            Some((WithEntry::Literal(value), _)) => Some(Binding::Literal(value.clone())),
+            Some((WithEntry::Reference(text), place)) => {
                 let (reference, ty) = self.resolve(text, place, item, needs)?;
                 let named = ty.filter(|ty| self.is_named((facts, param), ty, place));
                 Some(match named {

@@ -106,7 +106,7 @@ impl Compiler<'_> {
             reply: self.reply,
             report_field,
             report_always: self.view.report,
-            allow: (self.view.allow.as_ref()).map(|(allow, _)| Arc::new(allow.clone())),
+            allow: (self.view.allow.as_ref()).map(|key| Arc::new(key.allow.clone())),
             throws,
         }
     }

@@ -78,8 +78,9 @@ impl Compiler<'_> {
         entry: &UseEntry,
         into: Option<&(String, Place)>,
     ) -> Target {
-        let (dotted, place) =
-            into.map_or((&*entry.name, &entry.place), |(text, place)| (text, place));
+        let (dotted, place) = into.map_or((&*entry.name, &entry.name_place), |(text, place)| {
+            (text, place)
+        });
         match field_at(self.scope.schema, id, dotted) {
             Ok((path, ty)) => Target::Field {
                 is_required: is_required(self.scope.schema, id, &path),
@@ -93,15 +94,27 @@ impl Compiler<'_> {
             }) => {
                 let known = || known.iter().map(String::as_str);
                 let help = did_you_mean(&wanted, known()).unwrap_or_else(|| {
-                    format!(
-                        "name a field with `into` ({}), or set `emit = false`",
-                        list(known())
-                    )
+                    let fields = list(known());
+                    if into.is_none() && self.has_fields(entry) {
+                        return format!(
+                            "use `into = \".\"` to fill the fields that the answer has ({fields}), name one of them \
+                             with `into`, or set `emit = false`"
+                        );
+                    }
+                    format!("name a field with `into` ({fields}), or set `emit = false`")
                 });
                 self.problem(place, Code::ConfigUnknownName, message, Some(help));
                 Target::Nothing
             }
         }
+    }
+
+    /// Whether the answer to a lookup has fields, or may have them.
+    fn has_fields(&self, entry: &UseEntry) -> bool {
+        let mut lookups = self.scope.lookups.iter();
+        let lookup = lookups.find(|lookup| *lookup.name == *entry.lookup.0);
+        let yields = lookup.map(|lookup| lookup.yields);
+        entry.foreach.is_none() && matches!(yields, Some(Yields::Record | Yields::Any))
     }
 
     fn check_fit(&self, entry: &UseEntry, target: &Target) {

@@ -1,7 +1,7 @@
 //! Checks `allow` of every view against the listeners and the tokens of the server.
 
 use super::file::ConfigFile;
-use crate::config::{Document, ListenerConfig};
+use crate::config::{AllowKey, Document, ListenerConfig};
 use crate::diagnostic::suggest;
 use crate::error::Code;
 
@@ -17,8 +17,13 @@ pub(super) fn check_access(document: &Document, config: &ConfigFile) {
     let takes_tokens = listeners.iter().any(ListenerConfig::takes_tokens);
     let tokens = &config.server.tokens;
     let views = config.server.services.iter().flat_map(|entry| &entry.views);
-    for (allow, place) in views.filter_map(|view| view.allow.as_ref()) {
-        for name in allow.tokens() {
+    for AllowKey {
+        allow,
+        tokens: named,
+        place,
+    } in views.filter_map(|view| view.allow.as_ref())
+    {
+        for (name, place) in named {
             if !tokens.names().any(|known| known == name) {
                 let message = format!("there is no token `{name}`");
                 let help = suggest(name, tokens.names(), || {

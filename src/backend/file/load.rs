@@ -143,11 +143,12 @@ fn read_types(section: &mut Section<'_>) -> Types {
     };
     let mut types = Vec::new();
     for column in section.keys() {
+        let name_place = section.place_of_name(&column);
         let Some((value, place)) = section.take_named(&column) else {
             continue;
         };
         if let Some(kind) = value.as_str().and_then(CellType::parse) {
-            types.push((column, kind, place));
+            types.push((column, kind, name_place.unwrap_or(place)));
         } else {
             let help = format!("one of {}", list(CellType::ALL.map(CellType::as_str)));
             section.bad(&place, "unknown type of a column", Some(help));

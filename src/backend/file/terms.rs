@@ -60,10 +60,16 @@ fn read_terms(table: &Table, mut section: Section<'_>, params: &mut Vec<Arc<str>
     }
     let mut terms = Vec::new();
     for name in names {
+        let name_place = section.place_of_name(&name);
         let Some((value, place)) = section.take_named(&name) else {
             continue;
         };
-        let column = column(table, &name, &place, &section);
+        let column = column(
+            table,
+            &name,
+            name_place.as_ref().unwrap_or(&place),
+            &section,
+        );
         let value = section.to_value(&value, &place);
         let want = match &value {
             None => None,

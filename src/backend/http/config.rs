@@ -205,9 +205,11 @@ pub(super) fn read_header_texts(
     let before = table.document().problems.len();
     let mut headers = Vec::new();
     for key in table.keys() {
+        let name_place = table.place_of_name(&key);
         let Some((value, place)) = table.take_named(&key) else {
             continue;
         };
+        let name_place = name_place.unwrap_or_else(|| place.clone());
         let Some(text) = value.as_str() else {
             table.expected(&place, "a string", &value);
             continue;
@@ -215,13 +217,13 @@ pub(super) fn read_header_texts(
         match HeaderName::from_bytes(key.as_bytes()) {
             Ok(name) if RESERVED.contains(&name.as_str()) => {
                 table.bad(
-                    &place,
+                    &name_place,
                     "HTTP itself writes this header",
                     Some("leave it out".into()),
                 );
             }
             Ok(name) => headers.push((name, text.to_owned(), place)),
-            Err(_) => table.bad(&place, format!("`{key}` is not a header's name"), None),
+            Err(_) => table.bad(&name_place, format!("`{key}` is not a header's name"), None),
         }
     }
     (table.document().problems.len() == before).then_some(headers)

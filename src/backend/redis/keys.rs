@@ -230,8 +230,9 @@ fn unknown(section: &mut Section<'_>) {
         (!COMPANIONS.contains(&key.as_str())).then_some((key, near))
     });
     if let Some((key, near)) = slip
-        && let Some((_, place)) = section.take_named(&key)
+        && let Some(place) = section.place_of_name(&key)
     {
+        section.take_named(&key);
         let help = Some(format!("did you mean `{near}`?"));
         let message = "no Redis command of that name can be asked";
         section

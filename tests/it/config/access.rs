@@ -18,11 +18,11 @@ fn of(server: &str, allow: &str) -> String {
 fn a_token_that_does_not_exist() {
     let keys = "listen = \"unix:///s\"\ntokens = { batch = \"env:PATH\" }";
     insta::assert_snapshot!(of(keys, r#"["token:bach"]"#), @r#"
-    error[config.unknown_name]: `views.getAirport.allow`: there is no token `bach`
-      --> tributary.toml:56:9
+    error[config.unknown_name]: `views.getAirport.allow[0]`: there is no token `bach`
+      --> tributary.toml:56:10
        |
     56 | allow = ["token:bach"]
-       |         ^^^^^^^^^^^^^^
+       |          ^^^^^^^^^^^^
        |
        = help: did you mean `batch`?
        = manual: tributary manual listeners

@@ -349,3 +349,13 @@ fn a_malformed_url_is_shown_without_its_password() {
        = manual: tributary manual redis
     "#);
 }
+
+#[test]
+fn a_wrong_name_of_a_header() {
+    let problems = after(
+        "url = \"http://127.0.0.1:8080\"",
+        "url = \"http://127.0.0.1:8080\"\nheaders = { \"a b\" = \"value\" }",
+    );
+    let caret = "headers = { \"a b\" = \"value\" }\n   |             ^^^^^\n";
+    assert!(problems.contains(caret), "{problems}");
+}

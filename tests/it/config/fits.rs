@@ -159,11 +159,11 @@ fn a_condition_that_can_never_hold() {
         r#"airline = "airline""#,
         r#"airline = { use = "airline", when = { ref = "detail", equals = "SOME" } }"#,
     ), @r#"
-    error[config.type]: `views.getDeparture.lookups.airline.when`: `equals` can never hold: flights.Detail has no value called `SOME`
-      --> tributary.toml:47:37
+    error[config.type]: `views.getDeparture.lookups.airline.when.equals`: `equals` can never hold: flights.Detail has no value called `SOME`
+      --> tributary.toml:47:64
        |
     47 | airline = { use = "airline", when = { ref = "detail", equals = "SOME" } }
-       |                                     ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+       |                                                                ^^^^^^
        |
        = manual: tributary manual conversions
     "#);

@@ -84,3 +84,45 @@ fn other_mistakes() {
         "{number}"
     );
 }
+
+#[test]
+fn a_table_instead_of_an_array_of_tables() {
+    insta::assert_snapshot!(after(
+        "[backends.ops]",
+        "[server.listeners]\nlisten = \"127.0.0.1:9443\"\n\n[backends.ops]",
+    ), @"
+    error[config.bad_value]: `server.listeners`: expected an array of tables, found a table
+     --> tributary.toml:4:1
+      |
+    4 | [server.listeners]
+      | ^^^^^^^^^^^^^^^^^^
+      |
+      = help: write `[[server.listeners]]` instead of `[server.listeners]`
+      = manual: tributary manual listeners
+    ");
+}
+
+#[test]
+fn an_address_that_is_not_in_the_environment() {
+    let problems = of_listener("listen = \"env:NO_SUCH_ADDRESS\"");
+    assert!(
+        problems.contains("the environment variable `NO_SUCH_ADDRESS` is not set"),
+        "{problems}"
+    );
+}
+
+#[test]
+fn an_array_of_tables_instead_of_a_table() {
+    let problems = after(
+        "[backends.ops]",
+        "[[admin]]\nlisten = \"127.0.0.1:9091\"\n\n[backends.ops]",
+    );
+    assert!(
+        problems.contains("expected a table, found an array of tables"),
+        "{problems}"
+    );
+    assert!(
+        problems.contains("write `[admin]` instead of `[[admin]]`"),
+        "{problems}"
+    );
+}

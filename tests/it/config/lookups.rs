@@ -292,10 +292,10 @@ fn a_column_that_does_not_exist() {
         r#"key = { carrier = "{carrier}" }"#,
     ), @r#"
     error[config.unknown_name]: `lookups.airline.key.carrier`: there is no column `carrier`
-      --> tributary.toml:38:19
+      --> tributary.toml:38:9
        |
     38 | key = { carrier = "{carrier}" }
-       |                   ^^^^^^^^^^^
+       |         ^^^^^^^
        |
        = help: the file has `code`, `name`
        = manual: tributary manual file

@@ -26,10 +26,10 @@ fn a_parameter_that_the_lookup_does_not_have() {
         r#"with = { code = "flight.origin", cod = "carrier" }"#,
     ), @r#"
     error[config.unknown_name]: `views.getDeparture.lookups.origin.with.cod`: lookup `airport` has no parameter `cod`
-      --> tributary.toml:48:68
+      --> tributary.toml:48:62
        |
     48 | origin = { use = "airport", with = { code = "flight.origin", cod = "carrier" } }
-       |                                                                    ^^^^^^^^^
+       |                                                              ^^^
        |
        = help: did you mean `code`?
        = manual: tributary manual views

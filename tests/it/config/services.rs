@@ -96,8 +96,17 @@ fn a_service_that_is_not_chosen() {
 fn no_services() {
     let config = "services = []\n[server]\n";
     assert_eq!(messages(config, IDL), ["services: nothing would be served"]);
-    let table = "[server]\n[services]\nidl = \"flights.thrift\"\n";
-    assert!(!messages(table, IDL).is_empty());
+    let table = "[services]\nidl = \"flights.thrift\"\n[server]\n";
+    insta::assert_snapshot!(problems_of(table, IDL), @"
+    error[config.bad_value]: `services`: expected an array of tables, found a table
+     --> tributary.toml:1:1
+      |
+    1 | [services]
+      | ^^^^^^^^^^
+      |
+      = help: write `[[services]]` instead of `[services]`
+      = manual: tributary manual server
+    ");
 }
 
 #[test]

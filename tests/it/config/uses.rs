@@ -145,3 +145,20 @@ fn a_foreach_max_without_a_foreach() {
        = manual: tributary manual views
     "#);
 }
+
+#[test]
+fn a_wrong_name_before_right_ones() {
+    insta::assert_snapshot!(after(
+        r#"origin = { use = "airport", with = { code = "flight.origin" } }"#,
+        r#"origin = { use = "airport", with = { cod = "flight.origin", code = "flight.origin" } }"#,
+    ), @r#"
+    error[config.unknown_name]: `views.getDeparture.lookups.origin.with.cod`: lookup `airport` has no parameter `cod`
+      --> tributary.toml:48:38
+       |
+    48 | origin = { use = "airport", with = { cod = "flight.origin", code = "flight.origin" } }
+       |                                      ^^^
+       |
+       = help: did you mean `code`?
+       = manual: tributary manual views
+    "#);
+}

@@ -90,12 +90,12 @@ fn a_field_that_does_not_exist() {
         r#"carrier = "airline""#,
     ), @r#"
     error[config.unknown_name]: `views.getDeparture.lookups.carrier`: `flights.Departure` has no field `carrier`
-      --> tributary.toml:47:11
+      --> tributary.toml:47:1
        |
     47 | carrier = "airline"
-       |           ^^^^^^^^^
+       | ^^^^^^^
        |
-       = help: name a field with `into` (`flight`, `airline`, `origin`, `weather`, `board`, `stops`, `count`), or set `emit = false`
+       = help: use `into = "."` to fill the fields that the answer has (`flight`, `airline`, `origin`, `weather`, `board`, `stops`, `count`), name one of them with `into`, or set `emit = false`
        = manual: tributary manual views
     "#);
 }
@@ -147,10 +147,10 @@ throws = { "call.required" = "notFound" }
 [views.getDeparture.lookups]"#,
     ), @r#"
     error[config.unknown_name]: `views.getDeparture.throws.call.required`: there is no error code `call.required`
-      --> tributary.toml:46:30
+      --> tributary.toml:46:12
        |
     46 | throws = { "call.required" = "notFound" }
-       |                              ^^^^^^^^^^
+       |            ^^^^^^^^^^^^^^^
        |
        = help: `tributary manual error-codes` lists them; `"lookup.*"` means a whole area
        = manual: tributary manual error-codes

@@ -133,7 +133,7 @@ text = { use = "text", into = "." }
     let checked = check(&folder, u16::MAX, &["--format", "json"]);
     insta::assert_snapshot!(errors(&checked.lines()), @r##"
     18 error config.type views.get.lookups.names
-      parameter `keys` of lookup `names` can't be list<binary>: a list or map parameter is bound as JSON, which can't carry bytes
+      parameter `keys` of lookup `names` can't be list<binary>: it becomes JSON, which can't carry bytes
         (bind something else)
     19 error config.type views.get.lookups.text.into
       column `name` of the type `varchar(20)` has no columns, and `into = "."` fills a field with each

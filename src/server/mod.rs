@@ -21,6 +21,7 @@ mod disconnect_log;
 mod socket; // opening listening sockets
 mod descriptors;
 mod signals;
+mod warnings; // of a configuration that is served
 mod embed; // a server inside a Rust program
 
 pub use embed::{Running, Server, StartError};

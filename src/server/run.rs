@@ -4,10 +4,10 @@ use std::io;
 use std::sync::Arc;
 
 use tokio::sync::{mpsc, watch};
-use tracing::warn;
 
 use super::options::{Bound, Options};
 use super::signals::{self, Signals};
+use super::warnings::log_warnings;
 use super::worker::{self, Worker};
 use super::{descriptors, socket};
 use crate::admin::Admin;
@@ -89,19 +89,4 @@ pub fn run(program: &Arc<Program>, options: Options) -> io::Result<()> {
             None => Ok(()),
         }
     })
-}
-
-/// Logs the warnings about a configuration that is going to be served.
-pub(super) fn log_warnings(program: &Program) {
-    for warning in &program.warnings {
-        warn!(
-            code = %warning.code,
-            file = warning.place.as_ref().map(|(source, _)| &*source.path),
-            line = warning.line(),
-            key = warning.key,
-            what = warning.message,
-            help = warning.help,
-            "a warning about the configuration"
-        );
-    }
 }

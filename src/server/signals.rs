@@ -7,7 +7,7 @@ use tokio::sync::watch;
 use tracing::{error, info, warn};
 
 use super::options::{Bound, Options};
-use super::run::log_warnings;
+use super::warnings::log_warnings;
 use crate::metrics::{Counts, Metrics, Reloaded};
 use crate::program::Program;
 

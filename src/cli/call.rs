@@ -13,7 +13,7 @@ use super::output::Output;
 use super::params::ParamTree;
 use super::reply;
 use crate::context::Mode;
-use crate::timeline::{Look, render};
+use crate::timeline::{Look, Timeline, render};
 use crate::value::Value;
 
 /// Call a method of a server and print its reply as JSON
@@ -26,7 +26,10 @@ use crate::value::Value;
 pub(super) struct CallCommand {
     #[command(flatten)]
     call: CallArgs,
-    /// Ask for the reply's `tributary.Report`, and draw it as a waterfall on stderr
+    /// Ask for the call's report, and draw it as a waterfall on stderr
+    ///
+    /// Uses `THeader` frames, whose headers have the report also if the call fails or the IDL has no report. If the server
+    /// does not accept them, the method needs a `tributary.Context` parameter and a `tributary.Report` in its reply.
     #[arg(long)]
     report: bool,
     /// Run the lookups one at a time, in plan order
@@ -44,6 +47,9 @@ Examples:
   echo '{\"code\": \"JFK\"}' | tributary call getAirport --json -
 
 Exit codes: 0 the method returned, 1 it threw or there was no reply, 2 bad usage";
+
+/// The header of a call that asks for the report, and of the reply that has it.
+const REPORT: &str = "tributary-report";
 
 /// The options of a call: method, parameters and server.
 #[derive(Clone, Debug, Args)]
@@ -129,13 +135,17 @@ impl CallArgs {
         params.finish()
     }
 
-    /// Makes the call on a new connection.
+    /// Makes the call on a new connection. If it returns or fails with a report, the report comes too.
     async fn call(
         &self,
         found: &ResolvedMethod,
         params: &Value,
-    ) -> Result<MethodReply, ClientError> {
+        report: bool,
+    ) -> Result<(Result<MethodReply, ClientError>, Option<Timeline>), ClientError> {
         let mut client = self.connect.connect().await?;
+        if report {
+            client.send_header(REPORT, "1");
+        }
         let call = MethodCall {
             schema: &found.schema,
             method: found.method(),
@@ -143,7 +153,11 @@ impl CallArgs {
             params,
             timeout: self.connect.timeout,
         };
-        client.call(&call).await
+        let reply = client.call(&call).await;
+        let within = reply.as_ref().ok();
+        let within = within.and_then(|reply| reply::timeline(found, reply));
+        let report = within.or_else(|| reply::timeline_of_header(client.header(REPORT)?));
+        Ok((reply, report))
     }
 }
 
@@ -173,20 +187,70 @@ pub(super) fn can_report(found: &ResolvedMethod, option: &str) -> Result<(), Com
 pub(super) fn run(options: &CallCommand, out: &mut Output) -> Result<ExitStatus, CommandError> {
     let mut args = options.call.clone();
     let found = args.find()?;
-    if options.report {
-        can_report(&found, "--report")?;
-    }
     args.read_stdin()?;
+    let chooses = options.report && args.connect.may_choose_transport();
+    if chooses {
+        let with_headers = args.connect.with_headers();
+        let plain = std::mem::replace(&mut args.connect, with_headers);
+        match make(options, &args, &found) {
+            // A listener that does not accept this transport closes the connection.
+            Err(CallFailure::Client(ClientError::Closed | ClientError::Io(_))) => {
+                args.connect = plain;
+            }
+            made => return show(&found, options, made, out),
+        }
+    }
+    let made = make(options, &args, &found);
+    show(&found, options, made, out)
+}
+
+/// A reply, or an error that the server reported, and the report.
+type Made = (Result<MethodReply, ClientError>, Option<Timeline>);
+
+/// Why a call was not made, or has neither.
+enum CallFailure {
+    Command(CommandError),
+    Client(ClientError),
+}
+
+fn make(
+    options: &CallCommand,
+    args: &CallArgs,
+    found: &ResolvedMethod,
+) -> Result<Made, CallFailure> {
+    let in_reply = options.report && found.context_param().is_some();
+    if options.report && !args.connect.has_headers() {
+        can_report(found, "--report").map_err(CallFailure::Command)?;
+    }
     let asked = CallOptions {
-        report: options.report,
+        report: in_reply,
         mode: options.serial.then_some(Mode::Serial),
     };
-    let params = args.params(&found, asked)?;
-    let reply = on_loop(args.call(&found, &params))?.map_err(|err| at_service(&found, err))?;
-    if options.report {
-        draw(&found, &reply, out);
+    let params = args.params(found, asked).map_err(CallFailure::Command)?;
+    let called = on_loop(args.call(found, &params, options.report));
+    match called.map_err(CallFailure::Command)? {
+        Ok((Err(err @ ClientError::Application { .. }), report)) => Ok((Err(err), report)),
+        Ok((reply, report)) => Ok((Ok(reply.map_err(CallFailure::Client)?), report)),
+        Err(err) => Err(CallFailure::Client(err)),
     }
-    Ok(reply::show(&found, &reply, out))
+}
+
+fn show(
+    found: &ResolvedMethod,
+    options: &CallCommand,
+    made: Result<Made, CallFailure>,
+    out: &mut Output,
+) -> Result<ExitStatus, CommandError> {
+    let (reply, report) = match made {
+        Ok(made) => made,
+        Err(CallFailure::Command(err)) => return Err(err),
+        Err(CallFailure::Client(err)) => return Err(err.into()),
+    };
+    if options.report {
+        draw(found, report, out);
+    }
+    let reply = reply.map_err(|err| at_service(found, err))?;
+    Ok(reply::show(found, &reply, out))
 }
 
 /// Puts the service's name before an error that the service itself reported.
@@ -199,19 +263,16 @@ pub(super) fn at_service(found: &ResolvedMethod, err: ClientError) -> CommandErr
     }
 }
 
-fn draw(found: &ResolvedMethod, reply: &MethodReply, out: &mut Output) {
-    match reply::timeline(found, reply) {
-        Some(timeline) => {
-            let look = Look {
-                title: reply::title(&found.method().name, timeline.mode),
-                width: out.width(),
-                color: out.note_color(),
-                ..Look::default()
-            };
-            let picture = render(&timeline, &look);
-            out.note(&picture);
-        }
-        None if matches!(reply, MethodReply::Returned(_)) => out.note("the reply has no report"),
-        None => {}
-    }
+fn draw(found: &ResolvedMethod, report: Option<Timeline>, out: &mut Output) {
+    let Some(timeline) = report else {
+        return out.note("the reply has no report");
+    };
+    let look = Look {
+        title: reply::title(&found.method().name, timeline.mode),
+        width: out.note_width(),
+        color: out.note_color(),
+        ..Look::default()
+    };
+    let picture = render(&timeline, &look);
+    out.note(&picture);
 }

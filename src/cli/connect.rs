@@ -24,9 +24,9 @@ pub(super) struct ConnectArgs {
     /// How values are encoded
     #[arg(long, value_enum, default_value_t, value_name = "NAME")]
     protocol: ProtocolArg,
-    /// How messages are delimited
-    #[arg(long, value_enum, default_value_t, value_name = "NAME")]
-    transport: TransportArg,
+    /// How messages are delimited [default: framed; for `call --report` header, if the server accepts it]
+    #[arg(long, value_enum, value_name = "NAME", hide_possible_values = false)]
+    transport: Option<TransportArg>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -43,6 +43,8 @@ enum TransportArg {
     Framed,
     /// Messages follow each other directly
     Unframed,
+    /// `THeader` frames, whose headers explain calls that fail
+    Header,
 }
 
 impl ConnectArgs {
@@ -52,8 +54,26 @@ impl ConnectArgs {
             addr: addr.to_string(),
             timeout,
             protocol: ProtocolArg::default(),
-            transport: TransportArg::default(),
+            transport: None,
         }
+    }
+
+    /// Whether no transport was named.
+    pub(super) fn may_choose_transport(&self) -> bool {
+        self.transport.is_none()
+    }
+
+    /// The same server by `THeader` frames.
+    pub(super) fn with_headers(&self) -> Self {
+        ConnectArgs {
+            transport: Some(TransportArg::Header),
+            ..self.clone()
+        }
+    }
+
+    /// Whether calls and replies have headers.
+    pub(super) fn has_headers(&self) -> bool {
+        self.wire_format().transport == Transport::Header
     }
 
     /// Connects.
@@ -70,9 +90,10 @@ impl ConnectArgs {
     /// The transport and protocol.
     pub(super) fn wire_format(&self) -> WireFormat {
         WireFormat {
-            transport: match self.transport {
+            transport: match self.transport.unwrap_or_default() {
                 TransportArg::Framed => Transport::Framed,
                 TransportArg::Unframed => Transport::Unframed,
+                TransportArg::Header => Transport::Header,
             },
             protocol: match self.protocol {
                 ProtocolArg::Binary => Protocol::Binary,
@@ -95,6 +116,9 @@ impl From<ClientError> for CommandError {
                 _ => None,
             },
             ClientError::Timeout(_) => Some("use `--timeout` to wait longer"),
+            ClientError::Foreign { .. } => {
+                Some("is the port right? `--addr HOST:PORT` names a listener of `tributary serve`")
+            }
             ClientError::Tls => {
                 Some("this command supports only plain TCP: use a listener without `tls`")
             }

@@ -67,6 +67,11 @@ pub(super) fn timeline(found: &ResolvedMethod, reply: &MethodReply) -> Option<Ti
     Timeline::from_report(value.get(found.report_field()?)?)
 }
 
+/// The timeline of a report in a header, which is JSON.
+pub(super) fn timeline_of_header(report: &str) -> Option<Timeline> {
+    Timeline::from_report(&Value::from_json(report.as_bytes()).ok()?)
+}
+
 /// The title of a waterfall.
 pub(super) fn title(method: &str, mode: Mode) -> String {
     match mode {

@@ -36,18 +36,60 @@ pub(crate) enum Foreign {
     Tls,
     /// It speaks HTTP.
     Http,
+    /// It speaks Redis's protocol.
+    Redis,
+    /// It speaks memcached's text protocol.
+    Memcached,
+    /// It speaks MySQL's protocol.
+    Mysql,
+    /// It speaks PostgreSQL's protocol.
+    Postgres,
+    /// It speaks SSH.
+    Ssh,
 }
 
 impl Foreign {
     /// The server that answers a plain-text call with `received`, if it is a known one. No reply starts like this:
-    /// as lengths of frames, these bytes would mean 352 and 1213 MB.
+    /// as lengths of frames, these bytes would mean 16 MB at least and mostly hundreds, and no message starts like the fifth
+    /// byte of MySQL's greeting.
     pub(crate) fn of(received: &[u8]) -> Option<Self> {
         match received {
             // A TLS alert and the major version.
             [0x15, 0x03, ..] => Some(Foreign::Tls),
             // Four bytes are enough, because a frame's length is not known before.
             [b'H', b'T', b'T', b'P', ..] => Some(Foreign::Http),
+            [b'S', b'S', b'H', b'-', ..] => Some(Foreign::Ssh),
+            // Redis's errors, such as `-ERR`, `-NOAUTH` and `-DENIED`.
+            [
+                b'-',
+                b'E' | b'N' | b'D',
+                b'R' | b'O' | b'E',
+                b'R' | b'A' | b'N',
+                ..,
+            ] => Some(Foreign::Redis),
+            // `ERROR`, `CLIENT_ERROR`, `SERVER_ERROR` and `VERSION`.
+            [b'E', b'R', b'R', b'O', ..]
+            | [b'V', b'E', b'R', b'S', ..]
+            | [b'C', b'L', b'I', b'E', ..]
+            | [b'S', b'E', b'R', b'V', ..] => Some(Foreign::Memcached),
+            // A packet's length and number; then the version of the greeting, or an error instead of it.
+            [length, _, 0, 0, 10 | 255, ..] if *length > 0 => Some(Foreign::Mysql),
+            // An error, its length, and its first field.
+            [b'E', 0, 0, _, _, b'S', ..] => Some(Foreign::Postgres),
             _ => None,
+        }
+    }
+
+    /// `an HTTP server`
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Foreign::Tls => "a TLS server",
+            Foreign::Http => "an HTTP server",
+            Foreign::Redis => "a Redis server",
+            Foreign::Memcached => "a memcached server",
+            Foreign::Mysql => "a MySQL or MariaDB server",
+            Foreign::Postgres => "a PostgreSQL server",
+            Foreign::Ssh => "an SSH server",
         }
     }
 }
@@ -209,4 +251,37 @@ fn unknown(bytes: &[u8]) -> WireError {
         write!(detail, " {byte:02x}").expect("writing to a string cannot fail");
     }
     WireError::new(Code::WireUnrecognized, detail)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn other_servers_are_recognised_by_their_answers() {
+        for (received, expected) in [
+            (&b"HTTP/1.1 400"[..], Some(Foreign::Http)),
+            (b"\x15\x03\x03\x00\x02", Some(Foreign::Tls)),
+            (b"SSH-2.0-OpenSSH_9.2", Some(Foreign::Ssh)),
+            (b"-ERR unknown command", Some(Foreign::Redis)),
+            (b"-NOAUTH Authentication required.", Some(Foreign::Redis)),
+            (
+                b"-DENIED Redis is running in protected mode",
+                Some(Foreign::Redis),
+            ),
+            (b"ERROR\r\n", Some(Foreign::Memcached)),
+            (b"CLIENT_ERROR bad", Some(Foreign::Memcached)),
+            (b"VERSION 1.6.18\r\n", Some(Foreign::Memcached)),
+            (b"\x4a\x00\x00\x00\x0a8.0.36", Some(Foreign::Mysql)),
+            (b"\x45\x00\x00\x00\xff\x69\x04Host", Some(Foreign::Mysql)),
+            (b"E\x00\x00\x00\x8dSFATAL\0", Some(Foreign::Postgres)),
+            (b"", None),
+            // Replies: framed and unframed.
+            (b"\x00\x00\x00\x20\x80\x01\x00\x02", None),
+            (b"\x80\x01\x00\x02\x00\x00\x00\x04call", None),
+            (b"\x82\x41\x01\x04call", None),
+        ] {
+            assert_eq!(Foreign::of(received), expected, "{received:?}");
+        }
+    }
 }

@@ -44,6 +44,9 @@ fn the_image_serves_drains_and_resolves_names() {
         "SIGTERM drains"
     );
 
+    let demo = docker(&["run", "--rm", "--read-only", &image.0, "demo", "--once"]);
+    assert!(demo.contains("the replies are equal"), "{demo}");
+
     // Static glibc resolves names without the libraries that dynamic glibc would load.
     let redis = Redis::start();
     redis.run(r#"set airport:JFK "{\"code\":\"JFK\",\"name\":\"by name\",\"latitude\":0,\"longitude\":0}""#);

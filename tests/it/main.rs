@@ -38,6 +38,8 @@ mod tls; // TLS to real servers, with valid and invalid certificates
 mod thrift; // Thrift services as stores: Apache's Python server, and another Tributary
 mod clients; // real Python clients against the real binary; scripts in tests/clients
 mod echo; // conformance: many clients, pipelined calls, a nonce in every value
+mod demo; // `tributary demo` in a terminal, in a container, and with its files kept
+mod foreign; // commands that are pointed at a server of another kind
 mod bench; // `tributary bench` against the real server and a scripted one
 mod docker; // the container image, built and run if there is an engine
 mod manual; // its tables, its example and its commands; `tributary manual`

@@ -268,7 +268,10 @@ impl Exchange {
             Some(Foreign::Tls) => {
                 Err("the service speaks TLS on this port: write `thrifts://`".into())
             }
-            Some(Foreign::Http) => Err("this is an HTTP server, not a Thrift service".into()),
+            Some(foreign) => Err(format!(
+                "this is {}, not a Thrift service",
+                foreign.as_str()
+            )),
         }
     }
 

@@ -41,6 +41,8 @@ pub(super) struct Connection {
     due: Option<Instant>,
     /// The schedule has no more calls.
     over: bool,
+    /// Something was received.
+    answered: bool,
     /// The time of the last event.
     now: Instant,
     /// Fires when the oldest call may be too old. Reset only then, not for each call.
@@ -59,6 +61,7 @@ impl Connection {
             next: at * 7919,
             due: None,
             over: false,
+            answered: false,
             now: Instant::now(),
             overdue: Box::pin(sleep(load.target.timeout)),
             load,
@@ -140,9 +143,11 @@ impl Connection {
             () = wait_until(due.unwrap_or(self.now)), if due.is_some() => return Ok(()),
             () = self.overdue.as_mut() => return self.check_oldest(),
         }
-        if Foreign::of(&self.received) == Some(Foreign::Tls) {
-            return Err("the server speaks TLS on this port".into());
+        if let Some(foreign) = Foreign::of(&self.received).filter(|_| !self.answered) {
+            self.load.foreign.see(foreign);
+            return Err(foreign.as_str().into());
         }
+        self.answered = true;
         let now = Instant::now();
         while let Some(message) = self
             .framer

@@ -1,9 +1,11 @@
 //! Defines the load of a run: which server gets which calls, and when. All connections of a run share it.
 
+use std::cell::Cell;
 use std::io;
 use std::time::Duration;
 
 use tokio::net::TcpStream;
+use tokio::sync::Notify;
 use tokio::time::timeout;
 
 use super::calls::EncodedCalls;
@@ -11,7 +13,7 @@ use super::check::Checker;
 use super::schedule::Schedule;
 use super::tally::{Snapshot, Tally};
 use super::usage::Process;
-use crate::thrift::WireFormat;
+use crate::thrift::{Foreign, WireFormat};
 
 /// What all connections of a run share.
 pub(super) struct Load {
@@ -21,6 +23,32 @@ pub(super) struct Load {
     pub(super) checker: Checker,
     pub(super) tally: Tally,
     pub(super) server: Option<Process>,
+    pub(super) foreign: ForeignServer,
+}
+
+/// What the server is, if its first answer shows that it speaks another protocol.
+#[derive(Default)]
+pub(super) struct ForeignServer {
+    seen: Cell<Option<Foreign>>,
+    noticed: Notify,
+}
+
+impl ForeignServer {
+    /// The answer was seen: the run can end.
+    pub(super) fn see(&self, foreign: Foreign) {
+        self.seen.set(Some(foreign));
+        self.noticed.notify_one();
+    }
+
+    /// Ends when the answer is seen.
+    pub(super) async fn seen(&self) -> Foreign {
+        loop {
+            if let Some(foreign) = self.seen.get() {
+                return foreign;
+            }
+            self.noticed.notified().await;
+        }
+    }
 }
 
 impl Load {

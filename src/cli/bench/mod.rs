@@ -25,13 +25,13 @@ use tokio::time::{Instant, sleep_until};
 use self::calls::EncodedCalls;
 use self::check::Checker;
 use self::connection::Connection;
-use self::load::{Destination, Load};
+use self::load::{Destination, ForeignServer, Load};
 use self::result::Measured;
 use self::schedule::Schedule;
 use self::tally::{Snapshot, Tally};
 use self::usage::Process;
 use super::call::{CallArgs, CallOptions};
-use super::client::ClientError;
+use super::client::{ClientError, foreign};
 use super::connect::on_loop;
 use super::error::CommandError;
 use super::exit::ExitStatus;
@@ -191,6 +191,7 @@ impl Bench {
                 .limit(self.requests),
             tally: Tally::default(),
             server,
+            foreign: ForeignServer::default(),
         });
         let mut running = JoinSet::new();
         for (at, stream) in streams.into_iter().enumerate() {
@@ -211,7 +212,8 @@ async fn watch(
     mut running: JoinSet<()>,
 ) -> Result<(Snapshot, Snapshot), CommandError> {
     let interrupt = tokio::signal::ctrl_c();
-    tokio::pin!(interrupt);
+    let foreign = foreign(&load.target.addr);
+    tokio::pin!(interrupt, foreign);
     // Without a warm-up immediately: a timer may be a millisecond late.
     let measured_from = load.schedule.measured_from();
     let mut first = (measured_from <= Instant::now()).then(|| load.snapshot());
@@ -227,6 +229,12 @@ async fn watch(
                 Some(joined) => joined.map_err(|err| CommandError::failed(format_args!("a connection's task ended: {err}")))?,
                 None => break,
             },
+            foreign = load.foreign.seen() => {
+                return Err(ClientError::foreign(load.target.addr.clone(), foreign).into());
+            }
+            foreign = &mut foreign, if !load.tally.has_received() => {
+                return Err(ClientError::foreign(load.target.addr.clone(), foreign).into());
+            }
             _interrupted = &mut interrupt => break,
         }
     }

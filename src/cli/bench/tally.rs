@@ -95,6 +95,11 @@ impl Tally {
         self.received.set(self.received.get() + bytes as u64);
     }
 
+    /// Whether the server sent anything.
+    pub(super) fn has_received(&self) -> bool {
+        self.received.get() > 0
+    }
+
     /// The totals now.
     pub(super) fn snapshot(&self, server: Option<Usage>) -> Snapshot {
         Snapshot {

@@ -162,7 +162,7 @@ fn an_application_exception_is_counted_by_its_code_alone() {
             message: "server.overloaded: 17 calls",
         };
         let said = checker.check(call, &message(protocol, head, body).expect("it encodes"));
-        let kind = "TApplicationException (internal error): server.overloaded";
+        let kind = "server.overloaded";
         assert_eq!(said, Err(Wrong::Answer(kind.into())));
     }
 }

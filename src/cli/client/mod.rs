@@ -4,6 +4,8 @@
 //! reply. Sequence ids and names are compared with the call's. A connection on which a reply may be outstanding (after a
 //! timeout or a dropped call) is never used again. Retrying is the caller's job.
 
+mod probe;
+
 use std::borrow::Cow;
 use std::io;
 use std::time::Duration;
@@ -13,12 +15,15 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+use crate::error::Code;
 use crate::idl::{Method, Schema, StructId};
 use crate::thrift::{
     ClientCall, Foreign, Framer, Limits, ReplyContent, ReplyError, WireError, WireFormat,
     application_kind,
 };
 use crate::value::Value;
+
+pub(super) use probe::foreign;
 
 /// The buffer space of each read.
 const READ_BYTES: usize = 16 * 1024;
@@ -84,6 +89,14 @@ pub enum ClientError {
     /// The server speaks TLS, the client does not.
     #[error("the server speaks TLS on this port")]
     Tls,
+    /// The server speaks a protocol other than Thrift.
+    #[error("`{addr}` is {what}, not a Thrift server")]
+    Foreign {
+        /// The address as given.
+        addr: String,
+        /// What it seems to be.
+        what: &'static str,
+    },
     /// The reply took too long.
     #[error("no reply within {}", humantime::format_duration(*.0))]
     Timeout(Duration),
@@ -94,7 +107,7 @@ pub enum ClientError {
     #[error("the reply belongs to another call: {0}")]
     OutOfStep(String),
     /// A `TApplicationException`.
-    #[error("TApplicationException ({}): {message}", application_kind(*.kind))]
+    #[error("{}", application(*.kind, .message))]
     Application {
         /// Its number in the protocol.
         kind: i32,
@@ -103,9 +116,21 @@ pub enum ClientError {
     },
 }
 
+/// A message of this server begins with its code, which says more than the exception's kind does.
+fn application(kind: i32, message: &str) -> String {
+    match message.split(':').next().and_then(Code::parse) {
+        Some(_) => message.to_owned(),
+        None => format!(
+            "TApplicationException ({}): {message}",
+            application_kind(kind)
+        ),
+    }
+}
+
 /// A connection.
 #[derive(Debug)]
 pub struct Client {
+    addr: String,
     stream: TcpStream,
     framer: Framer,
     wire_format: WireFormat,
@@ -117,6 +142,10 @@ pub struct Client {
     sequence: i32,
     /// No reply is outstanding.
     settled: bool,
+    /// A reply was read.
+    answered: bool,
+    /// Pairs for the headers of calls, if the transport is `THeader`.
+    pairs: Vec<(&'static str, String)>,
 }
 
 impl Client {
@@ -144,6 +173,7 @@ impl Client {
         // A call is written as a whole and waited for: delaying it gains nothing.
         stream.set_nodelay(true).map_err(failed)?;
         Ok(Client {
+            addr: addr.to_owned(),
             stream,
             framer: Framer::with_wire_format(wire_format, limits),
             wire_format,
@@ -152,7 +182,19 @@ impl Client {
             sending: BytesMut::new(),
             sequence: 0,
             settled: true,
+            answered: false,
+            pairs: Vec::new(),
         })
+    }
+
+    /// Adds a pair to the headers of all further calls. Only `THeader` frames have headers.
+    pub(super) fn send_header(&mut self, name: &'static str, value: &str) {
+        self.pairs.push((name, value.to_owned()));
+    }
+
+    /// A header of the last reply.
+    pub(super) fn header(&self, name: &str) -> Option<&str> {
+        self.framer.header()?.text(name)
     }
 
     /// Makes a call. After an error other than a `TApplicationException` the connection can't be used again.
@@ -162,10 +204,11 @@ impl Client {
         }
         self.encode(call)?;
         self.settled = false;
-        let message = match timeout(call.timeout, self.exchange(call.method.oneway)).await {
-            Ok(message) => message?,
-            Err(_elapsed) => return Err(ClientError::Timeout(call.timeout)),
-        };
+        let message =
+            match timeout(call.timeout, self.exchange_with_thrift(call.method.oneway)).await {
+                Ok(message) => message?,
+                Err(_elapsed) => return Err(ClientError::Timeout(call.timeout)),
+            };
         let Some(message) = message else {
             self.settled = true;
             return Ok(MethodReply::Sent);
@@ -178,7 +221,24 @@ impl Client {
         self.sending.clear();
         let name = call.name();
         let outgoing = self.outgoing(call, &name);
-        Ok(outgoing.write(&mut self.sending, self.wire_format, call.params, &[])?)
+        let pairs = self.pairs.iter();
+        let pairs: Vec<(&str, &[u8])> = pairs
+            .map(|(name, value)| (*name, value.as_bytes()))
+            .collect();
+        Ok(outgoing.write(&mut self.sending, self.wire_format, call.params, &pairs)?)
+    }
+
+    /// Like [`Client::exchange`], but ends early if the server turns out to speak another protocol.
+    async fn exchange_with_thrift(&mut self, oneway: bool) -> Result<Option<Bytes>, ClientError> {
+        let addr = self.addr.clone();
+        let answered = self.answered;
+        let message = tokio::select! {
+            biased;
+            message = self.exchange(oneway) => message?,
+            foreign = foreign(&addr), if !answered => return Err(ClientError::foreign(addr, foreign)),
+        };
+        self.answered = true;
+        Ok(message)
     }
 
     /// Sends the encoded call and receives one message, unless the call is oneway.
@@ -188,8 +248,8 @@ impl Client {
             return Ok(None);
         }
         loop {
-            if Foreign::of(&self.received) == Some(Foreign::Tls) {
-                return Err(ClientError::Tls);
+            if let Some(foreign) = Foreign::of(&self.received).filter(|_| !self.answered) {
+                return Err(ClientError::foreign(self.addr.clone(), foreign));
             }
             if let Some(message) = self.framer.next(&mut self.received)? {
                 return Ok(Some(message));
@@ -227,6 +287,19 @@ impl Client {
             method: call.method,
             name,
             sequence: self.sequence,
+        }
+    }
+}
+
+impl ClientError {
+    /// The server at `addr` is not a Thrift server that this client can call.
+    pub(super) fn foreign(addr: String, foreign: Foreign) -> Self {
+        match foreign {
+            Foreign::Tls => ClientError::Tls,
+            other => ClientError::Foreign {
+                addr,
+                what: other.as_str(),
+            },
         }
     }
 }

@@ -213,7 +213,7 @@ fn an_application_error_leaves_the_connection_in_use() {
     let [first, second] = run(calls(framed(), "say", answers));
     assert_eq!(
         first.expect_err("an exception").to_string(),
-        "TApplicationException (unknown method): call.unknown_method: no such method"
+        "call.unknown_method: no such method"
     );
     assert_eq!(
         second.expect("a reply"),

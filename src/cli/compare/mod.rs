@@ -171,14 +171,13 @@ impl Runs {
     }
 
     fn line(&self, way: &str) -> String {
-        let wall = |at: usize| ms(self.0[at].0);
-        format!(
-            "{way:<22} median {} ms, {} to {} ms in {}",
-            ms(self.median().0),
-            wall(0),
-            wall(self.0.len() - 1),
-            count(self.0.len(), "call")
-        )
+        let (calls, median) = (self.0.len(), length(self.median().0));
+        if calls == 1 {
+            return format!("{way:<22} {median}");
+        }
+        let (least, most) = (length(self.0[0].0), length(self.0[calls - 1].0));
+        let calls = count(calls, "call");
+        format!("{way:<22} median {median}, {least} to {most} in {calls}")
     }
 }
 
@@ -188,7 +187,7 @@ impl Comparison {
         let (serial, evented) = (self.serial.median(), self.evented.median());
         let titles = [Mode::Serial, Mode::Evented].map(|mode| reply::title(method, mode));
         let look = Look {
-            width: out.width(),
+            width: out.data_width(),
             color: out.data_color(),
             ..Look::default()
         };
@@ -226,8 +225,14 @@ impl Comparison {
     }
 }
 
-fn ms(time: Duration) -> String {
-    format!("{:.1}", time.as_secs_f64() * 1000.0)
+/// A length of time in the unit in which it has three digits or more.
+fn length(time: Duration) -> String {
+    let us = time.as_micros();
+    match us {
+        0..1_000 => format!("{us} us"),
+        1_000..10_000 => format!("{:.2} ms", time.as_secs_f64() * 1000.0),
+        _ => format!("{:.1} ms", time.as_secs_f64() * 1000.0),
+    }
 }
 
 #[cfg(test)]

@@ -65,12 +65,29 @@ fn both_modes_are_drawn_and_compared() {
       weather █████████████████████████████████████████                                          20.0 ms
       total 20.0 ms · serially 40.0 ms · 2.0x of at most 2.0x
     * critical path: origin
+      ░ waits to be started
 
-    one lookup at a time:  median 41.0 ms, 40.0 to 50.0 ms in 3 calls
-    all at once:           median 21.0 ms, 20.0 to 22.0 ms in 3 calls
+    one lookup at a time:  median 41.0 ms, 40.0 ms to 50.0 ms in 3 calls
+    all at once:           median 21.0 ms, 20.0 ms to 22.0 ms in 3 calls
     ratio 2.0x; starting lookups together can gain about 2.0x
     the replies are equal
     "#);
+}
+
+#[test]
+fn a_single_call_has_no_range_and_short_times_are_not_zero() {
+    let one = |micros| {
+        Runs(vec![(
+            Duration::from_micros(micros),
+            run(Mode::Serial, 0).1,
+        )])
+    };
+    assert_eq!(
+        one(1_011_312).line("serial:"),
+        "serial:                1011.3 ms"
+    );
+    assert_eq!(one(47).line("serial:"), "serial:                47 us");
+    assert_eq!(one(1_250).line("serial:"), "serial:                1.25 ms");
 }
 
 #[test]

@@ -8,14 +8,14 @@ pub mod data;
 pub mod weather;
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::client::{Client, MethodCall};
+use super::client::{Client, MethodCall, MethodReply};
 use super::compare::{Measured, measure};
 use super::connect::on_loop;
 use super::error::CommandError;
@@ -42,6 +42,9 @@ pub(super) struct Demo {
     /// Give every lookup the same delay, which shows the most that starting them together can gain
     #[arg(long)]
     even: bool,
+    /// Write its files, with the configuration, into this folder and leave them there [default: a temporary folder]
+    #[arg(long, value_name = "DIR")]
+    dir: Option<PathBuf>,
     /// The port to serve on; 0 takes a free one [default: 9090, or a free one if that is taken]
     #[arg(long, value_name = "PORT")]
     port: Option<u16>,
@@ -51,6 +54,7 @@ const EXAMPLES: &str = "\
 Examples:
   tributary demo --once
   tributary demo --once --even
+  tributary demo --dir demo
   tributary demo --port 0";
 
 const METHOD: &str = "getDeparture";
@@ -66,8 +70,9 @@ pub(super) fn run(options: &Demo, out: &mut Output) -> Result<ExitStatus, Comman
 }
 
 async fn show(options: &Demo, out: &mut Output) -> Result<ExitStatus, CommandError> {
-    let dir = tempfile::tempdir().context("can't make a temporary folder")?;
-    data::unpack(dir.path())?;
+    let folder = Folder::make(options.dir.as_deref())?;
+    let dir = folder.path();
+    data::unpack(dir)?;
     let weather = weather::serve(data::WEATHER)
         .await
         .context("can't start the weather service")?;
@@ -77,17 +82,18 @@ async fn show(options: &Demo, out: &mut Output) -> Result<ExitStatus, CommandErr
     } else {
         config
     };
-    let server = start(dir.path(), &config, options.port)?;
+    let server = start(dir, &config, options.port)?;
 
     let program = server.program();
     let found = ResolvedMethod::of_program(program, METHOD)
         .ok_or_else(|| CommandError::failed("the demo's IDL has no such method"))?;
+    out.data(&about(&folder, options));
     let shown = compare(&found, &server, out).await?;
     if options.once {
         server.stop().context("can't stop the server")?;
         return Ok(shown);
     }
-    out.data(&next_steps(dir.path(), &server));
+    out.data(&next_steps(dir, &server));
     until_interrupted()
         .await
         .context("can't wait for signals")?;
@@ -149,11 +155,6 @@ async fn compare(
     let addr = server.addr().to_string();
     let mut client = Client::connect(&addr, wire_format, Limits::default(), TIMEOUT).await?;
     let params = [params(found, "SERIAL")?, params(found, "EVENTED")?];
-    out.data(&format!(
-        "Flights that left New York in January 2013: one call, eight lookups.\n\
-         {METHOD} {PARAMS}\n\
-         The demo adds artificial delays to imitate a network. They are set in docker/demo/tributary.toml.\n\n"
-    ));
     // The first call opens the database and the connections, which should not be measured.
     let warm_up = MethodCall {
         schema: &found.schema,
@@ -162,7 +163,8 @@ async fn compare(
         params: &params[1],
         timeout: TIMEOUT,
     };
-    client.call(&warm_up).await?;
+    let reply = client.call(&warm_up).await?;
+    out.data(&outline(found, &reply, out.data_width()));
     match measure(&mut client, found, &params, (1, TIMEOUT)).await? {
         Measured::Both(comparison) => Ok(comparison.show(METHOD, out)),
         Measured::Threw(reply) => Ok(reply::show(found, &reply, out)),
@@ -177,6 +179,86 @@ fn params(found: &ResolvedMethod, mode: &str) -> Result<Value, CommandError> {
     params.word(&format!("context.mode={mode}"))?;
     params.word("context.want_report=true")?;
     params.finish()
+}
+
+/// What is called, and where it is configured.
+fn about(folder: &Folder, options: &Demo) -> String {
+    let config = match folder {
+        Folder::Temporary(_) if options.once => "`--dir DIR` keeps it.".to_owned(),
+        folder => format!("{}/tributary.toml", folder.path().display()),
+    };
+    format!(
+        "Flights that left New York in January 2013: one call, eight lookups.\n\
+         {METHOD} {PARAMS}\n\
+         The demo adds artificial delays to imitate a network.\n\
+         Its configuration: {config}\n\n"
+    )
+}
+
+/// The reply without its report: a line per field, cut to `width`.
+fn outline(found: &ResolvedMethod, reply: &MethodReply, width: usize) -> String {
+    let MethodReply::Returned(value) = reply else {
+        return String::new();
+    };
+    let json = reply::result_json(found, value);
+    let fields = json.as_object().into_iter().flatten();
+    let fields = fields.filter(|(name, _)| Some(name.as_str()) != found.report_field());
+    let lines = fields.map(|(name, value)| {
+        let line = format!("  {name:<12} {value}");
+        if line.chars().count() <= width {
+            return line + "\n";
+        }
+        let kept: String = line.chars().take(width - 1).collect();
+        kept + "…\n"
+    });
+    format!("The reply:\n{}\n", lines.collect::<String>())
+}
+
+/// Where the demo's files are.
+enum Folder {
+    /// Removed at the end.
+    Temporary(tempfile::TempDir),
+    /// Named by the user, and left there.
+    Kept(PathBuf),
+}
+
+impl Folder {
+    /// Makes the folder. Without a name it is a temporary one; a container may have only shared memory to write to.
+    fn make(named: Option<&Path>) -> Result<Self, CommandError> {
+        if let Some(dir) = named {
+            return Folder::keep(dir);
+        }
+        let shared_memory = Path::new("/dev/shm");
+        match tempfile::tempdir()
+            .or_else(|err| tempfile::tempdir_in(shared_memory).map_err(|_| err))
+        {
+            Ok(dir) => Ok(Folder::Temporary(dir)),
+            Err(err) => Err(CommandError::failed(format_args!(
+                "can't make a temporary folder: {err}"
+            ))
+            .help("name a folder that can be written with `--dir DIR` or `TMPDIR`")),
+        }
+    }
+
+    fn keep(dir: &Path) -> Result<Self, CommandError> {
+        let shown = dir.display();
+        let made = std::fs::create_dir_all(dir).and_then(|()| std::fs::read_dir(dir));
+        let mut files =
+            made.map_err(|err| CommandError::failed(format_args!("can't use `{shown}`: {err}")))?;
+        if files.next().is_some() {
+            let message = format!("there are files in `{shown}` already");
+            return Err(CommandError::failed(message).help("name a new or an empty folder"));
+        }
+        let absolute = dir.canonicalize();
+        Ok(Folder::Kept(absolute.unwrap_or_else(|_| dir.to_owned())))
+    }
+
+    fn path(&self) -> &Path {
+        match self {
+            Folder::Temporary(dir) => dir.path(),
+            Folder::Kept(dir) => dir,
+        }
+    }
 }
 
 /// What to try next, in another terminal.

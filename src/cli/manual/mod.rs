@@ -68,7 +68,7 @@ pub(super) fn run(options: &Manual, out: &mut Output) -> Result<ExitStatus, Comm
         out.data(text);
         return Ok(ExitStatus::Done);
     }
-    let width = out.terminal_width().min(WIDTH_MAX);
+    let width = out.data_width().min(WIDTH_MAX);
     let text = render::render(text, width, out.data_color());
     if !pager::show(&text) {
         out.data(&text);

@@ -6,6 +6,7 @@
 use std::env;
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write};
+use std::os::fd::AsFd;
 
 use super::exit::ExitStatus;
 use crate::diagnostic::Problem;
@@ -31,7 +32,6 @@ const WIDTH_MIN: usize = 40;
 pub struct Output {
     data: Stream,
     rest: Stream,
-    width: usize,
 }
 
 /// Boxed, so that commands need no type parameter just for tests that read their output.
@@ -39,18 +39,24 @@ struct Stream {
     to: Box<dyn Write>,
     terminal: bool,
     color: bool,
+    /// Columns.
+    width: usize,
     error: Option<io::Error>,
 }
 
 impl Output {
     /// This process's stdout and stderr.
     pub fn stdio() -> Self {
-        let width = env::var("COLUMNS").ok();
+        let columns = env::var("COLUMNS").ok();
+        let width = |terminal| width_of(columns.as_deref(), terminal);
+        let (stdout, stderr) = (columns_of(io::stdout()), columns_of(io::stderr()));
         let mut out = Output {
             data: Stream::new(Box::new(io::stdout()), io::stdout().is_terminal()),
             rest: Stream::new(Box::new(io::stderr()), io::stderr().is_terminal()),
-            width: width_of(width.as_deref()),
         };
+        // Of two streams, one may be a file; text for the other is as wide as the terminal.
+        out.data.width = width(stdout.or(stderr));
+        out.rest.width = width(stderr.or(stdout));
         out.set_color(Color::Auto);
         out
     }
@@ -78,23 +84,19 @@ impl Output {
         self.rest.color
     }
 
-    /// The width of the terminal, in columns.
-    pub fn width(&self) -> usize {
-        self.width
+    /// The columns of stdout: those of `COLUMNS`, otherwise those of the terminal.
+    pub fn data_width(&self) -> usize {
+        self.data.width
+    }
+
+    /// The columns of stderr.
+    pub fn note_width(&self) -> usize {
+        self.rest.width
     }
 
     /// Whether stdout is a terminal.
     pub fn data_terminal(&self) -> bool {
         self.data.terminal
-    }
-
-    /// Columns of the terminal that stdout is, unless `COLUMNS` says otherwise.
-    pub fn terminal_width(&self) -> usize {
-        let named = env::var_os("COLUMNS").is_some();
-        match rustix::termios::tcgetwinsize(io::stdout()) {
-            Ok(size) if !named && size.ws_col > 0 => usize::from(size.ws_col).max(WIDTH_MIN),
-            _ => self.width,
-        }
     }
 
     /// Writes data. Adds a line end if there is none.
@@ -167,6 +169,7 @@ impl Stream {
             to,
             terminal,
             color: false,
+            width: WIDTH,
             error: None,
         }
     }
@@ -194,9 +197,16 @@ pub(super) fn count(number: usize, thing: &str) -> String {
     format!("{number} {thing}{plural}")
 }
 
-fn width_of(columns: Option<&str>) -> usize {
+/// The width by `COLUMNS`, otherwise by the terminal.
+fn width_of(columns: Option<&str>, terminal: Option<usize>) -> usize {
     let columns = columns.and_then(|text| text.trim().parse().ok());
-    columns.unwrap_or(WIDTH).max(WIDTH_MIN)
+    columns.or(terminal).unwrap_or(WIDTH).max(WIDTH_MIN)
+}
+
+/// The columns of a terminal; `None` for a file or a pipe, and for a terminal that does not know.
+fn columns_of(stream: impl AsFd) -> Option<usize> {
+    let size = rustix::termios::tcgetwinsize(stream).ok()?;
+    (size.ws_col > 0).then_some(usize::from(size.ws_col))
 }
 
 #[cfg(test)]

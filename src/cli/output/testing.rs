@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use super::{Output, Stream, WIDTH, Write, io};
+use super::{Output, Stream, Write, io};
 
 /// What was written to one stream.
 #[derive(Clone, Default)]
@@ -32,7 +32,6 @@ pub(crate) fn captured() -> (Output, Written, Written) {
     let out = Output {
         data: Stream::new(Box::new(data.clone()), false),
         rest: Stream::new(Box::new(rest.clone()), false),
-        width: WIDTH,
     };
     (out, data, rest)
 }

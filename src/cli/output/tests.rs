@@ -50,9 +50,10 @@ fn color_follows_the_option_before_anything_else() {
 }
 
 #[test]
-fn width_comes_from_columns() {
-    assert_eq!(width_of(Some("132")), 132);
-    assert_eq!(width_of(Some("3")), WIDTH_MIN);
-    assert_eq!(width_of(Some("wide")), WIDTH);
-    assert_eq!(width_of(None), WIDTH);
+fn width_comes_from_columns_and_then_from_the_terminal() {
+    assert_eq!(width_of(Some("132"), Some(80)), 132);
+    assert_eq!(width_of(Some("3"), None), WIDTH_MIN);
+    assert_eq!(width_of(Some("wide"), Some(80)), 80);
+    assert_eq!(width_of(None, Some(80)), 80);
+    assert_eq!(width_of(None, None), WIDTH);
 }

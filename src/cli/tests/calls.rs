@@ -53,9 +53,13 @@ struct Greeter {
 impl Greeter {
     /// Greets everyone except `nobody`; luck is the number of greetings if `lucky` is set.
     fn start(lucky: bool) -> Self {
+        Greeter::serving(TOML, lucky)
+    }
+
+    fn serving(toml: &str, lucky: bool) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         std::fs::write(folder.path().join("greeter.thrift"), IDL).expect("written");
-        std::fs::write(folder.path().join("greeter.toml"), TOML).expect("written");
+        std::fs::write(folder.path().join("greeter.toml"), toml).expect("written");
         let count = std::sync::atomic::AtomicI64::new(0);
         let server = Server::new(folder.path().join("greeter.toml"))
             .lookup("text", &["name"], async |input| {
@@ -205,7 +209,7 @@ fn exceptions_fail_with_their_message_on_stderr() {
     assert_eq!(json["code"], "call.required_empty");
     let (status, data, rest) = greeter.typed("call", &["hidden"]);
     assert_eq!((status, data.as_str()), (ExitStatus::Failed, ""));
-    let says = "error: Greeter: TApplicationException (unknown method): call.unknown_method";
+    let says = "error: Greeter: call.unknown_method: ";
     assert!(rest.starts_with(says), "{rest}");
     greeter.stop();
 }
@@ -219,12 +223,56 @@ fn reports_are_drawn_on_stderr() {
     // Which chain is critical depends on the clock here: these lookups take almost no time.
     assert!(rest.contains("critical path: "), "{rest}");
     assert!(data.contains("\"report\""), "{data}");
-    let (status, _, rest) = greeter.typed("call", &["--report", "plain", "name=Ann"]);
+    let plain = ["--transport", "framed", "--report", "plain", "name=Ann"];
+    let (status, _, rest) = greeter.typed("call", &plain);
     assert_eq!(status, ExitStatus::Misuse);
     assert!(
         rest.starts_with("error: `--report`: method `plain` has no parameter of type"),
         "{rest}"
     );
+    greeter.stop();
+}
+
+#[test]
+fn headers_have_the_report_of_any_call_and_of_one_that_fails() {
+    let greeter = Greeter::start(false);
+    let (status, data, rest) = greeter.typed("call", &["--report", "plain", "name=Ann"]);
+    assert_eq!(
+        (status, data.as_str()),
+        (ExitStatus::Done, "\"hello, Ann\"\n")
+    );
+    assert!(rest.contains("* text "), "{rest}");
+    // A declared exception, and a TApplicationException.
+    for (name, says) in [
+        (
+            "greet",
+            "error: Greeter: LookupFailed (call.required_failed): ",
+        ),
+        ("plain", "error: Greeter: call.required_failed: "),
+    ] {
+        let (status, _, rest) = greeter.typed("call", &["--report", name, "name=trouble"]);
+        assert_eq!(status, ExitStatus::Failed);
+        assert!(
+            rest.starts_with(&format!("{name}, all at once\n")),
+            "{rest}"
+        );
+        assert!(rest.contains("lookup.refused"), "{rest}");
+        assert!(rest.contains(says), "{rest}");
+        assert!(!rest.contains("internal error"), "{rest}");
+    }
+    greeter.stop();
+}
+
+#[test]
+fn a_listener_without_headers_still_reports() {
+    let framed = "[[server.listeners]]\nlisten = \"127.0.0.1:0\"\ntransports = [\"framed\"]\n";
+    let greeter = Greeter::serving(&format!("{TOML}{framed}"), false);
+    let addr = greeter.running.listeners()[1].to_string();
+    let words = ["call", "--addr", &addr, "--report", "greet", "name=Ann"];
+    let (status, data, rest) = typed(&words);
+    assert_eq!(status, ExitStatus::Done, "{rest}");
+    assert!(rest.starts_with("greet, all at once\n"), "{rest}");
+    assert!(data.contains("hello, Ann"), "{data}");
     greeter.stop();
 }
 

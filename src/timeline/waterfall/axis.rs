@@ -97,15 +97,16 @@ impl Axis {
         self.end
     }
 
-    /// A length of time with the precision of this axis.
+    /// A length of time with the precision of this axis; in microseconds if that would not have two digits.
     pub(super) fn time(&self, time: Micros) -> String {
-        let decimals = match self.end {
-            end if end < 10.0 => 3,
-            end if end < 10_000.0 => 1,
-            _ => 0,
+        let (decimals, short) = match self.end {
+            end if end < 10.0 => (3, 0.0),
+            end if end < 10_000.0 => (1, 1.0),
+            _ => (0, 10.0),
         };
         match millis(time) {
             huge if huge >= 1e9 => format!("{huge:.2e} ms"),
+            brief if brief < short => format!("{} us", time.get()),
             time => format!("{time:.decimals$} ms"),
         }
     }
@@ -165,6 +166,9 @@ mod tests {
         assert_eq!(Axis::new(ms(500), 60).time(ms(41)), "41.0 ms");
         assert_eq!(Axis::new(ms(5), 60).time(Micros::new(41)), "0.041 ms");
         assert_eq!(Axis::new(ms(50_000), 60).time(ms(41)), "41 ms");
+        assert_eq!(Axis::new(ms(500), 60).time(Micros::new(41)), "41 us");
+        assert_eq!(Axis::new(ms(500), 60).time(Micros::ZERO), "0 us");
+        assert_eq!(Axis::new(ms(50_000), 60).time(ms(4)), "4000 us");
         assert_eq!(Axis::new(ms(0), 60).time(Micros::MAX), "1.84e16 ms");
     }
 }

@@ -27,6 +27,7 @@ pub fn render_together(pictures: &[(&str, &Timeline)], look: &Look) -> String {
         .map(|((_, timeline), words)| (*timeline, words.as_slice()))
         .collect();
     let layout = Layout::new(&timelines, look);
+    let mut shown = Vec::new();
     let pictures: Vec<String> = pictures
         .iter()
         .zip(&words)
@@ -36,7 +37,7 @@ pub fn render_together(pictures: &[(&str, &Timeline)], look: &Look) -> String {
             for &at in &analysis.critical_path {
                 critical[at] = true;
             }
-            Picture {
+            let picture = Picture {
                 timeline,
                 analysis,
                 critical,
@@ -44,11 +45,32 @@ pub fn render_together(pictures: &[(&str, &Timeline)], look: &Look) -> String {
                 layout: &layout,
                 alphabet,
                 color: look.color,
-            }
-            .draw(title)
+            };
+            shown.extend(timeline.tracks.iter().flat_map(|track| picture.inks(track)));
+            picture.draw(title)
         })
         .collect();
-    pictures.join("\n")
+    pictures.join("\n") + &legend(&shown, alphabet, layout.width, look.color)
+}
+
+/// What the characters among `shown` mean, in as many lines as it takes.
+fn legend(shown: &[Ink], alphabet: &Alphabet, width: usize, color: bool) -> String {
+    let explained = Ink::EXPLAINED.iter();
+    let explained = explained.filter(|(ink, _)| shown.contains(ink));
+    let mut lines: Vec<String> = Vec::new();
+    for (ink, words) in explained {
+        let entry = format!("{} {words}", alphabet.char(*ink));
+        match lines.last_mut() {
+            Some(line) if count(line) + 3 + count(&entry) <= width => {
+                line.extend(["   ", entry.as_str()]);
+            }
+            _ => lines.push(format!("  {entry}")),
+        }
+    }
+    let lines = lines.iter();
+    lines
+        .map(|line| Tint::Faint.paint(line, color) + "\n")
+        .collect()
 }
 
 /// Everything that the lines are drawn from.

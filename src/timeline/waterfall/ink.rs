@@ -21,6 +21,17 @@ pub(super) enum Ink {
     Never,
 }
 
+impl Ink {
+    /// What is not obvious of a character, for the legend.
+    pub(super) const EXPLAINED: [(Ink, &'static str); 5] = [
+        (Ink::Waiting, "waits for its inputs"),
+        (Ink::Queued, "waits to be started"),
+        (Ink::Answering, "its answer arrives"),
+        (Ink::Instant, "less than half a column"),
+        (Ink::Never, "never started"),
+    ];
+}
+
 /// The characters of one alphabet.
 pub(super) struct Alphabet {
     blank: char,

@@ -93,6 +93,8 @@ fn note(timeline: &Timeline, track: &Track, after: &[usize]) -> String {
         (Fate::Ok, _) => {}
         // The code says more than the fate.
         (Fate::Error, Some(code)) => words.push(code.to_owned()),
+        // Why there is no answer that the default stands in for.
+        (Fate::Default, Some(code)) => words.push(format!("default for {code}")),
         (fate, _) => words.push(fate.as_str().to_owned()),
     }
     if !matches!(track.source, Source::Backend | Source::None) {

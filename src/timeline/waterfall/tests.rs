@@ -2,6 +2,7 @@
 
 use super::super::sample::{Sample, evented, ms, serial, timeline};
 use super::super::{Fate, Micros, Timeline};
+use super::ink::Ink;
 use super::{Look, render, render_together};
 use crate::context::Mode;
 use crate::error::Code;
@@ -31,6 +32,9 @@ fn troubled() -> Timeline {
             .ended(100, Fate::SkippedDependency),
         Sample::new("extras").ended(0, Fate::Skipped),
         Sample::new("ping").ran(20, 20).fate(Fate::Empty, None),
+        Sample::new("gate")
+            .ran(0, 1)
+            .fate(Fate::Default, Some(Code::LookupUnavailable)),
     ];
     timeline(Mode::Evented, tracks, 101)
 }
@@ -70,6 +74,7 @@ fn serial_and_evented_on_one_axis() {
       alternatives █████                                                        92.0 ms
       total 503.0 ms · serially 1010.0 ms · 2.0x of at most 2.0x
     * critical path: flight → plane
+      · waits for its inputs   ░ waits to be started   ▓ its answer arrives
     ");
 }
 
@@ -86,9 +91,12 @@ fn trouble_is_explained() {
       └ both                 ·····················██    5.0 ms  after a_lookup_whose_name_is_…
       └ engine               ·······················×           skipped_dependency, after wea…
       extras                 ×                                  skipped
-      ping                   ·····▏                     0.0 ms  empty
-      total 101.0 ms · serially 246.0 ms · 2.4x of at most 2.5x
+      ping                   ·····▏                       0 us  empty
+      gate                   ▏                          1.0 ms  default for lookup.unavailable
+      total 101.0 ms · serially 247.0 ms · 2.4x of at most 2.5x
     * critical path: weather
+      · waits for its inputs   ░ waits to be started   ▏ less than half a column
+      × never started
     ");
 }
 
@@ -109,9 +117,12 @@ fn ascii_and_narrow() {
       `-both          ..........|   5.0 ms  after a_lookup_whos~
       `-engine        ..........x           skipped_dependency,~
       extras          x                     skipped
-      ping            ..|           0.0 ms  empty
-      total 101.0 ms | serially 246.0 ms | 2.4x of at most 2.5x
+      ping            ..|             0 us  empty
+      gate            |             1.0 ms  default for lookup.~
+      total 101.0 ms | serially 247.0 ms | 2.4x of at most 2.5x
     * critical path: weather
+      . waits for its inputs   : waits to be started
+      | less than half a column   x never started
     ");
 }
 
@@ -149,7 +160,7 @@ fn text_of_another_program_cannot_control_the_terminal() {
     let tracks = vec![Sample::new("\x1b[2Jgone\n").ran(0, 1)];
     let picture = render(&timeline(Mode::Evented, tracks, 1), &look(80));
     assert!(!picture.contains('\x1b'));
-    assert_eq!(picture.lines().count(), 5);
+    assert_eq!(picture.lines().count(), 5, "{picture}");
 }
 
 #[test]
@@ -176,7 +187,8 @@ fn extreme_times_can_be_drawn() {
                     ..look(width)
                 };
                 let lines = render(&timeline, &look).lines().count();
-                assert_eq!(lines, timeline.tracks.len() + 4);
+                let legend = lines - (timeline.tracks.len() + 4);
+                assert!(legend <= Ink::EXPLAINED.len());
             }
         }
     }

@@ -1,7 +1,7 @@
 //! Defines what a kind of store has to do.
 
 use super::examine::Examination;
-use super::lookup::{Answer, Ask, BatchedAsk, Compiled, LookupError, Planned};
+use super::lookup::{Answer, Answers, Ask, BatchedAsk, Compiled, LookupError, Planned};
 use crate::config::Section;
 use crate::error::Code;
 
@@ -52,18 +52,16 @@ pub trait Backend: Sized + 'static {
         "one question per iteration of the event loop".into()
     }
 
-    /// Asks several questions of any calls as one: one answer each, in their order, each with its own error. Equal
-    /// questions are asked once (`net` helps with that). Called only for lookups that batch.
-    async fn lookup_many(
-        &self,
-        asked: &[BatchedAsk<'_, Self::Lookup>],
-    ) -> Vec<Result<Answer, LookupError>> {
-        let never = |_| {
-            Err(LookupError::new(
-                Code::ServerInternal,
-                "this kind does not batch",
-            ))
-        };
-        asked.iter().map(never).collect()
+    /// Which lane of the store a lookup that batches belongs to. Lookups of one lane travel together and may wait for each
+    /// other; no lane waits for another one.
+    fn lane(_lookup: &Self::Lookup) -> usize {
+        0
+    }
+
+    /// Asks several questions of any calls as one, and answers each as soon as it can, with its own error. Equal questions are
+    /// asked once (`net` helps with that). Called only for lookups that batch, and for those of one lane at a time.
+    async fn lookup_many(&self, asked: &[BatchedAsk<'_, Self::Lookup>], answers: Answers<'_>) {
+        let why = "this kind does not batch";
+        answers.fail(asked.len(), &LookupError::new(Code::ServerInternal, why));
     }
 }

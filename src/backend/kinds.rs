@@ -2,7 +2,7 @@
 
 use super::examine::Examination;
 use super::kind::Backend;
-use super::lookup::{Answer, Ask, BatchedAsk, Compiled, LookupError, Planned};
+use super::lookup::{Answer, Answers, Ask, BatchedAsk, Compiled, LookupError, Planned};
 use super::{file, http, memcached, mysql, postgres, redis, sqlite, thrift};
 use crate::config::Section;
 use crate::error::Code;
@@ -101,6 +101,13 @@ macro_rules! kinds {
                 self.batches().then_some(words)
             }
 
+            /// The lane of its store in which it travels with others.
+            pub fn lane(&self) -> usize {
+                match self {
+                    $(AnyLookup::$variant(lookup) => <$module::$type as Backend>::lane(lookup),)*
+                }
+            }
+
             /// Whether it may travel with others.
             pub fn batches(&self) -> bool {
                 match self {
@@ -110,11 +117,12 @@ macro_rules! kinds {
         }
 
         impl AnyBackend {
-            /// Asks several questions together.
+            /// Asks several questions of one lane together.
             pub async fn lookup_many<'a>(
                 &self,
                 asked: impl Iterator<Item = (&'a AnyLookup, &'a [Value])>,
-            ) -> Vec<Result<Answer, LookupError>> {
+                answers: Answers<'_>,
+            ) {
                 match self {
                     $(AnyBackend::$variant(backend) => {
                         let (_, most) = asked.size_hint();
@@ -123,7 +131,7 @@ macro_rules! kinds {
                             AnyLookup::$variant(lookup) => Some(BatchedAsk { lookup, params }),
                             _ => None,
                         }));
-                        backend.lookup_many(&of_kind).await
+                        backend.lookup_many(&of_kind, answers).await;
                     })*
                 }
             }

@@ -1,5 +1,6 @@
 //! Defines the types between stores and everything above them: a lookup, a question, an answer, an error.
 
+use std::cell::RefCell;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -119,6 +120,59 @@ impl Answer {
             first_answer: None,
             source: Source::Backend,
         }
+    }
+}
+
+/// Where the answers to a batch go, each as soon as it is there.
+#[derive(Clone, Copy)]
+pub struct Answers<'a> {
+    give: &'a dyn Fn(usize, Result<Answer, LookupError>),
+}
+
+impl<'a> Answers<'a> {
+    /// Passes each answer to `give`, with the position of its question in the batch.
+    pub fn new(give: &'a dyn Fn(usize, Result<Answer, LookupError>)) -> Self {
+        Answers { give }
+    }
+
+    /// Answers the question at `at`. Only its first answer counts.
+    pub fn give(&self, at: usize, answer: Result<Answer, LookupError>) {
+        (self.give)(at, answer);
+    }
+
+    /// Answers the first `count` questions with the same error.
+    pub fn fail(&self, count: usize, err: &LookupError) {
+        for at in 0..count {
+            self.give(at, Err(err.clone()));
+        }
+    }
+
+    /// Waits for all answers to `count` questions that `ask` asks.
+    pub async fn collect(
+        count: usize,
+        ask: impl AsyncFnOnce(Answers<'_>),
+    ) -> Vec<Result<Answer, LookupError>> {
+        let none = || {
+            Err(LookupError::new(
+                Code::ServerInternal,
+                "a question got no answer",
+            ))
+        };
+        let answers = RefCell::new((0..count).map(|_| none()).collect::<Vec<_>>());
+        let give = |at: usize, answer| answers.borrow_mut()[at] = answer;
+        ask(Answers::new(&give)).await;
+        answers.take()
+    }
+
+    /// Waits for the answer to the only question that `ask` asks.
+    pub async fn one(ask: impl AsyncFnOnce(Answers<'_>)) -> Result<Answer, LookupError> {
+        let none = || {
+            Err(LookupError::new(
+                Code::ServerInternal,
+                "a question got no answer",
+            ))
+        };
+        Self::collect(1, ask).await.pop().unwrap_or_else(none)
     }
 }
 

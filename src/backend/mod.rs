@@ -39,4 +39,6 @@ pub(crate) mod testing;
 pub use examine::Examination;
 pub use kind::Backend;
 pub use kinds::{AnyBackend, AnyConfig, AnyLookup, KINDS};
-pub use lookup::{Answer, Ask, BatchedAsk, Compiled, Enums, LookupError, Planned, Thrown, Yields};
+pub use lookup::{
+    Answer, Answers, Ask, BatchedAsk, Compiled, Enums, LookupError, Planned, Thrown, Yields,
+};

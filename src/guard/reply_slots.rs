@@ -10,6 +10,7 @@ use std::rc::Rc;
 use std::task::{Context, Waker};
 
 use crate::backend::{Answer, LookupError};
+use crate::error::Code;
 
 /// The slots of one call, or of one `foreach`.
 pub struct ReplySlots(Rc<Shared>);
@@ -110,8 +111,8 @@ impl Responder {
         }
     }
 
-    /// Delivers the answer, unless the slot was abandoned.
-    pub(super) fn send(self, answer: Result<Answer, LookupError>) {
+    /// Delivers the answer, unless the slot was abandoned or has one.
+    pub(super) fn send(&self, answer: Result<Answer, LookupError>) {
         if let Some(slot @ (Slot::Queued | Slot::Sent)) =
             self.shared.slots.borrow_mut().get_mut(self.slot)
         {
@@ -119,6 +120,18 @@ impl Responder {
             if let Some(waker) = self.shared.waker.take() {
                 waker.wake();
             }
+        }
+    }
+
+    /// Fails the lookup if its kind of store ended without an answer to it.
+    pub(super) fn fail_unanswered(&self) {
+        let is_open = matches!(
+            self.shared.slots.borrow().get(self.slot),
+            Some(Slot::Queued | Slot::Sent)
+        );
+        if is_open {
+            let why = "the batch has no answer for this lookup";
+            self.send(Err(LookupError::new(Code::ServerInternal, why)));
         }
     }
 }

@@ -84,7 +84,8 @@ impl Stores {
             Asks::Store(at, lookup) => {
                 let store = &self.backends[*at];
                 if store.batches && lookup.batches() {
-                    return store.batcher.push(question, slots).map(Sent::Batched);
+                    let lane = lookup.lane();
+                    return store.batcher.push(lane, question, slots).map(Sent::Batched);
                 }
                 Box::pin(store.lookup(lookup, question.clone()))
             }

@@ -33,7 +33,9 @@ use self::key::Get;
 use self::ring::Ring;
 use self::value_sizes::{ValueSizes, Values};
 use super::net::{self, Distinct, Limit, Pool};
-use super::{Answer, Ask, Backend, BatchedAsk, Compiled, Examination, LookupError, Planned};
+use super::{
+    Answer, Answers, Ask, Backend, BatchedAsk, Compiled, Examination, LookupError, Planned,
+};
 use crate::config::Section;
 use crate::error::Code;
 use crate::random::Random;
@@ -110,13 +112,7 @@ impl Backend for Memcached {
             lookup: get,
             params: ask.params,
         }];
-        let none = || {
-            Err(LookupError::new(
-                Code::ServerInternal,
-                "one question, no answer",
-            ))
-        };
-        self.lookup_many(&asked).await.pop().unwrap_or_else(none)
+        Answers::one(async |answers| self.lookup_many(&asked, answers).await).await
     }
 
     fn batches(_get: &Get) -> bool {
@@ -127,64 +123,59 @@ impl Backend for Memcached {
         "one multi-get per server and iteration of the event loop, equal keys once".into()
     }
 
-    async fn lookup_many(&self, asked: &[BatchedAsk<'_, Get>]) -> Vec<Result<Answer, LookupError>> {
+    /// Each server's answers are given when that server has answered.
+    async fn lookup_many(&self, asked: &[BatchedAsk<'_, Get>], answers: Answers<'_>) {
         let mut scratch = self.scratch.take();
-        let keys: Vec<_> = asked
-            .iter()
-            .map(|ask| ask.lookup.key(ask.params, &mut scratch))
-            .collect();
-        self.scratch.set(scratch);
+        let mut distinct = Distinct::of(asked.len());
         // Each different key is asked for once.
-        let mut distinct = Distinct::with_capacity(keys.len());
-        let mut different = Vec::with_capacity(keys.len());
-        let numbers = keys.into_iter().map(|key| {
-            let key = key?;
-            let (number, is_new) = distinct.add(key.clone());
-            if is_new {
-                different.push(key);
+        let mut keys = Vec::with_capacity(asked.len());
+        for (at, ask) in asked.iter().enumerate() {
+            match ask.lookup.key(ask.params, &mut scratch) {
+                Ok(key) if distinct.add(key.clone(), at) => keys.push(key),
+                Ok(_known) => {}
+                Err(err) => answers.give(at, Err(err)),
             }
-            Ok(number)
-        });
-        let numbers: Vec<Result<usize, LookupError>> = numbers.collect();
-        let mut stored = distinct.share(self.stored(&different).await);
-        let answer = |(ask, number): (&BatchedAsk<'_, Get>, Result<usize, LookupError>)| {
-            let stored = stored.take(number?).unwrap_or_else(|| Err(unasked()));
-            ask.lookup.value(stored?).map(Answer::new)
+        }
+        self.scratch.set(scratch);
+        let give = |number, stored: Result<Option<Bytes>, LookupError>| {
+            distinct.hand_out(number, stored, |at, stored| {
+                let value = stored.and_then(|stored| asked[at].lookup.value(stored));
+                answers.give(at, value.map(Answer::new));
+            });
         };
-        asked.iter().zip(numbers).map(answer).collect()
+        self.stored(&keys, give).await;
     }
 }
 
 impl Memcached {
-    /// What the servers have for each of some different keys.
-    async fn stored(&self, keys: &[Bytes]) -> Vec<Result<Option<Bytes>, LookupError>> {
+    /// Gives what the servers have for each of some different keys, with the position of the key.
+    async fn stored(
+        &self,
+        keys: &[Bytes],
+        give: impl Fn(usize, Result<Option<Bytes>, LookupError>),
+    ) {
         let mut of_server = vec![Vec::new(); self.servers.len()];
         for (at, key) in keys.iter().enumerate() {
             of_server[self.ring.server(key)].push(at);
         }
+        let give = &give;
         let mut questions = Vec::new();
         for (server, places) in self.servers.iter().zip(&of_server) {
             for places in places.chunks(server.sizes.keys_max()) {
                 let keys = places.iter().map(|at| keys[*at].clone()).collect();
-                questions.push(async move { (places, self.ask(server, keys).await) });
+                questions.push(async move {
+                    match self.ask(server, keys).await {
+                        Ok(found) => {
+                            for (at, found) in places.iter().zip(found) {
+                                give(*at, Ok(found));
+                            }
+                        }
+                        Err(err) => places.iter().for_each(|at| give(*at, Err(err.clone()))),
+                    }
+                });
             }
         }
-        let mut stored: Vec<_> = keys.iter().map(|_| Err(unasked())).collect();
-        for (places, found) in join_all(questions).await {
-            match found {
-                Ok(found) => {
-                    for (at, found) in places.iter().zip(found) {
-                        stored[*at] = Ok(found);
-                    }
-                }
-                Err(err) => {
-                    for at in places {
-                        stored[*at] = Err(err.clone());
-                    }
-                }
-            }
-        }
-        stored
+        join_all(questions).await;
     }
 
     /// Asks one server, for at most the time that it may take.
@@ -197,10 +188,6 @@ impl Memcached {
                 Err(LookupError::new(Code::LookupUnavailable, why))
             })
     }
-}
-
-fn unasked() -> LookupError {
-    LookupError::new(Code::ServerInternal, "a key was not asked for")
 }
 
 impl Server {

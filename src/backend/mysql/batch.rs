@@ -1,125 +1,101 @@
-//! Asks several lookups with one question per statement, each different value once.
+//! Asks several lookups of one statement with one question, each different value once.
 
 use std::sync::Arc;
 
 use mysql_common::value::Value as Stored;
 
 use super::lookup::{BatchKeys, Lookup};
-use super::query::{Answers, BoundStatement, Key, Sorting, key};
+use super::query::{BoundStatement, Key, Sorting, key};
 use super::value;
 use crate::backend::net::Distinct;
-use crate::backend::{Answer, BatchedAsk, LookupError};
+use crate::backend::{Answer, Answers, BatchedAsk, LookupError};
 use crate::error::Code;
 use crate::value::Value;
 
-/// The different values, grouped by lookup.
-#[derive(Default)]
+/// The different values of lookups with one statement.
 pub(super) struct Batch<'a> {
-    groups: Vec<Group<'a>>,
-    /// For each lookup that was added.
-    places: Vec<ElementOfGroup>,
-}
-
-struct Group<'a> {
     lookup: &'a Lookup,
-    batch: &'a BatchKeys,
+    keys: &'a BatchKeys,
     distinct: Distinct<Key>,
     elements: Vec<(Key, Stored)>,
 }
 
-/// Where a lookup's value will be: its group and its element of the group. `None` for null, which equals nothing.
-type ElementOfGroup = Result<Option<(usize, usize)>, LookupError>;
-
 impl<'a> Batch<'a> {
-    /// Adds the value of one lookup.
-    pub(super) fn add(&mut self, asked: &BatchedAsk<'a, Lookup>) {
-        let place = self.place(asked);
-        self.places.push(place);
+    /// Collects the values of these lookups. Those that need no question are answered now. `None`: there is nothing to ask.
+    pub(super) fn of(asked: &[BatchedAsk<'a, Lookup>], answers: Answers<'_>) -> Option<Self> {
+        let lookup = asked.first()?.lookup;
+        let Some(keys) = &lookup.batch else {
+            let detail = "a lookup without `batch` in a batch";
+            answers.fail(asked.len(), &LookupError::new(Code::ServerInternal, detail));
+            return None;
+        };
+        let mut batch = Batch {
+            lookup,
+            keys,
+            distinct: Distinct::of(asked.len()),
+            elements: Vec::with_capacity(asked.len()),
+        };
+        for (at, ask) in asked.iter().enumerate() {
+            match batch.element(ask) {
+                Ok(Some((key, stored))) => {
+                    if batch.distinct.add(key.clone(), at) {
+                        batch.elements.push((key, stored));
+                    }
+                }
+                // Null equals nothing.
+                Ok(None) => {
+                    let nothing = lookup.rows.shape(std::iter::empty());
+                    answers.give(at, nothing.map(Answer::new));
+                }
+                Err(err) => answers.give(at, Err(err)),
+            }
+        }
+        Some(batch)
     }
 
-    fn place(&mut self, asked: &BatchedAsk<'a, Lookup>) -> ElementOfGroup {
-        let Some(batch) = &asked.lookup.batch else {
-            let detail = "a lookup without `batch` in a batch";
-            return Err(LookupError::new(Code::ServerInternal, detail));
-        };
+    fn element(
+        &self,
+        asked: &BatchedAsk<'_, Lookup>,
+    ) -> Result<Option<(Key, Stored)>, LookupError> {
+        if asked.lookup.id != self.lookup.id {
+            // Lookups of another statement never travel with these.
+            let why = "lookups of two statements in one batch";
+            return Err(LookupError::new(Code::ServerInternal, why));
+        }
         let param = asked.params.first().unwrap_or(&Value::Null);
         if param.is_null() {
             return Ok(None);
         }
         let Some(key) = key(param) else {
-            let detail = format!("{} can't be compared with `{}`", param.kind(), batch.key);
+            let detail = format!(
+                "{} can't be compared with `{}`",
+                param.kind(),
+                self.keys.key
+            );
             return Err(LookupError::new(Code::LookupBadParam, detail));
         };
-        let stored = value::param(param)?;
-        let same = |group: &Group<'_>| group.lookup.id == asked.lookup.id;
-        let at = self.groups.iter().position(same).unwrap_or_else(|| {
-            self.groups.push(Group {
-                lookup: asked.lookup,
-                batch,
-                distinct: Distinct::with_capacity(1),
-                elements: Vec::new(),
-            });
-            self.groups.len() - 1
-        });
-        let group = &mut self.groups[at];
-        let (element, is_new) = group.distinct.add(key.clone());
-        if is_new {
-            group.elements.push((key, stored));
-        }
-        Ok(Some((at, element)))
+        Ok(Some((key, value::param(param)?)))
     }
 
-    /// The questions to ask, each with its group. The questions of a group are in the order of its elements.
-    pub(super) fn questions(&self) -> Vec<(usize, BoundStatement)> {
-        let mut questions = Vec::new();
-        for (at, group) in self.groups.iter().enumerate() {
-            let chunks = group.elements.chunks(group.batch.max);
-            questions.extend(chunks.map(|elements| (at, group.question(elements))));
-        }
-        questions
+    /// The questions to ask, each with the number of its first value.
+    pub(super) fn questions(&self) -> impl Iterator<Item = (usize, BoundStatement)> {
+        let chunks = self.elements.chunks(self.keys.max).enumerate();
+        chunks.map(|(chunk, elements)| (chunk * self.keys.max, self.question(elements)))
     }
 
-    /// Each lookup's answer, from the replies to the questions. The lookups are those that were added.
-    pub(super) fn answers(
-        self,
-        asked: &[BatchedAsk<'_, Lookup>],
-        replies: Vec<Replied>,
-    ) -> Vec<Result<Answer, LookupError>> {
-        let mut values: Vec<Vec<_>> = self.groups.iter().map(|_| Vec::new()).collect();
-        for (group, count, reply) in replies {
-            match reply {
-                Ok(reply) => {
-                    let mut found = reply.values.into_iter();
-                    // Exactly as many as were asked for, so that no element gets the value of another.
-                    values[group].extend((0..count).map(|_| {
-                        let value = found.next().unwrap_or_else(|| Err(no_answer()))?;
-                        Ok(Answer {
-                            first_answer: reply.first_answer,
-                            ..Answer::new(value)
-                        })
-                    }));
-                }
-                Err(err) => values[group].extend((0..count).map(|_| Err(err.clone()))),
-            }
-        }
-        let groups = self.groups.into_iter().zip(values);
-        let mut shared: Vec<_> = groups
-            .map(|(group, values)| group.distinct.share(values))
-            .collect();
-        let answer = |(ask, place): (&BatchedAsk<'_, Lookup>, ElementOfGroup)| {
-            let Some((group, element)) = place? else {
-                return ask.lookup.rows.shape(std::iter::empty()).map(Answer::new);
-            };
-            let answer = shared[group].take(element);
-            answer.unwrap_or_else(|| Err(no_answer()))
-        };
-        asked.iter().zip(self.places).map(answer).collect()
+    /// Gives the answer for the value with this number to the lookups that asked for it.
+    pub(super) fn answer(
+        &self,
+        number: usize,
+        answer: Result<Answer, LookupError>,
+        answers: Answers<'_>,
+    ) {
+        self.distinct
+            .hand_out(number, answer, |at, answer| answers.give(at, answer));
     }
-}
 
-impl Group<'_> {
     fn question(&self, elements: &[(Key, Stored)]) -> BoundStatement {
-        let (sql, room) = self.batch.text(elements.len());
+        let (sql, room) = self.keys.text(elements.len());
         let mut params: Vec<Stored> = elements.iter().map(|(_, stored)| stored.clone()).collect();
         // A repeated value adds no rows; the shortest one adds the fewest bytes.
         let shortest = elements.iter().min_by_key(|(key, _)| key.len());
@@ -131,16 +107,13 @@ impl Group<'_> {
             params,
             rows: self.lookup.rows,
             sorting: Sorting::ByKey {
-                column: Arc::clone(&self.batch.key),
+                column: Arc::clone(&self.keys.key),
                 keys: elements.iter().map(|(key, _)| key.clone()).collect(),
                 alone: Arc::clone(&self.lookup.sql),
             },
         }
     }
 }
-
-/// The group of a question, how many elements it asked for, and the reply.
-pub(super) type Replied = (usize, usize, Result<Answers, LookupError>);
 
 /// Splits a question into one per element, if there are several. A value that can't be asked for (too long together with
 /// the others, not text in the session's character set) then affects only its own lookup.

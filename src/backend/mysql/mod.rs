@@ -27,8 +27,10 @@ use self::batch::{Batch, no_answer};
 pub use self::config::Config;
 pub use self::lookup::Lookup;
 use self::pool::Pool;
-use self::query::{Answers, BoundStatement, Sorting};
-use super::{Answer, Ask, Backend, BatchedAsk, Compiled, Examination, LookupError, Planned, sql};
+use self::query::{BoundStatement, Sorting};
+use super::{
+    Answer, Answers, Ask, Backend, BatchedAsk, Compiled, Examination, LookupError, Planned, sql,
+};
 use crate::config::Section;
 use crate::error::Code;
 
@@ -62,8 +64,9 @@ impl Backend for Mysql {
     async fn lookup(&self, lookup: &Lookup, ask: Ask<'_>) -> Result<Answer, LookupError> {
         if lookup.batch.is_some() {
             let params = ask.params;
-            let mut answers = self.lookup_many(&[BatchedAsk { lookup, params }]).await;
-            return answers.pop().unwrap_or_else(|| Err(no_answer()));
+            let asked = [BatchedAsk { lookup, params }];
+            let ask = async |answers: Answers<'_>| self.lookup_many(&asked, answers).await;
+            return Answers::one(ask).await;
         }
         let question = BoundStatement {
             statement: lookup.id,
@@ -88,45 +91,65 @@ impl Backend for Mysql {
         batch.map_or_else(String::new, |batch| sql::batching(batch.max, &batch.key))
     }
 
-    /// One question per lookup and `max` of its different values, all at the same time.
-    async fn lookup_many(
-        &self,
-        asked: &[BatchedAsk<'_, Lookup>],
-    ) -> Vec<Result<Answer, LookupError>> {
-        let mut batch = Batch::default();
-        for ask in asked {
-            batch.add(ask);
-        }
-        let questions = batch.questions().into_iter();
-        let replies = questions.map(async |(group, question)| {
-            let count = question.sorting.count();
-            (group, count, self.ask_by_key(Rc::new(question)).await)
+    /// By statement: a question is one statement with many values.
+    fn lane(lookup: &Lookup) -> usize {
+        lookup.id
+    }
+
+    /// One question per `max` different values, all at the same time.
+    async fn lookup_many(&self, asked: &[BatchedAsk<'_, Lookup>], answers: Answers<'_>) {
+        let Some(batch) = Batch::of(asked, answers) else {
+            return;
+        };
+        let batch = &batch;
+        let questions = batch.questions().map(async |(first, question)| {
+            let give = |at, answer| batch.answer(first + at, answer, answers);
+            self.ask_by_key(Rc::new(question), give).await;
         });
-        let replies = join_all(replies).await;
-        batch.answers(asked, replies)
+        join_all(questions).await;
     }
 }
 
 impl Mysql {
-    /// Asks for several keys, and for each alone if they can't be asked together.
-    async fn ask_by_key(&self, question: Rc<BoundStatement>) -> Result<Answers, LookupError> {
-        let err = match self.pool.queue.ask(Rc::clone(&question)).await {
-            Err(err) if matches!(err.code, Code::LookupBadParam | Code::LookupBadAnswer) => err,
-            reply => return reply,
+    /// Asks for several keys, and for each alone if they can't be asked together. Gives one answer per key.
+    async fn ask_by_key(
+        &self,
+        question: Rc<BoundStatement>,
+        give: impl Fn(usize, Result<Answer, LookupError>),
+    ) {
+        let count = question.sorting.count();
+        let reply = self.pool.queue.ask(Rc::clone(&question)).await;
+        let of_one =
+            |err: &LookupError| matches!(err.code, Code::LookupBadParam | Code::LookupBadAnswer);
+        let parts = match &reply {
+            Err(err) if of_one(err) => batch::parts(&question),
+            _ => Vec::new(),
         };
-        let parts = batch::parts(&question);
-        if parts.is_empty() {
-            return Err(err);
+        match reply {
+            Ok(reply) => {
+                let mut found = reply.values.into_iter();
+                // Exactly as many as were asked for, so that no key gets the value of another.
+                for at in 0..count {
+                    let value = found.next().unwrap_or_else(|| Err(no_answer()));
+                    let answer = value.map(|value| Answer {
+                        first_answer: reply.first_answer,
+                        ..Answer::new(value)
+                    });
+                    give(at, answer);
+                }
+            }
+            Err(err) if parts.is_empty() => (0..count).for_each(|at| give(at, Err(err.clone()))),
+            Err(_) => {
+                let parts = parts.into_iter().enumerate().map(async |(at, part)| {
+                    let reply = self.pool.queue.ask(Rc::new(part)).await;
+                    let value = reply.and_then(|mut reply| {
+                        reply.values.pop().unwrap_or_else(|| Err(no_answer()))
+                    });
+                    give(at, value.map(Answer::new));
+                });
+                join_all(parts).await;
+            }
         }
-        let parts = parts.into_iter();
-        let replies = parts.map(|part| self.pool.queue.ask(Rc::new(part)));
-        let replies = join_all(replies).await;
-        let value =
-            |reply: Result<Answers, LookupError>| reply?.values.pop().ok_or_else(no_answer)?;
-        Ok(Answers {
-            values: replies.into_iter().map(value).collect(),
-            first_answer: None,
-        })
     }
 }
 

@@ -17,7 +17,7 @@ use super::config::Config;
 use super::error;
 use super::lookup::Lookup;
 use super::options::Options;
-use super::query::{Answers, BoundStatement, ask};
+use super::query::{BoundStatement, Found, ask};
 use crate::backend::net::{self, Dial, Ended, Limit};
 use crate::backend::sql::{self, Warned};
 use crate::backend::{LookupError, Planned};
@@ -35,10 +35,10 @@ const LIMIT: Limit = Limit {
 };
 
 /// One loop's connections.
-pub(super) type Pool = net::Pool<Rc<BoundStatement>, Answers>;
+pub(super) type Pool = net::Pool<Rc<BoundStatement>, Found>;
 /// A question, and the lookup that waits for its answer.
-type Waiting = net::Queued<Rc<BoundStatement>, Answers>;
-type Queue = net::Queue<Rc<BoundStatement>, Answers>;
+type Waiting = net::Queued<Rc<BoundStatement>, Found>;
+type Queue = net::Queue<Rc<BoundStatement>, Found>;
 
 /// What connections are made with.
 pub(super) struct Settings {

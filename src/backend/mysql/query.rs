@@ -71,7 +71,7 @@ pub(super) fn key(value: &Value) -> Option<Key> {
 }
 
 /// The answers to a question.
-pub(super) struct Answers {
+pub(super) struct Found {
     /// One value, or one per key.
     pub(super) values: Vec<Result<Value, LookupError>>,
     /// When the first row came.
@@ -83,16 +83,16 @@ pub(super) async fn ask(
     connection: &mut Connection,
     question: &BoundStatement,
     names: &mut HashMap<usize, FieldNames>,
-) -> Result<(Answers, bool), Error> {
+) -> Result<(Found, bool), Error> {
     let answer = connection.execute(&question.sql, &question.params);
     let Some(mut answer) = answer.await? else {
         let refused = LookupError::new(Code::LookupRefused, "the statement returns no columns");
-        return Ok((Answers::of(question, &refused), true));
+        return Ok((Found::of(question, &refused), true));
     };
     let columns = Arc::clone(answer.columns());
     let mut sorter = match Sorter::new(question, &columns, names) {
         Ok(sorter) => sorter,
-        Err(err) => return Ok((Answers::of(question, &err), false)),
+        Err(err) => return Ok((Found::of(question, &err), false)),
     };
     let mut unwanted = 0;
     while let Some(row) = answer.next().await? {
@@ -107,11 +107,11 @@ pub(super) async fn ask(
     Ok((sorter.reply(), true))
 }
 
-impl Answers {
+impl Found {
     /// The same error for all.
     fn of(question: &BoundStatement, err: &LookupError) -> Self {
         let values = vec![Err(err.clone()); question.sorting.count()];
-        Answers {
+        Found {
             values,
             first_answer: None,
         }
@@ -201,10 +201,10 @@ impl<'q> Sorter<'q> {
         }));
     }
 
-    fn reply(self) -> Answers {
+    fn reply(self) -> Found {
         let rows = self.rows;
         let found = self.found.into_iter();
-        Answers {
+        Found {
             values: found
                 .map(|records| rows.shape(records.into_iter()))
                 .collect(),

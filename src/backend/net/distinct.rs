@@ -1,6 +1,7 @@
 //! Asks equal questions once: collects the different keys of a batch and hands each answer to everyone who asked.
 //!
-//! Redis without a cluster has its own variant, which allocates nothing per key.
+//! Redis has variants of its own: without a cluster it allocates nothing per key, and in a cluster one question may have
+//! several keys.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -10,57 +11,54 @@ use std::hash::Hash;
 #[derive(Debug)]
 pub(in crate::backend) struct Distinct<K> {
     numbers: HashMap<K, usize>,
-    /// How often each was added.
-    askers: Vec<usize>,
+    /// For each key, the asker that added it last.
+    last: Vec<usize>,
+    /// For each asker, the one that added the same key before.
+    before: Vec<Option<usize>>,
 }
 
 impl<K: Eq + Hash> Distinct<K> {
-    /// An empty set with capacity for `keys`.
-    pub(in crate::backend) fn with_capacity(keys: usize) -> Self {
+    /// An empty set for this many askers, which are numbered too.
+    pub(in crate::backend) fn of(askers: usize) -> Self {
         Distinct {
-            numbers: HashMap::with_capacity(keys),
-            askers: Vec::with_capacity(keys),
+            numbers: HashMap::with_capacity(askers),
+            last: Vec::with_capacity(askers),
+            before: vec![None; askers],
         }
     }
 
-    /// Adds a key. Returns its number, and whether it is new.
-    pub(in crate::backend) fn add(&mut self, key: K) -> (usize, bool) {
+    /// Adds the key of an asker, which has no other one. Returns whether the key is new; its number is then the next one.
+    pub(in crate::backend) fn add(&mut self, key: K, asker: usize) -> bool {
         match self.numbers.entry(key) {
             Entry::Occupied(known) => {
-                self.askers[*known.get()] += 1;
-                (*known.get(), false)
+                let last = &mut self.last[*known.get()];
+                self.before[asker] = Some(std::mem::replace(last, asker));
+                false
             }
             Entry::Vacant(free) => {
-                self.askers.push(1);
-                (*free.insert(self.askers.len() - 1), true)
+                free.insert(self.last.len());
+                self.last.push(asker);
+                true
             }
         }
     }
 
-    /// The answers to share, one per different key, in the order of their numbers.
-    pub(in crate::backend) fn share<T>(
-        self,
-        answers: impl IntoIterator<Item = T>,
-    ) -> SharedAnswers<T> {
-        let mut answers = answers.into_iter();
-        let with_askers = |askers| (askers, answers.next());
-        SharedAnswers(self.askers.into_iter().map(with_askers).collect())
-    }
-}
-
-/// Answers, each with the number of askers that have not received it yet.
-#[derive(Debug)]
-pub(in crate::backend) struct SharedAnswers<T>(Vec<(usize, Option<T>)>);
-
-impl<T: Clone> SharedAnswers<T> {
-    /// The answer with this number, once for each time its key was added: the last asker takes it, the others copy it.
-    pub(in crate::backend) fn take(&mut self, number: usize) -> Option<T> {
-        let (askers, answer) = self.0.get_mut(number)?;
-        *askers = askers.saturating_sub(1);
-        match askers {
-            0 => answer.take(),
-            _ => answer.clone(),
+    /// Hands the answer for the key with this number to each of its askers.
+    pub(in crate::backend) fn hand_out<T: Clone>(
+        &self,
+        number: usize,
+        answer: T,
+        mut give: impl FnMut(usize, T),
+    ) {
+        let Some(&last) = self.last.get(number) else {
+            return;
+        };
+        let mut asker = last;
+        while let Some(before) = self.before[asker] {
+            give(asker, answer.clone());
+            asker = before;
         }
+        give(asker, answer);
     }
 }
 
@@ -72,18 +70,22 @@ mod tests {
 
     #[test]
     fn equal_keys_have_one_number_and_one_answer() {
-        let mut distinct = Distinct::with_capacity(3);
-        let added = ["a", "b", "a", "c", "a"].map(|key| distinct.add(key));
-        let want = [(0, true), (1, true), (0, false), (2, true), (0, false)];
-        assert_eq!(added, want);
+        let mut distinct = Distinct::of(5);
+        let keys = ["a", "b", "a", "c", "a"].into_iter().enumerate();
+        let added: Vec<bool> = keys.map(|(asker, key)| distinct.add(key, asker)).collect();
+        assert_eq!(added, [true, true, false, true, false]);
         let answer = Rc::new("A");
-        let mut shared = distinct.share([Rc::clone(&answer), Rc::new("B")]);
-        for left in [2, 2, 1] {
-            let taken = shared.take(0).expect("one for each asker");
-            assert_eq!(Rc::strong_count(&taken), 1 + left, "the last one takes it");
-        }
-        assert_eq!(shared.take(0), None, "everybody had it");
-        assert_eq!(shared.take(1).as_deref(), Some(&"B"));
-        assert_eq!(shared.take(2), None, "there are too few answers");
+        let given = |number, answer: &Rc<&'static str>| {
+            let mut given = Vec::new();
+            distinct.hand_out(number, Rc::clone(answer), |asker, answer| {
+                given.push((asker, *answer));
+            });
+            given.sort_unstable();
+            given
+        };
+        assert_eq!(given(0, &answer), [(0, "A"), (2, "A"), (4, "A")]);
+        assert_eq!(Rc::strong_count(&answer), 1);
+        assert_eq!(given(1, &answer), [(1, "A")]);
+        assert_eq!(given(3, &answer), [], "there are three keys");
     }
 }

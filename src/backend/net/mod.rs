@@ -22,10 +22,12 @@ mod tcp; // a socket for a connection that lives long
 mod tls_stream; // bytes with or without TLS
 mod secure; // TLS over a socket
 mod distinct; // equal questions asked once
+mod durations; // which lookups are slow
 
 pub(super) use self::age::{AGE_MAX, age_max};
 pub(super) use self::availability::{Availability, State};
-pub(super) use self::distinct::{Distinct, SharedAnswers};
+pub(super) use self::distinct::Distinct;
+pub(super) use self::durations::{Durations, is_long};
 pub(super) use self::keeper::{Dial, Ended, Keeper, keep};
 pub(super) use self::queue::{Limit, Pool, Queue, Queued};
 pub(super) use self::secure::Secure;

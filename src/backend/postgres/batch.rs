@@ -16,88 +16,57 @@ use super::pool::Pool;
 use super::statement::Key;
 use crate::backend::net::Distinct;
 use crate::backend::rows::Rows;
-use crate::backend::{Answer, BatchedAsk, LookupError};
+use crate::backend::{Answer, Answers, BatchedAsk, LookupError};
 use crate::error::Code;
-use crate::value::{Record, Value};
-
-/// The lookups of one statement, by their positions in the batch.
-pub(super) type Group = Vec<usize>;
-
-/// Lookups with their own statements, in order of appearance.
-pub(super) fn by_statement(asked: &[BatchedAsk<'_, Lookup>]) -> Vec<Group> {
-    let mut groups: Vec<Group> = Vec::new();
-    for (at, ask) in asked.iter().enumerate() {
-        let same = |group: &&mut Group| asked[group[0]].lookup.id == ask.lookup.id;
-        match groups.iter_mut().find(same) {
-            Some(group) => group.push(at),
-            None => groups.push(vec![at]),
-        }
-    }
-    groups
-}
-
-/// The groups' answers in the order of the questions.
-pub(super) fn in_order(
-    count: usize,
-    groups: Vec<Group>,
-    answers: Vec<Vec<Result<Answer, LookupError>>>,
-) -> Vec<Result<Answer, LookupError>> {
-    let pairs = groups
-        .into_iter()
-        .flatten()
-        .zip(answers.into_iter().flatten());
-    let mut pairs: Vec<_> = pairs.collect();
-    pairs.sort_unstable_by_key(|(at, _)| *at);
-    debug_assert_eq!(pairs.len(), count, "one answer per question");
-    pairs.into_iter().map(|(_, answer)| answer).collect()
-}
+use crate::value::Record;
 
 /// What was found for one key.
 type Outcome = Result<(Vec<Record>, Option<Instant>), LookupError>;
 
-/// Asks for the lookups of one statement. Returns one answer each.
-pub(super) async fn ask(
-    pool: &Pool,
-    asked: &[BatchedAsk<'_, Lookup>],
-    group: &[usize],
-) -> Vec<Result<Answer, LookupError>> {
-    let lookup = asked[group[0]].lookup;
+/// Asks for lookups of one statement. The answers for up to `batch.max` different keys are given together.
+pub(super) async fn ask(pool: &Pool, asked: &[BatchedAsk<'_, Lookup>], answers: Answers<'_>) {
+    let Some(BatchedAsk { lookup, .. }) = asked.first() else {
+        return;
+    };
     let prepared = match pool.prepared(lookup).await {
         Ok(prepared) => prepared,
-        Err(err) => return group.iter().map(|_| Err(err.clone())).collect(),
+        Err(err) => return answers.fail(asked.len(), &err),
     };
     let (Some(key), Some(batch)) = (&prepared.key, &lookup.batch) else {
-        let never = |_| Err(LookupError::new(Code::ServerInternal, "not a batch"));
-        return group.iter().map(never).collect();
+        let err = LookupError::new(Code::ServerInternal, "not a batch");
+        return answers.fail(asked.len(), &err);
     };
-    let mut keys: Vec<Rc<str>> = Vec::new();
-    let mut distinct = Distinct::with_capacity(group.len());
-    let mut number = |value: &Value| -> Result<Option<usize>, LookupError> {
-        let Some(text) = encode::text(value, &key.element)? else {
-            return Ok(None); // null equals nothing
-        };
-        let text: Rc<str> = encode::key(&text, &key.element).into();
-        let (number, is_new) = distinct.add(Rc::clone(&text));
-        if is_new {
-            keys.push(text);
+    let mut keys: Vec<Rc<str>> = Vec::with_capacity(asked.len());
+    let mut distinct = Distinct::of(asked.len());
+    for (at, ask) in asked.iter().enumerate() {
+        match encode::text(&ask.params[0], &key.element) {
+            // Of another statement, which never travels with this one.
+            _ if ask.lookup.id != lookup.id => {
+                let why = "lookups of two statements in one batch";
+                answers.give(at, Err(LookupError::new(Code::ServerInternal, why)));
+            }
+            Ok(Some(text)) => {
+                let text: Rc<str> = encode::key(&text, &key.element).into();
+                if distinct.add(Rc::clone(&text), at) {
+                    keys.push(text);
+                }
+            }
+            // Null equals nothing.
+            Ok(None) => answers.give(at, shape(lookup, (Vec::new(), None))),
+            Err(err) => answers.give(at, Err(err)),
         }
-        Ok(Some(number))
+    }
+    let give = &|number, outcome: Outcome| {
+        distinct.hand_out(number, outcome, |at, outcome| {
+            answers.give(at, outcome.and_then(|found| shape(lookup, found)));
+        });
     };
-    let numbers: Vec<_> = group
-        .iter()
-        .map(|at| number(&asked[*at].params[0]))
-        .collect();
-    let chunks = keys.chunks(batch.max.max(1));
-    let outcomes = join_all(chunks.map(|chunk| ask_chunk(pool, lookup, key, chunk))).await;
-    let mut outcomes = distinct.share(outcomes.into_iter().flatten());
-    let answer = |number: Result<Option<usize>, LookupError>| match number? {
-        None => shape(lookup, (Vec::new(), None)),
-        Some(number) => {
-            let unasked = || LookupError::new(Code::ServerInternal, "a key was not asked for");
-            shape(lookup, outcomes.take(number).ok_or_else(unasked)??)
-        }
-    };
-    numbers.into_iter().map(answer).collect()
+    let max = batch.max.max(1);
+    let chunks = keys.chunks(max).enumerate().map(|(chunk, keys)| {
+        let give = move |at, outcome| give(chunk * max + at, outcome);
+        ask_chunk(pool, lookup, key, keys, give)
+    });
+    join_all(chunks).await;
 }
 
 fn shape(
@@ -111,21 +80,35 @@ fn shape(
     })
 }
 
-/// One outcome per key.
-async fn ask_chunk(pool: &Pool, lookup: &Lookup, key: &Key, keys: &[Rc<str>]) -> Vec<Outcome> {
+/// Gives one outcome per key.
+async fn ask_chunk(
+    pool: &Pool,
+    lookup: &Lookup,
+    key: &Key,
+    keys: &[Rc<str>],
+    give: impl Fn(usize, Outcome),
+) {
     let err = match ask_keys(pool, lookup, key, keys).await {
-        Ok(outcomes) => return outcomes.into_iter().map(Ok).collect(),
+        Ok(outcomes) => {
+            for (at, outcome) in outcomes.into_iter().enumerate() {
+                give(at, Ok(outcome));
+            }
+            return;
+        }
         Err(err) => err,
     };
     let of_one = matches!(err.code, Code::LookupBadParam | Code::LookupTooMany);
     if !of_one || keys.len() == 1 {
-        return keys.iter().map(|_| Err(err.clone())).collect();
+        return (0..keys.len()).for_each(|at| give(at, Err(err.clone())));
     }
-    let alone = keys.chunks(1).map(async |alone| {
-        let mut outcomes = ask_keys(pool, lookup, key, alone).await?;
-        Ok(outcomes.pop().unwrap_or_default())
+    let alone = keys.chunks(1).enumerate().map(async |(at, alone)| {
+        let outcomes = ask_keys(pool, lookup, key, alone).await;
+        give(
+            at,
+            outcomes.map(|mut outcomes| outcomes.pop().unwrap_or_default()),
+        );
     });
-    join_all(alone).await
+    join_all(alone).await;
 }
 
 async fn ask_keys(

@@ -94,7 +94,7 @@ impl Config {
     pub(super) fn read(section: &mut Section<'_>) -> Option<Config> {
         let example = "url = \"postgresql://user@127.0.0.1/database\"";
         let url = section.secret("url", example);
-        let connections = section.integer("connections", 1..=8).unwrap_or(2);
+        let connections = section.integer("connections", 1..=8).unwrap_or(3);
         let connect_timeout = section.timeout("connect_timeout");
         let statement_timeout = section.timeout("statement_timeout");
         let age_max = age_max(section);

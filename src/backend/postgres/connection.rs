@@ -21,7 +21,9 @@ use super::failure::{Failure, Recovery};
 use super::open::{Opened, open};
 use super::statement::Prepared;
 use crate::backend::LookupError;
-use crate::backend::net::{Availability, Dial, Ended, Keeper, Silence, State, keep};
+use crate::backend::net::{
+    Availability, Dial, Durations, Ended, Keeper, Silence, State, is_long, keep,
+};
 use crate::error::Code;
 
 /// The name of the other end in errors.
@@ -52,14 +54,42 @@ pub(super) struct Session {
     /// Whether it has answered a question.
     has_answered: Cell<bool>,
     silence: Silence,
+    /// What was sent and is not answered, in order.
+    sent: RefCell<Vec<Sent>>,
+    /// When the last answer came.
+    answered_at: Cell<Instant>,
+    /// When the last statement was sent whose lookup gave it up, until a later one is answered.
+    abandoned: Cell<Option<Instant>>,
 }
 
 /// A question on a session. A session on which question after question is dropped without an answer is given up.
 pub(super) struct Asking<'a> {
     connection: &'a Connection,
     session: &'a Rc<Session>,
-    since: Instant,
+    /// Hears how long the statement runs, if it runs.
+    durations: Option<&'a Durations>,
+    sent: Sent,
     is_answered: bool,
+}
+
+/// A statement that was sent and is not answered.
+#[derive(Clone, Copy)]
+struct Sent {
+    lookup: usize,
+    at: Instant,
+    /// It was known to be slow.
+    is_slow: bool,
+}
+
+/// What a connection has before it when another statement is placed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Traffic {
+    /// Only quick statements, this many.
+    Quick(usize),
+    /// A slow statement among this many, or one that has been running for long.
+    Slow(usize),
+    Connecting,
+    Unavailable,
 }
 
 /// A statement that is or will be prepared.
@@ -84,13 +114,20 @@ impl Connection {
         }
     }
 
-    /// Its load: the number of lookups in flight. A connection that is not up counts as busier than any that is, and one
-    /// that is known to be unavailable as busier still.
-    pub(super) fn load(&self) -> usize {
+    /// What is before another statement now. The less, the better.
+    pub(super) fn traffic(&self, now: Instant) -> Traffic {
         match &*self.availability.state() {
-            State::Up(session) => Rc::strong_count(session),
-            State::Connecting => usize::MAX - 1,
-            State::Unavailable(_) => usize::MAX,
+            State::Up(session) => session.traffic(now),
+            State::Connecting => Traffic::Connecting,
+            State::Unavailable(_) => Traffic::Unavailable,
+        }
+    }
+
+    /// Whether a statement of this lookup is under way.
+    pub(super) fn has(&self, lookup: usize) -> bool {
+        match &*self.availability.state() {
+            State::Up(session) => session.has(lookup),
+            _ => false,
         }
     }
 
@@ -100,11 +137,23 @@ impl Connection {
     }
 
     /// A question is about to be asked.
-    pub(super) fn ask<'a>(&'a self, session: &'a Rc<Session>) -> Asking<'a> {
+    pub(super) fn ask<'a>(
+        &'a self,
+        session: &'a Rc<Session>,
+        lookup: usize,
+        durations: Option<&'a Durations>,
+    ) -> Asking<'a> {
+        let sent = Sent {
+            lookup,
+            at: Instant::now(),
+            is_slow: durations.is_some_and(|durations| durations.is_slow(lookup)),
+        };
+        session.sent.borrow_mut().push(sent);
         Asking {
             connection: self,
             session,
-            since: Instant::now(),
+            durations,
+            sent,
             is_answered: false,
         }
     }
@@ -122,15 +171,42 @@ impl Asking<'_> {
     pub(super) fn answered(mut self, is_of_server: bool) {
         self.is_answered = true;
         if is_of_server {
+            let now = Instant::now();
+            self.took(now);
+            self.session.answered_at.set(now);
             self.session.has_answered.set(true);
             self.session.silence.answered();
+            let abandoned = self.session.abandoned.get();
+            if abandoned.is_some_and(|at| at <= self.sent.at) {
+                self.session.abandoned.set(None);
+            }
+        }
+    }
+
+    /// The server has worked on it until `now`. It answers in order.
+    fn took(&self, now: Instant) {
+        let began = self.sent.at.max(self.session.answered_at.get());
+        if let Some(durations) = self.durations {
+            durations.took(self.sent.lookup, now.duration_since(began));
         }
     }
 }
 
 impl Drop for Asking<'_> {
     fn drop(&mut self) {
-        if !self.is_answered && self.session.silence.gave_up(self.since) {
+        let mut all = self.session.sent.borrow_mut();
+        let this = |sent: &Sent| (sent.lookup, sent.at) == (self.sent.lookup, self.sent.at);
+        if let Some(at) = all.iter().position(this) {
+            all.remove(at);
+        }
+        drop(all);
+        if self.is_answered {
+            return;
+        }
+        // The server may still work on it.
+        self.took(Instant::now());
+        self.session.abandoned.set(Some(self.sent.at));
+        if self.session.silence.gave_up(self.sent.at) {
             self.connection.lost(self.session);
         }
     }
@@ -144,6 +220,22 @@ fn session_ended() -> LookupError {
 }
 
 impl Session {
+    fn traffic(&self, now: Instant) -> Traffic {
+        let sent = self.sent.borrow();
+        let began = sent.first().map(|first| first.at).or(self.abandoned.get());
+        let running = began.map(|began| now.duration_since(began.max(self.answered_at.get())));
+        let is_slow = sent.iter().any(|sent| sent.is_slow) || running.is_some_and(is_long);
+        if is_slow {
+            Traffic::Slow(sent.len())
+        } else {
+            Traffic::Quick(sent.len())
+        }
+    }
+
+    fn has(&self, lookup: usize) -> bool {
+        self.sent.borrow().iter().any(|sent| sent.lookup == lookup)
+    }
+
     /// Prepares all statements that are going to be asked, together. A lookup that arrives meanwhile waits for its own
     /// statement only. A statement that is refused is tried again when its lookup is asked.
     async fn prepare_all(self: Rc<Self>, planned: &[(Arc<str>, Lookup)]) {
@@ -242,6 +334,9 @@ impl Dial for Dialer {
             lost: Notify::new(),
             has_answered: Cell::new(false),
             silence: Silence::new(self.answer_max()),
+            sent: RefCell::default(),
+            answered_at: Cell::new(Instant::now()),
+            abandoned: Cell::default(),
         });
         Ok((Rc::clone(&session), (session, driver)))
     }

@@ -21,14 +21,13 @@ mod failure;
 mod examine;
 mod explain; // what planning a statement shows
 
-use futures_util::future::join_all;
-
 pub use self::config::{Config, Lookup};
 use self::pool::Pool;
 use self::statement::Prepared;
-use super::{Answer, Ask, Backend, BatchedAsk, Compiled, Examination, LookupError, Planned, sql};
+use super::{
+    Answer, Answers, Ask, Backend, BatchedAsk, Compiled, Examination, LookupError, Planned, sql,
+};
 use crate::config::Section;
-use crate::error::Code;
 
 /// One loop's connections to a PostgreSQL server.
 pub struct Postgres {
@@ -61,9 +60,8 @@ impl Backend for Postgres {
         let params = ask.params;
         if lookup.batch.is_some() {
             let asked = [BatchedAsk { lookup, params }];
-            let mut answers = Box::pin(self.lookup_many(&asked)).await;
-            let none = || Err(LookupError::new(Code::ServerInternal, "no answer"));
-            return answers.pop().unwrap_or_else(none);
+            let ask = async |answers: Answers<'_>| self.lookup_many(&asked, answers).await;
+            return Box::pin(Answers::one(ask)).await;
         }
         let encode = |prepared: &Prepared| prepared.encode(params);
         let found = self.pool.ask(lookup, encode, lookup.rows_read()).await?;
@@ -83,17 +81,14 @@ impl Backend for Postgres {
         batch.map_or_else(String::new, |batch| sql::batching(batch.max, &batch.key))
     }
 
-    /// One array per statement and `batch.max` different keys.
-    async fn lookup_many(
-        &self,
-        asked: &[BatchedAsk<'_, Lookup>],
-    ) -> Vec<Result<Answer, LookupError>> {
-        let groups = batch::by_statement(asked);
-        let answers = groups
-            .iter()
-            .map(|group| batch::ask(&self.pool, asked, group));
-        let answers = join_all(answers).await;
-        batch::in_order(asked.len(), groups, answers)
+    /// By statement: the array of keys is that of one statement.
+    fn lane(lookup: &Lookup) -> usize {
+        lookup.id
+    }
+
+    /// One array per `batch.max` different keys.
+    async fn lookup_many(&self, asked: &[BatchedAsk<'_, Lookup>], answers: Answers<'_>) {
+        batch::ask(&self.pool, asked, answers).await;
     }
 }
 

@@ -1,14 +1,20 @@
 //! Holds the connections of one loop: sends each question to the least busy connection, and again if that connection
 //! turns out to be stale.
+//!
+//! The server works on the statements of one connection one after the other. So no lookup is ever on all connections, and
+//! those that are known to be slow leave one to the others together.
 
 use std::cell::Cell;
 use std::rc::Rc;
 
+use tokio::time::Instant;
+
 use super::config::{Config, Lookup};
-use super::connection::{Connection, Session, Setup};
+use super::connection::{Connection, Session, Setup, Traffic};
 use super::encode::Param;
 use super::failure::{Failure, Recovery};
 use super::statement::{Prepared, QueryRows};
+use crate::backend::net::Durations;
 use crate::backend::{LookupError, Planned, sql};
 use crate::random::Random;
 
@@ -17,6 +23,7 @@ pub(super) struct Pool {
     connections: Vec<Connection>,
     /// The connection to consider first: equally busy ones take turns.
     turn: Cell<usize>,
+    durations: Durations,
 }
 
 impl Pool {
@@ -34,6 +41,7 @@ impl Pool {
         Pool {
             connections: (0..config.connections).map(connect).collect(),
             turn: Cell::new(0),
+            durations: Durations::default(),
         }
     }
 
@@ -56,26 +64,29 @@ impl Pool {
             }
             found
         };
-        self.again(send).await
+        self.again(lookup, true, send).await
     }
 
     /// The lookup's statement, prepared on some connection.
     pub(super) async fn prepared(&self, lookup: &Lookup) -> Result<Rc<Prepared>, LookupError> {
         let prepare = async |session: &Rc<Session>| session.prepared(lookup).await;
-        self.again(prepare).await
+        self.again(lookup, false, prepare).await
     }
 
+    /// `runs`: the statement runs, so that the time until the answer says how long it takes.
     async fn again<T>(
         &self,
+        lookup: &Lookup,
+        runs: bool,
         send: impl AsyncFn(&Rc<Session>) -> Result<T, Failure>,
     ) -> Result<T, LookupError> {
         let mut prepared_again = false;
         // Whatever broke one connection may have broken all of them.
         let mut connections_left = self.connections.len();
         loop {
-            let connection = self.next();
+            let connection = self.next(lookup.id);
             let session = connection.session().await?;
-            let asking = connection.ask(&session);
+            let asking = connection.ask(&session, lookup.id, runs.then_some(&self.durations));
             let sent = send(&session).await;
             let is_of_server =
                 !matches!(&sent, Err(failure) if failure.recovery == Recovery::Connect);
@@ -98,14 +109,40 @@ impl Pool {
         }
     }
 
-    /// The connection to use: the least busy of those that are up.
-    fn next(&self) -> &Connection {
+    /// The connection for a statement of this lookup: the least busy of those that it may use.
+    fn next(&self, lookup: usize) -> &Connection {
         let count = self.connections.len();
         let turn = self.turn.get() % count;
         self.turn.set(turn + 1);
+        if count == 1 {
+            return &self.connections[0];
+        }
+        let now = Instant::now();
         let from_turn = (0..count).map(|step| &self.connections[(turn + step) % count]);
-        from_turn
-            .min_by_key(|connection| connection.load())
-            .unwrap_or(&self.connections[turn])
+        let traffic: Vec<_> = from_turn
+            .map(|connection| (connection.traffic(now), connection))
+            .collect();
+        let least = |wanted: &dyn Fn(&Traffic, &Connection) -> bool| {
+            let wanted = traffic
+                .iter()
+                .filter(|(traffic, connection)| wanted(traffic, connection));
+            wanted
+                .min_by_key(|(traffic, _)| *traffic)
+                .map(|(_, connection)| *connection)
+        };
+        let is_quick = |traffic: &Traffic| matches!(traffic, Traffic::Quick(_));
+        let quick = traffic.iter().filter(|(traffic, _)| is_quick(traffic));
+        let holding = traffic
+            .iter()
+            .filter(|(_, connection)| connection.has(lookup));
+        let kept = if holding.count() + 1 >= count {
+            least(&|_, connection| connection.has(lookup))
+        } else if self.durations.is_slow(lookup) && quick.count() <= 1 {
+            least(&|traffic, _| matches!(traffic, Traffic::Slow(_)))
+        } else {
+            None
+        };
+        let any = || least(&|_, _| true);
+        kept.or_else(any).unwrap_or(&self.connections[turn])
     }
 }

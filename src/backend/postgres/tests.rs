@@ -5,6 +5,7 @@ use tokio_postgres::types::Type;
 
 use super::*;
 use crate::backend::testing::{config, config_problems, lookup, lookup_problems};
+use crate::error::Code;
 use crate::value::Value;
 
 const URL: &str = "url = \"postgresql://reader:hush@127.0.0.1:5432/app\"\n";
@@ -223,31 +224,4 @@ fn parameters_that_do_not_fit_are_refused() {
         let err = encode::text(&value, &ty).expect_err("refused");
         assert_eq!(err.code, Code::LookupBadParam, "{value:?} {ty}");
     }
-}
-
-#[test]
-fn answers_return_to_their_questions() {
-    let config = good();
-    let read = |sql: &str| {
-        let keys = format!("sql = \"{sql} where k = any(:k)\"\nbatch = {{ key = \"k\" }}");
-        lookup::<Postgres>(&config, &keys).expect("fine").lookup
-    };
-    let (a, b) = (read("select a"), read("select b"));
-    let asked = [&a, &b, &a, &b].map(|lookup| BatchedAsk {
-        lookup,
-        params: &[],
-    });
-    let groups = batch::by_statement(&asked);
-    assert_eq!(groups, [vec![0, 2], vec![1, 3]]);
-    let answers = |group: &Vec<usize>| {
-        let answer = |at: &usize| Ok(Answer::new(Value::from(i64::try_from(*at).expect("small"))));
-        group.iter().map(answer).collect()
-    };
-    let answers = groups.iter().map(answers).collect();
-    let ordered = batch::in_order(4, groups, answers);
-    let values: Vec<Value> = ordered
-        .into_iter()
-        .map(|answer| answer.expect("one").value)
-        .collect();
-    assert_eq!(values, [0, 1, 2, 3].map(Value::I64));
 }

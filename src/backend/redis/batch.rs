@@ -6,7 +6,7 @@ use std::num::NonZeroU32;
 
 use super::command::Command;
 use super::resp::Reply;
-use crate::backend::{Answer, BatchedAsk, LookupError};
+use crate::backend::{Answer, Answers, BatchedAsk, LookupError};
 use crate::value::Value;
 
 /// One pipeline. Kept from batch to batch to use its buffers again.
@@ -79,19 +79,20 @@ impl Batch {
         (&self.packed, self.ends.len())
     }
 
-    /// Each lookup's answer from the replies to the commands. The lookups are those that were added.
-    pub(super) fn answers(
+    /// Answers each lookup from the replies to the commands. The lookups are those that were added.
+    pub(super) fn answer(
         &mut self,
         asked: &[BatchedAsk<'_, Command>],
         replies: Result<Vec<Reply>, LookupError>,
-    ) -> Vec<Result<Answer, LookupError>> {
+        answers: Answers<'_>,
+    ) {
         let mut replies = match replies {
             Ok(replies) => replies,
-            Err(err) => return asked.iter().map(|_| Err(err.clone())).collect(),
+            Err(err) => return answers.fail(asked.len(), &err),
         };
         // In the common case each command was asked once, and each reply is moved instead of copied.
         let shared = self.places.len() > replies.len();
-        let answer = |(ask, place): (&BatchedAsk<'_, Command>, CommandNumber)| {
+        let mut answer = |ask: &BatchedAsk<'_, Command>, place: CommandNumber| {
             let Some(at) = place.map_err(|err| *err)? else {
                 return Ok(Answer::new(Value::List(Vec::new())));
             };
@@ -102,11 +103,9 @@ impl Batch {
             };
             Ok(Answer::new(ask.lookup.answer(reply)?))
         };
-        asked
-            .iter()
-            .zip(self.places.drain(..))
-            .map(answer)
-            .collect()
+        for (at, (ask, place)) in asked.iter().zip(self.places.drain(..)).enumerate() {
+            answers.give(at, answer(ask, place));
+        }
     }
 
     /// Empties the batch and keeps its buffers.

@@ -39,9 +39,10 @@ use self::command::Command;
 use self::config::Servers;
 use self::connection::Connection;
 use self::sentinel::{Finder, Master, Replicas};
-use super::{Answer, Ask, Backend, BatchedAsk, Compiled, Examination, LookupError, Planned};
+use super::{
+    Answer, Answers, Ask, Backend, BatchedAsk, Compiled, Examination, LookupError, Planned,
+};
 use crate::config::Section;
-use crate::error::Code;
 use crate::random::Random;
 
 pub use self::config::Config;
@@ -98,11 +99,7 @@ impl Backend for Redis {
             lookup: command,
             params: ask.params,
         };
-        let answers = self.lookup_many(&[asked]).await;
-        answers.into_iter().next().unwrap_or_else(|| {
-            let why = "a question got no answer";
-            Err(LookupError::new(Code::ServerInternal, why))
-        })
+        Answers::one(async |answers| self.lookup_many(&[asked], answers).await).await
     }
 
     fn batches(_command: &Command) -> bool {
@@ -114,12 +111,9 @@ impl Backend for Redis {
     }
 
     /// One pipeline of the different commands: each has its own reply, and its own error.
-    async fn lookup_many(
-        &self,
-        asked: &[BatchedAsk<'_, Command>],
-    ) -> Vec<Result<Answer, LookupError>> {
+    async fn lookup_many(&self, asked: &[BatchedAsk<'_, Command>], answers: Answers<'_>) {
         if let Some(cluster) = &self.cluster {
-            return Box::pin(cluster.lookup_many(asked)).await;
+            return Box::pin(cluster.lookup_many(asked, answers)).await;
         }
         let mut batch = self.batch.take();
         batch.add(asked);
@@ -134,10 +128,9 @@ impl Backend for Redis {
                 },
             },
         };
-        let answers = batch.answers(asked, replies);
+        batch.answer(asked, replies, answers);
         batch.clear();
         self.batch.set(batch);
-        answers
     }
 }
 

@@ -9,7 +9,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
-use tributary::backend::{Answer, Ask, Backend, BatchedAsk, Compiled, LookupError, postgres};
+use tributary::backend::{
+    Answer, Answers, Ask, Backend, BatchedAsk, Compiled, LookupError, postgres,
+};
 use tributary::config::{Document, Place, Section};
 use tributary::context::Context;
 use tributary::diagnostic::SourceFile;
@@ -66,7 +68,10 @@ impl Store {
             params: std::slice::from_ref(key),
         });
         let asked: Vec<_> = asked.collect();
-        let answers = self.backend.lookup_many(&asked).await;
+        let answers = Answers::collect(asked.len(), async |answers| {
+            self.backend.lookup_many(&asked, answers).await
+        })
+        .await;
         let value = |answer: Result<Answer, LookupError>| answer.map(|answer| answer.value);
         answers.into_iter().map(value).collect()
     }

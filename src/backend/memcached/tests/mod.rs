@@ -129,7 +129,13 @@ async fn ask_many<'a>(
         params,
     };
     let asked: Vec<_> = params.iter().map(asked).collect();
-    let answers = timeout(Duration::from_mins(1), memcached.lookup_many(&asked)).await;
+    let answers = timeout(
+        Duration::from_mins(1),
+        Answers::collect(asked.len(), async |answers| {
+            memcached.lookup_many(&asked, answers).await
+        }),
+    )
+    .await;
     let answers = answers.expect("lookups end");
     assert_eq!(answers.len(), params.len(), "one answer each");
     let value = |answer: Result<Answer, LookupError>| {

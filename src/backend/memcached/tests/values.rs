@@ -144,7 +144,11 @@ async fn equal_keys_keep_their_own_formats() {
             params: &[],
         })
         .collect();
-    let answers = memcached.lookup_many(&asked).await.into_iter();
+    let answers = Answers::collect(asked.len(), async |answers| {
+        memcached.lookup_many(&asked, answers).await
+    })
+    .await
+    .into_iter();
     let answers: Vec<_> = answers
         .map(|answer| answer.map(|answer| answer.value).map_err(|err| err.code))
         .collect();

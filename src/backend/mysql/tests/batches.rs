@@ -15,7 +15,13 @@ async fn many(
             params: std::slice::from_ref(value),
         })
         .collect();
-    let answers = timeout(Duration::from_mins(1), mysql.lookup_many(&asked)).await;
+    let answers = timeout(
+        Duration::from_mins(1),
+        Answers::collect(asked.len(), async |answers| {
+            mysql.lookup_many(&asked, answers).await
+        }),
+    )
+    .await;
     let answers = answers.expect("a batch ends").into_iter();
     answers
         .map(|answer| answer.map(|answer| answer.value).map_err(|err| err.code))
@@ -95,7 +101,7 @@ async fn duplicates_missing_ones_and_nulls() {
     );
 }
 
-/// Lookups of several statements in one batch, more of them than one question carries.
+/// Lookups of several statements at the same time, more of each than one question carries.
 #[tokio::test(flavor = "local")]
 async fn several_statements_and_many_values() {
     let server = Server::start();
@@ -110,25 +116,20 @@ async fn several_statements_and_many_values() {
     )
     .await;
     let values: Vec<Value> = (1..=600).map(Value::I64).collect();
-    let asked: Vec<_> = values
-        .iter()
-        .flat_map(|value| {
-            [&by_code, &by_number].map(|lookup| BatchedAsk {
-                lookup: &lookup.lookup,
-                params: std::slice::from_ref(value),
-            })
-        })
-        .collect();
-    let answers = mysql.lookup_many(&asked).await;
-    assert_eq!(answers.len(), 1200);
-    for (at, answer) in answers.into_iter().enumerate() {
-        let number = at / 2 + 1;
-        let expected = if number <= 500 {
-            Value::from(format!("note {number}"))
-        } else {
-            Value::Null
-        };
-        assert_eq!(answer.expect("an answer").value, expected);
+    let (of_codes, of_numbers) = tokio::join!(
+        many(&mysql, &by_code, &values),
+        many(&mysql, &by_number, &values)
+    );
+    for answers in [of_codes, of_numbers] {
+        assert_eq!(answers.len(), 600);
+        for (answer, number) in answers.into_iter().zip(1..) {
+            let expected = if number <= 500 {
+                Value::from(format!("note {number}"))
+            } else {
+                Value::Null
+            };
+            assert_eq!(answer, Ok(expected));
+        }
     }
     // 100 values make statements of 128 places, the rest smaller ones: few are ever prepared.
     let count = "select variable_value + 0 from information_schema.global_status where variable_name = 'prepared_stmt_count'";
@@ -165,4 +166,35 @@ async fn values_that_are_too_long_together_are_asked_alone() {
         ]
     );
     assert_eq!(answers[4], Err(Code::LookupBadParam), "too long alone");
+}
+
+/// Their rows would otherwise be taken for each other's.
+#[tokio::test(flavor = "local")]
+async fn lookups_of_two_statements_are_never_asked_together() {
+    let server = Server::start();
+    server
+        .run(&[TABLE, "insert into t values ('JFK', 1, 'Kennedy')"])
+        .await;
+    let sql = "from t where code in (:code)\"\nbatch = { key = \"code\" }\nrows = 'value'";
+    let (mysql, [note, at]) = backend(
+        &format!("url = '{}'", server.url()),
+        [
+            &format!("sql = \"select note, code {sql}"),
+            &format!("sql = \"select at, code {sql}"),
+        ],
+    )
+    .await;
+    let code = Value::from("JFK");
+    let asked = [&note, &at].map(|lookup| BatchedAsk {
+        lookup: &lookup.lookup,
+        params: std::slice::from_ref(&code),
+    });
+    let ask = async |answers: Answers<'_>| mysql.lookup_many(&asked, answers).await;
+    let mut answers = Answers::collect(2, ask).await.into_iter();
+    let mut next = || answers.next().expect("two answers");
+    assert_eq!(next().expect("the first one's row").value, "Kennedy".into());
+    assert_eq!(
+        next().expect_err("another statement").code,
+        Code::ServerInternal
+    );
 }

@@ -17,16 +17,16 @@ mod nodes; // all nodes, and the map as it changes
 use std::cell::Cell;
 use std::rc::Rc;
 
-use futures_util::future::join_all;
+use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio_util::task::AbortOnDropHandle;
 
 pub(super) use self::config::Seeds;
 use self::node::{Node, NodeReply};
 use self::nodes::Nodes;
-use self::routing::{PerKey, SlotCommand, SlotCommands, is_split};
+use self::routing::{Delivery, PerKey, SlotCommand, SlotCommands, is_split};
 use super::command::Command;
 use super::resp::{Reply, refused};
-use crate::backend::{Answer, BatchedAsk, LookupError};
+use crate::backend::{Answers, BatchedAsk, LookupError};
 use crate::backoff::Backoff;
 use crate::error::Code;
 use crate::random::Random;
@@ -44,6 +44,8 @@ pub(super) struct Cluster {
 struct NodeRequest {
     node: Rc<Node>,
     route: Route,
+    /// Another node has redirected them: they are not redirected again.
+    is_redirected: bool,
     /// Their positions among all commands of the batch.
     at: Vec<usize>,
 }
@@ -73,111 +75,119 @@ impl Cluster {
         }
     }
 
-    /// One pipeline per node, of the different commands that are for it.
+    /// One pipeline per node, of the different commands that are for it. The answers of a node are given when it has replied.
     pub(super) async fn lookup_many(
         &self,
         asked: &[BatchedAsk<'_, Command>],
-    ) -> Vec<Result<Answer, LookupError>> {
-        let commands = SlotCommands::of(asked);
-        let mut replies = self.ask(commands.commands()).await;
-        if let Some(per_key) = PerKey::of(commands.commands(), &replies) {
-            let singles = self.ask(per_key.commands()).await;
-            per_key.join(singles, &mut replies);
+        answers: Answers<'_>,
+    ) {
+        let (commands, mut delivery) = Delivery::new(SlotCommands::of(asked), asked, answers);
+        let mut split = Vec::new();
+        let settle = |at, reply| match &reply {
+            Ok(refused) if is_split(refused) => split.push(at),
+            _ => delivery.settle(at, reply),
+        };
+        self.ask(&commands, settle).await;
+        if split.is_empty() {
+            return;
         }
-        commands.answers(asked, replies)
+        let per_key = PerKey::of(&commands, &split);
+        let mut singles: Vec<_> = per_key.commands().iter().map(|_| Ok(Reply::Nil)).collect();
+        self.ask(per_key.commands(), |at, reply| singles[at] = reply)
+            .await;
+        per_key.join(singles, |at, reply| delivery.settle(at, reply));
     }
 
-    /// Sends every command to a node of its slot: one reply or failure each, in their order.
-    async fn ask(&self, commands: &[SlotCommand]) -> Vec<Result<Reply, LookupError>> {
-        if commands.is_empty() {
-            return Vec::new();
-        }
-        if let Err(err) = self.nodes.loaded().await {
-            return commands.iter().map(|_| Err(err.clone())).collect();
-        }
-        let mut replies: Vec<_> = commands
-            .iter()
-            .map(|command| Err(nodes::unserved(command.slot)))
-            .collect();
-        let mut requests = self.requests(commands);
-        // To a node, and once to where it redirects; before that, possibly to a replica that fails.
-        let rounds = 2 + usize::from(
-            requests
-                .iter()
-                .any(|request| request.route == Route::Replica),
-        );
-        for _ in 0..rounds {
-            if requests.is_empty() {
-                break;
-            }
-            requests = self.round(commands, requests, &mut replies).await;
-        }
-        for at in requests.into_iter().flat_map(|request| request.at) {
-            let why = "redirected twice: the cluster is changing";
-            replies[at] = Err(LookupError::new(Code::LookupUnavailable, why));
-        }
-        replies
-    }
-
-    /// Sends requests at the same time. Returns the requests to send next: commands that were redirected, and commands that
-    /// a replica failed to answer.
-    async fn round(
+    /// Sends every command to a node of its slot, and settles it with its reply or failure.
+    async fn ask(
         &self,
         commands: &[SlotCommand],
-        requests: Vec<NodeRequest>,
-        replies: &mut [Result<Reply, LookupError>],
-    ) -> Vec<NodeRequest> {
-        let send = async |request: &NodeRequest| {
+        mut settle: impl FnMut(usize, Result<Reply, LookupError>),
+    ) {
+        if commands.is_empty() {
+            return;
+        }
+        if let Err(err) = self.nodes.loaded().await {
+            return (0..commands.len()).for_each(|at| settle(at, Err(err.clone())));
+        }
+        let send = |request: NodeRequest| async {
             let packed: Vec<&[u8]> = request.at.iter().map(|&at| &*commands[at].packed).collect();
-            request
-                .node
-                .send(&packed, request.route == Route::Asking)
-                .await
+            let asking = request.route == Route::Asking;
+            let sent = request.node.send(&packed, asking).await;
+            (request, sent)
         };
-        let sent = join_all(requests.iter().map(send)).await;
+        let requests = self.requests(commands, &mut settle);
+        let mut under_way = FuturesUnordered::new();
+        under_way.extend(requests.into_iter().map(send));
+        while let Some((request, sent)) = under_way.next().await {
+            for again in self.replied(commands, request, sent, &mut settle) {
+                under_way.push(send(again));
+            }
+        }
+    }
+
+    /// Settles the commands of a request. Returns the requests to send next: commands that were redirected, and commands that
+    /// a replica failed to answer.
+    fn replied(
+        &self,
+        commands: &[SlotCommand],
+        request: NodeRequest,
+        sent: Result<Vec<NodeReply>, LookupError>,
+        settle: &mut impl FnMut(usize, Result<Reply, LookupError>),
+    ) -> Vec<NodeRequest> {
         let mut again = Vec::new();
-        for (request, sent) in requests.into_iter().zip(sent) {
-            let replied = match sent {
-                Ok(replied) => replied,
-                Err(err) => {
-                    self.nodes.look_again();
-                    for at in request.at {
-                        replies[at] = Err(err.clone());
-                        if request.route == Route::Replica {
-                            self.add_to_master(&mut again, commands, at);
-                        }
+        let unserved = |at: usize| Err(nodes::unserved(commands[at].slot));
+        let of_replica = request.route == Route::Replica;
+        let replied = match sent {
+            Ok(replied) => replied,
+            Err(err) => {
+                self.nodes.look_again();
+                for at in request.at {
+                    if !of_replica || !self.add_to_master(&mut again, commands, at) {
+                        settle(at, Err(err.clone()));
+                    }
+                }
+                return again;
+            }
+        };
+        for (at, reply) in request.at.into_iter().zip(replied) {
+            let (to, route) = match reply {
+                NodeReply::Reply(reply) => {
+                    let reply = self.accept(reply);
+                    let asks_master = of_replica && is_unavailable(&reply);
+                    if !asks_master || !self.add_to_master(&mut again, commands, at) {
+                        settle(at, reply);
                     }
                     continue;
                 }
+                NodeReply::Moved(to) => (self.nodes.moved(commands[at].slot, to), Route::Plain),
+                NodeReply::Ask(to) => (self.nodes.node(&to), Route::Asking),
             };
-            for (at, reply) in request.at.into_iter().zip(replied) {
-                match reply {
-                    NodeReply::Reply(reply) => {
-                        replies[at] = self.accept(reply);
-                        if request.route == Route::Replica && is_unavailable(&replies[at]) {
-                            self.add_to_master(&mut again, commands, at);
-                        }
-                    }
-                    NodeReply::Moved(to) => {
-                        if let Some(node) = self.nodes.moved(commands[at].slot, to) {
-                            add(&mut again, node, Route::Plain, at);
-                        }
-                    }
-                    NodeReply::Ask(to) => {
-                        if let Some(node) = self.nodes.node(&to) {
-                            add(&mut again, node, Route::Asking, at);
-                        }
-                    }
+            match to {
+                Some(_) if request.is_redirected => {
+                    let why = "redirected twice: the cluster is changing";
+                    settle(at, Err(LookupError::new(Code::LookupUnavailable, why)));
                 }
+                Some(node) => add(&mut again, node, route, at, true),
+                None => settle(at, unserved(at)),
             }
         }
         again
     }
 
-    fn add_to_master(&self, requests: &mut Vec<NodeRequest>, commands: &[SlotCommand], at: usize) {
-        if let Some(node) = self.nodes.owner(commands[at].slot) {
-            add(requests, node, Route::Plain, at);
+    /// False if no node is known to be the master.
+    fn add_to_master(
+        &self,
+        requests: &mut Vec<NodeRequest>,
+        commands: &[SlotCommand],
+        at: usize,
+    ) -> bool {
+        let owner = self.nodes.owner(commands[at].slot);
+        let is_known = owner.is_some();
+        if let Some(node) = owner {
+            add(requests, node, Route::Plain, at, false);
         }
+        is_known
     }
 
     /// A reply, unless it says that the cluster is changing or in trouble.
@@ -194,19 +204,26 @@ impl Cluster {
         }
     }
 
-    /// Which commands go to which node, by the map. Commands of a slot that no node serves are omitted.
-    fn requests(&self, commands: &[SlotCommand]) -> Vec<NodeRequest> {
+    /// Which commands go to which node, by the map. Commands of a slot that no node serves are settled.
+    fn requests(
+        &self,
+        commands: &[SlotCommand],
+        settle: &mut impl FnMut(usize, Result<Reply, LookupError>),
+    ) -> Vec<NodeRequest> {
         let mut requests = Vec::new();
         let batch = self.batches.get();
         self.batches.set(batch.wrapping_add(1));
         for (at, command) in commands.iter().enumerate() {
             if let Some(node) = self.nodes.replica(command.slot, batch) {
-                add(&mut requests, node, Route::Replica, at);
+                add(&mut requests, node, Route::Replica, at, false);
                 continue;
             }
             match self.nodes.owner(command.slot) {
-                Some(node) => add(&mut requests, node, Route::Plain, at),
-                None => self.nodes.look_again(),
+                Some(node) => add(&mut requests, node, Route::Plain, at, false),
+                None => {
+                    self.nodes.look_again();
+                    settle(at, Err(nodes::unserved(command.slot)));
+                }
             }
         }
         requests
@@ -218,14 +235,23 @@ fn is_unavailable(reply: &Result<Reply, LookupError>) -> bool {
 }
 
 /// Adds a command to what goes to `node`.
-fn add(requests: &mut Vec<NodeRequest>, node: Rc<Node>, route: Route, at: usize) {
-    let same =
-        |request: &&mut NodeRequest| request.route == route && Rc::ptr_eq(&request.node, &node);
+fn add(
+    requests: &mut Vec<NodeRequest>,
+    node: Rc<Node>,
+    route: Route,
+    at: usize,
+    is_redirected: bool,
+) {
+    let same = |request: &&mut NodeRequest| {
+        let is_same = (request.route, request.is_redirected) == (route, is_redirected);
+        is_same && Rc::ptr_eq(&request.node, &node)
+    };
     match requests.iter_mut().find(same) {
         Some(request) => request.at.push(at),
         None => requests.push(NodeRequest {
             node,
             route,
+            is_redirected,
             at: vec![at],
         }),
     }

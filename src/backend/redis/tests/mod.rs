@@ -188,7 +188,13 @@ async fn ask_all(redis: &Redis, command: &Command, all: &[Value]) -> Vec<Result<
             params: std::slice::from_ref(param),
         })
         .collect();
-    let answers = timeout(Duration::from_secs(10), redis.lookup_many(&asked)).await;
+    let answers = timeout(
+        Duration::from_secs(10),
+        Answers::collect(asked.len(), async |answers| {
+            redis.lookup_many(&asked, answers).await
+        }),
+    )
+    .await;
     let answers = answers.expect("a batch ends").into_iter();
     answers
         .map(|answer| answer.map(|answer| answer.value).map_err(|err| err.code))

@@ -14,18 +14,17 @@ pub(super) use self::slot_command::SlotCommand;
 use self::slot_command::{keys, mget};
 use super::slot;
 use crate::backend::format::bad_answer;
-use crate::backend::net::{Distinct, SharedAnswers};
 use crate::backend::redis::command::Command;
 use crate::backend::redis::resp::Reply;
-use crate::backend::{Answer, BatchedAsk, LookupError};
+use crate::backend::{Answer, Answers, BatchedAsk, LookupError};
 use crate::error::Code;
 use crate::value::Value;
 
 /// The commands of a batch.
 pub(super) struct SlotCommands {
     commands: Vec<SlotCommand>,
-    /// Numbers the different commands.
-    distinct: Distinct<Rc<[u8]>>,
+    /// The number of each different command.
+    numbers: HashMap<Rc<[u8]>, usize>,
     /// For each lookup, where its replies will be.
     places: Vec<Result<ReplyPlace, LookupError>>,
 }
@@ -45,7 +44,7 @@ impl SlotCommands {
     pub(super) fn of(asked: &[BatchedAsk<'_, Command>]) -> Self {
         let mut commands = SlotCommands {
             commands: Vec::with_capacity(asked.len()),
-            distinct: Distinct::with_capacity(asked.len()),
+            numbers: HashMap::with_capacity(asked.len()),
             places: Vec::with_capacity(asked.len()),
         };
         let mut packed = Vec::new();
@@ -62,11 +61,6 @@ impl SlotCommands {
             commands.places.push(place);
         }
         commands
-    }
-
-    /// The commands to send.
-    pub(super) fn commands(&self) -> &[SlotCommand] {
-        &self.commands
     }
 
     fn place(&mut self, packed: &[u8], has_keys: bool) -> ReplyPlace {
@@ -102,40 +96,120 @@ impl SlotCommands {
 
     /// The number of a command, which is sent once however often it is added.
     fn add(&mut self, packed: Rc<[u8]>, slot: u16) -> usize {
-        let (number, is_new) = self.distinct.add(Rc::clone(&packed));
-        if is_new {
+        let next = self.commands.len();
+        let number = *self.numbers.entry(Rc::clone(&packed)).or_insert(next);
+        if number == next {
             self.commands.push(SlotCommand { packed, slot });
         }
         number
     }
+}
 
-    /// Each lookup's answer, from one reply or failure per command.
-    pub(super) fn answers(
-        self,
-        asked: &[BatchedAsk<'_, Command>],
-        replies: Vec<Result<Reply, LookupError>>,
-    ) -> Vec<Result<Answer, LookupError>> {
-        let mut replies = self.distinct.share(replies);
-        let mut answer =
-            |(ask, place): (&BatchedAsk<'_, Command>, Result<ReplyPlace, LookupError>)| {
-                let reply = match place? {
-                    ReplyPlace::Nothing => return Ok(Answer::new(Value::List(Vec::new()))),
-                    ReplyPlace::Whole(number) => take(&mut replies, number)?,
-                    ReplyPlace::Joined(keys) => join(&mut replies, &keys)?,
-                };
-                Ok(Answer::new(ask.lookup.answer(reply)?))
-            };
-        asked.iter().zip(self.places).map(&mut answer).collect()
+impl ReplyPlace {
+    /// The commands whose replies are needed, each once.
+    fn commands(&self) -> Vec<usize> {
+        match self {
+            ReplyPlace::Nothing => Vec::new(),
+            ReplyPlace::Whole(number) => vec![*number],
+            ReplyPlace::Joined(keys) => {
+                let mut numbers: Vec<usize> = keys.iter().map(|(number, _)| *number).collect();
+                numbers.sort_unstable();
+                numbers.dedup();
+                numbers
+            }
+        }
     }
 }
 
-type Replies = SharedAnswers<Result<Reply, LookupError>>;
+/// Answers each lookup of a batch as soon as the replies that it needs are there.
+pub(super) struct Delivery<'a> {
+    asked: &'a [BatchedAsk<'a, Command>],
+    places: Vec<Result<ReplyPlace, LookupError>>,
+    /// For each lookup, how many replies are still to come.
+    missing: Vec<usize>,
+    /// For each command, the lookups that need its reply.
+    askers: Vec<Vec<usize>>,
+    replies: Replies,
+    answers: Answers<'a>,
+}
 
-fn take(replies: &mut Replies, number: usize) -> Result<Reply, LookupError> {
-    replies.take(number).unwrap_or_else(|| {
-        let why = "a command without a reply";
-        Err(LookupError::new(Code::ServerInternal, why))
-    })
+impl<'a> Delivery<'a> {
+    /// Answers the lookups that need no reply.
+    pub(super) fn new(
+        commands: SlotCommands,
+        asked: &'a [BatchedAsk<'a, Command>],
+        answers: Answers<'a>,
+    ) -> (Vec<SlotCommand>, Self) {
+        let SlotCommands {
+            commands, places, ..
+        } = commands;
+        let mut delivery = Delivery {
+            asked,
+            missing: Vec::with_capacity(asked.len()),
+            askers: vec![Vec::new(); commands.len()],
+            replies: Replies(commands.iter().map(|_| (0, None)).collect()),
+            places,
+            answers,
+        };
+        for at in 0..asked.len() {
+            let place = delivery.places[at].as_ref();
+            let numbers = place.map_or_else(|_| Vec::new(), ReplyPlace::commands);
+            for number in &numbers {
+                delivery.askers[*number].push(at);
+                delivery.replies.0[*number].0 += 1;
+            }
+            delivery.missing.push(numbers.len());
+            if numbers.is_empty() {
+                delivery.answer(at);
+            }
+        }
+        (commands, delivery)
+    }
+
+    /// The reply to a command has come, or will not come.
+    pub(super) fn settle(&mut self, number: usize, reply: Result<Reply, LookupError>) {
+        self.replies.0[number].1 = Some(reply);
+        for at in std::mem::take(&mut self.askers[number]) {
+            self.missing[at] -= 1;
+            if self.missing[at] == 0 {
+                self.answer(at);
+            }
+        }
+    }
+
+    fn answer(&mut self, at: usize) {
+        let nothing = Ok(ReplyPlace::Nothing);
+        let place = std::mem::replace(&mut self.places[at], nothing);
+        let reply = place.and_then(|place| match place {
+            ReplyPlace::Nothing => Ok(None),
+            ReplyPlace::Whole(number) => self.replies.take(number).map(Some),
+            ReplyPlace::Joined(keys) => join(&mut self.replies, &keys).map(Some),
+        });
+        let answer = reply.and_then(|reply| match reply {
+            None => Ok(Answer::new(Value::List(Vec::new()))),
+            Some(reply) => Ok(Answer::new(self.asked[at].lookup.answer(reply)?)),
+        });
+        self.answers.give(at, answer);
+    }
+}
+
+/// The replies to commands, each with the number of lookups that have not received it yet.
+struct Replies(Vec<(usize, Option<Result<Reply, LookupError>>)>);
+
+impl Replies {
+    /// The reply to a command, for one of its lookups: the last one takes it, the others copy it.
+    fn take(&mut self, number: usize) -> Result<Reply, LookupError> {
+        let (askers, reply) = &mut self.0[number];
+        *askers = askers.saturating_sub(1);
+        let reply = match askers {
+            0 => reply.take(),
+            _ => reply.clone(),
+        };
+        reply.unwrap_or_else(|| {
+            let why = "a command without a reply";
+            Err(LookupError::new(Code::ServerInternal, why))
+        })
+    }
 }
 
 /// One array with an item per key, as the undivided command would have given.
@@ -147,7 +221,7 @@ fn join(replies: &mut Replies, keys: &[(usize, usize)]) -> Result<Reply, LookupE
             continue;
         }
         // All are taken, even if one failed, because each asker has a share in every reply.
-        let items = match take(replies, *number) {
+        let items = match replies.take(*number) {
             Ok(Reply::Array(items)) => items,
             other => {
                 failed.get_or_insert(other);

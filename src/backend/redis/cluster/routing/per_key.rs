@@ -19,19 +19,14 @@ pub(in crate::backend::redis::cluster) struct PerKey {
 }
 
 impl PerKey {
-    /// Splits the commands that no node could answer; `None` if there are none.
-    pub(in crate::backend::redis::cluster) fn of(
-        commands: &[SlotCommand],
-        replies: &[Result<Reply, LookupError>],
-    ) -> Option<Self> {
+    /// Splits the commands at these positions, which no node could answer.
+    pub(in crate::backend::redis::cluster) fn of(commands: &[SlotCommand], at: &[usize]) -> Self {
         let mut per_key = PerKey {
             singles: Vec::new(),
             of: Vec::new(),
         };
-        for (at, (command, reply)) in commands.iter().zip(replies).enumerate() {
-            if !matches!(reply, Ok(reply) if is_split(reply)) {
-                continue;
-            }
+        for &at in at {
+            let command = &commands[at];
             let start = per_key.singles.len();
             // Only commands of several keys are refused like this, and the only one that is ever sent is `MGET`.
             let singles = keys(&command.packed, true).map(|key| SlotCommand {
@@ -41,7 +36,7 @@ impl PerKey {
             per_key.singles.extend(singles);
             per_key.of.push((at, start..per_key.singles.len()));
         }
-        (!per_key.of.is_empty()).then_some(per_key)
+        per_key
     }
 
     /// The commands to send.
@@ -49,14 +44,14 @@ impl PerKey {
         &self.singles
     }
 
-    /// Puts the joined replies in the places of the refused ones.
+    /// Settles the commands that were split, with the joined replies to their parts.
     pub(in crate::backend::redis::cluster) fn join(
         self,
         mut singles: Vec<Result<Reply, LookupError>>,
-        replies: &mut [Result<Reply, LookupError>],
+        mut settle: impl FnMut(usize, Result<Reply, LookupError>),
     ) {
         for (at, keys) in self.of {
-            replies[at] = join(&mut singles[keys]);
+            settle(at, join(&mut singles[keys]));
         }
     }
 }
@@ -103,30 +98,24 @@ mod tests {
             command(&[b"c"]),
             command(&[b"d", b"d"]),
         ];
-        let whole = || Ok(Reply::Array(vec![text("C")]));
-        assert!(PerKey::of(&commands, &[whole(), whole(), whole()]).is_none());
-        let split = || Ok(Reply::Error("TRYAGAIN Multiple keys request".into()));
-        let mut replies = [split(), whole(), split()];
-        let per_key = PerKey::of(&commands, &replies).expect("two");
+        let per_key = PerKey::of(&commands, &[0, 2]);
         let commands = per_key.commands().iter().map(|single| &*single.packed);
         let want: [&[u8]; 4] = [b"a", b"b", b"d", b"d"];
         assert!(commands.eq(want.map(|key| mget(&[key])).iter().map(|it| &**it)));
         assert!(per_key.commands().iter().all(|command| command.slot == 7));
         let one = |value| Ok(Reply::Array(vec![value]));
         let away = Err(LookupError::new(Code::LookupUnavailable, "away"));
+        let mut settled = Vec::new();
         per_key.join(
             vec![one(text("A")), one(Reply::Nil), one(text("D")), away],
-            &mut replies,
+            |at, reply| settled.push((at, reply)),
         );
-        let [first, second, third] = replies;
-        assert_eq!(
-            first.expect("an array"),
-            Reply::Array(vec![text("A"), Reply::Nil])
-        );
-        assert_eq!(second.expect("as it was"), Reply::Array(vec![text("C")]));
-        assert_eq!(
-            third.expect_err("one is away").code,
-            Code::LookupUnavailable
-        );
+        let [(0, first), (2, second)] = &settled[..] else {
+            panic!("{settled:?}");
+        };
+        let array = Reply::Array(vec![text("A"), Reply::Nil]);
+        assert_eq!(first.as_ref().expect("an array"), &array);
+        let err = second.as_ref().expect_err("one is away");
+        assert_eq!(err.code, Code::LookupUnavailable);
     }
 }

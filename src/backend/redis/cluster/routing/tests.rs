@@ -1,5 +1,7 @@
 //! Splitting and joining batches.
 
+use std::cell::RefCell;
+
 use bytes::Bytes;
 
 use super::slot_command::words;
@@ -7,20 +9,38 @@ use super::*;
 use crate::backend::redis::tests::compiled;
 use crate::error::Code;
 
-/// Answers every command of `commands` with its keys as values.
-fn echo(commands: &SlotCommands) -> Vec<Result<Reply, LookupError>> {
-    let echo = |command: &SlotCommand| {
-        let is_mget = words(&command.packed).next() == Some(b"MGET");
-        let mut values = keys(&command.packed, is_mget)
-            .map(|key| Reply::String(Bytes::copy_from_slice(key)))
-            .collect::<Vec<_>>();
-        Ok(if is_mget {
-            Reply::Array(values)
-        } else {
-            values.remove(0)
-        })
+/// The reply to a command that has its keys as values.
+fn echo(command: &SlotCommand) -> Result<Reply, LookupError> {
+    let is_mget = words(&command.packed).next() == Some(b"MGET");
+    let mut values = keys(&command.packed, is_mget)
+        .map(|key| Reply::String(Bytes::copy_from_slice(key)))
+        .collect::<Vec<_>>();
+    Ok(if is_mget {
+        Reply::Array(values)
+    } else {
+        values.remove(0)
+    })
+}
+
+/// The answers to a batch whose commands have these replies, `None` if the reply never comes. The last reply comes first.
+fn answers(
+    asked: &[BatchedAsk<'_, Command>],
+    reply: impl Fn(&SlotCommand) -> Option<Result<Reply, LookupError>>,
+) -> Vec<Option<Result<Value, Code>>> {
+    let given = RefCell::new(vec![None; asked.len()]);
+    let give = |at: usize, answer: Result<Answer, LookupError>| {
+        let answer = answer.map(|answer| answer.value).map_err(|err| err.code);
+        let before = given.borrow_mut()[at].replace(answer);
+        assert_eq!(before, None, "one answer each");
     };
-    commands.commands().iter().map(echo).collect()
+    let commands = SlotCommands::of(asked);
+    let (commands, mut delivery) = Delivery::new(commands, asked, Answers::new(&give));
+    for (at, command) in commands.iter().enumerate().rev() {
+        if let Some(reply) = reply(command) {
+            delivery.settle(at, reply);
+        }
+    }
+    given.take()
 }
 
 #[test]
@@ -45,17 +65,11 @@ fn a_batch_is_split_and_joined_again() {
         .collect();
     let commands = SlotCommands::of(&asked);
     // `GET k:1`, `MGET k:3`, `MGET k:1 k:1`, `MGET k:2`, `HGET k:1 x`, `MGET k:1`.
-    assert_eq!(commands.commands().len(), 6);
-    for command in commands.commands() {
+    assert_eq!(commands.commands.len(), 6);
+    for command in &commands.commands {
         let first = keys(&command.packed, false).next().expect("a key");
         assert_eq!(command.slot, slot::of(first));
     }
-    let replies = echo(&commands);
-    let answers = commands.answers(&asked, replies);
-    let answers: Vec<_> = answers
-        .into_iter()
-        .map(|answer| answer.map(|answer| answer.value).map_err(|err| err.code))
-        .collect();
     let want = [
         Ok("k:1".into()),
         Ok(vec!["k:3", "k:1", "k:2", "k:1"].into()),
@@ -65,7 +79,10 @@ fn a_batch_is_split_and_joined_again() {
         Ok("k:1".into()),
         Ok(vec!["k:1", "k:2"].into()),
     ];
-    assert_eq!(answers, want);
+    assert_eq!(
+        answers(&asked, |command| Some(echo(command))),
+        want.map(Some)
+    );
 }
 
 #[test]
@@ -81,26 +98,18 @@ fn a_failing_slot_fails_only_the_lookups_that_need_it() {
         lookup: &mget,
         params,
     });
-    let commands = SlotCommands::of(&asked);
-    let mut replies = echo(&commands);
-    for (key, reply) in [
-        (
-            &b"a"[..],
-            Err(LookupError::new(Code::LookupUnavailable, "away")),
-        ),
-        (b"d\r\n$1", Ok(Reply::Error("NOPERM x".into()))),
-    ] {
-        let slot = slot::of(key);
-        let failed = commands
-            .commands()
-            .iter()
-            .position(|command| command.slot == slot);
-        replies[failed.expect("there")] = reply;
-    }
-    let answers = commands.answers(&asked, replies);
-    let codes = answers
-        .iter()
-        .map(|answer| answer.as_ref().err().map(|err| err.code));
+    let reply = |command: &SlotCommand| {
+        Some(if command.slot == slot::of(b"a") {
+            Err(LookupError::new(Code::LookupUnavailable, "away"))
+        } else if command.slot == slot::of(b"d\r\n$1") {
+            Ok(Reply::Error("NOPERM x".into()))
+        } else {
+            echo(command)
+        })
+    };
+    let codes = answers(&asked, reply)
+        .into_iter()
+        .map(|answer| answer.expect("an answer").err());
     let codes: Vec<_> = codes.collect();
     let want = [
         Some(Code::LookupUnavailable),
@@ -109,4 +118,25 @@ fn a_failing_slot_fails_only_the_lookups_that_need_it() {
         Some(Code::LookupRefused),
     ];
     assert_eq!(codes, want);
+}
+
+#[test]
+fn a_slot_without_a_reply_keeps_only_those_waiting_that_need_it() {
+    let mget = compiled("mget = '{keys}'").lookup;
+    let params: [&[Value]; 3] = [
+        &[vec!["a", "b"].into()],
+        &[vec!["b", "c"].into()],
+        &[vec!["c"].into()],
+    ];
+    let asked = params.map(|params| BatchedAsk {
+        lookup: &mget,
+        params,
+    });
+    let reply = |command: &SlotCommand| (command.slot != slot::of(b"a")).then(|| echo(command));
+    let want = [
+        None,
+        Some(Ok(vec!["b", "c"].into())),
+        Some(Ok(vec!["c"].into())),
+    ];
+    assert_eq!(answers(&asked, reply), want);
 }

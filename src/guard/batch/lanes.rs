@@ -1,0 +1,378 @@
+//! Queues the lookups of one store by lane, and decides which lane sends its next batch, and when.
+//!
+//! The lookups of one lane travel together and may have to wait for each other: they ask one statement, or one server. No lane
+//! waits for another one: lanes take turns, each has its own batches under way, and no lane holds all of the store's
+//! `in_flight_max`. How much one lane may hold follows from how much is free (the dynamic thresholds of Choudhury and Hahne,
+//! "Dynamic Queue Length Thresholds for Shared-Memory Packet Switches", 1998), so it needs no setting.
+//!
+//! A lane sends a batch at once as long as few of its batches are under way. Beyond that it sends at a limited rate, so that a
+//! fast store gets few large batches, and a distant store as many as fit into `in_flight_max`.
+//!
+//! Nothing here reads the clock or wakes anyone.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// A lane with fewer batches than this under way sends the next one at once.
+const BATCHES_AT_ONCE: usize = 4;
+/// A lane with more batches under way sends the next one at least this long after the last one.
+const PACE: Duration = Duration::from_millis(1);
+/// While there are other lanes, a lane may hold this many times as much as is free: four fifths of all if it is the only
+/// busy one.
+const SHARE_OF_FREE: usize = 4;
+
+/// The limits of one store on one loop.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    /// The lookups of one batch.
+    pub(super) batch_max: usize,
+    /// The lookups under way.
+    pub(super) in_flight_max: usize,
+}
+
+/// The lookups `E` that wait for one store, and how many are under way to it.
+#[derive(Debug)]
+pub(super) struct Lanes<E> {
+    lanes: Vec<Lane<E>>,
+    /// The lanes that may send as far as they know, in the order of their turns.
+    ready: VecDeque<usize>,
+    /// The lanes that wait for [`PACE`].
+    paced: Vec<usize>,
+    /// The lanes that hold their share, and wait until something that is under way ends.
+    capped: Vec<usize>,
+    waiting: usize,
+    in_flight: usize,
+    limits: Limits,
+}
+
+#[derive(Debug)]
+struct Lane<E> {
+    entries: VecDeque<E>,
+    batches: usize,
+    in_flight: usize,
+    /// When the last batch was sent.
+    sent: Option<Instant>,
+    /// In `ready`, `paced` or `capped`.
+    is_listed: bool,
+}
+
+/// A batch under way.
+#[derive(Debug)]
+pub(super) struct Sent {
+    lane: usize,
+    count: usize,
+}
+
+impl<E> Lanes<E> {
+    pub(super) fn new(limits: Limits) -> Self {
+        Lanes {
+            lanes: Vec::new(),
+            ready: VecDeque::new(),
+            paced: Vec::new(),
+            capped: Vec::new(),
+            waiting: 0,
+            in_flight: 0,
+            limits,
+        }
+    }
+
+    /// How many lookups wait.
+    pub(super) fn waiting(&self) -> usize {
+        self.waiting
+    }
+
+    /// How many lookups are under way.
+    pub(super) fn in_flight(&self) -> usize {
+        self.in_flight
+    }
+
+    /// Whether [`Lanes::take`] is worth a look at the clock.
+    pub(super) fn may_have_batch(&self) -> bool {
+        !(self.ready.is_empty() && self.paced.is_empty())
+            && self.in_flight < self.limits.in_flight_max
+    }
+
+    /// Queues a lookup in its lane. Returns whether a batch may now be sent that could not be sent before.
+    pub(super) fn push(&mut self, lane: usize, entry: E) -> bool {
+        if lane >= self.lanes.len() {
+            self.lanes.resize_with(lane + 1, Lane::default);
+        }
+        self.waiting += 1;
+        self.lanes[lane].entries.push_back(entry);
+        self.list(lane)
+    }
+
+    /// Puts a lane into `ready` if it has lookups and is not listed.
+    fn list(&mut self, at: usize) -> bool {
+        let lane = &mut self.lanes[at];
+        if lane.is_listed || lane.entries.is_empty() {
+            return false;
+        }
+        lane.is_listed = true;
+        self.ready.push_back(at);
+        true
+    }
+
+    /// Moves the next batch into `batch`, which is empty. `keep` is asked about each lookup; those that nobody wants any more
+    /// are dropped. `None`: nothing may be sent now, but perhaps at [`Lanes::due`] or when a batch has ended.
+    pub(super) fn take(
+        &mut self,
+        now: Instant,
+        batch: &mut VecDeque<E>,
+        keep: impl Fn(&E) -> bool,
+    ) -> Option<Sent> {
+        self.release(now);
+        while self.in_flight < self.limits.in_flight_max {
+            let at = self.ready.pop_front()?;
+            if let Some(sent) = self.take_from(at, now, batch, &keep) {
+                return Some(sent);
+            }
+        }
+        None
+    }
+
+    fn take_from(
+        &mut self,
+        at: usize,
+        now: Instant,
+        batch: &mut VecDeque<E>,
+        keep: impl Fn(&E) -> bool,
+    ) -> Option<Sent> {
+        let room = self.room(at);
+        let lane = &mut self.lanes[at];
+        if lane.batches >= BATCHES_AT_ONCE && lane.sent.is_some_and(|sent| now < sent + PACE) {
+            self.paced.push(at);
+            return None;
+        }
+        if room == 0 {
+            self.capped.push(at);
+            return None;
+        }
+        lane.is_listed = false;
+        let before = lane.entries.len();
+        if before <= room {
+            // The usual case: the batch becomes the queue and the queue the batch, so that no entry is moved.
+            std::mem::swap(batch, &mut lane.entries);
+            batch.retain(&keep);
+        } else {
+            while batch.len() < room
+                && let Some(entry) = lane.entries.pop_front()
+            {
+                if keep(&entry) {
+                    batch.push_back(entry);
+                }
+            }
+        }
+        self.waiting -= before - lane.entries.len();
+        let count = batch.len();
+        if count == 0 {
+            return None;
+        }
+        lane.batches += 1;
+        lane.in_flight += count;
+        lane.sent = Some(now);
+        self.in_flight += count;
+        self.list(at);
+        Some(Sent { lane: at, count })
+    }
+
+    /// How many lookups a lane may send now.
+    fn room(&self, at: usize) -> usize {
+        let free = self.limits.in_flight_max.saturating_sub(self.in_flight);
+        let lane = &self.lanes[at];
+        // With nothing under way, a lane always has a turn.
+        let share = if self.lanes.len() == 1 || lane.in_flight == 0 {
+            free
+        } else {
+            (free * SHARE_OF_FREE)
+                .saturating_sub(lane.in_flight)
+                .min(free)
+        };
+        share.min(self.limits.batch_max)
+    }
+
+    /// A batch has ended. Returns whether another may be sent.
+    pub(super) fn ended(&mut self, sent: &Sent) -> bool {
+        let lane = &mut self.lanes[sent.lane];
+        lane.batches -= 1;
+        lane.in_flight -= sent.count;
+        self.in_flight -= sent.count;
+        if lane.batches < BATCHES_AT_ONCE
+            && let Some(at) = self.paced.iter().position(|paced| *paced == sent.lane)
+        {
+            self.paced.swap_remove(at);
+            self.ready.push_back(sent.lane);
+        }
+        self.ready.extend(self.capped.drain(..));
+        !self.ready.is_empty()
+    }
+
+    /// When the first of the lanes that wait for their pace may send. `None` if something that is under way has to end first.
+    pub(super) fn due(&self) -> Option<Instant> {
+        if self.in_flight >= self.limits.in_flight_max {
+            return None;
+        }
+        let sent = self.paced.iter().filter_map(|at| self.lanes[*at].sent);
+        sent.min().map(|sent| sent + PACE)
+    }
+
+    /// Makes the lanes ready whose pace allows it.
+    fn release(&mut self, now: Instant) {
+        let lanes = &self.lanes;
+        let may_send = |at: &mut usize| lanes[*at].sent.is_none_or(|sent| sent + PACE <= now);
+        self.ready.extend(self.paced.extract_if(.., may_send));
+    }
+}
+
+impl<E> Default for Lane<E> {
+    fn default() -> Self {
+        Lane {
+            entries: VecDeque::new(),
+            batches: 0,
+            in_flight: 0,
+            sent: None,
+            is_listed: false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMITS: Limits = Limits {
+        batch_max: 10,
+        in_flight_max: 100,
+    };
+
+    /// Takes the next batch: its lane, its lookups, and what says that it is under way.
+    fn take(lanes: &mut Lanes<u32>, now: Instant) -> Option<(usize, Vec<u32>, Sent)> {
+        let mut batch = VecDeque::new();
+        let sent = lanes.take(now, &mut batch, |_| true)?;
+        Some((sent.lane, batch.into(), sent))
+    }
+
+    fn push(lanes: &mut Lanes<u32>, lane: usize, entries: std::ops::Range<u32>) {
+        for entry in entries {
+            lanes.push(lane, entry);
+        }
+    }
+
+    #[test]
+    fn lanes_take_turns_and_send_batches_of_their_own() {
+        let mut lanes = Lanes::new(LIMITS);
+        let now = Instant::now();
+        assert!(lanes.push(0, 0), "the first one wakes the dispatcher");
+        assert!(!lanes.push(0, 1));
+        push(&mut lanes, 0, 2..12);
+        push(&mut lanes, 1, 12..14);
+        let mut turns = Vec::new();
+        while let Some((lane, batch, _sent)) = take(&mut lanes, now) {
+            turns.push((lane, batch));
+        }
+        let want = [(0, (0..10).collect()), (1, vec![12, 13]), (0, vec![10, 11])];
+        assert_eq!(turns, want);
+        assert_eq!((lanes.waiting(), lanes.in_flight()), (0, 14));
+        assert!(lanes.push(1, 14), "a lane that was empty may send again");
+    }
+
+    #[test]
+    fn a_lane_with_many_batches_under_way_sends_at_its_pace_and_others_at_once() {
+        let mut lanes = Lanes::new(LIMITS);
+        let now = Instant::now();
+        let mut under_way = Vec::new();
+        for entry in 0..4 {
+            lanes.push(0, entry);
+            under_way.push(take(&mut lanes, now).expect("one of few").2);
+        }
+        lanes.push(0, 4);
+        assert!(take(&mut lanes, now).is_none(), "four are under way");
+        assert_eq!(lanes.due(), Some(now + PACE));
+        push(&mut lanes, 0, 5..7);
+        lanes.push(1, 7);
+        let (lane, batch, _) = take(&mut lanes, now).expect("the other lane");
+        assert_eq!((lane, batch), (1, vec![7]));
+        let later = now + PACE;
+        let (lane, batch, _) = take(&mut lanes, later).expect("a millisecond later");
+        assert_eq!((lane, batch), (0, vec![4, 5, 6]));
+        // One of five ends: the pace holds. Another one: the lane is free.
+        for (entry, is_paced) in [(8, true), (9, false)] {
+            lanes.push(0, entry);
+            assert!(take(&mut lanes, later).is_none());
+            lanes.ended(&under_way.pop().expect("there were four"));
+            assert_eq!(lanes.due().is_some(), is_paced);
+        }
+        let (_, batch, _) = take(&mut lanes, later).expect("three are under way");
+        assert_eq!(batch, [8, 9]);
+    }
+
+    #[test]
+    fn no_lane_holds_everything_but_a_single_one_may() {
+        let mut alone = Lanes::new(LIMITS);
+        push(&mut alone, 0, 0..200);
+        let mut now = Instant::now();
+        let mut held = 0;
+        while let Some((_, batch, _)) = take(&mut alone, now) {
+            held += batch.len();
+            now += PACE;
+        }
+        assert_eq!(held, 100);
+        let mut lanes = Lanes::new(LIMITS);
+        push(&mut lanes, 0, 0..200);
+        lanes.push(1, 0);
+        let (mut slow, mut quick) = (Vec::new(), Vec::new());
+        while let Some((lane, batch, sent)) = take(&mut lanes, now) {
+            let of_lane = if lane == 0 { &mut slow } else { &mut quick };
+            of_lane.push((batch.len(), sent));
+            now += PACE;
+        }
+        let held: usize = slow.iter().map(|(count, _)| count).sum();
+        assert_eq!((held, quick.len()), (80, 1));
+        lanes.push(1, 1);
+        assert!(
+            take(&mut lanes, now).is_some(),
+            "there is room for the other"
+        );
+        assert!(take(&mut lanes, now).is_none());
+        assert_eq!(lanes.due(), None, "only an end can let the first one send");
+        assert!(lanes.ended(&slow.pop().expect("many").1));
+        let (lane, batch, _) = take(&mut lanes, now).expect("some are free");
+        assert_eq!((lane, batch.len()), (0, 10));
+    }
+
+    #[test]
+    fn a_full_store_waits_for_an_end_without_a_timer() {
+        let mut lanes = Lanes::new(Limits {
+            batch_max: 4,
+            in_flight_max: 6,
+        });
+        push(&mut lanes, 0, 0..10);
+        let now = Instant::now();
+        let (_, first, sent) = take(&mut lanes, now).expect("room");
+        let (_, second, _) = take(&mut lanes, now).expect("some room");
+        assert_eq!((first.len(), second.len()), (4, 2));
+        assert!(!lanes.may_have_batch() && take(&mut lanes, now).is_none());
+        assert_eq!(lanes.due(), None);
+        assert!(lanes.ended(&sent));
+        let (_, third, _) = take(&mut lanes, now).expect("room again");
+        assert_eq!((third, lanes.waiting()), (vec![6, 7, 8, 9], 0));
+    }
+
+    #[test]
+    fn lookups_that_nobody_wants_are_not_sent() {
+        let mut lanes = Lanes::new(LIMITS);
+        push(&mut lanes, 0, 0..25);
+        let now = Instant::now();
+        let mut batch = VecDeque::new();
+        let sent = lanes.take(now, &mut batch, |entry| *entry >= 12);
+        assert!(sent.is_some());
+        assert_eq!(batch, (12..22).collect::<VecDeque<u32>>());
+        assert_eq!((lanes.waiting(), lanes.in_flight()), (3, 10));
+        batch.clear();
+        assert!(lanes.take(now, &mut batch, |_| false).is_none());
+        assert!(batch.is_empty());
+        assert_eq!((lanes.waiting(), lanes.in_flight()), (0, 10));
+    }
+}

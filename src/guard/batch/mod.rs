@@ -1,0 +1,274 @@
+//! Lets lookups of different calls travel to their store as one question.
+//!
+//! A lookup joins its lane of its store's queue and waits in a reply slot. One task per store sends batches and waits for
+//! their answers. The first lookup in an iteration of the event loop wakes it, so it runs after all calls of that iteration
+//! have queued theirs. No lookup ever waits for a batch to fill; [`lanes`] says when a lane with many batches under way waits
+//! a millisecond. A batch is never dropped halfway: a lookup that is abandoned (deadline, cancelled call) gives up its slot,
+//! never a connection, and is not sent if it is still queued.
+
+mod lanes;
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::panic::AssertUnwindSafe;
+use std::pin::{Pin, pin};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+use futures_util::FutureExt;
+use futures_util::stream::{FuturesUnordered, StreamExt};
+use tokio::time::{Instant, Sleep, sleep_until, timeout_at};
+use tokio_util::task::AbortOnDropHandle;
+
+use self::lanes::{Lanes, Limits, Sent};
+use super::params::Params;
+use super::permit::queue_full;
+use super::question::Question;
+use super::reply_slots::{ReplySlots, Responder, SlotId};
+use crate::backend::{Answer, Answers, AnyBackend, LookupError};
+use crate::metrics::{BackendMetrics, Histogram, Load};
+use crate::plan::LookupId;
+use crate::program::{Asks, BackendDef, Program};
+use crate::supervise::supervise;
+use crate::timeline::Source;
+
+/// How many buffers of ended batches are kept for later ones.
+const SPARE_MAX: usize = 8;
+
+/// One store's queue, and the task that empties it.
+pub(super) struct Batcher {
+    queue: Rc<Queue>,
+    _dispatcher: AbortOnDropHandle<()>,
+}
+
+struct Queue {
+    lanes: RefCell<Lanes<Entry>>,
+    /// Wakes the dispatcher.
+    dispatcher: Cell<Option<Waker>>,
+    /// Buffers of batches that have ended.
+    spare: RefCell<Vec<VecDeque<Entry>>>,
+    load: Load,
+    sizes: Histogram,
+    waiting_max: usize,
+}
+
+struct Entry {
+    lookup: LookupId,
+    params: Params,
+    responder: Responder,
+    deadline: Instant,
+}
+
+/// What a batch is asked of.
+struct Store {
+    program: Arc<Program>,
+    backend: Rc<AnyBackend>,
+}
+
+/// A batch under way. The lanes hear of its end even if it is dropped.
+struct Batch {
+    queue: Rc<Queue>,
+    entries: VecDeque<Entry>,
+    sent: Sent,
+}
+
+impl Batcher {
+    /// Starts the dispatcher on this loop.
+    pub(super) fn start(
+        program: &Arc<Program>,
+        backend: &Rc<AnyBackend>,
+        limits: &BackendDef,
+        metrics: &BackendMetrics,
+    ) -> Self {
+        let lanes = Lanes::new(Limits {
+            batch_max: limits.batch_max,
+            in_flight_max: limits.in_flight_max,
+        });
+        let queue = Rc::new(Queue {
+            lanes: RefCell::new(lanes),
+            dispatcher: Cell::default(),
+            spare: RefCell::default(),
+            load: metrics.batched.clone(),
+            sizes: metrics.batches.clone(),
+            waiting_max: limits.waiting_max,
+        });
+        let (of_dispatcher, program) = (Rc::clone(&queue), Arc::clone(program));
+        let backend = Rc::clone(backend);
+        let dispatcher = supervise("batches", move || {
+            let store = Store {
+                program: Arc::clone(&program),
+                backend: Rc::clone(&backend),
+            };
+            dispatch(Rc::clone(&of_dispatcher), Rc::new(store))
+        });
+        Batcher {
+            queue,
+            _dispatcher: dispatcher,
+        }
+    }
+
+    /// Queues a question in a lane. Its answer arrives in the next free slot of `slots`.
+    pub(super) fn push(
+        &self,
+        lane: usize,
+        question: &Question<'_>,
+        slots: &ReplySlots,
+    ) -> Result<SlotId, LookupError> {
+        if self.queue.is_full() {
+            return Err(queue_full());
+        }
+        let (slot, responder) = slots.open();
+        self.queue.push(
+            lane,
+            Entry {
+                lookup: question.lookup,
+                params: question.params.clone(),
+                responder,
+                deadline: question.deadline,
+            },
+        );
+        Ok(slot)
+    }
+}
+
+impl Queue {
+    fn is_full(&self) -> bool {
+        self.lanes.borrow().waiting() >= self.waiting_max
+    }
+
+    fn push(&self, lane: usize, entry: Entry) {
+        let mut lanes = self.lanes.borrow_mut();
+        let may_send = lanes.push(lane, entry);
+        self.load.waiting.set(lanes.waiting());
+        drop(lanes);
+        if may_send && let Some(dispatcher) = self.dispatcher.take() {
+            dispatcher.wake();
+        }
+    }
+
+    /// The next batch that may be sent now.
+    fn next(self: &Rc<Self>) -> Option<Batch> {
+        let mut lanes = self.lanes.borrow_mut();
+        if !lanes.may_have_batch() {
+            return None;
+        }
+        let mut entries = self.spare.borrow_mut().pop().unwrap_or_default();
+        let sent = lanes.take(Instant::now(), &mut entries, |entry| {
+            entry.responder.mark_sent()
+        });
+        self.load.waiting.set(lanes.waiting());
+        self.load.in_flight.set(lanes.in_flight());
+        let Some(sent) = sent else {
+            self.spare.borrow_mut().push(entries);
+            return None;
+        };
+        self.sizes.observe(entries.len() as u64);
+        Some(Batch {
+            queue: Rc::clone(self),
+            entries,
+            sent,
+        })
+    }
+}
+
+impl Drop for Batch {
+    fn drop(&mut self) {
+        let mut lanes = self.queue.lanes.borrow_mut();
+        lanes.ended(&self.sent);
+        self.queue.load.in_flight.set(lanes.in_flight());
+        let mut spare = self.queue.spare.borrow_mut();
+        if spare.len() < SPARE_MAX {
+            self.entries.clear();
+            spare.push(std::mem::take(&mut self.entries));
+        }
+    }
+}
+
+/// Sends batches, and sees them to their ends.
+async fn dispatch(queue: Rc<Queue>, store: Rc<Store>) {
+    let mut under_way = FuturesUnordered::new();
+    let mut pace = pin!(None);
+    poll_fn(|cx| {
+        loop {
+            // A batch that ends may let another one leave.
+            while let Poll::Ready(Some(())) = under_way.poll_next_unpin(cx) {}
+            let mut sent_any = false;
+            while let Some(batch) = queue.next() {
+                under_way.push(ask(batch, Rc::clone(&store)));
+                sent_any = true;
+            }
+            if !sent_any && wait_for_pace(&queue, pace.as_mut(), cx).is_pending() {
+                queue.dispatcher.set(Some(cx.waker().clone()));
+                return Poll::Pending;
+            }
+        }
+    })
+    .await
+}
+
+/// Ready when a lane may send whose pace has kept it from sending.
+fn wait_for_pace(
+    queue: &Queue,
+    mut pace: Pin<&mut Option<Sleep>>,
+    cx: &mut Context<'_>,
+) -> Poll<()> {
+    let Some(due) = queue.lanes.borrow().due() else {
+        return Poll::Pending;
+    };
+    if pace
+        .as_ref()
+        .get_ref()
+        .as_ref()
+        .is_none_or(|pace| pace.deadline() != due)
+    {
+        pace.set(Some(sleep_until(due)));
+    }
+    pace.as_pin_mut()
+        .map_or(Poll::Pending, |pace| pace.poll(cx))
+}
+
+/// Asks the questions of a batch. Each answer is delivered the moment the store's kind gives it.
+async fn ask(batch: Batch, store: Rc<Store>) {
+    let entries = &batch.entries;
+    let asks = entries.iter().filter_map(|entry| {
+        let Asks::Store(_, lookup) = &store.program.lookups[entry.lookup.0].asks else {
+            return None;
+        };
+        Some((lookup, &entry.params[..]))
+    });
+    let last = entries.iter().map(|entry| entry.deadline).max();
+    let last = last.unwrap_or_else(Instant::now);
+    // The answers that arrive together share one look at the clock.
+    let arrived = Cell::new(None);
+    let give = |at: usize, mut answer: Result<Answer, LookupError>| {
+        let Some(entry) = entries.get(at) else {
+            return;
+        };
+        if let Ok(answer) = &mut answer {
+            if answer.first_answer.is_none() {
+                let now = arrived.get().unwrap_or_else(Instant::now);
+                arrived.set(Some(now));
+                answer.first_answer = Some(now);
+            }
+            if entries.len() > 1 {
+                answer.source = Source::Batched;
+            }
+        }
+        entry.responder.send(answer);
+    };
+    let asking = store.backend.lookup_many(asks, Answers::new(&give));
+    let mut asking = pin!(AssertUnwindSafe(asking).catch_unwind());
+    let asking = poll_fn(|cx| {
+        arrived.set(None);
+        asking.as_mut().poll(cx)
+    });
+    // A panic affects only the lookups of its batch, not later ones. At the last deadline every asker has given up.
+    if timeout_at(last, asking).await.is_err() {
+        return;
+    }
+    for entry in entries {
+        entry.responder.fail_unanswered();
+    }
+}

@@ -1,0 +1,202 @@
+//! What a slow or silent store, server or statement costs the lookups beside it: nothing.
+
+use std::process::{Child, Command, Output, Stdio};
+use std::time::Duration;
+
+use serde_json::{Value as Json, json};
+use tokio_postgres::{Client, NoTls};
+
+use crate::support::{Memcached, Postgres, Tributary};
+
+/// A call of `method` by the program itself, still running.
+fn start(server: &Tributary, method: &str, words: &[&str]) -> Child {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tributary"));
+    let idl = server.folder().join("s.thrift");
+    command
+        .args(["call", "--timeout", "60s"])
+        .args(["--addr", &server.addr.to_string(), "--idl"])
+        .arg(idl)
+        .arg(method)
+        .args(words)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    command.spawn().expect("the program itself")
+}
+
+fn reply(call: Child) -> Json {
+    let Output { stdout, stderr, .. } = call.wait_with_output().expect("it ends");
+    let error = String::from_utf8_lossy(&stderr);
+    serde_json::from_slice(&stdout).unwrap_or_else(|_| panic!("{error}"))
+}
+
+fn call(server: &Tributary, method: &str, words: &[&str]) -> Json {
+    reply(start(server, method, words))
+}
+
+const IDL: &str = "
+struct Row { 1: required string code, 2: required string note }
+struct Page { 1: optional Row quick, 2: optional Row slow }
+service S { Page page(1: string code), Page quick(1: string code), Page slow(1: string code) }
+";
+
+/// `slow` asks a statement that waits for as long as the lock is held.
+fn config(url: &str, slow: &str) -> String {
+    format!(
+        r#"
+[server]
+idl = "s.thrift"
+workers = 1
+[backends.db]
+kind = "postgres"
+url = "{url}"
+connections = 2
+statement_timeout = "60s"
+[lookups.quick]
+backend = "db"
+sql = "select code, note from neighbours where code = any(:code)"
+rows = "one"
+batch = {{ key = "code" }}
+[lookups.slow]
+backend = "db"
+{slow}
+rows = "one"
+[views.page]
+deadline = "60s"
+[views.page.lookups]
+quick = {{ use = "quick", timeout = "60s" }}
+slow = {{ use = "slow", timeout = "300ms" }}
+[views.quick]
+deadline = "60s"
+[views.quick.lookups]
+quick = {{ use = "quick", timeout = "60s" }}
+[views.slow]
+deadline = "60s"
+[views.slow.lookups]
+slow = {{ use = "slow", timeout = "60s" }}
+"#
+    )
+}
+
+fn about(code: &str) -> Json {
+    json!({"code": code, "note": format!("about {code}")})
+}
+
+struct Gate {
+    client: Client,
+    number: i64,
+}
+
+impl Gate {
+    /// How many statements wait for the lock.
+    async fn waiting(&self) -> i64 {
+        let sql = "select count(*) from pg_locks where locktype = 'advisory' and not granted and objid = $1::int8::oid";
+        let row = self.client.query_one(sql, &[&self.number]).await;
+        row.expect("it runs").get(0)
+    }
+
+    async fn hold(&self) {
+        let sql = "select pg_advisory_lock($1)";
+        let held = self.client.execute(sql, &[&self.number]).await;
+        held.expect("it is free");
+    }
+
+    async fn release(&self) {
+        let sql = "select pg_advisory_unlock($1)";
+        self.client
+            .execute(sql, &[&self.number])
+            .await
+            .expect("it is held");
+    }
+}
+
+/// Quick statements beside one that hangs, which is called `slow`: in the same call, and in calls of others.
+async fn quick_beside(slow: &str, number: i64) {
+    let store = Postgres::shared();
+    let (client, connection) = tokio_postgres::connect(&store.url(), NoTls)
+        .await
+        .expect("it runs");
+    tokio::spawn(connection);
+    let table = "create table if not exists neighbours (code text primary key, note text not null);
+         insert into neighbours values ('a', 'about a'), ('b', 'about b') on conflict do nothing";
+    client
+        .batch_execute("select pg_advisory_lock(70)")
+        .await
+        .expect("it waits");
+    client.batch_execute(table).await.expect("it is right");
+    client
+        .batch_execute("select pg_advisory_unlock(70)")
+        .await
+        .expect("held");
+    let gate = Gate { client, number };
+    let server = Tributary::start(&config(&store.url(), slow), &[("s.thrift", IDL)]);
+    let whole = call(&server, "page", &["code=a"]);
+    assert_eq!(whole, json!({"quick": about("a"), "slow": about("a")}));
+
+    gate.hold().await;
+    let slow: Vec<Child> = (0..6)
+        .map(|_| start(&server, "slow", &["code=b"]))
+        .collect();
+    while gate.waiting().await == 0 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    for _ in 0..5 {
+        let quick = call(&server, "quick", &["code=b"]);
+        assert_eq!(quick, json!({"quick": about("b")}));
+        let page = call(&server, "page", &["code=a"]);
+        assert_eq!(
+            page,
+            json!({"quick": about("a")}),
+            "the slow part is missing"
+        );
+    }
+    assert!(gate.waiting().await > 0, "the slow statement still waits");
+    gate.release().await;
+    for slow in slow {
+        assert_eq!(reply(slow), json!({"slow": about("b")}));
+    }
+}
+
+#[tokio::test]
+async fn a_batched_statement_that_hangs_costs_only_its_own_lookups() {
+    let slow = "sql = \"select code, note from neighbours, pg_advisory_xact_lock_shared(71) where code = any(:code)\"\nbatch = { key = \"code\" }";
+    quick_beside(slow, 71).await;
+}
+
+#[tokio::test]
+async fn a_statement_that_hangs_costs_only_its_own_lookups() {
+    let slow = "sql = \"select code, note from neighbours, pg_advisory_xact_lock_shared(72) where code = :code\"";
+    quick_beside(slow, 72).await;
+}
+
+#[test]
+fn a_memcached_server_that_hangs_costs_only_its_keys() {
+    let servers = [Memcached::start(), Memcached::start()];
+    let keys: Vec<String> = (0..24).map(|n| format!("k{n:02}")).collect();
+    for server in &servers {
+        server.set(keys.iter().map(|key| (key.as_str(), key.as_str())));
+    }
+    let of_all = |text: &dyn Fn(&String) -> String| keys.iter().map(text).collect::<String>();
+    let fields =
+        of_all(&|key| format!("{}: optional string {key},\n", &key[1..]).replace("00:", "24:"));
+    let lookups = of_all(&|key| {
+        format!("[lookups.{key}]\nbackend = \"cache\"\nget = \"{key}\"\ntimeout = \"500ms\"\n")
+    });
+    let uses = of_all(&|key| format!("{key} = {{ use = \"{key}\" }}\n"));
+    // The lookups' time ends much earlier than a server that hangs is given up.
+    let config = format!(
+        "[server]\nidl = \"s.thrift\"\nworkers = 1\n[backends.cache]\nkind = \"memcached\"\n\
+         servers = {:?}\nanswer_timeout = \"60s\"\n{lookups}[views.get]\ndeadline = \"60s\"\n\
+         [views.get.lookups]\n{uses}",
+        servers.each_ref().map(|server| server.addr.to_string())
+    );
+    let idl = format!("struct Page {{ {fields} }}\nservice S {{ Page get() }}");
+    let server = Tributary::start(&config, &[("s.thrift", &idl)]);
+    let whole = call(&server, "get", &[]);
+    assert!(keys.iter().all(|key| whole[key] == **key), "{whole}");
+    servers[1].signal("STOP");
+    let beside = call(&server, "get", &[]);
+    servers[1].signal("CONT");
+    let has = keys.iter().filter(|key| beside[key] == ***key).count();
+    let lost = keys.iter().filter(|key| beside[key].is_null()).count();
+    assert!(has > 0 && lost > 0 && has + lost == keys.len(), "{beside}");
+}

@@ -10,7 +10,7 @@ use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::time::Instant;
 use tracing::Span;
 
-use super::guards::{Asking, Guards};
+use super::guards::Guards;
 use super::pending::{Pending, Progress};
 use super::question::{Question, late};
 use super::reply_slots::ReplySlots;
@@ -52,14 +52,12 @@ impl Guards {
         };
         let mut alone = 0;
         for (at, question) in questions.enumerate() {
-            let answer = match self.ask(question, &group.slots) {
-                Asking::Ready(answer) => Some(answer),
-                Asking::Pending(pending) => {
-                    alone += usize::from(!pending.is_batched());
-                    group.together.push((at, pending));
-                    None
-                }
-            };
+            let mut pending = self.prepare(question);
+            let answer = pending.ask(&group.slots);
+            if answer.is_none() {
+                alone += usize::from(!pending.is_batched());
+                group.together.push((at, pending));
+            }
             group.answers.push(answer);
         }
         if alone > POLLED_TOGETHER_MAX {

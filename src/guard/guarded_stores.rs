@@ -23,6 +23,8 @@ pub(super) struct GuardedStores {
 
 /// Where a question is.
 pub(super) enum Stage<'a> {
+    /// With its asker: it is not asked yet, or it was answered immediately.
+    New,
     /// A guard holds it back. It goes further inward afterwards.
     Held(LocalBoxFuture<'a, Result<(), LookupError>>),
     /// It travels with others. Its answer arrives in this slot of the asker.
@@ -51,6 +53,7 @@ impl GuardedStores {
     }
 
     /// Takes a question inward, past the first `skip` guards. Returns how many guards have let it pass by now.
+    #[inline]
     pub(super) fn ask<'a>(
         &'a self,
         skip: u8,
@@ -71,6 +74,7 @@ impl GuardedStores {
     }
 
     /// Takes an outcome outward, past the guards that have let the question pass.
+    #[inline]
     pub(super) fn ended(&self, passed: u8, question: &Question<'_>, outcome: Outcome<'_>) {
         self.chain.after(passed, question, outcome);
     }

@@ -4,11 +4,10 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::deadlines::Deadlines;
-use super::guarded_stores::{GuardedStores, Reached};
+use super::guarded_stores::GuardedStores;
 use super::pending::Pending;
 use super::question::Question;
-use super::reply_slots::ReplySlots;
-use crate::backend::{Answer, LookupError};
+use crate::backend::LookupError;
 use crate::metrics::ProgramMetrics;
 use crate::plan::LookupId;
 use crate::program::Program;
@@ -20,14 +19,6 @@ pub struct Guards {
     stores: GuardedStores,
     deadlines: Deadlines,
     metrics: Rc<ProgramMetrics>,
-}
-
-/// The state of a question after asking it.
-pub enum Asking<'a> {
-    /// Answered: the store was not needed, or the question could not be asked.
-    Ready(Result<Answer, LookupError>),
-    /// The question is on its way.
-    Pending(Pending<'a>),
 }
 
 impl Guards {
@@ -45,17 +36,10 @@ impl Guards {
         }
     }
 
-    /// Asks `question`. If it travels with others, its answer arrives in one of `slots`; the asker watches them.
-    pub fn ask<'a>(&'a self, question: Question<'a>, slots: &ReplySlots) -> Asking<'a> {
-        match self.stores.ask(0, &question, slots) {
-            (passed, Reached::Stage(stage)) => {
-                Asking::Pending(Pending::new(&self.stores, question, passed, stage))
-            }
-            (passed, Reached::Answer(answer)) => {
-                self.stores.ended(passed, &question, (&answer).into());
-                Asking::Ready(answer)
-            }
-        }
+    /// Prepares to ask `question`: see [`Pending::ask`].
+    #[inline]
+    pub fn prepare<'a>(&'a self, question: Question<'a>) -> Pending<'a> {
+        Pending::new(&self.stores, question)
     }
 
     /// The metrics of this loop and configuration.

@@ -10,7 +10,7 @@
 
 mod guards; // the entrance
 mod group; // the questions of a `foreach`
-mod pending; // a question on its way
+mod pending; // the asker's handle to a question
 mod question;
 mod params;
 mod guarded_stores; // the way inward
@@ -28,7 +28,7 @@ mod deadlines;
 
 pub use deadlines::{Alarm, Deadlines};
 pub use group::Group;
-pub use guards::{Asking, Guards};
+pub use guards::Guards;
 pub use params::Params;
 pub use pending::Pending;
 pub use question::Question;

@@ -1,7 +1,7 @@
-//! The asker's handle to a question on its way.
+//! The asker's handle to a question.
 //!
-//! The asker polls it until it is answered, or ends it. Either way the question has exactly one outcome, which every
-//! guard that let it pass receives.
+//! The asker makes it where it is to stay, asks, and polls it until it is answered, or ends it. Either way the question has
+//! exactly one outcome, which every guard that let it pass receives.
 
 use std::task::{Context as TaskContext, Poll, ready};
 
@@ -11,11 +11,11 @@ use super::chain::Outcome;
 use super::guarded_stores::{GuardedStores, Reached, Stage};
 use super::permit::not_sent;
 use super::question::Question;
-use super::reply_slots::ReplySlots;
+use super::reply_slots::{ReplySlots, SlotId};
 use crate::backend::{Answer, LookupError};
 
-/// A question on its way. An asker that stops waiting for the answer has to say why: with [`Pending::time_out`] or
-/// [`Pending::cancel`].
+/// A question on its way, once [`Pending::ask`] was called. An asker that stops waiting for the answer has to say why: with
+/// [`Pending::time_out`] or [`Pending::cancel`].
 #[must_use]
 pub struct Pending<'a> {
     stores: &'a GuardedStores,
@@ -34,18 +34,34 @@ pub(super) enum Progress {
 }
 
 impl<'a> Pending<'a> {
-    /// A question that `passed` guards have let pass so far.
-    pub(super) fn new(
-        stores: &'a GuardedStores,
-        question: Question<'a>,
-        passed: u8,
-        stage: Stage<'a>,
-    ) -> Self {
+    /// A question that is not asked yet.
+    pub(super) fn new(stores: &'a GuardedStores, question: Question<'a>) -> Self {
         Pending {
             stores,
             question,
-            passed,
-            stage,
+            passed: 0,
+            stage: Stage::New,
+        }
+    }
+
+    /// Asks the question. `Some` is its answer if there was one immediately: the store was not needed, or the question
+    /// could not be asked. If the question travels with others, its answer arrives in one of `slots`; the asker watches
+    /// them.
+    pub fn ask(&mut self, slots: &ReplySlots) -> Option<Result<Answer, LookupError>> {
+        self.go_inward(0, slots)
+    }
+
+    /// Goes inward, past the first `skip` guards. An answer ends the question.
+    #[inline]
+    fn go_inward(&mut self, skip: u8, slots: &ReplySlots) -> Option<Result<Answer, LookupError>> {
+        let (passed, reached) = self.stores.ask(skip, &self.question, slots);
+        self.passed = passed;
+        match reached {
+            Reached::Stage(stage) => {
+                self.stage = stage;
+                None
+            }
+            Reached::Answer(answer) => Some(self.answered(answer)),
         }
     }
 
@@ -61,27 +77,42 @@ impl<'a> Pending<'a> {
 
     /// The answer once it has arrived. `slots` are those it was asked with; the asker watches them. The store's own work
     /// happens within `span`, the guards' work does not.
+    #[inline]
     pub fn poll(
         &mut self,
         slots: &ReplySlots,
         span: Option<&Span>,
         cx: &mut TaskContext<'_>,
     ) -> Poll<Result<Answer, LookupError>> {
+        match self.stage {
+            Stage::Batched(slot) => self.poll_slot(slot, slots),
+            _ => self.poll_alone(slots, span, cx),
+        }
+    }
+
+    #[inline]
+    fn poll_slot(&mut self, slot: SlotId, slots: &ReplySlots) -> Poll<Result<Answer, LookupError>> {
+        match slots.take(slot) {
+            Some(answer) => Poll::Ready(self.answered(answer)),
+            None => Poll::Pending,
+        }
+    }
+
+    fn poll_alone(
+        &mut self,
+        slots: &ReplySlots,
+        span: Option<&Span>,
+        cx: &mut TaskContext<'_>,
+    ) -> Poll<Result<Answer, LookupError>> {
         loop {
-            let progress = match self.stage {
-                Stage::Batched(slot) => match slots.take(slot) {
-                    Some(answer) => Progress::Answer(answer),
-                    None => return Poll::Pending,
-                },
-                _ => {
-                    let entered = span.map(Span::enter);
-                    let polled = self.poll_future(cx);
-                    drop(entered);
-                    ready!(polled)
-                }
-            };
-            if let Some(answer) = self.proceed(progress, slots) {
+            let entered = span.map(Span::enter);
+            let polled = self.poll_future(cx);
+            drop(entered);
+            if let Some(answer) = self.proceed(ready!(polled), slots) {
                 return Poll::Ready(answer);
+            }
+            if let Stage::Batched(slot) = self.stage {
+                return self.poll_slot(slot, slots);
             }
         }
     }
@@ -89,7 +120,7 @@ impl<'a> Pending<'a> {
     /// Polls what the question waits for, without notifying any guard.
     pub(super) fn poll_future(&mut self, cx: &mut TaskContext<'_>) -> Poll<Progress> {
         match &mut self.stage {
-            Stage::Batched(_) => Poll::Pending,
+            Stage::New | Stage::Batched(_) => Poll::Pending,
             Stage::Alone(alone) => alone.as_mut().poll(cx).map(Progress::Answer),
             Stage::Held(hold) => hold.as_mut().poll(cx).map(|held| match held {
                 Ok(()) => Progress::Released,
@@ -104,23 +135,17 @@ impl<'a> Pending<'a> {
         progress: Progress,
         slots: &ReplySlots,
     ) -> Option<Result<Answer, LookupError>> {
-        let answer = match progress {
-            Progress::Answer(answer) => answer,
-            Progress::Released => {
-                let skip = self.passed + 1;
-                let (passed, reached) = self.stores.ask(skip, &self.question, slots);
-                self.passed = passed;
-                match reached {
-                    Reached::Answer(answer) => answer,
-                    Reached::Stage(stage) => {
-                        self.stage = stage;
-                        return None;
-                    }
-                }
-            }
-        };
+        match progress {
+            Progress::Answer(answer) => Some(self.answered(answer)),
+            Progress::Released => self.go_inward(self.passed + 1, slots),
+        }
+    }
+
+    /// Tells the guards the answer.
+    #[inline]
+    fn answered(&self, answer: Result<Answer, LookupError>) -> Result<Answer, LookupError> {
         self.end((&answer).into());
-        Some(answer)
+        answer
     }
 
     /// Ends the question because its deadline has passed, with the error that says which one.

@@ -17,7 +17,7 @@ use tracing::{Span, debug_span};
 use super::clock::Clock;
 use super::execution::Execution;
 use super::failure::Failure;
-use super::start::{Asked, Start};
+use super::start::{Start, UnderWay};
 use super::step::CallScope;
 use crate::context::{Context, Mode};
 use crate::error::Code;
@@ -52,7 +52,7 @@ pub(super) enum State<'a> {
     Waiting,
     /// Under way until `deadline`.
     Asking {
-        asked: Asked<'a>,
+        under_way: UnderWay<'a>,
         deadline: Instant,
         /// The step's span, if a subscriber wants it.
         span: Option<Box<Span>>,
@@ -138,18 +138,21 @@ impl<'a> Running<'a> {
         if matches!(self.states[at], State::Waiting) && self.may_start(at) {
             self.start(at);
         }
-        let State::Asking { asked, span, .. } = &mut self.states[at] else {
+        let State::Asking {
+            under_way, span, ..
+        } = &mut self.states[at]
+        else {
             return;
         };
-        let (answer, covered) = match asked {
-            Asked::One(pending) if pending.is_batched() => {
+        let (answer, covered) = match under_way {
+            UnderWay::One(pending) if pending.is_batched() => {
                 (pending.poll(&self.slots, None, cx), None)
             }
-            asked => {
-                let answer = asked.poll(&self.plan.steps[at], &self.slots, span.as_deref(), cx);
+            under_way => {
+                let answer = under_way.poll(&self.plan.steps[at], &self.slots, span.as_deref(), cx);
                 // The lookup may have spent time computing.
                 self.clock.read();
-                (answer, asked.covered())
+                (answer, under_way.covered())
             }
         };
         if let Poll::Ready(answer) = answer {
@@ -167,10 +170,10 @@ impl<'a> Running<'a> {
 
     fn start(&mut self, at: usize) {
         let step = &self.plan.steps[at];
-        let (now, since) = (self.clock.now, self.clock.elapsed);
+        let (now, elapsed) = (self.clock.now, self.clock.elapsed);
         if !step.after.is_empty() {
             let inputs = step.after.iter().map(|&need| self.tracks[need].done).max();
-            self.tracks[at].planned = inputs.unwrap_or(since);
+            self.tracks[at].planned = inputs.unwrap_or(elapsed);
         }
         if now >= self.scope.context.deadline {
             return self.no_value(at, Fate::Timeout, Some(Code::CallDeadline));
@@ -178,22 +181,36 @@ impl<'a> Running<'a> {
         let call_deadline = self.scope.context.deadline;
         let own = step.timeout.and_then(|timeout| now.checked_add(timeout));
         let deadline = own.map_or(call_deadline, |own| own.min(call_deadline));
-        match step.start(self.scope, &self.kept, deadline, &self.slots) {
-            Start::Settled(fate) => self.no_value(at, fate, None),
-            Start::Unusable(err) => self.unusable(at, &err),
-            Start::Answered(answer) => self.answered(at, answer, None),
-            Start::Asked(asked) => {
-                self.tracks[at].started = Some(since);
-                let span = debug_span!(
-                    parent: &self.span, "lookup",
-                    lookup = &*step.name, backend = &*step.backend,
-                );
-                self.states[at] = State::Asking {
-                    asked,
-                    deadline,
-                    span: (!span.is_disabled()).then(|| Box::new(span)),
-                };
-            }
+        let guards = self.scope.guards;
+        let under_way = match step.start(self.scope, &self.kept, deadline) {
+            Start::Settled(fate) => return self.no_value(at, fate, None),
+            Start::Unusable(err) => return self.unusable(at, &err),
+            Start::One(question) => UnderWay::One(guards.prepare(question)),
+            Start::Each(elements) => UnderWay::Each(Box::new(elements)),
+        };
+        self.states[at] = State::Asking {
+            under_way,
+            deadline,
+            span: None,
+        };
+        let State::Asking {
+            under_way, span, ..
+        } = &mut self.states[at]
+        else {
+            return;
+        };
+        if let UnderWay::One(pending) = under_way
+            && let Some(answer) = pending.ask(&self.slots)
+        {
+            return self.answered(at, answer, None);
+        }
+        self.tracks[at].started = Some(elapsed);
+        let lookup = debug_span!(
+            parent: &self.span, "lookup",
+            lookup = &*step.name, backend = &*step.backend,
+        );
+        if !lookup.is_disabled() {
+            *span = Some(Box::new(lookup));
         }
     }
 
@@ -221,9 +238,11 @@ impl<'a> Running<'a> {
         for at in 0..self.states.len() {
             match &mut self.states[at] {
                 State::Asking {
-                    asked, deadline, ..
+                    under_way,
+                    deadline,
+                    ..
                 } if *deadline <= self.clock.now => {
-                    let late = asked.time_out(&self.slots);
+                    let late = under_way.time_out(&self.slots);
                     self.failed(at, &late);
                 }
                 _ => {}
@@ -253,8 +272,8 @@ impl Drop for Running<'_> {
     /// A call that is dropped halfway, as when its client disconnects, cancels what is still open.
     fn drop(&mut self) {
         for (at, state) in self.states.iter_mut().enumerate() {
-            if let State::Asking { asked, .. } = state {
-                asked.cancel(&self.slots);
+            if let State::Asking { under_way, .. } = state {
+                under_way.cancel(&self.slots);
             }
             if !matches!(state, State::Settled) {
                 self.metrics

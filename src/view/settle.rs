@@ -151,8 +151,8 @@ impl Running<'_> {
 
     pub(super) fn cancel_rest(&mut self) {
         for at in 0..self.states.len() {
-            if let State::Asking { asked, .. } = &mut self.states[at] {
-                asked.cancel(&self.slots);
+            if let State::Asking { under_way, .. } = &mut self.states[at] {
+                under_way.cancel(&self.slots);
             }
             if !matches!(self.states[at], State::Settled) {
                 self.settle(at, Fate::Cancelled, Some(Code::LookupCancelled));

@@ -1,4 +1,4 @@
-//! Starts a step: decides whether it runs, and asks its question or those of its elements.
+//! Starts a step: decides whether it runs, and with which question, or asks those of its elements.
 //!
 //! Nothing here waits; [`super::run`] decides when.
 
@@ -11,7 +11,7 @@ use super::foreach::Elements;
 use super::step::{CallScope, Values};
 use crate::backend::{Answer, LookupError};
 use crate::error::Code;
-use crate::guard::{Asking, Pending, ReplySlots};
+use crate::guard::{Pending, Question, ReplySlots};
 use crate::plan::{Binding, Step};
 use crate::timeline::Fate;
 
@@ -21,27 +21,27 @@ pub(super) enum Start<'a> {
     Settled(Fate),
     /// It can't be asked with its inputs.
     Unusable(LookupError),
-    /// It was answered immediately.
-    Answered(Result<Answer, LookupError>),
-    /// It is under way.
-    Asked(Asked<'a>),
+    /// It asks one question.
+    One(Question<'a>),
+    /// It asks one question per element, and has asked them.
+    Each(Elements<'a>),
 }
 
 /// A step under way.
-pub(super) enum Asked<'a> {
+pub(super) enum UnderWay<'a> {
     One(Pending<'a>),
     /// A `foreach`.
     Each(Box<Elements<'a>>),
 }
 
 impl Step {
-    /// Decides whether the step runs, binds its inputs and asks its question until `deadline`.
+    /// Decides whether the step runs, and binds its inputs. `deadline` is that of its questions.
+    #[inline]
     pub(super) fn start<'a>(
         &'a self,
         scope: CallScope<'a>,
         values: &Values,
         deadline: Instant,
-        slots: &ReplySlots,
     ) -> Start<'a> {
         if let Some(when) = &self.when
             && !scope.holds(when, values)
@@ -56,20 +56,16 @@ impl Step {
         }
         if let Some(foreach) = &self.foreach {
             return match self.ask_each(foreach, scope, values, deadline) {
-                Ok(Some(elements)) => Start::Asked(Asked::Each(Box::new(elements))),
+                Ok(Some(elements)) => Start::Each(elements),
                 Ok(None) => Start::Settled(Fate::SkippedDependency),
                 Err(err) => Start::Unusable(err),
             };
         }
-        let question = self.question(scope, values, None, deadline);
-        match scope.guards.ask(question, slots) {
-            Asking::Ready(answer) => Start::Answered(answer),
-            Asking::Pending(pending) => Start::Asked(Asked::One(pending)),
-        }
+        Start::One(self.question(scope, values, None, deadline))
     }
 }
 
-impl Asked<'_> {
+impl UnderWay<'_> {
     /// The answer of `step` once it has arrived. `span` is the step's.
     pub(super) fn poll(
         &mut self,
@@ -79,32 +75,32 @@ impl Asked<'_> {
         cx: &mut TaskContext<'_>,
     ) -> Poll<Result<Answer, LookupError>> {
         match self {
-            Asked::One(pending) => pending.poll(slots, span, cx),
-            Asked::Each(elements) => elements.poll(step, span, cx),
+            UnderWay::One(pending) => pending.poll(slots, span, cx),
+            UnderWay::Each(elements) => elements.poll(step, span, cx),
         }
     }
 
     /// The first failure that the default covers within the answer.
     pub(super) fn covered(&self) -> Option<Code> {
         match self {
-            Asked::One(_) => None,
-            Asked::Each(elements) => elements.covered(),
+            UnderWay::One(_) => None,
+            UnderWay::Each(elements) => elements.covered(),
         }
     }
 
     /// Ends what is still open because the deadline has passed.
     pub(super) fn time_out(&mut self, slots: &ReplySlots) -> LookupError {
         match self {
-            Asked::One(pending) => pending.time_out(slots),
-            Asked::Each(elements) => elements.time_out(),
+            UnderWay::One(pending) => pending.time_out(slots),
+            UnderWay::Each(elements) => elements.time_out(),
         }
     }
 
     /// Ends what is still open because the call ends.
     pub(super) fn cancel(&mut self, slots: &ReplySlots) {
         match self {
-            Asked::One(pending) => pending.cancel(slots),
-            Asked::Each(elements) => elements.cancel(),
+            UnderWay::One(pending) => pending.cancel(slots),
+            UnderWay::Each(elements) => elements.cancel(),
         }
     }
 }

@@ -16,7 +16,7 @@ use crate::backend::LookupError;
 use crate::backend::closure::Closure;
 use crate::context::Context;
 use crate::error::Code;
-use crate::guard::{Asking, Guards, Params, Question, ReplySlots};
+use crate::guard::{Guards, Params, Question, ReplySlots};
 use crate::log_limit::INTERVAL;
 use crate::metrics::{LoopMetrics, ProgramMetrics};
 use crate::plan::LookupId;
@@ -93,11 +93,10 @@ async fn a_closure_that_is_unavailable_is_logged_once_per_interval() {
             context: &context,
             deadline: context.deadline,
         };
-        match guards.ask(question, &slots) {
-            Asking::Ready(answer) => answer,
-            Asking::Pending(mut pending) => {
-                std::future::poll_fn(|cx| pending.poll(&slots, None, cx)).await
-            }
+        let mut pending = guards.prepare(question);
+        match pending.ask(&slots) {
+            Some(answer) => answer,
+            None => std::future::poll_fn(|cx| pending.poll(&slots, None, cx)).await,
         }
     };
     for _ in 0..100 {

@@ -115,7 +115,7 @@ async fn quick_beside(slow: &str, number: i64) {
     let (client, connection) = tokio_postgres::connect(&store.url(), NoTls)
         .await
         .expect("it runs");
-    tokio::spawn(connection);
+    drop(tokio::task::spawn_local(connection));
     let table = "create table if not exists neighbours (code text primary key, note text not null);
          insert into neighbours values ('a', 'about a'), ('b', 'about b') on conflict do nothing";
     client
@@ -156,13 +156,13 @@ async fn quick_beside(slow: &str, number: i64) {
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "local")]
 async fn a_batched_statement_that_hangs_costs_only_its_own_lookups() {
     let slow = "sql = \"select code, note from neighbours, pg_advisory_xact_lock_shared(71) where code = any(:code)\"\nbatch = { key = \"code\" }";
     quick_beside(slow, 71).await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "local")]
 async fn a_statement_that_hangs_costs_only_its_own_lookups() {
     let slow = "sql = \"select code, note from neighbours, pg_advisory_xact_lock_shared(72) where code = :code\"";
     quick_beside(slow, 72).await;

@@ -35,7 +35,7 @@ pub(super) struct Limits {
 /// The lookups `E` that wait for one store, and how many are under way to it.
 #[derive(Debug)]
 pub(super) struct Lanes<E> {
-    lanes: Vec<Lane<E>>,
+    all: Vec<Lane<E>>,
     /// The lanes that may send as far as they know, in the order of their turns.
     ready: VecDeque<usize>,
     /// The lanes that wait for [`PACE`].
@@ -68,7 +68,7 @@ pub(super) struct Sent {
 impl<E> Lanes<E> {
     pub(super) fn new(limits: Limits) -> Self {
         Lanes {
-            lanes: Vec::new(),
+            all: Vec::new(),
             ready: VecDeque::new(),
             paced: Vec::new(),
             capped: Vec::new(),
@@ -96,17 +96,17 @@ impl<E> Lanes<E> {
 
     /// Queues a lookup in its lane. Returns whether a batch may now be sent that could not be sent before.
     pub(super) fn push(&mut self, lane: usize, entry: E) -> bool {
-        if lane >= self.lanes.len() {
-            self.lanes.resize_with(lane + 1, Lane::default);
+        if lane >= self.all.len() {
+            self.all.resize_with(lane + 1, Lane::default);
         }
         self.waiting += 1;
-        self.lanes[lane].entries.push_back(entry);
+        self.all[lane].entries.push_back(entry);
         self.list(lane)
     }
 
     /// Puts a lane into `ready` if it has lookups and is not listed.
     fn list(&mut self, at: usize) -> bool {
-        let lane = &mut self.lanes[at];
+        let lane = &mut self.all[at];
         if lane.is_listed || lane.entries.is_empty() {
             return false;
         }
@@ -141,7 +141,7 @@ impl<E> Lanes<E> {
         keep: impl Fn(&E) -> bool,
     ) -> Option<Sent> {
         let room = self.room(at);
-        let lane = &mut self.lanes[at];
+        let lane = &mut self.all[at];
         if lane.batches >= BATCHES_AT_ONCE && lane.sent.is_some_and(|sent| now < sent + PACE) {
             self.paced.push(at);
             return None;
@@ -181,9 +181,9 @@ impl<E> Lanes<E> {
     /// How many lookups a lane may send now.
     fn room(&self, at: usize) -> usize {
         let free = self.limits.in_flight_max.saturating_sub(self.in_flight);
-        let lane = &self.lanes[at];
+        let lane = &self.all[at];
         // With nothing under way, a lane always has a turn.
-        let share = if self.lanes.len() == 1 || lane.in_flight == 0 {
+        let share = if self.all.len() == 1 || lane.in_flight == 0 {
             free
         } else {
             (free * SHARE_OF_FREE)
@@ -195,7 +195,7 @@ impl<E> Lanes<E> {
 
     /// A batch has ended. Returns whether another may be sent.
     pub(super) fn ended(&mut self, sent: &Sent) -> bool {
-        let lane = &mut self.lanes[sent.lane];
+        let lane = &mut self.all[sent.lane];
         lane.batches -= 1;
         lane.in_flight -= sent.count;
         self.in_flight -= sent.count;
@@ -214,13 +214,13 @@ impl<E> Lanes<E> {
         if self.in_flight >= self.limits.in_flight_max {
             return None;
         }
-        let sent = self.paced.iter().filter_map(|at| self.lanes[*at].sent);
+        let sent = self.paced.iter().filter_map(|at| self.all[*at].sent);
         sent.min().map(|sent| sent + PACE)
     }
 
     /// Makes the lanes ready whose pace allows it.
     fn release(&mut self, now: Instant) {
-        let lanes = &self.lanes;
+        let lanes = &self.all;
         let may_send = |at: &mut usize| lanes[*at].sent.is_none_or(|sent| sent + PACE <= now);
         self.ready.extend(self.paced.extract_if(.., may_send));
     }

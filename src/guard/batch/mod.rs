@@ -190,7 +190,7 @@ impl Drop for Batch {
 async fn dispatch(queue: Rc<Queue>, store: Rc<Store>) {
     let mut under_way = FuturesUnordered::new();
     let mut pace = pin!(None);
-    poll_fn(|cx| {
+    poll_fn(|cx| -> Poll<()> {
         loop {
             // A batch that ends may let another one leave.
             while let Poll::Ready(Some(())) = under_way.poll_next_unpin(cx) {}
@@ -205,7 +205,7 @@ async fn dispatch(queue: Rc<Queue>, store: Rc<Store>) {
             }
         }
     })
-    .await
+    .await;
 }
 
 /// Ready when a lane may send whose pace has kept it from sending.

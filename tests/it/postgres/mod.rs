@@ -69,7 +69,7 @@ impl Store {
         });
         let asked: Vec<_> = asked.collect();
         let answers = Answers::collect(asked.len(), async |answers| {
-            self.backend.lookup_many(&asked, answers).await
+            self.backend.lookup_many(&asked, answers).await;
         })
         .await;
         let value = |answer: Result<Answer, LookupError>| answer.map(|answer| answer.value);

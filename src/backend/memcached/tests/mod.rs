@@ -132,7 +132,7 @@ async fn ask_many<'a>(
     let answers = timeout(
         Duration::from_mins(1),
         Answers::collect(asked.len(), async |answers| {
-            memcached.lookup_many(&asked, answers).await
+            memcached.lookup_many(&asked, answers).await;
         }),
     )
     .await;

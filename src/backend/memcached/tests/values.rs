@@ -145,7 +145,7 @@ async fn equal_keys_keep_their_own_formats() {
         })
         .collect();
     let answers = Answers::collect(asked.len(), async |answers| {
-        memcached.lookup_many(&asked, answers).await
+        memcached.lookup_many(&asked, answers).await;
     })
     .await
     .into_iter();

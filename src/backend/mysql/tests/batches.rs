@@ -18,7 +18,7 @@ async fn many(
     let answers = timeout(
         Duration::from_mins(1),
         Answers::collect(asked.len(), async |answers| {
-            mysql.lookup_many(&asked, answers).await
+            mysql.lookup_many(&asked, answers).await;
         }),
     )
     .await;

@@ -191,7 +191,7 @@ async fn ask_all(redis: &Redis, command: &Command, all: &[Value]) -> Vec<Result<
     let answers = timeout(
         Duration::from_secs(10),
         Answers::collect(asked.len(), async |answers| {
-            redis.lookup_many(&asked, answers).await
+            redis.lookup_many(&asked, answers).await;
         }),
     )
     .await;

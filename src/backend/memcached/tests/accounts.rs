@@ -18,7 +18,7 @@ async fn asked(options: &[&str], account: &str) -> Result<Value, LookupError> {
         lookup: &get,
         params: &[],
     }];
-    let answer = memcached.lookup_many(&asked).await.remove(0);
+    let answer = Answers::one(async |answers| memcached.lookup_many(&asked, answers).await).await;
     answer.map(|answer| answer.value)
 }
 

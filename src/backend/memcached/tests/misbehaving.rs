@@ -216,7 +216,7 @@ async fn logged_in(words: &'static str) -> (Result<Value, LookupError>, Vec<Stri
         lookup: &get,
         params: &[1.into()],
     }];
-    let answer = memcached.lookup_many(&asked).await.remove(0);
+    let answer = Answers::one(async |answers| memcached.lookup_many(&asked, answers).await).await;
     let seen = server.seen.borrow().clone();
     (answer.map(|answer| answer.value), seen)
 }

@@ -3,6 +3,7 @@
 //! Names are not resolved here: [`crate::program`] checks the sections against each other and against the IDL.
 
 mod section;
+mod tables; // tables in tables
 mod typed; // durations, sizes, words, numbers
 mod bytes; // whole files
 mod secret; // `env:` and `file:`

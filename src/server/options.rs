@@ -47,7 +47,7 @@ impl Bound {
     /// Logs all addresses.
     pub fn log(self) {
         for addr in &self.listeners {
-            info!(%addr, workers = self.workers, "listening");
+            info!(workers = self.workers, %addr, "listening");
         }
         if let Some(admin) = self.admin {
             info!(addr = %admin, port = "admin", "listening");

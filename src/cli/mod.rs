@@ -28,7 +28,9 @@ mod manual;
 mod completions;
 
 use std::ffi::OsString;
+use std::path::Path;
 
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory as _, Parser, Subcommand};
 
 pub use call_json::{call_json, call_json_at};
@@ -131,10 +133,28 @@ fn usage(err: &clap::Error, out: &mut Output) -> ExitStatus {
     };
     if err.use_stderr() {
         out.note(&text(out.note_color()));
+        if let Some(config) = stray_config(err) {
+            out.note(&format!(
+                "  help: name the configuration with `-c {config}`"
+            ));
+        }
         ExitStatus::Misuse
     } else {
         out.data(&text(out.data_color()));
         ExitStatus::Done
+    }
+}
+
+/// The configuration that was named without `-c`.
+fn stray_config(err: &clap::Error) -> Option<&str> {
+    match err.get(ContextKind::InvalidArg) {
+        Some(ContextValue::String(word)) if err.kind() == ErrorKind::UnknownArgument => {
+            let extension = Path::new(word).extension();
+            extension
+                .is_some_and(|is| is == "toml")
+                .then_some(word.as_str())
+        }
+        _ => None,
     }
 }
 

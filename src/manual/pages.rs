@@ -78,9 +78,18 @@ fn entry(line: &'static str) -> Option<(&'static str, &'static str)> {
     Some((topic, about))
 }
 
-/// The lines that contain `words`, in any case.
+/// The lines that contain `words`, in any case, and whether or not compounds are hyphenated here or there: `time-out` finds
+/// `timeout`, and `read only` finds `read-only`.
 pub fn search(words: &str) -> Vec<Hit> {
     let words = words.to_lowercase();
+    let (spaced, joined) = (words.replace('-', " "), words.replace(['-', ' '], ""));
+    let is_hit = |text: &str| {
+        let text = text.to_lowercase();
+        let whole = text.replace('-', "");
+        text.replace('-', " ").contains(&spaced)
+            || whole.contains(&words.replace('-', ""))
+            || whole.contains(&joined)
+    };
     let lines = PAGES.iter().flat_map(|page| {
         let lines = page.text.lines().enumerate();
         lines.map(|(at, text)| Hit {
@@ -89,7 +98,5 @@ pub fn search(words: &str) -> Vec<Hit> {
             text,
         })
     });
-    lines
-        .filter(|hit| hit.text.to_lowercase().contains(&words))
-        .collect()
+    lines.filter(|hit| is_hit(hit.text)).collect()
 }

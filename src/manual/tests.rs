@@ -123,6 +123,14 @@ fn paths_of_the_architecture_exist() {
 }
 
 #[test]
+fn a_search_ignores_hyphens() {
+    let found = |words: &str| search(words).len();
+    assert!(found("timeout") > 0 && found("time-out") >= found("timeout"));
+    assert!(found("read-only") > 0 && found("read only") >= found("read-only"));
+    assert!(found("readonly") >= found("read-only"));
+}
+
+#[test]
 fn a_search_ignores_case() {
     let hits = search("GATHER AN IMPOSSIBLE WORD");
     assert_eq!(hits, []);

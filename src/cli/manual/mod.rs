@@ -85,10 +85,25 @@ fn search(word: &str, out: &mut Output) -> Result<ExitStatus, CommandError> {
     let mut text = String::new();
     for hit in &hits {
         // Writing to a String can't fail.
-        let _infallible = writeln!(text, "{}:{}: {}", hit.topic, hit.line, hit.text);
+        let _infallible = writeln!(text, "{}:{}: {}", hit.topic, hit.line, readable(hit.text));
     }
     out.data(&text);
     Ok(ExitStatus::Done)
+}
+
+/// A line of a page. Of a row of a table, the cells.
+fn readable(line: &str) -> String {
+    let Some(row) = line.strip_prefix('|').and_then(|row| row.strip_suffix('|')) else {
+        return line.to_owned();
+    };
+    // A `|` within a cell is escaped.
+    let row = row.replace("\\|", "\0");
+    let cells = row
+        .split('|')
+        .map(str::trim)
+        .filter(|cell| !cell.is_empty());
+    let cells: Vec<&str> = cells.collect();
+    cells.join("  ").replace('\0', "|")
 }
 
 /// All pages, one line each.

@@ -30,6 +30,12 @@ key = \"a block of code keeps its lines, however long they are\"
 ";
 
 #[test]
+fn rows_of_tables_are_shown_as_their_cells() {
+    assert_eq!(readable("| `a` | | x \\| y |"), "`a`  x | y");
+    assert_eq!(readable("plain | text"), "plain | text");
+}
+
+#[test]
 fn a_page_is_laid_out_for_its_width() {
     assert_snapshot!(render(PAGE, 50, false), @r#"
     A page: `[section]`

@@ -42,6 +42,17 @@ fn misuse_is_reported_on_stderr() {
 }
 
 #[test]
+fn a_configuration_without_its_option_is_recognised() {
+    for command in ["check", "serve"] {
+        let (status, _, rest) = typed(&[command, "bad.toml"]);
+        assert_eq!(status, ExitStatus::Misuse);
+        assert!(rest.contains("with `-c bad.toml`"), "{rest}");
+    }
+    let (_, _, rest) = typed(&["check", "bad"]);
+    assert!(!rest.contains("-c bad"), "{rest}");
+}
+
+#[test]
 fn a_missing_configuration_is_misuse() {
     for command in ["check", "explain"] {
         let (status, data, rest) = typed(&[command, "-c", "/nowhere/tributary.toml"]);

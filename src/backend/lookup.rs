@@ -1,6 +1,7 @@
 //! Defines the types between stores and everything above them: a lookup, a question, an answer, an error.
 
 use std::cell::RefCell;
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -204,6 +205,15 @@ impl LookupError {
             code,
             detail: detail.into(),
             thrown: None,
+        }
+    }
+
+    /// Says at which address it happened.
+    #[must_use]
+    pub(super) fn at(self, address: impl fmt::Display) -> Self {
+        LookupError {
+            detail: format!("{address}: {}", self.detail),
+            ..self
         }
     }
 

@@ -25,6 +25,7 @@ pub mod thrift;
 
 // What several kinds share.
 pub(crate) mod net; // connections
+mod credentials; // in URLs
 pub mod tls; // the key `tls`
 pub mod sql; // the key `sql`
 pub mod rows; // from rows to one value

@@ -20,7 +20,8 @@ pub(super) async fn examine(config: &Config, lookups: usize) -> Examination {
         }
         Err(err) => err.to_string(),
     };
-    Examination::failed(LookupError::new(Code::LookupUnavailable, why), lookups)
+    let err = LookupError::new(Code::LookupUnavailable, why);
+    Examination::failed(err.at(&config.base.authority), lookups)
 }
 
 fn url(base: &Base) -> Result<Uri, hyper::http::Error> {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use hyper::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
-use hyper::http::uri::{Parts, PathAndQuery};
+use hyper::http::uri::{Authority, Parts, PathAndQuery};
 use hyper::{Method, Uri};
 
 use super::body::Body;
@@ -33,6 +33,11 @@ pub struct Lookup {
 }
 
 impl Lookup {
+    /// The server's name and port, for messages.
+    pub(super) fn authority(&self) -> &Authority {
+        &self.base.authority
+    }
+
     /// Reads a lookup's keys.
     pub(super) fn read(config: &Config, section: &mut Section<'_>) -> Option<Compiled<Self>> {
         let mut params = Vec::new();

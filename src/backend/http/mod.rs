@@ -99,7 +99,9 @@ impl Http {
             match self.clients.current().request(request).await {
                 Ok(response) => return Ok(response),
                 Err(err) if again && failure::was_not_looked_at(&err) => again = false,
-                Err(err) => return Err(failure::no_answer(&err)),
+                Err(err) => {
+                    return Err(failure::no_answer(&err).at(lookup.authority()));
+                }
             }
         }
     }

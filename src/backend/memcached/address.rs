@@ -3,6 +3,8 @@
 //! Checked when the configuration is read. An IPv6 address is refused, because the clients of a server have to agree on its
 //! name on the ring; a name may have IPv6 addresses.
 
+use std::fmt;
+
 use crate::config::Section;
 
 /// The port that ketama omits from a server's name.
@@ -17,6 +19,15 @@ pub(super) enum Address {
     Tcp(String, u16),
     /// The path of a socket.
     Unix(String),
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Address::Tcp(host, port) => write!(f, "{host}:{port}"),
+            Address::Unix(path) => f.write_str(path),
+        }
+    }
 }
 
 impl Address {
@@ -74,7 +85,8 @@ impl Address {
         }
     }
 
-    /// The address as a URL, for messages.
+    /// The address as a URL.
+    #[cfg(any(test, fuzzing))]
     pub(super) fn url(&self) -> String {
         match self {
             Address::Tcp(host, port) => format!("tcp://{host}:{port}"),

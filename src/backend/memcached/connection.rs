@@ -105,21 +105,20 @@ pub(super) async fn connect(
 ) -> Result<Wire, LookupError> {
     let attempt = async {
         let wire = Wire::connect(address).await;
-        let mut wire = wire.map_err(|err| {
-            let why = format!("memcached: connect: {err}");
-            LookupError::new(Code::LookupUnavailable, why)
-        })?;
+        let mut wire =
+            wire.map_err(|err| LookupError::new(Code::LookupUnavailable, err.to_string()))?;
         greet(&mut wire, account)
             .await
             .map_err(|why| explained(why, account.is_some()))?;
         Ok(wire)
     };
-    timeout(connect_timeout, attempt)
+    let connected = timeout(connect_timeout, attempt)
         .await
         .unwrap_or_else(|_elapsed| {
             let why = "memcached does not answer within `connect_timeout`";
             Err(LookupError::new(Code::LookupUnavailable, why))
-        })
+        });
+    connected.map_err(|err| err.at(address))
 }
 
 /// Logs in, and gets a first answer.

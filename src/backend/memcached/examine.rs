@@ -4,17 +4,14 @@ use futures_util::future::join_all;
 
 use super::Config;
 use super::connection::connect;
-use crate::backend::{Examination, LookupError};
+use crate::backend::Examination;
 
 pub(super) async fn examine(config: &Config, lookups: usize) -> Examination {
     let servers = config.servers.iter();
     let reached = servers.map(async |server| {
         let account = config.account.as_deref();
         let connected = connect(server, account, config.connect_timeout).await;
-        connected.map(drop).map_err(|err| {
-            let detail = format!("{}: {}", server.url(), err.detail);
-            LookupError::new(err.code, detail)
-        })
+        connected.map(drop)
     });
     let reached = join_all(reached).await;
     let did = match reached.len() {

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use super::options::Options;
 use super::tls;
-use crate::backend::net;
 use crate::backend::tls::Tls;
+use crate::backend::{credentials, net};
 use crate::config::{Place, Section};
 
 /// The parameters that are allowed in a URL. Everything else has its own key, or is not supported.
@@ -40,6 +40,10 @@ impl Config {
         let age_max = net::age_max(section);
         let table = Tls::read(section);
         let (url, place) = url?;
+        if let Some(message) = credentials::unencoded(&url, false) {
+            section.bad(&place, message, Some(credentials::HELP.into()));
+            return None;
+        }
         let (url, mode) = tls::TlsMode::take(section, &url, &place)?;
         let options = options(section, &url, &place)?;
         Some(Config {

@@ -3,6 +3,8 @@
 //! In: a URL as other MySQL clients write it. Out: [`Options`] to connect with. Problems never show the URL: it may carry a
 //! password.
 
+use std::fmt;
+
 use flate2::Compression;
 use percent_encoding::percent_decode_str;
 
@@ -32,6 +34,15 @@ pub(super) enum Address {
     Tcp(String, u16),
     /// The path of a socket.
     Unix(String),
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Address::Tcp(host, port) => write!(f, "{host}:{port}"),
+            Address::Unix(path) => f.write_str(path),
+        }
+    }
 }
 
 impl Options {

@@ -132,13 +132,14 @@ impl Dial for Dialer {
 /// A new connection.
 pub(super) async fn connect(settings: &Settings) -> Result<Connection, LookupError> {
     let connecting = Connection::connect(&settings.options);
-    match timeout(settings.connect_timeout, connecting).await {
+    let connected = match timeout(settings.connect_timeout, connecting).await {
         Ok(connected) => connected.map_err(|err| error::lookup_error(&err)),
         Err(_elapsed) => {
             let detail = "no connection within `connect_timeout`";
             Err(LookupError::new(Code::LookupUnavailable, detail))
         }
-    }
+    };
+    connected.map_err(|err| err.at(&settings.options.address))
 }
 
 impl Dialer {

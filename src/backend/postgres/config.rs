@@ -13,7 +13,7 @@ use crate::backend::net::{UNACKNOWLEDGED_MAX, age_max};
 use crate::backend::rows::{ROWS_MAX, Rows};
 use crate::backend::sql::{self, Style, Warned};
 use crate::backend::tls::Tls;
-use crate::backend::{Compiled, Enums};
+use crate::backend::{Compiled, Enums, credentials};
 use crate::config::{Place, Section};
 
 /// A PostgreSQL server as `[backends.NAME]` describes it.
@@ -106,6 +106,10 @@ impl Config {
         let table = Tls::read(section);
         let (url, place) = url?;
         let connect_timeout = connect_timeout.unwrap_or(Duration::from_secs(1));
+        if let Some(message) = credentials::unencoded(&url, true) {
+            section.bad(&place, message, Some(credentials::HELP.into()));
+            return None;
+        }
         let mode = tls::TlsMode::read(section, &url, &place)?;
         let mut client = client(section, &mode.known(&url), &place)?;
         let chosen = mode.choose(section, (&mut client, &place), table.ok()?);

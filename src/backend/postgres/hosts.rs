@@ -38,6 +38,30 @@ where
     }
 }
 
+/// The hosts of a URL with their ports, for messages.
+pub(super) fn addresses(config: &Config) -> String {
+    let names = config.get_hosts().iter().map(|host| match host {
+        Host::Tcp(name) => name.clone(),
+        #[cfg(unix)]
+        Host::Unix(path) => path.display().to_string(),
+    });
+    let mut names: Vec<String> = names.collect();
+    if names.is_empty() {
+        names = config
+            .get_hostaddrs()
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+    }
+    let ports = config.get_ports();
+    let port = |at: usize| ports.get(at).or(ports.first()).copied().unwrap_or(5432);
+    let pairs = names.iter().enumerate();
+    let pairs: Vec<String> = pairs
+        .map(|(at, name)| format!("{name}:{}", port(at)))
+        .collect();
+    pairs.join(", ")
+}
+
 /// A new connection to the host at this place in the URL.
 async fn connect_host<T>(config: &Config, at: usize, tls: &T) -> Result<(Client, Driver), Error>
 where

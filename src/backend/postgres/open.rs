@@ -72,13 +72,14 @@ async fn within<T>(
 ) -> Result<T, LookupError> {
     let hosts = settings.client.get_hosts().len().max(1);
     let patience = settings.connect_timeout * u32::try_from(hosts).unwrap_or(1);
-    match timeout(patience, opening).await {
+    let opened = match timeout(patience, opening).await {
         Ok(opened) => opened.map_err(|err| Failure::from(&err).error),
         Err(_elapsed) => Err(LookupError::new(
             Code::LookupUnavailable,
             "PostgreSQL did not answer within `connect_timeout`",
         )),
-    }
+    };
+    opened.map_err(|err| err.at(hosts::addresses(&settings.client)))
 }
 
 /// Connects, with TLS where the settings say so.

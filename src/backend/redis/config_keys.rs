@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::address_map::AddressMap;
 use super::server::Server;
+use crate::backend::credentials;
 use crate::backend::net::Secure;
 use crate::backend::tls::Tls;
 use crate::config::{Place, Section};
@@ -68,6 +69,10 @@ pub(super) fn server(
     place: &Place,
     help: &str,
 ) -> Option<Server> {
+    if let Some(message) = credentials::unencoded(url, false) {
+        section.bad(place, message, Some(credentials::HELP.into()));
+        return None;
+    }
     match Server::parse(url) {
         Ok(server) => Some(server),
         Err(why) => {

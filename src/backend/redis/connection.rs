@@ -122,32 +122,11 @@ impl<E: Endpoint> Dial for Dialer<E> {
     type Connection = Greeted;
 
     async fn connect(&mut self) -> Result<(Rc<Multiplexed>, Greeted), LookupError> {
-        let unavailable = |why: String| LookupError::new(Code::LookupUnavailable, why);
         let server = self.endpoint.server().await?;
         self.age_max = server.age_max;
-        let until = Instant::now() + self.connect_timeout;
-        let socket = match timeout_at(until, server.open()).await {
-            Ok(socket) => socket.map_err(|err| unavailable(err.to_string()))?,
-            Err(_elapsed) => {
-                let why = format!("no connection to Redis within {:?}", self.connect_timeout);
-                return Err(unavailable(why));
-            }
-        };
-        let redis = Rc::new(Multiplexed::default());
-        let mut driving = Driving::new(socket, Rc::clone(&redis));
-        tokio::select! {
-            broken = &mut driving => return Err(broken.into()),
-            greeted = timeout_at(until, self.greet(&server, &redis)) => {
-                greeted.map_err(|_elapsed| unavailable("Redis does not answer".into()))??;
-            }
-        }
-        let greeted = Greeted {
-            server,
-            replies: redis.replies(),
-            redis: Rc::clone(&redis),
-            driving,
-        };
-        Ok((redis, greeted))
+        let address = server.address.clone();
+        let connected = self.connect_to(server).await;
+        connected.map_err(|err| err.at(address))
     }
 
     /// Ends when the connection breaks, when the endpoint says that it leads to the wrong server, or when it is too old.
@@ -187,6 +166,33 @@ impl<E: Endpoint> Dial for Dialer<E> {
 }
 
 impl<E: Endpoint> Dialer<E> {
+    async fn connect_to(&self, server: Server) -> Result<(Rc<Multiplexed>, Greeted), LookupError> {
+        let unavailable = |why: String| LookupError::new(Code::LookupUnavailable, why);
+        let until = Instant::now() + self.connect_timeout;
+        let socket = match timeout_at(until, server.open()).await {
+            Ok(socket) => socket.map_err(|err| unavailable(err.to_string()))?,
+            Err(_elapsed) => {
+                let why = format!("no connection to Redis within {:?}", self.connect_timeout);
+                return Err(unavailable(why));
+            }
+        };
+        let redis = Rc::new(Multiplexed::default());
+        let mut driving = Driving::new(socket, Rc::clone(&redis));
+        tokio::select! {
+            broken = &mut driving => return Err(broken.into()),
+            greeted = timeout_at(until, self.greet(&server, &redis)) => {
+                greeted.map_err(|_elapsed| unavailable("Redis does not answer".into()))??;
+            }
+        }
+        let greeted = Greeted {
+            server,
+            replies: redis.replies(),
+            redis: Rc::clone(&redis),
+            driving,
+        };
+        Ok((redis, greeted))
+    }
+
     /// Authenticates, and checks whether the server is ready.
     async fn greet(&self, server: &Server, redis: &Multiplexed) -> Result<(), LookupError> {
         let (greeting, count) = server.greeting();

@@ -50,7 +50,10 @@ pub(super) async fn examine(config: &Config, planned: &[Planned<'_, Command>]) -
 /// A server that refuses a session is unavailable to lookups, but not out of reach.
 fn in_own_words(err: LookupError) -> LookupError {
     let kinds = ["ERR ", "NOAUTH ", "NOPERM ", "WRONGPASS "];
-    if kinds.iter().any(|kind| err.detail.starts_with(kind)) {
+    // An address may come before them.
+    let is_said =
+        |kind: &&str| err.detail.starts_with(kind) || err.detail.contains(&format!(": {kind}"));
+    if kinds.iter().any(is_said) {
         return refused(&err.detail);
     }
     err

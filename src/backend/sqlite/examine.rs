@@ -17,15 +17,14 @@ pub(super) async fn examine(config: &Config, planned: &[Planned<'_, Lookup>]) ->
     let (path, value_bytes_max) = (config.path.clone(), config.value_bytes_max);
     // It blocks.
     let prepared = tokio::task::spawn_blocking(move || {
-        let connection = store::connect(&path, value_bytes_max)?;
-        lookups
-            .iter()
-            .map(|lookup| finding(&connection, lookup))
-            .collect()
+        let opened = store::connect(&path, value_bytes_max);
+        let connection = opened.map_err(|err| store::open_error(&path, &err))?;
+        let found = lookups.iter().map(|lookup| finding(&connection, lookup));
+        let found: rusqlite::Result<_> = found.collect();
+        found.map_err(|err| answer::error(&err).at(path.display()))
     });
     let prepared: Result<Vec<Finding>, LookupError> = match prepared.await {
-        Ok(Ok(findings)) => Ok(findings),
-        Ok(Err(err)) => Err(answer::error(&err)),
+        Ok(examined) => examined,
         Err(_ended) => Err(LookupError::new(
             Code::ServerInternal,
             "the thread panicked",
@@ -33,10 +32,7 @@ pub(super) async fn examine(config: &Config, planned: &[Planned<'_, Lookup>]) ->
     };
     match prepared {
         Ok(lookups) => Examination::prepared("opened", lookups),
-        Err(err) => {
-            let detail = format!("{}: {}", config.path.display(), err.detail);
-            Examination::failed(LookupError::new(err.code, detail), planned.len())
-        }
+        Err(err) => Examination::failed(err, planned.len()),
     }
 }
 

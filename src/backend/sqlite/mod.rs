@@ -28,6 +28,13 @@ use super::{Answer, Ask, Backend, Compiled, Enums, Examination, LookupError, Pla
 use crate::config::Section;
 use crate::error::Code;
 
+/// How to fix a file that can't be opened, if the error's text says that this is what is wrong.
+pub fn help(detail: &str) -> Option<&'static str> {
+    let is_missing = detail.starts_with(store::NO_FILE);
+    is_missing
+        .then_some("create it, or correct `path`, which begins at the folder of the configuration")
+}
+
 /// A SQLite file as one loop sees it.
 pub struct Sqlite {
     queue: Arc<JobQueue<Job>>,

@@ -64,6 +64,18 @@ const NOT_VERIFIED: Fault = Fault {
     help: "give the store a certificate for servers that `tls.ca` has signed",
 };
 
+/// Refusals that the clients of PostgreSQL and MySQL tell in their own words.
+const OF_CLIENTS: [&Fault; 2] = [
+    &Fault {
+        words: "server does not support TLS",
+        help: "turn on TLS at the server (`ssl = on`), or connect without it (`sslmode=disable` in the URL)",
+    },
+    &Fault {
+        words: "server does not have this capability",
+        help: "turn on TLS at the server, or connect without it (`ssl-mode=DISABLED` in the URL)",
+    },
+];
+
 const ALL: [&Fault; 12] = [
     &NO_TLS,
     &HUNG_UP,
@@ -116,7 +128,8 @@ pub fn of_stream(err: io::Error) -> io::Error {
 /// How to fix the fault that an error's text names. When this is called, the errors of all kinds of stores are already
 /// text.
 pub fn help(detail: &str) -> Option<&'static str> {
-    let known = ALL.iter().find(|fault| detail.contains(fault.words));
+    let mut known = ALL.iter().chain(&OF_CLIENTS);
+    let known = known.find(|fault| detail.contains(fault.words));
     known.map(|fault| fault.help)
 }
 

@@ -20,7 +20,7 @@ use self::remark::{Remark, Severity};
 use super::definition::{BackendDef, Program};
 use super::served::ServedService;
 use crate::backend::examine::{Examination, Finding};
-use crate::backend::{AnyLookup, LookupError, Planned, tls};
+use crate::backend::{AnyLookup, LookupError, Planned, sqlite, tls};
 use crate::diagnostic::{Problem, Problems, SourceFile};
 use crate::error::Code;
 use crate::plan::{LookupId, maybe_unset};
@@ -109,7 +109,7 @@ fn failure(backend: &str, err: &LookupError) -> Remark {
     let away = matches!(err.code, Code::LookupUnavailable | Code::LookupTimeout);
     let (code, message, help) = if away {
         let message = format!("the store can't be reached: {}", err.detail);
-        let help = tls::help(&err.detail);
+        let help = tls::help(&err.detail).or_else(|| sqlite::help(&err.detail));
         let help = help.unwrap_or("check that it runs, and that its address is right");
         (Code::LookupUnavailable, message, help)
     } else {

@@ -153,14 +153,14 @@ fn every_mistake_is_reported_at_its_line_and_a_valid_file_passes() {
     let nobody = good.replace("root@", "nobody:secret@");
     insta::assert_snapshot!(problems_of(&nobody, IDL, port), @r##"
     5 error config.bad_value backends.db
-      the store refuses the connection: MySQL: Access denied for user 'nobody'@'localhost' (using password: YES) (1045)
+      the store refuses the connection: 127.0.0.1:PORT: MySQL: Access denied for user 'nobody'@'localhost' (using password: YES) (1045)
         (check the account and the database, and that the store admits them)
     exit 2
     "##);
     drop(server);
     insta::assert_snapshot!(problems_of(&good, IDL, port), @r##"
     5 error lookup.unavailable backends.db
-      the store can't be reached: MySQL: Connection refused (os error 111)
+      the store can't be reached: 127.0.0.1:PORT: MySQL: Connection refused (os error 111)
         (check that it runs, and that its address is right)
     exit 1
     "##);

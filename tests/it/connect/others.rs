@@ -71,8 +71,8 @@ fn sqlite_describes_names_and_declared_types() {
     let away = check(&folder, 0, &["--format", "json"]);
     insta::assert_snapshot!(away.lines(), @r##"
     5 error lookup.unavailable backends.db
-      the store can't be reached: birds.db: unable to open database file: birds.db
-        (check that it runs, and that its address is right)
+      the store can't be reached: there is no file birds.db
+        (create it, or correct `path`, which begins at the folder of the configuration)
     exit 1
     "##);
 }
@@ -148,7 +148,7 @@ fn stores_without_statements_are_reached_and_asked_nothing() {
     let checked = check(&all(&url, gone), gone, &["--format", "json"]);
     insta::assert_snapshot!(checked.lines(), @r##"
     7 error lookup.unavailable backends.songs
-      the store can't be reached: tcp://127.0.0.1:PORT: memcached: connect: Connection refused (os error 111)
+      the store can't be reached: 127.0.0.1:PORT: Connection refused (os error 111)
         (check that it runs, and that its address is right)
     21 error config.bad_value lookups.tags.hgetall
       Redis: This user has no permissions to run the 'hgetall' command
@@ -158,7 +158,7 @@ fn stores_without_statements_are_reached_and_asked_nothing() {
     let refused = check(&all(&url, memcached.addr.port()), 0, &["--format", "json"]);
     insta::assert_snapshot!(refused.lines(), @r##"
     4 error config.bad_value backends.cache
-      the store refuses the connection: WRONGPASS invalid username-password pair or user is disabled.
+      the store refuses the connection: 127.0.0.1:PORT: WRONGPASS invalid username-password pair or user is disabled.
         (check the account and the database, and that the store admits them)
     exit 2
     "##);
@@ -171,13 +171,13 @@ fn stores_without_statements_are_reached_and_asked_nothing() {
     );
     insta::assert_snapshot!(away.lines(), @r##"
     4 error lookup.unavailable backends.cache
-      the store can't be reached: Connection refused (os error 111)
+      the store can't be reached: 127.0.0.1:PORT: Connection refused (os error 111)
         (check that it runs, and that its address is right)
     7 error lookup.unavailable backends.songs
-      the store can't be reached: tcp://127.0.0.1:PORT: memcached: connect: Connection refused (os error 111)
+      the store can't be reached: 127.0.0.1:PORT: Connection refused (os error 111)
         (check that it runs, and that its address is right)
     10 error lookup.unavailable backends.pages
-      the store can't be reached: tcp connect error: Connection refused (os error 111)
+      the store can't be reached: 127.0.0.1:PORT: tcp connect error: Connection refused (os error 111)
         (check that it runs, and that its address is right)
     exit 1
     "##);

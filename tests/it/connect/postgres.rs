@@ -255,14 +255,14 @@ async fn a_valid_file_passes_and_a_server_that_is_down_is_not_a_mistake() {
     let nobody = config(server.port, GOOD).replace("connect_tests@", "nobody@");
     insta::assert_snapshot!(problems_of(&nobody, IDL, server.port), @r##"
     5 error config.bad_value backends.db
-      the store refuses the connection: role "nobody" does not exist (28000)
+      the store refuses the connection: 127.0.0.1:PORT: role "nobody" does not exist (28000)
         (check the account and the database, and that the store admits them)
     exit 2
     "##);
     server.stop();
     let away = check(&good, server.port, &[]);
     insta::assert_snapshot!(format!("{}{}exit {}", away.stdout, away.stderr, away.code), @r##"
-    error[lookup.unavailable]: `backends.db`: the store can't be reached: error connecting to server: Connection refused (os error 111)
+    error[lookup.unavailable]: `backends.db`: the store can't be reached: 127.0.0.1:PORT: error connecting to server: Connection refused (os error 111)
      --> tributary.toml:5:1
       |
     5 | [backends.db]

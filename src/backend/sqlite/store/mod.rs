@@ -27,6 +27,9 @@ use crate::value::FieldNames;
 /// How long the file at the path is assumed to be unchanged.
 const FILE_CHECK_EVERY: Duration = Duration::from_secs(1);
 
+/// The beginning of what is said of a missing file.
+pub(super) const NO_FILE: &str = "there is no file";
+
 /// How many of SQLite's instructions run between two checks of the deadline: some tens of microseconds.
 const INSTRUCTIONS_PER_CHECK: i32 = 1000;
 
@@ -86,7 +89,8 @@ impl Store {
             return Err(LookupError::new(Code::LookupTimeoutPool, detail));
         }
         // Taken out, so that a panic leaves no half-used connection behind.
-        let mut open = self.take_open(now).map_err(|err| answer::error(&err))?;
+        let opened = self.take_open(now);
+        let mut open = opened.map_err(|err| open_error(&self.path, &err))?;
         open.watch(job, self.busy_timeout.min(job.deadline - now))
             .map_err(|err| answer::error(&err))?;
         if self.names.len() <= job.statement {
@@ -135,6 +139,24 @@ impl Open {
         let stop = move || asker.strong_count() == 0 || Instant::now() >= deadline;
         self.connection
             .progress_handler(INSTRUCTIONS_PER_CHECK, Some(stop))
+    }
+}
+
+/// Why the file at `path` can't be opened, and where it was looked for.
+pub(super) fn open_error(path: &Path, err: &rusqlite::Error) -> LookupError {
+    let err = answer::error(err);
+    let whole = std::path::absolute(path);
+    let whole = whole.as_deref().unwrap_or(path).display();
+    match std::fs::metadata(path) {
+        Err(why) if why.kind() == std::io::ErrorKind::NotFound => {
+            LookupError::new(err.code, format!("{NO_FILE} {whole}"))
+        }
+        Err(why) => LookupError::new(err.code, format!("{whole}: {why}")),
+        Ok(found) if found.is_dir() => LookupError::new(
+            err.code,
+            format!("{whole} is a directory, not a SQLite file"),
+        ),
+        Ok(_) => err.at(whole),
     }
 }
 

@@ -34,7 +34,7 @@ pub struct Config {
 impl Config {
     pub(super) fn read(section: &mut Section<'_>) -> Option<Config> {
         let url = section.secret("url", "url = \"mysql://user@127.0.0.1:3306/database\"");
-        let connections = section.integer("connections", 1..=32).unwrap_or(4);
+        let connections = section.integer("connections", 1..=32).unwrap_or(5);
         let connect_timeout = section.timeout("connect_timeout");
         let statement_timeout = section.timeout("statement_timeout");
         let age_max = net::age_max(section);

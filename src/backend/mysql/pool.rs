@@ -18,7 +18,7 @@ use super::error;
 use super::lookup::Lookup;
 use super::options::Options;
 use super::query::{BoundStatement, Found, ask};
-use crate::backend::net::{self, Dial, Ended, Limit};
+use crate::backend::net::{self, Dial, Ended, Limit, Turns};
 use crate::backend::sql::{self, Warned};
 use crate::backend::{LookupError, Planned};
 use crate::error::Code;
@@ -60,10 +60,12 @@ struct Preparation {
 pub(super) fn start(config: &Config, planned: &[Planned<'_, Lookup>], seed: u64) -> Pool {
     let settings = Rc::new(Settings::new(config, planned));
     let mut random = Random::seeded(seed);
+    let turns = Turns::new(config.connections);
     Pool::start((config.connections, LIMIT), &mut random, |_, queue| {
         Dialer {
             settings: Rc::clone(&settings),
             queue,
+            turns: Rc::clone(&turns),
             again: None,
         }
     })
@@ -99,6 +101,7 @@ impl Preparation {
 struct Dialer {
     settings: Rc<Settings>,
     queue: Rc<Queue>,
+    turns: Rc<Turns>,
     /// The question during which the previous connection broke.
     again: Option<Waiting>,
 }
@@ -113,6 +116,8 @@ impl Dial for Dialer {
 
     async fn serve(&mut self, mut connection: Connection, retire_at: Instant) -> Ended {
         let ended = self.ask_all(&mut connection, retire_at).await;
+        // A question may wait for the turn that this connection had.
+        self.queue.pass_on();
         drop(timeout(CLOSE_MAX, connection.quit()).await);
         ended
     }
@@ -150,15 +155,10 @@ impl Dialer {
         let mut names = HashMap::new();
         let mut statements = settings.statements.iter();
         let mut has_answered = false;
-        let ended = |has_answered, why| {
-            if has_answered {
-                Ended::Served
-            } else {
-                Ended::Lost(why)
-            }
-        };
         loop {
-            let question = match self.again.take().or_else(|| self.queue.take()) {
+            let may_begin = |asked: &Rc<BoundStatement>| self.turns.may_begin(asked.statement);
+            let next = self.again.take();
+            let question = match next.or_else(|| self.queue.take_of(may_begin)) {
                 Some(question) => question,
                 None if let Some(next) = statements.next() => {
                     if let Err(ended) = prepare(connection, next, limit).await {
@@ -170,19 +170,19 @@ impl Dialer {
                     biased;
                     why = connection.ended() => return ended(has_answered, error::lookup_error(&why)),
                     () = sleep_until(retire_at) => return Ended::Served,
-                    question = self.queue.next() => question,
+                    question = self.queue.next_of(may_begin) => question,
                 },
             };
-            // The server would hang up without an error message.
-            if question.asked.bytes_most() > connection.bytes_max() {
-                let detail = "longer than the server's `max_allowed_packet`";
-                question.answer(Err(LookupError::new(Code::LookupBadParam, detail)));
+            let Some(question) = accepted(question, connection.bytes_max()) else {
                 continue;
-            }
+            };
+            let turn = self.turns.begin(question.asked.statement);
             // If the client panics, only this question fails.
             let asking = ask(connection, &question.asked, &mut names);
             let asking = AssertUnwindSafe(asking).catch_unwind();
-            match timeout(limit, asking).await {
+            let asked = timeout(limit, asking).await;
+            drop(turn);
+            match asked {
                 Ok(Ok(Ok((reply, complete)))) => {
                     has_answered = true;
                     question.answer(Ok(reply));
@@ -215,6 +215,25 @@ impl Dialer {
             }
         }
     }
+}
+
+/// The end of a connection that broke.
+fn ended(has_answered: bool, why: LookupError) -> Ended {
+    if has_answered {
+        Ended::Served
+    } else {
+        Ended::Lost(why)
+    }
+}
+
+/// The question, unless it is longer than the server accepts: it would hang up without an error message.
+fn accepted(question: Waiting, bytes_max: usize) -> Option<Waiting> {
+    if question.asked.bytes_most() <= bytes_max {
+        return Some(question);
+    }
+    let detail = "longer than the server's `max_allowed_packet`";
+    question.answer(Err(LookupError::new(Code::LookupBadParam, detail)));
+    None
 }
 
 /// Makes the server prepare a statement, which the client keeps. A refusal affects only the statement's own lookup.

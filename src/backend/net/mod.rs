@@ -23,6 +23,7 @@ mod tls_stream; // bytes with or without TLS
 mod secure; // TLS over a socket
 mod distinct; // equal questions asked once
 mod durations; // which lookups are slow
+mod turns; // which lookups hold the connections of a pool
 
 pub(super) use self::age::{AGE_MAX, age_max};
 pub(super) use self::availability::{Availability, State};
@@ -34,6 +35,7 @@ pub(super) use self::secure::Secure;
 pub(super) use self::silence::Silence;
 pub(super) use self::tcp::{UNACKNOWLEDGED_MAX, connect_addr, connect_tcp, race, resolve};
 pub(super) use self::tls_stream::Stream;
+pub(super) use self::turns::Turns;
 
 #[cfg(test)]
 pub(super) use self::availability::tests::{Counts, until};

@@ -122,8 +122,13 @@ impl<Q, A> Queue<Q, A> {
 
     /// Waits for the next question whose lookup still waits.
     pub(in crate::backend) async fn next(&self) -> Queued<Q, A> {
+        self.next_of(|_| true).await
+    }
+
+    /// Waits for the next question that may be asked now and whose lookup still waits.
+    pub(in crate::backend) async fn next_of(&self, may: impl Fn(&Q) -> bool) -> Queued<Q, A> {
         loop {
-            match self.take() {
+            match self.take_of(&may) {
                 Some(question) => return question,
                 None => self.arrived().await,
             }
@@ -132,10 +137,20 @@ impl<Q, A> Queue<Q, A> {
 
     /// The next question whose lookup still waits, if there is one.
     pub(in crate::backend) fn take(&self) -> Option<Queued<Q, A>> {
+        self.take_of(|_| true)
+    }
+
+    /// The next question that may be asked now and whose lookup still waits, if there is one.
+    pub(in crate::backend) fn take_of(&self, may: impl Fn(&Q) -> bool) -> Option<Queued<Q, A>> {
         let mut waiting = self.waiting.borrow_mut();
-        while let Some(question) = waiting.pop_front() {
-            if !question.is_abandoned() {
-                return Some(question);
+        let mut at = 0;
+        while let Some(question) = waiting.get(at) {
+            if question.is_abandoned() {
+                waiting.remove(at);
+            } else if may(&question.asked) {
+                return waiting.remove(at);
+            } else {
+                at += 1;
             }
         }
         None

@@ -1,4 +1,4 @@
-//! Behind a real pgbouncer that gives every transaction another session.
+//! Behind a real pgbouncer that gives every transaction another session. `POOLED_CALLS` sets the number of calls.
 
 use std::net::SocketAddr;
 use std::process::Command;
@@ -12,8 +12,8 @@ use tributary::value::Value;
 use super::{Store, json, run};
 use crate::support::{PgBouncer, Postgres, Tributary, Wire};
 
-/// How many calls each service gets.
-const CALLS: u32 = 4000;
+/// How many clients call at the same time, half of them each service.
+const CALLERS: u32 = 4;
 /// How many calls are on their way at the same time.
 const PIPELINED: u32 = 50;
 
@@ -45,10 +45,17 @@ word = "word"
 
 const IDL: &str = "service S { string get(1: i64 n) }";
 
+/// How many calls each client makes.
+fn calls_of_each() -> u32 {
+    let all = std::env::var("POOLED_CALLS");
+    let all = all.map_or(16_000, |all| all.parse().expect("a number"));
+    (all / CALLERS).next_multiple_of(PIPELINED)
+}
+
 /// Every reply is the letter of the service and the number of the call.
 fn call_all(addr: SocketAddr, letter: &str) {
     let mut wire = Wire::connect(addr);
-    for first in (0..CALLS).step_by(PIPELINED as usize) {
+    for first in (0..calls_of_each()).step_by(PIPELINED as usize) {
         let numbers = first..first + PIPELINED;
         for number in numbers.clone() {
             let head = [&[0x80, 1, 0, 1, 0, 0, 0, 3][..], b"get"].concat();
@@ -122,10 +129,14 @@ async fn two_services_and_a_writer(name: &str, settings: &str) {
     let addrs = services
         .each_ref()
         .map(|(letter, service)| (*letter, service.addr));
-    let calling = addrs.iter().cycle().take(4).map(|(letter, addr)| {
-        let (letter, addr) = (*letter, *addr);
-        thread::spawn(move || call_all(addr, letter))
-    });
+    let calling = addrs
+        .iter()
+        .cycle()
+        .take(CALLERS as usize)
+        .map(|(letter, addr)| {
+            let (letter, addr) = (*letter, *addr);
+            thread::spawn(move || call_all(addr, letter))
+        });
     let calling: Vec<_> = calling.collect();
     let mut written = 0;
     while calling.iter().any(|calls| !calls.is_finished()) {

@@ -6,7 +6,7 @@ use crate::backend::net::Secure;
 #[test]
 fn keys_of_a_backend() {
     let config = testing::config::<Mysql>("url = 'mysql://u:p@h/db'").expect("no problems");
-    assert_eq!(config.connections, 4);
+    assert_eq!(config.connections, 5);
     assert_eq!(config.connect_timeout, Duration::from_secs(1));
     assert_eq!(config.statement_timeout, Duration::from_secs(30));
     let all = "url = 'mysql://h/db?socket=/run/s&compression=fast'\nconnections = 32\n\

@@ -6,6 +6,7 @@ mod login;
 mod misbehaving;
 mod outages;
 mod scripted;
+mod turns;
 mod values;
 
 use std::io::{BufRead as _, BufReader};

@@ -140,11 +140,10 @@ impl Service {
     pub async fn serve(self: Rc<Self>, call: Call) -> Option<BytesMut> {
         let method = &*call.plan.label;
         let span = debug_span!("call", method, request_id = tracing::field::Empty);
-        let running = self.runner.run(&call);
         let Outcome { result, unlogged } = if span.is_disabled() {
-            running.await
+            self.runner.run(&call).await
         } else {
-            Box::pin(running.instrument(span.clone())).await
+            Box::pin(self.runner.run(&call).instrument(span.clone())).await
         };
         let Written { reply, ended } = self.writer.reply(&call, result);
         if let Some(ran) = unlogged {

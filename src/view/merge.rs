@@ -64,7 +64,11 @@ fn empty(schema: &Schema, id: StructId) -> Vec<Value> {
 
 fn place(schema: &Schema, id: StructId, reply: &mut [Value], target: &Target, value: Value) {
     match target {
-        Target::Field { path, .. } => place_at(schema, id, reply, path, value),
+        Target::Field { path, .. } => match path[..] {
+            // The usual case: a field of the reply itself.
+            [at] => reply[at].fill(value),
+            _ => place_at(schema, id, reply, path, value),
+        },
         Target::Spread { fields, .. } => {
             if let Value::Record(record) = value {
                 let mut values = record.values;

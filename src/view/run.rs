@@ -137,6 +137,11 @@ impl<'a> Running<'a> {
     fn advance(&mut self, at: usize, cx: &mut TaskContext<'_>) {
         if matches!(self.states[at], State::Waiting) && self.may_start(at) {
             self.start(at);
+            // Nobody has worked on its batch yet.
+            if matches!(&self.states[at], State::Asking { under_way, .. } if under_way.is_batched())
+            {
+                return;
+            }
         }
         let State::Asking {
             under_way, span, ..

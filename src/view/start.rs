@@ -66,6 +66,11 @@ impl Step {
 }
 
 impl UnderWay<'_> {
+    /// Whether it is one question that travels in a batch.
+    pub(super) fn is_batched(&self) -> bool {
+        matches!(self, UnderWay::One(pending) if pending.is_batched())
+    }
+
     /// The answer of `step` once it has arrived. `span` is the step's.
     pub(super) fn poll(
         &mut self,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::{Value as Json, json};
 use tokio_postgres::{Client, NoTls};
 
-use crate::support::{Memcached, Mysql, Postgres, Tributary};
+use crate::support::{Memcached, Postgres, Tributary};
 
 /// A call of `method` by the program itself, still running.
 fn start(server: &Tributary, method: &str, words: &[&str]) -> Child {

@@ -3,32 +3,13 @@
 //! Checked when the configuration is read. An IPv6 address is refused, because the clients of a server have to agree on its
 //! name on the ring; a name may have IPv6 addresses.
 
-use std::fmt;
-
+pub(super) use crate::backend::net::Address;
 use crate::config::Section;
 
 /// The port that ketama omits from a server's name.
 const STANDARD_PORT: u16 = 11211;
 /// The longest name that DNS can carry.
 const HOST_BYTES_MAX: usize = 253;
-
-/// A server's address.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Address {
-    /// A name or an IPv4 address, and a port.
-    Tcp(String, u16),
-    /// The path of a socket.
-    Unix(String),
-}
-
-impl fmt::Display for Address {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Address::Tcp(host, port) => write!(f, "{host}:{port}"),
-            Address::Unix(path) => f.write_str(path),
-        }
-    }
-}
 
 impl Address {
     /// Takes `servers`; problems go to the section.

@@ -3,12 +3,9 @@
 //! In: a URL as other MySQL clients write it. Out: [`Options`] to connect with. Problems never show the URL: it may carry a
 //! password.
 
-use std::fmt;
-
 use flate2::Compression;
-use percent_encoding::percent_decode_str;
 
-use crate::backend::net::Secure;
+use crate::backend::net::{Address, Secure, percent_decoded};
 
 /// The port of a URL without one.
 const PORT: u16 = 3306;
@@ -27,24 +24,6 @@ pub(super) struct Options {
     pub(super) session: Vec<String>,
 }
 
-/// Where a server listens.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Address {
-    /// A name or an address, and a port.
-    Tcp(String, u16),
-    /// The path of a socket.
-    Unix(String),
-}
-
-impl fmt::Display for Address {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Address::Tcp(host, port) => write!(f, "{host}:{port}"),
-            Address::Unix(path) => f.write_str(path),
-        }
-    }
-}
-
 impl Options {
     /// The options of a URL, or what is wrong with it.
     pub(super) fn parse(url: &str) -> Result<Self, String> {
@@ -58,15 +37,15 @@ impl Options {
         let mut options = Options {
             address: tcp(place)?,
             secure: None,
-            user: text(user)?,
-            password: text(password)?,
-            database: Some(text(database)?).filter(|name| !name.is_empty()),
+            user: percent_decoded(user)?,
+            password: percent_decoded(password)?,
+            database: Some(percent_decoded(database)?).filter(|name| !name.is_empty()),
             compression: None,
             session: Vec::new(),
         };
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
             match pair.split_once('=').unwrap_or((pair, "")) {
-                ("socket", path) => options.address = Address::Unix(text(path)?),
+                ("socket", path) => options.address = Address::Unix(percent_decoded(path)?),
                 ("compression", level) => options.compression = Some(compression(level)?),
                 (key, _) => return Err(format!("`{key}` is unknown")),
             }
@@ -126,11 +105,6 @@ fn compression(level: &str) -> Result<Compression, &'static str> {
         }
         _ => Err("`compression` has no such value"),
     }
-}
-
-fn text(encoded: &str) -> Result<String, &'static str> {
-    let decoded = percent_decode_str(encoded).decode_utf8();
-    Ok(decoded.map_err(|_| "it is not UTF-8")?.into_owned())
 }
 
 #[cfg(test)]

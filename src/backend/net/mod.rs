@@ -18,6 +18,7 @@ mod keeper; // connects, serves, connects again
 mod queue; // questions that wait for a connection
 mod age; // when a connection is replaced although it works
 mod silence; // when a connection is replaced because it does not answer
+mod address; // where a server listens
 mod tcp; // a socket for a connection that lives long
 mod tls_stream; // bytes with or without TLS
 mod secure; // TLS over a socket
@@ -25,6 +26,7 @@ mod distinct; // equal questions asked once
 mod durations; // which lookups are slow
 mod turns; // which lookups hold the connections of a pool
 
+pub(super) use self::address::{Address, percent_decoded};
 pub(super) use self::age::{AGE_MAX, age_max};
 pub(super) use self::availability::{Availability, State};
 pub(super) use self::distinct::Distinct;

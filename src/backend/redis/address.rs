@@ -1,13 +1,6 @@
-//! Where a Redis server listens.
+//! Reads the addresses that Redis servers name.
 
-/// Where a server listens.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Address {
-    /// A name or an address, and a port.
-    Tcp(String, u16),
-    /// The path of a socket.
-    Unix(String),
-}
+pub(super) use crate::backend::net::Address;
 
 impl Address {
     /// An address with its port: `host:port`, `[address]:port`, or an IPv6 address without brackets, as servers name it.

@@ -8,7 +8,6 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use percent_encoding::percent_decode_str;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::TcpStream;
 
@@ -16,7 +15,7 @@ pub(super) use super::address::Address;
 use super::address_map::AddressMap;
 use super::resp::put_command;
 use crate::backend::net;
-use crate::backend::net::Secure;
+use crate::backend::net::{Secure, percent_decoded};
 
 /// The port of a URL without one.
 pub(super) const PORT: u16 = 6379;
@@ -44,15 +43,6 @@ pub(super) struct Server {
     pub(super) map: Arc<AddressMap>,
 }
 
-impl fmt::Display for Address {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Address::Tcp(host, port) => write!(f, "{host}:{port}"),
-            Address::Unix(path) => f.write_str(path),
-        }
-    }
-}
-
 /// Without credentials.
 impl fmt::Debug for Server {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -74,7 +64,9 @@ impl Server {
                 is_tls: true,
                 ..Server::tcp(rest)?
             },
-            "unix" | "redis+unix" | "valkey+unix" => Server::new(Address::Unix(text(rest)?)),
+            "unix" | "redis+unix" | "valkey+unix" => {
+                Server::new(Address::Unix(percent_decoded(rest)?))
+            }
             _ => return Err("its scheme is not `redis`, `rediss` or `unix`"),
         };
         if matches!(&server.address, Address::Unix(path) if !path.starts_with('/')) {
@@ -87,8 +79,8 @@ impl Server {
                 ("protocol", "resp2") => server.resp3 = false,
                 ("protocol", _) => return Err("its protocol is neither `resp2` nor `resp3`"),
                 ("db", number) => server.database = database(number)?,
-                ("user", user) => server.user = Some(text(user)?),
-                ("pass", password) => server.password = Some(text(password)?),
+                ("user", user) => server.user = Some(percent_decoded(user)?),
+                ("pass", password) => server.password = Some(percent_decoded(password)?),
                 _ => return Err("it has an unknown parameter"),
             }
         }
@@ -139,8 +131,9 @@ impl Server {
         }
         if let Some(who) = who {
             let (user, password) = who.split_once(':').unwrap_or((who, ""));
-            server.user = Some(text(user)?).filter(|user| !user.is_empty());
-            server.password = Some(text(password)?).filter(|password| !password.is_empty());
+            server.user = Some(percent_decoded(user)?).filter(|user| !user.is_empty());
+            server.password =
+                Some(percent_decoded(password)?).filter(|password| !password.is_empty());
         }
         Ok(server)
     }
@@ -214,11 +207,6 @@ fn host_and_port(place: &str) -> Result<Address, &'static str> {
 
 fn database(number: &str) -> Result<u32, &'static str> {
     number.parse().map_err(|_| "its database is not a number")
-}
-
-fn text(encoded: &str) -> Result<String, &'static str> {
-    let decoded = percent_decode_str(encoded).decode_utf8();
-    Ok(decoded.map_err(|_| "it is not UTF-8")?.into_owned())
 }
 
 #[cfg(test)]

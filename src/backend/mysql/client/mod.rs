@@ -23,7 +23,8 @@ use tokio_util::either::Either;
 use self::packet::{Payload, Prepared, server_error};
 use self::wire::{SMALL_BYTES_MAX, Socket, Wire};
 use super::error::Error;
-use super::options::{Address, Options};
+use super::options::Options;
+use crate::backend::net::Address;
 use crate::backend::net::{self, Stream};
 
 /// Commands, by their first byte.

@@ -64,6 +64,24 @@ impl Default for LimitsConfig {
     }
 }
 
+impl LimitsConfig {
+    /// The keys in which `now` differs.
+    pub fn changed_keys(&self, now: &Self) -> Vec<&'static str> {
+        macro_rules! changed {
+            ($($key:ident)*) => {{
+                // Does not compile if a key is missing.
+                let LimitsConfig { $($key),* } = self;
+                let all = [$((stringify!($key), *$key != now.$key)),*];
+                let changed = all.into_iter().filter(|(_, differs)| *differs);
+                changed.map(|(key, _)| key).collect()
+            }};
+        }
+        changed!(frame_bytes_max inflated_bytes_max depth_max values_max reply_bytes_max
+            connection_bytes_max buffered_bytes_max pipelined_max connections_max calls_max frame_timeout
+            handshakes_max handshake_timeout idle_timeout write_timeout)
+    }
+}
+
 /// The largest `depth_max`.
 const DEPTH_MAX: i64 = 256;
 

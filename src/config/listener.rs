@@ -35,24 +35,52 @@ pub struct ListenerConfig {
     pub meta: bool,
     /// The only service that is served here. Default: all of them.
     pub service: Option<(String, Place)>,
+    /// The table that it is read from: `server`, or for example `server.listeners[0]`.
+    pub table: String,
+    /// The keys of [`INHERITED`] that its table sets.
+    sets: Vec<&'static str>,
 }
 
+/// Keys of a listener whose default another key sets.
+const INHERITED: [(&str, &str); 3] = [
+    ("connections_max", "server.limits.connections_max"),
+    ("idle_timeout", "server.limits.idle_timeout"),
+    ("meta", "server.meta"),
+];
+
 impl ListenerConfig {
-    /// Whether a reload can change one into the other: only `tls` may differ.
-    pub fn is_like(&self, other: &Self) -> bool {
-        let parts = |config: &Self| {
-            let limits = (config.connections_max, config.idle_timeout);
+    /// The paths of the keys in which `now` differs and that a reload can't change: all but the files of `tls`.
+    pub fn changed_keys(&self, now: &Self) -> Vec<String> {
+        let service = |config: &Self| config.service.as_ref().map(|(name, _)| name.clone());
+        let [mode, listen] = self.endpoint.differences(&now.endpoint);
+        let [transports, protocols] = self.wire_formats.differences(now.wire_formats);
+        let changed = [
+            ("listen", listen),
+            ("mode", mode),
             (
-                limits,
-                config.wire_formats,
-                config.plain_tokens,
-                config.meta,
-                config.service.as_ref().map(|(name, _)| name.clone()),
-            )
-        };
-        self.endpoint == other.endpoint
-            && parts(self) == parts(other)
-            && self.tls.is_some() == other.tls.is_some()
+                "connections_max",
+                self.connections_max != now.connections_max,
+            ),
+            ("idle_timeout", self.idle_timeout != now.idle_timeout),
+            ("transports", transports),
+            ("protocols", protocols),
+            ("tls", self.tls.is_some() != now.tls.is_some()),
+            ("plain_tokens", self.plain_tokens != now.plain_tokens),
+            ("meta", self.meta != now.meta),
+            ("service", service(self) != service(now)),
+        ];
+        let changed = changed.into_iter().filter(|(_, differs)| *differs);
+        changed
+            .map(|(key, _)| {
+                let mut inherited = INHERITED.into_iter();
+                match inherited.find(|(own, _)| *own == key) {
+                    Some((_, from)) if !self.sets.contains(&key) && !now.sets.contains(&key) => {
+                        from.to_owned()
+                    }
+                    _ => format!("{}.{key}", self.table),
+                }
+            })
+            .collect()
     }
 
     /// Whether tokens are accepted here.
@@ -74,6 +102,17 @@ pub enum Endpoint {
         /// Its permissions. Default 0600: this user only.
         mode: u32,
     },
+}
+
+impl Endpoint {
+    /// Whether only `mode` differs, and whether `listen` does.
+    fn differences(&self, other: &Self) -> [bool; 2] {
+        let listen = match (self, other) {
+            (Endpoint::Unix { path, .. }, Endpoint::Unix { path: now, .. }) => path != now,
+            _ => self != other,
+        };
+        [!listen && self != other, listen]
+    }
 }
 
 impl fmt::Display for Endpoint {
@@ -107,6 +146,8 @@ pub(super) fn read_listeners(
         plain_tokens: false,
         meta,
         service: None,
+        table: section.place().key.clone(),
+        sets: vec!["meta"],
     });
     let further = further
         .into_iter()
@@ -122,6 +163,8 @@ fn read_listener(
     if !section.has("listen") {
         section.missing("listen", "listen = \"127.0.0.1:9090\"");
     }
+    let keys = INHERITED.iter().map(|(key, _)| *key);
+    let sets = keys.filter(|key| section.has(key)).collect();
     let endpoint = read_endpoint(&mut section);
     let mode = read_mode(&mut section);
     let listener = ListenerConfig {
@@ -135,6 +178,8 @@ fn read_listener(
         plain_tokens: section.bool("plain_tokens").unwrap_or(false),
         meta: section.bool("meta").unwrap_or(meta),
         service: section.string("service"),
+        table: section.place().key.clone(),
+        sets,
     };
     let tls_place = section.place_of("tls");
     let tls = read_tls(&mut section);

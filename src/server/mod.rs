@@ -20,7 +20,9 @@ mod connection;
 mod disconnect_log;
 mod socket; // opening listening sockets
 mod descriptors;
+mod drained; // how a drain ended
 mod signals;
+mod start_only; // keys that a reload can't change
 mod warnings; // of a configuration that is served
 mod embed; // a server inside a Rust program
 

@@ -1,12 +1,16 @@
 //! Opens the listening sockets and the admin port, and runs one worker per loop until all have ended.
 
+use std::convert::Infallible;
 use std::io;
 use std::sync::Arc;
 
+use tokio::runtime::LocalRuntime;
 use tokio::sync::{mpsc, watch};
 
+use super::drained::Drained;
 use super::options::{Bound, Options};
-use super::signals::{self, Signals};
+use super::signals::{self, Signals, Watcher};
+use super::socket::Opened;
 use super::warnings::log_warnings;
 use super::worker::{self, Worker};
 use super::{descriptors, socket};
@@ -28,18 +32,12 @@ pub fn run(program: &Arc<Program>, options: Options) -> io::Result<()> {
     } else {
         None
     };
-    let opened: io::Result<Vec<_>> = (program.listeners.iter())
-        .map(|listener| {
-            let silence = program.limits.write_timeout;
-            socket::open(&listener.endpoint, program.workers, silence)
-        })
-        .collect();
     // Held to the end: dropping them removes the files of Unix sockets.
-    let mut opened = opened?;
+    let mut opened = open(program)?;
     let metrics = Metrics::new(program.workers, options.shutdown.clone());
     let admin = match &program.admin {
         Some(config) => {
-            let socket = socket::open_port(&config.listen)?;
+            let socket = socket::open_admin(&config.listen)?;
             Some(Admin::start(socket, Arc::clone(&metrics))?)
         }
         None => None,
@@ -65,28 +63,67 @@ pub fn run(program: &Arc<Program>, options: Options) -> io::Result<()> {
         })
         .collect();
     drop((programs, running));
+    let signals = Signals {
+        options,
+        programs: sender,
+        started: Arc::clone(program),
+        bound,
+        metrics,
+    };
+    let drained = run_all(runtime, workers, (Watcher::new(caught, signals), all_ended))?;
+    // Before the last line of the log.
+    drop((admin, opened));
+    drained.log();
+    Ok(())
+}
+
+/// The sockets of every listener.
+fn open(program: &Program) -> io::Result<Vec<Opened>> {
+    let silence = program.limits.write_timeout;
+    let listeners = program.listeners.iter();
+    listeners
+        .map(|listener| {
+            let table = &listener.table;
+            socket::open(&listener.endpoint, table, program.workers, silence)
+        })
+        .collect()
+}
+
+/// Runs the first worker on this thread and the others on threads of their own. If one can't start, all of them stop.
+fn run_all(
+    runtime: LocalRuntime,
+    workers: Vec<Worker>,
+    watching: (Watcher, mpsc::Receiver<Infallible>),
+) -> io::Result<Drained> {
+    let shutdown = watching.0.shutdown().clone();
     std::thread::scope(|scope| {
+        // A thread that still serves would never be joined.
+        let _shutdown = shutdown.clone().drop_guard();
         let mut workers = workers.into_iter().enumerate();
         let first = workers.next();
+        let mut threads = Vec::new();
         for (at, worker) in workers {
             let name = format!("worker-{at}");
-            std::thread::Builder::new()
+            let thread = std::thread::Builder::new()
                 .name(name)
-                .spawn_scoped(scope, move || worker.run(worker::runtime()?, None))?;
+                .spawn_scoped(scope, {
+                    let shutdown = shutdown.clone();
+                    move || {
+                        let _shutdown = shutdown.drop_guard();
+                        worker.run(worker::runtime()?, None)
+                    }
+                })?;
+            threads.push(thread);
         }
-        match first {
-            Some((_, worker)) => {
-                let signals = Signals {
-                    caught,
-                    options,
-                    programs: sender,
-                    started: Arc::clone(program),
-                    bound,
-                    metrics,
-                };
-                worker.run(runtime, Some((signals, all_ended)))
-            }
-            None => Ok(()),
+        let mut drained = match first {
+            Some((_, worker)) => worker.run(runtime, Some(watching))?,
+            None => Drained::default(),
+        };
+        for thread in threads {
+            let of_thread = thread.join();
+            let of_thread = of_thread.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            drained = drained.and(of_thread?);
         }
+        Ok(drained)
     })
 }

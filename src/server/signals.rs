@@ -1,13 +1,20 @@
 //! Handles signals: SIGTERM and SIGINT drain, a second one exits immediately, SIGHUP reloads.
 
+use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
+use std::rc::Rc;
 use std::sync::Arc;
+use std::task::Poll;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use super::options::{Bound, Options};
+use super::start_only::changed_keys;
 use super::warnings::log_warnings;
+use crate::diagnostic::list;
 use crate::metrics::{Counts, Metrics, Reloaded};
 use crate::program::Program;
 
@@ -16,8 +23,6 @@ pub(super) type Caught = [Signal; 3];
 
 /// What signals act on.
 pub(super) struct Signals {
-    /// `None` if the signals are not for this server.
-    pub(super) caught: Option<Caught>,
     pub(super) options: Options,
     /// Sends a reloaded program to all workers.
     pub(super) programs: watch::Sender<Arc<Program>>,
@@ -28,26 +33,74 @@ pub(super) struct Signals {
     pub(super) metrics: Arc<Metrics>,
 }
 
-impl Signals {
-    /// Reports the addresses, then watches for signals for as long as it is polled.
-    pub(super) async fn watch(mut self) {
-        let signals = self.caught.take();
-        // The sockets are bound already, so that early connections wait.
-        (self.options.bound)(self.bound.clone());
-        let reloads = self.metrics.reloads();
-        let Some([mut term, mut int, mut hup]) = signals else {
-            // The sender has to live as long as the server: workers treat its end as the end of reloads.
-            return std::future::pending().await;
-        };
+/// Watches for signals. It outlives a panic, so that a signal that comes meanwhile is not lost.
+pub(super) struct Watcher {
+    signals: Signals,
+    /// `None` if the signals are not for this server.
+    caught: RefCell<Option<Caught>>,
+    /// The addresses have been reported.
+    reported: Cell<bool>,
+    reloads: Counts,
+}
+
+/// A signal that came.
+#[derive(Clone, Copy)]
+enum Came {
+    Term,
+    Int,
+    Hup,
+}
+
+impl Watcher {
+    /// `caught` is `None` if the signals are not for this server.
+    pub(super) fn new(caught: Option<Caught>, signals: Signals) -> Self {
+        Watcher {
+            reloads: signals.metrics.reloads(),
+            signals,
+            caught: RefCell::new(caught),
+            reported: Cell::new(false),
+        }
+    }
+
+    /// Ends the server.
+    pub(super) fn shutdown(&self) -> &CancellationToken {
+        &self.signals.options.shutdown
+    }
+
+    /// Reports the addresses, then watches for signals for as long as it is polled. After a panic it may be called again.
+    pub(super) async fn watch(self: Rc<Self>) {
+        let signals = &self.signals;
+        if !self.reported.replace(true) {
+            // The sockets are bound already, so that early connections wait.
+            (signals.options.bound)(signals.bound.clone());
+        }
         loop {
-            tokio::select! {
-                _ = term.recv() => stop(&self.options, "SIGTERM"),
-                _ = int.recv() => stop(&self.options, "SIGINT"),
-                _ = hup.recv() => self.reload(&reloads),
+            match self.next().await {
+                Came::Term => stop(&signals.options, "SIGTERM"),
+                Came::Int => stop(&signals.options, "SIGINT"),
+                Came::Hup => signals.reload(&self.reloads),
             }
         }
     }
 
+    /// The next signal. Without signals it never comes: the sender of programs has to live as long as the server, because
+    /// workers treat its end as the end of reloads.
+    async fn next(&self) -> Came {
+        poll_fn(|cx| {
+            let mut caught = self.caught.borrow_mut();
+            let kinds = [Came::Term, Came::Int, Came::Hup];
+            for (signal, came) in caught.iter_mut().flatten().zip(kinds) {
+                if let Poll::Ready(Some(())) = signal.poll_recv(cx) {
+                    return Poll::Ready(came);
+                }
+            }
+            Poll::Pending
+        })
+        .await
+    }
+}
+
+impl Signals {
     fn reload(&self, reloads: &Counts) {
         let Some(reload) = &self.options.reload else {
             return;
@@ -58,23 +111,17 @@ impl Signals {
         };
         reloads.count(Reloaded::Ok as usize);
         log_warnings(&program);
-        let started = &self.started;
-        let pairs = program.listeners.iter().zip(&started.listeners);
-        let listener = program.listeners.len() != started.listeners.len()
-            || pairs.into_iter().any(|(now, then)| !now.is_like(then))
-            || program.workers != started.workers
-            || program.admin != started.admin;
-        if listener || program.limits != started.limits {
-            warn!(
-                "changes of `server.listen`, `server.meta`, `server.listeners`, `server.workers`, `server.limits` and `admin` take effect only after a restart"
-            );
+        let keys = changed_keys(&self.started, &program);
+        if !keys.is_empty() {
+            let keys = list(keys.iter().map(String::as_str));
+            warn!(keys, "changed keys take effect only after a restart");
         }
         // Workers that have ended ignore it.
         self.programs.send_replace(program);
     }
 }
 
-/// Catches the signals from now on, within a runtime that will poll [`Signals::watch`]. Until it does, they wait. To be
+/// Catches the signals from now on, within a runtime that will poll [`Watcher::watch`]. Until it does, they wait. To be
 /// called before the first address is bound: whoever can connect may also send a signal.
 pub(super) fn catch() -> Option<Caught> {
     Some([
@@ -105,4 +152,79 @@ fn stop(options: &Options, name: &str) {
     }
     options.shutdown.cancel();
     info!(signal = name, "stopping");
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+    use std::sync::mpsc::channel;
+
+    use tokio::sync::mpsc;
+
+    use super::*;
+    use crate::program;
+    use crate::supervise::supervise;
+
+    fn program() -> Arc<Program> {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let files = [
+            ("s.thrift", "service S { void ping() }"),
+            ("t.toml", "[server]\nidl = 's.thrift'\nunserved = '*'\n"),
+        ];
+        for (name, text) in files {
+            std::fs::write(folder.path().join(name), text).expect("the folder is ours");
+        }
+        let path = folder.path().join("t.toml");
+        let checked = program::check(&path.to_string_lossy(), &Vec::new());
+        Arc::new(checked.expect("it has no problems"))
+    }
+
+    /// Sends this process the signal that stands for SIGHUP here.
+    fn send() {
+        let kill = format!("kill -USR1 {}", std::process::id());
+        let sent = Command::new("sh").args(["-c", &kill]).status();
+        assert!(sent.expect("a shell").success());
+    }
+
+    #[tokio::test(flavor = "local", start_paused = true)]
+    async fn a_panic_in_a_reload_does_not_end_the_watching_for_signals() {
+        let program = program();
+        let (asked, mut reloads) = mpsc::unbounded_channel();
+        let (reported, reports) = channel();
+        let options = Options {
+            shutdown: CancellationToken::new(),
+            signals: true,
+            reload: Some(Box::new(move || {
+                asked.send(()).expect("the test waits");
+                panic!("over the new configuration");
+            })),
+            bound: Box::new(move |_| reported.send(()).expect("the test waits")),
+        };
+        let bound = Bound {
+            listeners: Vec::new(),
+            admin: None,
+            workers: 1,
+        };
+        let signals = Signals {
+            programs: watch::channel(Arc::clone(&program)).0,
+            started: program,
+            bound,
+            metrics: Metrics::new(1, options.shutdown.clone()),
+            options,
+        };
+        // Others than those of a server, which end the process unless they are caught.
+        let kinds = [
+            SignalKind::alarm(),
+            SignalKind::user_defined2(),
+            SignalKind::user_defined1(),
+        ];
+        let caught = kinds.map(|kind| open(kind).expect("it can be caught"));
+        let watcher = Rc::new(Watcher::new(Some(caught), signals));
+        let _task = supervise("signals", move || Rc::clone(&watcher).watch());
+        for _ in 0..3 {
+            send();
+            reloads.recv().await.expect("it is asked to reload");
+        }
+        assert_eq!(reports.try_iter().count(), 1, "the addresses");
+    }
 }

@@ -62,18 +62,32 @@ pub(super) struct Opened {
     _file: Option<SocketFile>,
 }
 
-/// Opens `endpoint` for that many loops. Clients may leave data unacknowledged for at least `silence`.
-pub(super) fn open(endpoint: &Endpoint, loops: usize, silence: Duration) -> io::Result<Opened> {
+/// Opens `endpoint`, which the table called `table` configures, for that many loops. Clients may leave data
+/// unacknowledged for at least `silence`.
+pub(super) fn open(
+    endpoint: &Endpoint,
+    table: &str,
+    loops: usize,
+    silence: Duration,
+) -> io::Result<Opened> {
     let opened = match endpoint {
         Endpoint::Tcp(listen) => open_tcp(listen, loops, silence.max(SILENCE)),
         Endpoint::Unix { path, mode } => open_unix(path, *mode, loops),
     };
-    opened.map_err(|err| io::Error::new(err.kind(), format!("can't listen on `{endpoint}`: {err}")))
+    opened.map_err(|err| {
+        let port = if table == "admin" {
+            "the admin port "
+        } else {
+            ""
+        };
+        let why = format!("{port}can't listen on `{endpoint}` (`{table}.listen`): {err}");
+        io::Error::new(err.kind(), why)
+    })
 }
 
-/// Opens a port for a single listener.
-pub(super) fn open_port(listen: &str) -> io::Result<std::net::TcpListener> {
-    let opened = open(&Endpoint::Tcp(listen.to_owned()), 1, SILENCE)?;
+/// Opens the admin port.
+pub(super) fn open_admin(listen: &str) -> io::Result<std::net::TcpListener> {
+    let opened = open(&Endpoint::Tcp(listen.to_owned()), "admin", 1, SILENCE)?;
     match opened.sockets.into_iter().next() {
         Some(ListeningSocket::Tcp(socket)) => Ok(socket),
         _ => Err(io::ErrorKind::Other.into()),
@@ -213,7 +227,7 @@ mod tests {
         let endpoint = Endpoint::Tcp("127.0.0.1:0".into());
         let longer = Duration::from_secs(45);
         for (silence, expected) in [(Duration::from_secs(10), SILENCE), (longer, longer)] {
-            let mut opened = open(&endpoint, 1, silence).expect("a free port");
+            let mut opened = open(&endpoint, "server", 1, silence).expect("a free port");
             let (Some(ListeningSocket::Tcp(socket)), Address::Tcp(addr)) =
                 (opened.sockets.pop(), opened.address)
             else {
@@ -242,7 +256,7 @@ mod tests {
     fn a_sockets_file_has_its_mode_and_is_removed_with_it() {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let path = folder.path().join("socket");
-        let opened = open(&unix(&path), 2, SILENCE).expect("a free path");
+        let opened = open(&unix(&path), "server", 2, SILENCE).expect("a free path");
         assert_eq!(opened.sockets.len(), 2);
         let mode = fs::metadata(&path)
             .expect("it is there")
@@ -250,7 +264,7 @@ mod tests {
             .mode();
         assert_eq!(mode & 0o777, 0o640);
         drop(UnixStream::connect(&path).expect("it listens"));
-        let err = open(&unix(&path), 1, SILENCE)
+        let err = open(&unix(&path), "server", 1, SILENCE)
             .map(drop)
             .expect_err("it is taken");
         assert!(err.to_string().contains("another server answers"), "{err}");
@@ -265,13 +279,13 @@ mod tests {
         // The library's listener leaves its file.
         drop(UnixListener::bind(&path).expect("a free path"));
         assert!(path.exists());
-        let opened = open(&unix(&path), 1, SILENCE).expect("no server answers");
+        let opened = open(&unix(&path), "server", 1, SILENCE).expect("no server answers");
         // A file that another process put there is not removed.
         fs::remove_file(&path).expect("it is there");
         fs::write(&path, "text").expect("the folder is ours");
         drop(opened);
         assert_eq!(fs::read_to_string(&path).expect("it is there"), "text");
-        let err = open(&unix(&path), 1, SILENCE)
+        let err = open(&unix(&path), "server", 1, SILENCE)
             .map(drop)
             .expect_err("a file");
         assert!(err.to_string().contains("not a socket"), "{err}");

@@ -7,13 +7,15 @@ use std::sync::Arc;
 
 use tokio::runtime::{Builder, LocalOptions, LocalRuntime};
 use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::descriptors;
 use super::disconnect_log::DisconnectLog;
+use super::drained::Drained;
 use super::listener::{self, Listener};
-use super::signals::Signals;
+use super::signals::Watcher;
 use super::socket::ListeningSocket;
 use super::state::WorkerState;
 use super::tls::Tls;
@@ -43,18 +45,19 @@ impl Worker {
     pub(super) fn run(
         self,
         runtime: LocalRuntime,
-        signals: Option<(Signals, mpsc::Receiver<Infallible>)>,
-    ) -> io::Result<()> {
+        watching: Option<(Watcher, mpsc::Receiver<Infallible>)>,
+    ) -> io::Result<Drained> {
         let result = runtime.block_on(async move {
-            let watching = signals.map(|(signals, all_ended)| {
-                let watching = tokio::task::spawn_local(signals.watch());
-                (watching, all_ended)
+            let watching = watching.map(|(watcher, all_ended)| {
+                let watcher = Rc::new(watcher);
+                let task = supervise("signals", move || Rc::clone(&watcher).watch());
+                (task, all_ended)
             });
             let result = self.serve().await;
             if let Some((watching, mut all_ended)) = watching {
                 // Until then a second signal abandons the calls of every loop.
                 let _ended = all_ended.recv().await;
-                watching.abort();
+                drop(watching);
             }
             result
         });
@@ -63,9 +66,8 @@ impl Worker {
         result
     }
 
-    async fn serve(mut self) -> io::Result<()> {
+    async fn serve(mut self) -> io::Result<Drained> {
         let program = Arc::clone(&self.programs.borrow_and_update());
-        let drain_timeout = program.drain_timeout;
         let limits = program.limits;
         let metrics = LoopMetrics::new(&self.metrics, self.at);
         let pulsing = Rc::clone(&metrics);
@@ -92,7 +94,7 @@ impl Worker {
             limits,
             renewing,
         });
-        let programs = self.programs;
+        let programs = self.programs.clone();
         let reloading = supervise("reloads", move || {
             Rc::clone(&reloader).run(programs.clone())
         });
@@ -106,14 +108,24 @@ impl Worker {
             handshakes: Semaphore::new(limits.handshakes_max),
             disconnect_log: DisconnectLog::default(),
         });
-        let connections = listener::accept(listeners, &worker).await;
+        let since = async {
+            worker.shutdown.cancelled().await;
+            Instant::now()
+        };
+        let (connections, since) = tokio::join!(listener::accept(listeners, &worker), since);
         drop(reloading);
         info!(open = connections.len(), "draining");
-        let drained = tokio::time::timeout(drain_timeout, connections.wait());
-        if drained.await.is_err() {
+        let drain_timeout = self.programs.borrow().drain_timeout;
+        let waited = tokio::time::timeout(drain_timeout, connections.wait()).await;
+        let mut drained = Drained {
+            took: since.elapsed(),
+            calls_cut_off: 0,
+        };
+        if waited.is_err() {
+            drained.calls_cut_off = worker.metrics.calls_in_flight.get();
             warn!(open = connections.len(), "drain timed out");
         }
-        Ok(())
+        Ok(drained)
     }
 }
 

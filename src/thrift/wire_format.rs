@@ -81,6 +81,23 @@ impl WireFormats {
         self.0 & bit(wire_format) != 0
     }
 
+    /// Whether the sets have different transports, and whether they have different protocols.
+    pub fn differences(self, other: Self) -> [bool; 2] {
+        let has_protocol = |set: Self, protocol| {
+            let mut all = Transport::ALL.iter().map(|&transport| WireFormat {
+                transport,
+                protocol,
+            });
+            all.any(|wire_format| set.has(wire_format))
+        };
+        let mut transports = Transport::ALL.iter();
+        let mut protocols = Protocol::ALL.iter();
+        [
+            transports.any(|&it| self.has_transport(it) != other.has_transport(it)),
+            protocols.any(|&it| has_protocol(self, it) != has_protocol(other, it)),
+        ]
+    }
+
     /// Whether the set contains any wire format with this transport.
     pub fn has_transport(self, transport: Transport) -> bool {
         Protocol::ALL.iter().any(|&protocol| {

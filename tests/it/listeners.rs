@@ -2,7 +2,9 @@
 
 use std::fs;
 use std::io::{Read, Write};
+use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
+use std::process::Command;
 
 use crate::support::airports::{CONFIG, FILES};
 use crate::support::message::message;
@@ -166,7 +168,7 @@ workers = "env:LOOPS""#;
     let mut server = Tributary::serve(folder, &env);
     assert_serves(&mut Wire::connect(server.next_port()));
     server.admin();
-    let checked = std::process::Command::new(env!("CARGO_BIN_EXE_tributary"))
+    let checked = Command::new(env!("CARGO_BIN_EXE_tributary"))
         .args(["check", "-c"])
         .arg(server.folder().join("tributary.toml"))
         .envs(env)
@@ -176,4 +178,41 @@ workers = "env:LOOPS""#;
     assert!(checked.contains("workers: 2 (env:LOOPS)\n"), "{checked}");
     let (_, log) = server.stop("TERM");
     assert!(log.contains("workers=2"), "{log}");
+}
+
+#[test]
+fn an_address_that_is_taken_is_reported_with_its_key() {
+    let holder = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let taken = holder.local_addr().expect("it is bound").to_string();
+    let free = "listen = \"127.0.0.1:0\"";
+    let used = format!("listen = \"{taken}\"");
+    for (table, admin, server, port) in [
+        ("server", free, used.clone(), ""),
+        (
+            "server.listeners[1]",
+            free,
+            format!("listeners = [{{ {free} }}, {{ {used} }}]"),
+            "",
+        ),
+        ("admin", &used, free.to_owned(), "the admin port "),
+    ] {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let config = CONFIG.replace("[server]", &format!("[server]\n{server}"));
+        let config = format!("admin = {{ {admin} }}\n{config}");
+        for (name, text) in FILES.iter().chain(&[("tributary.toml", &*config)]) {
+            fs::write(folder.path().join(name), text).expect("the folder is ours");
+        }
+        let ended = Command::new(env!("CARGO_BIN_EXE_tributary"))
+            .args(["serve", "-c"])
+            .arg(folder.path().join("tributary.toml"))
+            .output()
+            .expect("the program runs");
+        let log = String::from_utf8_lossy(&ended.stderr);
+        assert_eq!(ended.status.code(), Some(1), "{log}");
+        let says = format!(
+            "error: can't serve: {port}can't listen on `{taken}` (`{table}.listen`): Address already in use"
+        );
+        assert!(log.contains(&says), "{log}");
+        assert!(!log.contains("stopped"), "{log}");
+    }
 }

@@ -27,6 +27,20 @@ fn sigterm_finishes_calls_in_flight() {
     assert!(String::from_utf8_lossy(&wire.read_frame()).contains("Kennedy"));
     assert_eq!(wire.read_to_end(), b"");
     assert_eq!(status.code(), Some(0), "{log}");
+    assert!(!stopped(&log).contains("calls_cut_off"), "{log}");
+}
+
+/// The last line of the log.
+#[track_caller]
+fn stopped(log: &str) -> &str {
+    let last = log.lines().last().expect("a line");
+    let (_, drain) = last.split_once("stopped drain_ms=").expect(log);
+    let took = drain
+        .split(' ')
+        .next()
+        .and_then(|ms| ms.parse::<u64>().ok());
+    assert!(took.is_some(), "{last}");
+    last
 }
 
 #[test]
@@ -48,6 +62,7 @@ fn a_call_longer_than_the_drain_gets_no_reply() {
     let (status, log) = server.stop("TERM");
     assert_eq!(wire.read_to_end(), b"");
     assert_eq!(status.code(), Some(0), "{log}");
+    assert!(stopped(&log).ends_with("calls_cut_off=1"), "{log}");
 }
 
 #[test]

@@ -1,0 +1,171 @@
+//! Finds out which keys a reload would have to change and can't: those that are read at start only.
+
+use crate::program::Program;
+
+/// The paths of the keys in which `now` differs from the program that the server was started with, and that take a restart.
+pub(super) fn changed_keys(started: &Program, now: &Program) -> Vec<String> {
+    let mut keys = Vec::new();
+    if started.workers != now.workers {
+        keys.push("server.workers".to_owned());
+    }
+    let limits = started.limits.changed_keys(&now.limits);
+    keys.extend(limits.iter().map(|key| format!("server.limits.{key}")));
+    keys.extend(listeners(started, now));
+    match (&started.admin, &now.admin) {
+        (Some(then), Some(now)) if then != now => keys.push("admin.listen".to_owned()),
+        (Some(_), None) | (None, Some(_)) => keys.push("admin".to_owned()),
+        _ => {}
+    }
+    let mut seen = Vec::new();
+    keys.retain(|key| {
+        let is_new = !seen.contains(key);
+        seen.push(key.clone());
+        is_new
+    });
+    keys
+}
+
+/// The changed keys of listeners: each is compared with the one that was in its place.
+fn listeners(started: &Program, now: &Program) -> Vec<String> {
+    let whole = |table: &str| match table {
+        "server" => "server.listen".to_owned(),
+        table => table.to_owned(),
+    };
+    let in_place = |program: &'_ Program, table: &str| {
+        let mut all = program.listeners.iter();
+        all.position(|listener| listener.table == table)
+    };
+    let mut keys = Vec::new();
+    for then in &started.listeners {
+        match in_place(now, &then.table) {
+            Some(at) => keys.extend(then.changed_keys(&now.listeners[at])),
+            None => keys.push(whole(&then.table)),
+        }
+    }
+    let added = now.listeners.iter();
+    let added = added.filter(|listener| in_place(started, &listener.table).is_none());
+    keys.extend(added.map(|listener| whole(&listener.table)));
+    keys
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::program::check;
+
+    fn program(config: &str) -> Program {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let (server, above) = config.split_once("---").unwrap_or((config, ""));
+        let config = format!("{above}\n[server]\nidl = 's.thrift'\nunserved = '*'\n{server}");
+        for (name, text) in [
+            ("s.thrift", "service S { void ping() }"),
+            ("t.toml", &config),
+        ] {
+            std::fs::write(folder.path().join(name), text).expect("the folder is ours");
+        }
+        let path = folder.path().join("t.toml");
+        check(&path.to_string_lossy(), &Vec::new())
+            .unwrap_or_else(|problems| panic!("{config}\n{problems:?}"))
+    }
+
+    /// Keys of `[server]` before and after; what follows `---` is above `[server]`.
+    #[track_caller]
+    fn assert_changed(before: &str, after: &str, expected: &[&str]) {
+        let (before, after) = (program(before), program(after));
+        assert_eq!(changed_keys(&before, &after), expected);
+        assert_eq!(changed_keys(&after, &after), [""; 0]);
+    }
+
+    #[test]
+    fn the_keys_of_the_server_are_named() {
+        assert_changed("", "drain_timeout = '1s'", &[]);
+        assert_changed("", "workers = 2", &["server.workers"]);
+        assert_changed("", "listen = '127.0.0.1:1'", &["server.listen"]);
+        assert_changed("", "meta = false", &["server.meta"]);
+        assert_changed(
+            "limits = { values_max = 7 }",
+            "limits = { calls_max = 1, idle_timeout = '1m' }",
+            &[
+                "server.limits.values_max",
+                "server.limits.calls_max",
+                "server.limits.idle_timeout",
+            ],
+        );
+        let admin = |port| format!("---admin = {{ listen = '127.0.0.1:{port}' }}");
+        assert_changed("", &admin(1), &["admin"]);
+        assert_changed(&admin(1), "", &["admin"]);
+        assert_changed(&admin(1), &admin(2), &["admin.listen"]);
+    }
+
+    #[test]
+    fn the_keys_of_listeners_are_named() {
+        let two = |first: &str, second: &str| {
+            format!("listeners = [{{ listen = '127.0.0.1:1'{first} }}, {{ {second} }}]")
+        };
+        let before = two("", "listen = 'unix:///run/s'");
+        for (first, second, expected) in [
+            ("", "listen = 'unix:///run/t'", "server.listeners[1].listen"),
+            (
+                "",
+                "listen = 'unix:///run/s', mode = '0660'",
+                "server.listeners[1].mode",
+            ),
+            (
+                ", connections_max = 5",
+                "",
+                "server.listeners[0].connections_max",
+            ),
+            (
+                ", idle_timeout = '5s'",
+                "",
+                "server.listeners[0].idle_timeout",
+            ),
+            (
+                ", transports = ['framed']",
+                "",
+                "server.listeners[0].transports",
+            ),
+            (
+                ", protocols = ['binary']",
+                "",
+                "server.listeners[0].protocols",
+            ),
+            (
+                ", plain_tokens = true",
+                "",
+                "server.listeners[0].plain_tokens",
+            ),
+            (", meta = false", "", "server.listeners[0].meta"),
+            (", service = 'S'", "", "server.listeners[0].service"),
+        ] {
+            let second = if second.is_empty() {
+                "listen = 'unix:///run/s'"
+            } else {
+                second
+            };
+            let after = two(first, second);
+            assert_changed(&before, &after, &[expected]);
+            assert_changed(&after, &before, &[expected]);
+        }
+        let one = "listeners = [{ listen = '127.0.0.1:1' }]";
+        assert_changed(&before, one, &["server.listeners[1]"]);
+        assert_changed(one, &before, &["server.listeners[1]"]);
+        assert_changed("", one, &["server.listen", "server.listeners[0]"]);
+    }
+
+    #[test]
+    fn a_default_that_changes_is_named_where_it_is_set() {
+        let of = |defaults: &str, own: &str| {
+            format!("{defaults}\nlisteners = [{{ listen = '127.0.0.1:1'{own} }}]")
+        };
+        let limits = "limits = { connections_max = 7 }";
+        assert_changed(
+            &of("", ""),
+            &of(limits, ""),
+            &["server.limits.connections_max"],
+        );
+        assert_changed(&of("", ""), &of("meta = false", ""), &["server.meta"]);
+        let own = ", connections_max = 7, meta = true";
+        assert_changed(&of("", own), &of("meta = false", own), &[]);
+    }
+}

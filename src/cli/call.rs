@@ -57,7 +57,7 @@ pub(super) struct CallArgs {
     #[command(flatten)]
     pub(super) connect: ConnectArgs,
     #[command(flatten)]
-    idl: IdlArgs,
+    pub(super) idl: IdlArgs,
     /// The call's id in the server's logs; needs a `tributary.Context` parameter
     #[arg(long, value_name = "ID")]
     request_id: Option<String>,

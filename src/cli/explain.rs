@@ -5,7 +5,7 @@ use clap::Args;
 use super::check::{ConfigArg, plans};
 use super::error::CommandError;
 use super::exit::ExitStatus;
-use super::method::suggestion;
+use super::method::{refuse_config_as_method, suggestion};
 use super::output::Output;
 use crate::diagnostic::list;
 use crate::explain::Explanation;
@@ -32,6 +32,9 @@ Examples:
   tributary explain -c staging.toml getDeparture";
 
 pub(super) fn run(options: &Explain, out: &mut Output) -> Result<ExitStatus, CommandError> {
+    if let Some(method) = &options.method {
+        refuse_config_as_method(method)?;
+    }
     let program = options.config.check()?;
     let explain = |plan| Explanation::of(&program, plan).to_string();
     let texts = match &options.method {

@@ -31,6 +31,42 @@ pub(super) struct IdlArgs {
     include: IncludeArgs,
 }
 
+impl IdlArgs {
+    /// Refuses `-c 64`: other programs that put load on a server take a number of connections there.
+    pub(super) fn refuse_number_as_config(&self) -> Result<(), CommandError> {
+        let number = self.config.as_ref().and_then(|path| path.to_str());
+        match number.filter(|text| text.parse::<u64>().is_ok() && !Path::new(text).exists()) {
+            None => Ok(()),
+            Some(number) => {
+                let message =
+                    format!("`-c` names a configuration, and there is no file `{number}`");
+                let help = format!("for {number} connections: `--connections {number}`");
+                Err(CommandError::misuse(message).help(help))
+            }
+        }
+    }
+}
+
+/// Whether a word that is not an option's value is probably meant as the configuration.
+pub(super) fn is_config(word: &str) -> bool {
+    let extension = Path::new(word).extension();
+    extension.is_some_and(|is| is == "toml")
+}
+
+/// How to name the configuration `word`.
+pub(super) fn config_help(word: &str) -> String {
+    format!("name the configuration with `-c {word}`")
+}
+
+/// Refuses a method that is probably meant as the configuration.
+pub(super) fn refuse_config_as_method(name: &str) -> Result<(), CommandError> {
+    if is_config(name) {
+        let message = format!("`{name}` is not a method");
+        return Err(CommandError::misuse(message).help(config_help(name)));
+    }
+    Ok(())
+}
+
 /// A method with everything its types refer to.
 #[derive(Debug)]
 pub(super) struct ResolvedMethod {
@@ -109,6 +145,7 @@ pub(super) fn find(
     connect: &ConnectArgs,
     name: &str,
 ) -> Result<ResolvedMethod, CommandError> {
+    refuse_config_as_method(name)?;
     let (prefix, name) = split(name);
     let wanted = match (prefix, args.service.as_deref()) {
         (Some(prefix), Some(service)) if prefix != service => {

@@ -28,7 +28,6 @@ mod manual;
 mod completions;
 
 use std::ffi::OsString;
-use std::path::Path;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory as _, Parser, Subcommand};
@@ -134,9 +133,7 @@ fn usage(err: &clap::Error, out: &mut Output) -> ExitStatus {
     if err.use_stderr() {
         out.note(&text(out.note_color()));
         if let Some(config) = stray_config(err) {
-            out.note(&format!(
-                "  help: name the configuration with `-c {config}`"
-            ));
+            out.note(&format!("  help: {}", method::config_help(config)));
         }
         ExitStatus::Misuse
     } else {
@@ -149,10 +146,7 @@ fn usage(err: &clap::Error, out: &mut Output) -> ExitStatus {
 fn stray_config(err: &clap::Error) -> Option<&str> {
     match err.get(ContextKind::InvalidArg) {
         Some(ContextValue::String(word)) if err.kind() == ErrorKind::UnknownArgument => {
-            let extension = Path::new(word).extension();
-            extension
-                .is_some_and(|is| is == "toml")
-                .then_some(word.as_str())
+            Some(word.as_str()).filter(|word| method::is_config(word))
         }
         _ => None,
     }

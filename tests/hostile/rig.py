@@ -78,7 +78,7 @@ class Rig:
         """Starts a well-behaved client: it makes calls at a fixed rate and checks each reply."""
         command = pinned(LOAD_CORE, [
             *self.hurry, str(self.options.program), "bench", "--addr", f"127.0.0.1:{self.port}",
-            "--idl", str(self.folder / "airports.thrift"), "get", "code=JFK", "-c", str(CLEAN_CONNECTIONS),
+            "--idl", str(self.folder / "airports.thrift"), "get", "code=JFK", "--connections", str(CLEAN_CONNECTIONS),
             "--rate", str(self.options.rate), "-d", f"{int(seconds * 1000)}ms", "--warmup", "1s", "--format", "json"])
         return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 

@@ -42,7 +42,15 @@ fn every_mode_makes_all_calls() {
     let lines = lines.to_string_lossy();
     for words in [
         &["get", "code=JFK"][..],
-        &["-c", "3", "--pipeline", "4", "get", "--json-lines", &lines],
+        &[
+            "--connections",
+            "3",
+            "--pipeline",
+            "4",
+            "get",
+            "--json-lines",
+            &lines,
+        ],
         &["--rate", "4000", "--verify", "get", "--json-lines", &lines],
         &["--protocol", "compact", "get", "code=JFK"],
         &[
@@ -54,7 +62,7 @@ fn every_mode_makes_all_calls() {
             "code=JFK",
         ],
     ] {
-        let words = [&["--requests", "300"], words].concat();
+        let words = [&["-n", "300"], words].concat();
         let output = of(&server, &words);
         let told = json(&output);
         assert!(output.status.success(), "{words:?}: {told}");
@@ -71,7 +79,7 @@ fn the_servers_cpu_and_the_settings_are_reported() {
     let words = [
         "--requests",
         "500",
-        "-c",
+        "--connections",
         "2",
         "--pid",
         &id,
@@ -101,7 +109,10 @@ fn the_servers_cpu_and_the_settings_are_reported() {
 #[test]
 fn errors_are_counted_by_kind_and_fail_the_command() {
     let server = airports();
-    let output = of(&server, &["--requests", "50", "-c", "2", "get", "code=XXX"]);
+    let output = of(
+        &server,
+        &["--requests", "50", "--connections", "2", "get", "code=XXX"],
+    );
     assert_eq!(output.status.code(), Some(1));
     let kind = "call.required_empty";
     assert_eq!(json(&output)["errors"], serde_json::json!({ kind: 50 }));
@@ -119,7 +130,7 @@ fn what_cannot_be_measured_is_reported() {
             "no process 4294967295",
         ),
         (
-            &["-c", "0", "get", "code=JFK"],
+            &["--connections", "0", "get", "code=JFK"],
             "invalid value '0' for '--connections",
         ),
         (&["get", "--json-lines", "/nowhere.jsonl"], "/nowhere.jsonl"),
@@ -145,7 +156,7 @@ impl Scripted {
         std::fs::write(&idl, "service S { string get() }").expect("written");
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let addr = listener.local_addr().expect("it is bound").to_string();
-        let words = [words, &["-c", "1", "get"]].concat();
+        let words = [words, &["--connections", "1", "get"]].concat();
         let bench = bench(&addr, &idl, &words)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

@@ -44,12 +44,12 @@ use super::output::Output;
 /// due on a schedule, and their latency counts from then, whether or not a connection was free to send them
 /// (open loop). Each reply's message type, name and sequence id are checked. Ctrl-C ends early and prints the results so far.
 #[derive(Debug, Args)]
-#[command(after_help = EXAMPLES, mut_arg("config", |arg| arg.short(None)))]
+#[command(after_help = EXAMPLES)]
 pub(super) struct Bench {
     #[command(flatten)]
     call: CallArgs,
     /// Connections
-    #[arg(short = 'c', long, value_name = "CONNS", default_value_t = 16,
+    #[arg(long, value_name = "N", default_value_t = 16,
           value_parser = clap::value_parser!(u32).range(1..=20_000))]
     connections: u32,
     /// Calls in flight per connection
@@ -65,7 +65,7 @@ pub(super) struct Bench {
     #[arg(long, value_name = "R", value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
     rate: Option<u32>,
     /// How many calls to measure
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(short = 'n', long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     requests: Option<u64>,
     /// The server's process on this machine, to measure its CPU per call and its memory
     #[arg(long, value_name = "P")]
@@ -93,8 +93,8 @@ enum ResultFormat {
 const EXAMPLES: &str = "\
 Examples:
   tributary bench getAirport code=JFK
-  tributary bench -c 64 -d 30s --pid $(pidof tributary) getAirport --json-lines codes.jsonl
-  tributary bench -c 100 --rate 5000 --format json getAirport code=JFK
+  tributary bench --connections 64 -d 30s --pid $(pidof tributary) getAirport --json-lines codes.jsonl
+  tributary bench --connections 100 --rate 5000 --format json getAirport code=JFK
 
 Exit codes: 0 every call was answered, 1 there were errors, 2 bad usage";
 
@@ -102,6 +102,7 @@ const DURATION: Duration = Duration::from_secs(10);
 
 pub(super) fn run(options: &Bench, out: &mut Output) -> Result<ExitStatus, CommandError> {
     let mut args = options.call.clone();
+    args.idl.refuse_number_as_config()?;
     let found = args.find()?;
     if found.method().oneway {
         let name = &found.method().name;

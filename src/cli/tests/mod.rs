@@ -48,8 +48,45 @@ fn a_configuration_without_its_option_is_recognised() {
         assert_eq!(status, ExitStatus::Misuse);
         assert!(rest.contains("with `-c bad.toml`"), "{rest}");
     }
+    for command in ["explain", "call", "compare", "bench"] {
+        let (status, data, rest) = typed(&[command, "bad.toml"]);
+        assert_eq!((status, data.as_str()), (ExitStatus::Misuse, ""));
+        let says = "error: `bad.toml` is not a method\n  help: name the configuration with `-c bad.toml`\n";
+        assert_eq!(rest, says, "{command}");
+    }
     let (_, _, rest) = typed(&["check", "bad"]);
     assert!(!rest.contains("-c bad"), "{rest}");
+}
+
+#[test]
+fn the_short_option_c_names_the_configuration_in_every_command() {
+    let commands = Cli::command();
+    let mut found = Vec::new();
+    for command in commands.get_subcommands() {
+        for option in command.get_arguments() {
+            if option.get_short() == Some('c') {
+                assert_eq!(option.get_long(), Some("config"), "{}", command.get_name());
+                found.push(command.get_name());
+            } else {
+                assert_ne!(option.get_long(), Some("config"), "{}", command.get_name());
+            }
+        }
+    }
+    assert_eq!(
+        found,
+        ["serve", "check", "explain", "call", "compare", "bench"]
+    );
+}
+
+#[test]
+fn a_number_of_connections_is_not_a_configuration() {
+    let (status, data, rest) = typed(&["bench", "-c", "64", "getAirport"]);
+    assert_eq!((status, data.as_str()), (ExitStatus::Misuse, ""));
+    assert!(rest.contains("there is no file `64`"), "{rest}");
+    assert!(
+        rest.contains("help: for 64 connections: `--connections 64`"),
+        "{rest}"
+    );
 }
 
 #[test]

@@ -9,19 +9,20 @@ pub(super) fn unencoded(url: &str, ends_at_first: bool) -> Option<&'static str> 
     let (_, rest) = url.split_once("://")?;
     let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
     let (authority, rest) = rest.split_at(end);
-    match authority.matches('@').count() {
-        0 => {
-            let (path, _) = rest.split_once(['?', '#']).unwrap_or((rest, ""));
-            // Without an `@`, this is not a port but the beginning of a password.
-            let port = authority.rsplit_once(':').map_or("", |(_, port)| port);
-            let is_port = port.bytes().all(|byte| byte.is_ascii_digit());
-            let is_cut =
-                path.contains('@') || (!is_port && !port.ends_with(']') && rest.contains('@'));
-            is_cut.then_some("the user or password in the URL has a `/`, `?` or `#`")
-        }
-        2.. if ends_at_first => Some("the user or password in the URL has an `@`"),
-        _ => None,
+    let (path, _) = rest.split_once(['?', '#']).unwrap_or((rest, ""));
+    // A query has an `@` only in a value.
+    let (before_values, _) = rest.split_once('=').unwrap_or((rest, ""));
+    // Without an `@`, this is not a port but the beginning of a password.
+    let port = authority.rsplit_once(':').map_or("", |(_, port)| port);
+    let is_port = port.bytes().all(|byte| byte.is_ascii_digit()) || port.ends_with(']');
+    let is_cut = path.contains('@')
+        || before_values.contains('@')
+        || (!authority.contains('@') && !is_port && rest.contains('@'));
+    if is_cut {
+        return Some("the user or password in the URL has a `/`, `?` or `#`");
     }
+    let ats = authority.matches('@').count();
+    (ends_at_first && ats > 1).then_some("the user or password in the URL has an `@`")
 }
 
 #[cfg(test)]
@@ -39,6 +40,13 @@ mod tests {
             ("mysql://u:12/34@db:3306/crm", cut),
             ("redis://:p?ss@cache:6379/0", cut),
             ("redis://:p#ss@cache:6379/0", cut),
+            // Before the `/`, there is an `@` too: a part of the password would be the host.
+            ("postgresql://u:p@ss/w#rd@db:5432/ops", cut),
+            ("mysql://u:p@ss/word@db:3306/crm", cut),
+            ("postgresql://u:p@ss?w@db:5432/ops", cut),
+            ("redis://u:p%40@cache:6379/0#a", None),
+            ("mysql://u@[::1]/crm?socket=a@b", None),
+            ("mysql://u:pw@db/crm?socket=a@b", None),
             ("postgresql://u:p%40ss@db:5432/ops?options=a@b", None),
             ("postgresql://db:5432/ops?options=a@b", None),
             ("postgresql://[::1]/ops?options=a@b", None),

@@ -118,6 +118,14 @@ impl<'d> Section<'d> {
         self.table.contains_key(key)
     }
 
+    /// Like [`Section::has`], for a key that belongs here: `finish` may suggest it.
+    pub(super) fn has_known(&mut self, key: &'static str) -> bool {
+        if !self.asked.contains(&key) {
+            self.asked.push(key);
+        }
+        self.has(key)
+    }
+
     /// The value of `key`, if it is present and not taken yet.
     pub(super) fn peek(&self, key: &str) -> Option<&DeValue<'d>> {
         Some(self.table.get(key)?.get_ref())

@@ -32,7 +32,7 @@ pub(super) fn read_services(
     root: &mut Section<'_>,
     server: Option<&mut Section<'_>>,
 ) -> Vec<ServiceEntry> {
-    if !root.has("services") {
+    if !root.has_known("services") {
         let Some(server) = server else {
             root.section("views");
             return Vec::new();

@@ -56,6 +56,16 @@ fn problems_have_the_key_of_their_service() {
 }
 
 #[test]
+fn a_misspelt_services_is_recognised() {
+    let config = several("").replace("[[services]]", "[[service]]");
+    let (program, _) = checked(&config.replace("[services.", "[service."), IDL);
+    let problems = program.expect_err("it is refused");
+    let unknown = problems.iter().find(|problem| problem.key == "service");
+    let help = unknown.and_then(|problem| problem.help.as_deref());
+    assert_eq!(help, Some("did you mean `services`?"));
+}
+
+#[test]
 fn keys_of_a_service_beside_services() {
     let config = several("[views.getAirport.lookups]\norigin = \"airport\"\n")
         .replace("[server]", "[server]\nidl = \"flights.thrift\"");

@@ -104,7 +104,7 @@ async fn examine_one(backend: &BackendDef, lookups: &[Planned<'_, AnyLookup>]) -
     }
 }
 
-/// A store that can't be reached, or that refuses the connection.
+/// A store that can't be reached, that refuses the connection, or that is of another kind.
 fn failure(backend: &str, err: &LookupError) -> Remark {
     let away = matches!(err.code, Code::LookupUnavailable | Code::LookupTimeout);
     let (code, message, help) = if away {
@@ -112,6 +112,10 @@ fn failure(backend: &str, err: &LookupError) -> Remark {
         let help = tls::help(&err.detail).or_else(|| sqlite::help(&err.detail));
         let help = help.unwrap_or("check that it runs, and that its address is right");
         (Code::LookupUnavailable, message, help)
+    } else if err.code == Code::LookupBadAnswer {
+        let message = format!("the store's answer makes no sense: {}", err.detail);
+        let help = "check that its address and its `kind` are right";
+        (Code::ConfigBadValue, message, help)
     } else {
         let message = format!("the store refuses the connection: {}", err.detail);
         let help = "check the account and the database, and that the store admits them";
@@ -171,5 +175,39 @@ fn place(source: &SourceFile, remarks: Vec<Remark>, done: Vec<String>) -> Examin
         done,
         problems: problems.into_vec(),
         warnings: warnings.into_vec(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn how_a_store_failed_decides_what_to_check() {
+        for (code, found, message, help) in [
+            (
+                Code::LookupUnavailable,
+                Code::LookupUnavailable,
+                "can't be reached",
+                "that it runs",
+            ),
+            (
+                Code::LookupRefused,
+                Code::ConfigBadValue,
+                "refuses the connection",
+                "the account",
+            ),
+            (
+                Code::LookupBadAnswer,
+                Code::ConfigBadValue,
+                "makes no sense",
+                "`kind`",
+            ),
+        ] {
+            let remark = failure("cache", &LookupError::new(code, "HTTP/1.1 400"));
+            assert_eq!((remark.code, remark.severity), (found, Severity::Error));
+            assert!(remark.message.contains(message), "{}", remark.message);
+            assert!(remark.help.is_some_and(|said| said.contains(help)));
+        }
     }
 }

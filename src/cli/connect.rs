@@ -142,6 +142,9 @@ fn address(text: &str) -> Result<String, String> {
             "this command supports only TCP, not Unix sockets: use a listener with a host and a port".into(),
         );
     }
+    if text.contains("://") {
+        return Err("an address is a host and a port, without a scheme: `127.0.0.1:9090`".into());
+    }
     Ok(text.to_owned())
 }
 

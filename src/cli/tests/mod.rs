@@ -151,3 +151,13 @@ fn a_unix_socket_is_not_an_address() {
         assert!(rest.contains(says), "{rest}");
     }
 }
+
+#[test]
+fn a_url_is_not_an_address() {
+    let (status, _, rest) = typed(&["call", "--addr", "thrift://shop:9090", "greet"]);
+    assert_eq!(status, ExitStatus::Misuse);
+    assert!(
+        rest.contains("a host and a port, without a scheme"),
+        "{rest}"
+    );
+}

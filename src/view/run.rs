@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
 
 use tokio::time::Instant;
-use tracing::{Span, debug_span};
+use tracing::{Level, Span, debug_span, level_enabled};
 
 use super::clock::Clock;
 use super::execution::Execution;
@@ -54,8 +54,6 @@ pub(super) enum State<'a> {
     Asking {
         under_way: UnderWay<'a>,
         deadline: Instant,
-        /// The step's span, if a subscriber wants it.
-        span: Option<Box<Span>>,
     },
     /// Has its fate.
     Settled,
@@ -65,8 +63,10 @@ pub(super) struct Running<'a> {
     pub(super) plan: &'a Plan,
     pub(super) scope: CallScope<'a>,
     pub(super) metrics: &'a ViewMetrics,
-    /// The call's span, the parent of its lookups' spans.
-    span: Span,
+    /// The call's span, the parent of its lookups' spans, if anybody may want these.
+    span: Option<Span>,
+    /// The spans of the steps under way; empty if nobody wants them.
+    pub(super) spans: Vec<Option<Span>>,
     pub(super) states: Vec<State<'a>>,
     /// Where answers of batches arrive.
     pub(super) slots: ReplySlots,
@@ -101,7 +101,8 @@ impl<'a> Running<'a> {
             plan,
             scope,
             metrics,
-            span: Span::current(),
+            span: level_enabled!(Level::DEBUG).then(Span::current),
+            spans: Vec::new(),
             states: (0..steps).map(|_| State::Waiting).collect(),
             slots: ReplySlots::with_capacity(steps),
             values: (0..steps).map(|_| Value::Null).collect(),
@@ -143,10 +144,7 @@ impl<'a> Running<'a> {
                 return;
             }
         }
-        let State::Asking {
-            under_way, span, ..
-        } = &mut self.states[at]
-        else {
+        let State::Asking { under_way, .. } = &mut self.states[at] else {
             return;
         };
         let (answer, covered) = match under_way {
@@ -154,7 +152,8 @@ impl<'a> Running<'a> {
                 (pending.poll(&self.slots, None, cx), None)
             }
             under_way => {
-                let answer = under_way.poll(&self.plan.steps[at], &self.slots, span.as_deref(), cx);
+                let span = self.spans.get(at).and_then(Option::as_ref);
+                let answer = under_way.poll(&self.plan.steps[at], &self.slots, span, cx);
                 // The lookup may have spent time computing.
                 self.clock.read();
                 (answer, under_way.covered())
@@ -196,26 +195,32 @@ impl<'a> Running<'a> {
         self.states[at] = State::Asking {
             under_way,
             deadline,
-            span: None,
         };
-        let State::Asking {
-            under_way, span, ..
+        if let State::Asking {
+            under_way: UnderWay::One(pending),
+            ..
         } = &mut self.states[at]
-        else {
-            return;
-        };
-        if let UnderWay::One(pending) = under_way
             && let Some(answer) = pending.ask(&self.slots)
         {
             return self.answered(at, answer, None);
         }
         self.tracks[at].started = Some(elapsed);
-        let lookup = debug_span!(
-            parent: &self.span, "lookup",
+        if self.span.is_some() {
+            self.open_span(at);
+        }
+    }
+
+    /// Opens the span of a step that is under way now.
+    #[cold]
+    fn open_span(&mut self, at: usize) {
+        let step = &self.plan.steps[at];
+        let span = debug_span!(
+            parent: self.span.as_ref().and_then(Span::id), "lookup",
             lookup = &*step.name, backend = &*step.backend,
         );
-        if !lookup.is_disabled() {
-            *span = Some(Box::new(lookup));
+        if !span.is_disabled() {
+            self.spans.resize(self.states.len(), None);
+            self.spans[at] = Some(span);
         }
     }
 

@@ -125,6 +125,9 @@ impl Running<'_> {
         );
         let done = self.clock.elapsed;
         self.states[at] = State::Settled;
+        if let Some(span) = self.spans.get_mut(at) {
+            *span = None;
+        }
         self.open -= 1;
         let track = &mut self.tracks[at];
         (track.done, track.fate, track.code) = (done, fate, code);

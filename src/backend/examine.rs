@@ -5,11 +5,13 @@
 //! once for all kinds, in [`crate::program`]; nothing here knows the types of the IDL.
 
 use std::fmt;
+use std::future::Future;
 
 use super::LookupError;
 use super::rows::Rows;
 use crate::coerce::ColumnValues;
 use crate::error::Code;
+use crate::supervise::Panics;
 use crate::value::Value;
 
 /// The result of connecting to a store.
@@ -110,6 +112,15 @@ impl Examination {
             failures: vec![err],
             ..Examination::nothing("", lookups)
         }
+    }
+
+    /// What a kind finds out about its store. A panic, most likely of the store's client, costs this store only.
+    pub async fn of(examining: impl Future<Output = Self>, lookups: usize) -> Self {
+        let examined = Panics::default().catch(examining).await;
+        examined.unwrap_or_else(|panic| {
+            let why = format!("the client of the store panicked: {panic}");
+            Examination::failed(LookupError::new(Code::ServerInternal, why), lookups)
+        })
     }
 }
 

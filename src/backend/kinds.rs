@@ -6,7 +6,6 @@ use super::lookup::{Answer, Answers, Ask, BatchedAsk, Compiled, LookupError, Pla
 use super::{file, http, memcached, mysql, postgres, redis, sqlite, thrift};
 use crate::config::Section;
 use crate::error::Code;
-use crate::supervise::Panics;
 use crate::value::Value;
 
 macro_rules! kinds {
@@ -69,12 +68,7 @@ macro_rules! kinds {
                     $(AnyConfig::$variant(config) => {
                         let planned: Vec<_> = planned.iter().filter_map(AnyLookup::$module).collect();
                         let examining = <$module::$type as Backend>::examine(config, &planned);
-                        let examined = Panics::default().catch(Box::pin(examining)).await;
-                        examined.unwrap_or_else(|panic| {
-                            let why = format!("the client of the store panicked: {panic}");
-                            let err = LookupError::new(Code::LookupUnavailable, why);
-                            Examination::failed(err, planned.len())
-                        })
+                        Examination::of(Box::pin(examining), planned.len()).await
                     })*
                 }
             }

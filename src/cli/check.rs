@@ -189,3 +189,38 @@ fn to_json(examined: &Examined) -> serde_json::Value {
     })
     .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Code;
+
+    #[test]
+    fn only_a_store_that_cannot_be_reached_is_no_misuse() {
+        let examined = |codes: &[Code]| Examined {
+            problems: codes
+                .iter()
+                .map(|&code| Problem {
+                    code,
+                    place: None,
+                    key: "backends.ops".into(),
+                    message: String::new(),
+                    help: None,
+                })
+                .collect(),
+            ..Examined::default()
+        };
+        for (codes, expected) in [
+            (&[][..], ExitStatus::Done),
+            (&[Code::LookupUnavailable], ExitStatus::Failed),
+            // The client of the store panicked.
+            (&[Code::ServerInternal], ExitStatus::Misuse),
+            (
+                &[Code::LookupUnavailable, Code::ServerInternal],
+                ExitStatus::Misuse,
+            ),
+        ] {
+            assert_eq!(status(&examined(codes)), expected, "{codes:?}");
+        }
+    }
+}

@@ -55,10 +55,19 @@ pub(super) fn warnings(program: &Program, source: &SourceFile) -> Vec<Problem> {
 
 /// Asks every store of `program`, which was read from `source`.
 pub async fn examine(program: &Program, source: &SourceFile) -> Examined {
+    examine_by(program, source, examine_one).await
+}
+
+/// Asks every store through `ask`.
+async fn examine_by(
+    program: &Program,
+    source: &SourceFile,
+    ask: impl AsyncFn(&BackendDef, &[Planned<'_, AnyLookup>]) -> Examination,
+) -> Examined {
     let stores = program.backends.iter().enumerate();
     let stores = stores.map(async |(at, backend)| {
         let (ids, lookups): (Vec<_>, Vec<_>) = program.of_backend(at).unzip();
-        (ids, examine_one(backend, &lookups).await)
+        (ids, ask(backend, &lookups).await)
     });
     let stores = join_all(stores).await;
     let mut remarks = Vec::new();
@@ -104,8 +113,14 @@ async fn examine_one(backend: &BackendDef, lookups: &[Planned<'_, AnyLookup>]) -
     }
 }
 
-/// A store that can't be reached, that refuses the connection, or that is of another kind.
+/// A store that can't be reached, that refuses the connection, that is of another kind, or whose client has an error of
+/// its own.
 fn failure(backend: &str, err: &LookupError) -> Remark {
+    if err.code == Code::ServerInternal {
+        let message = format!("the store can't be examined: {}", err.detail);
+        let help = "this is an error of the program, not of the configuration: report it, with the version of the store";
+        return Remark::error(["backends", backend], err.code, message).help(help);
+    }
     let away = matches!(err.code, Code::LookupUnavailable | Code::LookupTimeout);
     let (code, message, help) = if away {
         let message = format!("the store can't be reached: {}", err.detail);
@@ -181,6 +196,7 @@ fn place(source: &SourceFile, remarks: Vec<Remark>, done: Vec<String>) -> Examin
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::program::{check_document, open};
 
     #[test]
     fn how_a_store_failed_decides_what_to_check() {
@@ -209,5 +225,52 @@ mod tests {
             assert!(remark.message.contains(message), "{}", remark.message);
             assert!(remark.help.is_some_and(|said| said.contains(help)));
         }
+    }
+
+    #[tokio::test(flavor = "local")]
+    async fn a_panic_of_a_stores_client_is_a_problem_of_that_store_only() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let config = "[server]\nidl = 's.thrift'\n\
+            [backends.bad]\nkind = 'file'\npath = 't.csv'\n\
+            [backends.good]\nkind = 'file'\npath = 't.csv'\n\
+            [lookups.one]\nbackend = 'bad'\nkey = { id = '{id}' }\ncolumns = ['name']\nrows = 'value'\n\
+            [lookups.two]\nbackend = 'good'\nkey = { id = '{id}' }\ncolumns = ['name']\nrows = 'value'\n\
+            [views.one.lookups]\none = 'one'\n[views.two.lookups]\ntwo = 'two'\n";
+        let idl = "service S { string one(1: string id), string two(1: string id) }";
+        for (name, text) in [
+            ("t.toml", config),
+            ("s.thrift", idl),
+            ("t.csv", "id,name\n1,Ann\n"),
+        ] {
+            std::fs::write(folder.path().join(name), text).expect("the folder is ours");
+        }
+        let path = folder.path().join("t.toml");
+        let document = open(&path.to_string_lossy(), &[]).expect("it is there");
+        let source = document.source.clone();
+        let program = check_document(document, &Vec::new()).expect("it has no problems");
+        let ask = async |backend: &BackendDef, lookups: &[Planned<'_, AnyLookup>]| {
+            if &*backend.name == "good" {
+                return examine_one(backend, lookups).await;
+            }
+            let confused = async { panic!("over the greeting") };
+            Examination::of(confused, lookups.len()).await
+        };
+        let examined = examine_by(&program, &source, ask).await;
+        let [problem] = &examined.problems[..] else {
+            panic!("one problem: {:?}", examined.problems)
+        };
+        assert_eq!(
+            (problem.code, &*problem.key, problem.line()),
+            (Code::ServerInternal, "backends.bad", Some(3))
+        );
+        assert_eq!(
+            problem.message,
+            "the store can't be examined: the client of the store panicked: over the greeting"
+        );
+        let [done] = &examined.done[..] else {
+            panic!("the other is examined: {:?}", examined.done)
+        };
+        assert!(done.starts_with("good: "), "{done}");
+        assert!(examined.is_misconfigured(), "exit code 2");
     }
 }

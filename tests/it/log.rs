@@ -252,3 +252,41 @@ fn every_call_that_fails_is_logged_at_debug() {
     assert_eq!(log.matches("call failed").count(), 4, "{log}");
     assert!(!log.contains("request_id=\"\""), "{log}");
 }
+
+#[test]
+fn numbers_in_a_json_log_are_numbers() {
+    let config = CONFIG.replace("[server]", "[server]\nworkers = 2");
+    let options = ["--log", "debug", "--log-format", "json"];
+    let server = Tributary::start_with(&options, &config, &FILES);
+    let mut wire = server.connect();
+    wire.send_frame(&message(CALL, "get", 1, "JFK"));
+    wire.read_frame();
+    let mut stranger = server.connect();
+    stranger.send(b"GET / HTTP/1.1\r\n\r\n");
+    assert_eq!(stranger.read_to_end(), b"");
+    let (_, log) = server.stop("TERM");
+    let lines = log.lines();
+    let lines: Vec<serde_json::Value> = lines
+        .map(|line| serde_json::from_str(line).unwrap_or_else(|err| panic!("{err}: {line}")))
+        .collect();
+    for (words, field) in [
+        ("listening", "workers"),
+        ("call served", "elapsed_us"),
+        ("connection closed: bad bytes", "suppressed"),
+        ("draining", "open"),
+        ("stopped", "drain_ms"),
+    ] {
+        let mut fields = lines.iter().map(|line| &line["fields"]);
+        let found = fields.find(|fields| fields["message"] == words);
+        let found = found.unwrap_or_else(|| panic!("no `{words}`:\n{log}"));
+        assert!(found[field].is_u64(), "{found}");
+    }
+    for line in &lines {
+        let fields = line["fields"].as_object().expect("fields");
+        for (name, value) in fields {
+            let text = value.as_str().unwrap_or_default();
+            let is_text = text.parse::<f64>().is_err() && text.parse::<bool>().is_err();
+            assert!(is_text, "`{name}` is a string: {line}");
+        }
+    }
+}

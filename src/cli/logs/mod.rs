@@ -46,7 +46,14 @@ pub(super) fn start(args: &LogArgs, out: &Output) -> Result<Flush, CommandError>
     let cant = |err: &dyn std::fmt::Display| {
         CommandError::failed(format_args!("can't start logging: {err}"))
     };
-    let notice = move |dropped| own_line(format, " WARN", &lines_dropped(dropped));
+    let notice = move |dropped| {
+        own_line(
+            format,
+            " WARN",
+            &lines_dropped(dropped),
+            ("dropped", dropped),
+        )
+    };
     let (writer, flush) = LogWriter::start(io::stderr(), notice).map_err(|err| cant(&err))?;
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
@@ -65,8 +72,8 @@ pub(super) fn start(args: &LogArgs, out: &Output) -> Result<Flush, CommandError>
         if !is_news(panicked.location()) {
             return;
         }
-        if let Some(message) = panics.message(panicked) {
-            let line = own_line(format, "ERROR", &message);
+        if let Some((message, suppressed)) = panics.message(panicked) {
+            let line = own_line(format, "ERROR", &message, ("suppressed", suppressed));
             writer.take(line.as_bytes());
         }
     }));
@@ -80,8 +87,8 @@ fn lines_dropped(dropped: u64) -> String {
     }
 }
 
-/// A line that is written whatever the filter says, since it is not an event.
-fn own_line(format: LogFormat, level: &str, message: &str) -> String {
+/// A line that is written whatever the filter says, since it is not an event. As text, the message says the number too.
+fn own_line(format: LogFormat, level: &str, message: &str, (name, number): (&str, u64)) -> String {
     let mut now = String::new();
     // Writing to a String can't fail.
     let _infallible = SystemTime.format_time(&mut Writer::new(&mut now));
@@ -92,7 +99,7 @@ fn own_line(format: LogFormat, level: &str, message: &str) -> String {
             let line = serde_json::json!({
                 "timestamp": now,
                 "level": level.trim_start(),
-                "fields": { "message": message },
+                "fields": { "message": message, name: number },
                 "target": target,
             });
             format!("{line}\n")
@@ -130,17 +137,18 @@ mod tests {
 
     #[test]
     fn a_line_without_an_event_has_the_usual_format() {
-        let text = own_line(LogFormat::Text, " WARN", &lines_dropped(5));
+        let text = own_line(LogFormat::Text, " WARN", &lines_dropped(5), ("dropped", 5));
         let (time, rest) = text.split_once(' ').expect("a time");
         assert!(time.ends_with('Z'), "{text}");
         assert_eq!(
             rest,
             " WARN tributary::cli::logs: 5 lines of the log were dropped\n"
         );
-        let json = own_line(LogFormat::Json, " WARN", "two\nlines");
+        let json = own_line(LogFormat::Json, " WARN", "two\nlines", ("dropped", 5));
         assert_eq!(json.lines().count(), 1, "{json}");
         let json: serde_json::Value = serde_json::from_str(&json).expect("JSON");
         assert_eq!(json["level"], "WARN");
-        assert_eq!(json["fields"]["message"], "two\nlines");
+        let fields = serde_json::json!({ "message": "two\nlines", "dropped": 5 });
+        assert_eq!(json["fields"], fields);
     }
 }

@@ -25,8 +25,8 @@ pub(super) struct Panics(Mutex<LogLimit<CodeLocation>>);
 type CodeLocation = Option<(String, u32, u32)>;
 
 impl Panics {
-    /// The line for a panic, if it may be logged now.
-    pub(super) fn message(&self, panicked: &PanicHookInfo<'_>) -> Option<String> {
+    /// The line for a panic, if it may be logged now, and how many like it were suppressed.
+    pub(super) fn message(&self, panicked: &PanicHookInfo<'_>) -> Option<(String, u64)> {
         let place = panicked.location();
         let suppressed =
             self.allow(place.map(|at| (at.file().to_owned(), at.line(), at.column())))?;
@@ -37,10 +37,11 @@ impl Panics {
             _ => format!(" (suppressed={suppressed})"),
         };
         let backtrace = Backtrace::capture();
-        Some(match backtrace.status() {
+        let message = match backtrace.status() {
             BacktraceStatus::Captured => format!("thread {name} {panicked}{again}\n{backtrace}"),
             _ => format!("thread {name} {panicked}{again}"),
-        })
+        };
+        Some((message, suppressed))
     }
 
     fn allow(&self, place: CodeLocation) -> Option<u64> {

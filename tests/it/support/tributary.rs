@@ -34,7 +34,15 @@ impl Tributary {
         on_a_free_port(&config);
         let mut command = Command::new(env!("CARGO_BIN_EXE_tributary"));
         command.envs(env.iter().copied());
-        Tributary::run(command, folder)
+        Tributary::run(command, folder, &[])
+    }
+
+    /// Like [`Tributary::start`], with these options.
+    pub(crate) fn start_with(options: &[&str], config: &str, files: &[(&str, &str)]) -> Self {
+        let folder = laid_out(config, files);
+        on_a_free_port(&folder.path().join("tributary.toml"));
+        let command = Command::new(env!("CARGO_BIN_EXE_tributary"));
+        Tributary::run(command, folder, options)
     }
 
     /// Like [`Tributary::start`], in a process with this limit on open files.
@@ -52,12 +60,12 @@ impl Tributary {
             &format!("ulimit -n {open_files}; exec \"$0\" \"$@\""),
             program,
         ]);
-        Tributary::run(command, folder)
+        Tributary::run(command, folder, &[])
     }
 
-    fn run(mut command: Command, folder: TempDir) -> Self {
+    fn run(mut command: Command, folder: TempDir, options: &[&str]) -> Self {
         let config = folder.path().join("tributary.toml");
-        command.arg("serve").arg("-c").arg(&config);
+        command.arg("serve").arg("-c").arg(&config).args(options);
         let mut process = Process::start(&mut command, "the program itself with `cargo build`");
         let Some(addr) = process.wait_for(bound) else {
             panic!(

@@ -211,7 +211,11 @@ pub(super) fn choose(
     let at = match fitting[..] {
         [only] => only,
         // What is wrong shows where it is looked for.
-        _ if !multiplexed => 0,
+        _ if !multiplexed
+            && wanted.is_none_or(|wanted| idls[0].schema.service(wanted).is_some()) =>
+        {
+            0
+        }
         [] => {
             let message = match wanted {
                 Some(wanted) => format!("the server has no service `{wanted}`"),
@@ -345,4 +349,26 @@ pub(super) fn pick_service(
 /// The name that was probably meant, or all names.
 pub(super) fn suggestion<'a>(wanted: &str, known: impl Iterator<Item = &'a str> + Clone) -> String {
     suggest(wanted, known, || "there are none".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_service_that_the_only_service_of_a_server_is_not() {
+        let idls = || {
+            vec![ServerIdl {
+                schema: idl::standard().clone(),
+                service: META.into(),
+            }]
+        };
+        let err = choose(idls(), Some("Catalog"), "health").err();
+        let said = format!("{:?}", err.expect("there is no such service").reason);
+        assert!(
+            said.contains("the server has no service `Catalog`"),
+            "{said}"
+        );
+        assert!(choose(idls(), Some(META), "health").is_ok());
+    }
 }

@@ -41,7 +41,7 @@ pub(super) struct Admission {
 pub(super) enum Admitted<'a> {
     /// A call that runs a view.
     Call(Call),
-    /// A question that the `Tributary` service answers without a lookup.
+    /// A call that the `Tributary` service answers without a lookup.
     Meta(MetaCall<'a>),
     /// Nothing: it is refused.
     Refused(Refusal<'a>),

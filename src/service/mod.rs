@@ -120,12 +120,12 @@ impl Service {
         let message = Message::read(arrival, message, &self.ids)?;
         Ok(match self.admission.decide(message) {
             Admitted::Call(call) => Decision::Serve(call),
-            Admitted::Meta(question) => {
-                let answer = self.introspection.answer(&question);
-                if question.message.is_oneway() {
+            Admitted::Meta(call) => {
+                let answer = self.introspection.answer(&call);
+                if call.message.is_oneway() {
                     Decision::NoReply
                 } else {
-                    Decision::Reply(self.writer.answer(&question, answer))
+                    Decision::Reply(self.writer.answer(&call, answer))
                 }
             }
             Admitted::Refused(refusal) if refusal.is_oneway() => {

@@ -127,22 +127,18 @@ impl ReplyWriter {
         self.exception(to, declares, &refusal.error)
     }
 
-    /// The answer of the `Tributary` service to a question.
-    pub(super) fn answer(
-        &self,
-        question: &MetaCall<'_>,
-        answer: Result<Value, CallError>,
-    ) -> BytesMut {
-        let message = &question.message;
+    /// The answer of the `Tributary` service to a call.
+    pub(super) fn answer(&self, call: &MetaCall<'_>, answer: Result<Value, CallError>) -> BytesMut {
+        let message = &call.message;
         let to = ReplyTo {
             wire_format: message.arrival.wire_format,
-            name: question.method.name(),
+            name: call.method.name(),
             sequence: message.head.sequence,
             metadata: message.metadata.as_deref(),
         };
         match answer {
-            Ok(value) => self.meta_result(to, question.method, &value),
-            Err(err) => self.exception(to, Some(question.method.signature()), &err),
+            Ok(value) => self.meta_result(to, call.method, &value),
+            Err(err) => self.exception(to, Some(call.method.signature()), &err),
         }
     }
 

@@ -1,8 +1,8 @@
 //! A JSON file as a table: an array of objects, an object of objects whose names become the column `key`, or one object
 //! per line.
 //!
-//! An empty array is a table without rows that has any column. The columns are the field names of all objects, in order of first appearance; fields that an object lacks are null. Nested
-//! arrays and objects stay lists and maps.
+//! An empty array is a table without rows that has any column. The columns are the field names of all objects, in order of
+//! first appearance; fields that an object lacks are null. Nested arrays and objects stay lists and maps.
 
 use std::collections::HashMap;
 

@@ -2,8 +2,8 @@
 //!
 //! All calls of a connection run in its one task. When the client disconnects, its calls in flight are dropped, which cancels
 //! their lookups; oneway calls are finished, since no client waits for them anyway. When the server drains, the calls
-//! that were sent by then are still read ([`Drain`]), and the connection ends with the reply to the last one. The memory of a connection is counted
-//! ([`ConnectionMemory`]); a client that takes up too much is not read from until there is room.
+//! that were sent by then are still read ([`Drain`]), and the connection ends with the reply to the last one. The memory of a
+//! connection is counted ([`ConnectionMemory`]); a client that takes up too much is not read from until there is room.
 
 use std::io;
 use std::pin::pin;

@@ -29,7 +29,7 @@ use crate::thrift::{Limits, decode_struct};
 use crate::value::Value;
 pub(super) use method::Method;
 
-/// Answers questions about one program on one loop.
+/// Answers calls about one program on one loop.
 pub(super) struct Introspection {
     program: Arc<Program>,
     guards: Rc<Guards>,
@@ -61,29 +61,29 @@ impl Introspection {
         }
     }
 
-    /// Answers a question, without any lookup; logs and counts it.
+    /// Answers a call, without any lookup; logs and counts it.
     #[cold]
-    pub(super) fn answer(&self, question: &MetaCall<'_>) -> Result<Value, CallError> {
-        let answer = self.value(question);
+    pub(super) fn answer(&self, call: &MetaCall<'_>) -> Result<Value, CallError> {
+        let answer = self.value(call);
         self.metrics
             .meta(answer.as_ref().map(drop).map_err(|err| err.code));
         if let Err(err) = &answer {
-            log::refused_meta(question.method.name(), err, question.message.request_id());
+            log::refused_meta(call.method.name(), err, call.message.request_id());
         }
         answer
     }
 
     /// The answer by the method's result type.
-    fn value(&self, question: &MetaCall<'_>) -> Result<Value, CallError> {
-        let (plan, schema) = question.method.signature();
-        let message = &question.message;
+    fn value(&self, call: &MetaCall<'_>) -> Result<Value, CallError> {
+        let (plan, schema) = call.method.signature();
+        let message = &call.message;
         let protocol = message.arrival.wire_format.protocol;
         let params = decode_struct(schema, plan.params, protocol, &message.body, &self.limits);
         let params = params.map_err(|err| CallError::bad_params(&err))?;
-        let value = match question.method {
-            Method::Describe => describe::describe(&self.program, question.services),
-            Method::Idl => idl::idl(question.services),
-            Method::Explain => explain::explain(&self.program, question.services, &params)?,
+        let value = match call.method {
+            Method::Describe => describe::describe(&self.program, call.services),
+            Method::Idl => idl::idl(call.services),
+            Method::Explain => explain::explain(&self.program, call.services, &params)?,
             Method::Health => health::health(&self.guards, &self.metrics.loop_metrics),
             Method::Fetch => return Err(CallError::new(Code::ServerInternal)),
         };

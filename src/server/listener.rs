@@ -195,7 +195,7 @@ async fn serve_encrypted(
     let accepted = tls.accept(stream, remote, settings, worker);
     let drained = async {
         worker.shutdown.cancelled().await;
-        tokio::time::sleep(connection::FIRST_CALL).await;
+        tokio::time::sleep(worker.next_call()).await;
     };
     // A client that is still in the handshake has made no call: a drain does not wait for it for long.
     let stream = tokio::select! {

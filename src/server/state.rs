@@ -2,15 +2,21 @@
 
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::disconnect_log::DisconnectLog;
 use crate::config::LimitsConfig;
 use crate::metrics::LoopMetrics;
+use crate::program::Program;
 use crate::service::{Current, MemoryPool};
 use crate::thrift::WireFormats;
+
+/// How long a client may take to send one more call once the server drains: if it called within that time, or if its
+/// connection or handshake is complete only then.
+const NEXT_CALL: Duration = Duration::from_secs(1);
 
 /// Shared by all connections of a worker.
 pub(super) struct WorkerState {
@@ -23,7 +29,16 @@ pub(super) struct WorkerState {
     pub(super) connections_max: usize,
     /// Permits for TLS handshakes.
     pub(super) handshakes: Semaphore,
+    /// The last one is that of the last reload.
+    pub(super) programs: watch::Receiver<Arc<Program>>,
     pub(super) disconnect_log: DisconnectLog,
+}
+
+impl WorkerState {
+    /// How long a client may take to send one more call once the server drains. There is as much time for the call itself.
+    pub(super) fn next_call(&self) -> Duration {
+        NEXT_CALL.min(self.programs.borrow().drain_timeout / 2)
+    }
 }
 
 /// Shared by all connections of a listener.

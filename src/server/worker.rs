@@ -106,6 +106,7 @@ impl Worker {
             metrics,
             connections_max: descriptors::connections_max(limits.connections_max, program.workers),
             handshakes: Semaphore::new(limits.handshakes_max),
+            programs: self.programs.clone(),
             disconnect_log: DisconnectLog::default(),
         });
         let since = async {

@@ -1,9 +1,9 @@
 //! Serves one connection: reads calls, runs them concurrently, sends replies in the order of the calls.
 //!
 //! All calls of a connection run in its one task. When the client disconnects, its calls in flight are dropped, which cancels
-//! their lookups; oneway calls are finished, since no client waits for them anyway. When the server drains, the calls
-//! that were sent by then are still read ([`Drain`]), and the connection ends with the reply to the last one. The memory of a
-//! connection is counted ([`ConnectionMemory`]); a client that takes up too much is not read from until there is room.
+//! their lookups; oneway calls are finished, since no client waits for them anyway. When the server drains, [`Drain`] says
+//! which calls are still read, and the connection ends with the reply to the last one. The memory of a connection is
+//! counted ([`ConnectionMemory`]); a client that takes up too much is not read from until there is room.
 
 use std::io;
 use std::pin::pin;
@@ -12,7 +12,6 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::time::{Instant, sleep_until};
-use tokio_util::sync::CancellationToken;
 
 use super::calls::Calls;
 use super::disconnect::Disconnect;
@@ -74,7 +73,10 @@ impl Exchange {
             metrics: Rc::clone(&worker.metrics),
             disconnected: false,
             held: false,
-            drain: Drain::new(worker.connections_max, worker.shutdown.is_cancelled()),
+            drain: Drain::new(
+                worker.connections_max,
+                worker.shutdown.is_cancelled().then(|| worker.next_call()),
+            ),
             ending: None,
         }
     }
@@ -84,14 +86,14 @@ impl Exchange {
         mut self,
         mut reader: R,
         mut writer: W,
-        shutdown: &CancellationToken,
+        worker: &WorkerState,
     ) -> Result<Closed, Disconnect>
     where
         R: AsyncRead + Unpin,
         W: AsyncWrite + Unpin,
     {
         let mut timer = PollOnWake::new(Box::pin(sleep_until(self.timeouts.next_check())));
-        let cancelled = pin!(shutdown.cancelled());
+        let cancelled = pin!(worker.shutdown.cancelled());
         let mut drains = PollOnWake::new(cancelled);
         loop {
             // Finished calls make room for further ones, some of which are answered immediately.
@@ -139,7 +141,10 @@ impl Exchange {
                         self.heard(bytes);
                     }
                 }
-                () = &mut drains, if !self.drain.has_begun() => self.drain.begin(),
+                () = &mut drains, if !self.drain.has_begun() => {
+                    let idle_since = idle.then(|| self.timeouts.last_heard());
+                    self.drain.begin(idle_since, worker.next_call());
+                }
                 // After the read, which is polled first each time.
                 () = self.drain.progress(), if reads && self.drain.is_counting() => {}
                 () = self.memory.pool().relieved(), if self.held => {}

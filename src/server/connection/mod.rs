@@ -18,7 +18,6 @@ use super::state::{ListenerSettings, WorkerState};
 use crate::error::Code;
 use crate::metrics::Closed;
 use disconnect::Disconnect;
-pub(super) use drain::FIRST_CALL;
 use exchange::Exchange;
 
 /// Serves one connection, given as its two halves, to its end.
@@ -40,7 +39,7 @@ pub(super) async fn serve<R, W>(
     };
     let exchange = Exchange::new(client, settings, worker);
     metrics.connections_open.up();
-    let why = match exchange.run(reader, writer, &worker.shutdown).await {
+    let why = match exchange.run(reader, writer, worker).await {
         Ok(why) => {
             debug!("connection closed");
             why

@@ -47,6 +47,11 @@ impl Timeouts {
         self.last_heard = now;
     }
 
+    /// When the client last sent or took bytes.
+    pub(super) fn last_heard(&self) -> Instant {
+        self.last_heard
+    }
+
     /// The client took all bytes, nearly always immediately: then `last_taken` is when they were offered.
     pub(super) fn took_all(&mut self) {
         if self.message_began.is_some() {

@@ -1,5 +1,7 @@
 //! Signals: SIGTERM finishes the calls that clients have sent, SIGHUP reloads the configuration.
 
+mod tls;
+
 use std::fmt::Write as _;
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _};
@@ -164,6 +166,20 @@ fn a_connection_that_waits_to_be_accepted_may_still_send_its_first_call_after_si
     server.signal("CONT");
     server.wait_for_line("draining");
     client.0.send_frame(&message(1, "get", 1, "JFK"));
+    assert_served_and_closed(&mut client);
+    let (status, log) = server.end();
+    assert_eq!(status.code(), Some(0), "{log}");
+}
+
+#[test]
+fn a_client_that_called_a_moment_ago_may_call_once_more_after_sigterm() {
+    let mut server = airports();
+    let mut client = connect(&server);
+    client.0.send_frame(&message(1, "get", 1, "JFK"));
+    client.0.read_frame();
+    server.signal("TERM");
+    server.wait_for_line("draining");
+    client.0.send_frame(&message(1, "get", 2, "JFK"));
     assert_served_and_closed(&mut client);
     let (status, log) = server.end();
     assert_eq!(status.code(), Some(0), "{log}");

@@ -3,23 +3,29 @@
 //! A full loop closes additional connections immediately instead of letting them hang.
 
 use std::io;
-use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::future::join_all;
-use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+use tokio::net::{TcpListener, TcpStream, UnixListener};
+use tokio::time::sleep;
 use tokio_util::task::TaskTracker;
 use tracing::{Instrument, debug_span};
 
 use super::accept_backoff::AcceptBackoff;
 use super::client::{Client, Remote};
 use super::connection;
+use super::incoming::{Queue, Socket, Stream, is_end};
 use super::socket::{BACKLOG, ListeningSocket};
 use super::state::{ListenerSettings, WorkerState};
 use super::tls::{Metered, Tls};
 use crate::config::{LimitsConfig, ListenerConfig};
 use crate::metrics::Closed;
+
+/// How long TCP handshakes may take that have begun when a port takes no further connections: longer than a round trip
+/// within a data centre. It is short because clients that connect in that time are refused only a second later.
+const HANDSHAKE: Duration = Duration::from_millis(2);
 
 /// One listener of a loop.
 pub(super) struct Listener {
@@ -36,22 +42,6 @@ struct Door {
 
 /// The open connections of a loop, by listener. A drain waits for them.
 pub(super) struct Connections(Vec<TaskTracker>);
-
-enum Socket {
-    Tcp(TcpListener),
-    Unix(UnixListener),
-}
-
-/// A listening socket, without the runtime.
-enum Queue {
-    Tcp(std::net::TcpListener),
-    Unix(std::os::unix::net::UnixListener),
-}
-
-enum Stream {
-    Tcp(TcpStream, SocketAddr),
-    Unix(UnixStream),
-}
 
 impl Listener {
     /// Listens on `socket` as configured by `config`; `limits` are those of the loop.
@@ -101,8 +91,8 @@ impl Listener {
         self.door.tls.clone()
     }
 
-    /// Accepts until the shutdown, then also what the kernel has accepted by then, and stops listening. It is the `at`th listener of the loop; all of them share the loop's
-    /// limit.
+    /// Accepts until the shutdown, then also what the kernel has accepted by then, and stops listening. It is the `at`th
+    /// listener of the loop; all of them share the loop's limit.
     async fn accept(self, at: usize, all: &Connections, worker: &Rc<WorkerState>) {
         let Listener { socket, mut door } = self;
         let shutdown = &worker.shutdown;
@@ -121,14 +111,11 @@ impl Listener {
         let Ok(waiting) = socket.into_queue() else {
             return;
         };
-        for _ in 0..=BACKLOG {
-            match waiting.accept() {
-                Ok(stream) => door.open(stream, (at, all), worker).await,
-                Err(err) if err.kind() == io::ErrorKind::WouldBlock => return,
-                // That connection ended before it was accepted, or there is no descriptor for it.
-                Err(_) => worker.metrics.accept_errors.count_one(),
-            }
-        }
+        door.open_all(&waiting, (at, all), worker).await;
+        // Some may have come between the last of these and now, and more would come until the socket is closed.
+        waiting.refuse_further();
+        sleep(HANDSHAKE).await;
+        door.open_all(&waiting, (at, all), worker).await;
     }
 }
 
@@ -154,6 +141,23 @@ impl Door {
             self.serve(stream, own, worker);
         }
         self.backoff.accepted().await;
+    }
+
+    /// Lets in what waits.
+    async fn open_all(
+        &mut self,
+        waiting: &Queue,
+        (at, all): (usize, &Connections),
+        worker: &Rc<WorkerState>,
+    ) {
+        for _ in 0..=BACKLOG {
+            match waiting.accept() {
+                Ok(stream) => self.open(stream, (at, all), worker).await,
+                Err(err) if is_end(&err) => return,
+                // That connection ended before it was accepted, or there is no descriptor for it.
+                Err(_) => worker.metrics.accept_errors.count_one(),
+            }
+        }
     }
 
     fn serve(&self, stream: Stream, connections: &TaskTracker, worker: &Rc<WorkerState>) {
@@ -195,7 +199,7 @@ async fn serve_encrypted(
     let accepted = tls.accept(stream, remote, settings, worker);
     let drained = async {
         worker.shutdown.cancelled().await;
-        tokio::time::sleep(worker.next_call()).await;
+        sleep(worker.next_call()).await;
     };
     // A client that is still in the handshake has made no call: a drain does not wait for it for long.
     let stream = tokio::select! {
@@ -210,54 +214,6 @@ async fn serve_encrypted(
     let (mut reader, mut writer) = tokio::io::split(stream);
     connection::serve((&mut reader, &mut writer), client, remote, settings, worker).await;
     reader.unsplit(writer).send_close().await;
-}
-
-impl Socket {
-    /// The connections that the kernel has accepted. The runtime knows of a connection only once it has taken the kernel's
-    /// event for it, so the kernel is asked directly.
-    fn into_queue(self) -> io::Result<Queue> {
-        Ok(match self {
-            Socket::Tcp(socket) => Queue::Tcp(socket.into_std()?),
-            Socket::Unix(socket) => Queue::Unix(socket.into_std()?),
-        })
-    }
-
-    async fn accept(&self) -> io::Result<Stream> {
-        match self {
-            Socket::Tcp(socket) => {
-                let (stream, peer) = socket.accept().await?;
-                Ok(Stream::Tcp(stream, peer))
-            }
-            Socket::Unix(socket) => Ok(Stream::Unix(socket.accept().await?.0)),
-        }
-    }
-}
-
-impl Queue {
-    /// The next connection. `WouldBlock`: there is none.
-    fn accept(&self) -> io::Result<Stream> {
-        match self {
-            Queue::Tcp(socket) => {
-                let (stream, peer) = socket.accept()?;
-                stream.set_nonblocking(true)?;
-                Ok(Stream::Tcp(TcpStream::from_std(stream)?, peer))
-            }
-            Queue::Unix(socket) => {
-                let (stream, _) = socket.accept()?;
-                stream.set_nonblocking(true)?;
-                Ok(Stream::Unix(UnixStream::from_std(stream)?))
-            }
-        }
-    }
-}
-
-impl Stream {
-    fn remote(&self) -> Remote {
-        match self {
-            Stream::Tcp(_, peer) => Remote::Tcp(*peer),
-            Stream::Unix(_) => Remote::Unix,
-        }
-    }
 }
 
 /// Accepts from all listeners of a loop until the shutdown; returns the connections that are still open.

@@ -13,6 +13,7 @@ mod run;
 mod worker;
 mod state; // what connections share
 mod listener;
+mod incoming;
 mod accept_backoff;
 mod client;
 mod tls;

@@ -71,7 +71,7 @@ fn the_server_provides_the_idl() {
         "20",
         "--warmup",
         "0s",
-        "-c",
+        "--connections",
         "2",
     ];
     let measured = said(&[&bench[..], &["--format", "json", "getAirport", "code=JFK"]].concat());

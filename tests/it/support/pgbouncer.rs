@@ -1,10 +1,11 @@
 //! A real pgbouncer before a PostgreSQL server, on a free port and a Unix socket.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use tempfile::TempDir;
 
+use super::certificates::Certificates;
 use super::port::free_port;
 use super::postgres::{Postgres, command, is_root};
 use super::process::{Process, run};
@@ -22,9 +23,28 @@ pub(crate) struct PgBouncer {
 impl PgBouncer {
     /// Starts one with `settings` besides those it needs.
     pub(crate) fn start(server: &Postgres, settings: &str) -> Self {
+        PgBouncer::start_with(server, settings, &[])
+    }
+
+    /// Starts one that takes only connections with TLS.
+    pub(crate) fn start_secured(server: &Postgres, certificates: &Certificates) -> Self {
+        let files = ["server.pem", "server.key"];
+        let settings = "client_tls_sslmode = require\n\
+                        client_tls_cert_file = {folder}/server.pem\n\
+                        client_tls_key_file = {folder}/server.key";
+        PgBouncer::start_with(server, settings, &files.map(|name| certificates.path(name)))
+    }
+
+    /// `{folder}` in the settings is where copies of the files are.
+    fn start_with(server: &Postgres, settings: &str, files: &[PathBuf]) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let port = free_port();
         let path = folder.path().display();
+        let settings = settings.replace("{folder}", &path.to_string());
+        for file in files {
+            let name = file.file_name().expect("a file");
+            std::fs::copy(file, folder.path().join(name)).expect("the folder is ours");
+        }
         let config = format!(
             "[databases]\n\
              postgres = host=127.0.0.1 port={}\n\

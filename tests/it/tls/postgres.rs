@@ -3,7 +3,7 @@
 use tributary::backend::postgres::Postgres as Backend;
 use tributary::value::Value;
 
-use crate::support::{Certificates, Postgres, free_port};
+use crate::support::{Certificates, PgBouncer, Postgres, free_port};
 
 /// Whether the server reports TLS for this connection.
 const SECURED: &str =
@@ -116,6 +116,31 @@ async fn a_server_with_an_invalid_certificate_is_not_asked() {
     server.start();
     let named = store(&certificates, &url, named).await;
     assert_eq!(named.ask().await.expect("an answer"), Value::Bool(true));
+}
+
+/// The pooler's own connection to the server has no TLS, and the server has none.
+#[tokio::test(flavor = "local")]
+async fn a_pooler_is_found_out_over_tls() {
+    let certificates = Certificates::new();
+    let server = Postgres::create();
+    server.start();
+    let pgbouncer = PgBouncer::start_secured(&server, &certificates);
+    let keys = format!("url = \"{}\"\n{CA}", pgbouncer.url());
+    let sql = "sql = \"select current_setting('default_transaction_read_only')\"\nrows = \"value\"";
+    let store = Store::new(certificates.folder(), &keys, sql).await;
+    for _ in 0..5 {
+        // Nothing is set in a pooler's session.
+        assert_eq!(store.ask().await.expect("an answer"), Value::from("off"));
+    }
+    let direct = format!("url = \"{}\"", server.url());
+    let direct = Store::new(certificates.folder(), &direct, sql).await;
+    assert_eq!(direct.ask().await.expect("an answer"), Value::from("on"));
+    let plain = format!("url = \"{}\"", pgbouncer.url());
+    let plain = Store::new(certificates.folder(), &plain, sql)
+        .await
+        .ask()
+        .await;
+    Store::assert_unavailable(&plain, "SSL required");
 }
 
 #[tokio::test(flavor = "local")]

@@ -243,8 +243,36 @@ fn table(name: &str) -> String {
         before_lower = letter.is_ascii_lowercase() || letter.is_ascii_digit();
         table.push(letter.to_ascii_lowercase());
     }
+    if RESERVED.contains(&&*table) {
+        table.push('s');
+    }
     table
 }
+
+/// Words that structs are called and that SQL reserves. Their plurals are free, and probable names of tables.
+const RESERVED: &[&str] = &[
+    "case",
+    "check",
+    "column",
+    "constraint",
+    "grant",
+    "group",
+    "index",
+    "key",
+    "limit",
+    "option",
+    "order",
+    "procedure",
+    "range",
+    "reference",
+    "row",
+    "table",
+    "trigger",
+    "union",
+    "user",
+    "view",
+    "window",
+];
 
 #[cfg(test)]
 mod tests {
@@ -257,6 +285,7 @@ mod tests {
             ("flights.FlightStatus", "flight_status"),
             ("HTTPRoute", "httproute"),
             ("getX", "get_x"),
+            ("shop.Order", "orders"),
         ] {
             assert_eq!(table(name), expected);
         }

@@ -21,7 +21,7 @@ fn config_of(keys: &str) -> Config {
 #[test]
 fn backend_keys() {
     let config = good();
-    assert_eq!(config.connections, 2);
+    assert_eq!(config.connections, 3);
     let all = format!(
         "{}connections = 8\nconnect_timeout = \"2s\"\nstatement_timeout = \"5s\"",
         URL.replace("/app", ",other:5433/app?target_session_attrs=read-write")

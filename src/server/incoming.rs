@@ -2,7 +2,7 @@
 //! accepted. In the end nobody may be in it, since closing it resets them.
 
 use std::io;
-use std::net::{Shutdown, SocketAddr};
+use std::net::SocketAddr;
 
 use socket2::{SockFilter, SockRef};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
@@ -61,15 +61,16 @@ impl Socket {
 }
 
 impl Queue {
-    /// Takes no further connections, so that closing the socket resets none.
+    /// Lets a port take no further connections, so that closing it resets none: it drops the first packet of each. Their
+    /// clients repeat it after a second, and are refused then.
+    ///
+    /// A Unix socket is left as it is. It could be shut down for reading, but all loops share it, and the runtime of one that
+    /// still accepts would take that for an endless event.
     pub(super) fn refuse_further(&self) {
-        // Best effort: without it, a connection that comes in the next microseconds is reset.
-        let _refused = match self {
-            // This would reset what waits on a port, so a port drops the first packet of further connections. Their
-            // clients repeat it after a second, and are refused then.
-            Queue::Unix(socket) => SockRef::from(socket).shutdown(Shutdown::Read),
-            Queue::Tcp(socket) => SockRef::from(socket).attach_filter(&DROP_SYN),
-        };
+        if let Queue::Tcp(socket) = self {
+            // Best effort: without it, a connection that comes in the next microseconds is reset.
+            let _refused = SockRef::from(socket).attach_filter(&DROP_SYN);
+        }
     }
 
     /// The next connection. [`is_end`] recognises that there is none.
@@ -98,18 +99,15 @@ impl Stream {
     }
 }
 
-/// Whether a [`Queue`] is empty: a port says so in one way, a Unix socket that takes no more in another.
+/// Whether a [`Queue`] is empty.
 pub(super) fn is_end(err: &io::Error) -> bool {
-    matches!(
-        err.kind(),
-        io::ErrorKind::WouldBlock | io::ErrorKind::InvalidInput
-    )
+    err.kind() == io::ErrorKind::WouldBlock
 }
 
 #[cfg(test)]
 mod tests {
     use rustix::io::Errno;
-    use socket2::{Domain, SockAddr, Socket as AnySocket, Type};
+    use socket2::{SockAddr, Socket as AnySocket, Type};
 
     use super::*;
 
@@ -123,28 +121,36 @@ mod tests {
         }
     }
 
-    /// Checks that what has connected is still accepted, and nothing else.
-    fn assert_refuses_further(queue: &Queue, addr: &SockAddr) {
-        let _waiting = connect(addr).expect("it listens");
-        queue.refuse_further();
-        let further = connect(addr);
-        assert!(queue.accept().is_ok());
-        let end = queue.accept().map(drop).expect_err("no other came in");
-        assert!(is_end(&end), "{end}");
-        assert_eq!(further.is_err(), addr.domain() == Domain::UNIX);
-    }
-
     #[tokio::test(flavor = "local")]
-    async fn a_queue_takes_no_further_connections_before_its_socket_is_closed() {
+    async fn a_port_takes_no_further_connections_before_it_is_closed() {
         let port = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
         port.set_nonblocking(true).expect("a socket");
         let addr = port.local_addr().expect("a socket").into();
-        assert_refuses_further(&Queue::Tcp(port), &addr);
+        let queue = Queue::Tcp(port);
+        let _waiting = connect(&addr).expect("it listens");
+        queue.refuse_further();
+        let _further = connect(&addr);
+        assert!(queue.accept().is_ok(), "it waited before");
+        let end = queue.accept().map(drop).expect_err("no other came in");
+        assert!(is_end(&end), "{end}");
+    }
+
+    /// What one loop does to a Unix socket at its end must not keep another loop busy that still accepts.
+    #[tokio::test(flavor = "local")]
+    async fn the_end_of_one_loop_leaves_a_shared_socket_quiet() {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let path = folder.path().join("socket");
         let socket = std::os::unix::net::UnixListener::bind(&path).expect("a free path");
         socket.set_nonblocking(true).expect("a socket");
+        let other = socket.try_clone().expect("a socket");
+        let other = Socket::Unix(UnixListener::from_std(other).expect("a runtime"));
+        let queue = Queue::Unix(socket);
+        queue.refuse_further();
+        drop(queue);
+        let accepted = tokio::time::timeout(std::time::Duration::from_millis(20), other.accept());
+        assert!(accepted.await.is_err(), "it waits, and lets others run");
         let addr = SockAddr::unix(&path).expect("a short path");
-        assert_refuses_further(&Queue::Unix(socket), &addr);
+        let _client = connect(&addr).expect("it still listens");
+        assert!(other.accept().await.is_ok());
     }
 }

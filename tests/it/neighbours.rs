@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde_json::{Value as Json, json};
 use tokio_postgres::{Client, NoTls};
 
+use crate::admin::{patiently, scrape};
 use crate::support::{Memcached, Postgres, Tributary};
 
 /// A call of `method` by the program itself, still running.
@@ -168,6 +169,8 @@ async fn a_statement_that_hangs_costs_only_its_own_lookups() {
     quick_beside(slow, 72).await;
 }
 
+/// The keys of a server that hangs stay under way until their time ends. All others are asked and answered meanwhile, even
+/// if one call had taken all of `in_flight_max`.
 #[test]
 fn a_memcached_server_that_hangs_costs_only_its_keys() {
     let servers = [Memcached::start(), Memcached::start()];
@@ -178,25 +181,46 @@ fn a_memcached_server_that_hangs_costs_only_its_keys() {
     let of_all = |text: &dyn Fn(&String) -> String| keys.iter().map(text).collect::<String>();
     let fields =
         of_all(&|key| format!("{}: optional string {key},\n", &key[1..]).replace("00:", "24:"));
-    let lookups = of_all(&|key| {
-        format!("[lookups.{key}]\nbackend = \"cache\"\nget = \"{key}\"\ntimeout = \"500ms\"\n")
-    });
-    let uses = of_all(&|key| format!("{key} = {{ use = \"{key}\" }}\n"));
+    let lookups = of_all(&|key| format!("[lookups.{key}]\nbackend = \"cache\"\nget = \"{key}\"\n"));
+    let uses = |timeout: &str| {
+        of_all(&|key| format!("{key} = {{ use = \"{key}\", timeout = \"{timeout}\" }}\n"))
+    };
     // The lookups' time ends much earlier than a server that hangs is given up.
     let config = format!(
-        "[server]\nidl = \"s.thrift\"\nworkers = 1\n[backends.cache]\nkind = \"memcached\"\n\
-         servers = {:?}\nanswer_timeout = \"60s\"\n{lookups}[views.get]\ndeadline = \"60s\"\n\
-         [views.get.lookups]\n{uses}",
-        servers.each_ref().map(|server| server.addr.to_string())
+        "admin = {{ listen = \"127.0.0.1:0\" }}\n\
+         [server]\nidl = \"s.thrift\"\nworkers = 1\n[backends.cache]\nkind = \"memcached\"\n\
+         servers = {:?}\nanswer_timeout = \"60s\"\nin_flight_max = {}\n{lookups}\
+         [lookups.one]\nbackend = \"cache\"\nget = \"{{key}}\"\ntimeout = \"10s\"\n\
+         [views.get]\ndeadline = \"60s\"\n[views.get.lookups]\n{}\
+         [views.patient]\ndeadline = \"60s\"\n[views.patient.lookups]\n{}\
+         [views.one.lookups]\none = \"one\"\n",
+        servers.each_ref().map(|server| server.addr.to_string()),
+        keys.len(),
+        uses("500ms"),
+        uses("60s"),
     );
-    let idl = format!("struct Page {{ {fields} }}\nservice S {{ Page get() }}");
-    let server = Tributary::start(&config, &[("s.thrift", &idl)]);
+    let idl = format!(
+        "struct Page {{ {fields} }}\nservice S {{ Page get(), Page patient(), string one(1: string key) }}"
+    );
+    let mut server = Tributary::start(&config, &[("s.thrift", &idl)]);
     let whole = call(&server, "get", &[]);
     assert!(keys.iter().all(|key| whole[key] == **key), "{whole}");
     servers[1].signal("STOP");
     let beside = call(&server, "get", &[]);
+    let (lost, has): (Vec<&String>, Vec<&String>) =
+        keys.iter().partition(|key| beside[key].is_null());
+    assert!(!has.is_empty() && !lost.is_empty(), "{beside}");
+    assert!(has.iter().all(|key| beside[key] == ***key), "{beside}");
+
+    let admin = server.admin();
+    let under_way = || {
+        let labels = [("backend", "cache")];
+        scrape(admin).count("tributary_backend_in_flight_lookups", &labels)
+    };
+    let patient = start(&server, "patient", &[]);
+    patiently(|| under_way() == lost.len());
+    let one = call(&server, "one", &[&format!("key={}", has[0])]);
+    assert_eq!(one, json!(has[0]));
     servers[1].signal("CONT");
-    let has = keys.iter().filter(|key| beside[key] == ***key).count();
-    let lost = keys.iter().filter(|key| beside[key].is_null()).count();
-    assert!(has > 0 && lost > 0 && has + lost == keys.len(), "{beside}");
+    assert_eq!(reply(patient), whole);
 }

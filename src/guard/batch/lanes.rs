@@ -62,6 +62,7 @@ struct Lane<E> {
 #[derive(Debug)]
 pub(super) struct Sent {
     lane: usize,
+    /// How many of its lookups have no answer yet.
     count: usize,
 }
 
@@ -193,19 +194,26 @@ impl<E> Lanes<E> {
         share.min(self.limits.batch_max)
     }
 
+    /// So many more lookups of a batch have their answers. The others are still under way, perhaps at a server that hangs.
+    pub(super) fn answered(&mut self, sent: &mut Sent, count: usize) {
+        let count = count.min(sent.count);
+        sent.count -= count;
+        self.all[sent.lane].in_flight -= count;
+        self.in_flight -= count;
+        self.ready.extend(self.capped.drain(..));
+    }
+
     /// A batch has ended. Returns whether another may be sent.
-    pub(super) fn ended(&mut self, sent: &Sent) -> bool {
+    pub(super) fn ended(&mut self, sent: &mut Sent) -> bool {
+        self.answered(sent, usize::MAX);
         let lane = &mut self.all[sent.lane];
         lane.batches -= 1;
-        lane.in_flight -= sent.count;
-        self.in_flight -= sent.count;
         if lane.batches < BATCHES_AT_ONCE
             && let Some(at) = self.paced.iter().position(|paced| *paced == sent.lane)
         {
             self.paced.swap_remove(at);
             self.ready.push_back(sent.lane);
         }
-        self.ready.extend(self.capped.drain(..));
         !self.ready.is_empty()
     }
 
@@ -301,7 +309,7 @@ mod tests {
         for (entry, is_paced) in [(8, true), (9, false)] {
             lanes.push(0, entry);
             assert!(take(&mut lanes, later).is_none());
-            lanes.ended(&under_way.pop().expect("there were four"));
+            lanes.ended(&mut under_way.pop().expect("there were four"));
             assert_eq!(lanes.due().is_some(), is_paced);
         }
         let (_, batch, _) = take(&mut lanes, later).expect("three are under way");
@@ -337,7 +345,7 @@ mod tests {
         );
         assert!(take(&mut lanes, now).is_none());
         assert_eq!(lanes.due(), None, "only an end can let the first one send");
-        assert!(lanes.ended(&slow.pop().expect("many").1));
+        assert!(lanes.ended(&mut slow.pop().expect("many").1));
         let (lane, batch, _) = take(&mut lanes, now).expect("some are free");
         assert_eq!((lane, batch.len()), (0, 10));
     }
@@ -350,12 +358,12 @@ mod tests {
         });
         push(&mut lanes, 0, 0..10);
         let now = Instant::now();
-        let (_, first, sent) = take(&mut lanes, now).expect("room");
+        let (_, first, mut sent) = take(&mut lanes, now).expect("room");
         let (_, second, _) = take(&mut lanes, now).expect("some room");
         assert_eq!((first.len(), second.len()), (4, 2));
         assert!(!lanes.may_have_batch() && take(&mut lanes, now).is_none());
         assert_eq!(lanes.due(), None);
-        assert!(lanes.ended(&sent));
+        assert!(lanes.ended(&mut sent));
         let (_, third, _) = take(&mut lanes, now).expect("room again");
         assert_eq!((third, lanes.waiting()), (vec![6, 7, 8, 9], 0));
     }
@@ -374,5 +382,22 @@ mod tests {
         assert!(lanes.take(now, &mut batch, |_| false).is_none());
         assert!(batch.is_empty());
         assert_eq!((lanes.waiting(), lanes.in_flight()), (0, 10));
+    }
+
+    #[test]
+    fn answered_lookups_make_room_although_their_batch_goes_on() {
+        let mut lanes = Lanes::new(Limits {
+            batch_max: 4,
+            in_flight_max: 4,
+        });
+        push(&mut lanes, 0, 0..6);
+        let now = Instant::now();
+        let (_, _, mut sent) = take(&mut lanes, now).expect("room");
+        assert!(take(&mut lanes, now).is_none(), "four are under way");
+        lanes.answered(&mut sent, 3);
+        let (_, next, _) = take(&mut lanes, now).expect("three have their answers");
+        assert_eq!((next, lanes.in_flight()), (vec![4, 5], 3));
+        lanes.ended(&mut sent);
+        assert_eq!(lanes.in_flight(), 2, "each is counted once");
     }
 }

@@ -148,6 +148,15 @@ impl Queue {
         }
     }
 
+    /// So many more lookups of a batch have their answers.
+    fn answered(&self, sent: &mut Sent, count: usize) {
+        if count > 0 {
+            let mut lanes = self.lanes.borrow_mut();
+            lanes.answered(sent, count);
+            self.load.in_flight.set(lanes.in_flight());
+        }
+    }
+
     /// The next batch that may be sent now.
     fn next(self: &Rc<Self>) -> Option<Batch> {
         let mut lanes = self.lanes.borrow_mut();
@@ -176,7 +185,7 @@ impl Queue {
 impl Drop for Batch {
     fn drop(&mut self) {
         let mut lanes = self.queue.lanes.borrow_mut();
-        lanes.ended(&self.sent);
+        lanes.ended(&mut self.sent);
         self.queue.load.in_flight.set(lanes.in_flight());
         let mut spare = self.queue.spare.borrow_mut();
         if spare.len() < SPARE_MAX {
@@ -230,8 +239,13 @@ fn wait_for_pace(
 }
 
 /// Asks the questions of a batch. Each answer is delivered the moment the store's kind gives it.
-async fn ask(batch: Batch, store: Rc<Store>) {
-    let entries = &batch.entries;
+async fn ask(mut batch: Batch, store: Rc<Store>) {
+    let Batch {
+        queue,
+        entries,
+        sent,
+    } = &mut batch;
+    let entries = &*entries;
     let asks = entries.iter().filter_map(|entry| {
         let Asks::Store(_, lookup) = &store.program.lookups[entry.lookup.0].asks else {
             return None;
@@ -242,6 +256,7 @@ async fn ask(batch: Batch, store: Rc<Store>) {
     let last = last.unwrap_or_else(Instant::now);
     // The answers that arrive together share one look at the clock.
     let arrived = Cell::new(None);
+    let answered = Cell::new(0);
     let give = |at: usize, mut answer: Result<Answer, LookupError>| {
         let Some(entry) = entries.get(at) else {
             return;
@@ -257,12 +272,15 @@ async fn ask(batch: Batch, store: Rc<Store>) {
             }
         }
         entry.responder.send(answer);
+        answered.set(answered.get() + 1);
     };
     let asking = store.backend.lookup_many(asks, Answers::new(&give));
     let mut asking = pin!(AssertUnwindSafe(asking).catch_unwind());
     let asking = poll_fn(|cx| {
         arrived.set(None);
-        asking.as_mut().poll(cx)
+        let polled = asking.as_mut().poll(cx);
+        queue.answered(sent, answered.take());
+        polled
     });
     // A panic affects only the lookups of its batch, not later ones. At the last deadline every asker has given up.
     if timeout_at(last, asking).await.is_err() {

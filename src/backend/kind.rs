@@ -1,5 +1,6 @@
 //! Defines what a kind of store has to do.
 
+use super::cancels::Cancels;
 use super::examine::Examination;
 use super::lookup::{Answer, Answers, Ask, BatchedAsk, Compiled, LookupError, Planned};
 use crate::config::Section;
@@ -56,6 +57,11 @@ pub trait Backend: Sized + 'static {
     /// other; no lane waits for another one.
     fn lane(_lookup: &Self::Lookup) -> usize {
         0
+    }
+
+    /// The requests to the store to stop a statement, if its kind makes such requests.
+    fn cancels(&self) -> Option<&Cancels> {
+        None
     }
 
     /// Asks several questions of any calls as one, and answers each as soon as it can, with its own error. Equal questions are

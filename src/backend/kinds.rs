@@ -1,5 +1,6 @@
 //! Lists the kinds of stores, and passes each operation on to the right one.
 
+use super::cancels::Cancels;
 use super::examine::Examination;
 use super::kind::Backend;
 use super::lookup::{Answer, Answers, Ask, BatchedAsk, Compiled, LookupError, Planned};
@@ -111,6 +112,11 @@ macro_rules! kinds {
         }
 
         impl AnyBackend {
+            /// The requests to the store to stop a statement, if its kind makes such requests.
+            pub fn cancels(&self) -> Option<&Cancels> {
+                match self { $(AnyBackend::$variant(backend) => backend.cancels(),)* }
+            }
+
             /// Asks several questions of one lane together.
             pub async fn lookup_many<'a>(
                 &self,

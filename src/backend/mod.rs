@@ -25,6 +25,7 @@ pub mod thrift;
 
 // What several kinds share.
 pub(crate) mod net; // connections
+mod cancels; // statements that nobody waits for
 mod credentials; // in URLs
 pub mod tls; // the key `tls`
 pub mod sql; // the key `sql`
@@ -37,6 +38,7 @@ pub(crate) mod fuzz;
 #[cfg(test)]
 pub(crate) mod testing;
 
+pub use cancels::{Cancelled, Cancels};
 pub use examine::Examination;
 pub use kind::Backend;
 pub use kinds::{AnyBackend, AnyConfig, AnyLookup, KINDS};

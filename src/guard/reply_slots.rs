@@ -123,13 +123,17 @@ impl Responder {
         }
     }
 
-    /// Fails the lookup if its kind of store ended without an answer to it.
-    pub(super) fn fail_unanswered(&self) {
-        let is_open = matches!(
+    /// Whether the asker still waits for the answer.
+    pub(super) fn is_open(&self) -> bool {
+        matches!(
             self.shared.slots.borrow().get(self.slot),
             Some(Slot::Queued | Slot::Sent)
-        );
-        if is_open {
+        )
+    }
+
+    /// Fails the lookup if its kind of store ended without an answer to it.
+    pub(super) fn fail_unanswered(&self) {
+        if self.is_open() {
             let why = "the batch has no answer for this lookup";
             self.send(Err(LookupError::new(Code::ServerInternal, why)));
         }

@@ -51,13 +51,16 @@ impl Stores {
     pub(super) async fn connect(
         program: &Arc<Program>,
         random: &Random,
-        metrics: &Rc<ProgramMetrics>,
+        all_metrics: &Rc<ProgramMetrics>,
     ) -> Self {
         let mut seeds = random.clone();
         let mut backends = Vec::with_capacity(program.backends.len());
-        for (entry, metrics) in program.backends.iter().zip(&metrics.backends) {
+        for (entry, metrics) in program.backends.iter().zip(&all_metrics.backends) {
             let planned = program.planned(backends.len());
             let backend = Rc::new(entry.config.connect(&planned, seeds.draw()).await);
+            if let Some(cancels) = backend.cancels() {
+                all_metrics.show_cancels(&entry.name, cancels);
+            }
             let load = metrics.single.clone();
             backends.push(Store {
                 batcher: Batcher::start(program, &backend, entry, metrics),
@@ -66,7 +69,7 @@ impl Stores {
                 permits: Permits::new(entry.in_flight_max, entry.waiting_max, load),
             });
         }
-        let load = metrics.blocking.clone();
+        let load = all_metrics.blocking.clone();
         Stores {
             program: Arc::clone(program),
             backends,

@@ -192,15 +192,24 @@ impl Family {
             | SeriesKind::GaugeOfTime => 1,
         };
         let slots: Slots = (0..len).map(|_| AtomicU64::new(0)).collect();
+        self.add(values, Arc::clone(&slots));
+        slots
+    }
+
+    fn add(&self, values: &[&str], slots: Slots) {
         let key = values.iter().map(|&value| value.to_owned()).collect();
         let mut series = self.series.lock().unwrap_or_else(PoisonError::into_inner);
-        series.entry(key).or_default().live.push(Arc::clone(&slots));
-        slots
+        series.entry(key).or_default().live.push(slots);
     }
 
     /// Counts of the series with these label values.
     pub(super) fn counts(&self, values: &[&str]) -> Counts {
         Counts(self.slots(values), PhantomData)
+    }
+
+    /// Shows counts that are made elsewhere, in the series with these label values.
+    pub(super) fn adopt(&self, values: &[&str], slots: &Slots) {
+        self.add(values, Arc::clone(slots));
     }
 
     /// The gauge with these label values; a scrape shows the sum over all loops, or the least.

@@ -20,6 +20,7 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Registry;
 use tokio_util::sync::CancellationToken;
 
+use crate::backend::Cancelled;
 use crate::error::Code;
 use crate::timeline::{Fate, Source};
 use family::{Family, SeriesKind};
@@ -112,6 +113,8 @@ families! {
         "Lookups that wait for a permit or a batch";
     backend_up SeriesKind::Least, "tributary_backend_up" ["backend"]
         "1 if the backend answers, 0 if it does not answer some loop";
+    cancels SeriesKind::CounterOf(Cancelled::ALL.into()), "tributary_backend_cancels_total" ["backend", "outcome"]
+        "Requests to a backend to stop a statement that nobody waits for, by outcome";
     connections_open SeriesKind::Gauge, "tributary_connections_open" []
         "Open connections of clients";
     buffered_bytes SeriesKind::Gauge, "tributary_buffered_bytes" []

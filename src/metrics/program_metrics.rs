@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Counts, Gauge, Histogram, LoopMetrics, Metrics};
+use crate::backend::Cancels;
 use crate::error::Code;
 use crate::plan::{Plan, Step};
 use crate::program::{Asks, Program};
@@ -138,6 +139,12 @@ impl ProgramMetrics {
     /// The metrics of the plan at `index`.
     pub fn view(&self, index: usize) -> &ViewMetrics {
         &self.views[index]
+    }
+
+    /// Shows the requests of a backend to stop a statement.
+    pub fn show_cancels(&self, backend: &str, cancels: &Cancels) {
+        let of = &self.loop_metrics.metrics.families.cancels;
+        of.adopt(&[backend], cancels.counts());
     }
 
     /// Counts a call of the `Tributary` service that has ended.

@@ -1,6 +1,7 @@
 //! What a slow or silent store, server or statement costs the lookups beside it: nothing.
 
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value as Json, json};
@@ -83,11 +84,46 @@ fn about(code: &str) -> Json {
 }
 
 struct Gate {
+    store: Arc<Postgres>,
     client: Client,
     number: i64,
 }
 
 impl Gate {
+    /// The gate with this number. Makes the table if it is missing.
+    async fn new(number: i64) -> Self {
+        let store = Postgres::shared();
+        let (client, connection) = tokio_postgres::connect(&store.url(), NoTls)
+            .await
+            .expect("it runs");
+        drop(tokio::task::spawn_local(connection));
+        let table = "create table if not exists neighbours (code text primary key, note text not null);
+             insert into neighbours values ('a', 'about a'), ('b', 'about b') on conflict do nothing";
+        for sql in [
+            "select pg_advisory_lock(70)",
+            table,
+            "select pg_advisory_unlock(70)",
+        ] {
+            client.batch_execute(sql).await.expect("it is right");
+        }
+        Gate {
+            store,
+            client,
+            number,
+        }
+    }
+
+    /// Waits until as many statements wait for the lock as wanted.
+    async fn until(&self, wanted: impl Fn(i64) -> bool) {
+        let wait = async {
+            while !wanted(self.waiting().await) {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        let waited = tokio::time::timeout(Duration::from_secs(30), wait).await;
+        waited.expect("in time");
+    }
+
     /// How many statements wait for the lock.
     async fn waiting(&self) -> i64 {
         let sql = "select count(*) from pg_locks where locktype = 'advisory' and not granted and objid = $1::int8::oid";
@@ -112,24 +148,8 @@ impl Gate {
 
 /// Quick statements beside one that hangs, which is called `slow`: in the same call, and in calls of others.
 async fn quick_beside(slow: &str, number: i64) {
-    let store = Postgres::shared();
-    let (client, connection) = tokio_postgres::connect(&store.url(), NoTls)
-        .await
-        .expect("it runs");
-    drop(tokio::task::spawn_local(connection));
-    let table = "create table if not exists neighbours (code text primary key, note text not null);
-         insert into neighbours values ('a', 'about a'), ('b', 'about b') on conflict do nothing";
-    client
-        .batch_execute("select pg_advisory_lock(70)")
-        .await
-        .expect("it waits");
-    client.batch_execute(table).await.expect("it is right");
-    client
-        .batch_execute("select pg_advisory_unlock(70)")
-        .await
-        .expect("held");
-    let gate = Gate { client, number };
-    let server = Tributary::start(&config(&store.url(), slow), &[("s.thrift", IDL)]);
+    let gate = Gate::new(number).await;
+    let server = Tributary::start(&config(&gate.store.url(), slow), &[("s.thrift", IDL)]);
     let whole = call(&server, "page", &["code=a"]);
     assert_eq!(whole, json!({"quick": about("a"), "slow": about("a")}));
 
@@ -137,9 +157,7 @@ async fn quick_beside(slow: &str, number: i64) {
     let slow: Vec<Child> = (0..6)
         .map(|_| start(&server, "slow", &["code=b"]))
         .collect();
-    while gate.waiting().await == 0 {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    gate.until(|waiting| waiting > 0).await;
     for _ in 0..5 {
         let quick = call(&server, "quick", &["code=b"]);
         assert_eq!(quick, json!({"quick": about("b")}));
@@ -167,6 +185,33 @@ async fn a_batched_statement_that_hangs_costs_only_its_own_lookups() {
 async fn a_statement_that_hangs_costs_only_its_own_lookups() {
     let slow = "sql = \"select code, note from neighbours, pg_advisory_xact_lock_shared(72) where code = :code\"";
     quick_beside(slow, 72).await;
+}
+
+/// The statement's time is a minute. Its callers hang up earlier.
+#[tokio::test(flavor = "local")]
+async fn a_statement_whose_callers_have_hung_up_is_stopped() {
+    let slow = "sql = \"select code, note from neighbours, pg_advisory_xact_lock_shared(73) where code = any(:code)\"\nbatch = { key = \"code\" }";
+    let alone = "sql = \"select code, note from neighbours, pg_advisory_xact_lock_shared(73) where code = :code\"";
+    let gate = Gate::new(73).await;
+    for slow in [slow, alone] {
+        let server = Tributary::start(
+            &config(&Postgres::shared().url(), slow),
+            &[("s.thrift", IDL)],
+        );
+        assert_eq!(
+            call(&server, "slow", &["code=a"]),
+            json!({"slow": about("a")})
+        );
+        gate.hold().await;
+        let mut callers = [(); 2].map(|()| start(&server, "slow", &["code=b"]));
+        gate.until(|waiting| waiting > 0).await;
+        for caller in &mut callers {
+            caller.kill().expect("it runs");
+            caller.wait().expect("it was killed");
+        }
+        gate.until(|waiting| waiting == 0).await;
+        gate.release().await;
+    }
 }
 
 /// The keys of a server that hangs stay under way until their time ends. All others are asked and answered meanwhile, even

@@ -27,6 +27,8 @@ pub struct Config {
     pub(super) statement_timeout: Duration,
     /// How old a connection may become.
     pub(super) age_max: Duration,
+    /// Whether a statement that nobody waits for is stopped.
+    pub(super) cancels: bool,
     /// How many lookups there are, which is also the number of the next one.
     lookups: AtomicUsize,
 }
@@ -38,6 +40,7 @@ impl Config {
         let connect_timeout = section.timeout("connect_timeout");
         let statement_timeout = section.timeout("statement_timeout");
         let age_max = net::age_max(section);
+        let cancels = section.bool("cancel").unwrap_or(true);
         let table = Tls::read(section);
         let (url, place) = url?;
         if let Some(message) = credentials::unencoded(&url, false) {
@@ -52,6 +55,7 @@ impl Config {
             connect_timeout: connect_timeout.unwrap_or(Duration::from_secs(1)),
             statement_timeout: statement_timeout.unwrap_or(Duration::from_secs(30)),
             age_max,
+            cancels,
             lookups: AtomicUsize::new(0),
         })
     }

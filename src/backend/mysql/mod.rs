@@ -3,7 +3,8 @@
 //! In: a lookup's statement and parameters. Out: its rows, shaped. Statements are prepared and parameters are bound,
 //! never spliced into the text; sessions are read-only. With `batch`, lookups of one event-loop iteration travel as one
 //! `in (?, ?, ...)` (`batch.rs`). A lookup hands its question to a connection's task (`pool.rs`) and waits: if the
-//! lookup is dropped, the task still reads the answer to its end, so no other lookup ever sees it.
+//! lookup is dropped, the task has the server stop the statement and reads the answer to its end, so no other lookup ever
+//! sees it.
 
 mod config;
 mod options; // of a connection: where, who, with what
@@ -13,6 +14,7 @@ mod batch; // several lookups as one question
 mod pool; // the connections
 mod query; // one question and its rows
 mod client; // one connection
+mod cancel; // stops statements that nobody waits for
 mod value;
 mod types;
 mod error;
@@ -28,6 +30,7 @@ pub use self::config::Config;
 pub use self::lookup::Lookup;
 use self::pool::Pool;
 use self::query::{BoundStatement, Sorting};
+use super::cancels::{CancelRequests, Cancels};
 use super::{
     Answer, Answers, Ask, Backend, BatchedAsk, Compiled, Examination, LookupError, Planned, sql,
 };
@@ -37,6 +40,7 @@ use crate::error::Code;
 /// One loop's connections to a MySQL or MariaDB server.
 pub struct Mysql {
     pool: Pool,
+    cancels: Rc<CancelRequests>,
 }
 
 impl Backend for Mysql {
@@ -52,8 +56,10 @@ impl Backend for Mysql {
     }
 
     async fn connect(config: &Config, planned: &[Planned<'_, Lookup>], seed: u64) -> Self {
+        let cancels = Rc::new(CancelRequests::new("MySQL"));
         Mysql {
-            pool: pool::start(config, planned, seed),
+            pool: pool::start(config, planned, seed, &cancels),
+            cancels,
         }
     }
 
@@ -94,6 +100,10 @@ impl Backend for Mysql {
     /// By statement: a question is one statement with many values.
     fn lane(lookup: &Lookup) -> usize {
         lookup.id
+    }
+
+    fn cancels(&self) -> Option<&Cancels> {
+        Some(self.cancels.counts())
     }
 
     /// One question per `max` different values, all at the same time.

@@ -5,27 +5,37 @@
 
 use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
+use futures_util::future::join;
+use tokio::time::error::Elapsed;
 use tokio::time::{Instant, sleep_until, timeout};
 
+use super::cancel::Target;
 use super::client::Connection;
 use super::config::Config;
-use super::error;
+use super::error::{self, Error};
 use super::lookup::Lookup;
 use super::options::Options;
 use super::query::{BoundStatement, Found, ask};
+use crate::backend::cancels::CancelRequests;
 use crate::backend::net::{self, Dial, Ended, Limit, Turns};
 use crate::backend::sql::{self, Warned};
 use crate::backend::{LookupError, Planned};
 use crate::error::Code;
 use crate::random::Random;
+use crate::value::FieldNames;
 
 /// How much longer than `statement_timeout` the server may take before its connection is given up.
 const SLACK: Duration = Duration::from_secs(1);
+/// How long a statement may go on that nobody waits for: most end by themselves, and a request costs the server more.
+const GRACE: Duration = Duration::from_millis(10);
+/// What stops a statement that ended just before it could be: the server would stop the next one.
+const PROBE: &str = "do 0";
 /// How long closing a connection may take.
 const CLOSE_MAX: Duration = Duration::from_millis(100);
 /// The queue holds the questions that the guard lets through. This is the largest `in_flight_max`.
@@ -39,6 +49,8 @@ pub(super) type Pool = net::Pool<Rc<BoundStatement>, Found>;
 /// A question, and the lookup that waits for its answer.
 type Waiting = net::Queued<Rc<BoundStatement>, Found>;
 type Queue = net::Queue<Rc<BoundStatement>, Found>;
+/// The reply and whether it was read to its end; or an error, a panic, or no end in time.
+type Asked = Result<std::thread::Result<Result<(Found, bool), Error>>, Elapsed>;
 
 /// What connections are made with.
 pub(super) struct Settings {
@@ -46,6 +58,7 @@ pub(super) struct Settings {
     connect_timeout: Duration,
     statement_timeout: Duration,
     age_max: Duration,
+    cancels: bool,
     statements: Vec<Preparation>,
 }
 
@@ -57,7 +70,12 @@ struct Preparation {
 }
 
 /// Starts to connect in the background, on this loop.
-pub(super) fn start(config: &Config, planned: &[Planned<'_, Lookup>], seed: u64) -> Pool {
+pub(super) fn start(
+    config: &Config,
+    planned: &[Planned<'_, Lookup>],
+    seed: u64,
+    cancels: &Rc<CancelRequests>,
+) -> Pool {
     let settings = Rc::new(Settings::new(config, planned));
     let mut random = Random::seeded(seed);
     let turns = Turns::new(config.connections);
@@ -66,6 +84,7 @@ pub(super) fn start(config: &Config, planned: &[Planned<'_, Lookup>], seed: u64)
             settings: Rc::clone(&settings),
             queue,
             turns: Rc::clone(&turns),
+            cancels: Rc::clone(cancels),
             again: None,
         }
     })
@@ -79,8 +98,14 @@ impl Settings {
             connect_timeout: config.connect_timeout,
             statement_timeout,
             age_max: config.age_max,
+            cancels: config.cancels,
             statements: planned.iter().flat_map(Preparation::all).collect(),
         }
+    }
+
+    /// How long the answer to any statement may take.
+    fn answer_max(&self) -> Duration {
+        self.statement_timeout.saturating_add(SLACK)
     }
 }
 
@@ -102,20 +127,33 @@ struct Dialer {
     settings: Rc<Settings>,
     queue: Rc<Queue>,
     turns: Rc<Turns>,
+    cancels: Rc<CancelRequests>,
     /// The question during which the previous connection broke.
     again: Option<Waiting>,
 }
 
 impl Dial for Dialer {
     type Client = ();
-    type Connection = Connection;
+    type Connection = (Connection, Option<Target>);
 
-    async fn connect(&mut self) -> Result<((), Connection), LookupError> {
-        Ok(((), connect(&self.settings).await?))
+    async fn connect(&mut self) -> Result<((), Self::Connection), LookupError> {
+        let mut connection = connect(&self.settings).await?;
+        let mut target = None;
+        if self.settings.cancels {
+            let found = timeout(self.settings.connect_timeout, Target::of(&mut connection));
+            target = found.await.map_err(|_elapsed| not_connected())?;
+        }
+        Ok(((), (connection, target)))
     }
 
-    async fn serve(&mut self, mut connection: Connection, retire_at: Instant) -> Ended {
-        let ended = self.ask_all(&mut connection, retire_at).await;
+    async fn serve(
+        &mut self,
+        (mut connection, target): Self::Connection,
+        retire_at: Instant,
+    ) -> Ended {
+        let ended = self
+            .ask_all(&mut connection, target.as_ref(), retire_at)
+            .await;
         // A question may wait for the turn that this connection had.
         self.queue.pass_on();
         drop(timeout(CLOSE_MAX, connection.quit()).await);
@@ -139,19 +177,57 @@ pub(super) async fn connect(settings: &Settings) -> Result<Connection, LookupErr
     let connecting = Connection::connect(&settings.options);
     let connected = match timeout(settings.connect_timeout, connecting).await {
         Ok(connected) => connected.map_err(|err| error::lookup_error(&err)),
-        Err(_elapsed) => {
-            let detail = "no connection within `connect_timeout`";
-            Err(LookupError::new(Code::LookupUnavailable, detail))
-        }
+        Err(_elapsed) => Err(not_connected()),
     };
     connected.map_err(|err| err.at(&settings.options.address))
 }
 
+fn not_connected() -> LookupError {
+    let detail = "no connection within `connect_timeout`";
+    LookupError::new(Code::LookupUnavailable, detail)
+}
+
 impl Dialer {
+    /// Asks a question. If its lookup is dropped and the statement goes on, has the server stop it. Also returns whether the
+    /// server was asked to.
+    async fn ask_wanted(
+        &self,
+        connection: &mut Connection,
+        question: &mut Waiting,
+        names: &mut HashMap<usize, FieldNames>,
+        target: Option<&Target>,
+    ) -> (Asked, bool) {
+        let statement = Rc::clone(&question.asked);
+        // If the client panics, only this question fails.
+        let asking = AssertUnwindSafe(ask(connection, &statement, names)).catch_unwind();
+        let mut asking = pin!(timeout(self.settings.answer_max(), asking));
+        tokio::select! {
+            biased;
+            asked = &mut asking => return (asked, false),
+            () = question.abandoned() => {}
+        }
+        if let Ok(asked) = timeout(GRACE, &mut asking).await {
+            return (asked, false);
+        }
+        match target {
+            Some(target) if self.cancels.may_send() => {
+                let request = target.stop(&self.settings.options);
+                let (asked, _) = join(asking, self.cancels.send(request)).await;
+                (asked, true)
+            }
+            _ => (asking.await, false),
+        }
+    }
+
     /// Asks question after question until the connection is of no use any more.
-    async fn ask_all(&mut self, connection: &mut Connection, retire_at: Instant) -> Ended {
+    async fn ask_all(
+        &mut self,
+        connection: &mut Connection,
+        target: Option<&Target>,
+        retire_at: Instant,
+    ) -> Ended {
         let settings = Rc::clone(&self.settings);
-        let limit = settings.statement_timeout.saturating_add(SLACK);
+        let limit = settings.answer_max();
         let mut names = HashMap::new();
         let mut statements = settings.statements.iter();
         let mut has_answered = false;
@@ -173,47 +249,74 @@ impl Dialer {
                     question = self.queue.next_of(may_begin) => question,
                 },
             };
-            let Some(question) = accepted(question, connection.bytes_max()) else {
+            let Some(mut question) = accepted(question, connection.bytes_max()) else {
                 continue;
             };
             let turn = self.turns.begin(question.asked.statement);
-            // If the client panics, only this question fails.
-            let asking = ask(connection, &question.asked, &mut names);
-            let asking = AssertUnwindSafe(asking).catch_unwind();
-            let asked = timeout(limit, asking).await;
+            let (asked, was_stopped) = self
+                .ask_wanted(connection, &mut question, &mut names, target)
+                .await;
             drop(turn);
-            match asked {
-                Ok(Ok(Ok((reply, complete)))) => {
-                    has_answered = true;
-                    question.answer(Ok(reply));
-                    if !complete || connection.has_more() {
-                        return Ended::Served;
-                    }
-                }
-                Ok(Ok(Err(err))) => {
-                    let why = error::lookup_error(&err);
-                    if error::is_gone(&err) {
-                        self.again = question.retry(&why);
-                        return ended(has_answered, why);
-                    }
-                    question.answer(Err(why.clone()));
-                    if error::ends_session(&err) || connection.has_more() {
-                        return ended(has_answered, why);
-                    }
-                    has_answered = true;
-                }
-                Ok(Err(_panic)) => {
-                    let detail = "an answer that the client can't read";
-                    question.answer(Err(LookupError::new(Code::LookupBadAnswer, detail)));
-                    return Ended::Served;
-                }
-                Err(_elapsed) => {
-                    let detail = "the server exceeded `statement_timeout`, or stopped in the middle of its answer";
-                    question.answer(Err(LookupError::new(Code::LookupTimeout, detail)));
-                    return Ended::Served;
-                }
+            if was_stopped && !is_settled(connection, limit).await {
+                return Ended::Served;
+            }
+            if let Some(ended) = self.conclude(connection, question, asked, &mut has_answered) {
+                return ended;
             }
         }
+    }
+
+    /// Answers a question. Returns how the connection ends, if it does.
+    fn conclude(
+        &mut self,
+        connection: &Connection,
+        question: Waiting,
+        asked: Asked,
+        has_answered: &mut bool,
+    ) -> Option<Ended> {
+        let (code, detail) = match asked {
+            Ok(Ok(Ok((reply, complete)))) => {
+                *has_answered = true;
+                question.answer(Ok(reply));
+                return (!complete || connection.has_more()).then_some(Ended::Served);
+            }
+            Ok(Ok(Err(err))) => {
+                let why = error::lookup_error(&err);
+                if error::is_gone(&err) {
+                    self.again = question.retry(&why);
+                    return Some(ended(*has_answered, why));
+                }
+                question.answer(Err(why.clone()));
+                if error::ends_session(&err) || connection.has_more() {
+                    return Some(ended(*has_answered, why));
+                }
+                *has_answered = true;
+                return None;
+            }
+            Ok(Err(_panic)) => (
+                Code::LookupBadAnswer,
+                "an answer that the client can't read",
+            ),
+            Err(_elapsed) => (
+                Code::LookupTimeout,
+                "the server exceeded `statement_timeout`, or stopped in the middle of its answer",
+            ),
+        };
+        question.answer(Err(LookupError::new(code, detail)));
+        Some(Ended::Served)
+    }
+}
+
+/// Whether no statement can be stopped any more by a request that has been handled.
+async fn is_settled(connection: &mut Connection, limit: Duration) -> bool {
+    if connection.is_reading() {
+        return false;
+    }
+    match timeout(limit, connection.query(PROBE)).await {
+        // It may have been stopped itself.
+        Ok(Err(err)) => !error::ends_session(&err),
+        Ok(Ok(_)) => true,
+        Err(_elapsed) => false,
     }
 }
 

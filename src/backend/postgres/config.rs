@@ -39,6 +39,8 @@ pub(super) struct Settings {
     pub(super) statement_timeout: Duration,
     /// How old a connection may become.
     pub(super) age_max: Duration,
+    /// Whether a statement that nobody waits for is stopped.
+    pub(super) cancels: bool,
     /// Whether sessions are shared with others.
     pub(super) pooler: Pooler,
     /// Whether a pooler was found although `pooler` does not say so. All connections share this.
@@ -98,6 +100,7 @@ impl Config {
         let connect_timeout = section.timeout("connect_timeout");
         let statement_timeout = section.timeout("statement_timeout");
         let age_max = age_max(section);
+        let cancels = section.bool("cancel").unwrap_or(true);
         let pooler = match section.word("pooler", &["none", "transaction"]) {
             Some(("none", _)) => Pooler::None,
             Some(_) => Pooler::Transaction,
@@ -126,6 +129,7 @@ impl Config {
                 connect_timeout,
                 statement_timeout: statement_timeout.unwrap_or(Duration::from_secs(30)),
                 age_max,
+                cancels,
                 pooler,
                 found_pooler: Arc::default(),
             },

@@ -19,11 +19,12 @@ use super::config::{Lookup, Settings};
 use super::driver::Driver;
 use super::failure::{Failure, Recovery};
 use super::open::{Opened, open};
+use super::sent::{Sent, SentStatements, Traffic};
 use super::statement::Prepared;
+use super::stopping::Stopping;
 use crate::backend::LookupError;
-use crate::backend::net::{
-    Availability, Dial, Durations, Ended, Keeper, Silence, State, is_long, keep,
-};
+use crate::backend::cancels::CancelRequests;
+use crate::backend::net::{Availability, Dial, Durations, Ended, Keeper, Silence, State, keep};
 use crate::error::Code;
 
 /// The name of the other end in errors.
@@ -34,6 +35,7 @@ pub(super) struct Setup {
     pub(super) settings: Settings,
     /// The lookups that are going to be asked, with their names.
     pub(super) planned: Vec<(Arc<str>, Lookup)>,
+    pub(super) cancels: CancelRequests,
 }
 
 /// A connection and the task that keeps it.
@@ -54,12 +56,8 @@ pub(super) struct Session {
     /// Whether it has answered a question.
     has_answered: Cell<bool>,
     silence: Silence,
-    /// What was sent and is not answered, in order.
-    sent: RefCell<Vec<Sent>>,
-    /// When the last answer came.
-    answered_at: Cell<Instant>,
-    /// When the last statement was sent whose lookup gave it up, until a later one is answered.
-    abandoned: Cell<Option<Instant>>,
+    pub(super) sent: RefCell<SentStatements>,
+    pub(super) stopping: Stopping,
 }
 
 /// A question on a session. A session on which question after question is dropped without an answer is given up.
@@ -70,26 +68,6 @@ pub(super) struct Asking<'a> {
     durations: Option<&'a Durations>,
     sent: Sent,
     is_answered: bool,
-}
-
-/// A statement that was sent and is not answered.
-#[derive(Clone, Copy)]
-struct Sent {
-    lookup: usize,
-    at: Instant,
-    /// It was known to be slow.
-    is_slow: bool,
-}
-
-/// What a connection has before it when another statement is placed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Traffic {
-    /// Only quick statements, this many.
-    Quick(usize),
-    /// A slow statement among this many, or one that has been running for long.
-    Slow(usize),
-    Connecting,
-    Unavailable,
 }
 
 /// A statement that is or will be prepared.
@@ -117,7 +95,8 @@ impl Connection {
     /// What is before another statement now. The less, the better.
     pub(super) fn traffic(&self, now: Instant) -> Traffic {
         match &*self.availability.state() {
-            State::Up(session) => session.traffic(now),
+            State::Up(session) if session.stopping.is_on_its_way() => Traffic::Stopping,
+            State::Up(session) => session.sent.borrow().traffic(now),
             State::Connecting => Traffic::Connecting,
             State::Unavailable(_) => Traffic::Unavailable,
         }
@@ -126,14 +105,19 @@ impl Connection {
     /// Whether a statement of this lookup is under way.
     pub(super) fn has(&self, lookup: usize) -> bool {
         match &*self.availability.state() {
-            State::Up(session) => session.has(lookup),
+            State::Up(session) => session.sent.borrow().has(lookup),
             _ => false,
         }
     }
 
     /// The session, once it is known whether there is one.
     pub(super) async fn session(&self) -> Result<Rc<Session>, LookupError> {
-        self.availability.client(self.connect_timeout, STORE).await
+        let session = self
+            .availability
+            .client(self.connect_timeout, STORE)
+            .await?;
+        session.stopping.handled().await;
+        Ok(session)
     }
 
     /// A question is about to be asked.
@@ -143,12 +127,10 @@ impl Connection {
         lookup: usize,
         durations: Option<&'a Durations>,
     ) -> Asking<'a> {
-        let sent = Sent {
-            lookup,
-            at: Instant::now(),
-            is_slow: durations.is_some_and(|durations| durations.is_slow(lookup)),
-        };
-        session.sent.borrow_mut().push(sent);
+        let is_slow = durations.map(|durations| durations.is_slow(lookup));
+        let mut all = session.sent.borrow_mut();
+        let sent = all.push(lookup, Instant::now(), is_slow);
+        drop(all);
         Asking {
             connection: self,
             session,
@@ -170,42 +152,40 @@ impl Asking<'_> {
     /// There is an answer, which may be an error of the server or of the connection.
     pub(super) fn answered(mut self, is_of_server: bool) {
         self.is_answered = true;
-        if is_of_server {
-            let now = Instant::now();
-            self.took(now);
-            self.session.answered_at.set(now);
-            self.session.has_answered.set(true);
-            self.session.silence.answered();
-            let abandoned = self.session.abandoned.get();
-            if abandoned.is_some_and(|at| at <= self.sent.at) {
-                self.session.abandoned.set(None);
-            }
+        if !is_of_server {
+            return;
         }
+        let now = Instant::now();
+        self.took(now);
+        self.session.sent.borrow_mut().answered(&self.sent, now);
+        self.session.has_answered.set(true);
+        self.session.silence.answered();
+        self.session.stop_what_runs_in_vain();
+    }
+
+    /// Whether a request to stop another statement may have stopped this one.
+    pub(super) fn may_be_stopped(&self) -> bool {
+        self.session.stopping.was_since(self.sent.at)
     }
 
     /// The server has worked on it until `now`. It answers in order.
     fn took(&self, now: Instant) {
-        let began = self.sent.at.max(self.session.answered_at.get());
         if let Some(durations) = self.durations {
-            durations.took(self.sent.lookup, now.duration_since(began));
+            let ran = self.session.sent.borrow().ran(&self.sent, now);
+            durations.took(self.sent.lookup, ran);
         }
     }
 }
 
 impl Drop for Asking<'_> {
     fn drop(&mut self) {
-        let mut all = self.session.sent.borrow_mut();
-        let this = |sent: &Sent| (sent.lookup, sent.at) == (self.sent.lookup, self.sent.at);
-        if let Some(at) = all.iter().position(this) {
-            all.remove(at);
-        }
-        drop(all);
         if self.is_answered {
-            return;
+            return self.session.sent.borrow_mut().remove(&self.sent);
         }
         // The server may still work on it.
         self.took(Instant::now());
-        self.session.abandoned.set(Some(self.sent.at));
+        self.session.sent.borrow_mut().abandon(&self.sent);
+        self.session.stop_what_runs_in_vain();
         if self.session.silence.gave_up(self.sent.at) {
             self.connection.lost(self.session);
         }
@@ -220,22 +200,6 @@ fn session_ended() -> LookupError {
 }
 
 impl Session {
-    fn traffic(&self, now: Instant) -> Traffic {
-        let sent = self.sent.borrow();
-        let began = sent.first().map(|first| first.at).or(self.abandoned.get());
-        let running = began.map(|began| now.duration_since(began.max(self.answered_at.get())));
-        let is_slow = sent.iter().any(|sent| sent.is_slow) || running.is_some_and(is_long);
-        if is_slow {
-            Traffic::Slow(sent.len())
-        } else {
-            Traffic::Quick(sent.len())
-        }
-    }
-
-    fn has(&self, lookup: usize) -> bool {
-        self.sent.borrow().iter().any(|sent| sent.lookup == lookup)
-    }
-
     /// Prepares all statements that are going to be asked, together. A lookup that arrives meanwhile waits for its own
     /// statement only. A statement that is refused is tried again when its lookup is asked.
     async fn prepare_all(self: Rc<Self>, planned: &[(Arc<str>, Lookup)]) {
@@ -327,16 +291,20 @@ impl Dial for Dialer {
     type Connection = (Rc<Session>, Driver);
 
     async fn connect(&mut self) -> Result<(Rc<Session>, Self::Connection), LookupError> {
-        let Opened { client, driver, .. } = open(&self.setup.settings).await?;
+        let Opened {
+            client,
+            driver,
+            cancel,
+            ..
+        } = open(&self.setup.settings).await?;
         let session = Rc::new(Session {
             client,
             statements: RefCell::default(),
             lost: Notify::new(),
             has_answered: Cell::new(false),
             silence: Silence::new(self.answer_max()),
-            sent: RefCell::default(),
-            answered_at: Cell::new(Instant::now()),
-            abandoned: Cell::default(),
+            sent: RefCell::new(SentStatements::new(Instant::now())),
+            stopping: Stopping::new(cancel, &self.setup),
         });
         Ok((Rc::clone(&session), (session, driver)))
     }

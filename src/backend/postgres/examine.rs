@@ -36,6 +36,7 @@ pub(super) async fn examine(config: &Config, planned: &[Planned<'_, Lookup>]) ->
         client,
         driver,
         is_pooled,
+        ..
     } = match opened {
         Ok(opened) => opened,
         Err(err) => return Examination::failed(err, planned.len()),

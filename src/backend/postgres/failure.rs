@@ -24,6 +24,8 @@ pub(super) enum Recovery {
     None,
     /// Preparing the statement again: tables may have changed.
     Prepare,
+    /// Nothing, unless another statement was meant by what stopped this one.
+    Stopped,
     /// Another connection.
     Connect,
 }
@@ -71,7 +73,7 @@ fn meaning(said: &DbError) -> (Code, Recovery) {
     // The context of a value that can't be read: `unnamed portal parameter $1`, in the server's language.
     let of_param = said.where_().is_some_and(|place| place.contains('$'));
     match class {
-        _ if *state == SqlState::QUERY_CANCELED => (Code::LookupTimeout, Recovery::None),
+        _ if *state == SqlState::QUERY_CANCELED => (Code::LookupTimeout, Recovery::Stopped),
         "22" if of_param => (Code::LookupBadParam, Recovery::None),
         // The session ended: by an operator, or by the server's shutdown.
         "57" | "08" => (Code::LookupUnavailable, Recovery::Connect),

@@ -8,12 +8,21 @@ use tokio_postgres::config::{Host, LoadBalanceHosts};
 use tokio_postgres::tls::MakeTlsConnect;
 use tokio_postgres::{Client, Config, Error, Socket};
 
+use super::cancel::Peer;
 use super::driver::Driver;
 use crate::backend::net::{race, resolve};
 use crate::random::Random;
 
+/// A connection to one of the hosts.
+pub(super) struct Connected {
+    pub(super) client: Client,
+    pub(super) driver: Driver,
+    /// Which host, if its address is known.
+    pub(super) peer: Option<Peer>,
+}
+
 /// A new connection, over `tls`.
-pub(super) async fn connect<T>(config: &Config, tls: &T) -> Result<(Client, Driver), Error>
+pub(super) async fn connect<T>(config: &Config, tls: &T) -> Result<Connected, Error>
 where
     T: MakeTlsConnect<Socket> + Clone,
     T::Stream: 'static,
@@ -63,7 +72,7 @@ pub(super) fn addresses(config: &Config) -> String {
 }
 
 /// A new connection to the host at this place in the URL.
-async fn connect_host<T>(config: &Config, at: usize, tls: &T) -> Result<(Client, Driver), Error>
+async fn connect_host<T>(config: &Config, at: usize, tls: &T) -> Result<Connected, Error>
 where
     T: MakeTlsConnect<Socket> + Clone,
     T::Stream: 'static,
@@ -105,13 +114,17 @@ where
     race(addrs, connect).await
 }
 
-async fn connect_to<T>(config: &Config, tls: &T) -> Result<(Client, Driver), Error>
+async fn connect_to<T>(config: &Config, tls: &T) -> Result<Connected, Error>
 where
     T: MakeTlsConnect<Socket> + Clone,
     T::Stream: 'static,
 {
     let (client, connection) = config.connect(tls.clone()).await?;
-    Ok((client, connection.boxed_local()))
+    Ok(Connected {
+        client,
+        driver: connection.boxed_local(),
+        peer: Peer::of(config),
+    })
 }
 
 /// Everything but the hosts, which can't be taken out of a configuration.

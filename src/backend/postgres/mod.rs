@@ -2,8 +2,8 @@
 //!
 //! In: SQL with its parameters' values, bound by the types the server inferred. Out: rows, decoded exactly by
 //! their columns' types. With `batch`, lookups of one event-loop iteration travel as one array, and each gets
-//! the rows of its own key. Sessions are read-only and have a `statement_timeout`. The query of a dropped lookup may
-//! continue in the server; the connection's own task discards its rows, so they never reach another lookup.
+//! the rows of its own key. Sessions are read-only and have a `statement_timeout`. The statement of a
+//! dropped lookup is stopped in the server; the connection's own task discards its rows, so they never reach another lookup.
 
 mod config;
 mod tls;
@@ -11,6 +11,9 @@ mod pool; // the connections
 mod hosts; // which server a connection leads to
 mod connection; // one connection
 mod driver; // moves its bytes
+mod sent; // what a connection has before it
+mod stopping; // when a statement that nobody waits for is stopped
+mod cancel; // how
 mod open; // makes a connection, directly or through a pooler
 mod pooler; // keeps nothing in a session
 mod statement; // one statement on one connection
@@ -24,6 +27,7 @@ mod explain; // what planning a statement shows
 pub use self::config::{Config, Lookup};
 use self::pool::Pool;
 use self::statement::Prepared;
+use super::cancels::Cancels;
 use super::{
     Answer, Answers, Ask, Backend, BatchedAsk, Compiled, Examination, LookupError, Planned, sql,
 };
@@ -84,6 +88,10 @@ impl Backend for Postgres {
     /// By statement: the array of keys is that of one statement.
     fn lane(lookup: &Lookup) -> usize {
         lookup.id
+    }
+
+    fn cancels(&self) -> Option<&Cancels> {
+        Some(self.pool.cancels())
     }
 
     /// One array per `batch.max` different keys.

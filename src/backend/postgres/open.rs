@@ -14,10 +14,11 @@ use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Config, Error, NoTls, SimpleQueryMessage};
 use tracing::info;
 
+use super::cancel::CancelHandle;
 use super::config::{Pooler, Settings};
 use super::driver::Driver;
 use super::failure::Failure;
-use super::hosts;
+use super::hosts::{self, Connected};
 use super::pooler;
 use crate::backend::LookupError;
 use crate::error::Code;
@@ -28,6 +29,8 @@ pub(super) struct Opened {
     pub(super) driver: Driver,
     /// Whether it goes through a pooler, in whose sessions nothing is kept.
     pub(super) is_pooled: bool,
+    /// What stops its statements, if that is wanted. Never for a session that others use too.
+    pub(super) cancel: Option<CancelHandle>,
 }
 
 /// Connects as the key `pooler` says; without the key, finds out whether there is a pooler.
@@ -83,7 +86,7 @@ async fn within<T>(
 }
 
 /// Connects, with TLS where the settings say so.
-async fn dial(settings: &Settings, client: &Config) -> Result<(Client, Driver), Error> {
+async fn dial(settings: &Settings, client: &Config) -> Result<Connected, Error> {
     match &settings.tls {
         Some(tls) => hosts::connect(client, tls).await,
         None => hosts::connect(client, &NoTls).await,
@@ -99,7 +102,11 @@ async fn direct(settings: &Settings) -> Result<Opened, Error> {
 /// every server for one that accepts no writes.
 async fn settle(
     settings: &Settings,
-    (client, mut driver): (Client, Driver),
+    Connected {
+        client,
+        mut driver,
+        peer,
+    }: Connected,
 ) -> Result<Opened, Error> {
     let sql = format!(
         "set default_transaction_read_only = on; set statement_timeout = {}",
@@ -109,10 +116,13 @@ async fn settle(
         settled = client.batch_execute(&sql) => settled?,
         ended = &mut driver => ended?,
     }
+    let peer = peer.filter(|_| settings.cancels);
+    let cancel = peer.map(|peer| CancelHandle::new(&client, peer, settings.tls.clone()));
     Ok(Opened {
         client,
         driver,
         is_pooled: false,
+        cancel,
     })
 }
 
@@ -126,14 +136,14 @@ async fn marked(settings: &Settings) -> Result<Option<Opened>, Error> {
     let mut client = settings.client.clone();
     let others = client.get_options().unwrap_or_default();
     client.options(format!("{others} -c {MARK}={mark}").trim_start());
-    let (client, mut driver) = match dial(settings, &client).await {
+    let mut connected = match dial(settings, &client).await {
         Err(err) if is_refusal(&err) => return Ok(None),
         dialled => dialled?,
     };
     let show = format!("select current_setting('{MARK}', true)");
     let shown = tokio::select! {
-        shown = client.simple_query(&show) => shown?,
-        ended = &mut driver => {
+        shown = connected.client.simple_query(&show) => shown?,
+        ended = &mut connected.driver => {
             ended?;
             return Ok(None);
         }
@@ -145,7 +155,7 @@ async fn marked(settings: &Settings) -> Result<Option<Opened>, Error> {
     if !is_ours {
         return Ok(None);
     }
-    settle(settings, (client, driver)).await.map(Some)
+    settle(settings, connected).await.map(Some)
 }
 
 /// Whether a connection was refused because of an option. What a pooler says of it begins with
@@ -171,5 +181,6 @@ async fn pooled(settings: &Settings) -> Result<Opened, Error> {
         client,
         driver,
         is_pooled: true,
+        cancel: None,
     })
 }

@@ -10,10 +10,12 @@ use std::rc::Rc;
 use tokio::time::Instant;
 
 use super::config::{Config, Lookup};
-use super::connection::{Connection, Session, Setup, Traffic};
+use super::connection::{Connection, Session, Setup};
 use super::encode::Param;
 use super::failure::{Failure, Recovery};
+use super::sent::Traffic;
 use super::statement::{Prepared, QueryRows};
+use crate::backend::cancels::{CancelRequests, Cancels};
 use crate::backend::net::Durations;
 use crate::backend::{LookupError, Planned, sql};
 use crate::random::Random;
@@ -24,6 +26,7 @@ pub(super) struct Pool {
     /// The connection to consider first: equally busy ones take turns.
     turn: Cell<usize>,
     durations: Durations,
+    setup: Rc<Setup>,
 }
 
 impl Pool {
@@ -35,6 +38,7 @@ impl Pool {
         let setup = Rc::new(Setup {
             settings,
             planned: planned.iter().map(named).collect(),
+            cancels: CancelRequests::new("PostgreSQL"),
         });
         let mut random = Random::seeded(seed);
         let connect = |_| Connection::start(Rc::clone(&setup), random.draw());
@@ -42,7 +46,13 @@ impl Pool {
             connections: (0..config.connections).map(connect).collect(),
             turn: Cell::new(0),
             durations: Durations::default(),
+            setup,
         }
+    }
+
+    /// The requests to stop a statement.
+    pub(super) fn cancels(&self) -> &Cancels {
+        self.setup.cancels.counts()
     }
 
     /// Asks, and asks again if the connection or the prepared statement turns out to be stale: all statements are reads,
@@ -80,7 +90,7 @@ impl Pool {
         runs: bool,
         send: impl AsyncFn(&Rc<Session>) -> Result<T, Failure>,
     ) -> Result<T, LookupError> {
-        let mut prepared_again = false;
+        let (mut prepared_again, mut stopped) = (false, false);
         // Whatever broke one connection may have broken all of them.
         let mut connections_left = self.connections.len();
         loop {
@@ -90,6 +100,7 @@ impl Pool {
             let sent = send(&session).await;
             let is_of_server =
                 !matches!(&sent, Err(failure) if failure.recovery == Recovery::Connect);
+            let may_be_stopped = asking.may_be_stopped();
             asking.answered(is_of_server);
             let failure = match sent {
                 Ok(value) => return Ok(value),
@@ -104,7 +115,8 @@ impl Pool {
                     connections_left -= 1;
                 }
                 Recovery::Prepare if !prepared_again => prepared_again = true,
-                Recovery::Prepare | Recovery::None => return Err(failure.error),
+                Recovery::Stopped if may_be_stopped && !stopped => stopped = true,
+                Recovery::Prepare | Recovery::Stopped | Recovery::None => return Err(failure.error),
             }
         }
     }

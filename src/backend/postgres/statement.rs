@@ -50,9 +50,12 @@ impl Prepared {
         let statement = client.prepare(sql).await.map_err(|err| {
             let failure = Failure::from(&err);
             // It was only just prepared, so preparing it again would not help.
-            let recovery = Some(failure.recovery).filter(|recovery| *recovery == Recovery::Connect);
+            let recovery = match failure.recovery {
+                Recovery::Prepare => Recovery::None,
+                other => other,
+            };
             Failure {
-                recovery: recovery.unwrap_or(Recovery::None),
+                recovery,
                 ..failure
             }
         })?;

@@ -16,6 +16,7 @@ use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::stream::{FuturesUnordered, StreamExt};
@@ -34,6 +35,8 @@ use crate::program::{Asks, BackendDef, Program};
 use crate::supervise::supervise;
 use crate::timeline::Source;
 
+/// How often a batch under way finds out whether anybody still waits for it.
+const STILL_WANTED: Duration = Duration::from_millis(50);
 /// How many buffers of ended batches are kept for later ones.
 const SPARE_MAX: usize = 8;
 
@@ -276,15 +279,22 @@ async fn ask(mut batch: Batch, store: Rc<Store>) {
     };
     let asking = store.backend.lookup_many(asks, Answers::new(&give));
     let mut asking = pin!(AssertUnwindSafe(asking).catch_unwind());
-    let asking = poll_fn(|cx| {
+    let mut asking = poll_fn(|cx| {
         arrived.set(None);
         let polled = asking.as_mut().poll(cx);
         queue.answered(sent, answered.take());
         polled
     });
-    // A panic affects only the lookups of its batch, not later ones. At the last deadline every asker has given up.
-    if timeout_at(last, asking).await.is_err() {
-        return;
+    // A panic affects only the lookups of its batch, not later ones. At the last deadline every asker has given up; some
+    // batches have lost all of them earlier.
+    loop {
+        let until = last.min(Instant::now() + STILL_WANTED);
+        if timeout_at(until, &mut asking).await.is_ok() {
+            break;
+        }
+        if until == last || !entries.iter().any(|entry| entry.responder.is_open()) {
+            return;
+        }
     }
     for entry in entries {
         entry.responder.fail_unanswered();

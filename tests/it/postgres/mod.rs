@@ -1,6 +1,7 @@
 //! `kind = "postgres"` against a real server: one `Store` per test, called as the guard calls it.
 
 mod batches;
+mod cancel;
 mod outages;
 mod pooler;
 mod types;

@@ -26,6 +26,8 @@ const ROUNDS_MAX: usize = 8;
 
 /// What a server says first.
 struct Greeting {
+    /// The session's number.
+    session: u32,
     capabilities: u32,
     nonce: Vec<u8>,
     plugin: String,
@@ -38,7 +40,7 @@ impl Greeting {
             return Err(Error::Protocol("it does not greet as MySQL does"));
         }
         payload.until_zero();
-        payload.u32()?;
+        let session = payload.u32()?;
         let mut nonce = payload.bytes(8)?.to_vec();
         payload.u8()?;
         let low = payload.u16()?;
@@ -54,6 +56,7 @@ impl Greeting {
         nonce.extend_from_slice(payload.bytes(usize::from(nonce_bytes).saturating_sub(8).max(13))?);
         nonce.resize(NONCE_BYTES, 0);
         Ok(Greeting {
+            session,
             capabilities,
             nonce,
             plugin: name(payload.until_zero()),
@@ -65,16 +68,23 @@ fn name(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-/// A session, and what both sides can do.
-pub(super) async fn login(
-    mut wire: Wire<Socket>,
-    options: &Options,
-) -> Result<(Wire<Socket>, u32), Error> {
+/// A session.
+pub(super) struct LoggedIn {
+    pub(super) wire: Wire<Socket>,
+    /// What both sides can do.
+    pub(super) capabilities: u32,
+    /// Its number at whatever has greeted us.
+    pub(super) session: u32,
+}
+
+/// Logs in on a new connection.
+pub(super) async fn login(mut wire: Wire<Socket>, options: &Options) -> Result<LoggedIn, Error> {
     let packet = wire.packet(SMALL_BYTES_MAX).await?;
     if let Some(refused) = server_error(&packet) {
         return Err(refused);
     }
     let greeting = Greeting::read(&packet)?;
+    let session = greeting.session;
     let mut wanted = capability::ALL;
     for (is_wanted, flag) in [
         (options.database.is_some(), capability::CONNECT_WITH_DB),
@@ -119,7 +129,11 @@ pub(super) async fn login(
     {
         wire.compress(level);
     }
-    Ok((wire, capabilities))
+    Ok(LoggedIn {
+        wire,
+        capabilities,
+        session,
+    })
 }
 
 /// The beginning of our answer, which alone asks for TLS.

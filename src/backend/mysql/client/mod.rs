@@ -20,6 +20,7 @@ use mysql_common::value::Value as Stored;
 use tokio::net::UnixStream;
 use tokio_util::either::Either;
 
+use self::login::LoggedIn;
 use self::packet::{Payload, Prepared, server_error};
 use self::wire::{SMALL_BYTES_MAX, Socket, Wire};
 use super::error::Error;
@@ -38,6 +39,8 @@ const ROW_BYTES_MIN: usize = 1 << 24;
 
 /// A session. Not to be used again when a future of it was dropped, except where noted.
 pub(super) struct Connection {
+    peer: Peer,
+    session: u32,
     wire: Wire<Socket>,
     capabilities: u32,
     /// The longest message that the server accepts, and the longest row.
@@ -46,6 +49,13 @@ pub(super) struct Connection {
     is_reading: bool,
     statements: HashMap<Arc<str>, Statement>,
     sending: Vec<u8>,
+}
+
+/// Where a session was begun.
+#[derive(Clone, Debug)]
+pub(super) enum Peer {
+    Tcp(SocketAddr),
+    Unix(String),
 }
 
 /// A statement that the server has prepared.
@@ -61,24 +71,29 @@ impl Connection {
     /// Connects over whichever of the host's addresses answers first, and begins a session.
     pub(super) async fn connect(options: &Options) -> Result<Self, Error> {
         match &options.address {
-            Address::Unix(path) => {
-                let stream = UnixStream::connect(path).await?;
-                Self::begin(Either::Right(stream), options).await
-            }
+            Address::Unix(path) => Self::connect_to(&Peer::Unix(path.clone()), options).await,
             Address::Tcp(host, port) => {
                 let addrs = net::resolve(host, *port).await?;
-                let connect = async |addr: SocketAddr| {
-                    let stream = net::connect_addr(addr).await?;
-                    Self::begin(Either::Left(Stream::Plain(stream)), options).await
-                };
+                let connect = async |addr| Self::connect_to(&Peer::Tcp(addr), options).await;
                 net::race(addrs, connect).await
             }
         }
     }
 
-    async fn begin(stream: Socket, options: &Options) -> Result<Self, Error> {
-        let (wire, capabilities) = login::login(Wire::new(stream), options).await?;
+    /// Connects to where another session was begun.
+    pub(super) async fn connect_to(peer: &Peer, options: &Options) -> Result<Self, Error> {
+        let stream = match peer {
+            Peer::Unix(path) => Either::Right(UnixStream::connect(path).await?),
+            Peer::Tcp(addr) => Either::Left(Stream::Plain(net::connect_addr(*addr).await?)),
+        };
+        let LoggedIn {
+            wire,
+            capabilities,
+            session,
+        } = login::login(Wire::new(stream), options).await?;
         let mut connection = Connection {
+            peer: peer.clone(),
+            session,
             wire,
             capabilities,
             bytes_max: SMALL_BYTES_MAX,
@@ -95,6 +110,16 @@ impl Connection {
         Ok(connection)
     }
 
+    /// Where the session was begun.
+    pub(super) fn peer(&self) -> &Peer {
+        &self.peer
+    }
+
+    /// The session's number, as it was told with the greeting.
+    pub(super) fn session(&self) -> u32 {
+        self.session
+    }
+
     /// The longest message that the server accepts.
     pub(super) fn bytes_max(&self) -> usize {
         self.bytes_max
@@ -108,6 +133,11 @@ impl Connection {
     /// Waits until the connection can't be used any more although nothing is asked. May be dropped and called again.
     pub(super) async fn ended(&mut self) -> Error {
         self.wire.ended().await
+    }
+
+    /// Whether an answer was not read to its end.
+    pub(super) fn is_reading(&self) -> bool {
+        self.is_reading
     }
 
     /// Ends the session.

@@ -1,6 +1,7 @@
 //! Tests against a real `mariadbd`, started by the test on a free port.
 
 mod batches;
+mod cancel;
 mod config;
 mod login;
 mod misbehaving;

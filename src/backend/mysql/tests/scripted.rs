@@ -29,6 +29,10 @@ struct State {
     executions: Cell<usize>,
     /// What the clients said in their logins.
     heard: RefCell<Vec<Vec<u8>>>,
+    /// What it says of itself: the number of a session, and what tells it from others.
+    identity: RefCell<String>,
+    /// The statements that were to stop others.
+    kills: RefCell<Vec<String>>,
     /// What is said next without being asked.
     unasked: RefCell<Vec<u8>>,
     speak: Notify,
@@ -60,6 +64,14 @@ pub(super) fn rows(numbers: &[i64]) -> Vec<u8> {
     }
     answer.extend(packet(number, &[0xfe, 0, 0, 2, 0, 0, 0]));
     answer
+}
+
+/// A whole answer to a statement that is not prepared: one row with one text.
+fn text_row(text: &str) -> Vec<u8> {
+    let length = u8::try_from(text.len()).expect("short");
+    let row = packet(3, &[&[length], text.as_bytes()].concat());
+    let end = packet(4, &[0xfe, 0, 0, 2, 0, 0, 0]);
+    [packet(1, &[1]), packet(2, &column(0xfd)), row, end].concat()
 }
 
 /// A greeting that names this plugin.
@@ -97,6 +109,8 @@ impl Scripted {
             connections: Cell::default(),
             executions: Cell::default(),
             heard: RefCell::default(),
+            identity: RefCell::default(),
+            kills: RefCell::default(),
             unasked: RefCell::default(),
             speak: Notify::new(),
         });
@@ -118,6 +132,14 @@ impl Scripted {
 
     pub(super) fn connections(&self) -> usize {
         self.state.connections.get()
+    }
+
+    pub(super) fn identify(&self, identity: &str) {
+        self.state.identity.replace(identity.to_owned());
+    }
+
+    pub(super) fn kills(&self) -> Vec<String> {
+        self.state.kills.borrow().clone()
     }
 
     pub(super) fn heard(&self) -> Vec<Vec<u8>> {
@@ -160,10 +182,12 @@ async fn serve(mut stream: TcpStream, state: &State) -> std::io::Result<()> {
             }
         };
         let answer = match asked[0] {
-            3 if asked.ends_with(b"packet") => {
-                let size = packet(3, b"\x0816777216");
-                let end = packet(4, &[0xfe, 0, 0, 2, 0, 0, 0]);
-                [packet(1, &[1]), packet(2, &column(0xfd)), size, end].concat()
+            3 if asked.ends_with(b"packet") => text_row("16777216"),
+            3 if asked[1..].starts_with(b"select concat_ws") => text_row(&state.identity.borrow()),
+            3 if asked[1..].starts_with(b"kill") => {
+                let kill = String::from_utf8_lossy(&asked[1..]).into_owned();
+                state.kills.borrow_mut().push(kill);
+                packet(1, OK)
             }
             22 => {
                 let prepared = packet(1, &[0, 1, 0, 0, 0, 1, 0, 1, 0, 0, 0, 0]);

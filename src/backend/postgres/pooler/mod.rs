@@ -25,7 +25,7 @@ use tokio_postgres::{Client, Config, Socket};
 use self::stream::Rewritten;
 use super::config::Settings;
 use super::driver::Driver;
-use super::hosts;
+use super::hosts::{self, Connected};
 use super::tls::Secure;
 use crate::backend::net;
 
@@ -61,7 +61,7 @@ pub(super) async fn connect(
         let (tls, preamble) = (Some(tls.clone()), preamble.clone());
         client.ssl_mode(SslMode::Require);
         match hosts::connect(&client, &ThroughPooler { tls, preamble }).await {
-            Ok(connected) => return Ok(connected),
+            Ok(Connected { client, driver, .. }) => return Ok((client, driver)),
             Err(err) if required || err.as_db_error().is_some() => return Err(err),
             // `sslmode=prefer`: the server may have no TLS.
             Err(_) => {}
@@ -72,7 +72,8 @@ pub(super) async fn connect(
         .ssl_mode(SslMode::Require)
         .ssl_negotiation(SslNegotiation::Direct);
     let tls = None;
-    hosts::connect(&client, &ThroughPooler { tls, preamble }).await
+    let connected = hosts::connect(&client, &ThroughPooler { tls, preamble }).await?;
+    Ok((connected.client, connected.driver))
 }
 
 /// Connects to the first socket that answers.

@@ -10,15 +10,13 @@ use std::sync::Arc;
 
 use ring::digest::{Algorithm, SHA256, SHA384, SHA512, digest};
 use rustls::pki_types::{InvalidDnsNameError, ServerName};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_postgres::Socket;
 use tokio_postgres::tls::{ChannelBinding, MakeTlsConnect, TlsConnect, TlsStream};
 use tokio_rustls::TlsConnector;
 
 use crate::backend::net;
 use crate::backend::tls::{Tls, of_handshake};
-
-/// A connection to a server.
-type Stream = net::Stream<Socket>;
 
 /// Makes TLS connections to any of a URL's hosts.
 #[derive(Clone)]
@@ -36,7 +34,7 @@ impl Secure {
 }
 
 impl MakeTlsConnect<Socket> for Secure {
-    type Stream = Stream;
+    type Stream = net::Stream<Socket>;
     type TlsConnect = ToHost;
     type Error = InvalidDnsNameError;
 
@@ -54,18 +52,21 @@ pub(in crate::backend::postgres) struct ToHost {
     connector: TlsConnector,
 }
 
-impl TlsConnect<Socket> for ToHost {
-    type Stream = Stream;
+impl<S> TlsConnect<S> for ToHost
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    type Stream = net::Stream<S>;
     type Error = io::Error;
-    type Future = Pin<Box<dyn Future<Output = io::Result<Stream>> + Send>>;
+    type Future = Pin<Box<dyn Future<Output = io::Result<net::Stream<S>>> + Send>>;
 
-    fn connect(self, socket: Socket) -> Self::Future {
+    fn connect(self, socket: S) -> Self::Future {
         let connect = self.connector.connect(self.name, socket);
         Box::pin(async { Ok(connect.await.map_err(of_handshake)?.into()) })
     }
 }
 
-impl TlsStream for Stream {
+impl<S: AsyncRead + AsyncWrite + Unpin> TlsStream for net::Stream<S> {
     fn channel_binding(&self) -> ChannelBinding {
         let certificates = self
             .session()

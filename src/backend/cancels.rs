@@ -1,0 +1,98 @@
+//! Requests to a store to stop a statement that nobody waits for: their time limit, their pause after a failure, their number.
+
+use std::cell::Cell;
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use tokio::time::{Instant, timeout};
+use tracing::warn;
+
+/// How long a request may take. Its session runs nothing new meanwhile.
+const REQUEST_MAX: Duration = Duration::from_secs(1);
+/// How long no further request is sent after one that failed.
+const PAUSE: Duration = Duration::from_secs(30);
+
+/// What became of a request to stop a statement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cancelled {
+    /// The store has taken the request.
+    Sent,
+    /// The request did not reach the store, which works on.
+    Failed,
+}
+
+impl Cancelled {
+    /// Every outcome in the order of its number.
+    pub const ALL: [(&'static str, bool); 2] = [("sent", true), ("failed", true)];
+}
+
+/// The requests to one store from one loop.
+#[derive(Debug)]
+pub(super) struct CancelRequests {
+    /// The store's name in the log.
+    store: &'static str,
+    counts: Cancels,
+    /// No request is sent before this.
+    paused_until: Cell<Option<Instant>>,
+}
+
+impl CancelRequests {
+    pub(super) fn new(store: &'static str) -> Self {
+        CancelRequests {
+            store,
+            counts: Cancels::new(),
+            paused_until: Cell::new(None),
+        }
+    }
+
+    pub(super) fn counts(&self) -> &Cancels {
+        &self.counts
+    }
+
+    /// Whether requests are sent at the moment.
+    pub(super) fn may_send(&self) -> bool {
+        let is_over = |until| until <= Instant::now();
+        self.paused_until.get().is_none_or(is_over)
+    }
+
+    /// Sends one. Returns whether it was handled.
+    pub(super) async fn send(&self, request: impl Future<Output = Result<(), String>>) -> bool {
+        let failed = match timeout(REQUEST_MAX, request).await {
+            Ok(Ok(())) => {
+                self.counts.count(Cancelled::Sent);
+                return true;
+            }
+            Ok(Err(why)) => why,
+            Err(_elapsed) => "no answer within a second".to_owned(),
+        };
+        self.counts.count(Cancelled::Failed);
+        self.paused_until.set(Some(Instant::now() + PAUSE));
+        warn!(
+            "{} can't be asked to stop a statement that nobody waits for: {failed}; the next attempt is in {} s at the earliest",
+            self.store,
+            PAUSE.as_secs()
+        );
+        false
+    }
+}
+
+/// The counts of one store on one loop, by [`Cancelled`]. The loop is their only writer.
+#[derive(Clone, Debug)]
+pub struct Cancels(Arc<[AtomicU64]>);
+
+impl Cancels {
+    fn new() -> Self {
+        Cancels([AtomicU64::new(0), AtomicU64::new(0)].into())
+    }
+
+    fn count(&self, what: Cancelled) {
+        self.0[what as usize].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The counts themselves, for a scrape on another thread.
+    pub fn counts(&self) -> &Arc<[AtomicU64]> {
+        &self.0
+    }
+}

@@ -1,0 +1,130 @@
+//! Stops the statement that a session runs once nobody waits for it.
+//!
+//! Statements behind it on the same session are not to be hit. Nothing new is sent while a request is on its way. What was
+//! already sent may be hit if the abandoned statement ends in that moment; it is then asked once more, which the pool does.
+
+use std::cell::Cell;
+use std::rc::Rc;
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::time::{Instant, timeout};
+
+use super::cancel::CancelHandle;
+use super::connection::{Session, Setup};
+
+/// How long a statement may go on that nobody waits for: most end by themselves, and a request costs the server more.
+const GRACE: Duration = Duration::from_millis(10);
+/// How long after a request the network may still carry it.
+const LATE: Duration = Duration::from_secs(10);
+
+/// What stops the statements of a session.
+pub(super) struct Stopping {
+    handle: Option<CancelHandle>,
+    setup: Rc<Setup>,
+    /// A task looks after the statement that runs in vain.
+    is_watched: Cell<bool>,
+    is_on_its_way: Cell<bool>,
+    /// When the last request was handled.
+    handled_at: Cell<Option<Instant>>,
+    handled: Notify,
+}
+
+impl Stopping {
+    /// Without a handle nothing is ever stopped.
+    pub(super) fn new(handle: Option<CancelHandle>, setup: &Rc<Setup>) -> Self {
+        Stopping {
+            handle,
+            setup: Rc::clone(setup),
+            is_watched: Cell::new(false),
+            is_on_its_way: Cell::new(false),
+            handled_at: Cell::new(None),
+            handled: Notify::new(),
+        }
+    }
+
+    /// Whether a request is on its way, so that nothing new may be sent.
+    pub(super) fn is_on_its_way(&self) -> bool {
+        self.is_on_its_way.get()
+    }
+
+    /// Ends when something new may be sent.
+    pub(super) async fn handled(&self) {
+        while self.is_on_its_way() {
+            self.handled.notified().await;
+        }
+    }
+
+    /// Whether a request may have hit a statement that was sent at `sent` and has ended now.
+    pub(super) fn was_since(&self, sent: Instant) -> bool {
+        let is_recent = |at: Instant| at >= sent || at.elapsed() < LATE;
+        self.is_on_its_way() || self.handled_at.get().is_some_and(is_recent)
+    }
+}
+
+impl Session {
+    /// Starts to look after the statement that runs if nobody waits for it.
+    pub(super) fn stop_what_runs_in_vain(self: &Rc<Self>) {
+        let stopping = &self.stopping;
+        if stopping.handle.is_some()
+            && !stopping.is_watched.get()
+            && self.sent.borrow().running_in_vain().is_some()
+            && stopping.setup.cancels.may_send()
+        {
+            stopping.is_watched.set(true);
+            tokio::task::spawn_local(watch(Watch(Rc::clone(self))));
+        }
+    }
+}
+
+/// A session whose running statement is looked after.
+struct Watch(Rc<Session>);
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.0.stopping.is_watched.set(false);
+    }
+}
+
+/// A session to which a request is on its way.
+struct Request<'a>(&'a Stopping);
+
+impl Drop for Request<'_> {
+    fn drop(&mut self) {
+        self.0.handled_at.set(Some(Instant::now()));
+        self.0.is_on_its_way.set(false);
+        self.0.handled.notify_waiters();
+    }
+}
+
+/// Stops one statement after the other, for as long as nobody waits for the one that runs.
+async fn watch(watch: Watch) {
+    let session = &watch.0;
+    let stopping = &session.stopping;
+    let Some(handle) = &stopping.handle else {
+        return;
+    };
+    loop {
+        let Some(running) = session.sent.borrow().running_in_vain() else {
+            return;
+        };
+        let last = session.sent.borrow().last();
+        // It ends when everything is over that was sent before.
+        let over = session.client.check_connection();
+        if timeout(GRACE, over).await.is_ok() {
+            session.sent.borrow_mut().over(last);
+            continue;
+        }
+        if session.sent.borrow().running_in_vain() != Some(running) {
+            continue;
+        }
+        if !stopping.setup.cancels.may_send() {
+            return;
+        }
+        stopping.is_on_its_way.set(true);
+        let request = Request(stopping);
+        stopping.setup.cancels.send(handle.send()).await;
+        drop(request);
+        session.sent.borrow_mut().over(running);
+    }
+}

@@ -1,0 +1,152 @@
+//! Statements that nobody waits for are stopped in the server, and nothing else is.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use tokio::time::timeout;
+use tokio_postgres::{Client, NoTls};
+use tributary::backend::{Backend as _, Cancelled};
+use tributary::value::Value;
+
+use super::{Lookup, Store};
+use crate::support::Postgres;
+
+const SLEEP: &str = "select pg_sleep(:s::float8)::text as slept";
+const ECHO: &str = "select :n::int8 as n";
+const VALUE: &str = "rows = \"value\"";
+
+/// Looks at what the sessions of one name do.
+struct Watcher {
+    client: Client,
+    name: &'static str,
+}
+
+impl Watcher {
+    async fn new(server: &Postgres, name: &'static str) -> Self {
+        let connected = tokio_postgres::connect(&server.url(), NoTls).await;
+        let (client, connection) = connected.expect("it runs");
+        drop(tokio::task::spawn_local(connection));
+        Watcher { client, name }
+    }
+
+    /// How many sessions run a statement.
+    async fn running(&self) -> i64 {
+        let sql = "select count(*) from pg_stat_activity where application_name = $1 and state = 'active'";
+        let row = self.client.query_one(sql, &[&self.name]).await;
+        row.expect("it runs").get(0)
+    }
+
+    async fn until(&self, running: i64) {
+        let wait = async {
+            while self.running().await != running {
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+        };
+        let waited = timeout(Duration::from_mins(1), wait).await;
+        waited.unwrap_or_else(|_| panic!("{running} never run"));
+    }
+}
+
+async fn store(server: &Postgres, watcher: &Watcher, keys: &str) -> Store {
+    let url = format!("{}?application_name={}", server.url(), watcher.name);
+    let keys = format!("statement_timeout = \"10m\"\n{keys}");
+    Store::new(&url, &keys).await
+}
+
+fn cancels(store: &Store, what: Cancelled) -> u64 {
+    let cancels = store.backend.cancels().expect("it makes requests");
+    cancels.counts()[what as usize].load(Ordering::Relaxed)
+}
+
+async fn echo(store: &Store, lookup: &Lookup, number: i64) {
+    let answer = store.ask(lookup, &[Value::I64(number)]).await;
+    assert_eq!(answer.expect("an answer"), Value::I64(number));
+}
+
+#[tokio::test(flavor = "local")]
+async fn a_statement_that_nobody_waits_for_is_stopped() {
+    let server = Postgres::shared();
+    let watcher = Watcher::new(&server, "cancel-one").await;
+    let store = store(&server, &watcher, "connections = 1").await;
+    let (slow, quick) = (store.lookup(SLEEP, VALUE), store.lookup(ECHO, VALUE));
+    echo(&store, &quick, 1).await;
+    for round in 1..=3 {
+        let seconds = [Value::Double(300.0)];
+        tokio::select! {
+            answer = store.ask(&slow, &seconds) => panic!("{answer:?}"),
+            () = watcher.until(1) => {}
+        }
+        watcher.until(0).await;
+        assert_eq!(cancels(&store, Cancelled::Sent), round);
+        echo(&store, &quick, 2).await;
+    }
+    assert_eq!(cancels(&store, Cancelled::Failed), 0);
+}
+
+#[tokio::test(flavor = "local")]
+async fn what_was_sent_behind_a_stopped_statement_gets_its_answer() {
+    let server = Postgres::shared();
+    let watcher = Watcher::new(&server, "cancel-behind").await;
+    let store = store(&server, &watcher, "connections = 1").await;
+    let (slow, quick) = (store.lookup(SLEEP, VALUE), store.lookup(ECHO, VALUE));
+    echo(&store, &quick, 1).await;
+    let slowly = async {
+        let seconds = [Value::Double(300.0)];
+        tokio::select! {
+            answer = store.ask(&slow, &seconds) => panic!("{answer:?}"),
+            () = watcher.until(1) => tokio::time::sleep(Duration::from_millis(20)).await,
+        }
+    };
+    let behind = async {
+        watcher.until(1).await;
+        join_all((0..20).map(|n| echo(&store, &quick, n))).await;
+    };
+    tokio::join!(slowly, behind);
+}
+
+/// The slow statements end when they are about to be stopped, so that requests come too late.
+#[tokio::test(flavor = "local")]
+async fn a_request_that_comes_late_costs_nobody_an_answer() {
+    let server = Postgres::shared();
+    let watcher = Watcher::new(&server, "cancel-late").await;
+    let store = store(&server, &watcher, "connections = 2").await;
+    let (slow, quick) = (store.lookup(SLEEP, VALUE), store.lookup(ECHO, VALUE));
+    echo(&store, &quick, 1).await;
+    for round in 0..80 {
+        let seconds = [Value::Double(0.012)];
+        let given_up = async {
+            let millis = Duration::from_micros(500 * (round % 8));
+            assert!(timeout(millis, store.ask(&slow, &seconds)).await.is_err());
+        };
+        let beside = join_all((0..5).map(async |n| {
+            tokio::time::sleep(Duration::from_millis(3 * n)).await;
+            for again in 0..20 {
+                echo(
+                    &store,
+                    &quick,
+                    1000 * again + i64::try_from(n).expect("small"),
+                )
+                .await;
+            }
+        }));
+        tokio::join!(given_up, beside);
+    }
+}
+
+#[tokio::test(flavor = "local")]
+async fn nothing_is_stopped_if_that_is_not_wanted() {
+    let server = Postgres::shared();
+    let watcher = Watcher::new(&server, "cancel-never").await;
+    let store = store(&server, &watcher, "connections = 1\ncancel = false").await;
+    let (slow, quick) = (store.lookup(SLEEP, VALUE), store.lookup(ECHO, VALUE));
+    echo(&store, &quick, 1).await;
+    let seconds = [Value::Double(0.3)];
+    tokio::select! {
+        answer = store.ask(&slow, &seconds) => panic!("{answer:?}"),
+        () = watcher.until(1) => {}
+    }
+    echo(&store, &quick, 2).await;
+    assert_eq!(cancels(&store, Cancelled::Sent), 0);
+    assert_eq!(cancels(&store, Cancelled::Failed), 0);
+}

@@ -19,7 +19,7 @@ use super::config::{Lookup, Settings};
 use super::driver::Driver;
 use super::failure::{Failure, Recovery};
 use super::open::{Opened, open};
-use super::sent::{Sent, SentStatements, Traffic};
+use super::sent::{Sent, Traffic};
 use super::statement::Prepared;
 use super::stopping::Stopping;
 use crate::backend::LookupError;
@@ -35,7 +35,7 @@ pub(super) struct Setup {
     pub(super) settings: Settings,
     /// The lookups that are going to be asked, with their names.
     pub(super) planned: Vec<(Arc<str>, Lookup)>,
-    pub(super) cancels: CancelRequests,
+    pub(super) cancels: Rc<CancelRequests>,
 }
 
 /// A connection and the task that keeps it.
@@ -48,7 +48,7 @@ pub(super) struct Connection {
 /// A connection that is up, and the statements prepared on it.
 pub(super) struct Session {
     /// Sends questions; all of them are pipelined.
-    pub(super) client: Client,
+    pub(super) client: Rc<Client>,
     /// By the lookup's number.
     statements: RefCell<HashMap<usize, Preparing>>,
     /// A lookup found that it is broken.
@@ -56,8 +56,7 @@ pub(super) struct Session {
     /// Whether it has answered a question.
     has_answered: Cell<bool>,
     silence: Silence,
-    pub(super) sent: RefCell<SentStatements>,
-    pub(super) stopping: Stopping,
+    stopping: Rc<Stopping>,
 }
 
 /// A question on a session. A session on which question after question is dropped without an answer is given up.
@@ -96,7 +95,7 @@ impl Connection {
     pub(super) fn traffic(&self, now: Instant) -> Traffic {
         match &*self.availability.state() {
             State::Up(session) if session.stopping.is_on_its_way() => Traffic::Stopping,
-            State::Up(session) => session.sent.borrow().traffic(now),
+            State::Up(session) => session.stopping.sent.borrow().traffic(now),
             State::Connecting => Traffic::Connecting,
             State::Unavailable(_) => Traffic::Unavailable,
         }
@@ -105,7 +104,7 @@ impl Connection {
     /// Whether a statement of this lookup is under way.
     pub(super) fn has(&self, lookup: usize) -> bool {
         match &*self.availability.state() {
-            State::Up(session) => session.sent.borrow().has(lookup),
+            State::Up(session) => session.stopping.sent.borrow().has(lookup),
             _ => false,
         }
     }
@@ -128,7 +127,7 @@ impl Connection {
         durations: Option<&'a Durations>,
     ) -> Asking<'a> {
         let is_slow = durations.map(|durations| durations.is_slow(lookup));
-        let mut all = session.sent.borrow_mut();
+        let mut all = session.stopping.sent.borrow_mut();
         let sent = all.push(lookup, Instant::now(), is_slow);
         drop(all);
         Asking {
@@ -157,10 +156,14 @@ impl Asking<'_> {
         }
         let now = Instant::now();
         self.took(now);
-        self.session.sent.borrow_mut().answered(&self.sent, now);
+        self.session
+            .stopping
+            .sent
+            .borrow_mut()
+            .answered(&self.sent, now);
         self.session.has_answered.set(true);
         self.session.silence.answered();
-        self.session.stop_what_runs_in_vain();
+        self.session.stopping.stop_what_runs_in_vain();
     }
 
     /// Whether a request to stop another statement may have stopped this one.
@@ -171,7 +174,7 @@ impl Asking<'_> {
     /// The server has worked on it until `now`. It answers in order.
     fn took(&self, now: Instant) {
         if let Some(durations) = self.durations {
-            let ran = self.session.sent.borrow().ran(&self.sent, now);
+            let ran = self.session.stopping.sent.borrow().ran(&self.sent, now);
             durations.took(self.sent.lookup, ran);
         }
     }
@@ -180,12 +183,12 @@ impl Asking<'_> {
 impl Drop for Asking<'_> {
     fn drop(&mut self) {
         if self.is_answered {
-            return self.session.sent.borrow_mut().remove(&self.sent);
+            return self.session.stopping.sent.borrow_mut().remove(&self.sent);
         }
         // The server may still work on it.
         self.took(Instant::now());
-        self.session.sent.borrow_mut().abandon(&self.sent);
-        self.session.stop_what_runs_in_vain();
+        self.session.stopping.sent.borrow_mut().abandon(&self.sent);
+        self.session.stopping.stop_what_runs_in_vain();
         if self.session.silence.gave_up(self.sent.at) {
             self.connection.lost(self.session);
         }
@@ -297,14 +300,14 @@ impl Dial for Dialer {
             cancel,
             ..
         } = open(&self.setup.settings).await?;
+        let client = Rc::new(client);
         let session = Rc::new(Session {
-            client,
             statements: RefCell::default(),
             lost: Notify::new(),
             has_answered: Cell::new(false),
             silence: Silence::new(self.answer_max()),
-            sent: RefCell::new(SentStatements::new(Instant::now())),
-            stopping: Stopping::new(cancel, &self.setup),
+            stopping: Rc::new(Stopping::new(&client, cancel, &self.setup.cancels)),
+            client,
         });
         Ok((Rc::clone(&session), (session, driver)))
     }

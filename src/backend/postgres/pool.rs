@@ -38,7 +38,7 @@ impl Pool {
         let setup = Rc::new(Setup {
             settings,
             planned: planned.iter().map(named).collect(),
-            cancels: CancelRequests::new("PostgreSQL"),
+            cancels: Rc::new(CancelRequests::new("PostgreSQL")),
         });
         let mut random = Random::seeded(seed);
         let connect = |_| Connection::start(Rc::clone(&setup), random.draw());

@@ -3,25 +3,30 @@
 //! Statements behind it on the same session are not to be hit. Nothing new is sent while a request is on its way. What was
 //! already sent may be hit if the abandoned statement ends in that moment; it is then asked once more, which the pool does.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout};
+use tokio_postgres::Client;
 
 use super::cancel::CancelHandle;
-use super::connection::{Session, Setup};
+use super::sent::SentStatements;
+use crate::backend::cancels::CancelRequests;
 
 /// How long a statement may go on that nobody waits for: most end by themselves, and a request costs the server more.
 const GRACE: Duration = Duration::from_millis(10);
 /// How long after a request the network may still carry it.
 const LATE: Duration = Duration::from_secs(10);
 
-/// What stops the statements of a session.
+/// The statements of a session, and what stops them.
 pub(super) struct Stopping {
+    pub(super) sent: RefCell<SentStatements>,
+    client: Rc<Client>,
+    /// Without it nothing is ever stopped.
     handle: Option<CancelHandle>,
-    setup: Rc<Setup>,
+    requests: Rc<CancelRequests>,
     /// A task looks after the statement that runs in vain.
     is_watched: Cell<bool>,
     is_on_its_way: Cell<bool>,
@@ -31,11 +36,16 @@ pub(super) struct Stopping {
 }
 
 impl Stopping {
-    /// Without a handle nothing is ever stopped.
-    pub(super) fn new(handle: Option<CancelHandle>, setup: &Rc<Setup>) -> Self {
+    pub(super) fn new(
+        client: &Rc<Client>,
+        handle: Option<CancelHandle>,
+        requests: &Rc<CancelRequests>,
+    ) -> Self {
         Stopping {
+            sent: RefCell::new(SentStatements::new(Instant::now())),
+            client: Rc::clone(client),
             handle,
-            setup: Rc::clone(setup),
+            requests: Rc::clone(requests),
             is_watched: Cell::new(false),
             is_on_its_way: Cell::new(false),
             handled_at: Cell::new(None),
@@ -60,29 +70,26 @@ impl Stopping {
         let is_recent = |at: Instant| at >= sent || at.elapsed() < LATE;
         self.is_on_its_way() || self.handled_at.get().is_some_and(is_recent)
     }
-}
 
-impl Session {
     /// Starts to look after the statement that runs if nobody waits for it.
     pub(super) fn stop_what_runs_in_vain(self: &Rc<Self>) {
-        let stopping = &self.stopping;
-        if stopping.handle.is_some()
-            && !stopping.is_watched.get()
+        if self.handle.is_some()
+            && !self.is_watched.get()
             && self.sent.borrow().running_in_vain().is_some()
-            && stopping.setup.cancels.may_send()
+            && self.requests.may_send()
         {
-            stopping.is_watched.set(true);
+            self.is_watched.set(true);
             tokio::task::spawn_local(watch(Watch(Rc::clone(self))));
         }
     }
 }
 
 /// A session whose running statement is looked after.
-struct Watch(Rc<Session>);
+struct Watch(Rc<Stopping>);
 
 impl Drop for Watch {
     fn drop(&mut self) {
-        self.0.stopping.is_watched.set(false);
+        self.0.is_watched.set(false);
     }
 }
 
@@ -99,32 +106,31 @@ impl Drop for Request<'_> {
 
 /// Stops one statement after the other, for as long as nobody waits for the one that runs.
 async fn watch(watch: Watch) {
-    let session = &watch.0;
-    let stopping = &session.stopping;
+    let stopping = &watch.0;
     let Some(handle) = &stopping.handle else {
         return;
     };
     loop {
-        let Some(running) = session.sent.borrow().running_in_vain() else {
+        let Some(running) = stopping.sent.borrow().running_in_vain() else {
             return;
         };
-        let last = session.sent.borrow().last();
+        let last = stopping.sent.borrow().last();
         // It ends when everything is over that was sent before.
-        let over = session.client.check_connection();
+        let over = stopping.client.check_connection();
         if timeout(GRACE, over).await.is_ok() {
-            session.sent.borrow_mut().over(last);
+            stopping.sent.borrow_mut().over(last);
             continue;
         }
-        if session.sent.borrow().running_in_vain() != Some(running) {
+        if stopping.sent.borrow().running_in_vain() != Some(running) {
             continue;
         }
-        if !stopping.setup.cancels.may_send() {
+        if !stopping.requests.may_send() {
             return;
         }
         stopping.is_on_its_way.set(true);
         let request = Request(stopping);
-        stopping.setup.cancels.send(handle.send()).await;
+        stopping.requests.send(handle.send()).await;
         drop(request);
-        session.sent.borrow_mut().over(running);
+        stopping.sent.borrow_mut().over(running);
     }
 }

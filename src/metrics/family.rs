@@ -199,7 +199,10 @@ impl Family {
     fn add(&self, values: &[&str], slots: Slots) {
         let key = values.iter().map(|&value| value.to_owned()).collect();
         let mut series = self.series.lock().unwrap_or_else(PoisonError::into_inner);
-        series.entry(key).or_default().live.push(slots);
+        let series = series.entry(key).or_default();
+        // Reloads must not add up if nobody scrapes.
+        series.retire(self.kind.lasts());
+        series.live.push(slots);
     }
 
     /// Counts of the series with these label values.
@@ -336,8 +339,8 @@ impl SeriesKind {
 }
 
 impl Series {
-    /// The sums of all groups. Those of groups without a writer are kept aside.
-    fn sum(&mut self, lasts: bool) -> Vec<u64> {
+    /// Keeps the sums of groups without a writer aside, if they last.
+    fn retire(&mut self, lasts: bool) {
         let retired = &mut self.retired;
         self.live.retain_mut(|slots| match Arc::get_mut(slots) {
             Some(slots) => {
@@ -348,6 +351,11 @@ impl Series {
             }
             None => true,
         });
+    }
+
+    /// The sums of all groups.
+    fn sum(&mut self, lasts: bool) -> Vec<u64> {
+        self.retire(lasts);
         let mut sums = self.retired.clone();
         for slots in &self.live {
             add(&mut sums, slots);
@@ -366,5 +374,29 @@ fn add(sums: &mut Vec<u64>, slots: &[AtomicU64]) {
     sums.resize(slots.len().max(sums.len()), 0);
     for (sum, slot) in sums.iter_mut().zip(slots) {
         *sum = sum.wrapping_add(slot.load(Ordering::Relaxed));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn groups_without_a_writer_do_not_add_up() {
+        let family = Family {
+            name: "calls_total",
+            help: "calls",
+            labels: &[],
+            kind: SeriesKind::Counter,
+            series: BTreeMap::new().into(),
+        };
+        for _ in 0..100 {
+            family.counts(&[]).count_one();
+        }
+        let _last = family.counts(&[]);
+        let mut series = family.series.lock().expect("nothing panicked");
+        let series = series.get_mut(&Vec::new()).expect("it counts");
+        assert_eq!(series.live.len(), 1);
+        assert_eq!(series.sum(true), [100]);
     }
 }

@@ -13,6 +13,10 @@ pub trait Backend: Sized + 'static {
     /// The keys of a `[lookups.NAME]` that uses it, checked and compiled so that a call does no parsing.
     type Lookup: Send + Sync + 'static;
 
+    /// Whether what [`Backend::connect`] makes depends on the lookups, such as prepared statements. If not, a reload
+    /// keeps it when other lookups are to be asked.
+    const PREPARES: bool = false;
+
     /// Reads the keys of `[backends.NAME]`; `kind` is already taken. Problems go to the section; `None` if they
     /// leave no usable configuration.
     fn read_config(section: &mut Section<'_>) -> Option<Self::Config>;

@@ -32,6 +32,11 @@ macro_rules! kinds {
                 }
             }
 
+            /// Whether what [`AnyConfig::connect`] makes depends on the lookups.
+            pub fn prepares(&self) -> bool {
+                match self { $(AnyConfig::$variant(_) => <$module::$type as Backend>::PREPARES,)* }
+            }
+
             /// Its `kind`.
             pub fn kind(&self) -> &'static str {
                 match self { $(AnyConfig::$variant(_) => $kind,)* }

@@ -44,7 +44,7 @@ pub(super) fn run(options: &Serve, out: &mut Output) -> Result<ExitStatus, Comma
         reload: Some(Box::new(move || reload(&config))),
         bound: Box::new(server::Bound::log),
     };
-    server::run(&program, options)
+    server::run(program, options)
         .map_err(|err| CommandError::failed(format_args!("can't serve: {err}")))?;
     Ok(ExitStatus::Done)
 }

@@ -3,6 +3,7 @@
 //! Names are not resolved here: [`crate::program`] checks the sections against each other and against the IDL.
 
 mod section;
+mod definition; // whether a table says what it said before
 mod tables; // tables in tables
 mod typed; // durations, sizes, words, numbers
 mod bytes; // whole files
@@ -24,6 +25,7 @@ pub use access::{Allow, AllowKey, Tokens};
 pub use admin::AdminConfig;
 pub(crate) use admin::read_admin;
 pub(crate) use bytes::text_of;
+pub use definition::Definition;
 pub use limits::LimitsConfig;
 pub use listener::{Endpoint, ListenerConfig};
 pub use pem::{Certificates, PrivateKey};

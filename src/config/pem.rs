@@ -72,7 +72,10 @@ impl Section<'_> {
         let (path, place) = self.string(key)?;
         let full = self.relative(&path);
         match bytes_of(&full) {
-            Ok(pem) => Some((full, pem, place)),
+            Ok(pem) => {
+                self.document().note(&pem);
+                Some((full, pem, place))
+            }
             Err(err) => {
                 self.document().problem(
                     &place,

@@ -17,7 +17,10 @@ impl Section<'_> {
     pub fn resolve_secret(&self, text: String, place: &Place) -> Option<String> {
         if let Some(name) = text.strip_prefix("env:") {
             return match std::env::var(name) {
-                Ok(secret) => Some(secret),
+                Ok(secret) => {
+                    self.document().note(secret.as_bytes());
+                    Some(secret)
+                }
                 Err(_) => {
                     self.bad(
                         place,
@@ -31,7 +34,10 @@ impl Section<'_> {
         if let Some(path) = text.strip_prefix("file:") {
             let full = self.relative(path);
             return match text_of(&full) {
-                Ok(secret) => Some(secret.trim_end_matches(['\r', '\n']).to_owned()),
+                Ok(secret) => {
+                    self.document().note(secret.as_bytes());
+                    Some(secret.trim_end_matches(['\r', '\n']).to_owned())
+                }
                 Err(err) => {
                     self.document().problem(
                         place,

@@ -11,6 +11,7 @@ use std::path::PathBuf;
 
 use toml::de::{DeTable, DeValue};
 
+use super::definition::Definition;
 use crate::diagnostic::{Problem, Problems, SourceFile, list, nearest};
 use crate::error::Code;
 use crate::value::Value;
@@ -35,6 +36,8 @@ pub struct Document {
     pub warnings: Problems,
     /// The include path of its IDLs: the folders of the command line, then those of `server.idl_path`.
     pub idl_path: RefCell<Vec<PathBuf>>,
+    /// The contents of the variables and files that values refer to, in the order of reading.
+    pub contents: RefCell<Definition>,
 }
 
 impl Document {
@@ -45,7 +48,13 @@ impl Document {
             problems: Problems::default(),
             warnings: Problems::default(),
             idl_path: RefCell::new(idl_path.to_vec()),
+            contents: RefCell::default(),
         }
+    }
+
+    /// Remembers what a value refers to.
+    pub(super) fn note(&self, content: &[u8]) {
+        self.contents.borrow_mut().add(content);
     }
 
     /// Reports a problem at a place.
@@ -106,6 +115,11 @@ impl<'d> Section<'d> {
     /// The document, for reporting problems later.
     pub fn document(&self) -> &'d Document {
         self.document
+    }
+
+    /// Its keys that are not taken yet, with their values. Reading them adds what they refer to to [`Document::contents`].
+    pub fn definition(&self) -> Definition {
+        Definition::of(&self.table)
     }
 
     /// The place of the table itself.

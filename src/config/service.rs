@@ -30,6 +30,9 @@ pub(crate) fn read_idl(
             for warning in std::mem::take(&mut schema.warnings) {
                 document.warnings.push(warning);
             }
+            for source in &schema.sources {
+                document.note(source.text.as_bytes());
+            }
             (Some(schema), Vec::new())
         }
         Err(problems) => (None, problems),

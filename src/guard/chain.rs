@@ -21,6 +21,9 @@ pub(super) trait Guard {
     /// The guard for the lookups of `program`.
     fn new(program: &Arc<Program>, random: &Random, metrics: &ProgramMetrics) -> Self;
 
+    /// Takes over what is known about the stores of `before`, the guard before a reload, that did not change.
+    fn take_over(&mut self, _before: &Self) {}
+
     /// Called when a question comes in.
     fn before<'a>(&'a self, _question: &Question<'a>) -> Before<'a> {
         Before::Pass
@@ -86,6 +89,10 @@ macro_rules! guards {
                 Chain {
                     $($(#[cfg($cfg)])? $name: chain::Guard::new(program, random, metrics),)*
                 }
+            }
+
+            fn take_over(&mut self, before: &Chain) {
+                $($(#[cfg($cfg)])? chain::Guard::take_over(&mut self.$name, &before.$name);)*
             }
 
             /// Takes a question inward, past the first `skip` guards. Returns how many guards have let it pass by now,

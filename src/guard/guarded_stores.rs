@@ -40,15 +40,21 @@ pub(super) enum Reached<'a> {
 }
 
 impl GuardedStores {
-    /// Connects every store of `program`.
+    /// Connects every store of `program`, or takes it over from `before` if it did not change.
     pub(super) async fn connect(
         program: &Arc<Program>,
         random: &Random,
         metrics: &Rc<ProgramMetrics>,
+        before: Option<&GuardedStores>,
     ) -> Self {
+        let mut chain = Chain::new(program, random, metrics);
+        if let Some(before) = before {
+            chain.take_over(&before.chain);
+        }
+        let stores = before.map(|before| &before.stores);
         GuardedStores {
-            chain: Chain::new(program, random, metrics),
-            stores: Stores::connect(program, random, metrics).await,
+            chain,
+            stores: Stores::connect(program, random, metrics, stores).await,
         }
     }
 

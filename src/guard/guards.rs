@@ -22,14 +22,17 @@ pub struct Guards {
 }
 
 impl Guards {
-    /// Connects every store of `program` on this loop. A store that is down does not fail this.
+    /// Connects every store of `program` on this loop, except those that `before` has connected and that did not change. A
+    /// store that is down does not fail this.
     pub async fn connect(
         program: Arc<Program>,
         random: Random,
         metrics: Rc<ProgramMetrics>,
+        before: Option<&Guards>,
     ) -> Self {
+        let before = before.map(|before| &before.stores);
         Guards {
-            stores: GuardedStores::connect(&program, &random, &metrics).await,
+            stores: GuardedStores::connect(&program, &random, &metrics, before).await,
             program,
             deadlines: Deadlines::start(),
             metrics,

@@ -21,6 +21,7 @@ mod inject;
 #[cfg(test)]
 mod every_third;
 mod stores; // everything inside the guards
+mod of_loop; // the program that a waiting question belongs to
 mod batch;
 mod permit;
 mod reply_slots;

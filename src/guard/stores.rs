@@ -6,6 +6,7 @@ use std::sync::Arc;
 use futures_util::future::LocalBoxFuture;
 
 use super::batch::Batcher;
+use super::of_loop::OfLoop;
 use super::permit::Permits;
 use super::question::Question;
 use super::reply_slots::{ReplySlots, SlotId};
@@ -22,9 +23,9 @@ const BLOCKING_WAITING_MAX: usize = 1024;
 
 /// The stores of one event loop, and the closures of the program.
 pub(super) struct Stores {
-    program: Arc<Program>,
-    /// By the index of the backend.
-    backends: Vec<Store>,
+    program: Rc<OfLoop>,
+    /// By the index of the backend. Those that did not change serve several programs.
+    backends: Vec<Rc<Store>>,
     /// For blocking closures: the thread pool is bounded too.
     blocking: Permits,
 }
@@ -47,31 +48,40 @@ pub(super) enum Sent<'a> {
 }
 
 impl Stores {
-    /// Connects every store of `program` on this loop.
+    /// Connects every store of `program` on this loop. Those of `before` that did not change are kept.
     pub(super) async fn connect(
         program: &Arc<Program>,
         random: &Random,
         all_metrics: &Rc<ProgramMetrics>,
+        before: Option<&Stores>,
     ) -> Self {
         let mut seeds = random.clone();
         let mut backends = Vec::with_capacity(program.backends.len());
         for (entry, metrics) in program.backends.iter().zip(&all_metrics.backends) {
+            let unchanged = before.and_then(|before| {
+                let at = program.unchanged_since(before.program.program(), backends.len())?;
+                Some(Rc::clone(&before.backends[at]))
+            });
+            if let Some(store) = unchanged {
+                backends.push(store);
+                continue;
+            }
             let planned = program.planned(backends.len());
             let backend = Rc::new(entry.config.connect(&planned, seeds.draw()).await);
             if let Some(cancels) = backend.cancels() {
                 all_metrics.show_cancels(&entry.name, cancels);
             }
             let load = metrics.single.clone();
-            backends.push(Store {
-                batcher: Batcher::start(program, &backend, entry, metrics),
+            backends.push(Rc::new(Store {
+                batcher: Batcher::start(&backend, entry, metrics),
                 batches: entry.batch_max > 1,
                 backend,
                 permits: Permits::new(entry.in_flight_max, entry.waiting_max, load),
-            });
+            }));
         }
         let load = all_metrics.blocking.clone();
         Stores {
-            program: Arc::clone(program),
+            program: OfLoop::new(program),
             backends,
             blocking: Permits::new(BLOCKING_MAX, BLOCKING_WAITING_MAX, load),
         }
@@ -83,12 +93,13 @@ impl Stores {
         question: &Question<'a>,
         slots: &ReplySlots,
     ) -> Result<Sent<'a>, LookupError> {
-        let alone: LocalBoxFuture<'a, _> = match &self.program.lookups[question.lookup.0].asks {
+        let alone: LocalBoxFuture<'a, _> = match self.program.asks(question.lookup) {
             Asks::Store(at, lookup) => {
                 let store = &self.backends[*at];
                 if store.batches && lookup.batches() {
                     let lane = lookup.lane();
-                    return store.batcher.push(lane, question, slots).map(Sent::Batched);
+                    let asked = (&self.program, question);
+                    return store.batcher.push(lane, asked, slots).map(Sent::Batched);
                 }
                 Box::pin(store.lookup(lookup, question.clone()))
             }

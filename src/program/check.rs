@@ -14,7 +14,7 @@ use super::meta::{Meta, check_meta, is_meta};
 use super::served::ServedService;
 use super::views::compile_views;
 use crate::backend::{Enums, Yields};
-use crate::config::{Document, Place, ServiceEntry, pick_service, read_idl};
+use crate::config::{Definition, Document, Place, ServiceEntry, pick_service, read_idl};
 use crate::diagnostic::{Problem, suggest};
 use crate::error::Code;
 use crate::plan::{LookupFacts, LookupId};
@@ -225,7 +225,18 @@ fn assemble(config: ConfigFile, registry: &Registry, services: Vec<ServedService
         asks: Asks::Closure(closure.clone()),
         params: closure.params().to_vec(),
         inject: Inject::default(),
+        budget: None,
+        definition: Definition::default(),
     });
+    let mut lookups: Vec<LookupDef> = of_file.chain(of_code).collect();
+    for plan in services.iter().flat_map(|of| of.plans.values()) {
+        for step in &plan.steps {
+            let timeout = step.timeout.unwrap_or(plan.deadline);
+            let budget = Some(timeout.min(plan.deadline));
+            let of_lookup = &mut lookups[step.lookup.0].budget;
+            *of_lookup = budget.max(*of_lookup);
+        }
+    }
     Program {
         services,
         listeners: config.server.listeners,
@@ -235,7 +246,7 @@ fn assemble(config: ConfigFile, registry: &Registry, services: Vec<ServedService
         limits: config.server.limits,
         tokens: config.server.tokens,
         admin: config.admin,
-        lookups: of_file.chain(of_code).collect(),
+        lookups,
         backends: config
             .backends
             .into_iter()
@@ -253,6 +264,8 @@ fn lookup_def(entry: LookupEntry) -> Option<LookupDef> {
         asks: Asks::Store(entry.backend?, compiled.lookup),
         params: compiled.params,
         inject: entry.inject,
+        budget: None,
+        definition: entry.definition,
     })
 }
 
@@ -262,6 +275,7 @@ fn backend_def(entry: BackendEntry) -> Option<BackendDef> {
         config: entry.config?,
         in_flight_max: entry.in_flight_max,
         waiting_max: entry.waiting_max,
+        definition: entry.definition,
         batch_max: entry.batch_max,
     })
 }

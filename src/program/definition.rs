@@ -9,7 +9,7 @@ use super::inject::Inject;
 use super::served::{ServedService, view};
 use crate::backend::closure::Closure;
 use crate::backend::{AnyConfig, AnyLookup};
-use crate::config::{AdminConfig, LimitsConfig, ListenerConfig, Tokens};
+use crate::config::{AdminConfig, Definition, LimitsConfig, ListenerConfig, Tokens};
 use crate::diagnostic::Problem;
 use crate::idl::Schema;
 use crate::plan::Plan;
@@ -52,6 +52,8 @@ pub struct BackendDef {
     pub batch_max: usize,
     /// The most waiting lookups per loop.
     pub waiting_max: usize,
+    /// What its table in the configuration says.
+    pub definition: Definition,
 }
 
 /// A lookup to ask.
@@ -64,6 +66,10 @@ pub struct LookupDef {
     pub params: Vec<Arc<str>>,
     /// Planned faults, for testing.
     pub inject: Inject,
+    /// The longest time that any view gives it; `None` if no view uses it.
+    pub budget: Option<Duration>,
+    /// What its table in the configuration says; nothing for a closure.
+    pub definition: Definition,
 }
 
 /// What a lookup asks.

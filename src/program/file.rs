@@ -13,7 +13,8 @@ use toml::de::DeTable;
 use super::inject::Inject;
 use crate::backend::{AnyConfig, AnyLookup, Compiled, KINDS};
 use crate::config::{
-    AdminConfig, Document, Place, Section, ServerConfig, read_admin, read_server, text_of,
+    AdminConfig, Definition, Document, Place, Section, ServerConfig, read_admin, read_server,
+    text_of,
 };
 use crate::diagnostic::{Problem, SourceFile, list, suggest};
 use crate::error::Code;
@@ -43,6 +44,8 @@ pub struct BackendEntry {
     pub batch_max: usize,
     /// The most waiting lookups per loop; additional ones are shed. Default 4,096.
     pub waiting_max: usize,
+    /// What its table says.
+    pub definition: Definition,
     /// Its place.
     pub place: Place,
 }
@@ -61,6 +64,8 @@ pub struct LookupEntry {
     pub parse_text: bool,
     /// Planned faults, for testing.
     pub inject: Inject,
+    /// What its table says.
+    pub definition: Definition,
     /// Its place.
     pub place: Place,
 }
@@ -165,6 +170,9 @@ fn named<'d>(root: &mut Section<'d>, key: &'static str) -> Vec<(String, Section<
 }
 
 fn read_backend((name, mut section): (String, Section<'_>)) -> BackendEntry {
+    let definition = section.definition();
+    let contents = &section.document().contents;
+    contents.take();
     let in_flight_max = section.count("in_flight_max", 1024, 1_000_000);
     let waiting_max = section.count("waiting_max", 4096, 1_000_000);
     let batch_max = section.count("batch_max", 128, 4096);
@@ -189,14 +197,17 @@ fn read_backend((name, mut section): (String, Section<'_>)) -> BackendEntry {
         config,
         in_flight_max,
         waiting_max,
+        definition: definition.with(&contents.take()),
         place,
         batch_max,
     }
 }
 
 fn read_lookup(name: &str, mut section: Section<'_>, backends: &[BackendEntry]) -> LookupEntry {
+    let definition = section.definition();
     let place = section.place().clone();
     let document = section.document();
+    document.contents.take();
     let timeout = section.timeout("timeout");
     let parse_text = section.bool("parse_text").unwrap_or(false);
     let inject = section
@@ -223,6 +234,7 @@ fn read_lookup(name: &str, mut section: Section<'_>, backends: &[BackendEntry]) 
         timeout,
         parse_text,
         inject,
+        definition: definition.with(&document.contents.take()),
         place,
     }
 }

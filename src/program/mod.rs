@@ -9,6 +9,7 @@ mod meta; // the service that a server has of its own
 mod served; // the services, and their names on the wire
 mod definition; // the program itself
 mod planned; // what will be asked of a store
+mod unchanged; // stores that a reload keeps
 mod access; // whether somebody can call each view
 mod views;
 mod check;

@@ -91,7 +91,7 @@ impl Server {
             reload: Some(Box::new(move || self.check().ok().map(Arc::new))),
             bound: Box::new(Bound::log),
         };
-        Ok(run(&program, options)?)
+        Ok(run(program, options)?)
     }
 
     /// Serves on its own thread until [`Running::stop`].
@@ -109,7 +109,7 @@ impl Server {
         let serving = Arc::clone(&program);
         let thread = std::thread::Builder::new()
             .name("tributary".into())
-            .spawn(move || run(&serving, options))?;
+            .spawn(move || run(serving, options))?;
         match addrs.recv() {
             Ok(bound) => Ok(Running {
                 bound,

@@ -23,6 +23,7 @@ mod socket; // opening listening sockets
 mod descriptors;
 mod drained; // how a drain ended
 mod signals;
+mod reload; // makes the programs of reloads
 mod start_only; // keys that a reload can't change
 mod warnings; // of a configuration that is served
 mod embed; // a server inside a Rust program

@@ -9,8 +9,10 @@ use tokio::sync::{mpsc, watch};
 
 use super::drained::Drained;
 use super::options::{Bound, Options};
+use super::reload::{Reloader, Reloading, Served};
 use super::signals::{self, Signals, Watcher};
 use super::socket::Opened;
+use super::start_only::StartKeys;
 use super::warnings::log_warnings;
 use super::worker::{self, Worker};
 use super::{descriptors, socket};
@@ -20,12 +22,12 @@ use crate::program::Program;
 
 /// Serves until the shutdown, then drains. Fails if an address can't be bound. The admin port answers from before
 /// the first call until after the last.
-pub fn run(program: &Arc<Program>, options: Options) -> io::Result<()> {
+pub fn run(program: Arc<Program>, mut options: Options) -> io::Result<()> {
     if options.signals {
         // The whole process belongs to the server.
         descriptors::raise();
     }
-    log_warnings(program);
+    log_warnings(&program);
     let runtime = worker::runtime()?;
     let caught = if options.signals {
         runtime.block_on(async { signals::catch() })
@@ -33,7 +35,7 @@ pub fn run(program: &Arc<Program>, options: Options) -> io::Result<()> {
         None
     };
     // Held to the end: dropping them removes the files of Unix sockets.
-    let mut opened = open(program)?;
+    let mut opened = open(&program)?;
     let metrics = Metrics::new(program.workers, options.shutdown.clone());
     let admin = match &program.admin {
         Some(config) => {
@@ -47,9 +49,11 @@ pub fn run(program: &Arc<Program>, options: Options) -> io::Result<()> {
         admin: admin.as_ref().map(Admin::addr),
         workers: program.workers,
     };
-    let (sender, programs) = watch::channel(Arc::clone(program));
+    let started = StartKeys::of(&program);
+    let count = program.workers;
+    let (sender, programs) = watch::channel(Served::new(program, count));
     let (running, all_ended) = mpsc::channel(1);
-    let workers: Vec<_> = (0..program.workers)
+    let workers: Vec<_> = (0..count)
         .map(|at| Worker {
             at,
             metrics: Arc::clone(&metrics),
@@ -63,12 +67,17 @@ pub fn run(program: &Arc<Program>, options: Options) -> io::Result<()> {
         })
         .collect();
     drop((programs, running));
+    let reload = options.reload.take();
+    let reloading = reload.map(|reload| Reloading {
+        reload,
+        programs: sender,
+        started,
+        metrics,
+    });
     let signals = Signals {
         options,
-        programs: sender,
-        started: Arc::clone(program),
+        reloader: reloading.map(Reloader::start).transpose()?,
         bound,
-        metrics,
     };
     let drained = run_all(runtime, workers, (Watcher::new(caught, signals), all_ended))?;
     // Before the last line of the log.

@@ -1,9 +1,39 @@
 //! Finds out which keys a reload would have to change and can't: those that are read at start only.
 
+use crate::config::{AdminConfig, LimitsConfig, ListenerConfig};
 use crate::program::Program;
 
-/// The paths of the keys in which `now` differs from the program that the server was started with, and that take a restart.
-pub(super) fn changed_keys(started: &Program, now: &Program) -> Vec<String> {
+/// What a server keeps from its start to its end, without the rest of the program that it was started with.
+pub(super) struct StartKeys {
+    workers: usize,
+    limits: LimitsConfig,
+    listeners: Vec<ListenerConfig>,
+    admin: Option<AdminConfig>,
+}
+
+impl StartKeys {
+    /// Those of the program that the server is started with.
+    pub(super) fn of(program: &Program) -> Self {
+        StartKeys {
+            workers: program.workers,
+            limits: program.limits,
+            listeners: program.listeners.clone(),
+            admin: program.admin.clone(),
+        }
+    }
+
+    /// The number of loops.
+    pub(super) fn workers(&self) -> usize {
+        self.workers
+    }
+
+    /// The paths of the keys in which `now` differs, and that take a restart.
+    pub(super) fn changed(&self, now: &Program) -> Vec<String> {
+        changed_keys(self, &StartKeys::of(now))
+    }
+}
+
+fn changed_keys(started: &StartKeys, now: &StartKeys) -> Vec<String> {
     let mut keys = Vec::new();
     if started.workers != now.workers {
         keys.push("server.workers".to_owned());
@@ -26,12 +56,12 @@ pub(super) fn changed_keys(started: &Program, now: &Program) -> Vec<String> {
 }
 
 /// The changed keys of listeners: each is compared with the one that was in its place.
-fn listeners(started: &Program, now: &Program) -> Vec<String> {
+fn listeners(started: &StartKeys, now: &StartKeys) -> Vec<String> {
     let whole = |table: &str| match table {
         "server" => "server.listen".to_owned(),
         table => table.to_owned(),
     };
-    let in_place = |program: &'_ Program, table: &str| {
+    let in_place = |program: &'_ StartKeys, table: &str| {
         let mut all = program.listeners.iter();
         all.position(|listener| listener.table == table)
     };
@@ -53,7 +83,7 @@ mod tests {
     use super::*;
     use crate::program::check;
 
-    fn program(config: &str) -> Program {
+    fn program(config: &str) -> StartKeys {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let (server, above) = config.split_once("---").unwrap_or((config, ""));
         let config = format!("{above}\n[server]\nidl = 's.thrift'\nunserved = '*'\n{server}");
@@ -64,8 +94,8 @@ mod tests {
             std::fs::write(folder.path().join(name), text).expect("the folder is ours");
         }
         let path = folder.path().join("t.toml");
-        check(&path.to_string_lossy(), &Vec::new())
-            .unwrap_or_else(|problems| panic!("{config}\n{problems:?}"))
+        let checked = check(&path.to_string_lossy(), &Vec::new());
+        StartKeys::of(&checked.unwrap_or_else(|problems| panic!("{config}\n{problems:?}")))
     }
 
     /// Keys of `[server]` before and after; what follows `---` is above `[server]`.

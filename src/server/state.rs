@@ -8,9 +8,9 @@ use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::disconnect_log::DisconnectLog;
+use super::reload::Served;
 use crate::config::LimitsConfig;
 use crate::metrics::LoopMetrics;
-use crate::program::Program;
 use crate::service::{Current, MemoryPool};
 use crate::thrift::WireFormats;
 
@@ -30,14 +30,14 @@ pub(super) struct WorkerState {
     /// Permits for TLS handshakes.
     pub(super) handshakes: Semaphore,
     /// The last one is that of the last reload.
-    pub(super) programs: watch::Receiver<Arc<Program>>,
+    pub(super) programs: watch::Receiver<Arc<Served>>,
     pub(super) disconnect_log: DisconnectLog,
 }
 
 impl WorkerState {
     /// How long a client may take to send one more call once the server drains. There is as much time for the call itself.
     pub(super) fn next_call(&self) -> Duration {
-        NEXT_CALL.min(self.programs.borrow().drain_timeout / 2)
+        NEXT_CALL.min(self.programs.borrow().program.drain_timeout / 2)
     }
 }
 

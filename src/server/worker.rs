@@ -15,6 +15,7 @@ use super::descriptors;
 use super::disconnect_log::DisconnectLog;
 use super::drained::Drained;
 use super::listener::{self, Listener};
+use super::reload::Served;
 use super::signals::Watcher;
 use super::socket::ListeningSocket;
 use super::state::WorkerState;
@@ -22,7 +23,6 @@ use super::tls::Tls;
 use crate::config::{Endpoint, LimitsConfig, ListenerConfig};
 use crate::guard::BLOCKING_MAX;
 use crate::metrics::{LoopMetrics, Metrics};
-use crate::program::Program;
 use crate::random::Random;
 use crate::service::{Current, MemoryPool, Service};
 use crate::supervise::supervise;
@@ -34,7 +34,7 @@ pub(super) struct Worker {
     /// One socket of each listener, in the configuration's order.
     pub(super) sockets: Vec<ListeningSocket>,
     /// Receives reloaded programs.
-    pub(super) programs: watch::Receiver<Arc<Program>>,
+    pub(super) programs: watch::Receiver<Arc<Served>>,
     pub(super) shutdown: CancellationToken,
     /// Nothing is ever sent. When it is dropped, the loop has ended.
     pub(super) _running: mpsc::Sender<Infallible>,
@@ -67,7 +67,7 @@ impl Worker {
     }
 
     async fn serve(mut self) -> io::Result<Drained> {
-        let program = Arc::clone(&self.programs.borrow_and_update());
+        let program = Arc::clone(&self.programs.borrow_and_update().program);
         let limits = program.limits;
         let metrics = LoopMetrics::new(&self.metrics, self.at);
         let pulsing = Rc::clone(&metrics);
@@ -83,6 +83,7 @@ impl Worker {
             limits,
             Random::from_process(),
             &metrics,
+            None,
         )
         .await;
         let current = Current::new(service);
@@ -116,7 +117,7 @@ impl Worker {
         let (connections, since) = tokio::join!(listener::accept(listeners, &worker), since);
         drop(reloading);
         info!(open = connections.len(), "draining");
-        let drain_timeout = self.programs.borrow().drain_timeout;
+        let drain_timeout = self.programs.borrow().program.drain_timeout;
         let waited = tokio::time::timeout(drain_timeout, connections.wait()).await;
         let mut drained = Drained {
             took: since.elapsed(),
@@ -140,15 +141,21 @@ struct Reloader {
 
 impl Reloader {
     /// Serves each program that comes, until no more can come.
-    async fn run(self: Rc<Self>, mut programs: watch::Receiver<Arc<Program>>) {
+    async fn run(self: Rc<Self>, mut programs: watch::Receiver<Arc<Served>>) {
         while programs.changed().await.is_ok() {
-            let program = Arc::clone(&programs.borrow_and_update());
-            let renewed = Arc::clone(&program);
-            let random = Random::from_process();
-            let service = Service::open(program, self.limits, random, &self.metrics).await;
+            let served = Arc::clone(&programs.borrow_and_update());
+            let before = self.current.get();
+            let service = Service::open(
+                Arc::clone(&served.program),
+                self.limits,
+                Random::from_process(),
+                &self.metrics,
+                Some(&before),
+            )
+            .await;
             self.current.replace(service);
-            renew(&self.renewing, &renewed.listeners);
-            info!("serving the reloaded configuration");
+            renew(&self.renewing, &served.program.listeners);
+            served.adopted();
         }
     }
 }

@@ -81,6 +81,7 @@ async fn open(program: Arc<Program>, limits: LimitsConfig) -> Service {
         limits,
         Random::seeded(1),
         &LoopMetrics::unscraped(),
+        None,
     )
     .await
 }

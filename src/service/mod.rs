@@ -61,6 +61,7 @@ pub struct Service {
     ids: RefCell<Random>,
     admission: Admission,
     introspection: Introspection,
+    guards: Rc<Guards>,
     runner: Runner,
     writer: ReplyWriter,
     log: Rc<CallLog>,
@@ -79,11 +80,13 @@ pub enum Decision {
 
 impl Service {
     /// Prepares `program` on this loop. `limits` are those that the server was started with: a reload does not change them.
+    /// It replaces `before`, whose stores it takes over if they did not change.
     pub async fn open(
         program: Arc<Program>,
         limits: LimitsConfig,
         random: Random,
         metrics: &Rc<LoopMetrics>,
+        before: Option<&Service>,
     ) -> Self {
         let wire_limits = Limits {
             frame_bytes_max: limits.frame_bytes_max,
@@ -94,8 +97,9 @@ impl Service {
         };
         let metrics = ProgramMetrics::new(metrics, &program);
         let ids = Random::seeded(random.clone().draw());
-        let guards = Guards::connect(Arc::clone(&program), random, Rc::clone(&metrics)).await;
-        let guards = Rc::new(guards);
+        let before = before.map(|before| &*before.guards);
+        let (of_guards, metering) = (Arc::clone(&program), Rc::clone(&metrics));
+        let guards = Rc::new(Guards::connect(of_guards, random, metering, before).await);
         let log = Rc::new(CallLog::default());
         Service {
             limits: wire_limits,
@@ -104,6 +108,7 @@ impl Service {
             introspection: Introspection::new(&program, &guards, wire_limits, &metrics),
             runner: Runner::new(&program, &guards, wire_limits, &log),
             writer: ReplyWriter::new(&program, limits.reply_bytes_max, &log),
+            guards,
             log,
             metrics,
         }

@@ -63,7 +63,7 @@ impl Test {
         let program = program.unwrap_or_else(|problems| panic!("{}", problems[0].render(false)));
         let program = Arc::new(program);
         let metrics = ProgramMetrics::new(&LoopMetrics::unscraped(), &program);
-        let guards = Guards::connect(Arc::clone(&program), Random::seeded(1), metrics).await;
+        let guards = Guards::connect(Arc::clone(&program), Random::seeded(1), metrics, None).await;
         Test { program, guards }
     }
 

@@ -91,7 +91,7 @@ async fn stages(program: Arc<Program>) -> Result<Vec<(&'static str, Duration)>, 
     let limits = Limits::default();
     let counting = LoopMetrics::unscraped();
     let metrics = ProgramMetrics::new(&counting, &program);
-    let guards = Guards::connect(Arc::clone(&program), Random::seeded(1), metrics).await;
+    let guards = Guards::connect(Arc::clone(&program), Random::seeded(1), metrics, None).await;
     let decode = || {
         let (_, body) = read_head(WIRE_FORMAT.protocol, &message)?;
         decode_struct(schema, plan.params, WIRE_FORMAT.protocol, &body, &limits)
@@ -133,6 +133,7 @@ async fn stages(program: Arc<Program>) -> Result<Vec<(&'static str, Duration)>, 
             LimitsConfig::default(),
             Random::seeded(1),
             &counting,
+            None,
         )
         .await,
     );

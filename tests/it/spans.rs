@@ -128,12 +128,8 @@ async fn lookups_of_interleaved_calls_are_under_their_own_call() {
     let registry: Registry = ["a", "b", "c"].map(|name| lookup(name, &gate)).into();
     let program = Arc::new(check(config.to_str().unwrap(), &registry).unwrap());
     let metrics = LoopMetrics::unscraped();
-    let opened = Service::open(
-        Arc::clone(&program),
-        program.limits,
-        Random::seeded(1),
-        &metrics,
-    );
+    let of_service = (Arc::clone(&program), Random::seeded(1));
+    let opened = Service::open(of_service.0, program.limits, of_service.1, &metrics, None);
     let service = Rc::new(opened.await);
 
     let paths = Paths::default();

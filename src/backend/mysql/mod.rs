@@ -47,6 +47,8 @@ impl Backend for Mysql {
     type Config = Config;
     type Lookup = Lookup;
 
+    const PREPARES: bool = true;
+
     fn read_config(section: &mut Section<'_>) -> Option<Config> {
         Config::read(section)
     }

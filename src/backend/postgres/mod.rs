@@ -42,6 +42,8 @@ impl Backend for Postgres {
     type Config = Config;
     type Lookup = Lookup;
 
+    const PREPARES: bool = true;
+
     fn read_config(section: &mut Section<'_>) -> Option<Config> {
         Config::read(section)
     }

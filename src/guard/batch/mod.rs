@@ -14,7 +14,6 @@ use std::future::poll_fn;
 use std::panic::AssertUnwindSafe;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
-use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
@@ -24,6 +23,7 @@ use tokio::time::{Instant, Sleep, sleep_until, timeout_at};
 use tokio_util::task::AbortOnDropHandle;
 
 use self::lanes::{Lanes, Limits, Sent};
+use super::of_loop::OfLoop;
 use super::params::Params;
 use super::permit::queue_full;
 use super::question::Question;
@@ -31,7 +31,7 @@ use super::reply_slots::{ReplySlots, Responder, SlotId};
 use crate::backend::{Answer, Answers, AnyBackend, LookupError};
 use crate::metrics::{BackendMetrics, Histogram, Load};
 use crate::plan::LookupId;
-use crate::program::{Asks, BackendDef, Program};
+use crate::program::{Asks, BackendDef};
 use crate::supervise::supervise;
 use crate::timeline::Source;
 
@@ -58,16 +58,12 @@ struct Queue {
 }
 
 struct Entry {
+    /// The program that the lookup belongs to: batches serve that before and that after a reload.
+    program: Rc<OfLoop>,
     lookup: LookupId,
     params: Params,
     responder: Responder,
     deadline: Instant,
-}
-
-/// What a batch is asked of.
-struct Store {
-    program: Arc<Program>,
-    backend: Rc<AnyBackend>,
 }
 
 /// A batch under way. The lanes hear of its end even if it is dropped.
@@ -80,7 +76,6 @@ struct Batch {
 impl Batcher {
     /// Starts the dispatcher on this loop.
     pub(super) fn start(
-        program: &Arc<Program>,
         backend: &Rc<AnyBackend>,
         limits: &BackendDef,
         metrics: &BackendMetrics,
@@ -97,14 +92,9 @@ impl Batcher {
             sizes: metrics.batches.clone(),
             waiting_max: limits.waiting_max,
         });
-        let (of_dispatcher, program) = (Rc::clone(&queue), Arc::clone(program));
-        let backend = Rc::clone(backend);
+        let (of_dispatcher, backend) = (Rc::clone(&queue), Rc::clone(backend));
         let dispatcher = supervise("batches", move || {
-            let store = Store {
-                program: Arc::clone(&program),
-                backend: Rc::clone(&backend),
-            };
-            dispatch(Rc::clone(&of_dispatcher), Rc::new(store))
+            dispatch(Rc::clone(&of_dispatcher), Rc::clone(&backend))
         });
         Batcher {
             queue,
@@ -116,7 +106,7 @@ impl Batcher {
     pub(super) fn push(
         &self,
         lane: usize,
-        question: &Question<'_>,
+        (program, question): (&Rc<OfLoop>, &Question<'_>),
         slots: &ReplySlots,
     ) -> Result<SlotId, LookupError> {
         if self.queue.is_full() {
@@ -126,6 +116,7 @@ impl Batcher {
         self.queue.push(
             lane,
             Entry {
+                program: Rc::clone(program),
                 lookup: question.lookup,
                 params: question.params.clone(),
                 responder,
@@ -199,7 +190,7 @@ impl Drop for Batch {
 }
 
 /// Sends batches, and sees them to their ends.
-async fn dispatch(queue: Rc<Queue>, store: Rc<Store>) {
+async fn dispatch(queue: Rc<Queue>, backend: Rc<AnyBackend>) {
     let mut under_way = FuturesUnordered::new();
     let mut pace = pin!(None);
     poll_fn(|cx| -> Poll<()> {
@@ -208,7 +199,7 @@ async fn dispatch(queue: Rc<Queue>, store: Rc<Store>) {
             while let Poll::Ready(Some(())) = under_way.poll_next_unpin(cx) {}
             let mut sent_any = false;
             while let Some(batch) = queue.next() {
-                under_way.push(ask(batch, Rc::clone(&store)));
+                under_way.push(ask(batch, Rc::clone(&backend)));
                 sent_any = true;
             }
             if !sent_any && wait_for_pace(&queue, pace.as_mut(), cx).is_pending() {
@@ -242,7 +233,7 @@ fn wait_for_pace(
 }
 
 /// Asks the questions of a batch. Each answer is delivered the moment the store's kind gives it.
-async fn ask(mut batch: Batch, store: Rc<Store>) {
+async fn ask(mut batch: Batch, backend: Rc<AnyBackend>) {
     let Batch {
         queue,
         entries,
@@ -250,7 +241,7 @@ async fn ask(mut batch: Batch, store: Rc<Store>) {
     } = &mut batch;
     let entries = &*entries;
     let asks = entries.iter().filter_map(|entry| {
-        let Asks::Store(_, lookup) = &store.program.lookups[entry.lookup.0].asks else {
+        let Asks::Store(_, lookup) = entry.program.asks(entry.lookup) else {
             return None;
         };
         Some((lookup, &entry.params[..]))
@@ -277,7 +268,7 @@ async fn ask(mut batch: Batch, store: Rc<Store>) {
         entry.responder.send(answer);
         answered.set(answered.get() + 1);
     };
-    let asking = store.backend.lookup_many(asks, Answers::new(&give));
+    let asking = backend.lookup_many(asks, Answers::new(&give));
     let mut asking = pin!(AssertUnwindSafe(asking).catch_unwind());
     let mut asking = poll_fn(|cx| {
         arrived.set(None);

@@ -70,7 +70,7 @@ async fn guards() -> Guards {
     let program = program.unwrap_or_else(|problems| panic!("{}", problems[0].render(false)));
     let program = Arc::new(program);
     let metrics = ProgramMetrics::new(&LoopMetrics::unscraped(), &program);
-    Guards::connect(program, Random::seeded(1), metrics).await
+    Guards::connect(program, Random::seeded(1), metrics, None).await
 }
 
 #[tokio::test(flavor = "local", start_paused = true)]

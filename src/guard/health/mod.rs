@@ -5,6 +5,7 @@
 //! logged at a limited rate.
 
 use std::cell::Cell;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,8 +29,8 @@ const SILENCE: Duration = Duration::from_secs(1);
 /// Whether the stores of one loop answer.
 pub(super) struct Health {
     program: Arc<Program>,
-    /// By the index of the backend.
-    stores: Vec<Store>,
+    /// By the index of the backend. A store that did not change has one state for several programs.
+    stores: Vec<Rc<Store>>,
     /// Whether any store is failing or may be, so that an answer costs one look in the usual case.
     any_suspect: Cell<bool>,
 }
@@ -49,19 +50,28 @@ impl Guard for Health {
     fn new(program: &Arc<Program>, _random: &Random, metrics: &ProgramMetrics) -> Self {
         let stores = metrics.backends.iter().map(|metrics| {
             metrics.up.set(1);
-            Store {
+            Rc::new(Store {
                 failing: Cell::default(),
                 silent_since: Cell::default(),
                 logged: Cell::default(),
                 log_limit: LogLimit::default(),
                 up: metrics.up.clone(),
-            }
+            })
         });
         Health {
             program: Arc::clone(program),
             stores: stores.collect(),
             any_suspect: Cell::default(),
         }
+    }
+
+    fn take_over(&mut self, before: &Self) {
+        for (at, store) in self.stores.iter_mut().enumerate() {
+            if let Some(then) = self.program.unchanged_since(&before.program, at) {
+                *store = Rc::clone(&before.stores[then]);
+            }
+        }
+        self.find_suspects();
     }
 
     #[inline]
@@ -83,7 +93,7 @@ impl Health {
     /// Closures are not stores: their failures are logged as those of lookups.
     fn store(&self, lookup: LookupId) -> Option<(usize, &Store)> {
         match self.program.lookups[lookup.0].asks {
-            Asks::Store(at, _) => Some((at, &self.stores[at])),
+            Asks::Store(at, _) => Some((at, &*self.stores[at])),
             Asks::Closure(_) => None,
         }
     }
@@ -101,8 +111,12 @@ impl Health {
             let backend = &*self.program.backends[at].name;
             info!(backend, "backend answers again");
         }
-        self.any_suspect
-            .set(self.stores.iter().any(Store::is_suspect));
+        self.find_suspects();
+    }
+
+    fn find_suspects(&self) {
+        let any = self.stores.iter().any(|store| store.is_suspect());
+        self.any_suspect.set(any);
     }
 
     #[cold]

@@ -90,7 +90,7 @@ async fn play(page: &Page, program: &Arc<Program>, mode: Mode) -> Story {
     };
     let schema = &program.services[0].schema;
     let metrics = ProgramMetrics::new(&LoopMetrics::unscraped(), program);
-    let guards = Guards::connect(Arc::clone(program), Random::seeded(1), metrics).await;
+    let guards = Guards::connect(Arc::clone(program), Random::seeded(1), metrics, None).await;
     let params = Coercion::new(schema, false)
         .value(call.params.clone(), &Type::Struct(plan.params))
         .unwrap_or_else(|why| panic!("{}: the call: {why}", page.name));

@@ -69,6 +69,11 @@ impl Redis {
         self.info("commandstats", &format!("cmdstat_{command}:calls="))
     }
 
+    /// How many connections it has accepted, this question's included.
+    pub(crate) fn connections(&self) -> u64 {
+        self.info("stats", "total_connections_received:")
+    }
+
     /// How often it has read from a socket.
     pub(crate) fn reads(&self) -> u64 {
         self.info("stats", "total_reads_processed:")

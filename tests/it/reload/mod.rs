@@ -1,4 +1,6 @@
-//! A reload says which of the changed keys take a restart, and all others take effect.
+//! A reload says which of the changed keys take a restart, and all others take effect. What did not change is kept.
+
+mod kept;
 
 use std::fs;
 
@@ -7,7 +9,7 @@ use crate::support::airports::{CONFIG, FILES};
 use crate::support::message::message;
 
 /// Replaces `from` in the configuration that `server` was started with.
-fn change(server: &Tributary, from: &str, to: &str) {
+pub(super) fn change(server: &Tributary, from: &str, to: &str) {
     let path = server.folder().join("tributary.toml");
     let text = fs::read_to_string(&path).expect("it is there");
     assert!(text.contains(from), "{text}");

@@ -35,6 +35,10 @@ impl Mode {
     }
 }
 
+/// A client whose lookups take turns with those of others: the number of its connection on its loop.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) struct CallerId(pub(crate) u64);
+
 /// What a call carries besides its parameters. Cheap to share: lookups get a reference.
 #[derive(Clone, Debug)]
 pub struct Context {
@@ -54,6 +58,8 @@ pub struct Context {
     pub want_report: bool,
     /// Key-value pairs of the caller's, passed to every lookup.
     pub baggage: Vec<(Arc<str>, Arc<str>)>,
+    /// Where the call came from.
+    pub(crate) caller: CallerId,
 }
 
 impl Context {
@@ -68,6 +74,7 @@ impl Context {
             mode: Mode::Evented,
             want_report: false,
             baggage: Vec::new(),
+            caller: CallerId::default(),
         }
     }
 }

@@ -113,7 +113,7 @@ codes! {
     MergeMissingField "merge.missing_field" Operator false "a required field of the reply has no value";
     ServerInternal "server.internal" Server true "the server itself has an error";
     ServerDraining "server.draining" Server true "the server is stopping";
-    ServerOverloaded "server.overloaded" Server true "the calls in flight, or the memory they hold, have reached the server's limit";
+    ServerOverloaded "server.overloaded" Server true "the server has too much to do: calls in flight, memory, or lookups that wait";
     WireUnknownTransform "wire.unknown_transform" Client false "the frame uses a transform that is not accepted here";
     WireUnknownProtocol "wire.unknown_protocol" Client false "the frame uses a protocol that is not accepted here";
     WireHandshake "wire.handshake" Client false "the TLS handshake failed";

@@ -134,7 +134,7 @@ fn stages_references_and_targets_are_shown_by_name() {
 
     longest chain: flight -> model
     worst case: 800ms, the deadline: model has no timeout and can take what is left of it
-    warning: one call may ask `ops` 100 times for stops (`foreach_max`); more than may run and wait: `in_flight_max` is 8, `waiting_max` is 16
+    warning: one call may ask `ops` 100 times for stops (`foreach_max`); the others wait (`in_flight_max` is 8)
     warning: spare feeds nothing: it is not in the reply, and no lookup refers to it
     "#);
 }

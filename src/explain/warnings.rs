@@ -54,19 +54,11 @@ fn feeds_nothing(names: PlanNames<'_>, step: &Step) -> Option<String> {
 fn too_wide(names: PlanNames<'_>, step: &Step) -> Option<String> {
     let most = step.foreach.as_ref()?.max;
     let backend = names.backend(step)?;
-    let (running, waiting) = (backend.in_flight_max, backend.waiting_max);
-    if most <= running {
-        return None;
-    }
-    let what = if most <= running.saturating_add(waiting) {
-        format!("the others wait (`in_flight_max` is {running})")
-    } else {
+    let running = backend.in_flight_max;
+    (most > running).then(|| {
         format!(
-            "more than may run and wait: `in_flight_max` is {running}, `waiting_max` is {waiting}"
+            "one call may ask `{}` {most} times for {} (`foreach_max`); the others wait (`in_flight_max` is {running})",
+            step.backend, step.name
         )
-    };
-    Some(format!(
-        "one call may ask `{}` {most} times for {} (`foreach_max`); {what}",
-        step.backend, step.name
-    ))
+    })
 }

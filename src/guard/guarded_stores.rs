@@ -18,7 +18,7 @@ use crate::random::Random;
 /// The stores of one event loop, and the guards around them.
 pub(super) struct GuardedStores {
     pub(super) chain: Chain,
-    stores: Stores,
+    pub(super) stores: Stores,
 }
 
 /// Where a question is.

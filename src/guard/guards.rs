@@ -2,14 +2,16 @@
 
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::deadlines::Deadlines;
+use super::forecast::Forecast;
 use super::guarded_stores::GuardedStores;
 use super::pending::Pending;
 use super::question::Question;
 use crate::backend::LookupError;
 use crate::metrics::ProgramMetrics;
-use crate::plan::LookupId;
+use crate::plan::{LookupId, Plan};
 use crate::program::Program;
 use crate::random::Random;
 
@@ -17,6 +19,7 @@ use crate::random::Random;
 pub struct Guards {
     program: Arc<Program>,
     stores: GuardedStores,
+    forecast: Forecast,
     deadlines: Deadlines,
     metrics: Rc<ProgramMetrics>,
 }
@@ -31,12 +34,27 @@ impl Guards {
         before: Option<&Guards>,
     ) -> Self {
         let before = before.map(|before| &before.stores);
+        let stores = GuardedStores::connect(&program, &random, &metrics, before).await;
         Guards {
-            stores: GuardedStores::connect(&program, &random, &metrics, before).await,
+            forecast: Forecast::new(&program, &stores.stores),
+            stores,
             program,
             deadlines: Deadlines::start(),
             metrics,
         }
+    }
+
+    /// Whether the lookups of a call of `plan` that has so much time will have their turns. `calls` are the others of its
+    /// connection.
+    #[inline]
+    pub fn can_serve(&self, plan: &Plan, calls: usize, left: impl FnOnce() -> Duration) -> bool {
+        let stores = &self.stores.stores;
+        if !stores.backlogs.any() {
+            return true;
+        }
+        let is_busy = self.metrics.loop_metrics.is_busy();
+        let forecast = &self.forecast;
+        !forecast.is_hopeless(stores, (plan, calls), left(), is_busy)
     }
 
     /// Prepares to ask `question`: see [`Pending::ask`].

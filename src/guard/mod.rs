@@ -24,6 +24,9 @@ mod stores; // everything inside the guards
 mod of_loop; // the program that a waiting question belongs to
 mod batch;
 mod permit;
+mod turns; // of callers in a queue
+mod backlog; // how fast a queue is served
+mod forecast; // whether a call can be served
 mod reply_slots;
 mod deadlines;
 

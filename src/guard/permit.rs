@@ -1,61 +1,237 @@
-//! Limits how many unbatched lookups are under way to a store, and how many may wait.
+//! Limits how many unbatched lookups are under way to a store. The others wait, and their callers take turns.
 //!
 //! Waiting for a permit counts against the lookup's time, and has its own fate, because the store is not to blame.
 
-use tokio::sync::{Semaphore, SemaphorePermit};
+use std::cell::RefCell;
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
+
+use slab::Slab;
 use tokio::time::{Instant, timeout_at};
 
-use crate::backend::LookupError;
+use super::backlog::{Backlog, Backlogs, Pace, Prospect, is_of_store};
+use super::question::Question;
+use super::turns::Turns;
+use crate::backend::{Answer, LookupError};
+use crate::context::CallerId;
 use crate::error::Code;
 use crate::metrics::{Gauge, Load};
 
+/// No more lookups wait, whatever `waiting_max` is: each takes up to a kilobyte, so all of them 64 MiB.
+const WAITING_CEILING: usize = 64 * 1024;
+
 /// The permits of one store on one loop.
 pub(super) struct Permits {
-    semaphore: Semaphore,
+    state: RefCell<State>,
     load: Load,
     waiting_max: usize,
 }
 
+struct State {
+    free: usize,
+    in_flight: usize,
+    /// Those that wait, as keys of `waiters`, and some that have given up.
+    queue: Turns<usize>,
+    waiters: Slab<Waiter>,
+    /// How many have not given up.
+    waiting: usize,
+    backlog: Backlog,
+}
+
+enum Waiter {
+    Waits(Option<Waker>),
+    /// It has a permit, which it does not know yet.
+    Granted,
+    GaveUp,
+}
+
 /// Allows one lookup to be under way; returned when dropped.
 pub(super) struct Permit<'a> {
-    _permit: SemaphorePermit<'a>,
+    permits: &'a Permits,
     _in_flight: Counted<'a>,
 }
 
+/// Waits for a permit.
+struct Turn<'a> {
+    permits: &'a Permits,
+    /// `None` once it has the permit.
+    key: Option<usize>,
+}
+
 impl Permits {
-    pub(super) fn new(in_flight_max: usize, waiting_max: usize, load: Load) -> Self {
+    pub(super) fn new(
+        in_flight_max: usize,
+        waiting_max: usize,
+        (load, backlogs): (Load, &Backlogs),
+    ) -> Self {
+        let state = State {
+            free: in_flight_max,
+            in_flight: 0,
+            queue: Turns::default(),
+            waiters: Slab::new(),
+            waiting: 0,
+            backlog: Backlog::new(backlogs),
+        };
         Permits {
-            semaphore: Semaphore::new(in_flight_max),
+            state: RefCell::new(state),
             load,
             waiting_max,
         }
     }
 
-    /// A permit, now or by `deadline`. Fails with `lookup.shed` if too many lookups are waiting already, and with
-    /// `lookup.timeout_pool` if no permit becomes free in time.
-    pub(super) async fn acquire(&self, deadline: Instant) -> Result<Permit<'_>, LookupError> {
-        if let Ok(permit) = self.semaphore.try_acquire() {
-            return Ok(self.count(permit));
+    /// A permit, now or by `deadline`. Fails with `lookup.shed` if there is no room to wait, and with `lookup.timeout_pool` if
+    /// no permit becomes free in time.
+    async fn acquire(
+        &self,
+        caller: CallerId,
+        deadline: Instant,
+    ) -> Result<Permit<'_>, LookupError> {
+        if self.state.borrow_mut().take() {
+            return Ok(self.permit());
         }
-        if self.load.waiting.get() >= self.waiting_max {
+        if self.is_full() {
             return Err(queue_full());
         }
         let _waiting = Counted::one(&self.load.waiting);
-        match timeout_at(deadline, self.semaphore.acquire()).await {
-            Ok(Ok(permit)) => Ok(self.count(permit)),
-            Ok(Err(_closed)) => Err(LookupError::new(
-                Code::ServerInternal,
-                "the semaphore was closed",
-            )),
+        match timeout_at(deadline, self.queue(caller)).await {
+            Ok(()) => Ok(self.permit()),
             Err(_elapsed) => Err(not_sent()),
         }
     }
 
-    fn count<'a>(&'a self, permit: SemaphorePermit<'a>) -> Permit<'a> {
+    /// Asks a question with `lookup` once it has its permit.
+    pub(super) async fn hold(
+        &self,
+        question: &Question<'_>,
+        lookup: impl Future<Output = Result<Answer, LookupError>>,
+    ) -> Result<Answer, LookupError> {
+        let caller = question.context.caller;
+        let _permit = self.acquire(caller, question.deadline).await?;
+        let answer = lookup.await;
+        // Nobody waits any more for an answer that does not come here.
+        if is_of_store(&answer) {
+            self.served();
+        }
+        answer
+    }
+
+    fn served(&self) {
+        self.state.borrow_mut().backlog.served(1);
+    }
+
+    /// What a lookup finds whose caller has `own` in the queue.
+    pub(super) fn prospect(&self, own: usize, now: Instant) -> Prospect {
+        let mut state = self.state.borrow_mut();
+        Prospect {
+            pace: state.backlog.pace(now),
+            ahead: state.waiting.min(state.queue.ahead(own)),
+            in_flight: state.in_flight,
+        }
+    }
+
+    /// Whether there is no memory, or `waiting_max` lookups wait for a store that does not answer. If it answers, calls whose
+    /// lookups would wait too long are refused before they begin.
+    fn is_full(&self) -> bool {
+        let mut state = self.state.borrow_mut();
+        state.waiting >= self.waiting_max
+            && (state.waiting >= self.waiting_max.max(WAITING_CEILING)
+                || state.backlog.pace(Instant::now()) == Pace::Silent)
+    }
+
+    fn queue(&self, caller: CallerId) -> Turn<'_> {
+        let state = &mut *self.state.borrow_mut();
+        let key = state.waiters.insert(Waiter::Waits(None));
+        state.queue.push(caller, key);
+        state.set_waiting(state.waiting + 1);
+        Turn {
+            permits: self,
+            key: Some(key),
+        }
+    }
+
+    fn permit(&self) -> Permit<'_> {
         Permit {
-            _permit: permit,
+            permits: self,
             _in_flight: Counted::one(&self.load.in_flight),
         }
+    }
+}
+
+impl State {
+    fn take(&mut self) -> bool {
+        let is_free = self.free > 0;
+        if is_free {
+            self.free -= 1;
+            self.in_flight += 1;
+        }
+        is_free
+    }
+
+    /// Gives a permit to the next one that waits for it.
+    fn give_back(&mut self) {
+        while let Some(key) = self.queue.pop() {
+            match std::mem::replace(&mut self.waiters[key], Waiter::Granted) {
+                Waiter::Waits(waker) => {
+                    self.set_waiting(self.waiting - 1);
+                    if let Some(waker) = waker {
+                        waker.wake();
+                    }
+                    return;
+                }
+                Waiter::Granted | Waiter::GaveUp => {
+                    self.waiters.remove(key);
+                }
+            }
+        }
+        self.free += 1;
+        self.in_flight -= 1;
+    }
+
+    fn set_waiting(&mut self, waiting: usize) {
+        self.waiting = waiting;
+        self.backlog.rest(waiting > 0, Instant::now);
+    }
+}
+
+impl Future for Turn<'_> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(key) = self.key else {
+            return Poll::Ready(());
+        };
+        let mut state = self.permits.state.borrow_mut();
+        let waiter = &mut state.waiters[key];
+        if let Waiter::Waits(waker) = waiter {
+            *waker = Some(cx.waker().clone());
+            return Poll::Pending;
+        }
+        state.waiters.remove(key);
+        drop(state);
+        self.key = None;
+        Poll::Ready(())
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        let Some(key) = self.key else {
+            return;
+        };
+        let state = &mut *self.permits.state.borrow_mut();
+        if let Waiter::Granted = state.waiters[key] {
+            state.waiters.remove(key);
+            state.give_back();
+        } else {
+            state.waiters[key] = Waiter::GaveUp;
+            state.set_waiting(state.waiting - 1);
+        }
+    }
+}
+
+impl Drop for Permit<'_> {
+    fn drop(&mut self) {
+        self.permits.state.borrow_mut().give_back();
     }
 }
 
@@ -67,11 +243,11 @@ pub(super) fn not_sent() -> LookupError {
     )
 }
 
-/// Too many lookups wait for the store already.
+/// No further lookup can wait for the store.
 pub(super) fn queue_full() -> LookupError {
     LookupError::new(
         Code::LookupShed,
-        "`waiting_max` lookups are waiting already",
+        "`waiting_max` lookups wait for a store that does not answer, or there is no memory for more",
     )
 }
 
@@ -95,21 +271,107 @@ impl Drop for Counted<'_> {
 mod tests {
     use std::time::Duration;
 
+    use futures_util::{FutureExt, StreamExt, stream::FuturesUnordered};
+
     use super::*;
 
-    #[tokio::test(flavor = "local", start_paused = true)]
-    async fn waiters_time_out_and_too_many_are_shed() {
+    const MS: Duration = Duration::from_millis(1);
+
+    fn permits(in_flight_max: usize, waiting_max: usize) -> (Permits, Load) {
         let load = Load::unscraped();
-        let permits = Permits::new(1, 1, load.clone());
-        let deadline = Instant::now() + Duration::from_millis(10);
-        let held = permits.acquire(deadline).await.expect("the first permit");
-        let (late, shed) = tokio::join!(permits.acquire(deadline), permits.acquire(deadline));
-        assert_eq!(late.map(|_| ()).unwrap_err().code, Code::LookupTimeoutPool);
+        let counted = (load.clone(), &Backlogs::default());
+        (Permits::new(in_flight_max, waiting_max, counted), load)
+    }
+
+    #[tokio::test(flavor = "local", start_paused = true)]
+    async fn waiters_time_out_and_too_many_are_shed_if_the_store_is_silent() {
+        let (permits, load) = permits(1, 1);
+        let caller = CallerId(1);
+        let start = Instant::now();
+        let held = permits
+            .acquire(caller, start)
+            .await
+            .expect("the first permit");
+        let mut late = Box::pin(permits.acquire(caller, start + 1500 * MS));
+        assert!(late.as_mut().now_or_never().is_none());
+        let mut burst = Box::pin(permits.acquire(caller, start + 1500 * MS));
+        assert!(burst.as_mut().now_or_never().is_none(), "a burst waits");
+        assert_eq!(load.waiting.get(), 2);
+        drop(burst);
+        tokio::time::advance(1000 * MS).await;
+        let shed = permits.acquire(caller, start + 1500 * MS).await;
         assert_eq!(shed.map(|_| ()).unwrap_err().code, Code::LookupShed);
-        assert_eq!(load.in_flight.get(), 1);
+        let late = late.await.map(|_| ()).unwrap_err();
+        assert_eq!(
+            (late.code, start.elapsed()),
+            (Code::LookupTimeoutPool, 1500 * MS)
+        );
+        assert_eq!((load.in_flight.get(), load.waiting.get()), (1, 0));
         drop(held);
         assert_eq!(load.in_flight.get(), 0);
-        assert!(permits.acquire(deadline).await.is_ok());
-        assert_eq!(load.waiting.get(), 0);
+        assert!(permits.acquire(caller, start).await.is_ok());
+    }
+
+    #[tokio::test(flavor = "local", start_paused = true)]
+    async fn a_store_that_answers_sheds_nothing_although_its_queue_stands() {
+        let (permits, load) = permits(1, 1);
+        let caller = CallerId(1);
+        let end = Instant::now() + 60_000 * MS;
+        let held = permits
+            .acquire(caller, end)
+            .await
+            .expect("the first permit");
+        let mut waiting = Vec::new();
+        for _ in 0..30 {
+            let mut turn = Box::pin(permits.acquire(caller, end));
+            assert!(turn.as_mut().now_or_never().is_none());
+            waiting.push(turn);
+            tokio::time::advance(100 * MS).await;
+            permits.served();
+        }
+        assert_eq!(load.waiting.get(), 30);
+        let prospect = permits.prospect(7, Instant::now());
+        assert_eq!((prospect.ahead, prospect.in_flight), (30, 1));
+        let wait = prospect.pace.time(30).as_millis();
+        assert!((2900..3100).contains(&wait), "ten per second: {wait}");
+        drop(held);
+        for turn in waiting {
+            assert!(turn.now_or_never().is_some_and(|permit| permit.is_ok()));
+        }
+        assert_eq!((load.in_flight.get(), load.waiting.get()), (0, 0));
+    }
+
+    #[tokio::test(flavor = "local", start_paused = true)]
+    async fn callers_take_turns_and_those_that_gave_up_lose_no_permit() {
+        let (permits, load) = permits(1, 1000);
+        let end = Instant::now() + 1000 * MS;
+        let held = permits
+            .acquire(CallerId(0), end)
+            .await
+            .expect("the first permit");
+        let (permits, ended) = (&permits, &RefCell::new(Vec::new()));
+        let mut turns: FuturesUnordered<_> = (0..101)
+            .map(|n| async move {
+                let caller = CallerId(u64::from(n < 100));
+                let permit = permits.acquire(caller, end).await.expect("in time");
+                ended.borrow_mut().push(n);
+                drop(permit);
+            })
+            .collect();
+        assert!(turns.next().now_or_never().is_none());
+        let mut gives_up = Box::pin(permits.acquire(CallerId(1), end));
+        assert!(gives_up.as_mut().now_or_never().is_none());
+        drop(gives_up);
+        let mut granted = Box::pin(permits.acquire(CallerId(2), end));
+        assert!(granted.as_mut().now_or_never().is_none());
+        drop(held);
+        while turns.next().now_or_never().flatten().is_some() {}
+        drop(granted);
+        while turns.next().await.is_some() {}
+        let ended = ended.borrow();
+        let polite = ended.iter().position(|n| *n == 100);
+        assert!(ended.len() == 101 && polite <= Some(16), "{polite:?}");
+        assert_eq!((load.in_flight.get(), load.waiting.get()), (0, 0));
+        assert!(permits.state.borrow().waiters.is_empty());
     }
 }

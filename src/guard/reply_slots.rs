@@ -111,16 +111,17 @@ impl Responder {
         }
     }
 
-    /// Delivers the answer, unless the slot was abandoned or has one.
-    pub(super) fn send(&self, answer: Result<Answer, LookupError>) {
-        if let Some(slot @ (Slot::Queued | Slot::Sent)) =
-            self.shared.slots.borrow_mut().get_mut(self.slot)
-        {
-            *slot = Slot::Answered(answer);
-            if let Some(waker) = self.shared.waker.take() {
-                waker.wake();
-            }
+    /// Delivers the answer. Returns false if the slot was abandoned or has one.
+    pub(super) fn send(&self, answer: Result<Answer, LookupError>) -> bool {
+        let mut slots = self.shared.slots.borrow_mut();
+        let Some(slot @ (Slot::Queued | Slot::Sent)) = slots.get_mut(self.slot) else {
+            return false;
+        };
+        *slot = Slot::Answered(answer);
+        if let Some(waker) = self.shared.waker.take() {
+            waker.wake();
         }
+        true
     }
 
     /// Whether the asker still waits for the answer.

@@ -4,7 +4,9 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use futures_util::future::LocalBoxFuture;
+use tokio::time::Instant;
 
+use super::backlog::{Backlogs, Prospect};
 use super::batch::Batcher;
 use super::of_loop::OfLoop;
 use super::permit::Permits;
@@ -13,6 +15,7 @@ use super::reply_slots::{ReplySlots, SlotId};
 use crate::backend::closure::Closure;
 use crate::backend::{Answer, AnyBackend, AnyLookup, LookupError};
 use crate::metrics::ProgramMetrics;
+use crate::plan::LookupId;
 use crate::program::{Asks, Program};
 use crate::random::Random;
 
@@ -28,6 +31,7 @@ pub(super) struct Stores {
     backends: Vec<Rc<Store>>,
     /// For blocking closures: the thread pool is bounded too.
     blocking: Permits,
+    pub(super) backlogs: Backlogs,
 }
 
 /// One store, inside the guards.
@@ -37,6 +41,27 @@ struct Store {
     batches: bool,
     batcher: Batcher,
     permits: Permits,
+}
+
+/// Where a lookup waits for its turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum QueueAt {
+    /// In a lane of a store.
+    Lane(usize, usize),
+    /// For a permit of a store.
+    Permits(usize),
+    /// For a thread.
+    Blocking,
+}
+
+impl QueueAt {
+    /// The index of its store.
+    pub(super) fn store(self) -> Option<usize> {
+        match self {
+            QueueAt::Lane(store, _) | QueueAt::Permits(store) => Some(store),
+            QueueAt::Blocking => None,
+        }
+    }
 }
 
 /// A question on its way to its store.
@@ -56,6 +81,7 @@ impl Stores {
         before: Option<&Stores>,
     ) -> Self {
         let mut seeds = random.clone();
+        let backlogs = before.map_or_else(Backlogs::default, |before| before.backlogs.clone());
         let mut backends = Vec::with_capacity(program.backends.len());
         for (entry, metrics) in program.backends.iter().zip(&all_metrics.backends) {
             let unchanged = before.and_then(|before| {
@@ -71,19 +97,40 @@ impl Stores {
             if let Some(cancels) = backend.cancels() {
                 all_metrics.show_cancels(&entry.name, cancels);
             }
-            let load = metrics.single.clone();
+            let load = (metrics.single.clone(), &backlogs);
             backends.push(Rc::new(Store {
-                batcher: Batcher::start(&backend, entry, metrics),
+                batcher: Batcher::start(&backend, entry, (metrics, &backlogs)),
                 batches: entry.batch_max > 1,
                 backend,
                 permits: Permits::new(entry.in_flight_max, entry.waiting_max, load),
             }));
         }
-        let load = all_metrics.blocking.clone();
+        let load = (all_metrics.blocking.clone(), &backlogs);
         Stores {
             program: OfLoop::new(program),
             backends,
             blocking: Permits::new(BLOCKING_MAX, BLOCKING_WAITING_MAX, load),
+            backlogs,
+        }
+    }
+
+    /// Where the questions of a lookup wait, if they have to.
+    pub(super) fn queue_of(&self, lookup: LookupId) -> Option<QueueAt> {
+        match self.program.asks(lookup) {
+            Asks::Store(at, lookup) if self.backends[*at].batches && lookup.batches() => {
+                Some(QueueAt::Lane(*at, lookup.lane()))
+            }
+            Asks::Store(at, _) => Some(QueueAt::Permits(*at)),
+            Asks::Closure(closure) => closure.is_blocking().then_some(QueueAt::Blocking),
+        }
+    }
+
+    /// What a lookup finds in a queue whose caller has `own` in it. `None`: nothing has ever waited there.
+    pub(super) fn prospect(&self, queue: QueueAt, own: usize, now: Instant) -> Option<Prospect> {
+        match queue {
+            QueueAt::Lane(store, lane) => self.backends[store].batcher.prospect(lane, own, now),
+            QueueAt::Permits(store) => Some(self.backends[store].permits.prospect(own, now)),
+            QueueAt::Blocking => Some(self.blocking.prospect(own, now)),
         }
     }
 
@@ -109,12 +156,11 @@ impl Stores {
     }
 
     async fn run(&self, closure: &Closure, question: Question<'_>) -> Result<Answer, LookupError> {
-        let _permit = if closure.is_blocking() {
-            Some(self.blocking.acquire(question.deadline).await?)
-        } else {
-            None
-        };
-        closure.lookup(question.as_ask()).await
+        if !closure.is_blocking() {
+            return closure.lookup(question.as_ask()).await;
+        }
+        let lookup = closure.lookup(question.as_ask());
+        self.blocking.hold(&question, lookup).await
     }
 }
 
@@ -125,7 +171,7 @@ impl Store {
         lookup: &AnyLookup,
         question: Question<'_>,
     ) -> Result<Answer, LookupError> {
-        let _permit = self.permits.acquire(question.deadline).await?;
-        self.backend.lookup(lookup, question.as_ask()).await
+        let lookup = self.backend.lookup(lookup, question.as_ask());
+        self.permits.hold(&question, lookup).await
     }
 }

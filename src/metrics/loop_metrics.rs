@@ -2,10 +2,12 @@
 //!
 //! They live as long as the loop. They are made on its thread, and a handle never leaves it.
 
+use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::runtime::Handle;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
@@ -14,6 +16,8 @@ use crate::error::Code;
 
 /// How often a loop measures its lag.
 const PULSE: Duration = Duration::from_millis(50);
+/// A loop that works for this share of the time is busy.
+const BUSY: f64 = 0.9;
 /// How long the largest lag is remembered at least.
 const MOST_FOR: Duration = Duration::from_secs(30);
 /// The label of unknown methods: their names come from clients, so they can't be labels.
@@ -69,6 +73,18 @@ words! {
     }
 }
 
+words! {
+    /// Why a call ended in `server.overloaded`.
+    Overloaded {
+        /// `calls_max`: too many calls are in flight.
+        CallsMax "calls_max",
+        /// Its lookups would have waited too long.
+        Waiting "waiting",
+        /// Clients hold too much memory.
+        Memory "memory",
+    }
+}
+
 /// The metrics of one loop, whatever its configuration.
 #[derive(Debug)]
 pub struct LoopMetrics {
@@ -90,6 +106,7 @@ pub struct LoopMetrics {
     pub accept_errors: Counts,
     /// The loop's heartbeat.
     pub heart: Heartbeat,
+    calls_overloaded: Counts,
     connections_closed: Counts,
     wire_errors: Counts,
     /// Calls to unknown methods.
@@ -99,6 +116,8 @@ pub struct LoopMetrics {
     lag: Histogram,
     lag_last: Gauge,
     lag_max: Gauge,
+    /// Since the last beat but one, the loop has done nothing but work.
+    is_busy: Cell<bool>,
     pub(super) metrics: Arc<Metrics>,
 }
 
@@ -117,6 +136,7 @@ impl LoopMetrics {
             sent: of.sent.counts(&[]),
             accept_errors: of.accept_errors.counts(&[]),
             heart: metrics.health.heart(at),
+            calls_overloaded: of.calls_overloaded.counts(&[]),
             connections_closed: of.connections_closed.counts(&[]),
             wire_errors: of.wire_errors.counts(&[]),
             unknown: of.calls.counts(&[NO_METHOD]),
@@ -124,6 +144,7 @@ impl LoopMetrics {
             lag: of.loop_lag.histogram(&[&name]),
             lag_last: of.loop_lag_last.gauge(&[&name]),
             lag_max: of.loop_lag_max.gauge(&[&name]),
+            is_busy: Cell::new(false),
             metrics: Arc::clone(metrics),
         })
     }
@@ -136,6 +157,11 @@ impl LoopMetrics {
     /// Counts a connection that was closed.
     pub fn closed(&self, why: Closed) {
         self.connections_closed.count(why as usize);
+    }
+
+    /// Counts a call that ended in `server.overloaded`.
+    pub fn overloaded(&self, why: Overloaded) {
+        self.calls_overloaded.count(why as usize);
     }
 
     /// Counts a connection that was closed because of invalid or missing bytes.
@@ -153,10 +179,16 @@ impl LoopMetrics {
         [&self.lag_last, &self.lag_max].map(|lag| Duration::from_nanos(lag.get() as u64))
     }
 
+    /// Whether the loop had nearly no time left when it was last measured, twenty times a second.
+    pub fn is_busy(&self) -> bool {
+        self.is_busy.get()
+    }
+
     /// Beats, and records how late each beat is, for as long as it is polled.
     pub async fn pulse(self: Rc<Self>) {
         let (mut most, mut most_before) = (Duration::ZERO, Duration::ZERO);
         let mut since = Instant::now();
+        let mut worked = (since, worked());
         loop {
             let due = Instant::now() + PULSE;
             sleep_until(due).await;
@@ -167,11 +199,20 @@ impl LoopMetrics {
             }
             most = most.max(late);
             self.heart.beat();
+            let before = std::mem::replace(&mut worked, (now, self::worked()));
+            let busy = worked.1.saturating_sub(before.1);
+            self.is_busy
+                .set(busy >= now.duration_since(before.0).mul_f64(BUSY));
             self.lag.observe_time(late);
             self.lag_last.set_time(late);
             self.lag_max.set_time(most.max(most_before));
         }
     }
+}
+
+/// How long this loop has been working since it began. The time in which it waits for sockets and timers does not count.
+fn worked() -> Duration {
+    Handle::current().metrics().worker_total_busy_duration(0)
 }
 
 impl Metrics {

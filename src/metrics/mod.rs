@@ -27,8 +27,8 @@ use family::{Family, SeriesKind};
 
 pub use family::{Counts, Gauge, Histogram};
 pub use health::{Health, Heartbeat, LIVE_WITHIN};
-pub use loop_metrics::{Closed, LoopMetrics, Reloaded};
-pub use program_metrics::{BackendMetrics, Load, ProgramMetrics, StepMetrics, ViewMetrics};
+pub use loop_metrics::{Closed, LoopMetrics, Overloaded, Reloaded};
+pub use program_metrics::{BackendMetrics, Load, ProgramMetrics, Served, StepMetrics, ViewMetrics};
 
 /// Bucket bounds for calls and lookups in nanoseconds: 250 microseconds to 5 seconds.
 const TIMES: &[u64] = &[
@@ -90,7 +90,9 @@ macro_rules! families {
 
 families! {
     calls SeriesKind::CounterOf(outcomes()), "tributary_calls_total" ["method", "outcome"]
-        "Calls that ended: ok, hung_up (the client disconnected first), or the code of the exception";
+        "Calls that ended: ok, partial (a lookup failed), hung_up (the client disconnected first), or the code of the exception";
+    calls_overloaded SeriesKind::CounterOf(Overloaded::words()), "tributary_calls_overloaded_total" ["reason"]
+        "Calls that ended in server.overloaded, by what was exhausted";
     call_duration SeriesKind::HistogramOfTime(TIMES), "tributary_call_duration_seconds" ["method"]
         "Time from the last byte of a call to its reply";
     calls_in_flight SeriesKind::Gauge, "tributary_calls_in_flight" []
@@ -150,7 +152,7 @@ const BUILD_INFO: &str = "tributary_build_info";
 
 /// The values of `outcome`. A call ends with a code of another area only if there is a bug.
 fn outcomes() -> Vec<(&'static str, bool)> {
-    let first = [("ok", true), ("hung_up", true)];
+    let first = [("ok", true), ("partial", true), ("hung_up", true)];
     first
         .into_iter()
         .chain(codes(&["call", "merge", "server"]))

@@ -30,6 +30,15 @@ pub struct ProgramMetrics {
     views: Vec<ViewMetrics>,
 }
 
+/// How a call ended that got the reply of its view.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Served {
+    /// With everything.
+    Whole,
+    /// A lookup failed.
+    Partial,
+}
+
 /// The metrics of one method.
 #[derive(Debug)]
 pub struct ViewMetrics {
@@ -149,6 +158,7 @@ impl ProgramMetrics {
 
     /// Counts a call of the `Tributary` service that has ended.
     pub fn meta(&self, ended: Result<(), Code>) {
+        let ended = ended.map(|()| Served::Whole);
         self.loop_metrics.meta.count(outcome(ended));
     }
 
@@ -160,19 +170,19 @@ impl ProgramMetrics {
 }
 
 /// The index of an outcome among the values of its label.
-fn outcome(ended: Result<(), Code>) -> usize {
+fn outcome(ended: Result<Served, Code>) -> usize {
     match ended {
-        Ok(()) => 0,
-        Err(code) => code as usize + 2,
+        Ok(served) => served as usize,
+        Err(code) => code as usize + HUNG_UP + 1,
     }
 }
 
-/// The codes come after `ok`.
-const HUNG_UP: usize = 1;
+/// Before it come those of [`Served`], after it the codes.
+const HUNG_UP: usize = 2;
 
 impl ViewMetrics {
     /// Counts a call that has its reply or its exception.
-    pub fn ended(&self, ended: Result<(), Code>, elapsed: Duration) {
+    pub fn ended(&self, ended: Result<Served, Code>, elapsed: Duration) {
         self.calls.count(outcome(ended));
         self.duration.observe_time(elapsed);
     }

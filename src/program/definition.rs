@@ -50,7 +50,7 @@ pub struct BackendDef {
     pub in_flight_max: usize,
     /// The most lookups in one batch; with 1, there are no batches.
     pub batch_max: usize,
-    /// The most waiting lookups per loop.
+    /// The most lookups that wait for a store which does not answer, per loop.
     pub waiting_max: usize,
     /// What its table in the configuration says.
     pub definition: Definition,

@@ -42,7 +42,7 @@ pub struct BackendEntry {
     pub in_flight_max: usize,
     /// The most lookups in one batch. Default 128.
     pub batch_max: usize,
-    /// The most waiting lookups per loop; additional ones are shed. Default 4,096.
+    /// The most lookups that wait for a store which does not answer, per loop; additional ones are shed. Default 4,096.
     pub waiting_max: usize,
     /// What its table says.
     pub definition: Definition,

@@ -7,6 +7,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use thrift::protocol::TMessageType;
@@ -20,7 +21,8 @@ use super::memory::Reservation;
 use super::meta::{MetaCall, Method, fetch};
 use super::refusal::Refusal;
 use crate::error::Code;
-use crate::metrics::ProgramMetrics;
+use crate::guard::Guards;
+use crate::metrics::{Overloaded, ProgramMetrics};
 use crate::plan::Plan;
 use crate::program::{Program, ServedService, built_in, find};
 use crate::random::Random;
@@ -35,6 +37,8 @@ pub(super) struct Admission {
     program: Arc<Program>,
     limits: Limits,
     calls: Rc<CallsInFlight>,
+    guards: Rc<Guards>,
+    metrics: Rc<ProgramMetrics>,
 }
 
 /// What a message becomes.
@@ -52,12 +56,15 @@ impl Admission {
         program: &Arc<Program>,
         limits: Limits,
         calls_max: usize,
-        metrics: &Rc<ProgramMetrics>,
+        guards: &Rc<Guards>,
     ) -> Self {
+        let metrics = guards.metrics();
         Admission {
             program: Arc::clone(program),
             limits,
             calls: CallsInFlight::new(calls_max, metrics),
+            guards: Rc::clone(guards),
+            metrics: Rc::clone(metrics),
         }
     }
 
@@ -79,7 +86,7 @@ impl Admission {
         let admitted = match (message.head.kind, plan) {
             (TMessageType::Reply | TMessageType::Exception, _) => Err(Code::CallMessageType),
             (_, None) => Err(Code::CallUnknownMethod),
-            (_, Some(plan)) => self.check(plan, &message.arrival).map(|()| plan),
+            (_, Some(plan)) => self.check(plan, &message).map(|()| plan),
         };
         match admitted {
             Ok(plan) => Admitted::Call(self.begin(message, plan, EntryPoint::Method)),
@@ -104,7 +111,7 @@ impl Admission {
         let protocol = message.arrival.wire_format.protocol;
         let (plan, error) = match fetch::view_of(services, protocol, &message.body, &self.limits) {
             Err(error) => (None, error),
-            Ok(plan) => match self.check(plan, &message.arrival) {
+            Ok(plan) => match self.check(plan, &message) {
                 Ok(()) => return Admitted::Call(self.begin(message, plan, EntryPoint::Fetch)),
                 Err(code) => {
                     let error = CallError {
@@ -125,16 +132,26 @@ impl Admission {
 
     /// Whether a call of `plan` may begin; otherwise why not. The caller is checked first: a caller that may
     /// not call must not learn whether the server is full.
-    fn check(&self, plan: &Plan, arrival: &Arrival<'_>) -> Result<(), Code> {
+    fn check(&self, plan: &Plan, message: &Message<'_>) -> Result<(), Code> {
+        let arrival = &message.arrival;
         if let Some(allow) = plan.allow.as_deref()
             && let Some(code) = access::denial(allow, &self.program.tokens, arrival)
         {
             return Err(code);
         }
-        if self.calls.is_full() {
-            return Err(Code::ServerOverloaded);
-        }
-        Ok(())
+        let unanswered = arrival.unanswered;
+        let overloaded = if self.calls.is_full(unanswered) {
+            Overloaded::CallsMax
+        } else if !self
+            .guards
+            .can_serve(plan, unanswered, || time_left(plan, message))
+        {
+            Overloaded::Waiting
+        } else {
+            return Ok(());
+        };
+        self.metrics.loop_metrics.overloaded(overloaded);
+        Err(Code::ServerOverloaded)
     }
 
     /// Makes the call, which counts as in flight from here on.
@@ -246,4 +263,12 @@ impl Admission {
     pub(super) fn calls_in_flight(&self) -> usize {
         self.calls.count()
     }
+}
+
+/// How long a call of `plan` may take yet, as far as that is known before its parameters are decoded.
+fn time_left(plan: &Plan, message: &Message<'_>) -> Duration {
+    let metadata = message.metadata.as_deref();
+    let budget = metadata.and_then(|metadata| metadata.given.budget);
+    let time = budget.map_or(plan.deadline, |budget| budget.min(plan.deadline));
+    time.saturating_sub(message.arrival.at.elapsed())
 }

@@ -24,6 +24,8 @@ pub struct Arrival<'a> {
     pub peer: &'a Peer,
     /// The memory of the connection, from which the call reserves; `None` if nothing is counted.
     pub memory: Option<&'a Rc<ConnectionMemory>>,
+    /// How many calls of the connection have no reply yet.
+    pub unanswered: usize,
     /// When the last byte was read.
     pub at: Instant,
 }
@@ -57,6 +59,7 @@ impl Arrival<'static> {
             header: None,
             peer: &ANONYMOUS,
             memory: None,
+            unanswered: 0,
             at: Instant::now(),
         }
     }

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 use super::in_flight::InFlight;
 use super::memory::Reservation;
 use super::metadata::{CallMetadata, RequestMetadata};
+use crate::context::CallerId;
 use crate::coop::Coop;
 use crate::plan::Plan;
 use crate::thrift::WireFormat;
@@ -49,6 +50,12 @@ impl Call {
     /// The part of its context that its frame carries.
     pub(super) fn request_metadata(&self) -> Option<&RequestMetadata> {
         self.metadata.as_deref().map(|metadata| &metadata.given)
+    }
+
+    /// Where it came from.
+    pub(super) fn caller(&self) -> CallerId {
+        let reservation = self.reservation.as_ref();
+        reservation.map_or_else(CallerId::default, |of| of.memory().caller())
     }
 
     /// Its id in logs.

@@ -127,6 +127,7 @@ const PEER: &Peer = &Peer {
 
 fn arrival(framer: &Framer) -> Arrival<'_> {
     Arrival {
+        unanswered: 0,
         memory: None,
         wire_format: framer.wire_format().expect("it was given"),
         header: framer.header(),

@@ -6,7 +6,10 @@ use std::rc::Rc;
 use tokio::time::Instant;
 
 use crate::error::Code;
-use crate::metrics::ProgramMetrics;
+use crate::metrics::{Overloaded, ProgramMetrics, Served};
+
+/// A connection may have this many times as many calls as may still begin.
+const SHARE_OF_FREE: usize = 4;
 
 /// The calls in flight of one service on one loop.
 pub(super) struct CallsInFlight {
@@ -29,9 +32,11 @@ impl CallsInFlight {
         self.count.get()
     }
 
-    /// No further call may begin.
-    pub(super) fn is_full(&self) -> bool {
-        self.count.get() >= self.calls_max
+    /// No further call of a connection may begin that has `unanswered` ones. Near the limit no connection may have more than
+    /// [`SHARE_OF_FREE`] times as many as all others may still begin, so that those with few calls are served.
+    pub(super) fn is_full(&self, unanswered: usize) -> bool {
+        let free = self.calls_max.saturating_sub(self.count.get());
+        has_no_room(free, unanswered)
     }
 
     /// Begins a call of the view at that index.
@@ -46,6 +51,10 @@ impl CallsInFlight {
     }
 }
 
+fn has_no_room(free: usize, unanswered: usize) -> bool {
+    unanswered >= free.saturating_mul(SHARE_OF_FREE)
+}
+
 /// One call in flight. Dropping it ends the call, finished or not.
 pub(super) struct InFlight {
     calls: Rc<CallsInFlight>,
@@ -57,8 +66,12 @@ pub(super) struct InFlight {
 
 impl InFlight {
     /// Records how the call ended.
-    pub(super) fn finish(&self, ended: Result<(), Code>, arrived: Instant) {
+    pub(super) fn finish(&self, ended: Result<Served, Code>, arrived: Instant) {
         self.ended.set(true);
+        if ended == Err(Code::ServerOverloaded) {
+            let metrics = &self.calls.metrics.loop_metrics;
+            metrics.overloaded(Overloaded::Memory);
+        }
         let view = self.calls.metrics.view(self.view);
         view.ended(ended, arrived.elapsed());
     }
@@ -72,5 +85,22 @@ impl Drop for InFlight {
         if !self.ended.get() {
             calls.metrics.view(self.view).hung_up();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn near_the_limit_a_connection_with_many_calls_leaves_room_for_others() {
+        let is_full = |in_flight: usize, unanswered| {
+            let free = 100 - in_flight;
+            has_no_room(free, unanswered)
+        };
+        assert!(!is_full(0, 0) && !is_full(79, 79), "a single connection");
+        assert!(!is_full(90, 32) && !is_full(91, 32) && is_full(92, 32));
+        assert!(!is_full(99, 0) && !is_full(99, 3) && is_full(99, 4));
+        assert!(is_full(100, 0));
     }
 }

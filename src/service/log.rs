@@ -11,6 +11,7 @@ use tracing::{debug, error, warn};
 use super::call_error::CallError;
 use crate::error::{Code, Fault};
 use crate::log_limit::LogLimit;
+use crate::metrics::Served;
 use crate::plan::Plan;
 
 /// The calls and replies of one service.
@@ -36,10 +37,13 @@ pub(super) fn refused_meta(method: &str, error: &CallError, request_id: Option<&
 
 impl CallLog {
     /// A call that got its view's result.
-    pub(super) fn served(plan: &Plan, request_id: &str, elapsed_us: u64) {
+    pub(super) fn served(plan: &Plan, request_id: &str, elapsed_us: u64, served: Served) {
         let method = &*plan.label;
         let request_id = sent(Some(request_id));
-        debug!(method, request_id, elapsed_us, "call served");
+        match served {
+            Served::Whole => debug!(method, request_id, elapsed_us, "call served"),
+            Served::Partial => debug!(method, request_id, elapsed_us, "call served in part"),
+        }
     }
 
     /// A call that failed with `error`. `elapsed_us` is set if its view ran.

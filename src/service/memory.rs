@@ -11,6 +11,7 @@ use std::rc::Rc;
 use tokio::sync::Notify;
 
 use crate::config::LimitsConfig;
+use crate::context::CallerId;
 use crate::coop::Coop;
 use crate::metrics::LoopMetrics;
 
@@ -28,6 +29,8 @@ pub struct MemoryPool {
     relieved: Notify,
     /// The budget for reading and decoding long messages.
     coop: Coop,
+    /// How many connections there have been.
+    connections: Cell<u64>,
 }
 
 /// The memory that one connection takes.
@@ -35,6 +38,7 @@ pub struct MemoryPool {
 pub struct ConnectionMemory {
     pool: Rc<MemoryPool>,
     bytes: Cell<usize>,
+    caller: CallerId,
 }
 
 /// Memory that is taken for one purpose, until it is dropped.
@@ -54,12 +58,16 @@ impl MemoryPool {
             under_pressure: Cell::new(false),
             relieved: Notify::new(),
             coop: Coop::new(),
+            connections: Cell::new(0),
         })
     }
 
     /// The memory of one more connection.
     pub fn connection(self: &Rc<Self>) -> Rc<ConnectionMemory> {
+        let number = self.connections.get() + 1;
+        self.connections.set(number);
         Rc::new(ConnectionMemory {
+            caller: CallerId(number),
             pool: Rc::clone(self),
             bytes: Cell::new(0),
         })
@@ -109,6 +117,11 @@ impl MemoryPool {
 }
 
 impl ConnectionMemory {
+    /// The connection as a caller.
+    pub(super) fn caller(&self) -> CallerId {
+        self.caller
+    }
+
     /// The pool of the loop.
     pub fn pool(&self) -> &MemoryPool {
         &self.pool

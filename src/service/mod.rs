@@ -37,8 +37,9 @@ use bytes::{Bytes, BytesMut};
 use tracing::{Instrument, debug_span};
 
 use crate::config::LimitsConfig;
+use crate::error::Code;
 use crate::guard::Guards;
-use crate::metrics::{LoopMetrics, ProgramMetrics};
+use crate::metrics::{LoopMetrics, Overloaded, ProgramMetrics};
 use crate::program::Program;
 use crate::random::Random;
 use crate::thrift::{Limits, WireError};
@@ -104,7 +105,7 @@ impl Service {
         Service {
             limits: wire_limits,
             ids: RefCell::new(ids),
-            admission: Admission::new(&program, wire_limits, limits.calls_max, &metrics),
+            admission: Admission::new(&program, wire_limits, limits.calls_max, &guards),
             introspection: Introspection::new(&program, &guards, wire_limits, &metrics),
             runner: Runner::new(&program, &guards, wire_limits, &log),
             writer: ReplyWriter::new(&program, limits.reply_bytes_max, &log),
@@ -170,6 +171,9 @@ impl Service {
             Some(header) => Admission::refuse_frame(arrival, header, err, &self.ids),
             None => self.admission.refuse_start(arrival, start, err)?,
         };
+        if refusal.error.code == Code::ServerOverloaded {
+            self.metrics.loop_metrics.overloaded(Overloaded::Memory);
+        }
         Some(self.refuse(&refusal))
     }
 

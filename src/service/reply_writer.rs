@@ -21,6 +21,7 @@ use super::report::ReportWriter;
 use super::runner::Answer;
 use crate::error::Code;
 use crate::idl::{Schema, StructId, Type};
+use crate::metrics::Served;
 use crate::plan::{Plan, ReplyShape};
 use crate::program::Program;
 use crate::thrift::{
@@ -48,7 +49,7 @@ pub(super) struct ReplyWriter {
 /// The reply to a call, unless the call is oneway, and how the call ended.
 pub(super) struct Written {
     pub(super) reply: Option<BytesMut>,
-    pub(super) ended: Result<(), Code>,
+    pub(super) ended: Result<Served, Code>,
 }
 
 /// Where a reply goes: it repeats the shape, name and sequence id of its call.
@@ -84,7 +85,10 @@ impl ReplyWriter {
             }
             result => result,
         };
-        let ended = result.as_ref().map(|_| ()).map_err(|err| err.code);
+        let ended = result
+            .as_ref()
+            .map(|answer| answer.served)
+            .map_err(|err| err.code);
         if call.oneway {
             return Written { reply: None, ended };
         }

@@ -18,6 +18,7 @@ use super::params::{self, ViewParams};
 use crate::context::Context;
 use crate::error::Code;
 use crate::guard::Guards;
+use crate::metrics::Served;
 use crate::plan::Plan;
 use crate::program::Program;
 use crate::thrift::Limits;
@@ -43,6 +44,7 @@ pub(super) struct Outcome {
 /// The result of a call.
 pub(super) struct Answer {
     pub(super) value: Value,
+    pub(super) served: Served,
     /// What happened when, if the reply carries a report.
     pub(super) reported: Option<Timeline>,
 }
@@ -54,9 +56,9 @@ pub(super) struct Ran {
 }
 
 impl Ran {
-    pub(super) fn log(&self, log: &CallLog, plan: &Plan, ended: Result<(), Code>) {
+    pub(super) fn log(&self, log: &CallLog, plan: &Plan, ended: Result<Served, Code>) {
         match ended.map_err(CallError::new) {
-            Ok(()) => CallLog::served(plan, &self.request_id, self.elapsed_us),
+            Ok(served) => CallLog::served(plan, &self.request_id, self.elapsed_us, served),
             Err(err) => log.failed(plan, Some(&self.request_id), Some(self.elapsed_us), &err),
         }
     }
@@ -110,9 +112,10 @@ impl Runner {
                 fetch::params(call, self.program.schema(&call.plan), &self.limits).await
             }
         };
-        let (params, context) = params.inspect_err(|err| {
+        let (params, mut context) = params.inspect_err(|err| {
             self.log.failed(&call.plan, call.request_id(), None, err);
         })?;
+        context.caller = call.caller();
         self.run_view(call, params, context).await
     }
 
@@ -158,10 +161,16 @@ impl Runner {
             metadata.summarize(&ran.timeline, context.want_report && !in_reply);
         }
         let value = merged?;
+        let served = if ran.timeline.is_partial() {
+            Served::Partial
+        } else {
+            Served::Whole
+        };
         let wanted = plan.report_always || context.want_report;
         let reported = wanted && plan.report_field.is_some();
         let answer = Answer {
             value,
+            served,
             reported: reported.then_some(ran.timeline),
         };
         let request_id = context.request_id;

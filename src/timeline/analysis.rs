@@ -61,6 +61,15 @@ impl Timeline {
         self.tracks.iter().all(|track| track.fate.is_complete())
     }
 
+    /// Whether a lookup failed, so that its part is missing or a default. A default instead of an empty answer is no failure.
+    pub fn is_partial(&self) -> bool {
+        let failed = |track: &Track| {
+            let is_default_of_empty = track.fate == Fate::Default && track.code.is_none();
+            !track.fate.is_complete() && !is_default_of_empty
+        };
+        self.tracks.iter().any(failed)
+    }
+
     /// When the last lookup that ran got its fate.
     pub fn last_done(&self) -> Micros {
         self.tracks

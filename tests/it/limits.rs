@@ -263,14 +263,24 @@ fn lookups_over_the_waiting_limit_are_shed() {
         let name = format!("tributary_backend_{state}_lookups");
         scrape(admin).count(&name, &[("backend", "silent")])
     };
-    let mut wires = [(); 3].map(|()| server.connect());
+    let shed = || {
+        let fate = [("method", "slow"), ("lookup", "airport"), ("fate", "shed")];
+        scrape(admin).count("tributary_lookups_total", &fate)
+    };
+    let mut wires = vec![server.connect()];
     wires[0].send_frame(&message(1, "slow", 1, "ONE"));
     patiently(|| lookups("in_flight") == 1);
-    wires[1].send_frame(&message(1, "slow", 2, "TWO"));
-    patiently(|| lookups("waiting") == 1);
-    wires[2].send_frame(&message(1, "slow", 3, "SIX"));
-    let reply = wires[2].read_frame();
+    // More may wait until the store has been silent for a while.
+    let reply = loop {
+        let mut wire = server.connect();
+        wire.send_frame(&message(1, "slow", 2, "SIX"));
+        patiently(|| lookups("waiting") == wires.len() || shed() > 0);
+        if shed() > 0 {
+            break wire.read_frame();
+        }
+        wires.push(wire);
+    };
+    assert!(wires.len() > 2, "a burst waits");
     assert!(String::from_utf8_lossy(&reply).contains("lookup.shed"));
-    let fate = [("method", "slow"), ("lookup", "airport"), ("fate", "shed")];
-    assert_eq!(scrape(admin).count("tributary_lookups_total", &fate), 1);
+    assert_eq!(shed(), 1);
 }

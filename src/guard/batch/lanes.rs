@@ -5,15 +5,22 @@
 //! `in_flight_max`. How much one lane may hold follows from how much is free (the dynamic thresholds of Choudhury and Hahne,
 //! "Dynamic Queue Length Thresholds for Shared-Memory Packet Switches", 1998), so it needs no setting.
 //!
-//! A lane sends a batch at once as long as few of its batches are under way. Beyond that it sends at a limited rate, so that a
-//! fast store gets few large batches, and a distant store as many as fit into `in_flight_max`.
+//! A lane sends a batch at once if the batch is full, or as long as few of its batches are under way. Beyond that it sends at
+//! a limited rate, so that a fast store gets few large batches, and a distant store as many as fit into `in_flight_max`.
 //!
-//! Nothing here reads the clock or wakes anyone.
+//! A queue is a plain list in the order of arrival. Only if it stands for longer than [`IN_ORDER`] do callers take turns in
+//! it: until then, no caller costs another one more than that time.
+//!
+//! Nothing here wakes anyone.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use tokio::time::Instant;
+
+use super::super::backlog::{Backlog, Backlogs, Pace, Prospect};
+use super::super::turns::Turns;
+use crate::context::CallerId;
 
 /// A lane with fewer batches than this under way sends the next one at once.
 const BATCHES_AT_ONCE: usize = 4;
@@ -22,14 +29,28 @@ const PACE: Duration = Duration::from_millis(1);
 /// While there are other lanes, a lane may hold this many times as much as is free: four fifths of all if it is the only
 /// busy one.
 const SHARE_OF_FREE: usize = 4;
+/// A queue that stands for longer is served in turns of callers.
+const IN_ORDER: Duration = Duration::from_millis(10);
+/// No more lookups wait for one store, whatever its `waiting_max`: with what belongs to it, each takes up to 256 bytes, so all
+/// of them 64 MiB.
+const WAITING_CEILING: usize = 256 * 1024;
 
 /// The limits of one store on one loop.
+#[expect(clippy::struct_field_names, reason = "the keys of the configuration")]
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Limits {
     /// The lookups of one batch.
     pub(super) batch_max: usize,
     /// The lookups under way.
     pub(super) in_flight_max: usize,
+    /// The lookups of a lane that wait for a store which does not answer.
+    pub(super) waiting_max: usize,
+}
+
+/// What waits in a lane.
+pub(super) trait Queued {
+    /// Whose turn it takes.
+    fn caller(&self) -> CallerId;
 }
 
 /// The lookups `E` that wait for one store, and how many are under way to it.
@@ -45,11 +66,16 @@ pub(super) struct Lanes<E> {
     waiting: usize,
     in_flight: usize,
     limits: Limits,
+    backlogs: Backlogs,
 }
 
 #[derive(Debug)]
 struct Lane<E> {
+    /// In the order of arrival.
     entries: VecDeque<E>,
+    /// In turns. If there are any, `entries` is empty.
+    turns: Turns<E>,
+    backlog: Backlog,
     batches: usize,
     in_flight: usize,
     /// When the last batch was sent.
@@ -66,8 +92,8 @@ pub(super) struct Sent {
     count: usize,
 }
 
-impl<E> Lanes<E> {
-    pub(super) fn new(limits: Limits) -> Self {
+impl<E: Queued> Lanes<E> {
+    pub(super) fn new(limits: Limits, backlogs: &Backlogs) -> Self {
         Lanes {
             all: Vec::new(),
             ready: VecDeque::new(),
@@ -76,6 +102,7 @@ impl<E> Lanes<E> {
             waiting: 0,
             in_flight: 0,
             limits,
+            backlogs: backlogs.clone(),
         }
     }
 
@@ -95,20 +122,59 @@ impl<E> Lanes<E> {
             && self.in_flight < self.limits.in_flight_max
     }
 
+    /// Whether a lane can't take another lookup: there is no memory, or `waiting_max` lookups wait for a store that does not
+    /// answer. If it answers, calls whose lookups would wait too long are refused before they begin.
+    pub(super) fn is_full(&mut self, lane: usize, now: impl FnOnce() -> Instant) -> bool {
+        let Limits { waiting_max, .. } = self.limits;
+        if self.waiting < waiting_max {
+            return false;
+        }
+        let is_stuck = |lane: &mut Lane<E>| {
+            lane.len() >= waiting_max && lane.backlog.pace(now()) == Pace::Silent
+        };
+        self.waiting >= waiting_max.max(WAITING_CEILING)
+            || self.all.get_mut(lane).is_some_and(is_stuck)
+    }
+
     /// Queues a lookup in its lane. Returns whether a batch may now be sent that could not be sent before.
     pub(super) fn push(&mut self, lane: usize, entry: E) -> bool {
         if lane >= self.all.len() {
-            self.all.resize_with(lane + 1, Lane::default);
+            let backlogs = &self.backlogs;
+            self.all.resize_with(lane + 1, || Lane::new(backlogs));
         }
         self.waiting += 1;
-        self.all[lane].entries.push_back(entry);
+        self.all[lane].push(entry);
         self.list(lane)
+    }
+
+    /// What a lookup finds in a lane whose caller has `own` in it.
+    pub(super) fn prospect(&mut self, lane: usize, own: usize, now: Instant) -> Option<Prospect> {
+        let lane = self.all.get_mut(lane)?;
+        let ahead = if lane.turns.is_empty() {
+            lane.entries.len()
+        } else {
+            lane.turns.ahead(own)
+        };
+        Some(Prospect {
+            pace: lane.backlog.pace(now),
+            ahead,
+            in_flight: lane.in_flight,
+        })
+    }
+
+    /// To be called when no batch can be sent: whatever still waits is left over.
+    pub(super) fn rest(&mut self, now: impl Fn() -> Instant) {
+        if self.waiting > 0 || self.backlogs.any() {
+            for lane in &mut self.all {
+                lane.backlog.rest(lane.len() > 0, &now);
+            }
+        }
     }
 
     /// Puts a lane into `ready` if it has lookups and is not listed.
     fn list(&mut self, at: usize) -> bool {
         let lane = &mut self.all[at];
-        if lane.is_listed || lane.entries.is_empty() {
+        if lane.is_listed || lane.len() == 0 {
             return false;
         }
         lane.is_listed = true;
@@ -143,7 +209,11 @@ impl<E> Lanes<E> {
     ) -> Option<Sent> {
         let room = self.room(at);
         let lane = &mut self.all[at];
-        if lane.batches >= BATCHES_AT_ONCE && lane.sent.is_some_and(|sent| now < sent + PACE) {
+        let before = lane.len();
+        if lane.batches >= BATCHES_AT_ONCE
+            && before < self.limits.batch_max
+            && lane.sent.is_some_and(|sent| now < sent + PACE)
+        {
             self.paced.push(at);
             return None;
         }
@@ -152,21 +222,8 @@ impl<E> Lanes<E> {
             return None;
         }
         lane.is_listed = false;
-        let before = lane.entries.len();
-        if before <= room {
-            // The usual case: the batch becomes the queue and the queue the batch, so that no entry is moved.
-            std::mem::swap(batch, &mut lane.entries);
-            batch.retain(&keep);
-        } else {
-            while batch.len() < room
-                && let Some(entry) = lane.entries.pop_front()
-            {
-                if keep(&entry) {
-                    batch.push_back(entry);
-                }
-            }
-        }
-        self.waiting -= before - lane.entries.len();
+        lane.take(room, now, batch, keep);
+        self.waiting -= before - lane.len();
         let count = batch.len();
         if count == 0 {
             return None;
@@ -194,18 +251,21 @@ impl<E> Lanes<E> {
         share.min(self.limits.batch_max)
     }
 
-    /// So many more lookups of a batch have their answers. The others are still under way, perhaps at a server that hangs.
-    pub(super) fn answered(&mut self, sent: &mut Sent, count: usize) {
+    /// So many more lookups of a batch have their answers, `served` of them in time and from the store. The others are still
+    /// under way, perhaps at a server that hangs.
+    pub(super) fn answered(&mut self, sent: &mut Sent, count: usize, served: usize) {
         let count = count.min(sent.count);
         sent.count -= count;
-        self.all[sent.lane].in_flight -= count;
+        let lane = &mut self.all[sent.lane];
+        lane.in_flight -= count;
+        lane.backlog.served(served);
         self.in_flight -= count;
         self.ready.extend(self.capped.drain(..));
     }
 
     /// A batch has ended. Returns whether another may be sent.
     pub(super) fn ended(&mut self, sent: &mut Sent) -> bool {
-        self.answered(sent, usize::MAX);
+        self.answered(sent, usize::MAX, 0);
         let lane = &mut self.all[sent.lane];
         lane.batches -= 1;
         if lane.batches < BATCHES_AT_ONCE
@@ -234,14 +294,56 @@ impl<E> Lanes<E> {
     }
 }
 
-impl<E> Default for Lane<E> {
-    fn default() -> Self {
+impl<E: Queued> Lane<E> {
+    fn new(backlogs: &Backlogs) -> Self {
         Lane {
             entries: VecDeque::new(),
+            turns: Turns::default(),
+            backlog: Backlog::new(backlogs),
             batches: 0,
             in_flight: 0,
             sent: None,
             is_listed: false,
+        }
+    }
+
+    fn len(&self) -> usize {
+        self.entries.len() + self.turns.len()
+    }
+
+    fn push(&mut self, entry: E) {
+        if self.turns.is_empty() {
+            self.entries.push_back(entry);
+        } else {
+            self.turns.push(entry.caller(), entry);
+        }
+    }
+
+    /// Moves up to `room` lookups into `batch`.
+    fn take(
+        &mut self,
+        room: usize,
+        now: Instant,
+        batch: &mut VecDeque<E>,
+        keep: impl Fn(&E) -> bool,
+    ) {
+        let in_turns = !self.turns.is_empty();
+        if !in_turns && self.entries.len() <= room {
+            // The usual case: the batch becomes the queue and the queue the batch, so that no entry is moved.
+            std::mem::swap(batch, &mut self.entries);
+            return batch.retain(keep);
+        }
+        if !in_turns && self.backlog.has_stood(IN_ORDER, now) {
+            for entry in self.entries.drain(..) {
+                self.turns.push(entry.caller(), entry);
+            }
+        }
+        while batch.len() < room
+            && let Some(entry) = self.entries.pop_front().or_else(|| self.turns.pop())
+        {
+            if keep(&entry) {
+                batch.push_back(entry);
+            }
         }
     }
 }
@@ -253,7 +355,19 @@ mod tests {
     const LIMITS: Limits = Limits {
         batch_max: 10,
         in_flight_max: 100,
+        waiting_max: 30,
     };
+
+    /// A hundred are one caller's.
+    impl Queued for u32 {
+        fn caller(&self) -> CallerId {
+            CallerId(u64::from(self / 100))
+        }
+    }
+
+    fn lanes(limits: Limits) -> Lanes<u32> {
+        Lanes::new(limits, &Backlogs::default())
+    }
 
     /// Takes the next batch: its lane, its lookups, and what says that it is under way.
     fn take(lanes: &mut Lanes<u32>, now: Instant) -> Option<(usize, Vec<u32>, Sent)> {
@@ -270,7 +384,7 @@ mod tests {
 
     #[test]
     fn lanes_take_turns_and_send_batches_of_their_own() {
-        let mut lanes = Lanes::new(LIMITS);
+        let mut lanes = lanes(LIMITS);
         let now = Instant::now();
         assert!(lanes.push(0, 0), "the first one wakes the dispatcher");
         assert!(!lanes.push(0, 1));
@@ -288,7 +402,7 @@ mod tests {
 
     #[test]
     fn a_lane_with_many_batches_under_way_sends_at_its_pace_and_others_at_once() {
-        let mut lanes = Lanes::new(LIMITS);
+        let mut lanes = lanes(LIMITS);
         let now = Instant::now();
         let mut under_way = Vec::new();
         for entry in 0..4 {
@@ -318,7 +432,7 @@ mod tests {
 
     #[test]
     fn no_lane_holds_everything_but_a_single_one_may() {
-        let mut alone = Lanes::new(LIMITS);
+        let mut alone = lanes(LIMITS);
         push(&mut alone, 0, 0..200);
         let mut now = Instant::now();
         let mut held = 0;
@@ -327,7 +441,7 @@ mod tests {
             now += PACE;
         }
         assert_eq!(held, 100);
-        let mut lanes = Lanes::new(LIMITS);
+        let mut lanes = lanes(LIMITS);
         push(&mut lanes, 0, 0..200);
         lanes.push(1, 0);
         let (mut slow, mut quick) = (Vec::new(), Vec::new());
@@ -352,9 +466,10 @@ mod tests {
 
     #[test]
     fn a_full_store_waits_for_an_end_without_a_timer() {
-        let mut lanes = Lanes::new(Limits {
+        let mut lanes = lanes(Limits {
             batch_max: 4,
             in_flight_max: 6,
+            ..LIMITS
         });
         push(&mut lanes, 0, 0..10);
         let now = Instant::now();
@@ -370,7 +485,7 @@ mod tests {
 
     #[test]
     fn lookups_that_nobody_wants_are_not_sent() {
-        let mut lanes = Lanes::new(LIMITS);
+        let mut lanes = lanes(LIMITS);
         push(&mut lanes, 0, 0..25);
         let now = Instant::now();
         let mut batch = VecDeque::new();
@@ -386,18 +501,108 @@ mod tests {
 
     #[test]
     fn answered_lookups_make_room_although_their_batch_goes_on() {
-        let mut lanes = Lanes::new(Limits {
+        let mut lanes = lanes(Limits {
             batch_max: 4,
             in_flight_max: 4,
+            ..LIMITS
         });
         push(&mut lanes, 0, 0..6);
         let now = Instant::now();
         let (_, _, mut sent) = take(&mut lanes, now).expect("room");
         assert!(take(&mut lanes, now).is_none(), "four are under way");
-        lanes.answered(&mut sent, 3);
+        lanes.answered(&mut sent, 3, 3);
         let (_, next, _) = take(&mut lanes, now).expect("three have their answers");
         assert_eq!((next, lanes.in_flight()), (vec![4, 5], 3));
         lanes.ended(&mut sent);
         assert_eq!(lanes.in_flight(), 2, "each is counted once");
+    }
+
+    #[test]
+    fn full_batches_leave_at_once_up_to_the_limit() {
+        let mut lanes = lanes(LIMITS);
+        push(&mut lanes, 0, 0..105);
+        let now = Instant::now();
+        let mut sent = 0;
+        while let Some((_, batch, _)) = take(&mut lanes, now) {
+            sent += batch.len();
+        }
+        assert_eq!((sent, lanes.waiting()), (100, 5));
+    }
+
+    #[test]
+    fn a_burst_is_never_too_long_and_a_queue_of_a_silent_store_is() {
+        let mut lanes = lanes(LIMITS);
+        let start = Instant::now();
+        let after = |ms| start + Duration::from_millis(ms);
+        push(&mut lanes, 0, 0..1000);
+        let mut under_way: Vec<_> = std::iter::from_fn(|| take(&mut lanes, start)).collect();
+        lanes.rest(|| start);
+        assert!(!lanes.is_full(0, || start), "a burst");
+        // The store answers slowly, but it does.
+        for ms in [400, 800, 1200] {
+            let (_, _, sent) = under_way.last_mut().expect("ten");
+            lanes.answered(sent, 1, 1);
+            assert!(!lanes.is_full(0, || after(ms)));
+        }
+        let prospect = lanes.prospect(0, 7, after(1200)).expect("a lane");
+        assert_eq!((prospect.ahead, prospect.in_flight), (900, 97));
+        assert_eq!(prospect.pace.time(5), Duration::from_secs(2));
+        // What it says too late, or fails to say, does not count.
+        let (_, _, sent) = under_way.last_mut().expect("ten");
+        lanes.answered(sent, 1, 0);
+        assert!(!lanes.is_full(0, || after(2199)));
+        assert!(lanes.is_full(0, || after(2200)));
+        assert!(!lanes.is_full(1, || after(2200)), "another lane");
+        let prospect = lanes.prospect(0, 7, after(2200)).expect("a lane");
+        assert_eq!(prospect.pace, Pace::Silent);
+    }
+
+    #[test]
+    fn nothing_waits_beyond_the_ceiling() {
+        let mut lanes = lanes(LIMITS);
+        let now = Instant::now();
+        let ceiling = u32::try_from(WAITING_CEILING).expect("it is small");
+        push(&mut lanes, 0, 0..ceiling - 1);
+        assert!(!lanes.is_full(0, || now));
+        lanes.push(0, 0);
+        assert!(lanes.is_full(0, || now) && lanes.is_full(1, || now));
+    }
+
+    #[test]
+    fn callers_take_turns_in_a_queue_that_stands() {
+        let mut lanes = lanes(Limits {
+            in_flight_max: 10,
+            ..LIMITS
+        });
+        let start = Instant::now();
+        let greedy = 0..90;
+        push(&mut lanes, 0, greedy);
+        let next = |lanes: &mut Lanes<u32>, now| {
+            let (_, batch, mut sent) = take(lanes, now).expect("room");
+            lanes.rest(|| now);
+            lanes.ended(&mut sent);
+            batch
+        };
+        assert_eq!(next(&mut lanes, start), (0..10).collect::<Vec<u32>>());
+        push(&mut lanes, 0, 100..103);
+        let soon = start + IN_ORDER - Duration::from_millis(1);
+        assert_eq!(next(&mut lanes, soon), (10..20).collect::<Vec<u32>>());
+        // From here on the polite one's come after one turn of the greedy one.
+        let later = start + IN_ORDER;
+        assert_eq!(next(&mut lanes, later), (20..30).collect::<Vec<u32>>());
+        let prospect = lanes.prospect(0, 3, later).expect("a lane");
+        assert_eq!(prospect.ahead, 48);
+        let batch = next(&mut lanes, later);
+        assert_eq!(batch, [30, 31, 32, 33, 34, 35, 100, 101, 102, 36]);
+        for _ in 0..6 {
+            next(&mut lanes, later);
+        }
+        assert_eq!(lanes.waiting(), 0);
+        lanes.push(0, 5);
+        assert_eq!(
+            next(&mut lanes, later),
+            [5],
+            "in the order of arrival again"
+        );
     }
 }

@@ -22,13 +22,15 @@ use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::time::{Instant, Sleep, sleep_until, timeout_at};
 use tokio_util::task::AbortOnDropHandle;
 
-use self::lanes::{Lanes, Limits, Sent};
+use self::lanes::{Lanes, Limits, Queued, Sent};
+use super::backlog::{Backlogs, Prospect, is_of_store};
 use super::of_loop::OfLoop;
 use super::params::Params;
 use super::permit::queue_full;
 use super::question::Question;
 use super::reply_slots::{ReplySlots, Responder, SlotId};
 use crate::backend::{Answer, Answers, AnyBackend, LookupError};
+use crate::context::CallerId;
 use crate::metrics::{BackendMetrics, Histogram, Load};
 use crate::plan::LookupId;
 use crate::program::{Asks, BackendDef};
@@ -54,16 +56,22 @@ struct Queue {
     spare: RefCell<Vec<VecDeque<Entry>>>,
     load: Load,
     sizes: Histogram,
-    waiting_max: usize,
 }
 
 struct Entry {
     /// The program that the lookup belongs to: batches serve that before and that after a reload.
     program: Rc<OfLoop>,
     lookup: LookupId,
+    caller: CallerId,
     params: Params,
     responder: Responder,
     deadline: Instant,
+}
+
+impl Queued for Entry {
+    fn caller(&self) -> CallerId {
+        self.caller
+    }
 }
 
 /// A batch under way. The lanes hear of its end even if it is dropped.
@@ -78,19 +86,20 @@ impl Batcher {
     pub(super) fn start(
         backend: &Rc<AnyBackend>,
         limits: &BackendDef,
-        metrics: &BackendMetrics,
+        (metrics, backlogs): (&BackendMetrics, &Backlogs),
     ) -> Self {
-        let lanes = Lanes::new(Limits {
+        let limits = Limits {
             batch_max: limits.batch_max,
             in_flight_max: limits.in_flight_max,
-        });
+            waiting_max: limits.waiting_max,
+        };
+        let lanes = Lanes::new(limits, backlogs);
         let queue = Rc::new(Queue {
             lanes: RefCell::new(lanes),
             dispatcher: Cell::default(),
             spare: RefCell::default(),
             load: metrics.batched.clone(),
             sizes: metrics.batches.clone(),
-            waiting_max: limits.waiting_max,
         });
         let (of_dispatcher, backend) = (Rc::clone(&queue), Rc::clone(backend));
         let dispatcher = supervise("batches", move || {
@@ -109,7 +118,7 @@ impl Batcher {
         (program, question): (&Rc<OfLoop>, &Question<'_>),
         slots: &ReplySlots,
     ) -> Result<SlotId, LookupError> {
-        if self.queue.is_full() {
+        if self.queue.is_full(lane) {
             return Err(queue_full());
         }
         let (slot, responder) = slots.open();
@@ -118,6 +127,7 @@ impl Batcher {
             Entry {
                 program: Rc::clone(program),
                 lookup: question.lookup,
+                caller: question.context.caller,
                 params: question.params.clone(),
                 responder,
                 deadline: question.deadline,
@@ -125,11 +135,16 @@ impl Batcher {
         );
         Ok(slot)
     }
+
+    /// What a lookup finds in a lane whose caller has `own` in it.
+    pub(super) fn prospect(&self, lane: usize, own: usize, now: Instant) -> Option<Prospect> {
+        self.queue.lanes.borrow_mut().prospect(lane, own, now)
+    }
 }
 
 impl Queue {
-    fn is_full(&self) -> bool {
-        self.lanes.borrow().waiting() >= self.waiting_max
+    fn is_full(&self, lane: usize) -> bool {
+        self.lanes.borrow_mut().is_full(lane, Instant::now)
     }
 
     fn push(&self, lane: usize, entry: Entry) {
@@ -142,11 +157,11 @@ impl Queue {
         }
     }
 
-    /// So many more lookups of a batch have their answers.
-    fn answered(&self, sent: &mut Sent, count: usize) {
+    /// So many more lookups of a batch have their answers, `served` of them in time and from the store.
+    fn answered(&self, sent: &mut Sent, count: usize, served: usize) {
         if count > 0 {
             let mut lanes = self.lanes.borrow_mut();
-            lanes.answered(sent, count);
+            lanes.answered(sent, count, served);
             self.load.in_flight.set(lanes.in_flight());
         }
     }
@@ -203,6 +218,7 @@ async fn dispatch(queue: Rc<Queue>, backend: Rc<AnyBackend>) {
                 sent_any = true;
             }
             if !sent_any && wait_for_pace(&queue, pace.as_mut(), cx).is_pending() {
+                queue.lanes.borrow_mut().rest(Instant::now);
                 queue.dispatcher.set(Some(cx.waker().clone()));
                 return Poll::Pending;
             }
@@ -250,11 +266,12 @@ async fn ask(mut batch: Batch, backend: Rc<AnyBackend>) {
     let last = last.unwrap_or_else(Instant::now);
     // The answers that arrive together share one look at the clock.
     let arrived = Cell::new(None);
-    let answered = Cell::new(0);
+    let (answered, served) = (Cell::new(0), Cell::new(0));
     let give = |at: usize, mut answer: Result<Answer, LookupError>| {
         let Some(entry) = entries.get(at) else {
             return;
         };
+        let is_of_store = is_of_store(&answer);
         if let Ok(answer) = &mut answer {
             if answer.first_answer.is_none() {
                 let now = arrived.get().unwrap_or_else(Instant::now);
@@ -265,15 +282,16 @@ async fn ask(mut batch: Batch, backend: Rc<AnyBackend>) {
                 answer.source = Source::Batched;
             }
         }
-        entry.responder.send(answer);
+        let is_awaited = entry.responder.send(answer);
         answered.set(answered.get() + 1);
+        served.set(served.get() + usize::from(is_of_store && is_awaited));
     };
     let asking = backend.lookup_many(asks, Answers::new(&give));
     let mut asking = pin!(AssertUnwindSafe(asking).catch_unwind());
     let mut asking = poll_fn(|cx| {
         arrived.set(None);
         let polled = asking.as_mut().poll(cx);
-        queue.answered(sent, answered.take());
+        queue.answered(sent, answered.take(), served.take());
         polled
     });
     // A panic affects only the lookups of its batch, not later ones. At the last deadline every asker has given up; some

@@ -178,7 +178,7 @@ impl Exchange {
             }
             self.timeouts.message_is_whole();
             self.count();
-            let arrival = self.inbound.arrival(wire_format);
+            let arrival = self.inbound.arrival(wire_format, self.calls.len());
             let service = self.current.get();
             let decision = match received {
                 Ok(message) => service.admit(arrival, &message),

@@ -94,13 +94,14 @@ impl Inbound {
         self.framer.wire_format()
     }
 
-    /// What is known about the message that was cut out last.
-    pub(super) fn arrival(&self, wire_format: WireFormat) -> Arrival<'_> {
+    /// What is known about the message that was cut out last. `unanswered` calls came before it.
+    pub(super) fn arrival(&self, wire_format: WireFormat, unanswered: usize) -> Arrival<'_> {
         Arrival {
             wire_format,
             header: self.framer.header(),
             peer: &self.peer,
             memory: Some(&self.memory),
+            unanswered,
             at: self.heard_at.unwrap_or_else(Instant::now),
         }
     }
@@ -114,6 +115,7 @@ impl Inbound {
             header: self.framer.header(),
             peer: &self.peer,
             memory: None,
+            unanswered: 0,
             at: Instant::now(),
         };
         service.refuse_start(arrival, start, err)

@@ -1,0 +1,242 @@
+//! Measures how long the lookups of a queue wait, from the answers that arrive while the queue stands.
+//!
+//! A burst fills a queue and drains again; only a queue that stays says that more comes in than is served ("good" and "bad"
+//! queues: Nichols and Jacobson, "Controlling Queue Delay", ACM Queue 2012; for servers: Maurer, "Fail at Scale", ACM Queue
+//! 2015). So a queue *stands* from the moment when lookups are left in it until it is empty once. The rate at which a store
+//! answers says what it can do only while its queue stands: otherwise it says how much was asked. Nothing is measured, and no
+//! clock is read, while no queue stands.
+//!
+//! A store that answers nothing in time is not overloaded but sick: its queue has no rate, and nobody can say how long it is.
+
+use std::cell::Cell;
+use std::rc::Rc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::backend::{Answer, LookupError};
+use crate::error::Code;
+
+/// The rate is measured over this time at least. A shorter queue is a burst.
+const WINDOW: Duration = Duration::from_millis(100);
+/// A standing queue of which nothing was answered for this long is that of a store which does not answer.
+const SILENCE: Duration = Duration::from_secs(1);
+
+/// How many queues of a loop stand.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Backlogs(Rc<Cell<usize>>);
+
+/// What is known about one queue.
+#[derive(Debug)]
+pub(super) struct Backlog {
+    standing: Option<Standing>,
+    /// Answers that somebody still waited for.
+    served: u64,
+    all: Backlogs,
+}
+
+#[derive(Debug)]
+struct Standing {
+    since: Instant,
+    /// Since when answers are counted, and how many there were before.
+    window: (Instant, u64),
+    /// When the last window with answers ended.
+    heard: Instant,
+    pace: Pace,
+}
+
+/// What a lookup finds that joins a queue.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Prospect {
+    pub(super) pace: Pace,
+    /// How many lookups are sent before it.
+    pub(super) ahead: usize,
+    /// How many are under way to the store.
+    pub(super) in_flight: usize,
+}
+
+/// How fast a standing queue is served.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Pace {
+    /// It does not stand, or not long enough to tell.
+    Unknown,
+    /// Lookups per second, never 0.
+    PerSecond(f64),
+    /// Its store does not answer.
+    Silent,
+}
+
+impl Backlogs {
+    /// Whether any queue stands.
+    pub(super) fn any(&self) -> bool {
+        self.0.get() > 0
+    }
+}
+
+impl Backlog {
+    pub(super) fn new(all: &Backlogs) -> Self {
+        Backlog {
+            standing: None,
+            served: 0,
+            all: all.clone(),
+        }
+    }
+
+    /// So many more lookups were answered while somebody waited for their answers.
+    pub(super) fn served(&mut self, count: usize) {
+        self.served += count as u64;
+    }
+
+    /// Says, whenever all that can leave the queue has left, whether lookups are left.
+    pub(super) fn rest(&mut self, any_left: bool, now: impl FnOnce() -> Instant) {
+        let count = &self.all.0;
+        match &self.standing {
+            None if any_left => {
+                let now = now();
+                count.set(count.get() + 1);
+                self.standing = Some(Standing {
+                    since: now,
+                    window: (now, self.served),
+                    heard: now,
+                    pace: Pace::Unknown,
+                });
+            }
+            Some(_) if !any_left => {
+                count.set(count.get() - 1);
+                self.standing = None;
+            }
+            _ => {}
+        }
+    }
+
+    /// Whether the queue has been standing for at least `time`.
+    pub(super) fn has_stood(&self, time: Duration, now: Instant) -> bool {
+        let standing = self.standing.as_ref();
+        standing.is_some_and(|standing| now.duration_since(standing.since) >= time)
+    }
+
+    /// How fast the queue is served.
+    pub(super) fn pace(&mut self, now: Instant) -> Pace {
+        let Some(standing) = &mut self.standing else {
+            return Pace::Unknown;
+        };
+        let (begun, before) = standing.window;
+        let elapsed = now.duration_since(begun);
+        if elapsed < WINDOW {
+            return standing.pace;
+        }
+        let served = self.served - before;
+        if served > 0 {
+            #[expect(clippy::cast_precision_loss, reason = "a rate need not be exact")]
+            let per_second = served as f64 / elapsed.as_secs_f64();
+            standing.pace = Pace::PerSecond(per_second);
+            standing.heard = now;
+        } else if now.duration_since(standing.heard) >= SILENCE {
+            standing.pace = Pace::Silent;
+        } else {
+            // Perhaps a store that answers less than once per window.
+            return standing.pace;
+        }
+        standing.window = (now, self.served);
+        standing.pace
+    }
+}
+
+impl Drop for Backlog {
+    fn drop(&mut self) {
+        self.rest(false, Instant::now);
+    }
+}
+
+/// Whether an answer says that its store answers. A store that refuses a question does.
+pub(super) fn is_of_store(answer: &Result<Answer, LookupError>) -> bool {
+    let Err(err) = answer else {
+        return true;
+    };
+    matches!(
+        err.code,
+        Code::LookupRefused | Code::LookupThrew | Code::LookupTooMany | Code::LookupBadAnswer
+    )
+}
+
+impl Pace {
+    /// How long so many lookups take; zero if nobody knows.
+    pub(super) fn time(self, lookups: usize) -> Duration {
+        match self {
+            #[expect(clippy::cast_precision_loss, reason = "an estimate")]
+            Pace::PerSecond(per_second) => {
+                Duration::try_from_secs_f64(lookups as f64 / per_second).unwrap_or(Duration::MAX)
+            }
+            Pace::Unknown | Pace::Silent => Duration::ZERO,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    fn per_second(pace: Pace) -> Option<u64> {
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "small and positive"
+        )]
+        match pace {
+            Pace::PerSecond(rate) => Some(rate.round() as u64),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn only_a_queue_that_stands_has_a_pace() {
+        let all = Backlogs::default();
+        let mut backlog = Backlog::new(&all);
+        let start = Instant::now();
+        backlog.served(1000);
+        backlog.rest(false, || unreachable!("nothing was left before"));
+        assert_eq!(backlog.pace(start + WINDOW), Pace::Unknown);
+        backlog.rest(true, || start);
+        assert!(all.any());
+        backlog.served(10);
+        assert_eq!(backlog.pace(start + 99 * MS), Pace::Unknown, "a burst");
+        assert_eq!(per_second(backlog.pace(start + 100 * MS)), Some(100));
+        backlog.served(40);
+        backlog.rest(true, || unreachable!("it stands already"));
+        assert_eq!(per_second(backlog.pace(start + 150 * MS)), Some(100));
+        let pace = backlog.pace(start + 200 * MS);
+        assert_eq!(pace, Pace::PerSecond(400.0));
+        assert_eq!(pace.time(40), 100 * MS);
+        assert!(backlog.has_stood(200 * MS, start + 200 * MS));
+        assert!(!backlog.has_stood(201 * MS, start + 200 * MS));
+        backlog.rest(false, || unreachable!("no clock is needed"));
+        assert_eq!(backlog.pace(start + 300 * MS), Pace::Unknown);
+        assert!(!all.any());
+        backlog.rest(true, || start + 300 * MS);
+        drop(backlog);
+        assert!(!all.any(), "a queue that is gone does not stand");
+    }
+
+    #[test]
+    fn a_store_that_answers_rarely_has_a_pace_and_a_silent_one_has_none() {
+        let mut backlog = Backlog::new(&Backlogs::default());
+        let start = Instant::now();
+        let at = |ms| start + ms * MS;
+        backlog.rest(true, || start);
+        assert_eq!(backlog.pace(at(250)), Pace::Unknown);
+        backlog.served(1);
+        assert_eq!(per_second(backlog.pace(at(500))), Some(2));
+        assert_eq!(
+            per_second(backlog.pace(at(1499))),
+            Some(2),
+            "not silent yet"
+        );
+        assert_eq!(backlog.pace(at(1500)), Pace::Silent);
+        assert_eq!(backlog.pace(at(9000)), Pace::Silent);
+        // The silence does not count into the rate of what comes after it.
+        backlog.served(50);
+        assert_eq!(per_second(backlog.pace(at(9100))), Some(500));
+    }
+}

@@ -58,27 +58,58 @@ impl Rows {
     /// Shapes the rows into one value, reading no more of them than it needs.
     pub fn shape(
         self,
-        mut rows: impl Iterator<Item = Result<Record, LookupError>>,
+        rows: impl Iterator<Item = Result<Record, LookupError>>,
     ) -> Result<Value, LookupError> {
-        match self {
-            Rows::One => Ok(rows.next().transpose()?.map_or(Value::Null, Value::Record)),
-            Rows::Value => {
-                let first = rows.next().transpose()?;
-                Ok(first
-                    .and_then(|record| record.values.into_iter().next())
-                    .unwrap_or_default())
+        let mut shaping = self.start();
+        for row in rows {
+            if !shaping.push(row?)? {
+                break;
             }
+        }
+        Ok(shaping.value())
+    }
+
+    /// Starts to shape rows that come one by one.
+    pub fn start(self) -> Shaping {
+        Shaping {
+            rows: self,
+            first: Value::Null,
+            list: Vec::new(),
+        }
+    }
+}
+
+/// Rows on their way to one value.
+#[derive(Debug)]
+pub struct Shaping {
+    rows: Rows,
+    first: Value,
+    list: Vec<Value>,
+}
+
+impl Shaping {
+    /// Adds the next row; returns whether more are wanted.
+    pub fn push(&mut self, row: Record) -> Result<bool, LookupError> {
+        match self.rows {
+            Rows::One => self.first = Value::Record(row),
+            Rows::Value => self.first = row.values.into_iter().next().unwrap_or_default(),
             Rows::Many { rows_max } => {
-                let mut list = Vec::new();
-                for row in rows {
-                    if list.len() == rows_max {
-                        let detail = format!("more than {rows_max} rows (`rows_max`)");
-                        return Err(LookupError::new(Code::LookupTooMany, detail));
-                    }
-                    list.push(Value::Record(row?));
+                if self.list.len() == rows_max {
+                    let detail = format!("more than {rows_max} rows (`rows_max`)");
+                    return Err(LookupError::new(Code::LookupTooMany, detail));
                 }
-                Ok(Value::List(list))
+                self.list.push(Value::Record(row));
+                return Ok(true);
             }
+        }
+        Ok(false)
+    }
+
+    /// What the rows came to.
+    pub fn value(self) -> Value {
+        match self.rows {
+            Rows::One | Rows::Value => self.first,
+            Rows::Many { .. } => Value::List(self.list),
         }
     }
 }

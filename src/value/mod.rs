@@ -33,6 +33,12 @@ impl Text {
         }
     }
 
+    /// Takes UTF-8 bytes that have been checked before.
+    pub(crate) fn of_checked(bytes: Bytes) -> Self {
+        debug_assert!(std::str::from_utf8(&bytes).is_ok(), "checked before");
+        Text(bytes)
+    }
+
     /// The text.
     pub fn as_str(&self) -> &str {
         // Checked at construction; checking again costs little and keeps this crate free of `unsafe`.

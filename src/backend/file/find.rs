@@ -1,20 +1,30 @@
 //! Finds rows of a table: by an index, by comparing every row, or all of them.
+//!
+//! Long work is done in stretches, between which the other tasks of the loop run.
 
-use std::collections::HashMap;
+use std::borrow::Cow;
 use std::sync::Arc;
 
-use super::table::{Table, equals, write_key};
+use tokio::task::yield_now;
+
+use super::index::Index;
+use super::key::{equals, key};
+use super::loaded::Loaded;
+use super::table::{Row, Table};
 use crate::backend::{LookupError, rows::Rows};
 use crate::error::Code;
 use crate::value::{FieldNames, Record, Value};
 
+/// How many rows are compared or values made in one stretch: well below a millisecond.
+const STRETCH: usize = 4096;
+
 /// A compiled lookup with the table it asks.
 #[derive(Debug)]
 pub struct Find {
-    table: Arc<Table>,
+    loaded: Arc<Loaded>,
     terms: Vec<Term>,
-    /// Rows by the joined keys of the terms' columns; without it, every row is compared.
-    index: Option<HashMap<Box<[u8]>, Vec<usize>>>,
+    /// Rows by the terms' columns; without it, every row is compared.
+    index: Option<Arc<Index>>,
     columns: Option<Columns>,
     rows: Rows,
 }
@@ -45,15 +55,16 @@ pub(super) struct Columns {
 impl Find {
     /// Compiles a lookup. With `indexed`, this also indexes the rows by the terms' columns.
     pub(super) fn new(
-        table: &Arc<Table>,
+        loaded: &Arc<Loaded>,
         terms: Vec<Term>,
         indexed: bool,
         columns: Option<Columns>,
         rows: Rows,
     ) -> Self {
+        let by: Vec<usize> = terms.iter().map(|term| term.column).collect();
         Find {
-            table: Arc::clone(table),
-            index: indexed.then(|| index(table, &terms)),
+            index: indexed.then(|| loaded.index(&by)),
+            loaded: Arc::clone(loaded),
             terms,
             columns,
             rows,
@@ -61,106 +72,100 @@ impl Find {
     }
 
     /// The rows that match the terms, shaped.
-    pub(super) fn answer(&self, params: &[Value]) -> Result<Value, LookupError> {
-        let Some(keys) = self.keys(params)? else {
-            return self.rows.shape(std::iter::empty());
-        };
-        let rows = &self.table.rows;
-        if let Some(index) = &self.index {
-            let found = index.get(&*join(keys.iter().map(Vec::as_slice)));
-            let found = found.into_iter().flatten();
-            return self.rows.shape(found.map(|at| Ok(self.record(&rows[*at]))));
+    pub(super) async fn answer(&self, params: &[Value]) -> Result<Value, LookupError> {
+        let mut shaping = self.rows.start();
+        if !self.can_match(params)? {
+            return Ok(shaping.value());
         }
-        let mut scratch = Vec::new();
-        let mut fits = |row: &&Vec<Value>| {
-            let mut terms = self.terms.iter().zip(&keys);
-            terms.all(|(term, key)| equals(&row[term.column], key, &mut scratch))
-        };
-        let found = rows.iter().filter(|row| fits(row));
-        self.rows.shape(found.map(|row| Ok(self.record(row))))
+        if let Some(index) = &self.index {
+            let mut next = index.first(self.table(), || self.keys(params));
+            let mut work = 0;
+            while let Some(number) = next {
+                let record = self.record(self.table().row(number));
+                work += record.values.len();
+                if !shaping.push(record)? {
+                    break;
+                }
+                rest(&mut work).await;
+                next = index.after(number);
+            }
+            return Ok(shaping.value());
+        }
+        let keys: Vec<_> = self.keys(params).collect();
+        let (mut scratch, mut work) = (Vec::new(), 0);
+        for row in self.table().rows() {
+            work += 1;
+            if self.fits(row, &keys, &mut scratch) {
+                let record = self.record(row);
+                work += record.values.len();
+                if !shaping.push(record)? {
+                    break;
+                }
+            }
+            rest(&mut work).await;
+        }
+        Ok(shaping.value())
     }
 
-    /// The keys to compare the terms' columns with; `None` if one of them is null, which equals nothing.
-    fn keys(&self, params: &[Value]) -> Result<Option<Vec<Vec<u8>>>, LookupError> {
-        let mut keys = Vec::with_capacity(self.terms.len());
+    fn table(&self) -> &Table {
+        &self.loaded.table
+    }
+
+    fn fits(&self, row: Row<'_>, keys: &[Cow<'_, [u8]>], scratch: &mut Vec<u8>) -> bool {
+        let mut terms = self.terms.iter().zip(keys);
+        terms.all(|(term, key)| equals(row, term.column, key, scratch))
+    }
+
+    /// The value that a term's column has to hold.
+    fn wanted<'k>(term: &'k Term, params: &'k [Value]) -> &'k Value {
+        match &term.want {
+            Want::Literal(value) => value,
+            Want::Param(at) => params.get(*at).unwrap_or(&Value::Null),
+        }
+    }
+
+    /// The keys to compare the terms' columns with.
+    fn keys<'k>(&'k self, params: &'k [Value]) -> impl Iterator<Item = Cow<'k, [u8]>> {
+        let terms = self.terms.iter();
+        terms.filter_map(|term| key(Self::wanted(term, params)))
+    }
+
+    /// Whether any row can match: no column equals null. Of other values without a key, a lookup is not to be asked.
+    fn can_match(&self, params: &[Value]) -> Result<bool, LookupError> {
         for term in &self.terms {
-            let value = match &term.want {
-                Want::Literal(value) => value,
-                Want::Param(at) => params.get(*at).unwrap_or(&Value::Null),
-            };
-            let mut key = Vec::new();
-            if !write_key(value, &mut key) {
-                if value.is_null() {
-                    return Ok(None);
-                }
-                let column = self.table.names.get(term.column);
+            let value = Self::wanted(term, params);
+            if value.is_null() {
+                return Ok(false);
+            }
+            if !matches!(value, Value::Text(_)) && key(value).is_none() {
+                let column = self.table().names.get(term.column);
                 let column = column.map_or(String::new(), |name| format!(" `{name}`"));
                 let detail = format!("column{column} can't equal {}", value.kind());
                 return Err(LookupError::new(Code::LookupBadParam, detail));
             }
-            keys.push(key);
         }
-        Ok(Some(keys))
+        Ok(true)
     }
 
-    fn record(&self, row: &[Value]) -> Record {
+    fn record(&self, row: Row<'_>) -> Record {
         match &self.columns {
             None => Record {
-                names: self.table.names.clone(),
-                values: row.to_vec(),
+                names: self.table().names.clone(),
+                values: row.values(self.table().names.len()),
             },
             Some(columns) => Record {
                 names: columns.names.clone(),
-                values: columns
-                    .positions
-                    .iter()
-                    .map(|at| row[*at].clone())
-                    .collect(),
+                values: columns.positions.iter().map(|at| row.value(*at)).collect(),
             },
         }
     }
 }
 
-fn index(table: &Table, terms: &[Term]) -> HashMap<Box<[u8]>, Vec<usize>> {
-    let mut index: HashMap<Box<[u8]>, Vec<usize>> = HashMap::with_capacity(table.rows.len());
-    let mut cells = vec![Vec::new(); terms.len()];
-    for (at, row) in table.rows.iter().enumerate() {
-        let whole = terms.iter().zip(&mut cells).all(|(term, cell)| {
-            cell.clear();
-            write_key(&row[term.column], cell)
-        });
-        if whole {
-            let key = join(cells.iter().map(Vec::as_slice));
-            index.entry(key.into()).or_default().push(at);
-        }
-    }
-    index
-}
-
-/// Joins several keys into one. Each but the last is preceded by its length, so that different keys never join to the same.
-fn join<'k>(keys: impl ExactSizeIterator<Item = &'k [u8]>) -> Vec<u8> {
-    let last = keys.len().saturating_sub(1);
-    let mut joined = Vec::new();
-    for (at, key) in keys.enumerate() {
-        if at < last {
-            joined.extend_from_slice(&key.len().to_le_bytes());
-        }
-        joined.extend_from_slice(key);
-    }
-    joined
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn joined_keys_do_not_run_into_each_other() {
-        let pairs: [[&[u8]; 2]; 3] = [[b"ab", b"c"], [b"a", b"bc"], [b"", b"abc"]];
-        let joined: Vec<_> = pairs
-            .iter()
-            .map(|pair| join(pair.iter().copied()))
-            .collect();
-        assert!(joined[0] != joined[1] && joined[1] != joined[2]);
+/// Lets the loop's other tasks run after a stretch of work.
+#[inline]
+async fn rest(work: &mut usize) {
+    if *work >= STRETCH {
+        *work = 0;
+        yield_now().await;
     }
 }

@@ -2,118 +2,202 @@
 //! per line.
 //!
 //! An empty array is a table without rows that has any column. The columns are the field names of all objects, in order of
-//! first appearance; fields that an object lacks are null. Nested arrays and objects stay lists and maps.
+//! first appearance; fields that an object lacks are null. Nested arrays and objects stay lists and maps. Each object is
+//! read by itself; only a file with a mistake is read from its beginning, to say what and where it is.
 
-use std::collections::HashMap;
+use std::ops::Range;
 
-use super::table::Table;
+use super::index::Index;
+use super::json_columns::{Columns, KEY};
+use super::json_elements::{Body, cut, elements, name_and_value};
+use super::json_mistake;
+use super::mistakes::Mistakes;
+use super::pieces::{PIECE_BYTES, Progress, read_pieces};
+use super::table::{Packed, Table};
 use crate::value::{FieldNames, Value};
 
-/// The column that holds an outer object's names.
-const KEY: &str = "key";
+/// How a piece of a file is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Layout {
+    Array,
+    Object,
+    Lines,
+}
+
+/// The rows of one piece and the columns that it knows.
+struct Piece {
+    columns: Columns,
+    rows: Packed,
+}
+
+/// There is a mistake in the file.
+#[derive(Debug)]
+struct Bad;
 
 /// Reads the whole file.
-pub(super) fn read(bytes: &[u8]) -> Result<Table, String> {
-    let json = Value::from_json(bytes)
-        .map_err(|err| format!("line {}: it is not valid JSON: {err}", err.line()))?;
-    let mut columns = Columns::default();
-    match json {
-        Value::List(items) => {
-            for (at, item) in items.into_iter().enumerate() {
-                let what = || format!("element {}", at + 1);
-                columns.add(item, None, &what)?;
-            }
+pub(super) fn read(bytes: &[u8], progress: &Progress<'_>) -> Result<Table, Mistakes> {
+    read_in(bytes, progress, PIECE_BYTES)
+}
+
+/// Reads the whole file in pieces of at least `piece_bytes`.
+pub(super) fn read_in(
+    bytes: &[u8],
+    progress: &Progress<'_>,
+    piece_bytes: usize,
+) -> Result<Table, Mistakes> {
+    let read = |Body { is_object, pieces }| {
+        let layout = if is_object {
+            Layout::Object
+        } else {
+            Layout::Array
+        };
+        let table = File { bytes, layout }.table(&pieces, progress);
+        let is_final = |table: &Table| !is_object || !Index::new(table, &[0]).has_repeats();
+        match table {
+            Ok(table) if is_final(&table) => Ok(table),
+            Err(Bad) if !is_object || !json_mistake::is_json(bytes) => Err(Bad),
+            // Of equal names the last one counts, whatever the others are; such a file is too rare for a quick way.
+            _ => repeated(bytes),
         }
-        Value::Map(pairs) => {
-            columns.position(KEY);
-            for (key, item) in pairs {
-                let key = key.as_str().unwrap_or_default();
-                let what = || format!("element `{key}`");
-                columns.add(item, Some(key), &what)?;
-            }
-        }
-        _ => return Err("line 1: expected an array of objects, or an object of objects".into()),
-    }
-    columns.table()
+    };
+    let table = cut(bytes, piece_bytes).ok_or(Bad).and_then(read);
+    finish(table, || json_mistake::find(bytes))
 }
 
 /// Reads a file with one object per line. Lines of blanks only are passed over.
-pub(super) fn read_lines(bytes: &[u8]) -> Result<Table, String> {
-    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-    let mut columns = Columns::default();
-    for (at, line) in bytes.split(|byte| *byte == b'\n').enumerate() {
-        let line = line.trim_ascii();
-        if line.is_empty() {
-            continue;
-        }
-        let what = || format!("line {}: it", at + 1);
-        let item = Value::from_json(line)
-            .map_err(|err| format!("line {}: it is not valid JSON: {err}", at + 1))?;
-        columns.add(item, None, &what)?;
-    }
-    columns.table()
+pub(super) fn read_lines(bytes: &[u8], progress: &Progress<'_>) -> Result<Table, Mistakes> {
+    read_lines_in(bytes, progress, PIECE_BYTES)
 }
 
-#[derive(Default)]
-struct Columns {
-    names: Vec<String>,
-    positions: HashMap<String, usize>,
-    rows: Vec<Vec<Value>>,
+/// Reads the lines in pieces of at least `piece_bytes`.
+pub(super) fn read_lines_in(
+    bytes: &[u8],
+    progress: &Progress<'_>,
+    piece_bytes: usize,
+) -> Result<Table, Mistakes> {
+    let begin = if bytes.starts_with(b"\xef\xbb\xbf") {
+        3
+    } else {
+        0
+    };
+    let (mut pieces, mut begin) = (Vec::new(), begin);
+    while begin < bytes.len() {
+        let least = begin.saturating_add(piece_bytes.max(1)) - 1;
+        let more = bytes.get(least..).unwrap_or_default();
+        let end = more.iter().position(|byte| *byte == b'\n');
+        let end = end.map_or(bytes.len(), |at| least + at + 1);
+        pieces.push(begin..end);
+        begin = end;
+    }
+    let layout = Layout::Lines;
+    let table = File { bytes, layout }.table(&pieces, progress);
+    finish(table, || json_mistake::find_in_lines(bytes))
 }
 
-impl Columns {
-    fn position(&mut self, name: &str) -> usize {
-        if let Some(at) = self.positions.get(name) {
-            return *at;
-        }
-        let at = self.names.len();
-        self.names.push(name.to_owned());
-        self.positions.insert(name.to_owned(), at);
-        at
+/// Without any row, nothing is known of the columns: every lookup finds nothing.
+fn finish(table: Result<Table, Bad>, mistake: impl FnOnce() -> String) -> Result<Table, Mistakes> {
+    match table {
+        Ok(table) if table.names.is_empty() && !table.is_empty() => Err(Mistakes::one(
+            "line 1: there are no columns: no object has a field",
+        )),
+        Ok(table) => Ok(table),
+        Err(Bad) => Err(Mistakes::one(mistake())),
     }
+}
 
-    fn add(
-        &mut self,
-        item: Value,
-        key: Option<&str>,
-        what: &dyn Fn() -> String,
-    ) -> Result<(), String> {
-        if key.is_some() && item.get(KEY).is_some() {
-            let what = what();
-            return Err(format!(
-                "{what} has a field `{KEY}`, which is what the outer names are called"
-            ));
+struct File<'b> {
+    bytes: &'b [u8],
+    layout: Layout,
+}
+
+impl File<'_> {
+    fn table(&self, pieces: &[Range<usize>], progress: &Progress<'_>) -> Result<Table, Bad> {
+        let mut columns = Columns::default();
+        if self.layout == Layout::Object {
+            columns.position(KEY, 0);
         }
-        let Value::Map(fields) = item else {
-            return Err(format!("{} is not an object", what()));
-        };
-        let mut row = vec![Value::Null; self.names.len()];
-        if let Some(key) = key {
-            row[0] = Value::from(key);
-        }
-        for (name, value) in fields {
-            let at = self.position(name.as_str().unwrap_or_default());
-            if at >= row.len() {
-                row.resize(at + 1, Value::Null);
+        // Nearly always the first piece has all columns, and the others find them known.
+        let (first, others) = pieces.split_at(pieces.len().min(1));
+        let mut read = Vec::new();
+        for some in [first, others] {
+            let known = &columns;
+            let some = read_pieces(some, progress, |piece| self.piece(piece, known.clone()));
+            let some = some.into_iter().collect::<Result<Vec<_>, Bad>>()?;
+            for piece in &some {
+                columns.add_all(&piece.columns);
             }
-            row[at] = value;
+            read.extend(some);
         }
-        self.rows.push(row);
-        Ok(())
+        let mut rows = Vec::with_capacity(read.len());
+        for (piece, range) in read.into_iter().zip(pieces) {
+            // A piece that met new columns in another order than the file is read once more.
+            let is_right = columns.begin_with(&piece.columns);
+            let piece = if is_right {
+                piece
+            } else {
+                self.piece(range.clone(), columns.clone())?
+            };
+            rows.push(piece.rows);
+        }
+        Table::new(FieldNames::new(columns.into_names()), rows).map_err(|_| Bad)
     }
 
-    fn table(mut self) -> Result<Table, String> {
-        // Without any row, nothing is known of the columns: every lookup finds nothing.
-        if self.names.is_empty() && !self.rows.is_empty() {
-            return Err("line 1: there are no columns: no object has a field".into());
+    fn piece(&self, range: Range<usize>, columns: Columns) -> Result<Piece, Bad> {
+        let rows = Packed::new(self.bytes.len());
+        let mut piece = Piece { columns, rows };
+        let text = &self.bytes[range];
+        match self.layout {
+            Layout::Array => {
+                elements(text).try_for_each(|element| piece.add_object(element, None))?;
+            }
+            Layout::Object => elements(text).try_for_each(|element| {
+                let (name, value) = name_and_value(element).ok_or(Bad)?;
+                let name = Value::from_json(name).map_err(|_| Bad)?;
+                piece.add_object(value, Some(name))
+            })?,
+            Layout::Lines => {
+                for line in text.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii) {
+                    if !line.is_empty() {
+                        piece.add(line, None)?;
+                    }
+                }
+            }
         }
-        // Rows from before a column first appeared are shorter.
-        for row in &mut self.rows {
-            row.resize(self.names.len(), Value::Null);
-        }
-        Ok(Table {
-            names: FieldNames::new(self.names),
-            rows: self.rows,
-        })
+        Ok(piece)
     }
+}
+
+impl Piece {
+    fn add_object(&mut self, text: &[u8], key: Option<Value>) -> Result<(), Bad> {
+        // Anything else is a mistake, among which a byte order mark.
+        if text.first() == Some(&b'{') {
+            self.add(text, key)
+        } else {
+            Err(Bad)
+        }
+    }
+
+    fn add(&mut self, text: &[u8], key: Option<Value>) -> Result<(), Bad> {
+        let Ok(Value::Map(fields)) = Value::from_json(text) else {
+            return Err(Bad);
+        };
+        self.columns.pack(fields, key, &mut self.rows).ok_or(Bad)
+    }
+}
+
+/// Reads an object in which names are repeated.
+fn repeated(bytes: &[u8]) -> Result<Table, Bad> {
+    let Ok(Value::Map(pairs)) = Value::from_json(bytes) else {
+        return Err(Bad);
+    };
+    let mut columns = Columns::default();
+    columns.position(KEY, 0);
+    let mut rows = Packed::new(bytes.len());
+    for (name, value) in pairs {
+        let Value::Map(fields) = value else {
+            return Err(Bad);
+        };
+        columns.pack(fields, Some(name), &mut rows).ok_or(Bad)?;
+    }
+    Table::new(FieldNames::new(columns.into_names()), [rows]).map_err(|_| Bad)
 }

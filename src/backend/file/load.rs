@@ -4,30 +4,20 @@
 //! where possible.
 
 use std::ffi::OsStr;
-use std::fs::File;
-use std::io::{self, Read};
-use std::path::Path;
+use std::sync::Arc;
 
-use super::csv::{CellType, CsvFile};
-use super::table::Table;
-use super::{json, terms};
+use super::csv::CellType;
+use super::loaded::Loaded;
+use super::mistakes::Mistakes;
+use super::reading::{Format, LoadError, Reading};
+use super::source::Source;
+use super::terms;
 use crate::config::{Place, Section};
 use crate::diagnostic::list;
 use crate::error::Code;
 
 /// The largest file, unless `bytes_max` says otherwise.
 const BYTES_MAX: usize = 256 << 20;
-
-/// How many bad cells are reported one by one.
-const MISTAKES_MAX: usize = 5;
-
-/// What a file holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Format {
-    Csv,
-    Json,
-    JsonLines,
-}
 
 /// The words of the key `format`. They are endings of paths too, and there are more of these.
 const FORMATS: [(&str, Format); 3] = [
@@ -61,7 +51,7 @@ fn read_separator((text, place): &(String, Place), section: &Section<'_>) -> Opt
 type Types = Vec<(String, CellType, Place)>;
 
 /// Reads the keys and the file.
-pub(super) fn read(section: &mut Section<'_>) -> Option<Table> {
+pub(super) fn read(section: &mut Section<'_>) -> Option<Arc<Loaded>> {
     let before = section.document().problems.len();
     let path = section.required_string("path", "path = \"airports.csv\"");
     let bytes_max = section.size("bytes_max").unwrap_or(BYTES_MAX);
@@ -98,43 +88,37 @@ pub(super) fn read(section: &mut Section<'_>) -> Option<Table> {
         }
     }
     let separator = separator.map_or(Some(b','), |read| read_separator(&read, section))?;
-    let bytes = match read_bytes(&full, bytes_max) {
-        Ok(bytes) => bytes,
-        Err(err) => {
-            let message = format!("can't read `{}`: {err}", full.display());
+    let columns = types
+        .iter()
+        .map(|(column, kind, _)| (column.clone(), *kind));
+    let source = Source {
+        path: full,
+        bytes_max,
+        reading: Reading {
+            format,
+            separator,
+            null: null.map_or(String::new(), |(text, _)| text),
+            types: columns.collect(),
+        },
+    };
+    let loaded = source.load().map_err(|err| match err {
+        LoadError::Io(err) => {
+            let message = format!("can't read `{}`: {err}", source.path.display());
             section
                 .document()
                 .problem(&place, Code::ConfigFile, message, None);
-            return None;
         }
-    };
-    let null = null.map_or(String::new(), |(text, _)| text);
-    let table = match format {
-        Format::Csv => read_csv((&bytes, separator), &null, &types, section),
-        Format::Json => json::read(&bytes).map_err(|mistake| vec![mistake]),
-        Format::JsonLines => json::read_lines(&bytes).map_err(|mistake| vec![mistake]),
-    };
-    let table = table
-        .map_err(|mistakes| report(&path, &mistakes, &place, section))
-        .ok()?;
-    (section.document().problems.len() == before).then_some(table)
-}
-
-fn read_csv(
-    (bytes, separator): (&[u8], u8),
-    null: &str,
-    types: &Types,
-    section: &Section<'_>,
-) -> Result<Table, Vec<String>> {
-    let file = CsvFile::open(bytes, separator).map_err(|mistake| vec![mistake])?;
-    let mut kinds = vec![CellType::Text; file.names.len()];
-    for (column, kind, place) in types {
-        match file.names.position(column) {
-            Some(at) => kinds[at] = *kind,
-            None => terms::unknown_column(&file.names, column, place, section),
+        LoadError::Mistakes(mistakes) => report(&path, &mistakes, &place, section),
+        LoadError::Columns(names) => {
+            for (column, _, place) in &types {
+                if names.position(column).is_none() {
+                    terms::unknown_column(&names, column, place, section);
+                }
+            }
         }
-    }
-    file.rows(&kinds, null)
+    });
+    let loaded = loaded.ok()?;
+    (section.document().problems.len() == before).then_some(loaded)
 }
 
 fn read_types(section: &mut Section<'_>) -> Types {
@@ -157,32 +141,16 @@ fn read_types(section: &mut Section<'_>) -> Types {
     types
 }
 
-/// The whole file, unless it is larger than `bytes_max`.
-fn read_bytes(path: &Path, bytes_max: usize) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    let limit = u64::try_from(bytes_max).unwrap_or(u64::MAX);
-    File::open(path)?
-        .take(limit.saturating_add(1))
-        .read_to_end(&mut bytes)?;
-    if bytes.len() > bytes_max {
-        let message = format!("it has more than {bytes_max} bytes (`bytes_max`)");
-        return Err(io::Error::new(io::ErrorKind::FileTooLarge, message));
-    }
-    Ok(bytes)
-}
-
-fn report(path: &str, mistakes: &[String], place: &Place, section: &Section<'_>) {
-    for mistake in mistakes.iter().take(MISTAKES_MAX) {
-        let message = format!("`{path}`, {mistake}");
+fn report(path: &str, mistakes: &Mistakes, place: &Place, section: &Section<'_>) {
+    let problem = |message: String| {
         section
             .document()
             .problem(place, Code::ConfigFile, message, None);
+    };
+    for mistake in &mistakes.first {
+        problem(format!("`{path}`, {mistake}"));
     }
-    if mistakes.len() > MISTAKES_MAX {
-        let more = mistakes.len() - MISTAKES_MAX;
-        let message = format!("`{path}`: {more} more cells are wrong");
-        section
-            .document()
-            .problem(place, Code::ConfigFile, message, None);
+    if mistakes.more > 0 {
+        problem(format!("`{path}`: {} more cells are wrong", mistakes.more));
     }
 }

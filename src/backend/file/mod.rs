@@ -1,16 +1,29 @@
 //! `kind = "file"`: lookups in a CSV or JSON file that is read once, together with the configuration.
 //!
-//! In: values for some columns. Out: the rows that have them, shaped. `key` uses an index, `where` compares
-//! every row (on the loop, so it is for small tables), and without either all rows are returned. All loops share one copy
-//! in memory, and a lookup answers immediately. The file is not watched: a reload of the configuration reads it again.
+//! In: values for some columns. Out: the rows that have them, shaped. `key` uses an index, `where` compares every row (on the
+//! loop, in stretches), and without either all rows are returned. All loops share one copy in memory. The file is not watched:
+//! a reload of the configuration reads it again if it has changed; otherwise the old table is used.
 
-mod csv;
+mod cell; // values as bytes
+mod table; // rows of cells
+mod key; // when a cell equals a value
+mod index; // rows by key
+mod loaded; // a table with its indexes
+mod mistakes;
+mod pieces; // on all cores
 mod csv_quotes;
-mod find;
+mod csv;
+mod json_elements;
+mod json_columns;
+mod json_mistake;
 mod json;
-mod load;
-mod table;
-mod terms;
+mod reading; // from bytes to a table
+mod stamp; // whether a file has changed
+mod live; // the tables in memory
+mod source; // from a file to a table
+mod find;
+mod terms; // the keys of a lookup
+mod load; // the keys of a backend
 
 use std::sync::Arc;
 
@@ -18,6 +31,7 @@ use super::{Answer, Ask, Backend, Compiled, Examination, LookupError, Planned};
 use crate::config::Section;
 
 pub use find::Find;
+pub use loaded::Loaded;
 pub use table::Table;
 
 /// A table on one loop. It is empty: each lookup holds the table it reads.
@@ -28,7 +42,7 @@ pub struct FileTable;
 #[derive(Debug)]
 pub struct Config {
     /// The file's rows.
-    pub table: Arc<Table>,
+    pub loaded: Arc<Loaded>,
 }
 
 impl Backend for FileTable {
@@ -36,12 +50,12 @@ impl Backend for FileTable {
     type Lookup = Find;
 
     fn read_config(section: &mut Section<'_>) -> Option<Config> {
-        let table = Arc::new(load::read(section)?);
-        Some(Config { table })
+        let loaded = load::read(section)?;
+        Some(Config { loaded })
     }
 
     fn read_lookup(config: &Config, section: &mut Section<'_>) -> Option<Compiled<Find>> {
-        terms::read(&config.table, section)
+        terms::read(&config.loaded, section)
     }
 
     async fn connect(_: &Config, _: &[Planned<'_, Find>], _seed: u64) -> Self {
@@ -53,7 +67,7 @@ impl Backend for FileTable {
     }
 
     async fn lookup(&self, lookup: &Find, ask: Ask<'_>) -> Result<Answer, LookupError> {
-        lookup.answer(ask.params).map(Answer::new)
+        lookup.answer(ask.params).await.map(Answer::new)
     }
 }
 

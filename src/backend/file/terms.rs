@@ -6,7 +6,9 @@
 use std::sync::Arc;
 
 use super::find::{Columns, Find, Term, Want};
-use super::table::{Table, write_key};
+use super::key::key;
+use super::loaded::Loaded;
+use super::table::Table;
 use crate::backend::{Compiled, Enums, rows::Rows};
 use crate::config::{Place, Section};
 use crate::diagnostic::{did_you_mean, list};
@@ -14,8 +16,9 @@ use crate::error::Code;
 use crate::value::{FieldNames, Value};
 
 /// Reads and compiles a lookup.
-pub(super) fn read(table: &Arc<Table>, section: &mut Section<'_>) -> Option<Compiled<Find>> {
+pub(super) fn read(loaded: &Arc<Loaded>, section: &mut Section<'_>) -> Option<Compiled<Find>> {
     let before = section.document().problems.len();
+    let table = &loaded.table;
     let rows = Rows::read(section);
     let indexed = section.has("key");
     if indexed && section.has("where") {
@@ -43,7 +46,7 @@ pub(super) fn read(table: &Arc<Table>, section: &mut Section<'_>) -> Option<Comp
         return None;
     }
     Some(Compiled {
-        lookup: Find::new(table, terms, indexed, columns, rows),
+        lookup: Find::new(loaded, terms, indexed, columns, rows),
         params,
         enums,
         yields: rows.yields(),
@@ -76,7 +79,7 @@ fn read_terms(table: &Table, mut section: Section<'_>, params: &mut Vec<Arc<str>
             Some(Value::Text(text)) if text.as_str().contains(['{', '}']) => {
                 param(text.as_str(), &place, &section, params)
             }
-            Some(value) if write_key(value, &mut Vec::new()) => Some(Want::Literal(value.clone())),
+            Some(value) if key(value).is_some() => Some(Want::Literal(value.clone())),
             Some(other) => {
                 let message = format!("a column can't equal {}", other.kind());
                 let help = Some("a parameter, `\"{name}\"`, or one value".into());

@@ -1,5 +1,7 @@
 //! Files through the same four calls as in production.
 
+mod reference; // against the simplest way to read a file
+
 use std::fmt::Write as _;
 
 use super::*;
@@ -44,6 +46,13 @@ fn record(pairs: &[(&str, Value)]) -> Value {
     let (names, values): (Vec<&str>, Vec<Value>) = pairs.iter().cloned().unzip();
     let names = crate::value::FieldNames::new(names);
     Value::Record(crate::value::Record { names, values })
+}
+
+fn rows_of(table: &Table) -> Vec<Vec<Value>> {
+    let width = table.names.len();
+    (0..table.len())
+        .map(|at| table.row(at).values(width))
+        .collect()
 }
 
 /// What is wrong with the file, without the path and place.
@@ -294,6 +303,18 @@ fn csv_mistakes_have_their_line() {
 }
 
 #[test]
+fn a_line_is_counted_however_lines_end() {
+    for end in ["\n", "\r\n", "\n\n", "\r\n\r\n"] {
+        let text = format!("a,b{end}1,\"x{end}y\"{end}x,2{end}3,z");
+        let mistakes = mistakes("t.csv", &text, "types = { a = \"i64\" }");
+        let line = text[..text.find("x,2").unwrap()].matches('\n').count() + 1;
+        let expected =
+            format!("config.file path: FILE, line {line}: column `a`: `x` is not of type `i64`");
+        assert_eq!(mistakes, [expected]);
+    }
+}
+
+#[test]
 fn many_bad_cells_are_summed_up() {
     let mut text = "n\n".to_owned();
     for _ in 0..20 {
@@ -329,6 +350,70 @@ async fn an_empty_array_is_a_table_without_rows() {
     }
 }
 
+#[test]
+fn a_file_that_has_not_changed_is_not_read_again() {
+    let (folder, toml) = backend("a.csv", AIRPORTS, "");
+    let path = folder.path().join("a.csv");
+    let read = || testing::config::<FileTable>(&toml).unwrap().loaded;
+    let first = read();
+    assert!(Arc::ptr_eq(&first, &read()), "the same content");
+    let old = std::time::SystemTime::now() - std::time::Duration::from_hours(1);
+    let set_time = |time| {
+        std::fs::File::options()
+            .write(true)
+            .open(&path)
+            .unwrap()
+            .set_modified(time)
+            .unwrap();
+    };
+    set_time(old);
+    assert!(Arc::ptr_eq(&first, &read()), "another time");
+    let typed =
+        testing::config::<FileTable>(&format!("{toml}\ntypes = {{ alt = \"i64\" }}")).unwrap();
+    assert!(!Arc::ptr_eq(&first, &typed.loaded), "read in another way");
+    assert!(Arc::ptr_eq(&first, &read()), "both are remembered");
+    std::fs::write(&path, AIRPORTS.replace("Newark", "Newyrk")).unwrap();
+    set_time(old);
+    let second = read();
+    assert!(!Arc::ptr_eq(&first, &second), "the same size and time");
+    assert_eq!(rows_of(&second.table)[2][1], "Newyrk".into());
+}
+
+#[test]
+fn lookups_by_the_same_columns_share_an_index() {
+    let loaded = airports().loaded;
+    let by_city = loaded.index(&[2]);
+    assert!(Arc::ptr_eq(&by_city, &loaded.index(&[2])));
+    assert!(!Arc::ptr_eq(&by_city, &loaded.index(&[0])));
+}
+
+#[tokio::test(flavor = "local")]
+async fn many_rows_leave_the_loop_to_others() {
+    let mut text = "a,b\n".to_owned();
+    for at in 0..20_000 {
+        writeln!(text, "{at},{}", at % 2).unwrap();
+    }
+    let config = config("t.csv", &text, "");
+    for (terms, rows, turns) in [
+        ("", 20_000, 14),
+        ("where = { b = \"1\" }", 10_000, 9),
+        ("key = { b = \"1\" }", 10_000, 4),
+        ("key = { a = \"77\" }", 1, 0),
+    ] {
+        let lookup = format!("{terms}\nrows_max = 20000");
+        let other = std::cell::Cell::new(0);
+        let answer = tokio::select! {
+            biased;
+            answer = find(&config, &lookup, &[]) => answer.unwrap(),
+            () = async { loop { other.set(other.get() + 1); tokio::task::yield_now().await; } } => unreachable!(),
+        };
+        let Value::List(found) = answer else {
+            panic!("a list")
+        };
+        assert_eq!((found.len(), other.get()), (rows, turns), "{terms}");
+    }
+}
+
 #[tokio::test(flavor = "local")]
 async fn numbers_of_a_json_file_keep_all_their_digits() {
     let text = r#"[{"a": 18446744073709551615, "b": -9223372036854775809, "c": 0.30000000000000004, "c": 0.1}]"#;
@@ -350,7 +435,7 @@ proptest::proptest! {
         let csv = config("t.csv", &format!("n,d\n{number},{double:?}\n"), "types = { n = \"i64\", d = \"double\" }");
         let json = config("t.json", &format!("[{{\"n\":{number},\"d\":{double:?}}}]"), "");
         for config in [csv, json] {
-            proptest::prop_assert_eq!(&config.table.rows, &vec![vec![number.into(), double.into()]]);
+            proptest::prop_assert_eq!(rows_of(&config.loaded.table), vec![vec![number.into(), double.into()]]);
         }
     }
 }
@@ -469,7 +554,7 @@ async fn one_object_per_line_is_a_table() {
         ("t.log", "format = \"jsonl\""),
     ] {
         let config = config(name, text, more);
-        assert_eq!(config.table.rows.len(), 2);
+        assert_eq!(config.loaded.table.len(), 2);
         let one = "key = { a = \"{a}\" }\nrows = \"one\"";
         let found = find(&config, one, &[("a", "x".into())]).await.unwrap();
         assert_eq!(found, second);

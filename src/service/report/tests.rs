@@ -19,32 +19,30 @@ fn standard() -> Schema {
 
 fn bytes(
     layout: &ReportLayout,
-    templates: &[ReportTemplate],
+    template: Option<&ReportTemplate>,
     protocol: Protocol,
     timeline: &Timeline,
 ) -> Bytes {
     let report = Report {
         layout,
-        templates,
+        template,
         protocol,
         timeline,
     };
     let mut out = BytesMut::new();
     report.append(&mut out);
     let bytes = out.freeze();
-    if !templates.is_empty() {
-        let plainly = self::bytes(layout, &[], protocol, timeline);
-        assert_eq!(bytes, plainly, "with templates and without");
+    if template.is_some() {
+        let plainly = self::bytes(layout, None, protocol, timeline);
+        assert_eq!(bytes, plainly, "with a template and without");
     }
     bytes
 }
 
 fn read(schema: &Schema, protocol: Protocol, timeline: &Timeline) -> Value {
     let layout = ReportLayout::of(schema).expect("the standard types");
-    let templates: Vec<_> = (0..timeline.lanes.len())
-        .map(|at| ReportTemplate::new(&layout, &timeline.lanes, at))
-        .collect();
-    let bytes = bytes(&layout, &templates, protocol, timeline);
+    let template = ReportTemplate::new(&layout, &timeline.lanes);
+    let bytes = bytes(&layout, Some(&template), protocol, timeline);
     let report = schema.standard.report.expect("the standard types");
     decode_struct(schema, report, protocol, &bytes, &Limits::default()).expect("a report")
 }
@@ -86,8 +84,20 @@ fn a_timeline_survives_the_trip() {
         10,
     );
     well.tracks[1].source = Source::Batched;
+    // The second one does not match, and those before and after it do.
+    let mixed = timeline(
+        Mode::Evented,
+        vec![
+            Sample::new("a").ran(0, 7).first_answer(5),
+            Sample::new("b").ran(0, 9).fate(Fate::Empty, None),
+            Sample::new("c").ran(0, 8).first_answer(8),
+            Sample::new("d").ran(0, 9).first_answer(8),
+            Sample::new("e").ran(0, 9),
+        ],
+        10,
+    );
     let schema = standard();
-    for timeline in [evented(), serial(), failed, well] {
+    for timeline in [evented(), serial(), failed, well, mixed] {
         for protocol in [Protocol::Binary, Protocol::Compact] {
             let report = read(&schema, protocol, &timeline);
             assert_eq!(Timeline::from_report(&report).as_ref(), Some(&timeline));

@@ -281,6 +281,9 @@ impl<'a> Running<'a> {
 impl Drop for Running<'_> {
     /// A call that is dropped halfway, as when its client disconnects, cancels what is still open.
     fn drop(&mut self) {
+        if self.open == 0 {
+            return;
+        }
         for (at, state) in self.states.iter_mut().enumerate() {
             if let State::Asking { under_way, .. } = state {
                 under_way.cancel(&self.slots);

@@ -24,7 +24,7 @@ use crate::program::Program;
 use crate::thrift::Limits;
 use crate::timeline::Timeline;
 use crate::value::Value;
-use crate::view::{merge, run};
+use crate::view::{Execution, merge, run};
 
 /// Runs the views of one program.
 pub(super) struct Runner {
@@ -116,7 +116,16 @@ impl Runner {
             self.log.failed(&call.plan, call.request_id(), None, err);
         })?;
         context.caller = call.caller();
-        self.run_view(call, params, context).await
+        if let Some(metadata) = &call.metadata {
+            metadata.identify(&context);
+        }
+        if !context.request_id.is_empty() {
+            tracing::Span::current().record("request_id", &*context.request_id);
+        }
+        let (plan, schema) = (&*call.plan, self.program.schema(&call.plan));
+        let params = ViewParams::new(call, params);
+        let execution = run(plan, schema, &self.guards, &params.values, &context).await;
+        self.conclude(call, context, execution)
     }
 
     /// The parameters of a call by the types of its method, in field order, and its context.
@@ -130,38 +139,34 @@ impl Runner {
         Ok((params, context))
     }
 
-    async fn run_view(
+    /// Merges what the view has run to one value.
+    fn conclude(
         &self,
         call: &Call,
-        params: Vec<Value>,
         context: Context,
+        execution: Execution,
     ) -> Result<(Answer, Ran), CallError> {
         let plan = &*call.plan;
-        let schema = self.program.schema(plan);
-        if let Some(metadata) = &call.metadata {
-            metadata.identify(&context);
-        }
-        let params = ViewParams::new(call, params);
-        if !context.request_id.is_empty() {
-            tracing::Span::current().record("request_id", &*context.request_id);
-        }
-        let mut ran = run(plan, schema, &self.guards, &params.values, &context).await;
-        let merged = match &ran.failure {
+        let merged = match &execution.failure {
             Some(failure) => Err(CallError::of_failure(plan, failure)),
-            None => merge(plan, schema, ran.values).map_err(CallError::of_merge),
+            None => merge(plan, self.program.schema(plan), execution.values)
+                .map_err(CallError::of_merge),
         };
-        ran.timeline.elapsed = call.arrived.elapsed().into();
-        let elapsed_us = ran.timeline.elapsed.get();
+        let timeline = Timeline {
+            elapsed: call.arrived.elapsed().into(),
+            ..execution.timeline
+        };
+        let elapsed_us = timeline.elapsed.get();
         if let Err(err) = &merged {
             let id = Some(&*context.request_id);
             self.log.failed(plan, id, Some(elapsed_us), err);
         }
         if let Some(metadata) = &call.metadata {
             let in_reply = plan.report_field.is_some() && merged.is_ok();
-            metadata.summarize(&ran.timeline, context.want_report && !in_reply);
+            metadata.summarize(&timeline, context.want_report && !in_reply);
         }
         let value = merged?;
-        let served = if ran.timeline.is_partial() {
+        let served = if timeline.is_partial() {
             Served::Partial
         } else {
             Served::Whole
@@ -171,15 +176,12 @@ impl Runner {
         let answer = Answer {
             value,
             served,
-            reported: reported.then_some(ran.timeline),
+            reported: reported.then_some(timeline),
         };
-        let request_id = context.request_id;
-        Ok((
-            answer,
-            Ran {
-                request_id,
-                elapsed_us,
-            },
-        ))
+        let ran = Ran {
+            request_id: context.request_id,
+            elapsed_us,
+        };
+        Ok((answer, ran))
     }
 }

@@ -96,14 +96,10 @@ pub struct LoopMetrics {
     pub buffered_bytes: Gauge,
     /// Times that reading from a connection was paused.
     pub reads_held: Counts,
-    /// Connections accepted.
-    pub connections_accepted: Counts,
     /// Bytes read.
     pub received: Counts,
     /// Bytes written.
     pub sent: Counts,
-    /// Failed accepts.
-    pub accept_errors: Counts,
     /// The loop's heartbeat.
     pub heart: Heartbeat,
     calls_overloaded: Counts,
@@ -131,10 +127,8 @@ impl LoopMetrics {
             connections_open: of.connections_open.gauge(&[]),
             buffered_bytes: of.buffered_bytes.gauge(&[]),
             reads_held: of.reads_held.counts(&[]),
-            connections_accepted: of.connections_accepted.counts(&[]),
             received: of.received.counts(&[]),
             sent: of.sent.counts(&[]),
-            accept_errors: of.accept_errors.counts(&[]),
             heart: metrics.health.heart(at),
             calls_overloaded: of.calls_overloaded.counts(&[]),
             connections_closed: of.connections_closed.counts(&[]),

@@ -7,6 +7,7 @@
 
 mod family;
 mod loop_metrics;
+mod accept_metrics;
 mod program_metrics;
 mod health;
 
@@ -25,6 +26,7 @@ use crate::error::Code;
 use crate::timeline::{Fate, Source};
 use family::{Family, SeriesKind};
 
+pub use accept_metrics::AcceptMetrics;
 pub use family::{Counts, Gauge, Histogram};
 pub use health::{Health, Heartbeat, LIVE_WITHIN};
 pub use loop_metrics::{Closed, LoopMetrics, Overloaded, Reloaded};

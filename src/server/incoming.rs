@@ -8,6 +8,7 @@ use socket2::{SockFilter, SockRef};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 
 use super::client::Remote;
+use super::socket::ListeningSocket;
 
 /// A socket that listens.
 pub(super) enum Socket {
@@ -27,6 +28,12 @@ pub(super) enum Stream {
     Unix(UnixStream),
 }
 
+/// A connection, without the runtime: on its way to the loop that serves it.
+pub(super) enum Detached {
+    Tcp(std::net::TcpStream, SocketAddr),
+    Unix(std::os::unix::net::UnixStream),
+}
+
 /// Drops TCP segments with the flag SYN and passes others, as a program of the kernel's classic packet filter.
 const DROP_SYN: [SockFilter; 4] = [
     // Load the byte with the flags, which is at offset 13 of the TCP header (RFC 9293, 3.1).
@@ -40,6 +47,14 @@ const DROP_SYN: [SockFilter; 4] = [
 ];
 
 impl Socket {
+    /// Listens within the runtime of the caller.
+    pub(super) fn new(socket: ListeningSocket) -> io::Result<Self> {
+        Ok(match socket {
+            ListeningSocket::Tcp(socket) => Socket::Tcp(TcpListener::from_std(socket)?),
+            ListeningSocket::Unix(socket) => Socket::Unix(UnixListener::from_std(socket)?),
+        })
+    }
+
     /// The connections that the kernel has accepted. The runtime knows of a connection only once it has taken the kernel's
     /// event for it, so the kernel is asked directly.
     pub(super) fn into_queue(self) -> io::Result<Queue> {
@@ -64,8 +79,7 @@ impl Queue {
     /// Lets a port take no further connections, so that closing it resets none: it drops the first packet of each. Their
     /// clients repeat it after a second, and are refused then.
     ///
-    /// A Unix socket is left as it is. It could be shut down for reading, but all loops share it, and the runtime of one that
-    /// still accepts would take that for an endless event.
+    /// A Unix socket has no such filter, and is left as it is.
     pub(super) fn refuse_further(&self) {
         if let Queue::Tcp(socket) = self {
             // Best effort: without it, a connection that comes in the next microseconds is reset.
@@ -79,23 +93,41 @@ impl Queue {
             Queue::Tcp(socket) => {
                 let (stream, peer) = socket.accept()?;
                 stream.set_nonblocking(true)?;
-                Ok(Stream::Tcp(TcpStream::from_std(stream)?, peer))
+                Detached::Tcp(stream, peer).attach()
             }
             Queue::Unix(socket) => {
                 let (stream, _) = socket.accept()?;
                 stream.set_nonblocking(true)?;
-                Ok(Stream::Unix(UnixStream::from_std(stream)?))
+                Detached::Unix(stream).attach()
             }
         }
     }
 }
 
 impl Stream {
+    /// Takes it from the runtime of this thread.
+    pub(super) fn detach(self) -> io::Result<Detached> {
+        Ok(match self {
+            Stream::Tcp(stream, peer) => Detached::Tcp(stream.into_std()?, peer),
+            Stream::Unix(stream) => Detached::Unix(stream.into_std()?),
+        })
+    }
+
     pub(super) fn remote(&self) -> Remote {
         match self {
             Stream::Tcp(_, peer) => Remote::Tcp(*peer),
             Stream::Unix(_) => Remote::Unix,
         }
+    }
+}
+
+impl Detached {
+    /// Gives it to the runtime of this thread.
+    pub(super) fn attach(self) -> io::Result<Stream> {
+        Ok(match self {
+            Detached::Tcp(stream, peer) => Stream::Tcp(TcpStream::from_std(stream)?, peer),
+            Detached::Unix(stream) => Stream::Unix(UnixStream::from_std(stream)?),
+        })
     }
 }
 
@@ -133,24 +165,5 @@ mod tests {
         assert!(queue.accept().is_ok(), "it waited before");
         let end = queue.accept().map(drop).expect_err("no other came in");
         assert!(is_end(&end), "{end}");
-    }
-
-    /// What one loop does to a Unix socket at its end must not keep another loop busy that still accepts.
-    #[tokio::test(flavor = "local")]
-    async fn the_end_of_one_loop_leaves_a_shared_socket_quiet() {
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        let path = folder.path().join("socket");
-        let socket = std::os::unix::net::UnixListener::bind(&path).expect("a free path");
-        socket.set_nonblocking(true).expect("a socket");
-        let other = socket.try_clone().expect("a socket");
-        let other = Socket::Unix(UnixListener::from_std(other).expect("a runtime"));
-        let queue = Queue::Unix(socket);
-        queue.refuse_further();
-        drop(queue);
-        let accepted = tokio::time::timeout(std::time::Duration::from_millis(20), other.accept());
-        assert!(accepted.await.is_err(), "it waits, and lets others run");
-        let addr = SockAddr::unix(&path).expect("a short path");
-        let _client = connect(&addr).expect("it still listens");
-        assert!(other.accept().await.is_ok());
     }
 }

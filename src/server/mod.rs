@@ -1,17 +1,20 @@
 //! Sockets: accepts connections, starts one loop per worker, drains and reloads.
 //!
-//! In: a checked [`Program`](crate::program::Program). Each worker thread has its own single-threaded runtime, its own socket of
-//! each listener and its own backends; workers share the program and the stop signal. What a message means is
+//! In: a checked [`Program`](crate::program::Program). Each worker thread has its own single-threaded runtime and its own
+//! backends; workers share the program and the stop signal. What a message means is
 //! [`crate::service`]'s job. A client's bytes pass these files:
 //!
 //! 1. `run` opens the `socket`s and starts a `worker` per loop;
-//! 2. `listener` accepts connections, `tls` decrypts them;
+//! 2. the `acceptor` accepts a connection and places it on a loop, its `listener` serves it there, and `tls` decrypts it;
 //! 3. `connection` cuts messages out and sends replies.
 
 mod options;
 mod run;
 mod worker;
 mod state; // what connections share
+mod acceptor;
+mod shares; // which loop gets a connection
+mod placing; // from the acceptor to the loops
 mod listener;
 mod incoming;
 mod accept_backoff;

@@ -33,8 +33,13 @@ pub(super) struct Served {
 }
 
 impl Served {
-    /// A program for so many loops.
-    pub(super) fn new(program: Arc<Program>, loops: usize) -> Arc<Self> {
+    /// The program that the server is started with.
+    pub(super) fn new(program: Arc<Program>) -> Arc<Self> {
+        let loops = program.workers;
+        Served::for_loops(program, loops)
+    }
+
+    fn for_loops(program: Arc<Program>, loops: usize) -> Arc<Self> {
         Arc::new(Served {
             program,
             loops_left: AtomicUsize::new(loops),
@@ -156,7 +161,7 @@ impl Reloading {
             let keys = list(keys.iter().map(String::as_str));
             warn!(keys, "changed keys take effect only after a restart");
         }
-        let served = Served::new(program, self.started.workers());
+        let served = Served::for_loops(program, self.started.workers());
         // Loops that have ended ignore it.
         let before = self.programs.send_replace(served);
         Some(Arc::clone(&before.program))
@@ -188,7 +193,7 @@ mod tests {
 
     fn start(reload: Reload) -> (Reloader, watch::Receiver<Arc<Served>>) {
         let started = program();
-        let (programs, served) = watch::channel(Served::new(Arc::clone(&started), 1));
+        let (programs, served) = watch::channel(Served::new(Arc::clone(&started)));
         let reloader = Reloader::start(Reloading {
             reload,
             programs,

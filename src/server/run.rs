@@ -7,9 +7,12 @@ use std::sync::Arc;
 use tokio::runtime::LocalRuntime;
 use tokio::sync::{mpsc, watch};
 
+use super::acceptor::Acceptor;
 use super::drained::Drained;
 use super::options::{Bound, Options};
+use super::placing::{self, Placing};
 use super::reload::{Reloader, Reloading, Served};
+use super::shares::Shares;
 use super::signals::{self, Signals, Watcher};
 use super::socket::Opened;
 use super::start_only::StartKeys;
@@ -34,33 +37,42 @@ pub fn run(program: Arc<Program>, mut options: Options) -> io::Result<()> {
     } else {
         None
     };
-    // Held to the end: dropping them removes the files of Unix sockets.
-    let mut opened = open(&program)?;
+    let opened = open(&program)?;
     let metrics = Metrics::new(program.workers, options.shutdown.clone());
-    let admin = match &program.admin {
-        Some(config) => {
-            let socket = socket::open_admin(&config.listen)?;
-            Some(Admin::start(socket, Arc::clone(&metrics))?)
-        }
-        None => None,
-    };
+    let admin = start_admin(&program, &metrics)?;
     let bound = Bound {
         listeners: opened.iter().map(|opened| opened.address.clone()).collect(),
         admin: admin.as_ref().map(Admin::addr),
         workers: program.workers,
     };
+    let addresses = opened.iter().map(|opened| opened.address.to_string());
+    let addresses: Arc<[String]> = addresses.collect();
+    // The files are held to the end: dropping them removes those of Unix sockets.
+    let (sockets, files): (Vec<_>, Vec<_>) = opened
+        .into_iter()
+        .map(|opened| (opened.socket, opened.file))
+        .unzip();
+    let shares = shares(&program);
+    let connections_max = shares.loop_max();
+    let acceptor = Acceptor {
+        listeners: sockets.into_iter().zip(addresses.to_vec()).collect(),
+        shares,
+        shutdown: options.shutdown.clone(),
+        metrics: Arc::clone(&metrics),
+    };
+    let (incoming, placing) = placing::bring(acceptor, program.workers);
     let started = StartKeys::of(&program);
-    let count = program.workers;
-    let (sender, programs) = watch::channel(Served::new(program, count));
+    let (sender, programs) = watch::channel(Served::new(program));
     let (running, all_ended) = mpsc::channel(1);
-    let workers: Vec<_> = (0..count)
-        .map(|at| Worker {
+    let workers: Vec<_> = incoming
+        .into_iter()
+        .enumerate()
+        .map(|(at, incoming)| Worker {
             at,
             metrics: Arc::clone(&metrics),
-            sockets: opened
-                .iter_mut()
-                .filter_map(|opened| opened.sockets.pop())
-                .collect(),
+            addresses: Arc::clone(&addresses),
+            incoming,
+            connections_max,
             programs: programs.clone(),
             shutdown: options.shutdown.clone(),
             _running: running.clone(),
@@ -79,29 +91,47 @@ pub fn run(program: Arc<Program>, mut options: Options) -> io::Result<()> {
         reloader: reloading.map(Reloader::start).transpose()?,
         bound,
     };
-    let drained = run_all(runtime, workers, (Watcher::new(caught, signals), all_ended))?;
+    let watching = (Watcher::new(caught, signals), all_ended);
+    let drained = run_all(runtime, (workers, placing), watching)?;
     // Before the last line of the log.
-    drop((admin, opened));
+    drop((admin, files));
     drained.log();
     Ok(())
 }
 
-/// The sockets of every listener.
+fn start_admin(program: &Program, metrics: &Arc<Metrics>) -> io::Result<Option<Admin>> {
+    let Some(config) = &program.admin else {
+        return Ok(None);
+    };
+    let socket = socket::open_admin(&config.listen)?;
+    Ok(Some(Admin::start(socket, Arc::clone(metrics))?))
+}
+
+/// How many connections the loops and listeners of `program` may have.
+fn shares(program: &Program) -> Arc<Shares> {
+    let loops = program.workers;
+    let loop_max = descriptors::connections_max(program.limits.connections_max, loops);
+    let listener_max = program.listeners.iter().map(|of| of.connections_max);
+    Shares::new(loops, loop_max, listener_max.collect())
+}
+
+/// Opens every listener.
 fn open(program: &Program) -> io::Result<Vec<Opened>> {
     let silence = program.limits.write_timeout;
     let listeners = program.listeners.iter();
     listeners
         .map(|listener| {
             let table = &listener.table;
-            socket::open(&listener.endpoint, table, program.workers, silence)
+            socket::open(&listener.endpoint, table, silence)
         })
         .collect()
 }
 
-/// Runs the first worker on this thread and the others on threads of their own. If one can't start, all of them stop.
+/// Runs the first worker on this thread, and the others and what accepts for all of them on threads of their own. If one
+/// can't start, all of them stop.
 fn run_all(
     runtime: LocalRuntime,
-    workers: Vec<Worker>,
+    (workers, placing): (Vec<Worker>, Option<Placing>),
     watching: (Watcher, mpsc::Receiver<Infallible>),
 ) -> io::Result<Drained> {
     let shutdown = watching.0.shutdown().clone();
@@ -124,6 +154,15 @@ fn run_all(
                 })?;
             threads.push(thread);
         }
+        let accepting = placing.map(|placing| {
+            let shutdown = shutdown.clone();
+            let thread = std::thread::Builder::new().name("accept".into());
+            thread.spawn_scoped(scope, move || {
+                let _shutdown = shutdown.drop_guard();
+                placing.run(&worker::runtime()?)
+            })
+        });
+        let accepting = accepting.transpose()?;
         let mut drained = match first {
             Some((_, worker)) => worker.run(runtime, Some(watching))?,
             None => Drained::default(),
@@ -132,6 +171,10 @@ fn run_all(
             let of_thread = thread.join();
             let of_thread = of_thread.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
             drained = drained.and(of_thread?);
+        }
+        if let Some(accepting) = accepting {
+            let accepted = accepting.join();
+            accepted.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
         }
         Ok(drained)
     })

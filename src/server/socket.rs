@@ -1,7 +1,7 @@
 //! Opens listening sockets: TCP ports, and Unix sockets with their files.
 //!
-//! Accepted connections inherit the options of the listening socket. Each loop gets a socket of each listener. The file of a
-//! Unix socket is removed if no server answers on it; our own is removed with its [`Opened`], unless another file has
+//! Accepted connections inherit the options of the listening socket. A listener has one socket, whatever the number of loops, so
+//! that no other process can listen on its port too. The file of a Unix socket is removed if no server answers on it; our own is removed with its [`SocketFile`], unless another file has
 //! taken its place.
 
 use std::fmt;
@@ -54,25 +54,20 @@ pub(super) enum ListeningSocket {
     Unix(UnixListener),
 }
 
-/// A listener's sockets, one per loop.
+/// A listener that is open.
 pub(super) struct Opened {
     pub(super) address: Address,
-    pub(super) sockets: Vec<ListeningSocket>,
+    pub(super) socket: ListeningSocket,
     /// Removes the file, if there is one.
-    _file: Option<SocketFile>,
+    pub(super) file: Option<SocketFile>,
 }
 
-/// Opens `endpoint`, which the table called `table` configures, for that many loops. Clients may leave data
+/// Opens `endpoint`, which the table called `table` configures. Clients may leave data
 /// unacknowledged for at least `silence`.
-pub(super) fn open(
-    endpoint: &Endpoint,
-    table: &str,
-    loops: usize,
-    silence: Duration,
-) -> io::Result<Opened> {
+pub(super) fn open(endpoint: &Endpoint, table: &str, silence: Duration) -> io::Result<Opened> {
     let opened = match endpoint {
-        Endpoint::Tcp(listen) => open_tcp(listen, loops, silence.max(SILENCE)),
-        Endpoint::Unix { path, mode } => open_unix(path, *mode, loops),
+        Endpoint::Tcp(listen) => open_tcp(listen, silence.max(SILENCE)),
+        Endpoint::Unix { path, mode } => open_unix(path, *mode),
     };
     opened.map_err(|err| {
         let port = if table == "admin" {
@@ -87,43 +82,20 @@ pub(super) fn open(
 
 /// Opens the admin port.
 pub(super) fn open_admin(listen: &str) -> io::Result<std::net::TcpListener> {
-    let opened = open(&Endpoint::Tcp(listen.to_owned()), "admin", 1, SILENCE)?;
-    match opened.sockets.into_iter().next() {
-        Some(ListeningSocket::Tcp(socket)) => Ok(socket),
-        _ => Err(io::ErrorKind::Other.into()),
+    let opened = open(&Endpoint::Tcp(listen.to_owned()), "admin", SILENCE)?;
+    match opened.socket {
+        ListeningSocket::Tcp(socket) => Ok(socket),
+        ListeningSocket::Unix(_) => Err(io::ErrorKind::Other.into()),
     }
 }
 
-/// One listening socket per loop, all on one port: the kernel spreads connections among them.
-fn open_tcp(listen: &str, loops: usize, silence: Duration) -> io::Result<Opened> {
-    let mut addr = listen
+fn open_tcp(listen: &str, silence: Duration) -> io::Result<Opened> {
+    let addr = listen
         .to_socket_addrs()?
         .next()
         .ok_or(io::ErrorKind::AddrNotAvailable)?;
-    let mut sockets = Vec::with_capacity(loops);
-    for _ in 0..loops {
-        let socket = listen_on(addr, loops > 1, silence)?;
-        // If port 0 was asked for, the others use the port that the first one got.
-        addr = socket.local_addr()?;
-        sockets.push(ListeningSocket::Tcp(socket));
-    }
-    Ok(Opened {
-        address: Address::Tcp(addr),
-        sockets,
-        _file: None,
-    })
-}
-
-fn listen_on(
-    addr: SocketAddr,
-    shared: bool,
-    silence: Duration,
-) -> io::Result<std::net::TcpListener> {
     let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_reuse_address(true)?;
-    if shared {
-        socket.set_reuse_port(true)?;
-    }
     // Replies are written whole: waiting to fill a packet would only delay them.
     socket.set_tcp_nodelay(true)?;
     socket.set_tcp_keepalive(&KEEPALIVE)?;
@@ -131,11 +103,16 @@ fn listen_on(
     socket.set_nonblocking(true)?;
     socket.bind(&addr.into())?;
     socket.listen(BACKLOG)?;
-    Ok(socket.into())
+    let socket = std::net::TcpListener::from(socket);
+    Ok(Opened {
+        // If port 0 was asked for, it has another one now.
+        address: Address::Tcp(socket.local_addr()?),
+        socket: ListeningSocket::Tcp(socket),
+        file: None,
+    })
 }
 
-/// One listening socket that all loops accept from.
-fn open_unix(path: &Path, mode: u32, loops: usize) -> io::Result<Opened> {
+fn open_unix(path: &Path, mode: u32) -> io::Result<Opened> {
     remove_stale(path)?;
     let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
     socket.set_nonblocking(true)?;
@@ -144,16 +121,10 @@ fn open_unix(path: &Path, mode: u32, loops: usize) -> io::Result<Opened> {
     // Before the socket listens: so no client can connect with other permissions.
     fs::set_permissions(path, fs::Permissions::from_mode(mode))?;
     socket.listen(BACKLOG)?;
-    let first = UnixListener::from(OwnedFd::from(socket));
-    let mut sockets = Vec::with_capacity(loops);
-    for _ in 1..loops {
-        sockets.push(ListeningSocket::Unix(first.try_clone()?));
-    }
-    sockets.push(ListeningSocket::Unix(first));
     Ok(Opened {
         address: Address::Unix(path.to_owned()),
-        sockets,
-        _file: Some(file),
+        socket: ListeningSocket::Unix(UnixListener::from(OwnedFd::from(socket))),
+        file: Some(file),
     })
 }
 
@@ -178,8 +149,8 @@ fn remove_stale(path: &Path) -> io::Result<()> {
     }
 }
 
-/// The file of our own socket.
-struct SocketFile {
+/// The file of our own socket, which is removed with it.
+pub(super) struct SocketFile {
     path: PathBuf,
     /// Device and inode: they identify it if another file takes its name.
     identity: (u64, u64),
@@ -227,9 +198,9 @@ mod tests {
         let endpoint = Endpoint::Tcp("127.0.0.1:0".into());
         let longer = Duration::from_secs(45);
         for (silence, expected) in [(Duration::from_secs(10), SILENCE), (longer, longer)] {
-            let mut opened = open(&endpoint, "server", 1, silence).expect("a free port");
-            let (Some(ListeningSocket::Tcp(socket)), Address::Tcp(addr)) =
-                (opened.sockets.pop(), opened.address)
+            let opened = open(&endpoint, "server", silence).expect("a free port");
+            let (ListeningSocket::Tcp(socket), Address::Tcp(addr)) =
+                (opened.socket, opened.address)
             else {
                 panic!("it is a port");
             };
@@ -256,15 +227,14 @@ mod tests {
     fn a_sockets_file_has_its_mode_and_is_removed_with_it() {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let path = folder.path().join("socket");
-        let opened = open(&unix(&path), "server", 2, SILENCE).expect("a free path");
-        assert_eq!(opened.sockets.len(), 2);
+        let opened = open(&unix(&path), "server", SILENCE).expect("a free path");
         let mode = fs::metadata(&path)
             .expect("it is there")
             .permissions()
             .mode();
         assert_eq!(mode & 0o777, 0o640);
         drop(UnixStream::connect(&path).expect("it listens"));
-        let err = open(&unix(&path), "server", 1, SILENCE)
+        let err = open(&unix(&path), "server", SILENCE)
             .map(drop)
             .expect_err("it is taken");
         assert!(err.to_string().contains("another server answers"), "{err}");
@@ -279,13 +249,13 @@ mod tests {
         // The library's listener leaves its file.
         drop(UnixListener::bind(&path).expect("a free path"));
         assert!(path.exists());
-        let opened = open(&unix(&path), "server", 1, SILENCE).expect("no server answers");
+        let opened = open(&unix(&path), "server", SILENCE).expect("no server answers");
         // A file that another process put there is not removed.
         fs::remove_file(&path).expect("it is there");
         fs::write(&path, "text").expect("the folder is ours");
         drop(opened);
         assert_eq!(fs::read_to_string(&path).expect("it is there"), "text");
-        let err = open(&unix(&path), "server", 1, SILENCE)
+        let err = open(&unix(&path), "server", SILENCE)
             .map(drop)
             .expect_err("a file");
         assert!(err.to_string().contains("not a socket"), "{err}");

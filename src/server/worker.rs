@@ -7,17 +7,16 @@ use std::sync::Arc;
 
 use tokio::runtime::{Builder, LocalOptions, LocalRuntime};
 use tokio::sync::{Semaphore, mpsc, watch};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tokio_util::task::TaskTracker;
 
-use super::descriptors;
 use super::disconnect_log::DisconnectLog;
 use super::drained::Drained;
-use super::listener::{self, Listener};
+use super::listener::Listener;
+use super::placing::Incoming;
 use super::reload::Served;
 use super::signals::Watcher;
-use super::socket::ListeningSocket;
 use super::state::WorkerState;
 use super::tls::Tls;
 use crate::config::{Endpoint, LimitsConfig, ListenerConfig};
@@ -31,8 +30,11 @@ use crate::supervise::supervise;
 pub(super) struct Worker {
     pub(super) at: usize,
     pub(super) metrics: Arc<Metrics>,
-    /// One socket of each listener, in the configuration's order.
-    pub(super) sockets: Vec<ListeningSocket>,
+    /// The addresses of the listeners, in the configuration's order.
+    pub(super) addresses: Arc<[String]>,
+    pub(super) incoming: Incoming,
+    /// The limit for all its listeners together.
+    pub(super) connections_max: usize,
     /// Receives reloaded programs.
     pub(super) programs: watch::Receiver<Arc<Served>>,
     pub(super) shutdown: CancellationToken,
@@ -87,8 +89,13 @@ impl Worker {
         )
         .await;
         let current = Current::new(service);
-        let listeners = listeners(self.sockets, &program.listeners, limits)?;
+        let pairs = self.addresses.iter().zip(&program.listeners);
+        let listeners: Vec<Listener> = pairs
+            .map(|(address, config)| Listener::new(address, config, limits))
+            .collect();
         let renewing = renewing(&listeners, &program.listeners);
+        // It ends with its last call, however long the loop lives.
+        drop(program);
         let reloader = Rc::new(Reloader {
             current: Rc::clone(&current),
             metrics: Rc::clone(&metrics),
@@ -105,7 +112,7 @@ impl Worker {
             shutdown: self.shutdown,
             memory_pool,
             metrics,
-            connections_max: descriptors::connections_max(limits.connections_max, program.workers),
+            connections_max: self.connections_max,
             handshakes: Semaphore::new(limits.handshakes_max),
             programs: self.programs.clone(),
             disconnect_log: DisconnectLog::default(),
@@ -114,20 +121,22 @@ impl Worker {
             worker.shutdown.cancelled().await;
             Instant::now()
         };
-        let (connections, since) = tokio::join!(listener::accept(listeners, &worker), since);
-        drop(reloading);
-        info!(open = connections.len(), "draining");
-        let drain_timeout = self.programs.borrow().program.drain_timeout;
-        let waited = tokio::time::timeout(drain_timeout, connections.wait()).await;
-        let mut drained = Drained {
-            took: since.elapsed(),
-            calls_cut_off: 0,
+        let connections = TaskTracker::new();
+        let open = |listener: usize, stream, place| {
+            listeners[listener].serve((stream, place), &connections, &worker);
         };
-        if waited.is_err() {
-            drained.calls_cut_off = worker.metrics.calls_in_flight.get();
-            warn!(open = connections.len(), "drain timed out");
-        }
-        Ok(drained)
+        let (accepted, since) = tokio::join!(self.incoming.open_all(open), since);
+        accepted?;
+        drop(reloading);
+        connections.close();
+        let drain_timeout = self.programs.borrow().program.drain_timeout;
+        let is_over = timeout(drain_timeout, connections.wait()).await.is_ok();
+        let cut_off = |count: usize| if is_over { 0 } else { count };
+        Ok(Drained {
+            took: since.elapsed(),
+            calls_cut_off: cut_off(worker.metrics.calls_in_flight.get()),
+            open: cut_off(connections.len()),
+        })
     }
 }
 
@@ -176,17 +185,6 @@ fn renew(renewing: &[(Endpoint, Rc<Tls>)], configs: &[ListenerConfig]) {
             tls.replace(now);
         }
     }
-}
-
-fn listeners(
-    sockets: Vec<ListeningSocket>,
-    configs: &[ListenerConfig],
-    limits: LimitsConfig,
-) -> io::Result<Vec<Listener>> {
-    let pairs = sockets.into_iter().zip(configs);
-    pairs
-        .map(|(socket, config)| Listener::new(socket, config, limits))
-        .collect()
 }
 
 /// The runtime of one loop, to be made on its thread.

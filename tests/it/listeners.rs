@@ -196,23 +196,42 @@ fn an_address_that_is_taken_is_reported_with_its_key() {
         ),
         ("admin", &used, free.to_owned(), "the admin port "),
     ] {
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        let config = CONFIG.replace("[server]", &format!("[server]\n{server}"));
-        let config = format!("admin = {{ {admin} }}\n{config}");
-        for (name, text) in FILES.iter().chain(&[("tributary.toml", &*config)]) {
-            fs::write(folder.path().join(name), text).expect("the folder is ours");
-        }
-        let ended = Command::new(env!("CARGO_BIN_EXE_tributary"))
-            .args(["serve", "-c"])
-            .arg(folder.path().join("tributary.toml"))
-            .output()
-            .expect("the program runs");
-        let log = String::from_utf8_lossy(&ended.stderr);
-        assert_eq!(ended.status.code(), Some(1), "{log}");
+        let log = fail_to_start(&format!("admin = {{ {admin} }}"), &server);
         let says = format!(
             "error: can't serve: {port}can't listen on `{taken}` (`{table}.listen`): Address already in use"
         );
         assert!(log.contains(&says), "{log}");
         assert!(!log.contains("stopped"), "{log}");
     }
+}
+
+/// Starts a server with keys above and in `[server]`, which can't serve. Returns its log.
+fn fail_to_start(above: &str, keys: &str) -> String {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let config = CONFIG.replace("[server]", &format!("[server]\n{keys}"));
+    let config = format!("{above}\n{config}");
+    for (name, text) in FILES.iter().chain(&[("tributary.toml", &*config)]) {
+        fs::write(folder.path().join(name), text).expect("the folder is ours");
+    }
+    let ended = Command::new(env!("CARGO_BIN_EXE_tributary"))
+        .args(["serve", "-c"])
+        .arg(folder.path().join("tributary.toml"))
+        .output()
+        .expect("the program runs");
+    let log = String::from_utf8_lossy(&ended.stderr).into_owned();
+    assert_eq!(ended.status.code(), Some(1), "{log}");
+    log
+}
+
+#[test]
+fn a_second_server_does_not_share_the_port_of_several_loops() {
+    let first = serve("workers = 4");
+    let taken = first.addr;
+    let log = fail_to_start("", &format!("workers = 4\nlisten = \"{taken}\""));
+    let says = format!(
+        "error: can't serve: can't listen on `{taken}` (`server.listen`): Address already in use"
+    );
+    assert!(log.contains(&says), "{log}");
+    let mut wires: Vec<_> = (0..20).map(|_| first.connect()).collect();
+    wires.iter_mut().for_each(assert_serves);
 }

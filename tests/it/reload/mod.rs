@@ -66,3 +66,27 @@ fn a_reload_changes_how_long_a_drain_may_take() {
     assert_eq!(status.code(), Some(0), "{log}");
     assert!(log.contains("drain timed out"), "{log}");
 }
+
+#[test]
+fn what_all_loops_do_is_logged_once() {
+    let config = CONFIG.replace("[server]", "[server]\nworkers = 4");
+    let config = format!("{config}\n[lookups.unused]\nbackend = \"airports\"\n");
+    let mut server = Tributary::start_with_open_files(512, &config, &FILES);
+    let mut wires: Vec<_> = (0..8).map(|_| server.connect()).collect();
+    for wire in &mut wires {
+        wire.send_frame(&message(1, "get", 1, "JFK"));
+        wire.read_frame();
+    }
+    server.reload("serving the reloaded configuration");
+    let (_, log) = server.stop("TERM");
+    for (line, expected) in [
+        ("listening", 1),
+        ("the limit of open files allows fewer", 1),
+        ("a warning about the configuration", 2),
+        ("serving the reloaded configuration", 1),
+        ("draining open=8", 1),
+        ("stopped", 1),
+    ] {
+        assert_eq!(log.matches(line).count(), expected, "{line}\n{log}");
+    }
+}

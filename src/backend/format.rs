@@ -5,9 +5,10 @@
 
 use bytes::Bytes;
 
-use super::{LookupError, Yields};
+use super::{Answer, LookupError, Yields};
 use crate::config::Section;
 use crate::error::Code;
+use crate::offload::LARGE_BYTES;
 use crate::value::{Text, Value, parse_double};
 
 /// How stored bytes are read.
@@ -55,6 +56,19 @@ impl Format {
             Format::I64 => Yields::Integer,
             Format::Double => Yields::Double,
         }
+    }
+
+    /// The answer in `bytes`, which is decoded later if that takes long.
+    pub fn answer(self, bytes: Bytes) -> Result<Answer, LookupError> {
+        if self.is_slow(bytes.len()) {
+            return Ok(Answer::undecoded(move || self.decode(bytes)));
+        }
+        self.decode(bytes).map(Answer::new)
+    }
+
+    /// Whether decoding this many bytes takes long.
+    pub fn is_slow(self, bytes: usize) -> bool {
+        self == Format::Json && bytes > LARGE_BYTES
     }
 
     /// Decodes `bytes`. Text and bytes keep the buffer.

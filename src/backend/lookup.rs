@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use crate::config::Section;
 use crate::context::Context;
 use crate::error::Code;
+use crate::offload::{LARGE_VALUES, NotDone, offload};
 use crate::timeline::Source;
 use crate::value::Value;
 
@@ -103,7 +104,7 @@ pub struct BatchedAsk<'a, L> {
 }
 
 /// A store's answer.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Answer {
     /// The value; `Null` if there is nothing.
     pub value: Value,
@@ -111,16 +112,63 @@ pub struct Answer {
     pub first_answer: Option<Instant>,
     /// Where it came from.
     pub source: Source,
+    /// Whether it has so many values that they should not be converted on a loop.
+    pub is_large: bool,
+    /// What makes the value, if that takes so long that it should not be done on a loop.
+    pub undecoded: Option<Undecoded>,
 }
 
+/// Bytes of a store, and how to decode them.
+pub struct Undecoded(Box<dyn FnOnce() -> Result<Value, LookupError> + Send>);
+
 impl Answer {
-    /// An answer from the store itself, without the time of its first byte.
+    /// An answer from the store itself, without the time of its first byte. Of nested values only the first row counts.
     pub fn new(value: Value) -> Self {
+        let values = match &value {
+            Value::List(rows) => match rows.first() {
+                Some(Value::Record(row)) => rows.len() * row.values.len(),
+                _ => rows.len(),
+            },
+            Value::Map(pairs) => 2 * pairs.len(),
+            _ => 0,
+        };
         Answer {
+            is_large: values > LARGE_VALUES,
             value,
             first_answer: None,
             source: Source::Backend,
+            undecoded: None,
         }
+    }
+
+    /// An answer that takes long to decode.
+    pub(super) fn undecoded(
+        decode: impl FnOnce() -> Result<Value, LookupError> + Send + 'static,
+    ) -> Self {
+        Answer {
+            undecoded: Some(Undecoded(Box::new(decode))),
+            ..Answer::new(Value::Null)
+        }
+    }
+
+    /// The same answer, decoded on another thread.
+    pub(crate) async fn decoded(mut self) -> Result<Self, LookupError> {
+        let Some(Undecoded(decode)) = self.undecoded.take() else {
+            return Ok(self);
+        };
+        let decoded = offload(|| {
+            let value = decode()?;
+            let is_large = value.is_more_than(LARGE_VALUES);
+            Ok::<_, LookupError>((value, is_large))
+        });
+        (self.value, self.is_large) = decoded.await??;
+        Ok(self)
+    }
+}
+
+impl fmt::Debug for Undecoded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Undecoded")
     }
 }
 
@@ -187,6 +235,21 @@ pub struct LookupError {
     pub detail: String,
     /// The method's own exception, if a closure throws one.
     pub thrown: Option<Box<Thrown>>,
+}
+
+impl From<NotDone> for LookupError {
+    fn from(not_done: NotDone) -> Self {
+        match not_done {
+            NotDone::Refused => {
+                let detail = "too many large answers wait for a thread";
+                LookupError::new(Code::LookupShed, detail)
+            }
+            NotDone::Panicked => {
+                let detail = "a panic in work on a large answer";
+                LookupError::new(Code::ServerInternal, detail)
+            }
+        }
+    }
 }
 
 /// An exception that the IDL declares, thrown by a closure.

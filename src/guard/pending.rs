@@ -11,7 +11,7 @@ use super::chain::Outcome;
 use super::guarded_stores::{GuardedStores, Reached, Stage};
 use super::permit::not_sent;
 use super::question::Question;
-use super::reply_slots::{ReplySlots, SlotId};
+use super::reply_slots::ReplySlots;
 use crate::backend::{Answer, LookupError};
 
 /// A question on its way, once [`Pending::ask`] was called. An asker that stops waiting for the answer has to say why: with
@@ -84,18 +84,15 @@ impl<'a> Pending<'a> {
         span: Option<&Span>,
         cx: &mut TaskContext<'_>,
     ) -> Poll<Result<Answer, LookupError>> {
-        match self.stage {
-            Stage::Batched(slot) => self.poll_slot(slot, slots),
-            _ => self.poll_alone(slots, span, cx),
+        if let Stage::Batched(slot) = self.stage {
+            let Some(answer) = slots.take(slot) else {
+                return Poll::Pending;
+            };
+            if let Some(answer) = self.proceed(Progress::Answer(answer), slots) {
+                return Poll::Ready(answer);
+            }
         }
-    }
-
-    #[inline]
-    fn poll_slot(&mut self, slot: SlotId, slots: &ReplySlots) -> Poll<Result<Answer, LookupError>> {
-        match slots.take(slot) {
-            Some(answer) => Poll::Ready(self.answered(answer)),
-            None => Poll::Pending,
-        }
+        self.poll_alone(slots, span, cx)
     }
 
     fn poll_alone(
@@ -105,14 +102,17 @@ impl<'a> Pending<'a> {
         cx: &mut TaskContext<'_>,
     ) -> Poll<Result<Answer, LookupError>> {
         loop {
-            let entered = span.map(Span::enter);
-            let polled = self.poll_future(cx);
-            drop(entered);
-            if let Some(answer) = self.proceed(ready!(polled), slots) {
+            let progress = if let Stage::Batched(slot) = self.stage {
+                slots
+                    .take(slot)
+                    .map_or(Poll::Pending, Poll::Ready)
+                    .map(Progress::Answer)
+            } else {
+                let _entered = span.map(Span::enter);
+                self.poll_future(cx)
+            };
+            if let Some(answer) = self.proceed(ready!(progress), slots) {
                 return Poll::Ready(answer);
-            }
-            if let Stage::Batched(slot) = self.stage {
-                return self.poll_slot(slot, slots);
             }
         }
     }
@@ -129,13 +129,17 @@ impl<'a> Pending<'a> {
         }
     }
 
-    /// Takes a question that is no longer held back further inward, and an answer outward.
+    /// Takes a question that is no longer held back further inward, and an answer outward once it is decoded.
     pub(super) fn proceed(
         &mut self,
         progress: Progress,
         slots: &ReplySlots,
     ) -> Option<Result<Answer, LookupError>> {
         match progress {
+            Progress::Answer(Ok(answer)) if answer.undecoded.is_some() => {
+                self.stage = Stage::Alone(Box::pin(answer.decoded()));
+                None
+            }
             Progress::Answer(answer) => Some(self.answered(answer)),
             Progress::Released => self.go_inward(self.passed + 1, slots),
         }

@@ -16,13 +16,14 @@ use std::fmt;
 use std::sync::Arc;
 
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, text};
+use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet, text};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Registry;
 use tokio_util::sync::CancellationToken;
 
 use crate::backend::Cancelled;
 use crate::error::Code;
+use crate::offload::offloaded;
 use crate::timeline::{Fate, Source};
 use family::{Family, SeriesKind};
 
@@ -149,6 +150,9 @@ families! {
 
 /// Metrics that are computed by the scrape.
 const HEARTBEAT_AGE: &str = "tributary_loop_heartbeat_age_seconds";
+const OFFLOADED: &str = "tributary_offloaded";
+const OFFLOAD_REFUSED: &str = "tributary_offload_refused";
+const OFFLOAD_WAITING: &str = "tributary_offload_waiting";
 const DRAINING: &str = "tributary_draining";
 const BUILD_INFO: &str = "tributary_build_info";
 
@@ -232,6 +236,28 @@ impl Collector for Scraped {
                 .encode_family(&labels)?
                 .encode_gauge(&age.as_secs_f64())?;
         }
+        let work = offloaded();
+        let counters = [
+            (
+                OFFLOADED,
+                "Work on large answers that was done outside of the loops",
+                work.jobs,
+            ),
+            (
+                OFFLOAD_REFUSED,
+                "Work on large answers that was refused because too much waited",
+                work.refused,
+            ),
+        ];
+        for (name, help, count) in counters {
+            encoder
+                .encode_descriptor(name, help, None, MetricType::Counter)?
+                .encode_counter::<NoLabelSet, u64, u64>(&count, None)?;
+        }
+        let help = "Work on large answers that waits for a thread";
+        encoder
+            .encode_descriptor(OFFLOAD_WAITING, help, None, MetricType::Gauge)?
+            .encode_gauge(&i64::try_from(work.waiting).unwrap_or(i64::MAX))?;
         let draining = i64::from(self.0.health.is_draining());
         encoder
             .encode_descriptor(

@@ -22,6 +22,7 @@ use super::tls::Tls;
 use crate::config::{Endpoint, LimitsConfig, ListenerConfig};
 use crate::guard::BLOCKING_MAX;
 use crate::metrics::{LoopMetrics, Metrics};
+use crate::offload;
 use crate::random::Random;
 use crate::service::{Current, MemoryPool, Service};
 use crate::supervise::supervise;
@@ -192,6 +193,6 @@ pub(super) fn runtime() -> io::Result<LocalRuntime> {
     Builder::new_current_thread()
         .enable_all()
         // For blocking closures and name resolution.
-        .max_blocking_threads(BLOCKING_MAX + 4)
+        .max_blocking_threads(BLOCKING_MAX + offload::THREADS_MAX + 4)
         .build_local(LocalOptions::default())
 }

@@ -20,6 +20,8 @@ mod runner;
 mod params;
 mod context;
 mod call_error; // why a call has no result
+mod reply_body;
+mod large_reply;
 mod reply_writer;
 mod reply_limit;
 mod report;
@@ -143,26 +145,23 @@ impl Service {
     }
 
     /// Runs an admitted call. `None` for a oneway call.
-    #[expect(
-        clippy::manual_async_fn,
-        reason = "an `async fn` would keep its arguments twice, and each call's future is copied once"
-    )]
-    pub fn serve(self: Rc<Self>, call: Call) -> impl Future<Output = Option<BytesMut>> {
-        async move {
-            let method = &*call.plan.label;
-            let span = debug_span!("call", method, request_id = tracing::field::Empty);
-            let Outcome { result, unlogged } = if span.is_disabled() {
-                self.runner.run(&call).await
-            } else {
-                Box::pin(self.runner.run(&call).instrument(span.clone())).await
-            };
-            let Written { reply, ended } = self.writer.reply(&call, result);
-            if let Some(ran) = unlogged {
-                span.in_scope(|| ran.log(&self.log, &call.plan, ended));
-            }
-            call.in_flight.finish(ended, call.arrived);
-            reply
+    pub async fn serve(self: Rc<Self>, call: Call) -> Option<BytesMut> {
+        let method = &*call.plan.label;
+        let span = debug_span!("call", method, request_id = tracing::field::Empty);
+        let Outcome { result, unlogged } = if span.is_disabled() {
+            self.runner.run(&call).await
+        } else {
+            Box::pin(self.runner.run(&call).instrument(span.clone())).await
+        };
+        let Written { reply, ended } = match result {
+            Ok(answer) if answer.is_large => Box::pin(self.writer.large_reply(&call, answer)).await,
+            result => self.writer.reply(&call, result),
+        };
+        if let Some(ran) = unlogged {
+            span.in_scope(|| ran.log(&self.log, &call.plan, ended));
         }
+        call.in_flight.finish(ended, call.arrived);
+        reply
     }
 
     /// Refuses a message of which no more is read: by what has arrived of it, or by the header of its frame. `None`: it

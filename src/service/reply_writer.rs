@@ -12,16 +12,19 @@ use thrift::protocol::TMessageType;
 
 use super::call::{Call, EntryPoint};
 use super::call_error::{CallError, ErrorCodes};
+use super::large_reply::LargeReply;
 use super::log::CallLog;
 use super::meta::{MetaCall, Method, fetch};
 use super::metadata::CallMetadata;
 use super::refusal::Refusal;
+use super::reply_body::with_body;
 use super::reply_limit::ReplyLimit;
 use super::report::ReportWriter;
 use super::runner::Answer;
 use crate::error::Code;
 use crate::idl::{Schema, StructId, Type};
 use crate::metrics::Served;
+use crate::offload::NotDone;
 use crate::plan::{Plan, ReplyShape};
 use crate::program::Program;
 use crate::thrift::{
@@ -105,6 +108,47 @@ impl ReplyWriter {
         }
     }
 
+    /// As [`ReplyWriter::reply`], with the result encoded on another thread.
+    pub(super) async fn large_reply(&self, call: &Call, answer: Answer) -> Written {
+        if call.oneway || call.entry_point == EntryPoint::Fetch {
+            return self.reply(call, Ok(answer));
+        }
+        let (plan, protocol) = (&*call.plan, call.wire_format.protocol);
+        let report = answer.reported.as_ref().and_then(|timeline| {
+            let mut bytes = BytesMut::new();
+            self.reports
+                .report(plan, protocol, timeline)?
+                .append(&mut bytes);
+            Some(bytes.freeze())
+        });
+        let reply = LargeReply::of(call, &self.program, answer.value, report);
+        let err = match reply.encode().await {
+            Ok(Ok(reply)) => {
+                let limit = ReplyLimit {
+                    reservation: call.reservation.as_ref(),
+                    bytes_max: self.reply_bytes_max,
+                };
+                match limit.refusal(reply.len()) {
+                    None => {
+                        return Written {
+                            reply: Some(reply),
+                            ended: Ok(answer.served),
+                        };
+                    }
+                    Some(code) => CallError::new(code),
+                }
+            }
+            Ok(Err(err)) => {
+                let code = Code::ServerInternal;
+                self.log.unwritable(&plan.method, code, &err.detail);
+                CallError::new(code)
+            }
+            Err(NotDone::Refused) => CallError::new(Code::ServerOverloaded),
+            Err(NotDone::Panicked) => CallError::new(Code::ServerInternal),
+        };
+        self.reply(call, Err(err))
+    }
+
     /// The exception for a message that is refused.
     pub(super) fn refusal(&self, refusal: &Refusal<'_>) -> BytesMut {
         let message = &refusal.message;
@@ -178,37 +222,15 @@ impl ReplyWriter {
     /// A result by the types of its method; `server.internal` if the value can't be written.
     fn result(&self, to: ReplyTo<'_>, plan: &Plan, answer: &Answer) -> BytesMut {
         let schema = &**self.program.schema(plan);
-        let (field, report);
-        let body = match &plan.reply {
-            ReplyShape::Void => Body::Fields {
-                schema,
-                fields: &[],
-            },
-            ReplyShape::Whole(ty) => {
-                field = [(0, ty, &answer.value)];
-                Body::Fields {
-                    schema,
-                    fields: &field,
-                }
-            }
-            ReplyShape::Struct(id) => {
-                let report_id = plan.report_field.map(|at| schema.get(*id).fields[at].id);
-                let timeline = answer.reported.as_ref();
-                report = timeline.and_then(|timeline| {
-                    self.reports.report(plan, to.wire_format.protocol, timeline)
-                });
-                let report = report.as_ref().map(|report| report as &dyn Appendix);
-                Body::Struct {
-                    schema,
-                    id: *id,
-                    record: &answer.value,
-                    last: report_id.zip(report),
-                }
-            }
-        };
+        let report = (answer.reported.as_ref())
+            .and_then(|timeline| self.reports.report(plan, to.wire_format.protocol, timeline));
+        let report = report.as_ref().map(|report| report as &dyn Appendix);
         let mut out = self.spare.take();
         out.reserve(self.last_bytes.get().min(CAPACITY_MAX));
-        match to.write(&mut out, TMessageType::Reply, body, None) {
+        let written = with_body(plan, schema, &answer.value, report, |body| {
+            to.write(&mut out, TMessageType::Reply, body, None)
+        });
+        match written {
             Ok(()) => {
                 self.last_bytes.set(out.len());
                 out

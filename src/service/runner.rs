@@ -19,12 +19,13 @@ use crate::context::Context;
 use crate::error::Code;
 use crate::guard::Guards;
 use crate::metrics::Served;
+use crate::offload::drop_elsewhere;
 use crate::plan::Plan;
 use crate::program::Program;
 use crate::thrift::Limits;
 use crate::timeline::Timeline;
 use crate::value::Value;
-use crate::view::{Execution, merge, run};
+use crate::view::{merge, run};
 
 /// Runs the views of one program.
 pub(super) struct Runner {
@@ -47,6 +48,8 @@ pub(super) struct Answer {
     pub(super) served: Served,
     /// What happened when, if the reply carries a report.
     pub(super) reported: Option<Timeline>,
+    /// Whether the value should not be encoded or dropped on a loop.
+    pub(super) is_large: bool,
 }
 
 /// A call whose view ran, for the log.
@@ -116,16 +119,7 @@ impl Runner {
             self.log.failed(&call.plan, call.request_id(), None, err);
         })?;
         context.caller = call.caller();
-        if let Some(metadata) = &call.metadata {
-            metadata.identify(&context);
-        }
-        if !context.request_id.is_empty() {
-            tracing::Span::current().record("request_id", &*context.request_id);
-        }
-        let (plan, schema) = (&*call.plan, self.program.schema(&call.plan));
-        let params = ViewParams::new(call, params);
-        let execution = run(plan, schema, &self.guards, &params.values, &context).await;
-        self.conclude(call, context, execution)
+        self.run_view(call, params, context).await
     }
 
     /// The parameters of a call by the types of its method, in field order, and its context.
@@ -139,34 +133,43 @@ impl Runner {
         Ok((params, context))
     }
 
-    /// Merges what the view has run to one value.
-    fn conclude(
+    async fn run_view(
         &self,
         call: &Call,
+        params: Vec<Value>,
         context: Context,
-        execution: Execution,
     ) -> Result<(Answer, Ran), CallError> {
-        let plan = &*call.plan;
-        let merged = match &execution.failure {
-            Some(failure) => Err(CallError::of_failure(plan, failure)),
-            None => merge(plan, self.program.schema(plan), execution.values)
-                .map_err(CallError::of_merge),
+        let plan = &call.plan;
+        let schema = self.program.schema(plan);
+        if let Some(metadata) = &call.metadata {
+            metadata.identify(&context);
+        }
+        let params = ViewParams::new(call, params);
+        if !context.request_id.is_empty() {
+            tracing::Span::current().record("request_id", &*context.request_id);
+        }
+        let mut ran = run(plan, schema, &self.guards, &params.values, &context).await;
+        let merged = match &ran.failure {
+            Some(failure) => {
+                if ran.is_large {
+                    drop_elsewhere(ran.values);
+                }
+                Err(CallError::of_failure(plan, failure))
+            }
+            None => merge(plan, schema, ran.values).map_err(CallError::of_merge),
         };
-        let timeline = Timeline {
-            elapsed: call.arrived.elapsed().into(),
-            ..execution.timeline
-        };
-        let elapsed_us = timeline.elapsed.get();
+        ran.timeline.elapsed = call.arrived.elapsed().into();
+        let elapsed_us = ran.timeline.elapsed.get();
         if let Err(err) = &merged {
             let id = Some(&*context.request_id);
             self.log.failed(plan, id, Some(elapsed_us), err);
         }
         if let Some(metadata) = &call.metadata {
             let in_reply = plan.report_field.is_some() && merged.is_ok();
-            metadata.summarize(&timeline, context.want_report && !in_reply);
+            metadata.summarize(&ran.timeline, context.want_report && !in_reply);
         }
         let value = merged?;
-        let served = if timeline.is_partial() {
+        let served = if ran.timeline.is_partial() {
             Served::Partial
         } else {
             Served::Whole
@@ -176,12 +179,16 @@ impl Runner {
         let answer = Answer {
             value,
             served,
-            reported: reported.then_some(timeline),
+            reported: reported.then_some(ran.timeline),
+            is_large: ran.is_large,
         };
-        let ran = Ran {
-            request_id: context.request_id,
-            elapsed_us,
-        };
-        Ok((answer, ran))
+        let request_id = context.request_id;
+        Ok((
+            answer,
+            Ran {
+                request_id,
+                elapsed_us,
+            },
+        ))
     }
 }

@@ -134,7 +134,7 @@ impl Source {
     ];
 
     /// The word in reports, logs and metrics.
-    pub const fn as_str(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Source::None => "none",
             Source::Backend => "backend",

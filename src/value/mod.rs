@@ -112,6 +112,27 @@ pub struct Record {
     pub values: Vec<Value>,
 }
 
+impl Value {
+    /// Whether it holds more than this many values, at any depth.
+    pub fn is_more_than(&self, values: usize) -> bool {
+        fn count(value: &Value, left: &mut usize) -> bool {
+            let Some(rest) = left.checked_sub(1) else {
+                return false;
+            };
+            *left = rest;
+            match value {
+                Value::List(values) => values.iter().all(|value| count(value, left)),
+                Value::Record(record) => record.values.iter().all(|value| count(value, left)),
+                Value::Map(pairs) => {
+                    (pairs.iter()).all(|(key, value)| count(key, left) && count(value, left))
+                }
+                _ => true,
+            }
+        }
+        !count(self, &mut { values })
+    }
+}
+
 impl Record {
     /// The value called `name`, if there is one.
     pub fn get(&self, name: &str) -> Option<&Value> {

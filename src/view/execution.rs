@@ -13,4 +13,6 @@ pub struct Execution {
     pub timeline: Timeline,
     /// Why the call fails, if it does.
     pub failure: Option<Failure>,
+    /// Whether some value is so large that it should not be encoded or dropped on a loop.
+    pub is_large: bool,
 }

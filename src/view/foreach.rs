@@ -11,6 +11,7 @@ use crate::backend::{Answer, LookupError};
 use crate::error::Code;
 use crate::guard::Group;
 use crate::idl::Type;
+use crate::offload::LARGE_VALUES;
 use crate::plan::{Foreach, Step};
 use crate::timeline::Source;
 use crate::value::Value;
@@ -76,6 +77,7 @@ impl Step {
         let mut first_answer: Option<Instant> = None;
         // Without an answered element there is no source.
         let mut source = Source::None;
+        let mut is_large = answers.len() > LARGE_VALUES;
         for answer in answers {
             let key = keys.as_mut().and_then(Iterator::next);
             let value = match (answer, &self.default) {
@@ -85,6 +87,7 @@ impl Step {
                         (a, b) => a.or(b),
                     };
                     source = answer.source;
+                    is_large |= answer.is_large;
                     if answer.value.is_null() {
                         default.clone().unwrap_or_default()
                     } else {
@@ -109,6 +112,8 @@ impl Step {
             value,
             first_answer,
             source,
+            is_large,
+            undecoded: None,
         })
     }
 }

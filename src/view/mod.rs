@@ -7,6 +7,7 @@ mod run; // when lookups start and end
 mod start; // what one lookup asks
 mod foreach;
 mod step; // what it refers to, and where its value fits
+mod large; // values that take long to fit
 mod settle; // which fate a lookup gets
 mod failure; // why a call fails
 mod clock;

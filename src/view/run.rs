@@ -24,14 +24,15 @@ use crate::error::Code;
 use crate::guard::{Alarm, Guards, ReplySlots};
 use crate::idl::Schema;
 use crate::metrics::ViewMetrics;
+use crate::offload::drop_elsewhere;
 use crate::plan::Plan;
 use crate::timeline::{Fate, Micros, Source, Timeline, Track};
 use crate::value::Value;
 
 /// Runs every step of `plan` to its fate.
 pub async fn run(
-    plan: &Plan,
-    schema: &Schema,
+    plan: &Arc<Plan>,
+    schema: &Arc<Schema>,
     guards: &Guards,
     params: &Rc<[Value]>,
     context: &Context,
@@ -60,7 +61,7 @@ pub(super) enum State<'a> {
 }
 
 pub(super) struct Running<'a> {
-    pub(super) plan: &'a Plan,
+    pub(super) plan: &'a Arc<Plan>,
     pub(super) scope: CallScope<'a>,
     pub(super) metrics: &'a ViewMetrics,
     /// The call's span, the parent of its lookups' spans, if anybody may want these.
@@ -75,6 +76,8 @@ pub(super) struct Running<'a> {
     pub(super) tracks: Vec<Track>,
     /// Values as the stores sent them, for the steps that refer to them.
     pub(super) kept: Vec<Option<Value>>,
+    /// Whether some answer was large.
+    pub(super) is_large: bool,
     /// How many steps have no fate yet.
     pub(super) open: usize,
     pub(super) failure: Option<Failure>,
@@ -83,7 +86,7 @@ pub(super) struct Running<'a> {
 }
 
 impl<'a> Running<'a> {
-    fn new(plan: &'a Plan, scope: CallScope<'a>) -> Self {
+    fn new(plan: &'a Arc<Plan>, scope: CallScope<'a>) -> Self {
         let clock = Clock::new(scope.context.arrived);
         let steps = plan.steps.len();
         let metrics = scope.guards.metrics().view(plan.index);
@@ -108,6 +111,7 @@ impl<'a> Running<'a> {
             values: (0..steps).map(|_| Value::Null).collect(),
             tracks: (0..steps).map(|_| track).collect(),
             kept: vec![None; if plan.referred { steps } else { 0 }],
+            is_large: false,
             open: steps,
             failure: None,
             alarm: None,
@@ -148,6 +152,7 @@ impl<'a> Running<'a> {
             return;
         };
         let (answer, covered) = match under_way {
+            UnderWay::Fitting(_) => return self.advance_fitting(at, cx),
             UnderWay::One(pending) if pending.is_batched() => {
                 (pending.poll(&self.slots, None, cx), None)
             }
@@ -161,6 +166,19 @@ impl<'a> Running<'a> {
         };
         if let Poll::Ready(answer) = answer {
             self.answered(at, answer, covered);
+            self.advance_fitting(at, cx);
+        }
+    }
+
+    /// Polls the conversion of a large answer, if the step waits for that.
+    fn advance_fitting(&mut self, at: usize, cx: &mut TaskContext<'_>) {
+        if let State::Asking { under_way, .. } = &mut self.states[at]
+            && let UnderWay::Fitting(fitting) = under_way
+            && let Poll::Ready(fitted) = fitting.poll(cx)
+        {
+            let covered = fitting.covered;
+            self.clock.read();
+            self.fitted_elsewhere(at, fitted, covered);
         }
     }
 
@@ -264,6 +282,9 @@ impl<'a> Running<'a> {
     }
 
     fn finish(mut self) -> Execution {
+        if self.is_large {
+            drop_elsewhere(std::mem::take(&mut self.kept));
+        }
         let timeline = Timeline {
             mode: self.scope.context.mode,
             lanes: Arc::clone(&self.plan.lanes),
@@ -274,6 +295,7 @@ impl<'a> Running<'a> {
             values: std::mem::take(&mut self.values),
             timeline,
             failure: self.failure.take(),
+            is_large: self.is_large,
         }
     }
 }
@@ -281,9 +303,6 @@ impl<'a> Running<'a> {
 impl Drop for Running<'_> {
     /// A call that is dropped halfway, as when its client disconnects, cancels what is still open.
     fn drop(&mut self) {
-        if self.open == 0 {
-            return;
-        }
         for (at, state) in self.states.iter_mut().enumerate() {
             if let State::Asking { under_way, .. } = state {
                 under_way.cancel(&self.slots);

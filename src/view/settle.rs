@@ -4,11 +4,23 @@
 //! no value.
 
 use super::failure::Failure;
+use super::large::{Fitted, Fitting, has_long_text};
 use super::run::{Running, State};
+use super::start::UnderWay;
 use crate::backend::{Answer, LookupError};
 use crate::coerce::LeftOut;
 use crate::error::Code;
 use crate::timeline::Fate;
+use crate::value::Value;
+
+/// The fate of a step with an answer. `covered` is the first failure that a default covers within it.
+fn fate_of(covered: Option<Code>) -> Fate {
+    if covered.is_some() {
+        Fate::Default
+    } else {
+        Fate::Ok
+    }
+}
 
 impl Running<'_> {
     /// A step has its answer. `covered` is the first failure that a default covers within it.
@@ -30,11 +42,11 @@ impl Running<'_> {
             return self.no_value(at, Fate::Empty, None);
         }
         let value = answer.value;
-        let fate = if covered.is_some() {
-            Fate::Default
-        } else {
-            Fate::Ok
-        };
+        let fate = fate_of(covered);
+        self.is_large |= answer.is_large;
+        if answer.is_large {
+            return self.fit_elsewhere(at, value, covered);
+        }
         if step.referred {
             self.kept[at] = Some(value.clone());
         }
@@ -42,14 +54,55 @@ impl Running<'_> {
             self.values[at].fill(value);
             return self.settle(at, fate, covered);
         }
+        if has_long_text(&value) {
+            return self.fit_elsewhere(at, value, covered);
+        }
         let left_out = LeftOut::default();
-        match step.fit(self.scope.schema, value, &left_out) {
+        let value = step.fit(self.scope.schema, value, &left_out);
+        self.fitted(at, value, left_out.into_first(), covered);
+    }
+
+    #[cold]
+    fn fit_elsewhere(&mut self, at: usize, value: Value, covered: Option<Code>) {
+        if let State::Asking { under_way, .. } = &mut self.states[at] {
+            let fitting = Fitting::start(self.plan, self.scope.schema, at, value, covered);
+            *under_way = UnderWay::Fitting(Box::new(fitting));
+        }
+    }
+
+    /// A large value was fitted on another thread.
+    pub(super) fn fitted_elsewhere(
+        &mut self,
+        at: usize,
+        fitted: Result<Fitted, LookupError>,
+        covered: Option<Code>,
+    ) {
+        match fitted {
+            Ok(fitted) => {
+                if let Some(kept) = self.kept.get_mut(at) {
+                    *kept = fitted.kept;
+                }
+                self.fitted(at, fitted.value, fitted.left_out, covered);
+            }
+            Err(err) => self.failed(at, &err),
+        }
+    }
+
+    fn fitted(
+        &mut self,
+        at: usize,
+        value: Result<Value, String>,
+        left_out: Option<String>,
+        covered: Option<Code>,
+    ) {
+        match value {
             Ok(value) => {
-                if let Some(why) = left_out.into_first() {
-                    self.scope.guards.log_left_out(step.lookup, &why);
+                if let Some(why) = left_out {
+                    let lookup = self.plan.steps[at].lookup;
+                    self.scope.guards.log_left_out(lookup, &why);
                 }
                 self.values[at] = value;
-                self.settle(at, fate, covered);
+                self.settle(at, fate_of(covered), covered);
             }
             Err(why) => {
                 self.forget(at);
@@ -147,7 +200,7 @@ impl Running<'_> {
             Fate::Ok | Fate::Default | Fate::Skipped | Fate::Cancelled
         );
         if self.plan.steps[at].required && missed && self.failure.is_none() {
-            let (of, params) = ((self.plan, self.scope.schema), self.scope.params);
+            let (of, params) = ((&**self.plan, &**self.scope.schema), self.scope.params);
             self.failure = Some(Failure::of(of, &self.tracks, params, at));
         }
     }

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 use tracing::Span;
 
 use super::foreach::Elements;
+use super::large::Fitting;
 use super::step::{CallScope, Values};
 use crate::backend::{Answer, LookupError};
 use crate::error::Code;
@@ -32,6 +33,8 @@ pub(super) enum UnderWay<'a> {
     One(Pending<'a>),
     /// A `foreach`.
     Each(Box<Elements<'a>>),
+    /// Its answer is there, and is large.
+    Fitting(Box<Fitting>),
 }
 
 impl Step {
@@ -82,6 +85,7 @@ impl UnderWay<'_> {
         match self {
             UnderWay::One(pending) => pending.poll(slots, span, cx),
             UnderWay::Each(elements) => elements.poll(step, span, cx),
+            UnderWay::Fitting(_) => Poll::Pending,
         }
     }
 
@@ -90,6 +94,7 @@ impl UnderWay<'_> {
         match self {
             UnderWay::One(_) => None,
             UnderWay::Each(elements) => elements.covered(),
+            UnderWay::Fitting(fitting) => fitting.covered,
         }
     }
 
@@ -98,6 +103,10 @@ impl UnderWay<'_> {
         match self {
             UnderWay::One(pending) => pending.time_out(slots),
             UnderWay::Each(elements) => elements.time_out(),
+            UnderWay::Fitting(_) => {
+                let detail = "its large answer was not converted in time";
+                LookupError::new(Code::LookupTimeout, detail)
+            }
         }
     }
 
@@ -106,6 +115,7 @@ impl UnderWay<'_> {
         match self {
             UnderWay::One(pending) => pending.cancel(slots),
             UnderWay::Each(elements) => elements.cancel(),
+            UnderWay::Fitting(_) => {}
         }
     }
 }

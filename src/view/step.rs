@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use tokio::time::Instant;
 
@@ -15,7 +16,7 @@ use crate::value::{Record, Value};
 /// What every step of a call can see.
 #[derive(Clone, Copy)]
 pub(super) struct CallScope<'a> {
-    pub(super) schema: &'a Schema,
+    pub(super) schema: &'a Arc<Schema>,
     pub(super) guards: &'a Guards,
     /// The method's parameters, in field order.
     pub(super) params: &'a Rc<[Value]>,

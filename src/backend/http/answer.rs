@@ -9,44 +9,73 @@ use std::io;
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt as _;
 use hyper::body::{Body as _, Incoming};
-use hyper::{Response, StatusCode};
+use hyper::header::CONTENT_ENCODING;
+use hyper::{HeaderMap, Response, StatusCode};
 
 use super::failure::{too_long, words};
 use super::lookup::Lookup;
 use super::{charset, compression};
-use crate::backend::LookupError;
 use crate::backend::format::{Format, bad_answer};
+use crate::backend::{Answer, LookupError};
 use crate::error::Code;
+use crate::offload::LARGE_BYTES;
 use crate::value::{Pointer, Value};
+
+/// A longer compressed body is decompressed on another thread: it may become as long as any.
+const ENCODED_BYTES_MAX: usize = 1024;
 
 /// The value of a response whose head has arrived.
 pub(super) async fn read(
     get: &Lookup,
     response: Response<Incoming>,
     body_bytes_max: usize,
-) -> Result<Value, LookupError> {
+) -> Result<Answer, LookupError> {
     let status = response.status();
     if get.empty_on.contains(&status.as_u16()) {
         // hyper reads the rest of a short body by itself and keeps the connection.
-        return Ok(Value::Null);
+        return Ok(Answer::new(Value::Null));
     }
     if !status.is_success() {
         return Err(refused(status));
     }
     let (head, body) = response.into_parts();
-    let body = collect(body, body_bytes_max).await?;
+    let bytes = collect(body, body_bytes_max).await?;
     if status == StatusCode::NO_CONTENT {
-        return Ok(Value::Null);
+        return Ok(Answer::new(Value::Null));
     }
-    let mut body = compression::undo(&head.headers, body, body_bytes_max)?;
-    if get.format != Format::Bytes {
-        body = charset::to_utf8(&head.headers, body)?;
+    let is_large = bytes.len() > LARGE_BYTES
+        || bytes.len() > ENCODED_BYTES_MAX && head.headers.contains_key(CONTENT_ENCODING);
+    let body = Body {
+        bytes,
+        headers: head.headers,
+        bytes_max: body_bytes_max,
+    };
+    if is_large {
+        let (format, pointer) = (get.format, get.pointer.clone());
+        return Ok(Answer::undecoded(move || body.decode(format, &pointer)));
     }
-    if get.format == Format::Json && get.pointer != Pointer::default() {
-        let picked = get.pointer.pick(&body);
-        return picked.map_err(|err| bad_answer(format!("the answer is not JSON: {err}")));
+    body.decode(get.format, &get.pointer).map(Answer::new)
+}
+
+/// A body as it came.
+struct Body {
+    bytes: Bytes,
+    headers: HeaderMap,
+    bytes_max: usize,
+}
+
+impl Body {
+    fn decode(self, format: Format, pointer: &Pointer) -> Result<Value, LookupError> {
+        let mut body = compression::undo(&self.headers, self.bytes, self.bytes_max)?;
+        if format != Format::Bytes {
+            body = charset::to_utf8(&self.headers, body)?;
+        }
+        if format == Format::Json && *pointer != Pointer::default() {
+            let picked = pointer.pick(&body);
+            return picked.map_err(|err| bad_answer(format!("the answer is not JSON: {err}")));
+        }
+        format.decode(body)
     }
-    get.format.decode(body)
 }
 
 /// The error of a status that is not an answer.

@@ -32,7 +32,6 @@ use self::connect::Connector;
 use self::lookup::Lookup;
 use super::{Answer, Ask, Backend, Compiled, Examination, LookupError, Planned};
 use crate::config::Section;
-use crate::timeline::Source;
 
 /// One loop's connections to an HTTP server.
 pub struct Http {
@@ -71,9 +70,8 @@ impl Backend for Http {
         let response = self.response(lookup, &ask).await?;
         let first_answer = Instant::now();
         Ok(Answer {
-            value: answer::read(lookup, response, self.body_bytes_max).await?,
             first_answer: Some(first_answer),
-            source: Source::Backend,
+            ..answer::read(lookup, response, self.body_bytes_max).await?
         })
     }
 }

@@ -6,7 +6,7 @@
 use bytes::Bytes;
 
 use crate::backend::template::{Encode, Template};
-use crate::backend::{Compiled, Enums, LookupError, format::Format};
+use crate::backend::{Answer, Compiled, Enums, LookupError, format::Format};
 use crate::config::Section;
 use crate::error::Code;
 use crate::value::Value;
@@ -84,9 +84,10 @@ impl Get {
         }
     }
 
-    /// The stored bytes as a value.
-    pub(super) fn value(&self, stored: Option<Bytes>) -> Result<Value, LookupError> {
-        stored.map_or(Ok(Value::Null), |bytes| self.format.decode(bytes))
+    /// The answer in the stored bytes.
+    pub(super) fn answer(&self, stored: Option<Bytes>) -> Result<Answer, LookupError> {
+        let none = || Ok(Answer::new(Value::Null));
+        stored.map_or_else(none, |bytes| self.format.answer(bytes))
     }
 }
 

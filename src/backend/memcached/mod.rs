@@ -139,8 +139,8 @@ impl Backend for Memcached {
         self.scratch.set(scratch);
         let give = |number, stored: Result<Option<Bytes>, LookupError>| {
             distinct.hand_out(number, stored, |at, stored| {
-                let value = stored.and_then(|stored| asked[at].lookup.value(stored));
-                answers.give(at, value.map(Answer::new));
+                let answer = stored.and_then(|stored| asked[at].lookup.answer(stored));
+                answers.give(at, answer);
             });
         };
         self.stored(&keys, give).await;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use mysql_common::value::Value as Stored;
+use tokio::time::Instant;
 
 use super::lookup::{BatchKeys, Lookup};
 use super::query::{BoundStatement, Key, Sorting, key};
@@ -87,11 +88,17 @@ impl<'a> Batch<'a> {
     pub(super) fn answer(
         &self,
         number: usize,
-        answer: Result<Answer, LookupError>,
+        value: Result<Value, LookupError>,
+        first_answer: Option<Instant>,
         answers: Answers<'_>,
     ) {
-        self.distinct
-            .hand_out(number, answer, |at, answer| answers.give(at, answer));
+        self.distinct.hand_out(number, value, |at, value| {
+            let answer = value.map(|value| Answer {
+                first_answer,
+                ..Answer::new(value)
+            });
+            answers.give(at, answer);
+        });
     }
 
     fn question(&self, elements: &[(Key, Stored)]) -> BoundStatement {

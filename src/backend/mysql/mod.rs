@@ -24,6 +24,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use futures_util::future::join_all;
+use tokio::time::Instant;
 
 use self::batch::{Batch, no_answer};
 pub use self::config::Config;
@@ -36,6 +37,7 @@ use super::{
 };
 use crate::config::Section;
 use crate::error::Code;
+use crate::value::Value;
 
 /// One loop's connections to a MySQL or MariaDB server.
 pub struct Mysql {
@@ -115,7 +117,7 @@ impl Backend for Mysql {
         };
         let batch = &batch;
         let questions = batch.questions().map(async |(first, question)| {
-            let give = |at, answer| batch.answer(first + at, answer, answers);
+            let give = |at, value, when| batch.answer(first + at, value, when, answers);
             self.ask_by_key(Rc::new(question), give).await;
         });
         join_all(questions).await;
@@ -127,7 +129,7 @@ impl Mysql {
     async fn ask_by_key(
         &self,
         question: Rc<BoundStatement>,
-        give: impl Fn(usize, Result<Answer, LookupError>),
+        give: impl Fn(usize, Result<Value, LookupError>, Option<Instant>),
     ) {
         let count = question.sorting.count();
         let reply = self.pool.queue.ask(Rc::clone(&question)).await;
@@ -143,21 +145,19 @@ impl Mysql {
                 // Exactly as many as were asked for, so that no key gets the value of another.
                 for at in 0..count {
                     let value = found.next().unwrap_or_else(|| Err(no_answer()));
-                    let answer = value.map(|value| Answer {
-                        first_answer: reply.first_answer,
-                        ..Answer::new(value)
-                    });
-                    give(at, answer);
+                    give(at, value, reply.first_answer);
                 }
             }
-            Err(err) if parts.is_empty() => (0..count).for_each(|at| give(at, Err(err.clone()))),
+            Err(err) if parts.is_empty() => {
+                (0..count).for_each(|at| give(at, Err(err.clone()), None));
+            }
             Err(_) => {
                 let parts = parts.into_iter().enumerate().map(async |(at, part)| {
                     let reply = self.pool.queue.ask(Rc::new(part)).await;
                     let value = reply.and_then(|mut reply| {
                         reply.values.pop().unwrap_or_else(|| Err(no_answer()))
                     });
-                    give(at, value.map(Answer::new));
+                    give(at, value, None);
                 });
                 join_all(parts).await;
             }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use mysql_common::packets::Column;
 use mysql_common::value::Value as Stored;
+use tokio::task::yield_now;
 use tokio::time::Instant;
 
 use super::client::Connection;
@@ -12,10 +13,13 @@ use super::error::Error;
 use super::value::value;
 use crate::backend::{LookupError, format::bad_answer, rows::Rows};
 use crate::error::Code;
+use crate::offload::{LARGE_BYTES, offload};
 use crate::value::{FieldNames, Record, Value, uuid_text};
 
 /// How many unwanted rows are read to keep the connection; with more of them, it is closed instead.
 const UNWANTED_MAX: usize = 1000;
+/// How many rows are read before other tasks have their turn.
+const ROWS_AT_ONCE: usize = 256;
 
 /// One statement with its values.
 pub(super) struct BoundStatement {
@@ -95,9 +99,15 @@ pub(super) async fn ask(
         Err(err) => return Ok((Found::of(question, &err), false)),
     };
     let mut unwanted = 0;
+    let mut rows = 0_usize;
     while let Some(row) = answer.next().await? {
+        rows += 1;
+        if rows.is_multiple_of(ROWS_AT_ONCE) {
+            // Those that have come already would be read without a break.
+            yield_now().await;
+        }
         if !sorter.is_full() {
-            sorter.add(&columns, row);
+            sorter.add(&columns, row).await;
         } else if unwanted == UNWANTED_MAX {
             return Ok((sorter.reply(), false));
         } else {
@@ -179,7 +189,7 @@ impl<'q> Sorter<'q> {
         self.keys.is_none() && self.found[0].len() >= self.most()
     }
 
-    fn add(&mut self, columns: &[Column], mut stored: Vec<Stored>) {
+    async fn add(&mut self, columns: &Arc<[Column]>, stored: Vec<Stored>) {
         self.first_answer.get_or_insert_with(Instant::now);
         let place = match &self.keys {
             None => Some(0),
@@ -191,14 +201,17 @@ impl<'q> Sorter<'q> {
         let Some(place) = place.filter(|place| self.found[*place].len() < self.most()) else {
             return;
         };
-        let values = columns.iter().zip(stored.drain(..));
-        let values: Result<_, _> = values
-            .map(|(column, stored)| value(column, stored))
-            .collect();
-        self.found[place].push(values.map(|values| Record {
-            names: self.names.clone(),
-            values,
-        }));
+        let is_long =
+            |stored: &Stored| matches!(stored, Stored::Bytes(bytes) if bytes.len() > LARGE_BYTES);
+        let names = self.names.clone();
+        let record = if stored.iter().any(is_long) {
+            let columns = Arc::clone(columns);
+            let done = offload(move || record(&columns, names, stored)).await;
+            done.unwrap_or_else(|why| Err(why.into()))
+        } else {
+            record(columns, names, stored)
+        };
+        self.found[place].push(record);
     }
 
     fn reply(self) -> Found {
@@ -211,6 +224,19 @@ impl<'q> Sorter<'q> {
             first_answer: self.first_answer,
         }
     }
+}
+
+fn record(
+    columns: &[Column],
+    names: FieldNames,
+    stored: Vec<Stored>,
+) -> Result<Record, LookupError> {
+    let values = columns.iter().zip(stored);
+    let values = values.map(|(column, stored)| value(column, stored));
+    Ok(Record {
+        values: values.collect::<Result<_, _>>()?,
+        names,
+    })
 }
 
 /// The names of the columns: those of the statement's last answer, unless its table has changed since.

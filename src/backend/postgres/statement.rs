@@ -1,6 +1,7 @@
 //! One statement, prepared on one connection: encodes its parameters and decodes its columns.
 
 use std::pin::pin;
+use std::sync::Arc;
 
 use futures_util::TryStreamExt as _;
 use tokio::time::Instant;
@@ -12,15 +13,21 @@ use super::encode::{self, Param};
 use super::failure::{Failure, Recovery};
 use crate::backend::{LookupError, format::bad_answer, rows::Rows};
 use crate::error::Code;
+use crate::offload::{LARGE_BYTES, offload};
 use crate::value::{FieldNames, Record, Value};
 
 /// A prepared statement and its types.
 pub(super) struct Prepared {
     statement: Statement,
-    names: FieldNames,
-    decoders: Vec<Decoder>,
+    columns: Arc<Columns>,
     /// Only for a statement that batches.
     pub(super) key: Option<Key>,
+}
+
+/// The columns of a statement.
+struct Columns {
+    names: FieldNames,
+    decoders: Vec<Decoder>,
 }
 
 /// The key of a batch.
@@ -68,8 +75,7 @@ impl Prepared {
             .transpose()?;
         Ok(Prepared {
             statement,
-            names,
-            decoders,
+            columns: Arc::new(Columns { names, decoders }),
             key,
         })
     }
@@ -106,11 +112,21 @@ impl Prepared {
             && let Some(row) = rows.try_next().await.map_err(failed)?
         {
             found.first.get_or_insert_with(Instant::now);
-            found.records.push(self.record(&row)?);
+            found.records.push(self.record(row).await?);
         }
         Ok(found)
     }
 
+    async fn record(&self, row: Row) -> Result<Record, LookupError> {
+        if row.raw_size_bytes() <= LARGE_BYTES {
+            return self.columns.record(&row);
+        }
+        let columns = Arc::clone(&self.columns);
+        offload(move || columns.record(&row)).await?
+    }
+}
+
+impl Columns {
     fn record(&self, row: &Row) -> Result<Record, LookupError> {
         let values = self.decoders.iter().enumerate().map(|(at, decoder)| {
             let cell = row.try_get::<_, Cell<'_>>(at);

@@ -3,20 +3,100 @@
 //! Strings keep their bytes. A reply of a type that the command never returns, or whose bytes are not in the lookup's
 //! format, is `lookup.bad_answer`. Both versions of the protocol are understood: the URL may say `?protocol=resp3`.
 
-use super::command::{Command, ReplyKind};
 use super::resp::{Reply, refused};
-use crate::backend::LookupError;
-use crate::backend::format::{bad_answer, text};
-use crate::value::{Record, Value, parse_double};
 use bytes::Bytes;
 
-impl Command {
+use crate::backend::format::{Format, bad_answer, text};
+use crate::backend::{Answer, LookupError};
+use crate::offload::LARGE_VALUES;
+use crate::value::{FieldNames, Record, Value, parse_double};
+
+/// The shape of a command's reply.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ReplyKind {
+    /// One string; nil is nothing.
+    One,
+    /// Strings in order; nil among them is null. A missing key is an empty list.
+    Many,
+    /// Members with their scores: a list of `{member, score}`.
+    Scored,
+    /// The asked fields; all nil (as for a missing key) is nothing.
+    Fields,
+    /// All fields; no fields (as for a missing key) is nothing.
+    Hash,
+    /// 0 or 1.
+    Flag,
+    /// A number; 0 for a missing key.
+    Count,
+    /// A double; nil is nothing.
+    Score,
+    /// Seconds left; -1 when it never expires, nothing for a missing key.
+    Ttl,
+}
+
+impl ReplyKind {
+    /// Whether it carries stored strings, which have a format.
+    pub(super) fn has_format(self) -> bool {
+        matches!(
+            self,
+            ReplyKind::One
+                | ReplyKind::Many
+                | ReplyKind::Scored
+                | ReplyKind::Fields
+                | ReplyKind::Hash
+        )
+    }
+}
+
+/// What a command's reply looks like.
+#[derive(Clone, Debug)]
+pub(super) struct ReplyShape {
+    pub(super) kind: ReplyKind,
+    pub(super) format: Format,
+    /// The names of the fields, if the answer is a record or a list of records.
+    pub(super) names: Option<FieldNames>,
+}
+
+impl ReplyShape {
+    /// The answer in a reply, which is decoded later if that takes long.
+    pub(super) fn answer(&self, reply: Reply) -> Result<Answer, LookupError> {
+        let items = match &reply {
+            Reply::Array(items) => items.len(),
+            Reply::Map(pairs) => 2 * pairs.len(),
+            _ => 0,
+        };
+        if items > LARGE_VALUES || self.is_slow(&reply) {
+            return Ok(self.later(reply));
+        }
+        self.value(reply).map(Answer::new)
+    }
+
+    fn later(&self, reply: Reply) -> Answer {
+        let shape = self.clone();
+        Answer::undecoded(move || shape.value(reply))
+    }
+
+    /// Whether its strings take long together.
+    fn is_slow(&self, reply: &Reply) -> bool {
+        let bytes = |item: &Reply| match item {
+            Reply::String(bytes) => bytes.len(),
+            _ => 0,
+        };
+        self.format == Format::Json
+            && self.format.is_slow(match reply {
+                Reply::String(bytes) => bytes.len(),
+                Reply::Array(items) => items.iter().map(bytes).sum(),
+                Reply::Map(pairs) => pairs.iter().map(|(_, item)| bytes(item)).sum(),
+                _ => 0,
+            })
+    }
+
     /// The reply as a value.
-    pub(super) fn answer(&self, reply: Reply) -> Result<Value, LookupError> {
+    pub(super) fn value(&self, reply: Reply) -> Result<Value, LookupError> {
         if let Reply::Error(words) = &reply {
             return Err(refused(words));
         }
-        match self.reply_kind {
+        match self.kind {
             ReplyKind::One => self.stored(reply),
             ReplyKind::Many => {
                 let items = items(reply)?.into_iter();

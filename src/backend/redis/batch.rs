@@ -101,7 +101,7 @@ impl Batch {
             } else {
                 std::mem::replace(&mut replies[at], Reply::Nil)
             };
-            Ok(Answer::new(ask.lookup.answer(reply)?))
+            ask.lookup.reply.answer(reply)
         };
         for (at, (ask, place)) in asked.iter().zip(self.places.drain(..)).enumerate() {
             answers.give(at, answer(ask, place));

@@ -2,11 +2,12 @@
 //!
 //! `mget` gets one key per element of its only list parameter; all other commands have scalar parameters.
 
+use super::answer::{ReplyKind, ReplyShape};
 use super::resp::{put_argument, put_head, put_known, put_written};
 use crate::backend::template::{Template, Verbatim};
-use crate::backend::{LookupError, Yields, format::Format};
+use crate::backend::{LookupError, Yields};
 use crate::error::Code;
-use crate::value::{FieldNames, Value};
+use crate::value::Value;
 
 /// The most keys of one `mget`: a longer list is `lookup.too_many`.
 const MGET_KEYS_MAX: usize = 10_000;
@@ -17,10 +18,7 @@ pub struct Command {
     pub(super) wire: &'static str,
     pub(super) key: Template,
     pub(super) extra: Extra,
-    pub(super) reply_kind: ReplyKind,
-    pub(super) format: Format,
-    /// The names of the fields, if the answer is a record or a list of records.
-    pub(super) names: Option<FieldNames>,
+    pub(super) reply: ReplyShape,
     /// The constant beginning on the wire, such as `*2 $3 GET`; empty if the number of arguments varies.
     pub(super) opening: Box<[u8]>,
 }
@@ -41,48 +39,11 @@ pub(super) enum Extra {
     },
 }
 
-/// The shape of a command's reply.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum ReplyKind {
-    /// One string; nil is nothing.
-    One,
-    /// Strings in order; nil among them is null. A missing key is an empty list.
-    Many,
-    /// Members with their scores: a list of `{member, score}`.
-    Scored,
-    /// The asked fields; all nil (as for a missing key) is nothing.
-    Fields,
-    /// All fields; no fields (as for a missing key) is nothing.
-    Hash,
-    /// 0 or 1.
-    Flag,
-    /// A number; 0 for a missing key.
-    Count,
-    /// A double; nil is nothing.
-    Score,
-    /// Seconds left; -1 when it never expires, nothing for a missing key.
-    Ttl,
-}
-
-impl ReplyKind {
-    /// Whether it carries stored strings, which have a format.
-    pub(super) fn has_format(self) -> bool {
-        matches!(
-            self,
-            ReplyKind::One
-                | ReplyKind::Many
-                | ReplyKind::Scored
-                | ReplyKind::Fields
-                | ReplyKind::Hash
-        )
-    }
-}
-
 impl Command {
     /// The type of its answers.
     pub(super) fn yields(&self) -> Yields {
-        match self.reply_kind {
-            ReplyKind::One => self.format.yields(),
+        match self.reply.kind {
+            ReplyKind::One => self.reply.format.yields(),
             ReplyKind::Many | ReplyKind::Scored => Yields::List,
             ReplyKind::Fields | ReplyKind::Hash => Yields::Record,
             ReplyKind::Flag => Yields::Bool,
@@ -115,7 +76,7 @@ impl Command {
             Extra::Nothing | Extra::Keys => {}
             Extra::One(template) => argument(template, out)?,
             Extra::Fields => {
-                for name in self.names.iter().flat_map(|names| names.iter()) {
+                for name in self.reply.names.iter().flat_map(|names| names.iter()) {
                     put_argument(out, name.as_bytes());
                 }
             }
@@ -160,7 +121,7 @@ impl Command {
         match &self.extra {
             Extra::Nothing | Extra::Keys => 0,
             Extra::One(_) => 1,
-            Extra::Fields => self.names.as_ref().map_or(0, |names| names.len()),
+            Extra::Fields => self.reply.names.as_ref().map_or(0, |names| names.len()),
             Extra::Range { with_scores, .. } => 2 + usize::from(*with_scores),
         }
     }

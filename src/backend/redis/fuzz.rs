@@ -64,7 +64,7 @@ pub(crate) fn redis(bytes: &[u8]) {
         COMMANDS.with(|commands| {
             for command in commands.iter() {
                 // Only checks that this returns.
-                drop(command.answer(reply.clone()));
+                drop(command.reply.value(reply.clone()));
             }
         });
     }

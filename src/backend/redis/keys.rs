@@ -5,7 +5,8 @@
 
 use std::sync::Arc;
 
-use super::command::{Command, Extra, ReplyKind};
+use super::answer::{ReplyKind, ReplyShape};
+use super::command::{Command, Extra};
 use crate::backend::format::Format;
 use crate::backend::template::Template;
 use crate::backend::{Compiled, Enums};
@@ -89,15 +90,17 @@ impl Command {
             wire: kind.wire,
             key: key.clone().unwrap_or_default(),
             extra: Extra::Nothing,
-            reply_kind: kind.reply,
-            format: Format::Text,
-            names: None,
+            reply: ReplyShape {
+                kind: kind.reply,
+                format: Format::Text,
+                names: None,
+            },
             opening: Box::default(),
         };
         let complete = command.read_extra(kind, section, &mut params);
         if kind.reply.has_format() {
             let words = ["json", "text", "bytes", "i64", "double"];
-            command.format = Format::read(section, &words, Format::Text)?;
+            command.reply.format = Format::read(section, &words, Format::Text)?;
         }
         if kind.needs == Needs::Keys && key.is_some() && params.is_empty() {
             let (place, help) = (
@@ -135,7 +138,7 @@ impl Command {
             Needs::Member => self.read_one(section, "member", "member = \"{id}\"", params),
             Needs::Fields => {
                 self.extra = Extra::Fields;
-                self.names = read_fields(section);
+                self.reply.names = read_fields(section);
             }
             Needs::Range | Needs::SortedRange => {
                 let sorted = kind.needs == Needs::SortedRange;
@@ -147,8 +150,8 @@ impl Command {
                 }
                 let with_scores = sorted && section.bool("with_scores").unwrap_or(false);
                 if with_scores {
-                    self.reply_kind = ReplyKind::Scored;
-                    self.names = Some(FieldNames::new(["member", "score"]));
+                    self.reply.kind = ReplyKind::Scored;
+                    self.reply.names = Some(FieldNames::new(["member", "score"]));
                 }
                 self.extra = Extra::Range {
                     start,

@@ -25,6 +25,8 @@ use crate::backend::net::Silence;
 
 /// How much is read at a time: about the replies to one batch.
 const READ_BYTES: usize = 64 * 1024;
+/// How often that much is read before other tasks have their turn: a megabyte of short replies takes some milliseconds.
+const READS_MAX: usize = 4;
 /// The maximum number of pending replies. Lookups that gave up on an unresponsive server leave theirs pending; at this
 /// number nothing more is asked until the server responds.
 const PENDING_MAX: usize = 65_536;
@@ -330,7 +332,7 @@ impl Driver {
         redis: &Multiplexed,
         cx: &mut Context<'_>,
     ) -> Poll<Broken> {
-        loop {
+        for _ in 0..READS_MAX {
             self.input.reserve(READ_BYTES);
             match poll_read_buf(stream.as_mut(), cx, &mut self.input) {
                 Poll::Pending => return Poll::Pending,
@@ -344,6 +346,9 @@ impl Driver {
                 return Poll::Ready(Broken::BadBytes(err.to_string().into()));
             }
         }
+        // There may be more, which others need not wait for.
+        cx.waker().wake_by_ref();
+        Poll::Pending
     }
 }
 

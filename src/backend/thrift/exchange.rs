@@ -20,7 +20,6 @@ use super::wire::Wire;
 use crate::backend::{Answer, LookupError, net};
 use crate::error::Code;
 use crate::thrift::{Foreign, Framer, ReplyError, Transport};
-use crate::timeline::Source;
 use crate::value::Value;
 
 /// No further call is taken while more bytes than this are unwritten.
@@ -242,9 +241,8 @@ impl Exchange {
         };
         self.answered |= fits.is_ok();
         question.answer(value.map(|value| Answer {
-            value,
             first_answer: first,
-            source: Source::Backend,
+            ..Answer::new(value)
         }));
         fits
     }

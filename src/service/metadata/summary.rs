@@ -63,7 +63,7 @@ pub(super) fn report(timeline: &Timeline) -> Option<String> {
     let of = schema.standard.report?;
     let report = Report {
         layout: &ReportLayout::of(schema)?,
-        template: None,
+        templates: &[],
         protocol: Protocol::Binary,
         timeline,
     };

@@ -15,8 +15,8 @@ pub(super) struct Fields<'a> {
 }
 
 impl Fields<'_> {
-    /// The whole report; `lookups` writes the structs of all lookups.
-    pub(super) fn report<O: ProtocolWriter>(&self, out: &mut O, lookups: impl Fn(&mut O)) {
+    /// The whole report; `lookup` writes the struct of one lookup.
+    pub(super) fn report<O: ProtocolWriter>(&self, out: &mut O, lookup: impl Fn(&mut O, usize)) {
         let mut last = 0;
         for &(part, id) in &self.layout.report {
             match part {
@@ -28,7 +28,9 @@ impl Fields<'_> {
                 Part::Lookups => {
                     out.field(TType::List, last, id);
                     out.list(TType::Struct, count(self.timeline.tracks.len()));
-                    lookups(out);
+                    for at in 0..self.timeline.tracks.len() {
+                        lookup(out, at);
+                    }
                 }
                 Part::CriticalPath => {
                     out.field(TType::List, last, id);

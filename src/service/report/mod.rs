@@ -2,8 +2,8 @@
 //!
 //! The report is written straight to bytes: it has about a hundred small fields, and building a value for each would cost
 //! more than the rest of the reply. Which field goes where is decided once, at start ([`ReportLayout`]). Between two calls,
-//! a lookup that succeeded, as nearly all do, differs only in its times and its source. In the binary protocols, where these
-//! have a fixed length, everything else is copied from a [`ReportTemplate`]. [`Timeline::from_report`] reads reports.
+//! a lookup that succeeded, as nearly all do, differs only in its times. In the binary protocols, where times have a fixed
+//! length, everything else is copied from a [`ReportTemplate`]. [`Timeline::from_report`] reads reports.
 
 mod fields;
 mod layout;
@@ -25,8 +25,8 @@ pub(super) use template::ReportTemplate;
 pub(super) struct ReportWriter {
     /// One per service; `None` if its IDL does not include the standard types.
     layouts: Vec<Option<ReportLayout>>,
-    /// By [`Plan::index`]; `None` if there is no layout.
-    templates: Vec<Option<ReportTemplate>>,
+    /// One per lookup of a plan, by [`Plan::index`].
+    templates: Vec<Vec<ReportTemplate>>,
 }
 
 impl ReportWriter {
@@ -34,10 +34,11 @@ impl ReportWriter {
         let layouts = program.services.iter();
         let layouts: Vec<_> = layouts.map(|of| ReportLayout::of(&of.schema)).collect();
         let mut templates = Vec::new();
-        templates.resize_with(program.plans().count(), || None);
+        templates.resize_with(program.plans().count(), Vec::new);
         for plan in program.plans() {
-            let layout = layouts[plan.service].as_ref();
-            templates[plan.index] = layout.map(|layout| ReportTemplate::new(layout, &plan.lanes));
+            if let Some(layout) = &layouts[plan.service] {
+                templates[plan.index] = ReportTemplate::of_plan(layout, plan);
+            }
         }
         ReportWriter { layouts, templates }
     }
@@ -51,7 +52,7 @@ impl ReportWriter {
     ) -> Option<Report<'a>> {
         Some(Report {
             layout: self.layouts[plan.service].as_ref()?,
-            template: self.templates[plan.index].as_ref(),
+            templates: &self.templates[plan.index],
             protocol,
             timeline,
         })
@@ -61,7 +62,8 @@ impl ReportWriter {
 /// The report of one call, which is written at the end of its reply.
 pub(super) struct Report<'a> {
     pub(super) layout: &'a ReportLayout,
-    pub(super) template: Option<&'a ReportTemplate>,
+    /// One per lookup, or none.
+    pub(super) templates: &'a [ReportTemplate],
     pub(super) protocol: Protocol,
     pub(super) timeline: &'a Timeline,
 }
@@ -75,18 +77,12 @@ impl Appendix for Report<'_> {
             analysis: &analysis,
         };
         with_codec!(self.protocol, C => {
-            fields.report(&mut C::writer(out), |out| {
-                let (tracks, slack) = (&self.timeline.tracks, &analysis.slack);
-                let mut at = 0;
-                while at < tracks.len() {
-                    if let (Some(template), Some(out)) = (self.template, out.binary_buffer()) {
-                        at += template.fill(out, at, tracks, slack);
-                    }
-                    // The next one does not match.
-                    if at < tracks.len() {
-                        fields.lookup(out, at);
-                        at += 1;
-                    }
+            fields.report(&mut C::writer(out), |out, at| {
+                let (track, slack) = (&self.timeline.tracks[at], analysis.slack[at]);
+                let template = self.templates.get(at);
+                let fill = |out| template.is_some_and(|template| template.fill(out, track, slack));
+                if !out.binary_buffer().is_some_and(fill) {
+                    fields.lookup(out, at);
                 }
             });
         });

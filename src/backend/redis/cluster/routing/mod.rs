@@ -187,7 +187,7 @@ impl<'a> Delivery<'a> {
         });
         let answer = reply.and_then(|reply| match reply {
             None => Ok(Answer::new(Value::List(Vec::new()))),
-            Some(reply) => Ok(Answer::new(self.asked[at].lookup.answer(reply)?)),
+            Some(reply) => self.asked[at].lookup.reply.answer(reply),
         });
         self.answers.give(at, answer);
     }

@@ -1,0 +1,171 @@
+//! Large answers: decoded, fitted and encoded outside of the loop, with the same result as small ones.
+
+use std::fmt::Write as _;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::{SocketAddr, TcpListener};
+use std::process::Command;
+
+use serde_json::{Value as Json, json};
+
+use crate::admin::scrape;
+use crate::support::{Redis, Tributary};
+
+const IDL: &str = r#"
+include "tributary.thrift"
+struct Item { 1: i64 id, 2: string name }
+struct Page {
+  1: optional list<Item> items,
+  2: optional map<string, i64> hash,
+  3: optional i64 last,
+  4: optional tributary.Report report,
+}
+service S {
+  list<Item> items(),
+  Page page(),
+  i64 last(),
+  Page bad(),
+}
+"#;
+
+const ITEMS: usize = 20_000;
+
+fn items() -> Json {
+    let item = |id| json!({"id": id, "name": format!("item {id}")});
+    (0..ITEMS).map(item).collect()
+}
+
+/// Answers `/items` with a long text, and `/bad` with one that does not fit.
+fn serve() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let addr = listener.local_addr().expect("bound");
+    let items = json!({ "items": items(), "last": ITEMS }).to_string();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.expect("a connection");
+            let items = items.clone();
+            std::thread::spawn(move || {
+                let lines = BufReader::new(stream.try_clone().expect("a descriptor")).lines();
+                let mut body = String::new();
+                for line in lines.map_while(Result::ok) {
+                    if let Some(path) = line.strip_prefix("GET ") {
+                        let is_bad = path.starts_with("/bad");
+                        body =
+                            items.replace(if is_bad { "\"id\":19999" } else { "\0" }, "\"id\":{}");
+                    }
+                    if line.is_empty() {
+                        let head =
+                            format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", body.len());
+                        if stream.write_all((head + &body).as_bytes()).is_err() {
+                            return;
+                        }
+                    }
+                }
+            });
+        }
+    });
+    addr
+}
+
+fn start(http: SocketAddr, redis: &Redis) -> Tributary {
+    let config = format!(
+        r#"
+admin = {{ listen = "127.0.0.1:0" }}
+[server]
+idl = "s.thrift"
+workers = 1
+[backends.web]
+kind = "http"
+url = "http://{http}"
+[backends.redis]
+kind = "redis"
+url = "redis://{}"
+[lookups.items]
+backend = "web"
+get = "/items"
+pointer = "/items"
+[lookups.last]
+backend = "web"
+get = "/items"
+pointer = "/last"
+[lookups.bad]
+backend = "web"
+get = "/bad"
+pointer = "/items"
+[lookups.hash]
+backend = "redis"
+hgetall = "hash"
+format = "i64"
+[views.items]
+deadline = "60s"
+lookups.items = {{ use = "items", timeout = "60s" }}
+[views.last]
+deadline = "60s"
+lookups.last = {{ use = "last", timeout = "60s" }}
+[views.page]
+deadline = "60s"
+report = true
+lookups.items = {{ use = "items", timeout = "60s" }}
+lookups.hash = {{ use = "hash", timeout = "60s" }}
+lookups.last = {{ use = "last", timeout = "60s" }}
+[views.bad]
+deadline = "60s"
+lookups.items = {{ use = "bad", timeout = "60s" }}
+lookups.last = {{ use = "last", timeout = "60s" }}
+"#,
+        redis.addr
+    );
+    Tributary::start(&config, &[("s.thrift", IDL)])
+}
+
+fn call(server: &Tributary, method: &str) -> Json {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tributary"));
+    command.args([
+        "call",
+        "--timeout",
+        "60s",
+        "--addr",
+        &server.addr.to_string(),
+    ]);
+    let output = command.arg(method).output().expect("the program itself");
+    let error = String::from_utf8_lossy(&output.stderr);
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{error}"))
+}
+
+#[test]
+fn large_answers_are_worked_on_outside_of_the_loop_and_are_whole() {
+    let redis = Redis::start();
+    let mut hash = "HSET hash".to_owned();
+    for field in 0..3000 {
+        write!(hash, " field{field} {field}").expect("a string takes it");
+    }
+    redis.run(&hash);
+    let mut server = start(serve(), &redis);
+    let admin = server.admin();
+    let offloaded = || scrape(admin).count("tributary_offloaded_total", &[]);
+
+    assert_eq!(call(&server, "items"), items());
+    // Decoded, fitted and encoded.
+    assert_eq!(offloaded(), 3);
+    assert_eq!(call(&server, "last"), json!(ITEMS));
+    // Decoded; what is left is small.
+    assert_eq!(offloaded(), 4);
+    let page = call(&server, "page");
+    assert_eq!(page["items"], items());
+    assert_eq!(page["last"], json!(ITEMS));
+    let fields = page["hash"].as_object().expect("a map");
+    assert_eq!(fields.len(), 3000);
+    assert!(
+        fields
+            .iter()
+            .all(|(name, value)| *name == format!("field{value}"))
+    );
+    assert_eq!(page["report"]["complete"], json!(true));
+    // Three are decoded, two of them fitted, and the whole is encoded.
+    assert_eq!(offloaded(), 10);
+    let bad = call(&server, "bad");
+    assert_eq!(
+        bad,
+        json!({"last": ITEMS}),
+        "the part that does not fit is missing"
+    );
+}

@@ -3,6 +3,7 @@
 use super::cancels::Cancels;
 use super::examine::Examination;
 use super::lookup::{Answer, Answers, Ask, BatchedAsk, Compiled, LookupError, Planned};
+use super::table_reloads::TableReloads;
 use crate::config::Section;
 use crate::error::Code;
 
@@ -16,6 +17,9 @@ pub trait Backend: Sized + 'static {
     /// Whether what [`Backend::connect`] makes depends on the lookups, such as prepared statements. If not, a reload
     /// keeps it when other lookups are to be asked.
     const PREPARES: bool = false;
+
+    /// Whether a reload keeps what [`Backend::connect`] made if its configuration has not changed.
+    const KEPT: bool = true;
 
     /// Reads the keys of `[backends.NAME]`; `kind` is already taken. Problems go to the section; `None` if they
     /// leave no usable configuration.
@@ -65,6 +69,11 @@ pub trait Backend: Sized + 'static {
 
     /// The requests to the store to stop a statement, if its kind makes such requests.
     fn cancels(&self) -> Option<&Cancels> {
+        None
+    }
+
+    /// The counts of a file that is watched, if its thread was started for this store.
+    fn table_reloads(&self) -> Option<&TableReloads> {
         None
     }
 

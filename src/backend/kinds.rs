@@ -4,6 +4,7 @@ use super::cancels::Cancels;
 use super::examine::Examination;
 use super::kind::Backend;
 use super::lookup::{Answer, Answers, Ask, BatchedAsk, Compiled, LookupError, Planned};
+use super::table_reloads::TableReloads;
 use super::{file, http, memcached, mysql, postgres, redis, sqlite, thrift};
 use crate::config::Section;
 use crate::error::Code;
@@ -30,6 +31,11 @@ macro_rules! kinds {
                     $($kind => <$module::$type as Backend>::read_config(section).map(AnyConfig::$variant),)*
                     _ => None,
                 }
+            }
+
+            /// Whether a reload keeps what [`AnyConfig::connect`] made if nothing has changed.
+            pub fn is_kept(&self) -> bool {
+                match self { $(AnyConfig::$variant(_) => <$module::$type as Backend>::KEPT,)* }
             }
 
             /// Whether what [`AnyConfig::connect`] makes depends on the lookups.
@@ -120,6 +126,11 @@ macro_rules! kinds {
             /// The requests to the store to stop a statement, if its kind makes such requests.
             pub fn cancels(&self) -> Option<&Cancels> {
                 match self { $(AnyBackend::$variant(backend) => backend.cancels(),)* }
+            }
+
+            /// The counts of a file that is watched, if its thread was started for this store.
+            pub fn table_reloads(&self) -> Option<&TableReloads> {
+                match self { $(AnyBackend::$variant(backend) => backend.table_reloads(),)* }
             }
 
             /// Asks several questions of one lane together.

@@ -26,6 +26,7 @@ pub mod thrift;
 // What several kinds share.
 pub(crate) mod net; // connections
 mod cancels; // statements that nobody waits for
+mod table_reloads; // files that changed
 mod credentials; // in URLs
 pub mod tls; // the key `tls`
 pub mod sql; // the key `sql`
@@ -45,3 +46,4 @@ pub use kinds::{AnyBackend, AnyConfig, AnyLookup, KINDS};
 pub use lookup::{
     Answer, Answers, Ask, BatchedAsk, Compiled, Enums, LookupError, Planned, Thrown, Yields,
 };
+pub use table_reloads::{TableReload, TableReloads};

@@ -97,6 +97,9 @@ impl Stores {
             if let Some(cancels) = backend.cancels() {
                 all_metrics.show_cancels(&entry.name, cancels);
             }
+            if let Some(reloads) = backend.table_reloads() {
+                all_metrics.show_table_reloads(&entry.name, reloads);
+            }
             let load = (metrics.single.clone(), &backlogs);
             backends.push(Rc::new(Store {
                 batcher: Batcher::start(&backend, entry, (metrics, &backlogs)),

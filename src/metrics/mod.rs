@@ -21,7 +21,7 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Registry;
 use tokio_util::sync::CancellationToken;
 
-use crate::backend::Cancelled;
+use crate::backend::{Cancelled, TableReload};
 use crate::error::Code;
 use crate::offload::offloaded;
 use crate::timeline::{Fate, Source};
@@ -120,6 +120,8 @@ families! {
         "1 if the backend answers, 0 if it does not answer some loop";
     cancels SeriesKind::CounterOf(Cancelled::ALL.into()), "tributary_backend_cancels_total" ["backend", "outcome"]
         "Requests to a backend to stop a statement that nobody waits for, by outcome";
+    table_reloads SeriesKind::CounterOf(TableReload::ALL.into()), "tributary_table_reloads_total" ["backend", "outcome"]
+        "Times that the file of a backend with `reload = \"on_change\"` changed, by outcome";
     connections_open SeriesKind::Gauge, "tributary_connections_open" []
         "Open connections of clients";
     buffered_bytes SeriesKind::Gauge, "tributary_buffered_bytes" []

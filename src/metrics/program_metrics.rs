@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Counts, Gauge, Histogram, LoopMetrics, Metrics};
-use crate::backend::Cancels;
+use crate::backend::{Cancels, TableReloads};
 use crate::error::Code;
 use crate::plan::{Plan, Step};
 use crate::program::{Asks, Program};
@@ -154,6 +154,12 @@ impl ProgramMetrics {
     pub fn show_cancels(&self, backend: &str, cancels: &Cancels) {
         let of = &self.loop_metrics.metrics.families.cancels;
         of.adopt(&[backend], cancels.counts());
+    }
+
+    /// Shows what became of a watched file that changed.
+    pub fn show_table_reloads(&self, backend: &str, reloads: &TableReloads) {
+        let of = &self.loop_metrics.metrics.families.table_reloads;
+        of.adopt(&[backend], reloads.counts());
     }
 
     /// Counts a call of the `Tributary` service that has ended.

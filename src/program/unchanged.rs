@@ -15,7 +15,8 @@ impl Program {
             .iter()
             .position(|then| then.name == now.name)?;
         let then = &before.backends[at];
-        let is_same = now.definition == then.definition
+        let is_same = now.config.is_kept()
+            && now.definition == then.definition
             && (!now.config.prepares() || self.prepared(backend).eq(before.prepared(at)));
         is_same.then_some(at)
     }

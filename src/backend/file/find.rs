@@ -30,14 +30,15 @@ pub struct Find {
 }
 
 /// One column and the value it has to hold.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Term {
+    pub(super) name: Arc<str>,
     pub(super) column: usize,
     pub(super) want: Want,
 }
 
 /// The value that a column has to hold.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum Want {
     /// A parameter, by position.
     Param(usize),
@@ -46,7 +47,7 @@ pub(super) enum Want {
 }
 
 /// A choice of columns, in the order of the answer.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Columns {
     pub(super) names: FieldNames,
     pub(super) positions: Vec<usize>,
@@ -69,6 +70,29 @@ impl Find {
             columns,
             rows,
         }
+    }
+
+    /// The same lookup in another table, which may lack a column.
+    pub(super) fn of(&self, loaded: &Arc<Loaded>) -> Result<Find, String> {
+        let table = &loaded.table;
+        let column = |name: &Arc<str>| match table.names.position(name) {
+            Some(at) => Ok(at),
+            None if table.has_any_column() => Ok(0),
+            None => Err(format!("a lookup uses the column `{name}`, which it lacks")),
+        };
+        let mut terms = self.terms.clone();
+        for term in &mut terms {
+            term.column = column(&term.name)?;
+        }
+        let mut columns = self.columns.clone();
+        if let Some(Columns { names, positions }) = &mut columns {
+            *positions = names.iter().map(column).collect::<Result<_, String>>()?;
+        }
+        if self.rows == Rows::Value && columns.is_none() && table.names.len() > 1 {
+            return Err("a lookup answers with its only column, and there are several".into());
+        }
+        let indexed = self.index.is_some();
+        Ok(Find::new(loaded, terms, indexed, columns, self.rows))
     }
 
     /// The rows that match the terms, shaped.
@@ -138,9 +162,7 @@ impl Find {
                 return Ok(false);
             }
             if !matches!(value, Value::Text(_)) && key(value).is_none() {
-                let column = self.table().names.get(term.column);
-                let column = column.map_or(String::new(), |name| format!(" `{name}`"));
-                let detail = format!("column{column} can't equal {}", value.kind());
+                let detail = format!("column `{}` can't equal {}", term.name, value.kind());
                 return Err(LookupError::new(Code::LookupBadParam, detail));
             }
         }

@@ -12,12 +12,32 @@ use super::mistakes::Mistakes;
 use super::reading::{Format, LoadError, Reading};
 use super::source::Source;
 use super::terms;
+use super::watched::Watched;
 use crate::config::{Place, Section};
 use crate::diagnostic::list;
 use crate::error::Code;
 
 /// The largest file, unless `bytes_max` says otherwise.
 const BYTES_MAX: usize = 256 << 20;
+
+/// `[backends.NAME]` of `kind = "file"`: the file has been read.
+#[derive(Debug)]
+pub enum Config {
+    /// A table that stays.
+    Read(Arc<Loaded>),
+    /// A table that is replaced when its file changes.
+    Watched(Arc<Watched>),
+}
+
+impl Config {
+    /// The present table.
+    pub(super) fn loaded(&self) -> Arc<Loaded> {
+        match self {
+            Config::Read(loaded) => Arc::clone(loaded),
+            Config::Watched(watched) => Arc::clone(&watched.generation().loaded),
+        }
+    }
+}
 
 /// The words of the key `format`. They are endings of paths too, and there are more of these.
 const FORMATS: [(&str, Format); 3] = [
@@ -51,7 +71,7 @@ fn read_separator((text, place): &(String, Place), section: &Section<'_>) -> Opt
 type Types = Vec<(String, CellType, Place)>;
 
 /// Reads the keys and the file.
-pub(super) fn read(section: &mut Section<'_>) -> Option<Arc<Loaded>> {
+pub(super) fn read(section: &mut Section<'_>) -> Option<Config> {
     let before = section.document().problems.len();
     let path = section.required_string("path", "path = \"airports.csv\"");
     let bytes_max = section.size("bytes_max").unwrap_or(BYTES_MAX);
@@ -60,6 +80,7 @@ pub(super) fn read(section: &mut Section<'_>) -> Option<Arc<Loaded>> {
     let null = section.string("null");
     let separator = section.string("separator");
     let types = read_types(section);
+    let is_watched = section.word("reload", &["on_change"]).is_some();
     let (path, place) = path?;
     let full = section.relative(&path);
     let format = match (format, named) {
@@ -78,14 +99,7 @@ pub(super) fn read(section: &mut Section<'_>) -> Option<Arc<Loaded>> {
         let null = null.as_ref().map(|(_, place)| ("null", place));
         let separator = separator.as_ref().map(|(_, place)| ("separator", place));
         let types = types.first().map(|(_, _, place)| ("types", place));
-        for (key, place) in [null, separator, types].into_iter().flatten() {
-            let message = match key {
-                "null" => "JSON has its own null",
-                "separator" => "JSON has no cells",
-                _ => "JSON has its own types",
-            };
-            section.bad(place, message, Some(format!("leave `{key}` out")));
-        }
+        refuse(section, [null, separator, types].into_iter().flatten());
     }
     let separator = separator.map_or(Some(b','), |read| read_separator(&read, section))?;
     let columns = types
@@ -118,7 +132,25 @@ pub(super) fn read(section: &mut Section<'_>) -> Option<Arc<Loaded>> {
         }
     });
     let loaded = loaded.ok()?;
-    (section.document().problems.len() == before).then_some(loaded)
+    (section.document().problems.len() == before).then(|| {
+        if is_watched {
+            Config::Watched(Arc::new(Watched::new(source, loaded)))
+        } else {
+            Config::Read(loaded)
+        }
+    })
+}
+
+/// Refuses keys that mean nothing for JSON.
+fn refuse<'p>(section: &Section<'_>, keys: impl Iterator<Item = (&'static str, &'p Place)>) {
+    for (key, place) in keys {
+        let message = match key {
+            "null" => "JSON has its own null",
+            "separator" => "JSON has no cells",
+            _ => "JSON has its own types",
+        };
+        section.bad(place, message, Some(format!("leave `{key}` out")));
+    }
 }
 
 fn read_types(section: &mut Section<'_>) -> Types {

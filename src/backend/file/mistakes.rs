@@ -27,6 +27,13 @@ impl Mistakes {
     }
 }
 
+impl Mistakes {
+    /// The first one.
+    pub(super) fn first(&self) -> &str {
+        self.first.first().map_or("", String::as_str)
+    }
+}
+
 /// Mistakes in a part of a file, each with the offset in the file of the row that has it.
 #[derive(Debug, Default)]
 pub(super) struct Wrong {

@@ -1,8 +1,8 @@
-//! `kind = "file"`: lookups in a CSV or JSON file that is read once, together with the configuration.
+//! `kind = "file"`: lookups in a CSV or JSON file that is read together with the configuration.
 //!
 //! In: values for some columns. Out: the rows that have them, shaped. `key` uses an index, `where` compares every row (on the
-//! loop, in stretches), and without either all rows are returned. All loops share one copy in memory. The file is not watched:
-//! a reload of the configuration reads it again if it has changed; otherwise the old table is used.
+//! loop, in stretches), and without either all rows are returned. All loops share one copy in memory. A reload of the
+//! configuration uses the table that is there if the file has not changed; `reload = "on_change"` watches the file.
 
 mod cell; // values as bytes
 mod table; // rows of cells
@@ -22,52 +22,89 @@ mod stamp; // whether a file has changed
 mod live; // the tables in memory
 mod source; // from a file to a table
 mod find;
+mod watched; // a file whose table is replaced
 mod terms; // the keys of a lookup
 mod load; // the keys of a backend
 
 use std::sync::Arc;
 
+use super::table_reloads::TableReloads;
 use super::{Answer, Ask, Backend, Compiled, Examination, LookupError, Planned};
 use crate::config::Section;
 
 pub use find::Find;
+pub use load::Config;
 pub use loaded::Loaded;
 pub use table::Table;
+pub use watched::Watched;
 
-/// A table on one loop. It is empty: each lookup holds the table it reads.
+/// A file on one loop. It holds no table: each lookup has the one that it asks.
 #[derive(Debug)]
-pub struct FileTable;
+pub struct FileTable {
+    /// On one of the loops, if the file is watched.
+    reloads: Option<TableReloads>,
+}
 
-/// `[backends.NAME]` of `kind = "file"`: `path`, `null`, `types` and `bytes_max` are in the table already.
+/// A compiled lookup.
 #[derive(Debug)]
-pub struct Config {
-    /// The file's rows.
-    pub loaded: Arc<Loaded>,
+pub enum FileLookup {
+    /// With its table.
+    Read(Find),
+    /// By its number among those of a watched file.
+    Watched(Arc<Watched>, usize),
 }
 
 impl Backend for FileTable {
     type Config = Config;
-    type Lookup = Find;
+    type Lookup = FileLookup;
+
+    /// The tables are in the configuration.
+    const KEPT: bool = false;
 
     fn read_config(section: &mut Section<'_>) -> Option<Config> {
-        let loaded = load::read(section)?;
-        Some(Config { loaded })
+        load::read(section)
     }
 
-    fn read_lookup(config: &Config, section: &mut Section<'_>) -> Option<Compiled<Find>> {
-        terms::read(&config.loaded, section)
+    fn read_lookup(config: &Config, section: &mut Section<'_>) -> Option<Compiled<FileLookup>> {
+        let compiled = terms::read(&config.loaded(), section)?;
+        Some(Compiled {
+            lookup: match config {
+                Config::Read(_) => FileLookup::Read(compiled.lookup),
+                Config::Watched(watched) => {
+                    let number = watched.add(compiled.lookup);
+                    FileLookup::Watched(Arc::clone(watched), number)
+                }
+            },
+            params: compiled.params,
+            enums: compiled.enums,
+            yields: compiled.yields,
+        })
     }
 
-    async fn connect(_: &Config, _: &[Planned<'_, Find>], _seed: u64) -> Self {
-        FileTable
+    async fn connect(config: &Config, _: &[Planned<'_, FileLookup>], _seed: u64) -> Self {
+        let reloads = match config {
+            Config::Read(_) => None,
+            Config::Watched(watched) => watched.start(),
+        };
+        FileTable { reloads }
     }
 
     async fn examine(_: &Config, planned: &[Planned<'_, Self::Lookup>]) -> Examination {
         Examination::nothing("read with the configuration", planned.len())
     }
 
-    async fn lookup(&self, lookup: &Find, ask: Ask<'_>) -> Result<Answer, LookupError> {
-        lookup.answer(ask.params).await.map(Answer::new)
+    fn table_reloads(&self) -> Option<&TableReloads> {
+        self.reloads.as_ref()
+    }
+
+    async fn lookup(&self, lookup: &FileLookup, ask: Ask<'_>) -> Result<Answer, LookupError> {
+        match lookup {
+            FileLookup::Read(find) => find.answer(ask.params).await,
+            FileLookup::Watched(watched, number) => {
+                watched.generation().finds[*number].answer(ask.params).await
+            }
+        }
+        .map(Answer::new)
     }
 }
 

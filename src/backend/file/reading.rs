@@ -1,5 +1,6 @@
 //! How the bytes of a file become a table.
 
+use std::fmt;
 use std::io;
 use std::path::Path;
 
@@ -34,6 +35,16 @@ pub(super) enum LoadError {
     Mistakes(Mistakes),
     /// The key `types` names a column that the file lacks; it has these.
     Columns(FieldNames),
+}
+
+impl fmt::Display for LoadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            LoadError::Io(err) => write!(f, "it can't be read: {err}"),
+            LoadError::Mistakes(mistakes) => f.write_str(mistakes.first()),
+            LoadError::Columns(_) => f.write_str("it lacks a column of `types`"),
+        }
+    }
 }
 
 impl Reading {

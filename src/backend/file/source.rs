@@ -27,6 +27,7 @@ impl Source {
             .unwrap_or_else(|_| self.path.clone());
         let mut file = File::open(&self.path).map_err(LoadError::Io)?;
         let stamp = Stamp::of(&file.metadata().map_err(LoadError::Io)?);
+        let is_settled = stamp.is_settled();
         let too_large = usize::try_from(stamp.len).is_ok_and(|len| len > self.bytes_max);
         if !too_large && let Some(loaded) = live::unchanged(&path, &self.reading, &stamp) {
             return Ok(loaded);
@@ -38,9 +39,14 @@ impl Source {
             Some(loaded) => loaded,
             None => Arc::new(Loaded::new(self.reading.table(&bytes, &self.path)?)),
         };
-        let stamp = Some(stamp).filter(Stamp::is_settled);
+        let stamp = Some(stamp).filter(|_| is_settled);
         live::keep(path, self.reading.clone(), (stamp, content), &loaded);
         Ok(loaded)
+    }
+
+    /// What the file system says of the file now.
+    pub(super) fn stamp(&self) -> io::Result<Stamp> {
+        Ok(Stamp::of(&std::fs::metadata(&self.path)?))
     }
 
     /// The whole file, unless it is larger than `bytes_max`.

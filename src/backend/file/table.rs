@@ -20,6 +20,9 @@ const POST: usize = 8;
 /// The size of a block, within which it is a small part of the table.
 const BLOCK_BYTES: std::ops::RangeInclusive<usize> = 4 << 10..=64 << 10;
 
+/// The blocks of a larger table are not dropped where its last user is.
+const BLOCKS_MAX: usize = 256;
+
 /// Named columns and their rows.
 #[derive(Debug)]
 pub struct Table {
@@ -90,6 +93,18 @@ impl Table {
     pub(super) fn rows(&self) -> impl Iterator<Item = Row<'_>> {
         let blocks = self.blocks.iter();
         blocks.flat_map(|block| (0..block.starts.len()).map(|within| block.row(within)))
+    }
+}
+
+/// Freeing many blocks takes long, and the last user may be a loop.
+impl Drop for Table {
+    fn drop(&mut self) {
+        if self.blocks.len() > BLOCKS_MAX {
+            let blocks = std::mem::take(&mut self.blocks);
+            let dropping = std::thread::Builder::new().name("drop-file".into());
+            // Without a thread, they are dropped here.
+            drop(dropping.spawn(move || drop(blocks)));
+        }
     }
 }
 

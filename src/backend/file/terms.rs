@@ -88,7 +88,11 @@ fn read_terms(table: &Table, mut section: Section<'_>, params: &mut Vec<Arc<str>
             }
         };
         if let (Some(column), Some(want)) = (column, want) {
-            terms.push(Term { column, want });
+            terms.push(Term {
+                name: name.into(),
+                column,
+                want,
+            });
         }
     }
     terms

@@ -1,6 +1,7 @@
 //! Files through the same four calls as in production.
 
 mod reference; // against the simplest way to read a file
+mod watched; // files that change
 
 use std::fmt::Write as _;
 
@@ -354,7 +355,7 @@ async fn an_empty_array_is_a_table_without_rows() {
 fn a_file_that_has_not_changed_is_not_read_again() {
     let (folder, toml) = backend("a.csv", AIRPORTS, "");
     let path = folder.path().join("a.csv");
-    let read = || testing::config::<FileTable>(&toml).unwrap().loaded;
+    let read = || testing::config::<FileTable>(&toml).unwrap().loaded();
     let first = read();
     assert!(Arc::ptr_eq(&first, &read()), "the same content");
     let old = std::time::SystemTime::now() - std::time::Duration::from_hours(1);
@@ -370,7 +371,7 @@ fn a_file_that_has_not_changed_is_not_read_again() {
     assert!(Arc::ptr_eq(&first, &read()), "another time");
     let typed =
         testing::config::<FileTable>(&format!("{toml}\ntypes = {{ alt = \"i64\" }}")).unwrap();
-    assert!(!Arc::ptr_eq(&first, &typed.loaded), "read in another way");
+    assert!(!Arc::ptr_eq(&first, &typed.loaded()), "read in another way");
     assert!(Arc::ptr_eq(&first, &read()), "both are remembered");
     std::fs::write(&path, AIRPORTS.replace("Newark", "Newyrk")).unwrap();
     set_time(old);
@@ -381,7 +382,7 @@ fn a_file_that_has_not_changed_is_not_read_again() {
 
 #[test]
 fn lookups_by_the_same_columns_share_an_index() {
-    let loaded = airports().loaded;
+    let loaded = airports().loaded();
     let by_city = loaded.index(&[2]);
     assert!(Arc::ptr_eq(&by_city, &loaded.index(&[2])));
     assert!(!Arc::ptr_eq(&by_city, &loaded.index(&[0])));
@@ -435,7 +436,7 @@ proptest::proptest! {
         let csv = config("t.csv", &format!("n,d\n{number},{double:?}\n"), "types = { n = \"i64\", d = \"double\" }");
         let json = config("t.json", &format!("[{{\"n\":{number},\"d\":{double:?}}}]"), "");
         for config in [csv, json] {
-            proptest::prop_assert_eq!(rows_of(&config.loaded.table), vec![vec![number.into(), double.into()]]);
+            proptest::prop_assert_eq!(rows_of(&config.loaded().table), vec![vec![number.into(), double.into()]]);
         }
     }
 }
@@ -554,7 +555,7 @@ async fn one_object_per_line_is_a_table() {
         ("t.log", "format = \"jsonl\""),
     ] {
         let config = config(name, text, more);
-        assert_eq!(config.loaded.table.len(), 2);
+        assert_eq!(config.loaded().table.len(), 2);
         let one = "key = { a = \"{a}\" }\nrows = \"one\"";
         let found = find(&config, one, &[("a", "x".into())]).await.unwrap();
         assert_eq!(found, second);

@@ -249,7 +249,7 @@ proptest! {
         let rows = cells.iter().map(|(number, word)| format!("{number},{word},x\n"));
         let rows = rows.collect::<Vec<_>>().concat();
         let config = config("t.csv", &format!("n,w,x\n{rows}"), "types = { n = \"i64\" }\nnull = \"5\"");
-        let table = &config.loaded.table;
+        let table = &config.loaded().table;
         let matches = |row: &Vec<Value>| {
             let key_of = |value: &Value| key(value).map(std::borrow::Cow::into_owned);
             key_of(&row[0]) == Some(wanted.to_string().into_bytes()) && row[1] == Value::from(word.as_str())

@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::waiters::Waiters;
 use crate::backend::{Answer, LookupError};
 use crate::error::Code;
 
@@ -21,6 +22,12 @@ use crate::error::Code;
 const WINDOW: Duration = Duration::from_millis(100);
 /// A standing queue of which nothing was answered for this long is that of a store which does not answer.
 const SILENCE: Duration = Duration::from_secs(1);
+
+/// As long as so many lookups wait, further calls are held: a call that has not begun costs nothing, and can still be refused.
+/// Enough to keep a store busy for a few milliseconds.
+pub(super) const LONG: usize = 1024;
+/// Held calls of one caller that begin in a row.
+const TURN_OF_CALLS: usize = 2;
 
 /// How many queues of a loop stand.
 #[derive(Clone, Debug, Default)]
@@ -32,6 +39,10 @@ pub(super) struct Backlog {
     standing: Option<Standing>,
     /// Answers that somebody still waited for.
     served: u64,
+    /// Calls that begin once the queue is shorter, each with the number of its lookups.
+    held: Waiters,
+    /// The lookups of calls that were let through and have not begun yet.
+    beginning: usize,
     all: Backlogs,
 }
 
@@ -42,6 +53,8 @@ struct Standing {
     window: (Instant, u64),
     /// When the last window with answers ended.
     heard: Instant,
+    /// The first window says little: the loop is still busy with the calls that filled the queue.
+    is_first: bool,
     pace: Pace,
 }
 
@@ -78,6 +91,8 @@ impl Backlog {
         Backlog {
             standing: None,
             served: 0,
+            held: Waiters::new(TURN_OF_CALLS),
+            beginning: 0,
             all: all.clone(),
         }
     }
@@ -87,8 +102,17 @@ impl Backlog {
         self.served += count as u64;
     }
 
-    /// Says, whenever all that can leave the queue has left, whether lookups are left.
-    pub(super) fn rest(&mut self, any_left: bool, now: impl FnOnce() -> Instant) {
+    /// To be called whenever all that can leave the queue has left. Lets calls begin for whose lookups there is room.
+    pub(super) fn rest(&mut self, left: usize, now: impl FnOnce() -> Instant) {
+        self.stand(left > 0, now);
+        while left + self.beginning < LONG
+            && let Some(lookups) = self.held.let_through()
+        {
+            self.beginning += lookups;
+        }
+    }
+
+    fn stand(&mut self, any_left: bool, now: impl FnOnce() -> Instant) {
         let count = &self.all.0;
         match &self.standing {
             None if any_left => {
@@ -98,6 +122,7 @@ impl Backlog {
                     since: now,
                     window: (now, self.served),
                     heard: now,
+                    is_first: true,
                     pace: Pace::Unknown,
                 });
             }
@@ -107,6 +132,26 @@ impl Backlog {
             }
             _ => {}
         }
+    }
+
+    /// Whether calls should not add to the queue, which has so many lookups in it.
+    pub(super) fn is_long(&self, waiting: usize) -> bool {
+        waiting >= LONG || self.held.waiting() > 0
+    }
+
+    /// How many lookups were answered so far.
+    pub(super) fn served_so_far(&self) -> u64 {
+        self.served
+    }
+
+    /// The calls that wait to begin.
+    pub(super) fn held(&mut self) -> &mut Waiters {
+        &mut self.held
+    }
+
+    /// A call of so many lookups that was let through begins, or has given up.
+    pub(super) fn begins(&mut self, lookups: usize) {
+        self.beginning -= lookups;
     }
 
     /// Whether the queue has been standing for at least `time`.
@@ -129,7 +174,9 @@ impl Backlog {
         if served > 0 {
             #[expect(clippy::cast_precision_loss, reason = "a rate need not be exact")]
             let per_second = served as f64 / elapsed.as_secs_f64();
-            standing.pace = Pace::PerSecond(per_second);
+            if !std::mem::take(&mut standing.is_first) {
+                standing.pace = Pace::PerSecond(per_second);
+            }
             standing.heard = now;
         } else if now.duration_since(standing.heard) >= SILENCE {
             standing.pace = Pace::Silent;
@@ -144,7 +191,7 @@ impl Backlog {
 
 impl Drop for Backlog {
     fn drop(&mut self) {
-        self.rest(false, Instant::now);
+        self.stand(false, Instant::now);
     }
 }
 
@@ -175,6 +222,7 @@ impl Pace {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::context::CallerId;
 
     const MS: Duration = Duration::from_millis(1);
 
@@ -196,25 +244,27 @@ mod tests {
         let mut backlog = Backlog::new(&all);
         let start = Instant::now();
         backlog.served(1000);
-        backlog.rest(false, || unreachable!("nothing was left before"));
+        backlog.rest(0, || unreachable!("nothing was left before"));
         assert_eq!(backlog.pace(start + WINDOW), Pace::Unknown);
-        backlog.rest(true, || start);
+        backlog.rest(1, || start - 100 * MS);
         assert!(all.any());
+        backlog.served(1);
+        assert_eq!(backlog.pace(start), Pace::Unknown, "a burst");
         backlog.served(10);
         assert_eq!(backlog.pace(start + 99 * MS), Pace::Unknown, "a burst");
         assert_eq!(per_second(backlog.pace(start + 100 * MS)), Some(100));
         backlog.served(40);
-        backlog.rest(true, || unreachable!("it stands already"));
+        backlog.rest(1, || unreachable!("it stands already"));
         assert_eq!(per_second(backlog.pace(start + 150 * MS)), Some(100));
         let pace = backlog.pace(start + 200 * MS);
         assert_eq!(pace, Pace::PerSecond(400.0));
         assert_eq!(pace.time(40), 100 * MS);
-        assert!(backlog.has_stood(200 * MS, start + 200 * MS));
-        assert!(!backlog.has_stood(201 * MS, start + 200 * MS));
-        backlog.rest(false, || unreachable!("no clock is needed"));
+        assert!(backlog.has_stood(300 * MS, start + 200 * MS));
+        assert!(!backlog.has_stood(301 * MS, start + 200 * MS));
+        backlog.rest(0, || unreachable!("no clock is needed"));
         assert_eq!(backlog.pace(start + 300 * MS), Pace::Unknown);
         assert!(!all.any());
-        backlog.rest(true, || start + 300 * MS);
+        backlog.rest(1, || start + 300 * MS);
         drop(backlog);
         assert!(!all.any(), "a queue that is gone does not stand");
     }
@@ -224,7 +274,9 @@ mod tests {
         let mut backlog = Backlog::new(&Backlogs::default());
         let start = Instant::now();
         let at = |ms| start + ms * MS;
-        backlog.rest(true, || start);
+        backlog.rest(1, || start - 200 * MS);
+        backlog.served(1);
+        assert_eq!(backlog.pace(start), Pace::Unknown);
         assert_eq!(backlog.pace(at(250)), Pace::Unknown);
         backlog.served(1);
         assert_eq!(per_second(backlog.pace(at(500))), Some(2));
@@ -238,5 +290,34 @@ mod tests {
         // The silence does not count into the rate of what comes after it.
         backlog.served(50);
         assert_eq!(per_second(backlog.pace(at(9100))), Some(500));
+    }
+
+    #[test]
+    fn held_calls_begin_when_there_is_room_for_their_lookups() {
+        let mut backlog = Backlog::new(&Backlogs::default());
+        let now = Instant::now();
+        let mut begun = 0;
+        let mut keys = [1, 2, 3]
+            .map(|n| backlog.held().add(CallerId(n), 600))
+            .to_vec();
+        let mut begins = |backlog: &mut Backlog| {
+            let mut polled = |key: &usize| {
+                let cx = std::task::Context::from_waker(std::task::Waker::noop());
+                backlog.held().poll(*key, &cx).is_ready()
+            };
+            begun += keys.extract_if(.., |key| polled(key)).count();
+            begun
+        };
+        backlog.rest(LONG, || now);
+        assert_eq!(begins(&mut backlog), 0);
+        backlog.rest(LONG - 1, || now);
+        assert!(backlog.is_long(0), "others wait");
+        assert_eq!(begins(&mut backlog), 1);
+        backlog.rest(LONG - 600, || now);
+        assert_eq!(begins(&mut backlog), 1, "the room is for the first one");
+        backlog.begins(600);
+        backlog.rest(0, || now);
+        assert_eq!(begins(&mut backlog), 3);
+        assert!(!backlog.is_long(LONG - 1) && backlog.is_long(LONG));
     }
 }

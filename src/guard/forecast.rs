@@ -3,9 +3,10 @@
 //!
 //! A lookup waits as long as those before it take at the pace of its queue ([`super::backlog`]). It may wait half of the time
 //! that it has; the other half is for its way to the store and for later lookups, and all that is under way must fit into it
-//! too. So a burst is served if there is time for it, however many calls it has, and an overloaded server serves as many calls
-//! as it can: none waits in vain, and few are refused that could be served. (A shorter wait would make overload more pleasant,
-//! but clients that repeat refused calls at once would then take the loop's time from calls that it could serve.)
+//! too. So a burst is served if there is time for it, however many calls it has. Before the pace is known, calls are admitted,
+//! but do not begin while a queue is long ([`super::held`]): those that had to wait too long are refused then. (A shorter wait
+//! would make overload more pleasant, but clients that repeat refused calls at once would then take the loop's time from calls
+//! that it could serve.)
 //!
 //! A sick or slow store costs only its own lookups. A store that does not answer has no pace, so no call is refused because of
 //! it. A store that answers too slowly for what it is asked has one, and calls are refused that would be worth little without
@@ -18,7 +19,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tracing::warn;
 
-use super::backlog::Prospect;
+use super::backlog::{Backlog, Pace, Prospect};
 use super::stores::{QueueAt, Stores};
 use crate::error::Code;
 use crate::log_limit::LogLimit;
@@ -34,10 +35,10 @@ pub(super) struct Forecast {
 }
 
 /// What a call asks of one queue.
-struct Need {
-    queue: QueueAt,
+pub(super) struct Need {
+    pub(super) queue: QueueAt,
     /// A `foreach` is one: nobody knows how many elements there will be.
-    lookups: usize,
+    pub(super) lookups: usize,
     /// The most lookups of which each needs the one before.
     in_sequence: u32,
     any_required: bool,
@@ -66,7 +67,15 @@ impl Forecast {
         is_busy: bool,
     ) -> bool {
         let now = Instant::now();
-        let prospect = |queue, own| stores.prospect(queue, own, now);
+        let prospect = |queue, own| {
+            let held = |backlog: &mut Backlog, _| backlog.held().ahead(calls + 1);
+            let held = stores.with_backlog(queue, held).unwrap_or_default();
+            let prospect = stores.prospect(queue, own, now)?;
+            Some(Prospect {
+                ahead: prospect.ahead + held,
+                ..prospect
+            })
+        };
         let needs = &self.needs[plan.index];
         let Some((need, wait)) = loses(needs, plan.steps.len(), (calls, left), is_busy, prospect)
         else {
@@ -74,6 +83,30 @@ impl Forecast {
         };
         self.log(plan, need, wait);
         true
+    }
+
+    /// The queue for which a call of `plan` has to wait before it begins: it is long, its store answers, and the call is worth
+    /// little without it.
+    #[inline]
+    pub(super) fn long_queue(&self, stores: &Stores, plan: &Plan, is_busy: bool) -> Option<&Need> {
+        let needs = &self.needs[plan.index];
+        let is_long = |need: &&Need| {
+            let is_long =
+                stores.with_backlog(need.queue, |backlog, waiting| backlog.is_long(waiting));
+            is_long.unwrap_or(false)
+        };
+        if !needs.iter().any(|need| is_long(&need)) {
+            return None;
+        }
+        let answers = |need: &&Need| {
+            let pace = stores.with_backlog(need.queue, |backlog, _| backlog.pace(Instant::now()));
+            pace != Some(Pace::Silent)
+        };
+        let long = || needs.iter().filter(is_long).filter(answers);
+        let lost: usize = long().map(|need| need.lookups).sum();
+        let counts =
+            is_busy || lost * 2 >= plan.steps.len() || long().any(|need| need.any_required);
+        long().next().filter(|_| counts)
     }
 
     fn log(&self, plan: &Plan, need: &Need, wait: Duration) {
@@ -169,7 +202,6 @@ fn sequence(plan: &Plan, queues: &[Option<QueueAt>], at: usize) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::guard::backlog::Pace;
 
     const MS: Duration = Duration::from_millis(1);
     const PACE: Pace = Pace::PerSecond(1000.0);

@@ -4,12 +4,16 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use super::deadlines::Deadlines;
-use super::forecast::Forecast;
+use super::forecast::{Forecast, Need};
 use super::guarded_stores::GuardedStores;
+use super::held::hold;
 use super::pending::Pending;
 use super::question::Question;
 use crate::backend::LookupError;
+use crate::context::CallerId;
 use crate::metrics::ProgramMetrics;
 use crate::plan::{LookupId, Plan};
 use crate::program::Program;
@@ -55,6 +59,26 @@ impl Guards {
         let is_busy = self.metrics.loop_metrics.is_busy();
         let forecast = &self.forecast;
         !forecast.is_hopeless(stores, (plan, calls), left(), is_busy)
+    }
+
+    /// Whether a call of `plan` may begin at once.
+    #[inline]
+    pub fn may_begin(&self, plan: &Plan) -> bool {
+        self.long_queue(plan).is_none()
+    }
+
+    /// Holds a call of `plan` back until it may begin, until `latest` at most. Returns whether it may begin.
+    pub(crate) async fn hold(&self, plan: &Plan, caller: CallerId, latest: Instant) -> bool {
+        match self.long_queue(plan) {
+            Some(need) => hold(&self.stores.stores, need, caller, latest).await,
+            None => true,
+        }
+    }
+
+    #[inline]
+    fn long_queue(&self, plan: &Plan) -> Option<&Need> {
+        let is_busy = self.metrics.loop_metrics.is_busy();
+        self.forecast.long_queue(&self.stores.stores, plan, is_busy)
     }
 
     /// Prepares to ask `question`: see [`Pending::ask`].

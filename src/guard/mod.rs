@@ -25,8 +25,10 @@ mod of_loop; // the program that a waiting question belongs to
 mod batch;
 mod permit;
 mod turns; // of callers in a queue
+mod waiters; // tasks in such a queue
 mod backlog; // how fast a queue is served
 mod forecast; // whether a call can be served
+mod held; // calls that wait to begin
 mod reply_slots;
 mod deadlines;
 

@@ -4,14 +4,14 @@
 
 use std::cell::RefCell;
 use std::pin::Pin;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 
-use slab::Slab;
 use tokio::time::{Instant, timeout_at};
 
 use super::backlog::{Backlog, Backlogs, Pace, Prospect, is_of_store};
 use super::question::Question;
-use super::turns::Turns;
+use super::turns::TURN;
+use super::waiters::Waiters;
 use crate::backend::{Answer, LookupError};
 use crate::context::CallerId;
 use crate::error::Code;
@@ -30,19 +30,9 @@ pub(super) struct Permits {
 struct State {
     free: usize,
     in_flight: usize,
-    /// Those that wait, as keys of `waiters`, and some that have given up.
-    queue: Turns<usize>,
-    waiters: Slab<Waiter>,
-    /// How many have not given up.
-    waiting: usize,
+    /// Who is let through has a permit.
+    waiters: Waiters,
     backlog: Backlog,
-}
-
-enum Waiter {
-    Waits(Option<Waker>),
-    /// It has a permit, which it does not know yet.
-    Granted,
-    GaveUp,
 }
 
 /// Allows one lookup to be under way; returned when dropped.
@@ -67,9 +57,7 @@ impl Permits {
         let state = State {
             free: in_flight_max,
             in_flight: 0,
-            queue: Turns::default(),
-            waiters: Slab::new(),
-            waiting: 0,
+            waiters: Waiters::new(TURN),
             backlog: Backlog::new(backlogs),
         };
         Permits {
@@ -124,25 +112,31 @@ impl Permits {
         let mut state = self.state.borrow_mut();
         Prospect {
             pace: state.backlog.pace(now),
-            ahead: state.waiting.min(state.queue.ahead(own)),
+            ahead: state.waiters.ahead(own),
             in_flight: state.in_flight,
         }
+    }
+
+    /// Looks at the queue, which has so many lookups in it.
+    pub(super) fn with_backlog<R>(&self, look: impl FnOnce(&mut Backlog, usize) -> R) -> R {
+        let state = &mut *self.state.borrow_mut();
+        look(&mut state.backlog, state.waiters.waiting())
     }
 
     /// Whether there is no memory, or `waiting_max` lookups wait for a store that does not answer. If it answers, calls whose
     /// lookups would wait too long are refused before they begin.
     fn is_full(&self) -> bool {
         let mut state = self.state.borrow_mut();
-        state.waiting >= self.waiting_max
-            && (state.waiting >= self.waiting_max.max(WAITING_CEILING)
+        let waiting = state.waiters.waiting();
+        waiting >= self.waiting_max
+            && (waiting >= self.waiting_max.max(WAITING_CEILING)
                 || state.backlog.pace(Instant::now()) == Pace::Silent)
     }
 
     fn queue(&self, caller: CallerId) -> Turn<'_> {
         let state = &mut *self.state.borrow_mut();
-        let key = state.waiters.insert(Waiter::Waits(None));
-        state.queue.push(caller, key);
-        state.set_waiting(state.waiting + 1);
+        let key = state.waiters.add(caller, 1);
+        state.rest();
         Turn {
             permits: self,
             key: Some(key),
@@ -169,27 +163,16 @@ impl State {
 
     /// Gives a permit to the next one that waits for it.
     fn give_back(&mut self) {
-        while let Some(key) = self.queue.pop() {
-            match std::mem::replace(&mut self.waiters[key], Waiter::Granted) {
-                Waiter::Waits(waker) => {
-                    self.set_waiting(self.waiting - 1);
-                    if let Some(waker) = waker {
-                        waker.wake();
-                    }
-                    return;
-                }
-                Waiter::Granted | Waiter::GaveUp => {
-                    self.waiters.remove(key);
-                }
-            }
+        if self.waiters.let_through().is_none() {
+            self.free += 1;
+            self.in_flight -= 1;
         }
-        self.free += 1;
-        self.in_flight -= 1;
+        self.rest();
     }
 
-    fn set_waiting(&mut self, waiting: usize) {
-        self.waiting = waiting;
-        self.backlog.rest(waiting > 0, Instant::now);
+    /// Nothing more can leave the queue at the moment.
+    fn rest(&mut self) {
+        self.backlog.rest(self.waiters.waiting(), Instant::now);
     }
 }
 
@@ -200,16 +183,11 @@ impl Future for Turn<'_> {
         let Some(key) = self.key else {
             return Poll::Ready(());
         };
-        let mut state = self.permits.state.borrow_mut();
-        let waiter = &mut state.waiters[key];
-        if let Waiter::Waits(waker) = waiter {
-            *waker = Some(cx.waker().clone());
-            return Poll::Pending;
+        let polled = self.permits.state.borrow_mut().waiters.poll(key, cx);
+        if polled.is_ready() {
+            self.key = None;
         }
-        state.waiters.remove(key);
-        drop(state);
-        self.key = None;
-        Poll::Ready(())
+        polled.map(drop)
     }
 }
 
@@ -219,12 +197,10 @@ impl Drop for Turn<'_> {
             return;
         };
         let state = &mut *self.permits.state.borrow_mut();
-        if let Waiter::Granted = state.waiters[key] {
-            state.waiters.remove(key);
+        if state.waiters.leave(key).is_some() {
             state.give_back();
         } else {
-            state.waiters[key] = Waiter::GaveUp;
-            state.set_waiting(state.waiting - 1);
+            state.rest();
         }
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use futures_util::future::LocalBoxFuture;
 use tokio::time::Instant;
 
-use super::backlog::{Backlogs, Prospect};
+use super::backlog::{Backlog, Backlogs, Prospect};
 use super::batch::Batcher;
 use super::of_loop::OfLoop;
 use super::permit::Permits;
@@ -134,6 +134,19 @@ impl Stores {
             QueueAt::Lane(store, lane) => self.backends[store].batcher.prospect(lane, own, now),
             QueueAt::Permits(store) => Some(self.backends[store].permits.prospect(own, now)),
             QueueAt::Blocking => Some(self.blocking.prospect(own, now)),
+        }
+    }
+
+    /// Looks at a queue, which has so many lookups in it. `None`: nothing has ever waited there.
+    pub(super) fn with_backlog<R>(
+        &self,
+        queue: QueueAt,
+        look: impl FnOnce(&mut Backlog, usize) -> R,
+    ) -> Option<R> {
+        match queue {
+            QueueAt::Lane(store, lane) => self.backends[store].batcher.with_backlog(lane, look),
+            QueueAt::Permits(store) => Some(self.backends[store].permits.with_backlog(look)),
+            QueueAt::Blocking => Some(self.blocking.with_backlog(look)),
         }
     }
 

@@ -9,7 +9,7 @@ use std::collections::{HashMap, VecDeque};
 use crate::context::CallerId;
 
 /// The lookups of one turn: those of most calls.
-const TURN: usize = 16;
+pub(super) const TURN: usize = 16;
 
 /// A queue of `E`. Nothing is allocated before something waits.
 #[derive(Debug)]
@@ -19,10 +19,22 @@ pub(super) struct Turns<E> {
     order: VecDeque<CallerId>,
     /// How many lookups the first caller has left in its turn.
     left: usize,
+    turn: usize,
     len: usize,
 }
 
 impl<E> Turns<E> {
+    /// An empty queue with turns of this length.
+    pub(super) fn new(turn: usize) -> Self {
+        Turns {
+            callers: HashMap::new(),
+            order: VecDeque::new(),
+            left: turn,
+            turn,
+            len: 0,
+        }
+    }
+
     pub(super) fn len(&self) -> usize {
         self.len
     }
@@ -51,7 +63,7 @@ impl<E> Turns<E> {
             self.callers.remove(&caller);
         }
         if is_last || self.left == 0 {
-            self.left = TURN;
+            self.left = self.turn;
             self.order.pop_front();
             if !is_last {
                 self.order.push_back(caller);
@@ -62,20 +74,9 @@ impl<E> Turns<E> {
 
     /// At most how many others are served before the last one of a caller that has `own` in the queue.
     pub(super) fn ahead(&self, own: usize) -> usize {
-        let turns = own.div_ceil(TURN).max(1);
+        let turns = own.div_ceil(self.turn).max(1);
         let callers = self.order.len() + 1;
-        self.len.min(callers.saturating_mul(turns * TURN))
-    }
-}
-
-impl<E> Default for Turns<E> {
-    fn default() -> Self {
-        Turns {
-            callers: HashMap::new(),
-            order: VecDeque::new(),
-            left: TURN,
-            len: 0,
-        }
+        self.len.min(callers.saturating_mul(turns * self.turn))
     }
 }
 
@@ -86,7 +87,7 @@ mod tests {
     #[test]
     fn a_caller_with_many_lookups_delays_another_one_by_a_turn() {
         let (greedy, polite) = (CallerId(1), CallerId(2));
-        let mut turns = Turns::default();
+        let mut turns = Turns::new(TURN);
         for n in 0..100 {
             turns.push(greedy, (greedy, n));
         }
@@ -110,7 +111,7 @@ mod tests {
 
     #[test]
     fn callers_with_few_lookups_are_served_in_the_order_of_their_arrival() {
-        let mut turns = Turns::default();
+        let mut turns = Turns::new(TURN);
         for n in 0..70_u64 {
             turns.push(CallerId(n / 7), n);
         }

@@ -1,6 +1,7 @@
 //! An admitted call: its view is known, its parameters are not decoded yet.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::time::Instant;
@@ -50,6 +51,12 @@ impl Call {
     /// The part of its context that its frame carries.
     pub(super) fn request_metadata(&self) -> Option<&RequestMetadata> {
         self.metadata.as_deref().map(|metadata| &metadata.given)
+    }
+
+    /// How long it may take, as far as that is known before its parameters are decoded.
+    pub(super) fn time(&self) -> Duration {
+        let budget = self.request_metadata().and_then(|given| given.budget);
+        budget.map_or(self.plan.deadline, |budget| budget.min(self.plan.deadline))
     }
 
     /// Where it came from.

@@ -47,6 +47,7 @@ impl CallsInFlight {
             calls: Rc::clone(self),
             view,
             ended: Cell::new(false),
+            exhausted: Cell::new(Overloaded::Memory),
         }
     }
 }
@@ -62,15 +63,22 @@ pub(super) struct InFlight {
     view: usize,
     /// It finished; otherwise it is dropped because its client disconnected.
     ended: Cell<bool>,
+    /// Why it ends in `server.overloaded`, if it does.
+    exhausted: Cell<Overloaded>,
 }
 
 impl InFlight {
+    /// The call waited in vain for its turn to begin.
+    pub(super) fn never_begins(&self) {
+        self.exhausted.set(Overloaded::Waiting);
+    }
+
     /// Records how the call ended.
     pub(super) fn finish(&self, ended: Result<Served, Code>, arrived: Instant) {
         self.ended.set(true);
         if ended == Err(Code::ServerOverloaded) {
             let metrics = &self.calls.metrics.loop_metrics;
-            metrics.overloaded(Overloaded::Memory);
+            metrics.overloaded(self.exhausted.get());
         }
         let view = self.calls.metrics.view(self.view);
         view.ended(ended, arrived.elapsed());

@@ -109,6 +109,9 @@ impl Runner {
     }
 
     async fn answer(&self, call: &Call) -> Result<(Answer, Ran), CallError> {
+        if !self.guards.may_begin(&call.plan) {
+            Box::pin(self.hold(call)).await?;
+        }
         let params = match call.entry_point {
             EntryPoint::Method => self.params(call).await,
             EntryPoint::Fetch => {
@@ -120,6 +123,19 @@ impl Runner {
         })?;
         context.caller = call.caller();
         self.run_view(call, params, context).await
+    }
+
+    /// Waits until the call may begin. If that takes half of its time, it is refused.
+    #[cold]
+    async fn hold(&self, call: &Call) -> Result<(), CallError> {
+        let latest = call.arrived + call.time() / 2;
+        if self.guards.hold(&call.plan, call.caller(), latest).await {
+            return Ok(());
+        }
+        call.in_flight.never_begins();
+        let err = CallError::new(Code::ServerOverloaded);
+        self.log.failed(&call.plan, call.request_id(), None, &err);
+        Err(err)
     }
 
     /// The parameters of a call by the types of its method, in field order, and its context.

@@ -19,7 +19,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::super::backlog::{Backlog, Backlogs, Pace, Prospect};
-use super::super::turns::Turns;
+use super::super::turns::{TURN, Turns};
 use crate::context::CallerId;
 
 /// A lane with fewer batches than this under way sends the next one at once.
@@ -162,11 +162,22 @@ impl<E: Queued> Lanes<E> {
         })
     }
 
+    /// Looks at a lane, which has so many lookups in it.
+    pub(super) fn with_backlog<R>(
+        &mut self,
+        lane: usize,
+        look: impl FnOnce(&mut Backlog, usize) -> R,
+    ) -> Option<R> {
+        let lane = self.all.get_mut(lane)?;
+        let waiting = lane.len();
+        Some(look(&mut lane.backlog, waiting))
+    }
+
     /// To be called when no batch can be sent: whatever still waits is left over.
     pub(super) fn rest(&mut self, now: impl Fn() -> Instant) {
         if self.waiting > 0 || self.backlogs.any() {
             for lane in &mut self.all {
-                lane.backlog.rest(lane.len() > 0, &now);
+                lane.backlog.rest(lane.len(), &now);
             }
         }
     }
@@ -298,7 +309,7 @@ impl<E: Queued> Lane<E> {
     fn new(backlogs: &Backlogs) -> Self {
         Lane {
             entries: VecDeque::new(),
-            turns: Turns::default(),
+            turns: Turns::new(TURN),
             backlog: Backlog::new(backlogs),
             batches: 0,
             in_flight: 0,

@@ -23,7 +23,7 @@ use tokio::time::{Instant, Sleep, sleep_until, timeout_at};
 use tokio_util::task::AbortOnDropHandle;
 
 use self::lanes::{Lanes, Limits, Queued, Sent};
-use super::backlog::{Backlogs, Prospect, is_of_store};
+use super::backlog::{Backlog, Backlogs, Prospect, is_of_store};
 use super::of_loop::OfLoop;
 use super::params::Params;
 use super::permit::queue_full;
@@ -134,6 +134,15 @@ impl Batcher {
             },
         );
         Ok(slot)
+    }
+
+    /// Looks at a lane, which has so many lookups in it. `None`: nothing has ever waited there.
+    pub(super) fn with_backlog<R>(
+        &self,
+        lane: usize,
+        look: impl FnOnce(&mut Backlog, usize) -> R,
+    ) -> Option<R> {
+        self.queue.lanes.borrow_mut().with_backlog(lane, look)
     }
 
     /// What a lookup finds in a lane whose caller has `own` in it.

@@ -1,14 +1,14 @@
 //! What a reload keeps: the connections to every store whose configuration did not change.
 
 use std::fs;
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 
 use serde_json::{Value as Json, json};
 
 use super::change;
 use crate::admin::patiently;
-use crate::support::{Memcached, Mysql, Postgres, Redis, Tributary, Wire, free_port};
+use crate::support::{Memcached, Mysql, Postgres, Redis, Tributary, Wire, free_port, send_signal};
 
 const IDL: &str = "
 struct Page {
@@ -69,12 +69,12 @@ rows = "value"
 [views.page]
 deadline = "20s"
 [views.page.lookups]
-postgres = "postgres"
-mysql = "mysql"
-redis = "redis"
-memcached = "memcached"
-sqlite = "sqlite"
-file = "file"
+postgres = { use = "postgres", required = true }
+mysql = { use = "mysql", required = true }
+redis = { use = "redis", required = true }
+memcached = { use = "memcached", required = true }
+sqlite = { use = "sqlite", required = true }
+file = { use = "file", required = true }
 "#;
 
 /// The stores of a machine, and a server that asks all of them. The first two answer with the number of the connection.
@@ -127,6 +127,16 @@ impl Stores {
         serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{error}"))
     }
 
+    /// Calls from several connections that go on until SIGINT.
+    fn load(&self) -> Child {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tributary"));
+        let addr = self.server.addr.to_string();
+        command.args(["bench", "--addr", &addr, "--warmup", "0s"]);
+        command.args(["--connections", "4", "--duration", "1h", "page", "one=1"]);
+        let load = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn();
+        load.expect("the program itself")
+    }
+
     /// How many connections Redis and memcached have accepted from others than this test.
     fn connections(&self, asked: u64) -> [u64; 2] {
         let mut wire = Wire::connect(self.memcached.addr);
@@ -150,10 +160,15 @@ fn reloads_of_an_unchanged_configuration_open_no_connection() {
         assert_eq!(before[of], json!(format!("of-{of}")), "{before}");
     }
     let connections = stores.connections(1);
+    let load = stores.load();
     for _ in 0..20 {
         stores.server.reload("serving the reloaded configuration");
         assert_eq!(stores.page(), before, "on the same connections");
     }
+    send_signal(load.id(), "INT");
+    let load = load.wait_with_output().expect("it ends");
+    let report = String::from_utf8_lossy(&load.stdout);
+    assert!(load.status.success(), "every call was answered: {report}");
     assert_eq!(stores.connections(2), connections);
 }
 
@@ -170,7 +185,7 @@ fn a_reload_replaces_only_the_connections_of_what_changed() {
     );
     change(
         &stores.server,
-        "redis = \"redis\"",
+        "redis = { use = \"redis\", required = true }",
         "redis = \"other\"\ncode = \"redis\"",
     );
     change(

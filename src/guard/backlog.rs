@@ -2,7 +2,7 @@
 //!
 //! A burst fills a queue and drains again; only a queue that stays says that more comes in than is served ("good" and "bad"
 //! queues: Nichols and Jacobson, "Controlling Queue Delay", ACM Queue 2012; for servers: Maurer, "Fail at Scale", ACM Queue
-//! 2015). So a queue *stands* from the moment when lookups are left in it until it is empty once. The rate at which a store
+//! 2015). So a queue *stands* from the moment when lookups are left in it, or calls are held for it, until there are none. The rate at which a store
 //! answers says what it can do only while its queue stands: otherwise it says how much was asked. Nothing is measured, and no
 //! clock is read, while no queue stands.
 //!
@@ -16,6 +16,7 @@ use tokio::time::Instant;
 
 use super::waiters::Waiters;
 use crate::backend::{Answer, LookupError};
+use crate::context::CallerId;
 use crate::error::Code;
 
 /// The rate is measured over this time at least. A shorter queue is a burst.
@@ -104,12 +105,12 @@ impl Backlog {
 
     /// To be called whenever all that can leave the queue has left. Lets calls begin for whose lookups there is room.
     pub(super) fn rest(&mut self, left: usize, now: impl FnOnce() -> Instant) {
-        self.stand(left > 0, now);
         while left + self.beginning < LONG
             && let Some(lookups) = self.held.let_through()
         {
             self.beginning += lookups;
         }
+        self.stand(left > 0 || self.held.waiting() > 0, now);
     }
 
     fn stand(&mut self, any_left: bool, now: impl FnOnce() -> Instant) {
@@ -142,6 +143,17 @@ impl Backlog {
     /// How many lookups were answered so far.
     pub(super) fn served_so_far(&self) -> u64 {
         self.served
+    }
+
+    /// Holds a call of so many lookups back. The queue stands as long as any call is held.
+    pub(super) fn hold(
+        &mut self,
+        caller: CallerId,
+        lookups: usize,
+        now: impl FnOnce() -> Instant,
+    ) -> usize {
+        self.stand(true, now);
+        self.held.add(caller, lookups)
     }
 
     /// The calls that wait to begin.
@@ -222,7 +234,6 @@ impl Pace {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::context::CallerId;
 
     const MS: Duration = Duration::from_millis(1);
 
@@ -298,7 +309,7 @@ mod tests {
         let now = Instant::now();
         let mut begun = 0;
         let mut keys = [1, 2, 3]
-            .map(|n| backlog.held().add(CallerId(n), 600))
+            .map(|n| backlog.hold(CallerId(n), 600, || now))
             .to_vec();
         let mut begins = |backlog: &mut Backlog| {
             let mut polled = |key: &usize| {

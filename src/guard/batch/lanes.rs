@@ -616,4 +616,24 @@ mod tests {
             "in the order of arrival again"
         );
     }
+
+    #[test]
+    fn held_calls_begin_although_nothing_was_left_over() {
+        let mut lanes = lanes(Limits {
+            batch_max: 4096,
+            in_flight_max: 4096,
+            ..LIMITS
+        });
+        let now = Instant::now();
+        push(&mut lanes, 0, 0..2000);
+        let hold = |backlog: &mut Backlog, waiting| {
+            assert!(backlog.is_long(waiting));
+            backlog.hold(CallerId(1), 7, || now)
+        };
+        lanes.with_backlog(0, hold).expect("a lane");
+        assert!(take(&mut lanes, now).is_some() && lanes.waiting() == 0);
+        lanes.rest(|| now);
+        let held = lanes.with_backlog(0, |backlog, _| backlog.held().waiting());
+        assert_eq!(held, Some(0));
+    }
 }

@@ -122,19 +122,21 @@ fn make_room(
     earlier: &mut Vec<Arc<Program>>,
     requests: &Receiver<()>,
 ) -> Result<(), RecvTimeoutError> {
-    let mut logged = false;
+    let mut waits = 0_usize;
     loop {
         sweep(earlier);
         let programs = earlier.len() + 1;
         if programs < PROGRAMS_MAX {
             return Ok(());
         }
-        if !std::mem::replace(&mut logged, true) {
+        // Most calls end within the first wait, which is not worth a line.
+        if waits == 1 {
             warn!(
                 programs,
                 "the reload waits: calls of earlier configurations have not ended"
             );
         }
+        waits += 1;
         match requests.recv_timeout(SWEEP) {
             Ok(()) | Err(RecvTimeoutError::Timeout) => {}
             Err(ended) => return Err(ended),

@@ -110,7 +110,7 @@ impl Stores {
         }
         let load = (all_metrics.blocking.clone(), &backlogs);
         Stores {
-            program: OfLoop::new(program),
+            program: OfLoop::new(program, all_metrics),
             backends,
             blocking: Permits::new(BLOCKING_MAX, BLOCKING_WAITING_MAX, load),
             backlogs,

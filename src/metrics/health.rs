@@ -3,6 +3,7 @@
 //! Each loop records the time regularly ([`Heartbeat::beat`]). A stuck loop stops doing so, which reveals it. A loop
 //! that has ended no longer counts.
 
+use std::path::PathBuf;
 #[expect(
     clippy::disallowed_types,
     reason = "taken at start and by probes, never by a call"
@@ -14,6 +15,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+
+use super::activity::{Activity, At};
 
 /// A loop whose last heartbeat is older is stuck.
 pub const LIVE_WITHIN: Duration = Duration::from_secs(10);
@@ -38,6 +41,22 @@ struct Beat {
     /// Milliseconds since [`Health::started`].
     last: AtomicU64,
     accepts: AtomicBool,
+    activity: Arc<Activity>,
+    /// The folder in which the kernel tells about the loop's thread.
+    thread: Option<PathBuf>,
+}
+
+/// A loop, for the thread that watches it.
+#[derive(Debug)]
+pub struct Watched {
+    /// Its number.
+    pub at: usize,
+    /// The time since its last heartbeat.
+    pub age: Duration,
+    /// What it was at when it last said so.
+    pub work: Option<At>,
+    /// The folder in which the kernel tells about its thread.
+    pub thread: Option<PathBuf>,
 }
 
 /// A loop's handle on its heartbeat; dropped when the loop ends.
@@ -64,6 +83,8 @@ impl Health {
                 at,
                 last: AtomicU64::new(0),
                 accepts: AtomicBool::new(false),
+                activity: Arc::default(),
+                thread: std::fs::canonicalize("/proc/thread-self").ok(),
             }),
             started: self.started,
         };
@@ -74,13 +95,22 @@ impl Health {
         heart
     }
 
+    /// Each running loop, with what it works on.
+    pub fn watched(&self) -> Vec<Watched> {
+        let now = self.started.elapsed();
+        let watched = |beat: &Arc<Beat>| Watched {
+            at: beat.at,
+            age: beat.age(now),
+            work: beat.activity.at(),
+            thread: beat.thread.clone(),
+        };
+        self.running().iter().map(watched).collect()
+    }
+
     /// Each running loop, with the time since its last heartbeat.
     pub fn ages(&self) -> Vec<(usize, Duration)> {
         let now = self.started.elapsed();
-        let age = |beat: &Arc<Beat>| {
-            let last = Duration::from_millis(beat.last.load(Ordering::Relaxed));
-            (beat.at, now.saturating_sub(last))
-        };
+        let age = |beat: &Arc<Beat>| (beat.at, beat.age(now));
         self.running().iter().map(age).collect()
     }
 
@@ -103,7 +133,19 @@ impl Health {
     }
 }
 
+impl Beat {
+    /// How long ago it was at `now`, which is counted from the start.
+    fn age(&self, now: Duration) -> Duration {
+        now.saturating_sub(Duration::from_millis(self.last.load(Ordering::Relaxed)))
+    }
+}
+
 impl Heartbeat {
+    /// Where the loop says what it works on.
+    pub(super) fn activity(&self) -> &Arc<Activity> {
+        &self.beat.activity
+    }
+
     /// Records that the loop is alive.
     pub fn beat(&self) {
         let now = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);

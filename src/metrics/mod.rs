@@ -10,6 +10,7 @@ mod loop_metrics;
 mod accept_metrics;
 mod program_metrics;
 mod health;
+mod activity;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -28,8 +29,9 @@ use crate::timeline::{Fate, Source};
 use family::{Family, SeriesKind};
 
 pub use accept_metrics::AcceptMetrics;
+pub use activity::Phase;
 pub use family::{Counts, Gauge, Histogram};
-pub use health::{Health, Heartbeat, LIVE_WITHIN};
+pub use health::{Health, Heartbeat, LIVE_WITHIN, Watched};
 pub use loop_metrics::{Closed, LoopMetrics, Overloaded, Reloaded};
 pub use program_metrics::{BackendMetrics, Load, ProgramMetrics, Served, StepMetrics, ViewMetrics};
 
@@ -146,6 +148,8 @@ families! {
         "How late the last timer of the loop fired";
     loop_lag_max SeriesKind::GaugeOfTime, "tributary_loop_lag_max_seconds" ["loop"]
         "The largest lag of the last 30 to 60 seconds";
+    stalls SeriesKind::Counter, "tributary_loop_stalls_total" ["method"]
+        "Times that an event loop stood still for 200 milliseconds or more, by the method it was at";
     reloads SeriesKind::CounterOf(Reloaded::words()), "tributary_config_reloads_total" ["outcome"]
         "Reloads of the configuration, by outcome";
 }
@@ -204,6 +208,11 @@ impl Metrics {
             families: Families::new(),
             health: Health::new(loops, shutdown),
         })
+    }
+
+    /// Counts a loop that stands still with a call of `method`.
+    pub fn stalled(&self, method: &str) {
+        self.families.stalls.counts(&[method]).count_one();
     }
 
     /// The health of the loops.

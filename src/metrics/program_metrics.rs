@@ -7,10 +7,11 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::activity::{Doing, Phase};
 use super::{Counts, Gauge, Histogram, LoopMetrics, Metrics};
 use crate::backend::{Cancels, TableReloads};
 use crate::error::Code;
-use crate::plan::{Plan, Step};
+use crate::plan::{LookupId, Plan, Step};
 use crate::program::{Asks, Program};
 use crate::timeline::{Fate, Micros, Source};
 
@@ -22,6 +23,7 @@ const CODE: &str = "code";
 pub struct ProgramMetrics {
     /// The metrics of the loop itself.
     pub loop_metrics: Rc<LoopMetrics>,
+    doing: Doing,
     /// By the index of the backend in the configuration.
     pub backends: Vec<BackendMetrics>,
     /// The load of blocking closures.
@@ -105,6 +107,10 @@ impl ProgramMetrics {
         });
         let mut plans: Vec<_> = program.plans().collect();
         plans.sort_by_key(|plan| plan.index);
+        for plan in &plans {
+            // Shown from the start; the thread that watches the loop counts.
+            drop(metrics.families.stalls.counts(&[&plan.label]));
+        }
         let names = program.backends.iter().map(|backend| &*backend.name);
         let sources: Vec<Counts> = names
             .chain([CODE])
@@ -138,11 +144,24 @@ impl ProgramMetrics {
             steps: plan.steps.iter().map(|of| step(&plan.label, of)).collect(),
         };
         Rc::new(ProgramMetrics {
+            doing: loop_metrics.heart.activity().names_of(program),
             backends: backends.collect(),
             blocking: Load::new(metrics, CODE),
             views: plans.into_iter().map(view).collect(),
             loop_metrics: Rc::clone(loop_metrics),
         })
+    }
+
+    /// The loop turns to work for the method of the plan at `index`, and for one of its lookups where that is asked.
+    #[inline]
+    pub fn turn_to(&self, phase: Phase, index: usize, step: usize) {
+        self.doing.set(phase, index, step);
+    }
+
+    /// The loop turns to a batch, of which this is one of the lookups.
+    #[inline]
+    pub fn turn_to_batch(&self, lookup: LookupId) {
+        self.doing.set(Phase::Batch, 0, lookup.0);
     }
 
     /// The metrics of the plan at `index`.

@@ -28,6 +28,7 @@ mod drained; // how a drain ended
 mod signals;
 mod reload; // makes the programs of reloads
 mod start_only; // keys that a reload can't change
+mod watchdog; // loops that stand still
 mod warnings; // of a configuration that is served
 mod embed; // a server inside a Rust program
 

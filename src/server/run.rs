@@ -17,6 +17,7 @@ use super::signals::{self, Signals, Watcher};
 use super::socket::Opened;
 use super::start_only::StartKeys;
 use super::warnings::log_warnings;
+use super::watchdog::Watchdog;
 use super::worker::{self, Worker};
 use super::{descriptors, socket};
 use crate::admin::Admin;
@@ -40,6 +41,7 @@ pub fn run(program: Arc<Program>, mut options: Options) -> io::Result<()> {
     let opened = open(&program)?;
     let metrics = Metrics::new(program.workers, options.shutdown.clone());
     let admin = start_admin(&program, &metrics)?;
+    let _watchdog = Watchdog::start(&metrics)?;
     let bound = Bound {
         listeners: opened.iter().map(|opened| opened.address.clone()).collect(),
         admin: admin.as_ref().map(Admin::addr),

@@ -41,7 +41,7 @@ use tracing::{Instrument, debug_span};
 use crate::config::LimitsConfig;
 use crate::error::Code;
 use crate::guard::Guards;
-use crate::metrics::{LoopMetrics, Overloaded, ProgramMetrics};
+use crate::metrics::{LoopMetrics, Overloaded, Phase, ProgramMetrics};
 use crate::program::Program;
 use crate::random::Random;
 use crate::thrift::{Limits, WireError};
@@ -153,6 +153,7 @@ impl Service {
         } else {
             Box::pin(self.runner.run(&call).instrument(span.clone())).await
         };
+        self.metrics.turn_to(Phase::Reply, call.plan.index, 0);
         let Written { reply, ended } = match result {
             Ok(answer) if answer.is_large => Box::pin(self.writer.large_reply(&call, answer)).await,
             result => self.writer.reply(&call, result),

@@ -18,7 +18,7 @@ use super::params::{self, ViewParams};
 use crate::context::Context;
 use crate::error::Code;
 use crate::guard::Guards;
-use crate::metrics::Served;
+use crate::metrics::{Phase, Served};
 use crate::offload::drop_elsewhere;
 use crate::plan::Plan;
 use crate::program::Program;
@@ -141,6 +141,8 @@ impl Runner {
     /// The parameters of a call by the types of its method, in field order, and its context.
     async fn params(&self, call: &Call) -> Result<(Vec<Value>, Context), CallError> {
         let plan = &*call.plan;
+        let metrics = self.guards.metrics();
+        metrics.turn_to(Phase::Params, plan.index, 0);
         let params =
             params::decode(call, (self.program.schema(plan), plan.params), &self.limits).await?;
         let params = params.values;
@@ -172,7 +174,11 @@ impl Runner {
                 }
                 Err(CallError::of_failure(plan, failure))
             }
-            None => merge(plan, schema, ran.values).map_err(CallError::of_merge),
+            None => {
+                let metrics = self.guards.metrics();
+                metrics.turn_to(Phase::Merge, plan.index, 0);
+                merge(plan, schema, ran.values).map_err(CallError::of_merge)
+            }
         };
         ran.timeline.elapsed = call.arrived.elapsed().into();
         let elapsed_us = ran.timeline.elapsed.get();

@@ -23,7 +23,7 @@ use crate::context::{Context, Mode};
 use crate::error::Code;
 use crate::guard::{Alarm, Guards, ReplySlots};
 use crate::idl::Schema;
-use crate::metrics::ViewMetrics;
+use crate::metrics::{Phase, ViewMetrics};
 use crate::offload::drop_elsewhere;
 use crate::plan::Plan;
 use crate::timeline::{Fate, Micros, Source, Timeline, Track};
@@ -121,6 +121,8 @@ impl<'a> Running<'a> {
 
     fn poll(&mut self, cx: &mut TaskContext<'_>) -> Poll<()> {
         self.clock.pass();
+        let metrics = self.scope.guards.metrics();
+        metrics.turn_to(Phase::View, self.plan.index, 0);
         loop {
             for at in 0..self.states.len() {
                 self.advance(at, cx);

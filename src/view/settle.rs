@@ -10,6 +10,7 @@ use super::start::UnderWay;
 use crate::backend::{Answer, LookupError};
 use crate::coerce::LeftOut;
 use crate::error::Code;
+use crate::metrics::Phase;
 use crate::timeline::Fate;
 use crate::value::Value;
 
@@ -57,6 +58,8 @@ impl Running<'_> {
         if has_long_text(&value) {
             return self.fit_elsewhere(at, value, covered);
         }
+        let metrics = self.scope.guards.metrics();
+        metrics.turn_to(Phase::Answer, self.plan.index, at);
         let left_out = LeftOut::default();
         let value = step.fit(self.scope.schema, value, &left_out);
         self.fitted(at, value, left_out.into_first(), covered);

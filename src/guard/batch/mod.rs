@@ -299,6 +299,9 @@ async fn ask(mut batch: Batch, backend: Rc<AnyBackend>) {
     let mut asking = pin!(AssertUnwindSafe(asking).catch_unwind());
     let mut asking = poll_fn(|cx| {
         arrived.set(None);
+        if let Some(first) = entries.front() {
+            first.program.metrics().turn_to_batch(first.lookup);
+        }
         let polled = asking.as_mut().poll(cx);
         queue.answered(sent, answered.take(), served.take());
         polled

@@ -55,3 +55,22 @@ fn a_draining_server_is_not_ready_and_finishes_calls_in_flight() {
         "the port ends with the server"
     );
 }
+
+#[test]
+fn a_loop_that_stands_still_is_counted_with_its_method_while_it_does() {
+    let served = Served::start();
+    let stalls = |method| {
+        let labels = [("method", method)];
+        served
+            .scrape()
+            .count("tributary_loop_stalls_total", &labels)
+    };
+    assert_eq!(stalls("wait"), 0);
+    let stuck = served.get_stuck();
+    patiently(|| stalls("wait") == 1);
+    assert_eq!(stalls("page"), 0);
+    served.release.send(()).expect("the closure waits");
+    assert_eq!(stuck.join().expect("no panic").as_deref(), Ok("\"done\""));
+    assert_eq!(stalls("wait"), 1, "once for each time");
+    served.server.stop().expect("it ends well");
+}

@@ -14,7 +14,7 @@ use super::question::Question;
 use super::reply_slots::{ReplySlots, SlotId};
 use crate::backend::closure::Closure;
 use crate::backend::{Answer, AnyBackend, AnyLookup, LookupError};
-use crate::metrics::ProgramMetrics;
+use crate::metrics::{Load, ProgramMetrics};
 use crate::plan::LookupId;
 use crate::program::{Asks, Program};
 use crate::random::Random;
@@ -29,6 +29,10 @@ pub(super) struct Stores {
     program: Rc<OfLoop>,
     /// By the index of the backend. Those that did not change serve several programs.
     backends: Vec<Rc<Store>>,
+    /// By the number of the lookup: its lane, if it travels in batches.
+    lanes: Vec<usize>,
+    /// By the number of the lookup: its own permits, if it travels alone and has a limit of its own.
+    own: Vec<Option<Permits>>,
     /// For blocking closures: the thread pool is bounded too.
     blocking: Permits,
     pub(super) backlogs: Backlogs,
@@ -50,6 +54,8 @@ pub(super) enum QueueAt {
     Lane(usize, usize),
     /// For a permit of a store.
     Permits(usize),
+    /// For a permit of a lookup with a limit of its own, which asks this store.
+    Own(usize, LookupId),
     /// For a thread.
     Blocking,
 }
@@ -58,7 +64,9 @@ impl QueueAt {
     /// The index of its store.
     pub(super) fn store(self) -> Option<usize> {
         match self {
-            QueueAt::Lane(store, _) | QueueAt::Permits(store) => Some(store),
+            QueueAt::Lane(store, _) | QueueAt::Permits(store) | QueueAt::Own(store, _) => {
+                Some(store)
+            }
             QueueAt::Blocking => None,
         }
     }
@@ -108,8 +116,30 @@ impl Stores {
                 permits: Permits::new(entry.in_flight_max, entry.waiting_max, load),
             }));
         }
+        let lanes = lanes(program);
+        let mut own = Vec::with_capacity(program.lookups.len());
+        for (lookup, lane) in program.lookups.iter().zip(&lanes) {
+            let limited = match (&lookup.asks, lookup.in_flight_max) {
+                (Asks::Store(at, asks), Some(most)) => Some((*at, asks, most)),
+                _ => None,
+            };
+            own.push(limited.and_then(|(at, asks, most)| {
+                if backends[at].batches && asks.batches() {
+                    backends[at].batcher.limit(*lane, most);
+                    return None;
+                }
+                let load = Load {
+                    waiting: all_metrics.backends[at].single.waiting.clone(),
+                    ..Load::unscraped()
+                };
+                let waiting_max = program.backends[at].waiting_max;
+                Some(Permits::new(most, waiting_max, (load, &backlogs)))
+            }));
+        }
         let load = (all_metrics.blocking.clone(), &backlogs);
         Stores {
+            lanes,
+            own,
             program: OfLoop::new(program, all_metrics),
             backends,
             blocking: Permits::new(BLOCKING_MAX, BLOCKING_WAITING_MAX, load),
@@ -120,9 +150,10 @@ impl Stores {
     /// Where the questions of a lookup wait, if they have to.
     pub(super) fn queue_of(&self, lookup: LookupId) -> Option<QueueAt> {
         match self.program.asks(lookup) {
-            Asks::Store(at, lookup) if self.backends[*at].batches && lookup.batches() => {
-                Some(QueueAt::Lane(*at, lookup.lane()))
+            Asks::Store(at, asked) if self.backends[*at].batches && asked.batches() => {
+                Some(QueueAt::Lane(*at, self.lanes[lookup.0]))
             }
+            Asks::Store(at, _) if self.own[lookup.0].is_some() => Some(QueueAt::Own(*at, lookup)),
             Asks::Store(at, _) => Some(QueueAt::Permits(*at)),
             Asks::Closure(closure) => closure.is_blocking().then_some(QueueAt::Blocking),
         }
@@ -133,6 +164,10 @@ impl Stores {
         match queue {
             QueueAt::Lane(store, lane) => self.backends[store].batcher.prospect(lane, own, now),
             QueueAt::Permits(store) => Some(self.backends[store].permits.prospect(own, now)),
+            QueueAt::Own(_, lookup) => {
+                let permits = self.own[lookup.0].as_ref()?;
+                Some(permits.prospect(own, now))
+            }
             QueueAt::Blocking => Some(self.blocking.prospect(own, now)),
         }
     }
@@ -146,6 +181,10 @@ impl Stores {
         match queue {
             QueueAt::Lane(store, lane) => self.backends[store].batcher.with_backlog(lane, look),
             QueueAt::Permits(store) => Some(self.backends[store].permits.with_backlog(look)),
+            QueueAt::Own(_, lookup) => {
+                let permits = self.own[lookup.0].as_ref()?;
+                Some(permits.with_backlog(look))
+            }
             QueueAt::Blocking => Some(self.blocking.with_backlog(look)),
         }
     }
@@ -160,11 +199,14 @@ impl Stores {
             Asks::Store(at, lookup) => {
                 let store = &self.backends[*at];
                 if store.batches && lookup.batches() {
-                    let lane = lookup.lane();
+                    let lane = self.lanes[question.lookup.0];
                     let asked = (&self.program, question);
                     return store.batcher.push(lane, asked, slots).map(Sent::Batched);
                 }
-                Box::pin(store.lookup(lookup, question.clone()))
+                match &self.own[question.lookup.0] {
+                    None => Box::pin(store.lookup(lookup, question.clone())),
+                    Some(own) => Box::pin(store.lookup_limited(own, lookup, question.clone())),
+                }
             }
             Asks::Closure(closure) => Box::pin(self.run(closure, question.clone())),
         };
@@ -190,4 +232,34 @@ impl Store {
         let lookup = self.backend.lookup(lookup, question.as_ask());
         self.permits.hold(&question, lookup).await
     }
+
+    /// As [`Store::lookup`], once it also has a permit of its own kind. The wait for that one comes first, so that it keeps no
+    /// other lookup from the store.
+    async fn lookup_limited(
+        &self,
+        own: &Permits,
+        lookup: &AnyLookup,
+        question: Question<'_>,
+    ) -> Result<Answer, LookupError> {
+        let asking = self.lookup(lookup, question.clone());
+        own.hold(&question, asking).await
+    }
+}
+
+/// The lane of each lookup. Each that has a limit of its own has a lane of its own, after those of its store.
+fn lanes(program: &Program) -> Vec<usize> {
+    let lane = |asks: &Asks| match asks {
+        Asks::Store(_, lookup) => lookup.lane(),
+        Asks::Closure(_) => 0,
+    };
+    let common = program.lookups.iter().map(|lookup| lane(&lookup.asks));
+    let first_own = common.clone().max().map_or(0, |last| last + 1);
+    let mut own = first_own..;
+    let lookups = program.lookups.iter().zip(common);
+    lookups
+        .map(|(lookup, common)| match lookup.in_flight_max {
+            Some(_) => own.next().unwrap_or(common),
+            None => common,
+        })
+        .collect()
 }

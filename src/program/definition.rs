@@ -64,6 +64,8 @@ pub struct LookupDef {
     pub asks: Asks,
     /// The names of its parameters, in the order in which steps bind them.
     pub params: Vec<Arc<str>>,
+    /// The most of it in flight per loop, if it has a limit of its own.
+    pub in_flight_max: Option<usize>,
     /// Planned faults, for testing.
     pub inject: Inject,
     /// The longest time that any view gives it; `None` if no view uses it.

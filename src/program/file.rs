@@ -60,6 +60,8 @@ pub struct LookupEntry {
     pub compiled: Option<Compiled<AnyLookup>>,
     /// Its timeout. Default: the deadline of the call.
     pub timeout: Option<Duration>,
+    /// The most of it in flight per loop. Default: what the backend allows.
+    pub in_flight_max: Option<usize>,
     /// Text may fill numbers and bools. Default false.
     pub parse_text: bool,
     /// Planned faults, for testing.
@@ -209,6 +211,7 @@ fn read_lookup(name: &str, mut section: Section<'_>, backends: &[BackendEntry]) 
     let document = section.document();
     document.contents.take();
     let timeout = section.timeout("timeout");
+    let in_flight_max = section.integer("in_flight_max", 1..=1_000_000);
     let parse_text = section.bool("parse_text").unwrap_or(false);
     let inject = section
         .section("inject")
@@ -232,6 +235,7 @@ fn read_lookup(name: &str, mut section: Section<'_>, backends: &[BackendEntry]) 
         backend,
         compiled,
         timeout,
+        in_flight_max: in_flight_max.and_then(|most| usize::try_from(most).ok()),
         parse_text,
         inject,
         definition: definition.with(&document.contents.take()),

@@ -187,6 +187,38 @@ async fn a_statement_that_hangs_costs_only_its_own_lookups() {
     quick_beside(slow, 72).await;
 }
 
+/// The lookup would get further connections. Its own limit keeps it from that.
+#[tokio::test(flavor = "local")]
+async fn a_lookup_with_a_limit_of_its_own_waits_for_itself() {
+    let table = "code, note from neighbours, pg_advisory_xact_lock_shared(74) where code";
+    let alone = format!("sql = \"select {table} = :code\"\nin_flight_max = 1");
+    let batch = format!(
+        "sql = \"select {table} = any(:code)\"\nbatch = {{ key = \"code\" }}\nin_flight_max = 1"
+    );
+    let gate = Gate::new(74).await;
+    for slow in [alone, batch] {
+        let config = config(&gate.store.url(), &slow);
+        let config = format!("admin = {{ listen = \"127.0.0.1:0\" }}\n{config}");
+        let mut server = Tributary::start(&config, &[("s.thrift", IDL)]);
+        let admin = server.admin();
+        let load = |what| {
+            let name = format!("tributary_backend_{what}_lookups");
+            scrape(admin).sum(&name, &[("backend", "db")])
+        };
+        gate.hold().await;
+        let slow = [(); 3].map(|()| start(&server, "slow", &["code=b"]));
+        gate.until(|waiting| waiting > 0).await;
+        patiently(|| load("waiting") == 2);
+        assert_eq!(load("in_flight"), 1);
+        let quick = call(&server, "quick", &["code=b"]);
+        assert_eq!(quick, json!({"quick": about("b")}));
+        gate.release().await;
+        for slow in slow {
+            assert_eq!(reply(slow), json!({"slow": about("b")}));
+        }
+    }
+}
+
 /// The statement's time is a minute. Its callers hang up earlier.
 #[tokio::test(flavor = "local")]
 async fn a_statement_whose_callers_have_hung_up_is_stopped() {

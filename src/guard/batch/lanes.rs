@@ -78,6 +78,8 @@ struct Lane<E> {
     backlog: Backlog,
     batches: usize,
     in_flight: usize,
+    /// The most that may be under way, below the limit of the store.
+    in_flight_max: usize,
     /// When the last batch was sent.
     sent: Option<Instant>,
     /// In `ready`, `paced` or `capped`.
@@ -136,12 +138,22 @@ impl<E: Queued> Lanes<E> {
             || self.all.get_mut(lane).is_some_and(is_stuck)
     }
 
-    /// Queues a lookup in its lane. Returns whether a batch may now be sent that could not be sent before.
-    pub(super) fn push(&mut self, lane: usize, entry: E) -> bool {
+    /// Gives a lane a limit of its own.
+    pub(super) fn limit(&mut self, lane: usize, in_flight_max: usize) {
+        self.make(lane);
+        self.all[lane].in_flight_max = in_flight_max;
+    }
+
+    fn make(&mut self, lane: usize) {
         if lane >= self.all.len() {
             let backlogs = &self.backlogs;
             self.all.resize_with(lane + 1, || Lane::new(backlogs));
         }
+    }
+
+    /// Queues a lookup in its lane. Returns whether a batch may now be sent that could not be sent before.
+    pub(super) fn push(&mut self, lane: usize, entry: E) -> bool {
+        self.make(lane);
         self.waiting += 1;
         self.all[lane].push(entry);
         self.list(lane)
@@ -259,7 +271,8 @@ impl<E: Queued> Lanes<E> {
                 .saturating_sub(lane.in_flight)
                 .min(free)
         };
-        share.min(self.limits.batch_max)
+        let own = lane.in_flight_max.saturating_sub(lane.in_flight);
+        share.min(own).min(self.limits.batch_max)
     }
 
     /// So many more lookups of a batch have their answers, `served` of them in time and from the store. The others are still
@@ -313,6 +326,7 @@ impl<E: Queued> Lane<E> {
             backlog: Backlog::new(backlogs),
             batches: 0,
             in_flight: 0,
+            in_flight_max: usize::MAX,
             sent: None,
             is_listed: false,
         }
@@ -635,5 +649,22 @@ mod tests {
         lanes.rest(|| now);
         let held = lanes.with_backlog(0, |backlog, _| backlog.held().waiting());
         assert_eq!(held, Some(0));
+    }
+
+    #[test]
+    fn a_lane_with_a_limit_of_its_own_keeps_to_it() {
+        let mut lanes = Lanes::new(LIMITS, &Backlogs::default());
+        lanes.limit(1, 3);
+        push(&mut lanes, 1, 0..5);
+        push(&mut lanes, 0, 5..7);
+        let now = Instant::now();
+        let (_, first, mut sent) = take(&mut lanes, now).expect("room");
+        assert_eq!(first, [0, 1, 2]);
+        let (lane, _, _) = take(&mut lanes, now).expect("another lane");
+        assert_eq!(lane, 0);
+        assert!(take(&mut lanes, now).is_none());
+        lanes.answered(&mut sent, 1, 1);
+        let (_, next, _) = take(&mut lanes, now).expect("one has its answer");
+        assert_eq!(next, [3]);
     }
 }

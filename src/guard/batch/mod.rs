@@ -136,6 +136,11 @@ impl Batcher {
         Ok(slot)
     }
 
+    /// Gives a lane a limit of its own.
+    pub(super) fn limit(&self, lane: usize, in_flight_max: usize) {
+        self.queue.lanes.borrow_mut().limit(lane, in_flight_max);
+    }
+
     /// Looks at a lane, which has so many lookups in it. `None`: nothing has ever waited there.
     pub(super) fn with_backlog<R>(
         &self,

@@ -3,9 +3,19 @@
 use super::cancels::Cancels;
 use super::examine::Examination;
 use super::lookup::{Answer, Answers, Ask, BatchedAsk, Compiled, LookupError, Planned};
+use super::memory::StoreMemory;
 use super::table_reloads::TableReloads;
 use crate::config::Section;
 use crate::error::Code;
+
+/// What a store gets from the loop it is on.
+#[derive(Debug, Default)]
+pub struct OnLoop {
+    /// For anything random, such as jitter.
+    pub seed: u64,
+    /// The memory for the answers of all stores.
+    pub memory: StoreMemory,
+}
 
 /// One kind of store.
 pub trait Backend: Sized + 'static {
@@ -32,12 +42,11 @@ pub trait Backend: Sized + 'static {
     ) -> Option<Compiled<Self::Lookup>>;
 
     /// Prepares the store on one loop, for the lookups that are going to be asked. Never fails: if the store is down, its
-    /// lookups fail until it comes back; if a lookup can't be prepared, only that one fails. `seed` is for anything
-    /// random, such as jitter.
+    /// lookups fail until it comes back; if a lookup can't be prepared, only that one fails.
     async fn connect(
         config: &Self::Config,
         planned: &[Planned<'_, Self::Lookup>],
-        seed: u64,
+        on: &OnLoop,
     ) -> Self;
 
     /// Connects to the store for `check --connect`, and asks it about each lookup. Runs none of them and changes nothing.

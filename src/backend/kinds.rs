@@ -2,7 +2,7 @@
 
 use super::cancels::Cancels;
 use super::examine::Examination;
-use super::kind::Backend;
+use super::kind::{Backend, OnLoop};
 use super::lookup::{Answer, Answers, Ask, BatchedAsk, Compiled, LookupError, Planned};
 use super::table_reloads::TableReloads;
 use super::{file, http, memcached, mysql, postgres, redis, sqlite, thrift};
@@ -64,11 +64,11 @@ macro_rules! kinds {
             }
 
             /// Prepares the store on one loop.
-            pub async fn connect(&self, planned: &[Planned<'_, AnyLookup>], seed: u64) -> AnyBackend {
+            pub async fn connect(&self, planned: &[Planned<'_, AnyLookup>], on: &OnLoop) -> AnyBackend {
                 match self {
                     $(AnyConfig::$variant(config) => {
                         let planned: Vec<_> = planned.iter().filter_map(AnyLookup::$module).collect();
-                        let backend = <$module::$type as Backend>::connect(config, &planned, seed).await;
+                        let backend = <$module::$type as Backend>::connect(config, &planned, on).await;
                         AnyBackend::$variant(backend)
                     })*
                 }

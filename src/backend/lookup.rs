@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::memory::{Held, NoRoom};
 use crate::config::Section;
 use crate::context::Context;
 use crate::error::Code;
@@ -116,6 +117,8 @@ pub struct Answer {
     pub is_large: bool,
     /// What makes the value, if that takes so long that it should not be done on a loop.
     pub undecoded: Option<Undecoded>,
+    /// Keeps its memory counted until the reply is encoded.
+    pub held: Held,
 }
 
 /// Bytes of a store, and how to decode them.
@@ -138,6 +141,7 @@ impl Answer {
             first_answer: None,
             source: Source::Backend,
             undecoded: None,
+            held: Held::default(),
         }
     }
 
@@ -156,12 +160,14 @@ impl Answer {
         let Some(Undecoded(decode)) = self.undecoded.take() else {
             return Ok(self);
         };
-        let decoded = offload(|| {
+        let held = std::mem::take(&mut self.held);
+        let decoded = offload(move || {
             let value = decode()?;
             let is_large = value.is_more_than(LARGE_VALUES);
-            Ok::<_, LookupError>((value, is_large))
+            let held = held.decoded(|| value.memory());
+            Ok::<_, LookupError>((value, is_large, held))
         });
-        (self.value, self.is_large) = decoded.await??;
+        (self.value, self.is_large, self.held) = decoded.await??;
         Ok(self)
     }
 }
@@ -249,6 +255,13 @@ impl From<NotDone> for LookupError {
                 LookupError::new(Code::ServerInternal, detail)
             }
         }
+    }
+}
+
+impl From<NoRoom> for LookupError {
+    fn from(_: NoRoom) -> Self {
+        let detail = "answers of stores fill all of `store_bytes_max`";
+        LookupError::new(Code::LookupShed, detail)
     }
 }
 

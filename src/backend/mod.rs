@@ -9,6 +9,7 @@
 //! connections from `net`.
 
 mod lookup; // a question, an answer, an error
+mod memory; // of answers
 mod kind; // what a kind of store does
 mod kinds; // the table of kinds
 
@@ -41,9 +42,10 @@ pub(crate) mod testing;
 
 pub use cancels::{Cancelled, Cancels};
 pub use examine::Examination;
-pub use kind::Backend;
+pub use kind::{Backend, OnLoop};
 pub use kinds::{AnyBackend, AnyConfig, AnyLookup, KINDS};
 pub use lookup::{
     Answer, Answers, Ask, BatchedAsk, Compiled, Enums, LookupError, Planned, Thrown, Yields,
 };
+pub use memory::{Held, StoreMemory};
 pub use table_reloads::{TableReload, TableReloads};

@@ -23,6 +23,8 @@ pub struct LimitsConfig {
     /// The most memory of all connections of a loop; beyond it, the largest ones are not read. Default 96 MiB, which keeps the
     /// process under 256 MiB.
     pub buffered_bytes_max: usize,
+    /// How many bytes the answers of stores may take together, beyond the first 64 KiB of each. Default 256 MiB.
+    pub store_bytes_max: usize,
     /// The most calls in flight per connection; additional ones wait unread. Default 32.
     pub pipelined_max: usize,
     /// The most open connections per loop; additional ones are closed immediately. Default 4,096, or fewer if the system
@@ -52,6 +54,7 @@ impl Default for LimitsConfig {
             reply_bytes_max: 16_384_000,
             connection_bytes_max: 32 * 1024 * 1024,
             buffered_bytes_max: 96 * 1024 * 1024,
+            store_bytes_max: 256 * 1024 * 1024,
             pipelined_max: 32,
             connections_max: 4096,
             calls_max: 8192,
@@ -77,8 +80,8 @@ impl LimitsConfig {
             }};
         }
         changed!(frame_bytes_max inflated_bytes_max depth_max values_max reply_bytes_max
-            connection_bytes_max buffered_bytes_max pipelined_max connections_max calls_max frame_timeout
-            handshakes_max handshake_timeout idle_timeout write_timeout)
+            connection_bytes_max buffered_bytes_max store_bytes_max pipelined_max connections_max calls_max
+            frame_timeout handshakes_max handshake_timeout idle_timeout write_timeout)
     }
 }
 
@@ -112,6 +115,7 @@ pub(super) fn read_limits(mut section: Section<'_>) -> LimitsConfig {
             "buffered_bytes_max",
             default.buffered_bytes_max,
         ),
+        store_bytes_max: size(&mut section, "store_bytes_max", default.store_bytes_max),
         pipelined_max: section.count("pipelined_max", default.pipelined_max, 10_000),
         connections_max: section.count("connections_max", default.connections_max, 1_000_000),
         calls_max: section.count("calls_max", default.calls_max, 1_000_000),

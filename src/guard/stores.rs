@@ -13,7 +13,7 @@ use super::permit::Permits;
 use super::question::Question;
 use super::reply_slots::{ReplySlots, SlotId};
 use crate::backend::closure::Closure;
-use crate::backend::{Answer, AnyBackend, AnyLookup, LookupError};
+use crate::backend::{Answer, AnyBackend, AnyLookup, LookupError, OnLoop, StoreMemory};
 use crate::metrics::{Load, ProgramMetrics};
 use crate::plan::LookupId;
 use crate::program::{Asks, Program};
@@ -35,6 +35,7 @@ pub(super) struct Stores {
     own: Vec<Option<Permits>>,
     /// For blocking closures: the thread pool is bounded too.
     blocking: Permits,
+    memory: StoreMemory,
     pub(super) backlogs: Backlogs,
 }
 
@@ -90,6 +91,8 @@ impl Stores {
     ) -> Self {
         let mut seeds = random.clone();
         let backlogs = before.map_or_else(Backlogs::default, |before| before.backlogs.clone());
+        let memory = before.map(|before| before.memory.clone());
+        let memory = memory.unwrap_or_else(|| new_memory(program, all_metrics));
         let mut backends = Vec::with_capacity(program.backends.len());
         for (entry, metrics) in program.backends.iter().zip(&all_metrics.backends) {
             let unchanged = before.and_then(|before| {
@@ -101,7 +104,11 @@ impl Stores {
                 continue;
             }
             let planned = program.planned(backends.len());
-            let backend = Rc::new(entry.config.connect(&planned, seeds.draw()).await);
+            let on_loop = OnLoop {
+                seed: seeds.draw(),
+                memory: memory.clone(),
+            };
+            let backend = Rc::new(entry.config.connect(&planned, &on_loop).await);
             if let Some(cancels) = backend.cancels() {
                 all_metrics.show_cancels(&entry.name, cancels);
             }
@@ -143,6 +150,7 @@ impl Stores {
             program: OfLoop::new(program, all_metrics),
             backends,
             blocking: Permits::new(BLOCKING_MAX, BLOCKING_WAITING_MAX, load),
+            memory,
             backlogs,
         }
     }
@@ -220,6 +228,13 @@ impl Stores {
         let lookup = closure.lookup(question.as_ask());
         self.blocking.hold(&question, lookup).await
     }
+}
+
+/// The memory for the answers of a loop's stores.
+fn new_memory(program: &Program, metrics: &ProgramMetrics) -> StoreMemory {
+    let memory = StoreMemory::new(&program.limits);
+    metrics.show_memory(&memory);
+    memory
 }
 
 impl Store {

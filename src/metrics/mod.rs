@@ -128,6 +128,10 @@ families! {
         "Open connections of clients";
     buffered_bytes SeriesKind::Gauge, "tributary_buffered_bytes" []
         "Memory held for clients: bytes read, parameters, and replies not yet sent";
+    store_bytes SeriesKind::Gauge, "tributary_store_bytes" []
+        "Memory held by large answers of stores, from when they are read until the reply is encoded";
+    store_bytes_refused SeriesKind::Counter, "tributary_store_bytes_refused_total" []
+        "Answers of stores that were not read because others held too much memory";
     reads_held SeriesKind::Counter, "tributary_reads_held_total" []
         "Times that reading from a connection was paused because clients held too much memory";
     connections_accepted SeriesKind::Counter, "tributary_connections_accepted_total" []

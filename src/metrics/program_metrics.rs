@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::activity::{Doing, Phase};
 use super::{Counts, Gauge, Histogram, LoopMetrics, Metrics};
-use crate::backend::{Cancels, TableReloads};
+use crate::backend::{Cancels, StoreMemory, TableReloads};
 use crate::error::Code;
 use crate::plan::{LookupId, Plan, Step};
 use crate::program::{Asks, Program};
@@ -173,6 +173,14 @@ impl ProgramMetrics {
     pub fn show_cancels(&self, backend: &str, cancels: &Cancels) {
         let of = &self.loop_metrics.metrics.families.cancels;
         of.adopt(&[backend], cancels.counts());
+    }
+
+    /// Shows the memory that the answers of this loop's stores take.
+    pub fn show_memory(&self, memory: &StoreMemory) {
+        let of = &self.loop_metrics.metrics.families;
+        let [bytes, refused] = memory.counts();
+        of.store_bytes.adopt(&[], bytes);
+        of.store_bytes_refused.adopt(&[], refused);
     }
 
     /// Shows what became of a watched file that changed.

@@ -15,6 +15,7 @@ use super::context;
 use super::log::CallLog;
 use super::meta::fetch;
 use super::params::{self, ViewParams};
+use crate::backend::Held;
 use crate::context::Context;
 use crate::error::Code;
 use crate::guard::Guards;
@@ -50,6 +51,8 @@ pub(super) struct Answer {
     pub(super) reported: Option<Timeline>,
     /// Whether the value should not be encoded or dropped on a loop.
     pub(super) is_large: bool,
+    /// Keeps the memory of large answers counted while the value is encoded.
+    pub(super) _held: Vec<Held>,
 }
 
 /// A call whose view ran, for the log.
@@ -203,6 +206,7 @@ impl Runner {
             served,
             reported: reported.then_some(ran.timeline),
             is_large: ran.is_large,
+            _held: ran.held,
         };
         let request_id = context.request_id;
         Ok((

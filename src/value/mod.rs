@@ -113,6 +113,22 @@ pub struct Record {
 }
 
 impl Value {
+    /// How many bytes it takes, about. Buffers that it shares with others count in full.
+    pub(crate) fn memory(&self) -> usize {
+        let all = |values: &[Value]| values.iter().map(Value::memory).sum::<usize>();
+        size_of::<Value>()
+            + match self {
+                Value::Text(text) => text.as_bytes().len(),
+                Value::Bytes(bytes) => bytes.len(),
+                Value::List(values) => all(values),
+                Value::Record(record) => all(&record.values),
+                Value::Map(pairs) => (pairs.iter())
+                    .map(|(key, value)| key.memory() + value.memory())
+                    .sum(),
+                _ => 0,
+            }
+    }
+
     /// Whether it holds more than this many values, at any depth.
     pub fn is_more_than(&self, values: usize) -> bool {
         fn count(value: &Value, left: &mut usize) -> bool {

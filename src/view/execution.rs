@@ -1,6 +1,7 @@
 //! The result of a run: one value per step, the timeline and, if the call fails, why.
 
 use super::failure::Failure;
+use crate::backend::Held;
 use crate::timeline::Timeline;
 use crate::value::Value;
 
@@ -15,4 +16,6 @@ pub struct Execution {
     pub failure: Option<Failure>,
     /// Whether some value is so large that it should not be encoded or dropped on a loop.
     pub is_large: bool,
+    /// Keeps the memory of large answers counted.
+    pub held: Vec<Held>,
 }

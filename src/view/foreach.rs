@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use tracing::Span;
 
 use super::step::{CallScope, Values};
-use crate::backend::{Answer, LookupError};
+use crate::backend::{Answer, Held, LookupError};
 use crate::error::Code;
 use crate::guard::Group;
 use crate::idl::Type;
@@ -78,6 +78,8 @@ impl Step {
         // Without an answered element there is no source.
         let mut source = Source::None;
         let mut is_large = answers.len() > LARGE_VALUES;
+        let held = answers.iter().flatten().map(|answer| answer.held.clone());
+        let held = Held::several(held);
         for answer in answers {
             let key = keys.as_mut().and_then(Iterator::next);
             let value = match (answer, &self.default) {
@@ -114,6 +116,7 @@ impl Step {
             source,
             is_large,
             undecoded: None,
+            held,
         })
     }
 }

@@ -19,6 +19,7 @@ use super::execution::Execution;
 use super::failure::Failure;
 use super::start::{Start, UnderWay};
 use super::step::CallScope;
+use crate::backend::Held;
 use crate::context::{Context, Mode};
 use crate::error::Code;
 use crate::guard::{Alarm, Guards, ReplySlots};
@@ -78,6 +79,8 @@ pub(super) struct Running<'a> {
     pub(super) kept: Vec<Option<Value>>,
     /// Whether some answer was large.
     pub(super) is_large: bool,
+    /// Keeps the memory of large answers counted.
+    pub(super) held: Vec<Held>,
     /// How many steps have no fate yet.
     pub(super) open: usize,
     pub(super) failure: Option<Failure>,
@@ -112,6 +115,7 @@ impl<'a> Running<'a> {
             tracks: (0..steps).map(|_| track).collect(),
             kept: vec![None; if plan.referred { steps } else { 0 }],
             is_large: false,
+            held: Vec::new(),
             open: steps,
             failure: None,
             alarm: None,
@@ -298,6 +302,7 @@ impl<'a> Running<'a> {
             timeline,
             failure: self.failure.take(),
             is_large: self.is_large,
+            held: std::mem::take(&mut self.held),
         }
     }
 }

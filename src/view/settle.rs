@@ -45,6 +45,9 @@ impl Running<'_> {
         let value = answer.value;
         let fate = fate_of(covered);
         self.is_large |= answer.is_large;
+        if !answer.held.is_nothing() {
+            self.held.push(answer.held);
+        }
         if answer.is_large {
             return self.fit_elsewhere(at, value, covered);
         }

@@ -31,6 +31,7 @@ mod health; // what an outage looks like in reports, metrics and the log
 mod outages; // every store killed, hung and restarted under load
 mod stores; // batches to a real store
 mod large; // answers that take long to convert
+mod store_memory; // what large answers take together
 mod neighbours; // a slow or silent thing costs those beside it nothing
 mod overload; // calls are served whole or refused whole
 mod memcached; // memcached servers in one ring, some of which go down

@@ -29,7 +29,7 @@ mod load; // the keys of a backend
 use std::sync::Arc;
 
 use super::table_reloads::TableReloads;
-use super::{Answer, Ask, Backend, Compiled, Examination, LookupError, Planned};
+use super::{Answer, Ask, Backend, Compiled, Examination, LookupError, OnLoop, Planned};
 use crate::config::Section;
 
 pub use find::Find;
@@ -81,7 +81,7 @@ impl Backend for FileTable {
         })
     }
 
-    async fn connect(config: &Config, _: &[Planned<'_, FileLookup>], _seed: u64) -> Self {
+    async fn connect(config: &Config, _: &[Planned<'_, FileLookup>], _: &OnLoop) -> Self {
         let reloads = match config {
             Config::Read(_) => None,
             Config::Watched(watched) => watched.start(),

@@ -10,12 +10,14 @@ use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt as _;
 use hyper::body::{Body as _, Incoming};
 use hyper::header::CONTENT_ENCODING;
-use hyper::{HeaderMap, Response, StatusCode};
+use hyper::{HeaderMap, Response, StatusCode, Version};
+use tokio::time::Instant;
 
 use super::failure::{too_long, words};
 use super::lookup::Lookup;
 use super::{charset, compression};
 use crate::backend::format::{Format, bad_answer};
+use crate::backend::memory::Reading;
 use crate::backend::{Answer, LookupError};
 use crate::error::Code;
 use crate::offload::LARGE_BYTES;
@@ -28,7 +30,7 @@ const ENCODED_BYTES_MAX: usize = 1024;
 pub(super) async fn read(
     get: &Lookup,
     response: Response<Incoming>,
-    body_bytes_max: usize,
+    mut room: Room,
 ) -> Result<Answer, LookupError> {
     let status = response.status();
     if get.empty_on.contains(&status.as_u16()) {
@@ -39,7 +41,9 @@ pub(super) async fn read(
         return Err(refused(status));
     }
     let (head, body) = response.into_parts();
-    let bytes = collect(body, body_bytes_max).await?;
+    // The streams of HTTP/2 share a window: one that is not read would stop the others.
+    let waits = head.version < Version::HTTP_2;
+    let bytes = collect(body, &mut room, waits).await?;
     if status == StatusCode::NO_CONTENT {
         return Ok(Answer::new(Value::Null));
     }
@@ -48,13 +52,25 @@ pub(super) async fn read(
     let body = Body {
         bytes,
         headers: head.headers,
-        bytes_max: body_bytes_max,
+        bytes_max: room.bytes_max,
     };
+    let held = room.memory.held();
     if is_large {
         let (format, pointer) = (get.format, get.pointer.clone());
-        return Ok(Answer::undecoded(move || body.decode(format, &pointer)));
+        return Ok(Answer {
+            held,
+            ..Answer::undecoded(move || body.decode(format, &pointer))
+        });
     }
     body.decode(get.format, &get.pointer).map(Answer::new)
+}
+
+/// Where a body may go.
+pub(super) struct Room {
+    pub(super) bytes_max: usize,
+    pub(super) memory: Reading,
+    /// How long it waits for memory.
+    pub(super) deadline: Instant,
 }
 
 /// A body as it came.
@@ -118,7 +134,8 @@ fn no_rest(err: &hyper::Error) -> LookupError {
 }
 
 /// The whole body. The common case of a body in one piece is not copied.
-async fn collect(mut body: Incoming, bytes_max: usize) -> Result<Bytes, LookupError> {
+async fn collect(mut body: Incoming, room: &mut Room, waits: bool) -> Result<Bytes, LookupError> {
+    let bytes_max = room.bytes_max;
     if body.size_hint().lower() > bytes_max as u64 {
         return Err(too_long(bytes_max));
     }
@@ -129,8 +146,14 @@ async fn collect(mut body: Incoming, bytes_max: usize) -> Result<Bytes, LookupEr
         let Ok(piece) = frame.into_data() else {
             continue;
         };
-        if first.len() + whole.len() + piece.len() > bytes_max {
+        let length = first.len() + whole.len() + piece.len();
+        if length > bytes_max {
             return Err(too_long(bytes_max));
+        }
+        if waits {
+            room.memory.wait(length, room.deadline).await?;
+        } else {
+            room.memory.now(length)?;
         }
         if first.is_empty() && whole.is_empty() {
             first = piece;

@@ -30,7 +30,9 @@ use self::clients::Clients;
 use self::config::Config;
 use self::connect::Connector;
 use self::lookup::Lookup;
-use super::{Answer, Ask, Backend, Compiled, Examination, LookupError, Planned};
+use super::{
+    Answer, Ask, Backend, Compiled, Examination, LookupError, OnLoop, Planned, StoreMemory,
+};
 use crate::config::Section;
 
 /// One loop's connections to an HTTP server.
@@ -39,6 +41,7 @@ pub struct Http {
     /// Makes the connections; ends when dropped.
     _connecting: AbortOnDropHandle<()>,
     body_bytes_max: usize,
+    memory: StoreMemory,
 }
 
 impl Backend for Http {
@@ -53,12 +56,13 @@ impl Backend for Http {
         Lookup::read(config, section)
     }
 
-    async fn connect(config: &Config, _: &[Planned<'_, Lookup>], seed: u64) -> Self {
-        let (connector, connecting) = Connector::start(config, seed);
+    async fn connect(config: &Config, _: &[Planned<'_, Lookup>], on: &OnLoop) -> Self {
+        let (connector, connecting) = Connector::start(config, on.seed);
         Http {
-            clients: Box::new(Clients::new(config, connector, seed)),
+            clients: Box::new(Clients::new(config, connector, on.seed)),
             _connecting: connecting,
             body_bytes_max: config.body_bytes_max,
+            memory: on.memory.clone(),
         }
     }
 
@@ -69,9 +73,14 @@ impl Backend for Http {
     async fn lookup(&self, lookup: &Lookup, ask: Ask<'_>) -> Result<Answer, LookupError> {
         let response = self.response(lookup, &ask).await?;
         let first_answer = Instant::now();
+        let body = answer::Room {
+            bytes_max: self.body_bytes_max,
+            memory: self.memory.read_for(ask.context),
+            deadline: ask.deadline,
+        };
         Ok(Answer {
             first_answer: Some(first_answer),
-            ..answer::read(lookup, response, self.body_bytes_max).await?
+            ..answer::read(lookup, response, body).await?
         })
     }
 }

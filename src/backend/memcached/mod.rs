@@ -34,7 +34,7 @@ use self::ring::Ring;
 use self::value_sizes::{ValueSizes, Values};
 use super::net::{self, Distinct, Limit, Pool};
 use super::{
-    Answer, Answers, Ask, Backend, BatchedAsk, Compiled, Examination, LookupError, Planned,
+    Answer, Answers, Ask, Backend, BatchedAsk, Compiled, Examination, LookupError, OnLoop, Planned,
 };
 use crate::config::Section;
 use crate::error::Code;
@@ -90,8 +90,8 @@ impl Backend for Memcached {
         Get::read(section)
     }
 
-    async fn connect(config: &Config, _: &[Planned<'_, Get>], seed: u64) -> Self {
-        let mut random = Random::seeded(seed);
+    async fn connect(config: &Config, _: &[Planned<'_, Get>], on: &OnLoop) -> Self {
+        let mut random = Random::seeded(on.seed);
         let servers = config.servers.iter();
         Memcached {
             ring: Arc::clone(&config.ring),

@@ -33,7 +33,8 @@ use self::pool::Pool;
 use self::query::{BoundStatement, Sorting};
 use super::cancels::{CancelRequests, Cancels};
 use super::{
-    Answer, Answers, Ask, Backend, BatchedAsk, Compiled, Examination, LookupError, Planned, sql,
+    Answer, Answers, Ask, Backend, BatchedAsk, Compiled, Examination, LookupError, OnLoop, Planned,
+    sql,
 };
 use crate::config::Section;
 use crate::error::Code;
@@ -59,10 +60,10 @@ impl Backend for Mysql {
         Lookup::read(config, section)
     }
 
-    async fn connect(config: &Config, planned: &[Planned<'_, Lookup>], seed: u64) -> Self {
+    async fn connect(config: &Config, planned: &[Planned<'_, Lookup>], on: &OnLoop) -> Self {
         let cancels = Rc::new(CancelRequests::new("MySQL"));
         Mysql {
-            pool: pool::start(config, planned, seed, &cancels),
+            pool: pool::start(config, planned, on.seed, &cancels),
             cancels,
         }
     }

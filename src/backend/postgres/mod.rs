@@ -29,7 +29,8 @@ use self::pool::Pool;
 use self::statement::Prepared;
 use super::cancels::Cancels;
 use super::{
-    Answer, Answers, Ask, Backend, BatchedAsk, Compiled, Examination, LookupError, Planned, sql,
+    Answer, Answers, Ask, Backend, BatchedAsk, Compiled, Examination, LookupError, OnLoop, Planned,
+    sql,
 };
 use crate::config::Section;
 
@@ -52,9 +53,9 @@ impl Backend for Postgres {
         Lookup::read(config, section)
     }
 
-    async fn connect(config: &Config, planned: &[Planned<'_, Lookup>], seed: u64) -> Self {
+    async fn connect(config: &Config, planned: &[Planned<'_, Lookup>], on: &OnLoop) -> Self {
         Postgres {
-            pool: Pool::start(config, planned, seed),
+            pool: Pool::start(config, planned, on.seed),
         }
     }
 

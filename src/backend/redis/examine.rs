@@ -19,7 +19,7 @@ use crate::value::Value;
 const PING: &[u8] = b"*1\r\n$4\r\nPING\r\n";
 
 pub(super) async fn examine(config: &Config, planned: &[Planned<'_, Command>]) -> Examination {
-    let mut redis = Redis::connect(config, &[], 0).await;
+    let mut redis = Redis::connect(config, &[], &crate::backend::OnLoop::default()).await;
     if let Servers::Cluster(seeds) = &config.servers {
         // Commands and permissions are the same on every node, so it is enough to ask the first that can be reached.
         let connect = |server: Server| Connection::start(server, config.connect_timeout, 0);

@@ -40,7 +40,7 @@ use self::config::Servers;
 use self::connection::Connection;
 use self::sentinel::{Finder, Master, Replicas};
 use super::{
-    Answer, Answers, Ask, Backend, BatchedAsk, Compiled, Examination, LookupError, Planned,
+    Answer, Answers, Ask, Backend, BatchedAsk, Compiled, Examination, LookupError, OnLoop, Planned,
 };
 use crate::config::Section;
 use crate::random::Random;
@@ -60,7 +60,7 @@ impl Backend for Redis {
         Command::read(section)
     }
 
-    async fn connect(config: &Config, _: &[Planned<'_, Command>], seed: u64) -> Self {
+    async fn connect(config: &Config, _: &[Planned<'_, Command>], on: &OnLoop) -> Self {
         let mut redis = Redis {
             connections: Vec::new(),
             turn: Cell::new(0),
@@ -69,7 +69,7 @@ impl Backend for Redis {
             batch: Cell::default(),
         };
         let timeout = config.connect_timeout;
-        let mut random = Random::seeded(seed);
+        let mut random = Random::seeded(on.seed);
         match &config.servers {
             Servers::One(server) => {
                 let connect = |_| Connection::start(server.clone(), timeout, random.draw());

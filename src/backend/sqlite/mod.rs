@@ -24,7 +24,7 @@ use self::queue::{JobQueue, QueueFull};
 use self::store::Store;
 use super::rows::Rows;
 use super::sql::{self, Style};
-use super::{Answer, Ask, Backend, Compiled, Enums, Examination, LookupError, Planned};
+use super::{Answer, Ask, Backend, Compiled, Enums, Examination, LookupError, OnLoop, Planned};
 use crate::config::Section;
 use crate::error::Code;
 
@@ -70,7 +70,7 @@ impl Backend for Sqlite {
         })
     }
 
-    async fn connect(config: &Config, _: &[Planned<'_, Lookup>], _seed: u64) -> Self {
+    async fn connect(config: &Config, _: &[Planned<'_, Lookup>], _: &OnLoop) -> Self {
         let queue = Arc::new(JobQueue::new(config.queue));
         let mut start_error = None;
         let mut started = 0;

@@ -64,7 +64,12 @@ async fn value(schema: &str, toml: &str, params: &[(&str, Value)]) -> Result<Val
     drop(folder.database("a.db", schema));
     let config = config(&folder, "a.db");
     let lookup = lookup(&config, toml);
-    ask(&Sqlite::connect(&config, &[], 0).await, &lookup, params).await
+    ask(
+        &Sqlite::connect(&config, &[], &crate::backend::OnLoop::default()).await,
+        &lookup,
+        params,
+    )
+    .await
 }
 
 #[tokio::test(flavor = "local")]
@@ -147,7 +152,7 @@ async fn a_value_longer_than_the_limit_is_refused() {
     let folder = Folder::new();
     let _open = folder.database("a.db", "");
     let config = config_with(&folder, "a.db", "value_bytes_max = '1KiB'");
-    let sqlite = Sqlite::connect(&config, &[], 0).await;
+    let sqlite = Sqlite::connect(&config, &[], &crate::backend::OnLoop::default()).await;
     for (sql, bytes, code) in [
         ("select zeroblob(1000)", 1, None),
         ("select zeroblob(2000)", 1, Some(Code::LookupRefused)),
@@ -167,7 +172,7 @@ async fn a_missing_file_fails_lookups_until_it_appears() {
     let folder = Folder::new();
     let config = config(&folder, "a.db");
     let lookup = lookup(&config, "sql = 'select n from t'\nrows = 'value'");
-    let sqlite = Sqlite::connect(&config, &[], 0).await;
+    let sqlite = Sqlite::connect(&config, &[], &crate::backend::OnLoop::default()).await;
     let err = ask(&sqlite, &lookup, &[]).await.unwrap_err();
     assert_eq!(err.code, Code::LookupUnavailable);
     folder.database("new.db", "create table t(n); insert into t values (1)");
@@ -181,7 +186,7 @@ async fn a_file_that_is_not_a_database_is_a_bad_answer_until_it_is_replaced() {
     std::fs::write(folder.path("a.db"), "no database at all ".repeat(100)).unwrap();
     let config = config(&folder, "a.db");
     let lookup = lookup(&config, "sql = 'select n from t'\nrows = 'value'");
-    let sqlite = Sqlite::connect(&config, &[], 0).await;
+    let sqlite = Sqlite::connect(&config, &[], &crate::backend::OnLoop::default()).await;
     let err = ask(&sqlite, &lookup, &[]).await.unwrap_err();
     assert_eq!(err.code, Code::LookupBadAnswer);
     folder.database("new.db", "create table t(n); insert into t values (1)");
@@ -195,7 +200,7 @@ async fn a_locked_file_is_unavailable_until_it_is_free() {
     let other = folder.database("a.db", "create table t(n); insert into t values (1)");
     let config = config_with(&folder, "a.db", "busy_timeout = '1ms'");
     let lookup = lookup(&config, "sql = 'select n from t'\nrows = 'value'");
-    let sqlite = Sqlite::connect(&config, &[], 0).await;
+    let sqlite = Sqlite::connect(&config, &[], &crate::backend::OnLoop::default()).await;
     other.execute_batch("begin exclusive").unwrap();
     let err = ask(&sqlite, &lookup, &[]).await.unwrap_err();
     assert_eq!(err.code, Code::LookupUnavailable);
@@ -213,7 +218,7 @@ async fn nothing_is_ever_written() {
         .collect();
     let count = lookup(&config, "sql = 'select count(*) from t'\nrows = 'value'");
     folder.database("a.db", "create table t(n); insert into t values (1)");
-    let sqlite = Sqlite::connect(&config, &[], 0).await;
+    let sqlite = Sqlite::connect(&config, &[], &crate::backend::OnLoop::default()).await;
     for lookup in &lookups {
         let err = ask(&sqlite, lookup, &[]).await.unwrap_err();
         assert_eq!(err.code, Code::LookupRefused, "{err}");
@@ -228,7 +233,7 @@ async fn an_endless_query_ends_at_its_deadline() {
     let config = config(&folder, "a.db");
     let endless = lookup(&config, ENDLESS);
     let short = lookup(&config, "sql = 'select 1'\nrows = 'value'");
-    let sqlite = Sqlite::connect(&config, &[], 0).await;
+    let sqlite = Sqlite::connect(&config, &[], &crate::backend::OnLoop::default()).await;
     let err = ask_within(&sqlite, &endless, &[], Duration::from_millis(50))
         .await
         .unwrap_err();
@@ -243,7 +248,7 @@ async fn a_full_queue_sheds_and_a_dropped_lookup_frees_its_thread() {
     let config = config_with(&folder, "a.db", "queue = 1");
     let endless = lookup(&config, ENDLESS);
     let short = lookup(&config, "sql = 'select 1'\nrows = 'value'");
-    let sqlite = Sqlite::connect(&config, &[], 0).await;
+    let sqlite = Sqlite::connect(&config, &[], &crate::backend::OnLoop::default()).await;
     let mut running = Box::pin(ask(&sqlite, &endless, &[]));
     assert!(poll(running.as_mut()).is_pending());
     // Shed as long as the thread has not taken the endless one out of the queue; then this one waits in it.
@@ -271,7 +276,7 @@ async fn dropping_the_store_ends_its_threads() {
     drop(folder.database("a.db", "create table t(n)"));
     let config = config_with(&folder, "a.db", "threads = 4");
     let endless = lookup(&config, ENDLESS);
-    let sqlite = Sqlite::connect(&config, &[], 0).await;
+    let sqlite = Sqlite::connect(&config, &[], &crate::backend::OnLoop::default()).await;
     let queue = Arc::clone(&sqlite.queue);
     {
         let mut running = pin!(ask(&sqlite, &endless, &[]));

@@ -21,7 +21,7 @@ use self::connection::{Dialer, dial, unreachable};
 use self::exchange::Request;
 use self::metadata::CallMetadata;
 use super::net::{Limit, Pool};
-use super::{Answer, Ask, Backend, Compiled, Examination, LookupError, Planned};
+use super::{Answer, Ask, Backend, Compiled, Examination, LookupError, OnLoop, Planned};
 use crate::config::Section;
 use crate::random::Random;
 
@@ -54,9 +54,9 @@ impl Backend for Thrift {
     async fn connect(
         config: &Config,
         _planned: &[Planned<'_, Arc<RemoteMethod>>],
-        seed: u64,
+        on: &OnLoop,
     ) -> Self {
-        let mut random = Random::seeded(seed);
+        let mut random = Random::seeded(on.seed);
         let dial = |number, queue| Dialer::new(config, number, queue);
         Thrift {
             pool: Pool::start((config.connections, LIMIT), &mut random, dial),

@@ -31,7 +31,8 @@ impl Store {
     async fn new(url: &str, keys: &str) -> Self {
         let keys = format!("url = \"{url}\"\nconnect_timeout = \"20s\"\n{keys}");
         let config = read(&keys, postgres::Postgres::read_config);
-        let backend = postgres::Postgres::connect(&config, &[], 0).await;
+        let backend =
+            postgres::Postgres::connect(&config, &[], &tributary::backend::OnLoop::default()).await;
         Store { config, backend }
     }
 

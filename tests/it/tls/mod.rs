@@ -32,7 +32,7 @@ impl<B: Backend> Store<B> {
         let config = read(folder, &keys, |section| B::read_config(section));
         let compiled = read(folder, lookup, |section| B::read_lookup(&config, section));
         Store {
-            backend: B::connect(&config, &[], 0).await,
+            backend: B::connect(&config, &[], &tributary::backend::OnLoop::default()).await,
             lookup: compiled.lookup,
         }
     }

@@ -40,7 +40,12 @@ fn airports() -> Config {
 
 async fn find(config: &Config, toml: &str, params: &[(&str, Value)]) -> Result<Value, LookupError> {
     let lookup = testing::lookup::<FileTable>(config, toml).unwrap();
-    ask(&FileTable::connect(config, &[], 0).await, &lookup, params).await
+    ask(
+        &FileTable::connect(config, &[], &crate::backend::OnLoop::default()).await,
+        &lookup,
+        params,
+    )
+    .await
 }
 
 fn record(pairs: &[(&str, Value)]) -> Value {

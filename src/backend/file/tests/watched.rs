@@ -170,8 +170,8 @@ async fn a_lookup_under_way_keeps_the_table_it_began_with() {
 #[tokio::test(flavor = "local")]
 async fn one_store_of_all_loops_starts_the_thread() {
     let file = File::new("a.csv", "code,city\n");
-    let first = FileTable::connect(&file.config, &[], 0).await;
-    let second = FileTable::connect(&file.config, &[], 0).await;
+    let first = FileTable::connect(&file.config, &[], &crate::backend::OnLoop::default()).await;
+    let second = FileTable::connect(&file.config, &[], &crate::backend::OnLoop::default()).await;
     assert!(first.table_reloads().is_some() && second.table_reloads().is_none());
 }
 

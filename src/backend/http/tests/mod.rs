@@ -104,7 +104,10 @@ fn reply(status: u16, body: impl Into<Bytes>) -> Response<Body> {
 async fn backend(url: &str, keys: &str) -> (Http, Config) {
     let document = document(&format!("url = '{url}'\n{keys}"));
     let config = Http::read_config(&mut whole(&document)).expect("a valid configuration");
-    (Http::connect(&config, &[], 0).await, config)
+    (
+        Http::connect(&config, &[], &crate::backend::OnLoop::default()).await,
+        config,
+    )
 }
 
 /// A lookup with these keys.

@@ -98,7 +98,12 @@ fn free_port() -> u16 {
 /// A backend of these servers with further keys.
 async fn backend_with(addrs: &[String], keys: &str) -> Memcached {
     let config = testing::config::<Memcached>(&format!("servers = {addrs:?}\n{keys}"));
-    Memcached::connect(&config.expect("a valid configuration"), &[], 0).await
+    Memcached::connect(
+        &config.expect("a valid configuration"),
+        &[],
+        &crate::backend::OnLoop::default(),
+    )
+    .await
 }
 
 /// A backend that waits as long as a busy machine may need.

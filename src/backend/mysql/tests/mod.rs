@@ -152,7 +152,10 @@ async fn backend<const N: usize>(
 ) -> (Mysql, [Compiled<Lookup>; N]) {
     let config = testing::config::<Mysql>(config).expect("no problems");
     let lookups = lookups.map(|keys| testing::lookup::<Mysql>(&config, keys).expect("no problems"));
-    (Mysql::connect(&config, &[], 0).await, lookups)
+    (
+        Mysql::connect(&config, &[], &crate::backend::OnLoop::default()).await,
+        lookups,
+    )
 }
 
 /// Asks one lookup with parameters by name.

@@ -139,7 +139,7 @@ async fn backend(url: &str) -> Redis {
 async fn configured(keys: &str) -> Redis {
     let document = document(keys);
     let config = Redis::read_config(&mut whole(&document)).expect("a valid configuration");
-    Redis::connect(&config, &[], 0).await
+    Redis::connect(&config, &[], &crate::backend::OnLoop::default()).await
 }
 
 /// A lookup with these keys.

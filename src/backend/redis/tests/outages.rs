@@ -160,7 +160,7 @@ async fn several_connections_are_used_in_turn() {
     let server = Server::start();
     let document = document(&format!("url = \"{}\"\nconnections = 3", server.url()));
     let config = Redis::read_config(&mut whole(&document)).expect("valid");
-    let redis = Redis::connect(&config, &[], 0).await;
+    let redis = Redis::connect(&config, &[], &crate::backend::OnLoop::default()).await;
     for connection in &redis.connections {
         net::until(&[Rc::clone(connection.availability())], is_up).await;
     }
@@ -182,7 +182,7 @@ async fn a_server_that_says_nothing_is_given_up() {
         "url = 'redis://127.0.0.1:{port}'\nconnect_timeout = '50ms'"
     ));
     let config = Redis::read_config(&mut whole(&document)).expect("valid");
-    let redis = Redis::connect(&config, &[], 0).await;
+    let redis = Redis::connect(&config, &[], &crate::backend::OnLoop::default()).await;
     assert_eq!(
         ask(&redis, GET, &[1.into()]).await,
         Err(Code::LookupUnavailable)

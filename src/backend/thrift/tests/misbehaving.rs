@@ -147,7 +147,7 @@ async fn a_server_of_tls_or_http_is_unavailable_and_the_error_says_why() {
             let service = Scripted::speaking(wire_format, vec![act]).await;
             let urls = std::slice::from_ref(&service.url);
             let config = config_of(urls, &format!("{ONE}{keys}"));
-            let backend = Thrift::connect(&config, &[], 0).await;
+            let backend = Thrift::connect(&config, &[], &crate::backend::OnLoop::default()).await;
             let say = testing::lookup::<Thrift>(&config, "call = 'say'").expect("a lookup");
             let asked = testing::ask_within(&backend, &say, &[("n", 1.into())], PATIENCE).await;
             let err = asked.expect_err(words);

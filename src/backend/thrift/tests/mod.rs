@@ -191,14 +191,14 @@ impl Scripted {
     /// A backend of it with further keys.
     async fn backend(&self, keys: &str) -> Thrift {
         let config = config_of(std::slice::from_ref(&self.url), &format!("{ONE}{keys}"));
-        Thrift::connect(&config, &[], 0).await
+        Thrift::connect(&config, &[], &crate::backend::OnLoop::default()).await
     }
 
     /// A backend that waits for replies to dropped lookups as long as a busy machine may need.
     async fn patient_backend(&self, keys: &str) -> Thrift {
         let mut config = config_of(std::slice::from_ref(&self.url), &format!("{ONE}{keys}"));
         config.abandoned_max = PATIENCE;
-        Thrift::connect(&config, &[], 0).await
+        Thrift::connect(&config, &[], &crate::backend::OnLoop::default()).await
     }
 
     /// Waits until it has seen the wanted calls.

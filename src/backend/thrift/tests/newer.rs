@@ -69,7 +69,7 @@ protocol = '{}'",
                 }
             );
             let config = config_of(std::slice::from_ref(&service.url), &format!("{ONE}{keys}"));
-            let backend = Thrift::connect(&config, &[], 0).await;
+            let backend = Thrift::connect(&config, &[], &crate::backend::OnLoop::default()).await;
             let call = testing::lookup::<Thrift>(&config, "call = 'getUser'").expect("a lookup");
             let user = async |id: i64| {
                 let params = [("id", id.into())];

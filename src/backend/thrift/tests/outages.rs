@@ -41,7 +41,12 @@ async fn a_host_that_is_down_or_does_not_speak_thrift_is_skipped() {
     let bad = Scripted::start(closing()).await;
     let good = Scripted::start((0..9).map(|n| say(&n.to_string())).collect()).await;
     let urls = [down, bad.url.clone(), good.url.clone()];
-    let backend = Thrift::connect(&config_of(&urls, ONE), &[], 0).await;
+    let backend = Thrift::connect(
+        &config_of(&urls, ONE),
+        &[],
+        &crate::backend::OnLoop::default(),
+    )
+    .await;
     // The bad host was asked first, then the next one.
     assert_eq!(said(&backend, 1).await, Ok("0".into()));
     assert_eq!(said(&backend, 2).await, Ok("1".into()));
@@ -56,7 +61,12 @@ async fn connections_begin_at_different_hosts() {
     ];
     let urls: Vec<_> = services.iter().map(|service| service.url.clone()).collect();
     let keys = ONE.replace("connections = 1", "connections = 2");
-    let backend = Thrift::connect(&config_of(&urls, &keys), &[], 0).await;
+    let backend = Thrift::connect(
+        &config_of(&urls, &keys),
+        &[],
+        &crate::backend::OnLoop::default(),
+    )
+    .await;
     until(&backend, |counts| counts.up == 2).await;
     let (one, two) = futures_util::join!(said(&backend, 1), said(&backend, 2));
     let mut answers = [one.expect("an answer"), two.expect("an answer")];

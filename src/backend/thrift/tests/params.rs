@@ -18,7 +18,7 @@ async fn seen(keys: &str, params: &[(&str, Value)]) -> String {
 /// The code of a call that is never sent.
 async fn refused(keys: &str, params: &[(&str, Value)]) -> LookupError {
     let config = config_of(&["thrift://127.0.0.1:1".into()], ONE);
-    let backend = Thrift::connect(&config, &[], 0).await;
+    let backend = Thrift::connect(&config, &[], &crate::backend::OnLoop::default()).await;
     let answer = ask(&backend, keys, params).await;
     answer.expect_err("never sent")
 }

@@ -109,7 +109,7 @@ async fn every_shape_carries_calls_and_replies() {
             );
             let config = config_of(std::slice::from_ref(&service.url), &keys);
             let call = testing::lookup::<Thrift>(&config, "call = 'say'").expect("a lookup");
-            let backend = Thrift::connect(&config, &[], 0).await;
+            let backend = Thrift::connect(&config, &[], &crate::backend::OnLoop::default()).await;
             for n in [1, 2] {
                 let answer = testing::ask(&backend, &call, &[("n", n.into())]).await;
                 assert_eq!(answer.expect("an answer"), "hello".into(), "{wire_format}");

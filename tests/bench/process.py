@@ -19,11 +19,15 @@ class Trouble(Exception):
     """Ends the benchmark with a message."""
 
 
+class Missing(Trouble):
+    """A program is not installed."""
+
+
 def need(program, package):
     """The program's path, searched in PATH and in folders that some users' PATH lacks."""
     found = shutil.which(program, path=os.environ.get("PATH", "") + ":/usr/sbin")
     if found is None:
-        raise Trouble(f"cannot find `{program}`: install the Debian package `{package}`")
+        raise Missing(f"cannot find `{program}`: install the Debian package `{package}`")
     return found
 
 

@@ -63,12 +63,12 @@ KINDS = {
 class Server(Child):
     """A server that serves one page."""
 
-    def __init__(self, name, page, stores, folder):
+    def __init__(self, name, page, stores, folder, words=()):
         folder.mkdir(parents=True, exist_ok=True)
         page.lay_out(folder)
         self.port, self.folder, self.page, self.name = free_port(), folder, page, name
         kind = KINDS[name]
-        command = kind.command(page, stores, folder, self.port, kind.words)
+        command = kind.command(page, stores, folder, self.port, (*kind.words, *words))
         super().__init__(SERVER_CORE, list(map(str, command)), folder)
         self.wait_for(lambda: accepts(self.port))
 

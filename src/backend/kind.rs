@@ -17,6 +17,16 @@ pub struct OnLoop {
     pub memory: StoreMemory,
 }
 
+impl OnLoop {
+    /// The same loop, for a part of the store with a seed of its own.
+    pub(super) fn seeded(&self, seed: u64) -> Self {
+        OnLoop {
+            seed,
+            memory: self.memory.clone(),
+        }
+    }
+}
+
 /// One kind of store.
 pub trait Backend: Sized + 'static {
     /// The keys of `[backends.NAME]`, checked.

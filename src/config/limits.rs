@@ -23,7 +23,7 @@ pub struct LimitsConfig {
     /// The most memory of all connections of a loop; beyond it, the largest ones are not read. Default 96 MiB, which keeps the
     /// process under 256 MiB.
     pub buffered_bytes_max: usize,
-    /// How many bytes the answers of stores may take together, beyond the first 64 KiB of each. Default 256 MiB.
+    /// How many bytes the answers of stores may take together; those of up to 64 KiB do not count. Default 256 MiB.
     pub store_bytes_max: usize,
     /// The most calls in flight per connection; additional ones wait unread. Default 32.
     pub pipelined_max: usize,

@@ -8,11 +8,12 @@ use std::sync::{Arc, OnceLock};
 use serde_json::{Value as Json, json};
 
 use crate::admin::{patiently, scrape};
-use crate::support::Tributary;
+use crate::support::{Redis, Tributary};
 
 const IDL: &str = "
 struct Page { 1: optional i64 answer }
-service S { Page large(), Page huge(), Page small() }
+struct Blob { 1: optional binary blob, 2: optional i64 length }
+service S { Page large(), Page huge(), Page small(), Blob some(), Blob much() }
 ";
 
 const MIB: usize = 1024 * 1024;
@@ -59,7 +60,7 @@ fn answer(mut stream: TcpStream, gate: &Gate) -> Option<()> {
     Some(())
 }
 
-fn start(http: SocketAddr) -> Tributary {
+fn start(http: SocketAddr, redis: &Redis) -> Tributary {
     let config = format!(
         r#"
 admin = {{ listen = "127.0.0.1:0" }}
@@ -70,15 +71,24 @@ limits = {{ store_bytes_max = "1MiB" }}
 [backends.web]
 kind = "http"
 url = "http://{http}"
+[backends.redis]
+kind = "redis"
+url = "redis://{}"
 [lookups]
 large = {{ backend = "web", get = "/large", pointer = "/answer" }}
 huge = {{ backend = "web", get = "/huge", pointer = "/answer" }}
 small = {{ backend = "web", get = "/small", pointer = "/answer" }}
+some = {{ backend = "redis", get = "some", format = "bytes" }}
+much = {{ backend = "redis", get = "much", format = "bytes" }}
+length = {{ backend = "redis", get = "length", format = "i64" }}
 [views]
 large = {{ deadline = "60s", lookups.answer = {{ use = "large", timeout = "60s" }} }}
 huge = {{ deadline = "60s", lookups.answer = {{ use = "huge", timeout = "60s" }} }}
 small = {{ deadline = "60s", lookups.answer = {{ use = "small", timeout = "60s" }} }}
-"#
+some = {{ deadline = "60s", lookups = {{ blob = "some", length = "length" }} }}
+much = {{ deadline = "60s", lookups = {{ blob = "much", length = "length" }} }}
+"#,
+        redis.addr
     );
     Tributary::start(&config, &[("s.thrift", IDL)])
 }
@@ -100,7 +110,8 @@ fn reply(call: Child) -> Json {
 #[test]
 fn large_answers_wait_for_each_other_and_small_ones_pass() {
     let gate = Gate::default();
-    let mut server = start(serve(&gate));
+    let redis = Redis::start();
+    let mut server = start(serve(&gate), &redis);
     let admin = server.admin();
     let held = || scrape(admin).count("tributary_store_bytes", &[]);
     let refused = || scrape(admin).count("tributary_store_bytes_refused_total", &[]);
@@ -128,4 +139,28 @@ fn large_answers_wait_for_each_other_and_small_ones_pass() {
     }
     patiently(|| held() == 0);
     assert_eq!(refused(), 1);
+}
+
+#[test]
+fn a_reply_of_redis_that_is_too_large_is_left_out_and_others_are_not() {
+    let redis = Redis::start();
+    redis.run("SETRANGE some 800000 x");
+    redis.run("SETRANGE much 3000000 x");
+    redis.run("SET length 7");
+    let mut server = start(serve(&Gate::default()), &redis);
+    let admin = server.admin();
+    for _ in 0..2 {
+        assert_eq!(reply(begin(&server, "much")), json!({"length": 7}));
+        let some = reply(begin(&server, "some"));
+        assert_eq!(some["length"], json!(7));
+        assert!(
+            some["blob"].is_string() || some["blob"].is_object(),
+            "{some}"
+        );
+    }
+    let scraped = scrape(admin);
+    let shed = [("method", "much"), ("lookup", "blob"), ("fate", "shed")];
+    assert_eq!(scraped.count("tributary_lookups_total", &shed), 2);
+    assert_eq!(scraped.count("tributary_store_bytes_refused_total", &[]), 2);
+    patiently(|| scrape(admin).count("tributary_store_bytes", &[]) == 0);
 }

@@ -20,8 +20,8 @@ use tokio::time::{Instant, timeout_at};
 use crate::config::LimitsConfig;
 use crate::context::Context;
 
-/// So much of an answer is not counted.
-const FREE_BYTES: usize = 64 * 1024;
+/// A smaller answer is not counted.
+pub(super) const FREE_BYTES: usize = 64 * 1024;
 /// More is counted in steps, so that a body in many pieces is not counted with each of them.
 const STEP_BYTES: usize = 64 * 1024;
 
@@ -121,6 +121,11 @@ impl StoreMemory {
     /// The memory of an answer to a lookup of `call`, of which nothing is read yet.
     pub(super) fn read_for(&self, call: &Context) -> Reading {
         self.read(Some(std::ptr::from_ref(call).addr()))
+    }
+
+    /// The memory of an answer on a connection that several calls share.
+    pub(super) fn read_shared(&self) -> Reading {
+        self.read(None)
     }
 
     fn read(&self, call: Option<CallAddr>) -> Reading {
@@ -304,6 +309,16 @@ impl Drop for Reserved {
 impl From<Reserved> for Held {
     fn from(reserved: Reserved) -> Self {
         Held((reserved.bytes > 0).then(|| Arc::new(Holds::One(reserved))))
+    }
+}
+
+/// The same memory.
+impl PartialEq for Held {
+    fn eq(&self, other: &Self) -> bool {
+        match (&self.0, &other.0) {
+            (Some(one), Some(other)) => Arc::ptr_eq(one, other),
+            (one, other) => one.is_none() && other.is_none(),
+        }
     }
 }
 

@@ -18,10 +18,6 @@ impl StoreMemory {
         self.counts().map(|count| count[0].load(Ordering::Relaxed))
     }
 
-    fn read_shared(&self) -> Reading {
-        self.read(None)
-    }
-
     /// An answer of that size to a lookup of a call of its own.
     fn taken(&self, bytes: usize) -> Reading {
         let mut reading = self.read_shared();

@@ -7,6 +7,7 @@ use super::resp::{Reply, refused};
 use bytes::Bytes;
 
 use crate::backend::format::{Format, bad_answer, text};
+use crate::backend::memory::NoRoom;
 use crate::backend::{Answer, LookupError};
 use crate::offload::LARGE_VALUES;
 use crate::value::{FieldNames, Record, Value, parse_double};
@@ -60,6 +61,17 @@ pub(super) struct ReplyShape {
 impl ReplyShape {
     /// The answer in a reply, which is decoded later if that takes long.
     pub(super) fn answer(&self, reply: Reply) -> Result<Answer, LookupError> {
+        let reply = match reply {
+            Reply::Held(held) => {
+                let (reply, held) = *held;
+                return Ok(Answer {
+                    held,
+                    ..self.answer(reply)?
+                });
+            }
+            Reply::Refused => return Err(NoRoom.into()),
+            reply => reply,
+        };
         let items = match &reply {
             Reply::Array(items) => items.len(),
             Reply::Map(pairs) => 2 * pairs.len(),

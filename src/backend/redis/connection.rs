@@ -16,8 +16,8 @@ use super::endpoint::Endpoint;
 use super::multiplexed::{Broken, Driving, Multiplexed};
 use super::resp::{Reply, refused};
 use super::server::{Address, Server};
-use crate::backend::LookupError;
 use crate::backend::net::{self, Availability, Dial, Ended, Keeper, Stream, keep};
+use crate::backend::{LookupError, OnLoop, StoreMemory};
 use crate::error::Code;
 
 /// The name of the other end in errors.
@@ -33,11 +33,11 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    /// Starts to connect in the background, on this loop. `seed` is for the delays between attempts.
+    /// Starts to connect in the background, on this loop. `on.seed` is for the delays between attempts.
     pub(super) fn start(
         endpoint: impl Endpoint + 'static,
         connect_timeout: Duration,
-        seed: u64,
+        on: &OnLoop,
     ) -> Self {
         let availability = Rc::new(Availability::new());
         let dialer = Dialer {
@@ -45,9 +45,10 @@ impl Connection {
             connect_timeout,
             age_max: net::AGE_MAX,
             retired: None,
+            memory: on.memory.clone(),
         };
         Connection {
-            _keeper: keep(dialer, Rc::clone(&availability), seed),
+            _keeper: keep(dialer, Rc::clone(&availability), on.seed),
             availability,
             connect_timeout,
         }
@@ -104,6 +105,7 @@ struct Dialer<E> {
     age_max: Duration,
     /// The connection that became too old, while replies to it are pending.
     retired: Option<AbortOnDropHandle<()>>,
+    memory: StoreMemory,
 }
 
 /// A connection whose server has accepted us.
@@ -176,7 +178,7 @@ impl<E: Endpoint> Dialer<E> {
                 return Err(unavailable(why));
             }
         };
-        let redis = Rc::new(Multiplexed::default());
+        let redis = Rc::new(Multiplexed::new(&self.memory));
         let mut driving = Driving::new(socket, Rc::clone(&redis));
         tokio::select! {
             broken = &mut driving => return Err(broken.into()),

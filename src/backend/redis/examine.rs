@@ -11,7 +11,7 @@ use super::resp::{Reply, put_argument, put_command, put_head, refused};
 use super::server::Server;
 use super::{Config, Redis};
 use crate::backend::examine::{Examination, Finding, Refusal};
-use crate::backend::{Backend as _, LookupError, Planned};
+use crate::backend::{Backend as _, LookupError, OnLoop, Planned};
 use crate::error::Code;
 use crate::value::Value;
 
@@ -19,10 +19,11 @@ use crate::value::Value;
 const PING: &[u8] = b"*1\r\n$4\r\nPING\r\n";
 
 pub(super) async fn examine(config: &Config, planned: &[Planned<'_, Command>]) -> Examination {
-    let mut redis = Redis::connect(config, &[], &crate::backend::OnLoop::default()).await;
+    let mut redis = Redis::connect(config, &[], &OnLoop::default()).await;
     if let Servers::Cluster(seeds) = &config.servers {
         // Commands and permissions are the same on every node, so it is enough to ask the first that can be reached.
-        let connect = |server: Server| Connection::start(server, config.connect_timeout, 0);
+        let connect =
+            |server: Server| Connection::start(server, config.connect_timeout, &OnLoop::default());
         redis.connections.extend(seeds.servers().map(connect));
         for connection in &redis.connections {
             if connection.ask(PING, 1).await.is_ok() {

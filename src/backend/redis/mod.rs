@@ -72,19 +72,21 @@ impl Backend for Redis {
         let mut random = Random::seeded(on.seed);
         match &config.servers {
             Servers::One(server) => {
-                let connect = |_| Connection::start(server.clone(), timeout, random.draw());
+                let connect =
+                    |_| Connection::start(server.clone(), timeout, &on.seeded(random.draw()));
                 redis.connections = (0..config.connections).map(connect).collect();
             }
             Servers::Master(sentinels) => {
-                let finder = Rc::new(Finder::start(sentinels, timeout, &mut random));
+                let finder = Rc::new(Finder::start(sentinels, timeout, (on, &mut random)));
                 let master = || Master(Rc::clone(&finder));
-                let connect = |_| Connection::start(master(), timeout, random.draw());
+                let connect = |_| Connection::start(master(), timeout, &on.seeded(random.draw()));
                 redis.connections = (0..config.connections).map(connect).collect();
-                redis.replicas = (sentinels.reads_replicas)
-                    .then(|| Replicas::start(&finder, (config.connections, timeout), &mut random));
+                redis.replicas = (sentinels.reads_replicas).then(|| {
+                    Replicas::start(&finder, (config.connections, timeout), (on, &mut random))
+                });
             }
             Servers::Cluster(seeds) => {
-                redis.cluster = Some(Cluster::start(seeds.clone(), random));
+                redis.cluster = Some(Cluster::start(seeds.clone(), (on, random)));
             }
         }
         redis

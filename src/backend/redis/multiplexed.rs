@@ -21,6 +21,7 @@ use tokio::time::Instant;
 use tokio_util::io::poll_read_buf;
 
 use super::resp::{BadReply, Parser, Reply};
+use crate::backend::StoreMemory;
 use crate::backend::net::Silence;
 
 /// How much is read at a time: about the replies to one batch.
@@ -50,6 +51,8 @@ pub(super) struct Multiplexed {
     is_silent: Cell<bool>,
     /// Why nothing can be asked any more.
     broken: RefCell<Option<Broken>>,
+    /// For large replies.
+    memory: StoreMemory,
 }
 
 /// Why a connection ended.
@@ -102,11 +105,20 @@ impl Default for Multiplexed {
             silence: Silence::new(SILENCE_MAX),
             is_silent: Cell::default(),
             broken: RefCell::default(),
+            memory: StoreMemory::default(),
         }
     }
 }
 
 impl Multiplexed {
+    /// A connection whose large replies are counted in `memory`.
+    pub(super) fn new(memory: &StoreMemory) -> Self {
+        Multiplexed {
+            memory: memory.clone(),
+            ..Multiplexed::default()
+        }
+    }
+
     /// Sends `count` commands, packed one after the other, and waits for their replies; `None` if too many replies are
     /// pending already.
     pub(super) async fn ask(
@@ -187,6 +199,7 @@ impl Multiplexed {
             self.replies.set(self.replies.get() + replies as u64);
             self.silence.answered();
         }
+        parser.count(input);
         if self.missing.get() == self.unsent.get() && parser.holds_part_of_reply(input) {
             return Err(BadReply("more bytes than replies"));
         }
@@ -232,7 +245,10 @@ impl<S> Driving<S> {
     pub(super) fn new(stream: S, redis: Rc<Multiplexed>) -> Self {
         Driving {
             stream,
-            driver: Driver::default(),
+            driver: Driver {
+                parser: Parser::new(&redis.memory),
+                ..Driver::default()
+            },
             redis,
             is_retired: false,
         }

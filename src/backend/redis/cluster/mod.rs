@@ -26,7 +26,7 @@ use self::nodes::Nodes;
 use self::routing::{Delivery, PerKey, SlotCommand, SlotCommands, is_split};
 use super::command::Command;
 use super::resp::{Reply, refused};
-use crate::backend::{Answers, BatchedAsk, LookupError};
+use crate::backend::{Answers, BatchedAsk, LookupError, OnLoop};
 use crate::backoff::Backoff;
 use crate::error::Code;
 use crate::random::Random;
@@ -62,9 +62,9 @@ enum Route {
 
 impl Cluster {
     /// Starts to discover the nodes, on this loop.
-    pub(super) fn start(seeds: Seeds, mut random: Random) -> Self {
+    pub(super) fn start(seeds: Seeds, (on, mut random): (&OnLoop, Random)) -> Self {
         let seed = random.draw();
-        let nodes = Rc::new(Nodes::new(seeds, random));
+        let nodes = Rc::new(Nodes::new(seeds, random, &on.memory));
         let watched = Rc::clone(&nodes);
         Cluster {
             nodes,

@@ -12,7 +12,6 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::slots_reply::{Range, named, ranges};
-use crate::backend::LookupError;
 use crate::backend::format::bad_answer;
 use crate::backend::redis::connection::Connection;
 use crate::backend::redis::endpoint::Endpoint;
@@ -20,6 +19,7 @@ use crate::backend::redis::multiplexed::Multiplexed;
 use crate::backend::redis::resp::{Reply, one, put_command};
 use crate::backend::redis::role::{CHECK_EVERY, Role};
 use crate::backend::redis::server::{Address, Server};
+use crate::backend::{LookupError, OnLoop};
 use crate::error::Code;
 
 /// A node and the connection to it.
@@ -57,7 +57,7 @@ pub(super) struct Common {
 
 impl Node {
     /// Starts to connect to `address`.
-    pub(super) fn open(address: Address, common: &Common, seed: u64) -> Self {
+    pub(super) fn open(address: Address, common: &Common, on: &OnLoop) -> Self {
         let give_up = Rc::new(Notify::new());
         let endpoint = NodeEndpoint {
             server: common.server.at(address.clone()),
@@ -65,7 +65,7 @@ impl Node {
         };
         Node {
             address,
-            connection: Connection::start(endpoint, common.connect_timeout, seed),
+            connection: Connection::start(endpoint, common.connect_timeout, on),
             give_up,
             silent_since: Cell::new(None),
             given_up: Cell::new(None),

@@ -15,8 +15,8 @@ use super::config::Seeds;
 use super::node::Node;
 use super::slot_map::SlotMap;
 use super::slots_reply::Range;
-use crate::backend::LookupError;
 use crate::backend::redis::server::Address;
+use crate::backend::{LookupError, OnLoop, StoreMemory};
 use crate::backoff::Backoff;
 use crate::error::Code;
 use crate::random::Random;
@@ -37,6 +37,7 @@ pub(super) struct Nodes {
     turn: Cell<usize>,
     /// Seeds the delays of each node's connection.
     random: RefCell<Random>,
+    memory: StoreMemory,
 }
 
 #[derive(Clone)]
@@ -60,7 +61,7 @@ impl MapState {
 
 impl Nodes {
     /// Nothing is known yet.
-    pub(super) fn new(seeds: Seeds, random: Random) -> Self {
+    pub(super) fn new(seeds: Seeds, random: Random, memory: &StoreMemory) -> Self {
         Nodes {
             seeds,
             map: RefCell::new(SlotMap::new()),
@@ -69,6 +70,7 @@ impl Nodes {
             hint: RefCell::default(),
             turn: Cell::new(0),
             random: RefCell::new(random),
+            memory: memory.clone(),
         }
     }
 
@@ -126,8 +128,11 @@ impl Nodes {
     }
 
     fn open(&self, address: &Address) -> Rc<Node> {
-        let seed = self.random.borrow_mut().draw();
-        Rc::new(Node::open(address.clone(), &self.seeds.common, seed))
+        let on = OnLoop {
+            seed: self.random.borrow_mut().draw(),
+            memory: self.memory.clone(),
+        };
+        Rc::new(Node::open(address.clone(), &self.seeds.common, &on))
     }
 
     /// Asks the nodes in turn, and then the seeds, until one lists the slots.

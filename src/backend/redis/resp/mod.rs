@@ -7,13 +7,16 @@
 
 mod pack; // commands as bytes
 mod reply; // replies, and errors among them
+mod room; // for large replies
 
 use std::ops::Range;
 
 use bytes::{Buf as _, Bytes, BytesMut};
 
 pub(super) use self::pack::{put_argument, put_command, put_head, put_known, put_written};
-pub(super) use self::reply::{Reply, one, refused};
+pub(super) use self::reply::{BadReply, Reply, one, refused};
+use self::room::Room;
+use crate::backend::StoreMemory;
 
 /// Longer strings keep the buffer that they were read into. Shorter ones are copied out of it, adjacent ones together up
 /// to this many bytes, so that the buffer can be reused and a small value never keeps a large buffer alive.
@@ -29,11 +32,6 @@ const DEPTH_MAX: usize = 8;
 /// How many items of an array are allocated before they arrive.
 const ITEMS_FIRST: usize = 64;
 
-/// Bytes that are not RESP, or exceed a limit.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the server's bytes are not a reply: {0}")]
-pub(super) struct BadReply(pub(super) &'static str);
-
 /// Reads replies.
 #[derive(Debug, Default)]
 pub(super) struct Parser {
@@ -43,6 +41,7 @@ pub(super) struct Parser {
     searched: usize,
     /// The positions of short strings that are copied together; kept to reuse its memory.
     strings: Vec<Range<usize>>,
+    room: Room,
 }
 
 /// An array or map that waits for items.
@@ -63,6 +62,24 @@ enum Container {
 }
 
 impl Parser {
+    /// A parser that counts large replies.
+    pub(super) fn new(memory: &StoreMemory) -> Self {
+        Parser {
+            room: Room::new(memory),
+            ..Parser::default()
+        }
+    }
+
+    /// Counts the memory of the incomplete reply, of which the rest of `input` is the end. If there is no room, nothing of the
+    /// reply is kept: it becomes [`Reply::Refused`] when it is complete.
+    pub(super) fn count(&mut self, input: &BytesMut) {
+        if !self.room.takes(input.len()) {
+            for open in &mut self.open {
+                open.items = Vec::new();
+            }
+        }
+    }
+
     /// Takes every complete reply out of `input` and hands it to `deal`.
     pub(super) fn each(
         &mut self,
@@ -70,7 +87,7 @@ impl Parser {
         mut deal: impl FnMut(Reply) -> Result<(), BadReply>,
     ) -> Result<(), BadReply> {
         loop {
-            if self.open.is_empty() {
+            if self.open.is_empty() && !self.room.skips() {
                 let mut taken = 0;
                 while let Some(length) = self.find_strings(&input[taken..]) {
                     let copy = Bytes::copy_from_slice(&input[taken..taken + length]);
@@ -116,7 +133,11 @@ impl Parser {
 
     /// Takes the next reply out of `input`; `None` if it is incomplete.
     pub(super) fn next(&mut self, input: &mut BytesMut) -> Result<Option<Reply>, BadReply> {
-        while let Some(token) = self.token(input)? {
+        loop {
+            let before = input.len();
+            let Some(token) = self.token(input)? else {
+                return Ok(None);
+            };
             let mut whole = match token {
                 Token::Value(reply) => Some(reply),
                 Token::Incomplete(open) if open.missing == 0 => open.close(),
@@ -124,30 +145,45 @@ impl Parser {
                     return Err(BadReply("arrays are nested too deep"));
                 }
                 Token::Incomplete(open) => {
+                    self.room.took(before - input.len());
                     self.open.push(open);
                     continue;
                 }
             };
             while let Some(reply) = whole.take() {
                 let Some(outer) = self.open.last_mut() else {
-                    return Ok(Some(reply));
+                    return Ok(Some(self.room.complete(reply)));
                 };
-                outer.items.push(reply);
+                if !self.room.is_refused() {
+                    outer.items.push(reply);
+                }
                 outer.missing -= 1;
                 if outer.missing == 0 {
                     whole = self.open.pop().and_then(Incomplete::close);
                 }
             }
+            if self.open.is_empty() {
+                self.room.clear();
+            } else {
+                self.room.took(before - input.len());
+            }
         }
-        Ok(None)
     }
 
     fn token(&mut self, input: &mut BytesMut) -> Result<Option<Token>, BadReply> {
+        if self.room.skips() {
+            return self.skip(input);
+        }
         let Some(end) = self.line(input)? else {
             return Ok(None);
         };
         let line = &input[1..end];
         let value = match input[0] {
+            b'$' | b'=' | b'!' if self.room.is_refused() && line.first() != Some(&b'-') => {
+                self.room.skip(length(line)?);
+                input.advance(end + 2);
+                return self.skip(input);
+            }
             b'$' | b'=' | b'!' => return string(input, end, &mut self.searched),
             b'*' | b'~' => {
                 return Ok(open(input, end, Container::Array, 1)?.map(|token| self.took(token)));
@@ -176,6 +212,13 @@ impl Parser {
         };
         input.advance(end + 2);
         Ok(Some(self.took(Token::Value(value))))
+    }
+
+    /// Skips a string of a reply of which nothing is kept.
+    fn skip(&mut self, input: &mut BytesMut) -> Result<Option<Token>, BadReply> {
+        self.searched = 0;
+        let is_over = self.room.skip_some(input)?;
+        Ok(is_over.then_some(Token::Value(Reply::Nil)))
     }
 
     /// The end of the line at the front, if it has come.
@@ -284,10 +327,7 @@ fn string(
         *searched = 0;
         return Ok(Some(Token::Value(Reply::Nil)));
     }
-    let length = usize::try_from(length).ok();
-    let length = length
-        .filter(|&length| length <= STRING_BYTES_MAX)
-        .ok_or(BadReply("an invalid length"))?;
+    let length = self::length(&input[1..end])?;
     let start = end + 2;
     if input.len() < start + length + 2 {
         // Quick to find again when more bytes have arrived.
@@ -316,6 +356,14 @@ fn string(
         b'=' => return Err(BadReply("a verbatim text without its kind")),
         _ => Reply::String(bytes),
     })))
+}
+
+/// The length of a string.
+fn length(digits: &[u8]) -> Result<usize, BadReply> {
+    let length = number(digits).and_then(|length| usize::try_from(length).ok());
+    length
+        .filter(|&length| length <= STRING_BYTES_MAX)
+        .ok_or(BadReply("an invalid length"))
 }
 
 /// Parses a decimal number. Written by hand since every reply has one, and the standard parser needs text.

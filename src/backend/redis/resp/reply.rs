@@ -2,7 +2,8 @@
 
 use bytes::Bytes;
 
-use crate::backend::LookupError;
+use crate::backend::memory::NoRoom;
+use crate::backend::{Held, LookupError};
 use crate::error::Code;
 
 /// One reply.
@@ -21,13 +22,45 @@ pub(in crate::backend::redis) enum Reply {
     Array(Vec<Reply>),
     /// A map of RESP3.
     Map(Vec<(Reply, Reply)>),
+    /// A large reply, with its memory.
+    Held(Box<(Reply, Held)>),
+    /// A large reply for which there was no memory; nothing of it was kept.
+    Refused,
 }
+
+impl Reply {
+    /// The reply without its memory, which is added to `all`.
+    pub(in crate::backend::redis) fn unheld(self, all: &mut Vec<Held>) -> Reply {
+        match self {
+            Reply::Held(held) => {
+                let (reply, held) = *held;
+                all.push(held);
+                reply
+            }
+            reply => reply,
+        }
+    }
+
+    /// The reply with its memory, if it has any.
+    pub(in crate::backend::redis) fn holding(self, held: Held) -> Reply {
+        if held.is_nothing() {
+            return self;
+        }
+        Reply::Held(Box::new((self, held)))
+    }
+}
+
+/// Bytes that are not RESP, or exceed a limit.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the server's bytes are not a reply: {0}")]
+pub(in crate::backend::redis) struct BadReply(pub(in crate::backend::redis) &'static str);
 
 /// The reply to a single command.
 pub(in crate::backend::redis) fn one(replies: Vec<Reply>) -> Result<Reply, LookupError> {
     match replies.into_iter().next() {
         Some(Reply::Error(words)) => Err(refused(&words)),
-        Some(reply) => Ok(reply),
+        Some(Reply::Refused) => Err(NoRoom.into()),
+        Some(reply) => Ok(reply.unheld(&mut Vec::new())),
         None => Err(LookupError::new(
             Code::LookupUnavailable,
             "too many replies are pending",

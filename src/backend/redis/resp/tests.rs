@@ -1,7 +1,11 @@
 //! Replies of every type, however they arrive, and bytes that are not replies.
 
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
 use super::pack::put_length;
 use super::*;
+use crate::config::LimitsConfig;
 
 fn all(bytes: &[u8], step: usize) -> Result<Vec<Reply>, BadReply> {
     let mut parser = Parser::default();
@@ -129,5 +133,87 @@ fn an_argument_written_in_place_equals_one_of_known_length() {
         let mut said = b"before".to_vec();
         put_known(&mut said, length, write).expect("written");
         assert_eq!(said, known, "{length}");
+    }
+}
+
+/// A budget of a mebibyte, and what is held of it.
+fn memory() -> (StoreMemory, impl Fn() -> u64) {
+    let memory = StoreMemory::new(&LimitsConfig {
+        store_bytes_max: 1024 * 1024,
+        ..LimitsConfig::default()
+    });
+    let bytes = Arc::clone(memory.counts()[0]);
+    (memory, move || bytes[0].load(Ordering::Relaxed))
+}
+
+/// The replies in `bytes`, which arrive in pieces of `step`.
+fn counted(memory: &StoreMemory, bytes: &[u8], step: usize) -> Result<Vec<Reply>, BadReply> {
+    let mut parser = Parser::new(memory);
+    let mut input = BytesMut::new();
+    let mut replies = Vec::new();
+    for some in bytes.chunks(step) {
+        input.extend_from_slice(some);
+        parser.each(&mut input, |reply| {
+            replies.push(reply);
+            Ok(())
+        })?;
+        parser.count(&input);
+    }
+    Ok(replies)
+}
+
+/// Large replies of every shape, with as many bytes as said, about.
+fn large(bytes: usize) -> Vec<String> {
+    let string = |length: usize| format!("${length}\r\n{}\r\n", "x".repeat(length));
+    vec![
+        string(bytes),
+        format!("*{}\r\n{}", bytes / 50, string(10).repeat(bytes / 50)),
+        format!("*3\r\n:1\r\n*2\r\n$-1\r\n{}+k\r\n", string(bytes)),
+        format!("%2\r\n+a\r\n{0}+b\r\n{0}", string(bytes / 2)),
+    ]
+}
+
+#[test]
+fn a_large_reply_is_counted_until_it_is_gone() {
+    for step in [1000, 65_536] {
+        for bytes in large(500_000) {
+            let (memory, held) = memory();
+            let all = format!("{bytes}:7\r\n");
+            let replies = counted(&memory, all.as_bytes(), step).expect("replies");
+            assert!(held() > 200_000, "{}", held());
+            let [Reply::Held(large), Reply::Int(7)] = &replies[..] else {
+                panic!("a large one and a small one")
+            };
+            assert_eq!(vec![large.0.clone()], all_of(&bytes));
+            drop(replies);
+            assert_eq!(held(), 0);
+        }
+    }
+}
+
+fn all_of(bytes: &str) -> Vec<Reply> {
+    all(bytes.as_bytes(), bytes.len()).expect("a reply")
+}
+
+#[test]
+fn nothing_is_kept_of_a_reply_without_room_and_the_next_one_is_intact() {
+    for step in [1000, 65_536] {
+        for bytes in large(3_000_000) {
+            let (memory, held) = memory();
+            let all = format!(":6\r\n{bytes}$2\r\nab\r\n>2\r\n:1\r\n:2\r\n{bytes}*1\r\n:7\r\n");
+            let replies = counted(&memory, all.as_bytes(), step).expect("replies");
+            let seven = Reply::Array(vec![Reply::Int(7)]);
+            let refused = [
+                Reply::Int(6),
+                Reply::Refused,
+                text("ab"),
+                Reply::Refused,
+                seven,
+            ];
+            assert_eq!(replies, refused);
+            assert_eq!(held(), 0);
+            let bad = bytes.replace("x\r\n", "xx\r\n");
+            assert!(counted(&memory, bad.as_bytes(), step).is_err());
+        }
     }
 }

@@ -18,7 +18,7 @@ use crate::backend::redis::multiplexed::Multiplexed;
 use crate::backend::redis::resp::{Reply, one, put_command};
 use crate::backend::redis::role::{CHECK_EVERY, Role};
 use crate::backend::redis::server::{Address, Server};
-use crate::backend::{LookupError, format::bad_answer};
+use crate::backend::{LookupError, OnLoop, format::bad_answer};
 use crate::error::Code;
 use crate::random::Random;
 
@@ -43,10 +43,11 @@ impl Finder {
     pub(in crate::backend::redis) fn start(
         config: &Sentinels,
         step_timeout: Duration,
-        random: &mut Random,
+        (on, random): (&OnLoop, &mut Random),
     ) -> Self {
-        let start =
-            |server: &Server| Connection::start(server.clone(), step_timeout, random.draw());
+        let start = |server: &Server| {
+            Connection::start(server.clone(), step_timeout, &on.seeded(random.draw()))
+        };
         let question = |what: &[u8]| {
             let mut packed = Vec::new();
             put_command(&mut packed, &[b"SENTINEL", what, config.master.as_bytes()]);

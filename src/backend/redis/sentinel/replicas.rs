@@ -11,7 +11,6 @@ use std::time::Duration;
 use tokio::time::sleep;
 
 use super::finder::Finder;
-use crate::backend::LookupError;
 use crate::backend::format::bad_answer;
 use crate::backend::redis::connection::Connection;
 use crate::backend::redis::endpoint::Endpoint;
@@ -19,6 +18,7 @@ use crate::backend::redis::multiplexed::Multiplexed;
 use crate::backend::redis::resp::{Reply, one, refused};
 use crate::backend::redis::role::{CHECK_EVERY, Role};
 use crate::backend::redis::server::{Address, Server};
+use crate::backend::{LookupError, OnLoop};
 use crate::error::Code;
 use crate::random::Random;
 
@@ -34,11 +34,11 @@ impl Replicas {
     pub(in crate::backend::redis) fn start(
         finder: &Rc<Finder>,
         (connections, connect_timeout): (usize, Duration),
-        random: &mut Random,
+        (on, random): (&OnLoop, &mut Random),
     ) -> Self {
         let start = |_| {
             let replica = Replica(Rc::clone(finder));
-            Connection::start(replica, connect_timeout, random.draw())
+            Connection::start(replica, connect_timeout, &on.seeded(random.draw()))
         };
         Replicas {
             connections: (0..connections).map(start).collect(),

@@ -80,7 +80,11 @@ impl Server {
     /// As [`Server::run`], for a command that may be refused.
     async fn try_run(&self, words: &[&str]) -> Reply {
         let server = server::Server::parse(&self.url()).expect("a URL");
-        let connection = Connection::start(server, Duration::from_secs(10), 0);
+        let connection = Connection::start(
+            server,
+            Duration::from_secs(10),
+            &crate::backend::OnLoop::default(),
+        );
         command(&connection, words).await
     }
 

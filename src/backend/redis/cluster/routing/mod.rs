@@ -16,7 +16,7 @@ use super::slot;
 use crate::backend::format::bad_answer;
 use crate::backend::redis::command::Command;
 use crate::backend::redis::resp::Reply;
-use crate::backend::{Answer, Answers, BatchedAsk, LookupError};
+use crate::backend::{Answer, Answers, BatchedAsk, Held, LookupError};
 use crate::error::Code;
 use crate::value::Value;
 
@@ -216,12 +216,14 @@ impl Replies {
 fn join(replies: &mut Replies, keys: &[(usize, usize)]) -> Result<Reply, LookupError> {
     let mut taken: HashMap<usize, Vec<Reply>> = HashMap::new();
     let mut failed = None;
+    let mut held = Vec::new();
     for (number, _) in keys {
         if taken.contains_key(number) {
             continue;
         }
         // All are taken, even if one failed, because each asker has a share in every reply.
-        let items = match replies.take(*number) {
+        let reply = replies.take(*number).map(|reply| reply.unheld(&mut held));
+        let items = match reply {
             Ok(Reply::Array(items)) => items,
             other => {
                 failed.get_or_insert(other);
@@ -236,10 +238,11 @@ fn join(replies: &mut Replies, keys: &[(usize, usize)]) -> Result<Reply, LookupE
     let mut item = |(number, item): &(usize, usize)| {
         let item = taken.get_mut(number).and_then(|items| items.get_mut(*item));
         let item = item.ok_or_else(|| bad_answer("`MGET` returned fewer values than keys"))?;
-        Ok(std::mem::replace(item, Reply::Nil))
+        Ok::<_, LookupError>(std::mem::replace(item, Reply::Nil))
     };
     let items = keys.iter().map(&mut item);
-    items.collect::<Result<_, _>>().map(Reply::Array)
+    let items = items.collect::<Result<_, _>>().map(Reply::Array)?;
+    Ok(items.holding(Held::several(held.into_iter())))
 }
 
 #[cfg(test)]

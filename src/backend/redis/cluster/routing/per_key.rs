@@ -7,9 +7,9 @@
 use std::ops::Range;
 
 use super::slot_command::{SlotCommand, keys, mget};
-use crate::backend::LookupError;
 use crate::backend::format::bad_answer;
 use crate::backend::redis::resp::Reply;
+use crate::backend::{Held, LookupError};
 
 /// Commands of one key each, instead of those that no node could answer.
 pub(in crate::backend::redis::cluster) struct PerKey {
@@ -64,15 +64,17 @@ pub(in crate::backend::redis::cluster) fn is_split(reply: &Reply) -> bool {
 /// One array of all values; the first failure if one of them failed.
 fn join(singles: &mut [Result<Reply, LookupError>]) -> Result<Reply, LookupError> {
     let mut values = Vec::with_capacity(singles.len());
+    let mut held = Vec::new();
     for single in singles {
-        match std::mem::replace(single, Ok(Reply::Nil)) {
+        let single = std::mem::replace(single, Ok(Reply::Nil));
+        match single.map(|reply| reply.unheld(&mut held)) {
             Ok(Reply::Array(mut one)) if one.len() == 1 => values.append(&mut one),
-            Ok(Reply::Error(words)) => return Ok(Reply::Error(words)),
+            Ok(reply @ (Reply::Error(_) | Reply::Refused)) => return Ok(reply),
             Ok(_) => return Err(bad_answer("`MGET` of one key is not one value")),
             Err(err) => return Err(err),
         }
     }
-    Ok(Reply::Array(values))
+    Ok(Reply::Array(values).holding(Held::several(held.into_iter())))
 }
 
 #[cfg(test)]

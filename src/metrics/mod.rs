@@ -95,7 +95,7 @@ macro_rules! families {
 
 families! {
     calls SeriesKind::CounterOf(outcomes()), "tributary_calls_total" ["method", "outcome"]
-        "Calls that ended: ok, partial (a lookup failed), hung_up (the client disconnected first), or the code of the exception";
+        "Calls that ended: ok, partial (a lookup failed), hung_up (the connection ended before the reply), or the code of the exception";
     calls_overloaded SeriesKind::CounterOf(Overloaded::words()), "tributary_calls_overloaded_total" ["reason"]
         "Calls that ended in server.overloaded, by what was exhausted";
     call_duration SeriesKind::HistogramOfTime(TIMES), "tributary_call_duration_seconds" ["method"]

@@ -61,7 +61,7 @@ pub(super) struct InFlight {
     calls: Rc<CallsInFlight>,
     /// The index of its view in the metrics.
     view: usize,
-    /// It finished; otherwise it is dropped because its client disconnected.
+    /// It finished; otherwise it is dropped because its connection ended.
     ended: Cell<bool>,
     /// Why it ends in `server.overloaded`, if it does.
     exhausted: Cell<Overloaded>,

@@ -94,8 +94,6 @@ pub(crate) async fn ask_within<B: Backend>(
         context: &context,
         deadline,
     };
-    backend
-        .lookup(&compiled.lookup, ask)
-        .await
-        .map(|answer| answer.value)
+    let answer = backend.lookup(&compiled.lookup, ask).await?;
+    Ok(answer.decoded().await?.value)
 }

@@ -15,6 +15,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::call::RemoteMethod;
 use super::config::{Config, Remote};
+use super::large::{Misread, Reply};
 use super::metadata::CallMetadata;
 use super::wire::Wire;
 use crate::backend::{Answer, LookupError, net};
@@ -59,6 +60,7 @@ pub(super) struct Exchange {
     /// From then on no further calls are made.
     retire_at: Instant,
     is_retired: bool,
+    misread: Misread,
 }
 
 /// A call in flight.
@@ -108,6 +110,7 @@ impl Exchange {
             is_foreign: false,
             retire_at,
             is_retired: false,
+            misread: Misread::default(),
         }
     }
 
@@ -144,6 +147,7 @@ impl Exchange {
                 self.is_retired = true;
                 Ok(())
             }
+            () = self.misread.happened() => Err("a large reply does not decode".into()),
             () = overdue(oldest, self.abandoned_max), if waits => {
                 Err("the reply to a dropped lookup's call did not come".into())
             }
@@ -218,31 +222,33 @@ impl Exchange {
         };
         let first = self.began.take();
         self.began = (!self.wire.received.is_empty()).then_some(now);
-        let outgoing = question.asked.call.outgoing(sequence);
         // A frame with a header names the protocol of its message.
         let wire_format = self.framer.wire_format().unwrap_or(self.remote.wire_format);
         let protocol = wire_format.protocol;
         if question.is_abandoned() {
+            let outgoing = question.asked.call.outgoing(sequence);
             let fits = outgoing.answered_by(protocol, message);
             self.answered |= fits.is_ok();
             return fits.map_err(|err| err.to_string());
         }
-        let (value, fits) = match outgoing.read(protocol, message, &self.remote.limits) {
-            Ok(said) => (question.asked.call.answer(said), Ok(())),
-            Err(err) => {
-                let in_step = matches!(err, ReplyError::Application { in_step: true, .. });
-                let fits = if in_step {
-                    Ok(())
-                } else {
-                    Err(err.to_string())
-                };
-                (question.asked.call.refusal(&err), fits)
+        let reply = Reply {
+            call: &question.asked.call,
+            sequence,
+            protocol,
+            message,
+            limits: &self.remote.limits,
+        };
+        let (answer, fits) = match self.misread.later(&reply) {
+            Some(answer) => (Ok(answer), Ok(())),
+            None => {
+                let (value, fits) = reply.read();
+                (value.map(Answer::new), fits)
             }
         };
         self.answered |= fits.is_ok();
-        question.answer(value.map(|value| Answer {
+        question.answer(answer.map(|answer| Answer {
             first_answer: first,
-            ..Answer::new(value)
+            ..answer
         }));
         fits
     }

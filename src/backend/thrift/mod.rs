@@ -9,6 +9,7 @@ mod call;
 mod metadata;
 mod config;
 mod connection;
+mod large; // replies that take long to decode
 mod exchange;
 mod hosts;
 mod wire;

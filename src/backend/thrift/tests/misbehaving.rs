@@ -1,6 +1,7 @@
 //! Services that send nothing, the wrong thing, half a reply, or a late reply.
 
 use super::*;
+use crate::offload::offloaded;
 
 /// What `asked` calls of `say` get, and what the service saw.
 async fn outcomes(acts: Vec<Act>, asked: &[i64]) -> (Vec<Result<Value, Code>>, Vec<String>) {
@@ -230,4 +231,45 @@ async fn a_lookup_dropped_before_it_was_sent_is_never_sent() {
     let (first, third) = futures_util::join!(first, others);
     assert_eq!((first, third), (Ok("one".into()), Ok("three".into())));
     assert_eq!(*service.seen.borrow(), ["say 1", "say 3"]);
+}
+
+#[tokio::test(flavor = "local")]
+async fn a_large_reply_is_decoded_elsewhere_and_costs_its_connection_if_it_does_not_decode() {
+    let large = "x".repeat(100_000);
+    let text = large.clone();
+    let whole = move |head: &Head| SayReply::new(&text).bytes(head);
+    let text = large.clone();
+    // The text is longer than the message says.
+    let broken = move |head: &Head| {
+        let mut bytes = SayReply::new(&text).bytes(head);
+        let at = bytes.len() - 100_000 - 10;
+        let length = (at..bytes.len())
+            .find(|at| bytes[at + 4] == b'x')
+            .expect("the text");
+        bytes[length..length + 4].copy_from_slice(&200_000_u32.to_be_bytes());
+        bytes
+    };
+    let acts = vec![
+        Act::Write(Box::new(whole)),
+        Act::Write(Box::new(broken)),
+        say("three"),
+    ];
+    let service = Scripted::start(acts).await;
+    let backend = service.backend("").await;
+    let config = config_of(std::slice::from_ref(&service.url), ONE);
+    let say = testing::lookup::<Thrift>(&config, "call = 'say'").expect("a lookup");
+    let ask =
+        async |n: i64| testing::ask_within(&backend, &say, &[("n", n.into())], PATIENCE).await;
+    let jobs = offloaded().jobs;
+    assert_eq!(ask(1).await.expect("it decodes"), large.into());
+    assert!(offloaded().jobs > jobs);
+
+    let err = ask(2).await.expect_err("it does not decode");
+    assert_eq!(err.code, Code::LookupBadAnswer);
+    service.sees(|seen| seen.contains(&"closed".into())).await;
+    assert_eq!(ask(3).await.expect("another connection"), "three".into());
+    assert_eq!(
+        *service.seen.borrow(),
+        ["say 1", "say 2", "closed", "say 3"]
+    );
 }

@@ -10,6 +10,14 @@ const SLOW_TIMES: u32 = 4;
 /// The weight of what is known against one more statement, as in TCP's smoothed round-trip time (RFC 6298).
 const KNOWN: u32 = 7;
 
+/// What is known about the statements of a lookup.
+#[derive(Clone, Copy, Debug, Default)]
+pub(in crate::backend) struct Usual {
+    /// How long one takes: zero if that is not known.
+    pub(in crate::backend) time: Duration,
+    pub(in crate::backend) is_slow: bool,
+}
+
 /// The mean durations of the lookups of one store, by their numbers. A recent duration counts more than an old one.
 #[derive(Debug, Default)]
 pub(in crate::backend) struct Durations(RefCell<Vec<Option<Duration>>>);
@@ -23,6 +31,15 @@ impl Durations {
         }
         let mean = means[lookup].map_or(duration, |mean| (mean * KNOWN + duration) / (KNOWN + 1));
         means[lookup] = Some(mean);
+    }
+
+    /// What is known about the statements of this lookup.
+    pub(in crate::backend) fn usual(&self, lookup: usize) -> Usual {
+        let mean = self.0.borrow().get(lookup).copied().flatten();
+        Usual {
+            time: mean.unwrap_or_default(),
+            is_slow: self.is_slow(lookup),
+        }
     }
 
     /// Whether this lookup takes long, and much longer than others of its store.
@@ -58,6 +75,9 @@ mod tests {
         assert!(durations.is_slow(2) && durations.is_slow(0) && !durations.is_slow(1));
         durations.took(3, ms(5));
         assert!(!durations.is_slow(3), "nobody minds 5 ms");
+        let usual = durations.usual(2);
+        assert!(usual.is_slow && usual.time == ms(300));
+        assert_eq!(durations.usual(9).time, ms(0), "nothing is known");
         for _ in 0..40 {
             durations.took(2, ms(1));
         }

@@ -30,7 +30,7 @@ pub(super) use self::address::{Address, percent_decoded};
 pub(super) use self::age::{AGE_MAX, age_max};
 pub(super) use self::availability::{Availability, State};
 pub(super) use self::distinct::Distinct;
-pub(super) use self::durations::{Durations, is_long};
+pub(super) use self::durations::{Durations, Usual, is_long};
 pub(super) use self::keeper::{Dial, Ended, Keeper, keep};
 pub(super) use self::queue::{Limit, Pool, Queue, Queued};
 pub(super) use self::secure::Secure;

@@ -94,17 +94,23 @@ impl Connection {
     /// What is before another statement now. The less, the better.
     pub(super) fn traffic(&self, now: Instant) -> Traffic {
         match &*self.availability.state() {
-            State::Up(session) if session.stopping.is_on_its_way() => Traffic::Stopping,
-            State::Up(session) => session.stopping.sent.borrow().traffic(now),
+            State::Up(session) => {
+                let stopping = &session.stopping;
+                let sent = stopping.sent.borrow();
+                sent.traffic(now, stopping.is_on_its_way())
+            }
             State::Connecting => Traffic::Connecting,
             State::Unavailable(_) => Traffic::Unavailable,
         }
     }
 
-    /// Whether a statement of this lookup is under way.
-    pub(super) fn has(&self, lookup: usize) -> bool {
+    /// Whether a statement of this lookup occupies it.
+    pub(super) fn is_occupied_by(&self, lookup: usize, now: Instant) -> bool {
         match &*self.availability.state() {
-            State::Up(session) => session.stopping.sent.borrow().has(lookup),
+            State::Up(session) => {
+                let sent = session.stopping.sent.borrow();
+                sent.is_occupied_by(lookup, now)
+            }
             _ => false,
         }
     }
@@ -126,9 +132,9 @@ impl Connection {
         lookup: usize,
         durations: Option<&'a Durations>,
     ) -> Asking<'a> {
-        let is_slow = durations.map(|durations| durations.is_slow(lookup));
+        let runs = durations.map(|durations| durations.usual(lookup));
         let mut all = session.stopping.sent.borrow_mut();
-        let sent = all.push(lookup, Instant::now(), is_slow);
+        let sent = all.push(lookup, Instant::now(), runs);
         drop(all);
         Asking {
             connection: self,
@@ -171,10 +177,10 @@ impl Asking<'_> {
         self.session.stopping.was_since(self.sent.at)
     }
 
-    /// The server has worked on it until `now`. It answers in order.
+    /// The server has worked on it until `now`, unless something else was before it.
     fn took(&self, now: Instant) {
-        if let Some(durations) = self.durations {
-            let ran = self.session.stopping.sent.borrow().ran(&self.sent, now);
+        let ran = self.session.stopping.sent.borrow().ran(&self.sent, now);
+        if let (Some(durations), Some(ran)) = (self.durations, ran) {
             durations.took(self.sent.lookup, ran);
         }
     }

@@ -1,8 +1,8 @@
 //! Holds the connections of one loop: sends each question to the least busy connection, and again if that connection
 //! turns out to be stale.
 //!
-//! The server works on the statements of one connection one after the other. So no lookup is ever on all connections, and
-//! those that are known to be slow leave one to the others together.
+//! The server works on the statements of one connection one after the other. So no lookup ever occupies all connections, and
+//! those that are known to be slow leave one to the others together. A statement goes where it probably waits least.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -142,15 +142,24 @@ impl Pool {
                 .min_by_key(|(traffic, _)| *traffic)
                 .map(|(_, connection)| *connection)
         };
-        let is_quick = |traffic: &Traffic| matches!(traffic, Traffic::Quick(_));
-        let quick = traffic.iter().filter(|(traffic, _)| is_quick(traffic));
-        let holding = traffic
-            .iter()
-            .filter(|(_, connection)| connection.has(lookup));
+        let is_slow = |traffic: &Traffic| matches!(traffic, Traffic::Slow { is_known: true, .. });
+        let is_other = |traffic: &Traffic| {
+            matches!(
+                traffic,
+                Traffic::Quick(_)
+                    | Traffic::Slow {
+                        is_known: false,
+                        ..
+                    }
+            )
+        };
+        let others = traffic.iter().filter(|(traffic, _)| is_other(traffic));
+        let holds = |connection: &Connection| connection.is_occupied_by(lookup, now);
+        let holding = traffic.iter().filter(|(_, connection)| holds(connection));
         let kept = if holding.count() + 1 >= count {
-            least(&|_, connection| connection.has(lookup))
-        } else if self.durations.is_slow(lookup) && quick.count() <= 1 {
-            least(&|traffic, _| matches!(traffic, Traffic::Slow(_)))
+            least(&|_, connection| holds(connection))
+        } else if self.durations.is_slow(lookup) && others.count() <= 1 {
+            least(&|traffic, _| is_slow(traffic))
         } else {
             None
         };

@@ -115,6 +115,14 @@ impl Connection {
         }
     }
 
+    /// The lookup's statement, if it is prepared here.
+    pub(super) fn known(&self, lookup: &Lookup) -> Option<Rc<Prepared>> {
+        match &*self.availability.state() {
+            State::Up(session) => session.known(lookup),
+            _ => None,
+        }
+    }
+
     /// The session, once it is known whether there is one.
     pub(super) async fn session(&self) -> Result<Rc<Session>, LookupError> {
         let session = self
@@ -160,13 +168,13 @@ impl Asking<'_> {
         if !is_of_server {
             return;
         }
-        let now = Instant::now();
-        self.took(now);
-        self.session
-            .stopping
-            .sent
-            .borrow_mut()
-            .answered(&self.sent, now);
+        // Preparing may have waited for an earlier answer, which says nothing about the statements sent since.
+        if self.sent.runs {
+            let now = Instant::now();
+            self.took(now);
+            let mut all = self.session.stopping.sent.borrow_mut();
+            all.answered(&self.sent, now);
+        }
         self.session.has_answered.set(true);
         self.session.silence.answered();
         self.session.stopping.stop_what_runs_in_vain();
@@ -239,6 +247,12 @@ impl Session {
             self.remove(lookup, |known| known.ptr_eq(&preparing));
         }
         prepared
+    }
+
+    fn known(&self, lookup: &Lookup) -> Option<Rc<Prepared>> {
+        let statements = self.statements.borrow();
+        let prepared = statements.get(&lookup.id)?.peek()?.as_ref();
+        prepared.ok().cloned()
     }
 
     fn prepare(self: &Rc<Self>, lookup: &Lookup) -> Preparing {

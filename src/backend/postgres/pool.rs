@@ -79,6 +79,10 @@ impl Pool {
 
     /// The lookup's statement, prepared on some connection.
     pub(super) async fn prepared(&self, lookup: &Lookup) -> Result<Rc<Prepared>, LookupError> {
+        let mut connections = self.connections.iter();
+        if let Some(known) = connections.find_map(|connection| connection.known(lookup)) {
+            return Ok(known);
+        }
         let prepare = async |session: &Rc<Session>| session.prepared(lookup).await;
         self.again(lookup, false, prepare).await
     }

@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use futures_util::future::join_all;
+use futures_util::future::{FutureExt as _, join_all};
 use tokio::time::timeout;
 use tokio_postgres::{Client, NoTls};
 use tributary::backend::{Backend as _, Cancelled};
@@ -30,9 +30,9 @@ impl Watcher {
         Watcher { client, name }
     }
 
-    /// How many sessions run a statement.
+    /// How many sessions run a statement that sleeps, rather than prepare one.
     async fn running(&self) -> i64 {
-        let sql = "select count(*) from pg_stat_activity where application_name = $1 and state = 'active'";
+        let sql = "select count(*) from pg_stat_activity where application_name = $1 and wait_event = 'PgSleep'";
         let row = self.client.query_one(sql, &[&self.name]).await;
         row.expect("it runs").get(0)
     }
@@ -78,8 +78,9 @@ async fn a_statement_that_nobody_waits_for_is_stopped() {
             () = watcher.until(1) => {}
         }
         watcher.until(0).await;
-        assert_eq!(cancels(&store, Cancelled::Sent), round);
+        // It waits until the request has been handled, which is later than the statement's end.
         echo(&store, &quick, 2).await;
+        assert_eq!(cancels(&store, Cancelled::Sent), round);
     }
     assert_eq!(cancels(&store, Cancelled::Failed), 0);
 }
@@ -149,4 +150,29 @@ async fn nothing_is_stopped_if_that_is_not_wanted() {
     echo(&store, &quick, 2).await;
     assert_eq!(cancels(&store, Cancelled::Sent), 0);
     assert_eq!(cancels(&store, Cancelled::Failed), 0);
+}
+
+/// Batches that nobody waits for any more stay known while the server works on them, so that quick ones find the other
+/// connection.
+#[tokio::test(flavor = "local")]
+async fn abandoned_batches_hold_up_nothing_else() {
+    let server = Postgres::shared();
+    let watcher = Watcher::new(&server, "cancel-batches").await;
+    let store = store(&server, &watcher, "connections = 2\ncancel = false").await;
+    let slow = "select s, pg_sleep(s)::text as slept from unnest(:s::int8[]) as s";
+    let slow = store.lookup(slow, "batch = { key = \"s\" }");
+    let quick = "select n, n as echo from unnest(:n::int8[]) as n";
+    let quick = store.lookup(quick, "batch = { key = \"n\" }");
+    let seconds = [Value::I64(60)];
+    tokio::select! {
+        _answers = store.ask_many(&slow, &seconds) => panic!("it sleeps"),
+        () = watcher.until(1) => {}
+    }
+    for number in 0..8 {
+        assert!(store.ask_many(&slow, &seconds).now_or_never().is_none());
+        let numbers = [Value::I64(number)];
+        let answers = timeout(Duration::from_secs(20), store.ask_many(&quick, &numbers));
+        let answers = answers.await.expect("the other connection is free");
+        assert!(answers[0].is_ok(), "{answers:?}");
+    }
 }

@@ -9,10 +9,13 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout};
 use tracing::warn;
 
+use crate::log_limit::LogLimit;
+
 /// How long a request may take. Its session runs nothing new meanwhile.
 const REQUEST_MAX: Duration = Duration::from_secs(1);
-/// How long no further request is sent after one that failed.
-const PAUSE: Duration = Duration::from_secs(30);
+/// How long no further request is sent after one that failed, and at most after several.
+const PAUSE: Duration = Duration::from_secs(1);
+const PAUSE_MAX: Duration = Duration::from_secs(30);
 
 /// What became of a request to stop a statement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +39,8 @@ pub(super) struct CancelRequests {
     counts: Cancels,
     /// No request is sent before this.
     paused_until: Cell<Option<Instant>>,
+    pause: Cell<Duration>,
+    log: LogLimit<()>,
 }
 
 impl CancelRequests {
@@ -44,6 +49,8 @@ impl CancelRequests {
             store,
             counts: Cancels::new(),
             paused_until: Cell::new(None),
+            pause: Cell::new(PAUSE),
+            log: LogLimit::default(),
         }
     }
 
@@ -62,18 +69,29 @@ impl CancelRequests {
         let failed = match timeout(REQUEST_MAX, request).await {
             Ok(Ok(())) => {
                 self.counts.count(Cancelled::Sent);
+                self.pause.set(PAUSE);
                 return true;
             }
             Ok(Err(why)) => why,
             Err(_elapsed) => "no answer within a second".to_owned(),
         };
         self.counts.count(Cancelled::Failed);
-        self.paused_until.set(Some(Instant::now() + PAUSE));
-        warn!(
-            "{} can't be asked to stop a statement that nobody waits for: {failed}; the next attempt is in {} s at the earliest",
-            self.store,
-            PAUSE.as_secs()
-        );
+        let is_paused = !self.may_send();
+        if is_paused {
+            // Several were under way.
+            return false;
+        }
+        let pause = self.pause.get();
+        self.paused_until.set(Some(Instant::now() + pause));
+        self.pause.set((pause * 2).min(PAUSE_MAX));
+        if let Some(suppressed) = self.log.allow(()) {
+            let (store, pause) = (self.store, pause.as_secs());
+            warn!(
+                suppressed,
+                "{store} can't be asked to stop a statement that nobody waits for: {failed}; the next attempt is in {pause} s \
+                 at the earliest"
+            );
+        }
         false
     }
 }

@@ -3,7 +3,7 @@
 //! The asker makes it where it is to stay, asks, and polls it until it is answered, or ends it. Either way the question has
 //! exactly one outcome, which every guard that let it pass receives.
 
-use std::task::{Context as TaskContext, Poll, ready};
+use std::task::{Context as TaskContext, Poll, Waker, ready};
 
 use tracing::Span;
 
@@ -13,6 +13,7 @@ use super::permit::not_sent;
 use super::question::Question;
 use super::reply_slots::ReplySlots;
 use crate::backend::{Answer, LookupError};
+use crate::error::Code;
 
 /// A question on its way, once [`Pending::ask`] was called. An asker that stops waiting for the answer has to say why: with
 /// [`Pending::time_out`] or [`Pending::cancel`].
@@ -88,9 +89,10 @@ impl<'a> Pending<'a> {
             let Some(answer) = slots.take(slot) else {
                 return Poll::Pending;
             };
-            if let Some(answer) = self.proceed(Progress::Answer(answer), slots) {
-                return Poll::Ready(answer);
+            if !is_undecoded(&answer) {
+                return Poll::Ready(self.answered(answer));
             }
+            let _none = self.proceed(Progress::Answer(answer), slots);
         }
         self.poll_alone(slots, span, cx)
     }
@@ -157,11 +159,22 @@ impl<'a> Pending<'a> {
         let err = if self.is_queued(slots) {
             not_sent()
         } else {
-            self.question.late()
+            self.never_sent().unwrap_or_else(|| self.question.late())
         };
         self.abandon(slots);
         self.end(Outcome::Failed(&err));
         err
+    }
+
+    /// The error of a question that has waited for a permit until its deadline, which is the same as that of its asker.
+    fn never_sent(&mut self) -> Option<LookupError> {
+        let mut cx = TaskContext::from_waker(Waker::noop());
+        match self.poll_future(&mut cx) {
+            Poll::Ready(Progress::Answer(Err(err))) if err.code == Code::LookupTimeoutPool => {
+                Some(err)
+            }
+            _ => None,
+        }
     }
 
     /// Ends the question because the call ends.
@@ -179,4 +192,8 @@ impl<'a> Pending<'a> {
     fn end(&self, outcome: Outcome<'_>) {
         self.stores.ended(self.passed, &self.question, outcome);
     }
+}
+
+fn is_undecoded(answer: &Result<Answer, LookupError>) -> bool {
+    matches!(answer, Ok(answer) if answer.undecoded.is_some())
 }

@@ -14,7 +14,7 @@ pub struct Question<'a> {
     /// The lookup.
     pub lookup: LookupId,
     /// Its parameters.
-    pub params: Params,
+    pub params: Params<'a>,
     /// The context of the call.
     pub context: &'a Context,
     /// When the answer is no longer useful; never later than the call's deadline.

@@ -28,6 +28,7 @@ const KEYS: &[(&[&str], Leads)] = &[
     (&["admin"], Page("admin")),
     (&["backends", "*", "kind"], Page("backends")),
     (&["backends", "*", "in_flight_max"], Page("backends")),
+    (&["lookups", "*", "in_flight_max"], Page("lookups")),
     (&["backends", "*", "waiting_max"], Page("backends")),
     (&["backends", "*", "batch_max"], Page("backends")),
     (&["backends", "*", "tls"], Page("backends")),

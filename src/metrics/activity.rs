@@ -156,6 +156,12 @@ impl Doing {
             | phase as u64;
         self.activity.now.store(now, Ordering::Relaxed);
     }
+
+    /// The loop turns to something that belongs to no method.
+    #[inline]
+    pub(super) fn none(&self) {
+        self.activity.now.store(0, Ordering::Relaxed);
+    }
 }
 
 impl Drop for Doing {

@@ -158,6 +158,12 @@ impl ProgramMetrics {
         self.doing.set(phase, index, step);
     }
 
+    /// The loop turns away from its calls.
+    #[inline]
+    pub fn turn_away(&self) {
+        self.doing.none();
+    }
+
     /// The loop turns to a batch, of which this is one of the lookups.
     #[inline]
     pub fn turn_to_batch(&self, lookup: LookupId) {

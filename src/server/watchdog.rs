@@ -1,7 +1,7 @@
 //! Watches the loops from a thread of its own, and says which one stands still, for how long, and with what.
 //!
 //! A loop beats twenty times a second. One that has not done so for a while stands still, unless the machine gave it no
-//! processor, which the kernel's own account of the thread tells (`/proc/self/task/*/schedstat`).
+//! processor, which the kernel's own account of the thread tells (`/proc/self/task/*/schedstat` and `stat`).
 
 use std::io;
 use std::sync::Arc;
@@ -73,17 +73,10 @@ struct Watch {
 
 struct Known {
     at: usize,
-    /// The processor time that the loop had used and waited for when it last beat.
-    before: Option<Times>,
+    /// The processor time that the loop had used when it last beat.
+    before: Option<Duration>,
     /// It stands still, which has been said.
     is_said: bool,
-}
-
-/// The processor time of a thread.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Times {
-    ran: Duration,
-    waited: Duration,
 }
 
 impl Watch {
@@ -103,8 +96,8 @@ impl Watch {
             });
             let known = &mut self.loops[place];
             if watched.age < STALLED_AFTER {
-                (known.before, known.is_said) = (times(&watched), false);
-            } else if !known.is_said && !lacked_processor(known.before, times(&watched)) {
+                (known.before, known.is_said) = (ran(&watched), false);
+            } else if !known.is_said && !lacks_processor(known.before, &watched) {
                 known.is_said = true;
                 self.say(metrics, &watched);
             }
@@ -137,27 +130,38 @@ impl Watch {
     }
 }
 
-/// Whether a thread waited for a processor for most of the time. Unknown times say nothing.
-fn lacked_processor(before: Option<Times>, now: Option<Times>) -> bool {
-    let (Some(before), Some(now)) = (before, now) else {
+/// Whether a loop that had used so much processor time before waits for a processor. What is unknown says nothing.
+fn lacks_processor(before: Option<Duration>, watched: &Watched) -> bool {
+    let (Some(before), Some(now)) = (before, ran(watched)) else {
         return false;
     };
-    now.waited.saturating_sub(before.waited) > now.ran.saturating_sub(before.ran)
+    // The kernel counts the time of waiting only when it is over.
+    now.saturating_sub(before) < watched.age / 2 && could_run(watched)
 }
 
-fn times(watched: &Watched) -> Option<Times> {
+/// How much processor time a loop has used.
+fn ran(watched: &Watched) -> Option<Duration> {
     let path = watched.thread.as_ref()?.join("schedstat");
-    parse(&std::fs::read_to_string(path).ok()?)
+    first_number(&std::fs::read_to_string(path).ok()?)
 }
 
-/// Nanoseconds on a processor, nanoseconds waited for one, and a count.
-fn parse(schedstat: &str) -> Option<Times> {
-    let mut numbers = schedstat.split_whitespace().map(str::parse);
-    let mut next = || Some(Duration::from_nanos(numbers.next()?.ok()?));
-    Some(Times {
-        ran: next()?,
-        waited: next()?,
-    })
+/// Whether a loop runs, or would if it had a processor: it waits for nothing else.
+fn could_run(watched: &Watched) -> bool {
+    let stat = watched.thread.as_ref().map(|folder| folder.join("stat"));
+    let stat = stat.and_then(|path| std::fs::read_to_string(path).ok());
+    stat.is_some_and(|stat| state(&stat) == Some('R'))
+}
+
+/// Nanoseconds on a processor, of `schedstat`.
+fn first_number(schedstat: &str) -> Option<Duration> {
+    let first = schedstat.split_whitespace().next()?;
+    Some(Duration::from_nanos(first.parse().ok()?))
+}
+
+/// The state of a thread, which follows its name in `stat`.
+fn state(stat: &str) -> Option<char> {
+    let (_, rest) = stat.rsplit_once(')')?;
+    rest.trim_start().chars().next()
 }
 
 #[cfg(test)]
@@ -165,15 +169,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_thread_without_a_processor_does_not_stand_still() {
-        let millis = |ran, waited| {
-            parse(&format!("{} {} 7\n", ran * 1_000_000, waited * 1_000_000)).expect("two numbers")
-        };
-        let before = Some(millis(10, 10));
-        assert!(lacked_processor(before, Some(millis(20, 200))));
-        assert!(!lacked_processor(before, Some(millis(200, 20))));
-        assert!(!lacked_processor(before, Some(millis(10, 10))), "it sleeps");
-        assert!(!lacked_processor(before, None));
-        assert_eq!(parse("1"), None);
+    fn the_kernel_tells_what_a_thread_does() {
+        assert_eq!(
+            first_number("1500000 70 3\n"),
+            Some(Duration::from_micros(1500))
+        );
+        assert_eq!(first_number(""), None);
+        assert_eq!(state("12 (a) b) R 1 2"), Some('R'));
+        assert_eq!(state("12"), None);
     }
 }

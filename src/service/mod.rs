@@ -161,6 +161,7 @@ impl Service {
         if let Some(ran) = unlogged {
             span.in_scope(|| ran.log(&self.log, &call.plan, ended));
         }
+        self.metrics.turn_away();
         call.in_flight.finish(ended, call.arrived);
         reply
     }

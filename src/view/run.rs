@@ -138,6 +138,7 @@ impl<'a> Running<'a> {
                 return Poll::Ready(());
             }
             if self.wait(cx).is_pending() {
+                metrics.turn_away();
                 return Poll::Pending;
             }
             self.time_out();
@@ -172,7 +173,9 @@ impl<'a> Running<'a> {
         };
         if let Poll::Ready(answer) = answer {
             self.answered(at, answer, covered);
-            self.advance_fitting(at, cx);
+            if !matches!(self.states[at], State::Settled) {
+                self.advance_fitting(at, cx);
+            }
         }
     }
 

@@ -43,12 +43,12 @@ impl Step {
         }
     }
 
-    fn bind(&self, scope: CallScope<'_>, values: &Values, item: Option<&Value>) -> Params {
+    fn bind<'a>(&self, scope: CallScope<'a>, values: &Values, item: Option<&Value>) -> Params<'a> {
         if let [Binding::To(reference)] = &self.bindings[..]
             && let Root::Param(at) = reference.root
             && reference.path.is_empty()
         {
-            return Params::OfCall(Rc::clone(scope.params), at);
+            return Params::OfCall(scope.params, at);
         }
         let get = |reference: &Reference| {
             let value = scope.get(reference, values, item);

@@ -252,15 +252,22 @@ async fn a_lookup_that_was_never_sent_is_reported_as_such() {
         a = { use = "value", with = { n = "n" }, timeout = "100ms" }
         b = { use = "value", with = { n = "n" }, timeout = "50ms" }
     "#;
-    let store = format!(
-        "[backends.silent]\nkind = \"redis\"\nurl = \"redis://{addr}\"\nin_flight_max = 1\n\
-         [lookups.value]\nbackend = \"silent\"\nget = \"v:{{n}}\"\nformat = \"i64\"",
-    );
-    let test = Test::new(lookups, &store).await;
-    let execution = test.call(0).await;
-    let sent = (Fate::Timeout, Some(Code::LookupTimeout));
-    let not_sent = (Fate::TimeoutPool, Some(Code::LookupTimeoutPool));
-    assert_eq!(fates(&execution), [sent, not_sent]);
-    let outcomes = counts([("lookup.timeout", 1), ("lookup.timeout_pool", 1)]);
-    assert_eq!(test.outcomes(), outcomes);
+    // In batches, for a permit of the store, and for a permit of the lookup.
+    for (backend, lookup) in [
+        ("in_flight_max = 1", ""),
+        ("in_flight_max = 1\nbatch_max = 1", ""),
+        ("batch_max = 1", "in_flight_max = 1"),
+    ] {
+        let store = format!(
+            "[backends.silent]\nkind = \"redis\"\nurl = \"redis://{addr}\"\n{backend}\n\
+             [lookups.value]\nbackend = \"silent\"\nget = \"v:{{n}}\"\nformat = \"i64\"\n{lookup}",
+        );
+        let test = Test::new(lookups, &store).await;
+        let execution = test.call(0).await;
+        let sent = (Fate::Timeout, Some(Code::LookupTimeout));
+        let not_sent = (Fate::TimeoutPool, Some(Code::LookupTimeoutPool));
+        assert_eq!(fates(&execution), [sent, not_sent], "{backend}");
+        let outcomes = counts([("lookup.timeout", 1), ("lookup.timeout_pool", 1)]);
+        assert_eq!(test.outcomes(), outcomes, "{backend}");
+    }
 }

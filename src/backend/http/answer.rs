@@ -11,6 +11,7 @@ use http_body_util::BodyExt as _;
 use hyper::body::{Body as _, Incoming};
 use hyper::header::CONTENT_ENCODING;
 use hyper::{HeaderMap, Response, StatusCode, Version};
+use tokio::task::yield_now;
 use tokio::time::Instant;
 
 use super::failure::{too_long, words};
@@ -23,6 +24,8 @@ use crate::error::Code;
 use crate::offload::LARGE_BYTES;
 use crate::value::{Pointer, Value};
 
+/// How many bytes are collected before other tasks have their turn.
+const PIECES_AT_ONCE: usize = 256 * 1024;
 /// A longer compressed body is decompressed on another thread: it may become as long as any.
 const ENCODED_BYTES_MAX: usize = 1024;
 
@@ -141,6 +144,7 @@ async fn collect(mut body: Incoming, room: &mut Room, waits: bool) -> Result<Byt
     }
     let mut first = Bytes::new();
     let mut whole = BytesMut::new();
+    let mut since_break = 0;
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|err| no_rest(&err))?;
         let Ok(piece) = frame.into_data() else {
@@ -163,6 +167,12 @@ async fn collect(mut body: Incoming, room: &mut Room, waits: bool) -> Result<Byt
             whole.extend_from_slice(&std::mem::take(&mut first));
         }
         whole.extend_from_slice(&piece);
+        since_break += piece.len();
+        if since_break > PIECES_AT_ONCE {
+            // What has come already would be taken without a break.
+            since_break = 0;
+            yield_now().await;
+        }
     }
     Ok(if whole.is_empty() {
         first

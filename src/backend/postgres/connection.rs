@@ -55,7 +55,6 @@ pub(super) struct Session {
     lost: Notify,
     /// Whether it has answered a question.
     has_answered: Cell<bool>,
-    silence: Silence,
     stopping: Rc<Stopping>,
 }
 
@@ -176,7 +175,7 @@ impl Asking<'_> {
             all.answered(&self.sent, now);
         }
         self.session.has_answered.set(true);
-        self.session.silence.answered();
+        self.session.stopping.silence.answered();
         self.session.stopping.stop_what_runs_in_vain();
     }
 
@@ -203,7 +202,7 @@ impl Drop for Asking<'_> {
         self.took(Instant::now());
         self.session.stopping.sent.borrow_mut().abandon(&self.sent);
         self.session.stopping.stop_what_runs_in_vain();
-        if self.session.silence.gave_up(self.sent.at) {
+        if self.session.stopping.silence.gave_up(self.sent.at) {
             self.connection.lost(self.session);
         }
     }
@@ -266,6 +265,7 @@ impl Session {
         let ended = |_| Failure {
             error: session_ended(),
             recovery: Recovery::Connect,
+            is_of_server: false,
         };
         let prepared = task.map(move |done| done.map_err(ended)?.map(Rc::new));
         prepared.boxed_local().shared()
@@ -321,12 +321,16 @@ impl Dial for Dialer {
             ..
         } = open(&self.setup.settings).await?;
         let client = Rc::new(client);
+        let silence = Silence::new(self.answer_max());
         let session = Rc::new(Session {
             statements: RefCell::default(),
             lost: Notify::new(),
             has_answered: Cell::new(false),
-            silence: Silence::new(self.answer_max()),
-            stopping: Rc::new(Stopping::new(&client, cancel, &self.setup.cancels)),
+            stopping: Rc::new(Stopping::new(
+                (&client, silence),
+                cancel,
+                &self.setup.cancels,
+            )),
             client,
         });
         Ok((Rc::clone(&session), (session, driver)))

@@ -15,6 +15,8 @@ pub(super) struct Failure {
     pub(super) error: LookupError,
     /// What may help.
     pub(super) recovery: Recovery,
+    /// The server has said so.
+    pub(super) is_of_server: bool,
 }
 
 /// What makes asking again worthwhile.
@@ -35,6 +37,7 @@ impl From<LookupError> for Failure {
         Failure {
             error,
             recovery: Recovery::None,
+            is_of_server: false,
         }
     }
 }
@@ -49,6 +52,7 @@ impl From<&Error> for Failure {
         Failure {
             error: LookupError::new(code, words(err)),
             recovery,
+            is_of_server: err.as_db_error().is_some(),
         }
     }
 }

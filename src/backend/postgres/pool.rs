@@ -20,6 +20,9 @@ use crate::backend::net::Durations;
 use crate::backend::{LookupError, Planned, sql};
 use crate::random::Random;
 
+/// How often a statement is asked again that was stopped instead of another one.
+const STOPPED_MAX: u32 = 8;
+
 /// One loop's connections.
 pub(super) struct Pool {
     connections: Vec<Connection>,
@@ -94,7 +97,7 @@ impl Pool {
         runs: bool,
         send: impl AsyncFn(&Rc<Session>) -> Result<T, Failure>,
     ) -> Result<T, LookupError> {
-        let (mut prepared_again, mut stopped) = (false, false);
+        let (mut prepared_again, mut stopped) = (false, 0);
         // Whatever broke one connection may have broken all of them.
         let mut connections_left = self.connections.len();
         loop {
@@ -102,8 +105,11 @@ impl Pool {
             let session = connection.session().await?;
             let asking = connection.ask(&session, lookup.id, runs.then_some(&self.durations));
             let sent = send(&session).await;
-            let is_of_server =
-                !matches!(&sent, Err(failure) if failure.recovery == Recovery::Connect);
+            let is_of_server = match &sent {
+                // A statement that is prepared already is not asked for.
+                Ok(_) => runs,
+                Err(failure) => failure.is_of_server,
+            };
             let may_be_stopped = asking.may_be_stopped();
             asking.answered(is_of_server);
             let failure = match sent {
@@ -119,7 +125,7 @@ impl Pool {
                     connections_left -= 1;
                 }
                 Recovery::Prepare if !prepared_again => prepared_again = true,
-                Recovery::Stopped if may_be_stopped && !stopped => stopped = true,
+                Recovery::Stopped if may_be_stopped && stopped < STOPPED_MAX => stopped += 1,
                 Recovery::Prepare | Recovery::Stopped | Recovery::None => return Err(failure.error),
             }
         }

@@ -14,6 +14,7 @@ use tokio_postgres::Client;
 use super::cancel::CancelHandle;
 use super::sent::SentStatements;
 use crate::backend::cancels::CancelRequests;
+use crate::backend::net::Silence;
 
 /// How long a statement may go on that nobody waits for: most end by themselves, and a request costs the server more.
 const GRACE: Duration = Duration::from_millis(10);
@@ -24,6 +25,7 @@ const LATE: Duration = Duration::from_secs(10);
 pub(super) struct Stopping {
     pub(super) sent: RefCell<SentStatements>,
     client: Rc<Client>,
+    pub(super) silence: Rc<Silence>,
     /// Without it nothing is ever stopped.
     handle: Option<CancelHandle>,
     requests: Rc<CancelRequests>,
@@ -37,13 +39,14 @@ pub(super) struct Stopping {
 
 impl Stopping {
     pub(super) fn new(
-        client: &Rc<Client>,
+        (client, silence): (&Rc<Client>, Silence),
         handle: Option<CancelHandle>,
         requests: &Rc<CancelRequests>,
     ) -> Self {
         Stopping {
             sent: RefCell::new(SentStatements::new(Instant::now())),
             client: Rc::clone(client),
+            silence: Rc::new(silence),
             handle,
             requests: Rc::clone(requests),
             is_watched: Cell::new(false),
@@ -69,6 +72,16 @@ impl Stopping {
     pub(super) fn was_since(&self, sent: Instant) -> bool {
         let is_recent = |at: Instant| at >= sent || at.elapsed() < LATE;
         self.is_on_its_way() || self.handled_at.get().is_some_and(is_recent)
+    }
+
+    /// Hears whether the server answers after a statement was stopped, whose own answer nobody hears.
+    fn listen(&self) {
+        let (client, silence) = (Rc::clone(&self.client), Rc::clone(&self.silence));
+        tokio::task::spawn_local(async move {
+            if let Ok(Ok(())) = timeout(LATE, client.check_connection()).await {
+                silence.answered();
+            }
+        });
     }
 
     /// Starts to look after the statement that runs if nobody waits for it.
@@ -117,8 +130,11 @@ async fn watch(watch: Watch) {
         let last = stopping.sent.borrow().last();
         // It ends when everything is over that was sent before.
         let over = stopping.client.check_connection();
-        if timeout(GRACE, over).await.is_ok() {
+        if let Ok(answered) = timeout(GRACE, over).await {
             stopping.sent.borrow_mut().over(last);
+            if answered.is_ok() {
+                stopping.silence.answered();
+            }
             continue;
         }
         if stopping.sent.borrow().running_in_vain() != Some(running) {
@@ -132,5 +148,6 @@ async fn watch(watch: Watch) {
         stopping.requests.send(handle.send()).await;
         drop(request);
         stopping.sent.borrow_mut().over(running);
+        stopping.listen();
     }
 }

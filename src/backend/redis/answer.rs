@@ -60,27 +60,39 @@ pub(super) struct ReplyShape {
 
 impl ReplyShape {
     /// The answer in a reply, which is decoded later if that takes long.
+    #[inline]
     pub(super) fn answer(&self, reply: Reply) -> Result<Answer, LookupError> {
-        let reply = match reply {
+        match &reply {
+            // Most are short strings.
+            Reply::String(bytes) if !self.format.is_slow(bytes.len()) => {
+                Ok(Answer::new(self.value(reply)?))
+            }
+            _ => self.other(reply),
+        }
+    }
+
+    fn other(&self, reply: Reply) -> Result<Answer, LookupError> {
+        match reply {
             Reply::Held(held) => {
                 let (reply, held) = *held;
-                return Ok(Answer {
+                Ok(Answer {
                     held,
                     ..self.answer(reply)?
-                });
+                })
             }
-            Reply::Refused => return Err(NoRoom.into()),
-            reply => reply,
-        };
-        let items = match &reply {
+            Reply::Refused => Err(NoRoom.into()),
+            reply if self.is_large(&reply) => Ok(self.later(reply)),
+            reply => Ok(Answer::new(self.value(reply)?)),
+        }
+    }
+
+    fn is_large(&self, reply: &Reply) -> bool {
+        let items = match reply {
             Reply::Array(items) => items.len(),
             Reply::Map(pairs) => 2 * pairs.len(),
             _ => 0,
         };
-        if items > LARGE_VALUES || self.is_slow(&reply) {
-            return Ok(self.later(reply));
-        }
-        self.value(reply).map(Answer::new)
+        items > LARGE_VALUES || self.is_slow(reply)
     }
 
     fn later(&self, reply: Reply) -> Answer {

@@ -25,7 +25,7 @@ use tokio_util::task::AbortOnDropHandle;
 use self::lanes::{Lanes, Limits, Queued, Sent};
 use super::backlog::{Backlog, Backlogs, Prospect, is_of_store};
 use super::of_loop::OfLoop;
-use super::params::Params;
+use super::params::KeptParams;
 use super::permit::queue_full;
 use super::question::Question;
 use super::reply_slots::{ReplySlots, Responder, SlotId};
@@ -63,7 +63,7 @@ struct Entry {
     program: Rc<OfLoop>,
     lookup: LookupId,
     caller: CallerId,
-    params: Params,
+    params: KeptParams,
     responder: Responder,
     deadline: Instant,
 }
@@ -128,7 +128,7 @@ impl Batcher {
                 program: Rc::clone(program),
                 lookup: question.lookup,
                 caller: question.context.caller,
-                params: question.params.clone(),
+                params: question.params.keep(),
                 responder,
                 deadline: question.deadline,
             },
@@ -281,6 +281,7 @@ async fn ask(mut batch: Batch, backend: Rc<AnyBackend>) {
     // The answers that arrive together share one look at the clock.
     let arrived = Cell::new(None);
     let (answered, served) = (Cell::new(0), Cell::new(0));
+    let open = Cell::new(entries.len());
     let give = |at: usize, mut answer: Result<Answer, LookupError>| {
         let Some(entry) = entries.get(at) else {
             return;
@@ -297,6 +298,7 @@ async fn ask(mut batch: Batch, backend: Rc<AnyBackend>) {
             }
         }
         let is_awaited = entry.responder.send(answer);
+        open.set(open.get() - usize::from(is_awaited));
         answered.set(answered.get() + 1);
         served.set(served.get() + usize::from(is_of_store && is_awaited));
     };
@@ -309,6 +311,9 @@ async fn ask(mut batch: Batch, backend: Rc<AnyBackend>) {
         }
         let polled = asking.as_mut().poll(cx);
         queue.answered(sent, answered.take(), served.take());
+        if let Some(first) = entries.front() {
+            first.program.metrics().turn_away();
+        }
         polled
     });
     // A panic affects only the lookups of its batch, not later ones. At the last deadline every asker has given up; some
@@ -322,7 +327,10 @@ async fn ask(mut batch: Batch, backend: Rc<AnyBackend>) {
             return;
         }
     }
-    for entry in entries {
-        entry.responder.fail_unanswered();
+    // Nearly always, all have their answers.
+    if open.get() > 0 {
+        for entry in entries {
+            entry.responder.fail_unanswered();
+        }
     }
 }

@@ -56,6 +56,8 @@ rows = "one"
 airport = { into = ".", required = true }
 [views.many.lookups]
 airport = { into = ".", required = true }
+[views.large]
+deadline = "60s"
 [views.large.lookups]
 large = { into = ".", required = true }
 [views.never]

@@ -106,6 +106,56 @@ async fn what_was_sent_behind_a_stopped_statement_gets_its_answer() {
     tokio::join!(slowly, behind);
 }
 
+/// A batch looks for its statement first, which is prepared already: that says nothing about what runs.
+#[tokio::test(flavor = "local")]
+async fn batches_do_not_hide_what_is_to_be_stopped() {
+    let server = Postgres::shared();
+    let watcher = Watcher::new(&server, "cancel-batch").await;
+    let store = store(&server, &watcher, "connections = 1").await;
+    let slow = store.lookup(SLEEP, VALUE);
+    let batch = "select n from unnest(:ns::int8[]) as n";
+    let batch = store.lookup(batch, "rows = \"one\"\nbatch = { key = \"n\" }");
+    let ask = async || {
+        let answers = store.ask_many(&batch, &[Value::I64(7)]);
+        let answers = timeout(Duration::from_mins(1), answers).await;
+        let answers = answers.expect("no slow statement is before it");
+        assert!(answers.iter().all(Result::is_ok), "{answers:?}");
+    };
+    ask().await;
+    tokio::select! {
+        answer = store.ask(&slow, &[Value::Double(300.0)]) => panic!("{answer:?}"),
+        () = watcher.until(1) => {}
+    }
+    ask().await;
+    // The answer may come before the server has closed the request's connection.
+    while cancels(&store, Cancelled::Sent) == 0 {
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+}
+
+/// Nobody hears the answers of statements that were stopped. The session is none the worse.
+#[tokio::test(flavor = "local")]
+async fn a_session_whose_statements_were_stopped_is_kept() {
+    let server = Postgres::shared();
+    let watcher = Watcher::new(&server, "cancel-kept").await;
+    let url = format!("{}?application_name={}", server.url(), watcher.name);
+    let store = Store::new(&url, "connections = 1\nstatement_timeout = \"500ms\"").await;
+    let slow = store.lookup(SLEEP, VALUE);
+    let pid = store.lookup("select pg_backend_pid()", VALUE);
+    let pid = async || store.ask(&pid, &[]).await.expect("an answer");
+    let before = pid().await;
+    for _ in 0..4 {
+        tokio::select! {
+            answer = store.ask(&slow, &[Value::Double(300.0)]) => panic!("{answer:?}"),
+            () = watcher.until(1) => {}
+        }
+        watcher.until(0).await;
+        // Together, longer than a server may be silent.
+        tokio::time::sleep(Duration::from_millis(600)).await;
+    }
+    assert_eq!(pid().await, before);
+}
+
 /// The slow statements end when they are about to be stopped, so that requests come too late.
 #[tokio::test(flavor = "local")]
 async fn a_request_that_comes_late_costs_nobody_an_answer() {

@@ -213,6 +213,15 @@ async fn abandoned_batches_hold_up_nothing_else() {
     let slow = store.lookup(slow, "batch = { key = \"s\" }");
     let quick = "select n, n as echo from unnest(:n::int8[]) as n";
     let quick = store.lookup(quick, "batch = { key = \"n\" }");
+    let pid = store.lookup("select pg_backend_pid()", VALUE);
+    let pid = async || store.ask(&pid, &[]).await.expect("an answer");
+    loop {
+        // Both connections have to be up before one of them has a slow statement.
+        let (first, second) = tokio::join!(pid(), pid());
+        if first != second {
+            break;
+        }
+    }
     let seconds = [Value::I64(60)];
     tokio::select! {
         _answers = store.ask_many(&slow, &seconds) => panic!("it sleeps"),

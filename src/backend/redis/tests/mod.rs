@@ -97,13 +97,19 @@ impl Server {
     }
 }
 
-/// The reply to one command.
+/// The reply to one command. A server that is made the master closes its connections, so it is asked again.
 async fn command(connection: &Connection, words: &[&str]) -> Reply {
     let words: Vec<&[u8]> = words.iter().map(|word| word.as_bytes()).collect();
     let mut packed = Vec::new();
     put_command(&mut packed, &words);
-    let mut replies = connection.ask(&packed, 1).await.expect("runs");
-    replies.remove(0)
+    let mut lost = None;
+    for _ in 0..3 {
+        match connection.ask(&packed, 1).await {
+            Ok(mut replies) => return replies.remove(0),
+            Err(err) => lost = Some(err),
+        }
+    }
+    panic!("{lost:?}")
 }
 
 impl Drop for Server {

@@ -2,9 +2,9 @@
 //!
 //! A burst fills a queue and drains again; only a queue that stays says that more comes in than is served ("good" and "bad"
 //! queues: Nichols and Jacobson, "Controlling Queue Delay", ACM Queue 2012; for servers: Maurer, "Fail at Scale", ACM Queue
-//! 2015). So a queue *stands* from the moment when lookups are left in it, or calls are held for it, until there are none. The rate at which a store
-//! answers says what it can do only while its queue stands: otherwise it says how much was asked. Nothing is measured, and no
-//! clock is read, while no queue stands.
+//! 2015). So a queue *stands* from the moment when lookups are left in it, or calls are held for it, until there are none. The
+//! rate at which a store answers says what it can do only while its queue stands: otherwise it says how much was asked. Nothing
+//! is measured, and no clock is read, while no queue stands.
 //!
 //! A store that answers nothing in time is not overloaded but sick: its queue has no rate, and nobody can say how long it is.
 

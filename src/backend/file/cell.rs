@@ -382,9 +382,9 @@ mod tests {
     proptest! {
         #[test]
         fn doubles_keep_every_bit(bits: u64, whole in -1_000_000_000_i64..1_000_000_000, places in 0_usize..12) {
-            let text = format!("{:.places$}", f64::from(i32::try_from(whole / 7).unwrap()) / 1000.0);
+            let text = format!("{:.places$}", f64::from(i32::try_from(whole / 7).expect("small")) / 1000.0);
             for text in [f64::from_bits(bits).to_string(), text] {
-                let number = parse_double(&text).unwrap();
+                let number = parse_double(&text).expect("a number");
                 let mut packed = Vec::new();
                 write_double(number, &text, &mut packed);
                 prop_assert!(same(&back(packed), &Value::Double(number)), "{}", text);

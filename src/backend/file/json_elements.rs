@@ -136,7 +136,7 @@ mod tests {
         let pieces = body.pieces.into_iter().map(|piece| &text.as_bytes()[piece]);
         let all = pieces.flat_map(elements);
         Some(
-            all.map(|element| std::str::from_utf8(element).unwrap())
+            all.map(|element| std::str::from_utf8(element).expect("UTF-8"))
                 .collect(),
         )
     }
@@ -146,7 +146,7 @@ mod tests {
         let text = "\u{feff} [{\"a\\\"]\": [1, {}]} ,\n 2,\"é,\\\\\"\t]\n";
         for piece_bytes in [0, 1, 10, 100] {
             let expected = ["{\"a\\\"]\": [1, {}]}", "2", "\"é,\\\\\""];
-            assert_eq!(all(text, piece_bytes).unwrap(), expected);
+            assert_eq!(all(text, piece_bytes).expect("an array"), expected);
         }
         assert_eq!(all(" [ ] ", 1), Some(vec![]));
         assert_eq!(

@@ -1,3 +1,5 @@
+//! What answers hold, how they wait for room, and who may go over the limit, in paused time.
+
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt as _, StreamExt as _};
 use tokio::time::Duration;

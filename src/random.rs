@@ -27,12 +27,21 @@ impl Random {
 
     /// True with probability `share`.
     pub fn chance(&mut self, share: f64) -> bool {
-        #[expect(
-            clippy::cast_precision_loss,
-            reason = "53 random bits fit a double exactly"
-        )]
-        let unit = (self.draw() >> 11) as f64 / (1_u64 << 53) as f64;
-        unit < share
+        self.unit() < share
+    }
+
+    /// A factor between `1 - spread` and `1 + spread`.
+    pub fn about_one(&mut self, spread: f64) -> f64 {
+        1.0 + spread * (2.0 * self.unit() - 1.0)
+    }
+
+    /// From 0 to below 1.
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "53 random bits fit a double exactly"
+    )]
+    fn unit(&mut self) -> f64 {
+        (self.draw() >> 11) as f64 / (1_u64 << 53) as f64
     }
 }
 
@@ -47,5 +56,11 @@ mod tests {
         assert!((800..1200).contains(&hits), "{hits}");
         assert!(!(0..100).any(|_| random.chance(0.0)));
         assert!((0..100).all(|_| random.chance(1.0)));
+        let factors: Vec<f64> = (0..1000).map(|_| random.about_one(0.1)).collect();
+        assert!(factors.iter().all(|factor| (0.9..=1.1).contains(factor)));
+        assert!(
+            factors.iter().any(|factor| *factor < 0.91)
+                && factors.iter().any(|factor| *factor > 1.09)
+        );
     }
 }

@@ -40,6 +40,10 @@ pub struct LimitsConfig {
     pub handshake_timeout: Duration,
     /// How long a connection may be idle. Default 10 min.
     pub idle_timeout: Duration,
+    /// How old a connection may be, give or take a tenth. Default: any age.
+    pub connection_age_max: Option<Duration>,
+    /// After how many calls a connection is closed. Default: never.
+    pub connection_calls_max: Option<usize>,
     /// How long a client may accept no byte of a reply. Default 10 s.
     pub write_timeout: Duration,
 }
@@ -62,6 +66,8 @@ impl Default for LimitsConfig {
             handshakes_max: 64,
             handshake_timeout: Duration::from_secs(5),
             idle_timeout: Duration::from_mins(10),
+            connection_age_max: None,
+            connection_calls_max: None,
             write_timeout: Duration::from_secs(10),
         }
     }
@@ -81,7 +87,7 @@ impl LimitsConfig {
         }
         changed!(frame_bytes_max inflated_bytes_max depth_max values_max reply_bytes_max
             connection_bytes_max buffered_bytes_max store_bytes_max pipelined_max connections_max calls_max
-            frame_timeout handshakes_max handshake_timeout idle_timeout write_timeout)
+            frame_timeout handshakes_max handshake_timeout idle_timeout connection_age_max connection_calls_max write_timeout)
     }
 }
 
@@ -123,6 +129,8 @@ pub(super) fn read_limits(mut section: Section<'_>) -> LimitsConfig {
         handshakes_max: section.count("handshakes_max", default.handshakes_max, 10_000),
         handshake_timeout: time(&mut section, "handshake_timeout", default.handshake_timeout),
         idle_timeout: time(&mut section, "idle_timeout", default.idle_timeout),
+        connection_age_max: section.timeout("connection_age_max"),
+        connection_calls_max: section.whole("connection_calls_max", 1_000_000_000),
         write_timeout: time(&mut section, "write_timeout", default.write_timeout),
     };
     section.finish();

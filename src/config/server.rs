@@ -19,7 +19,9 @@ pub struct ServerConfig {
     pub services: Vec<ServiceEntry>,
     /// Event loops, 1 to 64. Default 1.
     pub workers: Workers,
-    /// How long calls in flight may take to finish after SIGTERM. Default 10 s.
+    /// How long calls are still accepted after SIGTERM. Default 0 s.
+    pub drain_delay: Duration,
+    /// How long calls in flight may take to finish after that. Default 10 s.
     pub drain_timeout: Duration,
     /// The limits on what clients may use.
     pub limits: LimitsConfig,
@@ -37,6 +39,7 @@ pub(crate) fn read_server(root: &mut Section<'_>) -> ServerConfig {
             listeners: Vec::new(),
             services: read_services(root, None),
             workers: Workers::default(),
+            drain_delay: Duration::ZERO,
             drain_timeout: DEFAULT_DRAIN,
             limits: LimitsConfig::default(),
             tokens: Tokens::default(),
@@ -52,6 +55,9 @@ pub(crate) fn read_server(root: &mut Section<'_>) -> ServerConfig {
         listeners: read_listeners(&mut section, &limits),
         services,
         workers: read_workers(&mut section),
+        drain_delay: section
+            .duration("drain_delay")
+            .map_or(Duration::ZERO, |(time, _)| time),
         drain_timeout: section
             .duration("drain_timeout")
             .map_or(DEFAULT_DRAIN, |(time, _)| time),

@@ -74,9 +74,13 @@ impl Section<'_> {
 
     /// A count from one to `max`; `default` if the key is missing.
     pub fn count(&mut self, key: &'static str, default: usize, max: i64) -> usize {
+        self.whole(key, max).unwrap_or(default)
+    }
+
+    /// A positive number of at most `max`, if it is there.
+    pub fn whole(&mut self, key: &'static str, max: i64) -> Option<usize> {
         let read = self.integer(key, 1..=max);
         read.and_then(|number| usize::try_from(number).ok())
-            .unwrap_or(default)
     }
 
     /// A number within `range`; an integer is a number too.

@@ -26,7 +26,7 @@ pub const LIVE_WITHIN: Duration = Duration::from_secs(10);
 pub struct Health {
     started: Instant,
     loops: usize,
-    shutdown: CancellationToken,
+    stopping: CancellationToken,
     #[expect(
         clippy::disallowed_types,
         reason = "taken at start and by probes, never by a call"
@@ -67,11 +67,11 @@ pub struct Heartbeat {
 }
 
 impl Health {
-    pub(super) fn new(loops: usize, shutdown: CancellationToken) -> Self {
+    pub(super) fn new(loops: usize, stopping: CancellationToken) -> Self {
         Health {
             started: Instant::now(),
             loops,
-            shutdown,
+            stopping,
             hearts: Vec::new().into(),
         }
     }
@@ -123,7 +123,7 @@ impl Health {
 
     /// Whether the server was asked to stop.
     pub fn is_draining(&self) -> bool {
-        self.shutdown.is_cancelled()
+        self.stopping.is_cancelled()
     }
 
     fn running(&self) -> Vec<Arc<Beat>> {
@@ -175,15 +175,15 @@ mod tests {
 
     #[test]
     fn the_server_is_ready_when_all_loops_accept_and_until_it_stops() {
-        let shutdown = CancellationToken::new();
-        let health = Health::new(2, shutdown.clone());
+        let stopping = CancellationToken::new();
+        let health = Health::new(2, stopping.clone());
         let hearts = [health.heart(0), health.heart(1)];
         assert!(!health.is_ready());
         hearts[0].accepts();
         assert!(!health.is_ready());
         hearts[1].accepts();
         assert!(health.is_ready());
-        shutdown.cancel();
+        stopping.cancel();
         assert!(!health.is_ready());
     }
 }

@@ -52,6 +52,8 @@ words! {
         BadBytes "bad_bytes",
         /// It was idle for too long.
         Idle "idle",
+        /// It was older than `connection_age_max`, or made `connection_calls_max` calls.
+        Aged "aged",
         /// Its client was too slow to send or receive.
         TooSlow "too_slow",
         /// The TLS handshake failed.
@@ -114,6 +116,8 @@ pub struct LoopMetrics {
     lag_max: Gauge,
     /// Since the last beat but one, the loop has done nothing but work.
     is_busy: Cell<bool>,
+    /// The time of the drain is over.
+    drain_is_over: Cell<bool>,
     pub(super) metrics: Arc<Metrics>,
 }
 
@@ -139,6 +143,7 @@ impl LoopMetrics {
             lag_last: of.loop_lag_last.gauge(&[&name]),
             lag_max: of.loop_lag_max.gauge(&[&name]),
             is_busy: Cell::new(false),
+            drain_is_over: Cell::new(false),
             metrics: Arc::clone(metrics),
         })
     }
@@ -176,6 +181,16 @@ impl LoopMetrics {
     /// Whether the loop had nearly no time left when it was last measured, twenty times a second.
     pub fn is_busy(&self) -> bool {
         self.is_busy.get()
+    }
+
+    /// The time of the drain is over: calls that still run have to end.
+    pub fn end_drain(&self) {
+        self.drain_is_over.set(true);
+    }
+
+    /// Whether calls that still run have to end.
+    pub fn drain_is_over(&self) -> bool {
+        self.drain_is_over.get()
     }
 
     /// Beats, and records how late each beat is, for as long as it is polled.

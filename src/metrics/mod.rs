@@ -207,10 +207,10 @@ pub struct Metrics {
 
 impl Metrics {
     /// Metrics for `loops` loops that end with `shutdown`.
-    pub fn new(loops: usize, shutdown: CancellationToken) -> Arc<Self> {
+    pub fn new(loops: usize, stopping: CancellationToken) -> Arc<Self> {
         Arc::new(Metrics {
             families: Families::new(),
-            health: Health::new(loops, shutdown),
+            health: Health::new(loops, stopping),
         })
     }
 

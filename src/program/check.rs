@@ -243,6 +243,7 @@ fn assemble(config: ConfigFile, registry: &Registry, services: Vec<ServedService
         listeners: config.server.listeners,
         workers: config.server.workers.count,
         workers_from: config.server.workers.from,
+        drain_delay: config.server.drain_delay,
         drain_timeout: config.server.drain_timeout,
         limits: config.server.limits,
         tokens: config.server.tokens,

@@ -24,7 +24,9 @@ pub struct Program {
     pub workers: usize,
     /// The value of `workers`, if the number is not in the file.
     pub workers_from: Option<String>,
-    /// How long calls in flight may take to finish after SIGTERM.
+    /// How long calls are still accepted after SIGTERM.
+    pub drain_delay: Duration,
+    /// How long calls in flight may take to finish after that.
     pub drain_timeout: Duration,
     /// How much clients may use.
     pub limits: LimitsConfig,

@@ -39,7 +39,8 @@ pub fn run(program: Arc<Program>, mut options: Options) -> io::Result<()> {
         None
     };
     let opened = open(&program)?;
-    let metrics = Metrics::new(program.workers, options.shutdown.clone());
+    let stopping = options.shutdown.child_token();
+    let metrics = Metrics::new(program.workers, stopping.clone());
     let admin = start_admin(&program, &metrics)?;
     let _watchdog = Watchdog::start(&metrics)?;
     let bound = Bound {
@@ -66,21 +67,19 @@ pub fn run(program: Arc<Program>, mut options: Options) -> io::Result<()> {
     let started = StartKeys::of(&program);
     let (sender, programs) = watch::channel(Served::new(program));
     let (running, all_ended) = mpsc::channel(1);
-    let workers: Vec<_> = incoming
-        .into_iter()
-        .enumerate()
-        .map(|(at, incoming)| Worker {
-            at,
-            metrics: Arc::clone(&metrics),
-            addresses: Arc::clone(&addresses),
-            incoming,
-            connections_max,
-            programs: programs.clone(),
-            shutdown: options.shutdown.clone(),
-            _running: running.clone(),
-        })
-        .collect();
-    drop((programs, running));
+    let worker = |(at, incoming)| Worker {
+        at,
+        metrics: Arc::clone(&metrics),
+        addresses: Arc::clone(&addresses),
+        incoming,
+        connections_max,
+        programs: programs.clone(),
+        shutdown: options.shutdown.clone(),
+        stopping: stopping.clone(),
+        _running: running.clone(),
+    };
+    let workers: Vec<_> = incoming.into_iter().enumerate().map(worker).collect();
+    drop(running);
     let reload = options.reload.take();
     let reloading = reload.map(|reload| Reloading {
         reload,
@@ -90,6 +89,8 @@ pub fn run(program: Arc<Program>, mut options: Options) -> io::Result<()> {
     });
     let signals = Signals {
         options,
+        stopping,
+        programs,
         reloader: reloading.map(Reloader::start).transpose()?,
         bound,
     };

@@ -1,16 +1,23 @@
 //! Handles signals: SIGTERM and SIGINT drain, a second one exits immediately, SIGHUP reloads.
+//!
+//! After SIGTERM, calls are accepted for `server.drain_delay` before the drain begins: whoever sends clients here learns only
+//! after a while that the server is not ready any more.
 
 use std::cell::{Cell, RefCell};
-use std::future::poll_fn;
+use std::future::{pending, poll_fn};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::Poll;
+use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
 use super::options::{Bound, Options};
-use super::reload::Reloader;
+use super::reload::{Reloader, Served};
 
 /// The signals that the process catches: SIGTERM, SIGINT and SIGHUP.
 pub(super) type Caught = [Signal; 3];
@@ -18,6 +25,10 @@ pub(super) type Caught = [Signal; 3];
 /// What signals act on.
 pub(super) struct Signals {
     pub(super) options: Options,
+    /// Cancelled before the shutdown: the server was asked to stop.
+    pub(super) stopping: CancellationToken,
+    /// The last one is that of the last reload.
+    pub(super) programs: watch::Receiver<Arc<Served>>,
     /// Reloads, if that is possible.
     pub(super) reloader: Option<Reloader>,
     /// The addresses of the server.
@@ -31,6 +42,8 @@ pub(super) struct Watcher {
     caught: RefCell<Option<Caught>>,
     /// The addresses have been reported.
     reported: Cell<bool>,
+    /// When the drain begins, if the server was asked to stop and still accepts calls.
+    drain_at: Cell<Option<Instant>>,
 }
 
 /// A signal that came.
@@ -48,6 +61,7 @@ impl Watcher {
             signals,
             caught: RefCell::new(caught),
             reported: Cell::new(false),
+            drain_at: Cell::new(None),
         }
     }
 
@@ -64,9 +78,17 @@ impl Watcher {
             (signals.options.bound)(signals.bound.clone());
         }
         loop {
-            match self.next().await {
-                Came::Term => stop(&signals.options, "SIGTERM"),
-                Came::Int => stop(&signals.options, "SIGINT"),
+            let came = tokio::select! {
+                biased;
+                came = self.next() => came,
+                () = until(self.drain_at.get()) => {
+                    self.drain();
+                    continue;
+                }
+            };
+            match came {
+                Came::Term => self.stop("SIGTERM"),
+                Came::Int => self.stop("SIGINT"),
                 Came::Hup => {
                     if let Some(reloader) = &signals.reloader {
                         reloader.request();
@@ -74,6 +96,32 @@ impl Watcher {
                 }
             }
         }
+    }
+
+    /// Starts to stop: immediately if that is asked for by a person, or for the second time.
+    fn stop(&self, name: &str) {
+        let signals = &self.signals;
+        if signals.options.shutdown.is_cancelled() {
+            exit();
+        }
+        let delay = match name {
+            "SIGTERM" if !signals.stopping.is_cancelled() => {
+                signals.programs.borrow().program.drain_delay
+            }
+            _ => Duration::ZERO,
+        };
+        signals.stopping.cancel();
+        if delay.is_zero() {
+            info!(signal = name, "stopping");
+            return self.drain();
+        }
+        info!(signal = name, after = ?delay, "stopping");
+        self.drain_at.set(Some(Instant::now() + delay));
+    }
+
+    fn drain(&self) {
+        self.drain_at.set(None);
+        self.signals.options.shutdown.cancel();
     }
 
     /// The next signal. Without signals it never comes.
@@ -112,15 +160,18 @@ fn open(kind: SignalKind) -> Option<Signal> {
     }
 }
 
-fn stop(options: &Options, name: &str) {
-    if options.shutdown.is_cancelled() {
-        // Immediately, without waiting even for the log.
-        #[expect(
-            clippy::exit,
-            reason = "the operator asked to abandon the calls in flight"
-        )]
-        std::process::exit(1);
+/// Ends the process without waiting even for the log.
+#[expect(
+    clippy::exit,
+    reason = "the operator asked to abandon the calls in flight"
+)]
+fn exit() -> ! {
+    std::process::exit(1)
+}
+
+async fn until(at: Option<Instant>) {
+    match at {
+        Some(at) => sleep_until(at).await,
+        None => pending().await,
     }
-    options.shutdown.cancel();
-    info!(signal = name, "stopping");
 }

@@ -1,5 +1,6 @@
 //! What connections share: the state of their worker, and the settings of their listener.
 
+use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,6 +12,7 @@ use super::disconnect_log::DisconnectLog;
 use super::reload::Served;
 use crate::config::LimitsConfig;
 use crate::metrics::LoopMetrics;
+use crate::random::Random;
 use crate::service::{Current, MemoryPool};
 use crate::thrift::WireFormats;
 
@@ -22,6 +24,10 @@ const NEXT_CALL: Duration = Duration::from_secs(1);
 pub(super) struct WorkerState {
     pub(super) current: Rc<Current>,
     pub(super) shutdown: CancellationToken,
+    /// Cancelled before `shutdown`: the server was asked to stop.
+    pub(super) stopping: CancellationToken,
+    /// Cancelled after `shutdown`: calls that still run have to end.
+    pub(super) drain_is_over: CancellationToken,
     pub(super) metrics: Rc<LoopMetrics>,
     /// The memory that all its connections may take together.
     pub(super) memory_pool: Rc<MemoryPool>,
@@ -32,9 +38,17 @@ pub(super) struct WorkerState {
     /// The last one is that of the last reload.
     pub(super) programs: watch::Receiver<Arc<Served>>,
     pub(super) disconnect_log: DisconnectLog,
+    /// Spreads the ends of connections.
+    pub(super) random: RefCell<Random>,
 }
 
 impl WorkerState {
+    /// Ends the calls that have taken longer than the drain, each with a reply.
+    pub(super) fn end_drain(&self) {
+        self.metrics.end_drain();
+        self.drain_is_over.cancel();
+    }
+
     /// How long a client may take to send one more call once the server drains. There is as much time for the call itself.
     pub(super) fn next_call(&self) -> Duration {
         NEXT_CALL.min(self.programs.borrow().program.drain_timeout / 2)

@@ -1,9 +1,11 @@
 //! One worker: an event loop with its backends, which serves until the shutdown and then drains.
 
+use std::cell::RefCell;
 use std::convert::Infallible;
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::runtime::{Builder, LocalOptions, LocalRuntime};
 use tokio::sync::{Semaphore, mpsc, watch};
@@ -27,6 +29,9 @@ use crate::random::Random;
 use crate::service::{Current, MemoryPool, Service};
 use crate::supervise::supervise;
 
+/// How much of `drain_timeout` is kept for telling clients that their calls were cut off.
+const LAST_REPLIES_MAX: Duration = Duration::from_secs(1);
+
 /// One worker: a thread with an event loop.
 pub(super) struct Worker {
     pub(super) at: usize,
@@ -39,6 +44,8 @@ pub(super) struct Worker {
     /// Receives reloaded programs.
     pub(super) programs: watch::Receiver<Arc<Served>>,
     pub(super) shutdown: CancellationToken,
+    /// Cancelled before `shutdown`: the server was asked to stop.
+    pub(super) stopping: CancellationToken,
     /// Nothing is ever sent. When it is dropped, the loop has ended.
     pub(super) _running: mpsc::Sender<Infallible>,
 }
@@ -111,12 +118,15 @@ impl Worker {
         let worker = Rc::new(WorkerState {
             current,
             shutdown: self.shutdown,
+            stopping: self.stopping,
+            drain_is_over: CancellationToken::new(),
             memory_pool,
             metrics,
             connections_max: self.connections_max,
             handshakes: Semaphore::new(limits.handshakes_max),
             programs: self.programs.clone(),
             disconnect_log: DisconnectLog::default(),
+            random: RefCell::new(Random::from_process()),
         });
         let since = async {
             worker.shutdown.cancelled().await;
@@ -130,15 +140,27 @@ impl Worker {
         accepted?;
         drop(reloading);
         connections.close();
-        let drain_timeout = self.programs.borrow().program.drain_timeout;
-        let is_over = timeout(drain_timeout, connections.wait()).await.is_ok();
-        let cut_off = |count: usize| if is_over { 0 } else { count };
+        let calls_cut_off = drain(&worker, &connections).await;
         Ok(Drained {
             took: since.elapsed(),
-            calls_cut_off: cut_off(worker.metrics.calls_in_flight.get()),
-            open: cut_off(connections.len()),
+            calls_cut_off,
+            open: connections.len(),
         })
     }
+}
+
+/// Waits for the connections to end. Returns how many calls took longer than the drain.
+async fn drain(worker: &WorkerState, connections: &TaskTracker) -> usize {
+    let drain_timeout = worker.programs.borrow().program.drain_timeout;
+    let last_replies = LAST_REPLIES_MAX.min(drain_timeout / 10);
+    let in_time = drain_timeout.saturating_sub(last_replies);
+    if timeout(in_time, connections.wait()).await.is_ok() {
+        return 0;
+    }
+    let calls_cut_off = worker.metrics.calls_in_flight.get();
+    worker.end_drain();
+    let _ended = timeout(last_replies, connections.wait()).await;
+    calls_cut_off
 }
 
 /// Replaces what a reload may replace.

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use thrift::protocol::TMessageType;
 use tokio::time::Instant;
 
+use super::closing::Closing;
 use super::memory::ConnectionMemory;
 use super::metadata::CallMetadata;
 use crate::random::Random;
@@ -24,6 +25,8 @@ pub struct Arrival<'a> {
     pub peer: &'a Peer,
     /// The memory of the connection, from which the call reserves; `None` if nothing is counted.
     pub memory: Option<&'a Rc<ConnectionMemory>>,
+    /// Whether the connection is going to end; `None` if that is not known.
+    pub closing: Option<&'a Rc<Closing>>,
     /// How many calls of the connection have no reply yet.
     pub unanswered: usize,
     /// When the last byte was read.
@@ -59,6 +62,7 @@ impl Arrival<'static> {
             header: None,
             peer: &ANONYMOUS,
             memory: None,
+            closing: None,
             unanswered: 0,
             at: Instant::now(),
         }
@@ -68,7 +72,8 @@ impl Arrival<'static> {
 impl Arrival<'_> {
     /// The metadata of the call and its reply, if the transport has headers.
     pub(super) fn metadata(&self, ids: &RefCell<Random>) -> Option<Box<CallMetadata>> {
-        self.header.map(|header| CallMetadata::of(header, ids))
+        let header = self.header?;
+        Some(CallMetadata::of(header, self.closing.cloned(), ids))
     }
 }
 

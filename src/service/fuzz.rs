@@ -129,6 +129,7 @@ fn arrival(framer: &Framer) -> Arrival<'_> {
     Arrival {
         unanswered: 0,
         memory: None,
+        closing: None,
         wire_format: framer.wire_format().expect("it was given"),
         header: framer.header(),
         peer: PEER,

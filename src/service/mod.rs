@@ -10,6 +10,7 @@
 //! `Service` connects the steps. The `Tributary` service, which describes the server itself, is in `meta`.
 
 mod arrival;
+mod closing; // whether its connection ends
 mod metadata;
 mod admission;
 mod access; // who may call
@@ -55,6 +56,7 @@ use runner::{Outcome, Runner};
 
 pub use arrival::{Arrival, Peer};
 pub use call::Call;
+pub use closing::Closing;
 pub use memory::{ConnectionMemory, MemoryPool, Reservation};
 
 /// A program with its backends, on one loop.

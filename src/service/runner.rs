@@ -3,9 +3,12 @@
 //! In: an admitted [`Call`]. Out: an [`Outcome`], which [`super::reply_writer`] turns into bytes. A panic ends in this call's
 //! own `server.internal` and affects no other call.
 
+use std::future::poll_fn;
 use std::panic::AssertUnwindSafe;
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::task::Poll;
 
 use futures_util::FutureExt;
 
@@ -87,7 +90,14 @@ impl Runner {
 
     /// Runs `call` to its end.
     pub(super) async fn run(&self, call: &Call) -> Outcome {
-        let answer = AssertUnwindSafe(self.answer(call)).catch_unwind().await;
+        let mut answering = pin!(AssertUnwindSafe(self.answer(call)).catch_unwind());
+        let answer = poll_fn(|cx| match answering.as_mut().poll(cx) {
+            Poll::Pending if self.guards.metrics().loop_metrics.drain_is_over() => {
+                Poll::Ready(Ok(Err(self.cut_off(call))))
+            }
+            answer => answer,
+        });
+        let answer = answer.await;
         match answer {
             Ok(Ok((answer, ran))) => Outcome {
                 result: Ok(answer),
@@ -109,6 +119,14 @@ impl Runner {
                 }
             }
         }
+    }
+
+    /// The error of a call that has taken longer than the drain.
+    #[cold]
+    fn cut_off(&self, call: &Call) -> CallError {
+        let err = CallError::new(Code::ServerDraining);
+        self.log.failed(&call.plan, call.request_id(), None, &err);
+        err
     }
 
     async fn answer(&self, call: &Call) -> Result<(Answer, Ran), CallError> {

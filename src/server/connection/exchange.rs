@@ -6,17 +6,18 @@
 //! counted ([`ConnectionMemory`]); a client that takes up too much is not read from until there is room.
 
 use std::io;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::calls::Calls;
 use super::disconnect::Disconnect;
 use super::drain::Drain;
 use super::inbound::Inbound;
+use super::lifetime::Lifetime;
 use super::linger::{self, linger};
 use super::outbound::Outbound;
 use super::poll_on_wake::PollOnWake;
@@ -25,8 +26,11 @@ use crate::error::Code;
 use crate::metrics::{Closed, LoopMetrics};
 use crate::server::client::Client;
 use crate::server::state::{ListenerSettings, WorkerState};
-use crate::service::{ConnectionMemory, Current, Decision, Peer, Reservation};
+use crate::service::{Closing, ConnectionMemory, Current, Decision, Peer, Reservation};
 use crate::thrift::{Framer, Limits};
+
+/// By how much the ages of connections at their ends differ, as a share.
+const AGE_SPREAD: f64 = 0.1;
 
 pub(super) struct Exchange {
     current: Rc<Current>,
@@ -43,6 +47,8 @@ pub(super) struct Exchange {
     /// Not read from until there is room in memory.
     held: bool,
     drain: Drain,
+    lifetime: Lifetime,
+    closing: Rc<Closing>,
     /// No further message is taken. Once all replies are written, the connection ends for this reason.
     ending: Option<Disconnect>,
 }
@@ -61,8 +67,11 @@ impl Exchange {
             meta: settings.meta,
             service: settings.service.clone(),
         };
+        let share = worker.random.borrow_mut().about_one(AGE_SPREAD);
+        let limits = &settings.limits;
+        let closing = Rc::new(Closing::new(worker.stopping.clone()));
         Exchange {
-            inbound: Inbound::new(peer, framer, &memory),
+            inbound: Inbound::new(peer, framer, (&memory, Rc::clone(&closing))),
             current,
             calls: Calls::new(&memory),
             outbound: Outbound::default(),
@@ -77,6 +86,12 @@ impl Exchange {
                 worker.connections_max,
                 worker.shutdown.is_cancelled().then(|| worker.next_call()),
             ),
+            lifetime: Lifetime::new(
+                limits.connection_age_max,
+                limits.connection_calls_max,
+                share,
+            ),
+            closing,
             ending: None,
         }
     }
@@ -92,9 +107,15 @@ impl Exchange {
         R: AsyncRead + Unpin,
         W: AsyncWrite + Unpin,
     {
-        let mut timer = PollOnWake::new(Box::pin(sleep_until(self.timeouts.next_check())));
-        let cancelled = pin!(worker.shutdown.cancelled());
-        let mut drains = PollOnWake::new(cancelled);
+        let first = self.lifetime.before(self.timeouts.next_check());
+        let mut timer = PollOnWake::new(Box::pin(sleep_until(first)));
+        // First the beginning of the drain, then its end.
+        let mut drain_signal = pin!(worker.shutdown.cancelled());
+        if self.drain.has_begun() {
+            drain_signal.set(worker.drain_is_over.cancelled());
+        }
+        let mut drains = PollOnWake::new(drain_signal);
+        let mut is_over = false;
         loop {
             // Finished calls make room for further ones, some of which are answered immediately.
             self.take_messages()?;
@@ -102,18 +123,14 @@ impl Exchange {
                 self.take_messages()?;
             }
             let idle = self.calls.is_empty() && self.outbound.is_empty();
-            if idle && let Some(end) = self.ending.take() {
-                self.linger(reader, writer, linger::REFUSED).await;
-                return Err(end);
-            }
-            if idle && self.disconnected {
-                return Ok(Closed::HungUp);
-            }
             let more = self.drain.wants_messages();
             let more = more || (self.inbound.has_rest() && self.drain.wants_rest());
-            if idle && !more {
-                self.linger(reader, writer, linger::DRAINED).await;
-                return Ok(Closed::Drained);
+            let more = more && !is_over;
+            if idle && let Some((end, linger)) = self.end(more) {
+                if let Some(linger) = linger {
+                    self.linger(reader, writer, linger).await;
+                }
+                return end;
             }
             let wants = more && !self.disconnected && self.ending.is_none() && self.has_room();
             let reads = wants && self.memory.may_read();
@@ -141,22 +158,52 @@ impl Exchange {
                         self.heard(bytes);
                     }
                 }
-                () = &mut drains, if !self.drain.has_begun() => {
-                    let idle_since = idle.then(|| self.timeouts.last_heard());
-                    self.drain.begin(idle_since, worker.next_call());
+                // The calls that still run are polled next, and end.
+                () = &mut drains, if !is_over => {
+                    is_over = self.drain.has_begun();
+                    if !is_over {
+                        let idle_since = idle.then(|| self.timeouts.last_heard());
+                        self.drain.begin(idle_since, worker.next_call());
+                        drains.change().set(worker.drain_is_over.cancelled());
+                    }
                 }
                 // After the read, which is polled first each time.
                 () = self.drain.progress(), if reads && self.drain.is_counting() => {}
                 () = self.memory.pool().relieved(), if self.held => {}
-                () = &mut timer => {
-                    match self.timeouts.check(timer.change().as_mut(), self.activity()) {
-                        // The client could not send the rest: it was not read.
-                        Err(Disconnect::Slow(_)) if self.held => self.refuse_rest()?,
-                        checked => checked?,
-                    }
-                }
+                () = &mut timer => self.check_time(timer.change().as_mut())?,
             }
         }
+    }
+
+    /// How the connection ends now, at a moment at which nothing is under way, and how long its client may still send. `more`:
+    /// it waits for messages.
+    fn end(&mut self, more: bool) -> Option<(Result<Closed, Disconnect>, Option<Duration>)> {
+        if let Some(end) = self.ending.take() {
+            return Some((Err(end), Some(linger::REFUSED)));
+        }
+        if self.disconnected {
+            return Some((Ok(Closed::HungUp), None));
+        }
+        if !more {
+            return Some((Ok(Closed::Drained), Some(linger::DRAINED)));
+        }
+        let aged = !self.inbound.has_rest() && self.lifetime.is_over(self.timeouts.last_heard());
+        aged.then_some((Ok(Closed::Aged), Some(linger::DRAINED)))
+    }
+
+    /// Checks what depends on the time, and sets the timer for the next check.
+    fn check_time(&mut self, mut timer: Pin<&mut Sleep>) -> Result<(), Disconnect> {
+        if self.lifetime.has_aged() {
+            self.closing.announce();
+        }
+        match self.timeouts.check(timer.as_mut(), self.activity()) {
+            // The client could not send the rest: it was not read.
+            Err(Disconnect::Slow(_)) if self.held => self.refuse_rest()?,
+            checked => checked?,
+        }
+        let next = self.lifetime.before(timer.deadline());
+        timer.reset(next);
+        Ok(())
     }
 
     /// Starts the calls whose messages are whole.
@@ -177,6 +224,9 @@ impl Exchange {
                 break;
             }
             self.timeouts.message_is_whole();
+            if self.lifetime.count_call() {
+                self.closing.announce();
+            }
             self.count();
             let arrival = self.inbound.arrival(wire_format, self.calls.len());
             let service = self.current.get();

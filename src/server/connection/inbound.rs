@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::disconnect::Disconnect;
 use crate::error::Code;
-use crate::service::{Arrival, ConnectionMemory, Peer, Service};
+use crate::service::{Arrival, Closing, ConnectionMemory, Peer, Service};
 use crate::thrift::{Framer, Transport, WireError, WireFormat};
 
 /// How much is read at a time. Little at first, since most calls are short and many connections wait for one; more once
@@ -26,18 +26,24 @@ pub(super) struct Inbound {
     /// The buffer has more capacity than a connection begins with.
     grown: bool,
     memory: Rc<ConnectionMemory>,
+    closing: Rc<Closing>,
     /// When the last bytes of the buffer were read, if that was just now.
     heard_at: Option<Instant>,
 }
 
 impl Inbound {
-    pub(super) fn new(peer: Peer, framer: Framer, memory: &Rc<ConnectionMemory>) -> Self {
+    pub(super) fn new(
+        peer: Peer,
+        framer: Framer,
+        (memory, closing): (&Rc<ConnectionMemory>, Rc<Closing>),
+    ) -> Self {
         Inbound {
             peer,
             framer,
             buffer: BytesMut::new(),
             grown: false,
             memory: Rc::clone(memory),
+            closing,
             heard_at: None,
         }
     }
@@ -101,6 +107,7 @@ impl Inbound {
             header: self.framer.header(),
             peer: &self.peer,
             memory: Some(&self.memory),
+            closing: Some(&self.closing),
             unanswered,
             at: self.heard_at.unwrap_or_else(Instant::now),
         }
@@ -115,6 +122,7 @@ impl Inbound {
             header: self.framer.header(),
             peer: &self.peer,
             memory: None,
+            closing: Some(&self.closing),
             unanswered: 0,
             at: Instant::now(),
         };

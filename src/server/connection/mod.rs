@@ -5,6 +5,7 @@ mod inbound; // bytes to messages
 mod calls;
 mod outbound; // replies to bytes
 mod timeouts;
+mod lifetime; // its greatest age
 mod poll_on_wake;
 mod drain; // what is still read once the server drains
 mod linger; // the lingering close

@@ -9,9 +9,11 @@ mod summary;
 mod text;
 
 use std::cell::{OnceCell, RefCell};
+use std::rc::Rc;
 use std::sync::Arc;
 
 use super::call_error::ErrorCodes;
+use super::closing::Closing;
 use crate::context::Context;
 use crate::random::Random;
 use crate::thrift::Header;
@@ -20,12 +22,18 @@ pub(super) use request::RequestMetadata;
 pub(super) use text::short;
 use text::{is_plain, is_traceparent};
 
+/// Tells a client that the connection is going to end: the name that Envoy's Thrift proxy sends and obeys
+/// (<https://github.com/envoyproxy/envoy/pull/20236>).
+const DRAIN: &str = ":drain";
+
 /// The metadata of one call, which came in a THeader frame.
 pub(super) struct CallMetadata {
     /// The sequence id of the call's frame. The reply's frame repeats it.
     pub(super) sequence: i32,
     /// The metadata in the call's frame. Its request id is always set: by the client, or made here.
     pub(super) given: RequestMetadata,
+    /// Whether its connection is going to end.
+    closing: Option<Rc<Closing>>,
     /// The ids of the call, once its parameters are decoded.
     ids: OnceCell<Ids>,
     /// What happened, once its view has run.
@@ -47,7 +55,11 @@ struct Summary {
 
 impl CallMetadata {
     /// Reads `header`. A call without a request id gets one from `random`.
-    pub(super) fn of(header: &Header, random: &RefCell<Random>) -> Box<Self> {
+    pub(super) fn of(
+        header: &Header,
+        closing: Option<Rc<Closing>>,
+        random: &RefCell<Random>,
+    ) -> Box<Self> {
         let mut given = RequestMetadata::read(header);
         given
             .request_id
@@ -55,6 +67,7 @@ impl CallMetadata {
         Box::new(CallMetadata {
             sequence: header.sequence(),
             given,
+            closing,
             ids: OnceCell::new(),
             summary: OnceCell::new(),
         })
@@ -99,6 +112,8 @@ impl CallMetadata {
                 "0"
             }
         });
+        let closing = self.closing.as_ref();
+        let drain = closing.is_some_and(|closing| closing.is_announced());
         let pairs = [
             ("request-id", self.request_id()),
             ("traceparent", self.traceparent()),
@@ -116,6 +131,7 @@ impl CallMetadata {
                 "tributary-report",
                 summary.and_then(|summary| summary.report.as_deref()),
             ),
+            (DRAIN, drain.then_some("true")),
         ];
         let pairs = pairs.into_iter();
         pairs

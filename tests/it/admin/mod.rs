@@ -177,7 +177,7 @@ pub(crate) fn patiently(done: impl Fn() -> bool) {
 }
 
 /// Head and body of the response to a GET.
-fn get(addr: SocketAddr, path: &str) -> (String, String) {
+pub(crate) fn get(addr: SocketAddr, path: &str) -> (String, String) {
     ask(addr, &format!("GET {path} HTTP/1.1\r\nhost: x\r\n\r\n"))
 }
 
@@ -186,7 +186,7 @@ fn status(addr: SocketAddr, path: &str) -> u16 {
 }
 
 #[track_caller]
-fn status_of(head: &str) -> u16 {
+pub(crate) fn status_of(head: &str) -> u16 {
     let word = head.split(' ').nth(1).unwrap_or_default();
     word.parse()
         .unwrap_or_else(|_| panic!("no status: {head:?}"))

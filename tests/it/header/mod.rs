@@ -8,10 +8,10 @@ use crate::support::airports::airports;
 use crate::support::message::message;
 use crate::support::{Wire, bytes};
 
-const CALL: u8 = 1;
+pub(crate) const CALL: u8 = 1;
 
 /// A frame with this sequence id, header and message.
-fn frame(sequence: u8, header: &str, message: &[u8]) -> Vec<u8> {
+pub(crate) fn frame(sequence: u8, header: &str, message: &[u8]) -> Vec<u8> {
     let mut header = bytes(header);
     header.resize(header.len().next_multiple_of(4), 0);
     let words = u8::try_from(header.len() / 4).expect("a short header");
@@ -26,7 +26,11 @@ fn frame(sequence: u8, header: &str, message: &[u8]) -> Vec<u8> {
 
 /// The message and the pairs of the next frame, which must have this sequence id and protocol.
 #[track_caller]
-fn read(wire: &mut Wire, sequence: u8, protocol: u8) -> (Vec<u8>, Vec<(String, String)>) {
+pub(crate) fn read(
+    wire: &mut Wire,
+    sequence: u8,
+    protocol: u8,
+) -> (Vec<u8>, Vec<(String, String)>) {
     let reply = wire.read_frame();
     let fixed = [0x0f, 0xff, 0, 0, 0, 0, 0, sequence];
     assert_eq!(reply[..fixed.len()], fixed, "{reply:02x?}");

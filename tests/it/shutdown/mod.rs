@@ -1,5 +1,6 @@
 //! Signals: SIGTERM finishes the calls that clients have sent, SIGHUP reloads the configuration.
 
+mod delay;
 mod tls;
 
 use std::fmt::Write as _;
@@ -46,9 +47,9 @@ fn stopped(log: &str) -> &str {
 }
 
 #[test]
-fn a_call_longer_than_the_drain_gets_no_reply() {
+fn a_call_longer_than_the_drain_is_told_so() {
     let config = CONFIG
-        .replace("[server]", "[server]\ndrain_timeout = \"50ms\"")
+        .replace("[server]", "[server]\ndrain_timeout = \"100ms\"")
         .replace("60ms", "1h")
         .replace(
             "[views.slow.lookups]",
@@ -62,6 +63,8 @@ fn a_call_longer_than_the_drain_gets_no_reply() {
     other.send_frame(&message(1, "get", 2, "JFK"));
     other.read_frame();
     let (status, log) = server.stop("TERM");
+    let reply = wire.read_frame();
+    assert!(String::from_utf8_lossy(&reply).contains("server.draining"));
     assert_eq!(wire.read_to_end(), b"");
     assert_eq!(status.code(), Some(0), "{log}");
     assert!(stopped(&log).ends_with("calls_cut_off=1"), "{log}");

@@ -23,7 +23,7 @@
 //! A module uses only modules before it in this list, which a test reads.
 //!
 //! ```text
-//! error manual context value random backoff supervise log_limit offload coop diagnostic idl coerce thrift timeline config backend
+//! error manual context value random backoff breaker supervise log_limit offload coop diagnostic idl coerce thrift timeline config backend
 //! plan program explain metrics guard view service admin server cli
 //! ```
 //!
@@ -127,6 +127,8 @@ pub mod cli;
 #[doc(hidden)]
 pub mod random;
 mod backoff; // delays between attempts
+#[doc(hidden)]
+pub mod breaker; // whether a server that has failed gets questions
 mod supervise; // background tasks that a panic does not end
 mod offload; // long work on other threads
 mod coop; // long work in slices, so that short calls go first

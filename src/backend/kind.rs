@@ -41,6 +41,14 @@ pub trait Backend: Sized + 'static {
     /// Whether a reload keeps what [`Backend::connect`] made if its configuration has not changed.
     const KEPT: bool = true;
 
+    /// Whether the store may fail as a whole, so that a breaker is of use: it is reached over a network.
+    const FAILS: bool = true;
+
+    /// Whether its servers hold different parts of it, so that one that fails must not keep lookups from the others.
+    fn is_divided(_config: &Self::Config) -> bool {
+        false
+    }
+
     /// Reads the keys of `[backends.NAME]`; `kind` is already taken. Problems go to the section; `None` if they
     /// leave no usable configuration.
     fn read_config(section: &mut Section<'_>) -> Option<Self::Config>;

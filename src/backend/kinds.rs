@@ -43,6 +43,21 @@ macro_rules! kinds {
                 match self { $(AnyConfig::$variant(_) => <$module::$type as Backend>::PREPARES,)* }
             }
 
+            /// Whether its servers hold different parts of it, so that one that fails must not keep lookups from the others.
+            pub fn is_divided(&self) -> bool {
+                match self {
+                    $(AnyConfig::$variant(config) => <$module::$type as Backend>::is_divided(config),)*
+                }
+            }
+
+            /// Whether a store of this kind may fail as a whole, so that a breaker is of use.
+            pub fn fails(kind: &str) -> bool {
+                match kind {
+                    $($kind => <$module::$type as Backend>::FAILS,)*
+                    _ => false,
+                }
+            }
+
             /// Its `kind`.
             pub fn kind(&self) -> &'static str {
                 match self { $(AnyConfig::$variant(_) => $kind,)* }

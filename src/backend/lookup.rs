@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::evidence::{Evidence, Verdict};
 use super::memory::{Held, NoRoom};
 use crate::config::Section;
 use crate::context::Context;
@@ -241,6 +242,8 @@ pub struct LookupError {
     pub detail: String,
     /// The method's own exception, if a closure throws one.
     pub thrown: Option<Box<Thrown>>,
+    /// What it tells about the store.
+    pub(crate) evidence: Evidence,
 }
 
 impl From<NotDone> for LookupError {
@@ -281,6 +284,7 @@ impl LookupError {
             code,
             detail: detail.into(),
             thrown: None,
+            evidence: Evidence::default(),
         }
     }
 
@@ -291,6 +295,32 @@ impl LookupError {
             detail: format!("{address}: {}", self.detail),
             ..self
         }
+    }
+
+    /// The store itself said so.
+    #[must_use]
+    pub(super) fn answered(self) -> Self {
+        let evidence = Evidence::Answered;
+        LookupError { evidence, ..self }
+    }
+
+    /// Nothing was tried.
+    #[must_use]
+    pub(crate) fn not_tried(self) -> Self {
+        let evidence = Evidence::NotTried;
+        LookupError { evidence, ..self }
+    }
+
+    /// What came was no answer.
+    #[must_use]
+    pub(super) fn garbage(self) -> Self {
+        let evidence = Evidence::Garbage;
+        LookupError { evidence, ..self }
+    }
+
+    /// What it tells about the store.
+    pub(crate) fn verdict(&self) -> Verdict {
+        self.evidence.verdict(self.code)
     }
 
     /// An exception of the method, by the name of its type. If the lookup is required and the method declares it, the call

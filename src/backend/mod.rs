@@ -9,6 +9,7 @@
 //! connections from `net`.
 
 mod lookup; // a question, an answer, an error
+mod evidence; // what an outcome tells about a store
 mod memory; // of answers
 mod kind; // what a kind of store does
 mod kinds; // the table of kinds
@@ -41,6 +42,7 @@ pub(crate) mod fuzz;
 pub(crate) mod testing;
 
 pub use cancels::{Cancelled, Cancels};
+pub(crate) use evidence::{Evidence, Verdict};
 pub use examine::Examination;
 pub use kind::{Backend, OnLoop};
 pub use kinds::{AnyBackend, AnyConfig, AnyLookup, KINDS};

@@ -11,6 +11,7 @@ mod secret; // `env:` and `file:`
 mod pem; // certificates and keys
 mod tls;
 mod access; // who may call what
+mod breaker; // when a store gets no lookups
 mod limits;
 mod listener;
 mod unserved;
@@ -24,6 +25,7 @@ mod views;
 pub use access::{Allow, AllowKey, Tokens};
 pub use admin::AdminConfig;
 pub(crate) use admin::read_admin;
+pub use breaker::{BreakerConfig, GuardMode};
 pub(crate) use bytes::text_of;
 pub use definition::Definition;
 pub use limits::LimitsConfig;

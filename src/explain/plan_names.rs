@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::chain::Chains;
 use super::explanation::LookupExplanation;
+use crate::config::GuardMode;
 use crate::idl::{StructId, Type};
 use crate::plan::{Binding, ContextField, Plan, Reference, ReplyShape, Root, Step, Target};
 use crate::program::{Asks, BackendDef, LookupDef, Program};
@@ -81,6 +82,13 @@ impl PlanNames<'_> {
             step.timeout
                 .map(|timeout| format!("timeout {}", time(timeout))),
         );
+        if let Some(backend) = self.backend(step)
+            && backend.breaker.mode != GuardMode::Off
+        {
+            let breaker = &backend.breaker;
+            let (mode, opens) = (breaker.mode.as_str(), breaker.describe());
+            facts.push(format!("breaker ({mode}) {opens}"));
+        }
         let inject = &self.lookup(step).inject;
         if let Some(delay) = inject.delay {
             facts.push(format!("injected delay {}", time(delay)));

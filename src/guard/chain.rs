@@ -40,10 +40,6 @@ pub(super) enum Before<'a> {
     /// Lets it pass once this has ended well. If this fails, the question fails.
     Hold(LocalBoxFuture<'a, Result<(), LookupError>>),
     /// Answers it immediately, without the store.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "the only guard that does so is a test's")
-    )]
     Answer(Result<Answer, LookupError>),
 }
 

@@ -16,6 +16,7 @@ mod params;
 mod guarded_stores; // the way inward
 mod chain; // what a guard is
 mod failure_log;
+mod breaker;
 mod health;
 mod inject;
 #[cfg(test)]
@@ -37,7 +38,7 @@ pub use group::Group;
 pub use guards::Guards;
 pub use params::Params;
 pub use pending::Pending;
-pub use question::Question;
+pub use question::{Question, Time};
 pub use reply_slots::ReplySlots;
 pub use stores::BLOCKING_MAX;
 
@@ -46,6 +47,8 @@ chain::guards! {
         "Outermost: logs each failed question once, whichever guard or store failed it.";
     #[cfg(test)] every_third: every_third::EveryThird,
         "Inside the log, so that its own failures are logged; outside `health`, since it answers without the store.";
+    breaker: breaker::Breakers,
+        "Inside every guard that can answer without the store; outside `health`, which hears nothing of a lookup that is refused here.";
     health: health::Health,
         "Inside every guard that can answer without the store: only the store's own outcomes tell whether it answers.";
     inject: inject::Injector,

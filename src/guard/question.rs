@@ -1,5 +1,7 @@
 //! Defines a question: one lookup of one call, as the guards see it.
 
+use std::time::Duration;
+
 use tokio::time::Instant;
 
 use super::params::Params;
@@ -17,8 +19,30 @@ pub struct Question<'a> {
     pub params: Params<'a>,
     /// The context of the call.
     pub context: &'a Context,
+    /// When it was asked.
+    pub asked: Instant,
     /// When the answer is no longer useful; never later than the call's deadline.
     pub deadline: Instant,
+    /// Whether that leaves the store at least half of the time that the view allows. If not, a late answer is not its fault.
+    pub is_patient: bool,
+}
+
+/// The time that a question has.
+#[derive(Clone, Copy, Debug)]
+pub struct Time {
+    /// When it is asked.
+    pub asked: Instant,
+    /// When the answer is no longer useful.
+    pub deadline: Instant,
+    /// The time that the view allows, whatever the caller does.
+    pub allowed: Duration,
+}
+
+impl Time {
+    /// Whether there is at least half of the time that the view allows.
+    pub fn is_patient(self) -> bool {
+        self.deadline.saturating_duration_since(self.asked) >= self.allowed / 2
+    }
 }
 
 impl Question<'_> {

@@ -32,6 +32,7 @@ const KEYS: &[(&[&str], Leads)] = &[
     (&["backends", "*", "waiting_max"], Page("backends")),
     (&["backends", "*", "batch_max"], Page("backends")),
     (&["backends", "*", "tls"], Page("backends")),
+    (&["backends", "*", "breaker"], Page("breaker")),
     (&["backends", "*"], Kind("backends")),
     (&["backends"], Page("backends")),
     (&["lookups", "*", "backend"], Page("lookups")),

@@ -105,6 +105,14 @@ impl Counts {
     }
 }
 
+#[cfg(test)]
+impl Counts {
+    /// The count at `at`.
+    pub(crate) fn get(&self, at: usize) -> u64 {
+        self.0[at].load(Ordering::Relaxed)
+    }
+}
+
 impl Gauge {
     /// Sets the number.
     pub fn set(&self, now: usize) {

@@ -8,6 +8,7 @@
 mod family;
 mod loop_metrics;
 mod accept_metrics;
+mod breaker_metrics;
 mod program_metrics;
 mod health;
 mod activity;
@@ -30,6 +31,7 @@ use family::{Family, SeriesKind};
 
 pub use accept_metrics::AcceptMetrics;
 pub use activity::Phase;
+pub use breaker_metrics::{BreakerEvent, BreakerMetrics};
 pub use family::{Counts, Gauge, Histogram};
 pub use health::{Health, Heartbeat, LIVE_WITHIN, Watched};
 pub use loop_metrics::{Closed, LoopMetrics, Overloaded, Reloaded};
@@ -120,6 +122,10 @@ families! {
         "Lookups that wait for a permit or a batch";
     backend_up SeriesKind::Least, "tributary_backend_up" ["backend"]
         "1 if the backend answers, 0 if it does not answer some loop";
+    breakers_open SeriesKind::Gauge, "tributary_breakers_open" ["backend"]
+        "Event loops whose breaker of the backend is open";
+    breaker_events SeriesKind::CounterOf(BreakerEvent::ALL.into()), "tributary_breaker_events_total" ["backend", "event"]
+        "What the breaker of a backend did: it opened or closed, let a lookup through as a probe, refused one, or would have";
     cancels SeriesKind::CounterOf(Cancelled::ALL.into()), "tributary_backend_cancels_total" ["backend", "outcome"]
         "Requests to a backend to stop a statement that nobody waits for, by outcome";
     table_reloads SeriesKind::CounterOf(TableReload::ALL.into()), "tributary_table_reloads_total" ["backend", "outcome"]

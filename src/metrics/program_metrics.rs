@@ -8,8 +8,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::activity::{Doing, Phase};
+use super::breaker_metrics::BreakerMetrics;
 use super::{Counts, Gauge, Histogram, LoopMetrics, Metrics};
 use crate::backend::{Cancels, StoreMemory, TableReloads};
+use crate::config::GuardMode;
 use crate::error::Code;
 use crate::plan::{LookupId, Plan, Step};
 use crate::program::{Asks, Program};
@@ -70,6 +72,8 @@ pub struct BackendMetrics {
     pub single: Load,
     /// 1 if it answers, otherwise 0.
     pub up: Gauge,
+    /// What its breaker does, if it has one.
+    pub breaker: Option<BreakerMetrics>,
 }
 
 /// How many lookups a store has at the moment, and how many wait.
@@ -104,6 +108,8 @@ impl ProgramMetrics {
             batched: Load::new(metrics, &backend.name),
             single: Load::new(metrics, &backend.name),
             up: metrics.families.backend_up.gauge(&[&backend.name]),
+            breaker: (backend.breaker.mode != GuardMode::Off)
+                .then(|| BreakerMetrics::new(metrics, &backend.name)),
         });
         let mut plans: Vec<_> = program.plans().collect();
         plans.sort_by_key(|plan| plan.index);

@@ -280,5 +280,6 @@ fn backend_def(entry: BackendEntry) -> Option<BackendDef> {
         waiting_max: entry.waiting_max,
         definition: entry.definition,
         batch_max: entry.batch_max,
+        breaker: entry.breaker,
     })
 }

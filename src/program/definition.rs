@@ -9,7 +9,7 @@ use super::inject::Inject;
 use super::served::{ServedService, view};
 use crate::backend::closure::Closure;
 use crate::backend::{AnyConfig, AnyLookup};
-use crate::config::{AdminConfig, Definition, LimitsConfig, ListenerConfig, Tokens};
+use crate::config::{AdminConfig, BreakerConfig, Definition, LimitsConfig, ListenerConfig, Tokens};
 use crate::diagnostic::Problem;
 use crate::idl::Schema;
 use crate::plan::Plan;
@@ -54,6 +54,8 @@ pub struct BackendDef {
     pub batch_max: usize,
     /// The most lookups that wait for a store which does not answer, per loop.
     pub waiting_max: usize,
+    /// When it gets no lookups because it failed too often.
+    pub breaker: BreakerConfig,
     /// What its table in the configuration says.
     pub definition: Definition,
 }

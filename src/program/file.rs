@@ -13,8 +13,8 @@ use toml::de::DeTable;
 use super::inject::Inject;
 use crate::backend::{AnyConfig, AnyLookup, Compiled, KINDS};
 use crate::config::{
-    AdminConfig, Definition, Document, Place, Section, ServerConfig, read_admin, read_server,
-    text_of,
+    AdminConfig, BreakerConfig, Definition, Document, GuardMode, Place, Section, ServerConfig,
+    read_admin, read_server, text_of,
 };
 use crate::diagnostic::{Problem, SourceFile, list, suggest};
 use crate::error::Code;
@@ -44,6 +44,8 @@ pub struct BackendEntry {
     pub batch_max: usize,
     /// The most lookups that wait for a store which does not answer, per loop; additional ones are shed. Default 4,096.
     pub waiting_max: usize,
+    /// When it gets no lookups because it failed too often. Default: never.
+    pub breaker: BreakerConfig,
     /// What its table says.
     pub definition: Definition,
     /// Its place.
@@ -189,8 +191,16 @@ fn read_backend((name, mut section): (String, Section<'_>)) -> BackendEntry {
             .problem(&place, Code::ConfigMissingKey, "`kind` is missing", help);
         None
     };
+    let mut breaker = BreakerConfig::default();
     let config = kind.and_then(|(kind, _)| {
+        let breaker_place = section.place_of_name("breaker");
+        if breaker_place.is_some() || AnyConfig::fails(kind) {
+            breaker = BreakerConfig::read(&mut section, GuardMode::Off);
+        }
         let config = AnyConfig::read(kind, &mut section);
+        if let (Some(config), Some(place)) = (&config, &breaker_place) {
+            check_breaker(&section, config, place);
+        }
         section.finish();
         config
     });
@@ -202,7 +212,23 @@ fn read_backend((name, mut section): (String, Section<'_>)) -> BackendEntry {
         definition: definition.with(&contents.take()),
         place,
         batch_max,
+        breaker,
     }
+}
+
+/// Reports a breaker around a store that can't fail as a whole.
+fn check_breaker(section: &Section<'_>, config: &AnyConfig, place: &Place) {
+    let message = if !AnyConfig::fails(config.kind()) {
+        "this kind of store has no server that could fail"
+    } else if config.is_divided() {
+        "with several servers that hold different keys, a breaker would keep lookups from those that work"
+    } else {
+        return;
+    };
+    let help = Some("leave `breaker` out".into());
+    section
+        .document()
+        .problem(place, Code::ConfigClash, message, help);
 }
 
 fn read_lookup(name: &str, mut section: Section<'_>, backends: &[BackendEntry]) -> LookupEntry {

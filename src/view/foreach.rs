@@ -9,7 +9,7 @@ use tracing::Span;
 use super::step::{CallScope, Values};
 use crate::backend::{Answer, Held, LookupError};
 use crate::error::Code;
-use crate::guard::Group;
+use crate::guard::{Group, Time};
 use crate::idl::Type;
 use crate::offload::LARGE_VALUES;
 use crate::plan::{Foreach, Step};
@@ -32,7 +32,7 @@ impl Step {
         foreach: &Foreach,
         scope: CallScope<'a>,
         values: &Values,
-        deadline: Instant,
+        time: Time,
     ) -> Result<Option<Elements<'a>>, LookupError> {
         let Some(over) = scope.get(&foreach.over, values, None) else {
             return Ok(None);
@@ -54,8 +54,10 @@ impl Step {
         let items: Vec<&Value> = items.collect();
         let questions = items
             .iter()
-            .map(|item| self.question(scope, values, Some(item), deadline));
-        let group = scope.guards.ask_all(questions, (scope.context, deadline));
+            .map(|item| self.question(scope, values, Some(item), time));
+        let group = scope
+            .guards
+            .ask_all(questions, (scope.context, time.deadline));
         let keys = is_map.then(|| items.into_iter().cloned().collect());
         Ok(Some(Elements {
             group,

@@ -22,7 +22,7 @@ use super::step::CallScope;
 use crate::backend::Held;
 use crate::context::{Context, Mode};
 use crate::error::Code;
-use crate::guard::{Alarm, Guards, ReplySlots};
+use crate::guard::{Alarm, Guards, ReplySlots, Time};
 use crate::idl::Schema;
 use crate::metrics::{Phase, ViewMetrics};
 use crate::offload::drop_elsewhere;
@@ -213,7 +213,15 @@ impl<'a> Running<'a> {
         let own = step.timeout.and_then(|timeout| now.checked_add(timeout));
         let deadline = own.map_or(call_deadline, |own| own.min(call_deadline));
         let guards = self.scope.guards;
-        let under_way = match step.start(self.scope, &self.kept, deadline) {
+        let time = Time {
+            asked: now,
+            deadline,
+            allowed: step
+                .timeout
+                .unwrap_or(self.plan.deadline)
+                .min(self.plan.deadline),
+        };
+        let under_way = match step.start(self.scope, &self.kept, time) {
             Start::Settled(fate) => return self.no_value(at, fate, None),
             Start::Unusable(err) => return self.unusable(at, &err),
             Start::One(question) => UnderWay::One(guards.prepare(question)),

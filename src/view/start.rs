@@ -4,7 +4,6 @@
 
 use std::task::{Context as TaskContext, Poll};
 
-use tokio::time::Instant;
 use tracing::Span;
 
 use super::foreach::Elements;
@@ -12,7 +11,7 @@ use super::large::Fitting;
 use super::step::{CallScope, Values};
 use crate::backend::{Answer, LookupError};
 use crate::error::Code;
-use crate::guard::{Pending, Question, ReplySlots};
+use crate::guard::{Pending, Question, ReplySlots, Time};
 use crate::plan::{Binding, Step};
 use crate::timeline::Fate;
 
@@ -38,13 +37,13 @@ pub(super) enum UnderWay<'a> {
 }
 
 impl Step {
-    /// Decides whether the step runs, and binds its inputs. `deadline` is that of its questions.
+    /// Decides whether the step runs, and binds its inputs. `time` is that of its questions.
     #[inline]
     pub(super) fn start<'a>(
         &'a self,
         scope: CallScope<'a>,
         values: &Values,
-        deadline: Instant,
+        time: Time,
     ) -> Start<'a> {
         if let Some(when) = &self.when
             && !scope.holds(when, values)
@@ -58,13 +57,13 @@ impl Step {
             return Start::Settled(Fate::SkippedDependency);
         }
         if let Some(foreach) = &self.foreach {
-            return match self.ask_each(foreach, scope, values, deadline) {
+            return match self.ask_each(foreach, scope, values, time) {
                 Ok(Some(elements)) => Start::Each(elements),
                 Ok(None) => Start::Settled(Fate::SkippedDependency),
                 Err(err) => Start::Unusable(err),
             };
         }
-        Start::One(self.question(scope, values, None, deadline))
+        Start::One(self.question(scope, values, None, time))
     }
 }
 

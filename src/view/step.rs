@@ -4,11 +4,9 @@ use std::borrow::Cow;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use tokio::time::Instant;
-
 use crate::coerce::{Coercion, LeftOut, Leniency, fits_unchanged, with_names};
 use crate::context::Context;
-use crate::guard::{Guards, Params, Question};
+use crate::guard::{Guards, Params, Question, Time};
 use crate::idl::Schema;
 use crate::plan::{Binding, Condition, Reference, Root, Step, Target};
 use crate::value::{Record, Value};
@@ -33,13 +31,15 @@ impl Step {
         scope: CallScope<'a>,
         values: &Values,
         item: Option<&Value>,
-        deadline: Instant,
+        time: Time,
     ) -> Question<'a> {
         Question {
             lookup: self.lookup,
             params: self.bind(scope, values, item),
             context: scope.context,
-            deadline,
+            asked: time.asked,
+            deadline: time.deadline,
+            is_patient: time.is_patient(),
         }
     }
 

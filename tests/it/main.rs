@@ -29,6 +29,7 @@ mod log; // a log that nobody reads
 mod admin; // the admin port: counts in a scrape, probes, hostile requests
 mod hostile; // hostile clients: memory, frames, descriptors, silence
 mod health; // what an outage looks like in reports, metrics and the log
+mod breaker; // a store that hangs, behind a breaker
 mod outages; // every store killed, hung and restarted under load
 mod stores; // batches to a real store
 mod large; // answers that take long to convert

@@ -115,7 +115,7 @@ fn refused(status: StatusCode) -> LookupError {
         ),
         _ => (Code::LookupRefused, format!("the server refused: {status}")),
     };
-    LookupError::new(code, detail)
+    LookupError::new(code, detail).answered()
 }
 
 /// The error of a body that does not end: the connection broke, unless the server wrote the wrong thing.
@@ -130,7 +130,7 @@ fn no_rest(err: &hyper::Error) -> LookupError {
         )
     };
     if err.is_parse() || io.any(is_wrong) {
-        return bad_answer(format!("the body is not HTTP: {}", words(Some(err))));
+        return bad_answer(format!("the body is not HTTP: {}", words(Some(err)))).garbage();
     }
     let why = format!("the body broke off: {}", words(Some(err)));
     LookupError::new(Code::LookupUnavailable, why)

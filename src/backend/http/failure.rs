@@ -21,7 +21,7 @@ pub(super) fn no_answer(err: &Error) -> LookupError {
     let cause = words(err.source());
     let from_hyper = find::<hyper::Error>(err);
     if from_hyper.is_some_and(hyper::Error::is_parse) {
-        return bad_answer(format!("the response is not HTTP: {cause}"));
+        return bad_answer(format!("the response is not HTTP: {cause}")).garbage();
     }
     // Not connected, or the connection was closed before the response: the server is unavailable.
     LookupError::new(Code::LookupUnavailable, format!("{err}: {cause}"))

@@ -53,7 +53,7 @@ impl<'a> Incoming<'a> {
                     return Ok(None);
                 };
                 if end != b"\r\n" {
-                    return Err(bad_answer("memcached sent a value that does not end"));
+                    return Err(garbage("memcached sent a value that does not end"));
                 }
                 let bytes = if length <= COPIED_MAX {
                     let bytes = Bytes::copy_from_slice(&input[..length]);
@@ -86,11 +86,11 @@ impl<'a> Incoming<'a> {
                 self.searched = 0;
                 match input[..end].strip_suffix(b"\r") {
                     Some(line) if line.len() <= LINE_BYTES_MAX => Ok(Some(line.len())),
-                    _ => Err(bad_answer("memcached sent a line that does not end")),
+                    _ => Err(garbage("memcached sent a line that does not end")),
                 }
             }
             None if input.len() > LINE_BYTES_MAX => {
-                Err(bad_answer("memcached sent a line that is too long"))
+                Err(garbage("memcached sent a line that is too long"))
             }
             None => {
                 self.searched = input.len();
@@ -112,17 +112,17 @@ impl<'a> Incoming<'a> {
         let (Some(key), Some(_), Some(length)) =
             (key, flags.and_then(number), length.and_then(number))
         else {
-            return Err(bad_answer("memcached announced a value in an unknown form"));
+            return Err(garbage("memcached announced a value in an unknown form"));
         };
         if length > VALUE_BYTES_MAX {
-            return Err(bad_answer("memcached announced a value that is too long"));
+            return Err(garbage("memcached announced a value that is too long"));
         }
         let mut from_next = (self.next..self.keys.len()).chain(0..self.next);
         let Some(at) = from_next.find(|at| self.keys[*at] == key) else {
-            return Err(bad_answer("memcached sent a key that was not asked for"));
+            return Err(garbage("memcached sent a key that was not asked for"));
         };
         if self.found[at].is_some() {
-            return Err(bad_answer("memcached sent two values of one key"));
+            return Err(garbage("memcached sent two values of one key"));
         }
         self.next = at + 1;
         self.value = Some((at, length));
@@ -157,10 +157,15 @@ fn refused(line: &[u8]) -> LookupError {
         Some("ERROR" | "CLIENT_ERROR") => Code::LookupRefused,
         Some("SERVER_ERROR") => Code::LookupFailed,
         _ => {
-            return bad_answer("memcached answered something that is neither a value nor an error");
+            return garbage("memcached answered something that is neither a value nor an error");
         }
     };
-    LookupError::new(code, format!("memcached: {text}"))
+    LookupError::new(code, format!("memcached: {text}")).answered()
+}
+
+/// The error of bytes that are no answer.
+fn garbage(why: &str) -> LookupError {
+    bad_answer(why).garbage()
 }
 
 #[cfg(test)]

@@ -65,6 +65,10 @@ impl Backend for Memcached {
     type Config = Config;
     type Lookup = Get;
 
+    fn is_divided(config: &Config) -> bool {
+        config.servers.len() > 1
+    }
+
     fn read_config(section: &mut Section<'_>) -> Option<Config> {
         let servers = Address::read(section);
         let problems = section.document().problems.len();

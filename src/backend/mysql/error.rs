@@ -71,7 +71,12 @@ const FAILS: &[u16] = &[
 
 /// The lookup's error.
 pub(super) fn lookup_error(err: &Error) -> LookupError {
-    LookupError::new(code(err), err.to_string())
+    let of_lookup = LookupError::new(code(err), err.to_string());
+    match err {
+        Error::Server(_) if !ends_session(err) => of_lookup.answered(),
+        Error::Protocol(_) => of_lookup.garbage(),
+        _ => of_lookup,
+    }
 }
 
 /// Whether the connection can no longer be used.

@@ -141,7 +141,7 @@ impl<C: Clone> Availability<C> {
         let now = self.now();
         match now {
             Some(Err(_)) if self.want() => {}
-            Some(settled) => return settled,
+            Some(settled) => return settled.map_err(LookupError::not_tried),
             None => {}
         }
         // Rare, and boxed to keep the future of every lookup small.

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::availability::{Availability, State};
-use crate::backend::LookupError;
+use crate::backend::{Evidence, LookupError};
 use crate::backoff::{Backoff, DELAY_MAX};
 use crate::error::Code;
 use crate::supervise::Panics;
@@ -174,6 +174,7 @@ async fn attempt<D: Dial>(
 fn unavailable(why: LookupError) -> LookupError {
     LookupError {
         code: Code::LookupUnavailable,
+        evidence: Evidence::Code,
         ..why
     }
 }

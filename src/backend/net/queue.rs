@@ -104,7 +104,7 @@ impl<Q, A> Queue<Q, A> {
         if let Some(why) = self.unavailable()
             && !self.want()
         {
-            return Err(why);
+            return Err(why.not_tried());
         }
         let mut waiting = self.waiting.borrow_mut();
         if waiting.len() >= self.purge_at.get().min(self.limit.questions_max) {

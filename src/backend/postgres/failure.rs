@@ -49,10 +49,15 @@ impl From<&Error> for Failure {
             // The connection is closed, or the received bytes can't be understood.
             None => (Code::LookupUnavailable, Recovery::Connect),
         };
+        let is_of_server = err.as_db_error().is_some();
+        let mut error = LookupError::new(code, words(err));
+        if is_of_server && recovery != Recovery::Connect {
+            error = error.answered();
+        }
         Failure {
-            error: LookupError::new(code, words(err)),
+            error,
             recovery,
-            is_of_server: err.as_db_error().is_some(),
+            is_of_server,
         }
     }
 }

@@ -234,7 +234,7 @@ impl From<Broken> for LookupError {
     fn from(broken: Broken) -> Self {
         match broken {
             Broken::Lost(why) => LookupError::new(Code::LookupUnavailable, &*why),
-            Broken::BadBytes(why) => LookupError::new(Code::LookupBadAnswer, &*why),
+            Broken::BadBytes(why) => LookupError::new(Code::LookupBadAnswer, &*why).garbage(),
         }
     }
 }

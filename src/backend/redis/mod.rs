@@ -52,6 +52,10 @@ impl Backend for Redis {
     type Config = Config;
     type Lookup = Command;
 
+    fn is_divided(config: &Config) -> bool {
+        matches!(config.servers, Servers::Cluster(_))
+    }
+
     fn read_config(section: &mut Section<'_>) -> Option<Config> {
         Config::read(section)
     }

@@ -46,10 +46,12 @@ impl RemoteMethod {
             ),
             other => other.to_string(),
         };
-        Err(LookupError::new(
-            code,
-            format!("`{}`: {detail}", self.method.name),
-        ))
+        let refusal = LookupError::new(code, format!("`{}`: {detail}", self.method.name));
+        Err(match err {
+            ReplyError::Application { in_step: true, .. } => refusal.answered(),
+            ReplyError::Wire(err) if err.code == Code::WireFrameTooLarge => refusal,
+            _ => refusal.garbage(),
+        })
     }
 
     fn thrown(&self, of: StructId, value: &Value) -> Result<Value, LookupError> {
@@ -79,10 +81,8 @@ impl RemoteMethod {
         if let Some(message) = field("message") {
             detail = format!("{detail}: {}", cut(message));
         }
-        Err(LookupError::new(
-            said.map_or(Code::LookupThrew, theirs),
-            detail,
-        ))
+        let code = said.map_or(Code::LookupThrew, theirs);
+        Err(LookupError::new(code, detail).answered())
     }
 
     fn is_empty(&self, what: EmptyOn) -> bool {

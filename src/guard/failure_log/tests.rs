@@ -91,7 +91,9 @@ async fn a_closure_that_is_unavailable_is_logged_once_per_interval() {
             lookup: LookupId(0),
             params: Params::Own(Rc::from([])),
             context: &context,
+            asked: context.arrived,
             deadline: context.deadline,
+            is_patient: true,
         };
         let mut pending = guards.prepare(question);
         match pending.ask(&slots) {

@@ -58,7 +58,9 @@ impl Test {
             lookup: LookupId(0),
             params: Params::Own([].into()),
             context: &self.context,
+            asked: self.context.arrived,
             deadline: self.context.deadline,
+            is_patient: true,
         };
         self.health.after(&question, outcome);
     }

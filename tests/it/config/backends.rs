@@ -359,3 +359,59 @@ fn a_wrong_name_of_a_header() {
     let caret = "headers = { \"a b\" = \"value\" }\n   |             ^^^^^\n";
     assert!(problems.contains(caret), "{problems}");
 }
+
+#[test]
+fn a_breaker_that_can_never_open() {
+    insta::assert_snapshot!(after(
+        r#"kind = "redis""#,
+        r#"kind = "redis"
+breaker = { consecutive = 0, success_min = 0 }"#,
+    ), @r"
+    error[config.clash]: `backends.cache.breaker`: this breaker can never open
+      --> tributary.toml:10:11
+       |
+    10 | breaker = { consecutive = 0, success_min = 0 }
+       |           ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+       |
+       = help: raise `consecutive` or `success_min`, or leave `breaker` out
+       = manual: tributary manual breaker
+    ");
+}
+
+#[test]
+fn a_breaker_around_a_file() {
+    insta::assert_snapshot!(after(
+        r#"path = "ops.sqlite""#,
+        r#"path = "ops.sqlite"
+breaker = {}"#,
+    ), @r"
+    error[config.clash]: `backends.ops.breaker`: this kind of store has no server that could fail
+     --> tributary.toml:7:1
+      |
+    7 | breaker = {}
+      | ^^^^^^^
+      |
+      = help: leave `breaker` out
+      = manual: tributary manual breaker
+    ");
+}
+
+#[test]
+fn a_breaker_around_servers_with_different_keys() {
+    insta::assert_snapshot!(after(
+        r#"kind = "redis"
+url = "redis://127.0.0.1:6379/0""#,
+        r#"kind = "memcached"
+breaker = {}
+servers = ["127.0.0.1:1", "127.0.0.1:2"]"#,
+    ), @r"
+    error[config.clash]: `backends.cache.breaker`: with several servers that hold different keys, a breaker would keep lookups from those that work
+      --> tributary.toml:10:1
+       |
+    10 | breaker = {}
+       | ^^^^^^^
+       |
+       = help: leave `breaker` out
+       = manual: tributary manual breaker
+    ");
+}

@@ -49,6 +49,7 @@ fn the_sample_has_every_key_of_the_manual() {
         "listeners",
         "admin",
         "backends",
+        "breaker",
         "lookups",
         "views",
     ];

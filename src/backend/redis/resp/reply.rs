@@ -79,7 +79,7 @@ pub(in crate::backend::redis) fn refused(words: &str) -> LookupError {
         _ if words.starts_with("ERR max number of clients") => Code::LookupUnavailable,
         _ => Code::LookupRefused,
     };
-    LookupError::new(code, words)
+    LookupError::new(code, words).answered()
 }
 
 #[cfg(test)]

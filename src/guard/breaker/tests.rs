@@ -1,0 +1,198 @@
+//! What counts for the breaker of a store, and that a store that works again is asked again soon.
+
+use std::time::Duration;
+
+use tokio::time::advance;
+
+use super::*;
+use crate::backend::Answer;
+use crate::context::Context;
+use crate::guard::Params;
+use crate::metrics::LoopMetrics;
+use crate::plan::LookupId;
+use crate::program::{Registry, check};
+use crate::value::Value;
+
+const MS: Duration = Duration::from_millis(1);
+
+struct Test {
+    breakers: Breakers,
+    metrics: Rc<ProgramMetrics>,
+    context: Context,
+}
+
+/// A store with a breaker as configured, and one lookup.
+fn program(breaker: &str) -> Arc<Program> {
+    let folder = tempfile::tempdir().expect("a folder for the test");
+    let write = |name: &str, text: &str| {
+        std::fs::write(folder.path().join(name), text).expect("the folder is ours");
+    };
+    write("test.thrift", "service S { string get(1: string who) }");
+    let config = format!(
+        r#"
+        [server]
+        idl = "test.thrift"
+        [backends.store]
+        kind = "redis"
+        url = "redis://127.0.0.1:1"
+        breaker = {breaker}
+        [lookups.who]
+        backend = "store"
+        get = "{{who}}"
+        [views.get.lookups]
+        who = {{}}
+        "#
+    );
+    write("tributary.toml", &config);
+    let path = folder.path().join("tributary.toml");
+    let program = check(&path.to_string_lossy(), &Registry::new());
+    Arc::new(program.unwrap_or_else(|problems| panic!("{}", problems[0].render(false))))
+}
+
+fn test(breaker: &str) -> Test {
+    let program = program(breaker);
+    let metrics = ProgramMetrics::new(&LoopMetrics::unscraped(), &program);
+    let now = Instant::now();
+    Test {
+        breakers: Breakers::new(&program, &Random::seeded(1), &metrics),
+        metrics,
+        context: Context::new(now, now),
+    }
+}
+
+impl Test {
+    fn question(&self) -> Question<'_> {
+        let asked = Instant::now();
+        Question {
+            lookup: LookupId(0),
+            params: Params::Own([].into()),
+            context: &self.context,
+            asked,
+            deadline: asked + Duration::from_secs(1),
+            is_patient: true,
+        }
+    }
+
+    /// Whether a lookup reaches the store, which then answers or fails.
+    fn ask(&self, outcome: Result<(), Code>) -> bool {
+        let question = self.question();
+        match self.breakers.before(&question) {
+            Before::Pass => self.hear(&question, outcome),
+            Before::Answer(Err(err)) => {
+                assert_eq!(err.code, Code::LookupBreakerOpen);
+                return false;
+            }
+            _ => panic!("it answers nothing by itself"),
+        }
+        true
+    }
+
+    fn hear(&self, question: &Question<'_>, outcome: Result<(), Code>) {
+        match outcome {
+            Ok(()) => {
+                let answer = Answer::new(Value::Null);
+                self.breakers.after(question, Outcome::Answered(&answer));
+            }
+            Err(code) => {
+                let err = LookupError::new(code, "for a test");
+                self.breakers.after(question, Outcome::Failed(&err));
+            }
+        }
+    }
+
+    fn events(&self) -> (usize, Vec<u64>) {
+        let metrics = self.metrics.backends[0].breaker.as_ref();
+        metrics.expect("it has a breaker").now()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hung_store_costs_five_timeouts_and_then_no_time_until_it_is_back() {
+    let test = test("{}");
+    for _ in 0..5 {
+        assert!(test.ask(Err(Code::LookupTimeout)));
+    }
+    assert_eq!(test.events(), (1, vec![1, 0, 0, 0, 0]));
+    // It hangs for ten seconds, and is asked a thousand times a second.
+    let (mut asked, mut refused) = (0, 0);
+    for _ in 0..10_000 {
+        if test.ask(Err(Code::LookupTimeout)) {
+            asked += 1;
+        } else {
+            refused += 1;
+        }
+        advance(MS).await;
+    }
+    assert!((10..=20).contains(&asked), "{asked} probes");
+    assert_eq!(asked + refused, 10_000);
+    let back = Instant::now();
+    while !test.ask(Ok(())) {
+        advance(MS).await;
+    }
+    assert!(
+        back.elapsed() <= Duration::from_secs(1),
+        "{:?}",
+        back.elapsed()
+    );
+    assert!(test.ask(Ok(())) && test.ask(Ok(())), "all of them again");
+    let (open, events) = test.events();
+    assert_eq!((open, &events[..2]), (0, &[1, 1][..]));
+    assert_eq!(events[2], asked + 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_not_the_stores_fault_never_opens_it() {
+    let test = test("{ consecutive = 1 }");
+    for code in [
+        Code::LookupRefused,
+        Code::LookupFailed,
+        Code::LookupBadAnswer,
+        Code::LookupBadParam,
+        Code::LookupTooMany,
+        Code::LookupTimeoutPool,
+        Code::LookupShed,
+    ] {
+        assert!(test.ask(Err(code)) && test.ask(Err(code)), "{code}");
+    }
+    let mut hurried = test.question();
+    hurried.is_patient = false;
+    for code in [Code::LookupTimeout, Code::CallDeadline] {
+        test.hear(&hurried, Err(code));
+        assert!(test.ask(Ok(())), "{code} of a caller in a hurry");
+    }
+    test.breakers.after(&test.question(), Outcome::Cancelled);
+    let known = LookupError::new(Code::LookupUnavailable, "down").not_tried();
+    test.breakers
+        .after(&test.question(), Outcome::Failed(&known));
+    assert!(test.ask(Ok(())), "nothing was tried");
+    assert_eq!(test.events(), (0, vec![0; 5]));
+    assert!(test.ask(Err(Code::LookupUnavailable)));
+    assert!(!test.ask(Ok(())), "but this does");
+}
+
+#[tokio::test(start_paused = true)]
+async fn to_measure_refuses_nothing_and_counts_what_would_be_refused() {
+    let test = test("{ mode = 'measure', consecutive = 2 }");
+    for _ in 0..10 {
+        assert!(test.ask(Err(Code::LookupTimeout)));
+    }
+    assert_eq!(test.events(), (1, vec![1, 0, 0, 0, 8]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reload_keeps_what_is_known_of_a_store_that_did_not_change() {
+    let opened = |test: &Test| {
+        test.ask(Err(Code::LookupUnavailable));
+        assert!(!test.ask(Ok(())));
+    };
+    for (after, is_kept) in [
+        ("{ consecutive = 1 }", true),
+        ("{ consecutive = 2 }", false),
+    ] {
+        let before = test("{ consecutive = 1 }");
+        opened(&before);
+        let mut reloaded = test(after);
+        reloaded.breakers.take_over(&before.breakers);
+        assert_eq!(reloaded.ask(Ok(())), !is_kept, "{after}");
+    }
+}

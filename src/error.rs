@@ -121,6 +121,7 @@ codes! {
     CallForbidden "call.forbidden" Client false "the caller may not call this method";
     LookupThrew "lookup.threw" Backend false "the backend threw an exception that its IDL declares";
     CallReplyTooLarge "call.reply_too_large" Client false "the reply is larger than the limit";
+    CallRateLimited "call.rate_limited" Client true "the caller calls more often, or has more calls in flight, than it may";
 }
 
 impl fmt::Display for Code {

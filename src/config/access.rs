@@ -17,8 +17,9 @@ const TOKEN_BYTES_MIN: usize = 16;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Allow(Vec<AllowEntry>);
 
+/// A caller, or several.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum AllowEntry {
+pub enum AllowEntry {
     /// `token:NAME`
     Token(String),
     /// A name in a certificate.
@@ -27,17 +28,44 @@ enum AllowEntry {
     Prefix(String),
 }
 
+impl AllowEntry {
+    /// The callers that `word` means, if it means any.
+    pub(super) fn read(word: &str) -> Option<Self> {
+        if let Some(name) = word.strip_prefix("token:") {
+            return Some(AllowEntry::Token(name.to_owned()));
+        }
+        let wrong = word.is_empty() || word == "/*" || word.trim_end_matches("/*").contains('*');
+        if wrong {
+            return None;
+        }
+        Some(match word.strip_suffix('*') {
+            Some(start) => AllowEntry::Prefix(start.to_owned()),
+            None => AllowEntry::Name(word.to_owned()),
+        })
+    }
+
+    /// Whether it means the holder of any of these names of a certificate.
+    pub fn has_name(&self, names: &[String]) -> bool {
+        names.iter().any(|name| match self {
+            AllowEntry::Name(allowed) => allowed == name,
+            AllowEntry::Prefix(start) => name.starts_with(start),
+            AllowEntry::Token(_) => false,
+        })
+    }
+
+    /// The holder of a token, if it means one.
+    pub fn token(&self) -> Option<&str> {
+        match self {
+            AllowEntry::Token(name) => Some(name),
+            AllowEntry::Name(_) | AllowEntry::Prefix(_) => None,
+        }
+    }
+}
+
 impl Allow {
     /// Whether any of these names of a certificate is allowed.
     pub fn has_name(&self, names: &[String]) -> bool {
-        let allowed = |name: &String| {
-            self.0.iter().any(|entry| match entry {
-                AllowEntry::Name(allowed) => allowed == name,
-                AllowEntry::Prefix(start) => name.starts_with(start),
-                AllowEntry::Token(_) => false,
-            })
-        };
-        names.iter().any(allowed)
+        self.0.iter().any(|entry| entry.has_name(names))
     }
 
     /// Whether the holder of a token is allowed.
@@ -47,17 +75,12 @@ impl Allow {
 
     /// Whether any name of a certificate is allowed.
     pub(crate) fn names_certificates(&self) -> bool {
-        self.0
-            .iter()
-            .any(|entry| !matches!(entry, AllowEntry::Token(_)))
+        self.0.iter().any(|entry| entry.token().is_none())
     }
 
     /// The holders of tokens that are allowed.
     pub(crate) fn tokens(&self) -> impl Iterator<Item = &str> + Clone {
-        self.0.iter().filter_map(|entry| match entry {
-            AllowEntry::Token(name) => Some(&**name),
-            AllowEntry::Name(_) | AllowEntry::Prefix(_) => None,
-        })
+        self.0.iter().filter_map(AllowEntry::token)
     }
 }
 
@@ -80,20 +103,17 @@ pub(super) fn read_allow(section: &mut Section<'_>) -> Option<AllowKey> {
         section.bad(&place, "no caller could call the method", Some(help.into()));
     }
     let mut tokens = Vec::new();
-    let entries = words.into_iter().map(|(word, place)| {
-        if let Some(name) = word.strip_prefix("token:") {
-            tokens.push((name.to_owned(), place));
-            return AllowEntry::Token(name.to_owned());
+    let entries = words.into_iter().filter_map(|(word, place)| {
+        let entry = AllowEntry::read(&word);
+        match entry.as_ref().map(AllowEntry::token) {
+            None => {
+                let help = "a name as certificates have it, all names below one (`\"spiffe://prod/*\"`), or `\"token:NAME\"`";
+                section.bad(&place, format!("`{word}` does not name a caller"), Some(help.into()));
+            }
+            Some(Some(name)) => tokens.push((name.to_owned(), place)),
+            Some(None) => {}
         }
-        let wrong = word.is_empty() || word.trim_end_matches("/*").contains('*');
-        if wrong || word == "/*" {
-            let help = "a name as certificates have it, all names below one (`\"spiffe://prod/*\"`), or `\"token:NAME\"`";
-            section.bad(&place, format!("`{word}` does not name a caller"), Some(help.into()));
-        }
-        match word.strip_suffix('*') {
-            Some(start) => AllowEntry::Prefix(start.to_owned()),
-            None => AllowEntry::Name(word),
-        }
+        entry
     });
     let allow = Allow(entries.collect());
     Some(AllowKey {

@@ -2,53 +2,28 @@
 
 use std::time::Duration;
 
+use super::guard_mode::GuardMode;
 use super::section::Section;
 use crate::breaker::Settings;
 use crate::error::Code;
 
-/// What a guard does with what it finds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum GuardMode {
-    /// It does not look.
-    #[default]
-    Off,
-    /// It counts what it would do.
-    Measure,
-    /// It does it.
-    Enforce,
-}
-
-impl GuardMode {
-    /// The words of the configuration.
-    pub const WORDS: &[&str] = &["off", "measure", "enforce"];
-
-    /// The mode called `word`.
-    pub fn parse(word: &str) -> Option<GuardMode> {
-        match word {
-            "off" => Some(GuardMode::Off),
-            "measure" => Some(GuardMode::Measure),
-            "enforce" => Some(GuardMode::Enforce),
-            _ => None,
-        }
-    }
-
-    /// The word in the configuration.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            GuardMode::Off => "off",
-            GuardMode::Measure => "measure",
-            GuardMode::Enforce => "enforce",
-        }
-    }
-}
-
 /// `breaker = { mode = "enforce", consecutive = 5, success_min = 0.8, window = "30s" }`
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct BreakerConfig {
     /// With the table and without the key: enforce.
     pub mode: GuardMode,
     /// When it opens, and for how long.
     pub settings: Settings,
+}
+
+impl Default for BreakerConfig {
+    /// Without the key: it does nothing.
+    fn default() -> Self {
+        BreakerConfig {
+            mode: GuardMode::Off,
+            settings: Settings::default(),
+        }
+    }
 }
 
 impl BreakerConfig {
@@ -63,9 +38,7 @@ impl BreakerConfig {
             return config;
         };
         let settings = &mut config.settings;
-        let mode = table.word("mode", GuardMode::WORDS);
-        let mode = mode.and_then(|(word, _)| GuardMode::parse(word));
-        config.mode = mode.unwrap_or(GuardMode::Enforce);
+        config.mode = GuardMode::read(&mut table);
         let count =
             |read: Option<i64>, default| read.and_then(|n| n.try_into().ok()).unwrap_or(default);
         settings.consecutive = count(

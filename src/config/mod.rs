@@ -11,6 +11,8 @@ mod secret; // `env:` and `file:`
 mod pem; // certificates and keys
 mod tls;
 mod access; // who may call what
+mod callers; // how much each caller may use
+mod guard_mode; // off, measure or enforce
 mod breaker; // when a store gets no lookups
 mod limits;
 mod listener;
@@ -22,12 +24,15 @@ mod service; // an IDL, one of its services, a method of that
 mod admin;
 mod views;
 
-pub use access::{Allow, AllowKey, Tokens};
+pub use access::{Allow, AllowEntry, AllowKey, Tokens};
 pub use admin::AdminConfig;
 pub(crate) use admin::read_admin;
-pub use breaker::{BreakerConfig, GuardMode};
+pub use breaker::BreakerConfig;
 pub(crate) use bytes::text_of;
+pub(crate) use callers::read_callers;
+pub use callers::{CallerConfig, Rate};
 pub use definition::Definition;
+pub use guard_mode::GuardMode;
 pub use limits::LimitsConfig;
 pub use listener::{Endpoint, ListenerConfig};
 pub use pem::{Certificates, PrivateKey};

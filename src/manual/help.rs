@@ -26,6 +26,7 @@ const KEYS: &[(&[&str], Leads)] = &[
     (&["server", "listeners"], Page("listeners")),
     (&["server"], Page("server")),
     (&["admin"], Page("admin")),
+    (&["callers"], Page("callers")),
     (&["backends", "*", "kind"], Page("backends")),
     (&["backends", "*", "in_flight_max"], Page("backends")),
     (&["lookups", "*", "in_flight_max"], Page("lookups")),

@@ -43,7 +43,7 @@ macro_rules! pages {
 }
 
 pages! {
-    "configuration" "idl" "server" "listeners" "backends"
+    "configuration" "idl" "server" "listeners" "callers" "backends"
     "postgres" "mysql" "sqlite" "redis" "memcached" "http" "file" "thrift"
     "breaker"
     "lookups" "views" "conversions"

@@ -35,6 +35,11 @@ macro_rules! words {
             pub(super) fn words() -> Vec<(&'static str, bool)> {
                 vec![$(($word, true),)*]
             }
+
+            /// The word of the metrics.
+            pub fn word(self) -> &'static str {
+                match self { $($name::$variant => $word,)* }
+            }
         }
     };
 }
@@ -84,6 +89,22 @@ words! {
         Waiting "waiting",
         /// Clients hold too much memory.
         Memory "memory",
+    }
+}
+
+words! {
+    /// What became of a call whose caller has limits.
+    OfCaller {
+        /// It was within them.
+        Admitted "admitted",
+        /// Refused: too many calls in a time.
+        Rate "rate",
+        /// Refused: too many calls in flight.
+        Share "share",
+        /// Admitted although there were too many calls in a time.
+        MeasuredRate "measured_rate",
+        /// Admitted although there were too many calls in flight.
+        MeasuredShare "measured_share",
     }
 }
 

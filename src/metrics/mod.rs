@@ -34,7 +34,7 @@ pub use activity::Phase;
 pub use breaker_metrics::{BreakerEvent, BreakerMetrics};
 pub use family::{Counts, Gauge, Histogram};
 pub use health::{Health, Heartbeat, LIVE_WITHIN, Watched};
-pub use loop_metrics::{Closed, LoopMetrics, Overloaded, Reloaded};
+pub use loop_metrics::{Closed, LoopMetrics, OfCaller, Overloaded, Reloaded};
 pub use program_metrics::{BackendMetrics, Load, ProgramMetrics, Served, StepMetrics, ViewMetrics};
 
 /// Bucket bounds for calls and lookups in nanoseconds: 250 microseconds to 5 seconds.
@@ -100,6 +100,8 @@ families! {
         "Calls that ended: ok, partial (a lookup failed), hung_up (the connection ended before the reply), or the code of the exception";
     calls_overloaded SeriesKind::CounterOf(Overloaded::words()), "tributary_calls_overloaded_total" ["reason"]
         "Calls that ended in server.overloaded, by what was exhausted";
+    caller_calls SeriesKind::CounterOf(OfCaller::words()), "tributary_caller_calls_total" ["caller", "outcome"]
+        "Calls of callers with limits: admitted, or beyond a limit and refused, or only counted";
     call_duration SeriesKind::HistogramOfTime(TIMES), "tributary_call_duration_seconds" ["method"]
         "Time from the last byte of a call to its reply";
     calls_in_flight SeriesKind::Gauge, "tributary_calls_in_flight" []

@@ -28,6 +28,8 @@ pub struct ProgramMetrics {
     doing: Doing,
     /// By the index of the backend in the configuration.
     pub backends: Vec<BackendMetrics>,
+    /// By the index of the caller in the configuration.
+    pub callers: Vec<Counts>,
     /// The load of blocking closures.
     pub blocking: Load,
     /// By [`Plan::index`].
@@ -152,6 +154,14 @@ impl ProgramMetrics {
         Rc::new(ProgramMetrics {
             doing: loop_metrics.heart.activity().names_of(program),
             backends: backends.collect(),
+            callers: {
+                let of = &metrics.families.caller_calls;
+                program
+                    .callers
+                    .iter()
+                    .map(|caller| of.counts(&[caller.label()]))
+                    .collect()
+            },
             blocking: Load::new(metrics, CODE),
             views: plans.into_iter().map(view).collect(),
             loop_metrics: Rc::clone(loop_metrics),

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use super::access::check_access;
+use super::callers::CallerLimits;
 use super::definition::{Asks, BackendDef, LookupDef, Program, Registry};
 use super::examine;
 use super::file::{self, BackendEntry, ConfigFile, LookupEntry};
@@ -247,6 +248,7 @@ fn assemble(config: ConfigFile, registry: &Registry, services: Vec<ServedService
         drain_timeout: config.server.drain_timeout,
         limits: config.server.limits,
         tokens: config.server.tokens,
+        callers: CallerLimits::new(config.callers),
         admin: config.admin,
         lookups,
         backends: config

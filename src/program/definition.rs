@@ -5,6 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::callers::CallerLimits;
 use super::inject::Inject;
 use super::served::{ServedService, view};
 use crate::backend::closure::Closure;
@@ -32,6 +33,8 @@ pub struct Program {
     pub limits: LimitsConfig,
     /// The tokens with which callers identify themselves.
     pub tokens: Tokens,
+    /// What callers may use.
+    pub callers: CallerLimits,
     /// The port for operators, if there is one.
     pub admin: Option<AdminConfig>,
     /// The stores.

@@ -13,8 +13,8 @@ use toml::de::DeTable;
 use super::inject::Inject;
 use crate::backend::{AnyConfig, AnyLookup, Compiled, KINDS};
 use crate::config::{
-    AdminConfig, BreakerConfig, Definition, Document, GuardMode, Place, Section, ServerConfig,
-    read_admin, read_server, text_of,
+    AdminConfig, BreakerConfig, CallerConfig, Definition, Document, GuardMode, Place, Section,
+    ServerConfig, read_admin, read_callers, read_server, text_of,
 };
 use crate::diagnostic::{Problem, SourceFile, list, suggest};
 use crate::error::Code;
@@ -26,6 +26,8 @@ pub struct ConfigFile {
     pub server: ServerConfig,
     /// `[admin]`, if there is one.
     pub admin: Option<AdminConfig>,
+    /// `[callers.*]`, in the file's order.
+    pub callers: Vec<CallerConfig>,
     /// `[backends.*]`, in the file's order.
     pub backends: Vec<BackendEntry>,
     /// `[lookups.*]`, in the file's order.
@@ -145,6 +147,7 @@ pub fn read(document: &Document) -> ConfigFile {
     let mut root = Section::new(document, place, table.into_inner());
     let server = read_server(&mut root);
     let admin = read_admin(&mut root);
+    let callers = read_callers(&mut root);
     let backends = named(&mut root, "backends")
         .into_iter()
         .map(read_backend)
@@ -157,6 +160,7 @@ pub fn read(document: &Document) -> ConfigFile {
     ConfigFile {
         server,
         admin,
+        callers,
         backends,
         lookups,
     }

@@ -11,12 +11,14 @@ mod definition; // the program itself
 mod planned; // what will be asked of a store
 mod unchanged; // stores that a reload keeps
 mod access; // whether somebody can call each view
+mod callers; // how much each caller may use
 mod views;
 mod check;
 mod examine;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
 
+pub use callers::{CallerCall, CallerLimit, CallerLimits, Exceeded};
 pub use check::{check, check_document};
 pub use definition::{Asks, BackendDef, LookupDef, Program, Registry};
 pub use examine::{Examined, examine};

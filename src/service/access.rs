@@ -1,8 +1,9 @@
-//! Checks whether a caller may call a method, by the names in its certificate or the token in its headers.
+//! Checks whether a caller may call a method, and how much, by the names in its certificate or the token in its headers.
 
 use super::arrival::Arrival;
 use crate::config::{Allow, Tokens};
 use crate::error::Code;
+use crate::program::{CallerLimit, CallerLimits};
 
 /// Why the caller may not make the call; `None` if it may.
 pub(super) fn denial(allow: &Allow, tokens: &Tokens, arrival: &Arrival<'_>) -> Option<Code> {
@@ -22,6 +23,18 @@ pub(super) fn denial(allow: &Allow, tokens: &Tokens, arrival: &Arrival<'_>) -> O
         (None, []) => Some(Code::CallUnauthenticated),
         (None, _) => Some(Code::CallForbidden),
     }
+}
+
+/// The limits of the caller, with their index, if it has some.
+pub(super) fn limits<'l>(
+    limits: &'l CallerLimits,
+    tokens: &Tokens,
+    arrival: &Arrival<'_>,
+) -> Option<(usize, &'l CallerLimit)> {
+    let peer = arrival.peer;
+    let token = bearer(arrival).filter(|_| peer.takes_tokens && limits.names_tokens());
+    let holder = token.and_then(|token| tokens.holder(token.as_bytes()));
+    limits.of(&peer.names, holder)
 }
 
 /// The message about the token of an unauthenticated caller.

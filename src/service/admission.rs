@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use thrift::protocol::TMessageType;
+use tracing::warn;
 
 use super::access;
 use super::arrival::{Arrival, Message, Peer};
@@ -22,9 +23,10 @@ use super::meta::{MetaCall, Method, fetch};
 use super::refusal::Refusal;
 use crate::error::Code;
 use crate::guard::Guards;
-use crate::metrics::{Overloaded, ProgramMetrics};
+use crate::log_limit::LogLimit;
+use crate::metrics::{OfCaller, Overloaded, ProgramMetrics};
 use crate::plan::Plan;
-use crate::program::{Program, ServedService, built_in, find};
+use crate::program::{CallerCall, Exceeded, Program, ServedService, built_in, find};
 use crate::random::Random;
 use crate::thrift::{Head, Header, Limits, WireError, read_head};
 use crate::value::Text;
@@ -39,6 +41,10 @@ pub(super) struct Admission {
     calls: Rc<CallsInFlight>,
     guards: Rc<Guards>,
     metrics: Rc<ProgramMetrics>,
+    /// The most calls in flight on all loops.
+    calls_max_of_all: usize,
+    /// Callers that were refused because of their limits.
+    limited: LogLimit<(usize, OfCaller)>,
 }
 
 /// What a message becomes.
@@ -65,6 +71,8 @@ impl Admission {
             calls: CallsInFlight::new(calls_max, metrics),
             guards: Rc::clone(guards),
             metrics: Rc::clone(metrics),
+            calls_max_of_all: calls_max.saturating_mul(program.workers),
+            limited: LogLimit::default(),
         }
     }
 
@@ -86,10 +94,12 @@ impl Admission {
         let admitted = match (message.head.kind, plan) {
             (TMessageType::Reply | TMessageType::Exception, _) => Err(Code::CallMessageType),
             (_, None) => Err(Code::CallUnknownMethod),
-            (_, Some(plan)) => self.check(plan, &message).map(|()| plan),
+            (_, Some(plan)) => self.check(plan, &message).map(|counted| (plan, counted)),
         };
         match admitted {
-            Ok(plan) => Admitted::Call(self.begin(message, plan, EntryPoint::Method)),
+            Ok((plan, of_caller)) => {
+                Admitted::Call(self.begin((message, of_caller), plan, EntryPoint::Method))
+            }
             Err(code) => Admitted::Refused(Refusal {
                 error: CallError {
                     about: self.hint(code, &message),
@@ -112,7 +122,10 @@ impl Admission {
         let (plan, error) = match fetch::view_of(services, protocol, &message.body, &self.limits) {
             Err(error) => (None, error),
             Ok(plan) => match self.check(plan, &message) {
-                Ok(()) => return Admitted::Call(self.begin(message, plan, EntryPoint::Fetch)),
+                Ok(of_caller) => {
+                    let call = self.begin((message, of_caller), plan, EntryPoint::Fetch);
+                    return Admitted::Call(call);
+                }
                 Err(code) => {
                     let error = CallError {
                         about: access::hint(code, &message.arrival),
@@ -131,14 +144,19 @@ impl Admission {
     }
 
     /// Whether a call of `plan` may begin; otherwise why not. The caller is checked first: a caller that may
-    /// not call must not learn whether the server is full.
-    fn check(&self, plan: &Plan, message: &Message<'_>) -> Result<(), Code> {
+    /// not call must not learn whether the server is full. Returns what counts the call for its caller.
+    fn check(&self, plan: &Plan, message: &Message<'_>) -> Result<Option<CallerCall>, Code> {
         let arrival = &message.arrival;
         if let Some(allow) = plan.allow.as_deref()
             && let Some(code) = access::denial(allow, &self.program.tokens, arrival)
         {
             return Err(code);
         }
+        let of_caller = if self.program.callers.is_empty() {
+            None
+        } else {
+            self.check_limits(message)?
+        };
         let unanswered = arrival.unanswered;
         let overloaded = if self.calls.is_full(unanswered) {
             Overloaded::CallsMax
@@ -148,14 +166,53 @@ impl Admission {
         {
             Overloaded::Waiting
         } else {
-            return Ok(());
+            return Ok(of_caller);
         };
         self.metrics.loop_metrics.overloaded(overloaded);
         Err(Code::ServerOverloaded)
     }
 
+    /// Counts the call for its caller, unless that is beyond its limits.
+    #[cold]
+    fn check_limits(&self, message: &Message<'_>) -> Result<Option<CallerCall>, Code> {
+        let program = &*self.program;
+        let arrival = &message.arrival;
+        let Some((at, limit)) = access::limits(&program.callers, &program.tokens, arrival) else {
+            return Ok(None);
+        };
+        let counts = &self.metrics.callers[at];
+        let enforced = limit.is_enforced();
+        let (outcome, retry_after) = match limit.begin(arrival.at, self.calls_max_of_all) {
+            Ok(call) => {
+                counts.count(OfCaller::Admitted as usize);
+                return Ok(Some(call));
+            }
+            Err(Exceeded::Rate(_)) if !enforced => (OfCaller::MeasuredRate, None),
+            Err(Exceeded::Share) if !enforced => (OfCaller::MeasuredShare, None),
+            Err(Exceeded::Rate(retry_after)) => (OfCaller::Rate, Some(retry_after)),
+            Err(Exceeded::Share) => (OfCaller::Share, None),
+        };
+        counts.count(outcome as usize);
+        if !enforced {
+            return Ok(Some(limit.count()));
+        }
+        if let (Some(metadata), Some(retry_after)) = (&message.metadata, retry_after) {
+            metadata.retry_after(retry_after);
+        }
+        if let Some(suppressed) = self.limited.allow((at, outcome)) {
+            let (caller, limit) = (limit.label(), outcome.word());
+            warn!(code = %Code::CallRateLimited, caller, limit, suppressed, "caller is limited");
+        }
+        Err(Code::CallRateLimited)
+    }
+
     /// Makes the call, which counts as in flight from here on.
-    fn begin(&self, message: Message<'_>, plan: &Arc<Plan>, entry_point: EntryPoint) -> Call {
+    fn begin(
+        &self,
+        (message, of_caller): (Message<'_>, Option<CallerCall>),
+        plan: &Arc<Plan>,
+        entry_point: EntryPoint,
+    ) -> Call {
         // Clients in some languages send an ordinary call for a method that the IDL declares oneway.
         let oneway = message.is_oneway() || (plan.oneway && entry_point == EntryPoint::Method);
         let arrival = message.arrival;
@@ -172,6 +229,7 @@ impl Admission {
                 .memory
                 .map(|memory| Reservation::new(memory, message.bytes)),
             in_flight: self.calls.begin(plan.index),
+            _of_caller: of_caller,
         }
     }
 

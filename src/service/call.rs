@@ -12,6 +12,7 @@ use super::metadata::{CallMetadata, RequestMetadata};
 use crate::context::CallerId;
 use crate::coop::Coop;
 use crate::plan::Plan;
+use crate::program::CallerCall;
 use crate::thrift::WireFormat;
 
 /// A longer body may hold so many values that they are decoded and dropped in slices.
@@ -31,6 +32,8 @@ pub struct Call {
     /// The memory of its message and parameters, if it is counted.
     pub(super) reservation: Option<Reservation>,
     pub(super) in_flight: InFlight,
+    /// Counts it for its caller, if that has limits.
+    pub(super) _of_caller: Option<CallerCall>,
 }
 
 /// The way in which a call reached its view.

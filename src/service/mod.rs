@@ -102,6 +102,9 @@ impl Service {
         };
         let metrics = ProgramMetrics::new(metrics, &program);
         let ids = Random::seeded(random.clone().draw());
+        if let Some(before) = before {
+            program.callers.take_over(before.runner.callers());
+        }
         let before = before.map(|before| &*before.guards);
         let (of_guards, metering) = (Arc::clone(&program), Rc::clone(&metrics));
         let guards = Rc::new(Guards::connect(of_guards, random, metering, before).await);

@@ -25,7 +25,7 @@ use crate::guard::Guards;
 use crate::metrics::{Phase, Served};
 use crate::offload::drop_elsewhere;
 use crate::plan::Plan;
-use crate::program::Program;
+use crate::program::{CallerLimits, Program};
 use crate::thrift::Limits;
 use crate::timeline::Timeline;
 use crate::value::Value;
@@ -86,6 +86,11 @@ impl Runner {
             limits,
             log: Rc::clone(log),
         }
+    }
+
+    /// The limits of the program's callers.
+    pub(super) fn callers(&self) -> &CallerLimits {
+        &self.program.callers
     }
 
     /// Runs `call` to its end.

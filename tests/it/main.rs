@@ -14,6 +14,7 @@ mod include_path; // `-I` and `server.idl_path`
 mod several; // several services in one server
 mod scenarios; // plan, run and merge with scripted lookups and paused time; data in tests/scenarios
 mod spans; // a lookup's span belongs to its own call, however calls interleave
+mod callers; // limits for callers
 mod calls; // calls byte by byte over a real socket
 mod failures; // why a call fails, for its caller and its operator
 mod header; // THeader frames by hand, and connections that are not Thrift

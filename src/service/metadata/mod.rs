@@ -11,6 +11,7 @@ mod text;
 use std::cell::{OnceCell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::call_error::ErrorCodes;
 use super::closing::Closing;
@@ -38,6 +39,8 @@ pub(super) struct CallMetadata {
     ids: OnceCell<Ids>,
     /// What happened, once its view has run.
     summary: OnceCell<Summary>,
+    /// How many milliseconds a refused caller should wait before it calls again.
+    retry_after: OnceCell<String>,
 }
 
 /// The ids of a call in logs and traces.
@@ -70,6 +73,7 @@ impl CallMetadata {
             closing,
             ids: OnceCell::new(),
             summary: OnceCell::new(),
+            retry_after: OnceCell::new(),
         })
     }
 
@@ -84,6 +88,12 @@ impl CallMetadata {
             incomplete: summary::incomplete(timeline),
             report: report.then(|| summary::report(timeline)).flatten(),
         });
+    }
+
+    /// The caller should not call again before so much time has passed.
+    pub(super) fn retry_after(&self, time: Duration) {
+        let ms = time.as_nanos().div_ceil(1_000_000);
+        self.retry_after.get_or_init(|| ms.to_string());
     }
 
     /// The id of the call in logs.
@@ -130,6 +140,10 @@ impl CallMetadata {
             (
                 "tributary-report",
                 summary.and_then(|summary| summary.report.as_deref()),
+            ),
+            (
+                "tributary-retry-after",
+                self.retry_after.get().map(String::as_str),
             ),
             (DRAIN, drain.then_some("true")),
         ];

@@ -13,7 +13,7 @@ type Sample = (Vec<(String, String)>, String);
 
 impl Scrape {
     /// Parses the whole text, up to its end mark.
-    pub(super) fn read(text: &str) -> Self {
+    pub(crate) fn read(text: &str) -> Self {
         let text = text.strip_suffix("# EOF\n").expect("the end mark");
         let mut scrape = Scrape {
             samples: BTreeMap::new(),

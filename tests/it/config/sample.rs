@@ -48,6 +48,7 @@ fn the_sample_has_every_key_of_the_manual() {
         "server",
         "listeners",
         "admin",
+        "callers",
         "backends",
         "breaker",
         "lookups",

@@ -157,6 +157,12 @@ impl Admission {
         } else {
             self.check_limits(message)?
         };
+        if let Some(metadata) = &message.metadata
+            && let Some(budget) = metadata.given.budget
+            && budget <= arrival.at.elapsed()
+        {
+            return Err(Code::CallDeadline);
+        }
         let unanswered = arrival.unanswered;
         let overloaded = if self.calls.is_full(unanswered) {
             Overloaded::CallsMax

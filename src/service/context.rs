@@ -6,29 +6,40 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::Instant;
-
+use super::call::Call;
 use super::metadata::{RequestMetadata, short};
+use super::reserve::Reserves;
 use crate::context::{Context, Mode};
-use crate::plan::Plan;
 use crate::value::Value;
 
 /// Further baggage pairs are ignored.
 const BAGGAGE_MAX: usize = 64;
 
-/// The context of a call; `param` is its `tributary.Context`. The view's deadline holds unless the caller's budget ends earlier.
-pub(super) fn of_call(
-    plan: &Plan,
-    param: Option<&Value>,
-    arrived: Instant,
-    headers: Option<&RequestMetadata>,
-) -> Context {
-    let mut context = Context::new(arrived, arrived + plan.deadline);
-    if let Some(headers) = headers {
+/// The context of `call`; `param` is its `tributary.Context`. The view's deadline holds unless the caller's budget, less what
+/// is kept for the reply, ends earlier.
+pub(super) fn of_call(call: &Call, param: Option<&Value>, reserves: &Reserves) -> Context {
+    let mut context = Context::new(call.arrived, call.arrived + call.plan.deadline);
+    let shorten = |context: &mut Context, budget: Duration| {
+        let time = budget.saturating_sub(reserves.of(call.plan.index, budget));
+        // A budget that the clock can't represent is ignored.
+        if let Some(own) = context.arrived.checked_add(time) {
+            context.deadline = context.deadline.min(own);
+        }
+    };
+    if let Some(headers) = call.request_metadata() {
         fill_from_headers(&mut context, headers);
+        if let Some(budget) = headers.budget {
+            shorten(&mut context, budget);
+        }
     }
     if let Some(param) = param.filter(|param| !param.is_null()) {
         fill_from_param(&mut context, param);
+        if let Some(Value::I64(ms)) = param.get("budget_ms") {
+            shorten(
+                &mut context,
+                Duration::from_millis(u64::try_from(*ms).unwrap_or(0)),
+            );
+        }
     }
     context
 }
@@ -39,9 +50,6 @@ fn fill_from_headers(context: &mut Context, given: &RequestMetadata) {
     }
     context.traceparent.clone_from(&given.traceparent);
     context.tracestate.clone_from(&given.tracestate);
-    if let Some(budget) = given.budget {
-        shorten(context, budget);
-    }
     context.mode = given.mode.unwrap_or_default();
     context.want_report = given.want_report;
 }
@@ -55,12 +63,6 @@ fn fill_from_param(context: &mut Context, given: &Value) {
         context.tracestate = None;
         context.traceparent = Some(traceparent);
     }
-    if let Some(Value::I64(budget)) = given.get("budget_ms") {
-        shorten(
-            context,
-            Duration::from_millis(u64::try_from(*budget).unwrap_or(0)),
-        );
-    }
     match given.get("mode") {
         Some(&Value::I64(0)) => context.mode = Mode::Evented,
         Some(&Value::I64(1)) => context.mode = Mode::Serial,
@@ -72,13 +74,6 @@ fn fill_from_param(context: &mut Context, given: &Value) {
         context.baggage = pairs
             .filter_map(|(key, value)| Some((Arc::from(key.as_str()?), Arc::from(value.as_str()?))))
             .collect();
-    }
-}
-
-/// A budget that the clock can't represent is ignored.
-fn shorten(context: &mut Context, budget: Duration) {
-    if let Some(own) = context.arrived.checked_add(budget) {
-        context.deadline = context.deadline.min(own);
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::rc::Rc;
+use std::time::Duration;
 
 use tokio::time::Instant;
 
@@ -74,14 +75,16 @@ impl InFlight {
     }
 
     /// Records how the call ended.
-    pub(super) fn finish(&self, ended: Result<Served, Code>, arrived: Instant) {
+    pub(super) fn finish(&self, ended: Result<Served, Code>, arrived: Instant) -> Duration {
         self.ended.set(true);
         if ended == Err(Code::ServerOverloaded) {
             let metrics = &self.calls.metrics.loop_metrics;
             metrics.overloaded(self.exhausted.get());
         }
         let view = self.calls.metrics.view(self.view);
-        view.ended(ended, arrived.elapsed());
+        let elapsed = arrived.elapsed();
+        view.ended(ended, elapsed);
+        elapsed
     }
 }
 

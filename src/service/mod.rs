@@ -18,6 +18,7 @@ mod in_flight; // how many calls at a time
 mod refusal;
 mod call;
 mod runner;
+mod reserve; // of a caller's time, for the reply
 mod params;
 mod context;
 mod call_error; // why a call has no result
@@ -163,11 +164,12 @@ impl Service {
             Ok(answer) if answer.is_large => Box::pin(self.writer.large_reply(&call, answer)).await,
             result => self.writer.reply(&call, result),
         };
+        let elapsed = call.in_flight.finish(ended, call.arrived);
         if let Some(ran) = unlogged {
+            self.runner.replied(&call.plan, &ran, elapsed);
             span.in_scope(|| ran.log(&self.log, &call.plan, ended));
         }
         self.metrics.turn_away();
-        call.in_flight.finish(ended, call.arrived);
         reply
     }
 

@@ -9,6 +9,7 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Poll;
+use std::time::Duration;
 
 use futures_util::FutureExt;
 
@@ -18,6 +19,7 @@ use super::context;
 use super::log::CallLog;
 use super::meta::fetch;
 use super::params::{self, ViewParams};
+use super::reserve::Reserves;
 use crate::backend::Held;
 use crate::context::Context;
 use crate::error::Code;
@@ -37,6 +39,7 @@ pub(super) struct Runner {
     guards: Rc<Guards>,
     limits: Limits,
     log: Rc<CallLog>,
+    reserves: Reserves,
 }
 
 /// How a call ended, before its reply is written.
@@ -62,6 +65,8 @@ pub(super) struct Answer {
 pub(super) struct Ran {
     request_id: Arc<str>,
     elapsed_us: u64,
+    /// When its last lookup had its fate, from the arrival of the call.
+    lookups_ended: Duration,
 }
 
 impl Ran {
@@ -85,12 +90,19 @@ impl Runner {
             guards: Rc::clone(guards),
             limits,
             log: Rc::clone(log),
+            reserves: Reserves::new(program.plans().count()),
         }
     }
 
     /// The limits of the program's callers.
     pub(super) fn callers(&self) -> &CallerLimits {
         &self.program.callers
+    }
+
+    /// The reply to a call that ran was written when it had taken `elapsed`.
+    pub(super) fn replied(&self, plan: &Plan, ran: &Ran, elapsed: Duration) {
+        let took = elapsed.saturating_sub(ran.lookups_ended);
+        self.reserves.observe(plan.index, took);
     }
 
     /// Runs `call` to its end.
@@ -141,7 +153,8 @@ impl Runner {
         let params = match call.entry_point {
             EntryPoint::Method => self.params(call).await,
             EntryPoint::Fetch => {
-                fetch::params(call, self.program.schema(&call.plan), &self.limits).await
+                let schema = self.program.schema(&call.plan);
+                fetch::params(call, (schema, &self.reserves), &self.limits).await
             }
         };
         let (params, mut context) = params.inspect_err(|err| {
@@ -173,7 +186,7 @@ impl Runner {
             params::decode(call, (self.program.schema(plan), plan.params), &self.limits).await?;
         let params = params.values;
         let param = plan.context_param.and_then(|at| params.get(at));
-        let context = context::of_call(plan, param, call.arrived, call.request_metadata());
+        let context = context::of_call(call, param, &self.reserves);
         Ok((params, context))
     }
 
@@ -206,6 +219,7 @@ impl Runner {
                 merge(plan, schema, ran.values).map_err(CallError::of_merge)
             }
         };
+        let lookups_ended = Duration::from_micros(ran.timeline.elapsed.get());
         ran.timeline.elapsed = call.arrived.elapsed().into();
         let elapsed_us = ran.timeline.elapsed.get();
         if let Err(err) = &merged {
@@ -237,6 +251,7 @@ impl Runner {
             Ran {
                 request_id,
                 elapsed_us,
+                lookups_ended,
             },
         ))
     }

@@ -20,6 +20,7 @@ use crate::plan::{Plan, ReplyShape};
 use crate::program::{ServedService, view};
 use crate::service::call::Call;
 use crate::service::call_error::CallError;
+use crate::service::reserve::Reserves;
 use crate::service::{context, params};
 use crate::thrift::{Limits, Protocol, decode_field, decode_struct};
 use crate::value::Value;
@@ -45,7 +46,7 @@ pub(in crate::service) fn view_of<'a>(
 /// The parameters of the view, by its own types, and the context of the call.
 pub(in crate::service) async fn params(
     call: &Call,
-    schema: &Schema,
+    (schema, reserves): (&Schema, &Reserves),
     limits: &Limits,
 ) -> Result<(Vec<Value>, Context), CallError> {
     let of_fetch = (self::schema(), Method::Fetch.plan().params);
@@ -73,7 +74,7 @@ pub(in crate::service) async fn params(
     } else {
         Some(&own_context)
     };
-    let context = context::of_call(plan, param, call.arrived, call.request_metadata());
+    let context = context::of_call(call, param, reserves);
     Ok((values, context))
 }
 

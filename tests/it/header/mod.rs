@@ -125,6 +125,21 @@ fn the_callers_budget_is_read_from_a_header() {
 }
 
 #[test]
+fn a_call_whose_time_is_over_is_refused_before_its_parameters_are_read() {
+    let server = airports();
+    let mut wire = server.connect();
+    let unreadable = &message(CALL, "get", 1, "JFK")[..20];
+    wire.send(&frame(
+        1,
+        "00 00 01 01 0f 'deadline-budget' 01 '0'",
+        unreadable,
+    ));
+    assert_says(&read_message(&mut wire, 1), "call.deadline");
+    wire.send(&frame(2, "00 00", unreadable));
+    assert_says(&read_message(&mut wire, 2), "call.bad_params");
+}
+
+#[test]
 fn a_frame_that_cannot_be_opened_is_answered_and_the_connection_stays_open() {
     let server = airports();
     let mut wire = server.connect();

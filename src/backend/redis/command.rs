@@ -3,7 +3,7 @@
 //! `mget` gets one key per element of its only list parameter; all other commands have scalar parameters.
 
 use super::answer::{ReplyKind, ReplyShape};
-use super::resp::{put_argument, put_head, put_known, put_written};
+use super::resp::{end_argument, put_argument, put_head, put_open_argument, put_written};
 use crate::backend::template::{Template, Verbatim};
 use crate::backend::{LookupError, Yields};
 use crate::error::Code;
@@ -19,8 +19,11 @@ pub struct Command {
     pub(super) key: Template,
     pub(super) extra: Extra,
     pub(super) reply: ReplyShape,
-    /// The constant beginning on the wire, such as `*2 $3 GET`; empty if the number of arguments varies.
+    /// The constant beginning on the wire, such as `*2 $3 GET $00 user:`: up to the first parameter in the key, whose length is
+    /// filled in later. Empty if the number of arguments varies.
     pub(super) opening: Box<[u8]>,
+    /// How many bytes of `opening` belong to the key.
+    pub(super) opening_key: usize,
 }
 
 /// The arguments after the key.
@@ -63,18 +66,15 @@ impl Command {
         if let Extra::Keys = self.extra {
             return self.pack_keys(params, out);
         }
-        let argument = |template: &Template, out: &mut Vec<u8>| {
-            let write = |out: &mut Vec<u8>| template.render(params, &Verbatim, out);
-            match template.length(params) {
-                Some(length) => put_known(out, length, write),
-                None => put_written(out, write),
-            }
-        };
         out.extend_from_slice(&self.opening);
-        argument(&self.key, out)?;
+        let key = out.len() - self.opening_key;
+        self.key.render_rest(params, &Verbatim, out)?;
+        end_argument(out, key);
         match &self.extra {
             Extra::Nothing | Extra::Keys => {}
-            Extra::One(template) => argument(template, out)?,
+            Extra::One(template) => {
+                put_written(out, |out| template.render(params, &Verbatim, out))?;
+            }
             Extra::Fields => {
                 for name in self.reply.names.iter().flat_map(|names| names.iter()) {
                     put_argument(out, name.as_bytes());
@@ -103,7 +103,11 @@ impl Command {
         let mut opening = Vec::new();
         put_head(&mut opening, 2 + self.extra_arguments());
         put_argument(&mut opening, self.wire.as_bytes());
+        put_open_argument(&mut opening);
+        let first = self.key.first_text();
+        opening.extend_from_slice(first.as_bytes());
         self.opening = opening.into();
+        self.opening_key = first.len();
     }
 
     /// How many parameters it has.

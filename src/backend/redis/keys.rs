@@ -96,6 +96,7 @@ impl Command {
                 names: None,
             },
             opening: Box::default(),
+            opening_key: 0,
         };
         let complete = command.read_extra(kind, section, &mut params);
         if kind.reply.has_format() {

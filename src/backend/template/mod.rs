@@ -177,19 +177,27 @@ impl Template {
         self
     }
 
-    /// Its length when rendered without encoding, if that is known without rendering: all parameters are text or bytes.
-    pub fn length(&self, params: &[Value]) -> Option<usize> {
-        self.0.iter().try_fold(0, |sum, part| {
-            let length = match part {
-                Part::Text(text) => text.len(),
-                Part::Param { at, .. } => match params.get(*at)? {
-                    Value::Text(text) => text.as_bytes().len(),
-                    Value::Bytes(bytes) => bytes.len(),
-                    _ => return None,
-                },
-            };
-            Some(sum + length)
-        })
+    /// The text before the first parameter, unescaped.
+    pub fn first_text(&self) -> &str {
+        match self.0.first() {
+            Some(Part::Text(text)) => text,
+            _ => "",
+        }
+    }
+
+    /// As [`Template::render`], without the text before the first parameter.
+    #[inline]
+    pub fn render_rest<E: Encode>(
+        &self,
+        params: &[Value],
+        encode: &E,
+        out: &mut Vec<u8>,
+    ) -> Result<(), LookupError> {
+        let rest = match &self.0[..] {
+            [Part::Text(_), rest @ ..] => rest,
+            all => all,
+        };
+        render(rest, |at| params.get(at), encode, out)
     }
 
     /// Appends the text with the lookup's parameters in their places.
@@ -209,19 +217,32 @@ impl Template {
         encode: &E,
         out: &mut Vec<u8>,
     ) -> Result<(), LookupError> {
-        for part in &self.0 {
-            match part {
-                Part::Text(text) => out.extend_from_slice(text.as_bytes()),
-                Part::Param { name, at } => {
-                    let value = value_of(*at).unwrap_or(&Value::Null);
-                    put(value, encode, out).map_err(|why| {
-                        LookupError::new(Code::LookupBadParam, format!("`{name}`: {why}"))
-                    })?;
-                }
+        render(&self.0, value_of, encode, out)
+    }
+}
+
+#[inline]
+fn render<'v, E: Encode>(
+    parts: &[Part],
+    value_of: impl Fn(usize) -> Option<&'v Value>,
+    encode: &E,
+    out: &mut Vec<u8>,
+) -> Result<(), LookupError> {
+    for part in parts {
+        match part {
+            Part::Text(text) => out.extend_from_slice(text.as_bytes()),
+            Part::Param { name, at } => {
+                let value = value_of(*at).unwrap_or(&Value::Null);
+                put(value, encode, out).map_err(|why| bad_param(name, &why))?;
             }
         }
-        Ok(())
     }
+    Ok(())
+}
+
+#[cold]
+fn bad_param(name: &str, why: &str) -> LookupError {
+    LookupError::new(Code::LookupBadParam, format!("`{name}`: {why}"))
 }
 
 fn is_name(name: &str) -> bool {
@@ -245,9 +266,17 @@ fn param(name: &str, params: &mut Vec<Arc<str>>) -> Part {
     }
 }
 
+#[inline]
 fn put<E: Encode>(value: &Value, encode: &E, out: &mut Vec<u8>) -> Result<(), String> {
+    match value {
+        // Most are text.
+        Value::Text(text) => Ok(encode.encode(text.as_bytes(), out)?),
+        other => put_other(other, encode, out),
+    }
+}
+
+fn put_other<E: Encode>(value: &Value, encode: &E, out: &mut Vec<u8>) -> Result<(), String> {
     let written = match value {
-        Value::Text(text) => return Ok(encode.encode(text.as_bytes(), out)?),
         Value::Bytes(bytes) if E::BYTES => return Ok(encode.encode(bytes, out)?),
         Value::Enum(of) => return Ok(encode.encode(of.name()?.as_bytes(), out)?),
         Value::I64(number) => write!(out, "{number}"),

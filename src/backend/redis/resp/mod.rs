@@ -13,7 +13,9 @@ use std::ops::Range;
 
 use bytes::{Buf as _, Bytes, BytesMut};
 
-pub(super) use self::pack::{put_argument, put_command, put_head, put_known, put_written};
+pub(super) use self::pack::{
+    end_argument, put_argument, put_command, put_head, put_open_argument, put_written,
+};
 pub(super) use self::reply::{BadReply, Reply, one, refused};
 use self::room::Room;
 use crate::backend::StoreMemory;

@@ -12,38 +12,47 @@ pub(in crate::backend::redis) fn put_argument(out: &mut Vec<u8>, argument: &[u8]
     out.extend_from_slice(b"\r\n");
 }
 
-/// Appends one argument of `length` bytes, which `write` appends. After an error `out` may hold a part of it.
-pub(in crate::backend::redis) fn put_known<E>(
-    out: &mut Vec<u8>,
-    length: usize,
-    write: impl FnOnce(&mut Vec<u8>) -> Result<(), E>,
-) -> Result<(), E> {
-    put_length(out, b'$', length);
-    write(out)?;
-    out.extend_from_slice(b"\r\n");
-    Ok(())
+/// The line before an argument whose length is not known yet. It has room for two digits, which fits nearly every argument.
+const OPEN_LENGTH: &[u8] = b"$00\r\n";
+
+/// Begins an argument whose length is not known yet. [`end_argument`] ends it.
+pub(in crate::backend::redis) fn put_open_argument(out: &mut Vec<u8>) {
+    out.extend_from_slice(OPEN_LENGTH);
 }
 
-/// Appends one argument that `write` appends, whose length is only known then. After an error `out` may hold
-/// a part of it.
+/// Ends the argument from `start` to the end of `out`, and fills in its length.
+#[inline]
+pub(in crate::backend::redis) fn end_argument(out: &mut Vec<u8>, start: usize) {
+    let end = out.len();
+    let line = out.get_mut(start - OPEN_LENGTH.len()..);
+    match (u8::try_from(end - start), line) {
+        (Ok(length @ 10..=99), Some([_, tens, ones, ..])) => {
+            (*tens, *ones) = (b'0' + length / 10, b'0' + length % 10);
+        }
+        (Ok(length @ 0..=9), Some([_, ones, ..])) => {
+            *ones = b'0' + length;
+            // The line end and the argument move to the place of the second digit.
+            out.copy_within(start - 2..end, start - 3);
+            out.truncate(end - 1);
+        }
+        _ => {
+            let (line, from) = length_line(b'$', end - start);
+            let digits = line[from..].iter().copied();
+            out.splice(start - OPEN_LENGTH.len()..start, digits);
+        }
+    }
+    out.extend_from_slice(b"\r\n");
+}
+
+/// Appends one argument that `write` appends. After an error `out` may hold a part of it.
 pub(in crate::backend::redis) fn put_written<E>(
     out: &mut Vec<u8>,
     write: impl FnOnce(&mut Vec<u8>) -> Result<(), E>,
 ) -> Result<(), E> {
-    // Space for a length of two digits, which fits nearly every key.
-    const ROOM: usize = 5;
+    put_open_argument(out);
     let start = out.len();
-    out.extend_from_slice(b"$00\r\n");
     write(out)?;
-    let length = out.len() - start - ROOM;
-    if let (10..=99, Ok(length)) = (length, u8::try_from(length)) {
-        out[start + 1] = b'0' + length / 10;
-        out[start + 2] = b'0' + length % 10;
-    } else {
-        let (line, from) = length_line(b'$', length);
-        out.splice(start..start + ROOM, line[from..].iter().copied());
-    }
-    out.extend_from_slice(b"\r\n");
+    end_argument(out, start);
     Ok(())
 }
 

@@ -59,6 +59,7 @@ impl Format {
     }
 
     /// The answer in `bytes`, which is decoded later if that takes long.
+    #[inline]
     pub fn answer(self, bytes: Bytes) -> Result<Answer, LookupError> {
         if self.is_slow(bytes.len()) {
             return Ok(Answer::undecoded(move || self.decode(bytes)));
@@ -72,6 +73,7 @@ impl Format {
     }
 
     /// Decodes `bytes`. Text and bytes keep the buffer.
+    #[inline]
     pub fn decode(self, bytes: Bytes) -> Result<Value, LookupError> {
         match self {
             Format::Json => Value::from_json(&bytes)

@@ -127,6 +127,7 @@ pub struct Undecoded(Box<dyn FnOnce() -> Result<Value, LookupError> + Send>);
 
 impl Answer {
     /// An answer from the store itself, without the time of its first byte. Of nested values only the first row counts.
+    #[inline]
     pub fn new(value: Value) -> Self {
         let values = match &value {
             Value::List(rows) => match rows.first() {

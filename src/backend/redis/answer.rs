@@ -62,12 +62,10 @@ impl ReplyShape {
     /// The answer in a reply, which is decoded later if that takes long.
     #[inline]
     pub(super) fn answer(&self, reply: Reply) -> Result<Answer, LookupError> {
-        match &reply {
-            // Most are short strings.
-            Reply::String(bytes) if !self.format.is_slow(bytes.len()) => {
-                Ok(Answer::new(self.value(reply)?))
-            }
-            _ => self.other(reply),
+        match (self.kind, reply) {
+            // Most are single strings.
+            (ReplyKind::One, Reply::String(bytes)) => self.format.answer(bytes),
+            (_, reply) => self.other(reply),
         }
     }
 

@@ -2,6 +2,7 @@
 //!
 //! This runs for every batch, so it allocates nothing per command and keeps its buffers between batches.
 
+use std::cell::RefCell;
 use std::num::NonZeroU32;
 
 use super::command::Command;
@@ -9,7 +10,30 @@ use super::resp::Reply;
 use crate::backend::{Answer, Answers, BatchedAsk, LookupError};
 use crate::value::Value;
 
-/// One pipeline. Kept from batch to batch to use its buffers again.
+/// How many empty batches are kept: several are under way at a time.
+const SPARE_MAX: usize = 4;
+
+/// Empty batches, kept for their buffers.
+#[derive(Default)]
+pub(super) struct Spare(RefCell<Vec<Batch>>);
+
+impl Spare {
+    /// An empty batch.
+    pub(super) fn take(&self) -> Batch {
+        self.0.borrow_mut().pop().unwrap_or_default()
+    }
+
+    /// Empties a batch that has ended, and keeps it.
+    pub(super) fn put(&self, mut batch: Batch) {
+        let mut spare = self.0.borrow_mut();
+        if spare.len() < SPARE_MAX {
+            batch.clear();
+            spare.push(batch);
+        }
+    }
+}
+
+/// One pipeline.
 #[derive(Default)]
 pub(super) struct Batch {
     /// The different commands as they go over the wire, one after the other.
@@ -51,7 +75,7 @@ impl Batch {
             self.packed.truncate(start);
             return added.map(|_nothing| None).map_err(Box::new);
         }
-        let hash = hash(&self.packed[start..]);
+        let hash = hash(&self.packed[start + HEAD_BYTES..]);
         let mask = self.known.len() - 1;
         let mut near = hash as usize & mask;
         while let Some(known) = self.known[near] {
@@ -109,7 +133,7 @@ impl Batch {
     }
 
     /// Empties the batch and keeps its buffers.
-    pub(super) fn clear(&mut self) {
+    fn clear(&mut self) {
         self.packed.clear();
         self.ends.clear();
         self.known.clear();
@@ -119,6 +143,9 @@ impl Batch {
     }
 }
 
+/// Nearly all commands begin alike: how many arguments there are, and how long the first one is. The shortest command has more
+/// than twice as many bytes.
+const HEAD_BYTES: usize = 8;
 /// How much of the buffer is kept for the next batch.
 const ROOM_KEPT: usize = 64 * 1024;
 
@@ -130,7 +157,7 @@ fn hash(bytes: &[u8]) -> u32 {
         let product = (hash ^ word).wrapping_mul(FACTOR);
         product ^ (product >> 32)
     };
-    // No command is shorter than a word, so the last word may overlap with the one before it.
+    // Nothing is shorter than a word, so the last word may overlap with the one before it.
     let (words, _) = bytes.as_chunks::<8>();
     let last = bytes.last_chunk::<8>().into_iter();
     let hash = words

@@ -70,7 +70,7 @@ impl Backend for Redis {
             turn: Cell::new(0),
             replicas: None,
             cluster: None,
-            batch: Cell::default(),
+            spare: batch::Spare::default(),
         };
         let timeout = config.connect_timeout;
         let mut random = Random::seeded(on.seed);
@@ -121,7 +121,7 @@ impl Backend for Redis {
         if let Some(cluster) = &self.cluster {
             return Box::pin(cluster.lookup_many(asked, answers)).await;
         }
-        let mut batch = self.batch.take();
+        let mut batch = self.spare.take();
         batch.add(asked);
         let (packed, count) = batch.commands();
         let replies = match count {
@@ -135,8 +135,7 @@ impl Backend for Redis {
             },
         };
         batch.answer(asked, replies, answers);
-        batch.clear();
-        self.batch.set(batch);
+        self.spare.put(batch);
     }
 }
 

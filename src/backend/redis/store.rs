@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 
-use super::batch::Batch;
+use super::batch::Spare;
 use super::cluster::Cluster;
 use super::connection::Connection;
 use super::sentinel::Replicas;
@@ -16,8 +16,8 @@ pub struct Redis {
     /// Replicas, asked before the master if they are configured.
     pub(super) replicas: Option<Replicas>,
     pub(super) cluster: Option<Cluster>,
-    /// The buffers of the last batch, to be reused.
-    pub(super) batch: Cell<Batch>,
+    /// The buffers of earlier batches, to be reused.
+    pub(super) spare: Spare,
 }
 
 impl Redis {

@@ -109,22 +109,29 @@ fn latest(tracks: &[Track], among: impl Iterator<Item = usize>) -> Option<usize>
 /// The same result, computed faster, for lookups that do not depend on each other, as in most calls.
 fn independent(timeline: &Timeline) -> Analysis {
     let tracks = &timeline.tracks;
-    let last = last(tracks);
-    let end = last.map_or(Micros::ZERO, |last| tracks[last].done);
     let (mut serial, mut longest) = (Micros::ZERO, Micros::ZERO);
-    let mut slack = Vec::with_capacity(tracks.len());
-    for track in tracks {
+    // As in `last`: a cancelled lookup only counts if all are.
+    let mut last: Option<(usize, bool, Micros)> = None;
+    for (at, track) in tracks.iter().enumerate() {
+        if track.started.is_none() {
+            continue;
+        }
         let run_time = track.run_time();
         serial = serial.plus(run_time);
         longest = longest.max(run_time);
-        slack.push(match track.started {
-            Some(_) => end.minus(track.done),
-            None => Micros::ZERO,
-        });
+        let counts = track.fate != Fate::Cancelled;
+        if last.is_none_or(|(_, before, end)| (before, end) < (counts, track.done)) {
+            last = Some((at, counts, track.done));
+        }
     }
+    let end = last.map_or(Micros::ZERO, |(_, _, end)| end);
+    let slack = tracks.iter().map(|track| match track.started {
+        Some(_) => end.minus(track.done),
+        None => Micros::ZERO,
+    });
     Analysis {
-        critical_path: last.into_iter().collect(),
-        slack,
+        slack: slack.collect(),
+        critical_path: last.into_iter().map(|(at, ..)| at).collect(),
         serial,
         longest_chain: longest,
         bound: serial.over(longest),

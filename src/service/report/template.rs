@@ -32,8 +32,8 @@ pub(in crate::service) struct ReportTemplate([TemplateBytes; SOURCES.len()]);
 #[derive(Debug)]
 struct TemplateBytes {
     bytes: Box<[u8]>,
-    /// The offset of each time, and its index in [`TIMES`].
-    offsets: Vec<(usize, usize)>,
+    /// The offset of each of [`TIMES`], if the IDL has a field for it.
+    offsets: [Option<u32>; TIMES.len()],
 }
 
 impl ReportTemplate {
@@ -51,25 +51,29 @@ impl ReportTemplate {
     /// Appends the lookup's struct. False if the lookup does not match the template; then nothing is written.
     #[inline]
     pub(super) fn fill(&self, out: &mut BytesMut, track: &Track, slack: Micros) -> bool {
-        let source = SOURCES.iter().position(|source| *source == track.source);
-        let (Fate::Ok, None, Some(started), Some(first_answer), Some(source)) = (
-            track.fate,
-            track.code,
-            track.started,
-            track.first_answer,
-            source,
-        ) else {
+        let (Fate::Ok, None, Some(started), Some(first_answer)) =
+            (track.fate, track.code, track.started, track.first_answer)
+        else {
             return false;
+        };
+        let [of_backend, of_batch] = &self.0;
+        let filled = match track.source {
+            Source::Backend => of_backend,
+            Source::Batched => of_batch,
+            _ => return false,
         };
         // In the order of `TIMES`.
         let times = [track.planned, started, first_answer, track.done, slack];
-        let filled = &self.0[source];
         let start = out.len();
         out.extend_from_slice(&filled.bytes);
         let written = &mut out[start..];
-        for &(offset, which) in &filled.offsets {
-            let time = times[which].to_i64().to_be_bytes();
-            written[offset..offset + I64_BYTES].copy_from_slice(&time);
+        for (offset, time) in filled.offsets.iter().zip(times) {
+            if let Some(offset) = *offset
+                && let Some(rest) = written.get_mut(offset as usize..)
+                && let Some(slot) = rest.first_chunk_mut()
+            {
+                *slot = time.to_i64().to_be_bytes();
+            }
         }
         true
     }
@@ -95,7 +99,7 @@ impl TemplateBytes {
         };
         let analysis = Analysis::of(&timeline);
         let mut bytes = BytesMut::new();
-        let mut offsets = Vec::new();
+        let mut offsets = [None; TIMES.len()];
         for until in 0..=layout.lookup.len() {
             let first = &layout.lookup[..until];
             let begun = ReportLayout {
@@ -110,9 +114,11 @@ impl TemplateBytes {
             bytes.clear();
             fields.lookup(&mut BinaryWriter::new(&mut bytes, true), at);
             let last = first.last().map(|(part, _)| part);
-            if let Some(which) = TIMES.iter().position(|time| Some(time) == last) {
-                // The time is the last field; one byte after it ends the struct.
-                offsets.push((bytes.len() - 1 - I64_BYTES, which));
+            // If the last field is a time, one byte after it ends the struct.
+            for (offset, time) in offsets.iter_mut().zip(TIMES) {
+                if last == Some(&time) {
+                    *offset = u32::try_from(bytes.len() - 1 - I64_BYTES).ok();
+                }
             }
         }
         TemplateBytes {

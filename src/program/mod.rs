@@ -26,4 +26,4 @@ pub use file::{BackendEntry, ConfigFile, LookupEntry, open, read};
 pub use inject::Inject;
 pub use meta::Meta;
 pub(crate) use meta::is_meta;
-pub use served::{ServedService, built_in, find, view};
+pub use served::{ServedService, built_in, find, plan, view};

@@ -48,6 +48,18 @@ pub fn find<'s, 'n>(
     Some((&services[at], method))
 }
 
+/// The plan of the method that a call to `name` means.
+pub fn plan<'s>(services: &'s [ServedService], name: &str) -> Option<&'s Arc<Plan>> {
+    // The usual case: a single service, called without its name.
+    if let [only] = services
+        && let Some(plan) = only.plans.get(name)
+    {
+        return Some(plan);
+    }
+    let (service, method) = find(services, name)?;
+    service.plans.get(method)
+}
+
 fn position<'n>(services: &[ServedService], name: &'n str) -> Option<(usize, &'n str)> {
     match (name.split_once(':'), services) {
         (Some((prefix, method)), _) => {

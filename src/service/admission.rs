@@ -26,7 +26,7 @@ use crate::guard::Guards;
 use crate::log_limit::LogLimit;
 use crate::metrics::{OfCaller, Overloaded, ProgramMetrics};
 use crate::plan::Plan;
-use crate::program::{CallerCall, Exceeded, Program, ServedService, built_in, find};
+use crate::program::{CallerCall, Exceeded, Program, ServedService, built_in, plan};
 use crate::random::Random;
 use crate::thrift::{Head, Header, Limits, WireError, read_head};
 use crate::value::Text;
@@ -300,8 +300,7 @@ impl Admission {
     /// The plan of a served method.
     fn plan_of(&self, name: &str, peer: &Peer) -> Option<&Arc<Plan>> {
         let services = self.program.reachable(peer.service.as_deref());
-        let (service, method) = find(services, name)?;
-        service.plans.get(method)
+        plan(services, name)
     }
 
     /// What else the client may know about why its message is refused.

@@ -5,6 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::placing::{Fills, Placing};
 use super::reference::Reference;
 use crate::config::Allow;
 use crate::error::Code;
@@ -48,6 +49,8 @@ pub struct Plan {
     pub declared: Vec<usize>,
     /// What the reply is.
     pub reply: ReplyShape,
+    /// How the values of the steps become the fields of the reply, if they only change places.
+    pub placing: Option<Placing>,
     /// The index of the `tributary.Report` among the fields of the reply, if it has one.
     pub report_field: Option<usize>,
     /// The report is filled even if the caller did not ask for it.
@@ -176,6 +179,18 @@ impl Target {
         match self {
             Target::Field { ty, .. } | Target::Whole(ty) => Some(ty),
             Target::Nothing | Target::Spread { .. } => None,
+        }
+    }
+
+    /// What a value fills, as far as that is a field of the reply itself.
+    pub(super) fn fills(&self) -> Fills {
+        match self {
+            Target::Field { path, .. } => match path[..] {
+                [field] => Fills::Field(field),
+                _ => Fills::Other,
+            },
+            Target::Nothing => Fills::Nothing,
+            Target::Spread { .. } | Target::Whole(_) => Fills::Other,
         }
     }
 }

@@ -11,6 +11,7 @@ mod target; // where values go
 mod fit; // whether they ever fit there
 mod throws;
 mod order;
+mod placing; // how values become fields
 mod shape; // what values look like before there are any
 mod required; // required fields that may have no value
 
@@ -18,6 +19,7 @@ pub use compile::{CompileEnv, LookupFacts, compile};
 pub use compiled::{
     Binding, Condition, Foreach, LookupId, Plan, ReplyShape, Step, Target, Throw, ThrowOn,
 };
+pub use placing::Placing;
 pub use reference::{ContextField, Reference, Root};
 pub use required::{MaybeUnset, maybe_unset};
 pub use shape::{MissingName, ValueShape, ValueShapes};

@@ -8,6 +8,7 @@ use super::compile::{Compiler, Draft};
 use super::compiled::{
     Binding, Condition, Foreach, LookupId, Plan, ReplyShape, Step, Target, Throw,
 };
+use super::placing::Placing;
 use super::reference::{Reference, Root};
 use crate::config::UseEntry;
 use crate::error::Code;
@@ -82,6 +83,13 @@ impl Compiler<'_> {
             ReplyShape::Struct(id) => self.report_field(id),
             _ => None,
         };
+        let placing = match self.reply {
+            ReplyShape::Struct(id) => {
+                let fields = self.scope.schema.get(id).fields.len();
+                Placing::of(steps.iter().map(|step| step.target.fills()), fields)
+            }
+            _ => None,
+        };
         let context = self.scope.schema.standard.context;
         let context_param = context.and_then(|context| {
             self.params
@@ -104,6 +112,7 @@ impl Compiler<'_> {
             steps,
             declared: place_of,
             reply: self.reply,
+            placing,
             report_field,
             report_always: self.view.report,
             allow: (self.view.allow.as_ref()).map(|key| Arc::new(key.allow.clone())),

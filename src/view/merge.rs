@@ -18,13 +18,12 @@ pub struct MergeError {
 
 /// The reply; `Value::Null` for `void`.
 pub fn merge(plan: &Plan, schema: &Schema, mut values: Vec<Value>) -> Result<Value, MergeError> {
-    let mut take = |at: usize| std::mem::take(&mut values[at]);
     match &plan.reply {
         ReplyShape::Void => Ok(Value::Null),
         ReplyShape::Whole(_) => {
             let is_whole = |at: &usize| matches!(plan.steps[*at].target, Target::Whole(_));
             let whole = plan.declared.iter().copied().find(is_whole);
-            match whole.map(take) {
+            match whole.map(|at| std::mem::take(&mut values[at])) {
                 // It is required, so it is missing only if its `when` did not hold.
                 None | Some(Value::Null) => Err(MergeError {
                     detail: "the method returns one value, whose `when` did not hold".into(),
@@ -33,20 +32,14 @@ pub fn merge(plan: &Plan, schema: &Schema, mut values: Vec<Value>) -> Result<Val
             }
         }
         ReplyShape::Struct(id) => {
-            let mut reply = empty(schema, *id);
-            for &at in &plan.declared {
-                let value = take(at);
-                if !value.is_null() {
-                    place(schema, *id, &mut reply, &plan.steps[at].target, value);
+            let mut reply = match &plan.placing {
+                // The usual case.
+                Some(placing) => {
+                    placing.place(&mut values);
+                    values
                 }
-            }
-            for step in &plan.steps {
-                if let Target::Field { path, .. } = &step.target
-                    && path.len() > 1
-                {
-                    complete_along(schema, *id, &mut reply, path)?;
-                }
-            }
+                None => assemble(plan, schema, *id, values)?,
+            };
             // The report is added after the merge. It is the only field that may still be missing here.
             complete(schema, *id, &mut reply, plan.report_field)?;
             Ok(Value::Record(Record {
@@ -57,6 +50,30 @@ pub fn merge(plan: &Plan, schema: &Schema, mut values: Vec<Value>) -> Result<Val
     }
 }
 
+/// The fields of a reply that are filled in any way.
+fn assemble(
+    plan: &Plan,
+    schema: &Schema,
+    id: StructId,
+    mut values: Vec<Value>,
+) -> Result<Vec<Value>, MergeError> {
+    let mut reply = empty(schema, id);
+    for &at in &plan.declared {
+        let value = std::mem::take(&mut values[at]);
+        if !value.is_null() {
+            place(schema, id, &mut reply, &plan.steps[at].target, value);
+        }
+    }
+    for step in &plan.steps {
+        if let Target::Field { path, .. } = &step.target
+            && path.len() > 1
+        {
+            complete_along(schema, id, &mut reply, path)?;
+        }
+    }
+    Ok(reply)
+}
+
 fn empty(schema: &Schema, id: StructId) -> Vec<Value> {
     let count = schema.get(id).fields.len();
     std::iter::repeat_with(Value::default).take(count).collect()
@@ -65,7 +82,7 @@ fn empty(schema: &Schema, id: StructId) -> Vec<Value> {
 fn place(schema: &Schema, id: StructId, reply: &mut [Value], target: &Target, value: Value) {
     match target {
         Target::Field { path, .. } => match path[..] {
-            // The usual case: a field of the reply itself.
+            // A field of the reply itself.
             [at] => reply[at].fill(value),
             _ => place_at(schema, id, reply, path, value),
         },

@@ -26,7 +26,7 @@ use crate::guard::{Alarm, Guards, ReplySlots, Time};
 use crate::idl::Schema;
 use crate::metrics::{Phase, ViewMetrics};
 use crate::offload::drop_elsewhere;
-use crate::plan::Plan;
+use crate::plan::{Placing, Plan};
 use crate::timeline::{Fate, Micros, Source, Timeline, Track};
 use crate::value::Value;
 
@@ -111,7 +111,7 @@ impl<'a> Running<'a> {
             spans: Vec::new(),
             states: (0..steps).map(|_| State::Waiting).collect(),
             slots: ReplySlots::with_capacity(steps),
-            values: (0..steps).map(|_| Value::Null).collect(),
+            values: nulls(steps, plan),
             tracks: (0..steps).map(|_| track).collect(),
             kept: vec![None; if plan.referred { steps } else { 0 }],
             is_large: false,
@@ -332,3 +332,11 @@ impl Drop for Running<'_> {
         }
     }
 }
+/// A null per step, with room for the fields of the reply.
+fn nulls(steps: usize, plan: &Plan) -> Vec<Value> {
+    let fields = plan.placing.as_ref().map_or(0, Placing::fields);
+    let mut values = Vec::with_capacity(steps.max(fields));
+    values.resize_with(steps, Value::default);
+    values
+}
+

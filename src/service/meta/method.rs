@@ -94,6 +94,7 @@ fn plan(schema: &Schema, name: &str) -> Plan {
         lanes: Arc::new([]),
         declared: Vec::new(),
         reply: ReplyShape::Whole(method.result.clone().expect("each of them returns")),
+        placing: None,
         report_field: None,
         report_always: false,
         allow: None,

@@ -158,10 +158,12 @@ macro_rules! kinds {
                     $(AnyBackend::$variant(backend) => {
                         let (_, most) = asked.size_hint();
                         let mut of_kind = Vec::with_capacity(most.unwrap_or_default());
-                        of_kind.extend(asked.filter_map(|(lookup, params)| match lookup {
-                            AnyLookup::$variant(lookup) => Some(BatchedAsk { lookup, params }),
-                            _ => None,
-                        }));
+                        // Not `extend`: an iteration that passes the elements on goes through a queue fastest.
+                        asked.for_each(|(lookup, params)| {
+                            if let AnyLookup::$variant(lookup) = lookup {
+                                of_kind.push(BatchedAsk { lookup, params });
+                            }
+                        });
                         backend.lookup_many(&of_kind, answers).await;
                     })*
                 }

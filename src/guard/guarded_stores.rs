@@ -67,16 +67,27 @@ impl GuardedStores {
         slots: &ReplySlots,
     ) -> (u8, Reached<'a>) {
         let (passed, before) = self.chain.before(skip, question);
+        if let Before::Pass = before {
+            // The usual case needs no drop; this skips the call to it.
+            std::mem::forget(before);
+            return (passed, self.send(question, slots));
+        }
         let reached = match before {
-            Before::Pass => match self.stores.send(question, slots) {
-                Ok(Sent::Batched(slot)) => Reached::Stage(Stage::Batched(slot)),
-                Ok(Sent::Alone(alone)) => Reached::Stage(Stage::Alone(alone)),
-                Err(err) => Reached::Answer(Err(err)),
-            },
+            Before::Pass => self.send(question, slots),
             Before::Hold(hold) => Reached::Stage(Stage::Held(hold)),
             Before::Answer(answer) => Reached::Answer(answer),
         };
         (passed, reached)
+    }
+
+    /// Sends a question that all guards have let pass.
+    #[inline]
+    fn send<'a>(&'a self, question: &Question<'a>, slots: &ReplySlots) -> Reached<'a> {
+        match self.stores.send(question, slots) {
+            Ok(Sent::Batched(slot)) => Reached::Stage(Stage::Batched(slot)),
+            Ok(Sent::Alone(alone)) => Reached::Stage(Stage::Alone(alone)),
+            Err(err) => Reached::Answer(Err(err)),
+        }
     }
 
     /// Takes an outcome outward, past the guards that have let the question pass.

@@ -1,7 +1,8 @@
 //! The values that a lookup's parameters are bound to.
 
-use std::ops::{Deref, Range};
+use std::ops::Deref;
 use std::rc::Rc;
+use std::slice;
 
 use crate::value::Value;
 
@@ -19,20 +20,22 @@ pub enum Params<'a> {
 #[derive(Debug)]
 pub(super) struct KeptParams {
     values: Rc<[Value]>,
-    of_lookup: Range<usize>,
+    /// Which of them are those of the lookup; all if `None`.
+    only: Option<u32>,
 }
 
 impl Params<'_> {
     /// Shares the values, so that the lookup may outlive its call.
     #[inline]
     pub(super) fn keep(&self) -> KeptParams {
-        let (values, of_lookup) = match self {
-            Params::Own(values) => (values, 0..values.len()),
-            Params::OfCall(values, at) => (*values, *at..*at + 1),
+        let (values, only) = match self {
+            Params::Own(values) => (values, None),
+            // Field ids are of 16 bits, so there are not more parameters.
+            Params::OfCall(values, at) => (*values, u32::try_from(*at).ok()),
         };
         KeptParams {
             values: Rc::clone(values),
-            of_lookup,
+            only,
         }
     }
 }
@@ -43,7 +46,7 @@ impl Deref for Params<'_> {
     fn deref(&self) -> &[Value] {
         match self {
             Params::Own(values) => values,
-            Params::OfCall(values, at) => &values[*at..=*at],
+            Params::OfCall(values, at) => slice::from_ref(&values[*at]),
         }
     }
 }
@@ -51,7 +54,11 @@ impl Deref for Params<'_> {
 impl Deref for KeptParams {
     type Target = [Value];
 
+    #[inline]
     fn deref(&self) -> &[Value] {
-        &self.values[self.of_lookup.clone()]
+        match self.only {
+            Some(at) => slice::from_ref(&self.values[at as usize]),
+            None => &self.values,
+        }
     }
 }

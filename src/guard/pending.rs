@@ -9,6 +9,7 @@ use tracing::Span;
 
 use super::chain::Outcome;
 use super::guarded_stores::{GuardedStores, Reached, Stage};
+use super::params::Params;
 use super::permit::not_sent;
 use super::question::Question;
 use super::reply_slots::ReplySlots;
@@ -59,7 +60,11 @@ impl<'a> Pending<'a> {
         self.passed = passed;
         match reached {
             Reached::Stage(stage) => {
-                self.stage = stage;
+                let before = std::mem::replace(&mut self.stage, stage);
+                if let Stage::New = before {
+                    // The usual case needs no drop; this skips the call to it.
+                    std::mem::forget(before);
+                }
                 None
             }
             Reached::Answer(answer) => Some(self.answered(answer)),
@@ -69,6 +74,13 @@ impl<'a> Pending<'a> {
     /// Whether it travels in a batch, so that polling it only checks its slot.
     pub fn is_batched(&self) -> bool {
         matches!(self.stage, Stage::Batched(_))
+    }
+
+    /// Whether nothing has to be dropped of it: it travels in a batch, or is not asked, with a parameter of the call.
+    #[inline]
+    pub fn is_plain(&self) -> bool {
+        matches!(self.stage, Stage::Batched(_) | Stage::New)
+            && matches!(self.question.params, Params::OfCall(..))
     }
 
     /// Whether it waits to be sent to its store in a batch.
@@ -90,7 +102,8 @@ impl<'a> Pending<'a> {
                 return Poll::Pending;
             };
             if !is_undecoded(&answer) {
-                return Poll::Ready(self.answered(answer));
+                self.end((&answer).into());
+                return Poll::Ready(answer);
             }
             let _none = self.proceed(Progress::Answer(answer), slots);
         }

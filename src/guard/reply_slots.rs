@@ -101,9 +101,10 @@ impl Drop for ReplySlots {
 
 impl Responder {
     /// Marks the lookup as sent. Returns false if its slot was abandoned.
+    #[inline]
     pub(super) fn mark_sent(&self) -> bool {
         match self.shared.slots.borrow_mut().get_mut(self.slot) {
-            Some(slot @ Slot::Queued) => {
+            Some(slot @ (Slot::Queued | Slot::Sent)) => {
                 *slot = Slot::Sent;
                 true
             }

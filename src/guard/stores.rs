@@ -29,8 +29,8 @@ pub(super) struct Stores {
     program: Rc<OfLoop>,
     /// By the index of the backend. Those that did not change serve several programs.
     backends: Vec<Rc<Store>>,
-    /// By the number of the lookup: its lane, if it travels in batches.
-    lanes: Vec<usize>,
+    /// By the number of the lookup: its store and its lane there, if it travels in batches.
+    lanes: Vec<Option<(usize, usize)>>,
     /// By the number of the lookup: its own permits, if it travels alone and has a limit of its own.
     own: Vec<Option<Permits>>,
     /// For blocking closures: the thread pool is bounded too.
@@ -123,16 +123,16 @@ impl Stores {
                 permits: Permits::new(entry.in_flight_max, entry.waiting_max, load),
             }));
         }
-        let lanes = lanes(program);
+        let lanes = lanes(program, &backends);
         let mut own = Vec::with_capacity(program.lookups.len());
         for (lookup, lane) in program.lookups.iter().zip(&lanes) {
             let limited = match (&lookup.asks, lookup.in_flight_max) {
-                (Asks::Store(at, asks), Some(most)) => Some((*at, asks, most)),
+                (Asks::Store(at, _), Some(most)) => Some((*at, most)),
                 _ => None,
             };
-            own.push(limited.and_then(|(at, asks, most)| {
-                if backends[at].batches && asks.batches() {
-                    backends[at].batcher.limit(*lane, most);
+            own.push(limited.and_then(|(at, most)| {
+                if let Some((store, lane)) = *lane {
+                    backends[store].batcher.limit(lane, most);
                     return None;
                 }
                 let load = Load {
@@ -157,10 +157,10 @@ impl Stores {
 
     /// Where the questions of a lookup wait, if they have to.
     pub(super) fn queue_of(&self, lookup: LookupId) -> Option<QueueAt> {
+        if let Some((store, lane)) = self.lanes[lookup.0] {
+            return Some(QueueAt::Lane(store, lane));
+        }
         match self.program.asks(lookup) {
-            Asks::Store(at, asked) if self.backends[*at].batches && asked.batches() => {
-                Some(QueueAt::Lane(*at, self.lanes[lookup.0]))
-            }
             Asks::Store(at, _) if self.own[lookup.0].is_some() => Some(QueueAt::Own(*at, lookup)),
             Asks::Store(at, _) => Some(QueueAt::Permits(*at)),
             Asks::Closure(closure) => closure.is_blocking().then_some(QueueAt::Blocking),
@@ -198,27 +198,34 @@ impl Stores {
     }
 
     /// Sends a question that has passed all guards.
+    #[inline]
     pub(super) fn send<'a>(
         &'a self,
         question: &Question<'a>,
         slots: &ReplySlots,
     ) -> Result<Sent<'a>, LookupError> {
-        let alone: LocalBoxFuture<'a, _> = match self.program.asks(question.lookup) {
+        if let Some((store, lane)) = self.lanes[question.lookup.0] {
+            let asked = (&self.program, question);
+            let batcher = &self.backends[store].batcher;
+            return batcher.push(lane, asked, slots).map(Sent::Batched);
+        }
+        Ok(Sent::Alone(self.send_alone(question)))
+    }
+
+    fn send_alone<'a>(
+        &'a self,
+        question: &Question<'a>,
+    ) -> LocalBoxFuture<'a, Result<Answer, LookupError>> {
+        match self.program.asks(question.lookup) {
             Asks::Store(at, lookup) => {
                 let store = &self.backends[*at];
-                if store.batches && lookup.batches() {
-                    let lane = self.lanes[question.lookup.0];
-                    let asked = (&self.program, question);
-                    return store.batcher.push(lane, asked, slots).map(Sent::Batched);
-                }
                 match &self.own[question.lookup.0] {
                     None => Box::pin(store.lookup(lookup, question.clone())),
                     Some(own) => Box::pin(store.lookup_limited(own, lookup, question.clone())),
                 }
             }
             Asks::Closure(closure) => Box::pin(self.run(closure, question.clone())),
-        };
-        Ok(Sent::Alone(alone))
+        }
     }
 
     async fn run(&self, closure: &Closure, question: Question<'_>) -> Result<Answer, LookupError> {
@@ -261,8 +268,9 @@ impl Store {
     }
 }
 
-/// The lane of each lookup. Each that has a limit of its own has a lane of its own, after those of its store.
-fn lanes(program: &Program) -> Vec<usize> {
+/// The store and the lane of each lookup that travels in batches. Each lookup that has a limit of its own has a lane of its own,
+/// after those of its store.
+fn lanes(program: &Program, stores: &[Rc<Store>]) -> Vec<Option<(usize, usize)>> {
     let lane = |asks: &Asks| match asks {
         Asks::Store(_, lookup) => lookup.lane(),
         Asks::Closure(_) => 0,
@@ -272,9 +280,17 @@ fn lanes(program: &Program) -> Vec<usize> {
     let mut own = first_own..;
     let lookups = program.lookups.iter().zip(common);
     lookups
-        .map(|(lookup, common)| match lookup.in_flight_max {
-            Some(_) => own.next().unwrap_or(common),
-            None => common,
+        .map(|(lookup, common)| {
+            let lane = match lookup.in_flight_max {
+                Some(_) => own.next().unwrap_or(common),
+                None => common,
+            };
+            match &lookup.asks {
+                Asks::Store(store, asks) if stores[*store].batches && asks.batches() => {
+                    Some((*store, lane))
+                }
+                _ => None,
+            }
         })
         .collect()
 }

@@ -118,21 +118,26 @@ impl Batcher {
         (program, question): (&Rc<OfLoop>, &Question<'_>),
         slots: &ReplySlots,
     ) -> Result<SlotId, LookupError> {
-        if self.queue.is_full(lane) {
+        let queue = &*self.queue;
+        let mut lanes = queue.lanes.borrow_mut();
+        if lanes.is_full(lane, Instant::now) {
             return Err(queue_full());
         }
         let (slot, responder) = slots.open();
-        self.queue.push(
-            lane,
-            Entry {
-                program: Rc::clone(program),
-                lookup: question.lookup,
-                caller: question.context.caller,
-                params: question.params.keep(),
-                responder,
-                deadline: question.deadline,
-            },
-        );
+        let entry = Entry {
+            program: Rc::clone(program),
+            lookup: question.lookup,
+            caller: question.context.caller,
+            params: question.params.keep(),
+            responder,
+            deadline: question.deadline,
+        };
+        let may_send = lanes.push(lane, entry);
+        queue.load.waiting.set(lanes.waiting());
+        drop(lanes);
+        if may_send {
+            queue.wake_dispatcher();
+        }
         Ok(slot)
     }
 
@@ -157,16 +162,8 @@ impl Batcher {
 }
 
 impl Queue {
-    fn is_full(&self, lane: usize) -> bool {
-        self.lanes.borrow_mut().is_full(lane, Instant::now)
-    }
-
-    fn push(&self, lane: usize, entry: Entry) {
-        let mut lanes = self.lanes.borrow_mut();
-        let may_send = lanes.push(lane, entry);
-        self.load.waiting.set(lanes.waiting());
-        drop(lanes);
-        if may_send && let Some(dispatcher) = self.dispatcher.take() {
+    fn wake_dispatcher(&self) {
+        if let Some(dispatcher) = self.dispatcher.take() {
             dispatcher.wake();
         }
     }

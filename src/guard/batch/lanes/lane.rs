@@ -54,6 +54,7 @@ impl<E: Queued> Lane<E> {
         self.entries.len() + self.turns.len()
     }
 
+    #[inline]
     pub(super) fn push(&mut self, entry: E) {
         if self.turns.is_empty() {
             self.entries.push_back(entry);
@@ -74,7 +75,12 @@ impl<E: Queued> Lane<E> {
         if !in_turns && self.entries.len() <= room {
             // The usual case: the batch becomes the queue and the queue the batch, so that no entry is moved.
             std::mem::swap(batch, &mut self.entries);
-            return batch.retain(keep);
+            // Nearly always, all are wanted.
+            let wanted = batch.iter().filter(|entry| keep(entry)).count();
+            if wanted < batch.len() {
+                batch.retain(keep);
+            }
+            return;
         }
         if !in_turns && self.backlog.has_stood(IN_ORDER, now) {
             for entry in self.entries.drain(..) {

@@ -103,11 +103,14 @@ impl<E: Queued> Lanes<E> {
 
     /// Whether a lane can't take another lookup: there is no memory, or `waiting_max` lookups wait for a store that does not
     /// answer. If it answers, calls whose lookups would wait too long are refused before they begin.
+    #[inline]
     pub(super) fn is_full(&mut self, lane: usize, now: impl FnOnce() -> Instant) -> bool {
+        self.waiting >= self.limits.waiting_max && self.has_no_room(lane, now)
+    }
+
+    #[cold]
+    fn has_no_room(&mut self, lane: usize, now: impl FnOnce() -> Instant) -> bool {
         let Limits { waiting_max, .. } = self.limits;
-        if self.waiting < waiting_max {
-            return false;
-        }
         let is_stuck = |lane: &mut Lane<E>| {
             lane.len() >= waiting_max && lane.backlog.pace(now()) == Pace::Silent
         };
@@ -121,19 +124,32 @@ impl<E: Queued> Lanes<E> {
         self.all[lane].in_flight_max = in_flight_max;
     }
 
+    #[inline]
     fn make(&mut self, lane: usize) {
         if lane >= self.all.len() {
-            let backlogs = &self.backlogs;
-            self.all.resize_with(lane + 1, || Lane::new(backlogs));
+            self.make_up_to(lane);
         }
     }
 
+    #[cold]
+    fn make_up_to(&mut self, last: usize) {
+        let backlogs = &self.backlogs;
+        self.all.resize_with(last + 1, || Lane::new(backlogs));
+    }
+
     /// Queues a lookup in its lane. Returns whether a batch may now be sent that could not be sent before.
-    pub(super) fn push(&mut self, lane: usize, entry: E) -> bool {
-        self.make(lane);
+    #[inline]
+    pub(super) fn push(&mut self, at: usize, entry: E) -> bool {
+        self.make(at);
         self.waiting += 1;
-        self.all[lane].push(entry);
-        self.list(lane)
+        let lane = &mut self.all[at];
+        lane.push(entry);
+        if lane.is_listed {
+            return false;
+        }
+        lane.is_listed = true;
+        self.ready.push_back(at);
+        true
     }
 
     /// What a lookup finds in a lane whose caller has `own` in it.
@@ -171,19 +187,8 @@ impl<E: Queued> Lanes<E> {
         }
     }
 
-    /// Puts a lane into `ready` if it has lookups and is not listed.
-    fn list(&mut self, at: usize) -> bool {
-        let lane = &mut self.all[at];
-        if lane.is_listed || lane.len() == 0 {
-            return false;
-        }
-        lane.is_listed = true;
-        self.ready.push_back(at);
-        true
-    }
-
-    /// Moves the next batch into `batch`, which is empty. `keep` is asked about each lookup; those that nobody wants any more
-    /// are dropped. `None`: nothing may be sent now, but perhaps at [`Lanes::due`] or when a batch has ended.
+    /// Moves the next batch into `batch`, which is empty. `keep` is asked about each lookup, perhaps twice; those that nobody
+    /// wants any more are dropped. `None`: nothing may be sent now, but perhaps at [`Lanes::due`] or when a batch has ended.
     pub(super) fn take(
         &mut self,
         now: Instant,
@@ -232,7 +237,10 @@ impl<E: Queued> Lanes<E> {
         lane.in_flight += count;
         lane.sent = Some(now);
         self.in_flight += count;
-        self.list(at);
+        if lane.len() > 0 {
+            lane.is_listed = true;
+            self.ready.push_back(at);
+        }
         Some(Sent { lane: at, count })
     }
 

@@ -21,8 +21,6 @@ use std::time::Duration;
 use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder};
 use prometheus_client::metrics::MetricType;
 
-use crate::timeline::Micros;
-
 /// What the numbers of a series mean.
 #[derive(Clone, Debug)]
 pub(super) enum SeriesKind {
@@ -154,15 +152,19 @@ impl Gauge {
 impl Histogram {
     /// Records a value.
     pub fn observe(&self, value: u64) {
-        let bounds = self.1;
-        let bucket = bounds.partition_point(|bound| *bound < value);
-        bump(&self.0[bucket], 1);
-        bump(&self.0[bounds.len() + 1], value);
+        self.observe_in(self.bucket_of(value), value);
     }
 
-    /// Records a duration.
-    pub fn observe_micros(&self, time: Micros) {
-        self.observe(time.get().saturating_mul(1000));
+    /// Records a value whose bucket is known.
+    #[inline]
+    pub fn observe_in(&self, bucket: usize, value: u64) {
+        bump(&self.0[bucket], 1);
+        bump(&self.0[self.1.len() + 1], value);
+    }
+
+    /// The bucket of a value.
+    pub fn bucket_of(&self, value: u64) -> usize {
+        self.1.partition_point(|bound| *bound < value)
     }
 
     /// Records a duration.

@@ -3,6 +3,7 @@
 //! The handles are resolved when the configuration is loaded, by the indices that plans use, so that a call looks nothing
 //! up by label. Two configurations that use the same names count into the same series.
 
+use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -52,6 +53,8 @@ pub struct ViewMetrics {
     duration: Histogram,
     planned: Counts,
     steps: Vec<StepMetrics>,
+    /// How long the last lookup ran, and the bucket of that: the lookups of one batch run equally long.
+    last_ran: Cell<(Micros, usize)>,
 }
 
 /// The metrics of one lookup of a view.
@@ -150,6 +153,7 @@ impl ProgramMetrics {
             duration: metrics.families.call_duration.histogram(&[&plan.label]),
             planned: metrics.families.planned.counts(&[&plan.label]),
             steps: plan.steps.iter().map(|of| step(&plan.label, of)).collect(),
+            last_ran: Cell::default(),
         };
         Rc::new(ProgramMetrics {
             doing: loop_metrics.heart.activity().names_of(program),
@@ -264,7 +268,13 @@ impl ViewMetrics {
         step.fates.count(fate as usize);
         step.sources.count(source as usize);
         if let Some(ran) = ran {
-            step.duration.observe_micros(ran);
+            let nanoseconds = ran.get().saturating_mul(1000);
+            let (last, mut bucket) = self.last_ran.get();
+            if ran != last {
+                bucket = step.duration.bucket_of(nanoseconds);
+                self.last_ran.set((ran, bucket));
+            }
+            step.duration.observe_in(bucket, nanoseconds);
         }
     }
 }

@@ -87,6 +87,8 @@ pub struct Step {
     pub lookup: LookupId,
     /// What each parameter of the lookup is bound to, in the lookup's order.
     pub bindings: Vec<Binding>,
+    /// The parameter of the method that is all its input, if it has no condition and is asked once: the most common case.
+    pub only_param: Option<usize>,
     /// The indices of the steps that it needs, all smaller than its own.
     pub after: Arc<[usize]>,
     /// Whether a later step refers to its value.

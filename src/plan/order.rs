@@ -142,11 +142,19 @@ impl Compiler<'_> {
             Binding::Named(reference, ty) => Binding::Named(moved(reference), ty),
             literal @ Binding::Literal(_) => literal,
         });
+        let bindings: Vec<Binding> = bindings.collect();
+        let only_param = match &bindings[..] {
+            [Binding::To(reference)] if draft.when.is_none() && draft.foreach.is_none() => {
+                reference.as_param()
+            }
+            _ => None,
+        };
         Some(Step {
             name: Arc::clone(&entry.name),
             backend: Arc::clone(&facts.backend),
             lookup: LookupId(at),
-            bindings: bindings.collect(),
+            bindings,
+            only_param,
             after: after.into(),
             referred: false,
             // A reply that is a single value needs it.

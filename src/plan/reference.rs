@@ -46,6 +46,16 @@ pub struct Reference {
     pub path: Vec<Arc<str>>,
 }
 
+impl Reference {
+    /// The parameter of the method that it is, if it is a whole one.
+    pub fn as_param(&self) -> Option<usize> {
+        match self.root {
+            Root::Param(at) if self.path.is_empty() => Some(at),
+            _ => None,
+        }
+    }
+}
+
 /// What names mean in one use of a view.
 pub(super) struct ViewNames<'a> {
     pub(super) schema: &'a Schema,

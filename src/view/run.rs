@@ -61,6 +61,23 @@ pub(super) enum State<'a> {
     Settled,
 }
 
+impl State<'_> {
+    /// The step has its fate.
+    #[inline]
+    pub(super) fn settle(&mut self) {
+        let before = std::mem::replace(self, State::Settled);
+        if let State::Asking {
+            under_way: UnderWay::One(pending),
+            ..
+        } = &before
+            && pending.is_plain()
+        {
+            // The usual case needs no drop; this skips the call to it.
+            std::mem::forget(before);
+        }
+    }
+}
+
 pub(super) struct Running<'a> {
     pub(super) plan: &'a Arc<Plan>,
     pub(super) scope: CallScope<'a>,
@@ -318,9 +335,20 @@ impl<'a> Running<'a> {
     }
 }
 
+/// A null per step, with room for the fields of the reply.
+fn nulls(steps: usize, plan: &Plan) -> Vec<Value> {
+    let fields = plan.placing.as_ref().map_or(0, Placing::fields);
+    let mut values = Vec::with_capacity(steps.max(fields));
+    values.resize_with(steps, Value::default);
+    values
+}
+
 impl Drop for Running<'_> {
     /// A call that is dropped halfway, as when its client disconnects, cancels what is still open.
     fn drop(&mut self) {
+        if self.open == 0 {
+            return;
+        }
         for (at, state) in self.states.iter_mut().enumerate() {
             if let State::Asking { under_way, .. } = state {
                 under_way.cancel(&self.slots);
@@ -332,11 +360,3 @@ impl Drop for Running<'_> {
         }
     }
 }
-/// A null per step, with room for the fields of the reply.
-fn nulls(steps: usize, plan: &Plan) -> Vec<Value> {
-    let fields = plan.placing.as_ref().map_or(0, Placing::fields);
-    let mut values = Vec::with_capacity(steps.max(fields));
-    values.resize_with(steps, Value::default);
-    values
-}
-

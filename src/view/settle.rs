@@ -37,8 +37,20 @@ impl Running<'_> {
             Err(err) => return self.failed(at, &err),
         };
         let first = answer.first_answer.map(|first| self.clock.micros_at(first));
-        self.tracks[at].first_answer = first;
-        self.tracks[at].source = answer.source;
+        let track = &mut self.tracks[at];
+        (track.first_answer, track.source) = (first, answer.source);
+        let is_plain = !answer.is_large && answer.held.is_nothing() && !step.referred;
+        if is_plain && step.takes(&answer.value) {
+            // The usual case.
+            self.values[at].fill(answer.value);
+            return self.settle(at, fate_of(covered), covered);
+        }
+        self.convert(at, answer, covered);
+    }
+
+    /// Converts the value of an answer to the type of its target.
+    fn convert(&mut self, at: usize, answer: Answer, covered: Option<Code>) {
+        let step = &self.plan.steps[at];
         if answer.value.is_null() {
             return self.no_value(at, Fate::Empty, None);
         }
@@ -183,7 +195,7 @@ impl Running<'_> {
             "a step has one fate"
         );
         let done = self.clock.elapsed;
-        self.states[at] = State::Settled;
+        self.states[at].settle();
         if let Some(span) = self.spans.get_mut(at) {
             *span = None;
         }

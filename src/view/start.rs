@@ -11,7 +11,7 @@ use super::large::Fitting;
 use super::step::{CallScope, Values};
 use crate::backend::{Answer, LookupError};
 use crate::error::Code;
-use crate::guard::{Pending, Question, ReplySlots, Time};
+use crate::guard::{Params, Pending, Question, ReplySlots, Time};
 use crate::plan::{Binding, Step};
 use crate::timeline::Fate;
 
@@ -45,6 +45,10 @@ impl Step {
         values: &Values,
         time: Time,
     ) -> Start<'a> {
+        if let Some(at) = self.only_param {
+            let params = Params::OfCall(scope.params, at);
+            return Start::One(self.question_of(params, scope, time));
+        }
         if let Some(when) = &self.when
             && !scope.holds(when, values)
         {

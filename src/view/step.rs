@@ -33,9 +33,19 @@ impl Step {
         item: Option<&Value>,
         time: Time,
     ) -> Question<'a> {
+        self.question_of(self.bind(scope, values, item), scope, time)
+    }
+
+    /// The step's question with these parameters.
+    pub(super) fn question_of<'a>(
+        &self,
+        params: Params<'a>,
+        scope: CallScope<'a>,
+        time: Time,
+    ) -> Question<'a> {
         Question {
             lookup: self.lookup,
-            params: self.bind(scope, values, item),
+            params,
             context: scope.context,
             asked: time.asked,
             deadline: time.deadline,
@@ -45,8 +55,7 @@ impl Step {
 
     fn bind<'a>(&self, scope: CallScope<'a>, values: &Values, item: Option<&Value>) -> Params<'a> {
         if let [Binding::To(reference)] = &self.bindings[..]
-            && let Root::Param(at) = reference.root
-            && reference.path.is_empty()
+            && let Some(at) = reference.as_param()
         {
             return Params::OfCall(scope.params, at);
         }

@@ -23,8 +23,8 @@ pub struct Question<'a> {
     pub asked: Instant,
     /// When the answer is no longer useful; never later than the call's deadline.
     pub deadline: Instant,
-    /// Whether that leaves the store at least half of the time that the view allows. If not, a late answer is not its fault.
-    pub is_patient: bool,
+    /// The time that the view allows, whatever the caller does.
+    pub allowed: Duration,
 }
 
 /// The time that a question has.
@@ -38,13 +38,6 @@ pub struct Time {
     pub allowed: Duration,
 }
 
-impl Time {
-    /// Whether there is at least half of the time that the view allows.
-    pub fn is_patient(self) -> bool {
-        self.deadline.saturating_duration_since(self.asked) >= self.allowed / 2
-    }
-}
-
 impl Question<'_> {
     /// The question as a store sees it.
     pub(super) fn as_ask(&self) -> Ask<'_> {
@@ -53,6 +46,11 @@ impl Question<'_> {
             context: self.context,
             deadline: self.deadline,
         }
+    }
+
+    /// Whether the store has at least half of the time that the view allows. If not, a late answer is not its fault.
+    pub(super) fn is_patient(&self) -> bool {
+        self.deadline.saturating_duration_since(self.asked) >= self.allowed / 2
     }
 
     /// The error of a question that has no answer at its deadline.

@@ -49,7 +49,7 @@ impl Step {
             context: scope.context,
             asked: time.asked,
             deadline: time.deadline,
-            is_patient: time.is_patient(),
+            allowed: time.allowed,
         }
     }
 

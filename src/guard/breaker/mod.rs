@@ -134,7 +134,9 @@ impl Breakers {
         let changed = match verdict {
             Verdict::Works => breaker.succeeded(question.asked, Instant::now()),
             Verdict::Fails => breaker.failed(question.asked, Instant::now()),
-            Verdict::Late if question.is_patient => breaker.failed(question.asked, Instant::now()),
+            Verdict::Late if question.is_patient() => {
+                breaker.failed(question.asked, Instant::now())
+            }
             Verdict::Late | Verdict::Nothing => None,
         };
         drop(breaker);

@@ -69,7 +69,7 @@ impl Test {
             context: &self.context,
             asked,
             deadline: asked + Duration::from_secs(1),
-            is_patient: true,
+            allowed: Duration::ZERO,
         }
     }
 
@@ -155,7 +155,7 @@ async fn what_is_not_the_stores_fault_never_opens_it() {
         assert!(test.ask(Err(code)) && test.ask(Err(code)), "{code}");
     }
     let mut hurried = test.question();
-    hurried.is_patient = false;
+    hurried.allowed = Duration::MAX;
     for code in [Code::LookupTimeout, Code::CallDeadline] {
         test.hear(&hurried, Err(code));
         assert!(test.ask(Ok(())), "{code} of a caller in a hurry");

@@ -93,7 +93,7 @@ async fn a_closure_that_is_unavailable_is_logged_once_per_interval() {
             context: &context,
             asked: context.arrived,
             deadline: context.deadline,
-            is_patient: true,
+            allowed: Duration::ZERO,
         };
         let mut pending = guards.prepare(question);
         match pending.ask(&slots) {

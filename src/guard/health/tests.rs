@@ -60,7 +60,7 @@ impl Test {
             context: &self.context,
             asked: self.context.arrived,
             deadline: self.context.deadline,
-            is_patient: true,
+            allowed: Duration::ZERO,
         };
         self.health.after(&question, outcome);
     }

@@ -48,8 +48,8 @@ struct LookupReport {
   /** The stable error code, when there is one. */
   4: optional string code
   /**
-   * backend: the store was asked for this call alone; batched: one question for several calls; none: there is no answer.
-   * Reserved, not produced yet: cache, stale, coalesced.
+   * backend: the store was asked for this call alone; batched: one question for several calls; coalesced: the same
+   * question of another call; cache: a fresh cached answer; stale: an older one; none: there is no answer.
    */
   5: required string source
   /** When its inputs were known. */
@@ -64,6 +64,8 @@ struct LookupReport {
   10: required list<string> after
   /** How much later it could have ended without the call ending later, in microseconds. */
   11: required i64 slack_us
+  /** How old a cached answer is, in microseconds; absent when it is not cached. */
+  12: optional i64 age_us
 }
 
 /** What happened when in one call. Use it as a field of a method's return struct. */

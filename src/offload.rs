@@ -8,6 +8,7 @@ use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::thread::available_parallelism;
 
+use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 
@@ -87,9 +88,11 @@ pub(crate) async fn offload<T: Send + 'static>(
     }
 }
 
-/// Drops something large on another thread.
+/// Drops something large on another thread; where there is none, because its loop has ended, on this one.
 pub(crate) fn drop_elsewhere(large: impl Send + 'static) {
-    drop(spawn_blocking(move || drop(large)));
+    if Handle::try_current().is_ok() {
+        drop(spawn_blocking(move || drop(large)));
+    }
 }
 
 /// How much work has left the loops.

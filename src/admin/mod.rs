@@ -3,6 +3,7 @@
 //! - `GET /livez`: 200 while every loop's last heartbeat is younger than ten seconds, otherwise 503; a line per loop
 //! - `GET /readyz`: 200 once every loop takes calls, until the server is asked to stop; otherwise 503
 //! - `GET /metrics`: all metrics, in the text format of `OpenMetrics`
+//! - `POST /cache/purge`: removes cached answers on all loops
 //! - `GET /`: this list
 //!
 //! HEAD works like GET; other methods get 405, other paths 404. Few connections at a time, one request each, a few seconds
@@ -10,6 +11,7 @@
 //! process has no others.
 
 mod routes;
+mod purge;
 mod fd_reserve;
 
 use std::convert::Infallible;
@@ -34,6 +36,7 @@ use tracing::{debug, warn};
 use crate::metrics::Metrics;
 use crate::supervise::supervise;
 use fd_reserve::FdReserve;
+pub use purge::Purging;
 
 /// Additional connections are closed immediately.
 const CONNECTIONS_MAX: usize = 16;
@@ -56,10 +59,11 @@ pub struct Admin {
 
 impl Admin {
     /// Starts answering on `socket`, which is non-blocking.
-    pub fn start(socket: TcpListener, metrics: Arc<Metrics>) -> io::Result<Self> {
+    pub fn start(socket: TcpListener, metrics: Arc<Metrics>, purging: Purging) -> io::Result<Self> {
         let addr = socket.local_addr()?;
         let stop = CancellationToken::new();
         let stopped = stop.clone();
+        let purging = Arc::new(purging);
         let thread = std::thread::Builder::new()
             .name("admin".into())
             .spawn(move || {
@@ -70,9 +74,10 @@ impl Admin {
                         runtime.block_on(async move {
                             let serving = supervise("admin port", move || {
                                 let socket = socket.try_clone();
-                                let (metrics, stopped) = (Arc::clone(&metrics), stopped.clone());
+                                let stopped = stopped.clone();
+                                let shown = (Arc::clone(&metrics), Arc::clone(&purging));
                                 async move {
-                                    let served = async { serve(socket?, metrics, stopped).await };
+                                    let served = async { serve(socket?, shown, stopped).await };
                                     if let Err(err) = served.await {
                                         warn!(error = %err, "the admin port does not answer");
                                     }
@@ -109,7 +114,7 @@ impl Drop for Admin {
 
 async fn serve(
     socket: TcpListener,
-    metrics: Arc<Metrics>,
+    (metrics, purging): (Arc<Metrics>, Arc<Purging>),
     stop: CancellationToken,
 ) -> io::Result<()> {
     let listener = tokio::net::TcpListener::from_std(socket)?;
@@ -119,7 +124,7 @@ async fn serve(
     while let Some(accepted) = stop.run_until_cancelled(listener.accept()).await {
         match accepted {
             Ok((stream, _)) if connections.len() < CONNECTIONS_MAX => {
-                let answered = answer(stream, Arc::clone(&metrics));
+                let answered = answer(stream, Arc::clone(&metrics), Arc::clone(&purging));
                 let reserve = Rc::clone(&reserve);
                 connections.spawn_local(async move {
                     answered.await;
@@ -141,10 +146,14 @@ async fn serve(
 }
 
 /// One request, one answer.
-async fn answer(stream: TcpStream, metrics: Arc<Metrics>) {
-    let service = service_fn(|request: Request<Incoming>| {
-        let response = routes::answer(request.method(), request.uri().path(), &metrics);
-        async { Ok::<_, Infallible>(response) }
+async fn answer(stream: TcpStream, metrics: Arc<Metrics>, purging: Arc<Purging>) {
+    let service = service_fn(async |request: Request<Incoming>| {
+        let (method, uri) = (request.method(), request.uri());
+        Ok::<_, Infallible>(if uri.path() == purge::PATH {
+            purge::answer(method, (uri.query(), request.headers()), &purging).await
+        } else {
+            routes::answer(method, uri.path(), &metrics)
+        })
     });
     let connection = http1::Builder::new()
         .keep_alive(false)

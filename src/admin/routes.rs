@@ -18,6 +18,7 @@ const INDEX: &str = "\
 /livez    whether every loop is alive
 /readyz   whether calls are accepted
 /metrics  all metrics, as OpenMetrics text
+/cache/purge  removes cached answers (POST)
 ";
 
 /// The answer to one request. For HEAD the library omits the body.
@@ -32,10 +33,7 @@ pub(super) fn answer(method: &Method, path: &str, metrics: &Arc<Metrics>) -> Res
         }
     };
     if method != Method::GET && method != Method::HEAD {
-        let mut response = text(StatusCode::METHOD_NOT_ALLOWED, "GET and HEAD only\n".into());
-        let allowed = HeaderValue::from_static("GET, HEAD");
-        response.headers_mut().insert(ALLOW, allowed);
-        return response;
+        return not_allowed("GET, HEAD");
     }
     match route {
         "/livez" => livez(metrics.health()),
@@ -78,7 +76,16 @@ fn readyz(health: &Health) -> Response<Full<Bytes>> {
     text(status, word.into())
 }
 
-fn text(status: StatusCode, body: String) -> Response<Full<Bytes>> {
+/// Refuses a method; these are allowed.
+pub(super) fn not_allowed(allowed: &'static str) -> Response<Full<Bytes>> {
+    let body = format!("{allowed} only\n");
+    let mut response = text(StatusCode::METHOD_NOT_ALLOWED, body);
+    let allowed = HeaderValue::from_static(allowed);
+    response.headers_mut().insert(ALLOW, allowed);
+    response
+}
+
+pub(super) fn text(status: StatusCode, body: String) -> Response<Full<Bytes>> {
     with_type(status, body, TEXT)
 }
 
@@ -129,8 +136,11 @@ mod tests {
     #[test]
     fn the_index_names_every_route() {
         let metrics = Metrics::new(1, CancellationToken::new());
-        for line in INDEX.lines() {
-            let path = line.split(' ').next().expect("a path");
+        let paths = INDEX.lines().map(|line| line.split(' ').next());
+        for path in paths.map(|path| path.expect("a path")) {
+            if path == super::super::purge::PATH {
+                continue;
+            }
             assert_ne!(status(path, &metrics), 404, "{path}");
         }
         assert_eq!(status("/debug", &metrics), 404);

@@ -2,7 +2,7 @@
 
 use super::cancels::Cancels;
 use super::examine::Examination;
-use super::lookup::{Answer, Answers, Ask, BatchedAsk, Compiled, LookupError, Planned};
+use super::lookup::{Answer, Answers, Ask, BatchedAsk, Compiled, LookupError, Planned, Unshared};
 use super::memory::StoreMemory;
 use super::table_reloads::TableReloads;
 use crate::config::Section;
@@ -92,6 +92,12 @@ pub trait Backend: Sized + 'static {
     /// other; no lane waits for another one.
     fn lane(_lookup: &Self::Lookup) -> usize {
         0
+    }
+
+    /// Why calls can't share its answers; `None` if equal parameters mean equal answers. The trace and the remaining time,
+    /// which some kinds send along, change no answer.
+    fn unshared(_lookup: &Self::Lookup) -> Option<Unshared> {
+        None
     }
 
     /// The requests to the store to stop a statement, if its kind makes such requests.

@@ -3,7 +3,7 @@
 use super::cancels::Cancels;
 use super::examine::Examination;
 use super::kind::{Backend, OnLoop};
-use super::lookup::{Answer, Answers, Ask, BatchedAsk, Compiled, LookupError, Planned};
+use super::lookup::{Answer, Answers, Ask, BatchedAsk, Compiled, LookupError, Planned, Unshared};
 use super::table_reloads::TableReloads;
 use super::{file, http, memcached, mysql, postgres, redis, sqlite, thrift};
 use crate::config::Section;
@@ -126,6 +126,13 @@ macro_rules! kinds {
             pub fn lane(&self) -> usize {
                 match self {
                     $(AnyLookup::$variant(lookup) => <$module::$type as Backend>::lane(lookup),)*
+                }
+            }
+
+            /// Why calls can't share its answers, if they can't.
+            pub fn unshared(&self) -> Option<Unshared> {
+                match self {
+                    $(AnyLookup::$variant(lookup) => <$module::$type as Backend>::unshared(lookup),)*
                 }
             }
 

@@ -64,6 +64,15 @@ impl Enums {
     }
 }
 
+/// Why calls can't share the answers of a lookup.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unshared {
+    /// It changes the store.
+    Writes,
+    /// It reads more of a call than its parameters.
+    ReadsContext,
+}
+
 /// The type of a lookup's answers, which `check` compares with the IDL type they fill.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Yields {
@@ -114,6 +123,8 @@ pub struct Answer {
     pub first_answer: Option<Instant>,
     /// Where it came from.
     pub source: Source,
+    /// How old it is, if it was kept for a while.
+    pub age: Option<Duration>,
     /// Whether it has so many values that they should not be converted on a loop.
     pub is_large: bool,
     /// What makes the value, if that takes so long that it should not be done on a loop.
@@ -142,13 +153,14 @@ impl Answer {
             value,
             first_answer: None,
             source: Source::Backend,
+            age: None,
             undecoded: None,
             held: Held::default(),
         }
     }
 
     /// An answer that takes long to decode.
-    pub(super) fn undecoded(
+    pub(crate) fn undecoded(
         decode: impl FnOnce() -> Result<Value, LookupError> + Send + 'static,
     ) -> Self {
         Answer {

@@ -47,7 +47,9 @@ pub use examine::Examination;
 pub use kind::{Backend, OnLoop};
 pub use kinds::{AnyBackend, AnyConfig, AnyLookup, KINDS};
 pub use lookup::{
-    Answer, Answers, Ask, BatchedAsk, Compiled, Enums, LookupError, Planned, Thrown, Yields,
+    Answer, Answers, Ask, BatchedAsk, Compiled, Enums, LookupError, Planned, Thrown, Unshared,
+    Yields,
 };
+pub(crate) use memory::Lent;
 pub use memory::{Held, StoreMemory};
 pub use table_reloads::{TableReload, TableReloads};

@@ -9,6 +9,8 @@ pub struct AdminConfig {
     /// The address for probes and scrapes; port 0 takes a free one. It has no default, so that the port is never open by
     /// accident.
     pub listen: String,
+    /// Whether the port may be told to remove cached answers. Default: if its address is one of this machine only.
+    pub purge: Option<bool>,
 }
 
 /// Reads `[admin]` from the whole file.
@@ -21,8 +23,9 @@ pub(crate) fn read_admin(root: &mut Section<'_>) -> Option<AdminConfig> {
             .required_string("listen", "listen = \"127.0.0.1:9091\"")
             .map(|(listen, _)| listen)
     };
+    let purge = section.bool("purge");
     section.finish();
-    listen.map(|listen| AdminConfig { listen })
+    listen.map(|listen| AdminConfig { listen, purge })
 }
 
 #[cfg(test)]

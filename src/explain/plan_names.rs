@@ -7,7 +7,7 @@ use super::explanation::LookupExplanation;
 use crate::config::GuardMode;
 use crate::idl::{StructId, Type};
 use crate::plan::{Binding, ContextField, Plan, Reference, ReplyShape, Root, Step, Target};
-use crate::program::{Asks, BackendDef, LookupDef, Program};
+use crate::program::{Asks, BackendDef, Coalesce, LookupDef, Program, Sharing};
 use crate::value::Value;
 
 /// A plan, and the program that its indices refer to.
@@ -82,6 +82,7 @@ impl PlanNames<'_> {
             step.timeout
                 .map(|timeout| format!("timeout {}", time(timeout))),
         );
+        facts.extend(sharing(&self.lookup(step).sharing));
         if let Some(backend) = self.backend(step)
             && backend.breaker.mode != GuardMode::Off
         {
@@ -242,6 +243,32 @@ impl PlanNames<'_> {
         }
         names.join(".")
     }
+}
+
+/// What calls share of a lookup: `cached for 30s, then stale for 1m`.
+fn sharing(sharing: &Sharing) -> Vec<String> {
+    let mut facts = Vec::new();
+    if let Some(cache) = &sharing.cache {
+        let mut times = vec![time(cache.ttl).to_string()];
+        let later = [
+            (cache.stale, "then stale for"),
+            (cache.stale_if_error, "then for an outage of"),
+            (cache.negative_ttl, "if there is nothing for"),
+        ];
+        let later = later.iter().filter(|(length, _)| !length.is_zero());
+        times.extend(later.map(|(length, words)| format!("{words} {}", time(*length))));
+        let acts = match cache.mode {
+            GuardMode::Measure => "would be cached for",
+            GuardMode::Off | GuardMode::Enforce => "cached for",
+        };
+        facts.push(format!("{acts} {}", times.join(", ")));
+    }
+    facts.extend(match (sharing.coalesce, sharing.answers()) {
+        (Coalesce::No, _) | (Coalesce::UnderWay, true) => None,
+        (Coalesce::UnderWay, false) => Some("joins an equal one under way".to_owned()),
+        (Coalesce::Unsent, _) => Some("joins an equal one that was not sent yet".to_owned()),
+    });
+    facts
 }
 
 /// `1m 30s`, `800ms`

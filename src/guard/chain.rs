@@ -3,15 +3,21 @@
 //! The chain is one struct with a field per guard. Calls are static: a guard that does nothing for a question costs
 //! only its own check, and a hook that a guard does not have costs nothing.
 
+use std::rc::Rc;
 use std::sync::Arc;
 
 use futures_util::future::LocalBoxFuture;
 
 use super::question::Question;
+use super::reply_slots::{ReplySlots, SlotId};
+use super::sending::Sending;
 use crate::backend::{Answer, LookupError};
+use crate::context::Context;
 use crate::metrics::ProgramMetrics;
+use crate::plan::LookupId;
 use crate::program::Program;
 use crate::random::Random;
+use crate::value::Value;
 
 /// Stands around the lookups of one event loop.
 ///
@@ -25,12 +31,51 @@ pub(super) trait Guard {
     fn take_over(&mut self, _before: &Self) {}
 
     /// Called when a question comes in.
-    fn before<'a>(&'a self, _question: &Question<'a>) -> Before<'a> {
+    fn before<'a>(&'a self, _question: &Question<'a>, _way: Way<'_>) -> Before<'a> {
         Before::Pass
+    }
+
+    /// The answer to a question that this guard holds or has joined to another one, and that has run out of time. `None`:
+    /// it fails.
+    fn late(&self, _question: &Question<'_>) -> Option<Answer> {
+        None
     }
 
     /// Called when a question that this guard let pass has its outcome.
     fn after(&self, _question: &Question<'_>, _outcome: Outcome<'_>) {}
+}
+
+/// The way of a question on which a guard stands.
+#[derive(Clone, Copy)]
+pub(super) struct Way<'w> {
+    /// Where answers arrive that the asker waits for.
+    pub(super) slots: &'w ReplySlots,
+    /// How many guards are outside of what is inside of this one.
+    pub(super) outside: u8,
+}
+
+/// What is inside of a guard, which may ask it questions of its own.
+pub(super) trait Inside {
+    /// Asks a question that belongs to no call. Only the guards inside see it. It fails at its deadline, which is that of its
+    /// context; dropping it cancels it.
+    fn ask(
+        self: Rc<Self>,
+        question: Detached,
+    ) -> LocalBoxFuture<'static, Result<Answer, LookupError>>;
+
+    /// Logs a failure that no call has.
+    fn log(&self, lookup: LookupId, err: &LookupError);
+}
+
+/// A question that belongs to no call.
+pub(super) struct Detached {
+    pub(super) lookup: LookupId,
+    pub(super) params: Rc<[Value]>,
+    pub(super) context: Context,
+    /// How many guards do not see it.
+    pub(super) outside: u8,
+    /// Where to say how far it has come.
+    pub(super) sending: Rc<Sending>,
 }
 
 /// What a guard does with a question.
@@ -41,16 +86,16 @@ pub(super) enum Before<'a> {
     Hold(LocalBoxFuture<'a, Result<(), LookupError>>),
     /// Answers it immediately, without the store.
     Answer(Result<Answer, LookupError>),
+    /// Answers it when this is ready, without the store.
+    Later(LocalBoxFuture<'a, Result<Answer, LookupError>>),
+    /// Lets it wait for a question that this guard asks. The answer arrives in this slot.
+    Joined(SlotId),
 }
 
 /// How a question ended.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Outcome<'a> {
     /// With an answer, which may be that there is nothing.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "the only guard that reads answers is a test's")
-    )]
     Answered(&'a Answer),
     /// With an error. Timeouts are errors: `lookup.timeout`, `call.deadline` and, if the question never reached its
     /// store, `lookup.timeout_pool`.
@@ -94,11 +139,17 @@ macro_rules! guards {
             /// Takes a question inward, past the first `skip` guards. Returns how many guards have let it pass by now,
             /// and what the next one does with it: `Pass` means that there is none.
             #[inline]
-            fn before<'a>(&'a self, skip: u8, question: &Question<'a>) -> (u8, chain::Before<'a>) {
+            fn before<'a>(
+                &'a self,
+                skip: u8,
+                question: &Question<'a>,
+                slots: &ReplySlots,
+            ) -> (u8, chain::Before<'a>) {
                 let mut passed = 0;
                 $($(#[cfg($cfg)])? {
                     if passed >= skip {
-                        match chain::Guard::before(&self.$name, question) {
+                        let way = chain::Way { slots, outside: passed + 1 };
+                        match chain::Guard::before(&self.$name, question, way) {
                             chain::Before::Pass => {}
                             other => return (passed, other),
                         }
@@ -108,21 +159,40 @@ macro_rules! guards {
                 (passed, chain::Before::Pass)
             }
 
-            /// Takes an outcome outward, past the guards that have let the question pass: the first `passed`.
+            /// Takes an outcome outward, past the guards that have let the question pass: those at `passed`.
             #[inline]
-            fn after(&self, passed: u8, question: &Question<'_>, outcome: chain::Outcome<'_>) {
+            fn after(
+                &self,
+                passed: std::ops::Range<u8>,
+                question: &Question<'_>,
+                outcome: chain::Outcome<'_>,
+            ) {
                 let mut place = 0;
                 $($(#[cfg($cfg)])? { place += 1; })*
                 chain::innermost_first!(
                     self, place, passed, question, outcome; $($(#[cfg($cfg)])? $name)*
                 );
             }
+
+            /// The answer of the guard at `place` to a question that has run out of time there.
+            #[cold]
+            fn late(&self, place: u8, question: &Question<'_>) -> Option<$crate::backend::Answer> {
+                let mut at = 0;
+                $($(#[cfg($cfg)])? {
+                    if at == place {
+                        return chain::Guard::late(&self.$name, question);
+                    }
+                    at += 1;
+                })*
+                debug_assert!(at <= place, "there is no other guard");
+                None
+            }
         }
     };
 }
 pub(super) use guards;
 
-/// Calls `after` of the first `passed` guards in the reverse order of the list. `place` is their number.
+/// Calls `after` of the guards at `passed` in the reverse order of the list. `place` is the number of all.
 macro_rules! innermost_first {
     ($chain:ident, $place:ident, $passed:ident, $question:ident, $outcome:ident;) => {};
     ($chain:ident, $place:ident, $passed:ident, $question:ident, $outcome:ident;
@@ -130,7 +200,7 @@ macro_rules! innermost_first {
         chain::innermost_first!($chain, $place, $passed, $question, $outcome; $($rest)*);
         $(#[cfg($cfg)])? {
             $place -= 1;
-            if $place < $passed {
+            if $passed.contains(&$place) {
                 chain::Guard::after(&$chain.$name, $question, $outcome);
             }
         }

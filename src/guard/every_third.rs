@@ -3,7 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 
-use super::chain::{Before, Guard, Outcome};
+use super::chain::{Before, Guard, Outcome, Way};
 use super::question::Question;
 use crate::backend::Answer;
 use crate::metrics::ProgramMetrics;
@@ -26,7 +26,7 @@ impl Guard for EveryThird {
         }
     }
 
-    fn before<'a>(&'a self, question: &Question<'a>) -> Before<'a> {
+    fn before<'a>(&'a self, question: &Question<'a>, _way: Way<'_>) -> Before<'a> {
         if *self.program.lookups[question.lookup.0].name != *"third" {
             return Before::Pass;
         }

@@ -23,7 +23,7 @@ use super::backlog::{Backlog, Pace, Prospect};
 use super::stores::{QueueAt, Stores};
 use crate::error::Code;
 use crate::log_limit::LogLimit;
-use crate::plan::Plan;
+use crate::plan::{Plan, Step};
 use crate::program::Program;
 
 /// What the calls of each plan ask of which queue.
@@ -51,7 +51,9 @@ impl Forecast {
         let mut plans: Vec<_> = program.plans().collect();
         plans.sort_by_key(|plan| plan.index);
         Forecast {
-            needs: plans.iter().map(|plan| needs(plan, stores)).collect(),
+            needs: (plans.iter())
+                .map(|plan| needs(plan, program, stores))
+                .collect(),
             program: Arc::clone(program),
             log_limit: LogLimit::default(),
         }
@@ -157,11 +159,13 @@ impl Need {
     }
 }
 
-fn needs(plan: &Plan, stores: &Stores) -> Vec<Need> {
+/// A lookup with a cache counts for nothing: it waits only for what the cache does not have.
+fn needs(plan: &Plan, program: &Program, stores: &Stores) -> Vec<Need> {
+    let is_cached = |step: &Step| program.lookups[step.lookup.0].sharing.answers();
     let queues: Vec<_> = plan
         .steps
         .iter()
-        .map(|step| stores.queue_of(step.lookup))
+        .map(|step| stores.queue_of(step.lookup).filter(|_| !is_cached(step)))
         .collect();
     let mut needs: Vec<Need> = Vec::new();
     for (at, step) in plan.steps.iter().enumerate() {

@@ -119,31 +119,45 @@ impl<'a> Group<'a> {
         self.together.retain_mut(|(at, pending)| {
             let queued = pending.is_queued(slots);
             if queued {
-                answers[*at] = Some(Err(pending.time_out(slots)));
+                answers[*at] = Some(pending.time_out(slots));
             }
             !queued
         });
     }
 
-    /// Ends the questions without an answer because the deadline has passed. Returns the error of the group.
-    pub fn time_out(&mut self) -> LookupError {
+    /// Ends the questions without an answer because the deadline has passed. Returns the answers if guards had one for each
+    /// of these, and otherwise the error of the group.
+    pub fn time_out(&mut self) -> Result<Vec<Result<Answer, LookupError>>, LookupError> {
+        let mut is_late = false;
         self.end(|pending, slots| {
-            pending.time_out(slots);
+            let answer = pending.time_out(slots);
+            is_late |= answer.is_err();
+            Some(answer)
         });
-        late(self.deadline, self.context)
+        if is_late {
+            return Err(late(self.deadline, self.context));
+        }
+        let answers = std::mem::take(&mut self.answers);
+        Ok(answers.into_iter().flatten().collect())
     }
 
     /// Ends the questions without an answer because the call ends.
     pub fn cancel(&mut self) {
-        self.end(Pending::cancel);
+        self.end(|pending, slots| {
+            pending.cancel(slots);
+            None
+        });
     }
 
-    fn end(&mut self, how: impl Fn(&mut Pending<'a>, &ReplySlots)) {
+    fn end(
+        &mut self,
+        mut how: impl FnMut(&mut Pending<'a>, &ReplySlots) -> Option<Result<Answer, LookupError>>,
+    ) {
         let together = self.together.iter_mut();
         let apart = self.apart.iter_mut().flat_map(FuturesUnordered::iter_mut);
         let apart = apart.filter_map(|apart| apart.0.as_mut());
-        for (_, pending) in together.chain(apart) {
-            how(pending, &self.slots);
+        for (at, pending) in together.chain(apart) {
+            self.answers[*at] = how(pending, &self.slots);
         }
         self.together.clear();
         self.apart = None;

@@ -1,5 +1,6 @@
 //! Takes questions inward, through the guards to the stores.
 
+use std::ops::Range;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -27,7 +28,7 @@ pub(super) enum Stage<'a> {
     New,
     /// A guard holds it back. It goes further inward afterwards.
     Held(LocalBoxFuture<'a, Result<(), LookupError>>),
-    /// It travels with others. Its answer arrives in this slot of the asker.
+    /// It travels with others, or has joined another one. Its answer arrives in this slot of the asker.
     Batched(SlotId),
     /// It travels alone.
     Alone(LocalBoxFuture<'a, Result<Answer, LookupError>>),
@@ -66,7 +67,7 @@ impl GuardedStores {
         question: &Question<'a>,
         slots: &ReplySlots,
     ) -> (u8, Reached<'a>) {
-        let (passed, before) = self.chain.before(skip, question);
+        let (passed, before) = self.chain.before(skip, question, slots);
         if let Before::Pass = before {
             // The usual case needs no drop; this skips the call to it.
             std::mem::forget(before);
@@ -76,6 +77,8 @@ impl GuardedStores {
             Before::Pass => self.send(question, slots),
             Before::Hold(hold) => Reached::Stage(Stage::Held(hold)),
             Before::Answer(answer) => Reached::Answer(answer),
+            Before::Later(later) => Reached::Stage(Stage::Alone(later)),
+            Before::Joined(slot) => Reached::Stage(Stage::Batched(slot)),
         };
         (passed, reached)
     }
@@ -90,9 +93,15 @@ impl GuardedStores {
         }
     }
 
+    /// The answer of the guard that has held or joined a question which has run out of time. `passed` guards have let it
+    /// pass.
+    pub(super) fn late(&self, passed: u8, question: &Question<'_>) -> Option<Answer> {
+        self.chain.late(passed, question)
+    }
+
     /// Takes an outcome outward, past the guards that have let the question pass.
     #[inline]
-    pub(super) fn ended(&self, passed: u8, question: &Question<'_>, outcome: Outcome<'_>) {
+    pub(super) fn ended(&self, passed: Range<u8>, question: &Question<'_>, outcome: Outcome<'_>) {
         self.chain.after(passed, question, outcome);
     }
 }

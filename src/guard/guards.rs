@@ -6,11 +6,13 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::chain::Inside;
 use super::deadlines::Deadlines;
 use super::forecast::{Forecast, Need};
 use super::guarded_stores::GuardedStores;
 use super::held::hold;
 use super::pending::Pending;
+use super::purge::{Purge, Purged};
 use super::question::Question;
 use crate::backend::LookupError;
 use crate::context::CallerId;
@@ -22,7 +24,7 @@ use crate::random::Random;
 /// The stores of one event loop and their guards.
 pub struct Guards {
     program: Arc<Program>,
-    stores: GuardedStores,
+    stores: Rc<GuardedStores>,
     forecast: Forecast,
     deadlines: Deadlines,
     metrics: Rc<ProgramMetrics>,
@@ -37,8 +39,12 @@ impl Guards {
         metrics: Rc<ProgramMetrics>,
         before: Option<&Guards>,
     ) -> Self {
-        let before = before.map(|before| &before.stores);
+        let before = before.map(|before| &*before.stores);
         let stores = GuardedStores::connect(&program, &random, &metrics, before).await;
+        let stores = Rc::new(stores);
+        let inside: Rc<dyn Inside> = Rc::clone(&stores) as _;
+        let cache = &stores.chain.cache;
+        cache.ask_through(Rc::downgrade(&inside), stores.stores.memory());
         Guards {
             forecast: Forecast::new(&program, &stores.stores),
             stores,
@@ -84,7 +90,7 @@ impl Guards {
     /// Prepares to ask `question`: see [`Pending::ask`].
     #[inline]
     pub fn prepare<'a>(&'a self, question: Question<'a>) -> Pending<'a> {
-        Pending::new(&self.stores, question)
+        Pending::new(&self.stores, question, 0)
     }
 
     /// The metrics of this loop and configuration.
@@ -104,6 +110,13 @@ impl Guards {
             let is_answering = self.stores.chain.health.is_answering(at);
             (&*entry.name, entry.config.kind(), is_answering)
         })
+    }
+
+    /// Removes kept answers. Returns how many.
+    pub fn purge(&self, purge: &Purge) -> Purged {
+        let resolved = purge.resolve(&self.program)?;
+        let cache = &self.stores.chain.cache;
+        Ok(cache.purge(resolved.lookup, |params| resolved.means(params)))
     }
 
     /// Logs that the view can't use a lookup, or its answer. The guards never see such a failure.

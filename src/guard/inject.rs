@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::chain::{Before, Guard};
+use super::chain::{Before, Guard, Way};
 use super::question::Question;
 use crate::backend::LookupError;
 use crate::error::Code;
@@ -30,7 +30,7 @@ impl Guard for Injector {
     }
 
     #[inline]
-    fn before<'a>(&'a self, question: &Question<'a>) -> Before<'a> {
+    fn before<'a>(&'a self, question: &Question<'a>, _way: Way<'_>) -> Before<'a> {
         let inject = &self.program.lookups[question.lookup.0].inject;
         if inject.is_empty() {
             return Before::Pass;

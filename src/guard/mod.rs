@@ -16,6 +16,7 @@ mod params;
 mod guarded_stores; // the way inward
 mod chain; // what a guard is
 mod failure_log;
+mod cache;
 mod breaker;
 mod health;
 mod inject;
@@ -30,6 +31,9 @@ mod waiters; // tasks in such a queue
 mod backlog; // how fast a queue is served
 mod forecast; // whether a call can be served
 mod held; // calls that wait to begin
+mod purge; // of kept answers
+mod sending; // how far a question has come
+mod detached; // questions that belong to no call
 mod reply_slots;
 mod deadlines;
 
@@ -38,6 +42,9 @@ pub use group::Group;
 pub use guards::Guards;
 pub use params::Params;
 pub use pending::Pending;
+pub use purge::{
+    NotPurged, Purge, PurgeReceiver, PurgeRequest, PurgeSender, Purged, purge_channel,
+};
 pub use question::{Question, Time};
 pub use reply_slots::ReplySlots;
 pub use stores::BLOCKING_MAX;
@@ -47,6 +54,9 @@ chain::guards! {
         "Outermost: logs each failed question once, whichever guard or store failed it.";
     #[cfg(test)] every_third: every_third::EveryThird,
         "Inside the log, so that its own failures are logged; outside `health`, since it answers without the store.";
+    cache: cache::Cache,
+        "Outside all that looks after the store: what it answers costs the store nothing. Inside the log, since a call that
+        gets an old answer does not fail.";
     breaker: breaker::Breakers,
         "Inside every guard that can answer without the store; outside `health`, which hears nothing of a lookup that is refused here.";
     health: health::Health,

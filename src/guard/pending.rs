@@ -5,6 +5,7 @@
 
 use std::task::{Context as TaskContext, Poll, Waker, ready};
 
+use tokio::time::Instant;
 use tracing::Span;
 
 use super::chain::Outcome;
@@ -13,6 +14,7 @@ use super::params::Params;
 use super::permit::not_sent;
 use super::question::Question;
 use super::reply_slots::ReplySlots;
+use super::sending;
 use crate::backend::{Answer, LookupError};
 use crate::error::Code;
 
@@ -22,7 +24,9 @@ use crate::error::Code;
 pub struct Pending<'a> {
     stores: &'a GuardedStores,
     question: Question<'a>,
-    /// How many guards have let it pass.
+    /// How many guards are outside of where it was asked.
+    outside: u8,
+    /// How many guards have let it pass, those outside included.
     passed: u8,
     stage: Stage<'a>,
 }
@@ -37,11 +41,12 @@ pub(super) enum Progress {
 
 impl<'a> Pending<'a> {
     /// A question that is not asked yet.
-    pub(super) fn new(stores: &'a GuardedStores, question: Question<'a>) -> Self {
+    pub(super) fn new(stores: &'a GuardedStores, question: Question<'a>, outside: u8) -> Self {
         Pending {
             stores,
             question,
-            passed: 0,
+            outside,
+            passed: outside,
             stage: Stage::New,
         }
     }
@@ -50,7 +55,7 @@ impl<'a> Pending<'a> {
     /// could not be asked. If the question travels with others, its answer arrives in one of `slots`; the asker watches
     /// them.
     pub fn ask(&mut self, slots: &ReplySlots) -> Option<Result<Answer, LookupError>> {
-        self.go_inward(0, slots)
+        self.go_inward(self.outside, slots)
     }
 
     /// Goes inward, past the first `skip` guards. An answer ends the question.
@@ -71,6 +76,11 @@ impl<'a> Pending<'a> {
         }
     }
 
+    /// When the answer is no longer useful.
+    pub(super) fn deadline(&self) -> Instant {
+        self.question.deadline
+    }
+
     /// Whether it travels in a batch, so that polling it only checks its slot.
     pub fn is_batched(&self) -> bool {
         matches!(self.stage, Stage::Batched(_))
@@ -81,6 +91,15 @@ impl<'a> Pending<'a> {
     pub fn is_plain(&self) -> bool {
         matches!(self.stage, Stage::Batched(_) | Stage::New)
             && matches!(self.question.params, Params::OfCall(..))
+    }
+
+    /// How far it has come on its way to its store.
+    pub(super) fn sending(&self, slots: &ReplySlots) -> sending::Progress {
+        match self.stage {
+            Stage::New | Stage::Held(_) => sending::Progress::Unsent,
+            Stage::Batched(slot) => sending::Progress::Batched(slots.probe(slot)),
+            Stage::Alone(_) => sending::Progress::Alone,
+        }
     }
 
     /// Whether it waits to be sent to its store in a batch.
@@ -167,16 +186,20 @@ impl<'a> Pending<'a> {
         answer
     }
 
-    /// Ends the question because its deadline has passed, with the error that says which one.
-    pub fn time_out(&mut self, slots: &ReplySlots) -> LookupError {
+    /// Ends the question because its deadline has passed: with the answer of a guard, or with the error that says which
+    /// deadline.
+    pub fn time_out(&mut self, slots: &ReplySlots) -> Result<Answer, LookupError> {
+        if let Some(answer) = self.stores.late(self.passed, &self.question) {
+            self.abandon(slots);
+            return self.answered(Ok(answer));
+        }
         let err = if self.is_queued(slots) {
             not_sent()
         } else {
             self.never_sent().unwrap_or_else(|| self.question.late())
         };
         self.abandon(slots);
-        self.end(Outcome::Failed(&err));
-        err
+        self.answered(Err(err))
     }
 
     /// The error of a question that has waited for a permit until its deadline, which is the same as that of its asker.
@@ -203,7 +226,8 @@ impl<'a> Pending<'a> {
     }
 
     fn end(&self, outcome: Outcome<'_>) {
-        self.stores.ended(self.passed, &self.question, outcome);
+        let passed = self.outside..self.passed;
+        self.stores.ended(passed, &self.question, outcome);
     }
 }
 

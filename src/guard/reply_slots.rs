@@ -37,6 +37,12 @@ enum Slot {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct SlotId(usize);
 
+/// Tells whether the lookup of a slot was sent.
+pub(super) struct SlotProbe {
+    shared: Rc<Shared>,
+    slot: usize,
+}
+
 /// The answering end of a slot.
 pub(super) struct Responder {
     shared: Rc<Shared>,
@@ -87,6 +93,14 @@ impl ReplySlots {
         matches!(self.0.slots.borrow()[id.0], Slot::Queued)
     }
 
+    /// What tells whether the lookup was sent, to those who do not have the set.
+    pub(super) fn probe(&self, id: SlotId) -> SlotProbe {
+        SlotProbe {
+            shared: Rc::clone(&self.0),
+            slot: id.0,
+        }
+    }
+
     /// Abandons the slot: a lookup that is still queued is not sent, and an answer is discarded.
     pub(super) fn abandon(&self, id: SlotId) {
         self.0.slots.borrow_mut()[id.0] = Slot::Closed;
@@ -96,6 +110,14 @@ impl ReplySlots {
 impl Drop for ReplySlots {
     fn drop(&mut self) {
         self.0.slots.take();
+    }
+}
+
+impl SlotProbe {
+    /// Whether the lookup was not sent to the store yet.
+    pub(super) fn is_queued(&self) -> bool {
+        let slots = self.shared.slots.borrow();
+        matches!(slots.get(self.slot), Some(Slot::Queued))
     }
 }
 

@@ -155,6 +155,11 @@ impl Stores {
         }
     }
 
+    /// The memory of the stores' answers.
+    pub(super) fn memory(&self) -> &StoreMemory {
+        &self.memory
+    }
+
     /// Where the questions of a lookup wait, if they have to.
     pub(super) fn queue_of(&self, lookup: LookupId) -> Option<QueueAt> {
         if let Some((store, lane)) = self.lanes[lookup.0] {

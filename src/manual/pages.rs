@@ -46,7 +46,7 @@ pages! {
     "configuration" "idl" "server" "listeners" "callers" "backends"
     "postgres" "mysql" "sqlite" "redis" "memcached" "http" "file" "thrift"
     "breaker"
-    "lookups" "views" "conversions"
+    "lookups" "caching" "views" "conversions"
     "command-line" "checking" "fates" "error-codes" "tributary-service" "library"
     "operating" "watching" "admin" "metrics" "limits" "hostile-clients"
     "wire" "clients" "headers"

@@ -10,6 +10,7 @@ mod loop_metrics;
 mod accept_metrics;
 mod breaker_metrics;
 mod program_metrics;
+mod cache_metrics;
 mod health;
 mod activity;
 
@@ -32,6 +33,7 @@ use family::{Family, SeriesKind};
 pub use accept_metrics::AcceptMetrics;
 pub use activity::Phase;
 pub use breaker_metrics::{BreakerEvent, BreakerMetrics};
+pub use cache_metrics::{CacheLookup, CacheMetrics, Refreshed};
 pub use family::{Counts, Gauge, Histogram};
 pub use health::{Health, Heartbeat, LIVE_WITHIN, Watched};
 pub use loop_metrics::{Closed, LoopMetrics, OfCaller, Overloaded, Reloaded};
@@ -132,6 +134,18 @@ families! {
         "Requests to a backend to stop a statement that nobody waits for, by outcome";
     table_reloads SeriesKind::CounterOf(TableReload::ALL.into()), "tributary_table_reloads_total" ["backend", "outcome"]
         "Times that the file of a backend with `reload = \"on_change\"` changed, by outcome";
+    cache_lookups SeriesKind::CounterOf(CacheLookup::words()), "tributary_cache_lookups_total" ["lookup", "outcome"]
+        "Questions of a lookup with `cache` or `coalesce`, by what they found";
+    cache_refreshes SeriesKind::CounterOf(Refreshed::words()), "tributary_cache_refreshes_total" ["lookup", "outcome"]
+        "Stale answers that were asked again in the background, by outcome";
+    cache_stale_if_error SeriesKind::Counter, "tributary_cache_stale_if_error_total" ["lookup"]
+        "Questions that got an old answer because the store failed";
+    cache_evictions SeriesKind::Counter, "tributary_cache_evictions_total" ["lookup"]
+        "Cached answers that made room for others";
+    cache_entries SeriesKind::Gauge, "tributary_cache_entries" ["lookup"]
+        "Cached answers";
+    cache_bytes SeriesKind::Gauge, "tributary_cache_bytes" ["lookup"]
+        "Memory held by cached answers";
     connections_open SeriesKind::Gauge, "tributary_connections_open" []
         "Open connections of clients";
     buffered_bytes SeriesKind::Gauge, "tributary_buffered_bytes" []

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use super::activity::{Doing, Phase};
 use super::breaker_metrics::BreakerMetrics;
-use super::{Counts, Gauge, Histogram, LoopMetrics, Metrics};
+use super::{CacheMetrics, Counts, Gauge, Histogram, LoopMetrics, Metrics};
 use crate::backend::{Cancels, StoreMemory, TableReloads};
 use crate::config::GuardMode;
 use crate::error::Code;
@@ -31,6 +31,8 @@ pub struct ProgramMetrics {
     pub backends: Vec<BackendMetrics>,
     /// By the index of the caller in the configuration.
     pub callers: Vec<Counts>,
+    /// By [`LookupId`]; none for lookups that share nothing.
+    pub caches: Vec<Option<CacheMetrics>>,
     /// The load of blocking closures.
     pub blocking: Load,
     /// By [`Plan::index`].
@@ -116,6 +118,10 @@ impl ProgramMetrics {
             breaker: (backend.breaker.mode != GuardMode::Off)
                 .then(|| BreakerMetrics::new(metrics, &backend.name)),
         });
+        let caches = program.lookups.iter().map(|lookup| {
+            let is_shared = lookup.sharing.is_any();
+            is_shared.then(|| CacheMetrics::new(&metrics.families, &lookup.name))
+        });
         let mut plans: Vec<_> = program.plans().collect();
         plans.sort_by_key(|plan| plan.index);
         for plan in &plans {
@@ -166,6 +172,7 @@ impl ProgramMetrics {
                     .map(|caller| of.counts(&[caller.label()]))
                     .collect()
             },
+            caches: caches.collect(),
             blocking: Load::new(metrics, CODE),
             views: plans.into_iter().map(view).collect(),
             loop_metrics: Rc::clone(loop_metrics),

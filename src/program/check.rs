@@ -13,6 +13,7 @@ use super::file::{self, BackendEntry, ConfigFile, LookupEntry};
 use super::inject::Inject;
 use super::meta::{Meta, check_meta, is_meta};
 use super::served::ServedService;
+use super::sharing::Sharing;
 use super::views::compile_views;
 use crate::backend::{Enums, Yields};
 use crate::config::{Definition, Document, Place, ServiceEntry, pick_service, read_idl};
@@ -226,6 +227,7 @@ fn assemble(config: ConfigFile, registry: &Registry, services: Vec<ServedService
         asks: Asks::Closure(closure.clone()),
         params: closure.params().to_vec(),
         in_flight_max: None,
+        sharing: Sharing::default(),
         inject: Inject::default(),
         budget: None,
         definition: Definition::default(),
@@ -268,6 +270,7 @@ fn lookup_def(entry: LookupEntry) -> Option<LookupDef> {
         asks: Asks::Store(entry.backend?, compiled.lookup),
         params: compiled.params,
         in_flight_max: entry.in_flight_max,
+        sharing: entry.sharing,
         inject: entry.inject,
         budget: None,
         definition: entry.definition,

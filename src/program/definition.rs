@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::callers::CallerLimits;
 use super::inject::Inject;
 use super::served::{ServedService, view};
+use super::sharing::Sharing;
 use crate::backend::closure::Closure;
 use crate::backend::{AnyConfig, AnyLookup};
 use crate::config::{AdminConfig, BreakerConfig, Definition, LimitsConfig, ListenerConfig, Tokens};
@@ -73,6 +74,8 @@ pub struct LookupDef {
     pub params: Vec<Arc<str>>,
     /// The most of it in flight per loop, if it has a limit of its own.
     pub in_flight_max: Option<usize>,
+    /// How calls share its answers and questions.
+    pub sharing: Sharing,
     /// Planned faults, for testing.
     pub inject: Inject,
     /// The longest time that any view gives it; `None` if no view uses it.

@@ -11,6 +11,7 @@ use std::time::Duration;
 use toml::de::DeTable;
 
 use super::inject::Inject;
+use super::sharing::Sharing;
 use crate::backend::{AnyConfig, AnyLookup, Compiled, KINDS};
 use crate::config::{
     AdminConfig, BreakerConfig, CallerConfig, Definition, Document, GuardMode, Place, Section,
@@ -68,6 +69,8 @@ pub struct LookupEntry {
     pub in_flight_max: Option<usize>,
     /// Text may fill numbers and bools. Default false.
     pub parse_text: bool,
+    /// How calls share its answers and questions. Default: not at all.
+    pub sharing: Sharing,
     /// Planned faults, for testing.
     pub inject: Inject,
     /// What its table says.
@@ -243,6 +246,7 @@ fn read_lookup(name: &str, mut section: Section<'_>, backends: &[BackendEntry]) 
     let timeout = section.timeout("timeout");
     let in_flight_max = section.integer("in_flight_max", 1..=1_000_000);
     let parse_text = section.bool("parse_text").unwrap_or(false);
+    let (sharing, sharing_keys) = Sharing::read(&mut section);
     let inject = section
         .section("inject")
         .map(Inject::read)
@@ -258,6 +262,9 @@ fn read_lookup(name: &str, mut section: Section<'_>, backends: &[BackendEntry]) 
         // If a lookup has a mistake, its parameters and its kind of value are unknown.
         let compiled = compiled.filter(|_| document.problems.len() == before);
         section.finish();
+        if let Some(compiled) = &compiled {
+            sharing_keys.check(document, (&compiled.lookup, config.kind()));
+        }
         compiled
     });
     LookupEntry {
@@ -267,6 +274,7 @@ fn read_lookup(name: &str, mut section: Section<'_>, backends: &[BackendEntry]) 
         timeout,
         in_flight_max: in_flight_max.and_then(|most| usize::try_from(most).ok()),
         parse_text,
+        sharing,
         inject,
         definition: definition.with(&document.contents.take()),
         place,

@@ -4,6 +4,7 @@
 //! program with what its stores report, for `check --connect`.
 
 mod inject; // planned faults
+mod sharing; // answers and questions that calls share
 mod file; // the whole file, key by key
 mod meta; // the service that a server has of its own
 mod served; // the services, and their names on the wire
@@ -27,3 +28,4 @@ pub use inject::Inject;
 pub use meta::Meta;
 pub(crate) use meta::is_meta;
 pub use served::{ServedService, built_in, find, plan, view};
+pub use sharing::{CachePolicy, Coalesce, Sharing};

@@ -20,7 +20,8 @@ use super::warnings::log_warnings;
 use super::watchdog::Watchdog;
 use super::worker::{self, Worker};
 use super::{descriptors, socket};
-use crate::admin::Admin;
+use crate::admin::{Admin, Purging};
+use crate::guard::{PurgeReceiver, purge_channel};
 use crate::metrics::Metrics;
 use crate::program::Program;
 
@@ -41,13 +42,9 @@ pub fn run(program: Arc<Program>, mut options: Options) -> io::Result<()> {
     let opened = open(&program)?;
     let stopping = options.shutdown.child_token();
     let metrics = Metrics::new(program.workers, stopping.clone());
-    let admin = start_admin(&program, &metrics)?;
+    let (admin, purges) = start_admin(&program, &metrics)?;
     let _watchdog = Watchdog::start(&metrics)?;
-    let bound = Bound {
-        listeners: opened.iter().map(|opened| opened.address.clone()).collect(),
-        admin: admin.as_ref().map(Admin::addr),
-        workers: program.workers,
-    };
+    let bound = bound(&program, &opened, admin.as_ref());
     let addresses = opened.iter().map(|opened| opened.address.to_string());
     let addresses: Arc<[String]> = addresses.collect();
     // The files are held to the end: dropping them removes those of Unix sockets.
@@ -67,8 +64,9 @@ pub fn run(program: Arc<Program>, mut options: Options) -> io::Result<()> {
     let started = StartKeys::of(&program);
     let (sender, programs) = watch::channel(Served::new(program));
     let (running, all_ended) = mpsc::channel(1);
-    let worker = |(at, incoming)| Worker {
+    let worker = |(at, (incoming, purges))| Worker {
         at,
+        purges,
         metrics: Arc::clone(&metrics),
         addresses: Arc::clone(&addresses),
         incoming,
@@ -78,7 +76,8 @@ pub fn run(program: Arc<Program>, mut options: Options) -> io::Result<()> {
         stopping: stopping.clone(),
         _running: running.clone(),
     };
-    let workers: Vec<_> = incoming.into_iter().enumerate().map(worker).collect();
+    let of_workers = incoming.into_iter().zip(purges).enumerate();
+    let workers: Vec<_> = of_workers.map(worker).collect();
     drop(running);
     let reload = options.reload.take();
     let reloading = reload.map(|reload| Reloading {
@@ -102,12 +101,32 @@ pub fn run(program: Arc<Program>, mut options: Options) -> io::Result<()> {
     Ok(())
 }
 
-fn start_admin(program: &Program, metrics: &Arc<Metrics>) -> io::Result<Option<Admin>> {
+/// The admin port, if there is to be one, and where each loop hears from it.
+fn start_admin(
+    program: &Program,
+    metrics: &Arc<Metrics>,
+) -> io::Result<(Option<Admin>, Vec<PurgeReceiver>)> {
+    let purges = (0..program.workers).map(|_| purge_channel());
+    let (loops, purges): (Vec<_>, Vec<_>) = purges.unzip();
     let Some(config) = &program.admin else {
-        return Ok(None);
+        return Ok((None, purges));
     };
     let socket = socket::open_admin(&config.listen)?;
-    Ok(Some(Admin::start(socket, Arc::clone(metrics))?))
+    let is_local = socket.local_addr()?.ip().is_loopback();
+    let purging = Purging {
+        loops,
+        is_allowed: config.purge.unwrap_or(is_local),
+    };
+    let admin = Admin::start(socket, Arc::clone(metrics), purging)?;
+    Ok((Some(admin), purges))
+}
+
+fn bound(program: &Program, opened: &[Opened], admin: Option<&Admin>) -> Bound {
+    Bound {
+        listeners: opened.iter().map(|opened| opened.address.clone()).collect(),
+        admin: admin.map(Admin::addr),
+        workers: program.workers,
+    }
 }
 
 /// How many connections the loops and listeners of `program` may have.

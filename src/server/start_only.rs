@@ -42,7 +42,14 @@ fn changed_keys(started: &StartKeys, now: &StartKeys) -> Vec<String> {
     keys.extend(limits.iter().map(|key| format!("server.limits.{key}")));
     keys.extend(listeners(started, now));
     match (&started.admin, &now.admin) {
-        (Some(then), Some(now)) if then != now => keys.push("admin.listen".to_owned()),
+        (Some(then), Some(now)) => {
+            let differs = [
+                ("listen", then.listen != now.listen),
+                ("purge", then.purge != now.purge),
+            ];
+            let changed = differs.iter().filter(|(_, differs)| *differs);
+            keys.extend(changed.map(|(key, _)| format!("admin.{key}")));
+        }
         (Some(_), None) | (None, Some(_)) => keys.push("admin".to_owned()),
         _ => {}
     }

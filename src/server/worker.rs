@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::convert::Infallible;
+use std::future::poll_fn;
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -11,7 +12,8 @@ use tokio::runtime::{Builder, LocalOptions, LocalRuntime};
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
+use tokio_util::task::{AbortOnDropHandle, TaskTracker};
+use tracing::info;
 
 use super::disconnect_log::DisconnectLog;
 use super::drained::Drained;
@@ -22,7 +24,7 @@ use super::signals::Watcher;
 use super::state::WorkerState;
 use super::tls::Tls;
 use crate::config::{Endpoint, LimitsConfig, ListenerConfig};
-use crate::guard::BLOCKING_MAX;
+use crate::guard::{BLOCKING_MAX, PurgeReceiver};
 use crate::metrics::{LoopMetrics, Metrics};
 use crate::offload;
 use crate::random::Random;
@@ -39,6 +41,8 @@ pub(super) struct Worker {
     /// The addresses of the listeners, in the configuration's order.
     pub(super) addresses: Arc<[String]>,
     pub(super) incoming: Incoming,
+    /// Receives requests to remove cached answers.
+    pub(super) purges: PurgeReceiver,
     /// The limit for all its listeners together.
     pub(super) connections_max: usize,
     /// Receives reloaded programs.
@@ -104,16 +108,14 @@ impl Worker {
         let renewing = renewing(&listeners, &program.listeners);
         // It ends with its last call, however long the loop lives.
         drop(program);
-        let reloader = Rc::new(Reloader {
+        let reloader = Reloader {
             current: Rc::clone(&current),
             metrics: Rc::clone(&metrics),
             limits,
             renewing,
-        });
-        let programs = self.programs.clone();
-        let reloading = supervise("reloads", move || {
-            Rc::clone(&reloader).run(programs.clone())
-        });
+        };
+        let reloading = reloader.start(self.programs.clone());
+        let _purging = start_purging(self.purges, &current);
         metrics.heart.accepts();
         let worker = Rc::new(WorkerState {
             current,
@@ -163,6 +165,29 @@ async fn drain(worker: &WorkerState, connections: &TaskTracker) -> usize {
     calls_cut_off
 }
 
+fn start_purging(requests: PurgeReceiver, current: &Rc<Current>) -> AbortOnDropHandle<()> {
+    let (requests, current) = (Rc::new(RefCell::new(requests)), Rc::clone(current));
+    supervise("purges", move || {
+        purge(Rc::clone(&requests), Rc::clone(&current))
+    })
+}
+
+/// Removes cached answers whenever an operator asks for it.
+async fn purge(requests: Rc<RefCell<PurgeReceiver>>, current: Rc<Current>) {
+    while let Some(request) = poll_fn(|cx| requests.borrow_mut().poll_recv(cx)).await {
+        let purged = current.get().purge(&request.purge);
+        if let Ok(entries) = purged {
+            info!(
+                entries,
+                lookup = request.purge.lookup,
+                "cached answers removed"
+            );
+        }
+        // Nobody may wait for the answer any more.
+        drop(request.purged.send(purged));
+    }
+}
+
 /// Replaces what a reload may replace.
 struct Reloader {
     current: Rc<Current>,
@@ -172,6 +197,13 @@ struct Reloader {
 }
 
 impl Reloader {
+    fn start(self, programs: watch::Receiver<Arc<Served>>) -> AbortOnDropHandle<()> {
+        let reloader = Rc::new(self);
+        supervise("reloads", move || {
+            Rc::clone(&reloader).run(programs.clone())
+        })
+    }
+
     /// Serves each program that comes, until no more can come.
     async fn run(self: Rc<Self>, mut programs: watch::Receiver<Arc<Served>>) {
         while programs.changed().await.is_ok() {

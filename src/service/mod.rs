@@ -42,7 +42,7 @@ use tracing::{Instrument, debug_span};
 
 use crate::config::LimitsConfig;
 use crate::error::Code;
-use crate::guard::Guards;
+use crate::guard::{Guards, Purge, Purged};
 use crate::metrics::{LoopMetrics, Overloaded, Phase, ProgramMetrics};
 use crate::program::Program;
 use crate::random::Random;
@@ -203,6 +203,11 @@ impl Service {
         };
         let refusal = Admission::refuse_frame(arrival, header, &err, &self.ids);
         Ok(Decision::Reply(self.refuse(&refusal)))
+    }
+
+    /// Removes kept answers. Returns how many.
+    pub fn purge(&self, purge: &Purge) -> Purged {
+        self.guards.purge(purge)
     }
 
     fn refuse(&self, refusal: &Refusal<'_>) -> BytesMut {

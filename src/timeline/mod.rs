@@ -112,11 +112,11 @@ pub enum Source {
     None,
     /// The store was asked for this call alone.
     Backend,
-    /// A fresh cached value. Reserved: no lookup produces it yet.
+    /// A fresh cached value.
     Cache,
-    /// A cached value that has expired. Reserved: no lookup produces it yet.
+    /// A cached value that has expired.
     Stale,
-    /// The question of another call that was already under way. Reserved: no lookup produces it yet.
+    /// The question of another call that was already under way.
     Coalesced,
     /// One question for several calls.
     Batched,
@@ -142,6 +142,25 @@ impl Source {
             Source::Stale => "stale",
             Source::Coalesced => "coalesced",
             Source::Batched => "batched",
+        }
+    }
+
+    /// The source of a whole whose parts came from both: an old part makes the whole old, and a part for which the store was
+    /// asked means that it was asked.
+    #[must_use]
+    pub fn with(self, other: Source) -> Source {
+        let rank = |source| match source {
+            Source::None => 0,
+            Source::Cache => 1,
+            Source::Coalesced => 2,
+            Source::Batched => 3,
+            Source::Backend => 4,
+            Source::Stale => 5,
+        };
+        if rank(other) > rank(self) {
+            other
+        } else {
+            self
         }
     }
 
@@ -181,6 +200,8 @@ pub struct Track {
     pub code: Option<Code>,
     /// Where its value came from.
     pub source: Source,
+    /// How old its value is, if it was kept for a while.
+    pub age: Option<Micros>,
 }
 
 impl Track {

@@ -66,6 +66,7 @@ fn track(lookup: &Value) -> Option<Track> {
         source: text("source")
             .and_then(Source::parse)
             .unwrap_or(Source::None),
+        age: time("age_us"),
     })
 }
 

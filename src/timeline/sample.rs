@@ -24,6 +24,7 @@ impl Sample {
             fate: Fate::Skipped,
             code: None,
             source: Source::None,
+            age: None,
         };
         let lane = Lane {
             name: Arc::from(name),

@@ -5,6 +5,8 @@
 //! [`Record`] with the struct's own [`FieldNames`], in field order.
 
 mod hex;
+mod identity; // equality by value and type
+mod compact; // copies without the buffers around them
 mod json;
 mod number;
 #[cfg(any(test, fuzzing))]
@@ -17,6 +19,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 pub use hex::{hex, parse_uuid, uuid_text};
+pub(crate) use identity::Identity;
 pub use json::{BadPointer, Pointer};
 pub use number::{double_of_integer, is_beyond_i64, parse_double};
 

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::task::{Context as TaskContext, Poll, ready};
+use std::time::Duration;
 
 use tokio::time::Instant;
 use tracing::Span;
@@ -79,6 +80,7 @@ impl Step {
         let mut first_answer: Option<Instant> = None;
         // Without an answered element there is no source.
         let mut source = Source::None;
+        let mut age: Option<Duration> = None;
         let mut is_large = answers.len() > LARGE_VALUES;
         let held = answers.iter().flatten().map(|answer| answer.held.clone());
         let held = Held::several(held);
@@ -90,7 +92,8 @@ impl Step {
                         (Some(a), Some(b)) => Some(a.min(b)),
                         (a, b) => a.or(b),
                     };
-                    source = answer.source;
+                    source = source.with(answer.source);
+                    age = age.max(answer.age);
                     is_large |= answer.is_large;
                     if answer.value.is_null() {
                         default.clone().unwrap_or_default()
@@ -116,6 +119,7 @@ impl Step {
             value,
             first_answer,
             source,
+            age,
             is_large,
             undecoded: None,
             held,
@@ -132,10 +136,18 @@ impl Elements<'_> {
         cx: &mut TaskContext<'_>,
     ) -> Poll<Result<Answer, LookupError>> {
         let answers = ready!(self.group.poll(span, cx));
+        Poll::Ready(self.gather(step, answers))
+    }
+
+    fn gather(
+        &mut self,
+        step: &Step,
+        answers: Vec<Result<Answer, LookupError>>,
+    ) -> Result<Answer, LookupError> {
         // If there is no default, the answer of the whole is this failure.
         let failed = answers.iter().find_map(|answer| answer.as_ref().err());
         self.covered = failed.map(|err| err.code);
-        Poll::Ready(step.gather(answers, self.keys.take()))
+        step.gather(answers, self.keys.take())
     }
 
     /// The code of the first failed element that took the default.
@@ -143,9 +155,11 @@ impl Elements<'_> {
         self.covered
     }
 
-    /// Ends the open elements because the deadline has passed. Returns the error of the `foreach`.
-    pub(super) fn time_out(&mut self) -> LookupError {
-        self.group.time_out()
+    /// Ends the open elements because the deadline has passed. Returns the answer of the `foreach` if each of these had one
+    /// nevertheless, and otherwise its error.
+    pub(super) fn time_out(&mut self, step: &Step) -> Result<Answer, LookupError> {
+        let answers = self.group.time_out()?;
+        self.gather(step, answers)
     }
 
     /// Ends the open elements because the call ends.

@@ -119,6 +119,7 @@ impl<'a> Running<'a> {
             fate: Fate::Cancelled,
             code: None,
             source: Source::None,
+            age: None,
         };
         Running {
             plan,
@@ -304,8 +305,9 @@ impl<'a> Running<'a> {
                     deadline,
                     ..
                 } if *deadline <= self.clock.now => {
-                    let late = under_way.time_out(&self.slots);
-                    self.failed(at, &late);
+                    let answer = under_way.time_out(&self.plan.steps[at], &self.slots);
+                    let covered = under_way.covered();
+                    self.answered(at, answer, covered);
                 }
                 _ => {}
             }

@@ -39,6 +39,9 @@ impl Running<'_> {
         let first = answer.first_answer.map(|first| self.clock.micros_at(first));
         let track = &mut self.tracks[at];
         (track.first_answer, track.source) = (first, answer.source);
+        if let Some(age) = answer.age {
+            track.age = Some(age.into());
+        }
         let is_plain = !answer.is_large && answer.held.is_nothing() && !step.referred;
         if is_plain && step.takes(&answer.value) {
             // The usual case.

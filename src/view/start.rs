@@ -101,14 +101,19 @@ impl UnderWay<'_> {
         }
     }
 
-    /// Ends what is still open because the deadline has passed.
-    pub(super) fn time_out(&mut self, slots: &ReplySlots) -> LookupError {
+    /// Ends what is still open because the deadline has passed: with an answer that a guard had nevertheless, or with the error
+    /// that says which deadline.
+    pub(super) fn time_out(
+        &mut self,
+        step: &Step,
+        slots: &ReplySlots,
+    ) -> Result<Answer, LookupError> {
         match self {
             UnderWay::One(pending) => pending.time_out(slots),
-            UnderWay::Each(elements) => elements.time_out(),
+            UnderWay::Each(elements) => elements.time_out(step),
             UnderWay::Fitting(_) => {
                 let detail = "its large answer was not converted in time";
-                LookupError::new(Code::LookupTimeout, detail)
+                Err(LookupError::new(Code::LookupTimeout, detail))
             }
         }
     }

@@ -60,11 +60,18 @@ const KINDS: [(&str, &str); 8] = [
     ),
 ];
 
+/// Where the keys of a cache are.
+const CACHE: &str = "lookups.NAME.cache";
+
 /// A program whose configuration has `key = value` at `path`.
 #[track_caller]
 fn program(path: &str, value: &str) -> Program {
     let (place, key) = path.rsplit_once('.').expect("a path");
-    let line = format!("{key} = {value}");
+    let line = match place {
+        CACHE if key == "ttl" => format!("cache = {{ ttl = {value} }}"),
+        CACHE => format!("cache = {{ ttl = \"30s\", {key} = {value} }}"),
+        _ => format!("{key} = {value}"),
+    };
     let kind = place.strip_prefix("backends.").unwrap_or("sqlite");
     let kind = if kind == "NAME" { "sqlite" } else { kind };
     let (_, keys) = KINDS
@@ -81,7 +88,7 @@ fn program(path: &str, value: &str) -> Program {
         "server" => "SERVER",
         "backends.NAME" => "BACKEND",
         "lookups.NAME" if key == "rows_max" => "ALL",
-        "lookups.NAME" => "LOOKUP",
+        "lookups.NAME" | CACHE => "LOOKUP",
         "views.METHOD" => "VIEW",
         "views.METHOD.lookups.NAME" => "USE",
         _ => "OTHER",
@@ -133,8 +140,11 @@ fn shown(program: &Program) -> String {
     let backends: Vec<String> = backends.collect();
     let (limits, drain) = (program.limits, program.drain_timeout);
     let (listeners, plan) = (&program.listeners, program.plan("page").expect("a view"));
+    let sharing: Vec<_> = (program.lookups.iter())
+        .map(|lookup| &lookup.sharing)
+        .collect();
     // The names of folders differ.
-    let text = format!("{limits:?} {drain:?} {listeners:?} {plan:?} {backends:?}");
+    let text = format!("{limits:?} {drain:?} {listeners:?} {plan:?} {backends:?} {sharing:?}");
     let words = text.split('"').filter(|word| !word.contains("/.tmp"));
     words.collect()
 }
@@ -177,7 +187,12 @@ fn each_limit_of_the_table_is_a_key_with_that_default() {
         } else {
             "backends.NAME"
         };
-        let without = shown(&program(&format!("{place}.in_flight_max"), "1024"));
+        let without = if path.starts_with(CACHE) {
+            program(&format!("{CACHE}.ttl"), "\"30s\"")
+        } else {
+            program(&format!("{place}.in_flight_max"), "1024")
+        };
+        let without = shown(&without);
         assert_eq!(with, without, "{path} has another default");
         let changed = shown(&program(path, &another(default)));
         assert!(hidden || changed != without, "{path} does not show");

@@ -6,6 +6,8 @@
 //! each hold a part and wait for more would otherwise wait for each other. Decoding waits for nothing: an answer that is
 //! larger as a value than as bytes counts more from then on.
 
+mod lent;
+
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::pin::pin;
@@ -19,6 +21,8 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::config::LimitsConfig;
 use crate::context::Context;
+
+pub(crate) use lent::Lent;
 
 /// A smaller answer is not counted.
 pub(super) const FREE_BYTES: usize = 64 * 1024;
@@ -63,11 +67,11 @@ type CallAddr = usize;
 
 /// Other answers hold all of `store_bytes_max`, or the answer is larger.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct NoRoom;
+pub(crate) struct NoRoom;
 
 /// The memory of an answer that is being read. Dropping it releases the memory.
 #[derive(Debug)]
-pub(super) struct Reading {
+pub(crate) struct Reading {
     budget: Rc<Budget>,
     call: Option<CallAddr>,
     /// None as long as the answer is small.
@@ -123,8 +127,8 @@ impl StoreMemory {
         self.read(Some(std::ptr::from_ref(call).addr()))
     }
 
-    /// The memory of an answer on a connection that several calls share.
-    pub(super) fn read_shared(&self) -> Reading {
+    /// The memory of an answer that several calls share, or of a connection that does.
+    pub(crate) fn read_shared(&self) -> Reading {
         self.read(None)
     }
 
@@ -145,7 +149,7 @@ impl Default for StoreMemory {
 
 impl Reading {
     /// Counts that the answer takes `bytes` now. Waits for room until `deadline`.
-    pub(super) async fn wait(&mut self, bytes: usize, deadline: Instant) -> Result<(), NoRoom> {
+    pub(crate) async fn wait(&mut self, bytes: usize, deadline: Instant) -> Result<(), NoRoom> {
         // Those that have begun come first: each that ends makes room for all.
         let mut waits_first = self.is_new_among_waiting();
         if self.counts(bytes) || !waits_first && self.fits(bytes) {
@@ -188,7 +192,7 @@ impl Reading {
     }
 
     /// The memory of the answer, which is complete.
-    pub(super) fn held(self) -> Held {
+    pub(crate) fn held(self) -> Held {
         self.reserved.map(Held::from).unwrap_or_default()
     }
 

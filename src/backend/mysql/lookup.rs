@@ -18,9 +18,6 @@ use crate::value::Value;
 /// The largest batch: the most lookups that ever travel together.
 const BATCH_MAX: i64 = 128;
 
-/// The statements that write and may still return rows (MariaDB: `returning`).
-const WRITES: &[&str] = &["delete", "insert", "replace", "update"];
-
 /// A SQL lookup, compiled.
 pub struct Lookup {
     /// Numbers the lookups of one backend.
@@ -76,8 +73,8 @@ impl Lookup {
         Some(Compiled {
             lookup: Lookup {
                 id: config.count(),
+                writes: statement.writes(),
                 sql: statement.text.into(),
-                writes: WRITES.iter().copied().find(|verb| *verb == statement.verb),
                 slots: statement.slots,
                 rows,
                 batch,

@@ -34,7 +34,7 @@ use self::query::{BoundStatement, Sorting};
 use super::cancels::{CancelRequests, Cancels};
 use super::{
     Answer, Answers, Ask, Backend, BatchedAsk, Compiled, Examination, LookupError, OnLoop, Planned,
-    sql,
+    Unshared, sql,
 };
 use crate::config::Section;
 use crate::error::Code;
@@ -105,6 +105,10 @@ impl Backend for Mysql {
     /// By statement: a question is one statement with many values.
     fn lane(lookup: &Lookup) -> usize {
         lookup.id
+    }
+
+    fn unshared(lookup: &Lookup) -> Option<Unshared> {
+        lookup.writes.map(|_verb| Unshared::Writes)
     }
 
     fn cancels(&self) -> Option<&Cancels> {

@@ -74,6 +74,8 @@ pub struct Lookup {
     pub(super) id: usize,
     /// With `$1` for the first parameter.
     pub(super) sql: Arc<str>,
+    /// Whether the statement writes, which sessions do not allow.
+    pub(super) writes: bool,
     /// How rows are shaped.
     pub(super) rows: Rows,
     /// How it is batched with others, if it is.
@@ -188,6 +190,7 @@ impl Lookup {
         Some(Compiled {
             lookup: Lookup {
                 id: config.statements.fetch_add(1, Ordering::Relaxed),
+                writes: statement.writes().is_some(),
                 sql: statement.text.into(),
                 rows,
                 batch,

@@ -30,7 +30,7 @@ use self::statement::Prepared;
 use super::cancels::Cancels;
 use super::{
     Answer, Answers, Ask, Backend, BatchedAsk, Compiled, Examination, LookupError, OnLoop, Planned,
-    sql,
+    Unshared, sql,
 };
 use crate::config::Section;
 
@@ -91,6 +91,10 @@ impl Backend for Postgres {
     /// By statement: the array of keys is that of one statement.
     fn lane(lookup: &Lookup) -> usize {
         lookup.id
+    }
+
+    fn unshared(lookup: &Lookup) -> Option<Unshared> {
+        lookup.writes.then_some(Unshared::Writes)
     }
 
     fn cancels(&self) -> Option<&Cancels> {

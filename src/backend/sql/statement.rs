@@ -13,6 +13,9 @@ pub enum Style {
     Question,
 }
 
+/// The statements that write and may still return rows (`returning`).
+const WRITES: &[&str] = &["delete", "insert", "merge", "replace", "update"];
+
 /// One SQL statement with its parameters found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Statement {
@@ -26,6 +29,13 @@ pub struct Statement {
     pub verb: String,
     /// What the store accepts and is probably meant differently.
     pub doubts: Vec<Mistake>,
+}
+
+impl Statement {
+    /// Its first word, if it is a statement that writes.
+    pub fn writes(&self) -> Option<&'static str> {
+        WRITES.iter().copied().find(|verb| *verb == self.verb)
+    }
 }
 
 /// A mistake in an SQL text that is found without a store.

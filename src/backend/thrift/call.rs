@@ -88,6 +88,11 @@ impl RemoteMethod {
         }
     }
 
+    /// Whether it sends the call's context, which its answer may depend on.
+    pub(super) fn reads_context(&self) -> bool {
+        self.context_at.is_some()
+    }
+
     /// The parameters, coerced to the service's IDL.
     pub(super) fn params(&self, ask: &Ask<'_>) -> Result<Value, LookupError> {
         let schema = &self.remote.schema;

@@ -22,7 +22,7 @@ use self::connection::{Dialer, dial, unreachable};
 use self::exchange::Request;
 use self::metadata::CallMetadata;
 use super::net::{Limit, Pool};
-use super::{Answer, Ask, Backend, Compiled, Examination, LookupError, OnLoop, Planned};
+use super::{Answer, Ask, Backend, Compiled, Examination, LookupError, OnLoop, Planned, Unshared};
 use crate::config::Section;
 use crate::random::Random;
 
@@ -78,6 +78,10 @@ impl Backend for Thrift {
             examination.failures.extend(reached.err());
         }
         examination
+    }
+
+    fn unshared(call: &Arc<RemoteMethod>) -> Option<Unshared> {
+        call.reads_context().then_some(Unshared::ReadsContext)
     }
 
     async fn lookup(&self, call: &Arc<RemoteMethod>, ask: Ask<'_>) -> Result<Answer, LookupError> {

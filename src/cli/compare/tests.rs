@@ -24,6 +24,7 @@ fn run(mode: Mode, wall: u64) -> (Duration, Timeline) {
         fate: Fate::Ok,
         code: None,
         source: Source::Backend,
+        age: None,
     };
     let second = if serial { (20, 40) } else { (0, 20) };
     let timeline = Timeline {

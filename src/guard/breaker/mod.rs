@@ -12,7 +12,7 @@ use std::sync::Arc;
 use tokio::time::Instant;
 use tracing::{info, warn};
 
-use super::chain::{Before, Guard, Outcome};
+use super::chain::{Before, Guard, Outcome, Way};
 use super::failure_log::names;
 use super::question::Question;
 use crate::backend::{LookupError, Verdict};
@@ -72,7 +72,7 @@ impl Guard for Breakers {
     }
 
     #[inline]
-    fn before<'a>(&'a self, question: &Question<'a>) -> Before<'a> {
+    fn before<'a>(&'a self, question: &Question<'a>, _way: Way<'_>) -> Before<'a> {
         if !self.any {
             return Before::Pass;
         }

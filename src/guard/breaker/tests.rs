@@ -8,6 +8,7 @@ use super::*;
 use crate::backend::Answer;
 use crate::context::Context;
 use crate::guard::Params;
+use crate::guard::reply_slots::ReplySlots;
 use crate::metrics::LoopMetrics;
 use crate::plan::LookupId;
 use crate::program::{Registry, check};
@@ -76,7 +77,11 @@ impl Test {
     /// Whether a lookup reaches the store, which then answers or fails.
     fn ask(&self, outcome: Result<(), Code>) -> bool {
         let question = self.question();
-        match self.breakers.before(&question) {
+        let way = Way {
+            slots: &ReplySlots::with_capacity(0),
+            outside: 0,
+        };
+        match self.breakers.before(&question, way) {
             Before::Pass => self.hear(&question, outcome),
             Before::Answer(Err(err)) => {
                 assert_eq!(err.code, Code::LookupBreakerOpen);

@@ -33,6 +33,7 @@ pub(super) enum Part {
     Done,
     After,
     Slack,
+    Age,
 }
 
 /// The fields of `Report`: name in the IDL and content.
@@ -46,7 +47,7 @@ pub(super) const REPORT: [(&str, Part); 7] = [
     ("bound", Part::Bound),
 ];
 /// The fields of `LookupReport`.
-pub(super) const LOOKUP: [(&str, Part); 11] = [
+pub(super) const LOOKUP: [(&str, Part); 12] = [
     ("name", Part::Name),
     ("backend", Part::Backend),
     ("fate", Part::Fate),
@@ -58,6 +59,7 @@ pub(super) const LOOKUP: [(&str, Part); 11] = [
     ("done_us", Part::Done),
     ("after", Part::After),
     ("slack_us", Part::Slack),
+    ("age_us", Part::Age),
 ];
 
 impl ReportLayout {
@@ -80,6 +82,7 @@ impl Part {
             Part::FirstAnswer => track.first_answer,
             Part::Done => Some(track.done),
             Part::Slack => Some(slack),
+            Part::Age => track.age,
             _ => None,
         }
     }
@@ -100,7 +103,8 @@ impl Part {
             | Part::Started
             | Part::FirstAnswer
             | Part::Done
-            | Part::Slack => *ty == Type::I64,
+            | Part::Slack
+            | Part::Age => *ty == Type::I64,
         }
     }
 }

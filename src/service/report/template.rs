@@ -90,6 +90,7 @@ impl TemplateBytes {
             fate: Fate::Ok,
             code: None,
             source,
+            age: None,
         };
         let timeline = Timeline {
             mode: Mode::Evented,

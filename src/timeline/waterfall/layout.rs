@@ -6,7 +6,7 @@ use super::axis::Axis;
 use super::ink::Alphabet;
 use super::look::Look;
 use crate::error::Code;
-use crate::timeline::{Fate, Source, Timeline, Track};
+use crate::timeline::{Fate, Micros, Source, Timeline, Track};
 
 /// A narrower terminal can't hold a name and a bar.
 const WIDTH_MIN: usize = 56;
@@ -98,7 +98,11 @@ fn note(timeline: &Timeline, track: &Track, after: &[usize]) -> String {
         (fate, _) => words.push(fate.as_str().to_owned()),
     }
     if !matches!(track.source, Source::Backend | Source::None) {
-        words.push(track.source.as_str().to_owned());
+        let source = track.source.as_str();
+        words.push(match track.age {
+            Some(age) => format!("{source} of {}", old(age)),
+            None => source.to_owned(),
+        });
     }
     if !after.is_empty() {
         let needs = after.iter().filter_map(|&at| timeline.lanes.get(at));
@@ -106,6 +110,17 @@ fn note(timeline: &Timeline, track: &Track, after: &[usize]) -> String {
         words.push(format!("after {}", names.join(", ")));
     }
     words.join(", ")
+}
+
+/// An age in the largest unit that it fills: `340ms`, `12s`, `3m`.
+fn old(age: Micros) -> String {
+    let seconds = age.get() / 1_000_000;
+    match seconds {
+        0 => format!("{}ms", age.get() / 1000),
+        1..120 => format!("{seconds}s"),
+        120..7200 => format!("{}m", seconds / 60),
+        _ => format!("{}h", seconds / 3600),
+    }
 }
 
 /// The number of columns that `text` takes.

@@ -1,0 +1,292 @@
+//! The kept answers of one lookup, and its questions under way.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+
+use foldhash::fast::FixedState;
+use hashbrown::HashMap;
+use tokio::time::Instant;
+
+use super::answer::{Handed, Provenance, SharedAnswer};
+use super::entries::{Entries, Entry, Kept, Phase};
+use super::flight::Flight;
+use super::key::{Key, KeyRef};
+use crate::backend::{Answer, StoreMemory};
+use crate::config::GuardMode;
+use crate::metrics::{CacheLookup, CacheMetrics, Refreshed};
+use crate::program::{Coalesce, Sharing};
+use crate::random::Random;
+use crate::timeline::Source;
+use crate::value::Value;
+
+/// How many values of a long list tell its size.
+const SAMPLE: usize = 256;
+
+/// How a lookup is shared on one loop. It outlives a reload that does not change the lookup.
+pub(super) struct OfLookup {
+    sharing: Sharing,
+    entries: Option<RefCell<Entries>>,
+    flights: RefCell<HashMap<Key, Rc<Flight>, FixedState>>,
+    refreshes: Rc<Quota>,
+    /// Answers to what was asked before the last purge are not kept.
+    purges: Cell<u64>,
+    pub(super) metrics: CacheMetrics,
+}
+
+/// How many questions may be asked in the background at a time.
+pub(super) struct Quota {
+    most: usize,
+    taken: Cell<usize>,
+}
+
+/// One question in the background.
+pub(super) struct Refresh(Rc<Quota>);
+
+/// What is known of a question's answer.
+pub(super) enum Found {
+    /// This answer.
+    Answer(Handed),
+    /// This answer, for which the store is asked again.
+    Stale(Handed),
+    /// Nothing of use.
+    Nothing,
+}
+
+impl Quota {
+    pub(super) fn new(most: usize) -> Rc<Self> {
+        Rc::new(Quota {
+            most,
+            taken: Cell::new(0),
+        })
+    }
+
+    pub(super) fn take(self: &Rc<Self>) -> Option<Refresh> {
+        let taken = self.taken.get();
+        (taken < self.most).then(|| {
+            self.taken.set(taken + 1);
+            Refresh(Rc::clone(self))
+        })
+    }
+}
+
+impl Drop for Refresh {
+    fn drop(&mut self) {
+        self.0.taken.set(self.0.taken.get() - 1);
+    }
+}
+
+impl OfLookup {
+    pub(super) fn new(
+        sharing: &Sharing,
+        refreshes: Rc<Quota>,
+        metrics: CacheMetrics,
+        random: &mut Random,
+    ) -> Self {
+        let cache = sharing.cache.as_ref();
+        OfLookup {
+            entries: cache.map(|policy| RefCell::new(Entries::new(policy, random))),
+            flights: RefCell::new(HashMap::with_hasher(FixedState::with_seed(random.draw()))),
+            sharing: sharing.clone(),
+            refreshes,
+            purges: Cell::new(0),
+            metrics,
+        }
+    }
+
+    /// Whether equal questions are asked once.
+    pub(super) fn coalesces(&self) -> bool {
+        self.sharing.coalesce != Coalesce::No
+    }
+
+    fn is_measured(&self) -> bool {
+        let mode = self.sharing.cache.as_ref().map(|cache| cache.mode);
+        mode == Some(GuardMode::Measure)
+    }
+
+    /// Finds the answer to a question with these parameters, which is asked now.
+    #[inline]
+    pub(super) fn find(&self, (params, now): (&[Value], Instant), memory: &StoreMemory) -> Found {
+        let Some(entries) = &self.entries else {
+            return Found::Nothing;
+        };
+        let entries = entries.borrow();
+        let found = entries.find(params, now);
+        if self.is_measured() {
+            self.measure(found.map(|(_, phase)| phase));
+            return Found::Nothing;
+        }
+        let Some((entry, phase)) = found else {
+            return Found::Nothing;
+        };
+        let may_ask = phase == Phase::Fresh || entry.may_ask(now);
+        if phase == Phase::Fallback && may_ask {
+            return Found::Nothing;
+        }
+        let (source, counted) = match phase {
+            Phase::Fresh => (Source::Cache, CacheLookup::Hit),
+            _ => (Source::Stale, CacheLookup::Stale),
+        };
+        let Some(handed) = hand_out(entry, Provenance::kept(source, entry.age(now)), memory) else {
+            return Found::Nothing;
+        };
+        self.metrics.count(counted);
+        if phase == Phase::Stale && may_ask {
+            return Found::Stale(handed);
+        }
+        if phase == Phase::Fallback {
+            self.metrics.stale_if_error(1);
+        }
+        Found::Answer(handed)
+    }
+
+    fn measure(&self, found: Option<Phase>) {
+        self.metrics.count(match found {
+            Some(Phase::Fresh) => CacheLookup::WouldHit,
+            Some(Phase::Stale) => CacheLookup::WouldBeStale,
+            _ => CacheLookup::WouldMiss,
+        });
+    }
+
+    /// The store has failed. Returns the answer that is served instead, and when it was asked.
+    pub(super) fn failed(&self, params: &[Value]) -> Option<(Rc<SharedAnswer>, Instant)> {
+        let now = Instant::now();
+        let entries = self.entries.as_ref()?.borrow();
+        let (entry, _) = entries.find(params, now)?;
+        entry.failed(now);
+        match &entry.kept {
+            Kept::Answer(answer) => Some((Rc::clone(answer), entry.asked())),
+            Kept::Nothing | Kept::Size(_) => None,
+        }
+    }
+
+    /// The answer for a call whose question has run out of time, if one can be handed out at once.
+    pub(super) fn late(&self, params: &[Value], memory: &StoreMemory) -> Option<Answer> {
+        if let Some(flight) = self.flights.borrow().get(&KeyRef(params)) {
+            flight.tell_sent();
+        }
+        let (answer, asked) = self.failed(params)?;
+        let stale = Provenance::kept(Source::Stale, asked.elapsed());
+        match answer.hand_out(stale, memory) {
+            Handed::Now(answer) => {
+                self.metrics.stale_if_error(1);
+                Some(answer)
+            }
+            Handed::Later(_) => None,
+        }
+    }
+
+    /// The question under way that one with these parameters may join.
+    pub(super) fn flight(&self, params: &[Value]) -> Option<Rc<Flight>> {
+        let flights = self.flights.borrow();
+        let flight = flights.get(&KeyRef(params))?;
+        let may_join = self.sharing.coalesce == Coalesce::UnderWay || !flight.was_sent();
+        may_join.then(|| Rc::clone(flight))
+    }
+
+    /// Whether one with these parameters is under way.
+    pub(super) fn is_under_way(&self, params: &[Value]) -> bool {
+        self.flights.borrow().contains_key(&KeyRef(params))
+    }
+
+    pub(super) fn took_off(&self, key: &Key, flight: &Rc<Flight>) {
+        let mut flights = self.flights.borrow_mut();
+        flights.insert(key.clone(), Rc::clone(flight));
+    }
+
+    /// No other question joins this one any more.
+    pub(super) fn landed(&self, key: &Key, flight: &Rc<Flight>) {
+        let mut flights = self.flights.borrow_mut();
+        let is_this = |of_key: &Rc<Flight>| Rc::ptr_eq(of_key, flight);
+        if flights.get(key).is_some_and(is_this) {
+            flights.remove(key);
+        }
+    }
+
+    /// Permission to ask in the background.
+    pub(super) fn refresh(&self) -> Option<Refresh> {
+        let refresh = self.refreshes.take();
+        if refresh.is_none() {
+            self.metrics.refreshed(Refreshed::Skipped);
+        }
+        refresh
+    }
+
+    /// How often it was purged.
+    pub(super) fn purges(&self) -> u64 {
+        self.purges.get()
+    }
+
+    /// Remembers that an answer would have been kept, if this is only measured.
+    #[cold]
+    pub(super) fn keep_size(&self, params: &[Value], answer: &Answer) {
+        if !self.is_measured() {
+            return;
+        }
+        let kept = size(&answer.value);
+        // When it was asked is not known here. It makes no difference to a count.
+        let asked = (Instant::now(), self.purges());
+        self.keep(&Key::copy_of(params), kept, asked);
+    }
+
+    /// Copies an answer in order to keep it.
+    pub(super) async fn copy(&self, answer: &mut Answer) -> Option<Kept> {
+        self.entries.as_ref()?;
+        if self.is_measured() {
+            return Some(size(&answer.value));
+        }
+        if answer.value.is_null() {
+            return Some(Kept::Nothing);
+        }
+        let copy = SharedAnswer::copy_of(answer).await?;
+        Some(Kept::Answer(Rc::new(copy)))
+    }
+
+    /// Keeps the outcome of a question that was asked at `asked`, when there had been so many purges.
+    pub(super) fn keep(&self, key: &Key, kept: Kept, (asked, purges): (Instant, u64)) {
+        let Some(entries) = self.entries.as_ref().filter(|_| purges == self.purges()) else {
+            return;
+        };
+        let evicted = entries.borrow_mut().keep(key, kept, asked);
+        self.metrics.evicted(evicted.entries);
+        self.show_size();
+    }
+
+    /// Removes the entries whose parameters are as asked. Returns how many there were.
+    pub(super) fn purge(&self, is_asked: impl Fn(&[Value]) -> bool) -> usize {
+        self.purges.set(self.purges() + 1);
+        let Some(entries) = &self.entries else {
+            return 0;
+        };
+        let purged = entries.borrow_mut().purge(is_asked);
+        self.show_size();
+        purged
+    }
+
+    fn show_size(&self) {
+        if let Some(entries) = &self.entries {
+            let entries = entries.borrow();
+            self.metrics.size(entries.len(), entries.bytes());
+        }
+    }
+}
+
+/// What is kept of a value that is only measured. The size of a long list is estimated from its beginning.
+fn size(value: &Value) -> Kept {
+    match value {
+        Value::Null => Kept::Nothing,
+        Value::List(values) if values.len() > SAMPLE => {
+            let sample: usize = values[..SAMPLE].iter().map(Value::memory).sum();
+            Kept::Size(sample.saturating_mul(values.len() / SAMPLE))
+        }
+        value => Kept::Size(value.memory()),
+    }
+}
+
+/// The kept answer for one more call.
+fn hand_out(entry: &Entry, provenance: Provenance, memory: &StoreMemory) -> Option<Handed> {
+    match &entry.kept {
+        Kept::Nothing => Some(Handed::Now(provenance.answer(Value::Null))),
+        Kept::Answer(answer) => Some(answer.hand_out(provenance, memory)),
+        Kept::Size(_) => None,
+    }
+}

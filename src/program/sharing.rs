@@ -1,0 +1,262 @@
+//! Reads `cache` and `coalesce` of a lookup: how calls share its answers and its questions.
+
+use std::time::Duration;
+
+use toml::de::DeValue;
+
+use crate::backend::{AnyLookup, Unshared};
+use crate::config::{Document, GuardMode, Place, Section};
+use crate::error::Code;
+
+/// An entry takes more than its value: its key, its times, its place in the index.
+const ENTRY_BYTES_MIN: usize = 1024;
+const ENTRIES_MAX: i64 = 1_000_000;
+const DEFAULT_ENTRIES: usize = 10_000;
+const DEFAULT_BYTES: usize = 16 << 20;
+
+/// How calls share a lookup.
+#[derive(Clone, Debug, Default)]
+pub struct Sharing {
+    /// Its cache, unless that is off.
+    pub cache: Option<CachePolicy>,
+    /// Which of its questions join an equal one that is under way.
+    pub coalesce: Coalesce,
+}
+
+/// `cache = { ttl = "30s", ... }`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CachePolicy {
+    /// Whether it answers, or only counts what it would answer.
+    pub mode: GuardMode,
+    /// How long an answer is fresh.
+    pub ttl: Duration,
+    /// How long after that it is still served, while it is asked again in the background. Default: not at all.
+    pub stale: Duration,
+    /// How long after that it is served if the store fails. Default: not at all.
+    pub stale_if_error: Duration,
+    /// How long it is remembered that there is nothing. Default: not at all.
+    pub negative_ttl: Duration,
+    /// The most answers, per loop. Default 10,000.
+    pub entries: usize,
+    /// The most memory, per loop. Default 16 MiB.
+    pub bytes: usize,
+}
+
+/// `coalesce`
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Coalesce {
+    /// Each question is asked.
+    #[default]
+    No,
+    /// A question joins an equal one that has no answer yet.
+    UnderWay,
+    /// A question joins an equal one that was not sent to the store yet.
+    Unsent,
+}
+
+/// The places of the keys, for problems that only the rest of the lookup shows.
+pub(super) struct SharingKeys {
+    cache: Option<Place>,
+    coalesce: Option<Place>,
+}
+
+impl Sharing {
+    /// Whether calls share anything.
+    pub fn is_any(&self) -> bool {
+        self.cache.is_some() || self.coalesce != Coalesce::No
+    }
+
+    /// Whether its cache answers questions.
+    pub fn answers(&self) -> bool {
+        let mode = self.cache.as_ref().map(|cache| cache.mode);
+        mode == Some(GuardMode::Enforce)
+    }
+
+    /// Takes the keys of a lookup.
+    pub(super) fn read(section: &mut Section<'_>) -> (Self, SharingKeys) {
+        let keys = SharingKeys {
+            cache: section.place_of("cache"),
+            coalesce: section.place_of("coalesce"),
+        };
+        let cache = section.section("cache").and_then(CachePolicy::read);
+        let said = read_coalesce(section);
+        let answers = matches!(&cache, Some(cache) if cache.mode == GuardMode::Enforce);
+        if let (true, Some(Coalesce::No), Some(place)) = (answers, said, &keys.coalesce) {
+            section.document().problem(
+                place,
+                Code::ConfigClash,
+                "a cache asks once for an answer that several calls miss",
+                Some("leave `coalesce` out, or the cache".into()),
+            );
+        }
+        let otherwise = if answers {
+            Coalesce::UnderWay
+        } else {
+            Coalesce::No
+        };
+        let sharing = Sharing {
+            cache: cache.filter(|cache| cache.mode != GuardMode::Off),
+            coalesce: said.unwrap_or(otherwise),
+        };
+        (sharing, keys)
+    }
+}
+
+impl SharingKeys {
+    /// Reports what the lookup itself does not allow. `kind` is that of its backend.
+    pub(super) fn check(&self, document: &Document, (lookup, kind): (&AnyLookup, &str)) {
+        let keys = [("cache", &self.cache), ("coalesce", &self.coalesce)];
+        for (key, place) in keys {
+            let Some(place) = place else { continue };
+            let (message, help) = match lookup.unshared() {
+                None => continue,
+                Some(Unshared::Writes) => (
+                    "the statement writes, so each call has to run it",
+                    format!("leave `{key}` out, or ask with a `select`"),
+                ),
+                Some(Unshared::ReadsContext) => (
+                    "the method gets a `tributary.Context`, so its answer may be another one for each call",
+                    format!("leave `{key}` out, or call a method without such a parameter"),
+                ),
+            };
+            document.problem(place, Code::ConfigClash, message, Some(help));
+        }
+        if let (Some(place), "file") = (&self.cache, kind) {
+            document.warning(
+                place,
+                Code::ConfigClash,
+                "the rows of a file are in memory already: a cache only makes them old",
+                Some("leave `cache` out".into()),
+            );
+        }
+    }
+}
+
+impl CachePolicy {
+    fn read(mut section: Section<'_>) -> Option<Self> {
+        if !section.has("ttl") {
+            section.missing("ttl", "ttl = \"30s\"");
+        }
+        let ttl = section.duration("ttl");
+        let mut none_if_missing = |key| {
+            let duration = section.duration(key);
+            duration.map_or(Duration::ZERO, |(duration, _)| duration)
+        };
+        let stale = none_if_missing("stale");
+        let stale_if_error = none_if_missing("stale_if_error");
+        let negative_ttl = none_if_missing("negative_ttl");
+        let bytes_place = section.place_of("bytes");
+        let bytes = section.size("bytes").unwrap_or(DEFAULT_BYTES);
+        let entries = section.count("entries", DEFAULT_ENTRIES, ENTRIES_MAX);
+        let mode = GuardMode::read(&mut section);
+        if let Some(place) = bytes_place.filter(|_| bytes < ENTRY_BYTES_MIN) {
+            let help = format!("at least `\"{ENTRY_BYTES_MIN}B\"`, such as `\"16MiB\"`");
+            section.bad(&place, "no answer fits in so little", Some(help));
+        }
+        if let Some((_, place)) = ttl.as_ref().filter(|(ttl, _)| ttl.is_zero()) {
+            let help =
+                "such as `\"30s\"`; to share only questions under way, use `coalesce = true`";
+            section.bad(place, "no answer is ever fresh", Some(help.into()));
+        }
+        section.finish();
+        let (ttl, _) = ttl?;
+        Some(CachePolicy {
+            mode,
+            ttl,
+            stale,
+            stale_if_error,
+            negative_ttl,
+            entries,
+            bytes,
+        })
+    }
+}
+
+fn read_coalesce(section: &mut Section<'_>) -> Option<Coalesce> {
+    let (value, place) = section.take("coalesce")?;
+    match value {
+        DeValue::Boolean(false) => Some(Coalesce::No),
+        DeValue::Boolean(true) => Some(Coalesce::UnderWay),
+        DeValue::String(word) if word == "fresh" => Some(Coalesce::Unsent),
+        other => {
+            section.expected(&place, "`true`, `false` or `\"fresh\"`", &other);
+            None
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{document, whole};
+
+    /// What is read, and the messages of its problems.
+    fn read(text: &str) -> (Sharing, Vec<String>) {
+        let document = document(text);
+        let mut section = whole(&document);
+        let (sharing, _) = Sharing::read(&mut section);
+        section.finish();
+        let problems = document.problems.into_vec().into_iter();
+        let messages = problems.map(|problem| format!("{}: {}", problem.key, problem.message));
+        (sharing, messages.collect())
+    }
+
+    #[test]
+    fn a_cache_has_defaults_and_shares_its_misses() {
+        let (sharing, problems) = read("cache = { ttl = '30s' }");
+        assert!(problems.is_empty(), "{problems:?}");
+        assert_eq!(sharing.coalesce, Coalesce::UnderWay);
+        assert!(sharing.answers());
+        let cache = sharing.cache.expect("a cache");
+        assert_eq!(cache.ttl, Duration::from_secs(30));
+        assert_eq!((cache.entries, cache.bytes), (10_000, 16 << 20));
+        let more = [cache.stale, cache.stale_if_error, cache.negative_ttl];
+        assert_eq!(more, [Duration::ZERO; 3]);
+
+        let (off, _) = read("cache = { ttl = '30s', mode = 'off' }");
+        assert!(!off.is_any());
+        let (measured, _) = read("cache = { ttl = '30s', mode = 'measure' }");
+        assert!(measured.is_any() && !measured.answers());
+        assert_eq!(measured.coalesce, Coalesce::No);
+        let (fresh, _) = read("cache = { ttl = '30s' }\ncoalesce = 'fresh'");
+        assert_eq!(fresh.coalesce, Coalesce::Unsent);
+        assert!(!read("").0.is_any());
+    }
+
+    #[test]
+    fn impossible_policies_are_problems_of_their_keys() {
+        for (text, problem) in [
+            ("cache = { stale = '1m' }", "cache: `ttl` is missing"),
+            (
+                "cache = { ttl = '0s' }",
+                "cache.ttl: no answer is ever fresh",
+            ),
+            (
+                "cache = { ttl = '1s', bytes = '512B' }",
+                "cache.bytes: no answer fits in so little",
+            ),
+            (
+                "cache = { ttl = '1s', entries = 0 }",
+                "cache.entries: 0 is out of range",
+            ),
+            (
+                "cache = { ttl = '1s', mode = 'on' }",
+                "cache.mode: `on` is not known here",
+            ),
+            (
+                "coalesce = 'always'",
+                "coalesce: expected `true`, `false` or `\"fresh\"`, found a string",
+            ),
+            (
+                "cache = { ttl = '1s' }\ncoalesce = false",
+                "coalesce: a cache asks once for an answer that several calls miss",
+            ),
+            (
+                "cache = { ttl = '1s', tll = '1s' }",
+                "cache.tll: unknown key",
+            ),
+        ] {
+            assert_eq!(read(text).1, [problem], "{text}");
+        }
+    }
+}

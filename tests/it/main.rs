@@ -32,6 +32,7 @@ mod hostile; // hostile clients: memory, frames, descriptors, silence
 mod health; // what an outage looks like in reports, metrics and the log
 mod breaker; // a store that hangs, behind a breaker
 mod outages; // every store killed, hung and restarted under load
+mod faults; // every store behind a proxy that misbehaves; every call is judged
 mod stores; // batches to a real store
 mod large; // answers that take long to convert
 mod store_memory; // what large answers take together

@@ -67,6 +67,26 @@ impl Scrape {
         self.one(name, labels).parse().expect("a whole number")
     }
 
+    /// The counts called `name` that have these labels, each with all its labels.
+    #[track_caller]
+    pub(crate) fn samples(
+        &self,
+        name: &str,
+        wanted: &[(&str, &str)],
+    ) -> Vec<(BTreeMap<String, String>, usize)> {
+        let samples = self.samples.get(name).into_iter().flatten();
+        let all = samples.map(|(labels, count)| {
+            let labels: BTreeMap<String, String> = labels.iter().cloned().collect();
+            (labels, count.parse().expect("a whole number"))
+        });
+        let has = |(labels, _): &(BTreeMap<String, String>, usize)| {
+            wanted
+                .iter()
+                .all(|(name, value)| labels.get(*name).is_some_and(|of| of == value))
+        };
+        all.filter(has).collect()
+    }
+
     /// The one number called `name` that has these labels.
     #[track_caller]
     pub(super) fn number(&self, name: &str, labels: &[(&str, &str)]) -> f64 {

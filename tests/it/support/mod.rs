@@ -5,6 +5,7 @@
 
 pub(crate) mod airports; // a small service
 mod certificates;
+pub(crate) mod faults; // a proxy that misbehaves on command
 mod flights;
 mod http;
 mod memcached;

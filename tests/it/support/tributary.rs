@@ -32,7 +32,7 @@ impl Tributary {
     pub(crate) fn serve(folder: TempDir, env: &[(&str, &str)]) -> Self {
         let config = folder.path().join("tributary.toml");
         on_a_free_port(&config);
-        let mut command = Command::new(env!("CARGO_BIN_EXE_tributary"));
+        let mut command = Command::new(program());
         command.envs(env.iter().copied());
         Tributary::run(command, folder, &[])
     }
@@ -41,7 +41,7 @@ impl Tributary {
     pub(crate) fn start_with(options: &[&str], config: &str, files: &[(&str, &str)]) -> Self {
         let folder = laid_out(config, files);
         on_a_free_port(&folder.path().join("tributary.toml"));
-        let command = Command::new(env!("CARGO_BIN_EXE_tributary"));
+        let command = Command::new(program());
         Tributary::run(command, folder, options)
     }
 
@@ -54,11 +54,11 @@ impl Tributary {
         let folder = laid_out(config, files);
         on_a_free_port(&folder.path().join("tributary.toml"));
         let mut command = Command::new("sh");
-        let program = env!("CARGO_BIN_EXE_tributary");
+        let program = program();
         command.args([
             "-c",
             &format!("ulimit -n {open_files}; exec \"$0\" \"$@\""),
-            program,
+            &program,
         ]);
         Tributary::run(command, folder, &[])
     }
@@ -156,6 +156,12 @@ impl Tributary {
         self.process.signal(signal);
         self.process.end()
     }
+}
+
+/// The program itself; `TRIBUTARY_PROGRAM` is another build of it, for long runs.
+fn program() -> String {
+    let other = std::env::var("TRIBUTARY_PROGRAM");
+    other.unwrap_or_else(|_| env!("CARGO_BIN_EXE_tributary").to_owned())
 }
 
 /// A folder with `config` and `files`.

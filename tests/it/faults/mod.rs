@@ -1,0 +1,70 @@
+//! Calls of a server whose stores have one fault after another: every reply is its call's own, in time, and no more
+//! incomplete than the faults explain.
+//!
+//! Every store is behind a proxy of `support::faults`. A run takes the faults in an order that its seed decides, under
+//! load; `history.rs` judges every call. `tests/faults/run` makes long runs.
+//!
+//! It promises what `history.rs` promises, for one server process with one event loop and with the stores of `stores`,
+//! whose connections are cut, held, slowed and damaged as bytes. It does not promise the same interleaving for the same
+//! seed: sockets and processes are real. Lost packets, wrong clocks and full disks are not among its faults.
+
+mod nonce; // what calls ask and stores answer
+mod stores;
+mod history; // the judge
+mod planted; // the judge's own tests
+mod weather; // the faults
+mod load; // the callers
+mod site; // the server and its stores
+mod table; // what a run prints
+mod run;
+
+use std::time::Duration;
+
+use tokio::runtime::{Builder, LocalOptions};
+
+use run::{Options, run};
+
+/// A short run for every test run, with two faults at a time; `FAULTS_CALLS` and `FAULTS_SEED` make it a long one.
+#[test]
+fn no_reply_is_wrong_whatever_stores_do() {
+    let number = |name: &str| {
+        let text = std::env::var(name).ok()?;
+        Some(
+            text.parse()
+                .unwrap_or_else(|_| panic!("{name} is a number, not `{text}`")),
+        )
+    };
+    let seed = number("FAULTS_SEED").unwrap_or(1);
+    let options = match number("FAULTS_CALLS") {
+        Some(calls) => Options {
+            seed,
+            calls,
+            together: 1,
+            fault: Duration::from_secs(2),
+        },
+        None => Options {
+            seed,
+            calls: 3_000,
+            together: 2,
+            fault: Duration::from_millis(600),
+        },
+    };
+    let runtime = Builder::new_current_thread()
+        .enable_all()
+        .build_local(LocalOptions::default())
+        .expect("a runtime");
+    let outcome = runtime.block_on(run(options));
+    println!(
+        "{} calls, {} rounds of faults, {:.0} s, seed {seed}: {} violations\n{}",
+        outcome.calls,
+        outcome.rounds,
+        outcome.took.as_secs_f64(),
+        outcome.violations,
+        outcome.table,
+    );
+    assert_eq!(
+        outcome.violations, 0,
+        "with seed {seed}, first of all\n{:#?}\nwhile the server logged\n{}",
+        outcome.first, outcome.log
+    );
+}

@@ -1,0 +1,296 @@
+//! A run: fault after fault, under load, and everything judged.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep, timeout};
+use tributary::random::Random;
+
+use super::history::{Counts, Fault, Found, Judge, Promise, Violation, count, differences, grown};
+use super::load::Load;
+use super::nonce::Nonces;
+use super::site::{DEADLINE, Place, Site};
+use super::stores::{KINDS, Scripted};
+use super::table::Table;
+use super::weather::{self, Weather};
+use crate::support::PATIENCE;
+
+/// How late a reply may be.
+const LATE_MAX: Duration = Duration::from_millis(50);
+/// How long a store may stay unused after its fault: the longest pause between two probes or two attempts to connect,
+/// and the attempt.
+const RECOVERY_MAX: Duration = Duration::from_secs(2);
+/// Calls without a fault before the next one.
+const CALM: Duration = Duration::from_millis(300);
+
+/// How long a run is.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Options {
+    pub(super) seed: u64,
+    /// Ends after the round in which so many calls are reached.
+    pub(super) calls: u64,
+    /// How many stores have a fault at the same time, and for how long.
+    pub(super) together: usize,
+    pub(super) fault: Duration,
+}
+
+/// What a run found.
+pub(super) struct Outcome {
+    pub(super) calls: u64,
+    pub(super) rounds: usize,
+    pub(super) took: Duration,
+    /// All violations, and the first few of them.
+    pub(super) violations: usize,
+    pub(super) first: Vec<Found>,
+    pub(super) table: Table,
+    /// What the server logged.
+    pub(super) log: String,
+}
+
+const FIRST: usize = 10;
+
+pub(super) async fn run(options: Options) -> Outcome {
+    let site = Site::start(options.seed).await;
+    let nonces = Nonces { seed: options.seed };
+    let mut run = Run {
+        load: Load::start(site.server.addr, site.schema(), nonces),
+        site,
+        nonces,
+        promise: Promise {
+            stores: KINDS.iter().map(|kind| kind.name).collect(),
+            deadline: DEADLINE,
+            late_max: LATE_MAX,
+            recovery_max: RECOVERY_MAX,
+        },
+        faults: Vec::new(),
+        counts: Counts::new(),
+        begun: Instant::now(),
+        outcome: Outcome {
+            calls: 0,
+            rounds: 0,
+            took: Duration::ZERO,
+            violations: 0,
+            first: Vec::new(),
+            table: Table::new(),
+            log: String::new(),
+        },
+    };
+    run.stores_are_reached().await;
+    let descriptors = run.site.descriptors();
+    let mut random = Random::seeded(options.seed);
+    let mut pairs = Vec::new();
+    while run.load.made() < options.calls {
+        if pairs.len() < options.together {
+            pairs = shuffled(&mut random);
+        }
+        let mut round: Vec<(usize, &'static Weather)> = Vec::new();
+        while round.len() < options.together
+            && let Some(at) = pairs
+                .iter()
+                .position(|(at, _)| round.iter().all(|(other, _)| other != at))
+        {
+            round.push(pairs.swap_remove(at));
+        }
+        run.round(&round, options.fault).await;
+    }
+    run.end(descriptors).await
+}
+
+/// Every fault of every store once.
+fn shuffled(random: &mut Random) -> Vec<(usize, &'static Weather)> {
+    static ALL: [Weather; 13] = weather::ALL;
+    let mut pairs: Vec<_> = (0..KINDS.len())
+        .flat_map(|at| ALL.iter().map(move |fault| (at, fault)))
+        .collect();
+    for at in (1..pairs.len()).rev() {
+        let other = random.draw() % (at as u64 + 1);
+        pairs.swap(at, usize::try_from(other).expect("below a usize"));
+    }
+    pairs
+}
+
+struct Run {
+    site: Site,
+    load: Load,
+    nonces: Nonces,
+    promise: Promise,
+    /// Those that a call which has not been judged may have met.
+    faults: Vec<Fault>,
+    counts: Counts,
+    begun: Instant,
+    outcome: Outcome,
+}
+
+impl Run {
+    /// Before that, any store may not have been reached yet.
+    async fn stores_are_reached(&mut self) {
+        self.faults = KINDS
+            .iter()
+            .map(|kind| self.fault(kind.name, false))
+            .collect();
+        let begun = self.begun;
+        for name in &self.promise.stores {
+            let reached = timeout(PATIENCE, self.whole(name, begun)).await;
+            assert!(
+                reached.is_ok(),
+                "{name} is not used: {:?}",
+                self.load.take().last()
+            );
+        }
+        self.faults
+            .iter_mut()
+            .for_each(|fault| fault.until = Instant::now());
+        sleep(CALM).await;
+    }
+
+    fn fault(&self, store: &'static str, damages: bool) -> Fault {
+        let now = Instant::now();
+        Fault {
+            store,
+            damages,
+            from: now.min(self.begun.max(now)),
+            until: now,
+        }
+    }
+
+    /// Waits for a value of this store in a call that is sent from `since` on.
+    async fn whole(&self, store: &str, since: Instant) {
+        while !self.load.has_whole(store, since) {
+            sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    async fn round(&mut self, faulty: &[(usize, &'static Weather)], lasts: Duration) {
+        let places = |site: &Site| -> Vec<usize> {
+            site.places
+                .iter()
+                .map(|place| place.proxy.accepted())
+                .collect()
+        };
+        let before = places(&self.site);
+        let mut faults = Vec::new();
+        for (at, weather) in faulty {
+            let Place {
+                kind,
+                proxy,
+                scripted,
+            } = &self.site.places[*at];
+            faults.push(self.fault(kind.name, weather.damages));
+            weather.begin(proxy, scripted.as_ref());
+        }
+        sleep(lasts).await;
+        for ((at, _), fault) in faulty.iter().zip(&mut faults) {
+            let Place {
+                proxy, scripted, ..
+            } = &self.site.places[*at];
+            Weather::end(proxy, scripted.as_ref());
+            fault.until = Instant::now();
+        }
+        for fault in &faults {
+            // The judge decides whether it took too long.
+            let again = self.whole(fault.store, fault.until);
+            let _late = timeout(RECOVERY_MAX * 2, again).await;
+        }
+        let calm = Instant::now();
+        sleep(CALM).await;
+        let after = places(&self.site);
+        let opened: Vec<usize> = faulty
+            .iter()
+            .map(|(at, _)| after[*at] - before[*at])
+            .collect();
+        self.judge(faulty, &faults, &opened, calm);
+    }
+
+    /// Judges all calls that have ended, and the recovery from this round's faults.
+    fn judge(
+        &mut self,
+        faulty: &[(usize, &'static Weather)],
+        faults: &[Fault],
+        opened: &[usize],
+        calm: Instant,
+    ) {
+        self.faults.extend_from_slice(faults);
+        let calls = self.load.take();
+        let stalls = self.load.stalls();
+        let mut found = Vec::new();
+        let judge = Judge {
+            nonces: self.nonces,
+            promise: &self.promise,
+            faults: &self.faults,
+            made: self.load.made(),
+            stalls: &stalls,
+        };
+        for call in &calls {
+            let wrong = judge.call(call);
+            let is_wrong = !wrong.is_empty();
+            count(&mut self.counts, call);
+            for (fault, (_, weather)) in faults.iter().zip(faulty) {
+                if fault.from <= call.sent && call.sent < fault.until {
+                    self.outcome
+                        .table
+                        .during(weather.name, fault, call, is_wrong);
+                }
+            }
+            if call.sent >= calm {
+                self.outcome.table.undisturbed(call);
+            }
+            let with_call = |violation| Found {
+                call: Some(call.clone()),
+                violation,
+            };
+            found.extend(wrong.into_iter().map(with_call));
+        }
+        for ((fault, (_, weather)), opened) in faults.iter().zip(faulty).zip(opened) {
+            match judge.recovery(fault, &calls) {
+                Ok(after) => self
+                    .outcome
+                    .table
+                    .after(weather.name, fault.store, after, *opened),
+                Err(violation) => found.push(Found {
+                    call: None,
+                    violation,
+                }),
+            }
+        }
+        self.outcome.rounds += 1;
+        self.found(found);
+        let kept = self.faults.len().saturating_sub(2 * KINDS.len());
+        self.faults.drain(..kept);
+    }
+
+    fn found(&mut self, found: Vec<Found>) {
+        self.outcome.violations += found.len();
+        let room = FIRST - self.outcome.first.len();
+        self.outcome.first.extend(found.into_iter().take(room));
+    }
+
+    async fn end(mut self, descriptors: usize) -> Outcome {
+        let ends = self.load.end().await;
+        self.found(ends);
+        self.judge(&[], &[], &[], Instant::now());
+        let mut found = differences(&self.counts, &self.site.counts());
+        for Place { kind, scripted, .. } in &self.site.places {
+            let times = scripted.as_ref().map_or(0, Scripted::dirty);
+            if times > 0 {
+                found.push(Violation::Dirty {
+                    store: kind.name,
+                    times,
+                });
+            }
+        }
+        found.extend(grown(
+            "descriptors",
+            descriptors,
+            self.site.descriptors(),
+            32,
+        ));
+        let without_call = |violation| Found {
+            call: None,
+            violation,
+        };
+        self.found(found.into_iter().map(without_call).collect());
+        self.outcome.log = self.site.stop();
+        self.outcome.calls = self.load.made();
+        self.outcome.took = self.begun.elapsed();
+        self.outcome
+    }
+}

@@ -26,7 +26,6 @@ use super::tls::Tls;
 use crate::config::{Endpoint, LimitsConfig, ListenerConfig};
 use crate::guard::{BLOCKING_MAX, PurgeReceiver};
 use crate::metrics::{LoopMetrics, Metrics};
-use crate::offload;
 use crate::random::Random;
 use crate::service::{Current, MemoryPool, Service};
 use crate::supervise::supervise;
@@ -247,6 +246,6 @@ pub(super) fn runtime() -> io::Result<LocalRuntime> {
     Builder::new_current_thread()
         .enable_all()
         // For blocking closures and name resolution.
-        .max_blocking_threads(BLOCKING_MAX + offload::THREADS_MAX + 4)
+        .max_blocking_threads(BLOCKING_MAX + 4)
         .build_local(LocalOptions::default())
 }

@@ -6,7 +6,6 @@
 use std::error::Error;
 use std::io;
 
-use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt as _;
 use hyper::body::{Body as _, Incoming};
 use hyper::header::CONTENT_ENCODING;
@@ -16,6 +15,7 @@ use tokio::time::Instant;
 
 use super::failure::{too_long, words};
 use super::lookup::Lookup;
+use super::pieces::Pieces;
 use super::{charset, compression};
 use crate::backend::format::{Format, bad_answer};
 use crate::backend::memory::Reading;
@@ -46,14 +46,14 @@ pub(super) async fn read(
     let (head, body) = response.into_parts();
     // The streams of HTTP/2 share a window: one that is not read would stop the others.
     let waits = head.version < Version::HTTP_2;
-    let bytes = collect(body, &mut room, waits).await?;
+    let pieces = collect(body, &mut room, waits).await?;
     if status == StatusCode::NO_CONTENT {
         return Ok(Answer::new(Value::Null));
     }
-    let is_large = bytes.len() > LARGE_BYTES
-        || bytes.len() > ENCODED_BYTES_MAX && head.headers.contains_key(CONTENT_ENCODING);
+    let is_large = pieces.bytes > LARGE_BYTES
+        || pieces.bytes > ENCODED_BYTES_MAX && head.headers.contains_key(CONTENT_ENCODING);
     let body = Body {
-        bytes,
+        pieces,
         headers: head.headers,
         bytes_max: room.bytes_max,
     };
@@ -78,14 +78,14 @@ pub(super) struct Room {
 
 /// A body as it came.
 struct Body {
-    bytes: Bytes,
+    pieces: Pieces,
     headers: HeaderMap,
     bytes_max: usize,
 }
 
 impl Body {
     fn decode(self, format: Format, pointer: &Pointer) -> Result<Value, LookupError> {
-        let mut body = compression::undo(&self.headers, self.bytes, self.bytes_max)?;
+        let mut body = compression::undo(&self.headers, self.pieces.joined(), self.bytes_max)?;
         if format != Format::Bytes {
             body = charset::to_utf8(&self.headers, body)?;
         }
@@ -136,21 +136,20 @@ fn no_rest(err: &hyper::Error) -> LookupError {
     LookupError::new(Code::LookupUnavailable, why)
 }
 
-/// The whole body. The common case of a body in one piece is not copied.
-async fn collect(mut body: Incoming, room: &mut Room, waits: bool) -> Result<Bytes, LookupError> {
+/// The whole body.
+async fn collect(mut body: Incoming, room: &mut Room, waits: bool) -> Result<Pieces, LookupError> {
     let bytes_max = room.bytes_max;
     if body.size_hint().lower() > bytes_max as u64 {
         return Err(too_long(bytes_max));
     }
-    let mut first = Bytes::new();
-    let mut whole = BytesMut::new();
+    let mut pieces = Pieces::default();
     let mut since_break = 0;
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|err| no_rest(&err))?;
         let Ok(piece) = frame.into_data() else {
             continue;
         };
-        let length = first.len() + whole.len() + piece.len();
+        let length = pieces.bytes + piece.len();
         if length > bytes_max {
             return Err(too_long(bytes_max));
         }
@@ -159,24 +158,13 @@ async fn collect(mut body: Incoming, room: &mut Room, waits: bool) -> Result<Byt
         } else {
             room.memory.now(length)?;
         }
-        if first.is_empty() && whole.is_empty() {
-            first = piece;
-            continue;
-        }
-        if whole.is_empty() {
-            whole.extend_from_slice(&std::mem::take(&mut first));
-        }
-        whole.extend_from_slice(&piece);
         since_break += piece.len();
+        pieces.push(piece);
         if since_break > PIECES_AT_ONCE {
             // What has come already would be taken without a break.
             since_break = 0;
             yield_now().await;
         }
     }
-    Ok(if whole.is_empty() {
-        first
-    } else {
-        whole.freeze()
-    })
+    Ok(pieces)
 }

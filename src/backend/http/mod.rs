@@ -7,6 +7,7 @@
 //! answer is ever left for another lookup.
 
 mod answer;
+mod pieces; // of a body
 mod body; // of a POST
 mod charset; // of bodies
 mod compression; // of bodies

@@ -4,11 +4,13 @@
 //! [`Slice`]; slices are granted in the order of asking. Once slices have used [`BUDGET`] together, the loop polls its
 //! sockets before the next one. If more than [`CROWD`] tasks wait, enough to keep the loop busy forever, the rest of a
 //! millisecond is left to other work as well. Short messages never ask for a slice.
+//!
+//! Work that can't wait for a slice, because others wait for it, takes breaks by itself: [`Breaks`], [`after_sockets`].
 
 use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
 use std::pin::pin;
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::time::Duration;
 use std::vec::IntoIter;
 
@@ -28,6 +30,8 @@ const TICK: Duration = Duration::from_millis(1);
 const CROWD: usize = 8;
 /// Values handled per slice: about 25 microseconds of work.
 pub(crate) const VALUES: usize = 256;
+/// Bytes handled before a break: some hundred microseconds of work.
+const BYTES: usize = 64 * 1024;
 
 /// The budget of one loop.
 #[derive(Debug)]
@@ -208,6 +212,32 @@ impl Drop for Waiting<'_> {
     fn drop(&mut self) {
         self.0.set(self.0.get() - 1);
     }
+}
+
+/// Counts pieces of work that may all be there already, such as rows, and says when a break is due.
+#[derive(Debug, Default)]
+pub(crate) struct Breaks {
+    pieces: usize,
+    bytes: usize,
+}
+
+impl Breaks {
+    /// Counts a piece with that many bytes. After some of them, waits until the loop has polled its sockets.
+    pub(crate) async fn after(&mut self, bytes: usize) {
+        self.pieces += 1;
+        self.bytes += bytes;
+        if self.pieces >= VALUES || self.bytes >= BYTES {
+            *self = Breaks::default();
+            yield_now().await;
+        }
+    }
+}
+
+/// Has a task polled again once the loop has polled its sockets. A task that wakes itself instead is polled again up to 61
+/// times before that, as tokio polls sockets only after so many tasks.
+pub(crate) fn after_sockets(cx: &mut Context<'_>) {
+    let is_ready = pin!(yield_now()).poll(cx).is_ready();
+    debug_assert!(!is_ready, "it always waits first");
 }
 
 /// Waits until the task is woken.

@@ -3,9 +3,11 @@
 //! Strings keep their bytes. A reply of a type that the command never returns, or whose bytes are not in the lookup's
 //! format, is `lookup.bad_answer`. Both versions of the protocol are understood: the URL may say `?protocol=resp3`.
 
-use super::resp::{Reply, refused};
+use std::sync::Arc;
+
 use bytes::Bytes;
 
+use super::resp::{Reply, refused};
 use crate::backend::format::{Format, bad_answer, text};
 use crate::backend::memory::NoRoom;
 use crate::backend::{Answer, LookupError};
@@ -72,10 +74,17 @@ impl ReplyShape {
     fn other(&self, reply: Reply) -> Result<Answer, LookupError> {
         match reply {
             Reply::Held(held) => {
-                let (reply, held) = *held;
+                let memory = held.1.clone();
+                let answer = if self.is_large(&held.0) {
+                    let shape = self.clone();
+                    // Other lookups may have the same reply.
+                    Answer::undecoded(move || shape.value(Arc::unwrap_or_clone(held).0))
+                } else {
+                    self.answer(Arc::unwrap_or_clone(held).0)?
+                };
                 Ok(Answer {
-                    held,
-                    ..self.answer(reply)?
+                    held: memory,
+                    ..answer
                 })
             }
             Reply::Refused => Err(NoRoom.into()),

@@ -8,6 +8,7 @@ use std::num::NonZeroU32;
 use super::command::Command;
 use super::resp::Reply;
 use crate::backend::{Answer, Answers, BatchedAsk, LookupError};
+use crate::error::Code;
 use crate::value::Value;
 
 /// How many empty batches are kept: several are under way at a time.
@@ -45,6 +46,29 @@ pub(super) struct Batch {
     known: Vec<Option<Known>>,
     /// One for each lookup.
     places: Vec<CommandNumber>,
+    /// The replies so far, if lookups share them.
+    replies: Vec<Reply>,
+}
+
+/// The different commands of a batch.
+#[derive(Clone, Copy)]
+pub(super) struct Commands<'b> {
+    packed: &'b [u8],
+    ends: &'b [usize],
+}
+
+/// Answers the lookups of a batch, each when its reply is there.
+pub(super) struct Delivery<'b> {
+    asked: &'b [BatchedAsk<'b, Command>],
+    answers: Answers<'b>,
+    places: &'b mut [CommandNumber],
+    /// The first lookup without an answer.
+    next: usize,
+    /// How many replies there were.
+    received: usize,
+    /// Whether some lookups have the same command.
+    shared: bool,
+    replies: &'b mut Vec<Reply>,
 }
 
 #[derive(Clone, Copy)]
@@ -98,38 +122,26 @@ impl Batch {
         &self.packed[start..self.ends[at]]
     }
 
-    /// The commands one after the other, and how many there are.
-    pub(super) fn commands(&self) -> (&[u8], usize) {
-        (&self.packed, self.ends.len())
-    }
-
-    /// Answers each lookup from the replies to the commands. The lookups are those that were added.
-    pub(super) fn answer(
-        &mut self,
-        asked: &[BatchedAsk<'_, Command>],
-        replies: Result<Vec<Reply>, LookupError>,
-        answers: Answers<'_>,
-    ) {
-        let mut replies = match replies {
-            Ok(replies) => replies,
-            Err(err) => return answers.fail(asked.len(), &err),
+    /// The commands, and what answers the lookups. The lookups are those that were added.
+    pub(super) fn parts<'b>(
+        &'b mut self,
+        asked: &'b [BatchedAsk<'b, Command>],
+        answers: Answers<'b>,
+    ) -> (Commands<'b>, Delivery<'b>) {
+        let commands = Commands {
+            packed: &self.packed,
+            ends: &self.ends,
         };
-        // In the common case each command was asked once, and each reply is moved instead of copied.
-        let shared = self.places.len() > replies.len();
-        let mut answer = |ask: &BatchedAsk<'_, Command>, place: CommandNumber| {
-            let Some(at) = place.map_err(|err| *err)? else {
-                return Ok(Answer::new(Value::List(Vec::new())));
-            };
-            let reply = if shared {
-                replies[at].clone()
-            } else {
-                std::mem::replace(&mut replies[at], Reply::Nil)
-            };
-            ask.lookup.reply.answer(reply)
+        let delivery = Delivery {
+            asked,
+            answers,
+            places: &mut self.places,
+            next: 0,
+            received: 0,
+            shared: asked.len() > self.ends.len(),
+            replies: &mut self.replies,
         };
-        for (at, (ask, place)) in asked.iter().zip(self.places.drain(..)).enumerate() {
-            answers.give(at, answer(ask, place));
-        }
+        (commands, delivery)
     }
 
     /// Empties the batch and keeps its buffers.
@@ -138,8 +150,74 @@ impl Batch {
         self.ends.clear();
         self.known.clear();
         self.places.clear();
+        self.replies.drain(..).for_each(Reply::discard);
         // The buffer of a batch with very long keys is not kept.
         self.packed.shrink_to(ROOM_KEPT);
+    }
+}
+
+impl<'b> Commands<'b> {
+    /// Those after the first `count`, one after the other, and how many there are.
+    pub(super) fn after(self, count: usize) -> (&'b [u8], usize) {
+        let start = count.checked_sub(1).map_or(0, |last| self.ends[last]);
+        (&self.packed[start..], self.ends.len() - count)
+    }
+}
+
+impl Delivery<'_> {
+    /// How many replies there were.
+    pub(super) fn received(&self) -> usize {
+        self.received
+    }
+
+    /// The reply to the next command is there. Commands are in the order of the first lookups that need them, so lookups
+    /// are answered in their order.
+    pub(super) fn receive(&mut self, reply: Reply) {
+        self.received += 1;
+        let mut reply = Some(reply);
+        if self.shared {
+            self.replies.extend(reply.take());
+        }
+        while let Some(place) = self.places.get_mut(self.next) {
+            if matches!(place, Ok(Some(at)) if *at >= self.received) {
+                return;
+            }
+            let place = std::mem::replace(place, Ok(None));
+            let (shared, next) = (self.shared, self.next);
+            let of_command = |at: usize| {
+                // In the common case each command was asked once, and each reply is moved instead of copied.
+                let reply = if shared {
+                    self.replies[at].clone()
+                } else {
+                    reply.take().unwrap_or(Reply::Nil)
+                };
+                self.asked[next].lookup.reply.answer(reply)
+            };
+            self.answer(place.map(|at| at.map(of_command)));
+        }
+    }
+
+    /// No more replies will come: for the reason, if some are missing.
+    pub(super) fn end(&mut self, ended: &Result<(), LookupError>) {
+        while let Some(place) = self.places.get_mut(self.next) {
+            let place = std::mem::replace(place, Ok(None));
+            self.answer(place.map(|at| {
+                at.map(|_missing| {
+                    let none =
+                        || LookupError::new(Code::ServerInternal, "a command without a reply");
+                    Err(ended.clone().err().unwrap_or_else(none))
+                })
+            }));
+        }
+    }
+
+    /// Answers the next lookup. `None`: it has nothing to ask.
+    fn answer(&mut self, answer: Result<Option<Result<Answer, LookupError>>, Box<LookupError>>) {
+        let nothing = || Ok(Answer::new(Value::List(Vec::new())));
+        let answer = answer.map_err(|err| *err);
+        let answer = answer.and_then(|answer| answer.unwrap_or_else(nothing));
+        self.answers.give(self.next, answer);
+        self.next += 1;
     }
 }
 

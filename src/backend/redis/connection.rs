@@ -59,17 +59,41 @@ impl Connection {
         self.availability.is_up()
     }
 
-    /// Sends `count` commands, packed one after the other. Returns one reply each, in their order. If the connection turns
-    /// out to be lost, the commands are sent once more over the next one: all are reads, so asking twice does no harm.
+    /// As [`Connection::ask_each`], with all replies at the end.
     pub(super) async fn ask(&self, packed: &[u8], count: usize) -> Result<Vec<Reply>, LookupError> {
-        let mut tried = false;
+        let mut replies = Vec::with_capacity(count);
+        let all = self.ask_each(packed, count, |reply| replies.push(reply));
+        all.await?;
+        Ok(replies)
+    }
+
+    /// Sends `count` commands, packed one after the other. Hands one reply each to `deal`, in their order. If the connection
+    /// turns out to be lost, the commands are sent once more over the next one: all are reads, so asking twice does no harm.
+    pub(super) async fn ask_each(
+        &self,
+        packed: &[u8],
+        count: usize,
+        mut deal: impl FnMut(Reply),
+    ) -> Result<(), LookupError> {
+        let (mut tried, mut dealt) = (false, 0);
         loop {
             let redis = self
                 .availability
                 .client(self.connect_timeout, STORE)
                 .await?;
-            match redis.ask(packed, count).await {
-                Ok(Some(replies)) => return Ok(replies),
+            // Those that came over the lost connection come again.
+            let mut number = 0;
+            let deal = |reply: Reply| {
+                number += 1;
+                if number > dealt {
+                    dealt = number;
+                    deal(reply);
+                } else {
+                    reply.discard();
+                }
+            };
+            match redis.ask_each(packed, count, deal).await {
+                Ok(Some(())) => return Ok(()),
                 Ok(None) => {
                     let why = "Redis does not answer: too many replies are pending";
                     return Err(LookupError::new(Code::LookupUnavailable, why));
@@ -84,10 +108,15 @@ impl Connection {
         }
     }
 
-    /// Like [`Connection::ask`], without waiting for a connection: `None` if there is none, or it breaks.
-    pub(super) async fn ask_if_up(&self, packed: &[u8], count: usize) -> Option<Vec<Reply>> {
+    /// Like [`Connection::ask_each`], without waiting for a connection: `None` if there is none, or it breaks.
+    pub(super) async fn ask_each_if_up(
+        &self,
+        packed: &[u8],
+        count: usize,
+        deal: impl FnMut(Reply),
+    ) -> Option<()> {
         let redis = self.availability.now()?.ok()?;
-        redis.ask(packed, count).await.ok()?
+        redis.ask_each(packed, count, deal).await.ok()?
     }
 
     /// For tests to wait on.

@@ -116,25 +116,30 @@ impl Backend for Redis {
         "one pipeline per iteration of the event loop, equal commands once".into()
     }
 
-    /// One pipeline of the different commands: each has its own reply, and its own error.
+    /// One pipeline of the different commands: each has its own reply, which is handed out when it is there, and its own error.
     async fn lookup_many(&self, asked: &[BatchedAsk<'_, Command>], answers: Answers<'_>) {
         if let Some(cluster) = &self.cluster {
             return Box::pin(cluster.lookup_many(asked, answers)).await;
         }
         let mut batch = self.spare.take();
         batch.add(asked);
-        let (packed, count) = batch.commands();
-        let replies = match count {
-            0 => Ok(Vec::new()),
-            _ => match &self.replicas {
-                None => self.next().ask(packed, count).await,
-                Some(replicas) => match Box::pin(replicas.ask(packed, count)).await {
-                    Some(replies) => Ok(replies),
-                    None => self.next().ask(packed, count).await,
-                },
-            },
+        let (commands, mut delivery) = batch.parts(asked, answers);
+        if let Some(replicas) = &self.replicas {
+            let (packed, count) = commands.after(0);
+            let ask = replicas.ask_each(packed, count, |reply| delivery.receive(reply));
+            Box::pin(ask).await;
+        }
+        let (packed, count) = commands.after(delivery.received());
+        let ended = match count {
+            0 => Ok(()),
+            _ => {
+                let ask = self
+                    .next()
+                    .ask_each(packed, count, |reply| delivery.receive(reply));
+                ask.await
+            }
         };
-        batch.answer(asked, replies, answers);
+        delivery.end(&ended);
         self.spare.put(batch);
     }
 }

@@ -1,7 +1,8 @@
 //! Shares one socket to a Redis server among all askers: commands are sent in order, and replies arrive in that order.
 //!
 //! An asker appends its commands and waits on a [`PendingReply`]. The task that drives the socket writes everything that
-//! gathered in one go, and hands the replies to the pending ones from first to last. Commands are never taken back:
+//! gathered in one go, and hands the replies to the pending ones from first to last, each when it is there. Commands are
+//! never taken back:
 //! when an asker is dropped, its replies are still read, and thrown away. When the socket breaks, says something that was
 //! not asked, or says nothing for long, every pending reply ends in an error and no more commands are accepted.
 
@@ -15,7 +16,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use bytes::BytesMut;
+use bytes::{BufMut as _, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Instant;
 use tokio_util::io::poll_read_buf;
@@ -23,10 +24,12 @@ use tokio_util::io::poll_read_buf;
 use super::resp::{BadReply, Parser, Reply};
 use crate::backend::StoreMemory;
 use crate::backend::net::Silence;
+use crate::coop::after_sockets;
 
 /// How much is read at a time: about the replies to one batch.
 const READ_BYTES: usize = 64 * 1024;
-/// How often that much is read before other tasks have their turn: a megabyte of short replies takes some milliseconds.
+/// How often that much is read before other tasks have their turn: a megabyte of short replies takes some milliseconds. Of
+/// a large reply, that much is read once: its items are parsed one by one.
 const READS_MAX: usize = 4;
 /// The maximum number of pending replies. Lookups that gave up on an unresponsive server leave theirs pending; at this
 /// number nothing more is asked until the server responds.
@@ -64,7 +67,7 @@ pub(super) enum Broken {
     BadBytes(Arc<str>),
 }
 
-/// The replies to one asker's commands, as they arrive.
+/// The replies to one asker's commands that it has not taken, as they arrive.
 #[derive(Default)]
 struct PendingReply {
     missing: Cell<usize>,
@@ -85,7 +88,7 @@ impl Drop for ReplyGuard<'_> {
     fn drop(&mut self) {
         let reply = &self.reply;
         reply.abandoned.set(true);
-        reply.replies.take();
+        reply.replies.take().into_iter().for_each(Reply::discard);
         if reply.missing.get() > 0 && self.redis.silence.gave_up(self.asked) {
             self.redis.is_silent.set(true);
             self.redis.wake();
@@ -119,13 +122,25 @@ impl Multiplexed {
         }
     }
 
-    /// Sends `count` commands, packed one after the other, and waits for their replies; `None` if too many replies are
-    /// pending already.
+    /// As [`Multiplexed::ask_each`], with all replies at the end.
     pub(super) async fn ask(
         &self,
         packed: &[u8],
         count: usize,
     ) -> Result<Option<Vec<Reply>>, Broken> {
+        let mut replies = Vec::with_capacity(count);
+        let all = self.ask_each(packed, count, |reply| replies.push(reply));
+        Ok(all.await?.map(|()| replies))
+    }
+
+    /// Sends `count` commands, packed one after the other, and hands each reply to `deal` when it is there; `None` if too
+    /// many replies are pending already.
+    pub(super) async fn ask_each(
+        &self,
+        packed: &[u8],
+        count: usize,
+        mut deal: impl FnMut(Reply),
+    ) -> Result<Option<()>, Broken> {
         if let Some(broken) = &*self.broken.borrow() {
             return Err(broken.clone());
         }
@@ -147,7 +162,9 @@ impl Multiplexed {
             asked: Instant::now(),
             redis: self,
         };
-        poll_fn(|cx| guard.reply.poll(cx)).await.map(Some)
+        poll_fn(|cx| guard.reply.poll(cx, &mut deal))
+            .await
+            .map(Some)
     }
 
     /// How many replies there have been.
@@ -158,6 +175,15 @@ impl Multiplexed {
     fn wake(&self) {
         if let Some(driver) = self.driver.take() {
             driver.wake();
+        }
+    }
+
+    /// Has the first asker take the replies that it has so far, of which more are missing.
+    fn hand_out(&self) {
+        if let Some(first) = self.pending.borrow().front()
+            && first.has_some()
+        {
+            first.wake();
         }
     }
 
@@ -183,7 +209,9 @@ impl Multiplexed {
                 return Err(BadReply("more replies than commands"));
             };
             self.missing.set(self.missing.get() - 1);
-            if !first.abandoned.get() {
+            if first.abandoned.get() {
+                reply.discard();
+            } else {
                 first.replies.borrow_mut().push(reply);
             }
             first.missing.set(first.missing.get() - 1);
@@ -208,15 +236,24 @@ impl Multiplexed {
 }
 
 impl PendingReply {
-    fn poll(&self, cx: &mut Context<'_>) -> Poll<Result<Vec<Reply>, Broken>> {
+    /// Hands out the replies that have come. Ready when they were the last.
+    fn poll(&self, cx: &mut Context<'_>, deal: &mut impl FnMut(Reply)) -> Poll<Result<(), Broken>> {
+        let mut replies = self.replies.take();
+        replies.drain(..).for_each(deal);
         if let Some(broken) = self.broken.take() {
             return Poll::Ready(Err(broken));
         }
         if self.missing.get() == 0 {
-            return Poll::Ready(Ok(self.replies.take()));
+            return Poll::Ready(Ok(()));
         }
+        // Its memory is used again for the others.
+        self.replies.replace(replies);
         self.waker.set(Some(cx.waker().clone()));
         Poll::Pending
+    }
+
+    fn has_some(&self) -> bool {
+        !self.replies.borrow().is_empty()
     }
 
     fn wake(&self) {
@@ -306,6 +343,7 @@ impl Driver {
         if let Poll::Ready(broken) = self.read(stream.as_mut(), redis, cx) {
             return Poll::Ready(broken);
         }
+        redis.hand_out();
         match self.write(stream, redis, cx) {
             Err(err) => Poll::Ready(lost(&err)),
             Ok(()) => Poll::Pending,
@@ -350,7 +388,8 @@ impl Driver {
     ) -> Poll<Broken> {
         for _ in 0..READS_MAX {
             self.input.reserve(READ_BYTES);
-            match poll_read_buf(stream.as_mut(), cx, &mut self.input) {
+            let mut room = (&mut self.input).limit(READ_BYTES);
+            match poll_read_buf(stream.as_mut(), cx, &mut room) {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(Ok(0)) => {
                     return Poll::Ready(Broken::Lost("the server closed the connection".into()));
@@ -361,9 +400,12 @@ impl Driver {
             if let Err(err) = redis.dispatch(&mut self.parser, &mut self.input) {
                 return Poll::Ready(Broken::BadBytes(err.to_string().into()));
             }
+            if self.parser.is_in_large_reply() {
+                break;
+            }
         }
         // There may be more, which others need not wait for.
-        cx.waker().wake_by_ref();
+        after_sockets(cx);
         Poll::Pending
     }
 }
@@ -412,6 +454,59 @@ mod tests {
             _ = async { tokio::join!(asking, serving) } => {}
         }
         assert_eq!(redis.missing.get(), 0);
+    }
+
+    #[tokio::test(flavor = "local")]
+    async fn a_reply_is_handed_out_when_it_is_there() {
+        let (ours, mut server) = duplex(64);
+        let redis = Rc::new(Multiplexed::default());
+        let dealt = RefCell::new(Vec::new());
+        let asking = redis.ask_each(b"xyz", 3, |reply| dealt.borrow_mut().push(reply));
+        let serving = async {
+            server.read_exact(&mut [0; 3]).await.expect("asked");
+            for (at, said) in [&b":1\r\n:2"[..], b"\r\n:3", b"\r\n"]
+                .into_iter()
+                .enumerate()
+            {
+                server.write_all(said).await.expect("takes them");
+                while dealt.borrow().len() <= at {
+                    tokio::task::yield_now().await;
+                }
+            }
+        };
+        tokio::select! {
+            broken = Driving::new(ours, Rc::clone(&redis)) => panic!("{broken:?}"),
+            (asked, ()) = async { tokio::join!(asking, serving) } => {
+                assert!(matches!(asked, Ok(Some(()))));
+            }
+        }
+        assert_eq!(dealt.take(), [1, 2, 3].map(Reply::Int));
+    }
+
+    #[tokio::test(flavor = "local")]
+    async fn a_large_reply_lets_the_loop_poll_its_sockets_again_and_again() {
+        const ITEMS: usize = 200_000;
+        let reply = [
+            format!("*{ITEMS}\r\n").as_bytes(),
+            &b"$1\r\nx\r\n".repeat(ITEMS),
+        ]
+        .concat();
+        let reads = reply.len() / READ_BYTES;
+        let (ours, mut server) = duplex(2 * reply.len());
+        let redis = Rc::new(Multiplexed::default());
+        let driving = tokio::task::spawn_local(Driving::new(ours, Rc::clone(&redis)));
+        let mut asked = pin!(redis.ask(b"x", 1));
+        assert!(futures_util::poll!(asked.as_mut()).is_pending());
+        server.read_exact(&mut [0]).await.expect("asked");
+        server.write_all(&reply).await.expect("takes it");
+        let mut breaks = 0;
+        while futures_util::poll!(asked.as_mut()).is_pending() {
+            // The loop polls its sockets before it goes on here.
+            tokio::task::yield_now().await;
+            breaks += 1;
+        }
+        assert!(breaks + 1 >= reads, "{breaks} breaks in {reads} reads");
+        driving.abort();
     }
 
     #[tokio::test(flavor = "local")]

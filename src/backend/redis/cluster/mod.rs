@@ -14,7 +14,7 @@ mod slot_map; // from slots to nodes
 mod node; // one node and its connection
 mod nodes; // all nodes, and the map as it changes
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
@@ -75,7 +75,7 @@ impl Cluster {
         }
     }
 
-    /// One pipeline per node, of the different commands that are for it. The answers of a node are given when it has replied.
+    /// One pipeline per node, of the different commands that are for it. The answers of a node are given as it replies.
     pub(super) async fn lookup_many(
         &self,
         asked: &[BatchedAsk<'_, Command>],
@@ -110,69 +110,77 @@ impl Cluster {
         if let Err(err) = self.nodes.loaded().await {
             return (0..commands.len()).for_each(|at| settle(at, Err(err.clone())));
         }
-        let send = |request: NodeRequest| async {
-            let packed: Vec<&[u8]> = request.at.iter().map(|&at| &*commands[at].packed).collect();
-            let asking = request.route == Route::Asking;
-            let sent = request.node.send(&packed, asking).await;
-            (request, sent)
-        };
         let requests = self.requests(commands, &mut settle);
+        let settle = RefCell::new(settle);
+        let send = |request: NodeRequest| self.send(commands, request, &settle);
         let mut under_way = FuturesUnordered::new();
         under_way.extend(requests.into_iter().map(send));
-        while let Some((request, sent)) = under_way.next().await {
-            for again in self.replied(commands, request, sent, &mut settle) {
-                under_way.push(send(again));
-            }
+        while let Some(again) = under_way.next().await {
+            under_way.extend(again.into_iter().map(send));
         }
     }
 
-    /// Settles the commands of a request. Returns the requests to send next: commands that were redirected, and commands that
-    /// a replica failed to answer.
-    fn replied(
+    /// Sends a request and settles its commands. Returns the requests to send next: commands that were redirected, and
+    /// commands that a replica failed to answer.
+    async fn send(
         &self,
         commands: &[SlotCommand],
         request: NodeRequest,
-        sent: Result<Vec<NodeReply>, LookupError>,
-        settle: &mut impl FnMut(usize, Result<Reply, LookupError>),
+        settle: &RefCell<impl FnMut(usize, Result<Reply, LookupError>)>,
     ) -> Vec<NodeRequest> {
-        let mut again = Vec::new();
-        let unserved = |at: usize| Err(nodes::unserved(commands[at].slot));
-        let of_replica = request.route == Route::Replica;
-        let replied = match sent {
-            Ok(replied) => replied,
-            Err(err) => {
-                self.nodes.look_again();
-                for at in request.at {
-                    if !of_replica || !self.add_to_master(&mut again, commands, at) {
-                        settle(at, Err(err.clone()));
-                    }
-                }
-                return again;
+        let packed: Vec<&[u8]> = request.at.iter().map(|&at| &*commands[at].packed).collect();
+        let asking = request.route == Route::Asking;
+        let (mut again, mut waiting) = (Vec::new(), request.at.iter());
+        let deal = |reply| {
+            if let Some(&at) = waiting.next() {
+                let settle = |reply| (settle.borrow_mut())(at, reply);
+                self.replied(commands, (&request, at), reply, (&mut again, settle));
             }
         };
-        for (at, reply) in request.at.into_iter().zip(replied) {
-            let (to, route) = match reply {
-                NodeReply::Reply(reply) => {
-                    let reply = self.accept(reply);
-                    let asks_master = of_replica && is_unavailable(&reply);
-                    if !asks_master || !self.add_to_master(&mut again, commands, at) {
-                        settle(at, reply);
-                    }
-                    continue;
+        if let Err(err) = request.node.send(&packed, asking, deal).await {
+            self.nodes.look_again();
+            for &at in waiting {
+                if request.route != Route::Replica || !self.add_to_master(&mut again, commands, at)
+                {
+                    (settle.borrow_mut())(at, Err(err.clone()));
                 }
-                NodeReply::Moved(to) => (self.nodes.moved(commands[at].slot, to), Route::Plain),
-                NodeReply::Ask(to) => (self.nodes.node(&to), Route::Asking),
-            };
-            match to {
-                Some(_) if request.is_redirected => {
-                    let why = "redirected twice: the cluster is changing";
-                    settle(at, Err(LookupError::new(Code::LookupUnavailable, why)));
-                }
-                Some(node) => add(&mut again, node, route, at, true),
-                None => settle(at, unserved(at)),
             }
         }
         again
+    }
+
+    /// Settles a command of a request, or has it sent to another node.
+    fn replied(
+        &self,
+        commands: &[SlotCommand],
+        (request, at): (&NodeRequest, usize),
+        reply: NodeReply,
+        (again, settle): (
+            &mut Vec<NodeRequest>,
+            impl FnOnce(Result<Reply, LookupError>),
+        ),
+    ) {
+        let slot = commands[at].slot;
+        let (to, route) = match reply {
+            NodeReply::Reply(reply) => {
+                let reply = self.accept(reply);
+                let asks_master = request.route == Route::Replica && is_unavailable(&reply);
+                if !asks_master || !self.add_to_master(again, commands, at) {
+                    settle(reply);
+                }
+                return;
+            }
+            NodeReply::Moved(to) => (self.nodes.moved(slot, to), Route::Plain),
+            NodeReply::Ask(to) => (self.nodes.node(&to), Route::Asking),
+        };
+        match to {
+            Some(_) if request.is_redirected => {
+                let why = "redirected twice: the cluster is changing";
+                settle(Err(LookupError::new(Code::LookupUnavailable, why)));
+            }
+            Some(node) => add(again, node, route, at, true),
+            None => settle(Err(nodes::unserved(slot))),
+        }
     }
 
     /// False if no node is known to be the master.

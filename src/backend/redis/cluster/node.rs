@@ -83,13 +83,14 @@ impl Node {
         self.connection.is_up()
     }
 
-    /// Sends packed commands: one reply each, in their order. With `asking`, the node accepts commands for a slot that is
-    /// being moved to it.
+    /// Sends packed commands, and hands one reply each to `deal`, in their order. With `asking`, the node accepts commands
+    /// for a slot that is being moved to it.
     pub(super) async fn send(
         &self,
         commands: &[&[u8]],
         asking: bool,
-    ) -> Result<Vec<NodeReply>, LookupError> {
+        mut deal: impl FnMut(NodeReply),
+    ) -> Result<(), LookupError> {
         let mut packed = Vec::with_capacity(commands.iter().map(|command| command.len()).sum());
         for command in commands {
             if asking {
@@ -97,32 +98,38 @@ impl Node {
             }
             packed.extend_from_slice(command);
         }
-        let each = if asking { 2 } else { 1 };
-        let replies = self.replies(&packed, commands.len() * each).await?;
         if !asking {
-            let replies = replies.into_iter();
-            return Ok(replies.map(|reply| self.redirection(reply)).collect());
+            let deal = |reply| deal(self.redirection(reply));
+            return self.replies(&packed, commands.len(), deal).await;
         }
-        let mut replies = replies.into_iter();
-        let pairs = std::iter::from_fn(|| Some((replies.next()?, replies.next()?)));
         // Of each pair, the reply to `ASKING` matters only if it is an error, which explains the other one.
-        let replies = pairs.map(|(asking, reply)| match asking {
-            Reply::Error(_) => NodeReply::Reply(asking),
-            _ => self.redirection(reply),
-        });
-        Ok(replies.collect())
+        let mut first = None;
+        let deal = |reply| match first.take() {
+            None => first = Some(reply),
+            Some(asking @ Reply::Error(_)) => deal(NodeReply::Reply(asking)),
+            Some(_) => deal(self.redirection(reply)),
+        };
+        self.replies(&packed, commands.len() * 2, deal).await
     }
 
     /// The slots that are served, and the nodes that serve them, as this node knows them.
     pub(super) async fn ranges(&self) -> Result<Vec<Range>, LookupError> {
         let mut packed = Vec::new();
         put_command(&mut packed, &[b"CLUSTER", b"SLOTS"]);
-        let reply = one(self.replies(&packed, 1).await?)?;
+        let mut replies = Vec::new();
+        let all = self.replies(&packed, 1, |reply| replies.push(reply));
+        all.await?;
+        let reply = one(replies)?;
         ranges(&reply, &self.address)
             .ok_or_else(|| bad_answer("the reply to `CLUSTER SLOTS` is not a list of slots"))
     }
 
-    async fn replies(&self, packed: &[u8], count: usize) -> Result<Vec<Reply>, LookupError> {
+    async fn replies(
+        &self,
+        packed: &[u8],
+        count: usize,
+        deal: impl FnMut(Reply),
+    ) -> Result<(), LookupError> {
         let now = Instant::now();
         match self.silent_since.get() {
             None => self.silent_since.set(Some(now)),
@@ -130,10 +137,10 @@ impl Node {
             Some(since) if now.duration_since(since) >= self.answer_timeout => self.give_up(since),
             Some(_) => {}
         }
-        let answered = timeout(self.answer_timeout, self.connection.ask(packed, count)).await;
-        if let Ok(replies) = answered {
+        let asked = self.connection.ask_each(packed, count, deal);
+        if let Ok(ended) = timeout(self.answer_timeout, asked).await {
             self.silent_since.set(None);
-            return replies;
+            return ended;
         }
         self.give_up(now);
         let why = format!("the node at {:?} does not answer", self.address);

@@ -19,6 +19,7 @@ pub(super) use self::pack::{
 pub(super) use self::reply::{BadReply, Reply, one, refused};
 use self::room::Room;
 use crate::backend::StoreMemory;
+use crate::offload::drop_items;
 
 /// Longer strings keep the buffer that they were read into. Shorter ones are copied out of it, adjacent ones together up
 /// to this many bytes, so that the buffer can be reused and a small value never keeps a large buffer alive.
@@ -77,7 +78,7 @@ impl Parser {
     pub(super) fn count(&mut self, input: &BytesMut) {
         if !self.room.takes(input.len()) {
             for open in &mut self.open {
-                open.items = Vec::new();
+                drop_items(std::mem::take(&mut open.items));
             }
         }
     }
@@ -91,7 +92,7 @@ impl Parser {
         loop {
             if self.open.is_empty() && !self.room.skips() {
                 let mut taken = 0;
-                while let Some(length) = self.find_strings(&input[taken..]) {
+                while let Some(length) = self.find_strings(&input[taken..], usize::MAX) {
                     let copy = Bytes::copy_from_slice(&input[taken..taken + length]);
                     taken += length;
                     for string in &self.strings {
@@ -110,11 +111,36 @@ impl Parser {
         }
     }
 
-    /// Finds the short strings at the front of `input` that may be copied together, and how many bytes they take.
-    fn find_strings(&mut self, input: &[u8]) -> Option<usize> {
+    /// Takes the short strings at the front of `input` for the array that waits for items, except its last item.
+    fn take_strings(&mut self, input: &mut BytesMut) {
+        while let Some(open) = self.open.last()
+            && open.missing > 1
+            && !self.room.is_refused()
+        {
+            let Some(length) = self.find_strings(input, open.missing - 1) else {
+                return;
+            };
+            let copy = Bytes::copy_from_slice(&input[..length]);
+            input.advance(length);
+            self.searched = 0;
+            let count = self.strings.len();
+            if let Some(open) = self.open.last_mut() {
+                open.missing -= count;
+                let strings = self.strings.drain(..).map(|string| copy.slice(string));
+                open.items.extend(strings.map(Reply::String));
+            }
+            self.room.took(length, count);
+        }
+    }
+
+    /// Finds the short strings at the front of `input`, at most `count`, that may be copied together, and how many bytes
+    /// they take.
+    fn find_strings(&mut self, input: &[u8], count: usize) -> Option<usize> {
         self.strings.clear();
         let mut taken = 0;
-        while let Some(string) = short_string(&input[taken..]) {
+        while self.strings.len() < count
+            && let Some(string) = short_string(&input[taken..])
+        {
             let end = taken + string.end + 2;
             if end > COPIED_MAX && taken > 0 {
                 break;
@@ -123,6 +149,11 @@ impl Parser {
             taken = end;
         }
         (taken > 0).then_some(taken)
+    }
+
+    /// Whether a large reply is incomplete.
+    pub(super) fn is_in_large_reply(&self) -> bool {
+        self.room.is_of_large_reply()
     }
 
     /// Whether the rest of `input`, of which all complete replies were taken out, begins a reply. A push may come at any time.
@@ -136,6 +167,7 @@ impl Parser {
     /// Takes the next reply out of `input`; `None` if it is incomplete.
     pub(super) fn next(&mut self, input: &mut BytesMut) -> Result<Option<Reply>, BadReply> {
         loop {
+            self.take_strings(input);
             let before = input.len();
             let Some(token) = self.token(input)? else {
                 return Ok(None);
@@ -147,7 +179,7 @@ impl Parser {
                     return Err(BadReply("arrays are nested too deep"));
                 }
                 Token::Incomplete(open) => {
-                    self.room.took(before - input.len());
+                    self.room.took(before - input.len(), 1);
                     self.open.push(open);
                     continue;
                 }
@@ -167,7 +199,7 @@ impl Parser {
             if self.open.is_empty() {
                 self.room.clear();
             } else {
-                self.room.took(before - input.len());
+                self.room.took(before - input.len(), 1);
             }
         }
     }
@@ -260,16 +292,26 @@ enum Token {
 
 impl Incomplete {
     /// The reply that consists of its items; `None` for an attribute or a push.
-    fn close(self) -> Option<Reply> {
+    fn close(mut self) -> Option<Reply> {
+        let items = std::mem::take(&mut self.items);
         match self.container {
-            Container::Array => Some(Reply::Array(self.items)),
-            Container::Nothing => None,
+            Container::Array => Some(Reply::Array(items)),
+            Container::Nothing => {
+                drop_items(items);
+                None
+            }
             Container::Map => {
-                let mut items = self.items.into_iter();
+                let mut items = items.into_iter();
                 let pairs = std::iter::from_fn(|| Some((items.next()?, items.next()?)));
                 Some(Reply::Map(pairs.collect()))
             }
         }
+    }
+}
+
+impl Drop for Incomplete {
+    fn drop(&mut self) {
+        drop_items(std::mem::take(&mut self.items));
     }
 }
 

@@ -1,10 +1,13 @@
 //! Replies, and what an error among them means to a lookup.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 use crate::backend::memory::NoRoom;
 use crate::backend::{Held, LookupError};
 use crate::error::Code;
+use crate::offload::drop_elsewhere;
 
 /// One reply.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,8 +25,8 @@ pub(in crate::backend::redis) enum Reply {
     Array(Vec<Reply>),
     /// A map of RESP3.
     Map(Vec<(Reply, Reply)>),
-    /// A large reply, with its memory.
-    Held(Box<(Reply, Held)>),
+    /// A large reply, with its memory. A clone is cheap.
+    Held(Arc<(Reply, Held)>),
     /// A large reply for which there was no memory; nothing of it was kept.
     Refused,
 }
@@ -33,11 +36,18 @@ impl Reply {
     pub(in crate::backend::redis) fn unheld(self, all: &mut Vec<Held>) -> Reply {
         match self {
             Reply::Held(held) => {
-                let (reply, held) = *held;
+                let (reply, held) = Arc::unwrap_or_clone(held);
                 all.push(held);
                 reply
             }
             reply => reply,
+        }
+    }
+
+    /// Drops the reply. If it is large, that is done on another thread.
+    pub(in crate::backend::redis) fn discard(self) {
+        if let Reply::Held(held) = self {
+            drop_elsewhere(held);
         }
     }
 
@@ -46,7 +56,7 @@ impl Reply {
         if held.is_nothing() {
             return self;
         }
-        Reply::Held(Box::new((self, held)))
+        Reply::Held(Arc::new((self, held)))
     }
 }
 

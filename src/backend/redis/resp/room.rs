@@ -33,9 +33,14 @@ impl Room {
         }
     }
 
-    /// So many bytes became an item.
-    pub(super) fn took(&mut self, bytes: usize) {
-        self.taken += bytes + size_of::<Reply>();
+    /// So many bytes became items.
+    pub(super) fn took(&mut self, bytes: usize, items: usize) {
+        self.taken += bytes + items * size_of::<Reply>();
+    }
+
+    /// Whether the reply, which is incomplete, is large.
+    pub(super) fn is_of_large_reply(&self) -> bool {
+        self.taken > FREE_BYTES
     }
 
     /// Counts the reply, of which `rest` bytes are not parsed. False: nothing of it may be kept.

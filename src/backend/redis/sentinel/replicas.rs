@@ -46,20 +46,32 @@ impl Replicas {
         }
     }
 
-    /// Like [`Connection::ask`]; `None` if no replica answers all of it.
-    pub(in crate::backend::redis) async fn ask(
+    /// Like [`Connection::ask_each`], up to the first reply that is missing or that another server has to give.
+    pub(in crate::backend::redis) async fn ask_each(
         &self,
         packed: &[u8],
         count: usize,
-    ) -> Option<Vec<Reply>> {
+        mut deal: impl FnMut(Reply),
+    ) {
         let turn = self.turn.get() % self.connections.len();
         self.turn.set(turn + 1);
         let (before, from_turn) = self.connections.split_at(turn);
         let mut in_turn = from_turn.iter().chain(before);
-        let connection = in_turn.find(|connection| connection.is_up())?;
-        let replies = connection.ask_if_up(packed, count).await?;
+        let Some(connection) = in_turn.find(|connection| connection.is_up()) else {
+            return;
+        };
         let is_away = |reply: &Reply| matches!(reply, Reply::Error(words) if refused(words).code == Code::LookupUnavailable);
-        (!replies.iter().any(is_away)).then_some(replies)
+        let mut was_away = false;
+        let deal = |reply: Reply| {
+            was_away |= is_away(&reply);
+            if was_away {
+                reply.discard();
+            } else {
+                deal(reply);
+            }
+        };
+        // The master is asked for the rest.
+        let _all = connection.ask_each_if_up(packed, count, deal).await;
     }
 }
 

@@ -12,7 +12,7 @@ use super::memory::{Held, NoRoom};
 use crate::config::Section;
 use crate::context::Context;
 use crate::error::Code;
-use crate::offload::{LARGE_VALUES, NotDone, offload};
+use crate::offload::{LARGE_VALUES, NotDone, drop_elsewhere, offload};
 use crate::timeline::Source;
 use crate::value::Value;
 
@@ -166,6 +166,13 @@ impl Answer {
         Answer {
             undecoded: Some(Undecoded(Box::new(decode))),
             ..Answer::new(Value::Null)
+        }
+    }
+
+    /// Drops the answer. If it is large, that is done on another thread.
+    pub(crate) fn discard(self) {
+        if self.is_large || self.undecoded.is_some() {
+            drop_elsewhere(self);
         }
     }
 

@@ -6,6 +6,7 @@
 use super::{LookupError, Yields};
 use crate::config::Section;
 use crate::error::Code;
+use crate::offload::drop_items;
 use crate::value::{Record, Value};
 
 /// The maximum number of rows of `rows = "many"`, unless `rows_max` says otherwise.
@@ -69,6 +70,24 @@ impl Rows {
         Ok(shaping.value())
     }
 
+    /// Shapes rows that are records already, however many there are.
+    pub fn shape_all(self, rows: Vec<Value>) -> Result<Value, LookupError> {
+        let first = match self {
+            Rows::Many { rows_max } if rows.len() > rows_max => {
+                drop_items(rows);
+                return Err(too_many(rows_max));
+            }
+            Rows::Many { .. } => return Ok(Value::List(rows)),
+            Rows::One | Rows::Value => rows.into_iter().next().unwrap_or_default(),
+        };
+        Ok(match first {
+            Value::Record(row) if self == Rows::Value => {
+                row.values.into_iter().next().unwrap_or_default()
+            }
+            first => first,
+        })
+    }
+
     /// Starts to shape rows that come one by one.
     pub fn start(self) -> Shaping {
         Shaping {
@@ -95,8 +114,7 @@ impl Shaping {
             Rows::Value => self.first = row.values.into_iter().next().unwrap_or_default(),
             Rows::Many { rows_max } => {
                 if self.list.len() == rows_max {
-                    let detail = format!("more than {rows_max} rows (`rows_max`)");
-                    return Err(LookupError::new(Code::LookupTooMany, detail));
+                    return Err(too_many(rows_max));
                 }
                 self.list.push(Value::Record(row));
                 return Ok(true);
@@ -114,6 +132,11 @@ impl Shaping {
     }
 }
 
+fn too_many(rows_max: usize) -> LookupError {
+    let detail = format!("more than {rows_max} rows (`rows_max`)");
+    LookupError::new(Code::LookupTooMany, detail)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -128,7 +151,11 @@ mod tests {
     }
 
     fn shape(rows: Rows, numbers: &[i64]) -> Result<Value, LookupError> {
-        rows.shape(numbers.iter().map(|number| Ok(record(*number))))
+        let records = || numbers.iter().map(|number| record(*number));
+        let one_by_one = rows.shape(records().map(Ok));
+        let all = rows.shape_all(records().map(Value::Record).collect());
+        assert_eq!(format!("{all:?}"), format!("{one_by_one:?}"));
+        all
     }
 
     fn read(text: &str) -> (Rows, Vec<String>) {

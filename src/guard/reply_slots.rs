@@ -103,13 +103,22 @@ impl ReplySlots {
 
     /// Abandons the slot: a lookup that is still queued is not sent, and an answer is discarded.
     pub(super) fn abandon(&self, id: SlotId) {
-        self.0.slots.borrow_mut()[id.0] = Slot::Closed;
+        let slot = std::mem::replace(&mut self.0.slots.borrow_mut()[id.0], Slot::Closed);
+        slot.discard();
     }
 }
 
 impl Drop for ReplySlots {
     fn drop(&mut self) {
-        self.0.slots.take();
+        self.0.slots.take().into_iter().for_each(Slot::discard);
+    }
+}
+
+impl Slot {
+    fn discard(self) {
+        if let Slot::Answered(Ok(answer)) = self {
+            answer.discard();
+        }
     }
 }
 
@@ -138,6 +147,7 @@ impl Responder {
     pub(super) fn send(&self, answer: Result<Answer, LookupError>) -> bool {
         let mut slots = self.shared.slots.borrow_mut();
         let Some(slot @ (Slot::Queued | Slot::Sent)) = slots.get_mut(self.slot) else {
+            Slot::Answered(answer).discard();
             return false;
         };
         *slot = Slot::Answered(answer);

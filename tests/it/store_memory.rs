@@ -8,7 +8,7 @@ use std::sync::{Arc, OnceLock};
 use serde_json::{Value as Json, json};
 
 use crate::admin::{patiently, scrape};
-use crate::support::{Redis, Tributary};
+use crate::support::{Mysql, Postgres, Redis, Tributary, free_port};
 
 const IDL: &str = "
 struct Page { 1: optional i64 answer }
@@ -139,6 +139,72 @@ fn large_answers_wait_for_each_other_and_small_ones_pass() {
     }
     patiently(|| held() == 0);
     assert_eq!(refused(), 1);
+}
+
+/// Of stores whose connections can't wait until there is room.
+#[test]
+fn rows_that_are_too_many_are_left_out_and_the_next_ones_are_not() {
+    let postgres = Postgres::shared();
+    let port = free_port();
+    let Ok(_mysql) = Mysql::start_on(port, Mysql::data("")) else {
+        panic!("another process took port {port}");
+    };
+    let config = format!(
+        r#"
+admin = {{ listen = "127.0.0.1:0" }}
+[server]
+idl = "s.thrift"
+workers = 1
+limits = {{ store_bytes_max = "1MiB" }}
+[backends.postgres]
+kind = "postgres"
+url = "{}"
+[backends.mysql]
+kind = "mysql"
+url = "mysql://root@127.0.0.1:{port}/test"
+[lookups.postgres]
+backend = "postgres"
+sql = "select repeat('x', 1000) as text from generate_series(1, cast(:count as int4))"
+[lookups.mysql]
+backend = "mysql"
+sql = "select repeat('x', 1000) as text from seq_1_to_10000 where seq <= :count"
+[views]
+postgres = {{ deadline = "60s", lookups.rows = {{ use = "postgres", timeout = "60s" }} }}
+mysql = {{ deadline = "60s", lookups.rows = {{ use = "mysql", timeout = "60s" }} }}
+"#,
+        postgres.url(),
+    );
+    let idl = "
+struct Row { 1: string text }
+struct Page { 1: optional list<Row> rows }
+service S { Page postgres(1: i32 count), Page mysql(1: i32 count) }";
+    let mut server = Tributary::start(&config, &[("s.thrift", idl)]);
+    let admin = server.admin();
+    let rows = |method: &str, count: usize| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tributary"));
+        command.args([
+            "call",
+            "--timeout",
+            "60s",
+            "--addr",
+            &server.addr.to_string(),
+        ]);
+        let output = command.args([method, &format!("count={count}")]).output();
+        let reply: Json =
+            serde_json::from_slice(&output.expect("it runs").stdout).expect("a reply");
+        reply["rows"].as_array().map(Vec::len)
+    };
+    for (at, method) in ["postgres", "mysql"].into_iter().enumerate() {
+        assert_eq!(rows(method, 500), Some(500), "{method}");
+        assert_eq!(rows(method, 3000), None, "{method}");
+        assert_eq!(rows(method, 1), Some(1), "{method}");
+        let scraped = scrape(admin);
+        let shed = [("method", method), ("fate", "shed")];
+        assert_eq!(scraped.count("tributary_lookups_total", &shed), 1);
+        let refused = scraped.count("tributary_store_bytes_refused_total", &[]);
+        assert_eq!(refused, at + 1);
+        patiently(|| scrape(admin).count("tributary_store_bytes", &[]) == 0);
+    }
 }
 
 #[test]

@@ -2,13 +2,14 @@
 //!
 //! The text protocol: `VALUE key flags bytes`, a line end, as many bytes and a line end for each key that exists, then
 //! `END`; or one line with an error. No byte is parsed twice. A length is only trusted as far as bytes arrive, and a value
-//! has to be that of a key that was asked for, once. Source: memcached's `doc/protocol.txt`.
+//! has to be that of a key that was asked for, once. A value for which there is no memory is skipped. Source: memcached's `doc/protocol.txt`.
 
 use bytes::{Buf as _, Bytes, BytesMut};
 
 use super::value_sizes::Values;
 use crate::backend::LookupError;
 use crate::backend::format::bad_answer;
+use crate::backend::memory::Reading;
 use crate::error::Code;
 
 /// The longest line: a key of 250 bytes and numbers, or an error with its words.
@@ -28,18 +29,30 @@ pub(super) struct Incoming<'a> {
     next: usize,
     /// The value whose bytes come next: the place of its key, and its length.
     value: Option<(usize, usize)>,
+    /// That value is skipped: its length is what is left of it.
+    skips: bool,
+    /// How many bytes the values before it have.
+    taken: usize,
+    memory: Reading,
     /// How much of the line at the front has been searched for its end.
     searched: usize,
 }
 
 impl<'a> Incoming<'a> {
-    /// Nothing has come yet.
-    pub(super) fn new(keys: &'a [Bytes]) -> Self {
+    /// Nothing has come yet. What comes is counted in `memory`.
+    pub(super) fn new(keys: &'a [Bytes], memory: Reading) -> Self {
+        let found = vec![None; keys.len()];
         Incoming {
             keys,
-            found: vec![None; keys.len()],
+            found: Values {
+                found,
+                ..Values::default()
+            },
             next: 0,
             value: None,
+            skips: false,
+            taken: 0,
+            memory,
             searched: 0,
         }
     }
@@ -48,23 +61,10 @@ impl<'a> Incoming<'a> {
     /// complete. After an error, nothing that follows can be understood.
     pub(super) fn take(&mut self, input: &mut BytesMut) -> Result<Option<Values>, LookupError> {
         loop {
-            if let Some((at, length)) = self.value {
-                let Some(end) = input.get(length..length + 2) else {
-                    return Ok(None);
-                };
-                if end != b"\r\n" {
-                    return Err(garbage("memcached sent a value that does not end"));
-                }
-                let bytes = if length <= COPIED_MAX {
-                    let bytes = Bytes::copy_from_slice(&input[..length]);
-                    input.advance(length);
-                    bytes
-                } else {
-                    input.split_to(length).freeze()
-                };
-                input.advance(2);
-                self.found[at] = Some(bytes);
-                self.value = None;
+            if let Some((at, length)) = self.value
+                && !self.take_value(at, length, input)?
+            {
+                return Ok(None);
             }
             let Some(length) = self.line(input)? else {
                 return Ok(None);
@@ -72,9 +72,49 @@ impl<'a> Incoming<'a> {
             let is_end = self.understand(&input[..length])?;
             input.advance(length + 2);
             if is_end {
-                return Ok(Some(std::mem::take(&mut self.found)));
+                let mut found = std::mem::take(&mut self.found);
+                found.held = self.memory.take().held();
+                return Ok(Some(found));
             }
         }
+    }
+
+    /// Takes the value at the front, if all of it has come, for the key at `at`.
+    fn take_value(
+        &mut self,
+        at: usize,
+        mut length: usize,
+        input: &mut BytesMut,
+    ) -> Result<bool, LookupError> {
+        let here = self.taken + length.min(input.len());
+        if !self.skips && self.memory.now(here).is_err() {
+            self.skips = true;
+            self.found.refused.push(at);
+        }
+        if self.skips {
+            let some = length.min(input.len());
+            input.advance(some);
+            length -= some;
+            self.value = Some((at, length));
+        }
+        let Some(end) = input.get(length..length + 2) else {
+            return Ok(false);
+        };
+        if end != b"\r\n" {
+            return Err(garbage("memcached sent a value that does not end"));
+        }
+        self.taken += length;
+        let bytes = if length <= COPIED_MAX {
+            let bytes = Bytes::copy_from_slice(&input[..length]);
+            input.advance(length);
+            bytes
+        } else {
+            input.split_to(length).freeze()
+        };
+        input.advance(2);
+        self.found.found[at] = Some(bytes);
+        (self.value, self.skips) = (None, false);
+        Ok(true)
     }
 
     /// The length of the line at the front, once it has come.
@@ -121,7 +161,7 @@ impl<'a> Incoming<'a> {
         let Some(at) = from_next.find(|at| self.keys[*at] == key) else {
             return Err(garbage("memcached sent a key that was not asked for"));
         };
-        if self.found[at].is_some() {
+        if self.found.found[at].is_some() {
             return Err(garbage("memcached sent two values of one key"));
         }
         self.next = at + 1;
@@ -132,7 +172,7 @@ impl<'a> Incoming<'a> {
 
 /// Whether the answer to a login has come, which is one line. One that does not let us in is an error.
 pub(super) fn logged_in(input: &mut BytesMut) -> Result<bool, LookupError> {
-    let Some(length) = Incoming::new(&[]).line(input)? else {
+    let Some(length) = Incoming::new(&[], Reading::default()).line(input)? else {
         return Ok(false);
     };
     let line = input.split_to(length + 2);
@@ -170,7 +210,11 @@ fn garbage(why: &str) -> LookupError {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::Ordering;
+
     use super::*;
+    use crate::backend::StoreMemory;
+    use crate::config::LimitsConfig;
 
     fn keys(keys: &[&'static str]) -> Vec<Bytes> {
         keys.iter().copied().map(Bytes::from).collect()
@@ -182,7 +226,16 @@ mod tests {
         bytes: &[u8],
         piece: usize,
     ) -> (Result<Option<Values>, Code>, BytesMut) {
-        let mut incoming = Incoming::new(keys);
+        counted(&StoreMemory::default(), keys, bytes, piece)
+    }
+
+    fn counted(
+        memory: &StoreMemory,
+        keys: &[Bytes],
+        bytes: &[u8],
+        piece: usize,
+    ) -> (Result<Option<Values>, Code>, BytesMut) {
+        let mut incoming = Incoming::new(keys, memory.read_shared());
         let mut input = BytesMut::new();
         let mut outcome = Ok(None);
         for piece in bytes.chunks(piece) {
@@ -206,7 +259,8 @@ mod tests {
         let found = found.map(|value| value.map(|value| Bytes::copy_from_slice(value.as_bytes())));
         for piece in [1, 2, 7, bytes.len()] {
             let (outcome, left) = taken(&keys, bytes.as_bytes(), piece);
-            assert_eq!(outcome, Ok(Some(found.to_vec())), "{piece}");
+            let outcome = outcome.map(|values| values.expect("whole").found);
+            assert_eq!(outcome, Ok(found.to_vec()), "{piece}");
             assert_eq!(left, "more");
         }
     }
@@ -240,6 +294,39 @@ mod tests {
         let endless = "x".repeat(LINE_BYTES_MAX + 1);
         let (outcome, _) = taken(&keys(&["a"]), endless.as_bytes(), 100);
         assert_eq!(outcome, Err(LookupBadAnswer));
+    }
+
+    #[test]
+    fn a_value_without_memory_is_skipped_and_those_beside_it_are_not() {
+        let long = "x".repeat(2_000_000);
+        let bytes = format!(
+            "VALUE a 0 1\r\n1\r\nVALUE b 0 {0}\r\n{long}\r\nVALUE c 0 {1}\r\n{2}\r\nEND\r\n",
+            long.len(),
+            long.len() / 4,
+            &long[..long.len() / 4],
+        );
+        for piece in [1000, 65_536, bytes.len()] {
+            let memory = StoreMemory::new(&LimitsConfig {
+                store_bytes_max: 1024 * 1024,
+                ..LimitsConfig::default()
+            });
+            let held = || memory.counts()[0][0].load(Ordering::Relaxed);
+            let keys = keys(&["a", "b", "c"]);
+            let (outcome, left) = counted(&memory, &keys, bytes.as_bytes(), piece);
+            let values = outcome.expect("values").expect("whole");
+            assert_eq!(values.refused, [1], "{piece}");
+            assert_eq!(values.found[0].as_deref(), Some(&b"1"[..]));
+            assert_eq!(
+                values.found[2].as_deref(),
+                Some(&long.as_bytes()[..500_000])
+            );
+            assert!(left.is_empty() && held() >= 500_000, "{}", held());
+            drop(values);
+            assert_eq!(held(), 0);
+            let bad = bytes.replace("x\r\nVALUE c", "xx\r\nVALUE c");
+            let (outcome, _) = counted(&memory, &keys, bad.as_bytes(), piece);
+            assert_eq!(outcome, Err(Code::LookupBadAnswer));
+        }
     }
 
     #[test]

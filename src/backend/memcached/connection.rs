@@ -17,9 +17,10 @@ use super::account::Account;
 use super::address::Address;
 use super::value_sizes::{ValueSizes, Values};
 use super::wire::{CLOSED, Wire};
-use crate::backend::LookupError;
 use crate::backend::format::bad_answer;
+use crate::backend::memory::Reading;
 use crate::backend::net::{self, Dial, Ended};
+use crate::backend::{LookupError, StoreMemory};
 use crate::error::Code;
 
 /// How long the answer to a dropped lookup may still take: dropped lookups are common, and most answers arrive within it.
@@ -41,6 +42,8 @@ pub(super) struct Dialer {
     pub(super) age_max: Duration,
     pub(super) queue: Rc<Queue>,
     pub(super) sizes: Rc<ValueSizes>,
+    /// For large answers.
+    pub(super) memory: StoreMemory,
     /// The question during which the previous connection broke.
     pub(super) again: Option<Queued>,
 }
@@ -67,7 +70,8 @@ impl Dial for Dialer {
                     question = self.queue.next() => question,
                 },
             };
-            match exchange(&mut wire, question, &self.sizes).await {
+            let memory = self.memory.read_shared();
+            match exchange(&mut wire, question, (&self.sizes, memory)).await {
                 Ok(()) => has_answered = true,
                 Err((why, again)) => {
                     self.again = again;
@@ -126,8 +130,8 @@ async fn greet(wire: &mut Wire, account: Option<&Account>) -> Result<(), LookupE
     if let Some(account) = account {
         wire.log_in(account, FIRST_KEY).await?;
     }
-    wire.ask(&[Bytes::from_static(FIRST_KEY.as_bytes())])
-        .await?;
+    let first = [Bytes::from_static(FIRST_KEY.as_bytes())];
+    wire.ask(&first, Reading::default()).await?;
     if wire.has_more() {
         return Err(bad_answer("memcached sent more than an answer"));
     }
@@ -150,7 +154,7 @@ fn explained(mut why: LookupError, has_account: bool) -> LookupError {
 async fn exchange(
     wire: &mut Wire,
     mut question: Queued,
-    sizes: &ValueSizes,
+    (sizes, memory): (&ValueSizes, Reading),
 ) -> Result<(), (LookupError, Option<Queued>)> {
     let keys = Rc::clone(&question.asked);
     let abandoned = async {
@@ -160,7 +164,7 @@ async fn exchange(
     let unavailable = |why| LookupError::new(Code::LookupUnavailable, why);
     let answer = tokio::select! {
         biased;
-        answer = wire.ask(&keys) => answer,
+        answer = wire.ask(&keys, memory) => answer,
         () = abandoned => {
             let why = "the answer to a dropped lookup did not come";
             return Err((unavailable(why), None));

@@ -32,9 +32,11 @@ use self::connection::Dialer;
 use self::key::Get;
 use self::ring::Ring;
 use self::value_sizes::{ValueSizes, Values};
+use super::memory::NoRoom;
 use super::net::{self, Distinct, Limit, Pool};
 use super::{
-    Answer, Answers, Ask, Backend, BatchedAsk, Compiled, Examination, LookupError, OnLoop, Planned,
+    Answer, Answers, Ask, Backend, BatchedAsk, Compiled, Examination, Held, LookupError, OnLoop,
+    Planned, StoreMemory,
 };
 use crate::config::Section;
 use crate::error::Code;
@@ -100,7 +102,7 @@ impl Backend for Memcached {
         Memcached {
             ring: Arc::clone(&config.ring),
             servers: servers
-                .map(|server| Server::start(server, config, &mut random))
+                .map(|server| Server::start(server, config, (&mut random, &on.memory)))
                 .collect(),
             answer_timeout: config.answer_timeout,
             scratch: Cell::default(),
@@ -141,9 +143,12 @@ impl Backend for Memcached {
             }
         }
         self.scratch.set(scratch);
-        let give = |number, stored: Result<Option<Bytes>, LookupError>| {
+        let give = |number, stored: Result<(Option<Bytes>, Held), LookupError>| {
             distinct.hand_out(number, stored, |at, stored| {
-                let answer = stored.and_then(|stored| asked[at].lookup.answer(stored));
+                let answer = stored.and_then(|(stored, held)| {
+                    let answer = asked[at].lookup.answer(stored)?;
+                    Ok(Answer { held, ..answer })
+                });
                 answers.give(at, answer);
             });
         };
@@ -156,7 +161,7 @@ impl Memcached {
     async fn stored(
         &self,
         keys: &[Bytes],
-        give: impl Fn(usize, Result<Option<Bytes>, LookupError>),
+        give: impl Fn(usize, Result<(Option<Bytes>, Held), LookupError>),
     ) {
         let mut of_server = vec![Vec::new(); self.servers.len()];
         for (at, key) in keys.iter().enumerate() {
@@ -169,9 +174,12 @@ impl Memcached {
                 let keys = places.iter().map(|at| keys[*at].clone()).collect();
                 questions.push(async move {
                     match self.ask(server, keys).await {
-                        Ok(found) => {
-                            for (at, found) in places.iter().zip(found) {
-                                give(*at, Ok(found));
+                        Ok(values) => {
+                            let is_refused = |at| values.refused.contains(&at);
+                            for (at, found) in values.found.into_iter().enumerate() {
+                                let refused = is_refused(at).then(|| NoRoom.into());
+                                let found = (found, values.held.clone());
+                                give(places[at], refused.map_or(Ok(found), Err));
                             }
                         }
                         Err(err) => places.iter().for_each(|at| give(*at, Err(err.clone()))),
@@ -196,7 +204,11 @@ impl Memcached {
 
 impl Server {
     /// Starts to connect in the background, on this loop.
-    fn start(address: &Address, config: &Config, random: &mut Random) -> Self {
+    fn start(
+        address: &Address,
+        config: &Config,
+        (random, memory): (&mut Random, &StoreMemory),
+    ) -> Self {
         let sizes = Rc::new(ValueSizes::default());
         let pool = Pool::start((config.connections, LIMIT), random, |_, queue| Dialer {
             address: address.clone(),
@@ -205,6 +217,7 @@ impl Server {
             age_max: config.age_max,
             queue,
             sizes: Rc::clone(&sizes),
+            memory: memory.clone(),
             again: None,
         });
         Server { pool, sizes }

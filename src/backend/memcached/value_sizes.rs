@@ -4,13 +4,23 @@ use std::cell::Cell;
 
 use bytes::Bytes;
 
+use crate::backend::Held;
+
 /// The maximum number of keys in one question.
 const KEYS_MAX: usize = 128;
 /// About how many bytes one answer should have: while a longer one comes, its connection answers nobody else.
 const ANSWER_BYTES: usize = 1 << 20;
 
-/// What a server has for the keys of one question, in their order.
-pub(super) type Values = Vec<Option<Bytes>>;
+/// What a server has for the keys of one question.
+#[derive(Debug, Default, PartialEq)]
+pub(super) struct Values {
+    /// In the order of the keys.
+    pub(super) found: Vec<Option<Bytes>>,
+    /// The places of values for which there was no memory; nothing of them was kept.
+    pub(super) refused: Vec<usize>,
+    /// Keeps their memory counted.
+    pub(super) held: Held,
+}
 
 /// The recent length of a server's values, in bytes.
 #[derive(Default)]
@@ -24,9 +34,10 @@ impl ValueSizes {
 
     /// Records the values of an answer. Long values are forgotten slowly, so that a single short value does not raise the
     /// number of keys.
-    pub(super) fn note(&self, found: &Values) {
-        let values = found.iter().flatten().count();
-        let bytes: usize = found.iter().flatten().map(Bytes::len).sum();
+    pub(super) fn note(&self, values: &Values) {
+        let found = || values.found.iter().flatten();
+        let values = found().count();
+        let bytes: usize = found().map(Bytes::len).sum();
         if let Some(mean) = bytes.checked_div(values) {
             let before = self.0.get();
             self.0.set(mean.max(before - before / 8));

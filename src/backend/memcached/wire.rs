@@ -17,6 +17,7 @@ use super::answer::{Incoming, logged_in};
 use super::value_sizes::Values;
 use crate::backend::LookupError;
 use crate::backend::format::bad_answer;
+use crate::backend::memory::Reading;
 use crate::backend::net::connect_tcp;
 use crate::error::Code;
 
@@ -64,8 +65,12 @@ impl Wire {
         }
     }
 
-    /// Asks for different keys: their values in the order of the keys.
-    pub(super) async fn ask(&mut self, keys: &[Bytes]) -> Result<Values, LookupError> {
+    /// Asks for different keys: their values in the order of the keys, counted in `memory`.
+    pub(super) async fn ask(
+        &mut self,
+        keys: &[Bytes],
+        memory: Reading,
+    ) -> Result<Values, LookupError> {
         self.sending.clear();
         self.sending.extend_from_slice(b"get");
         for key in keys {
@@ -75,7 +80,7 @@ impl Wire {
         self.sending.extend_from_slice(b"\r\n");
         let sent = self.stream.write_all(&self.sending).await;
         // Even if it can't be written: what the server said before it hung up may say why.
-        let mut incoming = Incoming::new(keys);
+        let mut incoming = Incoming::new(keys, memory);
         loop {
             if let Some(found) = incoming.take(&mut self.received)? {
                 return Ok(found);

@@ -147,7 +147,23 @@ impl Default for StoreMemory {
     }
 }
 
+/// Of an answer that is too small to be counted.
+impl Default for Reading {
+    fn default() -> Self {
+        StoreMemory::default().read_shared()
+    }
+}
+
 impl Reading {
+    /// Leaves one in its place that counts nothing yet.
+    pub(super) fn take(&mut self) -> Self {
+        Reading {
+            budget: Rc::clone(&self.budget),
+            call: self.call,
+            reserved: self.reserved.take(),
+        }
+    }
+
     /// Counts that the answer takes `bytes` now. Waits for room until `deadline`.
     pub(crate) async fn wait(&mut self, bytes: usize, deadline: Instant) -> Result<(), NoRoom> {
         // Those that have begun come first: each that ends makes room for all.

@@ -9,7 +9,7 @@ use super::lookup::{BatchKeys, Lookup};
 use super::query::{BoundStatement, Key, Sorting, key};
 use super::value;
 use crate::backend::net::Distinct;
-use crate::backend::{Answer, Answers, BatchedAsk, LookupError};
+use crate::backend::{Answer, Answers, BatchedAsk, Held, LookupError};
 use crate::error::Code;
 use crate::value::Value;
 
@@ -89,12 +89,13 @@ impl<'a> Batch<'a> {
         &self,
         number: usize,
         value: Result<Value, LookupError>,
-        first_answer: Option<Instant>,
+        (first_answer, held): (Option<Instant>, Held),
         answers: Answers<'_>,
     ) {
         self.distinct.hand_out(number, value, |at, value| {
             let answer = value.map(|value| Answer {
                 first_answer,
+                held: held.clone(),
                 ..Answer::new(value)
             });
             answers.give(at, answer);

@@ -33,8 +33,8 @@ use self::pool::Pool;
 use self::query::{BoundStatement, Sorting};
 use super::cancels::{CancelRequests, Cancels};
 use super::{
-    Answer, Answers, Ask, Backend, BatchedAsk, Compiled, Examination, LookupError, OnLoop, Planned,
-    Unshared, sql,
+    Answer, Answers, Ask, Backend, BatchedAsk, Compiled, Examination, Held, LookupError, OnLoop,
+    Planned, Unshared, sql,
 };
 use crate::config::Section;
 use crate::error::Code;
@@ -63,7 +63,7 @@ impl Backend for Mysql {
     async fn connect(config: &Config, planned: &[Planned<'_, Lookup>], on: &OnLoop) -> Self {
         let cancels = Rc::new(CancelRequests::new("MySQL"));
         Mysql {
-            pool: pool::start(config, planned, on.seed, &cancels),
+            pool: pool::start(config, planned, on, &cancels),
             cancels,
         }
     }
@@ -89,6 +89,7 @@ impl Backend for Mysql {
         let mut reply = self.pool.queue.ask(Rc::new(question)).await?;
         Ok(Answer {
             first_answer: reply.first_answer,
+            held: reply.held.clone(),
             ..Answer::new(reply.values.pop().ok_or_else(no_answer)??)
         })
     }
@@ -122,7 +123,7 @@ impl Backend for Mysql {
         };
         let batch = &batch;
         let questions = batch.questions().map(async |(first, question)| {
-            let give = |at, value, when| batch.answer(first + at, value, when, answers);
+            let give = |at, value, found| batch.answer(first + at, value, found, answers);
             self.ask_by_key(Rc::new(question), give).await;
         });
         join_all(questions).await;
@@ -134,7 +135,7 @@ impl Mysql {
     async fn ask_by_key(
         &self,
         question: Rc<BoundStatement>,
-        give: impl Fn(usize, Result<Value, LookupError>, Option<Instant>),
+        give: impl Fn(usize, Result<Value, LookupError>, (Option<Instant>, Held)),
     ) {
         let count = question.sorting.count();
         let reply = self.pool.queue.ask(Rc::clone(&question)).await;
@@ -145,24 +146,26 @@ impl Mysql {
             _ => Vec::new(),
         };
         match reply {
-            Ok(reply) => {
-                let mut found = reply.values.into_iter();
+            Ok(mut reply) => {
+                let mut found = std::mem::take(&mut reply.values).into_iter();
                 // Exactly as many as were asked for, so that no key gets the value of another.
                 for at in 0..count {
                     let value = found.next().unwrap_or_else(|| Err(no_answer()));
-                    give(at, value, reply.first_answer);
+                    give(at, value, (reply.first_answer, reply.held.clone()));
                 }
             }
             Err(err) if parts.is_empty() => {
-                (0..count).for_each(|at| give(at, Err(err.clone()), None));
+                (0..count).for_each(|at| give(at, Err(err.clone()), (None, Held::default())));
             }
             Err(_) => {
                 let parts = parts.into_iter().enumerate().map(async |(at, part)| {
+                    let mut held = Held::default();
                     let reply = self.pool.queue.ask(Rc::new(part)).await;
                     let value = reply.and_then(|mut reply| {
+                        held = reply.held.clone();
                         reply.values.pop().unwrap_or_else(|| Err(no_answer()))
                     });
-                    give(at, value, None);
+                    give(at, value, (None, held));
                 });
                 join_all(parts).await;
             }

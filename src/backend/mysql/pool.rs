@@ -25,7 +25,7 @@ use super::query::{BoundStatement, Found, ask};
 use crate::backend::cancels::CancelRequests;
 use crate::backend::net::{self, Dial, Ended, Limit, Turns};
 use crate::backend::sql::{self, Warned};
-use crate::backend::{LookupError, Planned};
+use crate::backend::{LookupError, OnLoop, Planned, StoreMemory};
 use crate::error::Code;
 use crate::random::Random;
 use crate::value::FieldNames;
@@ -73,11 +73,11 @@ struct Preparation {
 pub(super) fn start(
     config: &Config,
     planned: &[Planned<'_, Lookup>],
-    seed: u64,
+    on: &OnLoop,
     cancels: &Rc<CancelRequests>,
 ) -> Pool {
     let settings = Rc::new(Settings::new(config, planned));
-    let mut random = Random::seeded(seed);
+    let mut random = Random::seeded(on.seed);
     let turns = Turns::new(config.connections);
     Pool::start((config.connections, LIMIT), &mut random, |_, queue| {
         Dialer {
@@ -85,6 +85,7 @@ pub(super) fn start(
             queue,
             turns: Rc::clone(&turns),
             cancels: Rc::clone(cancels),
+            memory: on.memory.clone(),
             again: None,
         }
     })
@@ -128,6 +129,8 @@ struct Dialer {
     queue: Rc<Queue>,
     turns: Rc<Turns>,
     cancels: Rc<CancelRequests>,
+    /// For large answers.
+    memory: StoreMemory,
     /// The question during which the previous connection broke.
     again: Option<Waiting>,
 }
@@ -199,7 +202,8 @@ impl Dialer {
     ) -> (Asked, bool) {
         let statement = Rc::clone(&question.asked);
         // If the client panics, only this question fails.
-        let asking = AssertUnwindSafe(ask(connection, &statement, names)).catch_unwind();
+        let into = (names, self.memory.read_shared());
+        let asking = AssertUnwindSafe(ask(connection, &statement, into)).catch_unwind();
         let mut asking = pin!(timeout(self.settings.answer_max(), asking));
         tokio::select! {
             biased;

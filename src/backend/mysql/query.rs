@@ -5,21 +5,20 @@ use std::sync::Arc;
 
 use mysql_common::packets::Column;
 use mysql_common::value::Value as Stored;
-use tokio::task::yield_now;
 use tokio::time::Instant;
 
 use super::client::Connection;
 use super::error::Error;
 use super::value::value;
-use crate::backend::{LookupError, format::bad_answer, rows::Rows};
+use crate::backend::memory::Reading;
+use crate::backend::{Held, LookupError, format::bad_answer, rows::Rows};
+use crate::coop::Breaks;
 use crate::error::Code;
-use crate::offload::{LARGE_BYTES, offload};
+use crate::offload::{LARGE_BYTES, drop_items, offload};
 use crate::value::{FieldNames, Record, Value, uuid_text};
 
 /// How many unwanted rows are read to keep the connection; with more of them, it is closed instead.
 const UNWANTED_MAX: usize = 1000;
-/// How many rows are read before other tasks have their turn.
-const ROWS_AT_ONCE: usize = 256;
 
 /// One statement with its values.
 pub(super) struct BoundStatement {
@@ -34,13 +33,9 @@ pub(super) struct BoundStatement {
 impl BoundStatement {
     /// The longest that the message with its values can be.
     pub(super) fn bytes_most(&self) -> usize {
-        let bytes = |stored: &Stored| match stored {
-            Stored::Bytes(bytes) => bytes.len(),
-            _ => 0,
-        };
         // Besides the values themselves: a header, and for each value its type, its length and a bit for null.
         let overhead = 64 + self.params.len() * 16;
-        self.params.iter().map(bytes).sum::<usize>() + overhead
+        self.params.iter().map(bytes_of).sum::<usize>() + overhead
     }
 }
 
@@ -80,13 +75,15 @@ pub(super) struct Found {
     pub(super) values: Vec<Result<Value, LookupError>>,
     /// When the first row came.
     pub(super) first_answer: Option<Instant>,
+    /// Keeps their memory counted.
+    pub(super) held: Held,
 }
 
-/// The reply, and whether it was read to its end: if not, the connection can't be used again.
+/// The reply, and whether it was read to its end: if not, the connection can't be used again. Rows are counted in `memory`.
 pub(super) async fn ask(
     connection: &mut Connection,
     question: &BoundStatement,
-    names: &mut HashMap<usize, FieldNames>,
+    (names, mut memory): (&mut HashMap<usize, FieldNames>, Reading),
 ) -> Result<(Found, bool), Error> {
     let answer = connection.execute(&question.sql, &question.params);
     let Some(mut answer) = answer.await? else {
@@ -99,22 +96,41 @@ pub(super) async fn ask(
         Err(err) => return Ok((Found::of(question, &err), false)),
     };
     let mut unwanted = 0;
-    let mut rows = 0_usize;
+    let (mut taken, mut breaks) = (0, Breaks::default());
     while let Some(row) = answer.next().await? {
-        rows += 1;
-        if rows.is_multiple_of(ROWS_AT_ONCE) {
-            // Those that have come already would be read without a break.
-            yield_now().await;
-        }
+        let bytes = row.iter().map(bytes_of).sum();
+        breaks.after(bytes).await;
         if !sorter.is_full() {
+            taken += bytes + size_of::<Value>() * (1 + columns.len());
+            if let Err(no_room) = memory.now(taken) {
+                return Ok((Found::of(question, &no_room.into()), false));
+            }
             sorter.add(&columns, row).await;
         } else if unwanted == UNWANTED_MAX {
-            return Ok((sorter.reply(), false));
+            return Ok((sorter.reply(memory.held()), false));
         } else {
             unwanted += 1;
         }
     }
-    Ok((sorter.reply(), true))
+    Ok((sorter.reply(memory.held()), true))
+}
+
+/// How many bytes a value has besides those of its type.
+fn bytes_of(stored: &Stored) -> usize {
+    match stored {
+        Stored::Bytes(bytes) => bytes.len(),
+        _ => 0,
+    }
+}
+
+impl Drop for Found {
+    fn drop(&mut self) {
+        for value in std::mem::take(&mut self.values) {
+            if let Ok(Value::List(rows)) = value {
+                drop_items(rows);
+            }
+        }
+    }
 }
 
 impl Found {
@@ -124,6 +140,7 @@ impl Found {
         Found {
             values,
             first_answer: None,
+            held: Held::default(),
         }
     }
 }
@@ -144,7 +161,9 @@ struct Sorter<'q> {
     names: FieldNames,
     /// The key's column, and the place of each key.
     keys: Option<(usize, HashMap<&'q [u8], usize>)>,
-    found: Vec<Vec<Result<Record, LookupError>>>,
+    found: Vec<Vec<Value>>,
+    /// Why a row of each could not be read.
+    failed: Vec<Option<LookupError>>,
     first_answer: Option<Instant>,
 }
 
@@ -172,6 +191,7 @@ impl<'q> Sorter<'q> {
             names,
             keys,
             found: vec![Vec::new(); question.sorting.count()],
+            failed: vec![None; question.sorting.count()],
             first_answer: None,
         })
     }
@@ -186,7 +206,11 @@ impl<'q> Sorter<'q> {
 
     /// Whether further rows can no longer change the reply.
     fn is_full(&self) -> bool {
-        self.keys.is_none() && self.found[0].len() >= self.most()
+        self.keys.is_none() && self.has_all(0)
+    }
+
+    fn has_all(&self, place: usize) -> bool {
+        self.found[place].len() >= self.most() || self.failed[place].is_some()
     }
 
     async fn add(&mut self, columns: &Arc<[Column]>, stored: Vec<Stored>) {
@@ -198,11 +222,10 @@ impl<'q> Sorter<'q> {
                 own.and_then(|own| places.get(&key(&own)?[..]).copied())
             }
         };
-        let Some(place) = place.filter(|place| self.found[*place].len() < self.most()) else {
+        let Some(place) = place.filter(|place| !self.has_all(*place)) else {
             return;
         };
-        let is_long =
-            |stored: &Stored| matches!(stored, Stored::Bytes(bytes) if bytes.len() > LARGE_BYTES);
+        let is_long = |stored: &Stored| bytes_of(stored) > LARGE_BYTES;
         let names = self.names.clone();
         let record = if stored.iter().any(is_long) {
             let columns = Arc::clone(columns);
@@ -211,18 +234,31 @@ impl<'q> Sorter<'q> {
         } else {
             record(columns, names, stored)
         };
-        self.found[place].push(record);
+        match record {
+            Ok(record) => self.found[place].push(Value::Record(record)),
+            Err(err) => self.failed[place] = Some(err),
+        }
     }
 
-    fn reply(self) -> Found {
-        let rows = self.rows;
-        let found = self.found.into_iter();
+    fn reply(mut self, held: Held) -> Found {
+        let found = self.found.iter_mut().zip(&mut self.failed);
+        let shape = |(found, failed): (&mut Vec<Value>, &mut Option<LookupError>)| match failed {
+            Some(err) => Err(err.clone()),
+            None => self.rows.shape_all(std::mem::take(found)),
+        };
         Found {
-            values: found
-                .map(|records| rows.shape(records.into_iter()))
-                .collect(),
+            values: found.map(shape).collect(),
             first_answer: self.first_answer,
+            held,
         }
+    }
+}
+
+impl Drop for Sorter<'_> {
+    fn drop(&mut self) {
+        std::mem::take(&mut self.found)
+            .into_iter()
+            .for_each(drop_items);
     }
 }
 

@@ -7,21 +7,20 @@
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use futures_util::future::join_all;
-use tokio::time::Instant;
-
 use super::config::Lookup;
 use super::encode::{self, Param};
 use super::pool::Pool;
-use super::statement::Key;
+use super::statement::{Key, QueryRows};
 use crate::backend::net::Distinct;
 use crate::backend::rows::Rows;
 use crate::backend::{Answer, Answers, BatchedAsk, LookupError};
+use crate::coop::Breaks;
 use crate::error::Code;
-use crate::value::Record;
+use crate::value::Value;
+use futures_util::future::join_all;
 
 /// What was found for one key.
-type Outcome = Result<(Vec<Record>, Option<Instant>), LookupError>;
+type Outcome = Result<QueryRows, LookupError>;
 
 /// Asks for lookups of one statement. The answers for up to `batch.max` different keys are given together.
 pub(super) async fn ask(pool: &Pool, asked: &[BatchedAsk<'_, Lookup>], answers: Answers<'_>) {
@@ -52,7 +51,7 @@ pub(super) async fn ask(pool: &Pool, asked: &[BatchedAsk<'_, Lookup>], answers: 
                 }
             }
             // Null equals nothing.
-            Ok(None) => answers.give(at, shape(lookup, (Vec::new(), None))),
+            Ok(None) => answers.give(at, shape(lookup, QueryRows::default())),
             Err(err) => answers.give(at, Err(err)),
         }
     }
@@ -69,13 +68,11 @@ pub(super) async fn ask(pool: &Pool, asked: &[BatchedAsk<'_, Lookup>], answers: 
     join_all(chunks).await;
 }
 
-fn shape(
-    lookup: &Lookup,
-    (records, first): (Vec<Record>, Option<Instant>),
-) -> Result<Answer, LookupError> {
-    let value = lookup.rows.shape(records.into_iter().map(Ok))?;
+fn shape(lookup: &Lookup, mut found: QueryRows) -> Result<Answer, LookupError> {
+    let value = lookup.rows.shape_all(std::mem::take(&mut found.rows))?;
     Ok(Answer {
-        first_answer: first,
+        first_answer: found.first,
+        held: std::mem::take(&mut found.held),
         ..Answer::new(value)
     })
 }
@@ -116,12 +113,12 @@ async fn ask_keys(
     lookup: &Lookup,
     key: &Key,
     keys: &[Rc<str>],
-) -> Result<Vec<(Vec<Record>, Option<Instant>)>, LookupError> {
+) -> Result<Vec<QueryRows>, LookupError> {
     let max = lookup.batch_rows_max(keys.len());
     let array = || encode::array(keys.iter().map(|key| Some(&**key)));
     let encode = |_: &_| Ok(vec![Param(Some(array()))]);
-    let found = pool.ask(lookup, encode, max.saturating_add(1)).await?;
-    if found.records.len() > max {
+    let mut found = pool.ask(lookup, encode, max.saturating_add(1)).await?;
+    if found.rows.len() > max {
         let detail = format!("more than {max} rows for {} keys", keys.len());
         return Err(LookupError::new(Code::LookupTooMany, detail));
     }
@@ -130,16 +127,27 @@ async fn ask_keys(
         .enumerate()
         .map(|(at, key)| (&**key, at))
         .collect();
-    let mut outcomes = vec![(Vec::new(), found.first); keys.len()];
-    for record in found.records {
-        let stored = record.values.get(key.column).and_then(encode::stored_key);
+    let outcome = || QueryRows {
+        rows: Vec::new(),
+        first: found.first,
+        held: found.held.clone(),
+    };
+    let mut outcomes: Vec<_> = std::iter::repeat_with(outcome).take(keys.len()).collect();
+    let mut breaks = Breaks::default();
+    for row in std::mem::take(&mut found.rows) {
+        breaks.after(0).await;
+        let column = match &row {
+            Value::Record(record) => record.values.get(key.column),
+            _ => None,
+        };
+        let stored = column.and_then(encode::stored_key);
         let at = stored.and_then(|stored| places.get(encode::key(&stored, &key.element)).copied());
         let Some(at) = at else {
             let detail = "a row whose `batch.key` was not asked for";
             return Err(LookupError::new(Code::LookupBadAnswer, detail));
         };
-        if lookup.rows != Rows::One || outcomes[at].0.is_empty() {
-            outcomes[at].0.push(record);
+        if lookup.rows != Rows::One || outcomes[at].rows.is_empty() {
+            outcomes[at].rows.push(row);
         }
     }
     Ok(outcomes)

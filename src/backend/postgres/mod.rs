@@ -55,7 +55,7 @@ impl Backend for Postgres {
 
     async fn connect(config: &Config, planned: &[Planned<'_, Lookup>], on: &OnLoop) -> Self {
         Postgres {
-            pool: Pool::start(config, planned, on.seed),
+            pool: Pool::start(config, planned, on),
         }
     }
 
@@ -71,10 +71,11 @@ impl Backend for Postgres {
             return Box::pin(Answers::one(ask)).await;
         }
         let encode = |prepared: &Prepared| prepared.encode(params);
-        let found = self.pool.ask(lookup, encode, lookup.rows_read()).await?;
-        let value = lookup.rows.shape(found.records.into_iter().map(Ok))?;
+        let mut found = self.pool.ask(lookup, encode, lookup.rows_read()).await?;
+        let value = lookup.rows.shape_all(std::mem::take(&mut found.rows))?;
         Ok(Answer {
             first_answer: found.first,
+            held: std::mem::take(&mut found.held),
             ..Answer::new(value)
         })
     }

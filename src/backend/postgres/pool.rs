@@ -17,7 +17,7 @@ use super::sent::Traffic;
 use super::statement::{Prepared, QueryRows};
 use crate::backend::cancels::{CancelRequests, Cancels};
 use crate::backend::net::Durations;
-use crate::backend::{LookupError, Planned, sql};
+use crate::backend::{LookupError, OnLoop, Planned, StoreMemory, sql};
 use crate::random::Random;
 
 /// How often a statement is asked again that was stopped instead of another one.
@@ -30,11 +30,13 @@ pub(super) struct Pool {
     turn: Cell<usize>,
     durations: Durations,
     setup: Rc<Setup>,
+    /// For large answers.
+    memory: StoreMemory,
 }
 
 impl Pool {
     /// Starts to connect in the background, on this loop.
-    pub(super) fn start(config: &Config, planned: &[Planned<'_, Lookup>], seed: u64) -> Self {
+    pub(super) fn start(config: &Config, planned: &[Planned<'_, Lookup>], on: &OnLoop) -> Self {
         let mut settings = config.settings.clone();
         settings.statement_timeout = sql::statement_timeout(settings.statement_timeout, planned);
         let named = |planned: &Planned<'_, Lookup>| (planned.name.clone(), planned.lookup.clone());
@@ -43,13 +45,14 @@ impl Pool {
             planned: planned.iter().map(named).collect(),
             cancels: Rc::new(CancelRequests::new("PostgreSQL")),
         });
-        let mut random = Random::seeded(seed);
+        let mut random = Random::seeded(on.seed);
         let connect = |_| Connection::start(Rc::clone(&setup), random.draw());
         Pool {
             connections: (0..config.connections).map(connect).collect(),
             turn: Cell::new(0),
             durations: Durations::default(),
             setup,
+            memory: on.memory.clone(),
         }
     }
 
@@ -69,7 +72,8 @@ impl Pool {
         let send = async |session: &Rc<Session>| {
             let prepared = session.prepared(lookup).await?;
             let params = encode(&prepared)?;
-            let found = prepared.query(&session.client, params, rows_read).await;
+            let room = (rows_read, self.memory.read_shared());
+            let found = prepared.query(&session.client, params, room).await;
             if let Err(failure) = &found
                 && failure.recovery == Recovery::Prepare
             {

@@ -15,8 +15,8 @@ const ABANDONED_MAX: usize = 1024;
 pub(super) struct SentStatements {
     all: VecDeque<Sent>,
     next: u64,
-    /// When the last answer came.
-    answered_at: Instant,
+    /// When the server was last known to be done with one.
+    done_at: Instant,
 }
 
 /// A statement that was sent.
@@ -30,6 +30,14 @@ pub(super) struct Sent {
     /// What was known about its lookup.
     usual: Usual,
     is_abandoned: bool,
+}
+
+/// A statement that the server runs although nobody waits for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct InVain {
+    pub(super) number: u64,
+    /// It is known to take long.
+    pub(super) is_slow: bool,
 }
 
 /// What a connection has before it when another statement is placed.
@@ -52,7 +60,7 @@ impl SentStatements {
         SentStatements {
             all: VecDeque::new(),
             next: 0,
-            answered_at: now,
+            done_at: now,
         }
     }
 
@@ -73,9 +81,9 @@ impl SentStatements {
 
     /// The server has answered a statement, so everything before it is over.
     pub(super) fn answered(&mut self, sent: &Sent, now: Instant) {
-        self.answered_at = now;
-        self.over(sent.number);
+        self.over(sent.number, now);
         self.remove(sent);
+        self.done_at = now;
     }
 
     /// A statement ended without an answer of the server.
@@ -97,11 +105,13 @@ impl SentStatements {
     }
 
     /// The statement that the server runs, if nobody waits for it.
-    pub(super) fn running_in_vain(&self) -> Option<u64> {
-        let first = self.all.front();
-        first
-            .filter(|sent| sent.is_abandoned && sent.runs)
-            .map(|sent| sent.number)
+    pub(super) fn running_in_vain(&self) -> Option<InVain> {
+        let first = self.all.front()?;
+        let in_vain = InVain {
+            number: first.number,
+            is_slow: first.usual.is_slow,
+        };
+        (first.is_abandoned && first.runs).then_some(in_vain)
     }
 
     /// The number of the last statement that was sent.
@@ -109,10 +119,14 @@ impl SentStatements {
         self.next.saturating_sub(1)
     }
 
-    /// The statements up to this number that nobody waits for are over.
-    pub(super) fn over(&mut self, number: u64) {
+    /// The statements up to this number that nobody waits for are over. Those behind them begin now.
+    pub(super) fn over(&mut self, number: u64, now: Instant) {
+        let before = self.all.len();
         self.all
             .retain(|sent| !sent.is_abandoned || sent.number > number);
+        if self.all.len() < before {
+            self.done_at = now;
+        }
     }
 
     /// `is_stopping`: a request to stop the statement that runs is on its way.
@@ -158,7 +172,7 @@ impl SentStatements {
 
     /// How long a statement has been before all others, at most.
     fn since_answer(&self, sent: &Sent, now: Instant) -> Duration {
-        now.duration_since(sent.at.max(self.answered_at))
+        now.duration_since(sent.at.max(self.done_at))
     }
 
     fn position(&self, number: u64) -> Result<usize, usize> {
@@ -179,7 +193,8 @@ mod tests {
         sent.abandon(&second);
         assert_eq!(sent.running_in_vain(), None, "the first is wanted");
         sent.answered(&first, now);
-        assert_eq!(sent.running_in_vain(), Some(second.number));
+        let in_vain = sent.running_in_vain().map(|in_vain| in_vain.number);
+        assert_eq!(in_vain, Some(second.number));
         assert_eq!(sent.traffic(now, false), Traffic::Quick(2));
         sent.answered(&third, now);
         assert_eq!(sent.running_in_vain(), None);
@@ -194,7 +209,7 @@ mod tests {
         sent.abandon(&preparing);
         assert_eq!(sent.running_in_vain(), None);
         assert!(sent.is_occupied_by(1, now));
-        sent.over(sent.last());
+        sent.over(sent.last(), now);
         assert!(!sent.is_occupied_by(1, now));
     }
 
@@ -277,8 +292,7 @@ mod tests {
         assert_eq!(sent.ran(&quick, after(300)), None);
         sent.abandon(&slow);
         assert_eq!(sent.ran(&quick, after(300)), None, "whenever that ended");
-        sent.over(slow.number);
-        sent.answered(&slow, after(300));
+        sent.over(slow.number, after(300));
         let ran = sent.ran(&quick, after(301));
         assert_eq!(ran, Some(Duration::from_millis(1)));
     }

@@ -11,9 +11,11 @@ use tokio_postgres::{Client, Column, Row, Statement};
 use super::decode::{Cell, Decoder};
 use super::encode::{self, Param};
 use super::failure::{Failure, Recovery};
-use crate::backend::{LookupError, format::bad_answer, rows::Rows};
+use crate::backend::memory::Reading;
+use crate::backend::{Held, LookupError, format::bad_answer, rows::Rows};
+use crate::coop::Breaks;
 use crate::error::Code;
-use crate::offload::{LARGE_BYTES, offload};
+use crate::offload::{LARGE_BYTES, drop_items, offload};
 use crate::value::{FieldNames, Record, Value};
 
 /// A prepared statement and its types.
@@ -39,11 +41,20 @@ pub(super) struct Key {
 }
 
 /// The rows of one answer.
+#[derive(Clone, Default)]
 pub(super) struct QueryRows {
-    /// Not more than `rows_read`.
-    pub(super) records: Vec<Record>,
+    /// Records, not more than `rows_read`.
+    pub(super) rows: Vec<Value>,
     /// When the first row came.
     pub(super) first: Option<Instant>,
+    /// Keeps their memory counted.
+    pub(super) held: Held,
+}
+
+impl Drop for QueryRows {
+    fn drop(&mut self) {
+        drop_items(std::mem::take(&mut self.rows));
+    }
 }
 
 impl Prepared {
@@ -93,27 +104,30 @@ impl Prepared {
             .collect()
     }
 
-    /// Asks, and reads at most `rows_read` rows. This waits for nothing else while rows arrive, because the whole
-    /// connection would wait too.
+    /// Asks, and reads at most `rows_read` rows, which are counted in `memory`. This waits for nothing but the loop's other
+    /// tasks while rows arrive, because the whole connection would wait too.
     pub(super) async fn query(
         &self,
         client: &Client,
         params: Vec<Param>,
-        rows_read: usize,
+        (rows_read, mut memory): (usize, Reading),
     ) -> Result<QueryRows, Failure> {
         let failed = |err| Failure::from(&err);
         let rows = client.query_raw(&self.statement, params).await;
         let mut rows = pin!(rows.map_err(failed)?);
-        let mut found = QueryRows {
-            records: Vec::new(),
-            first: None,
-        };
-        while found.records.len() < rows_read
+        let mut found = QueryRows::default();
+        let (mut taken, mut breaks) = (0, Breaks::default());
+        while found.rows.len() < rows_read
             && let Some(row) = rows.try_next().await.map_err(failed)?
         {
             found.first.get_or_insert_with(Instant::now);
-            found.records.push(self.record(row).await?);
+            let bytes = row.raw_size_bytes();
+            taken += bytes + size_of::<Value>() * (1 + self.columns.decoders.len());
+            memory.now(taken).map_err(LookupError::from)?;
+            found.rows.push(Value::Record(self.record(row).await?));
+            breaks.after(bytes).await;
         }
+        found.held = memory.held();
         Ok(found)
     }
 

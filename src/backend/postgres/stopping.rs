@@ -16,7 +16,8 @@ use super::sent::SentStatements;
 use crate::backend::cancels::CancelRequests;
 use crate::backend::net::Silence;
 
-/// How long a statement may go on that nobody waits for: most end by themselves, and a request costs the server more.
+/// How long a statement may go on that nobody waits for: most end by themselves, and a request costs the server more. One
+/// that is known to take long has no such time.
 const GRACE: Duration = Duration::from_millis(10);
 /// How long after a request the network may still carry it.
 const LATE: Duration = Duration::from_secs(10);
@@ -74,6 +75,19 @@ impl Stopping {
         self.is_on_its_way() || self.handled_at.get().is_some_and(is_recent)
     }
 
+    /// Waits a moment for the end of everything that was sent so far.
+    async fn ends_soon(&self) -> bool {
+        let last = self.sent.borrow().last();
+        let Ok(answered) = timeout(GRACE, self.client.check_connection()).await else {
+            return false;
+        };
+        self.sent.borrow_mut().over(last, Instant::now());
+        if answered.is_ok() {
+            self.silence.answered();
+        }
+        true
+    }
+
     /// Hears whether the server answers after a statement was stopped, whose own answer nobody hears.
     fn listen(&self) {
         let (client, silence) = (Rc::clone(&self.client), Rc::clone(&self.silence));
@@ -127,14 +141,7 @@ async fn watch(watch: Watch) {
         let Some(running) = stopping.sent.borrow().running_in_vain() else {
             return;
         };
-        let last = stopping.sent.borrow().last();
-        // It ends when everything is over that was sent before.
-        let over = stopping.client.check_connection();
-        if let Ok(answered) = timeout(GRACE, over).await {
-            stopping.sent.borrow_mut().over(last);
-            if answered.is_ok() {
-                stopping.silence.answered();
-            }
+        if !running.is_slow && stopping.ends_soon().await {
             continue;
         }
         if stopping.sent.borrow().running_in_vain() != Some(running) {
@@ -147,7 +154,10 @@ async fn watch(watch: Watch) {
         let request = Request(stopping);
         stopping.requests.send(handle.send()).await;
         drop(request);
-        stopping.sent.borrow_mut().over(running);
+        stopping
+            .sent
+            .borrow_mut()
+            .over(running.number, Instant::now());
         stopping.listen();
     }
 }

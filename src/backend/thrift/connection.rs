@@ -12,8 +12,8 @@ use super::config::Config;
 use super::exchange::{Exchange, Queue};
 use super::hosts::Host;
 use super::wire::Wire;
-use crate::backend::LookupError;
 use crate::backend::net::{Dial, Ended};
+use crate::backend::{LookupError, StoreMemory};
 use crate::error::Code;
 
 /// Makes one of the connections.
@@ -22,15 +22,22 @@ pub(super) struct Dialer {
     /// The host to try next.
     next: usize,
     queue: Rc<Queue>,
+    /// For large replies.
+    memory: StoreMemory,
 }
 
 impl Dialer {
     /// For the connection with this number.
-    pub(super) fn new(config: &Config, number: usize, queue: Rc<Queue>) -> Self {
+    pub(super) fn new(
+        config: &Config,
+        number: usize,
+        (queue, memory): (Rc<Queue>, &StoreMemory),
+    ) -> Self {
         Dialer {
             config: config.clone(),
             next: number % config.hosts.hosts.len(),
             queue,
+            memory: memory.clone(),
         }
     }
 
@@ -48,7 +55,7 @@ impl Dial for Dialer {
     }
 
     async fn serve(&mut self, wire: Wire, retire_at: Instant) -> Ended {
-        let exchange = Exchange::new(wire, &self.config, retire_at);
+        let exchange = Exchange::new(wire, &self.config, (retire_at, &self.memory));
         let closed = exchange.run(&self.queue).await;
         let ended = if closed.answered || closed.is_retired {
             Ended::Served

@@ -18,7 +18,8 @@ use super::config::{Config, Remote};
 use super::large::{Misread, Reply};
 use super::metadata::CallMetadata;
 use super::wire::Wire;
-use crate::backend::{Answer, LookupError, net};
+use crate::backend::memory::{FREE_BYTES, Reading};
+use crate::backend::{Answer, LookupError, StoreMemory, net};
 use crate::error::Code;
 use crate::thrift::{Foreign, Framer, ReplyError, Transport};
 use crate::value::Value;
@@ -61,6 +62,9 @@ pub(super) struct Exchange {
     retire_at: Instant,
     is_retired: bool,
     misread: Misread,
+    memory: StoreMemory,
+    /// The memory of the reply at the front, if it is large.
+    reading: Option<Reading>,
 }
 
 /// A call in flight.
@@ -94,8 +98,13 @@ impl Closed {
 }
 
 impl Exchange {
-    /// Over a new connection, until `retire_at` and the replies to the calls in flight then.
-    pub(super) fn new(wire: Wire, config: &Config, retire_at: Instant) -> Self {
+    /// Over a new connection, until `retire_at` and the replies to the calls in flight then. Large replies are counted in
+    /// `memory`.
+    pub(super) fn new(
+        wire: Wire,
+        config: &Config,
+        (retire_at, memory): (Instant, &StoreMemory),
+    ) -> Self {
         let remote = Arc::clone(&config.remote);
         Exchange {
             wire,
@@ -111,6 +120,8 @@ impl Exchange {
             retire_at,
             is_retired: false,
             misread: Misread::default(),
+            memory: memory.clone(),
+            reading: None,
         }
     }
 
@@ -202,7 +213,7 @@ impl Exchange {
                     if self.declares_too_much() {
                         self.look_at_service()?;
                     }
-                    return Ok(());
+                    return self.count();
                 }
                 Err(err) => {
                     self.look_at_service()?;
@@ -210,6 +221,25 @@ impl Exchange {
                 }
             }
         }
+    }
+
+    /// Counts the reply of which a part has come. Without memory for it the connection ends: the rest would have to be read.
+    fn count(&mut self) -> Result<(), String> {
+        let bytes = self.wire.received.len();
+        if bytes <= FREE_BYTES {
+            return Ok(());
+        }
+        let memory = &self.memory;
+        let reading = self.reading.get_or_insert_with(|| memory.read_shared());
+        let Err(no_room) = reading.now(bytes) else {
+            return Ok(());
+        };
+        let err = LookupError::from(no_room);
+        let why = err.detail.clone();
+        if let Some(Pending { question, .. }) = self.pending.pop_front() {
+            question.answer(Err(err));
+        }
+        Err(why)
     }
 
     /// Gives a reply to the oldest call.
@@ -220,6 +250,7 @@ impl Exchange {
         else {
             return Err("a reply came that no call asked for".into());
         };
+        let held = self.reading.take().map(Reading::held).unwrap_or_default();
         let first = self.began.take();
         self.began = (!self.wire.received.is_empty()).then_some(now);
         // A frame with a header names the protocol of its message.
@@ -248,6 +279,7 @@ impl Exchange {
         self.answered |= fits.is_ok();
         question.answer(answer.map(|answer| Answer {
             first_answer: first,
+            held,
             ..answer
         }));
         fits

@@ -58,7 +58,7 @@ impl Backend for Thrift {
         on: &OnLoop,
     ) -> Self {
         let mut random = Random::seeded(on.seed);
-        let dial = |number, queue| Dialer::new(config, number, queue);
+        let dial = |number, queue| Dialer::new(config, number, (queue, &on.memory));
         Thrift {
             pool: Pool::start((config.connections, LIMIT), &mut random, dial),
         }

@@ -36,6 +36,13 @@ pub enum Refreshed {
 #[derive(Clone, Debug)]
 pub struct CacheMetrics {
     lookups: Counts,
+    /// None if it only shares questions.
+    kept: Option<KeptMetrics>,
+}
+
+/// The metrics of kept answers.
+#[derive(Clone, Debug)]
+struct KeptMetrics {
     refreshes: Counts,
     stale_if_error: Counts,
     evictions: Counts,
@@ -46,16 +53,16 @@ pub struct CacheMetrics {
 impl CacheLookup {
     /// The values of the label, in the order of the variants.
     pub(super) fn words() -> Vec<(&'static str, bool)> {
-        let words = [
-            "hit",
-            "stale",
-            "miss",
-            "coalesced",
-            "would_hit",
-            "would_be_stale",
-            "would_miss",
-        ];
-        words.map(|word| (word, true)).into()
+        // Those of a cache that is only measured are shown once they occur.
+        vec![
+            ("hit", true),
+            ("stale", true),
+            ("miss", true),
+            ("coalesced", true),
+            ("would_hit", false),
+            ("would_be_stale", false),
+            ("would_miss", false),
+        ]
     }
 }
 
@@ -67,14 +74,17 @@ impl Refreshed {
 }
 
 impl CacheMetrics {
-    pub(super) fn new(families: &Families, lookup: &str) -> Self {
+    /// Those of a lookup that keeps answers, or only shares questions.
+    pub(super) fn new(families: &Families, lookup: &str, keeps: bool) -> Self {
         CacheMetrics {
             lookups: families.cache_lookups.counts(&[lookup]),
-            refreshes: families.cache_refreshes.counts(&[lookup]),
-            stale_if_error: families.cache_stale_if_error.counts(&[lookup]),
-            evictions: families.cache_evictions.counts(&[lookup]),
-            entries: families.cache_entries.gauge(&[lookup]),
-            bytes: families.cache_bytes.gauge(&[lookup]),
+            kept: keeps.then(|| KeptMetrics {
+                refreshes: families.cache_refreshes.counts(&[lookup]),
+                stale_if_error: families.cache_stale_if_error.counts(&[lookup]),
+                evictions: families.cache_evictions.counts(&[lookup]),
+                entries: families.cache_entries.gauge(&[lookup]),
+                bytes: families.cache_bytes.gauge(&[lookup]),
+            }),
         }
     }
 
@@ -85,22 +95,24 @@ impl CacheMetrics {
 
     /// Counts a question in the background.
     pub fn refreshed(&self, refreshed: Refreshed) {
-        self.refreshes.count(refreshed as usize);
+        if let Some(kept) = &self.kept {
+            kept.refreshes.count(refreshed as usize);
+        }
     }
 
     /// Counts questions that got an old answer because the store failed.
     pub fn stale_if_error(&self, count: usize) {
-        self.stale_if_error.add(0, count);
+        if let Some(kept) = &self.kept {
+            kept.stale_if_error.add(0, count);
+        }
     }
 
-    /// Counts entries that made room for others.
-    pub fn evicted(&self, count: usize) {
-        self.evictions.add(0, count);
-    }
-
-    /// Shows how large the cache is.
-    pub fn size(&self, entries: usize, bytes: usize) {
-        self.entries.set(entries);
-        self.bytes.set(bytes);
+    /// Shows how large the cache is, and counts entries that made room for others.
+    pub fn size(&self, entries: usize, bytes: usize, evicted: usize) {
+        if let Some(kept) = &self.kept {
+            kept.entries.set(entries);
+            kept.bytes.set(bytes);
+            kept.evictions.add(0, evicted);
+        }
     }
 }

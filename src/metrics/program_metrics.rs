@@ -120,7 +120,8 @@ impl ProgramMetrics {
         });
         let caches = program.lookups.iter().map(|lookup| {
             let is_shared = lookup.sharing.is_any();
-            is_shared.then(|| CacheMetrics::new(&metrics.families, &lookup.name))
+            let keeps = lookup.sharing.cache.is_some();
+            is_shared.then(|| CacheMetrics::new(&metrics.families, &lookup.name, keeps))
         });
         let mut plans: Vec<_> = program.plans().collect();
         plans.sort_by_key(|plan| plan.index);

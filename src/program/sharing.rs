@@ -223,6 +223,89 @@ mod tests {
         assert!(!read("").0.is_any());
     }
 
+    /// The problems of a configuration with this backend and this lookup, or else its warnings.
+    fn checked(backend: &str, lookup: &str) -> Vec<String> {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let remote = "include 'tributary.thrift'
+            service R { i64 get(1: i64 n), i64 mine(1: i64 n, 2: tributary.Context context) }";
+        let idl = "struct R { 1: optional i64 it } service S { R get(1: i64 n) }";
+        let toml = format!(
+            "[server]\nidl = 's.thrift'\n[backends.store]\n{backend}\n[lookups.it]\n\
+             backend = 'store'\n{lookup}\n[views.get.lookups]\nit = 'it'\n"
+        );
+        for (name, text) in [
+            ("s.thrift", idl),
+            ("r.thrift", remote),
+            ("rows.csv", "n\n1\n"),
+            ("t.toml", &toml),
+        ] {
+            std::fs::write(folder.path().join(name), text).expect("the folder is ours");
+        }
+        let path = folder.path().join("t.toml");
+        let path = path.to_string_lossy();
+        let problems = match crate::program::check(&path, &Vec::new()) {
+            Ok(program) => program
+                .warnings
+                .iter()
+                .map(|one| one.render(false))
+                .collect(),
+            Err(problems) => problems
+                .iter()
+                .map(|one| one.render(false))
+                .collect::<Vec<_>>(),
+        };
+        problems
+            .iter()
+            .map(|text| text.replace(&*path, "t.toml"))
+            .collect()
+    }
+
+    #[test]
+    fn a_lookup_whose_answers_are_not_for_all_is_refused_with_its_line() {
+        let postgres = "kind = 'postgres'\nurl = 'postgresql://u@127.0.0.1:1/d'";
+        let thrift = "kind = 'thrift'\nurl = 'thrift://127.0.0.1:1'\nidl = 'r.thrift'";
+        let insert = "sql = 'insert into t values (:n) returning 1'\nrows = 'value'";
+        for (backend, lookup, says) in [
+            (postgres, insert, "the statement writes"),
+            (thrift, "call = 'mine'", "gets a `tributary.Context`"),
+        ] {
+            for keys in ["cache = { ttl = '1s' }", "coalesce = 'fresh'"] {
+                let problems = checked(backend, &format!("{lookup}\n{keys}"));
+                let [problem] = &problems[..] else {
+                    panic!("{problems:?}");
+                };
+                assert!(
+                    problem.contains(says) && problem.contains("= help: leave `c"),
+                    "{problem}"
+                );
+                assert!(problem.contains("config.clash"), "{problem}");
+                assert!(problem.contains("t.toml:10:"), "{problem}");
+            }
+        }
+        for (backend, lookup) in [
+            (postgres, "sql = 'select :n'\nrows = 'value'"),
+            (thrift, "call = 'get'"),
+        ] {
+            let problems = checked(backend, &format!("{lookup}\ncache = {{ ttl = '1s' }}"));
+            assert_eq!(problems, [""; 0]);
+        }
+    }
+
+    #[test]
+    fn a_cache_for_rows_in_memory_is_a_warning() {
+        let file = "kind = 'file'\npath = 'rows.csv'\ntypes = { n = 'i64' }";
+        let lookup = "key = { n = '{n}' }\nrows = 'value'";
+        let warnings = checked(file, &format!("{lookup}\ncache = {{ ttl = '1s' }}"));
+        assert!(
+            warnings.len() == 1 && warnings[0].contains("are in memory already"),
+            "{warnings:?}"
+        );
+        assert_eq!(
+            checked(file, &format!("{lookup}\ncoalesce = true")),
+            [""; 0]
+        );
+    }
+
     #[test]
     fn impossible_policies_are_problems_of_their_keys() {
         for (text, problem) in [

@@ -31,6 +31,7 @@ mod admin; // the admin port: counts in a scrape, probes, hostile requests
 mod hostile; // hostile clients: memory, frames, descriptors, silence
 mod health; // what an outage looks like in reports, metrics and the log
 mod breaker; // a store that hangs, behind a breaker
+mod caching; // answers and questions that calls share
 mod outages; // every store killed, hung and restarted under load
 mod faults; // every store behind a proxy that misbehaves; every call is judged
 mod stores; // batches to a real store

@@ -247,8 +247,7 @@ impl OfLookup {
             return;
         };
         let evicted = entries.borrow_mut().keep(key, kept, asked);
-        self.metrics.evicted(evicted.entries);
-        self.show_size();
+        self.show_size(evicted.entries);
     }
 
     /// Removes the entries whose parameters are as asked. Returns how many there were.
@@ -258,14 +257,14 @@ impl OfLookup {
             return 0;
         };
         let purged = entries.borrow_mut().purge(is_asked);
-        self.show_size();
+        self.show_size(0);
         purged
     }
 
-    fn show_size(&self) {
+    fn show_size(&self, evicted: usize) {
         if let Some(entries) = &self.entries {
             let entries = entries.borrow();
-            self.metrics.size(entries.len(), entries.bytes());
+            self.metrics.size(entries.len(), entries.bytes(), evicted);
         }
     }
 }

@@ -180,7 +180,10 @@ impl Picture<'_> {
         let mut fill = |from, to, ink| inks[axis.span(from, to)].fill(ink);
         fill(Micros::ZERO, track.planned, Ink::Waiting);
         let Some(started) = track.started else {
-            inks[axis.point(track.done)] = Ink::Never;
+            // An answer that was there at once needed no start.
+            let was_there = track.source != Source::None;
+            let ink = if was_there { Ink::Instant } else { Ink::Never };
+            inks[axis.point(track.done)] = ink;
             return inks;
         };
         fill(track.planned, started, Ink::Queued);

@@ -193,7 +193,7 @@ pub(crate) fn status_of(head: &str) -> u16 {
 }
 
 /// Sends these bytes and reads until the server closes the connection after one response.
-fn ask(addr: SocketAddr, request: &str) -> (String, String) {
+pub(crate) fn ask(addr: SocketAddr, request: &str) -> (String, String) {
     let mut stream = TcpStream::connect(addr).expect("the port is open");
     stream.set_read_timeout(Some(PATIENCE)).expect("not zero");
     // A server that refuses early may close before it has read everything.

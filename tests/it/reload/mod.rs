@@ -9,7 +9,7 @@ use crate::support::airports::{CONFIG, FILES};
 use crate::support::message::message;
 
 /// Replaces `from` in the configuration that `server` was started with.
-pub(super) fn change(server: &Tributary, from: &str, to: &str) {
+pub(crate) fn change(server: &Tributary, from: &str, to: &str) {
     let path = server.folder().join("tributary.toml");
     let text = fs::read_to_string(&path).expect("it is there");
     assert!(text.contains(from), "{text}");

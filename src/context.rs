@@ -7,6 +7,8 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
+use crate::faults::CallFaults;
+
 /// How a call's lookups are started.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Mode {
@@ -58,6 +60,8 @@ pub struct Context {
     pub want_report: bool,
     /// Key-value pairs of the caller's, passed to every lookup.
     pub baggage: Vec<(Arc<str>, Arc<str>)>,
+    /// The faults that the caller asks for, if it may.
+    pub(crate) faults: Option<Arc<CallFaults>>,
     /// Where the call came from.
     pub(crate) caller: CallerId,
 }
@@ -74,6 +78,7 @@ impl Context {
             mode: Mode::Evented,
             want_report: false,
             baggage: Vec::new(),
+            faults: None,
             caller: CallerId::default(),
         }
     }

@@ -23,7 +23,7 @@
 //! A module uses only modules before it in this list, which a test reads.
 //!
 //! ```text
-//! error manual context value random backoff breaker supervise log_limit offload coop diagnostic idl coerce thrift timeline config backend
+//! error manual faults context value random backoff breaker supervise log_limit offload coop diagnostic idl coerce thrift timeline config backend
 //! plan program explain metrics guard view service admin server cli
 //! ```
 //!
@@ -126,6 +126,8 @@ pub mod manual; // the pages that `tributary manual` shows
 pub mod cli;
 #[doc(hidden)]
 pub mod random;
+#[doc(hidden)]
+pub mod faults; // caused on purpose
 mod backoff; // delays between attempts
 #[doc(hidden)]
 pub mod breaker; // whether a server that has failed gets questions

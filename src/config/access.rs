@@ -95,6 +95,30 @@ pub struct AllowKey {
     pub place: Place,
 }
 
+/// Who may ask for faults: `inject` of `[server]`.
+#[derive(Debug)]
+pub enum InjectKey {
+    /// Every caller.
+    Everyone,
+    /// These callers.
+    Callers(AllowKey),
+}
+
+/// Takes the key `inject` of `[server]`.
+pub(super) fn read_inject_from(section: &mut Section<'_>) -> Option<InjectKey> {
+    let (words, place) = section.strings("inject")?;
+    if let [(word, _)] = &words[..]
+        && word == "*"
+    {
+        return Some(InjectKey::Everyone);
+    }
+    if words.is_empty() {
+        let help = "to allow no one, remove `inject`; to allow everyone, write `[\"*\"]`";
+        section.bad(&place, "no caller could inject a fault", Some(help.into()));
+    }
+    Some(InjectKey::Callers(read_entries(section, words, place)))
+}
+
 /// Takes the key `allow` of a view.
 pub(super) fn read_allow(section: &mut Section<'_>) -> Option<AllowKey> {
     let (words, place) = section.strings("allow")?;
@@ -102,6 +126,10 @@ pub(super) fn read_allow(section: &mut Section<'_>) -> Option<AllowKey> {
         let help = "to allow everyone, remove `allow`; to allow no one, list the method in `server.unserved`";
         section.bad(&place, "no caller could call the method", Some(help.into()));
     }
+    Some(read_entries(section, words, place))
+}
+
+fn read_entries(section: &Section<'_>, words: Vec<(String, Place)>, place: Place) -> AllowKey {
     let mut tokens = Vec::new();
     let entries = words.into_iter().filter_map(|(word, place)| {
         let entry = AllowEntry::read(&word);
@@ -116,11 +144,11 @@ pub(super) fn read_allow(section: &mut Section<'_>) -> Option<AllowKey> {
         entry
     });
     let allow = Allow(entries.collect());
-    Some(AllowKey {
+    AllowKey {
         allow,
         tokens,
         place,
-    })
+    }
 }
 
 /// Tokens and their holders.

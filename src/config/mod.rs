@@ -24,7 +24,7 @@ mod service; // an IDL, one of its services, a method of that
 mod admin;
 mod views;
 
-pub use access::{Allow, AllowEntry, AllowKey, Tokens};
+pub use access::{Allow, AllowEntry, AllowKey, InjectKey, Tokens};
 pub use admin::AdminConfig;
 pub(crate) use admin::read_admin;
 pub use breaker::BreakerConfig;

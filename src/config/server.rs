@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::access::{Tokens, read_tokens};
+use super::access::{InjectKey, Tokens, read_inject_from, read_tokens};
 use super::limits::{LimitsConfig, read_limits};
 use super::listener::{ListenerConfig, read_listeners};
 use super::section::{Place, Section};
@@ -27,6 +27,8 @@ pub struct ServerConfig {
     pub limits: LimitsConfig,
     /// The tokens with which callers identify themselves.
     pub tokens: Tokens,
+    /// Who may ask for faults in a call. Default: no one.
+    pub inject: Option<InjectKey>,
     /// The place of `[server]`.
     pub place: Place,
 }
@@ -43,6 +45,7 @@ pub(crate) fn read_server(root: &mut Section<'_>) -> ServerConfig {
             drain_timeout: DEFAULT_DRAIN,
             limits: LimitsConfig::default(),
             tokens: Tokens::default(),
+            inject: None,
             place: root.place().clone(),
         };
     };
@@ -63,6 +66,7 @@ pub(crate) fn read_server(root: &mut Section<'_>) -> ServerConfig {
             .map_or(DEFAULT_DRAIN, |(time, _)| time),
         limits,
         tokens: read_tokens(&mut section),
+        inject: read_inject_from(&mut section),
         place: section.place().clone(),
     };
     section.finish();

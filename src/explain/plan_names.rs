@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::chain::Chains;
 use super::explanation::LookupExplanation;
 use crate::config::GuardMode;
+use crate::error::Code;
 use crate::idl::{StructId, Type};
 use crate::plan::{Binding, ContextField, Plan, Reference, ReplyShape, Root, Step, Target};
 use crate::program::{Asks, BackendDef, Coalesce, LookupDef, Program, Sharing};
@@ -92,10 +93,22 @@ impl PlanNames<'_> {
         }
         let inject = &self.lookup(step).inject;
         if let Some(delay) = inject.delay {
-            facts.push(format!("injected delay {}", time(delay)));
+            let share = if inject.delay_rate < 1.0 {
+                format!(" at a rate of {}", inject.delay_rate)
+            } else {
+                String::new()
+            };
+            facts.push(format!("injected delay {}{share}", time(delay)));
+        }
+        if inject.hang_rate > 0.0 {
+            facts.push(format!("injected hang rate {}", inject.hang_rate));
         }
         if inject.error_rate > 0.0 {
-            facts.push(format!("injected error rate {}", inject.error_rate));
+            let error = match inject.error {
+                Code::LookupInjected => String::new(),
+                code => format!(" of {code}"),
+            };
+            facts.push(format!("injected error rate {}{error}", inject.error_rate));
         }
         facts
     }

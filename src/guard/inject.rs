@@ -1,6 +1,7 @@
-//! Injects the faults that the configuration plans for a lookup: a delay, and a share of failures.
+//! Injects the faults that the configuration plans for a lookup: delays, failures, and lookups that hang.
 
 use std::cell::RefCell;
+use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,8 +9,9 @@ use super::chain::{Before, Guard, Way};
 use super::question::Question;
 use crate::backend::LookupError;
 use crate::error::Code;
+use crate::faults::Faults;
 use crate::metrics::ProgramMetrics;
-use crate::program::{Inject, Program};
+use crate::program::Program;
 use crate::random::Random;
 
 /// Tokio's timers round up to a millisecond. Half a tick less makes the average delay right.
@@ -31,25 +33,36 @@ impl Guard for Injector {
 
     #[inline]
     fn before<'a>(&'a self, question: &Question<'a>, _way: Way<'_>) -> Before<'a> {
-        let inject = &self.program.lookups[question.lookup.0].inject;
-        if inject.is_empty() {
+        let faults = &self.program.lookups[question.lookup.0].inject;
+        if faults.is_empty() {
             return Before::Pass;
         }
-        let fails = self.random.borrow_mut().chance(inject.error_rate);
-        Before::Hold(Box::pin(hold(inject, fails)))
+        suffer(faults, &mut self.random.borrow_mut(), "the configuration")
     }
 }
 
-/// Waits, then fails if it is to: after the delay, as a slow failure would.
-async fn hold(inject: &Inject, fails: bool) -> Result<(), LookupError> {
-    if let Some(delay) = inject.delay {
+/// Does to a question what `faults` say, which `whose` asked for.
+pub(super) fn suffer<'a>(faults: &Faults, random: &mut Random, whose: &'static str) -> Before<'a> {
+    let delay = faults.delay.filter(|_| random.chance(faults.delay_rate));
+    let hangs = random.chance(faults.hang_rate);
+    let fails = random.chance(faults.error_rate).then_some(faults.error);
+    Before::Hold(Box::pin(hold(delay, hangs, (fails, whose))))
+}
+
+/// Waits, then hangs or fails if it is to: after the delay, as a slow failure would.
+async fn hold(
+    delay: Option<Duration>,
+    hangs: bool,
+    (fails, whose): (Option<Code>, &'static str),
+) -> Result<(), LookupError> {
+    if let Some(delay) = delay {
         tokio::time::sleep(delay.saturating_sub(HALF_TICK)).await;
     }
-    if fails {
-        return Err(LookupError::new(
-            Code::LookupInjected,
-            "injected by the configuration",
-        ));
+    if hangs {
+        return pending().await;
     }
-    Ok(())
+    match fails {
+        Some(code) => Err(LookupError::new(code, format!("injected by {whose}"))),
+        None => Ok(()),
+    }
 }

@@ -20,6 +20,7 @@ mod cache;
 mod breaker;
 mod health;
 mod inject;
+mod call_faults; // faults that a caller asks for
 #[cfg(test)]
 mod every_third;
 mod stores; // everything inside the guards
@@ -52,6 +53,8 @@ pub use stores::BLOCKING_MAX;
 chain::guards! {
     failure_log: failure_log::FailureLog,
         "Outermost: logs each failed question once, whichever guard or store failed it.";
+    call_faults: call_faults::CallFaults,
+        "Outside every guard that learns from outcomes: the faults of one call must not change what others get.";
     #[cfg(test)] every_third: every_third::EveryThird,
         "Inside the log, so that its own failures are logged; outside `health`, since it answers without the store.";
     cache: cache::Cache,

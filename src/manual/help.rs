@@ -23,6 +23,7 @@ const KEYS: &[(&[&str], Leads)] = &[
     (&["server", "idl_path"], Page("idl")),
     (&["server", "service"], Page("idl")),
     (&["server", "tokens"], Page("listeners")),
+    (&["server", "inject"], Page("lookups")),
     (&["server", "listeners"], Page("listeners")),
     (&["server"], Page("server")),
     (&["admin"], Page("admin")),

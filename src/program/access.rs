@@ -1,7 +1,7 @@
 //! Checks `allow` of every view, and the names of `[callers]`, against the listeners and the tokens of the server.
 
 use super::file::ConfigFile;
-use crate::config::{AllowEntry, AllowKey, Document, ListenerConfig, Place, Tokens};
+use crate::config::{AllowEntry, AllowKey, Document, InjectKey, ListenerConfig, Place, Tokens};
 use crate::diagnostic::suggest;
 use crate::error::Code;
 
@@ -16,6 +16,10 @@ pub(super) fn check_access(document: &Document, config: &ConfigFile) {
     let knows_clients = listeners.iter().any(knows);
     let takes_tokens = listeners.iter().any(ListenerConfig::takes_tokens);
     let tokens = &config.server.tokens;
+    let injects = match &config.server.inject {
+        Some(InjectKey::Callers(callers)) => Some(callers),
+        _ => None,
+    };
     let views = config.server.services.iter().flat_map(|entry| &entry.views);
     let unrecognised = |has_names: bool, has_tokens: bool| {
         if has_names && !knows_clients {
@@ -47,7 +51,7 @@ pub(super) fn check_access(document: &Document, config: &ConfigFile) {
         allow,
         tokens: named,
         place,
-    } in views.filter_map(|view| view.allow.as_ref())
+    } in views.filter_map(|view| view.allow.as_ref()).chain(injects)
     {
         for (name, place) in named {
             check_token(document, tokens, name, place);

@@ -7,18 +7,18 @@ use std::sync::Arc;
 
 use super::access::check_access;
 use super::callers::CallerLimits;
-use super::definition::{Asks, BackendDef, LookupDef, Program, Registry};
+use super::definition::{Asks, BackendDef, InjectFrom, LookupDef, Program, Registry};
 use super::examine;
 use super::file::{self, BackendEntry, ConfigFile, LookupEntry};
-use super::inject::Inject;
 use super::meta::{Meta, check_meta, is_meta};
 use super::served::ServedService;
 use super::sharing::Sharing;
 use super::views::compile_views;
 use crate::backend::{Enums, Yields};
-use crate::config::{Definition, Document, Place, ServiceEntry, pick_service, read_idl};
+use crate::config::{Definition, Document, InjectKey, Place, ServiceEntry, pick_service, read_idl};
 use crate::diagnostic::{Problem, suggest};
 use crate::error::Code;
+use crate::faults::Faults;
 use crate::plan::{LookupFacts, LookupId};
 
 /// Reads and checks the configuration at `path` and the IDL it names.
@@ -228,7 +228,7 @@ fn assemble(config: ConfigFile, registry: &Registry, services: Vec<ServedService
         params: closure.params().to_vec(),
         in_flight_max: None,
         sharing: Sharing::default(),
-        inject: Inject::default(),
+        inject: Faults::default(),
         budget: None,
         definition: Definition::default(),
     });
@@ -250,6 +250,10 @@ fn assemble(config: ConfigFile, registry: &Registry, services: Vec<ServedService
         drain_timeout: config.server.drain_timeout,
         limits: config.server.limits,
         tokens: config.server.tokens,
+        inject: config.server.inject.map(|key| match key {
+            InjectKey::Everyone => InjectFrom::Everyone,
+            InjectKey::Callers(key) => InjectFrom::Callers(key.allow),
+        }),
         callers: CallerLimits::new(config.callers),
         admin: config.admin,
         lookups,

@@ -6,13 +6,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::callers::CallerLimits;
-use super::inject::Inject;
 use super::served::{ServedService, view};
 use super::sharing::Sharing;
 use crate::backend::closure::Closure;
 use crate::backend::{AnyConfig, AnyLookup};
-use crate::config::{AdminConfig, BreakerConfig, Definition, LimitsConfig, ListenerConfig, Tokens};
+use crate::config::{
+    AdminConfig, Allow, BreakerConfig, Definition, LimitsConfig, ListenerConfig, Tokens,
+};
 use crate::diagnostic::Problem;
+use crate::faults::Faults;
 use crate::idl::Schema;
 use crate::plan::Plan;
 
@@ -34,6 +36,8 @@ pub struct Program {
     pub limits: LimitsConfig,
     /// The tokens with which callers identify themselves.
     pub tokens: Tokens,
+    /// Who may ask for faults in a call, if anybody may.
+    pub inject: Option<InjectFrom>,
     /// What callers may use.
     pub callers: CallerLimits,
     /// The port for operators, if there is one.
@@ -44,6 +48,15 @@ pub struct Program {
     pub lookups: Vec<LookupDef>,
     /// What works in the configuration and is probably a mistake.
     pub warnings: Vec<Problem>,
+}
+
+/// Who may ask for faults in a call.
+#[derive(Debug)]
+pub enum InjectFrom {
+    /// Every caller.
+    Everyone,
+    /// These callers.
+    Callers(Allow),
 }
 
 /// A store to connect.
@@ -77,7 +90,7 @@ pub struct LookupDef {
     /// How calls share its answers and questions.
     pub sharing: Sharing,
     /// Planned faults, for testing.
-    pub inject: Inject,
+    pub inject: Faults,
     /// The longest time that any view gives it; `None` if no view uses it.
     pub budget: Option<Duration>,
     /// What its table in the configuration says; nothing for a closure.

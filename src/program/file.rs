@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use toml::de::DeTable;
 
-use super::inject::Inject;
+use super::inject::read_inject;
 use super::sharing::Sharing;
 use crate::backend::{AnyConfig, AnyLookup, Compiled, KINDS};
 use crate::config::{
@@ -19,6 +19,7 @@ use crate::config::{
 };
 use crate::diagnostic::{Problem, SourceFile, list, suggest};
 use crate::error::Code;
+use crate::faults::Faults;
 
 /// The whole file.
 #[derive(Debug)]
@@ -72,7 +73,7 @@ pub struct LookupEntry {
     /// How calls share its answers and questions. Default: not at all.
     pub sharing: Sharing,
     /// Planned faults, for testing.
-    pub inject: Inject,
+    pub inject: Faults,
     /// What its table says.
     pub definition: Definition,
     /// Its place.
@@ -249,7 +250,7 @@ fn read_lookup(name: &str, mut section: Section<'_>, backends: &[BackendEntry]) 
     let (sharing, sharing_keys) = Sharing::read(&mut section);
     let inject = section
         .section("inject")
-        .map(Inject::read)
+        .map(read_inject)
         .unwrap_or_default();
     let example = backends.first().map_or("ops", |backend| &*backend.name);
     let backend = section

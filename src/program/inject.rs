@@ -1,31 +1,39 @@
 //! Reads `inject`: planned faults of a lookup, for testing.
 
-use std::time::Duration;
-
 use crate::config::Section;
+use crate::diagnostic::{list, suggest};
+use crate::error::Code;
+use crate::faults::{CODES, Faults, code};
 
-/// `inject = { delay = "120ms", error_rate = 0.1 }`
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Inject {
-    /// How long each lookup waits before it is sent.
-    pub delay: Option<Duration>,
-    /// The share of lookups that end in `lookup.injected`, 0.0 to 1.0.
-    pub error_rate: f64,
+/// Reads the table `inject` of a lookup.
+pub(super) fn read_inject(mut section: Section<'_>) -> Faults {
+    let default = Faults::default();
+    let delay_place = section.place_of("delay_rate");
+    let rate =
+        |section: &mut Section<'_>, key, default| section.number(key, 0.0..=1.0).unwrap_or(default);
+    let faults = Faults {
+        delay: section.duration("delay").map(|(delay, _)| delay),
+        delay_rate: rate(&mut section, "delay_rate", default.delay_rate),
+        hang_rate: rate(&mut section, "hang_rate", default.hang_rate),
+        error_rate: rate(&mut section, "error_rate", default.error_rate),
+        error: read_error(&mut section).unwrap_or(default.error),
+    };
+    if let (None, Some(place)) = (faults.delay, delay_place) {
+        let help = Some("add `delay = \"100ms\"`".into());
+        section.bad(&place, "a share of no delay", help);
+    }
+    section.finish();
+    faults
 }
 
-impl Inject {
-    /// Reads the table `inject` of a lookup.
-    pub(super) fn read(mut section: Section<'_>) -> Self {
-        let inject = Inject {
-            delay: section.duration("delay").map(|(delay, _)| delay),
-            error_rate: section.number("error_rate", 0.0..=1.0).unwrap_or(0.0),
-        };
-        section.finish();
-        inject
+/// Takes `error`: the code of injected errors.
+fn read_error(section: &mut Section<'_>) -> Option<Code> {
+    let (word, place) = section.string("error")?;
+    let read = code(&word);
+    if read.is_none() {
+        let words = || CODES.iter().map(|code| code.as_str());
+        let help = suggest(&word, words(), || format!("one of {}", list(words())));
+        section.bad(&place, format!("`{word}` can't be injected"), Some(help));
     }
-
-    /// Whether no fault is planned.
-    pub fn is_empty(&self) -> bool {
-        self.delay.is_none() && self.error_rate <= 0.0
-    }
+    read
 }

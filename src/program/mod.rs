@@ -21,10 +21,9 @@ pub(crate) mod fuzz;
 
 pub use callers::{CallerCall, CallerLimit, CallerLimits, Exceeded};
 pub use check::{check, check_document};
-pub use definition::{Asks, BackendDef, LookupDef, Program, Registry};
+pub use definition::{Asks, BackendDef, InjectFrom, LookupDef, Program, Registry};
 pub use examine::{Examined, examine};
 pub use file::{BackendEntry, ConfigFile, LookupEntry, open, read};
-pub use inject::Inject;
 pub use meta::Meta;
 pub(crate) use meta::is_meta;
 pub use served::{ServedService, built_in, find, plan, view};

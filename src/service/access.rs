@@ -3,7 +3,7 @@
 use super::arrival::Arrival;
 use crate::config::{Allow, Tokens};
 use crate::error::Code;
-use crate::program::{CallerLimit, CallerLimits};
+use crate::program::{CallerLimit, CallerLimits, InjectFrom};
 
 /// Why the caller may not make the call; `None` if it may.
 pub(super) fn denial(allow: &Allow, tokens: &Tokens, arrival: &Arrival<'_>) -> Option<Code> {
@@ -22,6 +22,14 @@ pub(super) fn denial(allow: &Allow, tokens: &Tokens, arrival: &Arrival<'_>) -> O
         },
         (None, []) => Some(Code::CallUnauthenticated),
         (None, _) => Some(Code::CallForbidden),
+    }
+}
+
+/// Whether the caller may ask for faults.
+pub(super) fn may_inject(from: &InjectFrom, tokens: &Tokens, arrival: &Arrival<'_>) -> bool {
+    match from {
+        InjectFrom::Everyone => true,
+        InjectFrom::Callers(allow) => denial(allow, tokens, arrival).is_none(),
     }
 }
 

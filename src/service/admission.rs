@@ -235,6 +235,11 @@ impl Admission {
                 .memory
                 .map(|memory| Reservation::new(memory, message.bytes)),
             in_flight: self.calls.begin(plan.index),
+            may_inject: self
+                .program
+                .inject
+                .as_ref()
+                .map(|from| access::may_inject(from, &self.program.tokens, &arrival)),
             _of_caller: of_caller,
         }
     }

@@ -32,6 +32,8 @@ pub struct Call {
     /// The memory of its message and parameters, if it is counted.
     pub(super) reservation: Option<Reservation>,
     pub(super) in_flight: InFlight,
+    /// Whether its caller may ask for faults; `None` if nobody may.
+    pub(super) may_inject: Option<bool>,
     /// Counts it for its caller, if that has limits.
     pub(super) _of_caller: Option<CallerCall>,
 }

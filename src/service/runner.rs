@@ -18,11 +18,13 @@ use super::call_error::CallError;
 use super::context;
 use super::log::CallLog;
 use super::meta::fetch;
+use super::metadata::INJECT;
 use super::params::{self, ViewParams};
 use super::reserve::Reserves;
 use crate::backend::Held;
 use crate::context::Context;
 use crate::error::Code;
+use crate::faults::CallFaults;
 use crate::guard::Guards;
 use crate::metrics::{Phase, Served};
 use crate::offload::drop_elsewhere;
@@ -161,7 +163,44 @@ impl Runner {
             self.log.failed(&call.plan, call.request_id(), None, err);
         })?;
         context.caller = call.caller();
+        if let Some(allowed) = call.may_inject {
+            context.faults = self.faults(call, &context, allowed)?;
+        }
         self.run_view(call, params, context).await
+    }
+
+    /// The faults that the caller asks for.
+    #[cold]
+    fn faults(
+        &self,
+        call: &Call,
+        context: &Context,
+        allowed: bool,
+    ) -> Result<Option<Arc<CallFaults>>, CallError> {
+        let in_baggage = context.baggage.iter().find(|(key, _)| **key == *INJECT);
+        let in_header = call
+            .request_metadata()
+            .and_then(|given| given.inject.as_ref());
+        let Some(text) = in_baggage.map(|(_, text)| text).or(in_header) else {
+            return Ok(None);
+        };
+        let read = if allowed {
+            CallFaults::parse(text).map_err(|why| (Code::CallBadParams, format!("{INJECT}: {why}")))
+        } else {
+            Err((
+                Code::CallForbidden,
+                "the caller may not inject faults".to_owned(),
+            ))
+        };
+        let faults = read.map_err(|(code, about)| {
+            let err = CallError {
+                about: Some(about),
+                ..CallError::new(code)
+            };
+            self.log.failed(&call.plan, call.request_id(), None, &err);
+            err
+        })?;
+        Ok(Some(Arc::new(faults)))
     }
 
     /// Waits until the call may begin. If that takes half of its time, it is refused.

@@ -221,6 +221,31 @@ async fn an_injected_fault_is_an_outcome_like_any_other() {
 }
 
 #[tokio::test(flavor = "local", start_paused = true)]
+async fn an_injected_hang_lasts_until_the_timeout_and_an_injected_error_has_its_code() {
+    let lookups = r#"
+        a = { use = "hangs", with = { n = "n" }, timeout = "50ms" }
+        b = { use = "fails", with = { n = "n" } }
+    "#;
+    let lookup =
+        "backend = \"doubles\"\nkey = { n = \"{n}\" }\ncolumns = [\"double\"]\nrows = \"value\"";
+    let table = format!(
+        "[backends.doubles]\nkind = \"file\"\npath = \"doubles.json\"\n\
+         [lookups.hangs]\n{lookup}\ninject = {{ hang_rate = 1.0 }}\n\
+         [lookups.fails]\n{lookup}\n\
+         inject = {{ delay = \"1h\", delay_rate = 0.0, error_rate = 1.0, error = \"bad_answer\" }}"
+    );
+    let test = Test::new(lookups, &table).await;
+    let started = tokio::time::Instant::now();
+    let execution = test.call(0).await;
+    let expected = [
+        (Fate::Timeout, Some(Code::LookupTimeout)),
+        (Fate::Error, Some(Code::LookupBadAnswer)),
+    ];
+    assert_eq!(fates(&execution), expected);
+    assert_eq!(started.elapsed().as_millis(), 50);
+}
+
+#[tokio::test(flavor = "local", start_paused = true)]
 async fn a_default_for_elements_does_not_hide_that_their_store_is_down() {
     let free = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let addr = free.local_addr().expect("it is bound");

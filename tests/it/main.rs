@@ -23,6 +23,7 @@ mod secure; // listeners with TLS: certificates, handshakes, reload
 mod access; // access control: names in certificates, and tokens
 mod meta; // the `Tributary` service: descriptions, and the generic API (`fetch`)
 mod lifetime; // the age of connections
+mod inject; // faults that callers ask for
 mod limits; // the manual's tables of limits match the code
 mod reload; // what a reload changes, and what it can't
 mod shutdown; // signals: drain and reload

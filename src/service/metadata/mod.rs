@@ -19,7 +19,7 @@ use crate::context::Context;
 use crate::random::Random;
 use crate::thrift::Header;
 use crate::timeline::Timeline;
-pub(super) use request::RequestMetadata;
+pub(super) use request::{INJECT, RequestMetadata};
 pub(super) use text::short;
 use text::{is_plain, is_traceparent};
 

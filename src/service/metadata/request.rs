@@ -10,6 +10,9 @@ use super::text::{is_plain, is_traceparent, short};
 use crate::context::Mode;
 use crate::thrift::Header;
 
+/// The header, and the key of the baggage, with the faults that a caller asks for.
+pub(in crate::service) const INJECT: &str = "tributary-inject";
+
 /// The part of a call's context that its frame carries.
 #[derive(Debug, Default, PartialEq)]
 pub(in crate::service) struct RequestMetadata {
@@ -21,6 +24,8 @@ pub(in crate::service) struct RequestMetadata {
     pub(in crate::service) budget: Option<Duration>,
     pub(in crate::service) mode: Option<Mode>,
     pub(in crate::service) want_report: bool,
+    /// The faults that the caller asks for.
+    pub(in crate::service) inject: Option<Arc<str>>,
 }
 
 impl RequestMetadata {
@@ -35,6 +40,7 @@ impl RequestMetadata {
             budget: text("deadline-budget").and_then(milliseconds),
             mode: text("tributary-mode").and_then(mode),
             want_report: text("tributary-report").is_some_and(|text| matches!(text, "1" | "true")),
+            inject: text(INJECT).map(Arc::from),
         }
     }
 }
@@ -97,6 +103,7 @@ mod tests {
             ("Deadline-Budget", "1500"),
             ("tributary-mode", "serial"),
             ("tributary-report", "1"),
+            ("tributary-inject", "a=hang"),
             ("something", "else"),
         ]);
         let expected = RequestMetadata {
@@ -106,6 +113,7 @@ mod tests {
             budget: Some(Duration::from_millis(1500)),
             mode: Some(Mode::Serial),
             want_report: true,
+            inject: Some("a=hang".into()),
         };
         assert_eq!(given, expected);
     }

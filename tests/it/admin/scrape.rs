@@ -89,7 +89,7 @@ impl Scrape {
 
     /// The one number called `name` that has these labels.
     #[track_caller]
-    pub(super) fn number(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
+    pub(crate) fn number(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
         self.one(name, labels).parse().expect("a number")
     }
 

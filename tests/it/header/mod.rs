@@ -10,6 +10,14 @@ use crate::support::{Wire, bytes};
 
 pub(crate) const CALL: u8 = 1;
 
+/// The header of a frame with these pairs.
+pub(crate) fn pairs(pairs: &[(&str, &str)]) -> String {
+    let text = |text: &str| format!("{:02x} '{text}'", text.len());
+    let pair = |(name, value): &(&str, &str)| format!("{} {}", text(name), text(value));
+    let all: Vec<String> = pairs.iter().map(pair).collect();
+    format!("00 00 01 {:02x} {}", pairs.len(), all.join(" "))
+}
+
 /// A frame with this sequence id, header and message.
 pub(crate) fn frame(sequence: u8, header: &str, message: &[u8]) -> Vec<u8> {
     let mut header = bytes(header);

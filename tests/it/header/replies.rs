@@ -1,19 +1,11 @@
 //! The headers of replies: what they contain, and what they do not.
 
-use super::{CALL, assert_says, frame, read};
+use super::{CALL, assert_says, frame, pairs, read};
 use crate::support::airports::{CONFIG, FILES, airports};
 use crate::support::message::message;
 use crate::support::{Tributary, Wire, bytes};
 
 const TRACE: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
-
-/// A header with these pairs.
-fn pairs(pairs: &[(&str, &str)]) -> String {
-    let text = |text: &str| format!("{:02x} '{text}'", text.len());
-    let pair = |(name, value): &(&str, &str)| format!("{} {}", text(name), text(value));
-    let all: Vec<String> = pairs.iter().map(pair).collect();
-    format!("00 00 01 {:02x} {}", pairs.len(), all.join(" "))
-}
 
 /// The header of the reply to a call with the header `said`; the reply contains `words`.
 #[track_caller]

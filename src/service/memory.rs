@@ -174,13 +174,20 @@ impl Reservation {
     }
 
     /// Changes how many bytes are reserved.
+    #[inline]
     pub fn set(&self, bytes: usize) {
         let before = self.bytes.replace(bytes);
+        if bytes != before {
+            self.count(before, bytes);
+        }
+    }
+
+    fn count(&self, before: usize, bytes: usize) {
         let memory = &self.memory.bytes;
         memory.set(memory.get() + bytes - before);
         if bytes > before {
             self.memory.pool.take(bytes - before);
-        } else if bytes < before {
+        } else {
             self.memory.pool.give(before - bytes);
         }
     }

@@ -63,7 +63,16 @@ impl Framer {
 
     /// Takes the next message off `buffer` if all of it has arrived. On `None`, call again after adding bytes; the
     /// buffer must not change in any other way.
+    #[inline]
     pub fn next(&mut self, buffer: &mut BytesMut) -> Result<Option<Bytes>, WireError> {
+        // The usual case after a message: the client waits for the reply.
+        if buffer.is_empty() && self.header.is_none() {
+            return Ok(None);
+        }
+        self.next_begun(buffer)
+    }
+
+    fn next_begun(&mut self, buffer: &mut BytesMut) -> Result<Option<Bytes>, WireError> {
         let Some(wire_format) = self.known_wire_format(buffer)? else {
             return Ok(None);
         };

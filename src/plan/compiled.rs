@@ -105,6 +105,8 @@ pub struct Step {
     pub foreach: Option<Foreach>,
     /// How long it may take. The deadline of the call holds in any case.
     pub timeout: Option<Duration>,
+    /// How long it may take at most, whatever the caller does: its timeout or the deadline of the view.
+    pub allowed: Duration,
     /// Text may fill numbers and bools.
     pub parse_text: bool,
     /// Where its value goes.

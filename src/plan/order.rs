@@ -135,6 +135,7 @@ impl Compiler<'_> {
             }
             reference
         };
+        let (timeout, deadline) = (entry.timeout.or(facts.timeout), self.view.deadline);
         let mut after: Vec<usize> = draft.needs.iter().map(|&need| place_of[need]).collect();
         after.sort_unstable();
         let bindings = draft.bindings.into_iter().map(|binding| match binding {
@@ -169,7 +170,8 @@ impl Compiler<'_> {
                 over: moved(each.over),
                 ..each
             }),
-            timeout: entry.timeout.or(facts.timeout),
+            timeout,
+            allowed: timeout.unwrap_or(deadline).min(deadline),
             parse_text: facts.parse_text,
             target,
         })

@@ -234,10 +234,7 @@ impl<'a> Running<'a> {
         let time = Time {
             asked: now,
             deadline,
-            allowed: step
-                .timeout
-                .unwrap_or(self.plan.deadline)
-                .min(self.plan.deadline),
+            allowed: step.allowed,
         };
         let under_way = match step.start(self.scope, &self.kept, time) {
             Start::Settled(fate) => return self.no_value(at, fate, None),

@@ -105,6 +105,11 @@ pub struct Ask<'a> {
     pub deadline: Instant,
 }
 
+/// Whether parameters have so many values that they should not be encoded on a loop.
+pub(super) fn are_large(params: &[Value]) -> bool {
+    params.iter().any(|param| param.is_more_than(LARGE_VALUES))
+}
+
 /// One question of a batch.
 #[derive(Debug)]
 pub struct BatchedAsk<'a, L> {

@@ -12,6 +12,7 @@ use crate::backend::Thrown;
 use crate::coerce::Coercion;
 use crate::error::Code;
 use crate::idl::{Schema, StructId, Type};
+use crate::offload::NotDone;
 use crate::plan::{Plan, ThrowOn};
 use crate::thrift::WireError;
 use crate::timeline::Fate;
@@ -103,6 +104,14 @@ impl CallError {
             detail: Some(err.detail),
             ..CallError::new(Code::MergeMissingField)
         }
+    }
+
+    /// Work that was to be done on another thread was not done.
+    pub(super) fn of_work(not_done: NotDone) -> Self {
+        CallError::new(match not_done {
+            NotDone::Refused => Code::ServerOverloaded,
+            NotDone::Panicked => Code::ServerInternal,
+        })
     }
 
     /// `code: meaning (about)`

@@ -7,18 +7,22 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 use thrift::protocol::TMessageType;
 
-use super::call::Call;
+use super::call::{Call, EntryPoint};
+use super::meta::{Method, fetch};
 use super::reply_body::with_body;
 use crate::offload::{NotDone, offload};
 use crate::plan::Plan;
 use crate::program::Program;
-use crate::thrift::{Appendix, HeadOut, HeaderOut, WireError, WireFormat, write_message_with};
+use crate::thrift::{
+    Appendix, Body, HeadOut, HeaderOut, WireError, WireFormat, write_message_with,
+};
 use crate::value::Value;
 
 /// A result, and where it goes.
 pub(super) struct LargeReply {
     program: Arc<Program>,
     plan: Arc<Plan>,
+    entry_point: EntryPoint,
     value: Value,
     /// The report, encoded.
     report: Option<Bytes>,
@@ -52,6 +56,7 @@ impl LargeReply {
         LargeReply {
             program: Arc::clone(program),
             plan: Arc::clone(&call.plan),
+            entry_point: call.entry_point,
             value,
             report,
             wire_format: call.wire_format,
@@ -68,8 +73,6 @@ impl LargeReply {
 
     fn encode_here(self) -> Result<BytesMut, WireError> {
         let schema = self.program.schema(&self.plan);
-        let report = self.report.map(Encoded);
-        let report = report.as_ref().map(|report| report as &dyn Appendix);
         let pairs: Vec<(&str, &[u8])> = (self.headers.iter())
             .map(|(name, value)| (&**name, &**value))
             .collect();
@@ -77,15 +80,32 @@ impl LargeReply {
             sequence: self.header_sequence,
             pairs: &pairs,
         };
+        let name = match self.entry_point {
+            EntryPoint::Method => &*self.plan.method,
+            EntryPoint::Fetch => Method::Fetch.name(),
+        };
         let head = HeadOut {
-            name: &self.plan.method,
+            name,
             kind: TMessageType::Reply,
             sequence: self.sequence,
         };
         let mut out = BytesMut::new();
-        with_body(&self.plan, schema, &self.value, report, |body| {
-            write_message_with(&mut out, self.wire_format, head, body, header)
-        })?;
+        let write =
+            |body: Body<'_>| write_message_with(&mut out, self.wire_format, head, body, header);
+        match self.entry_point {
+            EntryPoint::Method => {
+                let report = self.report.map(Encoded);
+                let report = report.as_ref().map(|report| report as &dyn Appendix);
+                with_body(&self.plan, schema, &self.value, report, write)?;
+            }
+            EntryPoint::Fetch => {
+                let protocol = self.wire_format.protocol;
+                let report = self.report.map(|report| (protocol, report));
+                let value = fetch::result(schema, &self.plan, self.value, report);
+                let (plan, schema) = Method::Fetch.signature();
+                with_body(plan, schema, &value, None, write)?;
+            }
+        }
         Ok(out)
     }
 }

@@ -24,7 +24,6 @@ use super::runner::Answer;
 use crate::error::Code;
 use crate::idl::{Schema, StructId, Type};
 use crate::metrics::Served;
-use crate::offload::NotDone;
 use crate::plan::{Plan, ReplyShape};
 use crate::program::Program;
 use crate::thrift::{
@@ -110,7 +109,7 @@ impl ReplyWriter {
 
     /// As [`ReplyWriter::reply`], with the result encoded on another thread.
     pub(super) async fn large_reply(&self, call: &Call, answer: Answer) -> Written {
-        if call.oneway || call.entry_point == EntryPoint::Fetch {
+        if call.oneway {
             return self.reply(call, Ok(answer));
         }
         let (plan, protocol) = (&*call.plan, call.wire_format.protocol);
@@ -143,8 +142,7 @@ impl ReplyWriter {
                 self.log.unwritable(&plan.method, code, &err.detail);
                 CallError::new(code)
             }
-            Err(NotDone::Refused) => CallError::new(Code::ServerOverloaded),
-            Err(NotDone::Panicked) => CallError::new(Code::ServerInternal),
+            Err(not_done) => CallError::of_work(not_done),
         };
         self.reply(call, Err(err))
     }

@@ -8,7 +8,7 @@ use std::process::Command;
 use serde_json::{Value as Json, json};
 
 use crate::admin::scrape;
-use crate::support::{Redis, Tributary};
+use crate::support::{Postgres, Redis, Tributary};
 
 const IDL: &str = r#"
 include "tributary.thrift"
@@ -168,4 +168,76 @@ fn large_answers_are_worked_on_outside_of_the_loop_and_are_whole() {
         json!({"last": ITEMS}),
         "the part that does not fit is missing"
     );
+}
+
+#[test]
+fn large_parameters_and_results_of_fetch_are_worked_on_outside_of_the_loop() {
+    let postgres = Postgres::shared();
+    let config = format!(
+        r#"
+admin = {{ listen = "127.0.0.1:0" }}
+[server]
+idl = "s.thrift"
+workers = 1
+[backends.db]
+kind = "postgres"
+url = "{}"
+[lookups.sum]
+backend = "db"
+sql = "select sum(id) from unnest(cast(:ids as int4[])) as id"
+rows = "value"
+[lookups.numbers]
+backend = "db"
+sql = "select id from generate_series(1, cast(:count as int4)) as id"
+rows_max = 100000
+[views.sum]
+deadline = "60s"
+lookups.sum = {{ use = "sum", timeout = "60s" }}
+[views.numbers]
+deadline = "60s"
+lookups.rows = {{ use = "numbers", timeout = "60s" }}
+"#,
+        postgres.url()
+    );
+    let idl = "
+struct Row { 1: i32 id }
+struct Page { 1: optional i64 sum, 2: optional list<Row> rows }
+service S { Page sum(1: list<i32> ids), Page numbers(1: i32 count) }";
+    let mut server = Tributary::start(&config, &[("s.thrift", idl)]);
+    let admin = server.admin();
+    let call = |words: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tributary"));
+        command.args([
+            "call",
+            "--timeout",
+            "60s",
+            "--addr",
+            &server.addr.to_string(),
+        ]);
+        let output = command.args(words).output().expect("the program itself");
+        let error = String::from_utf8_lossy(&output.stderr);
+        serde_json::from_slice::<Json>(&output.stdout).unwrap_or_else(|_| panic!("{error}"))
+    };
+    let mut before = 0;
+    let mut offloaded = || {
+        let now = scrape(admin).count("tributary_offloaded_total", &[]);
+        now - std::mem::replace(&mut before, now)
+    };
+    let ids = (1..=10_000).collect::<Json>().to_string();
+    let sum = json!({"sum": 50_005_000});
+    assert_eq!(call(&["sum", "ids=[1,2,3]"]), json!({"sum": 6}));
+    assert_eq!(offloaded(), 0);
+    // Its parameters are bound.
+    assert_eq!(call(&["sum", &format!("ids={ids}")]), sum);
+    assert_eq!(offloaded(), 1);
+    // They are also fitted to the view's types.
+    let fetch = ["--service", "Tributary", "fetch"];
+    let fetched = call(&[&fetch[..], &["view=sum", &format!("params.ids={ids}")]].concat());
+    assert_eq!(fetched, sum);
+    assert_eq!(offloaded(), 2);
+    // Its result is fitted, and encoded with its types left out.
+    let rows: Json = (1..=10_000).map(|id| json!({ "id": id })).collect();
+    let fetched = call(&[&fetch[..], &["view=numbers", "params.count=10000"]].concat());
+    assert_eq!(fetched, json!({ "rows": rows }));
+    assert_eq!(offloaded(), 2);
 }

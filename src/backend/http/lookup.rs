@@ -10,9 +10,11 @@ use hyper::{Method, Uri};
 use super::body::Body;
 use super::config::{Base, Config, read_header_texts};
 use super::target::{HeaderEncode, Target};
+use crate::backend::lookup::are_large;
 use crate::backend::{Compiled, Enums, LookupError, format::Format, template::Template};
 use crate::config::{Section, integer};
 use crate::error::Code;
+use crate::offload::offload;
 use crate::value::{Pointer, Value};
 
 /// A compiled request: a GET, or a POST, which is a read by declaration.
@@ -21,7 +23,7 @@ pub struct Lookup {
     pub(super) method: Method,
     base: Base,
     target: Target,
-    body: Option<Body>,
+    body: Option<Arc<Body>>,
     /// The backend's headers and this lookup's fixed ones.
     fixed_headers: Box<HeaderMap>,
     headers: Vec<(HeaderName, Template)>,
@@ -92,7 +94,7 @@ impl Lookup {
                 method,
                 base: config.base.clone(),
                 target,
-                body,
+                body: body.map(Arc::new),
                 fixed_headers,
                 headers,
                 format,
@@ -119,9 +121,16 @@ impl Lookup {
     }
 
     /// The body for these parameters; empty if it has none.
-    pub(super) fn body(&self, params: &[Value]) -> Result<Bytes, LookupError> {
-        let body = self.body.as_ref().map(|body| body.render(params));
-        Ok(body.transpose()?.unwrap_or_default().into())
+    pub(super) async fn body(&self, params: &[Value]) -> Result<Bytes, LookupError> {
+        let Some(body) = &self.body else {
+            return Ok(Bytes::new());
+        };
+        if !are_large(params) {
+            return body.render(params).map(Bytes::from);
+        }
+        let (body, params) = (Arc::clone(body), params.to_vec());
+        let rendered = offload(move || body.render(&params)).await?;
+        rendered.map(Bytes::from)
     }
 
     /// The headers for these parameters.

@@ -95,7 +95,7 @@ impl Http {
     ) -> Result<Response<Incoming>, LookupError> {
         let mut again = true;
         loop {
-            let mut request = Request::new(Full::new(lookup.body(ask.params)?));
+            let mut request = Request::new(Full::new(lookup.body(ask.params).await?));
             *request.method_mut() = lookup.method.clone();
             *request.uri_mut() = lookup.uri(ask.params)?;
             *request.headers_mut() = lookup.headers(ask.params)?;

@@ -10,9 +10,11 @@ use mysql_common::value::Value as Stored;
 
 use super::config::Config;
 use super::value;
+use crate::backend::lookup::are_large;
 use crate::backend::sql::{self, Statement, Style, Warned};
 use crate::backend::{Compiled, Enums, LookupError, rows::Rows};
 use crate::config::{Place, Section};
+use crate::offload::offload;
 use crate::value::Value;
 
 /// The largest batch: the most lookups that ever travel together.
@@ -98,10 +100,18 @@ impl Lookup {
     }
 
     /// The values of the statement's parameters.
-    pub(super) fn bind(&self, params: &[Value]) -> Result<Vec<Stored>, LookupError> {
-        let slots = self.slots.iter();
-        slots.map(|slot| value::param(&params[*slot])).collect()
+    pub(super) async fn bind(&self, params: &[Value]) -> Result<Vec<Stored>, LookupError> {
+        if !are_large(params) {
+            return bind(&self.slots, params);
+        }
+        let (slots, params) = (self.slots.clone(), params.to_vec());
+        offload(move || bind(&slots, &params)).await?
     }
+}
+
+fn bind(slots: &[usize], params: &[Value]) -> Result<Vec<Stored>, LookupError> {
+    let params = slots.iter().map(|slot| value::param(&params[*slot]));
+    params.collect()
 }
 
 fn read_batch(mut section: Section<'_>) -> Option<(String, usize)> {

@@ -82,7 +82,7 @@ impl Backend for Mysql {
         let question = BoundStatement {
             statement: lookup.id,
             sql: Arc::clone(&lookup.sql),
-            params: lookup.bind(ask.params)?,
+            params: lookup.bind(ask.params).await?,
             rows: lookup.rows,
             sorting: Sorting::None,
         };

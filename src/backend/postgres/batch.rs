@@ -116,7 +116,7 @@ async fn ask_keys(
 ) -> Result<Vec<QueryRows>, LookupError> {
     let max = lookup.batch_rows_max(keys.len());
     let array = || encode::array(keys.iter().map(|key| Some(&**key)));
-    let encode = |_: &_| Ok(vec![Param(Some(array()))]);
+    let encode = async |_: &_| Ok(vec![Param(Some(array()))]);
     let mut found = pool.ask(lookup, encode, max.saturating_add(1)).await?;
     if found.rows.len() > max {
         let detail = format!("more than {max} rows for {} keys", keys.len());

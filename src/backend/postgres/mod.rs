@@ -70,7 +70,7 @@ impl Backend for Postgres {
             let ask = async |answers: Answers<'_>| self.lookup_many(&asked, answers).await;
             return Box::pin(Answers::one(ask)).await;
         }
-        let encode = |prepared: &Prepared| prepared.encode(params);
+        let encode = async |prepared: &Prepared| prepared.encode(params).await;
         let mut found = self.pool.ask(lookup, encode, lookup.rows_read()).await?;
         let value = lookup.rows.shape_all(std::mem::take(&mut found.rows))?;
         Ok(Answer {

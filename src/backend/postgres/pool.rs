@@ -66,12 +66,12 @@ impl Pool {
     pub(super) async fn ask(
         &self,
         lookup: &Lookup,
-        encode: impl Fn(&Prepared) -> Result<Vec<Param>, LookupError>,
+        encode: impl AsyncFn(&Prepared) -> Result<Vec<Param>, LookupError>,
         rows_read: usize,
     ) -> Result<QueryRows, LookupError> {
         let send = async |session: &Rc<Session>| {
             let prepared = session.prepared(lookup).await?;
-            let params = encode(&prepared)?;
+            let params = encode(&prepared).await?;
             let room = (rows_read, self.memory.read_shared());
             let found = prepared.query(&session.client, params, room).await;
             if let Err(failure) = &found

@@ -11,6 +11,7 @@ use tokio_postgres::{Client, Column, Row, Statement};
 use super::decode::{Cell, Decoder};
 use super::encode::{self, Param};
 use super::failure::{Failure, Recovery};
+use crate::backend::lookup::are_large;
 use crate::backend::memory::Reading;
 use crate::backend::{Held, LookupError, format::bad_answer, rows::Rows};
 use crate::coop::Breaks;
@@ -92,16 +93,12 @@ impl Prepared {
     }
 
     /// The parameters, encoded by the statement's types.
-    pub(super) fn encode(&self, values: &[Value]) -> Result<Vec<Param>, LookupError> {
-        let types = self.statement.params();
-        if types.len() != values.len() {
-            let detail = format!("the statement has {} parameters", types.len());
-            return Err(LookupError::new(Code::LookupRefused, detail));
+    pub(super) async fn encode(&self, values: &[Value]) -> Result<Vec<Param>, LookupError> {
+        if !are_large(values) {
+            return encode(&self.statement, values);
         }
-        let encoded = values.iter().zip(types);
-        encoded
-            .map(|(value, ty)| encode::text(value, ty).map(Param))
-            .collect()
+        let (statement, values) = (self.statement.clone(), values.to_vec());
+        offload(move || encode(&statement, &values)).await?
     }
 
     /// Asks, and reads at most `rows_read` rows, which are counted in `memory`. This waits for nothing but the loop's other
@@ -157,6 +154,18 @@ impl Columns {
             values: values.collect::<Result<_, _>>()?,
         })
     }
+}
+
+fn encode(statement: &Statement, values: &[Value]) -> Result<Vec<Param>, LookupError> {
+    let types = statement.params();
+    if types.len() != values.len() {
+        let detail = format!("the statement has {} parameters", types.len());
+        return Err(LookupError::new(Code::LookupRefused, detail));
+    }
+    let encoded = values.iter().zip(types);
+    encoded
+        .map(|(value, ty)| encode::text(value, ty).map(Param))
+        .collect()
 }
 
 fn check_names(columns: &[Column], rows: Rows) -> Result<(), LookupError> {

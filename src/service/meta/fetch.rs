@@ -16,6 +16,7 @@ use crate::context::Context;
 use crate::diagnostic::nearest;
 use crate::error::Code;
 use crate::idl::{Schema, Type};
+use crate::offload::{LARGE_VALUES, offload};
 use crate::plan::{Plan, ReplyShape};
 use crate::program::{ServedService, view};
 use crate::service::call::Call;
@@ -46,7 +47,7 @@ pub(in crate::service) fn view_of<'a>(
 /// The parameters of the view, by its own types, and the context of the call.
 pub(in crate::service) async fn params(
     call: &Call,
-    (schema, reserves): (&Schema, &Reserves),
+    (schema, reserves): (&Arc<Schema>, &Reserves),
     limits: &Limits,
 ) -> Result<(Vec<Value>, Context), CallError> {
     let of_fetch = (self::schema(), Method::Fetch.plan().params);
@@ -66,8 +67,17 @@ pub(in crate::service) async fn params(
         }
         None => None,
     };
-    let mut fitting = Fitting::new(schema, limits.values_max);
-    let values = fitting.params(plan.params, params, own).map_err(bad)?;
+    let fit = {
+        let (schema, of, values_max) = (Arc::clone(schema), plan.params, limits.values_max);
+        let is_large = params.is_more_than(LARGE_VALUES);
+        let fit = move || Fitting::new(&schema, values_max).params(of, params, own);
+        if is_large {
+            offload(fit).await
+        } else {
+            Ok(fit())
+        }
+    };
+    let values = fit.map_err(CallError::of_work)?.map_err(bad)?;
     let in_params = plan.context_param.and_then(|at| values.get(at));
     let param = if own_context.is_null() {
         in_params

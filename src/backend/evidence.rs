@@ -13,6 +13,10 @@ pub(crate) enum Evidence {
     Code,
     /// The store itself said so, in a proper answer.
     Answered,
+    /// The same, and the store does not want to be asked again soon.
+    PushedBack,
+    /// The connection broke after the answer had begun.
+    BrokenOff,
     /// Nothing was tried, because it was known that it would fail.
     NotTried,
     /// What came was no answer, and its connection was closed.
@@ -36,12 +40,11 @@ impl Evidence {
     /// What an error with this code tells about the store.
     pub(super) fn verdict(self, code: Code) -> Verdict {
         match (self, code) {
-            (Evidence::Answered, _) => Verdict::Works,
+            (Evidence::Answered | Evidence::PushedBack, _) => Verdict::Works,
             (Evidence::NotTried, _) => Verdict::Nothing,
             // To a breaker, an injected fault looks like the store's.
-            (Evidence::Garbage, _) | (_, Code::LookupUnavailable | Code::LookupInjected) => {
-                Verdict::Fails
-            }
+            (Evidence::Garbage | Evidence::BrokenOff, _)
+            | (_, Code::LookupUnavailable | Code::LookupInjected) => Verdict::Fails,
             (_, Code::LookupTimeout | Code::CallDeadline) => Verdict::Late,
             (
                 _,

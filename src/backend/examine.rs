@@ -19,6 +19,8 @@ use crate::value::Value;
 pub struct Examination {
     /// What was done, in a few words for the operator, such as `connected, no request was made`.
     pub did: String,
+    /// Where its servers are, if it had to be found out; a line each, shown whether or not all of them can be reached.
+    pub found: Vec<String>,
     /// Why the store, or a part of it, can't be reached; empty if it can.
     pub failures: Vec<LookupError>,
     /// What is known about each lookup, in their order.
@@ -90,6 +92,7 @@ impl Examination {
         let plural = if lookups.len() == 1 { "" } else { "s" };
         Examination {
             did: format!("{did}, {} statement{plural} prepared", lookups.len()),
+            found: Vec::new(),
             failures: Vec::new(),
             lookups,
         }
@@ -99,6 +102,7 @@ impl Examination {
     pub fn nothing(did: impl Into<String>, lookups: usize) -> Self {
         Examination {
             did: did.into(),
+            found: Vec::new(),
             failures: Vec::new(),
             lookups: std::iter::repeat_with(Finding::default)
                 .take(lookups)

@@ -1,31 +1,15 @@
 //! Defines what a kind of store has to do.
 
+use std::time::Duration;
+
 use super::cancels::Cancels;
+use super::endpoints::Board;
 use super::examine::Examination;
 use super::lookup::{Answer, Answers, Ask, BatchedAsk, Compiled, LookupError, Planned, Unshared};
-use super::memory::StoreMemory;
+use super::on_loop::OnLoop;
 use super::table_reloads::TableReloads;
 use crate::config::Section;
 use crate::error::Code;
-
-/// What a store gets from the loop it is on.
-#[derive(Debug, Default)]
-pub struct OnLoop {
-    /// For anything random, such as jitter.
-    pub seed: u64,
-    /// The memory for the answers of all stores.
-    pub memory: StoreMemory,
-}
-
-impl OnLoop {
-    /// The same loop, for a part of the store with a seed of its own.
-    pub(super) fn seeded(&self, seed: u64) -> Self {
-        OnLoop {
-            seed,
-            memory: self.memory.clone(),
-        }
-    }
-}
 
 /// One kind of store.
 pub trait Backend: Sized + 'static {
@@ -102,6 +86,21 @@ pub trait Backend: Sized + 'static {
 
     /// The requests to the store to stop a statement, if its kind makes such requests.
     fn cancels(&self) -> Option<&Cancels> {
+        None
+    }
+
+    /// The counts of its endpoints, if it has any.
+    fn board(&self) -> Option<&Board> {
+        None
+    }
+
+    /// How long an attempt to connect may take after which a lookup is asked once more, if it ever is.
+    fn retries_after(_config: &Self::Config) -> Option<Duration> {
+        None
+    }
+
+    /// Describes its endpoints to the operator, if it has any.
+    fn balancing(_config: &Self::Config) -> Option<String> {
         None
     }
 

@@ -1,9 +1,13 @@
 //! Lists the kinds of stores, and passes each operation on to the right one.
 
+use std::time::Duration;
+
 use super::cancels::Cancels;
+use super::endpoints::Board;
 use super::examine::Examination;
-use super::kind::{Backend, OnLoop};
+use super::kind::Backend;
 use super::lookup::{Answer, Answers, Ask, BatchedAsk, Compiled, LookupError, Planned, Unshared};
+use super::on_loop::OnLoop;
 use super::table_reloads::TableReloads;
 use super::{file, http, memcached, mysql, postgres, redis, sqlite, thrift};
 use crate::config::Section;
@@ -55,6 +59,20 @@ macro_rules! kinds {
                 match kind {
                     $($kind => <$module::$type as Backend>::FAILS,)*
                     _ => false,
+                }
+            }
+
+            /// How long an attempt to connect may take after which a lookup is asked once more, if it ever is.
+            pub fn retries_after(&self) -> Option<Duration> {
+                match self {
+                    $(AnyConfig::$variant(config) => <$module::$type as Backend>::retries_after(config),)*
+                }
+            }
+
+            /// Describes its endpoints to the operator, if it has any.
+            pub fn balancing(&self) -> Option<String> {
+                match self {
+                    $(AnyConfig::$variant(config) => <$module::$type as Backend>::balancing(config),)*
                 }
             }
 
@@ -148,6 +166,11 @@ macro_rules! kinds {
             /// The requests to the store to stop a statement, if its kind makes such requests.
             pub fn cancels(&self) -> Option<&Cancels> {
                 match self { $(AnyBackend::$variant(backend) => backend.cancels(),)* }
+            }
+
+            /// The counts of its endpoints, if it has any.
+            pub fn board(&self) -> Option<&Board> {
+                match self { $(AnyBackend::$variant(backend) => backend.board(),)* }
             }
 
             /// The counts of a file that is watched, if its thread was started for this store.

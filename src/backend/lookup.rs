@@ -103,6 +103,16 @@ pub struct Ask<'a> {
     pub context: &'a Context,
     /// When an answer is no longer useful; never later than the call's deadline.
     pub deadline: Instant,
+    /// The time that the view allows, whatever the caller does.
+    pub allowed: Duration,
+}
+
+impl Ask<'_> {
+    /// Whether a server that is asked at `asked` has at least half of the time that the view allows. If not, a late answer is
+    /// not its fault.
+    pub(crate) fn is_patient(&self, asked: Instant) -> bool {
+        self.deadline.saturating_duration_since(asked) >= self.allowed / 2
+    }
 }
 
 /// Whether parameters have so many values that they should not be encoded on a loop.
@@ -341,6 +351,27 @@ impl LookupError {
     pub(super) fn garbage(self) -> Self {
         let evidence = Evidence::Garbage;
         LookupError { evidence, ..self }
+    }
+
+    /// The store itself said so, and does not want to be asked again soon.
+    #[must_use]
+    pub(super) fn pushed_back(self) -> Self {
+        let evidence = Evidence::PushedBack;
+        LookupError { evidence, ..self }
+    }
+
+    /// The connection broke after the answer had begun.
+    #[must_use]
+    pub(super) fn broken_off(self) -> Self {
+        let evidence = Evidence::BrokenOff;
+        LookupError { evidence, ..self }
+    }
+
+    /// Whether the same question to another server does no harm and may have an answer: no answer had begun.
+    pub(super) fn may_be_retried(&self) -> bool {
+        use Evidence::{Answered, Code as OfCode, NotTried};
+        self.code == Code::LookupUnavailable
+            && matches!(self.evidence, OfCode | NotTried | Answered)
     }
 
     /// What it tells about the store.

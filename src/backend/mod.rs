@@ -11,6 +11,7 @@
 mod lookup; // a question, an answer, an error
 mod evidence; // what an outcome tells about a store
 mod memory; // of answers
+mod on_loop; // what a store gets
 mod kind; // what a kind of store does
 mod kinds; // the table of kinds
 
@@ -27,6 +28,8 @@ pub mod thrift;
 
 // What several kinds share.
 pub(crate) mod net; // connections
+mod stamp; // whether a file has changed
+mod endpoints; // several equal servers
 mod cancels; // statements that nobody waits for
 mod table_reloads; // files that changed
 mod credentials; // in URLs
@@ -42,9 +45,10 @@ pub(crate) mod fuzz;
 pub(crate) mod testing;
 
 pub use cancels::{Cancelled, Cancels};
+pub use endpoints::{Board, Discovery, EndpointOutcome, Retried, Shown};
 pub(crate) use evidence::{Evidence, Verdict};
 pub use examine::Examination;
-pub use kind::{Backend, OnLoop};
+pub use kind::Backend;
 pub use kinds::{AnyBackend, AnyConfig, AnyLookup, KINDS};
 pub use lookup::{
     Answer, Answers, Ask, BatchedAsk, Compiled, Enums, LookupError, Planned, Thrown, Unshared,
@@ -52,4 +56,5 @@ pub use lookup::{
 };
 pub(crate) use memory::Lent;
 pub use memory::{Held, StoreMemory};
+pub use on_loop::OnLoop;
 pub use table_reloads::{TableReload, TableReloads};

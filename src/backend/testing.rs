@@ -93,6 +93,7 @@ pub(crate) async fn ask_within<B: Backend>(
         params: &params,
         context: &context,
         deadline,
+        allowed: Duration::ZERO,
     };
     let answer = backend.lookup(&compiled.lookup, ask).await?;
     Ok(answer.decoded().await?.value)

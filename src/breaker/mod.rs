@@ -198,19 +198,11 @@ impl Breaker {
     }
 
     /// Whether it is closed and gets its whole share of the traffic.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "only one of several servers has a share")
-    )]
     pub(crate) fn is_calm(&self) -> bool {
         matches!(self.state, State::Closed)
     }
 
     /// The share of the traffic that the server should get if others can take the rest.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "only one of several servers has a share")
-    )]
     pub(crate) fn share(&self, now: Instant) -> f64 {
         match self.state {
             State::Closed => 1.0,

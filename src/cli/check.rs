@@ -97,6 +97,9 @@ pub(super) fn run(options: &Check, out: &mut Output) -> Result<ExitStatus, Comma
         ProblemFormat::Json => out.data(&format!("{:#}", to_json(&examined))),
         ProblemFormat::Text => {
             out.warnings(&examined.warnings);
+            for found in &examined.found {
+                out.data(found);
+            }
             if status != ExitStatus::Done {
                 let reason = Reason::Problems(examined.problems);
                 return Err(CommandError { status, reason });

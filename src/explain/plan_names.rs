@@ -84,6 +84,10 @@ impl PlanNames<'_> {
                 .map(|timeout| format!("timeout {}", time(timeout))),
         );
         facts.extend(sharing(&self.lookup(step).sharing));
+        let balancing = self
+            .backend(step)
+            .and_then(|backend| backend.config.balancing());
+        facts.extend(balancing);
         if let Some(backend) = self.backend(step)
             && backend.breaker.mode != GuardMode::Off
         {

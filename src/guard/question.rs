@@ -45,12 +45,13 @@ impl Question<'_> {
             params: &self.params,
             context: self.context,
             deadline: self.deadline,
+            allowed: self.allowed,
         }
     }
 
-    /// Whether the store has at least half of the time that the view allows. If not, a late answer is not its fault.
+    /// Whether it leaves the store at least half of the time that the view allows. If not, a late answer is not its fault.
     pub(super) fn is_patient(&self) -> bool {
-        self.deadline.saturating_duration_since(self.asked) >= self.allowed / 2
+        self.as_ask().is_patient(self.asked)
     }
 
     /// The error of a question that has no answer at its deadline.

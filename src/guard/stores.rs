@@ -105,12 +105,16 @@ impl Stores {
             }
             let planned = program.planned(backends.len());
             let on_loop = OnLoop {
+                name: Arc::clone(&entry.name),
                 seed: seeds.draw(),
                 memory: memory.clone(),
             };
             let backend = Rc::new(entry.config.connect(&planned, &on_loop).await);
             if let Some(cancels) = backend.cancels() {
                 all_metrics.show_cancels(&entry.name, cancels);
+            }
+            if let Some(board) = backend.board() {
+                all_metrics.show_endpoints(&entry.name, board);
             }
             if let Some(reloads) = backend.table_reloads() {
                 all_metrics.show_table_reloads(&entry.name, reloads);

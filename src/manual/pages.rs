@@ -45,7 +45,7 @@ macro_rules! pages {
 pages! {
     "configuration" "idl" "server" "listeners" "callers" "backends"
     "postgres" "mysql" "sqlite" "redis" "memcached" "http" "file" "thrift"
-    "breaker"
+    "endpoints" "breaker"
     "lookups" "caching" "views" "conversions"
     "command-line" "checking" "fates" "error-codes" "tributary-service" "library"
     "operating" "watching" "admin" "metrics" "limits" "hostile-clients"

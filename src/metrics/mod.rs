@@ -9,6 +9,7 @@ mod family;
 mod loop_metrics;
 mod accept_metrics;
 mod breaker_metrics;
+mod endpoint_metrics;
 mod program_metrics;
 mod cache_metrics;
 mod health;
@@ -224,6 +225,7 @@ fn sources() -> Vec<(&'static str, bool)> {
 #[derive(Debug)]
 pub struct Metrics {
     families: Families,
+    endpoints: endpoint_metrics::Endpoints,
     health: Health,
 }
 
@@ -232,6 +234,7 @@ impl Metrics {
     pub fn new(loops: usize, stopping: CancellationToken) -> Arc<Self> {
         Arc::new(Metrics {
             families: Families::new(),
+            endpoints: endpoint_metrics::Endpoints::default(),
             health: Health::new(loops, stopping),
         })
     }
@@ -265,6 +268,7 @@ impl Collector for Scraped {
         for family in self.0.families.all() {
             family.encode(&mut encoder)?;
         }
+        self.0.endpoints.encode(&mut encoder)?;
         let help = "Time since the loop last checked its timers";
         let mut metric = encoder.encode_descriptor(HEARTBEAT_AGE, help, None, MetricType::Gauge)?;
         for (at, age) in self.0.health.ages() {

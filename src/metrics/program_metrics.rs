@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::activity::{Doing, Phase};
 use super::breaker_metrics::BreakerMetrics;
 use super::{CacheMetrics, Counts, Gauge, Histogram, LoopMetrics, Metrics};
-use crate::backend::{Cancels, StoreMemory, TableReloads};
+use crate::backend::{Board, Cancels, StoreMemory, TableReloads};
 use crate::config::GuardMode;
 use crate::error::Code;
 use crate::plan::{LookupId, Plan, Step};
@@ -215,6 +215,11 @@ impl ProgramMetrics {
         let [bytes, refused] = memory.counts();
         of.store_bytes.adopt(&[], bytes);
         of.store_bytes_refused.adopt(&[], refused);
+    }
+
+    /// Shows the counts of a backend's endpoints.
+    pub fn show_endpoints(&self, backend: &str, board: &Board) {
+        self.loop_metrics.metrics.endpoints.show(backend, board);
     }
 
     /// Shows what became of a watched file that changed.

@@ -14,7 +14,7 @@ use super::meta::{Meta, check_meta, is_meta};
 use super::served::ServedService;
 use super::sharing::Sharing;
 use super::views::compile_views;
-use crate::backend::{Enums, Yields};
+use crate::backend::{AnyConfig, Enums, Yields};
 use crate::config::{Definition, Document, InjectKey, Place, ServiceEntry, pick_service, read_idl};
 use crate::diagnostic::{Problem, suggest};
 use crate::error::Code;
@@ -41,6 +41,7 @@ pub fn check_document(document: Document, registry: &Registry) -> Result<Program
     let services: Option<Vec<ServedService>> = services.into_iter().collect();
     let services = services.map(numbered);
     if let Some(services) = &services {
+        check_retries(&document, &config, services);
         check_names(&document, &config, services);
         warn_of_unused(&document, &config, services);
     }
@@ -146,6 +147,35 @@ fn check_names(document: &Document, config: &ConfigFile, services: &[ServedServi
                 message,
                 Some(help.into()),
             );
+        }
+    }
+}
+
+/// Reports lookups that are to be asked once more and whose views leave no time for that.
+fn check_retries(document: &Document, config: &ConfigFile, services: &[ServedService]) {
+    for (at, entry) in config.lookups.iter().enumerate() {
+        let backend = entry.backend.map(|at| &config.backends[at]);
+        let backend_config = backend.and_then(|backend| backend.config.as_ref());
+        let Some(connecting) = backend_config.and_then(AnyConfig::retries_after) else {
+            continue;
+        };
+        let plans = services.iter().flat_map(|of| of.plans.values());
+        let times = plans.flat_map(|plan| {
+            let steps = plan.steps.iter().filter(|step| step.lookup == LookupId(at));
+            steps.map(|step| {
+                step.timeout
+                    .map_or(plan.deadline, |own| own.min(plan.deadline))
+            })
+        });
+        if let Some(least) = times.min().filter(|least| *least <= connecting) {
+            let shown = humantime::format_duration;
+            let message = format!(
+                "`retry` has no time: the lookup has {}, and one attempt to connect may take {}",
+                shown(least),
+                shown(connecting)
+            );
+            let help = "lower `connect_timeout` of its backend, give the lookup more time, or leave `retry` out";
+            document.problem(&entry.place, Code::ConfigClash, message, Some(help.into()));
         }
     }
 }

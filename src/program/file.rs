@@ -202,7 +202,8 @@ fn read_backend((name, mut section): (String, Section<'_>)) -> BackendEntry {
     let mut breaker = BreakerConfig::default();
     let config = kind.and_then(|(kind, _)| {
         let breaker_place = section.place_of_name("breaker");
-        if breaker_place.is_some() || AnyConfig::fails(kind) {
+        // Each of several endpoints has a breaker of its own, which the kind reads.
+        if !section.has("endpoints") && (breaker_place.is_some() || AnyConfig::fails(kind)) {
             breaker = BreakerConfig::read(&mut section, GuardMode::Off);
         }
         let config = AnyConfig::read(kind, &mut section);

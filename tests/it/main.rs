@@ -33,6 +33,7 @@ mod hostile; // hostile clients: memory, frames, descriptors, silence
 mod health; // what an outage looks like in reports, metrics and the log
 mod breaker; // a store that hangs, behind a breaker
 mod caching; // answers and questions that calls share
+mod endpoints; // several equal servers that come, go, hang and die
 mod outages; // every store killed, hung and restarted under load
 mod faults; // every store behind a proxy that misbehaves; every call is judged
 mod stores; // batches to a real store

@@ -16,7 +16,7 @@ use foldhash::quality::FixedState;
 
 use super::loaded::Loaded;
 use super::reading::Reading;
-use super::stamp::Stamp;
+use crate::backend::stamp::Stamp;
 
 /// Tables of this process.
 #[expect(clippy::disallowed_types, reason = "see the import")]

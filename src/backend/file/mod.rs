@@ -18,7 +18,6 @@ mod json_columns;
 mod json_mistake;
 mod json;
 mod reading; // from bytes to a table
-mod stamp; // whether a file has changed
 mod live; // the tables in memory
 mod source; // from a file to a table
 mod find;

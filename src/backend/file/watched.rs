@@ -15,7 +15,7 @@ use tracing::{info, warn};
 use super::find::Find;
 use super::loaded::Loaded;
 use super::source::Source;
-use super::stamp::Stamp;
+use crate::backend::stamp::Stamp;
 use crate::backend::table_reloads::{TableReload, TableReloads};
 use crate::error::Code;
 

@@ -8,7 +8,7 @@ use std::io;
 
 use http_body_util::BodyExt as _;
 use hyper::body::{Body as _, Incoming};
-use hyper::header::CONTENT_ENCODING;
+use hyper::header::{CONTENT_ENCODING, RETRY_AFTER};
 use hyper::{HeaderMap, Response, StatusCode, Version};
 use tokio::task::yield_now;
 use tokio::time::Instant;
@@ -41,7 +41,13 @@ pub(super) async fn read(
         return Ok(Answer::new(Value::Null));
     }
     if !status.is_success() {
-        return Err(refused(status));
+        let refused = refused(status);
+        let is_pushback = !get.is_idempotent || pushes_back(response.headers());
+        return Err(if is_pushback {
+            refused.pushed_back()
+        } else {
+            refused
+        });
     }
     let (head, body) = response.into_parts();
     // The streams of HTTP/2 share a window: one that is not read would stop the others.
@@ -97,6 +103,12 @@ impl Body {
     }
 }
 
+/// Whether the server does not want to be asked again soon.
+fn pushes_back(headers: &HeaderMap) -> bool {
+    let says_no = headers.get("x-retry").is_some_and(|said| said == "no");
+    says_no || headers.contains_key(RETRY_AFTER)
+}
+
 /// The error of a status that is not an answer.
 fn refused(status: StatusCode) -> LookupError {
     let (code, detail) = match status {
@@ -133,7 +145,7 @@ fn no_rest(err: &hyper::Error) -> LookupError {
         return bad_answer(format!("the body is not HTTP: {}", words(Some(err)))).garbage();
     }
     let why = format!("the body broke off: {}", words(Some(err)));
-    LookupError::new(Code::LookupUnavailable, why)
+    LookupError::new(Code::LookupUnavailable, why).broken_off()
 }
 
 /// The whole body.

@@ -9,6 +9,7 @@ use hyper::http::uri::{Authority, Scheme};
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 
+use crate::backend::endpoints;
 use crate::backend::net::age_max;
 use crate::backend::tls::{Reported, Tls};
 use crate::config::{Place, Section};
@@ -32,7 +33,7 @@ const RESERVED: &[&str] = &[
 ];
 
 /// An HTTP server as `[backends.NAME]` describes it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Config {
     pub(super) base: Base,
     /// Unused connections each loop keeps.
@@ -48,6 +49,8 @@ pub struct Config {
     pub(super) headers: HeaderMap,
     /// A longer body is `lookup.too_many`.
     pub(super) body_bytes_max: usize,
+    /// The servers behind the URL's name, if they are found out while the server runs.
+    pub(super) endpoints: Option<endpoints::Config>,
 }
 
 /// TLS to the server.
@@ -70,6 +73,7 @@ pub(super) struct Base {
 impl Config {
     /// Reads the keys.
     pub(super) fn read(section: &mut Section<'_>) -> Option<Self> {
+        let endpoints = endpoints::Config::read(section);
         let url = section.secret("url", URL_EXAMPLE);
         let connections = section.integer("connections", 1..=4096).unwrap_or(64);
         let timeout = section.timeout("connect_timeout");
@@ -78,7 +82,9 @@ impl Config {
         let http2 = section.bool("http2");
         let headers = read_headers(section);
         let tls = Tls::read(section);
-        let (url, place) = url?;
+        let (endpoints, (url, place)) = (endpoints.ok()?, url?);
+        let connect_timeout =
+            timeout.unwrap_or_else(|| endpoints::Config::connect_timeout(endpoints.as_ref()));
         let base = base(section, &url, &place)?;
         let tls = secure(section, (&base, &place), tls.ok()?, http2);
         Some(Config {
@@ -86,10 +92,11 @@ impl Config {
             tls: tls.ok()?,
             http2,
             connections: usize::try_from(connections).unwrap_or(64),
-            connect_timeout: timeout.unwrap_or(Duration::from_secs(1)),
+            connect_timeout,
             age_max,
             headers: headers?,
             body_bytes_max,
+            endpoints,
         })
     }
 }

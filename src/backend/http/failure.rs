@@ -8,6 +8,11 @@ use hyper_util::client::legacy::Error;
 use crate::backend::{LookupError, format::bad_answer};
 use crate::error::Code;
 
+/// The reason of an attempt to connect that failed, for a lookup for which none is made.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub(super) struct KnownDown(pub(super) io::Error);
+
 type Cause = dyn std::error::Error + 'static;
 
 /// The error of a body that is longer than allowed.
@@ -24,7 +29,12 @@ pub(super) fn no_answer(err: &Error) -> LookupError {
         return bad_answer(format!("the response is not HTTP: {cause}")).garbage();
     }
     // Not connected, or the connection was closed before the response: the server is unavailable.
-    LookupError::new(Code::LookupUnavailable, format!("{err}: {cause}"))
+    let unavailable = LookupError::new(Code::LookupUnavailable, format!("{err}: {cause}"));
+    if find::<KnownDown>(err).is_some() {
+        unavailable.not_tried()
+    } else {
+        unavailable
+    }
 }
 
 /// Whether the request never reached a server that could answer it.
@@ -36,7 +46,10 @@ pub(super) fn was_not_looked_at(err: &Error) -> bool {
         return err.is_remote() && (refused || err.is_go_away());
     }
     // Another lookup was making the connection for this one as well, and was dropped meanwhile.
-    err.is_connect() && find::<io::Error>(err).is_none() && find::<hyper::Error>(err).is_none()
+    err.is_connect()
+        && find::<io::Error>(err).is_none()
+        && find::<hyper::Error>(err).is_none()
+        && find::<KnownDown>(err).is_none()
 }
 
 /// An error with its causes; the innermost one is the operating system's message.

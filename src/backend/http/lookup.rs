@@ -32,6 +32,10 @@ pub struct Lookup {
     pub(super) pointer: Pointer,
     /// Statuses that mean there is nothing.
     pub(super) empty_on: Vec<u16>,
+    /// Whether asking twice has the effect of asking once.
+    pub(super) is_idempotent: bool,
+    /// Which of the parameters decides about the endpoint.
+    pub(super) hash_on: Option<usize>,
 }
 
 impl Lookup {
@@ -50,6 +54,7 @@ impl Lookup {
         let format = Format::read(section, &["json", "text", "bytes"], Format::Json);
         let pointer = read_pointer(section, format);
         let empty_on = read_statuses(section);
+        let is_idempotent = read_idempotent(section, target.as_ref());
         let mut fixed_headers = Box::new(config.headers.clone());
         if matches!(format, Some(Format::Text | Format::Bytes)) {
             fixed_headers.insert(ACCEPT, HeaderValue::from_static("*/*"));
@@ -85,6 +90,8 @@ impl Lookup {
                 Err(err) => section.bad(&place, err.to_string(), Some(err.help().into())),
             }
         }
+        let endpoints = config.endpoints.as_ref();
+        let hash_on = endpoints.and_then(|endpoints| endpoints.hash_on(section, &params));
         if section.document().problems.len() > before {
             return None;
         }
@@ -100,6 +107,8 @@ impl Lookup {
                 format,
                 pointer,
                 empty_on,
+                is_idempotent,
+                hash_on,
             },
             params,
             enums,
@@ -174,6 +183,16 @@ fn read_target(section: &mut Section<'_>, params: &mut Vec<Arc<str>>) -> Option<
             None
         }
     }
+}
+
+/// Whether a request may be repeated. A GET always may.
+fn read_idempotent(section: &mut Section<'_>, target: Option<&(Method, Target)>) -> bool {
+    let is_get = target.is_some_and(|(method, _)| method == Method::GET);
+    if is_get && let Some(place) = section.place_of("idempotent") {
+        let help = Some("leave `idempotent` out".into());
+        section.bad(&place, "a GET is idempotent anyway", help);
+    }
+    section.bool("idempotent").unwrap_or(is_get)
 }
 
 /// The body of a POST, if it has one.

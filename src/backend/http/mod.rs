@@ -15,34 +15,37 @@ mod clients; // the connections that are kept
 mod config;
 mod connect; // resolve, TCP, TLS
 mod failure;
+mod server;
 mod examine;
 mod lookup;
 mod target;
 
-use bytes::Bytes;
-use http_body_util::Full;
-use hyper::body::Incoming;
-use hyper::header::{ACCEPT_ENCODING, HeaderValue};
-use hyper::{Request, Response};
-use tokio::time::Instant;
-use tokio_util::task::AbortOnDropHandle;
+use std::time::Duration;
 
-use self::clients::Clients;
+use tokio::time::Instant;
+
 use self::config::Config;
-use self::connect::Connector;
 use self::lookup::Lookup;
+use self::server::Server;
+use super::endpoints::{self, Endpoints, Target};
 use super::{
-    Answer, Ask, Backend, Compiled, Examination, LookupError, OnLoop, Planned, StoreMemory,
+    Answer, Ask, Backend, Board, Compiled, Examination, LookupError, OnLoop, Planned, StoreMemory,
 };
 use crate::config::Section;
 
 /// One loop's connections to an HTTP server.
 pub struct Http {
-    clients: Box<Clients>,
-    /// Makes the connections; ends when dropped.
-    _connecting: AbortOnDropHandle<()>,
+    servers: Servers,
     body_bytes_max: usize,
     memory: StoreMemory,
+}
+
+/// Who is asked.
+enum Servers {
+    /// The server of the URL.
+    One(Server),
+    /// One of its endpoints.
+    Endpoints(Endpoints<Server>),
 }
 
 impl Backend for Http {
@@ -58,10 +61,17 @@ impl Backend for Http {
     }
 
     async fn connect(config: &Config, _: &[Planned<'_, Lookup>], on: &OnLoop) -> Self {
-        let (connector, connecting) = Connector::start(config, on.seed);
+        let servers = match &config.endpoints {
+            None => Servers::One(Server::new(config, None, on.seed)),
+            Some(endpoints) => {
+                let config = config.clone();
+                let make =
+                    move |target: &Target, on: &OnLoop| Server::new(&config, Some(target), on.seed);
+                Servers::Endpoints(Endpoints::start(endpoints, on, make).await)
+            }
+        };
         Http {
-            clients: Box::new(Clients::new(config, connector, on.seed)),
-            _connecting: connecting,
+            servers,
             body_bytes_max: config.body_bytes_max,
             memory: on.memory.clone(),
         }
@@ -72,7 +82,46 @@ impl Backend for Http {
     }
 
     async fn lookup(&self, lookup: &Lookup, ask: Ask<'_>) -> Result<Answer, LookupError> {
-        let response = self.response(lookup, &ask).await?;
+        match &self.servers {
+            Servers::One(server) => self.ask(server, lookup, &ask).await,
+            Servers::Endpoints(endpoints) => {
+                let hash = endpoints.hash(ask.params, lookup.hash_on);
+                let attempt = async |server: &Server| self.ask(server, lookup, &ask).await;
+                // Boxed to keep the future of the others small.
+                Box::pin(endpoints.ask(hash, &ask, attempt)).await
+            }
+        }
+    }
+
+    fn board(&self) -> Option<&Board> {
+        match &self.servers {
+            Servers::One(_) => None,
+            Servers::Endpoints(endpoints) => Some(endpoints.board()),
+        }
+    }
+
+    fn retries_after(config: &Config) -> Option<Duration> {
+        let retries = config
+            .endpoints
+            .as_ref()
+            .is_some_and(|of| of.retry.is_some());
+        retries.then_some(config.connect_timeout)
+    }
+
+    fn balancing(config: &Config) -> Option<String> {
+        config.endpoints.as_ref().map(endpoints::Config::describe)
+    }
+}
+
+impl Http {
+    /// Asks one server, and reads its answer.
+    async fn ask(
+        &self,
+        server: &Server,
+        lookup: &Lookup,
+        ask: &Ask<'_>,
+    ) -> Result<Answer, LookupError> {
+        let response = server.response(lookup, ask).await?;
         let first_answer = Instant::now();
         let body = answer::Room {
             bytes_max: self.body_bytes_max,
@@ -84,58 +133,6 @@ impl Backend for Http {
             ..answer::read(lookup, response, body).await?
         })
     }
-}
-
-impl Http {
-    /// Asks, and asks once more if the server says, or it is certain, that the request was not processed.
-    async fn response(
-        &self,
-        lookup: &Lookup,
-        ask: &Ask<'_>,
-    ) -> Result<Response<Incoming>, LookupError> {
-        let mut again = true;
-        loop {
-            let mut request = Request::new(Full::new(lookup.body(ask.params).await?));
-            *request.method_mut() = lookup.method.clone();
-            *request.uri_mut() = lookup.uri(ask.params)?;
-            *request.headers_mut() = lookup.headers(ask.params)?;
-            let headers = request.headers_mut();
-            headers
-                .entry(ACCEPT_ENCODING)
-                .or_insert(compression::ACCEPTED);
-            pass_context_on(&mut request, ask);
-            match self.clients.current().request(request).await {
-                Ok(response) => return Ok(response),
-                Err(err) if again && failure::was_not_looked_at(&err) => again = false,
-                Err(err) => {
-                    return Err(failure::no_answer(&err).at(lookup.authority()));
-                }
-            }
-        }
-    }
-}
-
-/// Adds the call's context. A value that is not valid in a header is omitted: the client chose it, not the operator.
-fn pass_context_on(request: &mut Request<Full<Bytes>>, ask: &Ask<'_>) {
-    let headers = request.headers_mut();
-    let traceparent = ask.context.traceparent.as_deref();
-    let id = Some(&*ask.context.request_id).filter(|id| !id.is_empty());
-    let sent = [
-        ("traceparent", traceparent),
-        ("tracestate", ask.context.tracestate.as_deref()),
-        ("request-id", id),
-    ];
-    for (name, value) in sent {
-        if let Some(Ok(value)) = value.map(HeaderValue::from_str) {
-            headers.insert(name, value);
-        }
-    }
-    let budget = ask
-        .deadline
-        .saturating_duration_since(Instant::now())
-        .as_millis();
-    let budget = u64::try_from(budget).unwrap_or(u64::MAX);
-    headers.insert("deadline-budget", HeaderValue::from(budget));
 }
 
 #[cfg(any(test, fuzzing))]

@@ -197,10 +197,15 @@ impl<Q, A> Queue<Q, A> {
             && connections.any(|known| known.want())
     }
 
+    /// Whether every connection is unavailable, so that questions fail at once.
+    pub(in crate::backend) fn is_down(&self) -> bool {
+        let is_down = |state: &State<()>| matches!(state, State::Unavailable(_));
+        self.connections.iter().all(|known| is_down(&known.state()))
+    }
+
     /// Why there is no connection to wait for, if there is none.
     fn unavailable(&self) -> Option<LookupError> {
-        let is_down = |state: &State<()>| matches!(state, State::Unavailable(_));
-        if !self.connections.iter().all(|known| is_down(&known.state())) {
+        if !self.is_down() {
             return None;
         }
         match &*self.connections.first()?.state() {

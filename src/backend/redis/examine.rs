@@ -39,6 +39,7 @@ pub(super) async fn examine(config: &Config, planned: &[Planned<'_, Command>]) -
             };
             let did = words.to_owned();
             Examination {
+                found: Vec::new(),
                 did,
                 failures: Vec::new(),
                 lookups,

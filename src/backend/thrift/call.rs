@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use bytes::BytesMut;
 
-use super::config::Remote;
+use super::config::{Config, Remote};
 use super::metadata::{CallMetadata, context_value};
 use crate::backend::{Ask, Compiled, Enums, LookupError, Yields};
 use crate::coerce::{Coercion, Leniency};
@@ -30,6 +30,8 @@ pub struct RemoteMethod {
     context_at: Option<usize>,
     /// The failures that mean that there is nothing.
     pub(super) empty_on: Vec<EmptyOn>,
+    /// Which of the parameters decides about the endpoint.
+    pub(super) hash_on: Option<usize>,
 }
 
 /// A failure that means that there is nothing.
@@ -44,9 +46,10 @@ pub(super) enum EmptyOn {
 impl RemoteMethod {
     /// Reads the keys.
     pub(super) fn read(
-        remote: &Arc<Remote>,
+        config: &Config,
         section: &mut Section<'_>,
     ) -> Option<Compiled<Arc<RemoteMethod>>> {
+        let remote = &config.remote;
         let call = section.required_string("call", "call = \"method\"");
         let empty_on = section.strings("empty_on");
         let empty_on = empty_on.map_or_else(Vec::new, |(names, _)| names);
@@ -62,19 +65,23 @@ impl RemoteMethod {
             return None;
         }
         let params = &remote.schema.get(method.params).fields;
-        let call = Arc::new(RemoteMethod {
+        let mut call = RemoteMethod {
             context_at: params.iter().position(|param| is_context(remote, param)),
             remote: Arc::clone(remote),
             method: method.clone(),
             name: remote.name_of(&name),
             empty_on: read_empty_on(remote, method, section, &empty_on)?,
-        });
+            hash_on: None,
+        };
+        let params: Vec<_> = call.bound().map(|field| Arc::clone(&field.name)).collect();
+        let endpoints = config.endpoints.as_ref();
+        call.hash_on = endpoints.and_then(|endpoints| endpoints.hash_on(section, &params));
         Some(Compiled {
-            params: call.bound().map(|field| Arc::clone(&field.name)).collect(),
+            params,
             // The service's own IDL has its enums by number.
             enums: Enums::Number,
             yields: yields(method.result.as_ref()),
-            lookup: call,
+            lookup: Arc::new(call),
         })
     }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::hosts::Hosts;
+use crate::backend::endpoints;
 use crate::backend::net::age_max;
 use crate::config::{Section, pick_service, read_idl};
 use crate::idl::{Schema, Service};
@@ -21,7 +22,9 @@ pub struct Config {
     pub(super) remote: Arc<Remote>,
     /// Its hosts: each connection starts at a different one.
     pub(super) hosts: Hosts,
-    /// How many connections each loop holds.
+    /// Its hosts, if they are found out while the server runs: each has connections of its own.
+    pub(super) endpoints: Option<endpoints::Config>,
+    /// How many connections each loop holds; with endpoints, to each of them.
     pub(super) connections: usize,
     /// How long one attempt to connect may take, TLS included.
     pub(super) connect_timeout: Duration,
@@ -49,7 +52,11 @@ pub(super) struct Remote {
 impl Config {
     /// Reads the keys.
     pub(super) fn read(section: &mut Section<'_>) -> Option<Self> {
-        let hosts = Hosts::read(section);
+        let endpoints = endpoints::Config::read(section);
+        let hosts = match &endpoints {
+            Ok(None) => Hosts::read(section),
+            Ok(Some(_)) | Err(()) => Hosts::of_endpoints(section),
+        };
         let idl = section.required_string("idl", "idl = \"service.thrift\"");
         let wanted = section.string("service");
         let wire_format = wire_format(section);
@@ -68,7 +75,9 @@ impl Config {
         for problem in problems {
             document.problems.push(problem);
         }
-        let schema = schema?;
+        let (schema, endpoints) = (schema?, endpoints.ok()?);
+        let connect_timeout = connect_timeout
+            .unwrap_or_else(|| endpoints::Config::connect_timeout(endpoints.as_ref()));
         let service = pick_service(document, &schema, wanted.as_ref(), section.place())?;
         Some(Config {
             remote: Arc::new(Remote {
@@ -79,8 +88,9 @@ impl Config {
                 multiplexed,
             }),
             hosts: hosts?,
+            endpoints,
             connections,
-            connect_timeout: connect_timeout.unwrap_or(Duration::from_secs(1)),
+            connect_timeout,
             age_max,
             pipelined_max,
             abandoned_max: ABANDONED_MAX,

@@ -7,9 +7,11 @@ use std::sync::Arc;
 
 use toml::de::DeValue;
 
+use crate::backend::endpoints::Target;
 use crate::backend::net::Secure;
 use crate::backend::tls::Tls;
 use crate::config::{Place, Section};
+use crate::error::Code;
 
 const URL_EXAMPLE: &str = "url = \"thrift://127.0.0.1:9090\"";
 /// The longest name that DNS can carry.
@@ -28,6 +30,8 @@ pub(super) struct Hosts {
 pub(super) struct Host {
     pub(super) name: String,
     pub(super) port: u16,
+    /// The name for which its certificate must be issued, if not its own.
+    pub(super) certified: Option<String>,
 }
 
 /// A parsed URL.
@@ -74,6 +78,38 @@ impl Hosts {
             hosts,
             secure: Some(Secure::new(tls)),
         })
+    }
+}
+
+impl Hosts {
+    /// Reads the keys of a service whose hosts are endpoints: with TLS if there is a table `tls`.
+    pub(super) fn of_endpoints(section: &mut Section<'_>) -> Option<Self> {
+        let tls = Tls::read(section);
+        for key in ["url", "urls"] {
+            if let Some((_, place)) = section.take(key) {
+                let message = format!("`{key}` and `endpoints` both say where it is");
+                let help = Some("keep one of them".into());
+                let document = section.document();
+                document.problem(&place, Code::ConfigClash, message, help);
+            }
+        }
+        Some(Hosts {
+            hosts: Arc::default(),
+            secure: tls.ok()?.map(Secure::new),
+        })
+    }
+
+    /// One of the endpoints.
+    pub(super) fn only(&self, target: &Target) -> Self {
+        let host = Host {
+            name: target.host.clone(),
+            port: target.port,
+            certified: target.certified.clone(),
+        };
+        Hosts {
+            hosts: [host].into(),
+            secure: self.secure.clone(),
+        }
     }
 }
 
@@ -170,7 +206,11 @@ fn parse_url(text: &str) -> Option<Url> {
     let name = name.to_owned();
     Some(Url {
         is_tls,
-        host: Host { name, port },
+        host: Host {
+            name,
+            port,
+            certified: None,
+        },
     })
 }
 

@@ -15,20 +15,33 @@ mod hosts;
 mod wire;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use self::call::RemoteMethod;
 use self::config::Config;
 use self::connection::{Dialer, dial, unreachable};
 use self::exchange::Request;
+use self::hosts::Host;
 use self::metadata::CallMetadata;
+use super::endpoints::{self, Client, Endpoints, Target};
 use super::net::{Limit, Pool};
-use super::{Answer, Ask, Backend, Compiled, Examination, LookupError, OnLoop, Planned, Unshared};
+use super::{
+    Answer, Ask, Backend, Board, Compiled, Examination, LookupError, OnLoop, Planned, Unshared,
+};
 use crate::config::Section;
 use crate::random::Random;
 
 /// One loop's connections to a Thrift service.
 pub struct Thrift {
-    pool: Pool<Request, Answer>,
+    servers: Servers,
+}
+
+/// The connections to the hosts of a service.
+enum Servers {
+    /// Each to one of the hosts.
+    Pool(Pool<Request, Answer>),
+    /// Several to each endpoint.
+    Endpoints(Endpoints<Pool<Request, Answer>>),
 }
 
 /// Calls that may wait for a connection.
@@ -49,7 +62,7 @@ impl Backend for Thrift {
         config: &Config,
         section: &mut Section<'_>,
     ) -> Option<Compiled<Arc<RemoteMethod>>> {
-        RemoteMethod::read(&config.remote, section)
+        RemoteMethod::read(config, section)
     }
 
     async fn connect(
@@ -57,25 +70,38 @@ impl Backend for Thrift {
         _planned: &[Planned<'_, Arc<RemoteMethod>>],
         on: &OnLoop,
     ) -> Self {
-        let mut random = Random::seeded(on.seed);
-        let dial = |number, queue| Dialer::new(config, number, (queue, &on.memory));
-        Thrift {
-            pool: Pool::start((config.connections, LIMIT), &mut random, dial),
-        }
+        let servers = match &config.endpoints {
+            None => Servers::Pool(pool(config, on)),
+            Some(endpoints) => {
+                let config = config.clone();
+                let make = move |target: &Target, on: &OnLoop| {
+                    let hosts = config.hosts.only(target);
+                    let config = Config {
+                        hosts,
+                        ..config.clone()
+                    };
+                    pool(&config, on)
+                };
+                Servers::Endpoints(Endpoints::start(endpoints, on, make).await)
+            }
+        };
+        Thrift { servers }
     }
 
     /// Connects to each host. Without a call, a service shows only whether it accepts our certificate.
     async fn examine(config: &Config, planned: &[Planned<'_, Arc<RemoteMethod>>]) -> Examination {
+        if let Some(endpoints) = &config.endpoints {
+            let reach = async |target: &Target| match &*config.hosts.only(target).hosts {
+                [host, ..] => reach(host, config).await,
+                [] => Ok(()),
+            };
+            return endpoints
+                .examine(planned.len(), "no call was made", reach)
+                .await;
+        }
         let mut examination = Examination::nothing("connected; no call was made", planned.len());
         for host in config.hosts.hosts.iter() {
-            let reached = match dial(host, config).await {
-                Ok(mut wire) => {
-                    let taken = wire.is_taken(config.connect_timeout).await;
-                    taken.map_err(|err| unreachable(host, &err.to_string()))
-                }
-                Err(why) => Err(why),
-            };
-            examination.failures.extend(reached.err());
+            examination.failures.extend(reach(host, config).await.err());
         }
         examination
     }
@@ -85,12 +111,62 @@ impl Backend for Thrift {
     }
 
     async fn lookup(&self, call: &Arc<RemoteMethod>, ask: Ask<'_>) -> Result<Answer, LookupError> {
-        let request = Request {
-            call: Arc::clone(call),
-            params: call.params(&ask)?,
-            metadata: CallMetadata::new(&call.remote, &ask),
+        let request = || {
+            Ok::<_, LookupError>(Request {
+                call: Arc::clone(call),
+                params: call.params(&ask)?,
+                metadata: CallMetadata::new(&call.remote, &ask),
+            })
         };
-        self.pool.queue.ask(request).await
+        match &self.servers {
+            Servers::Pool(pool) => pool.queue.ask(request()?).await,
+            Servers::Endpoints(endpoints) => {
+                let hash = endpoints.hash(ask.params, call.hash_on);
+                let asking =
+                    endpoints.ask(hash, &ask, async |pool| pool.queue.ask(request()?).await);
+                // Boxed to keep the future of the others small.
+                Box::pin(asking).await
+            }
+        }
+    }
+
+    fn board(&self) -> Option<&Board> {
+        match &self.servers {
+            Servers::Pool(_) => None,
+            Servers::Endpoints(endpoints) => Some(endpoints.board()),
+        }
+    }
+
+    fn retries_after(config: &Config) -> Option<Duration> {
+        let retries = config
+            .endpoints
+            .as_ref()
+            .is_some_and(|of| of.retry.is_some());
+        retries.then_some(config.connect_timeout)
+    }
+
+    fn balancing(config: &Config) -> Option<String> {
+        config.endpoints.as_ref().map(endpoints::Config::describe)
+    }
+}
+
+/// The connections to the hosts of `config`.
+fn pool(config: &Config, on: &OnLoop) -> Pool<Request, Answer> {
+    let mut random = Random::seeded(on.seed);
+    let dial = |number, queue| Dialer::new(config, number, (queue, &on.memory));
+    Pool::start((config.connections, LIMIT), &mut random, dial)
+}
+
+/// Whether a host accepts connections, and our certificate.
+async fn reach(host: &Host, config: &Config) -> Result<(), LookupError> {
+    let mut wire = dial(host, config).await?;
+    let taken = wire.is_taken(config.connect_timeout).await;
+    taken.map_err(|err| unreachable(host, &err.to_string()))
+}
+
+impl Client for Pool<Request, Answer> {
+    fn is_down(&self) -> bool {
+        self.queue.is_down()
     }
 }
 

@@ -39,7 +39,10 @@ impl Wire {
         let stream = connect_tcp(&host.name, host.port).await?;
         let stream = match secure {
             None => Stream::Plain(stream),
-            Some(secure) => secure.over(&host.name, stream).await?,
+            Some(secure) => {
+                let name = host.certified.as_deref().unwrap_or(&host.name);
+                secure.over(name, stream).await?
+            }
         };
         Ok(Wire {
             stream,

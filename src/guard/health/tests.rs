@@ -60,7 +60,7 @@ impl Test {
             context: &self.context,
             asked: self.context.arrived,
             deadline: self.context.deadline,
-            allowed: Duration::ZERO,
+            allowed: Duration::from_secs(1),
         };
         self.health.after(&question, outcome);
     }

@@ -33,6 +33,8 @@ const EXAMINE_MAX: Duration = Duration::from_secs(30);
 pub struct Examined {
     /// What was done with each store that could be reached.
     pub done: Vec<String>,
+    /// Where the servers of stores were found, and how many of them can be reached.
+    pub found: Vec<String>,
     /// The errors, in the order of the file.
     pub problems: Vec<Problem>,
     /// The warnings: what works, but not for every value.
@@ -72,10 +74,13 @@ async fn examine_by(
     let stores = join_all(stores).await;
     let mut remarks = Vec::new();
     let mut done = Vec::new();
+    let mut found = Vec::new();
     let mut findings: Vec<Option<Finding>> = program.lookups.iter().map(|_| None).collect();
     for (backend, (ids, examination)) in program.backends.iter().zip(stores) {
         let failures = examination.failures.iter();
         remarks.extend(failures.map(|err| failure(&backend.name, err)));
+        let of_backend = |line: &String| format!("{}: {line}", backend.name);
+        found.extend(examination.found.iter().map(of_backend));
         if examination.failures.is_empty() {
             done.push(format!("{}: {}", backend.name, examination.did));
         }
@@ -84,7 +89,11 @@ async fn examine_by(
         }
     }
     remarks.extend(compare_all(program, &findings));
-    with_warnings(program, place(source, remarks, done))
+    let examined = Examined {
+        found,
+        ..place(source, remarks, done)
+    };
+    with_warnings(program, examined)
 }
 
 /// Adds the warnings that need no store.
@@ -188,6 +197,7 @@ fn place(source: &SourceFile, remarks: Vec<Remark>, done: Vec<String>) -> Examin
     }
     Examined {
         done,
+        found: Vec::new(),
         problems: problems.into_vec(),
         warnings: warnings.into_vec(),
     }

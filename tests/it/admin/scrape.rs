@@ -61,6 +61,12 @@ impl Scrape {
             .sum()
     }
 
+    /// The number of series called `name` that have these labels.
+    pub(crate) fn series(&self, name: &str, labels: &[(&str, &str)]) -> usize {
+        let samples = self.samples.get(name);
+        samples.map_or(0, |_| self.having(name, labels).len())
+    }
+
     /// The one count called `name` that has these labels.
     #[track_caller]
     pub(crate) fn count(&self, name: &str, labels: &[(&str, &str)]) -> usize {

@@ -51,6 +51,7 @@ fn the_sample_has_every_key_of_the_manual() {
         "callers",
         "backends",
         "breaker",
+        "endpoints",
         "lookups",
         "views",
     ];

@@ -52,6 +52,7 @@ impl Store {
             params,
             context: &context,
             deadline,
+            allowed: std::time::Duration::ZERO,
         };
         let answer = self.backend.lookup(&lookup.lookup, ask).await;
         answer.map(|answer| answer.value)

@@ -44,6 +44,7 @@ impl<B: Backend> Store<B> {
             params: &[],
             context: &context,
             deadline,
+            allowed: std::time::Duration::ZERO,
         };
         let answer = self.backend.lookup(&self.lookup, ask).await;
         answer.map(|answer| answer.value)

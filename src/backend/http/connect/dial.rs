@@ -12,8 +12,9 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tower_service::Service as _;
 
-use super::resolve::Resolver;
+use super::resolve::{Resolver, allowed};
 use super::stream::Stream;
+use crate::backend::endpoints::Target;
 use crate::backend::http::config::{Config, Secure};
 use crate::backend::net::{self, UNACKNOWLEDGED_MAX};
 use crate::backend::tls::of_handshake;
@@ -23,15 +24,24 @@ pub(super) type Failure = Box<dyn Error + Send + Sync>;
 
 /// Makes connections to one server.
 pub(super) struct Dialer {
-    tcp: HttpConnector<Resolver>,
+    to: To,
     tls: Option<Secure>,
     /// HTTP/2 is required.
     http2: bool,
     timeout: Duration,
 }
 
+/// Where the connections lead.
+#[derive(Clone)]
+enum To {
+    /// To the URL's host.
+    Url(HttpConnector<Resolver>),
+    /// To one of its endpoints.
+    Endpoint(Target),
+}
+
 impl Dialer {
-    pub(super) fn new(config: &Config) -> Self {
+    pub(super) fn new(config: &Config, endpoint: Option<&Target>) -> Self {
         let mut tcp = HttpConnector::new_with_resolver(Resolver::new());
         // The URL is that of the configuration, which has been checked.
         tcp.enforce_http(false);
@@ -39,7 +49,7 @@ impl Dialer {
         tcp.set_nodelay(true);
         tcp.set_tcp_user_timeout(Some(UNACKNOWLEDGED_MAX));
         Dialer {
-            tcp,
+            to: endpoint.map_or(To::Url(tcp), |target| To::Endpoint(target.clone())),
             tls: config.tls.clone(),
             http2: config.http2 == Some(true),
             timeout: config.connect_timeout,
@@ -51,10 +61,13 @@ impl Dialer {
         url: Uri,
     ) -> impl Future<Output = Result<Stream, Failure>> + use<> {
         let (tls, http2, limit) = (self.tls.clone(), self.http2, self.timeout);
-        let connecting = self.tcp.call(url);
+        let mut to = self.to.clone();
         async move {
             let connecting = async {
-                let tcp = connecting.await?.into_inner();
+                let tcp = match &mut to {
+                    To::Url(tcp) => tcp.call(url).await?.into_inner(),
+                    To::Endpoint(target) => connect(target).await?,
+                };
                 match tls {
                     None => Ok(net::Stream::Plain(tcp).into()),
                     Some(tls) => secure(tls, tcp, http2).await,
@@ -67,6 +80,15 @@ impl Dialer {
             timeout(limit, connecting).await.map_err(too_slow)?
         }
     }
+}
+
+/// A connection to an endpoint.
+async fn connect(target: &Target) -> io::Result<TcpStream> {
+    let mut addrs = net::resolve(&target.host, target.port).await?;
+    if !target.is_literal {
+        addrs = allowed(addrs.into_iter())?;
+    }
+    net::race(addrs, net::connect_addr).await
 }
 
 async fn secure(tls: Secure, tcp: TcpStream, http2: bool) -> Result<Stream, Failure> {

@@ -29,9 +29,10 @@ use tokio_util::task::AbortOnDropHandle;
 use tower_service::Service;
 
 use self::dial::{Dialer, Failure};
-use self::down::Down;
+pub(super) use self::down::Down;
 pub(super) use self::stream::Stream;
 use super::config::Config;
+use crate::backend::endpoints::Target;
 use crate::supervise::{Panics, supervise};
 
 /// How long a connection whose lookup gave up is kept for the next one.
@@ -50,14 +51,19 @@ struct ConnectRequest {
 }
 
 impl Connector {
-    /// The connector, and the task that makes the connections.
-    pub(super) fn start(config: &Config, seed: u64) -> (Self, AbortOnDropHandle<()>) {
+    /// The connector, and the task that makes the connections: to the URL's host, or to one of its endpoints.
+    pub(super) fn start(
+        config: &Config,
+        endpoint: Option<&Target>,
+        (down, seed): (&Rc<RefCell<Down>>, u64),
+    ) -> (Self, AbortOnDropHandle<()>) {
         let (requests, receiver) = mpsc::unbounded_channel();
         let receiver = Rc::new(RefCell::new(receiver));
-        let dialer = Rc::new(RefCell::new(Dialer::new(config)));
+        let dialer = Rc::new(RefCell::new(Dialer::new(config, endpoint)));
+        let down = Rc::clone(down);
         let task = supervise("http connections", move || {
-            let down = Down::new(seed);
-            serve_requests(Rc::clone(&dialer), Rc::clone(&receiver), down)
+            down.replace(Down::new(seed));
+            serve_requests(Rc::clone(&dialer), Rc::clone(&receiver), Rc::clone(&down))
         });
         (Connector { requests }, task)
     }
@@ -88,7 +94,7 @@ impl Service<Uri> for Connector {
 async fn serve_requests(
     dialer: Rc<RefCell<Dialer>>,
     requests: Rc<RefCell<mpsc::UnboundedReceiver<ConnectRequest>>>,
-    mut down: Down,
+    down: Rc<RefCell<Down>>,
 ) {
     let mut making = FuturesUnordered::new();
     let mut waiting: VecDeque<ConnectRequest> = VecDeque::new();
@@ -97,7 +103,8 @@ async fn serve_requests(
         tokio::select! {
             request = poll_fn(|cx| requests.borrow_mut().poll_recv(cx)) => {
                 let Some(request) = request else { return };
-                if let Some(why) = down.refusal(making.is_empty()) {
+                let refusal = down.borrow().refusal();
+                if let Some(why) = refusal {
                     // A lookup that gave up does not hear it.
                     drop(request.answer.send(Err(why)));
                     continue;
@@ -110,13 +117,14 @@ async fn serve_requests(
                         spare = give(Ok(stream), &mut waiting);
                     }
                     _ if making.len() < waiting.len() => {
+                        down.borrow_mut().begins();
                         making.push(caught(dialer.borrow_mut().connect(url)));
                     }
                     _ => {}
                 }
             }
             Some(made) = making.next(), if !making.is_empty() => {
-                down.note(made.as_ref().err());
+                down.borrow_mut().note(made.as_ref().err());
                 spare = give(made, &mut waiting).or(spare);
             }
         }

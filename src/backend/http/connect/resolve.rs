@@ -38,7 +38,8 @@ impl Service<Name> for Resolver {
     }
 }
 
-fn allowed(resolved: impl Iterator<Item = SocketAddr>) -> io::Result<Vec<SocketAddr>> {
+/// The addresses to which a name may lead, of those to which it does.
+pub(super) fn allowed(resolved: impl Iterator<Item = SocketAddr>) -> io::Result<Vec<SocketAddr>> {
     let (refused, allowed): (Vec<_>, Vec<_>) = resolved.partition(|addr| is_refused(addr.ip()));
     if allowed.is_empty() && !refused.is_empty() {
         let message = "the name resolves to a link-local address, which is refused";

@@ -310,6 +310,7 @@ async fn dropped_lookups_never_mix_answers() {
             params: &params,
             context: &context,
             deadline: context.deadline,
+            allowed: Duration::ZERO,
         };
         let lookup = pin!(http.lookup(&get, ask));
         let patience = pin!(async {

@@ -13,7 +13,10 @@ async fn old_connections_are_replaced_and_no_lookup_notices() {
             assert_eq!(ask(&backend, "get = '/a'", &[]).await, Ok(1.into()));
         }
         assert_eq!(server.connections.get(), connections);
-        backend.0.clients.retire();
+        let Servers::One(server) = &backend.0.servers else {
+            panic!("it has one server");
+        };
+        server.retire();
     }
 }
 

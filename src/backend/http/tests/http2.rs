@@ -278,6 +278,7 @@ async fn a_connection_that_went_silent_is_given_up() {
         params: &[],
         context: &context,
         deadline: context.deadline,
+        allowed: Duration::ZERO,
     };
     let gone = backend
         .0

@@ -4,6 +4,7 @@ mod answers;
 mod config;
 mod encoded;
 mod connections;
+mod endpoints;
 mod http2;
 mod post;
 mod unseen;
@@ -13,12 +14,14 @@ use std::convert::Infallible;
 use std::rc::Rc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt as _, Full};
-use hyper::Response;
 use hyper::body::Incoming;
+use hyper::header::HeaderValue;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
+use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
@@ -141,6 +144,7 @@ async fn answer(
         params,
         context: &context,
         deadline,
+        allowed: Duration::ZERO,
     };
     timeout(Duration::from_secs(10), http.lookup(&get, ask))
         .await

@@ -6,6 +6,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{Notify, watch};
@@ -129,6 +130,7 @@ impl Nodes {
 
     fn open(&self, address: &Address) -> Rc<Node> {
         let on = OnLoop {
+            name: Arc::default(),
             seed: self.random.borrow_mut().draw(),
             memory: self.memory.clone(),
         };

@@ -181,6 +181,7 @@ async fn ask_compiled(redis: &Redis, command: &Command, params: &[Value]) -> Res
         params,
         context: &context,
         deadline,
+        allowed: Duration::ZERO,
     };
     let answer = timeout(Duration::from_secs(10), redis.lookup(command, ask)).await;
     answer

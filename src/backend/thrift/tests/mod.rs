@@ -302,7 +302,10 @@ async fn said(backend: &Thrift, n: i64) -> Result<Value, Code> {
 
 /// Waits until the connections are as wanted.
 async fn until(backend: &Thrift, wanted: impl FnMut(&Counts) -> bool) {
-    backend.pool.until(wanted).await;
+    let Servers::Pool(pool) = &backend.servers else {
+        panic!("it has one pool");
+    };
+    pool.until(wanted).await;
 }
 
 /// Drives a future until something else has happened, and drops it then.

@@ -80,6 +80,7 @@ async fn a_parameter_of_type_context_is_filled_from_the_calls_context() {
         params: &[Value::I64(1)],
         context: &context,
         deadline,
+        allowed: Duration::ZERO,
     };
     let asked = backend.lookup(&call.lookup, ask);
     dropped_when(asked, service.sees(|seen| !seen.is_empty())).await;

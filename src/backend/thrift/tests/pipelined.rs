@@ -132,6 +132,7 @@ async fn calls_over_the_waiting_limit_are_shed() {
             params: &one,
             context: &context,
             deadline: now + PATIENCE,
+            allowed: Duration::ZERO,
         };
         backend.lookup(&call, ask)
     };

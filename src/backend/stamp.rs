@@ -6,15 +6,15 @@ use std::time::{Duration, SystemTime};
 
 /// What the file system says of a file. As long as it stays the same, so does the content.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Stamp {
-    pub(super) len: u64,
+pub(in crate::backend) struct Stamp {
+    pub(in crate::backend) len: u64,
     file: (u64, u64),
     modified: Option<SystemTime>,
     changed: (i64, i64),
 }
 
 impl Stamp {
-    pub(super) fn of(metadata: &Metadata) -> Self {
+    pub(in crate::backend) fn of(metadata: &Metadata) -> Self {
         Stamp {
             len: metadata.len(),
             file: (metadata.dev(), metadata.ino()),
@@ -25,7 +25,7 @@ impl Stamp {
 
     /// Whether a later change is sure to change the stamp: file systems tell apart only times that are far enough from each
     /// other.
-    pub(super) fn is_settled(&self) -> bool {
+    pub(in crate::backend) fn is_settled(&self) -> bool {
         const COARSEST: Duration = Duration::from_secs(2);
         let age = self.modified.and_then(|modified| modified.elapsed().ok());
         age.is_some_and(|age| age > COARSEST)

@@ -1,0 +1,118 @@
+//! Asks one source for its servers.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tokio::net::lookup_host;
+use tokio::time::timeout;
+
+use super::dns::{NameServers, of_system};
+use super::source::Source;
+use super::target::Target;
+use super::targets_file::{self, BYTES_MAX, TARGETS_MAX};
+
+/// How long the system's resolver, or a disk, may take.
+const RESOLVING_MAX: Duration = Duration::from_secs(5);
+const RESOLV_CONF: &str = "/etc/resolv.conf";
+
+/// What a source says.
+#[derive(Debug, Default)]
+pub(in crate::backend) struct Resolved {
+    pub(in crate::backend) targets: Vec<Target>,
+    /// For how long that is valid, if the source says so.
+    pub(super) ttl: Option<Duration>,
+}
+
+/// Asks sources. The name server is that of the configuration, if it names one.
+pub(in crate::backend) struct Resolver {
+    nameserver: Option<SocketAddr>,
+    seed: u64,
+}
+
+impl Resolver {
+    pub(in crate::backend) fn new(nameserver: Option<SocketAddr>, seed: u64) -> Self {
+        Resolver { nameserver, seed }
+    }
+
+    /// The servers that a source lists now: each once.
+    pub(in crate::backend) async fn resolve(
+        &mut self,
+        source: &Source,
+    ) -> Result<Resolved, String> {
+        let mut resolved = match source {
+            Source::Fixed(target) => Resolved {
+                targets: vec![target.clone()],
+                ttl: None,
+            },
+            Source::File { path, .. } => Resolved {
+                targets: targets_file::parse(&read(path.clone()).await?)?,
+                ttl: None,
+            },
+            Source::Srv { name } => {
+                let records = self.name_servers().await?.service(name).await?;
+                Resolved {
+                    targets: records.found,
+                    ttl: records.ttl,
+                }
+            }
+            Source::Dns { host, port } => self.addresses(host, *port).await?,
+        };
+        let targets = &mut resolved.targets;
+        targets.sort();
+        targets.dedup_by(|one, other| one.is_same(other));
+        if targets.len() > TARGETS_MAX {
+            return Err(format!("more than {TARGETS_MAX} servers"));
+        }
+        Ok(resolved)
+    }
+
+    async fn addresses(&mut self, host: &str, port: u16) -> Result<Resolved, String> {
+        let (found, ttl) = if self.nameserver.is_some() {
+            let records = self.name_servers().await?.addresses(host).await?;
+            (records.found, records.ttl)
+        } else {
+            // The system's resolver also knows the file of hosts and search domains.
+            let looked_up = timeout(RESOLVING_MAX, lookup_host((host, port))).await;
+            let looked_up = looked_up.map_err(|_elapsed| "no answer of the system's resolver")?;
+            let found = looked_up.map_err(|err| err.to_string())?;
+            let found: Vec<IpAddr> = found.map(|address| address.ip()).collect();
+            (found, None)
+        };
+        let target = |address: IpAddr| Target {
+            certified: Some(host.to_owned()),
+            ..Target::new(address.to_string(), port)
+        };
+        Ok(Resolved {
+            targets: found.into_iter().map(target).collect(),
+            ttl,
+        })
+    }
+
+    async fn name_servers(&mut self) -> Result<NameServers, String> {
+        self.seed = self.seed.wrapping_add(1);
+        if let Some(server) = self.nameserver {
+            return Ok(NameServers::new(vec![server], self.seed));
+        }
+        let conf = read(PathBuf::from(RESOLV_CONF)).await;
+        let conf = conf.unwrap_or_default();
+        let servers = of_system(&String::from_utf8_lossy(&conf));
+        Ok(NameServers::new(servers, self.seed))
+    }
+}
+
+/// A file, read on another thread.
+async fn read(path: PathBuf) -> Result<Vec<u8>, String> {
+    let reading = tokio::task::spawn_blocking(move || read_here(&path));
+    let read = timeout(RESOLVING_MAX, reading).await;
+    let read = read.map_err(|_elapsed| "the file can't be read in time")?;
+    read.map_err(|err| err.to_string())?
+}
+
+fn read_here(path: &Path) -> Result<Vec<u8>, String> {
+    let metadata = std::fs::metadata(path).map_err(|err| err.to_string())?;
+    if metadata.len() > BYTES_MAX {
+        return Err(format!("it is larger than {BYTES_MAX} bytes"));
+    }
+    std::fs::read(path).map_err(|err| err.to_string())
+}

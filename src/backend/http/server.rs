@@ -1,0 +1,110 @@
+//! Asks one server, over connections of its own.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::header::{ACCEPT_ENCODING, HeaderValue};
+use hyper::{Request, Response};
+use tokio::time::Instant;
+use tokio_util::task::AbortOnDropHandle;
+
+use super::clients::Clients;
+use super::config::Config;
+use super::connect::{Connector, Down};
+use super::lookup::Lookup;
+use super::{compression, failure};
+use crate::backend::endpoints::{Client, Target};
+use crate::backend::{Ask, LookupError};
+
+/// One loop's connections to a server.
+pub(super) struct Server {
+    clients: Box<Clients>,
+    down: Rc<RefCell<Down>>,
+    /// Makes the connections; ends when dropped.
+    _connecting: AbortOnDropHandle<()>,
+}
+
+impl Server {
+    /// The server of the URL, or one of its endpoints.
+    pub(super) fn new(config: &Config, endpoint: Option<&Target>, seed: u64) -> Self {
+        let down = Rc::new(RefCell::new(Down::new(seed)));
+        let (connector, connecting) = Connector::start(config, endpoint, (&down, seed));
+        Server {
+            clients: Box::new(Clients::new(config, connector, seed)),
+            down,
+            _connecting: connecting,
+        }
+    }
+
+    /// Asks, and asks once more if the server says, or it is certain, that the request was not processed.
+    pub(super) async fn response(
+        &self,
+        lookup: &Lookup,
+        ask: &Ask<'_>,
+    ) -> Result<Response<Incoming>, LookupError> {
+        let mut again = true;
+        loop {
+            let mut request = Request::new(Full::new(lookup.body(ask.params).await?));
+            *request.method_mut() = lookup.method.clone();
+            *request.uri_mut() = lookup.uri(ask.params)?;
+            *request.headers_mut() = lookup.headers(ask.params)?;
+            let headers = request.headers_mut();
+            headers
+                .entry(ACCEPT_ENCODING)
+                .or_insert(compression::ACCEPTED);
+            pass_context_on(&mut request, ask);
+            match self.clients.current().request(request).await {
+                Ok(response) => return Ok(response),
+                Err(err) if again && failure::was_not_looked_at(&err) => again = false,
+                Err(err) => {
+                    let why = failure::no_answer(&err).at(lookup.authority());
+                    // Without a connection nothing was sent.
+                    let may_have_effect = !lookup.is_idempotent && !err.is_connect();
+                    return Err(if may_have_effect {
+                        why.broken_off()
+                    } else {
+                        why
+                    });
+                }
+            }
+        }
+    }
+
+    /// Makes the client in use too old.
+    #[cfg(test)]
+    pub(super) fn retire(&self) {
+        self.clients.retire();
+    }
+}
+
+impl Client for Server {
+    fn is_down(&self) -> bool {
+        self.down.borrow().refuses()
+    }
+}
+
+/// Adds the call's context. A value that is not valid in a header is omitted: the client chose it, not the operator.
+fn pass_context_on(request: &mut Request<Full<Bytes>>, ask: &Ask<'_>) {
+    let headers = request.headers_mut();
+    let traceparent = ask.context.traceparent.as_deref();
+    let id = Some(&*ask.context.request_id).filter(|id| !id.is_empty());
+    let sent = [
+        ("traceparent", traceparent),
+        ("tracestate", ask.context.tracestate.as_deref()),
+        ("request-id", id),
+    ];
+    for (name, value) in sent {
+        if let Some(Ok(value)) = value.map(HeaderValue::from_str) {
+            headers.insert(name, value);
+        }
+    }
+    let budget = ask
+        .deadline
+        .saturating_duration_since(Instant::now())
+        .as_millis();
+    let budget = u64::try_from(budget).unwrap_or(u64::MAX);
+    headers.insert("deadline-budget", HeaderValue::from(budget));
+}

@@ -1,0 +1,312 @@
+//! Several equal services behind one backend: they hang, die and change places while calls go on.
+
+use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
+use tributary::cli::call_json;
+use tributary::program::{Program, Registry, check};
+
+use crate::admin::{patiently, scrape};
+use crate::support::{Tributary, free_port};
+
+const WHO: &str = "service Who { string who(1: i64 n) }";
+const FRONT: &str = "struct Reply { 1: optional string who } service Front { Reply get(1: i64 n) }";
+
+/// A service that says its name.
+fn who(name: &str) -> Tributary {
+    let config = r#"
+[server]
+idl = "who.thrift"
+workers = 1
+[backends.names]
+kind = "file"
+path = "names.csv"
+[lookups.name]
+backend = "names"
+rows = "value"
+[views.who.lookups]
+name = { use = "name", emit = true, required = true }
+"#;
+    let names = format!("name\n{name}\n");
+    Tributary::start(config, &[("who.thrift", WHO), ("names.csv", &names)])
+}
+
+/// A server that asks the services listed in `targets.json`.
+struct Front {
+    server: Tributary,
+    admin: SocketAddr,
+    program: Arc<Program>,
+}
+
+impl Front {
+    fn start(services: &[&Tributary], keys: &str) -> Self {
+        let config = format!(
+            r#"
+admin = {{ listen = "127.0.0.1:0" }}
+[server]
+idl = "front.thrift"
+workers = 1
+[backends.who]
+kind = "thrift"
+endpoints = "file:targets.json"
+idl = "who.thrift"
+connections = 2
+{keys}
+[lookups.who]
+backend = "who"
+call = "who"
+timeout = "300ms"
+[views.get]
+deadline = "10s"
+[views.get.lookups]
+who = {{}}
+"#
+        );
+        let files = [
+            ("front.thrift", FRONT),
+            ("who.thrift", WHO),
+            ("targets.json", &targets(services)),
+        ];
+        let mut server = Tributary::start(&config, &files);
+        let admin = server.admin();
+        let path = server.folder().join("tributary.toml");
+        let program = check(&path.to_string_lossy(), &Registry::new());
+        let program = Arc::new(program.unwrap_or_else(|all| panic!("{}", all[0].render(false))));
+        Front {
+            server,
+            admin,
+            program,
+        }
+    }
+
+    /// Who has answered; empty if nobody has.
+    fn get(&self) -> String {
+        ask(self.server.addr, &self.program)
+    }
+
+    /// Who answers how many of so many calls; an empty name stands for nobody.
+    fn ask(&self, calls: usize) -> Vec<String> {
+        (0..calls).map(|_| self.get()).collect()
+    }
+
+    /// Whether a service is asked; `None` if it is not in use.
+    fn up(&self, service: &Tributary) -> Option<usize> {
+        let (addr, scrape) = (service.addr.to_string(), scrape(self.admin));
+        let labels = [("backend", "who"), ("endpoint", addr.as_str())];
+        let known = scrape.sum("tributary_endpoint_lookups_total", &labels[..1]) > 0;
+        let outcomes = scrape.series("tributary_endpoint_up", &labels);
+        (known && outcomes > 0).then(|| scrape.count("tributary_endpoint_up", &labels))
+    }
+
+    /// Has other services asked from now on, and waits until it is so.
+    fn change_to(&self, services: &[&Tributary]) {
+        let path = self.server.folder().join("targets.json");
+        replace(&path, &targets(services));
+        patiently(|| {
+            let in_use = scrape(self.admin).series("tributary_endpoint_up", &[("backend", "who")]);
+            let all = services.iter().all(|service| {
+                let addr = service.addr.to_string();
+                let labels = [("endpoint", addr.as_str())];
+                scrape(self.admin).series("tributary_endpoint_up", &labels) == 1
+            });
+            all && in_use == services.len()
+        });
+    }
+}
+
+fn ask(addr: SocketAddr, program: &Program) -> String {
+    let reply = call_json(addr, program, "get", r#"{"n": 1}"#).expect("a reply");
+    let reply: serde_json::Value = serde_json::from_str(&reply).expect("JSON");
+    reply["who"].as_str().unwrap_or_default().to_owned()
+}
+
+fn targets(services: &[&Tributary]) -> String {
+    let addrs: Vec<String> = services.iter().map(|of| of.addr.to_string()).collect();
+    format!(r#"[{{"targets": {addrs:?}, "labels": {{"zone": "a"}}}}]"#)
+}
+
+fn replace(path: &Path, text: &str) {
+    let next = path.with_extension("next");
+    std::fs::write(&next, text).expect("the folder is ours");
+    std::fs::rename(&next, path).expect("the folder is ours");
+}
+
+fn signal(service: &Tributary, name: &str) {
+    let sent = Command::new("kill")
+        .args([&format!("-{name}"), &service.id().to_string()])
+        .status();
+    assert!(sent.expect("kill exists").success());
+}
+
+#[test]
+fn one_of_three_hangs_and_comes_back_and_another_one_dies() {
+    let services = ["a", "b", "c"].map(who);
+    let [a, b, c] = &services;
+    let mut front = Front::start(&[a, b, c], "retry = {}\nbreaker = { consecutive = 3 }");
+    patiently(|| {
+        let mut names = front.ask(60);
+        names.sort_unstable();
+        names.dedup();
+        names == ["a", "b", "c"]
+    });
+    signal(a, "STOP");
+    patiently(|| {
+        front.get();
+        front.up(a) == Some(0)
+    });
+    let names = front.ask(200);
+    let missing = names.iter().filter(|name| name.is_empty()).count();
+    assert!(missing <= 10, "{missing} probes of 200");
+    assert!(!names.contains(&"a".to_owned()));
+    signal(a, "CONT");
+    patiently(|| front.get() == "a");
+    assert_eq!(front.up(a), Some(1));
+    front.server.wait_for_line("endpoint is ejected");
+    front.server.wait_for_line("endpoint is asked again");
+
+    let [_a, b, _c] = services;
+    b.kill();
+    let names = front.ask(200);
+    assert!(
+        names.iter().all(|name| name == "a" || name == "c"),
+        "what was under way is asked again elsewhere: {names:?}"
+    );
+}
+
+#[test]
+fn services_change_under_load_and_no_call_is_lost() {
+    let services = ["a", "b", "c"].map(who);
+    let [a, b, c] = &services;
+    let front = Front::start(&[a], "");
+    let stop = Arc::new(AtomicBool::new(false));
+    let callers = [(); 3].map(|()| {
+        let (stop, program) = (Arc::clone(&stop), Arc::clone(&front.program));
+        let addr = front.server.addr;
+        thread::spawn(move || {
+            let mut names = Vec::new();
+            while !stop.load(Ordering::Relaxed) {
+                names.push(ask(addr, &program));
+            }
+            names
+        })
+    });
+    for in_use in [&[b][..], &[a, b, c], &[c], &[a, c], &[b]] {
+        front.change_to(in_use);
+    }
+    // A list of nobody, and half of a list, change nothing.
+    for nonsense in ["[]", "[{\"targets\": ["] {
+        let count = |what| {
+            let labels = [("backend", "who"), ("outcome", what)];
+            scrape(front.admin).count("tributary_endpoint_discoveries_total", &labels)
+        };
+        let before = count("empty") + count("failed");
+        replace(&front.server.folder().join("targets.json"), nonsense);
+        patiently(|| count("empty") + count("failed") > before);
+        assert_eq!(front.up(b), Some(1));
+    }
+    stop.store(true, Ordering::Relaxed);
+    let names = callers.map(|caller| caller.join().expect("no call failed"));
+    let names = names.concat();
+    assert!(names.len() > 100, "{} calls are few", names.len());
+    let lost = names.iter().filter(|name| name.is_empty()).count();
+    assert_eq!(lost, 0, "of {}", names.len());
+    for name in ["a", "b", "c"] {
+        assert!(names.iter().any(|one| one == name), "{name} was asked");
+    }
+}
+
+#[test]
+fn check_connect_prints_what_sources_say_and_who_accepts() {
+    let accepts = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let port = accepts.local_addr().expect("it is bound").port();
+    let dead = free_port();
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let write = |name: &str, text: &str| {
+        std::fs::write(folder.path().join(name), text).expect("the folder is ours");
+    };
+    write("front.thrift", FRONT);
+    write("who.thrift", WHO);
+    write(
+        "targets.json",
+        &format!(r#"[{{"targets": ["127.0.0.1:{port}", "127.0.0.1:{dead}"]}}]"#),
+    );
+    write(
+        "tributary.toml",
+        r#"
+[server]
+idl = "front.thrift"
+[backends.who]
+kind = "thrift"
+endpoints = ["file:targets.json", "file:missing.json"]
+idl = "who.thrift"
+[lookups.who]
+backend = "who"
+call = "who"
+[views.get.lookups]
+who = {}
+"#,
+    );
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tributary"));
+    command.arg("check").arg("--connect").arg("-c");
+    let output = command.arg(folder.path().join("tributary.toml")).output();
+    let output = output.expect("the program runs");
+    let said = [output.stdout, output.stderr].concat();
+    let said = String::from_utf8_lossy(&said);
+    for wanted in [
+        "who: file:targets.json names 127.0.0.1:".into(),
+        "who: 1 of 2 accepted a connection".into(),
+        format!("at 127.0.0.1:{dead}: Connection refused"),
+        "file:missing.json: No such file".into(),
+    ] {
+        assert!(said.contains(&wanted), "{wanted}\n{said}");
+    }
+    assert_eq!(output.status.code(), Some(1));
+}
+
+/// What is wrong with a configuration whose backend has these keys.
+fn problems(keys: &str) -> Vec<String> {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let write = |name: &str, text: &str| {
+        std::fs::write(folder.path().join(name), text).expect("the folder is ours");
+    };
+    write("front.thrift", FRONT);
+    write("who.thrift", WHO);
+    let config = format!(
+        "[server]\nidl = \"front.thrift\"\n[backends.who]\nkind = \"thrift\"\nidl = \"who.thrift\"\n{keys}\n\
+         [lookups.who]\nbackend = \"who\"\ncall = \"who\"\ntimeout = \"200ms\"\n[views.get.lookups]\nwho = {{}}\n"
+    );
+    write("tributary.toml", &config);
+    let path = folder.path().join("tributary.toml");
+    let problems = check(&path.to_string_lossy(), &Registry::new());
+    let problems = problems.err().unwrap_or_default().into_iter();
+    problems
+        .map(|of| format!("{} {}: {}", of.code, of.key, of.message))
+        .collect()
+}
+
+#[test]
+fn a_policy_that_cannot_work_is_a_problem() {
+    let dns = "endpoints = \"dns:who.internal:9090\"";
+    assert_eq!(
+        problems(&format!("{dns}\nbalance = \"hash\"\nhash_on = \"m\"")),
+        [
+            "config.unknown_name lookups.who: its backend has `hash_on = \"m\"`, and the lookup has no such parameter"
+        ]
+    );
+    assert!(problems(&format!("{dns}\nbalance = \"hash\"\nhash_on = \"n\"")).is_empty());
+    assert_eq!(
+        problems(&format!("{dns}\nretry = {{}}")),
+        [
+            "config.clash lookups.who: `retry` has no time: the lookup has 200ms, and one attempt to connect may take 250ms"
+        ]
+    );
+    assert!(problems(&format!("{dns}\nretry = {{}}\nconnect_timeout = \"50ms\"")).is_empty());
+    assert_eq!(
+        problems(&format!("{dns}\nurl = \"thrift://127.0.0.1:1\"")),
+        ["config.clash backends.who.url: `url` and `endpoints` both say where it is"]
+    );
+}

@@ -41,6 +41,16 @@ fn a_call_may_arrive_in_single_bytes() {
 }
 
 #[test]
+fn a_call_with_garbage_right_behind_it_is_answered() {
+    let server = airports();
+    let mut wire = server.connect();
+    let call = sized(&message(CALL, "get", 7, "JFK"));
+    wire.send(&[&call[..], b"\xff\xff\xff\xffgarbage"].concat());
+    assert_eq!(wire.read_frame(), airport("get", 7, "JFK", "Kennedy"));
+    assert!(wire.read_to_end().is_empty());
+}
+
+#[test]
 fn an_unknown_method_is_reported() {
     let server = airports();
     let mut wire = server.connect();

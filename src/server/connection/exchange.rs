@@ -234,10 +234,18 @@ impl Exchange {
                 Ok(message) => service.admit(arrival, &message),
                 Err(err) => service.refuse_frame(arrival, err),
             };
-            match decision.map_err(Disconnect::Wire)? {
-                Decision::NoReply => {}
-                Decision::Reply(reply) => self.calls.push_reply(reply),
-                Decision::Serve(call) => self.calls.push(call.is_oneway(), service.serve(call)),
+            match decision {
+                Ok(Decision::NoReply) => {}
+                Ok(Decision::Reply(reply)) => self.calls.push_reply(reply),
+                Ok(Decision::Serve(call)) => {
+                    self.calls.push(call.is_oneway(), service.serve(call));
+                }
+                // The calls before it are answered, whether it came with them or later.
+                Err(err) if !self.calls.is_empty() => {
+                    self.ending = Some(Disconnect::Wire(err));
+                    break;
+                }
+                Err(err) => return Err(Disconnect::Wire(err)),
             }
         }
         self.timeouts.has_part_of_message(self.inbound.has_rest());

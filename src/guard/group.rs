@@ -3,7 +3,9 @@
 //! Each is a separate question to the guards. The questions that travel in batches share one set of reply slots. Of the
 //! others, a small number is always polled; more of them are polled only when they are woken.
 
+use std::cell::Cell;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::task::{Context as TaskContext, Poll};
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
@@ -16,9 +18,12 @@ use super::question::{Question, late};
 use super::reply_slots::ReplySlots;
 use crate::backend::{Answer, LookupError};
 use crate::context::Context;
+use crate::coop::after_sockets;
 
 /// Up to this number of questions that travel alone are polled whenever the group is.
 const POLLED_TOGETHER_MAX: usize = 30;
+/// So many of the others are polled before the loop polls its sockets: each may have to make a request, or to read its answer.
+const POLLED_AT_ONCE: usize = 64;
 
 /// Questions that are asked together, with one deadline.
 pub struct Group<'a> {
@@ -29,11 +34,16 @@ pub struct Group<'a> {
     together: Vec<(usize, Pending<'a>)>,
     /// The questions that are polled when they are woken.
     apart: Option<FuturesUnordered<Apart<'a>>>,
+    left: Rc<Cell<usize>>,
     slots: ReplySlots,
 }
 
 /// A question that is polled when it is woken.
-struct Apart<'a>(Option<(usize, Pending<'a>)>);
+struct Apart<'a> {
+    asked: Option<(usize, Pending<'a>)>,
+    /// How many may still be polled now.
+    left: Rc<Cell<usize>>,
+}
 
 impl Guards {
     /// Asks all `questions`, which are of the same call and have the same `deadline`.
@@ -48,6 +58,7 @@ impl Guards {
             answers: Vec::with_capacity(questions.len()),
             together: Vec::new(),
             apart: None,
+            left: Rc::default(),
             slots: ReplySlots::with_capacity(questions.len()),
         };
         let mut alone = 0;
@@ -64,7 +75,8 @@ impl Guards {
             let alone = group
                 .together
                 .extract_if(.., |(_, pending)| !pending.is_batched());
-            group.apart = Some(alone.map(|alone| Apart(Some(alone))).collect());
+            let left = &group.left;
+            group.apart = Some(alone.map(|alone| Apart::new(alone, left)).collect());
         }
         group
     }
@@ -80,11 +92,12 @@ impl<'a> Group<'a> {
     ) -> Poll<Vec<Result<Answer, LookupError>>> {
         self.slots.watch(cx);
         if let Some(apart) = &mut self.apart {
+            self.left.set(POLLED_AT_ONCE);
             while let Poll::Ready(Some((at, mut pending, progress))) = next(apart, span, cx) {
                 match pending.proceed(progress, &self.slots) {
                     Some(answer) => self.answers[at] = Some(answer),
                     None if pending.is_batched() => self.together.push((at, pending)),
-                    None => apart.push(Apart(Some((at, pending)))),
+                    None => apart.push(Apart::new((at, pending), &self.left)),
                 }
             }
         }
@@ -155,7 +168,7 @@ impl<'a> Group<'a> {
     ) {
         let together = self.together.iter_mut();
         let apart = self.apart.iter_mut().flat_map(FuturesUnordered::iter_mut);
-        let apart = apart.filter_map(|apart| apart.0.as_mut());
+        let apart = apart.filter_map(|apart| apart.asked.as_mut());
         for (at, pending) in together.chain(apart) {
             self.answers[*at] = how(pending, &self.slots);
         }
@@ -174,17 +187,31 @@ fn next<'a>(
     apart.poll_next_unpin(cx)
 }
 
+impl<'a> Apart<'a> {
+    fn new(asked: (usize, Pending<'a>), left: &Rc<Cell<usize>>) -> Self {
+        Apart {
+            asked: Some(asked),
+            left: Rc::clone(left),
+        }
+    }
+}
+
 impl<'a> Future for Apart<'a> {
     type Output = (usize, Pending<'a>, Progress);
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Self::Output> {
-        let Some((at, mut pending)) = self.0.take() else {
+        let Some(left) = self.left.get().checked_sub(1) else {
+            after_sockets(cx);
+            return Poll::Pending;
+        };
+        self.left.set(left);
+        let Some((at, mut pending)) = self.asked.take() else {
             return Poll::Pending;
         };
         match pending.poll_future(cx) {
             Poll::Ready(progress) => Poll::Ready((at, pending, progress)),
             Poll::Pending => {
-                self.0 = Some((at, pending));
+                self.asked = Some((at, pending));
                 Poll::Pending
             }
         }

@@ -1,11 +1,13 @@
 //! What a slow or silent store, server or statement costs the lookups beside it: nothing.
 
+use std::cell::{Cell, RefCell};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value as Json, json};
 use tokio_postgres::{Client, NoTls};
+use tributary::{Server, call_json};
 
 use crate::admin::{patiently, scrape};
 use crate::support::{Memcached, Postgres, Tributary};
@@ -300,4 +302,57 @@ fn a_memcached_server_that_hangs_costs_only_its_keys() {
     assert_eq!(one, json!(has[0]));
     servers[1].signal("CONT");
     assert_eq!(reply(patient), whole);
+}
+
+thread_local! {
+    /// How often the loop has polled its sockets, and which of these times each element was asked.
+    static POLLS: Cell<usize> = const { Cell::new(0) };
+    static ASKED: RefCell<Vec<usize>> = const { RefCell::new(Vec::new()) };
+}
+
+/// To ask a store takes some microseconds each time.
+#[test]
+fn a_thousand_elements_are_asked_in_parts() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let at = |name: &str| folder.path().join(name);
+    let idl = "service S { list<i32> each(1: list<i32> ids) }";
+    std::fs::write(at("s.thrift"), idl).expect("the folder is ours");
+    let config = r#"
+[server]
+idl = "s.thrift"
+listen = "127.0.0.1:0"
+workers = 1
+[views.each]
+deadline = "60s"
+[views.each.lookups]
+each = { use = "same", foreach = "ids", with = { id = "item" }, foreach_max = 1000, timeout = "60s" }
+"#;
+    std::fs::write(at("s.toml"), config).expect("the folder is ours");
+    let server = Server::new(at("s.toml"))
+        .lookup("same", &["id"], async |input| {
+            if ASKED.with_borrow(Vec::is_empty) {
+                let count = async {
+                    loop {
+                        tokio::task::yield_now().await;
+                        POLLS.set(POLLS.get() + 1);
+                    }
+                };
+                drop(tokio::task::spawn_local(count));
+            }
+            ASKED.with_borrow_mut(|asked| asked.push(POLLS.get()));
+            if ASKED.with_borrow(Vec::len) == 1000 {
+                let asked = ASKED.take();
+                let most = asked.chunk_by(|a, b| a == b).map(<[usize]>::len).max();
+                // Between two counts the call has its turn twice at most.
+                assert!(most <= Some(128), "{most:?} at once");
+            }
+            Ok(input.get("id").clone())
+        })
+        .spawn()
+        .expect("it starts");
+    let ids: Vec<i64> = (0..1000).collect();
+    let params = json!({ "ids": ids }).to_string();
+    let reply = call_json(server.addr(), server.program(), "each", &params).expect("a reply");
+    assert_eq!(reply, json!(ids).to_string());
+    server.stop().expect("it stops");
 }

@@ -138,3 +138,7 @@ mod log_limit; // one log line per key every ten seconds
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub mod fuzzing; // what fuzz targets do with an input; not in the program
+
+// Files of tests/it that unit tests share name the crate as integration tests do.
+#[cfg(test)]
+extern crate self as tributary;

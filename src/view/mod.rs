@@ -21,3 +21,5 @@ pub use run::run;
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod simulation; // real clients over a simulated network

@@ -7,7 +7,7 @@ use std::io;
 
 use bytes::{Bytes, BytesMut};
 use tokio::io::AsyncWriteExt as _;
-use tokio::net::{TcpStream, UnixStream};
+use tokio::net::TcpStream;
 use tokio_util::either::Either;
 use tokio_util::io::read_buf;
 
@@ -18,7 +18,7 @@ use super::value_sizes::Values;
 use crate::backend::LookupError;
 use crate::backend::format::bad_answer;
 use crate::backend::memory::Reading;
-use crate::backend::net::connect_tcp;
+use crate::backend::net::{Local, connect_local, connect_tcp};
 use crate::error::Code;
 
 /// How much is read at a time: about the answer to one batch.
@@ -29,7 +29,7 @@ pub(super) const CLOSED: &str = "memcached closed the connection";
 
 /// A connection. Not to be used again after an error, or when a future of it was dropped.
 pub(super) struct Wire {
-    stream: Either<TcpStream, UnixStream>,
+    stream: Either<TcpStream, Local>,
     sending: Vec<u8>,
     received: BytesMut,
 }
@@ -39,7 +39,7 @@ impl Wire {
     pub(super) async fn connect(address: &Address) -> io::Result<Self> {
         let stream = match address {
             Address::Tcp(host, port) => Either::Left(connect_tcp(host, *port).await?),
-            Address::Unix(path) => Either::Right(UnixStream::connect(path).await?),
+            Address::Unix(path) => Either::Right(connect_local(path).await?),
         };
         Ok(Wire {
             stream,

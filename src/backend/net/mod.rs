@@ -20,6 +20,7 @@ mod age; // when a connection is replaced although it works
 mod silence; // when a connection is replaced because it does not answer
 mod address; // where a server listens
 mod tcp; // a socket for a connection that lives long
+mod local; // a socket on the same machine
 mod tls_stream; // bytes with or without TLS
 mod secure; // TLS over a socket
 mod distinct; // equal questions asked once
@@ -32,6 +33,7 @@ pub(super) use self::availability::{Availability, State};
 pub(super) use self::distinct::Distinct;
 pub(super) use self::durations::{Durations, Usual, is_long};
 pub(super) use self::keeper::{Dial, Ended, Keeper, keep};
+pub(super) use self::local::{Local, connect_local};
 pub(super) use self::queue::{Limit, Pool, Queue, Queued};
 pub(super) use self::secure::Secure;
 pub(super) use self::silence::Silence;
@@ -41,3 +43,5 @@ pub(super) use self::turns::Turns;
 
 #[cfg(test)]
 pub(super) use self::availability::tests::{Counts, until};
+#[cfg(test)]
+pub(crate) use self::local::simulated;

@@ -7,7 +7,7 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use tokio::net::{TcpStream, UnixStream};
+use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 use tokio_util::either::Either;
 use tokio_util::task::AbortOnDropHandle;
@@ -146,7 +146,7 @@ struct Greeted {
     driving: Driving<Socket>,
 }
 
-type Socket = Either<Stream<TcpStream>, UnixStream>;
+type Socket = Either<Stream<TcpStream>, net::Local>;
 
 impl<E: Endpoint> Dial for Dialer<E> {
     type Client = Rc<Multiplexed>;
@@ -246,7 +246,7 @@ impl Server {
     /// A socket to the server, encrypted if the configuration says so.
     async fn open(&self) -> std::io::Result<Socket> {
         Ok(match (self.map.real(&self.address), &self.secure) {
-            (Address::Unix(path), _) => Either::Right(UnixStream::connect(path).await?),
+            (Address::Unix(path), _) => Either::Right(net::connect_local(path).await?),
             (Address::Tcp(host, port), None) => {
                 let stream = super::server::connect_tcp(host, *port).await?;
                 Either::Left(Stream::Plain(stream))

@@ -97,7 +97,7 @@ pub(super) async fn run(options: Options) -> Outcome {
 
 /// Every fault of every store once.
 fn shuffled(random: &mut Random) -> Vec<(usize, &'static Weather)> {
-    static ALL: [Weather; 13] = weather::ALL;
+    static ALL: [Weather; 14] = weather::ALL;
     let mut pairs: Vec<_> = (0..KINDS.len())
         .flat_map(|at| ALL.iter().map(move |fault| (at, fault)))
         .collect();

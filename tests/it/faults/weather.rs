@@ -28,7 +28,7 @@ const fn weather(name: &'static str, conditions: fn() -> Conditions) -> Weather 
 }
 
 /// All of them.
-pub(super) const ALL: [Weather; 13] = [
+pub(super) const ALL: [Weather; 14] = [
     weather("refuse", || Conditions::reach(Reach::Refused)),
     weather("flap", || {
         Conditions::reach(Reach::Flapping {
@@ -36,6 +36,7 @@ pub(super) const ALL: [Weather; 13] = [
             down: Duration::from_millis(150),
         })
     }),
+    weather("hold", || Conditions::toxic(Toxic::Hold)),
     // Accepts and never answers. What was sent meanwhile is lost, and the connection goes on behind it.
     weather("timeout", || {
         Conditions::toxic(Toxic::Timeout {

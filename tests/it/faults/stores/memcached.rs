@@ -4,8 +4,8 @@ use std::io::Write as _;
 
 use bytes::BytesMut;
 
-use super::until;
-use crate::faults::nonce::answer;
+use super::answer;
+use super::cut::until;
 
 pub(super) fn speak(name: &str, received: &mut BytesMut, out: &mut Vec<u8>) -> usize {
     let mut questions = 0;

@@ -4,6 +4,7 @@
 //! servers, asked to return their parameter. The small servers understand what Tributary sends and nothing else. They do
 //! not promise to behave like the real ones: `crate::outages` has those.
 
+mod cut;
 mod redis;
 mod memcached;
 mod http;
@@ -11,6 +12,7 @@ mod thrift;
 
 pub(super) use self::thrift::IDL as THRIFT_IDL;
 
+use super::nonce::answer;
 use std::cell::Cell;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::rc::Rc;
@@ -163,16 +165,6 @@ async fn serve(
         stream.write_all(&out).await?;
     }
     Ok(())
-}
-
-/// Cuts off what comes before `end`, if it has come.
-fn until(received: &mut BytesMut, end: &[u8]) -> Option<BytesMut> {
-    let at = received
-        .windows(end.len())
-        .position(|window| window == end)?;
-    let mut head = received.split_to(at + end.len());
-    head.truncate(at);
-    Some(head)
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::io::Write as _;
 
 use bytes::{Buf as _, BytesMut};
 
-use crate::faults::nonce::answer;
+use super::answer;
 
 pub(super) fn speak(name: &str, received: &mut BytesMut, out: &mut Vec<u8>) -> usize {
     let mut questions = 0;

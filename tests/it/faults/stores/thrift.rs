@@ -2,7 +2,7 @@
 
 use bytes::{Buf as _, BytesMut};
 
-use crate::faults::nonce::answer;
+use super::answer;
 use crate::support::message::{REPLY, sized, with_body};
 
 /// The service, for the configuration.

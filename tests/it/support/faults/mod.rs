@@ -3,7 +3,7 @@
 //! Faults that Toxiproxy has carry its names, attributes and meaning, so that a result can be repeated with it: `latency`,
 //! `bandwidth`, `slow_close`, `timeout`, `reset_peer`, `slicer` and `limit_data`, each with a direction and a toxicity. As
 //! there, a `timeout` of zero drops bytes until it is taken away, and the connection goes on without them. Ours are
-//! `corrupt`, and a proxy that refuses connections or flaps.
+//! `hold` and `corrupt`, and a proxy that refuses connections or flaps.
 //!
 //! It promises that bytes arrive in order, that a fault acts on open connections as well as on new ones, and that one seed
 //! makes the same choices for the same connections. It does not promise the same bytes in the same chunks: the kernel

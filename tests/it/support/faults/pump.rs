@@ -75,6 +75,9 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Pump<R, W> {
     /// Loses nothing if dropped.
     async fn carry(&mut self, toxics: &[Toxic]) -> Result<(), Broken> {
         let lost = |_err| Broken::Reset;
+        if toxics.iter().any(|toxic| matches!(toxic, Toxic::Hold)) {
+            return std::future::pending().await;
+        }
         loop {
             if let Some(due) = self.queue.due()
                 && due <= Instant::now()

@@ -85,7 +85,7 @@ impl Queue {
                     }
                 }
                 Toxic::Timeout { .. } => pieces.clear(),
-                Toxic::SlowClose { .. } | Toxic::ResetPeer { .. } => {}
+                Toxic::SlowClose { .. } | Toxic::ResetPeer { .. } | Toxic::Hold => {}
             }
         }
         for (due, piece) in pieces.into_iter().filter(|(_, piece)| !piece.is_empty()) {

@@ -131,6 +131,19 @@ async fn a_timeout_of_zero_loses_bytes_until_it_is_taken_away() {
 }
 
 #[tokio::test(flavor = "local")]
+async fn a_hold_loses_nothing() {
+    let (proxy, mut stream) = echo().await;
+    proxy.set(Conditions::toxic(Toxic::Hold));
+    stream.write_all(SENT).await.expect("it is open");
+    let mut read = vec![0; SENT.len()];
+    let held = tokio::time::timeout(millis(50), stream.read(&mut read)).await;
+    assert!(held.is_err(), "{held:?}");
+    proxy.set(Conditions::fair());
+    stream.read_exact(&mut read).await.expect("it goes on");
+    assert_eq!(read, SENT);
+}
+
+#[tokio::test(flavor = "local")]
 async fn damage_keeps_the_length() {
     let (proxy, mut stream) = echo().await;
     proxy.set(Conditions::toxic(Toxic::Corrupt { run: 8, share: 1.0 }));

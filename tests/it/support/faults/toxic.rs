@@ -25,6 +25,8 @@ pub(crate) enum Toxic {
     },
     /// Closes the connection after so many bytes.
     LimitData { bytes: usize },
+    /// Lets no byte through until it is taken away, and loses none: a network that is interrupted.
+    Hold,
     /// Overwrites a run of so many bytes in this share of the chunks. A run is longer than a sequence id or a number, so
     /// that no damage turns one of them into another that is in use.
     Corrupt { run: usize, share: f64 },

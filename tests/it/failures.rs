@@ -3,8 +3,10 @@
 use std::process::Command;
 
 use serde_json::{Value as Json, json};
+use tributary::Server;
 
-use crate::support::Tributary;
+use crate::support::message::{CALL, REPLY, assert_exception, message, sized, with_body};
+use crate::support::{Tributary, Wire, bytes};
 
 const IDL: &str = r#"
 include "tributary.thrift"
@@ -157,4 +159,38 @@ fn a_lookup_that_was_not_run_has_no_source() {
         );
     }
     server.stop("TERM");
+}
+
+#[test]
+fn a_panic_is_the_error_of_its_own_call() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let write = |name: &str, text: &str| {
+        std::fs::write(folder.path().join(name), text).expect("the folder is ours");
+    };
+    write("s.thrift", "service S { string get(1: string code) }");
+    let config = "server = { idl = \"s.thrift\", listen = \"127.0.0.1:0\" }\nviews.get.lookups = { value = \"value\" }";
+    write("tributary.toml", config);
+    let server = Server::new(folder.path().join("tributary.toml"));
+    let server = server.lookup("value", &["code"], async |input| {
+        let code = input.get("code").clone();
+        // Not at once, so that both calls are under way.
+        tokio::task::yield_now().await;
+        assert_ne!(code.as_str(), Some("boom"), "a planted panic");
+        Ok(code)
+    });
+    let server = server.spawn().expect("it starts");
+    let mut wire = Wire::connect(server.addr());
+    for (sequence, code) in [(1, "fine"), (2, "boom"), (3, "good")] {
+        wire.send_frame(&message(CALL, "get", sequence, code));
+    }
+    for (sequence, code) in [(1, "fine"), (2, "boom"), (3, "good")] {
+        let reply = wire.read_frame();
+        if code == "boom" {
+            assert_exception(&reply, "get", sequence, 6, "server.internal");
+        } else {
+            let body = [&bytes("0b 00 00")[..], &sized(code.as_bytes()), &[0]].concat();
+            assert_eq!(reply, with_body(REPLY, "get", sequence, &body));
+        }
+    }
+    server.stop().expect("it goes on until then");
 }

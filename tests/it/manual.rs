@@ -54,6 +54,25 @@ fn the_table_of_codes_is_the_enum() {
 }
 
 #[test]
+fn the_tests_of_promises_exist() {
+    let repository = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut named = 0;
+    for row in rows("promises", "| promise |") {
+        let [promise, bound, tests] = &row[..] else {
+            panic!("{row:?}");
+        };
+        assert!(!promise.is_empty() && !bound.is_empty(), "{row:?}");
+        let paths: Vec<&str> = tests.split('`').skip(1).step_by(2).collect();
+        assert!(!paths.is_empty(), "nothing tests: {promise}");
+        for path in paths {
+            assert!(repository.join(path).exists(), "`{path}` of: {promise}");
+            named += 1;
+        }
+    }
+    assert!(named > 40, "{named}");
+}
+
+#[test]
 fn the_table_of_fates_is_the_enum() {
     let documented: Vec<String> = rows("fates", "| fate |")
         .into_iter()

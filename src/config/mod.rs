@@ -11,6 +11,7 @@ mod secret; // `env:` and `file:`
 mod pem; // certificates and keys
 mod tls;
 mod access; // who may call what
+mod brownout; // when optional lookups are left out
 mod callers; // how much each caller may use
 mod guard_mode; // off, measure or enforce
 mod breaker; // when a store gets no lookups
@@ -28,6 +29,7 @@ pub use access::{Allow, AllowEntry, AllowKey, InjectKey, Tokens};
 pub use admin::AdminConfig;
 pub(crate) use admin::read_admin;
 pub use breaker::BreakerConfig;
+pub use brownout::BrownoutKey;
 pub(crate) use bytes::text_of;
 pub(crate) use callers::read_callers;
 pub use callers::{CallerConfig, Rate};

@@ -6,6 +6,7 @@ use std::time::Duration;
 use toml::de::{DeTable, DeValue};
 
 use super::access::{AllowKey, read_allow};
+use super::brownout::{BrownoutKey, read_brownout};
 use super::section::{Place, Section};
 use crate::diagnostic::nearest;
 use crate::error::Code;
@@ -24,6 +25,8 @@ pub struct ViewEntry {
     pub throws: Vec<(String, String, Place)>,
     /// Who may call the method. Default: everyone.
     pub allow: Option<AllowKey>,
+    /// When its optional lookups are left out. Default: never.
+    pub brownout: Option<BrownoutKey>,
     /// Its lookups, in declared order.
     pub uses: Vec<UseEntry>,
     /// Its place.
@@ -43,6 +46,8 @@ pub struct UseEntry {
     pub with: Vec<BoundParam>,
     /// The call fails if this lookup has no value. Default false.
     pub required: bool,
+    /// The quality of the view below which it is left out.
+    pub drop_below: Option<(f64, Place)>,
     /// The value to use if the lookup is empty or fails.
     pub default: Option<(Value, Place)>,
     /// The default is used only for `empty`. Default false.
@@ -104,6 +109,7 @@ pub(super) fn read_view((name, mut section): (String, Section<'_>)) -> ViewEntry
         .map(read_throws)
         .unwrap_or_default();
     let allow = read_allow(&mut section);
+    let brownout = read_brownout(&mut section);
     let mut uses = Vec::new();
     if section.has("lookups") {
         if let Some(lookups) = section.section("lookups") {
@@ -119,6 +125,7 @@ pub(super) fn read_view((name, mut section): (String, Section<'_>)) -> ViewEntry
         report,
         throws,
         allow,
+        brownout,
         uses,
         place,
     }
@@ -205,6 +212,8 @@ fn read_use((name, name_place): (&str, Place), mut section: Section<'_>) -> UseE
             document.problem(&place, Code::ConfigClash, message, help);
         }
     }
+    let drop_place = section.place_of("drop_below");
+    let drop_below = section.number("drop_below", 0.0..=1.0).zip(drop_place);
     let default_on = section.word("default_on", &["empty", "any"]);
     let entry = UseEntry {
         name: Arc::from(name),
@@ -213,6 +222,7 @@ fn read_use((name, name_place): (&str, Place), mut section: Section<'_>) -> UseE
             .unwrap_or_else(|| (name.to_owned(), name_place.clone())),
         with: section.section("with").map(read_with).unwrap_or_default(),
         required: section.bool("required").unwrap_or(false),
+        drop_below,
         default: section.value("default"),
         default_on_empty: default_on.is_some_and(|(word, _)| word == "empty"),
         when: read_when(&mut section),

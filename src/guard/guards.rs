@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::brownout::Brownouts;
 use super::chain::Inside;
 use super::deadlines::Deadlines;
 use super::forecast::{Forecast, Need};
@@ -26,6 +27,7 @@ pub struct Guards {
     program: Arc<Program>,
     stores: Rc<GuardedStores>,
     forecast: Forecast,
+    brownouts: Brownouts,
     deadlines: Deadlines,
     metrics: Rc<ProgramMetrics>,
 }
@@ -39,6 +41,8 @@ impl Guards {
         metrics: Rc<ProgramMetrics>,
         before: Option<&Guards>,
     ) -> Self {
+        let known = before.map(|before| &before.brownouts);
+        let brownouts = Brownouts::new(&program, &metrics, known);
         let before = before.map(|before| &*before.stores);
         let stores = GuardedStores::connect(&program, &random, &metrics, before).await;
         let stores = Rc::new(stores);
@@ -47,6 +51,7 @@ impl Guards {
         cache.ask_through(Rc::downgrade(&inside), stores.stores.memory());
         Guards {
             forecast: Forecast::new(&program, &stores.stores),
+            brownouts,
             stores,
             program,
             deadlines: Deadlines::start(),
@@ -96,6 +101,11 @@ impl Guards {
     /// The metrics of this loop and configuration.
     pub fn metrics(&self) -> &Rc<ProgramMetrics> {
         &self.metrics
+    }
+
+    /// The quality of the views that leave lookups out.
+    pub fn brownouts(&self) -> &Brownouts {
+        &self.brownouts
     }
 
     /// The timer for the deadlines of this loop's calls.

@@ -32,12 +32,14 @@ mod waiters; // tasks in such a queue
 mod backlog; // how fast a queue is served
 mod forecast; // whether a call can be served
 mod held; // calls that wait to begin
+mod brownout; // optional lookups that are left out
 mod purge; // of kept answers
 mod sending; // how far a question has come
 mod detached; // questions that belong to no call
 mod reply_slots;
 mod deadlines;
 
+pub use brownout::Brownouts;
 pub use deadlines::{Alarm, Deadlines};
 pub use group::Group;
 pub use guards::Guards;

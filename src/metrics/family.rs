@@ -32,6 +32,8 @@ pub(super) enum SeriesKind {
     Gauge,
     /// The least of all loops' numbers.
     Least,
+    /// The same for a share, stored in millionths.
+    LeastShare,
     /// A duration, stored in nanoseconds and shown in seconds.
     GaugeOfTime,
     /// A histogram: for each bound, how many values are at most the bound.
@@ -177,6 +179,11 @@ fn nanoseconds(time: Duration) -> u64 {
     u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
+/// A share that is stored in millionths.
+fn share(millionths: u64) -> f64 {
+    u32::try_from(millionths).map_or(1.0, |millionths| f64::from(millionths) / 1e6)
+}
+
 #[expect(
     clippy::cast_precision_loss,
     reason = "shown times need not be exact to the nanosecond"
@@ -199,6 +206,7 @@ impl Family {
             SeriesKind::Counter
             | SeriesKind::Gauge
             | SeriesKind::Least
+            | SeriesKind::LeastShare
             | SeriesKind::GaugeOfTime => 1,
         };
         let slots: Slots = (0..len).map(|_| AtomicU64::new(0)).collect();
@@ -245,7 +253,10 @@ impl Family {
         let name = self.name.strip_suffix("_total").unwrap_or(self.name);
         let kind = match self.kind {
             SeriesKind::Counter | SeriesKind::CounterOf(_) => MetricType::Counter,
-            SeriesKind::Gauge | SeriesKind::Least | SeriesKind::GaugeOfTime => MetricType::Gauge,
+            SeriesKind::Gauge
+            | SeriesKind::Least
+            | SeriesKind::LeastShare
+            | SeriesKind::GaugeOfTime => MetricType::Gauge,
             SeriesKind::Histogram(_) | SeriesKind::HistogramOfTime(_) => MetricType::Histogram,
         };
         let mut metric = encoder.encode_descriptor(name, self.help, None, kind)?;
@@ -254,7 +265,7 @@ impl Family {
             let values = values.iter().map(String::as_str);
             let labels: Vec<_> = self.labels.iter().copied().zip(values).collect();
             let sums = series.sum(self.kind.lasts());
-            if !matches!(self.kind, SeriesKind::Least) {
+            if !matches!(self.kind, SeriesKind::Least | SeriesKind::LeastShare) {
                 self.encode_series(&mut metric, labels, &sums)?;
             } else if let Some(least) = series.least() {
                 self.encode_series(&mut metric, labels, &[least])?;
@@ -289,6 +300,9 @@ impl Family {
             SeriesKind::Counter => labelled(metric, &labels, |metric| counter(metric, number(0))),
             SeriesKind::Gauge | SeriesKind::Least => labelled(metric, &labels, |metric| {
                 metric.encode_gauge(&(number(0) as i64))
+            }),
+            SeriesKind::LeastShare => labelled(metric, &labels, |metric| {
+                metric.encode_gauge(&share(number(0)))
             }),
             SeriesKind::GaugeOfTime => labelled(metric, &labels, |metric| {
                 metric.encode_gauge(&seconds(number(0)))
@@ -343,7 +357,10 @@ impl SeriesKind {
     fn lasts(&self) -> bool {
         !matches!(
             self,
-            SeriesKind::Gauge | SeriesKind::Least | SeriesKind::GaugeOfTime
+            SeriesKind::Gauge
+                | SeriesKind::Least
+                | SeriesKind::LeastShare
+                | SeriesKind::GaugeOfTime
         )
     }
 }

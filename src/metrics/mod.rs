@@ -103,6 +103,10 @@ families! {
         "Calls that ended: ok, partial (a lookup failed), hung_up (the connection ended before the reply), or the code of the exception";
     calls_overloaded SeriesKind::CounterOf(Overloaded::words()), "tributary_calls_overloaded_total" ["reason"]
         "Calls that ended in server.overloaded, by what was exhausted";
+    brownout_quality SeriesKind::LeastShare, "tributary_brownout_quality_ratio" ["method"]
+        "How well a view with brownout keeps to its target: optional lookups are left out when it falls. The least of all loops";
+    brownout_lookups SeriesKind::CounterOf(vec![("dropped", true), ("measured", true)]), "tributary_brownout_lookups_total" ["method", "outcome"]
+        "Optional lookups that were left out because calls take too long, or with mode measure would have been";
     caller_calls SeriesKind::CounterOf(OfCaller::words()), "tributary_caller_calls_total" ["caller", "outcome"]
         "Calls of callers with limits: admitted, or beyond a limit and refused, or only counted";
     call_duration SeriesKind::HistogramOfTime(TIMES), "tributary_call_duration_seconds" ["method"]

@@ -57,6 +57,8 @@ pub struct ViewMetrics {
     steps: Vec<StepMetrics>,
     /// How long the last lookup ran, and the bucket of that: the lookups of one batch run equally long.
     last_ran: Cell<(Micros, usize)>,
+    /// Of a view that has a brownout: its quality, and the lookups that it leaves out.
+    pub brownout: Option<(Gauge, Counts)>,
 }
 
 /// The metrics of one lookup of a view.
@@ -103,6 +105,17 @@ impl Load {
     /// A load that no scrape shows.
     pub fn unscraped() -> Self {
         Load::new(&LoopMetrics::unscraped().metrics, CODE)
+    }
+}
+
+impl Metrics {
+    /// The quality of a view, and the lookups that it leaves out.
+    fn brownout(&self, label: &str) -> (Gauge, Counts) {
+        let of = &self.families;
+        (
+            of.brownout_quality.gauge(&[label]),
+            of.brownout_lookups.counts(&[label]),
+        )
     }
 }
 
@@ -161,6 +174,7 @@ impl ProgramMetrics {
             planned: metrics.families.planned.counts(&[&plan.label]),
             steps: plan.steps.iter().map(|of| step(&plan.label, of)).collect(),
             last_ran: Cell::default(),
+            brownout: plan.brownout.map(|_| metrics.brownout(&plan.label)),
         };
         Rc::new(ProgramMetrics {
             doing: loop_metrics.heart.activity().names_of(program),

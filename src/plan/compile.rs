@@ -70,6 +70,7 @@ pub fn compile(view: &ViewEntry, method: &Method, scope: CompileEnv<'_>) -> Opti
     let order = compiler.order(&drafts);
     let targets = compiler.targets();
     let throws = compiler.throws();
+    compiler.check_brownout(&drafts, &targets);
     if scope.document.problems.len() > before {
         return None;
     }

@@ -55,6 +55,8 @@ pub struct Plan {
     pub report_field: Option<usize>,
     /// The report is filled even if the caller did not ask for it.
     pub report_always: bool,
+    /// When optional lookups are left out.
+    pub brownout: Option<Brownout>,
     /// Who may call the method; everyone if `None`.
     pub allow: Option<Arc<Allow>>,
     /// The exceptions that the method declares, and for which failures each is thrown.
@@ -95,6 +97,8 @@ pub struct Step {
     pub referred: bool,
     /// The call fails if this step has no value.
     pub required: bool,
+    /// The quality of the view below which it is left out: see [`Brownout`]. 0: never.
+    pub drop_below: f64,
     /// Used instead of a missing answer, in the form in which the lookup would have answered.
     pub default: Option<Value>,
     /// The default is used only for `empty`.
@@ -111,6 +115,19 @@ pub struct Step {
     pub parse_text: bool,
     /// Where its value goes.
     pub target: Target,
+}
+
+/// When a view leaves optional lookups out.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Brownout {
+    /// A call should not take longer.
+    pub target: Duration,
+    /// How much a call within the target raises the quality of the view, which is between 0 and 1.
+    pub raise: f64,
+    /// How much a longer one lowers it: as many times as much as there should be calls within the target for each beyond it.
+    pub lower: f64,
+    /// Lookups are really left out.
+    pub enforced: bool,
 }
 
 /// What a lookup's parameter is bound to.

@@ -13,11 +13,12 @@ mod throws;
 mod order;
 mod placing; // how values become fields
 mod shape; // what values look like before there are any
+mod brownout; // what may be left out
 mod required; // required fields that may have no value
 
 pub use compile::{CompileEnv, LookupFacts, compile};
 pub use compiled::{
-    Binding, Condition, Foreach, LookupId, Plan, ReplyShape, Step, Target, Throw, ThrowOn,
+    Binding, Brownout, Condition, Foreach, LookupId, Plan, ReplyShape, Step, Target, Throw, ThrowOn,
 };
 pub use placing::Placing;
 pub use reference::{ContextField, Reference, Root};

@@ -68,6 +68,8 @@ impl Compiler<'_> {
         for need in drafts.iter().flat_map(|draft| &draft.needs) {
             referred[*need] = true;
         }
+        let drop_below = self.drop_below(&drafts, &targets);
+        let brownout = self.brownout();
         let mut parts: Vec<Option<(Draft, Target)>> =
             drafts.into_iter().zip(targets).map(Some).collect();
         let steps: Vec<Step> = order
@@ -76,6 +78,7 @@ impl Compiler<'_> {
                 let (draft, target) = parts[declared].take()?;
                 let mut step = self.step(&self.view.uses[declared], draft, target, &place_of)?;
                 step.referred = referred[declared];
+                step.drop_below = drop_below[declared];
                 Some(step)
             })
             .collect();
@@ -115,6 +118,7 @@ impl Compiler<'_> {
             placing,
             report_field,
             report_always: self.view.report,
+            brownout,
             allow: (self.view.allow.as_ref()).map(|key| Arc::new(key.allow.clone())),
             throws,
         }
@@ -158,6 +162,7 @@ impl Compiler<'_> {
             only_param,
             after: after.into(),
             referred: false,
+            drop_below: 0.0,
             // A reply that is a single value needs it.
             required: entry.required || matches!(target, Target::Whole(_)),
             default: entry.default.as_ref().map(|(value, _)| value.clone()),

@@ -41,7 +41,7 @@ use bytes::{Bytes, BytesMut};
 use tracing::{Instrument, debug_span};
 
 use crate::config::LimitsConfig;
-use crate::error::Code;
+use crate::error::{Code, Fault};
 use crate::guard::{Guards, Purge, Purged};
 use crate::metrics::{LoopMetrics, Overloaded, Phase, ProgramMetrics};
 use crate::program::Program;
@@ -165,6 +165,9 @@ impl Service {
             result => self.writer.reply(&call, result),
         };
         let elapsed = call.in_flight.finish(ended, call.arrived);
+        if call.plan.brownout.is_some() && !ended.is_err_and(is_of_client) {
+            self.guards.brownouts().observe(&call.plan, elapsed);
+        }
         if let Some(ran) = unlogged {
             self.runner.replied(&call.plan, &ran, elapsed);
             span.in_scope(|| ran.log(&self.log, &call.plan, ended));
@@ -214,6 +217,11 @@ impl Service {
         refusal.record(&self.metrics);
         self.writer.refusal(refusal)
     }
+}
+
+/// Whether a call failed through the fault of its client.
+fn is_of_client(code: Code) -> bool {
+    code.fault() == Fault::Client
 }
 
 /// The service that new calls go to. A reload replaces it.

@@ -227,6 +227,10 @@ impl<'a> Running<'a> {
         if now >= self.scope.context.deadline {
             return self.no_value(at, Fate::Timeout, Some(Code::CallDeadline));
         }
+        let brownouts = self.scope.guards.brownouts();
+        if step.drop_below > 0.0 && brownouts.drops(self.plan, step.drop_below) {
+            return self.no_value(at, Fate::Shed, Some(Code::LookupShed));
+        }
         let call_deadline = self.scope.context.deadline;
         let own = step.timeout.and_then(|timeout| now.checked_add(timeout));
         let deadline = own.map_or(call_deadline, |own| own.min(call_deadline));

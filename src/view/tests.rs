@@ -101,6 +101,14 @@ impl Test {
         execution.expect("a call that is not dropped ends")
     }
 
+    /// So many calls took so long.
+    fn observe(&self, calls: usize, took: Duration) {
+        let plan = self.program.plan("get").expect("a view");
+        for _ in 0..calls {
+            self.guards.brownouts().observe(plan, took);
+        }
+    }
+
     /// How many questions had each outcome since the last call, whatever their parameters.
     fn outcomes(&self) -> BTreeMap<String, usize> {
         let mut counts = BTreeMap::new();
@@ -243,6 +251,37 @@ async fn an_injected_hang_lasts_until_the_timeout_and_an_injected_error_has_its_
     ];
     assert_eq!(fates(&execution), expected);
     assert_eq!(started.elapsed().as_millis(), 50);
+}
+
+#[tokio::test(flavor = "local", start_paused = true)]
+async fn a_view_whose_calls_take_too_long_leaves_out_what_is_optional() {
+    for (mode, dropped) in [("enforce", true), ("measure", false)] {
+        let lookups = format!(
+            r#"
+            a = {{ use = "double", with = {{ n = "n" }}, drop_below = 0.9 }}
+            b = {{ use = "double", with = {{ n = "n" }}, drop_below = 0.0 }}
+            [views.get.brownout]
+            mode = "{mode}"
+            "#
+        );
+        let lookup = "backend = \"doubles\"\nkey = { n = \"{n}\" }\ncolumns = [\"double\"]\nrows = \"value\"";
+        let table = format!(
+            "[backends.doubles]\nkind = \"file\"\npath = \"doubles.json\"\n[lookups.double]\n{lookup}"
+        );
+        let test = Test::new(&lookups, &table).await;
+        let whole = [(Fate::Ok, None), (Fate::Ok, None)];
+        assert_eq!(fates(&test.call(0).await), whole);
+        let slow = |calls| test.observe(calls, Duration::from_hours(1));
+        slow(100);
+        assert_eq!(fates(&test.call(0).await), whole, "it has just begun");
+        tokio::time::advance(Duration::from_secs(10)).await;
+        slow(20);
+        let shed = (Fate::Shed, Some(Code::LookupShed));
+        let expected = [if dropped { shed } else { whole[0] }, whole[1]];
+        assert_eq!(fates(&test.call(0).await), expected, "{mode}");
+        test.observe(1000, Duration::ZERO);
+        assert_eq!(fates(&test.call(0).await), whole, "it has recovered");
+    }
 }
 
 #[tokio::test(flavor = "local", start_paused = true)]

@@ -98,6 +98,7 @@ fn plan(schema: &Schema, name: &str) -> Plan {
         report_field: None,
         report_always: false,
         allow: None,
+        brownout: None,
         throws: throws.collect(),
     }
 }

@@ -162,3 +162,47 @@ fn a_wrong_name_before_right_ones() {
        = manual: tributary manual views
     "#);
 }
+
+#[test]
+fn a_drop_below_without_a_brownout() {
+    let problems = after(
+        r#"airline = "airline""#,
+        r#"airline = { use = "airline", drop_below = 0.5 }"#,
+    );
+    assert!(
+        problems.contains("it has an effect only together with `brownout`"),
+        "{problems}"
+    );
+}
+
+#[test]
+fn a_brownout_without_an_optional_lookup() {
+    let problems = after(
+        "[views.getAirport.lookups]",
+        "[views.getAirport]\nbrownout = {}\n[views.getAirport.lookups]",
+    );
+    let expected = "`views.getAirport.brownout`: every lookup is required, so none can be left out";
+    assert!(problems.contains(expected), "{problems}");
+}
+
+#[test]
+fn a_drop_below_of_a_lookup_that_a_required_one_needs() {
+    let problems = after(
+        "[views.getAirport.lookups]",
+        "[views.getAirport]\nbrownout = {}\n[views.getAirport.lookups]\nfirst = { use = \"airport\", emit = false, drop_below = 0.5 }",
+    );
+    assert!(
+        !problems.contains("drop_below"),
+        "nothing needs it: {problems}"
+    );
+    let problems = after(
+        r#"airport = { use = "airport", into = ".", required = true }"#,
+        r#"airport = { use = "airport", into = ".", required = true, drop_below = 0.5 }
+[views.getAirport]
+brownout = {}"#,
+    );
+    assert!(
+        problems.contains("a required lookup needs this one, so it is never left out"),
+        "{problems}"
+    );
+}

@@ -10,6 +10,7 @@ use super::callers::CallerLimits;
 use super::definition::{Asks, BackendDef, InjectFrom, LookupDef, Program, Registry};
 use super::examine;
 use super::file::{self, BackendEntry, ConfigFile, LookupEntry};
+use super::lonely_keys::warn_of_lonely_keys;
 use super::meta::{Meta, check_meta, is_meta};
 use super::served::ServedService;
 use super::sharing::Sharing;
@@ -44,6 +45,7 @@ pub fn check_document(document: Document, registry: &Registry) -> Result<Program
         check_retries(&document, &config, services);
         check_names(&document, &config, services);
         warn_of_unused(&document, &config, services);
+        warn_of_lonely_keys(&document, &config.lookups, services);
     }
     if document.problems.is_empty() {
         check_access(&document, &config);

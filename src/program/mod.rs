@@ -11,6 +11,7 @@ mod served; // the services, and their names on the wire
 mod definition; // the program itself
 mod planned; // what will be asked of a store
 mod unchanged; // stores that a reload keeps
+mod lonely_keys; // caches that find nothing again
 mod access; // whether somebody can call each view
 mod callers; // how much each caller may use
 mod views;

@@ -79,36 +79,51 @@ impl Provenance {
 
 impl SharedAnswer {
     /// Shares the value of an answer as it is.
-    pub(super) fn of(answer: Answer) -> Self {
-        let bytes = answer.value.memory();
-        SharedAnswer::new(answer.value, bytes, answer.held)
+    pub(super) async fn of(answer: Answer) -> Self {
+        if !is_large(&answer) {
+            let bytes = answer.value.memory();
+            return SharedAnswer::new(SharedValue::Small(answer.value), bytes, answer.held);
+        }
+        let value = Arc::new(answer.value);
+        let measured = Arc::clone(&value);
+        let bytes = offload(move || measured.memory()).await;
+        let bytes = bytes.unwrap_or_else(|_not_done| value.memory());
+        SharedAnswer::new(SharedValue::Large(value), bytes, answer.held)
     }
 
-    /// A copy of the value of `answer` to keep, with nothing around it. `None` if there are too many large ones at the moment.
-    pub(super) async fn copy_of(answer: &mut Answer) -> Option<Self> {
-        let is_large = answer.is_large || answer.value.is_more_than(LARGE_VALUES);
+    /// A copy of the value of `answer` to keep, with nothing around it. `None` if it takes more than `bytes_max`, or if too many
+    /// large ones are copied at the moment.
+    pub(super) async fn copy_of(answer: &mut Answer, bytes_max: usize) -> Option<Self> {
+        let is_large = is_large(answer);
         if !is_large {
             let bytes = answer.value.memory();
+            if bytes > bytes_max {
+                return None;
+            }
             if bytes <= COPIED_BYTES_MAX {
-                let copy = answer.value.compacted();
+                let copy = SharedValue::Small(answer.value.compacted());
                 return Some(SharedAnswer::new(copy, bytes, Held::default()));
             }
         }
         let original = Arc::new(std::mem::take(&mut answer.value));
         let copied = Arc::clone(&original);
-        let copy = offload(move || (copied.compacted(), copied.memory())).await;
+        let copy = offload(move || {
+            let bytes = copied.memory();
+            (bytes <= bytes_max).then(|| (copied.compacted(), bytes))
+        });
+        let copy = copy.await;
         // The other thread has let go of it, unless the copy was not made.
         answer.value = Arc::try_unwrap(original).unwrap_or_else(|shared| (*shared).clone());
-        let (copy, bytes) = copy.ok()?;
+        let (copy, bytes) = copy.ok()??;
+        let copy = if is_large {
+            SharedValue::Large(Arc::new(copy))
+        } else {
+            SharedValue::Small(copy)
+        };
         Some(SharedAnswer::new(copy, bytes, Held::default()))
     }
 
-    fn new(value: Value, bytes: usize, held: Held) -> Self {
-        let value = if value.is_more_than(LARGE_VALUES) {
-            SharedValue::Large(Arc::new(value))
-        } else {
-            SharedValue::Small(value)
-        };
+    fn new(value: SharedValue, bytes: usize, held: Held) -> Self {
         SharedAnswer {
             value,
             bytes,
@@ -137,6 +152,11 @@ impl SharedAnswer {
             }),
         }
     }
+}
+
+/// Whether an answer has so many values that a loop should not handle them.
+fn is_large(answer: &Answer) -> bool {
+    answer.is_large || answer.value.is_more_than(LARGE_VALUES)
 }
 
 impl Drop for SharedAnswer {

@@ -91,8 +91,9 @@ impl Asking {
 
     async fn answered(&self, mut answer: Answer, asked: (Instant, u64)) {
         let kept = self.of_lookup.copy(&mut answer).await;
-        if let Some(kept) = &kept {
-            self.of_lookup.keep(&self.key, kept.clone(), asked);
+        match &kept {
+            Some(kept) => self.of_lookup.keep(&self.key, kept.clone(), asked),
+            None => self.of_lookup.forget(&self.key),
         }
         self.of_lookup.landed(&self.key, &self.flight);
         if self.refresh.is_some() {
@@ -102,7 +103,7 @@ impl Asking {
         let (own, shared) = match kept {
             Some(Kept::Answer(kept)) => (Some(answer), Some(kept)),
             _ if self.flight.waiting() > 1 => {
-                let shared = SharedAnswer::of(answer);
+                let shared = SharedAnswer::of(answer).await;
                 (None, Some(Rc::new(shared)))
             }
             _ => (Some(answer), None),
@@ -118,7 +119,9 @@ impl Asking {
 
     async fn failed(&self, err: LookupError) {
         self.of_lookup.landed(&self.key, &self.flight);
-        let fallback = self.of_lookup.failed(self.key.params());
+        let params = self.key.params();
+        self.of_lookup.failed(params);
+        let fallback = self.of_lookup.fallback(params);
         let fallback = fallback.filter(|_| is_outage(&err));
         if self.refresh.is_some() {
             self.of_lookup.metrics.refreshed(Refreshed::Failed);

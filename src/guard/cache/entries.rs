@@ -169,6 +169,11 @@ impl Entries {
         self.bytes
     }
 
+    /// The most bytes of one value.
+    pub(super) fn value_bytes_max(&self) -> usize {
+        self.policy.bytes
+    }
+
     /// The entry of these parameters, unless it is dead.
     #[inline]
     pub(super) fn find(&self, params: &[Value], now: Instant) -> Option<(&Entry, Phase)> {
@@ -196,7 +201,7 @@ impl Entries {
         evicted
     }
 
-    fn remove(&mut self, key: &Key) {
+    pub(super) fn remove(&mut self, key: &Key) {
         if let Some((_, entry)) = self.cache.remove(&key.as_ref()) {
             self.bytes -= entry.bytes;
         }

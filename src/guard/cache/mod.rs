@@ -107,7 +107,7 @@ impl Guard for Cache {
     fn late(&self, question: &Question<'_>) -> Option<Answer> {
         let (_, memory) = self.inside.get()?;
         let lookup = self.lookups[question.lookup.0].as_ref()?;
-        lookup.late(&question.params, memory)
+        lookup.late(question, memory)
     }
 }
 

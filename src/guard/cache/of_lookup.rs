@@ -13,6 +13,7 @@ use super::flight::Flight;
 use super::key::{Key, KeyRef};
 use crate::backend::{Answer, StoreMemory};
 use crate::config::GuardMode;
+use crate::guard::question::Question;
 use crate::metrics::{CacheLookup, CacheMetrics, Refreshed};
 use crate::program::{Coalesce, Sharing};
 use crate::random::Random;
@@ -147,12 +148,20 @@ impl OfLookup {
         });
     }
 
-    /// The store has failed. Returns the answer that is served instead, and when it was asked.
-    pub(super) fn failed(&self, params: &[Value]) -> Option<(Rc<SharedAnswer>, Instant)> {
+    /// The store has failed: for a while it is not asked again for an answer of which there is an old one.
+    pub(super) fn failed(&self, params: &[Value]) {
         let now = Instant::now();
+        if let Some(entries) = &self.entries
+            && let Some((entry, _)) = entries.borrow().find(params, now)
+        {
+            entry.failed(now);
+        }
+    }
+
+    /// The answer that is served if the store fails, and when it was asked.
+    pub(super) fn fallback(&self, params: &[Value]) -> Option<(Rc<SharedAnswer>, Instant)> {
         let entries = self.entries.as_ref()?.borrow();
-        let (entry, _) = entries.find(params, now)?;
-        entry.failed(now);
+        let (entry, _) = entries.find(params, Instant::now())?;
         match &entry.kept {
             Kept::Answer(answer) => Some((Rc::clone(answer), entry.asked())),
             Kept::Nothing | Kept::Size(_) => None,
@@ -160,11 +169,16 @@ impl OfLookup {
     }
 
     /// The answer for a call whose question has run out of time, if one can be handed out at once.
-    pub(super) fn late(&self, params: &[Value], memory: &StoreMemory) -> Option<Answer> {
+    pub(super) fn late(&self, question: &Question<'_>, memory: &StoreMemory) -> Option<Answer> {
+        let params = &*question.params;
         if let Some(flight) = self.flights.borrow().get(&KeyRef(params)) {
             flight.tell_sent();
         }
-        let (answer, asked) = self.failed(params)?;
+        let (answer, asked) = self.fallback(params)?;
+        if question.is_patient() {
+            // The store had its time. The next call need not wait for so long.
+            self.failed(params);
+        }
         let stale = Provenance::kept(Source::Stale, asked.elapsed());
         match answer.hand_out(stale, memory) {
             Handed::Now(answer) => {
@@ -228,16 +242,24 @@ impl OfLookup {
         self.keep(&Key::copy_of(params), kept, asked);
     }
 
-    /// Copies an answer in order to keep it.
+    /// The store has an answer that can't be kept. An older one is no longer right.
+    pub(super) fn forget(&self, key: &Key) {
+        if let Some(entries) = &self.entries {
+            entries.borrow_mut().remove(key);
+            self.show_size(0);
+        }
+    }
+
+    /// Copies an answer in order to keep it. `None` if it can't be kept.
     pub(super) async fn copy(&self, answer: &mut Answer) -> Option<Kept> {
-        self.entries.as_ref()?;
+        let bytes_max = self.entries.as_ref()?.borrow().value_bytes_max();
         if self.is_measured() {
             return Some(size(&answer.value));
         }
         if answer.value.is_null() {
             return Some(Kept::Nothing);
         }
-        let copy = SharedAnswer::copy_of(answer).await?;
+        let copy = SharedAnswer::copy_of(answer, bytes_max).await?;
         Some(Kept::Answer(Rc::new(copy)))
     }
 

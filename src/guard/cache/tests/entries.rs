@@ -1,5 +1,7 @@
 //! The limits of a cache, and how long its entries live.
 
+use futures_util::FutureExt as _;
+
 use super::super::answer::SharedAnswer;
 use super::super::entries::{Entries, Kept, Phase};
 use super::super::key::Key;
@@ -24,9 +26,10 @@ fn key(number: i64) -> Key {
 }
 
 fn kept(bytes: usize) -> Kept {
-    Kept::Answer(Rc::new(SharedAnswer::of(Answer::new(Value::from(
-        "x".repeat(bytes),
-    )))))
+    let mut answer = Answer::new(Value::from("x".repeat(bytes)));
+    let copy = SharedAnswer::copy_of(&mut answer, usize::MAX).now_or_never();
+    let copy = copy.flatten().expect("a small copy is made at once");
+    Kept::Answer(Rc::new(copy))
 }
 
 #[tokio::test(start_paused = true)]
@@ -61,6 +64,19 @@ async fn an_answer_larger_than_the_cache_is_not_kept_and_its_predecessor_is_drop
     assert_eq!(entries.len(), 1);
     entries.keep(&key(1), kept(20_000), Instant::now());
     assert_eq!((entries.len(), entries.bytes()), (0, 0));
+}
+
+#[tokio::test(flavor = "local", start_paused = true)]
+async fn an_answer_that_does_not_fit_replaces_the_one_before() {
+    let test = Test::new("cache = { ttl = '10s', stale_if_error = '1h', bytes = '2KiB' }");
+    let long = Value::from("x".repeat(5000));
+    test.store
+        .replies([value(1), Reply::Value(long.clone(), Duration::ZERO)]);
+    test.get(1).await;
+    advance(15 * SECOND).await;
+    assert_eq!(test.get(1).await, (long, Source::Backend));
+    test.store.replies([Reply::Fails(Code::LookupUnavailable)]);
+    test.call(1).await.expect_err("the old answer is wrong now");
 }
 
 #[tokio::test(start_paused = true)]

@@ -218,19 +218,23 @@ impl Test {
         (answer.value, answer.source)
     }
 
-    /// The answer for a call whose time has passed.
-    fn late(&self, key: i64) -> Option<Answer> {
+    /// The answer for a call that has had so much of a second's time.
+    fn late_after(&self, key: i64, time: Duration) -> Option<Answer> {
         let now = Instant::now();
         let context = Context::new(now, now);
         let question = Question {
             lookup: LookupId(0),
             params: Params::Own([Value::I64(key)].into()),
             context: &context,
-            asked: now,
+            asked: now - time,
             deadline: now,
             allowed: SECOND,
         };
         self.cache.late(&question)
+    }
+
+    fn late(&self, key: i64) -> Option<Answer> {
+        self.late_after(key, SECOND)
     }
 }
 

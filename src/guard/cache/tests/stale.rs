@@ -102,6 +102,9 @@ async fn a_call_that_runs_out_of_time_gets_the_old_answer() {
     advance(40 * SECOND).await;
     let waiting = test.ask(1).waits();
     settle().await;
+    // A caller in a hurry says nothing about the store.
+    assert!(test.late_after(1, 100 * MS).is_some());
+    drop(test.ask(1).waits());
     let late = test.late(1).expect("an old answer");
     assert_eq!((late.value, late.source), (Value::I64(1), Source::Stale));
     assert_eq!(late.age.map(|age| age.as_secs()), Some(40));

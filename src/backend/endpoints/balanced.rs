@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use tokio_util::task::AbortOnDropHandle;
+use tracing::debug;
 
 use super::board::Board;
 use super::config::{Balance, Config};
@@ -50,6 +51,8 @@ impl<C: Client + 'static> Endpoints<C> {
         let endpoint = asked.ended(&first);
         match &first {
             Err(err) if set.retries.allow(err, ask) => {
+                let (backend, code) = (set.backend(), err.code);
+                debug!(backend, endpoint = &*endpoint.label, %code, "a lookup is asked once more");
                 let Ok(asked) = set.pick(hash, ask, Some(&endpoint)) else {
                     return first;
                 };

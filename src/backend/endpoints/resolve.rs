@@ -1,7 +1,7 @@
 //! Asks one source for its servers.
 
 use std::net::{IpAddr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use tokio::net::lookup_host;
@@ -11,6 +11,7 @@ use super::dns::{NameServers, of_system};
 use super::source::Source;
 use super::target::Target;
 use super::targets_file::{self, BYTES_MAX, TARGETS_MAX};
+use crate::backend::stamp::Stamp;
 
 /// How long the system's resolver, or a disk, may take.
 const RESOLVING_MAX: Duration = Duration::from_secs(5);
@@ -28,11 +29,17 @@ pub(in crate::backend) struct Resolved {
 pub(in crate::backend) struct Resolver {
     nameserver: Option<SocketAddr>,
     seed: u64,
+    /// What the file said, as long as it is certain that it still does.
+    known: Option<(Stamp, Vec<Target>)>,
 }
 
 impl Resolver {
     pub(in crate::backend) fn new(nameserver: Option<SocketAddr>, seed: u64) -> Self {
-        Resolver { nameserver, seed }
+        Resolver {
+            nameserver,
+            seed,
+            known: None,
+        }
     }
 
     /// The servers that a source lists now: each once.
@@ -46,7 +53,7 @@ impl Resolver {
                 ttl: None,
             },
             Source::File { path, .. } => Resolved {
-                targets: targets_file::parse(&read(path.clone()).await?)?,
+                targets: self.of_file(path).await?,
                 ttl: None,
             },
             Source::Srv { name } => {
@@ -65,6 +72,29 @@ impl Resolver {
             return Err(format!("more than {TARGETS_MAX} servers"));
         }
         Ok(resolved)
+    }
+
+    /// The servers that a file lists. It is read again only if it may have changed.
+    async fn of_file(&mut self, path: &Path) -> Result<Vec<Target>, String> {
+        let before = self.known.take();
+        let stamp = before.as_ref().map(|(stamp, _)| stamp.clone());
+        let path = path.to_owned();
+        let reading = elsewhere(move || {
+            let metadata = std::fs::metadata(&path).map_err(|err| err.to_string())?;
+            let now = Stamp::of(&metadata);
+            if stamp.as_ref() == Some(&now) {
+                return Ok(None);
+            }
+            Ok::<_, String>(Some((now, read_here(&path)?)))
+        });
+        let Some((stamp, text)) = reading.await? else {
+            let targets = before.as_ref().map(|(_, targets)| targets.clone());
+            self.known = before;
+            return Ok(targets.unwrap_or_default());
+        };
+        let targets = targets_file::parse(&text)?;
+        self.known = stamp.is_settled().then(|| (stamp, targets.clone()));
+        Ok(targets)
     }
 
     async fn addresses(&mut self, host: &str, port: u16) -> Result<Resolved, String> {
@@ -94,17 +124,18 @@ impl Resolver {
         if let Some(server) = self.nameserver {
             return Ok(NameServers::new(vec![server], self.seed));
         }
-        let conf = read(PathBuf::from(RESOLV_CONF)).await;
+        let conf = elsewhere(|| read_here(Path::new(RESOLV_CONF))).await;
         let conf = conf.unwrap_or_default();
         let servers = of_system(&String::from_utf8_lossy(&conf));
         Ok(NameServers::new(servers, self.seed))
     }
 }
 
-/// A file, read on another thread.
-async fn read(path: PathBuf) -> Result<Vec<u8>, String> {
-    let reading = tokio::task::spawn_blocking(move || read_here(&path));
-    let read = timeout(RESOLVING_MAX, reading).await;
+/// Reads something on another thread.
+async fn elsewhere<T: Send + 'static>(
+    read: impl FnOnce() -> Result<T, String> + Send + 'static,
+) -> Result<T, String> {
+    let read = timeout(RESOLVING_MAX, tokio::task::spawn_blocking(read)).await;
     let read = read.map_err(|_elapsed| "the file can't be read in time")?;
     read.map_err(|err| err.to_string())?
 }

@@ -22,6 +22,8 @@ use crate::backend::{Ask, LookupError};
 /// One loop's connections to a server.
 pub(super) struct Server {
     clients: Box<Clients>,
+    /// Its address, if it is an endpoint.
+    endpoint: Option<Target>,
     down: Rc<RefCell<Down>>,
     /// Makes the connections; ends when dropped.
     _connecting: AbortOnDropHandle<()>,
@@ -34,6 +36,7 @@ impl Server {
         let (connector, connecting) = Connector::start(config, endpoint, (&down, seed));
         Server {
             clients: Box::new(Clients::new(config, connector, seed)),
+            endpoint: endpoint.cloned(),
             down,
             _connecting: connecting,
         }
@@ -60,7 +63,11 @@ impl Server {
                 Ok(response) => return Ok(response),
                 Err(err) if again && failure::was_not_looked_at(&err) => again = false,
                 Err(err) => {
-                    let why = failure::no_answer(&err).at(lookup.authority());
+                    let why = failure::no_answer(&err);
+                    let why = match &self.endpoint {
+                        None => why.at(lookup.authority()),
+                        Some(endpoint) => why.at(endpoint),
+                    };
                     // Without a connection nothing was sent.
                     let may_have_effect = !lookup.is_idempotent && !err.is_connect();
                     return Err(if may_have_effect {

@@ -10,6 +10,8 @@ use tokio::net::{TcpListener, UdpSocket};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::*;
+use crate::backend::endpoints::resolve::Resolver;
+use crate::backend::endpoints::source::Source;
 
 /// What a name server answers.
 #[derive(Clone, Debug)]
@@ -278,4 +280,32 @@ async fn a_file_that_changes_changes_the_endpoints_and_keeps_those_that_stay() {
     std::fs::remove_file(&path).expect("it is ours");
     write(&path, r#"[{"targets": ["10.0.0.4:1"]}]"#);
     until(&test, &["10.0.0.4:1"]).await;
+}
+
+#[tokio::test(flavor = "local")]
+async fn a_file_is_read_again_whenever_it_may_have_changed() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("users.json");
+    let old = std::time::SystemTime::now() - Duration::from_mins(1);
+    let write = |text: &str| {
+        std::fs::write(&path, text).expect("the folder is ours");
+        let file = std::fs::File::options().write(true).open(&path);
+        let aged = file.and_then(|file| file.set_modified(old));
+        aged.expect("the file is ours");
+    };
+    let text = path.display().to_string();
+    let source = Source::File {
+        path: path.clone(),
+        text,
+    };
+    let mut resolver = Resolver::new(None, 1);
+    for port in ["1", "1", "2", "2", "3"] {
+        // Of the same length, and as old as before.
+        write(&format!(r#"[{{"targets": ["10.0.0.1:{port}"]}}]"#));
+        for _ in 0..3 {
+            let resolved = resolver.resolve(&source).await.expect("a list");
+            let shown: Vec<String> = resolved.targets.iter().map(ToString::to_string).collect();
+            assert_eq!(shown, [format!("10.0.0.1:{port}")]);
+        }
+    }
 }

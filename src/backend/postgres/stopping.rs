@@ -88,6 +88,12 @@ impl Stopping {
         true
     }
 
+    /// Whether the last request was handled only a moment ago.
+    fn was_just_handled(&self) -> bool {
+        let is_recent = |at: Instant| at.elapsed() < GRACE;
+        self.handled_at.get().is_some_and(is_recent)
+    }
+
     /// Hears whether the server answers after a statement was stopped, whose own answer nobody hears.
     fn listen(&self) {
         let (client, silence) = (Rc::clone(&self.client), Rc::clone(&self.silence));
@@ -141,7 +147,10 @@ async fn watch(watch: Watch) {
         let Some(running) = stopping.sent.borrow().running_in_vain() else {
             return;
         };
-        if !running.is_slow && stopping.ends_soon().await {
+        // The server may not be done with what the last request has stopped: another one would hit that again, and the next
+        // statement would go on, although it is taken to be over.
+        let at_once = running.is_slow && !stopping.was_just_handled();
+        if !at_once && stopping.ends_soon().await {
             continue;
         }
         if stopping.sent.borrow().running_in_vain() != Some(running) {

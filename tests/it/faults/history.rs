@@ -8,7 +8,7 @@
 //!
 //! It does not promise to see what leaves no trace in a call: a store that is asked twice, a value of the same call that
 //! is too old (`crate::outages` judges that), or who is to blame if the machine itself stands still. Time for which this
-//! process got no processor is therefore added to every bound.
+//! process got no processor is therefore added to every bound, that of a lookup included: the stores are part of it.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -144,6 +144,9 @@ impl fmt::Debug for Found {
     }
 }
 
+/// A lookup may run out of time while this process, with its stores and proxies, stands still for so long.
+const STILL: Duration = Duration::from_millis(100);
+
 /// Fates of a failed lookup with their codes.
 const FAILURES: [(&str, &str); 5] = [
     ("error", "lookup.unavailable"),
@@ -218,7 +221,10 @@ impl Judge<'_> {
         }
         let failure = (part.fate.as_str(), part.code.as_deref().unwrap_or_default());
         let explained = |fault: &Fault| fault.damages || FAILURES.contains(&failure);
-        if self.during(call, &part.store).any(explained) {
+        let out_of_time = failure.0.starts_with("timeout");
+        if self.during(call, &part.store).any(explained)
+            || out_of_time && self.stalled(call) >= STILL
+        {
             return None;
         }
         Some(Violation::Unexplained {

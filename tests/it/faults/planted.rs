@@ -230,6 +230,12 @@ fn a_failure_that_no_fault_of_its_store_explains() {
         let parts = vec![good("a", 7), failed("b", "timeout")];
         check(|zero| call(zero, at, parts), std::slice::from_ref(&late));
     }
+    // This process stood still.
+    let late = || vec![good("a", 7), failed("b", "timeout")];
+    check(|zero| call(zero, 49.995, late()), &[]);
+    let refused = unexplained("b", "error", Some("lookup.error"));
+    let parts = vec![good("a", 7), failed("b", "error")];
+    check(|zero| call(zero, 49.995, parts), &[refused]);
     let beside = unexplained("a", "timeout", Some("lookup.timeout"));
     check(
         |zero| call(zero, 15., vec![failed("a", "timeout"), good("b", 7)]),

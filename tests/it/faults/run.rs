@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use tokio::task::yield_now;
 use tokio::time::{Instant, sleep, timeout};
 use tributary::random::Random;
 
@@ -46,7 +47,10 @@ pub(super) struct Outcome {
     pub(super) log: String,
 }
 
+/// How many violations are shown.
 const FIRST: usize = 10;
+/// How many calls are judged in one go.
+const SLICE: usize = 20;
 
 pub(super) async fn run(options: Options) -> Outcome {
     let site = Site::start(options.seed).await;
@@ -123,10 +127,7 @@ struct Run {
 impl Run {
     /// Before that, any store may not have been reached yet.
     async fn stores_are_reached(&mut self) {
-        self.faults = KINDS
-            .iter()
-            .map(|kind| self.fault(kind.name, false))
-            .collect();
+        self.faults = KINDS.iter().map(|kind| begins(kind.name, false)).collect();
         let begun = self.begun;
         for name in &self.promise.stores {
             let reached = timeout(PATIENCE, self.whole(name, begun)).await;
@@ -140,16 +141,6 @@ impl Run {
             .iter_mut()
             .for_each(|fault| fault.until = Instant::now());
         sleep(CALM).await;
-    }
-
-    fn fault(&self, store: &'static str, damages: bool) -> Fault {
-        let now = Instant::now();
-        Fault {
-            store,
-            damages,
-            from: now.min(self.begun.max(now)),
-            until: now,
-        }
     }
 
     /// Waits for a value of this store in a call that is sent from `since` on.
@@ -174,15 +165,15 @@ impl Run {
                 proxy,
                 scripted,
             } = &self.site.places[*at];
-            faults.push(self.fault(kind.name, weather.damages));
+            faults.push(begins(kind.name, weather.damages));
             weather.begin(proxy, scripted.as_ref());
         }
         sleep(lasts).await;
-        for ((at, _), fault) in faulty.iter().zip(&mut faults) {
+        for ((at, weather), fault) in faulty.iter().zip(&mut faults) {
             let Place {
                 proxy, scripted, ..
             } = &self.site.places[*at];
-            Weather::end(proxy, scripted.as_ref());
+            weather.end(proxy, scripted.as_ref()).await;
             fault.until = Instant::now();
         }
         for fault in &faults {
@@ -197,11 +188,11 @@ impl Run {
             .iter()
             .map(|(at, _)| after[*at] - before[*at])
             .collect();
-        self.judge(faulty, &faults, &opened, calm);
+        self.judge(faulty, &faults, &opened, calm).await;
     }
 
     /// Judges all calls that have ended, and the recovery from this round's faults.
-    fn judge(
+    async fn judge(
         &mut self,
         faulty: &[(usize, &'static Weather)],
         faults: &[Fault],
@@ -219,7 +210,11 @@ impl Run {
             made: self.load.made(),
             stalls: &stalls,
         };
-        for call in &calls {
+        for (at, call) in calls.iter().enumerate() {
+            // Stores, proxies and callers are tasks of this thread.
+            if at % SLICE == 0 {
+                yield_now().await;
+            }
             let wrong = judge.call(call);
             let is_wrong = !wrong.is_empty();
             count(&mut self.counts, call);
@@ -266,7 +261,7 @@ impl Run {
     async fn end(mut self, descriptors: usize) -> Outcome {
         let ends = self.load.end().await;
         self.found(ends);
-        self.judge(&[], &[], &[], Instant::now());
+        self.judge(&[], &[], &[], Instant::now()).await;
         let mut found = differences(&self.counts, &self.site.counts());
         for Place { kind, scripted, .. } in &self.site.places {
             let times = scripted.as_ref().map_or(0, Scripted::dirty);
@@ -292,5 +287,16 @@ impl Run {
         self.outcome.calls = self.load.made();
         self.outcome.took = self.begun.elapsed();
         self.outcome
+    }
+}
+
+/// A fault of `store` that begins now.
+fn begins(store: &'static str, damages: bool) -> Fault {
+    let now = Instant::now();
+    Fault {
+        store,
+        damages,
+        from: now,
+        until: now,
     }
 }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use tokio::time::sleep;
+
 use super::stores::Scripted;
 use crate::support::faults::{Conditions, Direction, Proxy, Reach, Toxic};
 
@@ -10,6 +12,8 @@ pub(super) struct Weather {
     pub(super) name: &'static str,
     /// Whether values may be damaged.
     pub(super) damages: bool,
+    /// Whether connections lose bytes.
+    loses: bool,
     conditions: fn() -> Conditions,
     /// How long the store itself holds back each answer.
     slow: Duration,
@@ -22,6 +26,7 @@ const fn weather(name: &'static str, conditions: fn() -> Conditions) -> Weather 
     Weather {
         name,
         damages: false,
+        loses: false,
         conditions,
         slow: Duration::ZERO,
     }
@@ -37,17 +42,23 @@ pub(super) const ALL: [Weather; 14] = [
         })
     }),
     weather("hold", || Conditions::toxic(Toxic::Hold)),
-    // Accepts and never answers. What was sent meanwhile is lost, and the connection goes on behind it.
-    weather("timeout", || {
-        Conditions::toxic(Toxic::Timeout {
-            timeout: Duration::ZERO,
+    // Accepts and never answers.
+    Weather {
+        loses: true,
+        ..weather("timeout", || {
+            Conditions::toxic(Toxic::Timeout {
+                timeout: Duration::ZERO,
+            })
         })
-    }),
-    weather("timeout, closed", || {
-        Conditions::toxic(Toxic::Timeout {
-            timeout: Duration::from_millis(100),
+    },
+    Weather {
+        loses: true,
+        ..weather("timeout, closed", || {
+            Conditions::toxic(Toxic::Timeout {
+                timeout: Duration::from_millis(100),
+            })
         })
-    }),
+    },
     weather("reset_peer", || {
         Conditions::toxic(Toxic::ResetPeer {
             timeout: Duration::from_millis(20),
@@ -121,7 +132,12 @@ impl Weather {
         proxy.set(conditions);
     }
 
-    pub(super) fn end(proxy: &Proxy, store: Option<&Scripted>) {
+    pub(super) async fn end(&self, proxy: &Proxy, store: Option<&Scripted>) {
+        // A connection that has lost bytes does not go on behind them: TCP has no holes.
+        if self.loses {
+            proxy.set(Conditions::reach(Reach::Refused));
+            sleep(Duration::from_millis(10)).await;
+        }
         proxy.set(Conditions::fair());
         if let Some(store) = store {
             store.slow_down(Duration::ZERO);

@@ -74,8 +74,13 @@ enum Target {
 }
 
 impl CallFaults {
-    /// Reads `weather=hang; backend/cache=delay:200ms; *=error:unavailable`. `Err` says what can't be read.
-    pub fn parse(text: &str) -> Result<Self, String> {
+    /// Reads `weather=hang; backend/cache=delay:200ms; *=error:unavailable`. `lookup_of` gives the name of the lookup that a
+    /// caller means, `is_backend` says whether there is one. `Err` says what can't be read.
+    pub fn parse(
+        text: &str,
+        lookup_of: impl Fn(&str) -> Option<Box<str>>,
+        is_backend: impl Fn(&str) -> bool,
+    ) -> Result<Self, String> {
         if text.len() > TEXT_BYTES_MAX {
             return Err(format!("more than {TEXT_BYTES_MAX} bytes"));
         }
@@ -87,9 +92,20 @@ impl CallFaults {
             let read = entry.split_once('=').and_then(|(target, fault)| {
                 Some((Target::parse(target.trim())?, parse_fault(fault.trim())?))
             });
-            read.ok_or_else(|| {
+            let (target, faults) = read.ok_or_else(|| {
                 format!("`{entry}` is not a lookup, `backend/NAME` or `*` with `hang`, `delay:TIME` or `error:CODE`")
-            })
+            })?;
+            let target = match target {
+                Target::Lookup(name) => {
+                    let found = lookup_of(&name);
+                    Target::Lookup(found.ok_or_else(|| format!("there is no lookup `{name}`"))?)
+                }
+                Target::Backend(name) if !is_backend(&name) => {
+                    return Err(format!("there is no backend `{name}`"));
+                }
+                target => target,
+            };
+            Ok((target, faults))
         });
         Ok(CallFaults(entries.collect::<Result<_, _>>()?))
     }
@@ -150,10 +166,29 @@ fn parse_fault(word: &str) -> Option<Faults> {
 mod tests {
     use super::*;
 
+    /// For a server with the lookups `a`, `b`, `other` and `weather`, which a view calls `wind`, and the backend `cache`.
+    fn parse(text: &str) -> Result<CallFaults, String> {
+        let lookup_of = |name: &str| match name {
+            "a" | "b" | "other" | "weather" => Some(name.into()),
+            "wind" => Some("weather".into()),
+            _ => None,
+        };
+        CallFaults::parse(text, lookup_of, |name| name == "cache")
+    }
+
+    #[test]
+    fn names_are_those_that_exist() {
+        let faults = parse("wind=hang").expect("the view's name");
+        assert!(faults.of("weather", None).is_some());
+        assert_eq!(parse("nix=hang"), Err("there is no lookup `nix`".into()));
+        let expected = Err("there is no backend `weather`".into());
+        assert_eq!(parse("backend/weather=hang"), expected);
+    }
+
     #[test]
     fn a_caller_describes_faults_by_lookup_backend_or_for_all() {
         let text = "weather=hang; backend/cache=delay:200ms;*=error:unavailable;";
-        let faults = CallFaults::parse(text).expect("valid");
+        let faults = parse(text).expect("valid");
         let hang = faults
             .of("weather", Some("cache"))
             .expect("the first entry");
@@ -165,12 +200,9 @@ mod tests {
             (fails.error_rate, fails.error),
             (1.0, Code::LookupUnavailable)
         );
-        let one = CallFaults::parse("a=hang").expect("valid");
+        let one = parse("a=hang").expect("valid");
         assert_eq!(one.of("b", Some("a")), None);
-        assert_eq!(
-            CallFaults::parse("").expect("valid"),
-            CallFaults(Vec::new())
-        );
+        assert_eq!(parse("").expect("valid"), CallFaults(Vec::new()));
     }
 
     #[test]
@@ -185,13 +217,10 @@ mod tests {
             "a=error:call.deadline",
             "a=error",
         ] {
-            let err = CallFaults::parse(&format!("b=hang;{entry}")).expect_err(entry);
+            let err = parse(&format!("b=hang;{entry}")).expect_err(entry);
             assert!(err.starts_with(&format!("`{entry}` is not")), "{err}");
         }
-        assert!(
-            CallFaults::parse(&"a=hang;".repeat(200)).is_err(),
-            "too long"
-        );
+        assert!(parse(&"a=hang;".repeat(200)).is_err(), "too long");
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::future::join_all;
 use http_body_util::Full;
-use hyper::header::{HeaderMap, ORIGIN};
+use hyper::header::{CONTENT_LENGTH, HeaderMap, ORIGIN, TRANSFER_ENCODING};
 use hyper::{Method, Response, StatusCode};
 use percent_encoding::percent_decode_str;
 use tokio::sync::oneshot;
@@ -45,6 +45,15 @@ pub(super) async fn answer(
     if !purging.is_allowed || headers.contains_key(ORIGIN) {
         let why = "only from this machine, and not from a browser; `admin.purge = true` allows other machines\n";
         return text(StatusCode::FORBIDDEN, why.into());
+    }
+    let has_body = headers.contains_key(TRANSFER_ENCODING)
+        || headers
+            .get(CONTENT_LENGTH)
+            .is_some_and(|length| length != "0");
+    if has_body {
+        let why =
+            "`lookup` and `key` belong to the query of the URL, and the request has no body\n";
+        return text(StatusCode::BAD_REQUEST, why.into());
     }
     match purge(query.unwrap_or_default(), purging).await {
         Ok(done) => text(StatusCode::OK, done),
@@ -104,11 +113,16 @@ fn refused(purge: &Purge, why: &NotPurged) -> Refused {
 /// Reads `lookup=NAME&key={"param": value}`.
 fn read(query: &str) -> Result<Purge, String> {
     let mut purge = Purge::default();
+    let mut seen = Vec::new();
     for part in query.split('&').filter(|part| !part.is_empty()) {
         let (name, value) = part.split_once('=').unwrap_or((part, ""));
         let value = value.replace('+', " ");
         let value = percent_decode_str(&value).decode_utf8();
         let value = value.map_err(|_| format!("`{name}` is not UTF-8"))?;
+        if seen.contains(&name) {
+            return Err(format!("`{name}` is there twice"));
+        }
+        seen.push(name);
         match name {
             "lookup" => purge.lookup = Some(value.into_owned()),
             "key" => purge.params = params(&value)?,
@@ -165,6 +179,7 @@ mod tests {
             "key={\"a\":1}",
             "lookup=a&key=7",
             "lookup=%ff",
+            "lookup=a&lookup=b",
         ] {
             assert!(read(bad).is_err(), "{bad}");
         }

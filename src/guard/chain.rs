@@ -7,6 +7,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use futures_util::future::LocalBoxFuture;
+use tokio::time::Instant;
 
 use super::question::Question;
 use super::reply_slots::{ReplySlots, SlotId};
@@ -56,8 +57,8 @@ pub(super) struct Way<'w> {
 
 /// What is inside of a guard, which may ask it questions of its own.
 pub(super) trait Inside {
-    /// Asks a question that belongs to no call. Only the guards inside see it. It fails at its deadline, which is that of its
-    /// context; dropping it cancels it.
+    /// Asks a question that belongs to no call. Only the guards inside see it. It fails at its deadline; dropping it
+    /// cancels it.
     fn ask(
         self: Rc<Self>,
         question: Detached,
@@ -72,6 +73,8 @@ pub(super) struct Detached {
     pub(super) lookup: LookupId,
     pub(super) params: Rc<[Value]>,
     pub(super) context: Context,
+    /// When it fails. The deadline of its context is later: no call's deadline ends it.
+    pub(super) deadline: Instant,
     /// How many guards do not see it.
     pub(super) outside: u8,
     /// Where to say how far it has come.

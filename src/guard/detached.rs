@@ -27,6 +27,7 @@ impl Inside for GuardedStores {
                 lookup,
                 params,
                 context,
+                deadline,
                 outside,
                 sending,
             } = question;
@@ -36,8 +37,8 @@ impl Inside for GuardedStores {
                 params: Params::Own(params),
                 context: &context,
                 asked,
-                deadline: context.deadline,
-                allowed: context.deadline.saturating_duration_since(asked),
+                deadline,
+                allowed: deadline.saturating_duration_since(asked),
             };
             let slots = ReplySlots::with_capacity(1);
             let pending = Pending::new(&self, question, outside);

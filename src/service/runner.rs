@@ -185,7 +185,8 @@ impl Runner {
             return Ok(None);
         };
         let read = if allowed {
-            CallFaults::parse(text).map_err(|why| (Code::CallBadParams, format!("{INJECT}: {why}")))
+            self.parse_faults(call, text)
+                .map_err(|why| (Code::CallBadParams, format!("{INJECT}: {why}")))
         } else {
             Err((
                 Code::CallForbidden,
@@ -201,6 +202,22 @@ impl Runner {
             err
         })?;
         Ok(Some(Arc::new(faults)))
+    }
+
+    /// Reads the faults that the caller asks for. A lookup may be called by its name in the view, which reports show.
+    fn parse_faults(&self, call: &Call, text: &str) -> Result<CallFaults, String> {
+        let lookups = &self.program.lookups;
+        let lookup_of = |name: &str| {
+            let step = call.plan.steps.iter().find(|step| *step.name == *name);
+            let by_step = step.map(|step| &lookups[step.lookup.0]);
+            let found = by_step.or_else(|| lookups.iter().find(|lookup| *lookup.name == *name));
+            found.map(|lookup| (*lookup.name).into())
+        };
+        let is_backend = |name: &str| {
+            let mut backends = self.program.backends.iter();
+            backends.any(|backend| *backend.name == *name)
+        };
+        CallFaults::parse(text, lookup_of, is_backend)
     }
 
     /// Waits until the call may begin. If that takes half of its time, it is refused.

@@ -66,6 +66,11 @@ fn a_caller_that_may_inject_faults_gets_them_and_nobody_else_does() {
         &ask(&mut chaos, &[by, ("tributary-inject", "airport=slowly")]),
         &["call.bad_params", "`airport=slowly`"],
     );
+    let unknown = [by, ("tributary-inject", "nix=hang")];
+    assert_says(
+        &ask(&mut chaos, &unknown),
+        &["call.bad_params", "there is no lookup `nix`"],
+    );
     // Callers without the right, and calls without the wish.
     assert_says(&ask(&mut chaos, &[by]), &["Kennedy"]);
     let mut other = Wire::connect(tokens);

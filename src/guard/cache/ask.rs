@@ -70,9 +70,11 @@ impl Asking {
             lookup: self.lookup,
             params: Rc::clone(self.key.params()),
             context: Context {
-                deadline,
+                // The budget of the question is the lookup's own: when it is over, the lookup is late, not a call.
+                deadline: deadline + self.budget,
                 ..self.context.clone()
             },
+            deadline,
             outside: self.outside,
             sending: Rc::clone(self.flight.sending()),
         });

@@ -84,7 +84,7 @@ impl Inside for Store {
         let asked = Asked(self, Cell::new(false));
         Box::pin(async move {
             let asked = asked;
-            let deadline = question.context.deadline;
+            let deadline = question.deadline;
             let answer = async {
                 match reply.unwrap_or(Reply::Hangs) {
                     Reply::Value(value, after) => {

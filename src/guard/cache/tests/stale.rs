@@ -55,7 +55,7 @@ async fn a_hanging_store_costs_stale_answers_nothing() {
     }
     assert_eq!(
         *test.store.logged.borrow(),
-        [Code::CallDeadline; 3],
+        [Code::LookupTimeout; 3],
         "no call fails, so that nothing else logs it"
     );
 }

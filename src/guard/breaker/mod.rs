@@ -5,7 +5,7 @@
 //! works again is used within two seconds. A store whose connections are known to be down refuses lookups by itself and
 //! finds out faster when it is back: such refusals are no failures to a breaker. Only what was tried counts.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -37,7 +37,9 @@ pub(super) struct Breakers {
 struct Store {
     breaker: RefCell<Breaker>,
     enforces: bool,
-    log_limit: LogLimit<Change>,
+    log_limit: LogLimit<()>,
+    /// The log says that it is open.
+    logged: Cell<bool>,
     metrics: BreakerMetrics,
 }
 
@@ -52,6 +54,7 @@ impl Guard for Breakers {
                 breaker: RefCell::new(breaker),
                 enforces: backend.breaker.mode == GuardMode::Enforce,
                 log_limit: LogLimit::default(),
+                logged: Cell::new(false),
                 metrics,
             }))
         });
@@ -139,33 +142,41 @@ impl Breakers {
             }
             Verdict::Late | Verdict::Nothing => None,
         };
+        let is_open = breaker.is_open();
         drop(breaker);
         if let Some(change) = changed {
-            self.changed(store, change, question, outcome);
+            store.metrics.changed(change);
+        }
+        match outcome {
+            Outcome::Failed(err) if is_open && verdict != Verdict::Nothing => {
+                self.log_open(store, question, err);
+            }
+            _ if changed == Some(Change::Closed) => self.log_closed(store, question),
+            _ => {}
         }
     }
 
+    /// Logs that the breaker is open, unless that was said. What could not be said when it opened is said when a probe fails.
     #[cold]
-    fn changed(
-        &self,
-        store: &Store,
-        change: Change,
-        question: &Question<'_>,
-        outcome: Outcome<'_>,
-    ) {
-        store.metrics.changed(change);
-        let Some(suppressed) = store.log_limit.allow(change) else {
+    fn log_open(&self, store: &Store, question: &Question<'_>, err: &LookupError) {
+        if store.logged.get() {
+            return;
+        }
+        let Some(suppressed) = store.log_limit.allow(()) else {
             return;
         };
+        store.logged.set(true);
         let (backend, lookup) = names(&self.program, question.lookup);
-        let enforces = store.enforces;
-        match (change, outcome) {
-            (Change::Opened, Outcome::Failed(err)) => {
-                let (code, detail) = (err.code, &*err.detail);
-                warn!(%code, backend, lookup, detail, enforces, suppressed, "breaker opens");
-            }
-            (Change::Opened, _) => {}
-            (Change::Closed, _) => info!(backend, enforces, suppressed, "breaker closes"),
+        let (code, detail, enforces) = (err.code, &*err.detail, store.enforces);
+        warn!(%code, backend, lookup, detail, enforces, suppressed, "breaker opens");
+    }
+
+    /// Logs that the breaker is closed, if it was logged that it is open.
+    #[cold]
+    fn log_closed(&self, store: &Store, question: &Question<'_>) {
+        if store.logged.replace(false) {
+            let (backend, _) = names(&self.program, question.lookup);
+            info!(backend, enforces = store.enforces, "breaker closes");
         }
     }
 }

@@ -201,3 +201,24 @@ async fn a_reload_keeps_what_is_known_of_a_store_that_did_not_change() {
         assert_eq!(reloaded.ask(Ok(())), !is_kept, "{after}");
     }
 }
+
+#[tokio::test(flavor = "local", start_paused = true)]
+async fn a_breaker_that_stays_open_is_logged_although_its_opening_was_not() {
+    let test = test("{ consecutive = 1, open_max = \"1s\" }");
+    let is_logged = || {
+        let store = test.breakers.stores[0].as_ref().expect("a breaker");
+        (store.breaker.borrow().is_open(), store.logged.get())
+    };
+    test.ask(Err(Code::LookupUnavailable));
+    assert_eq!(is_logged(), (true, true));
+    advance(1100 * MS).await;
+    assert!(test.ask(Ok(())), "the probe");
+    assert_eq!(is_logged(), (false, false));
+    test.ask(Err(Code::LookupUnavailable));
+    assert_eq!(is_logged(), (true, false), "it was logged a moment ago");
+    for _ in 0..10 {
+        advance(1100 * MS).await;
+        assert!(test.ask(Err(Code::LookupUnavailable)), "a probe");
+    }
+    assert_eq!(is_logged(), (true, true));
+}

@@ -3,7 +3,6 @@
 use std::fmt::Write as _;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{SocketAddr, TcpListener};
-use std::process::Command;
 
 use serde_json::{Value as Json, json};
 
@@ -117,20 +116,6 @@ lookups.last = {{ use = "last", timeout = "60s" }}
     Tributary::start(&config, &[("s.thrift", IDL)])
 }
 
-fn call(server: &Tributary, method: &str) -> Json {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_tributary"));
-    command.args([
-        "call",
-        "--timeout",
-        "60s",
-        "--addr",
-        &server.addr.to_string(),
-    ]);
-    let output = command.arg(method).output().expect("the program itself");
-    let error = String::from_utf8_lossy(&output.stderr);
-    serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{error}"))
-}
-
 #[test]
 fn large_answers_are_worked_on_outside_of_the_loop_and_are_whole() {
     let redis = Redis::start();
@@ -143,13 +128,13 @@ fn large_answers_are_worked_on_outside_of_the_loop_and_are_whole() {
     let admin = server.admin();
     let offloaded = || scrape(admin).count("tributary_offloaded_total", &[]);
 
-    assert_eq!(call(&server, "items"), items());
+    assert_eq!(server.call(&["items"]), items());
     // Decoded, fitted and encoded.
     assert_eq!(offloaded(), 3);
-    assert_eq!(call(&server, "last"), json!(ITEMS));
+    assert_eq!(server.call(&["last"]), json!(ITEMS));
     // Decoded; what is left is small.
     assert_eq!(offloaded(), 4);
-    let page = call(&server, "page");
+    let page = server.call(&["page"]);
     assert_eq!(page["items"], items());
     assert_eq!(page["last"], json!(ITEMS));
     let fields = page["hash"].as_object().expect("a map");
@@ -162,7 +147,7 @@ fn large_answers_are_worked_on_outside_of_the_loop_and_are_whole() {
     assert_eq!(page["report"]["complete"], json!(true));
     // Three are decoded, two of them fitted, and the whole is encoded.
     assert_eq!(offloaded(), 10);
-    let bad = call(&server, "bad");
+    let bad = server.call(&["bad"]);
     assert_eq!(
         bad,
         json!({"last": ITEMS}),
@@ -205,19 +190,6 @@ struct Page { 1: optional i64 sum, 2: optional list<Row> rows }
 service S { Page sum(1: list<i32> ids), Page numbers(1: i32 count) }";
     let mut server = Tributary::start(&config, &[("s.thrift", idl)]);
     let admin = server.admin();
-    let call = |words: &[&str]| {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_tributary"));
-        command.args([
-            "call",
-            "--timeout",
-            "60s",
-            "--addr",
-            &server.addr.to_string(),
-        ]);
-        let output = command.args(words).output().expect("the program itself");
-        let error = String::from_utf8_lossy(&output.stderr);
-        serde_json::from_slice::<Json>(&output.stdout).unwrap_or_else(|_| panic!("{error}"))
-    };
     let mut before = 0;
     let mut offloaded = || {
         let now = scrape(admin).count("tributary_offloaded_total", &[]);
@@ -225,19 +197,19 @@ service S { Page sum(1: list<i32> ids), Page numbers(1: i32 count) }";
     };
     let ids = (1..=10_000).collect::<Json>().to_string();
     let sum = json!({"sum": 50_005_000});
-    assert_eq!(call(&["sum", "ids=[1,2,3]"]), json!({"sum": 6}));
+    assert_eq!(server.call(&["sum", "ids=[1,2,3]"]), json!({"sum": 6}));
     assert_eq!(offloaded(), 0);
     // Its parameters are bound.
-    assert_eq!(call(&["sum", &format!("ids={ids}")]), sum);
+    assert_eq!(server.call(&["sum", &format!("ids={ids}")]), sum);
     assert_eq!(offloaded(), 1);
     // They are also fitted to the view's types.
     let fetch = ["--service", "Tributary", "fetch"];
-    let fetched = call(&[&fetch[..], &["view=sum", &format!("params.ids={ids}")]].concat());
+    let fetched = server.call(&[&fetch[..], &["view=sum", &format!("params.ids={ids}")]].concat());
     assert_eq!(fetched, sum);
     assert_eq!(offloaded(), 2);
     // Its result is fitted, and encoded with its types left out.
     let rows: Json = (1..=10_000).map(|id| json!({ "id": id })).collect();
-    let fetched = call(&[&fetch[..], &["view=numbers", "params.count=10000"]].concat());
+    let fetched = server.call(&[&fetch[..], &["view=numbers", "params.count=10000"]].concat());
     assert_eq!(fetched, json!({ "rows": rows }));
     assert_eq!(offloaded(), 2);
 }

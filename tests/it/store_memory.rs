@@ -181,17 +181,7 @@ service S { Page postgres(1: i32 count), Page mysql(1: i32 count) }";
     let mut server = Tributary::start(&config, &[("s.thrift", idl)]);
     let admin = server.admin();
     let rows = |method: &str, count: usize| {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_tributary"));
-        command.args([
-            "call",
-            "--timeout",
-            "60s",
-            "--addr",
-            &server.addr.to_string(),
-        ]);
-        let output = command.args([method, &format!("count={count}")]).output();
-        let reply: Json =
-            serde_json::from_slice(&output.expect("it runs").stdout).expect("a reply");
+        let reply = server.call(&[method, &format!("count={count}")]);
         reply["rows"].as_array().map(Vec::len)
     };
     for (at, method) in ["postgres", "mysql"].into_iter().enumerate() {

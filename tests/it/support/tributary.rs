@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Command, ExitStatus};
 
+use serde_json::Value as Json;
 use tempfile::TempDir;
 
 use super::process::Process;
@@ -78,6 +79,17 @@ impl Tributary {
             process,
             folder,
         }
+    }
+
+    /// What a call by the program itself prints: `words` are a method, parameters and options.
+    #[track_caller]
+    pub(crate) fn call(&self, words: &[&str]) -> Json {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tributary"));
+        let addr = self.addr.to_string();
+        command.args(["call", "--timeout", "60s", "--addr", &addr]);
+        let output = command.args(words).output().expect("the program itself");
+        let error = String::from_utf8_lossy(&output.stderr);
+        serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{error}"))
     }
 
     /// A new connection.

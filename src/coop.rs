@@ -19,7 +19,7 @@ use tokio::sync::{Notify, Semaphore};
 use tokio::task::yield_now;
 use tokio::time::{Instant, sleep};
 
-use crate::value::Value;
+use crate::value::{Record, Value};
 
 /// Slices that run before other tasks of the loop are polled again.
 const SLICES: usize = 2;
@@ -224,12 +224,58 @@ pub(crate) struct Breaks {
 impl Breaks {
     /// Counts a piece with that many bytes. After some of them, waits until the loop has polled its sockets.
     pub(crate) async fn after(&mut self, bytes: usize) {
-        self.pieces += 1;
+        self.count(1, bytes).await;
+    }
+
+    /// Counts that many pieces, and waits as [`Breaks::after`] does.
+    async fn after_values(&mut self, pieces: usize) {
+        self.count(pieces, 0).await;
+    }
+
+    async fn count(&mut self, pieces: usize, bytes: usize) {
+        self.pieces += pieces;
         self.bytes += bytes;
         if self.pieces >= VALUES || self.bytes >= BYTES {
             *self = Breaks::default();
             yield_now().await;
         }
+    }
+}
+
+/// Copies values, however many they hold, and takes breaks meanwhile.
+pub(crate) async fn copy_all(values: &[Value], breaks: &mut Breaks) -> Vec<Value> {
+    let mut copies = Vec::with_capacity(values.len());
+    for value in values {
+        copies.push(copy(value, breaks).await);
+    }
+    copies
+}
+
+/// Copies a value, however many it holds, and takes breaks meanwhile.
+pub(crate) async fn copy(value: &Value, breaks: &mut Breaks) -> Value {
+    if let Some(count) = value.count_up_to(VALUES) {
+        breaks.after_values(count).await;
+        return value.clone();
+    }
+    // Boxed, as values are in values.
+    Box::pin(copy_large(value, breaks)).await
+}
+
+async fn copy_large(value: &Value, breaks: &mut Breaks) -> Value {
+    match value {
+        Value::List(values) => Value::List(copy_all(values, breaks).await),
+        Value::Record(record) => Value::Record(Record {
+            names: record.names.clone(),
+            values: copy_all(&record.values, breaks).await,
+        }),
+        Value::Map(pairs) => {
+            let mut copies = Vec::with_capacity(pairs.len());
+            for (key, value) in pairs {
+                copies.push((copy(key, breaks).await, copy(value, breaks).await));
+            }
+            Value::Map(copies)
+        }
+        single => single.clone(),
     }
 }
 
@@ -322,6 +368,38 @@ mod tests {
         may_go_on.set(false);
         assert_eq!(waits.now_or_never(), Some(None));
         assert_eq!(coop.in_slices(|| true, async { 1 }).await, Some(1));
+    }
+
+    #[tokio::test(flavor = "local", start_paused = true)]
+    async fn values_are_copied_in_pieces_whatever_their_shape() {
+        let leaf = || Value::I64(1);
+        let pairs = (0..1000).map(|_| (leaf(), Value::List(vec![leaf()])));
+        let mut deep = Value::Null;
+        for _ in 0..VALUES {
+            deep = Value::List(vec![deep, leaf()]);
+        }
+        let rows = (0..1000).map(|_| Value::List(vec![leaf(); 2]));
+        let values = [
+            Value::Map(pairs.collect()),
+            deep,
+            Value::List(rows.collect()),
+        ];
+        let count: usize = values
+            .iter()
+            .map(|value| value.count_up_to(usize::MAX).expect("so many"))
+            .sum();
+        let mut breaks = Breaks::default();
+        let mut copying = pin!(copy_all(&values, &mut breaks));
+        let mut polls = 1;
+        let copies = loop {
+            match poll!(copying.as_mut()) {
+                Poll::Ready(copies) => break copies,
+                Poll::Pending => polls += 1,
+            }
+        };
+        assert_eq!(copies, values);
+        // A piece and the values before it are less than two pieces.
+        assert!(polls >= count / (2 * VALUES), "{polls} for {count}");
     }
 
     #[tokio::test(flavor = "local", start_paused = true)]

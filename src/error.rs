@@ -113,7 +113,7 @@ codes! {
     MergeMissingField "merge.missing_field" Operator false "a required field of the reply has no value";
     ServerInternal "server.internal" Server true "the server itself has an error";
     ServerDraining "server.draining" Server true "the server is stopping";
-    ServerOverloaded "server.overloaded" Server true "the server has too much to do: calls in flight, memory, or lookups that wait";
+    ServerOverloaded "server.overloaded" Server true "the server has too much to do: calls in flight, memory, lookups that wait, or the work of its event loop";
     WireUnknownTransform "wire.unknown_transform" Client false "the frame uses a transform that is not accepted here";
     WireUnknownProtocol "wire.unknown_protocol" Client false "the frame uses a protocol that is not accepted here";
     WireHandshake "wire.handshake" Client false "the TLS handshake failed";
@@ -122,6 +122,7 @@ codes! {
     LookupThrew "lookup.threw" Backend false "the backend threw an exception that its IDL declares";
     CallReplyTooLarge "call.reply_too_large" Client false "the reply is larger than the limit";
     CallRateLimited "call.rate_limited" Client true "the caller calls more often, or has more calls in flight, than it may";
+    LookupWaited "lookup.waited" Backend true "the lookup waited for its turn longer than its `wait_max`";
 }
 
 impl fmt::Display for Code {

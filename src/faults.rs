@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::error::Code;
+use crate::value::parse_size;
 
 /// The longest description of a caller's faults that is read, in bytes.
 const TEXT_BYTES_MAX: usize = 1024;
@@ -25,6 +26,10 @@ pub struct Faults {
     pub delay: Option<Duration>,
     /// The share of them that waits, 0.0 to 1.0.
     pub delay_rate: f64,
+    /// How many bytes of their answers arrive in a second.
+    pub trickle: Option<u64>,
+    /// The share of them whose answer arrives so slowly.
+    pub trickle_rate: f64,
     /// The share of them that never gets an answer.
     pub hang_rate: f64,
     /// The share of them that fails.
@@ -38,6 +43,8 @@ impl Default for Faults {
         Faults {
             delay: None,
             delay_rate: 1.0,
+            trickle: None,
+            trickle_rate: 1.0,
             hang_rate: 0.0,
             error_rate: 0.0,
             error: Code::LookupInjected,
@@ -48,7 +55,10 @@ impl Default for Faults {
 impl Faults {
     /// Whether nothing happens.
     pub fn is_empty(&self) -> bool {
-        self.delay.is_none() && self.hang_rate <= 0.0 && self.error_rate <= 0.0
+        self.delay.is_none()
+            && self.trickle.is_none()
+            && self.hang_rate <= 0.0
+            && self.error_rate <= 0.0
     }
 }
 
@@ -93,7 +103,7 @@ impl CallFaults {
                 Some((Target::parse(target.trim())?, parse_fault(fault.trim())?))
             });
             let (target, faults) = read.ok_or_else(|| {
-                format!("`{entry}` is not a lookup, `backend/NAME` or `*` with `hang`, `delay:TIME` or `error:CODE`")
+                format!("`{entry}` is not a lookup, `backend/NAME` or `*` with `hang`, `delay:TIME`, `trickle:SIZE` or `error:CODE`")
             })?;
             let target = match target {
                 Target::Lookup(name) => {
@@ -149,6 +159,11 @@ fn parse_fault(word: &str) -> Option<Faults> {
             let delay = Some(humantime::parse_duration(time.trim()).ok()?);
             Some(Faults { delay, ..faults })
         }
+        ("trickle", size) => {
+            let size = parse_size(size.trim()).filter(|size| *size > 0)?;
+            let trickle = Some(size as u64);
+            Some(Faults { trickle, ..faults })
+        }
         ("error", word) => {
             let error = code(word.trim())?;
             let error_rate = 1.0;
@@ -200,6 +215,10 @@ mod tests {
             (fails.error_rate, fails.error),
             (1.0, Code::LookupUnavailable)
         );
+        let slow = parse("a=trickle: 64KiB").expect("valid");
+        let slow = slow.of("a", None).expect("the only one");
+        assert_eq!(slow.trickle, Some(65536));
+        assert!(!slow.is_empty());
         let one = parse("a=hang").expect("valid");
         assert_eq!(one.of("b", Some("a")), None);
         assert_eq!(parse("").expect("valid"), CallFaults(Vec::new()));
@@ -214,6 +233,8 @@ mod tests {
             "a=slow",
             "a=delay",
             "a=delay:x",
+            "a=trickle:0B",
+            "a=trickle:7",
             "a=error:call.deadline",
             "a=error",
         ] {

@@ -97,7 +97,7 @@ pub(crate) async fn offload<T: Send + 'static>(
     drop(waiting);
     JOBS.fetch_add(1, Ordering::Relaxed);
     let done = on_thread(move || {
-        // The thread is free only when the work is done, even if nobody waits for it any more.
+        // The thread is free only when the work is done, even if its call has ended.
         let _permit = permit;
         let work = work.into_inner()?;
         catch_unwind(AssertUnwindSafe(work)).ok().map(Large::new)

@@ -30,6 +30,11 @@ impl Random {
         self.unit() < share
     }
 
+    /// From 0 to below 1.
+    pub fn share(&mut self) -> f64 {
+        self.unit()
+    }
+
     /// A factor between `1 - spread` and `1 + spread`.
     pub fn about_one(&mut self, spread: f64) -> f64 {
         1.0 + spread * (2.0 * self.unit() - 1.0)

@@ -21,7 +21,8 @@ use bytes::Bytes;
 pub use hex::{hex, parse_uuid, uuid_text};
 pub(crate) use identity::Identity;
 pub use json::{BadPointer, Pointer};
-pub use number::{double_of_integer, is_beyond_i64, parse_double};
+pub(crate) use number::IntegerText;
+pub use number::{double_of_integer, is_beyond_i64, parse_double, parse_size};
 
 /// UTF-8 text in a shared buffer.
 #[derive(Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -30,9 +31,11 @@ pub struct Text(Bytes);
 impl Text {
     /// Takes UTF-8 bytes; returns them as the error if they are not UTF-8.
     pub fn from_utf8(bytes: Bytes) -> Result<Self, Bytes> {
-        match std::str::from_utf8(&bytes) {
-            Ok(_) => Ok(Text(bytes)),
-            Err(_) => Err(bytes),
+        // Most texts are ASCII, which is quicker to see.
+        if bytes.is_ascii() || std::str::from_utf8(&bytes).is_ok() {
+            Ok(Text(bytes))
+        } else {
+            Err(bytes)
         }
     }
 
@@ -134,6 +137,11 @@ impl Value {
 
     /// Whether it holds more than this many values, at any depth.
     pub fn is_more_than(&self, values: usize) -> bool {
+        self.count_up_to(values).is_none()
+    }
+
+    /// How many values it holds, at any depth and itself included. None if there are more than `values`.
+    pub(crate) fn count_up_to(&self, values: usize) -> Option<usize> {
         fn count(value: &Value, left: &mut usize) -> bool {
             let Some(rest) = left.checked_sub(1) else {
                 return false;
@@ -148,7 +156,8 @@ impl Value {
                 _ => true,
             }
         }
-        !count(self, &mut { values })
+        let mut left = values;
+        count(self, &mut left).then(|| values - left)
     }
 }
 

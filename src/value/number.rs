@@ -25,11 +25,72 @@ pub fn double_of_integer(text: &str) -> Option<f64> {
     prints_so.then_some(number)
 }
 
+/// The bytes of a size such as `16MiB`.
+pub fn parse_size(text: &str) -> Option<usize> {
+    let digits = text.find(|c: char| !c.is_ascii_digit())?;
+    let number: usize = text[..digits].parse().ok()?;
+    let unit = match text[digits..].trim() {
+        "B" => 1,
+        "KiB" => 1 << 10,
+        "MiB" => 1 << 20,
+        "GiB" => 1 << 30,
+        _ => return None,
+    };
+    number.checked_mul(unit)
+}
+
+/// The digits of an integer, without an allocation or a formatter.
+pub(crate) struct IntegerText {
+    /// The text is at the end.
+    bytes: [u8; IntegerText::BYTES_MAX],
+    start: usize,
+}
+
+impl IntegerText {
+    /// Nineteen digits and a sign.
+    const BYTES_MAX: usize = 20;
+
+    /// The text of `number`, as it is displayed.
+    #[inline]
+    pub(crate) fn new(number: i64) -> Self {
+        let mut bytes = [b'0'; IntegerText::BYTES_MAX];
+        let mut start = bytes.len();
+        let mut rest = number.unsigned_abs();
+        while rest > 0 || start == bytes.len() {
+            let [digit, ..] = (rest % 10).to_le_bytes();
+            start -= 1;
+            bytes[start] += digit;
+            rest /= 10;
+        }
+        if number < 0 {
+            start -= 1;
+            bytes[start] = b'-';
+        }
+        IntegerText { bytes, start }
+    }
+
+    /// The text.
+    #[inline]
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        &self.bytes[self.start..]
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    proptest! {
+        #[test]
+        fn the_text_of_an_integer_is_what_is_displayed(number in any::<i64>(), less in 0_u32..64) {
+            for number in [number, number >> less, 0, i64::MIN, i64::MAX] {
+                let (text, displayed) = (IntegerText::new(number), number.to_string());
+                prop_assert_eq!(text.as_bytes(), displayed.as_bytes());
+            }
+        }
+    }
 
     #[test]
     fn a_number_beyond_every_double_is_none() {

@@ -3,11 +3,15 @@
 //! Nothing about a call is ambient (no task-local, no global), so a lookup can neither lose its context nor see that of
 //! another call. It is filled from the method's `tributary.Context` parameter and from the headers of the call's frame.
 
+mod trace; // its place in a distributed trace
+
 use std::sync::Arc;
 
 use tokio::time::Instant;
 
 use crate::faults::CallFaults;
+
+pub use trace::{Parent, Propagation, Trace};
 
 /// How a call's lookups are started.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -50,6 +54,8 @@ pub struct Context {
     pub traceparent: Option<Arc<str>>,
     /// The vendor data that goes with `traceparent`.
     pub tracestate: Option<Arc<str>>,
+    /// Its place in the trace, if traces are recorded.
+    pub trace: Option<Arc<Trace>>,
     /// When the last byte of the call arrived. All times in a report count from here.
     pub arrived: Instant,
     /// When the reply has to be sent.
@@ -73,6 +79,7 @@ impl Context {
             request_id: Arc::default(),
             traceparent: None,
             tracestate: None,
+            trace: None,
             arrived,
             deadline,
             mode: Mode::Evented,
@@ -81,5 +88,20 @@ impl Context {
             faults: None,
             caller: CallerId::default(),
         }
+    }
+
+    /// The headers of its trace for a store that is asked by the lookup at this index of the view.
+    pub fn trace_headers(&self, at: usize) -> Vec<(&'static str, Arc<str>)> {
+        if let Some(trace) = &self.trace {
+            return trace.headers(at, self.tracestate.as_ref());
+        }
+        let given = [
+            ("traceparent", &self.traceparent),
+            ("tracestate", &self.tracestate),
+        ];
+        let given = given.into_iter();
+        given
+            .filter_map(|(name, value)| Some((name, Arc::clone(value.as_ref()?))))
+            .collect()
     }
 }

@@ -49,7 +49,8 @@ struct LookupReport {
   4: optional string code
   /**
    * backend: the store was asked for this call alone; batched: one question for several calls; coalesced: the same
-   * question of another call; cache: a fresh cached answer; stale: an older one; none: there is no answer.
+   * question of another call; hedged: a second endpoint, because the first was slow; cache: a fresh cached answer; stale:
+   * an older one; none: there is no answer.
    */
   5: required string source
   /** When its inputs were known. */
@@ -66,6 +67,14 @@ struct LookupReport {
   11: required i64 slack_us
   /** How old a cached answer is, in microseconds; absent when it is not cached. */
   12: optional i64 age_us
+  /** What was asked last, by its name in `else`; absent when nothing was asked instead. Then `backend` is its backend. */
+  13: optional string answered_by
+  /** Why the lookup itself failed, when another one was asked instead. */
+  14: optional string first_code
+  /** How many endpoints of its backend were asked; absent when it was one. Of a foreach it is not said. */
+  15: optional i32 attempts
+  /** A second endpoint was asked because the first was slow, whichever answered; absent when none was. */
+  16: optional bool hedged
 }
 
 /** What happened when in one call. Use it as a field of a method's return struct. */
@@ -159,6 +168,8 @@ struct LookupDescription {
   4: required bool is_required
   /** The lookups it waits for. */
   5: required list<string> after
+  /** What is asked instead if it fails, in this order: lookups or backends. */
+  6: optional list<string> fallbacks
 }
 
 /** A method that is served. */

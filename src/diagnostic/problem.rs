@@ -76,7 +76,13 @@ impl Problem {
                 .primary_title(title)
                 .id(self.code.as_str())
                 .elements(self.place.iter().map(|(source, span)| {
-                    Snippet::source(redact(&source.text))
+                    let is_idl = source.path.ends_with(".thrift");
+                    let text = if is_idl {
+                        source.text.to_string()
+                    } else {
+                        redact(&source.text, span)
+                    };
+                    Snippet::source(text)
                         .path(&*source.path)
                         .annotation(AnnotationKind::Primary.span(clamp(span, source.text.len())))
                 }));
@@ -116,6 +122,11 @@ impl Problems {
     /// Whether no problem was found so far.
     pub fn is_empty(&self) -> bool {
         self.0.borrow().is_empty()
+    }
+
+    /// Removes all but the first `len` problems.
+    pub(crate) fn truncate(&self, len: usize) {
+        self.0.borrow_mut().truncate(len);
     }
 
     /// Removes problems that turned out to be consequences of another problem.

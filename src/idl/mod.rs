@@ -18,10 +18,12 @@ pub(crate) mod fuzz;
 #[cfg(test)]
 mod tests;
 
+use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
 use crate::diagnostic::Problem;
+use crate::stamp::FilesRead;
 use problems::IdlProblems;
 use read::{Disk, FileSource, Memory};
 
@@ -36,7 +38,16 @@ pub use schema::{
 ///
 /// If there is no file `tributary.thrift`, the program's own copy is used.
 pub fn load(path: &Path, folders: &[PathBuf]) -> Result<Schema, Vec<Problem>> {
-    load_with(&path.display().to_string(), &Disk { folders })
+    load_noting(path, folders, &RefCell::default())
+}
+
+/// Like [`load()`], and adds the files that are read to `files`.
+pub(crate) fn load_noting(
+    path: &Path,
+    folders: &[PathBuf],
+    files: &RefCell<FilesRead>,
+) -> Result<Schema, Vec<Problem>> {
+    load_with(&path.display().to_string(), &Disk { folders, files })
 }
 
 /// Like [`load()`], from memory: `read` returns the text of the file with a name, for example of an IDL sent by a

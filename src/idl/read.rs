@@ -3,11 +3,13 @@
 //! Paths are relative to the including file, then to each folder of the include path. The standard include
 //! `tributary.thrift` is always found, so that operators need no copy of it.
 
+use std::cell::RefCell;
 use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use crate::diagnostic::list;
+use crate::stamp::FilesRead;
 
 /// The standard include, as it ships.
 pub(crate) const STANDARD: (&str, &str) = (
@@ -65,6 +67,8 @@ pub(crate) trait FileSource {
 pub(crate) struct Disk<'f> {
     /// The include path: where files are looked for that are not beside the including file.
     pub(crate) folders: &'f [PathBuf],
+    /// Where the files are noted, and those that would be read if they were there.
+    pub(crate) files: &'f RefCell<FilesRead>,
 }
 
 impl FileSource for Disk<'_> {
@@ -74,7 +78,9 @@ impl FileSource for Disk<'_> {
         if from.is_some() && !Path::new(written).is_absolute() {
             tried.extend(self.folders.iter().map(|folder| folder.join(written)));
         }
-        let Some(path) = tried.iter().find(|path| path.exists()) else {
+        let mut files = self.files.borrow_mut();
+        let mut looked_for = tried.iter().inspect(|path| files.note(path));
+        let Some(path) = looked_for.find(|path| path.exists()) else {
             let shown = tried.iter().map(|path| path.display().to_string());
             return standard(written).ok_or(ReadError::Absent {
                 tried: shown.collect(),

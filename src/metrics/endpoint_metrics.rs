@@ -13,7 +13,7 @@ use std::sync::PoisonError;
 use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 
-use crate::backend::{Board, Discovery, EndpointOutcome, Retried, Shown};
+use crate::backend::{Board, Discovery, EndpointOutcome, Hedged, Retried, Shown};
 
 /// More endpoints of a backend share the label `other`.
 const SHOWN_MAX: usize = 64;
@@ -44,6 +44,7 @@ struct OfBackend {
     endpoints: BTreeMap<String, Sum>,
     discovery: [u64; Discovery::ALL.len()],
     retries: [u64; Retried::ALL.len()],
+    hedges: [u64; Hedged::ALL.len()],
     /// The age of the oldest answer, in seconds.
     age: f64,
 }
@@ -64,6 +65,23 @@ impl Endpoints {
             sums.entry(backend.clone()).or_default().add(board);
         }
         sums
+    }
+
+    /// Of each endpoint: its backend, its address, whether it is asked, and how many questions it answered and did not.
+    pub(super) fn now(&self) -> Vec<(String, String, bool, [u64; 2])> {
+        let backends = self.sums().into_iter();
+        let all = backends.flat_map(|(backend, of)| {
+            of.endpoints.into_iter().map(move |(endpoint, sum)| {
+                let [ok, failed, late, _other] = sum.outcomes;
+                (
+                    backend.clone(),
+                    endpoint,
+                    sum.shunned == 0,
+                    [ok, failed + late],
+                )
+            })
+        });
+        all.collect()
     }
 
     /// Writes every series.
@@ -98,13 +116,13 @@ type FamilyOf = (
 const FAMILIES: &[FamilyOf] = &[
     (
         "tributary_endpoint_up",
-        "1 if the endpoint is asked, 0 if some loop has ejected it",
+        "1 if the endpoint is asked, 0 if some loop can't reach it or has ejected it",
         MetricType::Gauge,
         |backend, of| of.each(backend, |sum| Number::State(sum.shunned == 0)),
     ),
     (
         "tributary_endpoint_lookups",
-        "Questions to an endpoint by outcome, retries included",
+        "Questions to an endpoint by outcome, retries and hedges included",
         MetricType::Counter,
         |backend, of| of.each_outcome(backend),
     ),
@@ -133,9 +151,15 @@ const FAMILIES: &[FamilyOf] = &[
     ),
     (
         "tributary_endpoint_retries",
-        "Questions that failed and could be asked once more, by what was done",
+        "Questions that failed and could be asked again, by what was done",
         MetricType::Counter,
         |backend, of| words(backend, &Retried::ALL, &of.retries),
+    ),
+    (
+        "tributary_endpoint_hedges",
+        "Questions that were slow and could be asked of a second endpoint, by what was done",
+        MetricType::Counter,
+        |backend, of| words(backend, &Hedged::ALL, &of.hedges),
     ),
 ];
 
@@ -159,6 +183,9 @@ impl OfBackend {
             *sum += more;
         }
         for (sum, more) in self.retries.iter_mut().zip(board.retries()) {
+            *sum += more;
+        }
+        for (sum, more) in self.hedges.iter_mut().zip(board.hedges()) {
             *sum += more;
         }
         self.age = self.age.max(board.age().as_secs_f64());

@@ -7,8 +7,6 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::marker::PhantomData;
-use std::rc::Rc;
 #[expect(
     clippy::disallowed_types,
     reason = "taken at start and by scrapes, never by a call"
@@ -16,16 +14,19 @@ use std::rc::Rc;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError};
-use std::time::Duration;
 
 use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder};
 use prometheus_client::metrics::MetricType;
+
+use super::handles::{Counts, Gauge, Histogram, Slots};
 
 /// What the numbers of a series mean.
 #[derive(Clone, Debug)]
 pub(super) enum SeriesKind {
     /// One count.
     Counter,
+    /// The same for a duration, stored in nanoseconds and shown in seconds.
+    CounterOfTime,
     /// One count per value of the last label, from a closed set. Values with `false` are shown once they occur.
     CounterOf(Vec<(&'static str, bool)>),
     /// A signed number.
@@ -40,10 +41,12 @@ pub(super) enum SeriesKind {
     Histogram(&'static [u64]),
     /// The same for durations.
     HistogramOfTime(&'static [u64]),
+    /// The same for durations that a sum over their first label shows as well: not shown if there are many.
+    HistogramOfTimeIfFew(&'static [u64]),
 }
 
-/// One number per slot: a count per label value, or a count per bucket followed by the sum.
-type Slots = Arc<[AtomicU64]>;
+/// From more series of one metric, the longest part of a scrape would be buckets: then every second bound is left out.
+pub(super) const FEW: usize = 100;
 
 /// One metric.
 #[derive(Debug)]
@@ -65,118 +68,6 @@ pub(super) struct Series {
     /// The sums of groups whose writers are gone.
     retired: Vec<u64>,
     live: Vec<Slots>,
-}
-
-/// A handle on counts: one per label value, or a single one. It stays on its loop, the only writer.
-#[derive(Clone, Debug)]
-pub struct Counts(Slots, OneThread);
-
-/// A handle on a number that goes up and down.
-#[derive(Clone, Debug)]
-pub struct Gauge(Slots, OneThread);
-
-/// A handle on a histogram.
-#[derive(Clone, Debug)]
-pub struct Histogram(Slots, &'static [u64], OneThread);
-
-/// Makes a handle neither `Send` nor `Sync`.
-type OneThread = PhantomData<Rc<()>>;
-
-/// With one writer, nothing is lost between the load and the store.
-fn bump(slot: &AtomicU64, by: u64) {
-    let now = slot.load(Ordering::Relaxed);
-    slot.store(now.wrapping_add(by), Ordering::Relaxed);
-}
-
-impl Counts {
-    /// Adds one to the count at `at`.
-    pub fn count(&self, at: usize) {
-        self.add(at, 1);
-    }
-
-    /// Adds one to the count of a metric without a choice of label values.
-    pub fn count_one(&self) {
-        self.count(0);
-    }
-
-    /// Adds `by` to the count at `at`.
-    pub fn add(&self, at: usize, by: usize) {
-        bump(&self.0[at], by as u64);
-    }
-}
-
-#[cfg(test)]
-impl Counts {
-    /// The count at `at`.
-    pub(crate) fn get(&self, at: usize) -> u64 {
-        self.0[at].load(Ordering::Relaxed)
-    }
-}
-
-impl Gauge {
-    /// Sets the number.
-    pub fn set(&self, now: usize) {
-        self.0[0].store(now as u64, Ordering::Relaxed);
-    }
-
-    /// The number.
-    #[expect(clippy::cast_possible_truncation, reason = "a `usize` was set")]
-    pub fn get(&self) -> usize {
-        self.0[0].load(Ordering::Relaxed) as usize
-    }
-
-    /// Adds one.
-    pub fn up(&self) {
-        bump(&self.0[0], 1);
-    }
-
-    /// Subtracts one.
-    pub fn down(&self) {
-        bump(&self.0[0], 1_u64.wrapping_neg());
-    }
-
-    /// Adds `by`.
-    pub fn more(&self, by: usize) {
-        bump(&self.0[0], by as u64);
-    }
-
-    /// Subtracts `by`.
-    pub fn less(&self, by: usize) {
-        bump(&self.0[0], (by as u64).wrapping_neg());
-    }
-
-    /// Sets a duration.
-    pub fn set_time(&self, time: Duration) {
-        self.0[0].store(nanoseconds(time), Ordering::Relaxed);
-    }
-}
-
-impl Histogram {
-    /// Records a value.
-    pub fn observe(&self, value: u64) {
-        self.observe_in(self.bucket_of(value), value);
-    }
-
-    /// Records a value whose bucket is known.
-    #[inline]
-    pub fn observe_in(&self, bucket: usize, value: u64) {
-        bump(&self.0[bucket], 1);
-        bump(&self.0[self.1.len() + 1], value);
-    }
-
-    /// The bucket of a value.
-    pub fn bucket_of(&self, value: u64) -> usize {
-        self.1.partition_point(|bound| *bound < value)
-    }
-
-    /// Records a duration.
-    pub fn observe_time(&self, time: Duration) {
-        self.observe(nanoseconds(time));
-    }
-}
-
-fn nanoseconds(time: Duration) -> u64 {
-    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// A share that is stored in millionths.
@@ -202,8 +93,11 @@ impl Family {
     fn slots(&self, values: &[&str]) -> Slots {
         let len = match &self.kind {
             SeriesKind::CounterOf(words) => words.len(),
-            SeriesKind::Histogram(bounds) | SeriesKind::HistogramOfTime(bounds) => bounds.len() + 2,
+            SeriesKind::Histogram(bounds)
+            | SeriesKind::HistogramOfTime(bounds)
+            | SeriesKind::HistogramOfTimeIfFew(bounds) => bounds.len() + 2,
             SeriesKind::Counter
+            | SeriesKind::CounterOfTime
             | SeriesKind::Gauge
             | SeriesKind::Least
             | SeriesKind::LeastShare
@@ -218,14 +112,14 @@ impl Family {
         let key = values.iter().map(|&value| value.to_owned()).collect();
         let mut series = self.series.lock().unwrap_or_else(PoisonError::into_inner);
         let series = series.entry(key).or_default();
-        // Reloads must not add up if nobody scrapes.
+        // Reloads must not add up while there are no scrapes.
         series.retire(self.kind.lasts());
         series.live.push(slots);
     }
 
     /// Counts of the series with these label values.
     pub(super) fn counts(&self, values: &[&str]) -> Counts {
-        Counts(self.slots(values), PhantomData)
+        Counts::new(self.slots(values))
     }
 
     /// Shows counts that are made elsewhere, in the series with these label values.
@@ -235,16 +129,42 @@ impl Family {
 
     /// The gauge with these label values; a scrape shows the sum over all loops, or the least.
     pub(super) fn gauge(&self, values: &[&str]) -> Gauge {
-        Gauge(self.slots(values), PhantomData)
+        Gauge::new(self.slots(values))
     }
 
     /// The histogram with these label values.
     pub(super) fn histogram(&self, values: &[&str]) -> Histogram {
         let bounds = match self.kind {
-            SeriesKind::Histogram(bounds) | SeriesKind::HistogramOfTime(bounds) => bounds,
+            SeriesKind::Histogram(bounds)
+            | SeriesKind::HistogramOfTime(bounds)
+            | SeriesKind::HistogramOfTimeIfFew(bounds) => bounds,
             _ => &[],
         };
-        Histogram(self.slots(values), bounds, PhantomData)
+        Histogram::new(self.slots(values), bounds)
+    }
+
+    /// The label values and the numbers of every series.
+    pub(super) fn read(&self) -> Vec<(Vec<String>, Vec<u64>)> {
+        let mut series = self.series.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_least = matches!(self.kind, SeriesKind::Least | SeriesKind::LeastShare);
+        let read = series.iter_mut().map(|(values, series)| {
+            let sums = series.sum(self.kind.lasts());
+            let least = is_least.then(|| series.least().into_iter().collect());
+            (values.clone(), least.unwrap_or(sums))
+        });
+        read.collect()
+    }
+
+    /// The sums of the series, by the values of the last label.
+    pub(super) fn totals(&self) -> Vec<u64> {
+        let mut totals = Vec::new();
+        for (_, sums) in self.read() {
+            totals.resize(sums.len().max(totals.len()), 0);
+            for (total, sum) in totals.iter_mut().zip(sums) {
+                *total += sum;
+            }
+        }
+        totals
     }
 
     /// Writes every series.
@@ -252,23 +172,31 @@ impl Family {
         // The text form adds `_total` by itself.
         let name = self.name.strip_suffix("_total").unwrap_or(self.name);
         let kind = match self.kind {
-            SeriesKind::Counter | SeriesKind::CounterOf(_) => MetricType::Counter,
+            SeriesKind::Counter | SeriesKind::CounterOfTime | SeriesKind::CounterOf(_) => {
+                MetricType::Counter
+            }
             SeriesKind::Gauge
             | SeriesKind::Least
             | SeriesKind::LeastShare
             | SeriesKind::GaugeOfTime => MetricType::Gauge,
-            SeriesKind::Histogram(_) | SeriesKind::HistogramOfTime(_) => MetricType::Histogram,
+            SeriesKind::Histogram(_)
+            | SeriesKind::HistogramOfTime(_)
+            | SeriesKind::HistogramOfTimeIfFew(_) => MetricType::Histogram,
         };
-        let mut metric = encoder.encode_descriptor(name, self.help, None, kind)?;
         let mut series = self.series.lock().unwrap_or_else(PoisonError::into_inner);
+        let are_many = series.len() > FEW;
+        if are_many && matches!(self.kind, SeriesKind::HistogramOfTimeIfFew(_)) {
+            return Ok(());
+        }
+        let mut metric = encoder.encode_descriptor(name, self.help, None, kind)?;
         for (values, series) in &mut *series {
             let values = values.iter().map(String::as_str);
             let labels: Vec<_> = self.labels.iter().copied().zip(values).collect();
             let sums = series.sum(self.kind.lasts());
             if !matches!(self.kind, SeriesKind::Least | SeriesKind::LeastShare) {
-                self.encode_series(&mut metric, labels, &sums)?;
+                self.encode_series(&mut metric, labels, (&sums, are_many))?;
             } else if let Some(least) = series.least() {
-                self.encode_series(&mut metric, labels, &[least])?;
+                self.encode_series(&mut metric, labels, (&[least], are_many))?;
             }
         }
         Ok(())
@@ -282,7 +210,7 @@ impl Family {
         &self,
         metric: &mut MetricEncoder<'_>,
         mut labels: Vec<(&str, &str)>,
-        sums: &[u64],
+        (sums, are_many): (&[u64], bool),
     ) -> fmt::Result {
         let number = |at: usize| sums.get(at).copied().unwrap_or(0);
         match &self.kind {
@@ -298,6 +226,17 @@ impl Family {
                 Ok(())
             }
             SeriesKind::Counter => labelled(metric, &labels, |metric| counter(metric, number(0))),
+            SeriesKind::CounterOfTime => labelled(metric, &labels, |metric| {
+                metric.encode_counter::<NoLabels, f64, u64>(&seconds(number(0)), None)
+            }),
+            // A method without calls would be a dozen lines of zeros.
+            SeriesKind::Histogram(_)
+            | SeriesKind::HistogramOfTime(_)
+            | SeriesKind::HistogramOfTimeIfFew(_)
+                if sums.iter().all(|number| *number == 0) =>
+            {
+                Ok(())
+            }
             SeriesKind::Gauge | SeriesKind::Least => labelled(metric, &labels, |metric| {
                 metric.encode_gauge(&(number(0) as i64))
             }),
@@ -308,12 +247,36 @@ impl Family {
                 metric.encode_gauge(&seconds(number(0)))
             }),
             SeriesKind::Histogram(bounds) => labelled(metric, &labels, |metric| {
-                histogram(metric, bounds, sums, plain)
+                histogram(metric, (bounds, false), sums, plain)
             }),
-            SeriesKind::HistogramOfTime(bounds) => labelled(metric, &labels, |metric| {
-                histogram(metric, bounds, sums, seconds)
-            }),
+            SeriesKind::HistogramOfTime(bounds) | SeriesKind::HistogramOfTimeIfFew(bounds) => {
+                labelled(metric, &labels, |metric| {
+                    histogram(metric, (bounds, are_many), sums, seconds)
+                })
+            }
         }
+    }
+
+    /// Writes a histogram of times whose series are sums of these, by the first label.
+    pub(super) fn encode_by_first(
+        &self,
+        (name, help): (&str, &str),
+        encoder: &mut DescriptorEncoder<'_>,
+    ) -> fmt::Result {
+        let mut by_first: BTreeMap<String, Vec<u64>> = BTreeMap::new();
+        for (mut values, sums) in self.read() {
+            let total = by_first.entry(values.swap_remove(0)).or_default();
+            total.resize(sums.len().max(total.len()), 0);
+            for (total, sum) in total.iter_mut().zip(sums) {
+                *total += sum;
+            }
+        }
+        let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Histogram)?;
+        let label = self.labels.first().copied().unwrap_or_default();
+        for (value, sums) in &by_first {
+            self.encode_series(&mut metric, vec![(label, value)], (sums, false))?;
+        }
+        Ok(())
     }
 }
 
@@ -336,18 +299,26 @@ fn counter(metric: &mut MetricEncoder<'_>, value: u64) -> fmt::Result {
     metric.encode_counter::<NoLabels, u64, u64>(&value, None)
 }
 
+/// With `are_many`, without every second bound.
 fn histogram(
     metric: &mut MetricEncoder<'_>,
-    bounds: &[u64],
+    (bounds, are_many): (&[u64], bool),
     sums: &[u64],
     shown: fn(u64) -> f64,
 ) -> fmt::Result {
     let (Some(counts), Some(sum)) = (sums.get(..=bounds.len()), sums.last()) else {
         return Ok(());
     };
-    let bounds = bounds.iter().map(|&bound| shown(bound));
-    let bounds = bounds.chain([f64::INFINITY]);
-    let buckets: Vec<_> = bounds.zip(counts.iter().copied()).collect();
+    let mut buckets = Vec::with_capacity(counts.len());
+    let mut left_out = 0;
+    for (at, count) in counts.iter().enumerate() {
+        left_out += count;
+        let bound = bounds.get(at);
+        if bound.is_none() || !are_many || at % 2 == 1 {
+            let bound = bound.map_or(f64::INFINITY, |bound| shown(*bound));
+            buckets.push((bound, std::mem::take(&mut left_out)));
+        }
+    }
     let count = counts.iter().sum();
     metric.encode_histogram::<NoLabels>(shown(*sum), count, &buckets, None)
 }

@@ -27,11 +27,41 @@ pub struct Health {
     started: Instant,
     loops: usize,
     stopping: CancellationToken,
+    /// Too many calls are refused.
+    refuses: AtomicBool,
     #[expect(
         clippy::disallowed_types,
         reason = "taken at start and by probes, never by a call"
     )]
     hearts: Mutex<Vec<Arc<Beat>>>,
+}
+
+/// Whether calls should be sent to the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Readiness {
+    /// They should.
+    Ready,
+    /// Not every loop accepts calls yet.
+    Starting,
+    /// Too many calls are refused.
+    Refusing,
+    /// A loop is stuck.
+    Stuck,
+    /// The server was asked to stop.
+    Draining,
+}
+
+impl Readiness {
+    /// The word for people.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Readiness::Ready => "ready",
+            Readiness::Starting => "starting",
+            Readiness::Refusing => "refusing calls",
+            Readiness::Stuck => "stuck",
+            Readiness::Draining => "draining",
+        }
+    }
 }
 
 /// The heartbeat of one loop.
@@ -72,6 +102,7 @@ impl Health {
             started: Instant::now(),
             loops,
             stopping,
+            refuses: AtomicBool::new(false),
             hearts: Vec::new().into(),
         }
     }
@@ -112,6 +143,26 @@ impl Health {
         let now = self.started.elapsed();
         let age = |beat: &Arc<Beat>| (beat.at, beat.age(now));
         self.running().iter().map(age).collect()
+    }
+
+    /// Whether calls should be sent to the server; the weightiest reason why not.
+    pub fn readiness(&self) -> Readiness {
+        if self.is_draining() {
+            Readiness::Draining
+        } else if self.ages().iter().any(|(_, age)| *age >= LIVE_WITHIN) {
+            Readiness::Stuck
+        } else if !self.is_ready() {
+            Readiness::Starting
+        } else if self.refuses.load(Ordering::Relaxed) {
+            Readiness::Refusing
+        } else {
+            Readiness::Ready
+        }
+    }
+
+    /// Records whether too many calls are refused.
+    pub fn refuses(&self, too_many: bool) {
+        self.refuses.store(too_many, Ordering::Relaxed);
     }
 
     /// Whether every loop accepts calls and the server was not asked to stop.

@@ -11,8 +11,12 @@ use tokio::runtime::Handle;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
+use super::admitted_share::AdmittedShare;
+use super::standing_lag::StandingLag;
 use super::{Counts, Gauge, Health, Heartbeat, Histogram, Metrics};
 use crate::error::Code;
+use crate::program::Program;
+use crate::recorder::CallRecorder;
 
 /// How often a loop measures its lag.
 const PULSE: Duration = Duration::from_millis(50);
@@ -87,6 +91,8 @@ words! {
         CallsMax "calls_max",
         /// Its lookups would have waited too long.
         Waiting "waiting",
+        /// The loop has more work than it can do.
+        Loop "loop",
         /// Clients hold too much memory.
         Memory "memory",
     }
@@ -135,10 +141,15 @@ pub struct LoopMetrics {
     lag: Histogram,
     lag_last: Gauge,
     lag_max: Gauge,
+    busy: Counts,
     /// Since the last beat but one, the loop has done nothing but work.
     is_busy: Cell<bool>,
+    standing_lag: StandingLag,
+    admitted_share: AdmittedShare,
     /// The time of the drain is over.
     drain_is_over: Cell<bool>,
+    /// The number of the loop.
+    at: usize,
     pub(super) metrics: Arc<Metrics>,
 }
 
@@ -163,8 +174,12 @@ impl LoopMetrics {
             lag: of.loop_lag.histogram(&[&name]),
             lag_last: of.loop_lag_last.gauge(&[&name]),
             lag_max: of.loop_lag_max.gauge(&[&name]),
+            busy: of.loop_busy.counts(&[&name]),
             is_busy: Cell::new(false),
+            standing_lag: StandingLag::default(),
+            admitted_share: AdmittedShare::default(),
             drain_is_over: Cell::new(false),
+            at,
             metrics: Arc::clone(metrics),
         })
     }
@@ -194,6 +209,11 @@ impl LoopMetrics {
         self.metrics.health()
     }
 
+    /// What takes calls of `program` that ended, if anybody wants them.
+    pub fn recorder(&self, program: &Program) -> Option<CallRecorder> {
+        CallRecorder::of(&self.metrics.sinks, self.at, program)
+    }
+
     /// The lag of the loop's last timer, and the largest of the last 30 to 60 seconds.
     pub fn lag(&self) -> [Duration; 2] {
         [&self.lag_last, &self.lag_max].map(|lag| Duration::from_nanos(lag.get() as u64))
@@ -202,6 +222,27 @@ impl LoopMetrics {
     /// Whether the loop had nearly no time left when it was last measured, twenty times a second.
     pub fn is_busy(&self) -> bool {
         self.is_busy.get()
+    }
+
+    /// How long what arrives at `now` has had to wait for a while; zero if the loop has time left.
+    #[inline]
+    pub fn standing_lag(&self, now: Instant) -> Duration {
+        self.standing_lag.get(now)
+    }
+
+    /// Whether the loop refuses some calls because its rounds have become long.
+    #[inline]
+    pub fn is_limiting(&self) -> bool {
+        self.admitted_share.is_limiting()
+    }
+
+    /// Whether a call that arrives at `now` is among those that the loop admits while it has more work than it can do.
+    /// `is_first`: its connection has no other call under way.
+    #[cold]
+    pub fn admits(&self, now: Instant, is_first: bool) -> bool {
+        self.admitted_share
+            .overdue(self.standing_lag.overdue_for(now));
+        self.admitted_share.admits(is_first)
     }
 
     /// The time of the drain is over: calls that still run have to end.
@@ -231,8 +272,12 @@ impl LoopMetrics {
             self.heart.beat();
             let before = std::mem::replace(&mut worked, (now, self::worked()));
             let busy = worked.1.saturating_sub(before.1);
-            self.is_busy
-                .set(busy >= now.duration_since(before.0).mul_f64(BUSY));
+            self.busy.add_time(busy);
+            let is_busy = busy >= now.duration_since(before.0).mul_f64(BUSY);
+            self.is_busy.set(is_busy);
+            self.standing_lag.beat(late, is_busy, now + PULSE);
+            let elapsed = now.duration_since(before.0);
+            self.admitted_share.beat(late, is_busy, elapsed);
             self.lag.observe_time(late);
             self.lag_last.set_time(late);
             self.lag_max.set_time(most.max(most_before));

@@ -4,16 +4,29 @@
 //! Out: the text of a scrape ([`Metrics::scrape`]) and the answers to probes ([`Health`]). The values of labels come from
 //! the configuration and from closed sets, never from clients. A test compares the manual's table with a
 //! scrape.
+//!
+//! A loop measures itself here too: its heartbeats show how late it is, and from that follows which share of the calls that arrive
+//! it admits under overload ([`LoopMetrics::admits`]).
 
 mod family;
+mod handles; // by which a loop counts
 mod loop_metrics;
+mod standing_lag; // how long what arrives has to wait
+mod admitted_share; // of calls, under overload
 mod accept_metrics;
 mod breaker_metrics;
 mod endpoint_metrics;
 mod program_metrics;
+mod fallback_metrics;
 mod cache_metrics;
 mod health;
+mod gain_metrics;
+mod trace_metrics;
+mod access_metrics;
 mod activity;
+mod snapshot;
+mod process;
+mod served_config;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -25,24 +38,31 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Registry;
 use tokio_util::sync::CancellationToken;
 
-use crate::backend::{Cancelled, TableReload};
+use crate::backend::{Cancelled, Changed, TableReload};
+use crate::config::{CertificateExpiry, Effective};
 use crate::error::Code;
 use crate::offload::offloaded;
+use crate::recorder::{Recorder, Sinks};
 use crate::timeline::{Fate, Source};
 use family::{Family, SeriesKind};
+use served_config::ServedConfig;
 
 pub use accept_metrics::AcceptMetrics;
 pub use activity::Phase;
 pub use breaker_metrics::{BreakerEvent, BreakerMetrics};
 pub use cache_metrics::{CacheLookup, CacheMetrics, Refreshed};
-pub use family::{Counts, Gauge, Histogram};
-pub use health::{Health, Heartbeat, LIVE_WITHIN, Watched};
+use fallback_metrics::FallbackOutcome;
+pub use handles::{Counts, Gauge, Histogram};
+pub use health::{Health, Heartbeat, LIVE_WITHIN, Readiness, Watched};
 pub use loop_metrics::{Closed, LoopMetrics, OfCaller, Overloaded, Reloaded};
-pub use program_metrics::{BackendMetrics, Load, ProgramMetrics, Served, StepMetrics, ViewMetrics};
+pub use program_metrics::{
+    BackendMetrics, Load, ProgramMetrics, Refusals, Served, StepMetrics, ViewMetrics,
+};
+pub use snapshot::{BOUNDS, BackendNow, EndpointNow, LoopNow, MethodNow, Snapshot};
 
-/// Bucket bounds for calls and lookups in nanoseconds: 250 microseconds to 5 seconds.
+/// Bucket bounds for calls and lookups in nanoseconds: 500 microseconds to 5 seconds. Each bound is a line for every
+/// method and every lookup.
 const TIMES: &[u64] = &[
-    250_000,
     500_000,
     1_000_000,
     2_500_000,
@@ -52,9 +72,7 @@ const TIMES: &[u64] = &[
     50_000_000,
     100_000_000,
     250_000_000,
-    500_000_000,
     1_000_000_000,
-    2_500_000_000,
     5_000_000_000,
 ];
 /// Bucket bounds for the lag of a loop: 1 millisecond, the resolution of its timer, to 10 seconds.
@@ -111,6 +129,8 @@ families! {
         "Calls of callers with limits: admitted, or beyond a limit and refused, or only counted";
     call_duration SeriesKind::HistogramOfTime(TIMES), "tributary_call_duration_seconds" ["method"]
         "Time from the last byte of a call to its reply";
+    call_own SeriesKind::CounterOfTime, "tributary_call_own_seconds_total" ["method"]
+        "Time of calls before their first lookup and after their last one: decoding, merging, encoding, and waiting for the loop";
     calls_in_flight SeriesKind::Gauge, "tributary_calls_in_flight" []
         "Calls that have no reply yet";
     planned SeriesKind::Counter, "tributary_lookups_planned_total" ["method"]
@@ -119,9 +139,11 @@ families! {
         "Lookups of a view by fate";
     failures SeriesKind::CounterOf(codes(&[])), "tributary_lookup_failures_total" ["method", "lookup", "code"]
         "Lookups of a view that failed, by code, also those whose default was used instead";
+    fallbacks SeriesKind::CounterOf(FallbackOutcome::words()), "tributary_fallbacks_total" ["method", "lookup", "fallback", "outcome"]
+        "What was asked instead of a lookup that failed, by what became of that";
     answers SeriesKind::CounterOf(sources()), "tributary_lookup_answers_total" ["backend", "source"]
         "Lookups by the source of their answer";
-    lookup_duration SeriesKind::HistogramOfTime(TIMES), "tributary_lookup_duration_seconds" ["backend", "lookup"]
+    lookup_duration SeriesKind::HistogramOfTimeIfFew(TIMES), "tributary_lookup_duration_seconds" ["backend", "lookup"]
         "Time from the start of a lookup to its fate, for lookups that were started";
     batches SeriesKind::Histogram(BATCHES), "tributary_batch_lookups" ["backend"]
         "Lookups per batch";
@@ -136,13 +158,19 @@ families! {
     breaker_events SeriesKind::CounterOf(BreakerEvent::ALL.into()), "tributary_breaker_events_total" ["backend", "event"]
         "What the breaker of a backend did: it opened or closed, let a lookup through as a probe, refused one, or would have";
     cancels SeriesKind::CounterOf(Cancelled::ALL.into()), "tributary_backend_cancels_total" ["backend", "outcome"]
-        "Requests to a backend to stop a statement that nobody waits for, by outcome";
+        "Requests to a backend to stop an abandoned statement, by outcome";
+    open_connections SeriesKind::Gauge, "tributary_backend_connections_open" ["backend"]
+        "Connections to a backend that gets more of them while lookups wait behind slow ones";
     table_reloads SeriesKind::CounterOf(TableReload::ALL.into()), "tributary_table_reloads_total" ["backend", "outcome"]
         "Times that the file of a backend with `reload = \"on_change\"` changed, by outcome";
     cache_lookups SeriesKind::CounterOf(CacheLookup::words()), "tributary_cache_lookups_total" ["lookup", "outcome"]
         "Questions of a lookup with `cache` or `coalesce`, by what they found";
     cache_refreshes SeriesKind::CounterOf(Refreshed::words()), "tributary_cache_refreshes_total" ["lookup", "outcome"]
         "Stale answers that were asked again in the background, by outcome";
+    invalidations SeriesKind::CounterOf(Changed::ALL.into()), "tributary_cache_invalidations_total" ["backend", "reason"]
+        "Times that cached answers were no longer right: a key or all had changed, or it was no longer heard what changes";
+    changes_heard SeriesKind::Least, "tributary_cache_changes_heard" ["backend"]
+        "1 if it is heard which cached answers change, 0 if some loop does not hear it and so keeps none";
     cache_stale_if_error SeriesKind::Counter, "tributary_cache_stale_if_error_total" ["lookup"]
         "Questions that got an old answer because the store failed";
     cache_evictions SeriesKind::Counter, "tributary_cache_evictions_total" ["lookup"]
@@ -179,6 +207,8 @@ families! {
         "How late the last timer of the loop fired";
     loop_lag_max SeriesKind::GaugeOfTime, "tributary_loop_lag_max_seconds" ["loop"]
         "The largest lag of the last 30 to 60 seconds";
+    loop_busy SeriesKind::CounterOfTime, "tributary_loop_busy_seconds_total" ["loop"]
+        "Time in which the loop worked instead of waiting: its rate is the loop's busy share";
     stalls SeriesKind::Counter, "tributary_loop_stalls_total" ["method"]
         "Times that an event loop stood still for 200 milliseconds or more, by the method it was at";
     reloads SeriesKind::CounterOf(Reloaded::words()), "tributary_config_reloads_total" ["outcome"]
@@ -186,20 +216,19 @@ families! {
 }
 
 /// Metrics that are computed by the scrape.
+const BACKEND_DURATION: &str = "tributary_backend_duration_seconds";
 const HEARTBEAT_AGE: &str = "tributary_loop_heartbeat_age_seconds";
 const OFFLOADED: &str = "tributary_offloaded";
 const OFFLOAD_REFUSED: &str = "tributary_offload_refused";
 const OFFLOAD_WAITING: &str = "tributary_offload_waiting";
+const READY: &str = "tributary_ready";
 const DRAINING: &str = "tributary_draining";
 const BUILD_INFO: &str = "tributary_build_info";
 
-/// The values of `outcome`. A call ends with a code of another area only if there is a bug.
+/// The values of `outcome`. Codes are shown once a call ended with them.
 fn outcomes() -> Vec<(&'static str, bool)> {
-    let first = [("ok", true), ("partial", true), ("hung_up", true)];
-    first
-        .into_iter()
-        .chain(codes(&["call", "merge", "server"]))
-        .collect()
+    let first = [("ok", true), ("partial", true), ("hung_up", false)];
+    first.into_iter().chain(codes(&[])).collect()
 }
 
 /// Every code, so that a code's number is its index. Those of `areas` are always shown.
@@ -214,14 +243,17 @@ fn codes(areas: &[&str]) -> Vec<(&'static str, bool)> {
     Code::ALL.iter().map(code).collect()
 }
 
+/// Most lookups never have most fates, so the others are shown once they occur.
 fn fates() -> Vec<(&'static str, bool)> {
-    Fate::ALL.iter().map(|fate| (fate.as_str(), true)).collect()
+    let shown = |fate: &Fate| (fate.as_str(), *fate == Fate::Ok);
+    Fate::ALL.iter().map(shown).collect()
 }
 
 fn sources() -> Vec<(&'static str, bool)> {
     Source::ALL
         .iter()
-        .map(|source| (source.as_str(), true))
+        // Only some lookups are hedged.
+        .map(|source| (source.as_str(), *source != Source::Hedged))
         .collect()
 }
 
@@ -231,21 +263,45 @@ pub struct Metrics {
     families: Families,
     endpoints: endpoint_metrics::Endpoints,
     health: Health,
+    served_config: ServedConfig,
+    sinks: Sinks,
 }
 
 impl Metrics {
     /// Metrics for `loops` loops that end with `shutdown`.
     pub fn new(loops: usize, stopping: CancellationToken) -> Arc<Self> {
+        Metrics::recording(loops, stopping, Sinks::default())
+    }
+
+    /// The same, with where calls go that ended.
+    pub fn recording(loops: usize, stopping: CancellationToken, sinks: Sinks) -> Arc<Self> {
         Arc::new(Metrics {
             families: Families::new(),
             endpoints: endpoint_metrics::Endpoints::default(),
             health: Health::new(loops, stopping),
+            served_config: ServedConfig::new(),
+            sinks,
         })
+    }
+
+    /// The calls that are kept, if any are.
+    pub fn recorder(&self) -> Option<&Arc<Recorder>> {
+        self.sinks.kept.as_ref()
     }
 
     /// Counts a loop that stands still with a call of `method`.
     pub fn stalled(&self, method: &str) {
         self.families.stalls.counts(&[method]).count_one();
+    }
+
+    /// The configuration that is going to be served was read now; its certificates expire then.
+    pub fn config_was_loaded(&self, expiries: &[CertificateExpiry], effective: &Arc<Effective>) {
+        self.served_config.replace(expiries, effective);
+    }
+
+    /// Every value of the configuration that is served, and when it was read, in seconds of Unix time.
+    pub fn effective(&self) -> (Arc<Effective>, i64) {
+        self.served_config.effective()
     }
 
     /// The health of the loops.
@@ -263,16 +319,42 @@ impl Metrics {
     }
 }
 
+impl Families {
+    /// Writes every series, and what is summed over several.
+    fn encode(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        for family in self.all() {
+            family.encode(encoder)?;
+        }
+        let help = "Time of all lookups of a backend that were started, from the start to the fate";
+        let durations = &self.lookup_duration;
+        durations.encode_by_first((BACKEND_DURATION, help), encoder)
+    }
+}
+
+impl Metrics {
+    fn encode_sinks(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        if let Some(traces) = &self.sinks.traces {
+            trace_metrics::encode(traces.tally(), encoder)?;
+        }
+        match &self.sinks.access {
+            Some(access) => access_metrics::encode(access.tally(), encoder),
+            None => Ok(()),
+        }
+    }
+}
+
 /// All metrics, as the library collects them.
 #[derive(Debug)]
 struct Scraped(Arc<Metrics>);
 
 impl Collector for Scraped {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        for family in self.0.families.all() {
-            family.encode(&mut encoder)?;
-        }
+        self.0.families.encode(&mut encoder)?;
         self.0.endpoints.encode(&mut encoder)?;
+        if let Some(recorder) = self.0.recorder() {
+            gain_metrics::encode(recorder, &mut encoder)?;
+        }
+        self.0.encode_sinks(&mut encoder)?;
         let help = "Time since the loop last checked its timers";
         let mut metric = encoder.encode_descriptor(HEARTBEAT_AGE, help, None, MetricType::Gauge)?;
         for (at, age) in self.0.health.ages() {
@@ -303,6 +385,16 @@ impl Collector for Scraped {
         encoder
             .encode_descriptor(OFFLOAD_WAITING, help, None, MetricType::Gauge)?
             .encode_gauge(&i64::try_from(work.waiting).unwrap_or(i64::MAX))?;
+        self.0.served_config.encode(&mut encoder)?;
+        let ready = self.0.health.readiness() == Readiness::Ready;
+        encoder
+            .encode_descriptor(
+                READY,
+                "1 while `/readyz` answers 200",
+                None,
+                MetricType::Gauge,
+            )?
+            .encode_gauge(&i64::from(ready))?;
         let draining = i64::from(self.0.health.is_draining());
         encoder
             .encode_descriptor(
@@ -321,7 +413,8 @@ impl Collector for Scraped {
                 MetricType::Gauge,
             )?
             .encode_family(&labels)?
-            .encode_gauge(&1_i64)
+            .encode_gauge(&1_i64)?;
+        process::encode(&mut encoder)
     }
 }
 

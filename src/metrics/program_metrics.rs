@@ -10,8 +10,9 @@ use std::time::Duration;
 
 use super::activity::{Doing, Phase};
 use super::breaker_metrics::BreakerMetrics;
-use super::{CacheMetrics, Counts, Gauge, Histogram, LoopMetrics, Metrics};
-use crate::backend::{Board, Cancels, StoreMemory, TableReloads};
+use super::fallback_metrics::{FallbackMetrics, FallbackOutcome};
+use super::{CacheMetrics, Counts, Gauge, Histogram, LoopMetrics, Metrics, Overloaded};
+use crate::backend::{Board, Cancels, Changes, OpenConnections, StoreMemory, TableReloads};
 use crate::config::GuardMode;
 use crate::error::Code;
 use crate::plan::{LookupId, Plan, Step};
@@ -53,6 +54,7 @@ pub enum Served {
 pub struct ViewMetrics {
     calls: Counts,
     duration: Histogram,
+    own: Counts,
     planned: Counts,
     steps: Vec<StepMetrics>,
     /// How long the last lookup ran, and the bucket of that: the lookups of one batch run equally long.
@@ -68,6 +70,8 @@ pub struct StepMetrics {
     failures: Counts,
     sources: Counts,
     duration: Histogram,
+    /// What is asked instead if it fails.
+    fallbacks: Vec<FallbackMetrics>,
 }
 
 /// The metrics of one backend.
@@ -108,7 +112,48 @@ impl Load {
     }
 }
 
+/// What the lookups of all views count into.
+struct OfLookups<'p> {
+    program: &'p Program,
+    /// By the index of the backend; that of closures is last.
+    sources: Vec<Counts>,
+    /// By [`LookupId`].
+    durations: Vec<Histogram>,
+}
+
+impl OfLookups<'_> {
+    fn source(&self, step: &Step) -> Counts {
+        match self.program.lookups[step.lookup.0].asks {
+            Asks::Store(at, _) => self.sources[at].clone(),
+            Asks::Closure(_) => self.sources[self.program.backends.len()].clone(),
+        }
+    }
+
+    fn duration(&self, step: &Step) -> Histogram {
+        self.durations[step.lookup.0].clone()
+    }
+}
+
 impl Metrics {
+    /// Those of a lookup of a view, and of what is asked instead of it.
+    fn step(&self, (method, step): (&str, &Step), of: &OfLookups<'_>) -> StepMetrics {
+        let families = &self.families;
+        let fallbacks = step.attempts().skip(1).map(|fallback| FallbackMetrics {
+            outcomes: families
+                .fallbacks
+                .counts(&[method, &step.name, &fallback.name]),
+            sources: of.source(fallback),
+            duration: of.duration(fallback),
+        });
+        StepMetrics {
+            fates: families.lookups.counts(&[method, &step.name]),
+            failures: families.failures.counts(&[method, &step.name]),
+            sources: of.source(step),
+            duration: of.duration(step),
+            fallbacks: fallbacks.collect(),
+        }
+    }
+
     /// The quality of a view, and the lookups that it leaves out.
     fn brownout(&self, label: &str) -> (Gauge, Counts) {
         let of = &self.families;
@@ -138,10 +183,6 @@ impl ProgramMetrics {
         });
         let mut plans: Vec<_> = program.plans().collect();
         plans.sort_by_key(|plan| plan.index);
-        for plan in &plans {
-            // Shown from the start; the thread that watches the loop counts.
-            drop(metrics.families.stalls.counts(&[&plan.label]));
-        }
         let names = program.backends.iter().map(|backend| &*backend.name);
         let sources: Vec<Counts> = names
             .chain([CODE])
@@ -159,18 +200,16 @@ impl ProgramMetrics {
                 of.histogram(&[backend, &lookup.name])
             })
             .collect();
-        let step = |method: &str, step: &Step| StepMetrics {
-            fates: metrics.families.lookups.counts(&[method, &step.name]),
-            failures: metrics.families.failures.counts(&[method, &step.name]),
-            sources: match program.lookups[step.lookup.0].asks {
-                Asks::Store(at, _) => sources[at].clone(),
-                Asks::Closure(_) => sources[program.backends.len()].clone(),
-            },
-            duration: durations[step.lookup.0].clone(),
+        let of_lookups = OfLookups {
+            program,
+            sources,
+            durations,
         };
+        let step = |method: &str, of: &Step| metrics.step((method, of), &of_lookups);
         let view = |plan: &Arc<Plan>| ViewMetrics {
             calls: metrics.families.calls.counts(&[&plan.label]),
             duration: metrics.families.call_duration.histogram(&[&plan.label]),
+            own: metrics.families.call_own.counts(&[&plan.label]),
             planned: metrics.families.planned.counts(&[&plan.label]),
             steps: plan.steps.iter().map(|of| step(&plan.label, of)).collect(),
             last_ran: Cell::default(),
@@ -217,10 +256,23 @@ impl ProgramMetrics {
         &self.views[index]
     }
 
+    /// Shows what a backend says about answers that are no longer right.
+    pub fn show_changes(&self, backend: &str, changes: &Changes) {
+        let of = &self.loop_metrics.metrics.families;
+        of.invalidations.adopt(&[backend], changes.counts());
+        of.changes_heard.adopt(&[backend], changes.heard());
+    }
+
     /// Shows the requests of a backend to stop a statement.
     pub fn show_cancels(&self, backend: &str, cancels: &Cancels) {
         let of = &self.loop_metrics.metrics.families.cancels;
         of.adopt(&[backend], cancels.counts());
+    }
+
+    /// Shows how many connections a backend has on this loop.
+    pub fn show_open_connections(&self, backend: &str, open: &OpenConnections) {
+        let of = &self.loop_metrics.metrics.families.open_connections;
+        of.adopt(&[backend], open.counts());
     }
 
     /// Shows the memory that the answers of this loop's stores take.
@@ -255,8 +307,34 @@ impl ProgramMetrics {
     }
 }
 
+/// Calls since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Refusals {
+    /// All that ended, without those beyond their callers' limits.
+    pub calls: u64,
+    /// Those of them that were refused because the server was overloaded.
+    pub refused: u64,
+}
+
+impl Metrics {
+    /// The calls that have ended so far, and those of them that the server refused because it had too much to do. Calls
+    /// that a caller made beyond its own limits are not among them.
+    pub fn refusals(&self) -> Refusals {
+        let reasons = self.families.calls_overloaded.totals();
+        let of_server = [Overloaded::CallsMax, Overloaded::Waiting, Overloaded::Loop];
+        let refused = of_server.map(|reason| reasons.get(reason as usize).copied());
+        let outcomes = self.families.calls.totals();
+        let limited = outcome(Err(Code::CallRateLimited));
+        let limited = outcomes.get(limited).copied().unwrap_or_default();
+        Refusals {
+            calls: outcomes.iter().sum::<u64>().saturating_sub(limited),
+            refused: refused.into_iter().flatten().sum(),
+        }
+    }
+}
+
 /// The index of an outcome among the values of its label.
-fn outcome(ended: Result<Served, Code>) -> usize {
+pub(super) fn outcome(ended: Result<Served, Code>) -> usize {
     match ended {
         Ok(served) => served as usize,
         Err(code) => code as usize + HUNG_UP + 1,
@@ -271,6 +349,11 @@ impl ViewMetrics {
     pub fn ended(&self, ended: Result<Served, Code>, elapsed: Duration) {
         self.calls.count(outcome(ended));
         self.duration.observe_time(elapsed);
+    }
+
+    /// Counts the time that a call took without its lookups.
+    pub fn took_itself(&self, own: Duration) {
+        self.own.add_time(own);
     }
 
     /// Counts a call whose client disconnected before its end.
@@ -302,6 +385,55 @@ impl ViewMetrics {
                 self.last_ran.set((ran, bucket));
             }
             step.duration.observe_in(bucket, nanoseconds);
+        }
+    }
+}
+
+impl ViewMetrics {
+    /// Counts the end of what was asked for the lookup at `step`, since another one is asked instead now: of the lookup itself,
+    /// or of the fallback `before`.
+    pub fn fell_back(&self, step: usize, before: Option<u8>, source: Source, ran: Option<Micros>) {
+        let step = &self.steps[step];
+        match before {
+            Some(nth) => {
+                if let Some(of) = step.fallbacks.get(usize::from(nth)) {
+                    of.ended(FallbackOutcome::Failed, source, ran.unwrap_or(Micros::ZERO));
+                }
+            }
+            None => {
+                step.sources.count(source as usize);
+                if let Some(ran) = ran {
+                    step.duration.observe_time(ran.into());
+                }
+            }
+        }
+    }
+
+    /// Counts the fate of the lookup at `step` that its fallback `nth` gave it, which ran for `ran`.
+    pub fn settled_by(
+        &self,
+        (step, nth): (usize, u8),
+        (fate, code): (Fate, Option<Code>),
+        source: Source,
+        ran: Micros,
+    ) {
+        let step = &self.steps[step];
+        step.fates.count(fate as usize);
+        let outcome = match (fate, code) {
+            (Fate::Ok, _) => FallbackOutcome::Answered,
+            (Fate::Empty, _) | (Fate::Default, None) => FallbackOutcome::Empty,
+            (Fate::Cancelled, _) => FallbackOutcome::Cancelled,
+            _ => FallbackOutcome::Failed,
+        };
+        if let Some(of) = step.fallbacks.get(usize::from(nth)) {
+            of.ended(outcome, source, ran);
+        }
+    }
+
+    /// Counts a fallback whose call was dropped.
+    pub fn fallback_cancelled(&self, step: usize, nth: u8) {
+        if let Some(of) = self.steps[step].fallbacks.get(usize::from(nth)) {
+            of.outcomes.count(FallbackOutcome::Cancelled as usize);
         }
     }
 }

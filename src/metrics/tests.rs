@@ -71,17 +71,17 @@ fn a_gauge_ends_with_its_owner_and_may_be_negative() {
 fn a_bound_belongs_to_its_bucket_and_the_last_bucket_is_unbounded() {
     let metrics = metrics();
     let histogram = metrics.families.call_duration.histogram(&["get"]);
-    for micros in [250, 251, 60_000_000] {
+    for micros in [500, 501, 60_000_000] {
         histogram.observe_time(Duration::from_micros(micros));
     }
     let line = |text: &str| format!("tributary_call_duration_seconds_{text}");
     for text in [
-        r#"bucket{le="0.00025",method="get"} 1"#,
-        r#"bucket{le="0.0005",method="get"} 2"#,
+        r#"bucket{le="0.0005",method="get"} 1"#,
+        r#"bucket{le="0.001",method="get"} 2"#,
         r#"bucket{le="5.0",method="get"} 2"#,
         r#"bucket{le="+Inf",method="get"} 3"#,
         r#"count{method="get"} 3"#,
-        r#"sum{method="get"} 60.000501"#,
+        r#"sum{method="get"} 60.001001"#,
     ] {
         assert_shows(&metrics, &line(text));
     }
@@ -109,4 +109,26 @@ fn codes_of_other_areas_are_shown_once_they_occur() {
         &metrics,
         r#"tributary_wire_errors_total{code="call.deadline"} 1"#,
     );
+}
+
+#[test]
+fn calls_beyond_the_limits_of_their_caller_are_no_refusals() {
+    let metrics = metrics();
+    let of_loop = LoopMetrics::new(&metrics, 0);
+    let calls = metrics.families.calls.counts(&["get"]);
+    let ended = |ended| calls.count(program_metrics::outcome(ended));
+    for _ in 0..3 {
+        ended(Err(Code::CallRateLimited));
+        ended(Ok(Served::Whole));
+    }
+    ended(Err(Code::ServerOverloaded));
+    of_loop.overloaded(Overloaded::Waiting);
+    of_loop.overloaded(Overloaded::CallsMax);
+    // One connection that holds too much, for example.
+    of_loop.overloaded(Overloaded::Memory);
+    let expected = Refusals {
+        calls: 4,
+        refused: 2,
+    };
+    assert_eq!(metrics.refusals(), expected);
 }

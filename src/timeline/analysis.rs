@@ -9,7 +9,7 @@ use super::{Fate, Micros, Timeline, Track};
 use crate::context::Mode;
 
 /// The result of analysing a timeline.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Analysis {
     /// The lookups that decided the end, first to last, as indices into [`Timeline::tracks`]: each started because the
     /// one before it ended. In a serial call these are all lookups that ran.
@@ -30,28 +30,65 @@ pub struct Analysis {
 impl Analysis {
     /// Analyses `timeline`.
     pub fn of(timeline: &Timeline) -> Self {
+        let mut analysis = Analysis::default();
+        analysis.renew(timeline);
+        analysis
+    }
+
+    /// Analyses `timeline` instead of the one before it, in the same memory.
+    pub fn renew(&mut self, timeline: &Timeline) {
         if timeline.mode == Mode::Evented && timeline.lanes.iter().all(|lane| lane.after.is_empty())
         {
-            return independent(timeline);
+            return self.renew_independent(timeline);
         }
-        let serial = timeline
+        self.serial = timeline
             .tracks
             .iter()
             .map(Track::run_time)
             .fold(Micros::ZERO, Micros::plus);
-        let longest_chain = longest_chain(timeline);
-        let (critical_path, slack) = match timeline.mode {
+        self.longest_chain = longest_chain(timeline);
+        (self.critical_path, self.slack) = match timeline.mode {
             Mode::Evented => evented(timeline),
             Mode::Serial => serially(&timeline.tracks),
         };
-        Analysis {
-            critical_path,
-            slack,
-            serial,
-            longest_chain,
-            bound: serial.over(longest_chain),
-            ratio: serial.over(timeline.elapsed),
+        self.compare(timeline);
+    }
+
+    /// The same result, computed faster, for lookups that do not depend on each other, as in most calls.
+    fn renew_independent(&mut self, timeline: &Timeline) {
+        let tracks = &timeline.tracks;
+        let (mut serial, mut longest) = (Micros::ZERO, Micros::ZERO);
+        // As in `last`: a cancelled lookup only counts if all are.
+        let mut last: Option<(usize, bool, Micros)> = None;
+        for (at, track) in tracks.iter().enumerate() {
+            if track.started.is_none() {
+                continue;
+            }
+            let run_time = track.run_time();
+            serial = serial.plus(run_time);
+            longest = longest.max(run_time);
+            let counts = track.fate != Fate::Cancelled;
+            if last.is_none_or(|(_, before, end)| (before, end) < (counts, track.done)) {
+                last = Some((at, counts, track.done));
+            }
         }
+        let end = last.map_or(Micros::ZERO, |(_, _, end)| end);
+        let slack = tracks.iter().map(|track| match track.started {
+            Some(_) => end.minus(track.done),
+            None => Micros::ZERO,
+        });
+        self.slack.clear();
+        self.slack.extend(slack);
+        self.critical_path.clear();
+        self.critical_path.extend(last.map(|(at, ..)| at));
+        (self.serial, self.longest_chain) = (serial, longest);
+        self.compare(timeline);
+    }
+
+    /// Computes what concurrency can gain, and what it did gain.
+    fn compare(&mut self, timeline: &Timeline) {
+        self.bound = self.serial.over(self.longest_chain);
+        self.ratio = self.serial.over(timeline.elapsed);
     }
 }
 
@@ -104,39 +141,6 @@ fn latest(tracks: &[Track], among: impl Iterator<Item = usize>) -> Option<usize>
             best
         }
     })
-}
-
-/// The same result, computed faster, for lookups that do not depend on each other, as in most calls.
-fn independent(timeline: &Timeline) -> Analysis {
-    let tracks = &timeline.tracks;
-    let (mut serial, mut longest) = (Micros::ZERO, Micros::ZERO);
-    // As in `last`: a cancelled lookup only counts if all are.
-    let mut last: Option<(usize, bool, Micros)> = None;
-    for (at, track) in tracks.iter().enumerate() {
-        if track.started.is_none() {
-            continue;
-        }
-        let run_time = track.run_time();
-        serial = serial.plus(run_time);
-        longest = longest.max(run_time);
-        let counts = track.fate != Fate::Cancelled;
-        if last.is_none_or(|(_, before, end)| (before, end) < (counts, track.done)) {
-            last = Some((at, counts, track.done));
-        }
-    }
-    let end = last.map_or(Micros::ZERO, |(_, _, end)| end);
-    let slack = tracks.iter().map(|track| match track.started {
-        Some(_) => end.minus(track.done),
-        None => Micros::ZERO,
-    });
-    Analysis {
-        slack: slack.collect(),
-        critical_path: last.into_iter().map(|(at, ..)| at).collect(),
-        serial,
-        longest_chain: longest,
-        bound: serial.over(longest),
-        ratio: serial.over(timeline.elapsed),
-    }
 }
 
 fn longest_chain(timeline: &Timeline) -> Micros {

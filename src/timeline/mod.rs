@@ -4,6 +4,7 @@
 //! waterfall in the terminal, the critical path and each lookup's slack are made from it.
 
 mod analysis;
+mod gain;
 mod micros;
 mod report;
 mod waterfall;
@@ -120,17 +121,20 @@ pub enum Source {
     Coalesced,
     /// One question for several calls.
     Batched,
+    /// A second endpoint of the store, because the first was slow.
+    Hedged,
 }
 
 impl Source {
     /// Every source.
-    pub const ALL: [Source; 6] = [
+    pub const ALL: [Source; 7] = [
         Source::None,
         Source::Backend,
         Source::Cache,
         Source::Stale,
         Source::Coalesced,
         Source::Batched,
+        Source::Hedged,
     ];
 
     /// The word in reports, logs and metrics.
@@ -142,6 +146,7 @@ impl Source {
             Source::Stale => "stale",
             Source::Coalesced => "coalesced",
             Source::Batched => "batched",
+            Source::Hedged => "hedged",
         }
     }
 
@@ -155,7 +160,8 @@ impl Source {
             Source::Coalesced => 2,
             Source::Batched => 3,
             Source::Backend => 4,
-            Source::Stale => 5,
+            Source::Hedged => 5,
+            Source::Stale => 6,
         };
         if rank(other) > rank(self) {
             other
@@ -181,6 +187,17 @@ pub struct Lane {
     pub backend: Arc<str>,
     /// The lookups whose values it needs, as indices into [`Timeline::tracks`]; always smaller than its own.
     pub after: Vec<usize>,
+    /// What is asked instead if it fails, in this order.
+    pub fallbacks: Vec<FallbackLane>,
+}
+
+/// What is asked instead of a lookup.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FallbackLane {
+    /// Its name in `else`.
+    pub name: Arc<str>,
+    /// The backend's name.
+    pub backend: Arc<str>,
 }
 
 /// One lookup of one call.
@@ -202,6 +219,17 @@ pub struct Track {
     pub source: Source,
     /// How old its value is, if it was kept for a while.
     pub age: Option<Micros>,
+    /// Which of [`Lane::fallbacks`] was asked last, and so gave it its fate; `None` if none was asked.
+    pub fallback: Option<u8>,
+    /// Why the lookup itself failed, if another one was asked instead.
+    pub first_code: Option<Code>,
+}
+
+impl Lane {
+    /// What gave the lookup of `track` its fate, if that was another one.
+    pub fn answered_by(&self, track: &Track) -> Option<&FallbackLane> {
+        self.fallbacks.get(usize::from(track.fallback?))
+    }
 }
 
 impl Track {
@@ -223,4 +251,75 @@ pub struct Timeline {
     pub tracks: Vec<Track>,
     /// When the reply was merged.
     pub elapsed: Micros,
+    /// Which endpoint answered a lookup, or was asked last for it, by the index of its track; only of backends with endpoints.
+    pub endpoints: Option<Box<Endpoints>>,
+}
+
+/// Which endpoints were asked for which lookup. Few calls have some, so they are kept apart.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Endpoints(Vec<(usize, AskedEndpoints)>);
+
+/// Which endpoints were asked for one lookup.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AskedEndpoints {
+    /// The one that answered, or was asked last; `None` in a report, which does not name it.
+    pub last: Option<Arc<str>>,
+    /// How many were asked, one after the other or at the same time.
+    pub attempts: u8,
+    /// Two were asked at the same time, because the first was slow.
+    pub hedged: bool,
+}
+
+impl AskedEndpoints {
+    /// Only this one was asked.
+    pub fn one(endpoint: Arc<str>) -> Self {
+        AskedEndpoints {
+            last: Some(endpoint),
+            attempts: 1,
+            hedged: false,
+        }
+    }
+
+    /// More than one was asked.
+    pub fn are_several(&self) -> bool {
+        self.attempts > 1
+    }
+}
+
+impl Endpoints {
+    /// Notes those of the lookup at `at`.
+    pub fn note(&mut self, at: usize, asked: &AskedEndpoints) {
+        self.forget(at);
+        self.0.push((at, asked.clone()));
+    }
+
+    /// The lookup at `at` has none any more.
+    pub fn forget(&mut self, at: usize) {
+        self.0.retain(|(of, _)| *of != at);
+    }
+}
+
+impl Timeline {
+    /// The endpoint that answered the lookup at `at`, or was asked last for it.
+    pub fn endpoint(&self, at: usize) -> Option<&str> {
+        self.asked_endpoints(at)?.last.as_deref()
+    }
+
+    /// The endpoints that were asked for the lookup at `at`, if its backend has some.
+    pub fn asked_endpoints(&self, at: usize) -> Option<&AskedEndpoints> {
+        let mut all = self.endpoints.as_ref()?.0.iter();
+        all.find_map(|(of, asked)| (*of == at).then_some(asked))
+    }
+
+    /// The same if there were several, which is rare.
+    pub fn several_endpoints(&self, at: usize) -> Option<&AskedEndpoints> {
+        self.asked_endpoints(at).filter(|asked| asked.are_several())
+    }
+
+    /// Whether several endpoints were asked for some lookup.
+    #[inline]
+    pub fn asked_again(&self) -> bool {
+        let all = self.endpoints.as_ref();
+        all.is_some_and(|all| all.0.iter().any(|(_, asked)| asked.are_several()))
+    }
 }

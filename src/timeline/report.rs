@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::{Fate, Lane, Micros, Source, Timeline, Track};
+use super::{AskedEndpoints, Endpoints, FallbackLane, Fate, Lane, Micros, Source, Timeline, Track};
 use crate::context::Mode;
 use crate::error::Code;
 use crate::value::Value;
@@ -20,9 +20,13 @@ impl Timeline {
         };
         let mut lanes = Vec::with_capacity(lookups.len());
         let mut tracks = Vec::with_capacity(lookups.len());
+        let mut endpoints: Option<Box<Endpoints>> = None;
         let mut known: HashMap<&str, usize> = HashMap::with_capacity(lookups.len());
         for (at, lookup) in lookups.iter().enumerate() {
             lanes.push(lane(lookup, &known)?);
+            if let Some(asked) = asked_endpoints(lookup) {
+                endpoints.get_or_insert_default().note(at, &asked);
+            }
             tracks.push(track(lookup)?);
             known.insert(lookup.get("name")?.as_str()?, at);
         }
@@ -31,6 +35,7 @@ impl Timeline {
             lanes: lanes.into(),
             tracks,
             elapsed: micros(report.get("elapsed_us")?)?,
+            endpoints,
         })
     }
 }
@@ -45,10 +50,15 @@ fn lane(lookup: &Value, known: &HashMap<&str, usize>) -> Option<Lane> {
             .collect(),
         _ => Vec::new(),
     };
+    let fallbacks = text("answered_by").into_iter().map(|name| FallbackLane {
+        name: Arc::from(name),
+        backend: Arc::from(text("backend").unwrap_or_default()),
+    });
     Some(Lane {
         name: Arc::from(text("name")?),
         backend: Arc::from(text("backend").unwrap_or_default()),
         after,
+        fallbacks: fallbacks.collect(),
     })
 }
 
@@ -67,6 +77,21 @@ fn track(lookup: &Value) -> Option<Track> {
             .and_then(Source::parse)
             .unwrap_or(Source::None),
         age: time("age_us"),
+        // The report names only the one that was asked last.
+        fallback: text("answered_by").map(|_| 0),
+        first_code: text("first_code").and_then(Code::parse),
+    })
+}
+
+/// The endpoints of a `LookupReport`, which says something about them only if there were several.
+fn asked_endpoints(lookup: &Value) -> Option<AskedEndpoints> {
+    let Some(Value::I64(attempts)) = lookup.get("attempts") else {
+        return None;
+    };
+    Some(AskedEndpoints {
+        last: None,
+        attempts: u8::try_from(*attempts).ok()?,
+        hedged: lookup.get("hedged") == Some(&Value::Bool(true)),
     })
 }
 

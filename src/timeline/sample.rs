@@ -25,11 +25,14 @@ impl Sample {
             code: None,
             source: Source::None,
             age: None,
+            fallback: None,
+            first_code: None,
         };
         let lane = Lane {
             name: Arc::from(name),
             backend: Arc::from("ops"),
             after: Vec::new(),
+            fallbacks: Vec::new(),
         };
         Sample(track, lane)
     }
@@ -89,6 +92,7 @@ pub(crate) fn timeline(mode: Mode, samples: Vec<Sample>, elapsed: u64) -> Timeli
         lanes: samples.iter().map(|sample| sample.1.clone()).collect(),
         tracks: samples.into_iter().map(|sample| sample.0).collect(),
         elapsed: ms(elapsed),
+        endpoints: None,
     }
 }
 

@@ -6,7 +6,7 @@ use super::axis::Axis;
 use super::ink::Alphabet;
 use super::look::Look;
 use crate::error::Code;
-use crate::timeline::{Fate, Micros, Source, Timeline, Track};
+use crate::timeline::{Fate, Lane, Micros, Source, Timeline, Track};
 
 /// A narrower terminal can't hold a name and a bar.
 const WIDTH_MIN: usize = 56;
@@ -81,13 +81,13 @@ pub(super) fn words(timeline: &Timeline, alphabet: &Alphabet) -> Vec<RowText> {
         above.push(at);
         let untold = (parent.is_some() && hangs.is_none()) || lane.after.len() > 1;
         let after = untold.then(|| &lane.after[..]);
-        let note = note(timeline, track, after.unwrap_or_default());
+        let note = note(timeline, (at, track, lane), after.unwrap_or_default());
         rows.push(RowText { label, note });
     }
     rows
 }
 
-fn note(timeline: &Timeline, track: &Track, after: &[usize]) -> String {
+fn note(timeline: &Timeline, (at, track, lane): (usize, &Track, &Lane), after: &[usize]) -> String {
     let mut words = Vec::new();
     match (track.fate, track.code.map(Code::as_str)) {
         (Fate::Ok, _) => {}
@@ -102,6 +102,15 @@ fn note(timeline: &Timeline, track: &Track, after: &[usize]) -> String {
         words.push(match track.age {
             Some(age) => format!("{source} of {}", old(age)),
             None => source.to_owned(),
+        });
+    }
+    if let Some(asked) = timeline.several_endpoints(at) {
+        words.push(format!("asked {} endpoints", asked.attempts));
+    }
+    if let Some(fallback) = lane.answered_by(track) {
+        words.push(match track.first_code {
+            Some(code) => format!("asked {} after {code}", fallback.name),
+            None => format!("asked {}", fallback.name),
         });
     }
     if !after.is_empty() {

@@ -6,7 +6,7 @@
 //! rate at which a store answers says what it can do only while its queue stands: otherwise it says how much was asked. Nothing
 //! is measured, and no clock is read, while no queue stands.
 //!
-//! A store that answers nothing in time is not overloaded but sick: its queue has no rate, and nobody can say how long it is.
+//! A store that answers nothing in time is not overloaded but sick: its queue has no rate, so its length in time is unknown.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -219,7 +219,7 @@ pub(super) fn is_of_store(answer: &Result<Answer, LookupError>) -> bool {
 }
 
 impl Pace {
-    /// How long so many lookups take; zero if nobody knows.
+    /// How long so many lookups take; zero if it is unknown.
     pub(super) fn time(self, lookups: usize) -> Duration {
         match self {
             #[expect(clippy::cast_precision_loss, reason = "an estimate")]

@@ -12,6 +12,7 @@ use tokio::time::Instant;
 use super::question::Question;
 use super::reply_slots::{ReplySlots, SlotId};
 use super::sending::Sending;
+use super::trickle::Trickle;
 use crate::backend::{Answer, LookupError};
 use crate::context::Context;
 use crate::metrics::ProgramMetrics;
@@ -73,6 +74,8 @@ pub(super) struct Detached {
     pub(super) lookup: LookupId,
     pub(super) params: Rc<[Value]>,
     pub(super) context: Context,
+    /// The index in its view of the lookup that asked first.
+    pub(super) step: u32,
     /// When it fails. The deadline of its context is later: no call's deadline ends it.
     pub(super) deadline: Instant,
     /// How many guards do not see it.
@@ -85,8 +88,8 @@ pub(super) struct Detached {
 pub(super) enum Before<'a> {
     /// Lets it pass.
     Pass,
-    /// Lets it pass once this has ended well. If this fails, the question fails.
-    Hold(LocalBoxFuture<'a, Result<(), LookupError>>),
+    /// Lets it pass once this has ended well; its answer may then have to arrive slowly. If this fails, the question fails.
+    Hold(LocalBoxFuture<'a, Result<Option<Trickle>, LookupError>>),
     /// Answers it immediately, without the store.
     Answer(Result<Answer, LookupError>),
     /// Answers it when this is ready, without the store.

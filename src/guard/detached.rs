@@ -27,6 +27,7 @@ impl Inside for GuardedStores {
                 lookup,
                 params,
                 context,
+                step,
                 deadline,
                 outside,
                 sending,
@@ -38,7 +39,8 @@ impl Inside for GuardedStores {
                 context: &context,
                 asked,
                 deadline,
-                allowed: deadline.saturating_duration_since(asked),
+                allowed: deadline.saturating_duration_since(asked).into(),
+                step,
             };
             let slots = ReplySlots::with_capacity(1);
             let pending = Pending::new(&self, question, outside);

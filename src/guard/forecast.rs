@@ -13,6 +13,7 @@
 //! their lookups of it: if one of these is required, or if they are half of all. Any other call begins, and is partial. But if
 //! the loop itself is busy all the time, it is the loop that is overloaded, and then a call is refused for any lookup.
 
+use std::cell::Cell;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -37,13 +38,43 @@ pub(super) struct Forecast {
 /// What a call asks of one queue.
 pub(super) struct Need {
     pub(super) queue: QueueAt,
-    /// A `foreach` is one: nobody knows how many elements there will be.
-    pub(super) lookups: usize,
+    /// How many lookups it names. A `foreach` is one here.
+    lookups: usize,
+    /// Each `foreach` among them.
+    elements: Vec<Elements>,
     /// The most lookups of which each needs the one before.
     in_sequence: u32,
     any_required: bool,
     /// The shortest timeout.
     timeout: Option<Duration>,
+}
+
+/// How many elements a `foreach` has: that is unknown before a call begins, but many calls have about as many.
+struct Elements {
+    /// The step.
+    step: usize,
+    /// Times [`Elements::UNIT`].
+    lately: Cell<usize>,
+}
+
+impl Elements {
+    const UNIT: usize = 16;
+
+    /// A call had so many.
+    fn saw(&self, count: usize) {
+        let (before, now) = (self.lately.get(), count.saturating_mul(Elements::UNIT));
+        // The first call counts fully, each later one an eighth.
+        let mixed = if before == 0 {
+            now
+        } else {
+            before - before / 8 + now / 8
+        };
+        self.lately.set(mixed.max(1));
+    }
+
+    fn lately(&self) -> usize {
+        self.lately.get().div_ceil(Elements::UNIT).max(1)
+    }
 }
 
 impl Forecast {
@@ -90,7 +121,12 @@ impl Forecast {
     /// The queue for which a call of `plan` has to wait before it begins: it is long, its store answers, and the call is worth
     /// little without it.
     #[inline]
-    pub(super) fn long_queue(&self, stores: &Stores, plan: &Plan, is_busy: bool) -> Option<&Need> {
+    pub(super) fn long_queue(
+        &self,
+        stores: &Stores,
+        plan: &Plan,
+        is_busy: impl FnOnce() -> bool,
+    ) -> Option<&Need> {
         let needs = &self.needs[plan.index];
         let is_long = |need: &&Need| {
             let is_long =
@@ -107,8 +143,18 @@ impl Forecast {
         let long = || needs.iter().filter(is_long).filter(answers);
         let lost: usize = long().map(|need| need.lookups).sum();
         let counts =
-            is_busy || lost * 2 >= plan.steps.len() || long().any(|need| need.any_required);
+            is_busy() || lost * 2 >= plan.steps.len() || long().any(|need| need.any_required);
         long().next().filter(|_| counts)
+    }
+
+    /// The `foreach` at `step` of `plan` has so many elements in a call.
+    pub(super) fn saw_elements(&self, plan: &Plan, step: usize, count: usize) {
+        let mut all = self.needs[plan.index]
+            .iter()
+            .flat_map(|need| &need.elements);
+        if let Some(elements) = all.find(|elements| elements.step == step) {
+            elements.saw(count);
+        }
     }
 
     fn log(&self, plan: &Plan, need: &Need, wait: Duration) {
@@ -136,7 +182,7 @@ fn loses(
     let mut any_required = false;
     let mut last = None;
     for need in needs {
-        let own = calls.saturating_add(1).saturating_mul(need.lookups);
+        let own = calls.saturating_add(1).saturating_mul(need.asks());
         let prospect = prospect(need.queue, own);
         if let Some(wait) = prospect.and_then(|prospect| need.too_long(left, prospect)) {
             lost += need.lookups;
@@ -148,6 +194,12 @@ fn loses(
 }
 
 impl Need {
+    /// How many questions a call asks, as far as can be known.
+    pub(super) fn asks(&self) -> usize {
+        let elements = self.elements.iter().map(Elements::lately);
+        self.lookups - self.elements.len() + elements.sum::<usize>()
+    }
+
     /// How long these lookups would wait, if that is too long.
     fn too_long(&self, left: Duration, prospect: Prospect) -> Option<Duration> {
         let pace = prospect.pace;
@@ -173,23 +225,34 @@ fn needs(plan: &Plan, program: &Program, stores: &Stores) -> Vec<Need> {
             continue;
         };
         let in_sequence = sequence(plan, &queues, at);
+        let elements = step.foreach.is_some().then(|| Elements {
+            step: at,
+            lately: Cell::new(0),
+        });
         match needs.iter_mut().find(|need| need.queue == queue) {
             Some(need) => {
                 need.lookups += 1;
+                need.elements.extend(elements);
                 need.in_sequence = need.in_sequence.max(in_sequence);
-                need.any_required |= step.required;
+                need.any_required |= is_vital(step);
                 need.timeout = need.timeout.into_iter().chain(step.timeout).min();
             }
             None => needs.push(Need {
                 queue,
                 lookups: 1,
+                elements: elements.into_iter().collect(),
                 in_sequence,
-                any_required: step.required,
+                any_required: is_vital(step),
                 timeout: step.timeout,
             }),
         }
     }
     needs
+}
+
+/// Whether a call is lost without its answer. If another one can be asked instead, it is not.
+fn is_vital(step: &Step) -> bool {
+    step.required && step.fallback.is_none()
 }
 
 /// How many lookups of the same queue end, one after another, with the one at `at`.
@@ -214,6 +277,7 @@ mod tests {
         Need {
             queue: QueueAt::Permits(store),
             lookups,
+            elements: Vec::new(),
             in_sequence: 1,
             any_required: false,
             timeout: None,
@@ -266,6 +330,27 @@ mod tests {
             ..need(0, 1)
         };
         assert!(is_refused(required, false));
+    }
+
+    #[test]
+    fn a_foreach_asks_as_much_as_it_did_lately() {
+        let lists = Need {
+            elements: vec![Elements {
+                step: 3,
+                lately: Cell::new(0),
+            }],
+            ..need(0, 3)
+        };
+        let saw = |count| {
+            lists.elements[0].saw(count);
+            lists.asks()
+        };
+        assert_eq!(lists.asks(), 3, "nothing is known");
+        assert_eq!(saw(40), 42);
+        assert_eq!(saw(0), 37);
+        let saw_often = |count| [count; 100].map(saw)[99];
+        assert_eq!(saw_often(0), 3);
+        assert_eq!(saw_often(1000), 1002);
     }
 
     #[test]

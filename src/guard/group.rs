@@ -83,6 +83,16 @@ impl Guards {
 }
 
 impl<'a> Group<'a> {
+    /// How many questions it asks.
+    pub fn count(&self) -> usize {
+        self.answers.len()
+    }
+
+    /// When the answers are no longer useful.
+    pub fn deadline(&self) -> Instant {
+        self.deadline
+    }
+
     /// All answers, in the order of the questions, once the last one has arrived. As in [`Pending::poll`], only the stores
     /// work within `span`.
     pub fn poll(

@@ -11,6 +11,7 @@ use super::chain::{Before, Outcome};
 use super::question::Question;
 use super::reply_slots::{ReplySlots, SlotId};
 use super::stores::{Sent, Stores};
+use super::trickle::{Holding, Slow, Trickle, Way};
 use crate::backend::{Answer, LookupError};
 use crate::metrics::ProgramMetrics;
 use crate::program::Program;
@@ -27,17 +28,36 @@ pub(super) enum Stage<'a> {
     /// With its asker: it is not asked yet, or it was answered immediately.
     New,
     /// A guard holds it back. It goes further inward afterwards.
-    Held(LocalBoxFuture<'a, Result<(), LookupError>>),
+    Held(Holding<'a>),
     /// It travels with others, or has joined another one. Its answer arrives in this slot of the asker.
     Batched(SlotId),
     /// It travels alone.
     Alone(LocalBoxFuture<'a, Result<Answer, LookupError>>),
+    /// A guard lets its answer arrive slowly.
+    Slow(Box<Slow<'a>>),
 }
 
 /// How far inward a question has come.
 pub(super) enum Reached<'a> {
     Stage(Stage<'a>),
     Answer(Result<Answer, LookupError>),
+}
+
+impl Stage<'_> {
+    /// The same, with an answer that arrives slowly because of the guard at `place`.
+    pub(super) fn slowed(self, trickle: Trickle, place: u8) -> Self {
+        let way = match self {
+            Stage::Held(hold) => Way::Held(hold),
+            Stage::Batched(slot) => Way::Batched(slot),
+            Stage::Alone(alone) => Way::Alone(alone),
+            Stage::New | Stage::Slow(_) => return self,
+        };
+        Stage::Slow(Box::new(Slow {
+            trickle,
+            place,
+            way,
+        }))
+    }
 }
 
 impl GuardedStores {

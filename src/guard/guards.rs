@@ -49,6 +49,7 @@ impl Guards {
         let inside: Rc<dyn Inside> = Rc::clone(&stores) as _;
         let cache = &stores.chain.cache;
         cache.ask_through(Rc::downgrade(&inside), stores.stores.memory());
+        cache.hear(|lookup| stores.stores.changes(lookup));
         Guards {
             forecast: Forecast::new(&program, &stores.stores),
             brownouts,
@@ -72,6 +73,11 @@ impl Guards {
         !forecast.is_hopeless(stores, (plan, calls), left(), is_busy)
     }
 
+    /// The `foreach` at `step` of `plan` has so many elements in a call.
+    pub fn saw_elements(&self, plan: &Plan, step: usize, count: usize) {
+        self.forecast.saw_elements(plan, step, count);
+    }
+
     /// Whether a call of `plan` may begin at once.
     #[inline]
     pub fn may_begin(&self, plan: &Plan) -> bool {
@@ -88,7 +94,7 @@ impl Guards {
 
     #[inline]
     fn long_queue(&self, plan: &Plan) -> Option<&Need> {
-        let is_busy = self.metrics.loop_metrics.is_busy();
+        let is_busy = || self.metrics.loop_metrics.is_busy();
         self.forecast.long_queue(&self.stores.stores, plan, is_busy)
     }
 

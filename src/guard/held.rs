@@ -31,7 +31,7 @@ struct Held<'a> {
 /// Waits until the queue of `need` is short, but not longer than until `latest`. Returns whether the call may begin.
 pub(super) async fn hold(stores: &Stores, need: &Need, caller: CallerId, latest: Instant) -> bool {
     let key = stores.with_backlog(need.queue, |backlog, _| {
-        backlog.hold(caller, need.lookups, Instant::now)
+        backlog.hold(caller, need.asks(), Instant::now)
     });
     let served = || stores.with_backlog(need.queue, |backlog, _| backlog.served_so_far());
     let mut before = served();

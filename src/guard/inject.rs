@@ -1,4 +1,4 @@
-//! Injects the faults that the configuration plans for a lookup: delays, failures, and lookups that hang.
+//! Injects the faults that the configuration plans for a lookup: delays, slow answers, failures, and lookups that hang.
 
 use std::cell::RefCell;
 use std::future::pending;
@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::chain::{Before, Guard, Way};
 use super::question::Question;
+use super::trickle::Trickle;
 use crate::backend::LookupError;
 use crate::error::Code;
 use crate::faults::Faults;
@@ -44,9 +45,14 @@ impl Guard for Injector {
 /// Does to a question what `faults` say, which `whose` asked for.
 pub(super) fn suffer<'a>(faults: &Faults, random: &mut Random, whose: &'static str) -> Before<'a> {
     let delay = faults.delay.filter(|_| random.chance(faults.delay_rate));
+    let trickle = faults
+        .trickle
+        .filter(|_| random.chance(faults.trickle_rate));
+    let trickle = trickle.map(Trickle::new);
     let hangs = random.chance(faults.hang_rate);
     let fails = random.chance(faults.error_rate).then_some(faults.error);
-    Before::Hold(Box::pin(hold(delay, hangs, (fails, whose))))
+    let hold = hold(delay, hangs, (fails, whose));
+    Before::Hold(Box::pin(async move { hold.await.map(|()| trickle) }))
 }
 
 /// Waits, then hangs or fails if it is to: after the delay, as a slow failure would.

@@ -21,6 +21,7 @@ mod breaker;
 mod health;
 mod inject;
 mod call_faults; // faults that a caller asks for
+mod trickle; // answers that arrive slowly
 #[cfg(test)]
 mod every_third;
 mod stores; // everything inside the guards

@@ -13,8 +13,9 @@ use super::guarded_stores::{GuardedStores, Reached, Stage};
 use super::params::Params;
 use super::permit::not_sent;
 use super::question::Question;
-use super::reply_slots::ReplySlots;
+use super::reply_slots::{ReplySlots, SlotId};
 use super::sending;
+use super::trickle::{Slow, Trickle, Way};
 use crate::backend::{Answer, LookupError};
 use crate::error::Code;
 
@@ -33,14 +34,15 @@ pub struct Pending<'a> {
 
 /// Progress of a pending question.
 pub(super) enum Progress {
-    /// It is no longer held back.
-    Released,
+    /// It is no longer held back; this says how slowly its answer arrives.
+    Released(Option<Trickle>),
     /// It has its answer.
     Answer(Result<Answer, LookupError>),
 }
 
 impl<'a> Pending<'a> {
     /// A question that is not asked yet.
+    #[inline]
     pub(super) fn new(stores: &'a GuardedStores, question: Question<'a>, outside: u8) -> Self {
         Pending {
             stores,
@@ -54,6 +56,7 @@ impl<'a> Pending<'a> {
     /// Asks the question. `Some` is its answer if there was one immediately: the store was not needed, or the question
     /// could not be asked. If the question travels with others, its answer arrives in one of `slots`; the asker watches
     /// them.
+    #[inline]
     pub fn ask(&mut self, slots: &ReplySlots) -> Option<Result<Answer, LookupError>> {
         self.go_inward(self.outside, slots)
     }
@@ -77,13 +80,27 @@ impl<'a> Pending<'a> {
     }
 
     /// When the answer is no longer useful.
-    pub(super) fn deadline(&self) -> Instant {
+    #[inline]
+    pub fn deadline(&self) -> Instant {
         self.question.deadline
     }
 
     /// Whether it travels in a batch, so that polling it only checks its slot.
     pub fn is_batched(&self) -> bool {
-        matches!(self.stage, Stage::Batched(_))
+        match &self.stage {
+            Stage::Batched(_) => true,
+            Stage::Slow(slow) => slow.slot().is_some(),
+            _ => false,
+        }
+    }
+
+    /// The slot where its answer arrives, if it travels in a batch.
+    fn slot(&self) -> Option<SlotId> {
+        match &self.stage {
+            Stage::Batched(slot) => Some(*slot),
+            Stage::Slow(slow) => slow.slot(),
+            _ => None,
+        }
     }
 
     /// Whether nothing has to be dropped of it: it travels in a batch, or is not asked, with a parameter of the call.
@@ -95,16 +112,19 @@ impl<'a> Pending<'a> {
 
     /// How far it has come on its way to its store.
     pub(super) fn sending(&self, slots: &ReplySlots) -> sending::Progress {
-        match self.stage {
+        if let Some(slot) = self.slot() {
+            return sending::Progress::Batched(slots.probe(slot));
+        }
+        match &self.stage {
             Stage::New | Stage::Held(_) => sending::Progress::Unsent,
-            Stage::Batched(slot) => sending::Progress::Batched(slots.probe(slot)),
-            Stage::Alone(_) => sending::Progress::Alone,
+            Stage::Slow(slow) if matches!(slow.way, Way::Held(_)) => sending::Progress::Unsent,
+            _ => sending::Progress::Alone,
         }
     }
 
     /// Whether it waits to be sent to its store in a batch.
     pub(super) fn is_queued(&self, slots: &ReplySlots) -> bool {
-        matches!(self.stage, Stage::Batched(slot) if slots.is_queued(slot))
+        self.slot().is_some_and(|slot| slots.is_queued(slot))
     }
 
     /// The answer once it has arrived. `slots` are those it was asked with; the asker watches them. The store's own work
@@ -116,16 +136,30 @@ impl<'a> Pending<'a> {
         span: Option<&Span>,
         cx: &mut TaskContext<'_>,
     ) -> Poll<Result<Answer, LookupError>> {
-        if let Stage::Batched(slot) = self.stage {
-            let Some(answer) = slots.take(slot) else {
-                return Poll::Pending;
-            };
-            if !is_undecoded(&answer) {
-                self.end((&answer).into());
-                return Poll::Ready(answer);
+        let Stage::Batched(slot) = self.stage else {
+            return self.poll_alone(slots, span, cx);
+        };
+        // The answer stays where the slot puts it: to move it would cost more.
+        let answer = slots.take(slot);
+        if let Poll::Ready(ready) = &answer {
+            if is_undecoded(ready) {
+                return self.decode(answer, slots, span, cx);
             }
-            let _none = self.proceed(Progress::Answer(answer), slots);
+            self.end(ready.into());
         }
+        answer
+    }
+
+    /// Decodes an answer, which takes long.
+    #[cold]
+    fn decode(
+        &mut self,
+        answer: Poll<Result<Answer, LookupError>>,
+        slots: &ReplySlots,
+        span: Option<&Span>,
+        cx: &mut TaskContext<'_>,
+    ) -> Poll<Result<Answer, LookupError>> {
+        let _none = self.proceed(Progress::Answer(ready!(answer)), slots);
         self.poll_alone(slots, span, cx)
     }
 
@@ -136,11 +170,8 @@ impl<'a> Pending<'a> {
         cx: &mut TaskContext<'_>,
     ) -> Poll<Result<Answer, LookupError>> {
         loop {
-            let progress = if let Stage::Batched(slot) = self.stage {
-                slots
-                    .take(slot)
-                    .map_or(Poll::Pending, Poll::Ready)
-                    .map(Progress::Answer)
+            let progress = if let Some(slot) = self.slot() {
+                slots.take(slot).map(Progress::Answer)
             } else {
                 let _entered = span.map(Span::enter);
                 self.poll_future(cx)
@@ -153,14 +184,22 @@ impl<'a> Pending<'a> {
 
     /// Polls what the question waits for, without notifying any guard.
     pub(super) fn poll_future(&mut self, cx: &mut TaskContext<'_>) -> Poll<Progress> {
-        match &mut self.stage {
-            Stage::New | Stage::Batched(_) => Poll::Pending,
-            Stage::Alone(alone) => alone.as_mut().poll(cx).map(Progress::Answer),
-            Stage::Held(hold) => hold.as_mut().poll(cx).map(|held| match held {
-                Ok(()) => Progress::Released,
-                Err(err) => Progress::Answer(Err(err)),
-            }),
-        }
+        let hold = match &mut self.stage {
+            Stage::New | Stage::Batched(_) => return Poll::Pending,
+            Stage::Alone(alone) => return alone.as_mut().poll(cx).map(Progress::Answer),
+            Stage::Held(hold) => hold,
+            Stage::Slow(slow) => match &mut slow.way {
+                Way::Batched(_) => return Poll::Pending,
+                Way::Alone(answer) | Way::Arrives(answer) => {
+                    return answer.as_mut().poll(cx).map(Progress::Answer);
+                }
+                Way::Held(hold) => hold,
+            },
+        };
+        hold.as_mut().poll(cx).map(|held| match held {
+            Ok(trickle) => Progress::Released(trickle),
+            Err(err) => Progress::Answer(Err(err)),
+        })
     }
 
     /// Takes a question that is no longer held back further inward, and an answer outward once it is decoded.
@@ -170,13 +209,82 @@ impl<'a> Pending<'a> {
         slots: &ReplySlots,
     ) -> Option<Result<Answer, LookupError>> {
         match progress {
-            Progress::Answer(Ok(answer)) if answer.undecoded.is_some() => {
-                self.stage = Stage::Alone(Box::pin(answer.decoded()));
+            Progress::Answer(Ok(answer)) if answer.is_undecoded() => {
+                let decoded = Box::pin(answer.decoded());
+                match &mut self.stage {
+                    Stage::Slow(slow) => slow.way = Way::Alone(decoded),
+                    stage => *stage = Stage::Alone(decoded),
+                }
                 None
             }
-            Progress::Answer(answer) => Some(self.answered(answer)),
-            Progress::Released => self.go_inward(self.passed + 1, slots),
+            Progress::Answer(answer) => {
+                let slow = match &self.stage {
+                    Stage::Slow(slow) if !matches!(slow.way, Way::Arrives(_)) => {
+                        Some((slow.trickle, slow.place))
+                    }
+                    _ => None,
+                };
+                match slow {
+                    None => Some(self.answered(answer)),
+                    Some((trickle, place)) => self.slow_down(answer, trickle, place),
+                }
+            }
+            Progress::Released(trickle) => {
+                let slow = match (&self.stage, trickle) {
+                    (Stage::Slow(slow), inside) => Some((slow.trickle.and(inside), slow.place)),
+                    (_, Some(trickle)) => Some((trickle, self.passed)),
+                    (_, None) => None,
+                };
+                match slow {
+                    None => self.go_inward(self.passed + 1, slots),
+                    Some((trickle, place)) => self.go_inward_slowly(trickle, place, slots),
+                }
+            }
         }
+    }
+
+    /// Goes inward for an answer that arrives slowly because of the guard at `place`.
+    #[cold]
+    fn go_inward_slowly(
+        &mut self,
+        trickle: Trickle,
+        place: u8,
+        slots: &ReplySlots,
+    ) -> Option<Result<Answer, LookupError>> {
+        let (passed, reached) = self.stores.ask(self.passed + 1, &self.question, slots);
+        self.passed = passed;
+        match reached {
+            Reached::Stage(stage) => {
+                self.stage = stage.slowed(trickle, place);
+                None
+            }
+            Reached::Answer(answer) => self.slow_down(answer, trickle, place),
+        }
+    }
+
+    /// The store has answered. The guards inside of `place` hear that now; the asker gets it once it has arrived.
+    #[cold]
+    fn slow_down(
+        &mut self,
+        answer: Result<Answer, LookupError>,
+        trickle: Trickle,
+        place: u8,
+    ) -> Option<Result<Answer, LookupError>> {
+        let answer = match answer {
+            Ok(answer) => answer,
+            Err(err) => return Some(self.answered(Err(err))),
+        };
+        let inside = place + 1..self.passed;
+        let outcome = Outcome::Answered(&answer);
+        self.stores.ended(inside, &self.question, outcome);
+        self.passed = place + 1;
+        let way = Way::Arrives(Box::pin(trickle.deliver(answer)));
+        self.stage = Stage::Slow(Box::new(Slow {
+            trickle,
+            place,
+            way,
+        }));
+        None
     }
 
     /// Tells the guards the answer.
@@ -189,14 +297,16 @@ impl<'a> Pending<'a> {
     /// Ends the question because its deadline has passed: with the answer of a guard, or with the error that says which
     /// deadline.
     pub fn time_out(&mut self, slots: &ReplySlots) -> Result<Answer, LookupError> {
-        if let Some(answer) = self.stores.late(self.passed, &self.question) {
+        // No guard holds an answer that arrives slowly.
+        let is_slow = matches!(self.stage, Stage::Slow(_));
+        if !is_slow && let Some(answer) = self.stores.late(self.passed, &self.question) {
             self.abandon(slots);
             return self.answered(Ok(answer));
         }
         let err = if self.is_queued(slots) {
             not_sent()
         } else {
-            self.never_sent().unwrap_or_else(|| self.question.late())
+            self.never_sent().unwrap_or_else(|| self.given_up())
         };
         self.abandon(slots);
         self.answered(Err(err))
@@ -213,6 +323,16 @@ impl<'a> Pending<'a> {
         }
     }
 
+    /// The error of a question whose store has not answered. Drops what travels alone, to hear which endpoint was asked.
+    fn given_up(&mut self) -> LookupError {
+        let late = self.question.late();
+        if !matches!(self.stage, Stage::Alone(_)) {
+            return late;
+        }
+        let given_up = &self.stores.stores.given_up;
+        late.of_endpoints(given_up.by(|| self.stage = Stage::New))
+    }
+
     /// Ends the question because the call ends.
     pub fn cancel(&mut self, slots: &ReplySlots) {
         self.abandon(slots);
@@ -220,7 +340,7 @@ impl<'a> Pending<'a> {
     }
 
     fn abandon(&self, slots: &ReplySlots) {
-        if let Stage::Batched(slot) = self.stage {
+        if let Some(slot) = self.slot() {
             slots.abandon(slot);
         }
     }
@@ -232,5 +352,5 @@ impl<'a> Pending<'a> {
 }
 
 fn is_undecoded(answer: &Result<Answer, LookupError>) -> bool {
-    matches!(answer, Ok(answer) if answer.undecoded.is_some())
+    matches!(answer, Ok(answer) if answer.is_undecoded())
 }

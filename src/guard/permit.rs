@@ -67,12 +67,12 @@ impl Permits {
         }
     }
 
-    /// A permit, now or by `deadline`. Fails with `lookup.shed` if there is no room to wait, and with `lookup.timeout_pool` if
-    /// no permit becomes free in time.
+    /// A permit, now or by `deadline` and `latest`. Fails with `lookup.shed` if there is no room to wait, with `lookup.waited` if no
+    /// permit becomes free until `latest`, and with `lookup.timeout_pool` if none does until `deadline`.
     async fn acquire(
         &self,
         caller: CallerId,
-        deadline: Instant,
+        (deadline, latest): (Instant, Option<Instant>),
     ) -> Result<Permit<'_>, LookupError> {
         if self.state.borrow_mut().take() {
             return Ok(self.permit());
@@ -81,22 +81,24 @@ impl Permits {
             return Err(queue_full());
         }
         let _waiting = Counted::one(&self.load.waiting);
-        match timeout_at(deadline, self.queue(caller)).await {
+        let latest = latest.filter(|latest| *latest < deadline);
+        match timeout_at(latest.unwrap_or(deadline), self.queue(caller)).await {
             Ok(()) => Ok(self.permit()),
+            Err(_elapsed) if latest.is_some() => Err(waited()),
             Err(_elapsed) => Err(not_sent()),
         }
     }
 
-    /// Asks a question with `lookup` once it has its permit.
+    /// Asks a question with `lookup` once it has its permit, for which it waits until `latest` at most.
     pub(super) async fn hold(
         &self,
-        question: &Question<'_>,
+        (question, latest): (&Question<'_>, Option<Instant>),
         lookup: impl Future<Output = Result<Answer, LookupError>>,
     ) -> Result<Answer, LookupError> {
         let caller = question.context.caller;
-        let _permit = self.acquire(caller, question.deadline).await?;
+        let _permit = self.acquire(caller, (question.deadline, latest)).await?;
         let answer = lookup.await;
-        // Nobody waits any more for an answer that does not come here.
+        // No lookup waits any more for an answer that does not come here.
         if is_of_store(&answer) {
             self.served();
         }
@@ -219,6 +221,14 @@ pub(super) fn not_sent() -> LookupError {
     )
 }
 
+/// The lookup was not sent to its store within its `wait_max`.
+pub(super) fn waited() -> LookupError {
+    LookupError::new(
+        Code::LookupWaited,
+        "still queued after `wait_max`: `in_flight_max` lookups were under way",
+    )
+}
+
 /// No further lookup can wait for the store.
 pub(super) fn queue_full() -> LookupError {
     LookupError::new(
@@ -265,17 +275,17 @@ mod tests {
         let caller = CallerId(1);
         let start = Instant::now();
         let held = permits
-            .acquire(caller, start)
+            .acquire(caller, (start, None))
             .await
             .expect("the first permit");
-        let mut late = Box::pin(permits.acquire(caller, start + 1500 * MS));
+        let mut late = Box::pin(permits.acquire(caller, (start + 1500 * MS, None)));
         assert!(late.as_mut().now_or_never().is_none());
-        let mut burst = Box::pin(permits.acquire(caller, start + 1500 * MS));
+        let mut burst = Box::pin(permits.acquire(caller, (start + 1500 * MS, None)));
         assert!(burst.as_mut().now_or_never().is_none(), "a burst waits");
         assert_eq!(load.waiting.get(), 2);
         drop(burst);
         tokio::time::advance(1000 * MS).await;
-        let shed = permits.acquire(caller, start + 1500 * MS).await;
+        let shed = permits.acquire(caller, (start + 1500 * MS, None)).await;
         assert_eq!(shed.map(|_| ()).unwrap_err().code, Code::LookupShed);
         let late = late.await.map(|_| ()).unwrap_err();
         assert_eq!(
@@ -285,7 +295,32 @@ mod tests {
         assert_eq!((load.in_flight.get(), load.waiting.get()), (1, 0));
         drop(held);
         assert_eq!(load.in_flight.get(), 0);
-        assert!(permits.acquire(caller, start).await.is_ok());
+        assert!(permits.acquire(caller, (start, None)).await.is_ok());
+    }
+
+    #[tokio::test(flavor = "local", start_paused = true)]
+    async fn a_wait_ends_at_its_own_limit_and_leaves_no_place_behind() {
+        let (permits, load) = permits(1, 10);
+        let caller = CallerId(1);
+        let start = Instant::now();
+        let end = start + 1000 * MS;
+        let held = permits.acquire(caller, (end, None)).await;
+        let held = held.expect("the first permit");
+        let code = |result: Result<Permit<'_>, LookupError>| result.map(drop).unwrap_err().code;
+        let early = permits.acquire(caller, (end, Some(start + 50 * MS))).await;
+        assert_eq!(
+            (code(early), start.elapsed()),
+            (Code::LookupWaited, 50 * MS)
+        );
+        let late = permits.acquire(caller, (end, Some(end + MS))).await;
+        assert_eq!(
+            (code(late), start.elapsed()),
+            (Code::LookupTimeoutPool, 1000 * MS)
+        );
+        assert_eq!((load.in_flight.get(), load.waiting.get()), (1, 0));
+        drop(held);
+        let free = permits.acquire(caller, (end, Some(start))).await;
+        assert!(free.is_ok(), "what need not wait has no limit");
     }
 
     #[tokio::test(flavor = "local", start_paused = true)]
@@ -294,12 +329,12 @@ mod tests {
         let caller = CallerId(1);
         let end = Instant::now() + 60_000 * MS;
         let held = permits
-            .acquire(caller, end)
+            .acquire(caller, (end, None))
             .await
             .expect("the first permit");
         let mut waiting = Vec::new();
         for _ in 0..30 {
-            let mut turn = Box::pin(permits.acquire(caller, end));
+            let mut turn = Box::pin(permits.acquire(caller, (end, None)));
             assert!(turn.as_mut().now_or_never().is_none());
             waiting.push(turn);
             tokio::time::advance(100 * MS).await;
@@ -322,23 +357,23 @@ mod tests {
         let (permits, load) = permits(1, 1000);
         let end = Instant::now() + 1000 * MS;
         let held = permits
-            .acquire(CallerId(0), end)
+            .acquire(CallerId(0), (end, None))
             .await
             .expect("the first permit");
         let (permits, ended) = (&permits, &RefCell::new(Vec::new()));
         let mut turns: FuturesUnordered<_> = (0..101)
             .map(|n| async move {
                 let caller = CallerId(u64::from(n < 100));
-                let permit = permits.acquire(caller, end).await.expect("in time");
+                let permit = permits.acquire(caller, (end, None)).await.expect("in time");
                 ended.borrow_mut().push(n);
                 drop(permit);
             })
             .collect();
         assert!(turns.next().now_or_never().is_none());
-        let mut gives_up = Box::pin(permits.acquire(CallerId(1), end));
+        let mut gives_up = Box::pin(permits.acquire(CallerId(1), (end, None)));
         assert!(gives_up.as_mut().now_or_never().is_none());
         drop(gives_up);
-        let mut granted = Box::pin(permits.acquire(CallerId(2), end));
+        let mut granted = Box::pin(permits.acquire(CallerId(2), (end, None)));
         assert!(granted.as_mut().now_or_never().is_none());
         drop(held);
         while turns.next().now_or_never().flatten().is_some() {}

@@ -1,14 +1,12 @@
 //! Defines a question: one lookup of one call, as the guards see it.
 
-use std::time::Duration;
-
 use tokio::time::Instant;
 
 use super::params::Params;
 use crate::backend::{Ask, LookupError};
 use crate::context::Context;
 use crate::error::Code;
-use crate::plan::LookupId;
+use crate::plan::{Allowed, LookupId};
 
 /// One lookup of one call.
 #[derive(Clone, Debug)]
@@ -24,10 +22,12 @@ pub struct Question<'a> {
     /// When the answer is no longer useful; never later than the call's deadline.
     pub deadline: Instant,
     /// The time that the view allows, whatever the caller does.
-    pub allowed: Duration,
+    pub allowed: Allowed,
+    /// The index in its view of the lookup that asks.
+    pub step: u32,
 }
 
-/// The time that a question has.
+/// The time that a question has, and which lookup of the view asks.
 #[derive(Clone, Copy, Debug)]
 pub struct Time {
     /// When it is asked.
@@ -35,7 +35,9 @@ pub struct Time {
     /// When the answer is no longer useful.
     pub deadline: Instant,
     /// The time that the view allows, whatever the caller does.
-    pub allowed: Duration,
+    pub allowed: Allowed,
+    /// The index in its view of the lookup that asks.
+    pub step: u32,
 }
 
 impl Question<'_> {
@@ -45,7 +47,8 @@ impl Question<'_> {
             params: &self.params,
             context: self.context,
             deadline: self.deadline,
-            allowed: self.allowed,
+            allowed: self.allowed.into(),
+            step: self.step as usize,
         }
     }
 

@@ -5,12 +5,15 @@
 //! answering side holds the [`Responder`] of that slot. If the asker abandons a slot, or drops the set, the answer is
 //! discarded.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::Rc;
-use std::task::{Context, Waker};
+use std::task::{Context, Poll, Waker};
 
+use super::of_loop::OfLoop;
 use crate::backend::{Answer, LookupError};
+use crate::context::CallerId;
 use crate::error::Code;
+use crate::value::Value;
 
 /// The slots of one call, or of one `foreach`.
 pub struct ReplySlots(Rc<Shared>);
@@ -21,6 +24,17 @@ struct Shared {
     slots: RefCell<Vec<Slot>>,
     /// Wakes the asker.
     waker: Cell<Option<Waker>>,
+    /// The call, once one of its lookups waits in a queue.
+    call: OnceCell<QueuedCall>,
+    /// The call's parameters, once one of its lookups that waits in a queue refers to them.
+    params: OnceCell<Rc<[Value]>>,
+}
+
+/// What the lookups of one call that wait in a queue have in common. It is kept once for all of them.
+pub(super) struct QueuedCall {
+    /// The program that they belong to: queues serve that before and that after a reload.
+    pub(super) program: Rc<OfLoop>,
+    pub(super) caller: CallerId,
 }
 
 enum Slot {
@@ -54,7 +68,7 @@ impl ReplySlots {
     pub fn with_capacity(count: usize) -> Self {
         ReplySlots(Rc::new(Shared {
             slots: RefCell::new(Vec::with_capacity(count)),
-            waker: Cell::default(),
+            ..Shared::default()
         }))
     }
 
@@ -67,6 +81,19 @@ impl ReplySlots {
         self.0.waker.set(Some(waker));
     }
 
+    /// Opens one more slot, for a lookup that waits in a queue. All lookups of the set are of one call.
+    pub(super) fn open_queued(
+        &self,
+        program: &Rc<OfLoop>,
+        caller: CallerId,
+    ) -> (SlotId, Responder) {
+        self.0.call.get_or_init(|| QueuedCall {
+            program: Rc::clone(program),
+            caller,
+        });
+        self.open()
+    }
+
     /// Opens one more slot.
     pub(super) fn open(&self) -> (SlotId, Responder) {
         let mut slots = self.0.slots.borrow_mut();
@@ -77,14 +104,15 @@ impl ReplySlots {
     }
 
     /// Takes the answer if it has arrived. To be woken when one arrives, [`watch`](ReplySlots::watch) the set.
-    pub(super) fn take(&self, id: SlotId) -> Option<Result<Answer, LookupError>> {
+    #[inline]
+    pub(super) fn take(&self, id: SlotId) -> Poll<Result<Answer, LookupError>> {
         let slot = &mut self.0.slots.borrow_mut()[id.0];
         if let Slot::Queued | Slot::Sent = slot {
-            return None;
+            return Poll::Pending;
         }
         match std::mem::replace(slot, Slot::Closed) {
-            Slot::Answered(answer) => Some(answer),
-            _ => None,
+            Slot::Answered(answer) => Poll::Ready(answer),
+            _ => Poll::Pending,
         }
     }
 
@@ -110,7 +138,11 @@ impl ReplySlots {
 
 impl Drop for ReplySlots {
     fn drop(&mut self) {
-        self.0.slots.take().into_iter().for_each(Slot::discard);
+        let slots = self.0.slots.take();
+        // Nearly always, all answers were taken.
+        if slots.iter().any(|slot| matches!(slot, Slot::Answered(_))) {
+            slots.into_iter().for_each(Slot::discard);
+        }
     }
 }
 
@@ -131,6 +163,25 @@ impl SlotProbe {
 }
 
 impl Responder {
+    /// The call that the lookup belongs to, if the lookup waits in a queue.
+    #[inline]
+    pub(super) fn call(&self) -> Option<&QueuedCall> {
+        self.shared.call.get()
+    }
+
+    /// The parameters of that call, if it keeps them.
+    #[inline]
+    pub(super) fn params_of_call(&self) -> Option<&[Value]> {
+        self.shared.params.get().map(|params| &**params)
+    }
+
+    /// Keeps the parameters of the call, once for all its lookups.
+    #[inline]
+    pub(super) fn keep_params_of_call(&self, params: &Rc<[Value]>) {
+        let kept = self.shared.params.get_or_init(|| Rc::clone(params));
+        debug_assert!(Rc::ptr_eq(kept, params), "all lookups are of one call");
+    }
+
     /// Marks the lookup as sent. Returns false if its slot was abandoned.
     #[inline]
     pub(super) fn mark_sent(&self) -> bool {
@@ -144,13 +195,15 @@ impl Responder {
     }
 
     /// Delivers the answer. Returns false if the slot was abandoned or has one.
+    #[inline]
     pub(super) fn send(&self, answer: Result<Answer, LookupError>) -> bool {
         let mut slots = self.shared.slots.borrow_mut();
         let Some(slot @ (Slot::Queued | Slot::Sent)) = slots.get_mut(self.slot) else {
             Slot::Answered(answer).discard();
             return false;
         };
-        *slot = Slot::Answered(answer);
+        // What was in it needs no drop; this skips the call to it.
+        std::mem::forget(std::mem::replace(slot, Slot::Answered(answer)));
         if let Some(waker) = self.shared.waker.take() {
             waker.wake();
         }
@@ -203,7 +256,7 @@ mod tests {
         let woken = Arc::new(Woken::default());
         let waker = Waker::from(Arc::clone(&woken));
         slots.watch(&Context::from_waker(&waker));
-        assert!(slots.take(a).is_none() && slots.take(b).is_none());
+        assert!(slots.take(a).is_pending() && slots.take(b).is_pending());
         slots.abandon(c);
         assert!(to_a.mark_sent() && to_b.mark_sent() && !to_c.mark_sent());
         assert!(!slots.is_queued(a));
@@ -212,13 +265,13 @@ mod tests {
         to_c.send(Ok(number(3)));
         assert_eq!(woken.0.load(Ordering::Relaxed), 1);
         let value = |id| match slots.take(id) {
-            Some(Ok(answer)) => answer.value,
+            Poll::Ready(Ok(answer)) => answer.value,
             other => panic!("{other:?}"),
         };
         assert_eq!(value(a), Value::I64(1));
         assert_eq!(value(b), Value::I64(2));
-        assert!(slots.take(a).is_none(), "an answer is taken once");
-        assert!(slots.take(c).is_none());
+        assert!(slots.take(a).is_pending(), "an answer is taken once");
+        assert!(slots.take(c).is_pending());
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::future::LocalBoxFuture;
 use tokio::time::Instant;
@@ -13,7 +14,9 @@ use super::permit::Permits;
 use super::question::Question;
 use super::reply_slots::{ReplySlots, SlotId};
 use crate::backend::closure::Closure;
-use crate::backend::{Answer, AnyBackend, AnyLookup, LookupError, OnLoop, StoreMemory};
+use crate::backend::{
+    Answer, AnyBackend, AnyLookup, Changes, GivenUp, LookupError, OnLoop, StoreMemory,
+};
 use crate::metrics::{Load, ProgramMetrics};
 use crate::plan::LookupId;
 use crate::program::{Asks, Program};
@@ -33,9 +36,12 @@ pub(super) struct Stores {
     lanes: Vec<Option<(usize, usize)>>,
     /// By the number of the lookup: its own permits, if it travels alone and has a limit of its own.
     own: Vec<Option<Permits>>,
+    /// By the number of the lookup: how long it may wait for its turn. Empty if none has such a limit.
+    wait_max: Vec<Option<Duration>>,
     /// For blocking closures: the thread pool is bounded too.
     blocking: Permits,
     memory: StoreMemory,
+    pub(super) given_up: GivenUp,
     pub(super) backlogs: Backlogs,
 }
 
@@ -81,6 +87,25 @@ pub(super) enum Sent<'a> {
     Alone(LocalBoxFuture<'a, Result<Answer, LookupError>>),
 }
 
+/// Shows what a new store counts by itself.
+fn show_counts(name: &str, backend: &AnyBackend, all_metrics: &ProgramMetrics) {
+    if let Some(cancels) = backend.cancels() {
+        all_metrics.show_cancels(name, cancels);
+    }
+    if let Some(open) = backend.open_connections() {
+        all_metrics.show_open_connections(name, open);
+    }
+    if let Some(changes) = backend.changes() {
+        all_metrics.show_changes(name, changes);
+    }
+    if let Some(board) = backend.board() {
+        all_metrics.show_endpoints(name, board);
+    }
+    if let Some(reloads) = backend.table_reloads() {
+        all_metrics.show_table_reloads(name, reloads);
+    }
+}
+
 impl Stores {
     /// Connects every store of `program` on this loop. Those of `before` that did not change are kept.
     pub(super) async fn connect(
@@ -93,6 +118,7 @@ impl Stores {
         let backlogs = before.map_or_else(Backlogs::default, |before| before.backlogs.clone());
         let memory = before.map(|before| before.memory.clone());
         let memory = memory.unwrap_or_else(|| new_memory(program, all_metrics));
+        let given_up = before.map_or_else(GivenUp::default, |before| before.given_up.clone());
         let mut backends = Vec::with_capacity(program.backends.len());
         for (entry, metrics) in program.backends.iter().zip(&all_metrics.backends) {
             let unchanged = before.and_then(|before| {
@@ -108,17 +134,10 @@ impl Stores {
                 name: Arc::clone(&entry.name),
                 seed: seeds.draw(),
                 memory: memory.clone(),
+                given_up: given_up.clone(),
             };
             let backend = Rc::new(entry.config.connect(&planned, &on_loop).await);
-            if let Some(cancels) = backend.cancels() {
-                all_metrics.show_cancels(&entry.name, cancels);
-            }
-            if let Some(board) = backend.board() {
-                all_metrics.show_endpoints(&entry.name, board);
-            }
-            if let Some(reloads) = backend.table_reloads() {
-                all_metrics.show_table_reloads(&entry.name, reloads);
-            }
+            show_counts(&entry.name, &backend, all_metrics);
             let load = (metrics.single.clone(), &backlogs);
             backends.push(Rc::new(Store {
                 batcher: Batcher::start(&backend, entry, (metrics, &backlogs)),
@@ -151,10 +170,12 @@ impl Stores {
         Stores {
             lanes,
             own,
+            wait_max: wait_limits(program),
             program: OfLoop::new(program, all_metrics),
             backends,
             blocking: Permits::new(BLOCKING_MAX, BLOCKING_WAITING_MAX, load),
             memory,
+            given_up,
             backlogs,
         }
     }
@@ -162,6 +183,14 @@ impl Stores {
     /// The memory of the stores' answers.
     pub(super) fn memory(&self) -> &StoreMemory {
         &self.memory
+    }
+
+    /// What the store of a lookup says about answers that are no longer right, if anybody wants to know.
+    pub(super) fn changes(&self, lookup: LookupId) -> Option<&Rc<Changes>> {
+        match self.program.asks(lookup) {
+            Asks::Store(at, _) => self.backends[*at].backend.changes(),
+            Asks::Closure(_) => None,
+        }
     }
 
     /// Where the questions of a lookup wait, if they have to.
@@ -216,9 +245,19 @@ impl Stores {
         if let Some((store, lane)) = self.lanes[question.lookup.0] {
             let asked = (&self.program, question);
             let batcher = &self.backends[store].batcher;
-            return batcher.push(lane, asked, slots).map(Sent::Batched);
+            let latest = self.latest(question);
+            return batcher
+                .push(lane, (asked, latest), slots)
+                .map(Sent::Batched);
         }
         Ok(Sent::Alone(self.send_alone(question)))
+    }
+
+    /// When a question that was not sent yet has waited too long for its turn, if there is a limit.
+    #[inline]
+    fn latest(&self, question: &Question<'_>) -> Option<Instant> {
+        let wait_max = *self.wait_max.get(question.lookup.0)?;
+        question.asked.checked_add(wait_max?)
     }
 
     fn send_alone<'a>(
@@ -228,9 +267,10 @@ impl Stores {
         match self.program.asks(question.lookup) {
             Asks::Store(at, lookup) => {
                 let store = &self.backends[*at];
+                let asked = (question.clone(), self.latest(question));
                 match &self.own[question.lookup.0] {
-                    None => Box::pin(store.lookup(lookup, question.clone())),
-                    Some(own) => Box::pin(store.lookup_limited(own, lookup, question.clone())),
+                    None => Box::pin(store.lookup(lookup, asked)),
+                    Some(own) => Box::pin(store.lookup_limited(own, lookup, asked)),
                 }
             }
             Asks::Closure(closure) => Box::pin(self.run(closure, question.clone())),
@@ -242,8 +282,16 @@ impl Stores {
             return closure.lookup(question.as_ask()).await;
         }
         let lookup = closure.lookup(question.as_ask());
-        self.blocking.hold(&question, lookup).await
+        self.blocking.hold((&question, None), lookup).await
     }
+}
+
+/// How long each lookup may wait for its turn. Empty if none has such a limit.
+fn wait_limits(program: &Program) -> Vec<Option<Duration>> {
+    let lookups = program.lookups.iter();
+    let limits: Vec<_> = lookups.map(|lookup| program.wait_max(lookup)).collect();
+    let is_any = limits.iter().any(Option::is_some);
+    if is_any { limits } else { Vec::new() }
 }
 
 /// The memory for the answers of a loop's stores.
@@ -258,10 +306,10 @@ impl Store {
     async fn lookup(
         &self,
         lookup: &AnyLookup,
-        question: Question<'_>,
+        (question, latest): (Question<'_>, Option<Instant>),
     ) -> Result<Answer, LookupError> {
         let lookup = self.backend.lookup(lookup, question.as_ask());
-        self.permits.hold(&question, lookup).await
+        self.permits.hold((&question, latest), lookup).await
     }
 
     /// As [`Store::lookup`], once it also has a permit of its own kind. The wait for that one comes first, so that it keeps no
@@ -270,10 +318,10 @@ impl Store {
         &self,
         own: &Permits,
         lookup: &AnyLookup,
-        question: Question<'_>,
+        (question, latest): (Question<'_>, Option<Instant>),
     ) -> Result<Answer, LookupError> {
-        let asking = self.lookup(lookup, question.clone());
-        own.hold(&question, asking).await
+        let asking = self.lookup(lookup, (question.clone(), latest));
+        own.hold((&question, latest), asking).await
     }
 }
 

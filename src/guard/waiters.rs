@@ -36,7 +36,7 @@ enum State {
 }
 
 impl Waiters {
-    /// Nobody waits. A turn is as many tasks as `turn` says.
+    /// No task waits. A turn is as many tasks as `turn` says.
     pub(super) fn new(turn: usize) -> Self {
         Waiters {
             queue: Turns::new(turn),
@@ -67,7 +67,7 @@ impl Waiters {
         key
     }
 
-    /// Lets the next task through, and returns its weight. `None`: nobody waits.
+    /// Lets the next task through, and returns its weight. `None`: no task waits.
     pub(super) fn let_through(&mut self) -> Option<usize> {
         while let Some(key) = self.queue.pop() {
             let waiter = &mut self.all[key];

@@ -26,7 +26,7 @@ use self::lanes::{Lanes, Limits, Queued, Sent};
 use super::backlog::{Backlog, Backlogs, Prospect, is_of_store};
 use super::of_loop::OfLoop;
 use super::params::KeptParams;
-use super::permit::queue_full;
+use super::permit::{queue_full, waited};
 use super::question::Question;
 use super::reply_slots::{ReplySlots, Responder, SlotId};
 use crate::backend::{Answer, Answers, AnyBackend, LookupError};
@@ -59,18 +59,30 @@ struct Queue {
 }
 
 struct Entry {
-    /// The program that the lookup belongs to: batches serve that before and that after a reload.
-    program: Rc<OfLoop>,
     lookup: LookupId,
-    caller: CallerId,
     params: KeptParams,
+    /// Knows what the lookups of the call have in common.
     responder: Responder,
     deadline: Instant,
+    /// When it has waited too long to be sent, if there is a limit.
+    latest: Option<Instant>,
+}
+
+impl Entry {
+    /// The program that the lookup belongs to: batches serve that before and that after a reload.
+    fn program(&self) -> Option<&OfLoop> {
+        self.responder.call().map(|call| &*call.program)
+    }
 }
 
 impl Queued for Entry {
     fn caller(&self) -> CallerId {
-        self.caller
+        let call = self.responder.call();
+        call.map_or_else(CallerId::default, |call| call.caller)
+    }
+
+    fn latest(&self) -> Option<Instant> {
+        self.latest
     }
 }
 
@@ -111,11 +123,11 @@ impl Batcher {
         }
     }
 
-    /// Queues a question in a lane. Its answer arrives in the next free slot of `slots`.
+    /// Queues a question in a lane, in which it waits until `latest` at most. Its answer arrives in the next free slot of `slots`.
     pub(super) fn push(
         &self,
         lane: usize,
-        (program, question): (&Rc<OfLoop>, &Question<'_>),
+        ((program, question), latest): ((&Rc<OfLoop>, &Question<'_>), Option<Instant>),
         slots: &ReplySlots,
     ) -> Result<SlotId, LookupError> {
         let queue = &*self.queue;
@@ -123,14 +135,13 @@ impl Batcher {
         if lanes.is_full(lane, Instant::now) {
             return Err(queue_full());
         }
-        let (slot, responder) = slots.open();
+        let (slot, responder) = slots.open_queued(program, question.context.caller);
         let entry = Entry {
-            program: Rc::clone(program),
             lookup: question.lookup,
-            caller: question.context.caller,
-            params: question.params.keep(),
+            params: question.params.keep(&responder),
             responder,
             deadline: question.deadline,
+            latest,
         };
         let may_send = lanes.push(lane, entry);
         queue.load.waiting.set(lanes.waiting());
@@ -202,6 +213,20 @@ impl Queue {
     }
 }
 
+impl Queue {
+    /// Fails the lookups that have waited too long to be sent.
+    #[cold]
+    fn expire(&self) {
+        let mut lanes = self.lanes.borrow_mut();
+        let expired = lanes.expire(Instant::now());
+        self.load.waiting.set(lanes.waiting());
+        drop(lanes);
+        for entry in expired {
+            entry.responder.send(Err(waited()));
+        }
+    }
+}
+
 impl Drop for Batch {
     fn drop(&mut self) {
         let mut lanes = self.queue.lanes.borrow_mut();
@@ -223,6 +248,9 @@ async fn dispatch(queue: Rc<Queue>, backend: Rc<AnyBackend>) {
         loop {
             // A batch that ends may let another one leave.
             while let Poll::Ready(Some(())) = under_way.poll_next_unpin(cx) {}
+            if queue.lanes.borrow().may_expire() {
+                queue.expire();
+            }
             let mut sent_any = false;
             while let Some(batch) = queue.next() {
                 under_way.push(ask(batch, Rc::clone(&backend)));
@@ -238,15 +266,17 @@ async fn dispatch(queue: Rc<Queue>, backend: Rc<AnyBackend>) {
     .await;
 }
 
-/// Ready when a lane may send whose pace has kept it from sending.
+/// Ready when a lane may send whose pace has kept it from sending, or when a lookup has waited too long.
 fn wait_for_pace(
     queue: &Queue,
     mut pace: Pin<&mut Option<Sleep>>,
     cx: &mut Context<'_>,
 ) -> Poll<()> {
-    let Some(due) = queue.lanes.borrow().due() else {
+    let lanes = queue.lanes.borrow();
+    let Some(due) = lanes.due().into_iter().chain(lanes.expiry()).min() else {
         return Poll::Pending;
     };
+    drop(lanes);
     if pace
         .as_ref()
         .get_ref()
@@ -268,11 +298,13 @@ async fn ask(mut batch: Batch, backend: Rc<AnyBackend>) {
     } = &mut batch;
     let entries = &*entries;
     let asks = entries.iter().filter_map(|entry| {
-        let Asks::Store(_, lookup) = entry.program.asks(entry.lookup) else {
+        let Asks::Store(_, lookup) = entry.program()?.asks(entry.lookup) else {
             return None;
         };
-        Some((lookup, &entry.params[..]))
+        Some((lookup, entry.params.values(&entry.responder)))
     });
+    let first = entries.front();
+    let first = first.and_then(|first| Some((first.program()?.metrics(), first.lookup)));
     let last = entries.iter().map(|entry| entry.deadline).max();
     let last = last.unwrap_or_else(Instant::now);
     // The answers that arrive together share one look at the clock.
@@ -303,13 +335,13 @@ async fn ask(mut batch: Batch, backend: Rc<AnyBackend>) {
     let mut asking = pin!(AssertUnwindSafe(asking).catch_unwind());
     let mut asking = poll_fn(|cx| {
         arrived.set(None);
-        if let Some(first) = entries.front() {
-            first.program.metrics().turn_to_batch(first.lookup);
+        if let Some((metrics, lookup)) = first {
+            metrics.turn_to_batch(lookup);
         }
         let polled = asking.as_mut().poll(cx);
         queue.answered(sent, answered.take(), served.take());
-        if let Some(first) = entries.front() {
-            first.program.metrics().turn_away();
+        if let Some((metrics, _)) = first {
+            metrics.turn_away();
         }
         polled
     });

@@ -70,7 +70,8 @@ impl Test {
             context: &self.context,
             asked,
             deadline: asked + Duration::from_secs(1),
-            allowed: Duration::from_secs(1),
+            allowed: Duration::from_secs(1).into(),
+            step: 0,
         }
     }
 

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use crate::backend::{Answer, Held, Lent, LookupError, StoreMemory};
 use crate::offload::{LARGE_VALUES, drop_elsewhere, offload};
-use crate::timeline::Source;
+use crate::timeline::{Micros, Source};
 use crate::value::Value;
 
 /// Copying more bytes is done on another thread.
@@ -70,7 +70,7 @@ impl Provenance {
     pub(super) fn answer(self, value: Value) -> Answer {
         Answer {
             source: self.source,
-            age: self.age,
+            age: self.age.map(Micros::from),
             first_answer: self.first_answer,
             ..Answer::new(value)
         }
@@ -81,14 +81,15 @@ impl SharedAnswer {
     /// Shares the value of an answer as it is.
     pub(super) async fn of(answer: Answer) -> Self {
         if !is_large(&answer) {
-            let bytes = answer.value.memory();
-            return SharedAnswer::new(SharedValue::Small(answer.value), bytes, answer.held);
+            let (bytes, held) = (answer.value.memory(), answer.held());
+            return SharedAnswer::new(SharedValue::Small(answer.value), bytes, held);
         }
+        let held = answer.held();
         let value = Arc::new(answer.value);
         let measured = Arc::clone(&value);
         let bytes = offload(move || measured.memory()).await;
         let bytes = bytes.unwrap_or_else(|_not_done| value.memory());
-        SharedAnswer::new(SharedValue::Large(value), bytes, answer.held)
+        SharedAnswer::new(SharedValue::Large(value), bytes, held)
     }
 
     /// A copy of the value of `answer` to keep, with nothing around it. `None` if it takes more than `bytes_max`, or if too many
@@ -136,13 +137,12 @@ impl SharedAnswer {
     pub(super) fn hand_out(&self, provenance: Provenance, memory: &StoreMemory) -> Handed {
         match &self.value {
             SharedValue::Small(value) => {
-                let mut answer = provenance.answer(value.clone());
-                answer.held = if self.held.is_nothing() {
+                let held = if self.held.is_nothing() {
                     self.lent.lend(memory, self.bytes)
                 } else {
                     self.held.clone()
                 };
-                Handed::Now(answer)
+                Handed::Now(provenance.answer(value.clone()).holding(held))
             }
             SharedValue::Large(value) => Handed::Later(LargeCopy {
                 value: Arc::clone(value),
@@ -177,10 +177,9 @@ impl LargeCopy {
         let made = Answer::undecoded(move || Ok((*value).clone()));
         Ok(Answer {
             source: self.provenance.source,
-            age: self.provenance.age,
+            age: self.provenance.age.map(Micros::from),
             first_answer: self.provenance.first_answer,
-            held: reading.held(),
-            ..made
+            ..made.holding(reading.held())
         })
     }
 }

@@ -13,8 +13,8 @@ use super::answer::SharedAnswer;
 use super::entries::Kept;
 use super::flight::{Flight, Landed, LandedAnswer};
 use super::key::Key;
-use super::of_lookup::{OfLookup, Refresh};
-use crate::backend::{Answer, LookupError, StoreMemory};
+use super::of_lookup::{AskedFor, OfLookup, Refresh};
+use crate::backend::{Answer, Keys, LookupError, StoreMemory};
 use crate::context::Context;
 use crate::error::Code;
 use crate::guard::chain::{Detached, Inside};
@@ -29,9 +29,13 @@ pub(super) struct Asking {
     pub(super) of_lookup: Rc<OfLookup>,
     pub(super) flight: Rc<Flight>,
     pub(super) key: Key,
+    /// What its answer depends on, if the store says when it is no longer right.
+    pub(super) keys: Option<Keys>,
     pub(super) lookup: LookupId,
     /// That of the first call.
     pub(super) context: Context,
+    /// The index in its view of the lookup of the first call.
+    pub(super) step: u32,
     /// How much time the lookup gets from any view.
     pub(super) budget: Duration,
     /// How many guards are outside of the question.
@@ -51,12 +55,13 @@ enum Attempt {
 }
 
 impl Asking {
-    /// Asks, until there is an outcome or nobody waits for one.
+    /// Asks, until there is an outcome or no call waits for one.
     pub(super) async fn run(self) {
         loop {
-            let (asked, purges) = (Instant::now(), self.of_lookup.purges());
-            match self.attempt(asked).await {
-                Attempt::Ended(Ok(answer)) => return self.answered(answer, (asked, purges)).await,
+            let asked = self.of_lookup.asks(self.keys.as_ref());
+            self.flight.asks(asked.stamp.as_ref());
+            match self.attempt(asked.at).await {
+                Attempt::Ended(Ok(answer)) => return self.answered(answer, &asked).await,
                 Attempt::Late(_) if self.flight.is_wanted(Instant::now()) => {}
                 Attempt::Ended(Err(err)) | Attempt::Late(err) => return self.failed(err).await,
                 Attempt::Unwanted => return,
@@ -74,6 +79,7 @@ impl Asking {
                 deadline: deadline + self.budget,
                 ..self.context.clone()
             },
+            step: self.step,
             deadline,
             outside: self.outside,
             sending: Rc::clone(self.flight.sending()),
@@ -91,7 +97,7 @@ impl Asking {
         }
     }
 
-    async fn answered(&self, mut answer: Answer, asked: (Instant, u64)) {
+    async fn answered(&self, mut answer: Answer, asked: &AskedFor) {
         let kept = self.of_lookup.copy(&mut answer).await;
         match &kept {
             Some(kept) => self.of_lookup.keep(&self.key, kept.clone(), asked),
@@ -171,6 +177,7 @@ fn is_outage(err: &LookupError) -> bool {
                 | Code::LookupBadAnswer
                 | Code::LookupBreakerOpen
                 | Code::LookupShed
+                | Code::LookupWaited
                 | Code::LookupFailed
                 | Code::LookupInjected
         )

@@ -16,6 +16,7 @@ use tokio::time::Instant;
 
 use super::answer::SharedAnswer;
 use super::key::{Key, KeyRef};
+use crate::backend::Stamp;
 use crate::program::CachePolicy;
 use crate::random::Random;
 use crate::value::Value;
@@ -47,6 +48,8 @@ pub(super) struct Entry {
     /// When the store may be asked again, if it failed.
     retry_at: Cell<Option<Instant>>,
     bytes: usize,
+    /// If the store says when it is no longer right.
+    stamp: Option<Stamp>,
 }
 
 /// What is kept.
@@ -121,6 +124,11 @@ impl Entry {
         self.retry_at.set(Some(now + RETRY_AFTER));
     }
 
+    /// Says from when on it is known to be right, if the store says when it is no longer.
+    pub(super) fn stamp(&self) -> Option<&Stamp> {
+        self.stamp.as_ref()
+    }
+
     /// When its question was asked.
     pub(super) fn asked(&self) -> Instant {
         self.asked
@@ -184,13 +192,18 @@ impl Entries {
 
     /// Keeps the outcome of a question that was asked at `asked`, unless that of a later question is there already. That there
     /// is nothing replaces an answer even if it is not kept itself.
-    pub(super) fn keep(&mut self, key: &Key, kept: Kept, asked: Instant) -> Evicted {
+    pub(super) fn keep(
+        &mut self,
+        key: &Key,
+        kept: Kept,
+        (asked, stamp): (Instant, Option<Stamp>),
+    ) -> Evicted {
         let before = self.cache.peek(&key.as_ref());
         if before.is_some_and(|before| before.asked > asked) {
             return Evicted::default();
         }
         self.remove(key);
-        let Some(entry) = self.entry(key, kept, asked) else {
+        let Some(entry) = self.entry(key, kept, (asked, stamp)) else {
             return Evicted::default();
         };
         self.bytes += entry.bytes;
@@ -207,7 +220,12 @@ impl Entries {
         }
     }
 
-    fn entry(&self, key: &Key, kept: Kept, asked: Instant) -> Option<Entry> {
+    fn entry(
+        &self,
+        key: &Key,
+        kept: Kept,
+        (asked, stamp): (Instant, Option<Stamp>),
+    ) -> Option<Entry> {
         let policy = &self.policy;
         let (ttl, stale, fallback) = match kept {
             Kept::Nothing => (policy.negative_ttl, Duration::ZERO, Duration::ZERO),
@@ -226,6 +244,7 @@ impl Entries {
             retry_at: Cell::new(None),
             bytes: ENTRY_BYTES + key.memory() + kept.memory(),
             kept,
+            stamp,
         })
     }
 

@@ -1,7 +1,7 @@
 //! A question under way for several calls: those that wait for it, and whether it was sent.
 //!
 //! It belongs to none of them. A caller that gives up leaves its slot and nothing else; the question ends early only when
-//! nobody waits for it any more.
+//! no call waits for it any more.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -9,7 +9,7 @@ use std::rc::Rc;
 use tokio::time::Instant;
 
 use super::answer::{Handed, Provenance, SharedAnswer};
-use crate::backend::{Answer, LookupError, StoreMemory};
+use crate::backend::{Answer, LookupError, Stamp, StoreMemory};
 use crate::error::Code;
 use crate::guard::reply_slots::Responder;
 use crate::guard::sending::Sending;
@@ -23,6 +23,8 @@ const AT_ONCE: usize = 256;
 pub(super) struct Flight {
     waiters: RefCell<Vec<Waiter>>,
     sending: Rc<Sending>,
+    /// If the store says when the answer is no longer right.
+    stamp: RefCell<Option<Stamp>>,
 }
 
 /// A call that waits.
@@ -54,6 +56,15 @@ pub(super) struct LandedAnswer {
 impl Flight {
     pub(super) fn was_sent(&self) -> bool {
         self.sending.was_sent()
+    }
+
+    /// The store is asked now.
+    pub(super) fn asks(&self, stamp: Option<&Stamp>) {
+        self.stamp.replace(stamp.cloned());
+    }
+
+    pub(super) fn stamp(&self) -> Option<Stamp> {
+        self.stamp.borrow().clone()
     }
 
     /// Where the asking side says how far it has come.

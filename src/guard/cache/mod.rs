@@ -2,7 +2,7 @@
 //!
 //! A question of a lookup with `cache` is answered at once while its entry is fresh or stale; a stale one is asked again in
 //! the background. Any other question, and those of a lookup with `coalesce`, joins an equal one that is under way, or is
-//! asked for itself and all that will join. Such a question belongs to no call: it goes on until nobody waits for it.
+//! asked for itself and all that will join. Such a question belongs to no call: it goes on until no call waits for it.
 //! Errors are never kept. If the store fails, an entry that is not dead answers instead.
 
 mod key; // what answers are kept under
@@ -26,7 +26,7 @@ use self::key::Key;
 use self::of_lookup::{Found, OfLookup, Quota, Refresh};
 use super::chain::{Before, Guard, Inside, Outcome, Way};
 use super::question::Question;
-use crate::backend::{Answer, StoreMemory};
+use crate::backend::{Answer, Changes, StoreMemory};
 use crate::metrics::{CacheLookup, ProgramMetrics};
 use crate::plan::LookupId;
 use crate::program::{Asks, Program};
@@ -39,7 +39,7 @@ const REFRESH_SHARE: usize = 8;
 /// The shared lookups of one loop.
 pub(super) struct Cache {
     program: Arc<Program>,
-    /// By [`LookupId`]; none for lookups that share nothing.
+    /// By [`LookupId`]; none for lookups that share nothing. Empty if none of them shares anything.
     lookups: Vec<Option<Rc<OfLookup>>>,
     asking: TaskTracker,
     /// What is inside of this guard, and the memory of its answers.
@@ -68,8 +68,12 @@ impl Guard for Cache {
                 &mut random,
             )))
         });
+        let mut lookups: Vec<_> = lookups.collect();
+        if lookups.iter().all(Option::is_none) {
+            lookups.clear();
+        }
         Cache {
-            lookups: lookups.collect(),
+            lookups,
             program: Arc::clone(program),
             asking: TaskTracker::new(),
             inside: OnceCell::new(),
@@ -82,7 +86,7 @@ impl Guard for Cache {
             let then = self
                 .program
                 .lookup_unchanged_since(&before.program, LookupId(at));
-            if let Some(then) = then.and_then(|then| before.lookups[then.0].as_ref()) {
+            if let Some(then) = then.and_then(|then| before.of(then)) {
                 *lookup = Rc::clone(then);
             }
         }
@@ -90,31 +94,50 @@ impl Guard for Cache {
 
     #[inline]
     fn before<'a>(&'a self, question: &Question<'a>, way: Way<'_>) -> Before<'a> {
-        match &self.lookups[question.lookup.0] {
+        match self.of(question.lookup) {
             None => Before::Pass,
             Some(lookup) => self.share(lookup, question, way),
         }
     }
 
+    #[inline]
     fn after(&self, question: &Question<'_>, outcome: Outcome<'_>) {
-        if let Some(lookup) = &self.lookups[question.lookup.0]
+        if let Some(lookup) = self.of(question.lookup)
             && let Outcome::Answered(answer) = outcome
+            && let Asks::Store(_, of_kind) = &self.program.lookups[question.lookup.0].asks
         {
-            lookup.keep_size(&question.params, answer);
+            lookup.keep_size(of_kind, &question.params, answer);
         }
     }
 
     fn late(&self, question: &Question<'_>) -> Option<Answer> {
         let (_, memory) = self.inside.get()?;
-        let lookup = self.lookups[question.lookup.0].as_ref()?;
+        let lookup = self.of(question.lookup)?;
         lookup.late(question, memory)
     }
 }
 
 impl Cache {
+    /// What the questions of a lookup share, if they do.
+    #[inline]
+    fn of(&self, lookup: LookupId) -> Option<&Rc<OfLookup>> {
+        self.lookups.get(lookup.0)?.as_ref()
+    }
+
     /// Asks what it has to through `inside`, and counts what it hands out in `memory`.
     pub(super) fn ask_through(&self, inside: Weak<dyn Inside>, memory: &StoreMemory) {
         drop(self.inside.set((inside, memory.clone())));
+    }
+
+    /// Learns what stores say about kept answers. `changes` is what the store of a lookup says.
+    pub(super) fn hear<'s>(&self, changes: impl Fn(LookupId) -> Option<&'s Rc<Changes>>) {
+        for (at, lookup) in self.lookups.iter().enumerate() {
+            if let Some(lookup) = lookup
+                && let Some(changes) = changes(LookupId(at))
+            {
+                lookup.hears(changes);
+            }
+        }
     }
 
     /// Removes the entries of a lookup, or of all, whose parameters are as asked. Returns how many there were.
@@ -193,14 +216,20 @@ impl Cache {
         let flight = Rc::new(flight);
         let key = Key::copy_of(&question.params);
         of_lookup.took_off(&key, &flight);
-        let budget = self.program.lookups[question.lookup.0].budget;
+        let def = &self.program.lookups[question.lookup.0];
+        let (budget, Asks::Store(_, of_kind)) = (def.budget, &def.asks) else {
+            return;
+        };
+        let keys = of_lookup.keys(of_kind, &question.params);
         let left = question.deadline.saturating_duration_since(Instant::now());
         let asking = Asking {
             of_lookup: Rc::clone(of_lookup),
             flight,
             key,
+            keys,
             lookup: question.lookup,
             context: question.context.clone(),
+            step: question.step,
             budget: budget.unwrap_or_default().max(left),
             outside,
             inside,

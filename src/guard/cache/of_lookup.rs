@@ -11,11 +11,11 @@ use super::answer::{Handed, Provenance, SharedAnswer};
 use super::entries::{Entries, Entry, Kept, Phase};
 use super::flight::Flight;
 use super::key::{Key, KeyRef};
-use crate::backend::{Answer, StoreMemory};
+use crate::backend::{Answer, AnyLookup, Changes, Keys, Stamp, StoreMemory};
 use crate::config::GuardMode;
 use crate::guard::question::Question;
 use crate::metrics::{CacheLookup, CacheMetrics, Refreshed};
-use crate::program::{Coalesce, Sharing};
+use crate::program::{CachePolicy, Coalesce, Sharing};
 use crate::random::Random;
 use crate::timeline::Source;
 use crate::value::Value;
@@ -31,7 +31,20 @@ pub(super) struct OfLookup {
     refreshes: Rc<Quota>,
     /// Answers to what was asked before the last purge are not kept.
     purges: Cell<u64>,
+    /// What the store says about answers that are no longer right, if it is asked to.
+    changes: RefCell<Option<Rc<Changes>>>,
     pub(super) metrics: CacheMetrics,
+}
+
+/// What has to be known of an answer in order to keep it.
+#[derive(Clone, Debug)]
+pub(super) struct AskedFor {
+    /// When its question was asked.
+    pub(super) at: Instant,
+    /// How many purges there had been.
+    purges: u64,
+    /// If the store says when the answer is no longer right.
+    pub(super) stamp: Option<Stamp>,
 }
 
 /// How many questions may be asked in the background at a time.
@@ -90,8 +103,58 @@ impl OfLookup {
             sharing: sharing.clone(),
             refreshes,
             purges: Cell::new(0),
+            changes: RefCell::default(),
             metrics,
         }
+    }
+
+    /// Learns from then on what the store says about kept answers.
+    pub(super) fn hears(&self, changes: &Rc<Changes>) {
+        if self.sharing.invalidate().is_some() {
+            self.changes.replace(Some(Rc::clone(changes)));
+        }
+    }
+
+    /// What an answer depends on, if the store says when it is no longer right.
+    pub(super) fn keys(&self, lookup: &AnyLookup, params: &[Value]) -> Option<Keys> {
+        lookup.keys(params, self.sharing.invalidate()?)
+    }
+
+    /// What is to be known of an answer that is asked for now.
+    pub(super) fn asks(&self, keys: Option<&Keys>) -> AskedFor {
+        let changes = self.changes.borrow();
+        let stamp = changes.as_ref().zip(keys);
+        AskedFor {
+            at: Instant::now(),
+            purges: self.purges(),
+            stamp: stamp.and_then(|(changes, keys)| changes.stamp(keys)),
+        }
+    }
+
+    /// Whether an answer with this stamp is not known to be wrong.
+    fn is_current(&self, stamp: Option<&Stamp>) -> bool {
+        let Some(stamp) = stamp else {
+            return true;
+        };
+        let changes = self.changes.borrow();
+        changes.as_ref().is_some_and(|of| of.is_current(stamp))
+    }
+
+    /// What an entry is good for. One that is no longer right may still answer if the store fails.
+    #[inline]
+    fn look_up<'e>(
+        &self,
+        entries: &'e Entries,
+        params: &[Value],
+        now: Instant,
+    ) -> Option<(&'e Entry, Phase)> {
+        let (entry, phase) = entries.find(params, now)?;
+        if self.is_current(entry.stamp()) {
+            return Some((entry, phase));
+        }
+        let outlives = |cache: &CachePolicy| !cache.stale_if_error.is_zero();
+        let outlives = self.sharing.cache.as_ref().is_some_and(outlives);
+        outlives.then_some((entry, Phase::Fallback))
     }
 
     /// Whether equal questions are asked once.
@@ -111,7 +174,7 @@ impl OfLookup {
             return Found::Nothing;
         };
         let entries = entries.borrow();
-        let found = entries.find(params, now);
+        let found = self.look_up(&entries, params, now);
         if self.is_measured() {
             self.measure(found.map(|(_, phase)| phase));
             return Found::Nothing;
@@ -152,7 +215,7 @@ impl OfLookup {
     pub(super) fn failed(&self, params: &[Value]) {
         let now = Instant::now();
         if let Some(entries) = &self.entries
-            && let Some((entry, _)) = entries.borrow().find(params, now)
+            && let Some((entry, _)) = self.look_up(&entries.borrow(), params, now)
         {
             entry.failed(now);
         }
@@ -161,7 +224,7 @@ impl OfLookup {
     /// The answer that is served if the store fails, and when it was asked.
     pub(super) fn fallback(&self, params: &[Value]) -> Option<(Rc<SharedAnswer>, Instant)> {
         let entries = self.entries.as_ref()?.borrow();
-        let (entry, _) = entries.find(params, Instant::now())?;
+        let (entry, _) = self.look_up(&entries, params, Instant::now())?;
         match &entry.kept {
             Kept::Answer(answer) => Some((Rc::clone(answer), entry.asked())),
             Kept::Nothing | Kept::Size(_) => None,
@@ -194,6 +257,8 @@ impl OfLookup {
         let flights = self.flights.borrow();
         let flight = flights.get(&KeyRef(params))?;
         let may_join = self.sharing.coalesce == Coalesce::UnderWay || !flight.was_sent();
+        // An answer that is no longer right is one that was read before this question came.
+        let may_join = may_join && self.is_current(flight.stamp().as_ref());
         may_join.then(|| Rc::clone(flight))
     }
 
@@ -232,14 +297,14 @@ impl OfLookup {
 
     /// Remembers that an answer would have been kept, if this is only measured.
     #[cold]
-    pub(super) fn keep_size(&self, params: &[Value], answer: &Answer) {
+    pub(super) fn keep_size(&self, lookup: &AnyLookup, params: &[Value], answer: &Answer) {
         if !self.is_measured() {
             return;
         }
         let kept = size(&answer.value);
         // When it was asked is not known here. It makes no difference to a count.
-        let asked = (Instant::now(), self.purges());
-        self.keep(&Key::copy_of(params), kept, asked);
+        let asked = self.asks(self.keys(lookup, params).as_ref());
+        self.keep(&Key::copy_of(params), kept, &asked);
     }
 
     /// The store has an answer that can't be kept. An older one is no longer right.
@@ -263,11 +328,15 @@ impl OfLookup {
         Some(Kept::Answer(Rc::new(copy)))
     }
 
-    /// Keeps the outcome of a question that was asked at `asked`, when there had been so many purges.
-    pub(super) fn keep(&self, key: &Key, kept: Kept, (asked, purges): (Instant, u64)) {
-        let Some(entries) = self.entries.as_ref().filter(|_| purges == self.purges()) else {
+    /// Keeps the outcome of a question, unless it may be wrong by now, or no channel would say when it is.
+    pub(super) fn keep(&self, key: &Key, kept: Kept, asked: &AskedFor) {
+        let is_told = self.sharing.invalidate().is_none() || asked.stamp.is_some();
+        let is_right = asked.purges == self.purges() && self.is_current(asked.stamp.as_ref());
+        let entries = self.entries.as_ref();
+        let Some(entries) = entries.filter(|_| is_told && is_right) else {
             return;
         };
+        let asked = (asked.at, asked.stamp.clone());
         let evicted = entries.borrow_mut().keep(key, kept, asked);
         self.show_size(evicted.entries);
     }

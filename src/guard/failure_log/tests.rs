@@ -93,7 +93,8 @@ async fn a_closure_that_is_unavailable_is_logged_once_per_interval() {
             context: &context,
             asked: context.arrived,
             deadline: context.deadline,
-            allowed: Duration::from_secs(1),
+            allowed: Duration::from_secs(1).into(),
+            step: 0,
         };
         let mut pending = guards.prepare(question);
         match pending.ask(&slots) {

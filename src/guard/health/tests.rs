@@ -60,7 +60,8 @@ impl Test {
             context: &self.context,
             asked: self.context.arrived,
             deadline: self.context.deadline,
-            allowed: Duration::from_secs(1),
+            allowed: Duration::from_secs(1).into(),
+            step: 0,
         };
         self.health.after(&question, outcome);
     }

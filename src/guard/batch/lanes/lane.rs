@@ -16,6 +16,11 @@ pub(super) const IN_ORDER: Duration = Duration::from_millis(10);
 pub(in crate::guard::batch) trait Queued {
     /// Whose turn it takes.
     fn caller(&self) -> CallerId;
+
+    /// When it has waited too long, if there is a limit.
+    fn latest(&self) -> Option<Instant> {
+        None
+    }
 }
 
 /// The lookups of one lane.
@@ -61,6 +66,31 @@ impl<E: Queued> Lane<E> {
         } else {
             self.turns.push(entry.caller(), entry);
         }
+    }
+
+    /// Moves the lookups into `expired` that have waited too long at `now`. Returns when the next one will have.
+    pub(super) fn expire(&mut self, now: Instant, expired: &mut Vec<E>) -> Option<Instant> {
+        let is_expired = |entry: &E| entry.latest().is_some_and(|latest| latest <= now);
+        let in_turns = !self.turns.is_empty();
+        let all: Vec<E> = if in_turns {
+            std::iter::from_fn(|| self.turns.pop()).collect()
+        } else {
+            self.entries.drain(..).collect()
+        };
+        let mut next: Option<Instant> = None;
+        for entry in all {
+            if is_expired(&entry) {
+                expired.push(entry);
+                continue;
+            }
+            next = next.into_iter().chain(entry.latest()).min();
+            if in_turns {
+                self.turns.push(entry.caller(), entry);
+            } else {
+                self.entries.push_back(entry);
+            }
+        }
+        next
     }
 
     /// Moves up to `room` lookups into `batch`.

@@ -58,6 +58,8 @@ pub(super) struct Lanes<E> {
     /// The lanes that hold their share, and wait until something that is under way ends.
     capped: Vec<usize>,
     waiting: usize,
+    /// When the first lookup that waits may have waited too long.
+    expiry: Option<Instant>,
     in_flight: usize,
     limits: Limits,
     backlogs: Backlogs,
@@ -79,6 +81,7 @@ impl<E: Queued> Lanes<E> {
             paced: Vec::new(),
             capped: Vec::new(),
             waiting: 0,
+            expiry: None,
             in_flight: 0,
             limits,
             backlogs: backlogs.clone(),
@@ -137,15 +140,50 @@ impl<E: Queued> Lanes<E> {
         self.all.resize_with(last + 1, || Lane::new(backlogs));
     }
 
-    /// Queues a lookup in its lane. Returns whether a batch may now be sent that could not be sent before.
+    /// A lookup that waits expires then. Returns whether no other one does before.
+    #[cold]
+    fn expires_at(&mut self, latest: Instant) -> bool {
+        let is_first = self.expiry.is_none_or(|first| latest < first);
+        if is_first {
+            self.expiry = Some(latest);
+        }
+        is_first
+    }
+
+    /// When a lookup that waits may have waited too long.
+    pub(super) fn expiry(&self) -> Option<Instant> {
+        self.expiry
+    }
+
+    /// Whether [`Lanes::expire`] is worth a look at the clock.
+    pub(super) fn may_expire(&self) -> bool {
+        self.expiry.is_some()
+    }
+
+    /// Takes out the lookups that have waited too long.
+    pub(super) fn expire(&mut self, now: Instant) -> Vec<E> {
+        let mut expired = Vec::new();
+        if self.expiry.is_some_and(|expiry| expiry <= now) {
+            let lanes = self.all.iter_mut();
+            self.expiry = lanes
+                .filter_map(|lane| lane.expire(now, &mut expired))
+                .min();
+            self.waiting -= expired.len();
+        }
+        expired
+    }
+
+    /// Queues a lookup in its lane. Returns whether the dispatcher has something new to do: to send a batch that could not be sent
+    /// before, or to wait for the end of a shorter wait.
     #[inline]
     pub(super) fn push(&mut self, at: usize, entry: E) -> bool {
         self.make(at);
         self.waiting += 1;
+        let is_first_to_expire = entry.latest().is_some_and(|latest| self.expires_at(latest));
         let lane = &mut self.all[at];
         lane.push(entry);
         if lane.is_listed {
-            return false;
+            return is_first_to_expire;
         }
         lane.is_listed = true;
         self.ready.push_back(at);
@@ -187,8 +225,8 @@ impl<E: Queued> Lanes<E> {
         }
     }
 
-    /// Moves the next batch into `batch`, which is empty. `keep` is asked about each lookup, perhaps twice; those that nobody
-    /// wants any more are dropped. `None`: nothing may be sent now, but perhaps at [`Lanes::due`] or when a batch has ended.
+    /// Moves the next batch into `batch`, which is empty. `keep` is asked about each lookup, perhaps twice; those whose
+    /// call has ended are dropped. `None`: nothing may be sent now, but perhaps at [`Lanes::due`] or when a batch has ended.
     pub(super) fn take(
         &mut self,
         now: Instant,

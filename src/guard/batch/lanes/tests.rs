@@ -294,3 +294,65 @@ fn a_lane_with_a_limit_of_its_own_keeps_to_it() {
     let (_, next, _) = take(&mut lanes, now).expect("one has its answer");
     assert_eq!(next, [3]);
 }
+
+/// A lookup that may wait until then.
+struct Impatient(u64, Instant);
+
+impl Queued for Impatient {
+    fn caller(&self) -> CallerId {
+        CallerId(self.0)
+    }
+
+    fn latest(&self) -> Option<Instant> {
+        Some(self.1)
+    }
+}
+
+#[tokio::test(flavor = "local", start_paused = true)]
+async fn lookups_that_have_waited_too_long_leave_the_queue_and_the_others_stay() {
+    let ms = Duration::from_millis(1);
+    let limits = Limits {
+        in_flight_max: 1,
+        ..LIMITS
+    };
+    let mut lanes: Lanes<Impatient> = Lanes::new(limits, &Backlogs::default());
+    let start = Instant::now();
+    assert!(
+        lanes.push(0, Impatient(0, start + 30 * ms)),
+        "it may be sent"
+    );
+    let mut batch = VecDeque::new();
+    let sent = lanes.take(start, &mut batch, |_| true);
+    assert!(sent.is_some() && batch.len() == 1);
+    assert!(
+        lanes.push(0, Impatient(1, start + 50 * ms)),
+        "it may be sent"
+    );
+    assert!(
+        !lanes.push(0, Impatient(2, start + 40 * ms)),
+        "an earlier end of a wait is known"
+    );
+    let gone = |lanes: &mut Lanes<Impatient>, at: u32| {
+        let expired = lanes.expire(start + at * ms);
+        expired.iter().map(|entry| entry.0).collect::<Vec<_>>()
+    };
+    assert_eq!(lanes.expiry(), Some(start + 30 * ms));
+    assert_eq!(gone(&mut lanes, 30), [0_u64; 0], "it was sent");
+    assert_eq!(lanes.expiry(), Some(start + 40 * ms));
+    assert!(
+        !lanes.push(0, Impatient(3, start + 60 * ms)),
+        "a longer wait"
+    );
+    assert!(
+        lanes.push(0, Impatient(4, start + 38 * ms)),
+        "a shorter one"
+    );
+    assert_eq!(gone(&mut lanes, 37), [0_u64; 0]);
+    assert_eq!(gone(&mut lanes, 50), [1, 2, 4]);
+    assert_eq!(
+        (lanes.waiting(), lanes.expiry()),
+        (1, Some(start + 60 * ms))
+    );
+    assert_eq!(gone(&mut lanes, 60), [3]);
+    assert_eq!((lanes.waiting(), lanes.expiry()), (0, None));
+}

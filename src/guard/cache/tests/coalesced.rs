@@ -50,7 +50,7 @@ async fn a_question_outlives_the_call_that_asked_it() {
 async fn the_time_of_the_first_call_is_not_that_of_a_later_one() {
     let test = Test::new("coalesce = true");
     let begun = Instant::now();
-    // Nobody gets more than a second from any view. The store hangs, and then it answers.
+    // No view has more than a second. The store hangs, and then it answers.
     test.store.replies([Reply::Hangs, value(7)]);
     let first = test.ask(1).waits();
     settle().await;

@@ -16,6 +16,7 @@ fn policy(entries: usize, bytes: usize) -> CachePolicy {
         stale: Duration::ZERO,
         stale_if_error: Duration::ZERO,
         negative_ttl: Duration::ZERO,
+        invalidate: None,
         entries,
         bytes,
     }
@@ -39,7 +40,7 @@ async fn neither_entries_nor_bytes_exceed_their_limits() {
         let mut entries = Entries::new(&policy, &mut Random::seeded(1));
         let mut evicted = 0;
         for number in 0..1000 {
-            let evictions = entries.keep(&key(number), kept(size), Instant::now());
+            let evictions = entries.keep(&key(number), kept(size), (Instant::now(), None));
             evicted += evictions.entries;
             assert!(entries.len() <= entries_max && entries.bytes() <= bytes_max);
         }
@@ -60,9 +61,9 @@ async fn neither_entries_nor_bytes_exceed_their_limits() {
 #[tokio::test(start_paused = true)]
 async fn an_answer_larger_than_the_cache_is_not_kept_and_its_predecessor_is_dropped() {
     let mut entries = Entries::new(&policy(100, 10_000), &mut Random::seeded(1));
-    entries.keep(&key(1), kept(100), Instant::now());
+    entries.keep(&key(1), kept(100), (Instant::now(), None));
     assert_eq!(entries.len(), 1);
-    entries.keep(&key(1), kept(20_000), Instant::now());
+    entries.keep(&key(1), kept(20_000), (Instant::now(), None));
     assert_eq!((entries.len(), entries.bytes()), (0, 0));
 }
 
@@ -84,7 +85,7 @@ async fn answers_that_came_together_expire_one_by_one() {
     let mut entries = Entries::new(&policy(1000, 1 << 20), &mut Random::seeded(1));
     let asked = Instant::now();
     for number in 0..500 {
-        entries.keep(&key(number), kept(1), asked);
+        entries.keep(&key(number), kept(1), (asked, None));
     }
     let fresh = |entries: &Entries, seconds: u64| {
         let at = asked + Duration::from_secs(seconds);
@@ -105,11 +106,11 @@ async fn an_earlier_question_does_not_replace_the_answer_of_a_later_one() {
     let mut entries = Entries::new(&policy(100, 1 << 20), &mut Random::seeded(1));
     let early = Instant::now();
     let late = early + SECOND;
-    entries.keep(&key(1), kept(5), late);
-    entries.keep(&key(1), Kept::Nothing, early);
+    entries.keep(&key(1), kept(5), (late, None));
+    entries.keep(&key(1), Kept::Nothing, (early, None));
     let (entry, _) = entries.find(&[Value::I64(1)], late).expect("it is kept");
     assert_eq!(entry.asked(), late);
-    entries.keep(&key(1), Kept::Nothing, late);
+    entries.keep(&key(1), Kept::Nothing, (late, None));
     assert!(entries.find(&[Value::I64(1)], late).is_none());
 }
 

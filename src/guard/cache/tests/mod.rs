@@ -3,6 +3,7 @@
 mod model; // any sequence of events, compared with a naive model
 mod coalesced; // questions under way
 mod stale; // old answers
+mod invalidated; // answers that are no longer right
 mod entries; // limits and times
 
 use std::cell::{Cell, RefCell};
@@ -10,6 +11,7 @@ use std::collections::VecDeque;
 use std::future::pending;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use futures_util::future::LocalBoxFuture;
@@ -187,7 +189,8 @@ impl Test {
             context: &context,
             asked: now,
             deadline: context.deadline,
-            allowed: SECOND,
+            allowed: SECOND.into(),
+            step: 0,
         };
         let way = Way {
             slots: &slots,
@@ -228,7 +231,8 @@ impl Test {
             context: &context,
             asked: now - time,
             deadline: now,
-            allowed: SECOND,
+            allowed: SECOND.into(),
+            step: 0,
         };
         self.cache.late(&question)
     }
@@ -249,7 +253,10 @@ impl Got {
 
 impl Waiting {
     fn now(&self) -> Option<Result<Answer, LookupError>> {
-        self.slots.take(self.slot)
+        match self.slots.take(self.slot) {
+            Poll::Ready(answer) => Some(answer),
+            Poll::Pending => None,
+        }
     }
 
     /// The outcome, for which paused time moves on.

@@ -17,7 +17,7 @@ async fn a_stale_answer_is_served_at_once_and_asked_again_once() {
         (answer.value, answer.source),
         (Value::I64(1), Source::Cache)
     );
-    assert_eq!(answer.age.map(|age| age.as_secs()), Some(9));
+    assert_eq!(answer.age.map(|age| age.get() / 1_000_000), Some(9));
     advance(5 * SECOND).await;
     test.store.replies([Reply::Value(Value::I64(2), 100 * MS)]);
     for _ in 0..1000 {
@@ -107,7 +107,7 @@ async fn a_call_that_runs_out_of_time_gets_the_old_answer() {
     drop(test.ask(1).waits());
     let late = test.late(1).expect("an old answer");
     assert_eq!((late.value, late.source), (Value::I64(1), Source::Stale));
-    assert_eq!(late.age.map(|age| age.as_secs()), Some(40));
+    assert_eq!(late.age.map(|age| age.get() / 1_000_000), Some(40));
     assert!(!waiting.slots.is_queued(waiting.slot), "it was sent");
     // The next call need not wait for so long.
     assert_eq!(test.get(1).await, (Value::I64(1), Source::Stale));
@@ -225,7 +225,8 @@ async fn a_large_answer_is_copied_for_each_call_and_counted() {
         context: &context,
         asked: now,
         deadline: context.deadline,
-        allowed: SECOND,
+        allowed: SECOND.into(),
+        step: 0,
     };
     let way = Way {
         slots: &slots,
@@ -235,10 +236,10 @@ async fn a_large_answer_is_copied_for_each_call_and_counted() {
         panic!("it is copied on another thread");
     };
     let answer = later.await.expect("there is room");
-    assert!(answer.undecoded.is_some() && counted() > 0);
+    assert!(answer.is_undecoded() && counted() > 0);
     let answer = answer.decoded().await.expect("it is copied");
     assert_eq!((answer.value, answer.source), (rows(10_000), Source::Cache));
     assert!(answer.is_large && counted() > 0);
-    drop(answer.held);
+    drop(answer.bulk);
     assert_eq!(counted(), 0);
 }

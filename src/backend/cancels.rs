@@ -1,4 +1,4 @@
-//! Requests to a store to stop a statement that nobody waits for: their time limit, their pause after a failure, their number.
+//! Requests to a store to stop an abandoned statement: their time limit, their pause after a failure, their number.
 
 use std::cell::Cell;
 use std::future::Future;
@@ -13,6 +13,9 @@ use crate::log_limit::LogLimit;
 
 /// How long a request may take. Its session runs nothing new meanwhile.
 const REQUEST_MAX: Duration = Duration::from_secs(1);
+/// The shortest time between two requests: each costs the store a process or a session, and several at once would hold up
+/// its other statements.
+const APART: Duration = Duration::from_millis(5);
 /// How long no further request is sent after one that failed, and at most after several.
 const PAUSE: Duration = Duration::from_secs(1);
 const PAUSE_MAX: Duration = Duration::from_secs(30);
@@ -39,6 +42,8 @@ pub(super) struct CancelRequests {
     counts: Cancels,
     /// No request is sent before this.
     paused_until: Cell<Option<Instant>>,
+    /// When the next one may be sent.
+    next_at: Cell<Option<Instant>>,
     pause: Cell<Duration>,
     log: LogLimit<()>,
 }
@@ -49,6 +54,7 @@ impl CancelRequests {
             store,
             counts: Cancels::new(),
             paused_until: Cell::new(None),
+            next_at: Cell::new(None),
             pause: Cell::new(PAUSE),
             log: LogLimit::default(),
         }
@@ -62,6 +68,14 @@ impl CancelRequests {
     pub(super) fn may_send(&self) -> bool {
         let is_over = |until| until <= Instant::now();
         self.paused_until.get().is_none_or(is_over)
+    }
+
+    /// When another one may be sent. It is to be sent then, or not at all.
+    pub(super) fn turn(&self) -> Instant {
+        let now = Instant::now();
+        let at = self.next_at.get().map_or(now, |next| next.max(now));
+        self.next_at.set(Some(at + APART));
+        at
     }
 
     /// Sends one. Returns whether it was handled.
@@ -88,7 +102,7 @@ impl CancelRequests {
             let (store, pause) = (self.store, pause.as_secs());
             warn!(
                 suppressed,
-                "{store} can't be asked to stop a statement that nobody waits for: {failed}; the next attempt is in {pause} s \
+                "{store} can't be asked to stop an abandoned statement: {failed}; the next attempt is in {pause} s \
                  at the earliest"
             );
         }
@@ -112,5 +126,22 @@ impl Cancels {
     /// The counts themselves, for a scrape on another thread.
     pub fn counts(&self) -> &Arc<[AtomicU64]> {
         &self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::advance;
+
+    use super::*;
+
+    #[tokio::test(flavor = "local", start_paused = true)]
+    async fn requests_are_sent_apart() {
+        let requests = CancelRequests::new("a store");
+        let start = Instant::now();
+        let turn = || requests.turn().duration_since(start);
+        assert_eq!([turn(), turn(), turn()], [Duration::ZERO, APART, APART * 2]);
+        advance(APART * 10).await;
+        assert_eq!([turn(), turn()], [APART * 10, APART * 11]);
     }
 }

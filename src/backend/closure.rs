@@ -7,6 +7,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use super::lookup::owned;
 use super::{Answer, Ask, LookupError};
 use crate::error::Code;
 use crate::value::Value;
@@ -85,7 +86,7 @@ impl Closure {
     pub async fn lookup(&self, ask: Ask<'_>) -> Result<Answer, LookupError> {
         let input = Input {
             names: Arc::clone(&self.params),
-            values: ask.params.to_vec(),
+            values: owned(ask.params).await,
             context: ask.context.clone(),
         };
         let value = match &self.call {

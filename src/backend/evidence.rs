@@ -19,6 +19,8 @@ pub(crate) enum Evidence {
     BrokenOff,
     /// Nothing was tried, because it was known that it would fail.
     NotTried,
+    /// There was no connection, so nothing was sent.
+    NotSent,
     /// What came was no answer, and its connection was closed.
     Garbage,
 }
@@ -71,6 +73,7 @@ mod tests {
             (of(Code::LookupUnavailable), Verdict::Fails),
             (of(Code::LookupUnavailable).answered(), Verdict::Works),
             (of(Code::LookupUnavailable).not_tried(), Verdict::Nothing),
+            (of(Code::LookupUnavailable).not_sent(), Verdict::Fails),
             (of(Code::LookupTimeout), Verdict::Late),
             (of(Code::LookupTimeout).answered(), Verdict::Works),
             (of(Code::CallDeadline), Verdict::Late),
@@ -80,6 +83,7 @@ mod tests {
             (of(Code::LookupRefused), Verdict::Works),
             (of(Code::LookupBadParam), Verdict::Nothing),
             (of(Code::LookupTimeoutPool), Verdict::Nothing),
+            (of(Code::LookupWaited), Verdict::Nothing),
             (of(Code::LookupShed), Verdict::Nothing),
             (of(Code::LookupBreakerOpen), Verdict::Nothing),
             (of(Code::LookupCancelled), Verdict::Nothing),

@@ -39,7 +39,7 @@ pub struct Finding {
 /// A reason why a store will refuse a lookup.
 #[derive(Debug)]
 pub struct Refusal {
-    /// The key of the lookup that has to change.
+    /// The key of the lookup that has to change, with a dot before each key within a table.
     pub key: String,
     /// The stable code.
     pub code: Code,

@@ -1,15 +1,22 @@
 //! Defines what a kind of store has to do.
 
+use std::rc::Rc;
 use std::time::Duration;
 
+use super::answer::{Answer, Answers};
 use super::cancels::Cancels;
-use super::endpoints::Board;
+use super::changes::Changes;
+use super::endpoints::{Board, Hedge};
 use super::examine::Examination;
-use super::lookup::{Answer, Answers, Ask, BatchedAsk, Compiled, LookupError, Planned, Unshared};
+use super::invalidate::{Invalidate, NotHeard};
+use super::lookup::{Ask, BatchedAsk, Compiled, Planned, Unshared};
+use super::lookup_error::LookupError;
 use super::on_loop::OnLoop;
+use super::open_connections::OpenConnections;
 use super::table_reloads::TableReloads;
 use crate::config::Section;
 use crate::error::Code;
+use crate::value::Value;
 
 /// One kind of store.
 pub trait Backend: Sized + 'static {
@@ -36,6 +43,11 @@ pub trait Backend: Sized + 'static {
     /// Reads the keys of `[backends.NAME]`; `kind` is already taken. Problems go to the section; `None` if they
     /// leave no usable configuration.
     fn read_config(section: &mut Section<'_>) -> Option<Self::Config>;
+
+    /// The host and the port of its server, if it has one server and that is reached over TCP.
+    fn address(_config: &Self::Config) -> Option<(String, u16)> {
+        None
+    }
 
     /// Reads a lookup's own keys; `backend`, `timeout` and the other common ones are already taken.
     fn read_lookup(
@@ -84,8 +96,45 @@ pub trait Backend: Sized + 'static {
         None
     }
 
+    /// Whether asking twice has the effect of asking once, so that it may be asked again although it may have been answered.
+    fn is_repeatable(lookup: &Self::Lookup) -> bool {
+        Self::unshared(lookup) != Some(Unshared::Writes)
+    }
+
+    /// Whether the store says in this way when answers of a lookup are no longer right.
+    fn is_heard(
+        _config: &Self::Config,
+        _lookup: &Self::Lookup,
+        _how: &Invalidate,
+    ) -> Result<(), NotHeard> {
+        Err((
+            "this kind of store does not say what has changed",
+            "leave `invalidate` out, and choose a short `ttl`",
+        ))
+    }
+
+    /// Calls `each` with the parts of every key on which an answer to these parameters depends; `None` if that can't be said.
+    fn keys(
+        _lookup: &Self::Lookup,
+        _params: &[Value],
+        _how: &Invalidate,
+        _each: &mut dyn FnMut(&[&[u8]]),
+    ) -> Option<()> {
+        None
+    }
+
+    /// What it says about answers that are no longer right, if a lookup wants to know.
+    fn changes(&self) -> Option<&Rc<Changes>> {
+        None
+    }
+
     /// The requests to the store to stop a statement, if its kind makes such requests.
     fn cancels(&self) -> Option<&Cancels> {
+        None
+    }
+
+    /// The number of its connections, if that changes with the load.
+    fn open_connections(&self) -> Option<&OpenConnections> {
         None
     }
 
@@ -96,6 +145,11 @@ pub trait Backend: Sized + 'static {
 
     /// How long an attempt to connect may take after which a lookup is asked once more, if it ever is.
     fn retries_after(_config: &Self::Config) -> Option<Duration> {
+        None
+    }
+
+    /// When a lookup is asked of a second endpoint, if it ever is.
+    fn hedge(_lookup: &Self::Lookup) -> Option<&Hedge> {
         None
     }
 

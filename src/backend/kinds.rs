@@ -1,13 +1,19 @@
 //! Lists the kinds of stores, and passes each operation on to the right one.
 
+use std::rc::Rc;
 use std::time::Duration;
 
+use super::answer::{Answer, Answers};
 use super::cancels::Cancels;
-use super::endpoints::Board;
+use super::changes::{Changes, Keys};
+use super::endpoints::{Board, Hedge};
 use super::examine::Examination;
+use super::invalidate::{Invalidate, NotHeard};
 use super::kind::Backend;
-use super::lookup::{Answer, Answers, Ask, BatchedAsk, Compiled, LookupError, Planned, Unshared};
+use super::lookup::{Ask, BatchedAsk, Compiled, Planned, Unshared};
+use super::lookup_error::LookupError;
 use super::on_loop::OnLoop;
+use super::open_connections::OpenConnections;
 use super::table_reloads::TableReloads;
 use super::{file, http, memcached, mysql, postgres, redis, sqlite, thrift};
 use crate::config::Section;
@@ -76,6 +82,22 @@ macro_rules! kinds {
                 }
             }
 
+            /// Whether the store says in this way when answers of a lookup are no longer right.
+            pub fn is_heard(&self, lookup: &AnyLookup, how: &Invalidate) -> Result<(), NotHeard> {
+                match (self, lookup) {
+                    $((AnyConfig::$variant(config), AnyLookup::$variant(lookup)) =>
+                        <$module::$type as Backend>::is_heard(config, lookup, how),)*
+                    _ => Ok(()),
+                }
+            }
+
+            /// The host and the port of its server, if it has one server and that is reached over TCP.
+            pub fn address(&self) -> Option<(String, u16)> {
+                match self {
+                    $(AnyConfig::$variant(config) => <$module::$type as Backend>::address(config),)*
+                }
+            }
+
             /// Its `kind`.
             pub fn kind(&self) -> &'static str {
                 match self { $(AnyConfig::$variant(_) => $kind,)* }
@@ -124,9 +146,11 @@ macro_rules! kinds {
                 fn $module<'a>(
                     planned: &Planned<'a, AnyLookup>,
                 ) -> Option<Planned<'a, <$module::$type as Backend>::Lookup>> {
-                    let Planned { name, budget, .. } = *planned;
+                    let Planned { name, budget, invalidate, .. } = *planned;
                     match planned.lookup {
-                        AnyLookup::$variant(lookup) => Some(Planned { name, lookup, budget }),
+                        AnyLookup::$variant(lookup) => {
+                            Some(Planned { name, lookup, budget, invalidate })
+                        }
                         _ => None,
                     }
                 }
@@ -154,6 +178,29 @@ macro_rules! kinds {
                 }
             }
 
+            /// Whether asking twice has the effect of asking once.
+            pub fn is_repeatable(&self) -> bool {
+                match self {
+                    $(AnyLookup::$variant(lookup) => <$module::$type as Backend>::is_repeatable(lookup),)*
+                }
+            }
+
+            /// What an answer to these parameters depends on; `None` if that can't be said.
+            pub fn keys(&self, params: &[Value], how: &Invalidate) -> Option<Keys> {
+                match self {
+                    $(AnyLookup::$variant(lookup) => {
+                        Keys::of(|each| <$module::$type as Backend>::keys(lookup, params, how, each))
+                    })*
+                }
+            }
+
+            /// When it is asked of a second endpoint, if it ever is.
+            pub fn hedge(&self) -> Option<&Hedge> {
+                match self {
+                    $(AnyLookup::$variant(lookup) => <$module::$type as Backend>::hedge(lookup),)*
+                }
+            }
+
             /// Whether it may travel with others.
             pub fn batches(&self) -> bool {
                 match self {
@@ -166,6 +213,16 @@ macro_rules! kinds {
             /// The requests to the store to stop a statement, if its kind makes such requests.
             pub fn cancels(&self) -> Option<&Cancels> {
                 match self { $(AnyBackend::$variant(backend) => backend.cancels(),)* }
+            }
+
+            /// What it says about answers that are no longer right, if anybody wants to know.
+            pub fn changes(&self) -> Option<&Rc<Changes>> {
+                match self { $(AnyBackend::$variant(backend) => backend.changes(),)* }
+            }
+
+            /// The number of its connections, if that changes with the load.
+            pub fn open_connections(&self) -> Option<&OpenConnections> {
+                match self { $(AnyBackend::$variant(backend) => backend.open_connections(),)* }
             }
 
             /// The counts of its endpoints, if it has any.

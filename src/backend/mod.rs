@@ -8,7 +8,9 @@
 //! `kinds.rs`; `src/manual/adding-a-store.md` shows how. A store that is reached over the network takes its
 //! connections from `net`.
 
-mod lookup; // a question, an answer, an error
+mod lookup; // a lookup, a question
+mod answer;
+mod lookup_error;
 mod evidence; // what an outcome tells about a store
 mod memory; // of answers
 mod on_loop; // what a store gets
@@ -28,9 +30,11 @@ pub mod thrift;
 
 // What several kinds share.
 pub(crate) mod net; // connections
-mod stamp; // whether a file has changed
 mod endpoints; // several equal servers
-mod cancels; // statements that nobody waits for
+mod cancels; // abandoned statements
+mod invalidate; // how a store says that answers are no longer right
+mod changes; // which answers these are
+mod open_connections; // of stores that get more of them under load
 mod table_reloads; // files that changed
 mod credentials; // in URLs
 pub mod tls; // the key `tls`
@@ -44,17 +48,19 @@ pub(crate) mod fuzz;
 #[cfg(test)]
 pub(crate) mod testing;
 
+pub use answer::{Answer, Answers};
 pub use cancels::{Cancelled, Cancels};
-pub use endpoints::{Board, Discovery, EndpointOutcome, Retried, Shown};
+pub use changes::{Changed, Changes, Keys, Stamp};
+pub use endpoints::{Board, Discovery, EndpointOutcome, Hedge, Hedged, Retried, Shown};
 pub(crate) use evidence::{Evidence, Verdict};
 pub use examine::Examination;
+pub use invalidate::{Invalidate, NotHeard};
 pub use kind::Backend;
 pub use kinds::{AnyBackend, AnyConfig, AnyLookup, KINDS};
-pub use lookup::{
-    Answer, Answers, Ask, BatchedAsk, Compiled, Enums, LookupError, Planned, Thrown, Unshared,
-    Yields,
-};
+pub use lookup::{Ask, BatchedAsk, Compiled, Enums, Planned, Unshared, Yields};
+pub use lookup_error::{LookupError, Thrown};
 pub(crate) use memory::Lent;
 pub use memory::{Held, StoreMemory};
-pub use on_loop::OnLoop;
+pub use on_loop::{GivenUp, OnLoop};
+pub use open_connections::OpenConnections;
 pub use table_reloads::{TableReload, TableReloads};

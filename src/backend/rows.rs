@@ -3,10 +3,10 @@
 //! `one`: the first row as a record, or nothing; additional rows are not read. `many`: a list of records,
 //! empty when there are no rows. `value`: the first column of the first row, or nothing.
 
-use super::{LookupError, Yields};
+use super::{Answer, LookupError, Yields};
 use crate::config::Section;
 use crate::error::Code;
-use crate::offload::drop_items;
+use crate::offload::{LARGE_VALUES, drop_elsewhere, drop_items};
 use crate::value::{Record, Value};
 
 /// The maximum number of rows of `rows = "many"`, unless `rows_max` says otherwise.
@@ -98,6 +98,63 @@ impl Rows {
     }
 }
 
+/// Records, as they come from a store. Many are kept in several lists: a single one would be copied each time it has grown.
+#[derive(Clone, Debug, Default)]
+pub(super) struct RowList {
+    full: Vec<Vec<Value>>,
+    last: Vec<Value>,
+}
+
+impl RowList {
+    pub(super) fn push(&mut self, row: Value) {
+        if self.last.len() == LARGE_VALUES {
+            self.full.push(std::mem::take(&mut self.last));
+        }
+        self.last.push(row);
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.full.len() * LARGE_VALUES + self.last.len()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.last.is_empty()
+    }
+
+    /// The rows one by one.
+    pub(super) fn into_rows(mut self) -> impl Iterator<Item = Value> {
+        let full = std::mem::take(&mut self.full);
+        let last = std::mem::take(&mut self.last);
+        full.into_iter().flatten().chain(last)
+    }
+
+    /// The answer that they make. Many are put together on another thread.
+    pub(super) fn answer(mut self, rows: Rows) -> Result<Answer, LookupError> {
+        if self.full.is_empty() {
+            let value = rows.shape_all(std::mem::take(&mut self.last))?;
+            return Ok(Answer::new(value));
+        }
+        match rows {
+            Rows::Many { rows_max } if self.len() > rows_max => Err(too_many(rows_max)),
+            _ => Ok(Answer::undecoded(move || {
+                let mut all = Vec::with_capacity(self.len());
+                all.extend(self.into_rows());
+                rows.shape_all(all)
+            })),
+        }
+    }
+}
+
+/// Drops many rows on another thread.
+impl Drop for RowList {
+    fn drop(&mut self) {
+        if !self.full.is_empty() {
+            let last = std::mem::take(&mut self.last);
+            drop_elsewhere((std::mem::take(&mut self.full), last));
+        }
+    }
+}
+
 /// Rows on their way to one value.
 #[derive(Debug)]
 pub struct Shaping {
@@ -150,12 +207,41 @@ mod tests {
         }
     }
 
+    fn list(numbers: impl Iterator<Item = i64>) -> RowList {
+        let mut list = RowList::default();
+        numbers.for_each(|number| list.push(Value::Record(record(number))));
+        list
+    }
+
     fn shape(rows: Rows, numbers: &[i64]) -> Result<Value, LookupError> {
         let records = || numbers.iter().map(|number| record(*number));
         let one_by_one = rows.shape(records().map(Ok));
-        let all = rows.shape_all(records().map(Value::Record).collect());
+        let all = list(numbers.iter().copied()).answer(rows);
+        let all = all.map(|answer| answer.value);
         assert_eq!(format!("{all:?}"), format!("{one_by_one:?}"));
         all
+    }
+
+    #[tokio::test(flavor = "local")]
+    async fn a_list_of_many_rows_is_never_copied_and_is_whole() {
+        let many = i64::try_from(5 * LARGE_VALUES / 2).expect("a small number");
+        let rows_max = 5 * LARGE_VALUES / 2;
+        let of = |count| list(0..count);
+        assert!(of(many).last.capacity() <= LARGE_VALUES, "no longer list");
+        let answer = of(many)
+            .answer(Rows::Many { rows_max })
+            .expect("few enough");
+        assert!(answer.is_undecoded(), "it is put together elsewhere");
+        let answer = answer.decoded().await.expect("rows");
+        assert!(answer.is_large);
+        let all = (0..many).map(|number| Value::Record(record(number)));
+        assert_eq!(answer.value, Value::List(all.collect()));
+        let err = of(many + 1).answer(Rows::Many { rows_max });
+        assert_eq!(err.expect_err("too many").code, Code::LookupTooMany);
+        let few = i64::try_from(LARGE_VALUES).expect("a small number");
+        let answer = of(few).answer(Rows::Many { rows_max }).expect("few enough");
+        assert!(!answer.is_undecoded());
+        assert!(of(many).into_rows().eq(of(many).into_rows()));
     }
 
     fn read(text: &str) -> (Rows, Vec<String>) {

@@ -94,6 +94,7 @@ pub(crate) async fn ask_within<B: Backend>(
         context: &context,
         deadline,
         allowed: Duration::ZERO,
+        step: 0,
     };
     let answer = backend.lookup(&compiled.lookup, ask).await?;
     Ok(answer.decoded().await?.value)

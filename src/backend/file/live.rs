@@ -16,7 +16,7 @@ use foldhash::quality::FixedState;
 
 use super::loaded::Loaded;
 use super::reading::Reading;
-use crate::backend::stamp::Stamp;
+use crate::stamp::Stamp;
 
 /// Tables of this process.
 #[expect(clippy::disallowed_types, reason = "see the import")]

@@ -115,6 +115,7 @@ pub(super) fn read(section: &mut Section<'_>) -> Option<Config> {
             types: columns.collect(),
         },
     };
+    section.document().reads_data(&source.path);
     let loaded = source.load().map_err(|err| match err {
         LoadError::Io(err) => {
             let message = format!("can't read `{}`: {err}", source.path.display());

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::live::{self, Content};
 use super::loaded::Loaded;
 use super::reading::{LoadError, Reading};
-use crate::backend::stamp::Stamp;
+use crate::stamp::Stamp;
 
 /// A file and how it is read.
 #[derive(Clone, Debug)]

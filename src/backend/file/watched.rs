@@ -15,9 +15,9 @@ use tracing::{info, warn};
 use super::find::Find;
 use super::loaded::Loaded;
 use super::source::Source;
-use crate::backend::stamp::Stamp;
 use crate::backend::table_reloads::{TableReload, TableReloads};
 use crate::error::Code;
+use crate::stamp::Stamp;
 
 /// How often a thread looks at the file.
 const LOOK_EVERY: Duration = Duration::from_secs(1);

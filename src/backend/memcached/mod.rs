@@ -92,6 +92,13 @@ impl Backend for Memcached {
         })
     }
 
+    fn address(config: &Config) -> Option<(String, u16)> {
+        match &config.servers[..] {
+            [server] => server.tcp(),
+            _ => None,
+        }
+    }
+
     fn read_lookup(_: &Config, section: &mut Section<'_>) -> Option<Compiled<Get>> {
         Get::read(section)
     }
@@ -147,7 +154,7 @@ impl Backend for Memcached {
             distinct.hand_out(number, stored, |at, stored| {
                 let answer = stored.and_then(|(stored, held)| {
                     let answer = asked[at].lookup.answer(stored)?;
-                    Ok(Answer { held, ..answer })
+                    Ok(answer.holding(held))
                 });
                 answers.give(at, answer);
             });

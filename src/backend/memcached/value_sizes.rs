@@ -8,7 +8,7 @@ use crate::backend::Held;
 
 /// The maximum number of keys in one question.
 const KEYS_MAX: usize = 128;
-/// About how many bytes one answer should have: while a longer one comes, its connection answers nobody else.
+/// About how many bytes one answer should have: while a longer one comes, its connection answers no other lookup.
 const ANSWER_BYTES: usize = 1 << 20;
 
 /// What a server has for the keys of one question.

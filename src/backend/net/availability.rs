@@ -1,7 +1,7 @@
 //! The state of one connection, as its keeper sets it and lookups read it.
 //!
 //! A lookup waits for an attempt that is under way: the first, the one after a connection broke, and one that the lookup
-//! itself started. Nobody waits while the keeper pauses. A store that is used is found again soon after it is back, since
+//! itself started. No lookup waits while the keeper pauses. A store that is used is found again soon after it is back, since
 //! the first lookup after some of the pause has the next attempt made.
 
 use std::cell::Cell;

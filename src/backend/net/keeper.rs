@@ -381,7 +381,7 @@ mod tests {
                 ]
             );
             let State::Unavailable(why) = state else {
-                panic!("nobody waits while no attempt is under way: {state:?}")
+                panic!("there is a wait although no attempt is under way: {state:?}")
             };
             assert_eq!(why.code, Code::LookupUnavailable, "whatever broke it");
         }

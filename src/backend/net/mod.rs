@@ -16,6 +16,9 @@
 mod availability; // what lookups know of a connection
 mod keeper; // connects, serves, connects again
 mod queue; // questions that wait for a connection
+mod pool; // the connections that take them
+mod pool_sizes; // how many connections there are
+mod extra; // one that is closed when it is not needed
 mod age; // when a connection is replaced although it works
 mod silence; // when a connection is replaced because it does not answer
 mod address; // where a server listens
@@ -27,14 +30,17 @@ mod distinct; // equal questions asked once
 mod durations; // which lookups are slow
 mod turns; // which lookups hold the connections of a pool
 
-pub(super) use self::address::{Address, percent_decoded};
+pub(super) use self::address::{Address, is_refused, percent_decoded};
 pub(super) use self::age::{AGE_MAX, age_max};
 pub(super) use self::availability::{Availability, State};
 pub(super) use self::distinct::Distinct;
-pub(super) use self::durations::{Durations, Usual, is_long};
+pub(super) use self::durations::{Durations, Usual};
+pub(super) use self::extra::Extra;
 pub(super) use self::keeper::{Dial, Ended, Keeper, keep};
 pub(super) use self::local::{Local, connect_local};
-pub(super) use self::queue::{Limit, Pool, Queue, Queued};
+pub(super) use self::pool::Pool;
+pub(super) use self::pool_sizes::{PoolSizes, unused};
+pub(super) use self::queue::{Limit, Queue, Queued};
 pub(super) use self::secure::Secure;
 pub(super) use self::silence::Silence;
 pub(super) use self::tcp::{UNACKNOWLEDGED_MAX, connect_addr, connect_tcp, race, resolve};

@@ -7,14 +7,15 @@
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::rc::Rc;
+use std::time::Duration;
 
 use tokio::sync::{Notify, oneshot};
+use tokio::time::sleep;
 
 use super::availability::{Availability, State};
-use super::keeper::{Dial, Keeper, keep};
+use super::extra::Extra;
 use crate::backend::LookupError;
 use crate::error::Code;
-use crate::random::Random;
 
 /// With fewer questions waiting than this, the questions of dropped lookups are not removed.
 const PURGE_MIN: usize = 1024;
@@ -22,8 +23,12 @@ const PURGE_MIN: usize = 1024;
 /// A question `Q` and the channel for its answer `A`.
 pub(in crate::backend) struct Queued<Q, A> {
     pub(in crate::backend) asked: Q,
+    /// How many were asked before it.
+    number: u64,
     /// A connection has already broken while it carried this question.
     tried: bool,
+    /// It may be asked once more after that.
+    repeats: bool,
     answer: oneshot::Sender<Result<A, LookupError>>,
 }
 
@@ -46,7 +51,7 @@ impl<Q, A> Queued<Q, A> {
     /// Returns the question after its connection broke, to be asked once more: every question is a read, so asking twice
     /// does no harm. The second time, the question is answered with `why`.
     pub(in crate::backend) fn retry(mut self, why: &LookupError) -> Option<Self> {
-        if self.tried {
+        if self.tried || !self.repeats {
             self.answer(Err(why.clone()));
             return None;
         }
@@ -67,8 +72,16 @@ pub(in crate::backend) struct Queue<Q, A> {
     waiting: RefCell<VecDeque<Queued<Q, A>>>,
     /// The number of waiting questions at which those of dropped lookups are removed next.
     purge_at: Cell<usize>,
+    asked: Cell<u64>,
     arrived: Notify,
-    connections: Vec<Rc<Availability<()>>>,
+    /// Wakes a connection that is closed unless it is needed. None is woken while another one is free.
+    arrived_for_extra: Notify,
+    /// How many connections wait for a question: of those that are always kept, and of the others.
+    idle: [Cell<usize>; 2],
+    /// A question waits although no connection is free.
+    crowded: Notify,
+    pub(super) connections: Vec<Rc<Availability<()>>>,
+    pub(super) extras: Vec<Rc<Extra>>,
     limit: Limit,
 }
 
@@ -78,20 +91,46 @@ impl<Q, A> Queue<Q, A> {
         Queue {
             waiting: RefCell::default(),
             purge_at: Cell::new(PURGE_MIN),
+            asked: Cell::new(0),
             arrived: Notify::new(),
+            arrived_for_extra: Notify::new(),
+            idle: [Cell::new(0), Cell::new(0)],
+            crowded: Notify::new(),
             connections: (0..connections)
                 .map(|_| Rc::new(Availability::new()))
                 .collect(),
+            extras: Vec::new(),
             limit,
         }
     }
 
-    /// Asks, and waits for the answer.
+    /// An empty queue for this many connections, and for others that are opened when they are needed.
+    pub(super) fn with_extras(connections: usize, extras: Vec<Rc<Extra>>, limit: Limit) -> Self {
+        Queue {
+            extras,
+            ..Queue::new(connections, limit)
+        }
+    }
+
+    /// Asks, and waits for the answer. If the connection breaks, asks once more over another one.
     pub(in crate::backend) async fn ask(&self, asked: Q) -> Result<A, LookupError> {
+        self.ask_and(asked, true).await
+    }
+
+    /// Asks over one connection, and waits for the answer.
+    pub(in crate::backend) async fn ask_once(&self, asked: Q) -> Result<A, LookupError> {
+        self.ask_and(asked, false).await
+    }
+
+    async fn ask_and(&self, asked: Q, repeats: bool) -> Result<A, LookupError> {
         let (answer, answered) = oneshot::channel();
+        let number = self.asked.get();
+        self.asked.set(number + 1);
         self.push(Queued {
             asked,
+            number,
             tried: false,
+            repeats,
             answer,
         })?;
         answered.await.unwrap_or_else(|_| {
@@ -116,21 +155,31 @@ impl<Q, A> Queue<Q, A> {
         }
         waiting.push_back(question);
         drop(waiting);
-        self.arrived.notify_one();
+        self.wake();
         Ok(())
     }
 
     /// Waits for the next question whose lookup still waits.
     pub(in crate::backend) async fn next(&self) -> Queued<Q, A> {
-        self.next_of(|_| true).await
+        self.next_of(false, |_| true).await
     }
 
-    /// Waits for the next question that may be asked now and whose lookup still waits.
-    pub(in crate::backend) async fn next_of(&self, may: impl Fn(&Q) -> bool) -> Queued<Q, A> {
+    /// Waits for the next question that may be asked now and whose lookup still waits. An extra connection gets one only if no
+    /// other is free.
+    pub(in crate::backend) async fn next_of(
+        &self,
+        is_extra: bool,
+        may: impl Fn(&Q) -> bool,
+    ) -> Queued<Q, A> {
         loop {
-            match self.take_of(&may) {
-                Some(question) => return question,
-                None => self.arrived().await,
+            if let Some(question) = self.take_of(&may) {
+                return question;
+            }
+            let _idle = Idle::begin(&self.idle[usize::from(is_extra)]);
+            if is_extra {
+                self.arrived_for_extra.notified().await;
+            } else {
+                self.arrived.notified().await;
             }
         }
     }
@@ -164,7 +213,7 @@ impl<Q, A> Queue<Q, A> {
     /// Wakes another connection's task if questions are left.
     pub(in crate::backend) fn pass_on(&self) {
         if !self.waiting.borrow().is_empty() {
-            self.arrived.notify_one();
+            self.wake();
         }
     }
 
@@ -175,7 +224,45 @@ impl<Q, A> Queue<Q, A> {
         };
         // At the front, and not counted against the limit: it was within the limit before, and connections hold few.
         self.waiting.borrow_mut().push_front(question);
-        self.arrived.notify_one();
+        self.wake();
+    }
+
+    /// Wakes a connection for a question that waits.
+    fn wake(&self) {
+        match (self.idle[0].get(), self.idle[1].get()) {
+            (0, 0) if !self.extras.is_empty() => {
+                self.arrived.notify_one();
+                self.crowded.notify_one();
+            }
+            (0, 1..) => self.arrived_for_extra.notify_one(),
+            _ => self.arrived.notify_one(),
+        }
+    }
+
+    /// Ends when a question has waited for as long at least.
+    pub(super) async fn kept_waiting(&self, patience: Duration) {
+        loop {
+            if self.waiting.borrow().is_empty() {
+                self.crowded.notified().await;
+            }
+            let asked = self.asked.get();
+            sleep(patience).await;
+            let waiting = self.waiting.borrow();
+            let mut waiting = waiting.iter();
+            if waiting.any(|question| question.number < asked && !question.is_abandoned()) {
+                return;
+            }
+        }
+    }
+
+    /// The connection that may be opened, if there may be another one. One at a time: a server that is slow to accept or
+    /// refuses is not asked for another one meanwhile.
+    pub(super) fn closed(&self) -> Option<usize> {
+        let mut extras = self.extras.iter();
+        let is_settled = self.connections.iter().all(|known| known.is_up())
+            && extras.all(|extra| extra.is_closed() || extra.is_up());
+        let mut extras = self.extras.iter();
+        extras.position(|extra| is_settled && extra.is_closed())
     }
 
     /// Answers all waiting questions with the reason, if every connection is unavailable.
@@ -184,7 +271,9 @@ impl<Q, A> Queue<Q, A> {
         let is_wanted = self.connections.iter().any(|known| known.is_wanted());
         if !is_wanted && let Some(why) = self.unavailable() {
             for question in self.waiting.take() {
-                question.answer(Err(why.clone()));
+                let why = why.clone();
+                let why = if question.tried { why } else { why.not_sent() };
+                question.answer(Err(why));
             }
         }
     }
@@ -201,6 +290,7 @@ impl<Q, A> Queue<Q, A> {
     pub(in crate::backend) fn is_down(&self) -> bool {
         let is_down = |state: &State<()>| matches!(state, State::Unavailable(_));
         self.connections.iter().all(|known| is_down(&known.state()))
+            && !self.extras.iter().any(|extra| extra.is_up())
     }
 
     /// Why there is no connection to wait for, if there is none.
@@ -215,35 +305,19 @@ impl<Q, A> Queue<Q, A> {
     }
 }
 
-/// Connections that share a queue, and their tasks.
-pub(in crate::backend) struct Pool<Q, A> {
-    pub(in crate::backend) queue: Rc<Queue<Q, A>>,
-    _keepers: Vec<Keeper>,
+/// Counts a connection for as long as it waits for a question.
+struct Idle<'a>(&'a Cell<usize>);
+
+impl<'a> Idle<'a> {
+    fn begin(count: &'a Cell<usize>) -> Self {
+        count.set(count.get() + 1);
+        Idle(count)
+    }
 }
 
-impl<Q: 'static, A: 'static> Pool<Q, A> {
-    /// Starts to keep this many connections, on this loop. `dial` makes the [`Dial`] of each from its number.
-    pub(in crate::backend) fn start<D: Dial<Client = ()> + 'static>(
-        (connections, limit): (usize, Limit),
-        random: &mut Random,
-        dial: impl Fn(usize, Rc<Queue<Q, A>>) -> D,
-    ) -> Self {
-        let queue = Rc::new(Queue::new(connections, limit));
-        let known = queue.connections.iter().enumerate();
-        let keepers = known.map(|(at, availability)| {
-            let dial = dial(at, Rc::clone(&queue));
-            keep(dial, Rc::clone(availability), random.draw())
-        });
-        Pool {
-            _keepers: keepers.collect(),
-            queue,
-        }
-    }
-
-    /// Waits until the connections are as wanted.
-    #[cfg(test)]
-    pub(in crate::backend) async fn until(&self, wanted: impl FnMut(&super::Counts) -> bool) {
-        super::until(&self.queue.connections, wanted).await;
+impl Drop for Idle<'_> {
+    fn drop(&mut self) {
+        self.0.set(self.0.get() - 1);
     }
 }
 
@@ -338,6 +412,40 @@ mod tests {
     }
 
     #[tokio::test(flavor = "local")]
+    async fn an_extra_connection_gets_a_question_only_if_no_other_is_free() {
+        let queue = queue();
+        let (mut base, mut extra) = (pin!(queue.next()), pin!(queue.next_of(true, |_| true)));
+        assert!(poll!(extra.as_mut()).is_pending() && poll!(base.as_mut()).is_pending());
+        let [mut one, mut two] = [1, 2].map(|number| Box::pin(queue.ask(number)));
+        assert!(poll!(one.as_mut()).is_pending());
+        assert!(poll!(extra.as_mut()).is_pending(), "another one is free");
+        assert_eq!(base.await.asked, 1);
+        assert!(poll!(two.as_mut()).is_pending());
+        assert_eq!(extra.await.asked, 2);
+    }
+
+    #[tokio::test(flavor = "local", start_paused = true)]
+    async fn a_question_is_kept_waiting_once_it_has_waited_for_long() {
+        let patience = Duration::from_millis(10);
+        let extra = Extra::new(patience);
+        let queue = Queue::<u32, u32>::with_extras(2, vec![extra], LIMIT);
+        let mut kept = pin!(queue.kept_waiting(patience));
+        assert!(poll!(kept.as_mut()).is_pending());
+        let step = patience / 2;
+        {
+            let mut quick = pin!(queue.ask(1));
+            assert!(poll!(quick.as_mut()).is_pending() && poll!(kept.as_mut()).is_pending());
+            tokio::time::advance(step).await;
+            assert!(queue.take().is_some());
+        }
+        let mut waits = pin!(queue.ask(2));
+        assert!(poll!(waits.as_mut()).is_pending());
+        let start = tokio::time::Instant::now();
+        kept.await;
+        assert_eq!(start.elapsed(), patience + step, "the second look");
+    }
+
+    #[tokio::test(flavor = "local")]
     async fn a_question_is_asked_twice_at_most() {
         let queue = queue();
         let mut asked = pin!(queue.ask(1));
@@ -348,5 +456,24 @@ mod tests {
         assert_eq!(second.asked, 1);
         queue.put_back(second, &away());
         assert_eq!(asked.await.expect_err("broken twice").detail, "away");
+    }
+
+    #[tokio::test(flavor = "local")]
+    async fn whoever_counts_repeats_gets_the_first_failure() {
+        let queue = queue();
+        let mut asked = pin!(queue.ask_once(1));
+        assert!(poll!(asked.as_mut()).is_pending());
+        let first = queue.next().await;
+        queue.put_back(first, &away());
+        let broken = asked.await.expect_err("broken");
+        assert!(!broken.was_not_sent() && broken.may_be_retried());
+        let mut asked = pin!(queue.ask_once(2));
+        assert!(poll!(asked.as_mut()).is_pending());
+        for known in &queue.connections {
+            known.set(State::Unavailable(away()));
+        }
+        queue.refuse_if_unavailable();
+        let unsent = asked.await.expect_err("no connection");
+        assert!(unsent.was_not_sent() && unsent.may_be_retried());
     }
 }

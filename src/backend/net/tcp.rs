@@ -155,7 +155,7 @@ mod tests {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await;
         let listener = listener.expect("a free port");
         let port = listener.local_addr().expect("bound").port();
-        // If it has an IPv6 address too, nobody listens there.
+        // If it has an IPv6 address too, no server listens there.
         let stream = connect_tcp("localhost", port).await.expect("connects");
         assert_eq!(stream.peer_addr().expect("connected").port(), port);
     }

@@ -22,6 +22,7 @@ pub use self::config::{Config, Lookup};
 use self::job::Job;
 use self::queue::{JobQueue, QueueFull};
 use self::store::Store;
+use super::lookup::owned;
 use super::rows::Rows;
 use super::sql::{self, Style};
 use super::{Answer, Ask, Backend, Compiled, Enums, Examination, LookupError, OnLoop, Planned};
@@ -106,7 +107,7 @@ impl Backend for Sqlite {
             statement: lookup.id,
             sql: Arc::clone(&lookup.sql),
             rows: lookup.rows,
-            params: ask.params.to_vec(),
+            params: owned(ask.params).await,
             deadline: ask.deadline,
             asker: Arc::downgrade(&asker),
             answer: sender,

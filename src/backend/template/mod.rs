@@ -10,7 +10,7 @@ use std::sync::Arc;
 use super::LookupError;
 use crate::config::Section;
 use crate::error::Code;
-use crate::value::{Value, uuid_text};
+use crate::value::{IntegerText, Value, uuid_text};
 
 /// A text with places for parameters.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -185,6 +185,14 @@ impl Template {
         }
     }
 
+    /// The index of its only parameter, if the template ends with that.
+    pub fn last_and_only_param(&self) -> Option<usize> {
+        match &self.0[..] {
+            [Part::Param { at, .. }] | [Part::Text(_), Part::Param { at, .. }] => Some(*at),
+            _ => None,
+        }
+    }
+
     /// As [`Template::render`], without the text before the first parameter.
     #[inline]
     pub fn render_rest<E: Encode>(
@@ -279,7 +287,10 @@ fn put_other<E: Encode>(value: &Value, encode: &E, out: &mut Vec<u8>) -> Result<
     let written = match value {
         Value::Bytes(bytes) if E::BYTES => return Ok(encode.encode(bytes, out)?),
         Value::Enum(of) => return Ok(encode.encode(of.name()?.as_bytes(), out)?),
-        Value::I64(number) => write!(out, "{number}"),
+        Value::I64(number) => {
+            out.extend_from_slice(IntegerText::new(*number).as_bytes());
+            return Ok(());
+        }
         Value::Double(number) if number.is_finite() => write!(out, "{number}"),
         Value::Bool(bit) => write!(out, "{bit}"),
         Value::Uuid(uuid) => write!(out, "{}", uuid_text(uuid)),

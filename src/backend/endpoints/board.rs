@@ -34,9 +34,9 @@ impl EndpointOutcome {
 pub enum Discovery {
     /// It named servers.
     Ok,
-    /// It named none, which removes nobody.
+    /// It named none, which removes no endpoint.
     Empty,
-    /// It gave no answer, which removes nobody.
+    /// It gave no answer, which removes no endpoint.
     Failed,
 }
 
@@ -54,17 +54,53 @@ pub enum Retried {
     NoBudget,
     /// Too little time was left.
     NoTime,
+    /// Another endpoint was asked because the first could not be reached. That needs no budget.
+    Elsewhere,
 }
 
 impl Retried {
     /// Every outcome in the order of its number.
-    pub const ALL: [&'static str; 3] = ["retried", "no_budget", "no_time"];
+    pub const ALL: [&'static str; 4] = ["retried", "no_budget", "no_time", "elsewhere"];
 }
 
-/// After the counts of outcomes: how often its breaker opened, and whether it is asked.
+/// What came of the wish to ask a second endpoint because the first was slow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hedged {
+    /// It was asked, and answered first.
+    Won,
+    /// It was asked, and the first one answered first.
+    Lost,
+    /// It was asked, and none of both answered.
+    Failed,
+    /// The budget was used up.
+    NoBudget,
+    /// There was no other endpoint that works.
+    NoEndpoint,
+    /// A server has just asked for patience.
+    PushedBack,
+    /// It would have been asked.
+    Measured,
+}
+
+impl Hedged {
+    /// Every outcome in the order of its number.
+    pub const ALL: [&'static str; 7] = [
+        "won",
+        "lost",
+        "failed",
+        "no_budget",
+        "no_endpoint",
+        "pushed_back",
+        "measured",
+    ];
+}
+
+/// After the counts of outcomes: how often its breaker opened, whether that lets it be asked, and whether it can be
+/// reached.
 const EJECTED: usize = EndpointOutcome::ALL.len();
 const UP: usize = EJECTED + 1;
-const SLOTS: usize = UP + 1;
+const REACHABLE: usize = UP + 1;
+const SLOTS: usize = REACHABLE + 1;
 
 /// The counts of one endpoint. Its loop is the only writer.
 #[derive(Clone, Debug)]
@@ -74,6 +110,7 @@ impl EndpointCounts {
     pub(super) fn new() -> Self {
         let counts = EndpointCounts((0..SLOTS).map(|_| AtomicU64::new(0)).collect());
         counts.set_up(true);
+        counts.set_reachable(true);
         counts
     }
 
@@ -88,6 +125,10 @@ impl EndpointCounts {
 
     pub(super) fn set_up(&self, up: bool) {
         self.0[UP].store(up.into(), Ordering::Relaxed);
+    }
+
+    pub(super) fn set_reachable(&self, reachable: bool) {
+        self.0[REACHABLE].store(reachable.into(), Ordering::Relaxed);
     }
 }
 
@@ -104,6 +145,7 @@ struct Inner {
     endpoints: Mutex<Vec<(Arc<str>, EndpointCounts)>>,
     discovery: [AtomicU64; Discovery::ALL.len()],
     retries: [AtomicU64; Retried::ALL.len()],
+    hedges: [AtomicU64; Hedged::ALL.len()],
     made: Instant,
     /// When a source last named servers, in milliseconds since `made`.
     named: AtomicU64,
@@ -118,7 +160,7 @@ pub struct Shown {
     pub outcomes: [u64; EndpointOutcome::ALL.len()],
     /// How often its breaker opened.
     pub ejected: u64,
-    /// Whether it is asked.
+    /// Whether it is asked: it is not ejected, and the last attempt to connect did not fail.
     pub up: bool,
 }
 
@@ -128,6 +170,7 @@ impl Board {
             endpoints: Vec::new().into(),
             discovery: Default::default(),
             retries: Default::default(),
+            hedges: Default::default(),
             made: Instant::now(),
             named: AtomicU64::new(0),
         }))
@@ -157,6 +200,15 @@ impl Board {
         self.0.retries[what as usize].fetch_add(1, Ordering::Relaxed);
     }
 
+    pub(super) fn hedged(&self, what: Hedged) {
+        self.0.hedges[what as usize].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How often a second endpoint was to be asked, by [`Hedged`].
+    pub fn hedges(&self) -> [u64; Hedged::ALL.len()] {
+        std::array::from_fn(|at| self.0.hedges[at].load(Ordering::Relaxed))
+    }
+
     /// How often a question was to be asked once more, by [`Retried`].
     pub fn retries(&self) -> [u64; Retried::ALL.len()] {
         std::array::from_fn(|at| self.0.retries[at].load(Ordering::Relaxed))
@@ -175,7 +227,7 @@ impl Board {
                 endpoint: Arc::clone(endpoint),
                 outcomes: std::array::from_fn(get),
                 ejected: get(EJECTED),
-                up: get(UP) > 0,
+                up: get(UP) > 0 && get(REACHABLE) > 0,
             }
         });
         shown.collect()
@@ -192,7 +244,7 @@ impl Board {
         self.0.made.elapsed().saturating_sub(named)
     }
 
-    /// Whether nobody counts here any more.
+    /// Whether nothing counts here any more.
     pub fn is_abandoned(&self) -> bool {
         Arc::strong_count(&self.0) == 1
     }

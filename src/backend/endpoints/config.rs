@@ -8,6 +8,7 @@ use toml::de::DeValue;
 
 use super::retry::RetryConfig;
 use super::source::Source;
+use super::targets_file;
 use crate::config::{BreakerConfig, GuardMode, Place, Section};
 use crate::diagnostic::suggest;
 use crate::error::Code;
@@ -16,6 +17,7 @@ const EXAMPLE: &str = "such as `\"dns:users.internal:9090\"`, `\"srv:_thrift._tc
                        `\"file:users.json\"` or `\"10.0.0.1:9090\"`";
 /// No source is asked more often, however short the time for which its answer is valid.
 pub(super) const REFRESH_MIN: Duration = Duration::from_secs(1);
+const FILE_HELP: &str = "a list such as `[{\"targets\": [\"10.0.0.1:9090\"]}]`; its path is relative to this file's folder";
 const REFRESH: Duration = Duration::from_secs(30);
 const BALANCES: &[&str] = &["p2c", "ewma", "round_robin", "hash"];
 
@@ -32,6 +34,8 @@ pub(in crate::backend) struct Config {
     pub(in crate::backend) breaker: BreakerConfig,
     /// Whether a question that failed is asked once more.
     pub(in crate::backend) retry: Option<RetryConfig>,
+    /// Sources may not lead to addresses that are [refused](crate::backend::net::is_refused).
+    pub(super) is_guarded: bool,
 }
 
 /// How the next endpoint is chosen.
@@ -86,7 +90,16 @@ impl Config {
             balance,
             breaker,
             retry,
+            is_guarded: false,
         }))
+    }
+
+    /// Sources lead nowhere but to servers that a name may lead to.
+    pub(in crate::backend) fn guarded(self) -> Self {
+        Config {
+            is_guarded: true,
+            ..self
+        }
     }
 
     /// Which of a lookup's parameters decides about the endpoint. A lookup without that parameter is reported.
@@ -180,7 +193,17 @@ fn read_sources(section: &mut Section<'_>) -> Vec<Source> {
             Ok(source) if sources.contains(&source) => {
                 section.bad(&place, "it is listed twice", None);
             }
-            Ok(source) => sources.push(source),
+            Ok(source) => {
+                if let Source::File { path, .. } = &source
+                    && let Err(why) = targets_file::look_at(path)
+                {
+                    // It may be written later, and changes at any time.
+                    let message = format!("no endpoints are in `{}`: {why}", path.display());
+                    let document = section.document();
+                    document.warning(&place, Code::ConfigFile, message, Some(FILE_HELP.into()));
+                }
+                sources.push(source);
+            }
             Err(_) => section.bad(&place, "not a source of endpoints", Some(EXAMPLE.into())),
         }
     }

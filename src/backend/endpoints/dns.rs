@@ -180,7 +180,7 @@ impl<'a> Query<'a> {
         }
     }
 
-    /// Whether it answers this question, and not an earlier one or nobody's.
+    /// Whether it answers this question, and not an earlier one.
     fn is_answer(&self, bytes: &[u8]) -> bool {
         let Ok(packet) = Packet::parse(bytes) else {
             return false;

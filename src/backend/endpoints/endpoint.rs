@@ -1,6 +1,6 @@
 //! Keeps one endpoint: its client, its breaker, its load, its counts.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 
 use tokio::time::Instant;
@@ -15,10 +15,18 @@ use crate::config::{BreakerConfig, GuardMode};
 use crate::log_limit::LogLimit;
 use crate::random::Random;
 
+/// After so many questions in a row that others answered first, each further one counts as a failure: it never answers.
+const LOST_MAX: u32 = 10;
+
 /// What asks one endpoint.
 pub(in crate::backend) trait Client {
     /// Whether it is known that there is no connection and none is about to be made: a question would fail at once.
     fn is_down(&self) -> bool;
+
+    /// Whether the last attempt to connect failed, although it may be time for the next one.
+    fn is_unreachable(&self) -> bool {
+        self.is_down()
+    }
 }
 
 /// One server, and what is known of it.
@@ -35,6 +43,10 @@ pub(super) struct Endpoint<C> {
     /// `None` if it is off.
     breaker: Option<RefCell<Breaker>>,
     enforces: bool,
+    /// Questions since its last answer that another endpoint answered first.
+    lost: Cell<u32>,
+    /// It is ejected only because others were always sooner: it may be slow, and nothing else.
+    may_be_slow: Cell<bool>,
     log_limit: LogLimit<Change>,
 }
 
@@ -57,6 +69,8 @@ impl<C: Client> Endpoint<C> {
             backend: Arc::clone(backend),
             breaker: has_breaker.then(|| Breaker::new(breaker.settings, seed).into()),
             enforces: breaker.mode == GuardMode::Enforce,
+            lost: Cell::new(0),
+            may_be_slow: Cell::new(false),
             log_limit: LogLimit::default(),
         }
     }
@@ -71,7 +85,9 @@ impl<C: Client> Endpoint<C> {
         if breaker.is_calm() {
             return Admission::Pass;
         }
-        let admission = if breaker.is_open() {
+        let admission = if is_last && self.may_be_slow.get() {
+            Admission::Pass
+        } else if breaker.is_open() {
             breaker.admit(now, now, is_last)
         } else if is_last || random.chance(breaker.share(now)) {
             Admission::Pass
@@ -83,6 +99,17 @@ impl<C: Client> Endpoint<C> {
         } else {
             Admission::Pass
         }
+    }
+
+    /// Whether it is ejected, and gets a probe at most.
+    pub(super) fn is_ejected(&self) -> bool {
+        let is_open = |breaker: &RefCell<Breaker>| breaker.borrow().is_open();
+        self.enforces && self.breaker.as_ref().is_some_and(is_open)
+    }
+
+    /// Shows to scrapes whether it can be reached.
+    pub(super) fn show_reach(&self) {
+        self.counts.set_reachable(!self.client.is_unreachable());
     }
 
     /// A question that began at `began` has ended. `late`: its time was over, and it had enough of it.
@@ -97,6 +124,7 @@ impl<C: Client> Endpoint<C> {
         let now = Instant::now();
         if outcome == EndpointOutcome::Ok {
             self.load.took(now.saturating_duration_since(began), now);
+            self.lost.set(0);
         }
         let Some(breaker) = &self.breaker else {
             return;
@@ -104,12 +132,29 @@ impl<C: Client> Endpoint<C> {
         let changed = match outcome {
             EndpointOutcome::Ok => breaker.borrow_mut().succeeded(began, now),
             EndpointOutcome::Failed | EndpointOutcome::Late => {
+                self.may_be_slow.set(false);
                 breaker.borrow_mut().failed(began, now)
             }
             EndpointOutcome::Other => None,
         };
         if let Some(change) = changed {
             self.changed(change, why);
+        }
+    }
+
+    /// Another endpoint has answered a question that this one was asked at `began`. To be slower says nothing, but never to
+    /// answer does.
+    pub(super) fn lost(&self, began: Instant) {
+        let now = Instant::now();
+        self.load.took(now.saturating_duration_since(began), now);
+        self.lost.set(self.lost.get().saturating_add(1));
+        let Some(breaker) = self.breaker.as_ref().filter(|_| self.lost.get() > LOST_MAX) else {
+            return;
+        };
+        let changed = breaker.borrow_mut().failed(began, now);
+        if let Some(change) = changed {
+            self.may_be_slow.set(true);
+            self.changed(change, None);
         }
     }
 
@@ -125,7 +170,11 @@ impl<C: Client> Endpoint<C> {
         let (backend, endpoint, enforces) = (&*self.backend, &*self.label, self.enforces);
         match change {
             Change::Opened => {
-                let detail = why.map_or("no answer in time", |why| &*why.detail);
+                let detail = match why {
+                    Some(why) => &*why.detail,
+                    None if self.may_be_slow.get() => "others were always sooner",
+                    None => "no answer in time",
+                };
                 warn!(
                     backend,
                     endpoint, detail, enforces, suppressed, "endpoint is ejected"

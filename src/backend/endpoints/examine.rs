@@ -25,7 +25,7 @@ impl Config {
         for source in self.sources.iter() {
             let resolved = Resolver::new(self.nameserver, 0).resolve(source).await;
             let targets = match resolved {
-                Ok(resolved) if resolved.targets.is_empty() => Err("it names nobody".into()),
+                Ok(resolved) if resolved.targets.is_empty() => Err("it names no endpoint".into()),
                 Ok(resolved) => Ok(resolved.targets),
                 Err(why) => Err(why),
             };

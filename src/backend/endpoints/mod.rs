@@ -4,7 +4,7 @@
 //! replaces the [`Endpoints`] in use: those that stay keep their connections and what is known of them. Out: answers, each from
 //! the endpoint that [`pick`] has chosen. To choose one never waits for anything.
 //!
-//! An answer of the resolver that is empty, or none, removes nobody.
+//! An empty answer of the resolver, or a failure, removes no endpoint.
 
 mod source; // where the servers are listed
 mod target; // one server
@@ -20,12 +20,17 @@ mod balanced; // asks them
 mod pick; // which is asked next
 mod board; // counts, for scrapes
 mod retry; // once more, at another endpoint
+mod hedge; // the key that asks a second endpoint
+mod latencies; // how long questions take
+mod hedges; // when a second endpoint is asked
+mod hedged; // asks it
 mod examine; // for `check --connect`
 #[cfg(test)]
 mod tests;
 
 pub(super) use balanced::Endpoints;
-pub use board::{Board, Discovery, EndpointOutcome, Retried, Shown};
+pub use board::{Board, Discovery, EndpointOutcome, Hedged, Retried, Shown};
 pub(super) use config::Config;
 pub(super) use endpoint::Client;
+pub use hedge::Hedge;
 pub(super) use target::Target;

@@ -14,6 +14,8 @@ use crate::random::Random;
 
 /// So many endpoints are tried in the order of the hash; then any one is taken.
 const HASH_TRIES: usize = 8;
+/// So often another endpoint is drawn; then the first one that is fit is taken.
+const DRAWS: usize = 8;
 
 /// The endpoints that are in use, each with its weight.
 pub(super) struct List<C> {
@@ -30,9 +32,21 @@ pub(super) struct Choice<'a, C> {
     pub(super) turn: &'a mut u64,
     /// Of the parameter, for `hash`.
     pub(super) hash: Option<u64>,
-    /// Not this one if there is another.
-    pub(super) not: Option<&'a Rc<Endpoint<C>>>,
+    /// Not these if there is another.
+    pub(super) not: &'a [Rc<Endpoint<C>>],
+    pub(super) choose: Choose,
     pub(super) now: Instant,
+}
+
+/// Which endpoints may be chosen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Choose {
+    /// One that is fit, or else any.
+    Any,
+    /// Only one that is fit.
+    Fit,
+    /// Only one that is not ejected: none that gets a probe.
+    Working,
 }
 
 /// What was chosen.
@@ -44,7 +58,7 @@ pub(super) enum Chosen<C> {
     /// All are ejected.
     Ejected,
     /// There is none.
-    Nobody,
+    Nothing,
 }
 
 impl<C: Client> List<C> {
@@ -66,7 +80,7 @@ impl<C: Client> List<C> {
     /// Chooses one.
     pub(super) fn choose(&self, mut choice: Choice<'_, C>) -> Chosen<C> {
         if self.endpoints.is_empty() {
-            return Chosen::Nobody;
+            return Chosen::Nothing;
         }
         let choice = &mut choice;
         let at = match choice.balance {
@@ -77,14 +91,19 @@ impl<C: Client> List<C> {
             Balance::RoundRobin => {
                 let turn = *choice.turn;
                 // A retry is not a turn.
-                *choice.turn = turn.wrapping_add(u64::from(choice.not.is_none()));
+                *choice.turn = turn.wrapping_add(u64::from(choice.not.is_empty()));
                 let at = self.at_weight(turn % self.weight());
-                self.any_from(at, choice)
+                if self.fit(at, choice) == Admission::Refuse {
+                    self.any(choice)
+                } else {
+                    Some(at)
+                }
             }
             Balance::Hash(_) => self.of_hash(choice),
         };
         match at {
             Some(at) => Chosen::One(Rc::clone(&self.endpoints[at])),
+            None if choice.choose != Choose::Any => Chosen::Nothing,
             None => self.last_resort(choice),
         }
     }
@@ -106,7 +125,7 @@ impl<C: Client> List<C> {
         }
         match (first, self.fit(other, choice)) {
             (_, Admission::Probe) | (Admission::Refuse, Admission::Pass) => Some(other),
-            (Admission::Refuse, Admission::Refuse) => self.any_from(other, choice),
+            (Admission::Refuse, Admission::Refuse) => self.any(choice),
             (_, Admission::Refuse) => Some(one),
             (_, Admission::Pass) => {
                 let costs = [one, other].map(|at| cost(&self.endpoints[at]));
@@ -147,6 +166,18 @@ impl<C: Client> List<C> {
         -weight / unit.ln()
     }
 
+    /// One that is fit. Drawn, so that all others share what one of them leaves, and not only its neighbour.
+    fn any(&self, choice: &mut Choice<'_, C>) -> Option<usize> {
+        for _ in 0..DRAWS {
+            let at = self.draw(choice);
+            if self.fit(at, choice) != Admission::Refuse {
+                return Some(at);
+            }
+        }
+        let from = self.draw(choice);
+        self.any_from(from, choice)
+    }
+
     /// The first that is fit from a position on.
     fn any_from(&self, from: usize, choice: &mut Choice<'_, C>) -> Option<usize> {
         let count = self.endpoints.len();
@@ -157,7 +188,9 @@ impl<C: Client> List<C> {
     /// Whether an endpoint takes a question.
     fn fit(&self, at: usize, choice: &mut Choice<'_, C>) -> Admission {
         let endpoint = &self.endpoints[at];
-        if choice.not.is_some_and(|not| Rc::ptr_eq(not, endpoint)) || endpoint.client.is_down() {
+        let was_tried = choice.not.iter().any(|not| Rc::ptr_eq(not, endpoint));
+        let is_probe = || choice.choose == Choose::Working && endpoint.is_ejected();
+        if was_tried || endpoint.client.is_down() || is_probe() {
             return Admission::Refuse;
         }
         endpoint.admits(choice.random, choice.now, false)

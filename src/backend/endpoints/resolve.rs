@@ -10,8 +10,9 @@ use tokio::time::timeout;
 use super::dns::{NameServers, of_system};
 use super::source::Source;
 use super::target::Target;
-use super::targets_file::{self, BYTES_MAX, TARGETS_MAX};
-use crate::backend::stamp::Stamp;
+use super::targets_file::{self, TARGETS_MAX};
+use crate::backend::net::is_refused;
+use crate::stamp::Stamp;
 
 /// How long the system's resolver, or a disk, may take.
 const RESOLVING_MAX: Duration = Duration::from_secs(5);
@@ -23,6 +24,21 @@ pub(in crate::backend) struct Resolved {
     pub(in crate::backend) targets: Vec<Target>,
     /// For how long that is valid, if the source says so.
     pub(super) ttl: Option<Duration>,
+}
+
+impl Resolved {
+    /// Without the servers to which no source may lead. If that leaves none, the answer is none.
+    pub(super) fn guarded(mut self) -> Result<Self, String> {
+        let named = self.targets.len();
+        self.targets.retain(|target| {
+            let addr = target.host.parse::<IpAddr>();
+            target.is_literal || !addr.is_ok_and(is_refused)
+        });
+        if self.targets.is_empty() && named > 0 {
+            return Err("it names link-local addresses, which are refused".into());
+        }
+        Ok(self)
+    }
 }
 
 /// Asks sources. The name server is that of the configuration, if it names one.
@@ -85,7 +101,7 @@ impl Resolver {
             if stamp.as_ref() == Some(&now) {
                 return Ok(None);
             }
-            Ok::<_, String>(Some((now, read_here(&path)?)))
+            Ok::<_, String>(Some((now, targets_file::read(&path)?)))
         });
         let Some((stamp, text)) = reading.await? else {
             let targets = before.as_ref().map(|(_, targets)| targets.clone());
@@ -124,7 +140,7 @@ impl Resolver {
         if let Some(server) = self.nameserver {
             return Ok(NameServers::new(vec![server], self.seed));
         }
-        let conf = elsewhere(|| read_here(Path::new(RESOLV_CONF))).await;
+        let conf = elsewhere(|| targets_file::read(Path::new(RESOLV_CONF))).await;
         let conf = conf.unwrap_or_default();
         let servers = of_system(&String::from_utf8_lossy(&conf));
         Ok(NameServers::new(servers, self.seed))
@@ -138,12 +154,4 @@ async fn elsewhere<T: Send + 'static>(
     let read = timeout(RESOLVING_MAX, tokio::task::spawn_blocking(read)).await;
     let read = read.map_err(|_elapsed| "the file can't be read in time")?;
     read.map_err(|err| err.to_string())?
-}
-
-fn read_here(path: &Path) -> Result<Vec<u8>, String> {
-    let metadata = std::fs::metadata(path).map_err(|err| err.to_string())?;
-    if metadata.len() > BYTES_MAX {
-        return Err(format!("it is larger than {BYTES_MAX} bytes"));
-    }
-    std::fs::read(path).map_err(|err| err.to_string())
 }

@@ -11,10 +11,11 @@ use tracing::info;
 use super::board::{Board, EndpointOutcome};
 use super::config::Config;
 use super::endpoint::{Client, Endpoint, outcome_of};
-use super::pick::{Choice, Chosen, List};
+use super::hedges::Hedges;
+use super::pick::{Choice, Choose, Chosen, List};
 use super::retry::Retries;
 use super::target::Target;
-use crate::backend::{Ask, LookupError, OnLoop};
+use crate::backend::{Ask, GivenUp, LookupError, OnLoop};
 use crate::error::Code;
 use crate::random::Random;
 
@@ -28,10 +29,11 @@ pub(super) struct Set<C> {
     pub(super) config: Config,
     list: RefCell<List<C>>,
     /// Why there is no endpoint, as long as there never was one.
-    nobody: RefCell<String>,
+    why_empty: RefCell<String>,
     random: RefCell<Random>,
     turn: Cell<u64>,
     pub(super) retries: Retries,
+    pub(super) hedges: Hedges,
     pub(super) board: Board,
     /// No endpoint works: others are wanted.
     pub(super) wanted: Notify,
@@ -44,10 +46,11 @@ pub(super) struct Asked<C: Client> {
     deadline: Instant,
     is_patient: bool,
     is_open: bool,
+    given_up: GivenUp,
 }
 
 impl<C: Client> Set<C> {
-    /// Nobody yet.
+    /// No endpoint yet.
     pub(super) fn new(config: &Config, on: &OnLoop, make: Make<C>) -> Self {
         let mut random = Random::seeded(on.seed);
         let board = Board::new();
@@ -56,21 +59,28 @@ impl<C: Client> Set<C> {
             on: on.seeded(random.draw()),
             config: config.clone(),
             list: RefCell::new(List::new(Vec::new())),
-            nobody: RefCell::new("it is not known yet where the servers are".into()),
+            why_empty: RefCell::new("it is not known yet where the servers are".into()),
             turn: Cell::new(random.draw()),
             retries: Retries::new(config.retry, board.clone()),
+            hedges: Hedges::new(board.clone()),
             board,
             random: RefCell::new(random),
             wanted: Notify::new(),
         }
     }
 
-    /// Chooses the endpoint of a question, which begins now.
+    /// Hears which endpoints a question was given up by.
+    pub(super) fn given_up(&self) -> &GivenUp {
+        &self.on.given_up
+    }
+
+    /// Chooses the endpoint of a question, which begins now. None of `not`, if there is another.
     pub(super) fn pick(
         &self,
         hash: Option<u64>,
         ask: &Ask<'_>,
-        not: Option<&Rc<Endpoint<C>>>,
+        not: &[Rc<Endpoint<C>>],
+        choose: Choose,
     ) -> Result<Asked<C>, LookupError> {
         let now = Instant::now();
         let mut turn = self.turn.get();
@@ -80,6 +90,7 @@ impl<C: Client> Set<C> {
             turn: &mut turn,
             hash,
             not,
+            choose,
             now,
         });
         self.turn.set(turn);
@@ -97,9 +108,11 @@ impl<C: Client> Set<C> {
                 );
                 return Err(LookupError::new(Code::LookupBreakerOpen, why));
             }
-            Chosen::Nobody => {
-                self.wanted.notify_one();
-                let why = self.nobody.borrow().clone();
+            Chosen::Nothing => {
+                if choose != Choose::Working {
+                    self.wanted.notify_one();
+                }
+                let why = self.why_empty.borrow().clone();
                 return Err(LookupError::new(Code::LookupUnavailable, why).not_tried());
             }
         };
@@ -110,6 +123,7 @@ impl<C: Client> Set<C> {
             deadline: ask.deadline,
             is_patient: ask.is_patient(now),
             is_open: true,
+            given_up: self.on.given_up.clone(),
         })
     }
 
@@ -147,9 +161,16 @@ impl<C: Client> Set<C> {
         self.board.show(shown.collect());
     }
 
+    /// Shows to scrapes which endpoints can be reached.
+    pub(super) fn show_reach(&self) {
+        for endpoint in &self.list.borrow().endpoints {
+            endpoint.show_reach();
+        }
+    }
+
     /// There is no endpoint, for this reason.
-    pub(super) fn nobody(&self, why: String) {
-        self.nobody.replace(why);
+    pub(super) fn set_why_empty(&self, why: String) {
+        self.why_empty.replace(why);
     }
 
     /// The name of the backend, for the log.
@@ -175,6 +196,17 @@ impl<C: Client> Asked<C> {
         &self.endpoint.client
     }
 
+    /// The endpoint.
+    pub(super) fn endpoint(&self) -> &Rc<Endpoint<C>> {
+        &self.endpoint
+    }
+
+    /// The question is not asked after all.
+    pub(super) fn withdrawn(mut self) {
+        self.is_open = false;
+        self.endpoint.load.ends();
+    }
+
     /// The question has ended.
     pub(super) fn ended<T>(mut self, outcome: &Result<T, LookupError>) -> Rc<Endpoint<C>> {
         self.is_open = false;
@@ -189,6 +221,7 @@ impl<C: Client> Drop for Asked<C> {
         if !self.is_open {
             return;
         }
+        self.given_up.say(&self.endpoint.label);
         // At its deadline the question is dropped, and so it is when its call ends.
         let is_late = self.is_patient && Instant::now() >= self.deadline;
         let outcome = if is_late {

@@ -1,12 +1,16 @@
 //! Reads a file that lists servers, in the form that Prometheus calls `file_sd`: a list of groups with `targets` and `labels`.
 
+use std::fs::File;
+use std::io::Read as _;
+use std::path::Path;
+
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use super::target::Target;
 
 /// A larger file is no list of servers.
-pub(super) const BYTES_MAX: u64 = 4 << 20;
+const BYTES_MAX: u64 = 4 << 20;
 /// No more servers are taken from one source.
 pub(super) const TARGETS_MAX: usize = 4096;
 
@@ -17,6 +21,34 @@ struct Group {
     /// They are for whoever wrote them.
     #[serde(default, rename = "labels")]
     _labels: Option<IgnoredAny>,
+}
+
+/// The content of a list, or of another small file. To be called on a thread that may wait.
+pub(super) fn read(path: &Path) -> Result<Vec<u8>, String> {
+    let file = File::open(path).map_err(|err| err.to_string())?;
+    let metadata = file.metadata().map_err(|err| err.to_string())?;
+    // Reading a device might never end.
+    if !metadata.is_file() {
+        return Err("it is not a file".into());
+    }
+    let mut bytes = Vec::new();
+    let mut limited = file.take(BYTES_MAX + 1);
+    limited
+        .read_to_end(&mut bytes)
+        .map_err(|err| err.to_string())?;
+    if bytes.len() as u64 > BYTES_MAX {
+        return Err(format!("it is larger than {BYTES_MAX} bytes"));
+    }
+    Ok(bytes)
+}
+
+/// What is wrong with a list, if anything is.
+pub(super) fn look_at(path: &Path) -> Result<(), String> {
+    let targets = parse(&read(path)?)?;
+    if targets.is_empty() {
+        return Err("it names no endpoint".into());
+    }
+    Ok(())
 }
 
 /// The servers of a file.

@@ -1,7 +1,7 @@
 //! Asks the sources again and again, each when its answer is no longer valid, and tells the set of endpoints.
 //!
 //! An answer of a name server is valid for its time to live, and for `refresh` at most. A file is looked at every second.
-//! A source that fails or names nobody keeps the servers that it named last.
+//! A source that fails or names no endpoint keeps the servers that it named last.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -25,6 +25,8 @@ use crate::supervise::supervise;
 const FIRST_MAX: Duration = Duration::from_secs(1);
 /// How often a file is looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How often scrapes learn which endpoints can be reached.
+const REACH_EVERY: Duration = Duration::from_secs(1);
 /// When a source that gave no answer is asked again, at the latest.
 const AGAIN_AFTER: Duration = Duration::from_secs(5);
 
@@ -79,7 +81,7 @@ async fn watch<C: Client>(
         let due = watched.iter().map(|of| of.due).min();
         let due = due.unwrap_or(looked + refresh);
         tokio::select! {
-            () = sleep_until(due) => {}
+            () = until(due, set) => {}
             () = set.wanted.notified() => {
                 // No endpoint works: others may have taken their places.
                 sleep_until((looked + REFRESH_MIN).min(due)).await;
@@ -88,6 +90,18 @@ async fn watch<C: Client>(
                 }
             }
         }
+    }
+}
+
+/// Waits, and shows meanwhile which endpoints can be reached.
+async fn until<C: Client>(due: Instant, set: &Set<C>) {
+    loop {
+        set.show_reach();
+        let now = Instant::now();
+        if now >= due {
+            return;
+        }
+        sleep_until(due.min(now + REACH_EVERY)).await;
     }
 }
 
@@ -122,7 +136,7 @@ async fn look<C: Client>(
             Some(format!("{}: {trouble}", of.source))
         });
         let troubles: Vec<String> = troubles.collect();
-        set.nobody(format!("no endpoint is known: {}", troubles.join("; ")));
+        set.set_why_empty(format!("no endpoint is known: {}", troubles.join("; ")));
     } else {
         set.replace(&all);
     }
@@ -136,6 +150,10 @@ impl Watched {
         refresh: Duration,
         set: &Set<C>,
     ) -> Duration {
+        let resolved = match resolved {
+            Ok(of) if set.config.is_guarded => of.guarded(),
+            other => other,
+        };
         let (what, trouble) = match resolved {
             Ok(Resolved { targets, ttl }) if !targets.is_empty() => {
                 self.named = targets;
@@ -146,7 +164,7 @@ impl Watched {
                     _ => ttl.unwrap_or(refresh).min(refresh),
                 };
             }
-            Ok(_) => (Discovery::Empty, "it names nobody".to_owned()),
+            Ok(_) => (Discovery::Empty, "it names no endpoint".to_owned()),
             Err(why) => (Discovery::Failed, why),
         };
         set.board.discovered(what);

@@ -66,10 +66,8 @@ pub(super) async fn read(
     let held = room.memory.held();
     if is_large {
         let (format, pointer) = (get.format, get.pointer.clone());
-        return Ok(Answer {
-            held,
-            ..Answer::undecoded(move || body.decode(format, &pointer))
-        });
+        let answer = Answer::undecoded(move || body.decode(format, &pointer));
+        return Ok(answer.holding(held));
     }
     body.decode(get.format, &get.pointer).map(Answer::new)
 }

@@ -70,6 +70,19 @@ pub(super) struct Base {
     pub(super) path: String,
 }
 
+impl Base {
+    /// Its host and port.
+    pub(super) fn address(&self) -> (String, u16) {
+        let usual = if self.scheme == Scheme::HTTPS {
+            443
+        } else {
+            80
+        };
+        let port = self.authority.port_u16();
+        (self.authority.host().to_owned(), port.unwrap_or(usual))
+    }
+}
+
 impl Config {
     /// Reads the keys.
     pub(super) fn read(section: &mut Section<'_>) -> Option<Self> {
@@ -80,9 +93,10 @@ impl Config {
         let age_max = age_max(section);
         let body_bytes_max = section.size("body_bytes_max").unwrap_or(16 << 20);
         let http2 = section.bool("http2");
-        let headers = read_headers(section);
+        let headers = read_headers(section, of_backend());
         let tls = Tls::read(section);
         let (endpoints, (url, place)) = (endpoints.ok()?, url?);
+        let endpoints = endpoints.map(endpoints::Config::guarded);
         let connect_timeout =
             timeout.unwrap_or_else(|| endpoints::Config::connect_timeout(endpoints.as_ref()));
         let base = base(section, &url, &place)?;
@@ -122,6 +136,9 @@ fn base(section: &Section<'_>, url: &str, place: &Place) -> Option<Base> {
         let help = "add `headers = { authorization = \"env:NAME\" }` instead";
         return bad("user and password don't belong in the URL", help);
     }
+    if !has_valid_port(&authority) {
+        return bad("the port is not a number from 1 to 65535", &example);
+    }
     let path = parts
         .path_and_query
         .unwrap_or_else(|| hyper::http::uri::PathAndQuery::from_static("/"));
@@ -137,6 +154,12 @@ fn base(section: &Section<'_>, url: &str, place: &Place) -> Option<Base> {
         authority,
         path,
     })
+}
+
+/// Whether the authority, which has no user, has either no port or one that exists. Parsers of URLs take any digits.
+pub(crate) fn has_valid_port(authority: &Authority) -> bool {
+    let has_port = authority.as_str().len() > authority.host().len();
+    !has_port || authority.port_u16().is_some_and(|port| port > 0)
 }
 
 /// TLS as configured by the URL and the key `tls`.
@@ -173,14 +196,19 @@ fn secure(
     Ok(Some(Secure { client, name }))
 }
 
-/// The fixed headers, besides those that every request has. `None` when one of them can't be sent.
-fn read_headers(section: &mut Section<'_>) -> Option<HeaderMap> {
+/// The fixed headers of a backend.
+fn of_backend() -> HeaderMap {
     let mut headers = HeaderMap::new();
     headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
     headers.insert(
         USER_AGENT,
         HeaderValue::from_static(concat!("tributary/", env!("CARGO_PKG_VERSION"))),
     );
+    headers
+}
+
+/// Adds the key `headers` to the fixed headers. `None` when one of them can't be sent.
+pub(crate) fn read_headers(section: &mut Section<'_>, mut headers: HeaderMap) -> Option<HeaderMap> {
     let configured = read_header_texts(section)?;
     let mut complete = true;
     for (name, text, place) in configured {

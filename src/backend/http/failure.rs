@@ -32,6 +32,8 @@ pub(super) fn no_answer(err: &Error) -> LookupError {
     let unavailable = LookupError::new(Code::LookupUnavailable, format!("{err}: {cause}"));
     if find::<KnownDown>(err).is_some() {
         unavailable.not_tried()
+    } else if err.is_connect() {
+        unavailable.not_sent()
     } else {
         unavailable
     }

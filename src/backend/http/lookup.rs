@@ -10,8 +10,8 @@ use hyper::{Method, Uri};
 use super::body::Body;
 use super::config::{Base, Config, read_header_texts};
 use super::target::{HeaderEncode, Target};
-use crate::backend::lookup::are_large;
-use crate::backend::{Compiled, Enums, LookupError, format::Format, template::Template};
+use crate::backend::lookup::{are_large, owned};
+use crate::backend::{Compiled, Enums, Hedge, LookupError, format::Format, template::Template};
 use crate::config::{Section, integer};
 use crate::error::Code;
 use crate::offload::offload;
@@ -36,6 +36,8 @@ pub struct Lookup {
     pub(super) is_idempotent: bool,
     /// Which of the parameters decides about the endpoint.
     pub(super) hash_on: Option<usize>,
+    /// When a second endpoint is asked.
+    pub(super) hedge: Option<Hedge>,
 }
 
 impl Lookup {
@@ -92,6 +94,11 @@ impl Lookup {
         }
         let endpoints = config.endpoints.as_ref();
         let hash_on = endpoints.and_then(|endpoints| endpoints.hash_on(section, &params));
+        let once = (!is_idempotent && target.is_some()).then_some((
+            "a POST may not be asked twice unless its lookup says so",
+            "add `idempotent = true` if asking twice has the effect of asking once, or leave `hedge` out",
+        ));
+        let hedge = Hedge::read(section, endpoints, once);
         if section.document().problems.len() > before {
             return None;
         }
@@ -109,6 +116,7 @@ impl Lookup {
                 empty_on,
                 is_idempotent,
                 hash_on,
+                hedge,
             },
             params,
             enums,
@@ -137,7 +145,7 @@ impl Lookup {
         if !are_large(params) {
             return body.render(params).map(Bytes::from);
         }
-        let (body, params) = (Arc::clone(body), params.to_vec());
+        let (body, params) = (Arc::clone(body), owned(params).await);
         let rendered = offload(move || body.render(&params)).await?;
         rendered.map(Bytes::from)
     }

@@ -25,11 +25,13 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use self::config::Config;
+pub(crate) use self::config::{has_valid_port, read_headers};
 use self::lookup::Lookup;
 use self::server::Server;
 use super::endpoints::{self, Endpoints, Target};
 use super::{
-    Answer, Ask, Backend, Board, Compiled, Examination, LookupError, OnLoop, Planned, StoreMemory,
+    Answer, Ask, Backend, Board, Compiled, Examination, Hedge, LookupError, OnLoop, Planned,
+    StoreMemory,
 };
 use crate::config::Section;
 
@@ -54,6 +56,10 @@ impl Backend for Http {
 
     fn read_config(section: &mut Section<'_>) -> Option<Config> {
         Config::read(section)
+    }
+
+    fn address(config: &Config) -> Option<(String, u16)> {
+        config.endpoints.is_none().then(|| config.base.address())
     }
 
     fn read_lookup(config: &Config, section: &mut Section<'_>) -> Option<Compiled<Lookup>> {
@@ -81,6 +87,14 @@ impl Backend for Http {
         examine::examine(config, planned.len()).await
     }
 
+    fn is_repeatable(lookup: &Lookup) -> bool {
+        lookup.is_idempotent
+    }
+
+    fn hedge(lookup: &Lookup) -> Option<&Hedge> {
+        lookup.hedge.as_ref()
+    }
+
     async fn lookup(&self, lookup: &Lookup, ask: Ask<'_>) -> Result<Answer, LookupError> {
         match &self.servers {
             Servers::One(server) => self.ask(server, lookup, &ask).await,
@@ -88,7 +102,13 @@ impl Backend for Http {
                 let hash = endpoints.hash(ask.params, lookup.hash_on);
                 let attempt = async |server: &Server| self.ask(server, lookup, &ask).await;
                 // Boxed to keep the future of the others small.
-                Box::pin(endpoints.ask(hash, &ask, attempt)).await
+                match &lookup.hedge {
+                    None => Box::pin(endpoints.ask(hash, &ask, attempt)).await,
+                    Some(hedge) => {
+                        let asking = endpoints.ask_hedged(hash, (&ask, hedge), attempt);
+                        Box::pin(asking).await.map(Answer::hedged)
+                    }
+                }
             }
         }
     }

@@ -91,20 +91,20 @@ impl Client for Server {
     fn is_down(&self) -> bool {
         self.down.borrow().refuses()
     }
+
+    fn is_unreachable(&self) -> bool {
+        self.down.borrow().has_failed()
+    }
 }
 
 /// Adds the call's context. A value that is not valid in a header is omitted: the client chose it, not the operator.
 fn pass_context_on(request: &mut Request<Full<Bytes>>, ask: &Ask<'_>) {
     let headers = request.headers_mut();
-    let traceparent = ask.context.traceparent.as_deref();
+    let trace = ask.context.trace_headers(ask.step);
+    let trace = trace.iter().map(|(name, value)| (*name, &**value));
     let id = Some(&*ask.context.request_id).filter(|id| !id.is_empty());
-    let sent = [
-        ("traceparent", traceparent),
-        ("tracestate", ask.context.tracestate.as_deref()),
-        ("request-id", id),
-    ];
-    for (name, value) in sent {
-        if let Some(Ok(value)) = value.map(HeaderValue::from_str) {
+    for (name, value) in trace.chain(id.map(|id| ("request-id", id))) {
+        if let Ok(value) = HeaderValue::from_str(value) {
             headers.insert(name, value);
         }
     }

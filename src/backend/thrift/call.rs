@@ -10,13 +10,15 @@ use bytes::BytesMut;
 
 use super::config::{Config, Remote};
 use super::metadata::{CallMetadata, context_value};
-use crate::backend::{Ask, Compiled, Enums, LookupError, Yields};
+use crate::backend::lookup::{are_large, owned};
+use crate::backend::{Ask, Compiled, Enums, Hedge, LookupError, Yields};
 use crate::coerce::{Coercion, Leniency};
 use crate::config::{Place, Section, unknown_method};
 use crate::diagnostic::suggest;
 use crate::error::Code;
 use crate::idl::{Field, Method, Requiredness, StructId, Type};
-use crate::thrift::{ClientCall, Transport, WireError};
+use crate::offload::offload;
+use crate::thrift::{ClientCall, Encoded, Transport, WireError};
 use crate::value::{Record, Value};
 
 /// A method to call.
@@ -32,6 +34,16 @@ pub struct RemoteMethod {
     pub(super) empty_on: Vec<EmptyOn>,
     /// Which of the parameters decides about the endpoint.
     pub(super) hash_on: Option<usize>,
+    /// When a second endpoint is asked.
+    pub(super) hedge: Option<Hedge>,
+}
+
+/// The parameters of a call.
+pub(super) enum Params {
+    /// A record that fits the method's parameters.
+    Record(Value),
+    /// Many values, encoded on another thread.
+    Encoded(Encoded),
 }
 
 /// A failure that means that there is nothing.
@@ -72,10 +84,12 @@ impl RemoteMethod {
             name: remote.name_of(&name),
             empty_on: read_empty_on(remote, method, section, &empty_on)?,
             hash_on: None,
+            hedge: None,
         };
         let params: Vec<_> = call.bound().map(|field| Arc::clone(&field.name)).collect();
         let endpoints = config.endpoints.as_ref();
         call.hash_on = endpoints.and_then(|endpoints| endpoints.hash_on(section, &params));
+        call.hedge = Hedge::read(section, endpoints, None);
         Some(Compiled {
             params,
             // The service's own IDL has its enums by number.
@@ -101,20 +115,47 @@ impl RemoteMethod {
     }
 
     /// The parameters, coerced to the service's IDL.
-    pub(super) fn params(&self, ask: &Ask<'_>) -> Result<Value, LookupError> {
+    pub(super) async fn params(self: &Arc<Self>, ask: &Ask<'_>) -> Result<Params, LookupError> {
+        let of_context = self.remote.schema.standard.context;
+        let context = of_context.filter(|_| self.context_at.is_some());
+        let context = context.map(|id| context_value(ask, &self.remote.schema.get(id).names));
+        if !are_large(ask.params) {
+            let fitted = self.fit(ask.params.iter().cloned(), context.as_ref())?;
+            return Ok(Params::Record(fitted));
+        }
+        let (call, given) = (Arc::clone(self), owned(ask.params).await);
+        offload(move || {
+            let fitted = call.fit(given.into_iter(), context.as_ref())?;
+            if call.context_at.is_some() {
+                // It has the time that is left when the call is written.
+                return Ok(Params::Record(fitted));
+            }
+            let of = (&call.remote.schema, call.method.params);
+            let encoded = Encoded::params(call.remote.wire_format.protocol, of, &fitted);
+            let encoded = encoded.map_err(|err| LookupError::new(err.code, err.detail));
+            encoded.map(Params::Encoded)
+        })
+        .await?
+    }
+
+    /// The record of the parameters. Each of its contexts is `context`.
+    fn fit(
+        &self,
+        mut given: impl Iterator<Item = Value>,
+        context: Option<&Value>,
+    ) -> Result<Value, LookupError> {
         let schema = &self.remote.schema;
         let of = schema.get(self.method.params);
         // A caller's enum may be newer than the service's: it is the number that is sent.
         let coercion = Coercion::new(schema, false).lenient(Leniency::Numbers, false);
-        let mut given = ask.params.iter();
         let mut values = Vec::with_capacity(of.fields.len());
         for (at, field) in of.fields.iter().enumerate() {
-            let value = match &field.ty {
-                Type::Struct(id) if self.is_context(field) => {
-                    context_value(ask.context, &schema.get(*id).names)
-                }
-                _ => given.next().cloned().unwrap_or_default(),
+            let value = if self.is_context(field) {
+                context.cloned()
+            } else {
+                given.next()
             };
+            let value = value.unwrap_or_default();
             if value.is_null() && !may_be_left_out(field) {
                 // Some libraries would read it as zero, and answer that.
                 return Err(bad_param(
@@ -135,21 +176,21 @@ impl RemoteMethod {
     pub(super) fn write(
         &self,
         sequence: i32,
-        params: &mut Value,
+        params: &mut Params,
         metadata: &CallMetadata,
         out: &mut BytesMut,
     ) -> Result<(), WireError> {
-        if let Some(at) = self.context_at {
-            metadata.set_remaining(params, at);
+        if let (Some(at), Params::Record(record)) = (self.context_at, &mut *params) {
+            metadata.set_remaining(record, at);
         }
         let (outgoing, wire_format) = (self.outgoing(sequence), self.remote.wire_format);
+        let mut write = |pairs: &[(&str, &[u8])]| match params {
+            Params::Record(record) => outgoing.write(out, wire_format, record, pairs),
+            Params::Encoded(encoded) => outgoing.write_encoded(out, wire_format, encoded, pairs),
+        };
         match wire_format.transport {
-            Transport::Header => {
-                metadata.with_headers(|pairs| outgoing.write(out, wire_format, params, pairs))
-            }
-            Transport::Framed | Transport::Unframed => {
-                outgoing.write(out, wire_format, params, &[])
-            }
+            Transport::Header => metadata.with_headers(write),
+            Transport::Framed | Transport::Unframed => write(&[]),
         }
     }
 

@@ -11,9 +11,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use tokio::task::yield_now;
 use tokio::time::{Instant, sleep_until};
 
-use super::call::RemoteMethod;
+use super::call::{Params, RemoteMethod};
 use super::config::{Config, Remote};
 use super::large::{Misread, Reply};
 use super::metadata::CallMetadata;
@@ -22,7 +23,6 @@ use crate::backend::memory::{FREE_BYTES, Reading};
 use crate::backend::{Answer, LookupError, StoreMemory, net};
 use crate::error::Code;
 use crate::thrift::{Foreign, Framer, ReplyError, Transport};
-use crate::value::Value;
 
 /// No further call is taken while more bytes than this are unwritten.
 const UNWRITTEN_BYTES_MAX: usize = 256 * 1024;
@@ -30,8 +30,7 @@ const UNWRITTEN_BYTES_MAX: usize = 256 * 1024;
 /// A call to make.
 pub(super) struct Request {
     pub(super) call: Arc<RemoteMethod>,
-    /// A record that fits the method's parameters.
-    pub(super) params: Value,
+    pub(super) params: Params,
     /// The metadata sent with it.
     pub(super) metadata: CallMetadata,
 }
@@ -130,6 +129,10 @@ impl Exchange {
         let why = loop {
             if let Err(why) = self.turn(queue).await {
                 break why;
+            }
+            if self.reading.is_some() {
+                // A large reply may come as fast as it is read.
+                yield_now().await;
             }
         };
         Closed {
@@ -279,8 +282,7 @@ impl Exchange {
         self.answered |= fits.is_ok();
         question.answer(answer.map(|answer| Answer {
             first_answer: first,
-            held,
-            ..answer
+            ..answer.holding(held)
         }));
         fits
     }

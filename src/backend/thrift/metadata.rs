@@ -9,7 +9,6 @@ use tokio::time::Instant;
 
 use super::config::Remote;
 use crate::backend::Ask;
-use crate::context::Context;
 use crate::thrift::Transport;
 use crate::value::{FieldNames, Record, Value};
 
@@ -28,15 +27,9 @@ impl CallMetadata {
     pub(super) fn new(remote: &Remote, ask: &Ask<'_>) -> Self {
         let mut headers = Vec::new();
         if remote.wire_format.transport == Transport::Header {
-            let context = ask.context;
-            let id = Some(&context.request_id).filter(|id| !id.is_empty());
-            let given = [
-                ("traceparent", context.traceparent.as_ref()),
-                ("tracestate", context.tracestate.as_ref()),
-                ("request-id", id),
-            ];
-            let given = given.into_iter();
-            headers.extend(given.filter_map(|(name, value)| Some((name, Arc::clone(value?)))));
+            headers = ask.context.trace_headers(ask.step);
+            let id = Some(&ask.context.request_id).filter(|id| !id.is_empty());
+            headers.extend(id.map(|id| ("request-id", Arc::clone(id))));
         }
         CallMetadata {
             deadline: ask.deadline,
@@ -73,11 +66,16 @@ impl CallMetadata {
     }
 }
 
-/// A call's context as a `tributary.Context` with these fields, without the remaining time.
-pub(super) fn context_value(context: &Context, names: &FieldNames) -> Value {
+/// The context of `ask` as a `tributary.Context` with these fields, without the remaining time.
+pub(super) fn context_value(ask: &Ask<'_>, names: &FieldNames) -> Value {
+    let context = ask.context;
+    let traceparent = || match &context.trace {
+        Some(trace) => Value::from(trace.traceparent(trace.lookup_span(ask.step))),
+        None => Value::from(context.traceparent.as_deref()),
+    };
     let value = |name: &Arc<str>| match &**name {
         "request_id" if !context.request_id.is_empty() => Value::from(&*context.request_id),
-        "traceparent" => Value::from(context.traceparent.as_deref()),
+        "traceparent" => traceparent(),
         "baggage" if !context.baggage.is_empty() => {
             let pairs = context.baggage.iter();
             let pair =

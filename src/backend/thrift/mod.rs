@@ -26,7 +26,8 @@ use self::metadata::CallMetadata;
 use super::endpoints::{self, Client, Endpoints, Target};
 use super::net::{Limit, Pool};
 use super::{
-    Answer, Ask, Backend, Board, Compiled, Examination, LookupError, OnLoop, Planned, Unshared,
+    Answer, Ask, Backend, Board, Compiled, Examination, Hedge, LookupError, OnLoop, Planned,
+    Unshared,
 };
 use crate::config::Section;
 use crate::random::Random;
@@ -56,6 +57,13 @@ impl Backend for Thrift {
 
     fn read_config(section: &mut Section<'_>) -> Option<Config> {
         Config::read(section)
+    }
+
+    fn address(config: &Config) -> Option<(String, u16)> {
+        match &config.hosts.hosts[..] {
+            [host] if config.endpoints.is_none() => Some((host.name.clone(), host.port)),
+            _ => None,
+        }
     }
 
     fn read_lookup(
@@ -110,22 +118,40 @@ impl Backend for Thrift {
         call.reads_context().then_some(Unshared::ReadsContext)
     }
 
+    fn hedge(call: &Arc<RemoteMethod>) -> Option<&Hedge> {
+        call.hedge.as_ref()
+    }
+
     async fn lookup(&self, call: &Arc<RemoteMethod>, ask: Ask<'_>) -> Result<Answer, LookupError> {
-        let request = || {
+        let request = async || {
             Ok::<_, LookupError>(Request {
                 call: Arc::clone(call),
-                params: call.params(&ask)?,
+                params: call.params(&ask).await?,
                 metadata: CallMetadata::new(&call.remote, &ask),
             })
         };
         match &self.servers {
-            Servers::Pool(pool) => pool.queue.ask(request()?).await,
+            Servers::Pool(pool) => pool.queue.ask(request().await?).await,
             Servers::Endpoints(endpoints) => {
                 let hash = endpoints.hash(ask.params, call.hash_on);
-                let asking =
-                    endpoints.ask(hash, &ask, async |pool| pool.queue.ask(request()?).await);
+                let once = endpoints.has_retry_budget();
+                let attempt = async |pool: &Pool<Request, Answer>| {
+                    let request = request().await?;
+                    if once {
+                        // What the queue repeats by itself, no budget would bound.
+                        pool.queue.ask_once(request).await
+                    } else {
+                        pool.queue.ask(request).await
+                    }
+                };
                 // Boxed to keep the future of the others small.
-                Box::pin(asking).await
+                match &call.hedge {
+                    None => Box::pin(endpoints.ask(hash, &ask, attempt)).await,
+                    Some(hedge) => {
+                        let asking = endpoints.ask_hedged(hash, (&ask, hedge), attempt);
+                        Box::pin(asking).await.map(Answer::hedged)
+                    }
+                }
             }
         }
     }

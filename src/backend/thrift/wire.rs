@@ -8,7 +8,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use bytes::{Buf as _, BytesMut};
+use bytes::{Buf as _, BufMut as _, BytesMut};
 use rustls::ProtocolVersion;
 use tokio::io::{AsyncRead as _, AsyncWrite as _, ReadBuf};
 use tokio::net::TcpStream;
@@ -21,6 +21,8 @@ use crate::backend::net::{Stream, connect_tcp};
 
 /// The size of the buffer for each read.
 const READ_BYTES: usize = 16 * 1024;
+/// No more is read at once, however much room there is: the kernel copies it.
+const READ_BYTES_MAX: usize = 64 * 1024;
 /// A connection.
 pub(super) struct Wire {
     stream: Stream<TcpStream>,
@@ -65,7 +67,8 @@ impl Wire {
         let unsent = self.sending.len();
         let sent = self.poll_send(cx);
         self.received.reserve(READ_BYTES);
-        match poll_read_buf(Pin::new(&mut self.stream), cx, &mut self.received) {
+        let mut room = (&mut self.received).limit(READ_BYTES_MAX);
+        match poll_read_buf(Pin::new(&mut self.stream), cx, &mut room) {
             Poll::Ready(Ok(bytes)) if bytes > 0 => {
                 self.received_any = true;
                 Poll::Ready(Ok(true))

@@ -5,6 +5,7 @@ use futures_util::future::join_all;
 
 use super::*;
 use crate::backend::endpoints::endpoint::hash_of;
+use crate::value::Value;
 
 #[tokio::test(flavor = "local", start_paused = true)]
 async fn questions_go_to_all_alike_and_fewer_to_those_that_are_busy() {
@@ -37,11 +38,12 @@ async fn the_slow_one_gets_little_with_ewma() {
             context: &context,
             deadline: now + 1000 * MS,
             allowed: 1000 * MS,
+            step: 0,
         };
         let asking = test.endpoints.ask(None, &ask, async |fake| {
             test.asked.borrow_mut().push(fake.label.clone());
             tokio::time::sleep(if fake.label == label { 50 * MS } else { MS }).await;
-            Ok(())
+            Ok(Answer::new(Value::Null))
         });
         asking.await.expect("it answers");
     };
@@ -65,6 +67,22 @@ async fn round_robin_asks_one_after_the_other() {
         three.dedup();
         assert_eq!(three.len(), 3, "{asked:?}");
     }
+}
+
+#[tokio::test(flavor = "local", start_paused = true)]
+async fn round_robin_spreads_what_an_absent_endpoint_would_get() {
+    let four = "endpoints = ['10.0.0.1:1', '10.0.0.2:1', '10.0.0.3:1', '10.0.0.4:1']\n";
+    let test = test(&format!("{four}balance = 'round_robin'")).await;
+    test.acts("10.0.0.1:1", Act::Down);
+    for _ in 0..1200 {
+        assert!(test.ask().await.is_ok());
+    }
+    // Its neighbour alone would get 600.
+    let counts = test.counts();
+    assert!(
+        counts.values().all(|count| (350..450).contains(count)),
+        "{counts:?}"
+    );
 }
 
 /// Who is asked for each of a thousand keys.

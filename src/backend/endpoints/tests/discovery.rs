@@ -1,4 +1,4 @@
-//! Sources that name other servers, nobody, or nonsense; and name servers that follow a script.
+//! Sources that name other servers, none, or nonsense; and name servers that follow a script.
 
 use std::net::Ipv4Addr;
 use std::path::Path;
@@ -242,11 +242,15 @@ async fn a_file_that_changes_changes_the_endpoints_and_keeps_those_that_stay() {
             context: &context,
             deadline: now + 1000 * MS,
             allowed: 1000 * MS,
+            step: 0,
         };
         let number = test.endpoints.ask(None, &ask, async |fake| {
-            Ok((fake.label.clone(), fake.number))
+            Ok(Answer::new(fake.number.to_string().into()))
         });
-        number.await.expect("an answer")
+        let answer = number.await.expect("an answer");
+        let asked = answer.endpoints().and_then(|asked| asked.last.clone());
+        let label = asked.expect("it has endpoints").to_string();
+        (label, answer.value)
     };
     let mut numbers = BTreeMap::new();
     while numbers.len() < 2 {
@@ -308,4 +312,47 @@ async fn a_file_is_read_again_whenever_it_may_have_changed() {
             assert_eq!(shown, [format!("10.0.0.1:{port}")]);
         }
     }
+}
+
+#[tokio::test(flavor = "local")]
+async fn a_list_of_refused_addresses_alone_removes_nobody() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("users.json");
+    let list = |targets: &str| format!(r#"[{{"targets": [{targets}]}}]"#);
+    write(&path, &list(r#""10.0.0.1:1", "169.254.1.1:1""#));
+    let keys = format!("endpoints = 'file:{}'", path.display());
+    let test = test_of(read(&keys).expect("valid").expect("endpoints").guarded()).await;
+    until(&test, &["10.0.0.1:1"]).await;
+    write(&path, &list(r#""169.254.169.254:80", "[fe80::1]:80""#));
+    let failed = || test.endpoints.board().discovery()[Discovery::Failed as usize];
+    while failed() == 0 {
+        tokio::time::sleep(10 * MS).await;
+    }
+    until(&test, &["10.0.0.1:1"]).await;
+    write(&path, &list(r#""10.0.0.2:1""#));
+    until(&test, &["10.0.0.2:1"]).await;
+}
+
+#[test]
+fn a_list_that_cannot_be_used_is_a_warning() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("users.json");
+    let warnings = || {
+        let document = document(&format!("endpoints = 'file:{}'", path.display()));
+        assert!(Config::read(&mut whole(&document)).is_ok());
+        let warnings = document.warnings.into_vec().into_iter();
+        warnings.map(|warning| warning.message).collect::<Vec<_>>()
+    };
+    assert!(warnings()[0].contains("No such file"));
+    for (text, why) in [
+        ("[]", "it names no endpoint"),
+        ("[{\"targets\": [", "not a list of groups"),
+        (r#"[{"targets": ["10.0.0.1"]}]"#, "not a host and a port"),
+    ] {
+        write(&path, text);
+        assert!(warnings()[0].contains(why), "{text}");
+    }
+    write(&path, r#"[{"targets": ["10.0.0.1:1"]}]"#);
+    assert!(warnings().is_empty());
+    assert!(super::super::targets_file::read(Path::new("/dev/zero")).is_err());
 }

@@ -3,6 +3,7 @@
 mod balance; // who is asked
 mod discovery; // files and name servers
 mod eject; // who is not asked for a while
+mod hedges; // who is asked beside a slow one
 mod retries;
 
 use std::cell::{Cell, RefCell};
@@ -13,7 +14,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::*;
-use crate::backend::{Ask, LookupError, OnLoop};
+use crate::backend::{Answer, Ask, LookupError, OnLoop};
 use crate::config::{document, whole};
 use crate::context::Context;
 use crate::error::Code;
@@ -31,6 +32,8 @@ enum Act {
     Answer,
     Fail(LookupError),
     Hang,
+    /// It answers or fails after this time.
+    After(Duration, Option<LookupError>),
     /// It is known to be down.
     Down,
 }
@@ -55,11 +58,15 @@ impl Fake {
         script.get(&self.label).cloned().unwrap_or_default()
     }
 
-    async fn ask(&self) -> Result<String, LookupError> {
+    async fn ask(&self) -> Result<Answer, LookupError> {
         match self.act() {
-            Act::Answer => Ok(self.label.clone()),
+            Act::Answer => Ok(Answer::new(self.label.as_str().into())),
             Act::Fail(err) => Err(err),
             Act::Hang => std::future::pending().await,
+            Act::After(time, err) => {
+                tokio::time::sleep(time).await;
+                err.map_or_else(|| Ok(Answer::new(self.label.as_str().into())), Err)
+            }
             Act::Down => Err(unavailable().not_tried()),
         }
     }
@@ -70,6 +77,25 @@ struct Test {
     script: Script,
     /// Each attempt so far.
     asked: RefCell<Vec<String>>,
+    /// How many endpoints the last outcome says were asked, if it says that.
+    attempts: Cell<Option<u8>>,
+}
+
+/// The endpoint that an answer names, which is the one that made it.
+#[track_caller]
+fn answered_by(answer: &Answer) -> String {
+    let endpoint = answer.endpoints().and_then(|asked| asked.last.as_deref());
+    assert_eq!(endpoint, answer.value.as_str());
+    endpoint.expect("it has endpoints").to_owned()
+}
+
+/// How many endpoints were asked, as an outcome says.
+fn attempts<E>(outcome: &Result<Result<Answer, LookupError>, E>) -> Option<u8> {
+    let asked = match outcome.as_ref().ok()? {
+        Ok(answer) => answer.endpoints()?,
+        Err(err) => err.endpoints.as_deref()?,
+    };
+    Some(asked.attempts)
 }
 
 fn unavailable() -> LookupError {
@@ -90,7 +116,10 @@ fn read(keys: &str) -> Result<Option<Config>, Vec<String>> {
 }
 
 async fn test(keys: &str) -> Test {
-    let config = read(keys).expect("valid keys").expect("endpoints");
+    test_of(read(keys).expect("valid keys").expect("endpoints")).await
+}
+
+async fn test_of(config: Config) -> Test {
     let script = Script::default();
     let (of_clients, made) = (script.clone(), Cell::new(0));
     let make = move |target: &Target, _: &OnLoop| {
@@ -109,6 +138,7 @@ async fn test(keys: &str) -> Test {
         endpoints: Endpoints::start(&config, &on, make).await,
         script,
         asked: RefCell::default(),
+        attempts: Cell::default(),
     }
 }
 
@@ -136,13 +166,17 @@ impl Test {
             context: &context,
             deadline: now + time,
             allowed,
+            step: 0,
         };
         let asking = self.endpoints.ask(hash, &ask, async |fake| {
             self.asked.borrow_mut().push(fake.label.clone());
             fake.ask().await
         });
-        match tokio::time::timeout_at(ask.deadline, asking).await {
-            Ok(answer) => answer.map_err(|err| err.code),
+        let outcome = tokio::time::timeout_at(ask.deadline, asking).await;
+        self.attempts.set(attempts(&outcome));
+        match outcome {
+            Ok(Ok(answer)) => Ok(answered_by(&answer)),
+            Ok(Err(err)) => Err(err.code),
             Err(_elapsed) => Err(Code::LookupTimeout),
         }
     }

@@ -60,6 +60,11 @@ impl Down {
         });
     }
 
+    /// Whether the last attempt failed.
+    pub(in crate::backend::http) fn has_failed(&self) -> bool {
+        self.last.is_some()
+    }
+
     /// Whether no attempt is made for a lookup.
     pub(in crate::backend::http) fn refuses(&self) -> bool {
         let is_wanted = |last: &Last| self.attempts == 0 && last.wanted_from <= Instant::now();

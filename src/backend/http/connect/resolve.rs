@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::io;
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::vec;
@@ -10,8 +10,7 @@ use std::vec;
 use hyper_util::client::legacy::connect::dns::{GaiResolver, Name};
 use tower_service::Service;
 
-/// The one metadata service of a large cloud that is not at a link-local address.
-const METADATA_V6: Ipv6Addr = Ipv6Addr::new(0xfd00, 0x0ec2, 0, 0, 0, 0, 0, 0x254);
+use crate::backend::net::is_refused;
 
 /// The system's resolver. Literal addresses are not resolved.
 #[derive(Clone)]
@@ -48,18 +47,10 @@ pub(super) fn allowed(resolved: impl Iterator<Item = SocketAddr>) -> io::Result<
     Ok(allowed)
 }
 
-fn is_refused(addr: IpAddr) -> bool {
-    match addr {
-        IpAddr::V4(addr) => addr.is_link_local(),
-        IpAddr::V6(addr) => match addr.to_ipv4_mapped() {
-            Some(addr) => addr.is_link_local(),
-            None => addr.is_unicast_link_local() || addr == METADATA_V6,
-        },
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::net::IpAddr;
+
     use super::*;
 
     #[test]

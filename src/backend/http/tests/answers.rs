@@ -311,6 +311,7 @@ async fn dropped_lookups_never_mix_answers() {
             context: &context,
             deadline: context.deadline,
             allowed: Duration::ZERO,
+            step: 0,
         };
         let lookup = pin!(http.lookup(&get, ask));
         let patience = pin!(async {

@@ -54,6 +54,8 @@ fn backends() {
         ("http://h/a?b=c", "a query can't be fixed"),
         ("http://h/a#b", "not a URL"),
         ("http://u:p@h", "user and password"),
+        ("http://h:99999", "from 1 to 65535"),
+        ("http://[::1]:0/a", "from 1 to 65535"),
     ] {
         let problem = backend_problem(&format!("url = '{bad}'"));
         assert!(problem.contains(why), "{problem}");

@@ -1,6 +1,10 @@
 //! Servers behind one URL: which of them is asked, what the request says, and when it is asked again.
 
 use super::*;
+use tokio::io::AsyncReadExt as _;
+
+use crate::backend::endpoints::Shown;
+use crate::timeline::Source;
 
 /// Two servers, the first of which answers with `status` and these headers.
 async fn two(
@@ -117,14 +121,67 @@ async fn a_dead_endpoint_is_passed_over() {
     let at = good.url.trim_start_matches("http://").to_owned();
     let keys = format!("endpoints = ['{addr}', '{at}']");
     let backend = backend("http://weather.internal", &keys).await;
-    let begun = Instant::now();
-    let mut failed = 0;
     for _ in 0..200 {
-        failed += u128::from(ask(&backend, "get = '/a'", &[]).await.is_err());
+        // Without retries: nothing was sent to the one that refuses the connection.
+        assert_eq!(ask(&backend, "get = '/a'", &[]).await, Ok(2.into()));
+        assert_eq!(ask(&backend, "post = '/a'", &[]).await, Ok(2.into()));
     }
-    // Without retries: the first, and then one for each attempt to connect that is due.
-    let most = 2 + begun.elapsed().as_millis() / 40;
-    assert!((1..=most).contains(&failed), "{failed} of 200 failed");
+    let board = backend.0.board().expect("endpoints");
+    let [retried, _, _, elsewhere] = board.retries();
+    assert!(retried == 0 && elsewhere > 0, "{:?}", board.retries());
+    while board.endpoints().iter().all(|shown| shown.up) {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let up = |shown: &Shown| (*shown.endpoint == *at, shown.up);
+    let shown = board.endpoints().iter().map(up).collect::<Vec<_>>();
+    assert!(shown.iter().all(|(is_good, up)| is_good == up), "{shown:?}");
+}
+
+#[tokio::test(flavor = "local")]
+async fn a_slow_request_is_asked_of_a_second_endpoint_and_ended() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let addr = listener.local_addr().expect("bound");
+    let asked_and_left = tokio::task::spawn_local(async move {
+        let (mut stream, _) = listener.accept().await.expect("a client");
+        let mut bytes = Vec::new();
+        stream.read_to_end(&mut bytes).await.expect("a request");
+        bytes
+    });
+    let good = Server::start(|_| reply(200, "2")).await;
+    let at = good.url.trim_start_matches("http://").to_owned();
+    let keys = format!("endpoints = ['{addr}', '{at}']\nbalance = 'round_robin'");
+    let backend = backend("http://weather.internal", &keys).await;
+    let lookup = "get = '/a'\nhedge = { after = '1ms', budget = 1.0 }";
+    let mut sources = Vec::new();
+    for _ in 0..2 {
+        let answer = answer(&backend, lookup, &[]).await.expect("an answer");
+        assert_eq!(answer.value, 2.into());
+        sources.push(answer.source);
+    }
+    assert!(sources.contains(&Source::Hedged), "{sources:?}");
+    // Until the connection is closed, this waits.
+    let bytes = asked_and_left.await.expect("no panic");
+    assert!(bytes.starts_with(b"GET /a "), "{bytes:?}");
+}
+
+#[tokio::test(flavor = "local")]
+async fn a_post_is_hedged_only_if_it_may_be_repeated() {
+    let (_bad, _good, (_, config)) = two(200, &[]).await;
+    let problems = |keys: &str| {
+        let document = document(keys);
+        let mut section = whole(&document);
+        Http::read_lookup(&config, &mut section);
+        section.finish();
+        let problems = document.problems.into_vec().into_iter();
+        problems.map(|of| of.message).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        problems("post = '/a'\nhedge = true"),
+        ["a POST may not be asked twice unless its lookup says so"]
+    );
+    for keys in ["post = '/a'\nidempotent = true", "get = '/a'"] {
+        assert_eq!(problems(&format!("{keys}\nhedge = true")), [""; 0]);
+    }
 }
 
 #[test]

@@ -279,6 +279,7 @@ async fn a_connection_that_went_silent_is_given_up() {
         context: &context,
         deadline: context.deadline,
         allowed: Duration::ZERO,
+        step: 0,
     };
     let gone = backend
         .0

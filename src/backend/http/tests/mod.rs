@@ -145,6 +145,7 @@ async fn answer(
         context: &context,
         deadline,
         allowed: Duration::ZERO,
+        step: 0,
     };
     timeout(Duration::from_secs(10), http.lookup(&get, ask))
         .await

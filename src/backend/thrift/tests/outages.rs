@@ -14,7 +14,7 @@ async fn a_service_that_is_down_fails_immediately_and_recovers_by_itself() {
     until(&backend, |counts| counts.up + counts.connecting == 0).await;
     let keys = "call = 'say'";
     let err = ask(&backend, keys, &[("n", 2.into())]).await;
-    let err = err.expect_err("nobody is there");
+    let err = err.expect_err("no server is there");
     assert_eq!(err.code, Code::LookupUnavailable);
     assert!(err.detail.contains("can't connect"), "{err}");
 

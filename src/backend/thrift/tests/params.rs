@@ -3,6 +3,7 @@
 use super::*;
 use crate::backend::Ask;
 use crate::context::Context;
+use crate::coop;
 use tokio::time::Instant;
 
 /// The call that the service sees.
@@ -65,6 +66,40 @@ async fn what_does_not_fit_is_never_sent() {
     assert!(err.detail.contains("parameter `n`"), "{err}");
 }
 
+/// They are fitted and encoded on another thread.
+#[tokio::test(flavor = "local")]
+async fn many_values_arrive_as_they_are_and_do_not_hold_the_loop() {
+    let weight = |at: i64| (Value::from(at.to_string()), Value::from(at));
+    let many = || Value::Map((0..10_000).map(weight).collect());
+    let large = |limit: Value| {
+        let [color, limit, skip, (weights, _)] = find("GREEN".into(), limit, 9.0.into());
+        [color, limit, skip, (weights, many())]
+    };
+    let words = |(key, value): (Value, Value)| match value {
+        Value::I64(at) => format!("({key:?}, Double({at}.0))"),
+        other => panic!("{other:?}"),
+    };
+    let weights: Vec<_> = (0..10_000).map(weight).map(words).collect();
+    assert_eq!(
+        seen("call = 'find'", &large(5.into())).await,
+        format!("find 2 5 9 Map([{}])", weights.join(", "))
+    );
+    let config = config_of(&["thrift://127.0.0.1:1".into()], ONE);
+    let backend = Thrift::connect(&config, &[], &crate::backend::OnLoop::default()).await;
+    let params = large((1_i64 << 31).into());
+    let mut asked = std::pin::pin!(ask(&backend, "call = 'find'", &params));
+    let mut polls = 0;
+    let answer = loop {
+        match futures_util::poll!(asked.as_mut()) {
+            std::task::Poll::Ready(answer) => break answer,
+            std::task::Poll::Pending => polls += 1,
+        }
+        tokio::task::yield_now().await;
+    };
+    assert!(polls > 10_000 / coop::VALUES, "{polls}");
+    assert_eq!(answer.expect_err("never sent").code, Code::LookupBadParam);
+}
+
 #[tokio::test(flavor = "local")]
 async fn a_parameter_of_type_context_is_filled_from_the_calls_context() {
     let service = Scripted::start(vec![Act::Silence]).await;
@@ -81,6 +116,7 @@ async fn a_parameter_of_type_context_is_filled_from_the_calls_context() {
         context: &context,
         deadline,
         allowed: Duration::ZERO,
+        step: 0,
     };
     let asked = backend.lookup(&call.lookup, ask);
     dropped_when(asked, service.sees(|seen| !seen.is_empty())).await;

@@ -133,6 +133,7 @@ async fn calls_over_the_waiting_limit_are_shed() {
             context: &context,
             deadline: now + PATIENCE,
             allowed: Duration::ZERO,
+            step: 0,
         };
         backend.lookup(&call, ask)
     };

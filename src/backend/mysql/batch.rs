@@ -9,6 +9,7 @@ use super::lookup::{BatchKeys, Lookup};
 use super::query::{BoundStatement, Key, Sorting, key};
 use super::value;
 use crate::backend::net::Distinct;
+use crate::backend::rows::RowList;
 use crate::backend::{Answer, Answers, BatchedAsk, Held, LookupError};
 use crate::error::Code;
 use crate::value::Value;
@@ -88,15 +89,15 @@ impl<'a> Batch<'a> {
     pub(super) fn answer(
         &self,
         number: usize,
-        value: Result<Value, LookupError>,
+        rows: Result<RowList, LookupError>,
         (first_answer, held): (Option<Instant>, Held),
         answers: Answers<'_>,
     ) {
-        self.distinct.hand_out(number, value, |at, value| {
-            let answer = value.map(|value| Answer {
+        self.distinct.hand_out(number, rows, |at, rows| {
+            let answer = rows.and_then(|rows| rows.answer(self.lookup.rows));
+            let answer = answer.map(|answer| Answer {
                 first_answer,
-                held: held.clone(),
-                ..Answer::new(value)
+                ..answer.holding(held.clone())
             });
             answers.give(at, answer);
         });
@@ -119,6 +120,7 @@ impl<'a> Batch<'a> {
                 keys: elements.iter().map(|(key, _)| key.clone()).collect(),
                 alone: Arc::clone(&self.lookup.sql),
             },
+            waits_until: None,
         }
     }
 }
@@ -147,6 +149,7 @@ pub(super) fn parts(question: &BoundStatement) -> Vec<BoundStatement> {
             keys: vec![key.clone()],
             alone: Arc::clone(alone),
         },
+        waits_until: None,
     };
     keys.iter().zip(&question.params).map(part).collect()
 }

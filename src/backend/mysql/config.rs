@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::options::Options;
 use super::tls;
+use crate::backend::net::PoolSizes;
 use crate::backend::tls::Tls;
 use crate::backend::{credentials, net};
 use crate::config::{Place, Section};
@@ -20,14 +21,14 @@ const HELP: &str = "`mysql://[user:password@]host[:port]/database`";
 pub struct Config {
     options: Options,
     /// How many connections each loop holds.
-    pub(super) connections: usize,
+    pub(super) sizes: PoolSizes,
     /// How long making a connection may take.
     pub(super) connect_timeout: Duration,
     /// How long a statement may run before the server ends it.
     pub(super) statement_timeout: Duration,
     /// How old a connection may become.
     pub(super) age_max: Duration,
-    /// Whether a statement that nobody waits for is stopped.
+    /// Whether an abandoned statement is stopped.
     pub(super) cancels: bool,
     /// How many lookups there are, which is also the number of the next one.
     lookups: AtomicUsize,
@@ -36,7 +37,7 @@ pub struct Config {
 impl Config {
     pub(super) fn read(section: &mut Section<'_>) -> Option<Config> {
         let url = section.secret("url", "url = \"mysql://user@127.0.0.1:3306/database\"");
-        let connections = section.integer("connections", 1..=32).unwrap_or(5);
+        let sizes = PoolSizes::read(section, 32, (5, 8));
         let connect_timeout = section.timeout("connect_timeout");
         let statement_timeout = section.timeout("statement_timeout");
         let age_max = net::age_max(section);
@@ -51,7 +52,7 @@ impl Config {
         let options = options(section, &url, &place)?;
         Some(Config {
             options: mode.secure(section, (options, &place), table.ok()?)?,
-            connections: usize::try_from(connections).ok()?,
+            sizes,
             connect_timeout: connect_timeout.unwrap_or(Duration::from_secs(1)),
             statement_timeout: statement_timeout.unwrap_or(Duration::from_secs(30)),
             age_max,
@@ -66,6 +67,10 @@ impl Config {
     }
 
     /// How a session begins. The server ends statements after `statement_timeout`.
+    pub(super) fn address(&self) -> Option<(String, u16)> {
+        self.options.address.tcp()
+    }
+
     pub(super) fn options(&self, statement_timeout: Duration) -> Options {
         Options {
             session: session(statement_timeout),

@@ -10,7 +10,7 @@ use mysql_common::value::Value as Stored;
 
 use super::config::Config;
 use super::value;
-use crate::backend::lookup::are_large;
+use crate::backend::lookup::{are_large, owned};
 use crate::backend::sql::{self, Statement, Style, Warned};
 use crate::backend::{Compiled, Enums, LookupError, rows::Rows};
 use crate::config::{Place, Section};
@@ -104,7 +104,7 @@ impl Lookup {
         if !are_large(params) {
             return bind(&self.slots, params);
         }
-        let (slots, params) = (self.slots.clone(), params.to_vec());
+        let (slots, params) = (self.slots.clone(), owned(params).await);
         offload(move || bind(&slots, &params)).await?
     }
 }

@@ -14,7 +14,7 @@ mod batch; // several lookups as one question
 mod pool; // the connections
 mod query; // one question and its rows
 mod client; // one connection
-mod cancel; // stops statements that nobody waits for
+mod cancel; // stops abandoned statements
 mod value;
 mod types;
 mod error;
@@ -22,6 +22,7 @@ mod examine;
 
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::future::join_all;
 use tokio::time::Instant;
@@ -32,18 +33,22 @@ pub use self::lookup::Lookup;
 use self::pool::Pool;
 use self::query::{BoundStatement, Sorting};
 use super::cancels::{CancelRequests, Cancels};
+use super::rows::RowList;
 use super::{
     Answer, Answers, Ask, Backend, BatchedAsk, Compiled, Examination, Held, LookupError, OnLoop,
-    Planned, Unshared, sql,
+    OpenConnections, Planned, Unshared, sql,
 };
 use crate::config::Section;
 use crate::error::Code;
-use crate::value::Value;
+
+/// A large answer waits for memory until so long before the lookup's deadline, so that the lookup hears why it failed.
+const ANSWERS_BEFORE: Duration = Duration::from_millis(2);
 
 /// One loop's connections to a MySQL or MariaDB server.
 pub struct Mysql {
     pool: Pool,
     cancels: Rc<CancelRequests>,
+    open: OpenConnections,
 }
 
 impl Backend for Mysql {
@@ -56,15 +61,21 @@ impl Backend for Mysql {
         Config::read(section)
     }
 
+    fn address(config: &Config) -> Option<(String, u16)> {
+        config.address()
+    }
+
     fn read_lookup(config: &Config, section: &mut Section<'_>) -> Option<Compiled<Lookup>> {
         Lookup::read(config, section)
     }
 
     async fn connect(config: &Config, planned: &[Planned<'_, Lookup>], on: &OnLoop) -> Self {
         let cancels = Rc::new(CancelRequests::new("MySQL"));
+        let open = OpenConnections::new();
         Mysql {
-            pool: pool::start(config, planned, on, &cancels),
+            pool: pool::start(config, planned, on, (&cancels, &open)),
             cancels,
+            open,
         }
     }
 
@@ -85,12 +96,13 @@ impl Backend for Mysql {
             params: lookup.bind(ask.params).await?,
             rows: lookup.rows,
             sorting: Sorting::None,
+            waits_until: ask.deadline.checked_sub(ANSWERS_BEFORE),
         };
         let mut reply = self.pool.queue.ask(Rc::new(question)).await?;
+        let rows = reply.rows.pop().ok_or_else(no_answer)??;
         Ok(Answer {
             first_answer: reply.first_answer,
-            held: reply.held.clone(),
-            ..Answer::new(reply.values.pop().ok_or_else(no_answer)??)
+            ..rows.answer(lookup.rows)?.holding(reply.held)
         })
     }
 
@@ -116,6 +128,10 @@ impl Backend for Mysql {
         Some(self.cancels.counts())
     }
 
+    fn open_connections(&self) -> Option<&OpenConnections> {
+        Some(&self.open)
+    }
+
     /// One question per `max` different values, all at the same time.
     async fn lookup_many(&self, asked: &[BatchedAsk<'_, Lookup>], answers: Answers<'_>) {
         let Some(batch) = Batch::of(asked, answers) else {
@@ -123,7 +139,7 @@ impl Backend for Mysql {
         };
         let batch = &batch;
         let questions = batch.questions().map(async |(first, question)| {
-            let give = |at, value, found| batch.answer(first + at, value, found, answers);
+            let give = |at, rows, found| batch.answer(first + at, rows, found, answers);
             self.ask_by_key(Rc::new(question), give).await;
         });
         join_all(questions).await;
@@ -135,7 +151,7 @@ impl Mysql {
     async fn ask_by_key(
         &self,
         question: Rc<BoundStatement>,
-        give: impl Fn(usize, Result<Value, LookupError>, (Option<Instant>, Held)),
+        give: impl Fn(usize, Result<RowList, LookupError>, (Option<Instant>, Held)),
     ) {
         let count = question.sorting.count();
         let reply = self.pool.queue.ask(Rc::clone(&question)).await;
@@ -147,11 +163,11 @@ impl Mysql {
         };
         match reply {
             Ok(mut reply) => {
-                let mut found = std::mem::take(&mut reply.values).into_iter();
+                let mut found = std::mem::take(&mut reply.rows).into_iter();
                 // Exactly as many as were asked for, so that no key gets the value of another.
                 for at in 0..count {
-                    let value = found.next().unwrap_or_else(|| Err(no_answer()));
-                    give(at, value, (reply.first_answer, reply.held.clone()));
+                    let rows = found.next().unwrap_or_else(|| Err(no_answer()));
+                    give(at, rows, (reply.first_answer, reply.held.clone()));
                 }
             }
             Err(err) if parts.is_empty() => {
@@ -161,11 +177,11 @@ impl Mysql {
                 let parts = parts.into_iter().enumerate().map(async |(at, part)| {
                     let mut held = Held::default();
                     let reply = self.pool.queue.ask(Rc::new(part)).await;
-                    let value = reply.and_then(|mut reply| {
+                    let rows = reply.and_then(|mut reply| {
                         held = reply.held.clone();
-                        reply.values.pop().unwrap_or_else(|| Err(no_answer()))
+                        reply.rows.pop().unwrap_or_else(|| Err(no_answer()))
                     });
-                    give(at, value, (None, held));
+                    give(at, rows, (None, held));
                 });
                 join_all(parts).await;
             }

@@ -11,9 +11,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
-use futures_util::future::join;
+use futures_util::future::{join, pending};
 use tokio::time::error::Elapsed;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
 use super::cancel::Target;
 use super::client::Connection;
@@ -23,16 +23,16 @@ use super::lookup::Lookup;
 use super::options::Options;
 use super::query::{BoundStatement, Found, ask};
 use crate::backend::cancels::CancelRequests;
-use crate::backend::net::{self, Dial, Ended, Limit, Turns};
+use crate::backend::net::{self, Dial, Ended, Extra, Limit, Turns};
 use crate::backend::sql::{self, Warned};
-use crate::backend::{LookupError, OnLoop, Planned, StoreMemory};
+use crate::backend::{LookupError, OnLoop, OpenConnections, Planned, StoreMemory};
 use crate::error::Code;
 use crate::random::Random;
 use crate::value::FieldNames;
 
 /// How much longer than `statement_timeout` the server may take before its connection is given up.
 const SLACK: Duration = Duration::from_secs(1);
-/// How long a statement may go on that nobody waits for: most end by themselves, and a request costs the server more.
+/// How long an abandoned statement may go on: most end by themselves, and a request costs the server more.
 const GRACE: Duration = Duration::from_millis(10);
 /// What stops a statement that ended just before it could be: the server would stop the next one.
 const PROBE: &str = "do 0";
@@ -74,21 +74,26 @@ pub(super) fn start(
     config: &Config,
     planned: &[Planned<'_, Lookup>],
     on: &OnLoop,
-    cancels: &Rc<CancelRequests>,
+    (cancels, open): (&Rc<CancelRequests>, &OpenConnections),
 ) -> Pool {
     let settings = Rc::new(Settings::new(config, planned));
     let mut random = Random::seeded(on.seed);
-    let turns = Turns::new(config.connections);
-    Pool::start((config.connections, LIMIT), &mut random, |_, queue| {
-        Dialer {
-            settings: Rc::clone(&settings),
-            queue,
-            turns: Rc::clone(&turns),
-            cancels: Rc::clone(cancels),
-            memory: on.memory.clone(),
-            again: None,
-        }
-    })
+    let turns = Turns::new();
+    let (cancels, open, memory) = (Rc::clone(cancels), open.clone(), on.memory.clone());
+    // Behind quick statements there is nothing to gain: the server works as fast as it can.
+    let of_pool = Rc::clone(&turns);
+    let pays = move || of_pool.have_long();
+    let dial = move |queue, extra| Dialer {
+        settings: Rc::clone(&settings),
+        queue,
+        turns: Rc::clone(&turns),
+        cancels: Rc::clone(&cancels),
+        memory: memory.clone(),
+        open: open.clone(),
+        extra,
+        again: None,
+    };
+    Pool::start_growing((config.sizes, LIMIT), &mut random, dial, pays)
 }
 
 impl Settings {
@@ -131,6 +136,10 @@ struct Dialer {
     cancels: Rc<CancelRequests>,
     /// For large answers.
     memory: StoreMemory,
+    /// How many connections are up.
+    open: OpenConnections,
+    /// Of a connection that is closed when it is not needed.
+    extra: Option<Rc<Extra>>,
     /// The question during which the previous connection broke.
     again: Option<Waiting>,
 }
@@ -140,6 +149,11 @@ impl Dial for Dialer {
     type Connection = (Connection, Option<Target>);
 
     async fn connect(&mut self) -> Result<((), Self::Connection), LookupError> {
+        if let Some(extra) = self.extra.as_ref().filter(|extra| extra.is_unneeded()) {
+            // It could not be made while it was needed.
+            extra.close();
+            pending::<()>().await;
+        }
         let mut connection = connect(&self.settings).await?;
         let mut target = None;
         if self.settings.cancels {
@@ -154,12 +168,17 @@ impl Dial for Dialer {
         (mut connection, target): Self::Connection,
         retire_at: Instant,
     ) -> Ended {
+        let up = (self.open.one(), self.turns.share());
         let ended = self
             .ask_all(&mut connection, target.as_ref(), retire_at)
             .await;
+        drop(up);
         // A question may wait for the turn that this connection had.
         self.queue.pass_on();
         drop(timeout(CLOSE_MAX, connection.quit()).await);
+        if self.extra.as_ref().is_some_and(|extra| extra.is_closed()) {
+            pending::<()>().await;
+        }
         ended
     }
 
@@ -215,11 +234,25 @@ impl Dialer {
         }
         match target {
             Some(target) if self.cancels.may_send() => {
+                if let Ok(asked) = timeout_at(self.cancels.turn(), &mut asking).await {
+                    return (asked, false);
+                }
                 let request = target.stop(&self.settings.options);
                 let (asked, _) = join(asking, self.cancels.send(request)).await;
                 (asked, true)
             }
             _ => (asking.await, false),
+        }
+    }
+
+    /// Ends when the connection is closed because it is not needed.
+    async fn unneeded(&self) {
+        match &self.extra {
+            Some(extra) => {
+                extra.unneeded().await;
+                extra.close();
+            }
+            None => pending().await,
         }
     }
 
@@ -250,9 +283,12 @@ impl Dialer {
                     biased;
                     why = connection.ended() => return ended(has_answered, error::lookup_error(&why)),
                     () = sleep_until(retire_at) => return Ended::Served,
-                    question = self.queue.next_of(may_begin) => question,
+                    question = self.queue.next_of(self.extra.is_some(), may_begin) => question,
+                    () = self.unneeded() => return Ended::Served,
                 },
             };
+            // Others may wait that the same wake-up was for.
+            self.queue.pass_on();
             let Some(mut question) = accepted(question, connection.bytes_max()) else {
                 continue;
             };
@@ -261,6 +297,9 @@ impl Dialer {
                 .ask_wanted(connection, &mut question, &mut names, target)
                 .await;
             drop(turn);
+            if let Some(extra) = &self.extra {
+                extra.used();
+            }
             if was_stopped && !is_settled(connection, limit).await {
                 return Ended::Served;
             }

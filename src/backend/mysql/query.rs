@@ -11,10 +11,11 @@ use super::client::Connection;
 use super::error::Error;
 use super::value::value;
 use crate::backend::memory::Reading;
-use crate::backend::{Held, LookupError, format::bad_answer, rows::Rows};
+use crate::backend::rows::{RowList, Rows};
+use crate::backend::{Held, LookupError, format::bad_answer};
 use crate::coop::Breaks;
 use crate::error::Code;
-use crate::offload::{LARGE_BYTES, drop_items, offload};
+use crate::offload::{LARGE_BYTES, offload};
 use crate::value::{FieldNames, Record, Value, uuid_text};
 
 /// How many unwanted rows are read to keep the connection; with more of them, it is closed instead.
@@ -28,6 +29,9 @@ pub(super) struct BoundStatement {
     pub(super) params: Vec<Stored>,
     pub(super) rows: Rows,
     pub(super) sorting: Sorting,
+    /// Until when a large answer may wait for memory. None: it does not wait, because lookups share it that may have less
+    /// time.
+    pub(super) waits_until: Option<Instant>,
 }
 
 impl BoundStatement {
@@ -71,8 +75,8 @@ pub(super) fn key(value: &Value) -> Option<Key> {
 
 /// The answers to a question.
 pub(super) struct Found {
-    /// One value, or one per key.
-    pub(super) values: Vec<Result<Value, LookupError>>,
+    /// Those of the one lookup, or of each key.
+    pub(super) rows: Vec<Result<RowList, LookupError>>,
     /// When the first row came.
     pub(super) first_answer: Option<Instant>,
     /// Keeps their memory counted.
@@ -102,7 +106,12 @@ pub(super) async fn ask(
         breaks.after(bytes).await;
         if !sorter.is_full() {
             taken += bytes + size_of::<Value>() * (1 + columns.len());
-            if let Err(no_room) = memory.now(taken) {
+            // Meanwhile nothing more is read from this connection, which only this question uses.
+            let room = match question.waits_until {
+                Some(until) => memory.wait(taken, until).await,
+                None => memory.now(taken),
+            };
+            if let Err(no_room) = room {
                 return Ok((Found::of(question, &no_room.into()), false));
             }
             sorter.add(&columns, row).await;
@@ -123,22 +132,12 @@ fn bytes_of(stored: &Stored) -> usize {
     }
 }
 
-impl Drop for Found {
-    fn drop(&mut self) {
-        for value in std::mem::take(&mut self.values) {
-            if let Ok(Value::List(rows)) = value {
-                drop_items(rows);
-            }
-        }
-    }
-}
-
 impl Found {
     /// The same error for all.
     fn of(question: &BoundStatement, err: &LookupError) -> Self {
-        let values = vec![Err(err.clone()); question.sorting.count()];
+        let rows = vec![Err(err.clone()); question.sorting.count()];
         Found {
-            values,
+            rows,
             first_answer: None,
             held: Held::default(),
         }
@@ -161,7 +160,7 @@ struct Sorter<'q> {
     names: FieldNames,
     /// The key's column, and the place of each key.
     keys: Option<(usize, HashMap<&'q [u8], usize>)>,
-    found: Vec<Vec<Value>>,
+    found: Vec<RowList>,
     /// Why a row of each could not be read.
     failed: Vec<Option<LookupError>>,
     first_answer: Option<Instant>,
@@ -190,7 +189,7 @@ impl<'q> Sorter<'q> {
             rows: question.rows,
             names,
             keys,
-            found: vec![Vec::new(); question.sorting.count()],
+            found: vec![RowList::default(); question.sorting.count()],
             failed: vec![None; question.sorting.count()],
             first_answer: None,
         })
@@ -240,25 +239,15 @@ impl<'q> Sorter<'q> {
         }
     }
 
-    fn reply(mut self, held: Held) -> Found {
-        let found = self.found.iter_mut().zip(&mut self.failed);
-        let shape = |(found, failed): (&mut Vec<Value>, &mut Option<LookupError>)| match failed {
-            Some(err) => Err(err.clone()),
-            None => self.rows.shape_all(std::mem::take(found)),
-        };
+    fn reply(self, held: Held) -> Found {
+        let found = self.found.into_iter().zip(self.failed);
         Found {
-            values: found.map(shape).collect(),
+            rows: found
+                .map(|(found, failed)| failed.map_or(Ok(found), Err))
+                .collect(),
             first_answer: self.first_answer,
             held,
         }
-    }
-}
-
-impl Drop for Sorter<'_> {
-    fn drop(&mut self) {
-        std::mem::take(&mut self.found)
-            .into_iter()
-            .for_each(drop_items);
     }
 }
 

@@ -12,8 +12,8 @@ use super::encode::{self, Param};
 use super::pool::Pool;
 use super::statement::{Key, QueryRows};
 use crate::backend::net::Distinct;
-use crate::backend::rows::Rows;
-use crate::backend::{Answer, Answers, BatchedAsk, LookupError};
+use crate::backend::rows::{RowList, Rows};
+use crate::backend::{Answers, BatchedAsk, LookupError};
 use crate::coop::Breaks;
 use crate::error::Code;
 use crate::value::Value;
@@ -51,13 +51,14 @@ pub(super) async fn ask(pool: &Pool, asked: &[BatchedAsk<'_, Lookup>], answers: 
                 }
             }
             // Null equals nothing.
-            Ok(None) => answers.give(at, shape(lookup, QueryRows::default())),
+            Ok(None) => answers.give(at, QueryRows::default().answer(lookup.rows)),
             Err(err) => answers.give(at, Err(err)),
         }
     }
     let give = &|number, outcome: Outcome| {
         distinct.hand_out(number, outcome, |at, outcome| {
-            answers.give(at, outcome.and_then(|found| shape(lookup, found)));
+            let answer = outcome.and_then(|found| found.answer(lookup.rows));
+            answers.give(at, answer);
         });
     };
     let max = batch.max.max(1);
@@ -66,15 +67,6 @@ pub(super) async fn ask(pool: &Pool, asked: &[BatchedAsk<'_, Lookup>], answers: 
         ask_chunk(pool, lookup, key, keys, give)
     });
     join_all(chunks).await;
-}
-
-fn shape(lookup: &Lookup, mut found: QueryRows) -> Result<Answer, LookupError> {
-    let value = lookup.rows.shape_all(std::mem::take(&mut found.rows))?;
-    Ok(Answer {
-        first_answer: found.first,
-        held: std::mem::take(&mut found.held),
-        ..Answer::new(value)
-    })
 }
 
 /// Gives one outcome per key.
@@ -128,13 +120,13 @@ async fn ask_keys(
         .map(|(at, key)| (&**key, at))
         .collect();
     let outcome = || QueryRows {
-        rows: Vec::new(),
+        rows: RowList::default(),
         first: found.first,
         held: found.held.clone(),
     };
     let mut outcomes: Vec<_> = std::iter::repeat_with(outcome).take(keys.len()).collect();
     let mut breaks = Breaks::default();
-    for row in std::mem::take(&mut found.rows) {
+    for row in std::mem::take(&mut found.rows).into_rows() {
         breaks.after(0).await;
         let column = match &row {
             Value::Record(record) => record.values.get(key.column),

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use super::tls;
-use crate::backend::net::{UNACKNOWLEDGED_MAX, age_max};
+use crate::backend::net::{PoolSizes, UNACKNOWLEDGED_MAX, age_max};
 use crate::backend::rows::{ROWS_MAX, Rows};
 use crate::backend::sql::{self, Style, Warned};
 use crate::backend::tls::Tls;
@@ -21,7 +21,7 @@ pub struct Config {
     /// The settings of each connection.
     pub(super) settings: Settings,
     /// How many connections each loop holds.
-    pub(super) connections: usize,
+    pub(super) sizes: PoolSizes,
     /// Numbers the statements.
     statements: AtomicUsize,
 }
@@ -39,7 +39,7 @@ pub(super) struct Settings {
     pub(super) statement_timeout: Duration,
     /// How old a connection may become.
     pub(super) age_max: Duration,
-    /// Whether a statement that nobody waits for is stopped.
+    /// Whether an abandoned statement is stopped.
     pub(super) cancels: bool,
     /// Whether sessions are shared with others.
     pub(super) pooler: Pooler,
@@ -98,7 +98,7 @@ impl Config {
     pub(super) fn read(section: &mut Section<'_>) -> Option<Config> {
         let example = "url = \"postgresql://user@127.0.0.1/database\"";
         let url = section.secret("url", example);
-        let connections = section.integer("connections", 1..=8).unwrap_or(3);
+        let sizes = PoolSizes::read(section, 8, (3, 6));
         let connect_timeout = section.timeout("connect_timeout");
         let statement_timeout = section.timeout("statement_timeout");
         let age_max = age_max(section);
@@ -135,7 +135,7 @@ impl Config {
                 pooler,
                 found_pooler: Arc::default(),
             },
-            connections: usize::try_from(connections).unwrap_or(1),
+            sizes,
             statements: AtomicUsize::new(0),
         })
     }

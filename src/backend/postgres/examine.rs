@@ -13,10 +13,11 @@ use tokio_postgres::{Client, Column as Stored, Statement as Prepared};
 use super::config::{Batch, Config, Lookup};
 use super::decode::Decoder;
 use super::failure::Failure;
+use super::listening::try_to_hear;
 use super::open::{Opened, open};
 use super::{encode, explain, statement};
 use crate::backend::examine::{Column, Examination, Finding, Param, Refusal, Statement};
-use crate::backend::{Enums, LookupError, Planned};
+use crate::backend::{Enums, Invalidate, LookupError, Planned};
 use crate::coerce::ColumnValues;
 use crate::diagnostic::list;
 use crate::error::Code;
@@ -54,9 +55,32 @@ pub(super) async fn examine(config: &Config, planned: &[Planned<'_, Lookup>]) ->
         "connected"
     };
     match asked {
-        Ok(lookups) => Examination::prepared(did, lookups),
+        Ok(mut lookups) => {
+            for (finding, planned) in lookups.iter_mut().zip(planned) {
+                finding.refusals.extend(unheard(config, planned).await);
+            }
+            Examination::prepared(did, lookups)
+        }
         Err(err) => Examination::failed(err, planned.len()),
     }
+}
+
+/// Why the changes of a lookup can't be heard, if it is to be kept until it changes.
+async fn unheard(config: &Config, planned: &Planned<'_, Lookup>) -> Option<Refusal> {
+    let Some(Invalidate::Channel { name, .. }) = planned.invalidate else {
+        return None;
+    };
+    let err = try_to_hear(&config.settings, name).await.err()?;
+    let help = "connect to the primary, without a pooler; or leave `invalidate` out, and choose a short `ttl`";
+    Some(Refusal {
+        key: "cache.invalidate".into(),
+        code: Code::ConfigBadValue,
+        message: format!(
+            "changes can't be heard on the channel `{name}`: {}",
+            err.detail
+        ),
+        help: Some(help.into()),
+    })
 }
 
 async fn ask(

@@ -3,10 +3,15 @@
 //! The client itself tries the addresses of a host one after the other, each until the time limit of all of them is over.
 //! Here it gets one address at a time.
 
+use std::future::poll_fn;
+use std::rc::Rc;
+use std::task::{Poll, ready};
+
 use futures_util::FutureExt as _;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_postgres::config::{Host, LoadBalanceHosts};
 use tokio_postgres::tls::MakeTlsConnect;
-use tokio_postgres::{Client, Config, Error, Socket};
+use tokio_postgres::{AsyncMessage, Client, Config, Connection, Error, Socket};
 
 use super::cancel::Peer;
 use super::driver::Driver;
@@ -21,8 +26,15 @@ pub(super) struct Connected {
     pub(super) peer: Option<Peer>,
 }
 
-/// A new connection, over `tls`.
-pub(super) async fn connect<T>(config: &Config, tls: &T) -> Result<Connected, Error>
+/// Takes the name of a channel, and what a writer has said on it.
+pub(super) type Heard = Rc<dyn Fn(&str, &str)>;
+
+/// A new connection, over `tls`. What channels say goes to `heard`.
+pub(super) async fn connect<T>(
+    config: &Config,
+    tls: &T,
+    heard: Option<&Heard>,
+) -> Result<Connected, Error>
 where
     T: MakeTlsConnect<Socket> + Clone,
     T::Stream: 'static,
@@ -35,7 +47,7 @@ where
         order.sort_by_cached_key(|_| random.draw());
     }
     for at in order {
-        match connect_host(config, at, tls).await {
+        match connect_host((config, at), tls, heard).await {
             Err(err) => failed = Some(err),
             connected => return connected,
         }
@@ -43,8 +55,17 @@ where
     match failed {
         Some(err) => Err(err),
         // Without any host, the client has the right words.
-        None => connect_to(config, tls).await,
+        None => connect_to(config, tls, heard).await,
     }
+}
+
+/// The host of a URL and its port, if there is one host, which is not a socket.
+pub(super) fn only_address(config: &Config) -> Option<(String, u16)> {
+    let [Host::Tcp(name)] = config.get_hosts() else {
+        return None;
+    };
+    let port = config.get_ports().first().copied();
+    Some((name.clone(), port.unwrap_or(5432)))
 }
 
 /// The hosts of a URL with their ports, for messages.
@@ -72,7 +93,11 @@ pub(super) fn addresses(config: &Config) -> String {
 }
 
 /// A new connection to the host at this place in the URL.
-async fn connect_host<T>(config: &Config, at: usize, tls: &T) -> Result<Connected, Error>
+async fn connect_host<T>(
+    (config, at): (&Config, usize),
+    tls: &T,
+    heard: Option<&Heard>,
+) -> Result<Connected, Error>
 where
     T: MakeTlsConnect<Socket> + Clone,
     T::Stream: 'static,
@@ -96,7 +121,7 @@ where
     };
     if let Some(addr) = config.get_hostaddrs().get(at) {
         alone.hostaddr(*addr);
-        return connect_to(&alone, tls).await;
+        return connect_to(&alone, tls, heard).await;
     }
     let addrs = match name {
         Some(name) => resolve(name, port).await.unwrap_or_default(),
@@ -104,17 +129,17 @@ where
     };
     if addrs.is_empty() {
         // A socket, or a name that can't be resolved, for which the client has the right words.
-        return connect_to(&alone, tls).await;
+        return connect_to(&alone, tls, heard).await;
     }
     let connect = async |addr: std::net::SocketAddr| {
         let mut alone = alone.clone();
         alone.hostaddr(addr.ip());
-        connect_to(&alone, tls).await
+        connect_to(&alone, tls, heard).await
     };
     race(addrs, connect).await
 }
 
-async fn connect_to<T>(config: &Config, tls: &T) -> Result<Connected, Error>
+async fn connect_to<T>(config: &Config, tls: &T, heard: Option<&Heard>) -> Result<Connected, Error>
 where
     T: MakeTlsConnect<Socket> + Clone,
     T::Stream: 'static,
@@ -122,9 +147,29 @@ where
     let (client, connection) = config.connect(tls.clone()).await?;
     Ok(Connected {
         client,
-        driver: connection.boxed_local(),
+        driver: match heard {
+            None => connection.boxed_local(),
+            Some(heard) => hearing(connection, Rc::clone(heard)),
+        },
         peer: Peer::of(config),
     })
+}
+
+/// Moves the bytes of a connection, and passes on what channels say.
+fn hearing<S>(mut connection: Connection<Socket, S>, heard: Heard) -> Driver
+where
+    S: AsyncRead + AsyncWrite + Unpin + 'static,
+{
+    Box::pin(poll_fn(move |cx| {
+        loop {
+            match ready!(connection.poll_message(cx)) {
+                Some(Ok(AsyncMessage::Notification(said))) => heard(said.channel(), said.payload()),
+                Some(Ok(_)) => {}
+                Some(Err(err)) => return Poll::Ready(Err(err)),
+                None => return Poll::Ready(Ok(())),
+            }
+        }
+    }))
 }
 
 /// Everything but the hosts, which can't be taken out of a configuration.

@@ -8,11 +8,16 @@
 mod config;
 mod tls;
 mod pool; // the connections
+mod place; // which of them takes a statement
+mod waiting; // what none of them may take yet
 mod hosts; // which server a connection leads to
 mod connection; // one connection
+mod dialer; // keeps it up
+mod session; // the statements prepared on it
+mod listening; // hears what changes
 mod driver; // moves its bytes
 mod sent; // what a connection has before it
-mod stopping; // when a statement that nobody waits for is stopped
+mod stopping; // when an abandoned statement is stopped
 mod cancel; // how
 mod open; // makes a connection, directly or through a pooler
 mod pooler; // keeps nothing in a session
@@ -25,18 +30,29 @@ mod examine;
 mod explain; // what planning a statement shows
 
 pub use self::config::{Config, Lookup};
+use std::rc::Rc;
+use std::sync::Arc;
+
+use tokio_postgres::config::TargetSessionAttrs;
+
+use self::config::Pooler;
+use self::listening::Listening;
 use self::pool::Pool;
 use self::statement::Prepared;
 use super::cancels::Cancels;
+use super::changes::anything_on;
 use super::{
-    Answer, Answers, Ask, Backend, BatchedAsk, Compiled, Examination, LookupError, OnLoop, Planned,
-    Unshared, sql,
+    Answer, Answers, Ask, Backend, BatchedAsk, Changes, Compiled, Examination, Invalidate,
+    LookupError, NotHeard, OnLoop, OpenConnections, Planned, Unshared, sql,
 };
 use crate::config::Section;
+use crate::value::Value;
 
 /// One loop's connections to a PostgreSQL server.
 pub struct Postgres {
     pool: Pool,
+    /// Hears what has changed, if answers are kept until then.
+    listening: Option<Listening>,
 }
 
 impl Backend for Postgres {
@@ -49,13 +65,24 @@ impl Backend for Postgres {
         Config::read(section)
     }
 
+    fn address(config: &Config) -> Option<(String, u16)> {
+        hosts::only_address(&config.settings.client)
+    }
+
     fn read_lookup(config: &Config, section: &mut Section<'_>) -> Option<Compiled<Lookup>> {
         Lookup::read(config, section)
     }
 
     async fn connect(config: &Config, planned: &[Planned<'_, Lookup>], on: &OnLoop) -> Self {
+        let channels = planned.iter().filter_map(|of| match of.invalidate? {
+            Invalidate::Channel { name, .. } => Some(Arc::clone(name)),
+            Invalidate::Keys => None,
+        });
+        let channels: Vec<_> = channels.collect();
         Postgres {
             pool: Pool::start(config, planned, on),
+            listening: (!channels.is_empty())
+                .then(|| Listening::start(&config.settings, channels, on)),
         }
     }
 
@@ -71,13 +98,8 @@ impl Backend for Postgres {
             return Box::pin(Answers::one(ask)).await;
         }
         let encode = async |prepared: &Prepared| prepared.encode(params).await;
-        let mut found = self.pool.ask(lookup, encode, lookup.rows_read()).await?;
-        let value = lookup.rows.shape_all(std::mem::take(&mut found.rows))?;
-        Ok(Answer {
-            first_answer: found.first,
-            held: std::mem::take(&mut found.held),
-            ..Answer::new(value)
-        })
+        let found = self.pool.ask(lookup, encode, lookup.rows_read()).await?;
+        found.answer(lookup.rows)
     }
 
     fn batches(lookup: &Lookup) -> bool {
@@ -98,8 +120,60 @@ impl Backend for Postgres {
         lookup.writes.then_some(Unshared::Writes)
     }
 
+    fn is_heard(config: &Config, _lookup: &Lookup, how: &Invalidate) -> Result<(), NotHeard> {
+        let client = &config.settings.client;
+        let hosts = client.get_hosts().len().max(client.get_hostaddrs().len());
+        Err(match how {
+            Invalidate::Keys => (
+                "PostgreSQL does not say by itself what has changed",
+                "name a channel on which writers say it: `invalidate = { listen = \"planes\" }`",
+            ),
+            Invalidate::Channel { .. } if config.settings.pooler == Pooler::Transaction => (
+                "a pooler in transaction mode lends sessions to others: nothing can be heard there",
+                "leave `invalidate` out, or connect without the pooler",
+            ),
+            Invalidate::Channel { .. }
+                if hosts > 1
+                    && client.get_target_session_attrs() != TargetSessionAttrs::ReadWrite =>
+            {
+                (
+                    "with several hosts, a standby may still have old rows after the primary has said that they have changed",
+                    "add `target_session_attrs=read-write` to the URL, or leave `invalidate` out",
+                )
+            }
+            Invalidate::Channel { .. } => return Ok(()),
+        })
+    }
+
+    fn keys(
+        _lookup: &Lookup,
+        params: &[Value],
+        how: &Invalidate,
+        each: &mut dyn FnMut(&[&[u8]]),
+    ) -> Option<()> {
+        let Invalidate::Channel { name, key } = how else {
+            return None;
+        };
+        let channel = name.as_bytes();
+        let Some(at) = key else {
+            // Whatever is said there is about it.
+            each(&anything_on(channel));
+            return Some(());
+        };
+        each(&[channel]);
+        listening::each_key(params.get(*at)?, &mut |key| each(&[channel, key]))
+    }
+
+    fn changes(&self) -> Option<&Rc<Changes>> {
+        Some(self.listening.as_ref()?.changes())
+    }
+
     fn cancels(&self) -> Option<&Cancels> {
         Some(self.pool.cancels())
+    }
+
+    fn open_connections(&self) -> Option<&OpenConnections> {
+        Some(self.pool.open_connections())
     }
 
     /// One array per `batch.max` different keys.

@@ -18,7 +18,7 @@ use super::cancel::CancelHandle;
 use super::config::{Pooler, Settings};
 use super::driver::Driver;
 use super::failure::Failure;
-use super::hosts::{self, Connected};
+use super::hosts::{self, Connected, Heard};
 use super::pooler;
 use crate::backend::LookupError;
 use crate::error::Code;
@@ -36,7 +36,7 @@ pub(super) struct Opened {
 /// Connects as the key `pooler` says; without the key, finds out whether there is a pooler.
 pub(super) async fn open(settings: &Settings) -> Result<Opened, LookupError> {
     match settings.pooler {
-        Pooler::None => return within(settings, direct(settings)).await,
+        Pooler::None => return within(settings, direct(settings, None)).await,
         Pooler::Transaction => return within(settings, pooled(settings)).await,
         Pooler::Unknown if settings.found_pooler.load(Ordering::Relaxed) => {
             return within(settings, pooled(settings)).await;
@@ -44,7 +44,7 @@ pub(super) async fn open(settings: &Settings) -> Result<Opened, LookupError> {
         Pooler::Unknown => {}
     }
     let several_hosts = settings.client.get_hosts().len() > 1;
-    let failed = match within(settings, marked(settings)).await {
+    let failed = match within(settings, marked(settings, None)).await {
         Ok(Some(opened)) => return Ok(opened),
         Ok(None) => None,
         // The reason is that of the last host; the others may be poolers.
@@ -68,6 +68,23 @@ pub(super) async fn open(settings: &Settings) -> Result<Opened, LookupError> {
     }
 }
 
+/// Connects to a session that is ours alone. What channels say goes to `heard`.
+pub(super) async fn open_session(
+    settings: &Settings,
+    heard: &Heard,
+) -> Result<Opened, LookupError> {
+    let heard = Some(heard);
+    let opened = match settings.pooler {
+        Pooler::None => within(settings, direct(settings, heard)).await.map(Some),
+        Pooler::Unknown => within(settings, marked(settings, heard)).await,
+        Pooler::Transaction => Ok(None),
+    };
+    opened?.ok_or_else(|| {
+        let why = "PostgreSQL is behind a pooler, which lends its sessions to others";
+        LookupError::new(Code::LookupUnavailable, why)
+    })
+}
+
 /// Gives each host its time.
 async fn within<T>(
     settings: &Settings,
@@ -86,16 +103,20 @@ async fn within<T>(
 }
 
 /// Connects, with TLS where the settings say so.
-async fn dial(settings: &Settings, client: &Config) -> Result<Connected, Error> {
+async fn dial(
+    settings: &Settings,
+    client: &Config,
+    heard: Option<&Heard>,
+) -> Result<Connected, Error> {
     match &settings.tls {
-        Some(tls) => hosts::connect(client, tls).await,
-        None => hosts::connect(client, &NoTls).await,
+        Some(tls) => hosts::connect(client, tls, heard).await,
+        None => hosts::connect(client, &NoTls, heard).await,
     }
 }
 
 /// Connects, and has the session be read-only.
-async fn direct(settings: &Settings) -> Result<Opened, Error> {
-    settle(settings, dial(settings, &settings.client).await?).await
+async fn direct(settings: &Settings, heard: Option<&Heard>) -> Result<Opened, Error> {
+    settle(settings, dial(settings, &settings.client, heard).await?).await
 }
 
 /// Makes the session read-only. This is not part of the start-up options, because `target_session_attrs` would then take
@@ -130,13 +151,13 @@ async fn settle(
 const MARK: &str = "tributary.session";
 
 /// Connects and makes the session read-only, if it turns out to be ours alone; `None` if it belongs to a pooler.
-async fn marked(settings: &Settings) -> Result<Option<Opened>, Error> {
+async fn marked(settings: &Settings, heard: Option<&Heard>) -> Result<Option<Opened>, Error> {
     // Seeded at random by each call.
     let mark = format!("{:016x}", RandomState::new().build_hasher().finish());
     let mut client = settings.client.clone();
     let others = client.get_options().unwrap_or_default();
     client.options(format!("{others} -c {MARK}={mark}").trim_start());
-    let mut connected = match dial(settings, &client).await {
+    let mut connected = match dial(settings, &client, heard).await {
         Err(err) if is_refusal(&err) => return Ok(None),
         dialled => dialled?,
     };

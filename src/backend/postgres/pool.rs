@@ -1,34 +1,45 @@
-//! Holds the connections of one loop: sends each question to the least busy connection, and again if that connection
-//! turns out to be stale.
+//! Holds the connections of one loop: sends each question over one of them, and again if that connection turns out to be
+//! stale.
 //!
-//! The server works on the statements of one connection one after the other. So no lookup ever occupies all connections, and
-//! those that are known to be slow leave one to the others together. A statement goes where it probably waits least.
+//! [`place`] says which connections may take a statement. One that none may take yet is not sent: it waits in
+//! [`super::waiting`].
 
 use std::cell::Cell;
+use std::pin::pin;
 use std::rc::Rc;
+use std::task::Poll;
 
-use tokio::time::Instant;
+use futures_util::poll;
+use tokio::time::{Duration, Instant, timeout_at};
 
 use super::config::{Config, Lookup};
-use super::connection::{Connection, Session, Setup};
+use super::connection::{Connection, Heard};
+use super::dialer::Setup;
 use super::encode::Param;
 use super::failure::{Failure, Recovery};
-use super::sent::Traffic;
+use super::place::{Place, place};
+use super::sent::Work;
+use super::session::Session;
 use super::statement::{Prepared, QueryRows};
+use super::waiting::{Waiter, Waiting};
 use crate::backend::cancels::{CancelRequests, Cancels};
-use crate::backend::net::Durations;
-use crate::backend::{LookupError, OnLoop, Planned, StoreMemory, sql};
+use crate::backend::net::{Durations, Usual};
+use crate::backend::{LookupError, OnLoop, OpenConnections, Planned, StoreMemory, sql};
 use crate::random::Random;
 
 /// How often a statement is asked again that was stopped instead of another one.
 const STOPPED_MAX: u32 = 8;
+/// How long a statement waits for a free connection before another one is opened: most waits are over by then.
+const GROWS_AFTER: Duration = Duration::from_millis(10);
+
+/// A connection and its session.
+type Placed<'a> = (&'a Connection, Rc<Session>);
 
 /// One loop's connections.
 pub(super) struct Pool {
     connections: Vec<Connection>,
     /// The connection to consider first: equally busy ones take turns.
     turn: Cell<usize>,
-    durations: Durations,
     setup: Rc<Setup>,
     /// For large answers.
     memory: StoreMemory,
@@ -44,13 +55,19 @@ impl Pool {
             settings,
             planned: planned.iter().map(named).collect(),
             cancels: Rc::new(CancelRequests::new("PostgreSQL")),
+            durations: Durations::default(),
+            waiting: Rc::new(Waiting::default()),
+            open: OpenConnections::new(),
+            idle_max: config.sizes.idle_max,
         });
         let mut random = Random::seeded(on.seed);
-        let connect = |_| Connection::start(Rc::clone(&setup), random.draw());
+        let connect = |at| {
+            let is_extra = at >= config.sizes.min;
+            Connection::start(Rc::clone(&setup), random.draw(), is_extra)
+        };
         Pool {
-            connections: (0..config.connections).map(connect).collect(),
+            connections: (0..config.sizes.max).map(connect).collect(),
             turn: Cell::new(0),
-            durations: Durations::default(),
             setup,
             memory: on.memory.clone(),
         }
@@ -61,6 +78,11 @@ impl Pool {
         self.setup.cancels.counts()
     }
 
+    /// How many connections are up.
+    pub(super) fn open_connections(&self) -> &OpenConnections {
+        &self.setup.open
+    }
+
     /// Asks, and asks again if the connection or the prepared statement turns out to be stale: all statements are reads,
     /// so asking twice does no harm.
     pub(super) async fn ask(
@@ -69,9 +91,12 @@ impl Pool {
         encode: impl AsyncFn(&Prepared) -> Result<Vec<Param>, LookupError>,
         rows_read: usize,
     ) -> Result<QueryRows, LookupError> {
-        let send = async |session: &Rc<Session>| {
+        let make_ready = async |session: &Rc<Session>| {
             let prepared = session.prepared(lookup).await?;
             let params = encode(&prepared).await?;
+            Ok((prepared, params))
+        };
+        let send = async |session: &Rc<Session>, (prepared, params): (Rc<Prepared>, _)| {
             let room = (rows_read, self.memory.read_shared());
             let found = prepared.query(&session.client, params, room).await;
             if let Err(failure) = &found
@@ -81,7 +106,7 @@ impl Pool {
             }
             found
         };
-        self.again(lookup, true, send).await
+        self.again((lookup, true), make_ready, send).await
     }
 
     /// The lookup's statement, prepared on some connection.
@@ -91,31 +116,52 @@ impl Pool {
             return Ok(known);
         }
         let prepare = async |session: &Rc<Session>| session.prepared(lookup).await;
-        self.again(lookup, false, prepare).await
+        let send = async |_: &Rc<Session>, prepared| Ok(prepared);
+        self.again((lookup, false), prepare, send).await
     }
 
-    /// `runs`: the statement runs, so that the time until the answer says how long it takes.
-    async fn again<T>(
+    /// `runs`: the statement runs, so that the time until the answer says how long it takes. It is sent in the same stretch in
+    /// which it is counted, or in which it has become ready.
+    async fn again<R, T>(
         &self,
-        lookup: &Lookup,
-        runs: bool,
-        send: impl AsyncFn(&Rc<Session>) -> Result<T, Failure>,
+        (lookup, runs): (&Lookup, bool),
+        make_ready: impl AsyncFn(&Rc<Session>) -> Result<R, Failure>,
+        send: impl AsyncFn(&Rc<Session>, R) -> Result<T, Failure>,
     ) -> Result<T, LookupError> {
         let (mut prepared_again, mut stopped) = (false, 0);
         // Whatever broke one connection may have broken all of them.
         let mut connections_left = self.connections.len();
         loop {
-            let connection = self.next(lookup.id);
-            let session = connection.session().await?;
-            let asking = connection.ask(&session, lookup.id, runs.then_some(&self.durations));
-            let sent = send(&session).await;
-            let is_of_server = match &sent {
+            let (connection, session) = self.place(lookup.id, runs).await?;
+            let (asking, ready) = {
+                let usual = runs.then(|| self.setup.durations.usual(lookup.id));
+                let ask = |work| connection.ask(&session, lookup.id, work);
+                let mut ready = pin!(make_ready(&session));
+                match poll!(ready.as_mut()) {
+                    // The usual case.
+                    Poll::Ready(ready) => (ask(usual.map_or(Work::Prepares, Work::Runs)), ready),
+                    Poll::Pending => {
+                        let mut asking = ask(usual.map_or(Work::Prepares, Work::WillRun));
+                        let ready = ready.await;
+                        if ready.is_ok() {
+                            asking.is_ready();
+                        }
+                        (asking, ready)
+                    }
+                }
+            };
+            let sent = match ready {
+                Ok(ready) => send(&session, ready).await,
+                Err(failure) => Err(failure),
+            };
+            let heard = match &sent {
+                Ok(_) if runs => Heard::Answer,
+                Err(failure) if failure.is_of_server => Heard::Error,
                 // A statement that is prepared already is not asked for.
-                Ok(_) => runs,
-                Err(failure) => failure.is_of_server,
+                Ok(_) | Err(_) => Heard::Nothing,
             };
             let may_be_stopped = asking.may_be_stopped();
-            asking.answered(is_of_server);
+            asking.heard(heard);
             let failure = match sent {
                 Ok(value) => return Ok(value),
                 Err(failure) => failure,
@@ -135,49 +181,94 @@ impl Pool {
         }
     }
 
-    /// The connection for a statement of this lookup: the least busy of those that it may use.
-    fn next(&self, lookup: usize) -> &Connection {
+    /// The connection for a statement of this lookup, and its session. Waits until there is one that may take it.
+    async fn place(&self, lookup: usize, runs: bool) -> Result<Placed<'_>, LookupError> {
+        let waiting = &*self.setup.waiting;
+        let mut waiter = None;
+        // One connection may be refused while another one comes up.
+        let mut attempts_left = self.connections.len();
+        if waiting.has(lookup) {
+            // Others of this lookup come first.
+            let behind = waiter.insert(waiting.join(lookup));
+            Box::pin(behind.woken()).await;
+        }
+        loop {
+            let (turn, place) = self.find(lookup, runs);
+            let at = match place {
+                Place::At(at) | Place::Attempt(at) => (turn + at) % self.connections.len(),
+                Place::Nowhere => {
+                    let waiter = waiter.get_or_insert_with(|| waiting.join(lookup));
+                    // Rare, and boxed to keep the future of every lookup small.
+                    Box::pin(self.wait(waiter)).await;
+                    continue;
+                }
+            };
+            let connection = &self.connections[at];
+            if matches!(place, Place::At(_)) {
+                return Ok((connection, connection.session().await?));
+            }
+            let waiter = waiter.get_or_insert_with(|| waiting.join(lookup));
+            let session = tokio::select! {
+                biased;
+                session = Box::pin(connection.session()) => session,
+                () = Box::pin(self.another_is_up(waiter)) => continue,
+            };
+            attempts_left -= 1;
+            match session {
+                Err(_) if attempts_left > 0 && self.may_come_up() => {}
+                session => return Ok((connection, session?)),
+            }
+        }
+    }
+
+    /// Waits until a place may be free. If that takes long, another connection is opened.
+    async fn wait(&self, waiter: &Waiter<'_>) {
+        let at = waiter.since + GROWS_AFTER;
+        if timeout_at(at, waiter.woken()).await.is_err() {
+            self.grow();
+            waiter.woken().await;
+        }
+    }
+
+    /// Opens a connection, if there may be more. One at a time: a server that is slow to accept or refuses is not asked for
+    /// another one meanwhile.
+    fn grow(&self) {
+        let is_settled = |one: &Connection| one.is_closed() || one.is_up();
+        if self.connections.iter().all(is_settled)
+            && let Some(closed) = self.connections.iter().find(|one| one.is_closed())
+        {
+            closed.open();
+        }
+    }
+
+    /// Ends when a connection is up, whichever it is.
+    async fn another_is_up(&self, waiter: &Waiter<'_>) {
+        while !self.connections.iter().any(Connection::is_up) {
+            waiter.woken().await;
+        }
+    }
+
+    /// Whether a connection is up or about to be.
+    fn may_come_up(&self) -> bool {
+        let mut connections = self.connections.iter();
+        connections.any(|one| one.is_up() || one.is_connecting())
+    }
+
+    /// Where a statement of this lookup may go now, counted from the returned turn.
+    fn find(&self, lookup: usize, runs: bool) -> (usize, Place) {
         let count = self.connections.len();
         let turn = self.turn.get() % count;
         self.turn.set(turn + 1);
-        if count == 1 {
-            return &self.connections[0];
-        }
         let now = Instant::now();
         let from_turn = (0..count).map(|step| &self.connections[(turn + step) % count]);
-        let traffic: Vec<_> = from_turn
-            .map(|connection| (connection.traffic(now), connection))
+        let seen: Vec<_> = from_turn
+            .map(|connection| connection.seen(lookup, now))
             .collect();
-        let least = |wanted: &dyn Fn(&Traffic, &Connection) -> bool| {
-            let wanted = traffic
-                .iter()
-                .filter(|(traffic, connection)| wanted(traffic, connection));
-            wanted
-                .min_by_key(|(traffic, _)| *traffic)
-                .map(|(_, connection)| *connection)
-        };
-        let is_slow = |traffic: &Traffic| matches!(traffic, Traffic::Slow { is_known: true, .. });
-        let is_other = |traffic: &Traffic| {
-            matches!(
-                traffic,
-                Traffic::Quick(_)
-                    | Traffic::Slow {
-                        is_known: false,
-                        ..
-                    }
-            )
-        };
-        let others = traffic.iter().filter(|(traffic, _)| is_other(traffic));
-        let holds = |connection: &Connection| connection.is_occupied_by(lookup, now);
-        let holding = traffic.iter().filter(|(_, connection)| holds(connection));
-        let kept = if holding.count() + 1 >= count {
-            least(&|_, connection| holds(connection))
-        } else if self.durations.is_slow(lookup) && others.count() <= 1 {
-            least(&|traffic, _| is_slow(traffic))
+        let usual = if runs {
+            self.setup.durations.usual(lookup)
         } else {
-            None
+            Usual::Quick
         };
-        let any = || least(&|_, _| true);
-        kept.or_else(any).unwrap_or(&self.connections[turn])
+        (turn, place(&seen, usual))
     }
 }

@@ -1,22 +1,37 @@
 //! Knows what a session has before it: the statements that were sent and are not answered.
 //!
-//! The server works on them in order. Those that nobody waits for any more stay until something shows that they are over.
+//! The server works on them in order. Abandoned ones stay until something shows that they are over.
 
 use std::collections::VecDeque;
 
 use tokio::time::{Duration, Instant};
 
-use crate::backend::net::{Usual, is_long};
+use crate::backend::net::{Durations, Usual};
 
-/// How many statements that nobody waits for are remembered.
+/// How many abandoned statements are remembered.
 const ABANDONED_MAX: usize = 1024;
 
 /// The statements that were sent and are not answered, in order.
 pub(super) struct SentStatements {
     all: VecDeque<Sent>,
     next: u64,
+    /// How many of them may well take long.
+    slow: usize,
+    /// How many of the others are not ready to run, and have a caller.
+    unready: usize,
     /// When the server was last known to be done with one.
     done_at: Instant,
+}
+
+/// What is sent.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Work {
+    /// A statement is only prepared.
+    Prepares,
+    /// One will run, of which this is known: its statement is being prepared, or its parameters are being encoded.
+    WillRun(Usual),
+    /// One runs, of which this is known.
+    Runs(Usual),
 }
 
 /// A statement that was sent.
@@ -25,34 +40,38 @@ pub(super) struct Sent {
     pub(super) number: u64,
     pub(super) lookup: usize,
     pub(super) at: Instant,
-    /// It runs; it is not only prepared.
-    pub(super) runs: bool,
-    /// What was known about its lookup.
-    usual: Usual,
+    work: Work,
     is_abandoned: bool,
 }
 
-/// A statement that the server runs although nobody waits for it.
+/// An abandoned statement that the server still works on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct InVain {
     pub(super) number: u64,
+    /// It runs; it is not only prepared so far.
+    pub(super) runs: bool,
     /// It is known to take long.
     pub(super) is_slow: bool,
 }
 
-/// What a connection has before it when another statement is placed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Traffic {
-    /// Only quick statements, this many.
-    Quick(usize),
-    /// A slow statement, or one that has been running for long: another one probably waits for as long as `wait`.
-    /// `is_known`: it was expected to be slow.
-    Slow {
-        wait: Duration,
-        is_known: bool,
-    },
-    Connecting,
-    Unavailable,
+impl Sent {
+    /// Whether it runs; otherwise it is only prepared so far.
+    pub(super) fn runs(&self) -> bool {
+        matches!(self.work, Work::Runs(_))
+    }
+
+    /// Whether it may well take long. One of which nothing is known yet may.
+    fn is_slow(&self) -> bool {
+        match self.work {
+            Work::Prepares => false,
+            Work::WillRun(usual) | Work::Runs(usual) => usual != Usual::Quick,
+        }
+    }
+
+    /// Whether it is quick, and waits to be sent.
+    fn is_unready(&self) -> bool {
+        matches!(self.work, Work::WillRun(Usual::Quick)) && !self.is_abandoned
+    }
 }
 
 impl SentStatements {
@@ -60,23 +79,35 @@ impl SentStatements {
         SentStatements {
             all: VecDeque::new(),
             next: 0,
+            slow: 0,
+            unready: 0,
             done_at: now,
         }
     }
 
-    /// A statement is sent now. `runs`: what is known about its lookup, if it runs.
-    pub(super) fn push(&mut self, lookup: usize, now: Instant, runs: Option<Usual>) -> Sent {
+    /// A statement is sent now.
+    pub(super) fn push(&mut self, lookup: usize, now: Instant, work: Work) -> Sent {
         let sent = Sent {
             number: self.next,
             lookup,
             at: now,
-            runs: runs.is_some(),
-            usual: runs.unwrap_or_default(),
+            work,
             is_abandoned: false,
         };
         self.next += 1;
+        self.slow += usize::from(sent.is_slow());
+        self.unready += usize::from(sent.is_unready());
         self.all.push_back(sent);
         sent
+    }
+
+    /// A statement is ready: if it is to run, it is sent now, behind those that were sent meanwhile.
+    pub(super) fn is_ready(&mut self, sent: &Sent, now: Instant) -> Sent {
+        let Work::WillRun(usual) = sent.work else {
+            return *sent;
+        };
+        self.remove(sent);
+        self.push(sent.lookup, now, Work::Runs(usual))
     }
 
     /// The server has answered a statement, so everything before it is over.
@@ -86,32 +117,42 @@ impl SentStatements {
         self.done_at = now;
     }
 
-    /// A statement ended without an answer of the server.
-    pub(super) fn remove(&mut self, sent: &Sent) {
-        if let Ok(at) = self.position(sent.number) {
-            self.all.remove(at);
+    /// A statement ended without an answer of the server. Returns whether it was still there.
+    pub(super) fn remove(&mut self, sent: &Sent) -> bool {
+        let Ok(at) = self.position(sent.number) else {
+            return false;
+        };
+        if let Some(removed) = self.all.remove(at) {
+            self.slow -= usize::from(removed.is_slow());
+            self.unready -= usize::from(removed.is_unready());
         }
+        true
     }
 
-    /// Nobody waits for a statement any more.
+    /// A statement is abandoned: its lookup no longer waits for the answer.
     pub(super) fn abandon(&mut self, sent: &Sent) {
-        if let Ok(at) = self.position(sent.number) {
-            if self.all.len() > ABANDONED_MAX {
-                self.all.remove(at);
-            } else {
-                self.all[at].is_abandoned = true;
-            }
+        if self.all.len() > ABANDONED_MAX {
+            self.remove(sent);
+        } else if let Ok(at) = self.position(sent.number) {
+            self.unready -= usize::from(self.all[at].is_unready());
+            self.all[at].is_abandoned = true;
         }
     }
 
-    /// The statement that the server runs, if nobody waits for it.
-    pub(super) fn running_in_vain(&self) -> Option<InVain> {
+    /// The statement that the server works on, if it is abandoned.
+    pub(super) fn in_vain(&self) -> Option<InVain> {
         let first = self.all.front()?;
         let in_vain = InVain {
             number: first.number,
-            is_slow: first.usual.is_slow,
+            runs: first.runs(),
+            is_slow: matches!(first.work, Work::Runs(Usual::Slow)),
         };
-        (first.is_abandoned && first.runs).then_some(in_vain)
+        first.is_abandoned.then_some(in_vain)
+    }
+
+    /// Whether one of them runs, or will once those before it have ended.
+    pub(super) fn runs(&self) -> bool {
+        self.all.iter().any(Sent::runs)
     }
 
     /// The number of the last statement that was sent.
@@ -119,47 +160,55 @@ impl SentStatements {
         self.next.saturating_sub(1)
     }
 
-    /// The statements up to this number that nobody waits for are over. Those behind them begin now.
+    /// The abandoned statements up to this number are over. Those behind them begin now.
     pub(super) fn over(&mut self, number: u64, now: Instant) {
         let before = self.all.len();
         self.all
             .retain(|sent| !sent.is_abandoned || sent.number > number);
         if self.all.len() < before {
+            self.slow = self.all.iter().filter(|sent| sent.is_slow()).count();
             self.done_at = now;
         }
     }
 
-    /// `is_stopping`: a request to stop the statement that runs is on its way.
-    pub(super) fn traffic(&self, now: Instant, is_stopping: bool) -> Traffic {
-        let Some(first) = self.all.front() else {
-            return Traffic::Quick(0);
-        };
-        let ran = self.since_answer(first, now);
-        let is_known = self.all.iter().any(|sent| sent.usual.is_slow);
-        if !is_known && !is_long(ran) {
-            return Traffic::Quick(self.all.len());
-        }
-        let rest = match first.usual.time.checked_sub(ran) {
-            _ if is_stopping => Duration::ZERO,
-            Some(rest) => rest,
-            // What takes longer than usual probably goes on for as long again.
-            None => ran,
-        };
-        let behind = self.all.iter().skip(1).map(|sent| sent.usual.time);
-        Traffic::Slow {
-            wait: behind.fold(rest, Duration::saturating_add),
-            is_known,
-        }
+    /// How many statements are before another one.
+    pub(super) fn len(&self) -> usize {
+        self.all.len()
+    }
+
+    /// Whether one of them may well take long.
+    pub(super) fn has_slow(&self) -> bool {
+        self.slow > 0
+    }
+
+    /// Whether a quick one is not ready to run, so that one sent now would run before it.
+    pub(super) fn has_unready(&self) -> bool {
+        self.unready > 0
+    }
+
+    /// Whether the first one takes longer than it should, or longer than its lookup could wait.
+    pub(super) fn is_stuck(&self, now: Instant, durations: &Durations) -> bool {
+        self.in_vain().is_some() || self.is_late(now, durations)
+    }
+
+    /// Whether the first one takes longer than it should.
+    fn is_late(&self, now: Instant, durations: &Durations) -> bool {
+        let first = self.all.front();
+        first.is_some_and(|first| durations.is_long(self.since_answer(first, now)))
     }
 
     /// Whether a statement of this lookup occupies the session: it runs, or nothing slow of another lookup is before it. One
     /// that waits behind something slow says nothing about its own lookup, which would otherwise be kept here with it.
-    pub(super) fn is_occupied_by(&self, lookup: usize, now: Instant) -> bool {
-        let is_late = |first: &Sent| is_long(self.since_answer(first, now));
+    pub(super) fn is_occupied_by(
+        &self,
+        lookup: usize,
+        now: Instant,
+        durations: &Durations,
+    ) -> bool {
         let mut behind_slow = false;
         self.all.iter().enumerate().any(|(at, sent)| {
             let occupies = sent.lookup == lookup && !behind_slow;
-            behind_slow |= sent.usual.is_slow || (at == 0 && is_late(sent));
+            behind_slow |= sent.is_slow() || (at == 0 && self.is_late(now, durations));
             occupies
         })
     }
@@ -184,101 +233,139 @@ impl SentStatements {
 mod tests {
     use super::*;
 
+    const QUICK: Work = Work::Runs(Usual::Quick);
+    const SLOW: Work = Work::Runs(Usual::Slow);
+
     #[test]
     fn the_statement_that_runs_is_the_first_that_is_not_over() {
         let now = Instant::now();
         let mut sent = SentStatements::new(now);
-        let [first, second, third] =
-            [1, 2, 3].map(|lookup| sent.push(lookup, now, Some(Usual::default())));
+        let [first, second, third] = [1, 2, 3].map(|lookup| sent.push(lookup, now, QUICK));
         sent.abandon(&second);
-        assert_eq!(sent.running_in_vain(), None, "the first is wanted");
+        assert_eq!(sent.in_vain(), None, "the first is wanted");
         sent.answered(&first, now);
-        let in_vain = sent.running_in_vain().map(|in_vain| in_vain.number);
+        let in_vain = sent.in_vain().map(|in_vain| in_vain.number);
         assert_eq!(in_vain, Some(second.number));
-        assert_eq!(sent.traffic(now, false), Traffic::Quick(2));
+        assert_eq!(sent.len(), 2);
         sent.answered(&third, now);
-        assert_eq!(sent.running_in_vain(), None);
-        assert_eq!(sent.traffic(now, false), Traffic::Quick(0));
+        assert_eq!(sent.in_vain(), None);
+        assert_eq!(sent.len(), 0);
     }
 
     #[test]
     fn preparing_is_not_running() {
+        let (now, durations) = (Instant::now(), Durations::default());
+        let mut sent = SentStatements::new(now);
+        let preparing = sent.push(1, now, Work::Prepares);
+        sent.abandon(&preparing);
+        assert!(sent.in_vain().is_some_and(|in_vain| !in_vain.runs));
+        assert!(!sent.has_slow() && sent.is_occupied_by(1, now, &durations));
+        sent.over(sent.last(), now);
+        assert!(!sent.is_occupied_by(1, now, &durations));
+    }
+
+    #[test]
+    fn what_is_sent_while_another_one_is_prepared_is_before_it() {
+        let start = Instant::now();
+        let after = |ms| start + Duration::from_millis(ms);
+        let mut sent = SentStatements::new(start);
+        let quick = sent.push(1, start, Work::WillRun(Usual::Quick));
+        assert!(sent.has_unready() && !sent.has_slow() && !quick.runs());
+        let other = sent.push(2, start, QUICK);
+        let quick = sent.is_ready(&quick, after(5));
+        assert!(!sent.has_unready() && quick.runs());
+        assert_eq!(sent.ran(&other, after(6)), Some(Duration::from_millis(6)));
+        assert_eq!(sent.ran(&quick, after(6)), None, "the other is before it");
+        sent.answered(&other, after(6));
+        // The time of preparing it is not its own.
+        assert_eq!(sent.ran(&quick, after(8)), Some(Duration::from_millis(2)));
+        sent.answered(&quick, after(8));
+        assert_eq!(sent.len(), 0);
+    }
+
+    #[test]
+    fn what_is_abandoned_while_it_is_prepared_keeps_nothing_slow_away() {
         let now = Instant::now();
         let mut sent = SentStatements::new(now);
-        let preparing = sent.push(1, now, None);
-        sent.abandon(&preparing);
-        assert_eq!(sent.running_in_vain(), None);
-        assert!(sent.is_occupied_by(1, now));
+        let [quick, gone] = [1, 1].map(|of| sent.push(of, now, Work::WillRun(Usual::Quick)));
+        sent.abandon(&quick);
+        assert!(sent.has_unready());
+        sent.remove(&gone);
+        assert!(!sent.has_unready());
+        assert!(sent.in_vain().is_some_and(|in_vain| !in_vain.runs));
         sent.over(sent.last(), now);
-        assert!(!sent.is_occupied_by(1, now));
+        assert_eq!((sent.len(), sent.has_unready()), (0, false));
+        let slow = sent.push(2, now, Work::WillRun(Usual::Slow));
+        assert!(sent.has_slow() && !sent.has_unready());
+        sent.is_ready(&slow, now);
+        assert!(sent.has_slow());
     }
 
     #[test]
     fn what_is_abandoned_at_a_server_that_never_answers_is_bounded() {
-        let now = Instant::now();
+        let (now, durations) = (Instant::now(), Durations::default());
         let mut sent = SentStatements::new(now);
         for _ in 0..3 * ABANDONED_MAX {
-            let one = sent.push(1, now, Some(Usual::default()));
+            let one = sent.push(1, now, SLOW);
             sent.abandon(&one);
         }
-        assert_eq!(sent.traffic(now, false), Traffic::Quick(ABANDONED_MAX));
-        let later = now + Duration::from_secs(1);
-        let wait = Duration::from_secs(1);
-        let is_known = false;
-        assert_eq!(sent.traffic(later, false), Traffic::Slow { wait, is_known });
+        assert_eq!(sent.len(), ABANDONED_MAX);
+        assert!(!sent.is_late(now, &durations) && sent.has_slow());
+        assert!(sent.is_late(now + Duration::from_secs(1), &durations));
+        sent.over(sent.last(), now);
+        assert!(!sent.has_slow());
     }
 
     #[test]
-    fn a_quick_statement_that_takes_a_little_longer_is_less_than_a_slow_one() {
+    fn a_statement_of_which_nothing_is_known_may_be_slow() {
+        let now = Instant::now();
+        let mut sent = SentStatements::new(now);
+        let one = sent.push(1, now, Work::Runs(Usual::Unknown));
+        assert!(sent.has_slow());
+        sent.abandon(&one);
+        assert!(sent.in_vain().is_some_and(|in_vain| !in_vain.is_slow));
+        assert!(sent.remove(&one) && !sent.remove(&one));
+        assert!(!sent.has_slow());
+        sent.push(1, now, QUICK);
+        assert!(!sent.has_slow());
+    }
+
+    #[test]
+    fn a_session_is_stuck_while_it_works_in_vain() {
         let start = Instant::now();
         let after = |ms| start + Duration::from_millis(ms);
-        let usual = |ms, is_slow| Usual {
-            time: Duration::from_millis(ms),
-            is_slow,
-        };
-        let sent = |usual: &[Usual]| {
-            let mut sent = SentStatements::new(start);
-            for usual in usual {
-                sent.push(1, start, Some(*usual));
-            }
-            sent
-        };
-        let late = sent(&[usual(1, false)]);
-        let slow = sent(&[usual(300, true)]);
-        assert!(late.traffic(after(9), false) < slow.traffic(after(9), false));
-        assert!(late.traffic(after(40), false) < slow.traffic(after(40), false));
-        assert!(
-            late.traffic(after(200), false) > slow.traffic(after(200), false),
-            "it hangs, and the other one is nearly done"
-        );
-        assert!(late.traffic(after(40), false) > slow.traffic(after(40), true));
-        let more = sent(&[usual(300, true), usual(300, true)]);
-        assert!(late.traffic(after(40), false) < more.traffic(after(40), true));
+        let durations = Durations::default();
+        let mut sent = SentStatements::new(start);
+        let [first, second] = [1, 2].map(|lookup| sent.push(lookup, start, QUICK));
+        assert!(!sent.is_stuck(after(1), &durations) && sent.is_stuck(after(10), &durations));
+        sent.abandon(&second);
+        assert!(!sent.is_stuck(after(1), &durations), "the first is wanted");
+        sent.answered(&first, after(1));
+        assert!(sent.is_stuck(after(2), &durations));
+        sent.over(second.number, after(2));
+        assert!(!sent.is_stuck(after(2), &durations));
     }
 
     #[test]
     fn what_waits_behind_something_slow_occupies_nothing() {
         let start = Instant::now();
         let after = |ms| start + Duration::from_millis(ms);
-        let slow = Usual {
-            time: Duration::from_millis(300),
-            is_slow: true,
+        let durations = Durations::default();
+        let occupied = |sent: &SentStatements, ms| {
+            [1, 2, 3].map(|lookup| sent.is_occupied_by(lookup, after(ms), &durations))
         };
         let mut sent = SentStatements::new(start);
-        sent.push(1, start, Some(Usual::default()));
-        sent.push(2, start, Some(Usual::default()));
-        let occupied = |sent: &SentStatements, ms| {
-            [1, 2, 3].map(|lookup| sent.is_occupied_by(lookup, after(ms)))
-        };
+        sent.push(1, start, QUICK);
+        sent.push(2, start, QUICK);
         assert_eq!(occupied(&sent, 1), [true, true, false]);
         assert_eq!(occupied(&sent, 40), [true, false, false], "it hangs");
-        sent.push(3, start, Some(slow));
-        sent.push(2, start, Some(Usual::default()));
+        sent.push(3, start, SLOW);
+        sent.push(2, start, QUICK);
         assert_eq!(occupied(&sent, 1), [true, true, true]);
         let mut sent = SentStatements::new(start);
-        sent.push(3, start, Some(slow));
-        sent.push(2, start, Some(Usual::default()));
-        sent.push(3, start, Some(slow));
+        sent.push(3, start, SLOW);
+        sent.push(2, start, QUICK);
+        sent.push(3, start, SLOW);
         assert_eq!(occupied(&sent, 1), [false, false, true]);
     }
 
@@ -287,8 +374,8 @@ mod tests {
         let start = Instant::now();
         let after = |ms| start + Duration::from_millis(ms);
         let mut sent = SentStatements::new(start);
-        let slow = sent.push(1, start, Some(Usual::default()));
-        let quick = sent.push(2, start, Some(Usual::default()));
+        let slow = sent.push(1, start, QUICK);
+        let quick = sent.push(2, start, QUICK);
         assert_eq!(sent.ran(&quick, after(300)), None);
         sent.abandon(&slow);
         assert_eq!(sent.ran(&quick, after(300)), None, "whenever that ended");

@@ -11,12 +11,13 @@ use tokio_postgres::{Client, Column, Row, Statement};
 use super::decode::{Cell, Decoder};
 use super::encode::{self, Param};
 use super::failure::{Failure, Recovery};
-use crate::backend::lookup::are_large;
+use crate::backend::lookup::{are_large, owned};
 use crate::backend::memory::Reading;
-use crate::backend::{Held, LookupError, format::bad_answer, rows::Rows};
+use crate::backend::rows::{RowList, Rows};
+use crate::backend::{Answer, Held, LookupError, format::bad_answer};
 use crate::coop::Breaks;
 use crate::error::Code;
-use crate::offload::{LARGE_BYTES, drop_items, offload};
+use crate::offload::{LARGE_BYTES, offload};
 use crate::value::{FieldNames, Record, Value};
 
 /// A prepared statement and its types.
@@ -44,17 +45,21 @@ pub(super) struct Key {
 /// The rows of one answer.
 #[derive(Clone, Default)]
 pub(super) struct QueryRows {
-    /// Records, not more than `rows_read`.
-    pub(super) rows: Vec<Value>,
+    /// Not more than `rows_read`.
+    pub(super) rows: RowList,
     /// When the first row came.
     pub(super) first: Option<Instant>,
     /// Keeps their memory counted.
     pub(super) held: Held,
 }
 
-impl Drop for QueryRows {
-    fn drop(&mut self) {
-        drop_items(std::mem::take(&mut self.rows));
+impl QueryRows {
+    /// The answer that the rows make.
+    pub(super) fn answer(self, rows: Rows) -> Result<Answer, LookupError> {
+        Ok(Answer {
+            first_answer: self.first,
+            ..self.rows.answer(rows)?.holding(self.held)
+        })
     }
 }
 
@@ -97,7 +102,7 @@ impl Prepared {
         if !are_large(values) {
             return encode(&self.statement, values);
         }
-        let (statement, values) = (self.statement.clone(), values.to_vec());
+        let (statement, values) = (self.statement.clone(), owned(values).await);
         offload(move || encode(&statement, &values)).await?
     }
 

@@ -21,7 +21,12 @@ fn config_of(keys: &str) -> Config {
 #[test]
 fn backend_keys() {
     let config = good();
-    assert_eq!(config.connections, 3);
+    assert_eq!((config.sizes.min, config.sizes.max), (3, 6));
+    let few = config_of(&format!("{URL}connections = 2")).sizes;
+    assert_eq!((few.min, few.max), (2, 2));
+    let more = "connections = 4\nconnections_min = 1\nconnection_idle_max = \"5s\"";
+    let more = config_of(&format!("{URL}{more}")).sizes;
+    assert_eq!((more.min, more.max, more.idle_max.as_secs()), (1, 4, 5));
     let all = format!(
         "{}connections = 8\nconnect_timeout = \"2s\"\nstatement_timeout = \"5s\"",
         URL.replace("/app", ",other:5433/app?target_session_attrs=read-write")
@@ -51,6 +56,10 @@ fn problems_of_backend_keys_do_not_show_the_password() {
         (
             "url = \"postgresql://u:hush@h/app\"\nconnections = 9",
             "9 is out of range",
+        ),
+        (
+            "url = \"postgresql://u:hush@h/app\"\nconnections = 2\nconnections_min = 3",
+            "3 is out of range",
         ),
         (
             "url = \"postgresql://u:hush@h/app\"\npooler = \"session\"",

@@ -172,7 +172,7 @@ struct Proving<'o> {
     plugin: String,
     nonce: Vec<u8>,
     password: &'o str,
-    /// Whether nobody else can read what we send.
+    /// Whether what we send cannot be read on its way.
     is_private: bool,
 }
 

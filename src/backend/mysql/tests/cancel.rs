@@ -1,4 +1,4 @@
-//! Statements that nobody waits for are stopped in the server, and nothing else is.
+//! Abandoned statements are stopped in the server, and nothing else is.
 
 use std::sync::atomic::Ordering;
 
@@ -51,7 +51,7 @@ async fn echo(mysql: &Mysql, lookup: &Compiled<Lookup>, number: i64) {
 }
 
 #[tokio::test(flavor = "local")]
-async fn a_statement_that_nobody_waits_for_is_stopped() {
+async fn an_abandoned_statement_is_stopped() {
     let (server, mysql, [slow, quick]) = start("connections = 1").await;
     echo(&mysql, &quick, 1).await;
     for round in 1..=3 {
@@ -68,7 +68,7 @@ async fn a_statement_that_nobody_waits_for_is_stopped() {
 
 /// The slow statements end when they are about to be stopped, so that requests come too late.
 #[tokio::test(flavor = "local")]
-async fn a_request_that_comes_late_costs_nobody_an_answer() {
+async fn a_request_that_comes_late_costs_no_lookup_its_answer() {
     let (_server, mysql, [slow, quick]) = start("connections = 2").await;
     echo(&mysql, &quick, 1).await;
     for round in 0..60 {

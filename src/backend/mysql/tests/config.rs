@@ -1,18 +1,22 @@
 //! Keys that are right, and each way for them to be wrong.
 
 use super::*;
-use crate::backend::net::Secure;
+use crate::backend::net::{PoolSizes, Secure};
 
 #[test]
 fn keys_of_a_backend() {
     let config = testing::config::<Mysql>("url = 'mysql://u:p@h/db'").expect("no problems");
-    assert_eq!(config.connections, 5);
+    let minute = Duration::from_mins(1);
+    let sizes = |min, max, idle_max| PoolSizes { min, max, idle_max };
+    assert_eq!(config.sizes, sizes(5, 8, minute));
     assert_eq!(config.connect_timeout, Duration::from_secs(1));
     assert_eq!(config.statement_timeout, Duration::from_secs(30));
-    let all = "url = 'mysql://h/db?socket=/run/s&compression=fast'\nconnections = 32\n\
+    let all = "url = 'mysql://h/db?socket=/run/s&compression=fast'\nconnections = 32\nconnections_min = 2\nconnection_idle_max = '5s'\n\
                connect_timeout = '2s'\nstatement_timeout = '500ms'";
     let config = testing::config::<Mysql>(all).expect("no problems");
-    assert_eq!(config.connections, 32);
+    assert_eq!(config.sizes, sizes(2, 32, Duration::from_secs(5)));
+    let few = testing::config::<Mysql>("url = 'mysql://h'\nconnections = 3");
+    assert_eq!(few.expect("no problems").sizes, sizes(3, 3, minute));
     assert_eq!(config.statement_timeout, Duration::from_millis(500));
 }
 
@@ -62,6 +66,10 @@ fn problems_of_a_backend_never_show_the_url() {
     for (toml, expected) in [
         ("", "`url` is missing"),
         ("url = 'mysql://h'\nconnections = 33", "33 is out of range"),
+        (
+            "url = 'mysql://h'\nconnections = 2\nconnections_min = 3",
+            "3 is out of range",
+        ),
         ("url = 'mysql://h'\nstatement_timeout = 5", "expected"),
         (
             "url = 'mysql://h'\nconnection = 5",

@@ -60,7 +60,7 @@ pub(super) async fn connect(
         let required = client.get_ssl_mode() == SslMode::Require;
         let (tls, preamble) = (Some(tls.clone()), preamble.clone());
         client.ssl_mode(SslMode::Require);
-        match hosts::connect(&client, &ThroughPooler { tls, preamble }).await {
+        match hosts::connect(&client, &ThroughPooler { tls, preamble }, None).await {
             Ok(Connected { client, driver, .. }) => return Ok((client, driver)),
             Err(err) if required || err.as_db_error().is_some() => return Err(err),
             // `sslmode=prefer`: the server may have no TLS.
@@ -72,7 +72,7 @@ pub(super) async fn connect(
         .ssl_mode(SslMode::Require)
         .ssl_negotiation(SslNegotiation::Direct);
     let tls = None;
-    let connected = hosts::connect(&client, &ThroughPooler { tls, preamble }).await?;
+    let connected = hosts::connect(&client, &ThroughPooler { tls, preamble }, None).await?;
     Ok((connected.client, connected.driver))
 }
 

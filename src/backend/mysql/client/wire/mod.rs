@@ -5,10 +5,11 @@
 //! as bytes arrive. Bytes that are there before a command is sent, or left over after its answer, end the connection: they
 //! would be taken for the answer to the next command.
 
-use bytes::{Buf as _, Bytes, BytesMut};
+use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
 use flate2::Compression;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpStream, UnixStream};
+use tokio::task::yield_now;
 use tokio_util::either::Either;
 use tokio_util::io::read_buf;
 
@@ -19,6 +20,8 @@ use crate::backend::net::Stream;
 
 /// How much is read at a time: about the answer to one batch.
 const READ_BYTES: usize = 16 * 1024;
+/// No more is read at once, however much room there is: the kernel copies it.
+const READ_BYTES_MAX: usize = 64 * 1024;
 /// The length and the number of a packet.
 const HEADER_BYTES: usize = 4;
 /// The longest payload that is not a row: a greeting, an error with its words, a server's public key, a column.
@@ -189,6 +192,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
                 continue;
             }
             self.receive().await?;
+            if self.received.len() > READ_BYTES_MAX {
+                // A large row may come as fast as it is read.
+                yield_now().await;
+            }
         }
         Ok(())
     }
@@ -196,7 +203,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
     /// Reads some bytes. May be dropped and called again.
     async fn receive(&mut self) -> Result<(), Error> {
         self.received.reserve(READ_BYTES);
-        match read_buf(&mut self.stream, &mut self.received).await {
+        let mut room = (&mut self.received).limit(READ_BYTES_MAX);
+        match read_buf(&mut self.stream, &mut room).await {
             Ok(0) => Err(Error::Closed),
             Ok(_) => Ok(()),
             Err(err) => Err(Error::Io(err)),

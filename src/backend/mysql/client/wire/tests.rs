@@ -1,4 +1,4 @@
-//! Packets of every length, and bytes that nobody asked for.
+//! Packets of every length, and bytes that answer no request.
 
 use futures_util::FutureExt as _;
 use tokio::io::{AsyncReadExt as _, DuplexStream, duplex};

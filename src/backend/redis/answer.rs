@@ -82,10 +82,7 @@ impl ReplyShape {
                 } else {
                     self.answer(Arc::unwrap_or_clone(held).0)?
                 };
-                Ok(Answer {
-                    held: memory,
-                    ..answer
-                })
+                Ok(answer.holding(memory))
             }
             Reply::Refused => Err(NoRoom.into()),
             reply if self.is_large(&reply) => Ok(self.later(reply)),

@@ -182,42 +182,51 @@ impl Delivery<'_> {
             if matches!(place, Ok(Some(at)) if *at >= self.received) {
                 return;
             }
-            let place = std::mem::replace(place, Ok(None));
-            let (shared, next) = (self.shared, self.next);
-            let of_command = |at: usize| {
-                // In the common case each command was asked once, and each reply is moved instead of copied.
-                let reply = if shared {
-                    self.replies[at].clone()
-                } else {
-                    reply.take().unwrap_or(Reply::Nil)
-                };
-                self.asked[next].lookup.reply.answer(reply)
+            let answer = match std::mem::replace(place, Ok(None)) {
+                Ok(Some(at)) => {
+                    // In the common case each command was asked once, and each reply is moved instead of copied.
+                    let reply = if self.shared {
+                        self.replies[at].clone()
+                    } else {
+                        reply.take().unwrap_or(Reply::Nil)
+                    };
+                    self.asked[self.next].lookup.reply.answer(reply)
+                }
+                unasked => unasked_answer(unasked),
             };
-            self.answer(place.map(|at| at.map(of_command)));
+            self.answer(answer);
         }
     }
 
     /// No more replies will come: for the reason, if some are missing.
     pub(super) fn end(&mut self, ended: &Result<(), LookupError>) {
         while let Some(place) = self.places.get_mut(self.next) {
-            let place = std::mem::replace(place, Ok(None));
-            self.answer(place.map(|at| {
-                at.map(|_missing| {
+            let answer = match std::mem::replace(place, Ok(None)) {
+                Ok(Some(_missing)) => {
                     let none =
                         || LookupError::new(Code::ServerInternal, "a command without a reply");
                     Err(ended.clone().err().unwrap_or_else(none))
-                })
-            }));
+                }
+                unasked => unasked_answer(unasked),
+            };
+            self.answer(answer);
         }
     }
 
-    /// Answers the next lookup. `None`: it has nothing to ask.
-    fn answer(&mut self, answer: Result<Option<Result<Answer, LookupError>>, Box<LookupError>>) {
-        let nothing = || Ok(Answer::new(Value::List(Vec::new())));
-        let answer = answer.map_err(|err| *err);
-        let answer = answer.and_then(|answer| answer.unwrap_or_else(nothing));
+    /// Answers the next lookup.
+    #[inline]
+    fn answer(&mut self, answer: Result<Answer, LookupError>) {
         self.answers.give(self.next, answer);
         self.next += 1;
+    }
+}
+
+/// The answer to a lookup that has no command: it has nothing to ask, or could not be asked.
+#[cold]
+fn unasked_answer(place: CommandNumber) -> Result<Answer, LookupError> {
+    match place {
+        Ok(_) => Ok(Answer::new(Value::List(Vec::new()))),
+        Err(err) => Err(*err),
     }
 }
 

@@ -3,7 +3,8 @@
 //! `mget` gets one key per element of its only list parameter; all other commands have scalar parameters.
 
 use super::answer::{ReplyKind, ReplyShape};
-use super::resp::{end_argument, put_argument, put_head, put_open_argument, put_written};
+use super::opening::Opening;
+use super::resp::{end_argument, put_argument, put_head, put_written};
 use crate::backend::template::{Template, Verbatim};
 use crate::backend::{LookupError, Yields};
 use crate::error::Code;
@@ -19,11 +20,8 @@ pub struct Command {
     pub(super) key: Template,
     pub(super) extra: Extra,
     pub(super) reply: ReplyShape,
-    /// The constant beginning on the wire, such as `*2 $3 GET $00 user:`: up to the first parameter in the key, whose length is
-    /// filled in later. Empty if the number of arguments varies.
-    pub(super) opening: Box<[u8]>,
-    /// How many bytes of `opening` belong to the key.
-    pub(super) opening_key: usize,
+    /// The constant beginning on the wire, up to the first parameter in the key; nothing if the number of arguments varies.
+    pub(super) opening: Opening,
 }
 
 /// The arguments after the key.
@@ -60,16 +58,39 @@ impl Command {
         matches!(self.extra, Extra::Keys)
     }
 
+    /// Whether its answer changes with time alone.
+    pub(super) fn is_about_time(&self) -> bool {
+        matches!(self.reply.kind, ReplyKind::Ttl)
+    }
+
+    /// Calls `each` with every key that it reads; `None` if they can't be written.
+    pub(super) fn each_key(&self, params: &[Value], mut each: impl FnMut(&[u8])) -> Option<()> {
+        let mut key = Vec::new();
+        if !self.has_keys() {
+            self.key.render(params, &Verbatim, &mut key).ok()?;
+            each(&key);
+            return Some(());
+        }
+        let (list_at, items) = self.lists(params).next()?;
+        for item in items {
+            key.clear();
+            self.put_key(params, (list_at, item), &mut key).ok()?;
+            each(&key);
+        }
+        Some(())
+    }
+
     /// Appends the command with its arguments to `out`; false when there is nothing to ask (an `mget` of no keys).
     /// After an error `out` may hold a part of it.
     pub(super) fn pack(&self, params: &[Value], out: &mut Vec<u8>) -> Result<bool, LookupError> {
         if let Extra::Keys = self.extra {
             return self.pack_keys(params, out);
         }
-        out.extend_from_slice(&self.opening);
-        let key = out.len() - self.opening_key;
-        self.key.render_rest(params, &Verbatim, out)?;
-        end_argument(out, key);
+        if !self.opening.put_with_key(params, out) {
+            let key = self.opening.put(out);
+            self.key.render_rest(params, &Verbatim, out)?;
+            end_argument(out, key);
+        }
         match &self.extra {
             Extra::Nothing | Extra::Keys => {}
             Extra::One(template) => {
@@ -100,14 +121,7 @@ impl Command {
         if self.has_keys() {
             return;
         }
-        let mut opening = Vec::new();
-        put_head(&mut opening, 2 + self.extra_arguments());
-        put_argument(&mut opening, self.wire.as_bytes());
-        put_open_argument(&mut opening);
-        let first = self.key.first_text();
-        opening.extend_from_slice(first.as_bytes());
-        self.opening = opening.into();
-        self.opening_key = first.len();
+        self.opening = Opening::new(2 + self.extra_arguments(), self.wire, &self.key);
     }
 
     /// How many parameters it has.
@@ -132,18 +146,14 @@ impl Command {
 
     /// One key per element of the list parameter; false if it has none.
     fn pack_keys(&self, params: &[Value], out: &mut Vec<u8>) -> Result<bool, LookupError> {
-        let is_list = |at: &usize| matches!(params.get(*at), Some(Value::List(_)));
-        let mut lists: Vec<usize> = self.key.positions().filter(is_list).collect();
-        lists.dedup();
-        let [list_at] = lists[..] else {
+        let mut lists: Vec<_> = self.lists(params).collect();
+        lists.dedup_by_key(|(at, _)| *at);
+        let [(list_at, items)] = lists[..] else {
             let why = format!(
                 "`mget` needs one list among its parameters, found {}",
                 lists.len()
             );
             return Err(LookupError::new(Code::LookupBadParam, why));
-        };
-        let Some(Value::List(items)) = params.get(list_at) else {
-            return Ok(false);
         };
         if items.len() > MGET_KEYS_MAX {
             let why = format!(
@@ -155,15 +165,33 @@ impl Command {
         put_head(out, 1 + items.len());
         put_argument(out, self.wire.as_bytes());
         for item in items {
-            let value_of = |at| {
-                if at == list_at {
-                    Some(item)
-                } else {
-                    params.get(at)
-                }
-            };
-            put_written(out, |out| self.key.render_with(value_of, &Verbatim, out))?;
+            put_written(out, |out| self.put_key(params, (list_at, item), out))?;
         }
         Ok(!items.is_empty())
+    }
+
+    /// The parameters in the key that are lists, one per mention.
+    fn lists<'p>(&self, params: &'p [Value]) -> impl Iterator<Item = (usize, &'p [Value])> {
+        self.key.positions().filter_map(|at| match params.get(at) {
+            Some(Value::List(items)) => Some((at, &items[..])),
+            _ => None,
+        })
+    }
+
+    /// Appends the key with one element of the list parameter in its place.
+    fn put_key(
+        &self,
+        params: &[Value],
+        (list_at, item): (usize, &Value),
+        out: &mut Vec<u8>,
+    ) -> Result<(), LookupError> {
+        let value_of = |at| {
+            if at == list_at {
+                Some(item)
+            } else {
+                params.get(at)
+            }
+        };
+        self.key.render_with(value_of, &Verbatim, out)
     }
 }

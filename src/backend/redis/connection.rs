@@ -207,7 +207,7 @@ impl<E: Endpoint> Dialer<E> {
                 return Err(unavailable(why));
             }
         };
-        let redis = Rc::new(Multiplexed::new(&self.memory));
+        let redis = Rc::new(Multiplexed::new(&self.memory, self.endpoint.on_push()));
         let mut driving = Driving::new(socket, Rc::clone(&redis));
         tokio::select! {
             broken = &mut driving => return Err(broken.into()),

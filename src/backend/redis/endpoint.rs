@@ -5,6 +5,8 @@
 //!
 //! [`Connection`]: super::connection::Connection
 
+pub(super) use super::multiplexed::OnPush;
+
 use super::multiplexed::Multiplexed;
 use super::server::Server;
 use crate::backend::LookupError;
@@ -22,6 +24,11 @@ pub(super) trait Endpoint {
     /// Waits until the connection must no longer be used, although it works.
     async fn until_outdated(&self, _server: &Server, _redis: &Multiplexed) {
         std::future::pending::<()>().await;
+    }
+
+    /// What is done with what the server says of its own accord, if anything.
+    fn on_push(&self) -> Option<OnPush> {
+        None
     }
 }
 

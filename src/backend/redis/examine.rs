@@ -9,6 +9,7 @@ use super::config::Servers;
 use super::connection::Connection;
 use super::resp::{Reply, put_argument, put_command, put_head, refused};
 use super::server::Server;
+use super::tracking::try_to_hear;
 use super::{Config, Redis};
 use crate::backend::examine::{Examination, Finding, Refusal};
 use crate::backend::{Backend as _, LookupError, OnLoop, Planned};
@@ -75,6 +76,18 @@ async fn ask(
     for planned in planned {
         lookups.push(finding(redis, planned.lookup, user.as_deref()).await?);
     }
+    // Last, since nothing else can be asked over that connection then.
+    let is_kept = |of: &&Planned<'_, Command>| of.invalidate.is_some();
+    let kept = planned.iter().filter(is_kept);
+    let prefixes: Vec<&str> = kept.map(|of| of.lookup.key.first_text()).collect();
+    if !prefixes.is_empty()
+        && let Some(why) = try_to_hear(redis.next(), prefixes).await?
+    {
+        let findings = lookups.iter_mut().zip(planned);
+        for (finding, _) in findings.filter(|(_, of)| is_kept(of)) {
+            finding.refusals.push(unheard(&why));
+        }
+    }
     Ok((user, lookups))
 }
 
@@ -108,6 +121,17 @@ async fn finding(
         refusals: refusal.into_iter().collect(),
         statement: None,
     })
+}
+
+/// Why nothing is kept until it changes.
+fn unheard(why: &str) -> Refusal {
+    let help = "let the user run `hello` and `client|tracking`, of Redis 6 or newer; or leave `invalidate` out, and choose a short `ttl`";
+    Refusal {
+        key: "cache.invalidate".into(),
+        code: Code::ConfigBadValue,
+        message: format!("changes can't be heard: Redis: {why}"),
+        help: Some(help.into()),
+    }
 }
 
 /// The message that the user may not run a command at all.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::answer::{ReplyKind, ReplyShape};
 use super::command::{Command, Extra};
+use super::opening::Opening;
 use crate::backend::format::Format;
 use crate::backend::template::Template;
 use crate::backend::{Compiled, Enums};
@@ -95,8 +96,7 @@ impl Command {
                 format: Format::Text,
                 names: None,
             },
-            opening: Box::default(),
-            opening_key: 0,
+            opening: Opening::default(),
         };
         let complete = command.read_extra(kind, section, &mut params);
         if kind.reply.has_format() {

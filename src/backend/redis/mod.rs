@@ -11,6 +11,7 @@ mod config_keys;
 mod config;
 mod keys;
 mod command;
+mod opening; // the constant beginning of a command
 mod batch;
 mod answer;
 
@@ -22,6 +23,7 @@ mod server;
 mod multiplexed;
 mod endpoint;
 mod connection;
+mod tracking; // hears what changes
 
 // Servers whose roles change.
 mod role;
@@ -39,11 +41,14 @@ use self::command::Command;
 use self::config::Servers;
 use self::connection::Connection;
 use self::sentinel::{Finder, Master, Replicas};
+use self::tracking::Tracking;
 use super::{
-    Answer, Answers, Ask, Backend, BatchedAsk, Compiled, Examination, LookupError, OnLoop, Planned,
+    Answer, Answers, Ask, Backend, BatchedAsk, Changes, Compiled, Examination, Invalidate,
+    LookupError, NotHeard, OnLoop, Planned,
 };
 use crate::config::Section;
 use crate::random::Random;
+use crate::value::Value;
 
 pub use self::config::Config;
 pub use self::store::Redis;
@@ -60,37 +65,55 @@ impl Backend for Redis {
         Config::read(section)
     }
 
+    fn address(config: &Config) -> Option<(String, u16)> {
+        match &config.servers {
+            Servers::One(server) => server.address.tcp(),
+            Servers::Cluster(_) | Servers::Master(_) => None,
+        }
+    }
+
     fn read_lookup(_: &Config, section: &mut Section<'_>) -> Option<Compiled<Command>> {
         Command::read(section)
     }
 
-    async fn connect(config: &Config, _: &[Planned<'_, Command>], on: &OnLoop) -> Self {
+    async fn connect(config: &Config, planned: &[Planned<'_, Command>], on: &OnLoop) -> Self {
         let mut redis = Redis {
             connections: Vec::new(),
             turn: Cell::new(0),
             replicas: None,
             cluster: None,
+            tracking: None,
             spare: batch::Spare::default(),
         };
         let timeout = config.connect_timeout;
         let mut random = Random::seeded(on.seed);
+        let tracked = planned.iter().filter(|of| of.invalidate.is_some());
+        let prefixes: Vec<&str> = tracked.map(|of| of.lookup.key.first_text()).collect();
         match &config.servers {
             Servers::One(server) => {
                 let connect =
                     |_| Connection::start(server.clone(), timeout, &on.seeded(random.draw()));
                 redis.connections = (0..config.connections).map(connect).collect();
+                redis.tracking = (!prefixes.is_empty()).then(|| {
+                    let on = on.seeded(random.draw());
+                    Tracking::start(server.clone(), prefixes, (timeout, &on))
+                });
             }
             Servers::Master(sentinels) => {
                 let finder = Rc::new(Finder::start(sentinels, timeout, (on, &mut random)));
                 let master = || Master(Rc::clone(&finder));
                 let connect = |_| Connection::start(master(), timeout, &on.seeded(random.draw()));
                 redis.connections = (0..config.connections).map(connect).collect();
+                redis.tracking = (!prefixes.is_empty()).then(|| {
+                    let on = on.seeded(random.draw());
+                    Tracking::start(master(), prefixes, (timeout, &on))
+                });
                 redis.replicas = (sentinels.reads_replicas).then(|| {
                     Replicas::start(&finder, (config.connections, timeout), (on, &mut random))
                 });
             }
             Servers::Cluster(seeds) => {
-                redis.cluster = Some(Cluster::start(seeds.clone(), (on, random)));
+                redis.cluster = Some(Cluster::start(seeds.clone(), prefixes, (on, random)));
             }
         }
         redis
@@ -106,6 +129,45 @@ impl Backend for Redis {
             params: ask.params,
         };
         Answers::one(async |answers| self.lookup_many(&[asked], answers).await).await
+    }
+
+    fn is_heard(config: &Config, command: &Command, how: &Invalidate) -> Result<(), NotHeard> {
+        let replicas = match &config.servers {
+            Servers::One(_) => false,
+            Servers::Master(of) => of.reads_replicas,
+            Servers::Cluster(seeds) => seeds.reads_replicas(),
+        };
+        Err(match how {
+            Invalidate::Channel { .. } => (
+                "Redis itself says which keys have changed",
+                "write `invalidate = true`",
+            ),
+            Invalidate::Keys if replicas => (
+                "a replica may still have the old value after the master has said that it has changed",
+                "leave `invalidate` out, or read from the master",
+            ),
+            Invalidate::Keys if command.is_about_time() => (
+                "the time that a key has left changes by itself",
+                "leave `invalidate` out",
+            ),
+            Invalidate::Keys => return Ok(()),
+        })
+    }
+
+    fn keys(
+        command: &Command,
+        params: &[Value],
+        _how: &Invalidate,
+        each: &mut dyn FnMut(&[&[u8]]),
+    ) -> Option<()> {
+        command.each_key(params, |key| each(&[key]))
+    }
+
+    fn changes(&self) -> Option<&Rc<Changes>> {
+        match &self.cluster {
+            Some(cluster) => cluster.changes(),
+            None => Some(self.tracking.as_ref()?.changes()),
+        }
     }
 
     fn batches(_command: &Command) -> bool {

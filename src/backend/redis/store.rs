@@ -6,6 +6,7 @@ use super::batch::Spare;
 use super::cluster::Cluster;
 use super::connection::Connection;
 use super::sentinel::Replicas;
+use super::tracking::Tracking;
 
 /// One loop's connections to a Redis.
 pub struct Redis {
@@ -16,6 +17,8 @@ pub struct Redis {
     /// Replicas, asked before the master if they are configured.
     pub(super) replicas: Option<Replicas>,
     pub(super) cluster: Option<Cluster>,
+    /// Hears which keys have changed, if answers are kept until then.
+    pub(super) tracking: Option<Tracking>,
     /// The buffers of earlier batches, to be reused.
     pub(super) spare: Spare,
 }

@@ -27,6 +27,11 @@ impl Seeds {
         self.addresses.iter().map(server)
     }
 
+    /// Whether replicas are read.
+    pub(in crate::backend::redis) fn reads_replicas(&self) -> bool {
+        self.common.server.reads_replica
+    }
+
     /// Reads the nodes to contact first, and what all of them have in common.
     pub(in crate::backend::redis) fn read(
         section: &mut Section<'_>,

@@ -12,6 +12,7 @@ mod routing; // from lookups to commands of one slot, and from replies to answer
 pub(super) mod slots_reply; // the reply to `CLUSTER SLOTS`
 mod slot_map; // from slots to nodes
 mod node; // one node and its connection
+mod tracking; // which keys have changed
 mod nodes; // all nodes, and the map as it changes
 
 use std::cell::{Cell, RefCell};
@@ -24,9 +25,10 @@ pub(super) use self::config::Seeds;
 use self::node::{Node, NodeReply};
 use self::nodes::Nodes;
 use self::routing::{Delivery, PerKey, SlotCommand, SlotCommands, is_split};
+use self::tracking::Tracking;
 use super::command::Command;
 use super::resp::{Reply, refused};
-use crate::backend::{Answers, BatchedAsk, LookupError, OnLoop};
+use crate::backend::{Answers, BatchedAsk, Changes, LookupError, OnLoop};
 use crate::backoff::Backoff;
 use crate::error::Code;
 use crate::random::Random;
@@ -62,9 +64,16 @@ enum Route {
 
 impl Cluster {
     /// Starts to discover the nodes, on this loop.
-    pub(super) fn start(seeds: Seeds, (on, mut random): (&OnLoop, Random)) -> Self {
+    /// Changes of keys with `prefixes` are heard of, if there are some.
+    pub(super) fn start(
+        seeds: Seeds,
+        prefixes: Vec<&str>,
+        (on, mut random): (&OnLoop, Random),
+    ) -> Self {
         let seed = random.draw();
-        let nodes = Rc::new(Nodes::new(seeds, random, &on.memory));
+        let tracking = (!prefixes.is_empty())
+            .then(|| Tracking::new(&seeds.common, prefixes, (on, &mut random)));
+        let nodes = Rc::new(Nodes::new((seeds, tracking), random, &on.memory));
         let watched = Rc::clone(&nodes);
         Cluster {
             nodes,
@@ -73,6 +82,11 @@ impl Cluster {
                 nodes::watch(Rc::clone(&watched), Backoff::seeded(seed))
             }),
         }
+    }
+
+    /// Which keys have changed, if somebody wants to know.
+    pub(super) fn changes(&self) -> Option<&Rc<Changes>> {
+        Some(self.nodes.tracking()?.changes())
     }
 
     /// One pipeline per node, of the different commands that are for it. The answers of a node are given as it replies.

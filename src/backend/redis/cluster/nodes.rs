@@ -6,7 +6,6 @@
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{Notify, watch};
@@ -16,6 +15,7 @@ use super::config::Seeds;
 use super::node::Node;
 use super::slot_map::SlotMap;
 use super::slots_reply::Range;
+use super::tracking::Tracking;
 use crate::backend::redis::server::Address;
 use crate::backend::{LookupError, OnLoop, StoreMemory};
 use crate::backoff::Backoff;
@@ -25,9 +25,14 @@ use crate::random::Random;
 /// How old the map may be before it is refreshed.
 const MAP_AGE_MAX: Duration = Duration::from_secs(10);
 
+/// The same while it is heard which keys change: so long a master that has joined may not be heard.
+const MAP_AGE_MAX_TRACKED: Duration = Duration::from_secs(1);
+
 /// The known nodes, and the slots that they serve.
 pub(super) struct Nodes {
     seeds: Seeds,
+    /// Hears which keys have changed, if answers are kept until then.
+    tracking: Option<Tracking>,
     map: RefCell<SlotMap>,
     state: watch::Sender<MapState>,
     /// A refresh is wanted.
@@ -62,9 +67,14 @@ impl MapState {
 
 impl Nodes {
     /// Nothing is known yet.
-    pub(super) fn new(seeds: Seeds, random: Random, memory: &StoreMemory) -> Self {
+    pub(super) fn new(
+        (seeds, tracking): (Seeds, Option<Tracking>),
+        random: Random,
+        memory: &StoreMemory,
+    ) -> Self {
         Nodes {
             seeds,
+            tracking,
             map: RefCell::new(SlotMap::new()),
             state: watch::Sender::new(MapState::Loading),
             wanted: Notify::new(),
@@ -73,6 +83,10 @@ impl Nodes {
             random: RefCell::new(random),
             memory: memory.clone(),
         }
+    }
+
+    pub(super) fn tracking(&self) -> Option<&Tracking> {
+        self.tracking.as_ref()
     }
 
     /// Waits until it is known whether there is a map.
@@ -117,6 +131,9 @@ impl Nodes {
     pub(super) fn moved(&self, slot: u16, to: Address) -> Option<Rc<Node>> {
         let node = self.node(&to)?;
         self.map.borrow_mut().moved(slot, &to);
+        if let Some(tracking) = &self.tracking {
+            tracking.map_changed();
+        }
         *self.hint.borrow_mut() = Some(to);
         self.look_again();
         Some(node)
@@ -130,9 +147,9 @@ impl Nodes {
 
     fn open(&self, address: &Address) -> Rc<Node> {
         let on = OnLoop {
-            name: Arc::default(),
             seed: self.random.borrow_mut().draw(),
             memory: self.memory.clone(),
+            ..OnLoop::default()
         };
         Rc::new(Node::open(address.clone(), &self.seeds.common, &on))
     }
@@ -191,6 +208,9 @@ pub(super) async fn watch(nodes: Rc<Nodes>, mut backoff: Backoff) {
                     .map
                     .borrow_mut()
                     .install(&ranges, |address| nodes.open(address));
+                if let Some(tracking) = &nodes.tracking {
+                    follow(tracking, &ranges, changed);
+                }
                 nodes.state.send_replace(MapState::Loaded);
                 changed
             }
@@ -212,9 +232,27 @@ pub(super) async fn watch(nodes: Rc<Nodes>, mut backoff: Backoff) {
             backoff.reset();
         }
         sleep(backoff.delay()).await;
-        let wanted = timeout(MAP_AGE_MAX, nodes.wanted.notified()).await;
+        let age_max = match nodes.tracking {
+            Some(_) => MAP_AGE_MAX_TRACKED,
+            None => MAP_AGE_MAX,
+        };
+        let wanted = timeout(age_max, nodes.wanted.notified()).await;
         if wanted.is_err() {
             backoff.reset();
         }
     }
+}
+
+/// Has the masters of a map heard that was read just now.
+fn follow(tracking: &Tracking, ranges: &[Range], changed: bool) {
+    let mut masters: Vec<&Address> = Vec::new();
+    for range in ranges {
+        if !masters.contains(&&range.master) {
+            masters.push(&range.master);
+        }
+    }
+    if changed {
+        tracking.map_changed();
+    }
+    tracking.follow(&masters);
 }

@@ -56,7 +56,11 @@ pub(super) struct Multiplexed {
     broken: RefCell<Option<Broken>>,
     /// For large replies.
     memory: StoreMemory,
+    on_push: Option<OnPush>,
 }
+
+/// Takes what the server says of its own accord.
+pub(super) type OnPush = Rc<dyn Fn(Vec<Reply>)>;
 
 /// Why a connection ended.
 #[derive(Clone, Debug)]
@@ -109,15 +113,17 @@ impl Default for Multiplexed {
             is_silent: Cell::default(),
             broken: RefCell::default(),
             memory: StoreMemory::default(),
+            on_push: None,
         }
     }
 }
 
 impl Multiplexed {
-    /// A connection whose large replies are counted in `memory`.
-    pub(super) fn new(memory: &StoreMemory) -> Self {
+    /// A connection whose large replies are counted in `memory`. Pushes go to `on_push`.
+    pub(super) fn new(memory: &StoreMemory, on_push: Option<OnPush>) -> Self {
         Multiplexed {
             memory: memory.clone(),
+            on_push,
             ..Multiplexed::default()
         }
     }
@@ -222,6 +228,9 @@ impl Multiplexed {
             }
             Ok(())
         })?;
+        if let Some(on_push) = &self.on_push {
+            parser.pushes().for_each(|push| on_push(push));
+        }
         let replies = missing - self.missing.get();
         if replies > 0 {
             self.replies.set(self.replies.get() + replies as u64);
@@ -283,7 +292,7 @@ impl<S> Driving<S> {
         Driving {
             stream,
             driver: Driver {
-                parser: Parser::new(&redis.memory),
+                parser: Parser::new(&redis.memory, redis.on_push.is_some()),
                 ..Driver::default()
             },
             redis,

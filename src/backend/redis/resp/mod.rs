@@ -19,7 +19,7 @@ pub(super) use self::pack::{
 pub(super) use self::reply::{BadReply, Reply, one, refused};
 use self::room::Room;
 use crate::backend::StoreMemory;
-use crate::offload::drop_items;
+use crate::offload::{LARGE_VALUES, drop_items};
 
 /// Longer strings keep the buffer that they were read into. Shorter ones are copied out of it, adjacent ones together up
 /// to this many bytes, so that the buffer can be reused and a small value never keeps a large buffer alive.
@@ -34,6 +34,8 @@ const LINE_BYTES_MAX: usize = 64 * 1024;
 const DEPTH_MAX: usize = 8;
 /// How many items of an array are allocated before they arrive.
 const ITEMS_FIRST: usize = 64;
+/// For how many times as many items as have come there is room, at most, if more are announced.
+const GROWS_BY: usize = 15;
 
 /// Reads replies.
 #[derive(Debug, Default)]
@@ -44,6 +46,8 @@ pub(super) struct Parser {
     searched: usize,
     /// The positions of short strings that are copied together; kept to reuse its memory.
     strings: Vec<Range<usize>>,
+    /// Complete pushes, if anybody wants them.
+    pushes: Option<Vec<Vec<Reply>>>,
     room: Room,
 }
 
@@ -60,17 +64,36 @@ struct Incomplete {
 enum Container {
     Array,
     Map,
-    /// An attribute or a push, which is not the reply to a command.
+    /// An attribute, which is not the reply to a command.
     Nothing,
+    /// What the server says of its own accord.
+    Push,
 }
 
 impl Parser {
-    /// A parser that counts large replies.
-    pub(super) fn new(memory: &StoreMemory) -> Self {
+    /// A parser that counts large replies, and keeps pushes if they are wanted.
+    pub(super) fn new(memory: &StoreMemory, keeps_pushes: bool) -> Self {
         Parser {
             room: Room::new(memory),
+            pushes: keeps_pushes.then(Vec::new),
             ..Parser::default()
         }
+    }
+
+    /// Takes the pushes that have come.
+    pub(super) fn pushes(&mut self) -> impl Iterator<Item = Vec<Reply>> {
+        self.pushes.iter_mut().flat_map(std::mem::take)
+    }
+
+    /// The reply that consists of the items of `open`; `None` for an attribute or a push.
+    fn close(&mut self, mut open: Incomplete) -> Option<Reply> {
+        if open.container == Container::Push
+            && let Some(pushes) = &mut self.pushes
+        {
+            pushes.push(std::mem::take(&mut open.items));
+            return None;
+        }
+        open.close()
     }
 
     /// Counts the memory of the incomplete reply, of which the rest of `input` is the end. If there is no room, nothing of the
@@ -159,7 +182,7 @@ impl Parser {
     /// Whether the rest of `input`, of which all complete replies were taken out, begins a reply. A push may come at any time.
     pub(super) fn holds_part_of_reply(&self, input: &[u8]) -> bool {
         match self.open.first() {
-            Some(open) => open.container != Container::Nothing,
+            Some(open) => !matches!(open.container, Container::Nothing | Container::Push),
             None => !matches!(input.first(), None | Some(b'>' | b'|')),
         }
     }
@@ -174,7 +197,7 @@ impl Parser {
             };
             let mut whole = match token {
                 Token::Value(reply) => Some(reply),
-                Token::Incomplete(open) if open.missing == 0 => open.close(),
+                Token::Incomplete(open) if open.missing == 0 => self.close(open),
                 Token::Incomplete(_) if self.open.len() == DEPTH_MAX => {
                     return Err(BadReply("arrays are nested too deep"));
                 }
@@ -189,11 +212,12 @@ impl Parser {
                     return Ok(Some(self.room.complete(reply)));
                 };
                 if !self.room.is_refused() {
-                    outer.items.push(reply);
+                    outer.push(reply);
                 }
                 outer.missing -= 1;
                 if outer.missing == 0 {
-                    whole = self.open.pop().and_then(Incomplete::close);
+                    let open = self.open.pop();
+                    whole = open.and_then(|open| self.close(open));
                 }
             }
             if self.open.is_empty() {
@@ -224,7 +248,7 @@ impl Parser {
             }
             b'%' => return Ok(open(input, end, Container::Map, 2)?.map(|token| self.took(token))),
             b'>' => {
-                return Ok(open(input, end, Container::Nothing, 1)?.map(|token| self.took(token)));
+                return Ok(open(input, end, Container::Push, 1)?.map(|token| self.took(token)));
             }
             b'|' => {
                 return Ok(open(input, end, Container::Nothing, 2)?.map(|token| self.took(token)));
@@ -291,15 +315,26 @@ enum Token {
 }
 
 impl Incomplete {
+    fn push(&mut self, item: Reply) {
+        let have = self.items.len();
+        if have == self.items.capacity() && have >= LARGE_VALUES {
+            // Each time that the list grows, it is copied. Room that is not needed takes no memory of the machine.
+            self.items.reserve_exact(self.missing.min(have * GROWS_BY));
+        }
+        self.items.push(item);
+    }
+
     /// The reply that consists of its items; `None` for an attribute or a push.
     fn close(mut self) -> Option<Reply> {
         let items = std::mem::take(&mut self.items);
         match self.container {
             Container::Array => Some(Reply::Array(items)),
-            Container::Nothing => {
+            Container::Nothing | Container::Push => {
                 drop_items(items);
                 None
             }
+            // As if it had come in the older protocol: what makes pairs of it is done elsewhere.
+            Container::Map if items.len() > LARGE_VALUES => Some(Reply::Array(items)),
             Container::Map => {
                 let mut items = items.into_iter();
                 let pairs = std::iter::from_fn(|| Some((items.next()?, items.next()?)));

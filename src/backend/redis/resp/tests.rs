@@ -145,7 +145,7 @@ fn memory() -> (StoreMemory, impl Fn() -> u64) {
 
 /// The replies in `bytes`, which arrive in pieces of `step`.
 fn counted(memory: &StoreMemory, bytes: &[u8], step: usize) -> Result<Vec<Reply>, BadReply> {
-    let mut parser = Parser::new(memory);
+    let mut parser = Parser::new(memory, false);
     let mut input = BytesMut::new();
     let mut replies = Vec::new();
     for some in bytes.chunks(step) {
@@ -212,5 +212,44 @@ fn nothing_is_kept_of_a_reply_without_room_and_the_next_one_is_intact() {
             let bad = bytes.replace("x\r\n", "xx\r\n");
             assert!(counted(&memory, bad.as_bytes(), step).is_err());
         }
+    }
+}
+
+#[test]
+fn pushes_are_kept_for_those_who_want_them_and_are_no_replies() {
+    let bytes = b">2\r\n+invalidate\r\n*2\r\n$1\r\na\r\n$1\r\nb\r\n:1\r\n>2\r\n+invalidate\r\n_\r\n>0\r\n|1\r\n+a\r\n+b\r\n:2\r\n";
+    for step in 1..bytes.len() {
+        let mut parser = Parser::new(&StoreMemory::default(), true);
+        let (mut input, mut replies, mut pushes) = (BytesMut::new(), Vec::new(), Vec::new());
+        for some in bytes.chunks(step) {
+            input.extend_from_slice(some);
+            let parsed = parser.each(&mut input, |reply| {
+                replies.push(reply);
+                Ok(())
+            });
+            parsed.expect("proper bytes");
+            pushes.extend(parser.pushes());
+        }
+        assert_eq!(replies, [1, 2].map(Reply::Int));
+        let keys = Reply::Array(vec![text("a"), text("b")]);
+        let both = [
+            vec![text("invalidate"), keys],
+            vec![text("invalidate"), Reply::Nil],
+            vec![],
+        ];
+        assert_eq!(pushes, both, "in steps of {step}");
+    }
+}
+
+/// To copy many items, or to make pairs of them, takes long.
+#[test]
+fn a_large_array_or_map_is_one_list_that_grows_a_few_times() {
+    let count = 10 * LARGE_VALUES;
+    for head in [format!("*{count}\r\n"), format!("%{}\r\n", count / 2)] {
+        let bytes = head + &":7\r\n".repeat(count);
+        let Reply::Array(items) = &all_of(&bytes)[0] else {
+            panic!("not a list")
+        };
+        assert_eq!((items.len(), items.capacity()), (count, count));
     }
 }

@@ -4,7 +4,7 @@ use super::cluster::{Cluster, numbers, value};
 use super::sentinel::start_sentinel;
 use super::*;
 
-/// A node's name, which nobody can resolve.
+/// A node's name, which does not resolve.
 fn inner(at: usize) -> String {
     format!("inner-{at}.invalid")
 }

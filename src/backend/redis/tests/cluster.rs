@@ -298,6 +298,7 @@ async fn examined(keys: &str, lookup: &str) -> (Vec<Code>, Vec<String>) {
         name: &"k".into(),
         lookup: &compiled.lookup,
         budget: Duration::from_secs(1),
+        invalidate: None,
     };
     let heard = Redis::examine(&config, &[planned]).await;
     let failures = heard.failures.iter().map(|err| err.code);

@@ -7,6 +7,7 @@ mod config;
 mod outages;
 mod replicas;
 mod sentinel;
+mod tracked;
 mod slots;
 mod tls;
 
@@ -103,11 +104,12 @@ async fn command(connection: &Connection, words: &[&str]) -> Reply {
     let mut packed = Vec::new();
     put_command(&mut packed, &words);
     let mut lost = None;
-    for _ in 0..3 {
+    for _ in 0..100 {
         match connection.ask(&packed, 1).await {
             Ok(mut replies) => return replies.remove(0),
             Err(err) => lost = Some(err),
         }
+        tokio::time::sleep(Duration::from_millis(10)).await;
     }
     panic!("{lost:?}")
 }
@@ -182,6 +184,7 @@ async fn ask_compiled(redis: &Redis, command: &Command, params: &[Value]) -> Res
         context: &context,
         deadline,
         allowed: Duration::ZERO,
+        step: 0,
     };
     let answer = timeout(Duration::from_secs(10), redis.lookup(command, ask)).await;
     answer

@@ -94,7 +94,7 @@ pub(super) async fn info(server: &Server, part: &str) -> String {
     server.text(&["INFO", part]).await
 }
 
-async fn is_master(server: &Server) -> bool {
+pub(super) async fn is_master(server: &Server) -> bool {
     info(server, "replication").await.contains("role:master")
 }
 

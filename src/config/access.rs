@@ -11,7 +11,7 @@ use subtle::ConstantTimeEq as _;
 use super::section::{Place, Section};
 
 /// The minimum length of a token in bytes: a shorter one could be guessed.
-const TOKEN_BYTES_MIN: usize = 16;
+pub(super) const TOKEN_BYTES_MIN: usize = 16;
 
 /// Who may call a method.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -85,7 +85,7 @@ impl Allow {
 }
 
 /// `allow` of a view.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct AllowKey {
     /// Who may call the method.
     pub allow: Allow,

@@ -21,9 +21,10 @@ pub struct LimitsConfig {
     /// The most memory of one connection, for calls and for unwritten replies; beyond it, nothing more is read. Default 32 MiB.
     pub connection_bytes_max: usize,
     /// The most memory of all connections of a loop; beyond it, the largest ones are not read. Default 96 MiB, which keeps the
-    /// process under 256 MiB.
+    /// process under 256 MiB, or less if there is little memory: see [`LimitsConfig::within`].
     pub buffered_bytes_max: usize,
-    /// How many bytes the answers of stores may take together; those of up to 64 KiB do not count. Default 256 MiB.
+    /// How many bytes the answers of stores may take together; those of up to 64 KiB do not count. Default 256 MiB,
+    /// or less if there is little memory.
     pub store_bytes_max: usize,
     /// The most calls in flight per connection; additional ones wait unread. Default 32.
     pub pipelined_max: usize,
@@ -73,7 +74,29 @@ impl Default for LimitsConfig {
     }
 }
 
+/// The parts of the memory that are for the clients and for the answers of stores, on all loops together.
+const BUFFERED_PART: u64 = 8;
+const STORE_PART: u64 = 4;
+/// However little memory there is, each loop gets so much of both.
+const BYTES_MIN: usize = 4 * 1024 * 1024;
+
 impl LimitsConfig {
+    /// The defaults where so much memory is shared by so many loops.
+    pub fn within(memory: u64, loops: usize) -> Self {
+        let default = LimitsConfig::default();
+        let share = |part, most: usize| {
+            let all = usize::try_from(memory / part).unwrap_or(usize::MAX);
+            (all / loops.max(1)).clamp(BYTES_MIN, most)
+        };
+        let buffered_bytes_max = share(BUFFERED_PART, default.buffered_bytes_max);
+        LimitsConfig {
+            buffered_bytes_max,
+            connection_bytes_max: default.connection_bytes_max.min(buffered_bytes_max),
+            store_bytes_max: share(STORE_PART, default.store_bytes_max),
+            ..default
+        }
+    }
+
     /// The keys in which `now` differs.
     pub fn changed_keys(&self, now: &Self) -> Vec<&'static str> {
         macro_rules! changed {
@@ -97,8 +120,7 @@ const DEPTH_MAX: i64 = 256;
 const _: () = assert!(DEPTH_CEILING == 256, "nothing deeper is read or written");
 
 /// Reads the table `limits` of `[server]`.
-pub(super) fn read_limits(mut section: Section<'_>) -> LimitsConfig {
-    let default = LimitsConfig::default();
+pub(super) fn read_limits(mut section: Section<'_>, default: LimitsConfig) -> LimitsConfig {
     let time = |section: &mut Section<'_>, key, default| section.timeout(key).unwrap_or(default);
     let size = |section: &mut Section<'_>, key, default| section.size(key).unwrap_or(default);
     let limits = LimitsConfig {
@@ -135,4 +157,35 @@ pub(super) fn read_limits(mut section: Section<'_>) -> LimitsConfig {
     };
     section.finish();
     limits
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MIB: u64 = 1024 * 1024;
+
+    #[test]
+    fn sizes_fit_the_memory_and_the_number_of_loops() {
+        // Memory and loops; then what clients, one connection and stores get per loop, in MiB.
+        for (memory, loops, expected) in [
+            (16 * 1024, 1, [96, 32, 256]),
+            (1024, 1, [96, 32, 256]),
+            (512, 1, [64, 32, 128]),
+            (256, 1, [32, 32, 64]),
+            (256, 4, [8, 8, 16]),
+            (1024, 4, [32, 32, 64]),
+            (64, 4, [4, 4, 4]),
+        ] {
+            let limits = LimitsConfig::within(memory * MIB, loops);
+            let shown = [
+                limits.buffered_bytes_max,
+                limits.connection_bytes_max,
+                limits.store_bytes_max,
+            ];
+            let shown = shown.map(|bytes| bytes as u64 / MIB);
+            assert_eq!(shown, expected, "{memory} MiB, {loops} loops");
+        }
+        assert_eq!(LimitsConfig::within(u64::MAX, 1), LimitsConfig::default());
+    }
 }

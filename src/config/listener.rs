@@ -102,6 +102,8 @@ pub enum Endpoint {
         /// Its permissions. Default 0600: this user only.
         mode: u32,
     },
+    /// A socket that the service manager opened, by its name.
+    Inherited(String),
 }
 
 impl Endpoint {
@@ -120,10 +122,15 @@ impl fmt::Display for Endpoint {
         match self {
             Endpoint::Tcp(addr) => f.write_str(addr),
             Endpoint::Unix { path, .. } => write!(f, "unix://{}", path.display()),
+            Endpoint::Inherited(name) => write!(f, "{INHERITED_PREFIX}{name}"),
         }
     }
 }
 
+/// Begins a `listen` that names a socket of the service manager.
+const INHERITED_PREFIX: &str = "systemd:";
+/// The longest name of such a socket (`FileDescriptorName` of systemd.socket(5)).
+const NAME_BYTES_MAX: usize = 255;
 const DEFAULT_LISTEN: &str = "127.0.0.1:9090";
 const DEFAULT_MODE: u32 = 0o600;
 
@@ -189,8 +196,8 @@ fn read_listener(
     }
     let endpoint = match (endpoint, mode) {
         (Some(Endpoint::Unix { path, .. }), Some((mode, _))) => Some(Endpoint::Unix { path, mode }),
-        (Some(Endpoint::Tcp(_)), Some((_, place))) => {
-            let help = "`mode` is for `listen = \"unix:///path\"`";
+        (Some(Endpoint::Tcp(_) | Endpoint::Inherited(_)), Some((_, place))) => {
+            let help = "`mode` is for `listen = \"unix:///path\"`; systemd has `SocketMode`";
             section.bad(
                 &place,
                 "only a Unix socket has permissions",
@@ -212,6 +219,9 @@ fn read_listener(
 fn read_endpoint(section: &mut Section<'_>) -> Option<Endpoint> {
     let (text, place) = section.string("listen")?;
     let text = section.resolve_secret(text, &place)?;
+    if let Some(name) = text.strip_prefix(INHERITED_PREFIX) {
+        return is_name(section, name, &place).then(|| Endpoint::Inherited(name.to_owned()));
+    }
     let Some(path) = text.strip_prefix("unix://") else {
         return is_address(section, &text, &place).then_some(Endpoint::Tcp(text));
     };
@@ -233,6 +243,19 @@ fn read_endpoint(section: &mut Section<'_>) -> Option<Endpoint> {
         path,
         mode: DEFAULT_MODE,
     })
+}
+
+/// Whether `name` can be that of a socket of the service manager; reports it if not.
+fn is_name(section: &Section<'_>, name: &str, place: &Place) -> bool {
+    let of_name = |c: char| c.is_ascii() && !c.is_ascii_control() && c != ':';
+    let good = (1..=NAME_BYTES_MAX).contains(&name.len()) && name.chars().all(of_name);
+    if !good {
+        let message = format!("`{name}` cannot be the name of a socket");
+        let help =
+            "the `FileDescriptorName` of a systemd socket unit: printable ASCII without colons";
+        section.bad(place, message, Some(help.into()));
+    }
+    good
 }
 
 /// Whether `addr` is a host and a port; reports it if not. Whether the host is local shows when it is bound.

@@ -3,11 +3,13 @@
 //! Names are not resolved here: [`crate::program`] checks the sections against each other and against the IDL.
 
 mod section;
+mod effective; // every value, and where it is from
 mod definition; // whether a table says what it said before
 mod tables; // tables in tables
 mod typed; // durations, sizes, words, numbers
 mod bytes; // whole files
 mod secret; // `env:` and `file:`
+mod expiry;
 mod pem; // certificates and keys
 mod tls;
 mod access; // who may call what
@@ -22,22 +24,30 @@ mod services;
 mod workers;
 mod server;
 mod service; // an IDL, one of its services, a method of that
+mod reload; // when the configuration is read again
 mod admin;
+mod log; // of calls
 mod views;
 
 pub use access::{Allow, AllowEntry, AllowKey, InjectKey, Tokens};
-pub use admin::AdminConfig;
 pub(crate) use admin::read_admin;
+pub use admin::{AdminConfig, AdminToken, UnreadyRefusals};
 pub use breaker::BreakerConfig;
 pub use brownout::BrownoutKey;
 pub(crate) use bytes::text_of;
 pub(crate) use callers::read_callers;
 pub use callers::{CallerConfig, Rate};
 pub use definition::Definition;
+pub use effective::Effective;
+pub use expiry::CertificateExpiry;
 pub use guard_mode::GuardMode;
 pub use limits::LimitsConfig;
 pub use listener::{Endpoint, ListenerConfig};
+pub(crate) use log::read_log;
+pub use log::{AccessLog, CallLines, LogConfig};
 pub use pem::{Certificates, PrivateKey};
+pub use reload::ReloadConfig;
+pub(crate) use section::article;
 pub use section::{Document, Place, Section};
 #[cfg(any(test, fuzzing))]
 pub(crate) use section::{document, document_at, whole};

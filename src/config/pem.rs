@@ -6,6 +6,8 @@ use std::path::PathBuf;
 
 use rustls::pki_types::pem::{Error, PemObject as _};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use x509_cert::Certificate;
+use x509_cert::der::Decode as _;
 
 use super::bytes::bytes_of;
 use super::section::{Place, Section};
@@ -38,9 +40,18 @@ impl Section<'_> {
     /// The certificates in the file that `key` names.
     pub fn certificates(&mut self, key: &'static str) -> Option<Certificates> {
         let (path, pem, place) = self.pem_file(key)?;
+        let written = path.strip_prefix(self.relative("")).unwrap_or(&path);
+        let written = written.display().to_string();
         let read: Result<Vec<_>, Error> = CertificateDer::pem_slice_iter(&pem).collect();
         let why = match read {
-            Ok(der) if !der.is_empty() => return Some(Certificates { der, place }),
+            Ok(der) if !der.is_empty() => {
+                // Of many authorities, one that expires hurts only those who use it.
+                if key == "certificate" || der.len() == 1 {
+                    let expires = der.iter().filter_map(expires).min();
+                    self.document().expires(&written, expires);
+                }
+                return Some(Certificates { der, place });
+            }
             Ok(_none) => format!("`{}` holds no certificate", path.display()),
             Err(err) => format!("`{}` is not PEM: {err}", path.display()),
         };
@@ -71,6 +82,7 @@ impl Section<'_> {
     fn pem_file(&mut self, key: &'static str) -> Option<(PathBuf, Vec<u8>, Place)> {
         let (path, place) = self.string(key)?;
         let full = self.relative(&path);
+        self.document().reads(&full);
         match bytes_of(&full) {
             Ok(pem) => {
                 self.document().note(&pem);
@@ -87,6 +99,13 @@ impl Section<'_> {
             }
         }
     }
+}
+
+/// When a certificate expires, in seconds of Unix time. `None` if it is not a certificate: whoever uses it says so.
+fn expires(der: &CertificateDer<'_>) -> Option<i64> {
+    let certificate = Certificate::from_der(der).ok()?;
+    let not_after = certificate.tbs_certificate().validity().not_after;
+    i64::try_from(not_after.to_unix_duration().as_secs()).ok()
 }
 
 fn is_encrypted(pem: &[u8]) -> bool {

@@ -33,6 +33,7 @@ impl Section<'_> {
         }
         if let Some(path) = text.strip_prefix("file:") {
             let full = self.relative(path);
+            self.document().reads(&full);
             return match text_of(&full) {
                 Ok(secret) => {
                     self.document().note(secret.as_bytes());

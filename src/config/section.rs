@@ -6,14 +6,17 @@
 
 use std::borrow::Cow;
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use toml::de::{DeTable, DeValue};
 
 use super::definition::Definition;
+use super::expiry::CertificateExpiry;
 use crate::diagnostic::{Problem, Problems, SourceFile, list, nearest};
 use crate::error::Code;
+use crate::stamp::FilesRead;
 use crate::value::Value;
 
 /// The place of a key in the file.
@@ -38,6 +41,14 @@ pub struct Document {
     pub idl_path: RefCell<Vec<PathBuf>>,
     /// The contents of the variables and files that values refer to, in the order of reading.
     pub contents: RefCell<Definition>,
+    /// When its certificates expire.
+    pub expiries: RefCell<Vec<CertificateExpiry>>,
+    /// The known keys of each table that was read, by its path.
+    pub keys: RefCell<BTreeMap<String, Vec<&'static str>>>,
+    /// The files that it consists of: itself, IDLs, certificates, keys, and those that references name.
+    pub files: RefCell<FilesRead>,
+    /// The files of tables, which belong to the configuration only if it is refused: a mistake in them may be why.
+    pub data_files: RefCell<FilesRead>,
 }
 
 impl Document {
@@ -49,7 +60,32 @@ impl Document {
             warnings: Problems::default(),
             idl_path: RefCell::new(idl_path.to_vec()),
             contents: RefCell::default(),
+            expiries: RefCell::default(),
+            keys: RefCell::default(),
+            files: RefCell::default(),
+            data_files: RefCell::default(),
         }
+    }
+
+    /// Notes when a file of certificates expires, if that is known. The same file may be used more than once.
+    pub(super) fn expires(&self, file: &str, expires: Option<i64>) {
+        let mut expiries = self.expiries.borrow_mut();
+        if let Some(expires) = expires
+            && expiries.iter().all(|known| known.file != file)
+        {
+            let file = file.to_owned();
+            expiries.push(CertificateExpiry { file, expires });
+        }
+    }
+
+    /// Notes a file that is about to be read.
+    pub(super) fn reads(&self, path: &Path) {
+        self.files.borrow_mut().note(path);
+    }
+
+    /// Notes the file of a table that is about to be read.
+    pub(crate) fn reads_data(&self, path: &Path) {
+        self.data_files.borrow_mut().note(path);
     }
 
     /// Remembers what a value refers to.
@@ -93,6 +129,7 @@ impl Document {
 }
 
 /// One table of the file.
+#[derive(Clone)]
 pub struct Section<'d> {
     document: &'d Document,
     place: Place,
@@ -141,7 +178,7 @@ impl<'d> Section<'d> {
     }
 
     /// The value of `key`, if it is present and not taken yet.
-    pub(super) fn peek(&self, key: &str) -> Option<&DeValue<'d>> {
+    pub(crate) fn peek(&self, key: &str) -> Option<&DeValue<'d>> {
         Some(self.table.get(key)?.get_ref())
     }
 
@@ -216,6 +253,12 @@ impl<'d> Section<'d> {
         );
     }
 
+    /// Whether one of the keys that were not taken is probably meant as `key`, which was asked for.
+    pub(super) fn has_misspelt(&self, key: &str) -> bool {
+        let mut others = self.table.keys();
+        others.any(|other| nearest(other.get_ref(), self.asked.iter().copied()) == Some(key))
+    }
+
     /// A misspelt key is one problem: withdraws the report that the right key is missing.
     fn found_misspelt(&self, key: &str) {
         let message = missing(key);
@@ -276,6 +319,8 @@ impl<'d> Section<'d> {
             self.document
                 .problem(&place, Code::ConfigUnknownKey, "unknown key", Some(help));
         }
+        let mut keys = self.document.keys.borrow_mut();
+        keys.insert(self.place.key, self.asked);
     }
 }
 
@@ -291,7 +336,7 @@ fn join(path: &str, key: &str) -> String {
     }
 }
 
-pub(super) fn article(value: &DeValue<'_>) -> String {
+pub(crate) fn article(value: &DeValue<'_>) -> String {
     let kind = value.type_str();
     let article = if kind.starts_with(['a', 'i']) {
         "an"

@@ -5,10 +5,12 @@ use std::time::Duration;
 use super::access::{InjectKey, Tokens, read_inject_from, read_tokens};
 use super::limits::{LimitsConfig, read_limits};
 use super::listener::{ListenerConfig, read_listeners};
+use super::reload::ReloadConfig;
 use super::section::{Place, Section};
 use super::services::{ServiceEntry, read_services};
 use super::workers::{Workers, read_workers};
 use crate::error::Code;
+use crate::memory_limit;
 
 /// `[server]`
 #[derive(Debug)]
@@ -23,6 +25,8 @@ pub struct ServerConfig {
     pub drain_delay: Duration,
     /// How long calls in flight may take to finish after that. Default 10 s.
     pub drain_timeout: Duration,
+    /// When the configuration is read again.
+    pub reload: ReloadConfig,
     /// The limits on what clients may use.
     pub limits: LimitsConfig,
     /// The tokens with which callers identify themselves.
@@ -43,6 +47,7 @@ pub(crate) fn read_server(root: &mut Section<'_>) -> ServerConfig {
             workers: Workers::default(),
             drain_delay: Duration::ZERO,
             drain_timeout: DEFAULT_DRAIN,
+            reload: ReloadConfig::default(),
             limits: LimitsConfig::default(),
             tokens: Tokens::default(),
             inject: None,
@@ -51,19 +56,23 @@ pub(crate) fn read_server(root: &mut Section<'_>) -> ServerConfig {
     };
     let services = read_services(root, Some(&mut section));
     read_idl_path(&mut section);
-    let limits = section
-        .section("limits")
-        .map_or_else(LimitsConfig::default, read_limits);
+    let workers = read_workers(&mut section);
+    let default = LimitsConfig::within(memory_limit::of_process().bytes, workers.count);
+    let limits = match section.section("limits") {
+        Some(limits) => read_limits(limits, default),
+        None => default,
+    };
     let config = ServerConfig {
         listeners: read_listeners(&mut section, &limits),
         services,
-        workers: read_workers(&mut section),
+        workers,
         drain_delay: section
             .duration("drain_delay")
             .map_or(Duration::ZERO, |(time, _)| time),
         drain_timeout: section
             .duration("drain_timeout")
             .map_or(DEFAULT_DRAIN, |(time, _)| time),
+        reload: ReloadConfig::read(&mut section),
         limits,
         tokens: read_tokens(&mut section),
         inject: read_inject_from(&mut section),

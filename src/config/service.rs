@@ -16,6 +16,7 @@ pub(crate) fn read_idl(
     path: &Path,
     place: &Place,
 ) -> (Option<Schema>, Vec<Problem>) {
+    document.reads(path);
     if !path.is_file() {
         document.problem(
             place,
@@ -25,7 +26,7 @@ pub(crate) fn read_idl(
         );
         return (None, Vec::new());
     }
-    match idl::load(path, &document.idl_path.borrow()) {
+    match idl::load_noting(path, &document.idl_path.borrow(), &document.files) {
         Ok(mut schema) => {
             for warning in std::mem::take(&mut schema.warnings) {
                 document.warnings.push(warning);

@@ -6,7 +6,7 @@ use toml::de::DeValue;
 
 use super::section::{Place, Section, article};
 use crate::diagnostic::{list, nearest};
-use crate::value::Value;
+use crate::value::{Value, parse_size};
 
 /// The longest duration, so that adding one to the current time never overflows.
 const DURATION_MAX: Duration = Duration::from_hours(365 * 24);
@@ -277,17 +277,4 @@ fn written(value: &DeValue<'_>) -> String {
         DeValue::Float(float) => float.to_string(),
         other => article(other),
     }
-}
-
-fn parse_size(text: &str) -> Option<usize> {
-    let digits = text.find(|c: char| !c.is_ascii_digit())?;
-    let number: usize = text[..digits].parse().ok()?;
-    let unit = match text[digits..].trim() {
-        "B" => 1,
-        "KiB" => 1 << 10,
-        "MiB" => 1 << 20,
-        "GiB" => 1 << 30,
-        _ => return None,
-    };
-    number.checked_mul(unit)
 }

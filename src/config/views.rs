@@ -13,7 +13,7 @@ use crate::error::Code;
 use crate::value::Value;
 
 /// `[views.METHOD]`
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct ViewEntry {
     /// METHOD
     pub name: Arc<str>,
@@ -34,7 +34,7 @@ pub struct ViewEntry {
 }
 
 /// `[views.METHOD.lookups]` `NAME = { ... }`
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct UseEntry {
     /// NAME, to which other lookups refer; by default also the field of the reply.
     pub name: Arc<str>,
@@ -52,6 +52,13 @@ pub struct UseEntry {
     pub default: Option<(Value, Place)>,
     /// The default is used only for `empty`. Default false.
     pub default_on_empty: bool,
+    /// `else`: what is asked if this fails, in this order: lookups of the view, or other backends.
+    pub fallbacks: Vec<(String, Place)>,
+    /// The place of an `else` that is misspelt, or does not consist of names: it is not known which lookups are asked only
+    /// instead of others.
+    pub unreadable_else: Option<Place>,
+    /// The keys of it that a lookup in an `else` can't have, with their places.
+    pub own_keys: Vec<(&'static str, Place)>,
     /// The condition under which it runs.
     pub when: Option<WhenEntry>,
     /// Its value goes into the reply. Default true.
@@ -69,7 +76,7 @@ pub struct UseEntry {
 }
 
 /// A parameter in `with`.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct BoundParam {
     /// Its name.
     pub name: String,
@@ -82,7 +89,7 @@ pub struct BoundParam {
 }
 
 /// What a parameter is bound to.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum WithEntry {
     /// A reference such as `trip.origin` or `flight.tailnum`.
     Reference(String),
@@ -91,7 +98,7 @@ pub enum WithEntry {
 }
 
 /// `when = "details"` or `when = { ref = "kind", equals = "CARGO" }`
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct WhenEntry {
     /// The value to test, and its place.
     pub reference: (String, Place),
@@ -200,6 +207,18 @@ fn read_uses(mut section: Section<'_>) -> Vec<UseEntry> {
     uses
 }
 
+/// What belongs to a lookup that is asked on its own: one that is asked instead of it has what that one has.
+const OF_ASKED: [&str; 8] = [
+    "required",
+    "drop_below",
+    "default",
+    "when",
+    "emit",
+    "into",
+    "foreach",
+    "else",
+];
+
 fn read_use((name, name_place): (&str, Place), mut section: Section<'_>) -> UseEntry {
     let place = section.place().clone();
     for (key, of) in [("default_on", "default"), ("foreach_max", "foreach")] {
@@ -212,10 +231,17 @@ fn read_use((name, name_place): (&str, Place), mut section: Section<'_>) -> UseE
             document.problem(&place, Code::ConfigClash, message, help);
         }
     }
+    let own_keys = OF_ASKED
+        .iter()
+        .filter_map(|key| Some((*key, section.place_of_name(key)?)));
+    let own_keys = own_keys.collect();
+    let else_place = section.place_of("else");
+    let fallbacks = section.strings("else");
+    let unreadable_else = else_place.filter(|_| fallbacks.is_none());
     let drop_place = section.place_of("drop_below");
     let drop_below = section.number("drop_below", 0.0..=1.0).zip(drop_place);
     let default_on = section.word("default_on", &["empty", "any"]);
-    let entry = UseEntry {
+    let mut entry = UseEntry {
         name: Arc::from(name),
         lookup: section
             .string("use")
@@ -225,6 +251,9 @@ fn read_use((name, name_place): (&str, Place), mut section: Section<'_>) -> UseE
         drop_below,
         default: section.value("default"),
         default_on_empty: default_on.is_some_and(|(word, _)| word == "empty"),
+        fallbacks: fallbacks.map(|(names, _)| names).unwrap_or_default(),
+        unreadable_else,
+        own_keys,
         when: read_when(&mut section),
         emit: section.bool("emit").unwrap_or(true),
         into: section.string("into"),
@@ -234,6 +263,9 @@ fn read_use((name, name_place): (&str, Place), mut section: Section<'_>) -> UseE
         name_place,
         place,
     };
+    if section.has_misspelt("else") {
+        entry.unreadable_else = Some(entry.place.clone());
+    }
     section.finish();
     entry
 }

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use crate::plan::Plan;
+use crate::plan::{Plan, Step};
 
 /// The chains of a plan: lookups that wait for one another, first to last.
 pub(super) struct Chains<'a> {
@@ -27,7 +27,7 @@ impl<'a> Chains<'a> {
             by_count.push((longest, 1 + longest.map_or(0, |need| by_count[need].1)));
             let slowest = after().max_by_key(|&need| by_timeout[need].1);
             let before = slowest.map_or(Duration::ZERO, |need| by_timeout[need].1);
-            let own = step.timeout.unwrap_or_default();
+            let own = own_time(step).unwrap_or_default();
             by_timeout.push((slowest, before.saturating_add(own)));
         }
         Chains {
@@ -56,9 +56,17 @@ impl<'a> Chains<'a> {
     /// The lookups that have no timeout.
     pub(super) fn without_timeout(&self) -> Vec<usize> {
         let steps = self.plan.steps.iter().enumerate();
-        let open = steps.filter(|(_, step)| step.timeout.is_none());
+        let open = steps.filter(|(_, step)| own_time(step).is_none());
         open.map(|(at, _)| at).collect()
     }
+}
+
+/// The timeouts of a step and of what is asked instead of it, one after another; `None` if one of them has none.
+pub(super) fn own_time(step: &Step) -> Option<Duration> {
+    let mut timeouts = step.attempts().map(|attempt| attempt.timeout);
+    timeouts.try_fold(Duration::ZERO, |sum, timeout| {
+        Some(sum.saturating_add(timeout?))
+    })
 }
 
 /// Follows a chain from `end` back to its start, and reverses it.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::chain::Chains;
 use super::explanation::LookupExplanation;
+use crate::backend::{Hedge, Invalidate};
 use crate::config::GuardMode;
 use crate::error::Code;
 use crate::idl::{StructId, Type};
@@ -71,6 +72,7 @@ impl PlanNames<'_> {
         if step.required {
             facts.push("required".into());
         }
+        facts.extend(self.fallbacks(step));
         if let Some(default) = &step.default {
             let when = if step.default_on_empty {
                 " when empty"
@@ -83,11 +85,16 @@ impl PlanNames<'_> {
             step.timeout
                 .map(|timeout| format!("timeout {}", time(timeout))),
         );
+        let wait_max = self.program.wait_max(self.lookup(step));
+        facts.extend(wait_max.map(|wait| format!("waits {} for its turn", time(wait))));
         facts.extend(sharing(&self.lookup(step).sharing));
         let balancing = self
             .backend(step)
             .and_then(|backend| backend.config.balancing());
         facts.extend(balancing);
+        if let Asks::Store(_, lookup) = &self.lookup(step).asks {
+            facts.extend(lookup.hedge().map(Hedge::describe));
+        }
         if let Some(backend) = self.backend(step)
             && backend.breaker.mode != GuardMode::Off
         {
@@ -115,6 +122,19 @@ impl PlanNames<'_> {
             facts.push(format!("injected error rate {}{error}", inject.error_rate));
         }
         facts
+    }
+
+    /// What is asked instead of a step that fails: `else replica (redis replica, timeout 20ms), then crm (postgres main)`.
+    fn fallbacks(&self, step: &Step) -> Option<String> {
+        let fallbacks = step.attempts().skip(1).map(|of| {
+            let timeout = of
+                .timeout
+                .map(|timeout| format!(", timeout {}", time(timeout)));
+            let (kind, timeout) = (self.kind(of), timeout.unwrap_or_default());
+            format!("{} ({kind} {}{timeout})", of.name, of.backend)
+        });
+        let fallbacks: Vec<String> = fallbacks.collect();
+        (!fallbacks.is_empty()).then(|| format!("else {}", fallbacks.join(", then ")))
     }
 
     /// How it is batched with other lookups, if it can be.
@@ -198,8 +218,10 @@ impl PlanNames<'_> {
         let terms: Vec<String> = slowest
             .iter()
             .map(|&at| {
-                let step = &self.plan.steps[at];
-                format!("{} {}", step.name, time(step.timeout.unwrap_or(deadline)))
+                let attempts = self.plan.steps[at].attempts();
+                let attempts = attempts
+                    .map(|of| format!("{} {}", of.name, time(of.timeout.unwrap_or(deadline))));
+                attempts.collect::<Vec<_>>().join(" + ")
             })
             .collect();
         let terms = terms.join(" -> ");
@@ -279,6 +301,10 @@ fn sharing(sharing: &Sharing) -> Vec<String> {
             GuardMode::Off | GuardMode::Enforce => "cached for",
         };
         facts.push(format!("{acts} {}", times.join(", ")));
+        facts.extend(cache.invalidate.as_ref().map(|how| match how {
+            Invalidate::Keys => "until its key changes".to_owned(),
+            Invalidate::Channel { name, .. } => format!("until `{name}` says that it has changed"),
+        }));
     }
     facts.extend(match (sharing.coalesce, sharing.answers()) {
         (Coalesce::No, _) | (Coalesce::UnderWay, true) => None,

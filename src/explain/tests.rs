@@ -254,3 +254,38 @@ fn a_required_field_that_may_have_no_value_is_warned_of() {
     assert_eq!(warnings(", default = 'x'"), "");
     assert_eq!(warnings(", required = true, into = '.'"), "");
 }
+
+#[test]
+fn second_endpoints_and_the_news_of_a_store_are_shown() {
+    let toml = r#"
+[server]
+idl = "test.thrift"
+unserved = ["getDeparture", "forget"]
+[backends.http]
+kind = "http"
+url = "http://a.internal"
+endpoints = ["10.0.0.1:1", "10.0.0.2:1"]
+[backends.redis]
+kind = "redis"
+url = "redis://127.0.0.1:1"
+[lookups.airport]
+backend = "http"
+get = "/airports/{code}"
+hedge = { after = "20ms" }
+[lookups.name]
+backend = "redis"
+hgetall = "airport:{code}"
+cache = { ttl = "1h", invalidate = true }
+[views.getAirports.lookups]
+airports = { use = "airport", foreach = "codes", with = { code = "item" }, emit = true }
+names = { use = "name", foreach = "codes", with = { code = "item" }, emit = false }
+"#;
+    let program = program(IDL, toml);
+    let said = explain(&program, program.plan("getAirports").expect("a view"));
+    for wanted in [
+        "asked of a second endpoint after 20ms for up to 5 % of the questions and 1 a second",
+        "cached for 1h, until its key changes",
+    ] {
+        assert!(said.contains(wanted), "{wanted}\n{said}");
+    }
+}

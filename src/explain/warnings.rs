@@ -1,6 +1,8 @@
 //! Warns about what is allowed but probably a mistake: a timeout beyond the deadline, a lookup that feeds nothing, a `foreach`
 //! over too many elements, a required field that may have no value.
 
+use std::time::Duration;
+
 use super::chain::Chains;
 use super::plan_names::{PlanNames, time};
 use crate::plan::{ReplyShape, Step, Target, maybe_unset};
@@ -18,6 +20,7 @@ pub(super) fn of(names: PlanNames<'_>, chains: &Chains<'_>) -> Vec<String> {
     for step in &names.plan.steps {
         warnings.extend(feeds_nothing(names, step));
         warnings.extend(too_wide(names, step));
+        warnings.extend(no_time_left(names, step));
     }
     warnings
 }
@@ -49,6 +52,22 @@ fn feeds_nothing(names: PlanNames<'_>, step: &Step) -> Option<String> {
         "{} feeds nothing: it is not in the reply, and no lookup refers to it",
         step.name
     ))
+}
+
+/// What is asked instead of a lookup that takes all the time of the call is never asked.
+fn no_time_left(names: PlanNames<'_>, step: &Step) -> Option<String> {
+    let mut used = Duration::ZERO;
+    for of in step.attempts() {
+        let next = of.fallback.as_ref()?;
+        used = used.saturating_add(of.timeout.unwrap_or(names.plan.deadline));
+        if used >= names.plan.deadline {
+            return Some(format!(
+                "if {} takes all its time, none is left to ask {} instead: give it a shorter `timeout`",
+                of.name, next.name
+            ));
+        }
+    }
+    None
 }
 
 fn too_wide(names: PlanNames<'_>, step: &Step) -> Option<String> {

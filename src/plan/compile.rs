@@ -11,7 +11,7 @@ use super::reference::{Item, Reference, Root, Unresolved, ViewNames};
 use crate::backend::{Enums, Yields};
 use crate::coerce::{Coercion, enum_in};
 use crate::config::{BoundParam, Document, Place, UseEntry, ViewEntry, WithEntry};
-use crate::diagnostic::{did_you_mean, list, suggest};
+use crate::diagnostic::{did_you_mean, list, nearest, suggest};
 use crate::error::Code;
 use crate::idl::{Method, Schema, StructType, Type};
 use crate::value::Value;
@@ -33,7 +33,12 @@ pub struct LookupFacts {
     pub timeout: Option<Duration>,
     /// Text may fill numbers and bools.
     pub parse_text: bool,
+    /// Asking twice has the effect of asking once.
+    pub is_repeatable: bool,
 }
+
+/// A backend's name, and its kind unless it has a problem of its own.
+pub type BackendFacts = (Arc<str>, Option<&'static str>);
 
 /// What all views of a configuration are compiled against.
 #[derive(Clone, Copy, Debug)]
@@ -44,11 +49,14 @@ pub struct CompileEnv<'a> {
     pub schema: &'a Schema,
     /// All lookups, by [`LookupId`](super::LookupId).
     pub lookups: &'a [LookupFacts],
+    /// The names of all backends, and the kinds of those that have no problem.
+    pub backends: &'a [BackendFacts],
 }
 
 /// Compiles `view` for `method`. `None` if there were problems, which are in the document.
 pub fn compile(view: &ViewEntry, method: &Method, scope: CompileEnv<'_>) -> Option<Plan> {
     let before = scope.document.problems.len();
+    let (view, spare) = &scope.set_aside(view)?;
     let uses: Vec<Arc<str>> = view
         .uses
         .iter()
@@ -62,7 +70,7 @@ pub fn compile(view: &ViewEntry, method: &Method, scope: CompileEnv<'_>) -> Opti
         uses: &uses,
         reply: reply_shape(scope.schema, method),
     };
-    let drafts: Vec<Draft> = view
+    let mut drafts: Vec<Draft> = view
         .uses
         .iter()
         .map(|entry| compiler.draft(entry))
@@ -71,6 +79,9 @@ pub fn compile(view: &ViewEntry, method: &Method, scope: CompileEnv<'_>) -> Opti
     let targets = compiler.targets();
     let throws = compiler.throws();
     compiler.check_brownout(&drafts, &targets);
+    if scope.document.problems.len() == before {
+        compiler.draft_fallbacks(&mut drafts, spare, &targets);
+    }
     if scope.document.problems.len() > before {
         return None;
     }
@@ -95,6 +106,17 @@ pub(super) struct Draft {
     pub(super) foreach: Option<Foreach>,
     /// The uses that it refers to.
     pub(super) needs: Vec<usize>,
+    /// What is asked if it fails, in this order.
+    pub(super) fallbacks: Vec<Fallback>,
+}
+
+/// What is asked instead of a lookup.
+pub(super) struct Fallback {
+    /// Its name in `else`.
+    pub(super) name: Arc<str>,
+    /// The lookup that it stands in for, asking what the fallback asks.
+    pub(super) entry: UseEntry,
+    pub(super) draft: Draft,
 }
 
 pub(super) struct Compiler<'a> {
@@ -111,7 +133,7 @@ impl Compiler<'_> {
         self.scope.document.problem(place, code, message, help);
     }
 
-    fn draft(&self, entry: &UseEntry) -> Draft {
+    pub(super) fn draft(&self, entry: &UseEntry) -> Draft {
         let mut needs = Vec::new();
         let when = entry.when.as_ref().and_then(|when| {
             let (text, place) = &when.reference;
@@ -141,6 +163,7 @@ impl Compiler<'_> {
             when,
             foreach,
             needs,
+            fallbacks: Vec::new(),
         }
     }
 
@@ -250,6 +273,7 @@ impl Compiler<'_> {
                         Binding::To(reference)
                     })
                 }
+                None if is_misspelt(param, facts, entry) => None,
                 None => {
                     let params = list(self.params.names.iter().map(|name| &**name));
                     self.problem(
@@ -323,4 +347,12 @@ impl Compiler<'_> {
             }
         }
     }
+}
+
+/// Whether `with` binds `param` under a name that is reported as unknown.
+fn is_misspelt(param: &str, facts: &LookupFacts, entry: &UseEntry) -> bool {
+    let params = facts.params.iter().flatten();
+    let is_known = |name: &str| params.clone().any(|of| **of == *name);
+    let mut unknown = entry.with.iter().filter(|bound| !is_known(&bound.name));
+    unknown.any(|bound| nearest(&bound.name, params.clone().map(|of| &**of)) == Some(param))
 }

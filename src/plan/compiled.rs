@@ -11,7 +11,7 @@ use crate::config::Allow;
 use crate::error::Code;
 
 use crate::idl::{StructId, Type};
-use crate::timeline::Lane;
+use crate::timeline::{FallbackLane, Lane};
 use crate::value::Value;
 
 /// Index of a lookup in [`CompileEnv::lookups`](super::CompileEnv::lookups), and in the program's lookups.
@@ -103,6 +103,8 @@ pub struct Step {
     pub default: Option<Value>,
     /// The default is used only for `empty`.
     pub default_on_empty: bool,
+    /// What is asked instead if it fails, before the default is used. It has the target of this step.
+    pub fallback: Option<Box<Step>>,
     /// The condition under which it runs.
     pub when: Option<Condition>,
     /// It runs once per element.
@@ -110,7 +112,7 @@ pub struct Step {
     /// How long it may take. The deadline of the call holds in any case.
     pub timeout: Option<Duration>,
     /// How long it may take at most, whatever the caller does: its timeout or the deadline of the view.
-    pub allowed: Duration,
+    pub allowed: Allowed,
     /// Text may fill numbers and bools.
     pub parse_text: bool,
     /// Where its value goes.
@@ -158,6 +160,22 @@ pub struct Condition {
     pub reference: Reference,
     /// What it must equal. If `None`, the value must be present and not false.
     pub equals: Option<Value>,
+}
+
+/// The time that a view allows for an answer, in few bytes: each question carries it. More than an hour is an hour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Allowed(u32);
+
+impl From<Duration> for Allowed {
+    fn from(time: Duration) -> Self {
+        Allowed(u32::try_from(time.as_micros()).unwrap_or(u32::MAX))
+    }
+}
+
+impl From<Allowed> for Duration {
+    fn from(allowed: Allowed) -> Self {
+        Duration::from_micros(allowed.0.into())
+    }
 }
 
 /// `foreach`
@@ -239,12 +257,22 @@ pub enum ThrowOn {
 }
 
 impl Step {
+    /// The step and what is asked instead of it, in this order.
+    pub fn attempts(&self) -> impl Iterator<Item = &Step> {
+        std::iter::successors(Some(self), |step| step.fallback.as_deref())
+    }
+
     /// The step as timelines name it.
     pub(super) fn lane(&self) -> Lane {
+        let fallbacks = self.attempts().skip(1).map(|fallback| FallbackLane {
+            name: Arc::clone(&fallback.name),
+            backend: Arc::clone(&fallback.backend),
+        });
         Lane {
             name: Arc::clone(&self.name),
             backend: Arc::clone(&self.backend),
             after: self.after.to_vec(),
+            fallbacks: fallbacks.collect(),
         }
     }
 }

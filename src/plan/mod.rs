@@ -14,12 +14,15 @@ mod order;
 mod placing; // how values become fields
 mod shape; // what values look like before there are any
 mod brownout; // what may be left out
+mod fallback; // what is asked instead
 mod required; // required fields that may have no value
 
-pub use compile::{CompileEnv, LookupFacts, compile};
+pub use compile::{BackendFacts, CompileEnv, LookupFacts, compile};
 pub use compiled::{
-    Binding, Brownout, Condition, Foreach, LookupId, Plan, ReplyShape, Step, Target, Throw, ThrowOn,
+    Allowed, Binding, Brownout, Condition, Foreach, LookupId, Plan, ReplyShape, Step, Target,
+    Throw, ThrowOn,
 };
+pub use fallback::replica;
 pub use placing::Placing;
 pub use reference::{ContextField, Reference, Root};
 pub use required::{MaybeUnset, maybe_unset};

@@ -77,7 +77,7 @@ impl Compiler<'_> {
             .filter_map(|&declared| {
                 let (draft, target) = parts[declared].take()?;
                 let mut step = self.step(&self.view.uses[declared], draft, target, &place_of)?;
-                step.referred = referred[declared];
+                step.set_referred(referred[declared]);
                 step.drop_below = drop_below[declared];
                 Some(step)
             })
@@ -124,13 +124,20 @@ impl Compiler<'_> {
         }
     }
 
+    /// The step of a use, with what is asked instead of it.
     fn step(
         &self,
         entry: &UseEntry,
-        draft: Draft,
+        mut draft: Draft,
         target: Target,
         place_of: &[usize],
     ) -> Option<Step> {
+        let mut fallback = None;
+        for of in std::mem::take(&mut draft.fallbacks).into_iter().rev() {
+            let mut step = self.step(&of.entry, of.draft, target.clone(), place_of)?;
+            (step.name, step.fallback) = (of.name, fallback);
+            fallback = Some(Box::new(step));
+        }
         let at = draft.lookup?;
         let facts = &self.scope.lookups[at];
         let moved = |mut reference: Reference| {
@@ -167,6 +174,7 @@ impl Compiler<'_> {
             required: entry.required || matches!(target, Target::Whole(_)),
             default: entry.default.as_ref().map(|(value, _)| value.clone()),
             default_on_empty: entry.default_on_empty,
+            fallback,
             when: draft.when.map(|when| Condition {
                 reference: moved(when.reference),
                 ..when
@@ -176,10 +184,21 @@ impl Compiler<'_> {
                 ..each
             }),
             timeout,
-            allowed: timeout.unwrap_or(deadline).min(deadline),
+            allowed: timeout.unwrap_or(deadline).min(deadline).into(),
             parse_text: facts.parse_text,
             target,
         })
+    }
+}
+
+impl Step {
+    /// Notes for the step, and for what is asked instead of it, whether a later step refers to its value.
+    fn set_referred(&mut self, referred: bool) {
+        let mut next = Some(self);
+        while let Some(step) = next {
+            step.referred = referred;
+            next = step.fallback.as_deref_mut();
+        }
     }
 }
 

@@ -117,7 +117,7 @@ impl Compiler<'_> {
         entry.foreach.is_none() && matches!(yields, Some(Yields::Record | Yields::Any))
     }
 
-    fn check_fit(&self, entry: &UseEntry, target: &Target) {
+    pub(super) fn check_fit(&self, entry: &UseEntry, target: &Target) {
         let (wanted, _) = &entry.lookup;
         let Some(ty) = target.ty() else {
             self.check_spread(entry, target);

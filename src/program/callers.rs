@@ -26,6 +26,8 @@ pub struct CallerLimit {
 /// What a caller has used.
 #[derive(Debug)]
 struct Used {
+    /// The caller as the file writes it; `None` if that stands for everybody else.
+    name: Option<Arc<str>>,
     /// The instant from which `until` counts.
     start: Instant,
     /// Until when its rate is used up: nanoseconds.
@@ -102,6 +104,13 @@ impl CallerLimits {
     }
 }
 
+impl CallerCall {
+    /// The caller as the file writes it; `None` if that stands for everybody else.
+    pub fn name(&self) -> Option<Arc<str>> {
+        self.0.name.clone()
+    }
+}
+
 impl CallerLimit {
     /// The caller as the file writes it.
     pub fn label(&self) -> &str {
@@ -137,6 +146,7 @@ impl CallerLimit {
     fn used(&self) -> &Arc<Used> {
         self.used.get_or_init(|| {
             Arc::new(Used {
+                name: (self.config.who.as_ref()).map(|_| Arc::from(&*self.config.label)),
                 start: Instant::now(),
                 until: AtomicU64::new(0),
                 in_flight: AtomicUsize::new(0),

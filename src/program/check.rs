@@ -3,9 +3,11 @@
 //! In: the path of a configuration. Out: a program, or every problem of the file and of its IDL. This is what the command
 //! `check` does. `serve` and a reload begin with it, before they bind or replace anything. No store is asked.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::access::check_access;
+use super::asked_again::{check_hedges, check_retries};
 use super::callers::CallerLimits;
 use super::definition::{Asks, BackendDef, InjectFrom, LookupDef, Program, Registry};
 use super::examine;
@@ -16,11 +18,14 @@ use super::served::ServedService;
 use super::sharing::Sharing;
 use super::views::compile_views;
 use crate::backend::{AnyConfig, Enums, Yields};
-use crate::config::{Definition, Document, InjectKey, Place, ServiceEntry, pick_service, read_idl};
+use crate::config::{
+    Definition, Document, Effective, InjectKey, Place, ServiceEntry, pick_service, read_idl,
+};
 use crate::diagnostic::{Problem, suggest};
 use crate::error::Code;
 use crate::faults::Faults;
-use crate::plan::{LookupFacts, LookupId};
+use crate::plan::{BackendFacts, LookupFacts, LookupId, Step};
+use crate::stamp::FilesRead;
 
 /// Reads and checks the configuration at `path` and the IDL it names.
 pub fn check(path: &str, registry: &Registry) -> Result<Program, Vec<Problem>> {
@@ -30,19 +35,53 @@ pub fn check(path: &str, registry: &Registry) -> Result<Program, Vec<Problem>> {
 
 /// Like [`check`], for a document that is already in memory. Paths are relative to its path.
 pub fn check_document(document: Document, registry: &Registry) -> Result<Program, Vec<Problem>> {
+    check_noting(document, registry).map_err(|refused| refused.problems)
+}
+
+/// Like [`check`], and says which files it read even if it refuses the configuration. `idl_path` are the folders of the
+/// command line.
+pub fn check_again(
+    path: &str,
+    idl_path: &[PathBuf],
+    registry: &Registry,
+) -> Result<Program, Refused> {
+    let document = file::open(path, idl_path).map_err(|problem| {
+        let mut files = FilesRead::default();
+        files.note(Path::new(path));
+        let problems = vec![*problem];
+        Refused { problems, files }
+    })?;
+    check_noting(document, registry)
+}
+
+/// A configuration with problems.
+#[derive(Debug)]
+pub struct Refused {
+    /// All of them, at least one.
+    pub problems: Vec<Problem>,
+    /// What was read: the problems stay until one of these files changes, or a variable of the environment.
+    pub files: FilesRead,
+}
+
+fn check_noting(document: Document, registry: &Registry) -> Result<Program, Refused> {
     let config = file::read(&document);
     unique_names(&document, &config, registry);
     let facts = facts(&config, registry);
+    let backends = config.backends.iter();
+    let kind = |of: &BackendEntry| of.config.as_ref().map(AnyConfig::kind);
+    let backends = backends.map(|of| (Arc::clone(&of.name), kind(of)));
+    let backends: Vec<BackendFacts> = backends.collect();
     let mut idl_problems = Vec::new();
     let entries = config.server.services.iter();
     // Checks all services even after a bad one, so that the problems of each are reported.
     let services: Vec<Option<ServedService>> = entries
-        .map(|entry| check_service(&document, entry, &facts, &mut idl_problems))
+        .map(|entry| check_service(&document, entry, (&facts, &backends), &mut idl_problems))
         .collect();
     let services: Option<Vec<ServedService>> = services.into_iter().collect();
     let services = services.map(numbered);
     if let Some(services) = &services {
         check_retries(&document, &config, services);
+        check_hedges(&document, &config, services);
         check_names(&document, &config, services);
         warn_of_unused(&document, &config, services);
         warn_of_lonely_keys(&document, &config.lookups, services);
@@ -55,11 +94,21 @@ pub fn check_document(document: Document, registry: &Registry) -> Result<Program
     match services {
         Some(services) if problems.is_empty() => {
             let mut program = assemble(config, registry, services);
+            program.files = document.files.take();
+            program.expiries = document.expiries.take();
+            program.effective = Arc::new(Effective::new(
+                document.source.clone(),
+                document.keys.take(),
+            ));
             program.warnings = document.warnings.into_vec();
             program.warnings = examine::warnings(&program, &document.source);
             Ok(program)
         }
-        _ => Err(problems),
+        _ => {
+            let mut files = document.files.take();
+            files.extend(document.data_files.take());
+            Err(Refused { problems, files })
+        }
     }
 }
 
@@ -68,7 +117,7 @@ pub fn check_document(document: Document, registry: &Registry) -> Result<Program
 fn check_service(
     document: &Document,
     entry: &ServiceEntry,
-    facts: &[LookupFacts],
+    facts: (&[LookupFacts], &[BackendFacts]),
     idl_problems: &mut Vec<Problem>,
 ) -> Option<ServedService> {
     let (path, place) = entry.idl.as_ref()?;
@@ -88,7 +137,7 @@ fn check_service(
         service: at,
         plans: plans
             .into_iter()
-            .map(|(name, plan)| (name, Arc::new(plan)))
+            .map(|(name, plan)| (name.into(), Arc::new(plan)))
             .collect(),
         schema: Arc::new(schema),
     })
@@ -153,40 +202,12 @@ fn check_names(document: &Document, config: &ConfigFile, services: &[ServedServi
     }
 }
 
-/// Reports lookups that are to be asked once more and whose views leave no time for that.
-fn check_retries(document: &Document, config: &ConfigFile, services: &[ServedService]) {
-    for (at, entry) in config.lookups.iter().enumerate() {
-        let backend = entry.backend.map(|at| &config.backends[at]);
-        let backend_config = backend.and_then(|backend| backend.config.as_ref());
-        let Some(connecting) = backend_config.and_then(AnyConfig::retries_after) else {
-            continue;
-        };
-        let plans = services.iter().flat_map(|of| of.plans.values());
-        let times = plans.flat_map(|plan| {
-            let steps = plan.steps.iter().filter(|step| step.lookup == LookupId(at));
-            steps.map(|step| {
-                step.timeout
-                    .map_or(plan.deadline, |own| own.min(plan.deadline))
-            })
-        });
-        if let Some(least) = times.min().filter(|least| *least <= connecting) {
-            let shown = humantime::format_duration;
-            let message = format!(
-                "`retry` has no time: the lookup has {}, and one attempt to connect may take {}",
-                shown(least),
-                shown(connecting)
-            );
-            let help = "lower `connect_timeout` of its backend, give the lookup more time, or leave `retry` out";
-            document.problem(&entry.place, Code::ConfigClash, message, Some(help.into()));
-        }
-    }
-}
-
 /// Warns of lookups that no view uses, and of backends that no lookup asks.
 fn warn_of_unused(document: &Document, config: &ConfigFile, services: &[ServedService]) {
     let used = |at: usize| {
         let mut plans = services.iter().flat_map(|of| of.plans.values());
-        plans.any(|plan| plan.steps.iter().any(|step| step.lookup == LookupId(at)))
+        let asks = |step: &Step| step.lookup == LookupId(at);
+        plans.any(|plan| plan.steps.iter().flat_map(Step::attempts).any(asks))
     };
     for (at, entry) in config.lookups.iter().enumerate() {
         if !used(at) {
@@ -239,6 +260,10 @@ fn facts(config: &ConfigFile, registry: &Registry) -> Vec<LookupFacts> {
             .map_or(Yields::Any, |compiled| compiled.yields),
         timeout: entry.timeout,
         parse_text: entry.parse_text,
+        is_repeatable: entry
+            .compiled
+            .as_ref()
+            .is_none_or(|compiled| compiled.lookup.is_repeatable()),
     });
     let of_code = registry.iter().map(|(name, closure)| LookupFacts {
         name: Arc::clone(name),
@@ -248,6 +273,7 @@ fn facts(config: &ConfigFile, registry: &Registry) -> Vec<LookupFacts> {
         yields: Yields::Any,
         timeout: None,
         parse_text: false,
+        is_repeatable: true,
     });
     of_file.chain(of_code).collect()
 }
@@ -259,6 +285,7 @@ fn assemble(config: ConfigFile, registry: &Registry, services: Vec<ServedService
         asks: Asks::Closure(closure.clone()),
         params: closure.params().to_vec(),
         in_flight_max: None,
+        wait_max: None,
         sharing: Sharing::default(),
         inject: Faults::default(),
         budget: None,
@@ -266,7 +293,7 @@ fn assemble(config: ConfigFile, registry: &Registry, services: Vec<ServedService
     });
     let mut lookups: Vec<LookupDef> = of_file.chain(of_code).collect();
     for plan in services.iter().flat_map(|of| of.plans.values()) {
-        for step in &plan.steps {
+        for step in plan.steps.iter().flat_map(Step::attempts) {
             let timeout = step.timeout.unwrap_or(plan.deadline);
             let budget = Some(timeout.min(plan.deadline));
             let of_lookup = &mut lookups[step.lookup.0].budget;
@@ -280,6 +307,7 @@ fn assemble(config: ConfigFile, registry: &Registry, services: Vec<ServedService
         workers_from: config.server.workers.from,
         drain_delay: config.server.drain_delay,
         drain_timeout: config.server.drain_timeout,
+        reload: config.server.reload,
         limits: config.server.limits,
         tokens: config.server.tokens,
         inject: config.server.inject.map(|key| match key {
@@ -288,6 +316,8 @@ fn assemble(config: ConfigFile, registry: &Registry, services: Vec<ServedService
         }),
         callers: CallerLimits::new(config.callers),
         admin: config.admin,
+        log: config.log,
+        traces: config.traces,
         lookups,
         backends: config
             .backends
@@ -295,6 +325,9 @@ fn assemble(config: ConfigFile, registry: &Registry, services: Vec<ServedService
             .filter_map(backend_def)
             .collect(),
         warnings: Vec::new(),
+        expiries: Vec::new(),
+        effective: Arc::default(),
+        files: FilesRead::default(),
     }
 }
 
@@ -306,6 +339,7 @@ fn lookup_def(entry: LookupEntry) -> Option<LookupDef> {
         asks: Asks::Store(entry.backend?, compiled.lookup),
         params: compiled.params,
         in_flight_max: entry.in_flight_max,
+        wait_max: entry.wait_max,
         sharing: entry.sharing,
         inject: entry.inject,
         budget: None,
@@ -319,6 +353,7 @@ fn backend_def(entry: BackendEntry) -> Option<BackendDef> {
         config: entry.config?,
         in_flight_max: entry.in_flight_max,
         waiting_max: entry.waiting_max,
+        wait_max: entry.wait_max,
         definition: entry.definition,
         batch_max: entry.batch_max,
         breaker: entry.breaker,

@@ -8,15 +8,18 @@ use std::time::Duration;
 use super::callers::CallerLimits;
 use super::served::{ServedService, view};
 use super::sharing::Sharing;
+use super::traces::TracesConfig;
 use crate::backend::closure::Closure;
 use crate::backend::{AnyConfig, AnyLookup};
 use crate::config::{
-    AdminConfig, Allow, BreakerConfig, Definition, LimitsConfig, ListenerConfig, Tokens,
+    AdminConfig, Allow, BreakerConfig, CertificateExpiry, Definition, Effective, LimitsConfig,
+    ListenerConfig, LogConfig, ReloadConfig, Tokens,
 };
 use crate::diagnostic::Problem;
 use crate::faults::Faults;
 use crate::idl::Schema;
 use crate::plan::Plan;
+use crate::stamp::FilesRead;
 
 /// Everything that a loop needs.
 pub struct Program {
@@ -32,6 +35,8 @@ pub struct Program {
     pub drain_delay: Duration,
     /// How long calls in flight may take to finish after that.
     pub drain_timeout: Duration,
+    /// When the configuration is read again.
+    pub reload: ReloadConfig,
     /// How much clients may use.
     pub limits: LimitsConfig,
     /// The tokens with which callers identify themselves.
@@ -42,12 +47,22 @@ pub struct Program {
     pub callers: CallerLimits,
     /// The port for operators, if there is one.
     pub admin: Option<AdminConfig>,
+    /// Which calls get a line in the log, and where a line of every call is written.
+    pub log: Option<LogConfig>,
+    /// Which calls are sent to a collector of traces, if there is one.
+    pub traces: Option<TracesConfig>,
     /// The stores.
     pub backends: Vec<BackendDef>,
     /// The lookups, by [`LookupId`](crate::plan::LookupId).
     pub lookups: Vec<LookupDef>,
     /// What works in the configuration and is probably a mistake.
     pub warnings: Vec<Problem>,
+    /// When its certificates expire.
+    pub expiries: Vec<CertificateExpiry>,
+    /// Every value of its configuration.
+    pub effective: Arc<Effective>,
+    /// The files that it was made of, without those of stores.
+    pub files: FilesRead,
 }
 
 /// Who may ask for faults in a call.
@@ -71,6 +86,8 @@ pub struct BackendDef {
     pub batch_max: usize,
     /// The most lookups that wait for a store which does not answer, per loop.
     pub waiting_max: usize,
+    /// How long a lookup may wait for its turn.
+    pub wait_max: Option<Duration>,
     /// When it gets no lookups because it failed too often.
     pub breaker: BreakerConfig,
     /// What its table in the configuration says.
@@ -87,6 +104,8 @@ pub struct LookupDef {
     pub params: Vec<Arc<str>>,
     /// The most of it in flight per loop, if it has a limit of its own.
     pub in_flight_max: Option<usize>,
+    /// How long it may wait for its turn, instead of what its backend says.
+    pub wait_max: Option<Duration>,
     /// How calls share its answers and questions.
     pub sharing: Sharing,
     /// Planned faults, for testing.
@@ -110,6 +129,14 @@ pub enum Asks {
 }
 
 impl Program {
+    /// How long a lookup may wait for its turn.
+    pub fn wait_max(&self, lookup: &LookupDef) -> Option<Duration> {
+        let Asks::Store(at, _) = lookup.asks else {
+            return None;
+        };
+        lookup.wait_max.or(self.backends[at].wait_max)
+    }
+
     /// The services that can be called on a listener: the one with that name, or all of them.
     pub fn reachable(&self, bound: Option<&str>) -> &[ServedService] {
         let Some(name) = bound else {

@@ -9,11 +9,15 @@ use crate::faults::{CODES, Faults, code};
 pub(super) fn read_inject(mut section: Section<'_>) -> Faults {
     let default = Faults::default();
     let delay_place = section.place_of("delay_rate");
+    let has_trickle = section.has("trickle");
+    let trickle_place = section.place_of("trickle_rate");
     let rate =
         |section: &mut Section<'_>, key, default| section.number(key, 0.0..=1.0).unwrap_or(default);
     let faults = Faults {
         delay: section.duration("delay").map(|(delay, _)| delay),
         delay_rate: rate(&mut section, "delay_rate", default.delay_rate),
+        trickle: read_trickle(&mut section),
+        trickle_rate: rate(&mut section, "trickle_rate", default.trickle_rate),
         hang_rate: rate(&mut section, "hang_rate", default.hang_rate),
         error_rate: rate(&mut section, "error_rate", default.error_rate),
         error: read_error(&mut section).unwrap_or(default.error),
@@ -22,8 +26,23 @@ pub(super) fn read_inject(mut section: Section<'_>) -> Faults {
         let help = Some("add `delay = \"100ms\"`".into());
         section.bad(&place, "a share of no delay", help);
     }
+    if let (false, Some(place)) = (has_trickle, trickle_place) {
+        let help = Some("add `trickle = \"64KiB\"`".into());
+        section.bad(&place, "a share of no trickle", help);
+    }
     section.finish();
     faults
+}
+
+/// Takes `trickle`: how many bytes of an answer arrive in a second.
+fn read_trickle(section: &mut Section<'_>) -> Option<u64> {
+    let place = section.place_of("trickle");
+    let size = section.size("trickle")?;
+    if let (0, Some(place)) = (size, place) {
+        let help = Some("at least `\"1B\"`; for no answer at all, `hang_rate = 1.0`".into());
+        section.bad(&place, "nothing would ever arrive", help);
+    }
+    u64::try_from(size).ok().filter(|size| *size > 0)
 }
 
 /// Takes `error`: the code of injected errors.

@@ -4,7 +4,7 @@ use super::file::LookupEntry;
 use super::served::ServedService;
 use crate::config::Document;
 use crate::error::Code;
-use crate::plan::{ContextField, Root};
+use crate::plan::{ContextField, Root, Step};
 
 /// Warns of caches whose keys are different for each call.
 pub(super) fn warn_of_lonely_keys(
@@ -13,7 +13,7 @@ pub(super) fn warn_of_lonely_keys(
     services: &[ServedService],
 ) {
     let plans = services.iter().flat_map(|of| of.plans.values());
-    for step in plans.flat_map(|plan| &plan.steps) {
+    for step in plans.flat_map(|plan| plan.steps.iter().flat_map(Step::attempts)) {
         let Some(entry) = lookups.get(step.lookup.0) else {
             continue;
         };

@@ -24,6 +24,7 @@ impl Program {
                     name: &def.name,
                     lookup,
                     budget: def.budget.unwrap_or_default(),
+                    invalidate: def.sharing.invalidate(),
                 };
                 Some((LookupId(at), planned))
             }

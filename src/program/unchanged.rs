@@ -9,7 +9,7 @@ use crate::plan::LookupId;
 
 impl Program {
     /// The index that the backend at `backend` has in `before`, if its store there can serve this program too: with the
-    /// same settings and, where its connections prepare statements, for the same lookups.
+    /// same settings and, where its connections prepare statements or hear of changes, for the same lookups.
     pub fn unchanged_since(&self, before: &Program, backend: usize) -> Option<usize> {
         let now = &self.backends[backend];
         let at = before
@@ -19,6 +19,7 @@ impl Program {
         let then = &before.backends[at];
         let is_same = now.config.is_kept()
             && now.definition == then.definition
+            && self.heard(backend).eq(before.heard(at))
             && (!now.config.prepares() || self.prepared(backend).eq(before.prepared(at)));
         is_same.then_some(at)
     }
@@ -42,6 +43,17 @@ impl Program {
             && now_asks.config.is_kept()
             && now_asks.definition == then_asks.definition;
         is_same.then_some(LookupId(at))
+    }
+
+    /// The lookups of a backend whose answers are kept until it says that they are no longer right.
+    fn heard(&self, backend: usize) -> impl Iterator<Item = (&str, &Definition)> {
+        let of_backend = move |lookup: &&LookupDef| match &lookup.asks {
+            Asks::Store(at, _) => *at == backend && lookup.budget.is_some(),
+            Asks::Closure(_) => false,
+        };
+        let lookups = self.lookups.iter().filter(of_backend);
+        let heard = lookups.filter(|lookup| lookup.sharing.invalidate().is_some());
+        heard.map(|lookup| (&*lookup.name, &lookup.definition))
     }
 
     /// What the connections of a backend prepare.

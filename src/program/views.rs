@@ -8,19 +8,20 @@ use crate::config::{Document, ServiceEntry, unknown_method};
 use crate::diagnostic::nearest;
 use crate::error::Code;
 use crate::idl::{Schema, Service};
-use crate::plan::{CompileEnv, LookupFacts, Plan, compile};
+use crate::plan::{BackendFacts, CompileEnv, LookupFacts, Plan, compile};
 
 /// The plans of a service's methods, by their names. `schema` is its IDL.
 pub(super) fn compile_views(
     document: &Document,
     entry: &ServiceEntry,
     (schema, service): (&Schema, &Service),
-    facts: &[LookupFacts],
+    (facts, backends): (&[LookupFacts], &[BackendFacts]),
 ) -> BTreeMap<Arc<str>, Plan> {
     let scope = CompileEnv {
         document,
         schema,
         lookups: facts,
+        backends,
     };
     let mut plans = BTreeMap::new();
     for view in &entry.views {

@@ -17,7 +17,7 @@ use tokio::time::timeout;
 use self::compare::{KnownLookup, compare};
 use self::locate::KeyPlaces;
 use self::remark::{Remark, Severity};
-use super::definition::{BackendDef, Program};
+use super::definition::{BackendDef, LookupDef, Program};
 use super::served::ServedService;
 use crate::backend::examine::{Examination, Finding};
 use crate::backend::{AnyLookup, LookupError, Planned, sqlite, tls};
@@ -152,7 +152,7 @@ fn compare_all(program: &Program, findings: &[Option<Finding>]) -> Vec<Remark> {
     let lookups = program.lookups.iter().zip(findings);
     let known: Vec<KnownLookup<'_>> = lookups
         .map(|(def, finding)| KnownLookup {
-            name: &def.name,
+            name: in_the_file(&def.name, &program.lookups),
             params: &def.params,
             finding: finding.as_ref(),
         })
@@ -166,6 +166,14 @@ fn compare_all(program: &Program, findings: &[Option<Finding>]) -> Vec<Remark> {
         remarks.extend(compare(program.schema(plan), plan, &known));
     }
     remarks
+}
+
+/// The name that a lookup has in the file, also if it is asked at another backend than it names there.
+fn in_the_file<'a>(name: &'a str, lookups: &[LookupDef]) -> &'a str {
+    match name.rsplit_once('@') {
+        Some((own, _)) if lookups.iter().any(|def| *def.name == *own) => own,
+        _ => name,
+    }
 }
 
 /// The required fields of replies that may have no value.

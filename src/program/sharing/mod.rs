@@ -1,11 +1,13 @@
 //! Reads `cache` and `coalesce` of a lookup: how calls share its answers and its questions.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use toml::de::DeValue;
 
-use crate::backend::{AnyLookup, Unshared};
+use crate::backend::{AnyConfig, AnyLookup, Invalidate, Unshared};
 use crate::config::{Document, GuardMode, Place, Section};
+use crate::diagnostic::suggest;
 use crate::error::Code;
 
 /// An entry takes more than its value: its key, its times, its place in the index.
@@ -13,6 +15,8 @@ const ENTRY_BYTES_MIN: usize = 1024;
 const ENTRIES_MAX: i64 = 1_000_000;
 const DEFAULT_ENTRIES: usize = 10_000;
 const DEFAULT_BYTES: usize = 16 << 20;
+/// PostgreSQL cuts longer names off.
+const CHANNEL_BYTES_MAX: usize = 63;
 
 /// How calls share a lookup.
 #[derive(Clone, Debug, Default)]
@@ -36,6 +40,8 @@ pub struct CachePolicy {
     pub stale_if_error: Duration,
     /// How long it is remembered that there is nothing. Default: not at all.
     pub negative_ttl: Duration,
+    /// How the store says that answers are no longer right. Default: not at all.
+    pub invalidate: Option<Invalidate>,
     /// The most answers, per loop. Default 10,000.
     pub entries: usize,
     /// The most memory, per loop. Default 16 MiB.
@@ -54,10 +60,19 @@ pub enum Coalesce {
     Unsent,
 }
 
+/// What `invalidate` says, and where. The parameter is found once they are known.
+#[derive(Debug)]
+struct InvalidateKey {
+    place: Place,
+    /// The parameter that writers name.
+    key: Option<(String, Place)>,
+}
+
 /// The places of the keys, for problems that only the rest of the lookup shows.
 pub(super) struct SharingKeys {
     cache: Option<Place>,
     coalesce: Option<Place>,
+    invalidate: Option<InvalidateKey>,
 }
 
 impl Sharing {
@@ -72,13 +87,20 @@ impl Sharing {
         mode == Some(GuardMode::Enforce)
     }
 
+    /// How the store says that kept answers are no longer right.
+    pub fn invalidate(&self) -> Option<&Invalidate> {
+        self.cache.as_ref()?.invalidate.as_ref()
+    }
+
     /// Takes the keys of a lookup.
     pub(super) fn read(section: &mut Section<'_>) -> (Self, SharingKeys) {
-        let keys = SharingKeys {
+        let mut keys = SharingKeys {
             cache: section.place_of("cache"),
             coalesce: section.place_of("coalesce"),
+            invalidate: None,
         };
-        let cache = section.section("cache").and_then(CachePolicy::read);
+        let cache = section.section("cache");
+        let cache = cache.and_then(|cache| CachePolicy::read(cache, &mut keys.invalidate));
         let said = read_coalesce(section);
         let answers = matches!(&cache, Some(cache) if cache.mode == GuardMode::Enforce);
         if let (true, Some(Coalesce::No), Some(place)) = (answers, said, &keys.coalesce) {
@@ -132,8 +154,44 @@ impl SharingKeys {
     }
 }
 
+impl Sharing {
+    /// Finds the parameter that `invalidate` names, and reports what the store does not offer.
+    pub(super) fn resolve(
+        &mut self,
+        (document, keys): (&Document, &SharingKeys),
+        (config, lookup): (&AnyConfig, &AnyLookup),
+        params: &[Arc<str>],
+    ) {
+        let cache = self.cache.as_mut();
+        let how = cache.and_then(|cache| cache.invalidate.as_mut());
+        let (Some(how), Some(said)) = (how, &keys.invalidate) else {
+            return;
+        };
+        if let Err((message, help)) = config.is_heard(lookup, how) {
+            let help = Some(help.to_owned());
+            document.problem(&said.place, Code::ConfigClash, message, help);
+            return;
+        }
+        let Invalidate::Channel { key, .. } = how else {
+            return;
+        };
+        let Some((name, place)) = &said.key else {
+            // If there is only one, it needs no name.
+            *key = (params.len() == 1).then_some(0);
+            return;
+        };
+        *key = params.iter().position(|param| **param == **name);
+        if key.is_none() {
+            let message = format!("the lookup has no parameter `{name}`");
+            let known = params.iter().map(|name| &**name);
+            let help = suggest(name, known, || "it has no parameters".into());
+            document.problem(place, Code::ConfigUnknownName, message, Some(help));
+        }
+    }
+}
+
 impl CachePolicy {
-    fn read(mut section: Section<'_>) -> Option<Self> {
+    fn read(mut section: Section<'_>, key: &mut Option<InvalidateKey>) -> Option<Self> {
         if !section.has("ttl") {
             section.missing("ttl", "ttl = \"30s\"");
         }
@@ -149,6 +207,7 @@ impl CachePolicy {
         let bytes = section.size("bytes").unwrap_or(DEFAULT_BYTES);
         let entries = section.count("entries", DEFAULT_ENTRIES, ENTRIES_MAX);
         let mode = GuardMode::read(&mut section);
+        let invalidate = read_invalidate(&mut section);
         if let Some(place) = bytes_place.filter(|_| bytes < ENTRY_BYTES_MIN) {
             let help = format!("at least `\"{ENTRY_BYTES_MIN}B\"`, such as `\"16MiB\"`");
             section.bad(&place, "no answer fits in so little", Some(help));
@@ -160,15 +219,46 @@ impl CachePolicy {
         }
         section.finish();
         let (ttl, _) = ttl?;
+        let (invalidate, of_key) = invalidate.unzip();
+        *key = of_key;
         Some(CachePolicy {
             mode,
             ttl,
             stale,
             stale_if_error,
             negative_ttl,
+            invalidate,
             entries,
             bytes,
         })
+    }
+}
+
+fn read_invalidate(section: &mut Section<'_>) -> Option<(Invalidate, InvalidateKey)> {
+    let (value, place) = section.take("invalidate")?;
+    match value {
+        DeValue::Boolean(false) => None,
+        DeValue::Boolean(true) => Some((Invalidate::Keys, InvalidateKey { place, key: None })),
+        DeValue::Table(table) => {
+            let mut table = Section::new(section.document(), place.clone(), table);
+            let name = table.required_string("listen", "listen = \"planes\"");
+            let key = table.string("key");
+            table.finish();
+            let (name, at) = name?;
+            if name.is_empty() || name.len() > CHANNEL_BYTES_MAX || name.contains('\0') {
+                let help = format!("1 to {CHANNEL_BYTES_MAX} bytes, such as `\"planes\"`");
+                section.bad(&at, "not the name of a channel", Some(help));
+                return None;
+            }
+            let name = name.into();
+            let invalidate = Invalidate::Channel { name, key: None };
+            Some((invalidate, InvalidateKey { place, key }))
+        }
+        other => {
+            let expected = "`true`, `false` or a table such as `{ listen = \"planes\" }`";
+            section.expected(&place, expected, &other);
+            None
+        }
     }
 }
 

@@ -176,3 +176,61 @@ fn impossible_policies_are_problems_of_their_keys() {
         assert_eq!(read(text).1, [problem], "{text}");
     }
 }
+
+#[test]
+fn invalidate_is_refused_where_the_store_says_nothing() {
+    let problem = |backend: &str, lookup: &str| {
+        let all = checked(backend, lookup);
+        let first = all.first().map(String::as_str).unwrap_or_default();
+        first.lines().next().unwrap_or_default().to_owned()
+    };
+    let cache = |invalidate: &str| format!("cache = {{ ttl = '1h', invalidate = {invalidate} }}");
+    let redis = "kind = 'redis'\nurl = 'redis://127.0.0.1:1'";
+    let get = |invalidate: &str| format!("get = 'n:{{n}}'\nformat = 'i64'\n{}", cache(invalidate));
+    assert_eq!(problem(redis, &get("true")), "");
+    assert_eq!(problem(redis, &get("false")), "");
+    for (said, wanted) in [
+        ("1", "expected `true`, `false` or a table"),
+        ("{}", "`listen` is missing"),
+        ("{ listen = '' }", "not the name of a channel"),
+        (
+            "{ listen = 'n' }",
+            "Redis itself says which keys have changed",
+        ),
+    ] {
+        let said = problem(redis, &get(said));
+        assert!(said.contains(wanted), "{said}");
+    }
+    let ttl = format!("ttl = 'n:{{n}}'\n{}", cache("true"));
+    assert!(problem(redis, &ttl).contains("changes by itself"));
+    let cluster = "kind = 'redis'\nurls = ['redis://127.0.0.1:1']";
+    assert_eq!(problem(cluster, &get("true")), "");
+    let replica = format!("{cluster}\nread_from = 'replica'");
+    assert!(problem(&replica, &get("true")).contains("a replica may still have the old value"));
+    let replicas =
+        "kind = 'redis'\nsentinels = ['127.0.0.1:1']\nmaster = 'm'\nread_from = 'replica'";
+    assert!(problem(replicas, &get("true")).contains("a replica may still have the old value"));
+
+    let url = "kind = 'postgres'\nurl = 'postgresql://a@127.0.0.1:1/a";
+    let postgres = format!("{url}'");
+    let sql = |invalidate: &str| {
+        let sql = "sql = 'select :n::bigint'\nrows = 'value'";
+        format!("{sql}\n{}", cache(invalidate))
+    };
+    assert_eq!(problem(&postgres, &sql("{ listen = 'n' }")), "");
+    assert_eq!(problem(&postgres, &sql("{ listen = 'n', key = 'n' }")), "");
+    let said = problem(&postgres, &sql("{ listen = 'n', key = 'm' }"));
+    assert!(said.contains("the lookup has no parameter `m`"), "{said}");
+    assert!(problem(&postgres, &sql("true")).contains("does not say by itself"));
+    let pooler = format!("{postgres}\npooler = 'transaction'");
+    assert!(problem(&pooler, &sql("{ listen = 'n' }")).contains("nothing can be heard there"));
+    let hosts = "kind = 'postgres'\nurl = 'postgresql://a@h:1,i:1/a";
+    let said = problem(&format!("{hosts}'"), &sql("{ listen = 'n' }"));
+    assert!(said.contains("a standby may still have old rows"), "{said}");
+    let primary = format!("{hosts}?target_session_attrs=read-write'");
+    assert_eq!(problem(&primary, &sql("{ listen = 'n' }")), "");
+
+    let http = "kind = 'http'\nurl = 'http://127.0.0.1:1'";
+    let said = problem(http, &format!("get = '/{{n}}'\n{}", cache("true")));
+    assert!(said.contains("does not say what has changed"), "{said}");
+}

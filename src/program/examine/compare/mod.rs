@@ -39,7 +39,9 @@ pub(super) fn lookup(known: &KnownLookup<'_>) -> Vec<Remark> {
         .map(|refusal| Remark {
             help: refusal.help.clone(),
             ..Remark::error(
-                ["lookups", known.name, &refusal.key],
+                ["lookups", known.name]
+                    .into_iter()
+                    .chain(refusal.key.split('.')),
                 refusal.code,
                 &*refusal.message,
             )
@@ -86,16 +88,38 @@ pub(super) fn compare(schema: &Schema, plan: &Plan, lookups: &[KnownLookup<'_>])
     };
     let mut remarks = Vec::new();
     for (at, step) in plan.steps.iter().enumerate() {
-        let mut view = View {
-            shapes,
-            step,
-            known: lookups[step.lookup.0],
-            remarks: &mut remarks,
-        };
-        view.references();
-        view.answer(at);
+        step_of((shapes, at), step, lookups, &mut remarks);
+        for instead in step.attempts().skip(1) {
+            // Its answer goes to the same place.
+            let mut statements = statements.clone();
+            statements[at] = lookups[instead.lookup.0].statement();
+            let statements = &statements;
+            let shapes = ValueShapes {
+                schema,
+                plan,
+                statements,
+            };
+            step_of((shapes, at), instead, lookups, &mut remarks);
+        }
     }
     remarks
+}
+
+/// Adds the remarks about the step at a place, or about one that is asked instead of it.
+fn step_of<'a>(
+    (shapes, at): (ValueShapes<'a>, usize),
+    step: &'a Step,
+    lookups: &[KnownLookup<'a>],
+    remarks: &mut Vec<Remark>,
+) {
+    let mut view = View {
+        shapes,
+        step,
+        known: lookups[step.lookup.0],
+        remarks,
+    };
+    view.references();
+    view.answer(at);
 }
 
 /// One step of a view.

@@ -103,7 +103,7 @@ fn said(findings: &[Finding; 3]) -> Vec<String> {
     said_of(&program(TOML), findings)
 }
 
-fn said_of(program: &Program, findings: &[Finding; 3]) -> Vec<String> {
+fn said_of(program: &Program, findings: &[Finding]) -> Vec<String> {
     let pairs = program.lookups.iter().zip(findings);
     let known: Vec<KnownLookup<'_>> = pairs
         .map(|(def, finding)| KnownLookup {
@@ -317,4 +317,27 @@ fn rows_that_are_the_keys_of_a_map() {
     // A row of one column is that column.
     columns(&mut findings[1]).truncate(1);
     assert_eq!(said_of(&program(&toml), &findings), [WHEN]);
+}
+
+#[test]
+fn what_is_asked_instead_has_to_fit_too() {
+    let old =
+        "[lookups.old]\nbackend = \"db\"\nsql = \"select :year\"\nrows = \"value\"\n[views.get";
+    let instead = "old = { with = { year = \"id\" } }\ncount = { else = [\"old\"], ";
+    let toml = TOML.replacen("[views.get", old, 1);
+    let program = program(&toml.replace("count = {", instead));
+    let said = |holds| {
+        let [bird, flock, count] = fitting();
+        let old = statement(Rows::Value, vec![column("n", holds)]);
+        said_of(&program, &[bird, flock, count, old])
+    };
+    let fits = said(big());
+    assert!(
+        !fits.iter().any(|line| line.contains("lookups.old")),
+        "{fits:?}"
+    );
+    let never = said(ColumnValues::Text);
+    let wanted =
+        "! lookups.old.sql: column `n` has the type `t`, which can't fill i64 in view `get`";
+    assert!(never.iter().any(|line| line == wanted), "{never:?}");
 }

@@ -1,0 +1,125 @@
+//! Reads `[log]`: which calls get a line in the log, and where a line of every call is written.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::section::Section;
+
+/// `[log]`
+#[derive(Clone, Debug, PartialEq)]
+pub struct LogConfig {
+    /// Which calls get a line in the log; a reload changes it.
+    pub lines: CallLines,
+    /// Where a line of every call is written, if it is.
+    pub access: Option<AccessLog>,
+}
+
+/// Which calls get a line in the log, besides those that fail or are partial.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CallLines {
+    /// Those that take at least so long. Default 1 s.
+    pub slow: Duration,
+    /// So many per second and event loop, whatever became of them. Default 0.
+    pub sampled: usize,
+    /// Lines have parameters and results. Default: no.
+    pub values: bool,
+}
+
+/// The access log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccessLog {
+    /// The file; `None` for stdout.
+    pub path: Option<PathBuf>,
+    /// Lines are JSON objects. Default: text.
+    pub json: bool,
+    /// How many lines may wait to be written. Default 8192.
+    pub queue: usize,
+}
+
+const SLOW: Duration = Duration::from_secs(1);
+const QUEUE: usize = 8192;
+
+/// Reads `[log]` from the whole file.
+pub(crate) fn read_log(root: &mut Section<'_>) -> Option<LogConfig> {
+    let mut section = root.section("log")?;
+    let slow = section.timeout("slow").unwrap_or(SLOW);
+    let sampled = section.integer("sampled", 0..=1000);
+    let values = section.bool("values").unwrap_or(false);
+    let access = section.string("access");
+    let json = section.word("access_format", &["text", "json"]);
+    let has_queue = section.place_of("access_queue");
+    let queue = section.count("access_queue", QUEUE, 1_000_000);
+    let unused = [json.as_ref().map(|(_, place)| place), has_queue.as_ref()];
+    if let (None, Some(place)) = (&access, unused.into_iter().flatten().next()) {
+        let help = "add `access = \"stdout\"` or the path of a file";
+        section.bad(place, "there is no access log", Some(help.into()));
+    }
+    let access = access.map(|(text, place)| {
+        if text.is_empty() {
+            let help = "`\"stdout\"` or the path of a file";
+            section.bad(&place, "not a path", Some(help.into()));
+        }
+        AccessLog {
+            path: (text != "stdout").then(|| section.relative(&text)),
+            json: matches!(json, Some(("json", _))),
+            queue,
+        }
+    });
+    section.finish();
+    Some(LogConfig {
+        lines: CallLines {
+            slow,
+            sampled: sampled.and_then(|it| usize::try_from(it).ok()).unwrap_or(0),
+            values,
+        },
+        access,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{document, whole};
+
+    fn read(keys: &str) -> (Option<LogConfig>, Vec<String>) {
+        let document = document(keys);
+        let read = read_log(&mut whole(&document));
+        let problems = document.problems.into_vec().into_iter();
+        (read, problems.map(|problem| problem.message).collect())
+    }
+
+    #[test]
+    fn lines_of_calls_and_the_access_log_are_there_if_they_are_configured() {
+        assert_eq!(read(""), (None, vec![]));
+        let lines = CallLines {
+            slow: SLOW,
+            sampled: 0,
+            values: false,
+        };
+        let access = None;
+        let (config, problems) = read("log = {}");
+        assert_eq!(config, Some(LogConfig { lines, access }));
+        assert!(problems.is_empty(), "{problems:?}");
+        let access = |keys: &str| read(&format!("[log]\n{keys}")).0?.access;
+        let of = access("access = 'stdout'").expect("configured");
+        assert_eq!((of.path, of.json, of.queue), (None, false, QUEUE));
+        let of = access("access = 'calls.log'\naccess_format = 'json'\naccess_queue = 7");
+        let of = of.expect("configured");
+        assert!(of.path.is_some_and(|path| path.ends_with("calls.log")));
+        assert_eq!((of.json, of.queue), (true, 7));
+    }
+
+    #[test]
+    fn mistakes_are_named() {
+        let problems = |keys: &str| read(&format!("[log]\n{keys}")).1;
+        assert_eq!(
+            problems("access_format = 'json'"),
+            ["there is no access log"]
+        );
+        assert_eq!(problems("access_queue = 7"), ["there is no access log"]);
+        assert_eq!(problems("access = ''"), ["not a path"]);
+        assert_eq!(problems("slow = '0s'").len(), 1);
+        assert_eq!(problems("sampled = -1").len(), 1);
+        assert_eq!(problems("level = 'debug'").len(), 1);
+    }
+}

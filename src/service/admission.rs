@@ -4,7 +4,7 @@
 //! wrong message types, callers that may not call, too many calls in flight, frames that can't be opened. Writing the
 //! refusal is [`super::reply_writer`]'s job.
 
-use std::cell::RefCell;
+use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -45,6 +45,8 @@ pub(super) struct Admission {
     calls_max_of_all: usize,
     /// Callers that were refused because of their limits.
     limited: LogLimit<(usize, OfCaller)>,
+    /// Calls that were refused because the loop has too much to do.
+    late: LogLimit<()>,
 }
 
 /// What a message becomes.
@@ -73,12 +75,13 @@ impl Admission {
             metrics: Rc::clone(metrics),
             calls_max_of_all: calls_max.saturating_mul(program.workers),
             limited: LogLimit::default(),
+            late: LogLimit::default(),
         }
     }
 
     /// Decides about a message whose head has been read.
     pub(super) fn decide<'a>(&'a self, message: Message<'a>) -> Admitted<'a> {
-        let plan = self.plan_of(message.head.name.as_str(), message.arrival.peer);
+        let plan = self.plan_of(&message.head.name, message.arrival.peer);
         if plan.is_none()
             && let Some((method, services)) = self.meta_method(&message)
         {
@@ -166,6 +169,8 @@ impl Admission {
         let unanswered = arrival.unanswered;
         let overloaded = if self.calls.is_full(unanswered) {
             Overloaded::CallsMax
+        } else if self.is_beyond_the_loop(plan, message) {
+            Overloaded::Loop
         } else if !self
             .guards
             .can_serve(plan, unanswered, || time_left(plan, message))
@@ -176,6 +181,33 @@ impl Admission {
         };
         self.metrics.loop_metrics.overloaded(overloaded);
         Err(Code::ServerOverloaded)
+    }
+
+    /// Whether the loop has more work than it can do, and refuses this call for it. To refuse costs the loop little, so it catches
+    /// up then.
+    #[inline]
+    fn is_beyond_the_loop(&self, plan: &Plan, message: &Message<'_>) -> bool {
+        let loop_metrics = &self.metrics.loop_metrics;
+        let lag = loop_metrics.standing_lag(message.arrival.at);
+        (!lag.is_zero() || loop_metrics.is_limiting()) && self.refuses(lag, plan, message)
+    }
+
+    /// A call is refused if too much of its time is over before anything of it runs, or if it is not in the share of calls that
+    /// keeps the rounds of the loop short. Connections without another call are the last to be refused.
+    #[cold]
+    fn refuses(&self, lag: Duration, plan: &Plan, message: &Message<'_>) -> bool {
+        let arrival = &message.arrival;
+        let is_first = arrival.unanswered == 0;
+        let part = if is_first { 2 } else { 4 };
+        // `lag` may be zero while the share recovers.
+        let refuses = (!lag.is_zero() && lag >= time_left(plan, message) / part)
+            || !self.metrics.loop_metrics.admits(arrival.at, is_first);
+        if refuses && let Some(suppressed) = self.late.allow(()) {
+            let (code, method) = (Code::ServerOverloaded, &*plan.label);
+            let lag_ms = lag.as_millis();
+            warn!(%code, method, lag_ms, suppressed, "calls refused: the event loop has more work than it can do");
+        }
+        refuses
     }
 
     /// Counts the call for its caller, unless that is beyond its limits.
@@ -240,7 +272,10 @@ impl Admission {
                 .inject
                 .as_ref()
                 .map(|from| access::may_inject(from, &self.program.tokens, &arrival)),
-            _of_caller: of_caller,
+            of_caller,
+            named: OnceCell::new(),
+            why: OnceCell::new(),
+            recording: Cell::default(),
         }
     }
 
@@ -254,9 +289,7 @@ impl Admission {
     ) -> Option<Refusal<'a>> {
         let start = Bytes::copy_from_slice(&start[..start.len().min(HEAD_BYTES_MAX)]);
         let (head, _) = read_head(arrival.wire_format.protocol, &start).ok()?;
-        let plan = self
-            .plan_of(head.name.as_str(), arrival.peer)
-            .map(|plan| &**plan);
+        let plan = self.plan_of(&head.name, arrival.peer).map(|plan| &**plan);
         if head.kind != TMessageType::Call || plan.is_some_and(|plan| plan.oneway) {
             return None;
         }
@@ -303,7 +336,7 @@ impl Admission {
     }
 
     /// The plan of a served method.
-    fn plan_of(&self, name: &str, peer: &Peer) -> Option<&Arc<Plan>> {
+    fn plan_of(&self, name: &Text, peer: &Peer) -> Option<&Arc<Plan>> {
         let services = self.program.reachable(peer.service.as_deref());
         plan(services, name)
     }

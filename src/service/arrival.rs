@@ -1,6 +1,6 @@
 //! Describes a message that arrived: its bytes, and what the connection and the frame say about them.
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -13,6 +13,7 @@ use super::memory::ConnectionMemory;
 use super::metadata::CallMetadata;
 use crate::random::Random;
 use crate::thrift::{Head, Header, WireError, WireFormat, read_head};
+use crate::timeline::Timeline;
 
 /// What is known about a message besides its bytes.
 #[derive(Clone, Copy, Debug)]
@@ -29,6 +30,8 @@ pub struct Arrival<'a> {
     pub closing: Option<&'a Rc<Closing>>,
     /// How many calls of the connection have no reply yet.
     pub unanswered: usize,
+    /// Where what happens in the call is put, if someone watches it. Only calls in `THeader` frames can be watched.
+    pub watched: Option<&'a Rc<OnceCell<Timeline>>>,
     /// When the last byte was read.
     pub at: Instant,
 }
@@ -64,6 +67,7 @@ impl Arrival<'static> {
             memory: None,
             closing: None,
             unanswered: 0,
+            watched: None,
             at: Instant::now(),
         }
     }
@@ -73,7 +77,11 @@ impl Arrival<'_> {
     /// The metadata of the call and its reply, if the transport has headers.
     pub(super) fn metadata(&self, ids: &RefCell<Random>) -> Option<Box<CallMetadata>> {
         let header = self.header?;
-        Some(CallMetadata::of(header, self.closing.cloned(), ids))
+        let metadata = CallMetadata::of(header, self.closing.cloned(), ids);
+        Some(match self.watched {
+            Some(watched) => metadata.watched_by(watched),
+            None => metadata,
+        })
     }
 }
 

@@ -1,5 +1,7 @@
 //! An admitted call: its view is known, its parameters are not decoded yet.
 
+use std::cell::{Cell, OnceCell};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,11 +11,13 @@ use tokio::time::Instant;
 use super::in_flight::InFlight;
 use super::memory::Reservation;
 use super::metadata::{CallMetadata, RequestMetadata};
-use crate::context::CallerId;
+use crate::context::{CallerId, Trace};
 use crate::coop::Coop;
 use crate::plan::Plan;
 use crate::program::CallerCall;
+use crate::recorder::{CallValues, Caller, FailedBy, Wanted};
 use crate::thrift::WireFormat;
+use crate::timeline::Timeline;
 
 /// A longer body may hold so many values that they are decoded and dropped in slices.
 const LONG_BYTES: usize = 4 * 1024;
@@ -32,10 +36,43 @@ pub struct Call {
     /// The memory of its message and parameters, if it is counted.
     pub(super) reservation: Option<Reservation>,
     pub(super) in_flight: InFlight,
-    /// Whether its caller may ask for faults; `None` if nobody may.
+    /// Whether its caller may ask for faults; `None` if no caller may.
     pub(super) may_inject: Option<bool>,
     /// Counts it for its caller, if that has limits.
-    pub(super) _of_caller: Option<CallerCall>,
+    pub(super) of_caller: Option<CallerCall>,
+    /// The request id in its own `tributary.Context`, if the recorder may keep it.
+    pub(super) named: OnceCell<Arc<str>>,
+    /// Why it failed, for its line in the log, if it gets one.
+    pub(super) why: OnceCell<Box<FailedBy>>,
+    /// What happened in it, once its view ran, if the recorder may keep it.
+    pub(super) recording: Cell<Recording>,
+}
+
+/// What the recorder gets of a call.
+#[derive(Debug, Default)]
+pub(super) enum Recording {
+    /// Its view did not run yet.
+    #[default]
+    NoView,
+    /// The recorder does not want it as it is: `failed` or not.
+    Unwanted {
+        failed: bool,
+        trace: Option<Arc<Trace>>,
+    },
+    /// The recorder takes it.
+    Wanted(Box<Taken>),
+}
+
+/// What the recorder takes of a call whose view ran.
+#[derive(Debug)]
+pub(super) struct Taken {
+    pub(super) wanted: Wanted,
+    /// It failed, or its reply is partial, as far as that was known then.
+    pub(super) failed: bool,
+    pub(super) timeline: Timeline,
+    pub(super) trace: Option<Arc<Trace>>,
+    /// Its parameters and its result, if somebody asked for them.
+    pub(super) values: Option<CallValues>,
 }
 
 /// The way in which a call reached its view.
@@ -70,9 +107,30 @@ impl Call {
         reservation.map_or_else(CallerId::default, |of| of.memory().caller())
     }
 
+    /// Who called, for people: the name of its limits, or that in its certificate.
+    pub(super) fn caller_name(&self) -> Caller {
+        let of_limits = self.of_caller.as_ref().and_then(CallerCall::name);
+        let memory = self.reservation.as_ref().map(Reservation::memory);
+        let name = of_limits.or_else(|| memory.and_then(|memory| memory.name().cloned()));
+        name.map_or(Caller::Connection(self.caller().0), Caller::Named)
+    }
+
+    /// The other end of its connection; `None` for a process on this machine.
+    pub(super) fn peer(&self) -> Option<SocketAddr> {
+        self.reservation.as_ref()?.memory().peer()
+    }
+
     /// Its id in logs.
     pub(super) fn request_id(&self) -> Option<&str> {
-        self.metadata.as_deref()?.request_id()
+        let own = self.named.get().map(|id| &**id);
+        own.or_else(|| self.metadata.as_deref()?.request_id())
+    }
+
+    /// Its own context has this id; empty if it has none.
+    pub(super) fn is_named(&self, request_id: &Arc<str>) {
+        if !request_id.is_empty() {
+            self.named.get_or_init(|| Arc::clone(request_id));
+        }
     }
 
     /// The budget for decoding and dropping its parameters, if they may be many.

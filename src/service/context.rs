@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::call::Call;
 use super::metadata::{RequestMetadata, short};
 use super::reserve::Reserves;
-use crate::context::{Context, Mode};
+use crate::context::{Context, Mode, Parent};
 use crate::value::Value;
 
 /// Further baggage pairs are ignored.
@@ -42,6 +42,21 @@ pub(super) fn of_call(call: &Call, param: Option<&Value>, reserves: &Reserves) -
         }
     }
     context
+}
+
+/// The caller's place in a trace: that of the call's context, or of its frame if it has no context.
+pub(super) fn parent(call: &Call, context: Option<&Context>) -> Option<Parent> {
+    let headers = call.request_metadata();
+    let of_frame = headers.and_then(|given| given.traceparent.as_ref());
+    let text = match context {
+        Some(context) => context.traceparent.as_ref()?,
+        None => of_frame?,
+    };
+    let mut parent = Parent::of_w3c(text)?;
+    if headers.is_some_and(|given| given.defers) && of_frame == Some(text) {
+        parent.sampled = None;
+    }
+    Some(parent)
 }
 
 fn fill_from_headers(context: &mut Context, given: &RequestMetadata) {

@@ -130,6 +130,7 @@ fn arrival(framer: &Framer) -> Arrival<'_> {
         unanswered: 0,
         memory: None,
         closing: None,
+        watched: None,
         wire_format: framer.wire_format().expect("it was given"),
         header: framer.header(),
         peer: PEER,

@@ -14,7 +14,7 @@ use crate::offload::{NotDone, offload};
 use crate::plan::Plan;
 use crate::program::Program;
 use crate::thrift::{
-    Appendix, Body, HeadOut, HeaderOut, WireError, WireFormat, write_message_with,
+    Appendix, Body, Encoded, HeadOut, HeaderOut, WireError, WireFormat, write_message_with,
 };
 use crate::value::Value;
 
@@ -30,16 +30,6 @@ pub(super) struct LargeReply {
     sequence: i32,
     header_sequence: i32,
     headers: Vec<(String, Vec<u8>)>,
-}
-
-/// A struct that is encoded already.
-#[derive(Debug)]
-struct Encoded(Bytes);
-
-impl Appendix for Encoded {
-    fn append(&self, out: &mut BytesMut) {
-        out.extend_from_slice(&self.0);
-    }
 }
 
 impl LargeReply {

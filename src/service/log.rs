@@ -1,22 +1,27 @@
-//! Logs calls: one line once it is known what the client gets, at a level that says who has to act.
+//! Logs calls once it is known what the client gets: each at level debug, and those on whose failure somebody has to act
+//! in one line at level warn, once per method and code every ten seconds.
 //!
-//! A call whose failure somebody has to act on is logged at level warn or error, once per method and code every ten
-//! seconds; the others like it are logged at level debug.
+//! With `[log]` that line is the recorder's, which also knows what the call's lookups did.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use tracing::{debug, error, warn};
 
+use super::call::Call;
 use super::call_error::CallError;
-use crate::error::{Code, Fault};
+use crate::error::Code;
 use crate::log_limit::LogLimit;
 use crate::metrics::Served;
 use crate::plan::Plan;
+use crate::recorder::{FailedBy, is_for_people};
 
 /// The calls and replies of one service.
 #[derive(Debug, Default)]
 pub(super) struct CallLog {
+    /// The recorder writes a line for each call that fails.
+    has_lines: bool,
     /// By method. Methods are configured, so there are few.
     failed: RefCell<HashMap<String, LogLimit>>,
     /// Replies that are not what the call's view wanted.
@@ -36,6 +41,14 @@ pub(super) fn refused_meta(method: &str, error: &CallError, request_id: Option<&
 }
 
 impl CallLog {
+    /// `has_lines`: the recorder writes a line for each call that fails.
+    pub(super) fn new(has_lines: bool) -> Self {
+        CallLog {
+            has_lines,
+            ..CallLog::default()
+        }
+    }
+
     /// A call that got its view's result.
     pub(super) fn served(plan: &Plan, request_id: &str, elapsed_us: u64, served: Served) {
         let method = &*plan.label;
@@ -46,36 +59,28 @@ impl CallLog {
         }
     }
 
-    /// A call that failed with `error`. `elapsed_us` is set if its view ran.
-    pub(super) fn failed(
-        &self,
-        plan: &Plan,
-        request_id: Option<&str>,
-        elapsed_us: Option<u64>,
-        error: &CallError,
-    ) {
-        let method = &*plan.label;
-        let request_id = sent(request_id);
-        let (code, cause) = (error.code, error.cause.map(tracing::field::display));
-        let lookup = error.lookup.as_ref().map(|(name, _)| &**name);
-        let detail = error.detail.as_deref().or(error.about.as_deref());
-        // Mistakes of clients and stores that are down are not worth a warning: the guards report stores. Nor is an
-        // overloaded server, which refuses many calls.
-        let quiet = match code.fault() {
-            Fault::Client | Fault::Backend => true,
-            Fault::Server | Fault::Operator => code == Code::ServerOverloaded,
-        };
-        let allowed = (!quiet).then(|| allow(&self.failed, method, code));
-        match allowed.flatten() {
-            Some(suppressed) => warn!(
-                %code,
-                cause, lookup, detail, method, request_id, elapsed_us, suppressed, "call failed"
-            ),
-            None => debug!(
-                %code,
-                cause, lookup, detail, method, request_id, elapsed_us, "call failed"
-            ),
+    /// A call that failed with `error`. `ran` are its request id and how long it took, if its view ran.
+    pub(super) fn failed(&self, call: &Call, ran: Option<(&str, u64)>, error: &CallError) {
+        let method = &*call.plan.label;
+        let request_id = sent(ran.map(|(id, _)| id).or(call.request_id()));
+        let took_us = ran.map(|(_, took)| took);
+        let code = error.code;
+        let (cause, lookup, detail) = (error.cause, lookup_of(error), detail_of(error));
+        let cause = cause.map(Code::as_str);
+        if self.has_lines {
+            // The recorder writes the line, which has the lookups too.
+            call.why.get_or_init(|| Box::new(error.failed_by()));
+        } else if is_for_people(code)
+            && let Some(suppressed) = allow(&self.failed, method, code)
+        {
+            warn!(
+                method,
+                outcome = "failed",
+                %code, cause, lookup, detail, took_us, request_id, suppressed, "call ended"
+            );
+            return;
         }
+        debug!(%code, cause, lookup, detail, method, request_id, elapsed_us = took_us, "call failed");
     }
 
     /// An exception that a closure threw and the method can't throw.
@@ -90,6 +95,25 @@ impl CallLog {
     pub(super) fn unwritable(&self, method: &str, code: Code, detail: &str) {
         if let Some(suppressed) = allow(&self.replies, method, code) {
             error!(%code, method, detail, suppressed, "reply can't be written");
+        }
+    }
+}
+
+fn lookup_of(error: &CallError) -> Option<&str> {
+    error.lookup.as_ref().map(|(name, _)| &**name)
+}
+
+fn detail_of(error: &CallError) -> Option<&str> {
+    error.detail.as_deref().or(error.about.as_deref())
+}
+
+impl CallError {
+    /// What the line of the call says about it.
+    fn failed_by(&self) -> FailedBy {
+        FailedBy {
+            cause: self.cause,
+            lookup: self.lookup.as_ref().map(|(name, _)| Arc::clone(name)),
+            detail: detail_of(self).map(str::to_owned),
         }
     }
 }

@@ -5,8 +5,10 @@
 //! no more, so the rest of their messages is not read and their replies can't grow. All others continue, so a client that takes
 //! much memory can't stop clients that take little, and small calls always end.
 
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
+use std::net::SocketAddr;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use tokio::sync::Notify;
 
@@ -39,6 +41,10 @@ pub struct ConnectionMemory {
     pool: Rc<MemoryPool>,
     bytes: Cell<usize>,
     caller: CallerId,
+    /// The name of its client, if that has shown a certificate.
+    name: OnceCell<Arc<str>>,
+    /// The other end of the connection; `None` for a process on this machine.
+    peer: Cell<Option<SocketAddr>>,
 }
 
 /// Memory that is taken for one purpose, until it is dropped.
@@ -70,6 +76,8 @@ impl MemoryPool {
             caller: CallerId(number),
             pool: Rc::clone(self),
             bytes: Cell::new(0),
+            name: OnceCell::new(),
+            peer: Cell::new(None),
         })
     }
 
@@ -120,6 +128,28 @@ impl ConnectionMemory {
     /// The connection as a caller.
     pub(super) fn caller(&self) -> CallerId {
         self.caller
+    }
+
+    /// Its client has shown a certificate with these names.
+    pub fn names(&self, names: &[String]) {
+        if let Some(name) = names.first() {
+            self.name.get_or_init(|| Arc::from(&**name));
+        }
+    }
+
+    /// The address of its client.
+    pub fn came_from(&self, peer: SocketAddr) {
+        self.peer.set(Some(peer));
+    }
+
+    /// The address of its client; `None` for a process on this machine.
+    pub(super) fn peer(&self) -> Option<SocketAddr> {
+        self.peer.get()
+    }
+
+    /// The name of its client, if that is known.
+    pub(super) fn name(&self) -> Option<&Arc<str>> {
+        self.name.get()
     }
 
     /// The pool of the loop.

@@ -18,6 +18,7 @@ mod in_flight; // how many calls at a time
 mod refusal;
 mod call;
 mod runner;
+mod record; // for operators
 mod reserve; // of a caller's time, for the reply
 mod params;
 mod context;
@@ -30,6 +31,7 @@ mod report;
 mod meta; // the `Tributary` service
 mod memory; // what clients' bytes take up
 mod log;
+mod trial; // for the admin port
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
 
@@ -46,6 +48,7 @@ use crate::guard::{Guards, Purge, Purged};
 use crate::metrics::{LoopMetrics, Overloaded, Phase, ProgramMetrics};
 use crate::program::Program;
 use crate::random::Random;
+use crate::recorder::CallRecorder;
 use crate::thrift::{Limits, WireError};
 use admission::{Admission, Admitted};
 use arrival::Message;
@@ -59,6 +62,9 @@ pub use arrival::{Arrival, Peer};
 pub use call::Call;
 pub use closing::Closing;
 pub use memory::{ConnectionMemory, MemoryPool, Reservation};
+pub use trial::{
+    TRIAL_FORMAT, Trial, TrialReceiver, TrialRequest, TrialSender, Trials, Tried, trial_channel,
+};
 
 /// A program with its backends, on one loop.
 pub struct Service {
@@ -72,6 +78,8 @@ pub struct Service {
     writer: ReplyWriter,
     log: Rc<CallLog>,
     metrics: Rc<ProgramMetrics>,
+    /// Keeps some calls, if the admin port shows them.
+    recorder: Option<Rc<CallRecorder>>,
 }
 
 /// How the connection handles a message.
@@ -101,6 +109,7 @@ impl Service {
             inflated_bytes_max: limits.inflated_bytes_max,
             ..Limits::default()
         };
+        let recorder = metrics.recorder(&program).map(Rc::new);
         let metrics = ProgramMetrics::new(metrics, &program);
         let ids = Random::seeded(random.clone().draw());
         if let Some(before) = before {
@@ -109,17 +118,18 @@ impl Service {
         let before = before.map(|before| &*before.guards);
         let (of_guards, metering) = (Arc::clone(&program), Rc::clone(&metrics));
         let guards = Rc::new(Guards::connect(of_guards, random, metering, before).await);
-        let log = Rc::new(CallLog::default());
+        let log = Rc::new(CallLog::new(program.log.is_some()));
         Service {
             limits: wire_limits,
             ids: RefCell::new(ids),
             admission: Admission::new(&program, wire_limits, limits.calls_max, &guards),
             introspection: Introspection::new(&program, &guards, wire_limits, &metrics),
-            runner: Runner::new(&program, &guards, wire_limits, &log),
+            runner: Runner::new(&program, &guards, wire_limits, &log).recording(recorder.clone()),
             writer: ReplyWriter::new(&program, limits.reply_bytes_max, &log),
             guards,
             log,
             metrics,
+            recorder,
         }
     }
 
@@ -151,29 +161,43 @@ impl Service {
     }
 
     /// Runs an admitted call. `None` for a oneway call.
-    pub async fn serve(self: Rc<Self>, call: Call) -> Option<BytesMut> {
-        let method = &*call.plan.label;
-        let span = debug_span!("call", method, request_id = tracing::field::Empty);
-        let Outcome { result, unlogged } = if span.is_disabled() {
-            self.runner.run(&call).await
-        } else {
-            Box::pin(self.runner.run(&call).instrument(span.clone())).await
-        };
-        self.metrics.turn_to(Phase::Reply, call.plan.index, 0);
-        let Written { reply, ended } = match result {
-            Ok(answer) if answer.is_large => Box::pin(self.writer.large_reply(&call, answer)).await,
-            result => self.writer.reply(&call, result),
-        };
-        let elapsed = call.in_flight.finish(ended, call.arrived);
-        if call.plan.brownout.is_some() && !ended.is_err_and(is_of_client) {
-            self.guards.brownouts().observe(&call.plan, elapsed);
+    #[expect(
+        clippy::manual_async_fn,
+        reason = "the state of an `async fn` holds its parameters twice"
+    )]
+    pub fn serve(self: Rc<Self>, call: Call) -> impl Future<Output = Option<BytesMut>> {
+        async move {
+            let method = &*call.plan.label;
+            let span = debug_span!("call", method, request_id = tracing::field::Empty);
+            let mut outcome = Outcome::default();
+            let running = self.runner.run(&call, &mut outcome);
+            if span.is_disabled() {
+                running.await;
+            } else {
+                Box::pin(running.instrument(span.clone())).await;
+            }
+            let Outcome { result, unlogged } = outcome;
+            self.metrics.turn_to(Phase::Reply, call.plan.index, 0);
+            let Written { reply, ended } = match result {
+                Ok(answer) if answer.is_large => {
+                    Box::pin(self.writer.large_reply(&call, answer)).await
+                }
+                result => self.writer.reply(&call, result),
+            };
+            let elapsed = call.in_flight.finish(ended, call.arrived);
+            if call.plan.brownout.is_some() && !ended.is_err_and(is_of_client) {
+                self.guards.brownouts().observe(&call.plan, elapsed);
+            }
+            if let Some(recorder) = &self.recorder {
+                record::ended(recorder, &call, ended, elapsed);
+            }
+            if let Some(ran) = unlogged {
+                self.runner.replied(&call.plan, &ran, elapsed);
+                span.in_scope(|| ran.log(&self.log, &call, ended));
+            }
+            self.metrics.turn_away();
+            reply
         }
-        if let Some(ran) = unlogged {
-            self.runner.replied(&call.plan, &ran, elapsed);
-            span.in_scope(|| ran.log(&self.log, &call.plan, ended));
-        }
-        self.metrics.turn_away();
-        reply
     }
 
     /// Refuses a message of which no more is read: by what has arrived of it, or by the header of its frame. `None`: it
@@ -211,6 +235,11 @@ impl Service {
     /// Removes kept answers. Returns how many.
     pub fn purge(&self, purge: &Purge) -> Purged {
         self.guards.purge(purge)
+    }
+
+    /// The program that it serves.
+    pub fn program(&self) -> &Arc<Program> {
+        self.runner.program()
     }
 
     fn refuse(&self, refusal: &Refusal<'_>) -> BytesMut {

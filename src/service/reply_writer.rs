@@ -24,6 +24,7 @@ use super::runner::Answer;
 use crate::error::Code;
 use crate::idl::{Schema, StructId, Type};
 use crate::metrics::Served;
+use crate::offload::drop_elsewhere;
 use crate::plan::{Plan, ReplyShape};
 use crate::program::Program;
 use crate::thrift::{
@@ -35,6 +36,10 @@ use crate::value::Value;
 const CAPACITY_MAX: usize = 64 * 1024;
 /// A buffer with more capacity is not kept for the next reply: the whole capacity counts as memory of that reply's client.
 const SPARE_BYTES_MAX: usize = 8 * 1024;
+/// Enough for nearly every exception.
+const EXCEPTION_BYTES: usize = 192;
+/// A larger buffer takes long to give back to the system.
+const LARGE_BUFFER: usize = 1024 * 1024;
 
 /// Writes the replies of one service.
 pub(super) struct ReplyWriter {
@@ -194,6 +199,8 @@ impl ReplyWriter {
         // Reclaims the part of the buffer that was sent.
         if buffer.try_reclaim(self.last_bytes.get()) && buffer.capacity() <= SPARE_BYTES_MAX {
             self.spare.set(buffer);
+        } else if buffer.capacity() > LARGE_BUFFER {
+            drop_elsewhere(buffer);
         }
     }
 
@@ -316,7 +323,7 @@ impl ReplyWriter {
         error: &CallError,
     ) -> BytesMut {
         let codes = Some(error.codes());
-        let mut out = BytesMut::new();
+        let mut out = BytesMut::with_capacity(EXCEPTION_BYTES);
         if let Some((plan, schema)) = declares
             && let Some((id, of, value)) = self.declared(plan, schema, error)
         {

@@ -20,6 +20,7 @@ use super::log::CallLog;
 use super::meta::fetch;
 use super::metadata::INJECT;
 use super::params::{self, ViewParams};
+use super::record::view_ran;
 use super::reserve::Reserves;
 use crate::backend::Held;
 use crate::context::Context;
@@ -30,6 +31,7 @@ use crate::metrics::{Phase, Served};
 use crate::offload::drop_elsewhere;
 use crate::plan::Plan;
 use crate::program::{CallerLimits, Program};
+use crate::recorder::{CallRecorder, CallValues};
 use crate::thrift::Limits;
 use crate::timeline::Timeline;
 use crate::value::Value;
@@ -42,6 +44,7 @@ pub(super) struct Runner {
     limits: Limits,
     log: Rc<CallLog>,
     reserves: Reserves,
+    recorder: Option<Rc<CallRecorder>>,
 }
 
 /// How a call ended, before its reply is written.
@@ -49,6 +52,16 @@ pub(super) struct Outcome {
     pub(super) result: Result<Answer, CallError>,
     /// What to log once the reply is written; `None` if the failure is logged already.
     pub(super) unlogged: Option<Ran>,
+}
+
+impl Default for Outcome {
+    /// That of a call which has not ended.
+    fn default() -> Self {
+        Outcome {
+            result: Err(CallError::new(Code::ServerInternal)),
+            unlogged: None,
+        }
+    }
 }
 
 /// The result of a call.
@@ -60,22 +73,24 @@ pub(super) struct Answer {
     /// Whether the value should not be encoded or dropped on a loop.
     pub(super) is_large: bool,
     /// Keeps the memory of large answers counted while the value is encoded.
-    pub(super) _held: Vec<Held>,
+    pub(super) _held: Held,
 }
 
 /// A call whose view ran, for the log.
 pub(super) struct Ran {
     request_id: Arc<str>,
     elapsed_us: u64,
+    /// When its first lookup could start, from the arrival of the call.
+    lookups_began: Duration,
     /// When its last lookup had its fate, from the arrival of the call.
     lookups_ended: Duration,
 }
 
 impl Ran {
-    pub(super) fn log(&self, log: &CallLog, plan: &Plan, ended: Result<Served, Code>) {
+    pub(super) fn log(&self, log: &CallLog, call: &Call, ended: Result<Served, Code>) {
         match ended.map_err(CallError::new) {
-            Ok(served) => CallLog::served(plan, &self.request_id, self.elapsed_us, served),
-            Err(err) => log.failed(plan, Some(&self.request_id), Some(self.elapsed_us), &err),
+            Ok(served) => CallLog::served(&call.plan, &self.request_id, self.elapsed_us, served),
+            Err(err) => log.failed(call, Some((&self.request_id, self.elapsed_us)), &err),
         }
     }
 }
@@ -93,7 +108,18 @@ impl Runner {
             limits,
             log: Rc::clone(log),
             reserves: Reserves::new(program.plans().count()),
+            recorder: None,
         }
+    }
+
+    /// Offers calls to `recorder`.
+    pub(super) fn recording(self, recorder: Option<Rc<CallRecorder>>) -> Self {
+        Runner { recorder, ..self }
+    }
+
+    /// The program whose views it runs.
+    pub(super) fn program(&self) -> &Arc<Program> {
+        &self.program
     }
 
     /// The limits of the program's callers.
@@ -105,50 +131,49 @@ impl Runner {
     pub(super) fn replied(&self, plan: &Plan, ran: &Ran, elapsed: Duration) {
         let took = elapsed.saturating_sub(ran.lookups_ended);
         self.reserves.observe(plan.index, took);
+        let view = self.guards.metrics().view(plan.index);
+        view.took_itself(took + ran.lookups_began);
     }
 
-    /// Runs `call` to its end.
-    pub(super) async fn run(&self, call: &Call) -> Outcome {
-        let mut answering = pin!(AssertUnwindSafe(self.answer(call)).catch_unwind());
-        let answer = poll_fn(|cx| match answering.as_mut().poll(cx) {
-            Poll::Pending if self.guards.metrics().loop_metrics.drain_is_over() => {
-                Poll::Ready(Ok(Err(self.cut_off(call))))
-            }
-            answer => answer,
-        });
-        let answer = answer.await;
-        match answer {
-            Ok(Ok((answer, ran))) => Outcome {
-                result: Ok(answer),
-                unlogged: Some(ran),
-            },
-            Ok(Err(err)) => Outcome {
-                result: Err(err),
-                unlogged: None,
-            },
+    /// Runs `call` to its end, and puts that into `outcome`. Each `async fn` on the way would move what it returned.
+    pub(super) async fn run(&self, call: &Call, outcome: &mut Outcome) {
+        let ended = {
+            let mut answering = pin!(AssertUnwindSafe(self.answer(call, outcome)).catch_unwind());
+            let ended = poll_fn(|cx| match answering.as_mut().poll(cx) {
+                Poll::Pending if self.guards.metrics().loop_metrics.drain_is_over() => {
+                    Poll::Ready(Ok(Err(self.cut_off(call))))
+                }
+                ended => ended,
+            });
+            ended.await
+        };
+        let err = match ended {
+            Ok(Ok(())) => return,
+            Ok(Err(err)) => err,
             Err(_panic) => {
                 let err = CallError {
                     detail: Some("its view panicked".to_owned()),
                     ..CallError::new(Code::ServerInternal)
                 };
-                self.log.failed(&call.plan, call.request_id(), None, &err);
-                Outcome {
-                    result: Err(err),
-                    unlogged: None,
-                }
+                self.log.failed(call, None, &err);
+                err
             }
-        }
+        };
+        *outcome = Outcome {
+            result: Err(err),
+            unlogged: None,
+        };
     }
 
     /// The error of a call that has taken longer than the drain.
     #[cold]
     fn cut_off(&self, call: &Call) -> CallError {
         let err = CallError::new(Code::ServerDraining);
-        self.log.failed(&call.plan, call.request_id(), None, &err);
+        self.log.failed(call, None, &err);
         err
     }
 
-    async fn answer(&self, call: &Call) -> Result<(Answer, Ran), CallError> {
+    async fn answer(&self, call: &Call, outcome: &mut Outcome) -> Result<(), CallError> {
         if !self.guards.may_begin(&call.plan) {
             Box::pin(self.hold(call)).await?;
         }
@@ -160,13 +185,18 @@ impl Runner {
             }
         };
         let (params, mut context) = params.inspect_err(|err| {
-            self.log.failed(&call.plan, call.request_id(), None, err);
+            self.log.failed(call, None, err);
         })?;
         context.caller = call.caller();
+        if let Some(recorder) = &self.recorder {
+            call.is_named(&context.request_id);
+            context.trace = recorder.begin(|| context::parent(call, Some(&context)));
+        }
         if let Some(allowed) = call.may_inject {
             context.faults = self.faults(call, &context, allowed)?;
         }
-        self.run_view(call, params, context).await
+        let params = ViewParams::new(call, params);
+        self.run_view(call, &params.values, &context, outcome).await
     }
 
     /// The faults that the caller asks for.
@@ -198,7 +228,7 @@ impl Runner {
                 about: Some(about),
                 ..CallError::new(code)
             };
-            self.log.failed(&call.plan, call.request_id(), None, &err);
+            self.log.failed(call, None, &err);
             err
         })?;
         Ok(Some(Arc::new(faults)))
@@ -229,7 +259,7 @@ impl Runner {
         }
         call.in_flight.never_begins();
         let err = CallError::new(Code::ServerOverloaded);
-        self.log.failed(&call.plan, call.request_id(), None, &err);
+        self.log.failed(call, None, &err);
         Err(err)
     }
 
@@ -249,19 +279,19 @@ impl Runner {
     async fn run_view(
         &self,
         call: &Call,
-        params: Vec<Value>,
-        context: Context,
-    ) -> Result<(Answer, Ran), CallError> {
+        params: &Rc<[Value]>,
+        context: &Context,
+        outcome: &mut Outcome,
+    ) -> Result<(), CallError> {
         let plan = &call.plan;
         let schema = self.program.schema(plan);
         if let Some(metadata) = &call.metadata {
-            metadata.identify(&context);
+            metadata.identify(context);
         }
-        let params = ViewParams::new(call, params);
         if !context.request_id.is_empty() {
             tracing::Span::current().record("request_id", &*context.request_id);
         }
-        let mut ran = run(plan, schema, &self.guards, &params.values, &context).await;
+        let mut ran = run(plan, schema, &self.guards, params, context).await;
         let merged = match &ran.failure {
             Some(failure) => {
                 if ran.is_large {
@@ -276,39 +306,50 @@ impl Runner {
             }
         };
         let lookups_ended = Duration::from_micros(ran.timeline.elapsed.get());
+        let first = ran.timeline.tracks.first();
+        let lookups_began = first.map_or(lookups_ended, |track| {
+            Duration::from_micros(track.planned.get())
+        });
         ran.timeline.elapsed = call.arrived.elapsed().into();
         let elapsed_us = ran.timeline.elapsed.get();
         if let Err(err) = &merged {
-            let id = Some(&*context.request_id);
-            self.log.failed(plan, id, Some(elapsed_us), err);
+            self.log
+                .failed(call, Some((&context.request_id, elapsed_us)), err);
         }
         if let Some(metadata) = &call.metadata {
             let in_reply = plan.report_field.is_some() && merged.is_ok();
             metadata.summarize(&ran.timeline, context.want_report && !in_reply);
         }
+        let partial = ran.timeline.is_partial();
+        if let Some(recorder) = &self.recorder {
+            let failed = partial || merged.is_err();
+            let names = || &schema.structs[plan.params.0 as usize].names;
+            view_ran(recorder, call, (&ran.timeline, context), failed, || {
+                let result = merged.as_ref().ok();
+                CallValues::of(&plan.method, (names(), params), result)
+            });
+        }
         let value = merged?;
-        let served = if ran.timeline.is_partial() {
+        let served = if partial {
             Served::Partial
         } else {
             Served::Whole
         };
         let wanted = plan.report_always || context.want_report;
         let reported = wanted && plan.report_field.is_some();
-        let answer = Answer {
+        outcome.result = Ok(Answer {
             value,
             served,
             reported: reported.then_some(ran.timeline),
             is_large: ran.is_large,
             _held: ran.held,
-        };
-        let request_id = context.request_id;
-        Ok((
-            answer,
-            Ran {
-                request_id,
-                elapsed_us,
-                lookups_ended,
-            },
-        ))
+        });
+        outcome.unlogged = Some(Ran {
+            request_id: Arc::clone(&context.request_id),
+            elapsed_us,
+            lookups_began,
+            lookups_ended,
+        });
+        Ok(())
     }
 }

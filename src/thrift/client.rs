@@ -12,7 +12,7 @@ use super::error::WireError;
 use super::head::{Head, HeadOut};
 use super::header::HeaderOut;
 use super::limits::Limits;
-use super::message::{Body, read_head, write_message_with};
+use super::message::{Body, Encoded, read_head, write_message_with};
 use super::protocol::Protocol;
 use super::wire_format::WireFormat;
 use crate::idl::{Method, Schema, StructId, Type};
@@ -78,6 +78,32 @@ impl ClientCall<'_> {
         params: &Value,
         pairs: &[(&str, &[u8])],
     ) -> Result<(), WireError> {
+        let body = Body::Params {
+            schema: self.schema,
+            id: self.method.params,
+            record: params,
+        };
+        self.write_body(out, wire_format, body, pairs)
+    }
+
+    /// As [`ClientCall::write`], with parameters that are encoded already.
+    pub fn write_encoded(
+        &self,
+        out: &mut BytesMut,
+        wire_format: WireFormat,
+        params: &Encoded,
+        pairs: &[(&str, &[u8])],
+    ) -> Result<(), WireError> {
+        self.write_body(out, wire_format, Body::Encoded(params), pairs)
+    }
+
+    fn write_body(
+        &self,
+        out: &mut BytesMut,
+        wire_format: WireFormat,
+        body: Body<'_>,
+        pairs: &[(&str, &[u8])],
+    ) -> Result<(), WireError> {
         let head = HeadOut {
             name: self.name,
             kind: if self.method.oneway {
@@ -86,11 +112,6 @@ impl ClientCall<'_> {
                 TMessageType::Call
             },
             sequence: self.sequence,
-        };
-        let body = Body::Params {
-            schema: self.schema,
-            id: self.method.params,
-            record: params,
         };
         let header = HeaderOut {
             sequence: self.sequence,

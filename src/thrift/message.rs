@@ -49,6 +49,8 @@ pub enum Body<'a> {
         /// A record in the order of the struct's fields.
         record: &'a Value,
     },
+    /// A call's parameters, encoded before.
+    Encoded(&'a Encoded),
     /// A `TApplicationException`, for an error that the method does not declare as an exception.
     ApplicationError {
         /// What went wrong, for programs.
@@ -56,6 +58,29 @@ pub enum Body<'a> {
         /// What went wrong, for people.
         message: &'a str,
     },
+}
+
+/// A struct that is encoded already.
+#[derive(Clone, Debug)]
+pub struct Encoded(pub Bytes);
+
+impl Encoded {
+    /// The parameters of a call, the record of the struct `id`, as a message in this protocol has them.
+    pub fn params(
+        protocol: Protocol,
+        (schema, id): (&Schema, StructId),
+        record: &Value,
+    ) -> Result<Self, WireError> {
+        let mut out = BytesMut::new();
+        with_codec!(protocol, C => Encoder::new(schema, C::writer(&mut out)).whole(id, record))?;
+        Ok(Encoded(out.freeze()))
+    }
+}
+
+impl Appendix for Encoded {
+    fn append(&self, out: &mut BytesMut) {
+        out.extend_from_slice(&self.0);
+    }
 }
 
 /// The head of `message` and the bytes after it.
@@ -137,6 +162,10 @@ fn write<O: ProtocolWriter>(
             last,
         } => Encoder::new(schema, output).result(id, record, last),
         Body::Params { schema, id, record } => Encoder::new(schema, output).whole(id, record),
+        Body::Encoded(encoded) => {
+            output.appendix(encoded);
+            Ok(())
+        }
         Body::ApplicationError { kind, message } => {
             output.field(TType::String, 0, 1);
             output.bytes(message.as_bytes(), length_of(message.len())?);

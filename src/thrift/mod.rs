@@ -46,7 +46,7 @@ pub use frame::Framer;
 pub use head::{Head, HeadOut};
 pub use header::{Header, HeaderOut, Headers};
 pub use limits::Limits;
-pub use message::{Body, read_head, write_message, write_message_with};
+pub use message::{Body, Encoded, read_head, write_message, write_message_with};
 pub use protocol::Protocol;
 pub(crate) use protocol::with_codec;
 pub use wire_format::{Transport, WireFormat, WireFormats};

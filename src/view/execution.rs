@@ -13,9 +13,9 @@ pub struct Execution {
     /// What happened when. `elapsed` is when the last fate was known.
     pub timeline: Timeline,
     /// Why the call fails, if it does.
-    pub failure: Option<Failure>,
+    pub failure: Option<Box<Failure>>,
     /// Whether some value is so large that it should not be encoded or dropped on a loop.
     pub is_large: bool,
     /// Keeps the memory of large answers counted.
-    pub held: Vec<Held>,
+    pub held: Held,
 }

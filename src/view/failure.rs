@@ -70,10 +70,13 @@ impl Failure {
         }
     }
 
-    /// Adds the details of `err`, if the step at `at` is the one that failed.
-    pub(super) fn hear(&mut self, at: usize, err: &LookupError) {
+    /// Adds the details of `err`, if the step at `at` is the one that failed. `first` is why something else was asked instead.
+    pub(super) fn hear(&mut self, at: usize, err: &LookupError, first: Option<Code>) {
         if self.step == at {
-            self.detail = Some(err.detail.clone());
+            self.detail = Some(match first {
+                Some(first) => format!("{}; before `else`: {first}", err.detail),
+                None => err.detail.clone(),
+            });
             self.thrown.clone_from(&err.thrown);
         }
     }

@@ -7,8 +7,11 @@ mod run; // when lookups start and end
 mod start; // what one lookup asks
 mod foreach;
 mod step; // what it refers to, and where its value fits
+mod inputs; // large values that it refers to
 mod large; // values that take long to fit
 mod settle; // which fate a lookup gets
+mod attempt; // the lookup itself, or what is asked instead
+mod fallback; // asks what comes next
 mod failure; // why a call fails
 mod clock;
 mod merge;
@@ -21,5 +24,7 @@ pub use run::run;
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod planted; // what a faster lookup gains
 #[cfg(test)]
 mod simulation; // real clients over a simulated network

@@ -6,76 +6,68 @@
 //! comes after the steps it needs, so it starts in the same pass in which its last input arrives. The call sets one
 //! alarm at a time: for the earliest deadline of the lookups under way.
 
-use std::future::poll_fn;
+use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::{Context as TaskContext, Poll};
+use std::task::{Context as TaskContext, Poll, ready};
 
-use tokio::time::Instant;
 use tracing::{Level, Span, debug_span, level_enabled};
 
+use super::attempt::asked;
 use super::clock::Clock;
 use super::execution::Execution;
 use super::failure::Failure;
-use super::start::{Start, UnderWay};
+use super::large::Kept;
+use super::start::{Asks, Start, UnderWay};
 use super::step::CallScope;
 use crate::backend::Held;
 use crate::context::{Context, Mode};
 use crate::error::Code;
-use crate::guard::{Alarm, Guards, ReplySlots, Time};
+use crate::guard::{Alarm, Guards, Params, Question, ReplySlots};
 use crate::idl::Schema;
 use crate::metrics::{Phase, ViewMetrics};
 use crate::offload::drop_elsewhere;
 use crate::plan::{Placing, Plan};
-use crate::timeline::{Fate, Micros, Source, Timeline, Track};
+use crate::timeline::{Endpoints, Fate, Micros, Source, Timeline, Track};
 use crate::value::Value;
 
 /// Runs every step of `plan` to its fate.
-pub async fn run(
-    plan: &Arc<Plan>,
-    schema: &Arc<Schema>,
-    guards: &Guards,
-    params: &Rc<[Value]>,
-    context: &Context,
-) -> Execution {
-    let scope = CallScope {
-        schema,
-        guards,
-        params,
-        context,
-    };
-    let mut running = Running::new(plan, scope);
-    poll_fn(|cx| running.poll(cx)).await;
-    running.finish()
+pub fn run<'a>(
+    plan: &'a Arc<Plan>,
+    schema: &'a Arc<Schema>,
+    guards: &'a Guards,
+    params: &'a Rc<[Value]>,
+    context: &'a Context,
+) -> impl Future<Output = Execution> {
+    Running::new(
+        plan,
+        CallScope {
+            schema,
+            guards,
+            params,
+            context,
+        },
+    )
 }
 
-pub(super) enum State<'a> {
+impl Future for Running<'_> {
+    type Output = Execution;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Execution> {
+        let running = self.get_mut();
+        ready!(running.advance_all(cx));
+        Poll::Ready(running.finish())
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum State {
     /// Waits for the steps it needs or, in a serial call, for those before it.
     Waiting,
-    /// Under way until `deadline`.
-    Asking {
-        under_way: UnderWay<'a>,
-        deadline: Instant,
-    },
+    /// Under way, at this place in [`Running::under_way`].
+    Asking(usize),
     /// Has its fate.
     Settled,
-}
-
-impl State<'_> {
-    /// The step has its fate.
-    #[inline]
-    pub(super) fn settle(&mut self) {
-        let before = std::mem::replace(self, State::Settled);
-        if let State::Asking {
-            under_way: UnderWay::One(pending),
-            ..
-        } = &before
-            && pending.is_plain()
-        {
-            // The usual case needs no drop; this skips the call to it.
-            std::mem::forget(before);
-        }
-    }
 }
 
 pub(super) struct Running<'a> {
@@ -84,23 +76,29 @@ pub(super) struct Running<'a> {
     pub(super) metrics: &'a ViewMetrics,
     /// The call's span, the parent of its lookups' spans, if anybody may want these.
     span: Option<Span>,
-    /// The spans of the steps under way; empty if nobody wants them.
+    /// The spans of the steps under way; empty if they are not recorded.
     pub(super) spans: Vec<Option<Span>>,
-    pub(super) states: Vec<State<'a>>,
+    pub(super) states: Vec<State>,
+    /// The steps that were started, in the order of their starts; `None` once such a step has its fate.
+    pub(super) under_way: Vec<Option<UnderWay<'a>>>,
     /// Where answers of batches arrive.
     pub(super) slots: ReplySlots,
     /// What the merge gets: values fitted to their targets, null where there is none.
     pub(super) values: Vec<Value>,
     pub(super) tracks: Vec<Track>,
     /// Values as the stores sent them, for the steps that refer to them.
-    pub(super) kept: Vec<Option<Value>>,
+    pub(super) kept: Vec<Option<Kept>>,
+    /// Which endpoints were asked, by step. Most backends have none.
+    pub(super) endpoints: Option<Box<Endpoints>>,
     /// Whether some answer was large.
     pub(super) is_large: bool,
     /// Keeps the memory of large answers counted.
     pub(super) held: Vec<Held>,
     /// How many steps have no fate yet.
     pub(super) open: usize,
-    pub(super) failure: Option<Failure>,
+    pub(super) failure: Option<Box<Failure>>,
+    /// When what is asked instead of each step was started; empty if nothing is.
+    pub(super) fallbacks_started: Vec<Micros>,
     alarm: Option<Alarm>,
     pub(super) clock: Clock,
 }
@@ -120,6 +118,8 @@ impl<'a> Running<'a> {
             code: None,
             source: Source::None,
             age: None,
+            fallback: None,
+            first_code: None,
         };
         Running {
             plan,
@@ -127,21 +127,26 @@ impl<'a> Running<'a> {
             metrics,
             span: level_enabled!(Level::DEBUG).then(Span::current),
             spans: Vec::new(),
-            states: (0..steps).map(|_| State::Waiting).collect(),
+            states: vec![State::Waiting; steps],
+            under_way: Vec::with_capacity(steps),
             slots: ReplySlots::with_capacity(steps),
             values: nulls(steps, plan),
             tracks: (0..steps).map(|_| track).collect(),
             kept: vec![None; if plan.referred { steps } else { 0 }],
+            endpoints: None,
             is_large: false,
             held: Vec::new(),
             open: steps,
             failure: None,
+            fallbacks_started: Vec::new(),
             alarm: None,
             clock,
         }
     }
 
-    fn poll(&mut self, cx: &mut TaskContext<'_>) -> Poll<()> {
+    /// Makes one pass, and further ones while deadlines pass.
+    #[inline]
+    fn advance_all(&mut self, cx: &mut TaskContext<'_>) -> Poll<()> {
         self.clock.pass();
         let metrics = self.scope.guards.metrics();
         metrics.turn_to(Phase::View, self.plan.index, 0);
@@ -164,53 +169,96 @@ impl<'a> Running<'a> {
     }
 
     /// Starts or polls one step.
+    #[inline]
     fn advance(&mut self, at: usize, cx: &mut TaskContext<'_>) {
-        if matches!(self.states[at], State::Waiting) && self.may_start(at) {
+        if self.states[at] == State::Settled {
+            return;
+        }
+        if self.states[at] == State::Waiting {
+            if !self.may_start(at) {
+                return;
+            }
             self.start(at);
-            // Nobody has worked on its batch yet.
-            if matches!(&self.states[at], State::Asking { under_way, .. } if under_way.is_batched())
-            {
+            // Its batch has not been worked on yet.
+            if self.under_way(at).is_none_or(|step| step.is_batched()) {
                 return;
             }
         }
-        let State::Asking { under_way, .. } = &mut self.states[at] else {
+        let State::Asking(nth) = self.states[at] else {
             return;
         };
-        let (answer, covered) = match under_way {
-            UnderWay::Fitting(_) => return self.advance_fitting(at, cx),
-            UnderWay::One(pending) if pending.is_batched() => {
-                (pending.poll(&self.slots, None, cx), None)
+        match &mut self.under_way[nth] {
+            Some(UnderWay::One(pending)) if pending.is_batched() => {
+                // The usual case.
+                if let Poll::Ready(answer) = pending.poll(&self.slots, None, cx) {
+                    self.answered(at, answer, None);
+                    self.advance_further(at, cx);
+                }
             }
-            under_way => {
-                let span = self.spans.get(at).and_then(Option::as_ref);
-                let answer = under_way.poll(&self.plan.steps[at], &self.slots, span, cx);
-                // The lookup may have spent time computing.
-                self.clock.read();
-                (answer, under_way.covered())
-            }
-        };
-        if let Poll::Ready(answer) = answer {
-            self.answered(at, answer, covered);
-            if !matches!(self.states[at], State::Settled) {
-                self.advance_fitting(at, cx);
-            }
+            _ => self.advance_alone(at, cx),
         }
     }
 
-    /// Polls the conversion of a large answer, if the step waits for that.
-    fn advance_fitting(&mut self, at: usize, cx: &mut TaskContext<'_>) {
-        if let State::Asking { under_way, .. } = &mut self.states[at]
-            && let UnderWay::Fitting(fitting) = under_way
-            && let Poll::Ready(fitted) = fitting.poll(cx)
+    /// Polls a step that waits for more than an answer of a batch.
+    fn advance_alone(&mut self, at: usize, cx: &mut TaskContext<'_>) {
+        let State::Asking(nth) = self.states[at] else {
+            return;
+        };
+        let Some(under_way) = &mut self.under_way[nth] else {
+            return;
+        };
+        if matches!(under_way, UnderWay::Copying(_) | UnderWay::Fitting(_)) {
+            if self.advance_large(at, cx) {
+                self.advance_further(at, cx);
+            }
+            return;
+        }
+        let span = self.spans.get(at).and_then(Option::as_ref);
+        let step = asked(self.plan, &self.tracks[at], at);
+        let answer = under_way.poll(step, &self.slots, span, cx);
+        let covered = under_way.covered();
+        // The lookup may have spent time computing.
+        self.clock.read();
+        if let Poll::Ready(answer) = answer {
+            self.answered(at, answer, covered);
+            self.advance_further(at, cx);
+        }
+    }
+
+    /// Polls what a step waits for whose answer has just arrived: nearly always nothing, otherwise a conversion, or another
+    /// answer.
+    #[inline]
+    fn advance_further(&mut self, at: usize, cx: &mut TaskContext<'_>) {
+        // A batch that it has just joined has not been worked on yet.
+        if self.states[at] != State::Settled
+            && self.under_way(at).is_some_and(|step| !step.is_batched())
         {
-            let covered = fitting.covered;
-            self.clock.read();
-            self.fitted_elsewhere(at, fitted, covered);
+            self.advance_alone(at, cx);
+        }
+    }
+
+    /// What is under way for a step.
+    #[inline]
+    pub(super) fn under_way(&mut self, at: usize) -> Option<&mut UnderWay<'a>> {
+        match self.states[at] {
+            State::Asking(nth) => self.under_way[nth].as_mut(),
+            State::Waiting | State::Settled => None,
+        }
+    }
+
+    /// Ends what is under way for a step, which has its fate.
+    #[inline]
+    pub(super) fn end(&mut self, at: usize) {
+        if let State::Asking(nth) = std::mem::replace(&mut self.states[at], State::Settled)
+            && !matches!(&self.under_way[nth], Some(UnderWay::One(pending)) if pending.is_plain())
+        {
+            // In the usual case nothing has to be dropped.
+            self.under_way[nth] = None;
         }
     }
 
     fn may_start(&self, at: usize) -> bool {
-        let settled = |need: &usize| matches!(self.states[*need], State::Settled);
+        let settled = |need: &usize| self.states[*need] == State::Settled;
         let ready = self.plan.steps[at].after.iter().all(settled);
         // A serial call runs one step at a time, in plan order.
         ready
@@ -219,46 +267,78 @@ impl<'a> Running<'a> {
 
     fn start(&mut self, at: usize) {
         let step = &self.plan.steps[at];
-        let (now, elapsed) = (self.clock.now, self.clock.elapsed);
         if !step.after.is_empty() {
             let inputs = step.after.iter().map(|&need| self.tracks[need].done).max();
-            self.tracks[at].planned = inputs.unwrap_or(elapsed);
+            self.tracks[at].planned = inputs.unwrap_or(self.clock.elapsed);
         }
-        if now >= self.scope.context.deadline {
+        if self.clock.now >= self.scope.context.deadline {
             return self.no_value(at, Fate::Timeout, Some(Code::CallDeadline));
         }
         let brownouts = self.scope.guards.brownouts();
         if step.drop_below > 0.0 && brownouts.drops(self.plan, step.drop_below) {
             return self.no_value(at, Fate::Shed, Some(Code::LookupShed));
         }
-        let call_deadline = self.scope.context.deadline;
-        let own = step.timeout.and_then(|timeout| now.checked_add(timeout));
-        let deadline = own.map_or(call_deadline, |own| own.min(call_deadline));
-        let guards = self.scope.guards;
-        let time = Time {
-            asked: now,
-            deadline,
-            allowed: step.allowed,
-        };
-        let under_way = match step.start(self.scope, &self.kept, time) {
-            Start::Settled(fate) => return self.no_value(at, fate, None),
-            Start::Unusable(err) => return self.unusable(at, &err),
-            Start::One(question) => UnderWay::One(guards.prepare(question)),
-            Start::Each(elements) => UnderWay::Each(Box::new(elements)),
-        };
-        self.states[at] = State::Asking {
-            under_way,
-            deadline,
-        };
-        if let State::Asking {
-            under_way: UnderWay::One(pending),
-            ..
-        } = &mut self.states[at]
+        let time = step.time(at, self.clock.now, self.scope.context.deadline);
+        if let Some(param) = step.only_param {
+            // The usual case.
+            let params = Params::OfCall(self.scope.params, param);
+            return self.ask_one(at, step.question_of(params, self.scope, time));
+        }
+        match step.start(self.scope, &self.kept, time) {
+            Start::Settled(fate) => self.no_value(at, fate, None),
+            Start::Unusable(err) => self.unusable(at, &err),
+            Start::Asks(asks) => self.ask(at, asks),
+        }
+    }
+
+    /// Asks the question of a step, or waits for those of its elements.
+    pub(super) fn ask(&mut self, at: usize, asks: Asks<'a>) {
+        match asks {
+            Asks::One(question) => self.ask_one(at, question),
+            Asks::Each(elements) => {
+                self.scope
+                    .guards
+                    .saw_elements(self.plan, at, elements.count());
+                let elements = UnderWay::Each(Box::new(elements));
+                self.prepare(at);
+                self.under_way.push(Some(elements));
+                self.started(at);
+            }
+            Asks::Later(inputs) => {
+                self.prepare(at);
+                self.under_way.push(Some(UnderWay::Copying(inputs)));
+            }
+        }
+    }
+
+    #[inline]
+    fn ask_one(&mut self, at: usize, question: Question<'a>) {
+        self.prepare(at);
+        // Made in its place: to move it would cost more.
+        let pending = self.scope.guards.prepare(question);
+        self.under_way.push(Some(UnderWay::One(pending)));
+        if let Some(Some(UnderWay::One(pending))) = self.under_way.last_mut()
             && let Some(answer) = pending.ask(&self.slots)
         {
             return self.answered(at, answer, None);
         }
-        self.tracks[at].started = Some(elapsed);
+        self.started(at);
+    }
+
+    /// A step waits for what is put under way next.
+    #[inline]
+    fn prepare(&mut self, at: usize) {
+        let next = State::Asking(self.under_way.len());
+        if let State::Asking(nth) = std::mem::replace(&mut self.states[at], next) {
+            // It asked before, and now asks something else.
+            self.under_way[nth] = None;
+        }
+    }
+
+    /// A step is under way now.
+    #[inline]
+    fn started(&mut self, at: usize) {
+        self.tracks[at].started.get_or_insert(self.clock.elapsed);
         if self.span.is_some() {
             self.open_span(at);
         }
@@ -267,7 +347,7 @@ impl<'a> Running<'a> {
     /// Opens the span of a step that is under way now.
     #[cold]
     fn open_span(&mut self, at: usize) {
-        let step = &self.plan.steps[at];
+        let step = self.asked(at);
         let span = debug_span!(
             parent: self.span.as_ref().and_then(Span::id), "lookup",
             lookup = &*step.name, backend = &*step.backend,
@@ -282,8 +362,8 @@ impl<'a> Running<'a> {
     /// answer arrives.
     fn wait(&mut self, cx: &TaskContext<'_>) -> Poll<()> {
         let asking = self.states.iter().filter_map(|state| match state {
-            State::Asking { deadline, .. } => Some(*deadline),
-            _ => None,
+            State::Asking(nth) => Some(self.under_way[*nth].as_ref()?.deadline()),
+            State::Waiting | State::Settled => None,
         });
         let earliest = asking.min().unwrap_or(self.scope.context.deadline);
         if earliest <= self.clock.now {
@@ -300,17 +380,16 @@ impl<'a> Running<'a> {
     fn time_out(&mut self) {
         self.clock.read();
         for at in 0..self.states.len() {
-            match &mut self.states[at] {
-                State::Asking {
-                    under_way,
-                    deadline,
-                    ..
-                } if *deadline <= self.clock.now => {
-                    let answer = under_way.time_out(&self.plan.steps[at], &self.slots);
-                    let covered = under_way.covered();
-                    self.answered(at, answer, covered);
-                }
-                _ => {}
+            let State::Asking(nth) = self.states[at] else {
+                continue;
+            };
+            if let Some(under_way) = &mut self.under_way[nth]
+                && under_way.deadline() <= self.clock.now
+            {
+                let step = asked(self.plan, &self.tracks[at], at);
+                let answer = under_way.time_out(step, &self.slots);
+                let covered = under_way.covered();
+                self.answered(at, answer, covered);
             }
         }
         if self.failure.is_some() {
@@ -318,7 +397,8 @@ impl<'a> Running<'a> {
         }
     }
 
-    fn finish(mut self) -> Execution {
+    /// The result. It is taken out in place: to move all of this first would cost more.
+    fn finish(&mut self) -> Execution {
         if self.is_large {
             drop_elsewhere(std::mem::take(&mut self.kept));
         }
@@ -327,13 +407,14 @@ impl<'a> Running<'a> {
             lanes: Arc::clone(&self.plan.lanes),
             tracks: std::mem::take(&mut self.tracks),
             elapsed: self.clock.elapsed,
+            endpoints: self.endpoints.take(),
         };
         Execution {
             values: std::mem::take(&mut self.values),
             timeline,
             failure: self.failure.take(),
             is_large: self.is_large,
-            held: std::mem::take(&mut self.held),
+            held: Held::several(std::mem::take(&mut self.held).into_iter()),
         }
     }
 }
@@ -352,14 +433,27 @@ impl Drop for Running<'_> {
         if self.open == 0 {
             return;
         }
-        for (at, state) in self.states.iter_mut().enumerate() {
-            if let State::Asking { under_way, .. } = state {
+        for at in 0..self.states.len() {
+            if let State::Asking(nth) = self.states[at]
+                && let Some(under_way) = &mut self.under_way[nth]
+            {
                 under_way.cancel(&self.slots);
             }
-            if !matches!(state, State::Settled) {
+            if self.states[at] != State::Settled {
                 self.metrics
                     .settled(at, Fate::Cancelled, Source::None, None);
+                if let Some(nth) = self.tracks[at].fallback {
+                    self.metrics.fallback_cancelled(at, nth);
+                }
             }
+        }
+        if self.is_large {
+            // What is being copied of them comes first: whoever is last drops them.
+            self.under_way.clear();
+            drop_elsewhere((
+                std::mem::take(&mut self.kept),
+                std::mem::take(&mut self.values),
+            ));
         }
     }
 }

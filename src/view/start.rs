@@ -4,14 +4,16 @@
 
 use std::task::{Context as TaskContext, Poll};
 
+use tokio::time::Instant;
 use tracing::Span;
 
-use super::foreach::Elements;
+use super::foreach::{Each, Elements};
+use super::inputs::Inputs;
 use super::large::Fitting;
 use super::step::{CallScope, Values};
 use crate::backend::{Answer, LookupError};
 use crate::error::Code;
-use crate::guard::{Params, Pending, Question, ReplySlots, Time};
+use crate::guard::{Pending, Question, ReplySlots, Time};
 use crate::plan::{Binding, Step};
 use crate::timeline::Fate;
 
@@ -21,10 +23,18 @@ pub(super) enum Start<'a> {
     Settled(Fate),
     /// It can't be asked with its inputs.
     Unusable(LookupError),
-    /// It asks one question.
+    /// It asks.
+    Asks(Asks<'a>),
+}
+
+/// What a step asks.
+pub(super) enum Asks<'a> {
+    /// One question.
     One(Question<'a>),
-    /// It asks one question per element, and has asked them.
+    /// One question per element. They are asked already.
     Each(Elements<'a>),
+    /// Once its large inputs are copied.
+    Later(Inputs<'a>),
 }
 
 /// A step under way.
@@ -32,11 +42,25 @@ pub(super) enum UnderWay<'a> {
     One(Pending<'a>),
     /// A `foreach`.
     Each(Box<Elements<'a>>),
+    /// Its inputs are being copied.
+    Copying(Inputs<'a>),
     /// Its answer is there, and is large.
     Fitting(Box<Fitting>),
 }
 
 impl Step {
+    /// The time of its questions, if it starts `now` in a call with this deadline and is the one at `at`.
+    #[inline]
+    pub(super) fn time(&self, at: usize, now: Instant, call_deadline: Instant) -> Time {
+        let own = self.timeout.and_then(|timeout| now.checked_add(timeout));
+        Time {
+            asked: now,
+            deadline: own.map_or(call_deadline, |own| own.min(call_deadline)),
+            allowed: self.allowed,
+            step: u32::try_from(at).unwrap_or(u32::MAX),
+        }
+    }
+
     /// Decides whether the step runs, and binds its inputs. `time` is that of its questions.
     #[inline]
     pub(super) fn start<'a>(
@@ -45,10 +69,6 @@ impl Step {
         values: &Values,
         time: Time,
     ) -> Start<'a> {
-        if let Some(at) = self.only_param {
-            let params = Params::OfCall(scope.params, at);
-            return Start::One(self.question_of(params, scope, time));
-        }
         if let Some(when) = &self.when
             && !scope.holds(when, values)
         {
@@ -61,13 +81,18 @@ impl Step {
             return Start::Settled(Fate::SkippedDependency);
         }
         if let Some(foreach) = &self.foreach {
-            return match self.ask_each(foreach, scope, values, time) {
-                Ok(Some(elements)) => Start::Each(elements),
+            return match self.start_each(foreach, scope, values, time) {
+                Ok(Some(Each::Asked(elements))) => Start::Asks(Asks::Each(elements)),
+                Ok(Some(Each::Later(inputs))) => Start::Asks(Asks::Later(inputs)),
                 Ok(None) => Start::Settled(Fate::SkippedDependency),
                 Err(err) => Start::Unusable(err),
             };
         }
-        Start::One(self.question(scope, values, None, time))
+        Start::Asks(if self.has_large_inputs(scope, values) {
+            Asks::Later(self.copy_inputs(scope, values, time))
+        } else {
+            Asks::One(self.question(scope, values, time))
+        })
     }
 }
 
@@ -75,6 +100,17 @@ impl UnderWay<'_> {
     /// Whether it is one question that travels in a batch.
     pub(super) fn is_batched(&self) -> bool {
         matches!(self, UnderWay::One(pending) if pending.is_batched())
+    }
+
+    /// When its answer is no longer useful.
+    #[inline]
+    pub(super) fn deadline(&self) -> Instant {
+        match self {
+            UnderWay::One(pending) => pending.deadline(),
+            UnderWay::Each(elements) => elements.deadline(),
+            UnderWay::Copying(inputs) => inputs.time.deadline,
+            UnderWay::Fitting(fitting) => fitting.deadline,
+        }
     }
 
     /// The answer of `step` once it has arrived. `span` is the step's.
@@ -88,14 +124,14 @@ impl UnderWay<'_> {
         match self {
             UnderWay::One(pending) => pending.poll(slots, span, cx),
             UnderWay::Each(elements) => elements.poll(step, span, cx),
-            UnderWay::Fitting(_) => Poll::Pending,
+            UnderWay::Copying(_) | UnderWay::Fitting(_) => Poll::Pending,
         }
     }
 
     /// The first failure that the default covers within the answer.
     pub(super) fn covered(&self) -> Option<Code> {
         match self {
-            UnderWay::One(_) => None,
+            UnderWay::One(_) | UnderWay::Copying(_) => None,
             UnderWay::Each(elements) => elements.covered(),
             UnderWay::Fitting(fitting) => fitting.covered,
         }
@@ -111,6 +147,10 @@ impl UnderWay<'_> {
         match self {
             UnderWay::One(pending) => pending.time_out(slots),
             UnderWay::Each(elements) => elements.time_out(step),
+            UnderWay::Copying(_) => {
+                let detail = "its large parameters were not copied in time";
+                Err(LookupError::new(Code::LookupTimeout, detail))
+            }
             UnderWay::Fitting(_) => {
                 let detail = "its large answer was not converted in time";
                 Err(LookupError::new(Code::LookupTimeout, detail))
@@ -123,7 +163,7 @@ impl UnderWay<'_> {
         match self {
             UnderWay::One(pending) => pending.cancel(slots),
             UnderWay::Each(elements) => elements.cancel(),
-            UnderWay::Fitting(_) => {}
+            UnderWay::Copying(_) | UnderWay::Fitting(_) => {}
         }
     }
 }

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use super::large::Kept;
 use crate::coerce::{Coercion, LeftOut, Leniency, fits_unchanged, with_names};
 use crate::context::Context;
 use crate::guard::{Guards, Params, Question, Time};
@@ -22,21 +23,21 @@ pub(super) struct CallScope<'a> {
 }
 
 /// The values of the steps that have one, as the stores sent them.
-pub(super) type Values = [Option<Value>];
+pub(super) type Values = [Option<Kept>];
 
 impl Step {
-    /// The step's question; for a `foreach`, that of one `item`.
+    /// The step's question.
     pub(super) fn question<'a>(
         &self,
         scope: CallScope<'a>,
         values: &Values,
-        item: Option<&Value>,
         time: Time,
     ) -> Question<'a> {
-        self.question_of(self.bind(scope, values, item), scope, time)
+        self.question_of(self.bind(scope, values, None), scope, time)
     }
 
     /// The step's question with these parameters.
+    #[inline]
     pub(super) fn question_of<'a>(
         &self,
         params: Params<'a>,
@@ -50,13 +51,26 @@ impl Step {
             asked: time.asked,
             deadline: time.deadline,
             allowed: time.allowed,
+            step: time.step,
         }
     }
 
-    fn bind<'a>(&self, scope: CallScope<'a>, values: &Values, item: Option<&Value>) -> Params<'a> {
-        if let [Binding::To(reference)] = &self.bindings[..]
-            && let Some(at) = reference.as_param()
-        {
+    /// The parameter of the call that is its only parameter, and is not copied.
+    pub(super) fn shared_param(&self) -> Option<usize> {
+        match &self.bindings[..] {
+            [Binding::To(reference)] => reference.as_param(),
+            _ => None,
+        }
+    }
+
+    /// The parameters of its question; for a `foreach`, of that of one `item`.
+    pub(super) fn bind<'a>(
+        &self,
+        scope: CallScope<'a>,
+        values: &Values,
+        item: Option<&Value>,
+    ) -> Params<'a> {
+        if let Some(at) = self.shared_param() {
             return Params::OfCall(scope.params, at);
         }
         let get = |reference: &Reference| {
@@ -77,7 +91,7 @@ impl Step {
     }
 
     /// Whether a reference names a whole row of another lookup, or a whole element of a lookup's rows.
-    fn is_row(&self, reference: &Reference) -> bool {
+    pub(super) fn is_row(&self, reference: &Reference) -> bool {
         let over = || self.foreach.as_ref().map(|foreach| &foreach.over);
         let of_lookup = match reference.root {
             Root::Lookup(_) => true,
@@ -136,7 +150,7 @@ impl Step {
 }
 
 /// A row of one column is bound as that column.
-fn of_row(value: Value) -> Value {
+pub(super) fn of_row(value: Value) -> Value {
     match value {
         Value::Record(mut record) if record.values.len() == 1 => {
             record.values.pop().unwrap_or_default()
@@ -162,7 +176,7 @@ impl<'a> CallScope<'a> {
     where
         'a: 'v,
     {
-        reference.follow(self.params, |at| values[at].as_ref(), item, self.context)
+        reference.follow(self.params, |at| values[at].as_deref(), item, self.context)
     }
 
     pub(super) fn holds(&self, when: &Condition, values: &Values) -> bool {

@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use super::{Execution, run};
 use crate::backend::closure::{Closure, Input};
 use crate::context::Context;
+use crate::coop;
 use crate::error::Code;
 use crate::guard::Guards;
 use crate::metrics::{LoopMetrics, ProgramMetrics};
@@ -26,7 +27,11 @@ struct Reply { 1: optional i32 a, 2: optional i32 b, 3: optional i32 c, 4: optio
 service S { Reply get(1: i32 n, 2: list<i32> ns) }
 ";
 
-/// Lookups as closures: `third` doubles its parameter, `never` does not answer.
+/// More values than are copied at once.
+const MANY: usize = 20_000;
+
+/// Lookups as closures: `third` doubles its parameter, `never` does not answer, `count` adds its parameter to the number of
+/// elements, `many` and `lists` answer with many of them.
 fn registry() -> Registry {
     let double = |input: Input| async move {
         match input.get("n") {
@@ -35,7 +40,19 @@ fn registry() -> Registry {
         }
     };
     let never = |_| pending();
+    let count = |input: Input| async move {
+        match (input.get("n"), input.get("ns")) {
+            (Value::I64(n), Value::List(ns)) => Ok(Value::from(n + ns.len().cast_signed() as i64)),
+            other => panic!("{other:?}"),
+        }
+    };
+    let many = |_| async { Ok(Value::List(vec![Value::from(7); MANY])) };
+    let list = || Value::List(vec![Value::from(7); MANY]);
+    let lists = move |_| async move { Ok(Value::List(vec![list(), list()])) };
     vec![
+        (Arc::from("count"), Closure::new(&["n", "ns"], count)),
+        (Arc::from("many"), Closure::new(&[], many)),
+        (Arc::from("lists"), Closure::new(&[], lists)),
         (Arc::from("third"), Closure::new(&["n"], double)),
         (Arc::from("never"), Closure::new(&["n"], never)),
     ]
@@ -73,7 +90,7 @@ impl Test {
         let numbers = (1..=ns).map(|n| Value::from(i64::try_from(n).expect("a small number")));
         let params: Rc<[Value]> = [Value::from(1), Value::List(numbers.collect())].into();
         let now = Instant::now();
-        let context = Context::new(now, now + Duration::from_secs(1));
+        let context = Context::new(now, now + Duration::from_mins(1));
         let mut run = Box::pin(run(
             plan,
             &self.program.services[0].schema,
@@ -139,6 +156,38 @@ async fn a_guard_answers_immediately_and_sees_outcomes_of_what_it_let_pass() {
     assert_eq!(execution.values, [2, 2, 3].map(Value::from));
     assert_eq!(fates(&execution), [(Fate::Ok, None); 3]);
     assert_eq!(test.outcomes(), counts([("answered I64(2)", 2)]));
+}
+
+/// The values of a parameter of the call, of another lookup and of its elements are copied for the lookup, which takes long.
+#[tokio::test(flavor = "local")]
+async fn a_loop_goes_on_while_large_inputs_are_copied() {
+    let count = |ns: &str| format!("use = \"count\", with = {{ n = \"n\", ns = \"{ns}\" }}");
+    let ns = i64::try_from(MANY).expect("a small number") + 1;
+    for (lookups, expected) in [
+        (format!("a = {{ {} }}", count("ns")), Value::from(ns)),
+        (
+            format!("many = {{ emit = false }}\na = {{ {} }}", count("many")),
+            Value::from(ns),
+        ),
+        (
+            format!(
+                "lists = {{ emit = false }}\nall = {{ foreach = \"lists\", {} }}",
+                count("item")
+            ),
+            vec![ns; 2].into(),
+        ),
+    ] {
+        let test = Test::new(&lookups, "").await;
+        // They are copied twice: the closure gets its own.
+        let half = MANY / coop::VALUES + 10;
+        assert!(test.call_halfway(MANY, half).await.is_none(), "{lookups}");
+        let execution = test.call(MANY).await;
+        assert!(
+            execution.values.contains(&expected),
+            "{lookups}: {:?}",
+            fates(&execution)
+        );
+    }
 }
 
 #[tokio::test(flavor = "local", start_paused = true)]
@@ -251,6 +300,44 @@ async fn an_injected_hang_lasts_until_the_timeout_and_an_injected_error_has_its_
     ];
     assert_eq!(fates(&execution), expected);
     assert_eq!(started.elapsed().as_millis(), 50);
+}
+
+#[tokio::test(flavor = "local", start_paused = true)]
+async fn an_answer_that_trickles_arrives_late_or_not_in_time() {
+    let lookups = r#"
+        a = { use = "slow", with = { n = "n" } }
+        b = { use = "late", with = { n = "n" }, timeout = "50ms" }
+        all = { use = "slow", foreach = "ns", with = { n = "item" } }
+    "#;
+    let lookup =
+        "backend = \"doubles\"\nkey = { n = \"{n}\" }\ncolumns = [\"double\"]\nrows = \"value\"";
+    // An integer takes as many bytes in memory as any value.
+    let bytes = size_of::<Value>();
+    let table = format!(
+        "[backends.doubles]\nkind = \"file\"\npath = \"doubles.json\"\n\
+         [lookups.slow]\n{lookup}\ninject = {{ delay = \"20ms\", trickle = \"{}B\" }}\n\
+         [lookups.late]\n{lookup}\ninject = {{ trickle = \"1B\" }}",
+        bytes * 10
+    );
+    let test = Test::new(lookups, &table).await;
+    let started = tokio::time::Instant::now();
+    let execution = test.call(40).await;
+    let late = (Fate::Timeout, Some(Code::LookupTimeout));
+    assert_eq!(
+        fates(&execution),
+        [(Fate::Ok, None), late, (Fate::Ok, None)]
+    );
+    assert_eq!(execution.values[0], Value::from(2));
+    let doubles = (1..=40).map(|n| Value::from(n * 2));
+    assert_eq!(execution.values[2], Value::List(doubles.collect()));
+    let took = started.elapsed().as_millis();
+    assert!(
+        (119..=123).contains(&took),
+        "a tenth of a second after the delay: {took} ms"
+    );
+    let outcomes = test.outcomes();
+    assert_eq!(outcomes["lookup.timeout"], 1);
+    assert_eq!(outcomes.values().sum::<usize>(), 42);
 }
 
 #[tokio::test(flavor = "local", start_paused = true)]

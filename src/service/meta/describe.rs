@@ -26,7 +26,7 @@ fn of_service(program: &Program, of: &ServedService) -> Value {
     let service = of.service();
     let served = || {
         let methods = service.methods.iter();
-        methods.filter_map(|method| Some((method, of.plans.get(&method.name)?)))
+        methods.filter_map(|method| Some((method, of.plan(&method.name)?)))
     };
     let roots = served().flat_map(|(method, _)| {
         let params = &of.schema.get(method.params).fields;
@@ -78,6 +78,13 @@ fn of_step(program: &Program, plan: &Plan, step: &Step) -> Value {
         ("kind", kind.into()),
         ("is_required", step.required.into()),
         ("after", Value::List(after.collect())),
+        (
+            "fallbacks",
+            match &step.fallback {
+                None => Value::Null,
+                Some(_) => list(step.attempts().skip(1), |of| (&*of.name).into()),
+            },
+        ),
     ])
 }
 

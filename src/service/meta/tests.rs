@@ -122,6 +122,28 @@ fn describe_lists_methods_lookups_and_the_types_that_they_use() {
 }
 
 #[test]
+fn describe_names_what_is_asked_instead() {
+    let toml = TOML
+        .replace(
+            "[lookups.leaf]",
+            "[backends.old]\nkind = \"sqlite\"\npath = \"old.sqlite\"\n[lookups.leaf]",
+        )
+        .replace("leaf = \"leaf\"", "leaf = { else = [\"old\"] }");
+    let program = program(IDL, &toml);
+    let described = describe::describe(&program, &program.services);
+    let value = typed(Method::Describe, described);
+    let Some(Value::List(methods)) = value.get("methods") else {
+        panic!("methods")
+    };
+    let fallbacks = |method: &Value, at: usize| match method.get("lookups") {
+        Some(Value::List(lookups)) => lookups[at].get("fallbacks").cloned(),
+        _ => panic!("lookups"),
+    };
+    assert_eq!(fallbacks(&methods[1], 0), Some(vec!["old"].into()));
+    assert_eq!(fallbacks(&methods[0], 0), Some(Value::Null));
+}
+
+#[test]
 fn idl_gives_all_files_by_their_paths() {
     let value = typed(Method::Idl, idl::idl(&served().services));
     assert_eq!(value.get("root"), Some(&"test.thrift".into()));

@@ -15,13 +15,13 @@ use std::time::Duration;
 
 use super::call_error::ErrorCodes;
 use super::closing::Closing;
-use crate::context::Context;
+use crate::context::{Context, Parent};
 use crate::random::Random;
 use crate::thrift::Header;
 use crate::timeline::Timeline;
 pub(super) use request::{INJECT, RequestMetadata};
+use text::is_plain;
 pub(super) use text::short;
-use text::{is_plain, is_traceparent};
 
 /// Tells a client that the connection is going to end: the name that Envoy's Thrift proxy sends and obeys
 /// (<https://github.com/envoyproxy/envoy/pull/20236>).
@@ -39,6 +39,8 @@ pub(super) struct CallMetadata {
     ids: OnceCell<Ids>,
     /// What happened, once its view has run.
     summary: OnceCell<Summary>,
+    /// Where what happened is put, if someone watches the call.
+    watched: Option<Rc<OnceCell<Timeline>>>,
     /// How many milliseconds a refused caller should wait before it calls again.
     retry_after: OnceCell<String>,
 }
@@ -73,8 +75,15 @@ impl CallMetadata {
             closing,
             ids: OnceCell::new(),
             summary: OnceCell::new(),
+            watched: None,
             retry_after: OnceCell::new(),
         })
+    }
+
+    /// Puts what happens in the call into `watched`.
+    pub(super) fn watched_by(mut self: Box<Self>, watched: &Rc<OnceCell<Timeline>>) -> Box<Self> {
+        self.watched = Some(Rc::clone(watched));
+        self
     }
 
     /// Takes the ids of `context`: the call's own parameter may override those of its frame.
@@ -84,6 +93,9 @@ impl CallMetadata {
 
     /// Records what happened in its view; with `report`, the whole report.
     pub(super) fn summarize(&self, timeline: &Timeline, report: bool) {
+        if let Some(watched) = &self.watched {
+            watched.get_or_init(|| timeline.clone());
+        }
         self.summary.get_or_init(|| Summary {
             incomplete: summary::incomplete(timeline),
             report: report.then(|| summary::report(timeline)).flatten(),
@@ -158,10 +170,15 @@ impl Ids {
     /// The client's ids are repeated only if they are valid in a header.
     fn of(context: &Context) -> Self {
         let id = Some(&context.request_id).filter(|id| is_plain(id));
-        let parent = context.traceparent.as_ref();
+        let given = context.traceparent.as_ref();
+        let given = || given.filter(|given| Parent::of_w3c(given).is_some());
         Ids {
             request_id: id.cloned(),
-            traceparent: parent.filter(|parent| is_traceparent(parent)).cloned(),
+            traceparent: match &context.trace {
+                // So that the caller finds what was recorded of this very call.
+                Some(trace) => Some(trace.traceparent(trace.span).into()),
+                None => given().cloned(),
+            },
         }
     }
 }

@@ -6,8 +6,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::text::{is_plain, is_traceparent, short};
-use crate::context::Mode;
+use super::text::{is_plain, short};
+use crate::context::{Mode, Parent};
 use crate::thrift::Header;
 
 /// The header, and the key of the baggage, with the faults that a caller asks for.
@@ -18,6 +18,8 @@ pub(in crate::service) const INJECT: &str = "tributary-inject";
 pub(in crate::service) struct RequestMetadata {
     pub(in crate::service) request_id: Option<Arc<str>>,
     pub(in crate::service) traceparent: Option<Arc<str>>,
+    /// The caller is in a trace and leaves to others whether it is recorded.
+    pub(in crate::service) defers: bool,
     /// Only together with a traceparent, to which it belongs.
     pub(in crate::service) tracestate: Option<Arc<str>>,
     /// How long the caller still waits.
@@ -32,17 +34,32 @@ impl RequestMetadata {
     /// Reads `header`.
     pub(in crate::service) fn read(header: &Header) -> Self {
         let text = |name| header.text(name).filter(|text| is_plain(text));
-        let traceparent = text("traceparent").filter(|text| is_traceparent(text));
+        let w3c = text("traceparent").filter(|text| Parent::of_w3c(text).is_some());
+        let b3 = match w3c {
+            Some(_) => None,
+            None => b3(header),
+        };
         RequestMetadata {
             request_id: text("request-id").map(|id| Arc::from(short(id))),
-            tracestate: traceparent.and(text("tracestate")).map(Arc::from),
-            traceparent: traceparent.map(Arc::from),
+            tracestate: w3c.and(text("tracestate")).map(Arc::from),
+            traceparent: w3c.map(Arc::from).or_else(|| Some(b3?.to_w3c().into())),
+            defers: b3.is_some_and(|b3| b3.sampled.is_none()),
             budget: text("deadline-budget").and_then(milliseconds),
             mode: text("tributary-mode").and_then(mode),
             want_report: text("tributary-report").is_some_and(|text| matches!(text, "1" | "true")),
             inject: text(INJECT).map(Arc::from),
         }
     }
+}
+
+/// What the caller says in B3, in one header or in several.
+fn b3(header: &Header) -> Option<Parent> {
+    if let Some(single) = header.text("b3") {
+        return Parent::of_b3(single);
+    }
+    let ids = (header.text("x-b3-traceid")?, header.text("x-b3-spanid")?);
+    let decision = [header.text("x-b3-sampled"), header.text("x-b3-flags")];
+    Parent::of_b3_multi(ids, decision[0], decision[1])
 }
 
 fn milliseconds(text: &str) -> Option<Duration> {
@@ -110,12 +127,33 @@ mod tests {
             request_id: Some("r-1".into()),
             traceparent: Some(TRACE.into()),
             tracestate: Some("a=1,b=2".into()),
+            defers: false,
             budget: Some(Duration::from_millis(1500)),
             mode: Some(Mode::Serial),
             want_report: true,
             inject: Some("a=hang".into()),
         };
         assert_eq!(given, expected);
+    }
+
+    #[test]
+    fn b3_counts_if_there_is_no_traceparent() {
+        let (trace, span) = (&TRACE[3..35], &TRACE[36..52]);
+        let single = format!("{trace}-{span}-1");
+        let read = given(&[("b3", &single), ("tracestate", "a=1")]);
+        assert_eq!(read.traceparent.as_deref(), Some(TRACE));
+        assert_eq!((read.tracestate, read.defers), (None, false));
+        let multi = [("X-B3-TraceId", trace), ("X-B3-SpanId", span)];
+        let read = given(&multi);
+        let unsampled = TRACE.replace("-01", "-00");
+        assert_eq!(read.traceparent.as_deref(), Some(&*unsampled));
+        assert!(read.defers, "the caller does not say whether");
+        let decided = [multi[0], multi[1], ("x-b3-sampled", "1")];
+        assert_eq!(given(&decided).traceparent.as_deref(), Some(TRACE));
+        let other = TRACE.replace('b', "c");
+        let both = given(&[("traceparent", &other), ("b3", &single)]);
+        assert_eq!(both.traceparent.as_deref(), Some(&*other));
+        assert_eq!(given(&[("b3", "0")]), RequestMetadata::default());
     }
 
     #[test]

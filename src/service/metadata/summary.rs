@@ -1,5 +1,6 @@
 //! Summarizes what happened in a view, short enough for a header. Pure.
 
+use std::cell::RefCell;
 use std::fmt::Write as _;
 
 use bytes::BytesMut;
@@ -63,9 +64,10 @@ pub(super) fn report(timeline: &Timeline) -> Option<String> {
     let of = schema.standard.report?;
     let report = Report {
         layout: &ReportLayout::of(schema)?,
-        templates: &[],
+        template: None,
         protocol: Protocol::Binary,
         timeline,
+        analysis: &RefCell::default(),
     };
     let mut bytes = BytesMut::new();
     report.append(&mut bytes);

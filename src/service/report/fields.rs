@@ -15,8 +15,8 @@ pub(super) struct Fields<'a> {
 }
 
 impl Fields<'_> {
-    /// The whole report; `lookup` writes the struct of one lookup.
-    pub(super) fn report<O: ProtocolWriter>(&self, out: &mut O, lookup: impl Fn(&mut O, usize)) {
+    /// The whole report; `lookups` writes the structs of all lookups.
+    pub(super) fn report<O: ProtocolWriter>(&self, out: &mut O, lookups: impl Fn(&mut O)) {
         let mut last = 0;
         for &(part, id) in &self.layout.report {
             match part {
@@ -28,9 +28,7 @@ impl Fields<'_> {
                 Part::Lookups => {
                     out.field(TType::List, last, id);
                     out.list(TType::Struct, count(self.timeline.tracks.len()));
-                    for at in 0..self.timeline.tracks.len() {
-                        lookup(out, at);
-                    }
+                    lookups(out);
                 }
                 Part::CriticalPath => {
                     out.field(TType::List, last, id);
@@ -52,21 +50,38 @@ impl Fields<'_> {
     /// One lookup's struct.
     pub(super) fn lookup<O: ProtocolWriter>(&self, out: &mut O, at: usize) {
         let (track, lane) = (&self.timeline.tracks[at], &self.timeline.lanes[at]);
+        let fallback = lane.answered_by(track);
+        let backend = fallback.map_or(&lane.backend, |fallback| &fallback.backend);
         let mut last = 0;
         for &(part, id) in &self.layout.lookup {
             match part {
                 Part::Name => text(out, last, id, &lane.name),
-                Part::Backend => text(out, last, id, &lane.backend),
+                Part::Backend => text(out, last, id, backend),
                 Part::Fate => text(out, last, id, track.fate.as_str()),
                 Part::Source => text(out, last, id, track.source.as_str()),
-                Part::Code => match track.code {
+                Part::Code | Part::FirstCode => match part.code(track) {
                     Some(code) => text(out, last, id, Code::as_str(code)),
+                    None => continue,
+                },
+                Part::AnsweredBy => match fallback {
+                    Some(fallback) => text(out, last, id, &fallback.name),
                     None => continue,
                 },
                 Part::After => {
                     out.field(TType::List, last, id);
                     self.names(out, &lane.after);
                 }
+                Part::Attempts => match self.timeline.several_endpoints(at) {
+                    Some(asked) => {
+                        out.field(TType::I32, last, id);
+                        out.i32(asked.attempts.into());
+                    }
+                    None => continue,
+                },
+                Part::Hedged => match self.timeline.several_endpoints(at) {
+                    Some(asked) if asked.hedged => out.bool_field(last, id, true),
+                    _ => continue,
+                },
                 part => match part.time(track, self.analysis.slack[at]) {
                     Some(time) => out.i64_field(last, id, time.to_i64()),
                     None => continue,

@@ -2,6 +2,7 @@
 //!
 //! An operator's own copy of the standard include may declare fewer fields, or others: it gets those that it declares.
 
+use crate::error::Code;
 use crate::idl::{Field, Schema, StructId, Type};
 use crate::timeline::{Micros, Track};
 
@@ -34,6 +35,10 @@ pub(super) enum Part {
     After,
     Slack,
     Age,
+    AnsweredBy,
+    FirstCode,
+    Attempts,
+    Hedged,
 }
 
 /// The fields of `Report`: name in the IDL and content.
@@ -47,7 +52,7 @@ pub(super) const REPORT: [(&str, Part); 7] = [
     ("bound", Part::Bound),
 ];
 /// The fields of `LookupReport`.
-pub(super) const LOOKUP: [(&str, Part); 12] = [
+pub(super) const LOOKUP: [(&str, Part); 16] = [
     ("name", Part::Name),
     ("backend", Part::Backend),
     ("fate", Part::Fate),
@@ -60,6 +65,10 @@ pub(super) const LOOKUP: [(&str, Part); 12] = [
     ("after", Part::After),
     ("slack_us", Part::Slack),
     ("age_us", Part::Age),
+    ("answered_by", Part::AnsweredBy),
+    ("first_code", Part::FirstCode),
+    ("attempts", Part::Attempts),
+    ("hedged", Part::Hedged),
 ];
 
 impl ReportLayout {
@@ -87,16 +96,30 @@ impl Part {
         }
     }
 
+    /// The lookup's code in this field, if it has one.
+    pub(super) fn code(self, track: &Track) -> Option<Code> {
+        match self {
+            Part::Code => track.code,
+            Part::FirstCode => track.first_code,
+            _ => None,
+        }
+    }
+
     fn has_type(self, ty: &Type, lookup: StructId) -> bool {
         match self {
-            Part::Complete => *ty == Type::Bool,
+            Part::Complete | Part::Hedged => *ty == Type::Bool,
+            Part::Attempts => *ty == Type::I32,
             Part::Mode => matches!(ty, Type::Enum(_) | Type::I32),
             Part::Lookups => *ty == Type::List(Box::new(Type::Struct(lookup))),
             Part::CriticalPath | Part::After => *ty == Type::List(Box::new(Type::String)),
             Part::Bound => *ty == Type::Double,
-            Part::Name | Part::Backend | Part::Fate | Part::Code | Part::Source => {
-                *ty == Type::String
-            }
+            Part::Name
+            | Part::Backend
+            | Part::Fate
+            | Part::Code
+            | Part::Source
+            | Part::AnsweredBy
+            | Part::FirstCode => *ty == Type::String,
             Part::Elapsed
             | Part::Serial
             | Part::Planned

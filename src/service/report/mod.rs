@@ -9,6 +9,7 @@ mod fields;
 mod layout;
 mod template;
 
+use std::cell::RefCell;
 use std::fmt;
 
 use bytes::BytesMut;
@@ -25,8 +26,10 @@ pub(super) use template::ReportTemplate;
 pub(super) struct ReportWriter {
     /// One per service; `None` if its IDL does not include the standard types.
     layouts: Vec<Option<ReportLayout>>,
-    /// One per lookup of a plan, by [`Plan::index`].
-    templates: Vec<Vec<ReportTemplate>>,
+    /// By [`Plan::index`]; none if the IDL of its service does not include the standard types.
+    templates: Vec<Option<ReportTemplate>>,
+    /// That of the last report, for its memory.
+    analysis: RefCell<Analysis>,
 }
 
 impl ReportWriter {
@@ -34,13 +37,17 @@ impl ReportWriter {
         let layouts = program.services.iter();
         let layouts: Vec<_> = layouts.map(|of| ReportLayout::of(&of.schema)).collect();
         let mut templates = Vec::new();
-        templates.resize_with(program.plans().count(), Vec::new);
+        templates.resize_with(program.plans().count(), || None);
         for plan in program.plans() {
             if let Some(layout) = &layouts[plan.service] {
-                templates[plan.index] = ReportTemplate::of_plan(layout, plan);
+                templates[plan.index] = Some(ReportTemplate::new(layout, &plan.lanes));
             }
         }
-        ReportWriter { layouts, templates }
+        ReportWriter {
+            layouts,
+            templates,
+            analysis: RefCell::default(),
+        }
     }
 
     /// The report of a call of `plan`.
@@ -52,9 +59,10 @@ impl ReportWriter {
     ) -> Option<Report<'a>> {
         Some(Report {
             layout: self.layouts[plan.service].as_ref()?,
-            templates: &self.templates[plan.index],
+            template: self.templates[plan.index].as_ref(),
             protocol,
             timeline,
+            analysis: &self.analysis,
         })
     }
 }
@@ -62,27 +70,36 @@ impl ReportWriter {
 /// The report of one call, which is written at the end of its reply.
 pub(super) struct Report<'a> {
     pub(super) layout: &'a ReportLayout,
-    /// One per lookup, or none.
-    pub(super) templates: &'a [ReportTemplate],
+    pub(super) template: Option<&'a ReportTemplate>,
     pub(super) protocol: Protocol,
     pub(super) timeline: &'a Timeline,
+    pub(super) analysis: &'a RefCell<Analysis>,
 }
 
 impl Appendix for Report<'_> {
     fn append(&self, out: &mut BytesMut) {
-        let analysis = Analysis::of(self.timeline);
+        let mut analysis = self.analysis.borrow_mut();
+        analysis.renew(self.timeline);
         let fields = Fields {
             layout: self.layout,
             timeline: self.timeline,
             analysis: &analysis,
         };
         with_codec!(self.protocol, C => {
-            fields.report(&mut C::writer(out), |out, at| {
-                let (track, slack) = (&self.timeline.tracks[at], analysis.slack[at]);
-                let template = self.templates.get(at);
-                let fill = |out| template.is_some_and(|template| template.fill(out, track, slack));
-                if !out.binary_buffer().is_some_and(fill) {
-                    fields.lookup(out, at);
+            // No template says how many endpoints were asked.
+            let of_plan = self.template.filter(|_| !self.timeline.asked_again());
+            fields.report(&mut C::writer(out), |out| {
+                let (tracks, slack) = (&self.timeline.tracks, &analysis.slack);
+                let template = out.binary_buffer().zip(of_plan);
+                if template.is_some_and(|(out, template)| template.fill(out, tracks, slack)) {
+                    return;
+                }
+                for (at, of_lookup) in tracks.iter().zip(slack.iter().copied()).enumerate() {
+                    let template = out.binary_buffer().zip(of_plan);
+                    let fill = |(out, template): (_, &ReportTemplate)| template.fill_one(out, at, of_lookup);
+                    if !template.is_some_and(fill) {
+                        fields.lookup(out, at);
+                    }
                 }
             });
         });

@@ -1,5 +1,6 @@
-//! The bytes of a successful lookup's report in the binary protocols, with the offsets of its times.
+//! The bytes of a report's successful lookups in the binary protocols, with the offsets of their times.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::BytesMut;
@@ -7,7 +8,6 @@ use bytes::BytesMut;
 use super::fields::Fields;
 use super::layout::{Part, ReportLayout};
 use crate::context::Mode;
-use crate::plan::Plan;
 use crate::thrift::BinaryWriter;
 use crate::timeline::{Analysis, Fate, Lane, Micros, Source, Timeline, Track};
 
@@ -25,106 +25,179 @@ const TIMES: [Part; 5] = [
     Part::Slack,
 ];
 
-/// The template of one lookup, for each of [`SOURCES`].
+/// The template of a plan, for each of [`SOURCES`].
 #[derive(Debug)]
-pub(in crate::service) struct ReportTemplate([TemplateBytes; SOURCES.len()]);
+pub(in crate::service) struct ReportTemplate([PlanBytes; SOURCES.len()]);
 
+/// The structs of all lookups of a plan, one after the other.
 #[derive(Debug)]
-struct TemplateBytes {
+struct PlanBytes {
     bytes: Box<[u8]>,
-    /// The offset of each of [`TIMES`], if the IDL has a field for it.
+    lookups: Box<[LookupBytes]>,
+}
+
+/// One of these structs.
+#[derive(Debug)]
+struct LookupBytes {
+    range: Range<usize>,
+    /// The offset of each of [`TIMES`] among the bytes of all, if the IDL has a field for it.
     offsets: [Option<u32>; TIMES.len()],
 }
 
 impl ReportTemplate {
-    /// The templates of a plan's lookups.
-    pub(super) fn of_plan(layout: &ReportLayout, plan: &Plan) -> Vec<Self> {
-        let of_lookup = |at| ReportTemplate::new(layout, &plan.lanes, at);
-        (0..plan.lanes.len()).map(of_lookup).collect()
+    /// The template of a plan with these lookups.
+    pub(super) fn new(layout: &ReportLayout, lanes: &Arc<[Lane]>) -> Self {
+        ReportTemplate(SOURCES.map(|source| PlanBytes::new(layout, lanes, source)))
     }
 
-    /// The template of the lookup at `at`.
-    pub(super) fn new(layout: &ReportLayout, lanes: &Arc<[Lane]>, at: usize) -> Self {
-        ReportTemplate(SOURCES.map(|source| TemplateBytes::new(layout, lanes, at, source)))
-    }
-
-    /// Appends the lookup's struct. False if the lookup does not match the template; then nothing is written.
-    #[inline]
-    pub(super) fn fill(&self, out: &mut BytesMut, track: &Track, slack: Micros) -> bool {
-        let (Fate::Ok, None, Some(started), Some(first_answer)) =
-            (track.fate, track.code, track.started, track.first_answer)
-        else {
+    /// Appends the structs of all lookups, each with its slack. False if some lookup does not match the template, or if their
+    /// sources differ; then nothing is written.
+    pub(super) fn fill(&self, out: &mut BytesMut, tracks: &[Track], slack: &[Micros]) -> bool {
+        let source = tracks.first().map_or(Source::None, |track| track.source);
+        let Some(filled) = self.of(source) else {
             return false;
         };
-        let [of_backend, of_batch] = &self.0;
-        let filled = match track.source {
-            Source::Backend => of_backend,
-            Source::Batched => of_batch,
-            _ => return false,
-        };
-        // In the order of `TIMES`.
-        let times = [track.planned, started, first_answer, track.done, slack];
         let start = out.len();
         out.extend_from_slice(&filled.bytes);
         let written = &mut out[start..];
-        for (offset, time) in filled.offsets.iter().zip(times) {
+        for ((lookup, track), slack) in filled.lookups.iter().zip(tracks).zip(slack) {
+            match times(track, *slack) {
+                Some(times) if track.source == source => lookup.put(written, 0, times),
+                _ => {
+                    out.truncate(start);
+                    return false;
+                }
+            }
+        }
+        true
+    }
+
+    /// Appends the struct of the lookup at `at`. False if the lookup does not match the template; then nothing is written.
+    pub(super) fn fill_one(
+        &self,
+        out: &mut BytesMut,
+        at: usize,
+        (track, slack): (&Track, Micros),
+    ) -> bool {
+        let (Some(times), Some(filled)) = (times(track, slack), self.of(track.source)) else {
+            return false;
+        };
+        let Some(lookup) = filled.lookups.get(at) else {
+            return false;
+        };
+        let start = out.len();
+        out.extend_from_slice(&filled.bytes[lookup.range.clone()]);
+        lookup.put(&mut out[start..], lookup.range.start, times);
+        true
+    }
+
+    fn of(&self, source: Source) -> Option<&PlanBytes> {
+        let [of_backend, of_batch] = &self.0;
+        match source {
+            Source::Backend => Some(of_backend),
+            Source::Batched => Some(of_batch),
+            _ => None,
+        }
+    }
+}
+
+/// The times of a lookup in the order of [`TIMES`]; `None` if it has not succeeded, or has fields that no template has.
+#[inline]
+fn times(track: &Track, slack: Micros) -> Option<[Micros; TIMES.len()]> {
+    match (track.fate, track.code, track.age, track.fallback) {
+        (Fate::Ok, None, None, None) => Some([
+            track.planned,
+            track.started?,
+            track.first_answer?,
+            track.done,
+            slack,
+        ]),
+        _ => None,
+    }
+}
+
+impl PlanBytes {
+    fn new(layout: &ReportLayout, lanes: &Arc<[Lane]>, source: Source) -> Self {
+        let mut bytes = BytesMut::new();
+        let mut lookups = Vec::with_capacity(lanes.len());
+        for at in 0..lanes.len() {
+            let start = bytes.len();
+            let offsets = append_lookup(layout, lanes, (at, source), &mut bytes);
+            let range = start..bytes.len();
+            lookups.push(LookupBytes { range, offsets });
+        }
+        PlanBytes {
+            bytes: bytes[..].into(),
+            lookups: lookups.into(),
+        }
+    }
+}
+
+impl LookupBytes {
+    /// Puts the times into the bytes, of which those before `from` are left out.
+    #[inline]
+    fn put(&self, bytes: &mut [u8], from: usize, times: [Micros; TIMES.len()]) {
+        for (offset, time) in self.offsets.iter().zip(times) {
             if let Some(offset) = *offset
-                && let Some(rest) = written.get_mut(offset as usize..)
+                && let Some(rest) = bytes.get_mut(offset as usize - from..)
                 && let Some(slot) = rest.first_chunk_mut()
             {
                 *slot = time.to_i64().to_be_bytes();
             }
         }
-        true
     }
 }
 
-impl TemplateBytes {
-    /// Writes the lookup again and again, each time with one more field. If that field is a time, its offset is recorded.
-    fn new(layout: &ReportLayout, lanes: &Arc<[Lane]>, at: usize, source: Source) -> Self {
-        let track = Track {
-            planned: Micros::ZERO,
-            started: Some(Micros::ZERO),
-            first_answer: Some(Micros::ZERO),
-            done: Micros::ZERO,
-            fate: Fate::Ok,
-            code: None,
-            source,
-            age: None,
+/// Appends the struct of the lookup at `at`, and returns the offset of each of [`TIMES`]. The struct is written again and
+/// again, each time with one more field. If that field is a time, its offset is recorded.
+fn append_lookup(
+    layout: &ReportLayout,
+    lanes: &Arc<[Lane]>,
+    (at, source): (usize, Source),
+    bytes: &mut BytesMut,
+) -> [Option<u32>; TIMES.len()] {
+    let track = Track {
+        planned: Micros::ZERO,
+        started: Some(Micros::ZERO),
+        first_answer: Some(Micros::ZERO),
+        done: Micros::ZERO,
+        fate: Fate::Ok,
+        code: None,
+        source,
+        age: None,
+        fallback: None,
+        first_code: None,
+    };
+    let timeline = Timeline {
+        mode: Mode::Evented,
+        lanes: Arc::clone(lanes),
+        tracks: vec![track; lanes.len()],
+        elapsed: Micros::ZERO,
+        endpoints: None,
+    };
+    let analysis = Analysis::of(&timeline);
+    let start = bytes.len();
+    let mut offsets = [None; TIMES.len()];
+    for until in 0..=layout.lookup.len() {
+        let first = &layout.lookup[..until];
+        let begun = ReportLayout {
+            report: Vec::new(),
+            lookup: first.to_vec(),
         };
-        let timeline = Timeline {
-            mode: Mode::Evented,
-            lanes: Arc::clone(lanes),
-            tracks: vec![track; lanes.len()],
-            elapsed: Micros::ZERO,
+        let fields = Fields {
+            layout: &begun,
+            timeline: &timeline,
+            analysis: &analysis,
         };
-        let analysis = Analysis::of(&timeline);
-        let mut bytes = BytesMut::new();
-        let mut offsets = [None; TIMES.len()];
-        for until in 0..=layout.lookup.len() {
-            let first = &layout.lookup[..until];
-            let begun = ReportLayout {
-                report: Vec::new(),
-                lookup: first.to_vec(),
-            };
-            let fields = Fields {
-                layout: &begun,
-                timeline: &timeline,
-                analysis: &analysis,
-            };
-            bytes.clear();
-            fields.lookup(&mut BinaryWriter::new(&mut bytes, true), at);
-            let last = first.last().map(|(part, _)| part);
-            // If the last field is a time, one byte after it ends the struct.
-            for (offset, time) in offsets.iter_mut().zip(TIMES) {
-                if last == Some(&time) {
-                    *offset = u32::try_from(bytes.len() - 1 - I64_BYTES).ok();
-                }
+        bytes.truncate(start);
+        fields.lookup(&mut BinaryWriter::new(bytes, true), at);
+        let last = first.last().map(|(part, _)| part);
+        // If the last field is a time, one byte after it ends the struct.
+        for (offset, time) in offsets.iter_mut().zip(TIMES) {
+            if last == Some(&time) {
+                *offset = u32::try_from(bytes.len() - 1 - I64_BYTES).ok();
             }
         }
-        TemplateBytes {
-            bytes: bytes[..].into(),
-            offsets,
-        }
     }
+    offsets
 }

@@ -1,5 +1,7 @@
 //! Reports of timelines, read back.
 
+use std::cell::RefCell;
+
 use bytes::Bytes;
 
 use super::layout::{LOOKUP, Part, REPORT};
@@ -9,7 +11,7 @@ use crate::error::Code;
 use crate::idl::{self, Schema};
 use crate::thrift::{Limits, decode_struct};
 use crate::timeline::sample::{Sample, evented, serial, timeline};
-use crate::timeline::{Fate, Source};
+use crate::timeline::{AskedEndpoints, Endpoints, Fate, Micros, Source};
 use crate::value::Value;
 
 fn standard() -> Schema {
@@ -19,32 +21,31 @@ fn standard() -> Schema {
 
 fn bytes(
     layout: &ReportLayout,
-    templates: &[ReportTemplate],
+    template: Option<&ReportTemplate>,
     protocol: Protocol,
     timeline: &Timeline,
 ) -> Bytes {
     let report = Report {
         layout,
-        templates,
+        template,
         protocol,
         timeline,
+        analysis: &RefCell::default(),
     };
     let mut out = BytesMut::new();
     report.append(&mut out);
     let bytes = out.freeze();
-    if !templates.is_empty() {
-        let plainly = self::bytes(layout, &[], protocol, timeline);
-        assert_eq!(bytes, plainly, "with templates and without");
+    if template.is_some() {
+        let plainly = self::bytes(layout, None, protocol, timeline);
+        assert_eq!(bytes, plainly, "with the template and without");
     }
     bytes
 }
 
 fn read(schema: &Schema, protocol: Protocol, timeline: &Timeline) -> Value {
     let layout = ReportLayout::of(schema).expect("the standard types");
-    let templates: Vec<_> = (0..timeline.lanes.len())
-        .map(|at| ReportTemplate::new(&layout, &timeline.lanes, at))
-        .collect();
-    let bytes = bytes(&layout, &templates, protocol, timeline);
+    let template = ReportTemplate::new(&layout, &timeline.lanes);
+    let bytes = bytes(&layout, Some(&template), protocol, timeline);
     let report = schema.standard.report.expect("the standard types");
     decode_struct(schema, report, protocol, &bytes, &Limits::default()).expect("a report")
 }
@@ -76,8 +77,8 @@ fn a_timeline_survives_the_trip() {
         ],
         10,
     );
-    // Both match a template, the second one in a batch.
-    let mut well = timeline(
+    // Each matches the template, the second one in a batch.
+    let mut mixed = timeline(
         Mode::Evented,
         vec![
             Sample::new("a").ran(0, 7).first_answer(5),
@@ -85,9 +86,27 @@ fn a_timeline_survives_the_trip() {
         ],
         10,
     );
-    well.tracks[1].source = Source::Batched;
+    mixed.tracks[1].source = Source::Batched;
+    // Both match it alike.
+    let mut batched = mixed.clone();
+    batched.tracks[0].source = Source::Batched;
+    // One part of the second one was kept for a while, which no template has.
+    let mut aged = batched.clone();
+    aged.tracks[1].age = Some(Micros::new(3));
+    // Two endpoints were asked for the second one, which no template has either.
+    let mut hedged = batched.clone();
+    let mut endpoints = Endpoints::default();
+    endpoints.note(
+        1,
+        &AskedEndpoints {
+            last: None,
+            attempts: 2,
+            hedged: true,
+        },
+    );
+    hedged.endpoints = Some(Box::new(endpoints));
     let schema = standard();
-    for timeline in [evented(), serial(), failed, well] {
+    for timeline in [evented(), serial(), failed, mixed, batched, aged, hedged] {
         for protocol in [Protocol::Binary, Protocol::Compact] {
             let report = read(&schema, protocol, &timeline);
             assert_eq!(Timeline::from_report(&report).as_ref(), Some(&timeline));
@@ -109,6 +128,26 @@ fn a_report_has_the_figures_of_the_call() {
     assert_eq!(lookups[1].get("started_us"), Some(&Value::I64(281_000)));
     assert_eq!(lookups[1].get("code"), Some(&Value::Null));
     assert_eq!(lookups[2].get("slack_us"), Some(&Value::I64(461_000)));
+}
+
+#[test]
+fn the_number_of_endpoints_is_left_out_if_it_is_one() {
+    let mut timeline = evented();
+    let mut endpoints = Endpoints::default();
+    endpoints.note(0, &AskedEndpoints::one("10.0.0.1:1".into()));
+    let several = AskedEndpoints {
+        attempts: 3,
+        ..AskedEndpoints::one("10.0.0.2:1".into())
+    };
+    endpoints.note(1, &several);
+    timeline.endpoints = Some(Box::new(endpoints));
+    let report = read(&standard(), Protocol::Binary, &timeline);
+    let Some(Value::List(lookups)) = report.get("lookups") else {
+        panic!("lookups")
+    };
+    let said = |at: usize| ["attempts", "hedged"].map(|name| lookups[at].get(name).cloned());
+    assert_eq!(said(0), [Some(Value::Null), Some(Value::Null)]);
+    assert_eq!(said(1), [Some(Value::I64(3)), Some(Value::Null)]);
 }
 
 #[test]

@@ -1,0 +1,152 @@
+//! Hands calls that ended to the recorder, which takes some of them for operators.
+//!
+//! Whether it wants a call is decided when the call's view has run, so that only the timeline of such a call is copied. It
+//! is taken once the reply is written and its length of time is known. A call that fails in between, as one whose reply is
+//! too long, is taken without its lookups.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use tokio::time::Instant;
+
+use super::call::{Call, Recording, Taken};
+use super::context;
+use crate::context::{Context, Mode, Trace};
+use crate::error::Code;
+use crate::metrics::Served;
+use crate::recorder::{AccessEntry, CallRecorder, CallValues, Ended, Ending, Outcome};
+use crate::timeline::Timeline;
+
+/// The view of `call` ran. `failed`: the call failed, or its reply is partial. `values` are written only if the
+/// configuration asks for them.
+pub(super) fn view_ran(
+    recorder: &CallRecorder,
+    call: &Call,
+    (timeline, context): (&Timeline, &Context),
+    failed: bool,
+    values: impl FnOnce() -> CallValues,
+) {
+    let ending = Ending {
+        at: call.arrived + Duration::from(timeline.elapsed),
+        took: timeline.elapsed,
+        failed,
+        trace: context.trace.as_deref(),
+    };
+    let trace = context.trace.clone();
+    call.recording
+        .set(match recorder.wants(&call.plan, ending) {
+            Some(wanted) => Recording::Wanted(Box::new(Taken {
+                wanted,
+                failed,
+                timeline: timeline.clone(),
+                trace,
+                values: recorder.takes_values(wanted).then(values),
+            })),
+            None => Recording::Unwanted { failed, trace },
+        });
+}
+
+/// `call` has its reply or its exception.
+#[inline]
+pub(super) fn ended(
+    recorder: &CallRecorder,
+    call: &Call,
+    ended: Result<Served, Code>,
+    elapsed: Duration,
+) {
+    let outcome = match ended {
+        Ok(Served::Whole) => Outcome::Ok,
+        Ok(Served::Partial) => Outcome::Partial,
+        Err(code) => Outcome::Failed(code),
+    };
+    let recording = call.recording.take();
+    recorder.access(|| entry(call, &recording, outcome, elapsed));
+    let taken = match recording {
+        Recording::Unwanted { failed, .. } if failed || ended.is_ok() => return,
+        Recording::Wanted(taken) => Some(*taken).map(|mut taken| {
+            // What was wanted of a call that went well is not all that is wanted of one that failed after that.
+            if ended.is_err() && !taken.failed {
+                let again = recorder.wants(&call.plan, failed(elapsed, taken.trace.as_deref()));
+                taken.wanted = taken.wanted.or(again.unwrap_or_default());
+            }
+            taken
+        }),
+        // It failed after that.
+        Recording::Unwanted { trace, .. } => without_lookups(recorder, call, elapsed, trace),
+        // It failed before that, as with parameters that can't be decoded.
+        Recording::NoView => {
+            let trace = recorder.begin(|| context::parent(call, None));
+            without_lookups(recorder, call, elapsed, trace)
+        }
+    };
+    let Some(taken) = taken else {
+        return;
+    };
+    let ended = Ended {
+        outcome,
+        caller: call.caller_name(),
+        peer: call.peer(),
+        request_id: call.request_id().map(Arc::from),
+        trace: taken.trace.map(|trace| *trace),
+        took: elapsed,
+        timeline: taken.timeline,
+        why: call.why.get().cloned(),
+        values: taken.values,
+    };
+    recorder.keep(&call.plan, taken.wanted, ended);
+}
+
+/// What the access log gets of a call.
+fn entry(call: &Call, recording: &Recording, outcome: Outcome, took: Duration) -> AccessEntry {
+    let trace = match recording {
+        Recording::NoView => None,
+        Recording::Unwanted { trace, .. } => trace.as_ref(),
+        Recording::Wanted(taken) => taken.trace.as_ref(),
+    };
+    AccessEntry {
+        at: SystemTime::now(),
+        method: Arc::clone(&call.plan.label),
+        outcome,
+        took: took.into(),
+        caller: call.caller_name(),
+        peer: call.peer(),
+        request_id: call.request_id().map(Arc::from),
+        trace: trace.map(|trace| trace.id),
+    }
+}
+
+/// The end of a call that failed only now.
+#[cold]
+fn failed(elapsed: Duration, trace: Option<&Trace>) -> Ending<'_> {
+    Ending {
+        at: Instant::now(),
+        took: elapsed.into(),
+        failed: true,
+        trace,
+    }
+}
+
+/// What is taken of a call that failed and of whose lookups nothing is known.
+#[cold]
+fn without_lookups(
+    recorder: &CallRecorder,
+    call: &Call,
+    elapsed: Duration,
+    trace: Option<Arc<Trace>>,
+) -> Option<Taken> {
+    let wanted = recorder.wants(&call.plan, failed(elapsed, trace.as_deref()))?;
+    let timeline = Timeline {
+        mode: Mode::Evented,
+        lanes: Arc::default(),
+        tracks: Vec::new(),
+        elapsed: elapsed.into(),
+        endpoints: None,
+    };
+    Some(Taken {
+        wanted,
+        failed: true,
+        timeline,
+        trace,
+        values: None,
+    })
+}

@@ -15,16 +15,16 @@
 //!
 //! Before any call: [`config`] reads the operator's file, [`plan`] compiles each view against the IDL, [`program`] checks
 //! everything against everything else, and [`explain`] describes a plan. [`diagnostic`] reports mistakes. [`metrics`]
-//! counts, and [`admin`] shows the counts to operators on its own port and thread. [`cli`] is the command line, and
-//! [`manual`] holds the pages that it shows. `src/manual/architecture.md` defines the words.
+//! counts, [`recorder`] keeps some calls, [`traces`] sends some to a collector, and [`admin`] shows both to operators on its
+//! own port and thread. [`cli`] is the command line, and [`manual`] holds the pages that it shows. `src/manual/architecture.md` defines the words.
 //!
 //! # Layers
 //!
 //! A module uses only modules before it in this list, which a test reads.
 //!
 //! ```text
-//! error manual faults context value random backoff breaker supervise log_limit offload coop diagnostic idl coerce thrift timeline config backend
-//! plan program explain metrics guard view service admin server cli
+//! error manual value faults random context backoff breaker supervise log_limit memory_limit offload coop stamp diagnostic idl coerce thrift timeline config backend
+//! plan program explain recorder metrics traces guard view service admin server cli
 //! ```
 //!
 //! # As a library
@@ -117,7 +117,11 @@ pub mod diagnostic; // what is wrong in a file, and how to fix it
 #[doc(hidden)]
 pub mod error; // codes
 #[doc(hidden)]
+pub mod recorder; // some of the calls that ended
+#[doc(hidden)]
 pub mod metrics;
+#[doc(hidden)]
+pub mod traces; // to a collector
 #[doc(hidden)]
 pub mod admin;
 #[doc(hidden)]
@@ -134,7 +138,10 @@ pub mod breaker; // whether a server that has failed gets questions
 mod supervise; // background tasks that a panic does not end
 mod offload; // long work on other threads
 mod coop; // long work in slices, so that short calls go first
+#[doc(hidden)]
+pub mod stamp; // whether files have changed
 mod log_limit; // one log line per key every ten seconds
+mod memory_limit; // of this process
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub mod fuzzing; // what fuzz targets do with an input; not in the program

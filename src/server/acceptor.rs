@@ -25,11 +25,20 @@ const HANDSHAKE: Duration = Duration::from_millis(2);
 
 /// Accepts for all loops.
 pub(super) struct Acceptor {
-    /// The socket and the address of each listener, in the configuration's order.
-    pub(super) listeners: Vec<(ListeningSocket, String)>,
+    /// Each listener, in the configuration's order.
+    pub(super) listeners: Vec<Listening>,
     pub(super) shares: Arc<Shares>,
     pub(super) shutdown: CancellationToken,
     pub(super) metrics: Arc<Metrics>,
+}
+
+/// A listener whose socket is open.
+pub(super) struct Listening {
+    pub(super) socket: ListeningSocket,
+    /// For the log.
+    pub(super) address: String,
+    /// The service manager keeps it for the next server, and with it the connections that wait.
+    pub(super) is_inherited: bool,
 }
 
 /// What the listeners have in common while they accept.
@@ -44,6 +53,7 @@ struct Accepting<H> {
 struct Port {
     socket: Socket,
     gate: Gate,
+    is_inherited: bool,
 }
 
 /// Where the connections of one listener come in.
@@ -65,14 +75,15 @@ impl Acceptor {
             hand,
         };
         let listeners = self.listeners.into_iter().enumerate();
-        let ports = listeners.map(|(listener, (socket, address))| {
+        let ports = listeners.map(|(listener, of)| {
             Ok(Port {
-                socket: Socket::new(socket)?,
+                socket: Socket::new(of.socket)?,
                 gate: Gate {
                     listener,
-                    address,
+                    address: of.address,
                     backoff: AcceptBackoff::default(),
                 },
+                is_inherited: of.is_inherited,
             })
         });
         let ports: Vec<Port> = ports.collect::<io::Result<_>>()?;
@@ -84,7 +95,11 @@ impl Acceptor {
 
 impl Port {
     async fn accept<H: Fn(usize, Stream, Place)>(self, accepting: &Accepting<H>) {
-        let Port { socket, mut gate } = self;
+        let Port {
+            socket,
+            mut gate,
+            is_inherited,
+        } = self;
         let shutdown = &accepting.shutdown;
         while let Some(accepted) = shutdown.run_until_cancelled(socket.accept()).await {
             match accepted {
@@ -95,6 +110,9 @@ impl Port {
                     shutdown.run_until_cancelled(failed).await;
                 }
             }
+        }
+        if is_inherited {
+            return;
         }
         // Connections that wait in the kernel's queue may have sent calls already, and closing the socket would reset them.
         let Ok(waiting) = socket.into_queue() else {
@@ -158,7 +176,11 @@ mod tests {
         let addr = port.local_addr().expect("a socket");
         let shutdown = CancellationToken::new();
         let acceptor = Acceptor {
-            listeners: vec![(ListeningSocket::Tcp(port), addr.to_string())],
+            listeners: vec![Listening {
+                socket: ListeningSocket::Tcp(port),
+                address: addr.to_string(),
+                is_inherited: false,
+            }],
             shares: Shares::new(4, 100, vec![100]),
             shutdown: shutdown.clone(),
             metrics: Metrics::new(4, shutdown.clone()),

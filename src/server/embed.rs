@@ -16,7 +16,7 @@ use super::socket::Address;
 use crate::backend::LookupError;
 use crate::backend::closure::{Closure, Input};
 use crate::diagnostic::Problem;
-use crate::program::{Program, Registry, check};
+use crate::program::{Program, Refused, Registry, check, check_again};
 use crate::value::Value;
 
 /// A configuration to serve, and the lookups that the program adds to it.
@@ -82,19 +82,24 @@ impl Server {
         check(&self.config.to_string_lossy(), &self.registry)
     }
 
+    /// Like [`Server::check`], for a reload.
+    fn check_again(&self) -> Result<Program, Refused> {
+        check_again(&self.config.to_string_lossy(), &[], &self.registry)
+    }
+
     /// Serves on this thread until SIGTERM or SIGINT; SIGHUP reloads. Calls in flight are finished.
     pub fn run(self) -> Result<(), StartError> {
         let program = Arc::new(self.check().map_err(StartError::Problems)?);
         let options = Options {
             shutdown: CancellationToken::new(),
             signals: true,
-            reload: Some(Box::new(move || self.check().ok().map(Arc::new))),
+            reload: Some(Box::new(move || self.check_again())),
             bound: Box::new(Bound::log),
         };
         Ok(run(program, options)?)
     }
 
-    /// Serves on its own thread until [`Running::stop`].
+    /// Serves on its own thread until [`Running::stop`]. It reloads if its configuration has `server.reload = "on_change"`.
     pub fn spawn(self) -> Result<Running, StartError> {
         let program = Arc::new(self.check().map_err(StartError::Problems)?);
         let shutdown = CancellationToken::new();
@@ -102,7 +107,7 @@ impl Server {
         let options = Options {
             shutdown: shutdown.clone(),
             signals: false,
-            reload: None,
+            reload: Some(Box::new(move || self.check_again())),
             // If `spawn` has failed by then, no one receives it.
             bound: Box::new(move |addrs| bound.send(addrs).unwrap_or_default()),
         };

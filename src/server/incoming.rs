@@ -1,5 +1,5 @@
 //! What a listener accepts from: the socket while the server runs, and then the queue of connections that the kernel has
-//! accepted. In the end nobody may be in it, since closing it resets them.
+//! accepted. It has to be empty when it is closed, since closing it resets those in it.
 
 use std::io;
 use std::net::SocketAddr;

@@ -65,6 +65,9 @@ impl Listener {
                 names: Vec::new(),
                 memory: worker.memory_pool.connection(),
             };
+            if let Remote::Tcp(peer) = remote {
+                client.memory.came_from(peer);
+            }
             match (stream, tls) {
                 // Boxed, so that its state does not enlarge the futures of connections without TLS.
                 (Stream::Tcp(stream, _), Some(tls)) => {

@@ -23,12 +23,19 @@ mod tls;
 mod connection;
 mod disconnect_log;
 mod socket; // opening listening sockets
+mod inherited; // those that the service manager opened
 mod descriptors;
 mod drained; // how a drain ended
+mod orphans; // of the first process of a container
 mod signals;
+mod reload_progress; // for the service manager
 mod reload; // makes the programs of reloads
+mod file_watch; // files whose change causes a reload
 mod start_only; // keys that a reload can't change
+mod service_manager; // is told what the server does
+mod access_log;
 mod watchdog; // loops that stand still
+mod memory_fit; // how the limits fit the memory
 mod warnings; // of a configuration that is served
 mod embed; // a server inside a Rust program
 

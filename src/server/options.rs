@@ -1,16 +1,15 @@
 //! How a server is run, and the addresses it reports.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
 use super::socket::Address;
-use crate::program::Program;
+use crate::program::{Program, Refused};
 
-/// Checks the configuration again. `None` if it has problems, which the closure reports itself.
-pub type Reload = Box<dyn Fn() -> Option<Arc<Program>> + Send>;
+/// Checks the configuration again.
+pub type Reload = Box<dyn Fn() -> Result<Program, Refused> + Send>;
 
 /// How a server is run, besides its program.
 pub struct Options {
@@ -18,7 +17,7 @@ pub struct Options {
     pub shutdown: CancellationToken,
     /// Stop on SIGTERM and SIGINT (a second one exits immediately); reload on SIGHUP.
     pub signals: bool,
-    /// What SIGHUP does.
+    /// How a reload reads the configuration: at SIGHUP, and if it says so, when its files change.
     pub reload: Option<Reload>,
     /// Receives the bound addresses.
     pub bound: Box<dyn Fn(Bound) + Send>,

@@ -1,6 +1,6 @@
 //! Makes the programs of reloads on a thread of its own: the loops go on meanwhile, and then only switch to what it made.
 //!
-//! Requests that come during a reload are one request afterwards. A program that was replaced ends here too, once its last
+//! It is asked to by signals, and by [`FileWatch`]. Requests that come during a reload are one request afterwards. A program that was replaced ends here too, once its last
 //! call has ended: dropping large tables would hold a loop. At most [`PROGRAMS_MAX`] programs exist at a time: a reload
 //! that would exceed that waits until the calls of an earlier one have ended, each of which has a deadline.
 
@@ -11,14 +11,18 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::Duration;
 
 use tokio::sync::watch;
+use tokio::time::Instant;
 use tracing::{error, info, warn};
 
+use super::file_watch::FileWatch;
 use super::options::Reload;
+use super::reload_progress::ReloadProgress;
 use super::start_only::StartKeys;
-use super::warnings::log_warnings;
+use super::warnings::{log_problems, log_warnings};
 use crate::diagnostic::list;
 use crate::metrics::{Counts, Metrics, Reloaded};
 use crate::program::Program;
+use crate::random::Random;
 
 /// The most programs at a time: the current one, and earlier ones whose calls have not ended.
 const PROGRAMS_MAX: usize = 4;
@@ -30,19 +34,26 @@ pub(super) struct Served {
     pub(super) program: Arc<Program>,
     /// The loops that do not serve it yet.
     loops_left: AtomicUsize,
+    /// The reload that made it, and its number; none at the start.
+    reload: Option<(Arc<ReloadProgress>, u64)>,
 }
 
 impl Served {
     /// The program that the server is started with.
     pub(super) fn new(program: Arc<Program>) -> Arc<Self> {
         let loops = program.workers;
-        Served::for_loops(program, loops)
+        Served::for_loops(program, loops, None)
     }
 
-    fn for_loops(program: Arc<Program>, loops: usize) -> Arc<Self> {
+    fn for_loops(
+        program: Arc<Program>,
+        loops: usize,
+        reload: Option<(Arc<ReloadProgress>, u64)>,
+    ) -> Arc<Self> {
         Arc::new(Served {
             program,
             loops_left: AtomicUsize::new(loops),
+            reload,
         })
     }
 
@@ -50,6 +61,9 @@ impl Served {
     pub(super) fn adopted(&self) {
         if self.loops_left.fetch_sub(1, Ordering::Relaxed) == 1 {
             info!("serving the reloaded configuration");
+            if let Some((progress, number)) = &self.reload {
+                progress.end(*number, false);
+            }
         }
     }
 }
@@ -65,6 +79,7 @@ pub(super) struct Reloading {
     /// What a reload can't change.
     pub(super) started: StartKeys,
     pub(super) metrics: Arc<Metrics>,
+    pub(super) progress: Arc<ReloadProgress>,
 }
 
 impl Reloader {
@@ -84,35 +99,39 @@ impl Reloader {
     }
 }
 
-/// Reloads when asked, until nobody can ask any more.
+/// Reloads when asked, until the last sender is dropped.
 fn run(reloading: &Reloading, requests: &Receiver<()>) {
     let reloads = reloading.metrics.reloads();
     let mut earlier = Vec::new();
+    let mut watch = FileWatch::new(&reloading.programs.borrow().program, Random::from_process());
     loop {
-        match next(requests, earlier.is_empty()) {
-            Ok(()) => {
-                if make_room(&mut earlier, requests).is_err() {
-                    return;
-                }
-                earlier.extend(reloading.reload(&reloads));
-            }
-            Err(RecvTimeoutError::Timeout) => {}
+        let sweep_after = (!earlier.is_empty()).then_some(SWEEP);
+        let look_after = watch.next_look(Instant::now());
+        let is_due = match next(requests, sweep_after.into_iter().chain(look_after).min()) {
+            Ok(()) => true,
+            Err(RecvTimeoutError::Timeout) => watch.look(Instant::now()),
             Err(RecvTimeoutError::Disconnected) => return,
+        };
+        if is_due {
+            let number = reloading.progress.begin();
+            if make_room(&mut earlier, requests).is_err() {
+                return;
+            }
+            earlier.extend(reloading.reload(&reloads, &mut watch, number));
         }
         sweep(&mut earlier);
     }
 }
 
-/// Waits for a request; not for long if there is something else to do.
-fn next(requests: &Receiver<()>, is_idle: bool) -> Result<(), RecvTimeoutError> {
-    if is_idle {
-        Ok(requests.recv()?)
-    } else {
-        requests.recv_timeout(SWEEP)
+/// Waits for a request; not for longer than `at_most`, if there is something else to do.
+fn next(requests: &Receiver<()>, at_most: Option<Duration>) -> Result<(), RecvTimeoutError> {
+    match at_most {
+        None => Ok(requests.recv()?),
+        Some(at_most) => requests.recv_timeout(at_most),
     }
 }
 
-/// Drops the programs that nobody else uses.
+/// Drops the programs that are used nowhere else.
 fn sweep(earlier: &mut Vec<Arc<Program>>) {
     earlier.retain(|program| Arc::strong_count(program) > 1);
 }
@@ -145,25 +164,38 @@ fn make_room(
 }
 
 impl Reloading {
-    /// Reloads once. Returns the program that was replaced.
-    fn reload(&self, reloads: &Counts) -> Option<Arc<Program>> {
-        let reloaded = catch_unwind(AssertUnwindSafe(&self.reload)).unwrap_or_else(|_panic| {
-            error!("a reload panicked: still serving the old configuration");
-            None
-        });
-        // The closure has reported the problems.
-        let Some(program) = reloaded else {
-            reloads.count(Reloaded::Refused as usize);
-            return None;
+    /// Reloads once: the reload with this number. Returns the program that was replaced.
+    fn reload(&self, reloads: &Counts, watch: &mut FileWatch, number: u64) -> Option<Arc<Program>> {
+        let reloaded = catch_unwind(AssertUnwindSafe(&self.reload));
+        let program = match reloaded {
+            Ok(Ok(program)) => Arc::new(program),
+            Ok(Err(refused)) => {
+                log_problems(&refused.problems);
+                watch.refused(refused.files);
+                reloads.count(Reloaded::Refused as usize);
+                self.progress.end(number, true);
+                return None;
+            }
+            Err(_panic) => {
+                error!("a reload panicked: still serving the old configuration");
+                watch.panicked();
+                reloads.count(Reloaded::Refused as usize);
+                self.progress.end(number, true);
+                return None;
+            }
         };
         reloads.count(Reloaded::Ok as usize);
+        self.metrics
+            .config_was_loaded(&program.expiries, &program.effective);
+        watch.serves(&program);
         log_warnings(&program);
         let keys = self.started.changed(&program);
         if !keys.is_empty() {
             let keys = list(keys.iter().map(String::as_str));
             warn!(keys, "changed keys take effect only after a restart");
         }
-        let served = Served::for_loops(program, self.started.workers());
+        let reload = Some((Arc::clone(&self.progress), number));
+        let served = Served::for_loops(program, self.started.workers(), reload);
         // Loops that have ended ignore it.
         let before = self.programs.send_replace(served);
         Some(Arc::clone(&before.program))
@@ -180,6 +212,10 @@ mod tests {
     use crate::program::check;
 
     fn program() -> Arc<Program> {
+        Arc::new(checked())
+    }
+
+    fn checked() -> Program {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let files = [
             ("s.thrift", "service S { void ping() }"),
@@ -190,7 +226,7 @@ mod tests {
         }
         let path = folder.path().join("t.toml");
         let checked = check(&path.to_string_lossy(), &Vec::new());
-        Arc::new(checked.expect("it has no problems"))
+        checked.expect("it has no problems")
     }
 
     fn start(reload: Reload) -> (Reloader, watch::Receiver<Arc<Served>>) {
@@ -201,6 +237,7 @@ mod tests {
             programs,
             started: StartKeys::of(&started),
             metrics: Metrics::new(1, CancellationToken::new()),
+            progress: Arc::default(),
         });
         (reloader.expect("a thread"), served)
     }
@@ -225,7 +262,7 @@ mod tests {
         let (reloader, _served) = start(Box::new(move || {
             asked.send(()).expect("the test waits");
             finished.recv().expect("the test goes on");
-            Some(program())
+            Ok(checked())
         }));
         reloader.request();
         reloads.recv().expect("it is asked to reload");

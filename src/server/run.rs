@@ -6,24 +6,36 @@ use std::sync::Arc;
 
 use tokio::runtime::LocalRuntime;
 use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+use tracing::warn;
 
-use super::acceptor::Acceptor;
+use super::acceptor::{Acceptor, Listening};
+use super::access_log::AccessLog;
 use super::drained::Drained;
+use super::inherited::Inherited;
+use super::memory_fit::log_memory;
 use super::options::{Bound, Options};
 use super::placing::{self, Placing};
 use super::reload::{Reloader, Reloading, Served};
+use super::reload_progress::ReloadProgress;
+use super::service_manager::ServiceManager;
 use super::shares::Shares;
 use super::signals::{self, Signals, Watcher};
-use super::socket::Opened;
+use super::socket::{Address, Opened, SocketFile};
 use super::start_only::StartKeys;
 use super::warnings::log_warnings;
 use super::watchdog::Watchdog;
-use super::worker::{self, Worker};
+use super::worker::{self, Requests, Worker};
 use super::{descriptors, socket};
-use crate::admin::{Admin, Purging};
-use crate::guard::{PurgeReceiver, purge_channel};
+use crate::admin::{Admin, Allowed, Purging, Trying};
+use crate::config::ListenerConfig;
+use crate::guard::purge_channel;
+use crate::memory_limit;
 use crate::metrics::Metrics;
 use crate::program::Program;
+use crate::recorder::{Outbox, Recorder, RecorderLimits, Sinks};
+use crate::service::trial_channel;
+use crate::traces::Exporter;
 
 /// Serves until the shutdown, then drains. Fails if an address can't be bound. The admin port answers from before
 /// the first call until after the last.
@@ -33,29 +45,31 @@ pub fn run(program: Arc<Program>, mut options: Options) -> io::Result<()> {
         descriptors::raise();
     }
     log_warnings(&program);
+    log_memory(&program, memory_limit::of_process());
     let runtime = worker::runtime()?;
     let caught = if options.signals {
         runtime.block_on(async { signals::catch() })
     } else {
         None
     };
-    let opened = open(&program)?;
+    let opened = open(&program, options.signals)?;
     let stopping = options.shutdown.child_token();
-    let metrics = Metrics::new(program.workers, stopping.clone());
-    let (admin, purges) = start_admin(&program, &metrics)?;
-    let _watchdog = Watchdog::start(&metrics)?;
+    let (sinks, sink_threads) = sinks(&program)?;
+    let metrics = metrics(&program, stopping.clone(), sinks);
+    let (admin, requests) = start_admin(&program, &metrics)?;
+    let reloads = Arc::<ReloadProgress>::default();
+    // An embedded server is not what the process's manager waits for.
+    let manager = options.signals.then(ServiceManager::of_process).flatten();
+    let _watchdog = Watchdog::start(&metrics, manager, Arc::clone(&reloads))?;
     let bound = bound(&program, &opened, admin.as_ref());
     let addresses = opened.iter().map(|opened| opened.address.to_string());
     let addresses: Arc<[String]> = addresses.collect();
     // The files are held to the end: dropping them removes those of Unix sockets.
-    let (sockets, files): (Vec<_>, Vec<_>) = opened
-        .into_iter()
-        .map(|opened| (opened.socket, opened.file))
-        .unzip();
+    let (listeners, files): (Vec<_>, Vec<_>) = opened.into_iter().map(listening).unzip();
     let shares = shares(&program);
     let connections_max = shares.loop_max();
     let acceptor = Acceptor {
-        listeners: sockets.into_iter().zip(addresses.to_vec()).collect(),
+        listeners,
         shares,
         shutdown: options.shutdown.clone(),
         metrics: Arc::clone(&metrics),
@@ -64,9 +78,9 @@ pub fn run(program: Arc<Program>, mut options: Options) -> io::Result<()> {
     let started = StartKeys::of(&program);
     let (sender, programs) = watch::channel(Served::new(program));
     let (running, all_ended) = mpsc::channel(1);
-    let worker = |(at, (incoming, purges))| Worker {
+    let worker = |(at, (incoming, requests))| Worker {
         at,
-        purges,
+        requests,
         metrics: Arc::clone(&metrics),
         addresses: Arc::clone(&addresses),
         incoming,
@@ -76,7 +90,7 @@ pub fn run(program: Arc<Program>, mut options: Options) -> io::Result<()> {
         stopping: stopping.clone(),
         _running: running.clone(),
     };
-    let of_workers = incoming.into_iter().zip(purges).enumerate();
+    let of_workers = incoming.into_iter().zip(requests).enumerate();
     let workers: Vec<_> = of_workers.map(worker).collect();
     drop(running);
     let reload = options.reload.take();
@@ -85,6 +99,7 @@ pub fn run(program: Arc<Program>, mut options: Options) -> io::Result<()> {
         programs: sender,
         started,
         metrics,
+        progress: reloads,
     });
     let signals = Signals {
         options,
@@ -96,29 +111,81 @@ pub fn run(program: Arc<Program>, mut options: Options) -> io::Result<()> {
     let watching = (Watcher::new(caught, signals), all_ended);
     let drained = run_all(runtime, (workers, placing), watching)?;
     // Before the last line of the log.
-    drop((admin, files));
+    drop((sink_threads, admin, files));
     drained.log();
     Ok(())
+}
+
+/// Where calls go that ended, and the threads to which they go, if there are any.
+fn sinks(program: &Program) -> io::Result<(Sinks, SinkThreads)> {
+    let mut sinks = Sinks {
+        kept: recorder(program),
+        ..Sinks::default()
+    };
+    let mut threads = (None, None);
+    if let Some(config) = &program.traces {
+        let (outbox, calls) = Outbox::new(config.queue);
+        let calls = (calls, Arc::clone(outbox.tally()));
+        threads.0 = Some(Exporter::start(config, calls)?);
+        sinks.traces = Some(outbox);
+    }
+    if let Some(config) = program.log.as_ref().and_then(|log| log.access.as_ref()) {
+        let (outbox, entries) = Outbox::new(config.queue);
+        let tally = Arc::clone(outbox.tally());
+        threads.1 = Some(AccessLog::start(config, entries, tally)?);
+        sinks.access = Some(outbox);
+    }
+    Ok((sinks, threads))
+}
+
+type SinkThreads = (Option<Exporter>, Option<AccessLog>);
+
+fn metrics(program: &Program, stopping: CancellationToken, sinks: Sinks) -> Arc<Metrics> {
+    let metrics = Metrics::recording(program.workers, stopping, sinks);
+    metrics.config_was_loaded(&program.expiries, &program.effective);
+    metrics
+}
+
+/// What keeps calls for the admin port.
+fn recorder(program: &Program) -> Option<Arc<Recorder>> {
+    let config = program.admin.as_ref()?;
+    let limits = RecorderLimits {
+        kept: config.calls_kept,
+        per_second: config.calls_sampled,
+        values: config.calls_values,
+    };
+    (limits.kept > 0).then(|| Recorder::new(limits, program.workers))
 }
 
 /// The admin port, if there is to be one, and where each loop hears from it.
 fn start_admin(
     program: &Program,
     metrics: &Arc<Metrics>,
-) -> io::Result<(Option<Admin>, Vec<PurgeReceiver>)> {
-    let purges = (0..program.workers).map(|_| purge_channel());
-    let (loops, purges): (Vec<_>, Vec<_>) = purges.unzip();
+) -> io::Result<(Option<Admin>, Vec<Requests>)> {
+    let loops = 0..program.workers;
+    let (purging, purges): (Vec<_>, Vec<_>) = loops.clone().map(|_| purge_channel()).unzip();
+    let (trying, trials): (Vec<_>, Vec<_>) = loops.map(|_| trial_channel()).unzip();
+    let requests = purges.into_iter().zip(trials).collect();
     let Some(config) = &program.admin else {
-        return Ok((None, purges));
+        return Ok((None, requests));
     };
     let socket = socket::open_admin(&config.listen)?;
     let is_local = socket.local_addr()?.ip().is_loopback();
-    let purging = Purging {
-        loops,
-        is_allowed: config.purge.unwrap_or(is_local),
+    let allowed = Allowed {
+        purging: Purging {
+            loops: purging,
+            is_allowed: config.purge.unwrap_or(is_local),
+        },
+        trying: Trying::new(trying, config.try_it.unwrap_or(is_local)),
+        token: config.token.clone(),
     };
-    let admin = Admin::start(socket, Arc::clone(metrics), purging)?;
-    Ok((Some(admin), purges))
+    let admin = Admin::start(
+        socket,
+        Arc::clone(metrics),
+        allowed,
+        config.unready_refusals,
+    )?;
+    Ok((Some(admin), requests))
 }
 
 fn bound(program: &Program, opened: &[Opened], admin: Option<&Admin>) -> Bound {
@@ -137,16 +204,49 @@ fn shares(program: &Program) -> Arc<Shares> {
     Shares::new(loops, loop_max, listener_max.collect())
 }
 
-/// Opens every listener.
-fn open(program: &Program) -> io::Result<Vec<Opened>> {
+/// Opens every listener. Only if the process is the server's own, it asks what its service manager handed over when no
+/// listener names that.
+fn open(program: &Program, is_own: bool) -> io::Result<Vec<Opened>> {
     let silence = program.limits.write_timeout;
-    let listeners = program.listeners.iter();
-    listeners
-        .map(|listener| {
-            let table = &listener.table;
-            socket::open(&listener.endpoint, table, silence)
-        })
-        .collect()
+    let mut inherited = is_own.then(Inherited::of_process);
+    let mut open = |listener: &ListenerConfig| {
+        let table = &listener.table;
+        let opened = socket::open(&listener.endpoint, table, silence, |name, silence| {
+            let inherited = inherited.get_or_insert_with(Inherited::of_process);
+            inherited.take(name, silence)
+        })?;
+        match &opened.address {
+            Address::Unix(_) if listener.tls.is_some() => {
+                let why = format!(
+                    "`{table}.tls`: `{}` is a Unix socket, which has no TLS",
+                    listener.endpoint
+                );
+                Err(io::Error::new(io::ErrorKind::InvalidInput, why))
+            }
+            _ => Ok(opened),
+        }
+    };
+    let opened: Vec<_> = program
+        .listeners
+        .iter()
+        .map(&mut open)
+        .collect::<io::Result<_>>()?;
+    for name in inherited.iter().flat_map(Inherited::left) {
+        warn!(
+            name,
+            "no listener takes a socket of the service manager: `listen = \"systemd:NAME\"` does"
+        );
+    }
+    Ok(opened)
+}
+
+fn listening(opened: Opened) -> (Listening, Option<SocketFile>) {
+    let listening = Listening {
+        socket: opened.socket,
+        address: opened.address.to_string(),
+        is_inherited: opened.is_inherited,
+    };
+    (listening, opened.file)
 }
 
 /// Runs the first worker on this thread, and the others and what accepts for all of them on threads of their own. If one

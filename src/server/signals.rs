@@ -1,4 +1,4 @@
-//! Handles signals: SIGTERM and SIGINT drain, a second one exits immediately, SIGHUP reloads.
+//! Handles signals: SIGTERM and SIGINT drain, a second one exits immediately, SIGHUP reloads, SIGCHLD reaps [orphans](Orphans).
 //!
 //! After SIGTERM, calls are accepted for `server.drain_delay` before the drain begins: whoever sends clients here learns only
 //! after a while that the server is not ready any more.
@@ -17,10 +17,15 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
 use super::options::{Bound, Options};
+use super::orphans::Orphans;
 use super::reload::{Reloader, Served};
 
-/// The signals that the process catches: SIGTERM, SIGINT and SIGHUP.
-pub(super) type Caught = [Signal; 3];
+/// The signals that the process catches.
+pub(super) struct Caught {
+    /// SIGTERM, SIGINT and SIGHUP.
+    of_operators: [Signal; 3],
+    orphans: Orphans,
+}
 
 /// What signals act on.
 pub(super) struct Signals {
@@ -39,7 +44,8 @@ pub(super) struct Signals {
 pub(super) struct Watcher {
     signals: Signals,
     /// `None` if the signals are not for this server.
-    caught: RefCell<Option<Caught>>,
+    caught: RefCell<Option<[Signal; 3]>>,
+    orphans: Option<Orphans>,
     /// The addresses have been reported.
     reported: Cell<bool>,
     /// When the drain begins, if the server was asked to stop and still accepts calls.
@@ -57,8 +63,12 @@ enum Came {
 impl Watcher {
     /// `caught` is `None` if the signals are not for this server.
     pub(super) fn new(caught: Option<Caught>, signals: Signals) -> Self {
+        let (caught, orphans) = caught
+            .map(|caught| (caught.of_operators, caught.orphans))
+            .unzip();
         Watcher {
             signals,
+            orphans,
             caught: RefCell::new(caught),
             reported: Cell::new(false),
             drain_at: Cell::new(None),
@@ -81,6 +91,7 @@ impl Watcher {
             let came = tokio::select! {
                 biased;
                 came = self.next() => came,
+                () = Orphans::reap(self.orphans.as_ref()) => continue,
                 () = until(self.drain_at.get()) => {
                     self.drain();
                     continue;
@@ -143,11 +154,14 @@ impl Watcher {
 /// Catches the signals from now on, within a runtime that will poll [`Watcher::watch`]. Until it does, they wait. To be
 /// called before the first address is bound: whoever can connect may also send a signal.
 pub(super) fn catch() -> Option<Caught> {
-    Some([
-        open(SignalKind::terminate())?,
-        open(SignalKind::interrupt())?,
-        open(SignalKind::hangup())?,
-    ])
+    Some(Caught {
+        of_operators: [
+            open(SignalKind::terminate())?,
+            open(SignalKind::interrupt())?,
+            open(SignalKind::hangup())?,
+        ],
+        orphans: Orphans::of_process(),
+    })
 }
 
 fn open(kind: SignalKind) -> Option<Signal> {

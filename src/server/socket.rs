@@ -14,7 +14,7 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use socket2::{Domain, Protocol, SockAddr, Socket, TcpKeepalive, Type};
+use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, TcpKeepalive, Type};
 use tracing::warn;
 
 use crate::config::Endpoint;
@@ -60,12 +60,20 @@ pub(super) struct Opened {
     pub(super) socket: ListeningSocket,
     /// Removes the file, if there is one.
     pub(super) file: Option<SocketFile>,
+    /// The service manager opened it, and keeps it.
+    pub(super) is_inherited: bool,
 }
 
-/// Opens `endpoint`, which the table called `table` configures. Clients may leave data
-/// unacknowledged for at least `silence`.
-pub(super) fn open(endpoint: &Endpoint, table: &str, silence: Duration) -> io::Result<Opened> {
+/// Opens `endpoint`, which the table called `table` configures. Clients may leave data unacknowledged for at least `silence`.
+/// `inherit` takes a socket by its name from the service manager, with the same silence.
+pub(super) fn open(
+    endpoint: &Endpoint,
+    table: &str,
+    silence: Duration,
+    inherit: impl FnOnce(&str, Duration) -> io::Result<Opened>,
+) -> io::Result<Opened> {
     let opened = match endpoint {
+        Endpoint::Inherited(name) => inherit(name, silence.max(SILENCE)),
         Endpoint::Tcp(listen) => open_tcp(listen, silence.max(SILENCE)),
         Endpoint::Unix { path, mode } => open_unix(path, *mode),
     };
@@ -82,11 +90,21 @@ pub(super) fn open(endpoint: &Endpoint, table: &str, silence: Duration) -> io::R
 
 /// Opens the admin port.
 pub(super) fn open_admin(listen: &str) -> io::Result<std::net::TcpListener> {
-    let opened = open(&Endpoint::Tcp(listen.to_owned()), "admin", SILENCE)?;
+    let opened = open(
+        &Endpoint::Tcp(listen.to_owned()),
+        "admin",
+        SILENCE,
+        no_inheritance,
+    )?;
     match opened.socket {
         ListeningSocket::Tcp(socket) => Ok(socket),
         ListeningSocket::Unix(_) => Err(io::ErrorKind::Other.into()),
     }
+}
+
+/// Has no socket.
+fn no_inheritance(_name: &str, _silence: Duration) -> io::Result<Opened> {
+    Err(io::ErrorKind::NotFound.into())
 }
 
 fn open_tcp(listen: &str, silence: Duration) -> io::Result<Opened> {
@@ -96,10 +114,7 @@ fn open_tcp(listen: &str, silence: Duration) -> io::Result<Opened> {
         .ok_or(io::ErrorKind::AddrNotAvailable)?;
     let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_reuse_address(true)?;
-    // Replies are written whole: waiting to fill a packet would only delay them.
-    socket.set_tcp_nodelay(true)?;
-    socket.set_tcp_keepalive(&KEEPALIVE)?;
-    socket.set_tcp_user_timeout(Some(silence))?;
+    set_tcp_options(&SockRef::from(&socket), silence)?;
     socket.set_nonblocking(true)?;
     socket.bind(&addr.into())?;
     socket.listen(BACKLOG)?;
@@ -109,7 +124,16 @@ fn open_tcp(listen: &str, silence: Duration) -> io::Result<Opened> {
         address: Address::Tcp(socket.local_addr()?),
         socket: ListeningSocket::Tcp(socket),
         file: None,
+        is_inherited: false,
     })
+}
+
+/// Sets what accepted connections inherit.
+pub(super) fn set_tcp_options(socket: &SockRef<'_>, silence: Duration) -> io::Result<()> {
+    // Replies are written whole: waiting to fill a packet would only delay them.
+    socket.set_tcp_nodelay(true)?;
+    socket.set_tcp_keepalive(&KEEPALIVE)?;
+    socket.set_tcp_user_timeout(Some(silence))
 }
 
 fn open_unix(path: &Path, mode: u32) -> io::Result<Opened> {
@@ -125,6 +149,7 @@ fn open_unix(path: &Path, mode: u32) -> io::Result<Opened> {
         address: Address::Unix(path.to_owned()),
         socket: ListeningSocket::Unix(UnixListener::from(OwnedFd::from(socket))),
         file: Some(file),
+        is_inherited: false,
     })
 }
 
@@ -182,8 +207,6 @@ impl Drop for SocketFile {
 
 #[cfg(test)]
 mod tests {
-    use socket2::SockRef;
-
     use super::*;
 
     fn unix(path: &Path) -> Endpoint {
@@ -198,7 +221,7 @@ mod tests {
         let endpoint = Endpoint::Tcp("127.0.0.1:0".into());
         let longer = Duration::from_secs(45);
         for (silence, expected) in [(Duration::from_secs(10), SILENCE), (longer, longer)] {
-            let opened = open(&endpoint, "server", silence).expect("a free port");
+            let opened = open(&endpoint, "server", silence, no_inheritance).expect("a free port");
             let (ListeningSocket::Tcp(socket), Address::Tcp(addr)) =
                 (opened.socket, opened.address)
             else {
@@ -227,14 +250,14 @@ mod tests {
     fn a_sockets_file_has_its_mode_and_is_removed_with_it() {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let path = folder.path().join("socket");
-        let opened = open(&unix(&path), "server", SILENCE).expect("a free path");
+        let opened = open(&unix(&path), "server", SILENCE, no_inheritance).expect("a free path");
         let mode = fs::metadata(&path)
             .expect("it is there")
             .permissions()
             .mode();
         assert_eq!(mode & 0o777, 0o640);
         drop(UnixStream::connect(&path).expect("it listens"));
-        let err = open(&unix(&path), "server", SILENCE)
+        let err = open(&unix(&path), "server", SILENCE, no_inheritance)
             .map(drop)
             .expect_err("it is taken");
         assert!(err.to_string().contains("another server answers"), "{err}");
@@ -249,13 +272,14 @@ mod tests {
         // The library's listener leaves its file.
         drop(UnixListener::bind(&path).expect("a free path"));
         assert!(path.exists());
-        let opened = open(&unix(&path), "server", SILENCE).expect("no server answers");
+        let opened =
+            open(&unix(&path), "server", SILENCE, no_inheritance).expect("no server answers");
         // A file that another process put there is not removed.
         fs::remove_file(&path).expect("it is there");
         fs::write(&path, "text").expect("the folder is ours");
         drop(opened);
         assert_eq!(fs::read_to_string(&path).expect("it is there"), "text");
-        let err = open(&unix(&path), "server", SILENCE)
+        let err = open(&unix(&path), "server", SILENCE, no_inheritance)
             .map(drop)
             .expect_err("a file");
         assert!(err.to_string().contains("not a socket"), "{err}");

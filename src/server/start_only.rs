@@ -1,6 +1,6 @@
 //! Finds out which keys a reload would have to change and can't: those that are read at start only.
 
-use crate::config::{AdminConfig, LimitsConfig, ListenerConfig};
+use crate::config::{AccessLog, AdminConfig, Definition, LimitsConfig, ListenerConfig};
 use crate::program::Program;
 
 /// What a server keeps from its start to its end, without the rest of the program that it was started with.
@@ -9,6 +9,9 @@ pub(super) struct StartKeys {
     limits: LimitsConfig,
     listeners: Vec<ListenerConfig>,
     admin: Option<AdminConfig>,
+    access_log: Option<AccessLog>,
+    /// What `[traces]` says of the collector.
+    traces: Option<Definition>,
 }
 
 impl StartKeys {
@@ -19,6 +22,8 @@ impl StartKeys {
             limits: program.limits,
             listeners: program.listeners.clone(),
             admin: program.admin.clone(),
+            access_log: program.log.as_ref().and_then(|log| log.access.clone()),
+            traces: program.traces.as_ref().map(|of| of.definition.clone()),
         }
     }
 
@@ -46,12 +51,26 @@ fn changed_keys(started: &StartKeys, now: &StartKeys) -> Vec<String> {
             let differs = [
                 ("listen", then.listen != now.listen),
                 ("purge", then.purge != now.purge),
+                ("try", then.try_it != now.try_it),
+                ("token", then.token != now.token),
+                ("calls_kept", then.calls_kept != now.calls_kept),
+                ("calls_sampled", then.calls_sampled != now.calls_sampled),
+                (
+                    "unready_refusals",
+                    then.unready_refusals != now.unready_refusals,
+                ),
             ];
             let changed = differs.iter().filter(|(_, differs)| *differs);
             keys.extend(changed.map(|(key, _)| format!("admin.{key}")));
         }
         (Some(_), None) | (None, Some(_)) => keys.push("admin".to_owned()),
         _ => {}
+    }
+    if started.access_log != now.access_log {
+        keys.push("log.access".to_owned());
+    }
+    if started.traces != now.traces {
+        keys.push("traces".to_owned());
     }
     let mut seen = Vec::new();
     keys.retain(|key| {
@@ -132,6 +151,13 @@ mod tests {
         assert_changed("", &admin(1), &["admin"]);
         assert_changed(&admin(1), "", &["admin"]);
         assert_changed(&admin(1), &admin(2), &["admin.listen"]);
+        let traces = |keys: &str| format!("---traces = {{ endpoint = 'http://c', {keys} }}");
+        assert_changed("", &traces("queue = 1"), &["traces"]);
+        assert_changed(&traces("queue = 1"), &traces("queue = 2"), &["traces"]);
+        let log = |keys: &str| format!("---log = {{ {keys} }}");
+        assert_changed(&log(""), &log("access = 'stdout'"), &["log.access"]);
+        assert_changed("", &log("slow = '2s'"), &[]);
+        assert_changed(&traces("share = 0.1"), &traces("share = 0.2"), &[]);
     }
 
     #[test]

@@ -12,6 +12,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tracing::warn;
 
+use super::reload_progress::ReloadProgress;
+use super::service_manager::ServiceManager;
 use crate::log_limit::LogLimit;
 use crate::metrics::{Metrics, Watched};
 
@@ -29,14 +31,24 @@ pub(super) struct Watchdog {
 }
 
 impl Watchdog {
-    /// Starts to watch.
-    pub(super) fn start(metrics: &Arc<Metrics>) -> io::Result<Self> {
+    /// Starts to watch, and to tell `manager`.
+    pub(super) fn start(
+        metrics: &Arc<Metrics>,
+        mut manager: Option<ServiceManager>,
+        reloads: Arc<ReloadProgress>,
+    ) -> io::Result<Self> {
         let (stop, stopped) = channel::<()>();
         let metrics = Arc::clone(metrics);
         let watch = move || {
             let mut watch = Watch::default();
             let mut looked = Instant::now();
+            let mut tell = || {
+                if let Some(manager) = &mut manager {
+                    manager.look(metrics.health(), reloads.now());
+                }
+            };
             while stopped.recv_timeout(LOOK) == Err(RecvTimeoutError::Timeout) {
+                tell();
                 let took = looked.elapsed();
                 looked = Instant::now();
                 if took < LOOK + LATE {
@@ -45,6 +57,8 @@ impl Watchdog {
                     watch.forget();
                 }
             }
+            // A drain may have been shorter than a look.
+            tell();
         };
         let thread = std::thread::Builder::new().name("watchdog".into());
         Ok(Watchdog {

@@ -27,11 +27,14 @@ use crate::config::{Endpoint, LimitsConfig, ListenerConfig};
 use crate::guard::{BLOCKING_MAX, PurgeReceiver};
 use crate::metrics::{LoopMetrics, Metrics};
 use crate::random::Random;
-use crate::service::{Current, MemoryPool, Service};
+use crate::service::{Current, MemoryPool, Service, TrialReceiver, Trials};
 use crate::supervise::supervise;
 
 /// How much of `drain_timeout` is kept for telling clients that their calls were cut off.
 const LAST_REPLIES_MAX: Duration = Duration::from_secs(1);
+
+/// Where one loop gets what the admin port asks for: to remove cached answers, and to make calls.
+pub(super) type Requests = (PurgeReceiver, TrialReceiver);
 
 /// One worker: a thread with an event loop.
 pub(super) struct Worker {
@@ -40,8 +43,7 @@ pub(super) struct Worker {
     /// The addresses of the listeners, in the configuration's order.
     pub(super) addresses: Arc<[String]>,
     pub(super) incoming: Incoming,
-    /// Receives requests to remove cached answers.
-    pub(super) purges: PurgeReceiver,
+    pub(super) requests: Requests,
     /// The limit for all its listeners together.
     pub(super) connections_max: usize,
     /// Receives reloaded programs.
@@ -114,7 +116,8 @@ impl Worker {
             renewing,
         };
         let reloading = reloader.start(self.programs.clone());
-        let _purging = start_purging(self.purges, &current);
+        let _purging = start_purging(self.requests.0, &current);
+        let _trying = start_trials(self.requests.1, Trials::new(&current, &memory_pool));
         metrics.heart.accepts();
         let worker = Rc::new(WorkerState {
             current,
@@ -171,6 +174,14 @@ fn start_purging(requests: PurgeReceiver, current: &Rc<Current>) -> AbortOnDropH
     })
 }
 
+fn start_trials(requests: TrialReceiver, trials: Trials) -> AbortOnDropHandle<()> {
+    let (requests, trials) = (Rc::new(RefCell::new(requests)), Rc::new(trials));
+    supervise("trials", move || {
+        let (requests, trials) = (Rc::clone(&requests), Rc::clone(&trials));
+        async move { trials.serve(&requests).await }
+    })
+}
+
 /// Removes cached answers whenever an operator asks for it.
 async fn purge(requests: Rc<RefCell<PurgeReceiver>>, current: Rc<Current>) {
     while let Some(request) = poll_fn(|cx| requests.borrow_mut().poll_recv(cx)).await {
@@ -182,7 +193,7 @@ async fn purge(requests: Rc<RefCell<PurgeReceiver>>, current: Rc<Current>) {
                 "cached answers removed"
             );
         }
-        // Nobody may wait for the answer any more.
+        // The caller may no longer wait for the answer.
         drop(request.purged.send(purged));
     }
 }

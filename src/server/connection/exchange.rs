@@ -11,6 +11,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::task::yield_now;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::calls::Calls;
@@ -29,6 +30,13 @@ use crate::server::state::{ListenerSettings, WorkerState};
 use crate::service::{Closing, ConnectionMemory, Current, Decision, Peer, Reservation};
 use crate::thrift::{Framer, Limits};
 
+/// After so many messages the loop's other tasks have their turn, however many more the client has sent.
+const TURN: usize = 32;
+/// How long a connection rests after some of its calls were refused because the loop has too much to do. What arrives meanwhile
+/// is read, and refused, at once: for a single message, reading, waking up and writing cost ten times as much as refusing it.
+const REST: Duration = Duration::from_millis(50);
+/// By how much the rests of connections differ, as a share: otherwise all of them would be read in the same round.
+const REST_SPREAD: f64 = 0.5;
 /// By how much the ages of connections at their ends differ, as a share.
 const AGE_SPREAD: f64 = 0.1;
 
@@ -44,6 +52,12 @@ pub(super) struct Exchange {
     timeouts: Timeouts,
     metrics: Rc<LoopMetrics>,
     disconnected: bool,
+    /// How many messages were taken since others had their turn.
+    taken: usize,
+    /// How long it rests after calls were refused.
+    rest: Duration,
+    /// Not read from until then.
+    rests_until: Option<Instant>,
     /// Not read from until there is room in memory.
     held: bool,
     drain: Drain,
@@ -57,6 +71,7 @@ impl Exchange {
     pub(super) fn new(client: Client, settings: &ListenerSettings, worker: &WorkerState) -> Self {
         let current = Rc::clone(&worker.current);
         let Client { names, memory } = client;
+        memory.names(&names);
         let framer = Framer::new(Limits {
             wire_formats: settings.wire_formats,
             ..current.get().limits()
@@ -81,6 +96,9 @@ impl Exchange {
             timeouts: Timeouts::new(settings.limits),
             metrics: Rc::clone(&worker.metrics),
             disconnected: false,
+            taken: 0,
+            rest: REST.mul_f64(worker.random.borrow_mut().about_one(REST_SPREAD)),
+            rests_until: None,
             held: false,
             drain: Drain::new(
                 worker.connections_max,
@@ -115,7 +133,7 @@ impl Exchange {
             drain_signal.set(worker.drain_is_over.cancelled());
         }
         let mut drains = PollOnWake::new(drain_signal);
-        let mut is_over = false;
+        let (mut is_over, mut pauses) = (false, false);
         loop {
             // Finished calls make room for further ones, some of which are answered immediately.
             self.take_messages()?;
@@ -133,33 +151,39 @@ impl Exchange {
                 return end;
             }
             let wants = more && !self.disconnected && self.ending.is_none() && self.has_room();
+            let rests = wants && self.rests_until.is_some();
+            let wants = wants && !rests;
             let reads = wants && self.memory.may_read();
             if reads {
-                self.inbound.make_room();
+                self.inbound.make_room(self.metrics.is_limiting());
             } else if wants && !self.held {
                 self.metrics.reads_held.count_one();
             }
             self.held = wants && !reads;
             self.count();
             self.inbound.set_heard_at(None);
-            let takes_replies = !self.outbound.is_full();
+            let (writes, takes_replies) = (!self.outbound.is_empty(), !self.outbound.is_full());
             // Each arm finishes only its own work. A client that takes no replies does not stop its own calls, nor, through
             // them, those of other clients.
             tokio::select! {
                 biased;
                 // Not `write_buf`, which prepares vectored writes and asks the kernel for them.
-                written = writer.write(self.outbound.as_slice()), if !self.outbound.is_empty() => {
+                written = writer.write(self.outbound.piece()), if writes && !pauses => {
                     self.wrote(written?)?;
+                    // A client may take all pieces of a long reply at once.
+                    pauses = !self.outbound.is_empty();
                 }
                 () = self.calls.progress(takes_replies), if !self.calls.is_empty() => {}
                 read = self.inbound.read(&mut reader), if reads => {
                     // While it waited for a slice, others may have taken the memory.
                     if let Some(bytes) = read? {
                         self.heard(bytes);
+                        self.rest().await;
                     }
                 }
                 // The calls that still run are polled next, and end.
                 () = &mut drains, if !is_over => {
+                    self.rests_until = None;
                     is_over = self.drain.has_begun();
                     if !is_over {
                         let idle_since = idle.then(|| self.timeouts.last_heard());
@@ -170,7 +194,10 @@ impl Exchange {
                 // After the read, which is polled first each time.
                 () = self.drain.progress(), if reads && self.drain.is_counting() => {}
                 () = self.memory.pool().relieved(), if self.held => {}
+                () = rest_until(self.rests_until), if rests => self.rests_until = None,
                 () = &mut timer => self.check_time(timer.change().as_mut())?,
+                // The loop has polled its sockets.
+                () = yield_now(), if pauses => pauses = false,
             }
         }
     }
@@ -223,6 +250,7 @@ impl Exchange {
                 self.ending = received.err().map(Disconnect::Wire);
                 break;
             }
+            self.taken += 1;
             self.timeouts.message_is_whole();
             if self.lifetime.count_call() {
                 self.closing.announce();
@@ -236,7 +264,12 @@ impl Exchange {
             };
             match decision {
                 Ok(Decision::NoReply) => {}
-                Ok(Decision::Reply(reply)) => self.calls.push_reply(reply),
+                Ok(Decision::Reply(reply)) => {
+                    self.calls.push_reply(reply);
+                    if self.metrics.is_limiting() && !self.drain.has_begun() {
+                        self.rests_until = Some(Instant::now() + self.rest);
+                    }
+                }
                 Ok(Decision::Serve(call)) => {
                     self.calls.push(call.is_oneway(), service.serve(call));
                 }
@@ -302,6 +335,15 @@ impl Exchange {
         }
     }
 
+    /// Lets others have their turn if many messages were taken: a client that goes on sending would be served all the time.
+    async fn rest(&mut self) {
+        if self.taken >= TURN {
+            self.taken = 0;
+            // The loop polls its sockets before it polls this task again.
+            yield_now().await;
+        }
+    }
+
     fn wrote(&mut self, bytes: usize) -> Result<(), Disconnect> {
         if bytes == 0 {
             return Err(Disconnect::Io(io::ErrorKind::WriteZero.into()));
@@ -337,5 +379,11 @@ impl Exchange {
         self.buffers.set(buffer.capacity() + self.outbound.bytes());
         let coop = self.memory.pool().coop();
         linger((reader, writer), (buffer, time), &self.metrics, coop).await;
+    }
+}
+
+async fn rest_until(time: Option<Instant>) {
+    if let Some(time) = time {
+        sleep_until(time).await;
     }
 }

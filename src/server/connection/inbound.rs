@@ -58,17 +58,20 @@ impl Inbound {
     }
 
     /// Reserves space for the next read. Space that earlier messages left in the buffer is used first, unless that would
-    /// make reads small. The declared length of a message does not count, only what has arrived.
-    pub(super) fn make_room(&mut self) {
+    /// make reads small. The declared length of a message does not count, only what has arrived. `of_many`: many messages are
+    /// expected.
+    pub(super) fn make_room(&mut self, of_many: bool) {
         let len = self.buffer.len();
+        let of_many = of_many && !self.memory.pool().under_pressure();
         let room = match len {
+            _ if of_many => READ_BYTES,
             0 if self.buffer.capacity() >= READ_BYTES_LEAST => return,
             0 => READ_BYTES_FIRST,
             _ if len < READ_BYTES_FIRST => (READ_BYTES_FIRST - len).max(READ_BYTES_LEAST),
             _ if self.memory.pool().under_pressure() => READ_BYTES_FIRST,
             _ => READ_BYTES,
         };
-        self.grown |= len >= READ_BYTES_FIRST;
+        self.grown |= of_many || len >= READ_BYTES_FIRST;
         self.buffer.reserve(room);
     }
 
@@ -108,6 +111,7 @@ impl Inbound {
             peer: &self.peer,
             memory: Some(&self.memory),
             closing: Some(&self.closing),
+            watched: None,
             unanswered,
             at: self.heard_at.unwrap_or_else(Instant::now),
         }
@@ -123,6 +127,7 @@ impl Inbound {
             peer: &self.peer,
             memory: None,
             closing: Some(&self.closing),
+            watched: None,
             unanswered: 0,
             at: Instant::now(),
         };

@@ -1,22 +1,43 @@
 //! Answers operators over HTTP, on its own thread, so that it answers while a loop is busy.
 //!
 //! - `GET /livez`: 200 while every loop's last heartbeat is younger than ten seconds, otherwise 503; a line per loop
-//! - `GET /readyz`: 200 once every loop takes calls, until the server is asked to stop; otherwise 503
+//! - `GET /readyz`: 200 once every loop takes calls, until the server is asked to stop; otherwise 503, also while it
+//!   refuses too many calls
 //! - `GET /metrics`: all metrics, in the text format of `OpenMetrics`
+//! - `GET /calls`, `/calls/ID`: calls that ended, with what happened in them; `GET /gains`: what decided how long they took
+//! - `GET /now`: the present numbers
+//! - `GET /config`: every value of the configuration, without secrets
+//! - `GET /events`: what happens, once a second, as server-sent events
 //! - `POST /cache/purge`: removes cached answers on all loops
-//! - `GET /`: this list
+//! - `GET /try`, `POST /try`: a form of a method, and a call of it
+//! - `GET /manual/`: the manual
+//! - `GET /`: this list; for a browser, a page that shows what happens
 //!
 //! HEAD works like GET; other methods get 405, other paths 404. Few connections at a time, one request each, a few seconds
-//! each: clients of this port can't use much of the machine. Some descriptors are reserved, so that it answers when the
-//! process has no others.
+//! each, except those that hear events: clients of this port can't use much of the machine. Some descriptors are reserved,
+//! so that it answers when the process has no others.
 
 mod routes;
+mod access; // who may read what
+mod calls; // that are kept
+mod now; // the present numbers
+mod call_json;
+mod events; // once a second
+mod pages; // for browsers
 mod purge;
+mod trial; // makes calls
+mod scrape;
+mod query; // of a URL
+mod refusals; // whether too many calls are refused
+mod response;
+mod body;
 mod fd_reserve;
 
+use std::cell::RefCell;
 use std::convert::Infallible;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -24,7 +45,7 @@ use std::time::Duration;
 
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
-use hyper::{Request, service::service_fn};
+use hyper::{Request, Response, service::service_fn};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio::runtime::{Builder, LocalOptions};
@@ -33,10 +54,16 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, warn};
 
+use crate::config::{AdminToken, UnreadyRefusals};
 use crate::metrics::Metrics;
 use crate::supervise::supervise;
+use access::{Access, Shows};
+use body::Answer;
+use events::Events;
 use fd_reserve::FdReserve;
 pub use purge::Purging;
+use routes::{Asked, Route};
+pub use trial::Trying;
 
 /// Additional connections are closed immediately.
 const CONNECTIONS_MAX: usize = 16;
@@ -57,13 +84,38 @@ pub struct Admin {
     thread: Option<JoinHandle<()>>,
 }
 
+/// What the port may do, and for whom.
+#[derive(Debug)]
+pub struct Allowed {
+    /// How it removes cached answers.
+    pub purging: Purging,
+    /// How it makes calls.
+    pub trying: Trying,
+    /// What its clients present.
+    pub token: Option<AdminToken>,
+}
+
 impl Admin {
     /// Starts answering on `socket`, which is non-blocking.
-    pub fn start(socket: TcpListener, metrics: Arc<Metrics>, purging: Purging) -> io::Result<Self> {
+    pub fn start(
+        socket: TcpListener,
+        metrics: Arc<Metrics>,
+        allowed: Allowed,
+        unready: Option<UnreadyRefusals>,
+    ) -> io::Result<Self> {
         let addr = socket.local_addr()?;
         let stop = CancellationToken::new();
         let stopped = stop.clone();
-        let purging = Arc::new(purging);
+        let access = Access {
+            token: allowed.token,
+            is_local: addr.ip().is_loopback(),
+        };
+        let shown = Shown {
+            metrics,
+            purging: Arc::new(allowed.purging),
+            trying: Arc::new(allowed.trying),
+            access,
+        };
         let thread = std::thread::Builder::new()
             .name("admin".into())
             .spawn(move || {
@@ -72,10 +124,16 @@ impl Admin {
                     .build_local(LocalOptions::default())
                     .map(|runtime| {
                         runtime.block_on(async move {
+                            let watched = Arc::clone(&shown.metrics);
+                            let _watching = unready.map(|config| {
+                                supervise("refusals", move || {
+                                    refusals::watch(config, Arc::clone(&watched))
+                                })
+                            });
                             let serving = supervise("admin port", move || {
                                 let socket = socket.try_clone();
                                 let stopped = stopped.clone();
-                                let shown = (Arc::clone(&metrics), Arc::clone(&purging));
+                                let shown = shown.clone();
                                 async move {
                                     let served = async { serve(socket?, shown, stopped).await };
                                     if let Err(err) = served.await {
@@ -112,19 +170,29 @@ impl Drop for Admin {
     }
 }
 
-async fn serve(
-    socket: TcpListener,
-    (metrics, purging): (Arc<Metrics>, Arc<Purging>),
-    stop: CancellationToken,
-) -> io::Result<()> {
+/// What the port shows, and to whom.
+#[derive(Clone, Debug)]
+struct Shown {
+    metrics: Arc<Metrics>,
+    purging: Arc<Purging>,
+    trying: Arc<Trying>,
+    access: Access,
+}
+
+async fn serve(socket: TcpListener, shown: Shown, stop: CancellationToken) -> io::Result<()> {
     let listener = tokio::net::TcpListener::from_std(socket)?;
+    let events = Rc::new(Events::default());
+    let _sending = supervise("admin events", {
+        let (events, metrics) = (Rc::clone(&events), Arc::clone(&shown.metrics));
+        move || Rc::clone(&events).send(Arc::clone(&metrics))
+    });
     let connections = TaskTracker::new();
     let reserve = Rc::new(FdReserve::default());
     reserve.refill();
     while let Some(accepted) = stop.run_until_cancelled(listener.accept()).await {
         match accepted {
             Ok((stream, _)) if connections.len() < CONNECTIONS_MAX => {
-                let answered = answer(stream, Arc::clone(&metrics), Arc::clone(&purging));
+                let answered = serve_one(stream, shown.clone(), Rc::clone(&events));
                 let reserve = Rc::clone(&reserve);
                 connections.spawn_local(async move {
                     answered.await;
@@ -145,24 +213,85 @@ async fn serve(
     Ok(())
 }
 
-/// One request, one answer.
-async fn answer(stream: TcpStream, metrics: Arc<Metrics>, purging: Arc<Purging>) {
+/// Until when a connection may take longer than others.
+enum Until {
+    /// Until this is cancelled: it hears events.
+    Cancelled(CancellationToken),
+    /// For so long: a call is made for it.
+    Over(Duration),
+}
+
+/// One request, one answer. Only one that goes on for as long as its client listens, or for which a call is made, takes
+/// longer than the timeout.
+async fn serve_one(stream: TcpStream, shown: Shown, events: Rc<Events>) {
+    let until = RefCell::new(None);
     let service = service_fn(async |request: Request<Incoming>| {
-        let (method, uri) = (request.method(), request.uri());
-        Ok::<_, Infallible>(if uri.path() == purge::PATH {
-            purge::answer(method, (uri.query(), request.headers()), &purging).await
-        } else {
-            routes::answer(method, uri.path(), &metrics)
-        })
+        let response = answer(request, &shown, &events, &until).await;
+        Ok::<_, Infallible>(response)
     });
     let connection = http1::Builder::new()
         .keep_alive(false)
         .max_buf_size(HEAD_BYTES_MAX)
         .max_headers(HEADERS_MAX)
         .serve_connection(TokioIo::new(stream), service);
-    match timeout(CONNECTION_TIMEOUT, connection).await {
-        Ok(Ok(())) => {}
-        Ok(Err(err)) => debug!(error = %err, "a connection to the admin port failed"),
-        Err(_elapsed) => debug!("a connection to the admin port took too long"),
+    let mut connection = pin!(connection);
+    let mut ended = timeout(CONNECTION_TIMEOUT, connection.as_mut()).await.ok();
+    let until = until.take();
+    if ended.is_none() {
+        ended = match until {
+            Some(Until::Cancelled(end)) => end.run_until_cancelled(connection).await,
+            Some(Until::Over(time)) => timeout(time, connection).await.ok(),
+            None => None,
+        };
+    }
+    match ended {
+        Some(Ok(())) => {}
+        Some(Err(err)) => debug!(error = %err, "a connection to the admin port failed"),
+        None => debug!("a connection to the admin port took too long"),
+    }
+}
+
+/// The answer to a request. `until` gets until when it goes on, if it does.
+async fn answer(
+    request: Request<Incoming>,
+    shown: &Shown,
+    events: &Events,
+    until: &RefCell<Option<Until>>,
+) -> Response<Answer> {
+    let (head, body) = request.into_parts();
+    let asked = Asked {
+        method: &head.method,
+        path: head.uri.path(),
+        query: head.uri.query().unwrap_or_default(),
+        headers: &head.headers,
+    };
+    let route = match asked.path {
+        purge::PATH | events::PATH | trial::PATH => None,
+        path => match Route::of(path) {
+            Some(route) => Some(route),
+            None => return routes::no_such_page(),
+        },
+    };
+    let shows = match route {
+        Some(route) => route.shows(),
+        None if asked.path == purge::PATH => Shows::Numbers,
+        None => Shows::Calls,
+    };
+    if let Err(why) = shown.access.check(shows, asked.headers) {
+        return response::denied(why);
+    }
+    let with = (asked.query, asked.headers);
+    match route {
+        Some(route) => routes::answer(route, asked, &shown.metrics),
+        None if asked.path == events::PATH => {
+            let (response, end) = events.answer(asked.method);
+            until.replace(end.map(Until::Cancelled));
+            response
+        }
+        None if asked.path == trial::PATH => {
+            until.replace(Some(Until::Over(trial::MORE_TIME)));
+            trial::answer(asked.method, with, body, &shown.trying).await
+        }
+        None => purge::answer(asked.method, (Some(with.0), with.1), &shown.purging).await,
     }
 }

@@ -4,16 +4,15 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
 use futures_util::future::join_all;
-use http_body_util::Full;
 use hyper::header::{CONTENT_LENGTH, HeaderMap, ORIGIN, TRANSFER_ENCODING};
 use hyper::{Method, Response, StatusCode};
-use percent_encoding::percent_decode_str;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-use super::routes::{not_allowed, text};
+use super::body::Answer;
+use super::query;
+use super::response::{not_allowed, text};
 use crate::guard::{NotPurged, Purge, PurgeRequest, PurgeSender, Purged};
 use crate::value::Value;
 
@@ -38,13 +37,13 @@ pub(super) async fn answer(
     method: &Method,
     (query, headers): (Option<&str>, &HeaderMap),
     purging: &Purging,
-) -> Response<Full<Bytes>> {
+) -> Response<Answer> {
     if method != Method::POST {
         return not_allowed("POST");
     }
     if !purging.is_allowed || headers.contains_key(ORIGIN) {
         let why = "only from this machine, and not from a browser; `admin.purge = true` allows other machines\n";
-        return text(StatusCode::FORBIDDEN, why.into());
+        return text(StatusCode::FORBIDDEN, why);
     }
     let has_body = headers.contains_key(TRANSFER_ENCODING)
         || headers
@@ -53,7 +52,7 @@ pub(super) async fn answer(
     if has_body {
         let why =
             "`lookup` and `key` belong to the query of the URL, and the request has no body\n";
-        return text(StatusCode::BAD_REQUEST, why.into());
+        return text(StatusCode::BAD_REQUEST, why);
     }
     match purge(query.unwrap_or_default(), purging).await {
         Ok(done) => text(StatusCode::OK, done),
@@ -113,18 +112,9 @@ fn refused(purge: &Purge, why: &NotPurged) -> Refused {
 /// Reads `lookup=NAME&key={"param": value}`.
 fn read(query: &str) -> Result<Purge, String> {
     let mut purge = Purge::default();
-    let mut seen = Vec::new();
-    for part in query.split('&').filter(|part| !part.is_empty()) {
-        let (name, value) = part.split_once('=').unwrap_or((part, ""));
-        let value = value.replace('+', " ");
-        let value = percent_decode_str(&value).decode_utf8();
-        let value = value.map_err(|_| format!("`{name}` is not UTF-8"))?;
-        if seen.contains(&name) {
-            return Err(format!("`{name}` is there twice"));
-        }
-        seen.push(name);
+    for (name, value) in query::pairs(query)? {
         match name {
-            "lookup" => purge.lookup = Some(value.into_owned()),
+            "lookup" => purge.lookup = Some(value),
             "key" => purge.params = params(&value)?,
             _ => {
                 return Err(format!(

@@ -5,7 +5,7 @@ use std::io::Read as _;
 use clap::Args;
 
 use super::client::{ClientError, MethodCall, MethodReply};
-use super::connect::{ConnectArgs, on_loop};
+use super::connect::{ConnectArgs, Target, on_loop};
 use super::error::CommandError;
 use super::exit::ExitStatus;
 use super::method::{IdlArgs, ResolvedMethod, find};
@@ -44,6 +44,8 @@ Examples:
   tributary call --report getDeparture carrier=UA flight=1545 day=2013-01-01 origin=EWR dest=IAH hour=5
   tributary call --addr db1:9090 getAirport context.request_id=42 code=JFK
   tributary call --service Tributary health
+  tributary call --addr db1:9443 --ca ca.pem --token env:BATCH_TOKEN getAirport code=JFK
+  tributary call --report --inject 'weather=hang' getDeparture ...
   echo '{\"code\": \"JFK\"}' | tributary call getAirport --json -
 
 Exit codes: 0 the method returned, 1 it threw or there was no reply, 2 bad usage";
@@ -139,10 +141,10 @@ impl CallArgs {
     async fn call(
         &self,
         found: &ResolvedMethod,
-        params: &Value,
+        (server, params): (&Target, &Value),
         report: bool,
     ) -> Result<(Result<MethodReply, ClientError>, Option<Timeline>), ClientError> {
-        let mut client = self.connect.connect().await?;
+        let mut client = server.connect().await?;
         if report {
             client.send_header(REPORT, "1");
         }
@@ -227,7 +229,8 @@ fn make(
         mode: options.serial.then_some(Mode::Serial),
     };
     let params = args.params(found, asked).map_err(CallFailure::Command)?;
-    let called = on_loop(args.call(found, &params, options.report));
+    let server = args.connect.calling().map_err(CallFailure::Command)?;
+    let called = on_loop(args.call(found, (&server, &params), options.report));
     match called.map_err(CallFailure::Command)? {
         Ok((Err(err @ ClientError::Application { .. }), report)) => Ok((Err(err), report)),
         Ok((reply, report)) => Ok((Ok(reply.map_err(CallFailure::Client)?), report)),

@@ -12,7 +12,7 @@ use crate::config::Document;
 use crate::diagnostic::{Problem, SourceFile};
 use crate::explain::size;
 use crate::plan::Plan;
-use crate::program::{self, Examined, Program};
+use crate::program::{self, Examined, Program, Refused};
 
 /// The option that names the configuration.
 #[derive(Clone, Debug, Args)]
@@ -38,6 +38,11 @@ impl ConfigArg {
     /// The program, or every problem.
     pub(super) fn check(&self) -> Result<Program, Vec<Problem>> {
         program::check_document(self.open()?, &Vec::new())
+    }
+
+    /// The program, or every problem and the files that were read.
+    pub(super) fn check_again(&self) -> Result<Program, Refused> {
+        program::check_again(&self.path, &self.include.folders, &Vec::new())
     }
 }
 

@@ -1,22 +1,24 @@
-//! Options for connecting to a server, and the event loop on which a command's calls run.
+//! Options for connecting to a server and for the headers of calls, and the event loop on which a command's calls run.
 
 use std::future::Future;
 use std::io::ErrorKind;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use tokio::runtime::{Builder, LocalOptions};
 
 use super::client::{Client, ClientError};
+use super::dial::{Dialer, TlsFiles, UNIX};
 use super::error::CommandError;
 use crate::thrift::{Limits, Protocol, Transport, WireFormat};
 
 /// The server's address and its wire formats.
 #[derive(Clone, Debug, Args)]
 pub(super) struct ConnectArgs {
-    /// The server: host and port of a listener without TLS
-    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:9090", value_parser = address)]
+    /// The server: host and port of a listener, or `unix://PATH`
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9090", value_parser = listener)]
     pub(super) addr: String,
     /// How long to wait for the connection, and then for each reply: a number with a unit, ms, s or min
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = humantime::parse_duration)]
@@ -27,6 +29,53 @@ pub(super) struct ConnectArgs {
     /// How messages are delimited [default: framed; for `call --report` header, if the server accepts it]
     #[arg(long, value_enum, value_name = "NAME", hide_possible_values = false)]
     transport: Option<TransportArg>,
+    /// Use TLS, and trust the authorities of the web
+    #[arg(long)]
+    tls: bool,
+    /// Use TLS, and trust the authorities in this PEM file only
+    #[arg(long, value_name = "FILE")]
+    ca: Option<PathBuf>,
+    /// The certificate to show to the server, a PEM file; needs TLS
+    #[arg(long, value_name = "FILE", requires = "key")]
+    cert: Option<PathBuf>,
+    /// The private key of `--cert`
+    #[arg(long, value_name = "FILE", requires = "cert")]
+    key: Option<PathBuf>,
+    /// The name in the server's certificate [default: the host of `--addr`]; needs TLS
+    #[arg(long, value_name = "NAME")]
+    server_name: Option<String>,
+    /// The token of the caller: `env:NAME` or `file:PATH`. Uses `THeader` frames
+    #[arg(long, value_name = "REF")]
+    token: Option<String>,
+    /// A header of each call, for example `tributary-mode=serial`; may be repeated. Uses `THeader` frames
+    #[arg(long = "header", value_name = "NAME=VALUE", value_parser = header)]
+    headers: Vec<(String, String)>,
+    /// Faults that the call is to suffer, where the server allows that: `weather=hang; *=delay:200ms`. Uses `THeader` frames
+    #[arg(long, value_name = "FAULTS")]
+    inject: Option<String>,
+}
+
+/// A server, and what is sent with each call.
+#[derive(Clone, Debug)]
+pub(super) struct Target {
+    pub(super) dialer: Dialer,
+    pub(super) wire_format: WireFormat,
+    /// How long to wait for the connection.
+    timeout: Duration,
+    /// The headers of each call.
+    pub(super) headers: Vec<(String, String)>,
+}
+
+impl Target {
+    /// Connects.
+    pub(super) async fn connect(&self) -> Result<Client, ClientError> {
+        let (dialer, timeout) = (&self.dialer, self.timeout);
+        let mut client = Client::dial(dialer, self.wire_format, Limits::default(), timeout).await?;
+        for (name, value) in &self.headers {
+            client.send_header(name, value);
+        }
+        Ok(client)
+    }
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -55,12 +104,24 @@ impl ConnectArgs {
             timeout,
             protocol: ProtocolArg::default(),
             transport: None,
+            tls: false,
+            ca: None,
+            cert: None,
+            key: None,
+            server_name: None,
+            token: None,
+            headers: Vec::new(),
+            inject: None,
         }
     }
 
     /// Whether no transport was named.
     pub(super) fn may_choose_transport(&self) -> bool {
-        self.transport.is_none()
+        self.transport.is_none() && !self.needs_headers()
+    }
+
+    fn needs_headers(&self) -> bool {
+        self.token.is_some() || !self.headers.is_empty() || self.inject.is_some()
     }
 
     /// The same server by `THeader` frames.
@@ -76,21 +137,62 @@ impl ConnectArgs {
         self.wire_format().transport == Transport::Header
     }
 
-    /// Connects.
-    pub(super) async fn connect(&self) -> Result<Client, ClientError> {
-        Client::connect(
-            &self.addr,
-            self.wire_format(),
-            Limits::default(),
-            self.timeout,
-        )
-        .await
+    /// The server for questions about itself: without faults.
+    pub(super) fn asking(&self) -> Result<Target, CommandError> {
+        let mut headers = self.headers.clone();
+        if let Some(reference) = &self.token {
+            headers.push((
+                "authorization".into(),
+                format!("Bearer {}", token(reference)?),
+            ));
+        }
+        let wire_format = self.wire_format();
+        if self.needs_headers() && wire_format.transport != Transport::Header {
+            let message = "only `--transport header` has headers, tokens and faults";
+            return Err(CommandError::misuse(message).help("leave `--transport` out"));
+        }
+        Ok(Target {
+            dialer: self.dialer()?,
+            wire_format,
+            timeout: self.timeout,
+            headers,
+        })
+    }
+
+    /// The server for the calls of the command.
+    pub(super) fn calling(&self) -> Result<Target, CommandError> {
+        let mut target = self.asking()?;
+        if let Some(faults) = &self.inject {
+            target
+                .headers
+                .push(("tributary-inject".into(), faults.clone()));
+        }
+        Ok(target)
+    }
+
+    fn dialer(&self) -> Result<Dialer, CommandError> {
+        let files = TlsFiles {
+            ca: self.ca.as_deref(),
+            identity: self.cert.as_deref().zip(self.key.as_deref()),
+            server_name: self.server_name.as_deref(),
+        };
+        if self.tls || files.ca.is_some() {
+            return Dialer::secure(&self.addr, &files);
+        }
+        if files.identity.is_some() || files.server_name.is_some() {
+            let message = "`--cert` and `--server-name` are for TLS";
+            return Err(CommandError::misuse(message).help("add `--tls`, or `--ca FILE`"));
+        }
+        Ok(Dialer::plain(&self.addr))
     }
 
     /// The transport and protocol.
     pub(super) fn wire_format(&self) -> WireFormat {
         WireFormat {
             transport: match self.transport.unwrap_or_default() {
+                TransportArg::Framed if self.transport.is_none() && self.needs_headers() => {
+                    Transport::Header
+                }
                 TransportArg::Framed => Transport::Framed,
                 TransportArg::Unframed => Transport::Unframed,
                 TransportArg::Header => Transport::Header,
@@ -119,9 +221,9 @@ impl From<ClientError> for CommandError {
             ClientError::Foreign { .. } => {
                 Some("is the port right? `--addr HOST:PORT` names a listener of `tributary serve`")
             }
-            ClientError::Tls => {
-                Some("this command supports only plain TCP: use a listener without `tls`")
-            }
+            ClientError::Tls => Some(
+                "add `--tls`, or `--ca FILE` if the server's certificate is from an authority of your own",
+            ),
             ClientError::Closed => Some(
                 "does the server accept this `--protocol` and `--transport`, and messages of this size?",
             ),
@@ -135,8 +237,43 @@ impl From<ClientError> for CommandError {
     }
 }
 
+/// `NAME=VALUE`
+fn header(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("a header is a name and a value: `request-id=42`".into()),
+    }
+}
+
+/// The token to which `reference` refers. As in a configuration, it is never written out: others see a command line.
+fn token(reference: &str) -> Result<String, CommandError> {
+    let misuse = |message: String| CommandError::misuse(message);
+    let token = if let Some(name) = reference.strip_prefix("env:") {
+        let unset = |_| misuse(format!("`--token`: the variable `{name}` is not set"));
+        std::env::var(name).map_err(unset)?
+    } else if let Some(path) = reference.strip_prefix("file:") {
+        let unreadable = |err| misuse(format!("`--token`: {path}: {err}"));
+        std::fs::read_to_string(path).map_err(unreadable)?
+    } else {
+        let message = "`--token` says where the token is, not the token itself";
+        return Err(CommandError::misuse(message).help("`--token env:NAME` or `--token file:PATH`"));
+    };
+    Ok(token.trim_end_matches(['\r', '\n']).to_owned())
+}
+
+/// Where a server listens: a host and a port, or the path of a socket.
+fn listener(text: &str) -> Result<String, String> {
+    if text.strip_prefix(UNIX).is_some_and(|path| !path.is_empty()) {
+        return Ok(text.to_owned());
+    }
+    if text.starts_with("unix:") || text.starts_with('/') {
+        return Err("a Unix socket is written `unix:///run/tributary.sock`".into());
+    }
+    address(text)
+}
+
 /// A host and a port. They are resolved when the command connects.
-fn address(text: &str) -> Result<String, String> {
+pub(super) fn address(text: &str) -> Result<String, String> {
     if text.starts_with("unix:") || text.starts_with('/') {
         return Err(
             "this command supports only TCP, not Unix sockets: use a listener with a host and a port".into(),

@@ -59,6 +59,17 @@ impl CommandError {
         self
     }
 
+    /// What went wrong, without how to fix it.
+    pub fn message(&self) -> String {
+        match &self.reason {
+            Reason::One { message, .. } => message.clone(),
+            Reason::Problems(problems) => {
+                let first = problems.first().map(|problem| problem.message.clone());
+                first.unwrap_or_default()
+            }
+        }
+    }
+
     /// Prints the error to stderr.
     pub fn print(&self, out: &mut Output) {
         match &self.reason {

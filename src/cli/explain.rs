@@ -2,9 +2,11 @@
 
 use clap::Args;
 
+use super::admin_port::AdminArgs;
 use super::check::{ConfigArg, plans};
 use super::error::CommandError;
 use super::exit::ExitStatus;
+use super::live;
 use super::method::{refuse_config_as_method, suggestion};
 use super::output::Output;
 use crate::diagnostic::list;
@@ -24,16 +26,27 @@ pub(super) struct Explain {
     /// The method [default: all]
     #[arg(value_name = "METHOD")]
     method: Option<String>,
+    /// Ask the admin port of a running server what decides how long its calls take
+    #[arg(long)]
+    live: bool,
+    #[command(flatten)]
+    admin: AdminArgs,
 }
 
 const EXAMPLES: &str = "\
 Examples:
   tributary explain
-  tributary explain -c staging.toml getDeparture";
+  tributary explain -c staging.toml getDeparture
+  tributary explain --live getDeparture";
 
 pub(super) fn run(options: &Explain, out: &mut Output) -> Result<ExitStatus, CommandError> {
     if let Some(method) = &options.method {
         refuse_config_as_method(method)?;
+    }
+    if options.live {
+        let port = options.admin.port(&options.config)?;
+        out.data(&live::tables(&port, options.method.as_deref())?);
+        return Ok(ExitStatus::Done);
     }
     let program = options.config.check()?;
     let explain = |plan| Explanation::of(&program, plan).to_string();

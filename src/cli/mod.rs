@@ -9,6 +9,7 @@ mod output;
 mod logs; // tracing to stderr
 mod method; // finds a method in an IDL
 mod params; // `name=value` to typed parameters
+mod dial; // sockets, with or without TLS
 mod client; // one connection to a server
 mod include; // where the includes of an IDL are
 mod connect; // options for connecting
@@ -16,7 +17,12 @@ mod server_idl; // asks a server for its IDL
 mod reply; // a reply as text
 mod call_json; // calls for embedding programs
 mod serve;
+mod health; // for containers
 mod check;
+mod admin_port; // of a running server
+mod live; // what decides how long calls take
+mod tap;
+mod top;
 mod explain;
 mod call;
 mod compare;
@@ -72,8 +78,11 @@ enum Command {
     Demo(demo::Demo),
     Init(init::Init),
     Serve(serve::Serve),
+    Health(health::Health),
     Check(check::Check),
     Explain(explain::Explain),
+    Tap(tap::Tap),
+    Top(top::Top),
     Call(Box<call::CallCommand>),
     Compare(Box<compare::Compare>),
     Bench(Box<bench::Bench>),
@@ -109,8 +118,11 @@ fn run(command: Command, out: &mut Output) -> Result<ExitStatus, CommandError> {
         Command::Demo(options) => demo::run(&options, out),
         Command::Init(options) => init::run(&options, out),
         Command::Serve(options) => serve::run(&options, out),
+        Command::Health(options) => health::run(&options, out),
         Command::Check(options) => check::run(&options, out),
         Command::Explain(options) => explain::run(&options, out),
+        Command::Tap(options) => tap::run(&options, out),
+        Command::Top(options) => top::run(&options, out),
         Command::Call(options) => call::run(&options, out),
         Command::Compare(options) => compare::run(&options, out),
         Command::Bench(options) => bench::run(&options, out),

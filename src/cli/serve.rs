@@ -4,20 +4,19 @@ use std::sync::Arc;
 
 use clap::Args;
 use tokio_util::sync::CancellationToken;
-use tracing::error;
 
 use super::check::ConfigArg;
 use super::error::CommandError;
 use super::exit::ExitStatus;
 use super::logs::{self, LogArgs};
 use super::output::Output;
-use crate::program::Program;
 use crate::server;
 
 /// Serve the configured service
 ///
 /// Prints every bound address. SIGTERM or SIGINT end it: calls in flight are finished first (`drain_timeout`), a
-/// second signal ends it immediately. SIGHUP reloads the configuration and the IDL.
+/// second signal ends it immediately. SIGHUP reloads the configuration and the IDL;
+/// with `server.reload = "on_change"`, so does a change of one of their files.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Serve {
@@ -41,34 +40,10 @@ pub(super) fn run(options: &Serve, out: &mut Output) -> Result<ExitStatus, Comma
     let options = server::Options {
         shutdown: CancellationToken::new(),
         signals: true,
-        reload: Some(Box::new(move || reload(&config))),
+        reload: Some(Box::new(move || config.check_again())),
         bound: Box::new(server::Bound::log),
     };
     server::run(program, options)
         .map_err(|err| CommandError::failed(format_args!("can't serve: {err}")))?;
     Ok(ExitStatus::Done)
-}
-
-/// Checks the configuration again. If it has problems, they are logged and the old program stays.
-fn reload(config: &ConfigArg) -> Option<Arc<Program>> {
-    let problems = match config.check() {
-        Ok(program) => return Some(Arc::new(program)),
-        Err(problems) => problems,
-    };
-    for problem in &problems {
-        error!(
-            code = %problem.code,
-            file = problem.place.as_ref().map(|(source, _)| &*source.path),
-            line = problem.line(),
-            key = problem.key,
-            what = problem.message,
-            help = problem.help,
-            "the configuration has a problem"
-        );
-    }
-    error!(
-        problems = problems.len(),
-        "not reloaded: still serving the old configuration"
-    );
-    None
 }

@@ -38,7 +38,7 @@ pub(super) async fn server_idl(connect: &ConnectArgs) -> Result<Vec<ServerIdl>, 
         params: &params,
         timeout: connect.timeout,
     };
-    let mut client = connect.connect().await?;
+    let mut client = connect.asking()?.connect().await?;
     match client.call(&call).await {
         Ok(MethodReply::Returned(idl)) => {
             let others = match idl.get("others") {

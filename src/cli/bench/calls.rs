@@ -12,7 +12,9 @@ use thrift::protocol::TMessageType;
 
 use crate::cli::error::{CommandError, Reason};
 use crate::cli::{method::ResolvedMethod, params::ParamTree};
-use crate::thrift::{Body, HeadOut, Transport, WireError, WireFormat, write_message};
+use crate::thrift::{
+    Body, HeadOut, HeaderOut, Transport, WireError, WireFormat, write_message, write_message_with,
+};
 use crate::value::Value;
 
 /// A connection makes at least this many calls before a sequence id repeats.
@@ -31,6 +33,9 @@ pub(super) struct Encoded {
     pub(super) params: usize,
 }
 
+/// The transport and protocol of calls, and their headers.
+type Sent<'a> = (WireFormat, &'a [(String, String)]);
+
 /// The calls, used in turn.
 #[derive(Debug)]
 pub(super) struct EncodedCalls(Vec<Encoded>);
@@ -39,11 +44,11 @@ impl EncodedCalls {
     /// Encodes calls of `params`, which are not empty.
     pub(super) fn encode(
         found: &ResolvedMethod,
-        wire_format: WireFormat,
+        sent: Sent<'_>,
         params: &[Value],
     ) -> Result<Self, CommandError> {
         let count = SEQUENCES.next_multiple_of(params.len()).max(params.len());
-        let list = (0..count).map(|at| encode(found, wire_format, params, at));
+        let list = (0..count).map(|at| encode(found, sent, params, at));
         list.collect::<Result<_, WireError>>()
             .map(EncodedCalls)
             .map_err(|err| CommandError::failed(format_args!("the call can't be encoded: {err}")))
@@ -57,7 +62,7 @@ impl EncodedCalls {
 
 fn encode(
     found: &ResolvedMethod,
-    wire_format: WireFormat,
+    (wire_format, headers): Sent<'_>,
     params: &[Value],
     at: usize,
 ) -> Result<Encoded, WireError> {
@@ -81,7 +86,16 @@ fn encode(
         record: &params[at % params.len()],
     };
     let mut call = BytesMut::new();
-    write_message(&mut call, wire_format, head(TMessageType::Call), body)?;
+    let pairs = headers.iter();
+    let pairs: Vec<(&str, &[u8])> = pairs
+        .map(|(name, value)| (&**name, value.as_bytes()))
+        .collect();
+    let head_of_call = head(TMessageType::Call);
+    let header = HeaderOut {
+        sequence: head_of_call.sequence,
+        pairs: &pairs,
+    };
+    write_message_with(&mut call, wire_format, head_of_call, body, header)?;
     let mut reply = BytesMut::new();
     let bare = WireFormat {
         transport: Transport::Unframed,

@@ -11,12 +11,12 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio::task::yield_now;
 use tokio::time::{Instant, Sleep, sleep, sleep_until, timeout};
 
 use super::check::Wrong;
 use super::load::Load;
+use crate::cli::dial::Stream;
 use crate::thrift::{Foreign, Framer, Limits};
 
 /// The buffer space of each read.
@@ -29,7 +29,7 @@ const RETRY: Duration = Duration::from_millis(100);
 /// One connection and its calls in flight.
 pub(super) struct Connection {
     load: Rc<Load>,
-    stream: TcpStream,
+    stream: Stream,
     framer: Framer,
     received: BytesMut,
     sending: BytesMut,
@@ -51,7 +51,7 @@ pub(super) struct Connection {
 
 impl Connection {
     /// The `at`th connection. Each starts at a different place in the list of calls.
-    pub(super) fn new(load: Rc<Load>, stream: TcpStream, at: usize) -> Self {
+    pub(super) fn new(load: Rc<Load>, stream: Stream, at: usize) -> Self {
         Connection {
             stream,
             framer: Framer::with_wire_format(load.target.wire_format, Limits::default()),
@@ -120,7 +120,11 @@ impl Connection {
         if self.sending.is_empty() {
             return Ok(());
         }
-        let writing = self.stream.write_all(&self.sending);
+        let (stream, sending) = (&mut self.stream, &self.sending);
+        let writing = async {
+            stream.write_all(sending).await?;
+            stream.flush().await
+        };
         match timeout(self.load.target.timeout, writing).await {
             Ok(written) => written.map_err(|err| broken(&err))?,
             Err(_elapsed) => return Err("the server accepts no more bytes".into()),

@@ -4,7 +4,6 @@ use std::cell::Cell;
 use std::io;
 use std::time::Duration;
 
-use tokio::net::TcpStream;
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
@@ -13,6 +12,7 @@ use super::check::Checker;
 use super::schedule::Schedule;
 use super::tally::{Snapshot, Tally};
 use super::usage::Process;
+use crate::cli::dial::{Dialer, Stream};
 use crate::thrift::{Foreign, WireFormat};
 
 /// What all connections of a run share.
@@ -62,8 +62,7 @@ impl Load {
 /// The server to call, and how.
 #[derive(Debug)]
 pub(super) struct Destination {
-    /// Host and port.
-    pub(super) addr: String,
+    pub(super) dialer: Dialer,
     /// The transport and protocol.
     pub(super) wire_format: WireFormat,
     /// How long to wait for a connection, and for each reply.
@@ -74,10 +73,8 @@ pub(super) struct Destination {
 
 impl Destination {
     /// Opens a connection.
-    pub(super) async fn connect(&self) -> io::Result<TcpStream> {
-        let connected = timeout(self.timeout, TcpStream::connect(&self.addr)).await;
-        let stream = connected.unwrap_or_else(|_elapsed| Err(io::ErrorKind::TimedOut.into()))?;
-        stream.set_nodelay(true)?;
-        Ok(stream)
+    pub(super) async fn connect(&self) -> io::Result<Stream> {
+        let connected = timeout(self.timeout, self.dialer.connect()).await;
+        connected.unwrap_or_else(|_elapsed| Err(io::ErrorKind::TimedOut.into()))
     }
 }

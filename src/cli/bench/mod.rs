@@ -32,7 +32,7 @@ use self::tally::{Snapshot, Tally};
 use self::usage::Process;
 use super::call::{CallArgs, CallOptions};
 use super::client::{ClientError, foreign};
-use super::connect::on_loop;
+use super::connect::{Target, on_loop};
 use super::error::CommandError;
 use super::exit::ExitStatus;
 use super::method::ResolvedMethod;
@@ -116,10 +116,12 @@ pub(super) fn run(options: &Bench, out: &mut Output) -> Result<ExitStatus, Comma
             vec![args.params(&found, CallOptions::default())?]
         }
     };
-    let calls = EncodedCalls::encode(&found, args.connect.wire_format(), &params)?;
+    let target = args.connect.calling()?;
+    let calls = EncodedCalls::encode(&found, (target.wire_format, &target.headers), &params)?;
     let server = options.pid.map(Process::find).transpose()?;
     let title = options.title(&found);
-    let measured = on_loop(options.measure(found, calls, server))??;
+    let target = options.destination(target);
+    let measured = on_loop(options.measure((found, target), calls, server))??;
     match options.format {
         ResultFormat::Text => out.data(&measured.text(&title)),
         ResultFormat::Json => out.data(&format!("{:#}", measured.json(&title, &options.asked()))),
@@ -156,24 +158,27 @@ impl Bench {
         })
     }
 
+    fn destination(&self, target: Target) -> Destination {
+        Destination {
+            dialer: target.dialer,
+            wire_format: target.wire_format,
+            timeout: self.call.connect.timeout,
+            pipeline: self.pipeline as usize,
+        }
+    }
+
     /// Opens all connections, then makes the calls.
     async fn measure(
         &self,
-        found: ResolvedMethod,
+        (found, target): (ResolvedMethod, Destination),
         calls: EncodedCalls,
         server: Option<Process>,
     ) -> Result<Measured, CommandError> {
-        let target = Destination {
-            addr: self.call.connect.addr.clone(),
-            wire_format: self.call.connect.wire_format(),
-            timeout: self.call.connect.timeout,
-            pipeline: self.pipeline as usize,
-        };
         let mut streams = Vec::new();
         for _ in 0..self.connections {
             let connected = target.connect().await;
             streams.push(connected.map_err(|source| ClientError::Connect {
-                addr: target.addr.clone(),
+                addr: target.dialer.addr.clone(),
                 source,
             })?);
         }
@@ -213,7 +218,8 @@ async fn watch(
     mut running: JoinSet<()>,
 ) -> Result<(Snapshot, Snapshot), CommandError> {
     let interrupt = tokio::signal::ctrl_c();
-    let foreign = foreign(&load.target.addr);
+    let (addr, may_be_probed) = (&load.target.dialer.addr, load.target.dialer.may_be_probed());
+    let foreign = foreign(addr);
     tokio::pin!(interrupt, foreign);
     // Without a warm-up immediately: a timer may be a millisecond late.
     let measured_from = load.schedule.measured_from();
@@ -231,10 +237,10 @@ async fn watch(
                 None => break,
             },
             foreign = load.foreign.seen() => {
-                return Err(ClientError::foreign(load.target.addr.clone(), foreign).into());
+                return Err(ClientError::foreign(addr.clone(), foreign).into());
             }
-            foreign = &mut foreign, if !load.tally.has_received() => {
-                return Err(ClientError::foreign(load.target.addr.clone(), foreign).into());
+            foreign = &mut foreign, if may_be_probed && !load.tally.has_received() => {
+                return Err(ClientError::foreign(addr.clone(), foreign).into());
             }
             _interrupted = &mut interrupt => break,
         }

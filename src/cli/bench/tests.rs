@@ -42,7 +42,7 @@ fn params(found: &ResolvedMethod, id: &str) -> Value {
 
 fn calls(found: &ResolvedMethod, protocol: Protocol) -> EncodedCalls {
     let params = [params(found, "a"), params(found, "b")];
-    EncodedCalls::encode(found, wire_format(protocol), &params).expect("it encodes")
+    EncodedCalls::encode(found, (wire_format(protocol), &[]), &params).expect("it encodes")
 }
 
 /// A page whose report is `report`, which is none of the IDL's and need not be: it is not encoded.

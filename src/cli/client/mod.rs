@@ -12,9 +12,9 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+use super::dial::{Dialer, Stream};
 use crate::error::Code;
 use crate::idl::{Method, Schema, StructId};
 use crate::thrift::{
@@ -131,7 +131,9 @@ fn application(kind: i32, message: &str) -> String {
 #[derive(Debug)]
 pub struct Client {
     addr: String,
-    stream: TcpStream,
+    stream: Stream,
+    /// A server that is silent may be asked what it is.
+    may_be_probed: bool,
     framer: Framer,
     wire_format: WireFormat,
     limits: Limits,
@@ -145,7 +147,7 @@ pub struct Client {
     /// A reply was read.
     answered: bool,
     /// Pairs for the headers of calls, if the transport is `THeader`.
-    pairs: Vec<(&'static str, String)>,
+    pairs: Vec<(String, String)>,
 }
 
 impl Client {
@@ -156,11 +158,21 @@ impl Client {
         limits: Limits,
         within: Duration,
     ) -> Result<Self, ClientError> {
+        Client::dial(&Dialer::plain(addr), wire_format, limits, within).await
+    }
+
+    /// Connects, as `dialer` says, within `within`.
+    pub(super) async fn dial(
+        dialer: &Dialer,
+        wire_format: WireFormat,
+        limits: Limits,
+        within: Duration,
+    ) -> Result<Self, ClientError> {
         let failed = |source| ClientError::Connect {
-            addr: addr.to_owned(),
+            addr: dialer.addr.clone(),
             source,
         };
-        let stream = match timeout(within, TcpStream::connect(addr)).await {
+        let stream = match timeout(within, dialer.connect()).await {
             Ok(connected) => connected.map_err(failed)?,
             Err(_elapsed) => {
                 let words = format!(
@@ -170,11 +182,10 @@ impl Client {
                 return Err(failed(io::Error::new(io::ErrorKind::TimedOut, words)));
             }
         };
-        // A call is written as a whole and waited for: delaying it gains nothing.
-        stream.set_nodelay(true).map_err(failed)?;
         Ok(Client {
-            addr: addr.to_owned(),
+            addr: dialer.addr.clone(),
             stream,
+            may_be_probed: dialer.may_be_probed(),
             framer: Framer::with_wire_format(wire_format, limits),
             wire_format,
             limits,
@@ -188,8 +199,8 @@ impl Client {
     }
 
     /// Adds a pair to the headers of all further calls. Only `THeader` frames have headers.
-    pub(super) fn send_header(&mut self, name: &'static str, value: &str) {
-        self.pairs.push((name, value.to_owned()));
+    pub(super) fn send_header(&mut self, name: &str, value: &str) {
+        self.pairs.push((name.to_owned(), value.to_owned()));
     }
 
     /// A header of the last reply.
@@ -223,7 +234,7 @@ impl Client {
         let outgoing = self.outgoing(call, &name);
         let pairs = self.pairs.iter();
         let pairs: Vec<(&str, &[u8])> = pairs
-            .map(|(name, value)| (*name, value.as_bytes()))
+            .map(|(name, value)| (&**name, value.as_bytes()))
             .collect();
         Ok(outgoing.write(&mut self.sending, self.wire_format, call.params, &pairs)?)
     }
@@ -231,11 +242,11 @@ impl Client {
     /// Like [`Client::exchange`], but ends early if the server turns out to speak another protocol.
     async fn exchange_with_thrift(&mut self, oneway: bool) -> Result<Option<Bytes>, ClientError> {
         let addr = self.addr.clone();
-        let answered = self.answered;
+        let probes = self.may_be_probed && !self.answered;
         let message = tokio::select! {
             biased;
             message = self.exchange(oneway) => message?,
-            foreign = foreign(&addr), if !answered => return Err(ClientError::foreign(addr, foreign)),
+            foreign = foreign(&addr), if probes => return Err(ClientError::foreign(addr, foreign)),
         };
         self.answered = true;
         Ok(message)
@@ -244,6 +255,7 @@ impl Client {
     /// Sends the encoded call and receives one message, unless the call is oneway.
     async fn exchange(&mut self, oneway: bool) -> Result<Option<Bytes>, ClientError> {
         self.stream.write_all(&self.sending).await?;
+        self.stream.flush().await?;
         if oneway {
             return Ok(None);
         }

@@ -316,7 +316,7 @@ fn a_refused_connection_is_an_error_with_the_address() {
         let addr = listener.local_addr().expect("bound").to_string();
         drop(listener);
         let connected = Client::connect(&addr, framed(), Limits::default(), LONG).await;
-        (connected.expect_err("nobody listens"), addr)
+        (connected.expect_err("no server listens"), addr)
     });
     assert!(
         matches!(&err.0, ClientError::Connect { addr, .. } if *addr == err.1),

@@ -56,8 +56,9 @@ pub(super) fn run(options: &Compare, out: &mut Output) -> Result<ExitStatus, Com
         args.params(&found, asked)
     };
     let params = [params(Mode::Serial)?, params(Mode::Evented)?];
+    let server = args.connect.calling()?;
     let comparison = on_loop(async {
-        let mut client = args.connect.connect().await?;
+        let mut client = server.connect().await?;
         measure(
             &mut client,
             &found,

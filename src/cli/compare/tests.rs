@@ -15,6 +15,7 @@ fn run(mode: Mode, wall: u64) -> (Duration, Timeline) {
         name: Arc::from(name),
         backend: Arc::from("ops"),
         after: Vec::new(),
+        fallbacks: Vec::new(),
     };
     let track = |start, end| Track {
         planned: Micros::ZERO,
@@ -25,6 +26,8 @@ fn run(mode: Mode, wall: u64) -> (Duration, Timeline) {
         code: None,
         source: Source::Backend,
         age: None,
+        fallback: None,
+        first_code: None,
     };
     let second = if serial { (20, 40) } else { (0, 20) };
     let timeline = Timeline {
@@ -32,6 +35,7 @@ fn run(mode: Mode, wall: u64) -> (Duration, Timeline) {
         lanes: [lane("origin"), lane("weather")].into(),
         tracks: vec![track(0, 20), track(second.0, second.1)],
         elapsed: ms(second.1),
+        endpoints: None,
     };
     (Duration::from_millis(wall), timeline)
 }

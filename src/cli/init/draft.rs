@@ -8,7 +8,7 @@ use std::collections::HashSet;
 
 use serde_json::json;
 
-use super::sample::Sampler;
+use crate::coerce::Sampler;
 use crate::idl::{Field, Method, Requiredness, Schema, StructId, StructKind, Type};
 
 /// What a lookup answers: the word for `rows` and how its value is made.

@@ -4,7 +4,6 @@
 //! sample data for every lookup, and `compose.yaml`. The configuration has no problems, whatever the IDL.
 
 mod draft; // a method -> the lookups of its view
-mod sample; // a type -> a value
 mod text; // the files' texts
 
 use std::path::{Component, Path, PathBuf};
@@ -17,10 +16,10 @@ use super::include::IncludeArgs;
 use super::method::pick_service;
 use super::output::Output;
 use super::standard_idl::{NewFile, write_files};
+use crate::coerce::Sampler;
 use crate::idl::{self, Method, STANDARD, Schema};
 use crate::program::is_meta;
 use draft::Drafts;
-use sample::Sampler;
 use text::{DraftConfig, DraftView, params_of, sample_path};
 
 /// Lay out a project for an IDL: a configuration with a view per method, sample data, and the standard include

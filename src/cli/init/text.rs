@@ -212,6 +212,8 @@ services:
     ports: [\"127.0.0.1:9090:9090\"]
     read_only: true
     cap_drop: [\"ALL\"]
+    # The image asks the admin port for its health: remove this line once tributary.toml has `[admin]`.
+    healthcheck: {{ disable: true }}
     # Longer than `server.drain_timeout`, so that calls in flight may finish.
     stop_grace_period: 15s
 "

@@ -4,9 +4,9 @@
 //! parsed by the parameter's type: numbers and bools as such, enums by name or number, structs, lists and maps as
 //! JSON. A dotted name sets one field of a struct, or one key of a map.
 
-use crate::coerce::Coercion;
+use crate::coerce::{Coercion, UnknownName, field_type, known_names};
 use crate::diagnostic::did_you_mean;
-use crate::idl::{Method, Schema, StructId, Type};
+use crate::idl::{Method, Schema, Type};
 use crate::value::Value;
 
 use super::error::CommandError;
@@ -129,27 +129,6 @@ impl<'a> ParamTree<'a> {
     }
 }
 
-fn field_type(
-    schema: &Schema,
-    id: StructId,
-    name: &str,
-    walked: &str,
-) -> Result<Type, CommandError> {
-    let of = schema.get(id);
-    match of.field(name) {
-        Some((_, field)) => Ok(field.ty.clone()),
-        None => {
-            let message = if walked.is_empty() {
-                format!("the method has no parameter `{name}`")
-            } else {
-                format!("`{walked}` ({}) has no field `{name}`", of.name)
-            };
-            let names = of.names.iter().map(|name| &**name);
-            Err(CommandError::misuse(message).help(suggestion(name, names)))
-        }
-    }
-}
-
 /// Parses `text` as a value for `ty`. `Err`: what is wrong, and what would be right, if that is known.
 fn leaf(schema: &Schema, ty: &Type, text: &str) -> Result<Value, (String, Option<String>)> {
     match ty {
@@ -183,37 +162,6 @@ fn leaf(schema: &Schema, ty: &Type, text: &str) -> Result<Value, (String, Option
     }
 }
 
-/// Checks that the names in JSON objects that stand for structs are fields of those structs, at every level.
-fn known_names(
-    schema: &Schema,
-    ty: &Type,
-    value: &Value,
-    walked: &str,
-) -> Result<(), CommandError> {
-    match (ty, value) {
-        (Type::Struct(id), Value::Map(pairs)) => {
-            for (key, value) in pairs {
-                let name = key.as_str().unwrap_or_default();
-                let ty = field_type(schema, *id, name, walked)?;
-                let walked = if walked.is_empty() {
-                    name.to_owned()
-                } else {
-                    format!("{walked}.{name}")
-                };
-                known_names(schema, &ty, value, &walked)?;
-            }
-            Ok(())
-        }
-        (Type::List(of) | Type::Set(of), Value::List(items)) => items
-            .iter()
-            .try_for_each(|item| known_names(schema, of, item, walked)),
-        (Type::Map(_, of), Value::Map(pairs)) => pairs
-            .iter()
-            .try_for_each(|(_, value)| known_names(schema, of, value, walked)),
-        _ => Ok(()),
-    }
-}
-
 /// `an i32`, `a bool: true or false`
 fn article(schema: &Schema, ty: &Type) -> String {
     let of = schema.describe(ty);
@@ -221,6 +169,12 @@ fn article(schema: &Schema, ty: &Type) -> String {
         Type::Bool => "a bool: `true` or `false`".into(),
         Type::I8 | Type::I16 | Type::I32 | Type::I64 => format!("an {of}"),
         _ => format!("a {of}"),
+    }
+}
+
+impl From<UnknownName> for CommandError {
+    fn from(unknown: UnknownName) -> Self {
+        CommandError::misuse(unknown.message).help(unknown.help)
     }
 }
 

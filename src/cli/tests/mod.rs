@@ -74,7 +74,9 @@ fn the_short_option_c_names_the_configuration_in_every_command() {
     }
     assert_eq!(
         found,
-        ["serve", "check", "explain", "call", "compare", "bench"]
+        [
+            "serve", "health", "check", "explain", "tap", "top", "call", "compare", "bench"
+        ]
     );
 }
 
@@ -143,11 +145,11 @@ fn completions_are_data() {
 }
 
 #[test]
-fn a_unix_socket_is_not_an_address() {
+fn a_path_alone_is_not_an_address() {
     for command in ["call", "compare", "bench"] {
-        let (status, data, rest) = typed(&[command, "--addr", "unix://shop.sock", "greet"]);
+        let (status, data, rest) = typed(&[command, "--addr", "/run/shop.sock", "greet"]);
         assert_eq!((status, data.as_str()), (ExitStatus::Misuse, ""));
-        let says = "not Unix sockets: use a listener with a host and a port";
+        let says = "a Unix socket is written `unix:///run/tributary.sock`";
         assert!(rest.contains(says), "{rest}");
     }
 }

@@ -27,6 +27,8 @@ const KEYS: &[(&[&str], Leads)] = &[
     (&["server", "listeners"], Page("listeners")),
     (&["server"], Page("server")),
     (&["admin"], Page("admin")),
+    (&["traces"], Page("tracing")),
+    (&["log"], Page("watching")),
     (&["callers"], Page("callers")),
     (&["backends", "*", "kind"], Page("backends")),
     (&["backends", "*", "in_flight_max"], Page("backends")),
@@ -131,6 +133,7 @@ mod tests {
         leads(Code::ConfigUnknownKey, "serverr", "configuration");
         leads(Code::ConfigBadValue, "server.idl", "idl");
         leads(Code::ConfigBadValue, "server.limits.depth_max", "server");
+        leads(Code::ConfigBadValue, "traces.share", "tracing");
         leads(Code::ConfigClash, "server.listeners[1].listen", "listeners");
         leads(Code::ConfigBadValue, "backends.cache.batch_max", "backends");
         leads(Code::ConfigReference, "views.get.lookups.a.with", "views");

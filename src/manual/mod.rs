@@ -4,9 +4,11 @@
 //! problem. `tributary manual` lays pages out for a terminal.
 
 mod pages;
+mod defaults; // of keys
 mod help; // the page that helps with a problem
 #[cfg(test)]
 mod tests;
 
+pub use defaults::defaults;
 pub use help::topic;
 pub use pages::{Group, Hit, INDEX, PAGES, Page, groups, page, search};

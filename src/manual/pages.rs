@@ -48,7 +48,7 @@ pages! {
     "endpoints" "breaker"
     "lookups" "caching" "views" "conversions"
     "command-line" "checking" "fates" "error-codes" "tributary-service" "library"
-    "operating" "watching" "admin" "metrics" "limits" "hostile-clients" "promises"
+    "operating" "deploying" "scaling" "watching" "incidents" "admin" "metrics" "tracing" "limits" "hostile-clients" "promises"
     "wire" "clients" "headers"
     "architecture" "adding-a-store" "adding-a-guard" "benchmark" "developing"
 }

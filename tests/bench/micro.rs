@@ -72,7 +72,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     let runtime = Builder::new_current_thread()
         .enable_all()
         .build_local(LocalOptions::default())?;
-    let stages = runtime.block_on(stages(Arc::new(program)))?;
+    let program = Arc::new(program);
+    let mut stages = runtime.block_on(stages(Arc::clone(&program)))?;
+    let refused = runtime.block_on(refused(&program))?;
+    stages.insert(0, ("a refused call, bytes to bytes", refused));
     let (_, whole) = stages.last().ok_or("no stages")?;
     for (name, time) in &stages {
         let share = 100.0 * time.as_secs_f64() / whole.as_secs_f64();
@@ -150,6 +153,23 @@ async fn stages(program: Arc<Program>) -> Result<Vec<(&'static str, Duration)>, 
     });
     stages.push(("a call with its report, bytes to bytes", whole.await));
     Ok(stages)
+}
+
+/// How long it takes to refuse a call because the server is overloaded.
+async fn refused(program: &Arc<Program>) -> Result<Duration, Box<dyn Error>> {
+    let message = call(program, program.plan("getPage").expect("a view"))?;
+    let full = LimitsConfig {
+        calls_max: 0,
+        ..LimitsConfig::default()
+    };
+    let counting = LoopMetrics::unscraped();
+    let random = Random::seeded(1);
+    let service = Service::open(Arc::clone(program), full, random, &counting, None).await;
+    let refuse = || service.admit(Arrival::from_anybody(WIRE_FORMAT), &message);
+    if !matches!(refuse(), Ok(Decision::Reply(_))) {
+        return Err("the call is not refused".into());
+    }
+    Ok(time(async || refuse()).await)
 }
 
 /// The message of `getPage("4711")`, without its frame's length.

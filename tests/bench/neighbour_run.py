@@ -40,11 +40,11 @@ class Run:
         path.write_text("".join(json.dumps(key) + "\n" for key in keys))
         return path
 
-    def bench(self, method, connections, parameters, duration, rate=None):
+    def bench(self, method, connections, parameters, duration, rate=None, pipeline=1):
         """Starts a load."""
         command = self.server.ask(
-            "bench", method, "--connections", str(connections), "--json-lines", str(parameters), "--format", "json", "-d",
-            f"{int(duration * 1000)}ms", "--warmup", "500ms", *(("--rate", str(rate)) if rate else ()))
+            "bench", method, "--connections", str(connections), "--pipeline", str(pipeline), "--json-lines", str(parameters),
+            "--format", "json", "-d", f"{int(duration * 1000)}ms", "--warmup", "500ms", *(("--rate", str(rate)) if rate else ()))
         return subprocess.Popen(pinned(LOAD_CORE, command), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
     def start_quick_calls(self, keys, duration):

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Callable
 
 import burst
-from neighbour_run import PAGE, RATE, Run, alone, beside, by_id, failed, keys_of
+from neighbour_run import PAGE, RATE, Run, alone, beside, by_id, failed, keys_of, results
 from neighbour_stores import ROWS, NeighbourStores
 from process import Missing
 from stores import PARTS, VALUE_BYTES

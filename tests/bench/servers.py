@@ -1,16 +1,20 @@
 """The benchmark's servers: one line for each, and how to start it for a page."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Callable
 
+import collector
 from process import HERE, ROOT, SERVER_CORE, TARGET, Child, Trouble, accepts, free_port, need
 from stores import PARTS
 
-TRIBUTARY = TARGET / "dist" / "tributary"
+# Another build can be measured, such as one that was built faster.
+TRIBUTARY = Path(os.environ.get("TRIBUTARY_PROGRAM", TARGET / "dist" / "tributary"))
 PYTHON = TARGET / "bench-venv" / "bin" / "python"
 FLOOR = TARGET / "bench" / "floor"
 
@@ -24,6 +28,8 @@ def tributary(page, stores, folder, port, words):
     config = config.replace("127.0.0.1:0", f"127.0.0.1:{port}")
     for name, store in stores.items():
         config = config.replace(f"BENCH_{name.upper()}", store.address)
+    if "BENCH_COLLECTOR" in config:
+        config = config.replace("BENCH_COLLECTOR", collector.address())
     (folder / "page.toml").write_text(config)
     return [TRIBUTARY, "serve", "-c", folder / "page.toml"]
 
@@ -49,9 +55,20 @@ class Kind:
 
 
 KINDS = {
-    "tributary": Kind(tributary, ("redis", "slow", "postgres", "mixed"), ("batched",)),
+    "tributary": Kind(tributary, ("redis", "slow", "postgres", "mixed"), ("batched", "unguarded")),
+    # With every guard that leaves the store to answer: breaker, permits, `else`, brownout, the limits of callers.
+    "tributary-guarded": Kind(tributary, ("redis",), ("guarded",)),
+    # The same, with a cache that has no answer, keeps one and lets equal questions join: the longest way through it.
+    "tributary-cached": Kind(tributary, ("redis",), ("guarded", "cached")),
+    # With the admin port and its sample of calls; lines of calls in the log; a line of every call in a file; traces; and all of
+    # them but the lines of every call.
+    "tributary-metrics": Kind(tributary, ("redis",), ("batched", "unguarded", "metrics")),
+    "tributary-log": Kind(tributary, ("redis",), ("batched", "unguarded", "log")),
+    "tributary-access": Kind(tributary, ("redis",), ("batched", "unguarded", "access")),
+    "tributary-traces": Kind(tributary, ("redis",), ("batched", "unguarded", "traces")),
+    "tributary-observed": Kind(tributary, ("redis",), ("batched", "unguarded", "metrics", "log", "traces")),
     # Sends each lookup on its own, never in a batch.
-    "tributary-unbatched": Kind(tributary, ("redis", "postgres"), ("batched", "unbatched")),
+    "tributary-unbatched": Kind(tributary, ("redis", "postgres"), ("batched", "unbatched", "unguarded")),
     # The SQL as one would write it without batches in mind.
     "tributary-plain": Kind(tributary, ("postgres",), ("plain",)),
     "floor": Kind(floor, ("redis", "slow")),
@@ -63,13 +80,14 @@ KINDS = {
 class Server(Child):
     """A server that serves one page."""
 
-    def __init__(self, name, page, stores, folder, words=()):
+    def __init__(self, name, page, stores, folder, words=(), within=()):
         folder.mkdir(parents=True, exist_ok=True)
         page.lay_out(folder)
         self.port, self.folder, self.page, self.name = free_port(), folder, page, name
         kind = KINDS[name]
         command = kind.command(page, stores, folder, self.port, (*kind.words, *words))
-        super().__init__(SERVER_CORE, list(map(str, command)), folder)
+        # `within` is a program that runs the server and looks at it.
+        super().__init__(SERVER_CORE, list(map(str, (*within, *command))), folder)
         self.wait_for(lambda: accepts(self.port))
 
     def ask(self, command, *words):

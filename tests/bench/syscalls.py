@@ -5,6 +5,8 @@ import subprocess
 
 from process import LOAD_CORE, PATIENCE, Trouble, need, pinned
 
+WHAT = "system calls"
+
 
 def count(server, load):
     """System calls per call, by name. `load` calls the server and returns how often."""

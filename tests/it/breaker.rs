@@ -1,4 +1,4 @@
-//! A store that hangs costs a few lookups their timeouts, and then nobody any time; it is used again once it answers.
+//! A store that hangs costs a few lookups their timeouts, and then no lookup any time; it is used again once it answers.
 
 use std::cell::Cell;
 use std::process::Command;

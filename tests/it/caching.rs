@@ -9,7 +9,7 @@ use crate::reload::change;
 use crate::support::message::message;
 use crate::support::{Postgres, Redis, Tributary, Wire};
 
-const IDL: &str = r#"
+pub(crate) const IDL: &str = r#"
 include "tributary.thrift"
 struct Reply { 1: optional i64 visits, 2: optional list<i64> each, 3: optional tributary.Report report }
 service S {
@@ -58,11 +58,11 @@ visits = {{ use = "mine", with = {{ user = "context.baggage.user" }} }}
     )
 }
 
-fn start(redis: &Redis, keys: &str) -> Tributary {
+pub(crate) fn start(redis: &Redis, keys: &str) -> Tributary {
     Tributary::start(&config(redis, keys), &[("s.thrift", IDL)])
 }
 
-fn call(server: &Tributary, words: &[&str]) -> Json {
+pub(crate) fn call(server: &Tributary, words: &[&str]) -> Json {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tributary"));
     let addr = server.addr.to_string();
     command.args(["call", "--addr", &addr]).args(words);
@@ -72,7 +72,7 @@ fn call(server: &Tributary, words: &[&str]) -> Json {
 }
 
 /// The value of a reply, and where it came from.
-fn answer(reply: &Json) -> (&Json, &str) {
+pub(crate) fn answer(reply: &Json) -> (&Json, &str) {
     let lookup = &reply["report"]["lookups"][0];
     let source = lookup["source"].as_str().expect("a source");
     // Only kept answers have an age.
@@ -85,7 +85,7 @@ fn answer(reply: &Json) -> (&Json, &str) {
 }
 
 #[track_caller]
-fn assert_get(server: &Tributary, value: &Json, source: &str) {
+pub(crate) fn assert_get(server: &Tributary, value: &Json, source: &str) {
     let reply = call(server, &["get", "id=a"]);
     assert_eq!(answer(&reply), (value, source), "{reply}");
 }
@@ -110,33 +110,90 @@ fn burst(server: &Tributary, connections: usize, each: usize) -> Vec<Wire> {
     wires
 }
 
+/// Ten thousand calls that ask for the same key at a time at which the store does not answer. Returns their server, their
+/// replies, and how often the store was asked for them.
+fn herd(redis: &Redis, keys: &str, first: &str) -> (std::net::SocketAddr, Tributary, Vec<Vec<u8>>) {
+    const CONNECTIONS: usize = 400;
+    const EACH: usize = 25;
+    let limits = "workers = 1\nlimits = { calls_max = 20000 }";
+    let config = config(redis, keys).replace("workers = 1", limits);
+    let config = config.replace("30s", "300s").replace("20s", "200s");
+    let mut server = Tributary::start(&config, &[("s.thrift", IDL)]);
+    let admin = server.admin();
+    // The connection is up, and what was kept for a millisecond has expired.
+    call(&server, &[first, "id=a"]);
+    call(&server, &["mine", "id=x"]);
+    redis.run("set visits:a 8");
+    redis.run("config resetstat");
+    redis.signal("STOP");
+    let before = asked_for(admin);
+    let mut wires = burst(&server, CONNECTIONS, EACH);
+    patiently(|| asked_for(admin) - before == CONNECTIONS * EACH);
+    redis.signal("CONT");
+    let replies = (wires.iter_mut())
+        .flat_map(|wire| (0..EACH).map(|_| wire.read_frame()).collect::<Vec<_>>())
+        .collect();
+    (admin, server, replies)
+}
+
+/// How many questions of `visits` there were.
+fn asked_for(admin: std::net::SocketAddr) -> usize {
+    let scrape = scrape(admin);
+    let outcomes = ["hit", "stale", "miss", "coalesced"].into_iter();
+    let count = |outcome| {
+        let labels = [("lookup", "visits"), ("outcome", outcome)];
+        scrape.count("tributary_cache_lookups_total", &labels)
+    };
+    outcomes.map(count).sum()
+}
+
+/// How many of the replies have this value, which is their first field.
+fn with_value(replies: &[Vec<u8>], value: u8) -> usize {
+    let field = [
+        &crate::support::bytes("0a 00 01 00 00 00 00 00 00 00")[..],
+        &[value],
+    ]
+    .concat();
+    let has = |reply: &&Vec<u8>| reply.windows(field.len()).any(|bytes| bytes == field);
+    replies.iter().filter(has).count()
+}
+
 #[test]
-fn a_thousand_callers_ask_once() {
+fn ten_thousand_callers_of_an_expired_or_a_new_key_ask_once() {
     let redis = Redis::start();
-    redis.run("set visits:a 7");
-    for keys in ["cache = { ttl = \"1h\" }", "coalesce = true"] {
-        let mut server = start(&redis, keys);
-        let admin = server.admin();
-        // The connection is up.
-        call(&server, &["mine", "id=x"]);
-        redis.run("config resetstat");
-        redis.signal("STOP");
-        let mut wires = burst(&server, 50, 20);
-        patiently(|| counted(admin, "coalesced") + counted(admin, "miss") == 1000);
-        redis.signal("CONT");
-        let replies: Vec<Vec<u8>> = (wires.iter_mut())
-            .flat_map(|wire| (0..20).map(|_| wire.read_frame()).collect::<Vec<_>>())
-            .collect();
-        // The value is the first field of the reply.
-        let value = crate::support::bytes("0a 00 01 00 00 00 00 00 00 00 07");
-        let has_value = |reply: &Vec<u8>| reply.windows(value.len()).any(|bytes| bytes == value);
-        assert!(replies.len() == 1000 && replies.iter().all(has_value));
+    for (keys, first) in [
+        ("cache = { ttl = \"1ms\" }", "get"),
+        ("cache = { ttl = \"1h\" }", "mine"),
+        ("coalesce = true", "mine"),
+    ] {
+        redis.run("set visits:a 7");
+        let (admin, _server, replies) = herd(&redis, keys, first);
+        assert_eq!(with_value(&replies, 8), 10_000, "{keys}");
         assert_eq!(redis.asked("get"), 1, "{keys}");
+        // The one before the key expired has asked, too.
+        let asked = if first == "get" { 2 } else { 1 };
         assert_eq!(
             (counted(admin, "miss"), counted(admin, "coalesced")),
-            (1, 999)
+            (asked, 9999)
         );
     }
+}
+
+#[test]
+fn ten_thousand_callers_of_a_stale_key_get_the_old_answer_and_ask_once() {
+    let redis = Redis::start();
+    redis.run("set visits:a 7");
+    let (admin, server, replies) = herd(&redis, "cache = { ttl = \"1ms\", stale = \"1h\" }", "get");
+    assert_eq!((replies.len(), with_value(&replies, 7)), (10_000, 10_000));
+    assert_eq!(counted(admin, "stale"), 10_000);
+    patiently(|| redis.asked("get") > 0);
+    assert_eq!(redis.asked("get"), 1);
+    patiently(|| answer(&call(&server, &["get", "id=a"])).0 == &json!(8));
+    let skipped = [("lookup", "visits"), ("outcome", "skipped")];
+    assert_eq!(
+        scrape(admin).count("tributary_cache_refreshes_total", &skipped),
+        0
+    );
 }
 
 #[test]
@@ -216,8 +273,9 @@ fn an_operator_removes_answers() {
     let mut server = start(&redis, "cache = { ttl = \"1h\" }");
     let admin = server.admin();
     let purge = |query: &str| {
-        let request =
-            format!("POST /cache/purge{query} HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n");
+        let request = format!(
+            "POST /cache/purge{query} HTTP/1.1\r\nhost: localhost\r\ncontent-length: 0\r\n\r\n"
+        );
         let (head, body) = ask(admin, &request);
         let status = head.split(' ').nth(1).expect("a status").to_owned();
         (status, body)
@@ -247,7 +305,10 @@ fn an_operator_removes_answers() {
     ] {
         assert_eq!(purge(query).0, status, "{query}");
     }
-    let (head, _) = ask(admin, "GET /cache/purge HTTP/1.1\r\nhost: x\r\n\r\n");
+    let (head, _) = ask(
+        admin,
+        "GET /cache/purge HTTP/1.1\r\nhost: localhost\r\n\r\n",
+    );
     assert!(head.starts_with("HTTP/1.1 405 "), "{head}");
 }
 

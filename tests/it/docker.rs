@@ -1,7 +1,9 @@
 //! Builds the runtime stage of the container image around a static binary, and runs it.
 //!
 //! This needs a container engine but no registry: the stage is that of `docker/Dockerfile`, with a binary built here
-//! instead of in its build stage. Without an engine, the test says so and passes.
+//! instead of in its build stage. Without an engine, the test says so and passes. `CONTAINER_ENGINE` is another one than
+//! `docker`, with its options, `CONTAINER_RUN_OPTIONS` are further options of its `run`, and `STATIC_TRIBUTARY` is a static
+//! binary that was built already.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -16,7 +18,7 @@ const GET_JFK: &str =
 
 #[test]
 fn the_image_serves_drains_and_resolves_names() {
-    if !Command::new("docker")
+    if !engine()
         .arg("info")
         .output()
         .is_ok_and(|output| output.status.success())
@@ -24,14 +26,13 @@ fn the_image_serves_drains_and_resolves_names() {
         eprintln!("no container engine answers (`docker info`): the image was not built");
         return;
     }
-    let binary = static_binary();
+    let built = std::env::var_os("STATIC_TRIBUTARY").map(PathBuf::from);
+    let binary = built.unwrap_or_else(static_binary);
     let image = build_image(&binary);
 
-    let container = Container::run(&["-p", "127.0.0.1::9090", &image.0]);
-    let addr: SocketAddr = docker(&["port", &container.0, "9090/tcp"])
-        .parse()
-        .expect("an address");
-    let reply = call_jfk(addr);
+    let container = Container::run(&["--network", "none", &image.0]);
+    let call = ["/tributary", "call", "getAirport", "code=JFK"];
+    let reply = docker(&[&["exec", &container.0], &call[..]].concat());
     assert!(reply.contains("John F Kennedy Intl"), "{reply}");
     assert_eq!(
         docker(&["inspect", "-f", "{{.Config.User}}", &container.0]),
@@ -44,7 +45,19 @@ fn the_image_serves_drains_and_resolves_names() {
         "SIGTERM drains"
     );
 
-    let demo = docker(&["run", "--rm", "--read-only", &image.0, "demo", "--once"]);
+    a_bare_container_is_healthy_reloads_and_fits_its_memory(&image);
+    let options = run_options();
+    let options = options.iter().map(String::as_str);
+    let demo = [
+        "--rm",
+        "--read-only",
+        "--network=none",
+        &image.0,
+        "demo",
+        "--once",
+    ];
+    let demo: Vec<&str> = ["run"].into_iter().chain(options).chain(demo).collect();
+    let demo = docker(&demo);
     assert!(demo.contains("the replies are equal"), "{demo}");
 
     // Static glibc resolves names without the libraries that dynamic glibc would load.
@@ -55,6 +68,44 @@ fn the_image_serves_drains_and_resolves_names() {
     let _container = Container::run(&["--network", "host", &named.0]);
     let reply = call_jfk(SocketAddr::from(([127, 0, 0, 1], port)));
     assert!(reply.contains("by name"), "{reply}");
+}
+
+/// As `compose.yaml` and Kubernetes run it: nothing to write to, no capability, little memory.
+fn a_bare_container_is_healthy_reloads_and_fits_its_memory(image: &Image) {
+    let container = Container::run(&[
+        "--read-only",
+        "--cap-drop=ALL",
+        "--security-opt=no-new-privileges",
+        "--memory=256m",
+        "--network=none",
+        &image.0,
+    ]);
+    let check = [
+        "/tributary",
+        "health",
+        "-c",
+        "/etc/tributary/tributary.toml",
+    ];
+    let test = docker(&[
+        "inspect",
+        "-f",
+        "{{json .Config.Healthcheck.Test}}",
+        &container.0,
+    ]);
+    let words: Vec<String> = serde_json::from_str(&test).expect("JSON");
+    assert_eq!(words[1..], check, "{test}");
+    let said = docker(&[&["exec", &container.0], &check[..]].concat());
+    assert_eq!(said, "127.0.0.1:9091/readyz: ready");
+    docker(&["kill", "--signal", "HUP", &container.0]);
+    container.wait_for("serving the reloaded configuration");
+    let log = container.wait_for("memory limit=");
+    assert!(
+        log.contains("memory limit=\"256MiB\" of=\"control group\" buffered_bytes_max=\"32MiB\""),
+        "{log}"
+    );
+    docker(&["stop", "-t", "20", &container.0]);
+    let code = docker(&["inspect", "-f", "{{.State.ExitCode}}", &container.0]);
+    assert_eq!(code, "0", "SIGTERM drains");
 }
 
 /// Builds a static binary in a separate target folder.
@@ -158,8 +209,25 @@ fn call_jfk(addr: SocketAddr) -> String {
     String::from_utf8_lossy(&wire.read_frame()).into_owned()
 }
 
+/// The words of a variable.
+fn words(name: &str) -> Vec<String> {
+    let text = std::env::var(name).unwrap_or_default();
+    text.split_whitespace().map(str::to_owned).collect()
+}
+
+fn engine() -> Command {
+    let words = words("CONTAINER_ENGINE");
+    let mut command = Command::new(words.first().map_or("docker", |name| name));
+    command.args(words.iter().skip(1));
+    command
+}
+
+fn run_options() -> Vec<String> {
+    words("CONTAINER_RUN_OPTIONS")
+}
+
 fn docker(arguments: &[&str]) -> String {
-    run(Command::new("docker").args(arguments), "a container engine")
+    run(engine().args(arguments), "a container engine")
         .trim()
         .to_owned()
 }
@@ -173,7 +241,7 @@ struct Image(String);
 
 impl Image {
     fn build(context: &Path) -> Self {
-        let mut command = Command::new("docker");
+        let mut command = engine();
         // The classic builder is the one that every engine has.
         command
             .env("DOCKER_BUILDKIT", "0")
@@ -185,11 +253,7 @@ impl Image {
 
 impl Drop for Image {
     fn drop(&mut self) {
-        drop(
-            Command::new("docker")
-                .args(["rmi", "--force", &self.0])
-                .output(),
-        );
+        drop(engine().args(["rmi", "--force", &self.0]).output());
     }
 }
 
@@ -199,21 +263,27 @@ struct Container(String);
 impl Container {
     /// Starts one and waits until it listens.
     fn run(arguments: &[&str]) -> Self {
-        let id = docker(&[&["run", "--detach"], arguments].concat());
+        let options = run_options();
+        let options: Vec<&str> = options.iter().map(String::as_str).collect();
+        let id = docker(&[&["run", "--detach"], &options[..], arguments].concat());
         let container = Container(id);
-        let mut logs = Command::new("docker");
-        logs.args(["logs", "--follow", &container.0]);
-        wait_for_line(&mut logs, "listening");
+        container.wait_for("listening");
         container
+    }
+
+    /// Waits for a line of its log with `word`, and returns the log.
+    fn wait_for(&self, word: &str) -> String {
+        let mut logs = engine();
+        logs.args(["logs", "--follow", &self.0]);
+        wait_for_line(&mut logs, word);
+        let output = engine().args(["logs", &self.0]).output();
+        let output = output.expect("a container engine");
+        String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned()
     }
 }
 
 impl Drop for Container {
     fn drop(&mut self) {
-        drop(
-            Command::new("docker")
-                .args(["rm", "--force", &self.0])
-                .output(),
-        );
+        drop(engine().args(["rm", "--force", &self.0]).output());
     }
 }

@@ -10,11 +10,15 @@ use std::thread;
 use tributary::cli::call_json;
 use tributary::program::{Program, Registry, check};
 
-use crate::admin::{patiently, scrape};
+use crate::admin::{get, patiently, scrape};
 use crate::support::{Tributary, free_port};
 
 const WHO: &str = "service Who { string who(1: i64 n) }";
-const FRONT: &str = "struct Reply { 1: optional string who } service Front { Reply get(1: i64 n) }";
+const FRONT: &str = r#"
+include "tributary.thrift"
+struct Reply { 1: optional string who, 2: optional tributary.Report report }
+service Front { Reply get(1: i64 n) }
+"#;
 
 /// A service that says its name.
 fn who(name: &str) -> Tributary {
@@ -44,6 +48,11 @@ struct Front {
 
 impl Front {
     fn start(services: &[&Tributary], keys: &str) -> Self {
+        Front::start_with(services, keys, "")
+    }
+
+    /// Its backend and its lookup have these keys.
+    fn start_with(services: &[&Tributary], keys: &str, of_lookup: &str) -> Self {
         let config = format!(
             r#"
 admin = {{ listen = "127.0.0.1:0" }}
@@ -60,8 +69,10 @@ connections = 2
 backend = "who"
 call = "who"
 timeout = "300ms"
+{of_lookup}
 [views.get]
 deadline = "10s"
+report = true
 [views.get.lookups]
 who = {{}}
 "#
@@ -83,12 +94,21 @@ who = {{}}
         }
     }
 
-    /// Who has answered; empty if nobody has.
+    /// Which server has answered; empty if none has.
     fn get(&self) -> String {
         ask(self.server.addr, &self.program)
     }
 
-    /// Who answers how many of so many calls; an empty name stands for nobody.
+    /// What the report says of how many endpoints were asked: `attempts` and `hedged`.
+    fn attempts(&self) -> (Option<i64>, Option<bool>) {
+        let reply = call_json(self.server.addr, &self.program, "get", r#"{"n": 1}"#);
+        let reply: serde_json::Value =
+            serde_json::from_str(&reply.expect("a reply")).expect("JSON");
+        let lookup = &reply["report"]["lookups"][0];
+        (lookup["attempts"].as_i64(), lookup["hedged"].as_bool())
+    }
+
+    /// Who answers how many of so many calls; an empty name stands for no server.
     fn ask(&self, calls: usize) -> Vec<String> {
         (0..calls).map(|_| self.get()).collect()
     }
@@ -142,6 +162,56 @@ fn signal(service: &Tributary, name: &str) {
     assert!(sent.expect("kill exists").success());
 }
 
+/// The endpoint and the fate of the last call that is kept.
+fn last_call(admin: SocketAddr) -> (String, String) {
+    let (_, body) = get(admin, "/calls?limit=1");
+    let calls: serde_json::Value = serde_json::from_str(&body).expect("JSON");
+    let lookup = &calls["calls"][0]["lookups"][0];
+    let text = |key: &str| lookup[key].as_str().unwrap_or_default().to_owned();
+    (text("endpoint"), text("fate"))
+}
+
+#[test]
+fn calls_that_are_kept_name_the_endpoint_that_answered_or_did_not() {
+    let service = who("a");
+    let addr = service.addr.to_string();
+    let front = Front::start(&[&service], "");
+    patiently(|| front.get() == "a");
+    patiently(|| last_call(front.admin) == (addr.clone(), "ok".to_owned()));
+    signal(&service, "STOP");
+    assert_eq!(front.get(), "", "no server answers in time");
+    patiently(|| last_call(front.admin) == (addr.clone(), "timeout".to_owned()));
+    signal(&service, "CONT");
+}
+
+#[test]
+fn the_report_says_how_many_endpoints_were_asked_if_there_were_several() {
+    let services = ["a", "b"].map(who);
+    let [a, b] = &services;
+    let keys = "breaker = { mode = \"off\" }\nbalance = \"round_robin\"";
+    let hedge = "hedge = { after = \"20ms\", budget = 1.0, min_per_second = 100 }";
+    let front = Front::start_with(&[a, b], keys, hedge);
+    patiently(|| front.get() == "a");
+    patiently(|| front.get() == "b");
+    patiently(|| front.attempts() == (None, None));
+    signal(a, "STOP");
+    patiently(|| front.attempts() == (Some(2), Some(true)));
+    patiently(|| {
+        front.get();
+        let (_, body) = get(front.admin, "/calls?limit=1");
+        let calls: serde_json::Value = serde_json::from_str(&body).expect("JSON");
+        let lookup = &calls["calls"][0]["lookups"][0];
+        (&lookup["attempts"], &lookup["hedged"]) == (&2.into(), &true.into())
+    });
+    // Both hang: the time of the lookup is over, and the report says so.
+    signal(b, "STOP");
+    patiently(|| front.attempts() == (Some(2), Some(true)));
+    for service in &services {
+        signal(service, "CONT");
+    }
+    patiently(|| front.attempts() == (None, None));
+}
+
 #[test]
 fn one_of_three_hangs_and_comes_back_and_another_one_dies() {
     let services = ["a", "b", "c"].map(who);
@@ -169,12 +239,48 @@ fn one_of_three_hangs_and_comes_back_and_another_one_dies() {
     front.server.wait_for_line("endpoint is asked again");
 
     let [_a, b, _c] = services;
+    let gone = b.addr.to_string();
     b.kill();
     let names = front.ask(200);
     assert!(
         names.iter().all(|name| name == "a" || name == "c"),
         "what was under way is asked again elsewhere: {names:?}"
     );
+    patiently(|| {
+        let labels = [("backend", "who"), ("endpoint", gone.as_str())];
+        scrape(front.admin).count("tributary_endpoint_up", &labels) == 0
+    });
+}
+
+#[test]
+fn a_service_that_hangs_costs_no_call_if_another_is_asked_meanwhile() {
+    let services = ["a", "b"].map(who);
+    let [a, b] = &services;
+    let hedge = "hedge = { after = \"20ms\", budget = 1.0 }";
+    let front = Front::start_with(&[a, b], "breaker = { mode = \"off\" }", hedge);
+    patiently(|| {
+        let names = front.ask(20);
+        names.contains(&"a".into()) && names.contains(&"b".into())
+    });
+    let counts = || {
+        let scrape = scrape(front.admin);
+        let hedges = [("backend", "who"), ("outcome", "won")];
+        let answers = [("backend", "who"), ("source", "hedged")];
+        [
+            scrape.sum("tributary_endpoint_hedges_total", &hedges),
+            scrape.sum("tributary_lookup_answers_total", &answers),
+        ]
+    };
+    signal(a, "STOP");
+    let [before, _] = counts();
+    patiently(|| {
+        assert_eq!(front.ask(10), vec!["b"; 10]);
+        counts()[0] >= before + 5
+    });
+    let [won, answered] = counts();
+    assert_eq!(won, answered, "the source of each says so");
+    signal(a, "CONT");
+    patiently(|| front.get() == "a");
 }
 
 #[test]
@@ -197,7 +303,7 @@ fn services_change_under_load_and_no_call_is_lost() {
     for in_use in [&[b][..], &[a, b, c], &[c], &[a, c], &[b]] {
         front.change_to(in_use);
     }
-    // A list of nobody, and half of a list, change nothing.
+    // An empty list, and half of a list, change nothing.
     for nonsense in ["[]", "[{\"targets\": ["] {
         let count = |what| {
             let labels = [("backend", "who"), ("outcome", what)];
@@ -269,6 +375,11 @@ who = {}
 
 /// What is wrong with a configuration whose backend has these keys.
 fn problems(keys: &str) -> Vec<String> {
+    problems_of(keys, "")
+}
+
+/// What is wrong if the lookup has more keys too.
+fn problems_of(keys: &str, of_lookup: &str) -> Vec<String> {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let write = |name: &str, text: &str| {
         std::fs::write(folder.path().join(name), text).expect("the folder is ours");
@@ -277,7 +388,7 @@ fn problems(keys: &str) -> Vec<String> {
     write("who.thrift", WHO);
     let config = format!(
         "[server]\nidl = \"front.thrift\"\n[backends.who]\nkind = \"thrift\"\nidl = \"who.thrift\"\n{keys}\n\
-         [lookups.who]\nbackend = \"who\"\ncall = \"who\"\ntimeout = \"200ms\"\n[views.get.lookups]\nwho = {{}}\n"
+         [lookups.who]\nbackend = \"who\"\ncall = \"who\"\ntimeout = \"200ms\"\n{of_lookup}\n[views.get.lookups]\nwho = {{}}\n"
     );
     write("tributary.toml", &config);
     let path = folder.path().join("tributary.toml");
@@ -305,6 +416,13 @@ fn a_policy_that_cannot_work_is_a_problem() {
         ]
     );
     assert!(problems(&format!("{dns}\nretry = {{}}\nconnect_timeout = \"50ms\"")).is_empty());
+    assert_eq!(
+        problems_of(dns, "hedge = { after = \"200ms\" }"),
+        [
+            "config.clash lookups.who: `hedge` has no time: the lookup has 200ms, and a second endpoint is asked after 200ms"
+        ]
+    );
+    assert!(problems_of(dns, "hedge = { after = \"199ms\" }").is_empty());
     assert_eq!(
         problems(&format!("{dns}\nurl = \"thrift://127.0.0.1:1\"")),
         ["config.clash backends.who.url: `url` and `endpoints` both say where it is"]

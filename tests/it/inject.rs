@@ -1,4 +1,4 @@
-//! `server.inject`: a caller asks for faults in its own call, and nobody else notices.
+//! `server.inject`: a caller asks for faults in its own call, and no other caller notices.
 
 use crate::admin::get;
 use crate::admin::scrape::Scrape;
@@ -62,6 +62,19 @@ fn a_caller_that_may_inject_faults_gets_them_and_nobody_else_does() {
         &ask(&mut chaos, &[by, ("tributary-inject", "far=hang")]),
         &["Kennedy"],
     );
+    assert_says(
+        &ask(
+            &mut chaos,
+            &[by, ("tributary-inject", "airport=trickle:1MiB")],
+        ),
+        &["Kennedy"],
+    );
+    let trickles = [
+        by,
+        ("tributary-inject", "airport=trickle:1B"),
+        ("deadline-budget", "50"),
+    ];
+    assert_says(&ask(&mut chaos, &trickles), &["call.deadline"]);
     assert_says(
         &ask(&mut chaos, &[by, ("tributary-inject", "airport=slowly")]),
         &["call.bad_params", "`airport=slowly`"],

@@ -28,6 +28,9 @@ SERVER
 kind = "file"
 path = "airports.csv"
 BACKEND
+[traces]
+endpoint = "http://127.0.0.1:1"
+TRACES
 [backends.other]
 OTHER
 [lookups.name]
@@ -86,6 +89,7 @@ fn program(path: &str, value: &str) -> Program {
         "server.limits" => "LIMITS",
         "server.listeners" => "LISTENER",
         "server" => "SERVER",
+        "traces" => "TRACES",
         "backends.NAME" => "BACKEND",
         "lookups.NAME" if key == "rows_max" => "ALL",
         "lookups.NAME" | CACHE => "LOOKUP",
@@ -103,6 +107,7 @@ fn program(path: &str, value: &str) -> Program {
     config = config.replace(slot, &format!("{comma}{line}"));
     for slot in [
         "LIMITS", "LISTENER", "SERVER", "BACKEND", "LOOKUP", "ALL", "VIEW", "USE", "OTHER",
+        "TRACES",
     ] {
         config = config.replace(slot, "");
     }
@@ -143,8 +148,11 @@ fn shown(program: &Program) -> String {
     let sharing: Vec<_> = (program.lookups.iter())
         .map(|lookup| &lookup.sharing)
         .collect();
+    let traces = program.traces.as_ref().expect("they are configured");
+    let traces = (traces.which, traces.queue, traces.batch_max);
     // The names of folders differ.
-    let text = format!("{limits:?} {drain:?} {listeners:?} {plan:?} {backends:?} {sharing:?}");
+    let text =
+        format!("{limits:?} {drain:?} {listeners:?} {plan:?} {backends:?} {sharing:?} {traces:?}");
     let words = text.split('"').filter(|word| !word.contains("/.tmp"));
     words.collect()
 }

@@ -1,4 +1,4 @@
-//! The log is bounded: lines that repeat are suppressed and counted, and a log that nobody reads stops no one.
+//! The log is bounded: lines that repeat are suppressed and counted, and a log that is not read stops no call.
 
 use std::io::{BufRead as _, BufReader};
 use std::net::{SocketAddr, TcpStream};
@@ -222,7 +222,7 @@ fn one_of_many_calls_that_fail_alike_is_logged_and_an_absent_request_id_is_left_
     let (_, log) = server.stop("TERM");
     let lines: Vec<&str> = log
         .lines()
-        .filter(|line| line.contains("call failed"))
+        .filter(|line| line.contains("call ended"))
         .collect();
     let [get, other] = lines[..] else {
         panic!("one line per method\n{log}");
@@ -232,6 +232,10 @@ fn one_of_many_calls_that_fail_alike_is_logged_and_an_absent_request_id_is_left_
         "{get}"
     );
     assert!(other.contains("method=\"other\""), "{other}");
+    for line in [get, other] {
+        assert!(line.contains(" WARN ") && line.contains("code=merge.missing_field"));
+    }
+    assert!(!log.contains("call failed"), "one line, not two: {log}");
     assert!(!log.contains("request_id"), "{log}");
 }
 
@@ -249,7 +253,8 @@ fn every_call_that_fails_is_logged_at_debug() {
     wire.send_frame(&with_body(CALL, "get", 1, &[0]));
     wire.read_frame();
     let (_, log) = server.stop("TERM");
-    assert_eq!(log.matches("call failed").count(), 4, "{log}");
+    let lines = ["call ended", "call failed"].map(|line| log.matches(line).count());
+    assert_eq!(lines, [1, 3], "{log}");
     assert!(!log.contains("request_id=\"\""), "{log}");
 }
 

@@ -2,11 +2,14 @@
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpListener;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::ScopedJoinHandle;
 use std::time::Duration;
 
-use crate::admin::{patiently, scrape};
+use crate::admin::{get, patiently, scrape, status_of};
+use crate::support::airports::{CONFIG, FILES};
 use crate::support::message::{EXCEPTION, message};
-use crate::support::{Redis, Tributary};
+use crate::support::{Redis, Tributary, Wire};
 
 const IDL: &str = "
 struct Page { 1: optional string a, 2: optional string b, 3: optional string c, 4: optional string sick }
@@ -200,4 +203,103 @@ a = "value"
     assert!(scrape(admin).count("tributary_calls_overloaded_total", &reasons) > 0);
     assert!(outcomes(admin, "page", "server.overloaded") > 0);
     server.wait_for_line("calls refused: their lookups would wait too long");
+}
+
+/// Ends the clients of a scope, even if a test fails before that.
+struct Ends<'a>(&'a AtomicBool);
+
+impl Drop for Ends<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn a_loop_with_more_work_than_it_can_do_refuses_calls_whole_and_serves_the_others() {
+    let redis = Redis::start();
+    redis.run("SET k found");
+    // What these connections send is read in one turn of the loop, and takes longer than a call may, also in a fast build.
+    let config = config(&redis, &redis, "").replace("60s", "10ms");
+    let (connections, depth) = (64, 64);
+    let mut server = Tributary::start(&config, &[("s.thrift", IDL)]);
+    let admin = server.admin();
+    let labels = [("reason", "loop")];
+    let refused = || scrape(admin).count("tributary_calls_overloaded_total", &labels);
+    let (stop, any_whole) = (AtomicBool::new(false), AtomicBool::new(false));
+    let greedy = |mut client: Wire| {
+        let (mut sent, mut replies, mut of_server) = (0, 0, 0);
+        loop {
+            while sent - replies < depth && !stop.load(Ordering::Relaxed) {
+                sent += 1;
+                client.send_frame(&message(1, "page", sent, "k"));
+            }
+            if sent == replies {
+                return of_server;
+            }
+            let reply = client.read_frame();
+            replies += 1;
+            if String::from_utf8_lossy(&reply).contains("server.overloaded") {
+                of_server += 1;
+            } else if reply[3] != EXCEPTION && parts(&reply) == 3 {
+                any_whole.store(true, Ordering::Relaxed);
+            }
+        }
+    };
+    let of_server: usize = std::thread::scope(|scope| {
+        let ends = Ends(&stop);
+        let clients: Vec<_> = (0..connections).map(|_| server.connect()).collect();
+        let clients: Vec<_> = clients
+            .into_iter()
+            .map(|client| scope.spawn(|| greedy(client)))
+            .collect();
+        patiently(|| refused() > 0 && any_whole.load(Ordering::Relaxed));
+        drop(ends);
+        let refused = clients.into_iter().map(ScopedJoinHandle::join);
+        refused.map(|refused| refused.expect("replies")).sum()
+    });
+    assert!(of_server > 0);
+    server.wait_for_line("calls refused: the event loop has more work than it can do");
+    // Once there is time, calls are served as before.
+    patiently(|| {
+        let mut client = server.connect();
+        client.send_frame(&message(1, "page", 1, "k"));
+        parts(&client.read_frame()) == 3
+    });
+}
+
+#[test]
+fn a_server_that_refuses_most_calls_is_not_ready_until_that_is_over() {
+    let unready = r#"unready_refusals = { share = 0.5, count = 3, within = "1s", for = "1s" }"#;
+    let config = CONFIG
+        .replace("limits = { ", "limits = { calls_max = 1, ")
+        .replace("60ms", "1h")
+        .replace(
+            "[views.slow.lookups]",
+            "[views.slow]\ndeadline = \"1h\"\n[views.slow.lookups]",
+        );
+    let config = format!("admin = {{ listen = \"127.0.0.1:0\", {unready} }}\n{config}");
+    let mut server = Tributary::start(&config, &FILES);
+    let admin = server.admin();
+    let answer = |path| {
+        let (head, body) = get(admin, path);
+        (status_of(&head), body)
+    };
+    assert_eq!(answer("/readyz"), (200, "ready\n".to_owned()));
+    let mut slow = server.connect();
+    slow.send_frame(&message(1, "slow", 1, "JFK"));
+    patiently(|| scrape(admin).count("tributary_calls_in_flight", &[]) == 1);
+    patiently(|| {
+        let mut wire = server.connect();
+        wire.send_frame(&message(1, "get", 2, "JFK"));
+        let reply = wire.read_frame();
+        assert!(String::from_utf8_lossy(&reply).contains("server.overloaded"));
+        answer("/readyz") == (503, "refusing calls\n".to_owned())
+    });
+    assert_eq!(answer("/livez").0, 200);
+    assert_eq!(scrape(admin).count("tributary_ready", &[]), 0);
+    patiently(|| answer("/readyz").0 == 200);
+    drop(slow);
+    let (_, log) = server.stop("TERM");
+    let said = "not ready: too many calls are refused";
+    assert_eq!(log.matches(said).count(), 1, "{log}");
 }

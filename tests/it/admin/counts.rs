@@ -58,6 +58,11 @@ fn a_scrape_counts_exactly_what_was_called() {
     };
     assert_eq!(durations("airports", "name"), 8);
     assert_eq!(durations("code", "fails"), 3);
+    let of_backend = |backend: &str| {
+        let labels = [("backend", backend)];
+        scrape.count("tributary_backend_duration_seconds_count", &labels)
+    };
+    assert_eq!((of_backend("airports"), of_backend("code")), (8, 3));
     let page = [("method", "page")];
     assert_eq!(
         scrape.count("tributary_call_duration_seconds_count", &page),
@@ -141,7 +146,7 @@ fn counts_last_across_reloads_of_the_program() {
 fn invalid_bytes_are_counted_by_code() {
     let served = Served::start();
     let (answer, _) = ask(served.server.addr(), "GET / HTTP/1.1\r\n\r\n");
-    assert_eq!(answer, "", "nobody speaks HTTP here");
+    assert_eq!(answer, "", "this port speaks no HTTP");
     patiently(|| served.scrape().count("tributary_connections_open", &[]) == 0);
     let scrape = served.scrape();
     let code = [("code", "wire.unrecognized")];
@@ -156,7 +161,10 @@ fn invalid_bytes_are_counted_by_code() {
 
 #[test]
 fn the_manual_lists_the_metrics_of_a_scrape() {
-    let served = Served::start();
+    let traces = format!(
+        "{CONFIG}\n[traces]\nendpoint = \"http://127.0.0.1:1\"\n[log]\naccess = \"calls.log\"\n"
+    );
+    let served = Served::start_with(&traces);
     let mut shown = served.scrape().names();
     served.server.stop().expect("it ends well");
     let table = rows("metrics", "| metric |");

@@ -9,7 +9,12 @@ use crate::support::bytes;
 #[test]
 fn only_get_and_head_of_known_pages() {
     let served = Served::start();
-    let asked = |line: &str| ask(served.admin, &format!("{line} HTTP/1.1\r\nhost: x\r\n\r\n"));
+    let asked = |line: &str| {
+        ask(
+            served.admin,
+            &format!("{line} HTTP/1.1\r\nhost: localhost\r\n\r\n"),
+        )
+    };
     for method in ["POST", "PUT", "DELETE", "OPTIONS", "PATCH", "BREW"] {
         let (head, _) = asked(&format!("{method} /metrics"));
         assert_eq!(status_of(&head), 405, "{method}");
@@ -21,7 +26,7 @@ fn only_get_and_head_of_known_pages() {
         "//livez",
         "/livez%00",
         "/debug/pprof",
-        "/config",
+        "/configuration",
     ] {
         assert_eq!(status(served.admin, path), 404, "{path}");
     }
@@ -45,12 +50,13 @@ fn invalid_requests_are_refused_and_the_next_one_is_answered() {
         "\r\n\r\n\r\nnonsense\r\n\r\n".to_owned(),
         "GET\r\n\r\n".to_owned(),
         "GET / HTTP/9.9\r\n\r\n".to_owned(),
-        format!("GET /{long} HTTP/1.1\r\nhost: x\r\n\r\n"),
-        format!("GET / HTTP/1.1\r\nhost: x\r\nx: {long}\r\n\r\n"),
-        format!("GET / HTTP/1.1\r\nhost: x\r\n{many}\r\n"),
-        "GET / HTTP/1.1\r\nhost: x\r\nbad header\r\n\r\n".to_owned(),
-        "GET / HTTP/1.1\r\nhost: x\r\ncontent-length: -1\r\n\r\n".to_owned(),
-        "GET / HTTP/1.1\r\nhost: x\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\n".to_owned(),
+        format!("GET /{long} HTTP/1.1\r\nhost: localhost\r\n\r\n"),
+        format!("GET / HTTP/1.1\r\nhost: localhost\r\nx: {long}\r\n\r\n"),
+        format!("GET / HTTP/1.1\r\nhost: localhost\r\n{many}\r\n"),
+        "GET / HTTP/1.1\r\nhost: localhost\r\nbad header\r\n\r\n".to_owned(),
+        "GET / HTTP/1.1\r\nhost: localhost\r\ncontent-length: -1\r\n\r\n".to_owned(),
+        "GET / HTTP/1.1\r\nhost: localhost\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\n"
+            .to_owned(),
     ] {
         let (head, _) = ask(served.admin, &request);
         // Some are refused with a status, others by closing the connection; none is served.
@@ -79,7 +85,7 @@ fn a_connection_gets_one_response_and_an_endless_request_is_ended() {
     let served = Served::start();
     let (head, body) = ask(
         served.admin,
-        "GET / HTTP/1.1\r\nhost: x\r\n\r\nGET /readyz HTTP/1.1\r\nhost: x\r\n\r\n",
+        "GET / HTTP/1.1\r\nhost: localhost\r\n\r\nGET /readyz HTTP/1.1\r\nhost: localhost\r\n\r\n",
     );
     assert_eq!(status_of(&head), 200);
     assert!(!body.contains("HTTP/1.1"), "one answer only: {body}");

@@ -1,8 +1,13 @@
 //! The admin port: scrapes after a scripted load, probes while a loop is stuck or the server drains, hostile requests.
 
+mod certificates;
+mod command; // `tributary health`
 mod counts;
 mod hostile;
 mod probes;
+mod size;
+mod shown; // to browsers
+mod trying; // calls
 pub(crate) mod scrape; // the reader they share
 
 use std::fs;
@@ -92,12 +97,16 @@ struct Served {
 
 impl Served {
     fn start() -> Self {
+        Served::start_with(CONFIG)
+    }
+
+    fn start_with(config: &str) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let write = |name: &str, text: &str| {
             fs::write(folder.path().join(name), text).expect("the folder is ours");
         };
         write("pages.thrift", IDL);
-        write("tributary.toml", CONFIG);
+        write("tributary.toml", config);
         write("airports.csv", "code,name\nJFK,Kennedy\nLAX,Los Angeles\n");
         let (release, released) = channel();
         let (sticks, stuck) = channel();
@@ -111,7 +120,7 @@ impl Served {
                 Err(LookupError::new(Code::LookupRefused, "always"))
             })
             .lookup("blocks", &[], move |_| {
-                let (sticks, released) = &*channels.lock().expect("nobody panics with it");
+                let (sticks, released) = &*channels.lock().expect("no thread panics with it");
                 sticks.send(()).expect("the test listens");
                 // A closure on the loop must never do this.
                 released.recv().expect("the test lets go");
@@ -170,15 +179,28 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// Asks repeatedly until the answer is yes.
 #[track_caller]
 pub(crate) fn patiently(done: impl Fn() -> bool) {
+    assert!(in_time(done), "it never came to that");
+}
+
+/// Like [`patiently`], for those who say themselves what is wrong.
+pub(crate) fn in_time(done: impl Fn() -> bool) -> bool {
     let begun = tokio::time::Instant::now();
-    while !done() {
-        assert!(begun.elapsed() < PATIENCE, "it never came to that");
+    loop {
+        if done() {
+            return true;
+        }
+        if begun.elapsed() >= PATIENCE {
+            return false;
+        }
     }
 }
 
 /// Head and body of the response to a GET.
 pub(crate) fn get(addr: SocketAddr, path: &str) -> (String, String) {
-    ask(addr, &format!("GET {path} HTTP/1.1\r\nhost: x\r\n\r\n"))
+    ask(
+        addr,
+        &format!("GET {path} HTTP/1.1\r\nhost: localhost\r\n\r\n"),
+    )
 }
 
 fn status(addr: SocketAddr, path: &str) -> u16 {

@@ -67,9 +67,14 @@ impl Scrape {
         samples.map_or(0, |_| self.having(name, labels).len())
     }
 
-    /// The one count called `name` that has these labels.
+    /// The one count called `name` that has these labels. Some are not shown before there is something to count.
     #[track_caller]
     pub(crate) fn count(&self, name: &str, labels: &[(&str, &str)]) -> usize {
+        let plain = name.strip_suffix("_total").unwrap_or(name);
+        let is_known = self.kinds.iter().any(|(of, _)| of == plain);
+        if is_known && self.series(name, labels) == 0 {
+            return 0;
+        }
         self.one(name, labels).parse().expect("a whole number")
     }
 

@@ -84,7 +84,7 @@ url = "sqlite:ops""#,
     7 | url = "sqlite:ops"
       | ^^^
       |
-      = help: known keys: `in_flight_max`, `waiting_max`, `batch_max`, `kind`, `path`, `threads`, `busy_timeout`, `queue`, `value_bytes_max`
+      = help: known keys: `in_flight_max`, `waiting_max`, `wait_max`, `batch_max`, `kind`, `path`, `threads`, `busy_timeout`, `queue`, `value_bytes_max`
       = manual: tributary manual sqlite
     "#);
 }
@@ -356,7 +356,7 @@ fn a_wrong_name_of_a_header() {
         "url = \"http://127.0.0.1:8080\"",
         "url = \"http://127.0.0.1:8080\"\nheaders = { \"a b\" = \"value\" }",
     );
-    let caret = "headers = { \"a b\" = \"value\" }\n   |             ^^^^^\n";
+    let caret = "headers = { \"a b\" = \"*****\" }\n   |             ^^^^^\n";
     assert!(problems.contains(caret), "{problems}");
 }
 

@@ -47,6 +47,18 @@ fn other_mistakes() {
         (&*long, "a Unix socket's path has at most 100 bytes"),
         (r#"listen = "9090""#, "`9090` is not an address"),
         (
+            r#"listen = "systemd:""#,
+            "`` cannot be the name of a socket",
+        ),
+        (
+            r#"listen = "systemd:a:b""#,
+            "`a:b` cannot be the name of a socket",
+        ),
+        (
+            "listen = \"systemd:a\"\nmode = \"0600\"",
+            "only a Unix socket has permissions",
+        ),
+        (
             "listen = \":::1\"\nmode = \"0600\"",
             "only a Unix socket has permissions",
         ),

@@ -327,3 +327,13 @@ fn an_error_rate_above_one() {
        = manual: tributary manual lookups
     "#);
 }
+
+#[test]
+fn a_wait_that_never_ends_before_the_timeout() {
+    let problems = after(
+        "rows = \"one\"\ntimeout = \"200ms\"",
+        "rows = \"one\"\ntimeout = \"200ms\"\nwait_max = \"200ms\"",
+    );
+    let expected = "`lookups.flight.wait_max`: it never has an effect: the `timeout` of the lookup is not longer";
+    assert!(problems.contains(expected), "{problems}");
+}

@@ -48,6 +48,8 @@ fn the_sample_has_every_key_of_the_manual() {
         "server",
         "listeners",
         "admin",
+        "tracing",
+        "watching",
         "callers",
         "backends",
         "breaker",

@@ -206,3 +206,102 @@ brownout = {}"#,
         "{problems}"
     );
 }
+
+#[test]
+fn an_else_that_names_a_backend_of_another_kind() {
+    let problems = after(
+        r#"origin = { use = "airport", with = { code = "flight.origin" } }"#,
+        r#"origin = { use = "airport", with = { code = "flight.origin" }, else = ["tables"] }"#,
+    );
+    let expected =
+        "the backend `tables` is of kind `file`, and the lookup `airport` is written for `redis`";
+    assert!(problems.contains(expected), "{problems}");
+}
+
+#[test]
+fn an_else_that_names_the_backend_of_the_lookup() {
+    let problems = after(
+        r#"origin = { use = "airport", with = { code = "flight.origin" } }"#,
+        r#"origin = { use = "airport", with = { code = "flight.origin" }, else = ["cache"] }"#,
+    );
+    let expected =
+        "`views.getDeparture.lookups.origin.else[0]`: `origin` asks the backend `cache` already";
+    assert!(problems.contains(expected), "{problems}");
+}
+
+#[test]
+fn an_else_whose_type_does_not_fit() {
+    let problems = after(
+        r#"origin = { use = "airport", with = { code = "flight.origin" } }"#,
+        r#"origin = { use = "airport", with = { code = "flight.origin" }, else = ["spare"] }
+spare = { use = "board", with = { origin = "flight.origin" } }"#,
+    );
+    let expected = "`views.getDeparture.lookups.spare`: a list can't fill flights.Airport";
+    assert!(problems.contains(expected), "{problems}");
+}
+
+#[test]
+fn an_else_of_a_lookup_that_may_not_be_repeated() {
+    let problems = after(
+        r#"weather = { use = "weather", with = { origin = "flight.origin" }, default = "fair" }"#,
+        r#"weather = { use = "count", with = { origin = "flight.origin" }, else = ["spare"] }
+spare = { use = "weather", with = { origin = "flight.origin" } }
+[lookups.count]
+backend = "weather"
+post = "/count/{origin}""#,
+    );
+    let expected = "what is asked before `spare` changes its store";
+    assert!(problems.contains(expected), "{problems}");
+}
+
+const ORIGIN: &str = r#"origin = { use = "airport", with = { code = "flight.origin" } }"#;
+
+/// How many problems there are, and all of them.
+fn counted(new: &str) -> (usize, String) {
+    let problems = after(ORIGIN, new);
+    (problems.matches("error[").count(), problems)
+}
+
+#[test]
+fn a_wrong_else_is_one_problem() {
+    for (key, help) in [
+        // What it names would be a lookup of its own, which fills no field.
+        (r#"els = ["spare"]"#, "did you mean `else`?"),
+        (
+            r#"else = "spare""#,
+            "expected an array of strings, found a string",
+        ),
+        (
+            r#"else = ["spare", 7]"#,
+            "expected a string, found an integer",
+        ),
+        (r#"else = ["spar"]"#, "did you mean `spare`?"),
+    ] {
+        let (count, problems) = counted(&format!(
+            r#"origin = {{ use = "airport", with = {{ code = "flight.origin" }}, {key} }}
+spare = {{ use = "airport", with = {{ code = "flight.origin" }} }}"#
+        ));
+        assert!(count == 1 && problems.contains(help), "{problems}");
+    }
+}
+
+#[test]
+fn a_circle_of_else_is_one_problem() {
+    let (count, problems) = counted(
+        r#"origin = { use = "airport", with = { code = "flight.origin" }, else = ["spare"] }
+spare = { use = "airport", with = { code = "flight.origin" }, else = ["other"] }
+other = { use = "airport", with = { code = "flight.origin" }, else = ["origin"] }"#,
+    );
+    let expected = "lookups are asked instead of each other: origin -> spare -> other -> origin";
+    assert!(count == 1 && problems.contains(expected), "{problems}");
+}
+
+#[test]
+fn a_misspelt_parameter_of_an_else_is_one_problem() {
+    let (count, problems) = counted(
+        r#"origin = { use = "airport", with = { code = "flight.origin" }, else = ["spare"] }
+spare = { use = "airport", with = { cod = "flight.origin" } }"#,
+    );
+    let expected = "lookup `airport` has no parameter `cod`";
+    assert!(count == 1 && problems.contains(expected), "{problems}");
+}

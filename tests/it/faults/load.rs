@@ -21,7 +21,6 @@ use super::history::{Call, Content, Found, Part, Reply, Violation};
 use super::nonce::Nonces;
 use crate::support::PATIENCE;
 
-const CONNECTIONS: usize = 4;
 /// How many calls of a connection are under way.
 const DEPTH: usize = 4;
 const WIRE_FORMAT: WireFormat = WireFormat {
@@ -48,8 +47,13 @@ struct Shared {
 }
 
 impl Load {
-    /// Starts calling `all`.
-    pub(super) fn start(addr: SocketAddr, schema: Schema, nonces: Nonces) -> Self {
+    /// Starts calling `all` on so many connections.
+    pub(super) fn start(
+        addr: SocketAddr,
+        connections: usize,
+        schema: Schema,
+        nonces: Nonces,
+    ) -> Self {
         let shared = Rc::new(Shared {
             schema,
             nonces,
@@ -59,7 +63,7 @@ impl Load {
             found: RefCell::default(),
             stalls: RefCell::default(),
         });
-        let mut tasks: Vec<_> = (0..CONNECTIONS)
+        let mut tasks: Vec<_> = (0..connections)
             .map(|at| spawn_local(Rc::clone(&shared).talk(at, addr)))
             .collect();
         tasks.push(spawn_local(Rc::clone(&shared).beat()));

@@ -24,26 +24,31 @@ use tokio::runtime::{Builder, LocalOptions};
 
 use run::{Options, run};
 
-/// A short run for every test run, with two faults at a time; `FAULTS_CALLS` and `FAULTS_SEED` make it a long one.
+/// A short run for every test run, with two faults at a time; `FAULTS_CALLS`, `FAULTS_SEED` and
+/// `FAULTS_CONNECTIONS` make it a long one.
 #[test]
 fn no_reply_is_wrong_whatever_stores_do() {
     let number = |name: &str| {
         let text = std::env::var(name).ok()?;
-        Some(
-            text.parse()
-                .unwrap_or_else(|_| panic!("{name} is a number, not `{text}`")),
-        )
+        let number: u64 = text
+            .parse()
+            .unwrap_or_else(|_| panic!("{name} is a number, not `{text}`"));
+        Some(number)
     };
     let seed = number("FAULTS_SEED").unwrap_or(1);
+    let connections =
+        usize::try_from(number("FAULTS_CONNECTIONS").unwrap_or(4)).expect("a small number");
     let options = match number("FAULTS_CALLS") {
         Some(calls) => Options {
             seed,
+            connections,
             calls,
             together: 1,
             fault: Duration::from_secs(2),
         },
         None => Options {
             seed,
+            connections,
             calls: 3_000,
             together: 2,
             fault: Duration::from_millis(600),

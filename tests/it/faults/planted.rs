@@ -159,7 +159,7 @@ fn a_value_of_another_call_is_never_excused() {
 #[test]
 fn a_value_of_another_store_or_a_damaged_one() {
     let token = NONCES.token(7);
-    // Another store's, cut short, and of a call that nobody made.
+    // Another store's, cut short, and of a call that was not made.
     for value in [
         answer("a", &token),
         answer("b", &token[..20]),

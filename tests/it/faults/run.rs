@@ -27,6 +27,8 @@ const CALM: Duration = Duration::from_millis(300);
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Options {
     pub(super) seed: u64,
+    /// How many connections call.
+    pub(super) connections: usize,
     /// Ends after the round in which so many calls are reached.
     pub(super) calls: u64,
     /// How many stores have a fault at the same time, and for how long.
@@ -56,7 +58,7 @@ pub(super) async fn run(options: Options) -> Outcome {
     let site = Site::start(options.seed).await;
     let nonces = Nonces { seed: options.seed };
     let mut run = Run {
-        load: Load::start(site.server.addr, site.schema(), nonces),
+        load: Load::start(site.server.addr, options.connections, site.schema(), nonces),
         site,
         nonces,
         promise: Promise {

@@ -109,13 +109,17 @@ fn replies_of_one_connection_are_bounded() {
     patiently(|| victim.scrape().count("tributary_calls_total", &refused) > 0);
     assert!(victim.buffered() < 3 * LARGE);
     victim.assert_serves();
-    assert!(greedy.read_frame().len() > LARGE);
-    for seqid in 1..5 {
+    // Replies are encoded on several threads, so that any of them may be the first that takes memory.
+    let mut served = 0;
+    for seqid in 0..5 {
         let reply = greedy.read_frame();
-        if reply.len() < LARGE {
+        if reply.len() > LARGE {
+            served += 1;
+        } else {
             assert_exception(&reply, "large", seqid, 6, "server.overloaded");
         }
     }
+    assert!(served > 0);
     assert_serves(&mut greedy);
 }
 

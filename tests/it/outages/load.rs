@@ -126,7 +126,7 @@ impl Caller {
                 done: Instant::now(),
                 reply,
             };
-            // If the test has failed, nobody reads any more.
+            // If the test has failed, the other end is gone.
             if calls.send(call).is_err() {
                 return;
             }

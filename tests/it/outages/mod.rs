@@ -79,7 +79,7 @@ impl<'a> Episode<'a> {
         let fails = |call: &Call| call.sent >= since && !call.is_ok(name);
         assert!(
             self.load.wait_for(away + PATIENCE, fails),
-            "nobody notices that {name} is away"
+            "no caller notices that {name} is away"
         );
     }
 

@@ -1,52 +1,25 @@
-//! Statements that nobody waits for are stopped in the server, and nothing else is.
+//! Abandoned statements are stopped in the server, and nothing else is.
 
+use std::cell::RefCell;
+use std::rc::Rc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures_util::future::{FutureExt as _, join_all};
+use tokio::io::copy_bidirectional;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::{JoinHandle, spawn_local};
 use tokio::time::timeout;
-use tokio_postgres::{Client, NoTls};
 use tributary::backend::{Backend as _, Cancelled};
 use tributary::value::Value;
 
+use super::watcher::Watcher;
 use super::{Lookup, Store};
 use crate::support::Postgres;
 
 const SLEEP: &str = "select pg_sleep(:s::float8)::text as slept";
 const ECHO: &str = "select :n::int8 as n";
 const VALUE: &str = "rows = \"value\"";
-
-/// Looks at what the sessions of one name do.
-struct Watcher {
-    client: Client,
-    name: &'static str,
-}
-
-impl Watcher {
-    async fn new(server: &Postgres, name: &'static str) -> Self {
-        let connected = tokio_postgres::connect(&server.url(), NoTls).await;
-        let (client, connection) = connected.expect("it runs");
-        drop(tokio::task::spawn_local(connection));
-        Watcher { client, name }
-    }
-
-    /// How many sessions run a statement that sleeps, rather than prepare one.
-    async fn running(&self) -> i64 {
-        let sql = "select count(*) from pg_stat_activity where application_name = $1 and wait_event = 'PgSleep'";
-        let row = self.client.query_one(sql, &[&self.name]).await;
-        row.expect("it runs").get(0)
-    }
-
-    async fn until(&self, running: i64) {
-        let wait = async {
-            while self.running().await != running {
-                tokio::time::sleep(Duration::from_millis(2)).await;
-            }
-        };
-        let waited = timeout(Duration::from_mins(1), wait).await;
-        waited.unwrap_or_else(|_| panic!("{running} never run"));
-    }
-}
 
 async fn store(server: &Postgres, watcher: &Watcher, keys: &str) -> Store {
     let url = format!("{}?application_name={}", server.url(), watcher.name);
@@ -133,7 +106,7 @@ async fn batches_do_not_hide_what_is_to_be_stopped() {
     }
 }
 
-/// Nobody hears the answers of statements that were stopped. The session is none the worse.
+/// The answers of statements that were stopped are dropped. The session is none the worse.
 #[tokio::test(flavor = "local")]
 async fn a_session_whose_statements_were_stopped_is_kept() {
     let server = Postgres::shared();
@@ -202,7 +175,7 @@ async fn nothing_is_stopped_if_that_is_not_wanted() {
     assert_eq!(cancels(&store, Cancelled::Failed), 0);
 }
 
-/// Batches that nobody waits for any more stay known while the server works on them, so that quick ones find the other
+/// Abandoned batches stay known while the server works on them, so that quick ones find the other
 /// connection.
 #[tokio::test(flavor = "local")]
 async fn abandoned_batches_hold_up_nothing_else() {
@@ -217,7 +190,7 @@ async fn abandoned_batches_hold_up_nothing_else() {
     let pid = async || store.ask(&pid, &[]).await.expect("an answer");
     loop {
         // Both connections have to be up before one of them has a slow statement.
-        let (first, second) = tokio::join!(pid(), pid());
+        let (first, second) = (pid().await, pid().await);
         if first != second {
             break;
         }
@@ -234,4 +207,63 @@ async fn abandoned_batches_hold_up_nothing_else() {
         let answers = answers.await.expect("the other connection is free");
         assert!(answers[0].is_ok(), "{answers:?}");
     }
+}
+
+/// Passes connections on to the server. Returns its port, and the tasks of the connections.
+async fn relay(server: &Postgres) -> (u16, Rc<RefCell<Vec<JoinHandle<()>>>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let port = listener.local_addr().expect("it is bound").port();
+    let connections = Rc::new(RefCell::new(Vec::new()));
+    let (all, to) = (Rc::clone(&connections), server.port);
+    drop(spawn_local(async move {
+        while let Ok((mut near, _)) = listener.accept().await {
+            all.borrow_mut().push(spawn_local(async move {
+                let mut far = TcpStream::connect(("127.0.0.1", to))
+                    .await
+                    .expect("it runs");
+                drop(copy_bidirectional(&mut near, &mut far).await);
+            }));
+        }
+    }));
+    (port, connections)
+}
+
+/// The server does not notice that a client is gone while a statement runs.
+#[tokio::test(flavor = "local")]
+async fn what_runs_on_a_connection_that_breaks_is_stopped() {
+    let server = Postgres::shared();
+    let watcher = Watcher::new(&server, "cancel-lost").await;
+    let (port, connections) = relay(&server).await;
+    let url = server
+        .url()
+        .replace(&server.port.to_string(), &port.to_string());
+    let url = format!("{url}?application_name={}", watcher.name);
+    let keys = "connections = 1\nstatement_timeout = \"10m\"";
+    let store = Store::new(&url, keys).await;
+    let (slow, quick) = (store.lookup(SLEEP, VALUE), store.lookup(ECHO, VALUE));
+    echo(&store, &quick, 1).await;
+    let pids = async || {
+        let sql = "select pid from pg_stat_activity where application_name = $1 and wait_event = 'PgSleep'";
+        let rows = watcher.client.query(sql, &[&watcher.name]).await;
+        let rows = rows.expect("it runs");
+        rows.iter().map(|row| row.get(0)).collect::<Vec<i32>>()
+    };
+    let breaks = async {
+        watcher.until(1).await;
+        let before = pids().await;
+        connections.take().iter().for_each(JoinHandle::abort);
+        // The statement is asked again, in another session.
+        let is_over = async {
+            while pids().await.iter().any(|pid| before.contains(pid)) {
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+        };
+        let over = timeout(Duration::from_mins(1), is_over).await;
+        over.expect("it is stopped only here");
+    };
+    tokio::select! {
+        answer = store.ask(&slow, &[Value::Double(300.0)]) => panic!("{answer:?}"),
+        () = breaks => {}
+    }
+    assert_eq!(cancels(&store, Cancelled::Failed), 0);
 }

@@ -3,8 +3,10 @@
 mod batches;
 mod cancel;
 mod outages;
+mod placement;
 mod pooler;
 mod types;
+mod watcher;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -53,6 +55,7 @@ impl Store {
             context: &context,
             deadline,
             allowed: std::time::Duration::ZERO,
+            step: 0,
         };
         let answer = self.backend.lookup(&lookup.lookup, ask).await;
         answer.map(|answer| answer.value)

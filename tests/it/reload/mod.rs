@@ -1,6 +1,7 @@
 //! A reload says which of the changed keys take a restart, and all others take effect. What did not change is kept.
 
 mod kept;
+mod watched;
 
 use std::fs;
 

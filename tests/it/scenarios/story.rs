@@ -8,6 +8,7 @@
 //! flight ok 0..30                            then one line per lookup, in plan order: start and end in ms
 //! plane timeout 30..80 lookup.timeout        a code, when it has one
 //! seats skipped_dependency @80               it never started; when that was known
+//! crew ok 0..20 by old after lookup.failed   what was asked last instead of it, and why the lookup itself failed
 //! ```
 
 use std::fmt::Write as _;
@@ -165,6 +166,9 @@ fn fate((track, lane): (&Track, &Lane)) -> String {
     .expect("a String takes everything");
     if let Some(code) = track.code {
         write!(line, " {code}").expect("a String takes everything");
+    }
+    if let (Some(fallback), Some(code)) = (lane.answered_by(track), track.first_code) {
+        write!(line, " by {} after {code}", fallback.name).expect("a String takes everything");
     }
     line
 }

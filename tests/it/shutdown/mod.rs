@@ -331,8 +331,10 @@ who = "who"
         .expect("the program itself");
     let mut log = BufReader::new(server.stderr.take().expect("piped"));
     let mut line = String::new();
-    log.read_line(&mut line).expect("its first line");
-    assert!(line.contains("listening"), "{line}");
+    while !line.contains("listening") {
+        let read = log.read_line(&mut line).expect("text");
+        assert!(read > 0, "{line}");
+    }
     drop(log);
     send_signal(server.id(), "TERM");
     let (ended, end) = channel();

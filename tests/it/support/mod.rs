@@ -15,8 +15,10 @@ mod postgres;
 mod mysql;
 mod port;
 mod process;
+mod prometheus;
 mod python;
 mod redis;
+pub(crate) mod stub; // an HTTP server by the test's own rules
 mod tls;
 mod tributary;
 mod wire;
@@ -30,6 +32,7 @@ pub(crate) use pgbouncer::PgBouncer;
 pub(crate) use port::free_port;
 pub(crate) use postgres::Postgres;
 pub(crate) use process::{PATIENCE, Process, run, send_signal, wait_for_line};
+pub(crate) use prometheus::{PROMETHEUS, Prometheus, docker};
 pub(crate) use python::{PYTHON, Stock, interpreter, python, stubs};
 pub(crate) use redis::Redis;
 pub(crate) use tls::{Authority, Identity, TlsClient, TlsWire};

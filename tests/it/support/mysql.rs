@@ -1,5 +1,6 @@
 //! A real MariaDB server with its own database.
 
+use std::path::Path;
 use std::process::Command;
 
 use tempfile::TempDir;
@@ -80,6 +81,15 @@ impl Mysql {
             return Err(folder);
         }
         Ok(Mysql { process, folder })
+    }
+
+    /// Runs a file of statements as root.
+    pub(crate) fn run_file(&self, path: &Path) {
+        let mut client = Command::new("mariadb");
+        client.args(["--no-defaults", "--user=root", "--batch"]);
+        client.arg(format!("--socket={}/socket", self.folder.path().display()));
+        client.arg(format!("--execute=source {}", path.display()));
+        run(&mut client, "the Debian package `mariadb-client`");
     }
 
     /// Sends it the signal with this name.

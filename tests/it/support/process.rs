@@ -36,7 +36,7 @@ impl Process {
         ];
         for stream in streams.into_iter().flatten() {
             let sender = sender.clone();
-            // Read to the end even if nobody listens, so that the child never blocks on a full pipe.
+            // Read to the end even if the lines are not used, so that the child never blocks on a full pipe.
             thread::spawn(move || {
                 for line in BufReader::new(stream).lines().map_while(Result::ok) {
                     drop(sender.send(line));
@@ -69,7 +69,7 @@ impl Process {
     }
 
     /// Its process id.
-    pub(super) fn id(&self) -> u32 {
+    pub(crate) fn id(&self) -> u32 {
         self.child.id()
     }
 
@@ -90,7 +90,7 @@ impl Process {
     }
 
     /// Waits until it ends by itself.
-    pub(super) fn end(mut self) -> (ExitStatus, String) {
+    pub(crate) fn end(mut self) -> (ExitStatus, String) {
         // Its streams close when it ends; then no more lines arrive.
         while let Ok(line) = self.lines.recv_timeout(PATIENCE) {
             self.seen.push(line);

@@ -3,6 +3,7 @@
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, SanType, date_time_ymd,
@@ -59,6 +60,14 @@ impl Authority {
     pub(crate) fn issue_expired(&self, name: &str) -> Identity {
         let mut params = CertificateParams::new(Vec::new()).expect("no names");
         params.not_after = date_time_ymd(2000, 1, 1);
+        self.sign(name, params)
+    }
+
+    /// A certificate that expires after this time.
+    pub(crate) fn issue_for(&self, name: &str, time: Duration) -> Identity {
+        let mut params = CertificateParams::new(Vec::new()).expect("no names");
+        let now = SystemTime::UNIX_EPOCH.elapsed().expect("it is after 1970");
+        params.not_after = date_time_ymd(1970, 1, 1) + now + time;
         self.sign(name, params)
     }
 

@@ -45,6 +45,7 @@ impl<B: Backend> Store<B> {
             context: &context,
             deadline,
             allowed: std::time::Duration::ZERO,
+            step: 0,
         };
         let answer = self.backend.lookup(&self.lookup, ask).await;
         answer.map(|answer| answer.value)

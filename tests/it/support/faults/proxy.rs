@@ -39,13 +39,13 @@ impl Proxy {
         let addr = listener.local_addr().expect("it is bound");
         let (conditions, changes) = watch::channel(Arc::new(Conditions::fair()));
         let accepted = Arc::new(AtomicUsize::new(0));
-        let door = Door {
+        let front = Front {
             addr,
             store,
             random: Random::seeded(seed),
             accepted: Arc::clone(&accepted),
         };
-        spawn_local(door.stand(listener, changes));
+        spawn_local(front.run(listener, changes));
         Proxy {
             addr,
             conditions,
@@ -64,15 +64,15 @@ impl Proxy {
     }
 }
 
-struct Door {
+struct Front {
     addr: SocketAddr,
     store: SocketAddr,
     random: Random,
     accepted: Arc<AtomicUsize>,
 }
 
-impl Door {
-    async fn stand(mut self, first: TcpListener, mut changes: watch::Receiver<Arc<Conditions>>) {
+impl Front {
+    async fn run(mut self, first: TcpListener, mut changes: watch::Receiver<Arc<Conditions>>) {
         let mut listener = Some(first);
         let open = watch::Sender::new(true);
         loop {

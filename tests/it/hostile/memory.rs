@@ -54,13 +54,14 @@ fn over_the_limit_the_largest_connection_waits_until_memory_is_free() {
         other.read_frame()
     });
     patiently(|| victim.buffered() > 16 * MIB);
+    // It is held once it could read on: until then its client may not have sent more.
+    patiently(|| victim.count("tributary_reads_held_total") > 0);
     // The memory of a short reply after a long one is free once the reply is sent.
     let mut small = victim.connect();
     for _ in 0..5 {
         assert_serves(&mut small);
     }
     assert!(!sends.is_finished());
-    assert!(victim.count("tributary_reads_held_total") > 0);
     // Now there is room; a connection may always have one message, regardless of `connection_bytes_max`.
     assert!(greedy.read_frame().len() > LARGE);
     let reply = sends.join().expect("it is answered");

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::access::{InjectKey, Tokens, read_inject_from, read_tokens};
+use super::guard_mode::GuardMode;
 use super::limits::{LimitsConfig, read_limits};
 use super::listener::{ListenerConfig, read_listeners};
 use super::reload::ReloadConfig;
@@ -29,6 +30,8 @@ pub struct ServerConfig {
     pub reload: ReloadConfig,
     /// The limits on what clients may use.
     pub limits: LimitsConfig,
+    /// What happens to calls that arrive while a loop has more work than it can do. Default: some are refused.
+    pub overload: GuardMode,
     /// The tokens with which callers identify themselves.
     pub tokens: Tokens,
     /// Who may ask for faults in a call. Default: no one.
@@ -49,6 +52,7 @@ pub(crate) fn read_server(root: &mut Section<'_>) -> ServerConfig {
             drain_timeout: DEFAULT_DRAIN,
             reload: ReloadConfig::default(),
             limits: LimitsConfig::default(),
+            overload: GuardMode::default(),
             tokens: Tokens::default(),
             inject: None,
             place: root.place().clone(),
@@ -74,12 +78,23 @@ pub(crate) fn read_server(root: &mut Section<'_>) -> ServerConfig {
             .map_or(DEFAULT_DRAIN, |(time, _)| time),
         reload: ReloadConfig::read(&mut section),
         limits,
+        overload: read_overload(&mut section),
         tokens: read_tokens(&mut section),
         inject: read_inject_from(&mut section),
         place: section.place().clone(),
     };
     section.finish();
     config
+}
+
+/// Takes `overload`.
+fn read_overload(section: &mut Section<'_>) -> GuardMode {
+    let Some(mut overload) = section.section("overload") else {
+        return GuardMode::default();
+    };
+    let mode = GuardMode::read(&mut overload);
+    overload.finish();
+    mode
 }
 
 /// Takes `idl_path`: the folders join the include path of the document.

@@ -132,6 +132,7 @@ pub struct LoopMetrics {
     /// The loop's heartbeat.
     pub heart: Heartbeat,
     calls_overloaded: Counts,
+    overload_measured: Counts,
     connections_closed: Counts,
     wire_errors: Counts,
     /// Calls to unknown methods.
@@ -167,6 +168,7 @@ impl LoopMetrics {
             sent: of.sent.counts(&[]),
             heart: metrics.health.heart(at),
             calls_overloaded: of.calls_overloaded.counts(&[]),
+            overload_measured: of.overload_measured.counts(&[]),
             connections_closed: of.connections_closed.counts(&[]),
             wire_errors: of.wire_errors.counts(&[]),
             unknown: of.calls.counts(&[NO_METHOD]),
@@ -197,6 +199,11 @@ impl LoopMetrics {
     /// Counts a call that ended in `server.overloaded`.
     pub fn overloaded(&self, why: Overloaded) {
         self.calls_overloaded.count(why as usize);
+    }
+
+    /// Counts a call that was admitted although the loop has more work than it can do.
+    pub fn measured_overload(&self) {
+        self.overload_measured.count_one();
     }
 
     /// Counts a connection that was closed because of invalid or missing bytes.

@@ -121,6 +121,8 @@ families! {
         "Calls that ended: ok, partial (a lookup failed), hung_up (the connection ended before the reply), or the code of the exception";
     calls_overloaded SeriesKind::CounterOf(Overloaded::words()), "tributary_calls_overloaded_total" ["reason"]
         "Calls that ended in server.overloaded, by what was exhausted";
+    overload_measured SeriesKind::Counter, "tributary_calls_overload_measured_total" []
+        "Calls that were served, and would have been refused because the loop has more work than it can do: overload has mode measure";
     brownout_quality SeriesKind::LeastShare, "tributary_brownout_quality_ratio" ["method"]
         "How well a view with brownout keeps to its target: optional lookups are left out when it falls. The least of all loops";
     brownout_lookups SeriesKind::CounterOf(vec![("dropped", true), ("measured", true)]), "tributary_brownout_lookups_total" ["method", "outcome"]

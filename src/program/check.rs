@@ -309,6 +309,7 @@ fn assemble(config: ConfigFile, registry: &Registry, services: Vec<ServedService
         drain_timeout: config.server.drain_timeout,
         reload: config.server.reload,
         limits: config.server.limits,
+        overload: config.server.overload,
         tokens: config.server.tokens,
         inject: config.server.inject.map(|key| match key {
             InjectKey::Everyone => InjectFrom::Everyone,

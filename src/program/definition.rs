@@ -12,8 +12,8 @@ use super::traces::TracesConfig;
 use crate::backend::closure::Closure;
 use crate::backend::{AnyConfig, AnyLookup};
 use crate::config::{
-    AdminConfig, Allow, BreakerConfig, CertificateExpiry, Definition, Effective, LimitsConfig,
-    ListenerConfig, LogConfig, ReloadConfig, Tokens,
+    AdminConfig, Allow, BreakerConfig, CertificateExpiry, Definition, Effective, GuardMode,
+    LimitsConfig, ListenerConfig, LogConfig, ReloadConfig, Tokens,
 };
 use crate::diagnostic::Problem;
 use crate::faults::Faults;
@@ -39,6 +39,8 @@ pub struct Program {
     pub reload: ReloadConfig,
     /// How much clients may use.
     pub limits: LimitsConfig,
+    /// What happens to calls that arrive while a loop has more work than it can do.
+    pub overload: GuardMode,
     /// The tokens with which callers identify themselves.
     pub tokens: Tokens,
     /// Who may ask for faults in a call, if anybody may.

@@ -21,6 +21,7 @@ use super::in_flight::CallsInFlight;
 use super::memory::Reservation;
 use super::meta::{MetaCall, Method, fetch};
 use super::refusal::Refusal;
+use crate::config::GuardMode;
 use crate::error::Code;
 use crate::guard::Guards;
 use crate::log_limit::LogLimit;
@@ -77,6 +78,11 @@ impl Admission {
             limited: LogLimit::default(),
             late: LogLimit::default(),
         }
+    }
+
+    /// Whether some calls are refused because the loop has more work than it can do.
+    pub(super) fn is_limiting(&self) -> bool {
+        self.metrics.loop_metrics.is_limiting() && self.program.overload == GuardMode::Enforce
     }
 
     /// Decides about a message whose head has been read.
@@ -189,7 +195,9 @@ impl Admission {
     fn is_beyond_the_loop(&self, plan: &Plan, message: &Message<'_>) -> bool {
         let loop_metrics = &self.metrics.loop_metrics;
         let lag = loop_metrics.standing_lag(message.arrival.at);
-        (!lag.is_zero() || loop_metrics.is_limiting()) && self.refuses(lag, plan, message)
+        (!lag.is_zero() || loop_metrics.is_limiting())
+            && self.program.overload != GuardMode::Off
+            && self.refuses(lag, plan, message)
     }
 
     /// A call is refused if too much of its time is over before anything of it runs, or if it is not in the share of calls that
@@ -202,6 +210,10 @@ impl Admission {
         // `lag` may be zero while the share recovers.
         let refuses = (!lag.is_zero() && lag >= time_left(plan, message) / part)
             || !self.metrics.loop_metrics.admits(arrival.at, is_first);
+        if refuses && self.program.overload == GuardMode::Measure {
+            self.metrics.loop_metrics.measured_overload();
+            return false;
+        }
         if refuses && let Some(suppressed) = self.late.allow(()) {
             let (code, method) = (Code::ServerOverloaded, &*plan.label);
             let lag_ms = lag.as_millis();

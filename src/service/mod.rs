@@ -138,6 +138,11 @@ impl Service {
         self.limits
     }
 
+    /// Whether some calls are refused because the loop has more work than it can do.
+    pub fn is_limiting(&self) -> bool {
+        self.admission.is_limiting()
+    }
+
     /// Reads the head of a message and decides how to handle it. `Err`: the head is unreadable, so no reply is possible
     /// and the connection has to be closed.
     pub fn admit(&self, arrival: Arrival<'_>, message: &Bytes) -> Result<Decision, WireError> {

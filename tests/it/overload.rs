@@ -214,17 +214,11 @@ impl Drop for Ends<'_> {
     }
 }
 
-#[test]
-fn a_loop_with_more_work_than_it_can_do_refuses_calls_whole_and_serves_the_others() {
-    let redis = Redis::start();
-    redis.run("SET k found");
+/// Sends a server more than its loop can do until it has counted `until` and has served a call whole. Returns how many calls it
+/// refused.
+fn flood(server: &Tributary, until: impl Fn() -> usize) -> usize {
     // What these connections send is read in one turn of the loop, and takes longer than a call may, also in a fast build.
-    let config = config(&redis, &redis, "").replace("60s", "10ms");
     let (connections, depth) = (64, 64);
-    let mut server = Tributary::start(&config, &[("s.thrift", IDL)]);
-    let admin = server.admin();
-    let labels = [("reason", "loop")];
-    let refused = || scrape(admin).count("tributary_calls_overloaded_total", &labels);
     let (stop, any_whole) = (AtomicBool::new(false), AtomicBool::new(false));
     let greedy = |mut client: Wire| {
         let (mut sent, mut replies, mut of_server) = (0, 0, 0);
@@ -245,19 +239,30 @@ fn a_loop_with_more_work_than_it_can_do_refuses_calls_whole_and_serves_the_other
             }
         }
     };
-    let of_server: usize = std::thread::scope(|scope| {
+    std::thread::scope(|scope| {
         let ends = Ends(&stop);
         let clients: Vec<_> = (0..connections).map(|_| server.connect()).collect();
         let clients: Vec<_> = clients
             .into_iter()
             .map(|client| scope.spawn(|| greedy(client)))
             .collect();
-        patiently(|| refused() > 0 && any_whole.load(Ordering::Relaxed));
+        patiently(|| until() > 0 && any_whole.load(Ordering::Relaxed));
         drop(ends);
         let refused = clients.into_iter().map(ScopedJoinHandle::join);
         refused.map(|refused| refused.expect("replies")).sum()
-    });
-    assert!(of_server > 0);
+    })
+}
+
+#[test]
+fn a_loop_with_more_work_than_it_can_do_refuses_calls_whole_and_serves_the_others() {
+    let redis = Redis::start();
+    redis.run("SET k found");
+    let config = config(&redis, &redis, "").replace("60s", "10ms");
+    let mut server = Tributary::start(&config, &[("s.thrift", IDL)]);
+    let admin = server.admin();
+    let labels = [("reason", "loop")];
+    let refused = || scrape(admin).count("tributary_calls_overloaded_total", &labels);
+    assert!(flood(&server, refused) > 0);
     server.wait_for_line("calls refused: the event loop has more work than it can do");
     // Once there is time, calls are served as before.
     patiently(|| {
@@ -265,6 +270,24 @@ fn a_loop_with_more_work_than_it_can_do_refuses_calls_whole_and_serves_the_other
         client.send_frame(&message(1, "page", 1, "k"));
         parts(&client.read_frame()) == 3
     });
+}
+
+#[test]
+fn a_limit_that_only_measures_counts_what_it_would_refuse_and_refuses_nothing() {
+    let redis = Redis::start();
+    redis.run("SET k found");
+    let config = config(&redis, &redis, "").replace("60s", "10ms").replace(
+        "workers = 1",
+        "workers = 1\noverload = { mode = \"measure\" }",
+    );
+    let mut server = Tributary::start(&config, &[("s.thrift", IDL)]);
+    let admin = server.admin();
+    flood(&server, || {
+        scrape(admin).count("tributary_calls_overload_measured_total", &[])
+    });
+    let labels = [("reason", "loop")];
+    let refused = scrape(admin).count("tributary_calls_overloaded_total", &labels);
+    assert_eq!(refused, 0);
 }
 
 #[test]

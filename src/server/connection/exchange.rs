@@ -155,7 +155,7 @@ impl Exchange {
             let wants = wants && !rests;
             let reads = wants && self.memory.may_read();
             if reads {
-                self.inbound.make_room(self.metrics.is_limiting());
+                self.inbound.make_room(self.is_limiting());
             } else if wants && !self.held {
                 self.metrics.reads_held.count_one();
             }
@@ -266,7 +266,7 @@ impl Exchange {
                 Ok(Decision::NoReply) => {}
                 Ok(Decision::Reply(reply)) => {
                     self.calls.push_reply(reply);
-                    if self.metrics.is_limiting() && !self.drain.has_begun() {
+                    if self.is_limiting() && !self.drain.has_begun() {
                         self.rests_until = Some(Instant::now() + self.rest);
                     }
                 }
@@ -308,6 +308,11 @@ impl Exchange {
         // An idle connection may always begin a message, whatever memory it takes.
         let full = self.memory.is_full() && !(self.calls.is_empty() && self.outbound.is_empty());
         !full && self.calls.len() < self.pipelined_max && !self.outbound.is_full()
+    }
+
+    /// Whether some calls are refused because the loop has more work than it can do.
+    fn is_limiting(&self) -> bool {
+        self.metrics.is_limiting() && self.current.get().is_limiting()
     }
 
     fn activity(&self) -> Activity {

@@ -43,6 +43,8 @@ idl = "nonces.thrift"
 listen = "127.0.0.1:0"
 workers = 2
 unserved = ["unknown"]
+# No connection waits between its calls, so a slow build has more to do than it can.
+overload = { mode = "off" }
 
 [[server.listeners]]
 listen = "unix://socket"

@@ -183,7 +183,7 @@ async fn a_slow_lookup_whose_statements_fail_early_stays_slow() {
     let server = Postgres::shared();
     let (store, slow, quick) = two(&server, "place-fails").await;
     let sleeps = |divisor, seconds| [Value::I64(divisor), Value::Double(seconds)];
-    let slept = store.ask(&slow, &sleeps(1, 0.1)).await;
+    let slept = store.ask(&slow, &sleeps(1, 0.5)).await;
     slept.expect("an answer");
     for _ in 0..40 {
         let failed = store.ask(&slow, &sleeps(0, 0.0)).await;

@@ -232,7 +232,7 @@ async fn a_node_that_hangs_affects_only_its_own_slots() {
     let cluster = Cluster::start().await;
     cluster.fill(120).await;
     let redis = cluster
-        .backend("answer_timeout = '400ms'\nconnect_timeout = '400ms'")
+        .backend("answer_timeout = '1s'\nconnect_timeout = '1s'")
         .await;
     let get = compiled("get = 'k:{id}'").lookup;
     assert_eq!(failing(&redis, &get).await, HashSet::new());
@@ -246,7 +246,7 @@ async fn a_node_that_hangs_affects_only_its_own_slots() {
             assert_eq!(failing(&redis, &get).await, HashSet::from([2]));
         }
     };
-    timeout(Duration::from_secs(4), fast)
+    timeout(Duration::from_secs(30), fast)
         .await
         .expect("no lookup waits for a node that hangs");
     signal(&cluster.nodes[2].child, "CONT");

@@ -1,6 +1,6 @@
 //! Tests of converting values.
 
-use super::{Coercion, LeftOut, Leniency};
+use super::{Coercion, LeftOut, Leniency, fits_unchanged};
 use crate::idl::{Schema, StructId, Type, load_from};
 use crate::value::{Record, Value};
 
@@ -29,6 +29,57 @@ fn deeply_nested_text_does_not_overflow_the_stack() {
         let why = fit(levels).expect_err("too deep");
         assert!(why.ends_with("text within text within text can't fill a.Node"));
     }
+}
+
+#[test]
+fn what_fits_unchanged_is_not_changed() {
+    let schema = Schema::default();
+    let numbers = [0, 127, -129, 32_768, -32_768, 1 << 31, i64::from(i32::MIN)];
+    let others = [Value::from(true), Value::from("7"), Value::Double(7.0)];
+    let values = numbers.map(Value::I64).into_iter().chain(others);
+    for value in values.chain([Value::Null, Value::Bytes("7".into())]) {
+        for (ty, bits) in [
+            (Type::I8, 8),
+            (Type::I16, 16),
+            (Type::I32, 32),
+            (Type::I64, 64),
+            (Type::Double, 0),
+            (Type::Bool, 0),
+            (Type::String, 0),
+            (Type::Binary, 0),
+        ] {
+            let fits = fits_unchanged(&value, &ty);
+            let converted = Coercion::new(&schema, false).value(value.clone(), &ty);
+            assert!(!fits || converted == Ok(value.clone()), "{value:?}: {ty:?}");
+            if let (Value::I64(_), 1..) = (&value, bits) {
+                assert_eq!(fits, converted.is_ok(), "{value:?}: {ty:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_row_with_the_columns_of_a_struct_fills_it_in_any_order() {
+    let idl = "struct Plane { 1: required i32 id, 2: optional string name }
+               service S { Plane get() }";
+    let schema = load_from("a.thrift", &|_| Some(idl.to_owned())).expect("an IDL");
+    let plane = Type::Struct(StructId(0));
+    let fit = |names: [&str; 2], values: [Value; 2]| {
+        let record = Record {
+            names: crate::value::FieldNames::new(names),
+            values: values.into(),
+        };
+        Coercion::new(&schema, false).value(Value::Record(record), &plane)
+    };
+    let own = fit(["id", "name"], [Value::I64(7), "A".into()]).expect("a plane");
+    let other = fit(["name", "id"], ["A".into(), Value::I64(7)]).expect("a plane");
+    assert_eq!(own, other);
+    let Value::Record(record) = &own else {
+        panic!("{own:?}");
+    };
+    assert!(record.names.same(&schema.get(StructId(0)).names));
+    assert!(fit(["id", "name"], [Value::I64(1 << 31), "A".into()]).is_err());
+    assert!(fit(["id", "name"], [Value::Null, "A".into()]).is_err());
 }
 
 #[test]

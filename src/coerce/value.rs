@@ -18,14 +18,17 @@ const TEXTS_MAX: u8 = 2;
 /// Whether a value of a plain type fits as it is: [`Coercion::value`] would return it unchanged.
 #[inline]
 pub fn fits_unchanged(value: &Value, ty: &Type) -> bool {
-    matches!(
-        (ty, value),
+    match (ty, value) {
         (Type::Binary, Value::Bytes(_))
-            | (Type::String, Value::Text(_))
-            | (Type::I64, Value::I64(_))
-            | (Type::Double, Value::Double(_))
-            | (Type::Bool, Value::Bool(_))
-    )
+        | (Type::String, Value::Text(_))
+        | (Type::I64, Value::I64(_))
+        | (Type::Double, Value::Double(_))
+        | (Type::Bool, Value::Bool(_)) => true,
+        (Type::I32, Value::I64(number)) => i32::try_from(*number).is_ok(),
+        (Type::I16, Value::I64(number)) => i16::try_from(*number).is_ok(),
+        (Type::I8, Value::I64(number)) => i8::try_from(*number).is_ok(),
+        _ => false,
+    }
 }
 
 /// Converts values to the types of one schema.
@@ -222,7 +225,7 @@ impl<'a> Coercion<'a> {
         let mut others = false;
         let mut values = match value {
             // Already of this type, or a row with the same columns: the fields need not be looked up.
-            Value::Record(record) if record.names.same(&of.names) => record.values,
+            Value::Record(record) if record.names == of.names => record.values,
             Value::Record(mut record) => {
                 let take = |name: &str| record.names.position(name);
                 let places: Vec<Option<usize>> = of.names.iter().map(|name| take(name)).collect();
@@ -254,8 +257,10 @@ impl<'a> Coercion<'a> {
             }
             other => return Err(format!("{} can't fill {}", other.kind(), of.name)),
         };
-        for (at, slot) in values.iter_mut().enumerate() {
-            *slot = self.field(id, at, std::mem::take(slot))?;
+        for (at, (slot, field)) in values.iter_mut().zip(&of.fields).enumerate() {
+            if !fits_unchanged(slot, &field.ty) {
+                *slot = self.field(id, at, std::mem::take(slot))?;
+            }
         }
         if of.kind == StructKind::Union {
             match values.iter().filter(|value| !value.is_null()).count() {

@@ -233,12 +233,27 @@ impl Breaks {
     }
 
     async fn count(&mut self, pieces: usize, bytes: usize) {
-        self.pieces += pieces;
-        self.bytes += bytes;
-        if self.pieces >= VALUES || self.bytes >= BYTES {
-            *self = Breaks::default();
+        if self.is_due(pieces, bytes) {
             yield_now().await;
         }
+    }
+
+    /// Counts a piece with that many bytes, and says whether the caller has to let the loop poll its sockets: as
+    /// [`Breaks::after`], without a future for each piece.
+    #[inline]
+    pub(crate) fn is_due_after(&mut self, bytes: usize) -> bool {
+        self.is_due(1, bytes)
+    }
+
+    #[inline]
+    fn is_due(&mut self, pieces: usize, bytes: usize) -> bool {
+        self.pieces += pieces;
+        self.bytes += bytes;
+        let is_due = self.pieces >= VALUES || self.bytes >= BYTES;
+        if is_due {
+            *self = Breaks::default();
+        }
+        is_due
     }
 }
 

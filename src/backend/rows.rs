@@ -80,12 +80,17 @@ impl Rows {
             Rows::Many { .. } => return Ok(Value::List(rows)),
             Rows::One | Rows::Value => rows.into_iter().next().unwrap_or_default(),
         };
-        Ok(match first {
+        Ok(self.of_first(first))
+    }
+
+    /// What the first row makes, unless all rows are wanted.
+    fn of_first(self, first: Value) -> Value {
+        match first {
             Value::Record(row) if self == Rows::Value => {
                 row.values.into_iter().next().unwrap_or_default()
             }
             first => first,
-        })
+        }
     }
 
     /// Starts to shape rows that come one by one.
@@ -98,38 +103,89 @@ impl Rows {
     }
 }
 
-/// Records, as they come from a store. Many are kept in several lists: a single one would be copied each time it has grown.
+/// Records, as they come from a store. One, which is the usual case, takes no memory besides its own.
 #[derive(Clone, Debug, Default)]
-pub(super) struct RowList {
+pub(super) enum RowList {
+    #[default]
+    Empty,
+    One(Value),
+    Several(RowLists),
+}
+
+/// Several records. Many are kept in several lists: a single one would be copied each time it has grown.
+#[derive(Clone, Debug, Default)]
+pub(super) struct RowLists {
     full: Vec<Vec<Value>>,
     last: Vec<Value>,
 }
 
 impl RowList {
+    #[inline]
     pub(super) fn push(&mut self, row: Value) {
+        match self {
+            RowList::Empty => *self = RowList::One(row),
+            RowList::One(first) => {
+                let mut lists = RowLists::default();
+                lists.push(std::mem::take(first));
+                lists.push(row);
+                *self = RowList::Several(lists);
+            }
+            RowList::Several(lists) => lists.push(row),
+        }
+    }
+
+    #[inline]
+    pub(super) fn len(&self) -> usize {
+        match self {
+            RowList::Empty => 0,
+            RowList::One(_) => 1,
+            RowList::Several(lists) => lists.len(),
+        }
+    }
+
+    #[inline]
+    pub(super) fn is_empty(&self) -> bool {
+        matches!(self, RowList::Empty)
+    }
+
+    /// The rows one by one.
+    pub(super) fn into_rows(self) -> impl Iterator<Item = Value> {
+        let (one, mut lists) = match self {
+            RowList::Empty => (None, RowLists::default()),
+            RowList::One(row) => (Some(row), RowLists::default()),
+            RowList::Several(lists) => (None, lists),
+        };
+        let full = std::mem::take(&mut lists.full);
+        let last = std::mem::take(&mut lists.last);
+        one.into_iter()
+            .chain(full.into_iter().flatten())
+            .chain(last)
+    }
+
+    /// The answer that they make. Many are put together on another thread.
+    pub(super) fn answer(self, rows: Rows) -> Result<Answer, LookupError> {
+        match (self, rows) {
+            (RowList::Several(lists), _) => lists.answer(rows),
+            (RowList::One(row), Rows::Many { .. }) => Ok(Answer::new(Value::List(vec![row]))),
+            (RowList::One(row), _) => Ok(Answer::new(rows.of_first(row))),
+            (RowList::Empty, _) => Ok(Answer::new(rows.shape_all(Vec::new())?)),
+        }
+    }
+}
+
+impl RowLists {
+    fn push(&mut self, row: Value) {
         if self.last.len() == LARGE_VALUES {
             self.full.push(std::mem::take(&mut self.last));
         }
         self.last.push(row);
     }
 
-    pub(super) fn len(&self) -> usize {
+    fn len(&self) -> usize {
         self.full.len() * LARGE_VALUES + self.last.len()
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.last.is_empty()
-    }
-
-    /// The rows one by one.
-    pub(super) fn into_rows(mut self) -> impl Iterator<Item = Value> {
-        let full = std::mem::take(&mut self.full);
-        let last = std::mem::take(&mut self.last);
-        full.into_iter().flatten().chain(last)
-    }
-
-    /// The answer that they make. Many are put together on another thread.
-    pub(super) fn answer(mut self, rows: Rows) -> Result<Answer, LookupError> {
+    fn answer(mut self, rows: Rows) -> Result<Answer, LookupError> {
         if self.full.is_empty() {
             let value = rows.shape_all(std::mem::take(&mut self.last))?;
             return Ok(Answer::new(value));
@@ -138,7 +194,7 @@ impl RowList {
             Rows::Many { rows_max } if self.len() > rows_max => Err(too_many(rows_max)),
             _ => Ok(Answer::undecoded(move || {
                 let mut all = Vec::with_capacity(self.len());
-                all.extend(self.into_rows());
+                all.extend(RowList::Several(self).into_rows());
                 rows.shape_all(all)
             })),
         }
@@ -146,7 +202,7 @@ impl RowList {
 }
 
 /// Drops many rows on another thread.
-impl Drop for RowList {
+impl Drop for RowLists {
     fn drop(&mut self) {
         if !self.full.is_empty() {
             let last = std::mem::take(&mut self.last);
@@ -227,7 +283,10 @@ mod tests {
         let many = i64::try_from(5 * LARGE_VALUES / 2).expect("a small number");
         let rows_max = 5 * LARGE_VALUES / 2;
         let of = |count| list(0..count);
-        assert!(of(many).last.capacity() <= LARGE_VALUES, "no longer list");
+        let RowList::Several(lists) = of(many) else {
+            panic!("one list");
+        };
+        assert!(lists.last.capacity() <= LARGE_VALUES, "no longer list");
         let answer = of(many)
             .answer(Rows::Many { rows_max })
             .expect("few enough");
@@ -261,6 +320,10 @@ mod tests {
         assert_eq!(shape(Rows::Value, &[]).unwrap(), Value::Null);
         assert_eq!(shape(Rows::Value, &[7, 8]).unwrap(), Value::I64(7));
         assert_eq!(shape(many, &[]).unwrap(), Value::List(vec![]));
+        let one = Value::List(vec![Value::Record(record(1))]);
+        assert_eq!(shape(many, &[1]).unwrap(), one);
+        assert_eq!(shape(Rows::One, &[1]).unwrap(), Value::Record(record(1)));
+        assert_eq!(shape(Rows::Value, &[7]).unwrap(), Value::I64(7));
         let both = vec![Value::Record(record(1)), Value::Record(record(2))];
         assert_eq!(shape(many, &[1, 2]).unwrap(), Value::List(both));
         assert_eq!(

@@ -4,6 +4,7 @@ use std::pin::pin;
 use std::sync::Arc;
 
 use futures_util::TryStreamExt as _;
+use tokio::task::yield_now;
 use tokio::time::Instant;
 use tokio_postgres::types::{Kind, Type};
 use tokio_postgres::{Client, Column, Row, Statement};
@@ -127,7 +128,9 @@ impl Prepared {
             taken += bytes + size_of::<Value>() * (1 + self.columns.decoders.len());
             memory.now(taken).map_err(LookupError::from)?;
             found.rows.push(Value::Record(self.record(row).await?));
-            breaks.after(bytes).await;
+            if breaks.is_due_after(bytes) {
+                yield_now().await;
+            }
         }
         found.held = memory.held();
         Ok(found)
@@ -144,19 +147,22 @@ impl Prepared {
 
 impl Columns {
     fn record(&self, row: &Row) -> Result<Record, LookupError> {
-        let values = self.decoders.iter().enumerate().map(|(at, decoder)| {
+        // Not collected: that would move each value several times, and grow the list.
+        let mut values = Vec::with_capacity(self.decoders.len());
+        for (at, decoder) in self.decoders.iter().enumerate() {
             let cell = row.try_get::<_, Cell<'_>>(at);
             let Cell(bytes) = cell.map_err(|err| bad_answer(err.to_string()))?;
-            let Some(bytes) = bytes else {
-                return Ok(Value::Null);
-            };
-            let column = &self.names[at];
-            let wrong = |err: &str| bad_answer(format!("column `{column}`: {err}"));
-            decoder.decode(bytes).map_err(|err| wrong(&err))
-        });
+            values.push(match bytes {
+                None => Value::Null,
+                Some(bytes) => decoder.decode(bytes).map_err(|err| {
+                    let column = &self.names[at];
+                    bad_answer(format!("column `{column}`: {err}"))
+                })?,
+            });
+        }
         Ok(Record {
             names: self.names.clone(),
-            values: values.collect::<Result<_, _>>()?,
+            values,
         })
     }
 }

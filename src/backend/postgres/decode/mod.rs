@@ -13,7 +13,7 @@ use ::bytes::Bytes;
 use tokio_postgres::types::{FromSql, Kind, Type};
 
 use self::bytes::Reader;
-use crate::value::Value;
+use crate::value::{Text, Value};
 
 /// A column's bytes as received; `None` is null.
 pub(super) struct Cell<'a>(pub(super) Option<&'a [u8]>);
@@ -117,7 +117,7 @@ impl Decoder {
             Decoder::Oid => Value::I64(u32::from_be_bytes(from.array()?).into()),
             Decoder::Float4 => Value::Double(f32::from_be_bytes(from.array()?).into()),
             Decoder::Float8 => Value::Double(f64::from_be_bytes(from.array()?)),
-            Decoder::Text => Value::from(utf8(from.rest())?),
+            Decoder::Text => text(from.rest())?,
             Decoder::Char => Value::from(utf8(&from.array::<1>()?)?),
             Decoder::Bytes => Value::Bytes(Bytes::copy_from_slice(from.rest())),
             Decoder::Uuid => Value::Uuid(from.array()?),
@@ -141,8 +141,18 @@ impl Decoder {
     }
 }
 
+/// Texts are often long.
+fn text(bytes: &[u8]) -> Result<Value, String> {
+    let text = Text::from_utf8(Bytes::copy_from_slice(bytes));
+    text.map(Value::Text).map_err(|_| not_utf8())
+}
+
 fn utf8(bytes: &[u8]) -> Result<&str, String> {
-    std::str::from_utf8(bytes).map_err(|_| "text that is not UTF-8".into())
+    std::str::from_utf8(bytes).map_err(|_| not_utf8())
+}
+
+fn not_utf8() -> String {
+    "text that is not UTF-8".into()
 }
 
 fn json(bytes: &[u8]) -> Result<Value, String> {

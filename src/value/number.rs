@@ -74,6 +74,12 @@ impl IntegerText {
     pub(crate) fn as_bytes(&self) -> &[u8] {
         &self.bytes[self.start..]
     }
+
+    /// The text.
+    #[inline]
+    pub(crate) fn as_str(&self) -> &str {
+        std::str::from_utf8(self.as_bytes()).expect("digits and a sign")
+    }
 }
 
 #[cfg(test)]

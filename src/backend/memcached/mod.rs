@@ -141,11 +141,11 @@ impl Backend for Memcached {
         let mut scratch = self.scratch.take();
         let mut distinct = Distinct::of(asked.len());
         // Each different key is asked for once.
-        let mut keys = Vec::with_capacity(asked.len());
         for (at, ask) in asked.iter().enumerate() {
             match ask.lookup.key(ask.params, &mut scratch) {
-                Ok(key) if distinct.add(key.clone(), at) => keys.push(key),
-                Ok(_known) => {}
+                Ok(key) => {
+                    let _is_new = distinct.add(key, at);
+                }
                 Err(err) => answers.give(at, Err(err)),
             }
         }
@@ -159,7 +159,7 @@ impl Backend for Memcached {
                 answers.give(at, answer);
             });
         };
-        self.stored(&keys, give).await;
+        self.stored(distinct.keys(), give).await;
     }
 }
 

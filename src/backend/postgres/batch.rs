@@ -4,11 +4,12 @@
 //! the column `batch.key`, not by its position. If one key makes the whole question fail (text that the server can't
 //! read, too many rows), each key is asked for alone, so that the bad key affects only its own lookup.
 
-use std::collections::HashMap;
-use std::rc::Rc;
+use futures_util::future::join_all;
+use tokio::task::yield_now;
 
+use super::batch_key::{self, BatchKey};
 use super::config::Lookup;
-use super::encode::{self, Param};
+use super::encode::Param;
 use super::pool::Pool;
 use super::statement::{Key, QueryRows};
 use crate::backend::net::Distinct;
@@ -17,7 +18,33 @@ use crate::backend::{Answers, BatchedAsk, LookupError};
 use crate::coop::Breaks;
 use crate::error::Code;
 use crate::value::Value;
-use futures_util::future::join_all;
+
+/// Some of the different keys of a batch, which are asked together.
+#[derive(Clone, Copy)]
+struct Chunk<'a> {
+    all: &'a Distinct<BatchKey>,
+    /// The number of the first key.
+    first: usize,
+    keys: &'a [BatchKey],
+}
+
+impl Chunk<'_> {
+    /// Its parts of at most `max` keys.
+    fn parts(self, max: usize) -> impl Iterator<Item = Self> {
+        let parts = self.keys.chunks(max).enumerate();
+        parts.map(move |(at, keys)| Chunk {
+            first: self.first + at * max,
+            keys,
+            ..self
+        })
+    }
+
+    /// The place of a key in it.
+    fn place(&self, key: &BatchKey) -> Option<usize> {
+        let at = self.all.number(key)?.checked_sub(self.first)?;
+        (at < self.keys.len()).then_some(at)
+    }
+}
 
 /// What was found for one key.
 type Outcome = Result<QueryRows, LookupError>;
@@ -35,20 +62,16 @@ pub(super) async fn ask(pool: &Pool, asked: &[BatchedAsk<'_, Lookup>], answers: 
         let err = LookupError::new(Code::ServerInternal, "not a batch");
         return answers.fail(asked.len(), &err);
     };
-    let mut keys: Vec<Rc<str>> = Vec::with_capacity(asked.len());
     let mut distinct = Distinct::of(asked.len());
     for (at, ask) in asked.iter().enumerate() {
-        match encode::text(&ask.params[0], &key.element) {
+        match BatchKey::asked(&ask.params[0], &key.element) {
             // Of another statement, which never travels with this one.
             _ if ask.lookup.id != lookup.id => {
                 let why = "lookups of two statements in one batch";
                 answers.give(at, Err(LookupError::new(Code::ServerInternal, why)));
             }
-            Ok(Some(text)) => {
-                let text: Rc<str> = encode::key(&text, &key.element).into();
-                if distinct.add(Rc::clone(&text), at) {
-                    keys.push(text);
-                }
+            Ok(Some(key)) => {
+                let _is_new = distinct.add(key, at);
             }
             // Null equals nothing.
             Ok(None) => answers.give(at, QueryRows::default().answer(lookup.rows)),
@@ -61,64 +84,70 @@ pub(super) async fn ask(pool: &Pool, asked: &[BatchedAsk<'_, Lookup>], answers: 
             answers.give(at, answer);
         });
     };
+    let all = Chunk {
+        all: &distinct,
+        first: 0,
+        keys: distinct.keys(),
+    };
     let max = batch.max.max(1);
-    let chunks = keys.chunks(max).enumerate().map(|(chunk, keys)| {
-        let give = move |at, outcome| give(chunk * max + at, outcome);
-        ask_chunk(pool, lookup, key, keys, give)
-    });
-    join_all(chunks).await;
+    if all.keys.is_empty() {
+        return;
+    }
+    if all.keys.len() <= max {
+        // The usual case.
+        return ask_chunk(pool, lookup, key, all, give).await;
+    }
+    let chunks = all.parts(max);
+    let asked = chunks.map(|chunk| ask_chunk(pool, lookup, key, chunk, give));
+    Box::pin(join_all(asked)).await;
 }
 
-/// Gives one outcome per key.
+/// Gives one outcome per key, with its number.
 async fn ask_chunk(
     pool: &Pool,
     lookup: &Lookup,
     key: &Key,
-    keys: &[Rc<str>],
+    chunk: Chunk<'_>,
     give: impl Fn(usize, Outcome),
 ) {
-    let err = match ask_keys(pool, lookup, key, keys).await {
+    let numbers = chunk.first..chunk.first + chunk.keys.len();
+    let err = match ask_keys(pool, lookup, key, chunk).await {
         Ok(outcomes) => {
-            for (at, outcome) in outcomes.into_iter().enumerate() {
-                give(at, Ok(outcome));
+            for (number, outcome) in numbers.zip(outcomes) {
+                give(number, Ok(outcome));
             }
             return;
         }
         Err(err) => err,
     };
     let of_one = matches!(err.code, Code::LookupBadParam | Code::LookupTooMany);
-    if !of_one || keys.len() == 1 {
-        return (0..keys.len()).for_each(|at| give(at, Err(err.clone())));
+    if !of_one || numbers.len() == 1 {
+        return numbers.for_each(|number| give(number, Err(err.clone())));
     }
-    let alone = keys.chunks(1).enumerate().map(async |(at, alone)| {
+    let alone = chunk.parts(1).map(async |alone| {
         let outcomes = ask_keys(pool, lookup, key, alone).await;
         give(
-            at,
+            alone.first,
             outcomes.map(|mut outcomes| outcomes.pop().unwrap_or_default()),
         );
     });
-    join_all(alone).await;
+    Box::pin(join_all(alone)).await;
 }
 
 async fn ask_keys(
     pool: &Pool,
     lookup: &Lookup,
     key: &Key,
-    keys: &[Rc<str>],
+    chunk: Chunk<'_>,
 ) -> Result<Vec<QueryRows>, LookupError> {
+    let keys = chunk.keys;
     let max = lookup.batch_rows_max(keys.len());
-    let array = || encode::array(keys.iter().map(|key| Some(&**key)));
-    let encode = async |_: &_| Ok(vec![Param(Some(array()))]);
+    let encode = async |_: &_| Ok(vec![Param(Some(batch_key::array(keys)))]);
     let mut found = pool.ask(lookup, encode, max.saturating_add(1)).await?;
     if found.rows.len() > max {
         let detail = format!("more than {max} rows for {} keys", keys.len());
         return Err(LookupError::new(Code::LookupTooMany, detail));
     }
-    let places: HashMap<&str, usize> = keys
-        .iter()
-        .enumerate()
-        .map(|(at, key)| (&**key, at))
-        .collect();
     let outcome = || QueryRows {
         rows: RowList::default(),
         first: found.first,
@@ -127,14 +156,15 @@ async fn ask_keys(
     let mut outcomes: Vec<_> = std::iter::repeat_with(outcome).take(keys.len()).collect();
     let mut breaks = Breaks::default();
     for row in std::mem::take(&mut found.rows).into_rows() {
-        breaks.after(0).await;
+        if breaks.is_due_after(0) {
+            yield_now().await;
+        }
         let column = match &row {
             Value::Record(record) => record.values.get(key.column),
             _ => None,
         };
-        let stored = column.and_then(encode::stored_key);
-        let at = stored.and_then(|stored| places.get(encode::key(&stored, &key.element)).copied());
-        let Some(at) = at else {
+        let stored = column.and_then(|stored| BatchKey::stored(stored, &key.element));
+        let Some(at) = stored.and_then(|stored| chunk.place(&stored)) else {
             let detail = "a row whose `batch.key` was not asked for";
             return Err(LookupError::new(Code::LookupBadAnswer, detail));
         };

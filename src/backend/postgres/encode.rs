@@ -3,8 +3,8 @@
 //! Mistakes that can be found here (ranges, types) become `lookup.bad_param` before anything is sent; the server finds
 //! the others (dates, enums, types of extensions). Values are bound, never spliced into SQL.
 
-use std::borrow::Cow;
 use std::error::Error;
+use std::ops::RangeInclusive;
 
 use bytes::BytesMut;
 use serde::de::IgnoredAny;
@@ -94,12 +94,11 @@ fn is_json(ty: &Type) -> bool {
 }
 
 fn scalar(value: &Value, ty: &Type) -> Option<String> {
+    if let Some(range) = integers(ty) {
+        return integer(value, &range).map(|number| number.to_string());
+    }
     match *ty {
         Type::BOOL => bool(value).map(|bit| bit.to_string()),
-        Type::INT2 => integer(value, i64::from(i16::MIN)..=i64::from(i16::MAX)),
-        Type::INT4 => integer(value, i64::from(i32::MIN)..=i64::from(i32::MAX)),
-        Type::INT8 => integer(value, i64::MIN..=i64::MAX),
-        Type::OID => integer(value, 0..=i64::from(u32::MAX)),
         Type::FLOAT4 | Type::FLOAT8 => double(value),
         Type::NUMERIC => numeric(value),
         Type::BYTEA => bytes(value).map(|bytes| format!("\\x{}", hex(bytes))),
@@ -119,14 +118,28 @@ fn bool(value: &Value) -> Option<bool> {
     }
 }
 
-fn integer(value: &Value, range: std::ops::RangeInclusive<i64>) -> Option<String> {
+/// The integers that an integer type holds.
+pub(super) fn integers(ty: &Type) -> Option<RangeInclusive<i64>> {
+    if let Kind::Domain(base) = ty.kind() {
+        return integers(base);
+    }
+    Some(match *ty {
+        Type::INT2 => i64::from(i16::MIN)..=i64::from(i16::MAX),
+        Type::INT4 => i64::from(i32::MIN)..=i64::from(i32::MAX),
+        Type::INT8 => i64::MIN..=i64::MAX,
+        Type::OID => 0..=i64::from(u32::MAX),
+        _ => return None,
+    })
+}
+
+fn integer(value: &Value, range: &RangeInclusive<i64>) -> Option<i64> {
     let number = match value {
         Value::I64(number) => *number,
         Value::Text(text) => text.as_str().parse().ok()?,
         Value::Double(number) => whole(*number)?,
         _ => return None,
     };
-    range.contains(&number).then(|| number.to_string())
+    range.contains(&number).then_some(number)
 }
 
 /// A double without a fraction, small enough to be exact.
@@ -219,64 +232,34 @@ fn list(value: &Value, element: &Type) -> Result<String, LookupError> {
 }
 
 /// The text form of an array.
-pub(super) fn array<'a>(items: impl Iterator<Item = Option<&'a str>>) -> String {
+fn array<'a>(items: impl Iterator<Item = Option<&'a str>>) -> String {
     let mut text = String::from("{");
     for (at, item) in items.enumerate() {
         if at > 0 {
             text.push(',');
         }
-        let Some(item) = item else {
-            text.push_str("NULL");
-            continue;
-        };
-        text.push('"');
-        for c in item.chars() {
-            if c == '"' || c == '\\' {
-                text.push('\\');
-            }
-            text.push(c);
+        match item {
+            Some(item) => quote(item, &mut text),
+            None => text.push_str("NULL"),
         }
-        text.push('"');
     }
     text.push('}');
     text
 }
 
-/// Whether equal values of `ty` have equal texts, by which rows are assigned to lookups.
-pub(super) fn is_exact_key(ty: &Type) -> bool {
-    match ty.kind() {
-        Kind::Enum(_) => true,
-        Kind::Domain(base) => is_exact_key(base),
-        _ => matches!(
-            *ty,
-            Type::INT2
-                | Type::INT4
-                | Type::INT8
-                | Type::OID
-                | Type::TEXT
-                | Type::VARCHAR
-                | Type::BPCHAR
-                | Type::NAME
-                | Type::UUID
-        ),
+/// Adds an item of an array in quotes.
+pub(super) fn quote(item: &str, text: &mut String) {
+    let is_special = |byte: &u8| matches!(byte, b'"' | b'\\');
+    text.push('"');
+    let mut rest = item;
+    while let Some(at) = rest.as_bytes().iter().position(is_special) {
+        let (before, special) = rest.split_at(at);
+        let (special, after) = special.split_at(1);
+        text.push_str(before);
+        text.push('\\');
+        text.push_str(special);
+        rest = after;
     }
-}
-
-/// The text by which a key is compared: without the spaces that pad a `char(n)`.
-pub(super) fn key<'t>(text: &'t str, ty: &Type) -> &'t str {
-    if *ty == Type::BPCHAR {
-        text.trim_end_matches(' ')
-    } else {
-        text
-    }
-}
-
-/// A stored key's text.
-pub(super) fn stored_key(value: &Value) -> Option<Cow<'_, str>> {
-    match value {
-        Value::Text(text) => Some(Cow::Borrowed(text.as_str())),
-        Value::I64(number) => Some(Cow::Owned(number.to_string())),
-        Value::Uuid(uuid) => Some(Cow::Owned(uuid_text(uuid))),
-        _ => None,
-    }
+    text.push_str(rest);
+    text.push('"');
 }

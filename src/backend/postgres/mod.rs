@@ -23,6 +23,7 @@ mod open; // makes a connection, directly or through a pooler
 mod pooler; // keeps nothing in a session
 mod statement; // one statement on one connection
 mod batch; // several lookups as one question
+mod batch_key; // and what tells their rows apart
 mod encode; // parameters
 mod decode; // columns
 mod failure;

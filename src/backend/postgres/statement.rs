@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use tokio_postgres::types::{Kind, Type};
 use tokio_postgres::{Client, Column, Row, Statement};
 
+use super::batch_key;
 use super::decode::{Cell, Decoder};
 use super::encode::{self, Param};
 use super::failure::{Failure, Recovery};
@@ -218,7 +219,7 @@ pub(super) fn find_key(
         let why = "`batch` needs an array as the parameter, as in `= any(:keys)`";
         return Err(refuse(why.into()));
     };
-    if !encode::is_exact_key(element) {
+    if !batch_key::is_exact(element) {
         let why =
             format!("`batch` works with integers, text, uuid and enums, not with `{element}`");
         return Err(refuse(why));

@@ -95,8 +95,10 @@ impl Connection {
             has_unready: false,
             is_extra: self.usage.is_extra,
         };
+        if self.is_closed() {
+            return seen(Traffic::Closed);
+        }
         match &*self.availability.state() {
-            _ if self.is_closed() => seen(Traffic::Closed),
             State::Up(session) => {
                 let durations = &self.setup.durations;
                 let sent = session.stopping.sent.borrow();
@@ -191,11 +193,15 @@ impl Asking<'_> {
                 Some(ran) => durations.took_at_least(self.sent.lookup, ran),
                 None => {}
             }
-            let was_free = !all.has_slow() && !all.is_stuck(now, durations);
+            let waiting = &self.connection.setup.waiting;
+            // Nearly always, nothing waits.
+            let may_go_on = waiting.is_any()
+                && (waiting.has(self.sent.lookup)
+                    || all.has_slow()
+                    || all.is_stuck(now, durations));
             all.answered(&self.sent, now);
             drop(all);
-            let waiting = &self.connection.setup.waiting;
-            if !was_free || waiting.has(self.sent.lookup) {
+            if may_go_on {
                 waiting.changed();
             }
         }

@@ -46,42 +46,92 @@ pub(super) enum Place {
     Nowhere,
 }
 
+/// What connections have before them, all together.
+#[derive(Debug, Default)]
+struct Tally {
+    up: usize,
+    free: usize,
+    late: usize,
+    /// How many a statement of the same lookup occupies.
+    held: usize,
+    connecting: Option<usize>,
+    unavailable: Option<usize>,
+    /// The best one that may take the statement.
+    best: Option<Candidate>,
+    /// The best one of those that a statement of the same lookup occupies.
+    best_held: Option<Candidate>,
+}
+
+/// A connection that may take the statement.
+#[derive(Clone, Copy, Debug)]
+struct Candidate {
+    /// How much is before the statement. Extra ones come after all others.
+    cost: usize,
+    at: usize,
+}
+
+/// More than any connection has before it.
+const EXTRA: usize = usize::MAX / 2;
+
 /// Places a statement, of whose lookup this is known.
-pub(super) fn place(seen: &[Seen], usual: Usual) -> Place {
-    let count = |wanted: fn(&Seen) -> bool| seen.iter().filter(|one| wanted(one)).count();
-    let up = count(Seen::is_up);
-    if up == 0 {
-        let connecting = seen
-            .iter()
-            .position(|one| one.traffic == Traffic::Connecting);
-        let unavailable = || {
-            seen.iter()
-                .position(|one| one.traffic == Traffic::Unavailable)
-        };
-        return Place::Attempt(connecting.or_else(unavailable).unwrap_or_default());
+pub(super) fn place(seen: impl IntoIterator<Item = Seen>, usual: Usual) -> Place {
+    let mut all = Tally::default();
+    for (at, one) in seen.into_iter().enumerate() {
+        all.add(at, one, usual);
     }
-    if usual == Usual::Slow && up > 1 {
-        let free = count(|one| matches!(one.traffic, Traffic::Quick(_)));
-        // Of two connections, the one with a late statement has to be enough for the others.
-        let late = count(|one| one.traffic == Traffic::Late);
-        if free + if up == 2 { late } else { 0 } <= 1 {
-            return Place::Nowhere;
+    all.place(usual)
+}
+
+impl Tally {
+    #[inline]
+    fn add(&mut self, at: usize, one: Seen, usual: Usual) {
+        match one.traffic {
+            Traffic::Connecting => self.connecting = self.connecting.or(Some(at)),
+            Traffic::Unavailable => self.unavailable = self.unavailable.or(Some(at)),
+            Traffic::Quick(before) => {
+                self.free += 1;
+                if usual == Usual::Quick || !one.has_unready {
+                    let cost = before + if one.is_extra { EXTRA } else { 0 };
+                    let candidate = Candidate { cost, at };
+                    better(&mut self.best, candidate);
+                    if one.holds {
+                        better(&mut self.best_held, candidate);
+                    }
+                }
+            }
+            Traffic::Late => self.late += 1,
+            Traffic::Slow | Traffic::Closed => {}
+        }
+        self.up += usize::from(one.is_up());
+        self.held += usize::from(one.holds);
+    }
+
+    fn place(&self, usual: Usual) -> Place {
+        let up = self.up;
+        if up == 0 {
+            let attempt = self.connecting.or(self.unavailable);
+            return Place::Attempt(attempt.unwrap_or_default());
+        }
+        if usual == Usual::Slow && up > 1 {
+            // Of two connections, the one with a late statement has to be enough for the others.
+            let late = if up == 2 { self.late } else { 0 };
+            if self.free + late <= 1 {
+                return Place::Nowhere;
+            }
+        }
+        let is_kept = up > 1 && self.held + 1 >= up;
+        match if is_kept { self.best_held } else { self.best } {
+            Some(best) => Place::At(best.at),
+            None => Place::Nowhere,
         }
     }
-    let is_kept = up > 1 && count(|one| one.holds) + 1 >= up;
-    let may_take =
-        |one: &Seen| (one.holds || !is_kept) && (usual == Usual::Quick || !one.has_unready);
-    let usable = seen
-        .iter()
-        .enumerate()
-        .filter_map(|(at, one)| match one.traffic {
-            Traffic::Quick(before) if may_take(one) => Some((one.is_extra, before, at)),
-            _ => None,
-        });
-    // Of equally busy ones the first, so that taking turns is up to the caller.
-    match usable.min() {
-        Some((.., at)) => Place::At(at),
-        None => Place::Nowhere,
+}
+
+/// Of equally good ones the first stays, so that taking turns is up to the caller.
+#[inline]
+fn better(best: &mut Option<Candidate>, candidate: Candidate) {
+    if best.is_none_or(|best| candidate.cost < best.cost) {
+        *best = Some(candidate);
     }
 }
 
@@ -107,8 +157,7 @@ mod tests {
             has_unready: false,
             is_extra: false,
         });
-        let seen: Vec<_> = seen.collect();
-        [Usual::Quick, Usual::Slow].map(|usual| place(&seen, usual))
+        [Usual::Quick, Usual::Slow].map(|usual| place(seen.clone(), usual))
     }
 
     #[test]
@@ -146,7 +195,7 @@ mod tests {
                 has_unready: false,
                 is_extra: false,
             });
-            place(&seen.collect::<Vec<_>>(), Usual::Quick)
+            place(seen, Usual::Quick)
         };
         let quick = [Quick(5), Quick(0), Quick(4)];
         assert_eq!(seen(quick, [true, false, false]), Place::At(1));
@@ -160,7 +209,7 @@ mod tests {
             has_unready: false,
             is_extra: false,
         }];
-        assert_eq!(place(&alone, Usual::Quick), Place::At(0));
+        assert_eq!(place(alone, Usual::Quick), Place::At(0));
     }
 
     #[test]
@@ -172,7 +221,7 @@ mod tests {
                 has_unready: *has_unready,
                 is_extra: false,
             });
-            place(&seen.collect::<Vec<_>>(), usual)
+            place(seen, usual)
         };
         for usual in [Usual::Slow, Usual::Unknown] {
             assert_eq!(seen(&[true, false], usual), Place::At(1));
@@ -191,7 +240,7 @@ mod tests {
                 has_unready: false,
                 is_extra,
             });
-            place(&seen.collect::<Vec<_>>(), usual)
+            place(seen, usual)
         };
         assert_eq!(
             seen([Quick(0), Quick(9), Quick(8)], Usual::Quick),

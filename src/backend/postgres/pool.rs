@@ -256,19 +256,17 @@ impl Pool {
 
     /// Where a statement of this lookup may go now, counted from the returned turn.
     fn find(&self, lookup: usize, runs: bool) -> (usize, Place) {
-        let count = self.connections.len();
-        let turn = self.turn.get() % count;
+        let turn = self.turn.get() % self.connections.len();
         self.turn.set(turn + 1);
         let now = Instant::now();
-        let from_turn = (0..count).map(|step| &self.connections[(turn + step) % count]);
-        let seen: Vec<_> = from_turn
-            .map(|connection| connection.seen(lookup, now))
-            .collect();
+        let (before, from) = self.connections.split_at(turn);
+        let from_turn = from.iter().chain(before);
+        let seen = from_turn.map(|connection| connection.seen(lookup, now));
         let usual = if runs {
             self.setup.durations.usual(lookup)
         } else {
             Usual::Quick
         };
-        (turn, place(&seen, usual))
+        (turn, place(seen, usual))
     }
 }

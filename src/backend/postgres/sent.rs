@@ -19,6 +19,8 @@ pub(super) struct SentStatements {
     slow: usize,
     /// How many of the others are not ready to run, and have a caller.
     unready: usize,
+    /// How many have no caller any more.
+    abandoned: usize,
     /// When the server was last known to be done with one.
     done_at: Instant,
 }
@@ -81,6 +83,7 @@ impl SentStatements {
             next: 0,
             slow: 0,
             unready: 0,
+            abandoned: 0,
             done_at: now,
         }
     }
@@ -125,6 +128,7 @@ impl SentStatements {
         if let Some(removed) = self.all.remove(at) {
             self.slow -= usize::from(removed.is_slow());
             self.unready -= usize::from(removed.is_unready());
+            self.abandoned -= usize::from(removed.is_abandoned);
         }
         true
     }
@@ -135,6 +139,7 @@ impl SentStatements {
             self.remove(sent);
         } else if let Ok(at) = self.position(sent.number) {
             self.unready -= usize::from(self.all[at].is_unready());
+            self.abandoned += usize::from(!self.all[at].is_abandoned);
             self.all[at].is_abandoned = true;
         }
     }
@@ -162,9 +167,13 @@ impl SentStatements {
 
     /// The abandoned statements up to this number are over. Those behind them begin now.
     pub(super) fn over(&mut self, number: u64, now: Instant) {
+        if self.abandoned == 0 {
+            return;
+        }
         let before = self.all.len();
         self.all
             .retain(|sent| !sent.is_abandoned || sent.number > number);
+        self.abandoned -= before - self.all.len();
         if self.all.len() < before {
             self.slow = self.all.iter().filter(|sent| sent.is_slow()).count();
             self.done_at = now;
@@ -205,12 +214,14 @@ impl SentStatements {
         now: Instant,
         durations: &Durations,
     ) -> bool {
-        let mut behind_slow = false;
-        self.all.iter().enumerate().any(|(at, sent)| {
-            let occupies = sent.lookup == lookup && !behind_slow;
-            behind_slow |= sent.is_slow() || (at == 0 && self.is_late(now, durations));
-            occupies
-        })
+        match self.all.iter().position(|sent| sent.lookup == lookup) {
+            None => false,
+            Some(0) => true,
+            Some(first) => {
+                let is_behind_slow = self.has_slow() && self.all.range(..first).any(Sent::is_slow);
+                !is_behind_slow && !self.is_late(now, durations)
+            }
+        }
     }
 
     /// How long the server has worked on a statement. `None` if others are before it: it may just have waited for them.
@@ -225,6 +236,10 @@ impl SentStatements {
     }
 
     fn position(&self, number: u64) -> Result<usize, usize> {
+        // The server answers them in their order.
+        if self.all.front().is_some_and(|sent| sent.number == number) {
+            return Ok(0);
+        }
         self.all.binary_search_by_key(&number, |sent| sent.number)
     }
 }

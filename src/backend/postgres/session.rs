@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use foldhash::fast::FixedState;
 use futures_util::future::{self, FutureExt as _, LocalBoxFuture, join_all};
 use tokio::time::Instant;
 use tokio_postgres::Client;
@@ -25,7 +26,7 @@ pub(super) struct Session {
     /// Sends questions; all of them are pipelined.
     pub(super) client: Rc<Client>,
     /// By the lookup's number.
-    statements: RefCell<HashMap<usize, Preparing>>,
+    statements: RefCell<HashMap<usize, Preparing, FixedState>>,
     /// Whether it has answered a question.
     pub(super) has_answered: Cell<bool>,
     pub(super) stopping: Rc<Stopping>,
@@ -87,6 +88,10 @@ impl Session {
         self: &Rc<Self>,
         lookup: &Lookup,
     ) -> Result<Rc<Prepared>, Failure> {
+        // The usual case.
+        if let Some(prepared) = self.known(lookup) {
+            return Ok(prepared);
+        }
         let preparing = {
             let mut statements = self.statements.borrow_mut();
             let entry = statements.entry(lookup.id);

@@ -31,6 +31,11 @@ pub(super) struct Waiter<'a> {
 }
 
 impl Waiting {
+    /// Whether any statement waits.
+    pub(super) fn is_any(&self) -> bool {
+        !self.lines.borrow().is_empty()
+    }
+
     /// Whether statements of this lookup wait, so that another one has to wait behind them.
     pub(super) fn has(&self, lookup: usize) -> bool {
         self.lines.borrow().iter().any(|line| line.lookup == lookup)
@@ -107,6 +112,7 @@ mod tests {
     fn the_first_of_each_lookup_is_woken_and_the_next_follows_it() {
         let waiting = Waiting::default();
         let [first, second, other] = [1, 1, 2].map(|lookup| waiting.join(lookup));
+        assert!(waiting.is_any());
         assert!(waiting.has(1) && waiting.has(2) && !waiting.has(3));
         let woken = |waiter: &Waiter<'_>| waiter.woken().now_or_never().is_some();
         assert!(![&first, &second, &other].into_iter().any(woken));
@@ -117,7 +123,7 @@ mod tests {
         drop(first);
         assert!(woken(&second) && !woken(&other));
         drop((second, other));
-        assert!(!waiting.has(1) && !waiting.has(2));
+        assert!(!waiting.has(1) && !waiting.has(2) && !waiting.is_any());
     }
 
     #[test]

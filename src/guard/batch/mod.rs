@@ -19,11 +19,12 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::stream::{FuturesUnordered, StreamExt};
-use tokio::time::{Instant, Sleep, sleep_until, timeout_at};
+use tokio::time::{Instant, Sleep, sleep_until};
 use tokio_util::task::AbortOnDropHandle;
 
 use self::lanes::{Lanes, Limits, Queued, Sent};
 use super::backlog::{Backlog, Backlogs, Prospect, is_of_store};
+use super::deadlines::{Alarm, Deadlines};
 use super::of_loop::OfLoop;
 use super::params::KeptParams;
 use super::permit::{queue_full, waited};
@@ -56,6 +57,8 @@ struct Queue {
     spare: RefCell<Vec<VecDeque<Entry>>>,
     load: Load,
     sizes: Histogram,
+    /// Those of the batches under way.
+    deadlines: Deadlines,
 }
 
 struct Entry {
@@ -112,6 +115,7 @@ impl Batcher {
             spare: RefCell::default(),
             load: metrics.batched.clone(),
             sizes: metrics.batches.clone(),
+            deadlines: Deadlines::start(),
         });
         let (of_dispatcher, backend) = (Rc::clone(&queue), Rc::clone(backend));
         let dispatcher = supervise("batches", move || {
@@ -289,6 +293,35 @@ fn wait_for_pace(
         .map_or(Poll::Pending, |pace| pace.poll(cx))
 }
 
+/// Polls until that returns true, `last` has passed, or nothing is wanted any more. Returns false unless it is done.
+async fn until_done(
+    deadlines: &Deadlines,
+    last: Instant,
+    mut poll: impl FnMut(&mut Context<'_>) -> bool,
+    is_wanted: impl Fn() -> bool,
+) -> bool {
+    let mut until = last.min(Instant::now() + STILL_WANTED);
+    let mut alarm: Option<Alarm> = None;
+    poll_fn(|cx| {
+        if poll(cx) {
+            return Poll::Ready(true);
+        }
+        let now = Instant::now();
+        if until <= now {
+            if last <= now || !is_wanted() {
+                return Poll::Ready(false);
+            }
+            until = last.min(now + STILL_WANTED);
+        }
+        match &alarm {
+            Some(alarm) => alarm.reset(until, cx),
+            None => alarm = Some(deadlines.set(until, cx)),
+        }
+        Poll::Pending
+    })
+    .await
+}
+
 /// Asks the questions of a batch. Each answer is delivered the moment the store's kind gives it.
 async fn ask(mut batch: Batch, backend: Rc<AnyBackend>) {
     let Batch {
@@ -296,7 +329,7 @@ async fn ask(mut batch: Batch, backend: Rc<AnyBackend>) {
         entries,
         sent,
     } = &mut batch;
-    let entries = &*entries;
+    let (deadlines, entries) = (&queue.deadlines, &*entries);
     let asks = entries.iter().filter_map(|entry| {
         let Asks::Store(_, lookup) = entry.program()?.asks(entry.lookup) else {
             return None;
@@ -333,7 +366,7 @@ async fn ask(mut batch: Batch, backend: Rc<AnyBackend>) {
     };
     let asking = backend.lookup_many(asks, Answers::new(&give));
     let mut asking = pin!(AssertUnwindSafe(asking).catch_unwind());
-    let mut asking = poll_fn(|cx| {
+    let poll = |cx: &mut Context<'_>| {
         arrived.set(None);
         if let Some((metrics, lookup)) = first {
             metrics.turn_to_batch(lookup);
@@ -343,23 +376,43 @@ async fn ask(mut batch: Batch, backend: Rc<AnyBackend>) {
         if let Some((metrics, _)) = first {
             metrics.turn_away();
         }
-        polled
-    });
+        polled.is_ready()
+    };
     // A panic affects only the lookups of its batch, not later ones. At the last deadline every asker has given up; some
     // batches have lost all of them earlier.
-    loop {
-        let until = last.min(Instant::now() + STILL_WANTED);
-        if timeout_at(until, &mut asking).await.is_ok() {
-            break;
-        }
-        if until == last || !entries.iter().any(|entry| entry.responder.is_open()) {
-            return;
-        }
+    let is_wanted = || entries.iter().any(|entry| entry.responder.is_open());
+    if !until_done(deadlines, last, poll, is_wanted).await {
+        return;
     }
     // Nearly always, all have their answers.
     if open.get() > 0 {
         for entry in entries {
             entry.responder.fail_unanswered();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(flavor = "local", start_paused = true)]
+    async fn a_batch_ends_soon_after_its_last_asker_has_left_and_at_the_last_deadline() {
+        let deadlines = Deadlines::start();
+        let ms = Duration::from_millis;
+        let begun = Instant::now();
+        let after = |time: u64| begun + ms(time);
+        assert!(until_done(&deadlines, after(500), |_| true, || false).await);
+        assert_eq!(begun.elapsed(), ms(0));
+        let has_asker = || Instant::now() < after(120);
+        assert!(!until_done(&deadlines, after(500), |_| false, has_asker).await);
+        let left = begun.elapsed();
+        assert!(
+            left >= ms(120) && left <= ms(120) + STILL_WANTED,
+            "{left:?}"
+        );
+        assert!(!until_done(&deadlines, after(500), |_| false, || true).await);
+        let late = begun.elapsed();
+        assert!(late >= ms(500) && late < ms(510), "{late:?}");
     }
 }

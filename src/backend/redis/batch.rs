@@ -66,7 +66,7 @@ pub(super) struct Delivery<'b> {
     next: usize,
     /// How many replies there were.
     received: usize,
-    /// Whether some lookups have the same command.
+    /// Whether some lookups have the same command, or none.
     shared: bool,
     replies: &'b mut Vec<Reply>,
 }
@@ -174,27 +174,36 @@ impl Delivery<'_> {
     /// are answered in their order.
     pub(super) fn receive(&mut self, reply: Reply) {
         self.received += 1;
-        let mut reply = Some(reply);
         if self.shared {
-            self.replies.extend(reply.take());
+            return self.receive_shared(reply);
         }
-        while let Some(place) = self.places.get_mut(self.next) {
-            if matches!(place, Ok(Some(at)) if *at >= self.received) {
-                return;
-            }
-            let answer = match std::mem::replace(place, Ok(None)) {
-                Ok(Some(at)) => {
-                    // In the common case each command was asked once, and each reply is moved instead of copied.
-                    let reply = if self.shared {
-                        self.replies[at].clone()
-                    } else {
-                        reply.take().unwrap_or(Reply::Nil)
-                    };
-                    self.asked[self.next].lookup.reply.answer(reply)
+        // In the common case each lookup has a command of its own, and each reply is moved instead of copied.
+        if let Some(asked) = self.asked.get(self.next) {
+            self.answer(asked.lookup.reply.answer(reply));
+        }
+    }
+
+    /// As [`Delivery::receive`], if some lookups have the same command or none.
+    fn receive_shared(&mut self, reply: Reply) {
+        self.replies.push(reply);
+        loop {
+            self.answer_unasked();
+            match self.places.get(self.next) {
+                Some(Ok(Some(at))) if *at < self.received => {
+                    let reply = self.replies[*at].clone();
+                    self.answer(self.asked[self.next].lookup.reply.answer(reply));
                 }
-                unasked => unasked_answer(unasked),
-            };
-            self.answer(answer);
+                _ => return,
+            }
+        }
+    }
+
+    /// Answers the next lookups that have no command.
+    #[inline]
+    fn answer_unasked(&mut self) {
+        while let Some(place @ (Ok(None) | Err(_))) = self.places.get_mut(self.next) {
+            let unasked = std::mem::replace(place, Ok(None));
+            self.answer(unasked_answer(unasked));
         }
     }
 

@@ -137,14 +137,13 @@ impl Connection {
         self.availability.client(patience, STORE).await
     }
 
-    /// A question is about to be asked, or one is going to be whose statement is not ready.
+    /// A question is about to be asked `now`, or one is going to be whose statement is not ready.
     pub(super) fn ask<'a>(
         &'a self,
         session: &'a Rc<Session>,
         lookup: usize,
-        work: Work,
+        (work, now): (Work, Instant),
     ) -> Asking<'a> {
-        let now = Instant::now();
         self.usage.at.set(now);
         let mut all = session.stopping.sent.borrow_mut();
         let sent = all.push(lookup, now, work);

@@ -32,8 +32,8 @@ const STOPPED_MAX: u32 = 8;
 /// How long a statement waits for a free connection before another one is opened: most waits are over by then.
 const GROWS_AFTER: Duration = Duration::from_millis(10);
 
-/// A connection and its session.
-type Placed<'a> = (&'a Connection, Rc<Session>);
+/// A connection, its session, and the time at which they were found.
+type Placed<'a> = (&'a Connection, Rc<Session>, Instant);
 
 /// One loop's connections.
 pub(super) struct Pool {
@@ -132,10 +132,10 @@ impl Pool {
         // Whatever broke one connection may have broken all of them.
         let mut connections_left = self.connections.len();
         loop {
-            let (connection, session) = self.place(lookup.id, runs).await?;
+            let (connection, session, now) = self.place(lookup.id, runs).await?;
             let (asking, ready) = {
                 let usual = runs.then(|| self.setup.durations.usual(lookup.id));
-                let ask = |work| connection.ask(&session, lookup.id, work);
+                let ask = |work| connection.ask(&session, lookup.id, (work, now));
                 let mut ready = pin!(make_ready(&session));
                 match poll!(ready.as_mut()) {
                     // The usual case.
@@ -193,7 +193,8 @@ impl Pool {
             Box::pin(behind.woken()).await;
         }
         loop {
-            let (turn, place) = self.find(lookup, runs);
+            let now = Instant::now();
+            let (turn, place) = self.find(lookup, runs, now);
             let at = match place {
                 Place::At(at) | Place::Attempt(at) => (turn + at) % self.connections.len(),
                 Place::Nowhere => {
@@ -205,7 +206,8 @@ impl Pool {
             };
             let connection = &self.connections[at];
             if matches!(place, Place::At(_)) {
-                return Ok((connection, connection.session().await?));
+                // It is up, so this does not wait.
+                return Ok((connection, connection.session().await?, now));
             }
             let waiter = waiter.get_or_insert_with(|| waiting.join(lookup));
             let session = tokio::select! {
@@ -216,7 +218,7 @@ impl Pool {
             attempts_left -= 1;
             match session {
                 Err(_) if attempts_left > 0 && self.may_come_up() => {}
-                session => return Ok((connection, session?)),
+                session => return Ok((connection, session?, Instant::now())),
             }
         }
     }
@@ -255,10 +257,9 @@ impl Pool {
     }
 
     /// Where a statement of this lookup may go now, counted from the returned turn.
-    fn find(&self, lookup: usize, runs: bool) -> (usize, Place) {
+    fn find(&self, lookup: usize, runs: bool, now: Instant) -> (usize, Place) {
         let turn = self.turn.get() % self.connections.len();
         self.turn.set(turn + 1);
-        let now = Instant::now();
         let (before, from) = self.connections.split_at(turn);
         let from_turn = from.iter().chain(before);
         let seen = from_turn.map(|connection| connection.seen(lookup, now));

@@ -94,6 +94,8 @@ struct Batch {
     queue: Rc<Queue>,
     entries: VecDeque<Entry>,
     sent: Sent,
+    /// When it was taken out of the queue.
+    at: Instant,
 }
 
 impl Batcher {
@@ -199,9 +201,8 @@ impl Queue {
             return None;
         }
         let mut entries = self.spare.borrow_mut().pop().unwrap_or_default();
-        let sent = lanes.take(Instant::now(), &mut entries, |entry| {
-            entry.responder.mark_sent()
-        });
+        let now = Instant::now();
+        let sent = lanes.take(now, &mut entries, |entry| entry.responder.mark_sent());
         self.load.waiting.set(lanes.waiting());
         self.load.in_flight.set(lanes.in_flight());
         let Some(sent) = sent else {
@@ -213,6 +214,7 @@ impl Queue {
             queue: Rc::clone(self),
             entries,
             sent,
+            at: now,
         })
     }
 }
@@ -293,19 +295,25 @@ fn wait_for_pace(
         .map_or(Poll::Pending, |pace| pace.poll(cx))
 }
 
-/// Polls until that returns true, `last` has passed, or nothing is wanted any more. Returns false unless it is done.
+/// Polls from `begun` on until that returns true, `last` has passed, or nothing is wanted any more. Returns false unless it is
+/// done.
 async fn until_done(
     deadlines: &Deadlines,
-    last: Instant,
+    (begun, last): (Instant, Instant),
     mut poll: impl FnMut(&mut Context<'_>) -> bool,
     is_wanted: impl Fn() -> bool,
 ) -> bool {
-    let mut until = last.min(Instant::now() + STILL_WANTED);
+    let mut until = last.min(begun + STILL_WANTED);
     let mut alarm: Option<Alarm> = None;
     poll_fn(|cx| {
         if poll(cx) {
             return Poll::Ready(true);
         }
+        let Some(alarm) = &alarm else {
+            // Nearly always the only time, so it reads no clock. An alarm of the past rings at once.
+            alarm = Some(deadlines.set(until, cx));
+            return Poll::Pending;
+        };
         let now = Instant::now();
         if until <= now {
             if last <= now || !is_wanted() {
@@ -313,10 +321,7 @@ async fn until_done(
             }
             until = last.min(now + STILL_WANTED);
         }
-        match &alarm {
-            Some(alarm) => alarm.reset(until, cx),
-            None => alarm = Some(deadlines.set(until, cx)),
-        }
+        alarm.reset(until, cx);
         Poll::Pending
     })
     .await
@@ -340,6 +345,7 @@ async fn ask(mut batch: Batch, backend: Rc<AnyBackend>) {
         queue,
         entries,
         sent,
+        at,
     } = &mut batch;
     let (deadlines, entries) = (&queue.deadlines, &*entries);
     let asks = entries.iter().filter_map(|entry| {
@@ -392,7 +398,7 @@ async fn ask(mut batch: Batch, backend: Rc<AnyBackend>) {
     // A panic affects only the lookups of its batch, not later ones. At the last deadline every asker has given up; some
     // batches have lost all of them earlier.
     let is_wanted = || entries.iter().any(|entry| entry.responder.is_open());
-    if !until_done(deadlines, last, poll, is_wanted).await {
+    if !until_done(deadlines, (*at, last), poll, is_wanted).await {
         return;
     }
     // Nearly always, all have their answers.
@@ -413,16 +419,16 @@ mod tests {
         let ms = Duration::from_millis;
         let begun = Instant::now();
         let after = |time: u64| begun + ms(time);
-        assert!(until_done(&deadlines, after(500), |_| true, || false).await);
+        assert!(until_done(&deadlines, (begun, after(500)), |_| true, || false).await);
         assert_eq!(begun.elapsed(), ms(0));
         let has_asker = || Instant::now() < after(120);
-        assert!(!until_done(&deadlines, after(500), |_| false, has_asker).await);
+        assert!(!until_done(&deadlines, (begun, after(500)), |_| false, has_asker).await);
         let left = begun.elapsed();
         assert!(
             left >= ms(120) && left <= ms(120) + STILL_WANTED,
             "{left:?}"
         );
-        assert!(!until_done(&deadlines, after(500), |_| false, || true).await);
+        assert!(!until_done(&deadlines, (begun, after(500)), |_| false, || true).await);
         let late = begun.elapsed();
         assert!(late >= ms(500) && late < ms(510), "{late:?}");
     }

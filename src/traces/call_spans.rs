@@ -6,26 +6,51 @@
 use std::borrow::Cow;
 use std::time::{Duration, UNIX_EPOCH};
 
-use super::span::{Attribute, AttributeValue, Span, SpanKind};
+use super::span::{Span, SpanKind};
 use super::store;
 use crate::context::{Propagation, Trace};
 use crate::error::Fault;
-use crate::recorder::{Outcome, RecordedCall};
+use crate::recorder::{Caller, Outcome, RecordedCall};
 use crate::timeline::{Analysis, Fate, Lane, Micros, Source, Track};
 
-/// The spans of `call`. That of the call itself is first.
-pub(super) fn spans(call: &RecordedCall) -> Vec<Span<'_>> {
-    let making = Making {
-        call,
-        trace: call.trace.unwrap_or_else(|| made_up(call)),
-        began: since_epoch(call),
-    };
-    let mut spans = vec![making.of_call()];
-    spans.extend(making.phases());
-    let path = Analysis::of(&call.timeline).critical_path;
-    let lookups = ran(call);
-    spans.extend(lookups.map(|(at, ran)| making.of_lookup(at, ran, path.contains(&at))));
-    spans
+/// Makes spans one after the other, in the memory of the one before.
+pub(super) struct SpanMaker<'c> {
+    span: Span<'c>,
+    analysis: Analysis,
+}
+
+impl<'c> SpanMaker<'c> {
+    pub(super) fn new() -> Self {
+        SpanMaker {
+            span: Span::blank(),
+            analysis: Analysis::default(),
+        }
+    }
+
+    /// Passes the spans of `call` to `take`. That of the call itself is first.
+    pub(super) fn each(&mut self, call: &'c RecordedCall, mut take: impl FnMut(&Span<'c>)) {
+        self.analysis.renew(&call.timeline);
+        let making = Making {
+            call,
+            trace: call.trace.unwrap_or_else(|| made_up(call)),
+            began: u64::try_from(since_epoch(call).as_nanos()).unwrap_or(u64::MAX),
+        };
+        making.call(&mut self.span);
+        take(&self.span);
+        for (at, phase) in making.phases().into_iter().flatten().enumerate() {
+            let (_, from, to) = phase;
+            // One that took no time is left out.
+            if to > from {
+                making.phase(&mut self.span, at, phase);
+                take(&self.span);
+            }
+        }
+        let path = &self.analysis.critical_path;
+        for (at, ran) in ran(call) {
+            making.lookup(&mut self.span, at, ran, path.contains(&at));
+            take(&self.span);
+        }
+    }
 }
 
 /// Without recorded traces a call that is looked at has a trace of its own.
@@ -77,34 +102,32 @@ fn ran(call: &RecordedCall) -> impl Iterator<Item = (usize, Ran<'_>)> {
 struct Making<'c> {
     call: &'c RecordedCall,
     trace: Trace,
-    began: Duration,
+    began: u64,
 }
+
+/// What a call did itself: its name, and from when to when.
+type PhaseTime = (&'static str, Micros, Micros);
 
 impl<'c> Making<'c> {
     fn at(&self, time: Micros) -> u64 {
-        let since = self.began + Duration::from(time);
-        u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
+        self.began.saturating_add(time.get().saturating_mul(1000))
     }
 
-    /// A child of the call's span that has nothing but its time.
-    fn child(&self, id: u64, name: Cow<'c, str>, (from, to): (Micros, Micros)) -> Span<'c> {
-        Span {
-            trace: self.trace.id,
-            id,
-            parent: Some(self.trace.span),
-            is_remote: false,
-            name,
-            kind: SpanKind::Internal,
-            start: self.at(from),
-            end: self.at(to.max(from)),
-            attributes: Vec::new(),
-            events: Vec::new(),
-            links: Vec::new(),
-            failed: false,
-        }
+    /// Begins a child of the call's span, which has nothing but its time.
+    fn begin(&self, span: &mut Span<'c>, id: u64, (from, to): (Micros, Micros)) {
+        span.trace = self.trace.id;
+        span.id = id;
+        span.parent = Some(self.trace.span);
+        span.is_remote = false;
+        span.kind = SpanKind::Internal;
+        (span.start, span.end) = (self.at(from), self.at(to.max(from)));
+        span.attributes.clear();
+        span.event = None;
+        span.links.clear();
+        span.failed = false;
     }
 
-    fn of_call(&self) -> Span<'c> {
+    fn call(&self, span: &mut Span<'c>) {
         let call = self.call;
         let service = call.about.service(call.service);
         let name = match service {
@@ -115,125 +138,97 @@ impl<'c> Making<'c> {
             Outcome::Failed(code) => Some(code),
             Outcome::Ok | Outcome::Partial => None,
         };
-        let caller = call.caller.to_string();
-        let lookups = i64::try_from(call.timeline.tracks.len()).unwrap_or(i64::MAX);
-        let mut attributes = vec![
-            text("rpc.system.name", "thrift"),
-            // The names of these before they became stable, for tools that read only those.
-            text("rpc.system", "thrift"),
-            text("rpc.service", service.unwrap_or_default()),
-            text("rpc.method", name.clone()),
-            text("tributary.outcome", call.outcome.as_str()),
-            text("tributary.caller", caller),
-            text("tributary.mode", call.timeline.mode.as_str()),
-            ("fanout.size", AttributeValue::Int(lookups)),
-        ];
+        self.begin(span, self.trace.span, (Micros::ZERO, call.took));
+        span.parent = self.trace.parent;
+        span.is_remote = self.trace.parent.is_some();
+        span.kind = SpanKind::Server;
+        span.text("rpc.system.name", "thrift");
+        // The names of these before they became stable, for tools that read only those.
+        span.text("rpc.system", "thrift");
+        span.text("rpc.service", service.unwrap_or_default());
+        span.text("rpc.method", name.clone());
+        span.text("tributary.outcome", call.outcome.as_str());
+        match &call.caller {
+            Caller::Named(name) => span.text("tributary.caller", &**name),
+            caller @ Caller::Connection(_) => span.text("tributary.caller", caller.to_string()),
+        }
+        span.text("tributary.mode", call.timeline.mode.as_str());
+        span.int("fanout.size", call.timeline.tracks.len());
         if let Some(id) = call.request_id.as_deref().filter(|id| !id.is_empty()) {
-            attributes.push(text("tributary.request_id", id));
+            span.text("tributary.request_id", id);
         }
-        attributes.extend(code.map(|code| text("error.type", code.as_str())));
-        Span {
-            id: self.trace.span,
-            parent: self.trace.parent,
-            is_remote: self.trace.parent.is_some(),
-            kind: SpanKind::Server,
-            attributes,
+        if let Some(code) = code {
+            span.text("error.type", code.as_str());
             // A mistake of the client is no failure of the server.
-            failed: code.is_some_and(|code| code.fault() != Fault::Client),
-            ..self.child(self.trace.span, name, (Micros::ZERO, call.took))
+            span.failed = code.fault() != Fault::Client;
         }
+        span.name = name;
     }
 
     /// What the call did itself. Nothing is known of a call whose view did not run.
-    fn phases(&self) -> impl Iterator<Item = Span<'c>> {
+    fn phases(&self) -> Option<[PhaseTime; 3]> {
         let timeline = &self.call.timeline;
-        let began = timeline.tracks.first().map(|first| first.planned);
-        let ended = timeline.tracks.iter().map(|track| track.done).max();
-        let phases = began.zip(ended).map(|(began, ended)| {
-            [
-                ("decode parameters", Micros::ZERO, began),
-                ("merge", ended, timeline.elapsed),
-                ("write reply", timeline.elapsed, self.call.took),
-            ]
-        });
-        let phases = phases.into_iter().flatten().enumerate();
-        let took_time = phases.filter(|(_, (_, from, to))| to > from);
-        took_time.map(|(at, (name, from, to))| {
-            self.child(self.trace.phase_span(at), name.into(), (from, to))
-        })
+        let began = timeline.tracks.first()?.planned;
+        let ended = timeline.tracks.iter().map(|track| track.done).max()?;
+        Some([
+            ("decode parameters", Micros::ZERO, began),
+            ("merge", ended, timeline.elapsed),
+            ("write reply", timeline.elapsed, self.call.took),
+        ])
     }
 
-    fn of_lookup(
-        &self,
-        at: usize,
-        Ran {
+    fn phase(&self, span: &mut Span<'c>, at: usize, (name, from, to): PhaseTime) {
+        self.begin(span, self.trace.phase_span(at), (from, to));
+        span.name = Cow::Borrowed(name);
+    }
+
+    fn lookup(&self, span: &mut Span<'c>, at: usize, ran: Ran<'c>, critical: bool) {
+        let Ran {
             lane,
             track,
             started,
-        }: Ran<'c>,
-        critical: bool,
-    ) -> Span<'c> {
+        } = ran;
+        let timeline = &self.call.timeline;
         let fallback = lane.answered_by(track);
         let backend = fallback.map_or(&lane.backend, |fallback| &fallback.backend);
         let store = self.call.about.store(backend);
-        let number = |micros: Micros| i64::try_from(micros.get()).unwrap_or(i64::MAX);
-        let index = i64::try_from(at).unwrap_or(i64::MAX);
-        let endpoint = self.call.timeline.endpoint(at);
-        let mut attributes = store.map_or_else(Vec::new, |of| store::attributes(of, endpoint));
-        attributes.extend([
-            text("tributary.backend", &**backend),
-            text("tributary.fate", track.fate.as_str()),
-            text("tributary.source", source(track)),
-            ("fanout.index", AttributeValue::Int(index)),
-            ("fanout.critical", AttributeValue::Bool(critical)),
-            (
-                "tributary.held_us",
-                AttributeValue::Int(number(started.minus(track.planned))),
-            ),
-        ]);
-        if let Some(asked) = self.call.timeline.several_endpoints(at) {
-            let attempts = AttributeValue::Int(asked.attempts.into());
-            attributes.push(("tributary.attempts", attempts));
-            attributes.push(("tributary.hedged", AttributeValue::Bool(asked.hedged)));
-        }
-        let age = track
-            .age
-            .map(|age| ("tributary.age_us", AttributeValue::Int(number(age))));
-        attributes.extend(age);
-        let fallback = fallback.map(|fallback| text("tributary.fallback", &*fallback.name));
-        attributes.extend(fallback);
-        attributes.extend(track.code.map(|code| text("error.type", code.as_str())));
+        let id = self.trace.lookup_span(at);
+        self.begin(span, id, (started, track.done));
+        span.name = Cow::Borrowed(&*lane.name);
         let is_kept = matches!(track.source, Source::Cache | Source::Stale);
-        let kind = if is_kept {
-            SpanKind::Internal
-        } else {
-            store::kind(store)
-        };
-        let first_answer = track
-            .first_answer
-            .map(|first| (self.at(first), "first answer"));
-        let tracks = &self.call.timeline.tracks;
-        let needed = lane
-            .after
-            .iter()
-            .filter(|&&need| tracks[need].started.is_some());
-        Span {
-            kind,
-            attributes,
-            events: first_answer.into_iter().collect(),
-            links: needed.map(|&need| self.trace.lookup_span(need)).collect(),
-            failed: track.code.is_some(),
-            ..self.child(
-                self.trace.lookup_span(at),
-                Cow::Borrowed(&*lane.name),
-                (started, track.done),
-            )
+        if !is_kept {
+            span.kind = store::kind(store);
         }
+        if let Some(store) = store {
+            store::describe(span, store, timeline.endpoint(at));
+        }
+        span.text("tributary.backend", &**backend);
+        span.text("tributary.fate", track.fate.as_str());
+        span.text("tributary.source", source(track));
+        span.int("fanout.index", at);
+        span.bit("fanout.critical", critical);
+        span.int("tributary.held_us", started.minus(track.planned).get());
+        if let Some(asked) = timeline.several_endpoints(at) {
+            span.int("tributary.attempts", asked.attempts);
+            span.bit("tributary.hedged", asked.hedged);
+        }
+        if let Some(age) = track.age {
+            span.int("tributary.age_us", age.get());
+        }
+        if let Some(fallback) = fallback {
+            span.text("tributary.fallback", &*fallback.name);
+        }
+        if let Some(code) = track.code {
+            span.text("error.type", code.as_str());
+            span.failed = true;
+        }
+        let first = track.first_answer;
+        span.event = first.map(|first| (self.at(first), "first answer"));
+        let needed = lane.after.iter();
+        let needed = needed.filter(|&&need| timeline.tracks[need].started.is_some());
+        span.links
+            .extend(needed.map(|&need| self.trace.lookup_span(need)));
     }
-}
-
-fn text<'c>(name: &'static str, value: impl Into<Cow<'c, str>>) -> Attribute<'c> {
-    (name, AttributeValue::Text(value.into()))
 }
 
 /// Where the value came from, which is the configuration if it is a default.

@@ -1,20 +1,18 @@
 //! Takes calls from the queue, in batches, and sends each batch until the collector has taken it or it is given up.
 
 use std::cell::{Cell, RefCell};
-use std::io::Write as _;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
 use bytes::Bytes;
-use flate2::Compression;
-use flate2::write::GzEncoder;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
 use super::connection::{Answered, Connection};
+use super::gzip::Gzip;
 use super::json::to_json;
 use super::protobuf::{rejected, to_protobuf};
 use super::resource::Resource;
@@ -44,6 +42,10 @@ pub(super) struct Delivery {
     batch_max: usize,
     resource: Resource,
     random: RefCell<Random>,
+    /// If requests are compressed.
+    gzip: Option<RefCell<Gzip>>,
+    /// The memory in which spans are written.
+    spans: RefCell<Vec<u8>>,
     stop: CancellationToken,
     /// Calls that were taken from the queue and are not counted yet.
     in_hand: Cell<usize>,
@@ -61,6 +63,8 @@ impl Delivery {
             batch_max: config.batch_max,
             resource: Resource::of_instance(&config.collector.resource, &mut random),
             random: random.into(),
+            gzip: config.collector.gzip.then(|| Gzip::new().into()),
+            spans: RefCell::default(),
             stop,
             in_hand: Cell::new(0),
             failing: Cell::new(false),
@@ -170,17 +174,21 @@ impl Delivery {
 
     fn encode(&self, batch: &[Arc<RecordedCall>]) -> Bytes {
         let calls = batch.iter().map(|call| &**call);
-        let body = if self.collector.json {
-            to_json(&self.resource, calls).to_string().into_bytes()
+        let mut spans = self.spans.borrow_mut();
+        spans.clear();
+        if self.collector.json {
+            let json = to_json(&self.resource, calls).to_string();
+            spans.extend_from_slice(json.as_bytes());
         } else {
-            to_protobuf(&self.resource, calls)
-        };
-        if !self.collector.gzip {
-            return body.into();
+            to_protobuf(&self.resource, calls, &mut spans);
         }
-        let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
-        let written = gzip.write_all(&body).and_then(|()| gzip.finish());
-        written.expect("memory takes what is written to it").into()
+        match &self.gzip {
+            Some(gzip) => gzip.borrow_mut().compress(&spans).into(),
+            None => {
+                let next = Vec::with_capacity(spans.len());
+                std::mem::replace(&mut *spans, next).into()
+            }
+        }
     }
 }
 

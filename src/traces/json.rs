@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value as Json, json};
 
-use super::call_spans::spans;
+use super::call_spans::SpanMaker;
 use super::resource::Resource;
 use super::span::{AttributeValue, Span};
 use crate::recorder::RecordedCall;
@@ -12,12 +12,15 @@ pub fn to_json<'c>(resource: &Resource, calls: impl Iterator<Item = &'c Recorded
     let of_resource = resource.attributes();
     let of_resource =
         of_resource.map(|(name, value)| attribute(name, &json!({ "stringValue": value })));
-    let spans = calls.flat_map(spans).map(|span| of_span(&span));
+    let (mut maker, mut spans) = (SpanMaker::new(), Vec::new());
+    for call in calls {
+        maker.each(call, |span| spans.push(of_span(span)));
+    }
     json!({ "resourceSpans": [{
         "resource": { "attributes": of_resource.collect::<Vec<Json>>() },
         "scopeSpans": [{
             "scope": { "name": "tributary", "version": env!("CARGO_PKG_VERSION") },
-            "spans": spans.collect::<Vec<Json>>(),
+            "spans": spans,
         }],
     }] })
 }
@@ -39,11 +42,11 @@ fn of_span(span: &Span<'_>) -> Json {
     add("startTimeUnixNano", span.start.to_string().into());
     add("endTimeUnixNano", span.end.to_string().into());
     add("attributes", attributes.collect());
-    if !span.events.is_empty() {
-        let events = span.events.iter();
-        let event =
-            |(at, name): &(u64, &str)| json!({ "timeUnixNano": at.to_string(), "name": name });
-        add("events", events.map(event).collect());
+    if let Some((at, name)) = span.event {
+        add(
+            "events",
+            json!([{ "timeUnixNano": at.to_string(), "name": name }]),
+        );
     }
     if !span.links.is_empty() {
         let links = span.links.iter();

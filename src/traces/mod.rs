@@ -10,6 +10,7 @@ mod store; // what is said of a store
 mod resource; // what is said of this server
 mod protobuf;
 mod json;
+mod gzip;
 mod verdict; // of a collector
 mod connection;
 mod delivery; // in batches, again and again

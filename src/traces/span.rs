@@ -20,7 +20,7 @@ pub(super) enum AttributeValue<'c> {
 
 pub(super) type Attribute<'c> = (&'static str, AttributeValue<'c>);
 
-/// One span. Times are nanoseconds of Unix time.
+/// One span. Times are nanoseconds of Unix time. The next one is written over it, in the same memory.
 #[derive(Debug)]
 pub(super) struct Span<'c> {
     pub(super) trace: u128,
@@ -33,8 +33,8 @@ pub(super) struct Span<'c> {
     pub(super) start: u64,
     pub(super) end: u64,
     pub(super) attributes: Vec<Attribute<'c>>,
-    /// When something happened, and what.
-    pub(super) events: Vec<(u64, &'static str)>,
+    /// When something happened in it, and what.
+    pub(super) event: Option<(u64, &'static str)>,
     /// Other spans of the trace on which it depends.
     pub(super) links: Vec<u64>,
     pub(super) failed: bool,
@@ -45,7 +45,42 @@ const RECORDED: u32 = 0x101;
 /// Its parent is remote.
 const REMOTE: u32 = 0x200;
 
-impl Span<'_> {
+impl<'c> Span<'c> {
+    /// One that is written over before it is read.
+    pub(super) fn blank() -> Self {
+        Span {
+            trace: 0,
+            id: 0,
+            parent: None,
+            is_remote: false,
+            name: Cow::Borrowed(""),
+            kind: SpanKind::Internal,
+            start: 0,
+            end: 0,
+            attributes: Vec::new(),
+            event: None,
+            links: Vec::new(),
+            failed: false,
+        }
+    }
+
+    /// Adds a text.
+    pub(super) fn text(&mut self, name: &'static str, value: impl Into<Cow<'c, str>>) {
+        self.attributes
+            .push((name, AttributeValue::Text(value.into())));
+    }
+
+    /// Adds a number.
+    pub(super) fn int(&mut self, name: &'static str, value: impl TryInto<i64>) {
+        let value = value.try_into().unwrap_or(i64::MAX);
+        self.attributes.push((name, AttributeValue::Int(value)));
+    }
+
+    /// Adds a yes or no.
+    pub(super) fn bit(&mut self, name: &'static str, value: bool) {
+        self.attributes.push((name, AttributeValue::Bool(value)));
+    }
+
     /// The number in the field `flags`.
     pub(super) fn flags(&self) -> u32 {
         if self.is_remote {

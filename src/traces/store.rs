@@ -1,8 +1,6 @@
 //! Says of a store what the semantic conventions of OpenTelemetry ask for: its system and its address.
 
-use std::borrow::Cow;
-
-use super::span::{Attribute, AttributeValue, SpanKind};
+use super::span::{Span, SpanKind};
 use crate::recorder::StoreAbout;
 
 /// The value of `db.system.name`, if the kind is one of databases.
@@ -25,28 +23,20 @@ pub(super) fn kind(store: Option<&StoreAbout>) -> SpanKind {
     }
 }
 
-/// The attributes of a lookup that say whom it asks: `endpoint`, if the store has several.
-pub(super) fn attributes<'c>(
-    store: &'c StoreAbout,
-    endpoint: Option<&'c str>,
-) -> Vec<Attribute<'c>> {
-    let mut attributes = Vec::new();
-    let mut add = |name, value: &'static str| {
-        attributes.push((name, AttributeValue::Text(Cow::Borrowed(value))));
-    };
+/// Adds the attributes of a lookup that say which store it asks: `endpoint`, if that has several.
+pub(super) fn describe<'c>(span: &mut Span<'c>, store: &'c StoreAbout, endpoint: Option<&'c str>) {
     if let Some(system) = system(store.kind) {
-        add("db.system.name", system);
+        span.text("db.system.name", system);
     }
     if store.kind == "thrift" {
-        add("rpc.system.name", "thrift");
+        span.text("rpc.system.name", "thrift");
     }
     let only = store.address.as_ref();
     let address = only.map(|(host, port)| (host.as_str(), *port));
     if let Some((host, port)) = endpoint.and_then(address_of).or(address) {
-        attributes.push(("server.address", AttributeValue::Text(host.into())));
-        attributes.push(("server.port", AttributeValue::Int(port.into())));
+        span.text("server.address", host);
+        span.int("server.port", port);
     }
-    attributes
 }
 
 /// `host:port`, or `[address]:port`.
@@ -64,8 +54,10 @@ mod tests {
     fn the_endpoint_that_was_asked_counts_more_than_the_address_that_is_configured() {
         let store = StoreAbout::new("crews", "thrift", Some(("crews.internal".into(), 9090)));
         let of = |endpoint| {
-            let attributes = attributes(&store, endpoint);
-            let text = attributes
+            let mut span = Span::blank();
+            describe(&mut span, &store, endpoint);
+            let text = span
+                .attributes
                 .iter()
                 .map(|(name, value)| format!("{name}={value:?}"));
             text.collect::<Vec<_>>().join(" ")

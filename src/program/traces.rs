@@ -1,5 +1,6 @@
 //! Reads `[traces]`: which calls are sent to a collector of traces, where it is, and how traces are passed on to stores.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -143,13 +144,18 @@ fn read_collector(section: &mut Section<'_>) -> Option<Collector> {
     let (endpoint, place) = endpoint?;
     let url = read_url(section, &endpoint, &place)?;
     let tls = secure(section, (&url, &place), tls.ok()?).ok()?;
+    let gzip = match compression {
+        Some((word, _)) => word == "gzip",
+        // Compressing takes more of this machine's time than it saves.
+        None => !is_local(&url),
+    };
     Some(Collector {
         url,
         tls,
         headers: headers?,
         timeout,
         json: matches!(json, Some(("json", _))),
-        gzip: !matches!(compression, Some(("none", _))),
+        gzip,
         resource,
     })
 }
@@ -235,6 +241,14 @@ fn read_url(section: &Section<'_>, text: &str, place: &Place) -> Option<Uri> {
     Uri::from_parts(parts).ok()
 }
 
+/// Whether the host is this machine, as far as its name says.
+fn is_local(url: &Uri) -> bool {
+    let host = url.host().unwrap_or_default();
+    let bare = host.strip_prefix('[').and_then(|it| it.strip_suffix(']'));
+    let addr = bare.unwrap_or(host).parse::<IpAddr>();
+    addr.is_ok_and(|addr| addr.is_loopback()) || host.eq_ignore_ascii_case("localhost")
+}
+
 type Secure = (Arc<ClientConfig>, ServerName<'static>);
 
 /// TLS as configured by the URL and the key `tls`.
@@ -294,6 +308,31 @@ mod tests {
         };
         assert_eq!(config.which, which);
         assert_eq!((config.queue, config.batch_max), (4096, 256));
+    }
+
+    #[test]
+    fn requests_to_this_machine_are_not_compressed_unless_that_is_asked_for() {
+        let gzip = |endpoint: &str, keys: &str| {
+            let (config, problems) = read(&format!("endpoint = '{endpoint}'\n{keys}"));
+            assert_eq!(problems, [""; 0]);
+            config.expect("no problems").collector.gzip
+        };
+        for local in [
+            "http://127.0.0.1:4318",
+            "http://[::1]:4318/x",
+            "http://LocalHost",
+        ] {
+            assert!(!gzip(local, ""), "{local}");
+            assert!(gzip(local, "compression = 'gzip'"), "{local}");
+        }
+        for other in [
+            "http://10.0.0.1:4318",
+            "http://[fd00::1]",
+            "http://localhost.example",
+        ] {
+            assert!(gzip(other, ""), "{other}");
+            assert!(!gzip(other, "compression = 'none'"), "{other}");
+        }
     }
 
     #[test]

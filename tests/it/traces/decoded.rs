@@ -36,16 +36,23 @@ impl Sink {
 
 #[test]
 fn another_decoder_reads_what_is_sent() {
+    decoded("", &Json::Null);
+    decoded("compression = \"gzip\"\n", &"gzip".into());
+}
+
+/// What arrives of a call with these keys of `[traces]`.
+#[track_caller]
+fn decoded(keys: &str, encoding: &Json) {
     let mut sink = Sink::start(&[]);
     let traces = format!(
-        "[traces]\nendpoint = \"http://{}/v1/traces\"\nshare = 1.0\n",
+        "[traces]\nendpoint = \"http://{}/v1/traces\"\nshare = 1.0\n{keys}",
         sink.addr
     );
     let server = Tributary::start(&format!("{traces}{CONFIG}"), &FILES);
     server.call(&["slow", "code=JFK"]);
     let read = sink.next();
     assert_eq!(read["content"], "application/x-protobuf");
-    assert_eq!(read["encoding"], "gzip");
+    assert_eq!(&read["encoding"], encoding);
     assert_eq!(read["unknown"], 0, "no field that the files do not have");
     assert_eq!(attribute(&read["resource"], "service.name"), "tributary");
     let spans = read["spans"].as_array().expect("a list");

@@ -3,7 +3,9 @@
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
+
+use tokio::time::Instant;
 
 use super::about::About;
 use super::values::CallValues;
@@ -30,6 +32,26 @@ impl Outcome {
             Outcome::Partial => "partial",
             Outcome::Failed(code) => code.as_str(),
         }
+    }
+}
+
+/// How a call ends, as far as it decides who gets it.
+#[derive(Clone, Copy, Debug)]
+pub struct Ending<'c> {
+    /// When its last byte arrived.
+    pub arrived: Instant,
+    /// How long it took since then.
+    pub took: Micros,
+    /// It failed, or its reply is partial.
+    pub failed: bool,
+    /// Its place in a trace, if traces are recorded.
+    pub trace: Option<&'c Trace>,
+}
+
+impl Ending<'_> {
+    /// When it ends. Few calls are asked.
+    pub(super) fn at(&self) -> Instant {
+        self.arrived + Duration::from(self.took)
     }
 }
 

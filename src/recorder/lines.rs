@@ -6,10 +6,9 @@
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 
-use tokio::time::Instant;
 use tracing::{info, warn};
 
-use super::call::{FailedBy, Outcome, RecordedCall};
+use super::call::{Ending, FailedBy, Outcome, RecordedCall};
 use super::sampler::Sampler;
 use super::values::CallValues;
 use crate::config::CallLines;
@@ -80,10 +79,11 @@ impl Lines {
         }
     }
 
-    /// Whether a call that ends at `now` may get a line. `failed`: it failed, or its reply is partial.
-    pub(super) fn wants(&self, now: Instant, (took, failed): (Micros, bool)) -> bool {
-        let sampled = self.sample.as_ref().is_some_and(|sample| sample.takes(now));
-        sampled || failed || took >= self.slow
+    /// Whether a call that ends so may get a line.
+    pub(super) fn wants(&self, ending: Ending<'_>) -> bool {
+        let sample = self.sample.as_ref();
+        let sampled = sample.is_some_and(|sample| sample.takes(ending.at()));
+        sampled || ending.failed || ending.took >= self.slow
     }
 
     /// Whether lines have parameters and results.

@@ -43,7 +43,7 @@ use traced::Traced;
 
 pub use about::{About, StoreAbout};
 pub use access::AccessEntry;
-pub use call::{Caller, FailedBy, Outcome, RecordedCall, Wanted};
+pub use call::{Caller, Ending, FailedBy, Outcome, RecordedCall, Wanted};
 pub use gains::{FASTER, Gain, Gains};
 pub use kept::List;
 pub use lines::is_for_people;
@@ -232,10 +232,10 @@ impl CallRecorder {
         let keeping = self.keeping.as_ref();
         let mut wanted = keeping.map_or(Wanted::default(), |keeping| keeping.wants(plan, ending));
         if let (Some(traced), Some(trace)) = (&self.traced, ending.trace) {
-            wanted.traced = traced.wants(trace, ending.at, (ending.took, ending.failed));
+            wanted.traced = traced.wants(trace, ending);
         }
         if let Some(lines) = &self.lines {
-            wanted.logged = lines.wants(ending.at, (ending.took, ending.failed));
+            wanted.logged = lines.wants(ending);
         }
         wanted.is_any().then_some(wanted)
     }
@@ -305,7 +305,7 @@ impl Keeping {
 
     fn wants(&self, plan: &Plan, ending: Ending<'_>) -> Wanted {
         let method = &self.methods[plan.index];
-        let now = ending.at;
+        let now = ending.at();
         Wanted {
             sampled: self.sampled.takes(now) || method.sampled.takes(now),
             failed: ending.failed && self.failed.takes(now),
@@ -313,19 +313,6 @@ impl Keeping {
             ..Wanted::default()
         }
     }
-}
-
-/// How a call ends, as far as it decides who gets it.
-#[derive(Clone, Copy, Debug)]
-pub struct Ending<'c> {
-    /// When it ends.
-    pub at: Instant,
-    /// How long it took.
-    pub took: Micros,
-    /// It failed, or its reply is partial.
-    pub failed: bool,
-    /// Its place in a trace, if traces are recorded.
-    pub trace: Option<&'c Trace>,
 }
 
 /// How a call ended that is taken.

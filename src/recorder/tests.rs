@@ -42,8 +42,9 @@ fn plan() -> Plan {
 fn end(calls: &CallRecorder, took: u64, outcome: Outcome) -> bool {
     let (plan, took) = (plan(), Duration::from_millis(took));
     let failed = outcome != Outcome::Ok;
+    let now = Instant::now();
     let ending = Ending {
-        at: Instant::now(),
+        arrived: now.checked_sub(took).unwrap_or(now),
         took: took.into(),
         failed,
         trace: None,

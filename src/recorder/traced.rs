@@ -6,9 +6,7 @@
 use std::cell::RefCell;
 use std::sync::Arc;
 
-use tokio::time::Instant;
-
-use super::call::RecordedCall;
+use super::call::{Ending, RecordedCall};
 use super::outbox::{Dropped, Outbox};
 use super::sampler::Sampler;
 use crate::context::{Parent, Trace};
@@ -48,18 +46,15 @@ impl Traced {
         Trace::begin(parent, share, propagation, &mut random)
     }
 
-    /// Whether a call that ends at `now` is sent. `failed`: it failed, or its reply is partial.
-    pub(super) fn wants(
-        &self,
-        trace: &Trace,
-        now: Instant,
-        (took, failed): (Micros, bool),
-    ) -> bool {
-        let wanted = trace.sampled || failed || took >= self.slow;
-        if !wanted {
-            return false;
-        }
-        let takes = self.rate.takes(now);
+    /// Whether a call that ends so is sent.
+    #[inline]
+    pub(super) fn wants(&self, trace: &Trace, ending: Ending<'_>) -> bool {
+        let wanted = trace.sampled || ending.failed || ending.took >= self.slow;
+        wanted && self.takes(ending)
+    }
+
+    fn takes(&self, ending: Ending<'_>) -> bool {
+        let takes = self.rate.takes(ending.at());
         if !takes {
             self.outbox.tally().count_dropped(Dropped::Rate, 1);
         }

@@ -11,28 +11,27 @@ use tokio::time::Instant;
 
 use super::call::{Call, Recording, Taken};
 use super::context;
-use crate::context::{Context, Mode, Trace};
+use crate::context::{Mode, Trace};
 use crate::error::Code;
 use crate::metrics::Served;
 use crate::recorder::{AccessEntry, CallRecorder, CallValues, Ended, Ending, Outcome};
 use crate::timeline::Timeline;
 
-/// The view of `call` ran. `failed`: the call failed, or its reply is partial. `values` are written only if the
-/// configuration asks for them.
+/// The view of `call` ran, which has this place in a trace. `failed`: the call failed, or its reply is partial. `values` are
+/// written only if the configuration asks for them.
 pub(super) fn view_ran(
     recorder: &CallRecorder,
     call: &Call,
-    (timeline, context): (&Timeline, &Context),
+    (timeline, trace): (&Timeline, Option<Arc<Trace>>),
     failed: bool,
     values: impl FnOnce() -> CallValues,
 ) {
     let ending = Ending {
-        at: call.arrived + Duration::from(timeline.elapsed),
+        arrived: call.arrived,
         took: timeline.elapsed,
         failed,
-        trace: context.trace.as_deref(),
+        trace: trace.as_deref(),
     };
-    let trace = context.trace.clone();
     call.recording
         .set(match recorder.wants(&call.plan, ending) {
             Some(wanted) => Recording::Wanted(Box::new(Taken {
@@ -118,8 +117,9 @@ fn entry(call: &Call, recording: &Recording, outcome: Outcome, took: Duration) -
 /// The end of a call that failed only now.
 #[cold]
 fn failed(elapsed: Duration, trace: Option<&Trace>) -> Ending<'_> {
+    let now = Instant::now();
     Ending {
-        at: Instant::now(),
+        arrived: now.checked_sub(elapsed).unwrap_or(now),
         took: elapsed.into(),
         failed: true,
         trace,

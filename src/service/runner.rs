@@ -196,7 +196,8 @@ impl Runner {
             context.faults = self.faults(call, &context, allowed)?;
         }
         let params = ViewParams::new(call, params);
-        self.run_view(call, &params.values, &context, outcome).await
+        self.run_view(call, &params.values, &mut context, outcome)
+            .await
     }
 
     /// The faults that the caller asks for.
@@ -280,7 +281,7 @@ impl Runner {
         &self,
         call: &Call,
         params: &Rc<[Value]>,
-        context: &Context,
+        context: &mut Context,
         outcome: &mut Outcome,
     ) -> Result<(), CallError> {
         let plan = &call.plan;
@@ -323,10 +324,10 @@ impl Runner {
         let partial = ran.timeline.is_partial();
         if let Some(recorder) = &self.recorder {
             let failed = partial || merged.is_err();
-            let names = || &schema.structs[plan.params.0 as usize].names;
-            view_ran(recorder, call, (&ran.timeline, context), failed, || {
-                let result = merged.as_ref().ok();
-                CallValues::of(&plan.method, (names(), params), result)
+            let traced = (&ran.timeline, context.trace.take());
+            view_ran(recorder, call, traced, failed, || {
+                let names = &schema.structs[plan.params.0 as usize].names;
+                CallValues::of(&plan.method, (names, params), merged.as_ref().ok())
             });
         }
         let value = merged?;

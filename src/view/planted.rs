@@ -93,7 +93,7 @@ async fn calls(saved: [u64; 3]) -> (Duration, Gains) {
         let elapsed = now.elapsed();
         took += elapsed;
         let ending = Ending {
-            at: Instant::now(),
+            arrived: now,
             took: elapsed.into(),
             failed: false,
             trace: None,

@@ -4,22 +4,25 @@
 //! as programs that rotate logs do, another one is made in its place.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, BufWriter, Write};
+use std::io::{self, Write};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::Thread;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use tracing::warn;
 
+use super::access_line::{Clock, json, plain};
 use crate::config;
-use crate::recorder::{AccessEntry, Dropped, Outcome, Tally};
+use crate::recorder::{AccessEntry, Dropped, Tally};
 
 /// How often the queue is looked at.
 const GATHER: Duration = Duration::from_millis(100);
+/// Lines that are written at once.
+const BATCH_MAX: usize = 4096;
 /// How long the end of the server waits for the last lines.
 const FLUSH: Duration = Duration::from_secs(1);
 
@@ -50,6 +53,8 @@ impl AccessLog {
             tally,
             sink,
             json: config.json,
+            clock: Clock::default(),
+            text: String::new(),
             fails: false,
             stop: Arc::clone(&stop),
         };
@@ -86,6 +91,9 @@ struct Writing {
     tally: Arc<Tally>,
     sink: Sink,
     json: bool,
+    clock: Clock,
+    /// The memory in which lines are written.
+    text: String,
     /// The last lines could not be written.
     fails: bool,
     stop: Arc<AtomicBool>,
@@ -95,10 +103,11 @@ impl Writing {
     fn run(&mut self) {
         loop {
             let is_stopping = self.stop.load(Ordering::Acquire);
-            let entries: Vec<AccessEntry> = self.entries.try_iter().collect();
+            let entries = self.entries.try_iter().take(BATCH_MAX);
+            let entries: Vec<AccessEntry> = entries.collect();
             if !entries.is_empty() {
                 self.write(&entries);
-                if !is_stopping {
+                if !is_stopping && entries.len() < BATCH_MAX {
                     std::thread::park_timeout(GATHER);
                 }
             } else if is_stopping {
@@ -110,15 +119,19 @@ impl Writing {
     }
 
     fn write(&mut self, entries: &[AccessEntry]) {
-        let mut text = Vec::new();
+        let (text, clock) = (&mut self.text, &mut self.clock);
+        text.clear();
         for entry in entries {
-            let line = if self.json { json(entry) } else { plain(entry) };
-            text.extend_from_slice(line.as_bytes());
-            text.push(b'\n');
+            let at = clock.text(entry.at);
+            let line = if self.json { json } else { plain };
+            line(text, entry, at).expect("a string takes what is written to it");
+            text.push('\n');
         }
         let written = match &mut self.sink {
-            Sink::Stdout(stdout) => stdout.write_all(&text).and_then(|()| stdout.flush()),
-            Sink::File(file) => file.write(&text),
+            Sink::Stdout(stdout) => stdout
+                .write_all(text.as_bytes())
+                .and_then(|()| stdout.flush()),
+            Sink::File(file) => file.write(text.as_bytes()),
         };
         match written {
             Ok(()) => {
@@ -139,7 +152,7 @@ impl Writing {
 /// A file that is appended to.
 struct LogFile {
     path: PathBuf,
-    file: BufWriter<File>,
+    file: File,
     /// Its device and number.
     is: (u64, u64),
 }
@@ -157,7 +170,7 @@ impl LogFile {
         let about = file.metadata()?;
         Ok(LogFile {
             path: path.to_owned(),
-            file: BufWriter::new(file),
+            file,
             is: (about.dev(), about.ino()),
         })
     }
@@ -168,103 +181,29 @@ impl LogFile {
         if !is_same {
             *self = LogFile::open(&self.path)?;
         }
-        self.file.write_all(text)?;
-        self.file.flush()
+        self.file.write_all(text)
     }
-}
-
-fn outcome(entry: &AccessEntry) -> (&'static str, Option<&'static str>) {
-    match entry.outcome {
-        Outcome::Failed(code) => ("failed", Some(code.as_str())),
-        other => (other.as_str(), None),
-    }
-}
-
-fn time(at: SystemTime) -> String {
-    humantime::format_rfc3339_micros(at).to_string()
-}
-
-/// `2026-11-30T08:00:00.000000Z get ok 1203us 127.0.0.1:4711 web`, then `code=`, `request_id=` and `trace_id=`, if any.
-fn plain(entry: &AccessEntry) -> String {
-    let (word, code) = outcome(entry);
-    let peer = entry
-        .peer
-        .map_or_else(|| "unix".to_owned(), |peer| peer.to_string());
-    let code = code.map(|code| format!(" code={code}"));
-    let id = entry.request_id.as_ref();
-    let id = id.map(|id| format!(" request_id={id:?}"));
-    let trace = entry.trace.map(|trace| format!(" trace_id={trace:032x}"));
-    format!(
-        "{} {} {word} {}us {peer} {:?}{}{}{}",
-        time(entry.at),
-        entry.method,
-        entry.took.get(),
-        entry.caller.to_string(),
-        code.unwrap_or_default(),
-        id.unwrap_or_default(),
-        trace.unwrap_or_default(),
-    )
-}
-
-fn json(entry: &AccessEntry) -> String {
-    let (word, code) = outcome(entry);
-    serde_json::json!({
-        "time": time(entry.at),
-        "method": &*entry.method,
-        "outcome": word,
-        "code": code,
-        "took_us": entry.took.get(),
-        "peer": entry.peer.map(|peer| peer.to_string()),
-        "caller": entry.caller.to_string(),
-        "request_id": entry.request_id.as_deref(),
-        "trace_id": entry.trace.map(|trace| format!("{trace:032x}")),
-    })
-    .to_string()
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::SystemTime;
+
     use super::*;
-    use crate::error::Code;
-    use crate::recorder::{Caller, Outbox};
+    use crate::recorder::{Caller, Outbox, Outcome};
     use crate::timeline::Micros;
 
-    fn entry(outcome: Outcome) -> AccessEntry {
+    fn entry() -> AccessEntry {
         AccessEntry {
             at: SystemTime::UNIX_EPOCH,
             method: "get".into(),
-            outcome,
+            outcome: Outcome::Ok,
             took: Micros::new(1203),
             caller: Caller::Connection(7),
             peer: Some(([127, 0, 0, 1], 4711).into()),
             request_id: Some("a \"b\"\n".into()),
             trace: Some(0xab),
         }
-    }
-
-    #[test]
-    fn a_line_is_one_line_whatever_the_client_calls_it() {
-        let line = plain(&entry(Outcome::Failed(Code::CallDeadline)));
-        let expected = "1970-01-01T00:00:00.000000Z get failed 1203us 127.0.0.1:4711 \"connection 7\" code=call.deadline \
-             request_id=\"a \\\"b\\\"\\n\" trace_id=000000000000000000000000000000ab";
-        assert_eq!(line, expected);
-        let local = AccessEntry {
-            peer: None,
-            request_id: None,
-            trace: None,
-            ..entry(Outcome::Partial)
-        };
-        assert!(plain(&local).ends_with(" get partial 1203us unix \"connection 7\""));
-        let json: serde_json::Value =
-            serde_json::from_str(&json(&entry(Outcome::Ok))).expect("JSON");
-        assert_eq!(
-            (&json["outcome"], &json["code"]),
-            (&"ok".into(), &serde_json::Value::Null)
-        );
-        assert_eq!(
-            (&json["took_us"], &json["request_id"]),
-            (&1203.into(), &"a \"b\"\n".into())
-        );
     }
 
     #[test]
@@ -283,7 +222,7 @@ mod tests {
             let tally = Arc::clone(outbox.tally());
             let log = AccessLog::start(&config, receiver, Arc::clone(&tally)).expect("a file");
             for _ in 0..entries {
-                outbox.put(entry(Outcome::Ok));
+                outbox.put(entry());
             }
             drop(log);
             assert_eq!(tally.sent(), entries as u64);

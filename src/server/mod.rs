@@ -34,6 +34,7 @@ mod file_watch; // files whose change causes a reload
 mod start_only; // keys that a reload can't change
 mod service_manager; // is told what the server does
 mod access_log;
+mod access_line; // of the access log
 mod watchdog; // loops that stand still
 mod memory_fit; // how the limits fit the memory
 mod warnings; // of a configuration that is served

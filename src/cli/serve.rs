@@ -34,13 +34,14 @@ Examples:
 
 pub(super) fn run(options: &Serve, out: &mut Output) -> Result<ExitStatus, CommandError> {
     // Dropped before anything else is printed, so that the last log lines come first.
-    let _flush = logs::start(&options.logs, out)?;
+    let flush = logs::start(&options.logs, out)?;
     let config = options.config.clone();
     let program = Arc::new(config.check()?);
     let options = server::Options {
         shutdown: CancellationToken::new(),
         signals: true,
         reload: Some(Box::new(move || config.check_again())),
+        log: Some(Arc::clone(flush.tally())),
         bound: Box::new(server::Bound::log),
     };
     server::run(program, options)

@@ -22,7 +22,7 @@ mod cache_metrics;
 mod health;
 mod gain_metrics;
 mod trace_metrics;
-mod access_metrics;
+mod log_metrics;
 mod activity;
 mod snapshot;
 mod process;
@@ -338,8 +338,11 @@ impl Metrics {
         if let Some(traces) = &self.sinks.traces {
             trace_metrics::encode(traces.tally(), encoder)?;
         }
+        if let Some(log) = &self.sinks.log {
+            log_metrics::encode(log, encoder)?;
+        }
         match &self.sinks.access {
-            Some(access) => access_metrics::encode(access.tally(), encoder),
+            Some(access) => log_metrics::encode_access(access.tally(), encoder),
             None => Ok(()),
         }
     }

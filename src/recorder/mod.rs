@@ -143,6 +143,8 @@ pub struct Sinks {
     pub traces: Option<Outbox<Arc<RecordedCall>>>,
     /// To the access log, each of them.
     pub access: Option<Outbox<AccessEntry>>,
+    /// What became of the lines of the program's log, which has some calls too.
+    pub log: Option<Arc<Tally>>,
 }
 
 /// What one loop knows of the calls of one program.

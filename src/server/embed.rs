@@ -94,6 +94,7 @@ impl Server {
             shutdown: CancellationToken::new(),
             signals: true,
             reload: Some(Box::new(move || self.check_again())),
+            log: None,
             bound: Box::new(Bound::log),
         };
         Ok(run(program, options)?)
@@ -108,6 +109,7 @@ impl Server {
             shutdown: shutdown.clone(),
             signals: false,
             reload: Some(Box::new(move || self.check_again())),
+            log: None,
             // If `spawn` has failed by then, no one receives it.
             bound: Box::new(move |addrs| bound.send(addrs).unwrap_or_default()),
         };

@@ -1,12 +1,14 @@
 //! How a server is run, and the addresses it reports.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
 use super::socket::Address;
 use crate::program::{Program, Refused};
+use crate::recorder::Tally;
 
 /// Checks the configuration again.
 pub type Reload = Box<dyn Fn() -> Result<Program, Refused> + Send>;
@@ -19,6 +21,8 @@ pub struct Options {
     pub signals: bool,
     /// How a reload reads the configuration: at SIGHUP, and if it says so, when its files change.
     pub reload: Option<Reload>,
+    /// What became of the lines of the log, for the metrics, if the log belongs to the server.
+    pub log: Option<Arc<Tally>>,
     /// Receives the bound addresses.
     pub bound: Box<dyn Fn(Bound) + Send>,
 }

@@ -33,7 +33,7 @@ use crate::guard::purge_channel;
 use crate::memory_limit;
 use crate::metrics::Metrics;
 use crate::program::Program;
-use crate::recorder::{Outbox, Recorder, RecorderLimits, Sinks};
+use crate::recorder::{Outbox, Recorder, RecorderLimits, Sinks, Tally};
 use crate::service::trial_channel;
 use crate::traces::Exporter;
 
@@ -54,7 +54,7 @@ pub fn run(program: Arc<Program>, mut options: Options) -> io::Result<()> {
     };
     let opened = open(&program, options.signals)?;
     let stopping = options.shutdown.child_token();
-    let (sinks, sink_threads) = sinks(&program)?;
+    let (sinks, sink_threads) = sinks(&program, options.log.take())?;
     let metrics = metrics(&program, stopping.clone(), sinks);
     let (admin, requests) = start_admin(&program, &metrics)?;
     let reloads = Arc::<ReloadProgress>::default();
@@ -117,9 +117,10 @@ pub fn run(program: Arc<Program>, mut options: Options) -> io::Result<()> {
 }
 
 /// Where calls go that ended, and the threads to which they go, if there are any.
-fn sinks(program: &Program) -> io::Result<(Sinks, SinkThreads)> {
+fn sinks(program: &Program, log: Option<Arc<Tally>>) -> io::Result<(Sinks, SinkThreads)> {
     let mut sinks = Sinks {
         kept: recorder(program),
+        log,
         ..Sinks::default()
     };
     let mut threads = (None, None);

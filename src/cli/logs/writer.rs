@@ -10,6 +10,8 @@ use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
 use std::thread;
 use std::time::Duration;
 
+use crate::recorder::{Dropped, Tally};
+
 /// Lines that may wait to be written.
 const WAITING_MAX: usize = 1024;
 /// The memory that they may take together.
@@ -28,6 +30,8 @@ pub(super) struct LogWriter {
 #[derive(Debug, Default)]
 struct State {
     waiting_bytes: AtomicUsize,
+    /// What became of all lines, for the metrics.
+    tally: Arc<Tally>,
     /// Lines dropped since the number was last taken for a report.
     dropped: AtomicU64,
     closing: AtomicBool,
@@ -45,6 +49,13 @@ pub(in crate::cli) struct Flush {
     writer: Arc<LogWriter>,
     /// Receives nothing. It is disconnected when the thread ends.
     ended: Receiver<()>,
+}
+
+impl Flush {
+    /// What became of all lines.
+    pub(in crate::cli) fn tally(&self) -> &Arc<Tally> {
+        &self.writer.state.tally
+    }
 }
 
 impl LogWriter {
@@ -93,6 +104,7 @@ impl LogWriter {
         if !fits || self.lines.try_send(line(text)).is_err() {
             state.waiting_bytes.fetch_sub(len, Ordering::Relaxed);
             state.dropped.fetch_add(dropped + 1, Ordering::Relaxed);
+            state.tally.count_dropped(Dropped::QueueFull, 1);
         }
     }
 }
@@ -123,6 +135,8 @@ impl<S: Write, N: Fn(u64) -> String> Writing<S, N> {
             self.report(line.dropped);
             self.write(&line.text);
             let len = line.text.len();
+            // The line that wakes this thread at the end is empty.
+            self.state.tally.count_sent(usize::from(len > 0));
             self.state.waiting_bytes.fetch_sub(len, Ordering::Relaxed);
         }
     }
@@ -254,7 +268,10 @@ mod tests {
         test.writer.take(b"after five");
         test.writer.take(b"the sixth that is dropped");
         drop(test.open);
+        let tally = Arc::clone(test.flush.tally());
+        assert_eq!(tally.dropped(Dropped::QueueFull), 6);
         drop(test.flush);
+        assert_eq!(tally.sent(), WAITING_MAX as u64 + 2);
         let written: Vec<String> = test.written.try_iter().collect();
         let queued = (0..WAITING_MAX).map(|at| at.to_string());
         let expected: Vec<String> = std::iter::once("first".to_owned())

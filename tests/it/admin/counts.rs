@@ -170,6 +170,8 @@ fn the_manual_lists_the_metrics_of_a_scrape() {
     let table = rows("metrics", "| metric |");
     let names = table.iter().map(|row| row[0].trim_matches('`').to_owned());
     let mut documented: Vec<String> = names.collect();
+    // Those of the log belong to the program: a server within another one has no log.
+    documented.retain(|name| !name.starts_with("tributary_log_"));
     shown.sort();
     documented.sort();
     assert_eq!(documented, shown);

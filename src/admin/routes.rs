@@ -121,7 +121,7 @@ pub(super) fn answer(
             with_type(StatusCode::OK, of, kind)
         }),
         Route::Manual => pages::manual(asked.path).map_or_else(no_such_page, pages::html),
-        Route::Index if takes_html(asked.headers) => pages::html(pages::PAGE),
+        Route::Index if takes_html(asked.headers) => pages::index(),
         Route::Index => text(StatusCode::OK, INDEX),
     }
 }

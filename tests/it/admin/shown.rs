@@ -378,20 +378,25 @@ fn a_browser_gets_a_page_that_may_load_nothing_from_elsewhere() {
     let request = "GET / HTTP/1.1\r\nhost: localhost\r\naccept: text/html,*/*\r\n\r\n";
     let (head, body) = ask(served.admin, request);
     assert!(head.contains("content-type: text/html"), "{head}");
-    let policy = "content-security-policy: default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'";
+    let policy =
+        "content-security-policy: default-src 'none'; script-src 'self'; style-src 'self' 'sha256-";
     assert!(head.contains(policy), "{head}");
+    assert!(!head.contains("unsafe"), "{head}");
     assert!(head.contains("x-content-type-options: nosniff"), "{head}");
     let mut bytes = body.len();
-    for (path, kind) in [("/page.css", "text/css"), ("/page.js", "text/javascript")] {
+    for path in ["/start.js", "/page.js"] {
         assert!(body.contains(path), "{path}");
         let (head, text) = get(served.admin, path);
-        assert!(head.contains(kind), "{head}");
+        assert!(head.contains("text/javascript"), "{head}");
         bytes += text.len();
     }
     assert!(bytes <= 60_000, "{bytes}");
     let (head, manual) = get(served.admin, "/manual/admin");
     assert!(head.contains("content-security-policy"), "{head}");
     assert!(manual.contains("<a href=\"/manual/metrics\">"), "{manual}");
+    assert!(manual.contains("href=\"/page.css\""), "{manual}");
+    let (head, _) = get(served.admin, "/page.css");
+    assert!(head.contains("text/css"), "{head}");
     assert_eq!(status(served.admin, "/manual/nonsense"), 404);
     served.server.stop().expect("it ends well");
 }

@@ -79,9 +79,9 @@ def spread(values):
     return f"{statistics.median(values):+.1%} ({min(values):+.1%} to {max(values):+.1%})"
 
 
-def table(rounds):
+def table(rounds, servers):
     rows = [("server", "calls/s", "CPU us/call", "calls/s lost (range)", "CPU added (range)"), ("---", *("---:",) * 4)]
-    for name in SERVERS:
+    for name in servers:
         runs = [of[name] for of in rounds]
         costs = zip(*(compare(of[BASE], of[name]) for of in rounds))
         costs = [spread(each) for each in costs] if name != BASE else ["", ""]
@@ -91,27 +91,32 @@ def table(rounds):
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
+def verdict(rounds):
+    losses = [compare(of[BASE], of[ALL])[0] for of in rounds]
+    lost = statistics.median(losses)
+    said = "holds" if lost <= COST_MAX else "does not hold"
+    if len(losses) < 3 or max(losses) - min(losses) > 2 * COST_MAX:
+        said = "cannot be told: the rounds differ too much, or are too few"
+    return f"At most {COST_MAX:.0%} of the calls per second for all of them {said}: {lost:+.1%}"
+
+
 def page(folder, options):
-    """Measures and prints; returns the results."""
+    """Measures and prints; returns the results. The one with which the others are compared is always measured."""
     connections = options.connections[len(options.connections) // 2]
+    servers = [name for name in SERVERS if name == BASE or name in options.names]
     stores = Stores(folder, ["redis"])
     rounds = []
     try:
         for number in range(options.runs):
-            turn = number % len(SERVERS)
+            turn = number % len(servers)
             of = {}
-            for name in (*SERVERS[turn:], *SERVERS[:turn]):
+            for name in (*servers[turn:], *servers[:turn]):
                 of[name] = measure(name, connections, stores, folder, options)
                 print(f"round {number + 1}: {PAGE.name}, {name}: {of[name]['calls_per_second']:,.0f} calls/s", file=sys.stderr)
             rounds.append(of)
     finally:
         stores.stop()
-    losses = [compare(of[BASE], of[ALL])[0] for of in rounds]
-    lost = statistics.median(losses)
-    verdict = "holds" if lost <= COST_MAX else "does not hold"
-    if len(losses) < 3 or max(losses) - min(losses) > 2 * COST_MAX:
-        verdict = "cannot be told: the rounds differ too much, or are too few"
-    print(f"{PAGE.title}, {connections} connections\n\n{table(rounds)}\n\n"
-          f"At most {COST_MAX:.0%} of the calls per second for all of them {verdict}: {lost:+.1%}\n", flush=True)
+    said = f"{verdict(rounds)}\n\n" if ALL in servers else ""
+    print(f"{PAGE.title}, {connections} connections\n\n{table(rounds, servers)}\n\n{said}", end="", flush=True)
     return [{"server": name, "page": PAGE.name, "connections": connections, "runs": [of[name] for of in rounds]}
-            for name in SERVERS]
+            for name in servers]

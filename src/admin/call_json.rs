@@ -5,7 +5,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use serde_json::{Value as Json, json};
 
 use crate::recorder::RecordedCall;
-use crate::timeline::{Analysis, Lane, Micros, Timeline, Track};
+use crate::timeline::{Analysis, Lane, Micros, Source, Timeline, Track};
 use crate::traces::{self, Resource};
 
 /// Our own form.
@@ -46,6 +46,7 @@ pub(super) fn add_timeline(json: &mut Json, timeline: &Timeline) {
             "fate": track.fate.as_str(),
             "code": track.code.map(crate::error::Code::as_str),
             "source": source(track),
+            "mates": (track.source == Source::Batched).then_some(track.mates),
             "age_us": track.age.map(Micros::get),
             "answered_by": lane.answered_by(track).map(|of| &*of.name),
             "first_code": track.first_code.map(crate::error::Code::as_str),

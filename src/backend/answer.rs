@@ -23,6 +23,8 @@ pub struct Answer {
     pub source: Source,
     /// How old it is, if it was kept for a while.
     pub age: Option<Micros>,
+    /// How many other lookups travelled in the same question.
+    pub mates: u16,
     /// Whether it has so many values that they should not be converted on a loop.
     pub is_large: bool,
     /// What few answers have. It is kept apart, because each answer is moved several times.
@@ -61,6 +63,7 @@ impl Answer {
             first_answer: None,
             source: Source::Backend,
             age: None,
+            mates: 0,
             bulk: None,
         }
     }

@@ -219,6 +219,8 @@ pub struct Track {
     pub source: Source,
     /// How old its value is, if it was kept for a while.
     pub age: Option<Micros>,
+    /// How many other lookups travelled in the same question; 0 in a report, which does not say it.
+    pub mates: u16,
     /// Which of [`Lane::fallbacks`] was asked last, and so gave it its fate; `None` if none was asked.
     pub fallback: Option<u8>,
     /// Why the lookup itself failed, if another one was asked instead.

@@ -77,6 +77,7 @@ fn track(lookup: &Value) -> Option<Track> {
             .and_then(Source::parse)
             .unwrap_or(Source::None),
         age: time("age_us"),
+        mates: 0,
         // The report names only the one that was asked last.
         fallback: text("answered_by").map(|_| 0),
         first_code: text("first_code").and_then(Code::parse),

@@ -25,6 +25,7 @@ impl Sample {
             code: None,
             source: Source::None,
             age: None,
+            mates: 0,
             fallback: None,
             first_code: None,
         };

@@ -212,6 +212,9 @@ impl<'c> Making<'c> {
             span.int("tributary.attempts", asked.attempts);
             span.bit("tributary.hedged", asked.hedged);
         }
+        if track.source == Source::Batched {
+            span.int("tributary.mates", track.mates);
+        }
         if let Some(age) = track.age {
             span.int("tributary.age_us", age.get());
         }

@@ -168,6 +168,7 @@ impl Step {
             first_answer,
             source,
             age,
+            mates: 0,
             is_large,
             bulk: None,
         };

@@ -118,6 +118,7 @@ impl<'a> Running<'a> {
             code: None,
             source: Source::None,
             age: None,
+            mates: 0,
             fallback: None,
             first_code: None,
         };

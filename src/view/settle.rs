@@ -44,6 +44,7 @@ impl Running<'_> {
         let first = answer.first_answer.map(|first| self.clock.micros_at(first));
         let track = &mut self.tracks[at];
         (track.first_answer, track.source, track.age) = (first, answer.source, answer.age);
+        track.mates = answer.mates;
         let is_plain = !answer.is_large && answer.bulk.is_none() && !step.referred;
         if is_plain && step.takes(&answer.value) {
             // The usual case.

@@ -432,6 +432,7 @@ function waterfall(fall, call, critical, most = Math.max(call.took_us, call.seri
   for (const l of call.lookups) {
     if (critical && !l.critical) continue;
     const about = [(l.started_us === null ? '' : ms(l.done_us - l.started_us) + ' ') + l.fate + (l.source === 'none' || l.source === 'backend' ? '' : ' ' + l.source)];
+    if (l.mates) about.push('with ' + l.mates + (l.mates > 1 ? ' others' : ' other'));
     if (l.age_us) about.push(ago(l.age_us / 1e6));
     if (l.attempts > 1) about.push(l.attempts + ' endpoints asked' + (l.hedged ? ', hedged' : ''));
     if (l.answered_by) about.push('by ' + l.answered_by + ' after ' + l.first_code);

@@ -26,6 +26,7 @@ fn run(mode: Mode, wall: u64) -> (Duration, Timeline) {
         code: None,
         source: Source::Backend,
         age: None,
+        mates: 0,
         fallback: None,
         first_code: None,
     };

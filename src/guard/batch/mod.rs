@@ -359,6 +359,7 @@ async fn ask(mut batch: Batch, backend: Rc<AnyBackend>) {
     let last = last_deadline(entries);
     // The answers that arrive together share one look at the clock.
     let arrived = Cell::new(None);
+    let mates = u16::try_from(entries.len().saturating_sub(1)).unwrap_or(u16::MAX);
     let (answered, served) = (Cell::new(0), Cell::new(0));
     let open = Cell::new(entries.len());
     let give = |at: usize, mut answer: Result<Answer, LookupError>| {
@@ -372,8 +373,8 @@ async fn ask(mut batch: Batch, backend: Rc<AnyBackend>) {
                 arrived.set(Some(now));
                 answer.first_answer = Some(now);
             }
-            if entries.len() > 1 {
-                answer.source = Source::Batched;
+            if mates > 0 {
+                (answer.source, answer.mates) = (Source::Batched, mates);
             }
         }
         let is_awaited = entry.responder.send(answer);

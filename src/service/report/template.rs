@@ -165,6 +165,7 @@ fn append_lookup(
         code: None,
         source,
         age: None,
+        mates: 0,
         fallback: None,
         first_code: None,
     };

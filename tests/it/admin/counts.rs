@@ -4,6 +4,8 @@ use std::fs;
 use std::io::Write as _;
 use std::net::TcpStream;
 
+use serde_json::Value as Json;
+
 use super::scrape::Scrape;
 use super::{CONFIG, IDL, Served, ask, get, patiently};
 use crate::manual::rows;
@@ -179,17 +181,19 @@ fn the_manual_lists_the_metrics_of_a_scrape() {
 
 #[test]
 fn lookups_that_travel_together_are_one_batch() {
-    assert_eq!(batches(""), ([0, 1, 1], 3));
+    let mates = [Some(2); 3];
+    assert_eq!(batches(""), ([0, 1, 1], 3, mates.into()));
 }
 
 #[test]
 fn a_batch_is_no_longer_than_its_limit() {
-    assert_eq!(batches("batch_max = 2"), ([2, 2, 2], 2));
+    let mates = [Some(1), Some(1), None];
+    assert_eq!(batches("batch_max = 2"), ([2, 2, 2], 2, mates.into()));
 }
 
 /// The batches of a call with three lookups to a Redis with this key: those of at most two lookups, of at most four, and
-/// all; and the number of lookups that shared a batch.
-fn batches(key: &str) -> ([usize; 3], usize) {
+/// all; the number of lookups that shared a batch; and with how many others each travelled.
+fn batches(key: &str) -> ([usize; 3], usize, Vec<Option<u64>>) {
     let redis = Redis::start();
     redis.run("mset a:JFK 1 b:JFK 2 c:JFK 3");
     let lookup =
@@ -235,5 +239,9 @@ c = {{}}
         scrape.count("tributary_backend_waiting_lookups", &[cache]),
         0
     );
-    (["2.0", "4.0", "+Inf"].map(batches), batched)
+    let calls: Json = serde_json::from_str(&get(admin, "/calls").1).expect("JSON");
+    let lookups = calls["calls"][0]["lookups"].as_array().expect("a call");
+    let mates = lookups.iter().map(|lookup| lookup["mates"].as_u64());
+    let mates = mates.collect();
+    (["2.0", "4.0", "+Inf"].map(batches), batched, mates)
 }

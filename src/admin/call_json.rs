@@ -38,6 +38,7 @@ pub(super) fn add_timeline(json: &mut Json, timeline: &Timeline) {
             "endpoint": timeline.endpoint(at),
             "attempts": timeline.several_endpoints(at).map(|asked| asked.attempts),
             "hedged": timeline.several_endpoints(at).map(|asked| asked.hedged),
+            "hedged_us": timeline.several_endpoints(at).and_then(|asked| asked.hedged_at).map(Micros::get),
             "after": lane.after,
             "planned_us": track.planned.get(),
             "started_us": track.started.map(Micros::get),

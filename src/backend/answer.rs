@@ -39,7 +39,7 @@ pub struct Bulk {
     /// Keeps its memory counted until the reply is encoded.
     held: Held,
     /// The endpoints that were asked for it, if its backend has endpoints.
-    endpoints: Option<AskedEndpoints>,
+    endpoints: Option<AskedEndpoints<Instant>>,
 }
 
 /// Bytes of a store, and how to decode them.
@@ -101,14 +101,14 @@ impl Answer {
 
     /// The same answer, for which these endpoints were asked.
     #[must_use]
-    pub(super) fn of_endpoints(mut self, asked: AskedEndpoints) -> Self {
+    pub(super) fn of_endpoints(mut self, asked: AskedEndpoints<Instant>) -> Self {
         self.bulk.get_or_insert_default().endpoints = Some(asked);
         self
     }
 
     /// The endpoints that were asked for it, if its backend has endpoints.
     #[inline]
-    pub(crate) fn endpoints(&self) -> Option<&AskedEndpoints> {
+    pub(crate) fn endpoints(&self) -> Option<&AskedEndpoints<Instant>> {
         self.bulk.as_ref()?.endpoints.as_ref()
     }
 

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use tokio::time::Instant;
+
 use super::evidence::{Evidence, Verdict};
 use super::memory::NoRoom;
 use crate::error::Code;
@@ -22,7 +24,7 @@ pub struct LookupError {
     /// What it tells about the store.
     pub(crate) evidence: Evidence,
     /// The endpoints that were asked, if the backend has endpoints.
-    pub(crate) endpoints: Option<Box<AskedEndpoints>>,
+    pub(crate) endpoints: Option<Box<AskedEndpoints<Instant>>>,
 }
 
 impl From<NotDone> for LookupError {
@@ -70,7 +72,7 @@ impl LookupError {
 
     /// The same error, of a question to these endpoints.
     #[must_use]
-    pub(crate) fn of_endpoints(self, asked: Option<AskedEndpoints>) -> Self {
+    pub(crate) fn of_endpoints(self, asked: Option<AskedEndpoints<Instant>>) -> Self {
         LookupError {
             endpoints: asked.map(Box::new),
             ..self

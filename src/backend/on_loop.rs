@@ -4,6 +4,8 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use tokio::time::Instant;
+
 use super::memory::StoreMemory;
 use crate::timeline::AskedEndpoints;
 
@@ -23,7 +25,7 @@ pub struct OnLoop {
 /// The endpoints of the last question that was dropped without an answer. Who drops a question that has run out of time reads
 /// right afterwards where it was; nothing else happens on the loop in between.
 #[derive(Clone, Debug, Default)]
-pub struct GivenUp(Rc<RefCell<Option<AskedEndpoints>>>);
+pub struct GivenUp(Rc<RefCell<Option<AskedEndpoints<Instant>>>>);
 
 impl GivenUp {
     pub(super) fn say(&self, endpoint: &Arc<str>) {
@@ -32,14 +34,15 @@ impl GivenUp {
     }
 
     /// What was given up just now, if it was a question to endpoints, was asked so often.
-    pub(super) fn say_how_often(&self, attempts: u8, hedged: bool) {
+    pub(super) fn say_how_often(&self, attempts: u8, hedged_at: Option<Instant>) {
         if let Some(asked) = &mut *self.0.borrow_mut() {
-            (asked.attempts, asked.hedged) = (attempts, hedged);
+            (asked.attempts, asked.hedged) = (attempts, hedged_at.is_some());
+            asked.hedged_at = hedged_at;
         }
     }
 
     /// The endpoints of the question that was given up by `give_up`, if there were some.
-    pub(crate) fn by(&self, give_up: impl FnOnce()) -> Option<AskedEndpoints> {
+    pub(crate) fn by(&self, give_up: impl FnOnce()) -> Option<AskedEndpoints<Instant>> {
         self.0.replace(None);
         give_up();
         self.0.take()

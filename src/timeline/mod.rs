@@ -261,24 +261,37 @@ pub struct Timeline {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Endpoints(Vec<(usize, AskedEndpoints)>);
 
-/// Which endpoints were asked for one lookup.
+/// Which endpoints were asked for one lookup. A backend says when by its clock, a timeline from the call's arrival.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AskedEndpoints {
+pub struct AskedEndpoints<T = Micros> {
     /// The one that answered, or was asked last; `None` in a report, which does not name it.
     pub last: Option<Arc<str>>,
     /// How many were asked, one after the other or at the same time.
     pub attempts: u8,
     /// Two were asked at the same time, because the first was slow.
     pub hedged: bool,
+    /// When the second of these two was asked; `None` in a report, which does not say it.
+    pub hedged_at: Option<T>,
 }
 
-impl AskedEndpoints {
+impl<T> AskedEndpoints<T> {
     /// Only this one was asked.
     pub fn one(endpoint: Arc<str>) -> Self {
         AskedEndpoints {
             last: Some(endpoint),
             attempts: 1,
             hedged: false,
+            hedged_at: None,
+        }
+    }
+
+    /// The same, with times as `to` converts them.
+    pub fn converted<U>(&self, to: impl FnOnce(&T) -> U) -> AskedEndpoints<U> {
+        AskedEndpoints {
+            last: self.last.clone(),
+            attempts: self.attempts,
+            hedged: self.hedged,
+            hedged_at: self.hedged_at.as_ref().map(to),
         }
     }
 
@@ -290,9 +303,9 @@ impl AskedEndpoints {
 
 impl Endpoints {
     /// Notes those of the lookup at `at`.
-    pub fn note(&mut self, at: usize, asked: &AskedEndpoints) {
+    pub fn note(&mut self, at: usize, asked: AskedEndpoints) {
         self.forget(at);
-        self.0.push((at, asked.clone()));
+        self.0.push((at, asked));
     }
 
     /// The lookup at `at` has none any more.

@@ -25,7 +25,7 @@ impl Timeline {
         for (at, lookup) in lookups.iter().enumerate() {
             lanes.push(lane(lookup, &known)?);
             if let Some(asked) = asked_endpoints(lookup) {
-                endpoints.get_or_insert_default().note(at, &asked);
+                endpoints.get_or_insert_default().note(at, asked);
             }
             tracks.push(track(lookup)?);
             known.insert(lookup.get("name")?.as_str()?, at);
@@ -93,6 +93,7 @@ fn asked_endpoints(lookup: &Value) -> Option<AskedEndpoints> {
         last: None,
         attempts: u8::try_from(*attempts).ok()?,
         hedged: lookup.get("hedged") == Some(&Value::Bool(true)),
+        hedged_at: None,
     })
 }
 

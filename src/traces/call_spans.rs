@@ -211,6 +211,9 @@ impl<'c> Making<'c> {
         if let Some(asked) = timeline.several_endpoints(at) {
             span.int("tributary.attempts", asked.attempts);
             span.bit("tributary.hedged", asked.hedged);
+            if let Some(at) = asked.hedged_at {
+                span.int("tributary.hedged_us", at.minus(started).get());
+            }
         }
         if track.source == Source::Batched {
             span.int("tributary.mates", track.mates);

@@ -5,6 +5,8 @@
 
 use std::task::{Context as TaskContext, Poll};
 
+use tokio::time::Instant;
+
 use super::failure::Failure;
 use super::inputs::Copied;
 use super::large::{Fitted, Fitting, Kept, has_long_text};
@@ -151,7 +153,8 @@ impl Running<'_> {
 
     /// Notes which endpoints a step got its answer or its error from.
     #[cold]
-    fn asked_endpoints(&mut self, at: usize, asked: &AskedEndpoints) {
+    fn asked_endpoints(&mut self, at: usize, asked: &AskedEndpoints<Instant>) {
+        let asked = asked.converted(|at| self.clock.micros_at(*at));
         let endpoints = self.endpoints.get_or_insert_default();
         endpoints.note(at, asked);
     }

@@ -201,7 +201,10 @@ fn the_report_says_how_many_endpoints_were_asked_if_there_were_several() {
         let (_, body) = get(front.admin, "/calls?limit=1");
         let calls: serde_json::Value = serde_json::from_str(&body).expect("JSON");
         let lookup = &calls["calls"][0]["lookups"][0];
+        let times = ["started_us", "hedged_us", "done_us"].map(|time| lookup[time].as_u64());
         (&lookup["attempts"], &lookup["hedged"]) == (&2.into(), &true.into())
+            && times.iter().all(Option::is_some)
+            && times.is_sorted()
     });
     // Both hang: the time of the lookup is over, and the report says so.
     signal(b, "STOP");

@@ -446,6 +446,7 @@ function waterfall(fall, call, critical, most = Math.max(call.took_us, call.seri
       bar(track, 'slack', l.done_us, l.done_us + l.slack_us);
       if (l.critical) bar(track, 'crit', l.started_us, l.done_us);
     });
+    if (l.hedged_us) row('↳ second endpoint', l.source === 'hedged' ? 'answered' : 'did not answer first', track => bar(track, 'ask', l.hedged_us, l.done_us));
   }
   const last = Math.max(0, ...call.lookups.map(l => l.done_us));
   row('merge and reply', ms(call.took_us - last), track => bar(track, 'read', last, call.took_us));

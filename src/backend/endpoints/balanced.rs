@@ -34,8 +34,8 @@ pub(super) struct Tried<C> {
     endpoints: RefCell<Vec<Rc<Endpoint<C>>>>,
     /// Each is noted when it is asked, and not only when it has failed.
     at_once: bool,
-    /// No other one is asked in turn: one is asked at the same time.
-    is_last: Cell<bool>,
+    /// Since then no other one is asked in turn: one is asked at the same time.
+    hedged_at: Cell<Option<Instant>>,
     /// How many were asked.
     attempts: Cell<u8>,
     /// Told how many there were, if the question is given up.
@@ -93,7 +93,7 @@ impl<C: Client + 'static> Endpoints<C> {
                 set.hedges.pushed_back();
             }
             let label = Arc::clone(&endpoint.label);
-            if tried.is_last.get() {
+            if tried.hedged_at.get().is_some() {
                 return Err(err.of_endpoints(Some(tried.asked(&label))));
             }
             tried.has_failed(endpoint);
@@ -161,7 +161,7 @@ impl<C> Tried<C> {
         Tried {
             endpoints: RefCell::default(),
             at_once: false,
-            is_last: Cell::new(false),
+            hedged_at: Cell::new(None),
             attempts: Cell::new(0),
             given_up: given_up.clone(),
         }
@@ -177,8 +177,8 @@ impl<C> Tried<C> {
 
 impl<C> Drop for Tried<C> {
     fn drop(&mut self) {
-        let hedged = self.is_last.get();
-        self.given_up.say_how_often(self.attempts.get(), hedged);
+        let hedged_at = self.hedged_at.get();
+        self.given_up.say_how_often(self.attempts.get(), hedged_at);
     }
 }
 
@@ -190,16 +190,18 @@ impl<C: Client> Tried<C> {
 
     /// The one that is being asked is the last: another question goes elsewhere at the same time.
     pub(super) fn ends(&self) {
-        self.is_last.set(true);
+        self.hedged_at.set(Some(Instant::now()));
         self.count();
     }
 
     /// Those that were asked so far, of which this one has answered or failed last.
-    pub(super) fn asked(&self, last: &Arc<str>) -> AskedEndpoints {
+    pub(super) fn asked(&self, last: &Arc<str>) -> AskedEndpoints<Instant> {
+        let hedged_at = self.hedged_at.get();
         AskedEndpoints {
             last: Some(Arc::clone(last)),
             attempts: self.attempts.get(),
-            hedged: self.is_last.get(),
+            hedged: hedged_at.is_some(),
+            hedged_at,
         }
     }
 

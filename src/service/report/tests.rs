@@ -98,10 +98,11 @@ fn a_timeline_survives_the_trip() {
     let mut endpoints = Endpoints::default();
     endpoints.note(
         1,
-        &AskedEndpoints {
+        AskedEndpoints {
             last: None,
             attempts: 2,
             hedged: true,
+            hedged_at: None,
         },
     );
     hedged.endpoints = Some(Box::new(endpoints));
@@ -134,12 +135,12 @@ fn a_report_has_the_figures_of_the_call() {
 fn the_number_of_endpoints_is_left_out_if_it_is_one() {
     let mut timeline = evented();
     let mut endpoints = Endpoints::default();
-    endpoints.note(0, &AskedEndpoints::one("10.0.0.1:1".into()));
+    endpoints.note(0, AskedEndpoints::one("10.0.0.1:1".into()));
     let several = AskedEndpoints {
         attempts: 3,
         ..AskedEndpoints::one("10.0.0.2:1".into())
     };
-    endpoints.note(1, &several);
+    endpoints.note(1, several);
     timeline.endpoints = Some(Box::new(endpoints));
     let report = read(&standard(), Protocol::Binary, &timeline);
     let Some(Value::List(lookups)) = report.get("lookups") else {

@@ -7,6 +7,7 @@ use std::cell::Cell;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context as TaskContext, Poll};
+use std::time::Duration;
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::time::Instant;
@@ -24,6 +25,9 @@ use crate::coop::after_sockets;
 const POLLED_TOGETHER_MAX: usize = 30;
 /// So many of the others are polled before the loop polls its sockets: each may have to make a request, or to read its answer.
 const POLLED_AT_ONCE: usize = 64;
+/// If they took less time, so many more are polled. Answers from memory take less, and a call that gets all of its own at once is
+/// over before the next one begins: calls under way together cost more, because they displace each other from the processor's cache.
+const LITTLE: Duration = Duration::from_micros(200);
 
 /// Questions that are asked together, with one deadline.
 pub struct Group<'a> {
@@ -34,15 +38,20 @@ pub struct Group<'a> {
     together: Vec<(usize, Pending<'a>)>,
     /// The questions that are polled when they are woken.
     apart: Option<FuturesUnordered<Apart<'a>>>,
-    left: Rc<Cell<usize>>,
+    polls: Rc<Polls>,
     slots: ReplySlots,
 }
 
 /// A question that is polled when it is woken.
 struct Apart<'a> {
     asked: Option<(usize, Pending<'a>)>,
-    /// How many may still be polled now.
-    left: Rc<Cell<usize>>,
+    polls: Rc<Polls>,
+}
+
+/// How many questions may still be polled before the loop polls its sockets.
+struct Polls {
+    left: Cell<usize>,
+    since: Cell<Instant>,
 }
 
 impl Guards {
@@ -58,7 +67,7 @@ impl Guards {
             answers: Vec::with_capacity(questions.len()),
             together: Vec::new(),
             apart: None,
-            left: Rc::default(),
+            polls: Rc::new(Polls::new()),
             slots: ReplySlots::with_capacity(questions.len()),
         };
         let mut alone = 0;
@@ -75,8 +84,8 @@ impl Guards {
             let alone = group
                 .together
                 .extract_if(.., |(_, pending)| !pending.is_batched());
-            let left = &group.left;
-            group.apart = Some(alone.map(|alone| Apart::new(alone, left)).collect());
+            let polls = &group.polls;
+            group.apart = Some(alone.map(|alone| Apart::new(alone, polls)).collect());
         }
         group
     }
@@ -102,12 +111,12 @@ impl<'a> Group<'a> {
     ) -> Poll<Vec<Result<Answer, LookupError>>> {
         self.slots.watch(cx);
         if let Some(apart) = &mut self.apart {
-            self.left.set(POLLED_AT_ONCE);
+            self.polls.begin();
             while let Poll::Ready(Some((at, mut pending, progress))) = next(apart, span, cx) {
                 match pending.proceed(progress, &self.slots) {
                     Some(answer) => self.answers[at] = Some(answer),
                     None if pending.is_batched() => self.together.push((at, pending)),
-                    None => apart.push(Apart::new((at, pending), &self.left)),
+                    None => apart.push(Apart::new((at, pending), &self.polls)),
                 }
             }
         }
@@ -198,11 +207,40 @@ fn next<'a>(
 }
 
 impl<'a> Apart<'a> {
-    fn new(asked: (usize, Pending<'a>), left: &Rc<Cell<usize>>) -> Self {
+    fn new(asked: (usize, Pending<'a>), polls: &Rc<Polls>) -> Self {
         Apart {
             asked: Some(asked),
-            left: Rc::clone(left),
+            polls: Rc::clone(polls),
         }
+    }
+}
+
+impl Polls {
+    fn new() -> Self {
+        Polls {
+            left: Cell::new(0),
+            since: Cell::new(Instant::now()),
+        }
+    }
+
+    /// The loop has polled its sockets.
+    fn begin(&self) {
+        self.left.set(POLLED_AT_ONCE);
+        self.since.set(Instant::now());
+    }
+
+    /// Whether one more may be polled.
+    fn take(&self) -> bool {
+        if self.left.get() == 0 {
+            let now = Instant::now();
+            let took = now.saturating_duration_since(self.since.get());
+            if took >= LITTLE {
+                return false;
+            }
+            self.left.set(POLLED_AT_ONCE);
+        }
+        self.left.set(self.left.get() - 1);
+        true
     }
 }
 
@@ -210,11 +248,10 @@ impl<'a> Future for Apart<'a> {
     type Output = (usize, Pending<'a>, Progress);
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Self::Output> {
-        let Some(left) = self.left.get().checked_sub(1) else {
+        if !self.polls.take() {
             after_sockets(cx);
             return Poll::Pending;
-        };
-        self.left.set(left);
+        }
         let Some((at, mut pending)) = self.asked.take() else {
             return Poll::Pending;
         };

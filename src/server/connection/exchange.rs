@@ -140,6 +140,11 @@ impl Exchange {
             while self.settle() {
                 self.take_messages()?;
             }
+            if self.calls.has_new() && !self.outbound.is_empty() {
+                // Replies from memory are written together with those before them.
+                self.calls.begin().await;
+                continue;
+            }
             let idle = self.calls.is_empty() && self.outbound.is_empty();
             let more = self.drain.wants_messages();
             let more = more || (self.inbound.has_rest() && self.drain.wants_rest());

@@ -280,11 +280,12 @@ impl LoopMetrics {
             let before = std::mem::replace(&mut worked, (now, self::worked()));
             let busy = worked.1.saturating_sub(before.1);
             self.busy.add_time(busy);
-            let is_busy = busy >= now.duration_since(before.0).mul_f64(BUSY);
+            let elapsed = now.duration_since(before.0);
+            let busy = busy.as_secs_f64() / elapsed.as_secs_f64().max(f64::MIN_POSITIVE);
+            let is_busy = busy >= BUSY;
             self.is_busy.set(is_busy);
             self.standing_lag.beat(late, is_busy, now + PULSE);
-            let elapsed = now.duration_since(before.0);
-            self.admitted_share.beat(late, is_busy, elapsed);
+            self.admitted_share.beat(late, (is_busy, busy), elapsed);
             self.lag.observe_time(late);
             self.lag_last.set_time(late);
             self.lag_max.set_time(most.max(most_before));

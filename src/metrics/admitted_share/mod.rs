@@ -5,9 +5,11 @@
 //!
 //! The calls that can't be served wait in the sockets, so a round grows by what arrives beyond the capacity: it is the sum of
 //! all past overload. A share that only followed the length of the round would swing, and one that followed a call's waiting
-//! time would learn of an overload when it is too late. So each beat changes the share by how much the round has grown since the
-//! last one, and by a quarter as much for how far it is from [`ROUND`]. Both gains are small: the work of calls that wait for stores
-//! comes later than their admission, by one or two beats, and greater gains would make the share swing then.
+//! time would learn of an overload when it is too late. So each beat asks how much work came since the last one, as a part of
+//! the time: what the loop did of it, and by how much the round has grown. The share changes by half of what that is above or
+//! below all of the time, since the work of calls that wait for stores comes later than their admission, by one or two beats, and
+//! would make a faster share swing. In addition, the round is brought back to [`ROUND`] within some beats: while a little work
+//! always waits, none of the time is lost.
 
 use std::cell::Cell;
 use std::time::Duration;
@@ -18,23 +20,20 @@ const LONG: Duration = Duration::from_millis(50);
 /// How long a round is meant to take under overload: short beside a deadline, and so short that the calls of one round fit into
 /// the processor's cache. With all calls of 50 ms under way at a time, each costs half as much again.
 const ROUND: Duration = Duration::from_millis(10);
-/// With a shorter round the loop has time left.
-const SHORT: Duration = Duration::from_millis(3);
 /// Calls that arrive for so long while a beat is overdue are an overload, too.
 const OVERDUE: Duration = Duration::from_millis(100);
 /// The share is halved again after so much more of it.
 const OVERDUE_STEP: Duration = Duration::from_millis(25);
-/// By how much the share shrinks if a round is longer than the last one, and longer than [`ROUND`], by logarithms.
-const GAIN_OF_CHANGE: f64 = 0.12;
-const GAIN_OF_LENGTH: f64 = 0.03;
-/// Rounds are compared within these bounds. What is longer shows within the round, by calls that arrive while it lasts.
-const LOG_BOUNDS: (f64, f64) = (-1.0, 1.4);
-/// The share changes by no more than that at a beat.
+/// By which part of the work that came beyond all of the time, or was lacking to it, the share changes at a beat.
+const GAIN: f64 = 0.5;
+/// Within this time the round is brought back to [`ROUND`].
+const BACK_WITHIN: Duration = Duration::from_millis(250);
+/// The share changes by no more than that at a beat, by logarithms, so that one strange beat does not matter much. With much time
+/// left it may grow faster, so that it is whole within a second.
 const STEP_BOUNDS: (f64, f64) = (-0.25, 0.15);
-/// By which part the share grows at the first beat with time left. It is twice as much at each further one, up to a quarter, so that it
-/// is whole within a second, but hardly grows at a moment without work amid the overload.
-const REGAIN: f64 = 0.02;
-const REGAIN_MOST: f64 = 0.25;
+const STEP_IF_IDLE: f64 = 0.25;
+/// A loop that works for a smaller part of the time has much left.
+const IDLE: f64 = 0.8;
 /// The least share. It is in proportion to what a refusal costs, about a thirtieth of a call: then half of the time serves
 /// calls, however many arrive.
 const LEAST: f64 = 0.02;
@@ -52,12 +51,8 @@ pub(super) struct AdmittedShare {
     saved: Cell<f64>,
     /// Calls that were refused since the last beat.
     refused: Cell<u32>,
-    /// The length of the last round, as the logarithm of its ratio to [`ROUND`].
-    last: Cell<f64>,
-    /// The length itself.
+    /// The length of the last round.
     late: Cell<Duration>,
-    /// By which part the share grows next.
-    regain: Cell<f64>,
     /// How often the share was halved since the last beat.
     halved: Cell<u32>,
 }
@@ -68,9 +63,7 @@ impl Default for AdmittedShare {
             share: Cell::new(1.0),
             saved: Cell::new(0.0),
             refused: Cell::new(0),
-            last: Cell::new(LOG_BOUNDS.0),
             late: Cell::new(Duration::ZERO),
-            regain: Cell::new(REGAIN),
             halved: Cell::new(0),
         }
     }
@@ -93,35 +86,40 @@ impl AdmittedShare {
         admits
     }
 
-    /// A beat of the loop came so late, `elapsed` after the last one. `is_busy`: since then, the loop has done nothing but work.
-    pub(super) fn beat(&self, late: Duration, is_busy: bool, elapsed: Duration) {
+    /// A beat of the loop came so late, `elapsed` after the last one. The loop has worked for a part of that time: `busy`.
+    pub(super) fn beat(&self, late: Duration, (is_busy, busy): (bool, f64), elapsed: Duration) {
         let refused = self.refused.replace(0);
         let halved = self.halved.replace(0);
-        let share = self.share.get();
-        if !is_busy || late < SHORT {
-            self.last.set(LOG_BOUNDS.0);
-            self.late.set(Duration::ZERO);
-            let regain = self.regain.get();
-            self.regain.set((2.0 * regain).min(REGAIN_MOST));
-            self.share.set((share * (1.0 + regain)).min(1.0));
+        let before = self.late.replace(late);
+        let begins = !self.is_limiting();
+        // A single long round may be a pause.
+        if begins && (!is_busy || late.min(before) < LONG) {
             return;
         }
-        self.regain.set(REGAIN);
-        let before = self.late.replace(late);
-        let ratio = late.as_secs_f64() / ROUND.as_secs_f64();
-        let length = ratio.ln().clamp(LOG_BOUNDS.0, LOG_BOUNDS.1);
-        let last = self.last.replace(length);
-        let change = match halved {
-            // A single long round may be a pause.
-            _ if !self.is_limiting() && late.min(before) < LONG => return,
-            _ if !self.is_limiting() => length,
-            0 => length - last,
-            _ => 0.0,
+        let grown = if begins || halved > 0 {
+            // What has come since then is not known, or was refused for that already.
+            0.0
+        } else {
+            (late.as_secs_f64() - before.as_secs_f64()) / elapsed.as_secs_f64()
         };
-        let step = -(GAIN_OF_CHANGE * change + GAIN_OF_LENGTH * length);
-        let step = step.clamp(STEP_BOUNDS.0, STEP_BOUNDS.1);
+        let beyond = busy.min(1.0) + grown - 1.0;
+        let too_long = (late.as_secs_f64() - ROUND.as_secs_f64()) / BACK_WITHIN.as_secs_f64();
+        let step = -(GAIN * beyond + too_long);
+        // A loop that has waited is late because of something else.
+        let step = if is_busy {
+            step
+        } else {
+            step.max(GAIN * (1.0 - busy))
+        };
+        let most = if busy < IDLE {
+            STEP_IF_IDLE
+        } else {
+            STEP_BOUNDS.1
+        };
+        let step = step.clamp(STEP_BOUNDS.0, most);
         if step > 0.0 || !mostly_refuses(refused, elapsed) {
-            self.share.set((share * step.exp()).clamp(LEAST, 1.0));
+            let share = self.share.get() * step.exp();
+            self.share.set(share.clamp(LEAST, 1.0));
         }
     }
 

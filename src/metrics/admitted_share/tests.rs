@@ -107,9 +107,9 @@ impl Simulation {
 
     fn beat(&mut self) {
         let elapsed = self.now - self.beat;
-        let is_busy = self.worked >= 0.9 * elapsed;
+        let busy = self.worked / elapsed;
         let [late, elapsed] = [self.now - self.due, elapsed].map(Duration::from_secs_f64);
-        self.share.beat(late, is_busy, elapsed);
+        self.share.beat(late, (busy >= 0.9, busy), elapsed);
         (self.beat, self.due, self.worked) = (self.now, self.now + BEAT, 0.0);
     }
 }
@@ -177,7 +177,8 @@ fn a_second_after_the_overload_all_calls_are_admitted() {
 fn a_pause_and_a_loop_that_waits_refuse_nothing() {
     let share = AdmittedShare::default();
     let beat = |late_ms, is_busy| {
-        share.beat(late_ms * MS, is_busy, (50 + late_ms) * MS);
+        let busy = if is_busy { 1.0 } else { 0.5 };
+        share.beat(late_ms * MS, (is_busy, busy), (50 + late_ms) * MS);
         share.is_limiting()
     };
     for _ in 0..10 {
@@ -219,11 +220,11 @@ fn where_refusals_take_half_of_the_time_no_more_are_refused() {
         assert_eq!(refused, calls);
     };
     share.share.set(0.5);
-    share.last.set(1.0);
+    share.late.set(75 * MS);
     refuse(30_000);
-    share.beat(75 * MS, true, 125 * MS);
+    share.beat(75 * MS, (true, 1.0), 125 * MS);
     assert!(share.share.get() >= 0.5, "75 of 125 ms");
     refuse(10_000);
-    share.beat(100 * MS, true, 150 * MS);
+    share.beat(100 * MS, (true, 1.0), 150 * MS);
     assert!(share.share.get() < 0.5, "25 of 150 ms");
 }

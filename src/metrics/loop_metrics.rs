@@ -11,8 +11,6 @@ use tokio::runtime::Handle;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use super::admitted_share::AdmittedShare;
-use super::standing_lag::StandingLag;
 use super::{Counts, Gauge, Health, Heartbeat, Histogram, Metrics};
 use crate::error::Code;
 use crate::program::Program;
@@ -114,6 +112,21 @@ words! {
     }
 }
 
+/// A beat of a loop, and what the loop was like since the last one.
+#[derive(Clone, Copy, Debug)]
+pub struct Beat {
+    /// How late it came: as long as the loop takes once around all its tasks that are ready.
+    pub late: Duration,
+    /// The time since the last one.
+    pub elapsed: Duration,
+    /// The part of it in which the loop did not wait for sockets or timers.
+    pub busy: f64,
+    /// Nearly all of it.
+    pub is_busy: bool,
+    /// When the next one is due.
+    pub next: Instant,
+}
+
 /// The metrics of one loop, whatever its configuration.
 #[derive(Debug)]
 pub struct LoopMetrics {
@@ -145,8 +158,6 @@ pub struct LoopMetrics {
     busy: Counts,
     /// Since the last beat but one, the loop has done nothing but work.
     is_busy: Cell<bool>,
-    standing_lag: StandingLag,
-    admitted_share: AdmittedShare,
     /// The time of the drain is over.
     drain_is_over: Cell<bool>,
     /// The number of the loop.
@@ -178,8 +189,6 @@ impl LoopMetrics {
             lag_max: of.loop_lag_max.gauge(&[&name]),
             busy: of.loop_busy.counts(&[&name]),
             is_busy: Cell::new(false),
-            standing_lag: StandingLag::default(),
-            admitted_share: AdmittedShare::default(),
             drain_is_over: Cell::new(false),
             at,
             metrics: Arc::clone(metrics),
@@ -231,27 +240,6 @@ impl LoopMetrics {
         self.is_busy.get()
     }
 
-    /// How long what arrives at `now` has had to wait for a while; zero if the loop has time left.
-    #[inline]
-    pub fn standing_lag(&self, now: Instant) -> Duration {
-        self.standing_lag.get(now)
-    }
-
-    /// Whether the loop refuses some calls because its rounds have become long.
-    #[inline]
-    pub fn is_limiting(&self) -> bool {
-        self.admitted_share.is_limiting()
-    }
-
-    /// Whether a call that arrives at `now` is among those that the loop admits while it has more work than it can do.
-    /// `is_first`: its connection has no other call under way.
-    #[cold]
-    pub fn admits(&self, now: Instant, is_first: bool) -> bool {
-        self.admitted_share
-            .overdue(self.standing_lag.overdue_for(now));
-        self.admitted_share.admits(is_first)
-    }
-
     /// The time of the drain is over: calls that still run have to end.
     pub fn end_drain(&self) {
         self.drain_is_over.set(true);
@@ -262,8 +250,8 @@ impl LoopMetrics {
         self.drain_is_over.get()
     }
 
-    /// Beats, and records how late each beat is, for as long as it is polled.
-    pub async fn pulse(self: Rc<Self>) {
+    /// Beats, and records how late each beat is, for as long as it is polled. `beats` hears of each.
+    pub async fn pulse(self: Rc<Self>, beats: impl Fn(&Beat)) {
         let (mut most, mut most_before) = (Duration::ZERO, Duration::ZERO);
         let mut since = Instant::now();
         let mut worked = (since, worked());
@@ -284,8 +272,13 @@ impl LoopMetrics {
             let busy = busy.as_secs_f64() / elapsed.as_secs_f64().max(f64::MIN_POSITIVE);
             let is_busy = busy >= BUSY;
             self.is_busy.set(is_busy);
-            self.standing_lag.beat(late, is_busy, now + PULSE);
-            self.admitted_share.beat(late, (is_busy, busy), elapsed);
+            beats(&Beat {
+                late,
+                elapsed,
+                busy,
+                is_busy,
+                next: now + PULSE,
+            });
             self.lag.observe_time(late);
             self.lag_last.set_time(late);
             self.lag_max.set_time(most.max(most_before));

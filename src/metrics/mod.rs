@@ -5,14 +5,11 @@
 //! the configuration and from closed sets, never from clients. A test compares the manual's table with a
 //! scrape.
 //!
-//! A loop measures itself here too: its heartbeats show how late it is, and from that follows which share of the calls that arrive
-//! it admits under overload ([`LoopMetrics::admits`]).
+//! A loop measures itself here too: its heartbeats show how late it is ([`Beat`]).
 
 mod family;
 mod handles; // by which a loop counts
 mod loop_metrics;
-mod standing_lag; // how long what arrives has to wait
-mod admitted_share; // of calls, under overload
 mod accept_metrics;
 mod breaker_metrics;
 mod endpoint_metrics;
@@ -54,7 +51,7 @@ pub use cache_metrics::{CacheLookup, CacheMetrics, Refreshed};
 use fallback_metrics::FallbackOutcome;
 pub use handles::{Counts, Gauge, Histogram};
 pub use health::{Health, Heartbeat, LIVE_WITHIN, Readiness, Watched};
-pub use loop_metrics::{Closed, LoopMetrics, OfCaller, Overloaded, Reloaded};
+pub use loop_metrics::{Beat, Closed, LoopMetrics, OfCaller, Overloaded, Reloaded};
 pub use program_metrics::{
     BackendMetrics, Load, ProgramMetrics, Refusals, Served, StepMetrics, ViewMetrics,
 };

@@ -13,7 +13,7 @@ use super::reload::Served;
 use crate::config::LimitsConfig;
 use crate::metrics::LoopMetrics;
 use crate::random::Random;
-use crate::service::{Current, MemoryPool};
+use crate::service::{Current, MemoryPool, Overload};
 use crate::thrift::WireFormats;
 
 /// How long a client may take to send one more call once the server drains: if it called within that time, or if its
@@ -29,6 +29,7 @@ pub(super) struct WorkerState {
     /// Cancelled after `shutdown`: calls that still run have to end.
     pub(super) drain_is_over: CancellationToken,
     pub(super) metrics: Rc<LoopMetrics>,
+    pub(super) overload: Rc<Overload>,
     /// The memory that all its connections may take together.
     pub(super) memory_pool: Rc<MemoryPool>,
     /// The limit for all its listeners together.

@@ -27,7 +27,7 @@ use crate::config::{Endpoint, LimitsConfig, ListenerConfig};
 use crate::guard::{BLOCKING_MAX, PurgeReceiver};
 use crate::metrics::{LoopMetrics, Metrics};
 use crate::random::Random;
-use crate::service::{Current, MemoryPool, Service, TrialReceiver, Trials};
+use crate::service::{Current, MemoryPool, Overload, Service, TrialReceiver, Trials};
 use crate::supervise::supervise;
 
 /// How much of `drain_timeout` is kept for telling clients that their calls were cut off.
@@ -85,8 +85,8 @@ impl Worker {
         let program = Arc::clone(&self.programs.borrow_and_update().program);
         let limits = program.limits;
         let metrics = LoopMetrics::new(&self.metrics, self.at);
-        let pulsing = Rc::clone(&metrics);
-        let _pulse = supervise("pulse", move || Rc::clone(&pulsing).pulse());
+        let overload = Rc::new(Overload::default());
+        let _pulse = start_pulse(&metrics, &overload);
         let memory_pool = MemoryPool::new(&limits, &metrics);
         let ticking = Rc::clone(&memory_pool);
         let _ticks = supervise("ticks", move || {
@@ -126,6 +126,7 @@ impl Worker {
             drain_is_over: CancellationToken::new(),
             memory_pool,
             metrics,
+            overload,
             connections_max: self.connections_max,
             handshakes: Semaphore::new(limits.handshakes_max),
             programs: self.programs.clone(),
@@ -165,6 +166,14 @@ async fn drain(worker: &WorkerState, connections: &TaskTracker) -> usize {
     worker.end_drain();
     let _ended = timeout(last_replies, connections.wait()).await;
     calls_cut_off
+}
+
+fn start_pulse(metrics: &Rc<LoopMetrics>, overload: &Rc<Overload>) -> AbortOnDropHandle<()> {
+    let (metrics, overload) = (Rc::clone(metrics), Rc::clone(overload));
+    supervise("pulse", move || {
+        let overload = Rc::clone(&overload);
+        Rc::clone(&metrics).pulse(move |beat| overload.beat(beat))
+    })
 }
 
 fn start_purging(requests: PurgeReceiver, current: &Rc<Current>) -> AbortOnDropHandle<()> {

@@ -20,6 +20,7 @@ use super::call_error::CallError;
 use super::in_flight::CallsInFlight;
 use super::memory::Reservation;
 use super::meta::{MetaCall, Method, fetch};
+use super::overload::Overload;
 use super::refusal::Refusal;
 use crate::config::GuardMode;
 use crate::error::Code;
@@ -80,9 +81,9 @@ impl Admission {
         }
     }
 
-    /// Whether some calls are refused because the loop has more work than it can do.
-    pub(super) fn is_limiting(&self) -> bool {
-        self.metrics.loop_metrics.is_limiting() && self.program.overload == GuardMode::Enforce
+    /// Whether calls are refused, and not only counted, if the loop has more work than it can do.
+    pub(super) fn limits_the_loop(&self) -> bool {
+        self.program.overload == GuardMode::Enforce
     }
 
     /// Decides about a message whose head has been read.
@@ -193,23 +194,30 @@ impl Admission {
     /// up then.
     #[inline]
     fn is_beyond_the_loop(&self, plan: &Plan, message: &Message<'_>) -> bool {
-        let loop_metrics = &self.metrics.loop_metrics;
-        let lag = loop_metrics.standing_lag(message.arrival.at);
-        (!lag.is_zero() || loop_metrics.is_limiting())
+        let Some(overload) = message.arrival.overload else {
+            return false;
+        };
+        let lag = overload.lag(message.arrival.at);
+        (!lag.is_zero() || overload.is_limiting())
             && self.program.overload != GuardMode::Off
-            && self.refuses(lag, plan, message)
+            && self.refuses((overload, lag), plan, message)
     }
 
     /// A call is refused if too much of its time is over before anything of it runs, or if it is not in the share of calls that
     /// keeps the rounds of the loop short. Connections without another call are the last to be refused.
     #[cold]
-    fn refuses(&self, lag: Duration, plan: &Plan, message: &Message<'_>) -> bool {
+    fn refuses(
+        &self,
+        (overload, lag): (&Overload, Duration),
+        plan: &Plan,
+        message: &Message<'_>,
+    ) -> bool {
         let arrival = &message.arrival;
         let is_first = arrival.unanswered == 0;
         let part = if is_first { 2 } else { 4 };
         // `lag` may be zero while the share recovers.
         let refuses = (!lag.is_zero() && lag >= time_left(plan, message) / part)
-            || !self.metrics.loop_metrics.admits(arrival.at, is_first);
+            || !overload.admits(arrival.at, is_first);
         if refuses && self.program.overload == GuardMode::Measure {
             self.metrics.loop_metrics.measured_overload();
             return false;

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use super::closing::Closing;
 use super::memory::ConnectionMemory;
 use super::metadata::CallMetadata;
+use super::overload::Overload;
 use crate::random::Random;
 use crate::thrift::{Head, Header, WireError, WireFormat, read_head};
 use crate::timeline::Timeline;
@@ -28,6 +29,8 @@ pub struct Arrival<'a> {
     pub memory: Option<&'a Rc<ConnectionMemory>>,
     /// Whether the connection is going to end; `None` if that is not known.
     pub closing: Option<&'a Rc<Closing>>,
+    /// Whether the loop has too much to do; `None` if no call is refused for that.
+    pub overload: Option<&'a Overload>,
     /// How many calls of the connection have no reply yet.
     pub unanswered: usize,
     /// Where what happens in the call is put, if someone watches it. Only calls in `THeader` frames can be watched.
@@ -66,6 +69,7 @@ impl Arrival<'static> {
             peer: &ANONYMOUS,
             memory: None,
             closing: None,
+            overload: None,
             unanswered: 0,
             watched: None,
             at: Instant::now(),

@@ -130,6 +130,7 @@ fn arrival(framer: &Framer) -> Arrival<'_> {
         unanswered: 0,
         memory: None,
         closing: None,
+        overload: None,
         watched: None,
         wire_format: framer.wire_format().expect("it was given"),
         header: framer.header(),
@@ -156,7 +157,7 @@ fn one(own: &Loop, framer: &Framer, message: &Bytes) {
         return;
     };
     let reply = match admitted {
-        Decision::Reply(reply) => Some(reply),
+        Decision::Reply(reply) | Decision::Rest(reply, _) => Some(reply),
         Decision::NoReply => None,
         Decision::Serve(call) => {
             let serving = Rc::clone(&own.service).serve(call);

@@ -12,6 +12,7 @@
 mod arrival;
 mod closing; // whether its connection ends
 mod metadata;
+mod overload; // of the loop
 mod admission;
 mod access; // who may call
 mod in_flight; // how many calls at a time
@@ -38,6 +39,7 @@ pub(crate) mod fuzz;
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use tracing::{Instrument, debug_span};
@@ -62,6 +64,7 @@ pub use arrival::{Arrival, Peer};
 pub use call::Call;
 pub use closing::Closing;
 pub use memory::{ConnectionMemory, MemoryPool, Reservation};
+pub use overload::Overload;
 pub use trial::{
     TRIAL_FORMAT, Trial, TrialReceiver, TrialRequest, TrialSender, Trials, Tried, trial_channel,
 };
@@ -86,6 +89,8 @@ pub struct Service {
 pub enum Decision {
     /// Send this reply: the message needs no lookup, or is refused.
     Reply(BytesMut),
+    /// Send this reply: the message is refused because the loop has too much to do. Read no other one for so long.
+    Rest(BytesMut, Duration),
     /// Send nothing: a oneway call that is answered or refused.
     NoReply,
     /// Serve this call.
@@ -138,9 +143,9 @@ impl Service {
         self.limits
     }
 
-    /// Whether some calls are refused because the loop has more work than it can do.
-    pub fn is_limiting(&self) -> bool {
-        self.admission.is_limiting()
+    /// Whether calls are refused if the loop has more work than it can do.
+    pub fn limits_the_loop(&self) -> bool {
+        self.admission.limits_the_loop()
     }
 
     /// Reads the head of a message and decides how to handle it. `Err`: the head is unreadable, so no reply is possible
@@ -161,7 +166,13 @@ impl Service {
                 refusal.record(&self.metrics);
                 Decision::NoReply
             }
-            Admitted::Refused(refusal) => Decision::Reply(self.refuse(&refusal)),
+            Admitted::Refused(refusal) => {
+                let reply = self.refuse(&refusal);
+                match refusal.rest() {
+                    Some(rest) if self.limits_the_loop() => Decision::Rest(reply, rest),
+                    _ => Decision::Reply(reply),
+                }
+            }
         })
     }
 

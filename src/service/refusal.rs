@@ -1,10 +1,13 @@
 //! A message that does not become a call, and why.
 
+use std::time::Duration;
+
 use super::arrival::Message;
 use super::call::EntryPoint;
 use super::call_error::CallError;
 use super::log;
 use super::meta::Method;
+use crate::error::Code;
 use crate::metrics::ProgramMetrics;
 use crate::plan::Plan;
 
@@ -22,6 +25,15 @@ impl Refusal<'_> {
     pub(super) fn is_oneway(&self) -> bool {
         let of_method = self.entry_point == EntryPoint::Method;
         self.message.is_oneway() || (of_method && self.plan.is_some_and(|plan| plan.oneway))
+    }
+
+    /// How long its connection is not read, if the loop has too much to do.
+    pub(super) fn rest(&self) -> Option<Duration> {
+        let overload = self.message.arrival.overload?;
+        if self.error.code != Code::ServerOverloaded {
+            return None;
+        }
+        overload.rest(self.plan?.deadline)
     }
 
     /// Logs and counts the refusal.

@@ -152,6 +152,7 @@ impl Trials {
             peer: &self.peer,
             memory: Some(&self.memory),
             closing: None,
+            overload: None,
             unanswered: 0,
             watched: Some(watched),
             at: Instant::now(),
@@ -161,7 +162,7 @@ impl Trials {
             Err(err) => service.refuse_frame(arrival, err),
         };
         match decision.ok()? {
-            Decision::Reply(reply) => Some(reply),
+            Decision::Reply(reply) | Decision::Rest(reply, _) => Some(reply),
             Decision::NoReply => None,
             Decision::Serve(call) => {
                 info!(method = &*call.plan.label, "call made by the admin port");

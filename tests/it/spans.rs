@@ -163,7 +163,9 @@ async fn lookups_of_interleaved_calls_are_under_their_own_call() {
         let admitted = service.admit(Arrival::from_anybody(wire_format), &message);
         match admitted.unwrap() {
             Decision::Serve(call) => calls.borrow_mut().push(Rc::clone(&service).serve(call)),
-            Decision::Reply(_) | Decision::NoReply => panic!("the call is served"),
+            Decision::Reply(_) | Decision::Rest(..) | Decision::NoReply => {
+                panic!("the call is served")
+            }
         }
     }
     let mut calls = calls.into_inner();

@@ -27,16 +27,13 @@ use crate::error::Code;
 use crate::metrics::{Closed, LoopMetrics};
 use crate::server::client::Client;
 use crate::server::state::{ListenerSettings, WorkerState};
-use crate::service::{Closing, ConnectionMemory, Current, Decision, Peer, Reservation};
+use crate::service::{Closing, ConnectionMemory, Current, Decision, Overload, Peer, Reservation};
 use crate::thrift::{Framer, Limits};
 
 /// After so many messages the loop's other tasks have their turn, however many more the client has sent.
 const TURN: usize = 32;
-/// How long a connection rests after some of its calls were refused because the loop has too much to do. What arrives meanwhile
-/// is read, and refused, at once: for a single message, reading, waking up and writing cost ten times as much as refusing it.
-const REST: Duration = Duration::from_millis(50);
 /// By how much the rests of connections differ, as a share: otherwise all of them would be read in the same round.
-const REST_SPREAD: f64 = 0.5;
+const REST_SPREAD: f64 = 0.3;
 /// By how much the ages of connections at their ends differ, as a share.
 const AGE_SPREAD: f64 = 0.1;
 
@@ -51,11 +48,12 @@ pub(super) struct Exchange {
     buffers: Reservation,
     timeouts: Timeouts,
     metrics: Rc<LoopMetrics>,
+    overload: Rc<Overload>,
     disconnected: bool,
     /// How many messages were taken since others had their turn.
     taken: usize,
-    /// How long it rests after calls were refused.
-    rest: Duration,
+    /// How long it rests after calls were refused, as a share of what is usual.
+    rest: f64,
     /// Not read from until then.
     rests_until: Option<Instant>,
     /// Not read from until there is room in memory.
@@ -86,7 +84,11 @@ impl Exchange {
         let limits = &settings.limits;
         let closing = Rc::new(Closing::new(worker.stopping.clone()));
         Exchange {
-            inbound: Inbound::new(peer, framer, (&memory, Rc::clone(&closing))),
+            inbound: Inbound::new(
+                peer,
+                framer,
+                (&memory, Rc::clone(&closing), &worker.overload),
+            ),
             current,
             calls: Calls::new(&memory),
             outbound: Outbound::default(),
@@ -95,9 +97,10 @@ impl Exchange {
             memory,
             timeouts: Timeouts::new(settings.limits),
             metrics: Rc::clone(&worker.metrics),
+            overload: Rc::clone(&worker.overload),
             disconnected: false,
             taken: 0,
-            rest: REST.mul_f64(worker.random.borrow_mut().about_one(REST_SPREAD)),
+            rest: worker.random.borrow_mut().about_one(REST_SPREAD),
             rests_until: None,
             held: false,
             drain: Drain::new(
@@ -269,10 +272,11 @@ impl Exchange {
             };
             match decision {
                 Ok(Decision::NoReply) => {}
-                Ok(Decision::Reply(reply)) => {
+                Ok(Decision::Reply(reply)) => self.calls.push_reply(reply),
+                Ok(Decision::Rest(reply, rest)) => {
                     self.calls.push_reply(reply);
-                    if self.is_limiting() && !self.drain.has_begun() {
-                        self.rests_until = Some(Instant::now() + self.rest);
+                    if !self.drain.has_begun() {
+                        self.rests_until = Some(Instant::now() + rest.mul_f64(self.rest));
                     }
                 }
                 Ok(Decision::Serve(call)) => {
@@ -317,7 +321,7 @@ impl Exchange {
 
     /// Whether some calls are refused because the loop has more work than it can do.
     fn is_limiting(&self) -> bool {
-        self.metrics.is_limiting() && self.current.get().is_limiting()
+        self.overload.is_limiting() && self.current.get().limits_the_loop()
     }
 
     fn activity(&self) -> Activity {

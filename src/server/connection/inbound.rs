@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::disconnect::Disconnect;
 use crate::error::Code;
-use crate::service::{Arrival, Closing, ConnectionMemory, Peer, Service};
+use crate::service::{Arrival, Closing, ConnectionMemory, Overload, Peer, Service};
 use crate::thrift::{Framer, Transport, WireError, WireFormat};
 
 /// How much is read at a time. Little at first, since most calls are short and many connections wait for one; more once
@@ -27,6 +27,7 @@ pub(super) struct Inbound {
     grown: bool,
     memory: Rc<ConnectionMemory>,
     closing: Rc<Closing>,
+    overload: Rc<Overload>,
     /// When the last bytes of the buffer were read, if that was just now.
     heard_at: Option<Instant>,
 }
@@ -35,7 +36,7 @@ impl Inbound {
     pub(super) fn new(
         peer: Peer,
         framer: Framer,
-        (memory, closing): (&Rc<ConnectionMemory>, Rc<Closing>),
+        (memory, closing, overload): (&Rc<ConnectionMemory>, Rc<Closing>, &Rc<Overload>),
     ) -> Self {
         Inbound {
             peer,
@@ -44,6 +45,7 @@ impl Inbound {
             grown: false,
             memory: Rc::clone(memory),
             closing,
+            overload: Rc::clone(overload),
             heard_at: None,
         }
     }
@@ -111,6 +113,7 @@ impl Inbound {
             peer: &self.peer,
             memory: Some(&self.memory),
             closing: Some(&self.closing),
+            overload: Some(&self.overload),
             watched: None,
             unanswered,
             at: self.heard_at.unwrap_or_else(Instant::now),
@@ -127,6 +130,7 @@ impl Inbound {
             peer: &self.peer,
             memory: None,
             closing: Some(&self.closing),
+            overload: None,
             watched: None,
             unanswered: 0,
             at: Instant::now(),

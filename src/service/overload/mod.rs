@@ -1,0 +1,62 @@
+//! Decides which calls a loop refuses because it has more work than it can do.
+//!
+//! In: the beats of the loop. Out: whether a call that arrives is refused, and how long its connection is not read after that.
+//! A call is refused if it would be answered too late ([`StandingLag`]), or if it is not in the share that keeps the rounds of
+//! the loop short ([`AdmittedShare`]). What stores can't do is not decided here, but by the guards.
+
+mod standing_lag; // how long what arrives has to wait
+mod admitted_share; // of calls
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::metrics::Beat;
+use admitted_share::AdmittedShare;
+use standing_lag::StandingLag;
+
+/// How long a connection rests after some of its calls were refused: such a part of a call's time, and no longer than
+/// [`REST_MAX`]. What arrives meanwhile is read, and refused, at once: for a single message, reading, waking up and writing cost
+/// ten times as much as refusing it.
+const REST_PART: u32 = 5;
+const REST_MAX: Duration = Duration::from_millis(100);
+
+/// Whether one loop has more work than it can do.
+#[derive(Debug, Default)]
+pub struct Overload {
+    lag: StandingLag,
+    share: AdmittedShare,
+}
+
+impl Overload {
+    /// The loop beats.
+    pub fn beat(&self, beat: &Beat) {
+        self.lag.beat(beat.late, beat.is_busy, beat.next);
+        let busy = (beat.is_busy, beat.busy);
+        self.share.beat(beat.late, busy, beat.elapsed);
+    }
+
+    /// Whether some calls are refused because the rounds of the loop have become long.
+    #[inline]
+    pub fn is_limiting(&self) -> bool {
+        self.share.is_limiting()
+    }
+
+    /// How long a call has to wait that arrives at `now`; zero if the loop has time left.
+    #[inline]
+    pub(super) fn lag(&self, now: Instant) -> Duration {
+        self.lag.get(now)
+    }
+
+    /// Whether a call that arrives at `now` is in the share that is admitted. `is_first`: its connection has no other call
+    /// under way.
+    pub(super) fn admits(&self, now: Instant, is_first: bool) -> bool {
+        self.share.overdue(self.lag.overdue_for(now));
+        self.share.admits(is_first)
+    }
+
+    /// How long a connection rests one of whose calls was refused, which may take so long. `None`: it does not.
+    pub(super) fn rest(&self, time: Duration) -> Option<Duration> {
+        self.is_limiting().then(|| (time / REST_PART).min(REST_MAX))
+    }
+}

@@ -7,6 +7,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustix::time::{ClockId, clock_gettime};
 use tokio::runtime::Handle;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
@@ -123,6 +124,8 @@ pub struct Beat {
     pub busy: f64,
     /// Nearly all of it.
     pub is_busy: bool,
+    /// How long the loop had work but did not run: others had its processor, or it waited for a disk.
+    pub kept_waiting: Duration,
     /// When the next one is due.
     pub next: Instant,
 }
@@ -255,6 +258,7 @@ impl LoopMetrics {
         let (mut most, mut most_before) = (Duration::ZERO, Duration::ZERO);
         let mut since = Instant::now();
         let mut worked = (since, worked());
+        let mut ran = processor_time();
         loop {
             let due = Instant::now() + PULSE;
             sleep_until(due).await;
@@ -268,6 +272,8 @@ impl LoopMetrics {
             let before = std::mem::replace(&mut worked, (now, self::worked()));
             let busy = worked.1.saturating_sub(before.1);
             self.busy.add_time(busy);
+            let ran_before = std::mem::replace(&mut ran, processor_time());
+            let kept_waiting = busy.saturating_sub(ran.saturating_sub(ran_before));
             let elapsed = now.duration_since(before.0);
             let busy = busy.as_secs_f64() / elapsed.as_secs_f64().max(f64::MIN_POSITIVE);
             let is_busy = busy >= BUSY;
@@ -277,6 +283,7 @@ impl LoopMetrics {
                 elapsed,
                 busy,
                 is_busy,
+                kept_waiting,
                 next: now + PULSE,
             });
             self.lag.observe_time(late);
@@ -284,6 +291,11 @@ impl LoopMetrics {
             self.lag_max.set_time(most.max(most_before));
         }
     }
+}
+
+/// The processor time of this thread.
+pub fn processor_time() -> Duration {
+    Duration::try_from(clock_gettime(ClockId::ThreadCPUTime)).unwrap_or_default()
 }
 
 /// How long this loop has been working since it began. The time in which it waits for sockets and timers does not count.

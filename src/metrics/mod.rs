@@ -51,7 +51,7 @@ pub use cache_metrics::{CacheLookup, CacheMetrics, Refreshed};
 use fallback_metrics::FallbackOutcome;
 pub use handles::{Counts, Gauge, Histogram};
 pub use health::{Health, Heartbeat, LIVE_WITHIN, Readiness, Watched};
-pub use loop_metrics::{Beat, Closed, LoopMetrics, OfCaller, Overloaded, Reloaded};
+pub use loop_metrics::{Beat, Closed, LoopMetrics, OfCaller, Overloaded, Reloaded, processor_time};
 pub use program_metrics::{
     BackendMetrics, Load, ProgramMetrics, Refusals, Served, StepMetrics, ViewMetrics,
 };

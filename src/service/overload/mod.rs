@@ -4,6 +4,7 @@
 //! A call is refused if it would be answered too late ([`StandingLag`]), or if it is not in the share that keeps the rounds of
 //! the loop short ([`AdmittedShare`]). What stores can't do is not decided here, but by the guards.
 
+mod disturbance; // by other processes
 mod standing_lag; // how long what arrives has to wait
 mod admitted_share; // of calls
 
@@ -13,6 +14,7 @@ use tokio::time::Instant;
 
 use crate::metrics::Beat;
 use admitted_share::AdmittedShare;
+use disturbance::Disturbance;
 use standing_lag::StandingLag;
 
 /// How long a connection rests after some of its calls were refused: such a part of a call's time, and no longer than
@@ -24,6 +26,7 @@ const REST_MAX: Duration = Duration::from_millis(100);
 /// Whether one loop has more work than it can do.
 #[derive(Debug, Default)]
 pub struct Overload {
+    disturbance: Disturbance,
     lag: StandingLag,
     share: AdmittedShare,
 }
@@ -31,9 +34,10 @@ pub struct Overload {
 impl Overload {
     /// The loop beats.
     pub fn beat(&self, beat: &Beat) {
-        self.lag.beat(beat.late, beat.is_busy, beat.next);
+        let late = self.disturbance.own_lag(beat);
+        self.lag.beat(late, beat.is_busy, beat.next);
         let busy = (beat.is_busy, beat.busy);
-        self.share.beat(beat.late, busy, beat.elapsed);
+        self.share.beat(late, busy, beat.elapsed);
     }
 
     /// Whether some calls are refused because the rounds of the loop have become long.
@@ -45,13 +49,14 @@ impl Overload {
     /// How long a call has to wait that arrives at `now`; zero if the loop has time left.
     #[inline]
     pub(super) fn lag(&self, now: Instant) -> Duration {
-        self.lag.get(now)
+        self.lag.get(now, &self.disturbance)
     }
 
     /// Whether a call that arrives at `now` is in the share that is admitted. `is_first`: its connection has no other call
     /// under way.
     pub(super) fn admits(&self, now: Instant, is_first: bool) -> bool {
-        self.share.overdue(self.lag.overdue_for(now));
+        let overdue_for = self.lag.overdue_for(now, &self.disturbance);
+        self.share.overdue(overdue_for);
         self.share.admits(is_first)
     }
 

@@ -90,6 +90,8 @@ impl AdmittedShare {
     pub(super) fn beat(&self, late: Duration, (is_busy, busy): (bool, f64), elapsed: Duration) {
         let refused = self.refused.replace(0);
         let halved = self.halved.replace(0);
+        // A loop that has waited is late because of something else.
+        let late = if is_busy { late } else { Duration::ZERO };
         let before = self.late.replace(late);
         let begins = !self.is_limiting();
         // A single long round may be a pause.
@@ -105,12 +107,6 @@ impl AdmittedShare {
         let beyond = busy.min(1.0) + grown - 1.0;
         let too_long = (late.as_secs_f64() - ROUND.as_secs_f64()) / BACK_WITHIN.as_secs_f64();
         let step = -(GAIN * beyond + too_long);
-        // A loop that has waited is late because of something else.
-        let step = if is_busy {
-            step
-        } else {
-            step.max(GAIN * (1.0 - busy))
-        };
         let most = if busy < IDLE {
             STEP_IF_IDLE
         } else {

@@ -206,6 +206,15 @@ async fn each_element_of_a_foreach_passes_the_guards() {
 }
 
 #[tokio::test(flavor = "local", start_paused = true)]
+async fn elements_from_memory_are_answered_in_one_turn() {
+    let all = "all = { use = \"third\", foreach = \"ns\", with = { n = \"item\" } }";
+    let test = Test::new(all, "").await;
+    for elements in [30, 65, 100] {
+        assert!(test.call_halfway(elements, 1).await.is_some(), "{elements}");
+    }
+}
+
+#[tokio::test(flavor = "local", start_paused = true)]
 async fn timeouts_and_cancellations_are_distinguished() {
     let lookups = r#"
         a = { use = "never", with = { n = "n" }, timeout = "10ms" }

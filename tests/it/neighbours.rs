@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value as Json, json};
+use tokio::time::Instant;
 use tokio_postgres::{Client, NoTls};
 use tributary::{Server, call_json};
 
@@ -340,6 +341,10 @@ each = { use = "same", foreach = "ids", with = { id = "item" }, foreach_max = 10
                 drop(tokio::task::spawn_local(count));
             }
             ASKED.with_borrow_mut(|asked| asked.push(POLLS.get()));
+            let asked = Instant::now();
+            while asked.elapsed() < Duration::from_micros(20) {
+                std::hint::spin_loop();
+            }
             if ASKED.with_borrow(Vec::len) == 1000 {
                 let asked = ASKED.take();
                 let most = asked.chunk_by(|a, b| a == b).map(<[usize]>::len).max();

@@ -6,6 +6,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::ScopedJoinHandle;
 use std::time::Duration;
 
+use tokio::time::Instant;
+use tributary::{Server, Value};
+
 use crate::admin::{get, patiently, scrape, status_of};
 use crate::support::airports::{CONFIG, FILES};
 use crate::support::message::{EXCEPTION, message};
@@ -270,6 +273,72 @@ fn a_loop_with_more_work_than_it_can_do_refuses_calls_whole_and_serves_the_other
         client.send_frame(&message(1, "page", 1, "k"));
         parts(&client.read_frame()) == 3
     });
+}
+
+/// A call with much time is not late, so it is refused only because the rounds of the loop have become long.
+#[test]
+fn calls_are_refused_before_they_are_late_if_the_loop_has_more_work_than_it_can_do() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let at = |name: &str| folder.path().join(name);
+    let idl = "struct Page { 1: optional string a } service S { Page page(1: string code) }";
+    std::fs::write(at("s.thrift"), idl).expect("the folder is ours");
+    let config = r#"
+[server]
+idl = "s.thrift"
+listen = "127.0.0.1:0"
+workers = 1
+[views.page]
+deadline = "1h"
+[views.page.lookups]
+a = "work"
+"#;
+    std::fs::write(at("s.toml"), config).expect("the folder is ours");
+    let server = Server::new(at("s.toml"))
+        .lookup("work", &[], async |_| {
+            let begun = Instant::now();
+            while begun.elapsed() < Duration::from_millis(4) {
+                std::hint::spin_loop();
+            }
+            Ok(Value::from("found"))
+        })
+        .spawn()
+        .expect("it starts");
+    let refused = AtomicBool::new(false);
+    // A round takes an eighth of a second.
+    let greedy = || {
+        let mut wire = Wire::connect(server.addr());
+        let (mut sent, mut replies, mut served) = (0, 0, 0_usize);
+        while replies < sent || !refused.load(Ordering::Relaxed) {
+            while sent - replies < 8 && !refused.load(Ordering::Relaxed) {
+                sent += 1;
+                wire.send_frame(&message(1, "page", sent, "k"));
+            }
+            let reply = wire.read_frame();
+            replies += 1;
+            assert_eq!(reply[12..16], replies.to_be_bytes(), "in their order");
+            if reply[3] == EXCEPTION {
+                assert!(String::from_utf8_lossy(&reply).contains("server.overloaded"));
+                refused.store(true, Ordering::Relaxed);
+            } else {
+                assert!(String::from_utf8_lossy(&reply).contains("found"));
+                served += 1;
+            }
+        }
+        served
+    };
+    let served: usize = std::thread::scope(|scope| {
+        let clients: Vec<_> = (0..4).map(|_| scope.spawn(greedy)).collect();
+        let served = clients.into_iter().map(ScopedJoinHandle::join);
+        served.map(|served| served.expect("replies")).sum()
+    });
+    assert!(served > 0);
+    // Once there is time, calls are served as before.
+    patiently(|| {
+        let mut wire = Wire::connect(server.addr());
+        wire.send_frame(&message(1, "page", 1, "k"));
+        wire.read_frame()[3] != EXCEPTION
+    });
+    server.stop().expect("it stops");
 }
 
 #[test]

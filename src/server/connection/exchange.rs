@@ -143,9 +143,7 @@ impl Exchange {
             while self.settle() {
                 self.take_messages()?;
             }
-            if self.calls.has_new() && !self.outbound.is_empty() {
-                // Replies from memory are written together with those before them.
-                self.calls.begin().await;
+            if self.begin_behind_replies().await {
                 continue;
             }
             let idle = self.calls.is_empty() && self.outbound.is_empty();
@@ -310,6 +308,16 @@ impl Exchange {
             any = true;
         }
         any
+    }
+
+    /// Begins the new calls if replies are to be written: replies from memory are written together with them. False if there
+    /// is no such call.
+    async fn begin_behind_replies(&mut self) -> bool {
+        let begins = self.calls.has_new() && !self.outbound.is_empty();
+        if begins {
+            self.calls.begin().await;
+        }
+        begins
     }
 
     /// Whether a further call may be taken.

@@ -69,3 +69,6 @@ pub(super) async fn serve<R, W>(
     metrics.closed(why);
     metrics.connections_open.down();
 }
+
+#[cfg(test)]
+mod tests;

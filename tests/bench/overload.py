@@ -83,33 +83,40 @@ def said(load):
     return json.loads(out)
 
 
+def capacity_of(run, options):
+    """Calls per second over 64 connections with one call each at a time, and CPU time per call in us."""
+    before = run.cpu()
+    calls = said(run.offer(64, 0, options.seconds))["whole"] / options.seconds
+    # The time without load, in which replies are waited for, costs no CPU time to speak of.
+    return calls, (run.cpu() - before) / (calls * (options.seconds + 1)) * 1e6
+
+
 def measure(factor, connections, folder, options):
     """The load at `factor` times the capacity, over so many connections, and the polite caller meanwhile."""
     run = Run(folder, options)
     try:
-        before, begun = run.cpu(), time.monotonic()
-        closed = said(run.offer(64, 0, options.seconds))
-        # The time without load, in which replies are waited for, costs no CPU time to speak of.
-        capacity = closed["whole"] / options.seconds
-        served_us = (run.cpu() - before) / (capacity * (options.seconds + 1)) * 1e6
+        begun, first = time.monotonic(), capacity_of(run, options)
         before = run.cpu()
-        load = run.offer(connections, int(factor * capacity), options.seconds)
+        load = run.offer(connections, int(factor * first[0]), options.seconds)
         polite = said(run.offer(POLITE, POLITE_RATE, options.seconds))
         greedy = said(load)
         used = run.cpu() - before
+        last = capacity_of(run, options)
+        # A machine whose speed drifts would otherwise make calls look cheap or dear.
+        capacity, served_us = [(a + b) / 2 for a, b in zip(first, last)]
         # Both loads had a second to warm up.
         times = (options.seconds + 1) / options.seconds
         whole = greedy["whole"] + polite["whole"]
         refused = max(1, greedy["refused"] + polite["refused"])
         refused_us = (used / times - whole * served_us / 1e6) / refused * 1e6
-        return {"capacity": capacity, "factor": factor, "connections": connections, "greedy": greedy, "polite": polite,
+        return {"capacity": capacity, "drift": last[0] / first[0] - 1, "factor": factor, "connections": connections, "greedy": greedy, "polite": polite,
                 "whole": whole / options.seconds, "served_us": served_us, "refused_us": refused_us, "cpu_share": used / (options.seconds + 1),
                 "reasons": run.metrics(), "wall": time.monotonic() - begun}
     finally:
         run.server.stop()
 
 
-HEAD = ("calls", "connections", "capacity/s", "offered/s", "whole/s", "share", "at least", "refused/s", "late/s", "lost/s", "unsent/s",
+HEAD = ("calls", "connections", "capacity/s", "drift", "offered/s", "whole/s", "share", "at least", "refused/s", "late/s", "lost/s", "unsent/s",
         "p99 ms of whole", "polite whole", "at least", "polite p99 ms", "server's CPU", "us a served call", "us a refused call", "load's CPU",
         "sent late by ms", "holds")
 
@@ -121,7 +128,7 @@ def row(found):
     is_greedy = found["connections"] == GREEDY
     holds = kept >= POLITE_LEAST if is_greedy else share >= FACTORS[factor]
     a_second = {name: f"{greedy[name] / seconds:,.0f}" for name in ("due", "refused", "late", "lost", "unsent")}
-    return (f"{factor} x", f"{found['connections']}", f"{found['capacity']:,.0f}", a_second["due"], f"{found['whole']:,.0f}", f"{share:.2f}",
+    return (f"{factor} x", f"{found['connections']}", f"{found['capacity']:,.0f}", f"{found['drift']:+.0%}", a_second["due"], f"{found['whole']:,.0f}", f"{share:.2f}",
             "" if is_greedy else f"{FACTORS[factor]:.2f}", a_second["refused"], a_second["late"], a_second["lost"], a_second["unsent"],
             f"{greedy['us']['p99'] / 1000:.0f}", f"{kept:.3f}", f"{POLITE_LEAST:.2f}" if is_greedy else "", f"{polite['us']['p99'] / 1000:.0f}", f"{found['cpu_share']:.2f}",
             f"{found['served_us']:.1f}", f"{found['refused_us']:.1f}", f"{greedy['cpu_s'] / (seconds + 1):.2f}",

@@ -54,8 +54,10 @@ pub(super) struct Exchange {
     taken: usize,
     /// How long it rests after calls were refused, as a share of what is usual.
     rest: f64,
-    /// Not read from until then.
+    /// Not read from until then, unless more has arrived than was read at once: otherwise it could not be refused as fast as it
+    /// arrives.
     rests_until: Option<Instant>,
+    more_arrived: bool,
     /// Not read from until there is room in memory.
     held: bool,
     drain: Drain,
@@ -102,6 +104,7 @@ impl Exchange {
             taken: 0,
             rest: worker.random.borrow_mut().about_one(REST_SPREAD),
             rests_until: None,
+            more_arrived: false,
             held: false,
             drain: Drain::new(
                 worker.connections_max,
@@ -157,7 +160,7 @@ impl Exchange {
                 return end;
             }
             let wants = more && !self.disconnected && self.ending.is_none() && self.has_room();
-            let rests = wants && self.rests_until.is_some();
+            let rests = wants && self.rests_until.is_some() && !self.more_arrived;
             let wants = wants && !rests;
             let reads = wants && self.memory.may_read();
             if reads {
@@ -348,6 +351,7 @@ impl Exchange {
     fn heard(&mut self, bytes: usize) {
         let now = Instant::now();
         self.timeouts.heard(now);
+        self.more_arrived = self.inbound.is_full();
         self.inbound.set_heard_at(Some(now));
         self.drain.heard(bytes);
         self.metrics.received.add(0, bytes);

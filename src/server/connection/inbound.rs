@@ -90,6 +90,11 @@ impl Inbound {
         read.await.transpose()
     }
 
+    /// The last read took all that there was room for: the client may have sent more.
+    pub(super) fn is_full(&self) -> bool {
+        self.buffer.len() == self.buffer.capacity()
+    }
+
     /// Says whether the last bytes were read just now, and when.
     pub(super) fn set_heard_at(&mut self, at: Option<Instant>) {
         self.heard_at = at;

@@ -201,7 +201,7 @@ async fn a_client_that_always_sends_leaves_others_their_turns() {
 async fn a_connection_rests_after_refusals_and_is_read_again() {
     let worker = worker().await;
     overload(&worker, 30);
-    for (method, usual) in [("get", 100 * MS), ("short", 10 * MS)] {
+    for (method, usual) in [("get", 60 * MS), ("short", 50 * MS / 8)] {
         let mut client = connect(&worker);
         let begun = Instant::now();
         client
@@ -260,6 +260,48 @@ async fn without_refusals_a_connection_does_not_rest() {
         }
     }
     assert_eq!(begun.elapsed(), Duration::ZERO);
+}
+
+/// Sends more calls than can be read at once.
+struct Flood {
+    sent: usize,
+    reads: Rc<Cell<usize>>,
+}
+
+impl AsyncRead for Flood {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let message = call("get", 1);
+        while buffer.remaining() > 0 {
+            buffer.put_slice(&[message[self.sent % message.len()]]);
+            self.sent += 1;
+        }
+        self.reads.set(self.reads.get() + 1);
+        Poll::Ready(Ok(()))
+    }
+}
+
+#[tokio::test(flavor = "local", start_paused = true)]
+async fn a_connection_does_not_rest_while_more_has_arrived_than_is_read_at_once() {
+    let worker = worker().await;
+    overload(&worker, 30);
+    let reads = Rc::new(Cell::new(0));
+    let flood = Flood {
+        sent: 0,
+        reads: Rc::clone(&reads),
+    };
+    let exchange = exchange(&worker);
+    let serving = spawn_local(async move {
+        drop(exchange.run(flood, sink(), &worker).await);
+    });
+    for _ in 0..20 {
+        yield_now().await;
+    }
+    assert!(reads.get() >= 10, "{}", reads.get());
+    serving.abort();
 }
 
 /// Counts writes.

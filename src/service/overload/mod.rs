@@ -20,8 +20,8 @@ use standing_lag::StandingLag;
 /// How long a connection rests after some of its calls were refused: such a part of a call's time, and no longer than
 /// [`REST_MAX`]. What arrives meanwhile is read, and refused, at once: for a single message, reading, waking up and writing cost
 /// ten times as much as refusing it.
-const REST_PART: u32 = 5;
-const REST_MAX: Duration = Duration::from_millis(100);
+const REST_PART: u32 = 8;
+const REST_MAX: Duration = Duration::from_millis(60);
 
 /// Whether one loop has more work than it can do.
 #[derive(Debug, Default)]

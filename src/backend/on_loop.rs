@@ -18,32 +18,46 @@ pub struct OnLoop {
     pub seed: u64,
     /// The memory for the answers of all stores.
     pub memory: StoreMemory,
-    /// Where the stores of the loop say which endpoint was given up.
+    /// Where the stores of the loop say what is known of a question that was given up.
     pub given_up: GivenUp,
 }
 
-/// The endpoints of the last question that was dropped without an answer. Who drops a question that has run out of time reads
-/// right afterwards where it was; nothing else happens on the loop in between.
+/// What is known of the last question that was dropped without an answer. Who drops a question that has run out of time reads it
+/// right afterwards; nothing else happens on the loop in between.
 #[derive(Clone, Debug, Default)]
-pub struct GivenUp(Rc<RefCell<Option<AskedEndpoints<Instant>>>>);
+pub struct GivenUp(Rc<RefCell<Known>>);
+
+/// What is known of a question that was dropped without an answer.
+#[derive(Debug, Default)]
+pub(crate) struct Known {
+    /// Where it was, if its store has endpoints.
+    pub endpoints: Option<AskedEndpoints<Instant>>,
+    /// It was never sent: it waited for a connection, while its store answered others.
+    pub in_line: bool,
+}
 
 impl GivenUp {
     pub(super) fn say(&self, endpoint: &Arc<str>) {
-        self.0
-            .replace(Some(AskedEndpoints::one(Arc::clone(endpoint))));
+        let endpoints = AskedEndpoints::one(Arc::clone(endpoint));
+        self.0.borrow_mut().endpoints = Some(endpoints);
+    }
+
+    /// What was given up just now had not been sent, since all connections were busy.
+    pub(super) fn say_in_line(&self) {
+        self.0.borrow_mut().in_line = true;
     }
 
     /// What was given up just now, if it was a question to endpoints, was asked so often.
     pub(super) fn say_how_often(&self, attempts: u8, hedged_at: Option<Instant>) {
-        if let Some(asked) = &mut *self.0.borrow_mut() {
+        if let Some(asked) = &mut self.0.borrow_mut().endpoints {
             (asked.attempts, asked.hedged) = (attempts, hedged_at.is_some());
             asked.hedged_at = hedged_at;
         }
     }
 
-    /// The endpoints of the question that was given up by `give_up`, if there were some.
-    pub(crate) fn by(&self, give_up: impl FnOnce()) -> Option<AskedEndpoints<Instant>> {
-        self.0.replace(None);
+    /// What is known of the question that is given up by `give_up`.
+    pub(crate) fn by(&self, give_up: impl FnOnce()) -> Known {
+        self.0.take();
         give_up();
         self.0.take()
     }

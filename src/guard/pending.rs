@@ -11,7 +11,7 @@ use tracing::Span;
 use super::chain::Outcome;
 use super::guarded_stores::{GuardedStores, Reached, Stage};
 use super::params::Params;
-use super::permit::not_sent;
+use super::permit::{in_line, not_sent};
 use super::question::Question;
 use super::reply_slots::{ReplySlots, SlotId};
 use super::sending;
@@ -323,14 +323,16 @@ impl<'a> Pending<'a> {
         }
     }
 
-    /// The error of a question whose store has not answered. Drops what travels alone, to hear which endpoint was asked.
+    /// The error of a question whose store has not answered. Drops what travels alone, to hear whether it was sent, and where.
     fn given_up(&mut self) -> LookupError {
         let late = self.question.late();
         if !matches!(self.stage, Stage::Alone(_)) {
             return late;
         }
         let given_up = &self.stores.stores.given_up;
-        late.of_endpoints(given_up.by(|| self.stage = Stage::New))
+        let known = given_up.by(|| self.stage = Stage::New);
+        let err = if known.in_line { in_line() } else { late };
+        err.of_endpoints(known.endpoints)
     }
 
     /// Ends the question because the call ends.

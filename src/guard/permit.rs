@@ -221,6 +221,14 @@ pub(super) fn not_sent() -> LookupError {
     )
 }
 
+/// The lookup was not sent to its store in time, because that was busy with others.
+pub(super) fn in_line() -> LookupError {
+    LookupError::new(
+        Code::LookupTimeoutPool,
+        "still without a connection at its deadline: all were busy with other lookups",
+    )
+}
+
 /// The lookup was not sent to its store within its `wait_max`.
 pub(super) fn waited() -> LookupError {
     LookupError::new(

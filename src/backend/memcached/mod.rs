@@ -36,7 +36,7 @@ use super::memory::NoRoom;
 use super::net::{self, Distinct, Limit, Pool};
 use super::{
     Answer, Answers, Ask, Backend, BatchedAsk, Compiled, Examination, Held, LookupError, OnLoop,
-    Planned, StoreMemory,
+    Planned,
 };
 use crate::config::Section;
 use crate::error::Code;
@@ -109,7 +109,7 @@ impl Backend for Memcached {
         Memcached {
             ring: Arc::clone(&config.ring),
             servers: servers
-                .map(|server| Server::start(server, config, (&mut random, &on.memory)))
+                .map(|server| Server::start(server, config, (&mut random, on)))
                 .collect(),
             answer_timeout: config.answer_timeout,
             scratch: Cell::default(),
@@ -211,22 +211,22 @@ impl Memcached {
 
 impl Server {
     /// Starts to connect in the background, on this loop.
-    fn start(
-        address: &Address,
-        config: &Config,
-        (random, memory): (&mut Random, &StoreMemory),
-    ) -> Self {
+    fn start(address: &Address, config: &Config, (random, on): (&mut Random, &OnLoop)) -> Self {
         let sizes = Rc::new(ValueSizes::default());
-        let pool = Pool::start((config.connections, LIMIT), random, |_, queue| Dialer {
-            address: address.clone(),
-            account: config.account.clone(),
-            connect_timeout: config.connect_timeout,
-            age_max: config.age_max,
-            queue,
-            sizes: Rc::clone(&sizes),
-            memory: memory.clone(),
-            again: None,
-        });
+        let pool = Pool::start(
+            (config.connections, LIMIT, &on.given_up),
+            random,
+            |_, queue| Dialer {
+                address: address.clone(),
+                account: config.account.clone(),
+                connect_timeout: config.connect_timeout,
+                age_max: config.age_max,
+                queue,
+                sizes: Rc::clone(&sizes),
+                memory: on.memory.clone(),
+                again: None,
+            },
+        );
         Server { pool, sizes }
     }
 }

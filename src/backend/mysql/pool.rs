@@ -93,7 +93,7 @@ pub(super) fn start(
         extra,
         again: None,
     };
-    Pool::start_growing((config.sizes, LIMIT), &mut random, dial, pays)
+    Pool::start_growing((config.sizes, LIMIT, &on.given_up), &mut random, dial, pays)
 }
 
 impl Settings {

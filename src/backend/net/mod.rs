@@ -15,6 +15,7 @@
 
 mod availability; // what lookups know of a connection
 mod keeper; // connects, serves, connects again
+mod line; // whether a question that ran out of time was held up by others
 mod queue; // questions that wait for a connection
 mod pool; // the connections that take them
 mod pool_sizes; // how many connections there are
@@ -37,6 +38,7 @@ pub(super) use self::distinct::Distinct;
 pub(super) use self::durations::{Durations, Usual};
 pub(super) use self::extra::Extra;
 pub(super) use self::keeper::{Dial, Ended, Keeper, keep};
+pub(super) use self::line::{InLine, Line};
 pub(super) use self::local::{Local, connect_local};
 pub(super) use self::pool::Pool;
 pub(super) use self::pool_sizes::{PoolSizes, unused};

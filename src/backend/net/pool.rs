@@ -9,6 +9,7 @@ use super::extra::Extra;
 use super::keeper::{Dial, Keeper, keep};
 use super::pool_sizes::PoolSizes;
 use super::queue::{Limit, Queue};
+use crate::backend::GivenUp;
 use crate::random::Random;
 
 /// How long a question waits for a free connection before another one is opened: most waits are over by then.
@@ -24,11 +25,11 @@ pub(in crate::backend) struct Pool<Q, A> {
 impl<Q: 'static, A: 'static> Pool<Q, A> {
     /// Starts to keep this many connections, on this loop. `dial` makes the [`Dial`] of each from its number.
     pub(in crate::backend) fn start<D: Dial<Client = ()> + 'static>(
-        (connections, limit): (usize, Limit),
+        (connections, limit, given_up): (usize, Limit, &GivenUp),
         random: &mut Random,
         dial: impl Fn(usize, Rc<Queue<Q, A>>) -> D,
     ) -> Self {
-        let queue = Rc::new(Queue::new(connections, limit));
+        let queue = Rc::new(Queue::new(connections, limit, given_up));
         let known = queue.connections.iter().enumerate();
         let keepers = known.map(|(at, availability)| {
             let dial = dial(at, Rc::clone(&queue));
@@ -44,13 +45,17 @@ impl<Q: 'static, A: 'static> Pool<Q, A> {
     /// Starts to keep `sizes.min` connections, on this loop, and up to `sizes.max` while questions wait and more connections
     /// pay. `dial` makes the [`Dial`] of each; it gets the [`Extra`] of one that may be closed.
     pub(in crate::backend) fn start_growing<D: Dial<Client = ()> + 'static>(
-        (sizes, limit): (PoolSizes, Limit),
+        (sizes, limit, given_up): (PoolSizes, Limit, &GivenUp),
         random: &mut Random,
         dial: impl Fn(Rc<Queue<Q, A>>, Option<Rc<Extra>>) -> D + 'static,
         pays: impl Fn() -> bool + 'static,
     ) -> Self {
         let extras = (sizes.min..sizes.max).map(|_| Extra::new(sizes.idle_max));
-        let queue = Rc::new(Queue::with_extras(sizes.min, extras.collect(), limit));
+        let queue = Rc::new(Queue::with_extras(
+            sizes.min,
+            extras.collect(),
+            (limit, given_up),
+        ));
         let known = queue.connections.iter();
         let keepers = known.map(|availability| {
             let dial = dial(Rc::clone(&queue), None);

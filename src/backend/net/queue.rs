@@ -14,7 +14,8 @@ use tokio::time::sleep;
 
 use super::availability::{Availability, State};
 use super::extra::Extra;
-use crate::backend::LookupError;
+use super::line::{InLine, Line};
+use crate::backend::{GivenUp, LookupError};
 use crate::error::Code;
 
 /// With fewer questions waiting than this, the questions of dropped lookups are not removed.
@@ -83,11 +84,12 @@ pub(in crate::backend) struct Queue<Q, A> {
     pub(super) connections: Vec<Rc<Availability<()>>>,
     pub(super) extras: Vec<Rc<Extra>>,
     limit: Limit,
+    line: Line,
 }
 
 impl<Q, A> Queue<Q, A> {
     /// An empty queue for this many connections.
-    pub(in crate::backend) fn new(connections: usize, limit: Limit) -> Self {
+    pub(super) fn new(connections: usize, limit: Limit, given_up: &GivenUp) -> Self {
         Queue {
             waiting: RefCell::default(),
             purge_at: Cell::new(PURGE_MIN),
@@ -101,14 +103,19 @@ impl<Q, A> Queue<Q, A> {
                 .collect(),
             extras: Vec::new(),
             limit,
+            line: Line::new(given_up),
         }
     }
 
     /// An empty queue for this many connections, and for others that are opened when they are needed.
-    pub(super) fn with_extras(connections: usize, extras: Vec<Rc<Extra>>, limit: Limit) -> Self {
+    pub(super) fn with_extras(
+        connections: usize,
+        extras: Vec<Rc<Extra>>,
+        (limit, given_up): (Limit, &GivenUp),
+    ) -> Self {
         Queue {
             extras,
-            ..Queue::new(connections, limit)
+            ..Queue::new(connections, limit, given_up)
         }
     }
 
@@ -133,10 +140,29 @@ impl<Q, A> Queue<Q, A> {
             repeats,
             answer,
         })?;
-        answered.await.unwrap_or_else(|_| {
+        let mut waits = Waits {
+            queue: self,
+            number,
+            in_line: self.line.join(),
+            is_over: false,
+        };
+        let answer = answered.await.unwrap_or_else(|_| {
             let why = "the connection's task ended";
             Err(LookupError::new(Code::LookupUnavailable, why))
-        })
+        });
+        waits.is_over = true;
+        if answer.is_ok() {
+            self.line.answered();
+        }
+        answer
+    }
+
+    /// Whether this question has not been taken yet. They are in the order of their numbers, but for those that were.
+    fn holds(&self, number: u64) -> bool {
+        let waiting = self.waiting.borrow();
+        let at = waiting.partition_point(|question| question.number < number);
+        let found = waiting.get(at);
+        found.is_some_and(|question| question.number == number && !question.tried)
     }
 
     fn push(&self, question: Queued<Q, A>) -> Result<(), LookupError> {
@@ -305,6 +331,22 @@ impl<Q, A> Queue<Q, A> {
     }
 }
 
+/// A question that has no answer yet.
+struct Waits<'a, Q, A> {
+    queue: &'a Queue<Q, A>,
+    number: u64,
+    in_line: InLine,
+    is_over: bool,
+}
+
+impl<Q, A> Drop for Waits<'_, Q, A> {
+    fn drop(&mut self) {
+        if !self.is_over && self.queue.holds(self.number) {
+            self.queue.line.leave(self.in_line);
+        }
+    }
+}
+
 /// Counts a connection for as long as it waits for a question.
 struct Idle<'a>(&'a Cell<usize>);
 
@@ -335,7 +377,7 @@ mod tests {
     };
 
     fn queue() -> Queue<u32, u32> {
-        Queue::new(2, LIMIT)
+        Queue::new(2, LIMIT, &GivenUp::default())
     }
 
     fn away() -> LookupError {
@@ -428,7 +470,7 @@ mod tests {
     async fn a_question_is_kept_waiting_once_it_has_waited_for_long() {
         let patience = Duration::from_millis(10);
         let extra = Extra::new(patience);
-        let queue = Queue::<u32, u32>::with_extras(2, vec![extra], LIMIT);
+        let queue = Queue::<u32, u32>::with_extras(2, vec![extra], (LIMIT, &GivenUp::default()));
         let mut kept = pin!(queue.kept_waiting(patience));
         assert!(poll!(kept.as_mut()).is_pending());
         let step = patience / 2;

@@ -56,7 +56,7 @@ impl Pool {
             planned: planned.iter().map(named).collect(),
             cancels: Rc::new(CancelRequests::new("PostgreSQL")),
             durations: Durations::default(),
-            waiting: Rc::new(Waiting::default()),
+            waiting: Rc::new(Waiting::new(&on.given_up)),
             open: OpenConnections::new(),
             idle_max: config.sizes.idle_max,
         });
@@ -163,7 +163,10 @@ impl Pool {
             let may_be_stopped = asking.may_be_stopped();
             asking.heard(heard);
             let failure = match sent {
-                Ok(value) => return Ok(value),
+                Ok(value) => {
+                    self.setup.waiting.answered();
+                    return Ok(value);
+                }
                 Err(failure) => failure,
             };
             match failure.recovery {
@@ -217,8 +220,10 @@ impl Pool {
             };
             attempts_left -= 1;
             match session {
+                // Others have waited for it, too: what may be sent now is found as ever.
+                Ok(_) => {}
                 Err(_) if attempts_left > 0 && self.may_come_up() => {}
-                session => return Ok((connection, session?, Instant::now())),
+                Err(why) => return Err(why),
             }
         }
     }

@@ -10,14 +10,17 @@ use std::rc::Rc;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use crate::backend::GivenUp;
+use crate::backend::net::{InLine, Line};
+
 /// The statements that wait for a connection.
-#[derive(Default)]
 pub(super) struct Waiting {
-    lines: RefCell<Vec<Line>>,
+    lines: RefCell<Vec<LookupLine>>,
+    line: Line,
 }
 
 /// Those of one lookup. There is no empty line.
-struct Line {
+struct LookupLine {
     lookup: usize,
     waiters: VecDeque<Rc<Notify>>,
 }
@@ -28,12 +31,25 @@ pub(super) struct Waiter<'a> {
     lookup: usize,
     wake: Rc<Notify>,
     pub(super) since: Instant,
+    in_line: InLine,
 }
 
 impl Waiting {
     /// Whether any statement waits.
     pub(super) fn is_any(&self) -> bool {
         !self.lines.borrow().is_empty()
+    }
+
+    pub(super) fn new(given_up: &GivenUp) -> Self {
+        Waiting {
+            lines: RefCell::default(),
+            line: Line::new(given_up),
+        }
+    }
+
+    /// A statement was answered.
+    pub(super) fn answered(&self) {
+        self.line.answered();
     }
 
     /// Whether statements of this lookup wait, so that another one has to wait behind them.
@@ -47,7 +63,7 @@ impl Waiting {
         let mut lines = self.lines.borrow_mut();
         match lines.iter_mut().find(|line| line.lookup == lookup) {
             Some(line) => line.waiters.push_back(Rc::clone(&wake)),
-            None => lines.push(Line {
+            None => lines.push(LookupLine {
                 lookup,
                 waiters: VecDeque::from([Rc::clone(&wake)]),
             }),
@@ -57,6 +73,7 @@ impl Waiting {
             lookup,
             wake,
             since: Instant::now(),
+            in_line: self.line.join(),
         }
     }
 
@@ -72,7 +89,7 @@ impl Waiting {
     }
 }
 
-impl Line {
+impl LookupLine {
     fn wake(&self) {
         if let Some(first) = self.waiters.front() {
             first.notify_one();
@@ -89,6 +106,8 @@ impl Waiter<'_> {
 
 impl Drop for Waiter<'_> {
     fn drop(&mut self) {
+        // One that has a place is not given up, so this is not read.
+        self.waiting.line.leave(self.in_line);
         let mut lines = self.waiting.lines.borrow_mut();
         let Some(at) = lines.iter().position(|line| line.lookup == self.lookup) else {
             return;
@@ -110,7 +129,7 @@ mod tests {
 
     #[test]
     fn the_first_of_each_lookup_is_woken_and_the_next_follows_it() {
-        let waiting = Waiting::default();
+        let waiting = Waiting::new(&GivenUp::default());
         let [first, second, other] = [1, 1, 2].map(|lookup| waiting.join(lookup));
         assert!(waiting.is_any());
         assert!(waiting.has(1) && waiting.has(2) && !waiting.has(3));
@@ -128,7 +147,7 @@ mod tests {
 
     #[test]
     fn one_that_gives_up_leaves_its_turn_to_the_next() {
-        let waiting = Waiting::default();
+        let waiting = Waiting::new(&GivenUp::default());
         let [first, second, third] = [1, 1, 1].map(|lookup| waiting.join(lookup));
         waiting.changed();
         drop(second);

@@ -180,7 +180,7 @@ impl Backend for Thrift {
 fn pool(config: &Config, on: &OnLoop) -> Pool<Request, Answer> {
     let mut random = Random::seeded(on.seed);
     let dial = |number, queue| Dialer::new(config, number, (queue, &on.memory));
-    Pool::start((config.connections, LIMIT), &mut random, dial)
+    Pool::start((config.connections, LIMIT, &on.given_up), &mut random, dial)
 }
 
 /// Whether a host accepts connections, and our certificate.

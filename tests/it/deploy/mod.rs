@@ -9,9 +9,7 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
-use crate::support::{
-    Memcached, Mysql, PYTHON, Postgres, Redis, Tributary, free_port, interpreter, run,
-};
+use crate::support::{Memcached, Mysql, PYTHON, Postgres, Redis, Tributary, interpreter, run};
 
 fn repository() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -113,18 +111,8 @@ impl Stores {
 
         let script = demo.path().join("mariadb.sql");
         fs::write(&script, here("compose/mariadb.sql")).expect("the folder is ours");
-        let mut data = Some(Mysql::data(""));
-        let mariadb = (0..5).find_map(|_| {
-            let port = free_port();
-            match Mysql::start_on(port, data.take()?) {
-                Ok(started) => Some((port, started)),
-                Err(back) => {
-                    data = Some(back);
-                    None
-                }
-            }
-        });
-        let mariadb = mariadb.expect("one of five free ports is still free");
+        let (server, port) = Mysql::start();
+        let mariadb = (port, server);
         mariadb.1.run_file(&script);
 
         let (redis, memcached) = (Redis::start(), Memcached::start());

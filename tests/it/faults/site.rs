@@ -10,7 +10,7 @@ use super::history::Counts;
 use super::stores::{KINDS, Kind, Scripted, THRIFT_IDL};
 use crate::admin::scrape;
 use crate::support::faults::Proxy;
-use crate::support::{Mysql, Postgres, Tributary, free_port};
+use crate::support::{Mysql, Postgres, Tributary};
 
 /// How long a lookup and a call may take.
 pub(super) const LOOKUP: Duration = Duration::from_millis(400);
@@ -35,7 +35,7 @@ pub(super) struct Site {
 impl Site {
     pub(super) async fn start(seed: u64) -> Self {
         let postgres = Postgres::shared();
-        let (mysql, port) = mariadb();
+        let (mysql, port) = Mysql::start();
         let mut places = Vec::new();
         for (kind, at) in KINDS.iter().zip(1..) {
             let scripted = match kind.speaks {
@@ -104,18 +104,6 @@ impl Site {
 
 fn local(port: u16) -> SocketAddr {
     (Ipv4Addr::LOCALHOST, port).into()
-}
-
-fn mariadb() -> (Mysql, u16) {
-    let mut data = Mysql::data("");
-    for _ in 0..5 {
-        let port = free_port();
-        match Mysql::start_on(port, data) {
-            Ok(mysql) => return (mysql, port),
-            Err(taken) => data = taken,
-        }
-    }
-    panic!("one of five free ports is still free")
 }
 
 fn idl() -> String {

@@ -6,6 +6,7 @@ use std::process::Command;
 use tempfile::TempDir;
 
 use super::certificates::Certificates;
+use super::port::free_port;
 use super::process::{Process, run};
 
 const PACKAGE: &str = "the Debian package `mariadb-server`";
@@ -39,6 +40,19 @@ impl Mysql {
             .replace('\n', " ")
             .replace(';', ";\n");
         std::fs::write(folder.path().join("init.sql"), lines).expect("the folder is ours");
+    }
+
+    /// Starts one without tables. Returns its port too.
+    pub(crate) fn start() -> (Self, u16) {
+        let mut data = Mysql::data("");
+        for _ in 0..5 {
+            let port = free_port();
+            match Mysql::start_on(port, data) {
+                Ok(mysql) => return (mysql, port),
+                Err(taken) => data = taken,
+            }
+        }
+        panic!("one of five free ports is still free")
     }
 
     /// Starts one on `port` with these data, which are returned if the port is taken.

@@ -29,7 +29,7 @@ use crate::timeline::Source;
 const EVENTS: HeaderValue = HeaderValue::from_static("text/event-stream");
 pub(super) const PATH: &str = "/events";
 /// Additional clients are refused.
-const CLIENTS_MAX: usize = 8;
+pub(super) const CLIENTS_MAX: usize = 8;
 /// Events that a client may be behind.
 const BEHIND_MAX: usize = 4;
 const PERIOD: Duration = Duration::from_secs(1);

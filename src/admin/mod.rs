@@ -32,8 +32,9 @@ mod refusals; // whether too many calls are refused
 mod response;
 mod body;
 mod fd_reserve;
+mod connections; // and which of them makes room
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::convert::Infallible;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -45,7 +46,7 @@ use std::time::Duration;
 
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
-use hyper::{Request, Response, service::service_fn};
+use hyper::{Method, Request, Response, service::service_fn};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio::runtime::{Builder, LocalOptions};
@@ -59,14 +60,13 @@ use crate::metrics::Metrics;
 use crate::supervise::supervise;
 use access::{Access, Shows};
 use body::Answer;
+use connections::{Connections, Place, Stage};
 use events::Events;
 use fd_reserve::FdReserve;
 pub use purge::Purging;
 use routes::{Asked, Route};
 pub use trial::Trying;
 
-/// Additional connections are closed immediately.
-const CONNECTIONS_MAX: usize = 16;
 /// How long a connection may take from its first byte to its last.
 const CONNECTION_TIMEOUT: Duration = Duration::from_secs(5);
 /// The limit of a request's line and headers, the smallest that the library allows.
@@ -186,25 +186,29 @@ async fn serve(socket: TcpListener, shown: Shown, stop: CancellationToken) -> io
         let (events, metrics) = (Rc::clone(&events), Arc::clone(&shown.metrics));
         move || Rc::clone(&events).send(Arc::clone(&metrics))
     });
-    let connections = TaskTracker::new();
+    let connections = Rc::new(Connections::default());
+    let tasks = TaskTracker::new();
     let reserve = Rc::new(FdReserve::default());
     reserve.refill();
     while let Some(accepted) = stop.run_until_cancelled(listener.accept()).await {
         match accepted {
-            Ok((stream, _)) if connections.len() < CONNECTIONS_MAX => {
-                let answered = serve_one(stream, shown.clone(), Rc::clone(&events));
+            Ok((stream, _)) => {
+                let place = connections.admit();
+                let answered = serve_one(stream, shown.clone(), (Rc::clone(&events), place));
                 let reserve = Rc::clone(&reserve);
-                connections.spawn_local(async move {
+                tasks.spawn_local(async move {
                     answered.await;
                     // Before anything else takes the descriptor that is free now.
                     reserve.refill();
                 });
+                // A request that has arrived is read before further connections can take its place.
+                tokio::task::yield_now().await;
             }
-            Ok((_, peer)) => debug!(%peer, "too many connections to the admin port"),
             // The next attempt uses the descriptor.
             Err(_) if reserve.release() => {}
             Err(err) => {
                 debug!(error = %err, "can't accept a connection to the admin port");
+                connections.free_descriptor();
                 tokio::time::sleep(ACCEPT_PAUSE).await;
                 reserve.refill();
             }
@@ -221,12 +225,23 @@ enum Until {
     Over(Duration),
 }
 
+/// One connection, until it ends or has to make room.
+async fn serve_one(stream: TcpStream, shown: Shown, (events, place): (Rc<Events>, Place)) {
+    let answered = answer_one(stream, shown, (&events, &place.stage));
+    if place.end.run_until_cancelled(answered).await.is_none() {
+        debug!("a connection to the admin port made room for another");
+    }
+}
+
 /// One request, one answer. Only one that goes on for as long as its client listens, or for which a call is made, takes
 /// longer than the timeout.
-async fn serve_one(stream: TcpStream, shown: Shown, events: Rc<Events>) {
+async fn answer_one(stream: TcpStream, shown: Shown, (events, stage): (&Events, &Cell<Stage>)) {
     let until = RefCell::new(None);
     let service = service_fn(async |request: Request<Incoming>| {
-        let response = answer(request, &shown, &events, &until).await;
+        stage.set(stage_of(&request));
+        let response = answer(request, &shown, events, &until).await;
+        let hears = matches!(&*until.borrow(), Some(Until::Cancelled(_)));
+        stage.set(if hears { Stage::Held } else { Stage::Answering });
         Ok::<_, Infallible>(response)
     });
     let connection = http1::Builder::new()
@@ -248,6 +263,15 @@ async fn serve_one(stream: TcpStream, shown: Shown, events: Rc<Events>) {
         Some(Ok(())) => {}
         Some(Err(err)) => debug!(error = %err, "a connection to the admin port failed"),
         None => debug!("a connection to the admin port took too long"),
+    }
+}
+
+/// The stage of a connection with this request until its response is made.
+fn stage_of<B>(request: &Request<B>) -> Stage {
+    match request.uri().path() {
+        // Only this one has a body that is read, and few of them at a time.
+        trial::PATH if *request.method() == Method::POST => Stage::Held,
+        _ => Stage::Answering,
     }
 }
 

@@ -41,7 +41,7 @@ const LOOP_TIMEOUT: Duration = Duration::from_secs(2);
 const BODY_TIMEOUT: Duration = Duration::from_secs(2);
 const BODY_BYTES_MAX: usize = 64 * 1024;
 /// Further calls are refused: the port has to stay free for probes.
-const CALLS_MAX: usize = 4;
+pub(super) const CALLS_MAX: usize = 4;
 
 /// The loops, and whether this port may make calls.
 #[derive(Debug)]

@@ -3,7 +3,7 @@
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 
-use super::{PATIENCE, Served, ask, get, patiently, status, status_of};
+use super::{PATIENCE, Served, ask, get, status, status_of};
 use crate::support::bytes;
 
 #[test]
@@ -90,19 +90,43 @@ fn a_connection_gets_one_response_and_an_endless_request_is_ended() {
     assert_eq!(status_of(&head), 200);
     assert!(!body.contains("HTTP/1.1"), "one answer only: {body}");
 
-    // The maximum number of connections, none of which ever finishes its request.
-    let held: Vec<TcpStream> = (0..16)
-        .map(|_| {
+    served.server.stop().expect("it ends well");
+}
+
+#[test]
+fn connections_without_a_request_keep_no_probe_out() {
+    let served = Served::start();
+    // More than there may be, some of which have begun a request.
+    let held: Vec<TcpStream> = (0..40)
+        .map(|at| {
             let mut stream = TcpStream::connect(served.admin).expect("the port is open");
-            stream.write_all(b"GET / HT").expect("it is taken");
+            if at % 2 == 0 {
+                stream.write_all(b"GET / HT").expect("it is taken");
+            }
             stream
         })
         .collect();
-    let (head, _) = get(served.admin, "/livez");
-    assert_eq!(head, "", "a seventeenth is closed at once");
-    drop(held);
-    // There is room again as soon as the server notices that they have closed.
-    patiently(|| !get(served.admin, "/livez").0.is_empty());
+    for path in ["/livez", "/readyz", "/metrics"] {
+        for _ in 0..20 {
+            assert_eq!(status(served.admin, path), 200, "{path}");
+        }
+    }
+    // Some of them hear events and go on hearing them.
+    let mut hears = TcpStream::connect(served.admin).expect("the port is open");
+    hears.set_read_timeout(Some(PATIENCE)).expect("not zero");
+    let request = b"GET /events HTTP/1.1\r\nhost: localhost\r\n\r\n";
+    hears.write_all(request).expect("it is taken");
+    let mut start = [0; 12];
+    hears.read_exact(&mut start).expect("an answer");
+    assert_eq!(&start, b"HTTP/1.1 200");
+    let more: Vec<TcpStream> = (0..40)
+        .map(|_| TcpStream::connect(served.admin).expect("the port is open"))
+        .collect();
     assert_eq!(status(served.admin, "/livez"), 200);
+    let mut piece = [0; 64];
+    while !String::from_utf8_lossy(&piece).contains("data: ") {
+        assert_ne!(hears.read(&mut piece).expect("an event"), 0);
+    }
+    drop((held, more));
     served.server.stop().expect("it ends well");
 }

@@ -1,5 +1,6 @@
 //! Defines what a kind of store has to do.
 
+use std::any::Any;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -120,6 +121,17 @@ pub trait Backend: Sized + 'static {
         _how: &Invalidate,
         _each: &mut dyn FnMut(&[&[u8]]),
     ) -> Option<()> {
+        None
+    }
+
+    /// What the store has to be asked to name, so that it says when answers of a lookup are no longer right.
+    fn hears_of<'l>(_lookup: &'l Self::Lookup, _how: &'l Invalidate) -> &'l str {
+        ""
+    }
+
+    /// What hears that, for a store that takes the place of this one and is to hear of the same: see [`OnLoop::hearing`].
+    /// Only a kind that [prepares](Backend::PREPARES) needs it.
+    fn hearing(&self) -> Option<Rc<dyn Any>> {
         None
     }
 

@@ -1,5 +1,6 @@
 //! Lists the kinds of stores, and passes each operation on to the right one.
 
+use std::any::Any;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -194,6 +195,15 @@ macro_rules! kinds {
                 }
             }
 
+            /// What its store has to be asked to name, so that it says when answers are no longer right.
+            pub fn hears_of<'l>(&'l self, how: &'l Invalidate) -> &'l str {
+                match self {
+                    $(AnyLookup::$variant(lookup) => {
+                        <$module::$type as Backend>::hears_of(lookup, how)
+                    })*
+                }
+            }
+
             /// When it is asked of a second endpoint, if it ever is.
             pub fn hedge(&self) -> Option<&Hedge> {
                 match self {
@@ -218,6 +228,11 @@ macro_rules! kinds {
             /// What it says about answers that are no longer right, if anybody wants to know.
             pub fn changes(&self) -> Option<&Rc<Changes>> {
                 match self { $(AnyBackend::$variant(backend) => backend.changes(),)* }
+            }
+
+            /// What hears that, for a store that takes its place.
+            pub fn hearing(&self) -> Option<Rc<dyn Any>> {
+                match self { $(AnyBackend::$variant(backend) => backend.hearing(),)* }
             }
 
             /// The number of its connections, if that changes with the load.

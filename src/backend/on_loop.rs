@@ -1,5 +1,6 @@
 //! Defines what a store gets from the loop it is on.
 
+use std::any::Any;
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -20,6 +21,9 @@ pub struct OnLoop {
     pub memory: StoreMemory,
     /// Where the stores of the loop say what is known of a question that was given up.
     pub given_up: GivenUp,
+    /// What the store before this one hears changes with, if this one is to hear of the same: answers that were kept stay
+    /// right only if nothing is missed in between.
+    pub hearing: Option<Rc<dyn Any>>,
 }
 
 /// What is known of the last question that was dropped without an answer. Who drops a question that has run out of time reads it
@@ -71,6 +75,7 @@ impl OnLoop {
             seed,
             memory: self.memory.clone(),
             given_up: self.given_up.clone(),
+            hearing: self.hearing.clone(),
         }
     }
 }

@@ -95,9 +95,6 @@ fn show_counts(name: &str, backend: &AnyBackend, all_metrics: &ProgramMetrics) {
     if let Some(open) = backend.open_connections() {
         all_metrics.show_open_connections(name, open);
     }
-    if let Some(changes) = backend.changes() {
-        all_metrics.show_changes(name, changes);
-    }
     if let Some(board) = backend.board() {
         all_metrics.show_endpoints(name, board);
     }
@@ -130,7 +127,13 @@ impl Stores {
                 continue;
             }
             let planned = program.planned(backends.len());
+            let hearing = before.and_then(|before| {
+                let at = program.heard_since(before.program.program(), backends.len())?;
+                before.backends[at].backend.hearing()
+            });
+            let hears_on = hearing.is_some();
             let on_loop = OnLoop {
+                hearing,
                 name: Arc::clone(&entry.name),
                 seed: seeds.draw(),
                 memory: memory.clone(),
@@ -138,6 +141,9 @@ impl Stores {
             };
             let backend = Rc::new(entry.config.connect(&planned, &on_loop).await);
             show_counts(&entry.name, &backend, all_metrics);
+            if let Some(changes) = backend.changes().filter(|_| !hears_on) {
+                all_metrics.show_changes(&entry.name, changes);
+            }
             let load = (metrics.single.clone(), &backlogs);
             backends.push(Rc::new(Store {
                 batcher: Batcher::start(&backend, entry, (metrics, &backlogs)),
@@ -147,25 +153,7 @@ impl Stores {
             }));
         }
         let lanes = lanes(program, &backends);
-        let mut own = Vec::with_capacity(program.lookups.len());
-        for (lookup, lane) in program.lookups.iter().zip(&lanes) {
-            let limited = match (&lookup.asks, lookup.in_flight_max) {
-                (Asks::Store(at, _), Some(most)) => Some((*at, most)),
-                _ => None,
-            };
-            own.push(limited.and_then(|(at, most)| {
-                if let Some((store, lane)) = *lane {
-                    backends[store].batcher.limit(lane, most);
-                    return None;
-                }
-                let load = Load {
-                    waiting: all_metrics.backends[at].single.waiting.clone(),
-                    ..Load::unscraped()
-                };
-                let waiting_max = program.backends[at].waiting_max;
-                Some(Permits::new(most, waiting_max, (load, &backlogs)))
-            }));
-        }
+        let own = own_limits((program, &lanes), &backends, (all_metrics, &backlogs));
         let load = (all_metrics.blocking.clone(), &backlogs);
         Stores {
             lanes,
@@ -284,6 +272,31 @@ impl Stores {
         let lookup = closure.lookup(question.as_ask());
         self.blocking.hold((&question, None), lookup).await
     }
+}
+
+/// The permits of each lookup that travels alone and has a limit of its own. One that travels in batches is limited in its lane.
+fn own_limits(
+    (program, lanes): (&Program, &[Option<(usize, usize)>]),
+    backends: &[Rc<Store>],
+    (all_metrics, backlogs): (&ProgramMetrics, &Backlogs),
+) -> Vec<Option<Permits>> {
+    let lookups = program.lookups.iter().zip(lanes);
+    let limits = lookups.map(|(lookup, lane)| {
+        let (Asks::Store(at, _), Some(most)) = (&lookup.asks, lookup.in_flight_max) else {
+            return None;
+        };
+        if let Some((store, lane)) = *lane {
+            backends[store].batcher.limit(lane, most);
+            return None;
+        }
+        let load = Load {
+            waiting: all_metrics.backends[*at].single.waiting.clone(),
+            ..Load::unscraped()
+        };
+        let waiting_max = program.backends[*at].waiting_max;
+        Some(Permits::new(most, waiting_max, (load, backlogs)))
+    });
+    limits.collect()
 }
 
 /// How long each lookup may wait for its turn. Empty if none has such a limit.

@@ -1,6 +1,7 @@
 //! Finds out which stores and cached answers of one program can serve another one as they are: those whose configuration
 //! means the same.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::definition::{Asks, LookupDef, Program};
@@ -9,8 +10,17 @@ use crate::plan::LookupId;
 
 impl Program {
     /// The index that the backend at `backend` has in `before`, if its store there can serve this program too: with the
-    /// same settings and, where its connections prepare statements or hear of changes, for the same lookups.
+    /// same settings, hearing of the same changes and, where its connections prepare statements, for the same lookups.
     pub fn unchanged_since(&self, before: &Program, backend: usize) -> Option<usize> {
+        let at = self.heard_since(before, backend)?;
+        let prepares = self.backends[backend].config.prepares();
+        let is_same = !prepares || self.prepared(backend).eq(before.prepared(at));
+        is_same.then_some(at)
+    }
+
+    /// The index that the backend at `backend` has in `before`, if what its store hears there is what the store is to hear here:
+    /// it has the same settings, and the same changes are to be heard of.
+    pub fn heard_since(&self, before: &Program, backend: usize) -> Option<usize> {
         let now = &self.backends[backend];
         let at = before
             .backends
@@ -19,8 +29,7 @@ impl Program {
         let then = &before.backends[at];
         let is_same = now.config.is_kept()
             && now.definition == then.definition
-            && self.heard(backend).eq(before.heard(at))
-            && (!now.config.prepares() || self.prepared(backend).eq(before.prepared(at)));
+            && self.heard(backend) == before.heard(at);
         is_same.then_some(at)
     }
 
@@ -45,15 +54,16 @@ impl Program {
         is_same.then_some(LookupId(at))
     }
 
-    /// The lookups of a backend whose answers are kept until it says that they are no longer right.
-    fn heard(&self, backend: usize) -> impl Iterator<Item = (&str, &Definition)> {
-        let of_backend = move |lookup: &&LookupDef| match &lookup.asks {
-            Asks::Store(at, _) => *at == backend && lookup.budget.is_some(),
-            Asks::Closure(_) => false,
-        };
-        let lookups = self.lookups.iter().filter(of_backend);
-        let heard = lookups.filter(|lookup| lookup.sharing.invalidate().is_some());
-        heard.map(|lookup| (&*lookup.name, &lookup.definition))
+    /// What a backend is asked to name when it changes.
+    fn heard(&self, backend: usize) -> BTreeSet<&str> {
+        let used = self.lookups.iter().filter(|lookup| lookup.budget.is_some());
+        let heard = used.filter_map(|lookup| match &lookup.asks {
+            Asks::Store(at, of_kind) if *at == backend => {
+                Some(of_kind.hears_of(lookup.sharing.invalidate()?))
+            }
+            _ => None,
+        });
+        heard.collect()
     }
 
     /// What the connections of a backend prepare.

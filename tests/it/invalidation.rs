@@ -263,3 +263,75 @@ fn a_reload_keeps_what_is_heard_unless_other_keys_are_to_be_heard_of() {
     let reply = call(&server, &["mine", "id=a", mine]);
     assert_eq!(answer(&reply), (&json!(4), "backend"));
 }
+
+#[test]
+fn a_reload_of_another_lookup_keeps_the_answers_that_rows_on_a_channel_change() {
+    let postgres = Postgres::create();
+    postgres.start();
+    postgres.run(VISITS);
+    let mut server = of_postgres(&postgres.url(), ("visits", "id"));
+    let admin = server.admin();
+    let other = "[lookups.other]\nbackend = \"db\"\nsql = \"select n from visits where id = :id\"\n\
+                 rows = \"value\"\ntimeout = \"1s\"\n[views.get]\n";
+    change(&server, "[views.get]\n", other);
+    change(
+        &server,
+        "visits = { use = \"visits\" }",
+        "visits = { use = \"visits\" }\nother = { use = \"other\", emit = false }",
+    );
+    server.reload("serving the reloaded configuration");
+    patiently(|| is_heard(admin, "db"));
+    patiently(|| answer(&call(&server, &["get", "id=a"])).1 == "cache");
+    let lost = said(admin, "db", "lost");
+    for (before, after) in [
+        ("timeout = \"1s\"", "timeout = \"2s\""),
+        (
+            "select n from visits where id = :id\"\nrows = \"value\"\ntimeout",
+            "select n + 1 from visits where id = :id\"\nrows = \"value\"\ntimeout",
+        ),
+    ] {
+        change(&server, before, after);
+        server.reload("serving the reloaded configuration");
+        assert_visits(&server, "a", 1, "cache");
+    }
+    assert!(is_heard(admin, "db"));
+    assert_eq!(said(admin, "db", "lost"), lost);
+    // What is heard is still heard, and counted once.
+    let news = said(admin, "db", "key");
+    postgres.run("begin; update visits set n = 5; notify visits, 'a'; commit");
+    patiently(|| said(admin, "db", "key") > news);
+    assert_eq!(said(admin, "db", "key"), news + 1);
+    assert_visits(&server, "a", 5, "backend");
+    assert_visits(&server, "a", 5, "cache");
+}
+
+#[test]
+fn a_reload_of_another_tracked_lookup_keeps_the_answers() {
+    let redis = Redis::start();
+    redis.run("set visits:a 1");
+    let mut server = start(&redis, OF_REDIS);
+    let admin = server.admin();
+    server.wait_for_line(HEARD);
+    assert_get(&server, &json!(1), "backend");
+    change(
+        &server,
+        "get = \"visits:{user}:{id}\"",
+        "timeout = \"3s\"\nget = \"visits:{user}:{id}\"",
+    );
+    server.reload("serving the reloaded configuration");
+    assert_get(&server, &json!(1), "cache");
+    assert_eq!(said(admin, "store", "lost"), 0);
+}
+
+#[test]
+fn the_log_says_that_nothing_is_heard_though_no_calls_run() {
+    for signal in ["STOP", "KILL"] {
+        let redis = Redis::start();
+        let mut server = start(&redis, OF_REDIS);
+        let admin = server.admin();
+        server.wait_for_line(HEARD);
+        redis.signal(signal);
+        server.wait_for_line(NOT_HEARD);
+        patiently(|| !is_heard(admin, "store"));
+    }
+}

@@ -31,6 +31,7 @@ mod examine;
 mod explain; // what planning a statement shows
 
 pub use self::config::{Config, Lookup};
+use std::any::Any;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -53,7 +54,7 @@ use crate::value::Value;
 pub struct Postgres {
     pool: Pool,
     /// Hears what has changed, if answers are kept until then.
-    listening: Option<Listening>,
+    listening: Option<Rc<Listening>>,
 }
 
 impl Backend for Postgres {
@@ -80,10 +81,13 @@ impl Backend for Postgres {
             Invalidate::Keys => None,
         });
         let channels: Vec<_> = channels.collect();
+        let listening = || match on.hearing.clone().map(Rc::downcast::<Listening>) {
+            Some(Ok(listening)) => listening,
+            _ => Rc::new(Listening::start(&config.settings, channels.clone(), on)),
+        };
         Postgres {
             pool: Pool::start(config, planned, on),
-            listening: (!channels.is_empty())
-                .then(|| Listening::start(&config.settings, channels, on)),
+            listening: (!channels.is_empty()).then(listening),
         }
     }
 
@@ -163,6 +167,18 @@ impl Backend for Postgres {
         };
         each(&[channel]);
         listening::each_key(params.get(*at)?, &mut |key| each(&[channel, key]))
+    }
+
+    /// The channel.
+    fn hears_of<'l>(_lookup: &'l Lookup, how: &'l Invalidate) -> &'l str {
+        match how {
+            Invalidate::Channel { name, .. } => name,
+            Invalidate::Keys => "",
+        }
+    }
+
+    fn hearing(&self) -> Option<Rc<dyn Any>> {
+        Some(Rc::clone(self.listening.as_ref()?) as Rc<dyn Any>)
     }
 
     fn changes(&self) -> Option<&Rc<Changes>> {

@@ -153,11 +153,11 @@ impl<E: Endpoint> Dial for Dialer<E> {
     type Connection = Greeted;
 
     async fn connect(&mut self) -> Result<(Rc<Multiplexed>, Greeted), LookupError> {
-        let server = self.endpoint.server().await?;
-        self.age_max = server.age_max;
-        let address = server.address.clone();
-        let connected = self.connect_to(server).await;
-        connected.map_err(|err| err.at(address))
+        let connected = self.connect_to_endpoint().await;
+        if let Err(why) = &connected {
+            self.endpoint.is_lost(why);
+        }
+        connected
     }
 
     /// Ends when the connection breaks, when the endpoint says that it leads to the wrong server, or when it is too old.
@@ -173,8 +173,8 @@ impl<E: Endpoint> Dial for Dialer<E> {
         let why = tokio::select! {
             biased;
             broken = &mut driving => broken.into(),
-            () = self.endpoint.until_outdated(&server, &redis) => {
-                LookupError::new(Code::LookupUnavailable, "this is no longer the right server")
+            why = self.endpoint.until_outdated(&server, &redis) => {
+                LookupError::new(Code::LookupUnavailable, why)
             }
             () = sleep_until(retire_at) => {
                 driving.retire();
@@ -184,6 +184,7 @@ impl<E: Endpoint> Dial for Dialer<E> {
                 return Ended::Served;
             }
         };
+        self.endpoint.is_lost(&why);
         if redis.replies() > replies {
             Ended::Served
         } else {
@@ -197,6 +198,14 @@ impl<E: Endpoint> Dial for Dialer<E> {
 }
 
 impl<E: Endpoint> Dialer<E> {
+    async fn connect_to_endpoint(&mut self) -> Result<(Rc<Multiplexed>, Greeted), LookupError> {
+        let server = self.endpoint.server().await?;
+        self.age_max = server.age_max;
+        let address = server.address.clone();
+        let connected = self.connect_to(server).await;
+        connected.map_err(|err| err.at(address))
+    }
+
     async fn connect_to(&self, server: Server) -> Result<(Rc<Multiplexed>, Greeted), LookupError> {
         let unavailable = |why: String| LookupError::new(Code::LookupUnavailable, why);
         let until = Instant::now() + self.connect_timeout;

@@ -11,6 +11,9 @@ use super::multiplexed::Multiplexed;
 use super::server::Server;
 use crate::backend::LookupError;
 
+/// Why a connection that works is given up, unless the endpoint knows better.
+pub(super) const WRONG_SERVER: &str = "this is no longer the right server";
+
 /// Where a connection leads.
 pub(super) trait Endpoint {
     /// The server to connect to now.
@@ -21,10 +24,13 @@ pub(super) trait Endpoint {
         Ok(())
     }
 
-    /// Waits until the connection must no longer be used, although it works.
-    async fn until_outdated(&self, _server: &Server, _redis: &Multiplexed) {
-        std::future::pending::<()>().await;
+    /// Waits until the connection must no longer be used, although it works. Returns why.
+    async fn until_outdated(&self, _server: &Server, _redis: &Multiplexed) -> &'static str {
+        std::future::pending().await
     }
+
+    /// There is no connection for this reason, although one is wanted.
+    fn is_lost(&self, _why: &LookupError) {}
 
     /// What is done with what the server says of its own accord, if anything.
     fn on_push(&self) -> Option<OnPush> {

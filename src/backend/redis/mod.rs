@@ -88,7 +88,8 @@ impl Backend for Redis {
         let timeout = config.connect_timeout;
         let mut random = Random::seeded(on.seed);
         let tracked = planned.iter().filter(|of| of.invalidate.is_some());
-        let prefixes: Vec<&str> = tracked.map(|of| of.lookup.key.first_text()).collect();
+        let how = &Invalidate::Keys;
+        let prefixes: Vec<&str> = tracked.map(|of| Redis::hears_of(of.lookup, how)).collect();
         match &config.servers {
             Servers::One(server) => {
                 let connect =
@@ -161,6 +162,11 @@ impl Backend for Redis {
         each: &mut dyn FnMut(&[&[u8]]),
     ) -> Option<()> {
         command.each_key(params, |key| each(&[key]))
+    }
+
+    /// The beginning of its keys.
+    fn hears_of<'l>(command: &'l Command, _how: &'l Invalidate) -> &'l str {
+        command.key.first_text()
     }
 
     fn changes(&self) -> Option<&Rc<Changes>> {

@@ -107,20 +107,22 @@ impl<E: Endpoint> Endpoint for Tracked<E> {
         let replies = redis.ask(&self.commands, 2).await?.unwrap_or_default();
         for reply in replies {
             if let Reply::Error(words) = reply {
-                let err = refused(&words);
-                self.changes.not_heard(&err);
-                return Err(err);
+                return Err(refused(&words));
             }
         }
         Ok(())
     }
 
-    async fn until_outdated(&self, server: &Server, redis: &Multiplexed) {
+    async fn until_outdated(&self, server: &Server, redis: &Multiplexed) -> &'static str {
         let _hearing = (self.hear)();
         tokio::select! {
-            () = self.endpoint.until_outdated(server, redis) => {}
-            () = until_silent(redis) => {}
+            why = self.endpoint.until_outdated(server, redis) => why,
+            () = until_silent(redis) => "the server does not answer",
         }
+    }
+
+    fn is_lost(&self, why: &LookupError) {
+        self.changes.not_heard(why);
     }
 
     fn on_push(&self) -> Option<OnPush> {

@@ -14,7 +14,7 @@ use tokio::time::{Instant, sleep, timeout};
 use super::slots_reply::{Range, named, ranges};
 use crate::backend::format::bad_answer;
 use crate::backend::redis::connection::Connection;
-use crate::backend::redis::endpoint::Endpoint;
+use crate::backend::redis::endpoint::{Endpoint, WRONG_SERVER};
 use crate::backend::redis::multiplexed::Multiplexed;
 use crate::backend::redis::resp::{Reply, one, put_command};
 use crate::backend::redis::role::{CHECK_EVERY, Role};
@@ -192,11 +192,12 @@ impl Endpoint for NodeEndpoint {
         }
     }
 
-    async fn until_outdated(&self, _server: &Server, redis: &Multiplexed) {
+    async fn until_outdated(&self, _server: &Server, redis: &Multiplexed) -> &'static str {
         tokio::select! {
             () = self.give_up.notified() => {}
             () = self.until_out_of_sync(redis) => {}
         }
+        WRONG_SERVER
     }
 }
 

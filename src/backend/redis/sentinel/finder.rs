@@ -13,7 +13,7 @@ use tokio::time::{sleep, timeout};
 
 use super::config::Sentinels;
 use crate::backend::redis::connection::Connection;
-use crate::backend::redis::endpoint::Endpoint;
+use crate::backend::redis::endpoint::{Endpoint, WRONG_SERVER};
 use crate::backend::redis::multiplexed::Multiplexed;
 use crate::backend::redis::resp::{Reply, one, put_command};
 use crate::backend::redis::role::{CHECK_EVERY, Role};
@@ -143,17 +143,17 @@ impl Endpoint for Master {
     }
 
     /// Waits until `server` is no longer the master.
-    async fn until_outdated(&self, server: &Server, redis: &Multiplexed) {
+    async fn until_outdated(&self, server: &Server, redis: &Multiplexed) -> &'static str {
         loop {
             sleep(CHECK_EVERY).await;
             let named = self.0.find().await;
             if named.is_ok_and(|named| named.address != server.address) {
-                return;
+                return WRONG_SERVER;
             }
             // A missing answer does not count: a broken connection ends by itself.
             let role = self.0.within(Role::ask(redis)).await;
             if role.is_ok_and(|role| role != Role::Master) {
-                return;
+                return WRONG_SERVER;
             }
         }
     }

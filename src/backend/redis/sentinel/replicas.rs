@@ -13,7 +13,7 @@ use tokio::time::sleep;
 use super::finder::Finder;
 use crate::backend::format::bad_answer;
 use crate::backend::redis::connection::Connection;
-use crate::backend::redis::endpoint::Endpoint;
+use crate::backend::redis::endpoint::{Endpoint, WRONG_SERVER};
 use crate::backend::redis::multiplexed::Multiplexed;
 use crate::backend::redis::resp::{Reply, one, refused};
 use crate::backend::redis::role::{CHECK_EVERY, Role};
@@ -102,16 +102,16 @@ impl Endpoint for Replica {
     }
 
     /// Waits until `server` is no longer a replica in sync, or stops answering.
-    async fn until_outdated(&self, server: &Server, redis: &Multiplexed) {
+    async fn until_outdated(&self, server: &Server, redis: &Multiplexed) -> &'static str {
         loop {
             sleep(CHECK_EVERY).await;
             let named = self.0.replicas().await;
             if named.is_ok_and(|named| !named.contains(&server.address)) {
-                return;
+                return WRONG_SERVER;
             }
             // A replica that does not answer in time is given up too: another server can be asked.
             if self.check(redis).await.is_err() {
-                return;
+                return WRONG_SERVER;
             }
         }
     }

@@ -185,11 +185,12 @@ impl Reloading {
             }
         };
         reloads.count(Reloaded::Ok as usize);
+        let keys = self.started.changed(&program);
+        let effective = self.started.in_use(&program, &keys);
         self.metrics
-            .config_was_loaded(&program.expiries, &program.effective);
+            .config_was_loaded(&program.expiries, &effective);
         watch.serves(&program);
         log_warnings(&program);
-        let keys = self.started.changed(&program);
         if !keys.is_empty() {
             let keys = list(keys.iter().map(String::as_str));
             warn!(keys, "changed keys take effect only after a restart");

@@ -1,6 +1,8 @@
 //! Finds out which keys a reload would have to change and can't: those that are read at start only.
 
-use crate::config::{AccessLog, AdminConfig, Definition, LimitsConfig, ListenerConfig};
+use std::sync::Arc;
+
+use crate::config::{AccessLog, AdminConfig, Definition, Effective, LimitsConfig, ListenerConfig};
 use crate::program::Program;
 
 /// What a server keeps from its start to its end, without the rest of the program that it was started with.
@@ -12,6 +14,8 @@ pub(super) struct StartKeys {
     access_log: Option<AccessLog>,
     /// What `[traces]` says of the collector.
     traces: Option<Definition>,
+    /// All values, as they are shown.
+    effective: Arc<Effective>,
 }
 
 impl StartKeys {
@@ -24,12 +28,21 @@ impl StartKeys {
             admin: program.admin.clone(),
             access_log: program.log.as_ref().and_then(|log| log.access.clone()),
             traces: program.traces.as_ref().map(|of| of.definition.clone()),
+            effective: Arc::clone(&program.effective),
         }
     }
 
     /// The number of loops.
     pub(super) fn workers(&self) -> usize {
         self.workers
+    }
+
+    /// The values that are in use once `now` is served, if these `keys` have changed.
+    pub(super) fn in_use(&self, now: &Program, keys: &[String]) -> Arc<Effective> {
+        match keys {
+            [] => Arc::clone(&now.effective),
+            _ => Arc::new(now.effective.in_place_of(&self.effective, keys)),
+        }
     }
 
     /// The paths of the keys in which `now` differs, and that take a restart.
@@ -55,6 +68,7 @@ fn changed_keys(started: &StartKeys, now: &StartKeys) -> Vec<String> {
                 ("token", then.token != now.token),
                 ("calls_kept", then.calls_kept != now.calls_kept),
                 ("calls_sampled", then.calls_sampled != now.calls_sampled),
+                ("calls_values", then.calls_values != now.calls_values),
                 (
                     "unready_refusals",
                     then.unready_refusals != now.unready_refusals,
@@ -151,6 +165,11 @@ mod tests {
         assert_changed("", &admin(1), &["admin"]);
         assert_changed(&admin(1), "", &["admin"]);
         assert_changed(&admin(1), &admin(2), &["admin.listen"]);
+        assert_changed(
+            &admin(1),
+            &admin(1).replace(" }", ", calls_values = true }"),
+            &["admin.calls_values"],
+        );
         let traces = |keys: &str| format!("---traces = {{ endpoint = 'http://c', {keys} }}");
         assert_changed("", &traces("queue = 1"), &["traces"]);
         assert_changed(&traces("queue = 1"), &traces("queue = 2"), &["traces"]);

@@ -4,16 +4,18 @@
 //! compare with the code. Out: JSON, or text that reads like the file. Secrets are left out: see [`redact`].
 
 mod redact;
+mod entry; // one value
 mod tables; // the manual's tables that belong to a table of the file
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
+use std::sync::Arc;
 
 use serde_json::{Value as Json, json};
 use toml::de::{DeTable, DeValue};
 
 use super::typed::integer;
 use crate::diagnostic::SourceFile;
+use entry::{Entry, Held, Shown, hold_back};
 use redact::redacted;
 
 /// A configuration, from which its values are listed when they are asked for.
@@ -22,6 +24,8 @@ pub struct Effective {
     source: Option<SourceFile>,
     /// The known keys of each table, by its path.
     keys: BTreeMap<String, Vec<&'static str>>,
+    /// What the server was started with, and the paths of keys in which that is still in use.
+    started: Option<(Arc<Effective>, Vec<String>)>,
 }
 
 impl std::fmt::Debug for Effective {
@@ -31,41 +35,32 @@ impl std::fmt::Debug for Effective {
     }
 }
 
-/// One value.
-struct Entry {
-    /// Its key path.
-    key: String,
-    value: Shown,
-    /// The line of the file; `None` if it is a default.
-    line: Option<usize>,
-}
-
-enum Shown {
-    Value(Json),
-    /// A default that depends on something else, in words.
-    Words(String),
-}
-
 impl Effective {
     /// The configuration in `source`. `keys` are the known keys of each of its tables, by its path.
     pub fn new(source: SourceFile, keys: BTreeMap<String, Vec<&'static str>>) -> Self {
         Effective {
             source: Some(source),
             keys,
+            started: None,
+        }
+    }
+
+    /// This configuration in a server that was started with another one, `keys` of which are still in use.
+    #[must_use]
+    pub fn in_place_of(&self, started: &Arc<Effective>, keys: &[String]) -> Self {
+        Effective {
+            source: self.source.clone(),
+            keys: self.keys.clone(),
+            started: Some((Arc::clone(started), keys.to_vec())),
         }
     }
 
     /// Every value: `key`, `value` or, if the default depends on something, `default` in words; and `from`: the file and the line,
-    /// or `default`.
+    /// `default`, or `the start`. Then `after_restart` has what the file says now.
     pub fn json(&self) -> Json {
         let path = self.path();
-        let values = self.entries().into_iter().map(|entry| {
-            let from = from(path, entry.line);
-            match entry.value {
-                Shown::Value(value) => json!({ "key": entry.key, "value": value, "from": from }),
-                Shown::Words(words) => json!({ "key": entry.key, "default": words, "from": from }),
-            }
-        });
+        let entries = self.in_use();
+        let values = entries.iter().map(|entry| entry.json(path));
         json!({ "file": path, "values": values.collect::<Vec<Json>>() })
     }
 
@@ -74,24 +69,28 @@ impl Effective {
         let path = self.path();
         let mut text = String::new();
         let mut table = String::new();
-        for entry in self.entries() {
+        for entry in self.in_use() {
             let of = entry.key.split('.').take(2).collect::<Vec<_>>().join(".");
             if !table.is_empty() && table != of {
                 text.push('\n');
             }
             table = of;
-            let from = from(path, entry.line);
-            let line = match entry.value {
-                Shown::Value(value) => writeln!(text, "{} = {value}  # {from}", entry.key),
-                Shown::Words(words) => writeln!(text, "{}  # {from}: {words}", entry.key),
-            };
-            line.expect("a string takes what is written to it");
+            text.push_str(&entry.text(path));
+            text.push('\n');
         }
         text
     }
 
     fn path(&self) -> &str {
         self.source.as_ref().map_or("", |source| &source.path)
+    }
+
+    /// Every value that is in use, and those that take a restart.
+    fn in_use(&self) -> Vec<Entry> {
+        match &self.started {
+            Some((started, keys)) => hold_back(self.entries(), started.entries(), keys),
+            None => self.entries(),
+        }
     }
 
     /// Every value: those of the file in its order, those of each table before its defaults.
@@ -120,10 +119,6 @@ impl Effective {
     }
 }
 
-fn from(path: &str, line: Option<usize>) -> String {
-    line.map_or_else(|| "default".to_owned(), |line| format!("{path}:{line}"))
-}
-
 struct Walk<'t> {
     text: &'t str,
     root: &'t DeTable<'t>,
@@ -149,6 +144,7 @@ impl Walk<'_> {
                 value: Shown::Value(redacted(&key, value_json)),
                 key,
                 line: Some(self.line(value.span().start)),
+                held: Held::No,
             });
         }
         self.defaults(path, table);
@@ -165,6 +161,7 @@ impl Walk<'_> {
                                 value: Shown::Value(redacted(&path, json_of(value))),
                                 key: path,
                                 line: Some(self.line(item.span().start)),
+                                held: Held::No,
                             }),
                         }
                     }
@@ -189,6 +186,7 @@ impl Walk<'_> {
                 key: join(path, key),
                 value: shown_default(default),
                 line: None,
+                held: Held::No,
             });
         }
     }

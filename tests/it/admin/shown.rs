@@ -237,6 +237,72 @@ it = {}
     assert!(text().contains(&line("lookups.it.timeout", "\"70ms\"")));
 }
 
+#[test]
+fn the_configuration_shows_what_is_in_use_and_what_takes_a_restart() {
+    let config = "
+admin = { listen = '127.0.0.1:0', calls_kept = 256 }
+[server]
+workers = 1
+idl = 's.thrift'
+unserved = '*'
+limits = { calls_max = 3, depth_max = 20 }
+";
+    let mut server = Tributary::start(config, &[("s.thrift", "service S { string get() }")]);
+    let admin = server.admin();
+    let path = server.folder().join("tributary.toml");
+    let at = |wanted: &str| {
+        let file = std::fs::read_to_string(&path).expect("it is there");
+        let at = file.lines().position(|line| line.starts_with(wanted));
+        format!("{}:{}", path.display(), at.expect("it is in the file") + 1)
+    };
+    let assert_shows = |lines: &[String]| {
+        let text = get(admin, "/config?format=text").1;
+        for wanted in lines {
+            let is_there = text.lines().any(|line| line == wanted);
+            assert!(is_there, "{wanted}\n{text}");
+        }
+    };
+    crate::reload::change(&server, "calls_max = 3, depth_max = 20", "calls_max = 30");
+    crate::reload::change(&server, "calls_kept = 256", "calls_kept = 7");
+    let log = "log = { access = 'stdout', slow = '2s' }";
+    let traces = "traces = { endpoint = 'http://127.0.0.1:9' }";
+    let above = format!("{log}\n{traces}\nadmin = {{");
+    crate::reload::change(&server, "admin = {", &above);
+    server.reload("serving the reloaded configuration");
+    let (limits, log, kept) = (at("limits"), at("log"), at("admin"));
+    assert_shows(&[
+        format!("server.limits.calls_max = 3  # from the start; a restart makes it 30 ({limits})"),
+        "server.limits.depth_max = 20  # from the start; a restart makes it 64 (default)".into(),
+        format!("admin.calls_kept = 256  # from the start; a restart makes it 7 ({kept})"),
+        format!("log.access  # not in use; a restart makes it \"stdout\" ({log})"),
+        format!("log.slow = \"2s\"  # {log}"),
+        format!(
+            "traces.endpoint  # not in use; a restart makes it \"http://127.0.0.1:9\" ({})",
+            at("traces")
+        ),
+        "server.drain_timeout = \"10s\"  # default".into(),
+    ]);
+    let shown = json(admin, "/config");
+    let values = shown["values"].as_array().expect("a list");
+    let of = |key: &str| {
+        values
+            .iter()
+            .find(|of| of["key"] == key)
+            .expect("it is there")
+    };
+    assert_eq!(
+        *of("server.limits.calls_max"),
+        serde_json::json!({
+            "key": "server.limits.calls_max", "value": 3, "from": "the start",
+            "after_restart": { "value": 30, "from": limits },
+        })
+    );
+    // What the file says again takes no restart.
+    crate::reload::change(&server, "calls_max = 30", "calls_max = 3, depth_max = 20");
+    server.reload("serving the reloaded configuration");
+    assert_shows(&[format!("server.limits.calls_max = 3  # {}", at("limits"))]);
+}
+
 /// What `tributary top` prints with these options, which need no terminal.
 fn top(admin: &str, options: &[&str]) -> (Option<i32>, String, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tributary"));

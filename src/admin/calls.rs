@@ -11,8 +11,7 @@ use serde_json::{Value as Json, json};
 use super::call_json::{call_json, otlp, perfetto};
 use super::query;
 use crate::diagnostic::suggest;
-use crate::error::Code;
-use crate::recorder::{FASTER, Gains, List, RecordedCall, Recorder};
+use crate::recorder::{FASTER, Gains, List, Outcome, RecordedCall, Recorder};
 
 /// Why a request is refused.
 type Refused = (StatusCode, String);
@@ -53,8 +52,9 @@ impl Filter {
                 }
                 "method" => filter.method = Some(value),
                 "outcome" => {
-                    if !["ok", "partial"].contains(&&*value) && Code::parse(&value).is_none() {
-                        return Err("`outcome` is ok, partial or an error code".into());
+                    if !Outcome::is_word(&value) {
+                        let why = "`outcome` is ok, partial, failed, hung_up or an error code";
+                        return Err(why.into());
                     }
                     filter.outcome = Some(value);
                 }
@@ -80,7 +80,7 @@ impl Filter {
             wanted.as_ref().is_none_or(|wanted| *wanted == *have)
         };
         is(&self.method, &call.method)
-            && is(&self.outcome, call.outcome.as_str())
+            && (self.outcome.as_ref()).is_none_or(|wanted| call.outcome.is(wanted))
             && is(&self.caller, &call.caller.to_string())
             && self
                 .slower

@@ -29,7 +29,7 @@ pub(super) struct Tap {
     /// Only calls that took at least so long
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
     slower: Option<Duration>,
-    /// Only calls with this outcome: ok, partial, or a code
+    /// Only calls with this outcome: ok, partial, failed, `hung_up`, or a code
     #[arg(long, value_name = "OUTCOME")]
     outcome: Option<String>,
     /// Only calls of this caller
@@ -142,12 +142,18 @@ impl Tap {
         };
         let took = call["took_us"].as_u64().map(Duration::from_micros);
         is(&self.method, "method")
-            && is(&self.outcome, "outcome")
+            && (self.outcome.as_ref()).is_none_or(|wanted| ended_in(call, wanted))
             && is(&self.caller, "caller")
             && self
                 .slower
                 .is_none_or(|least| took.is_some_and(|took| took >= least))
     }
+}
+
+/// Whether `wanted` says how the call ended: its outcome, or `failed` for any code.
+fn ended_in(call: &Json, wanted: &str) -> bool {
+    let others = ["ok", "partial", "hung_up"].map(Json::from);
+    call["outcome"] == *wanted || (wanted == "failed" && !others.contains(&call["outcome"]))
 }
 
 /// `2026-11-30T12:00:00.123Z getDeparture ok 12.345 ms, decided by plane, connection 7`

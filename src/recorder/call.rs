@@ -22,6 +22,8 @@ pub enum Outcome {
     Partial,
     /// An exception.
     Failed(Code),
+    /// Nothing: the connection ended first.
+    HungUp,
 }
 
 impl Outcome {
@@ -31,7 +33,19 @@ impl Outcome {
             Outcome::Ok => "ok",
             Outcome::Partial => "partial",
             Outcome::Failed(code) => code.as_str(),
+            Outcome::HungUp => "hung_up",
         }
+    }
+
+    /// Whether calls can end in what `word` says: a word of the metrics, or `failed` for any code.
+    pub fn is_word(word: &str) -> bool {
+        let words = [Outcome::Ok, Outcome::Partial, Outcome::HungUp].map(Outcome::as_str);
+        words.contains(&word) || word == "failed" || Code::parse(word).is_some()
+    }
+
+    /// Whether it is what `word` says.
+    pub fn is(self, word: &str) -> bool {
+        self.as_str() == word || (word == "failed" && matches!(self, Outcome::Failed(_)))
     }
 }
 

@@ -81,7 +81,7 @@ impl Kept {
             push(&mut self.failed, &call, self.max);
         }
         let method = self.methods.entry(Arc::clone(&call.method)).or_default();
-        if wanted.sampled && !matches!(call.outcome, Outcome::Failed(_)) {
+        if wanted.sampled && matches!(call.outcome, Outcome::Ok | Outcome::Partial) {
             method.gains[0].observe(&call.timeline, call.took);
             method.ever.observe(&call.timeline, call.took);
         }

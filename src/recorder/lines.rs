@@ -66,6 +66,7 @@ pub(super) struct Lines {
 enum Why {
     Failed(Code),
     Partial,
+    HungUp,
     Slow,
 }
 
@@ -101,6 +102,7 @@ impl Lines {
         let why = match call.outcome {
             Outcome::Failed(code) => Some(Why::Failed(code)),
             Outcome::Partial => Some(Why::Partial),
+            Outcome::HungUp => Some(Why::HungUp),
             Outcome::Ok if call.took >= self.slow => Some(Why::Slow),
             // The sample has a rate of its own.
             Outcome::Ok => None,

@@ -30,6 +30,7 @@ use crate::metrics::{OfCaller, Overloaded, ProgramMetrics};
 use crate::plan::Plan;
 use crate::program::{CallerCall, Exceeded, Program, ServedService, built_in, plan};
 use crate::random::Random;
+use crate::recorder::CallRecorder;
 use crate::thrift::{Head, Header, Limits, WireError, read_head};
 use crate::value::Text;
 
@@ -66,13 +67,13 @@ impl Admission {
         program: &Arc<Program>,
         limits: Limits,
         calls_max: usize,
-        guards: &Rc<Guards>,
+        (guards, recorder): (&Rc<Guards>, Option<Rc<CallRecorder>>),
     ) -> Self {
         let metrics = guards.metrics();
         Admission {
             program: Arc::clone(program),
             limits,
-            calls: CallsInFlight::new(calls_max, metrics),
+            calls: CallsInFlight::new(calls_max, metrics, recorder),
             guards: Rc::clone(guards),
             metrics: Rc::clone(metrics),
             calls_max_of_all: calls_max.saturating_mul(program.workers),
@@ -174,20 +175,26 @@ impl Admission {
             return Err(Code::CallDeadline);
         }
         let unanswered = arrival.unanswered;
-        let overloaded = if self.calls.is_full(unanswered) {
-            Overloaded::CallsMax
+        if self.calls.is_full(unanswered) {
+            self.calls.refuse(Overloaded::CallsMax);
         } else if self.is_beyond_the_loop(plan, message) {
-            Overloaded::Loop
+            self.calls.refuse(Overloaded::Loop);
         } else if !self
             .guards
             .can_serve(plan, unanswered, || time_left(plan, message))
         {
-            Overloaded::Waiting
+            // The guards have logged which store it would wait for.
+            self.metrics.loop_metrics.overloaded(Overloaded::Waiting);
         } else {
             return Ok(of_caller);
-        };
-        self.metrics.loop_metrics.overloaded(overloaded);
+        }
         Err(Code::ServerOverloaded)
+    }
+
+    /// A message was refused because clients hold too much memory.
+    #[cold]
+    pub(super) fn refused_for_memory(&self) {
+        self.calls.refuse(Overloaded::Memory);
     }
 
     /// Whether the loop has more work than it can do, and refuses this call for it. To refuse costs the loop little, so it catches

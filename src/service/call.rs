@@ -133,6 +133,14 @@ impl Call {
         }
     }
 
+    /// Its view begins, in this trace. That is all there is of it if its connection ends before it does.
+    pub(super) fn belongs_to(&self, trace: &Arc<Trace>) {
+        self.recording.set(Recording::Unwanted {
+            failed: false,
+            trace: Some(Arc::clone(trace)),
+        });
+    }
+
     /// The budget for decoding and dropping its parameters, if they may be many.
     pub(super) fn coop(&self) -> Option<&Coop> {
         if self.body.len() <= LONG_BYTES {

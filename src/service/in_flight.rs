@@ -1,13 +1,16 @@
-//! Counts the calls in flight, up to `calls_max`.
+//! Counts the calls in flight, up to `calls_max`, and says in the log when calls are refused.
 
 use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
 use tokio::time::Instant;
+use tracing::warn;
 
 use crate::error::Code;
+use crate::log_limit::LogLimit;
 use crate::metrics::{Overloaded, ProgramMetrics, Served};
+use crate::recorder::CallRecorder;
 
 /// A connection may have this many times as many calls as may still begin.
 const SHARE_OF_FREE: usize = 4;
@@ -17,15 +20,42 @@ pub(super) struct CallsInFlight {
     count: Cell<usize>,
     calls_max: usize,
     metrics: Rc<ProgramMetrics>,
+    /// Takes some of them when they end.
+    recorder: Option<Rc<CallRecorder>>,
+    /// Calls that were refused.
+    refused: LogLimit<Overloaded>,
 }
 
 impl CallsInFlight {
-    pub(super) fn new(calls_max: usize, metrics: &Rc<ProgramMetrics>) -> Rc<Self> {
+    pub(super) fn new(
+        calls_max: usize,
+        metrics: &Rc<ProgramMetrics>,
+        recorder: Option<Rc<CallRecorder>>,
+    ) -> Rc<Self> {
         Rc::new(CallsInFlight {
             count: Cell::new(0),
             calls_max,
             metrics: Rc::clone(metrics),
+            recorder,
+            refused: LogLimit::default(),
         })
+    }
+
+    /// Counts a call that is refused, and logs the reason unless that was just logged.
+    #[cold]
+    pub(super) fn refuse(&self, why: Overloaded) {
+        self.metrics.loop_metrics.overloaded(why);
+        let what = match why {
+            Overloaded::CallsMax => "calls refused: `calls_max` are in flight, or nearly as many",
+            Overloaded::Memory => "calls refused: clients hold too much memory",
+            Overloaded::Waiting => "calls refused: they waited too long for their turn to begin",
+            // Who found that out knows more about it, and logs it.
+            Overloaded::Loop => return,
+        };
+        if let Some(suppressed) = self.refused.allow(why) {
+            let (code, reason, calls_max) = (Code::ServerOverloaded, why.word(), self.calls_max);
+            warn!(%code, reason, calls_max, suppressed, "{what}");
+        }
     }
 
     #[cfg(any(test, fuzzing))]
@@ -74,12 +104,21 @@ impl InFlight {
         self.exhausted.set(Overloaded::Waiting);
     }
 
+    /// Whether it has ended otherwise than because its connection did.
+    pub(super) fn has_ended(&self) -> bool {
+        self.ended.get()
+    }
+
+    /// What takes some calls when they end.
+    pub(super) fn recorder(&self) -> Option<&CallRecorder> {
+        self.calls.recorder.as_deref()
+    }
+
     /// Records how the call ended.
     pub(super) fn finish(&self, ended: Result<Served, Code>, arrived: Instant) -> Duration {
         self.ended.set(true);
         if ended == Err(Code::ServerOverloaded) {
-            let metrics = &self.calls.metrics.loop_metrics;
-            metrics.overloaded(self.exhausted.get());
+            self.calls.refuse(self.exhausted.get());
         }
         let view = self.calls.metrics.view(self.view);
         let elapsed = arrived.elapsed();

@@ -47,7 +47,7 @@ use tracing::{Instrument, debug_span};
 use crate::config::LimitsConfig;
 use crate::error::{Code, Fault};
 use crate::guard::{Guards, Purge, Purged};
-use crate::metrics::{LoopMetrics, Overloaded, Phase, ProgramMetrics};
+use crate::metrics::{LoopMetrics, Phase, ProgramMetrics};
 use crate::program::Program;
 use crate::random::Random;
 use crate::recorder::CallRecorder;
@@ -127,7 +127,12 @@ impl Service {
         Service {
             limits: wire_limits,
             ids: RefCell::new(ids),
-            admission: Admission::new(&program, wire_limits, limits.calls_max, &guards),
+            admission: Admission::new(
+                &program,
+                wire_limits,
+                limits.calls_max,
+                (&guards, recorder.clone()),
+            ),
             introspection: Introspection::new(&program, &guards, wire_limits, &metrics),
             runner: Runner::new(&program, &guards, wire_limits, &log).recording(recorder.clone()),
             writer: ReplyWriter::new(&program, limits.reply_bytes_max, &log),
@@ -229,7 +234,7 @@ impl Service {
             None => self.admission.refuse_start(arrival, start, err)?,
         };
         if refusal.error.code == Code::ServerOverloaded {
-            self.metrics.loop_metrics.overloaded(Overloaded::Memory);
+            self.admission.refused_for_memory();
         }
         Some(self.refuse(&refusal))
     }

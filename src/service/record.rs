@@ -58,13 +58,37 @@ pub(super) fn ended(
         Ok(Served::Partial) => Outcome::Partial,
         Err(code) => Outcome::Failed(code),
     };
+    take(recorder, call, outcome, elapsed);
+}
+
+/// `call` is dropped before it has a reply: its connection ended.
+#[cold]
+fn hung_up(recorder: &CallRecorder, call: &Call) {
+    take(recorder, call, Outcome::HungUp, call.arrived.elapsed());
+}
+
+impl Drop for Call {
+    #[inline]
+    fn drop(&mut self) {
+        if !self.in_flight.has_ended()
+            && let Some(recorder) = self.in_flight.recorder()
+        {
+            hung_up(recorder, self);
+        }
+    }
+}
+
+/// Takes `call` if it is wanted.
+#[inline]
+fn take(recorder: &CallRecorder, call: &Call, outcome: Outcome, elapsed: Duration) {
+    let has_reply = matches!(outcome, Outcome::Ok | Outcome::Partial);
     let recording = call.recording.take();
     recorder.access(|| entry(call, &recording, outcome, elapsed));
     let taken = match recording {
-        Recording::Unwanted { failed, .. } if failed || ended.is_ok() => return,
+        Recording::Unwanted { failed, .. } if failed || has_reply => return,
         Recording::Wanted(taken) => Some(*taken).map(|mut taken| {
             // What was wanted of a call that went well is not all that is wanted of one that failed after that.
-            if ended.is_err() && !taken.failed {
+            if !has_reply && !taken.failed {
                 let again = recorder.wants(&call.plan, failed(elapsed, taken.trace.as_deref()));
                 taken.wanted = taken.wanted.or(again.unwrap_or_default());
             }

@@ -191,6 +191,9 @@ impl Runner {
         if let Some(recorder) = &self.recorder {
             call.is_named(&context.request_id);
             context.trace = recorder.begin(|| context::parent(call, Some(&context)));
+            if let Some(trace) = &context.trace {
+                call.belongs_to(trace);
+            }
         }
         if let Some(allowed) = call.may_inject {
             context.faults = self.faults(call, &context, allowed)?;

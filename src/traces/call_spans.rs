@@ -136,7 +136,7 @@ impl<'c> Making<'c> {
         };
         let code = match call.outcome {
             Outcome::Failed(code) => Some(code),
-            Outcome::Ok | Outcome::Partial => None,
+            Outcome::Ok | Outcome::Partial | Outcome::HungUp => None,
         };
         self.begin(span, self.trace.span, (Micros::ZERO, call.took));
         span.parent = self.trace.parent;

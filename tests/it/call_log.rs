@@ -319,6 +319,57 @@ fn the_access_log_has_a_line_of_every_call() {
 
 /// A reader that never reads: the pipe fills, then the queue.
 #[test]
+fn a_call_whose_client_hangs_up_is_in_the_access_log_and_kept() {
+    let above = "admin = { listen = \"127.0.0.1:0\" }\nlog = { access = \"calls.log\" }";
+    let config = CONFIG
+        .replace("[server]", &format!("{above}\n[server]\nworkers = 1"))
+        .replace("60ms", "1h")
+        .replace(
+            "[views.slow.lookups]",
+            "[views.slow]\ndeadline = \"1h\"\n[views.slow.lookups]",
+        );
+    let mut server = Tributary::start(&config, &FILES);
+    let admin = server.admin();
+    let mut wire = server.connect();
+    wire.send(&frame(
+        1,
+        &pairs(&[("request-id", "r-9")]),
+        &message(CALL, "slow", 1, "JFK"),
+    ));
+    patiently(|| scrape(admin).count("tributary_calls_in_flight", &[]) == 1);
+    drop(wire);
+    let of = [("method", "slow"), ("outcome", "hung_up")];
+    patiently(|| scrape(admin).count("tributary_calls_total", &of) == 1);
+    patiently(|| scrape(admin).count("tributary_access_log_lines_total", &[]) == 1);
+    let access = read_to_string(server.folder().join("calls.log")).expect("it is there");
+    assert!(
+        access.contains(" slow hung_up ") && access.contains("request_id=\"r-9\""),
+        "{access}"
+    );
+    for query in [
+        "outcome=hung_up",
+        "list=failed&outcome=hung_up",
+        "list=failed",
+    ] {
+        let (_, body) = get(admin, &format!("/calls?{query}"));
+        let shown: Json = serde_json::from_str(&body).expect("JSON");
+        let call = &shown["calls"][0];
+        assert_eq!(
+            (&call["outcome"], &call["request_id"]),
+            (&"hung_up".into(), &"r-9".into()),
+            "{query}: {body}"
+        );
+    }
+    let (_, body) = get(admin, "/calls?outcome=failed");
+    assert!(!body.contains("hung_up"), "{body}");
+    let (_, log) = server.stop("TERM");
+    assert!(
+        log.contains("call ended") && log.contains("hung_up"),
+        "{log}"
+    );
+}
+
+#[test]
 fn an_access_log_that_nobody_reads_delays_no_call_and_what_it_lacks_is_counted() {
     let fifo = "calls.fifo";
     let above = format!(

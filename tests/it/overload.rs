@@ -394,4 +394,6 @@ fn a_server_that_refuses_most_calls_is_not_ready_until_that_is_over() {
     let (_, log) = server.stop("TERM");
     let said = "not ready: too many calls are refused";
     assert_eq!(log.matches(said).count(), 1, "{log}");
+    let said = "calls refused: `calls_max` are in flight";
+    assert_eq!(log.matches(said).count(), 1, "one line of many: {log}");
 }

@@ -59,23 +59,22 @@ impl Dial for Dialer {
     }
 
     async fn serve(&mut self, mut wire: Wire, retire_at: Instant) -> Ended {
-        let mut has_answered = false;
         loop {
             let question = match self.again.take() {
                 Some(question) => question,
                 None => tokio::select! {
                     biased;
-                    why = wire.ended() => return ended(has_answered, why),
-                    () = sleep_until(retire_at) => return Ended::Served,
+                    why = wire.ended() => return Ended::Broken(why),
+                    () = sleep_until(retire_at) => return Ended::InOrder,
                     question = self.queue.next() => question,
                 },
             };
             let memory = self.memory.read_shared();
             match exchange(&mut wire, question, (&self.sizes, memory)).await {
-                Ok(()) => has_answered = true,
-                Err((why, again)) => {
+                Ok(()) => {}
+                Err((ended, again)) => {
                     self.again = again;
-                    return ended(has_answered, why);
+                    return ended;
                 }
             }
         }
@@ -90,14 +89,6 @@ impl Dial for Dialer {
             question.answer(Err(why.clone()));
         }
         self.queue.refuse_if_unavailable();
-    }
-}
-
-fn ended(has_answered: bool, why: LookupError) -> Ended {
-    if has_answered {
-        Ended::Served
-    } else {
-        Ended::Lost(why)
     }
 }
 
@@ -149,13 +140,13 @@ fn explained(mut why: LookupError, has_account: bool) -> LookupError {
     why
 }
 
-/// Asks one question. `Err` says why the connection can't be used again, with the question if it is to be asked once more:
-/// if the connection broke before there was an answer.
+/// Asks one question. `Err` says how the connection has ended, with the question if it is to be asked once more: if the
+/// connection broke before there was an answer.
 async fn exchange(
     wire: &mut Wire,
     mut question: Queued,
     (sizes, memory): (&ValueSizes, Reading),
-) -> Result<(), (LookupError, Option<Queued>)> {
+) -> Result<(), (Ended, Option<Queued>)> {
     let keys = Rc::clone(&question.asked);
     let abandoned = async {
         question.abandoned().await;
@@ -167,7 +158,7 @@ async fn exchange(
         answer = wire.ask(&keys, memory) => answer,
         () = abandoned => {
             let why = "the answer to a dropped lookup did not come";
-            return Err((unavailable(why), None));
+            return Err((Ended::GivenUp(unavailable(why)), None));
         }
     };
     match answer {
@@ -177,15 +168,16 @@ async fn exchange(
         }
         Err(why) if why.code == Code::LookupUnavailable => {
             let again = question.retry(&why);
-            return Err((why, again));
+            return Err((Ended::Broken(why), again));
         }
         Err(why) => {
             question.answer(Err(why.clone()));
-            return Err((why, None));
+            return Err((Ended::Broken(why), None));
         }
     }
     if wire.has_more() {
-        return Err((unavailable("memcached sent more than an answer"), None));
+        let why = unavailable("memcached sent more than an answer");
+        return Err((Ended::Broken(why), None));
     }
     Ok(())
 }

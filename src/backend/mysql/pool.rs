@@ -267,7 +267,6 @@ impl Dialer {
         let limit = settings.answer_max();
         let mut names = HashMap::new();
         let mut statements = settings.statements.iter();
-        let mut has_answered = false;
         loop {
             let may_begin = |asked: &Rc<BoundStatement>| self.turns.may_begin(asked.statement);
             let next = self.again.take();
@@ -281,10 +280,10 @@ impl Dialer {
                 }
                 None => tokio::select! {
                     biased;
-                    why = connection.ended() => return ended(has_answered, error::lookup_error(&why)),
-                    () = sleep_until(retire_at) => return Ended::Served,
+                    why = connection.ended() => return Ended::Broken(error::lookup_error(&why)),
+                    () = sleep_until(retire_at) => return Ended::InOrder,
                     question = self.queue.next_of(self.extra.is_some(), may_begin) => question,
-                    () = self.unneeded() => return Ended::Served,
+                    () = self.unneeded() => return Ended::InOrder,
                 },
             };
             // Others may wait that the same wake-up was for.
@@ -301,9 +300,12 @@ impl Dialer {
                 extra.used();
             }
             if was_stopped && !is_settled(connection, limit).await {
-                return Ended::Served;
+                return Ended::GivenUp(LookupError::new(
+                    Code::LookupUnavailable,
+                    "an abandoned statement could not be stopped",
+                ));
             }
-            if let Some(ended) = self.conclude(connection, question, asked, &mut has_answered) {
+            if let Some(ended) = self.conclude(connection, question, asked) {
                 return ended;
             }
         }
@@ -315,25 +317,28 @@ impl Dialer {
         connection: &Connection,
         question: Waiting,
         asked: Asked,
-        has_answered: &mut bool,
     ) -> Option<Ended> {
         let (code, detail) = match asked {
             Ok(Ok(Ok((reply, complete)))) => {
-                *has_answered = true;
                 question.answer(Ok(reply));
-                return (!complete || connection.has_more()).then_some(Ended::Served);
+                if connection.has_more() {
+                    let why = "MySQL sent more than an answer";
+                    let why = LookupError::new(Code::LookupBadAnswer, why);
+                    return Some(Ended::Broken(why));
+                }
+                // What is not read to its end is not the server's fault.
+                return (!complete).then_some(Ended::InOrder);
             }
             Ok(Ok(Err(err))) => {
                 let why = error::lookup_error(&err);
                 if error::is_gone(&err) {
                     self.again = question.retry(&why);
-                    return Some(ended(*has_answered, why));
+                    return Some(Ended::Broken(why));
                 }
                 question.answer(Err(why.clone()));
                 if error::ends_session(&err) || connection.has_more() {
-                    return Some(ended(*has_answered, why));
+                    return Some(Ended::Broken(why));
                 }
-                *has_answered = true;
                 return None;
             }
             Ok(Err(_panic)) => (
@@ -345,8 +350,9 @@ impl Dialer {
                 "the server exceeded `statement_timeout`, or stopped in the middle of its answer",
             ),
         };
-        question.answer(Err(LookupError::new(code, detail)));
-        Some(Ended::Served)
+        let why = LookupError::new(code, detail);
+        question.answer(Err(why.clone()));
+        Some(Ended::Broken(why))
     }
 }
 
@@ -360,15 +366,6 @@ async fn is_settled(connection: &mut Connection, limit: Duration) -> bool {
         Ok(Err(err)) => !error::ends_session(&err),
         Ok(Ok(_)) => true,
         Err(_elapsed) => false,
-    }
-}
-
-/// The end of a connection that broke.
-fn ended(has_answered: bool, why: LookupError) -> Ended {
-    if has_answered {
-        Ended::Served
-    } else {
-        Ended::Lost(why)
     }
 }
 
@@ -393,12 +390,16 @@ async fn prepare(
             statement.warned.prepared();
             Ok(())
         }
-        Ok(Err(err)) if error::ends_session(&err) => Err(Ended::Lost(error::lookup_error(&err))),
+        Ok(Err(err)) if error::ends_session(&err) => Err(Ended::Broken(error::lookup_error(&err))),
         Ok(Err(err)) => {
             let why = error::lookup_error(&err);
             statement.warned.refused(&statement.lookup, &why);
             Ok(())
         }
-        Err(_elapsed) => Err(Ended::Served),
+        Err(_elapsed) => {
+            let why = "the server did not prepare a statement in time";
+            let why = LookupError::new(Code::LookupUnavailable, why);
+            Err(Ended::Broken(why))
+        }
     }
 }

@@ -5,11 +5,13 @@
 //! the first lookup after some of the pause has the next attempt made.
 
 use std::cell::Cell;
+use std::rc::Rc;
 use std::time::Duration;
 
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, timeout};
 
+use super::pace::Pace;
 use crate::backend::LookupError;
 use crate::error::Code;
 
@@ -21,6 +23,8 @@ pub(in crate::backend) struct Availability<C> {
     wanted: Notify,
     /// An attempt is under way that a lookup has started.
     is_wanted: Cell<bool>,
+    /// How often this connection and the others to its server are made.
+    pace: Rc<Pace>,
 }
 
 /// The state of a connection.
@@ -53,9 +57,15 @@ impl<C: Clone> State<C> {
 }
 
 impl<C> Availability<C> {
-    /// A connection that is about to be made.
+    /// The only connection to its server, about to be made.
     pub(in crate::backend) fn new() -> Self {
+        Availability::paced(&Pace::new(1))
+    }
+
+    /// One of the connections that are made at this pace.
+    pub(in crate::backend) fn paced(pace: &Rc<Pace>) -> Self {
         Availability {
+            pace: Rc::clone(pace),
             state: watch::Sender::new(State::Connecting),
             wanted_from: Cell::new(None),
             wanted: Notify::new(),
@@ -88,12 +98,16 @@ impl<C> Availability<C> {
         self.wanted_from.set(None);
     }
 
+    /// How often this connection and the others to its server are made.
+    pub(super) fn pace(&self) -> &Pace {
+        &self.pace
+    }
+
     /// Has the keeper make its next attempt now, if it pauses and has done so for long enough.
     pub(super) fn want(&self) -> bool {
-        let is_due = self
-            .wanted_from
-            .get()
-            .is_some_and(|from| from <= Instant::now());
+        let now = Instant::now();
+        let is_due =
+            self.wanted_from.get().is_some_and(|from| from <= now) && self.pace.wait().is_zero();
         if is_due {
             self.wanted_from.set(None);
             self.is_wanted.set(true);

@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::availability::Availability;
+use super::pace::Pace;
 use super::pool_sizes::unused;
 
 /// Whether the connection is open, and when it was needed.
@@ -19,9 +20,9 @@ pub(in crate::backend) struct Extra {
 
 impl Extra {
     /// A closed one, which once open stays so for `idle_max` after it was last needed.
-    pub(super) fn new(idle_max: Duration) -> Rc<Self> {
+    pub(super) fn new(idle_max: Duration, pace: &Rc<Pace>) -> Rc<Self> {
         Rc::new(Extra {
-            availability: Rc::new(Availability::new()),
+            availability: Rc::new(Availability::paced(pace)),
             is_closed: Cell::new(true),
             used_at: Cell::new(Instant::now()),
             idle_max,

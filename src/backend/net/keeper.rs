@@ -2,9 +2,10 @@
 //!
 //! In: a [`Dial`], which knows one kind of store. Out: the connection's [`Availability`]. When an attempt fails on every
 //! server of the store, the connection is unavailable and the next attempt waits for its [`Backoff`], or for a lookup that
-//! wants it. A connection that was of use is made again at once, with a second attempt if the first fails, and so is one that
-//! was not, a few times in a row: a server that accepts and hangs up is not asked in a tight loop. A panic of the store's
-//! client is a failed attempt.
+//! wants it. A connection that lasted is made again at once, with a second attempt if the first fails. One that broke early is
+//! made again at once a few times in a row, and counts as a failed attempt after that, whatever it was good for: a server
+//! whose connections break again and again is asked ever more rarely. In any case, no more often than its [`super::pace`] allows.
+//! A panic of the store's client is a failed attempt.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -18,10 +19,12 @@ use crate::backoff::{Backoff, DELAY_MAX};
 use crate::error::Code;
 use crate::supervise::Panics;
 
-/// How many connections in a row that were of no use are followed by the next at once.
-const USELESS_MAX: u32 = 3;
-/// A connection over which the server has answered was of use if it lived for this long, whether asked anything or not.
-const LIVED: Duration = Duration::from_millis(100);
+/// How many connections in a row that broke early are followed by the next at once.
+const BRIEF_MAX: u32 = 3;
+/// A connection lasted if it broke after this at the earliest, whether asked anything or not.
+pub(in crate::backend) const LASTS: Duration = DELAY_MAX;
+/// An attempt that fails within this time may be followed by the next at once.
+const SOON: Duration = Duration::from_millis(100);
 
 /// How one kind of store connects, and what it does with a connection.
 pub(in crate::backend) trait Dial {
@@ -39,11 +42,6 @@ pub(in crate::backend) trait Dial {
     /// How old a connection may become, give or take a fifth.
     fn age_max(&self) -> Duration;
 
-    /// Whether the server has answered over a connection that [`Dial::connect`] returns.
-    fn is_greeted(&self) -> bool {
-        true
-    }
-
     /// How many servers to try before waiting.
     fn servers(&self) -> usize {
         1
@@ -59,10 +57,13 @@ pub(in crate::backend) trait Dial {
 /// How a connection ended.
 #[derive(Debug)]
 pub(in crate::backend) enum Ended {
-    /// After it was of use, or because of its age: the next attempt is made at once.
-    Served,
-    /// It broke, and was not of use unless it had lived for long.
-    Lost(LookupError),
+    /// When no answer was due: because of its age, or because its server closed it after an answer. The next attempt is made at
+    /// once, however many there are.
+    InOrder,
+    /// It broke, or what came over it was no answer: this counts as a failed attempt unless it had lasted.
+    Broken(LookupError),
+    /// It was closed because the answer to a question that was dropped did not come, which says little about the server.
+    GivenUp(LookupError),
     /// The server turned out to refuse us: this counts as a failed attempt.
     Refused(LookupError),
 }
@@ -90,11 +91,13 @@ async fn run<D: Dial>(
     availability: Rc<Availability<D::Client>>,
     mut backoff: Backoff,
 ) {
+    let pace = availability.pace();
     let mut panics = Panics::default();
-    // Servers in a row that were no good, and connections in a row that were of no use.
-    let (mut failed, mut useless) = (0, 0);
+    // Servers in a row that were no good, and connections in a row that broke early.
+    let (mut failed, mut brief) = (0, 0);
     // Whether the attempt before came to a connection.
     let mut was_up = false;
+    pace.take();
     loop {
         let attempted = panics.catch(attempt(&mut dial, &availability, &mut backoff));
         let attempted = attempted.await.unwrap_or_else(|panic| {
@@ -104,43 +107,70 @@ async fn run<D: Dial>(
         if availability.is_up() {
             availability.set(State::Connecting);
         }
+        if let Attempt::Lasting(_) = &attempted {
+            backoff.reset();
+            (failed, brief, was_up) = (0, 0, true);
+        }
         let (why, at_once) = match attempted {
-            Attempt::Good => {
-                backoff.reset();
-                (failed, useless, was_up) = (0, 0, true);
+            Attempt::Ended => {
+                (failed, was_up) = (0, true);
                 continue;
             }
-            Attempt::Useless(why) => {
-                (useless, was_up) = (useless + 1, true);
-                let at_once = useless <= USELESS_MAX;
-                if at_once && dial.is_greeted() {
-                    backoff.reset();
+            Attempt::Lasting(why) | Attempt::GivenUp(why) => {
+                if !pace.take() {
+                    pause(&mut dial, &availability, &mut backoff, &why).await;
                 }
-                (why, at_once)
+                continue;
+            }
+            Attempt::Brief(why) => {
+                (brief, was_up) = (brief + 1, true);
+                (why, brief <= BRIEF_MAX)
             }
             // What broke the connection before may have broken this attempt as well.
             Attempt::Failed(why, was_soon) => (why, std::mem::take(&mut was_up) && was_soon),
         };
         dial.next_server();
         failed += 1;
-        if at_once || failed < dial.servers() {
+        if at_once && pace.take() || failed < dial.servers() {
             continue;
         }
         failed = 0;
+        pause(&mut dial, &availability, &mut backoff, &why).await;
+    }
+}
+
+/// Waits until the next attempt may be made.
+async fn pause<D: Dial>(
+    dial: &mut D,
+    availability: &Availability<D::Client>,
+    backoff: &mut Backoff,
+    why: &LookupError,
+) {
+    let pace = availability.pace();
+    let mut delay = backoff.delay().max(pace.wait());
+    let mut wanted_after = backoff.wanted_after(delay);
+    loop {
         availability.set(State::Unavailable(why.clone()));
-        dial.unavailable(&why);
-        let delay = backoff.delay();
-        let wanted_after = backoff.wanted_after(delay);
+        dial.unavailable(why);
         availability.pause(delay, wanted_after).await;
+        if pace.take() {
+            return;
+        }
+        // Another connection to the server was first.
+        (delay, wanted_after) = (pace.wait(), pace.wait());
     }
 }
 
 /// The result of one attempt.
 enum Attempt {
-    /// A connection that was useful.
-    Good,
-    /// A connection that broke before it was of use.
-    Useless(LookupError),
+    /// A connection that ended in order.
+    Ended,
+    /// A connection that broke after it had lasted.
+    Lasting(LookupError),
+    /// A connection that broke before that.
+    Brief(LookupError),
+    /// A connection that was given up before that.
+    GivenUp(LookupError),
     /// No connection, and whether that was known soon.
     Failed(LookupError, bool),
 }
@@ -154,19 +184,19 @@ async fn attempt<D: Dial>(
     let since = Instant::now();
     let (client, connection) = match dial.connect().await {
         Ok(connected) => connected,
-        Err(why) => return Attempt::Failed(unavailable(why), since.elapsed() < LIVED),
+        Err(why) => return Attempt::Failed(unavailable(why), since.elapsed() < SOON),
     };
     let since = Instant::now();
     availability.set(State::Up(client));
     let age_max = backoff.jittered(dial.age_max());
     let ended = dial.serve(connection, since + age_max).await;
-    let lived = since.elapsed();
+    let lasted = since.elapsed() >= LASTS;
     match ended {
-        Ended::Served => Attempt::Good,
+        Ended::InOrder => Attempt::Ended,
         Ended::Refused(why) => Attempt::Failed(unavailable(why), false),
-        Ended::Lost(_) if lived >= DELAY_MAX => Attempt::Good,
-        Ended::Lost(_) if lived >= LIVED && dial.is_greeted() => Attempt::Good,
-        Ended::Lost(why) => Attempt::Useless(unavailable(why)),
+        Ended::Broken(why) | Ended::GivenUp(why) if lasted => Attempt::Lasting(unavailable(why)),
+        Ended::Broken(why) => Attempt::Brief(unavailable(why)),
+        Ended::GivenUp(why) => Attempt::GivenUp(unavailable(why)),
     }
 }
 
@@ -201,7 +231,6 @@ mod tests {
     struct Scripted {
         acts: VecDeque<Act>,
         servers: usize,
-        is_greeted: bool,
         at: usize,
         start: Instant,
         log: Rc<RefCell<Vec<String>>>,
@@ -239,9 +268,9 @@ mod tests {
             let life = sleep(Duration::from_millis(millis));
             let Ok(()) = timeout_at(retire_at, life).await else {
                 self.note("is old");
-                return Ended::Served;
+                return Ended::InOrder;
             };
-            if let Ended::Lost(why) = &ended {
+            if let Ended::Broken(why) = &ended {
                 self.note(&why.detail);
             }
             ended
@@ -249,10 +278,6 @@ mod tests {
 
         fn age_max(&self) -> Duration {
             Duration::from_secs(10)
-        }
-
-        fn is_greeted(&self) -> bool {
-            self.is_greeted
         }
 
         fn servers(&self) -> usize {
@@ -270,18 +295,10 @@ mod tests {
 
     /// Runs the script. Returns the log and the final state.
     async fn run_script(servers: usize, acts: Vec<Act>) -> (Vec<String>, State<()>) {
-        run_scripted((servers, true), acts).await
-    }
-
-    async fn run_scripted(
-        (servers, is_greeted): (usize, bool),
-        acts: Vec<Act>,
-    ) -> (Vec<String>, State<()>) {
         let log = Rc::default();
         let scripted = Scripted {
             acts: acts.into(),
             servers,
-            is_greeted,
             at: 0,
             start: Instant::now(),
             log: Rc::clone(&log),
@@ -328,16 +345,16 @@ mod tests {
         assert!(matches!(state, State::Unavailable(_)));
     }
 
-    fn lost() -> Ended {
-        Ended::Lost(LookupError::new(Code::LookupBadAnswer, "breaks"))
+    fn broken() -> Ended {
+        Ended::Broken(LookupError::new(Code::LookupBadAnswer, "breaks"))
     }
 
     #[tokio::test(flavor = "local", start_paused = true)]
-    async fn a_connection_that_was_useful_or_old_is_replaced_immediately() {
+    async fn a_connection_that_ended_in_order_or_lasted_is_replaced_immediately() {
         let acts = vec![
-            Act::Serve(0, Ended::Served),
-            Act::Serve(1000, lost()),
-            Act::Serve(60_000, lost()),
+            Act::Serve(0, Ended::InOrder),
+            Act::Serve(1000, broken()),
+            Act::Serve(60_000, broken()),
             Act::Refuse,
             Act::Refuse,
         ];
@@ -358,46 +375,71 @@ mod tests {
     }
 
     #[tokio::test(flavor = "local", start_paused = true)]
-    async fn connections_of_no_use_are_made_again_at_once_only_a_few_times() {
-        let acts = || (0..6).map(|_| Act::Serve(0, lost())).collect();
-        for is_greeted in [true, false] {
-            let (lines, state) = run_scripted((1, is_greeted), acts()).await;
-            let ends = lines.iter().filter(|line| line.ends_with("0 breaks"));
-            assert_eq!(ends.count(), 6);
-            let others: Vec<_> = nominal(&lines);
-            let others = others.iter().filter(|line| !line.ends_with("0 breaks"));
-            assert_eq!(
-                others.collect::<Vec<_>>(),
-                [
-                    "+0 server 0 serves",
-                    "+0 server 0 serves",
-                    "+0 server 0 serves",
-                    "+0 server 0 serves",
-                    "+0 server 0 is unavailable: breaks",
-                    "+50 server 0 serves",
-                    "+0 server 0 is unavailable: breaks",
-                    "+100 server 0 serves",
-                    "+0 server 0 is unavailable: breaks",
-                ]
-            );
-            let State::Unavailable(why) = state else {
-                panic!("there is a wait although no attempt is under way: {state:?}")
-            };
-            assert_eq!(why.code, Code::LookupUnavailable, "whatever broke it");
-        }
+    async fn connections_that_break_early_are_made_again_at_once_only_a_few_times() {
+        let acts = (0..6).map(|_| Act::Serve(0, broken())).collect();
+        let (lines, state) = run_script(1, acts).await;
+        let ends = lines.iter().filter(|line| line.ends_with("0 breaks"));
+        assert_eq!(ends.count(), 6);
+        let others: Vec<_> = nominal(&lines);
+        let others = others.iter().filter(|line| !line.ends_with("0 breaks"));
+        assert_eq!(
+            others.collect::<Vec<_>>(),
+            [
+                "+0 server 0 serves",
+                "+0 server 0 serves",
+                "+0 server 0 serves",
+                "+0 server 0 serves",
+                "+0 server 0 is unavailable: breaks",
+                "+50 server 0 serves",
+                "+0 server 0 is unavailable: breaks",
+                "+100 server 0 serves",
+                "+0 server 0 is unavailable: breaks",
+            ]
+        );
+        let State::Unavailable(why) = state else {
+            panic!("there is a wait although no attempt is under way: {state:?}")
+        };
+        assert_eq!(why.code, Code::LookupUnavailable, "whatever broke it");
+    }
+
+    #[tokio::test(flavor = "local", start_paused = true)]
+    async fn what_ends_in_order_or_is_given_up_is_no_failed_attempt() {
+        let given_up = || Ended::GivenUp(LookupError::new(Code::LookupUnavailable, "late"));
+        let mut acts: Vec<_> = (0..50).map(|_| Act::Serve(0, Ended::InOrder)).collect();
+        acts.extend((0..6).map(|_| Act::Serve(0, given_up())));
+        acts.push(Act::Serve(0, broken()));
+        let (lines, _) = run_script(1, acts).await;
+        let nominal = nominal(&lines);
+        assert!(
+            nominal[..55]
+                .iter()
+                .all(|line| line == "+0 server 0 serves")
+        );
+        // Of the five tokens one was taken at first.
+        assert_eq!(
+            nominal[55..],
+            [
+                "+0 server 0 is unavailable: late",
+                "+100 server 0 serves",
+                "+0 server 0 is unavailable: late",
+                "+100 server 0 serves",
+                "+0 server 0 breaks",
+                "+0 server 0 is unavailable: breaks",
+            ]
+        );
     }
 
     #[tokio::test(flavor = "local", start_paused = true)]
     async fn a_store_that_dies_again_and_again_is_used_whenever_it_is_back() {
         let mut acts = Vec::new();
         for _ in 0..5 {
-            acts.push(Act::Serve(600, lost()));
+            acts.push(Act::Serve(1000, broken()));
             acts.push(Act::Refuse);
             acts.push(Act::Refuse);
         }
         let (lines, _) = run_script(1, acts).await;
         let life = [
-            "+600 server 0 breaks",
+            "+1000 server 0 breaks",
             "+0 server 0 refuses",
             "+0 server 0 refuses",
             "+0 server 0 is unavailable: refused",
@@ -410,7 +452,7 @@ mod tests {
 
     #[tokio::test(flavor = "local", start_paused = true)]
     async fn a_panic_of_the_client_is_a_failed_attempt() {
-        let acts = vec![Act::Panic, Act::Panic, Act::Serve(1000, lost())];
+        let acts = vec![Act::Panic, Act::Panic, Act::Serve(1000, broken())];
         let (lines, _) = run_script(1, acts).await;
         let unavailable =
             "+0 server 0 is unavailable: the client of the store panicked: no such number";
@@ -432,7 +474,7 @@ mod tests {
         let refused = LookupError::new(Code::LookupUnavailable, "turned down");
         let acts = vec![
             Act::Refuse,
-            Act::Serve(0, lost()),
+            Act::Serve(0, broken()),
             Act::Serve(0, Ended::Refused(refused)),
             Act::Refuse,
         ];

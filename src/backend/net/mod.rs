@@ -14,6 +14,7 @@
 //! are the store's.
 
 mod availability; // what lookups know of a connection
+mod pace; // how often connections are made
 mod keeper; // connects, serves, connects again
 mod line; // whether a question that ran out of time was held up by others
 mod queue; // questions that wait for a connection
@@ -37,9 +38,10 @@ pub(super) use self::availability::{Availability, State};
 pub(super) use self::distinct::Distinct;
 pub(super) use self::durations::{Durations, Usual};
 pub(super) use self::extra::Extra;
-pub(super) use self::keeper::{Dial, Ended, Keeper, keep};
+pub(super) use self::keeper::{Dial, Ended, Keeper, LASTS, keep};
 pub(super) use self::line::{InLine, Line};
 pub(super) use self::local::{Local, connect_local};
+pub(super) use self::pace::{EVERY, Pace};
 pub(super) use self::pool::Pool;
 pub(super) use self::pool_sizes::{PoolSizes, unused};
 pub(super) use self::queue::{Limit, Queue, Queued};

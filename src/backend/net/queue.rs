@@ -15,6 +15,7 @@ use tokio::time::sleep;
 use super::availability::{Availability, State};
 use super::extra::Extra;
 use super::line::{InLine, Line};
+use super::pace::Pace;
 use crate::backend::{GivenUp, LookupError};
 use crate::error::Code;
 
@@ -90,6 +91,10 @@ pub(in crate::backend) struct Queue<Q, A> {
 impl<Q, A> Queue<Q, A> {
     /// An empty queue for this many connections.
     pub(super) fn new(connections: usize, limit: Limit, given_up: &GivenUp) -> Self {
+        Queue::paced(connections, &Pace::new(connections), (limit, given_up))
+    }
+
+    fn paced(connections: usize, pace: &Rc<Pace>, (limit, given_up): (Limit, &GivenUp)) -> Self {
         Queue {
             waiting: RefCell::default(),
             purge_at: Cell::new(PURGE_MIN),
@@ -99,7 +104,7 @@ impl<Q, A> Queue<Q, A> {
             idle: [Cell::new(0), Cell::new(0)],
             crowded: Notify::new(),
             connections: (0..connections)
-                .map(|_| Rc::new(Availability::new()))
+                .map(|_| Rc::new(Availability::paced(pace)))
                 .collect(),
             extras: Vec::new(),
             limit,
@@ -107,15 +112,17 @@ impl<Q, A> Queue<Q, A> {
         }
     }
 
-    /// An empty queue for this many connections, and for others that are opened when they are needed.
+    /// An empty queue for this many connections, and for so many others that are opened when they are needed and stay open
+    /// for so long after that.
     pub(super) fn with_extras(
         connections: usize,
-        extras: Vec<Rc<Extra>>,
-        (limit, given_up): (Limit, &GivenUp),
+        (count, idle_max): (usize, Duration),
+        limited: (Limit, &GivenUp),
     ) -> Self {
+        let pace = Pace::new(connections + count);
         Queue {
-            extras,
-            ..Queue::new(connections, limit, given_up)
+            extras: (0..count).map(|_| Extra::new(idle_max, &pace)).collect(),
+            ..Queue::paced(connections, &pace, limited)
         }
     }
 
@@ -469,8 +476,8 @@ mod tests {
     #[tokio::test(flavor = "local", start_paused = true)]
     async fn a_question_is_kept_waiting_once_it_has_waited_for_long() {
         let patience = Duration::from_millis(10);
-        let extra = Extra::new(patience);
-        let queue = Queue::<u32, u32>::with_extras(2, vec![extra], (LIMIT, &GivenUp::default()));
+        let limited = (LIMIT, &GivenUp::default());
+        let queue = Queue::<u32, u32>::with_extras(2, (1, patience), limited);
         let mut kept = pin!(queue.kept_waiting(patience));
         assert!(poll!(kept.as_mut()).is_pending());
         let step = patience / 2;

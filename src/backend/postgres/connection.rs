@@ -53,7 +53,7 @@ impl Connection {
     /// Starts to connect in the background, on this loop, unless it is extra. `seed` is for the delays between attempts.
     pub(super) fn start(setup: Rc<Setup>, seed: u64, is_extra: bool) -> Self {
         let connection = Connection {
-            availability: Rc::new(Availability::new()),
+            availability: Rc::new(Availability::paced(&setup.pace)),
             setup,
             usage: Rc::new(Usage {
                 is_extra,
@@ -204,7 +204,6 @@ impl Asking<'_> {
                 waiting.changed();
             }
         }
-        self.session.has_answered.set(true);
         self.session.stopping.silence.answered();
         self.session.stopping.stop_what_runs_in_vain();
     }

@@ -17,7 +17,7 @@ use super::session::{Session, session_ended};
 use super::stopping::Stopping;
 use super::waiting::Waiting;
 use crate::backend::cancels::CancelRequests;
-use crate::backend::net::{Availability, Dial, Durations, Ended, unused};
+use crate::backend::net::{Availability, Dial, Durations, Ended, Pace, unused};
 use crate::backend::{LookupError, OpenConnections};
 
 /// How long the server may take beyond `statement_timeout`.
@@ -37,6 +37,8 @@ pub(super) struct Setup {
     pub(super) open: OpenConnections,
     /// How long a connection stays open that is not needed.
     pub(super) idle_max: Duration,
+    /// How often connections are made.
+    pub(super) pace: Rc<Pace>,
 }
 
 /// Whether a connection is needed.
@@ -140,17 +142,13 @@ impl Dial for Dialer {
                 // It ends once the questions that are asked on it by now are answered.
                 let rest = timeout(self.answer_max(), driver).map(drop);
                 self.retired = Some(AbortOnDropHandle::new(tokio::task::spawn_local(rest)));
-                return Ended::Served;
+                return Ended::InOrder;
             }
         };
         if !server_knows {
-            session.stopping.stop_what_is_lost();
+            session.stopping.stop_what_is_lost(&self.setup.pace);
         }
-        if session.has_answered.get() {
-            Ended::Served
-        } else {
-            Ended::Lost(why)
-        }
+        Ended::Broken(why)
     }
 
     fn age_max(&self) -> Duration {

@@ -102,7 +102,7 @@ impl Dial for Dialer {
             }
         };
         self.changes.not_heard(&why);
-        Ended::Lost(why)
+        Ended::Broken(why)
     }
 
     fn age_max(&self) -> Duration {

@@ -23,7 +23,7 @@ use super::session::Session;
 use super::statement::{Prepared, QueryRows};
 use super::waiting::{Waiter, Waiting};
 use crate::backend::cancels::{CancelRequests, Cancels};
-use crate::backend::net::{Durations, Usual};
+use crate::backend::net::{Durations, Pace, Usual};
 use crate::backend::{LookupError, OnLoop, OpenConnections, Planned, StoreMemory, sql};
 use crate::random::Random;
 
@@ -59,6 +59,7 @@ impl Pool {
             waiting: Rc::new(Waiting::new(&on.given_up)),
             open: OpenConnections::new(),
             idle_max: config.sizes.idle_max,
+            pace: Pace::new(config.sizes.max),
         });
         let mut random = Random::seeded(on.seed);
         let connect = |at| {

@@ -1,6 +1,6 @@
 //! A connection that is up: the statements prepared on it, and what is before another one.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -27,8 +27,6 @@ pub(super) struct Session {
     pub(super) client: Rc<Client>,
     /// By the lookup's number.
     statements: RefCell<HashMap<usize, Preparing, FixedState>>,
-    /// Whether it has answered a question.
-    pub(super) has_answered: Cell<bool>,
     pub(super) stopping: Rc<Stopping>,
 }
 
@@ -47,7 +45,6 @@ impl Session {
         Session {
             client,
             statements: RefCell::default(),
-            has_answered: Cell::new(false),
             stopping,
         }
     }

@@ -16,7 +16,7 @@ use super::cancel::CancelHandle;
 use super::sent::{InVain, SentStatements};
 use super::waiting::Waiting;
 use crate::backend::cancels::CancelRequests;
-use crate::backend::net::Silence;
+use crate::backend::net::{Pace, Silence};
 
 /// How long an abandoned statement may go on: most end by themselves, and a request costs the server more. One
 /// that is known to take long has no such time.
@@ -117,9 +117,11 @@ impl Stopping {
     }
 
     /// The session is lost, perhaps without the server's knowledge: stops what it runs there. That holds locks, and its answer
-    /// is lost.
-    pub(super) fn stop_what_is_lost(self: &Rc<Self>) {
-        if self.handle.is_some() && self.sent.borrow().runs() && self.requests.may_send() {
+    /// is lost. While sessions break again and again, nothing is stopped: each request costs the server a connection, and the
+    /// statements end at their time limit.
+    pub(super) fn stop_what_is_lost(self: &Rc<Self>, pace: &Pace) {
+        let runs = self.handle.is_some() && self.sent.borrow().runs();
+        if runs && self.requests.may_send() && pace.take_spare() {
             let stopping = Rc::clone(self);
             tokio::task::spawn_local(async move {
                 if let Some(handle) = &stopping.handle {

@@ -16,7 +16,7 @@ use super::endpoint::Endpoint;
 use super::multiplexed::{Broken, Driving, Multiplexed};
 use super::resp::{Reply, refused};
 use super::server::{Address, Server};
-use crate::backend::net::{self, Availability, Dial, Ended, Keeper, Stream, keep};
+use crate::backend::net::{self, Availability, Dial, Ended, Keeper, Pace, Stream, keep};
 use crate::backend::{LookupError, OnLoop, StoreMemory};
 use crate::error::Code;
 
@@ -39,7 +39,17 @@ impl Connection {
         connect_timeout: Duration,
         on: &OnLoop,
     ) -> Self {
-        let availability = Rc::new(Availability::new());
+        Connection::start_paced(endpoint, connect_timeout, &Pace::new(1), on)
+    }
+
+    /// Starts to connect in the background, on this loop, at the pace of the connections to the same server.
+    pub(super) fn start_paced(
+        endpoint: impl Endpoint + 'static,
+        connect_timeout: Duration,
+        pace: &Rc<Pace>,
+        on: &OnLoop,
+    ) -> Self {
+        let availability = Rc::new(Availability::paced(pace));
         let dialer = Dialer {
             endpoint,
             connect_timeout,
@@ -140,8 +150,6 @@ struct Dialer<E> {
 /// A connection whose server has accepted us.
 struct Greeted {
     server: Server,
-    /// How many replies there were so far.
-    replies: u64,
     redis: Rc<Multiplexed>,
     driving: Driving<Socket>,
 }
@@ -166,7 +174,6 @@ impl<E: Endpoint> Dial for Dialer<E> {
     async fn serve(&mut self, connection: Greeted, retire_at: Instant) -> Ended {
         let Greeted {
             server,
-            replies,
             redis,
             mut driving,
         } = connection;
@@ -181,15 +188,11 @@ impl<E: Endpoint> Dial for Dialer<E> {
                 let rest = async { drop(timeout(RETIRED_MAX, driving).await) };
                 let task = tokio::task::spawn_local(rest);
                 self.retired = Some(AbortOnDropHandle::new(task));
-                return Ended::Served;
+                return Ended::InOrder;
             }
         };
         self.endpoint.is_lost(&why);
-        if redis.replies() > replies {
-            Ended::Served
-        } else {
-            Ended::Lost(why)
-        }
+        Ended::Broken(why)
     }
 
     fn age_max(&self) -> Duration {
@@ -226,7 +229,6 @@ impl<E: Endpoint> Dialer<E> {
         }
         let greeted = Greeted {
             server,
-            replies: redis.replies(),
             redis: Rc::clone(&redis),
             driving,
         };

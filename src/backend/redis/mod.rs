@@ -42,6 +42,7 @@ use self::config::Servers;
 use self::connection::Connection;
 use self::sentinel::{Finder, Master, Replicas};
 use self::tracking::Tracking;
+use super::net::Pace;
 use super::{
     Answer, Answers, Ask, Backend, BatchedAsk, Changes, Compiled, Examination, Invalidate,
     LookupError, NotHeard, OnLoop, Planned,
@@ -90,10 +91,13 @@ impl Backend for Redis {
         let tracked = planned.iter().filter(|of| of.invalidate.is_some());
         let how = &Invalidate::Keys;
         let prefixes: Vec<&str> = tracked.map(|of| Redis::hears_of(of.lookup, how)).collect();
+        let pace = Pace::new(config.connections);
         match &config.servers {
             Servers::One(server) => {
-                let connect =
-                    |_| Connection::start(server.clone(), timeout, &on.seeded(random.draw()));
+                let connect = |_| {
+                    let on = on.seeded(random.draw());
+                    Connection::start_paced(server.clone(), timeout, &pace, &on)
+                };
                 redis.connections = (0..config.connections).map(connect).collect();
                 redis.tracking = (!prefixes.is_empty()).then(|| {
                     let on = on.seeded(random.draw());
@@ -103,7 +107,10 @@ impl Backend for Redis {
             Servers::Master(sentinels) => {
                 let finder = Rc::new(Finder::start(sentinels, timeout, (on, &mut random)));
                 let master = || Master(Rc::clone(&finder));
-                let connect = |_| Connection::start(master(), timeout, &on.seeded(random.draw()));
+                let connect = |_| {
+                    let on = on.seeded(random.draw());
+                    Connection::start_paced(master(), timeout, &pace, &on)
+                };
                 redis.connections = (0..config.connections).map(connect).collect();
                 redis.tracking = (!prefixes.is_empty()).then(|| {
                     let on = on.seeded(random.draw());

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout};
 
 use super::config::Config;
-use super::exchange::{Exchange, Queue};
+use super::exchange::{End, Exchange, Queue};
 use super::hosts::Host;
 use super::wire::Wire;
 use crate::backend::net::{Dial, Ended};
@@ -57,12 +57,12 @@ impl Dial for Dialer {
     async fn serve(&mut self, wire: Wire, retire_at: Instant) -> Ended {
         let exchange = Exchange::new(wire, &self.config, (retire_at, &self.memory));
         let closed = exchange.run(&self.queue).await;
-        let ended = if closed.answered || closed.is_retired {
-            Ended::Served
-        } else if closed.is_refused {
-            Ended::Refused(unreachable(self.host(), &closed.why.detail))
-        } else {
-            Ended::Lost(unreachable(self.host(), &closed.why.detail))
+        let why = unreachable(self.host(), &closed.why.detail);
+        let ended = match closed.end {
+            End::InOrder => Ended::InOrder,
+            End::Refused => Ended::Refused(why),
+            End::GivenUp => Ended::GivenUp(why),
+            End::Broken => Ended::Broken(why),
         };
         closed.put_back(&self.queue);
         ended
@@ -70,11 +70,6 @@ impl Dial for Dialer {
 
     fn age_max(&self) -> Duration {
         self.config.age_max
-    }
-
-    /// A service says nothing before it is called.
-    fn is_greeted(&self) -> bool {
-        false
     }
 
     fn servers(&self) -> usize {

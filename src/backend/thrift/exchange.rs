@@ -55,8 +55,8 @@ pub(super) struct Exchange {
     /// When the first byte of the reply at the front arrived.
     began: Option<Instant>,
     answered: bool,
-    /// The service turned out not to speak Thrift.
-    is_foreign: bool,
+    /// How it ends if it ends now, as far as calls tell.
+    end: End,
     /// From then on no further calls are made.
     retire_at: Instant,
     is_retired: bool,
@@ -78,13 +78,20 @@ struct Pending {
 pub(super) struct Closed {
     /// The error for calls that were in flight.
     pub(super) why: LookupError,
-    /// Whether it ever brought a reply.
-    pub(super) answered: bool,
-    /// Whether the service never meant to accept calls from us.
-    pub(super) is_refused: bool,
-    /// Whether it was merely old.
-    pub(super) is_retired: bool,
+    pub(super) end: End,
     pending: VecDeque<Pending>,
+}
+
+/// How a connection came to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    /// It was merely old, or the service closed it when all calls were answered.
+    InOrder,
+    /// The service never meant to accept calls from us.
+    Refused,
+    /// A reply that no lookup waits for did not come.
+    GivenUp,
+    Broken,
 }
 
 impl Closed {
@@ -115,7 +122,7 @@ impl Exchange {
             sequence: 0,
             began: None,
             answered: false,
-            is_foreign: false,
+            end: End::Broken,
             retire_at,
             is_retired: false,
             misread: Misread::default(),
@@ -137,10 +144,20 @@ impl Exchange {
         };
         Closed {
             why: LookupError::new(Code::LookupUnavailable, why),
-            answered: self.answered,
-            is_refused: self.is_foreign || self.wire.is_refused(),
-            is_retired: self.is_retired,
+            end: self.end(),
             pending: self.pending,
+        }
+    }
+
+    /// How the connection has come to its end.
+    fn end(&self) -> End {
+        let is_closed = self.answered && self.pending.is_empty() && self.wire.is_closed();
+        if self.is_retired || is_closed {
+            End::InOrder
+        } else if self.wire.is_refused() {
+            End::Refused
+        } else {
+            self.end
         }
     }
 
@@ -163,6 +180,7 @@ impl Exchange {
             }
             () = self.misread.happened() => Err("a large reply does not decode".into()),
             () = overdue(oldest, self.abandoned_max), if waits => {
+                self.end = End::GivenUp;
                 Err("the reply to a dropped lookup's call did not come".into())
             }
         }
@@ -300,7 +318,9 @@ impl Exchange {
     /// is to blame, and another host may serve them.
     fn look_at_service(&mut self) -> Result<(), String> {
         let foreign = Foreign::of(&self.wire.received).filter(|_| !self.answered);
-        self.is_foreign = foreign.is_some();
+        if foreign.is_some() {
+            self.end = End::Refused;
+        }
         match foreign {
             None => Ok(()),
             Some(Foreign::Tls) => {

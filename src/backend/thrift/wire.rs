@@ -33,6 +33,8 @@ pub(super) struct Wire {
     received_any: bool,
     /// The other end is gone.
     lost: bool,
+    /// The other end has closed it.
+    is_closed: bool,
 }
 
 impl Wire {
@@ -52,6 +54,7 @@ impl Wire {
             sending: BytesMut::new(),
             received_any: false,
             lost: false,
+            is_closed: false,
         })
     }
 
@@ -78,6 +81,7 @@ impl Wire {
             read => match sent {
                 Poll::Ready(Err(err)) => Poll::Ready(Err(broke(&err))),
                 _ if read.is_ready() => {
+                    self.is_closed = true;
                     Poll::Ready(Err("the service closed the connection".into()))
                 }
                 _ if self.sending.len() < unsent => Poll::Ready(Ok(false)),
@@ -96,6 +100,11 @@ impl Wire {
         }
         // A TLS stream may hold bytes back until it is flushed.
         stream.poll_flush(cx)
+    }
+
+    /// Whether the service has closed it, between two messages as far as is known here.
+    pub(super) fn is_closed(&self) -> bool {
+        self.is_closed && self.received.is_empty()
     }
 
     /// Whether the service hung up over TLS without sending anything, as it does if it does not accept our certificate:

@@ -64,7 +64,7 @@ async fn a_quick_restart_goes_unnoticed() {
     let mut server = Server::start();
     let port = server.port;
     let memcached = backend(&[server.addr()]).await;
-    for round in 0..3 {
+    for round in 0..2 {
         until(&memcached, 0, |counts| counts.up == 2).await;
         server.set([("k:1".to_owned(), format!("round {round}").into_bytes())]);
         for _ in 0..4 {

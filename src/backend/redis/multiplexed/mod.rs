@@ -47,8 +47,6 @@ pub(super) struct Multiplexed {
     driver: Cell<Option<Waker>>,
     /// How many replies belong to commands that the driving task has not taken yet.
     unsent: Cell<usize>,
-    /// How many replies there have been.
-    replies: Cell<u64>,
     silence: Silence,
     /// Question after question was given up.
     is_silent: Cell<bool>,
@@ -108,7 +106,6 @@ impl Default for Multiplexed {
             missing: Cell::default(),
             driver: Cell::default(),
             unsent: Cell::default(),
-            replies: Cell::default(),
             silence: Silence::new(SILENCE_MAX),
             is_silent: Cell::default(),
             broken: RefCell::default(),
@@ -173,11 +170,6 @@ impl Multiplexed {
             .map(Some)
     }
 
-    /// How many replies there have been.
-    pub(super) fn replies(&self) -> u64 {
-        self.replies.get()
-    }
-
     fn wake(&self) {
         if let Some(driver) = self.driver.take() {
             driver.wake();
@@ -231,9 +223,7 @@ impl Multiplexed {
         if let Some(on_push) = &self.on_push {
             parser.pushes().for_each(|push| on_push(push));
         }
-        let replies = missing - self.missing.get();
-        if replies > 0 {
-            self.replies.set(self.replies.get() + replies as u64);
+        if missing > self.missing.get() {
             self.silence.answered();
         }
         parser.count(input);

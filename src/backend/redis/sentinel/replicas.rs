@@ -12,6 +12,7 @@ use tokio::time::sleep;
 
 use super::finder::Finder;
 use crate::backend::format::bad_answer;
+use crate::backend::net::Pace;
 use crate::backend::redis::connection::Connection;
 use crate::backend::redis::endpoint::{Endpoint, WRONG_SERVER};
 use crate::backend::redis::multiplexed::Multiplexed;
@@ -36,9 +37,11 @@ impl Replicas {
         (connections, connect_timeout): (usize, Duration),
         (on, random): (&OnLoop, &mut Random),
     ) -> Self {
+        let pace = Pace::new(connections);
         let start = |_| {
             let replica = Replica(Rc::clone(finder));
-            Connection::start(replica, connect_timeout, &on.seeded(random.draw()))
+            let on = on.seeded(random.draw());
+            Connection::start_paced(replica, connect_timeout, &pace, &on)
         };
         Replicas {
             connections: (0..connections).map(start).collect(),

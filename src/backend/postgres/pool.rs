@@ -132,6 +132,8 @@ impl Pool {
         let (mut prepared_again, mut stopped) = (false, 0);
         // Whatever broke one connection may have broken all of them.
         let mut connections_left = self.connections.len();
+        // When the first one broke.
+        let mut broken_at = None;
         loop {
             let (connection, session, now) = self.place(lookup.id, runs).await?;
             let (asking, ready) = {
@@ -173,7 +175,9 @@ impl Pool {
             match failure.recovery {
                 Recovery::Connect => {
                     connection.lost(&session);
-                    if connections_left == 0 {
+                    let since = *broken_at.get_or_insert_with(Instant::now);
+                    // One that was made since then was not stale, so those that are made next may well break as soon.
+                    if connections_left == 0 || session.made > since {
                         return Err(failure.error);
                     }
                     connections_left -= 1;

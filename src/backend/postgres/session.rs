@@ -28,6 +28,7 @@ pub(super) struct Session {
     /// By the lookup's number.
     statements: RefCell<HashMap<usize, Preparing, FixedState>>,
     pub(super) stopping: Rc<Stopping>,
+    pub(super) made: Instant,
 }
 
 /// A statement that is or will be prepared.
@@ -46,6 +47,7 @@ impl Session {
             client,
             statements: RefCell::default(),
             stopping,
+            made: Instant::now(),
         }
     }
 

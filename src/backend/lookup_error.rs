@@ -130,6 +130,11 @@ impl LookupError {
         LookupError { evidence, ..self }
     }
 
+    /// Whether the connection broke after the answer had begun.
+    pub(super) fn is_broken_off(&self) -> bool {
+        self.evidence == Evidence::BrokenOff
+    }
+
     /// Whether the same question to another server does no harm and may have an answer: no answer had begun.
     pub(super) fn may_be_retried(&self) -> bool {
         use Evidence::{Answered, Code as OfCode, NotSent, NotTried};

@@ -54,6 +54,13 @@ pub(super) fn was_not_looked_at(err: &Error) -> bool {
         && find::<KnownDown>(err).is_none()
 }
 
+/// Whether a connection broke, or what came over it was not HTTP.
+pub(super) fn is_of_connection(err: &Error) -> bool {
+    // A stream may be reset without its connection.
+    let ends = |err: &h2::Error| err.is_io() || err.is_go_away();
+    !err.is_connect() && find::<h2::Error>(err).is_none_or(ends)
+}
+
 /// An error with its causes; the innermost one is the operating system's message.
 pub(super) fn words(err: Option<&Cause>) -> String {
     let mut causes: Vec<String> = Vec::new();

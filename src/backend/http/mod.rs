@@ -148,9 +148,15 @@ impl Http {
             memory: self.memory.read_for(ask.context),
             deadline: ask.deadline,
         };
+        let read = answer::read(lookup, response, body).await;
+        if let Err(why) = &read
+            && why.is_broken_off()
+        {
+            server.broke(why);
+        }
         Ok(Answer {
             first_answer: Some(first_answer),
-            ..answer::read(lookup, response, body).await?
+            ..read?
         })
     }
 }

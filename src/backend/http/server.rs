@@ -64,6 +64,9 @@ impl Server {
                 Err(err) if again && failure::was_not_looked_at(&err) => again = false,
                 Err(err) => {
                     let why = failure::no_answer(&err);
+                    if failure::is_of_connection(&err) {
+                        self.broke(&why);
+                    }
                     let why = match &self.endpoint {
                         None => why.at(lookup.authority()),
                         Some(endpoint) => why.at(endpoint),
@@ -78,6 +81,11 @@ impl Server {
                 }
             }
         }
+    }
+
+    /// A connection broke before the whole answer was read.
+    pub(super) fn broke(&self, why: &LookupError) {
+        self.down.borrow_mut().broke(&why.detail);
     }
 
     /// Makes the client in use too old.

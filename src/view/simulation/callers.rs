@@ -97,6 +97,7 @@ fn parts(ran: &Execution) -> Vec<Part> {
         fate: track.fate.as_str().to_owned(),
         code: track.code.map(|code| code.to_string()),
         value: value.as_str().map(str::to_owned),
+        done: Duration::ZERO,
     });
     parts.collect()
 }

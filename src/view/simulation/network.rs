@@ -1,6 +1,6 @@
 //! Scripted stores in memory, each behind the faults of a proxy.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -21,7 +21,11 @@ const BUFFERED: usize = 64 * 1024;
 pub(super) type Speaks = fn(name: &str, received: &mut BytesMut, out: &mut Vec<u8>) -> usize;
 
 /// The way to one store.
-pub(super) struct Way(watch::Sender<Arc<Conditions>>);
+pub(super) struct Way {
+    conditions: watch::Sender<Arc<Conditions>>,
+    /// How often clients have tried to connect.
+    attempts: Rc<Cell<usize>>,
+}
 
 impl Way {
     /// A store called `name`, which clients reach at [`path`].
@@ -29,7 +33,10 @@ impl Way {
         let sender = watch::Sender::new(Arc::new(Conditions::fair()));
         let conditions = sender.clone();
         let random = Rc::new(RefCell::new(random));
+        let attempts = Rc::new(Cell::new(0));
+        let counted = Rc::clone(&attempts);
         simulated::serve(&path(name), move || {
+            counted.set(counted.get() + 1);
             if !conditions.borrow().open().0 {
                 return Err(io::ErrorKind::ConnectionRefused.into());
             }
@@ -44,11 +51,18 @@ impl Way {
             });
             Ok(client)
         });
-        Way(sender)
+        Way {
+            conditions: sender,
+            attempts,
+        }
     }
 
     pub(super) fn set(&self, conditions: Conditions) {
-        self.0.send_replace(Arc::new(conditions));
+        self.conditions.send_replace(Arc::new(conditions));
+    }
+
+    pub(super) fn attempts(&self) -> usize {
+        self.attempts.get()
     }
 }
 

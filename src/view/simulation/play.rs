@@ -7,7 +7,7 @@ use tokio::task::spawn_local;
 use tokio::time::{Instant, sleep};
 
 use super::callers::{Callers, DEADLINE, STORES};
-use super::history::{Call, Fault, Found, Judge, Promise};
+use super::history::{Call, Connections, Fault, Found, Judge, Promise, Violation};
 use super::network::Way;
 use super::nonce::Nonces;
 use super::toxic::{Conditions, Direction, Reach, Toxic};
@@ -23,6 +23,11 @@ const LATE_MAX: Duration = Duration::from_millis(2);
 /// The longest pause between two probes of a breaker, or between two attempts to connect, and an attempt: a connection
 /// that does not answer is given up after a second.
 const RECOVERY_MAX: Duration = Duration::from_secs(2);
+/// How many connections each store has.
+const CONNECTIONS: [usize; 2] = [1, 2];
+/// How many attempts to connect there may be at once beyond that, and then in a second.
+const AT_ONCE: usize = 4;
+const ATTEMPTS_PER_SECOND: usize = 10;
 
 /// A seed's calls, and what is wrong with them.
 pub(super) struct Played {
@@ -80,13 +85,13 @@ pub(super) async fn play(seed: u64) -> Played {
     let tasks: Vec<_> = (0..CALLERS)
         .map(|at| spawn_local(Rc::clone(&callers).call_on(at, part())))
         .collect();
-    let faults = weather(&ways, &mut random).await;
+    let (faults, attempts) = weather(&ways, &mut random).await;
     callers.stop.set(true);
     for task in tasks {
         task.await.expect("it does not panic");
     }
     let calls = callers.calls.take();
-    let found = judged(nonces, callers.made.get(), &faults, &calls);
+    let found = judged(nonces, callers.made.get(), (&faults, &attempts), &calls);
     Played {
         begun,
         calls,
@@ -94,15 +99,17 @@ pub(super) async fn play(seed: u64) -> Played {
     }
 }
 
-/// One fault after another, of one store or of both.
-async fn weather(ways: &[Way], random: &mut Random) -> Vec<Fault> {
+/// One fault after another, of one store or of both. Also returns the attempts to connect during each and until some time after it.
+async fn weather(ways: &[Way], random: &mut Random) -> (Vec<Fault>, Vec<(Fault, Connections)>) {
     // At first, nothing is connected.
     let begun = Instant::now();
     let mut faults: Vec<Fault> = STORES.map(|store| fault(store, false, begun)).into();
+    let mut attempts = Vec::new();
     sleep(RECOVERY_MAX).await;
     for _ in 0..FAULTS {
         sleep(Duration::from_millis(500 + random.draw() % 1000)).await;
         let begun = Instant::now();
+        let before: Vec<_> = ways.iter().map(Way::attempts).collect();
         let mut both = Vec::new();
         let which = random.draw() % 3;
         for (way, (store, bit)) in ways.iter().zip(STORES.into_iter().zip([1, 2])) {
@@ -121,8 +128,17 @@ async fn weather(ways: &[Way], random: &mut Random) -> Vec<Fault> {
         }
         faults.append(&mut both);
         sleep(RECOVERY_MAX + DEADLINE).await;
+        for (at, way) in ways.iter().enumerate() {
+            let of = Connections {
+                made: way.attempts() - before[at],
+                within: begun.elapsed(),
+                at_once: CONNECTIONS[at] + AT_ONCE,
+                given_up: 0,
+            };
+            attempts.push((fault(STORES[at], false, begun), of));
+        }
     }
-    faults
+    (faults, attempts)
 }
 
 fn fault(store: &'static str, damages: bool, from: Instant) -> Fault {
@@ -175,12 +191,18 @@ fn bad(random: &mut Random) -> (Conditions, bool) {
     (Conditions::fair().and(direction, 0.8, toxic), damages)
 }
 
-fn judged(nonces: Nonces, made: u64, faults: &[Fault], calls: &[Call]) -> Vec<Found> {
+fn judged(
+    nonces: Nonces,
+    made: u64,
+    (faults, attempts): (&[Fault], &[(Fault, Connections)]),
+    calls: &[Call],
+) -> Vec<Found> {
     let promise = Promise {
         stores: STORES.to_vec(),
         deadline: DEADLINE,
         late_max: LATE_MAX,
         recovery_max: RECOVERY_MAX,
+        connections_per_second: ATTEMPTS_PER_SECOND,
     };
     let judge = Judge {
         nonces,
@@ -199,9 +221,11 @@ fn judged(nonces: Nonces, made: u64, faults: &[Fault], calls: &[Call]) -> Vec<Fo
     let recoveries = faults
         .iter()
         .filter_map(|fault| judge.recovery(fault, calls).err());
-    let recoveries = recoveries.map(|violation| Found {
+    let storms = attempts.iter();
+    let storms = storms.filter_map(|(fault, of)| judge.connections(fault, of));
+    let of_stores = recoveries.chain(storms).map(|violation: Violation| Found {
         call: None,
         violation,
     });
-    of_calls.chain(recoveries).collect()
+    of_calls.chain(of_stores).collect()
 }

@@ -3,8 +3,8 @@
 //! It promises to find, in the calls it is given: a call without exactly one reply of its own sequence id (I1), a value
 //! that belongs to another call or another store, and a value that is damaged without a reason (I2), a reply after its
 //! deadline (I3), a lookup without exactly one fate, or with a fate that its store's faults do not explain (I4), counts
-//! that differ from the server's (I5), a store that is not used again in time (I6), and a connection that is asked while
-//! it is dirty (I7). `planted.rs` plants each of these.
+//! that differ from the server's (I5), a store that is not used again in time (I6), a connection that is asked while
+//! it is dirty (I7), and a storm of new connections (I8). `planted.rs` plants each of these.
 //!
 //! It does not promise to see what leaves no trace in a call: a store that is asked twice, a value of the same call that
 //! is too old (`crate::outages` judges that), or who is to blame if the machine itself stands still. Time for which this
@@ -51,6 +51,8 @@ pub(super) struct Part {
     pub(super) fate: String,
     pub(super) code: Option<String>,
     pub(super) value: Option<String>,
+    /// When its fate was known, from the beginning of the call.
+    pub(super) done: Duration,
 }
 
 /// A time in which something is wrong with a store, until it must be used again.
@@ -71,6 +73,20 @@ pub(super) struct Promise {
     /// How late a reply may be, and how long a store may stay unused after its fault.
     pub(super) late_max: Duration,
     pub(super) recovery_max: Duration,
+    /// How many new connections to one store there may be in a second, beyond those that may be replaced at once.
+    pub(super) connections_per_second: usize,
+}
+
+/// The connections that were made during one fault and until its store was used again.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Connections {
+    pub(super) made: usize,
+    /// In this time.
+    pub(super) within: Duration,
+    /// How many may be replaced at once.
+    pub(super) at_once: usize,
+    /// How many lookups were given up whose end costs a connection.
+    pub(super) given_up: usize,
 }
 
 /// A broken promise.
@@ -118,6 +134,11 @@ pub(super) enum Violation {
     Dirty {
         store: &'static str,
         times: usize,
+    },
+    Storm {
+        store: &'static str,
+        made: usize,
+        allowed: usize,
     },
     /// The server holds more than before the faults, and more than is explained by busier connections.
     Grown {
@@ -286,9 +307,34 @@ impl Judge<'_> {
         }
         Ok(after)
     }
+
+    /// Whether there were too many new connections to a fault's store.
+    pub(super) fn connections(&self, fault: &Fault, of: &Connections) -> Option<Violation> {
+        let per_second = self.promise.connections_per_second;
+        let tenths = usize::try_from(of.within.as_millis() / 100).unwrap_or(usize::MAX);
+        let allowed = of.at_once + of.given_up + per_second * tenths / 10;
+        (of.made > allowed).then_some(Violation::Storm {
+            store: fault.store,
+            made: of.made,
+            allowed,
+        })
+    }
 }
 
 impl Call {
+    /// Whether this store's lookup was given up because it took too long.
+    pub(super) fn gave_up(&self, store: &str) -> bool {
+        let mut parts = self.parts().iter();
+        parts.any(|part| part.store == store && part.fate.starts_with("timeout"))
+    }
+
+    /// When the lookups of all other stores were done, from the beginning of the call.
+    pub(super) fn others_done(&self, store: Option<&str>) -> Option<Duration> {
+        let others = self.parts().iter();
+        let others = others.filter(|part| Some(part.store.as_str()) != store);
+        others.map(|part| part.done).max()
+    }
+
     /// Whether this store's lookup has a value.
     pub(super) fn whole(&self, store: &str) -> bool {
         self.parts()

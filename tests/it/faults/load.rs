@@ -70,6 +70,12 @@ impl Load {
         Load { shared, tasks }
     }
 
+    /// How many calls are under way.
+    pub(super) fn depth(&self) -> usize {
+        // The last task is the measure of pauses.
+        (self.tasks.len() - 1) * DEPTH
+    }
+
     /// How many calls have been sent.
     pub(super) fn made(&self) -> u64 {
         self.shared.made.get()
@@ -262,12 +268,20 @@ fn parts(reply: &Value) -> Result<Vec<Part>, String> {
         Some(Part {
             fate: text(lookup, "fate")?,
             code: text(lookup, "code"),
+            done: micros(lookup.get("done_us")?)?,
             value: held(reply.get(&store)?),
             store,
         })
     });
     let parts: Option<Vec<Part>> = parts.collect();
     parts.ok_or_else(|| format!("a strange report: {lookups:?}"))
+}
+
+fn micros(value: &Value) -> Option<Duration> {
+    match value {
+        Value::I64(micros) => Some(Duration::from_micros(u64::try_from(*micros).ok()?)),
+        _ => None,
+    }
 }
 
 /// The text of a field. For a row, the answer, if it has the same token as the row's key.

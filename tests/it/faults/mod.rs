@@ -25,7 +25,7 @@ use tokio::runtime::{Builder, LocalOptions};
 use run::{Options, run};
 
 /// A short run for every test run, with two faults at a time; `FAULTS_CALLS`, `FAULTS_SEED` and
-/// `FAULTS_CONNECTIONS` make it a long one.
+/// `FAULTS_CONNECTIONS` make it a long one, and `FAULTS_ONLY` one of certain faults or stores.
 #[test]
 fn no_reply_is_wrong_whatever_stores_do() {
     let number = |name: &str| {
@@ -38,6 +38,7 @@ fn no_reply_is_wrong_whatever_stores_do() {
     let seed = number("FAULTS_SEED").unwrap_or(1);
     let connections =
         usize::try_from(number("FAULTS_CONNECTIONS").unwrap_or(4)).expect("a small number");
+    let only = std::env::var("FAULTS_ONLY").ok();
     let options = match number("FAULTS_CALLS") {
         Some(calls) => Options {
             seed,
@@ -45,6 +46,7 @@ fn no_reply_is_wrong_whatever_stores_do() {
             calls,
             together: 1,
             fault: Duration::from_secs(2),
+            only,
         },
         None => Options {
             seed,
@@ -52,6 +54,7 @@ fn no_reply_is_wrong_whatever_stores_do() {
             calls: 3_000,
             together: 2,
             fault: Duration::from_millis(600),
+            only,
         },
     };
     let runtime = Builder::new_current_thread()

@@ -5,7 +5,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::history::{
-    Call, Content, Counts, Fault, Judge, Part, Promise, Reply, Violation, count, differences, grown,
+    Call, Connections, Content, Counts, Fault, Judge, Part, Promise, Reply, Violation, count,
+    differences, grown,
 };
 use super::nonce::{Nonces, answer};
 
@@ -21,6 +22,7 @@ fn part(store: &str, fate: &str, code: &str, value: Option<String>) -> Part {
         fate: fate.to_owned(),
         code: Some(code.to_owned()).filter(|code| !code.is_empty()),
         value,
+        done: Duration::from_millis(5),
     }
 }
 
@@ -61,6 +63,7 @@ fn judged<T>(with: impl FnOnce(Instant, &Judge<'_>) -> T) -> T {
         deadline: Duration::from_secs(1),
         late_max: Duration::from_millis(50),
         recovery_max: Duration::from_secs(2),
+        connections_per_second: 10,
     };
     let judge = Judge {
         nonces: NONCES,
@@ -264,6 +267,36 @@ fn a_store_that_is_not_used_again() {
             "{found:?}"
         );
     }
+}
+
+#[test]
+fn a_storm_of_connections() {
+    let of = |made| Connections {
+        made,
+        within: Duration::from_millis(2500),
+        at_once: 6,
+        given_up: 3,
+    };
+    let found = |made| judged(|_, judge| judge.connections(&judge.faults[0], &of(made)));
+    assert_eq!(found(34), None);
+    let storm = Violation::Storm {
+        store: "b",
+        made: 35,
+        allowed: 34,
+    };
+    assert_eq!(found(35), Some(storm));
+}
+
+#[test]
+fn what_the_other_stores_took() {
+    let slow = |store: &str, millis| Part {
+        done: Duration::from_millis(millis),
+        ..failed(store, "timeout")
+    };
+    let call = call(Instant::now(), 1., vec![slow("a", 30), slow("b", 400)]);
+    assert_eq!(call.others_done(Some("b")), Some(Duration::from_millis(30)));
+    assert_eq!(call.others_done(None), Some(Duration::from_millis(400)));
+    assert!(call.gave_up("b") && !call.gave_up("c"));
 }
 
 #[test]

@@ -6,7 +6,9 @@ use tokio::task::yield_now;
 use tokio::time::{Instant, sleep, timeout};
 use tributary::random::Random;
 
-use super::history::{Counts, Fault, Found, Judge, Promise, Violation, count, differences, grown};
+use super::history::{
+    Connections, Counts, Fault, Found, Judge, Promise, Violation, count, differences, grown,
+};
 use super::load::Load;
 use super::nonce::Nonces;
 use super::site::{DEADLINE, Place, Site};
@@ -20,20 +22,28 @@ const LATE_MAX: Duration = Duration::from_millis(50);
 /// How long a store may stay unused after its fault: the longest pause between two probes or two attempts to connect,
 /// and the attempt.
 const RECOVERY_MAX: Duration = Duration::from_secs(2);
+/// How many new connections to a store there may be in a second, at whatever number of connections: those that follow one
+/// another after a tenth of a second, a fifth more or less, and one in ten for the requests to stop statements of sessions
+/// that were lost.
+const CONNECTIONS_PER_SECOND: usize = 14;
+/// How many second attempts may be made at once beyond one for each connection.
+const SECOND_ATTEMPTS: usize = 8;
 /// Calls without a fault before the next one.
 const CALM: Duration = Duration::from_millis(300);
 
 /// How long a run is.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Options {
     pub(super) seed: u64,
     /// How many connections call.
     pub(super) connections: usize,
-    /// Ends after the round in which so many calls are reached.
+    /// Ends after the round in which so many calls are reached, and, if only some faults are wanted, after each of them.
     pub(super) calls: u64,
     /// How many stores have a fault at the same time, and for how long.
     pub(super) together: usize,
     pub(super) fault: Duration,
+    /// The names of the faults and stores that are wanted, with a `+` between them; `None`: all of them.
+    pub(super) only: Option<String>,
 }
 
 /// What a run found.
@@ -66,6 +76,7 @@ pub(super) async fn run(options: Options) -> Outcome {
             deadline: DEADLINE,
             late_max: LATE_MAX,
             recovery_max: RECOVERY_MAX,
+            connections_per_second: CONNECTIONS_PER_SECOND,
         },
         faults: Vec::new(),
         counts: Counts::new(),
@@ -84,9 +95,11 @@ pub(super) async fn run(options: Options) -> Outcome {
     let descriptors = run.site.descriptors();
     let mut random = Random::seeded(options.seed);
     let mut pairs = Vec::new();
-    while run.load.made() < options.calls {
+    // Those that are wanted are all met.
+    let mut is_whole = options.only.is_none();
+    while run.load.made() < options.calls || !is_whole {
         if pairs.len() < options.together {
-            pairs = shuffled(&mut random);
+            pairs = shuffled(&mut random, options.only.as_deref());
         }
         let mut round: Vec<(usize, &'static Weather)> = Vec::new();
         while round.len() < options.together
@@ -97,16 +110,23 @@ pub(super) async fn run(options: Options) -> Outcome {
             round.push(pairs.swap_remove(at));
         }
         run.round(&round, options.fault).await;
+        is_whole |= pairs.is_empty();
     }
     run.end(descriptors).await
 }
 
 /// Every fault of every store once.
-fn shuffled(random: &mut Random) -> Vec<(usize, &'static Weather)> {
+fn shuffled(random: &mut Random, only: Option<&str>) -> Vec<(usize, &'static Weather)> {
     static ALL: [Weather; 14] = weather::ALL;
+    let wanted: Vec<&str> = only.unwrap_or_default().split('+').collect();
+    let is_wanted = |at: usize, fault: &Weather| {
+        only.is_none() || wanted.contains(&KINDS[at].name) || wanted.contains(&fault.name)
+    };
     let mut pairs: Vec<_> = (0..KINDS.len())
         .flat_map(|at| ALL.iter().map(move |fault| (at, fault)))
+        .filter(|(at, fault)| is_wanted(*at, fault))
         .collect();
+    assert!(!pairs.is_empty(), "no fault or store is called {wanted:?}");
     for at in (1..pairs.len()).rev() {
         let other = random.draw() % (at as u64 + 1);
         pairs.swap(at, usize::try_from(other).expect("below a usize"));
@@ -159,7 +179,7 @@ impl Run {
                 .map(|place| place.proxy.accepted())
                 .collect()
         };
-        let before = places(&self.site);
+        let (before, begun) = (places(&self.site), Instant::now());
         let mut faults = Vec::new();
         for (at, weather) in faulty {
             let Place {
@@ -186,11 +206,14 @@ impl Run {
         let calm = Instant::now();
         sleep(CALM).await;
         let after = places(&self.site);
-        let opened: Vec<usize> = faulty
-            .iter()
-            .map(|(at, _)| after[*at] - before[*at])
-            .collect();
-        self.judge(faulty, &faults, &opened, calm).await;
+        let made = |(at, _): &(usize, _)| Connections {
+            made: after[*at] - before[*at],
+            within: begun.elapsed(),
+            at_once: KINDS[*at].connections.unwrap_or(self.load.depth()) + SECOND_ATTEMPTS,
+            given_up: 0,
+        };
+        let made: Vec<Connections> = faulty.iter().map(made).collect();
+        self.judge(faulty, &faults, &made, calm).await;
     }
 
     /// Judges all calls that have ended, and the recovery from this round's faults.
@@ -198,7 +221,7 @@ impl Run {
         &mut self,
         faulty: &[(usize, &'static Weather)],
         faults: &[Fault],
-        opened: &[usize],
+        made: &[Connections],
         calm: Instant,
     ) {
         self.faults.extend_from_slice(faults);
@@ -236,12 +259,25 @@ impl Run {
             };
             found.extend(wrong.into_iter().map(with_call));
         }
-        for ((fault, (_, weather)), opened) in faults.iter().zip(faulty).zip(opened) {
+        for ((fault, (at, weather)), made) in faults.iter().zip(faulty).zip(made) {
+            let given_up = calls.iter().filter(|call| call.gave_up(fault.store));
+            let made = Connections {
+                given_up: if KINDS[*at].gives_up {
+                    given_up.count()
+                } else {
+                    0
+                },
+                ..*made
+            };
+            found.extend(judge.connections(fault, &made).map(|violation| Found {
+                call: None,
+                violation,
+            }));
             match judge.recovery(fault, &calls) {
                 Ok(after) => self
                     .outcome
                     .table
-                    .after(weather.name, fault.store, after, *opened),
+                    .after(weather.name, fault.store, after, made.made),
                 Err(violation) => found.push(Found {
                     call: None,
                     violation,

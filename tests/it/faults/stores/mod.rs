@@ -32,6 +32,10 @@ pub(super) struct Kind {
     pub(super) lookup: &'static str,
     /// Whether a connection carries one question at a time.
     pub(super) in_turn: bool,
+    /// How many connections are kept; with `None`, one for each question under way.
+    pub(super) connections: Option<usize>,
+    /// Whether a question that is given up costs a connection: that of the question, or one to stop its statement.
+    pub(super) gives_up: bool,
     /// `None`: a real server.
     pub(super) speaks: Option<Speaks>,
 }
@@ -46,6 +50,8 @@ pub(super) const KINDS: [Kind; 7] = [
         backend: "kind = \"redis\"\nurl = \"redis://ADDR\"",
         lookup: "get = \"{token}\"",
         in_turn: false,
+        connections: Some(1),
+        gives_up: false,
         speaks: Some(redis::speak),
     },
     Kind {
@@ -53,6 +59,8 @@ pub(super) const KINDS: [Kind; 7] = [
         backend: "kind = \"memcached\"\nservers = [\"ADDR\"]",
         lookup: "get = \"{token}\"",
         in_turn: true,
+        connections: Some(2),
+        gives_up: false,
         speaks: Some(memcached::speak),
     },
     Kind {
@@ -60,6 +68,8 @@ pub(super) const KINDS: [Kind; 7] = [
         backend: "kind = \"http\"\nurl = \"http://ADDR\"",
         lookup: "get = \"/{token}\"\nformat = \"text\"",
         in_turn: true,
+        connections: None,
+        gives_up: true,
         speaks: Some(http::speak),
     },
     Kind {
@@ -67,6 +77,8 @@ pub(super) const KINDS: [Kind; 7] = [
         backend: "kind = \"thrift\"\nurl = \"thrift://ADDR\"\nidl = \"store.thrift\"",
         lookup: "call = \"get\"",
         in_turn: true,
+        connections: Some(4),
+        gives_up: false,
         speaks: Some(thrift::speak),
     },
     Kind {
@@ -74,6 +86,8 @@ pub(super) const KINDS: [Kind; 7] = [
         backend: "kind = \"thrift\"\nurl = \"thrift://ADDR\"\nidl = \"store.thrift\"\npipelined_max = 16",
         lookup: "call = \"get\"",
         in_turn: false,
+        connections: Some(4),
+        gives_up: false,
         speaks: Some(thrift::speak),
     },
     Kind {
@@ -81,6 +95,8 @@ pub(super) const KINDS: [Kind; 7] = [
         backend: "kind = \"postgres\"\nurl = \"postgresql://postgres@ADDR/postgres\"",
         lookup: "sql = \"select t as token, 'postgres ' || t as answer from unnest(:token::text[]) as t\"\nrows = \"one\"\nbatch = { key = \"token\" }",
         in_turn: false,
+        connections: Some(6),
+        gives_up: true,
         speaks: None,
     },
     Kind {
@@ -88,6 +104,8 @@ pub(super) const KINDS: [Kind; 7] = [
         backend: "kind = \"mysql\"\nurl = \"mysql://root@ADDR/test\"",
         lookup: "sql = \"select concat('mysql ', :token)\"\nrows = \"value\"",
         in_turn: true,
+        connections: Some(8),
+        gives_up: true,
         speaks: None,
     },
 ];

@@ -19,6 +19,29 @@ pub(super) struct Access {
     pub(super) is_local: bool,
 }
 
+/// Whether the port may change something or make calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Permission {
+    /// It may.
+    Given,
+    /// The configuration says that it may not.
+    Off,
+    /// The configuration says nothing, and other machines reach the port.
+    OtherAddress,
+}
+
+impl Permission {
+    /// By what is configured, and whether the port is on an address of this machine only.
+    pub fn new(configured: Option<bool>, is_local: bool) -> Self {
+        match configured {
+            Some(true) => Permission::Given,
+            Some(false) => Permission::Off,
+            None if is_local => Permission::Given,
+            None => Permission::OtherAddress,
+        }
+    }
+}
+
 /// What a page shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Shows {

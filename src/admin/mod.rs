@@ -58,6 +58,7 @@ use tracing::{debug, warn};
 use crate::config::{AdminToken, UnreadyRefusals};
 use crate::metrics::Metrics;
 use crate::supervise::supervise;
+pub use access::Permission;
 use access::{Access, Shows};
 use body::Answer;
 use connections::{Connections, Place, Stage};

@@ -10,6 +10,7 @@ use hyper::{Method, Response, StatusCode};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
+use super::access::Permission;
 use super::body::Answer;
 use super::query;
 use super::response::{not_allowed, text};
@@ -26,7 +27,7 @@ pub struct Purging {
     /// One per loop.
     pub loops: Vec<PurgeSender>,
     /// Whether the configuration or the address allows it.
-    pub is_allowed: bool,
+    pub allowed: Permission,
 }
 
 /// Why a request is refused.
@@ -41,8 +42,17 @@ pub(super) async fn answer(
     if method != Method::POST {
         return not_allowed("POST");
     }
-    if !purging.is_allowed || headers.contains_key(ORIGIN) {
-        let why = "only from this machine, and not from a browser; `admin.purge = true` allows other machines\n";
+    let forbidden = match purging.allowed {
+        Permission::Given if headers.contains_key(ORIGIN) => {
+            Some("not from a page in a browser: use `curl -X POST`\n")
+        }
+        Permission::Given => None,
+        Permission::Off => Some("this port removes no answers: `admin.purge` is false\n"),
+        Permission::OtherAddress => Some(
+            "other machines can reach this port: it removes answers only with `admin.purge = true`, or on a loopback address\n",
+        ),
+    };
+    if let Some(why) = forbidden {
         return text(StatusCode::FORBIDDEN, why);
     }
     let has_body = headers.contains_key(TRANSFER_ENCODING)
@@ -199,7 +209,7 @@ mod tests {
         });
         let mut purging = Purging {
             loops: vec![one],
-            is_allowed: true,
+            allowed: Permission::Given,
         };
         let query = "lookup=a";
         let done = asked(Method::POST, query, &purging).await;
@@ -211,7 +221,7 @@ mod tests {
         assert_eq!(asked(Method::POST, query, &purging).await.0, 404);
         assert_eq!(asked(Method::GET, query, &purging).await.0, 405);
         assert_eq!(asked(Method::POST, "key=7", &purging).await.0, 400);
-        purging.is_allowed = false;
+        purging.allowed = Permission::Off;
         assert_eq!(asked(Method::POST, query, &purging).await.0, 403);
         answers.await.expect("all were asked");
     }
@@ -220,7 +230,7 @@ mod tests {
     async fn a_page_in_a_browser_is_refused() {
         let purging = Purging {
             loops: Vec::new(),
-            is_allowed: true,
+            allowed: Permission::Given,
         };
         let mut headers = HeaderMap::new();
         headers.insert(ORIGIN, "http://elsewhere".parse().expect("a header"));

@@ -36,7 +36,7 @@ pub(super) fn denied(why: Denied) -> Response<Answer> {
         }
         Denied::Open => text(
             StatusCode::FORBIDDEN,
-            "only from this machine: `admin.token` allows other machines\n",
+            "other machines can reach this port, and it takes no token: set `admin.token`, or let `admin.listen` be a loopback address such as 127.0.0.1:9091\n",
         ),
         Denied::Host => text(
             StatusCode::FORBIDDEN,

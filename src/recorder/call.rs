@@ -60,6 +60,8 @@ pub struct Ending<'c> {
     pub failed: bool,
     /// Its place in a trace, if traces are recorded.
     pub trace: Option<&'c Trace>,
+    /// Someone waits to look at it.
+    pub watched: bool,
 }
 
 impl Ending<'_> {
@@ -83,6 +85,8 @@ pub struct Wanted {
     pub(super) traced: bool,
     /// It may get a line in the log.
     pub(super) logged: bool,
+    /// Someone waits to look at it.
+    pub(super) watched: bool,
 }
 
 impl Wanted {
@@ -99,12 +103,13 @@ impl Wanted {
             slow: self.slow || other.slow,
             traced: self.traced || other.traced,
             logged: self.logged || other.logged,
+            watched: self.watched || other.watched,
         }
     }
 
     /// Whether the admin port gets it.
     pub(super) fn is_kept(self) -> bool {
-        self.sampled || self.failed || self.slow
+        self.sampled || self.failed || self.slow || self.watched
     }
 }
 

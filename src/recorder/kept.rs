@@ -74,7 +74,7 @@ impl Kept {
         now: Instant,
     ) -> (Micros, Instant) {
         self.turn(now);
-        if wanted.sampled {
+        if wanted.sampled || wanted.watched {
             push(&mut self.recent, &call, self.max);
         }
         if wanted.failed {

@@ -39,7 +39,8 @@ macro_rules! line {
             took_us = call.took.get(),
             own_us = own(call).get(),
             lookups = lookups(call).as_deref(),
-            caller = %call.caller,
+            // As text, so that a name with a space is in quotes.
+            caller = &*call.caller.to_string(),
             request_id = call.request_id.as_deref(),
             trace_id = trace_id.as_deref(),
             peer = peer(call.peer).as_deref(),

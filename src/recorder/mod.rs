@@ -250,9 +250,9 @@ impl CallRecorder {
         (kept && wanted.is_kept()) || (logged && wanted.logged)
     }
 
-    /// Takes a call of `plan`.
+    /// Takes a call of `plan`. Returns its id if someone waits to look at it and it is kept.
     #[cold]
-    pub fn keep(&self, plan: &Plan, wanted: Wanted, ended: Ended) {
+    pub fn keep(&self, plan: &Plan, wanted: Wanted, ended: Ended) -> Option<String> {
         let keeping = self.keeping.as_ref().filter(|_| wanted.is_kept());
         let mut kept = keeping.and_then(|keeping| keeping.recorder.loops[self.at].try_lock().ok());
         let shows = keeping.is_some_and(|keeping| keeping.recorder.limits.values);
@@ -280,12 +280,13 @@ impl CallRecorder {
         if let (true, Some(lines)) = (wanted.logged, &self.lines) {
             lines.write(plan.index, &call, (ended.why.as_deref(), values.as_ref()));
         }
-        if let (Some(keeping), Some(kept)) = (keeping, &mut kept) {
-            let (slow, until) = kept.keep(call, wanted, Instant::now());
-            let method = &keeping.methods[plan.index];
-            method.slow.set(slow);
-            method.until.set(until);
-        }
+        let (keeping, kept) = (keeping?, kept.as_mut()?);
+        let id = wanted.watched.then(|| call.id());
+        let (slow, until) = kept.keep(call, wanted, Instant::now());
+        let method = &keeping.methods[plan.index];
+        method.slow.set(slow);
+        method.until.set(until);
+        id
     }
 }
 
@@ -312,6 +313,7 @@ impl Keeping {
             sampled: self.sampled.takes(now) || method.sampled.takes(now),
             failed: ending.failed && self.failed.takes(now),
             slow: ending.took > method.slow.get() || now >= method.until.get(),
+            watched: ending.watched,
             ..Wanted::default()
         }
     }

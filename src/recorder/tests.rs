@@ -48,6 +48,7 @@ fn end(calls: &CallRecorder, took: u64, outcome: Outcome) -> bool {
         took: took.into(),
         failed,
         trace: None,
+        watched: false,
     };
     let Some(wanted) = calls.wants(&plan, ending) else {
         return false;
@@ -63,7 +64,7 @@ fn end(calls: &CallRecorder, took: u64, outcome: Outcome) -> bool {
         why: None,
         values: None,
     };
-    calls.keep(&plan, wanted, ended);
+    drop(calls.keep(&plan, wanted, ended));
     true
 }
 

@@ -27,7 +27,7 @@ use super::warnings::log_warnings;
 use super::watchdog::Watchdog;
 use super::worker::{self, Requests, Worker};
 use super::{descriptors, socket};
-use crate::admin::{Admin, Allowed, Purging, Trying};
+use crate::admin::{Admin, Allowed, Permission, Purging, Trying};
 use crate::config::ListenerConfig;
 use crate::guard::purge_channel;
 use crate::memory_limit;
@@ -175,9 +175,9 @@ fn start_admin(
     let allowed = Allowed {
         purging: Purging {
             loops: purging,
-            is_allowed: config.purge.unwrap_or(is_local),
+            allowed: Permission::new(config.purge, is_local),
         },
-        trying: Trying::new(trying, config.try_it.unwrap_or(is_local)),
+        trying: Trying::new(trying, Permission::new(config.try_it, is_local)),
         token: config.token.clone(),
     };
     let admin = Admin::start(

@@ -1,6 +1,6 @@
 //! Describes a message that arrived: its bytes, and what the connection and the frame say about them.
 
-use std::cell::{OnceCell, RefCell};
+use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -14,7 +14,6 @@ use super::metadata::CallMetadata;
 use super::overload::Overload;
 use crate::random::Random;
 use crate::thrift::{Head, Header, WireError, WireFormat, read_head};
-use crate::timeline::Timeline;
 
 /// What is known about a message besides its bytes.
 #[derive(Clone, Copy, Debug)]
@@ -34,7 +33,7 @@ pub struct Arrival<'a> {
     /// How many calls of the connection have no reply yet.
     pub unanswered: usize,
     /// Where what happens in the call is put, if someone watches it. Only calls in `THeader` frames can be watched.
-    pub watched: Option<&'a Rc<OnceCell<Timeline>>>,
+    pub watched: Option<&'a Rc<Watched>>,
     /// When the last byte was read.
     pub at: Instant,
 }

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use super::in_flight::InFlight;
 use super::memory::Reservation;
 use super::metadata::{CallMetadata, RequestMetadata};
+use super::watched::Watched;
 use crate::context::{CallerId, Trace};
 use crate::coop::Coop;
 use crate::plan::Plan;
@@ -107,9 +108,16 @@ impl Call {
         reservation.map_or_else(CallerId::default, |of| of.memory().caller())
     }
 
-    /// Who called, for people: the name of its limits, or that in its certificate.
+    /// Where what happens in it is put, if someone watches it.
+    pub(super) fn watched(&self) -> Option<&Watched> {
+        self.metadata.as_deref()?.watched()
+    }
+
+    /// Who called, for people: the name of its limits, or that in its certificate. A call that the admin port makes is the
+    /// admin port's, whatever token it presents.
     pub(super) fn caller_name(&self) -> Caller {
         let of_limits = self.of_caller.as_ref().and_then(CallerCall::name);
+        let of_limits = of_limits.filter(|_| self.watched().is_none());
         let memory = self.reservation.as_ref().map(Reservation::memory);
         let name = of_limits.or_else(|| memory.and_then(|memory| memory.name().cloned()));
         name.map_or(Caller::Connection(self.caller().0), Caller::Named)

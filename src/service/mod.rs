@@ -32,6 +32,7 @@ mod report;
 mod meta; // the `Tributary` service
 mod memory; // what clients' bytes take up
 mod log;
+mod watched; // what the maker of a call learns of it
 mod trial; // for the admin port
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;

@@ -31,6 +31,7 @@ pub(super) fn view_ran(
         took: timeline.elapsed,
         failed,
         trace: trace.as_deref(),
+        watched: call.watched().is_some(),
     };
     call.recording
         .set(match recorder.wants(&call.plan, ending) {
@@ -89,7 +90,8 @@ fn take(recorder: &CallRecorder, call: &Call, outcome: Outcome, elapsed: Duratio
         Recording::Wanted(taken) => Some(*taken).map(|mut taken| {
             // What was wanted of a call that went well is not all that is wanted of one that failed after that.
             if !has_reply && !taken.failed {
-                let again = recorder.wants(&call.plan, failed(elapsed, taken.trace.as_deref()));
+                let again =
+                    recorder.wants(&call.plan, failed(call, elapsed, taken.trace.as_deref()));
                 taken.wanted = taken.wanted.or(again.unwrap_or_default());
             }
             taken
@@ -116,7 +118,10 @@ fn take(recorder: &CallRecorder, call: &Call, outcome: Outcome, elapsed: Duratio
         why: call.why.get().cloned(),
         values: taken.values,
     };
-    recorder.keep(&call.plan, taken.wanted, ended);
+    let id = recorder.keep(&call.plan, taken.wanted, ended);
+    if let (Some(watched), Some(id)) = (call.watched(), id) {
+        watched.id.get_or_init(|| id);
+    }
 }
 
 /// What the access log gets of a call.
@@ -140,13 +145,14 @@ fn entry(call: &Call, recording: &Recording, outcome: Outcome, took: Duration) -
 
 /// The end of a call that failed only now.
 #[cold]
-fn failed(elapsed: Duration, trace: Option<&Trace>) -> Ending<'_> {
+fn failed<'c>(call: &Call, elapsed: Duration, trace: Option<&'c Trace>) -> Ending<'c> {
     let now = Instant::now();
     Ending {
         arrived: now.checked_sub(elapsed).unwrap_or(now),
         took: elapsed.into(),
         failed: true,
         trace,
+        watched: call.watched().is_some(),
     }
 }
 
@@ -158,7 +164,7 @@ fn without_lookups(
     elapsed: Duration,
     trace: Option<Arc<Trace>>,
 ) -> Option<Taken> {
-    let wanted = recorder.wants(&call.plan, failed(elapsed, trace.as_deref()))?;
+    let wanted = recorder.wants(&call.plan, failed(call, elapsed, trace.as_deref()))?;
     let timeline = Timeline {
         mode: Mode::Evented,
         lanes: Arc::default(),

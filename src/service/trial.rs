@@ -2,9 +2,9 @@
 //!
 //! In: a call as the bytes of one `THeader` frame. Out: the frame of its reply, and what happened when. It is a call like
 //! those of clients: admitted by the same rules, counted in the same metrics, and dropped when its request ends.
-//! Its caller has no certificate; a token may stand in its headers. Its name in lists of calls is [`CALLER`].
+//! Its caller has no certificate; a token may stand in its headers. Its name in lists of calls is [`TRIAL_CALLER`].
 
-use std::cell::{OnceCell, RefCell};
+use std::cell::RefCell;
 use std::future::poll_fn;
 use std::pin::pin;
 use std::rc::Rc;
@@ -18,7 +18,9 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 use tracing::info;
 
+use super::watched::Watched;
 use super::{Arrival, ConnectionMemory, Current, Decision, MemoryPool, Peer};
+use crate::log_limit::LogLimit;
 use crate::program::Program;
 use crate::thrift::{Framer, Protocol, Transport, WireFormat};
 use crate::timeline::Timeline;
@@ -29,7 +31,7 @@ pub const TRIAL_FORMAT: WireFormat = WireFormat {
     protocol: Protocol::Binary,
 };
 /// The caller in lists of calls, logs and traces. No certificate has a name with a space.
-const CALLER: &str = "admin port";
+pub const TRIAL_CALLER: &str = "admin port";
 /// The most requests that wait for a loop.
 const REQUESTS_MAX: usize = 16;
 
@@ -49,6 +51,8 @@ pub struct Tried {
     pub reply: Option<BytesMut>,
     /// What happened when, if its view ran.
     pub timeline: Option<Timeline>,
+    /// Its id in lists of calls, if it is kept.
+    pub id: Option<String>,
     /// How long it took.
     pub took: Duration,
 }
@@ -78,13 +82,15 @@ pub struct Trials {
     current: Rc<Current>,
     memory: Rc<ConnectionMemory>,
     peer: Peer,
+    /// By method.
+    made: LogLimit<Arc<str>>,
 }
 
 impl Trials {
     /// For the services of `current`. What the calls keep is counted in `pool`.
     pub fn new(current: &Rc<Current>, pool: &Rc<MemoryPool>) -> Self {
         let memory = pool.connection();
-        memory.names(&[CALLER.to_owned()]);
+        memory.names(&[TRIAL_CALLER.to_owned()]);
         Trials {
             current: Rc::clone(current),
             memory,
@@ -93,6 +99,7 @@ impl Trials {
                 takes_tokens: true,
                 ..Peer::default()
             },
+            made: LogLimit::default(),
         }
     }
 
@@ -120,7 +127,7 @@ impl Trials {
             mut frame,
             mut tried,
         } = trial;
-        let (began, watched) = (Instant::now(), Rc::default());
+        let (began, watched) = (Instant::now(), Rc::<Watched>::default());
         let reply = {
             let mut calling = pin!(self.call(&mut frame, &watched));
             tokio::select! {
@@ -131,18 +138,15 @@ impl Trials {
         };
         let ended = Tried {
             reply,
-            timeline: watched.get().cloned(),
+            timeline: watched.timeline.get().cloned(),
+            id: watched.id.get().cloned(),
             took: began.elapsed(),
         };
         drop(tried.send(ended));
     }
 
     /// The frame of the reply.
-    async fn call(
-        &self,
-        frame: &mut BytesMut,
-        watched: &Rc<OnceCell<Timeline>>,
-    ) -> Option<BytesMut> {
+    async fn call(&self, frame: &mut BytesMut, watched: &Rc<Watched>) -> Option<BytesMut> {
         let service = self.current.get();
         let mut framer = Framer::with_wire_format(TRIAL_FORMAT, service.limits());
         let message = framer.next(frame);
@@ -165,7 +169,10 @@ impl Trials {
             Decision::Reply(reply) | Decision::Rest(reply, _) => Some(reply),
             Decision::NoReply => None,
             Decision::Serve(call) => {
-                info!(method = &*call.plan.label, "call made by the admin port");
+                let method = &*call.plan.label;
+                if let Some(suppressed) = self.made.allow(Arc::clone(&call.plan.label)) {
+                    info!(method, suppressed, "call made by the admin port");
+                }
                 Box::pin(service.serve(call)).await
             }
         }

@@ -97,6 +97,7 @@ async fn calls(saved: [u64; 3]) -> (Duration, Gains) {
             took: elapsed.into(),
             failed: false,
             trace: None,
+            watched: false,
         };
         let wanted = recording.wants(plan, ending);
         let ended = Ended {
@@ -110,7 +111,7 @@ async fn calls(saved: [u64; 3]) -> (Duration, Gains) {
             why: None,
             values: None,
         };
-        recording.keep(plan, wanted.expect("the rate is high"), ended);
+        let _id = recording.keep(plan, wanted.expect("the rate is high"), ended);
     }
     let mut gains = recorder.gains_ever();
     let (_, gains) = gains.pop().expect("calls were kept");

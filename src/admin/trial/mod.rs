@@ -24,6 +24,7 @@ use serde_json::{Value as Json, json};
 use tokio::sync::{Semaphore, oneshot};
 use tokio::time::timeout;
 
+use super::access::Permission;
 use super::body::Answer;
 use super::query;
 use super::response::{json as as_json, not_allowed, text};
@@ -49,7 +50,7 @@ pub struct Trying {
     /// One per loop.
     loops: Vec<TrialSender>,
     /// Whether the configuration or the address allows it.
-    is_allowed: bool,
+    allowed: Permission,
     /// Which loop is next.
     turn: AtomicUsize,
     places: Semaphore,
@@ -57,10 +58,10 @@ pub struct Trying {
 
 impl Trying {
     /// Makes calls on `loops` in turn.
-    pub fn new(loops: Vec<TrialSender>, is_allowed: bool) -> Self {
+    pub fn new(loops: Vec<TrialSender>, allowed: Permission) -> Self {
         Trying {
             loops,
-            is_allowed,
+            allowed,
             turn: AtomicUsize::new(0),
             places: Semaphore::new(CALLS_MAX),
         }
@@ -91,13 +92,17 @@ where
     B: Body<Data = Bytes>,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    let answered = match method {
-        _ if !trying.is_allowed => refuse(
-            StatusCode::FORBIDDEN,
-            "only from this machine: `admin.try = true`, together with `admin.token`, allows other machines",
+    let forbidden = match trying.allowed {
+        Permission::Given => None,
+        Permission::Off => Some("this port makes no calls: `admin.try` is false"),
+        Permission::OtherAddress => Some(
+            "other machines can reach this port: it makes calls only with `admin.try = true` together with `admin.token`, or on a loopback address",
         ),
-        &Method::GET | &Method::HEAD => form_of(query, trying).await,
-        &Method::POST => make(headers, body, trying).await,
+    };
+    let answered = match (forbidden, method) {
+        (Some(why), _) => refuse(StatusCode::FORBIDDEN, why),
+        (None, &Method::GET | &Method::HEAD) => form_of(query, trying).await,
+        (None, &Method::POST) => make(headers, body, trying).await,
         _ => return not_allowed("GET, HEAD, POST"),
     };
     match answered {

@@ -92,7 +92,7 @@ async fn asked(method: Method, body: &'static [u8], trying: &Trying) -> (u16, St
 #[tokio::test(flavor = "local", start_paused = true)]
 async fn a_silent_loop_a_long_body_and_a_port_that_may_not() {
     let (silent, _requests) = trial_channel();
-    let trying = Trying::new(vec![silent], true);
+    let trying = Trying::new(vec![silent], Permission::Given);
     let wanted = br#"{"method": "get"}"#;
     let (status, why) = asked(Method::POST, wanted, &trying).await;
     assert_eq!(status, 503, "{why}");
@@ -104,7 +104,7 @@ async fn a_silent_loop_a_long_body_and_a_port_that_may_not() {
     let (status, why) = asked(Method::POST, wanted, &trying).await;
     assert_eq!((status, why.contains("under way")), (503, true), "{why}");
     drop(places);
-    let closed = Trying::new(Vec::new(), false);
+    let closed = Trying::new(Vec::new(), Permission::Off);
     for method in [Method::POST, Method::GET] {
         assert_eq!(asked(method, wanted, &closed).await.0, 403);
     }

@@ -40,7 +40,7 @@ pub(super) struct CallMetadata {
     /// What happened, once its view has run.
     summary: OnceCell<Summary>,
     /// Where what happened is put, if someone watches the call.
-    watched: Option<Rc<OnceCell<Timeline>>>,
+    watched: Option<Rc<Watched>>,
     /// How many milliseconds a refused caller should wait before it calls again.
     retry_after: OnceCell<String>,
 }
@@ -81,9 +81,14 @@ impl CallMetadata {
     }
 
     /// Puts what happens in the call into `watched`.
-    pub(super) fn watched_by(mut self: Box<Self>, watched: &Rc<OnceCell<Timeline>>) -> Box<Self> {
+    pub(super) fn watched_by(mut self: Box<Self>, watched: &Rc<Watched>) -> Box<Self> {
         self.watched = Some(Rc::clone(watched));
         self
+    }
+
+    /// Where what happens in the call is put, if someone watches it.
+    pub(super) fn watched(&self) -> Option<&Watched> {
+        self.watched.as_deref()
     }
 
     /// Takes the ids of `context`: the call's own parameter may override those of its frame.
@@ -94,7 +99,7 @@ impl CallMetadata {
     /// Records what happened in its view; with `report`, the whole report.
     pub(super) fn summarize(&self, timeline: &Timeline, report: bool) {
         if let Some(watched) = &self.watched {
-            watched.get_or_init(|| timeline.clone());
+            watched.timeline.get_or_init(|| timeline.clone());
         }
         self.summary.get_or_init(|| Summary {
             incomplete: summary::incomplete(timeline),

@@ -6,7 +6,7 @@ use std::process::Command;
 use serde_json::{Value as Json, json};
 use tributary::server::{Running, Server};
 
-use super::{Served, ask, get, patiently, scrape, status, status_of};
+use super::{CONFIG, Served, ask, get, patiently, scrape, status, status_of};
 
 /// The status and the text of the answer to a request for a call.
 fn try_with(addr: SocketAddr, headers: &str, body: &str) -> (u16, String) {
@@ -103,6 +103,32 @@ fn a_call_ends_at_its_own_deadline_and_with_its_client() {
 }
 
 #[test]
+fn a_call_is_told_of_as_lists_of_calls_tell_of_it() {
+    // The sample takes none of them.
+    let config = CONFIG
+        .replace("c = { use = \"fails\" }\n", "")
+        .replace("[admin]\n", "[admin]\ncalls_sampled = 1\n");
+    let served = Served::start_with(&config);
+    for _ in 0..4 {
+        let wanted = json!({ "method": "page", "params": { "code": "nowhere" } });
+        let made = try_it(served.admin, &wanted)["call"].clone();
+        // A default stands in for an empty answer: every store answered.
+        assert_eq!(made["lookups"][1]["fate"], "default");
+        assert_eq!(
+            (&made["outcome"], &made["caller"]),
+            (&"ok".into(), &"admin port".into())
+        );
+        let id = made["id"].as_str().expect("it is kept");
+        let kept = get(served.admin, &format!("/calls/{id}")).1;
+        let kept: Json = serde_json::from_str(&kept).expect("JSON");
+        for key in ["id", "method", "outcome", "caller", "request_id", "lookups"] {
+            assert_eq!(made[key], kept[key], "{key}");
+        }
+    }
+    served.server.stop().expect("it ends well");
+}
+
+#[test]
 fn a_form_has_the_types_of_the_idl() {
     let served = Served::start();
     let form = |query: &str| {
@@ -172,7 +198,7 @@ fn with_admin(admin: &str) -> (Running, SocketAddr, tempfile::TempDir) {
         &format!(
             "[server]\nidl = 's.thrift'\ntokens = {{ ops = 'file:token' }}\n\
              [[server.listeners]]\nlisten = '127.0.0.1:0'\nplain_tokens = true\n[admin]\n{admin}\n\
-             [views.get]\nallow = ['token:ops']\n[views.get.lookups]\nit = 'answer'\n[views.go.lookups]\nit = 'answer'\n"
+             [callers.'token:ops']\nrate = 1000\n[views.get]\nallow = ['token:ops']\n[views.get.lookups]\nit = 'answer'\n[views.go.lookups]\nit = 'answer'\n"
         ),
     );
     let server = Server::new(folder.path().join("tributary.toml"));
@@ -198,7 +224,17 @@ fn other_machines_may_make_calls_only_if_they_are_allowed_and_have_the_token() {
         ("listen = '127.0.0.1:0'\ntoken = 'file:token'", 401, 200),
     ] {
         let (server, addr, _folder) = with_admin(admin);
-        assert_eq!(try_with(addr, OWN, body).0, own, "{admin}");
+        let (status, why) = try_with(addr, OWN, body);
+        assert_eq!(status, own, "{admin}");
+        // What would help is what is missing there.
+        let is_off = admin.contains("false");
+        let help = match own {
+            403 if is_off => "`admin.try` is false",
+            403 => "`admin.token`",
+            _ => "token",
+        };
+        assert!(why.contains(help), "{admin}: {why}");
+        assert!(!is_off || !why.contains("admin.token"), "{why}");
         let (status, text) = try_with(addr, &token, body);
         assert_eq!(status, with_token, "{admin}: {text}");
         assert!(status != 200 || text.contains("\"sent\""), "{text}");
@@ -226,6 +262,11 @@ fn a_method_that_is_not_for_everybody_takes_a_token() {
         (&with["outcome"], &with["value"]),
         (&"returned".into(), &"yes".into())
     );
+    // It is the admin port's call, although the token has limits of its own.
+    assert_eq!(with["call"]["caller"], "admin port");
+    let kept = get(addr, "/calls?method=get&caller=admin%20port").1;
+    let kept: Json = serde_json::from_str(&kept).expect("JSON");
+    assert_eq!(kept["calls"][0]["id"], with["call"]["id"]);
     server.stop().expect("it ends well");
 }
 

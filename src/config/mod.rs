@@ -2,6 +2,7 @@
 //!
 //! Names are not resolved here: [`crate::program`] checks the sections against each other and against the IDL.
 
+mod shapes; // what would be right
 mod section;
 mod effective; // every value, and where it is from
 mod definition; // whether a table says what it said before

@@ -14,6 +14,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::definition::Definition;
 use super::expiry::CertificateExpiry;
+use super::shapes::instead;
 use crate::diagnostic::{Problem, Problems, SourceFile, list, nearest};
 use crate::error::Code;
 use crate::stamp::FilesRead;
@@ -229,11 +230,23 @@ impl<'d> Section<'d> {
 
     /// Reports a value of the wrong type.
     pub fn expected(&self, place: &Place, expected: &str, found: &DeValue<'_>) {
+        self.expected_meaning(place, expected, found, None);
+    }
+
+    /// Reports a value of the wrong type. `meant` is what is probably meant.
+    pub(crate) fn expected_meaning(
+        &self,
+        place: &Place,
+        expected: &str,
+        found: &DeValue<'_>,
+        meant: Option<&str>,
+    ) {
+        let meant = meant.map(|meant| format!("did you mean `\"{meant}\"`?"));
         self.document.problem(
             place,
             Code::ConfigBadValue,
             format!("expected {expected}, found {}", article(found)),
-            None,
+            meant.or_else(|| instead(&place.key, expected, found)),
         );
     }
 

@@ -11,6 +11,31 @@ use crate::diagnostic::{did_you_mean, list};
 use crate::error::Code;
 use crate::idl::{Requiredness, Schema, StructId, Type};
 
+/// What the default of a field of this type looks like.
+fn default_help(schema: &Schema, ty: &Type) -> Option<String> {
+    let example = match ty {
+        Type::Bool => "false".to_owned(),
+        Type::I8 | Type::I16 | Type::I32 | Type::I64 => "0".to_owned(),
+        Type::Double => "0.0".to_owned(),
+        Type::String => "\"\"".to_owned(),
+        Type::List(_) | Type::Set(_) => "[]".to_owned(),
+        Type::Map(..) => "{}".to_owned(),
+        Type::Enum(of) => format!("\"{}\"", of.values.first()?.0),
+        Type::Struct(id) => {
+            let fields = schema.get(*id).fields.iter().map(|field| &*field.name);
+            return Some(format!(
+                "a table with fields of the struct: {}",
+                list(fields)
+            ));
+        }
+        Type::Uuid | Type::Binary | Type::Any => return None,
+    };
+    let described = schema.describe(ty);
+    Some(format!(
+        "it fills {described}: such as `default = {example}`"
+    ))
+}
+
 impl Compiler<'_> {
     pub(super) fn targets(&self) -> Vec<Target> {
         let mut targets: Vec<Target> = self
@@ -130,7 +155,7 @@ impl Compiler<'_> {
                 place,
                 Code::ConfigType,
                 format!("the default does not fit: {why}"),
-                None,
+                default_help(self.scope.schema, ty),
             );
         }
         let Some(lookup) = self

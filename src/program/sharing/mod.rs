@@ -7,7 +7,7 @@ use toml::de::DeValue;
 
 use crate::backend::{AnyConfig, AnyLookup, Invalidate, Unshared};
 use crate::config::{Document, GuardMode, Place, Section};
-use crate::diagnostic::suggest;
+use crate::diagnostic::{nearest, suggest};
 use crate::error::Code;
 
 /// An entry takes more than its value: its key, its times, its place in the index.
@@ -269,7 +269,9 @@ fn read_coalesce(section: &mut Section<'_>) -> Option<Coalesce> {
         DeValue::Boolean(true) => Some(Coalesce::UnderWay),
         DeValue::String(word) if word == "fresh" => Some(Coalesce::Unsent),
         other => {
-            section.expected(&place, "`true`, `false` or `\"fresh\"`", &other);
+            let meant = other.as_str().and_then(|word| nearest(word, ["fresh"]));
+            let expected = "`true`, `false` or `\"fresh\"`";
+            section.expected_meaning(&place, expected, &other, meant);
             None
         }
     }

@@ -198,7 +198,7 @@ fn with_admin(admin: &str) -> (Running, SocketAddr, tempfile::TempDir) {
         &format!(
             "[server]\nidl = 's.thrift'\ntokens = {{ ops = 'file:token' }}\n\
              [[server.listeners]]\nlisten = '127.0.0.1:0'\nplain_tokens = true\n[admin]\n{admin}\n\
-             [callers.'token:ops']\nrate = 1000\n[views.get]\nallow = ['token:ops']\n[views.get.lookups]\nit = 'answer'\n[views.go.lookups]\nit = 'answer'\n"
+             [callers.'token:ops']\nrate = '1000/s'\n[views.get]\nallow = ['token:ops']\n[views.get.lookups]\nit = 'answer'\n[views.go.lookups]\nit = 'answer'\n"
         ),
     );
     let server = Server::new(folder.path().join("tributary.toml"));

@@ -36,7 +36,7 @@ fn what_is_wrong_with_a_backend() {
     );
     assert_eq!(
         problems("servers = 'a:1'"),
-        "config.bad_value servers: expected an array of strings, found a string"
+        "config.bad_value servers: expected an array of strings, found a string (put it in brackets: `[\"...\"]`)"
     );
     assert_eq!(
         problems("servers = ['a:1', 'b:2', 'a:1']"),

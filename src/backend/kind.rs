@@ -114,6 +114,11 @@ pub trait Backend: Sized + 'static {
         ))
     }
 
+    /// What is probably a mistake in hearing of changes for a lookup, and what to do about it.
+    fn hears_too_much(_lookup: &Self::Lookup, _how: &Invalidate) -> Option<NotHeard> {
+        None
+    }
+
     /// Calls `each` with the parts of every key on which an answer to these parameters depends; `None` if that can't be said.
     fn keys(
         _lookup: &Self::Lookup,

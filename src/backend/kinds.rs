@@ -92,6 +92,15 @@ macro_rules! kinds {
                 }
             }
 
+            /// What is probably a mistake in hearing of changes for a lookup, and what to do about it.
+            pub fn hears_too_much(&self, lookup: &AnyLookup, how: &Invalidate) -> Option<NotHeard> {
+                match (self, lookup) {
+                    $((AnyConfig::$variant(_), AnyLookup::$variant(lookup)) =>
+                        <$module::$type as Backend>::hears_too_much(lookup, how),)*
+                    _ => None,
+                }
+            }
+
             /// The host and the port of its server, if it has one server and that is reached over TCP.
             pub fn address(&self) -> Option<(String, u16)> {
                 match self {

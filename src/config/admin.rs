@@ -1,14 +1,16 @@
 //! Reads `[admin]`: the port for operators, which is closed unless it is configured.
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use subtle::ConstantTimeEq as _;
 
 use super::access::TOKEN_BYTES_MIN;
-use super::listener::read_listen;
-use super::section::Section;
+use super::listener::{Endpoint, ListenerConfig, read_listen};
+use super::section::{Place, Section};
+use crate::error::Code;
 
 /// `[admin]`
 #[derive(Clone, Debug, PartialEq)]
@@ -107,8 +109,14 @@ const CALLS_SAMPLED_MAX: i64 = 1_000;
 const CALLS_SAMPLED: usize = 50;
 
 /// Reads `[admin]` from the whole file.
-pub(crate) fn read_admin(root: &mut Section<'_>) -> Option<AdminConfig> {
+///
+/// `listeners` are those of clients, which have the other ports.
+pub(crate) fn read_admin(
+    root: &mut Section<'_>,
+    listeners: &[ListenerConfig],
+) -> Option<AdminConfig> {
     let mut section = root.section("admin")?;
+    let listen_place = section.place_of("listen");
     let listen = if section.has("listen") {
         read_listen(&mut section)
     } else {
@@ -117,8 +125,21 @@ pub(crate) fn read_admin(root: &mut Section<'_>) -> Option<AdminConfig> {
             .map(|(listen, _)| listen)
     };
     let purge = section.bool("purge");
+    let try_place = section.place_of("try");
     let try_it = section.bool("try");
+    let has_token = section.has("token");
     let token = read_token(&mut section);
+    if let (Some(listen), Some(place)) = (&listen, &listen_place) {
+        check_port(&section, (listen, place), listeners);
+        let is_open = reaches(listen).is_some_and(|addr| !addr.ip().is_loopback());
+        if let (true, false, Some(true), Some(place)) = (is_open, has_token, try_it, &try_place) {
+            let message =
+                "the port makes no calls: other machines can reach it, and it takes no token";
+            let help = "add `token = \"env:ADMIN_TOKEN\"`, or listen on a loopback address such as `127.0.0.1:9091`";
+            let document = section.document();
+            document.warning(place, Code::ConfigClash, message, Some(help.into()));
+        }
+    }
     let kept = section.integer("calls_kept", 0..=CALLS_KEPT_MAX);
     let calls_kept = kept.and_then(|kept| usize::try_from(kept).ok());
     let calls_sampled = section.count("calls_sampled", CALLS_SAMPLED, CALLS_SAMPLED_MAX);
@@ -136,6 +157,41 @@ pub(crate) fn read_admin(root: &mut Section<'_>) -> Option<AdminConfig> {
         calls_values,
         unready_refusals,
     })
+}
+
+/// The address of a port, unless it has a name.
+fn reaches(listen: &str) -> Option<SocketAddr> {
+    listen.parse().ok()
+}
+
+/// Reports that the port can't be opened because clients connect there.
+fn check_port(
+    section: &Section<'_>,
+    (listen, place): (&str, &Place),
+    listeners: &[ListenerConfig],
+) {
+    let clashes = |other: &str| match (reaches(listen), reaches(other)) {
+        (Some(own), Some(other)) => {
+            let (own_ip, other_ip) = (own.ip(), other.ip());
+            let same = own_ip == other_ip || own_ip.is_unspecified() || other_ip.is_unspecified();
+            own.port() != 0 && own.port() == other.port() && same
+        }
+        _ => listen == other && !listen.ends_with(":0"),
+    };
+    for listener in listeners {
+        if let Endpoint::Tcp(other) = &listener.endpoint
+            && clashes(other)
+        {
+            let message = format!(
+                "clients connect to this port: `{}.listen` is `{other}`",
+                listener.table
+            );
+            let help = "give each a port of its own, such as 9090 and 9091";
+            let document = section.document();
+            document.problem(place, Code::ConfigClash, message, Some(help.into()));
+            return;
+        }
+    }
 }
 
 fn read_token(section: &mut Section<'_>) -> Option<AdminToken> {
@@ -163,7 +219,7 @@ mod tests {
     /// What is read, and the messages of its problems.
     fn read(text: &str) -> (Option<String>, Vec<String>) {
         let document = document(text);
-        let read = read_admin(&mut whole(&document)).map(|admin| admin.listen);
+        let read = read_admin(&mut whole(&document), &[]).map(|admin| admin.listen);
         let problems = document.problems.into_vec();
         let messages = problems.into_iter().map(|problem| problem.message);
         (read, messages.collect())
@@ -194,10 +250,50 @@ mod tests {
     }
 
     #[test]
+    fn a_port_that_can_t_do_what_it_is_to_do_is_reported() {
+        let said = |server: &str, admin: &str| {
+            let document = document(&format!(
+                "[server]\nidl = 'a.thrift'\n{server}[admin]\n{admin}"
+            ));
+            let mut root = whole(&document);
+            let listeners = crate::config::read_server(&mut root).listeners;
+            drop(read_admin(&mut root, &listeners));
+            let count = |of: crate::diagnostic::Problems| {
+                let of = of.into_vec().into_iter();
+                of.filter(|of| of.key.starts_with("admin") && of.help.is_some())
+                    .count()
+            };
+            (count(document.problems), count(document.warnings))
+        };
+        assert_eq!(said("", "listen = '127.0.0.1:9091'"), (0, 0));
+        assert_eq!(said("", "listen = '127.0.0.1:9090'"), (1, 0), "the default");
+        assert_eq!(
+            said("listen = '10.0.0.1:9091'\n", "listen = '0.0.0.0:9091'"),
+            (1, 0)
+        );
+        assert_eq!(
+            said("listen = '10.0.0.1:9091'\n", "listen = '127.0.0.1:9091'"),
+            (0, 0)
+        );
+        assert_eq!(
+            said("listen = 'localhost:9'\n", "listen = 'localhost:9'"),
+            (1, 0)
+        );
+        assert_eq!(
+            said("listen = '127.0.0.1:0'\n", "listen = '127.0.0.1:0'"),
+            (0, 0)
+        );
+        assert_eq!(said("", "listen = '0.0.0.0:9091'\ntry = true"), (0, 1));
+        assert_eq!(said("", "listen = '[::]:9091'\ntry = false"), (0, 0));
+        assert_eq!(said("", "listen = '[::1]:9091'\ntry = true"), (0, 0));
+    }
+
+    #[test]
     fn refusals_make_a_server_unready_only_if_that_is_asked_for() {
         let refusals = |keys: &str| {
             let document = document(&format!("[admin]\nlisten = '[::1]:0'\n{keys}"));
-            let read = read_admin(&mut whole(&document)).and_then(|admin| admin.unready_refusals);
+            let read =
+                read_admin(&mut whole(&document), &[]).and_then(|admin| admin.unready_refusals);
             (read, document.problems.len())
         };
         assert_eq!(refusals(""), (None, 0));

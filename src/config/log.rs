@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::section::Section;
+use super::section::{Place, Section};
+use crate::error::Code;
 
 /// `[log]`
 #[derive(Clone, Debug, PartialEq)]
@@ -59,6 +60,7 @@ pub(crate) fn read_log(root: &mut Section<'_>) -> Option<LogConfig> {
             let help = "`\"stdout\"` or the path of a file";
             section.bad(&place, "not a path", Some(help.into()));
         }
+        check_path(&section, &text, &place);
         AccessLog {
             path: (text != "stdout").then(|| section.relative(&text)),
             json: matches!(json, Some(("json", _))),
@@ -74,6 +76,26 @@ pub(crate) fn read_log(root: &mut Section<'_>) -> Option<LogConfig> {
         },
         access,
     })
+}
+
+/// Warns of a path that is probably not meant, or that can't be written to here.
+fn check_path(section: &Section<'_>, text: &str, place: &Place) {
+    let document = section.document();
+    if matches!(text, "stderr" | "-" | "syslog" | "true") {
+        let message = format!("`{text}` is a file of this name");
+        let help =
+            format!("for stdout write `\"stdout\"`; if the file is meant, write `\"./{text}\"`");
+        document.warning(place, Code::ConfigBadValue, message, Some(help));
+    }
+    let path = section.relative(text);
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty());
+    if let Some(folder) = folder.filter(|folder| text != "stdout" && !folder.is_dir()) {
+        let message = format!("there is no folder `{}`", folder.display());
+        let help = "make it before the server starts: it creates the file, but no folder";
+        document.warning(place, Code::ConfigFile, message, Some(help.into()));
+    }
 }
 
 #[cfg(test)]
@@ -107,6 +129,26 @@ mod tests {
         let of = of.expect("configured");
         assert!(of.path.is_some_and(|path| path.ends_with("calls.log")));
         assert_eq!((of.json, of.queue), (true, 7));
+    }
+
+    #[test]
+    fn a_path_that_is_no_file_is_warned_of() {
+        let warned = |path: &str| {
+            let document = document(&format!("[log]\naccess = '{path}'"));
+            drop(read_log(&mut whole(&document)));
+            let warnings = document.warnings.into_vec();
+            assert!(
+                warnings
+                    .iter()
+                    .all(|of| of.help.is_some() && of.place.is_some())
+            );
+            warnings.len()
+        };
+        assert_eq!(warned("stderr"), 1);
+        assert_eq!(warned("no-such-folder/calls.log"), 1);
+        for fine in ["stdout", "calls.log", "./stderr"] {
+            assert_eq!(warned(fine), 0, "{fine}");
+        }
     }
 
     #[test]

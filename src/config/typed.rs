@@ -24,13 +24,19 @@ impl Section<'_> {
         key: &'static str,
         words: &[&'static str],
     ) -> Option<(&'static str, Place)> {
-        let (text, place) = self.string(key)?;
-        if let Some(word) = words.iter().find(|word| **word == text) {
+        let (value, place) = self.take(key)?;
+        let one_of = || format!("one of {}", list(words.iter().copied()));
+        let DeValue::String(text) = value else {
+            let message = format!("expected a string, found {}", article(&value));
+            self.bad(&place, message, Some(one_of()));
+            return None;
+        };
+        if let Some(word) = words.iter().find(|word| ***word == *text) {
             return Some((word, place));
         }
         let help = match nearest(&text, words.iter().copied()) {
             Some(near) => format!("did you mean `\"{near}\"`?"),
-            None => format!("one of {}", list(words.iter().copied())),
+            None => one_of(),
         };
         self.bad(&place, format!("`{text}` is not known here"), Some(help));
         None

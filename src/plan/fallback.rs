@@ -194,6 +194,7 @@ impl Compiler<'_> {
         targets: &[Target],
     ) {
         for ((entry, draft), target) in self.view.uses.iter().zip(drafts).zip(targets) {
+            self.check_time(entry, draft.lookup, spare);
             let mut before = draft.lookup;
             for (name, place) in &entry.fallbacks {
                 if before.is_some_and(|at| !self.scope.lookups[at].is_repeatable) {
@@ -210,6 +211,38 @@ impl Compiler<'_> {
                 draft.fallbacks.push(fallback);
             }
         }
+    }
+
+    /// Warns of a lookup that may take all the time of its call, so that none is left to ask elsewhere.
+    fn check_time(&self, entry: &UseEntry, lookup: Option<usize>, spare: &[UseEntry]) {
+        let Some(((last, place), before)) = entry.fallbacks.split_last() else {
+            return;
+        };
+        let of_lookup = |at: Option<usize>| self.scope.lookups[at?].timeout;
+        let deadline = self.view.deadline;
+        let mut time = entry.timeout.or(of_lookup(lookup)).unwrap_or(deadline);
+        for (name, _) in before {
+            // A backend is asked the same lookup, with the same timeout.
+            let spare = spare.iter().find(|spare| *spare.name == **name);
+            let own = spare.and_then(|spare| {
+                let mut lookups = self.scope.lookups.iter();
+                let at = lookups.position(|of| *of.name == *spare.lookup.0);
+                spare.timeout.or(of_lookup(at))
+            });
+            let own = own.or(entry.timeout).or(of_lookup(lookup));
+            time = time.saturating_add(own.unwrap_or(deadline));
+        }
+        if time < deadline {
+            return;
+        }
+        let shown = humantime::format_duration(deadline);
+        let message = format!(
+            "what is asked before `{last}` may take the whole deadline of {shown}: a store that hangs leaves no time for it"
+        );
+        let help =
+            "give the lookups before it a `timeout`, which together are shorter than the deadline";
+        let document = self.scope.document;
+        document.warning(place, Code::ConfigClash, message, Some(help.into()));
     }
 
     /// What `name` stands for in `else` of `entry`: a lookup of the view, or a backend.

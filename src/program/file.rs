@@ -145,7 +145,7 @@ fn unreadable(why: ErrorKind) -> Option<&'static str> {
 
 /// The address in `[admin]` of a document, or its problems there. Nothing else is read.
 pub fn admin_listen(document: Document) -> Result<Option<String>, Vec<Problem>> {
-    let admin = read_admin(&mut root(&document));
+    let admin = read_admin(&mut root(&document), &[]);
     let problems = document.problems.into_vec();
     if problems.is_empty() {
         Ok(admin.map(|admin| admin.listen))
@@ -158,7 +158,7 @@ pub fn admin_listen(document: Document) -> Result<Option<String>, Vec<Problem>> 
 pub fn read(document: &Document) -> ConfigFile {
     let mut root = root(document);
     let server = read_server(&mut root);
-    let admin = read_admin(&mut root);
+    let admin = read_admin(&mut root, &server.listeners);
     let log = read_log(&mut root);
     let traces = read_traces(&mut root);
     let callers = read_callers(&mut root);

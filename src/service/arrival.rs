@@ -12,6 +12,7 @@ use super::closing::Closing;
 use super::memory::ConnectionMemory;
 use super::metadata::CallMetadata;
 use super::overload::Overload;
+use super::watched::Watched;
 use crate::random::Random;
 use crate::thrift::{Head, Header, WireError, WireFormat, read_head};
 

@@ -67,8 +67,10 @@ pub use closing::Closing;
 pub use memory::{ConnectionMemory, MemoryPool, Reservation};
 pub use overload::Overload;
 pub use trial::{
-    TRIAL_FORMAT, Trial, TrialReceiver, TrialRequest, TrialSender, Trials, Tried, trial_channel,
+    TRIAL_CALLER, TRIAL_FORMAT, Trial, TrialReceiver, TrialRequest, TrialSender, Trials, Tried,
+    trial_channel,
 };
+pub use watched::Watched;
 
 /// A program with its backends, on one loop.
 pub struct Service {

@@ -162,6 +162,14 @@ impl Backend for Redis {
         })
     }
 
+    fn hears_too_much(command: &Command, how: &Invalidate) -> Option<NotHeard> {
+        let hears_all = *how == Invalidate::Keys && command.key.first_text().is_empty();
+        hears_all.then_some((
+            "the key has no fixed beginning, so the server hears of every key of this Redis that changes",
+            "begin the keys of this lookup with a text of their own, such as `plane:{id}`, or leave `invalidate` out",
+        ))
+    }
+
     fn keys(
         command: &Command,
         params: &[Value],

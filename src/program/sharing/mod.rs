@@ -172,6 +172,10 @@ impl Sharing {
             document.problem(&said.place, Code::ConfigClash, message, help);
             return;
         }
+        if let Some((message, help)) = config.hears_too_much(lookup, how) {
+            let help = Some(help.to_owned());
+            document.warning(&said.place, Code::ConfigClash, message, help);
+        }
         let Invalidate::Channel { key, .. } = how else {
             return;
         };

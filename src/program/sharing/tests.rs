@@ -201,6 +201,8 @@ fn invalidate_is_refused_where_the_store_says_nothing() {
         let said = problem(redis, &get(said));
         assert!(said.contains(wanted), "{said}");
     }
+    let all = format!("get = '{{n}}'\nformat = 'i64'\n{}", cache("true"));
+    assert!(problem(redis, &all).contains("no fixed beginning"));
     let ttl = format!("ttl = 'n:{{n}}'\n{}", cache("true"));
     assert!(problem(redis, &ttl).contains("changes by itself"));
     let cluster = "kind = 'redis'\nurls = ['redis://127.0.0.1:1']";

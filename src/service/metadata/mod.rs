@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use super::call_error::ErrorCodes;
 use super::closing::Closing;
+use super::watched::Watched;
 use crate::context::{Context, Parent};
 use crate::random::Random;
 use crate::thrift::Header;

@@ -49,6 +49,7 @@ fn a_kind_that_is_not_text() {
     9 | kind = 7
       |        ^
       |
+      = help: one of `sqlite`, `file`, `http`, `redis`, `memcached`, `postgres`, `mysql`, `thrift`
       = manual: tributary manual backends
     ");
 }

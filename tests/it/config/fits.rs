@@ -133,6 +133,7 @@ fn a_default_that_does_not_fit() {
     49 | weather = { use = "weather", with = { origin = "flight.origin" }, default = 5 }
        |                                                                             ^
        |
+       = help: it fills string: such as `default = ""`
        = manual: tributary manual conversions
     "#);
 }
@@ -149,6 +150,7 @@ fn a_default_without_a_required_field() {
     47 | airline = { use = "airline", default = {} }
        |                                        ^^
        |
+       = help: a table with fields of the struct: `carrier`, `name`
        = manual: tributary manual conversions
     "#);
 }

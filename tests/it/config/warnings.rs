@@ -39,6 +39,31 @@ fn an_unused_lookup_and_a_backend_that_nothing_asks() {
 }
 
 #[test]
+fn what_is_asked_elsewhere_too_late() {
+    let idl = "struct R { 1: optional string a } service S { R get(1: string id) }";
+    let config = |of_use: &str, of_lookup: &str| {
+        let of = "kind = 'redis'\nurl = 'redis://127.0.0.1:1'";
+        format!(
+            "[server]\nidl = 'flights.thrift'\n[backends.main]\n{of}\n[backends.other]\n{of}\n\
+             [lookups.a]\nbackend = 'main'\nget = 'a:{{id}}'\n{of_lookup}\n\
+             [views.get]\ndeadline = '300ms'\n[views.get.lookups]\n\
+             a = {{ use = 'a', else = ['other']{of_use} }}\n"
+        )
+    };
+    let warned = |of_use: &str, of_lookup: &str| {
+        let (program, _) = checked(&config(of_use, of_lookup), idl);
+        let program = program.unwrap_or_else(|problems| panic!("{}", problems[0].render(false)));
+        let keys = program.warnings.iter().map(|warning| warning.key.clone());
+        keys.collect::<Vec<String>>()
+    };
+    let late = ["views.get.lookups.a.else[0]"];
+    assert_eq!(warned("", ""), late);
+    assert_eq!(warned(", timeout = '300ms'", ""), late);
+    assert!(warned(", timeout = '100ms'", "").is_empty());
+    assert!(warned("", "timeout = '100ms'").is_empty());
+}
+
+#[test]
 fn what_looks_like_a_parameter_inside_quoted_sql() {
     let config = CONFIG.replace(
         "where origin = :origin",

@@ -489,7 +489,7 @@ function fieldOf(p, at, value) {
     input.append(el('option', 'not sent', { value: '' }), ...(p.kind === 'bool' ? ['true', 'false'] : p.values).map(v => el('option', v, { value: v })));
   } else if (p.kind === 'json') {
     input = el('textarea', '', { rows: 3, spellcheck: 'false', placeholder: example });
-  } else input = el('input', undefined, { placeholder: example, autocomplete: 'off', spellcheck: 'false', inputmode: p.kind === 'integer' ? 'numeric' : p.kind === 'number' ? 'decimal' : 'text' });
+  } else input = el('input', undefined, { placeholder: p.secret ? '' : example, autocomplete: p.secret ? 'new-password' : 'off', spellcheck: 'false', type: p.secret ? 'password' : 'text', inputmode: p.kind === 'integer' ? 'numeric' : p.kind === 'number' ? 'decimal' : 'text' });
   const start = value !== undefined ? value : p.default !== null ? (p.kind === 'text' || p.kind === 'enum' ? '' + p.default : JSON.stringify(p.default)) : p.required && p.kind === 'json' ? JSON.stringify(p.example, null, 1) : '';
   input.id = id; input.name = p.name; input.value = start;
   const about = el('span', p.type + (p.required ? ', required' : '') + (p.doc ? ': ' + p.doc : ''), { class: 'note', id: id + '-about' });
@@ -505,9 +505,9 @@ function paramsText() {
     const input = $('try-fields').children[i].children[1], text = p.kind === 'text' ? input.value : input.value.trim();
     input.removeAttribute('aria-invalid');
     if (text === '' && !(p.kind === 'text' && p.required)) return;
-    const fits = { integer: /^-?\d+$/, number: /^-?\d+(\.\d+)?([eE][-+]?\d+)?$/ }[p.kind];
+    const [fits, wanted] = { integer: [/^-?\d+$/, 'not a whole number'], number: [/^-?\d+(\.\d+)?([eE][-+]?\d+)?$/, 'not a number'] }[p.kind] || [];
     try {
-      if (fits && !fits.test(text)) throw new Error('not a number');
+      if (fits && !fits.test(text)) throw new Error(wanted);
       if (p.kind === 'json') JSON.parse(text);
     } catch (err) {
       input.setAttribute('aria-invalid', 'true'); input.focus();
@@ -552,10 +552,10 @@ function showTried(made) {
     $('try-falls').append(el('h3', (call.mode === 'SERIAL' ? 'one lookup at a time: ' : 'all at once: ') + ms(call.took_us)), fall);
   }
 }
-/** Puts what is in the form into the address, but never a token. */
+/** Puts what is in the form into the address, but never a token, nor what has the name of a secret. */
 function remember() {
   const state = new URLSearchParams({ try: form.method, mode: $('try-mode').value });
-  form.params.forEach((p, i) => { const v = $('try-fields').children[i].children[1].value; if (v) state.append('p.' + p.name, v); });
+  form.params.forEach((p, i) => { const v = $('try-fields').children[i].children[1].value; if (v && !p.secret) state.append('p.' + p.name, v); });
   history.replaceState(null, '', '#' + state);
 }
 $('try-method').onchange = event => loadForm(event.target.value);

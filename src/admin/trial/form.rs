@@ -4,7 +4,8 @@ use serde_json::{Value as Json, json};
 
 use super::found::Found;
 use crate::coerce::{Sampler, to_json};
-use crate::idl::{Field, Requiredness, Schema, Type};
+use crate::diagnostic::names_secret;
+use crate::idl::{Field, Requiredness, Schema, StructId, Type};
 
 /// The form of a method.
 pub(super) fn form(found: &Found<'_>) -> Json {
@@ -29,12 +30,34 @@ fn param(schema: &Schema, field: &Field) -> Json {
         "name": &*field.name,
         "type": schema.describe(&field.ty),
         "kind": kind(&field.ty),
+        "secret": is_secret(schema, field),
         "values": values(&field.ty),
         "required": field.requiredness == Requiredness::Required && default.is_none(),
         "default": default.map(|default| to_json(schema, &field.ty, default)),
         "doc": field.doc,
         "example": Sampler::new(schema).value(&field.name, &field.ty),
     })
+}
+
+/// Whether its value, or one inside it, has the name of a secret: logs hide those, and so does the form.
+fn is_secret(schema: &Schema, field: &Field) -> bool {
+    names_secret(&field.name) || has_secret(schema, &field.ty, &mut Vec::new())
+}
+
+/// Whether a field of a struct in `ty` has the name of a secret. `seen` are structs that were looked at.
+fn has_secret(schema: &Schema, ty: &Type, seen: &mut Vec<StructId>) -> bool {
+    match ty {
+        Type::Struct(id) if !seen.contains(id) => {
+            seen.push(*id);
+            let mut fields = schema.get(*id).fields.iter();
+            fields.any(|field| {
+                names_secret(&field.name) || has_secret(schema, &field.ty, seen)
+            })
+        }
+        Type::List(of) | Type::Set(of) => has_secret(schema, of, seen),
+        Type::Map(key, of) => has_secret(schema, key, seen) || has_secret(schema, of, seen),
+        _ => false,
+    }
 }
 
 /// How a value is entered.

@@ -133,7 +133,17 @@ impl AdminPort {
         if !status.starts_with("HTTP/") {
             "it does not speak HTTP".clone_into(&mut why);
         }
-        Err(self.failed(&why.trim()))
+        let why = why.trim();
+        // Its own refusals are lines of text; a page is another server's.
+        let is_refused = ["400", "401", "403", "404"].contains(&&*code) && !why.starts_with('<');
+        if !is_refused {
+            return Err(self.failed(&why));
+        }
+        let refused = CommandError::failed(format_args!("the admin port {}: {why}", self.addr));
+        Err(match &*code {
+            "401" => refused.help("name the configuration that has its token with `-c FILE`"),
+            _ => refused,
+        })
     }
 
     /// What the request calls the server: a port of this machine need not know its names.
@@ -147,5 +157,50 @@ impl AdminPort {
     fn failed(&self, err: &dyn std::fmt::Display) -> CommandError {
         CommandError::failed(format_args!("the admin port {}: {err}", self.addr))
             .help("is the server running, and is this its admin port?")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+
+    /// The error of a request that is answered so.
+    fn refused(answer: &'static str) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let port = AdminPort {
+            addr: listener.local_addr().expect("it is bound").to_string(),
+            token: None,
+        };
+        let answering = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().expect("a client");
+            let mut lines = BufReader::new(stream.try_clone().expect("a socket")).lines();
+            while lines
+                .next()
+                .is_some_and(|line| line.is_ok_and(|line| !line.is_empty()))
+            {}
+            stream.write_all(answer.as_bytes()).expect("it reads");
+        });
+        let err = port.json("/gains").expect_err("it is refused");
+        answering.join().expect("it answers");
+        format!("{err:?}")
+    }
+
+    #[test]
+    fn a_port_that_refuses_is_running() {
+        let doubt = "is the server running";
+        let refusal = refused("HTTP/1.1 404 Not Found\r\n\r\nthere is no method `a`\n");
+        assert!(
+            refusal.contains("no method `a`") && !refusal.contains(doubt),
+            "{refusal}"
+        );
+        let token = refused("HTTP/1.1 401 Unauthorized\r\n\r\nthe token is needed\n");
+        assert!(
+            token.contains("`-c FILE`") && !token.contains(doubt),
+            "{token}"
+        );
+        assert!(refused("HTTP/1.1 404 Not Found\r\n\r\n<html>\n").contains(doubt));
+        assert!(refused("hello\r\n\r\n").contains(doubt));
     }
 }

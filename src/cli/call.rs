@@ -8,10 +8,12 @@ use super::client::{ClientError, MethodCall, MethodReply};
 use super::connect::{ConnectArgs, Target, on_loop};
 use super::error::CommandError;
 use super::exit::ExitStatus;
+use super::listener::listener_of;
 use super::method::{IdlArgs, ResolvedMethod, find};
 use super::output::Output;
 use super::params::ParamTree;
 use super::reply;
+use super::server_idl::META;
 use crate::context::Mode;
 use crate::timeline::{Look, Timeline, render};
 use crate::value::Value;
@@ -84,9 +86,15 @@ pub(super) struct CallOptions {
 }
 
 impl CallArgs {
-    /// The method.
-    pub(super) fn find(&self) -> Result<ResolvedMethod, CommandError> {
-        find(&self.idl, &self.connect, &self.method)
+    /// The method. If the configuration is named, its listener is where the server is.
+    pub(super) fn find(&mut self) -> Result<ResolvedMethod, CommandError> {
+        let found = find(&self.idl, &self.connect, &self.method)?;
+        // The server was asked for its IDL, and has answered.
+        self.connect.is_thrift = self.idl.is_of_server() && *found.service().name != *META;
+        if let (None, Some(config)) = (&self.connect.addr, self.idl.config()) {
+            self.connect.addr = Some(listener_of(config, &found.service().name)?);
+        }
+        Ok(found)
     }
 
     /// Reads the parameters from stdin, if `--json -` was given.

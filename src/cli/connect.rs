@@ -14,12 +14,19 @@ use super::dial::{Dialer, TlsFiles, UNIX};
 use super::error::CommandError;
 use crate::thrift::{Limits, Protocol, Transport, WireFormat};
 
+/// Where a server is unless its address is named.
+const DEFAULT_ADDR: &str = "127.0.0.1:9090";
+
 /// The server's address and its wire formats.
 #[derive(Clone, Debug, Args)]
 pub(super) struct ConnectArgs {
-    /// The server: host and port of a listener, or `unix://PATH`
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9090", value_parser = listener)]
-    pub(super) addr: String,
+    /// The server: host and port of a listener, or `unix://PATH` [default: `server.listen` of the configuration, if one is
+    /// named, or 127.0.0.1:9090]
+    #[arg(long, value_name = "ADDR", value_parser = listener)]
+    pub(super) addr: Option<String>,
+    /// The server has answered: it need not be asked what it is.
+    #[arg(skip)]
+    pub(super) is_thrift: bool,
     /// How long to wait for the connection, and then for each reply: a number with a unit, ms, s or min
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = humantime::parse_duration)]
     pub(super) timeout: Duration,
@@ -100,7 +107,8 @@ impl ConnectArgs {
     /// Framed binary to a server at `addr`.
     pub(super) fn to(addr: SocketAddr, timeout: Duration) -> Self {
         ConnectArgs {
-            addr: addr.to_string(),
+            addr: Some(addr.to_string()),
+            is_thrift: false,
             timeout,
             protocol: ProtocolArg::default(),
             transport: None,
@@ -113,6 +121,11 @@ impl ConnectArgs {
             headers: Vec::new(),
             inject: None,
         }
+    }
+
+    /// Where the server is.
+    pub(super) fn addr(&self) -> &str {
+        self.addr.as_deref().unwrap_or(DEFAULT_ADDR)
     }
 
     /// Whether no transport was named.
@@ -152,7 +165,7 @@ impl ConnectArgs {
             return Err(CommandError::misuse(message).help("leave `--transport` out"));
         }
         Ok(Target {
-            dialer: self.dialer()?,
+            dialer: self.dialer()?.known(self.is_thrift),
             wire_format,
             timeout: self.timeout,
             headers,
@@ -177,13 +190,13 @@ impl ConnectArgs {
             server_name: self.server_name.as_deref(),
         };
         if self.tls || files.ca.is_some() {
-            return Dialer::secure(&self.addr, &files);
+            return Dialer::secure(self.addr(), &files);
         }
         if files.identity.is_some() || files.server_name.is_some() {
             let message = "`--cert` and `--server-name` are for TLS";
             return Err(CommandError::misuse(message).help("add `--tls`, or `--ca FILE`"));
         }
-        Ok(Dialer::plain(&self.addr))
+        Ok(Dialer::plain(self.addr()))
     }
 
     /// The transport and protocol.

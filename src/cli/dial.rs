@@ -28,6 +28,8 @@ pub(super) struct Dialer {
     /// Host and port, or `unix://PATH`.
     pub(super) addr: String,
     tls: Option<(TlsName, Arc<ClientConfig>)>,
+    /// It has answered a call.
+    is_known: bool,
 }
 
 /// The name that the server's certificate must have.
@@ -50,6 +52,7 @@ impl Dialer {
         Dialer {
             addr: addr.to_owned(),
             tls: None,
+            is_known: false,
         }
     }
 
@@ -60,12 +63,18 @@ impl Dialer {
         Ok(Dialer {
             addr: addr.to_owned(),
             tls: Some((name, config)),
+            is_known: false,
         })
+    }
+
+    /// The same; `is_known`: the server has answered a call, so it is a Thrift server.
+    pub(super) fn known(self, is_known: bool) -> Self {
+        Dialer { is_known, ..self }
     }
 
     /// Whether another connection with a line of text could find out what the server is.
     pub(super) fn may_be_probed(&self) -> bool {
-        self.tls.is_none() && !self.addr.starts_with(UNIX)
+        !self.is_known && self.tls.is_none() && !self.addr.starts_with(UNIX)
     }
 
     /// Connects.

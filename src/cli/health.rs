@@ -127,7 +127,7 @@ fn first(path: &str, problems: &[Problem]) -> String {
 }
 
 /// The address at which this machine reaches a port that listens on `listen`. `None` for port 0.
-fn reachable(listen: &str) -> Option<String> {
+pub(super) fn reachable(listen: &str) -> Option<String> {
     let Ok(mut addr) = listen.parse::<SocketAddr>() else {
         return (!listen.ends_with(":0")).then(|| listen.to_owned());
     };

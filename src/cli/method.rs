@@ -32,6 +32,17 @@ pub(super) struct IdlArgs {
 }
 
 impl IdlArgs {
+    /// Whether the server is asked for its IDL.
+    pub(super) fn is_of_server(&self) -> bool {
+        let is_standard = self.service.as_deref() == Some(META);
+        self.idl.is_none() && self.config.is_none() && !is_standard
+    }
+
+    /// The configuration that is named.
+    pub(super) fn config(&self) -> Option<&Path> {
+        self.config.as_deref()
+    }
+
     /// Refuses `-c 64`: other programs that put load on a server take a number of connections there.
     pub(super) fn refuse_number_as_config(&self) -> Result<(), CommandError> {
         let number = self.config.as_ref().and_then(|path| path.to_str());

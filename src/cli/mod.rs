@@ -18,6 +18,7 @@ mod reply; // a reply as text
 mod call_json; // calls for embedding programs
 mod serve;
 mod health; // for containers
+mod listener; // of a configuration
 mod check;
 mod admin_port; // of a running server
 mod live; // what decides how long calls take

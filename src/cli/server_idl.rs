@@ -46,7 +46,7 @@ pub(super) async fn server_idl(connect: &ConnectArgs) -> Result<Vec<ServerIdl>, 
                 _ => &[],
             };
             let all = std::iter::once(&idl).chain(others);
-            all.map(|idl| read(&connect.addr, idl)).collect()
+            all.map(|idl| read(connect.addr(), idl)).collect()
         }
         Ok(_) => Err(no_idl(connect, "it did not answer")),
         // A server other than Tributary answers with an error or closes the connection.
@@ -60,7 +60,7 @@ pub(super) async fn server_idl(connect: &ConnectArgs) -> Result<Vec<ServerIdl>, 
 fn no_idl(connect: &ConnectArgs, why: &str) -> CommandError {
     let message = format!(
         "the server at `{}` does not provide its IDL: {why}",
-        connect.addr
+        connect.addr()
     );
     CommandError::failed(message)
         .help("name the IDL with `--idl FILE`, or a configuration with `--config FILE`")

@@ -11,6 +11,8 @@ use super::error::CommandError;
 use super::exit::ExitStatus;
 use super::method::{refuse_config_as_method, suggestion};
 use super::output::Output;
+use crate::diagnostic::{list, nearest};
+use crate::error::Code;
 
 /// Print calls of a running server as they end
 ///
@@ -29,8 +31,8 @@ pub(super) struct Tap {
     /// Only calls that took at least so long
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
     slower: Option<Duration>,
-    /// Only calls with this outcome: ok, partial, failed, `hung_up`, or a code
-    #[arg(long, value_name = "OUTCOME")]
+    /// Only calls with this outcome: ok, partial, failed, `hung_up`, or the code of a failure
+    #[arg(long, value_name = "OUTCOME", value_parser = outcome)]
     outcome: Option<String>,
     /// Only calls of this caller
     #[arg(long, value_name = "CALLER")]
@@ -52,9 +54,12 @@ Examples:
   tributary tap getDeparture --slower 50ms
   tributary tap --outcome partial --format json | jq .lookups";
 
+/// The outcomes besides codes.
+const OUTCOMES: [&str; 4] = ["ok", "partial", "hung_up", "failed"];
+
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 enum TapFormat {
-    /// A line: time, method, outcome, how long it took, the lookup that ended last, the caller
+    /// A line: time, method, outcome, how long it took, the lookup that ended last, the caller, the request id
     #[default]
     Text,
     /// A JSON object on a line, with every lookup
@@ -142,7 +147,10 @@ impl Tap {
         };
         let took = call["took_us"].as_u64().map(Duration::from_micros);
         is(&self.method, "method")
-            && (self.outcome.as_ref()).is_none_or(|wanted| ended_in(call, wanted))
+            && self
+                .outcome
+                .as_deref()
+                .is_none_or(|wanted| has_outcome(wanted, &call["outcome"]))
             && is(&self.caller, "caller")
             && self
                 .slower
@@ -150,13 +158,34 @@ impl Tap {
     }
 }
 
-/// Whether `wanted` says how the call ended: its outcome, or `failed` for any code.
-fn ended_in(call: &Json, wanted: &str) -> bool {
-    let others = ["ok", "partial", "hung_up"].map(Json::from);
-    call["outcome"] == *wanted || (wanted == "failed" && !others.contains(&call["outcome"]))
+/// A word of lists of calls, logs or the access log.
+fn outcome(text: &str) -> Result<String, String> {
+    if OUTCOMES.contains(&text) || Code::parse(text).is_some() {
+        return Ok(text.to_owned());
+    }
+    let words = OUTCOMES.into_iter();
+    let all = words
+        .clone()
+        .chain(Code::ALL.iter().map(|code| code.as_str()));
+    let help = nearest(text, all).map(|near| format!("did you mean `{near}`? "));
+    Err(format!(
+        "{}an outcome is {}, or a code: `tributary manual error-codes` lists them",
+        help.unwrap_or_default(),
+        list(words)
+    ))
 }
 
-/// `2026-11-30T12:00:00.123Z getDeparture ok 12.345 ms, decided by plane, connection 7`
+/// Whether an outcome is the wanted one. Where logs say `failed` with a code, lists of calls have the code alone.
+fn has_outcome(wanted: &str, outcome: &Json) -> bool {
+    match wanted {
+        "failed" => !["ok", "partial", "hung_up"]
+            .map(Json::from)
+            .contains(outcome),
+        wanted => *outcome == *wanted,
+    }
+}
+
+/// `2026-11-30T12:00:00.123Z getDeparture ok 12.345 ms, decided by plane, connection 7, request 42`
 fn line(call: &Json) -> String {
     let text = |json: &Json| json.as_str().unwrap_or_default().to_owned();
     let micros = |key: &str| call[key].as_u64().unwrap_or_default();
@@ -164,9 +193,12 @@ fn line(call: &Json) -> String {
     let mut lookups = call["lookups"].as_array().into_iter().flatten();
     let decider = lookups.rfind(|lookup| lookup["critical"] == true);
     let decider = decider.map(|lookup| format!(", decided by {}", text(&lookup["name"])));
+    let id = call["request_id"].as_str();
+    // What a client sends is one word of one line.
+    let id = id.map(|id| format!(", request {}", id.escape_debug()));
     let took = micros("took_us");
     format!(
-        "{} {} {} {}.{:03} ms{}, {}",
+        "{} {} {} {}.{:03} ms{}, {}{}",
         humantime::format_rfc3339_millis(started),
         text(&call["method"]),
         text(&call["outcome"]),
@@ -174,6 +206,7 @@ fn line(call: &Json) -> String {
         took % 1000,
         decider.unwrap_or_default(),
         text(&call["caller"]),
+        id.unwrap_or_default(),
     )
 }
 
@@ -195,5 +228,30 @@ mod tests {
         });
         let expected = "2025-11-30T12:00:00.123Z get partial 12.045 ms, decided by b, shop";
         assert_eq!(line(&call), expected);
+        let call =
+            json!({ "method": "get", "outcome": "ok", "caller": "shop", "request_id": "4\n2" });
+        assert!(
+            line(&call).ends_with("shop, request 4\\n2"),
+            "{}",
+            line(&call)
+        );
+    }
+
+    #[test]
+    fn an_outcome_is_a_word_of_lists_or_logs() {
+        let takes = |wanted: &str, have: &str| {
+            let wanted = outcome(wanted).expect("it is a word");
+            has_outcome(&wanted, &have.into())
+        };
+        assert!(takes("ok", "ok") && takes("partial", "partial") && !takes("ok", "partial"));
+        assert!(takes("failed", "call.deadline") && takes("call.deadline", "call.deadline"));
+        assert!(!takes("failed", "ok") && !takes("failed", "partial"));
+        let near = outcome("faild").expect_err("no such word");
+        assert!(near.contains("did you mean `failed`?"), "{near}");
+        let far = outcome("nonsense").expect_err("no such word");
+        assert!(
+            far.contains("`partial`") && far.contains("error-codes"),
+            "{far}"
+        );
     }
 }

@@ -76,6 +76,7 @@ pub fn params_of_json(schema: &Schema, method: &Method, tree: Value) -> Result<V
     known_names(schema, &params, &tree, "")
         .map_err(|unknown| format!("{}: {}", unknown.message, unknown.help))?;
     Coercion::new(schema, false)
+        .written()
         .value(tree, &params)
         .map_err(|why| format!("the parameters do not fit: {why}"))
 }

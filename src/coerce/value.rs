@@ -41,6 +41,8 @@ pub struct Coercion<'a> {
     leniency: Leniency<'a>,
     /// Whether an enum may keep a number that the IDL has no name for: not in a required field.
     keeps_numbers: bool,
+    /// A person wrote the value, not a store.
+    is_written: bool,
 }
 
 impl<'a> Coercion<'a> {
@@ -52,6 +54,16 @@ impl<'a> Coercion<'a> {
             texts: TEXTS_MAX,
             leniency: Leniency::None,
             keeps_numbers: false,
+            is_written: false,
+        }
+    }
+
+    /// A person wrote the value: what does not fit is for them to write in another form.
+    #[must_use]
+    pub fn written(self) -> Self {
+        Coercion {
+            is_written: true,
+            ..self
         }
     }
 
@@ -144,6 +156,10 @@ impl<'a> Coercion<'a> {
                 let of = self.schema.describe(ty);
                 return format!("{} is out of range for {of}", shown(text));
             }
+            (
+                Value::Text(_),
+                Type::Bool | Type::I8 | Type::I16 | Type::I32 | Type::I64 | Type::Double,
+            ) if self.is_written => " (write it without quotes, if the text holds one)",
             (
                 Value::Text(_),
                 Type::Bool | Type::I8 | Type::I16 | Type::I32 | Type::I64 | Type::Double,

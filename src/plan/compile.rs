@@ -139,7 +139,9 @@ impl Compiler<'_> {
             let (text, place) = &when.reference;
             let (reference, ty) = self.resolve(text, place, &Item::Absent, &mut needs)?;
             if let (Some((equals, place)), Some(ty)) = (&when.equals, &ty)
-                && let Err(why) = Coercion::new(self.scope.schema, false).value(equals.clone(), ty)
+                && let Err(why) = Coercion::new(self.scope.schema, false)
+                    .written()
+                    .value(equals.clone(), ty)
             {
                 let message = format!("`equals` can never hold: {why}");
                 self.problem(place, Code::ConfigType, message, None);
@@ -172,6 +174,7 @@ impl Compiler<'_> {
         let equals = equals?;
         match ty {
             Some(ty) => Coercion::new(self.scope.schema, false)
+                .written()
                 .value(equals, ty)
                 .ok(),
             None => Some(equals),

@@ -149,7 +149,9 @@ impl Compiler<'_> {
             return;
         };
         if let (Some((default, place)), None) = (&entry.default, &entry.foreach)
-            && let Err(why) = Coercion::new(self.scope.schema, false).value(default.clone(), ty)
+            && let Err(why) = Coercion::new(self.scope.schema, false)
+                .written()
+                .value(default.clone(), ty)
         {
             self.problem(
                 place,

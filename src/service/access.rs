@@ -25,12 +25,21 @@ pub(super) fn denial(allow: &Allow, tokens: &Tokens, arrival: &Arrival<'_>) -> O
     }
 }
 
+/// Whether a caller may ask for faults.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum MayInject {
+    Yes,
+    /// It may not, and this is known of why.
+    No(Option<&'static str>),
+}
+
 /// Whether the caller may ask for faults.
-pub(super) fn may_inject(from: &InjectFrom, tokens: &Tokens, arrival: &Arrival<'_>) -> bool {
-    match from {
-        InjectFrom::Everyone => true,
-        InjectFrom::Callers(allow) => denial(allow, tokens, arrival).is_none(),
-    }
+pub(super) fn may_inject(from: &InjectFrom, tokens: &Tokens, arrival: &Arrival<'_>) -> MayInject {
+    let denied = match from {
+        InjectFrom::Everyone => None,
+        InjectFrom::Callers(allow) => denial(allow, tokens, arrival),
+    };
+    denied.map_or(MayInject::Yes, |code| MayInject::No(hint(code, arrival)))
 }
 
 /// The limits of the caller, with their index, if it has some.
@@ -46,15 +55,15 @@ pub(super) fn limits<'l>(
 }
 
 /// The message about the token of an unauthenticated caller.
-pub(super) fn hint(code: Code, arrival: &Arrival<'_>) -> Option<String> {
+pub(super) fn hint(code: Code, arrival: &Arrival<'_>) -> Option<&'static str> {
     if code != Code::CallUnauthenticated {
         return None;
     }
     bearer(arrival)?;
     Some(if arrival.peer.takes_tokens {
-        "its token is not a known token".into()
+        "its token is not a known token"
     } else {
-        "its token came over an unencrypted connection".into()
+        "its token came over an unencrypted connection"
     })
 }
 

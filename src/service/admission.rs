@@ -139,7 +139,7 @@ impl Admission {
                 }
                 Err(code) => {
                     let error = CallError {
-                        about: access::hint(code, &message.arrival),
+                        about: access::hint(code, &message.arrival).map(str::to_owned),
                         ..CallError::new(code)
                     };
                     (Some(&**plan), error)
@@ -384,7 +384,7 @@ impl Admission {
                 first.name
             ));
         }
-        access::hint(code, &message.arrival)
+        access::hint(code, &message.arrival).map(str::to_owned)
     }
 
     #[cfg(any(test, fuzzing))]

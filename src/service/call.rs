@@ -8,6 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::time::Instant;
 
+use super::access::MayInject;
 use super::in_flight::InFlight;
 use super::memory::Reservation;
 use super::metadata::{CallMetadata, RequestMetadata};
@@ -38,7 +39,7 @@ pub struct Call {
     pub(super) reservation: Option<Reservation>,
     pub(super) in_flight: InFlight,
     /// Whether its caller may ask for faults; `None` if no caller may.
-    pub(super) may_inject: Option<bool>,
+    pub(super) may_inject: Option<MayInject>,
     /// Counts it for its caller, if that has limits.
     pub(super) of_caller: Option<CallerCall>,
     /// The request id in its own `tributary.Context`, if the recorder may keep it.

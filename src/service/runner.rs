@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 
+use super::access::MayInject;
 use super::call::{Call, EntryPoint};
 use super::call_error::CallError;
 use super::context;
@@ -209,7 +210,7 @@ impl Runner {
         &self,
         call: &Call,
         context: &Context,
-        allowed: bool,
+        allowed: MayInject,
     ) -> Result<Option<Arc<CallFaults>>, CallError> {
         let in_baggage = context.baggage.iter().find(|(key, _)| **key == *INJECT);
         let in_header = call
@@ -218,14 +219,15 @@ impl Runner {
         let Some(text) = in_baggage.map(|(_, text)| text).or(in_header) else {
             return Ok(None);
         };
-        let read = if allowed {
-            self.parse_faults(call, text)
-                .map_err(|why| (Code::CallBadParams, format!("{INJECT}: {why}")))
-        } else {
-            Err((
-                Code::CallForbidden,
-                "the caller may not inject faults".to_owned(),
-            ))
+        let read = match allowed {
+            MayInject::Yes => self
+                .parse_faults(call, text)
+                .map_err(|why| (Code::CallBadParams, format!("{INJECT}: {why}"))),
+            MayInject::No(why) => {
+                let why = why.map(|why| format!(": {why}")).unwrap_or_default();
+                let about = format!("the caller may not inject faults{why}");
+                Err((Code::CallForbidden, about))
+            }
         };
         let faults = read.map_err(|(code, about)| {
             let err = CallError {

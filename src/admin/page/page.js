@@ -565,7 +565,7 @@ $('try-form').onsubmit = event => { event.preventDefault(); send(); };
 
 function drawTap() {
   const outcome = $('tap-outcome').value.trim(), caller = $('tap-caller').value.trim(), slower = 1000 * parseFloat($('tap-slower').value || '0') || 0;
-  const list = ofMethod().filter(c => (!outcome || c.outcome.includes(outcome)) && (!caller || c.caller.includes(caller)) && c.took_us >= slower);
+  const list = ofMethod().filter(c => (!outcome || c.outcome.includes(outcome) || (outcome === 'failed' && !['ok', 'partial', 'hung_up'].includes(c.outcome))) && (!caller || c.caller.includes(caller)) && c.took_us >= slower);
   const body = $('tap-table').tBodies[0], last = list.slice(-TAP).reverse(), have = new Map([...body.children].map(tr => [tr.dataset.id, tr]));
   last.forEach((call, i) => {
     let tr = have.get(call.id);

@@ -50,9 +50,7 @@ fn has_secret(schema: &Schema, ty: &Type, seen: &mut Vec<StructId>) -> bool {
         Type::Struct(id) if !seen.contains(id) => {
             seen.push(*id);
             let mut fields = schema.get(*id).fields.iter();
-            fields.any(|field| {
-                names_secret(&field.name) || has_secret(schema, &field.ty, seen)
-            })
+            fields.any(|field| names_secret(&field.name) || has_secret(schema, &field.ty, seen))
         }
         Type::List(of) | Type::Set(of) => has_secret(schema, of, seen),
         Type::Map(key, of) => has_secret(schema, key, seen) || has_secret(schema, of, seen),

@@ -119,7 +119,7 @@ pub(super) fn run(options: &Bench, out: &mut Output) -> Result<ExitStatus, Comma
     let target = args.connect.calling()?;
     let calls = EncodedCalls::encode(&found, (target.wire_format, &target.headers), &params)?;
     let server = options.pid.map(Process::find).transpose()?;
-    let title = options.title(&found);
+    let title = options.title(&found, args.connect.addr());
     let target = options.destination(target);
     let measured = on_loop(options.measure((found, target), calls, server))??;
     match options.format {
@@ -131,9 +131,8 @@ pub(super) fn run(options: &Bench, out: &mut Output) -> Result<ExitStatus, Comma
 
 impl Bench {
     /// `getAirport at 127.0.0.1:9090, 64 connections, closed loop`
-    fn title(&self, found: &ResolvedMethod) -> String {
+    fn title(&self, found: &ResolvedMethod, addr: &str) -> String {
         let method = &found.method().name;
-        let addr = &self.call.connect.addr;
         let connections = super::output::count(self.connections as usize, "connection");
         let pipeline = match self.pipeline {
             1 => String::new(),

@@ -101,6 +101,7 @@ impl<'a> ParamTree<'a> {
     pub(super) fn finish(self) -> Result<Value, CommandError> {
         let params = Type::Struct(self.method.params);
         Coercion::new(self.schema, false)
+            .written()
             .value(self.tree, &params)
             .map_err(|why| CommandError::misuse(format_args!("the parameters do not fit: {why}")))
     }

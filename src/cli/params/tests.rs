@@ -175,8 +175,8 @@ fn one_json_object_gives_all() {
     );
     check(
         &[r#"json:{"flight": "7"}"#],
-        "the parameters do not fit: field `flight` of test.Flights.find params: text can't fill i32 (set \
-         `parse_text = true` on the lookup if the text holds one)",
+        "the parameters do not fit: field `flight` of test.Flights.find params: text can't fill i32 (write it \
+         without quotes, if the text holds one)",
     );
 }
 

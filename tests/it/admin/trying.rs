@@ -283,6 +283,7 @@ fn an_unknown_method_is_not_one_without_calls() {
     }
     assert_eq!(status(served.admin, "/gains?method=box"), 200);
     assert_eq!(status(served.admin, "/calls?outcome=fine"), 400);
+    assert_eq!(status(served.admin, "/calls?outcome=failed"), 200);
     served.server.stop().expect("it ends well");
 }
 

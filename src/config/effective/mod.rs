@@ -107,7 +107,7 @@ impl Effective {
             entries: Vec::new(),
         };
         // Limits hold with and without their table.
-        let limits = tables::rows("server.limits", None).into_iter();
+        let limits = tables::rows("server.limits", None, false).into_iter();
         let limits = limits.map(|(key, _)| key).collect();
         walk.keys.entry("server.limits".into()).or_insert(limits);
         walk.table("", root);
@@ -178,7 +178,7 @@ impl Walk<'_> {
         };
         let kind = path.split('.').nth(1);
         let kind = kind.and_then(|name| self.kind_of(path, name));
-        for (key, default) in tables::rows(path, kind) {
+        for (key, default) in tables::rows(path, kind, table.contains_key("endpoints")) {
             if !known.contains(&key) || table.contains_key(key) {
                 continue;
             }

@@ -2,13 +2,18 @@
 
 use crate::manual::defaults;
 
-/// The keys with a default that belong to the table at `path`, as Markdown. `kind` is that of its backend.
-pub(super) fn rows(path: &str, kind: Option<&str>) -> Vec<(&'static str, &'static str)> {
+/// The keys with a default that belong to the table at `path`, as Markdown. `kind` is that of its backend; `balances`: it has
+/// endpoints, and so what is about them.
+pub(super) fn rows(
+    path: &str,
+    kind: Option<&str>,
+    balances: bool,
+) -> Vec<(&'static str, &'static str)> {
     if let Some((_, inner)) = path
         .strip_prefix("services[")
         .and_then(|rest| rest.split_once("]."))
     {
-        return rows(inner, kind);
+        return rows(inner, kind, balances);
     }
     let parts: Vec<&str> = path.split('.').collect();
     let of_kind = |tables: std::ops::Range<usize>| {
@@ -36,7 +41,9 @@ pub(super) fn rows(path: &str, kind: Option<&str>) -> Vec<(&'static str, &'stati
             (_, "retry") => vec![("endpoints", 1)],
             (2, _) => {
                 let mut pages = of_kind(0..2);
-                pages.extend([("backends", 0), ("backends", 1), ("endpoints", 0)]);
+                // What both have is as the endpoints have it: a breaker, which each of them has by default.
+                pages.extend(balances.then_some(("endpoints", 0)));
+                pages.extend([("backends", 0), ("backends", 1)]);
                 pages
             }
             _ => Vec::new(),

@@ -57,6 +57,33 @@ fn each_value_has_its_line_or_is_a_default() {
 }
 
 #[test]
+fn a_default_is_shown_only_where_it_holds() {
+    let keys: &[&'static str] = &["kind", "url", "endpoints", "balance", "refresh", "breaker"];
+    let text = |backend: &str| {
+        let text = format!("[backends.a]\nkind = 'http'\n{backend}\n");
+        effective(&text, &[("backends.a", keys)]).text()
+    };
+    let one = text("url = 'http://a'");
+    assert!(
+        one.contains("backends.a.breaker  # default: none\n"),
+        "{one}"
+    );
+    assert!(
+        !one.contains("balance") && !one.contains("refresh"),
+        "{one}"
+    );
+    let several = text("endpoints = ['http://a', 'http://b']");
+    assert!(
+        several.contains("backends.a.breaker = {}  # default\n"),
+        "{several}"
+    );
+    assert!(
+        several.contains("backends.a.balance = \"p2c\"  # default\n"),
+        "{several}"
+    );
+}
+
+#[test]
 fn no_secret_is_shown_wherever_it_is() {
     let text = r#"
 [server]

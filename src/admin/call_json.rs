@@ -79,7 +79,8 @@ fn since_epoch(call: &RecordedCall) -> Duration {
 
 /// OTLP JSON, as a collector of traces would get it.
 pub(super) fn otlp(call: &RecordedCall) -> Json {
-    traces::to_json(&Resource::of_program(), std::iter::once(call))
+    let resource = Resource::of_configured(&call.about.resource);
+    traces::to_json(&resource, std::iter::once(call))
 }
 
 /// The trace event format: the call and each lookup that ran on a line of its own.

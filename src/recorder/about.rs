@@ -10,6 +10,8 @@ pub struct About {
     /// The names of its services, by [`Plan::service`](crate::plan::Plan::service).
     services: Vec<Arc<str>>,
     stores: Vec<StoreAbout>,
+    /// What the configuration of traces says of this server.
+    pub resource: Vec<(String, String)>,
 }
 
 /// A store.
@@ -43,7 +45,9 @@ impl About {
         };
         let stores = program.backends.iter().enumerate();
         let stores = stores.filter(|(at, _)| used(*at));
+        let traces = program.traces.as_ref();
         About {
+            resource: traces.map_or_else(Vec::new, |of| of.collector.resource.clone()),
             services: services.map(|of| of.name.clone()).collect(),
             stores: stores
                 .map(|(_, of)| StoreAbout::new(&of.name, of.config.kind(), of.config.address()))

@@ -49,8 +49,9 @@ pub(super) struct Delivery {
     stop: CancellationToken,
     /// Calls that were taken from the queue and are not counted yet.
     in_hand: Cell<usize>,
-    /// Nothing was taken since the last failure.
+    /// Nothing was taken since the log said that the collector fails.
     failing: Cell<bool>,
+    outages: LogLimit<()>,
     log: LogLimit<Dropped>,
 }
 
@@ -68,6 +69,7 @@ impl Delivery {
             stop,
             in_hand: Cell::new(0),
             failing: Cell::new(false),
+            outages: LogLimit::default(),
             log: LogLimit::default(),
         }
     }
@@ -119,7 +121,9 @@ impl Delivery {
                 Ok(answered) => match self.judge(&answered) {
                     Verdict::Taken => return self.taken(&answered),
                     Verdict::Refused => {
-                        return self.dropped(Dropped::Refused, answered.status.as_str());
+                        let status = answered.status.to_string();
+                        self.fails(&status);
+                        return self.dropped(Dropped::Refused, &status);
                     }
                     Verdict::Again(after) => {
                         pause = after.unwrap_or(pause).min(GIVE_UP);
@@ -129,11 +133,9 @@ impl Delivery {
                 Err(why) => why,
             };
             let wait = pause.mul_f64(self.random.borrow_mut().about_one(0.2));
+            self.fails(&why);
             if Instant::now() + wait >= give_up {
                 return self.dropped(Dropped::Unreachable, &why);
-            }
-            if !self.failing.replace(true) {
-                warn!(error = why, "the collector does not take traces");
             }
             sleep(wait).await;
             pause = (pause * 2).min(PAUSE_MAX);
@@ -160,6 +162,14 @@ impl Delivery {
             && let Some(suppressed) = self.log.allow(Dropped::Refused)
         {
             warn!(spans, suppressed, "the collector rejected spans");
+        }
+    }
+
+    /// A batch was not taken. The log says so until one is, but not more often than it says anything else.
+    fn fails(&self, error: &str) {
+        if !self.failing.get() && self.outages.allow(()).is_some() {
+            self.failing.set(true);
+            warn!(error, "the collector does not take traces");
         }
     }
 

@@ -22,6 +22,15 @@ impl Resource {
         Resource(own.map(|(name, value)| (name.into(), value.into())).into())
     }
 
+    /// What the program says of itself, and `given` by its configuration.
+    pub fn of_configured(given: &[(String, String)]) -> Self {
+        let mut resource = Resource::of_program();
+        for (name, value) in given {
+            resource.set(name, value);
+        }
+        resource
+    }
+
     /// What this instance says of itself: `given` by its configuration, and otherwise an id drawn from `random`.
     pub(super) fn of_instance(given: &[(String, String)], random: &mut Random) -> Self {
         let drawn = [random.draw().to_be_bytes(), random.draw().to_be_bytes()];

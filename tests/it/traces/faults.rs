@@ -137,7 +137,14 @@ fn a_batch_that_is_refused_is_dropped_and_the_next_one_is_sent() {
     traced.call(1);
     picky.next();
     patiently(|| traced.exported() == 1);
+    // As with a collector that is down.
+    traced
+        .server
+        .wait_for_line("the collector does not take traces");
     traced.server.wait_for_line("traces were dropped");
+    traced
+        .server
+        .wait_for_line("the collector takes traces again");
 }
 
 #[test]

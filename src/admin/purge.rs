@@ -112,6 +112,7 @@ fn refused(purge: &Purge, why: &NotPurged) -> Refused {
             let why = format!("the lookup `{lookup}` has no cache\n");
             (StatusCode::NOT_FOUND, why)
         }
+        NotPurged::WrongType(wanted) => (StatusCode::BAD_REQUEST, format!("{wanted}\n")),
         NotPurged::NoParameter(name) => {
             let why = format!("the lookup `{lookup}` has no parameter `{name}`\n");
             (StatusCode::BAD_REQUEST, why)

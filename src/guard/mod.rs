@@ -35,6 +35,7 @@ mod forecast; // whether a call can be served
 mod held; // calls that wait to begin
 mod brownout; // optional lookups that are left out
 mod purge; // of kept answers
+mod purge_types; // whether a value could be a key
 mod sending; // how far a question has come
 mod detached; // questions that belong to no call
 mod reply_slots;

@@ -5,6 +5,7 @@
 
 use tokio::sync::{mpsc, oneshot};
 
+use super::purge_types::misfit;
 use crate::plan::LookupId;
 use crate::program::Program;
 use crate::value::{Value, parse_uuid};
@@ -30,6 +31,8 @@ pub enum NotPurged {
     NoCache,
     /// The lookup has no parameter of this name.
     NoParameter(String),
+    /// A parameter never has a value of such a type; this is what would be right.
+    WrongType(String),
 }
 
 /// How many answers were removed on one loop.
@@ -76,6 +79,9 @@ impl Purge {
         let params = self.params.iter().map(|(name, value)| {
             let place = lookup.params.iter().position(|param| **param == **name);
             let place = place.ok_or_else(|| NotPurged::NoParameter(name.clone()))?;
+            if let Some(wanted) = misfit(program, (LookupId(at), place, name), value) {
+                return Err(NotPurged::WrongType(wanted));
+            }
             Ok((place, value))
         });
         Ok(Resolved {

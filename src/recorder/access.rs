@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use super::call::{Caller, Outcome};
+use crate::error::Code;
 use crate::timeline::Micros;
 
 /// A call that ended, without its lookups.
@@ -16,6 +17,10 @@ pub struct AccessEntry {
     pub method: Arc<str>,
     /// What its client got.
     pub outcome: Outcome,
+    /// The code of the lookup that made it fail, if one did.
+    pub cause: Option<Code>,
+    /// The name of that lookup.
+    pub lookup: Option<Arc<str>>,
     /// From its last byte to its reply.
     pub took: Micros,
     /// Who called.

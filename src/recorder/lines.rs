@@ -1,6 +1,6 @@
 //! Writes one line to the log for a call that fails, is partial or slow, or belongs to the sample.
 //!
-//! Lines of calls that end alike are limited, per method and code, so that an outage does not fill the log. Parameters and
+//! Lines of calls that end alike are limited, per method, code and cause, so that an outage does not fill the log. Parameters and
 //! results are written only if `log.values` asks for them. A failure that somebody has to act on is a warning.
 
 use std::fmt::Write as _;
@@ -65,7 +65,8 @@ pub(super) struct Lines {
 /// Why a call gets a line. Calls of one method with the same reason are alike.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Why {
-    Failed(Code),
+    /// With the code of the lookup that failed, if one did.
+    Failed(Code, Option<Code>),
     Partial,
     HungUp,
     Slow,
@@ -101,7 +102,7 @@ impl Lines {
         (failed, values): (Option<&FailedBy>, Option<&CallValues>),
     ) {
         let why = match call.outcome {
-            Outcome::Failed(code) => Some(Why::Failed(code)),
+            Outcome::Failed(code) => Some(Why::Failed(code, failed.and_then(|by| by.cause))),
             Outcome::Partial => Some(Why::Partial),
             Outcome::HungUp => Some(Why::HungUp),
             Outcome::Ok if call.took >= self.slow => Some(Why::Slow),

@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
 
+use crate::error::Code;
 use crate::recorder::{AccessEntry, Caller, Outcome};
 
 /// The length of a time without its fraction.
@@ -42,7 +43,8 @@ fn outcome(entry: &AccessEntry) -> (&'static str, Option<&'static str>) {
     }
 }
 
-/// `2026-11-30T08:00:00.000000Z get ok 1203us 127.0.0.1:4711 web`, then `code=`, `request_id=` and `trace_id=`, if any.
+/// `2026-11-30T08:00:00.000000Z get ok 1203us 127.0.0.1:4711 web`, then `code=`, `cause=`, `lookup=`,
+/// `request_id=` and `trace_id=`, if any.
 pub(super) fn plain(text: &mut String, entry: &AccessEntry, at: &str) -> fmt::Result {
     let (word, code) = outcome(entry);
     let (method, took) = (&entry.method, entry.took.get());
@@ -57,6 +59,12 @@ pub(super) fn plain(text: &mut String, entry: &AccessEntry, at: &str) -> fmt::Re
     }
     if let Some(code) = code {
         write!(text, " code={code}")?;
+    }
+    if let Some(cause) = entry.cause {
+        write!(text, " cause={cause}")?;
+    }
+    if let Some(lookup) = &entry.lookup {
+        write!(text, " lookup={lookup}")?;
     }
     if let Some(id) = &entry.request_id {
         write!(text, " request_id={id:?}")?;
@@ -75,6 +83,8 @@ pub(super) fn json(text: &mut String, entry: &AccessEntry, at: &str) -> fmt::Res
         method: &entry.method,
         outcome: word,
         code,
+        cause: entry.cause.map(Code::as_str),
+        lookup: entry.lookup.as_deref(),
         took_us: entry.took.get(),
         peer: entry.peer,
         caller: entry.caller.to_string(),
@@ -93,6 +103,8 @@ struct JsonLine<'e> {
     method: &'e str,
     outcome: &'static str,
     code: Option<&'static str>,
+    cause: Option<&'static str>,
+    lookup: Option<&'e str>,
     took_us: u64,
     peer: Option<SocketAddr>,
     caller: String,
@@ -103,7 +115,6 @@ struct JsonLine<'e> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::Code;
     use crate::timeline::Micros;
 
     fn entry(outcome: Outcome) -> AccessEntry {
@@ -111,6 +122,8 @@ mod tests {
             at: SystemTime::UNIX_EPOCH,
             method: "get".into(),
             outcome,
+            cause: None,
+            lookup: None,
             took: Micros::new(1203),
             caller: Caller::Connection(7),
             peer: Some(([127, 0, 0, 1], 4711).into()),
@@ -155,6 +168,13 @@ mod tests {
         let expected = "1970-01-01T00:00:00.000000Z get failed 1203us 127.0.0.1:4711 \"connection 7\" code=call.deadline \
              request_id=\"a \\\"b\\\"\\n\" trace_id=000000000000000000000000000000ab";
         assert_eq!(line, expected);
+        let of_lookup = AccessEntry {
+            cause: Some(Code::LookupTimeout),
+            lookup: Some("plane".into()),
+            ..entry(Outcome::Failed(Code::CallRequiredFailed))
+        };
+        let named = "code=call.required_failed cause=lookup.timeout lookup=plane request_id=";
+        assert!(line_of(plain, &of_lookup).contains(named));
         let local = AccessEntry {
             peer: None,
             request_id: None,

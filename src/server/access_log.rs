@@ -198,6 +198,8 @@ mod tests {
             at: SystemTime::UNIX_EPOCH,
             method: "get".into(),
             outcome: Outcome::Ok,
+            cause: None,
+            lookup: None,
             took: Micros::new(1203),
             caller: Caller::Connection(7),
             peer: Some(([127, 0, 0, 1], 4711).into()),

@@ -1,5 +1,5 @@
 //! Logs calls once it is known what the client gets: each at level debug, and those on whose failure somebody has to act
-//! in one line at level warn, once per method and code every ten seconds.
+//! in one line at level warn, once per method, code and cause every ten seconds.
 //!
 //! With `[log]` that line is the recorder's, which also knows what the call's lookups did.
 
@@ -17,15 +17,18 @@ use crate::metrics::Served;
 use crate::plan::Plan;
 use crate::recorder::{FailedBy, is_for_people};
 
+/// How often each method may be logged for each reason.
+type Limits<K> = RefCell<HashMap<String, LogLimit<K>>>;
+
 /// The calls and replies of one service.
 #[derive(Debug, Default)]
 pub(super) struct CallLog {
     /// The recorder writes a line for each call that fails.
     has_lines: bool,
     /// By method. Methods are configured, so there are few.
-    failed: RefCell<HashMap<String, LogLimit>>,
+    failed: Limits<(Code, Option<Code>)>,
     /// Replies that are not what the call's view wanted.
-    replies: RefCell<HashMap<String, LogLimit>>,
+    replies: Limits<Code>,
 }
 
 /// A message that did not become a call. `method` is `None` if it could not be read.
@@ -66,12 +69,13 @@ impl CallLog {
         let took_us = ran.map(|(_, took)| took);
         let code = error.code;
         let (cause, lookup, detail) = (error.cause, lookup_of(error), detail_of(error));
+        let key = (code, cause);
         let cause = cause.map(Code::as_str);
         if self.has_lines {
             // The recorder writes the line, which has the lookups too.
             call.why.get_or_init(|| Box::new(error.failed_by()));
         } else if is_for_people(code)
-            && let Some(suppressed) = allow(&self.failed, method, code)
+            && let Some(suppressed) = allow(&self.failed, method, key)
         {
             warn!(
                 method,
@@ -118,13 +122,13 @@ impl CallError {
     }
 }
 
-/// Whether a line with `code` may be logged for `method`, and if so how many were suppressed since the last one.
-fn allow(limits: &RefCell<HashMap<String, LogLimit>>, method: &str, code: Code) -> Option<u64> {
+/// Whether a line with `key` may be logged for `method`, and if so how many were suppressed since the last one.
+fn allow<K: PartialEq>(limits: &Limits<K>, method: &str, key: K) -> Option<u64> {
     let mut limits = limits.borrow_mut();
     if let Some(limit) = limits.get(method) {
-        return limit.allow(code);
+        return limit.allow(key);
     }
-    limits.entry(method.to_owned()).or_default().allow(code)
+    limits.entry(method.to_owned()).or_default().allow(key)
 }
 
 /// The request id that the client sent, if it sent one.

@@ -131,10 +131,16 @@ fn entry(call: &Call, recording: &Recording, outcome: Outcome, took: Duration) -
         Recording::Unwanted { trace, .. } => trace.as_ref(),
         Recording::Wanted(taken) => taken.trace.as_ref(),
     };
+    let why = call
+        .why
+        .get()
+        .filter(|_| matches!(outcome, Outcome::Failed(_)));
     AccessEntry {
         at: SystemTime::now(),
         method: Arc::clone(&call.plan.label),
         outcome,
+        cause: why.and_then(|why| why.cause),
+        lookup: why.and_then(|why| why.lookup.clone()),
         took: took.into(),
         caller: call.caller_name(),
         peer: call.peer(),

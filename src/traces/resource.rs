@@ -10,7 +10,7 @@ pub struct Resource(Vec<(String, String)>);
 
 impl Resource {
     /// What the program says of itself, without what tells it from other instances.
-    pub fn of_program() -> Self {
+    fn of_program() -> Self {
         let version = env!("CARGO_PKG_VERSION");
         let own = [
             ("service.name", "tributary"),

@@ -303,6 +303,10 @@ fn an_operator_removes_answers() {
         ("?lookup=visit", "404"),
         ("?lookup=visits&key={\"name\":1}", "400"),
         ("?lookup=visits&key=7", "400"),
+        // A string is none of these, so that nothing would ever be removed.
+        ("?lookup=visits&key={\"id\":1}", "400"),
+        ("?lookup=visits&key={\"id\":[\"b\"]}", "400"),
+        ("?lookup=visits&key={\"id\":null}", "400"),
     ] {
         assert_eq!(purge(query).0, status, "{query}");
     }

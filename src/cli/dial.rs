@@ -93,8 +93,26 @@ impl Dialer {
         };
         let connector = TlsConnector::from(Arc::clone(config));
         let stream = connector.connect(name.clone(), socket).await;
-        Ok(Either::Right(Box::new(stream.map_err(of_handshake)?)))
+        let explained = |err| of_server(&of_handshake(err));
+        Ok(Either::Right(Box::new(stream.map_err(explained)?)))
     }
+}
+
+/// An error of a handshake in the words of a command: a store is a server here, and its keys are options.
+fn of_server(err: &io::Error) -> io::Error {
+    let words = [
+        ("the store", "the server"),
+        ("`tls.ca`", "`--ca`"),
+        ("`tls.certificate`", "`--cert`"),
+        ("`tls.key`", "`--key`"),
+        ("`tls.server_name`", "`--server-name`"),
+    ];
+    let text = words
+        .into_iter()
+        .fold(err.to_string(), |text, (of_store, of_server)| {
+            text.replace(of_store, of_server)
+        });
+    io::Error::new(err.kind(), text)
 }
 
 fn server_name(addr: &str, named: Option<&str>) -> Result<TlsName, CommandError> {
@@ -164,6 +182,19 @@ fn unusable(path: &Path, why: &dyn std::fmt::Display) -> CommandError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_handshake_that_fails_is_told_in_the_options_of_the_command() {
+        let untrusted = rustls::CertificateError::UnknownIssuer;
+        let err = rustls::Error::InvalidCertificate(untrusted);
+        let err = of_handshake(io::Error::new(io::ErrorKind::InvalidData, err));
+        let said = of_server(&err);
+        assert_eq!(said.kind(), err.kind());
+        let said = said.to_string();
+        let wanted = "the server's certificate is not signed by a trusted authority (`--ca`)";
+        assert!(said.contains(wanted), "{said}");
+        assert!(!said.contains("store") && !said.contains("tls."), "{said}");
+    }
 
     #[test]
     fn the_certificate_names_the_host_unless_a_name_is_given() {

@@ -30,7 +30,7 @@ pub(super) fn misfit(
                 let ty = match reference.root {
                     // Each element is asked on its own.
                     Root::Item => {
-                        let of = type_of(schema, params, &step.foreach.as_ref()?.reference)?;
+                        let of = type_of(schema, params, &step.foreach.as_ref()?.over)?;
                         let (Type::List(of) | Type::Set(of)) = of else {
                             return None;
                         };

@@ -190,7 +190,7 @@ fn with_admin(admin: &str) -> (Running, SocketAddr, tempfile::TempDir) {
     };
     write(
         "s.thrift",
-        "enum Kind { A = 1 }\nservice S { string get(1: Kind kind = 1), oneway void go() }",
+        "enum Kind { A = 1 }\nservice S { string get(1: Kind kind = 1, 2: string password), oneway void go() }",
     );
     write("token", "a-token-of-some-length\n");
     write(
@@ -252,6 +252,9 @@ fn a_method_that_is_not_for_everybody_takes_a_token() {
         (&kind["values"], &kind["default"]),
         (&json!(["A"]), &"A".into())
     );
+    // What logs hide is hidden in the form too.
+    let secrets = [&of["params"][0]["secret"], &of["params"][1]["secret"]];
+    assert_eq!(secrets, [&json!(false), &json!(true)]);
     let without = try_it(addr, &json!({ "method": "get" }));
     assert_eq!(without["code"], "call.unauthenticated");
     let with = try_it(

@@ -184,6 +184,13 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_server_that_has_answered_is_not_asked_what_it_is() {
+        let plain = Dialer::plain("127.0.0.1:9090");
+        assert!(plain.clone().known(false).may_be_probed());
+        assert!(!plain.known(true).may_be_probed());
+    }
+
+    #[test]
     fn a_handshake_that_fails_is_told_in_the_options_of_the_command() {
         let untrusted = rustls::CertificateError::UnknownIssuer;
         let err = rustls::Error::InvalidCertificate(untrusted);

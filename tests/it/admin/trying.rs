@@ -107,6 +107,7 @@ fn a_call_is_told_of_as_lists_of_calls_tell_of_it() {
     // The sample takes none of them.
     let config = CONFIG
         .replace("c = { use = \"fails\" }\n", "")
+        .replace("d = { use = \"name\", with = { code = \"c\" } }\n", "")
         .replace("[admin]\n", "[admin]\ncalls_sampled = 1\n");
     let served = Served::start_with(&config);
     for _ in 0..4 {

@@ -150,7 +150,7 @@ fn a_default_without_a_required_field() {
     47 | airline = { use = "airline", default = {} }
        |                                        ^^
        |
-       = help: a table with fields of the struct: `carrier`, `name`
+       = help: a table with fields of the struct: `name`
        = manual: tributary manual conversions
     "#);
 }

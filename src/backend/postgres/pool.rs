@@ -223,7 +223,7 @@ impl Pool {
                 session = Box::pin(connection.session()) => session,
                 () = Box::pin(self.another_is_up(waiter)) => continue,
             };
-            attempts_left -= 1;
+            attempts_left = attempts_left.saturating_sub(1);
             match session {
                 // Others have waited for it, too: what may be sent now is found as ever.
                 Ok(_) => {}

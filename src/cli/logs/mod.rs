@@ -2,6 +2,7 @@
 
 mod writer; // writes on its own thread, drops lines that would have to wait
 mod panics;
+mod fields; // of lines of text
 
 use std::io;
 use std::panic;
@@ -14,6 +15,7 @@ use tracing_subscriber::fmt::time::{FormatTime as _, SystemTime};
 use super::error::CommandError;
 use super::output::Output;
 use crate::supervise::is_news;
+use fields::WordFields;
 use panics::Panics;
 pub(super) use writer::Flush;
 use writer::LogWriter;
@@ -62,7 +64,7 @@ pub(super) fn start(args: &LogArgs, out: &Output) -> Result<Flush, CommandError>
         .log_internal_errors(false)
         .with_ansi(out.note_color());
     let started = match format {
-        LogFormat::Text => builder.try_init(),
+        LogFormat::Text => builder.fmt_fields(WordFields).try_init(),
         LogFormat::Json => builder.json().try_init(),
     };
     started.map_err(|err| cant(&err))?;

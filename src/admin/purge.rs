@@ -14,6 +14,7 @@ use super::access::Permission;
 use super::body::Answer;
 use super::query;
 use super::response::{not_allowed, text};
+use crate::diagnostic::list;
 use crate::guard::{NotPurged, Purge, PurgeRequest, PurgeSender, Purged};
 use crate::value::Value;
 
@@ -113,8 +114,15 @@ fn refused(purge: &Purge, why: &NotPurged) -> Refused {
             (StatusCode::NOT_FOUND, why)
         }
         NotPurged::WrongType(wanted) => (StatusCode::BAD_REQUEST, format!("{wanted}\n")),
-        NotPurged::NoParameter(name) => {
-            let why = format!("the lookup `{lookup}` has no parameter `{name}`\n");
+        NotPurged::NoParameter(name, known) => {
+            let known = match &known[..] {
+                [] => "any".to_owned(),
+                known => format!(
+                    "`{name}`; it has {}",
+                    list(known.iter().map(String::as_str))
+                ),
+            };
+            let why = format!("the lookup `{lookup}` has no parameter {known}\n");
             (StatusCode::BAD_REQUEST, why)
         }
     }

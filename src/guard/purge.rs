@@ -29,8 +29,8 @@ pub enum NotPurged {
     NoLookup,
     /// The lookup has no cache.
     NoCache,
-    /// The lookup has no parameter of this name.
-    NoParameter(String),
+    /// The lookup has no parameter of this name, but those.
+    NoParameter(String, Vec<String>),
     /// A parameter never has a value of such a type; this is what would be right.
     WrongType(String),
 }
@@ -78,7 +78,10 @@ impl Purge {
         }
         let params = self.params.iter().map(|(name, value)| {
             let place = lookup.params.iter().position(|param| **param == **name);
-            let place = place.ok_or_else(|| NotPurged::NoParameter(name.clone()))?;
+            let place = place.ok_or_else(|| {
+                let known = lookup.params.iter().map(ToString::to_string);
+                NotPurged::NoParameter(name.clone(), known.collect())
+            })?;
             if let Some(wanted) = misfit(program, (LookupId(at), place, name), value) {
                 return Err(NotPurged::WrongType(wanted));
             }

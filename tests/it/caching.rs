@@ -301,7 +301,7 @@ fn an_operator_removes_answers() {
     assert_eq!(each(), json!([3, 3, 3]));
     for (query, status) in [
         ("?lookup=visit", "404"),
-        ("?lookup=visits&key={\"name\":1}", "400"),
+        ("?lookup=visits&key=%7B%22name%22%3A1%7D", "400"),
         ("?lookup=visits&key=7", "400"),
         // A string is none of these, so that nothing would ever be removed.
         ("?lookup=visits&key=%7B%22id%22%3A1%7D", "400"),
@@ -314,6 +314,11 @@ fn an_operator_removes_answers() {
     assert!(
         why.starts_with("`id` is string, and an integer is not"),
         "{why}"
+    );
+    let (_, why) = purge("?lookup=visits&key=%7B%22name%22%3A1%7D");
+    assert_eq!(
+        why,
+        "the lookup `visits` has no parameter `name`; it has `id`\n"
     );
     let (head, _) = ask(
         admin,

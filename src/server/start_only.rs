@@ -83,7 +83,8 @@ fn changed_keys(started: &StartKeys, now: &StartKeys) -> Vec<String> {
     if started.access_log != now.access_log {
         keys.push("log.access".to_owned());
     }
-    if started.traces != now.traces {
+    // Without the table no call is taken for the collector any more, and with it again as it was at the start they are.
+    if now.traces.is_some() && started.traces != now.traces {
         keys.push("traces".to_owned());
     }
     let mut seen = Vec::new();
@@ -173,6 +174,7 @@ mod tests {
         let traces = |keys: &str| format!("---traces = {{ endpoint = 'http://c', {keys} }}");
         assert_changed("", &traces("queue = 1"), &["traces"]);
         assert_changed(&traces("queue = 1"), &traces("queue = 2"), &["traces"]);
+        assert_changed(&traces("queue = 1"), "", &[]);
         let log = |keys: &str| format!("---log = {{ {keys} }}");
         assert_changed(&log(""), &log("access = 'stdout'"), &["log.access"]);
         assert_changed("", &log("slow = '2s'"), &[]);

@@ -434,19 +434,24 @@ function waterfall(fall, call, critical, most = Math.max(call.took_us, call.seri
     const about = [(l.started_us === null ? '' : ms(l.done_us - l.started_us) + ' ') + l.fate + (l.source === 'none' || l.source === 'backend' ? '' : ' ' + l.source)];
     if (l.mates) about.push('with ' + l.mates + (l.mates > 1 ? ' others' : ' other'));
     if (l.age_us) about.push(ago(l.age_us / 1e6));
-    if (l.attempts > 1) about.push(l.attempts + ' endpoints asked' + (l.hedged ? ', hedged' : ''));
+    if (l.attempts > (l.hedged_us ? 2 : 1)) about.push(l.attempts + ' endpoints asked');
     if (l.answered_by) about.push('by ' + l.answered_by + ' after ' + l.first_code);
     if (l.critical) about.push('critical');
     if (l.code) about.push(l.code);
-    row(l.name + ' (' + (l.endpoint || l.backend) + ')', about.join(', '), track => {
+    // An endpoint that was asked later has a row of its own: the lookup's bar begins at another one.
+    const second = l.hedged_us && l.source === 'hedged';
+    const first = l.first_answer_us === null ? l.done_us : Math.max(l.first_answer_us, l.started_us);
+    row(l.name + ' (' + (!second && l.endpoint || l.backend) + ')', about.join(', '), track => {
       if (l.started_us === null) return;
-      const first = l.first_answer_us === null ? l.done_us : Math.max(l.first_answer_us, l.started_us);
       bar(track, 'wait', l.planned_us, l.started_us);
       bar(track, 'ask', l.started_us, first); bar(track, 'read', first, l.done_us);
       bar(track, 'slack', l.done_us, l.done_us + l.slack_us);
       if (l.critical) bar(track, 'crit', l.started_us, l.done_us);
     });
-    if (l.hedged_us) row('↳ second endpoint', l.source === 'hedged' ? 'answered' : 'did not answer first', track => bar(track, 'ask', l.hedged_us, l.done_us));
+    if (l.hedged_us) row('↳ ' + (second && l.endpoint || 'second endpoint'), 'after ' + ms(l.hedged_us - l.started_us) + (second ? ', answered' : ', not first'), track => {
+      const byte = second ? Math.max(first, l.hedged_us) : l.done_us;
+      bar(track, 'ask', l.hedged_us, byte); bar(track, 'read', byte, l.done_us);
+    });
   }
   const last = Math.max(0, ...call.lookups.map(l => l.done_us));
   row('merge and reply', ms(call.took_us - last), track => bar(track, 'read', last, call.took_us));

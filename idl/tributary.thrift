@@ -75,6 +75,13 @@ struct LookupReport {
   15: optional i32 attempts
   /** A second endpoint was asked because the first was slow, whichever answered; absent when none was. */
   16: optional bool hedged
+  /** When the second endpoint was asked; absent when none was because the first was slow. */
+  17: optional i64 hedged_us
+  /**
+   * How many other lookups travelled in the same question; absent unless the source is batched. Of a foreach it is
+   * not said, and so 0.
+   */
+  18: optional i32 mates
 }
 
 /** What happened when in one call. Use it as a field of a method's return struct. */

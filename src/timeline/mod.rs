@@ -219,7 +219,7 @@ pub struct Track {
     pub source: Source,
     /// How old its value is, if it was kept for a while.
     pub age: Option<Micros>,
-    /// How many other lookups travelled in the same question; 0 in a report, which does not say it.
+    /// How many other lookups travelled in the same question; 0 of a `foreach`, of which it is not known.
     pub mates: u16,
     /// Which of [`Lane::fallbacks`] was asked last, and so gave it its fate; `None` if none was asked.
     pub fallback: Option<u8>,
@@ -270,7 +270,7 @@ pub struct AskedEndpoints<T = Micros> {
     pub attempts: u8,
     /// Two were asked at the same time, because the first was slow.
     pub hedged: bool,
-    /// When the second of these two was asked; `None` in a report, which does not say it.
+    /// When the second of these two was asked.
     pub hedged_at: Option<T>,
 }
 

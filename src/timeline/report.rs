@@ -77,7 +77,7 @@ fn track(lookup: &Value) -> Option<Track> {
             .and_then(Source::parse)
             .unwrap_or(Source::None),
         age: time("age_us"),
-        mates: 0,
+        mates: lookup.get("mates").and_then(mates).unwrap_or_default(),
         // The report names only the one that was asked last.
         fallback: text("answered_by").map(|_| 0),
         first_code: text("first_code").and_then(Code::parse),
@@ -93,7 +93,7 @@ fn asked_endpoints(lookup: &Value) -> Option<AskedEndpoints> {
         last: None,
         attempts: u8::try_from(*attempts).ok()?,
         hedged: lookup.get("hedged") == Some(&Value::Bool(true)),
-        hedged_at: None,
+        hedged_at: lookup.get("hedged_us").and_then(micros),
     })
 }
 
@@ -110,6 +110,13 @@ fn mode(value: &Value) -> Option<Mode> {
 fn micros(value: &Value) -> Option<Micros> {
     match value {
         Value::I64(number) => u64::try_from(*number).ok().map(Micros::new),
+        _ => None,
+    }
+}
+
+fn mates(value: &Value) -> Option<u16> {
+    match value {
+        Value::I64(number) => u16::try_from(*number).ok(),
         _ => None,
     }
 }

@@ -5,7 +5,7 @@ use thrift::protocol::TType;
 use super::layout::{Part, ReportLayout};
 use crate::error::Code;
 use crate::thrift::ProtocolWriter;
-use crate::timeline::{Analysis, Timeline};
+use crate::timeline::{Analysis, Source, Timeline};
 
 /// The fields of one report.
 pub(super) struct Fields<'a> {
@@ -82,6 +82,17 @@ impl Fields<'_> {
                     Some(asked) if asked.hedged => out.bool_field(last, id, true),
                     _ => continue,
                 },
+                Part::HedgedAt => {
+                    let asked = self.timeline.several_endpoints(at);
+                    match asked.and_then(|asked| asked.hedged_at) {
+                        Some(time) => out.i64_field(last, id, time.to_i64()),
+                        None => continue,
+                    }
+                }
+                Part::Mates if track.source == Source::Batched => {
+                    out.field(TType::I32, last, id);
+                    out.i32(track.mates.into());
+                }
                 part => match part.time(track, self.analysis.slack[at]) {
                     Some(time) => out.i64_field(last, id, time.to_i64()),
                     None => continue,

@@ -39,6 +39,8 @@ pub(super) enum Part {
     FirstCode,
     Attempts,
     Hedged,
+    HedgedAt,
+    Mates,
 }
 
 /// The fields of `Report`: name in the IDL and content.
@@ -52,7 +54,7 @@ pub(super) const REPORT: [(&str, Part); 7] = [
     ("bound", Part::Bound),
 ];
 /// The fields of `LookupReport`.
-pub(super) const LOOKUP: [(&str, Part); 16] = [
+pub(super) const LOOKUP: [(&str, Part); 18] = [
     ("name", Part::Name),
     ("backend", Part::Backend),
     ("fate", Part::Fate),
@@ -69,6 +71,8 @@ pub(super) const LOOKUP: [(&str, Part); 16] = [
     ("first_code", Part::FirstCode),
     ("attempts", Part::Attempts),
     ("hedged", Part::Hedged),
+    ("hedged_us", Part::HedgedAt),
+    ("mates", Part::Mates),
 ];
 
 impl ReportLayout {
@@ -108,7 +112,7 @@ impl Part {
     fn has_type(self, ty: &Type, lookup: StructId) -> bool {
         match self {
             Part::Complete | Part::Hedged => *ty == Type::Bool,
-            Part::Attempts => *ty == Type::I32,
+            Part::Attempts | Part::Mates => *ty == Type::I32,
             Part::Mode => matches!(ty, Type::Enum(_) | Type::I32),
             Part::Lookups => *ty == Type::List(Box::new(Type::Struct(lookup))),
             Part::CriticalPath | Part::After => *ty == Type::List(Box::new(Type::String)),
@@ -127,7 +131,8 @@ impl Part {
             | Part::FirstAnswer
             | Part::Done
             | Part::Slack
-            | Part::Age => *ty == Type::I64,
+            | Part::Age
+            | Part::HedgedAt => *ty == Type::I64,
         }
     }
 }

@@ -11,8 +11,9 @@ use crate::context::Mode;
 use crate::thrift::BinaryWriter;
 use crate::timeline::{Analysis, Fate, Lane, Micros, Source, Timeline, Track};
 
-/// How many bytes an `i64` takes in binary.
+/// How many bytes an `i64` and an `i32` take in binary.
 const I64_BYTES: usize = 8;
+const I32_BYTES: usize = 4;
 /// Where the answers of nearly all successful lookups come from.
 const SOURCES: [Source; 2] = [Source::Backend, Source::Batched];
 
@@ -42,6 +43,8 @@ struct LookupBytes {
     range: Range<usize>,
     /// The offset of each of [`TIMES`] among the bytes of all, if the IDL has a field for it.
     offsets: [Option<u32>; TIMES.len()],
+    /// The offset of the number of lookups in the same question, likewise; only in the template of batches.
+    mates: Option<u32>,
 }
 
 impl ReportTemplate {
@@ -62,7 +65,9 @@ impl ReportTemplate {
         let written = &mut out[start..];
         for ((lookup, track), slack) in filled.lookups.iter().zip(tracks).zip(slack) {
             match times(track, *slack) {
-                Some(times) if track.source == source => lookup.put(written, 0, times),
+                Some(times) if track.source == source => {
+                    lookup.put(written, 0, (times, track.mates));
+                }
                 _ => {
                     out.truncate(start);
                     return false;
@@ -87,7 +92,7 @@ impl ReportTemplate {
         };
         let start = out.len();
         out.extend_from_slice(&filled.bytes[lookup.range.clone()]);
-        lookup.put(&mut out[start..], lookup.range.start, times);
+        lookup.put(&mut out[start..], lookup.range.start, (times, track.mates));
         true
     }
 
@@ -122,9 +127,13 @@ impl PlanBytes {
         let mut lookups = Vec::with_capacity(lanes.len());
         for at in 0..lanes.len() {
             let start = bytes.len();
-            let offsets = append_lookup(layout, lanes, (at, source), &mut bytes);
+            let (offsets, mates) = append_lookup(layout, lanes, (at, source), &mut bytes);
             let range = start..bytes.len();
-            lookups.push(LookupBytes { range, offsets });
+            lookups.push(LookupBytes {
+                range,
+                offsets,
+                mates,
+            });
         }
         PlanBytes {
             bytes: bytes[..].into(),
@@ -134,9 +143,9 @@ impl PlanBytes {
 }
 
 impl LookupBytes {
-    /// Puts the times into the bytes, of which those before `from` are left out.
+    /// Puts the times and the number of mates into the bytes, of which those before `from` are left out.
     #[inline]
-    fn put(&self, bytes: &mut [u8], from: usize, times: [Micros; TIMES.len()]) {
+    fn put(&self, bytes: &mut [u8], from: usize, (times, mates): ([Micros; TIMES.len()], u16)) {
         for (offset, time) in self.offsets.iter().zip(times) {
             if let Some(offset) = *offset
                 && let Some(rest) = bytes.get_mut(offset as usize - from..)
@@ -145,17 +154,23 @@ impl LookupBytes {
                 *slot = time.to_i64().to_be_bytes();
             }
         }
+        if let Some(offset) = self.mates
+            && let Some(rest) = bytes.get_mut(offset as usize - from..)
+            && let Some(slot) = rest.first_chunk_mut()
+        {
+            *slot = i32::from(mates).to_be_bytes();
+        }
     }
 }
 
-/// Appends the struct of the lookup at `at`, and returns the offset of each of [`TIMES`]. The struct is written again and
-/// again, each time with one more field. If that field is a time, its offset is recorded.
+/// Appends the struct of the lookup at `at`, and returns the offset of each of [`TIMES`], and that of the number of mates.
+/// The struct is written again and again, each time with one more field. If that field is one of these, its offset is recorded.
 fn append_lookup(
     layout: &ReportLayout,
     lanes: &Arc<[Lane]>,
     (at, source): (usize, Source),
     bytes: &mut BytesMut,
-) -> [Option<u32>; TIMES.len()] {
+) -> ([Option<u32>; TIMES.len()], Option<u32>) {
     let track = Track {
         planned: Micros::ZERO,
         started: Some(Micros::ZERO),
@@ -178,7 +193,7 @@ fn append_lookup(
     };
     let analysis = Analysis::of(&timeline);
     let start = bytes.len();
-    let mut offsets = [None; TIMES.len()];
+    let (mut offsets, mut mates) = ([None; TIMES.len()], None);
     for until in 0..=layout.lookup.len() {
         let first = &layout.lookup[..until];
         let begun = ReportLayout {
@@ -193,12 +208,15 @@ fn append_lookup(
         bytes.truncate(start);
         fields.lookup(&mut BinaryWriter::new(bytes, true), at);
         let last = first.last().map(|(part, _)| part);
-        // If the last field is a time, one byte after it ends the struct.
+        // One byte after the last field ends the struct.
         for (offset, time) in offsets.iter_mut().zip(TIMES) {
             if last == Some(&time) {
                 *offset = u32::try_from(bytes.len() - 1 - I64_BYTES).ok();
             }
         }
+        if last == Some(&Part::Mates) && source == Source::Batched {
+            mates = u32::try_from(bytes.len() - 1 - I32_BYTES).ok();
+        }
     }
-    offsets
+    (offsets, mates)
 }

@@ -87,9 +87,11 @@ fn a_timeline_survives_the_trip() {
         10,
     );
     mixed.tracks[1].source = Source::Batched;
+    mixed.tracks[1].mates = 3;
     // Both match it alike.
     let mut batched = mixed.clone();
     batched.tracks[0].source = Source::Batched;
+    batched.tracks[0].mates = u16::MAX;
     // One part of the second one was kept for a while, which no template has.
     let mut aged = batched.clone();
     aged.tracks[1].age = Some(Micros::new(3));
@@ -102,7 +104,7 @@ fn a_timeline_survives_the_trip() {
             last: None,
             attempts: 2,
             hedged: true,
-            hedged_at: None,
+            hedged_at: Some(Micros::new(8_500)),
         },
     );
     hedged.endpoints = Some(Box::new(endpoints));

@@ -97,15 +97,28 @@ fn note(timeline: &Timeline, (at, track, lane): (usize, &Track, &Lane), after: &
         (Fate::Default, Some(code)) => words.push(format!("default for {code}")),
         (fate, _) => words.push(fate.as_str().to_owned()),
     }
+    let hedged = hedged_after(timeline, at, track);
     if !matches!(track.source, Source::Backend | Source::None) {
         let source = track.source.as_str();
-        words.push(match track.age {
-            Some(age) => format!("{source} of {}", old(age)),
-            None => source.to_owned(),
+        words.push(match (track.age, track.source, &hedged) {
+            (Some(age), _, _) => format!("{source} of {}", old(age)),
+            (_, Source::Batched, _) if track.mates > 0 => format!("{source} with {}", track.mates),
+            (_, Source::Hedged, Some(after)) => format!("{source} after {after}"),
+            _ => source.to_owned(),
         });
     }
     if let Some(asked) = timeline.several_endpoints(at) {
-        words.push(format!("asked {} endpoints", asked.attempts));
+        let untold = match &hedged {
+            Some(after) if track.source != Source::Hedged => {
+                words.push(format!("2nd endpoint after {after}"));
+                2
+            }
+            Some(_) => 2,
+            None => 1,
+        };
+        if asked.attempts > untold {
+            words.push(format!("asked {} endpoints", asked.attempts));
+        }
     }
     if let Some(fallback) = lane.answered_by(track) {
         words.push(match track.first_code {
@@ -119,6 +132,14 @@ fn note(timeline: &Timeline, (at, track, lane): (usize, &Track, &Lane), after: &
         words.push(format!("after {}", names.join(", ")));
     }
     words.join(", ")
+}
+
+/// How long after the start of the lookup its second endpoint was asked.
+fn hedged_after(timeline: &Timeline, at: usize, track: &Track) -> Option<String> {
+    let asked = timeline.several_endpoints(at)?.hedged_at?;
+    let after = asked.minus(track.started.unwrap_or_default());
+    let ends = timeline.elapsed.max(timeline.last_done());
+    Some(Axis::new(ends, 1).time(after))
 }
 
 /// An age in the largest unit that it fills: `340ms`, `12s`, `3m`.

@@ -1,7 +1,7 @@
 //! Pictures as a person reads them.
 
 use super::super::sample::{Sample, evented, ms, serial, timeline};
-use super::super::{Fate, Micros, Timeline};
+use super::super::{AskedEndpoints, Endpoints, Fate, Micros, Source, Timeline};
 use super::ink::Ink;
 use super::{Look, render, render_together};
 use crate::context::Mode;
@@ -192,4 +192,45 @@ fn extreme_times_can_be_drawn() {
             }
         }
     }
+}
+
+#[test]
+fn a_batch_has_its_size_and_a_hedge_its_time() {
+    let mut call = timeline(
+        Mode::Evented,
+        vec![
+            Sample::new("plane").ran(0, 9).source(Source::Batched),
+            Sample::new("weather").ran(10, 40).source(Source::Hedged),
+            Sample::new("sea").ran(10, 35),
+            Sample::new("crew").ran(0, 30),
+        ],
+        41,
+    );
+    call.tracks[0].mates = 3;
+    let asked = |attempts, hedged_at: Option<u64>| AskedEndpoints {
+        attempts,
+        hedged: hedged_at.is_some(),
+        hedged_at: hedged_at.map(ms),
+        ..AskedEndpoints::one("10.0.0.1:1".into())
+    };
+    let mut endpoints = Endpoints::default();
+    endpoints.note(1, asked(2, Some(30)));
+    endpoints.note(2, asked(3, Some(15)));
+    endpoints.note(3, asked(2, None));
+    call.endpoints = Some(Box::new(endpoints));
+    let picture = render(&call, &look(140));
+    let notes = |name: &str| {
+        let row = picture.lines().find(|line| line.contains(name));
+        let (_, note) = row
+            .and_then(|row| row.rsplit_once(" ms  "))
+            .expect("a note");
+        note.to_owned()
+    };
+    assert_eq!(notes("plane "), "batched with 3");
+    assert_eq!(notes("weather "), "hedged after 20.0 ms");
+    assert_eq!(
+        notes("sea "),
+        "2nd endpoint after 5.0 ms, asked 3 endpoints"
+    );
+    assert_eq!(notes("crew "), "asked 2 endpoints");
 }

@@ -91,7 +91,8 @@ impl Asking {
                 }
                 Ok(answer) => return Attempt::Ended(answer),
                 Err(_elapsed) if self.refresh.is_some() => {}
-                Err(_elapsed) if self.flight.is_wanted(Instant::now()) => {}
+                // Even if its time has just passed: it ends by itself then, and an end of the question would fail it.
+                Err(_elapsed) if self.flight.is_awaited() => {}
                 Err(_elapsed) => return Attempt::Unwanted,
             }
         }

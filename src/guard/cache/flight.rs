@@ -106,6 +106,12 @@ impl Flight {
         waiters.iter().any(wants)
     }
 
+    /// Whether a call waits, with or without time.
+    pub(super) fn is_awaited(&self) -> bool {
+        let waiters = self.waiters.borrow();
+        waiters.iter().any(|waiter| waiter.responder.is_open())
+    }
+
     /// How many calls wait.
     pub(super) fn waiting(&self) -> usize {
         let waiters = self.waiters.borrow();

@@ -79,6 +79,27 @@ async fn a_question_for_which_nobody_waits_is_cancelled() {
 }
 
 #[tokio::test(flavor = "local", start_paused = true)]
+async fn a_call_whose_time_passes_while_the_question_goes_on_ends_by_itself() {
+    let test = Test::new("coalesce = true");
+    // The question looks every 50 ms whether it is wanted: here when the call has no time left, but has not ended either.
+    let call = test.ask_within(&Value::I64(1), 149 * MS).waits();
+    settle().await;
+    for _ in 0..160 {
+        advance(MS).await;
+        settle().await;
+    }
+    let outcome = call.now();
+    assert!(outcome.is_none(), "no failure of the server: {outcome:?}");
+    assert_eq!(test.store.cancelled.get(), 0);
+    assert!(test.late(1).is_none());
+    assert!(!call.slots.is_queued(call.slot), "the store had it");
+    drop(call);
+    advance(60 * MS).await;
+    settle().await;
+    assert_eq!(test.store.cancelled.get(), 1);
+}
+
+#[tokio::test(flavor = "local", start_paused = true)]
 async fn a_fresh_question_joins_only_one_that_was_not_sent() {
     let test = Test::new("coalesce = 'fresh'");
     test.store.holds.set(true);

@@ -218,7 +218,8 @@ async fn watch(
 ) -> Result<(Snapshot, Snapshot), CommandError> {
     let interrupt = tokio::signal::ctrl_c();
     let (addr, may_be_probed) = (&load.target.dialer.addr, load.target.dialer.may_be_probed());
-    let foreign = foreign(addr);
+    // Connections run on for long without another turn of the loop below, so that it can't say when the first answer is there.
+    let foreign = foreign(addr, || !load.tally.has_received());
     tokio::pin!(interrupt, foreign);
     // Without a warm-up immediately: a timer may be a millisecond late.
     let measured_from = load.schedule.measured_from();
@@ -238,7 +239,7 @@ async fn watch(
             foreign = load.foreign.seen() => {
                 return Err(ClientError::foreign(addr.clone(), foreign).into());
             }
-            foreign = &mut foreign, if may_be_probed && !load.tally.has_received() => {
+            foreign = &mut foreign, if may_be_probed => {
                 return Err(ClientError::foreign(addr.clone(), foreign).into());
             }
             _interrupted = &mut interrupt => break,

@@ -246,7 +246,7 @@ impl Client {
         let message = tokio::select! {
             biased;
             message = self.exchange(oneway) => message?,
-            foreign = foreign(&addr), if probes => return Err(ClientError::foreign(addr, foreign)),
+            foreign = foreign(&addr, || true), if probes => return Err(ClientError::foreign(addr, foreign)),
         };
         self.answered = true;
         Ok(message)

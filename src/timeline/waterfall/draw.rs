@@ -226,6 +226,9 @@ impl Picture<'_> {
         .join(dot);
         let path = match self.timeline.mode {
             Mode::Serial => "every lookup that ran, one after the other".to_owned(),
+            Mode::Evented if self.analysis.critical_path.is_empty() => {
+                "none, nothing had to be waited for".to_owned()
+            }
             Mode::Evented => {
                 let steps = self.analysis.critical_path.iter();
                 let names: Vec<&str> = steps.map(|&at| &*self.timeline.lanes[at].name).collect();

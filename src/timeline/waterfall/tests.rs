@@ -101,6 +101,14 @@ fn trouble_is_explained() {
 }
 
 #[test]
+fn a_call_that_waits_for_no_lookup_has_no_critical_path() {
+    let tracks = vec![Sample::new("plane").ended(0, Fate::Ok)];
+    let picture = render(&timeline(Mode::Evented, tracks, 1), &look(80));
+    let path = "* critical path: none, nothing had to be waited for";
+    assert!(picture.contains(path), "{picture}");
+}
+
+#[test]
 fn ascii_and_narrow() {
     let look = Look {
         ascii: true,

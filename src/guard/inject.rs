@@ -21,19 +21,26 @@ const HALF_TICK: Duration = Duration::from_micros(500);
 /// The faults of every lookup of one loop.
 pub(super) struct Injector {
     program: Arc<Program>,
+    /// Whether any lookup has faults, so that the usual case costs one look.
+    any: bool,
     random: RefCell<Random>,
 }
 
 impl Guard for Injector {
     fn new(program: &Arc<Program>, random: &Random, _metrics: &ProgramMetrics) -> Self {
+        let mut lookups = program.lookups.iter();
         Injector {
             program: Arc::clone(program),
+            any: lookups.any(|lookup| !lookup.inject.is_empty()),
             random: RefCell::new(random.clone()),
         }
     }
 
     #[inline]
     fn before<'a>(&'a self, question: &Question<'a>, _way: Way<'_>) -> Before<'a> {
+        if !self.any {
+            return Before::Pass;
+        }
         let faults = &self.program.lookups[question.lookup.0].inject;
         if faults.is_empty() {
             return Before::Pass;

@@ -23,7 +23,7 @@
 //! A module uses only modules before it in this list, which a test reads.
 //!
 //! ```text
-//! error manual value faults random context backoff breaker supervise log_limit memory_limit offload coop stamp diagnostic idl coerce thrift timeline config backend
+//! error manual value faults random context backoff breaker supervise log_limit memory_limit offload coop stamp diagnostic idl coerce thrift handshake timeline config backend
 //! plan program explain recorder metrics traces guard view service admin server cli
 //! ```
 //!
@@ -137,6 +137,7 @@ mod backoff; // delays between attempts
 pub mod breaker; // whether a server that has failed gets questions
 mod supervise; // background tasks that a panic does not end
 mod offload; // long work on other threads
+mod handshake; // why there is no TLS with a client
 mod coop; // long work in slices, so that short calls go first
 #[doc(hidden)]
 pub mod stamp; // whether files have changed

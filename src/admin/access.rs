@@ -1,7 +1,7 @@
 //! Decides who may read what on this port.
 //!
-//! Probes are open to everybody. If there is a token, everything else takes it: as a bearer token, or as the password
-//! that a browser asks for. Without a token, what shows calls is only shown on an address of this machine, and there a page
+//! Probes are open to everybody who may connect. If the port verifies certificates of clients, everything else takes one. If
+//! there is a token, everything else takes it: as a bearer token, or as the password that a browser asks for. Without either, what shows calls is only shown on an address of this machine, and there a page
 //! in a browser cannot read anything by giving its own name this machine's address.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -17,6 +17,21 @@ pub(super) struct Access {
     pub(super) token: Option<AdminToken>,
     /// The port is on an address of this machine only.
     pub(super) is_local: bool,
+}
+
+/// How a client has come, and what that shows of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Via {
+    /// Without TLS, as the port speaks.
+    Plain,
+    /// Without TLS to a port that requires it.
+    PlainToTls,
+    /// With TLS, and no certificate is asked for.
+    Encrypted,
+    /// With TLS, but without the certificate that it may present.
+    Unknown,
+    /// With TLS and a certificate that was verified.
+    Known,
 }
 
 /// Whether the port may change something or make calls.
@@ -58,6 +73,10 @@ pub(super) enum Shows {
 pub(super) enum Denied {
     /// The token is missing or wrong.
     Token,
+    /// The client has presented no certificate.
+    Certificate,
+    /// The request is not encrypted.
+    Plain,
     /// Other machines reach the port, and it has no token.
     Open,
     /// The request names a host that may be anybody's, and the port has no token.
@@ -65,17 +84,23 @@ pub(super) enum Denied {
 }
 
 impl Access {
-    pub(super) fn check(&self, shows: Shows, headers: &HeaderMap) -> Result<(), Denied> {
+    pub(super) fn check(&self, shows: Shows, headers: &HeaderMap, via: Via) -> Result<(), Denied> {
         match &self.token {
+            _ if via == Via::PlainToTls => Err(Denied::Plain),
             _ if shows == Shows::Health => Ok(()),
+            _ if via == Via::Unknown => Err(Denied::Certificate),
             Some(token) => {
                 let given = headers.get(AUTHORIZATION);
                 let given = given.and_then(|given| credentials(given.as_bytes()));
                 let fits = given.is_some_and(|given| token.is(&given));
                 if fits { Ok(()) } else { Err(Denied::Token) }
             }
+            None if via == Via::Known => Ok(()),
             None if shows == Shows::Calls && !self.is_local => Err(Denied::Open),
-            None if self.is_local && !names_this_machine(headers) => Err(Denied::Host),
+            // With TLS, another name is not one of the certificate.
+            None if via == Via::Plain && self.is_local && !names_this_machine(headers) => {
+                Err(Denied::Host)
+            }
             None => Ok(()),
         }
     }
@@ -152,7 +177,64 @@ mod tests {
         if let Some(given) = given {
             headers.insert(AUTHORIZATION, given.parse().expect("a header"));
         }
-        access.check(shows, &headers)
+        access.check(shows, &headers, Via::Plain)
+    }
+
+    #[test]
+    fn a_certificate_is_asked_for_as_well_as_a_token() {
+        use Denied::{Certificate, Host, Open, Plain, Token};
+        let headers = |pairs: &[(_, &str)]| {
+            let pairs = pairs.iter().cloned();
+            let pairs = pairs.map(|(name, value)| (name, value.parse().expect("a header")));
+            pairs.collect::<HeaderMap>()
+        };
+        let none = headers(&[(HOST, "admin.example:9091")]);
+        let fits = headers(&[
+            (HOST, "admin.example:9091"),
+            (AUTHORIZATION, "Bearer s3cret-and-long"),
+        ]);
+        let access = |token: bool, is_local| Access {
+            token: token.then(|| AdminToken::new("s3cret-and-long")),
+            is_local,
+        };
+        for (access, via, without, with) in [
+            (access(false, false), Via::Plain, Err(Open), Err(Open)),
+            (access(false, false), Via::Encrypted, Err(Open), Err(Open)),
+            (
+                access(false, false),
+                Via::Unknown,
+                Err(Certificate),
+                Err(Certificate),
+            ),
+            (access(false, false), Via::Known, Ok(()), Ok(())),
+            (access(true, false), Via::Encrypted, Err(Token), Ok(())),
+            (
+                access(true, false),
+                Via::Unknown,
+                Err(Certificate),
+                Err(Certificate),
+            ),
+            (access(true, false), Via::Known, Err(Token), Ok(())),
+            (access(true, false), Via::PlainToTls, Err(Plain), Err(Plain)),
+            (access(false, true), Via::Plain, Err(Host), Err(Host)),
+            (access(false, true), Via::Encrypted, Ok(()), Ok(())),
+            (
+                access(false, true),
+                Via::Unknown,
+                Err(Certificate),
+                Err(Certificate),
+            ),
+            (access(false, true), Via::Known, Ok(()), Ok(())),
+        ] {
+            let check = |headers| access.check(Shows::Calls, headers, via);
+            assert_eq!(
+                (check(&none), check(&fits)),
+                (without, with),
+                "{via:?} {access:?}"
+            );
+            let health = access.check(Shows::Health, &none, via);
+            assert_eq!(health.is_ok(), via != Via::PlainToTls, "{via:?}");
+        }
     }
 
     #[test]
@@ -209,7 +291,7 @@ mod tests {
             for host in hosts {
                 headers.append(HOST, host.parse().expect("a header"));
             }
-            access.check(shows, &headers)
+            access.check(shows, &headers, Via::Plain)
         };
         let local = Access {
             token: None,

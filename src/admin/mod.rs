@@ -1,4 +1,4 @@
-//! Answers operators over HTTP, on its own thread, so that it answers while a loop is busy.
+//! Answers operators over HTTP, with TLS or without, on its own thread, so that it answers while a loop is busy.
 //!
 //! - `GET /livez`: 200 while every loop's last heartbeat is younger than ten seconds, otherwise 503; a line per loop
 //! - `GET /readyz`: 200 once every loop takes calls, until the server is asked to stop; otherwise 503, also while it
@@ -19,6 +19,7 @@
 
 mod routes;
 mod access; // who may read what
+mod tls; // handshakes
 mod calls; // that are kept
 mod now; // the present numbers
 mod call_json;
@@ -50,7 +51,7 @@ use hyper::{Method, Request, Response, service::service_fn};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio::runtime::{Builder, LocalOptions};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, warn};
@@ -59,13 +60,15 @@ use crate::config::{AdminToken, UnreadyRefusals};
 use crate::metrics::Metrics;
 use crate::supervise::supervise;
 pub use access::Permission;
-use access::{Access, Shows};
+use access::{Access, Shows, Via};
 use body::Answer;
 use connections::{Connections, Place, Stage};
 use events::Events;
 use fd_reserve::FdReserve;
 pub use purge::Purging;
 use routes::{Asked, Route};
+use tls::Handshakes;
+pub use tls::Tls;
 pub use trial::Trying;
 
 /// How long a connection may take from its first byte to its last.
@@ -81,6 +84,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 #[derive(Debug)]
 pub struct Admin {
     addr: SocketAddr,
+    tls: Option<Arc<Tls>>,
     stop: CancellationToken,
     thread: Option<JoinHandle<()>>,
 }
@@ -94,6 +98,8 @@ pub struct Allowed {
     pub trying: Trying,
     /// What its clients present.
     pub token: Option<AdminToken>,
+    /// The TLS settings of the port, if it speaks TLS.
+    pub tls: Option<Arc<Tls>>,
 }
 
 impl Admin {
@@ -107,6 +113,7 @@ impl Admin {
         let addr = socket.local_addr()?;
         let stop = CancellationToken::new();
         let stopped = stop.clone();
+        let tls = allowed.tls.clone();
         let access = Access {
             token: allowed.token,
             is_local: addr.ip().is_loopback(),
@@ -116,6 +123,7 @@ impl Admin {
             purging: Arc::new(allowed.purging),
             trying: Arc::new(allowed.trying),
             access,
+            tls: allowed.tls,
         };
         let thread = std::thread::Builder::new()
             .name("admin".into())
@@ -151,9 +159,15 @@ impl Admin {
             })?;
         Ok(Admin {
             addr,
+            tls,
             stop,
             thread: Some(thread),
         })
+    }
+
+    /// Its TLS settings, for a reload to replace.
+    pub fn tls(&self) -> Option<Arc<Tls>> {
+        self.tls.clone()
     }
 
     /// Its address.
@@ -178,6 +192,14 @@ struct Shown {
     purging: Arc<Purging>,
     trying: Arc<Trying>,
     access: Access,
+    tls: Option<Arc<Tls>>,
+}
+
+/// What the connections share.
+struct Serving {
+    shown: Shown,
+    events: Rc<Events>,
+    handshakes: Handshakes,
 }
 
 async fn serve(socket: TcpListener, shown: Shown, stop: CancellationToken) -> io::Result<()> {
@@ -187,15 +209,21 @@ async fn serve(socket: TcpListener, shown: Shown, stop: CancellationToken) -> io
         let (events, metrics) = (Rc::clone(&events), Arc::clone(&shown.metrics));
         move || Rc::clone(&events).send(Arc::clone(&metrics))
     });
+    let handshakes = Handshakes::new(shown.tls.clone());
+    let serving = Rc::new(Serving {
+        shown,
+        events,
+        handshakes,
+    });
     let connections = Rc::new(Connections::default());
     let tasks = TaskTracker::new();
     let reserve = Rc::new(FdReserve::default());
     reserve.refill();
     while let Some(accepted) = stop.run_until_cancelled(listener.accept()).await {
         match accepted {
-            Ok((stream, _)) => {
+            Ok(accepted) => {
                 let place = connections.admit();
-                let answered = serve_one(stream, shown.clone(), (Rc::clone(&events), place));
+                let answered = serve_one(accepted, Rc::clone(&serving), place);
                 let reserve = Rc::clone(&reserve);
                 tasks.spawn_local(async move {
                     answered.await;
@@ -227,20 +255,27 @@ enum Until {
 }
 
 /// One connection, until it ends or has to make room.
-async fn serve_one(stream: TcpStream, shown: Shown, (events, place): (Rc<Events>, Place)) {
-    let answered = answer_one(stream, shown, (&events, &place.stage));
+async fn serve_one(accepted: (TcpStream, SocketAddr), serving: Rc<Serving>, place: Place) {
+    let answered = answer_one(accepted, &serving, &place.stage);
     if place.end.run_until_cancelled(answered).await.is_none() {
         debug!("a connection to the admin port made room for another");
     }
 }
 
-/// One request, one answer. Only one that goes on for as long as its client listens, or for which a call is made, takes
-/// longer than the timeout.
-async fn answer_one(stream: TcpStream, shown: Shown, (events, stage): (&Events, &Cell<Stage>)) {
+/// One handshake, if the port speaks TLS, one request, one answer. Only one that goes on for as long as its client listens,
+/// or for which a call is made, takes longer than the timeout.
+async fn answer_one(accepted: (TcpStream, SocketAddr), serving: &Serving, stage: &Cell<Stage>) {
+    let end = Instant::now() + CONNECTION_TIMEOUT;
+    let opened = timeout_at(end, serving.handshakes.open(accepted)).await;
+    let (stream, via) = match opened {
+        Ok(Some(opened)) => opened,
+        Ok(None) => return,
+        Err(_elapsed) => return debug!("a connection to the admin port took too long"),
+    };
     let until = RefCell::new(None);
     let service = service_fn(async |request: Request<Incoming>| {
         stage.set(stage_of(&request));
-        let response = answer(request, &shown, events, &until).await;
+        let response = answer(request, serving, via, &until).await;
         let hears = matches!(&*until.borrow(), Some(Until::Cancelled(_)));
         stage.set(if hears { Stage::Held } else { Stage::Answering });
         Ok::<_, Infallible>(response)
@@ -251,7 +286,7 @@ async fn answer_one(stream: TcpStream, shown: Shown, (events, stage): (&Events, 
         .max_headers(HEADERS_MAX)
         .serve_connection(TokioIo::new(stream), service);
     let mut connection = pin!(connection);
-    let mut ended = timeout(CONNECTION_TIMEOUT, connection.as_mut()).await.ok();
+    let mut ended = timeout_at(end, connection.as_mut()).await.ok();
     let until = until.take();
     if ended.is_none() {
         ended = match until {
@@ -279,8 +314,8 @@ fn stage_of<B>(request: &Request<B>) -> Stage {
 /// The answer to a request. `until` gets until when it goes on, if it does.
 async fn answer(
     request: Request<Incoming>,
-    shown: &Shown,
-    events: &Events,
+    Serving { shown, events, .. }: &Serving,
+    via: Via,
     until: &RefCell<Option<Until>>,
 ) -> Response<Answer> {
     let (head, body) = request.into_parts();
@@ -302,7 +337,7 @@ async fn answer(
         None if asked.path == purge::PATH => Shows::Numbers,
         None => Shows::Calls,
     };
-    if let Err(why) = shown.access.check(shows, asked.headers) {
+    if let Err(why) = shown.access.check(shows, asked.headers, via) {
         return response::denied(why);
     }
     let with = (asked.query, asked.headers);

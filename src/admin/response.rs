@@ -34,9 +34,17 @@ pub(super) fn denied(why: Denied) -> Response<Answer> {
             response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
             response
         }
+        Denied::Certificate => text(
+            StatusCode::FORBIDDEN,
+            "a certificate of an authority in `admin.tls.client_ca` is needed\n",
+        ),
+        Denied::Plain => text(
+            StatusCode::BAD_REQUEST,
+            "this port speaks TLS: connect with TLS, by `https://`\n",
+        ),
         Denied::Open => text(
             StatusCode::FORBIDDEN,
-            "other machines can reach this port, and it takes no token: set `admin.token`, or let `admin.listen` be a loopback address such as 127.0.0.1:9091\n",
+            "other machines can reach this port, and it takes neither a token nor certificates of clients: set `admin.token` or `client_ca` in `admin.tls`, or let `admin.listen` be a loopback address such as 127.0.0.1:9091\n",
         ),
         Denied::Host => text(
             StatusCode::FORBIDDEN,

@@ -1,15 +1,19 @@
 //! Asks the admin port of a server, for commands that show what it does.
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{self, BufRead as _, BufReader, Read, Write};
 use std::net::TcpStream;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
+use rustls::{ClientConnection, StreamOwned};
 use serde::de::DeserializeOwned;
 use serde_json::Value as Json;
 
 use super::check::ConfigArg;
 use super::error::CommandError;
+use super::tls::{ClientTls, OwnServer, TlsArgs, explained};
+use crate::config::ListenerTls;
 use crate::program::Program;
 
 /// How long to wait for the connection, and for each part of the answer: events come once a second.
@@ -23,6 +27,8 @@ pub(super) struct AdminArgs {
     /// The server's admin port [default: `admin.listen` of the configuration]
     #[arg(long, value_name = "HOST:PORT")]
     admin: Option<String>,
+    #[command(flatten)]
+    tls: TlsArgs,
 }
 
 /// An admin port.
@@ -31,18 +37,22 @@ pub(super) struct AdminPort {
     addr: String,
     /// The token that it takes.
     token: Option<String>,
+    tls: Option<ClientTls>,
+}
+
+/// A connection, with TLS or without.
+enum Channel {
+    Plain(TcpStream),
+    Encrypted(Box<StreamOwned<ClientConnection, TcpStream>>),
 }
 
 impl AdminArgs {
     /// The port that the options or else the configuration name.
     pub(super) fn port(&self, config: &ConfigArg) -> Result<AdminPort, CommandError> {
         if let Some(addr) = &self.admin {
-            // The configuration may be elsewhere; if it is here, its token fits.
+            // The configuration may be elsewhere; if it is here, its token and its certificate fit.
             let program = config.check().ok();
-            return Ok(AdminPort {
-                addr: addr.clone(),
-                token: program.as_ref().and_then(token),
-            });
+            return self.at(addr.clone(), program.as_ref());
         }
         self.of(&config.check()?)
     }
@@ -54,11 +64,21 @@ impl AdminArgs {
             let help = "`--admin HOST:PORT` names it, or `[admin]` in the configuration";
             return Err(CommandError::misuse("no admin port is known").help(help));
         };
+        self.at(addr, Some(program))
+    }
+
+    fn at(&self, addr: String, program: Option<&Program>) -> Result<AdminPort, CommandError> {
+        let tls = program.and_then(tls);
         Ok(AdminPort {
+            tls: self.tls.client_of(&addr, tls, OwnServer::Same)?,
+            token: program.and_then(token),
             addr,
-            token: token(program),
         })
     }
+}
+
+fn tls(program: &Program) -> Option<&ListenerTls> {
+    program.admin.as_ref()?.tls.as_ref()
 }
 
 fn token(program: &Program) -> Option<String> {
@@ -102,23 +122,31 @@ impl AdminPort {
     }
 
     /// The body of the answer to a GET.
-    fn get(&self, path: &str) -> Result<BufReader<TcpStream>, CommandError> {
-        let failed = |err: std::io::Error| self.failed(&err);
-        let mut stream = TcpStream::connect(&self.addr).map_err(failed)?;
+    fn get(&self, path: &str) -> Result<BufReader<Channel>, CommandError> {
+        let failed = |err: io::Error| self.failed(&err);
+        let stream = TcpStream::connect(&self.addr).map_err(failed)?;
         stream.set_read_timeout(Some(PATIENCE)).map_err(failed)?;
         stream.set_write_timeout(Some(PATIENCE)).map_err(failed)?;
+        let host = self.host(&stream);
+        // A certificate of ours is refused only when the answer is read.
+        let refused = |err: io::Error| match self.tls {
+            Some(_) => self.failed(&explained(err)),
+            None => self.failed(&err),
+        };
+        let mut stream = self.encrypted(stream).map_err(refused)?;
         let token = self.token.as_ref();
         let token = token.map(|token| format!("authorization: Bearer {token}\r\n"));
         // Version 1.0: the body ends with the connection.
         let request = format!(
             "GET {path} HTTP/1.0\r\nhost: {}\r\n{}\r\n",
-            self.host(&stream),
+            host,
             token.unwrap_or_default()
         );
-        stream.write_all(request.as_bytes()).map_err(failed)?;
+        stream.write_all(request.as_bytes()).map_err(refused)?;
+        stream.flush().map_err(refused)?;
         let mut answer = BufReader::new(stream);
         let mut status = String::new();
-        answer.read_line(&mut status).map_err(failed)?;
+        answer.read_line(&mut status).map_err(refused)?;
         let code = status.split(' ').nth(1).unwrap_or_default().to_owned();
         let mut line = String::new();
         while answer.read_line(&mut line).map_err(failed)? > 2 {
@@ -142,8 +170,25 @@ impl AdminPort {
         let refused = CommandError::failed(format_args!("the admin port {}: {why}", self.addr));
         Err(match &*code {
             "401" => refused.help("name the configuration that has its token with `-c FILE`"),
+            "400" if why.contains("TLS") => {
+                refused.help("name its configuration with `-c FILE`, or add `--tls` or `--ca FILE`")
+            }
             _ => refused,
         })
+    }
+
+    /// The connection once it is encrypted, if it is to be.
+    fn encrypted(&self, mut stream: TcpStream) -> io::Result<Channel> {
+        let Some(tls) = &self.tls else {
+            return Ok(Channel::Plain(stream));
+        };
+        let client = ClientConnection::new(Arc::clone(&tls.config), tls.name.clone());
+        let mut client = client.map_err(io::Error::other)?;
+        while client.is_handshaking() {
+            client.complete_io(&mut stream)?;
+        }
+        let stream = StreamOwned::new(client, stream);
+        Ok(Channel::Encrypted(Box::new(stream)))
     }
 
     /// What the request calls the server: a port of this machine need not know its names.
@@ -160,6 +205,31 @@ impl AdminPort {
     }
 }
 
+impl Read for Channel {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Channel::Plain(stream) => stream.read(buffer),
+            Channel::Encrypted(stream) => stream.read(buffer),
+        }
+    }
+}
+
+impl Write for Channel {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Channel::Plain(stream) => stream.write(bytes),
+            Channel::Encrypted(stream) => stream.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Channel::Plain(stream) => stream.flush(),
+            Channel::Encrypted(stream) => stream.flush(),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::net::TcpListener;
@@ -172,6 +242,7 @@ mod tests {
         let port = AdminPort {
             addr: listener.local_addr().expect("it is bound").to_string(),
             token: None,
+            tls: None,
         };
         let answering = std::thread::spawn(move || {
             let (mut stream, _) = listener.accept().expect("a client");

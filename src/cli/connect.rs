@@ -3,15 +3,15 @@
 use std::future::Future;
 use std::io::ErrorKind;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use tokio::runtime::{Builder, LocalOptions};
 
 use super::client::{Client, ClientError};
-use super::dial::{Dialer, TlsFiles, UNIX};
+use super::dial::{Dialer, UNIX};
 use super::error::CommandError;
+use super::tls::TlsArgs;
 use crate::thrift::{Limits, Protocol, Transport, WireFormat};
 
 /// Where a server is unless its address is named.
@@ -36,21 +36,8 @@ pub(super) struct ConnectArgs {
     /// How messages are delimited [default: framed; for `call --report` header, if the server accepts it]
     #[arg(long, value_enum, value_name = "NAME", hide_possible_values = false)]
     transport: Option<TransportArg>,
-    /// Use TLS, and trust the authorities of the web
-    #[arg(long)]
-    tls: bool,
-    /// Use TLS, and trust the authorities in this PEM file only
-    #[arg(long, value_name = "FILE")]
-    ca: Option<PathBuf>,
-    /// The certificate to show to the server, a PEM file; needs TLS
-    #[arg(long, value_name = "FILE", requires = "key")]
-    cert: Option<PathBuf>,
-    /// The private key of `--cert`
-    #[arg(long, value_name = "FILE", requires = "cert")]
-    key: Option<PathBuf>,
-    /// The name in the server's certificate [default: the host of `--addr`]; needs TLS
-    #[arg(long, value_name = "NAME")]
-    server_name: Option<String>,
+    #[command(flatten)]
+    tls: TlsArgs,
     /// The token of the caller: `env:NAME` or `file:PATH`. Uses `THeader` frames
     #[arg(long, value_name = "REF")]
     token: Option<String>,
@@ -112,11 +99,7 @@ impl ConnectArgs {
             timeout,
             protocol: ProtocolArg::default(),
             transport: None,
-            tls: false,
-            ca: None,
-            cert: None,
-            key: None,
-            server_name: None,
+            tls: TlsArgs::default(),
             token: None,
             headers: Vec::new(),
             inject: None,
@@ -184,19 +167,7 @@ impl ConnectArgs {
     }
 
     fn dialer(&self) -> Result<Dialer, CommandError> {
-        let files = TlsFiles {
-            ca: self.ca.as_deref(),
-            identity: self.cert.as_deref().zip(self.key.as_deref()),
-            server_name: self.server_name.as_deref(),
-        };
-        if self.tls || files.ca.is_some() {
-            return Dialer::secure(self.addr(), &files);
-        }
-        if files.identity.is_some() || files.server_name.is_some() {
-            let message = "`--cert` and `--server-name` are for TLS";
-            return Err(CommandError::misuse(message).help("add `--tls`, or `--ca FILE`"));
-        }
-        Ok(Dialer::plain(self.addr()))
+        Ok(Dialer::new(self.addr(), self.tls.client(self.addr())?))
     }
 
     /// The transport and protocol.

@@ -3,6 +3,7 @@
 //! It is for images that hold no other program, and for unit files. It reads only `[admin]` of the configuration, so that it
 //! takes neither the time nor the memory of a check.
 
+use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
@@ -13,15 +14,17 @@ use hyper::client::conn::http1;
 use hyper::header::HOST;
 use hyper::{Request, StatusCode};
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::connect::{address, on_loop};
+use super::dial::Dialer;
 use super::error::CommandError;
 use super::exit::ExitStatus;
 use super::output::Output;
+use super::tls::{OwnServer, TlsArgs, explained};
+use crate::config::ListenerTls;
 use crate::diagnostic::Problem;
-use crate::program::{admin_listen, open};
+use crate::program::{admin_config, open};
 
 /// A longer answer is not one of an admin port.
 const BODY_BYTES_MAX: usize = 64 * 1024;
@@ -43,6 +46,8 @@ pub(super) struct Health {
     /// The admin port: host and port [default: that of the configuration]
     #[arg(long, value_name = "HOST:PORT", value_parser = address, conflicts_with = "config")]
     addr: Option<String>,
+    #[command(flatten)]
+    tls: TlsArgs,
     /// Ask `/livez` instead: whether every event loop is alive, even if the server drains
     #[arg(long)]
     live: bool,
@@ -60,12 +65,14 @@ Examples:
 Exit codes: 0 it takes calls (with `--live`: it is alive), 1 it does not, or could not be asked";
 
 pub(super) fn run(options: &Health, out: &mut Output) -> Result<ExitStatus, CommandError> {
-    let addr = match &options.addr {
-        Some(addr) => addr.clone(),
+    let (addr, tls) = match &options.addr {
+        Some(addr) => (addr.clone(), None),
         None => configured(&options.config)?,
     };
+    let tls = options.tls.client_of(&addr, tls.as_ref(), OwnServer::Any)?;
+    let server = Dialer::new(&addr, tls);
     let path = if options.live { "/livez" } else { "/readyz" };
-    let answer = on_loop(async { timeout(options.timeout, ask(&addr, path)).await })?;
+    let answer = on_loop(async { timeout(options.timeout, ask(&server, path)).await })?;
     let answered = match answer {
         Ok(answered) => answered,
         Err(_elapsed) => {
@@ -73,9 +80,7 @@ pub(super) fn run(options: &Health, out: &mut Output) -> Result<ExitStatus, Comm
             Err(anyhow::anyhow!("no answer within {after}"))
         }
     };
-    // The whole chain of causes, once.
-    let (status, body) =
-        answered.map_err(|err| CommandError::failed(format_args!("{addr}{path}: {err:#}")))?;
+    let (status, body) = answered.map_err(|err| failed(&format!("{addr}{path}"), &err))?;
     let line = one_line(&body);
     match status {
         StatusCode::OK => {
@@ -85,6 +90,12 @@ pub(super) fn run(options: &Health, out: &mut Output) -> Result<ExitStatus, Comm
         StatusCode::SERVICE_UNAVAILABLE => {
             Err(CommandError::failed(format_args!("{addr}{path}: {line}")))
         }
+        // It speaks TLS, and says so in a line.
+        StatusCode::BAD_REQUEST if line.contains("TLS") => {
+            let refused = CommandError::failed(format_args!("{addr}{path}: {line}"));
+            Err(refused
+                .help("name its configuration with `-c FILE`, or add `--tls` or `--ca FILE`"))
+        }
         other => Err(CommandError::failed(format_args!(
             "{addr}{path}: status {}: is this the admin port?",
             other.as_u16()
@@ -92,23 +103,40 @@ pub(super) fn run(options: &Health, out: &mut Output) -> Result<ExitStatus, Comm
     }
 }
 
+/// There is no answer.
+fn failed(asked: &str, err: &anyhow::Error) -> CommandError {
+    // With TLS 1.3 the server refuses a certificate only when it should answer.
+    let io = err.chain().find_map(|err| {
+        let err = err.downcast_ref::<io::Error>()?;
+        let cause = err.get_ref()?.downcast_ref::<rustls::Error>()?;
+        Some(explained(io::Error::new(err.kind(), cause.clone())))
+    });
+    match io {
+        Some(why) => CommandError::failed(format_args!("{asked}: {why}")),
+        // The whole chain of causes, once.
+        None => CommandError::failed(format_args!("{asked}: {err:#}")),
+    }
+}
+
 /// Where the configuration at `path` says that probes connect. A mistake in it is a failure, not misuse: container engines
 /// reserve exit code 2 of a health check.
-fn configured(path: &str) -> Result<String, CommandError> {
-    let listen = open(path, &[])
+fn configured(path: &str) -> Result<(String, Option<ListenerTls>), CommandError> {
+    let admin = open(path, &[])
         .map_err(|problem| vec![*problem])
-        .and_then(admin_listen)
+        .and_then(admin_config)
         .map_err(|problems| CommandError::failed(first(path, &problems)))?;
-    let Some(listen) = listen else {
+    let Some(admin) = admin else {
         return Err(CommandError::failed(format_args!(
             "`{path}` has no admin port: add `[admin]` with `listen = \"127.0.0.1:9091\"`"
         )));
     };
-    reachable(&listen).ok_or_else(|| {
+    let listen = &admin.listen;
+    let addr = reachable(listen).ok_or_else(|| {
         CommandError::failed(format_args!(
             "`{path}` takes any free port (`admin.listen` is `{listen}`): name it with `--addr`"
         ))
-    })
+    })?;
+    Ok((addr, admin.tls))
 }
 
 /// The first of several problems, in one line.
@@ -140,11 +168,11 @@ pub(super) fn reachable(listen: &str) -> Option<String> {
 }
 
 /// Status and body of the answer.
-async fn ask(addr: &str, path: &str) -> anyhow::Result<(StatusCode, String)> {
-    let stream = TcpStream::connect(addr).await?;
+async fn ask(server: &Dialer, path: &str) -> anyhow::Result<(StatusCode, String)> {
+    let stream = server.connect().await?;
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
     let request = Request::get(path)
-        .header(HOST, addr)
+        .header(HOST, &server.addr)
         .body(Empty::<Bytes>::new())?;
     let answer = async move {
         let response = sender.send_request(request).await?;

@@ -9,6 +9,7 @@ mod output;
 mod logs; // tracing to stderr
 mod method; // finds a method in an IDL
 mod params; // `name=value` to typed parameters
+mod tls; // its options, and what they trust
 mod dial; // sockets, with or without TLS
 mod client; // one connection to a server
 mod include; // where the includes of an IDL are

@@ -10,10 +10,11 @@ use subtle::ConstantTimeEq as _;
 use super::access::TOKEN_BYTES_MIN;
 use super::listener::{Endpoint, ListenerConfig, read_listen};
 use super::section::{Place, Section};
+use super::tls::{ListenerTls, read_tls};
 use crate::error::Code;
 
 /// `[admin]`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct AdminConfig {
     /// The address for probes and scrapes; port 0 takes a free one. It has no default, so that the port is never open by
     /// accident.
@@ -24,6 +25,8 @@ pub struct AdminConfig {
     pub try_it: Option<bool>,
     /// What clients have to present, except probes. Default: nothing; then calls are only shown on this machine.
     pub token: Option<AdminToken>,
+    /// TLS of the port. Default: none.
+    pub tls: Option<ListenerTls>,
     /// How many calls each loop keeps for the port to show: of its sample and of those that failed, each. 0: none.
     pub calls_kept: usize,
     /// How many calls per second each loop takes into its sample.
@@ -129,13 +132,15 @@ pub(crate) fn read_admin(
     let try_it = section.bool("try");
     let has_token = section.has("token");
     let token = read_token(&mut section);
+    let tls = read_tls(&mut section);
+    let knows_clients = tls.as_ref().is_some_and(|tls| tls.knows_clients);
     if let (Some(listen), Some(place)) = (&listen, &listen_place) {
         check_port(&section, (listen, place), listeners);
         let is_open = reaches(listen).is_some_and(|addr| !addr.ip().is_loopback());
-        if let (true, false, Some(true), Some(place)) = (is_open, has_token, try_it, &try_place) {
-            let message =
-                "the port makes no calls: other machines can reach it, and it takes no token";
-            let help = "add `token = \"env:ADMIN_TOKEN\"`, or listen on a loopback address such as `127.0.0.1:9091`";
+        let has_key = has_token || knows_clients;
+        if let (true, false, Some(true), Some(place)) = (is_open, has_key, try_it, &try_place) {
+            let message = "the port makes no calls: other machines can reach it, and it takes neither a token nor certificates of clients";
+            let help = "add `token = \"env:ADMIN_TOKEN\"`, or `client_ca` to `tls`, or listen on a loopback address such as `127.0.0.1:9091`";
             let document = section.document();
             document.warning(place, Code::ConfigClash, message, Some(help.into()));
         }
@@ -152,6 +157,7 @@ pub(crate) fn read_admin(
         purge,
         try_it,
         token,
+        tls,
         calls_kept: calls_kept.unwrap_or(CALLS_KEPT),
         calls_sampled,
         calls_values,

@@ -1,4 +1,5 @@
-//! Reads `tls = { .. }` of a listener: the certificate that clients see, and whether they must present one.
+//! Reads `tls = { .. }` of a listener or of the admin port: the certificate that clients see, and whether they must
+//! present one.
 //!
 //! Its files are read with the configuration, and again at each reload.
 
@@ -6,8 +7,10 @@ use std::fmt;
 use std::sync::Arc;
 
 use rustls::crypto::{CryptoProvider, ring};
+use rustls::pki_types::CertificateDer;
 use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::ClientCertVerifier;
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{RootCertStore, ServerConfig, SupportedProtocolVersion, version};
 
 use super::section::Section;
@@ -18,6 +21,10 @@ use crate::diagnostic::list;
 pub struct ListenerTls {
     /// The configuration for rustls.
     pub server: Arc<ServerConfig>,
+    /// The certificate that clients see.
+    pub certificate: CertificateDer<'static>,
+    /// The certificate, its chain and its key.
+    pub identity: Arc<SingleCertAndKey>,
     /// Clients may or must present a certificate.
     pub knows_clients: bool,
 }
@@ -58,13 +65,19 @@ pub(super) fn read_tls(section: &mut Section<'_>) -> Option<ListenerTls> {
         let server = ServerConfig::builder_with_provider(provider())
             .with_protocol_versions(&versions)
             .expect("ring speaks TLS 1.2 and 1.3")
-            .with_client_cert_verifier(verifier)
-            .with_single_cert(certificates.der, key.der.clone_key());
-        match server {
-            Ok(server) => Some(ListenerTls {
-                server: Arc::new(server),
-                knows_clients,
-            }),
+            .with_client_cert_verifier(verifier);
+        let certificate = certificates.der.first()?.clone();
+        match CertifiedKey::from_der(certificates.der, key.der.clone_key(), &provider()) {
+            Ok(identity) => {
+                let identity = Arc::new(SingleCertAndKey::from(identity));
+                let shown = Arc::clone(&identity);
+                Some(ListenerTls {
+                    server: Arc::new(server.with_cert_resolver(shown)),
+                    certificate,
+                    identity,
+                    knows_clients,
+                })
+            }
             Err(err) => {
                 let message = format!("the key does not go with the certificate: {err}");
                 table.bad(&key.place, message, None);

@@ -26,6 +26,7 @@ const KEYS: &[(&[&str], Leads)] = &[
     (&["server", "inject"], Page("lookups")),
     (&["server", "listeners"], Page("listeners")),
     (&["server"], Page("server")),
+    (&["admin", "tls"], Page("listeners")),
     (&["admin"], Page("admin")),
     (&["traces"], Page("tracing")),
     (&["log"], Page("watching")),

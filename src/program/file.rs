@@ -143,12 +143,12 @@ fn unreadable(why: ErrorKind) -> Option<&'static str> {
     }
 }
 
-/// The address in `[admin]` of a document, or its problems there. Nothing else is read.
-pub fn admin_listen(document: Document) -> Result<Option<String>, Vec<Problem>> {
+/// `[admin]` of a document, or its problems there. Nothing else is read.
+pub fn admin_config(document: Document) -> Result<Option<AdminConfig>, Vec<Problem>> {
     let admin = read_admin(&mut root(&document), &[]);
     let problems = document.problems.into_vec();
     if problems.is_empty() {
-        Ok(admin.map(|admin| admin.listen))
+        Ok(admin)
     } else {
         Err(problems)
     }

@@ -19,6 +19,7 @@ use super::options::Reload;
 use super::reload_progress::ReloadProgress;
 use super::start_only::StartKeys;
 use super::warnings::{log_problems, log_warnings};
+use crate::admin::Tls;
 use crate::diagnostic::list;
 use crate::metrics::{Counts, Metrics, Reloaded};
 use crate::program::Program;
@@ -79,6 +80,8 @@ pub(super) struct Reloading {
     /// What a reload can't change.
     pub(super) started: StartKeys,
     pub(super) metrics: Arc<Metrics>,
+    /// The TLS settings of the admin port.
+    pub(super) admin_tls: Option<Arc<Tls>>,
     pub(super) progress: Arc<ReloadProgress>,
 }
 
@@ -190,6 +193,11 @@ impl Reloading {
         self.metrics
             .config_was_loaded(&program.expiries, &effective);
         watch.serves(&program);
+        // Switching TLS on or off takes effect at the next start.
+        let admin = program.admin.as_ref().and_then(|admin| admin.tls.as_ref());
+        if let Some((tls, now)) = self.admin_tls.as_ref().zip(admin) {
+            tls.replace(now);
+        }
         log_warnings(&program);
         if !keys.is_empty() {
             let keys = list(keys.iter().map(String::as_str));
@@ -238,6 +246,7 @@ mod tests {
             programs,
             started: StartKeys::of(&started),
             metrics: Metrics::new(1, CancellationToken::new()),
+            admin_tls: None,
             progress: Arc::default(),
         });
         (reloader.expect("a thread"), served)

@@ -27,7 +27,7 @@ use super::warnings::log_warnings;
 use super::watchdog::Watchdog;
 use super::worker::{self, Requests, Worker};
 use super::{descriptors, socket};
-use crate::admin::{Admin, Allowed, Permission, Purging, Trying};
+use crate::admin::{Admin, Allowed, Permission, Purging, Tls, Trying};
 use crate::config::ListenerConfig;
 use crate::guard::purge_channel;
 use crate::memory_limit;
@@ -93,12 +93,12 @@ pub fn run(program: Arc<Program>, mut options: Options) -> io::Result<()> {
     let of_workers = incoming.into_iter().zip(requests).enumerate();
     let workers: Vec<_> = of_workers.map(worker).collect();
     drop(running);
-    let reload = options.reload.take();
-    let reloading = reload.map(|reload| Reloading {
+    let reloading = options.reload.take().map(|reload| Reloading {
         reload,
         programs: sender,
         started,
         metrics,
+        admin_tls: admin.as_ref().and_then(Admin::tls),
         progress: reloads,
     });
     let signals = Signals {
@@ -179,6 +179,7 @@ fn start_admin(
         },
         trying: Trying::new(trying, Permission::new(config.try_it, is_local)),
         token: config.token.clone(),
+        tls: config.tls.as_ref().map(Tls::new),
     };
     let admin = Admin::start(
         socket,

@@ -66,6 +66,8 @@ fn changed_keys(started: &StartKeys, now: &StartKeys) -> Vec<String> {
                 ("purge", then.purge != now.purge),
                 ("try", then.try_it != now.try_it),
                 ("token", then.token != now.token),
+                // A reload reads its files again.
+                ("tls", then.tls.is_some() != now.tls.is_some()),
                 ("calls_kept", then.calls_kept != now.calls_kept),
                 ("calls_sampled", then.calls_sampled != now.calls_sampled),
                 ("calls_values", then.calls_values != now.calls_values),

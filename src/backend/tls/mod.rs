@@ -11,7 +11,9 @@ use std::sync::Arc;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, InvalidDnsNameError, ServerName, UnixTime};
-use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls::{
+    CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
+};
 use tracing::warn;
 
 pub use self::fault::{help, of_handshake, of_stream};
@@ -173,35 +175,55 @@ fn built_in_roots() -> RootCertStore {
     }
 }
 
-type WantsIdentity = rustls::ConfigBuilder<ClientConfig, rustls::client::WantsClientCert>;
+/// A client whose own certificate is still to be decided.
+pub type WantsIdentity = rustls::ConfigBuilder<ClientConfig, rustls::client::WantsClientCert>;
+type WantsVerifier = rustls::ConfigBuilder<ClientConfig, rustls::WantsVerifier>;
 
 /// A client that verifies with `roots`, or not at all.
 fn client(roots: Option<RootCertStore>) -> WantsIdentity {
+    match roots {
+        Some(roots) => versions().1.with_root_certificates(roots),
+        None => accepting(None),
+    }
+}
+
+/// A client that accepts only this certificate, whatever its names and its authority; any certificate if it is `None`.
+pub fn accepting(only: Option<CertificateDer<'static>>) -> WantsIdentity {
+    let (provider, client) = versions();
+    let verifier = Arc::new(Unverified { provider, only });
+    client
+        .dangerous()
+        .with_custom_certificate_verifier(verifier)
+}
+
+fn versions() -> (Arc<CryptoProvider>, WantsVerifier) {
     let provider = Arc::new(ring::default_provider());
     let client = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
         .expect("ring speaks TLS 1.2 and 1.3");
-    match roots {
-        Some(roots) => client.with_root_certificates(roots),
-        None => client
-            .dangerous()
-            .with_custom_certificate_verifier(Arc::new(Unverified(provider))),
-    }
+    (provider, client)
 }
 
-/// Accepts every certificate, but still verifies that the other end owns it.
+/// Accepts every certificate, or a certain one, but still verifies that the other end owns it.
 #[derive(Debug)]
-struct Unverified(Arc<CryptoProvider>);
+struct Unverified {
+    provider: Arc<CryptoProvider>,
+    only: Option<CertificateDer<'static>>,
+}
 
 impl ServerCertVerifier for Unverified {
     fn verify_server_cert(
         &self,
-        _end_entity: &CertificateDer<'_>,
+        end_entity: &CertificateDer<'_>,
         _intermediates: &[CertificateDer<'_>],
         _server_name: &ServerName<'_>,
         _ocsp_response: &[u8],
         _now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
+        if self.only.as_ref().is_some_and(|only| only != end_entity) {
+            let other = CertificateError::ApplicationVerificationFailure;
+            return Err(rustls::Error::InvalidCertificate(other));
+        }
         Ok(ServerCertVerified::assertion())
     }
 
@@ -211,7 +233,7 @@ impl ServerCertVerifier for Unverified {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.0.signature_verification_algorithms;
+        let algorithms = &self.provider.signature_verification_algorithms;
         verify_tls12_signature(message, certificate, signed, algorithms)
     }
 
@@ -221,12 +243,14 @@ impl ServerCertVerifier for Unverified {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.0.signature_verification_algorithms;
+        let algorithms = &self.provider.signature_verification_algorithms;
         verify_tls13_signature(message, certificate, signed, algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
+        self.provider
+            .signature_verification_algorithms
+            .supported_schemes()
     }
 }
 

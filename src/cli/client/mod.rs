@@ -158,7 +158,7 @@ impl Client {
         limits: Limits,
         within: Duration,
     ) -> Result<Self, ClientError> {
-        Client::dial(&Dialer::plain(addr), wire_format, limits, within).await
+        Client::dial(&Dialer::new(addr, None), wire_format, limits, within).await
     }
 
     /// Connects, as `dialer` says, within `within`.

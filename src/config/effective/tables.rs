@@ -24,6 +24,7 @@ pub(super) fn rows(
     let pages: Vec<(&str, usize)> = match parts[0].split('[').next().unwrap_or_default() {
         "services" => vec![("server", 0)],
         "admin" if parts.len() == 1 => vec![("admin", 0)],
+        "admin" if last == "tls" => vec![("listeners", 1)],
         "admin" => vec![("admin", 1)],
         "callers" => vec![("callers", 0)],
         "log" if parts.len() == 1 => vec![("watching", 0)],

@@ -13,10 +13,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use rustls::pki_types::CertificateDer;
-use rustls::{
-    AlertDescription, CertificateError, Error as TlsError, PeerIncompatible, ServerConfig,
-    ServerConnection,
-};
+use rustls::{ServerConfig, ServerConnection};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -28,14 +25,12 @@ use super::client::Remote;
 use super::state::{ListenerSettings, WorkerState};
 use crate::config::ListenerTls;
 use crate::error::Code;
+use crate::handshake::{FIRST_BYTES, refusal};
 use crate::metrics::Closed;
-use crate::thrift::proxy_header;
 pub(super) use metered::Metered;
 
 /// The maximum of encrypted bytes that the client has not taken yet. It has to take that many within `write_timeout`.
 const UNSENT_BYTES: usize = 16 * 1024;
-/// Enough to recognise what a proxy in front of the server sends.
-const FIRST_BYTES: usize = 16;
 /// How long sending the end of the TLS stream may take.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -69,7 +64,7 @@ impl Tls {
             // The library does not limit its own messages, of which only the certificates are long.
             let bound = |tls: &mut ServerConnection| tls.set_buffer_limit(Some(UNSENT_BYTES));
             let shaken = acceptor.accept_with(stream, bound).await;
-            shaken.map_err(|err| refusal(&err, &first[..arrived]))
+            shaken.map_err(|err| refusal(&err, &first[..arrived], "this listener"))
         });
         let (code, detail) = match shaken.await {
             Ok(Ok(stream)) => {
@@ -88,80 +83,6 @@ impl Tls {
         worker.metrics.closed(Closed::Handshake);
         None
     }
-}
-
-/// Why a handshake failed, for the log. `first` are the first bytes that the client sent.
-fn refusal(err: &io::Error, first: &[u8]) -> (Code, String) {
-    let cause = err.get_ref().and_then(|err| err.downcast_ref::<TlsError>());
-    if let Ok(Some(proxy)) = proxy_header(first) {
-        return (proxy.code, proxy.detail);
-    }
-    match cause {
-        Some(TlsError::InvalidMessage(_)) => {
-            let words =
-                "the client does not speak TLS, which this listener requires: connect with TLS";
-            (Code::WireUnrecognized, words.to_owned())
-        }
-        Some(TlsError::NoCertificatesPresented) => {
-            let words =
-                "the client presented no certificate, which this listener's `client` requires";
-            (Code::WireHandshake, words.to_owned())
-        }
-        Some(TlsError::AlertReceived(alert)) if is_of_certificate(*alert) => {
-            let words = format!("the client rejected this listener's `certificate`: {alert:?}");
-            (Code::WireHandshake, words)
-        }
-        Some(TlsError::PeerIncompatible(what)) => (Code::WireHandshake, nothing_in_common(what)),
-        Some(TlsError::AlertReceived(AlertDescription::ProtocolVersion)) => {
-            (Code::WireHandshake, NO_VERSION.to_owned())
-        }
-        Some(TlsError::InvalidCertificate(why)) => (Code::WireHandshake, not_taken(why)),
-        _ if err.kind() == io::ErrorKind::UnexpectedEof => {
-            let words = "the client disconnected during the handshake: it may not speak TLS";
-            (Code::WireHandshake, words.to_owned())
-        }
-        _ => (Code::WireHandshake, err.to_string()),
-    }
-}
-
-const NO_VERSION: &str =
-    "the client supports none of the TLS versions in this listener's `versions`";
-
-fn nothing_in_common(what: &PeerIncompatible) -> String {
-    use PeerIncompatible as What;
-    match what {
-        What::SupportedVersionsExtensionRequired
-        | What::Tls12NotOffered
-        | What::Tls12NotOfferedOrEnabled => NO_VERSION.to_owned(),
-        other => format!("the client's TLS lacks a required feature: {other:?}"),
-    }
-}
-
-/// Why a client's certificate is not accepted.
-fn not_taken(why: &CertificateError) -> String {
-    use CertificateError as Why;
-    let words = match why {
-        Why::UnknownIssuer => "is not signed by an authority in this listener's `client_ca`",
-        Why::Expired | Why::ExpiredContext { .. } => "has expired",
-        Why::NotValidYet | Why::NotValidYetContext { .. } => "is not valid yet",
-        Why::InvalidPurpose | Why::InvalidPurposeContext { .. } => "is not for clients",
-        other => return format!("the client's certificate can't be verified: {other}"),
-    };
-    format!("the client's certificate {words}")
-}
-
-fn is_of_certificate(alert: AlertDescription) -> bool {
-    use AlertDescription as Alert;
-    matches!(
-        alert,
-        Alert::UnknownCA
-            | Alert::BadCertificate
-            | Alert::UnsupportedCertificate
-            | Alert::CertificateExpired
-            | Alert::CertificateRevoked
-            | Alert::CertificateUnknown
-            | Alert::DecryptError
-    )
 }
 
 /// An encrypted stream whose writes are complete once the kernel has their bytes.

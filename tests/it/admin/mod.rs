@@ -5,6 +5,7 @@ mod command; // `tributary health`
 mod counts;
 mod hostile;
 mod probes;
+mod secure; // over TLS
 mod size;
 mod shown; // to browsers
 mod trying; // calls

@@ -191,7 +191,9 @@ fn bound(line: &str) -> Option<SocketAddr> {
     if !line.contains("listening") {
         return None;
     }
-    let (_, tail) = line.rsplit_once("127.0.0.1:")?;
+    let tail = line.rsplit_once("127.0.0.1:");
+    // What listens everywhere is reached here.
+    let (_, tail) = tail.or_else(|| line.rsplit_once("0.0.0.0:"))?;
     let port: String = tail.chars().take_while(char::is_ascii_digit).collect();
     format!("127.0.0.1:{port}").parse().ok()
 }

@@ -147,7 +147,7 @@ fn on_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Jo
 }
 
 /// Lets the loops go before this thread, if that is possible.
-fn yield_to_loops() {
+pub(crate) fn yield_to_loops() {
     // Linux gives every thread a priority of its own. Elsewhere it is that of the process.
     #[cfg(target_os = "linux")]
     let _unchanged = rustix::process::nice(NICENESS);

@@ -36,6 +36,7 @@ mod service_manager; // is told what the server does
 mod access_log;
 mod access_line; // of the access log
 mod watchdog; // loops that stand still
+mod freed_memory; // is given back to the system
 mod memory_fit; // how the limits fit the memory
 mod warnings; // of a configuration that is served
 mod embed; // a server inside a Rust program

@@ -12,6 +12,7 @@ use tracing::warn;
 use super::acceptor::{Acceptor, Listening};
 use super::access_log::AccessLog;
 use super::drained::Drained;
+use super::freed_memory::FreedMemory;
 use super::inherited::Inherited;
 use super::memory_fit::log_memory;
 use super::options::{Bound, Options};
@@ -60,6 +61,8 @@ pub fn run(program: Arc<Program>, mut options: Options) -> io::Result<()> {
     let reloads = Arc::<ReloadProgress>::default();
     // An embedded server is not what the process's manager waits for.
     let manager = options.signals.then(ServiceManager::of_process).flatten();
+    // The program that embeds a server chooses its allocator itself.
+    let _freed_memory = options.signals.then(FreedMemory::start).transpose()?;
     let _watchdog = Watchdog::start(&metrics, manager, Arc::clone(&reloads))?;
     let bound = bound(&program, &opened, admin.as_ref());
     let addresses = opened.iter().map(|opened| opened.address.to_string());

@@ -3,11 +3,13 @@
 use std::fmt::Write as _;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{SocketAddr, TcpListener};
+use std::time::Duration;
 
 use serde_json::{Value as Json, json};
+use tokio::time::{sleep, timeout};
 
 use crate::admin::scrape;
-use crate::support::{Postgres, Redis, Tributary};
+use crate::support::{PATIENCE, Postgres, Redis, Tributary};
 
 const IDL: &str = r#"
 include "tributary.thrift"
@@ -33,11 +35,11 @@ fn items() -> Json {
     (0..ITEMS).map(item).collect()
 }
 
-/// Answers `/items` with a long text, and `/bad` with one that does not fit.
-fn serve() -> SocketAddr {
+/// Answers `/items` with this text, and `/bad` with one whose items do not fit.
+fn serve(items: &Json) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let addr = listener.local_addr().expect("bound");
-    let items = json!({ "items": items(), "last": ITEMS }).to_string();
+    let items = items.to_string();
     std::thread::spawn(move || {
         for stream in listener.incoming() {
             let mut stream = stream.expect("a connection");
@@ -124,7 +126,8 @@ fn large_answers_are_worked_on_outside_of_the_loop_and_are_whole() {
         write!(hash, " field{field} {field}").expect("a string takes it");
     }
     redis.run(&hash);
-    let mut server = start(serve(), &redis);
+    let web = serve(&json!({ "items": items(), "last": ITEMS }));
+    let mut server = start(web, &redis);
     let admin = server.admin();
     let offloaded = || scrape(admin).count("tributary_offloaded_total", &[]);
 
@@ -212,4 +215,33 @@ service S { Page sum(1: list<i32> ids), Page numbers(1: i32 count) }";
     let fetched = server.call(&[&fetch[..], &["view=numbers", "params.count=10000"]].concat());
     assert_eq!(fetched, json!({ "rows": rows }));
     assert_eq!(offloaded(), 3);
+}
+
+/// A status of a process in bytes, such as `VmRSS`.
+fn memory(process: u32, status: &str) -> u64 {
+    let statuses = std::fs::read_to_string(format!("/proc/{process}/status")).expect("it runs");
+    let line = statuses.lines().find(|line| line.starts_with(status));
+    let kib = line.and_then(|line| line.split_ascii_whitespace().nth(1));
+    kib.expect("a number").parse::<u64>().expect("a number") * 1024
+}
+
+#[tokio::test]
+async fn memory_is_given_back_though_the_loops_have_nothing_to_do() {
+    const LARGE: usize = 14_000_000;
+    let redis = Redis::start();
+    let web = serve(&json!({ "items": "x".repeat(LARGE), "last": 1 }));
+    let server = start(web, &redis);
+    assert_eq!(server.call(&["last"]), json!(1));
+    let given_back = || memory(server.id(), "VmHWM") - memory(server.id(), "VmRSS");
+    // Nothing is asked meanwhile, so that no other thread frees anything and gives this back as well.
+    let all = async {
+        while given_back() < LARGE as u64 / 2 {
+            sleep(Duration::from_millis(20)).await;
+        }
+    };
+    assert!(
+        timeout(PATIENCE, all).await.is_ok(),
+        "given back: {} bytes",
+        given_back()
+    );
 }

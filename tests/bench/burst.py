@@ -1,4 +1,4 @@
-"""Sends one call on each of many connections at the same moment, and looks at each reply.
+"""Sends calls on each of many connections at the same moment, and looks at each reply.
 
 `tributary bench` opens connections while it sends calls, and an empty part of a reply is no error to it.
 """
@@ -10,6 +10,7 @@ import time
 from dataclasses import dataclass
 
 from process import Trouble
+from stores import KEYS
 
 VERSION_1, CALL, REPLY = 0x80010000, 1, 2
 PATIENCE = 10
@@ -37,33 +38,51 @@ def connect(port, count):
     return [socket.create_connection(("127.0.0.1", port), 10) for _ in range(count)]
 
 
-def send(connections, method, part_bytes, parts):
-    """Sends the calls. A reply is whole if it is long enough for `parts` values of `part_bytes` bytes."""
-    frames = [call(method, key) for key in range(len(connections))]
-    begun = time.monotonic()
+def send(connections, method, part_bytes, parts, each=1):
+    """Sends `each` calls on every connection, without waiting for replies in between. A reply is whole if it is long enough for
+    `parts` values of `part_bytes` bytes."""
     outcome, times, unread = Outcome(), [], selectors.DefaultSelector()
-    for connection, frame in zip(connections, frames):
-        connection.sendall(frame)
-        unread.register(connection, selectors.EVENT_READ, bytearray())
-    while unread.get_map() and time.monotonic() < begun + PATIENCE:
+    begun = last = time.monotonic()
+    for at, connection in enumerate(connections):
+        connection.sendall(b"".join(call(method, (at * each + nth) % KEYS) for nth in range(each)))
+        unread.register(connection, selectors.EVENT_READ, [bytearray(), each])
+    while unread.get_map() and time.monotonic() < last + PATIENCE:
         for key, _events in unread.select(1):
-            some = key.fileobj.recv(65536)
-            key.data.extend(some)
-            if some and len(key.data) < 4 or len(key.data) < 4 + struct.unpack_from(">i", key.data)[0]:
-                continue
-            unread.unregister(key.fileobj)
-            times.append((time.monotonic() - begun) * 1000)
-            if b"server.overloaded" in key.data:
-                outcome.refused += 1
-            elif not some or key.data[7] != REPLY:
-                outcome.failed += 1
-            elif len(key.data) > part_bytes * parts:
-                outcome.whole += 1
-            else:
-                outcome.partial += 1
-    outcome.failed += len(unread.get_map())
+            some, (buffer, waiting) = key.fileobj.recv(1 << 18), key.data
+            last = time.monotonic()
+            buffer.extend(some)
+            replies = take_replies(buffer)
+            times += [(last - begun) * 1000] * len(replies)
+            for reply in replies:
+                count(outcome, reply, part_bytes * parts)
+            key.data[1] = waiting = waiting - len(replies)
+            if not waiting or not some:
+                outcome.failed += waiting
+                unread.unregister(key.fileobj)
+    outcome.failed += sum(key.data[1] for key in unread.get_map().values())
     unread.close()
     if not times:
         raise Trouble("a burst got no reply")
     outcome.times = tuple(sorted(times))
     return outcome
+
+
+def take_replies(buffer):
+    """Takes the replies that have come whole, without their lengths."""
+    replies, at = [], 0
+    while len(buffer) >= at + 4 and len(buffer) >= (end := at + 4 + struct.unpack_from(">i", buffer, at)[0]):
+        replies.append(buffer[at + 4:end])
+        at = end
+    del buffer[:at]
+    return replies
+
+
+def count(outcome, reply, bytes_min):
+    if len(reply) > bytes_min:
+        outcome.whole += 1
+    elif b"server.overloaded" in reply:
+        outcome.refused += 1
+    elif reply[3] != REPLY:
+        outcome.failed += 1
+    else:
+        outcome.partial += 1

@@ -12,7 +12,7 @@ from types import SimpleNamespace
 
 from neighbour_stores import KEYS as MEMCACHED_KEYS
 from pages import Page
-from process import LOAD_CORE, Trouble, free_port, pinned
+from process import LOAD_CORE, Trouble, free_port, need, pinned
 from servers import Server
 from stores import KEYS
 
@@ -40,11 +40,13 @@ class Run:
         path.write_text("".join(json.dumps(key) + "\n" for key in keys))
         return path
 
-    def bench(self, method, connections, parameters, duration, rate=None, pipeline=1):
-        """Starts a load."""
+    def bench(self, method, connections, parameters, duration, rate=None, yields=False):
+        """Starts a load. One that `yields` shares the core with the quick calls' client, and must not delay it."""
         command = self.server.ask(
-            "bench", method, "--connections", str(connections), "--pipeline", str(pipeline), "--json-lines", str(parameters),
+            "bench", method, "--connections", str(connections), "--json-lines", str(parameters),
             "--format", "json", "-d", f"{int(duration * 1000)}ms", "--warmup", "500ms", *(("--rate", str(rate)) if rate else ()))
+        if yields:
+            command = (need("chrt", "util-linux"), "--idle", "0", *command)
         return subprocess.Popen(pinned(LOAD_CORE, command), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
     def start_quick_calls(self, keys, duration):
@@ -123,7 +125,7 @@ def beside(case, run, stores, keys, others):
             method, connections, parameters = case.callers
             # Begins before the quick calls and ends after them.
             path = run.parameters("neighbour", map(parameters, others))
-            neighbour = run.bench(method, connections, path, run.options.seconds + 600)
+            neighbour = run.bench(method, connections, path, run.options.seconds + 600, yields=True)
             time.sleep(0.5)
         run.start_quick_calls(map(by_id, keys), 600 if case.work else run.options.seconds)
         try:

@@ -59,11 +59,7 @@ pub fn run(program: Arc<Program>, mut options: Options) -> io::Result<()> {
     let metrics = metrics(&program, stopping.clone(), sinks);
     let (admin, requests) = start_admin(&program, &metrics)?;
     let reloads = Arc::<ReloadProgress>::default();
-    // An embedded server is not what the process's manager waits for.
-    let manager = options.signals.then(ServiceManager::of_process).flatten();
-    // The program that embeds a server chooses its allocator itself.
-    let _freed_memory = options.signals.then(FreedMemory::start).transpose()?;
-    let _watchdog = Watchdog::start(&metrics, manager, Arc::clone(&reloads))?;
+    let _helpers = helpers(&options, &metrics, &reloads)?;
     let bound = bound(&program, &opened, admin.as_ref());
     let addresses = opened.iter().map(|opened| opened.address.to_string());
     let addresses: Arc<[String]> = addresses.collect();
@@ -148,6 +144,26 @@ fn metrics(program: &Program, stopping: CancellationToken, sinks: Sinks) -> Arc<
     let metrics = Metrics::recording(program.workers, stopping, sinks);
     metrics.config_was_loaded(&program.expiries, &program.effective);
     metrics
+}
+
+/// Threads that serve no calls. They end when they are dropped, in this order.
+struct Helpers {
+    _freed_memory: Option<FreedMemory>,
+    _watchdog: Watchdog,
+}
+
+fn helpers(
+    options: &Options,
+    metrics: &Arc<Metrics>,
+    reloads: &Arc<ReloadProgress>,
+) -> io::Result<Helpers> {
+    // An embedded server is not what the process's manager waits for.
+    let manager = options.signals.then(ServiceManager::of_process).flatten();
+    Ok(Helpers {
+        // The program that embeds a server chooses its allocator itself.
+        _freed_memory: options.signals.then(FreedMemory::start).transpose()?,
+        _watchdog: Watchdog::start(metrics, manager, Arc::clone(reloads))?,
+    })
 }
 
 /// What keeps calls for the admin port.

@@ -27,13 +27,13 @@ impl Refusal<'_> {
         self.message.is_oneway() || (of_method && self.plan.is_some_and(|plan| plan.oneway))
     }
 
-    /// How long its connection is not read, if the loop has too much to do.
+    /// Counts it, and says how long its connection is not read, if the loop has too much to do.
     pub(super) fn rest(&self) -> Option<Duration> {
         let overload = self.message.arrival.overload?;
         if self.error.code != Code::ServerOverloaded {
             return None;
         }
-        overload.rest(self.plan?.deadline)
+        overload.refused(self.plan?.deadline)
     }
 
     /// Logs and counts the refusal.

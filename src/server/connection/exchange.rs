@@ -55,7 +55,7 @@ pub(super) struct Exchange {
     /// How long it rests after calls were refused, as a share of what is usual.
     rest: f64,
     /// Not read from until then, unless more has arrived than was read at once: otherwise it could not be refused as fast as it
-    /// arrives.
+    /// arrives. If very much is refused, it rests nevertheless, and what was read waits, too.
     rests_until: Option<Instant>,
     more_arrived: bool,
     /// Not read from until there is room in memory.
@@ -160,7 +160,9 @@ impl Exchange {
                 return end;
             }
             let wants = more && !self.disconnected && self.ending.is_none() && self.has_room();
-            let rests = wants && self.rests_until.is_some() && !self.more_arrived;
+            let rests = wants
+                && self.rests_until.is_some()
+                && (!self.more_arrived || self.overload.has_refused_many());
             let wants = wants && !rests;
             let reads = wants && self.memory.may_read();
             if reads {
@@ -244,7 +246,11 @@ impl Exchange {
 
     /// Starts the calls whose messages are whole.
     fn take_messages(&mut self) -> Result<(), Disconnect> {
-        while self.has_room() && !self.disconnected && self.ending.is_none() {
+        while self.has_room()
+            && !self.disconnected
+            && self.ending.is_none()
+            && !self.leaves_messages()
+        {
             let Some(received) = self.inbound.next() else {
                 break;
             };
@@ -328,6 +334,11 @@ impl Exchange {
         // An idle connection may always begin a message, whatever memory it takes.
         let full = self.memory.is_full() && !(self.calls.is_empty() && self.outbound.is_empty());
         !full && self.calls.len() < self.pipelined_max && !self.outbound.is_full()
+    }
+
+    /// Whether messages that were read wait until it has rested.
+    fn leaves_messages(&self) -> bool {
+        self.rests_until.is_some() && self.overload.has_refused_many()
     }
 
     /// Whether some calls are refused because the loop has more work than it can do.

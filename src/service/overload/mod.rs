@@ -7,7 +7,10 @@
 mod disturbance; // by other processes
 mod standing_lag; // how long what arrives has to wait
 mod admitted_share; // of calls
+#[cfg(test)]
+mod tests;
 
+use std::cell::Cell;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -22,6 +25,9 @@ use standing_lag::StandingLag;
 /// ten times as much as refusing it.
 const REST_PART: u32 = 8;
 const REST_MAX: Duration = Duration::from_millis(60);
+/// Refusals between two beats of the loop, which take about a quarter of that time. If a thousand connections bring a thousand
+/// calls each, a round in which each of them has some refused would take longer than the admitted calls have time.
+const REFUSALS_MAX: u32 = 4000;
 
 /// Whether one loop has more work than it can do.
 #[derive(Debug, Default)]
@@ -29,11 +35,14 @@ pub struct Overload {
     disturbance: Disturbance,
     lag: StandingLag,
     share: AdmittedShare,
+    /// Since the last beat.
+    refusals: Cell<u32>,
 }
 
 impl Overload {
     /// The loop beats.
     pub fn beat(&self, beat: &Beat) {
+        self.refusals.set(0);
         let late = self.disturbance.own_lag(beat);
         self.lag.beat(late, beat.is_busy, beat.next);
         let busy = (beat.is_busy, beat.busy);
@@ -60,8 +69,14 @@ impl Overload {
         self.share.admits(is_first)
     }
 
-    /// How long a connection rests one of whose calls was refused, which may take so long. `None`: it does not.
-    pub(super) fn rest(&self, time: Duration) -> Option<Duration> {
+    /// A call was refused that may take so long. Returns how long its connection rests. `None`: it does not.
+    pub(super) fn refused(&self, time: Duration) -> Option<Duration> {
+        self.refusals.set(self.refusals.get().saturating_add(1));
         self.is_limiting().then(|| (time / REST_PART).min(REST_MAX))
+    }
+
+    /// Whether so many calls were refused since the last beat that resting connections wait, whatever has arrived.
+    pub fn has_refused_many(&self) -> bool {
+        self.refusals.get() >= REFUSALS_MAX
     }
 }

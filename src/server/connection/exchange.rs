@@ -160,9 +160,7 @@ impl Exchange {
                 return end;
             }
             let wants = more && !self.disconnected && self.ending.is_none() && self.has_room();
-            let rests = wants
-                && self.rests_until.is_some()
-                && (!self.more_arrived || self.overload.has_refused_many());
+            let rests = wants && self.rests();
             let wants = wants && !rests;
             let reads = wants && self.memory.may_read();
             if reads {
@@ -334,6 +332,11 @@ impl Exchange {
         // An idle connection may always begin a message, whatever memory it takes.
         let full = self.memory.is_full() && !(self.calls.is_empty() && self.outbound.is_empty());
         !full && self.calls.len() < self.pipelined_max && !self.outbound.is_full()
+    }
+
+    /// Whether it is not read.
+    fn rests(&self) -> bool {
+        self.rests_until.is_some() && !self.more_arrived || self.leaves_messages()
     }
 
     /// Whether messages that were read wait until it has rested.

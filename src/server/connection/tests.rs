@@ -142,14 +142,18 @@ async fn is_served(client: &mut DuplexStream) -> bool {
 /// Has the loop beat late until it admits so small a share of calls.
 fn overload(worker: &WorkerState, beats: usize) {
     for _ in 0..beats {
-        worker.overload.beat(&Beat {
-            late: 100 * MS,
-            elapsed: 150 * MS,
-            busy: 1.0,
-            is_busy: true,
-            kept_waiting: Duration::ZERO,
-            next: Instant::now() + Duration::from_hours(1),
-        });
+        worker.overload.beat(&late_beat());
+    }
+}
+
+fn late_beat() -> Beat {
+    Beat {
+        late: 100 * MS,
+        elapsed: 150 * MS,
+        busy: 1.0,
+        is_busy: true,
+        kept_waiting: Duration::ZERO,
+        next: Instant::now() + Duration::from_hours(1),
     }
 }
 
@@ -285,9 +289,10 @@ impl AsyncRead for Flood {
 }
 
 #[tokio::test(flavor = "local", start_paused = true)]
-async fn a_connection_does_not_rest_while_more_has_arrived_than_is_read_at_once() {
+async fn a_connection_that_sends_faster_than_it_is_read_rests_once_many_calls_were_refused() {
     let worker = worker().await;
     overload(&worker, 30);
+    let of_loop = Rc::clone(&worker.overload);
     let reads = Rc::new(Cell::new(0));
     let flood = Flood {
         sent: 0,
@@ -297,10 +302,18 @@ async fn a_connection_does_not_rest_while_more_has_arrived_than_is_read_at_once(
     let serving = spawn_local(async move {
         drop(exchange.run(flood, sink(), &worker).await);
     });
-    for _ in 0..20 {
+    while !of_loop.has_refused_many() {
+        assert!(!serving.is_finished());
         yield_now().await;
     }
-    assert!(reads.get() >= 10, "{}", reads.get());
+    let before = reads.get();
+    assert!(before > 1, "it is read though it was told to rest");
+    sleep(MS).await;
+    assert!(reads.get() - before <= 1, "it rests");
+    let rested = reads.get();
+    of_loop.beat(&late_beat());
+    sleep(100 * MS).await;
+    assert!(reads.get() > rested, "it is read again");
     serving.abort();
 }
 

@@ -60,7 +60,7 @@ impl Session {
     ) -> Traffic {
         if sent.has_slow() || self.stopping.is_on_its_way() {
             Traffic::Slow
-        } else if sent.is_stuck(now, durations) {
+        } else if sent.is_stuck(now, durations) || self.stopping.is_unheard() {
             Traffic::Late
         } else {
             Traffic::Quick(sent.len())

@@ -2,7 +2,8 @@
 //!
 //! Statements behind it on the same session are not to be hit. Nothing new is sent while a request is on its way. What was
 //! already sent may be hit if the abandoned statement ends in that moment; it is then asked once more, which the pool does.
-//! A statement that can't be stopped goes on, and the session takes nothing new until it ends.
+//! A statement that can't be stopped goes on, and the session takes nothing new until it ends. Neither does it before it has
+//! answered after a request: one whose connection is broken, without a word of the network, may have lost every answer.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -44,6 +45,8 @@ pub(super) struct Stopping {
     is_on_its_way: Cell<bool>,
     /// When the last request was handled.
     handled_at: Cell<Option<Instant>>,
+    /// How many requests were handled since the server has last answered on the session.
+    unheard: Cell<u32>,
     /// What may be sent once the session is free.
     waiting: Rc<Waiting>,
 }
@@ -66,6 +69,7 @@ impl Stopping {
             is_watched: Cell::new(false),
             is_on_its_way: Cell::new(false),
             handled_at: Cell::new(None),
+            unheard: Cell::new(0),
             waiting: Rc::clone(waiting),
         }
     }
@@ -73,6 +77,11 @@ impl Stopping {
     /// Whether a request is on its way, so that nothing new may be sent.
     pub(super) fn is_on_its_way(&self) -> bool {
         self.is_on_its_way.get()
+    }
+
+    /// Whether it is not known if the server still answers here: a request was handled, and nothing has come back since.
+    pub(super) fn is_unheard(&self) -> bool {
+        self.unheard.get() > 0
     }
 
     /// Whether a request may have hit a statement that was sent at `sent` and has ended now.
@@ -106,13 +115,21 @@ impl Stopping {
         self.handled_at.get().is_some_and(is_recent)
     }
 
-    /// Hears whether the server answers after a statement was stopped, whose own answer is dropped.
-    fn listen(&self) {
-        let (client, silence) = (Rc::clone(&self.client), Rc::clone(&self.silence));
+    /// Hears whether the server answers after a statement was stopped, whose own answer is dropped. If it does not, no other
+    /// statement will be answered either.
+    fn listen(self: &Rc<Self>) {
+        self.unheard.set(self.unheard.get() + 1);
+        let stopping = Rc::clone(self);
         tokio::task::spawn_local(async move {
-            if let Ok(Ok(())) = timeout(LATE, client.check_connection()).await {
-                silence.answered();
+            let answered = timeout(stopping.answer_max, stopping.client.check_connection()).await;
+            stopping.unheard.set(stopping.unheard.get() - 1);
+            match answered {
+                Ok(Ok(())) => stopping.silence.answered(),
+                // The session has ended.
+                Ok(Err(_)) => {}
+                Err(_elapsed) => stopping.lost.notify_one(),
             }
+            stopping.waiting.changed();
         });
     }
 
@@ -206,8 +223,9 @@ async fn watch(watch: Watch) {
         if is_handled {
             let mut sent = stopping.sent.borrow_mut();
             sent.over(running.number, Instant::now());
+            drop(sent);
+            stopping.listen();
         }
         drop(request);
-        stopping.listen();
     }
 }

@@ -5,6 +5,7 @@ mod cancel;
 mod outages;
 mod placement;
 mod pooler;
+mod silent;
 mod types;
 mod watcher;
 

@@ -2,12 +2,14 @@
 //!
 //! In: how each question ended, and when it began. Out: whether the next one may be asked. A breaker is *closed* while its
 //! server works. It *opens* after several failures in a row, or once too few of the last questions succeed. While it is open,
-//! a question is let through from time to time, as a probe. The first probe that succeeds closes it; one that fails opens it
-//! for twice as long. After that the server's share of the traffic *rises* for a while, if others can take the rest.
+//! a question is let through from time to time, as a probe. A probe that succeeds makes it *half-open*: it lets through as many
+//! questions at a time as have succeeded, until enough have in a row. Then it closes. One that fails opens it for twice as
+//! long. Once it has closed, the server's share of the traffic *rises* for a while, if others can take the rest.
 //!
 //! Pure: time is passed in, and randomness comes from a seed. What counts as a failure is the caller's decision.
 
-mod window;
+mod half_open; // after a probe that has succeeded
+mod window; // the last outcomes
 #[cfg(test)]
 mod tests;
 
@@ -15,11 +17,12 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use self::half_open::{HalfOpen, enough};
 use self::window::Window;
 use crate::random::Random;
 
-/// How long a probe has before the next one is let through; while nothing else answers, also how long an open breaker waits for
-/// its first one. Shorter by up to half, at random.
+/// How long a probe has before the next one is let through, whatever a half-open breaker still waits for; while nothing else
+/// answers, also how long an open breaker waits for its first one. Shorter by up to half, at random.
 pub(crate) const PROBE_EVERY: Duration = Duration::from_secs(1);
 /// How long the share of the traffic rises after a breaker has closed.
 pub(crate) const RISE: Duration = Duration::from_secs(10);
@@ -35,7 +38,7 @@ pub struct Settings {
     pub success_min: f64,
     /// How long outcomes are remembered for that share.
     pub window: Duration,
-    /// With fewer outcomes, the share means nothing.
+    /// With fewer outcomes, the share means nothing. So many successes in a row close it, or fewer.
     pub calls_min: u32,
     /// How long it stays open the first time.
     pub open_min: Duration,
@@ -61,7 +64,7 @@ impl Default for Settings {
 pub(crate) enum Admission {
     /// The server works.
     Pass,
-    /// As a probe: its outcome decides.
+    /// As a probe: its outcome decides. It has to be asked, or [`Breaker::told_nothing`].
     Probe,
     /// Not now.
     Refuse,
@@ -72,7 +75,7 @@ pub(crate) enum Admission {
 pub(crate) enum Change {
     /// It was closed.
     Opened,
-    /// It was open.
+    /// It was half-open.
     Closed,
 }
 
@@ -100,6 +103,7 @@ enum State {
         /// When the first probe since it opened began. What began earlier says nothing new.
         probed: Option<Instant>,
     },
+    HalfOpen(HalfOpen),
     /// Closed again.
     Rising {
         /// What began earlier says nothing new.
@@ -125,22 +129,30 @@ impl Breaker {
     /// Whether a question that began at `began` may be asked `now`. `is_last`: nothing else could answer it, so that probes are
     /// let through regularly however long the breaker is to stay open.
     pub(crate) fn admit(&mut self, began: Instant, now: Instant, is_last: bool) -> Admission {
-        let State::Open {
-            waits_since,
-            probe_at,
-            probed,
-        } = &mut self.state
-        else {
-            return Admission::Pass;
-        };
-        let every = PROBE_EVERY / 2 + jitter(&mut self.random, PROBE_EVERY / 2);
-        let is_due = now >= *probe_at || is_last && now >= *waits_since + every;
-        if !is_due {
-            return Admission::Refuse;
+        let random = &mut self.random;
+        let mut every = || PROBE_EVERY / 2 + jitter(random, PROBE_EVERY / 2);
+        match &mut self.state {
+            State::Closed | State::Rising { .. } => return Admission::Pass,
+            State::Open {
+                waits_since,
+                probe_at,
+                probed,
+            } => {
+                let every = every();
+                let is_due = now >= *probe_at || is_last && now >= *waits_since + every;
+                if !is_due {
+                    return Admission::Refuse;
+                }
+                *waits_since = now;
+                *probe_at = now + every;
+                probed.get_or_insert(began);
+            }
+            State::HalfOpen(half) => {
+                if !half.admits(now, every) {
+                    return Admission::Refuse;
+                }
+            }
         }
-        *waits_since = now;
-        *probe_at = now + every;
-        probed.get_or_insert(began);
         Admission::Probe
     }
 
@@ -152,13 +164,10 @@ impl Breaker {
         self.consecutive = 0;
         match self.state {
             State::Open { .. } => {
-                self.state = State::Rising {
-                    since: began,
-                    closed: now,
-                };
-                self.window.clear();
-                return Some(Change::Closed);
+                let enough = enough(self.settings.success_min, self.settings.calls_min);
+                return self.tried(HalfOpen::new(enough, began, now), now);
             }
+            State::HalfOpen(half) => return self.tried(half, now),
             State::Rising { closed, .. } if now >= closed + RISE => {
                 self.opened = 0;
                 self.state = State::Closed;
@@ -192,9 +201,17 @@ impl Breaker {
         })
     }
 
-    /// Whether questions are refused.
+    /// A question that began at `began` has ended, or was not asked after all, and says nothing of the server. Another one may
+    /// have its place.
+    pub(crate) fn told_nothing(&mut self, began: Instant) {
+        if let State::HalfOpen(half) = &mut self.state {
+            half.told_nothing(began);
+        }
+    }
+
+    /// Whether questions are refused: it is open or half-open.
     pub(crate) fn is_open(&self) -> bool {
-        matches!(self.state, State::Open { .. })
+        matches!(self.state, State::Open { .. } | State::HalfOpen(_))
     }
 
     /// Whether it is closed and gets its whole share of the traffic.
@@ -206,7 +223,7 @@ impl Breaker {
     pub(crate) fn share(&self, now: Instant) -> f64 {
         match self.state {
             State::Closed => 1.0,
-            State::Open { .. } => 0.0,
+            State::Open { .. } | State::HalfOpen(_) => 0.0,
             State::Rising { closed, .. } => {
                 let risen =
                     now.saturating_duration_since(closed).as_secs_f64() / RISE.as_secs_f64();
@@ -220,8 +237,22 @@ impl Breaker {
         match self.state {
             State::Closed => true,
             State::Open { probed, .. } => probed.is_some_and(|probed| began >= probed),
-            State::Rising { since, .. } => began >= since,
+            State::HalfOpen(HalfOpen { since, .. }) | State::Rising { since, .. } => began >= since,
         }
+    }
+
+    /// A question has succeeded while it was open or half-open.
+    fn tried(&mut self, mut half: HalfOpen, now: Instant) -> Option<Change> {
+        if !half.succeeded(now) {
+            self.state = State::HalfOpen(half);
+            return None;
+        }
+        self.state = State::Rising {
+            since: half.since,
+            closed: now,
+        };
+        self.window.clear();
+        Some(Change::Closed)
     }
 
     fn has_few_successes(&mut self, now: Instant) -> bool {

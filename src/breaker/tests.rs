@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 use tokio::time::advance;
 
+use super::half_open::HALF_OPEN_MAX;
 use super::*;
 
 const MS: Duration = Duration::from_millis(1);
@@ -14,17 +15,22 @@ enum Act {
     Pass(u64),
     /// A question wants to be asked; whether it is the last server that could answer it.
     Ask(bool),
-    /// A question ends that began so many milliseconds ago; whether it succeeds.
-    End(u64, bool),
+    /// A question ends that began so many milliseconds ago; whether it succeeds, if it tells that.
+    End(u64, Option<bool>),
 }
 
-fn act() -> impl Strategy<Value = Act> {
+fn act(successes: f64) -> impl Strategy<Value = Act> {
+    let tells = prop::bool::weighted(successes);
     prop_oneof![
-        2 => (1..2500_u64).prop_map(Act::Pass),
-        3 => any::<bool>().prop_map(Act::Ask),
-        6 => (prop_oneof![4 => Just(0), 1 => 1..4000_u64], prop::bool::weighted(0.6))
+        2 => prop_oneof![1..100_u64, 1..2500_u64].prop_map(Act::Pass),
+        5 => any::<bool>().prop_map(Act::Ask),
+        6 => (prop_oneof![4 => Just(0), 1 => 1..4000_u64], prop::option::weighted(0.9, tells))
             .prop_map(|(ago, ok)| Act::End(ago, ok)),
     ]
+}
+
+fn acts() -> impl Strategy<Value = Vec<Act>> {
+    (0.5..1.0).prop_flat_map(|successes| prop::collection::vec(act(successes), 1..300))
 }
 
 /// Every outcome since the last change, and when that was.
@@ -43,6 +49,13 @@ enum Naive {
         nominal: Duration,
         first: Option<Instant>,
         last: Option<Instant>,
+    },
+    HalfOpen {
+        succeeded: usize,
+        /// What was let through and has no outcome.
+        in_flight: Vec<Instant>,
+        last: Instant,
+        at: Instant,
     },
     Rising(Instant),
 }
@@ -64,6 +77,7 @@ impl Model {
             nominal = (nominal * 2).min(self.settings.open_max);
         }
         self.opened += 1;
+        self.since = None;
         self.outcomes.clear();
         self.state = Naive::Open {
             at: now,
@@ -79,7 +93,7 @@ impl Model {
             at, nominal, last, ..
         } = self.state
         else {
-            panic!("it is closed");
+            panic!("it is not open");
         };
         match last {
             Some(last) => (last + PROBE_EVERY / 2, last + PROBE_EVERY),
@@ -91,10 +105,44 @@ impl Model {
         }
     }
 
+    /// How many successes in a row close it.
+    fn successes(&self) -> usize {
+        let of_share = match self.settings.success_min {
+            0.0 => 4,
+            0.5 => 8,
+            _ => 20,
+        };
+        of_share.min(self.settings.calls_min as usize)
+    }
+
     fn asks(&mut self, admission: Admission, now: Instant, is_last: bool) {
-        if !matches!(self.state, Naive::Open { .. }) {
-            assert_eq!(admission, Admission::Pass);
-            return;
+        let successes = self.successes();
+        match &mut self.state {
+            Naive::Closed | Naive::Rising(_) => {
+                assert_eq!(admission, Admission::Pass);
+                return;
+            }
+            Naive::HalfOpen {
+                succeeded,
+                in_flight,
+                last,
+                ..
+            } => {
+                // One after the probe, and two for each success after that.
+                let let_through = *succeeded + in_flight.len();
+                let has_room = let_through < (2 * *succeeded).min(successes);
+                match admission {
+                    Admission::Pass => panic!("it is half-open"),
+                    Admission::Refuse => assert!(!has_room && now < *last + PROBE_EVERY),
+                    Admission::Probe => {
+                        assert!(has_room || now >= *last + PROBE_EVERY / 2);
+                        in_flight.push(now);
+                        *last = now;
+                    }
+                }
+                return;
+            }
+            Naive::Open { .. } => {}
         }
         let (earliest, latest) = self.probe_within(is_last);
         match admission {
@@ -110,25 +158,62 @@ impl Model {
         }
     }
 
-    fn ends(&mut self, began: Instant, now: Instant, ok: bool) -> Option<Change> {
-        match self.state {
-            Naive::Open { first, .. } => {
-                if first.is_none_or(|first| began < first) {
-                    return None;
-                }
-                if !ok {
-                    self.open(now);
-                    return None;
-                }
-                (self.state, self.since) = (Naive::Rising(now), Some(began));
-                return Some(Change::Closed);
+    fn ends(&mut self, began: Instant, now: Instant, ok: Option<bool>) -> Option<Change> {
+        let successes = self.successes();
+        if self.since.is_some_and(|since| began < since) {
+            return None;
+        }
+        match (&mut self.state, ok) {
+            (Naive::Open { first, .. }, _) if first.is_none_or(|first| began < first) => {
+                return None;
             }
-            Naive::Rising(_) if self.since.is_some_and(|since| began < since) => return None,
-            Naive::Rising(closed) if now >= closed + RISE => {
+            (Naive::Open { .. } | Naive::HalfOpen { .. }, Some(false)) => {
+                self.open(now);
+                return None;
+            }
+            (Naive::Open { .. }, Some(true)) => {
+                self.since = Some(began);
+                self.state = Naive::HalfOpen {
+                    succeeded: 1,
+                    in_flight: Vec::new(),
+                    last: now,
+                    at: now,
+                };
+            }
+            (
+                Naive::HalfOpen {
+                    succeeded,
+                    in_flight,
+                    ..
+                },
+                ok,
+            ) => {
+                in_flight.pop();
+                *succeeded += usize::from(ok.is_some());
+            }
+            (Naive::Rising(closed), Some(_)) if now >= *closed + RISE => {
                 (self.state, self.since, self.opened) = (Naive::Closed, None, 0);
             }
-            Naive::Rising(_) | Naive::Closed => {}
+            _ => {}
         }
+        let ok = ok?;
+        if let Naive::HalfOpen {
+            succeeded,
+            in_flight,
+            at,
+            ..
+        } = &self.state
+        {
+            let is_long = now >= *at + HALF_OPEN_MAX && in_flight.is_empty();
+            return (*succeeded >= successes || is_long).then(|| {
+                self.state = Naive::Rising(now);
+                Change::Closed
+            });
+        }
+        self.ends_while_closed(now, ok)
+    }
+
+    fn ends_while_closed(&mut self, now: Instant, ok: bool) -> Option<Change> {
         self.outcomes.push((now, ok));
         let in_a_row = self.outcomes.iter().rev().take_while(|(_, ok)| !ok).count();
         let start = self.outcomes[0].0;
@@ -163,17 +248,20 @@ async fn agrees(acts: Vec<Act>, settings: Settings, seed: u64) {
             Act::Ask(is_last) => model.asks(breaker.admit(now, now, is_last), now, is_last),
             Act::End(ago, ok) => {
                 let began = now - Duration::from_millis(ago);
-                let change = if ok {
-                    breaker.succeeded(began, now)
-                } else {
-                    breaker.failed(began, now)
+                let change = match ok {
+                    Some(true) => breaker.succeeded(began, now),
+                    Some(false) => breaker.failed(began, now),
+                    None => {
+                        breaker.told_nothing(began);
+                        None
+                    }
                 };
                 assert_eq!(change, model.ends(began, now, ok), "{act:?}");
             }
         }
         assert_eq!(
             breaker.is_open(),
-            matches!(model.state, Naive::Open { .. }),
+            matches!(model.state, Naive::Open { .. } | Naive::HalfOpen { .. }),
             "{act:?}"
         );
     }
@@ -182,12 +270,13 @@ async fn agrees(acts: Vec<Act>, settings: Settings, seed: u64) {
 proptest! {
     #[test]
     fn a_naive_model_agrees(
-        acts in prop::collection::vec(act(), 1..300),
+        acts in acts(),
         consecutive in 2..8_u32,
-        calls_min in 2..25_u32,
+        calls_min in 1..25_u32,
+        success_min in prop::sample::select(&[0.0, 0.5, 0.8, 1.0][..]),
         seed: u64,
     ) {
-        let settings = Settings { consecutive, calls_min, ..Settings::default() };
+        let settings = Settings { consecutive, success_min, calls_min, ..Settings::default() };
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_time()
             .start_paused(true)
@@ -214,6 +303,37 @@ fn end(breaker: &mut Breaker, ok: bool) -> Option<Change> {
 fn ask(breaker: &mut Breaker, is_last: bool) -> Admission {
     let now = Instant::now();
     breaker.admit(now, now, is_last)
+}
+
+/// So many questions succeed one after the other, the last of which closes it.
+#[track_caller]
+fn close(breaker: &mut Breaker, questions: u32) {
+    for left in (0..questions).rev() {
+        assert!(breaker.is_open());
+        assert_eq!(ask(breaker, false), Admission::Probe, "{left}");
+        let closed = (left == 0).then_some(Change::Closed);
+        assert_eq!(end(breaker, true), closed, "{left}");
+    }
+    assert_eq!(ask(breaker, false), Admission::Pass);
+}
+
+/// It has opened, and its first probe has succeeded.
+async fn half_open() -> Breaker {
+    let mut breaker = breaker();
+    for _ in 0..5 {
+        end(&mut breaker, false);
+    }
+    advance(Duration::from_secs(1)).await;
+    assert_eq!(ask(&mut breaker, false), Admission::Probe);
+    assert_eq!(end(&mut breaker, true), None);
+    breaker
+}
+
+/// How many questions are let through at the same moment.
+fn asked_at_once(breaker: &mut Breaker) -> usize {
+    std::iter::repeat_with(|| ask(breaker, true))
+        .take_while(|admission| *admission == Admission::Probe)
+        .count()
 }
 
 #[tokio::test(start_paused = true)]
@@ -304,7 +424,12 @@ async fn what_began_before_it_opened_or_closed_changes_nothing() {
     assert!(breaker.is_open(), "a late answer to an early question");
     advance(Duration::from_secs(1)).await;
     assert_eq!(ask(&mut breaker, true), Admission::Probe);
-    assert_eq!(end(&mut breaker, true), Some(Change::Closed));
+    assert_eq!(end(&mut breaker, true), None);
+    for _ in 0..9 {
+        assert_eq!(breaker.failed(old, Instant::now()), None);
+        assert_eq!(breaker.succeeded(old, Instant::now()), None);
+    }
+    close(&mut breaker, 19);
     for _ in 0..9 {
         assert_eq!(breaker.failed(old, Instant::now()), None);
     }
@@ -322,6 +447,8 @@ async fn its_share_rises_within_ten_seconds_and_the_next_time_it_opens_longer() 
     advance(Duration::from_secs(1)).await;
     ask(&mut breaker, false);
     end(&mut breaker, true);
+    assert!(breaker.share(Instant::now()).abs() < 1e-9, "half-open");
+    close(&mut breaker, 19);
     let mut shares = Vec::new();
     for _ in 0..4 {
         #[expect(clippy::cast_possible_truncation, reason = "a percentage")]
@@ -331,4 +458,124 @@ async fn its_share_rises_within_ten_seconds_and_the_next_time_it_opens_longer() 
     assert_eq!(shares, [10, 55, 100, 100]);
     end(&mut breaker, true);
     assert!(breaker.is_calm(), "it has forgotten that it was open");
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_a_probe_the_traffic_doubles_with_each_round_trip_until_it_closes() {
+    let mut breaker = half_open().await;
+    let mut rounds = Vec::new();
+    while breaker.is_open() {
+        rounds.push(asked_at_once(&mut breaker));
+        advance(MS).await;
+        for _ in 0..rounds[rounds.len() - 1] {
+            let closes = end(&mut breaker, true).is_some();
+            assert_eq!(closes, !breaker.is_open());
+        }
+    }
+    assert_eq!(rounds, [1, 2, 4, 8, 4], "20 with the probe");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_works_once_and_then_hangs_gets_one_question_before_it_opens_for_longer() {
+    let mut breaker = half_open().await;
+    let began = Instant::now();
+    let mut asked = 0;
+    for _ in 0..40 {
+        asked += asked_at_once(&mut breaker);
+        advance(10 * MS).await;
+    }
+    assert_eq!(asked, 1);
+    assert_eq!(breaker.failed(began, Instant::now()), None);
+    assert!(breaker.is_open(), "it was not closed between");
+    let opened = Instant::now();
+    while ask(&mut breaker, false) == Admission::Refuse {
+        advance(MS).await;
+    }
+    assert!(opened.elapsed() >= Duration::from_secs(1), "two, or half");
+}
+
+#[tokio::test(start_paused = true)]
+async fn failures_that_are_known_late_do_not_let_it_close() {
+    let mut breaker = half_open().await;
+    let (mut asked, mut hung) = (0, Vec::new());
+    // One of five hangs, and the others succeed within a millisecond.
+    for _ in 0..400 {
+        for _ in 0..asked_at_once(&mut breaker) {
+            asked += 1;
+            if asked % 5 == 0 {
+                hung.push(Instant::now());
+            } else {
+                assert_eq!(end(&mut breaker, true), None);
+            }
+        }
+        advance(MS).await;
+    }
+    assert_eq!((asked, hung.len()), (19, 3), "20 with the probe");
+    assert_eq!(breaker.failed(hung[0], Instant::now()), None);
+    assert_eq!(asked_at_once(&mut breaker), 0, "it is open");
+    assert_eq!(breaker.succeeded(hung[1], Instant::now()), None);
+    assert_eq!(asked_at_once(&mut breaker), 0, "it stays open");
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_question_a_second_is_never_refused_although_those_before_never_end() {
+    let mut breaker = half_open().await;
+    for _ in 0..60 {
+        advance(PROBE_EVERY).await;
+        assert_eq!(ask(&mut breaker, false), Admission::Probe);
+    }
+    for left in (0..19).rev() {
+        advance(PROBE_EVERY).await;
+        assert_eq!(ask(&mut breaker, false), Admission::Probe);
+        assert_eq!(end(&mut breaker, true).is_some(), left == 0);
+    }
+    assert!(!breaker.is_open());
+}
+
+#[tokio::test(start_paused = true)]
+async fn with_little_traffic_it_closes_after_ten_seconds() {
+    let mut breaker = half_open().await;
+    let begun = Instant::now();
+    loop {
+        advance(3 * PROBE_EVERY).await;
+        assert_eq!(ask(&mut breaker, false), Admission::Probe);
+        if end(&mut breaker, true).is_some() {
+            break;
+        }
+    }
+    assert_eq!(begun.elapsed(), 12 * PROBE_EVERY);
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_question_has_the_place_of_one_that_told_nothing() {
+    let mut breaker = half_open().await;
+    let old = Instant::now();
+    advance(MS).await;
+    let mut asked = 0;
+    for _ in 0..1000 {
+        asked += asked_at_once(&mut breaker);
+        breaker.told_nothing(Instant::now());
+    }
+    assert_eq!(asked, 1000);
+    assert_eq!(asked_at_once(&mut breaker), 1);
+    breaker.told_nothing(old - PROBE_EVERY);
+    assert_eq!(asked_at_once(&mut breaker), 0, "it began before the probe");
+    assert_eq!(end(&mut breaker, true), None);
+    assert_eq!(asked_at_once(&mut breaker), 2);
+}
+
+#[test]
+fn the_fewer_successes_are_enough_the_fewer_close_it() {
+    for (success_min, calls_min, successes) in [
+        (0.8, 20, 20),
+        (0.95, 1000, 20),
+        (1.0, 1000, 20),
+        (0.5, 20, 8),
+        (0.0, 20, 4),
+        (0.8, 6, 6),
+        (0.5, 1, 1),
+    ] {
+        let of = format!("{success_min} of {calls_min}");
+        assert_eq!(enough(success_min, calls_min), successes, "{of}");
+    }
 }

@@ -59,7 +59,7 @@ impl BreakerMetrics {
         self.open.set(open);
     }
 
-    /// Whether the breaker is open, and how often each event happened.
+    /// Whether the breaker is open or half-open, and how often each event happened.
     #[cfg(test)]
     pub(crate) fn now(&self) -> (usize, Vec<u64>) {
         let events = 0..BreakerEvent::ALL.len();

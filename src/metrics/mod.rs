@@ -153,7 +153,7 @@ families! {
     backend_up SeriesKind::Least, "tributary_backend_up" ["backend"]
         "1 if the backend answers, 0 if it does not answer some loop";
     breakers_open SeriesKind::Gauge, "tributary_breakers_open" ["backend"]
-        "Event loops whose breaker of the backend is open";
+        "Event loops whose breaker of the backend is open or half-open";
     breaker_events SeriesKind::CounterOf(BreakerEvent::ALL.into()), "tributary_breaker_events_total" ["backend", "event"]
         "What the breaker of a backend did: it opened or closed, let a lookup through as a probe, refused one, or would have";
     cancels SeriesKind::CounterOf(Cancelled::ALL.into()), "tributary_backend_cancels_total" ["backend", "outcome"]

@@ -1,4 +1,5 @@
-//! A store that hangs costs a few lookups their timeouts, and then no lookup any time; it is used again once it answers.
+//! A store that hangs costs a few lookups their timeouts, and then no lookup any time; it is used again once it answers, little
+//! by little.
 
 use std::cell::Cell;
 use std::process::Command;
@@ -6,6 +7,8 @@ use std::process::Command;
 use serde_json::{Value as Json, json};
 
 use crate::admin::{patiently, scrape};
+use crate::support::message::message;
+use crate::support::stub::{Answer, Stub, answer};
 use crate::support::{Postgres, Tributary};
 
 const IDL: &str = r#"
@@ -104,9 +107,70 @@ fn a_hung_database_costs_no_time_behind_a_breaker_and_is_used_again_when_it_answ
     assert!(refused > 50, "{refused}");
 
     database.signal("CONT");
-    patiently(|| codes(&get(&server)) == ["ok", "ok"]);
-    assert_eq!((open(), breaker("closed")), (0, 1));
+    patiently(|| {
+        get(&server);
+        open() == 0
+    });
+    assert_eq!(breaker("closed"), 1);
+    for _ in 0..10 {
+        assert_eq!(codes(&get(&server)), ["ok", "ok"]);
+    }
     let (_, log) = server.stop("TERM");
     assert_eq!(log.matches("breaker opens").count(), 1, "{log}");
     assert_eq!(log.matches("breaker closes").count(), 1, "{log}");
+}
+
+const ONCE: &str = r#"
+admin = { listen = "127.0.0.1:0" }
+[server]
+idl = "s.thrift"
+workers = 1
+[backends.people]
+kind = "http"
+url = "http://ADDR"
+breaker = { consecutive = 1 }
+[lookups.name]
+backend = "people"
+get = "/{id}"
+format = "text"
+timeout = "10m"
+[views.get]
+deadline = "10m"
+[views.get.lookups]
+name = { use = "name", default = "nobody" }
+"#;
+
+#[test]
+fn a_store_that_works_once_and_then_hangs_gets_few_lookups_after_its_probe() {
+    const CALLS: usize = 40;
+    let store = Stub::start(|nth| match nth {
+        0 => b"no answer at all\r\n\r\n".to_vec(),
+        1 => answer("200 OK", "", "Ann"),
+        _ => Answer::new(),
+    });
+    let idl = "struct Reply { 1: optional string name } service S { Reply get(1: string id) }";
+    let config = ONCE.replace("ADDR", &store.addr.to_string());
+    let mut server = Tributary::start(&config, &[("s.thrift", idl)]);
+    let admin = server.admin();
+    let events = |event| {
+        let labels = [("backend", "people"), ("event", event)];
+        scrape(admin).count("tributary_breaker_events_total", &labels)
+    };
+    let name = || server.call(&["get", "id=7"])["name"].clone();
+    assert_eq!(name(), json!("nobody"));
+    assert_eq!(events("opened"), 1);
+    patiently(|| name() == json!("Ann"));
+    let (refused, asked) = (events("refused"), store.rest().len());
+    assert_eq!((asked, events("probed")), (2, 1));
+
+    let mut wires: Vec<_> = (0..CALLS).map(|_| server.connect()).collect();
+    for (wire, seqid) in wires.iter_mut().zip(0..) {
+        wire.send_frame(&message(1, "get", seqid, "7"));
+    }
+    let ended = || events("refused") - refused;
+    // The others hang: one, and one more from time to time.
+    patiently(|| ended() >= CALLS - 5);
+    patiently(|| ended() + events("probed") - 1 == CALLS);
+    assert!(events("probed") > 1, "it is asked again");
+    assert_eq!(events("closed"), 0);
 }

@@ -76,7 +76,7 @@ impl<C: Client> Endpoint<C> {
     }
 
     /// Whether it takes the next question. While its breaker is open it takes one from time to time; `is_last`: regularly,
-    /// because no other endpoint can. After that it takes a share of the questions that grows.
+    /// because no other endpoint can. While it is half-open it takes a few, and after that a share of the questions that grows.
     pub(super) fn admits(&self, random: &mut Random, now: Instant, is_last: bool) -> Admission {
         let Some(breaker) = &self.breaker else {
             return Admission::Pass;
@@ -101,7 +101,7 @@ impl<C: Client> Endpoint<C> {
         }
     }
 
-    /// Whether it is ejected, and gets a probe at most.
+    /// Whether it is ejected, and gets probes at most.
     pub(super) fn is_ejected(&self) -> bool {
         let is_open = |breaker: &RefCell<Breaker>| breaker.borrow().is_open();
         self.enforces && self.breaker.as_ref().is_some_and(is_open)
@@ -135,10 +135,21 @@ impl<C: Client> Endpoint<C> {
                 self.may_be_slow.set(false);
                 breaker.borrow_mut().failed(began, now)
             }
-            EndpointOutcome::Other => None,
+            EndpointOutcome::Other => {
+                breaker.borrow_mut().told_nothing(began);
+                None
+            }
         };
         if let Some(change) = changed {
             self.changed(change, why);
+        }
+    }
+
+    /// A question that was to begin at `began` is not asked after all.
+    pub(super) fn withdrawn(&self, began: Instant) {
+        self.load.ends();
+        if let Some(breaker) = &self.breaker {
+            breaker.borrow_mut().told_nothing(began);
         }
     }
 

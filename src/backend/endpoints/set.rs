@@ -204,7 +204,7 @@ impl<C: Client> Asked<C> {
     /// The question is not asked after all.
     pub(super) fn withdrawn(mut self) {
         self.is_open = false;
-        self.endpoint.load.ends();
+        self.endpoint.withdrawn(self.began);
     }
 
     /// The question has ended.

@@ -2,8 +2,9 @@
 //!
 //! For a store with one address; where there are several, each has a breaker of its own in [`crate::backend`]. A lookup that
 //! is refused fails at once with `lookup.breaker_open`. One lookup a second is let through as a probe, so that a store that
-//! works again is used within two seconds. A store whose connections are known to be down refuses lookups by itself and
-//! finds out faster when it is back: such refusals are no failures to a breaker. Only what was tried counts.
+//! works again is used within two seconds: by a few lookups at first, and by all once these have succeeded. A store whose
+//! connections are known to be down refuses lookups by itself and finds out faster when it is back: such refusals are no
+//! failures to a breaker. Only what was tried counts.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -38,7 +39,7 @@ struct Store {
     breaker: RefCell<Breaker>,
     enforces: bool,
     log_limit: LogLimit<()>,
-    /// The log says that it is open.
+    /// The log says that it is open; it may be half-open by now.
     logged: Cell<bool>,
     metrics: BreakerMetrics,
 }
@@ -104,7 +105,7 @@ impl Breakers {
         }
     }
 
-    /// Decides about a question while the breaker is open.
+    /// Decides about a question while the breaker is open or half-open.
     #[cold]
     fn ask<'a>(&'a self, at: usize, store: &Store, question: &Question<'a>) -> Before<'a> {
         let mut breaker = store.breaker.borrow_mut();
@@ -140,7 +141,10 @@ impl Breakers {
             Verdict::Late if question.is_patient() => {
                 breaker.failed(question.asked, Instant::now())
             }
-            Verdict::Late | Verdict::Nothing => None,
+            Verdict::Late | Verdict::Nothing => {
+                breaker.told_nothing(question.asked);
+                None
+            }
         };
         let is_open = breaker.is_open();
         drop(breaker);

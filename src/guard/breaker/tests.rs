@@ -75,22 +75,30 @@ impl Test {
         }
     }
 
-    /// Whether a lookup reaches the store, which then answers or fails.
-    fn ask(&self, outcome: Result<(), Code>) -> bool {
+    /// A lookup, if it reaches the store.
+    fn begin(&self) -> Option<Question<'_>> {
         let question = self.question();
         let way = Way {
             slots: &ReplySlots::with_capacity(0),
             outside: 0,
         };
         match self.breakers.before(&question, way) {
-            Before::Pass => self.hear(&question, outcome),
+            Before::Pass => Some(question),
             Before::Answer(Err(err)) => {
                 assert_eq!(err.code, Code::LookupBreakerOpen);
-                return false;
+                None
             }
             _ => panic!("it answers nothing by itself"),
         }
-        true
+    }
+
+    /// Whether a lookup reaches the store, which then answers or fails.
+    fn ask(&self, outcome: Result<(), Code>) -> bool {
+        let question = self.begin();
+        if let Some(question) = &question {
+            self.hear(question, outcome);
+        }
+        question.is_some()
     }
 
     fn hear(&self, question: &Question<'_>, outcome: Result<(), Code>) {
@@ -140,10 +148,13 @@ async fn a_hung_store_costs_five_timeouts_and_then_no_time_until_it_is_back() {
         "{:?}",
         back.elapsed()
     );
-    assert!(test.ask(Ok(())) && test.ask(Ok(())), "all of them again");
+    assert_eq!(test.events().0, 1, "half-open");
+    for _ in 1..100 {
+        assert!(test.ask(Ok(())), "all of them again");
+    }
     let (open, events) = test.events();
     assert_eq!((open, &events[..2]), (0, &[1, 1][..]));
-    assert_eq!(events[2], asked + 1);
+    assert_eq!(events[2], asked + 20, "so many close it");
 }
 
 #[tokio::test(start_paused = true)]
@@ -174,6 +185,43 @@ async fn what_is_not_the_stores_fault_never_opens_it() {
     assert_eq!(test.events(), (0, vec![0; 5]));
     assert!(test.ask(Err(Code::LookupUnavailable)));
     assert!(!test.ask(Ok(())), "but this does");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_works_once_and_then_hangs_gets_a_bounded_number_of_questions() {
+    let test = test("{}");
+    while test.ask(Err(Code::LookupTimeout)) {}
+    advance(Duration::from_secs(1)).await;
+    assert!(test.ask(Ok(())), "the probe");
+    let mut hung = Vec::new();
+    for _ in 0..400 {
+        hung.extend(test.begin());
+        assert!(test.begin().is_none(), "refused");
+        advance(MS).await;
+    }
+    assert_eq!(hung.len(), 1);
+    test.hear(&hung[0], Err(Code::LookupTimeout));
+    assert!(!test.ask(Ok(())), "it is open");
+    assert_eq!(test.events(), (1, vec![1, 0, 2, 801, 0]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_cancelled_keeps_no_other_lookup_from_a_store_that_works_again() {
+    let test = test("{}");
+    while test.ask(Err(Code::LookupTimeout)) {}
+    advance(Duration::from_secs(1)).await;
+    assert!(test.ask(Ok(())), "the probe");
+    for code in [Code::LookupShed, Code::LookupTimeoutPool] {
+        assert!(test.ask(Err(code)), "it was not sent: {code}");
+    }
+    for _ in 0..100 {
+        let question = test.begin().expect("it is asked");
+        test.breakers.after(&question, Outcome::Cancelled);
+    }
+    for _ in 1..20 {
+        assert!(test.ask(Ok(())));
+    }
+    assert_eq!(test.events().0, 0, "closed");
 }
 
 #[tokio::test(start_paused = true)]
@@ -214,6 +262,10 @@ async fn a_breaker_that_stays_open_is_logged_although_its_opening_was_not() {
     assert_eq!(is_logged(), (true, true));
     advance(1100 * MS).await;
     assert!(test.ask(Ok(())), "the probe");
+    assert_eq!(is_logged(), (true, true), "half-open");
+    for _ in 1..20 {
+        assert!(test.ask(Ok(())));
+    }
     assert_eq!(is_logged(), (false, false));
     test.ask(Err(Code::LookupUnavailable));
     assert_eq!(is_logged(), (true, false), "it was logged a moment ago");

@@ -1,5 +1,8 @@
 //! An endpoint that fails or hangs is not asked for a while, and then a little more again and again.
 
+use futures_util::FutureExt as _;
+use futures_util::future::join_all;
+
 use super::*;
 use crate::breaker::RISE;
 
@@ -39,6 +42,71 @@ async fn one_of_three_that_hangs_costs_a_few_lookups_and_comes_back_gradually() 
     assert!(shares[0] < 100, "a tenth of a third: {shares:?}");
     assert!((120..280).contains(&shares[1]), "{shares:?}");
     assert!((270..400).contains(&shares[2]), "{shares:?}");
+}
+
+#[tokio::test(flavor = "local", start_paused = true)]
+async fn one_that_works_once_and_then_hangs_gets_one_lookup_while_the_others_take_the_rest() {
+    let test = test(THREE).await;
+    test.acts("10.0.0.1:1", Act::Hang);
+    while test.shown("10.0.0.1:1").up {
+        let _late = test.ask_within(10 * MS, None).await;
+    }
+    test.acts("10.0.0.1:1", Act::Answer);
+    test.counts();
+    while !test.counts().contains_key("10.0.0.1:1") {
+        assert!(test.ask().await.is_ok());
+        tokio::time::advance(MS).await;
+    }
+    test.acts("10.0.0.1:1", Act::Hang);
+    let asking: Vec<_> = (0..100).map(|_| Box::pin(test.ask())).collect();
+    let answers = join_all(asking).await;
+    let late = answers.iter().filter(|answer| answer.is_err()).count();
+    assert_eq!(late, 1, "{answers:?}");
+    assert_eq!(test.counts()["10.0.0.1:1"], 1);
+    let shown = test.shown("10.0.0.1:1");
+    assert_eq!((shown.ejected, shown.up), (1, false), "all the time");
+}
+
+#[tokio::test(flavor = "local", start_paused = true)]
+async fn the_only_one_takes_more_and_more_after_its_probe() {
+    let test = test("endpoints = '10.0.0.1:1'").await;
+    test.acts("10.0.0.1:1", Act::Hang);
+    while test.ask_within(10 * MS, None).await != Err(Code::LookupBreakerOpen) {}
+    test.acts("10.0.0.1:1", Act::After(MS, None));
+    while test.ask().await.is_err() {
+        tokio::time::advance(MS).await;
+    }
+    let mut answered = Vec::new();
+    for _ in 0..6 {
+        let asking: Vec<_> = (0..50).map(|_| Box::pin(test.ask())).collect();
+        let answers = join_all(asking).await;
+        let refused = Err(Code::LookupBreakerOpen);
+        assert!(answers.iter().all(|of| of.is_ok() || *of == refused));
+        answered.push(answers.iter().filter(|of| of.is_ok()).count());
+    }
+    assert_eq!(answered, [1, 2, 4, 8, 4, 50]);
+    assert!(test.shown("10.0.0.1:1").up);
+}
+
+#[tokio::test(flavor = "local", start_paused = true)]
+async fn lookups_that_are_given_up_do_not_keep_it_from_coming_back() {
+    let test = test("endpoints = '10.0.0.1:1'").await;
+    test.acts("10.0.0.1:1", Act::Hang);
+    while test.ask_within(10 * MS, None).await != Err(Code::LookupBreakerOpen) {}
+    test.acts("10.0.0.1:1", Act::Answer);
+    while test.ask().await.is_err() {
+        tokio::time::advance(MS).await;
+    }
+    test.acts("10.0.0.1:1", Act::Hang);
+    for _ in 0..50 {
+        let asking = Box::pin(test.ask());
+        assert!(asking.now_or_never().is_none(), "it is asked");
+    }
+    test.acts("10.0.0.1:1", Act::Answer);
+    for _ in 1..20 {
+        assert!(test.ask().await.is_ok());
+    }
+    assert!(test.shown("10.0.0.1:1").up);
 }
 
 #[tokio::test(flavor = "local", start_paused = true)]

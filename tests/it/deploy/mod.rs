@@ -1,7 +1,5 @@
 //! `docker/`: its files fit their tools and each other, and what Docker Compose starts works on real servers.
 
-mod admin_proxy; // HAProxy in front of the admin port
-
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};

@@ -1,8 +1,8 @@
 //! Gives freed memory back to the system, on a thread of its own.
 //!
 //! The allocator keeps freed memory for a second. Then the next thread that frees a page gives all of it back, and that was
-//! often a loop, which stood still for some milliseconds meanwhile: eleven after 30 MB, on a slow machine. This thread does the same
-//! twice as often, so that a loop finds nothing to give back.
+//! often a loop, which stood still for some milliseconds meanwhile. This thread does it twice a second, so that a loop finds
+//! nothing that is due.
 
 use std::io;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};

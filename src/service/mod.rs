@@ -176,7 +176,7 @@ impl Service {
             }
             Admitted::Refused(refusal) => {
                 let reply = self.refuse(&refusal);
-                match refusal.rest() {
+                match refusal.counted() {
                     Some(rest) if self.limits_the_loop() => Decision::Rest(reply, rest),
                     _ => Decision::Reply(reply),
                 }

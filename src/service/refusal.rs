@@ -27,8 +27,8 @@ impl Refusal<'_> {
         self.message.is_oneway() || (of_method && self.plan.is_some_and(|plan| plan.oneway))
     }
 
-    /// Counts it, and says how long its connection is not read, if the loop has too much to do.
-    pub(super) fn rest(&self) -> Option<Duration> {
+    /// Counts it for the loop, which is to be done once. Returns how long its connection is not read, if the loop has too much to do.
+    pub(super) fn counted(&self) -> Option<Duration> {
         let overload = self.message.arrival.overload?;
         if self.error.code != Code::ServerOverloaded {
             return None;

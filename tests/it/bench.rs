@@ -247,6 +247,24 @@ fn a_stall_counts_for_every_call_due_in_it() {
     }
 }
 
+/// A server that is too slow for the rate does not make the run longer.
+#[test]
+fn calls_that_no_connection_was_free_to_send_before_the_end_are_errors() {
+    let scripted = Scripted::start(&["--rate", "100", "-d", "200ms"]);
+    let mut stream = scripted.accept();
+    let first = take_call(&mut stream);
+    // It hears of the end only here.
+    stream
+        .set_read_timeout(Some(Duration::from_millis(400)))
+        .expect("not zero");
+    assert!(stream.read(&mut [0]).is_err(), "one call at a time");
+    reply(&mut stream, first, "x");
+    let output = scripted.end();
+    assert_eq!(output.status.code(), Some(1));
+    let missed = "not sent: every connection was busy until the end";
+    assert_eq!(json(&output)["errors"], serde_json::json!({ missed: 19 }));
+}
+
 #[test]
 fn wrong_replies_and_lost_connections_are_errors_and_the_run_continues() {
     let scripted = Scripted::start(&["--requests", "4", "--verify"]);

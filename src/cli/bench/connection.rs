@@ -16,6 +16,7 @@ use tokio::time::{Instant, Sleep, sleep, sleep_until, timeout};
 
 use super::check::Wrong;
 use super::load::Load;
+use super::tally::Of;
 use crate::cli::dial::Stream;
 use crate::thrift::{Foreign, Framer, Limits};
 
@@ -71,8 +72,12 @@ impl Connection {
     /// Makes calls until there are no more.
     pub(super) async fn run(mut self) {
         while let Err(kind) = self.make_calls().await {
-            for _ in 0..self.in_flight.len().max(1) {
-                self.load.tally.failed(&kind);
+            let load = &self.load;
+            for (due, _) in &self.in_flight {
+                load.tally.failed(&kind, 1, load.schedule.part(*due));
+            }
+            if self.in_flight.is_empty() {
+                load.tally.failed(&kind, 1, load.schedule.part(self.now));
             }
             if !self.reconnect().await {
                 return;
@@ -164,10 +169,12 @@ impl Connection {
             let load = &self.load;
             match load.checker.check(load.calls.get(at), &message) {
                 Ok(()) => {
-                    let measured = due >= load.schedule.measured_from();
+                    let measured = load.schedule.part(due) == Of::Measurement;
                     load.tally.answered(measured.then(|| now - due));
                 }
-                Err(Wrong::Answer(kind)) => load.tally.refused(&kind),
+                Err(Wrong::Answer(kind)) => {
+                    load.tally.refused(&kind, load.schedule.part(due));
+                }
                 Err(Wrong::Stray(kind)) => return Err(kind),
             }
         }
@@ -199,11 +206,10 @@ impl Connection {
             match self.load.target.connect().await {
                 Ok(stream) => self.stream = stream,
                 Err(err) => {
-                    self.load
-                        .tally
-                        .failed(&format!("can't connect ({})", err.kind()));
-                    let now = Instant::now();
-                    let call = self.due.take().or_else(|| self.load.schedule.next(now));
+                    let (now, load) = (Instant::now(), &self.load);
+                    let kind = format!("can't connect ({})", err.kind());
+                    load.tally.failed(&kind, 1, load.schedule.part(now));
+                    let call = self.due.take().or_else(|| load.schedule.next(now));
                     if self.over || call.is_none() {
                         return false;
                     }

@@ -28,7 +28,7 @@ use self::connection::Connection;
 use self::load::{Destination, ForeignServer, Load};
 use self::result::Measured;
 use self::schedule::Schedule;
-use self::tally::{Snapshot, Tally};
+use self::tally::{Of, Snapshot, Tally};
 use self::usage::Process;
 use super::call::{CallArgs, CallOptions};
 use super::client::{ClientError, foreign};
@@ -42,7 +42,7 @@ use super::output::Output;
 ///
 /// Without `--rate` every connection makes its next call when a reply arrives (closed loop). With `--rate` calls are
 /// due on a schedule, and their latency counts from then, whether or not a connection was free to send them
-/// (open loop). Each reply's message type, name and sequence id are checked. Ctrl-C ends early and prints the results so far.
+/// (open loop); those that no connection was free to send until the end count as errors. Each reply's message type, name and sequence id are checked. Ctrl-C ends early and prints the results so far.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Bench {
@@ -99,6 +99,8 @@ Examples:
 Exit codes: 0 every call was answered, 1 there were errors, 2 bad usage";
 
 const DURATION: Duration = Duration::from_secs(10);
+/// What calls are counted as that were due and could not be sent before the end.
+const MISSED: &str = "not sent: every connection was busy until the end";
 
 pub(super) fn run(options: &Bench, out: &mut Output) -> Result<ExitStatus, CommandError> {
     let mut args = options.call.clone();
@@ -234,7 +236,10 @@ async fn watch(
             }
             joined = running.join_next() => match joined {
                 Some(joined) => joined.map_err(|err| CommandError::failed(format_args!("a connection's task ended: {err}")))?,
-                None => break,
+                None => {
+                    load.tally.failed(MISSED, load.schedule.missed(), Of::Measurement);
+                    break;
+                }
             },
             foreign = load.foreign.seen() => {
                 return Err(ClientError::foreign(addr.clone(), foreign).into());

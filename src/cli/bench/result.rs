@@ -59,8 +59,7 @@ impl Measured {
     pub(super) fn report_errors(&self, out: &mut Output) -> ExitStatus {
         let errors: u64 = self.tallied.errors.values().sum();
         if errors > 0 {
-            let calls = count(usize::try_from(errors).unwrap_or(usize::MAX), "call");
-            out.error(&format!("{calls} failed"), None);
+            out.error(&format!("{} failed", calls(errors)), None);
             return ExitStatus::Failed;
         }
         if self.calls == 0 {
@@ -110,6 +109,10 @@ impl Measured {
         for (kind, times) in &self.tallied.errors {
             line("error", format!("{times} x {kind}"));
         }
+        if self.tallied.warmup_errors > 0 {
+            let failed = calls(self.tallied.warmup_errors);
+            line("warm-up", format!("{failed} failed; they do not count"));
+        }
         text
     }
 
@@ -140,6 +143,7 @@ impl Measured {
             "calls_per_second": self.rate(),
             "latency_us": latency,
             "errors": self.tallied.errors,
+            "warmup_errors": self.tallied.warmup_errors,
             "bytes_sent": self.sent,
             "bytes_received": self.received,
             "server": self.server.as_ref().map(usage),
@@ -193,6 +197,10 @@ fn number(count: u64) -> f64 {
     count as f64
 }
 
+fn calls(number: u64) -> String {
+    count(usize::try_from(number).unwrap_or(usize::MAX), "call")
+}
+
 fn us(nanos: u64) -> Json {
     json!(number(nanos) / 1000.0)
 }
@@ -209,7 +217,7 @@ fn mib(bytes: u64) -> String {
 mod tests {
     use tokio::time::Instant;
 
-    use super::super::tally::Tally;
+    use super::super::tally::{Of, Tally};
     use super::*;
 
     /// Two seconds in which four calls were answered, after one during the warm-up.
@@ -233,7 +241,8 @@ mod tests {
         for ms in [1, 2, 3, 400] {
             tally.answered(Some(Duration::from_millis(ms)));
         }
-        tally.failed("the connection broke (reset)");
+        tally.failed("the connection broke (reset)", 1, Of::Measurement);
+        tally.failed("server.draining", 2, Of::WarmUp);
         let last = snapshot(begin + Duration::from_secs(2), 110);
         Measured::new(&first, &last, tally.take())
     }
@@ -248,6 +257,7 @@ latency   p50 2.001 ms  p90 400.032 ms  p99 400.032 ms  p99.9 400.032 ms  max 40
 bytes     1.0 MiB sent, 0.0 MiB received
 server    2500.0 us CPU per call (user 1250.0, system 1250.0), 3.0 MiB resident
 error     1 x the connection broke (reset)
+warm-up   2 calls failed; they do not count
 ";
         assert_eq!(text, expected);
     }
@@ -275,11 +285,11 @@ error     1 x the connection broke (reset)
             json["server"]["cpu_us_per_call"].clone()
         };
         let tally = Tally::default();
-        tally.failed("the connection broke (reset)");
+        tally.failed("the connection broke (reset)", 1, Of::Measurement);
         assert_eq!(cost(&tally), Json::Null, "no call was answered");
         let tally = Tally::default();
         tally.answered(None);
-        (0..3).for_each(|_| tally.refused("call.required_failed"));
+        (0..3).for_each(|_| tally.refused("call.required_failed", Of::Measurement));
         assert_eq!(cost(&tally), json!(2000.0));
     }
 
@@ -294,6 +304,7 @@ error     1 x the connection broke (reset)
         assert_eq!(json["server"]["cpu_us_per_call"], 2500.0);
         assert_eq!(json["load"], Json::Null);
         assert_eq!(json["errors"], json!({ "the connection broke (reset)": 1 }));
+        assert_eq!(json["warmup_errors"], 2);
         let p50 = json["latency_us"]["p50"].as_f64().expect("a number");
         assert!((1999.0..2005.0).contains(&p50), "{p50}");
     }

@@ -8,13 +8,15 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::tally::Of;
+
 /// The calls of one run.
 #[derive(Debug)]
 pub(super) struct Schedule {
     begin: Instant,
     /// Calls that are due earlier belong to the warm-up.
     measured_from: Instant,
-    /// No call is due from then on.
+    /// No call is due, or sent, from then on.
     end: Option<Instant>,
     /// Calls per second; `None` is a closed loop.
     rate: Option<u32>,
@@ -61,6 +63,15 @@ impl Schedule {
         self.measured_from
     }
 
+    /// Which part of the run a call belongs to.
+    pub(super) fn part(&self, due: Instant) -> Of {
+        if due < self.measured_from {
+            Of::WarmUp
+        } else {
+            Of::Measurement
+        }
+    }
+
     /// When the run ends, if it is limited in time.
     pub(super) fn end(&self) -> Option<Instant> {
         self.end
@@ -70,12 +81,9 @@ impl Schedule {
     pub(super) fn next(&self, now: Instant) -> Option<Instant> {
         let due = match self.rate {
             None => now,
-            Some(rate) => {
-                let nanos = u128::from(self.given.get()) * 1_000_000_000 / u128::from(rate);
-                self.begin + Duration::from_nanos(u64::try_from(nanos).ok()?)
-            }
+            Some(rate) => self.due(self.given.get(), rate)?,
         };
-        if self.end.is_some_and(|end| due >= end) {
+        if self.end.is_some_and(|end| due.max(now) >= end) {
             return None;
         }
         if due >= self.measured_from {
@@ -87,6 +95,29 @@ impl Schedule {
         }
         self.given.set(self.given.get() + 1);
         Some(due)
+    }
+
+    /// How many measured calls of an open loop were due before its end and not given out by then: all connections were busy.
+    pub(super) fn missed(&self) -> u64 {
+        let (Some(end), Some(rate)) = (self.end, self.rate) else {
+            return 0;
+        };
+        let room = self
+            .measured_max
+            .map_or(u64::MAX, |max| max.saturating_sub(self.measured.get()));
+        let due = |of: Instant| {
+            let nanos = of.saturating_duration_since(self.begin).as_nanos();
+            let calls = (nanos * u128::from(rate)).div_ceil(1_000_000_000);
+            u64::try_from(calls).unwrap_or(u64::MAX)
+        };
+        let given = self.given.get().max(due(self.measured_from));
+        due(end).saturating_sub(given).min(room)
+    }
+
+    /// When the call of that number is due in an open loop.
+    fn due(&self, number: u64, rate: u32) -> Option<Instant> {
+        let nanos = u128::from(number) * 1_000_000_000 / u128::from(rate);
+        Some(self.begin + Duration::from_nanos(u64::try_from(nanos).ok()?))
     }
 }
 
@@ -106,9 +137,29 @@ mod tests {
             .until(Some(at(begin, 30)));
         assert_eq!(schedule.next(begin), Some(begin));
         // Late, but the call was due at 10 ms.
-        assert_eq!(schedule.next(at(begin, 500)), Some(at(begin, 10)));
-        assert_eq!(schedule.next(at(begin, 500)), Some(at(begin, 20)));
-        assert_eq!(schedule.next(at(begin, 500)), None);
+        assert_eq!(schedule.next(at(begin, 29)), Some(at(begin, 10)));
+        assert_eq!(schedule.next(at(begin, 29)), Some(at(begin, 20)));
+        assert_eq!(schedule.next(at(begin, 29)), None);
+        assert_eq!(schedule.missed(), 0);
+    }
+
+    #[test]
+    fn an_open_loop_whose_connections_are_busy_ends_in_time_and_counts_what_it_missed() {
+        let begin = Instant::now();
+        let schedule = || {
+            let schedule = Schedule::new(begin, at(begin, 50)).at_rate(Some(100));
+            schedule.until(Some(at(begin, 100)))
+        };
+        let busy = schedule();
+        assert_eq!(busy.missed(), 5, "those of the warm-up do not count");
+        for call in 0..7 {
+            assert_eq!(busy.next(at(begin, 99)), Some(at(begin, call * 10)));
+        }
+        assert_eq!(busy.next(at(begin, 100)), None, "it is over");
+        assert_eq!(busy.missed(), 3);
+        assert_eq!(schedule().limit(Some(2)).missed(), 2);
+        let closed = Schedule::new(begin, begin).until(Some(at(begin, 100)));
+        assert_eq!(closed.missed(), 0);
     }
 
     #[test]

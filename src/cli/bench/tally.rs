@@ -18,6 +18,13 @@ const DIGITS: u8 = 3;
 /// in nanoseconds; longer ones than an hour count as one.
 const LONGEST: u64 = 3_600_000_000_000;
 
+/// Which part of a run a call belongs to, by when it was due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Of {
+    WarmUp,
+    Measurement,
+}
+
 /// The counters of a run.
 #[derive(Debug, Default)]
 pub(super) struct Tally {
@@ -27,6 +34,7 @@ pub(super) struct Tally {
     received: Cell<u64>,
     latencies: RefCell<Option<Histogram<u64>>>,
     errors: RefCell<BTreeMap<String, u64>>,
+    warmup_errors: Cell<u64>,
 }
 
 /// The totals at an instant.
@@ -53,8 +61,10 @@ pub(super) struct Snapshot {
 pub(super) struct Tallied {
     /// Of the calls that were due after the warm-up and were answered correctly.
     pub(super) latencies: Option<Histogram<u64>>,
-    /// By kind.
+    /// Of the calls that were due after the warm-up, by kind.
     pub(super) errors: BTreeMap<String, u64>,
+    /// How many calls of the warm-up failed.
+    pub(super) warmup_errors: u64,
 }
 
 impl Tally {
@@ -72,17 +82,24 @@ impl Tally {
     }
 
     /// A call was answered with an error.
-    pub(super) fn refused(&self, kind: &str) {
+    pub(super) fn refused(&self, kind: &str, of: Of) {
         self.refused.set(self.refused.get() + 1);
-        self.failed(kind);
+        self.failed(kind, 1, of);
     }
 
-    /// A call failed.
-    pub(super) fn failed(&self, kind: &str) {
+    /// So many calls failed.
+    pub(super) fn failed(&self, kind: &str, calls: u64, of: Of) {
+        if calls == 0 {
+            return;
+        }
+        if of == Of::WarmUp {
+            self.warmup_errors.set(self.warmup_errors.get() + calls);
+            return;
+        }
         let mut errors = self.errors.borrow_mut();
         let room = errors.len() < KINDS_MAX || errors.contains_key(kind);
         let kind = if room { kind } else { "other" };
-        *errors.entry(kind.to_owned()).or_default() += 1;
+        *errors.entry(kind.to_owned()).or_default() += calls;
     }
 
     /// Bytes were sent.
@@ -118,6 +135,7 @@ impl Tally {
         Tallied {
             latencies: self.latencies.take(),
             errors: self.errors.take(),
+            warmup_errors: self.warmup_errors.take(),
         }
     }
 }
@@ -144,11 +162,18 @@ mod tests {
     fn kinds_of_errors_are_bounded() {
         let tally = Tally::default();
         for kind in 0..100 {
-            tally.failed(&format!("kind {kind}"));
+            tally.failed(&format!("kind {kind}"), 1, Of::Measurement);
         }
-        tally.failed("kind 0");
-        let errors = tally.take().errors;
+        tally.failed("kind 0", 2, Of::Measurement);
+        tally.failed("kind 0", 5, Of::WarmUp);
+        tally.failed("none", 0, Of::Measurement);
+        let Tallied {
+            errors,
+            warmup_errors,
+            ..
+        } = tally.take();
         assert_eq!(errors.len(), KINDS_MAX + 1);
-        assert_eq!((errors["kind 0"], errors["other"]), (2, 68));
+        assert_eq!((errors["kind 0"], errors["other"]), (3, 68));
+        assert_eq!(warmup_errors, 5);
     }
 }

@@ -55,6 +55,9 @@ Exit codes: 0 the method returned, 1 it threw or there was no reply, 2 bad usage
 /// The header of a call that asks for the report, and of the reply that has it.
 const REPORT: &str = "tributary-report";
 
+/// The header of a refusal that says how many milliseconds the caller should wait.
+const RETRY_AFTER: &str = "tributary-retry-after";
+
 /// The options of a call: method, parameters and server.
 #[derive(Clone, Debug, Args)]
 pub(super) struct CallArgs {
@@ -145,13 +148,13 @@ impl CallArgs {
         params.finish()
     }
 
-    /// Makes the call on a new connection. If it returns or fails with a report, the report comes too.
+    /// Makes the call on a new connection.
     async fn call(
         &self,
         found: &ResolvedMethod,
         (server, params): (&Target, &Value),
         report: bool,
-    ) -> Result<(Result<MethodReply, ClientError>, Option<Timeline>), ClientError> {
+    ) -> Result<Made, ClientError> {
         let mut client = server.connect().await?;
         if report {
             client.send_header(REPORT, "1");
@@ -167,7 +170,12 @@ impl CallArgs {
         let within = reply.as_ref().ok();
         let within = within.and_then(|reply| reply::timeline(found, reply));
         let report = within.or_else(|| reply::timeline_of_header(client.header(REPORT)?));
-        Ok((reply, report))
+        let retry_after = client.header(RETRY_AFTER).map(str::to_owned);
+        Ok(Made {
+            reply,
+            report,
+            retry_after,
+        })
     }
 }
 
@@ -214,8 +222,15 @@ pub(super) fn run(options: &CallCommand, out: &mut Output) -> Result<ExitStatus,
     show(&found, options, made, out)
 }
 
-/// A reply, or an error that the server reported, and the report.
-type Made = (Result<MethodReply, ClientError>, Option<Timeline>);
+/// What a call that was made has brought.
+struct Made {
+    /// A reply, or an error, which may be one that the server reported.
+    reply: Result<MethodReply, ClientError>,
+    /// Whether the call returns or fails.
+    report: Option<Timeline>,
+    /// In milliseconds, as the server said it.
+    retry_after: Option<String>,
+}
 
 /// Why a call was not made, or has neither.
 enum CallFailure {
@@ -239,10 +254,12 @@ fn make(
     let params = args.params(found, asked).map_err(CallFailure::Command)?;
     let server = args.connect.calling().map_err(CallFailure::Command)?;
     let called = on_loop(args.call(found, (&server, &params), options.report));
-    match called.map_err(CallFailure::Command)? {
-        Ok((Err(err @ ClientError::Application { .. }), report)) => Ok((Err(err), report)),
-        Ok((reply, report)) => Ok((Ok(reply.map_err(CallFailure::Client)?), report)),
-        Err(err) => Err(CallFailure::Client(err)),
+    let made = called.map_err(CallFailure::Command)?;
+    match made.map_err(CallFailure::Client)? {
+        Made {
+            reply: Err(err), ..
+        } if !matches!(err, ClientError::Application { .. }) => Err(CallFailure::Client(err)),
+        made => Ok(made),
     }
 }
 
@@ -252,7 +269,11 @@ fn show(
     made: Result<Made, CallFailure>,
     out: &mut Output,
 ) -> Result<ExitStatus, CommandError> {
-    let (reply, report) = match made {
+    let Made {
+        reply,
+        report,
+        retry_after,
+    } = match made {
         Ok(made) => made,
         Err(CallFailure::Command(err)) => return Err(err),
         Err(CallFailure::Client(err)) => return Err(err.into()),
@@ -260,7 +281,13 @@ fn show(
     if options.report {
         draw(found, report, out);
     }
-    let reply = reply.map_err(|err| at_service(found, err))?;
+    let reply = reply.map_err(|err| {
+        let err = at_service(found, err);
+        match retry_after {
+            Some(ms) => err.help(format!("the server takes the next call in {ms} ms")),
+            None => err,
+        }
+    })?;
     Ok(reply::show(found, &reply, out))
 }
 

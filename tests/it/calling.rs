@@ -152,3 +152,18 @@ fn a_unix_socket_whose_callers_have_tokens_and_ask_for_faults() {
         &["can't connect"],
     );
 }
+
+#[test]
+fn a_caller_beyond_its_rate_reads_when_the_next_call_is_taken() {
+    let callers = "\n[callers.\"*\"]\nrate = \"1/h\"\nburst = 2\n";
+    let server = Tributary::start(&format!("{CONFIG}{callers}"), &FILES);
+    let addr = server.addr.to_string();
+    let server = ["--addr", &addr, "--timeout", "20s"];
+    let headers = ["--transport", "header"];
+    says(&all("call", &server, &[&headers]), 0, &["Kennedy"]);
+    says(&all("call", &server, &[]), 0, &["Kennedy"]);
+    let limited = ["call.rate_limited", "takes the next call in 3", " ms"];
+    says(&all("call", &server, &[&headers]), 1, &limited);
+    // A transport without headers can't say it.
+    says(&all("call", &server, &[]), 1, &["call.rate_limited"]);
+}

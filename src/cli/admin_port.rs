@@ -12,7 +12,7 @@ use serde_json::Value as Json;
 
 use super::check::ConfigArg;
 use super::error::CommandError;
-use super::tls::{ClientTls, OwnServer, TlsArgs, explained};
+use super::tls::{ClientTls, OwnServer, TlsArgs, explained, is_plain};
 use crate::config::ListenerTls;
 use crate::program::Program;
 
@@ -130,6 +130,7 @@ impl AdminPort {
         let host = self.host(&stream);
         // A certificate of ours is refused only when the answer is read.
         let refused = |err: io::Error| match self.tls {
+            Some(_) if is_plain(&err) => self.is_plain(),
             Some(_) => self.failed(&explained(err)),
             None => self.failed(&err),
         };
@@ -199,6 +200,14 @@ impl AdminPort {
         }
     }
 
+    /// It was asked with TLS, and has none. It is not asked without: that would send the token unencrypted.
+    fn is_plain(&self) -> CommandError {
+        let message = format_args!("the admin port {} does not speak TLS", self.addr).to_string();
+        CommandError::failed(message).help(
+            "`[admin] tls` of the configuration says that it does, or an option: name that server's configuration with `-c FILE`",
+        )
+    }
+
     fn failed(&self, err: &dyn std::fmt::Display) -> CommandError {
         CommandError::failed(format_args!("the admin port {}: {err}", self.addr))
             .help("is the server running, and is this its admin port?")
@@ -234,23 +243,39 @@ impl Write for Channel {
 mod tests {
     use std::net::TcpListener;
 
+    use clap::Parser as _;
+
     use super::*;
+
+    #[derive(clap::Parser)]
+    struct Asked {
+        #[command(flatten)]
+        tls: TlsArgs,
+    }
 
     /// The error of a request that is answered so.
     fn refused(answer: &'static str) -> String {
+        refused_with(None, answer)
+    }
+
+    fn refused_with(tls: Option<ClientTls>, answer: &'static str) -> String {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let port = AdminPort {
             addr: listener.local_addr().expect("it is bound").to_string(),
             token: None,
-            tls: None,
+            tls,
         };
+        let has_tls = port.tls.is_some();
         let answering = std::thread::spawn(move || {
             let (mut stream, _) = listener.accept().expect("a client");
-            let mut lines = BufReader::new(stream.try_clone().expect("a socket")).lines();
-            while lines
-                .next()
-                .is_some_and(|line| line.is_ok_and(|line| !line.is_empty()))
-            {}
+            if has_tls {
+                let hello = stream.read(&mut [0; 4096]).expect("it begins");
+                assert!(hello > 0);
+            } else {
+                let lines = BufReader::new(stream.try_clone().expect("a socket")).lines();
+                let lines = lines.map_while(Result::ok);
+                lines.take_while(|line| !line.is_empty()).for_each(drop);
+            }
             stream.write_all(answer.as_bytes()).expect("it reads");
         });
         let err = port.json("/gains").expect_err("it is refused");
@@ -273,5 +298,17 @@ mod tests {
         );
         assert!(refused("HTTP/1.1 404 Not Found\r\n\r\n<html>\n").contains(doubt));
         assert!(refused("hello\r\n\r\n").contains(doubt));
+    }
+
+    #[test]
+    fn a_port_without_tls_that_is_asked_with_it_is_running() {
+        let asked = Asked::parse_from(["tributary", "--tls"]).tls;
+        let tls = asked.client("localhost:1").expect("it can be asked for");
+        let told = refused_with(tls, "HTTP/1.1 400 Bad Request\r\n\r\n");
+        assert!(told.contains("does not speak TLS"), "{told}");
+        assert!(
+            told.contains("`-c FILE`") && !told.contains("is the server running"),
+            "{told}"
+        );
     }
 }

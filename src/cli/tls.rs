@@ -126,6 +126,12 @@ fn with_identity(client: WantsIdentity, identity: Option<Arc<SingleCertAndKey>>)
     }
 }
 
+/// Whether a handshake failed because the server does not speak TLS.
+pub(super) fn is_plain(err: &io::Error) -> bool {
+    let cause = err.get_ref().and_then(|err| err.downcast_ref::<TlsError>());
+    matches!(cause, Some(TlsError::InvalidMessage(_)))
+}
+
 /// An error of a handshake, or of the first read after it, in the words of a command: a store is a server here, and its keys
 /// are options.
 pub(super) fn explained(err: io::Error) -> io::Error {

@@ -73,7 +73,8 @@ fn not_taken(why: &CertificateError, whose: &str) -> String {
     format!("the client's certificate {words}")
 }
 
-fn is_of_certificate(alert: AlertDescription) -> bool {
+/// Whether the peer says with this alert that it does not take our certificate.
+pub(crate) fn is_of_certificate(alert: AlertDescription) -> bool {
     use AlertDescription as Alert;
     matches!(
         alert,

@@ -7,6 +7,8 @@ use std::{fmt, io};
 
 use rustls::{AlertDescription, CertificateError, Error as TlsError};
 
+use crate::handshake::is_of_certificate;
+
 /// A known fault.
 struct Fault {
     /// What is wrong, and the keys that are involved.
@@ -165,14 +167,8 @@ fn of_alert(alert: AlertDescription) -> Option<&'static Fault> {
     use AlertDescription as Alert;
     match alert {
         Alert::CertificateRequired => Some(&WANTS_CERTIFICATE),
-        Alert::UnknownCA
-        | Alert::BadCertificate
-        | Alert::UnsupportedCertificate
-        | Alert::CertificateExpired
-        | Alert::CertificateRevoked
-        | Alert::CertificateUnknown
-        | Alert::DecryptError
-        | Alert::AccessDenied => Some(&OURS_NOT_TAKEN),
+        Alert::AccessDenied => Some(&OURS_NOT_TAKEN),
+        alert if is_of_certificate(alert) => Some(&OURS_NOT_TAKEN),
         Alert::HandshakeFailure => Some(&HANDSHAKE_REFUSED),
         Alert::ProtocolVersion => Some(&TOO_OLD),
         Alert::UnrecognisedName => Some(&UNKNOWN_NAME),

@@ -35,6 +35,7 @@ mod start_only; // keys that a reload can't change
 mod service_manager; // is told what the server does
 mod access_log;
 mod access_line; // of the access log
+mod periodic; // threads with a task of their own
 mod watchdog; // loops that stand still
 mod freed_memory; // is given back to the system
 mod memory_fit; // how the limits fit the memory

@@ -12,10 +12,10 @@ use tracing::warn;
 use super::acceptor::{Acceptor, Listening};
 use super::access_log::AccessLog;
 use super::drained::Drained;
-use super::freed_memory::FreedMemory;
 use super::inherited::Inherited;
 use super::memory_fit::log_memory;
 use super::options::{Bound, Options};
+use super::periodic::Periodic;
 use super::placing::{self, Placing};
 use super::reload::{Reloader, Reloading, Served};
 use super::reload_progress::ReloadProgress;
@@ -25,9 +25,8 @@ use super::signals::{self, Signals, Watcher};
 use super::socket::{Address, Opened, SocketFile};
 use super::start_only::StartKeys;
 use super::warnings::log_warnings;
-use super::watchdog::Watchdog;
 use super::worker::{self, Requests, Worker};
-use super::{descriptors, socket};
+use super::{descriptors, freed_memory, socket, watchdog};
 use crate::admin::{Admin, Allowed, Permission, Purging, Tls, Trying};
 use crate::config::ListenerConfig;
 use crate::guard::purge_channel;
@@ -148,8 +147,8 @@ fn metrics(program: &Program, stopping: CancellationToken, sinks: Sinks) -> Arc<
 
 /// Threads that serve no calls. They end when they are dropped, in this order.
 struct Helpers {
-    _freed_memory: Option<FreedMemory>,
-    _watchdog: Watchdog,
+    _freed_memory: Option<Periodic>,
+    _watchdog: Periodic,
 }
 
 fn helpers(
@@ -161,8 +160,8 @@ fn helpers(
     let manager = options.signals.then(ServiceManager::of_process).flatten();
     Ok(Helpers {
         // The program that embeds a server chooses its allocator itself.
-        _freed_memory: options.signals.then(FreedMemory::start).transpose()?,
-        _watchdog: Watchdog::start(metrics, manager, Arc::clone(reloads))?,
+        _freed_memory: options.signals.then(freed_memory::start).transpose()?,
+        _watchdog: watchdog::start(metrics, manager, Arc::clone(reloads))?,
     })
 }
 

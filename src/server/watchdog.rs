@@ -5,13 +5,12 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 use tokio::time::Instant;
 use tracing::warn;
 
+use super::periodic::Periodic;
 use super::reload_progress::ReloadProgress;
 use super::service_manager::ServiceManager;
 use crate::log_limit::LogLimit;
@@ -24,58 +23,34 @@ const STALLED_AFTER: Duration = Duration::from_millis(200);
 /// If the watching thread itself was late by this much, the whole process stood still.
 const LATE: Duration = Duration::from_millis(100);
 
-/// The watching thread. It ends when this is dropped.
-pub(super) struct Watchdog {
-    stop: Option<Sender<()>>,
-    thread: Option<JoinHandle<()>>,
-}
-
-impl Watchdog {
-    /// Starts to watch, and to tell `manager`.
-    pub(super) fn start(
-        metrics: &Arc<Metrics>,
-        mut manager: Option<ServiceManager>,
-        reloads: Arc<ReloadProgress>,
-    ) -> io::Result<Self> {
-        let (stop, stopped) = channel::<()>();
-        let metrics = Arc::clone(metrics);
-        let watch = move || {
-            let mut watch = Watch::default();
-            let mut looked = Instant::now();
-            let mut tell = || {
-                if let Some(manager) = &mut manager {
-                    manager.look(metrics.health(), reloads.now());
-                }
-            };
-            while stopped.recv_timeout(LOOK) == Err(RecvTimeoutError::Timeout) {
-                tell();
-                let took = looked.elapsed();
-                looked = Instant::now();
-                if took < LOOK + LATE {
-                    watch.look(&metrics);
-                } else {
-                    watch.forget();
-                }
+/// Starts to watch, and to tell `manager`.
+pub(super) fn start(
+    metrics: &Arc<Metrics>,
+    mut manager: Option<ServiceManager>,
+    reloads: Arc<ReloadProgress>,
+) -> io::Result<Periodic> {
+    let metrics = Arc::clone(metrics);
+    Periodic::start("watchdog", move |pauses| {
+        let mut watch = Watch::default();
+        let mut looked = Instant::now();
+        let mut tell = || {
+            if let Some(manager) = &mut manager {
+                manager.look(metrics.health(), reloads.now());
             }
-            // A drain may have been shorter than a look.
-            tell();
         };
-        let thread = std::thread::Builder::new().name("watchdog".into());
-        Ok(Watchdog {
-            stop: Some(stop),
-            thread: Some(thread.spawn(watch)?),
-        })
-    }
-}
-
-impl Drop for Watchdog {
-    fn drop(&mut self) {
-        drop(self.stop.take());
-        if let Some(thread) = self.thread.take() {
-            // It ends within one look.
-            let _ended = thread.join();
+        while pauses.pause(LOOK) {
+            tell();
+            let took = looked.elapsed();
+            looked = Instant::now();
+            if took < LOOK + LATE {
+                watch.look(&metrics);
+            } else {
+                watch.forget();
+            }
         }
-    }
+        // A drain may have been shorter than a look.
+        tell();
+    })
 }
 
 /// What is known of each loop.

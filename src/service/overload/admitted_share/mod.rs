@@ -14,6 +14,8 @@
 use std::cell::Cell;
 use std::time::Duration;
 
+use super::REFUSAL;
+
 /// Two rounds of this length in a row are an overload. As many calls as one round takes can all be served in time, so some hundred
 /// callers with one call each at a time are none.
 const LONG: Duration = Duration::from_millis(50);
@@ -37,8 +39,6 @@ const IDLE: f64 = 0.8;
 /// The least share. It is in proportion to what a refusal costs, about a thirtieth of a call: then half of the time serves
 /// calls, however many arrive.
 const LEAST: f64 = 0.02;
-/// About what a refusal costs. Where refusals already take half of the time, more of them would leave less for calls.
-const REFUSAL: Duration = Duration::from_nanos(2500);
 /// A call of a connection without another one is admitted with so many times the share: a client that sends little beside
 /// many that send much keeps its calls.
 const FIRST: f64 = 4.0;
@@ -131,7 +131,7 @@ impl AdmittedShare {
     }
 }
 
-/// Whether refusals took more than half of that time.
+/// Whether refusals took more than half of that time. Then more of them would leave less for calls.
 fn mostly_refuses(refused: u32, elapsed: Duration) -> bool {
     REFUSAL * refused > elapsed / 2
 }

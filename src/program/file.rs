@@ -135,7 +135,7 @@ pub fn open(path: &str, idl_path: &[PathBuf]) -> Result<Document, Box<Problem>> 
 /// How to fix a configuration file that can't be read.
 fn unreadable(why: ErrorKind) -> Option<&'static str> {
     match why {
-        ErrorKind::NotFound => Some("name the configuration file with `-c FILE`"),
+        ErrorKind::NotFound => Some("write it there, or name another file with `-c FILE`"),
         ErrorKind::IsADirectory => Some("name the file in it: `-c DIRECTORY/tributary.toml`"),
         ErrorKind::PermissionDenied => Some("let the user that runs this read the file"),
         ErrorKind::InvalidData => Some("save the file as UTF-8"),

@@ -163,7 +163,7 @@ fn configurations_that_cannot_be_read() {
     insta::assert_snapshot!(shown(&folder.path().join("none.toml")), @r"
     error[config.file]: can't read `FOLDER/none.toml`: No such file or directory (os error 2)
      |
-     = help: name the configuration file with `-c FILE`
+     = help: write it there, or name another file with `-c FILE`
      = manual: tributary manual configuration
     ");
 }

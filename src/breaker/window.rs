@@ -16,6 +16,8 @@ pub(super) struct Window {
     start: Option<Instant>,
     /// The number of the newest slot since the start.
     newest: u64,
+    /// When that slot ends. Nearly all outcomes come before, and cost no arithmetic.
+    ends: Option<Instant>,
     /// By the number of the slot modulo [`SLOTS`].
     slots: [Slot; SLOTS],
 }
@@ -33,6 +35,7 @@ impl Window {
             slot: nanos(length / 10).max(1),
             start: None,
             newest: 0,
+            ends: None,
             slots: Default::default(),
         }
     }
@@ -41,6 +44,7 @@ impl Window {
     pub(super) fn clear(&mut self) {
         self.start = None;
         self.newest = 0;
+        self.ends = None;
         self.slots = Default::default();
     }
 
@@ -66,7 +70,16 @@ impl Window {
     }
 
     /// The slot of `now`, after the slots that are too old are forgotten.
+    #[inline]
     fn advance(&mut self, now: Instant) -> &mut Slot {
+        if self.ends.is_none_or(|ends| now >= ends) {
+            self.begin_slot(now);
+        }
+        &mut self.slots[at(self.newest)]
+    }
+
+    #[cold]
+    fn begin_slot(&mut self, now: Instant) {
         let start = *self.start.get_or_insert(now);
         let number = nanos(now.saturating_duration_since(start)) / self.slot;
         let passed = number.saturating_sub(self.newest).min(SLOTS as u64);
@@ -74,7 +87,8 @@ impl Window {
             self.slots[at(number - old)] = Slot::default();
         }
         self.newest = self.newest.max(number);
-        &mut self.slots[at(self.newest)]
+        let ends = (self.newest + 1).saturating_mul(self.slot);
+        self.ends = start.checked_add(Duration::from_nanos(ends));
     }
 }
 

@@ -42,7 +42,8 @@ use super::output::Output;
 ///
 /// Without `--rate` every connection makes its next call when a reply arrives (closed loop). With `--rate` calls are
 /// due on a schedule, and their latency counts from then, whether or not a connection was free to send them
-/// (open loop); those that no connection was free to send until the end count as errors. Each reply's message type, name and sequence id are checked. Ctrl-C ends early and prints the results so far.
+/// (open loop); those that no connection was free to send until the end count as errors. Each reply's message type, name
+/// and sequence id are checked. Ctrl-C ends early and prints the results so far.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Bench {

@@ -17,7 +17,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::metrics::Beat;
-use admitted_share::AdmittedShare;
+use admitted_share::{AdmittedShare, REFUSAL};
 use backlog::Backlog;
 use disturbance::Disturbance;
 use standing_lag::StandingLag;
@@ -30,8 +30,6 @@ const REST_MAX: Duration = Duration::from_millis(60);
 /// Refusals between two beats of the loop, which take about a quarter of that time. If a thousand connections bring a thousand
 /// calls each, a round in which each of them has some refused would take longer than the admitted calls have time.
 const REFUSALS_MAX: u32 = 4000;
-/// About what a refusal costs.
-const REFUSAL: Duration = Duration::from_nanos(2500);
 
 /// Whether one loop has more work than it can do.
 #[derive(Debug, Default)]

@@ -14,8 +14,6 @@
 use std::cell::Cell;
 use std::time::Duration;
 
-use super::REFUSAL;
-
 /// Two rounds of this length in a row are an overload. As many calls as one round takes can all be served in time, so some hundred
 /// callers with one call each at a time are none.
 const LONG: Duration = Duration::from_millis(50);
@@ -39,6 +37,8 @@ const IDLE: f64 = 0.8;
 /// The least share. It is in proportion to what a refusal costs, about a thirtieth of a call: then half of the time serves
 /// calls, however many arrive.
 const LEAST: f64 = 0.02;
+/// About what a refusal costs.
+pub(super) const REFUSAL: Duration = Duration::from_nanos(2500);
 /// A call of a connection without another one is admitted with so many times the share: a client that sends little beside
 /// many that send much keeps its calls.
 const FIRST: f64 = 4.0;

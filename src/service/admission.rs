@@ -205,13 +205,13 @@ impl Admission {
             return false;
         };
         let lag = overload.lag(message.arrival.at);
-        (!lag.is_zero() || overload.may_refuse(message.arrival.at))
+        (!lag.is_zero() || overload.is_limiting())
             && self.program.overload != GuardMode::Off
             && self.refuses((overload, lag), plan, message)
     }
 
-    /// A call is refused if too much of its time is over before anything of it runs, or will be before it ends, or if it is not in
-    /// the share of calls that keeps the rounds of the loop short. Connections without another call are the last to be refused.
+    /// A call is refused if too much of its time is over before anything of it runs, or if it is not in the share of calls that
+    /// keeps the rounds of the loop short. Connections without another call are the last to be refused.
     #[cold]
     fn refuses(
         &self,
@@ -223,9 +223,7 @@ impl Admission {
         let is_first = arrival.unanswered == 0;
         let part = if is_first { 2 } else { 4 };
         // `lag` may be zero while the share recovers.
-        let time = time_left(plan, message);
-        let refuses = (!lag.is_zero() && lag >= time / part)
-            || overload.is_full(arrival.at, time, is_first)
+        let refuses = (!lag.is_zero() && lag >= time_left(plan, message) / part)
             || !overload.admits(arrival.at, is_first);
         if refuses && self.program.overload == GuardMode::Measure {
             self.metrics.loop_metrics.measured_overload();
@@ -283,9 +281,6 @@ impl Admission {
         // Clients in some languages send an ordinary call for a method that the IDL declares oneway.
         let oneway = message.is_oneway() || (plan.oneway && entry_point == EntryPoint::Method);
         let arrival = message.arrival;
-        if let Some(overload) = arrival.overload {
-            overload.begins(arrival.at);
-        }
         Call {
             wire_format: arrival.wire_format,
             metadata: message.metadata,

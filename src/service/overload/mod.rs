@@ -1,12 +1,11 @@
 //! Decides which calls a loop refuses because it has more work than it can do.
 //!
 //! In: the beats of the loop. Out: whether a call that arrives is refused, and how long its connection is not read after that.
-//! A call is refused if it would be answered too late, by how late the loop is ([`StandingLag`]) or by what it has taken on
-//! ([`Backlog`]), or if it is not in the share that keeps the rounds of the loop short ([`AdmittedShare`]). What stores can't do is not decided here, but by the guards.
+//! A call is refused if it would be answered too late ([`StandingLag`]), or if it is not in the share that keeps the rounds of
+//! the loop short ([`AdmittedShare`]). What stores can't do is not decided here, but by the guards.
 
 mod disturbance; // by other processes
 mod standing_lag; // how long what arrives has to wait
-mod backlog; // of calls that were admitted
 mod admitted_share; // of calls
 #[cfg(test)]
 mod tests;
@@ -17,8 +16,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::metrics::Beat;
-use admitted_share::{AdmittedShare, REFUSAL};
-use backlog::Backlog;
+use admitted_share::AdmittedShare;
 use disturbance::Disturbance;
 use standing_lag::StandingLag;
 
@@ -37,9 +35,6 @@ pub struct Overload {
     disturbance: Disturbance,
     lag: StandingLag,
     share: AdmittedShare,
-    backlog: Backlog,
-    /// A call was refused since the last beat because of the backlog.
-    is_full: Cell<bool>,
     /// Since the last beat.
     refusals: Cell<u32>,
 }
@@ -47,41 +42,17 @@ pub struct Overload {
 impl Overload {
     /// The loop beats.
     pub fn beat(&self, beat: &Beat) {
-        let refused = self.refusals.replace(0);
-        self.is_full.set(false);
+        self.refusals.set(0);
         let late = self.disturbance.own_lag(beat);
         self.lag.beat(late, beat.is_busy, beat.next);
         let busy = (beat.is_busy, beat.busy);
         self.share.beat(late, busy, beat.elapsed);
-        let refusing = REFUSAL * refused;
-        self.backlog.beat(beat, (late, refusing), Instant::now());
     }
 
-    /// A call begins that arrived at `now`.
-    #[inline]
-    pub(super) fn begins(&self, now: Instant) {
-        self.backlog.begins(now);
-    }
-
-    /// Whether a call that arrives at `now` may be one of those that are refused.
-    #[inline]
-    pub(super) fn may_refuse(&self, now: Instant) -> bool {
-        self.is_limiting() || self.backlog.is_large(now)
-    }
-
-    /// Whether the calls that were admitted may take so much of the `time` of a call that arrives at `now` that it should not be
-    /// admitted, too. `is_first`: its connection has no other call under way.
-    pub(super) fn is_full(&self, now: Instant, time: Duration, is_first: bool) -> bool {
-        let most = if is_first { time / 4 * 3 } else { time / 2 };
-        let is_full = self.backlog.get(now) > most;
-        self.is_full.set(self.is_full.get() || is_full);
-        is_full
-    }
-
-    /// Whether some calls are refused because the loop has more work than it can do.
+    /// Whether some calls are refused because the rounds of the loop have become long.
     #[inline]
     pub fn is_limiting(&self) -> bool {
-        self.share.is_limiting() || self.is_full.get()
+        self.share.is_limiting()
     }
 
     /// How long a call has to wait that arrives at `now`; zero if the loop has time left.

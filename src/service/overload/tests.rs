@@ -32,24 +32,3 @@ async fn connections_rest_after_many_refusals_until_the_next_beat() {
     overload.beat(&beat(Duration::from_millis(150)));
     assert!(!overload.has_refused_many());
 }
-
-#[tokio::test(start_paused = true)]
-async fn a_burst_before_the_first_beat_is_admitted_as_far_as_there_is_time() {
-    let overload = Overload::default();
-    let now = Instant::now();
-    let admitted = |is_first| {
-        let admits = || {
-            let admits = !overload.may_refuse(now) || !overload.is_full(now, DEADLINE, is_first);
-            (0..u32::from(admits)).for_each(|_| overload.begins(now));
-            admits
-        };
-        (0..10_000).filter(|_| admits()).count()
-    };
-    // 50 us each, half of 400 ms and a quarter more.
-    assert_eq!(admitted(false), 4001);
-    assert!(overload.is_limiting(), "so that connections rest");
-    assert_eq!(admitted(true), 2000);
-    overload.beat(&beat(Duration::from_millis(1)));
-    assert!(!overload.is_limiting());
-    assert!(admitted(false) > 4000, "they are done");
-}

@@ -37,8 +37,8 @@ const IDLE: f64 = 0.8;
 /// The least share. It is in proportion to what a refusal costs, about a thirtieth of a call: then half of the time serves
 /// calls, however many arrive.
 const LEAST: f64 = 0.02;
-/// About what a refusal costs.
-pub(super) const REFUSAL: Duration = Duration::from_nanos(2500);
+/// About what a refusal costs. Where refusals already take half of the time, more of them would leave less for calls.
+const REFUSAL: Duration = Duration::from_nanos(2500);
 /// A call of a connection without another one is admitted with so many times the share: a client that sends little beside
 /// many that send much keeps its calls.
 const FIRST: f64 = 4.0;
@@ -131,7 +131,7 @@ impl AdmittedShare {
     }
 }
 
-/// Whether refusals took more than half of that time. Then more of them would leave less for calls.
+/// Whether refusals took more than half of that time.
 fn mostly_refuses(refused: u32, elapsed: Duration) -> bool {
     REFUSAL * refused > elapsed / 2
 }

@@ -63,7 +63,6 @@ async fn ask(
     let mut open = Open {
         pending: Some(pending),
         slots,
-        sending,
     };
     sending.set(Progress::Unsent);
     if let Some(answer) = open.ask() {
@@ -82,11 +81,10 @@ async fn ask(
     }
 }
 
-/// A question that is cancelled, or late, when this is dropped before its end.
+/// A question that is cancelled when this is dropped before its end.
 struct Open<'a, 's> {
     pending: Option<Pending<'a>>,
     slots: &'s ReplySlots,
-    sending: &'s Sending,
 }
 
 impl Open<'_, '_> {
@@ -117,12 +115,7 @@ impl Open<'_, '_> {
 
 impl Drop for Open<'_, '_> {
     fn drop(&mut self) {
-        let Some(pending) = &mut self.pending else {
-            return;
-        };
-        if self.sending.is_late() {
-            let _late = pending.time_out(self.slots);
-        } else {
+        if let Some(pending) = &mut self.pending {
             pending.cancel(self.slots);
         }
     }

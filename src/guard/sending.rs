@@ -1,15 +1,12 @@
 //! Tells how far a question has come that is asked for several calls.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 
 use super::reply_slots::SlotProbe;
 
 /// How far a question has come on its way to its store.
 #[derive(Default)]
-pub(super) struct Sending {
-    progress: RefCell<Progress>,
-    is_late: Cell<bool>,
-}
+pub(super) struct Sending(RefCell<Progress>);
 
 /// Where it is.
 #[derive(Default)]
@@ -25,26 +22,15 @@ pub(super) enum Progress {
 
 impl Sending {
     pub(super) fn set(&self, progress: Progress) {
-        self.progress.replace(progress);
+        self.0.replace(progress);
     }
 
     /// Whether the store has it, or may have it.
     pub(super) fn was_sent(&self) -> bool {
-        match &*self.progress.borrow() {
+        match &*self.0.borrow() {
             Progress::Unsent => false,
             Progress::Batched(slot) => !slot.is_queued(),
             Progress::Alone => true,
         }
-    }
-
-    /// No call waits any more, since their time has passed. The store has had enough of it, so a question that ends now is late
-    /// and not cancelled.
-    pub(super) fn set_late(&self) {
-        self.is_late.set(true);
-    }
-
-    /// Whether the store is to blame if the question ends without an answer.
-    pub(super) fn is_late(&self) -> bool {
-        self.is_late.get()
     }
 }

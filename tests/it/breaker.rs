@@ -174,39 +174,3 @@ fn a_store_that_works_once_and_then_hangs_gets_few_lookups_after_its_probe() {
     assert!(events("probed") > 1, "it is asked again");
     assert_eq!(events("closed"), 0);
 }
-
-#[test]
-fn a_store_that_hangs_for_a_shared_question_fails_for_calls_that_waited_long_enough() {
-    let store = Stub::start(|_| Answer::new());
-    let idl = "struct Reply { 1: optional string name } service S { Reply get(1: string id) }";
-    let config = ONCE
-        .replace("ADDR", &store.addr.to_string())
-        .replace("timeout = \"10m\"", "timeout = \"600ms\"\ncoalesce = true");
-    let mut server = Tributary::start(&config, &[("s.thrift", idl)]);
-    let admin = server.admin();
-    let opened = || {
-        let labels = [("backend", "people"), ("event", "opened")];
-        scrape(admin).count("tributary_breaker_events_total", &labels)
-    };
-    let addr = server.addr.to_string();
-    let call = |budget_ms: &str| {
-        let budget = format!("deadline-budget={budget_ms}");
-        let mut command = Command::new(env!("CARGO_BIN_EXE_tributary"));
-        command.args(["call", "--addr", &addr, "--header", &budget, "get", "id=7"]);
-        let output = command.output().expect("the program runs");
-        assert!(!String::from_utf8_lossy(&output.stdout).contains("Ann"));
-    };
-    // In so little time, no store is expected to answer. The question ends with its last caller.
-    call("150");
-    patiently(|| waits(admin) == 0);
-    assert_eq!(opened(), 0);
-    call("450");
-    patiently(|| opened() == 1);
-    assert_eq!(store.rest().len(), 2);
-}
-
-/// Lookups on their way to the store.
-fn waits(admin: std::net::SocketAddr) -> usize {
-    let labels = [("backend", "people")];
-    scrape(admin).count("tributary_backend_in_flight_lookups", &labels)
-}

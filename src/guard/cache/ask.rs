@@ -93,20 +93,9 @@ impl Asking {
                 Err(_elapsed) if self.refresh.is_some() => {}
                 // Even if its time has just passed: it ends by itself then, and an end of the question would fail it.
                 Err(_elapsed) if self.flight.is_awaited() => {}
-                Err(_elapsed) => {
-                    if self.is_late(asked) {
-                        self.flight.sending().set_late();
-                    }
-                    return Attempt::Unwanted;
-                }
+                Err(_elapsed) => return Attempt::Unwanted,
             }
         }
-    }
-
-    /// Whether the store has had half of the question's time or more, and calls have waited for as long as they could. Otherwise a
-    /// store that hangs would not be seen by its breaker if all calls have a little less time than the question.
-    fn is_late(&self, asked: Instant) -> bool {
-        asked.elapsed() >= self.budget / 2 && self.flight.has_outlasted(Instant::now())
     }
 
     async fn answered(&self, mut answer: Answer, asked: &AskedFor) {

@@ -112,12 +112,6 @@ impl Flight {
         waiters.iter().any(|waiter| waiter.responder.is_open())
     }
 
-    /// Whether a call has waited until its time had passed.
-    pub(super) fn has_outlasted(&self, now: Instant) -> bool {
-        let waiters = self.waiters.borrow();
-        waiters.iter().any(|waiter| waiter.deadline <= now)
-    }
-
     /// How many calls wait.
     pub(super) fn waiting(&self) -> usize {
         let waiters = self.waiters.borrow();

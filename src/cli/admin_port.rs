@@ -68,9 +68,12 @@ impl AdminArgs {
     }
 
     fn at(&self, addr: String, program: Option<&Program>) -> Result<AdminPort, CommandError> {
-        let tls = program.and_then(tls);
+        let own = program.and_then(tls).map(|tls| OwnServer {
+            shows: Some(tls.certificate.clone()),
+            identity: tls.knows_clients.then(|| Arc::clone(&tls.identity)),
+        });
         Ok(AdminPort {
-            tls: self.tls.client_of(&addr, tls, OwnServer::Same)?,
+            tls: self.tls.client_of(&addr, own)?,
             token: program.and_then(token),
             addr,
         })

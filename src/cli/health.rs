@@ -1,7 +1,7 @@
 //! `tributary health`: asks a server's admin port whether it takes calls, and tells by the exit code.
 //!
-//! It is for images that hold no other program, and for unit files. It reads only `[admin]` of the configuration, so that it
-//! takes neither the time nor the memory of a check.
+//! It is for images that hold no other program, and for unit files. It reads of the configuration only how to reach the port, so
+//! that it takes neither the time nor the memory of a check, and does not fail because of files that the server has read already.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -22,9 +22,9 @@ use super::error::CommandError;
 use super::exit::ExitStatus;
 use super::output::Output;
 use super::tls::{OwnServer, TlsArgs, explained};
-use crate::config::ListenerTls;
+use crate::config::ProbeTls;
 use crate::diagnostic::Problem;
-use crate::program::{admin_config, open};
+use crate::program::{admin_probe, open};
 
 /// A longer answer is not one of an admin port.
 const BODY_BYTES_MAX: usize = 64 * 1024;
@@ -69,7 +69,14 @@ pub(super) fn run(options: &Health, out: &mut Output) -> Result<ExitStatus, Comm
         Some(addr) => (addr.clone(), None),
         None => configured(&options.config)?,
     };
-    let tls = options.tls.client_of(&addr, tls.as_ref(), OwnServer::Any)?;
+    let own = tls.map(|tls| OwnServer {
+        shows: None,
+        identity: match tls {
+            ProbeTls::Anonymous => None,
+            ProbeTls::Certified(tls) => Some(tls.identity),
+        },
+    });
+    let tls = options.tls.client_of(&addr, own)?;
     let server = Dialer::new(&addr, tls);
     let path = if options.live { "/livez" } else { "/readyz" };
     let answer = on_loop(async { timeout(options.timeout, ask(&server, path)).await })?;
@@ -120,10 +127,10 @@ fn failed(asked: &str, err: &anyhow::Error) -> CommandError {
 
 /// Where the configuration at `path` says that probes connect. A mistake in it is a failure, not misuse: container engines
 /// reserve exit code 2 of a health check.
-fn configured(path: &str) -> Result<(String, Option<ListenerTls>), CommandError> {
+fn configured(path: &str) -> Result<(String, Option<ProbeTls>), CommandError> {
     let admin = open(path, &[])
         .map_err(|problem| vec![*problem])
-        .and_then(admin_config)
+        .and_then(admin_probe)
         .map_err(|problems| CommandError::failed(first(path, &problems)))?;
     let Some(admin) = admin else {
         return Err(CommandError::failed(format_args!(

@@ -13,7 +13,6 @@ use rustls::{CertificateError, ClientConfig, Error as TlsError, RootCertStore};
 
 use super::error::CommandError;
 use crate::backend::tls::{WantsIdentity, accepting, of_handshake};
-use crate::config::ListenerTls;
 
 /// What the address of a Unix socket begins with.
 pub(super) const UNIX: &str = "unix://";
@@ -46,13 +45,14 @@ pub(super) struct ClientTls {
     pub(super) config: Arc<ClientConfig>,
 }
 
-/// How a command trusts the server of a configuration that it has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum OwnServer {
-    /// If it shows the certificate of the configuration.
-    Same,
-    /// Whatever it shows: nothing secret is sent, and the file may be newer than what the server has read.
-    Any,
+/// The server of a configuration that a command has.
+#[derive(Debug)]
+pub(super) struct OwnServer {
+    /// The only certificate that it may show. Without one it may show any: nothing secret is sent, and the file may be newer than
+    /// what the server has read.
+    pub(super) shows: Option<CertificateDer<'static>>,
+    /// What is presented to it if it asks, unless an option says otherwise.
+    pub(super) identity: Option<Arc<SingleCertAndKey>>,
 }
 
 impl TlsArgs {
@@ -79,22 +79,19 @@ impl TlsArgs {
         }))
     }
 
-    /// TLS with a server at `addr` whose configuration has `tls`. Options come first; without them the files of the
-    /// configuration say what to trust, and what to present if the server asks for certificates.
+    /// TLS with a server at `addr`, which is `own` if it is known to speak TLS. Options come first.
     pub(super) fn client_of(
         &self,
         addr: &str,
-        tls: Option<&ListenerTls>,
-        trusts: OwnServer,
+        own: Option<OwnServer>,
     ) -> Result<Option<ClientTls>, CommandError> {
-        let Some(tls) = tls.filter(|_| !self.is_asked_for()) else {
+        let Some(own) = own.filter(|_| !self.is_asked_for()) else {
             return self.client(addr);
         };
         // Its names do not matter, nor how it is reached.
         let named = self.server_name.as_deref().or(Some("localhost"));
-        let only = (trusts == OwnServer::Same).then(|| tls.certificate.clone());
-        let own = tls.knows_clients.then(|| Arc::clone(&tls.identity));
-        let config = with_identity(accepting(only), self.identity()?.or(own));
+        let identity = self.identity()?.or(own.identity);
+        let config = with_identity(accepting(own.shows), identity);
         Ok(Some(ClientTls {
             name: server_name(addr, named)?,
             config: Arc::new(config),

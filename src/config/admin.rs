@@ -10,7 +10,7 @@ use subtle::ConstantTimeEq as _;
 use super::access::TOKEN_BYTES_MIN;
 use super::listener::{Endpoint, ListenerConfig, read_listen};
 use super::section::{Place, Section};
-use super::tls::{ListenerTls, read_tls};
+use super::tls::{ListenerTls, read_tls, requires_clients};
 use crate::error::Code;
 
 /// `[admin]`
@@ -120,13 +120,7 @@ pub(crate) fn read_admin(
 ) -> Option<AdminConfig> {
     let mut section = root.section("admin")?;
     let listen_place = section.place_of("listen");
-    let listen = if section.has("listen") {
-        read_listen(&mut section)
-    } else {
-        section
-            .required_string("listen", "listen = \"127.0.0.1:9091\"")
-            .map(|(listen, _)| listen)
-    };
+    let listen = read_own_listen(&mut section);
     let purge = section.bool("purge");
     let try_place = section.place_of("try");
     let try_it = section.bool("try");
@@ -163,6 +157,46 @@ pub(crate) fn read_admin(
         calls_values,
         unready_refusals,
     })
+}
+
+/// How a probe reaches the admin port.
+#[derive(Debug)]
+pub struct AdminProbe {
+    /// What the port listens on.
+    pub listen: String,
+    /// With TLS, what the probe needs for it.
+    pub tls: Option<ProbeTls>,
+}
+
+/// What a probe needs for TLS.
+#[derive(Debug)]
+pub enum ProbeTls {
+    /// Nothing.
+    Anonymous,
+    /// A certificate: the port's own one, unless another is given.
+    Certified(ListenerTls),
+}
+
+/// Reads of `[admin]` what a probe needs and no more: a server goes on with what it has read if its files are changed or gone,
+/// and a token is not asked for.
+pub(crate) fn read_probe(root: &mut Section<'_>) -> Option<AdminProbe> {
+    let mut section = root.section("admin")?;
+    let tls = match requires_clients(&section) {
+        Some(true) => read_tls(&mut section).map(ProbeTls::Certified),
+        Some(false) => Some(ProbeTls::Anonymous),
+        None => None,
+    };
+    let listen = read_own_listen(&mut section)?;
+    Some(AdminProbe { listen, tls })
+}
+
+/// `listen`, which has no default.
+fn read_own_listen(section: &mut Section<'_>) -> Option<String> {
+    if section.has("listen") {
+        return read_listen(section);
+    }
+    let (listen, _) = section.required_string("listen", "listen = \"127.0.0.1:9091\"")?;
+    Some(listen)
 }
 
 /// The address of a port, unless it has a name.

@@ -31,8 +31,8 @@ mod log; // of calls
 mod views;
 
 pub use access::{Allow, AllowEntry, AllowKey, InjectKey, Tokens};
-pub(crate) use admin::read_admin;
-pub use admin::{AdminConfig, AdminToken, UnreadyRefusals};
+pub use admin::{AdminConfig, AdminProbe, AdminToken, ProbeTls, UnreadyRefusals};
+pub(crate) use admin::{read_admin, read_probe};
 pub use breaker::BreakerConfig;
 pub use brownout::BrownoutKey;
 pub(crate) use bytes::text_of;

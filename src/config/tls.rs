@@ -89,6 +89,14 @@ pub(super) fn read_tls(section: &mut Section<'_>) -> Option<ListenerTls> {
     server
 }
 
+/// Whether the key `tls` says that clients must present a certificate; `None` without it. No file is read.
+pub(super) fn requires_clients(section: &Section<'_>) -> Option<bool> {
+    let mut table = section.clone().section("tls")?;
+    let client = table.word("client", &["required", "optional", "off"]);
+    let is_required = client.is_none_or(|(word, _)| word == "required");
+    Some(table.has("client_ca") && is_required)
+}
+
 fn provider() -> Arc<CryptoProvider> {
     Arc::new(ring::default_provider())
 }

@@ -16,8 +16,9 @@ use super::sharing::Sharing;
 use super::traces::{TracesConfig, read_traces};
 use crate::backend::{AnyConfig, AnyLookup, Compiled, KINDS};
 use crate::config::{
-    AdminConfig, BreakerConfig, CallerConfig, Definition, Document, GuardMode, LogConfig, Place,
-    Section, ServerConfig, read_admin, read_callers, read_log, read_server, text_of,
+    AdminConfig, AdminProbe, BreakerConfig, CallerConfig, Definition, Document, GuardMode,
+    LogConfig, Place, Section, ServerConfig, read_admin, read_callers, read_log, read_probe,
+    read_server, text_of,
 };
 use crate::diagnostic::{Problem, SourceFile, list, suggest};
 use crate::error::Code;
@@ -143,9 +144,9 @@ fn unreadable(why: ErrorKind) -> Option<&'static str> {
     }
 }
 
-/// `[admin]` of a document, or its problems there. Nothing else is read.
-pub fn admin_config(document: Document) -> Result<Option<AdminConfig>, Vec<Problem>> {
-    let admin = read_admin(&mut root(&document), &[]);
+/// How a probe reaches the admin port of a document, or the problems of that. Nothing else is read.
+pub fn admin_probe(document: Document) -> Result<Option<AdminProbe>, Vec<Problem>> {
+    let admin = read_probe(&mut root(&document));
     let problems = document.problems.into_vec();
     if problems.is_empty() {
         Ok(admin)

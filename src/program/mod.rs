@@ -27,7 +27,7 @@ pub use callers::{CallerCall, CallerLimit, CallerLimits, Exceeded};
 pub use check::{Refused, check, check_again, check_document};
 pub use definition::{Asks, BackendDef, InjectFrom, LookupDef, Program, Registry};
 pub use examine::{Examined, examine};
-pub use file::{BackendEntry, ConfigFile, LookupEntry, admin_config, open, read};
+pub use file::{BackendEntry, ConfigFile, LookupEntry, admin_probe, open, read};
 pub use meta::Meta;
 pub(crate) use meta::is_meta;
 pub use served::{ServedService, built_in, find, plan, view};

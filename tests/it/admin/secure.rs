@@ -242,6 +242,16 @@ fn a_probe_needs_no_certificate_if_that_is_optional() {
         assert_eq!(status(path, None), 403, "{path}");
         assert_eq!(status(path, Some(&known)), 200, "{path}");
     }
+    // It says how the server is, which goes on with what it has read, and not how the files are.
+    let folder = secured.server.folder();
+    let port = secured.admin.port();
+    let token = "admin = { token = \"env:NO_SUCH_TOKEN\",";
+    let own = config(&format!("0.0.0.0:{port}"), optional).replace("admin = {", token);
+    std::fs::write(folder.join("own.toml"), own).expect("it is ours");
+    for file in ["server.pem", "server.key", "clients.pem"] {
+        std::fs::write(folder.join(file), "damaged").expect("it is ours");
+        done(&secured, &["health", "-c", "own.toml"]);
+    }
 }
 
 #[test]

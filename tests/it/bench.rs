@@ -261,7 +261,7 @@ fn calls_that_no_connection_was_free_to_send_before_the_end_are_errors() {
     reply(&mut stream, first, "x");
     let output = scripted.end();
     assert_eq!(output.status.code(), Some(1));
-    let missed = "not sent: every connection was busy until the end";
+    let missed = "not sent: no connection was free until the end";
     assert_eq!(json(&output)["errors"], serde_json::json!({ missed: 19 }));
 }
 

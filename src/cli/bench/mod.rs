@@ -101,7 +101,7 @@ Exit codes: 0 every call was answered, 1 there were errors, 2 bad usage";
 
 const DURATION: Duration = Duration::from_secs(10);
 /// What calls are counted as that were due and could not be sent before the end.
-const MISSED: &str = "not sent: every connection was busy until the end";
+const MISSED: &str = "not sent: no connection was free until the end";
 
 pub(super) fn run(options: &Bench, out: &mut Output) -> Result<ExitStatus, CommandError> {
     let mut args = options.call.clone();

@@ -97,7 +97,7 @@ impl Schedule {
         Some(due)
     }
 
-    /// How many measured calls of an open loop were due before its end and not given out by then: all connections were busy.
+    /// How many measured calls of an open loop were due before its end and not given out by then: no connection was free.
     pub(super) fn missed(&self) -> u64 {
         let (Some(end), Some(rate)) = (self.end, self.rate) else {
             return 0;
